@@ -1,0 +1,19 @@
+"""What can go wrong inside the engine. A rule's own exceptions never leave it: they become reported failures."""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Any error of the engine itself."""
+
+
+class CycleError(EngineError):
+    """A view read itself, directly or through other views."""
+
+
+class IdsExhaustedError(EngineError):
+    """A pool of ids has none left in the scope asked for; the reader is retried when one is released."""
+
+
+class NotUniqueError(EngineError):
+    """A lookup that expects at most one row found several."""

@@ -1,0 +1,124 @@
+"""Hash indexes over a table's rows, with each bucket a source of its own.
+
+Who asks for the rows under a key depends on that bucket alone: rows that come and go under other keys do not concern
+it. A bucket that nobody reads and that holds nothing disappears.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.engine import tracking
+from ovenbird.engine.tracking import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ovenbird.engine.rows import Column, Row
+
+
+class Bucket(Source):
+    """The rows under one key, oldest first."""
+
+    __slots__ = ("held", "index", "key")
+
+    def __init__(self, index: Index, key: Any) -> None:
+        self.readers = {}
+        self.index = index
+        self.key = key
+        self.held: dict[Row, None] = {}
+
+    def unread(self) -> None:
+        """Disappear when empty."""
+        if not self.held:
+            self.index.buckets.pop(self.key, None)
+
+
+class Index:
+    """Rows by the value of one column, by each element of one set column, or by the values of several columns."""
+
+    __slots__ = ("_many", "_only", "_positions", "buckets", "columns", "mask")
+
+    def __init__(self, columns: tuple[Column[Any], ...]) -> None:
+        self.columns = columns
+        self.buckets: dict[Any, Bucket] = {}
+        self.mask = 0
+        for column in columns:
+            self.mask |= column.bit
+        self._many = len(columns) == 1 and columns[0].many
+        self._only = columns[0].index if len(columns) == 1 else -1
+        self._positions = tuple(c.index for c in columns)
+
+    def rows(self, key: Any) -> list[Any]:
+        """Return the rows under ``key``, oldest first; the caller depends on that bucket."""
+        bucket = self.buckets.get(key)
+        if tracking.reader is not None:
+            if bucket is None:
+                bucket = self.buckets[key] = Bucket(self, key)
+            bucket.track()
+        return list(bucket.held) if bucket is not None else []
+
+    def count(self, key: Any) -> int:
+        """Return how many rows are under ``key``, untracked; for constraints."""
+        bucket = self.buckets.get(key)
+        return len(bucket.held) if bucket is not None else 0
+
+    def key_of(self, values: list[Any]) -> Any:
+        """Return the key that a row with these values has; the set of keys for a set column."""
+        if self._only >= 0:
+            return values[self._only]
+        return tuple([values[i] for i in self._positions])
+
+    def add(self, row: Row) -> None:
+        """File a new row."""
+        key = self.key_of(row.values)
+        if self._many:
+            for element in key:
+                self._put(element, row)
+        else:
+            self._put(key, row)
+
+    def remove(self, row: Row) -> None:
+        """Take a deleted row out."""
+        key = self.key_of(row.values)
+        if self._many:
+            for element in key:
+                self._take(element, row)
+        else:
+            self._take(key, row)
+
+    def update(
+        self, row: Row, old: list[Any], deltas: Mapping[int, tuple[Iterable[Any], Iterable[Any]]] | None
+    ) -> None:
+        """Refile a row whose values were ``old``."""
+        if self._many:
+            if deltas is not None and self._only in deltas:
+                added, removed = deltas[self._only]
+            else:
+                before, after = old[self._only], row.values[self._only]
+                added, removed = after - before, before - after
+            for element in removed:
+                self._take(element, row)
+            for element in added:
+                self._put(element, row)
+            return
+        before, after = self.key_of(old), self.key_of(row.values)
+        if before != after:
+            self._take(before, row)
+            self._put(after, row)
+
+    def _put(self, key: Any, row: Row) -> None:
+        bucket = self.buckets.get(key)
+        if bucket is None:
+            bucket = self.buckets[key] = Bucket(self, key)
+        bucket.held[row] = None
+        if bucket.readers:
+            bucket.touch()
+
+    def _take(self, key: Any, row: Row) -> None:
+        bucket = self.buckets[key]
+        del bucket.held[row]
+        if bucket.readers:
+            bucket.touch()
+        elif not bucket.held:
+            del self.buckets[key]
