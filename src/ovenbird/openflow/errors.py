@@ -1,0 +1,90 @@
+"""What can go wrong in OpenFlow, by whose fault it was.
+
+`EncodeError` is ours (a value that has no encoding), `DecodeError` is the peer's (bytes that are not OpenFlow),
+`SwitchError` is the switch refusing a request in good form (OFPT_ERROR), and the rest are the connection's.
+"""
+
+from __future__ import annotations
+
+
+class OpenFlowError(Exception):
+    """Any failure of this package."""
+
+
+class EncodeError(OpenFlowError, ValueError):
+    """A value cannot be encoded: an unknown field, a value outside its field or its mask."""
+
+
+class DecodeError(OpenFlowError, ValueError):
+    """Bytes from the peer are not what the protocol allows."""
+
+
+class NegotiationError(OpenFlowError):
+    """The peer speaks no protocol version that we speak."""
+
+
+class ConnectionLostError(OpenFlowError):
+    """The connection ended before the answer came."""
+
+
+# Error types of OFPT_ERROR (OpenFlow 1.3.5, section 7.4.4), and ONF's bundle extension for 1.3 (type 2300 and on).
+_TYPES = {
+    0: "hello_failed", 1: "bad_request", 2: "bad_action", 3: "bad_instruction", 4: "bad_match", 5: "flow_mod_failed",
+    6: "group_mod_failed", 7: "port_mod_failed", 8: "table_mod_failed", 9: "queue_op_failed",
+    10: "switch_config_failed",
+    11: "role_request_failed", 12: "meter_mod_failed", 13: "table_features_failed", 0xFFFF: "experimenter",
+}  # fmt: skip
+
+# The codes that a controller meets in practice; others print as numbers.
+_CODES = {
+    (0, 0): "incompatible", (0, 1): "eperm",
+    (1, 0): "bad_version", (1, 1): "bad_type", (1, 2): "bad_multipart", (1, 3): "bad_experimenter", (1,
+    4): "bad_exp_type",
+    (1, 5): "eperm", (1, 6): "bad_len", (1, 7): "buffer_empty", (1, 8): "buffer_unknown", (1, 9): "bad_table_id",
+    (1, 10): "is_slave", (1, 11): "bad_port", (1, 12): "bad_packet", (1, 13): "multipart_buffer_overflow",
+    (2, 0): "bad_type", (2, 1): "bad_len", (2, 2): "bad_experimenter", (2, 3): "bad_exp_type", (2, 4): "bad_out_port",
+    (2, 5): "bad_argument", (2, 6): "eperm", (2, 7): "too_many", (2, 8): "bad_queue", (2, 9): "bad_out_group",
+    (2, 10): "match_inconsistent", (2, 11): "unsupported_order", (2, 12): "bad_tag", (2, 13): "bad_set_type",
+    (2, 14): "bad_set_len", (2, 15): "bad_set_argument",
+    (3, 0): "unknown_inst", (3, 1): "unsup_inst", (3, 2): "bad_table_id", (3, 3): "unsup_metadata", (3, 7): "bad_len",
+    (4, 0): "bad_type", (4, 1): "bad_len", (4, 2): "bad_tag", (4, 5): "bad_wildcards", (4, 6): "bad_field",
+    (4, 7): "bad_value", (4, 8): "bad_mask", (4, 9): "bad_prereq", (4, 10): "dup_field", (4, 11): "eperm",
+    (5, 0): "unknown", (5, 1): "table_full", (5, 2): "bad_table_id", (5, 3): "overlap", (5, 4): "eperm",
+    (5, 5): "bad_timeout", (5, 6): "bad_command", (5, 7): "bad_flags",
+    (6, 0): "group_exists", (6, 1): "invalid_group", (6, 4): "chaining_unsupported", (6, 7): "loop", (6,
+    8): "unknown_group",
+    (6, 13): "bad_command", (11, 0): "stale",
+    (12, 1): "meter_exists", (12, 2): "invalid_meter", (12, 3): "unknown_meter", (12, 5): "bad_rate", (12,
+    11): "bad_band",
+}  # fmt: skip
+
+# ONF extension 230 sends its bundle errors as experimenter errors whose exp_type is 2300 plus the OpenFlow 1.4 code.
+_BUNDLE_CODES = (
+    "unknown", "eperm", "bad_id", "bundle_exist", "bundle_closed", "out_of_bundles", "bad_type", "bad_flags",
+    "msg_bad_len", "msg_bad_xid", "msg_unsup", "msg_conflict", "msg_too_many", "msg_failed", "timeout",
+    "bundle_in_progress",
+)  # fmt: skip
+
+
+def error_name(error_type: int, code: int) -> str:
+    """Name an error as Open vSwitch's log does, such as `bad_match.bad_prereq`; unknown codes stay numbers.
+
+    For experimenter errors (type 0xffff) `code` is the experimenter's type.
+    """
+    if error_type == 0xFFFF and 2300 <= code < 2300 + len(_BUNDLE_CODES):
+        return f"bundle_failed.{_BUNDLE_CODES[code - 2300]}"
+    return f"{_TYPES.get(error_type, error_type)}.{_CODES.get((error_type, code), code)}"
+
+
+class SwitchError(OpenFlowError):
+    """The switch refused a request: OFPT_ERROR.
+
+    `error_type` and `code` are the wire's, `xid` names the request, `data` holds at least its first 64 bytes.
+    """
+
+    def __init__(self, error_type: int, code: int, xid: int, data: bytes) -> None:
+        super().__init__(f"switch refused request {xid:#x}: {error_name(error_type, code)}")
+        self.error_type = error_type
+        self.code = code
+        self.xid = xid
+        self.data = data
