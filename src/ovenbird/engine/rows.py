@@ -44,18 +44,32 @@ class Column(Generic[T]):
         many: whether the value is a frozenset, so that an index on the column files a row under each element.
         target: name of the table that the column's UUIDs refer to, if any.
         name: the column's name in the schema, where the attribute has to differ.
+        mutable: whether a row's value may change after it was inserted.
+        ephemeral: whether the value may be lost with the server.
     """
 
-    __slots__ = ("attribute", "bit", "default", "index", "many", "name", "owner", "target", "type")
+    __slots__ = (
+        "attribute", "bit", "default", "ephemeral", "index", "many", "mutable", "name", "owner", "target", "type",
+    )  # fmt: skip
 
     def __init__(
-        self, default: Any, *, type: Any = None, many: bool = False, target: str | None = None, name: str = ""  # noqa: A002
+        self,
+        default: Any,
+        *,
+        type: Any = None,  # noqa: A002
+        many: bool = False,
+        target: str | None = None,
+        name: str = "",
+        mutable: bool = True,
+        ephemeral: bool = False,
     ) -> None:
         self.default = default
         self.type = type
         self.many = many
         self.target = target
         self.name = name
+        self.mutable = mutable
+        self.ephemeral = ephemeral
         self.attribute = name
         self.index = -1
         self.bit = 0
@@ -134,7 +148,14 @@ class References(Column["list[R]"], Generic[R]):
 
 
 class Row(Source):
-    """A row: its UUID, the table it lives in, its values by column position. Subclasses list the columns."""
+    """A row: its UUID, the table it lives in, its values by column position. Subclasses list the columns.
+
+    Class arguments:
+        table: the table's name, if the class is named otherwise.
+        indexes: the column names of each unique index.
+        root: whether rows live without being referred to (RFC 7047, section 3.2, `isRoot`).
+        max_rows: how many rows the table may have, or None.
+    """
 
     __slots__ = ("home", "uuid", "values")
 
@@ -142,10 +163,24 @@ class Row(Source):
     COLUMNS: ClassVar[tuple[Column[Any], ...]] = ()
     BY_NAME: ClassVar[Mapping[str, Column[Any]]] = {}
     DEFAULTS: ClassVar[list[Any]] = []
+    INDEXES: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    ROOT: ClassVar[bool] = True
+    MAX_ROWS: ClassVar[int | None] = None
 
-    def __init_subclass__(cls, *, table: str = "", **kwargs: Any) -> None:
+    def __init_subclass__(
+        cls,
+        *,
+        table: str = "",
+        indexes: tuple[tuple[str, ...], ...] = (),
+        root: bool = True,
+        max_rows: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init_subclass__(**kwargs)
         cls.TABLE = table or cls.__name__
+        cls.INDEXES = indexes
+        cls.ROOT = root
+        cls.MAX_ROWS = max_rows
         cls.COLUMNS = tuple(c for c in vars(cls).values() if isinstance(c, Column))
         for i, column in enumerate(cls.COLUMNS):
             column.index = i
