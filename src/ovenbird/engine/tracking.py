@@ -11,7 +11,9 @@ Waves are synchronous, so one module variable is enough; several engines may rea
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
 
 WHOLE = 1
 
@@ -42,13 +44,19 @@ class Source:
         """React to the loss of the last reader; sources that live only while read dispose of themselves here."""
 
 
-class Reader:
-    """A computation that depends on the sources it read."""
+class Reader(Source):
+    """A computation that depends on the sources it read; a view is a source in its turn.
 
-    __slots__ = ("deps", "engine", "height")
+    Arguments:
+        engine: the engine whose waves run it.
+    """
+
+    __slots__ = ("deps", "dirty", "engine", "height")
 
     def __init__(self, engine: Any) -> None:
+        self.readers = {}
         self.engine = engine
+        self.dirty = False
         self.deps: list[Source] = []
         self.height = 0
 
@@ -64,3 +72,28 @@ class Reader:
             if not readers:
                 source.unread()
         self.deps = []
+
+
+class Cell(Source, Generic[T]):
+    """One value from outside of any table (a clock's minute, a setting), tracked when read.
+
+    Arguments:
+        value: what it holds at first.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: T) -> None:
+        self.readers = {}
+        self._value = value
+
+    def get(self) -> T:
+        """Return the value; the caller depends on it."""
+        self.track()
+        return self._value
+
+    def set(self, value: T) -> None:
+        """Hold ``value`` from now on; readers run again only if it differs."""
+        if value != self._value:
+            self._value = value
+            self.touch()

@@ -1,0 +1,250 @@
+"""The engine: waves of change through views and rules to facts.
+
+A wave runs when ``run`` is called: views that read something changed are computed again, lowest first, and only those
+whose value differs concern their readers; then the rules concerned run again, and the facts they yield are compared
+with those they yielded before. Views and rules not concerned are not looked at, so a wave costs what changed.
+
+Facts held are counted by their owners, the runs that yield them: ``owners`` is both the reference count and the
+provenance. What a wave changed comes back as a ``Delta`` for each relation, and relations bound to a table by
+``bind`` keep an ``Output`` that turns it into row edits.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections import Counter
+from heapq import heappop
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.engine.facts import Fact, Members, Relation, Rows
+from ovenbird.engine.outputs import Output
+from ovenbird.engine.rules import Rule, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ovenbird.engine.ids import Allocation, Pool, Scope
+    from ovenbird.engine.outputs import Handle
+    from ovenbird.engine.rows import Row, Store, Table
+    from ovenbird.engine.views import Instance
+
+log = logging.getLogger(__name__)
+
+
+class Delta:
+    """What a wave changed in one relation: facts that came and facts that went."""
+
+    __slots__ = ("added", "removed")
+
+    def __init__(self) -> None:
+        self.added: list[Fact] = []
+        self.removed: list[Fact] = []
+
+
+class Engine:
+    """Rules over the rows of some stores.
+
+    Arguments:
+        stores: what the rules may read; no row class may be in two of them.
+        rules: the rules.
+    """
+
+    def __init__(self, stores: Sequence[Store], rules: Iterable[Rule]) -> None:
+        self.tables: dict[type[Row], Table[Any]] = {
+            table.row_class: table for store in stores for table in store.tables.values()
+        }
+        self.memo: dict[tuple[Any, ...], Instance] = {}
+        self.scopes: dict[tuple[Pool, Any], Scope] = {}
+        self.outputs: dict[Rows, Output] = {}
+        self.owners: dict[Fact, Run | list[Run]] = {}
+        self.failures: dict[Run, Exception] = {}
+        self.ran: Counter[str] = Counter()
+        self.dirty_views: list[tuple[int, int, Instance]] = []
+        self.dirty_runs: list[Run] = []
+        self.orphans: list[Instance | Allocation | Handle] = []
+        self.sequence = 0
+        self._dead: list[Run] = []
+        self._runs: dict[Row, list[Run]] = {}
+        self._touched: dict[Fact, bool] = {}
+        self._warm = False
+        by_subject: dict[type[Row], list[Rule]] = {}
+        for rule in rules:
+            if rule.subject is None:
+                Run(self, rule, None).invalidate()
+            else:
+                by_subject.setdefault(rule.subject, []).append(rule)
+        for subject, its_rules in by_subject.items():
+            table = self.tables[subject]
+            subjects = Subjects(self, its_rules)
+            for row in table.rows.values():
+                subjects.inserted(row)
+            table.watchers.append(subjects)
+
+    def bind(self, relation: Rows, store: Store, *members: Members) -> Output:
+        """Keep the rows of ``relation`` (and the sets of ``members``) in ``store``'s table as the facts say."""
+        output = Output(self, relation, store.table(relation.row_class), members)
+        self.outputs[relation] = output
+        return output
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to run."""
+        return not (self.dirty_runs or self.dirty_views or self._dead)
+
+    def run(self) -> dict[Relation, Delta]:
+        """Run one wave.
+
+        Returns:
+            What changed, by relation. Bound outputs have been told already.
+        """
+        self.ran.clear()
+        if not self._warm:
+            # A cold start allocates millions of objects that live on: the collector would walk them again and again.
+            gc.disable()
+        try:
+            self._wave()
+        finally:
+            if not self._warm:
+                self._warm = True
+                gc.freeze()
+                gc.enable()
+        deltas = self._settle()
+        for relation, delta in deltas.items():
+            if isinstance(relation, Rows) and relation in self.outputs:
+                self.outputs[relation].absorb(delta.added, delta.removed)
+            elif isinstance(relation, Members) and relation.rows in self.outputs:
+                self.outputs[relation.rows].absorb_members(relation, delta.added, delta.removed)
+        return deltas
+
+    def drop_seeds(self) -> None:
+        """Release ids that were reserved at the start and that nothing has claimed; call after the first wave."""
+        for scope in list(self.scopes.values()):
+            scope.drop_seeds()
+
+    # -- one wave -------------------------------------------------------------------------------------------------
+
+    def _wave(self) -> None:
+        for run in self._dead:
+            run.forget()
+            self._replace(run, ())
+            self.failures.pop(run, None)
+        self._dead.clear()
+        while self.dirty_views or self.dirty_runs:
+            while self.dirty_views:
+                instance = heappop(self.dirty_views)[2]
+                if instance.dirty and self.memo.get(instance.key) is instance:
+                    instance.compute()
+            runs, self.dirty_runs = self.dirty_runs, []
+            for i, run in enumerate(runs):
+                if not run.dead:
+                    self._execute(run)
+                if self.dirty_views:  # an id moved: settle views before the rules that read them
+                    self.dirty_runs = runs[i + 1 :] + self.dirty_runs
+                    break
+        while self.orphans:
+            orphan = self.orphans.pop()
+            if not orphan.readers:
+                orphan.dispose()
+
+    def _execute(self, run: Run) -> None:
+        self.ran[run.rule.name] += 1
+        facts = run.compute()
+        if run.error is not None:
+            self.failures[run] = run.error
+            log.error("%r failed: %s: %s", run, type(run.error).__name__, run.error, exc_info=run.error)
+        elif self.failures:
+            self.failures.pop(run, None)
+        if facts != run.facts:
+            self._replace(run, facts)
+
+    def _replace(self, run: Run, facts: tuple[Fact, ...]) -> None:
+        """Make ``facts`` the facts of ``run``, counting owners."""
+        old = run.facts
+        run.facts = facts
+        owners, touched = self.owners, self._touched
+        gone: Iterable[Fact] = ()
+        came: Iterable[Fact] = facts
+        if old:
+            before = dict.fromkeys(old)
+            after = dict.fromkeys(facts)
+            gone = [fact for fact in before if fact not in after]
+            came = [fact for fact in after if fact not in before]
+        elif len(facts) > 1:
+            came = dict.fromkeys(facts)
+        for fact in gone:
+            holders = owners[fact]
+            if holders is run:
+                del owners[fact]
+                touched.setdefault(fact, True)
+            elif isinstance(holders, list):
+                holders.remove(run)
+                if len(holders) == 1:
+                    owners[fact] = holders[0]
+        for fact in came:
+            holder = owners.get(fact)
+            if holder is None:
+                owners[fact] = run
+                touched.setdefault(fact, False)
+            elif type(holder) is list:
+                holder.append(run)
+            else:
+                owners[fact] = [holder, run]  # type: ignore[list-item]  # mypy loses the union at type(...)
+
+    def _settle(self) -> dict[Relation, Delta]:
+        """Return the net change of the facts touched."""
+        deltas: dict[Relation, Delta] = {}
+        owners = self.owners
+        relation: Relation | None = None
+        delta = Delta()
+        for fact, before in self._touched.items():
+            if before == (fact in owners):
+                continue
+            if fact[0] is not relation:
+                relation = fact[0]
+                found = deltas.get(relation)
+                delta = found if found is not None else deltas.setdefault(relation, Delta())
+            (delta.removed if before else delta.added).append(fact)
+        self._touched = {}
+        return deltas
+
+    # -- subjects -------------------------------------------------------------------------------------------------
+
+    def add_subject(self, row: Row, rules: list[Rule]) -> None:
+        """Schedule ``rules`` for a new row."""
+        runs = self._runs.setdefault(row, [])
+        for rule in rules:
+            run = Run(self, rule, row)
+            runs.append(run)
+            run.invalidate()
+
+    def drop_subject(self, row: Row) -> None:
+        """Retract what rules yielded for a row that is gone."""
+        for run in self._runs.pop(row, ()):
+            run.dead = True
+            self._dead.append(run)
+
+    def run_count(self) -> int:
+        """Return how many runs of rules with a subject there are; for leak tests."""
+        return sum(map(len, self._runs.values()))
+
+
+class Subjects:
+    """Watches one table for the rows that rules run for."""
+
+    __slots__ = ("engine", "rules")
+
+    def __init__(self, engine: Engine, rules: list[Rule]) -> None:
+        self.engine = engine
+        self.rules = rules
+
+    def inserted(self, row: Row) -> None:
+        """Run the rules for the new row in the next wave."""
+        self.engine.add_subject(row, self.rules)
+
+    def modified(self, row: Row, mask: int) -> None:
+        """Do nothing: runs know themselves which columns they read."""
+
+    def deleted(self, row: Row) -> None:
+        """Retract the row's facts in the next wave."""
+        self.engine.drop_subject(row)

@@ -1,0 +1,114 @@
+"""Facts: what rules yield, as plain tuples whose first element says what kind of fact it is.
+
+A ``Rows`` fact is the content of one output row: key columns, which identify the row, then value columns. A
+``Members`` fact is one element of a set column of such a row. Any other ``Relation`` is for a consumer of its own (a
+switch's flow table). Facts are hashable and compared by value; the same fact yielded by two rules is held twice and
+disappears when both have dropped it. Map columns are given as tuples of pairs, set columns as frozensets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.engine import tracking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+
+    from ovenbird.engine.rows import UUID, Column, Row
+
+Fact = tuple[Any, ...]
+
+
+class Relation:
+    """A kind of fact. Calling it makes one: a tuple of the relation and the content.
+
+    Arguments:
+        name: what reports call it.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, *content: Any) -> Fact:
+        """Make a fact of this kind."""
+        return (self, *content)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+class Rows(Relation):
+    """Rows of an output table.
+
+    Arguments:
+        row_class: the table's row class.
+        key: the columns that identify a row among those that rules make.
+        values: further columns that rules own; columns in neither belong to somebody else and are left alone.
+        initial: values of unowned columns at insertion, by column.
+        key_of: for a row found in the table, its key, or None if the row is nobody's business here. By default the
+            stored values of the key columns.
+    """
+
+    __slots__ = ("columns", "initial", "key_columns", "key_of", "row_class", "value_columns")
+
+    def __init__(
+        self,
+        row_class: type[Row],
+        key: Sequence[Column[Any]],
+        values: Sequence[Column[Any]] = (),
+        *,
+        initial: dict[Column[Any], Any] | None = None,
+        key_of: Callable[[Any], Hashable | None] | None = None,
+    ) -> None:
+        super().__init__(row_class.TABLE)
+        self.row_class = row_class
+        self.key_columns = tuple(key)
+        self.value_columns = tuple(values)
+        self.columns = self.key_columns + self.value_columns
+        self.initial = {c.name: v for c, v in (initial or {}).items()}
+        self.key_of = key_of or self._stored_key
+
+    def key(self, fact: Fact) -> Hashable:
+        """Return the key of a fact: the value of the only key column, or a tuple."""
+        n = len(self.key_columns)
+        key: Hashable = fact[1] if n == 1 else fact[1 : n + 1]
+        return key
+
+    def uuid(self, *key: Hashable) -> UUID:
+        """Return the UUID that the row with this key has or will have; for rules that refer to it."""
+        node = tracking.reader
+        if node is None:
+            raise LookupError(f"{self}: asked for a row's UUID outside of a computation")
+        uuid: UUID = node.engine.outputs[self].reference(key[0] if len(key) == 1 else key)
+        return uuid
+
+    def _stored_key(self, row: Row) -> Hashable:
+        """Return the key of a stored row: the values of its key columns, maps as sorted tuples."""
+        values = row.values
+        if len(self.key_columns) == 1:
+            return frozen(values[self.key_columns[0].index])
+        return tuple([frozen(values[c.index]) for c in self.key_columns])
+
+
+class Members(Relation):
+    """Elements of a set column of output rows: facts of (key of the row, element).
+
+    Arguments:
+        rows: whose rows.
+        column: the set column; rules own it whole.
+    """
+
+    __slots__ = ("column", "rows")
+
+    def __init__(self, rows: Rows, column: Column[Any]) -> None:
+        super().__init__(f"{rows.name}.{column.name}")
+        self.rows = rows
+        self.column = column
+
+
+def frozen(value: Any) -> Any:
+    """Return a column's value in the hashable form that facts use: a map as a sorted tuple of pairs."""
+    return tuple(sorted(value.items())) if type(value) is dict else value

@@ -1,0 +1,173 @@
+"""Stable small numbers: tunnel keys, conntrack zones, conjunction ids.
+
+A pool gives each key of a scope a number that stays the same for as long as somebody reads it, whatever else comes
+and goes. Numbers found in a database at start are seeded, so that a restart renumbers nothing. A reader may want a
+certain number: it gets it unless another key wants that one too, and a key that held it by chance moves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.engine import tracking
+from ovenbird.engine.errors import IdsExhaustedError
+from ovenbird.engine.tracking import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+
+class Pool:
+    """A range of numbers, separate in every scope.
+
+    Arguments:
+        name: what reports call it.
+        low, high: the range, both ends included.
+    """
+
+    __slots__ = ("high", "low", "name")
+
+    def __init__(self, name: str, low: int, high: int) -> None:
+        self.name = name
+        self.low = low
+        self.high = high
+
+    def get(self, key: Hashable, scope: Hashable = None, want: int | None = None) -> int:
+        """Return the number of ``key`` in ``scope``; the caller depends on it, and keeps it taken.
+
+        Arguments:
+            key: whose number.
+            scope: within what numbers are distinct.
+            want: the number to prefer, within the range.
+
+        Raises:
+            IdsExhaustedError: every number of the scope is taken; the caller is run again when one is released.
+        """
+        node = tracking.reader
+        if node is None:
+            raise LookupError(f"{self.name}: asked for an id outside of a computation")
+        return _scope(node.engine, self, scope).get(key, want)
+
+
+def _scope(engine: Any, pool: Pool, scope: Hashable) -> Scope:
+    found: Scope | None = engine.scopes.get((pool, scope))
+    if found is None:
+        found = engine.scopes[pool, scope] = Scope(engine, pool, scope)
+    return found
+
+
+def seed(engine: Any, pool: Pool, key: Hashable, value: int, scope: Hashable = None) -> None:
+    """Reserve for ``key`` the number it had before this process started."""
+    if pool.low <= value <= pool.high:
+        _scope(engine, pool, scope).seed(key, value)
+
+
+class Allocation(Source):
+    """One key's number; lives while read."""
+
+    __slots__ = ("key", "scope", "value", "wanted")
+
+    def __init__(self, scope: Scope, key: Hashable, value: int, wanted: bool) -> None:
+        self.readers = {}
+        self.scope = scope
+        self.key = key
+        self.value = value
+        self.wanted = wanted
+
+    def unread(self) -> None:
+        """Let the engine release the number at the end of the wave, if nobody has asked for it again."""
+        self.scope.engine.orphans.append(self)
+
+    def dispose(self) -> None:
+        """Release the number."""
+        self.scope.release(self)
+
+
+class Scope:
+    """The numbers taken in one scope of a pool."""
+
+    __slots__ = ("_next", "by_key", "engine", "exhausted", "key", "pool", "seeds", "taken")
+
+    def __init__(self, engine: Any, pool: Pool, key: Hashable) -> None:
+        self.engine = engine
+        self.pool = pool
+        self.key = key
+        self.by_key: dict[Hashable, Allocation] = {}
+        self.taken: dict[int, Hashable] = {}
+        self.seeds: dict[Hashable, int] = {}
+        self.exhausted = Source()
+        self._next = pool.low
+
+    def seed(self, key: Hashable, value: int) -> None:
+        """Reserve ``value`` for ``key``, unless another key has it already."""
+        if self.taken.setdefault(value, key) == key:
+            self.seeds[key] = value
+
+    def get(self, key: Hashable, want: int | None) -> int:
+        """Return the number of ``key``, allocating or moving it as needed."""
+        found = self.by_key.get(key)
+        if found is None:
+            found = self.by_key[key] = Allocation(self, key, self._choose(key, want), want is not None)
+            self.taken[found.value] = key
+        elif want is not None and (found.value != want or not found.wanted):
+            value = self._choose(key, want)
+            found.wanted = True
+            if value != found.value:
+                self._move(found, value)
+        found.track()
+        return found.value
+
+    def drop_seeds(self) -> None:
+        """Release the reservations that nobody has claimed."""
+        for key, value in self.seeds.items():
+            if self.taken.get(value) == key and key not in self.by_key:
+                del self.taken[value]
+        self.seeds.clear()
+
+    def release(self, allocation: Allocation) -> None:
+        """Take a number back."""
+        if self.by_key.get(allocation.key) is not allocation:
+            return
+        del self.by_key[allocation.key]
+        if self.taken.get(allocation.value) == allocation.key:
+            del self.taken[allocation.value]
+        self.exhausted.touch()
+        if not self.by_key and not self.seeds:
+            self.engine.scopes.pop((self.pool, self.key), None)
+
+    def _choose(self, key: Hashable, want: int | None) -> int:
+        seeded = self.seeds.pop(key, None)
+        if want is not None and self.pool.low <= want <= self.pool.high:
+            holder = self.taken.get(want)
+            if holder is None or holder == key:
+                if seeded is not None and seeded != want:
+                    del self.taken[seeded]
+                return want
+            other = self.by_key.get(holder)
+            if other is None:  # only reserved by a seed
+                self.seeds.pop(holder, None)
+                return want
+            if not other.wanted:
+                self.taken[want] = key
+                self._move(other, self._free())
+                return want
+        return seeded if seeded is not None else self._free()
+
+    def _move(self, allocation: Allocation, value: int) -> None:
+        if self.taken.get(allocation.value) == allocation.key:
+            del self.taken[allocation.value]
+        allocation.value = value
+        self.taken[value] = allocation.key
+        allocation.touch()
+
+    def _free(self) -> int:
+        """Return a free number; the search goes round, so that a released one is not given out again at once."""
+        low, high, taken = self.pool.low, self.pool.high, self.taken
+        if len(taken) > high - low:
+            self.exhausted.track()
+            raise IdsExhaustedError(f"{self.pool.name}: no number from {low} to {high} is free")
+        value = self._next
+        while value in taken or value > high:
+            value = value + 1 if value < high else low
+        self._next = value + 1
+        return value

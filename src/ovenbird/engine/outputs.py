@@ -1,0 +1,306 @@
+"""Outputs: the rows that facts call for, kept equal to the rows that are there.
+
+An ``Output`` knows both sides by key: what the facts want and which row holds it. A key is *dirty* when either side
+changed: a wave added or removed facts, or somebody edited the table. ``plan`` looks at the dirty keys alone and writes
+the smallest edits that make them agree, so a derived row that somebody edits or deletes is repaired by the same few
+lines that create it.
+"""
+
+from __future__ import annotations
+
+import logging
+from os import urandom
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ovenbird.engine.rows import UUID
+from ovenbird.engine.tracking import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+    from ovenbird.engine.facts import Fact, Members, Rows
+    from ovenbird.engine.rows import Row, Table
+
+log = logging.getLogger(__name__)
+
+
+class Editor(Protocol):
+    """What a plan is written to: a database transaction."""
+
+    def insert(self, table: type[Row], values: Mapping[str, Any], uuid: UUID | None = None) -> UUID:
+        """Add a row."""
+
+    def update(self, row: Row, values: Mapping[str, Any]) -> None:
+        """Give a row new values of the columns named."""
+
+    def mutate(self, row: Row, column: str, insert: Iterable[Any] = (), delete: Iterable[Any] = ()) -> None:
+        """Add elements to a set column and remove others."""
+
+    def delete(self, row: Row) -> None:
+        """Remove a row."""
+
+
+class Handle(Source):
+    """The UUID that the row of a key has or will have; lives while a rule refers to it."""
+
+    __slots__ = ("key", "output", "uuid")
+
+    def __init__(self, output: Output, key: Hashable, uuid: UUID) -> None:
+        self.readers = {}
+        self.output = output
+        self.key = key
+        self.uuid = uuid
+
+    def unread(self) -> None:
+        """Let the engine forget the handle at the end of the wave."""
+        self.output.engine.orphans.append(self)
+
+    def dispose(self) -> None:
+        """Forget the UUID; if the row is there, it keeps it."""
+        self.output.handles.pop(self.key, None)
+
+
+class Output:
+    """One output table of an engine.
+
+    Arguments:
+        engine: whose facts.
+        relation: the facts that are the table's rows.
+        table: the table as it is.
+        members: relations whose facts are elements of the rows' set columns.
+    """
+
+    def __init__(self, engine: Any, relation: Rows, table: Table[Any], members: Sequence[Members]) -> None:
+        self.engine = engine
+        self.relation = relation
+        self.table = table
+        self.members = tuple(members)
+        self.actual: dict[Hashable, Row] = {}
+        self.handles: dict[Hashable, Handle] = {}
+        self.dirty: dict[Hashable, None] = {}
+        self.surplus: dict[Row, None] = {}
+        self._keys: dict[Row, Hashable] = {}
+        self._planned: dict[UUID, Hashable] = {}
+        self._wanted: dict[Hashable, Fact | list[Fact]] = {}
+        self._sets: dict[Hashable, dict[Members, dict[Any, None]]] = {}
+        self._edits: dict[Hashable, dict[Members, set[Any]]] = {}
+        self._suspect: dict[Hashable, None] = {}
+        self._maps: dict[tuple[Any, ...], dict[Any, Any]] = {}
+        self._mine = 0
+        for column in relation.columns:
+            self._mine |= column.bit
+        for member in self.members:
+            self._mine |= member.column.bit
+        self._is_map = tuple(isinstance(c.default, dict) for c in relation.columns)
+        for row in table.rows.values():
+            self.inserted(row)
+        table.watchers.append(self)
+
+    # -- what the facts want --------------------------------------------------------------------------------------
+
+    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+        """Take in a wave's facts about rows."""
+        key_of, wanted, dirty = self.relation.key, self._wanted, self.dirty
+        for fact in removed:
+            key = key_of(fact)
+            dirty[key] = None
+            held = wanted[key]
+            if isinstance(held, list):
+                held.remove(fact)
+                if len(held) == 1:
+                    wanted[key] = held[0]
+            else:
+                del wanted[key]
+        for fact in added:
+            key = key_of(fact)
+            dirty[key] = None
+            held_now = wanted.setdefault(key, fact)
+            if held_now is not fact:
+                if isinstance(held_now, list):
+                    held_now.append(fact)
+                else:
+                    wanted[key] = [held_now, fact]
+
+    def absorb_members(self, member: Members, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+        """Take in a wave's facts about elements of the rows' sets."""
+        for _, key, element in removed:
+            sets = self._sets[key]
+            del sets[member][element]
+            if not sets[member]:
+                del sets[member]
+                if not sets:
+                    del self._sets[key]
+            self._edit(key, member, element)
+        for _, key, element in added:
+            self._sets.setdefault(key, {}).setdefault(member, {})[element] = None
+            self._edit(key, member, element)
+
+    def wanted(self, key: Hashable) -> Fact | None:
+        """Return the fact that the row of ``key`` should be; of several in conflict, the least."""
+        held = self._wanted.get(key)
+        if isinstance(held, list):
+            log.warning("%s: rules disagree about the row %r: %r", self.relation.name, key, held)
+            return min(held, key=repr)
+        return held
+
+    def reference(self, key: Hashable) -> UUID:
+        """Return the UUID that the row of ``key`` has or will have; the caller depends on it."""
+        handle = self.handles.get(key)
+        if handle is None:
+            row = self.actual.get(key)
+            handle = self.handles[key] = Handle(self, key, row.uuid if row is not None else new_uuid())
+        handle.track()
+        return handle.uuid
+
+    # -- what is there --------------------------------------------------------------------------------------------
+
+    def inserted(self, row: Row) -> None:
+        """Note a row that appeared."""
+        key = self._planned.pop(row.uuid, None)
+        if key is not None and key not in self.actual:  # our own insertion, just as it was planned
+            self.actual[key] = row
+            self._keys[row] = key
+            return
+        key = self.relation.key_of(row)
+        if key is None:
+            return
+        if key in self.actual:
+            self.surplus[row] = None
+            return
+        self.actual[key] = row
+        self._keys[row] = key
+        handle = self.handles.get(key)
+        if handle is not None and handle.uuid != row.uuid:
+            handle.uuid = row.uuid
+            handle.touch()
+        self._doubt(key)
+
+    def modified(self, row: Row, mask: int) -> None:
+        """Note a row that changed."""
+        if not mask & self._mine:
+            return
+        key = self.relation.key_of(row)
+        known = self._keys.get(row)
+        if known == key and known is not None:
+            self._doubt(key)
+        else:  # it is no longer the row it was
+            self.deleted(row)
+            self.inserted(row)
+
+    def deleted(self, row: Row) -> None:
+        """Note a row that went; another one that waited for the same key takes its place."""
+        self.surplus.pop(row, None)
+        key = self._keys.pop(row, None)
+        if key is None:
+            return
+        del self.actual[key]
+        self._doubt(key)
+        for other in list(self.surplus):
+            if self.relation.key_of(other) == key:
+                del self.surplus[other]
+                self.inserted(other)
+                break
+
+    # -- making them agree ----------------------------------------------------------------------------------------
+
+    def plan(self, editor: Editor) -> int:
+        """Write the edits that bring dirty keys in order, and consider them clean.
+
+        Returns:
+            How many keys were looked at.
+        """
+        dirty, self.dirty = self.dirty, {}
+        edits, self._edits = self._edits, {}
+        suspect, self._suspect = self._suspect, {}
+        for row in self.surplus:
+            if row.exists():
+                editor.delete(row)
+        self.surplus = {}
+        for key in dirty:
+            fact = self.wanted(key)
+            row_now = self.actual.get(key)
+            if fact is None:
+                if row_now is not None:
+                    editor.delete(row_now)
+            elif row_now is None:
+                self._insert(editor, key, fact)
+            else:
+                self._update(editor, row_now, fact)
+        for key in suspect:
+            if (row_now := self.actual.get(key)) is not None and key in self._wanted:
+                self._repair_sets(editor, key, row_now)
+        for key, by_member in edits.items():
+            if key in suspect or (row_now := self.actual.get(key)) is None or key not in self._wanted:
+                continue
+            wanted = self._sets.get(key, {})
+            for member, elements in by_member.items():
+                want = wanted.get(member, {})
+                there = row_now.values[member.column.index]
+                add = [e for e in elements if e in want and e not in there]
+                drop = [e for e in elements if e not in want and e in there]
+                if add or drop:
+                    editor.mutate(row_now, member.column.name, add, drop)
+        return len(dirty) + len(edits) + len(suspect)
+
+    def suspect_all(self) -> None:
+        """Look at every key again in the next plan: after a failed transaction, or a change of hands."""
+        self._planned.clear()
+        for key in (*self.actual, *self._wanted):
+            self._doubt(key)
+
+    def _insert(self, editor: Editor, key: Hashable, fact: Fact) -> None:
+        values: dict[str, Any] = dict(self.relation.initial) if self.relation.initial else {}
+        for column, is_map, value in zip(self.relation.columns, self._is_map, fact[1:], strict=True):
+            if value != column.default:
+                values[column.name] = self._map(value) if is_map else value
+        for member, elements in self._sets.get(key, {}).items():
+            values[member.column.name] = frozenset(elements)
+        handle = self.handles.get(key)
+        uuid = handle.uuid if handle is not None else new_uuid()
+        self._planned[uuid] = key
+        editor.insert(self.relation.row_class, values, uuid)
+
+    def _update(self, editor: Editor, row: Row, fact: Fact) -> None:
+        changes: dict[str, Any] = {}
+        stored = row.values
+        for column, is_map, value in zip(self.relation.columns, self._is_map, fact[1:], strict=True):
+            want = self._map(value) if is_map else value
+            if stored[column.index] != want:
+                changes[column.name] = want
+        if changes:
+            editor.update(row, changes)
+
+    def _repair_sets(self, editor: Editor, key: Hashable, row: Row) -> None:
+        wanted = self._sets.get(key, {})
+        for member in self.members:
+            want = wanted.get(member, {}).keys()
+            there = row.values[member.column.index]
+            add, drop = want - there, there - want
+            if add or drop:
+                editor.mutate(row, member.column.name, add, drop)
+
+    def _map(self, pairs: Any) -> dict[Any, Any]:
+        """Return a map column's value; equal ones share one object, as ten thousand rows often do."""
+        found = self._maps.get(pairs)
+        if found is None:
+            if len(self._maps) > 4096:
+                self._maps.clear()
+            found = self._maps[pairs] = dict(pairs)
+        return found
+
+    def _edit(self, key: Hashable, member: Members, element: Any) -> None:
+        self._edits.setdefault(key, {}).setdefault(member, set()).add(element)
+
+    def _doubt(self, key: Hashable) -> None:
+        self.dirty[key] = None
+        if self.members:
+            self._suspect[key] = None
+
+
+def new_uuid() -> UUID:
+    """Return a fresh random UUID (RFC 9562 version 4), at a third of the cost of the standard library's."""
+    h = urandom(16).hex()
+    return UUID(f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:]}")
+
+
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}

@@ -1,0 +1,99 @@
+"""Rules: pure functions of one subject row that yield facts.
+
+There is one ``Run`` for each rule and subject. It depends on exactly what the function read; when any of that changes
+it runs again, and what it yields is compared with what it yielded before. A run that raises yields nothing until
+something it read changes; the failure is reported with its subject and stops nobody else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ovenbird.engine import tracking
+from ovenbird.engine.tracking import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import Row
+
+R = TypeVar("R", bound="Row")
+
+
+class Rule:
+    """A pure function from one subject to facts; make one with the decorator ``rule``.
+
+    Arguments:
+        body: the function.
+        subject: the class whose every row is a subject; None for a function without arguments that runs once.
+    """
+
+    __slots__ = ("body", "name", "subject")
+
+    def __init__(self, body: Callable[..., Iterable[Fact]], subject: type[Row] | None) -> None:
+        self.body = body
+        self.subject = subject
+        self.name = body.__qualname__
+
+    def __call__(self, *subject: Any) -> Iterable[Fact]:
+        """Call the function, outside of any engine."""
+        return self.body(*subject)
+
+    def __repr__(self) -> str:
+        return f"<rule {self.name}>"
+
+
+class Run(Reader):
+    """A rule applied to one subject, with the facts it last yielded."""
+
+    __slots__ = ("dead", "error", "facts", "rule", "subject")
+
+    def __init__(self, engine: Any, rule: Rule, subject: Row | None) -> None:
+        self.engine = engine
+        self.deps = []
+        self.height = 0
+        self.dirty = False
+        self.rule = rule
+        self.subject = subject
+        self.facts: tuple[Fact, ...] = ()
+        self.error: Exception | None = None
+        self.dead = False
+
+    def compute(self) -> tuple[Fact, ...]:
+        """Run the function and return the facts it yields; on an exception, note it and return none."""
+        if self.deps:
+            self.forget()
+        self.dirty = False
+        self.error = None
+        tracking.reader = self
+        try:
+            return tuple(self.rule.body(self.subject) if self.subject is not None else self.rule.body())
+        except Exception as e:  # noqa: BLE001 (one feature's failure must not stop the wave)
+            self.error = e
+            return ()
+        finally:
+            tracking.reader = None
+
+    def invalidate(self) -> None:
+        """Queue for running again."""
+        if not self.dirty:
+            self.dirty = True
+            self.engine.dirty_runs.append(self)
+
+    def __repr__(self) -> str:
+        return f"{self.rule.name}({self.subject!r})" if self.subject is not None else f"{self.rule.name}()"
+
+
+def rule(subject: type[R]) -> Callable[[Callable[[R], Iterable[Fact]]], Rule]:
+    """Make a function a rule that runs for every row of ``subject``'s table."""
+
+    def decorate(body: Callable[[R], Iterable[Fact]]) -> Rule:
+        return Rule(body, subject)
+
+    return decorate
+
+
+def singleton(body: Callable[[], Iterable[Fact]]) -> Rule:
+    """Make a function without arguments a rule that runs once, and again when what it read changes."""
+    return Rule(body, None)

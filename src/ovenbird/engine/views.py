@@ -1,0 +1,120 @@
+"""Views: memoised pure functions of rows, with early cutoff.
+
+Inside a computation, calling a view reads its remembered value and depends on that value alone: when what the view
+read changes, the view is computed again, and only if the result differs are its readers. Outside of a computation a
+view is a plain function. A view that nobody reads any more is dropped at the end of the wave.
+
+A view that raises remembers the exception and raises it in whoever reads it, until something that it read changes.
+"""
+
+from __future__ import annotations
+
+import functools
+from heapq import heappush
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+
+from ovenbird.engine import tracking
+from ovenbird.engine.errors import CycleError
+from ovenbird.engine.tracking import WHOLE, Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class View(Generic[P, T]):
+    """A memoised pure function; make one with the decorator ``view``.
+
+    Arguments:
+        body: the function. Its arguments must be hashable: rows, strings, numbers, tuples.
+    """
+
+    def __init__(self, body: Callable[P, T]) -> None:
+        functools.update_wrapper(self, body)
+        self.body = body
+        self.name = body.__qualname__
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return the function's value, remembered and tracked when something is being computed."""
+        node = tracking.reader
+        if node is None or kwargs:
+            return self.body(*args, **kwargs)
+        memo = node.engine.memo
+        key = (self, *args)
+        found = memo.get(key)
+        if found is None:
+            found = memo[key] = Instance(node.engine, key)
+            found.compute()
+        elif found.dirty:
+            found.compute()
+        if node not in found.readers:
+            found.readers[node] = WHOLE
+            node.deps.append(found)
+            if node.height <= found.height:
+                node.height = found.height + 1
+        if found.error is not None:
+            raise found.error
+        return cast("T", found.value)
+
+    def __repr__(self) -> str:
+        return f"<view {self.name}>"
+
+
+class Instance(Reader):
+    """A view applied to its arguments: the remembered value, its dependencies, its readers."""
+
+    __slots__ = ("computing", "error", "key", "value")
+
+    def __init__(self, engine: Any, key: tuple[Any, ...]) -> None:
+        super().__init__(engine)
+        self.key = key
+        self.value: Any = None
+        self.error: Exception | None = None
+        self.computing = False
+
+    def compute(self) -> None:
+        """Run the function; tell the readers if the outcome differs from the one remembered."""
+        if self.computing:
+            raise CycleError(f"{self.key[0].name} reads itself")
+        old, old_error = self.value, self.error
+        outer = tracking.reader
+        self.forget()
+        self.height = 0
+        self.computing = True
+        tracking.reader = self
+        try:
+            self.value, self.error = self.key[0].body(*self.key[1:]), None
+        except Exception as e:  # noqa: BLE001 (whatever a feature's function raises is its readers' to see)
+            self.value, self.error = None, e
+        finally:
+            tracking.reader = outer
+            self.computing = False
+            self.dirty = False
+        self.engine.ran[self.key[0].name] += 1
+        if self.readers and (self.value != old or repr(self.error) != repr(old_error)):
+            self.touch()
+
+    def invalidate(self) -> None:
+        """Queue for computing again, lowest views first."""
+        if not self.dirty:
+            self.dirty = True
+            engine = self.engine
+            engine.sequence += 1
+            heappush(engine.dirty_views, (self.height, engine.sequence, self))
+
+    def unread(self) -> None:
+        """Let the engine drop this view at the end of the wave, if nobody has asked for it again."""
+        self.engine.orphans.append(self)
+
+    def dispose(self) -> None:
+        """Drop this view for good."""
+        if self.engine.memo.get(self.key) is self:
+            del self.engine.memo[self.key]
+            self.forget()
+
+
+def view(body: Callable[P, T]) -> View[P, T]:
+    """Make a pure function of rows a view."""
+    return View(body)
