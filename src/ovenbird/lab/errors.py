@@ -1,0 +1,73 @@
+"""What can go wrong in a lab: one class per cause, so that callers can tell them apart and people can act on them.
+
+Every message is one line that says what happened and, where there is something to do about it, what to do.
+"""
+
+from collections.abc import Sequence
+
+
+class LabError(Exception):
+    """Anything that keeps a lab from doing what it was asked."""
+
+
+class RequirementError(LabError):
+    """The machine lacks a privilege or a program that the lab needs."""
+
+
+class AlreadyRunningError(LabError):
+    """A cloud already runs in this run directory."""
+
+
+class NotRunningError(LabError):
+    """No cloud runs in this run directory."""
+
+
+class NoSuchInstanceError(LabError):
+    """The lab has no instance of that name."""
+
+
+class DuplicateInstanceError(LabError):
+    """The lab already has an instance of that name."""
+
+
+class PlanError(LabError):
+    """The lab that was asked for cannot exist: a name, path or port is unusable."""
+
+
+class WaitTimeoutError(LabError):
+    """Something did not become true in its time."""
+
+
+class StateError(LabError):
+    """The state file holds something that no lab wrote."""
+
+
+class CommandError(LabError):
+    """A program that the lab ran failed.
+
+    Args:
+        argv: the command line as it was run.
+        status: its exit status, or minus the number of the signal that ended it.
+        stderr: what it wrote to standard error.
+    """
+
+    def __init__(self, argv: Sequence[str], status: int, stderr: str) -> None:
+        self.argv = tuple(argv)
+        self.status = status
+        self.stderr = stderr.strip()
+        super().__init__(f"`{' '.join(self.argv)}` failed with status {status}: {self.stderr or 'no message'}")
+
+
+class ApiError(LabError):
+    """The network API refused a request, or did not answer it.
+
+    Args:
+        status: the HTTP status, 0 when there was no answer.
+        kind: Neutron's name of the error (`NeutronError.type`), or the transport's.
+        message: Neutron's message.
+    """
+
+    def __init__(self, status: int, kind: str, message: str) -> None:
+        self.status = status
+        self.kind = kind
+        super().__init__(f"{kind}: {message}" if status == 0 else f"{kind} ({status}): {message}")

@@ -1,0 +1,194 @@
+"""A hypervisor: a namespace with its own ovsdb-server and ovs-vswitchd, as a host of a data centre would have.
+
+The switch uses the userspace datapath, so that the kernel needs no openvswitch module. There, a tunnel's packets leave
+through the bridge that holds the tunnel's local address: `br-phys` owns the uplink, and its internal port has the address
+(ovs-vswitchd.conf.db(5); Open vSwitch's "userspace tunneling" how-to). `br-int` is the integration bridge, and drops
+everything until a controller says otherwise.
+"""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ovenbird.lab.command import run
+from ovenbird.lab.namespace import Namespace
+from ovenbird.lab.plan import UNDERLAY_MTU, Plan
+from ovenbird.lab.process import ProcessSpec
+from ovenbird.lab.state import Kind, State
+from ovenbird.lab.underlay import UPLINK
+
+_SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
+
+# The internal port is new, and without its address, whenever the switch has been started.
+_ADDRESS = """
+n=0
+until ip link set {bridge} up 2>/dev/null; do n=$((n+1)); [ $n -lt 500 ] || exit 1; sleep 0.02; done
+ip address replace {address}/24 dev {bridge}
+ethtool -K {bridge} tx off >/dev/null 2>&1 || true
+"""
+
+
+def listening(path: Path) -> bool:
+    """Say whether somebody accepts connections on a unix socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Hypervisor:
+    """One hypervisor of a lab.
+
+    Args:
+        plan: the lab it belongs to.
+        name: its name, which is also its system-id and its hostname.
+    """
+
+    plan: Plan
+    name: str
+
+    @property
+    def namespace(self) -> Namespace:
+        """The namespace it lives in."""
+        return Namespace(self.plan.host_namespace(self.name))
+
+    @property
+    def rundir(self) -> Path:
+        """The directory of its sockets, database and logs."""
+        return self.plan.host_rundir(self.name)
+
+    @property
+    def encap_address(self) -> str:
+        """Its address on the underlay."""
+        return self.plan.encap_address(self.name)
+
+    @property
+    def database(self) -> Path:
+        """The socket of its Open_vSwitch database."""
+        return self.rundir / "db.sock"
+
+    @property
+    def env(self) -> tuple[tuple[str, str], ...]:
+        """The variables that make Open vSwitch's and OVN's programs keep to this hypervisor's directory."""
+        directory = str(self.rundir)
+        return tuple(
+            (f"{family}_{kind}", directory)
+            for family in ("OVS", "OVN")
+            for kind in ("RUNDIR", "LOGDIR", "DBDIR", "SYSCONFDIR")
+        )
+
+    def process(self, program: str, argv: tuple[str, ...], after: tuple[str, ...] = ()) -> ProcessSpec:
+        """Return the specification of a process on this hypervisor.
+
+        Args:
+            program: what it is: "controller".
+            argv: its command line.
+            after: a command to run here whenever it has been started.
+        """
+        name = f"{self.name}-{program}"
+        return ProcessSpec(name, argv, str(self.rundir / f"{program}.log"), self.env, self.namespace.name, after)
+
+    def database_process(self) -> ProcessSpec:
+        """Return the specification of its ovsdb-server."""
+        return self.process(
+            "ovsdb-server",
+            (
+                "ovsdb-server",
+                "--no-chdir",
+                "--pidfile",
+                "-vsyslog:off",
+                f"--remote=punix:{self.database}",
+                str(self.rundir / "conf.db"),
+            ),
+        )
+
+    def switch_process(self) -> ProcessSpec:
+        """Return the specification of its ovs-vswitchd."""
+        return self.process(
+            "ovs-vswitchd",
+            ("ovs-vswitchd", "--disable-system", "--no-chdir", "--pidfile", "-vsyslog:off", f"unix:{self.database}"),
+            after=("sh", "-ec", _ADDRESS.format(bridge="br-phys", address=self.encap_address)),
+        )
+
+    def make(self, state: State) -> None:
+        """Create the namespace and an empty database; the underlay must lay the cable after this."""
+        self.rundir.mkdir(parents=True, exist_ok=True)
+        state.add(Kind.NAMESPACE, self.namespace.name)
+        self.namespace.make("ipv6/conf/default/disable_ipv6=1")
+        run(["ovsdb-tool", "create", str(self.rundir / "conf.db"), str(_SCHEMA)])
+
+    def configure(self, external_ids: Mapping[str, str] | None = None) -> None:
+        """Write the configuration that switch and controller will find; its ovsdb-server must run.
+
+        Args:
+            external_ids: additional keys of Open_vSwitch external_ids.
+        """
+        self.namespace.batch([f"link set {UPLINK} up"])
+        ids = {
+            "system-id": self.name,
+            "hostname": self.name,
+            "ovn-remote": self.plan.remote("sb"),
+            "ovn-encap-type": "geneve",
+            "ovn-encap-ip": self.encap_address,
+            "ovn-bridge-datapath-type": "netdev",
+            **(external_ids or {}),
+        }
+        self.vsctl(
+            "--no-wait",
+            *("init", "--", "set", "Open_vSwitch", "."),
+            *(f'external_ids:{key}="{value}"' for key, value in ids.items()),
+            *("--", "add-br", "br-phys"),
+            *("--", "set", "Bridge", "br-phys", "datapath_type=netdev", "fail_mode=standalone"),
+            f'other_config:hwaddr="{self.plan.encap_mac(self.name)}"',
+            *("--", "set", "Interface", "br-phys", f"mtu_request={UNDERLAY_MTU}"),
+            *("--", "add-port", "br-phys", UPLINK),
+            *("--", "add-br", "br-int"),
+            *("--", "set", "Bridge", "br-int", "datapath_type=netdev", "fail_mode=secure"),
+            "other_config:disable-in-band=true",
+        )
+
+    @property
+    def switching(self) -> bool:
+        """Whether the switch is up: br-int takes OpenFlow connections and br-phys has the tunnel's address."""
+        return listening(self.rundir / "br-int.mgmt") and self.encap_address in self.namespace.run(
+            "ip", "-br", "address", "show"
+        )
+
+    def reaches(self, other: "Hypervisor") -> bool:
+        """Say whether a packet comes back from another hypervisor; asking also acquaints the two switches by ARP."""
+        return "bytes from" in self.namespace.run(
+            "sh", "-c", f"ping -n -c 1 -W 1 {other.encap_address} || true"
+        )
+
+    def _tool(self, *argv: str) -> str:
+        return run(argv, env=dict(self.env))
+
+    def vsctl(self, *arguments: str) -> str:
+        """Run ovs-vsctl on this hypervisor's database and return its output."""
+        return self._tool("ovs-vsctl", "--timeout=20", f"--db=unix:{self.database}", *arguments)
+
+    def ofctl(self, *arguments: str) -> str:
+        """Run ovs-ofctl on this hypervisor's switch, with names and OpenFlow 1.3 or newer understood."""
+        return self._tool("ovs-ofctl", "-O", "OpenFlow13,OpenFlow14,OpenFlow15", *arguments)
+
+    def appctl(self, *arguments: str, target: str = "ovs-vswitchd") -> str:
+        """Run ovs-appctl against one of this hypervisor's programs."""
+        return self._tool("ovs-appctl", "-t", target, *arguments)
+
+    def plug(self, interface: str, port_id: str, mac: str) -> None:
+        """Put a device of this namespace into br-int as the logical port of an id, as Nova does with a tap device."""
+        self.vsctl(
+            *("--may-exist", "add-port", "br-int", interface),
+            *("--", "set", "Interface", interface),
+            f'external_ids:iface-id="{port_id}"',
+            f'external_ids:attached-mac="{mac}"',
+            "external_ids:iface-status=active",
+        )
+
+    def unplug(self, interface: str) -> None:
+        """Take a device out of br-int."""
+        self.vsctl("--if-exists", "del-port", "br-int", interface)

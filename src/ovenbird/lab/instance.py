@@ -1,0 +1,143 @@
+"""An instance: a namespace that stands for a virtual machine, cabled into a hypervisor's br-int.
+
+What Nova would do with a tap device is done with a veth pair: one end is `eth0` in the instance, with the port's hardware
+address; the other is plugged into br-int with the port's id as `iface-id`. From there on it is on its own: it gets its
+address by DHCP or not at all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ovenbird.lab.dhcp import DhcpClient, Lease
+from ovenbird.lab.hypervisor import Hypervisor
+from ovenbird.lab.namespace import Namespace
+from ovenbird.lab.plan import INSTANCE_MTU, Plan
+from ovenbird.lab.process import ProcessSpec
+
+INTERFACE = "eth0"
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One instance of a lab.
+
+    Args:
+        plan: the lab it belongs to.
+        name: unique in the lab.
+        host: the hypervisor it runs on.
+        port_id: the logical port it is.
+        mac: its hardware address.
+        network: the name of its network, for people.
+        dhcp: whether it asks for an address.
+        owned: whether its port was made through the API, and goes with it.
+    """
+
+    plan: Plan
+    name: str
+    host: str
+    port_id: str
+    mac: str
+    network: str = ""
+    dhcp: bool = True
+    owned: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the instance as the state file keeps it, without plan and name."""
+        return {
+            "host": self.host,
+            "port_id": self.port_id,
+            "mac": self.mac,
+            "network": self.network,
+            "dhcp": self.dhcp,
+            "owned": self.owned,
+        }
+
+    @classmethod
+    def from_json(cls, plan: Plan, name: str, value: Mapping[str, Any]) -> "Instance":
+        """Read what `to_json` wrote."""
+        return cls(plan, name, **value)
+
+    @property
+    def namespace(self) -> Namespace:
+        """The namespace it lives in."""
+        return Namespace(self.plan.instance_namespace(self.name))
+
+    @property
+    def hypervisor(self) -> Hypervisor:
+        """The hypervisor it runs on."""
+        return Hypervisor(self.plan, self.host)
+
+    @property
+    def rundir(self) -> Path:
+        """The directory of its lease and logs."""
+        return self.plan.instance_rundir(self.name)
+
+    @property
+    def device(self) -> str:
+        """The hypervisor's end of its cable, named as Nova names tap devices."""
+        return f"tap{self.port_id[:11]}"
+
+    @property
+    def dhcp_client(self) -> DhcpClient:
+        """Its DHCP client."""
+        return DhcpClient.choose(self.rundir, INTERFACE, self.name)
+
+    @property
+    def lease(self) -> Lease | None:
+        """What DHCP has given to it, None for nothing yet."""
+        return self.dhcp_client.lease() if self.dhcp else None
+
+    @property
+    def address(self) -> str | None:
+        """Its IPv4 address, None for none yet."""
+        lease = self.lease
+        return lease.address if lease else None
+
+    @property
+    def process_name(self) -> str:
+        """The name of its DHCP client among the lab's processes."""
+        return f"{self.name}-dhcp"
+
+    def dhcp_process(self) -> ProcessSpec:
+        """Return the specification of its DHCP client."""
+        log = str(self.rundir / "dhcp.log")
+        return ProcessSpec(self.process_name, self.dhcp_client.argv, log, namespace=self.namespace.name)
+
+    def make(self) -> None:
+        """Create the namespace, lay the cable and plug it in. The namespace must be recorded already."""
+        self.rundir.mkdir(parents=True, exist_ok=True)
+        self.namespace.make()
+        self.namespace.batch(
+            [
+                f"link add {INTERFACE} address {self.mac} mtu {INSTANCE_MTU} type veth"
+                f" peer name {self.device} mtu {INSTANCE_MTU} netns {self.plan.host_namespace(self.host)}",
+                f"link set {INTERFACE} up",
+            ]
+        )
+        # The userspace datapath hands packets on as they are: a checksum left to "hardware" would never be made.
+        self.namespace.run("ethtool", "-K", INTERFACE, "tx", "off")
+        self.hypervisor.namespace.batch([f"link set {self.device} up"])
+        if self.dhcp:
+            self.dhcp_client.prepare()
+        self.hypervisor.plug(self.device, self.port_id, self.mac)
+
+    def run(self, *argv: str, timeout: float = 30.0) -> str:
+        """Run a program in the instance to its end and return its output.
+
+        Raises:
+            CommandError: it failed.
+        """
+        return self.namespace.run(*argv, timeout=timeout)
+
+    def pings(self, address: str, count: int = 1, wait: float = 1.0) -> bool:
+        """Say whether an echo request to an address is answered.
+
+        Args:
+            address: whom to ask.
+            count: how many requests; one answer is enough.
+            wait: seconds for an answer.
+        """
+        command = f"ping -n -c {count} -W {wait:g} {address} || true"
+        return "bytes from" in self.run("sh", "-c", command, timeout=count + wait + 10)

@@ -1,0 +1,383 @@
+"""A lab: one cloud on one machine, from nothing to instances that ping each other, and back to nothing.
+
+A `Lab` holds nothing but its plan; everything else is in the state file, so that any process can open the lab in a run
+directory and go on from there. What is made is recorded first (see `state`), what runs is kept running (`supervisor`).
+"""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ovenbird.lab import process, supervisor
+from ovenbird.lab.command import run
+from ovenbird.lab.errors import (
+    AlreadyRunningError,
+    ApiError,
+    CommandError,
+    DuplicateInstanceError,
+    LabError,
+    NoSuchInstanceError,
+    NotRunningError,
+    PlanError,
+    WaitTimeoutError,
+)
+from ovenbird.lab.hypervisor import Hypervisor, listening
+from ovenbird.lab.instance import Instance
+from ovenbird.lab.namespace import Namespace
+from ovenbird.lab.neutron import Neutron
+from ovenbird.lab.plan import DEFAULT_HOSTS, Plan
+from ovenbird.lab.process import Process, ProcessSpec, record_path, wait_until
+from ovenbird.lab.programs import CentralPrograms, all_in_one, controller
+from ovenbird.lab.requirements import check
+from ovenbird.lab.state import Kind, State
+from ovenbird.lab.underlay import Underlay
+
+Progress = Callable[[str], None]
+
+
+def _silent(_step: str) -> None:
+    """Tell nobody about progress."""
+
+
+class Lab:
+    """The lab in one run directory; make one with `up`, or open a running one with `open`.
+
+    Args:
+        plan: its names, paths, addresses and ports.
+    """
+
+    __slots__ = ("plan", "state")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.state = State(plan.rundir)
+
+    # From nothing to a cloud.
+
+    @classmethod
+    def open(cls, rundir: Path) -> "Lab":
+        """Open the lab in a run directory.
+
+        Raises:
+            NotRunningError: there is none.
+        """
+        plans = State(rundir.absolute()).things(Kind.PLAN)
+        if not plans:
+            raise NotRunningError(f"no cloud runs in {rundir}")
+        return cls(Plan.from_json(plans["lab"]))
+
+    @classmethod
+    def up(
+        cls,
+        rundir: Path,
+        hosts: Sequence[str] = DEFAULT_HOSTS,
+        *,
+        prefix: str | None = None,
+        api_port: int = 0,
+        nb_port: int = 0,
+        sb_port: int = 0,
+        cloud_port: int = 0,
+        central: CentralPrograms = all_in_one,
+        controllers: Mapping[str, Sequence[str]] | None = None,
+        external_ids: Mapping[str, Mapping[str, str]] | None = None,
+        progress: Progress = _silent,
+    ) -> "Lab":
+        """Start a cloud, and return when it is ready for instances.
+
+        Args:
+            rundir: where it lives; leftovers of a crashed lab there are removed first.
+            hosts: the hypervisors' names.
+            prefix: of the namespaces' names; derived from the run directory when None.
+            api_port: of the API on 127.0.0.1; 0 picks a free one.
+            nb_port: of Northbound on 127.0.0.1; 0 for none; likewise `sb_port` and `cloud_port`.
+            central: the central programs.
+            controllers: by host, the program to run in place of our controller: `("ovn-controller",)`.
+            external_ids: by host, more keys of its Open_vSwitch external_ids.
+            progress: is told what is about to happen.
+
+        Raises:
+            RequirementError: the machine lacks something.
+            AlreadyRunningError: a cloud runs there.
+            LabError: it did not start; nothing is left of it.
+        """
+        check()
+        unknown = (set(controllers or ()) | set(external_ids or ())) - set(hosts)
+        if unknown:
+            raise PlanError(f"no such host: {', '.join(sorted(unknown))}")
+        ports = {"api_port": api_port, "nb_port": nb_port, "sb_port": sb_port, "cloud_port": cloud_port}
+        lab = cls(Plan.make(rundir, hosts, prefix=prefix, **ports))
+        lab._claim()
+        try:
+            lab._start(central, controllers or {}, external_ids or {}, progress)
+        except BaseException as error:
+            story = lab._story() if isinstance(error, LabError) else ""
+            lab.down()
+            if story:
+                error.add_note(story)
+            raise
+        return lab
+
+    def _claim(self) -> None:
+        """Take possession of the run directory."""
+        if self.state.exists:
+            if supervisor.active(self.plan.rundir):
+                raise AlreadyRunningError(
+                    f"a cloud is already running in {self.plan.rundir}: see `ovenbird status`, end it with `ovenbird down`"
+                )
+            self.down()
+        elif self.plan.rundir.is_dir() and any(self.plan.rundir.iterdir()):
+            raise PlanError(f"{self.plan.rundir} holds files that no lab made; choose another run directory")
+        self.plan.rundir.mkdir(parents=True, exist_ok=True)
+        self.state.add(Kind.PLAN, "lab", self.plan.to_json())
+
+    def _start(
+        self,
+        central: CentralPrograms,
+        controllers: Mapping[str, Sequence[str]],
+        external_ids: Mapping[str, Mapping[str, str]],
+        progress: Progress,
+    ) -> None:
+        plan = self.plan
+        supervisor.launch(plan.rundir)
+        wait_until(lambda: supervisor.active(plan.rundir) is not None, "the supervisor")
+        chosen = central(plan)
+        progress("starting the databases, the compilers and the API" if chosen.api else "starting the databases")
+        for command in chosen.prepare:
+            run(command)
+        self.keep(*chosen.processes)
+        progress(f"making {len(plan.hosts)} hypervisors")
+        Underlay(plan).make(self.state)
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            for future in [pool.submit(self._start_host, host, external_ids.get(host, {})) for host in plan.hosts]:
+                future.result()
+        progress("waiting for the databases")
+        for database in chosen.databases:
+            wait_until(lambda name=database: listening(plan.socket(name)), f"the {database} database")  # type: ignore[misc]
+        self.keep(*(controller(self.hypervisor(h), tuple(controllers.get(h, ())) or None) for h in plan.hosts))
+        if chosen.api:
+            progress("waiting for the API")
+            with self.neutron() as neutron:
+                wait_until(lambda: neutron.answers, f"the API at {plan.api}", poll=0.05)
+        progress("waiting for the hypervisors to reach each other")
+        first, *others = [self.hypervisor(host) for host in plan.hosts]
+        for other in others:
+            wait_until(lambda to=other: first.reaches(to), f"{other.name} to answer {first.name}")  # type: ignore[misc]
+
+    def _start_host(self, host: str, external_ids: Mapping[str, str]) -> None:
+        hypervisor = self.hypervisor(host)
+        hypervisor.make(self.state)
+        Underlay(self.plan).join(host)
+        self.keep(hypervisor.database_process())
+        wait_until(lambda: listening(hypervisor.database), f"{host}'s database")
+        hypervisor.configure(external_ids)
+        self.keep(hypervisor.switch_process())
+        wait_until(lambda: hypervisor.switching, f"{host}'s switch", poll=0.03)
+
+    def _story(self) -> str:
+        """Return the last lines of the logs, to go with an error."""
+        parts = []
+        for name, data in self.state.things(Kind.PROCESS).items():
+            log = Path(data["log"])
+            lines = log.read_text(errors="replace").splitlines()[-5:] if log.exists() else []
+            running = "" if Process.load(record_path(self.plan.rundir, name)) else " (not running)"
+            if lines:
+                parts.append(f"{name}{running}:\n" + "\n".join(f"    {line}" for line in lines))
+        return "\n".join(parts)
+
+    # Back to nothing.
+
+    def down(self) -> None:
+        """Remove every process, namespace and file of the lab, in whatever condition it is."""
+        rundir = self.plan.rundir
+        active = supervisor.active(rundir)
+        if active is not None:
+            process.stop([active], grace=10)
+        for _ in range(20):  # a dying lab may still start something between a look and the next
+            left = process.marked(rundir)
+            if not left:
+                break
+            process.stop(left)
+        for name in reversed(self.state.things(Kind.NAMESPACE)):
+            Namespace(name).remove()
+        shutil.rmtree(rundir)
+
+    # Processes.
+
+    def keep(self, *specs: ProcessSpec) -> None:
+        """Have processes run from now on; one of the same name that runs already is replaced if it differs."""
+        for spec in specs:
+            self.state.add(Kind.PROCESS, spec.name, spec.to_json())
+        supervisor.notify(self.plan.rundir)
+
+    def drop(self, *names: str) -> None:
+        """End processes for good, and return when they have ended."""
+        for name in names:
+            self.state.remove(Kind.PROCESS, name)
+        supervisor.notify(self.plan.rundir)
+        for name in names:
+            path = record_path(self.plan.rundir, name)
+            wait_until(lambda at=path: Process.load(at) is None, f"{name} to end")  # type: ignore[misc]
+
+    def process(self, name: str) -> Process | None:
+        """Return the running process of a name ("central", "hv1-controller"), None while it does not run."""
+        return Process.load(record_path(self.plan.rundir, name))
+
+    def processes(self) -> dict[str, Process | None]:
+        """Return all processes that should run, each with the one that does."""
+        names = [supervisor.NAME, supervisor.STANDBY, *self.state.things(Kind.PROCESS)]
+        return {name: self.process(name) for name in names}
+
+    # Instances.
+
+    def neutron(self) -> Neutron:
+        """Connect to the lab's API."""
+        return Neutron(self.plan.api)
+
+    def hypervisor(self, name: str) -> Hypervisor:
+        """Return the hypervisor of a name.
+
+        Raises:
+            PlanError: the lab has none of that name.
+        """
+        if name not in self.plan.hosts:
+            raise PlanError(f"no host is named {name}; there are {', '.join(self.plan.hosts)}")
+        return Hypervisor(self.plan, name)
+
+    def list(self) -> list[Instance]:
+        """Return the instances, in the order they were made."""
+        things = self.state.things(Kind.INSTANCE)
+        return [Instance.from_json(self.plan, name, data) for name, data in things.items()]
+
+    def instance(self, name: str) -> Instance:
+        """Return the instance of a name.
+
+        Raises:
+            NoSuchInstanceError: there is none.
+        """
+        for instance in self.list():
+            if instance.name == name:
+                return instance
+        raise NoSuchInstanceError(f"no instance is named {name}; see `ovenbird lab list`")
+
+    def boot(
+        self,
+        name: str,
+        network: str,
+        host: str | None = None,
+        security_groups: Sequence[str] = (),
+        *,
+        wait: float = 30.0,
+        **port: Any,
+    ) -> Instance:
+        """Create a port through the API, plug an instance in, and return when it has its address and is ACTIVE.
+
+        Args:
+            name: of the instance, and of its port.
+            network: name or id.
+            host: the hypervisor; None takes the one with the fewest instances.
+            security_groups: names or ids; none means the project's default group.
+            wait: seconds until it must be ready.
+            port: more attributes of the port.
+
+        Raises:
+            ApiError: the API refuses the port.
+            LabError: it did not get ready; nothing is left of it.
+        """
+        self._check_new(name)
+        load = {candidate: 0 for candidate in self.plan.hosts}
+        for instance in self.list():
+            load[instance.host] += 1
+        chosen = self.hypervisor(host or min(load, key=load.__getitem__)).name
+        with self.neutron() as neutron:
+            found = neutron.find("network", network)
+            groups = [neutron.find("security_group", group)["id"] for group in security_groups]
+            made = neutron.create(
+                "port",
+                name=name,
+                network_id=found["id"],
+                device_owner="compute:lab",
+                device_id=f"lab-{name}",
+                **{"binding:host_id": chosen, **({"security_groups": groups} if groups else {}), **port},
+            )
+            dhcp = any(subnet["enable_dhcp"] for subnet in neutron.list("subnet", network_id=found["id"]))
+            instance = Instance(self.plan, name, chosen, made["id"], made["mac_address"], found["name"], dhcp, owned=True)
+            try:
+                self._attach(instance, wait)
+                wait_until(
+                    lambda: neutron.show("port", made["id"])["status"] == "ACTIVE",
+                    f"the port of {name} to be ACTIVE",
+                    wait,
+                    poll=0.05,
+                )
+            except BaseException:
+                self._detach(instance)
+                neutron.delete("port", made["id"])
+                raise
+        return instance
+
+    def attach(self, name: str, host: str, port_id: str, mac: str, *, dhcp: bool = True, wait: float = 30.0) -> Instance:
+        """Plug an instance in as a logical port that somebody else has made, and return when it has its address.
+
+        Args:
+            name: of the instance.
+            host: the hypervisor.
+            port_id: the logical port's name in Northbound.
+            mac: its hardware address.
+            dhcp: whether to run a DHCP client.
+            wait: seconds until it must have its address.
+
+        Raises:
+            LabError: it did not get an address; nothing is left of it.
+        """
+        self._check_new(name)
+        instance = Instance(self.plan, name, self.hypervisor(host).name, port_id, mac, dhcp=dhcp)
+        try:
+            self._attach(instance, wait)
+        except BaseException:
+            self._detach(instance)
+            raise
+        return instance
+
+    def _check_new(self, name: str) -> None:
+        if name in self.state.things(Kind.INSTANCE):
+            raise DuplicateInstanceError(f"an instance named {name} exists already")
+        self.plan.instance_namespace(name)
+
+    def _attach(self, instance: Instance, wait: float) -> None:
+        self.state.add(Kind.INSTANCE, instance.name, instance.to_json())
+        self.state.add(Kind.NAMESPACE, instance.namespace.name)
+        instance.make()
+        if instance.dhcp:
+            self.keep(instance.dhcp_process())
+            wait_until(lambda: instance.lease is not None, f"{instance.name} to get an address by DHCP", wait, poll=0.02)
+
+    def _detach(self, instance: Instance) -> None:
+        self.drop(instance.process_name)
+        instance.hypervisor.unplug(instance.device)
+        instance.namespace.remove()
+        self.state.remove(Kind.NAMESPACE, instance.namespace.name)
+        shutil.rmtree(instance.rundir, ignore_errors=True)
+        self.state.remove(Kind.INSTANCE, instance.name)
+
+    def delete(self, name: str) -> None:
+        """Remove an instance, and its port if `boot` made it.
+
+        Raises:
+            NoSuchInstanceError: there is none of that name.
+        """
+        instance = self.instance(name)
+        if instance.owned:
+            with self.neutron() as neutron:
+                neutron.delete("port", instance.port_id)
+        self._detach(instance)
+
+    def exec(self, name: str, *argv: str, timeout: float = 30.0) -> str:
+        """Run a program in an instance to its end and return its output.
+
+        Raises:
+            NoSuchInstanceError: there is no such instance.
+            CommandError: the program failed.
+        """
+        return self.instance(name).run(*argv, timeout=timeout)

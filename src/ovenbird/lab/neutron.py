@@ -1,0 +1,125 @@
+"""A small client of the network API (Neutron v2.0): what the lab needs, over HTTP like anybody else."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from ovenbird.lab.errors import ApiError
+
+Resource = dict[str, Any]
+
+
+class Neutron:
+    """A connection to the network API; a context manager.
+
+    Args:
+        url: of the service, without the version: "http://127.0.0.1:9696".
+        timeout: seconds for each request.
+    """
+
+    def __init__(self, url: str, timeout: float = 30.0) -> None:
+        self._http = httpx.Client(base_url=f"{url}/v2.0/", timeout=timeout, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._http.close()
+
+    def _request(self, method: str, path: str, **arguments: Any) -> Any:
+        try:
+            answer = self._http.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            raise ApiError(0, type(error).__name__, f"{self._http.base_url} does not answer: {error}") from error
+        if answer.is_success:
+            return answer.json() if answer.content else None
+        try:
+            body = answer.json()["NeutronError"]
+            kind, message = str(body["type"]), str(body["message"])
+        except (ValueError, KeyError, TypeError):
+            kind, message = answer.reason_phrase, answer.text[:300]
+        raise ApiError(answer.status_code, kind, message)
+
+    @staticmethod
+    def _collection(resource: str) -> str:
+        return f"{resource.replace('_', '-')}s"
+
+    def create(self, resource: str, **attributes: Any) -> Resource:
+        """Create a resource and return it as the API shows it.
+
+        Args:
+            resource: its kind in the singular: "security_group_rule".
+            attributes: its attributes.
+
+        Raises:
+            ApiError: the API refuses.
+        """
+        created: Resource = self._request("POST", self._collection(resource), json={resource: attributes})[resource]
+        return created
+
+    def update(self, resource: str, ident: str, **attributes: Any) -> Resource:
+        """Change attributes of a resource and return it.
+
+        Raises:
+            ApiError: the API refuses.
+        """
+        path = f"{self._collection(resource)}/{ident}"
+        updated: Resource = self._request("PUT", path, json={resource: attributes})[resource]
+        return updated
+
+    def list(self, resource: str, **filters: str | Sequence[str]) -> list[Resource]:
+        """List resources.
+
+        Args:
+            resource: their kind in the singular.
+            filters: attributes and the values they must have.
+
+        Raises:
+            ApiError: the API refuses.
+        """
+        found: list[Resource] = self._request("GET", self._collection(resource), params=filters)[f"{resource}s"]
+        return found
+
+    def show(self, resource: str, ident: str) -> Resource:
+        """Return one resource.
+
+        Raises:
+            ApiError: the API refuses, or has none of this id.
+        """
+        found: Resource = self._request("GET", f"{self._collection(resource)}/{ident}")[resource]
+        return found
+
+    def delete(self, resource: str, ident: str) -> None:
+        """Delete a resource; one that is gone already is no error.
+
+        Raises:
+            ApiError: the API refuses.
+        """
+        try:
+            self._request("DELETE", f"{self._collection(resource)}/{ident}")
+        except ApiError as error:
+            if error.status != httpx.codes.NOT_FOUND:
+                raise
+
+    def find(self, resource: str, name: str) -> Resource:
+        """Return the one resource of a name or an id.
+
+        Raises:
+            ApiError: there is none, or several have that name.
+        """
+        kind = resource.replace("_", " ")
+        found = self.list(resource, name=name) or self.list(resource, id=name)
+        if len(found) != 1:
+            raise ApiError(404, "NotFound", f"{'several' if found else 'no'} {kind}s are named {name}")
+        return found[0]
+
+    @property
+    def answers(self) -> bool:
+        """Whether the service is there."""
+        try:
+            self._request("GET", "networks", params={"limit": "1"})
+        except ApiError:
+            return False
+        return True

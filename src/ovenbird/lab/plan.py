@@ -1,0 +1,176 @@
+"""The plan of one lab: every name, path, address and port in it, decided before anything is made.
+
+Two labs on one machine never meet, because everything in a plan follows from its run directory: the default one gets
+short names, any other gets a prefix and an underlay subnet of its own. Nothing here touches the machine.
+"""
+
+import hashlib
+import os
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ovenbird.lab.errors import PlanError
+
+DEFAULT_RUNDIR = Path("/run/ovenbird")
+DEFAULT_HOSTS = ("hv1", "hv2")
+DEFAULT_PREFIX = "ob-"
+
+UNDERLAY_MTU = 1600
+"""Bytes; room for Geneve over IPv4 with OVN's one option (58 bytes) around a full Ethernet frame."""
+
+INSTANCE_MTU = 1442
+"""Bytes; what OVN and Neutron give to Geneve networks on an underlay of 1500."""
+
+_RUNDIR_LIMIT = 64  # a unix socket's path has at most 107 bytes, and the longest name below a run directory has some 40
+_HOST_NAME = re.compile(r"[a-z][a-z0-9-]{0,14}")
+_INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+def default_rundir() -> Path:
+    """Return the run directory that commands use when none is named: OVENBIRD_RUNDIR, or /run/ovenbird."""
+    return Path(os.environ.get("OVENBIRD_RUNDIR") or DEFAULT_RUNDIR)
+
+
+def free_port() -> int:
+    """Pick a TCP port on 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All names, paths, addresses and ports of one lab.
+
+    Args:
+        rundir: absolute directory that holds every socket, log and record of the lab.
+        hosts: names of the hypervisors, in order.
+        prefix: what the lab's network namespaces' names begin with.
+        subnet: the underlay's first three octets; it is a /24.
+        api_port: TCP port of the network API on 127.0.0.1.
+        nb_port: TCP port of Northbound on 127.0.0.1, 0 for none; likewise `sb_port` and `cloud_port`.
+    """
+
+    rundir: Path
+    hosts: tuple[str, ...]
+    prefix: str
+    subnet: str
+    api_port: int
+    nb_port: int
+    sb_port: int
+    cloud_port: int
+
+    @classmethod
+    def make(
+        cls,
+        rundir: Path,
+        hosts: Sequence[str] = DEFAULT_HOSTS,
+        *,
+        prefix: str | None = None,
+        api_port: int = 0,
+        nb_port: int = 0,
+        sb_port: int = 0,
+        cloud_port: int = 0,
+    ) -> "Plan":
+        """Decide a lab.
+
+        Args:
+            rundir: where it lives.
+            hosts: the hypervisors' names: lower-case letters, digits and dashes, at most 15.
+            prefix: of the namespaces' names; derived from the run directory when None.
+            api_port: 0 picks a free one.
+            nb_port: 0 means no TCP port; likewise `sb_port` and `cloud_port`.
+
+        Raises:
+            PlanError: the run directory's path is too long for unix sockets, or a host's name is unusable.
+        """
+        rundir = rundir.absolute()
+        if len(os.fsencode(rundir)) > _RUNDIR_LIMIT:
+            raise PlanError(f"the run directory {rundir} is too long for unix sockets: at most {_RUNDIR_LIMIT} bytes")
+        for host in hosts:
+            if not _HOST_NAME.fullmatch(host):
+                raise PlanError(f"a host cannot be named {host!r}: lower-case letters, digits and dashes, at most 15")
+        if not hosts or len(set(hosts)) != len(hosts) or len(hosts) > 200:
+            raise PlanError(f"a lab has 1 to 200 hosts of different names, not {list(hosts)}")
+        digest = hashlib.sha256(os.fsencode(rundir)).digest()
+        default = rundir == DEFAULT_RUNDIR
+        return cls(
+            rundir=rundir,
+            hosts=tuple(hosts),
+            prefix=prefix or (DEFAULT_PREFIX if default else f"ob{digest[:4].hex()}-"),
+            subnet=f"10.250.{0 if default else 1 + digest[4] % 254}",
+            api_port=api_port or free_port(),
+            nb_port=nb_port,
+            sb_port=sb_port,
+            cloud_port=cloud_port,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as the state file keeps it."""
+        return {**asdict(self), "rundir": str(self.rundir), "hosts": list(self.hosts)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Plan":
+        """Read what `to_json` wrote."""
+        return cls(**{**value, "rundir": Path(value["rundir"]), "hosts": tuple(value["hosts"])})
+
+    @property
+    def api(self) -> str:
+        """The API's URL."""
+        return f"http://127.0.0.1:{self.api_port}"
+
+    @property
+    def underlay(self) -> str:
+        """The namespace of the underlay."""
+        return f"{self.prefix}underlay"
+
+    def socket(self, database: str) -> Path:
+        """Return the unix socket of the `nb`, `sb` or `cloud` database."""
+        return self.rundir / f"{database}.sock"
+
+    def remote(self, database: str) -> str:
+        """Return the `nb`, `sb` or `cloud` database's address as `ovn-nbctl --db` takes it."""
+        return f"unix:{self.socket(database)}"
+
+    def tcp_port(self, database: str) -> int:
+        """Return the TCP port of the `nb`, `sb` or `cloud` database, 0 for none."""
+        return {"nb": self.nb_port, "sb": self.sb_port, "cloud": self.cloud_port}[database]
+
+    def host_namespace(self, host: str) -> str:
+        """Return the namespace of a hypervisor."""
+        return f"{self.prefix}{host}"
+
+    def host_rundir(self, host: str) -> Path:
+        """Return the run directory of a hypervisor's own programs."""
+        return self.rundir / host
+
+    def host_number(self, host: str) -> int:
+        """Return a hypervisor's number, from 1."""
+        return self.hosts.index(host) + 1
+
+    def encap_address(self, host: str) -> str:
+        """Return a hypervisor's address on the underlay."""
+        return f"{self.subnet}.{self.host_number(host)}"
+
+    def encap_mac(self, host: str) -> str:
+        """Return the hardware address that goes with it: fixed, so that neighbours need not learn it anew."""
+        return f"02:0b:00:{int(self.subnet.rsplit('.', 1)[1]):02x}:00:{self.host_number(host):02x}"
+
+    def instance_namespace(self, instance: str) -> str:
+        """Return the namespace of an instance.
+
+        Raises:
+            PlanError: no namespace and no directory can have such a name.
+        """
+        if not _INSTANCE_NAME.fullmatch(instance):
+            raise PlanError(f"an instance cannot be named {instance!r}: letters, digits, dot, dash, underscore; at most 63")
+        return f"{self.prefix}vm-{instance}"
+
+    def instance_rundir(self, instance: str) -> Path:
+        """Return the directory of an instance's lease and logs."""
+        return self.rundir / "instances" / instance

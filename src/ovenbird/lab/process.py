@@ -1,0 +1,257 @@
+"""Processes of a lab: what to run, starting it detached, finding it again, and ending it for certain.
+
+A process is known by its id together with its start time, so that an id which the kernel has given to somebody else is
+never mistaken for ours (proc(5), /proc/[pid]/stat field 22). Besides, everything a lab starts carries `OVENBIRD_LAB=<run
+directory>` and `OVENBIRD_PROCESS=<name>` in its environment, by which that is found which no record tells of.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ovenbird.lab.errors import RequirementError, WaitTimeoutError
+from ovenbird.lab.namespace import Namespace
+from ovenbird.lab.requirements import SYSTEM_PATH, find_program
+
+MARK = "OVENBIRD_LAB"
+"""The environment variable by which a lab's processes are recognised; its value is the run directory."""
+
+NAME_MARK = "OVENBIRD_PROCESS"
+"""The environment variable that tells which of the lab's processes it is."""
+
+_POLL = 0.01  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """A process that the supervisor keeps running.
+
+    Args:
+        name: unique in the lab; it names the log and the record.
+        argv: the command line; the program is looked for on PATH and in the system's directories.
+        log: file that receives standard output and standard error.
+        env: variables to add to the supervisor's own.
+        namespace: network namespace to run in, None for the machine's own.
+        after: a command to run, in the same namespace, whenever the process has been started.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    log: str
+    env: tuple[tuple[str, str], ...] = ()
+    namespace: str | None = None
+    after: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the specification as the state file keeps it, without the name."""
+        return {
+            "argv": list(self.argv),
+            "log": self.log,
+            "env": dict(self.env),
+            "namespace": self.namespace,
+            "after": list(self.after),
+        }
+
+    @classmethod
+    def from_json(cls, name: str, value: Mapping[str, Any]) -> "ProcessSpec":
+        """Read what `to_json` wrote."""
+        env = tuple(value["env"].items())
+        return cls(name, tuple(value["argv"]), value["log"], env, value["namespace"], tuple(value["after"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process: its id and when it started, in clock ticks since the machine did.
+
+    Args:
+        pid: the process id.
+        started: field 22 of its /proc stat line.
+    """
+
+    pid: int
+    started: int
+
+    @classmethod
+    def of(cls, pid: int) -> "Process | None":
+        """Return the process that has this id now, None when there is none or it has ended and awaits its parent."""
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        fields = stat.rpartition(")")[2].split()  # the name, in parentheses, may hold anything
+        return None if fields[0] in "ZX" else cls(pid, int(fields[19]))
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return Process.of(self.pid) == self
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, if the process is still there."""
+        try:
+            fd = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return
+        try:
+            if self.alive:  # checked while the descriptor pins the process: nobody else can have the id by then
+                signal.pidfd_send_signal(fd, number)
+        except ProcessLookupError:
+            return  # it ended in between
+        finally:
+            os.close(fd)
+
+    def save(self, path: Path) -> None:
+        """Write the record of this process, in one step."""
+        draft = path.with_suffix(".new")
+        draft.write_text(f"{self.pid} {self.started}\n")
+        draft.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Process | None":
+        """Return the recorded process if it still runs; None also when there is no record or a torn one."""
+        try:
+            pid, started = map(int, path.read_text().split())
+        except (FileNotFoundError, ValueError):
+            return None
+        process = cls(pid, started)
+        return process if process.alive else None
+
+
+def record_path(rundir: Path, name: str) -> Path:
+    """Return the file that records the process of a name."""
+    return rundir / "processes" / name
+
+
+def spawn(spec: ProcessSpec, rundir: Path, argv: tuple[str, ...] | None = None) -> Process:
+    """Start a process in a session of its own, so that it outlives its parent.
+
+    Args:
+        spec: what to run.
+        rundir: the lab's run directory, the mark that the process carries.
+        argv: a command line to run in place of the specification's own.
+
+    Raises:
+        RequirementError: there is no such program.
+    """
+    line = argv or spec.argv
+    if spec.namespace is not None:
+        line = Namespace(spec.namespace).enter(*line)
+    program = find_program(line[0])
+    if program is None:
+        raise RequirementError(f"{spec.name} cannot start: the program {line[0]} is missing")
+    path = os.environ.get("PATH", "")
+    env = {
+        **os.environ,
+        "PATH": f"{path}:{SYSTEM_PATH}" if path else SYSTEM_PATH,
+        **dict(spec.env),
+        MARK: str(rundir),
+        NAME_MARK: spec.name if argv is None else "",
+    }
+    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    pid = os.posix_spawn(
+        program,
+        line,
+        env,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, spec.log, append, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+        setsigmask=(),
+        setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
+    )
+    return Process.of(pid) or Process(pid, 0)  # 0: it has ended already, and no process started at tick 0
+
+
+def python(module: str, *arguments: str) -> tuple[str, ...]:
+    """Return the command line that runs one of this package's modules with this interpreter."""
+    return (sys.executable, "-P", "-m", module, *arguments)
+
+
+def reap(process: Process) -> None:
+    """Collect the exit status of a process if it was a child of ours and has ended."""
+    try:
+        os.waitpid(process.pid, os.WNOHANG)
+    except ChildProcessError:
+        return  # somebody else's child
+
+
+def stop(processes: Iterable[Process], grace: float = 5.0) -> None:
+    """End processes: ask all with SIGTERM, and kill what is still there after the grace.
+
+    Args:
+        processes: which.
+        grace: seconds.
+    """
+    remaining = list(processes)
+    for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+        for process in remaining:
+            process.signal(number)
+        deadline = time.monotonic() + patience
+        while remaining and time.monotonic() < deadline:
+            for process in remaining:
+                reap(process)
+            remaining = [process for process in remaining if process.alive]
+            if remaining:
+                time.sleep(_POLL)
+
+
+def marked(rundir: Path, name: str | None = None) -> list[Process]:
+    """Return every process that carries the mark of the lab in this run directory, but for our own ancestors and us.
+
+    Args:
+        rundir: the lab's run directory.
+        name: only the processes of this name; None for all.
+    """
+    marks = {f"{MARK}={rundir}".encode()} | ({f"{NAME_MARK}={name}".encode()} if name is not None else set())
+    spared = set(_lineage(os.getpid()))
+    found = []
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - /proc changes while it is read; names alone are safe
+        if not entry.isdigit() or int(entry) in spared:
+            continue
+        try:
+            environ = Path("/proc", entry, "environ").read_bytes()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        if marks.issubset(environ.split(b"\0")):
+            process = Process.of(int(entry))
+            if process is not None:
+                found.append(process)
+    return found
+
+
+def _lineage(pid: int) -> list[int]:
+    pids = []
+    while pid > 0:
+        pids.append(pid)
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except FileNotFoundError:
+            break
+        pid = int(stat.rpartition(")")[2].split()[1])
+    return pids
+
+
+def wait_until(condition: Callable[[], bool], what: str, timeout: float = 20.0, poll: float = _POLL) -> None:
+    """Wait for something to become true.
+
+    Args:
+        condition: asked again and again.
+        what: what is awaited, for the error: "br-int on hv1".
+        timeout: seconds.
+        poll: seconds between two questions.
+
+    Raises:
+        WaitTimeoutError: it did not.
+    """
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise WaitTimeoutError(f"waited {timeout:g} s in vain for {what}")
+        time.sleep(poll)
