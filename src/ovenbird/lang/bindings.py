@@ -1,0 +1,40 @@
+"""What the names in a match stand for, as the one who compiles or evaluates it sees them.
+
+The mappings are asked by `get` alone, so that a caller can hand in objects that record what was read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_T_co = TypeVar("_T_co", covariant=True)
+
+
+class Lookup(Protocol[_T_co]):
+    """Anything that answers `get(name)` with a value or None; every mapping does."""
+
+    def get(self, name: str, /) -> _T_co | None:
+        """Return what `name` stands for, or None when it stands for nothing."""
+
+
+def _nowhere(_port: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """The meaning of names in one datapath.
+
+    `address_sets` maps a set's name to its members as text (addresses, perhaps with a mask); `port_groups` maps a
+    group's name to port names; `ports` maps a port's or multicast group's name to its tunnel key: a port without one
+    matches nothing; `resident` says whether a port is bound to this chassis (no port is, unless told).
+    """
+
+    address_sets: Lookup[Iterable[str]] = field(default_factory=dict)
+    port_groups: Lookup[Iterable[str]] = field(default_factory=dict)
+    ports: Lookup[int] = field(default_factory=dict)
+    resident: Callable[[str], bool] = _nowhere

@@ -1,0 +1,58 @@
+"""What can be wrong with a match or an action, and where.
+
+Every error carries the text it is about and a span of it; printed, it shows the line with a caret under the culprit.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+
+class LangError(ValueError):
+    """Any mistake in a match or an action: `message`, and the culprit `text[start:end]`."""
+
+    def __init__(self, message: str, text: str = "", start: int = 0, end: int | None = None) -> None:
+        super().__init__(message, text, start, end)
+        self.message = message
+        self.text = text
+        self.start = start
+        self.end = start + 1 if end is None else max(end, start + 1)
+
+    def within(self, text: str) -> Self:
+        """Return the error with `text` to show, unless it already has one."""
+        return self if self.text else type(self)(self.message, text, self.start, self.end)
+
+    def __str__(self) -> str:
+        if not self.text:
+            return self.message
+        line_start = self.text.rfind("\n", 0, self.start) + 1
+        line_end = self.text.find("\n", line_start)
+        line = self.text[line_start : len(self.text) if line_end < 0 else line_end]
+        column = self.start - line_start
+        width = max(1, min(self.end - self.start, len(line) - column))
+        pad = "".join("\t" if letter == "\t" else " " for letter in line[:column])
+        return f"{self.message}\n  {line}\n  {pad}{'^' * width}"
+
+
+class LexError(LangError):
+    """The text has no such token: a bad number, an unfinished string, a stray character."""
+
+
+class ParseError(LangError):
+    """The tokens do not form a match or an action."""
+
+
+class FieldError(LangError):
+    """A field is used as its type, width, level of measurement or access does not allow."""
+
+
+class UnknownNameError(LangError):
+    """A name stands for nothing: an unknown symbol, address set or port group."""
+
+
+class CompileError(LangError):
+    """A match is meaningful but OpenFlow cannot express it, such as single bits of a field without masks."""
+
+
+class MicroflowError(LangError):
+    """An expression does not describe exactly one packet: it is contradictory or ambiguous."""

@@ -1,0 +1,131 @@
+"""The reference evaluator: what a match means, said plainly (ovn-sb(5), column match of Logical_Flow).
+
+The compiler is proved against this file, so it follows the manual's words and shares no shortcut with the compiler: it
+reads the tree as written and decides each comparison on the packet at hand. `negative` tells whether an odd number of
+`!` encloses the node.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from ovenbird.lang.ast import (
+    AddressSet,
+    And,
+    Boolean,
+    Compare,
+    Constant,
+    Expr,
+    FieldRef,
+    Integer,
+    Not,
+    Or,
+    PortGroup,
+    Relation,
+    Resident,
+    String,
+    Test,
+)
+from ovenbird.lang.errors import UnknownNameError
+from ovenbird.lang.lexer import parse_constant
+from ovenbird.lang.parser import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.lang.bindings import Bindings
+    from ovenbird.lang.microflow import Microflow
+
+
+def evaluate(expr: Expr, packet: Microflow, bindings: Bindings, *, negative: bool = False) -> bool:
+    """Say whether the match (or its negation) holds for `packet`; an unknown set or group is an `UnknownNameError`."""
+    match expr:
+        case Boolean(value):
+            return value != negative
+        case Resident(port):
+            return bindings.resident(port) != negative
+        case Not(term):
+            return evaluate(term, packet, bindings, negative=not negative)
+        case And(terms) | Or(terms):
+            results = [evaluate(term, packet, bindings, negative=negative) for term in terms]
+            return all(results) if isinstance(expr, And) != negative else any(results)
+        case Test(ref):
+            return _compare(ref, Relation.NE, (Integer(0),), packet, bindings, negative)
+        case Compare(ref, relation, constants):
+            return _compare(ref, relation, constants, packet, bindings, negative)
+        case _:
+            assert_never(expr)
+
+
+def _compare(
+    ref: FieldRef,
+    relation: Relation,
+    constants: tuple[Constant, ...],
+    packet: Microflow,
+    bindings: Bindings,
+    negative: bool,
+) -> bool:
+    symbol = ref.symbol
+    if symbol.is_predicate:
+        value = int(evaluate(parse(symbol.expansion), packet, bindings))
+    else:
+        value = packet.get(ref)
+    ones = (1 << ref.n_bits) - 1
+    outcomes = [
+        _holds(value, relation, constant & ones if ref.n_bits else constant, mask)
+        for constant, mask in _numbers(constants, bindings)
+    ]
+    holds = all(outcomes) if relation is Relation.NE else any(outcomes)
+    if not symbol.prerequisite:
+        return holds != negative
+    return holds != negative and evaluate(parse(symbol.prerequisite), packet, bindings)
+
+
+def _holds(value: int, relation: Relation, constant: int, mask: int | None) -> bool:
+    if mask is not None:
+        value &= mask
+        constant &= mask
+    match relation:
+        case Relation.EQ:
+            return value == constant
+        case Relation.NE:
+            return value != constant
+        case Relation.LT:
+            return value < constant
+        case Relation.LE:
+            return value <= constant
+        case Relation.GT:
+            return value > constant
+        case Relation.GE:
+            return value >= constant
+        case _:
+            assert_never(relation)
+
+
+def _numbers(constants: tuple[Constant, ...], bindings: Bindings) -> Iterator[tuple[int, int | None]]:
+    """Yield values and masks of constants: ports as tunnel keys, unknown ports as nothing, sets as their members."""
+    for constant in constants:
+        match constant:
+            case Integer(value, mask):
+                yield value, mask
+            case String(name):
+                key = bindings.ports.get(name)
+                if key is not None:
+                    yield key, None
+            case AddressSet(name):
+                members = bindings.address_sets.get(name)
+                if members is None:
+                    raise UnknownNameError(f"There is no address set {name}.", "", *constant.span)
+                for member in members:
+                    value, mask, _ = parse_constant(member)
+                    yield value, mask
+            case PortGroup(name):
+                ports = bindings.port_groups.get(name)
+                if ports is None:
+                    raise UnknownNameError(f"There is no port group {name}.", "", *constant.span)
+                for port in ports:
+                    key = bindings.ports.get(port)
+                    if key is not None:
+                        yield key, None
+            case _:
+                assert_never(constant)
