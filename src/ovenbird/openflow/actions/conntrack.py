@@ -1,0 +1,124 @@
+"""Connection tracking: ct, nat and ct_clear (ovs-actions(7))."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from ovenbird.openflow.actions.wire import (
+    Action,
+    Plain,
+    decode_actions,
+    encode_actions,
+    nicira,
+    pack_nicira,
+    pack_ofs_n_bits,
+    short_header,
+    unpack_subfield,
+)
+from ovenbird.openflow.errors import DecodeError, EncodeError
+
+if TYPE_CHECKING:
+    from ovenbird.openflow.fields import Subfield
+
+# Width in bytes of each range that NAT can carry, by its bit in `range_present`.
+_RANGE_BYTES = (4, 4, 16, 16, 2, 2)
+
+
+@nicira(35)
+@dataclass(frozen=True, slots=True)
+class Ct:
+    """Send the packet through the connection tracker.
+
+    `zone` is a number or the 16 bits that hold it. `table` is where the packet goes on with its connection's state
+    known; without it the tracking is a side effect. `actions` (Nat, and for `commit` what sets ct_mark and ct_label)
+    run on the connection. `alg` is a helper's port: 21 for FTP, 69 for TFTP, 0 for none. `force` replaces a
+    connection of the opposite direction.
+    """
+
+    zone: int | Subfield = 0
+    commit: bool = False
+    force: bool = False
+    table: int | None = None
+    alg: int = 0
+    actions: tuple[Action, ...] = ()
+
+    def encode(self) -> bytes:
+        """Encode as NXAST_CT."""
+        if isinstance(self.zone, int):
+            zone_src, zone = bytes(4), self.zone
+        else:
+            zone_src, zone = short_header(self.zone.field), pack_ofs_n_bits(self.zone)
+        flags, table = self.commit | self.force << 1, 255 if self.table is None else self.table
+        body = struct.pack(">H4sHB3xH", flags, zone_src, zone, table, self.alg)
+        return pack_nicira(35, body + encode_actions(self.actions))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode from the action's own bytes."""
+        flags, source, number, table, alg = struct.unpack_from(">10xHIHB3xH", data)
+        zone = unpack_subfield(data, 12, number)[0] if source else number
+        actions = decode_actions(data[24:])
+        return cls(zone, bool(flags & 1), bool(flags & 2), None if table == 255 else table, alg, actions)
+
+
+@nicira(36)
+@dataclass(frozen=True, slots=True)
+class Nat:
+    """Translate addresses within `Ct`: by the connection's own translation when neither `src` nor `dst` is set.
+
+    Addresses are 4 or 16 bytes; `addr_max` and `port_max` make ranges, empty and 0 mean there is none.
+    """
+
+    src: bool = False
+    dst: bool = False
+    addr_min: bytes = b""
+    addr_max: bytes = b""
+    port_min: int = 0
+    port_max: int = 0
+    persistent: bool = False
+    hash: bool = False
+    random: bool = False
+
+    def encode(self) -> bytes:
+        """Encode as NXAST_NAT; raise `EncodeError` for a range with no beginning, or both directions at once."""
+        if (self.src and self.dst) or (self.addr_max and not self.addr_min) or (self.port_max and not self.port_min):
+            raise EncodeError(f"contradictory {self}")
+        flags = self.src | self.dst << 1 | self.persistent << 2 | self.hash << 3 | self.random << 4
+        present, ranges = 0, b""
+        for bit, address in enumerate((self.addr_min, self.addr_max)):
+            if address:
+                if len(address) not in {4, 16}:
+                    raise EncodeError(f"NAT address of {len(address)} bytes")
+                present |= 1 << bit << (2 if len(address) == 16 else 0)
+                ranges += address
+        for bit, port in ((4, self.port_min), (5, self.port_max)):
+            if port:
+                present |= 1 << bit
+                ranges += port.to_bytes(2, "big")
+        return pack_nicira(36, struct.pack(">2xHH", flags, present) + ranges)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode from the action's own bytes."""
+        flags, present = struct.unpack_from(">12xHH", data)
+        offset, values = 16, []
+        for bit, size in enumerate(_RANGE_BYTES):
+            there = present >> bit & 1
+            values.append(data[offset : offset + size] if there else b"")
+            offset += size * there
+        if offset > len(data):
+            raise DecodeError("truncated nat")
+        low, high = values[0] or values[2], values[1] or values[3]
+        ports = [int.from_bytes(value, "big") for value in values[4:]]
+        flag = [bool(flags >> bit & 1) for bit in range(5)]
+        return cls(flag[0], flag[1], low, high, ports[0], ports[1], flag[2], flag[3], flag[4])
+
+
+@nicira(43)
+@dataclass(frozen=True, slots=True)
+class CtClear(Plain):
+    """Forget the packet's connection tracking state."""
+
+    _BYTES = pack_nicira(43, b"")

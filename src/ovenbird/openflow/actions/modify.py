@@ -1,0 +1,291 @@
+"""Actions that change the packet or its metadata: fields, registers, tags, TTLs, and the stack."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Self
+
+from ovenbird.openflow.actions.wire import Plain, nicira, pack_nicira, pack_ofs_n_bits, short_header, standard
+from ovenbird.openflow.actions.wire import unpack_subfield as _subfield
+from ovenbird.openflow.errors import DecodeError, EncodeError
+from ovenbird.openflow.fields import Field, Subfield, field_named
+from ovenbird.openflow.match import decode_header, decode_oxm, encode_oxm
+
+_REG_LOAD = struct.Struct(">HHIHH4sQ")
+_U16 = struct.Struct(">HHH2x")
+_U8 = struct.Struct(">HHB3x")
+
+
+@standard(25)
+@nicira(33)
+@dataclass(frozen=True, slots=True)
+class SetField:
+    """Set a field, or the bits of it that `mask` names, to a value; bits outside the mask must be zero."""
+
+    field: Field
+    value: int
+    mask: int
+
+    @classmethod
+    def of(cls, name: str, value: int, mask: int | None = None) -> Self:
+        """Return the assignment to the field called `name`, whole unless a mask is given."""
+        field = field_named(name)
+        return cls(field, value, field.mask if mask is None else mask)
+
+    @classmethod
+    def bits(cls, dst: Subfield, value: int) -> Self:
+        """Return the assignment of `value` to a subfield, of any width."""
+        return cls(dst.field, value << dst.ofs, ((1 << dst.n_bits) - 1) << dst.ofs)
+
+    def encode(self) -> bytes:
+        """Encode as OFPAT_SET_FIELD, or as NXAST_REG_LOAD2 when masked, which OpenFlow 1.3's own form cannot be."""
+        oxm = encode_oxm({self.field.name: (self.value, self.mask)})
+        if self.mask != self.field.mask:
+            return pack_nicira(33, bytes(6) + oxm)
+        length = (len(oxm) + 11) & ~7
+        return struct.pack(">HH", 25, length) + oxm.ljust(length - 4, b"\0")
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode from the action's own bytes."""
+        start = 16 if data[0] == 0xFF else 4
+        _, _, length, end = decode_header(data, start)
+        if end + length > len(data):
+            raise DecodeError("truncated set_field")
+        ((name, (value, mask)),) = decode_oxm(data[start : end + length]).items()
+        return cls(field_named(name), value, mask)
+
+
+@nicira(7)
+@dataclass(frozen=True, slots=True)
+class RegLoad:
+    """Load a value into a subfield of at most 64 bits."""
+
+    dst: Subfield
+    value: int
+
+    def encode(self) -> bytes:
+        """Encode as NXAST_REG_LOAD."""
+        if self.value >> self.dst.n_bits:
+            raise EncodeError(f"{self.value:#x} does not fit {self.dst}")
+        header = short_header(self.dst.field)
+        return _REG_LOAD.pack(0xFFFF, 24, 0x2320, 7, pack_ofs_n_bits(self.dst), header, self.value)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode from the action's own bytes."""
+        _, _, _, _, ofs_n_bits, _, value = _REG_LOAD.unpack(data)
+        return cls(_subfield(data, 12, ofs_n_bits)[0], value)
+
+
+@nicira(6)
+@dataclass(frozen=True, slots=True)
+class RegMove:
+    """Copy one subfield to another of the same width."""
+
+    src: Subfield
+    dst: Subfield
+
+    def encode(self) -> bytes:
+        """Encode as NXAST_REG_MOVE."""
+        if self.src.n_bits != self.dst.n_bits:
+            raise EncodeError(f"{self.src} and {self.dst} differ in width")
+        body = struct.pack(">HHH", self.src.n_bits, self.src.ofs, self.dst.ofs)
+        return pack_nicira(6, body + self.src.field.header + self.dst.field.header)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode from the action's own bytes."""
+        n_bits, src_ofs, dst_ofs = struct.unpack_from(">10xHHH", data)
+        src, _, _, offset = decode_header(data, 16)
+        dst, _, _, _ = decode_header(data, offset)
+        return cls(Subfield(src, src_ofs, n_bits), Subfield(dst, dst_ofs, n_bits))
+
+
+def _stack(subtype: int, bits: Subfield) -> bytes:
+    body = struct.pack(">H", bits.ofs) + bits.field.header + struct.pack(">H", bits.n_bits)
+    return pack_nicira(subtype, body.ljust(14, b"\0"))
+
+
+def _unstack(data: bytes) -> Subfield:
+    (ofs,) = struct.unpack_from(">10xH", data)
+    field, _, _, offset = decode_header(data, 12)
+    (n_bits,) = struct.unpack_from(">H", data, offset)
+    return Subfield(field, ofs, n_bits)
+
+
+@nicira(27)
+@dataclass(frozen=True, slots=True)
+class StackPush:
+    """Push a subfield on the stack."""
+
+    src: Subfield
+
+    def encode(self) -> bytes:
+        """Encode as NXAST_STACK_PUSH."""
+        return _stack(27, self.src)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode from the action's own bytes."""
+        return cls(_unstack(data))
+
+
+@nicira(28)
+@dataclass(frozen=True, slots=True)
+class StackPop:
+    """Pop the stack's top into a subfield."""
+
+    dst: Subfield
+
+    def encode(self) -> bytes:
+        """Encode as NXAST_STACK_POP."""
+        return _stack(28, self.dst)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode from the action's own bytes."""
+        return cls(_unstack(data))
+
+
+@standard(17)
+@dataclass(frozen=True, slots=True)
+class PushVlan:
+    """Push a VLAN header of the given Ethernet type (0x8100 or 0x88a8)."""
+
+    ethertype: int = 0x8100
+
+    def encode(self) -> bytes:
+        """Encode as OFPAT_PUSH_VLAN."""
+        return _U16.pack(17, 8, self.ethertype)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode from the action's own bytes."""
+        return cls(_U16.unpack(data)[2])
+
+
+@standard(18)
+@dataclass(frozen=True, slots=True)
+class PopVlan(Plain):
+    """Pop the outermost VLAN header."""
+
+    _BYTES = struct.pack(">HH4x", 18, 8)
+
+
+@standard(19)
+@dataclass(frozen=True, slots=True)
+class PushMpls:
+    """Push an MPLS header of the given Ethernet type (0x8847 or 0x8848)."""
+
+    ethertype: int = 0x8847
+
+    def encode(self) -> bytes:
+        """Encode as OFPAT_PUSH_MPLS."""
+        return _U16.pack(19, 8, self.ethertype)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode from the action's own bytes."""
+        return cls(_U16.unpack(data)[2])
+
+
+@standard(20)
+@dataclass(frozen=True, slots=True)
+class PopMpls:
+    """Pop the outermost MPLS header; `ethertype` is what the packet is then."""
+
+    ethertype: int
+
+    def encode(self) -> bytes:
+        """Encode as OFPAT_POP_MPLS."""
+        return _U16.pack(20, 8, self.ethertype)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode from the action's own bytes."""
+        return cls(_U16.unpack(data)[2])
+
+
+@standard(23)
+@dataclass(frozen=True, slots=True)
+class SetTtl:
+    """Set the IPv4 TTL or IPv6 hop limit."""
+
+    ttl: int
+
+    def encode(self) -> bytes:
+        """Encode as OFPAT_SET_NW_TTL."""
+        return _U8.pack(23, 8, self.ttl)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode from the action's own bytes."""
+        return cls(_U8.unpack(data)[2])
+
+
+@standard(24)
+@dataclass(frozen=True, slots=True)
+class DecTtl(Plain):
+    """Decrement the IPv4 TTL or IPv6 hop limit; at 1 or less, send the packet to the controller and stop."""
+
+    _BYTES = struct.pack(">HH4x", 24, 8)
+
+
+@nicira(21)
+@dataclass(frozen=True, slots=True)
+class DecTtlCntIds:
+    """Decrement as `DecTtl` does, but send an expired packet to the controllers with these ids."""
+
+    controller_ids: tuple[int, ...]
+
+    def encode(self) -> bytes:
+        """Encode as NXAST_DEC_TTL_CNT_IDS."""
+        count = len(self.controller_ids)
+        return pack_nicira(21, struct.pack(f">H4x{count}H", count, *self.controller_ids))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode from the action's own bytes."""
+        (count,) = struct.unpack_from(">10xH", data)
+        return cls(struct.unpack_from(f">{count}H", data, 16))
+
+
+@nicira(49)
+@dataclass(frozen=True, slots=True)
+class CheckPktLarger:
+    """Set one bit to whether the packet is longer than `pkt_len` bytes."""
+
+    pkt_len: int
+    dst: Subfield
+
+    def encode(self) -> bytes:
+        """Encode as NXAST_CHECK_PKT_LARGER."""
+        if self.dst.n_bits != 1:
+            raise EncodeError(f"check_pkt_larger stores one bit, not {self.dst}")
+        body = struct.pack(">HH", self.pkt_len, self.dst.ofs) + self.dst.field.header
+        return pack_nicira(49, body.ljust(14, b"\0"))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode from the action's own bytes."""
+        pkt_len, ofs = struct.unpack_from(">10xHH", data)
+        return cls(pkt_len, Subfield(decode_header(data, 14)[0], ofs, 1))
+
+
+@nicira(50)
+@dataclass(frozen=True, slots=True)
+class DeleteField:
+    """Remove a tunnel option (tun_metadata0-63) from the packet's metadata."""
+
+    field: Field
+
+    def encode(self) -> bytes:
+        """Encode as NXAST_DELETE_FIELD."""
+        return pack_nicira(50, self.field.header.ljust(14, b"\0"))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode from the action's own bytes."""
+        return cls(decode_header(data, 10)[0])
