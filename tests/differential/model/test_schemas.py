@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from ovenbird.model import nb, sb, vswitch
 from ovenbird.ovsdb.schema import DatabaseSchema
 
@@ -66,14 +67,14 @@ def test_ovsdb_tool_sees_no_difference(pair, tmp_path):
     written = tmp_path / "ours.ovsschema"
     written.write_text(json.dumps(ours))
     subprocess.run([tool, "create", tmp_path / "db", written], check=True)
-    answer = subprocess.run([tool, "needs-conversion", tmp_path / "db", path], check=True, capture_output=True, text=True)
-    assert answer.stdout == "no\n"
+    answer = subprocess.check_output([tool, "needs-conversion", tmp_path / "db", path], text=True)
+    assert answer == "no\n"
     changed = json.loads(path.read_text())
     changed["tables"]["SSL"]["columns"]["ca_cert"]["type"] = "integer"
     other = tmp_path / "other.ovsschema"
     other.write_text(json.dumps(changed))
-    answer = subprocess.run([tool, "needs-conversion", tmp_path / "db", other], check=True, capture_output=True, text=True)
-    assert answer.stdout == "yes\n"
+    answer = subprocess.check_output([tool, "needs-conversion", tmp_path / "db", other], text=True)
+    assert answer == "yes\n"
 
 
 def test_our_schema_parses_back(pair):

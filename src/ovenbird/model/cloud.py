@@ -1,0 +1,228 @@
+"""The Cloud database: what people asked for through the API, and nothing that can be derived from it.
+
+A row's UUID is the resource's id in the API. What must not happen is refused by the database, whoever writes to it:
+
+- an address is used once in a subnet, a MAC once in a network, a VLAN or VNI by one network: unique indexes;
+- a network with ports, a subnet with addresses, a security group with members, or the default one, cannot go: strong
+  references point from the dependent row to what it needs, so that adding a port costs the same in a network of any
+  size;
+- what cannot change after creation is immutable.
+
+Rules that no single constraint can say (subnets of a network must not overlap) are kept by changing
+``revision_number`` of the row in question in the same transaction: every change of a resource waits for the revision
+it was computed from. Status is not here; it is read from Northbound.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.rows import Row
+from ovenbird.model.types import (
+    boolean,
+    database_schema,
+    enum,
+    integer,
+    mapping,
+    optional,
+    optional_reference,
+    reference,
+    references,
+    string,
+    string_map,
+    strings,
+)
+
+if TYPE_CHECKING:
+    from ovenbird.engine.rows import Column, OptionalReference, Reference, References
+    from ovenbird.ovsdb.schema import DatabaseSchema
+
+
+class Network(Row):
+    """An L2 network."""
+
+    __slots__ = ()
+
+    name: Column[str] = string()
+    description: Column[str] = string()
+    project_id: Column[str] = string(mutable=False)
+    admin_state_up: Column[bool] = boolean()
+    shared: Column[bool] = boolean()
+    external: Column[bool] = boolean()
+    mtu: Column[int] = integer(68, 65_535)
+    port_security_enabled: Column[bool] = boolean()
+    dns_domain: Column[str] = string()
+    availability_zone_hints: Column[frozenset[str]] = strings()
+    tags: Column[frozenset[str]] = strings()
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
+class NetworkSegment(Row, table="Network_Segment", indexes=(("network_type", "physical_network", "segmentation_id"),)):
+    """How a network is carried between hosts; a network of type `local` has none."""
+
+    __slots__ = ()
+
+    network: Reference[Network] = reference("Network", mutable=False)
+    network_type: Column[str] = enum("flat", "vlan", "geneve", "vxlan", "gre", mutable=False)
+    physical_network: Column[str | None] = optional(string(), mutable=False)
+    segmentation_id: Column[int | None] = optional(integer(0, 16_777_215))
+
+
+class Subnet(Row):
+    """A block of addresses of a network."""
+
+    __slots__ = ()
+
+    network: Reference[Network] = reference("Network", mutable=False)
+    name: Column[str] = string()
+    description: Column[str] = string()
+    project_id: Column[str] = string(mutable=False)
+    cidr: Column[str] = string(mutable=False)
+    gateway_ip: Column[str | None] = optional(string())
+    enable_dhcp: Column[bool] = boolean()
+    allocation_pools: Column[frozenset[str]] = strings()
+    """Each is `FIRST-LAST`, both included."""
+    dns_nameservers: Column[dict[int, str]] = mapping(integer(0), string())
+    """By order of preference."""
+    host_routes: Column[frozenset[str]] = strings()
+    """Each is `DESTINATION NEXTHOP`."""
+    ipv6_ra_mode: Column[str | None] = optional(enum("slaac", "dhcpv6-stateful", "dhcpv6-stateless"), mutable=False)
+    ipv6_address_mode: Column[str | None] = optional(
+        enum("slaac", "dhcpv6-stateful", "dhcpv6-stateless"), mutable=False
+    )
+    service_types: Column[frozenset[str]] = strings()
+    tags: Column[frozenset[str]] = strings()
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
+class Port(Row, indexes=(("network", "mac_address"),)):
+    """A connection to a network."""
+
+    __slots__ = ()
+
+    network: Reference[Network] = reference("Network", mutable=False)
+    name: Column[str] = string()
+    description: Column[str] = string()
+    project_id: Column[str] = string(mutable=False)
+    mac_address: Column[str] = string(max_length=17)
+    admin_state_up: Column[bool] = boolean()
+    device_id: Column[str] = string()
+    device_owner: Column[str] = string()
+    port_security_enabled: Column[bool] = boolean()
+    security_groups: References[SecurityGroup] = references("Security_Group")
+    allowed_address_pairs: Column[frozenset[str]] = strings()
+    """Each is `MAC ADDRESS`, the address with or without a prefix length."""
+    dhcpv4_options: Column[dict[str, str]] = string_map()
+    dhcpv6_options: Column[dict[str, str]] = string_map()
+    host: Column[str] = string()
+    vnic_type: Column[str] = enum(
+        "normal",
+        "direct",
+        "direct-physical",
+        "macvtap",
+        "baremetal",
+        "virtio-forwarder",
+        "vdpa",
+        "remote-managed",
+        "accelerator-direct",
+        "accelerator-direct-physical",
+        "smart-nic",
+    )
+    binding_profile: Column[str] = string()
+    """A JSON object, whose meaning is between Nova and the port's driver; empty stands for {}."""
+    dns_name: Column[str] = string()
+    tags: Column[frozenset[str]] = strings()
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
+class FixedAddress(Row, table="Fixed_Address", indexes=(("subnet", "address"),)):
+    """An address of a subnet, taken by a port. That this row is there is the allocation."""
+
+    __slots__ = ()
+
+    port: Reference[Port] = reference("Port", mutable=False)
+    subnet: Reference[Subnet] = reference("Subnet", mutable=False)
+    address: Column[str] = string(mutable=False)
+
+
+class SecurityGroup(Row, table="Security_Group"):
+    """What may reach the ports that are its members, and what they may reach."""
+
+    __slots__ = ()
+
+    name: Column[str] = string()
+    description: Column[str] = string()
+    project_id: Column[str] = string(mutable=False)
+    stateful: Column[bool] = boolean()
+    tags: Column[frozenset[str]] = strings()
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
+class SecurityGroupRule(
+    Row,
+    table="Security_Group_Rule",
+    indexes=(
+        (
+            "security_group",
+            "direction",
+            "ethertype",
+            "protocol",
+            "port_range_min",
+            "port_range_max",
+            "remote_ip_prefix",
+            "remote_group",
+        ),
+    ),
+):
+    """Traffic that a security group allows; the index makes each rule say something new."""
+
+    __slots__ = ()
+
+    security_group: Reference[SecurityGroup] = reference("Security_Group", mutable=False)
+    direction: Column[str] = enum("ingress", "egress", mutable=False)
+    ethertype: Column[str] = enum("IPv4", "IPv6", mutable=False)
+    protocol: Column[str | None] = optional(string(), mutable=False)
+    port_range_min: Column[int | None] = optional(integer(0, 65_535), mutable=False)
+    port_range_max: Column[int | None] = optional(integer(0, 65_535), mutable=False)
+    remote_ip_prefix: Column[str | None] = optional(string(), mutable=False)
+    remote_group: OptionalReference[SecurityGroup] = optional_reference("Security_Group", mutable=False)
+    description: Column[str] = string()
+    project_id: Column[str] = string(mutable=False)
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
+class DefaultSecurityGroup(Row, table="Default_Security_Group", indexes=(("project_id",),)):
+    """The security group of a project's ports that name none: the index allows one a project."""
+
+    __slots__ = ()
+
+    project_id: Column[str] = string(mutable=False)
+    security_group: Reference[SecurityGroup] = reference("Security_Group", mutable=False)
+
+
+ROWS: tuple[type[Row], ...] = (
+    Network,
+    NetworkSegment,
+    Subnet,
+    Port,
+    FixedAddress,
+    SecurityGroup,
+    SecurityGroupRule,
+    DefaultSecurityGroup,
+)
+"""Every row class of the database."""
+
+
+def schema() -> DatabaseSchema:
+    """Return the database's schema."""
+    return database_schema("Cloud", "1.0.0", "", ROWS)
