@@ -1,7 +1,8 @@
 """Sets of values of one field, as sums of cubes.
 
-A cube `(value, mask)` holds every number that equals `value` in the 1-bits of `mask`. Invariants: `value & ~mask == 0`; a set is a sorted tuple without duplicates and without a cube inside another; `EMPTY`
-has no cube and `ALL` is the cube that masks nothing. Ranges and complements come out as disjoint cubes.
+A cube `(value, mask)` holds every number that equals `value` in the 1-bits of `mask`. Invariants: `value & ~mask ==
+0`; a set is a sorted tuple without duplicates and without a cube inside another; `EMPTY` has no cube and `ALL` is the
+cube that masks nothing. Ranges and complements come out as disjoint cubes.
 """
 
 from __future__ import annotations

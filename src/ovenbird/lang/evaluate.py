@@ -16,7 +16,6 @@ from ovenbird.lang.ast import (
     Compare,
     Constant,
     Expr,
-    FieldRef,
     Integer,
     Not,
     Or,
@@ -50,30 +49,20 @@ def evaluate(expr: Expr, packet: Microflow, bindings: Bindings, *, negative: boo
             results = [evaluate(term, packet, bindings, negative=negative) for term in terms]
             return all(results) if isinstance(expr, And) != negative else any(results)
         case Test(ref):
-            return _compare(ref, Relation.NE, (Integer(0),), packet, bindings, negative)
-        case Compare(ref, relation, constants):
-            return _compare(ref, relation, constants, packet, bindings, negative)
+            return _compare(Compare(ref, Relation.NE, (Integer(0),)), packet, bindings, negative)
+        case Compare():
+            return _compare(expr, packet, bindings, negative)
         case _:
             assert_never(expr)
 
 
-def _compare(
-    ref: FieldRef,
-    relation: Relation,
-    constants: tuple[Constant, ...],
-    packet: Microflow,
-    bindings: Bindings,
-    negative: bool,
-) -> bool:
-    symbol = ref.symbol
-    if symbol.is_predicate:
-        value = int(evaluate(parse(symbol.expansion), packet, bindings))
-    else:
-        value = packet.get(ref)
+def _compare(compare: Compare, packet: Microflow, bindings: Bindings, negative: bool) -> bool:
+    ref, relation, symbol = compare.ref, compare.relation, compare.ref.symbol
+    value = int(evaluate(parse(symbol.expansion), packet, bindings)) if symbol.is_predicate else packet.get(ref)
     ones = (1 << ref.n_bits) - 1
     outcomes = [
         _holds(value, relation, constant & ones if ref.n_bits else constant, mask)
-        for constant, mask in _numbers(constants, bindings)
+        for constant, mask in _numbers(compare.constants, bindings)
     ]
     holds = all(outcomes) if relation is Relation.NE else any(outcomes)
     if not symbol.prerequisite:

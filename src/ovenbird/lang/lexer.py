@@ -212,8 +212,8 @@ def _format_integer(value: int, form: Format) -> str:
 
 # How error messages speak of the kinds that are not punctuation.
 _SPOKEN = {
-    "id": "identifier", "string": "string", "integer": "integer", "masked": "masked integer", "macro": "address set name",
-    "group": "port group name", "template": "template", "end": "end of input",
+    "id": "identifier", "string": "string", "integer": "integer", "masked": "masked integer",
+    "macro": "address set name", "group": "port group name", "template": "template", "end": "end of input",
 }  # fmt: skip
 
 

@@ -16,7 +16,6 @@ from ovenbird.lang.ast import (
     Boolean,
     Compare,
     Expr,
-    FieldRef,
     Integer,
     Not,
     Or,
@@ -31,44 +30,47 @@ from ovenbird.lang.parser import parse
 _ZERO = (Integer(0),)
 
 
-def annotate(expr: Expr, *, negative: bool = False) -> Expr:
-    """Return `expr` (or its negation) with predicates expanded, prerequisites added and `!` pushed to the leaves."""
+def annotate(expr: Expr, *, negative: bool = False, whole: bool = False) -> Expr:
+    """Return `expr` with predicates expanded, prerequisites added and `!` pushed to the leaves.
+
+    `negative` says that an odd number of `!` encloses the expression; `whole` asks for the negation of all that it means,
+    prerequisites included, as a negated predicate does.
+    """
+    flipped = negative != whole
     match expr:
         case Boolean(value):
-            return Boolean(value != negative)
+            return Boolean(value != flipped)
         case Not(term):
-            return annotate(term, negative=not negative)
+            return annotate(term, negative=not negative, whole=whole)
         case Resident():
-            return Not(expr) if negative else expr
+            return Not(expr) if flipped else expr
         case Test(ref):
-            return _compare(Compare(ref, Relation.NE, _ZERO), negative)
+            return _compare(Compare(ref, Relation.NE, _ZERO, span=ref.span), flipped, whole)
         case Compare():
-            return _compare(expr, negative)
+            return _compare(expr, flipped, whole)
         case And(terms) | Or(terms):
-            annotated = [annotate(term, negative=negative) for term in terms]
-            return conjunction(annotated) if isinstance(expr, And) != negative else disjunction(annotated)
+            annotated = [annotate(term, negative=negative, whole=whole) for term in terms]
+            return conjunction(annotated) if isinstance(expr, And) != flipped else disjunction(annotated)
         case _:
             assert_never(expr)
 
 
-def _compare(compare: Compare, negative: bool) -> Expr:
+def _compare(compare: Compare, flipped: bool, whole: bool) -> Expr:
     symbol = compare.ref.symbol
-    relation = compare.relation.negated if negative else compare.relation
+    relation = compare.relation.negated if flipped else compare.relation
     if symbol.is_predicate:
-        positive = relation is Relation.EQ
+        equal = relation is Relation.EQ
         bits = {c.value & 1 for c in compare.constants if isinstance(c, Integer)}
-        terms = [expansion(symbol.expansion, negative=bool(bit) != positive) for bit in sorted(bits)]
-        return disjunction(terms) if positive else conjunction(terms)
+        terms = [expansion(symbol.expansion, negative=bool(bit) != equal) for bit in sorted(bits)]
+        return disjunction(terms) if equal else conjunction(terms)
     result = Compare(compare.ref, relation, compare.constants, compare.braces, compare.span)
-    return conjunction([result, prerequisite(compare.ref)])
-
-
-def prerequisite(ref: FieldRef) -> Expr:
-    """Return the annotated condition that any use of the symbol implies; `1` when there is none."""
-    return expansion(ref.symbol.prerequisite or "1", negative=False)
+    if not symbol.prerequisite:
+        return result
+    valid = conjunction([result, expansion(symbol.prerequisite)])
+    return disjunction([valid, expansion(symbol.prerequisite, negative=True)]) if whole else valid
 
 
 @lru_cache(maxsize=1024)
-def expansion(text: str, *, negative: bool) -> Expr:
-    """Return the annotated tree of a prerequisite or of a predicate's expansion, perhaps negated."""
-    return annotate(parse(text), negative=negative)
+def expansion(text: str, *, negative: bool = False) -> Expr:
+    """Return the annotated tree of a prerequisite or of a predicate's expansion, or of its whole negation."""
+    return annotate(parse(text), whole=negative)

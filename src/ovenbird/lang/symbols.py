@@ -1,9 +1,9 @@
 """Symbols of the match language: one row per field, subfield and predicate.
 
-Sources: ovn-sb(5), "Symbols"; ovs-fields(7); ovn-architecture(7). Invariants: a field's width, masks and access come from its row in `ovenbird.openflow.fields`; subfields are bits of an
-ordinal field and stand below it in the table, so that every symbol has a `root` field and an offset there; fields that
-overlap in Open vSwitch are subfields of one another here (reg0 of xxreg0, reg8 of xreg4), so that two symbols overlap
-only when they share a root.
+Sources: ovn-sb(5), "Symbols"; ovs-fields(7); ovn-architecture(7). Invariants: a field's width, masks and access come
+from its row in `ovenbird.openflow.fields`; subfields are bits of an ordinal field and stand below it in the table, so
+that every symbol has a field and an offset there; fields that overlap in Open vSwitch are subfields of one
+another here (reg0 of xxreg0, reg8 of xreg4), so that two symbols overlap only when they share a field.
 """
 
 from __future__ import annotations

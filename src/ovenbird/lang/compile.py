@@ -1,0 +1,165 @@
+"""From a match to OpenFlow: matches that together hold for exactly the packets for which the expression holds.
+
+The list is a disjunction; all its flows carry the same priority and actions, so that overlap does no harm, and ranges
+and complements of one field are disjoint. Where sets of several fields multiply, the list is a sum instead of a
+product, by conjunctive matches (ovs-fields(7), "Conjunctive Match Fields"): flows with `clauses` say "one dimension is
+satisfied", and one flow that matches `conj_id` carries the actions.
+
+Invariants: the result depends on the match and on what its names stand for, never on the order of a set's members;
+registers come out as reg0-reg9 of 32 bits, never as xreg or xxreg; every match satisfies Open vSwitch's prerequisites
+because the symbols' prerequisites do; no two flows of a result have the same match.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, NamedTuple
+
+from ovenbird.lang.boxes import Box, boxes
+from ovenbird.lang.errors import CompileError, LangError
+from ovenbird.lang.parser import parse
+from ovenbird.lang.passes import annotate
+from ovenbird.openflow.fields import FIELDS
+from ovenbird.openflow.match import Match
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.lang.ast import Expr
+    from ovenbird.lang.bindings import Bindings
+        from ovenbird.lang.cubes import Cube, Cubes
+
+_CONJ_ID_MASK = FIELDS["conj_id"].mask
+_MAX_CLAUSES = 64  # Open vSwitch's limit of dimensions, ovs-actions(7)
+
+# Wide register -> its 32-bit parts from the most significant down, which is how Open vSwitch stores all of them.
+_PARTS = {
+    "xxreg0": ("reg0", "reg1", "reg2", "reg3"),
+    "xxreg1": ("reg4", "reg5", "reg6", "reg7"),
+    "xreg4": ("reg8", "reg9"),
+}
+
+
+class Clause(NamedTuple):
+    """The flow satisfies one dimension, counted from 0, of a conjunctive match that has `dimensions` of them."""
+
+    conjunction: int
+    dimension: int
+    dimensions: int
+
+
+class CompiledFlow(NamedTuple):
+    """One OpenFlow match of an expression; with `clauses` its actions are those conjunctions, else the flow's own."""
+
+    match: Match
+    clauses: tuple[Clause, ...] = ()
+
+
+class Compiled(NamedTuple):
+    """All flows of an expression; conjunctions are numbered 1 to `n_conjunctions`, also in the matches of conj_id."""
+
+    flows: tuple[CompiledFlow, ...]
+    n_conjunctions: int = 0
+
+    def rebased(self, first: int) -> tuple[CompiledFlow, ...]:
+        """Return the flows with conjunction ids from `first` up, which the caller has allocated."""
+        shift = first - 1
+        if not self.n_conjunctions or not shift:
+            return self.flows
+        flows = []
+        for match, clauses in self.flows:
+            moved = tuple(Clause(id_ + shift, dimension, of) for id_, dimension, of in clauses)
+            conj_id = match.get("conj_id")
+            fields = {**match, "conj_id": (conj_id[0] + shift, conj_id[1])} if conj_id else match
+            flows.append(CompiledFlow(Match(fields), moved))
+        return tuple(flows)
+
+
+NEVER = Compiled(())
+
+
+def compile_match(text: str, bindings: Bindings) -> Compiled:
+    """Compile a match; no flows when it can never hold.
+
+    Raises `LangError` with the culprit's span: bad text, an unknown set or group, what OpenFlow cannot express.
+    """
+    try:
+        return compile_expr(parse(text), bindings)
+    except LangError as error:
+        raise error.within(text) from None
+
+
+def compile_expr(expr: Expr, bindings: Bindings) -> Compiled:
+    """Compile a parsed match, see `compile_match`."""
+    return compile_boxes(boxes(annotate(expr), bindings))
+
+
+def compile_boxes(sum_of_boxes: list[Box]) -> Compiled:
+    """Turn the normal form into flows; raise `CompileError` for single bits of a field that cannot be masked."""
+    plain: dict[Match, None] = {}
+    clauses: dict[Match, list[Clause]] = {}
+    n_conjunctions = 0
+    for box in sum_of_boxes:
+        for fixed, dimensions in _products(box):
+            if not dimensions:
+                plain[Match(fixed)] = None
+                continue
+            n_conjunctions += 1
+            for number, (name, values) in enumerate(dimensions):
+                clause = Clause(n_conjunctions, number, len(dimensions))
+                for cube in values:
+                    clauses.setdefault(Match({**fixed, **_narrow(name, cube)}), []).append(clause)
+            plain[Match({**fixed, "conj_id": (n_conjunctions, _CONJ_ID_MASK)})] = None
+    flows = [CompiledFlow(match) for match in plain]
+    # A clause whose match alone suffices adds nothing, and a switch holds one flow per match.
+    flows += [CompiledFlow(match, tuple(members)) for match, members in clauses.items() if match not in plain]
+    return Compiled(tuple(flows), n_conjunctions)
+
+
+def _products(box: Box) -> Iterator[tuple[dict[str, Cube], list[tuple[str, Cubes]]]]:
+    """Split a box into products of single cubes, each with a conjunctive match's dimensions (none, or at least two).
+
+    Fields that cannot be masked are multiplied out first: they are what other fields' prerequisites ask for.
+    """
+    fixed: dict[str, Cube] = {}
+    multiplied: list[tuple[str, Cubes]] = []
+    open_: list[tuple[str, Cubes]] = []
+    for name, values in box.items():
+        field = FIELDS[name]
+        if not field.maskable and any(mask != field.mask for _, mask in values):
+            raise CompileError(
+                f"The match depends on single bits of {name}, which Open vSwitch matches only as a whole."
+            )
+        if len(values) == 1:
+            fixed.update(_narrow(name, values[0]))
+        elif field.maskable:
+            open_.append((name, values))
+        else:
+            multiplied.append((name, values))
+    flows = 1
+    for _, values in open_:
+        flows *= len(values)
+    conjunctive = 2 <= len(open_) <= _MAX_CLAUSES and flows > sum(len(values) for _, values in open_) + 1
+    if not conjunctive:
+        multiplied += open_
+        open_ = []
+    names = [name for name, _ in multiplied]
+    for combination in product(*(values for _, values in multiplied)):
+        chosen = dict(fixed)
+        for name, cube in zip(names, combination, strict=True):
+            chosen.update(_narrow(name, cube))
+        yield chosen, open_
+
+
+def _narrow(name: str, cube: Cube) -> dict[str, Cube]:
+    """Return a cube of one field as Open vSwitch's own fields: wide registers as those of their parts that matter."""
+    parts = _PARTS.get(name)
+    if parts is None:
+        return {name: cube}
+    value, mask = cube
+    narrow = {}
+    for index, part in enumerate(reversed(parts)):
+        bits = mask >> 32 * index & 0xFFFFFFFF
+        if bits:
+            narrow[part] = (value >> 32 * index & 0xFFFFFFFF, bits)
+    return narrow
