@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ovenbird.lang.ast import Expr
     from ovenbird.lang.bindings import Bindings
-        from ovenbird.lang.cubes import Cube, Cubes
+    from ovenbird.lang.cubes import Cube, Cubes
 
 _CONJ_ID_MASK = FIELDS["conj_id"].mask
 _MAX_CLAUSES = 64  # Open vSwitch's limit of dimensions, ovs-actions(7)

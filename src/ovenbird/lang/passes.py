@@ -33,8 +33,8 @@ _ZERO = (Integer(0),)
 def annotate(expr: Expr, *, negative: bool = False, whole: bool = False) -> Expr:
     """Return `expr` with predicates expanded, prerequisites added and `!` pushed to the leaves.
 
-    `negative` says that an odd number of `!` encloses the expression; `whole` asks for the negation of all that it means,
-    prerequisites included, as a negated predicate does.
+    `negative` says that an odd number of `!` encloses the expression; `whole` asks for the negation of all that it
+    means, prerequisites included, as a negated predicate does.
     """
     flipped = negative != whole
     match expr:
