@@ -89,7 +89,8 @@ class Rows(Relation):
         """Return the key of a stored row: the values of its key columns, maps as sorted tuples."""
         values = row.values
         if len(self.key_columns) == 1:
-            return frozen(values[self.key_columns[0].index])
+            key: Hashable = frozen(values[self.key_columns[0].index])
+            return key
         return tuple([frozen(values[c.index]) for c in self.key_columns])
 
 

@@ -212,10 +212,8 @@ class Output:
         dirty, self.dirty = self.dirty, {}
         edits, self._edits = self._edits, {}
         suspect, self._suspect = self._suspect, {}
-        for row in self.surplus:
-            if row.exists():
-                editor.delete(row)
-        self.surplus = {}
+        for row in list(self.surplus):
+            editor.delete(row)
         for key in dirty:
             fact = self.wanted(key)
             row_now = self.actual.get(key)

@@ -47,7 +47,7 @@ class View(Generic[P, T]):
         if found is None:
             found = memo[key] = Instance(node.engine, key)
             found.compute()
-        elif found.dirty:
+        elif found.dirty or found.computing:
             found.compute()
         if node not in found.readers:
             found.readers[node] = WHOLE

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import pytest
+from world import Label, Thing, settle
+
+from ovenbird.engine.engine import Engine
+from ovenbird.engine.errors import IdsExhaustedError
+from ovenbird.engine.facts import Rows
+from ovenbird.engine.ids import Pool, seed
+from ovenbird.engine.rows import Store
+from ovenbird.engine.rules import rule
+
+LABEL = Rows(Label, [Label.name], [Label.text])
+KEYS = Pool("keys", 1, 4)
+
+
+@rule(Thing)
+def number(thing):
+    """A thing's size, when positive, is the number it wants."""
+    yield LABEL(thing.name, str(KEYS.get(thing.name, want=thing.size or None)))
+
+
+class World:
+    def __init__(self):
+        self.source, self.target = Store("s", [Thing]), Store("t", [Label])
+        self.things = self.source.table(Thing)
+        self.engine = Engine([self.source], [number])
+        self.engine.bind(LABEL, self.target)
+
+    def add(self, name, want=0):
+        self.things.insert(name, [name, want, None])
+
+    def numbers(self):
+        settle(self.engine, self.target)
+        return {r.values[0]: int(r.values[1]) for r in self.target.table(Label).rows.values()}
+
+
+def test_numbers_are_distinct_and_stay():
+    w = World()
+    w.add("a")
+    w.add("b")
+    first = w.numbers()
+    assert sorted(first.values()) == [1, 2]
+    w.add("c")
+    w.things.delete(w.things.rows["a"])
+    later = w.numbers()
+    assert later["b"] == first["b"]
+    assert len(set(later.values())) == 2
+
+
+def test_a_released_number_is_not_given_out_at_once():
+    w = World()
+    w.add("a")
+    assert w.numbers() == {"a": 1}
+    w.things.delete(w.things.rows["a"])
+    w.add("b")
+    assert w.numbers() == {"b": 2}
+
+
+def test_seeds_survive_a_restart_and_unclaimed_ones_are_dropped():
+    w = World()
+    seed(w.engine, KEYS, "a", 3)
+    seed(w.engine, KEYS, "gone", 1)
+    w.add("a")
+    w.add("b")
+    assert w.numbers() == {"a": 3, "b": 2}
+    w.engine.drop_seeds()
+    w.add("c")
+    w.add("d")
+    assert sorted(w.numbers().values()) == [1, 2, 3, 4]
+
+
+def test_who_wants_a_number_gets_it_and_who_held_it_by_chance_moves():
+    w = World()
+    w.add("a")
+    assert w.numbers() == {"a": 1}
+    w.add("b", want=1)
+    numbers = w.numbers()
+    assert numbers["b"] == 1
+    assert numbers["a"] != 1
+
+
+def test_two_that_want_the_same_number_do_not_share_it():
+    w = World()
+    w.add("a", want=2)
+    w.add("b", want=2)
+    numbers = w.numbers()
+    assert numbers["a"] == 2
+    assert numbers["b"] != 2
+
+
+def test_exhaustion_is_a_failure_that_heals():
+    w = World()
+    for name in "abcde":
+        w.add(name)
+    assert len(w.numbers()) == 4
+    assert [type(e) for e in w.engine.failures.values()] == [IdsExhaustedError]
+    w.things.delete(w.things.rows["b"])
+    assert sorted(w.numbers().values()) == [1, 2, 3, 4]
+    assert not w.engine.failures
+
+
+def test_an_id_outside_of_a_computation_is_refused():
+    with pytest.raises(LookupError):
+        KEYS.get("x")
+
+
+def test_no_scope_is_left_behind():
+    w = World()
+    w.add("a")
+    w.numbers()
+    w.things.delete(w.things.rows["a"])
+    w.numbers()
+    assert not w.engine.scopes
