@@ -119,8 +119,9 @@ class DhcpClient:
             name = ("-x", f"hostname:{self.hostname}")
             return ("udhcpc", *options, *name, "-s", str(self.hook), "-i", self.interface)
         configuration = self.directory / "dhclient.conf"
-        files = ("-cf", str(configuration), "-lf", f"{self.directory}/dhclient.leases", "-pf", f"{self.directory}/dhclient.pid")
-        return ("dhclient", "-d", "-4", *files, "-sf", str(self.hook), self.interface)
+        files = ("-cf", str(configuration), "-lf", str(self.directory / "dhclient.leases"))
+        pid = ("-pf", str(self.directory / "dhclient.pid"))
+        return ("dhclient", "-d", "-4", *files, *pid, "-sf", str(self.hook), self.interface)
 
     def prepare(self) -> None:
         """Write the files that the client needs."""

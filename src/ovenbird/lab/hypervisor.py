@@ -1,9 +1,9 @@
 """A hypervisor: a namespace with its own ovsdb-server and ovs-vswitchd, as a host of a data centre would have.
 
 The switch uses the userspace datapath, so that the kernel needs no openvswitch module. There, a tunnel's packets leave
-through the bridge that holds the tunnel's local address: `br-phys` owns the uplink, and its internal port has the address
-(ovs-vswitchd.conf.db(5); Open vSwitch's "userspace tunneling" how-to). `br-int` is the integration bridge, and drops
-everything until a controller says otherwise.
+through the bridge that holds the tunnel's local address: `br-phys` owns the uplink, and its internal port has the
+address (ovs-vswitchd.conf.db(5); Open vSwitch's "userspace tunneling" how-to). `br-int` is the integration bridge, and
+drops everything until a controller says otherwise.
 """
 
 import socket

@@ -1,8 +1,8 @@
 """An instance: a namespace that stands for a virtual machine, cabled into a hypervisor's br-int.
 
-What Nova would do with a tap device is done with a veth pair: one end is `eth0` in the instance, with the port's hardware
-address; the other is plugged into br-int with the port's id as `iface-id`. From there on it is on its own: it gets its
-address by DHCP or not at all.
+What Nova would do with a tap device is done with a veth pair: one end is `eth0` in the instance, with the port's
+hardware address; the other is plugged into br-int with the port's id as `iface-id`. From there on it is on its own: it
+gets its address by DHCP or not at all.
 """
 
 from collections.abc import Mapping
@@ -109,10 +109,10 @@ class Instance:
         """Create the namespace, lay the cable and plug it in. The namespace must be recorded already."""
         self.rundir.mkdir(parents=True, exist_ok=True)
         self.namespace.make()
+        peer = f"peer name {self.device} mtu {INSTANCE_MTU} netns {self.plan.host_namespace(self.host)}"
         self.namespace.batch(
             [
-                f"link add {INTERFACE} address {self.mac} mtu {INSTANCE_MTU} type veth"
-                f" peer name {self.device} mtu {INSTANCE_MTU} netns {self.plan.host_namespace(self.host)}",
+                f"link add {INTERFACE} address {self.mac} mtu {INSTANCE_MTU} type veth {peer}",
                 f"link set {INTERFACE} up",
             ]
         )

@@ -7,6 +7,7 @@ directory and go on from there. What is made is recorded first (see `state`), wh
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,11 @@ from ovenbird.lab import process, supervisor
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import (
     AlreadyRunningError,
-    ApiError,
-    CommandError,
     DuplicateInstanceError,
     LabError,
     NoSuchInstanceError,
     NotRunningError,
     PlanError,
-    WaitTimeoutError,
 )
 from ovenbird.lab.hypervisor import Hypervisor, listening
 from ovenbird.lab.instance import Instance
@@ -91,7 +89,9 @@ class Lab:
             hosts: the hypervisors' names.
             prefix: of the namespaces' names; derived from the run directory when None.
             api_port: of the API on 127.0.0.1; 0 picks a free one.
-            nb_port: of Northbound on 127.0.0.1; 0 for none; likewise `sb_port` and `cloud_port`.
+            nb_port: of Northbound on 127.0.0.1; 0 for none.
+            sb_port: of Southbound, likewise.
+            cloud_port: of Cloud, likewise.
             central: the central programs.
             controllers: by host, the program to run in place of our controller: `("ovn-controller",)`.
             external_ids: by host, more keys of its Open_vSwitch external_ids.
@@ -123,12 +123,14 @@ class Lab:
         """Take possession of the run directory."""
         if self.state.exists:
             if supervisor.active(self.plan.rundir):
-                raise AlreadyRunningError(
-                    f"a cloud is already running in {self.plan.rundir}: see `ovenbird status`, end it with `ovenbird down`"
-                )
+                where = self.plan.rundir
+                raise AlreadyRunningError(f"a cloud is already running in {where}; `ovenbird down` ends it")
             self.down()
         elif self.plan.rundir.is_dir() and any(self.plan.rundir.iterdir()):
             raise PlanError(f"{self.plan.rundir} holds files that no lab made; choose another run directory")
+        busy = self.plan.busy_ports()
+        if busy:
+            raise PlanError(f"somebody listens on TCP port {', '.join(map(str, busy))} of 127.0.0.1 already")
         self.plan.rundir.mkdir(parents=True, exist_ok=True)
         self.state.add(Kind.PLAN, "lab", self.plan.to_json())
 
@@ -154,16 +156,18 @@ class Lab:
                 future.result()
         progress("waiting for the databases")
         for database in chosen.databases:
-            wait_until(lambda name=database: listening(plan.socket(name)), f"the {database} database")  # type: ignore[misc]
+            wait_until(partial(listening, plan.socket(database)), f"the {database} database")
         self.keep(*(controller(self.hypervisor(h), tuple(controllers.get(h, ())) or None) for h in plan.hosts))
         if chosen.api:
             progress("waiting for the API")
             with self.neutron() as neutron:
                 wait_until(lambda: neutron.answers, f"the API at {plan.api}", poll=0.05)
         progress("waiting for the hypervisors to reach each other")
-        first, *others = [self.hypervisor(host) for host in plan.hosts]
-        for other in others:
-            wait_until(lambda to=other: first.reaches(to), f"{other.name} to answer {first.name}")  # type: ignore[misc]
+        hypervisors = [self.hypervisor(host) for host in plan.hosts]
+        for one, next_one in zip(hypervisors, hypervisors[1:] + hypervisors[:1], strict=True):
+            for source, target in ((one, next_one), (next_one, one)):
+                what = f"{target.name} to answer {source.name}"
+                wait_until(partial(source.reaches, target), what)
 
     def _start_host(self, host: str, external_ids: Mapping[str, str]) -> None:
         hypervisor = self.hypervisor(host)
@@ -217,8 +221,10 @@ class Lab:
             self.state.remove(Kind.PROCESS, name)
         supervisor.notify(self.plan.rundir)
         for name in names:
-            path = record_path(self.plan.rundir, name)
-            wait_until(lambda at=path: Process.load(at) is None, f"{name} to end")  # type: ignore[misc]
+            wait_until(partial(self._ended, name), f"{name} to end")
+
+    def _ended(self, name: str) -> bool:
+        return self.process(name) is None
 
     def process(self, name: str) -> Process | None:
         """Return the running process of a name ("central", "hv1-controller"), None while it does not run."""
@@ -286,38 +292,33 @@ class Lab:
             LabError: it did not get ready; nothing is left of it.
         """
         self._check_new(name)
-        load = {candidate: 0 for candidate in self.plan.hosts}
-        for instance in self.list():
-            load[instance.host] += 1
-        chosen = self.hypervisor(host or min(load, key=load.__getitem__)).name
+        chosen = self.hypervisor(host or self._least_loaded()).name
         with self.neutron() as neutron:
             found = neutron.find("network", network)
-            groups = [neutron.find("security_group", group)["id"] for group in security_groups]
-            made = neutron.create(
-                "port",
-                name=name,
-                network_id=found["id"],
-                device_owner="compute:lab",
-                device_id=f"lab-{name}",
-                **{"binding:host_id": chosen, **({"security_groups": groups} if groups else {}), **port},
-            )
             dhcp = any(subnet["enable_dhcp"] for subnet in neutron.list("subnet", network_id=found["id"]))
-            instance = Instance(self.plan, name, chosen, made["id"], made["mac_address"], found["name"], dhcp, owned=True)
+            if security_groups:
+                port["security_groups"] = [neutron.find("security_group", group)["id"] for group in security_groups]
+            owner = {"device_owner": "compute:lab", "device_id": f"lab-{name}", "binding:host_id": chosen}
+            made = neutron.create("port", **{"name": name, "network_id": found["id"], **owner, **port})
+            ident, mac = made["id"], made["mac_address"]
+            instance = Instance(self.plan, name, chosen, ident, mac, found["name"], dhcp=dhcp, owned=True)
             try:
                 self._attach(instance, wait)
-                wait_until(
-                    lambda: neutron.show("port", made["id"])["status"] == "ACTIVE",
-                    f"the port of {name} to be ACTIVE",
-                    wait,
-                    poll=0.05,
-                )
+                active = f"the port of {name} to be ACTIVE"
+                wait_until(lambda: neutron.show("port", ident)["status"] == "ACTIVE", active, wait, poll=0.03)
             except BaseException:
                 self._detach(instance)
-                neutron.delete("port", made["id"])
+                neutron.delete("port", ident)
                 raise
         return instance
 
-    def attach(self, name: str, host: str, port_id: str, mac: str, *, dhcp: bool = True, wait: float = 30.0) -> Instance:
+    def _least_loaded(self) -> str:
+        hosts = [instance.host for instance in self.list()]
+        return min(self.plan.hosts, key=hosts.count)
+
+    def attach(
+        self, name: str, host: str, port_id: str, mac: str, *, dhcp: bool = True, wait: float = 30.0
+    ) -> Instance:
         """Plug an instance in as a logical port that somebody else has made, and return when it has its address.
 
         Args:
@@ -351,7 +352,8 @@ class Lab:
         instance.make()
         if instance.dhcp:
             self.keep(instance.dhcp_process())
-            wait_until(lambda: instance.lease is not None, f"{instance.name} to get an address by DHCP", wait, poll=0.02)
+            lease = f"{instance.name} to get an address by DHCP"
+            wait_until(lambda: instance.lease is not None, lease, wait, poll=0.02)
 
     def _detach(self, instance: Instance) -> None:
         self.drop(instance.process_name)

@@ -1,6 +1,6 @@
 """A network namespace: made, entered and removed with iproute2 (ip-netns(8)).
 
-Making one that exists and removing one that does not are both no errors, so that a crash at any point can be cleaned up.
+To make one that exists or to remove one that does not is no error, so that a crash at any point can be cleaned up.
 """
 
 import os
@@ -39,10 +39,10 @@ class Namespace:
         return (_DIRECTORY / self.name).exists()
 
     def make(self, *knobs: str) -> None:
-        """Create the namespace with its loopback up and without duplicate address detection, which only costs time here.
+        """Create the namespace with its loopback up and without duplicate address detection, which only costs time.
 
         Args:
-            knobs: kernel settings below `net/`, as `ipv6/conf/all/disable_ipv6=1`; those that the kernel lacks are skipped.
+            knobs: kernel settings below `net/`, as `ipv6/conf/all/disable_ipv6=1`; unknown ones are skipped.
         """
         if not self.exists:
             run(["ip", "netns", "add", self.name])

@@ -43,6 +43,17 @@ def free_port() -> int:
         return port
 
 
+def port_is_free(port: int) -> bool:
+    """Say whether nobody listens on a TCP port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All names, paths, addresses and ports of one lab.
@@ -84,7 +95,9 @@ class Plan:
             hosts: the hypervisors' names: lower-case letters, digits and dashes, at most 15.
             prefix: of the namespaces' names; derived from the run directory when None.
             api_port: 0 picks a free one.
-            nb_port: 0 means no TCP port; likewise `sb_port` and `cloud_port`.
+            nb_port: of Northbound; 0 means no TCP port.
+            sb_port: of Southbound, likewise.
+            cloud_port: of Cloud, likewise.
 
         Raises:
             PlanError: the run directory's path is too long for unix sockets, or a host's name is unusable.
@@ -161,6 +174,11 @@ class Plan:
         """Return the hardware address that goes with it: fixed, so that neighbours need not learn it anew."""
         return f"02:0b:00:{int(self.subnet.rsplit('.', 1)[1]):02x}:00:{self.host_number(host):02x}"
 
+    def busy_ports(self) -> list[int]:
+        """Return those of the plan's TCP ports that somebody listens on already."""
+        ports = (self.api_port, self.nb_port, self.sb_port, self.cloud_port)
+        return [port for port in ports if port and not port_is_free(port)]
+
     def instance_namespace(self, instance: str) -> str:
         """Return the namespace of an instance.
 
@@ -168,7 +186,7 @@ class Plan:
             PlanError: no namespace and no directory can have such a name.
         """
         if not _INSTANCE_NAME.fullmatch(instance):
-            raise PlanError(f"an instance cannot be named {instance!r}: letters, digits, dot, dash, underscore; at most 63")
+            raise PlanError(f"an instance cannot be named {instance!r}: letters, digits, '.', '-', '_', at most 63")
         return f"{self.prefix}vm-{instance}"
 
     def instance_rundir(self, instance: str) -> Path:

@@ -1,8 +1,9 @@
 """Processes of a lab: what to run, starting it detached, finding it again, and ending it for certain.
 
 A process is known by its id together with its start time, so that an id which the kernel has given to somebody else is
-never mistaken for ours (proc(5), /proc/[pid]/stat field 22). Besides, everything a lab starts carries `OVENBIRD_LAB=<run
-directory>` and `OVENBIRD_PROCESS=<name>` in its environment, by which that is found which no record tells of.
+never mistaken for ours (proc(5), /proc/[pid]/stat field 22). Besides, everything a lab starts carries
+`OVENBIRD_LAB=<run directory>` and `OVENBIRD_PROCESS=<name>` in its environment, by which that is found which no record
+tells of.
 """
 
 import os

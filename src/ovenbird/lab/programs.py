@@ -1,7 +1,7 @@
 """Which programs a lab's cloud consists of: ours in one process, ours in several, or the originals in any place.
 
-Every seam is a database and a wire protocol, and our programs take the originals' command lines; so to swap one is to put
-another program at the head of its command line.
+Every seam is a database and a wire protocol, and our programs take the originals' command lines; so to swap one is to
+put another program at the head of its command line.
 """
 
 from collections.abc import Callable
@@ -120,14 +120,9 @@ def split(
         if cloud_schema is not None:
             remotes = (f"--cloud-db={plan.remote('cloud')}", f"--ovnnb-db={plan.remote('nb')}")
             processes.append(_spec(plan, "api", *ovenbird("api"), *remotes, f"--port={plan.api_port}"))
-        return Central(
-            tuple(processes),
-            tuple(
-                ("ovsdb-tool", "create", str(plan.rundir / f"{database}.db"), str(file)) for database, file in files.items()
-            ),
-            tuple(files),
-            api=cloud_schema is not None,
-        )
+        journals = {database: str(plan.rundir / f"{database}.db") for database in files}
+        prepare = tuple(("ovsdb-tool", "create", journals[database], str(files[database])) for database in files)
+        return Central(tuple(processes), prepare, tuple(files), api=cloud_schema is not None)
 
     return decide
 

@@ -3,8 +3,8 @@
 Two supervisors run at a time. The active one holds a lock on a file; the standby waits for that lock, and the kernel
 gives it away the moment the active one is gone, however it went. The standby is a process like any other to the active
 supervisor, so each of the two heals the other. Nothing is told from one to the next: what should run is in the lab's
-state file, what does run is in the records of `processes/`, and a new supervisor takes the processes over as they are. It
-watches them by pidfd (pidfd_open(2)), which serves for children and for others alike.
+state file, what does run is in the records of `processes/`, and a new supervisor takes the processes over as they are.
+It watches them by pidfd (pidfd_open(2)), which serves for children and for others alike.
 
 Signals: SIGHUP reads the state file anew (starting what is new, ending what is gone, restarting what is different);
 SIGTERM ends all processes, then the supervisor.
@@ -98,7 +98,8 @@ class Supervisor:
         print(f"{stamp}Z supervisor[{os.getpid()}]: {message}", file=sys.stderr, flush=True)  # noqa: T201 - its log
 
     def _wanted(self) -> dict[str, ProcessSpec]:
-        standby = ProcessSpec(STANDBY, python("ovenbird.lab.supervisor", str(self._rundir)), supervisor_log(self._rundir))
+        argv = python("ovenbird.lab.supervisor", str(self._rundir))
+        standby = ProcessSpec(STANDBY, argv, supervisor_log(self._rundir))
         recorded = self._state.things(Kind.PROCESS)
         return {STANDBY: standby, **{name: ProcessSpec.from_json(name, data) for name, data in recorded.items()}}
 

@@ -39,10 +39,10 @@ class Underlay:
     def join(self, host: str) -> None:
         """Lay the cable to a hypervisor whose namespace exists: its end is called `eth0` and carries 1600 bytes."""
         port = f"host{self.plan.host_number(host)}"
+        peer = f"peer name {UPLINK} mtu {UNDERLAY_MTU} netns {self.plan.host_namespace(host)}"
         self.namespace.batch(
             [
-                f"link add {port} mtu {UNDERLAY_MTU} type veth"
-                f" peer name {UPLINK} mtu {UNDERLAY_MTU} netns {self.plan.host_namespace(host)}",
+                f"link add {port} mtu {UNDERLAY_MTU} type veth {peer}",
                 f"link set {port} master {_BRIDGE} up",
             ]
         )

@@ -1,0 +1,56 @@
+"""`ovenbird lab`: instances, booted, entered, deleted and listed."""
+
+import os
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from ovenbird.cli import screen
+from ovenbird.cli.options import rundir_option
+from ovenbird.lab.lab import Lab
+from ovenbird.lab.status import Status
+
+
+@click.group("lab")
+def command() -> None:
+    """Boot, enter and delete instances: network namespaces that stand for virtual machines."""
+
+
+@command.command("boot")
+@click.argument("name")
+@click.option("--network", required=True, help="Name or id.")
+@click.option("--host", help="The hypervisor; the one with the fewest instances if not given.")
+@click.option("--security-group", "groups", multiple=True, help="Name or id; the default group if not given.")
+@rundir_option
+def boot(name: str, network: str, host: str | None, groups: tuple[str, ...], rundir: Path) -> None:
+    """Boot an instance, and return when it has its address and its port is ACTIVE."""
+    lab = Lab.open(rundir)
+    instance = lab.boot(name, network, host, groups)
+    click.echo(f"{instance.name} runs on {instance.host} with {instance.address or 'no address'}")
+
+
+@command.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("name")
+@click.argument("argv", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+@rundir_option
+def execute(name: str, argv: tuple[str, ...], rundir: Path) -> None:
+    """Run a command in an instance."""
+    line = Lab.open(rundir).instance(name).namespace.enter(*argv)
+    os.execvp(line[0], line)  # noqa: S606 - the command takes this process's place, terminal and exit status
+
+
+@command.command("delete")
+@click.argument("name")
+@rundir_option
+def delete(name: str, rundir: Path) -> None:
+    """Delete an instance and its port."""
+    Lab.open(rundir).delete(name)
+    click.echo(f"{name} is gone")
+
+
+@command.command("list")
+@rundir_option
+def list_instances(rundir: Path) -> None:
+    """List the instances."""
+    Console().print(screen.instances(Status.of(Lab.open(rundir))))

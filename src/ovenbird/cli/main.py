@@ -1,0 +1,50 @@
+"""The entry point: commands for people by click, daemons by handing the command line on untouched.
+
+Invariant: nothing is imported here that the called command does not need; `ovenbird --help` and the start of a daemon
+cost no more than the interpreter and click, or the interpreter alone.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn, cast
+
+DAEMONS = {
+    "api": "Serve the network API (Neutron v2.0).",
+    "central": "Run databases, compilers and API in one process.",
+    "controller": "Program one hypervisor's switch from Southbound, as ovn-controller does.",
+    "db": "Serve OVSDB databases, as ovsdb-server does.",
+    "northd": "Compile Northbound to Southbound, as ovn-northd does.",
+}
+"""Daemons, each the `main(argv)` of a module of `ovenbird.daemon`, which parses the options of the originals itself."""
+
+
+def run_daemon(name: str, argv: Sequence[str]) -> int | None:
+    """Run a daemon to its end and return its exit status.
+
+    Args:
+        name: one of `DAEMONS`.
+        argv: its command line, without program and name.
+    """
+    module = importlib.import_module(f"ovenbird.daemon.{name}")
+    return cast("Callable[[list[str]], int | None]", module.main)(list(argv))
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run `ovenbird` and exit.
+
+    Args:
+        argv: the command line without the program; None takes this process's own.
+    """
+    line = list(sys.argv[1:] if argv is None else argv)
+    if line and line[0] in DAEMONS:
+        sys.exit(run_daemon(line[0], line[1:]))
+    from ovenbird.cli.commands import ovenbird  # noqa: PLC0415 - daemons start without click
+    from ovenbird.lab.errors import LabError  # noqa: PLC0415 - likewise
+
+    try:
+        ovenbird.main(line, prog_name="ovenbird")
+    except LabError as error:
+        sys.stderr.write("\n".join([f"ovenbird: {error}", *getattr(error, "__notes__", [])]) + "\n")
+        sys.exit(1)
+    sys.exit(0)

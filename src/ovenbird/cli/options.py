@@ -1,0 +1,15 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+
+import click
+
+from ovenbird.lab.plan import default_rundir
+
+rundir_option = click.option(
+    "--rundir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=default_rundir,
+    help="Where the cloud lives: OVENBIRD_RUNDIR, or else /run/ovenbird.",
+)
+"""The run directory of the cloud that a command is about."""

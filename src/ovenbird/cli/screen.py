@@ -1,0 +1,93 @@
+"""What commands print for people, with rich. Nothing here looks at the machine: it is given what to show."""
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from ovenbird.lab.plan import DEFAULT_RUNDIR
+from ovenbird.lab.scene import NETWORK, SECURITY_GROUP, Scene
+from ovenbird.lab.status import Status
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _state(word: str) -> Text:
+    return Text(word, style="green" if word in {"ACTIVE", "running"} else "bold red")
+
+
+def cloud(status: Status) -> RenderableType:
+    """Show what runs and where, and the instances."""
+    return Group(_endpoints(status), _hosts(status), instances(status))
+
+
+def _endpoints(status: Status) -> Table:
+    plan = status.lab.plan
+    table = _table("The cloud", "what", "where")
+    table.add_row("API", plan.api)
+    for database, name in (("cloud", "Cloud"), ("nb", "Northbound"), ("sb", "Southbound")):
+        port = plan.tcp_port(database)
+        table.add_row(f"{name} database", plan.remote(database) + (f", tcp:127.0.0.1:{port}" if port else ""))
+    of_hosts = tuple(f"{host}-" for host in plan.hosts)
+    of_instances = tuple(entry.instance.process_name for entry in status.instances)
+    for process, pid in status.processes.items():
+        if process not in of_instances and not process.startswith(of_hosts):
+            table.add_row(process, Text(f"process {pid}") if pid else _state("not running"))
+    return table
+
+
+def _hosts(status: Status) -> Table:
+    plan = status.lab.plan
+    programs = ("ovsdb-server", "ovs-vswitchd", "controller")
+    table = _table("Hypervisors", "name", "namespace", "underlay", *programs)
+    for host in plan.hosts:
+        pids = [status.processes.get(f"{host}-{program}") for program in programs]
+        cells = [Text(f"process {pid}") if pid else _state("not running") for pid in pids]
+        table.add_row(host, plan.host_namespace(host), plan.encap_address(host), *cells)
+    return table
+
+
+def instances(status: Status) -> Table:
+    """Show the instances with their addresses, hosts and status."""
+    table = _table("Instances", "name", "address", "host", "network", "status", "MAC", "port")
+    for entry in status.instances:
+        it = entry.instance
+        table.add_row(it.name, entry.address or "none", it.host, it.network, _state(entry.status), it.mac, it.port_id)
+    return table
+
+
+def ping(scene: Scene) -> Panel:
+    """Show what ping said."""
+    source, target = scene.instances
+    said = Text((scene.ping or "").strip())
+    return Panel(said, title=f"{source.name} pings {target.name}", title_align="left", expand=False)
+
+
+def next_steps(status: Status, program: str, seconds: float) -> RenderableType:
+    """Show five commands to try next, which work as they are printed.
+
+    Args:
+        status: of the cloud.
+        program: what to type for `ovenbird`.
+        seconds: how long it took to get here.
+    """
+    plan = status.lab.plan
+    place = "" if plan.rundir == DEFAULT_RUNDIR else f" --rundir {plan.rundir}"
+    target = next((entry.address for entry in reversed(status.instances) if entry.address), "127.0.0.1")
+    steps = Text()
+    for line, meaning in (
+        (f"{program} lab boot test3{place} --network {NETWORK} --security-group {SECURITY_GROUP}", "one more instance"),
+        (f"{program} lab exec{place} test1 -- ping -c 3 {target}", "a command in an instance"),
+        (f"curl {plan.api}/v2.0/ports", "the API; the openstack client works as well"),
+        (f"ovsdb-client dump {plan.remote('sb')} OVN_Southbound Port_Binding", "Southbound, by Open vSwitch's own tool"),
+        (f"{program} down{place}", "remove everything"),
+    ):
+        steps.append(f"  {line}", style="cyan").append(f"  # {meaning}\n", style="dim")
+    steps.rstrip()
+    return Group(Text(f"Ready after {seconds:.1f} s. Try next:", style="bold"), steps)

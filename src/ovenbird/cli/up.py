@@ -1,0 +1,68 @@
+"""`ovenbird up`: start a cloud network and show the first scene."""
+
+import sys
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from ovenbird.cli import screen
+from ovenbird.cli.options import rundir_option
+from ovenbird.lab import scene
+from ovenbird.lab.lab import Lab
+from ovenbird.lab.plan import DEFAULT_HOSTS
+from ovenbird.lab.requirements import check
+from ovenbird.lab.status import Status
+
+
+@click.command("up")
+@rundir_option
+@click.option("--host", "hosts", multiple=True, default=DEFAULT_HOSTS, help="A hypervisor; repeat it for more.")
+@click.option("--prefix", help="What the namespaces' names begin with.")
+@click.option("--api-port", default=9696, show_default=True, help="TCP port of the API; 0 picks a free one.")
+@click.option("--nb-port", default=6641, show_default=True, help="TCP port of Northbound; 0 for none.")
+@click.option("--sb-port", default=6642, show_default=True, help="TCP port of Southbound; 0 for none.")
+@click.option("--cloud-port", default=6643, show_default=True, help="TCP port of Cloud; 0 for none.")
+@click.option("--scene/--no-scene", "play", default=True, help="Whether to boot the first two instances.")
+def command(
+    *,
+    rundir: Path,
+    hosts: tuple[str, ...],
+    prefix: str | None,
+    api_port: int,
+    nb_port: int,
+    sb_port: int,
+    cloud_port: int,
+    play: bool,
+) -> None:
+    """Start a cloud network on this machine, in the background.
+
+    Databases, compilers, API, and hypervisors that are network namespaces with Open vSwitch in them; then a network
+    with two instances on it, which ping each other.
+    """
+    check()
+    console = Console()
+    began = time.monotonic()
+    with console.status("starting") as status:
+
+        def progress(step: str) -> None:
+            status.update(step)
+            console.print(f"[dim]{time.monotonic() - began:5.1f} s  {step}[/dim]")
+
+        lab = Lab.up(
+            rundir,
+            hosts,
+            prefix=prefix,
+            api_port=api_port,
+            nb_port=nb_port,
+            sb_port=sb_port,
+            cloud_port=cloud_port,
+            progress=progress,
+        )
+        played = scene.play(lab, progress) if play else None
+    now = Status.of(lab)
+    console.print(screen.cloud(now))
+    if played is not None and played.ping is not None:
+        console.print(screen.ping(played))
+    console.print(screen.next_steps(now, sys.argv[0], time.monotonic() - began), soft_wrap=True)
