@@ -1,0 +1,71 @@
+"""Bundles: many changes that the switch makes at once or not at all (ONF extension 230 for OpenFlow 1.3)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Self
+
+from ovenbird.openflow.messages.wire import ONF, VERSION, Message, decode_message, experimenter, frame_experimenter
+
+_ADD = struct.Struct(">BBHIIII2xH")
+ATOMIC, ORDERED = 1, 2
+
+
+class BundleControlType(IntEnum):
+    """What a bundle control message asks or answers."""
+
+    OPEN_REQUEST = 0
+    OPEN_REPLY = 1
+    CLOSE_REQUEST = 2
+    CLOSE_REPLY = 3
+    COMMIT_REQUEST = 4
+    COMMIT_REPLY = 5
+    DISCARD_REQUEST = 6
+    DISCARD_REPLY = 7
+
+
+@experimenter(ONF, 2300)
+@dataclass(frozen=True, slots=True)
+class BundleControl:
+    """Open, close, commit or discard a bundle, or the answer."""
+
+    bundle_id: int
+    control: BundleControlType
+    flags: int = ATOMIC | ORDERED
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as ONFT_BUNDLE_CONTROL."""
+        return frame_experimenter(ONF, 2300, xid, struct.pack(">IHH", self.bundle_id, self.control, self.flags))
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body."""
+        bundle_id, control, flags = struct.unpack_from(">IHH", body)
+        return cls(bundle_id, BundleControlType(control), flags)
+
+
+def encode_bundle_add(bundle_id: int, message: bytes, xid: int, flags: int = ATOMIC | ORDERED) -> bytes:
+    """Put an encoded message, whose transaction id must be `xid` too, into a bundle."""
+    return _ADD.pack(VERSION, 4, 24 + len(message), xid, ONF, 2301, bundle_id, flags) + message
+
+
+@experimenter(ONF, 2301)
+@dataclass(frozen=True, slots=True)
+class BundleAdd:
+    """Put a message into a bundle."""
+
+    bundle_id: int
+    message: Message
+    flags: int = ATOMIC | ORDERED
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as ONFT_BUNDLE_ADD_MESSAGE."""
+        return encode_bundle_add(self.bundle_id, self.message.encode(xid), xid, self.flags)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body; properties after the message are skipped."""
+        bundle_id, flags, length = struct.unpack_from(">I2xH2xH", body)
+        return cls(bundle_id, decode_message(body[8 : 8 + length])[1], flags)

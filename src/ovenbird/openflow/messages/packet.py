@@ -1,0 +1,140 @@
+"""Packets to and from the controller: NXT_PACKET_IN2, NXT_RESUME, packet_out.
+
+See ovs-actions(7), "The controller action", and OpenFlow 1.3.5, section 7.3.7.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, replace
+from typing import Self
+
+from ovenbird.openflow.actions import Action, Port, decode_actions, encode_actions
+from ovenbird.openflow.errors import DecodeError, EncodeError
+from ovenbird.openflow.match import Match, decode_oxm, encode_oxm
+from ovenbird.openflow.messages.wire import NICIRA, experimenter, frame, frame_experimenter, kind
+
+_NO_BUFFER = 0xFFFFFFFF
+
+# Property types (NXPINT_*).
+_PACKET, _FULL_LEN, _BUFFER_ID, _TABLE_ID, _COOKIE, _REASON, _METADATA, _USERDATA, _CONTINUATION = range(9)
+
+
+def _property(number: int, value: bytes) -> bytes:
+    length = len(value) + 4
+    return struct.pack(">HH", number, length) + value + bytes(-length % 8)
+
+
+@experimenter(NICIRA, 30)
+@dataclass(frozen=True, slots=True)
+class PacketIn:
+    """A packet that a flow sent to the controller.
+
+    `metadata` are the packet's metadata fields (registers, in_port_oxm, ct_state, ...), `userdata` what the
+    `Controller` action gave, `continuation` (empty unless it paused) the switch's own opaque state. `full_len` is the
+    packet's length before truncation.
+    """
+
+    packet: bytes
+    metadata: Match
+    userdata: bytes = b""
+    continuation: bytes = b""
+    cookie: int = 0
+    table: int = 0
+    reason: int = 0
+    full_len: int = 0
+
+    def _encode_body(self) -> bytes:
+        out = _property(_PACKET, self.packet) + _property(_METADATA, encode_oxm(self.metadata))
+        if self.full_len and self.full_len != len(self.packet):
+            out += _property(_FULL_LEN, self.full_len.to_bytes(4, "big"))
+        if self.userdata:
+            out += _property(_USERDATA, self.userdata)
+        if self.continuation:
+            out += _property(_CONTINUATION, self.continuation)
+        out += _property(_TABLE_ID, bytes([self.table])) + _property(_REASON, bytes([self.reason]))
+        return out + _property(_COOKIE, bytes(4) + self.cookie.to_bytes(8, "big"))
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as NXT_PACKET_IN2."""
+        return frame_experimenter(NICIRA, 30, xid, self._encode_body())
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body; properties of unknown types are skipped."""
+        props: dict[int, bytes] = {}
+        offset = 0
+        while offset < len(body):
+            number, length = struct.unpack_from(">HH", body, offset)
+            if length < 4 or offset + length > len(body):
+                raise DecodeError(f"packet-in property {number} of {length} bytes")
+            props[number] = body[offset + 4 : offset + length]
+            offset += (length + 7) & ~7
+        packet = props.get(_PACKET, b"")
+        full_len = props.get(_FULL_LEN)
+        return cls(
+            packet, Match(decode_oxm(props.get(_METADATA, b""))), props.get(_USERDATA, b""),
+            props.get(_CONTINUATION, b""), int.from_bytes(props.get(_COOKIE, b"")[4:], "big"),
+            int.from_bytes(props.get(_TABLE_ID, b""), "big"), int.from_bytes(props.get(_REASON, b""), "big"),
+            len(packet) if full_len is None else int.from_bytes(full_len, "big"),
+        )  # fmt: skip
+
+    def resume(self, packet: bytes | None = None, metadata: Match | None = None) -> Resume:
+        """Return the message that lets the paused packet go on, with its bytes or metadata replaced if given.
+
+        Raises `EncodeError` for a packet-in that is not paused.
+        """
+        if not self.continuation:
+            raise EncodeError("the packet-in is not paused: it has no continuation")
+        return Resume(
+            replace(
+                self,
+                packet=self.packet if packet is None else packet,
+                metadata=self.metadata if metadata is None else metadata,
+                full_len=0,
+            )
+        )
+
+
+@experimenter(NICIRA, 28)
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Let a paused packet go on where its flow paused it."""
+
+    packet_in: PacketIn
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as NXT_RESUME."""
+        return frame_experimenter(NICIRA, 28, xid, self.packet_in._encode_body())  # noqa: SLF001 - same file, same form
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body."""
+        return cls(PacketIn.decode(body))
+
+
+@kind(13)
+@dataclass(frozen=True, slots=True)
+class PacketOut:
+    """Run actions on a packet as if it had come in at `in_port`; metadata is set by the first of the actions."""
+
+    packet: bytes
+    actions: tuple[Action, ...] | bytes
+    in_port: int = Port.CONTROLLER
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as OFPT_PACKET_OUT."""
+        actions = self.actions if isinstance(self.actions, bytes) else encode_actions(self.actions)
+        try:
+            head = struct.pack(">IIH6x", _NO_BUFFER, self.in_port, len(actions))
+        except struct.error as error:
+            raise EncodeError(f"packet_out with a value out of range: {error}") from None
+        return frame(13, xid, head + actions + self.packet)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body."""
+        _, in_port, length = struct.unpack_from(">IIH6x", body)
+        if 16 + length > len(body):
+            raise DecodeError(f"packet_out with {length} bytes of actions")
+        return cls(body[16 + length :], decode_actions(body[16 : 16 + length]), in_port)

@@ -1,0 +1,310 @@
+"""Messages about the session: hello, error, echo, features, configuration, barrier, role, asynchronous messages.
+
+OpenFlow 1.3.5, sections 7.3.1, 7.3.2, 7.3.8 to 7.3.10, 7.4.4 and 7.5.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Self
+
+from ovenbird.openflow.errors import SwitchError, error_name
+from ovenbird.openflow.messages.wire import NICIRA, VERSION, Empty, experimenter, frame, frame_experimenter, kind
+
+
+@kind(0)
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Open a session, naming the versions spoken; an empty set is a peer with no version bitmap."""
+
+    versions: frozenset[int] = frozenset({VERSION})
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as OFPT_HELLO with a version bitmap."""
+        return frame(0, xid, struct.pack(">HHI", 1, 8, sum(1 << version for version in self.versions if version < 32)))
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body; elements other than the version bitmap are skipped, as the specification says."""
+        offset = 0
+        versions: frozenset[int] = frozenset()
+        while offset + 8 <= len(body):
+            element, length = struct.unpack_from(">HH", body, offset)
+            if element == 1 and length >= 8:
+                (bitmap,) = struct.unpack_from(">I", body, offset + 4)
+                versions = frozenset(version for version in range(32) if bitmap >> version & 1)
+            offset += max(8, (length + 7) & ~7)
+        return cls(versions)
+
+
+@kind(1)
+@dataclass(frozen=True, slots=True)
+class Error:
+    """The switch refuses a request; `data` begins with the request. An experimenter's `code` is its own type."""
+
+    error_type: int
+    code: int
+    data: bytes = b""
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as OFPT_ERROR."""
+        return frame(1, xid, struct.pack(">HH", self.error_type, self.code) + self.data)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body."""
+        error_type, code = struct.unpack_from(">HH", body)
+        return cls(error_type, code, body[8:] if error_type == 0xFFFF else body[4:])
+
+    def exception(self, xid: int) -> SwitchError:
+        """Return what to raise for the request `xid`."""
+        return SwitchError(self.error_type, self.code, xid, self.data)
+
+    def __str__(self) -> str:
+        return error_name(self.error_type, self.code)
+
+
+@kind(2)
+@dataclass(frozen=True, slots=True)
+class EchoRequest:
+    """Ask whether the peer lives."""
+
+    data: bytes = b""
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as OFPT_ECHO_REQUEST."""
+        return frame(2, xid, self.data)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body."""
+        return cls(body)
+
+
+@kind(3)
+@dataclass(frozen=True, slots=True)
+class EchoReply:
+    """Answer an `EchoRequest` with its own data and transaction id."""
+
+    data: bytes = b""
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as OFPT_ECHO_REPLY."""
+        return frame(3, xid, self.data)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body."""
+        return cls(body)
+
+
+@kind(5)
+@dataclass(frozen=True, slots=True)
+class FeaturesRequest(Empty):
+    """Ask what switch this is."""
+
+    _NUMBER = 5
+
+
+@kind(6)
+@dataclass(frozen=True, slots=True)
+class FeaturesReply:
+    """What switch this is."""
+
+    datapath_id: int
+    n_buffers: int
+    n_tables: int
+    auxiliary_id: int
+    capabilities: int
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as OFPT_FEATURES_REPLY."""
+        body = struct.pack(
+            ">QIBB2xI4x", self.datapath_id, self.n_buffers, self.n_tables, self.auxiliary_id, self.capabilities
+        )
+        return frame(6, xid, body)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body."""
+        return cls(*struct.unpack(">QIBB2xI4x", body))
+
+
+@kind(7)
+@dataclass(frozen=True, slots=True)
+class GetConfigRequest(Empty):
+    """Ask for the switch's configuration."""
+
+    _NUMBER = 7
+
+
+@kind(8)
+@dataclass(frozen=True, slots=True)
+class GetConfigReply:
+    """The switch's configuration: fragment handling, and how many bytes of a table miss the controller gets."""
+
+    flags: int
+    miss_send_len: int
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as OFPT_GET_CONFIG_REPLY."""
+        return frame(8, xid, struct.pack(">HH", self.flags, self.miss_send_len))
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body."""
+        return cls(*struct.unpack(">HH", body))
+
+
+@kind(9)
+@dataclass(frozen=True, slots=True)
+class SetConfig:
+    """Set the configuration; with `miss_send_len` 0 a service connection (br.mgmt) gets no packet-ins."""
+
+    flags: int = 0
+    miss_send_len: int = 0xFFFF
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as OFPT_SET_CONFIG."""
+        return frame(9, xid, struct.pack(">HH", self.flags, self.miss_send_len))
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body."""
+        return cls(*struct.unpack(">HH", body))
+
+
+@kind(20)
+@dataclass(frozen=True, slots=True)
+class BarrierRequest(Empty):
+    """Ask the switch to answer when everything before has been done."""
+
+    _NUMBER = 20
+
+
+@kind(21)
+@dataclass(frozen=True, slots=True)
+class BarrierReply(Empty):
+    """Everything before the barrier has been done."""
+
+    _NUMBER = 21
+
+
+class Role(IntEnum):
+    """A controller's role (OpenFlow 1.3.5, section 7.3.9)."""
+
+    NOCHANGE = 0
+    EQUAL = 1
+    PRIMARY = 2
+    SECONDARY = 3
+
+
+@kind(24)
+@dataclass(frozen=True, slots=True)
+class RoleRequest:
+    """Ask for a role; `generation_id` orders the claims to be primary."""
+
+    role: Role
+    generation_id: int = 0
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as OFPT_ROLE_REQUEST."""
+        return frame(24, xid, struct.pack(">I4xQ", self.role, self.generation_id))
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body."""
+        role, generation_id = struct.unpack(">I4xQ", body)
+        return cls(Role(role), generation_id)
+
+
+@kind(25)
+@dataclass(frozen=True, slots=True)
+class RoleReply:
+    """The role that the controller has now."""
+
+    role: Role
+    generation_id: int
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as OFPT_ROLE_REPLY."""
+        return frame(25, xid, struct.pack(">I4xQ", self.role, self.generation_id))
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body."""
+        role, generation_id = struct.unpack(">I4xQ", body)
+        return cls(Role(role), generation_id)
+
+
+@kind(28)
+@dataclass(frozen=True, slots=True)
+class SetAsync:
+    """Choose asynchronous messages: a bit per reason, for the roles (primary or equal, secondary)."""
+
+    packet_in: tuple[int, int] = (0xFFFFFFFF, 0)
+    port_status: tuple[int, int] = (0xFFFFFFFF, 0)
+    flow_removed: tuple[int, int] = (0xFFFFFFFF, 0)
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as OFPT_SET_ASYNC."""
+        return frame(28, xid, struct.pack(">6I", *self.packet_in, *self.port_status, *self.flow_removed))
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body."""
+        masks = struct.unpack(">6I", body)
+        return cls((masks[0], masks[1]), (masks[2], masks[3]), (masks[4], masks[5]))
+
+
+@experimenter(NICIRA, 16)
+@dataclass(frozen=True, slots=True)
+class SetPacketInFormat:
+    """Choose the form of packet-ins: 0 OpenFlow's, 1 NXT_PACKET_IN, 2 NXT_PACKET_IN2, which is the one we read."""
+
+    format: int = 2
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as NXT_SET_PACKET_IN_FORMAT."""
+        return frame_experimenter(NICIRA, 16, xid, struct.pack(">I", self.format))
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body."""
+        return cls(*struct.unpack(">I", body))
+
+
+@experimenter(NICIRA, 20)
+@dataclass(frozen=True, slots=True)
+class SetControllerId:
+    """Choose which `Controller` actions reach this connection: those with its id."""
+
+    controller_id: int
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as NXT_SET_CONTROLLER_ID."""
+        return frame_experimenter(NICIRA, 20, xid, struct.pack(">6xH", self.controller_id))
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body."""
+        return cls(*struct.unpack(">6xH", body))
+
+
+@experimenter(NICIRA, 29)
+@dataclass(frozen=True, slots=True)
+class CtFlushZone:
+    """Forget all connections of a conntrack zone."""
+
+    zone: int
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as NXT_CT_FLUSH_ZONE."""
+        return frame_experimenter(NICIRA, 29, xid, struct.pack(">6xH", self.zone))
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body."""
+        return cls(*struct.unpack(">6xH", body))

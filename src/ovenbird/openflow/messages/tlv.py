@@ -1,0 +1,90 @@
+"""Messages about the mapping of Geneve options to tun_metadata fields (ovs-fields(7), "Geneve Fields")."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Self
+
+from ovenbird.openflow.messages.wire import NICIRA, experimenter, frame_experimenter
+
+_MAP = struct.Struct(">HBBH2x")
+
+
+@dataclass(frozen=True, slots=True)
+class TlvMap:
+    """A Geneve option (class, type, length in bytes: a multiple of 4 up to 124) is tun_metadata<index>."""
+
+    option_class: int
+    option_type: int
+    length: int
+    index: int
+
+    def encode(self) -> bytes:
+        """Encode as struct nx_tlv_map."""
+        return _MAP.pack(self.option_class, self.option_type, self.length, self.index)
+
+
+class TlvCommand(IntEnum):
+    """What a TLV table mod does."""
+
+    ADD = 0
+    DELETE = 1
+    CLEAR = 2
+
+
+@experimenter(NICIRA, 24)
+@dataclass(frozen=True, slots=True)
+class TlvTableMod:
+    """Add or delete mappings, or clear them all."""
+
+    command: TlvCommand
+    maps: tuple[TlvMap, ...] = ()
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as NXT_TLV_TABLE_MOD."""
+        body = struct.pack(">H6x", self.command) + b"".join(one.encode() for one in self.maps)
+        return frame_experimenter(NICIRA, 24, xid, body)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body."""
+        (command,) = struct.unpack_from(">H6x", body)
+        return cls(TlvCommand(command), tuple(TlvMap(*one) for one in _MAP.iter_unpack(body[8:])))
+
+
+@experimenter(NICIRA, 25)
+@dataclass(frozen=True, slots=True)
+class TlvTableRequest:
+    """Ask for the mappings."""
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as NXT_TLV_TABLE_REQUEST."""
+        return frame_experimenter(NICIRA, 25, xid)
+
+    @classmethod
+    def decode(cls, _body: bytes) -> Self:
+        """Decode the body, which says nothing."""
+        return cls()
+
+
+@experimenter(NICIRA, 26)
+@dataclass(frozen=True, slots=True)
+class TlvTableReply:
+    """The mappings, and how many bytes of options and how many fields the switch can map."""
+
+    max_option_space: int
+    max_fields: int
+    maps: tuple[TlvMap, ...]
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as NXT_TLV_TABLE_REPLY."""
+        body = struct.pack(">IH10x", self.max_option_space, self.max_fields)
+        return frame_experimenter(NICIRA, 26, xid, body + b"".join(one.encode() for one in self.maps))
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body."""
+        space, fields = struct.unpack_from(">IH10x", body)
+        return cls(space, fields, tuple(TlvMap(*one) for one in _MAP.iter_unpack(body[16:])))

@@ -1,0 +1,158 @@
+"""How messages lie on the wire, and the registry that decodes them.
+
+A message is a header (version, type, length, transaction id) and a body (OpenFlow 1.3.5, section 7.1). A message class
+is one frozen value with `encode(xid)`; the decorators enter the decoder of its body under its number: the type, the
+experimenter's number and subtype, or the multipart's type. A type that nobody registered decodes to `Unknown`, since
+peers may be newer than we.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+
+from ovenbird.openflow.errors import DecodeError, EncodeError, OpenFlowError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+VERSION = 4  # OpenFlow 1.3
+NICIRA = 0x00002320
+ONF = 0x4F4E4600
+
+EXPERIMENTER = 4
+MULTIPART_REQUEST = 18
+MULTIPART_REPLY = 19
+
+HEADER = struct.Struct(">BBHI")
+_EXPERIMENTER = struct.Struct(">BBHIII")
+_MULTIPART = struct.Struct(">BBHIHH4x")
+
+
+class Message(Protocol):
+    """One OpenFlow message: a frozen value that encodes with the transaction id that it is sent under."""
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as one OpenFlow 1.3 message; raise `EncodeError` for a value with no encoding."""
+        ...
+
+
+class _Decodable(Message, Protocol):
+    @classmethod
+    def decode(cls, body: bytes) -> Message: ...
+
+
+_Class = TypeVar("_Class", bound=_Decodable)
+_Key = tuple[int, int, int]
+_DECODERS: dict[_Key, type[_Decodable]] = {}
+
+
+def kind(number: int) -> Callable[[type[_Class]], type[_Class]]:
+    """Register a class as the decoder of message type `number`."""
+    return _register((number, 0, 0))
+
+
+def experimenter(vendor: int, subtype: int) -> Callable[[type[_Class]], type[_Class]]:
+    """Register a class as the decoder of an experimenter's message."""
+    return _register((EXPERIMENTER, vendor, subtype))
+
+
+def multipart_request(number: int) -> Callable[[type[_Class]], type[_Class]]:
+    """Register a class as the decoder of a multipart request of type `number`."""
+    return _register((MULTIPART_REQUEST, number, 0))
+
+
+def multipart_reply(number: int) -> Callable[[type[_Class]], type[_Class]]:
+    """Register a class as the decoder of a multipart reply of type `number`; its first two body bytes are the flags."""
+    return _register((MULTIPART_REPLY, number, 0))
+
+
+def _register(key: _Key) -> Callable[[type[_Class]], type[_Class]]:
+    def register(cls: type[_Class]) -> type[_Class]:
+        _DECODERS[key] = cls
+        return cls
+
+    return register
+
+
+def frame(number: int, xid: int, body: bytes = b"") -> bytes:
+    """Put a header before a body; raise `EncodeError` when the message would be over 65,535 bytes."""
+    try:
+        return HEADER.pack(VERSION, number, len(body) + 8, xid) + body
+    except struct.error:
+        raise EncodeError(f"message of {len(body) + 8} bytes") from None
+
+
+def frame_experimenter(vendor: int, subtype: int, xid: int, body: bytes = b"") -> bytes:
+    """Put an experimenter's header before a body; raise `EncodeError` when the message would be over 65,535 bytes."""
+    try:
+        return _EXPERIMENTER.pack(VERSION, EXPERIMENTER, len(body) + 16, xid, vendor, subtype) + body
+    except struct.error:
+        raise EncodeError(f"message of {len(body) + 16} bytes") from None
+
+
+def frame_multipart(number: int, xid: int, body: bytes = b"") -> bytes:
+    """Put a multipart request's header before a body."""
+    return _MULTIPART.pack(VERSION, MULTIPART_REQUEST, len(body) + 16, xid, number, 0) + body
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A message of a type that is not ours to understand; `body` follows the common header."""
+
+    number: int
+    body: bytes
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as it came."""
+        return frame(self.number, xid, self.body)
+
+
+def decode_message(data: bytes) -> tuple[int, Message]:
+    """Decode one whole message; return its transaction id and value, `Unknown` for types that we do not know.
+
+    Raises `DecodeError` for a wrong length, another version, or a malformed body. Hello is the exception: any version
+    may say it.
+    """
+    if len(data) < 8:
+        raise DecodeError(f"message of {len(data)} bytes")
+    version, number, length, xid = HEADER.unpack_from(data)
+    if length != len(data):
+        raise DecodeError(f"message says {length} bytes and has {len(data)}")
+    if version != VERSION and number != 0:
+        raise DecodeError(f"message of OpenFlow version {version:#x}")
+    key, start = (number, 0, 0), 8
+    if number in {EXPERIMENTER, MULTIPART_REQUEST, MULTIPART_REPLY}:
+        if length < 16:
+            raise DecodeError(f"message type {number} of {length} bytes")
+        vendor, subtype = struct.unpack_from(">II", data, 8)
+        key = (number, vendor, subtype) if number == EXPERIMENTER else (number, vendor >> 16, 0)
+        start = {EXPERIMENTER: 16, MULTIPART_REQUEST: 16}.get(number, 10)
+    cls = _DECODERS.get(key)
+    if cls is None:
+        return xid, Unknown(number, data[8:])
+    try:
+        return xid, cls.decode(data[start:])
+    except DecodeError:
+        raise
+    except (OpenFlowError, struct.error, ValueError, IndexError) as error:
+        raise DecodeError(f"malformed {cls.__name__}: {error}") from None
+
+
+class Empty:
+    """A message that is nothing but its header, of type `_NUMBER`."""
+
+    __slots__ = ()
+    _NUMBER = 0
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as one OpenFlow 1.3 message."""
+        return frame(self._NUMBER, xid)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body, which must be empty."""
+        if body:
+            raise DecodeError(f"{cls.__name__} with a body of {len(body)} bytes")
+        return cls()
