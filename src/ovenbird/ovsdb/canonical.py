@@ -1,0 +1,74 @@
+"""Values that Python callers give, checked and made canonical.
+
+One small function a column, chosen by its type, since typed writers insert tens of thousands of rows at once: a value
+that is right costs one type test, and whatever is not goes to the complete check, which says what is wrong.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.ovsdb.schema import Atomic, BaseType, ColumnType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def acceptor(type_: ColumnType) -> Callable[[Any], Any]:
+    """Return the function that gives a value back in canonical form.
+
+    It accepts what `ColumnType.check_python` does, and string enumerations for strings, and any set, list or tuple for
+    a set; it raises `BadSyntax` or `ConstraintViolation` for the rest.
+    """
+
+    def complete(value: Any) -> Any:
+        if type_.is_set and type(value) in (set, list, tuple):
+            value = frozenset(value)
+        elif isinstance(value, str) and type(value) is not str:
+            value = str.__str__(value)
+        type_.check_python(value)
+        return value
+
+    if type_.is_map:
+        return _map_acceptor(type_, complete)
+    if type_.high > 1:
+        return complete
+    right = _atom_test(type_.key)
+    if type_.low:
+        return lambda value: value if right(value) else complete(value)
+    return lambda value: value if value is None or right(value) else complete(value)
+
+
+def _map_acceptor(type_: ColumnType, complete: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    strings = BaseType(Atomic.STRING)
+    if type_.key != strings or type_.value != strings or type_.low:
+        return complete
+    high = type_.high
+
+    def accept(value: Any) -> Any:
+        if type(value) is dict and len(value) <= high:
+            for key, atom in value.items():
+                if type(key) is not str or type(atom) is not str:
+                    break
+            else:
+                return value
+        return complete(value)
+
+    return accept
+
+
+def _atom_test(base: BaseType) -> Callable[[Any], bool]:
+    """Return a quick test that is true of right atoms only, and of nearly all of them."""
+    enum, low, high = base.enum, base.low, base.high
+    if base.ref_table is not None:  # that the row exists is checked at commit
+        return lambda atom: type(atom) is str and len(atom) == 36
+    if base.atomic is Atomic.UUID or (base.atomic is not Atomic.INTEGER and enum is None and base.constrained):
+        return lambda _atom: False
+    wanted = type(base.default)
+    if enum is not None:
+        return lambda atom: type(atom) is wanted and atom in enum
+    if base.atomic is Atomic.INTEGER:
+        least = -(2**63) if low is None else low
+        most = 2**63 - 1 if high is None else high
+        return lambda atom: type(atom) is int and least <= atom <= most
+    return lambda atom: type(atom) is wanted

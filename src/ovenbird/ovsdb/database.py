@@ -1,0 +1,183 @@
+"""A database in process: tables and their commits.
+
+A commit goes, in this order, into the journal, into the engine's tables, and to the subscribers, as one `Commit`.
+When the journal cannot be written nothing else happens, so memory and file never part.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.engine.rows import UUID, Row, Store
+from ovenbird.ovsdb import notation
+from ovenbird.ovsdb.commit import Commit, RowChange
+from ovenbird.ovsdb.errors import NotOwner, TimedOut
+from ovenbird.ovsdb.integrity import Assessment, Integrity
+from ovenbird.ovsdb.schema import DatabaseSchema
+from ovenbird.ovsdb.table import BoundTable, bind
+from ovenbird.ovsdb.transaction import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ovenbird.ovsdb.journal import Journal
+
+_log = logging.getLogger(__name__)
+
+HISTORY = 1000
+"""Commits that `monitor_cond_since` can resume from."""
+HISTORY_ROWS = 100_000
+"""Row changes that the history may hold in all, so that memory stays bounded."""
+
+
+class LocalTransaction(Transaction):
+    """A transaction of a database in process."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database.tables)
+        self._database = database
+
+    def commit(self) -> Commit:
+        """Commit at once; see `Database.commit`."""
+        return self._database.commit(self)
+
+
+class Database:
+    """The rows of one schema, changed by transactions alone.
+
+    Args:
+        schema: the schema.
+        row_classes: typed row classes for some or all tables.
+        journal: where commits are kept; in memory only if `None`.
+    """
+
+    def __init__(
+        self, schema: DatabaseSchema, row_classes: Iterable[type[Row]] = (), journal: Journal | None = None,
+    ) -> None:
+        self.schema = schema
+        self.name = schema.name
+        self.journal = journal
+        self.store: Store
+        self.tables: dict[str, BoundTable]
+        self.store, self.tables = bind(schema, row_classes)
+        self.integrity = Integrity(self.tables)
+        self.last_id = notation.new_uuid()
+        self.serial = 0
+        self.history: deque[Commit] = deque()
+        self._history_rows = 0
+        self.history_start = self.last_id
+        """The transaction id just before the oldest commit of the history."""
+        self._subscribers: list[Callable[[Commit], None]] = []
+
+    def transaction(self) -> LocalTransaction:
+        """Return a new transaction."""
+        return LocalTransaction(self)
+
+    def subscribe(self, callback: Callable[[Commit], None]) -> Callable[[], None]:
+        """Call back after each commit; return what ends that."""
+        self._subscribers.append(callback)
+        return lambda: self._subscribers.remove(callback)
+
+    def commit(self, transaction: Transaction, *, holds: Callable[[str], bool] = lambda _name: False) -> Commit:
+        """Check and apply a transaction; all of it or nothing.
+
+        Args:
+            transaction: what to commit.
+            holds: whether the committing client holds a lock.
+
+        Returns:
+            The commit; without changes where the transaction changed nothing.
+
+        Raises:
+            OvsdbError: a constraint, reference, `wait` or lock does not hold, or the journal cannot be written.
+        """
+        for name in transaction.locks:
+            if not holds(name):
+                raise NotOwner(f"Asserted lock {name} not held.")
+        for table, uuid, expected in transaction.waits:
+            row = table.table.rows.get(uuid)
+            if row is None or any(row.values[position] != value for position, value in expected.items()):
+                raise TimedOut(f"row {uuid} of table {table.name} is not as expected")
+        changes, shift = Assessment(self.integrity, transaction).run()
+        comment = "\n".join(transaction.comments)
+        if not changes:
+            return Commit(self.last_id, (), comment)
+        commit = Commit(notation.new_uuid(), changes, comment)
+        if self.journal is not None:
+            self.journal.append(commit)
+        self._apply(commit, changes, shift)
+        self._remember(commit)
+        for callback in tuple(self._subscribers):
+            try:
+                callback(commit)
+            except Exception:  # a subscriber's fault must not undo or hide what is committed
+                _log.exception("subscriber of database %s failed", self.name)
+        return commit
+
+    def _apply(self, commit: Commit, changes: list[RowChange], shift: dict[str, dict[UUID, int]]) -> None:
+        self.integrity.record(changes)
+        for name, steps in shift.items():
+            counts = self.integrity.counts[name]
+            for uuid, step in steps.items():
+                count = counts.get(uuid, 0) + step
+                if count:
+                    counts[uuid] = count
+                else:
+                    counts.pop(uuid, None)
+        self.serial += 1
+        serial = self.serial
+        for change in changes:
+            table = change.table
+            row = change.row
+            new = change.new
+            if row is None:
+                assert new is not None
+                change.row = table.table.insert(change.uuid, new)
+                table.versions[change.uuid] = serial
+            elif new is None:
+                table.table.delete(row)
+                table.versions.pop(change.uuid, None)
+            else:
+                layout = table.layout
+                deltas = {i: change.delta(i) for i in change.columns if layout[i].type.is_set}
+                table.table.modify(row, {i: new[i] for i in change.columns}, deltas or None)
+                table.versions[change.uuid] = serial
+        self.last_id = commit.id
+
+    def _remember(self, commit: Commit) -> None:
+        self.history.append(commit)
+        self._history_rows += len(commit.changes)
+        while self.history and (len(self.history) > HISTORY or self._history_rows > HISTORY_ROWS):
+            oldest = self.history.popleft()
+            self._history_rows -= len(oldest.changes)
+            self.history_start = oldest.id
+
+    def since(self, transaction_id: str) -> list[Commit] | None:
+        """Return the commits after one, oldest first; `None` where that is no longer, or never was, known."""
+        if transaction_id == self.last_id:
+            return []
+        answer: list[Commit] = []
+        for commit in reversed(self.history):
+            if commit.id == transaction_id:
+                return answer[::-1]
+            answer.append(commit)
+        return answer[::-1] if transaction_id == self.history_start else None
+
+    def load(self, rows: Iterable[tuple[BoundTable, UUID, list[Any]]]) -> None:
+        """Fill an empty database with rows that a journal vouches for, without checking or announcing them."""
+        changes = []
+        for table, uuid, values in rows:
+            row = table.table.insert(uuid, values)
+            changes.append(RowChange(table, uuid, row, None, values))
+        counts = self.integrity.counts
+        for change in changes:
+            assert change.new is not None
+            for reference in change.table.strong:
+                for target, uuid in reference.targets(change.new[reference.position], weak=False):
+                    if uuid != change.uuid or target != change.table.name:
+                        counts[target][uuid] = counts[target].get(uuid, 0) + 1
+        self.integrity.record(changes)
+
+

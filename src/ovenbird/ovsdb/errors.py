@@ -1,0 +1,201 @@
+"""The errors of OVSDB: one class per error string on the wire (RFC 7047, sections 3.1, 4.1 and 5.2).
+
+An `OvsdbError` is a value of the protocol: a server raises it while it executes an operation and sends it as `to_json()`;
+a client gets the same class back from `from_json()`. The two at the end are about the connection, not about data.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import orjson
+
+
+class OvsdbError(Exception):
+    """An error that an OVSDB server answers with.
+
+    Args:
+        details: one sentence for people, as the `details` member.
+        syntax: the JSON value at fault; its text becomes the `syntax` member.
+    """
+
+    error: ClassVar[str] = "ovsdb error"
+
+    def __init__(self, details: str = "", syntax: Any = None) -> None:
+        super().__init__(f"{self.error}: {details}" if details else self.error)
+        self.details = details
+        self.syntax = syntax
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the `<error>` object of RFC 7047, section 3.1."""
+        answer: dict[str, Any] = {"error": self.error}
+        if self.details:
+            answer["details"] = self.details
+        if self.syntax is not None:
+            answer["syntax"] = self.syntax if isinstance(self.syntax, str) else orjson.dumps(self.syntax).decode()
+        return answer
+
+
+class BadSyntax(OvsdbError):
+    """A request, schema or value is not formed as the RFC says."""
+
+    error = "syntax error"
+
+
+class ReferentialIntegrityViolation(OvsdbError):
+    """A strong reference would point to no row."""
+
+    error = "referential integrity violation"
+
+
+class ConstraintViolation(OvsdbError):
+    """A value breaks its column's type, an index its uniqueness, or a table its `maxRows`."""
+
+    error = "constraint violation"
+
+
+class ResourcesExhausted(OvsdbError):
+    """The server has not enough memory or space."""
+
+    error = "resources exhausted"
+
+
+class InputOutputError(OvsdbError):
+    """The journal could not be written."""
+
+    error = "I/O error"
+
+
+class DuplicateUuidName(OvsdbError):
+    """Two inserts of one transaction have the same `uuid-name`."""
+
+    error = "duplicate uuid-name"
+
+
+class DuplicateUuid(OvsdbError):
+    """An insert asks for a UUID that is taken."""
+
+    error = "duplicate uuid"
+
+
+class DomainError(OvsdbError):
+    """A mutation divides by zero."""
+
+    error = "domain error"
+
+
+class RangeError(OvsdbError):
+    """A mutation's result does not fit its type."""
+
+    error = "range error"
+
+
+class TimedOut(OvsdbError):
+    """A `wait` did not come true in time."""
+
+    error = "timed out"
+
+
+class NotSupported(OvsdbError):
+    """The server cannot do what was asked."""
+
+    error = "not supported"
+
+
+class Aborted(OvsdbError):
+    """The transaction asked to be aborted."""
+
+    error = "aborted"
+
+
+class NotOwner(OvsdbError):
+    """An `assert` names a lock that the client does not hold."""
+
+    error = "not owner"
+
+
+class UnknownDatabase(OvsdbError):
+    """No database has this name."""
+
+    error = "unknown database"
+
+
+class UnknownTable(OvsdbError):
+    """No table has this name."""
+
+    error = "unknown table"
+
+
+class UnknownColumn(OvsdbError):
+    """The table has no such column."""
+
+    error = "unknown column"
+
+
+class UnknownMonitor(OvsdbError):
+    """The session has no monitor with this identifier."""
+
+    error = "unknown monitor"
+
+
+class NotAllowed(OvsdbError):
+    """The database is read-only."""
+
+    error = "not allowed"
+
+
+class Canceled(OvsdbError):
+    """The request was cancelled (RFC 7047, section 4.1.4)."""
+
+    error = "canceled"
+
+
+class UnknownLock(OvsdbError):
+    """`unlock` names a lock that the session never asked for."""
+
+    error = "unknown lock"
+
+
+class LockExists(OvsdbError):
+    """The session asked for this lock already."""
+
+    error = "lock exists"
+
+
+class DatabaseCorrupt(OvsdbError):
+    """A journal holds something that no server wrote."""
+
+    error = "database corrupt"
+
+
+_CLASSES: dict[str, type[OvsdbError]] = {cls.error: cls for cls in OvsdbError.__subclasses__()}
+
+
+class RemoteOvsdbError(OvsdbError):
+    """An error string that has no class of its own here."""
+
+    def __init__(self, error: str, details: str = "") -> None:
+        super().__init__(details)
+        self.tag = error
+        self.args = (f"{error}: {details}",)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the `<error>` object as it came."""
+        return {"error": self.tag, "details": self.details}
+
+
+def from_json(answer: Any) -> OvsdbError:
+    """Return the error that a server's `<error>` object (or bare string) stands for."""
+    if not isinstance(answer, dict):
+        answer = {"error": str(answer)}
+    tag, details = str(answer.get("error", "ovsdb error")), str(answer.get("details", ""))
+    cls = _CLASSES.get(tag)
+    return RemoteOvsdbError(tag, details) if cls is None else cls(details, answer.get("syntax"))
+
+
+class ProtocolError(Exception):
+    """The peer sent bytes that are no JSON-RPC message; its connection cannot go on."""
+
+
+class Disconnected(Exception):  # noqa: N818 - a state that callers retry on, named as people say it
+    """The server is not reachable, or went away before it answered: the outcome of a commit is unknown."""

@@ -1,0 +1,375 @@
+"""What must hold between rows when a transaction commits (RFC 7047, sections 3.2 and 4.1.3; ovsdb(7)).
+
+Strong references are counted, and a row that others refer to stays; rows of non-root tables that nobody refers to go.
+Weak references to rows that go are taken out. Tables keep to `maxRows`, indexes stay unique. Everything is computed
+from what the transaction staged plus three tallies kept here, so the cost follows the change and not the database.
+A reference of a row to itself does not count, as in the original.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.ovsdb import notation
+from ovenbird.ovsdb.commit import RowChange
+from ovenbird.ovsdb.errors import ConstraintViolation, ReferentialIntegrityViolation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ovenbird.engine.rows import UUID
+    from ovenbird.ovsdb.table import BoundTable, ReferenceColumn
+    from ovenbird.ovsdb.transaction import Staged, Transaction
+
+Key = Any
+
+
+class Integrity:
+    """The tallies of one database.
+
+    Args:
+        tables: its tables.
+    """
+
+    def __init__(self, tables: Mapping[str, BoundTable]) -> None:
+        self.tables = tables
+        self.counts: dict[str, dict[UUID, int]] = {name: {} for name in tables}
+        self.referrers: dict[str, dict[UUID, dict[tuple[str, UUID], None]]] = {name: {} for name in tables}
+        self.unique: dict[str, list[UniqueIndex]] = {
+            name: [UniqueIndex(table, columns) for columns in table.schema.indexes] for name, table in tables.items()
+        }
+
+    def record(self, changes: list[RowChange]) -> None:
+        """Take a commit's changes into the weak referrers and the indexes; call before rows change."""
+        for change in changes:
+            table, old, new = change.table, change.old, change.new
+            for reference in table.weak:
+                at = reference.position
+                if old is not None and new is not None:
+                    if at not in change.columns:
+                        continue
+                    gained, lost = sides(change, reference)
+                else:
+                    gained = new[at] if new is not None else None
+                    lost = old[at] if old is not None else None
+                for target, uuid in reference.targets(lost, weak=True):
+                    self._forget(target, uuid, (table.name, change.uuid))
+                for target, uuid in reference.targets(gained, weak=True):
+                    self.referrers[target].setdefault(uuid, {})[(table.name, change.uuid)] = None
+            for index in self.unique[table.name]:
+                index.leave(change)
+        for change in changes:
+            for index in self.unique[change.table.name]:
+                index.enter(change)
+
+    def _forget(self, target: str, uuid: UUID, source: tuple[str, UUID]) -> None:
+        known = self.referrers[target].get(uuid)
+        if known is not None:
+            known.pop(source, None)
+            if not known:
+                del self.referrers[target][uuid]
+
+
+def sides(change: RowChange, reference: ReferenceColumn) -> tuple[Any, Any]:
+    """Return what a changed reference column gained and lost."""
+    if reference.type.high > 1:
+        return change.delta(reference.position)
+    assert change.old is not None
+    assert change.new is not None
+    return change.new[reference.position], change.old[reference.position]
+
+
+class UniqueIndex:
+    """The keys of one unique index, and the row that has each."""
+
+    __slots__ = ("columns", "names", "positions", "rows", "table")
+
+    def __init__(self, table: BoundTable, names: tuple[str, ...]) -> None:
+        self.table = table
+        self.names = names
+        self.positions = tuple(table.position[name] for name in names)
+        self.columns = frozenset(self.positions)
+        self.rows: dict[Key, UUID] = {}
+
+    def key(self, values: list[Any]) -> Key:
+        """Return the key that a row with these values has."""
+        if len(self.positions) == 1:
+            value = values[self.positions[0]]
+            return frozenset(value.items()) if type(value) is dict else value
+        return tuple([frozenset(v.items()) if type(v := values[i]) is dict else v for i in self.positions])
+
+    def concerns(self, change: RowChange) -> bool:
+        """Say whether a change can move its row within the index."""
+        return not change.columns or not self.columns.isdisjoint(change.columns)
+
+    def leave(self, change: RowChange) -> None:
+        """Take a row's old key out."""
+        if change.old is not None and self.concerns(change):
+            self.rows.pop(self.key(change.old), None)
+
+    def enter(self, change: RowChange) -> None:
+        """File a row under its new key."""
+        if change.new is not None and self.concerns(change):
+            self.rows[self.key(change.new)] = change.uuid
+
+
+class Assessment:
+    """The check of one transaction: `run` returns its changes, or raises and leaves everything as it was."""
+
+    def __init__(self, integrity: Integrity, transaction: Transaction) -> None:
+        self.integrity = integrity
+        self.tables = integrity.tables
+        self.transaction = transaction
+        self.staged = transaction.staged
+        self.shift: dict[str, dict[UUID, int]] = {}
+        self.dead: list[Staged] = []
+
+    def run(self) -> tuple[list[RowChange], dict[str, dict[UUID, int]]]:
+        """Return the changes and how the strong reference counts shift.
+
+        Raises:
+            ReferentialIntegrityViolation, ConstraintViolation: it cannot be committed.
+        """
+        for rows in self.staged.values():
+            for staged in rows.values():
+                if staged.live:
+                    staged.freeze()
+        self._count_references()
+        self._keep_referenced()
+        self._collect_garbage()
+        self._check_max_rows()
+        self._clear_weak()
+        changes = self._changes()
+        self._check_indexes(changes)
+        return changes, self.shift
+
+    # -- strong references ----------------------------------------------------------------------------------------
+
+    def _count_references(self) -> None:
+        for name, rows in self.staged.items():
+            strong = self.tables[name].strong
+            if not strong:
+                continue
+            for staged in rows.values():
+                row = staged.row
+                if staged.deleted:
+                    assert row is not None
+                    for reference in strong:
+                        self._count(staged, reference, row.values[reference.position], -1)
+                elif row is None:
+                    for reference in strong:
+                        value = staged.values[reference.position]
+                        if value:
+                            self._count(staged, reference, value, 1)
+                else:
+                    self._count_modified(staged, row.values)
+
+    def _count_modified(self, staged: Staged, old: list[Any]) -> None:
+        for reference in staged.table.strong:
+            at = reference.position
+            if at not in staged.changed:
+                continue
+            if reference.type.high > 1:
+                gained, lost = staged.delta(at)
+            else:
+                gained, lost = staged.values[at], old[at]
+            self._count(staged, reference, lost, -1)
+            self._count(staged, reference, gained, 1)
+
+    def _count(self, staged: Staged, reference: ReferenceColumn, value: Any, step: int) -> None:
+        for target, uuid in reference.targets(value, weak=False):
+            if uuid == staged.uuid and target == staged.table.name:
+                continue
+            shift = self.shift.get(target)
+            if shift is None:
+                shift = self.shift[target] = {}
+            before = shift.get(uuid)
+            if step > 0 and not self._exists(target, uuid):
+                raise ReferentialIntegrityViolation(
+                    f"Table {staged.table.name} column {reference.name} row {staged.uuid} references nonexistent row "
+                    f"{uuid} in table {target}.",
+                )
+            shift[uuid] = step if before is None else before + step
+
+    def _exists(self, table: str, uuid: UUID) -> bool:
+        rows = self.staged.get(table)
+        if rows is not None:
+            staged = rows.get(uuid)
+            if staged is not None:
+                return not staged.deleted
+        return uuid in self.tables[table].table.rows
+
+    def _references_to(self, table: str, uuid: UUID) -> int:
+        shift = self.shift.get(table)
+        return self.integrity.counts[table].get(uuid, 0) + (shift.get(uuid, 0) if shift else 0)
+
+    def _keep_referenced(self) -> None:
+        for name, rows in self.staged.items():
+            for staged in rows.values():
+                if staged.deleted:
+                    self.dead.append(staged)
+                    left = self._references_to(name, staged.uuid)
+                    if left > 0:
+                        raise ReferentialIntegrityViolation(
+                            f"cannot delete {name} row {staged.uuid} because of {left} remaining reference(s)",
+                        )
+
+    def _collect_garbage(self) -> None:
+        doubtful: list[tuple[str, UUID]] = []
+        for name, rows in self.staged.items():
+            if not self.tables[name].schema.is_root:
+                doubtful += [(name, uuid) for uuid in rows]
+        for name, shift in self.shift.items():
+            if not self.tables[name].schema.is_root:
+                doubtful += [(name, uuid) for uuid, step in shift.items() if step < 0]
+        while doubtful:
+            name, uuid = doubtful.pop()
+            if not self._exists(name, uuid) or self._references_to(name, uuid) > 0:
+                continue
+            table = self.tables[name]
+            staged = self.staged.get(name, {}).get(uuid)
+            if staged is None:
+                staged = self.transaction.stage_row(table, table.table.rows[uuid])
+            for reference in table.strong:
+                value = staged.values[reference.position]
+                self._count(staged, reference, value, -1)
+                doubtful += [
+                    (target, other)
+                    for target, other in reference.targets(value, weak=False)
+                    if not self.tables[target].schema.is_root
+                ]
+            if staged.row is None:
+                del self.staged[name][uuid]
+            else:
+                staged.deleted = True
+                self.dead.append(staged)
+
+    # -- the rest -------------------------------------------------------------------------------------------------
+
+    def _check_max_rows(self) -> None:
+        for name, rows in self.staged.items():
+            table = self.tables[name]
+            limit = table.schema.max_rows
+            if limit > len(table.table.rows) + len(rows):
+                continue
+            count = len(table.table.rows) + sum((s.row is None) - s.deleted for s in rows.values())
+            if count > limit:
+                raise ConstraintViolation(
+                    f'transaction causes "{name}" table to contain {count} rows, '
+                    f"greater than the schema-defined limit of {limit} row(s)",
+                )
+
+    def _clear_weak(self) -> None:
+        """Take out weak references to rows that are not, or no longer, there."""
+        for staged in self.dead:
+            for source, uuid in tuple(self.integrity.referrers[staged.table.name].get(staged.uuid, ())):
+                if not self._exists(source, uuid):
+                    continue
+                table = self.tables[source]
+                referrer = self.staged.get(source, {}).get(uuid)
+                if referrer is None:
+                    referrer = self.transaction.stage_row(table, table.table.rows[uuid])
+                for reference in table.weak:
+                    if any(t == staged.table.name for t, _ in reference.targets(referrer.values[reference.position], weak=True)):
+                        self._drop(referrer, reference, {staged.uuid})
+        for name, rows in self.staged.items():
+            weak = self.tables[name].weak
+            for staged in rows.values() if weak else ():
+                if staged.deleted:
+                    continue
+                for reference in weak:
+                    at = reference.position
+                    if staged.row is not None and at not in staged.changed:
+                        continue
+                    value = staged.delta(at)[0] if staged.row is not None and reference.type.high > 1 else staged.values[at]
+                    gone = {u for t, u in reference.targets(value, weak=True) if not self._exists(t, u)}
+                    if gone:
+                        self._drop(staged, reference, gone)
+
+    @staticmethod
+    def _drop(staged: Staged, reference: ReferenceColumn, gone: set[UUID]) -> None:
+        type_, at = reference.type, reference.position
+        key_weak = reference.key is not None and reference.key.weak
+        old = staged.values[at]
+        if type_.value is not None:
+            value_weak = reference.value is not None and reference.value.weak
+            lost: Any = frozenset(k for k, v in old.items() if (key_weak and k in gone) or (value_weak and v in gone))
+            count = len(old) - len(lost)
+        else:
+            lost = frozenset(gone)
+            count = len(notation.members(type_, old) - lost)
+        if count < type_.low:
+            raise ConstraintViolation(
+                f"Deletion of a row that column {reference.name} in table {staged.table.name} row {staged.uuid} refers to "
+                f"weakly would leave {count} values there, fewer than the minimum of {type_.low}",
+            )
+        staged.edit(at, (), lost)
+        staged.freeze()
+
+    def _changes(self) -> list[RowChange]:
+        """Return what really changes; rows that end as they were are left out."""
+        changes = []
+        for name, rows in self.staged.items():
+            table = self.tables[name]
+            for staged in rows.values():
+                row = staged.row
+                if row is None:
+                    changes.append(RowChange(table, staged.uuid, None, None, staged.values))
+                elif staged.deleted:
+                    changes.append(RowChange(table, staged.uuid, row, row.values, None))
+                else:
+                    change = _modification(staged)
+                    if change is not None:
+                        changes.append(change)
+        return changes
+
+    def _check_indexes(self, changes: list[RowChange]) -> None:
+        moving: dict[str, list[RowChange]] = {}
+        for change in changes:
+            if self.integrity.unique[change.table.name]:
+                moving.setdefault(change.table.name, []).append(change)
+        for name, moved in moving.items():
+            for index in self.integrity.unique[name]:
+                concerned = [change for change in moved if index.concerns(change)]
+                freed = {change.uuid for change in concerned}
+                fresh: dict[Key, UUID] = {}
+                for change in concerned:
+                    if change.new is None:
+                        continue
+                    key = index.key(change.new)
+                    rival = fresh.setdefault(key, change.uuid)
+                    if rival == change.uuid:
+                        held = index.rows.get(key)
+                        rival = change.uuid if held is None or held in freed else held
+                    if rival != change.uuid:
+                        raise _not_unique(index, change, rival)
+
+
+def _not_unique(index: UniqueIndex, change: RowChange, rival: UUID) -> ConstraintViolation:
+    assert change.new is not None
+    shown = ", ".join(str(change.new[position]) for position in index.positions)
+    columns = ", ".join(f'"{name}"' for name in index.names)
+    plural = "s" if len(index.names) > 1 else ""
+    return ConstraintViolation(
+        f'Transaction causes multiple rows in "{index.table.name}" table to have identical values ({shown}) for index on '
+        f"column{plural} {columns}.  The rows have UUIDs {rival} and {change.uuid}.",
+    )
+
+
+def _modification(staged: Staged) -> RowChange | None:
+    row = staged.row
+    assert row is not None
+    old, new = row.values, staged.values
+    deltas: dict[int, notation.Delta] = {}
+    columns = []
+    for position in staged.changed:
+        if staged.touched and position in staged.touched and staged.table.layout[position].type.high > 1:
+            delta = staged.delta(position)
+            if delta[0] or delta[1]:
+                deltas[position] = delta
+                columns.append(position)
+        elif old[position] != new[position]:
+            columns.append(position)
+    if not columns:
+        return None
+    return RowChange(staged.table, staged.uuid, row, old.copy(), new, tuple(sorted(columns)), deltas)

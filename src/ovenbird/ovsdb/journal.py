@@ -1,0 +1,367 @@
+"""The journal: ovsdb-server's standalone file format (ovsdb(5), "Standalone Format"; `ovsdb-tool show-log` reads it).
+
+A file is a sequence of records: a line `OVSDB JSON <length> <sha1>`, then that many bytes of JSON. The first record is
+the schema; each other one is a transaction: `{table: {uuid: {column: value} | null}}` with `_date`, `_comment`, and
+`_is_diff` where the values of changed set and map columns are diffs. Defaults of new rows are left out.
+
+`append` hands a record to the operating system before anyone learns of the commit, so a killed process loses nothing;
+`sync` puts it on the disk, so a durable commit survives the machine. A record that a crash tore is cut off on open, and
+reported. While this object lives, the file is locked as the original does it, against a second server.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from ovenbird.engine.rows import UUID, Row
+from ovenbird.ovsdb import notation
+from ovenbird.ovsdb.database import Database
+from ovenbird.ovsdb.errors import BadSyntax, DatabaseCorrupt, InputOutputError, OvsdbError
+from ovenbird.ovsdb.schema import UNLIMITED, DatabaseSchema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ovenbird.ovsdb.commit import Commit, RowChange
+    from ovenbird.ovsdb.table import BoundTable, Plan
+
+_log = logging.getLogger(__name__)
+
+_HEADER = re.compile(rb"OVSDB (JSON|CLUSTER) (\d+) ([0-9a-f]{40})\n")
+COMPACT_MINIMUM = 10 * 1024 * 1024
+"""Bytes below which a journal is not worth compacting (ovsdb-server(1): 10 MB, and twice its size when last compacted)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Torn:
+    """What was cut off the end of a journal: `lost` bytes from `offset` on, because of `reason`."""
+
+    offset: int
+    lost: int
+    reason: str
+
+
+def record(json: Any) -> bytes:
+    """Return one record of a journal."""
+    data = orjson.dumps(json) + b"\n"
+    return b"OVSDB JSON %d %s\n%s" % (len(data), hashlib.sha1(data, usedforsecurity=False).hexdigest().encode(), data)
+
+
+def read_records(data: bytes) -> tuple[list[Any], Torn | None]:
+    """Return the JSON of every whole record, and what is wrong with the rest, if there is any.
+
+    Raises:
+        DatabaseCorrupt: it is another file, or a clustered database.
+    """
+    records: list[Any] = []
+    offset = 0
+    while offset < len(data):
+        header = _HEADER.match(data, offset)
+        if header is None:
+            if offset == 0 and not data.startswith(b"OVSDB JSON"):
+                raise DatabaseCorrupt("not a database of the standalone format")
+            return records, Torn(offset, len(data) - offset, "incomplete or damaged record header")
+        if header[1] == b"CLUSTER":
+            raise DatabaseCorrupt("a clustered database cannot be opened as a standalone one")
+        end = header.end() + int(header[2])
+        body = data[header.end() : end]
+        if len(body) < int(header[2]):
+            return records, Torn(offset, len(data) - offset, "the last record ends early")
+        if hashlib.sha1(body, usedforsecurity=False).hexdigest().encode() != header[3]:
+            return records, Torn(offset, len(data) - offset, "a record does not match its checksum")
+        try:
+            records.append(orjson.loads(body))
+        except orjson.JSONDecodeError as error:
+            return records, Torn(offset, len(data) - offset, f"a record is not JSON: {error}")
+        offset = end
+    return records, None
+
+
+class Journal:
+    """An open journal file. Make one with `create` or `open_database`.
+
+    Args:
+        path: the file.
+        descriptor: the file, open for appending.
+        size: its length in bytes.
+    """
+
+    def __init__(self, path: Path, descriptor: int, size: int) -> None:
+        self.path = path
+        self._fd = descriptor
+        self.size = size
+        self.compacted_size = size
+        self.torn: Torn | None = None
+        self.unsynced = False
+        self._lock = _lock(path)
+        self._plans: dict[str, tuple[Plan, frozenset[int]]] = {}
+
+    def append(self, commit: Commit) -> None:
+        """Write a commit.
+
+        Raises:
+            InputOutputError: it could not be written; the file is as before.
+        """
+        json = self._encode(commit)
+        if json is not None:
+            self._write(record(json))
+
+    def _encode(self, commit: Commit) -> dict[str, Any] | None:
+        tables: dict[str, Any] = {}
+        for change in commit.changes:
+            row = self._encode_change(change)
+            if row is not None or change.new is None:
+                name = change.table.name
+                if name in tables:
+                    tables[name][change.uuid] = row
+                else:
+                    tables[name] = {change.uuid: row}
+        if not tables:
+            return None
+        tables["_date"] = int(time.time() * 1000)
+        tables["_is_diff"] = True
+        if commit.comment:
+            tables["_comment"] = commit.comment
+        return tables
+
+    def _encode_change(self, change: RowChange) -> dict[str, Any] | None:
+        """Return a row of a record: what is not default of a new row, diffs of a changed one, `None` where nothing is."""
+        table, new = change.table, change.new
+        if new is None:
+            return None
+        plan, kept = self._plan(table)
+        if change.old is None:
+            return encode_row(plan, new)
+        changed = [position for position in change.columns if position in kept]
+        if not changed:
+            return None
+        return {
+            table.layout[i].name: notation.encode(notation.relaxed(table.layout[i].type, high=_diff_high(table, i)), change.diff(i))
+            for i in changed
+        }
+
+    def _plan(self, table: BoundTable) -> tuple[Plan, frozenset[int]]:
+        found = self._plans.get(table.name)
+        if found is None:
+            kept = [column.name for column in table.layout if not column.ephemeral]
+            found = self._plans[table.name] = (table.plan(kept), frozenset(table.position[name] for name in kept))
+        return found
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            os.ftruncate(self._fd, self.size)
+            raise InputOutputError(f"cannot write to {self.path}: {error.strerror}") from error
+        self.size += len(data)
+        self.unsynced = True
+
+    def sync(self) -> None:
+        """Put everything appended so far on the disk; callable from any thread.
+
+        Raises:
+            InputOutputError: the disk failed.
+        """
+        self.unsynced = False
+        try:
+            os.fdatasync(self._fd)
+        except OSError as error:
+            raise InputOutputError(f"cannot sync {self.path}: {error.strerror}") from error
+
+    @property
+    def wants_compaction(self) -> bool:
+        """Whether the file has grown enough to be worth compacting."""
+        return self.size > COMPACT_MINIMUM and self.size > 2 * self.compacted_size
+
+    def compact(self, database: Database) -> None:
+        """Replace the file, atomically, by the schema and one record of what the database holds.
+
+        Raises:
+            InputOutputError: the new file could not be written; the old one stays.
+        """
+        temporary = self.path.with_name(f"{self.path.name}.tmp")
+        data = record(database.schema.to_json()) + record(self._snapshot(database))
+        try:
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+            temporary.replace(self.path)
+            _sync_folder(self.path.parent)
+        except OSError as error:
+            raise InputOutputError(f"cannot compact {self.path}: {error.strerror}") from error
+        os.close(self._fd)
+        self._fd = descriptor
+        self.size = self.compacted_size = len(data)
+        self._plans.clear()
+
+    def _snapshot(self, database: Database) -> dict[str, Any]:
+        tables: dict[str, Any] = {}
+        for name, table in database.tables.items():
+            plan, _ = self._plan(table)
+            if table.table.rows:
+                tables[name] = {uuid: encode_row(plan, row.values) for uuid, row in table.table.rows.items()}
+        tables["_date"] = int(time.time() * 1000)
+        tables["_comment"] = "compacting database online"
+        return tables
+
+    def close(self) -> None:
+        """Sync and close the file."""
+        if self._fd >= 0:
+            if self.unsynced:
+                self.sync()
+            os.close(self._fd)
+            os.close(self._lock)
+            self._fd = -1
+
+
+def _diff_high(table: BoundTable, position: int) -> int:
+    high = table.layout[position].type.high
+    return UNLIMITED if high > 1 else high
+
+
+def encode_row(plan: Plan, values: list[Any]) -> dict[str, Any]:
+    """Return the JSON of a row's columns that do not have their default values."""
+    row = {}
+    for name, position, default, encode in plan:
+        value = values[position]
+        if value != default:
+            row[name] = value if encode is None else encode(value)
+    return row
+
+
+def _lock(path: Path) -> int:
+    """Lock the file's name as the original does: a lock on `.<name>.~lock~` beside it."""
+    lock = path.with_name(f".{path.name}.~lock~")
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise InputOutputError(f"{path}: cannot lock: another process has this database open") from error
+    return descriptor
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def create(path: Path, schema: DatabaseSchema) -> None:
+    """Write a new journal that holds a schema and no rows.
+
+    Raises:
+        InputOutputError: it cannot be written, or there is a file already.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        try:
+            os.write(descriptor, record(schema.to_json()))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise InputOutputError(f"cannot create {path}: {error.strerror}") from error
+
+
+def open_database(path: Path, row_classes: Iterable[type[Row]] = ()) -> Database:
+    """Open a journal and return its database, which writes to it from now on.
+
+    A torn end is cut off, logged, and kept as `database.journal.torn`.
+
+    Args:
+        path: the file.
+        row_classes: typed row classes for some or all tables.
+
+    Raises:
+        InputOutputError: it cannot be read, or another process has it open.
+        DatabaseCorrupt: it is no such file, or a whole record in it makes no sense.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputOutputError(f"cannot open {path}: {error.strerror}") from error
+    journal = Journal(path, descriptor, len(data))
+    try:
+        records, journal.torn = read_records(data)
+        if not records:
+            raise DatabaseCorrupt(f"{path}: no schema in it")
+        database = Database(DatabaseSchema.from_json(records[0]), row_classes, journal)
+        database.load(_replay(database, records[1:]))
+    except OvsdbError:
+        journal.close()
+        raise
+    if journal.torn is not None:
+        _log.warning("%s: %s; cutting off %d bytes at %d", path, journal.torn.reason, journal.torn.lost, journal.torn.offset)
+        os.ftruncate(descriptor, journal.torn.offset)
+        journal.size = journal.torn.offset
+        journal.sync()
+    journal.compacted_size = journal.size
+    return database
+
+
+def _replay(database: Database, records: list[Any]) -> Iterator[tuple[BoundTable, UUID, list[Any]]]:
+    """Yield the rows that a journal's transactions leave."""
+    rows: dict[str, dict[str, list[Any]]] = {name: {} for name in database.tables}
+    for entry in records:
+        is_diff = entry.pop("_is_diff", False) is True
+        for name, changes in entry.items():
+            if name.startswith("_"):
+                continue
+            table = database.tables.get(name)
+            if table is None:
+                raise DatabaseCorrupt(f"a record changes table {name}, which the schema does not have")
+            for uuid, json in changes.items():
+                _replay_row(table, rows[name], uuid, json, is_diff)
+    for name, contents in rows.items():
+        table = database.tables[name]
+        for uuid, values in contents.items():
+            yield table, UUID(uuid), values
+
+
+def _replay_row(table: BoundTable, rows: dict[str, list[Any]], uuid: str, json: Any, is_diff: bool) -> None:
+    if json is None:
+        rows.pop(uuid, None)
+        return
+    values = rows.get(uuid)
+    fresh = values is None
+    if values is None:
+        values = rows[uuid] = table.defaults.copy()
+    for name, value in json.items():
+        position = table.position.get(name)
+        if position is None:
+            raise DatabaseCorrupt(f"a record changes column {name} of table {table.name}, which the schema does not have")
+        type_ = table.layout[position].type
+        try:
+            if fresh or not is_diff:
+                values[position] = table.decoders[position](value, None)
+            else:
+                values[position] = decode_diff(table, position, values[position], value)
+        except BadSyntax as error:
+            raise DatabaseCorrupt(f"table {table.name} column {name} of type {type_.describe()}: {error.details}") from error
+
+
+def decode_diff(table: BoundTable, position: int, old: Any, json: Any) -> Any:
+    """Return the new value of a column, given its old one and the JSON of a diff."""
+    type_ = table.layout[position].type
+    if type_.high == 1 and type_.value is None:
+        return table.decoders[position](json, None)
+    diff = notation.decoder(notation.relaxed(type_, high=UNLIMITED if type_.high > 1 else 1))(json, None)
+    return notation.apply_diff(type_, old, diff) if type_.high > 1 else diff

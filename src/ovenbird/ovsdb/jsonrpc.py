@@ -1,0 +1,158 @@
+"""JSON-RPC 1.0 framing as OVSDB uses it (RFC 7047, section 4): bytes in, messages out, no I/O.
+
+Messages follow one another on the stream with or without white space between. In valid JSON a `}` followed by a `{`
+outside of a string can only be the seam of two messages, since inside an array or object a comma stands between.
+So a chunk is looked at by whole-chunk operations (strings taken out by one regular expression, braces counted),
+and token by token only where a message ends in it. The cost is linear in the bytes, whatever the peer sends.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+
+from ovenbird.ovsdb.errors import ProtocolError
+
+MAX_MESSAGE = 1 << 30
+"""Bytes that one message may have; the original has no limit, but memory has one."""
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_REST_OF_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_SEAM = re.compile(rb"\}\s*\{")
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[{}]', re.DOTALL)  # a string may be open at the end
+_SPACE = b" \t\r\n"
+
+
+class Framer:
+    """Splits a byte stream into JSON objects.
+
+    `feed` returns the messages that became complete; what remains waits for more bytes.
+    """
+
+    __slots__ = ("_depth", "_escape", "_in_string", "_parts", "pending")
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []  # scanned bytes of the message under way
+        self._depth = 0  # braces open in them
+        self._in_string = False  # whether they end inside a string
+        self._escape = b""  # the backslash that ended the last chunk
+        self.pending = 0
+        """How many bytes wait for the rest of their message."""
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """Take bytes from the stream and return the messages completed by them.
+
+        Raises:
+            ProtocolError: they are no JSON objects, or one is longer than `MAX_MESSAGE`.
+        """
+        if not self.pending:
+            try:  # the usual case: one chunk is one message
+                message = orjson.loads(data)
+            except orjson.JSONDecodeError:
+                pass
+            else:
+                return [_object(message)]
+        answer: list[dict[str, Any]] = []
+        if self._in_string:
+            data = self._finish_string(self._escape + data)
+        while data:
+            data = self._scan(data, answer)
+        if self.pending > MAX_MESSAGE:
+            raise ProtocolError(f"message exceeds {MAX_MESSAGE} bytes")
+        return answer
+
+    def _finish_string(self, data: bytes) -> bytes:
+        """Consume the rest of an open string; return what follows it."""
+        found = _REST_OF_STRING.match(data)
+        if found is None:
+            self._keep_open(data)
+            return b""
+        self._in_string, self._escape = False, b""
+        self._keep(data[: found.end()], 0)
+        return data[found.end() :]
+
+    def _scan(self, chunk: bytes, answer: list[dict[str, Any]]) -> bytes:
+        """Consume a chunk, or all its complete messages when it has any; return what follows those."""
+        if not self.pending:
+            chunk = chunk.lstrip(_SPACE)
+            if not chunk:
+                return b""
+            if not chunk.startswith(b"{"):
+                raise ProtocolError(f"expected a JSON object, not {chunk[:40]!r}")
+        bare = _STRING.sub(b"", chunk)
+        opened = bare.find(b'"')
+        if opened >= 0:
+            bare = bare[:opened]
+        change = bare.count(b"{") - bare.count(b"}")
+        if self._depth + change <= 0 or _SEAM.search(bare) is not None:
+            return self._split(chunk, answer)
+        if opened >= 0:
+            self._depth += change
+            self._keep_open(chunk)
+        else:
+            self._keep(chunk, change)
+        return b""
+
+    def _split(self, chunk: bytes, answer: list[dict[str, Any]]) -> bytes:
+        """Take every message that ends in the chunk; return what follows the last."""
+        depth, start = self._depth, 0
+        for token in _TOKEN.finditer(chunk):
+            first = token[0]
+            if first == b"{":
+                depth += 1
+            elif first == b"}":
+                depth -= 1
+                if depth <= 0:
+                    self._parts.append(chunk[start : token.end()])
+                    start = token.end()
+                    answer.append(self._take())
+                    depth = 0
+        return chunk[start:]
+
+    def _take(self) -> dict[str, Any]:
+        text = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts, self._depth, self.pending = [], 0, 0
+        try:
+            return _object(orjson.loads(text))
+        except orjson.JSONDecodeError as error:
+            raise ProtocolError(f"malformed JSON: {error}") from error
+
+    def _keep(self, chunk: bytes, change: int) -> None:
+        self._parts.append(chunk)
+        self.pending += len(chunk)
+        self._depth += change
+
+    def _keep_open(self, chunk: bytes) -> None:
+        """Keep a chunk that ends inside a string; a backslash at its end waits for what it escapes."""
+        backslashes = len(chunk) - len(chunk.rstrip(b"\\"))
+        self._escape = b"\\" if backslashes % 2 else b""
+        self._in_string = True
+        self._keep(chunk[: len(chunk) - len(self._escape)], 0)
+
+
+def _object(message: Any) -> dict[str, Any]:
+    if type(message) is not dict:
+        raise ProtocolError("a JSON-RPC message is an object")
+    return message
+
+
+def request(method: str, params: Any, id_: Any) -> bytes:
+    """Return the bytes of a request."""
+    return orjson.dumps({"id": id_, "method": method, "params": params})
+
+
+def notification(method: str, params: Any) -> bytes:
+    """Return the bytes of a notification."""
+    return orjson.dumps({"id": None, "method": method, "params": params})
+
+
+def reply(result: Any, id_: Any) -> bytes:
+    """Return the bytes of a successful reply."""
+    return orjson.dumps({"id": id_, "result": result, "error": None})
+
+
+def error_reply(error: Any, id_: Any) -> bytes:
+    """Return the bytes of a reply that says what went wrong."""
+    return orjson.dumps({"id": id_, "result": None, "error": error})

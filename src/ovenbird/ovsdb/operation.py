@@ -1,0 +1,378 @@
+"""The ten operations of `transact` (RFC 7047, section 5.2), executed on a staged transaction.
+
+`execute` runs the operations of one request. A `wait` that does not hold yet raises `NotYet`: the caller drops what was
+staged and executes the request again after the next commit, until its time is over.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.engine.rows import UUID, Row
+from ovenbird.ovsdb import notation
+from ovenbird.ovsdb.condition import Where
+from ovenbird.ovsdb.errors import (
+    Aborted,
+    BadSyntax,
+    ConstraintViolation,
+    DuplicateUuid,
+    DuplicateUuidName,
+    NotOwner,
+    OvsdbError,
+    TimedOut,
+)
+from ovenbird.ovsdb.mutation import Mutation, calculate, parse_mutation
+from ovenbird.ovsdb.schema import is_identifier, is_uuid
+from ovenbird.ovsdb.table import UUID_COLUMN
+from ovenbird.ovsdb.transaction import Staged, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ovenbird.ovsdb.database import Database
+    from ovenbird.ovsdb.table import BoundTable
+
+Found = tuple[UUID, list[Any], Row | None]
+
+
+class NotYet(Exception):  # noqa: N818 - not an error: the transaction is to be tried again
+    """A `wait` does not hold yet; `timeout` is its time in milliseconds, or `None` for ever."""
+
+    def __init__(self, timeout: int | None) -> None:
+        super().__init__(timeout)
+        self.timeout = timeout
+
+
+class Execution:
+    """One `transact` request under way.
+
+    Args:
+        database: the database it is for.
+        holds: whether the client holds a lock.
+        waited: milliseconds since the request came; a `wait` whose time is over fails.
+    """
+
+    def __init__(self, database: Database, holds: Callable[[str], bool], waited: float) -> None:
+        self.database = database
+        self.tables = database.tables
+        self.transaction = Transaction(database.tables)
+        self.names = notation.Names()
+        self.holds = holds
+        self.waited = waited
+        self.durable = False
+        self._where = ""
+
+    def run(self, operations: list[Any]) -> list[Any]:
+        """Execute all operations and commit; return the `result` of the reply, errors included.
+
+        Raises:
+            NotYet: a `wait` does not hold, and there is time left.
+        """
+        results: list[Any] = []
+        for number, operation in enumerate(operations, 1):
+            self._where = f"Parsing ovsdb operation {number} of {len(operations)} failed: "
+            try:
+                results.append(self._execute(operation))
+            except OvsdbError as error:
+                results.append(error.to_json())
+                results += [None] * (len(operations) - number)
+                return results
+        try:
+            self.database.commit(self.transaction, holds=self.holds)
+        except OvsdbError as error:
+            results.append(error.to_json())
+        return results
+
+    def _execute(self, operation: Any) -> dict[str, Any]:
+        if type(operation) is not dict:
+            raise BadSyntax(f"{self._where}Object expected.", operation)
+        name = operation.get("op")
+        if not is_identifier(name):
+            what = "Type mismatch for member 'op'." if "op" in operation else "Required 'op' member is missing."
+            raise BadSyntax(f"{self._where}{what}", operation)
+        found = _OPERATIONS.get(name)
+        if found is None:
+            raise BadSyntax(f'{self._where}No operation "{name}"', operation)
+        function, members = found
+        for member, (required, right) in members.items():
+            if member not in operation:
+                if required:
+                    raise BadSyntax(f"{self._where}Required '{member}' member is missing.", operation)
+            elif not right(operation[member]):
+                raise BadSyntax(f"{self._where}Type mismatch for member '{member}'.", operation)
+        for member in operation:
+            if member != "op" and member not in members:
+                raise BadSyntax(f"{self._where}Member '{member}' is present but not allowed here.", operation)
+        return function(self, operation)
+
+    def _table(self, operation: Mapping[str, Any]) -> BoundTable:
+        table = self.tables.get(operation["table"])
+        if table is None:
+            raise BadSyntax(f"{self._where}No table named {operation['table']}.", operation)
+        return table
+
+    def _rows(self, table: BoundTable, where: Where) -> Iterator[Found]:
+        """Yield the rows that a condition means, as the transaction sees them."""
+        staged = self.transaction.staged.get(table.name)
+        rows: Mapping[UUID, Row] = table.table.rows
+        if where.uuid is not None:
+            row = rows.get(where.uuid)
+            rows = {} if row is None else {where.uuid: row}
+        if not staged:
+            for uuid, row in list(rows.items()):
+                if where.matches(uuid, row.values):
+                    yield uuid, row.values, row
+            return
+        for uuid, row in list(rows.items()):
+            change = staged.get(uuid)
+            if change is None:
+                values = row.values
+            elif change.deleted:
+                continue
+            else:
+                values = change.freeze()
+            if where.matches(uuid, values):
+                yield uuid, values, row
+        for uuid, change in list(staged.items()):
+            if change.row is None and where.matches(uuid, change.freeze()):
+                yield uuid, change.values, None
+
+    def _staged(self, table: BoundTable, uuid: UUID, row: Row | None) -> Staged:
+        known = self.transaction.staged.get(table.name, {}).get(uuid)
+        if known is not None:
+            return known
+        assert row is not None
+        return self.transaction.stage_row(table, row)
+
+    # -- the operations -------------------------------------------------------------------------------------------
+
+    def insert(self, operation: Mapping[str, Any]) -> dict[str, Any]:
+        """Execute `insert` (section 5.2.1), with the `uuid` member that the original knows."""
+        table = self._table(operation)
+        uuid: UUID | None = None
+        if "uuid" in operation:
+            if not is_uuid(operation["uuid"]):
+                raise BadSyntax("bad uuid", operation["uuid"])
+            uuid = UUID(operation["uuid"].lower())
+            if uuid in table.table.rows or uuid in self.transaction.staged.get(table.name, {}):
+                raise DuplicateUuid(f"Table {table.name} has a row with this UUID, or had one.", operation["uuid"])
+        name = operation.get("uuid-name")
+        if name is not None:
+            if name in self.names.claimed:
+                raise DuplicateUuidName('An earlier "insert" operation has this "uuid-name".', name)
+            if uuid is not None:
+                self.names[name] = uuid
+            uuid = self.names[name]
+            self.names.claimed.add(name)
+        given = table.decode_row(operation["row"], self.names)
+        values = table.defaults.copy()
+        for position, value in given.items():
+            values[position] = value
+        for column in table.bad_defaults:
+            column.type.check(values[table.position[column.name]])
+        return {"uuid": ["uuid", self.transaction.stage_insert(table, values, uuid)]}
+
+    def select(self, operation: Mapping[str, Any]) -> dict[str, Any]:
+        """Execute `select` (section 5.2.2)."""
+        table = self._table(operation)
+        where = Where.from_json(table, operation["where"], self.names)
+        columns = self._columns(table, operation.get("columns"))
+        rows = [self._project(table, columns, uuid, values) for uuid, values, _ in self._rows(table, where)]
+        distinct = "columns" in operation and "_uuid" not in columns and "_version" not in columns
+        return {"rows": _distinct(rows) if distinct else rows}
+
+    def update(self, operation: Mapping[str, Any]) -> dict[str, Any]:
+        """Execute `update` (section 5.2.3)."""
+        table = self._table(operation)
+        for name in operation["row"]:
+            if name in ("_uuid", "_version") or (name in table.position and not table.column(name)[1].mutable):
+                raise ConstraintViolation(f"Cannot update immutable column {name} in table {table.name}.", operation)
+        given = table.decode_row(operation["row"], self.names)
+        where = Where.from_json(table, operation["where"], self.names)
+        count = 0
+        for uuid, _, row in list(self._rows(table, where)):
+            staged = self._staged(table, uuid, row)
+            for position, value in given.items():
+                staged.put(position, value)
+            count += 1
+        return {"count": count}
+
+    def mutate(self, operation: Mapping[str, Any]) -> dict[str, Any]:
+        """Execute `mutate` (section 5.2.4)."""
+        table = self._table(operation)
+        where = Where.from_json(table, operation["where"], self.names)
+        mutations = [parse_mutation(table, mutation, self.names) for mutation in operation["mutations"]]
+        count = 0
+        for uuid, _, row in list(self._rows(table, where)):
+            staged = self._staged(table, uuid, row)
+            for mutation in mutations:
+                _mutate(staged, mutation)
+            count += 1
+        return {"count": count}
+
+    def delete(self, operation: Mapping[str, Any]) -> dict[str, Any]:
+        """Execute `delete` (section 5.2.5)."""
+        table = self._table(operation)
+        where = Where.from_json(table, operation["where"], self.names)
+        found = list(self._rows(table, where))
+        for uuid, _, row in found:
+            if row is None:
+                del self.transaction.staged[table.name][uuid]
+            else:
+                self._staged(table, uuid, row).deleted = True
+        return {"count": len(found)}
+
+    def wait(self, operation: Mapping[str, Any]) -> dict[str, Any]:
+        """Execute `wait` (section 5.2.6)."""
+        table = self._table(operation)
+        until = operation["until"]
+        if until not in ("==", "!="):
+            raise BadSyntax(f'{self._where}"until" must be "==" or "!="', operation)
+        where = Where.from_json(table, operation["where"], self.names)
+        columns = self._columns(table, operation.get("columns"))
+        wanted = [self._project_wanted(table, columns, row) for row in operation["rows"]]
+        found = [
+            tuple(self._hashable(table, column, uuid, values) for column in columns)
+            for uuid, values, _ in self._rows(table, where)
+        ]
+        if (set(wanted) == set(found)) is (until == "=="):
+            return {}
+        timeout = operation.get("timeout")
+        if timeout is not None and self.waited >= timeout:
+            raise TimedOut('"where" clause test failed' if not timeout else f'"wait" timed out after {timeout} ms')
+        raise NotYet(timeout)
+
+    def commit(self, operation: Mapping[str, Any]) -> dict[str, Any]:
+        """Execute `commit` (section 5.2.7)."""
+        self.durable = self.durable or operation["durable"]
+        return {}
+
+    def abort(self, _operation: Mapping[str, Any]) -> dict[str, Any]:
+        """Execute `abort` (section 5.2.8)."""
+        raise Aborted("aborted by request")
+
+    def comment(self, operation: Mapping[str, Any]) -> dict[str, Any]:
+        """Execute `comment` (section 5.2.9)."""
+        self.transaction.comment(operation["comment"])
+        return {}
+
+    def assert_(self, operation: Mapping[str, Any]) -> dict[str, Any]:
+        """Execute `assert` (section 5.2.10)."""
+        if not self.holds(operation["lock"]):
+            raise NotOwner(f"Asserted lock {operation['lock']} not held.")
+        return {}
+
+    # -- columns --------------------------------------------------------------------------------------------------
+
+    def _columns(self, table: BoundTable, json: Any) -> list[str]:
+        if json is None:
+            return [*table.position, "_uuid", "_version"]
+        if not all(type(name) is str for name in json) or len(set(json)) != len(json):
+            raise BadSyntax("array of distinct column names expected", json)
+        for name in json:
+            if name not in table.position and name not in ("_uuid", "_version"):
+                raise BadSyntax(f"{name} is not a valid column name", json)
+        return list(json)
+
+    @staticmethod
+    def _project(table: BoundTable, columns: list[str], uuid: UUID, values: list[Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = {}
+        for name in columns:
+            if name == "_uuid":
+                answer[name] = ["uuid", uuid]
+            elif name == "_version":
+                answer[name] = ["uuid", table.version(uuid)]
+            else:
+                position = table.position[name]
+                encode = table.encoders[position]
+                answer[name] = values[position] if encode is None else encode(values[position])
+        return answer
+
+    @staticmethod
+    def _hashable(table: BoundTable, column: str, uuid: UUID, values: list[Any]) -> Any:
+        if column == "_uuid":
+            return uuid
+        if column == "_version":
+            return table.version(uuid)
+        value = values[table.position[column]]
+        return frozenset(value.items()) if type(value) is dict else value
+
+    def _project_wanted(self, table: BoundTable, columns: list[str], json: Any) -> tuple[Any, ...]:
+        given = dict(json) if type(json) is dict else json
+        special = {}
+        if type(given) is dict:
+            for name in ("_uuid", "_version"):
+                if name in given:
+                    special[name] = _uuid_of(given.pop(name), self.names)
+        values = table.defaults.copy()
+        for position, value in table.decode_row(given, self.names).items():
+            values[position] = value
+        return tuple(
+            special.get(column) if column in ("_uuid", "_version") else self._hashable(table, column, UUID(""), values)
+            for column in columns
+        )
+
+
+def _uuid_of(json: Any, names: notation.Names) -> Any:
+    return notation.decoder(UUID_COLUMN.type)(json, names)
+
+
+def _mutate(staged: Staged, mutation: Mutation) -> None:
+    position, mutator, operand = mutation.position, mutation.mutator, mutation.value
+    if mutator == "insert":
+        staged.edit(position, operand, ())
+    elif mutator == "delete":
+        staged.edit(position, (), operand)
+    else:
+        type_ = staged.table.layout[position].type
+        staged.put(position, calculate(type_, mutator, staged.freeze()[position], operand))
+
+
+def _distinct(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows without duplicates, which `select` of some columns must not have."""
+    seen: set[str] = set()
+    answer = []
+    for row in rows:
+        key = repr(row)
+        if key not in seen:
+            seen.add(key)
+            answer.append(row)
+    return answer
+
+
+def _is(kind: type) -> Callable[[Any], bool]:
+    return lambda json: type(json) is kind
+
+
+def _timeout(json: Any) -> bool:
+    return json is None or (type(json) is int and json >= 0)
+
+
+_Members = dict[str, tuple[bool, "Callable[[Any], bool]"]]
+_TABLE: _Members = {"table": (True, is_identifier)}
+_WHERE: _Members = {**_TABLE, "where": (True, _is(list))}
+
+_OPERATIONS: dict[str, tuple[Callable[[Execution, Mapping[str, Any]], dict[str, Any]], _Members]] = {
+    "insert": (
+        Execution.insert,
+        {**_TABLE, "row": (True, _is(dict)), "uuid-name": (False, is_identifier), "uuid": (False, _is(str))},
+    ),
+    "select": (Execution.select, {**_WHERE, "columns": (False, _is(list))}),
+    "update": (Execution.update, {**_WHERE, "row": (True, _is(dict))}),
+    "mutate": (Execution.mutate, {**_WHERE, "mutations": (True, _is(list))}),
+    "delete": (Execution.delete, _WHERE),
+    "wait": (
+        Execution.wait,
+        {
+            **_WHERE,
+            "timeout": (False, _timeout),
+            "columns": (False, _is(list)),
+            "until": (True, _is(str)),
+            "rows": (True, _is(list)),
+        },
+    ),
+    "commit": (Execution.commit, {"durable": (True, _is(bool))}),
+    "abort": (Execution.abort, {}),
+    "comment": (Execution.comment, {"comment": (True, _is(str))}),
+    "assert": (Execution.assert_, {"lock": (True, is_identifier)}),
+}

@@ -1,0 +1,331 @@
+"""Transactions: changes staged beside the tables, so that readers never see what is not committed (RFC 7047, 4.1.3).
+
+The same staging serves the JSON operations of a server's clients, typed writers in process, and a replica, which
+turns what is staged into operations. Cost is proportional to what is staged: a set that gains a member is not looked
+at as a whole until it is frozen, once.
+
+`Client` is what code that reads and writes a database depends on: the in-process database and the replica are both one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ovenbird.engine.rows import UUID, Row, Store
+from ovenbird.ovsdb import notation
+from ovenbird.ovsdb.errors import BadSyntax, ConstraintViolation, DuplicateUuid, UnknownTable
+from ovenbird.ovsdb.table import BoundTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from ovenbird.ovsdb.commit import Commit
+    from ovenbird.ovsdb.schema import DatabaseSchema
+
+Target = Row | UUID | str
+TableName = str | type[Row]
+
+
+class Staged:
+    """What a transaction makes of one row.
+
+    `row` is `None` for a new row. `values` is what the row will hold, `changed` the positions given so far; for sets
+    and maps changed member by member, `touched` has the members and `live` the set or dict under construction.
+    """
+
+    __slots__ = ("changed", "deleted", "live", "row", "table", "touched", "uuid", "values")
+
+    def __init__(self, table: BoundTable, uuid: UUID, row: Row | None, values: list[Any]) -> None:
+        self.table = table
+        self.uuid = uuid
+        self.row = row
+        self.values = values
+        self.changed: set[int] = set()
+        self.deleted = False
+        self.touched: dict[int, set[Any]] | None = None
+        self.live: dict[int, Any] | None = None
+
+    def freeze(self) -> list[Any]:
+        """Put what is under construction into `values`, as canonical values, and return them."""
+        if self.live:
+            for position, members in self.live.items():
+                self.values[position] = notation.from_members(self.table.layout[position].type, members)
+            self.live = None
+        return self.values
+
+    def put(self, position: int, value: Any) -> None:
+        """Replace the value of a column."""
+        self.values[position] = value
+        self.changed.add(position)
+        if self.live:
+            self.live.pop(position, None)
+        if self.touched:
+            self.touched.pop(position, None)
+
+    def edit(self, position: int, insert: Any, delete: Any) -> None:
+        """Take members out of a set or map column and put members in, in that order.
+
+        Raises:
+            ConstraintViolation: too few or too many would remain.
+        """
+        type_ = self.table.layout[position].type
+        if self.live is None:
+            self.live = {}
+        members = self.live.get(position)
+        if members is None:
+            members = notation.members(type_, self.values[position])
+            members = dict(members) if type_.value is not None else set(members)
+            self.live[position] = members
+        if self.row is not None and (position not in self.changed or (self.touched and position in self.touched)):
+            if self.touched is None:
+                self.touched = {}
+            touched = self.touched.setdefault(position, set())
+            touched.update(insert)
+            touched.update(delete)
+        self.changed.add(position)
+        if type_.value is not None:
+            if type(delete) is dict:
+                for key, value in delete.items():
+                    if key in members and members[key] == value:
+                        del members[key]
+            else:
+                for key in delete:
+                    members.pop(key, None)
+            for key, value in insert.items() if insert else ():
+                members.setdefault(key, value)
+        else:
+            members.difference_update(delete)
+            members.update(insert)
+        type_.check_count(len(members))
+
+    def delta(self, position: int) -> notation.Delta:
+        """Return what a set or map column of an existing row gains and loses; call after `freeze`."""
+        type_ = self.table.layout[position].type
+        assert self.row is not None
+        old, new = self.row.values[position], self.values[position]
+        touched = self.touched.get(position) if self.touched else None
+        if touched is None:
+            return notation.delta_of(type_, old, new)
+        if type_.value is not None:
+            changed = [key for key in touched if (key in old) != (key in new) or (key in old and old[key] != new[key])]
+            return {k: new[k] for k in changed if k in new}, {k: old[k] for k in changed if k in old}
+        return frozenset(m for m in touched if m in new and m not in old), frozenset(
+            m for m in touched if m in old and m not in new
+        )
+
+
+class Transaction:
+    """Changes to rows of one database, all or nothing.
+
+    Args:
+        tables: the database's tables by name.
+    """
+
+    def __init__(self, tables: Mapping[str, BoundTable]) -> None:
+        self.tables = tables
+        self.staged: dict[str, dict[UUID, Staged]] = {}
+        self.waits: list[tuple[BoundTable, UUID, dict[int, Any]]] = []
+        self.locks: list[str] = []
+        self.comments: list[str] = []
+
+    # -- typed writes -------------------------------------------------------------------------------------------------
+
+    def insert(self, table: TableName, values: Mapping[str, Any], uuid: UUID | None = None) -> UUID:
+        """Add a row; return its UUID, which other rows of this transaction can refer to.
+
+        Args:
+            table: the table's name or row class.
+            values: canonical values by column name; columns not given get their defaults.
+            uuid: the row's UUID, a fresh one by default.
+
+        Raises:
+            UnknownTable, UnknownColumn, BadSyntax, ConstraintViolation, DuplicateUuid: the row cannot be.
+        """
+        name = table if isinstance(table, str) else table.TABLE
+        bound = self.tables.get(name)
+        if bound is None:
+            raise UnknownTable(f"No table named {name}.")
+        row = bound.defaults.copy()
+        position, types, accept = bound.position, bound.types, bound.accept
+        partial = len(bound.present) != len(types)
+        for column, value in values.items():
+            at = position.get(column, -1)
+            if at < 0 or partial:
+                bound.column(column)
+            row[at] = value if type(value) is types[at] else accept[at](value)
+        for schema in bound.bad_defaults:
+            if schema.name not in values:
+                schema.type.check(bound.defaults[position[schema.name]])
+        return self.stage_insert(bound, row, uuid)
+
+    def update(self, row: Target, values: Mapping[str, Any]) -> None:
+        """Give columns of a row new values.
+
+        Raises:
+            UnknownColumn, BadSyntax, ConstraintViolation: a column or value cannot be.
+        """
+        staged = self.stage(row)
+        bound = staged.table
+        for name, value in values.items():
+            position, column = bound.column(name)
+            if not column.mutable and staged.row is not None:
+                raise ConstraintViolation(f"Cannot update immutable column {name} in table {bound.name}.")
+            staged.put(position, bound.accept[position](value))
+
+    def mutate(
+        self,
+        row: Target,
+        column: str,
+        *,
+        insert: Iterable[Any] | Mapping[Any, Any] = (),
+        delete: Iterable[Any] = (),
+    ) -> None:
+        """Take members out of a set or map, then put members in.
+
+        Args:
+            row: the row.
+            column: a set or map column.
+            insert: atoms, or a dict of pairs; keys that the map still has keep their value.
+            delete: atoms or keys.
+
+        Raises:
+            UnknownColumn, BadSyntax, ConstraintViolation: a column or member cannot be.
+        """
+        staged = self.stage(row)
+        position, schema = staged.table.column(column)
+        type_ = schema.type
+        if not schema.mutable and staged.row is not None:
+            raise ConstraintViolation(f"Cannot mutate immutable column {column} in table {staged.table.name}.")
+        if type_.is_scalar:
+            raise BadSyntax(f"column {column} is neither a set nor a map")
+        gained: Any = insert
+        if type_.value is not None:
+            gained = dict(insert)
+            for key, value in gained.items():
+                type_.key.check_python(key)
+                type_.value.check_python(value)
+        else:
+            gained = frozenset(insert)
+            for atom in gained:
+                type_.key.check_python(atom)
+        staged.edit(position, gained, frozenset(delete))
+
+    def delete(self, row: Target) -> None:
+        """Remove a row."""
+        staged = self.stage(row)
+        if staged.row is None:
+            del self.staged[staged.table.name][staged.uuid]
+        else:
+            staged.deleted = True
+
+    def wait(self, row: Target, expected: Mapping[str, Any]) -> None:
+        """Commit only if the row is there and holds these values in the database (optimistic concurrency).
+
+        The commit raises `TimedOut` otherwise.
+        """
+        bound, uuid, _ = self._locate(row)
+        self.waits.append((bound, uuid, {bound.column(name)[0]: value for name, value in expected.items()}))
+
+    def assert_lock(self, name: str) -> None:
+        """Commit only if the client holds this lock; the commit raises `NotOwner` otherwise."""
+        self.locks.append(name)
+
+    def comment(self, text: str) -> None:
+        """Add a comment that the journal keeps."""
+        self.comments.append(text)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is staged."""
+        return not any(self.staged.values())
+
+    # -- staging, used by the JSON operations too ---------------------------------------------------------------------
+
+    def stage_insert(self, table: BoundTable, values: list[Any], uuid: UUID | None = None) -> UUID:
+        """Stage a row whose values are checked already."""
+        rows = self.staged.get(table.name)
+        if rows is None:
+            rows = self.staged[table.name] = {}
+        if uuid is None:
+            uuid = notation.new_uuid()
+        elif uuid in rows or uuid in table.table.rows:
+            raise DuplicateUuid(f"A row of table {table.name} with this UUID exists or is deleted in this transaction.", uuid)
+        rows[uuid] = Staged(table, uuid, None, values)
+        return uuid
+
+    def stage(self, row: Target) -> Staged:
+        """Return the staged form of a row, staging it if need be.
+
+        Raises:
+            UnknownTable: there is no such row, or it is deleted by this transaction.
+        """
+        table, uuid, present = self._locate(row)
+        staged = self.staged.get(table.name, {}).get(uuid)
+        if staged is None:
+            assert present is not None
+            staged = self.stage_row(table, present)
+        elif staged.deleted:
+            raise ConstraintViolation(f"row {uuid} of table {table.name} is deleted in this transaction")
+        return staged
+
+    def stage_row(self, table: BoundTable, row: Row) -> Staged:
+        """Stage a row of the database that is not staged yet."""
+        staged = Staged(table, row.uuid, row, row.values.copy())
+        self.staged.setdefault(table.name, {})[row.uuid] = staged
+        return staged
+
+    def _locate(self, row: Target) -> tuple[BoundTable, UUID, Row | None]:
+        if isinstance(row, Row):
+            table = self.tables[row.TABLE]
+            present = table.table.rows.get(row.uuid)
+            if present is None:
+                raise ConstraintViolation(f"row {row.uuid} of table {table.name} is not in the database")
+            return table, row.uuid, present
+        uuid = UUID(row)
+        for name, rows in self.staged.items():
+            if uuid in rows:
+                return self.tables[name], uuid, rows[uuid].row
+        for table in self.tables.values():
+            found = table.table.rows.get(uuid)
+            if found is not None:
+                return table, uuid, found
+        raise ConstraintViolation(f"no row {uuid} in the database")
+
+
+class Client(Protocol):
+    """A database as its readers and writers see it, wherever it lives."""
+
+    store: Store
+    """The rows: read them, index them, make engine rules depend on them."""
+
+    @property
+    def schema(self) -> DatabaseSchema:
+        """The schema, as the server has it."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether commits can be tried now."""
+
+    def transaction(self) -> Transaction:
+        """Return a new empty transaction."""
+
+    async def commit(self, transaction: Transaction, *, durable: bool = False) -> Commit:
+        """Commit; when this returns, `store` shows the outcome.
+
+        Args:
+            transaction: what to commit; it cannot be used again.
+            durable: return only when it survives a crash of the machine.
+
+        Raises:
+            OvsdbError: the database refused; nothing was changed.
+            Disconnected: the outcome is unknown.
+        """
+
+    def on_change(self, callback: Callable[[Commit], None]) -> Callable[[], None]:
+        """Call back after each batch of changes is in `store`; return what ends that."""
+
+    async def lock(self, name: str, on_lost: Callable[[], None] | None = None) -> None:
+        """Return when this client holds a lock; `on_lost` is called if somebody steals it or the connection goes."""
+
+    async def unlock(self, name: str) -> None:
+        """Give a lock up, or stop waiting for it."""
