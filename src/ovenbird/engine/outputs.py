@@ -33,7 +33,7 @@ class Editor(Protocol):
     def update(self, row: Row, values: Mapping[str, Any]) -> None:
         """Give a row new values of the columns named."""
 
-    def mutate(self, row: Row, column: str, insert: Iterable[Any] = (), delete: Iterable[Any] = ()) -> None:
+    def mutate(self, row: Row, column: str, *, insert: Iterable[Any] = (), delete: Iterable[Any] = ()) -> None:
         """Add elements to a set column and remove others."""
 
     def delete(self, row: Row) -> None:
@@ -237,7 +237,7 @@ class Output:
                 add = [e for e in elements if e in want and e not in there]
                 drop = [e for e in elements if e not in want and e in there]
                 if add or drop:
-                    editor.mutate(row_now, member.column.name, add, drop)
+                    editor.mutate(row_now, member.column.name, insert=add, delete=drop)
         return len(dirty) + len(edits) + len(suspect)
 
     def suspect_all(self) -> None:
@@ -275,7 +275,7 @@ class Output:
             there = row.values[member.column.index]
             add, drop = want - there, there - want
             if add or drop:
-                editor.mutate(row, member.column.name, add, drop)
+                editor.mutate(row, member.column.name, insert=add, delete=drop)
 
     def _map(self, pairs: Any) -> dict[Any, Any]:
         """Return a map column's value; equal ones share one object, as ten thousand rows often do."""

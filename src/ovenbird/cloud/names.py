@@ -1,0 +1,68 @@
+"""Neutron's names for things in Northbound, so that tools written for Neutron with OVN keep working."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.engine.facts import Fact, Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ovenbird.engine.rows import Column, Row
+
+Pairs = tuple[tuple[str, str], ...]
+"""A map column's value in a fact."""
+
+DROP_GROUP = "neutron_pg_drop"
+"""The port group whose ACLs drop what no security group allows."""
+
+REVISION = "neutron:revision_number"
+
+
+def switch(network_id: str) -> str:
+    """Return the name of a network's logical switch."""
+    return f"neutron-{network_id}"
+
+
+def provider_port(segment_id: str) -> str:
+    """Return the name of the localnet port of a segment."""
+    return f"provnet-{segment_id}"
+
+
+def port_group(group_id: str) -> str:
+    """Return the name of a security group's port group; port groups' names are identifiers of the match language."""
+    return "pg_" + group_id.replace("-", "_")
+
+
+def pairs(**values: str) -> Pairs:
+    """Return a map column's value for options whose names are Python identifiers."""
+    return tuple(sorted(values.items()))
+
+
+class RowsById(Rows):
+    """Rows whose identity is one of their ``external_ids``: the tables that have no name column.
+
+    Arguments:
+        row_class: the table's row class.
+        id_of: for the ``external_ids`` of a row, its key; None if the row is nobody's business here.
+        values: columns that rules own besides ``external_ids``, in the order of the facts.
+    """
+
+    __slots__ = ("id_of",)
+
+    def __init__(
+        self,
+        row_class: type[Row],
+        id_of: Callable[[dict[str, str]], Any],
+        external_ids: Column[Any],
+        values: Sequence[Column[Any]],
+    ) -> None:
+        super().__init__(
+            row_class, (), (external_ids, *values), key_of=lambda row: id_of(row.values[external_ids.index])
+        )
+        self.id_of = id_of
+
+    def key(self, fact: Fact) -> Any:
+        """Return the key of a fact, whose first content is the ``external_ids`` as pairs."""
+        return self.id_of(dict(fact[1]))

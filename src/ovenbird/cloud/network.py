@@ -1,0 +1,99 @@
+"""Networks: a logical switch each, and a localnet port for a segment that lives on a physical network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.cloud import names
+from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model import cloud, nb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import Row
+
+ON_A_WIRE = frozenset(("flat", "vlan"))
+"""Network types that reach a physical network through a localnet port."""
+
+LOCALNET_OPTIONS = {"localnet_learn_fdb": "false", "mcast_flood": "false", "mcast_flood_reports": "true"}
+SWITCH_CONFIG = tuple(
+    sorted({"mcast_snoop": "false", "mcast_flood_unregistered": "false", "vlan-passthru": "false"}.items())
+)
+
+
+def _own_switch(row: Row) -> str | None:
+    name: str = row["name"]
+    return name if name.startswith("neutron-") else None
+
+
+def _own_port(row: Row) -> str | None:
+    """Return the name of a switch port that is named as ours are: a UUID, or a segment's localnet port."""
+    name: str = row["name"]
+    if name.startswith("provnet-"):
+        return name
+    return name if len(name) == 36 and name.count("-") == 4 else None
+
+
+SWITCHES = Rows(
+    nb.LogicalSwitch,
+    key=(nb.LogicalSwitch.name,),
+    values=(nb.LogicalSwitch.external_ids, nb.LogicalSwitch.other_config),
+    key_of=_own_switch,
+)
+SWITCH_PORTS = Rows(
+    nb.LogicalSwitchPort,
+    key=(nb.LogicalSwitchPort.name,),
+    values=(
+        nb.LogicalSwitchPort.type,
+        nb.LogicalSwitchPort.addresses,
+        nb.LogicalSwitchPort.port_security,
+        nb.LogicalSwitchPort.enabled,
+        nb.LogicalSwitchPort.tag,
+        nb.LogicalSwitchPort.options,
+        nb.LogicalSwitchPort.dhcpv4_options,
+        nb.LogicalSwitchPort.dhcpv6_options,
+        nb.LogicalSwitchPort.external_ids,
+    ),
+    key_of=_own_port,
+)
+PORTS_OF_SWITCH = Members(SWITCHES, nb.LogicalSwitch.ports)
+
+
+@view
+def network_mtu(network: cloud.Network) -> int:
+    """Return the MTU of a network; its ports and DHCP options read nothing else of it."""
+    return network.mtu
+
+
+@rule(cloud.Network)
+def network_switch(network: cloud.Network) -> Iterator[Fact]:
+    """Yield the logical switch of a network."""
+    ids = {
+        "neutron:network_name": network.name,
+        "neutron:mtu": str(network.mtu),
+        "neutron:availability_zone_hints": ",".join(sorted(network.availability_zone_hints)),
+        "neutron:provnet-network-type": "local",
+        names.REVISION: str(network.revision_number),
+    }
+    for segment in network.referrers(cloud.NetworkSegment.network):
+        ids["neutron:provnet-network-type"] = segment.network_type
+        if segment.physical_network is not None:
+            ids["neutron:provnet-physical-network"] = segment.physical_network
+    yield SWITCHES(names.switch(network.uuid), tuple(sorted(ids.items())), SWITCH_CONFIG)
+
+
+@rule(cloud.NetworkSegment)
+def provider_port(segment: cloud.NetworkSegment) -> Iterator[Fact]:
+    """Yield the localnet port through which a segment reaches its physical network (ovn-nb(5), localnet)."""
+    if segment.network_type not in ON_A_WIRE or segment.physical_network is None:
+        return
+    name = names.provider_port(segment.uuid)
+    options = tuple(sorted({**LOCALNET_OPTIONS, "network_name": segment.physical_network}.items()))
+    tag = segment.segmentation_id or None
+    yield SWITCH_PORTS(name, "localnet", frozenset(("unknown",)), frozenset(), None, tag, options, None, None, ())
+    network = cloud.NetworkSegment.network.raw(segment)
+    yield PORTS_OF_SWITCH(names.switch(network), SWITCH_PORTS.uuid(name))

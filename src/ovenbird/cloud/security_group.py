@@ -1,0 +1,127 @@
+"""Security groups: a port group each, an ACL for each rule, and the group that drops whatever no rule allows."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.cloud import names
+from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.rules import rule, singleton
+from ovenbird.engine.views import view
+from ovenbird.model import cloud, nb
+from ovenbird.model.protocols import ICMP, PROTOCOLS, number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import Row
+
+PRIORITY_ALLOW, PRIORITY_DROP = 1002, 1001
+"""Neutron's ACL priorities."""
+
+TRANSPORT = {PROTOCOLS[name]: name for name in ("tcp", "udp", "sctp")}
+"""Protocols whose ports the match language has, by number."""
+
+DROP_MATCHES = {
+    "from-lport": f"inport == @{names.DROP_GROUP} && ip",
+    "to-lport": f"outport == @{names.DROP_GROUP} && ip",
+}
+
+
+def _own_group(row: Row) -> str | None:
+    name: str = row["name"]
+    return name if name == names.DROP_GROUP or name.startswith("pg_") else None
+
+
+def _own_drop(row: Row) -> tuple[Any, ...] | None:
+    key = row["direction"], row["match"], row["external_ids"] or ()
+    return key if DROP_MATCHES.get(key[0]) == key[1] and not key[2] else None
+
+
+PORT_GROUPS = Rows(nb.PortGroup, key=(nb.PortGroup.name,), values=(nb.PortGroup.external_ids,), key_of=_own_group)
+RULE_ACLS = names.RowsById(
+    nb.ACL,
+    lambda ids: ids.get("neutron:security_group_rule_id"),
+    nb.ACL.external_ids,
+    (nb.ACL.direction, nb.ACL.match, nb.ACL.priority, nb.ACL.action),
+)
+DROP_ACLS = Rows(
+    nb.ACL,
+    key=(nb.ACL.direction, nb.ACL.match, nb.ACL.external_ids),
+    values=(nb.ACL.priority, nb.ACL.action),
+    key_of=_own_drop,
+)
+PORTS_OF_GROUP = Members(PORT_GROUPS, nb.PortGroup.ports)
+ACLS_OF_GROUP = Members(PORT_GROUPS, nb.PortGroup.acls)
+
+
+@view
+def is_stateful(group: cloud.SecurityGroup) -> bool:
+    """Return whether answers to allowed traffic are allowed; rules read nothing else of their group."""
+    return group.stateful
+
+
+@singleton
+def drop_group() -> Iterator[Fact]:
+    """Yield the port group that every secured port is in; its ACLs drop IP that no rule allows, both ways."""
+    yield PORT_GROUPS(names.DROP_GROUP, ())
+    for direction, match in DROP_MATCHES.items():
+        yield DROP_ACLS(direction, match, (), PRIORITY_DROP, "drop")
+        yield ACLS_OF_GROUP(names.DROP_GROUP, DROP_ACLS.uuid(direction, match, ()))
+
+
+@rule(cloud.SecurityGroup)
+def port_group(group: cloud.SecurityGroup) -> Iterator[Fact]:
+    """Yield the port group of a security group; northd makes its two address sets."""
+    ids = ((names.REVISION, str(group.revision_number)), ("neutron:security_group_id", group.uuid))
+    yield PORT_GROUPS(names.port_group(group.uuid), ids)
+
+
+@rule(cloud.SecurityGroupRule)
+def rule_acl(security_rule: cloud.SecurityGroupRule) -> Iterator[Fact]:
+    """Yield the ACL of a security group rule, as a member of its port group."""
+    group = names.port_group(cloud.SecurityGroupRule.security_group.raw(security_rule))
+    ingress = security_rule.direction == "ingress"
+    yield RULE_ACLS(
+        (("neutron:security_group_rule_id", security_rule.uuid),),
+        "to-lport" if ingress else "from-lport",
+        match(security_rule, group),
+        PRIORITY_ALLOW,
+        "allow-related" if is_stateful(security_rule.security_group) else "allow-stateless",
+    )
+    yield ACLS_OF_GROUP(group, RULE_ACLS.uuid(security_rule.uuid))
+
+
+def match(security_rule: cloud.SecurityGroupRule, group: str) -> str:
+    """Return the match of a rule in the words, and the order, that Neutron uses.
+
+    Arguments:
+        security_rule: the rule.
+        group: name of the port group that it is for.
+    """
+    ingress = security_rule.direction == "ingress"
+    ip = "ip4" if security_rule.ethertype == "IPv4" else "ip6"
+    remote = f"{ip}.{'src' if ingress else 'dst'}"
+    terms = [f"{'outport' if ingress else 'inport'} == @{group}", ip]
+    if security_rule.remote_ip_prefix is not None:
+        terms.append(f"{remote} == {ip_network(security_rule.remote_ip_prefix, strict=False)}")
+    other = cloud.SecurityGroupRule.remote_group.raw(security_rule)
+    if other is not None:
+        terms.append(f"{remote} == ${names.port_group(other)}_{ip}")
+    if security_rule.protocol is not None:
+        terms += _protocol(security_rule, number(security_rule.protocol), "icmp4" if ip == "ip4" else "icmp6")
+    return " && ".join(terms)
+
+
+def _protocol(security_rule: cloud.SecurityGroupRule, protocol: int, icmp: str) -> list[str]:
+    low, high = security_rule.port_range_min, security_rule.port_range_max
+    if protocol in ICMP:
+        return [icmp] + [f"{icmp}.{f} == {v}" for f, v in (("type", low), ("code", high)) if v is not None]
+    name = TRANSPORT.get(protocol)
+    if name is None:
+        return [f"ip.proto == {protocol}"]
+    if low is not None and low == high:
+        return [name, f"{name}.dst == {low}"]
+    return [name] + [f"{name}.dst {op} {v}" for op, v in ((">=", low), ("<=", high)) if v is not None]

@@ -1,0 +1,102 @@
+"""Subnets: the DHCP options that native DHCP answers with (ovn-nb(5), DHCP_Options)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.cloud import names
+from ovenbird.cloud.network import network_mtu
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model import cloud, nb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+
+LEASE_TIME = "43200"
+"""Seconds; Neutron's default for native DHCP."""
+
+STATELESS, STATEFUL = "dhcpv6-stateless", "dhcpv6-stateful"
+
+
+def _owner(external_ids: dict[str, str]) -> tuple[str, str] | None:
+    """Return whose options these are: a subnet's, or those of one port in a subnet."""
+    subnet = external_ids.get("subnet_id")
+    return None if subnet is None else (subnet, external_ids.get("port_id", ""))
+
+
+DHCP_OPTIONS = names.RowsById(
+    nb.DHCPOptions, _owner, nb.DHCPOptions.external_ids, (nb.DHCPOptions.cidr, nb.DHCPOptions.options)
+)
+
+
+def server_mac(subnet_id: str) -> str:
+    """Return the MAC that a subnet's DHCP answers come from: stable, in OpenStack's range, local to the subnet."""
+    h = subnet_id.replace("-", "")
+    return f"fa:16:3e:{h[-6:-4]}:{h[-4:-2]}:{h[-2:]}"
+
+
+@view
+def dhcp_options(subnet: cloud.Subnet) -> names.Pairs:
+    """Return what DHCP answers to ports of a subnet; nothing where it is off."""
+    if not subnet.enable_dhcp:
+        return ()
+    if ":" in subnet.cidr:
+        return _dhcpv6_options(subnet)
+    return _dhcpv4_options(subnet)
+
+
+def _dhcpv4_options(subnet: cloud.Subnet) -> names.Pairs:
+    gateway = subnet.gateway_ip
+    if gateway is None:  # the server's own address would have nowhere to live
+        return ()
+    options = {
+        "server_id": gateway,
+        "server_mac": server_mac(subnet.uuid),
+        "lease_time": LEASE_TIME,
+        "mtu": str(network_mtu(subnet.network)),
+        "router": gateway,
+    }
+    if servers := _name_servers(subnet):
+        options["dns_server"] = servers
+    if routes := sorted(subnet.host_routes):
+        # RFC 3442: a client that takes classless routes ignores the router option, so the default goes in here too.
+        listed = [",".join(route.split()) for route in routes]
+        options["classless_static_route"] = _braced([*listed, f"0.0.0.0/0,{gateway}"])
+    return tuple(sorted(options.items()))
+
+
+def _dhcpv6_options(subnet: cloud.Subnet) -> names.Pairs:
+    mode = subnet.ipv6_address_mode
+    if mode not in (STATELESS, STATEFUL):
+        return ()
+    options = {"server_id": server_mac(subnet.uuid)}
+    if servers := _name_servers(subnet):
+        options["dns_server"] = servers
+    if mode == STATELESS:
+        options["dhcpv6_stateless"] = "true"
+    return tuple(sorted(options.items()))
+
+
+def _name_servers(subnet: cloud.Subnet) -> str:
+    servers = [server for _, server in sorted(subnet.dns_nameservers.items())]
+    return _braced(servers) if servers else ""
+
+
+def _braced(items: list[str]) -> str:
+    return "{" + ", ".join(items) + "}"
+
+
+@rule(cloud.Subnet)
+def subnet_dhcp(subnet: cloud.Subnet) -> Iterator[Fact]:
+    """Yield the DHCP options of a subnet."""
+    options = dhcp_options(subnet)
+    if options:
+        ids = (
+            ("neutron:network_id", cloud.Subnet.network.raw(subnet)),
+            (names.REVISION, str(subnet.revision_number)),
+            ("subnet_id", subnet.uuid),
+        )
+        yield DHCP_OPTIONS(ids, subnet.cidr, options)

@@ -1,0 +1,77 @@
+"""A subnet becomes DHCP options."""
+
+from __future__ import annotations
+
+import pytest
+
+from ovenbird.cloud.subnet import server_mac
+from ovenbird.model import nb
+
+
+def test_dhcpv4_options(world):
+    network = world.network()
+    subnet = world.subnet(network, dns_nameservers={1: "1.1.1.1", 0: "8.8.8.8"})
+    world.settle()
+    row = world.one(nb.DHCPOptions)
+    assert row.cidr == "10.0.0.0/24"
+    assert row.external_ids == {
+        "subnet_id": subnet.uuid,
+        "neutron:network_id": network.uuid,
+        "neutron:revision_number": "0",
+    }
+    assert row.options == {
+        "server_id": "10.0.0.1",
+        "server_mac": server_mac(subnet.uuid),
+        "lease_time": "43200",
+        "mtu": "1442",
+        "router": "10.0.0.1",
+        "dns_server": "{8.8.8.8, 1.1.1.1}",
+    }
+
+
+def test_host_routes_carry_the_default_route_too(world):
+    world.subnet(world.network(), host_routes=frozenset(["192.168.0.0/16 10.0.0.9"]))
+    world.settle()
+    routes = world.one(nb.DHCPOptions).options["classless_static_route"]
+    assert routes == "{192.168.0.0/16,10.0.0.9, 0.0.0.0/0,10.0.0.1}"
+
+
+@pytest.mark.parametrize("values", [{"enable_dhcp": False}, {"gateway_ip": None}])
+def test_no_options_without_dhcp_or_an_address_to_serve_from(world, values):
+    world.subnet(world.network(), **values)
+    world.settle()
+    assert world.all(nb.DHCPOptions) == []
+
+
+def test_the_mtu_follows_the_network(world):
+    network = world.network()
+    world.subnet(network)
+    world.settle()
+    uuid = world.one(nb.DHCPOptions).uuid
+    world.change(network, mtu=9000)
+    world.settle()
+    row = world.one(nb.DHCPOptions)
+    assert (row.uuid, row.options["mtu"]) == (uuid, "9000")
+
+
+def test_a_networks_name_concerns_no_subnet(world):
+    network = world.network()
+    world.subnet(network)
+    world.settle()
+    world.change(network, name="other")
+    world.engine.run()
+    assert world.engine.ran["network_switch"] == 1
+    assert world.engine.ran["subnet_dhcp"] == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [("dhcpv6-stateful", {}), ("dhcpv6-stateless", {"dhcpv6_stateless": "true"}), ("slaac", None)],
+)
+def test_dhcpv6_options(world, mode, options):
+    subnet = world.subnet(
+        world.network(), cidr="fd00::/64", gateway_ip="fd00::1", ipv6_ra_mode=mode, ipv6_address_mode=mode
+    )
+    world.settle()
+    found = [row.options for row in world.all(nb.DHCPOptions)]
+    assert found == ([] if options is None else [{"server_id": server_mac(subnet.uuid)} | options])
