@@ -16,7 +16,7 @@ from ovenbird.engine.rows import UUID
 from ovenbird.engine.tracking import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
     from ovenbird.engine.facts import Fact, Members, Rows
     from ovenbird.engine.rows import Row, Table
@@ -81,6 +81,9 @@ class Output:
         self.surplus: dict[Row, None] = {}
         self._keys: dict[Row, Hashable] = {}
         self._planned: dict[UUID, Hashable] = {}
+        self.rejected: dict[Hashable, Fact | None] = {}
+        self.barred: set[Any] = set()
+        self._last: tuple[dict[Hashable, None], dict[Hashable, Any], dict[Hashable, None]] = ({}, {}, {})
         self._wanted: dict[Hashable, Fact | list[Fact]] = {}
         self._sets: dict[Hashable, dict[Members, dict[Any, None]]] = {}
         self._edits: dict[Hashable, dict[Members, set[Any]]] = {}
@@ -104,6 +107,7 @@ class Output:
         for fact in removed:
             key = key_of(fact)
             dirty[key] = None
+            self.rejected.pop(key, None)
             held = wanted[key]
             if isinstance(held, list):
                 held.remove(fact)
@@ -114,6 +118,7 @@ class Output:
         for fact in added:
             key = key_of(fact)
             dirty[key] = None
+            self.rejected.pop(key, None)
             held_now = wanted.setdefault(key, fact)
             if held_now is not fact:
                 if isinstance(held_now, list):
@@ -124,6 +129,7 @@ class Output:
     def absorb_members(self, member: Members, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
         """Take in a wave's facts about elements of the rows' sets."""
         for _, key, element in removed:
+            self.barred.discard(element)
             sets = self._sets[key]
             del sets[member][element]
             if not sets[member]:
@@ -203,15 +209,17 @@ class Output:
 
     # -- making them agree ----------------------------------------------------------------------------------------
 
-    def plan(self, editor: Editor) -> int:
-        """Write the edits that bring dirty keys in order, and consider them clean.
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to plan."""
+        return not (self.dirty or self._suspect or self._edits or self.surplus)
 
-        Returns:
-            How many keys were looked at.
-        """
+    def plan(self, editor: Editor) -> None:
+        """Write the edits that bring dirty keys in order, and consider them clean."""
         dirty, self.dirty = self.dirty, {}
         edits, self._edits = self._edits, {}
         suspect, self._suspect = self._suspect, {}
+        self._last = (dirty, edits, suspect)
         for row in list(self.surplus):
             editor.delete(row)
         for key in dirty:
@@ -220,29 +228,50 @@ class Output:
             if fact is None:
                 if row_now is not None:
                     editor.delete(row_now)
+            elif key in self.rejected:
+                continue
             elif row_now is None:
                 self._insert(editor, key, fact)
             else:
                 self._update(editor, row_now, fact)
-        for key in suspect:
-            if (row_now := self.actual.get(key)) is not None and key in self._wanted:
-                self._repair_sets(editor, key, row_now)
-        for key, by_member in edits.items():
-            if key in suspect or (row_now := self.actual.get(key)) is None or key not in self._wanted:
-                continue
-            wanted = self._sets.get(key, {})
-            for member, elements in by_member.items():
-                want = wanted.get(member, {})
-                there = row_now.values[member.column.index]
-                add = [e for e in elements if e in want and e not in there]
-                drop = [e for e in elements if e not in want and e in there]
-                if add or drop:
-                    editor.mutate(row_now, member.column.name, insert=add, delete=drop)
-        return len(dirty) + len(edits) + len(suspect)
+        for key in (*suspect, *edits):
+            row_now = self.actual.get(key)
+            if row_now is not None and key in self._wanted and key not in self.rejected:
+                self._update_sets(editor, key, row_now, None if key in suspect else edits[key])
+
+    def undo(self, culprits: Collection[str]) -> bool:
+        """Take back the last plan, whose transaction the database refused.
+
+        Arguments:
+            culprits: UUIDs that the refusal names. Rows of the plan among them, and elements to be added to sets, are
+                left out from now on, until rules want something else of them; everything else is planned again.
+
+        Returns:
+            Whether any of ``culprits`` was found in the plan.
+        """
+        found = False
+        for uuid, key in self._planned.items():
+            if uuid in culprits and key in self._last[0] and key not in self.rejected:
+                self.rejected[key] = self.wanted(key)
+                found = True
+        self._planned.clear()
+        for key in {**self._last[0], **self._last[1], **self._last[2]}:
+            row = self.actual.get(key)
+            elements = {e for m in self._sets.get(key, {}).values() for e in m if e in culprits} - self.barred
+            if elements:
+                self.barred |= elements
+                found = True
+            elif row is not None and row.uuid in culprits and key not in self.rejected:
+                self.rejected[key] = self.wanted(key)
+                found = True
+            self._doubt(key)
+        return found
 
     def suspect_all(self) -> None:
-        """Look at every key again in the next plan: after a failed transaction, or a change of hands."""
+        """Look at every key again in the next plan: after a lost connection, or a change of hands."""
         self._planned.clear()
+        self.rejected.clear()
+        self.barred.clear()
         for key in (*self.actual, *self._wanted):
             self._doubt(key)
 
@@ -252,7 +281,7 @@ class Output:
             if value != column.default:
                 values[column.name] = self._map(value) if is_map else value
         for member, elements in self._sets.get(key, {}).items():
-            values[member.column.name] = frozenset(elements)
+            values[member.column.name] = frozenset(elements) - self.barred
         handle = self.handles.get(key)
         uuid = handle.uuid if handle is not None else new_uuid()
         self._planned[uuid] = key
@@ -268,12 +297,15 @@ class Output:
         if changes:
             editor.update(row, changes)
 
-    def _repair_sets(self, editor: Editor, key: Hashable, row: Row) -> None:
+    def _update_sets(self, editor: Editor, key: Hashable, row: Row, edits: dict[Members, set[Any]] | None) -> None:
+        """Bring the sets of a row in order: the elements of ``edits`` alone, or all of them."""
         wanted = self._sets.get(key, {})
-        for member in self.members:
-            want = wanted.get(member, {}).keys()
+        for member in self.members if edits is None else edits:
+            want = wanted.get(member, {})
             there = row.values[member.column.index]
-            add, drop = want - there, there - want
+            elements = want.keys() | there if edits is None else edits[member]
+            add = [e for e in elements if e in want and e not in there and e not in self.barred]
+            drop = [e for e in elements if e in there and e not in want]
             if add or drop:
                 editor.mutate(row, member.column.name, insert=add, delete=drop)
 

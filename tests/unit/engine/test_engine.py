@@ -142,7 +142,7 @@ def test_an_edited_or_deleted_output_row_is_repaired(world):
     edits.delete(rows["thing1"])
     edits.update(rows["thing2"], {"name": "renamed"})
     group0 = next(g for g in world.target.table(Group).rows.values() if g.values[0] == "box0")
-    edits.mutate(group0, "members", {"intruder"}, {"thing0"})
+    edits.mutate(group0, "members", insert={"intruder"}, delete={"thing0"})
     assert world.outputs() != before
     world.settle()
     assert world.outputs() == before
@@ -399,3 +399,35 @@ def test_rules_that_disagree_about_a_row_are_reported(caplog):
     w.things.delete(w.things.rows["t1"])
     w.settle()
     assert w.outputs()["Label"][0][1] == "b"
+
+
+def test_a_refused_transaction_is_planned_again_without_its_culprits(world):
+    """What the database names in its refusal is left out, everything else goes in; a change of mind lifts the ban."""
+
+    class Nothing(Edits):
+        def insert(self, table, values, uuid=None):
+            self.ops.append((uuid, values["name"]))
+            return uuid
+
+        def mutate(self, row, column, *, insert=(), delete=()):
+            self.ops.append((row.uuid, column, *insert))
+
+    for i in (7, 8):
+        world.things.insert(f"t{i}", [f"thing{i}", 1, None])
+    world.boxes.modify(world.boxes.rows["b0"], {1: frozenset({"t0", "t1", "t7", "t8"})})
+    world.engine.run()
+    labels, groups = world.engine.outputs[LABEL], world.engine.outputs[GROUP]
+    refused = Nothing(world.target)
+    labels.plan(refused)
+    groups.plan(refused)
+    culprit = next(op[0] for op in refused.ops if op[1] == "thing7")
+    assert labels.undo({culprit})
+    assert groups.undo({"thing8"})
+    world.settle()
+    assert [r[0] for r in world.outputs()["Label"]] == ["thing0", "thing1", "thing2", "thing8"]
+    assert world.outputs()["Group"][0] == ("box0", ("thing0", "thing1", "thing7"))
+    world.things.modify(world.things.rows["t7"], {1: 50})
+    world.things.modify(world.things.rows["t8"], {0: "thing9"})
+    world.settle()
+    assert [r[0] for r in world.outputs()["Label"]] == ["thing0", "thing1", "thing2", "thing7", "thing9"]
+    assert world.outputs()["Group"][0] == ("box0", ("thing0", "thing1", "thing7", "thing9"))

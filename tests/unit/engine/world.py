@@ -59,7 +59,7 @@ class Edits:
         self.ops.append(("update", row.TABLE, dict(values)))
         row.home.modify(row, {type(row).BY_NAME[n].index: v for n, v in values.items()})
 
-    def mutate(self, row: Row, column: str, insert: Iterable[Any] = (), delete: Iterable[Any] = ()) -> None:
+    def mutate(self, row: Row, column: str, *, insert: Iterable[Any] = (), delete: Iterable[Any] = ()) -> None:
         self.ops.append(("mutate", row.TABLE, column, frozenset(insert), frozenset(delete)))
         i = type(row).BY_NAME[column].index
         row.home.modify(row, {i: (row.values[i] - frozenset(delete)) | frozenset(insert)})
