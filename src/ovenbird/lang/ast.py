@@ -160,9 +160,10 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """`is_chassis_resident("port")`."""
+    """`is_chassis_resident("port")`; the span is the string's."""
 
     port: str
+    span: Span = field(default=_NOWHERE, compare=False)
 
     def __str__(self) -> str:
         return f"is_chassis_resident({json.dumps(self.port, ensure_ascii=False)})"

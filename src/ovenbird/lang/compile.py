@@ -108,7 +108,7 @@ def compile_boxes(sum_of_boxes: list[Box]) -> Compiled:
             for number, (name, values) in enumerate(dimensions):
                 clause = Clause(n_conjunctions, number, len(dimensions))
                 for cube in values:
-                    clauses.setdefault(Match({**fixed, **_narrow(name, cube)}), []).append(clause)
+                    clauses.setdefault(Match({**fixed, **narrow(name, cube)}), []).append(clause)
             plain[Match({**fixed, "conj_id": (n_conjunctions, _CONJ_ID_MASK)})] = None
     flows = [CompiledFlow(match) for match in plain]
     # A clause whose match alone suffices adds nothing, and a switch holds one flow per match.
@@ -131,7 +131,7 @@ def _products(box: Box) -> Iterator[tuple[dict[str, Cube], list[tuple[str, Cubes
                 f"The match depends on single bits of {name}, which Open vSwitch matches only as a whole."
             )
         if len(values) == 1:
-            fixed.update(_narrow(name, values[0]))
+            fixed.update(narrow(name, values[0]))
         elif field.maskable:
             open_.append((name, values))
         else:
@@ -147,19 +147,19 @@ def _products(box: Box) -> Iterator[tuple[dict[str, Cube], list[tuple[str, Cubes
     for combination in product(*(values for _, values in multiplied)):
         chosen = dict(fixed)
         for name, cube in zip(names, combination, strict=True):
-            chosen.update(_narrow(name, cube))
+            chosen.update(narrow(name, cube))
         yield chosen, open_
 
 
-def _narrow(name: str, cube: Cube) -> dict[str, Cube]:
-    """Return a cube of one field as Open vSwitch's own fields: wide registers as those of their parts that matter."""
+def narrow(name: str, cube: Cube) -> dict[str, Cube]:
+    """Return a cube as Open vSwitch's own fields: of a wide register the 32-bit parts that matter, the lowest first."""
     parts = _PARTS.get(name)
     if parts is None:
         return {name: cube}
     value, mask = cube
-    narrow = {}
+    found = {}
     for index, part in enumerate(reversed(parts)):
         bits = mask >> 32 * index & 0xFFFFFFFF
         if bits:
-            narrow[part] = (value >> 32 * index & 0xFFFFFFFF, bits)
-    return narrow
+            found[part] = (value >> 32 * index & 0xFFFFFFFF, bits)
+    return found

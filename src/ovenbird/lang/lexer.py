@@ -11,7 +11,7 @@ import json
 import re
 from enum import StrEnum
 from functools import lru_cache
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import NamedTuple
 
 from ovenbird.lang.errors import LexError, ParseError
@@ -168,9 +168,9 @@ def _integer(text: str) -> tuple[int, Format]:
         return _hexadecimal(text), Format.HEXADECIMAL
     try:
         if ":" in text:
-            return int(IPv6Address(text)), Format.IPV6
-        return int(IPv4Address(text)), Format.IPV4
-    except AddressValueError:
+            return int.from_bytes(inet_pton(AF_INET6, text), "big"), Format.IPV6
+        return int.from_bytes(inet_pton(AF_INET, text), "big"), Format.IPV4
+    except OSError:
         raise LexError("Invalid numeric constant.", text, 0, len(text)) from None
 
 
@@ -204,9 +204,9 @@ def _format_integer(value: int, form: Format) -> str:
     if form is Format.ETHERNET:
         return ":".join(f"{octet:02x}" for octet in value.to_bytes(6, "big"))
     if form is Format.IPV4:
-        return str(IPv4Address(value))
+        return inet_ntop(AF_INET, value.to_bytes(4, "big"))
     if form is Format.IPV6:
-        return str(IPv6Address(value))
+        return inet_ntop(AF_INET6, value.to_bytes(16, "big"))
     return f"{value:#x}"
 
 

@@ -189,9 +189,9 @@ class _Parser:
         if not tokens.take_name("is_chassis_resident"):
             raise self.error(UnknownNameError, f"There is no function {tokens.token.name}.", tokens.token)
         tokens.expect("(")
-        port = tokens.expect("string").name
+        port = tokens.expect("string")
         tokens.expect(")")
-        return Resident(port)
+        return Resident(port.name, (port.start, port.end))
 
     def test(self, field: FieldRef) -> Expr:
         tokens, symbol = self.tokens, field.symbol

@@ -1,0 +1,140 @@
+"""The shape of a logical action: one class that parses, formats, encodes and evaluates (ovn-sb(5), column actions of Logical_Flow).
+
+Invariants: actions are frozen values; `parse(format(x)) == x`; parsing needs no context, so that its results can be remembered by
+text, and what depends on the flow's place, on ports and on options is settled by `encode`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from ovenbird.lang.ast import Boolean, Expr, conjunction
+from ovenbird.lang.errors import FieldError
+from ovenbird.lang.parser import check_writable, parse, parse_field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ovenbird.lang.actions.context import Context
+    from ovenbird.lang.actions.machine import Machine
+    from ovenbird.lang.ast import FieldRef
+    from ovenbird.lang.lexer import Tokens
+    from ovenbird.openflow.actions import Action as OpenFlowAction
+
+
+class Action(ABC):
+    """One logical action.
+
+    The class's `parse` classmethod (see `registry`) starts at the token after the keyword and stops before the `;`.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def format(self) -> str:
+        """Write the action canonically, with its closing semicolon."""
+
+    @abstractmethod
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return the OpenFlow actions that do the same; raise `LangError` for what this context does not allow."""
+
+    @abstractmethod
+    def evaluate(self, machine: Machine) -> bool:
+        """Act on the machine's packet; return False when the actions that follow in the list must not run."""
+
+    def requires(self) -> tuple[str, ...]:
+        """Return the match expressions that packets must satisfy for the action to make sense."""
+        return ()
+
+    def __str__(self) -> str:
+        return self.format()
+
+
+class Keyword(Action):
+    """An action that is its keyword alone: no parentheses, no braces."""
+
+    __slots__ = ()
+    NAME = ""
+
+    @classmethod
+    def parse(cls, tokens: Tokens) -> Action:  # noqa: ARG003 - every action's parse takes the cursor
+        """Parse nothing: the keyword says it all."""
+        return cls()
+
+    def format(self) -> str:
+        """Write the keyword."""
+        return f"{self.NAME};"
+
+
+class Actions(NamedTuple):
+    """What a flow does: its actions (none: drop), and what they require of the packet.
+
+    `prerequisites` are match expressions, in order and without repetition; the flow's match is to be ANDed with all of them.
+    """
+
+    actions: tuple[Action, ...]
+    prerequisites: tuple[str, ...]
+
+    @property
+    def prerequisite(self) -> Expr:
+        """Return the tree of all prerequisites together; the literal 1 when there are none."""
+        terms = [parse(text) for text in self.prerequisites]
+        return conjunction(terms) if terms else Boolean(value=True)
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return the OpenFlow actions of the whole list."""
+        return encode_all(self.actions, ctx)
+
+    def __str__(self) -> str:
+        return format_all(self.actions)
+
+
+def encode_all(actions: Iterable[Action], ctx: Context) -> list[OpenFlowAction]:
+    """Return the OpenFlow actions of several logical ones, in order."""
+    out: list[OpenFlowAction] = []
+    for action in actions:
+        out += action.encode(ctx)
+    return out
+
+
+def format_all(actions: Sequence[Action]) -> str:
+    """Write actions as the column of a logical flow holds them."""
+    return " ".join([action.format() for action in actions]) or "drop;"
+
+
+@lru_cache(maxsize=4096)
+def prerequisites_of(actions: tuple[Action, ...]) -> tuple[str, ...]:
+    """Return what actions require, each once, in order of first mention."""
+    return tuple(dict.fromkeys(text for action in actions for text in action.requires() if text))
+
+
+def field_requires(*refs: FieldRef) -> tuple[str, ...]:
+    """Return the prerequisites of fields."""
+    return tuple([ref.symbol.prerequisite for ref in refs if ref.symbol.prerequisite])
+
+
+def parse_typed_field(tokens: Tokens, width: int) -> FieldRef:
+    """Parse a field of `width` bits (0: a string); raise `FieldError` for any other."""
+    return check_width(tokens, parse_field(tokens), width)
+
+
+def check_width(tokens: Tokens, ref: FieldRef, width: int) -> FieldRef:
+    """Return the field if it has `width` bits (0: a string); raise `FieldError` otherwise."""
+    symbol = ref.symbol
+    if symbol.is_string != (width == 0):
+        used, needed = ("string", "numeric") if symbol.is_string else ("numeric", "string")
+        message = f"Cannot use {used} field {symbol.name} where {needed} field is required."
+        raise FieldError(message, tokens.text, *ref.span)
+    if ref.n_bits != width:
+        message = f"Cannot use {ref.n_bits}-bit field {ref} where {width}-bit field is required."
+        raise FieldError(message, tokens.text, *ref.span)
+    return ref
+
+
+def check_result(tokens: Tokens, dst: FieldRef, width: int = 1) -> FieldRef:
+    """Return the destination of a result if an action may write it and it has `width` bits; raise `FieldError` otherwise."""
+    check_width(tokens, dst, width)
+    check_writable(dst, text=tokens.text)
+    return dst

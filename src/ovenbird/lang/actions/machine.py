@@ -1,0 +1,137 @@
+"""What an action needs of whoever evaluates it: the tracer, or a test.
+
+The machine holds the packet and everything that outlives it (connections, neighbours, learned addresses). Connection tracking is
+followed: `track` answers from what earlier packets and actions committed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+from ovenbird.lang.actions.layout import register
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ovenbird.lang.actions.action import Action
+    from ovenbird.lang.actions.context import Context
+    from ovenbird.lang.actions.layout import Pipeline
+    from ovenbird.lang.microflow import Microflow
+    from ovenbird.openflow.fields import Subfield
+
+
+class Zone(Enum):
+    """A conntrack zone by its role; the register that holds its number is the value's."""
+
+    PORT = "reg13"  # of the logical port in a switch
+    DNAT = "reg11"  # of a router; also the zone common to DNAT and SNAT
+    SNAT = "reg12"
+
+    @classmethod
+    def flow(cls, ctx: Context | Machine) -> Zone:
+        """Return the zone of plain connection tracking: the port's in a switch, the DNAT zone in a router."""
+        return cls.PORT if ctx.is_switch else cls.DNAT
+
+    @property
+    def bits(self) -> Subfield:
+        """Return the register's 16 bits that hold the zone's number."""
+        whole = register(self.value)
+        return type(whole)(whole.field, 0, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """New addresses of a connection: `source` says which end, `address` (with `ipv6`) and perhaps a range of ports.
+
+    Without an address the connection's own translation applies, in whichever direction it has.
+    """
+
+    source: bool = False
+    address: int | None = None
+    ipv6: bool = False
+    port: int = 0
+    port_max: int = 0
+
+
+class Check(Enum):
+    """A question that a subroutine answers from state outside the packet."""
+
+    IN_PORT_SEC = "check_in_port_sec"
+    OUT_PORT_SEC = "check_out_port_sec"
+    HAIRPIN = "chk_lb_hairpin"
+    HAIRPIN_REPLY = "chk_lb_hairpin_reply"
+    LB_AFFINITY = "chk_lb_aff"
+    ECMP_NH_MAC = "chk_ecmp_nh_mac"
+    ECMP_NH = "chk_ecmp_nh"
+
+
+class Machine(Protocol):
+    """The state that actions act on. `packet` is replaced and restored by actions that work on a copy."""
+
+    packet: Microflow
+    stack: list[int]
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether the datapath being traversed is a switch."""
+
+    def port_key(self, name: str) -> int:
+        """Return the tunnel key of a port or multicast group, 0 when there is none by that name."""
+
+    def next(self, pipeline: Pipeline | None, table: int | None) -> None:
+        """Run a logical table as a subroutine, by default the next one of this pipeline."""
+
+    def output(self) -> None:
+        """Output the packet: run the egress pipeline for outport, or from there deliver it."""
+
+    def track(self, zone: Zone, translation: Translation | None = None) -> None:
+        """Look the packet's connection up: set ct_state, ct_mark and ct_label, and with a translation apply it."""
+
+    def commit(
+        self, zone: Zone, translation: Translation | None, mark: tuple[int, int], label: tuple[int, int]
+    ) -> None:
+        """Commit the packet's connection and set the masked bits (value, mask) of its mark and label."""
+
+    def clear_tracking(self) -> None:
+        """Forget the packet's connection state."""
+
+    def neighbor(self, port: int, address: int, *, ipv6: bool) -> int | None:
+        """Return the MAC of a neighbour behind the port with that key, or None."""
+
+    def learn_neighbor(self, port: int, address: int, mac: int, *, ipv6: bool) -> None:
+        """Record a neighbour's MAC."""
+
+    def forwarding(self, mac: int) -> int | None:
+        """Return the key of the port behind which a MAC was learned, or None."""
+
+    def learn_forwarding(self, mac: int, port: int) -> None:
+        """Record behind which port a MAC is."""
+
+    def check(self, check: Check) -> bool:
+        """Answer a check about the packet: a failure of port security, a hairpin, an affinity or a next hop that is known."""
+
+    def choose(self, weights: Sequence[int]) -> int:
+        """Return which of the weighted alternatives this packet takes."""
+
+    def answers(self, action: Action) -> bool:
+        """Say whether the service of an action (DHCP, DNS, router advertisement) answers this packet; it then rewrites it."""
+
+    def note(self, action: Action, text: str = "") -> None:
+        """Record an action whose effect is not on the packet, such as a log message."""
+
+
+def run(actions: Sequence[Action], machine: Machine) -> bool:
+    """Evaluate actions in order; stop and return False when one ends the processing of the list."""
+    return all(action.evaluate(machine) for action in actions)
+
+
+def run_on(packet: Microflow, actions: Sequence[Action], machine: Machine) -> None:
+    """Evaluate actions on another packet; afterwards the machine has its own back."""
+    original = machine.packet
+    machine.packet = packet
+    try:
+        run(actions, machine)
+    finally:
+        machine.packet = original

@@ -1,0 +1,205 @@
+"""Compiled shapes of matches: what matches that differ only in their literals share is compiled once.
+
+A compiler of logical networks writes the same few hundred sentences again and again with other addresses and ports. `Templates`
+cuts a text at its literals (`field == literal`, and the port of is_chassis_resident), looks up what is left, the *shape*, and
+puts the literals' values into the flows compiled before.
+
+Why the result equals `compile_match`'s: a literal is a *slot* only when its comparison stays an equality after annotation, of a
+field, not a predicate, that no other comparison of the annotated match touches. Then every box either has exactly the slot's
+one value for that field or leaves it open, so that no intersection, union, order or count depends on the value. All other
+literals are *fixed*: they are part of the key, as is each port's residence. What is left, such as address sets, whose members
+may change, unknown ports, values too wide, or text that does not parse, goes the plain way.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from ovenbird.lang.ast import And, Boolean, Compare, Expr, Integer, Not, Or, Relation, Resident, String, Test
+from ovenbird.lang.compile import Compiled, CompiledFlow, compile_match, narrow
+from ovenbird.lang.errors import LangError, LexError
+from ovenbird.lang.lexer import parse_constant
+from ovenbird.lang.parser import parse
+from ovenbird.lang.passes import annotate
+from ovenbird.openflow.match import Match
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.lang.bindings import Bindings
+
+_LITERAL = re.compile(
+    r"""(?:(?<===)|(?<===\ )|(?<=is_chassis_resident\())
+    ("[^"\\]*" | [0-9][0-9A-Fa-fx.:]* | [0-9A-Fa-f]{2,4}:[0-9A-Fa-f:.]+)
+    (?![0-9A-Za-z:./])""",
+    re.VERBOSE,
+)
+_MAX_SHAPES = 8192
+_MAX_TEMPLATES = 256  # per shape; more means that its fixed literals vary, and that a template is no gain
+
+
+class _Slot(NamedTuple):
+    """A literal that is put into the flows: which one, and where its bits go."""
+
+    index: int
+    is_string: bool
+    width: int  # what the symbol holds
+    ones: int  # what the comparison looks at
+    ofs: int
+    masks: tuple[tuple[str, int, int], ...]  # narrow field, shift of its bits, mask there
+
+
+@dataclass(slots=True)
+class _Shape:
+    """What texts that agree between their literals share; `key` names the literals that a template depends on."""
+
+    slots: tuple[_Slot, ...]
+    fixed: tuple[int, ...]
+    residents: tuple[int, ...]
+    templates: dict[tuple[object, ...], Compiled] = field(default_factory=dict)
+
+
+class Templates:
+    """A cache of compiled shapes; one serves any number of datapaths, because names are looked up on every use."""
+
+    __slots__ = ("_shapes",)
+
+    def __init__(self) -> None:
+        self._shapes: dict[tuple[str, ...], _Shape | None] = {}
+
+    def compile(self, text: str, bindings: Bindings) -> Compiled:
+        """Compile a match as `compile.compile_match` does, faster when a text of the same shape came before."""
+        if "$" in text or "@" in text:
+            return compile_match(text, bindings)
+        parts = _LITERAL.split(text)
+        key = tuple(parts[::2])
+        shape = self._shapes.get(key, _UNSEEN)
+        if shape is _UNSEEN:
+            if len(self._shapes) >= _MAX_SHAPES:
+                self._shapes.clear()
+            shape = self._shapes[key] = _shape(text, parts)
+        if shape is None:
+            return compile_match(text, bindings)
+        return _instantiate(shape, text, parts[1::2], bindings)
+
+
+_UNSEEN = _Shape((), (), ())
+
+
+def _instantiate(shape: _Shape, text: str, literals: list[str], bindings: Bindings) -> Compiled:
+    cubes = _cubes(shape, literals, bindings)
+    if cubes is None:
+        return compile_match(text, bindings)
+    variant: tuple[object, ...] = ()
+    if shape.fixed or shape.residents:
+        resident = bindings.resident
+        variant = (
+            *[literals[index] for index in shape.fixed],
+            *[resident(literals[index][1:-1]) for index in shape.residents],
+        )
+    template = shape.templates.get(variant)
+    if template is None:
+        template = compile_match(text, bindings)
+        if len(shape.templates) < _MAX_TEMPLATES:
+            shape.templates[variant] = template
+        return template
+    if not cubes:
+        return template
+    flows = []
+    for match, clauses in template.flows:
+        fields = dict(match)
+        for name in fields:
+            cube = cubes.get(name)
+            if cube is not None:
+                fields[name] = cube
+        flows.append(CompiledFlow(Match(fields), clauses))
+    return Compiled(tuple(flows), template.n_conjunctions)
+
+
+def _cubes(shape: _Shape, literals: list[str], bindings: Bindings) -> dict[str, tuple[int, int]] | None:
+    """Return what the slots' literals put into the flows; None for a literal that is not as the template expects."""
+    cubes: dict[str, tuple[int, int]] = {}
+    for index, is_string, width, ones, ofs, masks in shape.slots:
+        literal = literals[index]
+        if (literal[0] == '"') is not is_string:
+            return None
+        if is_string:
+            key = bindings.ports.get(literal[1:-1])
+            if key is None:
+                return None
+            value = key
+        else:
+            try:
+                value = parse_constant(literal)[0]
+            except LexError:
+                return None
+            if value >> width:
+                return None
+            value = (value & ones) << ofs
+        for name, shift, mask in masks:
+            cubes[name] = (value >> shift & mask, mask)
+    return cubes
+
+
+def _shape(text: str, parts: list[str]) -> _Shape | None:
+    """Analyse the first text of a shape; None when its texts must go the plain way."""
+    try:
+        expr = parse(text)
+    except LangError:
+        return None
+    compares = {compare.span[1]: compare for compare in _leaves(expr) if isinstance(compare, Compare)}
+    residents = {leaf.span[0] for leaf in _leaves(expr) if isinstance(leaf, Resident)}
+    annotated = [leaf for leaf in _leaves(annotate(expr)) if isinstance(leaf, Compare)]
+    slots: list[_Slot] = []
+    fixed: list[int] = []
+    resident_indices: list[int] = []
+    position = 0
+    for index, literal in enumerate(parts[1::2]):
+        position += len(parts[2 * index])
+        if position in residents:
+            resident_indices.append(index)
+        else:
+            before = text[:position].rstrip()
+            compare = compares.get(len(before.removesuffix("==").rstrip()))
+            if (
+                compare is None
+                or len(compare.constants) != 1
+                or not isinstance(compare.constants[0], (Integer, String))
+            ):
+                return None
+            slot = _slot(index, compare, annotated)
+            if slot is None:
+                fixed.append(index)
+            else:
+                slots.append(slot)
+        position += len(literal)
+    return _Shape(tuple(slots), tuple(fixed), tuple(resident_indices))
+
+
+def _slot(index: int, compare: Compare, annotated: list[Compare]) -> _Slot | None:
+    """Return the slot of a literal, or None when flows may depend on its value in another way."""
+    symbol = compare.ref.symbol
+    if symbol.field is None:
+        return None
+    same = [leaf for leaf in annotated if leaf.ref.symbol.field is symbol.field]
+    if len(same) != 1 or same[0].constants is not compare.constants or same[0].relation is not Relation.EQ:
+        return None
+    ofs = symbol.ofs + compare.ref.ofs
+    ones = symbol.field.mask if symbol.is_string else (1 << compare.ref.n_bits) - 1
+    name, mask = symbol.field.name, ones << ofs
+    shifts = {part: 32 * place for place, part in enumerate(narrow(name, (0, symbol.field.mask)))}
+    masks = tuple((part, shifts[part], bits) for part, (_, bits) in narrow(name, (0, mask)).items())
+    return _Slot(index, symbol.is_string, symbol.width, ones, ofs, masks)
+
+
+def _leaves(expr: Expr) -> Iterator[Boolean | Test | Compare | Resident]:
+    match expr:
+        case And(terms) | Or(terms):
+            for term in terms:
+                yield from _leaves(term)
+        case Not(term):
+            yield from _leaves(term)
+        case _:
+            yield expr
