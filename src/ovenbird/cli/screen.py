@@ -85,7 +85,7 @@ def next_steps(status: Status, program: str, seconds: float) -> RenderableType:
         (f"{program} lab boot test3{place} --network {NETWORK} --security-group {SECURITY_GROUP}", "one more instance"),
         (f"{program} lab exec{place} test1 -- ping -c 3 {target}", "a command in an instance"),
         (f"curl {plan.api}/v2.0/ports", "the API; the openstack client works as well"),
-        (f"ovsdb-client dump {plan.remote('sb')} OVN_Southbound Port_Binding", "Southbound, by Open vSwitch's own tool"),
+        (f"ovsdb-client dump {plan.remote('sb')} OVN_Southbound Port_Binding", "Southbound, by Open vSwitch's tool"),
         (f"{program} down{place}", "remove everything"),
     ):
         steps.append(f"  {line}", style="cyan").append(f"  # {meaning}\n", style="dim")

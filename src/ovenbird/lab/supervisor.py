@@ -9,7 +9,7 @@ It watches them by pidfd (pidfd_open(2)), which serves for children and for othe
 Signals: SIGHUP reads the state file anew (starting what is new, ending what is gone, restarting what is different);
 SIGTERM ends all processes, then the supervisor.
 
-A process that ran for a while is restarted at once; one that keeps dying is restarted ever later, 5 s at the most.
+A process that dies is restarted at once; one that keeps dying is restarted ever later, after 5 s at the most.
 """
 
 import fcntl
@@ -41,7 +41,7 @@ class _Child:
     process: Process | None = None
     pidfd: int = -1
     started: float = 0.0
-    delay: float = 0.0
+    failures: int = 0  # how often in a row it ended before it was steady
     due: float = 0.0  # when to start it, while it does not run
 
 
@@ -183,10 +183,13 @@ class Supervisor:
         if self._children.get(child.spec.name) is not child:
             return  # a command that runs after a process: it is meant to end
         lived = time.monotonic() - child.started
-        child.delay = 0.0 if lived > _STEADY else min(_LONGEST, max(_SHORTEST, child.delay * 2))
-        child.due = time.monotonic() + child.delay
+        if lived > _STEADY:
+            child.failures = 0
+        delay = min(_LONGEST, _SHORTEST * 2 ** (child.failures - 1)) if child.failures else 0.0
+        child.failures = min(child.failures + 1, 10)
+        child.due = time.monotonic() + delay
         child.process = None
-        self._log(f"{child.spec.name} ended; starting it again in {child.delay:g} s")
+        self._log(f"{child.spec.name} ended; starting it again in {delay:g} s")
 
     def _end(self) -> None:
         """End everything, the standby first lest it take over."""

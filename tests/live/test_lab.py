@@ -1,0 +1,176 @@
+"""The lab itself, with OVN's own programs in every place: real DHCP, real packets across Geneve, nothing left."""
+
+import os
+import signal
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ovenbird.lab import dhcp, process, programs, supervisor
+from ovenbird.lab.command import run
+from ovenbird.lab.errors import AlreadyRunningError, DuplicateInstanceError, WaitTimeoutError
+from ovenbird.lab.lab import Lab
+from ovenbird.lab.process import wait_until
+from ovenbird.lab.requirements import find_program
+
+pytestmark = pytest.mark.live
+
+Nbctl = Callable[..., str]
+
+
+def _mac(number: int) -> str:
+    return f"02:00:00:00:01:{number:02x}"
+
+
+@pytest.fixture
+def switch(nbctl: Nbctl) -> str:
+    """Make a logical switch with two DHCP ports, 10.9.0.11 and 10.9.0.12, of a fresh name."""
+    name = uuid.uuid4().hex[:8]
+    nbctl("ls-add", name)
+    options = nbctl(
+        "create",
+        "DHCP_Options",
+        "cidr=10.9.0.0/24",
+        'options={server_id="10.9.0.1",server_mac="02:00:00:00:00:01",lease_time="3600",router="10.9.0.1",mtu="1400",'
+        'dns_server="{10.9.0.3}",classless_static_route="{10.8.4.0/22,10.9.0.2, 0.0.0.0/0,10.9.0.1}"}',
+    ).strip()
+    for number in (1, 2):
+        port = f"{name}-p{number}"
+        nbctl(
+            *("lsp-add", name, port),
+            *("--", "lsp-set-addresses", port, f"{_mac(number)} 10.9.0.1{number}"),
+            *("--", "lsp-set-dhcpv4-options", port, options),
+        )
+    nbctl("--wait=hv", "sync")
+    return name
+
+
+def _ifaces(lab: Lab, host: str) -> list[str]:
+    return lab.hypervisor(host).vsctl("list-ports", "br-int").split()
+
+
+@pytest.mark.parametrize("client", ["udhcpc", "dhclient"])
+def test_instances_get_addresses_by_dhcp_and_meet_across_hosts(
+    originals_lab: Lab, nbctl: Nbctl, switch: str, client: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not find_program(client):
+        pytest.skip(f"{client} is missing")
+    monkeypatch.setattr(dhcp, "dhcp_client", lambda: client)
+    lab = originals_lab
+    one = lab.attach("one", "hv1", f"{switch}-p1", _mac(1))
+    two = lab.attach("two", "hv2", f"{switch}-p2", _mac(2))
+    try:
+        assert (one.address, two.address) == ("10.9.0.11", "10.9.0.12")
+        lease = one.lease
+        assert lease is not None
+        assert (lease.dns, lease.mtu) == (("10.9.0.3",), 1400)
+        assert lease.routes == ("10.8.4.0/22", "10.9.0.2", "0.0.0.0/0", "10.9.0.1")
+        routes = lab.exec("one", "ip", "route")
+        assert "default via 10.9.0.1" in routes
+        assert "10.8.4.0/22 via 10.9.0.2" in routes
+        assert "mtu 1400" in lab.exec("one", "ip", "link", "show", "eth0")
+        wait_until(lambda: one.pings("10.9.0.12"), "the first answer")
+        assert "3 received" in lab.exec("one", "ping", "-n", "-c", "3", "-i", "0.05", "10.9.0.12")
+        assert not one.pings("10.9.0.99", wait=0.2)
+        with pytest.raises(DuplicateInstanceError):
+            lab.attach("one", "hv1", f"{switch}-p1", _mac(1))
+        assert [instance.name for instance in lab.list()] == ["one", "two"]
+    finally:
+        lab.delete("one")
+        lab.delete("two")
+    assert lab.list() == []
+    assert not one.namespace.exists
+    assert not one.rundir.exists()
+    assert lab.process("one-dhcp") is None
+    assert not [name for name in _ifaces(lab, "hv1") if name.startswith("tap")]
+
+
+def test_an_instance_without_a_lease_leaves_nothing(originals_lab: Lab) -> None:
+    lab = originals_lab
+    with pytest.raises(WaitTimeoutError, match="nobody to get an address"):
+        lab.attach("nobody", "hv2", "no-such-port", _mac(9), wait=0.5)
+    assert lab.list() == []
+    assert f"{lab.plan.prefix}vm-nobody" not in run(["ip", "netns", "list"])
+    assert not [name for name in _ifaces(lab, "hv2") if name.startswith("tap")]
+
+
+@pytest.mark.parametrize(
+    "name", ["northd", "db-sb", "hv1-ovsdb-server", "hv1-controller", "supervisor", "standby", "one-dhcp"]
+)
+def test_whatever_is_killed_comes_back_and_nothing_else_is_touched(
+    originals_lab: Lab, switch: str, name: str
+) -> None:
+    lab = originals_lab
+    one = lab.attach("one", "hv1", f"{switch}-p1", _mac(1))
+    try:
+        wait_until(lambda: None not in lab.processes().values(), "all processes")
+        before = lab.processes()
+        victim = before[name]
+        assert victim is not None
+        os.kill(victim.pid, signal.SIGKILL)
+        wait_until(lambda: lab.process(name) not in {None, victim}, f"{name} to be back", timeout=5)
+        wait_until(lambda: None not in lab.processes().values(), "all processes", timeout=5)
+        guards = {supervisor.NAME, supervisor.STANDBY, name}
+        assert {n: p for n, p in lab.processes().items() if n not in guards} == {
+            n: p for n, p in before.items() if n not in guards
+        }
+        assert one.address == "10.9.0.11"
+    finally:
+        lab.delete("one")
+
+
+def test_a_switch_that_died_carries_packets_again(originals_lab: Lab, switch: str) -> None:
+    lab = originals_lab
+    one = lab.attach("one", "hv1", f"{switch}-p1", _mac(1))
+    lab.attach("two", "hv2", f"{switch}-p2", _mac(2))
+    try:
+        wait_until(lambda: one.pings("10.9.0.12"), "the first answer")
+        victim = lab.process("hv1-ovs-vswitchd")
+        assert victim is not None
+        os.kill(victim.pid, signal.SIGKILL)
+        wait_until(lambda: lab.process("hv1-ovs-vswitchd") not in {None, victim}, "the switch to be back")
+        wait_until(lambda: one.pings("10.9.0.12"), "an answer through the new switch", timeout=20)
+    finally:
+        lab.delete("one")
+        lab.delete("two")
+
+
+def test_a_controller_is_replaced_while_the_rest_runs(originals_lab: Lab) -> None:
+    lab = originals_lab
+    old, switch = lab.process("hv2-controller"), lab.process("hv2-ovs-vswitchd")
+    spec = programs.controller(lab.hypervisor("hv2"), ("ovn-controller", "-vconsole:warn"))
+    lab.keep(spec)
+    wait_until(lambda: lab.process("hv2-controller") not in {None, old}, "the new controller")
+    new = lab.process("hv2-controller")
+    assert new is not None
+    wait_until(lambda: b"-vconsole:warn" in _command_line(new.pid), "its own command line")
+    assert lab.process("hv2-ovs-vswitchd") == switch
+
+
+def _command_line(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_down_removes_everything_after_a_kill_of_everything(
+    originals: None, make_lab: Callable[..., Lab]
+) -> None:
+    controllers = dict.fromkeys(("hv1", "hv2"), programs.ORIGINAL_CONTROLLER)
+    lab = make_lab(central=programs.originals, controllers=controllers)
+    run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", "--wait=hv", "sync"])
+    with pytest.raises(AlreadyRunningError, match="already running"):
+        Lab.up(lab.plan.rundir)
+    while True:
+        left = process.marked(lab.plan.rundir)
+        if not left:
+            break
+        for victim in left:
+            victim.signal(signal.SIGKILL)
+            process.reap(victim)
+    assert supervisor.active(lab.plan.rundir) is None
+    assert lab.plan.prefix in run(["ip", "netns", "list"])
+    Lab.open(lab.plan.rundir).down()
+    assert lab.plan.prefix not in run(["ip", "netns", "list"])
+    assert not lab.plan.rundir.exists()
+    assert process.marked(lab.plan.rundir) == []
