@@ -1,0 +1,195 @@
+"""Logs in Open vSwitch's form, with levels that change while the daemon runs.
+
+A line is ``2026-01-31T12:00:00.123Z|00042|module|INFO|message``; with ``--log-format=json`` it is one JSON object.
+A record's extra fields (``log.info("...", extra={"port": name})``) follow as ``key=value``, or as members. Destinations
+are ``console`` (standard error), ``file`` and ``syslog``; each has a level, and a module may have its own
+(ovs-appctl(8), "LOGGING COMMANDS").
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import sys
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+import orjson
+
+from ovenbird.daemon.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LEVELS = {
+    "off": logging.CRITICAL + 10,
+    "emer": logging.CRITICAL,
+    "err": logging.ERROR,
+    "warn": logging.WARNING,
+    "info": logging.INFO,
+    "dbg": logging.DEBUG,
+}
+NAMES = {
+    logging.CRITICAL: "EMER",
+    logging.ERROR: "ERR",
+    logging.WARNING: "WARN",
+    logging.INFO: "INFO",
+    logging.DEBUG: "DBG",
+}
+DESTINATIONS = ("syslog", "console", "file")
+_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class OvsFormatter(logging.Formatter):
+    """Lines as Open vSwitch writes them, numbered.
+
+    Arguments:
+        json: write JSON objects instead.
+    """
+
+    def __init__(self, *, json: bool = False) -> None:
+        super().__init__()
+        self.json = json
+        self.count = 0
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's line."""
+        self.count += 1
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        when = f"{seconds}.{int(record.msecs):03d}Z"
+        module = record.name.removeprefix("ovenbird.")
+        level = NAMES.get(record.levelno, record.levelname)
+        message = record.getMessage()
+        extra = {k: v for k, v in vars(record).items() if k not in _PLAIN}
+        trace = self.formatException(record.exc_info) if record.exc_info else ""
+        if self.json:
+            line = {"time": when, "module": module, "level": level, "message": message, **extra}
+            return orjson.dumps({**line, "trace": trace} if trace else line, default=str).decode()
+        tail = "".join(f" {k}={v}" for k, v in extra.items())
+        return f"{when}|{self.count:05d}|{module}|{level}|{message}{tail}" + (f"\n{trace}" if trace else "")
+
+
+class Destination(logging.Filter):
+    """One destination's levels: a default and those of single modules."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__()
+        self.level = level
+        self.modules: dict[str, int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record is to be written here."""
+        module = record.name.removeprefix("ovenbird.")
+        return record.levelno >= self.modules.get(module, self.level)
+
+
+class Logs:
+    """The process's logging, by destination.
+
+    Arguments:
+        program: the name that the log file and syslog carry.
+        json: write JSON objects.
+    """
+
+    defaults: ClassVar[dict[str, int]] = {
+        "syslog": logging.INFO,
+        "console": logging.WARNING,
+        "file": logging.INFO,
+    }
+
+    def __init__(self, program: str, *, json: bool = False) -> None:
+        self.program = program
+        self.json = json
+        self.file: Path | None = None
+        self.destinations = {name: Destination(level) for name, level in self.defaults.items()}
+        self._handlers: dict[str, logging.Handler] = {}
+        self._install("console", logging.StreamHandler(sys.stderr))
+
+    def open_file(self, path: Path) -> None:
+        """Write to ``path`` too, appending.
+
+        Raises:
+            UsageError: the file cannot be opened.
+        """
+        self.file = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._install("file", logging.FileHandler(path))
+        except OSError as e:
+            raise UsageError(f"{path}: {e.strerror}") from e
+        logging.getLogger("ovenbird.vlog").info("opened log file %s", path)
+
+    def reopen(self) -> None:
+        """Open the log file anew, after a rotation moved the old one away."""
+        if self.file is not None:
+            self.open_file(self.file)
+
+    def drop_console(self) -> None:
+        """Stop writing to standard error, as a detached daemon must."""
+        handler = self._handlers.pop("console", None)
+        if handler is not None:
+            logging.getLogger().removeHandler(handler)
+
+    def set(self, spec: str) -> None:
+        """Set levels as ``-v`` and ``vlog/set`` do: words for module, destination and level, in any order.
+
+        Raises:
+            UsageError: a word is none of these.
+        """
+        level = logging.DEBUG
+        destinations: list[str] = []
+        modules: list[str] = []
+        for word in spec.replace(",", " ").replace(":", " ").split():
+            if word.lower() in LEVELS:
+                level = LEVELS[word.lower()]
+            elif word in DESTINATIONS:
+                destinations.append(word)
+            elif word.upper() == "ANY":
+                continue
+            elif word.upper() in ("PATTERN", "FACILITY"):
+                return
+            elif word.replace("_", "").replace(".", "").isalnum():
+                modules.append(word)
+            else:
+                raise UsageError(f"{spec}: no destination, level, or module named {word}")
+        for name in destinations or DESTINATIONS:
+            destination = self.destinations[name]
+            if modules:
+                destination.modules.update(dict.fromkeys(modules, level))
+            else:
+                destination.level = level
+                destination.modules.clear()
+        self._adjust()
+
+    def show(self) -> str:
+        """Return the levels as ``vlog/list`` prints them."""
+        by_value = {value: name.upper() for name, value in LEVELS.items()}
+
+        def row(label: str, levels: list[int]) -> str:
+            return f"{label:<18}" + "".join(f"{by_value[level]:>10}" for level in levels)
+
+        modules = sorted({m for d in self.destinations.values() for m in d.modules})
+        heads = ("console", "syslog", "file")
+        lines = [" " * 18 + "".join(f"{text:>10}" for text in line) for line in (heads, ["-" * len(h) for h in heads])]
+        chosen = [self.destinations[n] for n in heads]
+        lines.append(row("ANY", [d.level for d in chosen]))
+        lines += [row(m, [d.modules.get(m, d.level) for d in chosen]) for m in modules]
+        return "\n".join(lines) + "\n"
+
+    def _install(self, name: str, handler: logging.Handler) -> None:
+        old = self._handlers.get(name)
+        root = logging.getLogger()
+        if old is not None:
+            root.removeHandler(old)
+            old.close()
+        handler.setFormatter(OvsFormatter(json=self.json))
+        handler.addFilter(self.destinations[name])
+        self._handlers[name] = handler
+        root.addHandler(handler)
+        self._adjust()
+
+    def _adjust(self) -> None:
+        """Let the root logger drop early what no destination wants."""
+        present = [self.destinations[name] for name in self._handlers]
+        levels = [level for d in present for level in (d.level, *d.modules.values())]
+        logging.getLogger().setLevel(min(levels, default=logging.WARNING))

@@ -1,0 +1,198 @@
+"""The life of a daemon: pid file, detaching, control socket, signals, a clean end.
+
+``run`` does for every daemon what ovs-vswitchd(8) describes under "Daemon Options": with ``--detach`` the process
+goes to the background and the command returns once the daemon is ready, so that a script may rely on it; a pid file
+is locked for as long as the process lives; SIGTERM and the command ``exit`` end it cleanly, SIGHUP reopens the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ovenbird
+from ovenbird.daemon import options
+from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.logs import LEVELS, Logs
+from ovenbird.daemon.options import Options, Takes
+from ovenbird.daemon.unixctl import Unixctl
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+log = logging.getLogger(__name__)
+
+
+class Daemon:
+    """One daemon program.
+
+    Arguments:
+        program: its name for pid file, control socket and log, as the original is called (``ovn-northd``).
+        kind: whose run directory it uses, ``"ovs"`` or ``"ovn"``.
+        own: its long options beyond the common ones.
+        usage: the help text.
+        main: what it does, until ``stopping`` is set.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        kind: str,
+        own: Mapping[str, Takes],
+        usage: str,
+        main: Callable[[Daemon], Awaitable[None]],
+    ) -> None:
+        self.program = program
+        self.kind = kind
+        self.own = own
+        self.usage = usage
+        self.main = main
+        self.options = Options({})
+        self.logs: Logs
+        self.unixctl: Unixctl
+        self.stopping: asyncio.Event
+        self.version = f"{program} (Ovenbird) {ovenbird.__version__}"
+        self._ready_pipe = -1
+        self._pidfile: Path | None = None
+        self._pidfile_handle: Any = None
+
+    def run(self, argv: Sequence[str]) -> int:
+        """Run the daemon with these arguments and return its exit status."""
+        try:
+            self.options = options.parse(argv, self.own)
+            if self.options.has("help"):
+                sys.stdout.write(self.usage)
+                return 0
+            if self.options.has("version"):
+                sys.stdout.write(self.version + "\n")
+                return 0
+            return self._start()
+        except UsageError as e:
+            sys.stderr.write(f"{self.program}: {e}\n")
+            return 1
+
+    def ready(self) -> None:
+        """Say that the daemon serves; a detached start returns to its caller."""
+        if self._ready_pipe >= 0:
+            os.write(self._ready_pipe, b"\0")
+            os.close(self._ready_pipe)
+            self._ready_pipe = -1
+            null = os.open(os.devnull, os.O_RDWR)
+            for fd in (0, 1, 2):
+                os.dup2(null, fd)
+            os.close(null)
+            self.logs.drop_console()
+
+    # -- starting -------------------------------------------------------------------------------------------------
+
+    def _start(self) -> int:
+        self._set_up_logs()
+        if self.options.has("detach"):
+            reader, writer = os.pipe()
+            if os.fork():
+                os.close(writer)
+                return 0 if os.read(reader, 1) else 1
+            os.close(reader)
+            os.setsid()
+            self._ready_pipe = writer
+            if not self.options.has("no-chdir"):
+                os.chdir("/")
+        self._write_pidfile()
+        try:
+            asyncio.run(self._main())
+        finally:
+            if self._pidfile is not None:
+                self._pidfile.unlink(missing_ok=True)
+        return 0
+
+    async def _main(self) -> None:
+        self.stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self.logs.reopen)
+        self.unixctl = Unixctl(self._control_path(), self.version)
+        self._register_commands()
+        await self.unixctl.start()
+        log.info("%s starts", self.version)
+        try:
+            await self.main(self)
+        finally:
+            await self.unixctl.stop()
+            log.info("%s ends", self.program)
+
+    def _set_up_logs(self) -> None:
+        self.logs = Logs(self.program, json=self.options.last("log-format") == "json")
+        for spec in self.options.given.get("verbose", ()):
+            self.logs.set(spec or "dbg")
+        if self.options.has("log-file"):
+            name = self.options.last("log-file") or f"{self.program}.log"
+            self.logs.open_file(Path(options.log_directory(self.kind), name))
+
+    def _control_path(self) -> Path:
+        name = self.options.last("unixctl") or f"{self.program}.{os.getpid()}.ctl"
+        return Path(options.run_directory(self.kind), name)
+
+    def _write_pidfile(self) -> None:
+        if not self.options.has("pidfile"):
+            return
+        name = self.options.last("pidfile") or f"{self.program}.pid"
+        path = Path(options.run_directory(self.kind), name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = path.open("a+")
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            raise UsageError(f"{path}: a running process holds this pid file") from e
+        except OSError as e:
+            raise UsageError(f"{path}: {e.strerror}") from e
+        handle.truncate(0)
+        handle.write(f"{os.getpid()}\n")
+        handle.flush()
+        self._pidfile, self._pidfile_handle = path, handle
+
+    # -- commands -------------------------------------------------------------------------------------------------
+
+    def _register_commands(self) -> None:
+        register = self.unixctl.register
+        register("exit", self._exit, "[--cleanup | --restart]", 0, 1)
+        register("vlog/set", self._vlog_set, "{spec | PATTERN:destination:pattern}", 1, 16)
+        register("vlog/list", lambda _: self.logs.show())
+        register("vlog/reopen", lambda _: self._reopen())
+        register("vlog/list-levels", lambda _: " ".join(LEVELS) + "\n")
+
+    def _exit(self, _: list[str]) -> str:
+        self.stopping.set()
+        return ""
+
+    def _vlog_set(self, specs: list[str]) -> str:
+        for spec in specs:
+            self.logs.set(spec)
+        return ""
+
+    def _reopen(self) -> str:
+        self.logs.reopen()
+        return ""
+
+
+async def until_stopped(daemon: Daemon, *tasks: Awaitable[None]) -> None:
+    """Run ``tasks`` until the daemon is told to stop or one of them ends; an exception of theirs is raised."""
+    running = [asyncio.ensure_future(t) for t in tasks]
+    stop = asyncio.ensure_future(daemon.stopping.wait())
+    done, _ = await asyncio.wait([*running, stop], return_when=asyncio.FIRST_COMPLETED)
+    for task in (*running, stop):
+        task.cancel()
+    for task in (*running, stop):
+        with contextlib.suppress(asyncio.CancelledError):
+            if task not in done:
+                await task
+    for task in done:
+        if task is not stop:
+            task.result()

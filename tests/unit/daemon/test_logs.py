@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+import logging
+import re
+
+import pytest
+
+from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.logs import Destination, Logs, OvsFormatter
+
+
+@pytest.fixture
+def logs():
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield Logs("test")
+    for handler in list(root.handlers):
+        if handler not in handlers:
+            root.removeHandler(handler)
+            handler.close()
+    root.setLevel(level)
+
+
+def record(name="ovenbird.northd.northd", level=logging.WARNING, **extra):
+    made = logging.makeLogRecord(
+        {"name": name, "levelno": level, "levelname": "WARNING", "msg": "hello %s", "args": ("x",)}
+    )
+    vars(made).update(extra)
+    return made
+
+
+def test_lines_look_like_open_vswitchs():
+    formatter = OvsFormatter()
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\|00001\|northd\.northd\|WARN\|hello x port=p1",
+        formatter.format(record(port="p1")),
+    )
+    assert "|00002|" in formatter.format(record())
+
+
+def test_json_lines_carry_the_fields():
+    line = json.loads(OvsFormatter(json=True).format(record(port="p1")))
+    assert (line["module"], line["level"], line["message"], line["port"]) == ("northd.northd", "WARN", "hello x", "p1")
+
+
+def test_levels_by_destination_and_module(logs):
+    logs.set("file:err")
+    assert logs.destinations["file"].level == logging.ERROR
+    assert logs.destinations["console"].level == logging.WARNING
+    logs.set("northd.northd:console:dbg")
+    assert logs.destinations["console"].filter(record(level=logging.DEBUG))
+    assert not logs.destinations["console"].filter(record("ovenbird.other", logging.DEBUG))
+    assert "northd.northd" in logs.show()
+    logs.set("ANY:console:off")
+    assert not logs.destinations["console"].filter(record(level=logging.CRITICAL))
+
+
+def test_a_bad_spec_is_refused(logs):
+    with pytest.raises(UsageError, match="no destination, level, or module named !"):
+        logs.set("file:!")
+
+
+def test_the_log_file_can_be_rotated(logs, tmp_path):
+    path = tmp_path / "x.log"
+    logs.open_file(path)
+    path.rename(tmp_path / "x.log.1")
+    logs.reopen()
+    logging.getLogger("ovenbird.test").warning("after")
+    assert "after" in path.read_text()
+    assert "after" not in (tmp_path / "x.log.1").read_text()
+
+
+def test_a_destination_alone():
+    assert Destination(logging.INFO).filter(record())
