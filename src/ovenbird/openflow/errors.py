@@ -79,7 +79,8 @@ def error_name(error_type: int, code: int) -> str:
 class SwitchError(OpenFlowError):
     """The switch refused a request: OFPT_ERROR.
 
-    `error_type` and `code` are the wire's, `xid` names the request, `data` holds at least its first 64 bytes.
+    `error_type` and `code` are the wire's, `xid` names the request, `data` holds at least its first 64 bytes; `index`
+    is the request's place in its bundle, if it was in one.
     """
 
     def __init__(self, error_type: int, code: int, xid: int, data: bytes) -> None:
@@ -88,3 +89,4 @@ class SwitchError(OpenFlowError):
         self.code = code
         self.xid = xid
         self.data = data
+        self.index: int | None = None

@@ -1,6 +1,8 @@
 """Messages: what controller and switch say to each other, one value each (OpenFlow 1.3.5, section 7; Nicira; ONF)."""
 
 from ovenbird.openflow.messages.bundle import (
+    ATOMIC,
+    ORDERED,
     BundleAdd,
     BundleControl,
     BundleControlType,
@@ -81,6 +83,8 @@ __all__ = [
     "ALL_GROUPS",
     "ALL_METERS",
     "ALL_TABLES",
+    "ATOMIC",
+    "ORDERED",
     "VERSION",
     "AggregateStatsReply",
     "AggregateStatsRequest",

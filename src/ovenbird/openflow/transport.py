@@ -1,0 +1,352 @@
+"""OpenFlow over asyncio: a session with a switch, and keeping one up.
+
+A `Session` is one connection after its hello. `keep_connected` makes one after another, with growing pauses, so that a
+switch that restarts is met again. A peer that is silent for a probe interval is asked by an echo; silent for another,
+it is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Self
+
+from ovenbird.openflow.connection import Connection, Malformed, Received
+from ovenbird.openflow.errors import ConnectionLostError, OpenFlowError, SwitchError
+from ovenbird.openflow.messages import (
+    ATOMIC,
+    ORDERED,
+    BarrierRequest,
+    BundleControl,
+    BundleControlType,
+    EchoReply,
+    EchoRequest,
+    Error,
+    FlowStatsReply,
+    GroupDescReply,
+    Message,
+    PortDescReply,
+    encode_bundle_add,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from types import TracebackType
+
+_log = logging.getLogger(__name__)
+_CHUNK = 1 << 20  # bytes written between two looks at the socket's buffer
+
+
+async def _open(target: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    method, _, rest = target.partition(":")
+    if method == "unix":
+        return await asyncio.open_unix_connection(rest)
+    if method == "tcp":
+        host, _, port = rest.rpartition(":")
+        return await asyncio.open_connection(host.strip("[]"), int(port))
+    raise ValueError(f"{target!r} is neither unix:PATH nor tcp:HOST:PORT")
+
+
+class Session:
+    """A connection to a switch that has been negotiated; `connect` makes it.
+
+    Messages that answer nothing asked here (packet-ins, port changes, errors of plain `send`s) go to `on_message(xid,
+    message)`, called from the event loop; whatever it raises ends the session and comes out of `wait_closed`.
+    """
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        on_message: Callable[[int, Message], None],
+        probe_interval: float,
+    ) -> None:
+        self._connection = Connection()
+        self._reader = reader
+        self._writer = writer
+        self._on_message = on_message
+        self._probe_interval = probe_interval
+        self._answers: dict[int, asyncio.Future[list[Message]]] = {}
+        self._parts: dict[int, list[Message]] = {}
+        self._bundled: dict[int, Error] | None = None
+        self._bundled_xids = range(0)
+        self._bundle_id = 0
+        self._bundling = asyncio.Lock()
+        self._heard = 0
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._run())
+
+    @classmethod
+    async def connect(
+        cls, target: str, on_message: Callable[[int, Message], None] = lambda _xid, _message: None, *,
+        probe_interval: float = 5.0,
+    ) -> Self:
+        """Connect to `unix:PATH` or `tcp:HOST:PORT` and negotiate; `probe_interval` is in seconds, 0 never probes.
+
+        Raises `OSError` when nobody listens, `NegotiationError` for a peer of another version, `ConnectionLostError`,
+        `DecodeError`.
+        """  # fmt: skip
+        reader, writer = await _open(target)
+        session = cls(reader, writer, on_message, probe_interval)
+        session._flush()
+        try:
+            await session._ready
+        except BaseException:
+            await session.close()
+            raise
+        return session
+
+    async def _run(self) -> None:
+        """Read until the end; then fail everything that waits."""
+        probe = asyncio.create_task(self._probe()) if self._probe_interval else None
+        end: BaseException = ConnectionLostError("the session was closed")
+        try:
+            while data := await self._reader.read(1 << 18):
+                self._heard += 1
+                for event in self._connection.receive(data):
+                    self._dispatch(event)
+                self._flush()
+                if self._connection.established and not self._ready.done():
+                    self._ready.set_result(None)
+            end = ConnectionLostError("the switch closed the connection")
+        except asyncio.CancelledError:
+            raise
+        except OSError as error:
+            end = ConnectionLostError(f"the connection broke: {error}")
+        except Exception as error:  # noqa: BLE001 - raised again below, after those who wait have been told
+            end = error
+        finally:
+            if probe:
+                probe.cancel()
+            self._writer.close()
+            self._fail(end)
+        raise end
+
+    def _fail(self, end: BaseException) -> None:
+        lost = end if isinstance(end, OpenFlowError) else ConnectionLostError(f"the session ended: {end}")
+        answers, self._answers = self._answers, {}
+        if not self._ready.done():
+            self._ready.set_exception(lost)
+        for future in answers.values():
+            if not future.done():
+                future.set_exception(lost)
+                future.exception()  # whoever waits gets it; if nobody does, `wait_closed` tells
+
+    async def _probe(self) -> None:
+        while True:
+            heard = self._heard
+            await asyncio.sleep(self._probe_interval)
+            if self._heard != heard:
+                continue
+            self.send(EchoRequest())
+            await asyncio.sleep(self._probe_interval)
+            if self._heard == heard:
+                _log.warning("no answer for %.1f s: closing the connection", 2 * self._probe_interval)
+                self._writer.transport.abort()
+                return
+
+    def _flush(self) -> None:
+        if (data := self._connection.data_to_send()) and not self._writer.is_closing():
+            self._writer.write(data)
+
+    def _dispatch(self, event: Received | Malformed) -> None:
+        if isinstance(event, Malformed):
+            _log.warning("malformed message: %s", event.error)
+            if future := self._take(event.xid):
+                future.set_exception(event.error)
+            return
+        xid, message = event.xid, event.message
+        if isinstance(message, Error):
+            if future := self._take(xid):
+                future.set_exception(message.exception(xid))
+            elif self._bundled is not None and xid in self._bundled_xids:
+                self._bundled[xid] = message
+            else:
+                self._on_message(xid, message)
+        elif xid in self._answers:
+            self._parts.setdefault(xid, []).append(message)
+            more = isinstance(message, FlowStatsReply | PortDescReply | GroupDescReply) and message.more
+            if not more:
+                parts = self._parts[xid]
+                if future := self._take(xid):
+                    future.set_result(parts)
+        elif not isinstance(message, EchoReply):
+            self._on_message(xid, message)
+
+    def _take(self, xid: int) -> asyncio.Future[list[Message]] | None:
+        self._parts.pop(xid, None)
+        future = self._answers.pop(xid, None)
+        return None if future is None or future.done() else future
+
+    def send(self, message: Message) -> int:
+        """Send a message and do not wait.
+
+        Returns its transaction id, under which `on_message` gets an error if there is one.
+        """
+        xid = self._connection.send(message)
+        self._flush()
+        return xid
+
+    async def request(self, message: Message) -> list[Message]:
+        """Send a request and return its answers: several parts for a long statistics reply, otherwise one.
+
+        Raises `SwitchError` when the switch refuses, `ConnectionLostError` when it goes away before it has answered.
+        """
+        if self._task.done():
+            raise ConnectionLostError("the session is closed")
+        future: asyncio.Future[list[Message]] = asyncio.get_running_loop().create_future()
+        xid = self._connection.next_xid()
+        self._connection.send(message, xid)
+        self._answers[xid] = future
+        self._flush()
+        try:
+            return await future
+        finally:
+            self._take(xid)
+
+    async def barrier(self) -> None:
+        """Wait until the switch has done everything sent before."""
+        await self.request(BarrierRequest())
+
+    async def bundle(self, messages: Iterable[Message], flags: int = ATOMIC | ORDERED) -> None:
+        """Have the switch make all these changes at once, or none of them.
+
+        Raises `SwitchError` with the switch's reason, and the index of the message it did not like as `index`.
+        """
+        async with self._bundling:
+            self._bundle_id += 1
+            bundle_id = self._bundle_id
+            await self._control(bundle_id, BundleControlType.OPEN_REQUEST, flags)
+            try:
+                await self._bundle_rest(bundle_id, messages, flags)
+            finally:
+                self._bundled = None
+
+    async def _bundle_rest(self, bundle_id: int, messages: Iterable[Message], flags: int) -> None:
+        writer = self._writer
+        # Others' messages may go out between ours, so ours count in the upper half, where `Connection` never gets.
+        first = xid = 0x80000000
+        errors: dict[int, Error] = {}
+        self._bundled = errors
+        self._bundled_xids = range(first, 0x100000000)
+        waiting: list[bytes] = []
+        size = 0
+        try:
+            for message in messages:
+                data = encode_bundle_add(bundle_id, message.encode(xid), xid, flags)
+                xid += 1
+                waiting.append(data)
+                size += len(data)
+                if size >= _CHUNK:
+                    writer.write(b"".join(waiting))
+                    waiting, size = [], 0
+                    await writer.drain()
+            writer.write(b"".join(waiting))
+            await writer.drain()
+        except OSError as error:
+            raise ConnectionLostError(f"the connection broke: {error}") from None
+        except OpenFlowError:
+            await self._control(bundle_id, BundleControlType.DISCARD_REQUEST, flags)
+            raise
+        await self._control(bundle_id, BundleControlType.CLOSE_REQUEST, flags)
+        if errors:
+            await self._control(bundle_id, BundleControlType.DISCARD_REQUEST, flags)
+            self._raise_first(errors, first)
+        try:
+            await self._control(bundle_id, BundleControlType.COMMIT_REQUEST, flags)
+        except SwitchError:
+            if errors:
+                self._raise_first(errors, first)
+            raise
+
+    @staticmethod
+    def _raise_first(errors: dict[int, Error], first: int) -> None:
+        xid, error = next(iter(errors.items()))
+        refusal = error.exception(xid)
+        refusal.index = xid - first
+        raise refusal
+
+    async def _control(self, bundle_id: int, control: BundleControlType, flags: int) -> None:
+        await self.request(BundleControl(bundle_id, control, flags))
+
+    async def wait_closed(self) -> None:
+        """Wait for the session's end; raise what ended it: `ConnectionLostError`, or what `on_message` raised.
+
+        Returns quietly after `close`.
+        """
+        try:
+            await asyncio.shield(self._task)
+        except asyncio.CancelledError:
+            if not self._task.cancelled():
+                raise
+
+    async def close(self) -> None:
+        """Close the connection; requests still waiting raise `ConnectionLostError`."""
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        if not self._task.cancelled():
+            self._task.exception()  # `wait_closed` tells it to whoever asks
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+async def keep_connected(
+    target: str,
+    serve: Callable[[Session], Awaitable[None]],
+    on_message: Callable[[int, Message], None] = lambda _xid, _message: None,
+    *,
+    probe_interval: float = 5.0,
+    max_backoff: float = 8.0,
+) -> None:
+    """Connect to a switch, run `serve(session)`, and when the connection is lost cancel it and begin again.
+
+    The pause between attempts doubles from 0.1 seconds to `max_backoff`. Ends when `serve` returns or raises anything
+    other than an `OpenFlowError`.
+    """
+    pause = 0.1
+    while True:
+        try:
+            session = await Session.connect(target, on_message, probe_interval=probe_interval)
+        except (OSError, OpenFlowError) as error:
+            _log.info("%s: %s; trying again in %.1f s", target, error, pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, max_backoff)
+            continue
+        pause = 0.1
+        _log.info("%s: connected", target)
+        try:
+            if await _serve_until_lost(session, serve):
+                return
+        except OpenFlowError as error:
+            _log.warning("%s: %s; connecting again in %.1f s", target, error, pause)
+        finally:
+            await session.close()
+        await asyncio.sleep(pause)
+
+
+async def _serve_until_lost(session: Session, serve: Callable[[Session], Awaitable[None]]) -> bool:
+    """Return true when `serve` has returned; raise what ended it or the session."""
+
+    async def run() -> None:
+        await serve(session)
+
+    serving, closed = asyncio.create_task(run()), asyncio.create_task(session.wait_closed())
+    try:
+        done, _ = await asyncio.wait({serving, closed}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (serving, closed):
+            task.cancel()
+        await asyncio.wait({serving, closed})
+    for task in (closed, serving):
+        if not task.cancelled() and (error := task.exception()):
+            raise error
+    return serving in done
