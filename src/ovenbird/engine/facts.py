@@ -45,23 +45,29 @@ class Rows(Relation):
 
     Arguments:
         row_class: the table's row class.
-        key: the columns that identify a row among those that rules make.
+        key: the columns that identify a row among those that rules make. Without any, a fact begins with a key that no
+            column holds; unless ``key_of`` finds it in a stored row, it is the UUID that the row has or will have.
         values: further columns that rules own; columns in neither belong to somebody else and are left alone.
         initial: values of unowned columns at insertion, by column.
         key_of: for a row found in the table, its key, or None if the row is nobody's business here. By default the
             stored values of the key columns.
+        theirs: the rows are somebody else's: rules own the value columns of those that are there, and none is ever
+            inserted or deleted.
     """
 
-    __slots__ = ("columns", "initial", "key_columns", "key_of", "row_class", "value_columns")
+    __slots__ = (
+        "columns", "initial", "key_columns", "key_of", "named", "row_class", "start", "theirs", "value_columns",
+    )  # fmt: skip
 
     def __init__(
         self,
         row_class: type[Row],
-        key: Sequence[Column[Any]],
+        key: Sequence[Column[Any]] = (),
         values: Sequence[Column[Any]] = (),
         *,
         initial: dict[Column[Any], Any] | None = None,
         key_of: Callable[[Any], Hashable | None] | None = None,
+        theirs: bool = False,
     ) -> None:
         super().__init__(row_class.TABLE)
         self.row_class = row_class
@@ -69,12 +75,15 @@ class Rows(Relation):
         self.value_columns = tuple(values)
         self.columns = self.key_columns + self.value_columns
         self.initial = {c.name: v for c, v in (initial or {}).items()}
+        self.named = not self.key_columns and key_of is None
         self.key_of = key_of or self._stored_key
+        self.theirs = theirs
+        self.start = 1 if self.key_columns else 2  # where the columns' values begin in a fact
 
     def key(self, fact: Fact) -> Hashable:
         """Return the key of a fact: the value of the only key column, or a tuple."""
         n = len(self.key_columns)
-        key: Hashable = fact[1] if n == 1 else fact[1 : n + 1]
+        key: Hashable = fact[1] if n <= 1 else fact[1 : n + 1]
         return key
 
     def uuid(self, *key: Hashable) -> UUID:
@@ -88,6 +97,8 @@ class Rows(Relation):
     def _stored_key(self, row: Row) -> Hashable:
         """Return the key of a stored row: the values of its key columns, maps as sorted tuples."""
         values = row.values
+        if self.named:
+            return row.uuid
         if len(self.key_columns) == 1:
             key: Hashable = frozen(values[self.key_columns[0].index])
             return key

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from os import urandom
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ovenbird.engine.rows import UUID
 from ovenbird.engine.tracking import Source
@@ -151,6 +151,8 @@ class Output:
 
     def reference(self, key: Hashable) -> UUID:
         """Return the UUID that the row of ``key`` has or will have; the caller depends on it."""
+        if self.relation.named:
+            return cast("UUID", key)
         handle = self.handles.get(key)
         if handle is None:
             row = self.actual.get(key)
@@ -216,6 +218,7 @@ class Output:
 
     def plan(self, editor: Editor) -> None:
         """Write the edits that bring dirty keys in order, and consider them clean."""
+        theirs = self.relation.theirs
         dirty, self.dirty = self.dirty, {}
         edits, self._edits = self._edits, {}
         suspect, self._suspect = self._suspect, {}
@@ -226,12 +229,13 @@ class Output:
             fact = self.wanted(key)
             row_now = self.actual.get(key)
             if fact is None:
-                if row_now is not None:
+                if row_now is not None and not theirs:
                     editor.delete(row_now)
             elif key in self.rejected:
                 continue
             elif row_now is None:
-                self._insert(editor, key, fact)
+                if not theirs:
+                    self._insert(editor, key, fact)
             else:
                 self._update(editor, row_now, fact)
         for key in (*suspect, *edits):
@@ -275,22 +279,28 @@ class Output:
         for key in (*self.actual, *self._wanted):
             self._doubt(key)
 
+    def _uuid(self, key: Hashable) -> UUID:
+        """Return the UUID for a new row of ``key``."""
+        if self.relation.named:
+            return cast("UUID", key)
+        handle = self.handles.get(key)
+        return handle.uuid if handle is not None else new_uuid()
+
     def _insert(self, editor: Editor, key: Hashable, fact: Fact) -> None:
         values: dict[str, Any] = dict(self.relation.initial) if self.relation.initial else {}
-        for column, is_map, value in zip(self.relation.columns, self._is_map, fact[1:], strict=True):
+        for column, is_map, value in zip(self.relation.columns, self._is_map, fact[self.relation.start :], strict=True):
             if value != column.default:
                 values[column.name] = self._map(value) if is_map else value
         for member, elements in self._sets.get(key, {}).items():
             values[member.column.name] = frozenset(elements) - self.barred
-        handle = self.handles.get(key)
-        uuid = handle.uuid if handle is not None else new_uuid()
+        uuid = self._uuid(key)
         self._planned[uuid] = key
         editor.insert(self.relation.row_class, values, uuid)
 
     def _update(self, editor: Editor, row: Row, fact: Fact) -> None:
         changes: dict[str, Any] = {}
         stored = row.values
-        for column, is_map, value in zip(self.relation.columns, self._is_map, fact[1:], strict=True):
+        for column, is_map, value in zip(self.relation.columns, self._is_map, fact[self.relation.start :], strict=True):
             want = self._map(value) if is_map else value
             if stored[column.index] != want:
                 changes[column.name] = want
