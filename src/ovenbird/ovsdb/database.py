@@ -61,7 +61,8 @@ class Database:
         self.journal = journal
         self.store: Store
         self.tables: dict[str, BoundTable]
-        self.store, self.tables = bind(schema, row_classes)
+        classes = tuple(row_classes)
+        self.store, self.tables = bind(schema, classes)
         self.integrity = Integrity(self.tables)
         self.last_id = notation.new_uuid()
         self.serial = 0
@@ -70,6 +71,8 @@ class Database:
         self.history_start = self.last_id
         """The transaction id just before the oldest commit of the history."""
         self._subscribers: list[Callable[[Commit], None]] = []
+        self.typed = bool(classes)
+        """Whether row classes were given, which only fit this schema."""
 
     def transaction(self) -> LocalTransaction:
         """Return a new transaction."""

@@ -27,7 +27,8 @@ from ovenbird.engine.rows import UUID, Row
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.errors import BadSyntax, DatabaseCorrupt, InputOutputError, OvsdbError
-from ovenbird.ovsdb.schema import UNLIMITED, DatabaseSchema
+from ovenbird.ovsdb.schema import DatabaseSchema
+from ovenbird.ovsdb.table import diff_type, encode_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -145,10 +146,11 @@ class Journal:
         changed = [position for position in change.columns if position in kept]
         if not changed:
             return None
-        return {
-            table.layout[i].name: notation.encode(notation.relaxed(table.layout[i].type, high=_diff_high(table, i)), change.diff(i))
-            for i in changed
-        }
+        row = {}
+        for position in changed:
+            encode, diff = table.diff_encoders[position], change.diff(position)
+            row[table.layout[position].name] = diff if encode is None else encode(diff)
+        return row
 
     def _plan(self, table: BoundTable) -> tuple[Plan, frozenset[int]]:
         found = self._plans.get(table.name)
@@ -226,21 +228,6 @@ class Journal:
             os.close(self._fd)
             os.close(self._lock)
             self._fd = -1
-
-
-def _diff_high(table: BoundTable, position: int) -> int:
-    high = table.layout[position].type.high
-    return UNLIMITED if high > 1 else high
-
-
-def encode_row(plan: Plan, values: list[Any]) -> dict[str, Any]:
-    """Return the JSON of a row's columns that do not have their default values."""
-    row = {}
-    for name, position, default, encode in plan:
-        value = values[position]
-        if value != default:
-            row[name] = value if encode is None else encode(value)
-    return row
 
 
 def _lock(path: Path) -> int:
@@ -361,7 +348,5 @@ def _replay_row(table: BoundTable, rows: dict[str, list[Any]], uuid: str, json: 
 def decode_diff(table: BoundTable, position: int, old: Any, json: Any) -> Any:
     """Return the new value of a column, given its old one and the JSON of a diff."""
     type_ = table.layout[position].type
-    if type_.high == 1 and type_.value is None:
-        return table.decoders[position](json, None)
-    diff = notation.decoder(notation.relaxed(type_, high=UNLIMITED if type_.high > 1 else 1))(json, None)
+    diff = notation.decoder(diff_type(type_))(json, None)
     return notation.apply_diff(type_, old, diff) if type_.high > 1 else diff

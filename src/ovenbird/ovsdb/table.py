@@ -24,7 +24,7 @@ from ovenbird.engine.rows import (
 )
 from ovenbird.ovsdb import canonical, notation
 from ovenbird.ovsdb.errors import BadSyntax, UnknownColumn
-from ovenbird.ovsdb.schema import Atomic, BaseType, ColumnSchema, ColumnType, DatabaseSchema, TableSchema
+from ovenbird.ovsdb.schema import UNLIMITED, Atomic, BaseType, ColumnSchema, ColumnType, DatabaseSchema, TableSchema
 
 UUID_COLUMN = ColumnSchema("_uuid", ColumnType(BaseType(Atomic.UUID)), mutable=False)
 VERSION_COLUMN = ColumnSchema("_version", ColumnType(BaseType(Atomic.UUID)), mutable=False)
@@ -79,6 +79,7 @@ class BoundTable:
         ]
         self.decoders = [notation.decoder(column.type) for column in self.layout]
         self.encoders = [notation.encoder(column.type) for column in self.layout]
+        self.diff_encoders = [notation.encoder(diff_type(column.type)) for column in self.layout]
         self.references = tuple(_reference(i, c) for i, c in enumerate(self.layout) if c.type.references)
         self.reference_at = {reference.position: reference for reference in self.references}
         self.weak = tuple(r for r in self.references if any(b is not None and b.weak for b in (r.key, r.value)))
@@ -125,6 +126,21 @@ class BoundTable:
         """Return a row's `_version`: it changes whenever the row does."""
         digest = hashlib.md5(f"{uuid} {self.versions.get(uuid, 0)}".encode(), usedforsecurity=False).hexdigest()
         return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
+
+
+def encode_row(plan: Plan, values: list[Any]) -> dict[str, Any]:
+    """Return the JSON of a row's columns that do not have their default values."""
+    row = {}
+    for name, position, default, encode in plan:
+        value = values[position]
+        if value != default:
+            row[name] = value if encode is None else encode(value)
+    return row
+
+
+def diff_type(type_: ColumnType) -> ColumnType:
+    """Return the type that diffs of a column have: any number of members where the column holds several."""
+    return notation.relaxed(type_, high=UNLIMITED) if type_.high > 1 else type_
 
 
 def _column(schema: TableSchema, column: Column[Any]) -> ColumnSchema:

@@ -1,0 +1,321 @@
+"""The asyncio server: listeners and connections around a `Service`, and the in-process `Client` of a served database.
+
+A durable commit is answered after an fsync; those that come while one runs share the next. What nobody asked to be
+durable reaches the disk within `SYNC_INTERVAL`, and the operating system at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.ovsdb.errors import InputOutputError, OvsdbError
+from ovenbird.ovsdb.service import Service, Timer
+from ovenbird.ovsdb.session import Session
+from ovenbird.ovsdb.transport import Connection, Remote, connect, listen
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from ovenbird.engine.rows import Store
+    from ovenbird.ovsdb.commit import Commit
+    from ovenbird.ovsdb.database import Database, LocalTransaction
+    from ovenbird.ovsdb.schema import DatabaseSchema
+    from ovenbird.ovsdb.transaction import Transaction
+
+_log = logging.getLogger(__name__)
+
+PROBE_INTERVAL = 5.0
+"""Seconds of silence on a TCP or TLS connection before the peer is probed (ovsdb-server(1))."""
+SYNC_INTERVAL = 0.2
+"""Seconds after which a commit that need not be durable is on the disk all the same."""
+RECONNECT = (1.0, 8.0)
+"""Shortest and longest pause between attempts to connect to an active remote, in seconds."""
+
+
+class Server:
+    """Serves databases on sockets.
+
+    Args:
+        context: keys for `ssl:` and `pssl:` remotes.
+        probe: seconds of silence before a peer on TCP or TLS is probed; 0 never.
+    """
+
+    def __init__(self, context: ssl.SSLContext | None = None, probe: float = PROBE_INTERVAL) -> None:
+        self.service = Service(self._later, self._sync)
+        self._context = context
+        self._probe = probe
+        self._listeners: dict[Remote, asyncio.Server] = {}
+        self._dialers: dict[Remote, asyncio.Task[None]] = {}
+        self._connections: set[Connection] = set()
+        self._syncs: dict[str, _Sync] = {}
+        self._clients: list[LocalClient] = []
+
+    @staticmethod
+    def _later(seconds: float, function: Callable[[], None]) -> Timer:
+        loop = asyncio.get_running_loop()
+        return loop.call_later(seconds, function) if seconds else loop.call_soon(function)
+
+    def _sync(self, database: Database, done: Callable[[OvsdbError | None], None]) -> None:
+        sync = self._syncs.get(database.name)
+        if sync is None or database.journal is None:
+            done(None)
+        else:
+            sync.request(done)
+
+    def add(self, database: Database) -> LocalClient:
+        """Serve a database; return the client through which this process uses it."""
+        self.service.add(database)
+        if database.journal is not None:
+            self._syncs[database.name] = sync = _Sync(database)
+            database.subscribe(lambda _commit: sync.soon())
+        client = LocalClient(self.service, database)
+        self._clients.append(client)
+        return client
+
+    async def listen(self, remote: str | Remote) -> None:
+        """Serve at a remote: accept connections at a passive one, keep connecting to an active one.
+
+        Raises:
+            OSError: the address is not to be had.
+            ValueError: it is no remote, or lacks keys.
+        """
+        at = Remote.parse(remote) if isinstance(remote, str) else remote
+        if at in self._listeners or at in self._dialers:
+            return
+        probe = self._probe if at.probed else 0
+        if at.passive:
+            self._listeners[at] = await listen(at, lambda: self._accept(probe), self._context)
+        else:
+            self._dialers[at] = asyncio.create_task(self._dial(at, probe))
+
+    @property
+    def remotes(self) -> list[Remote]:
+        """Where this server serves."""
+        return [*self._listeners, *self._dialers]
+
+    def port(self, remote: str | Remote) -> int:
+        """Return the port that a listener really has, for `ptcp:0`."""
+        at = Remote.parse(remote) if isinstance(remote, str) else remote
+        name: Any = self._listeners[at].sockets[0].getsockname()
+        return int(name[1])
+
+    async def unlisten(self, remote: str | Remote) -> None:
+        """Stop serving at a remote; connections made stay."""
+        at = Remote.parse(remote) if isinstance(remote, str) else remote
+        listener = self._listeners.pop(at, None)
+        if listener is not None:
+            listener.close()
+            if at.kind == "unix":
+                Path(at.address).unlink(missing_ok=True)
+        dialer = self._dialers.pop(at, None)
+        if dialer is not None:
+            dialer.cancel()
+
+    def _accept(self, probe: float) -> Connection:
+        connection = Connection(probe)
+        session = Session(self.service, connection.send, connection.close)
+        self._connections.add(connection)
+
+        def clogged() -> None:
+            session.clogged = True
+
+        def lost(_error: Exception | None) -> None:
+            self._connections.discard(connection)
+            session.ended()
+
+        connection.on_message = session.receive
+        connection.on_clogged = clogged
+        connection.on_unclogged = session.unclogged
+        connection.on_lost = lost
+        return connection
+
+    async def _dial(self, remote: Remote, probe: float) -> None:
+        pause = RECONNECT[0]
+        while True:
+            gone = asyncio.Event()
+            made: list[Connection] = []
+
+            def accept(gone: asyncio.Event = gone, made: list[Connection] = made) -> Connection:
+                connection = self._accept(probe)
+                lost = connection.on_lost
+
+                def ended(error: Exception | None) -> None:
+                    lost(error)
+                    gone.set()
+
+                connection.on_lost = ended
+                made.append(connection)
+                return connection
+
+            try:
+                await connect(remote, accept, self._context)
+            except OSError as error:
+                for connection in made:
+                    connection.on_lost(error)
+                _log.info("%s: %s; trying again in %.0f s", remote, error, pause)
+            else:
+                pause = RECONNECT[0]
+                await gone.wait()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, RECONNECT[1])
+
+    async def close(self) -> None:
+        """Close every listener and connection, and put the journals on the disk."""
+        for remote in self.remotes:
+            await self.unlisten(remote)
+        for connection in tuple(self._connections):
+            connection.abort()
+        while self._connections:
+            await asyncio.sleep(0)
+        for sync in self._syncs.values():
+            await sync.close()
+        for database in self.service.databases.values():
+            if database.journal is not None:
+                database.journal.close()
+
+
+class _Sync:
+    """Puts one journal on the disk, in a thread: one fsync for all that wait, the next for those who came meanwhile."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: list[Callable[[OvsdbError | None], None]] = []
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def request(self, done: Callable[[OvsdbError | None], None]) -> None:
+        self._waiting.append(done)
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def soon(self) -> None:
+        if self._timer is None and self._task is None:
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:  # a commit before the event loop runs is synced by the next, or on close
+                return
+            self._timer = loop.call_later(SYNC_INTERVAL, lambda: self.request(lambda _error: None))
+
+    async def _run(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        try:
+            while self._waiting:
+                waiting, self._waiting = self._waiting, []
+                error = await self._once()
+                for done in waiting:
+                    done(error)
+        finally:
+            self._task = None
+
+    async def _once(self) -> OvsdbError | None:
+        journal = self._database.journal
+        if journal is None:
+            return None
+        try:
+            if journal.wants_compaction:
+                journal.compact(self._database)
+            await asyncio.get_running_loop().run_in_executor(None, journal.sync)
+        except InputOutputError as error:
+            _log.exception("database %s is not durable", self._database.name)
+            return error
+        return None
+
+    async def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._task is not None:
+            await self._task
+
+
+class LocalClient:
+    """The `Client` of a database in this process: no copy, no JSON.
+
+    Args:
+        service: the service that serves it, whose locks it shares.
+        database: the database.
+    """
+
+    def __init__(self, service: Service, database: Database) -> None:
+        self._service = service
+        self.database = database
+        self.store: Store = database.store
+        self._granted: dict[str, asyncio.Future[None]] = {}
+        self._lost: dict[str, Callable[[], None]] = {}
+
+    @property
+    def schema(self) -> DatabaseSchema:
+        """The database's schema."""
+        return self.database.schema
+
+    @property
+    def connected(self) -> bool:
+        """Always true."""
+        return True
+
+    def transaction(self) -> LocalTransaction:
+        """Return a new transaction."""
+        return self.database.transaction()
+
+    def commit_now(self, transaction: Transaction) -> Commit:
+        """Commit without waiting for the disk; see `Database.commit`."""
+        return self.database.commit(transaction, holds=lambda name: self._service.locks.holds(self, name))
+
+    async def commit(self, transaction: Transaction, *, durable: bool = False) -> Commit:
+        """Commit, and with `durable` wait for the disk.
+
+        Raises:
+            OvsdbError: the database refused, or the disk failed.
+        """
+        commit = self.commit_now(transaction)
+        if durable and self.database.journal is not None:
+            synced: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+            def done(error: OvsdbError | None) -> None:
+                if not synced.done():
+                    if error is None:
+                        synced.set_result(None)
+                    else:
+                        synced.set_exception(error)
+
+            self._service.sync(self.database, done)
+            await synced
+        return commit
+
+    def on_change(self, callback: Callable[[Commit], None]) -> Callable[[], None]:
+        """Call back after each commit; return what ends that."""
+        return self.database.subscribe(callback)
+
+    async def lock(self, name: str, on_lost: Callable[[], None] | None = None) -> None:
+        """Return when this client holds a lock."""
+        if on_lost is not None:
+            self._lost[name] = on_lost
+        if not self._service.locks.lock(self, name):
+            future = self._granted[name] = asyncio.get_running_loop().create_future()
+            await future
+
+    async def unlock(self, name: str) -> None:
+        """Give a lock up, or stop waiting for it."""
+        self._lost.pop(name, None)
+        future = self._granted.pop(name, None)
+        if future is not None:
+            future.cancel()
+        self._service.locks.unlock(self, name)
+
+    def granted(self, name: str) -> None:
+        """Learn that a lock waited for is held (called by the locks)."""
+        future = self._granted.pop(name, None)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    def stolen(self, name: str) -> None:
+        """Learn that a lock was stolen (called by the locks)."""
+        callback = self._lost.get(name)
+        if callback is not None:
+            callback()

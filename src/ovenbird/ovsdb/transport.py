@@ -1,0 +1,247 @@
+"""Connections: remotes as ovsdb(7) writes them, and the asyncio protocol under server and replica.
+
+`punix:FILE ptcp:PORT[:HOST] pssl:PORT[:HOST]` listen; `unix:FILE tcp:HOST:PORT ssl:HOST:PORT` connect. A host may be
+an IPv6 address in brackets. The only module besides `server` and `replica` that knows sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from ovenbird.ovsdb.errors import ProtocolError
+from ovenbird.ovsdb.jsonrpc import Framer
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_PORT = 6640  # RFC 7047, section 6.1
+HIGH_WATER = 4 * 1024 * 1024
+"""Bytes a peer may leave unread before it counts as clogged."""
+
+_PASSIVE = re.compile(r"p(tcp|ssl):(\d*)(?::(.+))?\Z")
+_ACTIVE = re.compile(r"(tcp|ssl):(\[[^\]]+\]|[^:]+)(?::(\d+))?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """One end of connections: `kind` is unix, tcp or ssl; `address` a path or a host."""
+
+    kind: str
+    address: str
+    port: int = 0
+    passive: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Remote:
+        """Parse a remote.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if text.startswith(("unix:", "punix:")) and text.partition(":")[2]:
+            return cls("unix", text.partition(":")[2], 0, text.startswith("p"))
+        if found := _PASSIVE.match(text):
+            return cls(found[1], (found[3] or "0.0.0.0").strip("[]"), int(found[2] or DEFAULT_PORT), True)  # noqa: FBT003, S104
+        if found := _ACTIVE.match(text):
+            return cls(found[1], found[2].strip("[]"), int(found[3] or DEFAULT_PORT))
+        raise ValueError(f"{text!r} is no remote such as unix:FILE, tcp:HOST:PORT, punix:FILE or ptcp:PORT")
+
+    @property
+    def probed(self) -> bool:
+        """Whether the original probes idle connections of this kind."""
+        return self.kind != "unix"
+
+    def __str__(self) -> str:
+        kind = f"p{self.kind}" if self.passive else self.kind
+        if self.kind == "unix":
+            return f"{kind}:{self.address}"
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{kind}:{self.port}:{host}" if self.passive else f"{kind}:{host}:{self.port}"
+
+
+def parse_remotes(text: str) -> list[Remote]:
+    """Parse remotes separated by commas.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    return [Remote.parse(part.strip()) for part in text.split(",") if part.strip()]
+
+
+class Connection(asyncio.Protocol):
+    """A JSON-RPC connection: frames what comes in, counts what is unread, probes when idle.
+
+    Subclasses or owners set `on_message`, `on_lost`, and where they care `on_clogged`, `on_unclogged`.
+
+    Args:
+        probe: seconds of silence after which the peer is asked for an echo, and dropped after as many more; 0 never.
+    """
+
+    def __init__(self, probe: float = 0) -> None:
+        self._framer = Framer()
+        self._transport: asyncio.Transport | None = None
+        self._probe = probe
+        self._timer: asyncio.TimerHandle | None = None
+        self._heard = True
+        self._backlog: list[dict[str, Any]] = []
+        self._stopped = False
+        self.clogged = False
+        self.on_message: Callable[[dict[str, Any]], None] = lambda _message: None
+        self.on_lost: Callable[[Exception | None], None] = lambda _error: None
+        self.on_clogged: Callable[[], None] = lambda: None
+        self.on_unclogged: Callable[[], None] = lambda: None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin (called by asyncio)."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=HIGH_WATER)
+        if self._probe:
+            self._timer = asyncio.get_running_loop().call_later(self._probe, self._tick)
+
+    def _tick(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if not self._heard and not self._stopped:
+            _log.info("%s: no response to inactivity probe", self.peer)
+            self._transport.abort()
+            return
+        if not self.clogged:
+            self.send(b'{"id":"echo","method":"echo","params":[]}')
+        self._heard = False
+        self._timer = asyncio.get_running_loop().call_later(self._probe, self._tick)
+
+    @property
+    def peer(self) -> str:
+        """Who is at the other end, for logs."""
+        if self._transport is None:
+            return "closed connection"
+        return str(self._transport.get_extra_info("peername") or "unix socket")
+
+    def send(self, data: bytes) -> None:
+        """Queue bytes for the peer."""
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close after what is queued has been sent."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes (called by asyncio)."""
+        self._heard = True
+        try:
+            messages = self._framer.feed(data)
+        except ProtocolError as error:
+            self._fail(error)
+            return
+        if self._backlog:
+            self._backlog += messages
+        elif messages:
+            self._backlog = messages
+            self._drain()
+
+    def _drain(self) -> None:
+        """Handle messages until none is left or the peer stops reading."""
+        backlog = self._backlog
+        done = 0
+        try:
+            for message in backlog:
+                if self.clogged or self._transport is None:
+                    break
+                done += 1
+                self.on_message(message)
+        except ProtocolError as error:
+            self._backlog = []
+            self._fail(error)
+            return
+        self._backlog = backlog[done:]
+
+    def _fail(self, error: ProtocolError) -> None:
+        _log.warning("%s: %s", self.peer, error)
+        self.close()
+
+    def pause_writing(self) -> None:
+        """Learn that the peer does not read (called by asyncio)."""
+        self.clogged = True
+        self._stop()
+        self.on_clogged()
+
+    def resume_writing(self) -> None:
+        """Learn that the peer reads again (called by asyncio)."""
+        self.clogged = False
+        self.on_unclogged()
+        if not self.clogged:
+            self._drain()
+        if not self.clogged and self._stopped and self._transport is not None and not self._transport.is_closing():
+            self._stopped = False
+            self._heard = True
+            self._transport.resume_reading()
+
+    def _stop(self) -> None:
+        if not self._stopped and self._transport is not None and not self._transport.is_closing():
+            self._stopped = True
+            self._transport.pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End (called by asyncio)."""
+        self._transport = None
+        self._backlog = []
+        if self._timer is not None:
+            self._timer.cancel()
+        self.on_lost(exc)
+
+
+async def listen(remote: Remote, factory: Callable[[], Connection], context: ssl.SSLContext | None = None) -> asyncio.Server:
+    """Accept connections at a passive remote.
+
+    Raises:
+        OSError: the address is not to be had.
+        ValueError: TLS is asked for without keys.
+    """
+    loop = asyncio.get_running_loop()
+    if remote.kind == "unix":
+        with contextlib.suppress(FileNotFoundError):
+            Path(remote.address).unlink()
+        return await loop.create_unix_server(factory, remote.address)
+    return await loop.create_server(factory, remote.address, remote.port, ssl=_context(remote, context))
+
+
+async def connect(remote: Remote, factory: Callable[[], Connection], context: ssl.SSLContext | None = None) -> Connection:
+    """Connect to an active remote.
+
+    Raises:
+        OSError: nobody answers there.
+        ValueError: TLS is asked for without keys.
+    """
+    loop = asyncio.get_running_loop()
+    if remote.kind == "unix":
+        _, connection = await loop.create_unix_connection(factory, remote.address)
+    else:
+        name = "" if remote.kind == "ssl" else None
+        _, connection = await loop.create_connection(
+            factory, remote.address, remote.port, ssl=_context(remote, context), server_hostname=name,
+        )
+    return connection
+
+
+def _context(remote: Remote, context: ssl.SSLContext | None) -> ssl.SSLContext | None:
+    if remote.kind != "ssl":
+        return None
+    if context is None:
+        raise ValueError(f"{remote}: TLS needs a private key, a certificate and a CA certificate")
+    return context
