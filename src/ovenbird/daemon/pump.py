@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import re
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from ovenbird.ovsdb.errors import Disconnected, OvsdbError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ovenbird.engine.engine import Engine
     from ovenbird.engine.outputs import Output
@@ -30,6 +31,21 @@ ATTEMPTS = 100
 PAUSE = 1.0
 """Seconds to wait before trying again what a database refused without saying why."""
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@contextlib.contextmanager
+def long_lived() -> Iterator[None]:
+    """Keep the garbage collector off while objects are made that will live as long as the process.
+
+    A cold start makes millions of them; the collector would walk them again and again, then, and at each full
+    collection later.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 class Pump:
@@ -86,11 +102,12 @@ class Pump:
 
     async def wave(self) -> None:
         """Run one wave and write what it changed."""
-        self.engine.run()
         first = not self.waves
         self.waves += 1
-        for client in self.clients:
-            await self._write(client)
+        with long_lived() if first else contextlib.nullcontext():
+            self.engine.run()
+            for client in self.clients:
+                await self._write(client)
         if first:
             self.engine.drop_seeds()
         if not self.engine.idle:

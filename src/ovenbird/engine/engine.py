@@ -11,7 +11,6 @@ provenance. What a wave changed comes back as a ``Delta`` for each relation, and
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections import Counter
 from heapq import heappop
@@ -67,7 +66,6 @@ class Engine:
         self._dead: list[Run] = []
         self._runs: dict[Row, list[Run]] = {}
         self._touched: dict[Fact, bool] = {}
-        self._warm = False
         by_subject: dict[type[Row], list[Rule]] = {}
         for rule in rules:
             if rule.subject is None:
@@ -99,16 +97,7 @@ class Engine:
             What changed, by relation. Bound outputs have been told already.
         """
         self.ran.clear()
-        if not self._warm:
-            # A cold start allocates millions of objects that live on: the collector would walk them again and again.
-            gc.disable()
-        try:
-            self._wave()
-        finally:
-            if not self._warm:
-                self._warm = True
-                gc.freeze()
-                gc.enable()
+        self._wave()
         deltas = self._settle()
         for relation, delta in deltas.items():
             if isinstance(relation, Rows) and relation in self.outputs:
