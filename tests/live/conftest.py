@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ovenbird.lab import programs
+from ovenbird.lab import programs, scene
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import RequirementError
 from ovenbird.lab.lab import Lab
@@ -76,6 +76,15 @@ def originals_lab(originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
     """A lab of OVN's own programs alone, without an API: two hypervisors that have no instances."""
     controllers = dict.fromkeys(("hv1", "hv2"), programs.ORIGINAL_CONTROLLER)
     return make_module_lab(central=programs.originals, controllers=controllers)
+
+
+@pytest.fixture(scope="session")
+def cloud(machine: None) -> Iterator[Lab]:
+    """Give a whole cloud of ours, with the first scene played: test1 on hv1, test2 on hv2, network `private`."""
+    with ExitStack() as stack:
+        lab = _lab_maker(stack)()
+        scene.play(lab, lambda _step: None)
+        yield lab
 
 
 @pytest.fixture

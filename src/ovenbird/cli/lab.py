@@ -9,6 +9,7 @@ from rich.console import Console
 from ovenbird.cli import screen
 from ovenbird.cli.options import rundir_option
 from ovenbird.lab.lab import Lab
+from ovenbird.lab.requirements import check
 from ovenbird.lab.status import Status
 
 
@@ -25,6 +26,7 @@ def command() -> None:
 @rundir_option
 def boot(name: str, network: str, host: str | None, groups: tuple[str, ...], rundir: Path) -> None:
     """Boot an instance, and return when it has its address and its port is ACTIVE."""
+    check()
     lab = Lab.open(rundir)
     instance = lab.boot(name, network, host, groups)
     click.echo(f"{instance.name} runs on {instance.host} with {instance.address or 'no address'}")
@@ -32,11 +34,15 @@ def boot(name: str, network: str, host: str | None, groups: tuple[str, ...], run
 
 @command.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("name")
-@click.argument("argv", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.argument("argv", metavar="-- COMMAND", nargs=-1, required=True, type=click.UNPROCESSED)
 @rundir_option
 def execute(name: str, argv: tuple[str, ...], rundir: Path) -> None:
-    """Run a command in an instance."""
-    line = Lab.open(rundir).instance(name).namespace.enter(*argv)
+    """Run a command in an instance; options come before the instance's name."""
+    check()
+    command_line = argv[1:] if argv[0] == "--" else argv
+    if not command_line:
+        raise click.UsageError("no command is given")
+    line = Lab.open(rundir).instance(name).namespace.enter(*command_line)
     os.execvp(line[0], line)  # noqa: S606 - the command takes this process's place, terminal and exit status
 
 
@@ -45,6 +51,7 @@ def execute(name: str, argv: tuple[str, ...], rundir: Path) -> None:
 @rundir_option
 def delete(name: str, rundir: Path) -> None:
     """Delete an instance and its port."""
+    check()
     Lab.open(rundir).delete(name)
     click.echo(f"{name} is gone")
 

@@ -22,6 +22,10 @@ def _state(word: str) -> Text:
     return Text(word, style="green" if word in {"ACTIVE", "running"} else "bold red")
 
 
+def _process(pid: int | None) -> Text:
+    return Text(f"pid {pid}", no_wrap=True) if pid else _state("not running")
+
+
 def cloud(status: Status) -> RenderableType:
     """Show what runs and where, and the instances."""
     return Group(_endpoints(status), _hosts(status), instances(status))
@@ -38,7 +42,7 @@ def _endpoints(status: Status) -> Table:
     of_instances = tuple(entry.instance.process_name for entry in status.instances)
     for process, pid in status.processes.items():
         if process not in of_instances and not process.startswith(of_hosts):
-            table.add_row(process, Text(f"process {pid}") if pid else _state("not running"))
+            table.add_row(process, _process(pid))
     return table
 
 
@@ -47,18 +51,17 @@ def _hosts(status: Status) -> Table:
     programs = ("ovsdb-server", "ovs-vswitchd", "controller")
     table = _table("Hypervisors", "name", "namespace", "underlay", *programs)
     for host in plan.hosts:
-        pids = [status.processes.get(f"{host}-{program}") for program in programs]
-        cells = [Text(f"process {pid}") if pid else _state("not running") for pid in pids]
+        cells = [_process(status.processes.get(f"{host}-{program}")) for program in programs]
         table.add_row(host, plan.host_namespace(host), plan.encap_address(host), *cells)
     return table
 
 
 def instances(status: Status) -> Table:
     """Show the instances with their addresses, hosts and status."""
-    table = _table("Instances", "name", "address", "host", "network", "status", "MAC", "port")
+    table = _table("Instances", "name", "address", "host", "network", "status", "MAC")
     for entry in status.instances:
         it = entry.instance
-        table.add_row(it.name, entry.address or "none", it.host, it.network, _state(entry.status), it.mac, it.port_id)
+        table.add_row(it.name, entry.address or "none", it.host, it.network, _state(entry.status), it.mac)
     return table
 
 

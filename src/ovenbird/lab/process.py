@@ -239,7 +239,7 @@ def _lineage(pid: int) -> list[int]:
     return pids
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout: float = 20.0, poll: float = _POLL) -> None:
+def wait_until(condition: Callable[[], bool], what: str, timeout: float = 30.0, poll: float = _POLL) -> None:
     """Wait for something to become true.
 
     Args:

@@ -1,0 +1,156 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner, Result
+from rich.console import Console
+
+from ovenbird.cli import main as entry
+from ovenbird.cli import screen
+from ovenbird.cli.commands import COMMANDS, ovenbird
+from ovenbird.lab import requirements
+from ovenbird.lab.errors import LabError, RequirementError
+from ovenbird.lab.instance import Instance
+from ovenbird.lab.lab import Lab
+from ovenbird.lab.plan import Plan
+from ovenbird.lab.process import Process, record_path
+from ovenbird.lab.scene import Scene
+from ovenbird.lab.state import Kind
+from ovenbird.lab.status import Status
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    """Record a lab that does not run, with one instance that has a lease."""
+    lab = Lab(Plan.make(tmp_path / "lab", api_port=9, nb_port=7))
+    lab.plan.rundir.mkdir()
+    lab.state.add(Kind.PLAN, "lab", lab.plan.to_json())
+    lab.state.add(Kind.PROCESS, "central", {"argv": ["x"], "log": "", "env": {}, "namespace": None, "after": []})
+    port, mac = "4f0e5b8a-7777-4c1c-8888-000000000001", "fa:16:3e:00:00:01"
+    instance = Instance(lab.plan, "test1", "hv1", port, mac, "private")
+    lab.state.add(Kind.INSTANCE, "test1", instance.to_json())
+    instance.rundir.mkdir(parents=True)
+    (instance.rundir / "lease").write_text("address=10.0.0.5/24\nrouter=10.0.0.1\ndns=\nroutes=\nmtu=1442\n")
+    return lab
+
+
+def _run(*line: str) -> Result:
+    return CliRunner().invoke(ovenbird, line)
+
+
+def _text(shown: object) -> str:
+    console = Console(width=200, record=True, file=Path("/dev/null").open("w"))  # noqa: SIM115 - closed below
+    with console.file:
+        console.print(shown)
+        return console.export_text()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_of_the_table_exists_and_has_help(name: str) -> None:
+    result = _run(name, "--help")
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("Usage: ovenbird")
+
+
+def test_help_names_commands_and_daemons() -> None:
+    output = _run("--help").output
+    assert all(f"  {name} " in output for name in (*COMMANDS, *entry.DAEMONS))
+    assert _run("no-such-command").exit_code == 2
+
+
+def test_help_and_daemons_start_without_what_they_do_not_need() -> None:
+    script = (
+        "import sys; from ovenbird.cli import main\n"
+        "assert 'click' not in sys.modules\n"
+        "try: main.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('rich', 'httpx', 'asyncio', 'ovenbird.lab.lab') if name in sys.modules])"
+    )
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert output.splitlines()[-1] == "[]"
+
+
+def test_a_daemon_gets_its_command_line_untouched(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    module = SimpleNamespace(main=lambda argv: seen.append(argv) or 3)
+    monkeypatch.setitem(sys.modules, "ovenbird.daemon.northd", module)
+    monkeypatch.setattr(entry.importlib, "import_module", lambda name: sys.modules[name])
+    with pytest.raises(SystemExit) as caught:
+        entry.main(["northd", "--help", "--ovnnb-db=unix:x", "-vconsole:off"])
+    assert caught.value.code == 3
+    assert seen == [["--help", "--ovnnb-db=unix:x", "-vconsole:off"]]
+
+
+def test_an_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        entry.main(["status", "--rundir", str(tmp_path)])
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == f"ovenbird: no cloud runs in {tmp_path}\n"
+
+
+def test_status_for_programs(lab: Lab) -> None:
+    result = _run("status", "--json", "--rundir", str(lab.plan.rundir))
+    assert result.exit_code == 1  # central does not run
+    status = json.loads(result.output)
+    assert status["api"] == "http://127.0.0.1:9"
+    for database in ("nb", "sb", "cloud"):
+        assert status[database] == f"unix:{lab.plan.rundir}/{database}.sock"
+    assert status["tcp"] == {"nb": "tcp:127.0.0.1:7"}
+    assert [host["name"] for host in status["hosts"]] == ["hv1", "hv2"]
+    (instance,) = status["instances"]
+    assert (instance["name"], instance["host"], instance["address"], instance["status"]) == (
+        *("test1", "hv1"),
+        *("10.0.0.5", "UNKNOWN"),
+    )
+    assert status["processes"]["central"] is None
+    assert status["healthy"] is False
+
+
+def test_exec_enters_the_namespace_with_or_without_dashes(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[tuple[str, ...]] = []
+    monkeypatch.setattr("ovenbird.cli.lab.check", lambda: None)
+    monkeypatch.setattr("ovenbird.cli.lab.os.execvp", lambda program, line: lines.append(line))
+    place = ("lab", "exec", "--rundir", str(lab.plan.rundir), "test1")
+    for command in (("--", "ping", "-c", "1", "--", "x"), ("ping", "-c", "1", "--", "x")):
+        assert _run(*place, *command).exit_code == 0
+    inside = ("ip", "netns", "exec", f"{lab.plan.prefix}vm-test1", "ping", "-c", "1", "--", "x")
+    assert lines == [inside, inside]
+    assert _run(*place, "--").exit_code == 2
+
+
+def test_status_for_people(lab: Lab) -> None:
+    path = record_path(lab.plan.rundir, "central")
+    path.parent.mkdir()
+    own = Process.of(int(Path("/proc/self").readlink().name))
+    assert own is not None
+    own.save(path)
+    text = _text(screen.cloud(Status.of(lab)))
+    assert f"pid {own.pid}" in text
+    assert "not running" in text
+    assert "10.0.0.5" in text
+    assert "tcp:127.0.0.1:7" in text
+
+
+def test_the_ping_and_five_commands_are_shown(lab: Lab) -> None:
+    (instance,) = lab.list()
+    assert "64 bytes from" in _text(screen.ping(Scene((instance, instance), "64 bytes from 10.0.0.6\n")))
+    text = _text(screen.next_steps(Status.of(lab), "ovenbird", 4.2))
+    assert "Ready after 4.2 s" in text
+    assert text.count("  # ") == 5
+    assert f"--rundir {lab.plan.rundir}" in text
+
+
+def test_what_is_missing_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements.os, "geteuid", lambda: 1000)
+    with pytest.raises(RequirementError, match="need root"):
+        requirements.check()
+    monkeypatch.setattr(requirements.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(requirements, "find_program", lambda name: None if name == "ovs-vswitchd" else name)
+    with pytest.raises(RequirementError, match=r"missing ovs-vswitchd: apt-get install openvswitch-switch$"):
+        requirements.check()
+    monkeypatch.setattr(requirements, "find_program", lambda name: None)
+    with pytest.raises(LabError, match=r"ethtool iproute2 iputils-ping openvswitch-switch udhcpc$"):
+        requirements.check()
