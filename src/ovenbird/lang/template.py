@@ -1,14 +1,15 @@
 """Compiled shapes of matches: what matches that differ only in their literals share is compiled once.
 
-A compiler of logical networks writes the same few hundred sentences again and again with other addresses and ports. `Templates`
-cuts a text at its literals (`field == literal`, and the port of is_chassis_resident), looks up what is left, the *shape*, and
-puts the literals' values into the flows compiled before.
+A compiler of logical networks writes the same few hundred sentences again and again with other addresses and ports.
+`Templates` cuts a text at its literals (`field == literal`, and the port of is_chassis_resident), looks up what is
+left, the *shape*, and puts the literals' values into the flows compiled before.
 
-Why the result equals `compile_match`'s: a literal is a *slot* only when its comparison stays an equality after annotation, of a
-field, not a predicate, that no other comparison of the annotated match touches. Then every box either has exactly the slot's
-one value for that field or leaves it open, so that no intersection, union, order or count depends on the value. All other
-literals are *fixed*: they are part of the key, as is each port's residence. What is left, such as address sets, whose members
-may change, unknown ports, values too wide, or text that does not parse, goes the plain way.
+Why the result equals `compile_match`'s: a literal is a *slot* only when its comparison stays an equality after
+annotation, of a field, not a predicate, that no other comparison of the annotated match touches. Then every box either
+has exactly the slot's one value for that field or leaves it open, so that no intersection, union, order or count
+depends on the value. All other literals are *fixed*: they are part of the key, as is each port's residence. What is
+left, such as address sets, whose members may change, unknown ports, values too wide, or text that does not parse, goes
+the plain way.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 _LITERAL = re.compile(
     r"""(?:(?<===)|(?<===\ )|(?<=is_chassis_resident\())
-    ("[^"\\]*" | [0-9][0-9A-Fa-fx.:]* | [0-9A-Fa-f]{2,4}:[0-9A-Fa-f:.]+)
+    ("[^"\\]*" | [0-9][0-9A-Fa-fx.:]* | [0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]+)
     (?![0-9A-Za-z:./])""",
     re.VERBOSE,
 )
@@ -41,9 +42,9 @@ _MAX_TEMPLATES = 256  # per shape; more means that its fixed literals vary, and 
 
 
 class _Slot(NamedTuple):
-    """A literal that is put into the flows: which one, and where its bits go."""
+    """A literal that is put into the flows: which one (`literal`), and where its bits go."""
 
-    index: int
+    literal: int
     is_string: bool
     width: int  # what the symbol holds
     ones: int  # what the comparison looks at
@@ -94,11 +95,7 @@ def _instantiate(shape: _Shape, text: str, literals: list[str], bindings: Bindin
         return compile_match(text, bindings)
     variant: tuple[object, ...] = ()
     if shape.fixed or shape.residents:
-        resident = bindings.resident
-        variant = (
-            *[literals[index] for index in shape.fixed],
-            *[resident(literals[index][1:-1]) for index in shape.residents],
-        )
+        variant = _variant(shape, literals, bindings)
     template = shape.templates.get(variant)
     if template is None:
         template = compile_match(text, bindings)
@@ -141,6 +138,15 @@ def _cubes(shape: _Shape, literals: list[str], bindings: Bindings) -> dict[str, 
         for name, shift, mask in masks:
             cubes[name] = (value >> shift & mask, mask)
     return cubes
+
+
+def _variant(shape: _Shape, literals: list[str], bindings: Bindings) -> tuple[object, ...]:
+    """Return which of a shape's templates the literals ask for."""
+    ports = [literals[index] for index in shape.residents]
+    return (
+        *[literals[index] for index in shape.fixed],
+        *[bindings.resident(port[1:-1]) if port[0] == '"' else port for port in ports],
+    )
 
 
 def _shape(text: str, parts: list[str]) -> _Shape | None:

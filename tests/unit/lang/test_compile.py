@@ -1,4 +1,4 @@
-"""The compiler against the reference evaluator: every small expression of small worlds, and random ones of the whole language."""
+"""The compiler against the reference evaluator: all expressions of small worlds, random ones of the whole language."""
 
 from itertools import product
 
@@ -30,7 +30,7 @@ BINDINGS = Bindings(
 
 
 def accepts(compiled: Compiled, packet: Microflow) -> bool:
-    """Match as Open vSwitch does: collect satisfied clauses, then look for a flow whose conj_id, if any, is complete."""
+    """Match as Open vSwitch does: collect satisfied clauses, then look for a flow whose conj_id is complete."""
     satisfied: dict[tuple[int, int], set[int]] = {}
     for match, clauses in compiled.flows:
         if clauses and packet.matches(match):
@@ -111,7 +111,7 @@ ONE_BIT = [name for name, symbol in SYMBOLS.items() if symbol.width == 1 and not
 
 
 def _pool(name: str) -> list[str]:
-    kind = name.split(".")[0]
+    kind = name.split(".", maxsplit=1)[0]
     if name in ("eth.src", "eth.dst", "arp.sha", "nd.sll"):
         return [*ETHERNET, "33:33:00:00:00:00/ff:ff:00:00:00:00", "$macs"]
     if kind in ("ip4", "arp"):
@@ -121,8 +121,11 @@ def _pool(name: str) -> list[str]:
     return {"tcp": ["80", "443"], "udp": ["53", "67"]}.get(kind, ["1", "2", "3"])
 
 
-ORDINAL = ("eth.src", "eth.dst", "ip4.src", "ip4.dst", "ip6.src", "ip6.dst", "tcp.src", "tcp.dst", "udp.dst", "arp.spa",
-           "nd.target", "reg0", "xxreg0", "xreg4", "ct_mark", "ct_label", "vlan.vid", "vlan.pcp", "ip.frag")  # fmt: skip
+ORDINAL = (
+    "eth.src", "eth.dst", "ip4.src", "ip4.dst", "ip6.src", "ip6.dst", "tcp.src", "tcp.dst", "udp.dst",
+    "arp.spa", "nd.target", "reg0", "xxreg0", "xreg4", "ct_mark", "ct_label", "vlan.vid", "vlan.pcp",
+    "ip.frag",
+)  # fmt: skip
 NOMINAL = {"eth.type": ["0x800", "0x806", "0x86dd"], "ip.proto": ["1", "6", "17", "58"], "ip.ttl": ["1", "255"],
            "icmp4.type": ["0", "8"], "icmp6.type": ["133", "135"], "arp.op": ["1", "2"]}  # fmt: skip
 

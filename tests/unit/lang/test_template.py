@@ -1,0 +1,104 @@
+"""Templates give what the plain compiler gives, error for error, whatever texts came before."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ovenbird.lang import template
+from ovenbird.lang.bindings import Bindings
+from ovenbird.lang.compile import Compiled, compile_match
+from ovenbird.lang.errors import LangError
+from ovenbird.lang.template import Templates
+
+BINDINGS = Bindings(
+    address_sets={"nets": ["10.0.0.0/24", "192.168.0.1"]},
+    port_groups={"pg": ["a", "b"]},
+    ports={"a": 1, "b": 2, "c == 5": 3},
+    resident=lambda port: port == "a",
+)
+
+PORT = st.sampled_from(['"a"', '"b"', '"gone"', '"c == 5"', '"a\\"b"', "5"])
+MAC = st.sampled_from(
+    ["0a:00:00:00:00:01", "0A:00:00:00:00:FF", "ff:ff:ff:ff:ff:ff", "0a:00:00:00:00:01/ff:ff:00:00:00:00"]
+)
+IP4 = st.sampled_from(["10.0.0.1", "10.0.0.2", "255.255.255.255", "10.0.0.0/24", "0", "10.0.0", "0x0a000001"])
+IP6 = st.sampled_from(["::1", "fe80::1", "2001:db8::5", "fe80::/10", "1:2:3:4:5:6:7:8", "7"])
+NUMBER = st.sampled_from(["0", "1", "5", "6", "80", "0x800", "2048", "65536", "99999999999", "01"])
+BIT = st.sampled_from(["0", "1"])
+ATOMS = [
+    ("inport == {}", PORT), ("outport=={}", PORT),
+    ("is_chassis_resident({})", PORT), ("!is_chassis_resident({})", PORT),
+    ("eth.src == {}", MAC), ("eth.dst == {}", MAC), ("eth.dst[0..15] == {}", NUMBER), ("eth.mcast", NUMBER),
+    ("ip4.src == {}", IP4), ("ip4.dst  ==  {}", IP4), ("ip4.src != {}", IP4), ("!(ip4.dst == {})", IP4),
+    ("ip6.src == {}", IP6), ("nd.target == {}", IP6), ("xxreg0 == {}", IP6), ("xxreg1 == {}", IP6),
+    ("xreg4 == {}", NUMBER),
+    ("reg0 == {}", NUMBER), ("reg1[0..3] == {}", NUMBER), ("reg9 == {}", NUMBER), ("ct_label.label == {}", NUMBER),
+    ("tcp.dst == {}", NUMBER), ("tcp.src == {}", NUMBER), ("{} == tcp.src", NUMBER), ("udp.dst > {}", NUMBER),
+    ("eth.type == {}", NUMBER), ("ip.proto == {}", NUMBER), ("arp.op == {}", NUMBER), ("arp.tpa == {}", IP4),
+    ("ip4 == {}", BIT), ("vlan.present == {}", BIT), ("!ct.est", BIT), ("ip4.src == {{1.2.3.4, {}}}", IP4),
+    ("tcp", BIT),
+    ("ip4.src == $nets", BIT), ("inport == @pg", BIT), ("icmp4.type == {} /* == 5 */", NUMBER),
+    ("ip.ttl == {{1, 2}}", BIT),
+    ("tcp.dst == {{1, 2, 3, 4}} && tcp.src == {{5, 6, 7, 8}}", BIT),
+]  # fmt: skip
+
+SHARED = Templates()  # lives through all examples, so that texts meet the shapes of others
+
+
+def outcome(compile_: object, text: str) -> object:
+    try:
+        compiled = compile_(text, BINDINGS)  # type: ignore[operator]
+    except LangError as error:
+        return type(error), str(error)
+    assert isinstance(compiled, Compiled)
+    return compiled, [list(flow.match) for flow in compiled.flows]
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> list[str]:
+    """Several texts of one shape."""
+    atoms = draw(st.lists(st.sampled_from(ATOMS), min_size=1, max_size=4))
+    joined = draw(st.sampled_from([" && ", " || "])).join(f"({atom})" if "&&" in atom else atom for atom, _ in atoms)
+    return [joined.format(*[draw(s) for atom, s in atoms if "{}" in atom]) for _ in range(3)]
+
+
+@settings(max_examples=600, deadline=None)
+@given(texts())
+def test_templates_equal_the_plain_compiler(group: list[str]) -> None:
+    fresh = Templates()
+    for text in group:
+        expected = outcome(compile_match, text)
+        assert outcome(SHARED.compile, text) == expected, text
+        assert outcome(fresh.compile, text) == expected, text
+
+
+def test_a_second_text_of_a_shape_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    templates = Templates()
+    templates.compile('inport == "a" && eth.src == 0a:00:00:00:00:01 && ip4.dst == 10.0.0.1 && xxreg1 == ::1', BINDINGS)
+    second = 'inport == "b" && eth.src == 0a:00:00:00:00:02 && ip4.dst == 10.0.0.2 && xxreg1 == 9::8'
+    expected = compile_match(second, BINDINGS)
+    monkeypatch.setattr(template, "compile_match", None)
+    assert templates.compile(second, BINDINGS) == expected
+
+
+def test_bindings_are_looked_up_on_every_use() -> None:
+    templates = Templates()
+    text = 'inport == "x" && is_chassis_resident("x")'
+    assert templates.compile(text, BINDINGS).flows == ()
+    for key in (7, 8):
+        here = Bindings(ports={"x": key}, resident=lambda port: True)
+        assert [str(flow.match) for flow in templates.compile(text, here).flows] == [f"reg14={key:#x}"]
+    assert templates.compile(text, Bindings(ports={"x": 7})).flows == ()
+
+
+def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(template, "_MAX_SHAPES", 10)
+    monkeypatch.setattr(template, "_MAX_TEMPLATES", 3)
+    templates = Templates()
+    for n in range(50):
+        text = f"reg0[{n % 32}] == 1 && tcp.dst == {{1, {n + 2}}}"
+        assert templates.compile(text, BINDINGS) == compile_match(text, BINDINGS)
+        text = f"ip4.src == 10.0.0.{n} || ip4.src == 10.0.1.{n}"
+        assert templates.compile(text, BINDINGS) == compile_match(text, BINDINGS)
+    assert len(templates._shapes) <= 10
+    assert all(shape is None or len(shape.templates) <= 3 for shape in templates._shapes.values())
