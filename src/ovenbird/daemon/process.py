@@ -84,6 +84,8 @@ class Daemon:
             os.write(self._ready_pipe, b"\0")
             os.close(self._ready_pipe)
             self._ready_pipe = -1
+            if not self.options.has("no-chdir"):
+                os.chdir("/")
             null = os.open(os.devnull, os.O_RDWR)
             for fd in (0, 1, 2):
                 os.dup2(null, fd)
@@ -102,8 +104,6 @@ class Daemon:
             os.close(reader)
             os.setsid()
             self._ready_pipe = writer
-            if not self.options.has("no-chdir"):
-                os.chdir("/")
         self._write_pidfile()
         try:
             asyncio.run(self._main())

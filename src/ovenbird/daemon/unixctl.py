@@ -7,7 +7,6 @@ a text, or an error that is a text (ovs-appctl(8), ovs-vswitchd(8) "RUNTIME MANA
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -50,6 +49,7 @@ class Unixctl:
     def __init__(self, path: Path, version: str) -> None:
         self.path = path
         self.commands: dict[str, Command] = {}
+        self.callers: set[_Caller] = set()
         self._server: asyncio.Server | None = None
         self.register("version", lambda _: version + "\n")
         self.register("list-commands", lambda _: self._help())
@@ -70,7 +70,7 @@ class Unixctl:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.unlink(missing_ok=True)
-            self._server = await asyncio.start_unix_server(self._serve, self.path)
+            self._server = await asyncio.get_running_loop().create_unix_server(lambda: _Caller(self), self.path)
         except OSError as e:
             raise UsageError(f"{self.path}: could not create control socket: {e.strerror or e}") from e
 
@@ -79,6 +79,8 @@ class Unixctl:
         if self._server is not None:
             self._server.close()
             self._server = None
+        for caller in tuple(self.callers):
+            caller.close()
         self.path.unlink(missing_ok=True)
 
     def answer(self, method: object, params: object) -> tuple[str | None, str | None]:
@@ -101,23 +103,46 @@ class Unixctl:
         except (CommandError, UsageError) as e:
             return None, str(e)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        framer = Framer()
-        with contextlib.suppress(ConnectionError), contextlib.closing(writer):
-            while data := await reader.read(65536):
-                try:
-                    for message in framer.feed(data):
-                        self._reply(writer, message)
-                except ProtocolError as e:
-                    log.warning("%s: %s", self.path, e)
-                    return
-                await writer.drain()
-
-    def _reply(self, writer: asyncio.StreamWriter, message: Any) -> None:
-        if isinstance(message, dict) and "method" in message:
-            result, error = self.answer(message["method"], message.get("params", []))
-            writer.write(orjson.dumps({"id": message.get("id"), "result": result, "error": error}))
-
     def _help(self) -> str:
         lines = [f"  {name:<23} {command.usage}".rstrip() for name, command in sorted(self.commands.items())]
         return "The available commands are:\n" + "\n".join(lines) + "\n"
+
+
+class _Caller(asyncio.Protocol):
+    """One connection of an ``appctl``.
+
+    Arguments:
+        unixctl: whose commands it may give.
+    """
+
+    def __init__(self, unixctl: Unixctl) -> None:
+        self._unixctl = unixctl
+        self._framer = Framer()
+        self._transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin (called by asyncio)."""
+        self._transport = transport
+        self._unixctl.callers.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End (called by asyncio)."""
+        del exc
+        self._unixctl.callers.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer the commands that are complete (called by asyncio)."""
+        try:
+            messages = self._framer.feed(data)
+        except ProtocolError as e:
+            log.warning("%s: %s", self._unixctl.path, e)
+            self.close()
+            return
+        for message in messages:
+            if "method" in message:
+                result, error = self._unixctl.answer(message["method"], message.get("params", []))
+                self._transport.write(orjson.dumps({"id": message.get("id"), "result": result, "error": error}))
+
+    def close(self) -> None:
+        """Hang up, once what was answered is sent."""
+        self._transport.close()

@@ -1,0 +1,270 @@
+"""``ovenbird db``: serve OVSDB databases, with the command line of ovsdb-server(1)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from ovenbird.daemon import tls
+from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.options import Takes
+from ovenbird.daemon.process import Daemon
+from ovenbird.daemon.unixctl import CommandError
+from ovenbird.model import cloud, nb, sb, vswitch
+from ovenbird.ovsdb.errors import OvsdbError
+from ovenbird.ovsdb.journal import create, open_database
+from ovenbird.ovsdb.schema import DatabaseSchema
+from ovenbird.ovsdb.server import Server
+from ovenbird.ovsdb.transport import Remote
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ovenbird.ovsdb.commit import Commit
+    from ovenbird.ovsdb.database import Database
+
+log = logging.getLogger(__name__)
+
+SCHEMAS = {"cloud": cloud.schema, "nb": nb.schema, "sb": sb.schema, "vswitch": vswitch.schema}
+DEFAULT_DATABASE = "/etc/openvswitch/conf.db"
+
+OPTIONS = {
+    "remote": Takes.VALUE,
+    "create": Takes.VALUE,
+    "run": Takes.VALUE,
+    "disable-file-column-diff": Takes.NOTHING,
+}
+
+USAGE = f"""ovenbird db: serve OVSDB databases, as ovsdb-server(1) does
+usage: ovenbird db [OPTION]... [DATABASE]...
+where DATABASE is a file in ovsdb-server's standalone format ({DEFAULT_DATABASE} by default).
+
+  --remote=REMOTE   serve at punix:FILE, ptcp:PORT[:HOST], pssl:PORT[:HOST], or keep connecting to unix:FILE,
+                    tcp:HOST:PORT, ssl:HOST:PORT; db:DB,TABLE,COLUMN reads remotes from a database; may repeat
+  --create=SCHEMA   make a DATABASE that is not there: {", ".join(SCHEMAS)}, or a file (.ovsschema)
+  --run=COMMAND     serve only while COMMAND runs
+
+The usual options of Open vSwitch's daemons: --pidfile --detach --unixctl --log-file -v --private-key --certificate
+--ca-cert. See ovsdb-server(1).
+"""
+
+
+class DatabaseRemotes:
+    """Keeps a server's remotes as a column of one of its databases says (ovsdb-server(1), ``db:DB,TABLE,COLUMN``).
+
+    Arguments:
+        server: the server.
+        spec: the remote as given.
+    """
+
+    def __init__(self, server: Server, spec: str) -> None:
+        self.server = server
+        self.spec = spec
+        parts = spec.removeprefix("db:").split(",")
+        if len(parts) != 3:
+            raise UsageError(f"{spec}: not of the form db:DB,TABLE,COLUMN")
+        name, table, column = parts
+        self.database = server.service.databases.get(name)
+        if self.database is None or table not in self.database.tables:
+            raise UsageError(f"{spec}: no database {name} with a table {table}")
+        bound = self.database.tables[table]
+        if column not in bound.table.row_class.BY_NAME:
+            raise UsageError(f"{spec}: table {table} has no column {column}")
+        self.table = bound.table
+        self.column = bound.table.row_class.BY_NAME[column]
+        self.open: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._stop = self.database.subscribe(self._changed)
+
+    def wanted(self) -> set[str]:
+        """Return the remotes that the column names now."""
+        found: set[str] = set()
+        for row in self.table.rows.values():
+            value = row.values[self.column.index]
+            for element in value if isinstance(value, frozenset) else [value] if value else []:
+                if self.column.target is None:
+                    found.add(element)
+                else:
+                    target = self.table.store.tables[self.column.target].rows.get(element)
+                    if target is not None and target["target"]:
+                        found.add(target["target"])
+        return found
+
+    async def apply(self) -> None:
+        """Open what is wanted and not open, close what is no longer wanted."""
+        wanted = self.wanted()
+        for remote in self.open - wanted:
+            await self.server.unlisten(remote)
+            self.open.discard(remote)
+        for remote in wanted - self.open:
+            try:
+                await self.server.listen(remote)
+                self.open.add(remote)
+            except (OSError, ValueError) as e:
+                log.warning("%s: cannot serve at %s: %s", self.spec, remote, e)
+
+    def close(self) -> None:
+        """Follow the column no more."""
+        self._stop()
+
+    def _changed(self, commit: Commit) -> None:
+        names = {self.table.name, self.column.target}
+        if any(change.table.name in names for change in commit.changes):
+            self._task = asyncio.get_running_loop().create_task(self.apply())
+
+
+class DatabaseServer:
+    """The server of one process, with the commands of ovsdb-server(1).
+
+    Arguments:
+        daemon: whose control socket the commands are on.
+    """
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self.server = Server(tls.context(daemon.options, server=True))
+        self.given: dict[str, DatabaseRemotes | None] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        register = daemon.unixctl.register
+        register("ovsdb-server/list-dbs", lambda _: "".join(f"{n}\n" for n in sorted(self.server.service.databases)))
+        register("ovsdb-server/list-remotes", lambda _: "".join(f"{r}\n" for r in sorted(self.given)))
+        register("ovsdb-server/add-remote", self._add_remote, "REMOTE", 1)
+        register("ovsdb-server/remove-remote", self._remove_remote, "REMOTE", 1)
+        register("ovsdb-server/add-db", self._add_db, "DB", 1)
+        register("ovsdb-server/remove-db", self._remove_db, "DB", 1)
+        register("ovsdb-server/compact", self._compact, "[DB]", 0, 1)
+        register("ovsdb-server/memory-trim-on-compaction", lambda _: "", "on|off", 1)
+        register("ovsdb-server/perf-counters-show", lambda _: "")
+        register("memory/show", self._memory)
+
+    def open(self, path: Path, schema: DatabaseSchema | None = None) -> Database:
+        """Serve the database of a file, made with ``schema`` if it is not there.
+
+        Raises:
+            UsageError: the file cannot be used.
+        """
+        try:
+            if schema is not None and not path.exists():
+                create(path, schema)
+            database = open_database(path)
+            self.server.add(database)
+        except (OvsdbError, ValueError) as e:
+            raise UsageError(f"{path}: {e}") from e
+        return database
+
+    async def listen(self, remote: str) -> None:
+        """Serve at a remote, or at those that a database names.
+
+        Raises:
+            UsageError: it cannot be served at.
+        """
+        if remote.startswith("db:"):
+            remotes = self.given[remote] = DatabaseRemotes(self.server, remote)
+            await remotes.apply()
+            return
+        try:
+            await self.server.listen(remote)
+        except (OSError, ValueError) as e:
+            raise UsageError(f"{remote}: {e}") from e
+        self.given[remote] = None
+
+    # -- commands -------------------------------------------------------------------------------------------------
+
+    def _soon(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _add_remote(self, args: list[str]) -> str:
+        if not args[0].startswith("db:"):
+            try:
+                Remote.parse(args[0])
+            except ValueError as e:
+                raise CommandError(str(e)) from e
+        self._soon(self.listen(args[0]))
+        return ""
+
+    def _remove_remote(self, args: list[str]) -> str:
+        if args[0] not in self.given:
+            raise CommandError("no such remote")
+        remotes = self.given.pop(args[0])
+        if remotes is None:
+            self._soon(self.server.unlisten(args[0]))
+        else:
+            remotes.close()
+            for remote in remotes.open:
+                self._soon(self.server.unlisten(remote))
+        return ""
+
+    def _add_db(self, args: list[str]) -> str:
+        self.open(Path(args[0]))
+        return ""
+
+    def _remove_db(self, args: list[str]) -> str:
+        if args[0] not in self.server.service.databases or args[0] == "_Server":
+            raise CommandError(f"{args[0]}: no such database")
+        database = self.server.service.remove(args[0])
+        if database.journal is not None:
+            database.journal.close()
+        return ""
+
+    def _compact(self, args: list[str]) -> str:
+        databases = self.server.service.databases
+        for name in args or [n for n, d in databases.items() if d.journal is not None]:
+            if name not in databases:
+                raise CommandError(f"{name}: not the name of a database")
+            journal = databases[name].journal
+            if journal is None:
+                raise CommandError(f"{name}: not a database that is kept in a file")
+            journal.compact(databases[name])
+        return ""
+
+    def _memory(self, _: list[str]) -> str:
+        service = self.server.service
+        rows = sum(len(t.table.rows) for d in service.databases.values() for t in d.tables.values())
+        return f"cells:{rows} sessions:{len(service.sessions)}\n"
+
+
+def schema_named(name: str) -> DatabaseSchema:
+    """Return one of our schemas by its short name, or the one in a file.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name in SCHEMAS:
+        return SCHEMAS[name]()
+    try:
+        return DatabaseSchema.from_json(orjson.loads(Path(name).read_bytes()))
+    except (OSError, orjson.JSONDecodeError, OvsdbError) as e:
+        raise UsageError(f"{name}: no schema: {e}") from e
+
+
+async def serve(daemon: Daemon) -> None:
+    """Serve until told to stop."""
+    databases = DatabaseServer(daemon)
+    create_as = daemon.options.last("create")
+    schema = schema_named(create_as) if create_as is not None else None
+    try:
+        for path in daemon.options.arguments or (DEFAULT_DATABASE,):
+            databases.open(Path(path), schema)
+        for remote in daemon.options.all("remote"):
+            await databases.listen(remote)
+        daemon.ready()
+        command = daemon.options.last("run")
+        if command is not None:
+            process = await asyncio.create_subprocess_shell(command)
+            if await process.wait():
+                raise UsageError(f"{command}: exit status {process.returncode}")
+        else:
+            await daemon.stopping.wait()
+    finally:
+        await databases.server.close()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run ``ovenbird db`` with these arguments and return its exit status."""
+    return Daemon("ovsdb-server", "ovs", OPTIONS, USAGE, serve).run(list(argv))
