@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +12,10 @@ import pytest
 
 from ovenbird.lab import dhcp, process, programs, supervisor
 from ovenbird.lab.command import run
-from ovenbird.lab.errors import AlreadyRunningError, DuplicateInstanceError, WaitTimeoutError
+from ovenbird.lab.errors import AlreadyRunningError, DuplicateInstanceError, ProcessDiedError, WaitTimeoutError
 from ovenbird.lab.lab import Lab
-from ovenbird.lab.process import wait_until
+from ovenbird.lab.plan import Plan
+from ovenbird.lab.process import ProcessSpec, wait_until
 from ovenbird.lab.requirements import find_program
 
 pytestmark = pytest.mark.live
@@ -151,6 +154,39 @@ def test_a_controller_is_replaced_while_the_rest_runs(originals_lab: Lab) -> Non
 
 def _command_line(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_a_cloud_that_cannot_start_says_why_and_leaves_nothing(make_lab: Callable[..., Lab], rundir: Path) -> None:
+    def central(plan: Plan) -> programs.Central:
+        dies = ("sh", "-c", "echo no luck; sleep 0.05; exit 1")
+        return programs.Central((ProcessSpec("central", dies, str(plan.rundir / "central.log")),), (), ("nb",), api=False)
+
+    with pytest.raises(ProcessDiedError, match="central keeps dying") as caught:
+        Lab.up(rundir, ("hv1",), central=central)
+    assert any("no luck" in note for note in caught.value.__notes__)
+    assert not rundir.exists()
+    assert process.marked(rundir) == []
+    assert Plan.make(rundir).prefix not in run(["ip", "netns", "list"])
+
+
+def test_an_up_that_is_killed_half_way_is_cleaned_up_by_the_next(
+    originals: None, make_lab: Callable[..., Lab], rundir: Path
+) -> None:
+    script = (
+        "from pathlib import Path; from ovenbird.lab import programs; from ovenbird.lab.lab import Lab\n"
+        f"Lab.up(Path({str(rundir)!r}), central=programs.originals, progress=lambda step: print(step, flush=True))"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as half:
+        assert half.stdout is not None
+        while "making 2 hypervisors" not in half.stdout.readline():
+            assert half.poll() is None
+        half.kill()
+    lab = Lab.open(rundir)
+    assert process.marked(rundir)
+    lab.down()
+    assert process.marked(rundir) == []
+    assert lab.plan.prefix not in run(["ip", "netns", "list"])
+    assert not rundir.exists()
 
 
 def test_down_removes_everything_after_a_kill_of_everything(

@@ -38,6 +38,10 @@ class WaitTimeoutError(LabError):
     """Something did not become true in its time."""
 
 
+class ProcessDiedError(LabError):
+    """One of the lab's processes ends whenever it is started."""
+
+
 class StateError(LabError):
     """The state file holds something that no lab wrote."""
 

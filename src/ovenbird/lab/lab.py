@@ -20,6 +20,7 @@ from ovenbird.lab.errors import (
     NoSuchInstanceError,
     NotRunningError,
     PlanError,
+    ProcessDiedError,
 )
 from ovenbird.lab.hypervisor import Hypervisor, listening
 from ovenbird.lab.instance import Instance
@@ -33,6 +34,17 @@ from ovenbird.lab.state import Kind, State
 from ovenbird.lab.underlay import Underlay
 
 Progress = Callable[[str], None]
+
+
+_DEATHS = 5  # of one process during the start, until there is no hope
+
+
+def _text(path: Path) -> str:
+    """Return a file's text, empty when there is no such file."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def _silent(_step: str) -> None:
@@ -156,12 +168,12 @@ class Lab:
                 future.result()
         progress("waiting for the databases")
         for database in chosen.databases:
-            wait_until(partial(listening, plan.socket(database)), f"the {database} database")
+            self._await(partial(listening, plan.socket(database)), f"the {database} database")
         self.keep(*(controller(self.hypervisor(h), tuple(controllers.get(h, ())) or None) for h in plan.hosts))
         if chosen.api:
             progress("waiting for the API")
             with self.neutron() as neutron:
-                wait_until(lambda: neutron.answers, f"the API at {plan.api}", poll=0.05)
+                self._await(lambda: neutron.answers, f"the API at {plan.api}")
         progress("waiting for the hypervisors to reach each other")
         hypervisors = [self.hypervisor(host) for host in plan.hosts]
         for one, next_one in zip(hypervisors, hypervisors[1:] + hypervisors[:1], strict=True):
@@ -178,6 +190,20 @@ class Lab:
         hypervisor.configure(external_ids)
         self.keep(hypervisor.switch_process())
         wait_until(lambda: hypervisor.switching, f"{host}'s switch", poll=0.03)
+
+    def _await(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for something that needs the lab's processes, but not for one that keeps dying."""
+        names = list(self.state.things(Kind.PROCESS))
+        seen: dict[str, set[str]] = {name: set() for name in names}
+
+        def ready() -> bool:
+            for name in names:
+                seen[name].add(_text(record_path(self.plan.rundir, name)))
+                if len(seen[name]) > _DEATHS:
+                    raise ProcessDiedError(f"{name} keeps dying; waited for {what}")
+            return condition()
+
+        wait_until(ready, what, poll=0.02)
 
     def _story(self) -> str:
         """Return the last lines of the logs, to go with an error."""

@@ -35,8 +35,16 @@ class Namespace:
 
     @property
     def exists(self) -> bool:
-        """Whether it is there now."""
+        """Whether there is something of that name, even if only half of it was made."""
         return (_DIRECTORY / self.name).exists()
+
+    @property
+    def whole(self) -> bool:
+        """Whether it can be entered: its name is a mount of the kernel's namespace, and no plain file."""
+        try:
+            return (_DIRECTORY / self.name).stat().st_dev != _DIRECTORY.stat().st_dev
+        except FileNotFoundError:
+            return False
 
     def make(self, *knobs: str) -> None:
         """Create the namespace with its loopback up and without duplicate address detection, which only costs time.
@@ -44,7 +52,8 @@ class Namespace:
         Args:
             knobs: kernel settings below `net/`, as `ipv6/conf/all/disable_ipv6=1`; unknown ones are skipped.
         """
-        if not self.exists:
+        if not self.whole:
+            self.remove()
             run(["ip", "netns", "add", self.name])
         run(self.enter("sh", "-ec", _SET_UP % " ".join(knobs)))
 
@@ -73,7 +82,7 @@ class Namespace:
 
     def processes(self) -> list[int]:
         """Return the ids of the processes inside."""
-        if not self.exists:
+        if not self.whole:
             return []
         return [int(pid) for pid in run(["ip", "netns", "pids", self.name]).split()]
 

@@ -108,7 +108,7 @@ class Process:
 
     def save(self, path: Path) -> None:
         """Write the record of this process, in one step."""
-        draft = path.with_suffix(".new")
+        draft = path.with_name(f"{path.name}.new")
         draft.write_text(f"{self.pid} {self.started}\n")
         draft.replace(path)
 
