@@ -132,9 +132,9 @@ _TABLE: tuple[tuple[str, int, int, str, bool, bool, str], ...] = (
 
 _IP = ({"eth_type": 0x0800}, {"eth_type": 0x86DD})
 
-# Prerequisite -> the alternatives that satisfy it, each a conjunction of values (ovs-fields(7), "Fields reference"):
-# exact ones, but of vlan_vid and ct_state, bits that must be set (a VLAN header is present; the packet is tracked).
-# "Ethernet" is every packet of an Ethernet bridge.
+# Prerequisite -> the alternatives that satisfy it, each a conjunction of values (ovs-fields(7), "Fields reference"): exact
+# ones, but of vlan_vid and ct_state, bits that must be set. "Ethernet" is every packet of an Ethernet bridge. For "CT",
+# ct_state=+trk-inv serves too.
 PREREQUISITES: Mapping[str, tuple[Mapping[str, int], ...]] = MappingProxyType(
     {
         "none": ({},),
@@ -156,7 +156,7 @@ PREREQUISITES: Mapping[str, tuple[Mapping[str, int], ...]] = MappingProxyType(
             {"eth_type": 0x86DD, "nw_proto": 58, "icmpv6_type": kind, "icmpv6_code": 0} for kind in (135, 136)
         ),
         "NSH": ({"eth_type": 0x894F},),
-        "CT": tuple({**ip, "ct_state": 0x20} for ip in _IP),
+        "CT": tuple({**ip, "ct_state": state} for ip in _IP for state in (0x01, 0x02, 0x04)),  # +new, +est, +rel
     }
 )
 

@@ -42,14 +42,14 @@ class SetField:
         """Encode as OFPAT_SET_FIELD, or as NXAST_REG_LOAD2 when masked, which OpenFlow 1.3's own form cannot be."""
         oxm = encode_oxm({self.field.name: (self.value, self.mask)})
         if self.mask != self.field.mask:
-            return pack_nicira(33, bytes(6) + oxm)
+            return pack_nicira(33, oxm)
         length = (len(oxm) + 11) & ~7
         return struct.pack(">HH", 25, length) + oxm.ljust(length - 4, b"\0")
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Decode from the action's own bytes."""
-        start = 16 if data[0] == 0xFF else 4
+        start = 10 if data[0] == 0xFF else 4
         _, _, length, end = decode_header(data, start)
         if end + length > len(data):
             raise DecodeError("truncated set_field")

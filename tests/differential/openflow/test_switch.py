@@ -1,0 +1,157 @@
+"""Sessions with a real ovs-vswitchd on the dummy datapath: bundles, statistics, packets out and in, loss and return."""
+
+import asyncio
+
+import pytest
+
+from ovenbird.openflow.actions import Controller, Output, Port, RegLoad, Resubmit, encode_actions
+from ovenbird.openflow.errors import ConnectionLostError, SwitchError
+from ovenbird.openflow.fields import Subfield
+from ovenbird.openflow.instructions import ApplyActions, Meter, decode_instructions, encode_apply
+from ovenbird.openflow.match import Match
+from ovenbird.openflow.messages import (
+    AggregateStatsRequest,
+    Bucket,
+    CtFlushZone,
+    Error,
+    FeaturesRequest,
+    FlowMod,
+    FlowStatsRequest,
+    GroupDescRequest,
+    GroupMod,
+    GroupType,
+    MeterMod,
+    ModCommand,
+    PacketIn,
+    PacketOut,
+    PortDescRequest,
+    PortStatus,
+    SetConfig,
+    SetPacketInFormat,
+    TlvCommand,
+    TlvMap,
+    TlvTableMod,
+    TlvTableRequest,
+)
+from ovenbird.openflow.transport import Session, keep_connected
+
+PACKET = bytes.fromhex("0000000000020000000000010800") + bytes(46)
+
+
+def _flows(count):
+    actions = encode_apply(encode_actions((RegLoad(Subfield.of("reg0", 0, 1), 1), Resubmit(17))))
+    for n in range(count):
+        yield FlowMod(8, 100, Match({"eth_type": (0x800, 0xFFFF), "ip_src": (n, 0xFFFFFFFF)}), actions, cookie=n)
+
+
+async def test_a_bundle_installs_flows_that_read_back_as_they_were_sent(switch):
+    target, _ = switch
+    async with await Session.connect(target) as session:
+        await session.bundle(_flows(3000))
+        parts = await session.request(FlowStatsRequest(table=8))
+        (sums,) = await session.request(AggregateStatsRequest())
+    flows = {(s.cookie, s.priority, s.match, s.instructions) for part in parts for s in part.flows}
+    assert flows == {(f.cookie, f.priority, f.match, f.instructions) for f in _flows(3000)}
+    assert len(parts) > 1
+    assert sums.n_flows == 3000
+    assert decode_instructions(parts[0].flows[0].instructions)[0].actions[1] == Resubmit(17)
+
+
+async def test_a_bundle_with_one_bad_flow_changes_nothing_and_names_it(switch):
+    target, _ = switch
+    async with await Session.connect(target) as session:
+        bad = FlowMod(8, 1, Match.exact(ip_src=5))  # lacks its prerequisite
+        with pytest.raises(SwitchError, match=r"bad_match\.bad_prereq") as refused:
+            await session.bundle([*_flows(2), bad, *_flows(2)])
+        assert refused.value.index == 2
+        fails_late = FlowMod(8, 1, Match(), (Meter(77),))
+        with pytest.raises(SwitchError) as refused:
+            await session.bundle([*_flows(2), fails_late])
+        assert refused.value.index == 2
+        (sums,) = await session.request(AggregateStatsRequest())
+        assert sums.n_flows == 0
+        await session.bundle(_flows(1))
+        (sums,) = await session.request(AggregateStatsRequest())
+        assert sums.n_flows == 1
+
+
+async def test_a_packet_goes_out_comes_in_paused_and_is_resumed(switch):
+    target, run = switch
+    packets = asyncio.Queue()
+    async with await Session.connect(target, lambda _xid, message: packets.put_nowait(message)) as session:
+        session.send(SetConfig())
+        session.send(SetPacketInFormat())
+        pause = Controller(b"\0\0\0\5", pause=True)
+        after = FlowMod(9, 1, Match.exact(reg1=7), (ApplyActions((Output(1),)),), cookie=0xAA)
+        await session.bundle(
+            [FlowMod(8, 1, Match.exact(reg1=3), (ApplyActions((Controller(b"\1"), pause, Resubmit(9))),), cookie=0xC0FFEE), after]
+        )
+        session.send(PacketOut(PACKET, (RegLoad(Subfield.of("reg1"), 3), Resubmit(8))))
+        plain = await asyncio.wait_for(packets.get(), 5)
+        assert isinstance(plain, PacketIn)
+        assert (plain.userdata, plain.cookie, plain.table, plain.reason) == (b"\1", 0xC0FFEE, 8, 1)
+        packet_in = await asyncio.wait_for(packets.get(), 5)
+        assert (packet_in.packet, packet_in.userdata, packet_in.full_len) == (PACKET, b"\0\0\0\5", len(PACKET))
+        assert packet_in.metadata["reg1"] == (3, 0xFFFFFFFF)
+        assert packet_in.metadata["in_port_oxm"] == (Port.CONTROLLER, 0xFFFFFFFF)
+        session.send(packet_in.resume(metadata=packet_in.metadata.with_field("reg1", 7)))
+        await session.barrier()
+        (reply,) = await session.request(FlowStatsRequest(table=9))
+    assert [flow.n_packets for flow in reply.flows] == [1]
+
+
+async def test_tables_ports_groups_meters_and_zones(switch):
+    target, run = switch
+    seen = asyncio.Queue()
+    async with await Session.connect(target, lambda _xid, message: seen.put_nowait(message)) as session:
+        session.send(SetConfig())  # without it a management connection is told of nothing
+        session.send(TlvTableMod(TlvCommand.ADD, (TlvMap(0x102, 0x80, 4, 0),)))
+        await session.barrier()
+        (table,) = await session.request(TlvTableRequest())
+        assert table.maps == (TlvMap(0x102, 0x80, 4, 0),)
+        (features,) = await session.request(FeaturesRequest())
+        assert features.n_tables == 254
+        (ports,) = await session.request(PortDescRequest())
+        assert {port.name: port.port_no for port in ports.ports} == {"p1": 1, "br0": Port.LOCAL}
+        bucket = Bucket((Output(1),), weight=5)
+        session.send(GroupMod(ModCommand.ADD, 5, GroupType.SELECT, (bucket,)))
+        session.send(MeterMod(ModCommand.ADD, 3, bands=((100, 0),)))
+        session.send(CtFlushZone(7))
+        await session.barrier()
+        (groups,) = await session.request(GroupDescRequest())
+        assert groups.groups[0].buckets == (bucket,)
+        await asyncio.to_thread(run, "ovs-vsctl", "add-port", "br0", "p2", "--", "set", "interface", "p2", "type=dummy")
+        status = await asyncio.wait_for(seen.get(), 5)
+        assert isinstance(status, PortStatus)
+        assert status.port.name == "p2"
+        session.send(GroupMod(ModCommand.ADD, 5, GroupType.SELECT, (bucket,)))
+        await session.barrier()
+        while not isinstance(error := await asyncio.wait_for(seen.get(), 5), Error):
+            pass
+        assert str(error) == "group_mod_failed.group_exists"
+
+
+async def test_waiting_requests_fail_when_the_switch_goes_and_a_new_session_comes_when_it_returns(switch):
+    target, run = switch
+    sessions = asyncio.Queue()
+
+    async def serve(session):
+        sessions.put_nowait(session)
+        await asyncio.Event().wait()
+
+    keeper = asyncio.create_task(keep_connected(target, serve, max_backoff=0.2))
+    try:
+        first = await asyncio.wait_for(sessions.get(), 5)
+        await first.barrier()
+        await asyncio.to_thread(run, "ovs-vsctl", "del-br", "br0")
+        with pytest.raises(ConnectionLostError):
+            for _ in range(100):
+                await first.request(FeaturesRequest())
+                await asyncio.sleep(0.05)
+        await asyncio.to_thread(run, "ovs-vsctl", "add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=dummy")
+        second = await asyncio.wait_for(sessions.get(), 10)
+        (reply,) = await second.request(PortDescRequest())
+        assert [port.name for port in reply.ports] == ["br0"]
+    finally:
+        keeper.cancel()
+        await asyncio.wait({keeper})
