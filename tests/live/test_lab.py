@@ -140,6 +140,16 @@ def test_a_switch_that_died_carries_packets_again(originals_lab: Lab, switch: st
         lab.delete("two")
 
 
+def test_a_hypervisors_tools_speak_to_its_own_switch(originals_lab: Lab) -> None:
+    for host in ("hv1", "hv2"):
+        hypervisor = originals_lab.hypervisor(host)
+        assert hypervisor.vsctl("get", "Open_vSwitch", ".", "external_ids:system-id").strip() == host
+        assert "table=0" in hypervisor.ofctl("dump-flows", "br-int")
+        assert "netdev@ovs-netdev" in hypervisor.appctl("dpif/show")
+        assert "running" in hypervisor.appctl("debug/status", target="ovn-controller")
+        assert hypervisor.vsctl("get-fail-mode", "br-int").strip() == "secure"
+
+
 def test_a_controller_is_replaced_while_the_rest_runs(originals_lab: Lab) -> None:
     lab = originals_lab
     old, switch = lab.process("hv2-controller"), lab.process("hv2-ovs-vswitchd")
@@ -159,7 +169,8 @@ def _command_line(pid: int) -> bytes:
 def test_a_cloud_that_cannot_start_says_why_and_leaves_nothing(make_lab: Callable[..., Lab], rundir: Path) -> None:
     def central(plan: Plan) -> programs.Central:
         dies = ("sh", "-c", "echo no luck; sleep 0.05; exit 1")
-        return programs.Central((ProcessSpec("central", dies, str(plan.rundir / "central.log")),), (), ("nb",), api=False)
+        spec = ProcessSpec("central", dies, str(plan.rundir / "central.log"))
+        return programs.Central((spec,), ("nb",), api=False)
 
     with pytest.raises(ProcessDiedError, match="central keeps dying") as caught:
         Lab.up(rundir, ("hv1",), central=central)

@@ -9,7 +9,7 @@ from rich.console import Console
 from ovenbird.cli import screen
 from ovenbird.cli.options import rundir_option
 from ovenbird.lab.lab import Lab
-from ovenbird.lab.requirements import check
+from ovenbird.lab.requirements import check, environment
 from ovenbird.lab.status import Status
 
 
@@ -43,7 +43,7 @@ def execute(name: str, argv: tuple[str, ...], rundir: Path) -> None:
     if not command_line:
         raise click.UsageError("no command is given")
     line = Lab.open(rundir).instance(name).namespace.enter(*command_line)
-    os.execvp(line[0], line)  # noqa: S606 - the command takes this process's place, terminal and exit status
+    os.execvpe(line[0], line, environment())  # noqa: S606 - the command takes this process's place, terminal and exit status
 
 
 @command.command("delete")

@@ -1,10 +1,10 @@
 """Run a program to its end, and say clearly what failed if it fails."""
 
-import os
 import subprocess
 from collections.abc import Mapping, Sequence
 
 from ovenbird.lab.errors import CommandError, RequirementError
+from ovenbird.lab.requirements import environment
 
 
 def run(
@@ -30,7 +30,7 @@ def run(
         done = subprocess.run(
             argv,
             input=stdin,
-            env=None if env is None else {**os.environ, **env},
+            env={**environment(), **(env or {})},
             timeout=timeout,
             capture_output=True,
             text=True,

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from ovenbird.lab import process, supervisor
-from ovenbird.lab.command import run
 from ovenbird.lab.errors import (
     AlreadyRunningError,
     DuplicateInstanceError,
@@ -158,8 +157,7 @@ class Lab:
         wait_until(lambda: supervisor.active(plan.rundir) is not None, "the supervisor")
         chosen = central(plan)
         progress("starting the databases, the compilers and the API" if chosen.api else "starting the databases")
-        for command in chosen.prepare:
-            run(command)
+        chosen.prepare()
         self.keep(*chosen.processes)
         progress(f"making {len(plan.hosts)} hypervisors")
         Underlay(plan).make(self.state)

@@ -146,6 +146,10 @@ class Plan:
         """Return the unix socket of the `nb`, `sb` or `cloud` database."""
         return self.rundir / f"{database}.sock"
 
+    def journal(self, database: str) -> Path:
+        """Return the file of the `nb`, `sb` or `cloud` database."""
+        return self.rundir / f"{database}.db"
+
     def remote(self, database: str) -> str:
         """Return the `nb`, `sb` or `cloud` database's address as `ovn-nbctl --db` takes it."""
         return f"unix:{self.socket(database)}"

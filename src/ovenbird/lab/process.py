@@ -17,7 +17,7 @@ from typing import Any
 
 from ovenbird.lab.errors import RequirementError, WaitTimeoutError
 from ovenbird.lab.namespace import Namespace
-from ovenbird.lab.requirements import SYSTEM_PATH, find_program
+from ovenbird.lab.requirements import environment, find_program
 
 MARK = "OVENBIRD_LAB"
 """The environment variable by which a lab's processes are recognised; its value is the run directory."""
@@ -145,10 +145,8 @@ def spawn(spec: ProcessSpec, rundir: Path, argv: tuple[str, ...] | None = None) 
     program = find_program(line[0])
     if program is None:
         raise RequirementError(f"{spec.name} cannot start: the program {line[0]} is missing")
-    path = os.environ.get("PATH", "")
     env = {
-        **os.environ,
-        "PATH": f"{path}:{SYSTEM_PATH}" if path else SYSTEM_PATH,
+        **environment(),
         **dict(spec.env),
         MARK: str(rundir),
         NAME_MARK: spec.name if argv is None else "",

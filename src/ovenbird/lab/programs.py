@@ -6,7 +6,7 @@ put another program at the head of its command line.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 from ovenbird.lab.hypervisor import Hypervisor
 from ovenbird.lab.plan import Plan
@@ -22,7 +22,9 @@ ORIGINAL_SERVER = ("ovsdb-server",)
 ORIGINAL_NORTHD = ("ovn-northd",)
 ORIGINAL_CONTROLLER = ("ovn-controller",)
 
-_ORIGINAL_SCHEMAS = Path("/usr/share/ovn")
+
+def _nothing() -> None:
+    """Prepare nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +33,15 @@ class Central:
 
     Args:
         processes: what runs, in the order it is started.
-        prepare: commands to run to their end before that.
         databases: which databases there are: "nb", "sb", "cloud".
         api: whether the network API is among them.
+        prepare: is called before anything is started.
     """
 
     processes: tuple[ProcessSpec, ...]
-    prepare: tuple[tuple[str, ...], ...]
     databases: tuple[str, ...]
     api: bool
+    prepare: Callable[[], None] = _nothing
 
 
 CentralPrograms = Callable[[Plan], Central]
@@ -64,7 +66,7 @@ def all_in_one(plan: Plan) -> Central:
         f"--sb-port={plan.sb_port}",
         f"--cloud-port={plan.cloud_port}",
     )
-    return Central((process,), (), ("nb", "sb", "cloud"), api=True)
+    return Central((process,), ("nb", "sb", "cloud"), api=True)
 
 
 def _server(plan: Plan, database: str, program: tuple[str, ...]) -> ProcessSpec:
@@ -78,7 +80,7 @@ def _server(plan: Plan, database: str, program: tuple[str, ...]) -> ProcessSpec:
         f"--unixctl={plan.rundir}/db-{database}.ctl",
         f"--remote=punix:{plan.socket(database)}",
         *([f"--remote=ptcp:{port}:127.0.0.1"] if port else []),
-        str(plan.rundir / f"{database}.db"),
+        str(plan.journal(database)),
     )
 
 
@@ -95,39 +97,40 @@ def _northd(plan: Plan, program: tuple[str, ...]) -> ProcessSpec:
     )
 
 
+def _create(plan: Plan, databases: tuple[str, ...]) -> None:
+    """Create empty databases for a server that expects to find them, as ovsdb-server does."""
+    from ovenbird.model import cloud, nb, sb  # noqa: PLC0415 - commands such as `status` need no schemas
+    from ovenbird.ovsdb.journal import create  # noqa: PLC0415 - likewise
+
+    schemas = {"nb": nb.schema, "sb": sb.schema, "cloud": cloud.schema}
+    for database in databases:
+        create(plan.journal(database), schemas[database]())
+
+
 def split(
-    *,
-    server: tuple[str, ...] | None = None,
-    northd: tuple[str, ...] | None = None,
-    cloud_schema: Path | None = None,
-    schemas: Path = _ORIGINAL_SCHEMAS,
+    *, server: tuple[str, ...] | None = None, northd: tuple[str, ...] | None = None, api: bool = True
 ) -> CentralPrograms:
-    """Return central programs that are a process each: three database servers, northd, and the API with its compiler.
+    """Return central programs that are a process each: database servers, northd, and the API with its compiler.
 
     Args:
         server: the program that serves databases in place of `ovenbird db`.
         northd: the program that compiles Northbound in place of `ovenbird northd`.
-        cloud_schema: the schema file of the Cloud database; None leaves Cloud and the API away.
-        schemas: directory of ovn-nb.ovsschema and ovn-sb.ovsschema.
+        api: whether there is a Cloud database and an API; without them, Northbound is the top.
     """
+    databases = ("nb", "sb", "cloud") if api else ("nb", "sb")
 
     def decide(plan: Plan) -> Central:
-        files = {"nb": schemas / "ovn-nb.ovsschema", "sb": schemas / "ovn-sb.ovsschema"}
-        if cloud_schema is not None:
-            files["cloud"] = cloud_schema
-        processes = [_server(plan, database, server or ovenbird("db")) for database in files]
+        processes = [_server(plan, database, server or ovenbird("db")) for database in databases]
         processes.append(_northd(plan, northd or ovenbird("northd")))
-        if cloud_schema is not None:
+        if api:
             remotes = (f"--cloud-db={plan.remote('cloud')}", f"--ovnnb-db={plan.remote('nb')}")
             processes.append(_spec(plan, "api", *ovenbird("api"), *remotes, f"--port={plan.api_port}"))
-        journals = {database: str(plan.rundir / f"{database}.db") for database in files}
-        prepare = tuple(("ovsdb-tool", "create", journals[database], str(files[database])) for database in files)
-        return Central(tuple(processes), prepare, tuple(files), api=cloud_schema is not None)
+        return Central(tuple(processes), databases, api, partial(_create, plan, databases))
 
     return decide
 
 
-originals = split(server=ORIGINAL_SERVER, northd=ORIGINAL_NORTHD)
+originals = split(server=ORIGINAL_SERVER, northd=ORIGINAL_NORTHD, api=False)
 """OVN's own central programs: Northbound, Southbound and ovn-northd, without an API."""
 
 

@@ -23,6 +23,12 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where system programs live; searched after the caller's PATH, which for a user of sudo or su may lack the sbin's."""
 
 
+def environment() -> dict[str, str]:
+    """Return this process's variables, with the system's directories at the end of PATH."""
+    path = os.environ.get("PATH")
+    return {**os.environ, "PATH": f"{path}:{SYSTEM_PATH}" if path else SYSTEM_PATH}
+
+
 def find_program(name: str) -> str | None:
     """Find a program on PATH or, failing that, among the system's programs."""
     return shutil.which(name) or shutil.which(name, path=SYSTEM_PATH)

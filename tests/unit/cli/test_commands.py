@@ -112,7 +112,7 @@ def test_status_for_programs(lab: Lab) -> None:
 def test_exec_enters_the_namespace_with_or_without_dashes(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[tuple[str, ...]] = []
     monkeypatch.setattr("ovenbird.cli.lab.check", lambda: None)
-    monkeypatch.setattr("ovenbird.cli.lab.os.execvp", lambda program, line: lines.append(line))
+    monkeypatch.setattr("ovenbird.cli.lab.os.execvpe", lambda program, line, env: lines.append(line))
     place = ("lab", "exec", "--rundir", str(lab.plan.rundir), "test1")
     for command in (("--", "ping", "-c", "1", "--", "x"), ("ping", "-c", "1", "--", "x")):
         assert _run(*place, *command).exit_code == 0
