@@ -23,10 +23,9 @@ from ovenbird.lab.status import Status
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """Record a lab that does not run, with one instance that has a lease."""
-    lab = Lab(Plan.make(tmp_path / "lab", api_port=9, nb_port=7))
-    lab.plan.rundir.mkdir()
+    lab = Lab(Plan.make(tmp_path_factory.mktemp("x"), api_port=9, nb_port=7))
     lab.state.add(Kind.PLAN, "lab", lab.plan.to_json())
     lab.state.add(Kind.PROCESS, "central", {"argv": ["x"], "log": "", "env": {}, "namespace": None, "after": []})
     port, mac = "4f0e5b8a-7777-4c1c-8888-000000000001", "fa:16:3e:00:00:01"

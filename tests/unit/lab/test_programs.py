@@ -1,5 +1,6 @@
-import os
 from pathlib import Path
+
+import pytest
 
 from ovenbird.lab import programs
 from ovenbird.lab.hypervisor import Hypervisor
@@ -42,10 +43,10 @@ def test_the_originals_have_no_api() -> None:
     assert not any("ptcp" in word for process in central.processes for word in process.argv)
 
 
-def test_split_programs_find_their_databases_made(tmp_path: Path) -> None:
-    plan = Plan.make(tmp_path, api_port=1)
+def test_split_programs_find_their_databases_made(tmp_path_factory: pytest.TempPathFactory) -> None:
+    plan = Plan.make(tmp_path_factory.mktemp("x"), api_port=1)
     programs.split()(plan).prepare()
-    assert sorted(os.listdir(tmp_path)) == ["cloud.db", "nb.db", "sb.db"]  # noqa: PTH208 - names are wanted
+    assert sorted(path.name for path in plan.rundir.iterdir()) == ["cloud.db", "nb.db", "sb.db"]
 
 
 def test_a_controller_runs_in_its_hypervisor() -> None:
