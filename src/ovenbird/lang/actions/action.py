@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ovenbird.lang.ast import Boolean, Expr, conjunction
 from ovenbird.lang.errors import FieldError
 from ovenbird.lang.parser import check_writable, parse, parse_field
+from ovenbird.openflow.instructions import ApplyActions, Meter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ovenbird.lang.ast import FieldRef
     from ovenbird.lang.lexer import Tokens
     from ovenbird.openflow.actions import Action as OpenFlowAction
+    from ovenbird.openflow.instructions import Instruction
 
 
 class Action(ABC):
@@ -47,6 +49,10 @@ class Action(ABC):
     def requires(self) -> tuple[str, ...]:
         """Return the match expressions that packets must satisfy for the action to make sense."""
         return ()
+
+    def meter_id(self, ctx: Context) -> int:  # noqa: ARG002 - for the one action that is a meter
+        """Return the id of the meter that the whole flow must pass, 0 for none."""
+        return 0
 
     def __str__(self) -> str:
         return self.format()
@@ -86,6 +92,14 @@ class Actions(NamedTuple):
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
         """Return the OpenFlow actions of the whole list."""
         return encode_all(self.actions, ctx)
+
+    def instructions(self, ctx: Context) -> list[Instruction]:
+        """Return the OpenFlow instructions of the flow: its meters, then its actions; none for a flow that drops."""
+        meters: list[Instruction] = [
+            Meter(meter_id) for action in self.actions if (meter_id := action.meter_id(ctx))
+        ]
+        actions = self.encode(ctx)
+        return [*meters, ApplyActions(tuple(actions))] if actions else meters
 
     def __str__(self) -> str:
         return format_all(self.actions)

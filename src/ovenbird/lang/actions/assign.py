@@ -41,19 +41,19 @@ class Load(Action):
         value = self.value
         if isinstance(value, String):
             return [SetField.bits(bits, ctx.port_key(value.value) if value.value else 0)]
-        if value.mask is None:
-            return [SetField.bits(bits, value.value)]
-        return [SetField(bits.field, value.value << bits.ofs, value.mask << bits.ofs)]
+        ones = (1 << bits.n_bits) - 1  # a constant for some bits in brackets may be as wide as the whole symbol
+        mask = ones if value.mask is None else value.mask & ones
+        return [SetField(bits.field, (value.value & mask) << bits.ofs, mask << bits.ofs)]
 
     def evaluate(self, machine: Machine) -> bool:
         """Set the field."""
         packet, value = machine.packet, self.value
         if isinstance(value, String):
             packet.set(self.dst, machine.port_key(value.value) if value.value else 0)
-        elif value.mask is None:
-            packet.set(self.dst, value.value)
         else:
-            packet.set(self.dst, packet.get(self.dst) & ~value.mask | value.value)
+            ones = (1 << self.dst.n_bits) - 1
+            mask = ones if value.mask is None else value.mask & ones
+            packet.set(self.dst, packet.get(self.dst) & ~mask | value.value & mask)
         return True
 
 

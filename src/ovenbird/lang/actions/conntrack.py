@@ -1,0 +1,331 @@
+"""Actions of connection tracking and address translation (ovn-sb(5), ct_next to ct_commit_nat; ovs-actions(7), ct).
+
+Where the tracker moves the packet on to the next table, a copy goes there with the connection's state known, and what follows the
+action sees the packet as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, ClassVar
+
+from ovenbird.lang.actions.action import Action, Keyword, encode_all, format_all
+from ovenbird.lang.actions.assign import Load, Move, check_compatible, load_constant
+from ovenbird.lang.actions.context import logical_table
+from ovenbird.lang.actions.machine import Translation, Zone
+from ovenbird.lang.ast import FieldRef, Integer
+from ovenbird.lang.errors import ParseError
+from ovenbird.lang.lexer import Format
+from ovenbird.lang.parser import check_writable, parse_field
+from ovenbird.lang.symbols import SYMBOLS, Scope
+from ovenbird.openflow.actions import Ct, Nat, Resubmit
+from ovenbird.openflow.actions import CtClear as OpenFlowCtClear
+
+if TYPE_CHECKING:
+    from ovenbird.lang.actions.context import Context
+    from ovenbird.lang.actions.cursor import Cursor
+    from ovenbird.lang.actions.machine import Machine
+    from ovenbird.openflow.actions import Action as OpenFlowAction
+
+_ALL_MARK = (1 << 32) - 1
+
+
+def nat(translation: Translation) -> Nat:
+    """Return a translation as OpenFlow's nat."""
+    if translation.address is None:
+        return Nat(src=translation.source) if translation.source else Nat()
+    return Nat(
+        src=translation.source,
+        dst=not translation.source,
+        addr_min=translation.address.to_bytes(16 if translation.ipv6 else 4, "big"),
+        port_min=translation.port,
+        port_max=translation.port_max,
+    )
+
+
+def track_and_go(machine: Machine, zone: Zone, translation: Translation | None, *, commit: bool = False) -> bool:
+    """Send a copy through the tracker and on to the next table; the packet itself stays as it was."""
+    original = machine.packet
+    machine.packet = original.copy()
+    try:
+        if commit:
+            machine.commit(zone, translation, (0, 0), (0, 0))
+        else:
+            machine.track(zone, translation)
+        machine.next(None, None)
+    finally:
+        machine.packet = original
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class CtNext(Keyword):
+    """`ct_next;`."""
+
+    NAME = "ct_next"
+
+    def requires(self) -> tuple[str, ...]:
+        """Require IP."""
+        return ("ip",)
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return one ct that goes on to the next table."""
+        return [Ct(Zone.flow(ctx).bits, table=logical_table(ctx, None, None))]
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Track the packet and run the next table on it."""
+        return track_and_go(machine, Zone.flow(machine), None)
+
+
+@dataclass(frozen=True, slots=True)
+class CtClear(Keyword):
+    """`ct_clear;`."""
+
+    NAME = "ct_clear"
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
+        """Return one ct_clear."""
+        return [OpenFlowCtClear()]
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Forget the connection."""
+        machine.clear_tracking()
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class CtCommit(Action):
+    """`ct_commit { ct_mark = ...; ct_label = ...; };`, with assignments to ct_mark, ct_label and their bits alone.
+
+    The older `ct_commit;` and `ct_commit(ct_mark=..., ct_label=...);` are read as the same value. The commit carries a source
+    translation to the packet's own address, which keeps its tuple apart from those of translated connections.
+    """
+
+    assignments: tuple[Load | Move, ...] = ()
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> CtCommit:
+        """Parse nothing, a block of assignments, or the older key-value pairs."""
+        if cursor.take("("):
+            return cls(_old_arguments(cursor))
+        if cursor.token.kind != "{":
+            return cls()
+        cursor.advance()
+        assignments: list[Load | Move] = []
+        while not cursor.take("}"):
+            assignments.append(_commit_assignment(cursor))
+            cursor.expect(";")
+        return cls(tuple(assignments))
+
+    def format(self) -> str:
+        """Write the form in braces."""
+        return f"ct_commit {{ {format_all(self.assignments)} }};" if self.assignments else "ct_commit { };"
+
+    def requires(self) -> tuple[str, ...]:
+        """Require IP."""
+        return ("ip",)
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return one ct with commit."""
+        inner = (Nat(src=True), *encode_all(self.assignments, ctx))
+        return [Ct(Zone.flow(ctx).bits, commit=True, actions=inner)]
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Commit the connection; the packet does not change."""
+        mark, label = [0, 0], [0, 0]
+        for assignment in self.assignments:
+            bits = assignment.dst
+            ofs, ones = bits.symbol.ofs + bits.ofs, (1 << bits.n_bits) - 1
+            target = mark if bits.symbol.field is SYMBOLS["ct_mark"].field else label
+            if isinstance(assignment, Move):
+                value, mask = machine.packet.get(assignment.src), ones
+            else:
+                constant = assignment.value
+                value = constant.value if isinstance(constant, Integer) else 0
+                mask = ones if not isinstance(constant, Integer) or constant.mask is None else constant.mask & ones
+            target[0] = target[0] & ~(mask << ofs) | (value & mask) << ofs
+            target[1] |= mask << ofs
+        machine.commit(Zone.flow(machine), None, (mark[0], mark[1]), (label[0], label[1]))
+        return True
+
+
+def _commit_assignment(cursor: Cursor) -> Load | Move:
+    dst = parse_field(cursor)
+    check_writable(dst, Scope.CT_COMMIT, cursor.text)
+    if dst.symbol.scope is not Scope.CT_COMMIT:
+        raise ParseError(f"Field {dst.symbol.name} is not modifiable.", cursor.text, *dst.span)
+    cursor.expect("=")
+    if cursor.token.kind == "id":
+        src = parse_field(cursor)
+        check_compatible(cursor, dst, src, "assign", "to")
+        return Move(dst, src)
+    return Load(dst, load_constant(cursor, dst))
+
+
+def _old_arguments(cursor: Cursor) -> tuple[Load, ...]:
+    assignments: list[Load] = []
+    while not cursor.take(")"):
+        token = cursor.token
+        if not (cursor.take_name("ct_mark") or cursor.take_name("ct_label")):
+            raise cursor.syntax_error("expecting `ct_mark' or `ct_label'")
+        dst = FieldRef.whole(SYMBOLS[token.name], (token.start, token.end))
+        cursor.expect("=")
+        assignments.append(Load(dst, load_constant(cursor, dst)))
+        cursor.take(",")
+    return tuple(assignments)
+
+
+@dataclass(frozen=True, slots=True)
+class _Translate(Action):
+    """Translation in one zone: without an address by the connection's own, with one to that address, committed."""
+
+    NAME: ClassVar[str]
+    ZONE: ClassVar[Zone]
+    SOURCE: ClassVar[bool]
+
+    address: Integer | None = None
+    port: int = 0
+    port_max: int = 0
+
+    def format(self) -> str:
+        """Write the action."""
+        if self.address is None:
+            return f"{self.NAME};"
+        ports = f", {self.port}" if self.port else ""
+        if self.port_max:
+            ports += f"-{self.port_max}"
+        return f"{self.NAME}({self.address}{ports});"
+
+    def requires(self) -> tuple[str, ...]:
+        """Require IP."""
+        return ("ip",)
+
+    @property
+    def translation(self) -> Translation:
+        """The translation that the action applies."""
+        if self.address is None:
+            return Translation()
+        ipv6 = self.address.format is Format.IPV6
+        return Translation(self.SOURCE, self.address.value, ipv6, self.port, self.port_max)
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return one ct that goes on to the next table."""
+        table = logical_table(ctx, None, None)
+        return [Ct(self.ZONE.bits, commit=self.address is not None, table=table, actions=(nat(self.translation),))]
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Translate a copy and run the next table on it."""
+        return track_and_go(machine, self.ZONE, self.translation, commit=self.address is not None)
+
+
+def _translation_arguments(cursor: Cursor) -> tuple[Integer | None, int, int]:
+    """Parse nothing or `(address)`, `(address, port)`, `(address, low-high)`."""
+    if not cursor.take("("):
+        return None, 0, 0
+    token = cursor.token
+    if token.kind != "integer" or token.format not in (Format.IPV4, Format.IPV6):
+        raise cursor.syntax_error("expecting IPv4 or IPv6 address")
+    cursor.advance()
+    low = high = 0
+    if cursor.take(","):
+        if cursor.token.value == 0:
+            raise cursor.syntax_error("range can't be 0")
+        low = cursor.expect_int(1 << 16)
+        if cursor.take("-"):
+            if cursor.token.value <= low:
+                raise cursor.syntax_error("range high should be greater than range low")
+            high = cursor.expect_int(1 << 16)
+    cursor.expect(")")
+    return Integer(token.value, None, token.format), low, high
+
+
+@dataclass(frozen=True, slots=True)
+class CtDnat(_Translate):
+    """`ct_dnat;`, `ct_dnat(IP);`."""
+
+    NAME, ZONE, SOURCE = "ct_dnat", Zone.DNAT, False
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> CtDnat:
+        """Parse the arguments."""
+        return cls(*_translation_arguments(cursor))
+
+
+@dataclass(frozen=True, slots=True)
+class CtSnat(_Translate):
+    """`ct_snat;`, `ct_snat(IP);`."""
+
+    NAME, ZONE, SOURCE = "ct_snat", Zone.SNAT, True
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> CtSnat:
+        """Parse the arguments."""
+        return cls(*_translation_arguments(cursor))
+
+
+@dataclass(frozen=True, slots=True)
+class CtDnatInCommonZone(_Translate):
+    """`ct_dnat_in_czone;`, `ct_dnat_in_czone(IP);`: in the zone that both translations share."""
+
+    NAME, ZONE, SOURCE = "ct_dnat_in_czone", Zone.DNAT, False
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> CtDnatInCommonZone:
+        """Parse the arguments."""
+        return cls(*_translation_arguments(cursor))
+
+
+@dataclass(frozen=True, slots=True)
+class CtSnatInCommonZone(_Translate):
+    """`ct_snat_in_czone;`, `ct_snat_in_czone(IP);`: in the zone that both translations share."""
+
+    NAME, ZONE, SOURCE = "ct_snat_in_czone", Zone.DNAT, True
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> CtSnatInCommonZone:
+        """Parse the arguments."""
+        return cls(*_translation_arguments(cursor))
+
+
+@dataclass(frozen=True, slots=True)
+class CtCommitNat(Keyword):
+    """`ct_commit_nat;`: translate by the connection's own translation, and commit."""
+
+    NAME = "ct_commit_nat"
+
+    def requires(self) -> tuple[str, ...]:
+        """Require IP."""
+        return ("ip",)
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return one ct with commit that goes on to the next table."""
+        table = logical_table(ctx, None, None)
+        return [Ct(Zone.flow(ctx).bits, commit=True, table=table, actions=(Nat(),))]
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Translate and commit a copy, and run the next table on it."""
+        return track_and_go(machine, Zone.flow(machine), Translation(), commit=True)
+
+
+@dataclass(frozen=True, slots=True)
+class CtSnatToVip(Keyword):
+    """`ct_snat_to_vip;`: give hairpinned traffic the load balancer's address, by a subroutine."""
+
+    NAME = "ct_snat_to_vip"
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return one resubmit."""
+        return [Resubmit(ctx.tables.snat_hairpin)]
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Record it."""
+        machine.note(self)
+        return True
+
+
+def format_address(address: int, *, ipv6: bool, port: int = 0) -> str:
+    """Write an endpoint: `10.0.0.1`, `10.0.0.1:80`, `fd00::1`, `[fd00::1]:80`."""
+    if not ipv6:
+        return f"{IPv4Address(address)}:{port}" if port else str(IPv4Address(address))
+    return f"[{IPv6Address(address)}]:{port}" if port else str(IPv6Address(address))

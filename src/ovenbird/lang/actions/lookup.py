@@ -1,0 +1,481 @@
+"""Actions that ask a subroutine table: neighbours, learned addresses, and checks about the packet.
+
+The tables look at fixed fields: a neighbour's port in outport (inport for the lookups that compare), its address in reg0 or xxreg0,
+its MAC in eth.src; addresses learned from traffic by eth.dst or eth.src. Arguments that live elsewhere are put there around the call, by
+way of the stack. The answer to a question comes in a bit of `flags`, and is stored after the arguments' places were restored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ovenbird.lang.actions.action import Action, check_result, check_width, field_requires, parse_typed_field
+from ovenbird.lang.actions.layout import (
+    ETH_DST,
+    ETH_SRC,
+    INPORT,
+    NEIGHBOR_IP4,
+    NEIGHBOR_IP6,
+    OUTPORT,
+    FlagBit,
+    bits_of,
+)
+from ovenbird.lang.actions.machine import Check
+from ovenbird.lang.actions.userdata import Opcode, Userdata
+from ovenbird.lang.parser import check_writable
+from ovenbird.openflow.actions import CheckPktLarger as OpenFlowCheckPktLarger
+from ovenbird.openflow.actions import RegMove, Resubmit, SetField, StackPop, StackPush
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ovenbird.lang.actions.context import Context
+    from ovenbird.lang.actions.cursor import Cursor
+    from ovenbird.lang.actions.machine import Machine
+    from ovenbird.lang.ast import FieldRef
+    from ovenbird.openflow.actions import Action as OpenFlowAction
+    from ovenbird.openflow.fields import Subfield
+
+# (the field that holds an argument, where the callee expects it)
+Argument = tuple["FieldRef", "Subfield"]
+
+
+def with_arguments(arguments: Sequence[Argument], body: Sequence[OpenFlowAction]) -> list[OpenFlowAction]:
+    """Return `body` with every argument where it is expected, and those places restored afterwards."""
+    pairs = [(bits_of(ref), place) for ref, place in arguments]
+    pairs = [(source, place) for source, place in pairs if source != place]
+    return [
+        *(StackPush(place) for _, place in pairs),
+        *(StackPush(source) for source, _ in reversed(pairs)),
+        *(StackPop(place) for _, place in pairs),
+        *body,
+        *(StackPop(place) for _, place in reversed(pairs)),
+    ]
+
+
+def ask(table: int, flag: FlagBit) -> list[OpenFlowAction]:
+    """Return the call of a subroutine that answers in a flag."""
+    bit = flag.bits
+    return [SetField.bits(bit, 0), Resubmit(table)]
+
+
+def _set_bit(machine: Machine, dst: FieldRef, answer: bool) -> bool:
+    machine.packet.set(dst, int(answer))
+    return True
+
+
+def _comma_separated(cursor: Cursor, *widths: int) -> list[FieldRef]:
+    """Parse `(field, field, ...)` of the given widths, 0 for a string."""
+    cursor.expect("(")
+    refs = []
+    for index, width in enumerate(widths):
+        if index:
+            cursor.expect(",")
+        refs.append(parse_typed_field(cursor, width))
+    cursor.expect(")")
+    return refs
+
+
+@dataclass(frozen=True, slots=True)
+class _GetNeighbor(Action):
+    """Set eth.dst to the MAC of the neighbour with an address behind a port, or to zero."""
+
+    NAME: ClassVar[str]
+    PLACE: ClassVar[Subfield]
+
+    port: FieldRef
+    address: FieldRef
+
+    def format(self) -> str:
+        """Write the action."""
+        return f"{self.NAME}({self.port}, {self.address});"
+
+    def requires(self) -> tuple[str, ...]:
+        """Return the fields' prerequisites."""
+        return field_requires(self.port, self.address)
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return the call."""
+        body = [SetField.bits(ETH_DST, 0), Resubmit(ctx.tables.mac_binding)]
+        return with_arguments(((self.port, OUTPORT), (self.address, self.PLACE)), body)
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Look the neighbour up."""
+        packet = machine.packet
+        mac = machine.neighbor(
+            packet.get(self.port), packet.get(self.address), ipv6=self.PLACE is NEIGHBOR_IP6
+        )  # fmt: skip
+        packet["eth_dst"] = mac or 0
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class GetArp(_GetNeighbor):
+    """`get_arp(P, A);`."""
+
+    NAME, PLACE = "get_arp", NEIGHBOR_IP4
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> GetArp:
+        """Parse port and IPv4 address."""
+        return cls(*_comma_separated(cursor, 0, 32))
+
+
+@dataclass(frozen=True, slots=True)
+class GetNd(_GetNeighbor):
+    """`get_nd(P, A);`."""
+
+    NAME, PLACE = "get_nd", NEIGHBOR_IP6
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> GetNd:
+        """Parse port and IPv6 address."""
+        return cls(*_comma_separated(cursor, 0, 128))
+
+
+@dataclass(frozen=True, slots=True)
+class _PutNeighbor(Action):
+    """Tell the controller a neighbour's MAC."""
+
+    NAME: ClassVar[str]
+    PLACE: ClassVar[Subfield]
+    OPCODE: ClassVar[Opcode]
+
+    port: FieldRef
+    address: FieldRef
+    mac: FieldRef
+
+    def format(self) -> str:
+        """Write the action."""
+        return f"{self.NAME}({self.port}, {self.address}, {self.mac});"
+
+    def requires(self) -> tuple[str, ...]:
+        """Return the fields' prerequisites."""
+        return field_requires(self.port, self.address, self.mac)
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return a packet-in with port, address and MAC in inport, reg0 or xxreg0, and eth.src."""
+        arguments = ((self.port, INPORT), (self.address, self.PLACE), (self.mac, ETH_SRC))
+        return with_arguments(arguments, [Userdata(self.OPCODE).controller(ctx)])
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Record the neighbour."""
+        packet, ipv6 = machine.packet, self.PLACE is NEIGHBOR_IP6
+        machine.learn_neighbor(packet.get(self.port), packet.get(self.address), packet.get(self.mac), ipv6=ipv6)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class PutArp(_PutNeighbor):
+    """`put_arp(P, A, E);`."""
+
+    NAME, PLACE, OPCODE = "put_arp", NEIGHBOR_IP4, Opcode.PUT_ARP
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> PutArp:
+        """Parse port, IPv4 address and MAC."""
+        return cls(*_comma_separated(cursor, 0, 32, 48))
+
+
+@dataclass(frozen=True, slots=True)
+class PutNd(_PutNeighbor):
+    """`put_nd(P, A, E);`."""
+
+    NAME, PLACE, OPCODE = "put_nd", NEIGHBOR_IP6, Opcode.PUT_ND
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> PutNd:
+        """Parse port, IPv6 address and MAC."""
+        return cls(*_comma_separated(cursor, 0, 128, 48))
+
+
+@dataclass(frozen=True, slots=True)
+class _LookupNeighbor(Action):
+    """Whether a neighbour with that address and MAC is known behind the port."""
+
+    NAME: ClassVar[str]
+    PLACE: ClassVar[Subfield]
+
+    dst: FieldRef
+    port: FieldRef
+    address: FieldRef
+    mac: FieldRef
+
+    def format(self) -> str:
+        """Write the action."""
+        return f"{self.dst} = {self.NAME}({self.port}, {self.address}, {self.mac});"
+
+    def requires(self) -> tuple[str, ...]:
+        """Return the fields' prerequisites."""
+        return field_requires(self.dst, self.port, self.address, self.mac)
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return the call."""
+        arguments = ((self.port, INPORT), (self.address, self.PLACE), (self.mac, ETH_SRC))
+        body = ask(ctx.tables.mac_lookup, FlagBit.MAC_FOUND)
+        return [*with_arguments(arguments, body), RegMove(FlagBit.MAC_FOUND.bits, bits_of(self.dst))]
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Look the neighbour up."""
+        packet, ipv6 = machine.packet, self.PLACE is NEIGHBOR_IP6
+        known = machine.neighbor(packet.get(self.port), packet.get(self.address), ipv6=ipv6)
+        return _set_bit(machine, self.dst, known is not None and known == packet.get(self.mac))
+
+
+@dataclass(frozen=True, slots=True)
+class LookupArp(_LookupNeighbor):
+    """`R = lookup_arp(P, A, M);`."""
+
+    NAME, PLACE = "lookup_arp", NEIGHBOR_IP4
+
+    @classmethod
+    def parse(cls, cursor: Cursor, dst: FieldRef) -> LookupArp:
+        """Parse port, IPv4 address and MAC."""
+        return cls(check_result(cursor, dst), *_comma_separated(cursor, 0, 32, 48))
+
+
+@dataclass(frozen=True, slots=True)
+class LookupNd(_LookupNeighbor):
+    """`R = lookup_nd(P, A, M);`."""
+
+    NAME, PLACE = "lookup_nd", NEIGHBOR_IP6
+
+    @classmethod
+    def parse(cls, cursor: Cursor, dst: FieldRef) -> LookupNd:
+        """Parse port, IPv6 address and MAC."""
+        return cls(check_result(cursor, dst), *_comma_separated(cursor, 0, 128, 48))
+
+
+@dataclass(frozen=True, slots=True)
+class _LookupAddress(Action):
+    """Whether a neighbour with that address is known behind the port."""
+
+    NAME: ClassVar[str]
+    PLACE: ClassVar[Subfield]
+
+    dst: FieldRef
+    port: FieldRef
+    address: FieldRef
+
+    def format(self) -> str:
+        """Write the action."""
+        return f"{self.dst} = {self.NAME}({self.port}, {self.address});"
+
+    def requires(self) -> tuple[str, ...]:
+        """Return the fields' prerequisites."""
+        return field_requires(self.dst, self.port, self.address)
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return the call; its table writes eth.dst too, which is kept aside."""
+        body = [StackPush(ETH_DST), *ask(ctx.tables.mac_binding, FlagBit.MAC_FOUND), StackPop(ETH_DST)]
+        arguments = ((self.port, OUTPORT), (self.address, self.PLACE))
+        return [*with_arguments(arguments, body), RegMove(FlagBit.MAC_FOUND.bits, bits_of(self.dst))]
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Look the neighbour up."""
+        packet, ipv6 = machine.packet, self.PLACE is NEIGHBOR_IP6
+        known = machine.neighbor(packet.get(self.port), packet.get(self.address), ipv6=ipv6)
+        return _set_bit(machine, self.dst, known is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class LookupArpIp(_LookupAddress):
+    """`R = lookup_arp_ip(P, A);`."""
+
+    NAME, PLACE = "lookup_arp_ip", NEIGHBOR_IP4
+
+    @classmethod
+    def parse(cls, cursor: Cursor, dst: FieldRef) -> LookupArpIp:
+        """Parse port and IPv4 address."""
+        return cls(check_result(cursor, dst), *_comma_separated(cursor, 0, 32))
+
+
+@dataclass(frozen=True, slots=True)
+class LookupNdIp(_LookupAddress):
+    """`R = lookup_nd_ip(P, A);`."""
+
+    NAME, PLACE = "lookup_nd_ip", NEIGHBOR_IP6
+
+    @classmethod
+    def parse(cls, cursor: Cursor, dst: FieldRef) -> LookupNdIp:
+        """Parse port and IPv6 address."""
+        return cls(check_result(cursor, dst), *_comma_separated(cursor, 0, 128))
+
+
+@dataclass(frozen=True, slots=True)
+class GetFdb(Action):
+    """`P = get_fdb(A);`: the port behind which a MAC was learned, none (key 0) when it was not."""
+
+    dst: FieldRef
+    mac: FieldRef
+
+    @classmethod
+    def parse(cls, cursor: Cursor, dst: FieldRef) -> GetFdb:
+        """Parse the MAC."""
+        check_width(cursor, dst, 0)
+        check_writable(dst, text=cursor.text)
+        return cls(dst, *_comma_separated(cursor, 48))
+
+    def format(self) -> str:
+        """Write the action."""
+        return f"{self.dst} = get_fdb({self.mac});"
+
+    def requires(self) -> tuple[str, ...]:
+        """Return the fields' prerequisites."""
+        return field_requires(self.dst, self.mac)
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return the call; its table answers in outport."""
+        dst = bits_of(self.dst)
+        body: list[OpenFlowAction] = [SetField.bits(OUTPORT, 0), Resubmit(ctx.tables.get_fdb)]
+        if dst != OUTPORT:
+            body = [StackPush(OUTPORT), *body, RegMove(OUTPORT, dst), StackPop(OUTPORT)]
+        return with_arguments(((self.mac, ETH_DST),), body)
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Look the MAC up."""
+        packet = machine.packet
+        packet.set(self.dst, machine.forwarding(packet.get(self.mac)) or 0)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class PutFdb(Action):
+    """`put_fdb(P, A);`: tell the controller behind which port a MAC is."""
+
+    port: FieldRef
+    mac: FieldRef
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> PutFdb:
+        """Parse port and MAC."""
+        return cls(*_comma_separated(cursor, 0, 48))
+
+    def format(self) -> str:
+        """Write the action."""
+        return f"put_fdb({self.port}, {self.mac});"
+
+    def requires(self) -> tuple[str, ...]:
+        """Return the fields' prerequisites."""
+        return field_requires(self.port, self.mac)
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return a packet-in with port and MAC in inport and eth.src."""
+        arguments = ((self.port, INPORT), (self.mac, ETH_SRC))
+        return with_arguments(arguments, [Userdata(Opcode.PUT_FDB).controller(ctx)])
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Record the MAC."""
+        packet = machine.packet
+        machine.learn_forwarding(packet.get(self.mac), packet.get(self.port))
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class LookupFdb(Action):
+    """`R = lookup_fdb(P, A);`: whether a MAC was learned behind that very port."""
+
+    dst: FieldRef
+    port: FieldRef
+    mac: FieldRef
+
+    @classmethod
+    def parse(cls, cursor: Cursor, dst: FieldRef) -> LookupFdb:
+        """Parse port and MAC."""
+        return cls(check_result(cursor, dst), *_comma_separated(cursor, 0, 48))
+
+    def format(self) -> str:
+        """Write the action."""
+        return f"{self.dst} = lookup_fdb({self.port}, {self.mac});"
+
+    def requires(self) -> tuple[str, ...]:
+        """Return the fields' prerequisites."""
+        return field_requires(self.dst, self.port, self.mac)
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return the call."""
+        arguments = ((self.port, INPORT), (self.mac, ETH_SRC))
+        body = ask(ctx.tables.lookup_fdb, FlagBit.FDB_FOUND)
+        return [*with_arguments(arguments, body), RegMove(FlagBit.FDB_FOUND.bits, bits_of(self.dst))]
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Look the MAC up."""
+        packet = machine.packet
+        return _set_bit(machine, self.dst, machine.forwarding(packet.get(self.mac)) == packet.get(self.port))
+
+
+# Check -> (name of its table in `Tables`, flag that holds the answer)
+_CHECKS = {
+    Check.IN_PORT_SEC: ("in_port_sec", FlagBit.PORT_SEC_FAILED),
+    Check.OUT_PORT_SEC: ("out_port_sec", FlagBit.PORT_SEC_FAILED),
+    Check.HAIRPIN: ("lb_hairpin", FlagBit.HAIRPIN),
+    Check.HAIRPIN_REPLY: ("lb_hairpin_reply", FlagBit.HAIRPIN),
+    Check.LB_AFFINITY: ("lb_affinity", FlagBit.LB_AFFINITY),
+    Check.ECMP_NH_MAC: ("ecmp_nh_mac", FlagBit.ECMP_NH_FOUND),
+    Check.ECMP_NH: ("ecmp_nh", FlagBit.ECMP_NH_FOUND),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Action):
+    """`R = check();` for every `Check`: port security's verdict, hairpins, affinity, ECMP next hops."""
+
+    dst: FieldRef
+    check: Check
+
+    @classmethod
+    def parse(cls, cursor: Cursor, dst: FieldRef, check: Check) -> Ask:
+        """Parse empty parentheses."""
+        cursor.no_arguments(check.value)
+        return cls(check_result(cursor, dst), check)
+
+    def format(self) -> str:
+        """Write the action."""
+        return f"{self.dst} = {self.check.value}();"
+
+    def requires(self) -> tuple[str, ...]:
+        """Return the field's prerequisite."""
+        return field_requires(self.dst)
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return the call."""
+        table, flag = _CHECKS[self.check]
+        return [*ask(getattr(ctx.tables, table), flag), RegMove(flag.bits, bits_of(self.dst))]
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Ask the machine."""
+        return _set_bit(machine, self.dst, machine.check(self.check))
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPacketLarger(Action):
+    """`R = check_pkt_larger(L);`: whether the packet is longer than L bytes."""
+
+    dst: FieldRef
+    length: int
+
+    @classmethod
+    def parse(cls, cursor: Cursor, dst: FieldRef) -> CheckPacketLarger:
+        """Parse the length."""
+        cursor.expect("(")
+        length = cursor.expect_int(1 << 16)
+        cursor.expect(")")
+        return cls(check_result(cursor, dst), length)
+
+    def format(self) -> str:
+        """Write the action."""
+        return f"{self.dst} = check_pkt_larger({self.length});"
+
+    def requires(self) -> tuple[str, ...]:
+        """Return the field's prerequisite."""
+        return field_requires(self.dst)
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
+        """Return one check_pkt_larger."""
+        return [OpenFlowCheckPktLarger(self.length, bits_of(self.dst))]
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Answer no: a microflow has no length."""
+        machine.note(self, "assuming a small packet")
+        return _set_bit(machine, self.dst, answer=False)

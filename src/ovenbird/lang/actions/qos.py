@@ -1,0 +1,153 @@
+"""Actions about rates and samples: set_queue, set_meter, sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ovenbird.lang.actions.action import Action
+from ovenbird.lang.errors import FieldError, ParseError
+from ovenbird.openflow.actions import Sample as OpenFlowSample
+from ovenbird.openflow.actions import SetQueue as OpenFlowSetQueue
+
+if TYPE_CHECKING:
+    from ovenbird.lang.actions.context import Context
+    from ovenbird.lang.actions.cursor import Cursor
+    from ovenbird.lang.actions.machine import Machine
+    from ovenbird.openflow.actions import Action as OpenFlowAction
+
+_MAX_QUEUE = 61440
+_U32 = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class SetQueue(Action):
+    """`set_queue(N);`: the queue of a physical interface that the packet will leave by; 0 is the default one."""
+
+    queue: int
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> SetQueue:
+        """Parse the queue's number."""
+        cursor.expect("(")
+        token = cursor.token
+        queue = cursor.expect_int(_U32)
+        if queue > _MAX_QUEUE:
+            message = f"Queue ID {queue} for set_queue is not in valid range 0 to {_MAX_QUEUE}."
+            raise FieldError(message, cursor.text, token.start, token.end)
+        cursor.expect(")")
+        return cls(queue)
+
+    def format(self) -> str:
+        """Write the action."""
+        return f"set_queue({self.queue});"
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
+        """Return one set_queue."""
+        return [OpenFlowSetQueue(self.queue)]
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Record it."""
+        machine.note(self)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class SetMeter(Action):
+    """`set_meter(rate);`, `set_meter(rate, burst);`: drop above `rate` kbps, with bursts of `burst` kbit (0: default).
+
+    OpenFlow 1.3 has meters as instructions of a flow, not as actions: see `Actions.instructions`. Hence not inside blocks.
+    """
+
+    rate: int
+    burst: int = 0
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> SetMeter:
+        """Parse rate and burst."""
+        if cursor.depth:
+            raise cursor.syntax_error("inside braces, where set_meter cannot stand")
+        cursor.expect("(")
+        if cursor.token.kind != "integer":
+            raise cursor.syntax_error("expecting rate")
+        token = cursor.token
+        rate = cursor.expect_int(_U32)
+        if rate == 0:
+            raise ParseError("Rate 0 for set_meter is not in valid.", cursor.text, token.start, token.end)
+        burst = cursor.expect_int(_U32) if cursor.take(",") else 0
+        cursor.expect(")")
+        return cls(rate, burst)
+
+    def format(self) -> str:
+        """Write the action."""
+        return f"set_meter({self.rate}, {self.burst});" if self.burst else f"set_meter({self.rate});"
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - it is an instruction
+        """Return nothing: the meter is an instruction of the whole flow."""
+        return []
+
+    def meter_id(self, ctx: Context) -> int:
+        """Return the meter of this rate and burst."""
+        return ctx.rate_meter(self.rate, self.burst)
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Record it."""
+        machine.note(self)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Sample(Action):
+    """`sample(probability=P, collector_set=C, obs_domain=D, obs_point=N);`: P of 65535 packets go to IPFIX.
+
+    A point of None is `$cookie`: the first 32 bits of the flow's UUID.
+    """
+
+    probability: int
+    collector_set: int = 0
+    domain: int = 0
+    point: int | None = 0
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> Sample:
+        """Parse the arguments."""
+        values: dict[str, int | None] = {"probability": 0, "collector_set": 0, "obs_domain": 0, "obs_point": 0}
+        start = cursor.expect("(").start
+        while not cursor.take(")"):
+            key = cursor.expect("id").name
+            if key not in values:
+                raise cursor.syntax_error("of an unknown argument")
+            cursor.expect("=")
+            if key == "obs_point" and cursor.token.kind in ("macro", "group") and cursor.token.name == "cookie":
+                cursor.advance()
+                values[key] = None
+            else:
+                values[key] = cursor.expect_int({"probability": 1 << 16, "obs_domain": 1 << 8}.get(key, _U32))
+            if not cursor.take(","):
+                cursor.expect(")")
+                break
+        probability = values["probability"] or 0
+        if probability == 0:
+            raise ParseError("probability must be greater than zero", cursor.text, start, cursor.token.start)
+        return cls(probability, values["collector_set"] or 0, values["obs_domain"] or 0, values["obs_point"])
+
+    def format(self) -> str:
+        """Write the action."""
+        point = "$cookie" if self.point is None else self.point
+        return (
+            f"sample(probability={self.probability},collector_set={self.collector_set},"
+            f"obs_domain={self.domain},obs_point={point});"
+        )
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return one sample, or nothing when this chassis has no such collector set."""
+        if self.collector_set not in ctx.collector_sets:
+            return []
+        domain = self.domain << 24 | ctx.datapath_key & 0xFF_FFFF
+        point = ctx.cookie if self.point is None else self.point
+        return [OpenFlowSample(self.probability, self.collector_set, domain, point)]
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Record it."""
+        machine.note(self)
+        return True

@@ -1,0 +1,113 @@
+"""Every action, one row each (ovn-sb(5), column actions of Logical_Flow), and the parser of whole lists.
+
+To add an action: write its class, add its row here, and its case to the golden page of the differential tests.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ovenbird.lang.actions import (
+    assign,
+    balance,
+    conntrack,
+    flow,
+    learn,
+    lookup,
+    qos,
+    reply,
+    report,
+    services,
+)
+from ovenbird.lang.actions.action import Action, Actions, prerequisites_of
+from ovenbird.lang.actions.cursor import Cursor, Registry
+from ovenbird.lang.actions.machine import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ovenbird.lang.ast import FieldRef
+
+# keyword -> the parser of what follows it
+STATEMENTS: Mapping[str, Callable[[Cursor], Action]] = MappingProxyType(
+    {
+        "next": flow.Next.parse,
+        "output": flow.Output.parse,
+        "clone": flow.Clone.parse,
+        "push": assign.Push.parse,
+        "pop": assign.Pop.parse,
+        "ct_next": conntrack.CtNext.parse,
+        "ct_commit": conntrack.CtCommit.parse,
+        "ct_clear": conntrack.CtClear.parse,
+        "ct_dnat": conntrack.CtDnat.parse,
+        "ct_snat": conntrack.CtSnat.parse,
+        "ct_dnat_in_czone": conntrack.CtDnatInCommonZone.parse,
+        "ct_snat_in_czone": conntrack.CtSnatInCommonZone.parse,
+        "ct_commit_nat": conntrack.CtCommitNat.parse,
+        "ct_snat_to_vip": conntrack.CtSnatToVip.parse,
+        "ct_lb": balance.CtLb.parse,
+        "ct_lb_mark": balance.CtLbMark.parse,
+        "fwd_group": balance.ForwardGroup.parse,
+        "get_arp": lookup.GetArp.parse,
+        "put_arp": lookup.PutArp.parse,
+        "get_nd": lookup.GetNd.parse,
+        "put_nd": lookup.PutNd.parse,
+        "put_fdb": lookup.PutFdb.parse,
+        "arp": reply.Arp.parse,
+        "nd_ns": reply.NdNs.parse,
+        "nd_na": reply.NdNa.parse,
+        "nd_na_router": reply.NdNaRouter.parse,
+        "icmp4": reply.Icmp4.parse,
+        "icmp4_error": reply.Icmp4Error.parse,
+        "icmp6": reply.Icmp6.parse,
+        "icmp6_error": reply.Icmp6Error.parse,
+        "tcp_reset": reply.TcpReset.parse,
+        "sctp_abort": reply.SctpAbort.parse,
+        "reject": reply.Reject.parse,
+        "log": report.Log.parse,
+        "trigger_event": report.TriggerEvent.parse,
+        "igmp": report.Igmp.parse,
+        "handle_dhcpv6_reply": report.HandleDhcp6Reply.parse,
+        "bind_vport": report.BindVport.parse,
+        "handle_svc_check": report.HandleServiceCheck.parse,
+        "commit_ecmp_nh": learn.CommitEcmpNextHop.parse,
+        "commit_lb_aff": learn.CommitLbAffinity.parse,
+        "set_queue": qos.SetQueue.parse,
+        "set_meter": qos.SetMeter.parse,
+        "sample": qos.Sample.parse,
+    }
+)
+
+# name of a function on the right of `field =` -> the parser of what follows it
+FUNCTIONS: Mapping[str, Callable[[Cursor, FieldRef], Action]] = MappingProxyType(
+    {
+        "lookup_arp": lookup.LookupArp.parse,
+        "lookup_arp_ip": lookup.LookupArpIp.parse,
+        "lookup_nd": lookup.LookupNd.parse,
+        "lookup_nd_ip": lookup.LookupNdIp.parse,
+        "get_fdb": lookup.GetFdb.parse,
+        "lookup_fdb": lookup.LookupFdb.parse,
+        "check_pkt_larger": lookup.CheckPacketLarger.parse,
+        "put_dhcp_opts": services.PutDhcpOpts.parse,
+        "put_dhcpv6_opts": services.PutDhcp6Opts.parse,
+        "dns_lookup": services.DnsLookup.parse,
+        "put_nd_ra_opts": services.PutNdRaOpts.parse,
+        "select": balance.Select.parse,
+        **{check.value: partial(lookup.Ask.parse, check=check) for check in Check},
+    }
+)
+
+_REGISTRY = Registry(STATEMENTS, FUNCTIONS, assign.parse_assignment)
+
+
+@lru_cache(maxsize=65536)
+def parse_actions(text: str) -> Actions:
+    """Parse a logical flow's actions; results are remembered by text, because the same strings recur on every datapath.
+
+    Returns the actions (none for `drop;` and for nothing at all) and what they require of the packet. Raises `LangError`, of the class
+    that says what is wrong, with the culprit's span.
+    """
+    actions = Cursor(text, _REGISTRY).actions("end")
+    return Actions(actions, prerequisites_of(actions))

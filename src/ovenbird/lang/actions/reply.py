@@ -1,0 +1,250 @@
+"""Actions that replace the packet by another one, made by the controller, and run a block on it (ovn-sb(5), arp to reject).
+
+The userdata carries the block as OpenFlow actions; the controller makes the new packet from the one it got and sends it back with
+them. `evaluate` makes the same packet from the microflow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ovenbird.lang.actions.action import Action, encode_all, format_all
+from ovenbird.lang.actions.machine import run_on
+from ovenbird.lang.actions.userdata import Opcode, Userdata
+from ovenbird.openflow.actions import encode_actions
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from ovenbird.lang.actions.context import Context
+    from ovenbird.lang.actions.cursor import Cursor
+    from ovenbird.lang.actions.machine import Machine
+    from ovenbird.lang.microflow import Microflow
+    from ovenbird.openflow.actions import Action as OpenFlowAction
+
+_ETH_ARP, _ETH_IP4, _ETH_IP6 = 0x0806, 0x0800, 0x86DD
+_ICMP4, _TCP, _ICMP6, _SCTP = 1, 6, 58, 132
+_TCP_RST, _TCP_ACK = 0x004, 0x010
+_SOLICITED_NODE = 0xFF02_0000_0000_0000_0000_0001_FF00_0000  # RFC 4291, section 2.7.1
+
+# Fields that a packet of another kind does not have.
+_IP_FIELDS = (
+    "ip_src", "ip_dst", "ipv6_src", "ipv6_dst", "ipv6_label", "nw_proto", "nw_ttl", "nw_ecn", "ip_dscp", "ip_frag",
+)  # fmt: skip
+_UPPER_FIELDS = (
+    "tcp_src", "tcp_dst", "tcp_flags", "udp_src", "udp_dst", "sctp_src", "sctp_dst", "icmp_type", "icmp_code",
+    "icmpv6_type", "icmpv6_code", "nd_target", "nd_sll", "nd_tll",
+)  # fmt: skip
+
+
+def _without(packet: Microflow, *groups: tuple[str, ...]) -> Microflow:
+    made = packet.copy()
+    for group in groups:
+        for name in group:
+            made.values.pop(name, None)
+    return made
+
+
+def arp_request(packet: Microflow) -> Microflow:
+    """Return the ARP request that asks for the destination of an IPv4 packet."""
+    made = _without(packet, _IP_FIELDS, _UPPER_FIELDS)
+    made["eth_type"], made["arp_op"] = _ETH_ARP, 1
+    made["arp_sha"], made["arp_spa"] = packet["eth_src"], packet["ip_src"]
+    made["arp_tha"], made["arp_tpa"] = 0, packet["ip_dst"]
+    return made
+
+
+def neighbor_solicitation(packet: Microflow) -> Microflow:
+    """Return the solicitation that asks for the destination of an IPv6 packet."""
+    made = _without(packet, _UPPER_FIELDS)
+    target = packet["ipv6_dst"]
+    group = _SOLICITED_NODE | target & 0xFF_FFFF
+    made["ipv6_dst"], made["eth_dst"] = group, 0x3333_0000_0000 | group & 0xFFFF_FFFF
+    made["nw_proto"], made["nw_ttl"], made["icmpv6_type"], made["icmpv6_code"] = _ICMP6, 255, 135, 0
+    made["nd_target"], made["nd_sll"] = target, packet["eth_src"]
+    return made
+
+
+def neighbor_advertisement(packet: Microflow) -> Microflow:
+    """Return the advertisement that answers a neighbour solicitation."""
+    made = _without(packet, _UPPER_FIELDS)
+    made["eth_dst"], made["eth_src"] = packet["eth_src"], packet["eth_dst"]
+    made["ipv6_dst"], made["ipv6_src"] = packet["ipv6_src"], packet["nd_target"]
+    made["nw_proto"], made["nw_ttl"], made["icmpv6_type"], made["icmpv6_code"] = _ICMP6, 255, 136, 0
+    made["nd_target"], made["nd_tll"] = packet["nd_target"], packet["eth_dst"]
+    return made
+
+
+def unreachable(packet: Microflow) -> Microflow:
+    """Return the ICMP error (destination or administratively unreachable) about an IP packet, addresses unchanged."""
+    made = _without(packet, _UPPER_FIELDS)
+    made["nw_ttl"] = 255
+    if packet["eth_type"] == _ETH_IP6:
+        made["nw_proto"], made["icmpv6_type"], made["icmpv6_code"] = _ICMP6, 1, 1
+    else:
+        made["nw_proto"], made["icmp_type"], made["icmp_code"], made["ip_frag"] = _ICMP4, 3, 1, 0
+    return made
+
+
+def reset(packet: Microflow) -> Microflow:
+    """Return the TCP reset that answers a segment, addresses and ports exchanged."""
+    made = exchanged(packet)
+    made["tcp_src"], made["tcp_dst"] = packet["tcp_dst"], packet["tcp_src"]
+    made["tcp_flags"] = _TCP_RST if packet["tcp_flags"] & _TCP_ACK else _TCP_RST | _TCP_ACK
+    made["nw_ttl"] = 255
+    return made
+
+
+def abort(packet: Microflow) -> Microflow:
+    """Return the SCTP abort that answers a packet, addresses and ports exchanged."""
+    made = exchanged(packet)
+    made["sctp_src"], made["sctp_dst"] = packet["sctp_dst"], packet["sctp_src"]
+    made["nw_ttl"] = 255
+    return made
+
+
+def exchanged(packet: Microflow) -> Microflow:
+    """Return a copy with Ethernet and IP source and destination exchanged."""
+    made = packet.copy()
+    names = ("ipv6_src", "ipv6_dst") if packet["eth_type"] == _ETH_IP6 else ("ip_src", "ip_dst")
+    for a, b in (("eth_src", "eth_dst"), names):
+        made[a], made[b] = packet[b], packet[a]
+    return made
+
+
+def rejection(packet: Microflow) -> Microflow:
+    """Return what tells a sender that its packet is refused: a TCP reset, an SCTP abort or an ICMP port unreachable."""
+    if packet["nw_proto"] == _TCP:
+        return reset(packet)
+    if packet["nw_proto"] == _SCTP:
+        return abort(packet)
+    made = unreachable(exchanged(packet))
+    made["icmpv6_code" if packet["eth_type"] == _ETH_IP6 else "icmp_code"] = 4 if packet["eth_type"] == _ETH_IP6 else 3
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply(Action):
+    """A block run on a packet that the controller makes from this one."""
+
+    NAME: ClassVar[str]
+    OPCODE: ClassVar[Opcode]
+    NEEDS: ClassVar[str]
+
+    actions: tuple[Action, ...]
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> Self:
+        """Parse the block."""
+        return cls(cursor.block())
+
+    def format(self) -> str:
+        """Write the action."""
+        return f"{self.NAME} {{ {format_all(self.actions)} }};"
+
+    def requires(self) -> tuple[str, ...]:
+        """Return what kind of packet the action replaces; what the block requires is of the new packet."""
+        return (self.NEEDS,) if self.NEEDS else ()
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return one trip to the controller with the block in the userdata."""
+        return [Userdata(self.OPCODE, None, encode_actions(encode_all(self.actions, ctx))).controller(ctx)]
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Run the block on the new packet."""
+        run_on(self.made(machine.packet), self.actions, machine)
+        return True
+
+    @staticmethod
+    def made(packet: Microflow) -> Microflow:
+        """Return the packet that replaces this one."""
+        return packet.copy()
+
+
+@dataclass(frozen=True, slots=True)
+class Arp(_Reply):
+    """`arp { ... };`: an ARP request for the packet's destination."""
+
+    NAME, OPCODE, NEEDS = "arp", Opcode.ARP, "ip4"
+    made = staticmethod(arp_request)
+
+
+@dataclass(frozen=True, slots=True)
+class NdNs(_Reply):
+    """`nd_ns { ... };`: a neighbour solicitation for the packet's destination."""
+
+    NAME, OPCODE, NEEDS = "nd_ns", Opcode.ND_NS, "ip6"
+    made = staticmethod(neighbor_solicitation)
+
+
+@dataclass(frozen=True, slots=True)
+class NdNa(_Reply):
+    """`nd_na { ... };`: the advertisement that answers a solicitation."""
+
+    NAME, OPCODE, NEEDS = "nd_na", Opcode.ND_NA, "nd_ns"
+    made = staticmethod(neighbor_advertisement)
+
+
+@dataclass(frozen=True, slots=True)
+class NdNaRouter(_Reply):
+    """`nd_na_router { ... };`: the same with the router flag."""
+
+    NAME, OPCODE, NEEDS = "nd_na_router", Opcode.ND_NA_ROUTER, "nd_ns"
+    made = staticmethod(neighbor_advertisement)
+
+
+@dataclass(frozen=True, slots=True)
+class Icmp4(_Reply):
+    """`icmp4 { ... };`: an ICMP host unreachable, with the packet's own addresses."""
+
+    NAME, OPCODE, NEEDS = "icmp4", Opcode.ICMP, "ip4"
+    made = staticmethod(unreachable)
+
+
+@dataclass(frozen=True, slots=True)
+class Icmp4Error(_Reply):
+    """`icmp4_error { ... };`: the same, quoting the packet (RFC 1122, section 3.2.2)."""
+
+    NAME, OPCODE, NEEDS = "icmp4_error", Opcode.ICMP4_ERROR, "ip4"
+    made = staticmethod(unreachable)
+
+
+@dataclass(frozen=True, slots=True)
+class Icmp6(_Reply):
+    """`icmp6 { ... };`: an ICMPv6 administratively prohibited, with the packet's own addresses."""
+
+    NAME, OPCODE, NEEDS = "icmp6", Opcode.ICMP, "ip6"
+    made = staticmethod(unreachable)
+
+
+@dataclass(frozen=True, slots=True)
+class Icmp6Error(_Reply):
+    """`icmp6_error { ... };`: the same, in answer to an error in the packet."""
+
+    NAME, OPCODE, NEEDS = "icmp6_error", Opcode.ICMP6_ERROR, "ip6"
+    made = staticmethod(unreachable)
+
+
+@dataclass(frozen=True, slots=True)
+class TcpReset(_Reply):
+    """`tcp_reset { ... };`: a TCP reset."""
+
+    NAME, OPCODE, NEEDS = "tcp_reset", Opcode.TCP_RESET, "tcp"
+    made = staticmethod(reset)
+
+
+@dataclass(frozen=True, slots=True)
+class SctpAbort(_Reply):
+    """`sctp_abort { ... };`: an SCTP abort."""
+
+    NAME, OPCODE, NEEDS = "sctp_abort", Opcode.SCTP_ABORT, "sctp"
+    made = staticmethod(abort)
+
+
+@dataclass(frozen=True, slots=True)
+class Reject(_Reply):
+    """`reject { ... };`: a TCP reset or an ICMP port unreachable, with source and destination exchanged."""
+
+    NAME, OPCODE, NEEDS = "reject", Opcode.REJECT, ""
+    made = staticmethod(rejection)

@@ -1,0 +1,286 @@
+"""Actions by which the controller answers a packet in the sender's place: DHCPv4, DHCPv6, DNS, router advertisements.
+
+The flow pauses; the controller rewrites the packet into an answer (or leaves it), writes 1 (or 0) into the result bit, and resumes it.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv6Network
+from typing import TYPE_CHECKING, ClassVar
+
+from ovenbird.lang.actions.action import Action, check_result, field_requires
+from ovenbird.lang.actions.layout import bits_of
+from ovenbird.lang.actions.options import Option, encode_dhcp4, encode_dhcp6, labels, parse_options
+from ovenbird.lang.actions.userdata import Opcode, Userdata
+from ovenbird.lang.errors import FieldError, ParseError, UnknownNameError
+from ovenbird.lang.lexer import Format
+from ovenbird.openflow.errors import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ovenbird.lang.actions.context import Context, OptionType
+    from ovenbird.lang.actions.cursor import Cursor
+    from ovenbird.lang.actions.machine import Machine
+    from ovenbird.lang.ast import FieldRef, Integer
+    from ovenbird.openflow.actions import Action as OpenFlowAction
+
+# Options that the controller must see before the others: boot file, its alternative for iPXE, next server (codes of OVN).
+BOOTFILE, BOOTFILE_ALT, NEXT_SERVER = 67, 254, 253
+_FIRST = {BOOTFILE: 0, BOOTFILE_ALT: 1, NEXT_SERVER: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class _Service(Action):
+    """`R = service(options);`."""
+
+    NAME: ClassVar[str]
+    OPCODE: ClassVar[Opcode]
+    NEEDS: ClassVar[str] = ""
+
+    dst: FieldRef
+    options: tuple[Option, ...] = ()
+
+    def format(self) -> str:
+        """Write the action."""
+        return f"{self.dst} = {self.NAME}({', '.join(map(str, self.options))});"
+
+    def requires(self) -> tuple[str, ...]:
+        """Return the field's prerequisite and what packets the service answers."""
+        own = field_requires(self.dst)
+        return (*own, self.NEEDS) if self.NEEDS else own
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return one pausing trip to the controller; raise `LangError` for an option that the Southbound does not define."""
+        return [Userdata(self.OPCODE, bits_of(self.dst), self.payload(ctx)).controller(ctx, pause=True)]
+
+    def payload(self, ctx: Context) -> bytes:  # noqa: ARG002 - for those that have options
+        """Return what the controller needs to answer."""
+        return b""
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Let the machine answer and store whether it did."""
+        answered = machine.answers(self)
+        machine.packet.set(self.dst, int(answered))
+        return True
+
+
+def _option_types(options: tuple[Option, ...], known: Mapping[str, OptionType], family: str) -> list[tuple[Option, OptionType]]:
+    out = []
+    for option in options:
+        kind = known.get(option.name)
+        if kind is None:
+            raise UnknownNameError(f"There is no {family} option {option.name}.")
+        out.append((option, kind))
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class PutDhcpOpts(_Service):
+    """`R = put_dhcp_opts(offerip = A, name = value, ...);` (RFC 2131)."""
+
+    NAME, OPCODE = "put_dhcp_opts", Opcode.PUT_DHCP_OPTS
+
+    @classmethod
+    def parse(cls, cursor: Cursor, dst: FieldRef) -> PutDhcpOpts:
+        """Parse the options, of which offerip must be one."""
+        start = cursor.token.start
+        options = parse_options(cursor)
+        if all(option.name != "offerip" for option in options):
+            raise ParseError("put_dhcp_opts requires offerip to be specified.", cursor.text, start, cursor.token.start)
+        return cls(check_result(cursor, dst), options)
+
+    def payload(self, ctx: Context) -> bytes:
+        """Return the offered address, then the options."""
+        offer = next(option for option in self.options if option.name == "offerip")
+        rest = tuple([option for option in self.options if option is not offer])
+        types = sorted(_option_types(rest, ctx.dhcp_options, "DHCPv4"), key=lambda pair: _FIRST.get(pair[1].code, 3))
+        return encode_dhcp4(offer, "ipv4")[:4] + b"".join(
+            [_tlv4(option, kind.code, encode_dhcp4(option, kind.type)) for option, kind in types]
+        )
+
+
+def _tlv4(option: Option, code: int, value: bytes) -> bytes:
+    if len(value) > 255:
+        raise FieldError(f"DHCPv4 option {option.name} is longer than 255 bytes.")
+    return bytes([code, len(value)]) + value
+
+
+def decode_dhcp4(payload: bytes) -> tuple[int, tuple[tuple[int, bytes], ...]]:
+    """Read the payload of PUT_DHCP_OPTS: the offered address, and options as (code, value); raise `DecodeError`."""
+    options = []
+    offset = 4
+    while offset < len(payload):
+        end = offset + 2 + payload[offset + 1] if offset + 1 < len(payload) else len(payload) + 1
+        if end > len(payload):
+            raise DecodeError("truncated DHCPv4 options in userdata")
+        options.append((payload[offset], payload[offset + 2 : end]))
+        offset = end
+    if len(payload) < 4:
+        raise DecodeError("no offered address in userdata")
+    return int.from_bytes(payload[:4], "big"), tuple(options)
+
+
+@dataclass(frozen=True, slots=True)
+class PutDhcp6Opts(_Service):
+    """`R = put_dhcpv6_opts(name = value, ...);` (RFC 8415)."""
+
+    NAME, OPCODE = "put_dhcpv6_opts", Opcode.PUT_DHCPV6_OPTS
+
+    @classmethod
+    def parse(cls, cursor: Cursor, dst: FieldRef) -> PutDhcp6Opts:
+        """Parse the options."""
+        options = parse_options(cursor)
+        return cls(check_result(cursor, dst), options)
+
+    def payload(self, ctx: Context) -> bytes:
+        """Return the options, each as code, length and value."""
+        out = b""
+        for option, kind in _option_types(self.options, ctx.dhcpv6_options, "DHCPv6"):
+            value = encode_dhcp6(option, kind.type)
+            out += struct.pack(">HH", kind.code, len(value)) + value
+        return out
+
+
+def decode_dhcp6(payload: bytes) -> tuple[tuple[int, bytes], ...]:
+    """Read the payload of PUT_DHCPV6_OPTS: options as (code, value); raise `DecodeError`."""
+    options = []
+    offset = 0
+    while offset < len(payload):
+        if offset + 4 > len(payload):
+            raise DecodeError("truncated DHCPv6 options in userdata")
+        code, length = struct.unpack_from(">HH", payload, offset)
+        offset += 4
+        if offset + length > len(payload):
+            raise DecodeError("truncated DHCPv6 options in userdata")
+        options.append((code, payload[offset : offset + length]))
+        offset += length
+    return tuple(options)
+
+
+@dataclass(frozen=True, slots=True)
+class DnsLookup(_Service):
+    """`R = dns_lookup();`."""
+
+    NAME, OPCODE, NEEDS = "dns_lookup", Opcode.DNS_LOOKUP, "udp"
+
+    @classmethod
+    def parse(cls, cursor: Cursor, dst: FieldRef) -> DnsLookup:
+        """Parse empty parentheses."""
+        cursor.no_arguments("dns_lookup")
+        return cls(check_result(cursor, dst))
+
+
+_MODES = {"slaac": 0x00, "dhcpv6_stateful": 0x80, "dhcpv6_stateless": 0x40}
+_PREFERENCES = {"LOW": 0x18, "MEDIUM": 0x00, "HIGH": 0x08}  # RFC 4191, section 2.1
+_FOREVER = 0xFFFFFFFF
+_ON_LINK, _AUTONOMOUS = 0x80, 0x40
+_RA_OPTIONS = ("addr_mode", "slla", "prefix", "mtu", "rdnss", "dnssl", "route_info", "router_preference")
+
+
+@dataclass(frozen=True, slots=True)
+class PutNdRaOpts(_Service):
+    """`R = put_nd_ra_opts(addr_mode = M, slla = E, ...);` (RFC 4861, section 4.2; RFC 4191; RFC 8106)."""
+
+    NAME, OPCODE, NEEDS = "put_nd_ra_opts", Opcode.PUT_ND_RA_OPTS, "ip6"
+
+    @classmethod
+    def parse(cls, cursor: Cursor, dst: FieldRef) -> PutNdRaOpts:
+        """Parse the options and hold them against each other."""
+        start = cursor.token.start
+        options = parse_options(cursor)
+        action = cls(check_result(cursor, dst), options)
+        try:
+            action.advertisement()
+        except FieldError as error:
+            raise ParseError(error.message, cursor.text, start, cursor.token.start) from None
+        return action
+
+    def payload(self, ctx: Context) -> bytes:  # noqa: ARG002 - the same everywhere
+        """Return the advertisement."""
+        return self.advertisement()
+
+    def advertisement(self) -> bytes:
+        """Return the ICMPv6 message, its checksum left zero; raise `FieldError` for options that do not go together."""
+        by_name = {option.name: option for option in self.options}
+        for name in by_name:
+            if name not in _RA_OPTIONS:
+                raise FieldError(f"There is no router advertisement option {name}.")
+        if "slla" not in by_name:
+            raise FieldError("slla option not present")
+        mode = by_name["addr_mode"].text if "addr_mode" in by_name else "slaac"
+        if mode not in _MODES:
+            raise FieldError('Invalid value for "addr_mode" option')
+        if mode != "dhcpv6_stateful" and "prefix" not in by_name:
+            raise FieldError("prefix option needs to be set when address mode is slaac/dhcpv6_stateless.")
+        preference = by_name["router_preference"].text if "router_preference" in by_name else "MEDIUM"
+        flags = _MODES[mode] | _preference(preference)
+        head = struct.pack(">BBHBBHII", 134, 0, 0, 255, flags, 0xFFFF, 0, 0)
+        prefix_flags = _ON_LINK if mode == "dhcpv6_stateful" else _ON_LINK | _AUTONOMOUS
+        return head + b"".join([_ra_option(option, prefix_flags) for option in self.options])
+
+
+def _preference(text: str) -> int:
+    if text not in _PREFERENCES:
+        raise FieldError(f"Invalid router preference {text!r}.")
+    return _PREFERENCES[text]
+
+
+def _ra_option(option: Option, prefix_flags: int) -> bytes:
+    match option.name:
+        case "slla":
+            return struct.pack(">BB", 1, 1) + _slla(option)
+        case "prefix":
+            prefix = _prefix(option)
+            length = 128 if prefix.mask is None else prefix.mask.bit_count()
+            return struct.pack(
+                ">BBBBIII16s", 3, 4, length, prefix_flags, _FOREVER, _FOREVER, 0, prefix.value.to_bytes(16, "big")
+            )
+        case "mtu":
+            if option.number > _FOREVER:
+                raise FieldError("Option mtu takes 32 bits.")
+            return struct.pack(">BBHI", 5, 1, 0, option.number)
+        case "rdnss":
+            if len(option.values) > 1 or option.numbers[0].format is not Format.IPV6:
+                raise FieldError("Invalid value for rdnss option")
+            return struct.pack(">BBHI", 25, 3, 0, _FOREVER) + option.number.to_bytes(16, "big")
+        case "dnssl":
+            names = b"".join(
+                [
+                    b"".join([bytes([len(label)]) + label for label in labels(name)]) + b"\0"
+                    for name in option.text.split(",")
+                ]
+            )
+            size = (len(names) + 7) // 8
+            return struct.pack(">BBHI", 31, 1 + size, 0, _FOREVER) + names.ljust(size * 8, b"\0")
+        case "route_info":
+            return b"".join([_route(text) for text in option.text.split(",")])
+    return b""
+
+
+def _slla(option: Option) -> bytes:
+    first = option.numbers[0]
+    if first.format is not Format.ETHERNET:
+        raise FieldError("slla option takes an Ethernet address")
+    return first.value.to_bytes(6, "big")
+
+
+def _prefix(option: Option) -> Integer:
+    first = option.numbers[0]
+    if first.format is not Format.IPV6:
+        raise FieldError("prefix option takes an IPv6 prefix")
+    return first
+
+
+def _route(text: str) -> bytes:
+    """Encode `PREFERENCE-PREFIX/LENGTH` (RFC 4191, section 2.3)."""
+    preference, _, network = text.strip().partition("-")
+    try:
+        prefix = IPv6Network(network, strict=False)
+    except (AddressValueError, ValueError):
+        raise FieldError(f"Invalid route information {text!r}.") from None
+    size = (prefix.prefixlen + 63) // 64
+    head = struct.pack(">BBBBI", 24, 1 + size, prefix.prefixlen, _preference(preference), _FOREVER)
+    return head + prefix.network_address.packed[: size * 8]

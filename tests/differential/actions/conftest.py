@@ -1,0 +1,183 @@
+"""The original ovn-controller as an oracle: logical flows in, the OpenFlow flows of its integration bridge out."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+SB_SCHEMA = Path("/usr/share/ovn/ovn-sb.ovsschema")
+VSWITCH_SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
+PROGRAMS = ("ovsdb-server", "ovsdb-tool", "ovsdb-client", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ovn-controller")
+
+# name -> (code, type); DHCPv4 and DHCPv6 options as ovn-northd writes them into the Southbound.
+DHCP4 = {
+    "offerip": (0, "ipv4"), "netmask": (1, "ipv4"), "router": (3, "ipv4"), "dns_server": (6, "ipv4"),
+    "lease_time": (51, "uint32"), "server_id": (54, "ipv4"), "mtu": (26, "uint16"), "domain_name": (15, "str"),
+    "classless_static_route": (121, "static_routes"), "ip_forward_enable": (19, "bool"), "ethernet_encap": (36, "bool"),
+    "T1": (58, "uint32"), "wpad": (252, "str"), "tftp_server": (66, "host_id"), "bootfile_name": (67, "str"),
+    "domain_search_list": (119, "domains"), "tftp_server_address": (150, "ipv4"), "bootfile_name_alt": (254, "str"),
+    "default_ttl": (23, "uint8"), "next_server": (253, "ipv4"), "path_prefix": (210, "str"),
+}  # fmt: skip
+DHCP6 = {
+    "server_id": (2, "mac"), "ia_addr": (5, "ipv6"), "dns_server": (23, "ipv6"), "domain_search": (24, "str"),
+    "bootfile_name": (59, "str"), "fqdn": (39, "str"),
+}  # fmt: skip
+
+TABLE = 3
+DATAPATH_KEY = 5
+PORTS = {"p1": 1, "p2": 2, "p3": 3}
+GROUPS = {"_MC_flood": 32768}
+
+
+class Oracle:
+    """A database server, a switch with the dummy datapath and an ovn-controller, in a directory of their own."""
+
+    def __init__(self) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="ovb-act-", dir="/tmp"))
+        self.env = os.environ | {
+            f"{p}_{d}DIR": str(self.root) for p in ("OVS", "OVN") for d in ("RUN", "LOG", "DB", "SYSCONF")
+        }
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def run(self, *command: str, **kwargs: object) -> str:
+        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=30, check=False, **kwargs)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        return done.stdout
+
+    def spawn(self, *command: str) -> None:
+        log = (self.root / f"{command[0]}.{len(self.processes)}.out").open("wb")
+        self.processes.append(
+            subprocess.Popen(command, env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        )
+        log.close()
+
+    def wait(self, what: str, condition: object, seconds: float = 20) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"waited {seconds} s for {what}"
+            time.sleep(0.05)
+
+    def start(self) -> None:
+        root = self.root
+        self.run("ovsdb-tool", "create", f"{root}/sb.db", str(SB_SCHEMA))
+        self.run("ovsdb-tool", "create", f"{root}/conf.db", str(VSWITCH_SCHEMA))
+        self.spawn("ovsdb-server", f"--remote=punix:{root}/db.sock", f"--unixctl={root}/db.ctl", f"{root}/sb.db", f"{root}/conf.db")
+        self.wait("ovsdb-server", (root / "db.sock").exists)
+        self.run("ovs-vsctl", "--no-wait", "init")
+        self.spawn("ovs-vswitchd", "--enable-dummy", "--disable-system", f"--unixctl={root}/vs.ctl")
+        self.run(
+            "ovs-vsctl", "--timeout=20", "--", "add-br", "br-int",
+            "--", "set", "Bridge", "br-int", "datapath_type=dummy", "fail_mode=secure",
+            "--", "add-port", "br-int", "p1", "--", "set", "Interface", "p1", "type=dummy", "external_ids:iface-id=p1",
+            "--", "set", "Open_vSwitch", ".", "external_ids:system-id=hv1", f"external_ids:ovn-remote=unix:{root}/db.sock",
+            "external_ids:ovn-encap-type=geneve", "external_ids:ovn-encap-ip=127.0.0.1",
+            "external_ids:ovn-bridge-datapath-type=dummy",
+        )  # fmt: skip
+        self.transact(*self.topology())
+        self.spawn("ovn-controller", f"unix:{root}/db.sock")
+        self.wait("p1 to be bound", self.bound)
+
+    def bound(self) -> bool:
+        select = {"op": "select", "table": "Port_Binding", "where": [["logical_port", "==", "p1"]], "columns": ["up"]}
+        return self.transact(select)[0]["rows"][0]["up"] is True
+
+    def topology(self) -> list[dict[str, object]]:
+        rows: list[dict[str, object]] = [
+            insert("Datapath_Binding", "ls", tunnel_key=DATAPATH_KEY, external_ids=["map", [["name", "ls"], ["logical-switch", "11111111-2222-3333-4444-555555555555"]]]),
+            *(insert("Port_Binding", name, logical_port=name, tunnel_key=key, datapath=["named-uuid", "ls"], mac="aa:aa:aa:aa:aa:0" + name[1], up=False) for name, key in PORTS.items()),
+            *(insert("Multicast_Group", "mc", name=name, tunnel_key=key, datapath=["named-uuid", "ls"], ports=["set", [["named-uuid", "p1"], ["named-uuid", "p2"]]]) for name, key in GROUPS.items()),
+            *(insert("DHCP_Options", f"d4{i}", name=name, code=code, type=kind) for i, (name, (code, kind)) in enumerate(DHCP4.items())),
+            *(insert("DHCPv6_Options", f"d6{i}", name=name, code=code, type=kind) for i, (name, (code, kind)) in enumerate(DHCP6.items())),
+            insert("Meter", "m1", name="acl-meter", unit="pktps", bands=["named-uuid", "b1"]),
+            insert("Meter_Band", "b1", action="drop", rate=10),
+            insert("SB_Global", "g", nb_cfg=1, options=["map", []]),
+        ]  # fmt: skip
+        return rows
+
+    def transact(self, *operations: dict[str, object]) -> list[dict[str, object]]:
+        out = self.run("ovsdb-client", "transact", f"unix:{self.root}/db.sock", json.dumps(["OVN_Southbound", *operations]))
+        result: list[dict[str, object]] = json.loads(out)
+        assert not [r for r in result if r and "error" in r], result
+        return result
+
+    def flows(
+        self, flows: list[tuple[str, str]], pipeline: str = "ingress", *, is_switch: bool = True
+    ) -> list[list[tuple[str, str]]]:
+        """Compile one flow per (match, actions); return the (match, actions) that each became, as ovs-ofctl prints them."""
+        every: dict[str, object] = {"table": "Datapath_Binding", "where": []}
+        kind = "logical-switch" if is_switch else "logical-router"
+        datapath = self.transact({"op": "select", "columns": ["_uuid"], **every})[0]["rows"][0]["_uuid"]
+        ids = ["map", [["name", "dp"], [kind, "11111111-2222-3333-4444-555555555555"]]]
+        self.transact(
+            {"op": "delete", "table": "Logical_Flow", "where": []},
+            {"op": "update", "row": {"external_ids": ids}, **every},
+        )
+        inserted = self.transact(
+            *(
+                {"op": "insert", "table": "Logical_Flow", "row": {
+                    "logical_datapath": datapath, "pipeline": pipeline, "table_id": TABLE, "priority": 100 + i,
+                    "match": match, "actions": text,
+                }}
+                for i, (match, text) in enumerate(flows)
+            )
+        )  # fmt: skip
+        last = self.transact({"op": "mutate", "table": "SB_Global", "where": [], "mutations": [["nb_cfg", "+=", 1]]},
+                             {"op": "select", "table": "SB_Global", "where": [], "columns": ["nb_cfg"]})[1]["rows"][0]["nb_cfg"]  # fmt: skip
+        cookies = [int(str(row["uuid"][1])[:8], 16) for row in inserted]
+
+        def settled() -> bool:
+            rows = self.transact({"op": "select", "table": "Chassis_Private", "where": [], "columns": ["nb_cfg"]})[0]["rows"]
+            return bool(rows) and rows[0]["nb_cfg"] == last
+
+        self.wait("ovn-controller", settled)
+        found: dict[int, list[tuple[str, str]]] = {}
+        dump = self.run("ovs-ofctl", "-O", "OpenFlow15", "--no-stats", "--no-names", "dump-flows", f"unix:{self.root}/br-int.mgmt")
+        for line in dump.splitlines():
+            if m := re.match(r"\s*(?:cookie=0x([0-9a-f]+), )?(table=\d+, .*?) actions=(.*)$", line):
+                found.setdefault(int(m[1] or "0", 16), []).append((m[2], m[3]))
+        return [found.get(cookie, []) for cookie in cookies]
+
+    def log(self) -> str:
+        return (self.root / f"ovn-controller.{len(self.processes) - 1}.out").read_text()
+
+    def stop(self) -> None:
+        for process in reversed(self.processes):
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.root)
+
+
+def insert(table: str, label: str, /, **row: object) -> dict[str, object]:
+    return {"op": "insert", "table": table, "uuid-name": label, "row": row}
+
+
+@pytest.fixture(scope="session")
+def oracle() -> object:
+    if missing := [p for p in PROGRAMS if shutil.which(p) is None]:
+        pytest.skip(f"the original is not installed: {', '.join(missing)}")
+    it = Oracle()
+    try:
+        it.start()
+        yield it
+    finally:
+        it.stop()
+
+
+@pytest.fixture(scope="session")
+def topology() -> object:
+    """What the oracle's Southbound holds: PORTS, GROUPS, DHCP4, DHCP6."""
+    return SimpleNamespace(PORTS=PORTS, GROUPS=GROUPS, DHCP4=DHCP4, DHCP6=DHCP6)
