@@ -168,9 +168,9 @@ class BaseType:
             BadSyntax: it has another type.
             ConstraintViolation: it is outside the constraints.
         """
-        if type(atom) is not _PYTHON_TYPES[self.atomic] and not isinstance(atom, StrEnum):
+        if type(atom) is not _PYTHON_TYPES[self.atomic] and not (self.atomic is Atomic.STRING and isinstance(atom, StrEnum)):
             raise BadSyntax(f"expected {self.atomic}, not {atom!r}")
-        if self.atomic is Atomic.UUID and not is_uuid(atom):
+        if self.atomic is Atomic.UUID and not is_uuid(str(atom)):
             raise BadSyntax(f"expected uuid, not {atom!r}")
         if self.constrained:
             self.check(atom)

@@ -71,11 +71,10 @@ class Staged:
         type_ = self.table.layout[position].type
         if self.live is None:
             self.live = {}
-        members = self.live.get(position)
+        members: Any = self.live.get(position)
         if members is None:
-            members = notation.members(type_, self.values[position])
-            members = dict(members) if type_.value is not None else set(members)
-            self.live[position] = members
+            present = notation.members(type_, self.values[position])
+            members = self.live[position] = dict(present) if type_.value is not None else set(present)
         if self.row is not None and (position not in self.changed or (self.touched and position in self.touched)):
             if self.touched is None:
                 self.touched = {}

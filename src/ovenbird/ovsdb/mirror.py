@@ -1,0 +1,127 @@
+"""A server's rows, kept in engine tables: applies `<table-updates>` of every version as one batch.
+
+Batches are minimal: a full resynchronisation deletes what is gone, and modifies only what differs, so that whoever
+computes from the rows recomputes only what changed while the connection was away.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.engine.rows import UUID
+from ovenbird.ovsdb import notation
+from ovenbird.ovsdb.commit import Commit, RowChange
+from ovenbird.ovsdb.errors import OvsdbError, ProtocolError
+from ovenbird.ovsdb.table import bind, diff_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ovenbird.engine.rows import Row, Store
+    from ovenbird.ovsdb.schema import DatabaseSchema
+    from ovenbird.ovsdb.table import BoundTable
+
+
+class Mirror:
+    """The tables of a replica.
+
+    Args:
+        schema: the schema of the server.
+        row_classes: the row classes of the tables to mirror; all tables, with classes made for them, if there are none.
+        store: the store that has these classes already, on later connections.
+    """
+
+    def __init__(self, schema: DatabaseSchema, row_classes: Iterable[type[Row]], store: Store | None) -> None:
+        classes = tuple(row_classes)
+        self.schema = schema
+        self.store, self.tables = bind(schema, classes, store=store, partial=bool(classes) or store is not None)
+
+    def request(self, conditions: dict[str, list[Any]], *, conditional: bool) -> dict[str, Any]:
+        """Return the monitor request for what is mirrored: the columns that both sides have."""
+        answer: dict[str, Any] = {}
+        for name, table in self.tables.items():
+            if name in self.schema.tables:
+                part: dict[str, Any] = {"columns": [c.name for c in table.layout if c.name in table.present]}
+                if conditional and name in conditions:
+                    part["where"] = conditions[name]
+                answer[name] = [part]
+        return answer
+
+    def apply(self, updates: Any, last_id: str, *, whole: bool = False) -> Commit:
+        """Apply updates to the tables; return what really changed.
+
+        Args:
+            updates: `<table-updates>` of `update` or `update2`, initial contents included.
+            last_id: the id of the last transaction in them.
+            whole: whether they are all there is, so that other rows are gone.
+
+        Raises:
+            ProtocolError: they do not fit the schema; nothing was applied.
+        """
+        changes: list[RowChange] = []
+        try:
+            for name, rows in updates.items():
+                table = self.tables[name]
+                for uuid, told in rows.items():
+                    change = self._change(table, UUID(uuid), told)
+                    if change is not None:
+                        changes.append(change)
+        except (OvsdbError, KeyError, AttributeError, TypeError) as error:
+            raise ProtocolError(f"updates do not fit the schema of {self.schema.name}: {error!r}") from error
+        if whole:
+            for name, table in self.tables.items():
+                present = updates.get(name, {})
+                changes += [RowChange(table, u, r, r.values, None) for u, r in table.table.rows.items() if u not in present]
+        for change in changes:
+            _put(change)
+        return Commit(UUID(last_id), changes)
+
+    def _change(self, table: BoundTable, uuid: UUID, told: dict[str, Any]) -> RowChange | None:
+        row = table.table.rows.get(uuid)
+        if "modify" in told:
+            return self._modified(table, uuid, row, told["modify"])
+        content = told.get("initial", told.get("insert", told.get("new")))
+        if content is None:
+            return None if row is None else RowChange(table, uuid, row, row.values, None)
+        values = table.defaults.copy()
+        position, decoders = table.position, table.decoders
+        for name, json in content.items():
+            at = position.get(name)
+            if at is not None:
+                values[at] = decoders[at](json, None)
+        if row is None:
+            return RowChange(table, uuid, None, None, values)
+        columns = tuple(i for i, (old, new) in enumerate(zip(row.values, values, strict=True)) if old != new)
+        return RowChange(table, uuid, row, row.values.copy(), values, columns) if columns else None
+
+    @staticmethod
+    def _modified(table: BoundTable, uuid: UUID, row: Row | None, diffs: dict[str, Any]) -> RowChange:
+        if row is None:
+            raise ProtocolError(f"row {uuid} of table {table.name} is modified before it is inserted")
+        values = row.values.copy()
+        deltas: dict[int, notation.Delta] = {}
+        columns = []
+        for name, json in diffs.items():
+            at = table.position.get(name)
+            if at is None:
+                continue
+            type_ = table.layout[at].type
+            diff = notation.decoder(diff_type(type_))(json, None)
+            old = values[at]
+            if type_.is_set:
+                deltas[at] = diff - old, diff & old
+            values[at] = notation.apply_diff(type_, old, diff) if type_.high > 1 else diff
+            columns.append(at)
+        return RowChange(table, uuid, row, row.values.copy(), values, tuple(columns), deltas)
+
+
+def _put(change: RowChange) -> None:
+    table, row, new = change.table, change.row, change.new
+    if row is None:
+        assert new is not None
+        change.row = table.table.insert(change.uuid, new)
+    elif new is None:
+        table.table.delete(row)
+    else:
+        deltas = {i: change.delta(i) for i in change.columns if table.layout[i].type.is_set}
+        table.table.modify(row, {i: new[i] for i in change.columns}, deltas or None)

@@ -1,0 +1,471 @@
+"""A replica: the asynchronous client of a remote server, whose rows are engine rows (the remote `Client`).
+
+It keeps connecting, to each of its remotes in turn; resumes by the last transaction it saw (`monitor_cond_since`), with
+`monitor_cond` and `monitor` for older servers; and answers nothing from guesses: a commit whose reply got lost raises
+`Disconnected`. A server sends the updates of a transaction before its reply, so a commit's own writes are visible when
+it returns. With `leader_only` it leaves servers of a cluster that are not the leader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.ovsdb import jsonrpc
+from ovenbird.ovsdb.commit import Commit
+from ovenbird.ovsdb.errors import Disconnected, OvsdbError, ProtocolError, UnknownDatabase, from_json
+from ovenbird.ovsdb.mirror import Mirror
+from ovenbird.ovsdb.schema import NIL, DatabaseSchema
+from ovenbird.ovsdb.table import encode_row
+from ovenbird.ovsdb.transaction import Staged, Transaction
+from ovenbird.ovsdb.transport import Connection, Remote, connect, parse_remotes
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterable, Mapping
+
+    from ovenbird.engine.rows import Row, Store
+
+_log = logging.getLogger(__name__)
+
+BACKOFF = (0.1, 8.0)
+"""Shortest and longest pause between attempts to connect, in seconds; the longest is the original's."""
+HANDSHAKE = 30.0
+"""Seconds that a server may take to describe itself; its contents may take longer."""
+_MONITOR_ID = "ovenbird"
+_SERVER_ID = "_Server"
+
+
+class Replica:
+    """A remote database.
+
+    Args:
+        remotes: where the servers are, as in `tcp:a:6641,tcp:b:6641`.
+        database: the database's name.
+        row_classes: row classes of the tables to mirror; every table, with classes made for them, if none are given.
+        conditions: for some tables, the clauses any one of which puts a row in view (none given: every row).
+        leader_only: whether to stay with the leader of a cluster.
+        context: keys for `ssl:` remotes.
+        probe: seconds of silence before the server is probed; 0 never.
+
+    Raises:
+        ValueError: a remote is none.
+    """
+
+    def __init__(
+        self,
+        remotes: str,
+        database: str,
+        row_classes: Iterable[type[Row]] = (),
+        *,
+        conditions: Mapping[str, list[Any]] | None = None,
+        leader_only: bool = False,
+        context: ssl.SSLContext | None = None,
+        probe: float = 5.0,
+    ) -> None:
+        self._remotes = parse_remotes(remotes)
+        self.database = database
+        self._classes = tuple(row_classes)
+        self._conditions: dict[str, list[Any]] = dict(conditions or {})
+        self._acknowledged: dict[str, list[Any]] | None = None
+        self._leader_only = leader_only
+        self._context = context
+        self._probe = probe
+        self._mirror: Mirror | None = None
+        self._connection: Connection | None = None
+        self._calls: dict[int, asyncio.Future[Any]] = {}
+        self._next_id = 0
+        self._last_id = NIL
+        self._monitoring = ""
+        self._monitor_call = 0
+        self._synced = asyncio.Event()
+        self._gone = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._callbacks: list[Callable[[Commit], None]] = []
+        self._locks: dict[str, _Lock] = {}
+
+    # -- the client -----------------------------------------------------------------------------------------------
+
+    @property
+    def store(self) -> Store:
+        """The rows; there once `start` has returned."""
+        return self._present().store
+
+    @property
+    def schema(self) -> DatabaseSchema:
+        """The server's schema."""
+        return self._present().schema
+
+    @property
+    def connected(self) -> bool:
+        """Whether the rows follow a server now."""
+        return self._synced.is_set()
+
+    def _present(self) -> Mirror:
+        if self._mirror is None:
+            raise Disconnected(f"database {self.database} has not been reached yet")
+        return self._mirror
+
+    async def start(self) -> None:
+        """Begin to connect, and return when the rows are there."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"replica of {self.database}")
+        await self.synchronized()
+
+    async def synchronized(self) -> None:
+        """Return when the rows follow a server."""
+        waiter = asyncio.create_task(self._synced.wait())
+        task = self._task
+        assert task is not None
+        await asyncio.wait((waiter, task), return_when=asyncio.FIRST_COMPLETED)
+        if not waiter.done():
+            waiter.cancel()
+            await task  # raises what ended it
+            raise Disconnected("the replica is closed")
+
+    async def close(self) -> None:
+        """End the connection and the attempts to connect."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def transaction(self) -> Transaction:
+        """Return a new transaction."""
+        return Transaction(self._present().tables)
+
+    async def commit(self, transaction: Transaction, *, durable: bool = False) -> Commit:
+        """Commit; when this returns, `store` shows the outcome.
+
+        What changed arrives through `on_change`, as everybody's changes do; the commit returned names the transaction.
+
+        Raises:
+            OvsdbError: the server refused; nothing was changed.
+            Disconnected: the outcome is unknown, or there is no connection.
+        """
+        operations = encode_transaction(transaction)
+        if durable:
+            operations.append({"op": "commit", "durable": True})
+        if operations:
+            for result in await self.call("transact", [self.database, *operations]):
+                if type(result) is dict and "error" in result:
+                    raise from_json(result)
+        return Commit(self._last_id, (), "\n".join(transaction.comments))  # type: ignore[arg-type]
+
+    def on_change(self, callback: Callable[[Commit], None]) -> Callable[[], None]:
+        """Call back after each batch of changes is in `store`; return what ends that."""
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback)
+
+    async def set_conditions(self, conditions: Mapping[str, list[Any]]) -> None:
+        """Change the conditions of some tables; when this returns, the rows are those that the new ones put in view.
+
+        Raises:
+            OvsdbError: the server refuses them.
+            Disconnected: there is no connection now; they hold from the next on.
+        """
+        changed = {name: where for name, where in conditions.items() if self._conditions.get(name) != where}
+        self._conditions.update(changed)
+        if not changed:
+            return
+        await self.synchronized()
+        if self._monitoring != "monitor":
+            wanted = dict(self._conditions)
+            requests = {name: [{"where": where}] for name, where in changed.items()}
+            await self.call("monitor_cond_change", [_MONITOR_ID, _MONITOR_ID, requests])
+            self._acknowledged = wanted
+
+    async def lock(self, name: str, on_lost: Callable[[], None] | None = None) -> None:
+        """Return when this client holds a lock; asked for again on each new connection."""
+        if name in self._locks:
+            raise ValueError(f"lock {name} was asked for before")
+        lock = self._locks[name] = _Lock(on_lost)
+        if self.connected:
+            await self._ask_lock(name, lock)
+        await lock.held.wait()
+
+    async def unlock(self, name: str) -> None:
+        """Give a lock up, or stop waiting for it."""
+        if self._locks.pop(name, None) is not None and self.connected:
+            await self.call("unlock", [name])
+
+    async def steal(self, name: str, on_lost: Callable[[], None] | None = None) -> None:
+        """Take a lock from whoever holds it.
+
+        Raises:
+            Disconnected: there is no connection.
+        """
+        lock = self._locks.setdefault(name, _Lock(on_lost))
+        if (await self.call("steal", [name])).get("locked"):
+            lock.held.set()
+
+    def holds(self, name: str) -> bool:
+        """Say whether this client holds a lock, as far as it knows."""
+        lock = self._locks.get(name)
+        return lock is not None and lock.held.is_set()
+
+    async def call(self, method: str, params: Any) -> Any:
+        """Call a method of the server.
+
+        Raises:
+            OvsdbError: it answers with an error.
+            Disconnected: there is no connection, or it was lost before the answer.
+        """
+        if self._connection is None:
+            raise Disconnected(f"no connection to database {self.database}")
+        self._next_id += 1
+        number = self._next_id
+        future = self._calls[number] = asyncio.get_running_loop().create_future()
+        self._connection.send(jsonrpc.request(method, params, number))
+        try:
+            return await future
+        finally:
+            self._calls.pop(number, None)
+
+    # -- the connection -------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        pause, at = BACKOFF[0], 0
+        while True:
+            remote = self._remotes[at % len(self._remotes)]
+            at += 1
+            try:
+                if await self._serve(remote):
+                    pause = BACKOFF[0]
+            except (OSError, Disconnected, ProtocolError, TimeoutError, OvsdbError) as error:
+                _log.info("%s: %s", remote, error)
+            finally:
+                self._drop()
+            await asyncio.sleep(pause)
+            if at % len(self._remotes) == 0:
+                pause = min(2 * pause, BACKOFF[1])
+
+    async def _serve(self, remote: Remote) -> bool:
+        """Connect to a server and follow it until the connection ends; return whether it got as far as following."""
+        self._gone = asyncio.Event()
+        gone = self._gone
+        connection = await connect(remote, lambda: Connection(self._probe if remote.probed else 0), self._context)
+        self._connection = connection
+        connection.on_message = self._receive
+        connection.on_lost = lambda _error: self._lost(gone)
+        async with asyncio.timeout(HANDSHAKE):
+            if not await self._suitable():
+                raise Disconnected("not the leader, or not part of the cluster now")
+            schema = DatabaseSchema.from_json(await self.call("get_schema", [self.database]))
+        if self._mirror is None or self._mirror.schema != schema:
+            self._last_id = NIL
+            self._mirror = Mirror(schema, self._classes, None if self._mirror is None else self._mirror.store)
+        await self._monitor(self._mirror)
+        for name, lock in self._locks.items():
+            await self._ask_lock(name, lock)
+        await gone.wait()
+        return True
+
+    async def _suitable(self) -> bool:
+        """Say whether this server may be used, and keep watching that where it tells."""
+        request = {"Database": [{"columns": ["name", "model", "connected", "leader"]}]}
+        try:
+            rows = await self.call("monitor", [_SERVER_ID, _SERVER_ID, request])
+        except UnknownDatabase:
+            return True  # older than `_Server`: standalone
+        await self.call("set_db_change_aware", [True])
+        return self._judge(rows)
+
+    def _judge(self, updates: Any) -> bool:
+        for told in updates.get("Database", {}).values():
+            row = told.get("new")
+            if row is not None and row.get("name") == self.database:
+                if not row.get("connected", True):
+                    return False
+                if self._leader_only and row.get("model") == "clustered" and not row.get("leader"):
+                    return False
+        return True
+
+    async def _monitor(self, mirror: Mirror) -> None:
+        wanted = dict(self._conditions)
+        last = self._last_id if self._acknowledged == wanted else NIL
+        conditional = mirror.request(wanted, conditional=True)
+        # The method is set before the call: updates may follow the reply in the same chunk of bytes.
+        for method, params in (
+            ("monitor_cond_since", [self.database, _MONITOR_ID, conditional, last]),
+            ("monitor_cond", [self.database, _MONITOR_ID, conditional]),
+            ("monitor", [self.database, _MONITOR_ID, mirror.request({}, conditional=False)]),
+        ):
+            self._monitoring = method
+            self._acknowledged = wanted
+            self._monitor_call = self._next_id + 1
+            try:
+                await self.call(method, params)
+            except OvsdbError as error:
+                if "unknown method" not in str(error):
+                    raise
+            else:
+                return
+        raise ProtocolError("the server knows no way to monitor")
+
+    def _initial(self, result: Any) -> None:
+        """Apply the reply to the monitor request, when it comes and before any update behind it."""
+        mirror = self._present()
+        if self._monitoring == "monitor_cond_since":
+            found, self._last_id, updates = result
+        else:
+            found, updates = False, result
+        commit = mirror.apply(updates, self._last_id, whole=not found)
+        self._synced.set()
+        self._tell(commit)
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        method = message.get("method")
+        if method is None:
+            self._answer(message)
+            return
+        params: Any = message.get("params")
+        match method:
+            case "update3" if params[0] == _MONITOR_ID:
+                self._last_id = params[1]
+                self._tell(self._present().apply(params[2], params[1]))
+            case "update2" | "update" if params[0] == _MONITOR_ID:
+                self._tell(self._present().apply(params[1], self._last_id))
+            case "update" if params[0] == _SERVER_ID:
+                if not self._judge(params[1]):
+                    _log.info("database %s: the server lost its leader or its leadership", self.database)
+                    self._disconnect()
+            case "echo":
+                if self._connection is not None:
+                    self._connection.send(jsonrpc.reply(params, message.get("id")))
+            case "locked" if params[0] in self._locks:
+                self._locks[params[0]].held.set()
+            case "stolen" if params[0] in self._locks:
+                self._locks[params[0]].lose()
+            case "monitor_canceled":
+                self._disconnect()
+            case _:
+                _log.debug("ignoring %s", method)
+
+    def _answer(self, message: dict[str, Any]) -> None:
+        future = self._calls.get(message.get("id"))  # type: ignore[arg-type]
+        if future is None or future.done():
+            return
+        error = message.get("error")
+        if error is not None:
+            future.set_exception(from_json(error))
+            return
+        result = message.get("result")
+        if self._monitoring and message.get("id") == self._monitor_call:
+            self._initial(result)
+        future.set_result(result)
+
+    def _tell(self, commit: Commit) -> None:
+        if commit.changes:
+            for callback in tuple(self._callbacks):
+                try:
+                    callback(commit)
+                except Exception:  # a listener's fault must not cost the connection
+                    _log.exception("listener of database %s failed", self.database)
+
+    async def _ask_lock(self, name: str, lock: _Lock) -> None:
+        if (await self.call("lock", [name])).get("locked"):
+            lock.held.set()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.abort()
+
+    def _lost(self, gone: asyncio.Event) -> None:
+        gone.set()
+        if gone is self._gone:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Forget a connection that ended."""
+        connection, self._connection = self._connection, None
+        self._synced.clear()
+        self._monitoring = ""
+        if connection is not None:
+            connection.on_lost = lambda _error: None
+            connection.abort()
+        for future in self._calls.values():
+            if not future.done():
+                future.set_exception(Disconnected(f"connection to database {self.database} lost"))
+        self._calls = {}
+        for lock in self._locks.values():
+            lock.lose()
+
+
+class _Lock:
+    """A lock that the replica holds or wants."""
+
+    def __init__(self, on_lost: Callable[[], None] | None) -> None:
+        self.held = asyncio.Event()
+        self._on_lost = on_lost
+
+    def lose(self) -> None:
+        if self.held.is_set():
+            self.held.clear()
+            if self._on_lost is not None:
+                self._on_lost()
+
+
+def encode_transaction(transaction: Transaction) -> list[dict[str, Any]]:
+    """Return the operations that a staged transaction stands for; new rows carry their UUIDs."""
+    operations: list[dict[str, Any]] = [{"op": "assert", "lock": name} for name in transaction.locks]
+    for table, uuid, expected in transaction.waits:
+        row = {}
+        for position, value in expected.items():
+            encode = table.encoders[position]
+            row[table.layout[position].name] = value if encode is None else encode(value)
+        operations.append(
+            {
+                "op": "wait",
+                "table": table.name,
+                "where": [["_uuid", "==", ["uuid", uuid]]],
+                "columns": list(row),
+                "until": "==",
+                "rows": [row],
+                "timeout": 0,
+            },
+        )
+    for name, rows in transaction.staged.items():
+        plan = transaction.tables[name].plan()
+        for uuid, staged in rows.items():
+            if staged.row is None:
+                row = encode_row(plan, staged.freeze())
+                operations.append({"op": "insert", "table": name, "uuid": uuid, "row": row})
+            else:
+                operations += _encode_staged(staged)
+    if operations and transaction.comments:
+        operations.append({"op": "comment", "comment": "\n".join(transaction.comments)})
+    return operations
+
+
+def _encode_staged(staged: Staged) -> list[dict[str, Any]]:
+    target = {"table": staged.table.name, "where": [["_uuid", "==", ["uuid", staged.uuid]]]}
+    if staged.deleted:
+        return [{"op": "delete", **target}]
+    staged.freeze()
+    assert staged.row is not None
+    row: dict[str, Any] = {}
+    mutations: list[Any] = []
+    for position in sorted(staged.changed):
+        column = staged.table.layout[position]
+        encode = staged.table.encoders[position]
+        if not (staged.touched and position in staged.touched and column.type.high > 1):
+            if staged.values[position] != staged.row.values[position]:
+                row[column.name] = staged.values[position] if encode is None else encode(staged.values[position])
+            continue
+        added, removed = staged.delta(position)
+        encode = staged.table.diff_encoders[position]
+        assert encode is not None
+        if removed:
+            mutations.append([column.name, "delete", encode(removed)])
+        if added:
+            mutations.append([column.name, "insert", encode(added)])
+    answer: list[dict[str, Any]] = []
+    if row:
+        answer.append({"op": "update", **target, "row": row})
+    if mutations:
+        answer.append({"op": "mutate", **target, "mutations": mutations})
+    return answer
