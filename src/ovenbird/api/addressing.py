@@ -1,0 +1,147 @@
+"""Addresses of subnets: pools, and the choice of a free address.
+
+The database decides who gets an address, by the unique index of its allocations. Here one is only proposed, in time
+that does not depend on how many are taken: each process walks through a subnet's pools in a circle, from where it last
+stood, past what the index shows to be taken.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from ovenbird.api.errors import (
+    GatewayConflictWithAllocationPools,
+    InvalidAllocationPool,
+    OutOfBoundsAllocationPool,
+    OverlappingAllocationPools,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Network = IPv4Network | IPv6Network
+Pool = tuple[int, int]
+"""First and last address of a range, as integers."""
+
+
+def hosts(network: Network) -> Pool:
+    """Return the range of addresses that ports may have: without those that mean the network or everybody in it."""
+    first, last = int(network.network_address), int(network.broadcast_address)
+    if network.num_addresses <= 2:  # RFC 3021: a point-to-point link uses both
+        return first, last
+    return first + 1, last - 1 if network.version == 4 else last
+
+
+def default_pools(cidr: str, gateway: str | None) -> list[str]:
+    """Return every host address of a subnet but the gateway's, as pools."""
+    network = ip_network(cidr)
+    first, last = hosts(network)
+    if gateway is None or ip_address(gateway) not in network:
+        return [_text(network.version, (first, last))]
+    at = int(ip_address(gateway))
+    parts = [(first, at - 1), (at + 1, last)] if first <= at <= last else [(first, last)]
+    return [_text(network.version, part) for part in parts if part[0] <= part[1]]
+
+
+def parse_pool(pool: str) -> Pool:
+    """Return a pool as integers."""
+    first, _, last = pool.partition("-")
+    return int(ip_address(first)), int(ip_address(last))
+
+
+def check_pools(cidr: str, pools: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the pools that a request gives, as the database has them.
+
+    Arguments:
+        cidr: of the subnet.
+        pools: first and last address of each, as valid addresses.
+
+    Raises:
+        InvalidAllocationPool, OutOfBoundsAllocationPool, OverlappingAllocationPools: they cannot be.
+    """
+    network = ip_network(cidr)
+    low, high = hosts(network)
+    ranges = []
+    for first, last in pools:
+        a, b = ip_address(first), ip_address(last)
+        shown = f"{first}-{last}"
+        if a.version != network.version or b.version != network.version or int(a) > int(b):
+            raise InvalidAllocationPool(pool=shown)
+        if int(a) < low or int(b) > high:
+            raise OutOfBoundsAllocationPool(pool=shown, cidr=cidr)
+        ranges.append((int(a), int(b), shown))
+    ranges.sort()
+    for one, other in pairwise(ranges):
+        if other[0] <= one[1]:
+            raise OverlappingAllocationPools(pool_1=one[2], pool_2=other[2], cidr=cidr)
+    return [_text(network.version, (a, b)) for a, b, _ in ranges]
+
+
+def check_gateway(gateway: str | None, pools: Iterable[str]) -> None:
+    """Check that no port can be given the gateway's address.
+
+    Raises:
+        GatewayConflictWithAllocationPools: one could.
+    """
+    if gateway is None:
+        return
+    at = int(ip_address(gateway))
+    for pool in pools:
+        first, last = parse_pool(pool)
+        if first <= at <= last and (":" in gateway) == (":" in pool):
+            raise GatewayConflictWithAllocationPools(address=gateway, pool=pool)
+
+
+def eui64(cidr: str, mac: str) -> str:
+    """Return the address that a host with a MAC makes for itself in an IPv6 prefix (RFC 4291, appendix A)."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    identifier = bytes((octets[0] ^ 2,)) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return str(IPv6Address(int(ip_network(cidr).network_address) | int.from_bytes(identifier, "big")))
+
+
+class Allocator:
+    """Proposes free addresses; one a process."""
+
+    def __init__(self) -> None:
+        self._next: dict[str, int] = {}
+
+    def propose(self, subnet: str, pools: Iterable[str], is_taken: Callable[[str], bool], taken: int) -> str | None:
+        """Return an address of a subnet's pools that is free as far as this process sees, or None.
+
+        Arguments:
+            subnet: the subnet's id.
+            pools: its pools.
+            is_taken: whether an address is taken.
+            taken: how many addresses of the subnet are taken, wherever they lie.
+        """
+        ranges = sorted(parse_pool(pool) for pool in pools)
+        size = sum(last - first + 1 for first, last in ranges)
+        make = IPv6Address if any(":" in pool for pool in pools) else IPv4Address
+        start = self._next.get(subnet, 0)
+        # Of taken + 1 different addresses one is free. Two processes that walk in step part as soon as one loses.
+        for step in range(min(size, taken + 1)):
+            at = (start + step) % size
+            address = str(make(_nth(ranges, at)))
+            if not is_taken(address):
+                self._next[subnet] = at + 1
+                return address
+        return None
+
+    def forget(self, subnet: str) -> None:
+        """Forget a subnet that is gone."""
+        self._next.pop(subnet, None)
+
+
+def _nth(ranges: list[Pool], n: int) -> int:
+    for first, last in ranges:
+        if n <= last - first:
+            return first + n
+        n -= last - first + 1
+    raise IndexError(n)
+
+
+def _text(version: int, pool: Pool) -> str:
+    make = IPv4Address if version == 4 else IPv6Address
+    return f"{make(pool[0])}-{make(pool[1])}"

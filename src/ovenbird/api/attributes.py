@@ -1,0 +1,143 @@
+"""Attributes of resources, declared: what a request may give, how it is checked, what it is when not given.
+
+Each resource has one table of attributes by name. Everything that a body can be wrong about by itself is found here,
+with Neutron's words; what depends on other rows is the resource's to check.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from ovenbird.api.errors import HTTPBadRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+
+class Missing:
+    """The kind of the two values that are no values."""
+
+    __slots__ = ()
+
+
+REQUIRED: Final = Missing()
+"""A default that says that the request has to give the attribute."""
+
+UNSET: Final = Missing()
+"""A default that says that the resource finds the value itself when the request gives none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One attribute of a resource.
+
+    Arguments:
+        convert: checks and converts a value that a request gives.
+        default: the value when a creation gives none; ``REQUIRED`` or ``UNSET`` where there is no fixed one.
+        post: whether a creation may give it.
+        put: whether an update may.
+        filterable: whether a list may be filtered and sorted by it.
+    """
+
+    convert: Callable[[Any], Any] | None = None
+    default: Any = UNSET
+    post: bool = True
+    put: bool = True
+    filterable: bool = True
+
+
+def shown(*, filterable: bool = True) -> Attribute:
+    """Return an attribute that is only read."""
+    return Attribute(post=False, put=False, filterable=filterable)
+
+
+ALIASES = {"tenant_id": "project_id"}
+"""Older names of attributes; both are shown."""
+
+
+def member_of(body: Any, name: str) -> Mapping[str, Any]:
+    """Return the resource in a request's body.
+
+    Raises:
+        HTTPBadRequest: it is not there, or no object.
+    """
+    if not isinstance(body, dict) or not body:
+        raise HTTPBadRequest(reason="Resource body required")
+    member = body.get(name)
+    if not isinstance(member, dict):
+        raise HTTPBadRequest(reason=f"Unable to find '{name}' in request body")
+    return member
+
+
+def members_of(body: Any, name: str, collection: str) -> list[Mapping[str, Any]]:
+    """Return the resources in a bulk request's body.
+
+    Raises:
+        HTTPBadRequest: there are none, or one is no object.
+    """
+    items = body[collection]
+    if not isinstance(items, list) or not items:
+        raise HTTPBadRequest(reason="Resources required")
+    return [member_of(item if isinstance(item, dict) and name in item else {name: item}, name) for item in items]
+
+
+def parse(table: Mapping[str, Attribute], given: Mapping[str, Any], *, creating: bool) -> dict[str, Any]:
+    """Return the values of a request, converted; for a creation, defaults are filled in.
+
+    Arguments:
+        table: the resource's attributes.
+        given: the resource as the request has it.
+        creating: whether it is a creation rather than an update.
+
+    Raises:
+        HTTPBadRequest, InvalidInput: the request is wrong about itself.
+    """
+    values = _renamed(given)
+    unknown = [name for name in values if name not in table]
+    if unknown:
+        raise HTTPBadRequest(reason=f"Unrecognized attribute(s) '{', '.join(sorted(unknown))}'")
+    for name in values:
+        attribute = table[name]
+        if creating and not attribute.post:
+            raise HTTPBadRequest(reason=f"Attribute '{name}' not allowed in POST")
+        if not creating and not attribute.put:
+            raise HTTPBadRequest(reason=f"Cannot update read-only attribute {name}")
+    parsed = {name: _convert(name, table[name], value) for name, value in values.items()}
+    if creating:
+        _fill(table, parsed)
+    return parsed
+
+
+def _fill(table: Mapping[str, Attribute], parsed: dict[str, Any]) -> None:
+    for name, attribute in table.items():
+        if name in parsed or not attribute.post:
+            continue
+        if attribute.default is REQUIRED:
+            raise HTTPBadRequest(reason=f"Failed to parse request. Required attribute '{name}' not specified")
+        if attribute.default is not UNSET:
+            parsed[name] = attribute.default
+
+
+def _renamed(given: Mapping[str, Any]) -> dict[str, Any]:
+    values = dict(given)
+    for old, name in ALIASES.items():
+        if old in values:
+            value = values.pop(old)
+            if values.setdefault(name, value) != value:
+                raise HTTPBadRequest(reason=f"'{name}' and '{old}' do not match")
+    return values
+
+
+def _convert(name: str, attribute: Attribute, value: Any) -> Any:
+    if attribute.convert is None:
+        return value
+    try:
+        return attribute.convert(value)
+    except ValueError as error:
+        raise HTTPBadRequest(reason=f"Invalid input for {name}. Reason: {error}.") from error
+
+
+def filterable(table: Mapping[str, Attribute]) -> Iterable[str]:
+    """Return the names by which a list may be filtered and sorted."""
+    return [name for name, attribute in table.items() if attribute.filterable]

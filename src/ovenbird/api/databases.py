@@ -1,0 +1,125 @@
+"""A request's change: one transaction on Cloud, built from what is there, decided by the database.
+
+``Databases.change`` builds a draft against the rows in memory, which raises precise errors, and commits it. When the
+database refuses because somebody else was faster (an index, a reference, a revision waited for), the draft is built
+again from the rows as they now are: either it fits this time, or building it raises the precise error. Nothing is
+checked only in memory, so any number of API processes may do this at once.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ovenbird.api.errors import ServiceUnavailable
+from ovenbird.ovsdb.errors import ConstraintViolation, ReferentialIntegrityViolation, TimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ovenbird.api.auth import Caller
+    from ovenbird.engine.rows import UUID, Column, Row, Store
+    from ovenbird.ovsdb.transaction import Client, Transaction
+
+T = TypeVar("T")
+
+ATTEMPTS = 20
+"""How often a draft is built before its loss is reported; with 32 writers of one row, a loser wins soon."""
+
+
+class Draft:
+    """One transaction under construction, with what its later parts must know of its earlier ones.
+
+    Arguments:
+        transaction: what it writes to.
+        caller: who asked.
+        now: seconds since 1970.
+    """
+
+    def __init__(self, transaction: Transaction, caller: Caller, now: int) -> None:
+        self.transaction = transaction
+        self.caller = caller
+        self.now = now
+        self.taken: set[tuple[Any, ...]] = set()
+        """Keys of unique indexes that this transaction has used up, which no table shows yet."""
+        self.made: dict[tuple[Any, ...], Any] = {}
+        """What this transaction made that its other parts may use, by keys of their own."""
+        self._bumped: set[UUID] = set()
+
+    def insert(self, row_class: type[Row], values: Mapping[str, Any]) -> UUID:
+        """Add a resource, with its standard attributes."""
+        standard = {"created_at": self.now, "updated_at": self.now, "revision_number": 1}
+        return self.transaction.insert(row_class, {**values, **standard})
+
+    def update(self, row: Row, values: Mapping[str, Any]) -> None:
+        """Change a resource: its revision goes up, provided that it is still the one that was read."""
+        if row.uuid in self._bumped:
+            self.transaction.update(row, values)
+            return
+        self._bumped.add(row.uuid)
+        revision = row["revision_number"]
+        self.transaction.wait(row, {"revision_number": revision})
+        standard = {"updated_at": self.now, "revision_number": revision + 1}
+        self.transaction.update(row, {**values, **standard})
+
+    def touch(self, row: Row) -> None:
+        """Raise a resource's revision: something that belongs to it changes, and others have to see it first."""
+        self.update(row, {})
+
+
+class Databases:
+    """Cloud, which the API reads and writes, and Northbound, which it reads status from.
+
+    Arguments:
+        cloud: client of Cloud.
+        northbound: client of Northbound; None where status is not known.
+        durable: whether an answer waits until the change survives a crash of the machine.
+    """
+
+    def __init__(self, cloud: Client, northbound: Client | None = None, *, durable: bool = True) -> None:
+        self.cloud = cloud
+        self.northbound = northbound
+        self.durable = durable
+
+    @property
+    def store(self) -> Store:
+        """Cloud's rows."""
+        return self.cloud.store
+
+    async def change(self, caller: Caller, build: Callable[[Draft], T]) -> T:
+        """Build and commit a transaction, again if others interfere.
+
+        Arguments:
+            caller: who asked.
+            build: writes the draft and returns what the request is about. It must be pure otherwise.
+
+        Raises:
+            NeutronError: what ``build`` raised.
+            OvsdbError: the database kept refusing.
+            Disconnected: the outcome is unknown.
+        """
+        if not self.cloud.connected:
+            raise ServiceUnavailable
+        for attempt in range(ATTEMPTS):
+            draft = Draft(self.cloud.transaction(), caller, int(time.time()))
+            answer = build(draft)
+            try:
+                await self.cloud.commit(draft.transaction, durable=self.durable)
+            except (ConstraintViolation, ReferentialIntegrityViolation, TimedOut):
+                if attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                return answer
+        raise AssertionError(ATTEMPTS)
+
+    def is_taken(self, draft: Draft, *key: tuple[Column[Any], Any]) -> bool:
+        """Return whether a unique index has a key, in the database or in the draft."""
+        columns = tuple(column for column, _ in key)
+        values = tuple(value for _, value in key)
+        table = self.store.table(columns[0].owner)
+        stored = table.index(*columns).count(values if len(values) > 1 else values[0])
+        return stored > 0 or (columns[0].owner, *values) in draft.taken
+
+    def take(self, draft: Draft, *key: tuple[Column[Any], Any]) -> None:
+        """Note that a draft uses a key of a unique index."""
+        draft.taken.add((key[0][0].owner, *[value for _, value in key]))

@@ -1,0 +1,45 @@
+"""What the API can do beyond the core, by the aliases that clients look for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+EXTENSIONS = {
+    "allowed-address-pairs": "Allowed Address Pairs",
+    "availability_zone": "Availability Zone",
+    "binding": "Port Binding",
+    "dns-integration": "DNS Integration",
+    "external-net": "Neutron external network",
+    "extra_dhcp_opt": "Neutron Extra DHCP options",
+    "filter-validation": "Filter parameters validation",
+    "ip_allocation": "IP Allocation",
+    "net-mtu": "Network MTU",
+    "net-mtu-writable": "Network MTU (writable)",
+    "network_availability_zone": "Network Availability Zone",
+    "pagination": "Pagination support",
+    "port-security": "Port Security",
+    "project-id": "project_id field enabled",
+    "provider": "Provider Network",
+    "revision-if-match": "If-Match constraints based on revision_number",
+    "security-group": "security-group",
+    "security-groups-normalized-cidr": "Normalized CIDR field for security group rules",
+    "sorting": "Sorting support",
+    "standard-attr-description": "standard-attr-description",
+    "standard-attr-revisions": "Resource revision numbers",
+    "standard-attr-tag": "Tag support for resources with standard attribute",
+    "standard-attr-timestamp": "Resource timestamps",
+    "stateful-security-group": "Stateful security group",
+    "subnet-service-types": "Subnet service types",
+}
+"""Name by alias."""
+
+
+def extension(alias: str) -> dict[str, Any]:
+    """Return what the API shows of an extension."""
+    return {
+        "alias": alias,
+        "name": EXTENSIONS[alias],
+        "description": EXTENSIONS[alias],
+        "updated": "2026-01-01T00:00:00-00:00",
+        "links": [],
+    }

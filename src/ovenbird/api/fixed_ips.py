@@ -1,0 +1,195 @@
+"""A port's addresses: which ones a request means, and the rows that take them."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.api.addressing import eui64
+from ovenbird.api.errors import (
+    InvalidInput,
+    InvalidIpForNetwork,
+    InvalidIpForSubnet,
+    IpAddressAlreadyAllocated,
+    IpAddressGenerationFailure,
+    SubnetNotFound,
+)
+from ovenbird.engine.rows import UUID
+from ovenbird.model.cloud import FixedAddress, Port, Subnet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ovenbird.api.addressing import Allocator
+    from ovenbird.api.databases import Databases, Draft
+    from ovenbird.model.cloud import Network
+
+SELF_ADDRESSED = frozenset(("slaac", "dhcpv6-stateless"))
+"""IPv6 address modes in which a host's address follows from its MAC."""
+
+MOST = 5
+"""Addresses that one port may have; Neutron's ``max_fixed_ips_per_port``."""
+
+Choice = tuple[Subnet, str]
+
+
+class Addresses:
+    """Chooses and writes the addresses of ports.
+
+    Arguments:
+        databases: where allocations are.
+        allocator: proposes free addresses.
+    """
+
+    def __init__(self, databases: Databases, allocator: Allocator) -> None:
+        self.databases = databases
+        self.allocator = allocator
+
+    def choose(
+        self,
+        draft: Draft,
+        network: Network,
+        wanted: Sequence[Mapping[str, str]] | None,
+        mac: str,
+        device_owner: str,
+    ) -> list[Choice]:
+        """Return the addresses of a new port, reserved in the draft.
+
+        Arguments:
+            draft: the transaction.
+            network: the port's.
+            wanted: what the request asks for, each with ``subnet_id``, ``ip_address`` or both; None for any.
+            mac: the port's.
+            device_owner: the port's; a subnet may be for some owners only.
+
+        Raises:
+            NeutronError: an address is taken, out of place, or there is none left.
+        """
+        subnets = network.referrers(Subnet.network)
+        if wanted is None:
+            return self._any(draft, network, subnets, mac, device_owner)
+        if len(wanted) > MOST:
+            raise InvalidInput(error_message="Exceeded maximum amount of fixed ips per port.")
+        return [self._wanted(draft, network, subnets, item, mac) for item in wanted]
+
+    def write(self, draft: Draft, port: UUID, chosen: Iterable[Choice]) -> None:
+        """Write the allocations of a port."""
+        for subnet, address in chosen:
+            draft.transaction.insert(FixedAddress, {"port": port, "subnet": subnet.uuid, "address": address})
+
+    def replace(self, draft: Draft, port: Port, wanted: Sequence[Mapping[str, str]], mac: str) -> None:
+        """Write what makes a port's addresses those wanted; an address that is wanted by its subnet alone stays."""
+        held: dict[tuple[str, str], FixedAddress] = {
+            (FixedAddress.subnet.raw(fixed), fixed.address): fixed for fixed in port.referrers(FixedAddress.port)
+        }
+        if len(wanted) > MOST:
+            raise InvalidInput(error_message="Exceeded maximum amount of fixed ips per port.")
+        missing = []
+        for item in sorted(wanted, key=lambda w: "ip_address" not in w):
+            kept = next((key for key in held if _means(item, key)), None)
+            if kept is None:
+                missing.append(item)
+            else:
+                del held[kept]
+        network = port.network
+        for fixed in held.values():
+            draft.transaction.delete(fixed)
+        subnets = network.referrers(Subnet.network)
+        chosen = [self._wanted(draft, network, subnets, item, mac) for item in missing]
+        self.write(draft, port.uuid, chosen)
+
+    # -- choosing -----------------------------------------------------------------------------------------------------
+
+    def _any(self, draft: Draft, network: Network, subnets: list[Subnet], mac: str, device_owner: str) -> list[Choice]:
+        """Return one address of each IP version that the network has, and one of each self-addressed subnet."""
+        usable = [s for s in subnets if not s.service_types or device_owner in s.service_types]
+        chosen = [(s, self._take(draft, s, eui64(s.cidr, mac))) for s in usable if _self_addressed(s)]
+        for version in (4, 6):
+            candidates = [s for s in usable if (":" in s.cidr) == (version == 6) and not _self_addressed(s)]
+            if not candidates:
+                continue
+            for subnet in candidates:
+                address = self._propose(draft, subnet)
+                if address is not None:
+                    chosen.append((subnet, self._take(draft, subnet, address)))
+                    break
+            else:
+                raise IpAddressGenerationFailure(network=network.uuid)
+        return chosen
+
+    def _wanted(
+        self, draft: Draft, network: Network, subnets: list[Subnet], item: Mapping[str, str], mac: str
+    ) -> Choice:
+        """Return the address that one item of a request means."""
+        address, uuid = item.get("ip_address"), item.get("subnet_id")
+        if uuid is not None:
+            subnet = self._subnet(network, uuid)
+            if address is None:
+                return self._from(draft, network, subnet, mac)
+            if not _holds(subnet, address):
+                raise InvalidIpForSubnet(address=address)
+            return subnet, self._take(draft, subnet, address)
+        if address is None:
+            raise InvalidInput(error_message="IP allocation requires subnet_id or ip_address")
+        for subnet in subnets:
+            if _holds(subnet, address):
+                return subnet, self._take(draft, subnet, address)
+        raise InvalidIpForNetwork(address=address)
+
+    def _subnet(self, network: Network, uuid: str) -> Subnet:
+        subnet = self.databases.store.table(Subnet).get(UUID(uuid))
+        if subnet is None:
+            raise SubnetNotFound(id=uuid)
+        if Subnet.network.raw(subnet) != network.uuid:
+            raise InvalidInput(
+                error_message=f"Failed to create port on network {network.uuid}, because fixed_ips included invalid "
+                f"subnet {uuid}"
+            )
+        return subnet
+
+    def _from(self, draft: Draft, network: Network, subnet: Subnet, mac: str) -> Choice:
+        address = eui64(subnet.cidr, mac) if _self_addressed(subnet) else self._propose(draft, subnet)
+        if address is None:
+            raise IpAddressGenerationFailure(network=network.uuid)
+        return subnet, self._take(draft, subnet, address)
+
+    def _propose(self, draft: Draft, subnet: Subnet) -> str | None:
+        index = self.databases.store.table(FixedAddress).index(FixedAddress.subnet)
+        return self.allocator.propose(
+            subnet.uuid,
+            subnet.allocation_pools,
+            lambda address: self.databases.is_taken(draft, *_key(subnet, address)),
+            index.count(subnet.uuid) + len(draft.taken),
+        )
+
+    def _take(self, draft: Draft, subnet: Subnet, address: str) -> str:
+        """Reserve an address in the draft."""
+        key = _key(subnet, address)
+        if self.databases.is_taken(draft, *key):
+            raise IpAddressAlreadyAllocated(address=address, subnet=subnet.uuid)
+        self.databases.take(draft, *key)
+        return address
+
+
+def _key(subnet: Subnet, address: str) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    return (FixedAddress.subnet, subnet.uuid), (FixedAddress.address, address)
+
+
+def _self_addressed(subnet: Subnet) -> bool:
+    return subnet.ipv6_address_mode in SELF_ADDRESSED
+
+
+def _holds(subnet: Subnet, address: str) -> bool:
+    """Return whether a port can have an address of a subnet: any but those that mean the network or all of it."""
+    block, at = ip_network(subnet.cidr), ip_address(address)
+    if at.version != block.version or at not in block:
+        return False
+    if block.num_addresses <= 2:
+        return True
+    return at != block.network_address and (at.version == 6 or at != block.broadcast_address)
+
+
+def _means(item: Mapping[str, str], key: tuple[str, str]) -> bool:
+    """Return whether an item of a request is satisfied by an allocation."""
+    subnet, address = key
+    return item.get("ip_address", address) == address and item.get("subnet_id", subnet) == subnet

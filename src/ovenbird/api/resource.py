@@ -1,0 +1,179 @@
+"""A resource: its attributes, how a row of it is shown, and what creating, changing and deleting one means.
+
+To add a resource is to add a file in ``resources/`` with a subclass, and its line in ``resources/__init__.py``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from ovenbird.api.attributes import Attribute, shown
+from ovenbird.api.errors import HTTPBadRequest, NotFound, RevisionNumberConstraintFailed
+from ovenbird.api.rendering import Renderings
+from ovenbird.api.values import text
+from ovenbird.engine.rows import UUID, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ovenbird.api.databases import Databases, Draft
+    from ovenbird.engine.rows import Column, Table
+
+R = TypeVar("R", bound=Row)
+
+STANDARD: dict[str, Attribute] = {
+    "id": shown(),
+    "project_id": Attribute(text(), put=False),
+    "description": Attribute(text(), default=""),
+    "created_at": shown(),
+    "updated_at": shown(),
+    "revision_number": shown(),
+}
+"""Attributes of every resource. ``tags`` have requests of their own."""
+
+
+class Resource(ABC, Generic[R]):
+    """One kind of resource.
+
+    Arguments:
+        databases: where its rows are.
+    """
+
+    member: ClassVar[str]
+    """Its name in bodies, singular."""
+    collection: ClassVar[str]
+    """Its name in bodies, plural; in addresses, with - for _."""
+    row_class: ClassVar[type[Row]]
+    not_found: ClassVar[type[NotFound]]
+    attributes: ClassVar[Mapping[str, Attribute]]
+    indexed: ClassVar[Mapping[str, Column[Any]]] = {}
+    """Columns that find rows by an attribute without looking at all of them."""
+    taggable: ClassVar[bool] = True
+
+    def __init__(self, databases: Databases) -> None:
+        self.databases = databases
+        self.renderings = Renderings(self.render)
+        self.filterable = frozenset(name for name, a in self.attributes.items() if a.filterable)
+
+    @property
+    def path(self) -> str:
+        """The collection as addresses have it."""
+        return self.collection.replace("_", "-")
+
+    @property
+    def table(self) -> Table[R]:
+        """The rows."""
+        found: Table[R] = self.databases.store.table(self.row_class)  # type: ignore[arg-type]  # R is row_class's
+        return found
+
+    def get(self, uuid: str) -> R:
+        """Return the row with an id.
+
+        Raises:
+            NotFound: there is none; the subclass that this resource names.
+        """
+        row = self.table.get(UUID(uuid))
+        if row is None:
+            raise self.not_found(id=uuid)
+        return row
+
+    def candidates(self, filters: Mapping[str, Sequence[str]]) -> Iterable[R]:
+        """Return rows among which are all those that the filters can match, as few as an index can tell."""
+        table = self.table
+        if "id" in filters:
+            return [row for uuid in dict.fromkeys(filters["id"]) if (row := table.get(UUID(uuid))) is not None]
+        for name, column in self.indexed.items():
+            if name in filters:
+                return [row for value in dict.fromkeys(filters[name]) for row in table.select(column, value)]
+        return table.rows.values()
+
+    def check_revision(self, row: R, wanted: int | None) -> None:
+        """Check the revision that If-Match names.
+
+        Raises:
+            RevisionNumberConstraintFailed: the row has another.
+        """
+        if wanted is not None and row["revision_number"] != wanted:
+            raise RevisionNumberConstraintFailed(expected=wanted, current=row["revision_number"])
+
+    @abstractmethod
+    def render(self, row: R) -> dict[str, Any]:
+        """Return what the API shows of a row; a pure function of tracked rows."""
+
+    @abstractmethod
+    def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
+        """Write a new resource into a draft and return its id.
+
+        Arguments:
+            draft: the transaction.
+            values: parsed attributes, defaults filled in.
+
+        Raises:
+            NeutronError: it cannot be.
+        """
+
+    @abstractmethod
+    def update(self, draft: Draft, row: R, values: dict[str, Any]) -> None:
+        """Write a change of a resource into a draft.
+
+        Arguments:
+            draft: the transaction.
+            row: the resource as it is.
+            values: parsed attributes that the request gives.
+
+        Raises:
+            NeutronError: it cannot be.
+        """
+
+    @abstractmethod
+    def delete(self, draft: Draft, row: R) -> None:
+        """Write the removal of a resource into a draft.
+
+        Raises:
+            NeutronError: it cannot go.
+        """
+
+
+def standard(row: Any) -> dict[str, Any]:
+    """Return the standard attributes of a row, as the API shows them."""
+    return {
+        "id": row.uuid,
+        "project_id": row.project_id,
+        "tenant_id": row.project_id,
+        "description": row.description,
+        "created_at": timestamp(row.created_at),
+        "updated_at": timestamp(row.updated_at),
+        "revision_number": row.revision_number,
+    }
+
+
+def timestamp(seconds: int) -> str:
+    """Return a time as the API shows it (ISO 8601, UTC)."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def project_of(draft: Draft, values: Mapping[str, Any]) -> str:
+    """Return the project that a new resource belongs to: the one that the request names, or the caller's."""
+    project: str = values.get("project_id") or draft.caller.project
+    return project
+
+
+def renamed(values: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values that are stored as they are, by column name.
+
+    Arguments:
+        values: by attribute.
+        columns: column of each such attribute.
+    """
+    return {columns[name]: value for name, value in values.items() if name in columns}
+
+
+def refuse(values: Mapping[str, Any], name: str, reason: str) -> None:
+    """Refuse a value that only other values show to be wrong.
+
+    Raises:
+        HTTPBadRequest: always.
+    """
+    raise HTTPBadRequest(reason=f"Invalid input for {name}. Reason: '{values.get(name)}' {reason}.")

@@ -1,0 +1,17 @@
+"""The resources of the API, one file each. A new one has its line here, and its alias in ``extensions``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.api.resources.network import Networks
+from ovenbird.api.resources.port import Ports
+from ovenbird.api.resources.security_group import SecurityGroups
+from ovenbird.api.resources.security_group_rule import SecurityGroupRules
+from ovenbird.api.resources.subnet import Subnets
+
+if TYPE_CHECKING:
+    from ovenbird.api.resource import Resource
+
+RESOURCES: tuple[type[Resource[Any]], ...] = (Networks, Subnets, Ports, SecurityGroups, SecurityGroupRules)
+"""Every resource."""

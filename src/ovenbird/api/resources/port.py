@@ -1,0 +1,310 @@
+"""Ports: connections to a network, with a MAC, addresses, and what they may send and receive.
+
+A port's status is Northbound's word for it (``Logical_Switch_Port.up``), read when the port is shown.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import orjson
+
+from ovenbird.api.addressing import Allocator
+from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
+from ovenbird.api.errors import (
+    AddressPairAndPortSecurityRequired,
+    DuplicateAddressPairInRequest,
+    MacAddressGenerationFailure,
+    MacAddressInUse,
+    NetworkNotFound,
+    PortNotFound,
+    PortSecurityAndIPRequiredForSecurityGroups,
+    PortSecurityPortHasSecurityGroup,
+    SecurityGroupNotFound,
+)
+from ovenbird.api.fixed_ips import Addresses
+from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
+from ovenbird.api.resources.security_group import default_group
+from ovenbird.api.values import address, boolean, list_of, loose_prefix, mac, mapping, one_of, optional, record, text
+from ovenbird.api.values import uuid as uuid_value
+from ovenbird.engine.rows import UUID
+from ovenbird.model.cloud import FixedAddress, Network, Port, SecurityGroup
+from ovenbird.model.nb import LogicalSwitchPort
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ovenbird.api.databases import Databases, Draft
+    from ovenbird.engine.rows import Column
+
+MAC_PREFIX = "fa:16:3e"
+"""OpenStack's range of locally chosen MACs."""
+
+INFRASTRUCTURE = "network:"
+"""Prefix of the device owners that belong to the network itself and are in no security group."""
+
+VNIC_TYPES = tuple(sorted(Port.vnic_type.type.key.enum))
+
+COLUMNS = {
+    "name": "name",
+    "description": "description",
+    "admin_state_up": "admin_state_up",
+    "device_id": "device_id",
+    "device_owner": "device_owner",
+    "mac_address": "mac_address",
+    "port_security_enabled": "port_security_enabled",
+    "binding:host_id": "host",
+    "binding:vnic_type": "vnic_type",
+    "dns_name": "dns_name",
+}
+
+
+def _host(value: Any) -> str:
+    """Convert a host's name; null unbinds."""
+    return "" if value is None else text()(value)
+
+
+def _address_pair(value: Any) -> dict[str, Any]:
+    """Convert an allowed address pair, whose MAC is the port's own by default."""
+    return record(("ip_address",), ip_address=loose_prefix_or_address, mac_address=optional(mac))(value)
+
+
+def loose_prefix_or_address(value: Any) -> str:
+    """Convert an address, or a prefix with its length."""
+    return loose_prefix(value) if "/" in str(value) else address(value)
+
+
+def _dhcp_option(value: Any) -> dict[str, Any]:
+    """Convert an extra DHCP option; a null value takes the option away."""
+    fields = {
+        "opt_name": text(64),
+        "opt_value": optional(lambda v: text()(str(v))),
+        "ip_version": one_of(4, 6, "4", "6"),
+    }
+    return record(("opt_name", "opt_value"), **fields)(value)
+
+
+class Ports(Resource[Port]):
+    """``/v2.0/ports``."""
+
+    member = "port"
+    collection = "ports"
+    row_class = Port
+    not_found = PortNotFound
+    attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
+        "name": Attribute(text(), default=""),
+        "network_id": Attribute(uuid_value, default=REQUIRED, put=False),
+        "admin_state_up": Attribute(boolean, default=True),
+        "mac_address": Attribute(mac, default=UNSET),
+        "fixed_ips": Attribute(list_of(record((), subnet_id=uuid_value, ip_address=address)), default=UNSET),
+        "device_id": Attribute(text(), default=""),
+        "device_owner": Attribute(text(), default=""),
+        "port_security_enabled": Attribute(boolean, default=UNSET),
+        "security_groups": Attribute(list_of(uuid_value), default=UNSET),
+        "allowed_address_pairs": Attribute(list_of(_address_pair), default=[], filterable=False),
+        "extra_dhcp_opts": Attribute(list_of(_dhcp_option), default=[], filterable=False),
+        "binding:host_id": Attribute(_host, default=""),
+        "binding:vnic_type": Attribute(one_of(*VNIC_TYPES), default="normal"),
+        "binding:profile": Attribute(mapping, default={}, filterable=False),
+        "binding:vif_type": shown(),
+        "binding:vif_details": shown(filterable=False),
+        "dns_name": Attribute(text(63), default=""),
+        "status": shown(),
+        "ip_allocation": shown(),
+        "dns_assignment": shown(filterable=False),
+        "qos_policy_id": shown(),
+        "resource_request": shown(filterable=False),
+    }
+    indexed: ClassVar[Mapping[str, Column[Any]]] = {
+        "device_id": Port.device_id,
+        "network_id": Port.network,
+        "name": Port.name,
+        "mac_address": Port.mac_address,
+        "security_groups": Port.security_groups,
+        "binding:host_id": Port.host,
+    }
+
+    def __init__(self, databases: Databases) -> None:
+        super().__init__(databases)
+        self.addresses = Addresses(databases, Allocator())
+
+    # -- showing ------------------------------------------------------------------------------------------------------
+
+    def render(self, row: Port) -> dict[str, Any]:
+        """Return what the API shows of a port."""
+        host = row.host
+        mac_address = row.mac_address
+        fixed = sorted((f.address, FixedAddress.subnet.raw(f)) for f in row.referrers(FixedAddress.port))
+        pairs = [pair.split() for pair in sorted(row.allowed_address_pairs)]
+        return {
+            **standard(row),
+            "name": row.name,
+            "network_id": Port.network.raw(row),
+            "mac_address": mac_address,
+            "admin_state_up": row.admin_state_up,
+            "status": self.status(row),
+            "device_id": row.device_id,
+            "device_owner": row.device_owner,
+            "fixed_ips": [{"subnet_id": subnet, "ip_address": ip} for ip, subnet in fixed],
+            "port_security_enabled": row.port_security_enabled,
+            "security_groups": sorted(Port.security_groups.raw(row)),
+            "allowed_address_pairs": [{"mac_address": m, "ip_address": ip} for m, ip in pairs],
+            "extra_dhcp_opts": [*_options(row.dhcpv4_options, 4), *_options(row.dhcpv6_options, 6)],
+            "binding:host_id": host,
+            "binding:vnic_type": row.vnic_type,
+            "binding:profile": orjson.loads(row.binding_profile or b"{}"),
+            "binding:vif_type": "ovs" if host else "unbound",
+            "binding:vif_details": dict(VIF_DETAILS) if host else {},
+            "dns_name": row.dns_name,
+            "dns_assignment": [],
+            "ip_allocation": "immediate" if fixed else "none",
+            "qos_policy_id": None,
+            "resource_request": None,
+            "tags": sorted(row.tags),
+        }
+
+    def status(self, row: Port) -> str:
+        """Return ACTIVE when the port works, as far as Northbound knows; else DOWN."""
+        northbound = self.databases.northbound
+        if northbound is None or not row.admin_state_up:
+            return "DOWN"
+        switch_port = northbound.store.find(LogicalSwitchPort.name, row.uuid)
+        return "ACTIVE" if switch_port is not None and switch_port.up else "DOWN"
+
+    def candidates(self, filters: Mapping[str, Sequence[str]]) -> Iterable[Port]:
+        """Return rows among which are all those that the filters can match."""
+        wanted = [w.partition("=") for w in filters.get("fixed_ips", ()) if "id" not in filters]
+        for member, column in (("ip_address", FixedAddress.address), ("subnet_id", FixedAddress.subnet)):
+            values = [value for name, _, value in wanted if name == member]
+            if values:
+                store = self.databases.store
+                found = [fixed.port for value in values for fixed in store.select(column, value)]
+                return list(dict.fromkeys(found))
+        return super().candidates(filters)
+
+    # -- changing -----------------------------------------------------------------------------------------------------
+
+    def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
+        """Write a new port, with its addresses and the default security group as needed."""
+        network = self.databases.store.table(Network).get(UUID(values["network_id"]))
+        if network is None:
+            raise NetworkNotFound(id=values["network_id"])
+        project = project_of(draft, values)
+        own = values["device_owner"].startswith(INFRASTRUCTURE)
+        secured = values.setdefault("port_security_enabled", network.port_security_enabled and not own)
+        mac_address = self._mac(draft, network, values.get("mac_address"))
+        groups = values.get("security_groups")
+        if groups is None:
+            groups = [default_group(self.databases, draft, project)] if secured and not own else []
+        else:
+            self._check_groups(groups)
+        _check_security(secured, groups, values["allowed_address_pairs"])
+        chosen = self.addresses.choose(draft, network, values.get("fixed_ips"), mac_address, values["device_owner"])
+        stored = (
+            renamed(values, COLUMNS)
+            | _stored(values, mac_address)
+            | {
+                "project_id": project,
+                "network": network.uuid,
+                "mac_address": mac_address,
+                "security_groups": frozenset(groups),
+            }
+        )
+        uuid = draft.insert(Port, stored)
+        self.addresses.write(draft, uuid, chosen)
+        return uuid
+
+    def update(self, draft: Draft, row: Port, values: dict[str, Any]) -> None:
+        """Write a change of a port."""
+        network = row.network
+        mac_address = values.get("mac_address", row.mac_address)
+        if mac_address != row.mac_address:
+            self._mac(draft, network, mac_address)
+        groups = values.get("security_groups", Port.security_groups.raw(row))
+        if "security_groups" in values:
+            self._check_groups(groups)
+        secured = values.get("port_security_enabled", row.port_security_enabled)
+        if not secured and row.port_security_enabled and groups and "security_groups" not in values:
+            raise PortSecurityPortHasSecurityGroup
+        _check_security(secured, groups, values.get("allowed_address_pairs", row.allowed_address_pairs))
+        stored = renamed(values, COLUMNS) | _stored(values, mac_address, row)
+        if "security_groups" in values:
+            stored["security_groups"] = frozenset(groups)
+        if "fixed_ips" in values:
+            self.addresses.replace(draft, row, values["fixed_ips"], mac_address)
+        draft.update(row, stored)
+
+    def delete(self, draft: Draft, row: Port) -> None:
+        """Write the removal of a port; its addresses are free with it."""
+        for fixed in row.referrers(FixedAddress.port):
+            draft.transaction.delete(fixed)
+        draft.transaction.delete(row)
+
+    def _mac(self, draft: Draft, network: Network, wanted: str | None) -> str:
+        """Return the MAC of a port, wanted or random, after reserving it."""
+        for _ in range(1 if wanted is not None else 16):
+            chosen = wanted or f"{MAC_PREFIX}:{secrets.token_bytes(3).hex(':')}"
+            key = (Port.network, network.uuid), (Port.mac_address, chosen)
+            if not self.databases.is_taken(draft, *key):
+                self.databases.take(draft, *key)
+                return chosen
+        if wanted is not None:
+            raise MacAddressInUse(network=network.uuid, mac=wanted)
+        raise MacAddressGenerationFailure(network=network.uuid)
+
+    def _check_groups(self, groups: Iterable[str]) -> None:
+        table = self.databases.store.table(SecurityGroup)
+        for group in groups:
+            if table.get(UUID(group)) is None:
+                raise SecurityGroupNotFound(id=group)
+
+
+VIF_DETAILS = {
+    "port_filter": True,
+    "connectivity": "l2",
+    "bridge_name": "br-int",
+    "datapath_type": "system",
+    "bound_drivers": {"0": "ovn"},
+}
+"""What Nova needs to know to plug a port of a bound host."""
+
+
+def _check_security(secured: bool, groups: Iterable[str], pairs: Iterable[Any]) -> None:
+    """Check that what filters traffic, and what widens the filter, comes with port security."""
+    if secured:
+        return
+    if groups:
+        raise PortSecurityAndIPRequiredForSecurityGroups
+    if pairs:
+        raise AddressPairAndPortSecurityRequired
+
+
+def _stored(values: dict[str, Any], mac_address: str, row: Port | None = None) -> dict[str, Any]:
+    """Return the attributes that the database has in another form."""
+    stored: dict[str, Any] = {}
+    if "allowed_address_pairs" in values:
+        pairs = [(p.get("mac_address") or mac_address, p["ip_address"]) for p in values["allowed_address_pairs"]]
+        for i, (owner, ip) in enumerate(pairs):
+            if (owner, ip) in pairs[:i]:
+                raise DuplicateAddressPairInRequest(mac=owner, address=ip)
+        stored["allowed_address_pairs"] = frozenset(f"{owner} {ip}" for owner, ip in pairs)
+    if "extra_dhcp_opts" in values:
+        for version, name in ((4, "dhcpv4_options"), (6, "dhcpv6_options")):
+            options = dict(getattr(row, name)) if row is not None else {}
+            for option in values["extra_dhcp_opts"]:
+                if int(option.get("ip_version", 4)) != version:
+                    continue
+                if option["opt_value"] is None:
+                    options.pop(option["opt_name"], None)
+                else:
+                    options[option["opt_name"]] = option["opt_value"]
+            stored[name] = options
+    if "binding:profile" in values:
+        profile = values["binding:profile"]
+        stored["binding_profile"] = orjson.dumps(profile).decode() if profile else ""
+    return stored
+
+
+def _options(options: Mapping[str, str], version: int) -> list[dict[str, Any]]:
+    return [{"opt_name": name, "opt_value": value, "ip_version": version} for name, value in sorted(options.items())]

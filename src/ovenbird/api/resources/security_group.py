@@ -1,0 +1,116 @@
+"""Security groups, and the default one that every project has as soon as it is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ovenbird.api.attributes import Attribute, shown
+from ovenbird.api.errors import (
+    SecurityGroupCannotRemoveDefault,
+    SecurityGroupCannotUpdateDefault,
+    SecurityGroupDefaultAlreadyExists,
+    SecurityGroupInUse,
+    SecurityGroupNotFound,
+)
+from ovenbird.api.resource import STANDARD, Resource, project_of, standard
+from ovenbird.api.resources.security_group_rule import render_rule
+from ovenbird.api.values import boolean, text
+from ovenbird.model.cloud import DefaultSecurityGroup, Port, SecurityGroup, SecurityGroupRule
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ovenbird.api.databases import Databases, Draft
+    from ovenbird.engine.rows import UUID, Column
+
+DEFAULT = "default"
+ETHERTYPES = ("IPv4", "IPv6")
+
+
+class SecurityGroups(Resource[SecurityGroup]):
+    """``/v2.0/security-groups``."""
+
+    member = "security_group"
+    collection = "security_groups"
+    row_class = SecurityGroup
+    not_found = SecurityGroupNotFound
+    attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
+        "name": Attribute(text(), default=""),
+        "stateful": Attribute(boolean, default=True),
+        "shared": shown(),
+        "security_group_rules": shown(filterable=False),
+    }
+    indexed: ClassVar[Mapping[str, Column[Any]]] = {"name": SecurityGroup.name, "project_id": SecurityGroup.project_id}
+
+    def render(self, row: SecurityGroup) -> dict[str, Any]:
+        """Return what the API shows of a security group."""
+        return {
+            **standard(row),
+            "name": row.name,
+            "stateful": row.stateful,
+            "shared": False,
+            "security_group_rules": [render_rule(r) for r in row.referrers(SecurityGroupRule.security_group)],
+            "tags": sorted(row.tags),
+        }
+
+    def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
+        """Write a new group; like Neutron's, it lets everything out."""
+        if values["name"] == DEFAULT:
+            raise SecurityGroupDefaultAlreadyExists
+        project = project_of(draft, values)
+        default_group(self.databases, draft, project)
+        return new_group(draft, project, values)
+
+    def update(self, draft: Draft, row: SecurityGroup, values: dict[str, Any]) -> None:
+        """Write a change of a group."""
+        if "name" in values and values["name"] != row.name and DEFAULT in (row.name, values["name"]):
+            raise SecurityGroupCannotUpdateDefault
+        draft.update(row, values)
+
+    def delete(self, draft: Draft, row: SecurityGroup) -> None:
+        """Write the removal of a group with its rules, and of others' rules about it; its members keep it."""
+        if row.referrers(DefaultSecurityGroup.security_group):
+            raise SecurityGroupCannotRemoveDefault
+        if self.databases.store.table(Port).index(Port.security_groups).count(row.uuid):
+            raise SecurityGroupInUse(id=row.uuid)
+        rules = {
+            rule: None
+            for column in (SecurityGroupRule.security_group, SecurityGroupRule.remote_group)
+            for rule in row.referrers(column)
+        }
+        for rule in rules:
+            draft.transaction.delete(rule)
+        draft.transaction.delete(row)
+
+
+def default_group(databases: Databases, draft: Draft, project: str) -> UUID:
+    """Return the default group of a project, written into the draft if the project has none.
+
+    Of several who find none, the unique index lets one succeed; the others find it when they try again.
+    """
+    found = databases.store.table(DefaultSecurityGroup).find(DefaultSecurityGroup.project_id, project)
+    if found is not None:
+        group: UUID = DefaultSecurityGroup.security_group.raw(found)
+        return group
+    made: UUID | None = draft.made.get((DEFAULT, project))
+    if made is None:
+        values = {"name": DEFAULT, "description": "Default security group", "stateful": True}
+        made = draft.made[DEFAULT, project] = new_group(draft, project, values)
+        for ethertype in ETHERTYPES:
+            _rule(draft, project, made, "ingress", ethertype, remote=made)
+        draft.transaction.insert(DefaultSecurityGroup, {"project_id": project, "security_group": made})
+    return made
+
+
+def new_group(draft: Draft, project: str, values: dict[str, Any]) -> UUID:
+    """Write a group that lets everything out, and return its id."""
+    stored = {name: values[name] for name in ("name", "description", "stateful")}
+    uuid = draft.insert(SecurityGroup, stored | {"project_id": project})
+    for ethertype in ETHERTYPES:
+        _rule(draft, project, uuid, "egress", ethertype)
+    return uuid
+
+
+def _rule(draft: Draft, project: str, group: UUID, direction: str, ethertype: str, remote: UUID | None = None) -> None:
+    values = {"security_group": group, "direction": direction, "ethertype": ethertype, "remote_group": remote}
+    draft.insert(SecurityGroupRule, values | {"project_id": project})

@@ -1,0 +1,202 @@
+"""Security group rules: immutable, each saying something that its group does not say yet."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ovenbird.api.attributes import REQUIRED, Attribute, shown
+from ovenbird.api.errors import (
+    InvalidInput,
+    SecurityGroupEthertypeConflictWithProtocol,
+    SecurityGroupInvalidIcmpValue,
+    SecurityGroupInvalidPortRange,
+    SecurityGroupInvalidPortValue,
+    SecurityGroupInvalidProtocolForPort,
+    SecurityGroupMissingIcmpType,
+    SecurityGroupNotFound,
+    SecurityGroupProtocolRequiredWithPorts,
+    SecurityGroupRemoteGroupAndRemoteIpPrefix,
+    SecurityGroupRuleExists,
+    SecurityGroupRuleInvalidEtherType,
+    SecurityGroupRuleInvalidProtocol,
+    SecurityGroupRuleNotFound,
+    SecurityGroupRuleParameterConflict,
+)
+from ovenbird.api.resource import STANDARD, Resource, standard
+from ovenbird.api.values import integer, loose_prefix, one_of, optional
+from ovenbird.api.values import uuid as uuid_value
+from ovenbird.engine.rows import UUID
+from ovenbird.model.cloud import SecurityGroup, SecurityGroupRule
+from ovenbird.model.protocols import ALIASES, ICMP, PROTOCOLS, WITH_PORTS, number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ovenbird.api.databases import Draft
+    from ovenbird.engine.rows import Column
+
+ONLY_IPV6 = frozenset(("ipv6-icmp", "icmpv6", "ipv6-encap", "ipv6-frag", "ipv6-nonxt", "ipv6-opts", "ipv6-route"))
+
+
+def _protocol(value: Any) -> str | None:
+    """Convert a protocol to lower case; ``any`` is the same as none."""
+    if value is None or str(value).lower() in ("", "any"):
+        return None
+    word = str(value).lower()
+    try:
+        number(word)
+    except ValueError:
+        known = [*PROTOCOLS, *ALIASES]
+        raise SecurityGroupRuleInvalidProtocol(protocol=value, values=known) from None
+    return word
+
+
+def _ethertype(value: Any) -> str:
+    """Convert an IP version in any case."""
+    for known in ("IPv4", "IPv6"):
+        if str(value).lower() == known.lower():
+            return known
+    raise SecurityGroupRuleInvalidEtherType(ethertype=value)
+
+
+def _port(value: Any) -> int | None:
+    """Convert a port, an ICMP type or a code; -1 and the empty string are the same as none."""
+    if value in (None, "", -1, "-1"):
+        return None
+    try:
+        port = integer()(value)
+    except InvalidInput:
+        raise SecurityGroupInvalidPortValue(port=value) from None
+    if not 0 <= port <= 65_535:
+        raise SecurityGroupInvalidPortValue(port=value)
+    return port
+
+
+class SecurityGroupRules(Resource[SecurityGroupRule]):
+    """``/v2.0/security-group-rules``."""
+
+    member = "security_group_rule"
+    collection = "security_group_rules"
+    row_class = SecurityGroupRule
+    not_found = SecurityGroupRuleNotFound
+    attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
+        "security_group_id": Attribute(uuid_value, default=REQUIRED, put=False),
+        "direction": Attribute(one_of("ingress", "egress"), default=REQUIRED, put=False),
+        "ethertype": Attribute(_ethertype, default="IPv4", put=False),
+        "protocol": Attribute(_protocol, default=None, put=False),
+        "port_range_min": Attribute(_port, default=None, put=False),
+        "port_range_max": Attribute(_port, default=None, put=False),
+        "remote_ip_prefix": Attribute(optional(loose_prefix), default=None, put=False),
+        "remote_group_id": Attribute(optional(uuid_value), default=None, put=False),
+        "normalized_cidr": shown(),
+        "remote_address_group_id": shown(),
+        "belongs_to_default_sg": shown(),
+    }
+    indexed: ClassVar[Mapping[str, Column[Any]]] = {"security_group_id": SecurityGroupRule.security_group}
+    taggable = False
+
+    def render(self, row: SecurityGroupRule) -> dict[str, Any]:
+        """Return what the API shows of a rule."""
+        return render_rule(row)
+
+    def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
+        """Write a new rule; the group's revision goes up with it."""
+        group = self._group(values["security_group_id"])
+        if values["remote_group_id"] is not None:
+            self._group(values["remote_group_id"])
+        check(values)
+        stored = {
+            "security_group": group.uuid,
+            "direction": values["direction"],
+            "ethertype": values["ethertype"],
+            "protocol": values["protocol"],
+            "port_range_min": values["port_range_min"],
+            "port_range_max": values["port_range_max"],
+            "remote_ip_prefix": values["remote_ip_prefix"],
+            "remote_group": values["remote_group_id"],
+        }
+        key = tuple((SecurityGroupRule.BY_NAME[name], value) for name, value in stored.items())
+        if self.databases.is_taken(draft, *key):
+            raise SecurityGroupRuleExists(id=self._existing(stored))
+        self.databases.take(draft, *key)
+        draft.touch(group)
+        project = values.get("project_id") or group.project_id
+        return draft.insert(SecurityGroupRule, {**stored, "project_id": project, "description": values["description"]})
+
+    def update(self, draft: Draft, row: SecurityGroupRule, values: dict[str, Any]) -> None:
+        """Write a change of a rule's description; nothing else of it changes."""
+        draft.update(row, values)
+
+    def delete(self, draft: Draft, row: SecurityGroupRule) -> None:
+        """Write the removal of a rule."""
+        draft.touch(row.security_group)
+        draft.transaction.delete(row)
+
+    def _group(self, uuid: str) -> SecurityGroup:
+        group = self.databases.store.table(SecurityGroup).get(UUID(uuid))
+        if group is None:
+            raise SecurityGroupNotFound(id=uuid)
+        return group
+
+    def _existing(self, stored: dict[str, Any]) -> str:
+        """Return the id of the rule that says the same already; of one in the same request there is none yet."""
+        columns = [SecurityGroupRule.BY_NAME[name] for name in stored]
+        same = self.table.index(*columns).rows(tuple(stored.values()))
+        return same[0].uuid if same else "None"
+
+
+def render_rule(row: SecurityGroupRule) -> dict[str, Any]:
+    """Return what the API shows of a rule, alone or within its group."""
+    prefix = row.remote_ip_prefix
+    return {
+        **standard(row),
+        "security_group_id": SecurityGroupRule.security_group.raw(row),
+        "direction": row.direction,
+        "ethertype": row.ethertype,
+        "protocol": row.protocol,
+        "port_range_min": row.port_range_min,
+        "port_range_max": row.port_range_max,
+        "remote_ip_prefix": prefix,
+        "normalized_cidr": None if prefix is None else str(ip_network(prefix, strict=False)),
+        "remote_group_id": SecurityGroupRule.remote_group.raw(row),
+        "remote_address_group_id": None,
+        "belongs_to_default_sg": False,
+    }
+
+
+def check(values: dict[str, Any]) -> None:
+    """Check that the parts of a rule fit together.
+
+    Raises:
+        NeutronError: they do not; Neutron's error for it.
+    """
+    prefix, ethertype, protocol = values["remote_ip_prefix"], values["ethertype"], values["protocol"]
+    if prefix is not None and values["remote_group_id"] is not None:
+        raise SecurityGroupRemoteGroupAndRemoteIpPrefix
+    if prefix is not None and ip_network(prefix, strict=False).version != int(ethertype[-1]):
+        raise SecurityGroupRuleParameterConflict(ethertype=ethertype, cidr=prefix)
+    if protocol in ONLY_IPV6 and ethertype == "IPv4":
+        raise SecurityGroupEthertypeConflictWithProtocol(ethertype=ethertype, protocol=protocol)
+    low, high = values["port_range_min"], values["port_range_max"]
+    if low is None and high is None:
+        return
+    if protocol is None:
+        raise SecurityGroupProtocolRequiredWithPorts
+    ip_protocol = number(protocol)
+    if ip_protocol in ICMP:
+        _check_icmp(low, high)
+    elif ip_protocol not in WITH_PORTS:
+        raise SecurityGroupInvalidProtocolForPort(protocol=protocol)
+    elif low is None or high is None or low > high:
+        raise SecurityGroupInvalidPortRange
+    elif low == 0:
+        raise SecurityGroupInvalidPortValue(port=0)
+
+
+def _check_icmp(kind: int | None, code: int | None) -> None:
+    for attribute, field, value in (("port_range_min", "type", kind), ("port_range_max", "code", code)):
+        if value is not None and value > 255:
+            raise SecurityGroupInvalidIcmpValue(field=field, attribute=attribute, value=value)
+    if kind is None:
+        raise SecurityGroupMissingIcmpType(value=code)

@@ -1,0 +1,214 @@
+"""Subnets: blocks of a network's addresses, and what DHCP tells about them."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ovenbird.api.addressing import check_gateway, check_pools, default_pools
+from ovenbird.api.attributes import REQUIRED, UNSET, Attribute
+from ovenbird.api.errors import HTTPBadRequest, InvalidInput, NetworkNotFound, SubnetInUse, SubnetNotFound
+from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
+from ovenbird.api.values import address, boolean, integer, list_of, loose_prefix, one_of, optional, prefix, record, text
+from ovenbird.api.values import uuid as uuid_value
+from ovenbird.model.cloud import FixedAddress, Network, Subnet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ovenbird.api.databases import Draft
+    from ovenbird.engine.rows import UUID, Column
+
+COLUMNS = {
+    "name": "name",
+    "description": "description",
+    "enable_dhcp": "enable_dhcp",
+    "gateway_ip": "gateway_ip",
+    "ipv6_ra_mode": "ipv6_ra_mode",
+    "ipv6_address_mode": "ipv6_address_mode",
+}
+
+IPV6_MODES = ("slaac", "dhcpv6-stateful", "dhcpv6-stateless")
+SELF_ADDRESSED = frozenset(("slaac", "dhcpv6-stateless"))
+"""Address modes in which hosts make their own address, of 64 bits (RFC 4862)."""
+
+
+class Subnets(Resource[Subnet]):
+    """``/v2.0/subnets``."""
+
+    member = "subnet"
+    collection = "subnets"
+    row_class = Subnet
+    not_found = SubnetNotFound
+    attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
+        "name": Attribute(text(), default=""),
+        "network_id": Attribute(uuid_value, default=REQUIRED, put=False),
+        "ip_version": Attribute(integer(), default=UNSET, put=False),
+        "cidr": Attribute(optional(prefix), default=None, put=False),
+        "gateway_ip": Attribute(optional(address), default=UNSET),
+        "enable_dhcp": Attribute(boolean, default=True),
+        "allocation_pools": Attribute(
+            list_of(record(("start", "end"), start=address, end=address)), default=UNSET, filterable=False
+        ),
+        "dns_nameservers": Attribute(list_of(address), default=[], filterable=False),
+        "host_routes": Attribute(
+            list_of(record(("destination", "nexthop"), destination=loose_prefix, nexthop=address)),
+            default=[],
+            filterable=False,
+        ),
+        "ipv6_ra_mode": Attribute(optional(one_of(*IPV6_MODES)), default=None, put=False),
+        "ipv6_address_mode": Attribute(optional(one_of(*IPV6_MODES)), default=None, put=False),
+        "service_types": Attribute(list_of(text()), default=[], filterable=False),
+        "subnetpool_id": Attribute(optional(uuid_value), default=None, put=False),
+        "prefixlen": Attribute(optional(integer(0, 128)), default=None, put=False, filterable=False),
+        "use_default_subnetpool": Attribute(boolean, default=False, put=False, filterable=False),
+        "segment_id": Attribute(optional(uuid_value), default=None, filterable=False),
+        "dns_publish_fixed_ip": Attribute(boolean, default=False, filterable=False),
+    }
+    indexed: ClassVar[Mapping[str, Column[Any]]] = {
+        "network_id": Subnet.network,
+        "name": Subnet.name,
+        "cidr": Subnet.cidr,
+    }
+
+    def render(self, row: Subnet) -> dict[str, Any]:
+        """Return what the API shows of a subnet."""
+        pools = sorted((pool.split("-") for pool in row.allocation_pools), key=lambda p: int(ip_address(p[0])))
+        routes = sorted(route.split() for route in row.host_routes)
+        return {
+            **standard(row),
+            "name": row.name,
+            "network_id": Subnet.network.raw(row),
+            "ip_version": 6 if ":" in row.cidr else 4,
+            "cidr": row.cidr,
+            "gateway_ip": row.gateway_ip,
+            "enable_dhcp": row.enable_dhcp,
+            "allocation_pools": [{"start": first, "end": last} for first, last in pools],
+            "dns_nameservers": [server for _, server in sorted(row.dns_nameservers.items())],
+            "host_routes": [{"destination": to, "nexthop": via} for to, via in routes],
+            "ipv6_ra_mode": row.ipv6_ra_mode,
+            "ipv6_address_mode": row.ipv6_address_mode,
+            "service_types": sorted(row.service_types),
+            "subnetpool_id": None,
+            "segment_id": None,
+            "dns_publish_fixed_ip": False,
+            "tags": sorted(row.tags),
+        }
+
+    def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
+        """Write a new subnet; the network's revision goes up, so that no two overlapping ones slip in at once."""
+        network = self.databases.store.table(Network).get(values["network_id"])
+        if network is None:
+            raise NetworkNotFound(id=values["network_id"])
+        cidr = values["cidr"]
+        if cidr is None:
+            raise HTTPBadRequest(reason="a subnetpool must be specified in the absence of a cidr")
+        block = ip_network(cidr)
+        version = values.setdefault("ip_version", block.version)
+        if version not in (4, 6):
+            raise HTTPBadRequest(reason=f"Invalid input for ip_version. Reason: '{version}' is not in [4, 6].")
+        if version != block.version:
+            raise InvalidInput(error_message=f"'{cidr}' is not a valid IPv{version} subnet")
+        _check_ipv6_modes(values, block.version, block.prefixlen)
+        self._check_overlap(draft, network, cidr)
+        draft.touch(network)
+        if "gateway_ip" not in values:
+            values["gateway_ip"] = str(block[1]) if block.num_addresses > 2 else str(block[0])
+        _check_gateway_in(cidr, values["gateway_ip"])
+        if "allocation_pools" in values:
+            pools = check_pools(cidr, [(p["start"], p["end"]) for p in values["allocation_pools"]])
+            check_gateway(values["gateway_ip"], pools)
+        else:
+            pools = default_pools(cidr, values["gateway_ip"])
+        stored = (
+            renamed(values, COLUMNS)
+            | _stored(values)
+            | {
+                "project_id": project_of(draft, values),
+                "network": network.uuid,
+                "cidr": cidr,
+                "allocation_pools": frozenset(pools),
+            }
+        )
+        return draft.insert(Subnet, stored)
+
+    def update(self, draft: Draft, row: Subnet, values: dict[str, Any]) -> None:
+        """Write a change of a subnet."""
+        stored = renamed(values, COLUMNS) | _stored(values)
+        pools = sorted(row.allocation_pools)
+        if "allocation_pools" in values:
+            pools = check_pools(row.cidr, [(p["start"], p["end"]) for p in values["allocation_pools"]])
+            stored["allocation_pools"] = frozenset(pools)
+        gateway = values.get("gateway_ip", row.gateway_ip)
+        if "gateway_ip" in values:
+            _check_gateway_in(row.cidr, gateway)
+        if "gateway_ip" in values or "allocation_pools" in values:
+            check_gateway(gateway, pools)
+        draft.update(row, stored)
+
+    def delete(self, draft: Draft, row: Subnet) -> None:
+        """Write the removal of a subnet; addresses in use keep it."""
+        if self.databases.store.table(FixedAddress).index(FixedAddress.subnet).count(row.uuid):
+            raise SubnetInUse(id=row.uuid)
+        draft.touch(row.network)
+        draft.transaction.delete(row)
+
+    def _check_overlap(self, draft: Draft, network: Network, cidr: str) -> None:
+        """Check that no other subnet of the network, stored or in this draft, shares addresses with a new one."""
+        block = ip_network(cidr)
+        drafted = draft.made.setdefault(("subnets", network.uuid), [])
+        for other in [*[subnet.cidr for subnet in network.referrers(Subnet.network)], *drafted]:
+            theirs = ip_network(other)
+            if theirs.version == block.version and theirs.overlaps(block):
+                raise InvalidInput(
+                    error_message=f"Requested subnet with cidr: {cidr} for network: {network.uuid} "
+                    f"overlaps with another subnet"
+                )
+        drafted.append(cidr)
+
+
+def _stored(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes that the database has in another form."""
+    stored: dict[str, Any] = {}
+    if "dns_nameservers" in values:
+        stored["dns_nameservers"] = dict(enumerate(values["dns_nameservers"]))
+    if "host_routes" in values:
+        stored["host_routes"] = frozenset(f"{r['destination']} {r['nexthop']}" for r in values["host_routes"])
+    if "service_types" in values:
+        stored["service_types"] = frozenset(values["service_types"])
+    return stored
+
+
+def _check_gateway_in(cidr: str, gateway: str | None) -> None:
+    """Check that a gateway's address is one that a host can have; it may lie outside of the subnet."""
+    if gateway is None:
+        return
+    block, at = ip_network(cidr), ip_address(gateway)
+    if at.version != block.version:
+        raise InvalidInput(error_message=f"gateway_ip '{gateway}' does not match the ip_version '{block.version}'")
+    ends = {block.network_address, block.broadcast_address} if at.version == 4 else {block.network_address}
+    if at in ends and block.num_addresses > 2:
+        raise InvalidInput(error_message="Gateway is not valid on subnet")
+
+
+def _check_ipv6_modes(values: dict[str, Any], version: int, length: int) -> None:
+    advertised, addressed = values["ipv6_ra_mode"], values["ipv6_address_mode"]
+    if version == 4:
+        for name in ("ipv6_ra_mode", "ipv6_address_mode"):
+            if values[name] is not None:
+                raise InvalidInput(error_message=f"{name} is not valid when ip_version is 4")
+        return
+    if advertised and addressed and advertised != addressed:
+        raise InvalidInput(
+            error_message=f"ipv6_ra_mode set to '{advertised}' with ipv6_address_mode set to '{addressed}' is not "
+            f"valid. If both attributes are set, they must be the same value"
+        )
+    if (advertised or addressed) and not values["enable_dhcp"]:
+        raise InvalidInput(
+            error_message="ipv6_ra_mode or ipv6_address_mode cannot be set when enable_dhcp is set to False"
+        )
+    if (addressed in SELF_ADDRESSED or advertised in SELF_ADDRESSED) and length != 64:
+        raise InvalidInput(
+            error_message=f"Invalid CIDR {values['cidr']} for IPv6 address mode. OpenStack uses the EUI-64 address "
+            f"format, which requires the prefix to be /64"
+        )

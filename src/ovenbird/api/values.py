@@ -1,0 +1,174 @@
+"""Converters of attribute values: each takes what JSON gave and returns what is stored, or says what is wrong.
+
+A converter raises ``ValueError`` with the reason, in Neutron's words; the attribute's name is put before it by whoever
+called (``Invalid input for NAME. Reason: REASON.``).
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address, ip_interface, ip_network
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.api.errors import InvalidInput
+from ovenbird.ovsdb.schema import is_uuid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
+_TRUE, _FALSE = frozenset(("true", "1", "t", "yes", "on")), frozenset(("false", "0", "f", "no", "off"))
+
+
+def text(maximum: int = 255) -> Callable[[Any], str]:
+    """Make a converter of strings of at most ``maximum`` characters."""
+
+    def convert(value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError(f"'{value}' is not a valid string")  # noqa: TRY004 (a request's error, not the program's)
+        if len(value) > maximum:
+            raise ValueError(f"'{value}' exceeds maximum length of {maximum}")
+        return value
+
+    return convert
+
+
+def optional(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Make a converter that lets null through."""
+    return lambda value: None if value is None else convert(value)
+
+
+def boolean(value: Any) -> bool:
+    """Convert a boolean, or a word or number for one."""
+    if isinstance(value, bool):
+        return value
+    word = str(value).lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise InvalidInput(error_message=f"'{value}' cannot be converted to boolean")
+
+
+def integer(minimum: int | None = None, maximum: int | None = None) -> Callable[[Any], int]:
+    """Make a converter of integers, also given as a string, from ``minimum`` to ``maximum``."""
+
+    def convert(value: Any) -> int:
+        try:
+            number = int(value)
+        except (TypeError, ValueError):
+            raise InvalidInput(error_message=f"'{value}' is not an integer") from None
+        if isinstance(value, bool | float):
+            raise InvalidInput(error_message=f"'{value}' is not an integer")
+        if minimum is not None and number < minimum:
+            raise ValueError(f"'{number}' is too small - must be at least '{minimum}'")
+        if maximum is not None and number > maximum:
+            raise ValueError(f"'{number}' is too large - must be no larger than '{maximum}'")
+        return number
+
+    return convert
+
+
+def one_of(*choices: Any) -> Callable[[Any], Any]:
+    """Make a converter that takes ``choices`` alone."""
+
+    def convert(value: Any) -> Any:
+        if value not in choices:
+            raise ValueError(f"'{value}' is not in {list(choices)}")
+        return value
+
+    return convert
+
+
+def uuid(value: Any) -> str:
+    """Convert a UUID."""
+    if not isinstance(value, str) or not is_uuid(value):
+        raise ValueError(f"'{value}' is not a valid UUID")
+    return value.lower()
+
+
+def address(value: Any) -> str:
+    """Convert an IP address to its canonical text."""
+    try:
+        return str(ip_address(_string(value)))
+    except ValueError:
+        raise ValueError(f"'{value}' is not a valid IP address") from None
+
+
+def prefix(value: Any) -> str:
+    """Convert an IP prefix; one with host bits is a mistake that its sender should know of."""
+    try:
+        interface = ip_interface(_string(value))
+    except ValueError:
+        raise ValueError(f"'{value}' is not a valid IP subnet") from None
+    if str(value).partition("/")[2] == "":
+        raise ValueError(f"'{value}' isn't a recognized IP subnet cidr, '{interface.network}' is recommended")
+    if interface.ip != interface.network.network_address:
+        raise ValueError(f"'{value}' isn't a recognized IP subnet cidr, '{interface.network}' is recommended")
+    return str(interface.network)
+
+
+def loose_prefix(value: Any) -> str:
+    """Convert a prefix or an address, host bits and all."""
+    try:
+        ip_network(_string(value), strict=False)
+    except ValueError:
+        raise ValueError(f"'{value}' is not a valid IP subnet") from None
+    return value if "/" in value else str(ip_network(value))
+
+
+def mac(value: Any) -> str:
+    """Convert a unicast MAC to lower case with colons."""
+    word = str(value).strip().lower().replace("-", ":")
+    if not isinstance(value, str) or not _MAC.match(word) or word == "00:00:00:00:00:00":
+        raise ValueError(f"'{value}' is not a valid MAC address")
+    return word
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """Convert an object."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError(f"'{value}' is not a dictionary")  # noqa: TRY004 (a request's error, not the program's)
+    return value
+
+
+def list_of(convert: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
+    """Make a converter of lists without duplicates; null is the empty one."""
+
+    def each(value: Any) -> list[Any]:
+        if value is None or value == "":
+            return []
+        if not isinstance(value, list):
+            raise ValueError(f"'{value}' is not a list")  # noqa: TRY004 (a request's error, not the program's)
+        items = [convert(item) for item in value]
+        for i, item in enumerate(items):
+            if item in items[:i]:
+                raise ValueError(f"Duplicate items in the list: '{item}'")
+        return items
+
+    return each
+
+
+def record(required: Iterable[str], **fields: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
+    """Make a converter of objects with the members ``fields``, of which ``required`` must be there."""
+    needed = tuple(required)
+
+    def convert(value: Any) -> dict[str, Any]:
+        given = mapping(value)
+        unknown = sorted(set(given) - set(fields))
+        missing = [name for name in needed if name not in given]
+        if unknown or missing:
+            raise ValueError(f"Invalid data format: '{value}'. Required keys: {list(needed)}, unknown: {unknown}")
+        return {name: fields[name](item) for name, item in given.items()}
+
+    return convert
+
+
+def _string(value: Any) -> str:
+    """Refuse the integers that ``ipaddress`` would take for addresses."""
+    if not isinstance(value, str):
+        raise ValueError(value)  # noqa: TRY004 (a request's error, not the program's)
+    return value
