@@ -1,0 +1,150 @@
+"""Access control lists: what a switch lets pass, by rules of its own and of the port groups its ports are in.
+
+ovn-nb(5), ACL; ovn-northd(8), "Ingress Table 4", "8", "17" and "Egress Table 4". An ACL of a port group is one set of
+flows for the trait "has a port in that group", so it costs the same for one switch and for five hundred; each port
+says which groups its switch belongs to. Whether a switch tracks connections follows from its ACLs alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.rules import rule, singleton
+from ovenbird.engine.views import view
+from ovenbird.features.conntrack import ACL as STAGES
+from ovenbird.features.conntrack import AFTER_LB, PRE_ACL
+from ovenbird.features.meters import log_action
+from ovenbird.logical.feature import Feature
+from ovenbird.logical.flow import Author
+from ovenbird.logical.pipeline import Stage, stage
+from ovenbird.logical.ports import setting
+from ovenbird.logical.registers import (
+    COMMIT,
+    ESTABLISHED,
+    HINT_ALLOW,
+    HINT_ALLOW_NEW,
+    HINT_BLOCK,
+    HINT_DROP,
+    LABEL,
+    LABEL_SET,
+    STATELESS,
+)
+from ovenbird.logical.tables import datapath
+from ovenbird.logical.traits import FILTERED, STATEFUL, SWITCHES, Trait, port_group
+from ovenbird.model import nb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+    from ovenbird.logical.ports import SwitchPort
+
+flow = Author("acl")
+
+OFFSET = 1000
+"""What is added to an ACL's priority, so that flows fit below and above."""
+
+_BLOCK = "ct_commit { ct_mark.blocked = 1; }; "
+_REJECT = {
+    "from-lport": f"next(pipeline=egress,table={stage('ls_out_qos_mark').table})",
+    "to-lport": f"next(pipeline=ingress,table={stage('ls_in_l2_lkup').table})",
+}
+
+
+@view
+def traits(owner: nb.LogicalSwitch | nb.PortGroup) -> tuple[bool, bool]:
+    """Return whether a switch or port group has any ACL, and whether any of them tracks connections."""
+    acls = owner.acls
+    return bool(acls), any(acl.action == "allow-related" for acl in acls)
+
+
+@rule(nb.LogicalSwitch)
+def switch_traits(switch: nb.LogicalSwitch) -> Iterator[Fact]:
+    """Give a switch the traits that its own ACLs imply."""
+    filtered, stateful = traits(switch)
+    if filtered:
+        yield FILTERED.has(datapath(switch))
+    if stateful:
+        yield STATEFUL.has(datapath(switch))
+
+
+def port(port: SwitchPort) -> Iterator[Fact]:
+    """Give the port's switch the traits that the port's groups imply."""
+    where = port.datapath
+    for group in port.lsp.referrers(nb.PortGroup.ports):
+        filtered, stateful = traits(group)
+        if filtered:
+            yield FILTERED.has(where)
+            yield port_group(group.uuid).has(where)
+            if stateful:
+                yield STATEFUL.has(where)
+
+
+@singleton
+def neighbor_discovery() -> Iterator[Fact]:
+    """Let neighbour discovery pass whatever the ACLs say, and settle what becomes of packets that no ACL matches."""
+    yield SWITCHES.row
+    stages = (*STAGES, AFTER_LB)
+    for each in stages:
+        yield flow(each, SWITCHES, 65_532, "nd || nd_ra || nd_rs || mldv1 || mldv2", "next;")
+    if setting("default_acl_drop") == "true":
+        yield FILTERED.row
+        for each in stages:
+            yield flow(each, FILTERED, 1, "1", "drop;")
+
+
+@rule(nb.ACL)
+def acl_flows(acl: nb.ACL) -> Iterator[Fact]:
+    """Make the flows of one ACL, for the switch or the port group that it belongs to."""
+    for switch in acl.referrers(nb.LogicalSwitch.acls):
+        yield from _flows(acl, datapath(switch))
+    for group in acl.referrers(nb.PortGroup.acls):
+        trait = port_group(group.uuid)
+        yield trait.row
+        yield from _flows(acl, trait)
+
+
+def _flows(acl: nb.ACL, where: UUID | Trait) -> Iterable[Fact]:
+    action = acl.action
+    egress = acl.direction == "to-lport"
+    at = STAGES[egress]
+    if not egress and acl.options.get("apply-after-lb") == "true":
+        at = AFTER_LB
+    match, priority, hint = acl.match, acl.priority + OFFSET, acl.uuid
+    log, meters = log_action(acl, {"drop": "drop", "reject": "reject"}.get(action, "allow"))
+    yield from meters
+    if action == "allow-stateless":
+        yield flow(PRE_ACL[egress], where, priority, match, f"{STATELESS} = 1; next;", hint)
+        yield flow(at, where, priority, match, f"{log}next;", hint)
+    elif action in ("allow", "allow-related"):
+        label = f"{LABEL_SET} = 1; {LABEL} = {acl.label}; " if acl.label else ""
+        commit = f"{COMMIT} = 1; {label}"
+        yield flow(at, where, priority, f"{HINT_ALLOW_NEW} == 1 && ({match})", f"{commit}{log}next;", hint)
+        again = commit if label else ""
+        yield flow(at, where, priority, f"{HINT_ALLOW} == 1 && ({match})", f"{again}{log}next;", hint)
+        if label and acl.log and acl.options.get("log-related") == "true":
+            yield from _log_replies(acl, STAGES[not egress], where, log)
+    else:
+        if action == "reject":
+            swap = "/* eth.dst <-> eth.src; ip.dst <-> ip.src; is implicit. */ outport <-> inport;"
+            refuse = f"reg0 = 0; reject {{ {swap} {_REJECT[acl.direction]}; }};"
+        else:
+            refuse = "/* drop */"
+        yield flow(at, where, priority, f"{HINT_DROP} == 1 && ({match})", f"{log}{refuse}", hint)
+        yield flow(at, where, priority, f"{HINT_BLOCK} == 1 && ({match})", f"{_BLOCK}{log}{refuse}", hint)
+
+
+def _log_replies(acl: nb.ACL, opposite: Stage, where: UUID | Trait, log: str) -> Iterator[Fact]:
+    """Log the replies and related packets of connections that carry the ACL's label, in the other direction."""
+    valid = " && !ct.inv" if setting("use_ct_inv_match") != "false" else ""
+    same = f"ct_mark.blocked == 0 && ct_label.label == {acl.label}"
+    done = f"{HINT_DROP} = 0; {HINT_BLOCK} = 0; {ESTABLISHED} = 1; " if opposite is STAGES[0] else ""
+    reply = f"ct.est && !ct.rel && !ct.new{valid} && ct.rpl && {same}"
+    yield flow(opposite, where, 65_533, reply, f"{log}{done}next;", acl.uuid)
+    done = f"{ESTABLISHED} = 1; " if opposite is STAGES[0] else ""
+    related = f"!ct.est && ct.rel && !ct.new{valid} && {same}"
+    yield flow(opposite, where, 65_533, related, f"{log}{done}ct_commit_nat;", acl.uuid)
+
+
+FEATURE = Feature("acl", (switch_traits, neighbor_discovery, acl_flows), port)

@@ -1,0 +1,99 @@
+"""The ARP and ND responder: a switch answers for the addresses it knows, so that requests need not be flooded.
+
+ovn-northd(8), "Ingress Table 19". A port's requests for its own address pass, so that it finds out whether another
+host uses it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.lookups import find
+from ovenbird.logical.addresses import quote, solicited_node
+from ovenbird.logical.feature import Feature
+from ovenbird.logical.flow import Author
+from ovenbird.logical.pipeline import stage
+from ovenbird.logical.ports import LSP, setting, switch_setting
+from ovenbird.model import nb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.logical.ports import SwitchPort
+
+RESPONDER = stage("ls_in_arp_rsp")
+
+flow = Author("arp")
+
+
+def port(port: SwitchPort) -> Iterator[Fact]:
+    """Answer for a port's addresses, where nobody else should."""
+    kind = port.type
+    if kind == "localnet":
+        yield flow(RESPONDER, port.datapath, 100, f"inport == {port.quoted}", "next;", port.hint, port.name)
+        return
+    if kind == "virtual":
+        yield from _virtual(port)
+        return
+    if kind in ("external", "vtep") or port.unknown or not port.addresses:
+        return
+    if setting("ignore_lsp_down") == "false" and kind not in ("router", "localport") and port.lsp.up is not True:
+        return
+    quiet = switch_setting(port.switch, "vlan-passthru") == "true"
+    for address in port.addresses:
+        mac = address.mac
+        for ip in address.ipv4 if not quiet else ():
+            asks = f"arp.tpa == {ip} && arp.op == 1"
+            yield flow(
+                RESPONDER,
+                port.datapath,
+                50,
+                asks,
+                f"eth.dst = eth.src; eth.src = {mac}; arp.op = 2; /* ARP reply */ arp.tha = arp.sha; arp.sha = {mac}; "
+                f"arp.tpa = arp.spa; arp.spa = {ip}; outport = inport; flags.loopback = 1; output;",
+                port.hint,
+            )
+            own = f"{asks} && inport == {port.quoted}"
+            yield flow(RESPONDER, port.datapath, 100, own, "next;", port.hint, port.name)
+        if address.ipv6:
+            yield from _neighbor_discovery(port, mac, address.ipv6)
+
+
+def _neighbor_discovery(port: SwitchPort, mac: str, ips: tuple[str, ...]) -> Iterator[Fact]:
+    answer = "nd_na_router" if port.type == "router" else "nd_na"
+    for ip in ips:
+        asks = f"nd_ns && ip6.dst == {{{ip}, {solicited_node(ip)}}} && nd.target == {ip}"
+        yield flow(
+            RESPONDER,
+            port.datapath,
+            50,
+            asks,
+            f"{answer} {{ eth.src = {mac}; ip6.src = {ip}; nd.target = {ip}; nd.tll = {mac}; outport = inport; "
+            "flags.loopback = 1; output; };",
+            port.hint,
+        )
+        own = f"{asks} && inport == {port.quoted}"
+        yield flow(RESPONDER, port.datapath, 100, own, "next;", port.hint, port.name)
+
+
+def _virtual(port: SwitchPort) -> Iterator[Fact]:
+    """Bind a virtual port where one of its parents announces its address."""
+    ip = port.options.get("virtual-ip")
+    if not ip:
+        return
+    for parent in port.options.get("virtual-parents", "").split(","):
+        row = find(LSP.name, parent)
+        if row is None or row.referrer(nb.LogicalSwitch.ports) is not port.switch:
+            continue
+        if ":" in ip:
+            asks = f"nd_ns && ip6.dst == {{{ip}, {solicited_node(ip)}}} && nd.target == {ip}"
+            says = f"({asks}) || (nd_na && nd.target == {ip})"
+        else:
+            says = f"(arp.op == 1 && arp.spa == {ip} && arp.tpa == {ip}) || (arp.op == 2 && arp.spa == {ip})"
+        match = f"inport == {quote(parent)} && ({says})"
+        act = f"bind_vport({port.quoted}, inport); next;"
+        yield flow(RESPONDER, port.datapath, 100, match, act, row.uuid, parent)
+
+
+FEATURE = Feature("arp", port=port)

@@ -1,0 +1,183 @@
+"""Datapaths and ports in the Southbound database: identity, tunnel keys, and what chassis need to bind a port.
+
+ovn-sb(5), Datapath_Binding and Port_Binding. A switch or router asks for its tunnel key by `requested-tnl-key` in
+`other_config` or `options`, a port in `options`; otherwise keys are given out and stay.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.lookups import find, get, select
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.features.ha_chassis import group_facts
+from ovenbird.logical.feature import Feature
+from ovenbird.logical.ports import LSP, SwitchPort, router_peer
+from ovenbird.logical.tables import (
+    DATAPATH,
+    DATAPATH_KEYS,
+    HA_CHASSIS_GROUP,
+    LEARNED,
+    PORT_BINDING,
+    PORT_KEYS,
+    datapath,
+    northbound_uuid,
+)
+from ovenbird.logical.traits import SWITCHES
+from ovenbird.model import nb, sb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+def requested_key(options: Mapping[str, str]) -> int | None:
+    """Return the tunnel key that the options ask for, if it is a number."""
+    text = options.get("requested-tnl-key", "")
+    return int(text) if text.isdecimal() else None
+
+
+@view
+def switch_key(switch: nb.LogicalSwitch) -> int:
+    """Return the tunnel key of the switch's datapath."""
+    return DATAPATH_KEYS.get(switch.uuid, want=requested_key(switch.other_config))
+
+
+@rule(nb.LogicalSwitch)
+def switch_datapath(switch: nb.LogicalSwitch) -> Iterator[Fact]:
+    """Give each logical switch its datapath binding."""
+    ids = {"logical-switch": switch.uuid, "name": switch.name}
+    if name := switch.external_ids.get("neutron:network_name"):
+        ids["name2"] = name
+    if interconnection := switch.other_config.get("interconn-ts"):
+        ids["interconn-ts"] = interconnection
+    yield DATAPATH(switch.uuid, switch_key(switch), _pairs(ids))
+    yield SWITCHES.has(datapath(switch))
+
+
+@rule(nb.LogicalRouter)
+def router_datapath(router: nb.LogicalRouter) -> Iterator[Fact]:
+    """Give each logical router its datapath binding."""
+    options = router.options
+    ids = {"logical-router": router.uuid, "name": router.name}
+    if name := router.external_ids.get("neutron:router_name"):
+        ids["name2"] = name
+    if zone := options.get("snat-ct-zone"):
+        ids["snat-ct-zone"] = zone
+    if options.get("always_learn_from_arp_request") == "false":
+        ids["always_learn_from_arp_request"] = "false"
+    yield DATAPATH(router.uuid, DATAPATH_KEYS.get(router.uuid, want=requested_key(options)), _pairs(ids))
+
+
+@rule(nb.LogicalRouterPort)
+def router_port_binding(port: nb.LogicalRouterPort) -> Iterator[Fact]:
+    """Give each router port a patch port binding, joined to the switch port that names it."""
+    router = port.referrer(nb.LogicalRouter.ports)
+    if router is None or find(LSP.name, port.name) is not None:
+        return
+    name, where = port.name, datapath(router)
+    peer = port.peer or router_peer(name)
+    yield PORT_BINDING(
+        name,
+        where,
+        "patch",
+        PORT_KEYS.get(name, router.uuid, requested_key(port.options)),
+        (("peer", peer),) if peer else (),
+        None,
+        None,
+        frozenset([" ".join([port.mac, *sorted(port.networks)])]),
+        frozenset(),
+        _pairs(port.external_ids),
+        None,
+        frozenset(),
+        None,
+    )
+
+
+def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
+    """Give each switch port its port binding."""
+    lsp, options, ids = port.lsp, port.options, lsp_ids(port)
+    kind, mac = port.type, lsp.addresses
+    chassis: UUID | None = None
+    others: frozenset[UUID] = frozenset()
+    pairs: Pairs = ()
+    group = None
+    if kind == "router":
+        kind = "patch"
+        peer = options.get("router-port")
+        pairs = (("peer", peer),) if peer else ()
+    elif options:
+        pairs = _pairs(options)
+        if requested := options.get("requested-chassis"):
+            chassis, others = requested_chassis(requested)
+    if kind == "external" and (group := lsp.ha_chassis_group) is not None:
+        yield from group_facts(group)
+    if "dynamic" in " ".join(mac) and (given := lsp.dynamic_addresses):
+        mac = frozenset(given if "dynamic" in text else text for text in mac)
+    yield (
+        PORT_BINDING,
+        port.name,
+        port.datapath,
+        kind,
+        PORT_KEYS.get(port.name, port.switch.uuid, requested_key(options) if options else None),
+        pairs,
+        lsp.parent_name or None,
+        lsp.tag,
+        mac,
+        lsp.port_security,
+        ids,
+        chassis,
+        others,
+        HA_CHASSIS_GROUP.uuid(group.name) if group is not None else None,
+    )
+
+
+def lsp_ids(port: SwitchPort) -> Pairs:
+    """Return the binding's `external_ids`: the port's own, and its Neutron name for people."""
+    ids = port.lsp.external_ids
+    if not ids:
+        return ()
+    if name := ids.get("neutron:port_name"):
+        ids = {**ids, "name": name}
+    return _pairs(ids)
+
+
+@view
+def requested_chassis(names: str) -> tuple[UUID | None, frozenset[UUID]]:
+    """Return the chassis that `requested-chassis` names first, and the further ones."""
+    found = [_chassis(name.strip()) for name in names.split(",")]
+    return found[0], frozenset(uuid for uuid in found[1:] if uuid is not None)
+
+
+def _chassis(name: str) -> UUID | None:
+    """Return the chassis of that name, or else of that host name."""
+    for column in (sb.Chassis.name, sb.Chassis.hostname):
+        for chassis in select(column, name):
+            return chassis.uuid  # type: ignore[no-any-return]
+    return None
+
+
+@rule(sb.FDB)
+def learned(fdb: sb.FDB) -> Iterable[Fact]:
+    """Keep what a chassis learned as long as the port that it learned is there."""
+    binding = find(sb.DatapathBinding.tunnel_key, fdb.dp_key)
+    if binding is None:
+        return
+    network = northbound_uuid(binding)
+    ports = binding.home.store.table(sb.PortBinding).index(sb.PortBinding.datapath, sb.PortBinding.tunnel_key)
+    if network and get(nb.LogicalSwitch, network) is not None and ports.rows((binding.uuid, fdb.port_key)):
+        yield LEARNED(fdb.uuid)
+
+
+def _pairs(mapping: Mapping[str, str]) -> Pairs:
+    return tuple(sorted(mapping.items()))
+
+
+FEATURE = Feature(
+    "binding", (switch_datapath, router_datapath, router_port_binding, learned), switch_port_binding
+)

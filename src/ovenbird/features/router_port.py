@@ -1,0 +1,53 @@
+"""How a switch treats the ports that lead to routers, and to physical networks.
+
+Who asks for a router's address is heard by that router and the other ports, not by every router of the switch;
+what a router itself asks goes to no other router. ovn-northd(8), "Ingress Table 25", priorities 80 and 75.
+Connections are not tracked at these ports: their packets belong to the instances' zones at the other end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.logical.feature import Feature
+from ovenbird.logical.flow import Author
+from ovenbird.logical.pipeline import stage
+from ovenbird.logical.ports import router_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.logical.ports import SwitchPort
+
+LOOKUP = stage("ls_in_l2_lkup")
+IN_PRE_ACL, OUT_PRE_ACL = stage("ls_in_pre_acl"), stage("ls_out_pre_acl")
+IN_PRE_LB, OUT_PRE_LB = stage("ls_in_pre_lb"), stage("ls_out_pre_lb")
+
+flow = Author("router_port")
+
+
+def port(port: SwitchPort) -> Iterator[Fact]:
+    """Skip connection tracking at router and localnet ports; lead requests for a router's addresses to it."""
+    if port.type not in ("router", "localnet"):
+        return
+    where, name, hint = port.datapath, port.name, port.hint
+    came, goes = f"ip && inport == {port.quoted}", f"ip && outport == {port.quoted}"
+    yield flow(IN_PRE_ACL, where, 110, came, "next;", hint, name)
+    yield flow(OUT_PRE_ACL, where, 110, goes, "next;", hint, name)
+    yield flow(IN_PRE_LB, where, 110, came, "next;", hint, name)
+    yield flow(OUT_PRE_LB, where, 110, goes, "ct_clear; next;", hint, name)
+    peer = router_port(port.options.get("router-port", "")) if port.type == "router" else None
+    if peer is None or not port.enabled:
+        return
+    addresses = peer[1]
+    act = f'clone {{outport = {port.quoted}; output; }}; outport = "_MC_flood_l2"; output;'
+    for ip in addresses.ipv4:
+        yield flow(LOOKUP, where, 80, f"flags[1] == 0 && arp.op == 1 && arp.tpa == {ip}", act, hint)
+    for ip in addresses.ipv6:
+        yield flow(LOOKUP, where, 80, f"flags[1] == 0 && nd_ns && nd.target == {ip}", act, hint)
+    asks = f"eth.src == {{{addresses.mac}}} && (arp.op == 1 || rarp.op == 3 || nd_ns)"
+    yield flow(LOOKUP, where, 75, asks, 'outport = "_MC_flood_l2"; output;', hint)
+
+
+FEATURE = Feature("router_port", port=port)

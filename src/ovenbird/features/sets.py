@@ -1,0 +1,56 @@
+"""Address sets and port groups as matches on chassis need them.
+
+ovn-sb(5), Address_Set and Port_Group. A port group becomes one Southbound group for each switch, named after the
+datapath's tunnel key, so that a chassis hears only of ports on its own datapaths; and two address sets, `<name>_ip4`
+and `<name>_ip6`, with its ports' addresses. Members come from the ports: a port that joins costs one port.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.rules import rule
+from ovenbird.features.binding import switch_key
+from ovenbird.logical.feature import Feature
+from ovenbird.logical.tables import ADDRESS_SET, IN_ADDRESS_SET, IN_PORT_GROUP, PORT_GROUP
+from ovenbird.model import nb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.logical.ports import SwitchPort
+
+
+@rule(nb.AddressSet)
+def address_set(row: nb.AddressSet) -> Iterator[Fact]:
+    """Copy an address set."""
+    name = row.name
+    yield ADDRESS_SET(name)
+    for address in row.addresses:
+        yield (IN_ADDRESS_SET, name, address)
+
+
+@rule(nb.PortGroup)
+def group_address_sets(group: nb.PortGroup) -> Iterator[Fact]:
+    """Give each port group its two address sets."""
+    name = group.name
+    yield ADDRESS_SET(f"{name}_ip4")
+    yield ADDRESS_SET(f"{name}_ip6")
+
+
+def port(port: SwitchPort) -> Iterator[Fact]:
+    """Enter a port and its addresses into its groups."""
+    for group in port.lsp.referrers(nb.PortGroup.ports):
+        name = group.name
+        here = f"{switch_key(port.switch)}_{name}"
+        yield (PORT_GROUP, here)
+        yield (IN_PORT_GROUP, here, port.name)
+        for address in port.addresses:
+            for ip in address.ipv4:
+                yield (IN_ADDRESS_SET, f"{name}_ip4", ip)
+            for ip in address.ipv6:
+                yield (IN_ADDRESS_SET, f"{name}_ip6", ip)
+
+
+FEATURE = Feature("sets", (address_set, group_address_sets), port)

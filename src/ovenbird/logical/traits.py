@@ -1,0 +1,74 @@
+"""Traits: sets of datapaths that share logical flows (Southbound's Logical_DP_Group).
+
+A flow that is the same on many datapaths is emitted once, for a trait; each datapath, or each port of it, says which
+traits it has. So an ACL on a port group is one flow however many switches the group spans, and a new switch is a
+handful of memberships. A trait without datapaths is an empty group: its flows are there and have no effect.
+
+The group's row has a UUID made from the trait's name, so that a restart, or another northd, knows it again: the table
+has no column that could tell. The row exists while a flow refers to it (the server removes others by itself), so
+whoever yields a flow for a trait yields ``trait.row`` with it.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from ovenbird.engine.facts import Fact, Members, Rows
+from ovenbird.engine.rows import UUID
+from ovenbird.model import sb
+
+DP_GROUP = Rows(sb.LogicalDPGroup)
+IN_DP_GROUP = Members(DP_GROUP, sb.LogicalDPGroup.datapaths)
+
+
+def named_uuid(*name: str) -> UUID:
+    """Return the UUID that a name always gives (RFC 9562, version 8), for rows that only their UUID tells apart."""
+    h = sha256("\0".join(("ovenbird", *name)).encode()).hexdigest()
+    return UUID(f"{h[:8]}-{h[8:12]}-8{h[13:16]}-8{h[17:20]}-{h[20:32]}")
+
+
+class Trait:
+    """A property that datapaths share.
+
+    Arguments:
+        name: parts of a name that is unique among traits.
+    """
+
+    __slots__ = ("name", "row", "uuid")
+
+    def __init__(self, *name: str) -> None:
+        self.name = " ".join(name)
+        self.uuid = named_uuid("trait", *name)
+        self.row: Fact = DP_GROUP(self.uuid)
+
+    def has(self, datapath: UUID) -> Fact:
+        """Make the fact that the datapath has the trait."""
+        return (IN_DP_GROUP, self.uuid, datapath)
+
+    def __repr__(self) -> str:
+        return f"<trait {self.name}>"
+
+
+SWITCHES = Trait("switches")
+"""Every logical switch."""
+
+STATEFUL = Trait("stateful")
+"""Switches whose traffic passes through connection tracking."""
+
+FILTERED = Trait("filtered")
+"""Switches with any ACL."""
+
+UNKNOWN = Trait("unknown")
+"""Switches with a port that takes what is for unknown addresses."""
+
+_port_groups: dict[str, Trait] = {}
+
+
+def port_group(uuid: str) -> Trait:
+    """Return the trait of switches with a port in the Northbound port group of that UUID."""
+    found = _port_groups.get(uuid)
+    if found is None:
+        if len(_port_groups) > 65_536:
+            _port_groups.clear()
+        found = _port_groups[uuid] = Trait("port group", uuid)
+    return found

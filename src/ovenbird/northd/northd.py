@@ -1,0 +1,117 @@
+"""The Northbound → Southbound compiler: all features' rules on one engine.
+
+``build`` reads two stores and returns an engine whose outputs are bound to both: derived rows to Southbound, and what
+goes back up (a port's state, sequence numbers) to Northbound. It does no I/O: whoever owns the connections runs waves,
+has each output plan its edits, and commits them.
+
+A Southbound database that another northd wrote is taken over: rows are known again by their keys, tunnel keys are kept,
+and what is not called for is removed.
+"""
+
+from __future__ import annotations
+
+import time
+from os import urandom
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.engine import Engine
+from ovenbird.engine.ids import seed
+from ovenbird.engine.rules import rule
+from ovenbird.features import FEATURES
+from ovenbird.logical import tables as t
+from ovenbird.logical.flow import LOGICAL_FLOW
+from ovenbird.logical.ports import SwitchPort
+from ovenbird.logical.traits import DP_GROUP, IN_DP_GROUP
+from ovenbird.model import nb, sb
+from ovenbird.northd.status import Identity, rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ovenbird.engine.facts import Fact, Members, Rows
+    from ovenbird.engine.rows import Store
+
+_PORT_PARTS = tuple(feature.port for feature in FEATURES if feature.port is not None)
+
+SOUTHBOUND: tuple[tuple[Rows, tuple[Members, ...]], ...] = (
+    (t.SB_GLOBAL, ()),
+    (t.DATAPATH, ()),
+    (DP_GROUP, (IN_DP_GROUP,)),
+    (t.HA_CHASSIS, ()),
+    (t.HA_CHASSIS_GROUP, ()),
+    (t.PORT_BINDING, ()),
+    (t.MULTICAST_GROUP, (t.IN_MULTICAST_GROUP,)),
+    (t.ADDRESS_SET, (t.IN_ADDRESS_SET,)),
+    (t.PORT_GROUP, (t.IN_PORT_GROUP,)),
+    (t.METER_BAND, ()),
+    (t.METER, ()),
+    (t.DNS, (t.DNS_OF,)),
+    (t.DHCP_OPTION, ()),
+    (t.DHCPV6_OPTION, ()),
+    (t.LEARNED, ()),
+    (LOGICAL_FLOW, ()),
+)
+"""What is written to the Southbound database: rows, and the sets in them."""
+
+NORTHBOUND: tuple[Rows, ...] = (t.NB_GLOBAL, t.PORT_STATUS)
+"""What is written back to the Northbound database."""
+
+
+@rule(nb.LogicalSwitchPort)
+def switch_port(lsp: nb.LogicalSwitchPort) -> Iterator[Fact]:
+    """Do what every feature does for a switch port."""
+    switch = lsp.referrer(nb.LogicalSwitch.ports)
+    if switch is None:
+        return
+    port = SwitchPort(lsp, switch)
+    for part in _PORT_PARTS:
+        yield from part(port)
+
+
+def now() -> int:
+    """Return the time in milliseconds since the epoch."""
+    return int(time.time() * 1000)
+
+
+def chosen_identity() -> Identity:
+    """Choose what a deployment has at random: locally administered unicast MACs."""
+    octets = urandom(9)
+    prefix = f"{octets[0] & 0xFC | 2:02x}:{octets[1]:02x}:{octets[2]:02x}"
+    mac = ":".join(f"{octet:02x}" for octet in (octets[3] & 0xFC | 2, *octets[4:9]))
+    return Identity(prefix, mac)
+
+
+def build(nb_store: Store, sb_store: Store, clock: Callable[[], int] = now) -> Engine:
+    """Make the compiler.
+
+    Arguments:
+        nb_store: the Northbound database's tables.
+        sb_store: the Southbound database's tables, already filled with what is there.
+        clock: gives the time in milliseconds, for the timestamps in NB_Global.
+
+    Returns:
+        An engine to run; ``NORTHBOUND`` and ``SOUTHBOUND`` say whose each of its outputs is.
+    """
+    features = [each for feature in FEATURES for each in feature.rules]
+    engine = Engine([nb_store, sb_store], [*features, switch_port, *rules(chosen_identity(), clock)])
+    _seed(engine, sb_store)
+    for relation, members in SOUTHBOUND:
+        engine.bind(relation, sb_store, *members)
+    for relation in NORTHBOUND:
+        engine.bind(relation, nb_store)
+    return engine
+
+
+def _seed(engine: Engine, sb_store: Store) -> None:
+    """Keep the tunnel keys that the Southbound database has."""
+    networks: dict[str, str] = {}
+    for datapath in sb_store.table(sb.DatapathBinding).rows.values():
+        network = t.northbound_uuid(datapath)
+        if network is not None:
+            networks[datapath.uuid] = network
+            seed(engine, t.DATAPATH_KEYS, network, datapath.tunnel_key)
+    where = sb.PortBinding.datapath.index
+    for port in sb_store.table(sb.PortBinding).rows.values():
+        network = networks.get(port.values[where])
+        if network is not None:
+            seed(engine, t.PORT_KEYS, port.logical_port, port.tunnel_key, network)

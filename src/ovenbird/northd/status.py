@@ -1,0 +1,137 @@
+"""What flows between the two databases' global rows, and from chassis back up.
+
+ovn-nb(5), NB_Global: `nb_cfg` goes down to chassis, `sb_cfg` says which of its values the Southbound has, `hv_cfg`
+which all chassis have. A sequence number goes up only after the Southbound database itself shows it, so that whoever
+waits for it waits for the flows as well. A time is noted once, when its number first appears; after a restart the one
+noted stays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.lookups import find, rows
+from ovenbird.engine.rules import Rule, rule, singleton
+from ovenbird.engine.views import view
+from ovenbird.logical.tables import ADDRESS_SET, IN_ADDRESS_SET, NB_GLOBAL, PORT_STATUS, SB_GLOBAL, northbound_uuid
+from ovenbird.model import nb, sb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ovenbird.engine.facts import Fact
+
+VERSION = "ovenbird-1"
+"""What `options:northd_internal_version` says; chassis compare it with their own only if told to."""
+
+MAX_TUNNEL_KEY = 16_711_680
+
+
+class Identity:
+    """What a deployment chooses once, at random, unless the cloud has said it.
+
+    Arguments:
+        mac_prefix: the first three octets of MACs that are made up.
+        service_mac: the MAC that load balancers' probes come from.
+    """
+
+    __slots__ = ("mac_prefix", "service_mac")
+
+    def __init__(self, mac_prefix: str, service_mac: str) -> None:
+        self.mac_prefix = mac_prefix
+        self.service_mac = service_mac
+
+
+def rules(identity: Identity, clock: Callable[[], int]) -> tuple[Rule, ...]:
+    """Return the rules of this file.
+
+    Arguments:
+        identity: what to write where NB_Global's options have nothing yet.
+        clock: gives the time in milliseconds.
+    """
+
+    @view
+    def options() -> tuple[tuple[str, str], ...]:
+        found = {
+            "mac_prefix": identity.mac_prefix,
+            "max_tunid": str(MAX_TUNNEL_KEY),
+            "svc_monitor_mac": identity.service_mac,
+        }
+        for row in rows(nb.NBGlobal):
+            found |= row.options
+        found["northd_internal_version"] = VERSION
+        return tuple(sorted(found.items()))
+
+    @view
+    def first_seen(number: str, value: int) -> int:
+        """Return when the sequence number first had that value."""
+        for row in rows(nb.NBGlobal):
+            if row[number] == value and (noted := row[f"{number}_timestamp"]):
+                return int(noted)
+        return clock()
+
+    @singleton
+    def southbound_global() -> Iterator[Fact]:
+        for row in rows(nb.NBGlobal):
+            yield SB_GLOBAL("global", row.nb_cfg, options(), row.ipsec)
+            return
+        yield SB_GLOBAL("global", 0, options(), False)
+
+    @singleton
+    def northbound_global() -> Iterator[Fact]:
+        wanted = reached = 0
+        for row in rows(nb.NBGlobal):
+            wanted = row.nb_cfg
+        for southbound in rows(sb.SBGlobal):
+            reached = southbound.nb_cfg
+        everywhere, when = chassis_progress()
+        if everywhere is None:
+            everywhere = reached
+        yield NB_GLOBAL(
+            "global",
+            options(),
+            first_seen("nb_cfg", wanted) if wanted else 0,
+            reached,
+            first_seen("sb_cfg", reached) if reached else 0,
+            everywhere,
+            when,
+        )
+
+    @singleton
+    def service_mac() -> Iterator[Fact]:
+        yield ADDRESS_SET("svc_monitor_mac")
+        yield IN_ADDRESS_SET("svc_monitor_mac", dict(options())["svc_monitor_mac"])
+
+    return southbound_global, northbound_global, service_mac, port_up
+
+
+@view
+def chassis_progress() -> tuple[int | None, int]:
+    """Return the least `nb_cfg` of all chassis and when the last one reached it; None and 0 without chassis."""
+    least: int | None = None
+    when = 0
+    for private in rows(sb.ChassisPrivate):
+        chassis = private.chassis
+        if chassis is None or chassis.other_config.get("is-remote") == "true":
+            continue
+        number = private.nb_cfg
+        if least is None or number < least:
+            least, when = number, private.nb_cfg_timestamp
+        elif number == least:
+            when = max(when, private.nb_cfg_timestamp)
+    return least, when
+
+
+@rule(sb.PortBinding)
+def port_up(binding: sb.PortBinding) -> Iterator[Fact]:
+    """Tell Northbound whether a port is up: its chassis has bound it and, if it can tell, has its flows in place."""
+    port = find(nb.LogicalSwitchPort.name, binding.logical_port)
+    if port is None:
+        return
+    switch = port.referrer(nb.LogicalSwitch.ports)
+    if switch is None or northbound_uuid(binding.datapath) != switch.uuid:
+        return
+    up = port.type == "router"
+    if not up and (chassis := binding.chassis) is not None:
+        up = chassis.other_config.get("port-up-notif") != "true" or binding.up is True
+    yield PORT_STATUS(port.uuid, up)
