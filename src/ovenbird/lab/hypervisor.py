@@ -158,11 +158,19 @@ class Hypervisor:
             "ip", "-br", "address", "show"
         )
 
+    @property
+    def tunnels(self) -> int:
+        """How many tunnels its controller has made."""
+        return len(self.vsctl("--bare", "--columns=name", "find", "Interface", "type=geneve").split())
+
     def reaches(self, other: "Hypervisor") -> bool:
-        """Say whether a packet comes back from another hypervisor; asking also acquaints the two switches by ARP."""
-        return "bytes from" in self.namespace.run(
-            "sh", "-c", f"ping -n -c 1 -W 1 {other.encap_address} || true"
-        )
+        """Say whether a packet comes back from another hypervisor.
+
+        Asking acquaints this switch with the other's hardware address, which it learns only from answers to ARP
+        requests and only while it has a tunnel; it would drop the first packet into the tunnel otherwise.
+        """
+        script = f"ip neighbour flush dev br-phys; ping -n -c 1 -W 1 {other.encap_address} || true"
+        return "bytes from" in self.namespace.run("sh", "-c", script)
 
     def _tool(self, *argv: str) -> str:
         return run(argv, env=dict(self.env))

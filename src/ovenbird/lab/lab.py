@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ovenbird.lab import process, supervisor
+from ovenbird.lab.command import run
 from ovenbird.lab.errors import (
     AlreadyRunningError,
     DuplicateInstanceError,
@@ -167,6 +168,7 @@ class Lab:
         progress("waiting for the databases")
         for database in chosen.databases:
             self._await(partial(listening, plan.socket(database)), f"the {database} database")
+        self._await(self._has_southbound, "the compiler to fill Southbound")
         self.keep(*(controller(self.hypervisor(h), tuple(controllers.get(h, ())) or None) for h in plan.hosts))
         if chosen.api:
             progress("waiting for the API")
@@ -174,10 +176,20 @@ class Lab:
                 self._await(lambda: neutron.answers, f"the API at {plan.api}")
         progress("waiting for the hypervisors to reach each other")
         hypervisors = [self.hypervisor(host) for host in plan.hosts]
+        for one in hypervisors:
+            self._await(partial(self._has_tunnels, one), f"the controller of {one.name} to make its tunnels")
         for one, next_one in zip(hypervisors, hypervisors[1:] + hypervisors[:1], strict=True):
             for source, target in ((one, next_one), (next_one, one)):
                 what = f"{target.name} to answer {source.name}"
                 wait_until(partial(source.reaches, target), what)
+
+    def _has_southbound(self) -> bool:
+        """Say whether Southbound has its global row: the original's controller crashes if it meets none."""
+        query = '["OVN_Southbound",{"op":"select","table":"SB_Global","where":[],"columns":["_uuid"]}]'
+        return "uuid" in run(["ovsdb-client", "transact", self.plan.remote("sb"), query])
+
+    def _has_tunnels(self, hypervisor: Hypervisor) -> bool:
+        return hypervisor.tunnels >= len(self.plan.hosts) - 1
 
     def _start_host(self, host: str, external_ids: Mapping[str, str]) -> None:
         hypervisor = self.hypervisor(host)

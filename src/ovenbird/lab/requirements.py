@@ -9,6 +9,7 @@ PACKAGES = {
     "ip": "iproute2",
     "ethtool": "ethtool",
     "ping": "iputils-ping",
+    "ovsdb-client": "openvswitch-switch",
     "ovsdb-server": "openvswitch-switch",
     "ovsdb-tool": "openvswitch-switch",
     "ovs-vsctl": "openvswitch-switch",
