@@ -4,6 +4,7 @@ It is made once and shared. Diffs of set and map columns are computed at most on
 where the transaction knows them.
 """
 
+# ruff: noqa: S101 - the assertions say what the type checker cannot know
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ class RowChange:
 
     __slots__ = ("_deltas", "columns", "new", "old", "row", "table", "uuid")
 
-    def __init__(  # noqa: PLR0913 - a record
+    def __init__(
         self,
         table: BoundTable,
         uuid: UUID,

@@ -1,9 +1,10 @@
-"""Conditions: which rows an operation or a monitor means (RFC 7047, section 5.1 `<condition>`; ovsdb-server(7), 4.1.12).
+"""Conditions: which rows an operation or a monitor means (RFC 7047, 5.1; ovsdb-server(7), 4.1.12).
 
 A clause is compiled to a test `(uuid, values) -> bool`. An operation's clauses must all hold; a monitor's row is seen
 when any of them does. Both know the clauses that name rows by `_uuid`, so that those cost a lookup and not a scan.
 """
 
+# ruff: noqa: N818 - errors are named as the RFC names them
 from __future__ import annotations
 
 import operator
@@ -80,7 +81,9 @@ def parse_clause(table: BoundTable, json: Any, names: notation.Names | None = No
                 json,
             )
     operand = type_
-    if not type_.is_scalar:
+    if function in _ORDER:
+        operand = ColumnType(type_.key)
+    elif not type_.is_scalar:
         if function == "includes":
             operand = notation.relaxed(type_)
         elif function == "excludes":
@@ -89,8 +92,13 @@ def parse_clause(table: BoundTable, json: Any, names: notation.Names | None = No
     return Clause(position, function, value, _compile(table, position, type_, operand, function, value))
 
 
-def _compile(  # noqa: PLR0913 - everything a clause is made of
-    table: BoundTable, position: int, type_: ColumnType, operand: ColumnType, function: str, value: Any,
+def _compile(
+    table: BoundTable,
+    position: int,
+    type_: ColumnType,
+    operand: ColumnType,
+    function: str,
+    value: Any,
 ) -> Test:
     """Return the test of one clause."""
     if position == -1:
@@ -105,7 +113,7 @@ def _compile(  # noqa: PLR0913 - everything a clause is made of
         return lambda _uuid, values: bool(values[position] != value)
     if function in _ORDER:
         compare = _ORDER[function]
-        return lambda _uuid, values: values[position] is not None and value is not None and compare(values[position], value)
+        return lambda _uuid, values: values[position] is not None and compare(values[position], value)
     several = notation.members(operand, value)
     if type_.value is not None:
         pairs = several.items()

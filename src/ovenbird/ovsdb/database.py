@@ -4,25 +4,26 @@ A commit goes, in this order, into the journal, into the engine's tables, and to
 When the journal cannot be written nothing else happens, so memory and file never part.
 """
 
+# ruff: noqa: S101 - the assertions say what the type checker cannot know
 from __future__ import annotations
 
 import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.engine.rows import UUID, Row, Store
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.commit import Commit, RowChange
 from ovenbird.ovsdb.errors import NotOwner, TimedOut
 from ovenbird.ovsdb.integrity import Assessment, Integrity
-from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.table import BoundTable, bind
 from ovenbird.ovsdb.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from ovenbird.engine.rows import UUID, Row, Store
     from ovenbird.ovsdb.journal import Journal
+    from ovenbird.ovsdb.schema import DatabaseSchema
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +55,10 @@ class Database:
     """
 
     def __init__(
-        self, schema: DatabaseSchema, row_classes: Iterable[type[Row]] = (), journal: Journal | None = None,
+        self,
+        schema: DatabaseSchema,
+        row_classes: Iterable[type[Row]] = (),
+        journal: Journal | None = None,
     ) -> None:
         self.schema = schema
         self.name = schema.name
@@ -115,7 +119,7 @@ class Database:
         for callback in tuple(self._subscribers):
             try:
                 callback(commit)
-            except Exception:  # a subscriber's fault must not undo or hide what is committed
+            except Exception:  # noqa: BLE001 - what is done is done, whatever a listener does
                 _log.exception("subscriber of database %s failed", self.name)
         return commit
 
@@ -182,5 +186,3 @@ class Database:
                     if uuid != change.uuid or target != change.table.name:
                         counts[target][uuid] = counts[target].get(uuid, 0) + 1
         self.integrity.record(changes)
-
-

@@ -1,9 +1,10 @@
-"""The errors of OVSDB: one class per error string on the wire (RFC 7047, sections 3.1, 4.1 and 5.2).
+"""The errors of OVSDB: one class per error string on the wire (RFC 7047, 3.1, 4.1, 5.2).
 
-An `OvsdbError` is a value of the protocol: a server raises it while it executes an operation and sends it as `to_json()`;
+An `OvsdbError` is a value of the protocol: a server raises it while it executes an operation, and sends `to_json()`;
 a client gets the same class back from `from_json()`. The two at the end are about the connection, not about data.
 """
 
+# ruff: noqa: N818 - errors are named as the RFC names them
 from __future__ import annotations
 
 from typing import Any, ClassVar
@@ -197,5 +198,5 @@ class ProtocolError(Exception):
     """The peer sent bytes that are no JSON-RPC message; its connection cannot go on."""
 
 
-class Disconnected(Exception):  # noqa: N818 - a state that callers retry on, named as people say it
+class Disconnected(Exception):
     """The server is not reachable, or went away before it answered: the outcome of a commit is unknown."""

@@ -6,6 +6,7 @@ from what the transaction staged plus three tallies kept here, so the cost follo
 A reference of a row to itself does not count, as in the original.
 """
 
+# ruff: noqa: S101 - the assertions say what the type checker cannot know
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -270,7 +271,10 @@ class Assessment:
                 if referrer is None:
                     referrer = self.transaction.stage_row(table, table.table.rows[uuid])
                 for reference in table.weak:
-                    if any(t == staged.table.name for t, _ in reference.targets(referrer.values[reference.position], weak=True)):
+                    if any(
+                        t == staged.table.name
+                        for t, _ in reference.targets(referrer.values[reference.position], weak=True)
+                    ):
                         self._drop(referrer, reference, {staged.uuid})
         for name, rows in self.staged.items():
             weak = self.tables[name].weak
@@ -281,7 +285,9 @@ class Assessment:
                     at = reference.position
                     if staged.row is not None and at not in staged.changed:
                         continue
-                    value = staged.delta(at)[0] if staged.row is not None and reference.type.high > 1 else staged.values[at]
+                    value = (
+                        staged.delta(at)[0] if staged.row is not None and reference.type.high > 1 else staged.values[at]
+                    )
                     gone = {u for t, u in reference.targets(value, weak=True) if not self._exists(t, u)}
                     if gone:
                         self._drop(staged, reference, gone)
@@ -300,7 +306,7 @@ class Assessment:
             count = len(notation.members(type_, old) - lost)
         if count < type_.low:
             raise ConstraintViolation(
-                f"Deletion of a row that column {reference.name} in table {staged.table.name} row {staged.uuid} refers to "
+                f"Deletion of a row that column {reference.name} in table {staged.table.name} row {staged.uuid} names "
                 f"weakly would leave {count} values there, fewer than the minimum of {type_.low}",
             )
         staged.edit(at, (), lost)
@@ -351,8 +357,8 @@ def _not_unique(index: UniqueIndex, change: RowChange, rival: UUID) -> Constrain
     columns = ", ".join(f'"{name}"' for name in index.names)
     plural = "s" if len(index.names) > 1 else ""
     return ConstraintViolation(
-        f'Transaction causes multiple rows in "{index.table.name}" table to have identical values ({shown}) for index on '
-        f"column{plural} {columns}.  The rows have UUIDs {rival} and {change.uuid}.",
+        f'Transaction causes multiple rows in "{index.table.name}" table to have identical values ({shown}) for index '
+        f"on column{plural} {columns}.  The rows have UUIDs {rival} and {change.uuid}.",
     )
 
 

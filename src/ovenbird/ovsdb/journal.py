@@ -18,7 +18,6 @@ import os
 import re
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -32,6 +31,7 @@ from ovenbird.ovsdb.table import diff_type, encode_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from ovenbird.ovsdb.commit import Commit, RowChange
     from ovenbird.ovsdb.table import BoundTable, Plan
@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 _HEADER = re.compile(rb"OVSDB (JSON|CLUSTER) (\d+) ([0-9a-f]{40})\n")
 COMPACT_MINIMUM = 10 * 1024 * 1024
-"""Bytes below which a journal is not worth compacting (ovsdb-server(1): 10 MB, and twice its size when last compacted)."""
+"""Bytes below which a journal is not worth compacting; above, twice its last compacted size (ovsdb-server(1))."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class Journal:
         return tables
 
     def _encode_change(self, change: RowChange) -> dict[str, Any] | None:
-        """Return a row of a record: what is not default of a new row, diffs of a changed one, `None` where nothing is."""
+        """Return a row of a record: what a new row has besides defaults, diffs of a changed one, or `None`."""
         table, new = change.table, change.new
         if new is None:
             return None
@@ -296,7 +296,9 @@ def open_database(path: Path, row_classes: Iterable[type[Row]] = ()) -> Database
         journal.close()
         raise
     if journal.torn is not None:
-        _log.warning("%s: %s; cutting off %d bytes at %d", path, journal.torn.reason, journal.torn.lost, journal.torn.offset)
+        _log.warning(
+            "%s: %s; cutting off %d bytes at %d", path, journal.torn.reason, journal.torn.lost, journal.torn.offset
+        )
         os.ftruncate(descriptor, journal.torn.offset)
         journal.size = journal.torn.offset
         journal.sync()
@@ -334,7 +336,9 @@ def _replay_row(table: BoundTable, rows: dict[str, list[Any]], uuid: str, json: 
     for name, value in json.items():
         position = table.position.get(name)
         if position is None:
-            raise DatabaseCorrupt(f"a record changes column {name} of table {table.name}, which the schema does not have")
+            raise DatabaseCorrupt(
+                f"a record changes column {name} of table {table.name}, which the schema does not have"
+            )
         type_ = table.layout[position].type
         try:
             if fresh or not is_diff:
@@ -342,7 +346,9 @@ def _replay_row(table: BoundTable, rows: dict[str, list[Any]], uuid: str, json: 
             else:
                 values[position] = decode_diff(table, position, values[position], value)
         except BadSyntax as error:
-            raise DatabaseCorrupt(f"table {table.name} column {name} of type {type_.describe()}: {error.details}") from error
+            raise DatabaseCorrupt(
+                f"table {table.name} column {name} of type {type_.describe()}: {error.details}"
+            ) from error
 
 
 def decode_diff(table: BoundTable, position: int, old: Any, json: Any) -> Any:

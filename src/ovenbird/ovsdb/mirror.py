@@ -4,6 +4,7 @@ Batches are minimal: a full resynchronisation deletes what is gone, and modifies
 computes from the rows recomputes only what changed while the connection was away.
 """
 
+# ruff: noqa: S101 - the assertions say what the type checker cannot know
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,9 @@ class Mirror:
         if whole:
             for name, table in self.tables.items():
                 present = updates.get(name, {})
-                changes += [RowChange(table, u, r, r.values, None) for u, r in table.table.rows.items() if u not in present]
+                changes += [
+                    RowChange(table, u, r, r.values, None) for u, r in table.table.rows.items() if u not in present
+                ]
         for change in changes:
             _put(change)
         return Commit(UUID(last_id), changes)

@@ -112,8 +112,15 @@ class Monitor:
     def key(self) -> tuple[Any, ...]:
         """What two monitors must have in common to be shared."""
         views = [
-            (name, view.initial and [p[0] for p in view.initial], view.insert and [p[0] for p in view.insert],
-             view.modify and [p[0] for p in view.modify], view.delete and [p[0] for p in view.delete], view.where, view.version)
+            (
+                name,
+                view.initial and [p[0] for p in view.initial],
+                view.insert and [p[0] for p in view.insert],
+                view.modify and [p[0] for p in view.modify],
+                view.delete and [p[0] for p in view.delete],
+                view.where,
+                view.version,
+            )
             for name, view in sorted(self.views.items())
         ]
         return self.database.name, id(self.database), self.version, orjson.dumps(views)
@@ -183,7 +190,12 @@ class Monitor:
         return updates
 
     def _tell(
-        self, view: View, uuid: UUID, old: list[Any] | None, new: list[Any] | None, change: RowChange | None,
+        self,
+        view: View,
+        uuid: UUID,
+        old: list[Any] | None,
+        new: list[Any] | None,
+        change: RowChange | None,
     ) -> dict[str, Any] | None:
         """Return the `<row-update>` of one row, or `None`."""
         seen, sees = view.sees(uuid, old), view.sees(uuid, new)
@@ -204,7 +216,12 @@ class Monitor:
         return {"delete": None} if self.version > 1 else {"old": self._whole(view, view.delete, uuid, values)}
 
     def _changed(
-        self, view: View, uuid: UUID, old: list[Any], new: list[Any], change: RowChange | None,
+        self,
+        view: View,
+        uuid: UUID,
+        old: list[Any],
+        new: list[Any],
+        change: RowChange | None,
     ) -> dict[str, Any] | None:
         if view.modify is None:
             return None
@@ -227,7 +244,11 @@ class Monitor:
                 diff = change.diff(i)
             else:
                 type_ = table.layout[i].type
-                diff = notation.diff_from_delta(type_, notation.delta_of(type_, old[i], new[i])) if type_.high > 1 else new[i]
+                diff = (
+                    notation.diff_from_delta(type_, notation.delta_of(type_, old[i], new[i]))
+                    if type_.high > 1
+                    else new[i]
+                )
             encode = table.diff_encoders[i]
             row[modified[i]] = diff if encode is None else encode(diff)
         if view.version:
@@ -269,7 +290,11 @@ def _view(table: BoundTable, parts: list[Any], version: int) -> View:
             seen.add(name)
         with_version = with_version or "_version" in names
         select = part.get("select", {})
-        if type(select) is not dict or not set(select) <= set(_EVENTS) or not all(type(v) is bool for v in select.values()):
+        if (
+            type(select) is not dict
+            or not set(select) <= set(_EVENTS)
+            or not all(type(v) is bool for v in select.values())
+        ):
             raise BadSyntax("select is an object of booleans", part)
         clauses = part.get("where", [])
         if type(clauses) is not list:

@@ -3,16 +3,19 @@
 Insertions and deletions are handed on as deltas, so that adding one member to a set of ten thousand validates one.
 """
 
+# ruff: noqa: N818 - errors are named as the RFC names them
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.errors import BadSyntax, ConstraintViolation, DomainError, OvsdbError, RangeError, UnknownColumn
 from ovenbird.ovsdb.schema import MAX_INTEGER, MIN_INTEGER, UNLIMITED, Atomic, ColumnType
-from ovenbird.ovsdb.table import BoundTable
+
+if TYPE_CHECKING:
+    from ovenbird.ovsdb.table import BoundTable
 
 _ARITHMETIC = frozenset(("+=", "-=", "*=", "/=", "%="))
 
@@ -59,7 +62,8 @@ def parse_mutation(table: BoundTable, json: Any, names: notation.Names | None = 
     ) or (mutator == "%=" and type_.key.atomic is Atomic.REAL)
     if mismatch:
         raise BadSyntax(
-            f'Type mismatch: "{mutator}" operator may not be applied to column {name} of type {type_.describe()}.', json,
+            f'Type mismatch: "{mutator}" operator may not be applied to column {name} of type {type_.describe()}.',
+            json,
         )
     return Mutation(position, mutator, _operand(type_, mutator, raw, names))
 
@@ -68,8 +72,11 @@ def _operand(type_: ColumnType, mutator: str, raw: Any, names: notation.Names | 
     if mutator in _ARITHMETIC:
         return notation.decoder(ColumnType(type_.key.without_constraints()))(raw, names)
     operand = notation.relaxed(type_, high=UNLIMITED if mutator == "delete" else None)
-    if mutator == "delete" and type_.value is not None and not (type(raw) is list and raw[:1] == ["map"]):
-        operand = ColumnType(type_.key, None, 0, UNLIMITED)
+    if mutator == "delete" and type_.value is not None:
+        try:
+            return notation.decoder(operand)(raw, names)
+        except OvsdbError:  # no map of pairs, so a set of keys
+            operand = ColumnType(type_.key, None, 0, UNLIMITED)
     return notation.members(operand, notation.decoder(operand)(raw, names))
 
 

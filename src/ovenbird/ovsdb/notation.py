@@ -1,4 +1,4 @@
-"""Values between JSON and Python (RFC 7047, section 5.1), diffs of values (ovsdb-server(7), section 4.1.14), fresh UUIDs.
+"""Values between JSON and Python (RFC 7047, section 5.1), diffs of values (ovsdb-server(7), 4.1.14), new UUIDs.
 
 `decode` and `encode` are chosen once per column type: what runs per value is one small function. A diff is what the
 journal and `update2` carry: the new value itself where a column holds at most one, else the symmetric difference of

@@ -4,6 +4,7 @@
 staged and executes the request again after the next commit, until its time is over.
 """
 
+# ruff: noqa: S101 - the assertions say what the type checker cannot know
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 Found = tuple[UUID, list[Any], Row | None]
 
 
-class NotYet(Exception):  # noqa: N818 - not an error: the transaction is to be tried again
+class NotYet(Exception):  # noqa: N818 - not an error: the request is tried again
     """A `wait` does not hold yet; `timeout` is its time in milliseconds, or `None` for ever."""
 
     def __init__(self, timeout: int | None) -> None:
@@ -200,8 +201,8 @@ class Execution:
     def mutate(self, operation: Mapping[str, Any]) -> dict[str, Any]:
         """Execute `mutate` (section 5.2.4)."""
         table = self._table(operation)
-        where = Where.from_json(table, operation["where"], self.names)
         mutations = [parse_mutation(table, mutation, self.names) for mutation in operation["mutations"]]
+        where = Where.from_json(table, operation["where"], self.names)
         count = 0
         for uuid, _, row in list(self._rows(table, where)):
             staged = self._staged(table, uuid, row)

@@ -6,6 +6,7 @@ It keeps connecting, to each of its remotes in turn; resumes by the last transac
 it returns. With `leader_only` it leaves servers of a cluster that are not the leader.
 """
 
+# ruff: noqa: S101 - the assertions say what the type checker cannot know
 from __future__ import annotations
 
 import asyncio
@@ -363,7 +364,7 @@ class Replica:
             for callback in tuple(self._callbacks):
                 try:
                     callback(commit)
-                except Exception:  # a listener's fault must not cost the connection
+                except Exception:  # noqa: BLE001 - what is done is done, whatever a listener does
                     _log.exception("listener of database %s failed", self.database)
 
     async def _ask_lock(self, name: str, lock: _Lock) -> None:

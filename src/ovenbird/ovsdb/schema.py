@@ -1,4 +1,4 @@
-"""Schemas: atomic, base and column types with their constraints, tables, databases (RFC 7047, section 3.2; ovsdb(5), ovsdb(7)).
+"""Schemas: types with their constraints, columns, tables, databases (RFC 7047, section 3.2; ovsdb(5), ovsdb(7)).
 
 Parsed from and written to the JSON of `.ovsschema` files. Values are the canonical ones: the atom itself for a column
 of exactly one, the atom or `None` for at most one, a `frozenset` for other sets, a `dict` for maps.
@@ -7,15 +7,17 @@ of exactly one, the atom or `None` for at most one, a `frozenset` for other sets
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import orjson
 
 from ovenbird.ovsdb.errors import BadSyntax, ConstraintViolation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 UNLIMITED = 0xFFFFFFFF  # ovsdb(5): "unlimited", as the original counts it
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
@@ -152,7 +154,11 @@ class BaseType:
         if (self.low is None or size >= self.low) and (self.high is None or size <= self.high):
             return
         if self.atomic is Atomic.STRING:
-            relation, limit = ("less than minimum", self.low) if self.low is not None and size < self.low else ("greater than maximum", self.high)
+            relation, limit = (
+                ("less than minimum", self.low)
+                if self.low is not None and size < self.low
+                else ("greater than maximum", self.high)
+            )
             raise ConstraintViolation(f'"{atom}" length {size} is {relation} allowed length {limit}')
         low = "" if self.low is None else _show(self.low)
         high = "" if self.high is None else _show(self.high)
@@ -168,7 +174,9 @@ class BaseType:
             BadSyntax: it has another type.
             ConstraintViolation: it is outside the constraints.
         """
-        if type(atom) is not _PYTHON_TYPES[self.atomic] and not (self.atomic is Atomic.STRING and isinstance(atom, StrEnum)):
+        if type(atom) is not _PYTHON_TYPES[self.atomic] and not (
+            self.atomic is Atomic.STRING and isinstance(atom, StrEnum)
+        ):
             raise BadSyntax(f"expected {self.atomic}, not {atom!r}")
         if self.atomic is Atomic.UUID and not is_uuid(str(atom)):
             raise BadSyntax(f"expected uuid, not {atom!r}")
@@ -181,7 +189,18 @@ class BaseType:
         if isinstance(json, str):
             return cls(_atomic(json))
         allowed = frozenset(
-            ("type", "enum", "minInteger", "maxInteger", "minReal", "maxReal", "minLength", "maxLength", "refTable", "refType"),
+            (
+                "type",
+                "enum",
+                "minInteger",
+                "maxInteger",
+                "minReal",
+                "maxReal",
+                "minLength",
+                "maxLength",
+                "refTable",
+                "refType",
+            ),
         )
         given = _members(json, "ovsdb type", allowed, frozenset(("type",)))
         atomic = _atomic(given["type"])
@@ -288,7 +307,9 @@ class ColumnType:
         """
         if not self.low <= count <= self.high:
             kind = "map" if self.value is not None else "set"
-            raise ConstraintViolation(f"Attempted to store {count} elements in {kind} of {self._range()} {self._plural()}.")
+            raise ConstraintViolation(
+                f"Attempted to store {count} elements in {kind} of {self._range()} {self._plural()}."
+            )
 
     def _range(self) -> str:
         if self.low == self.high:
@@ -399,10 +420,16 @@ class ColumnSchema:
     def from_json(cls, name: str, json: Any) -> ColumnSchema:
         """Parse a `<column-schema>`."""
         given = _members(
-            json, f"schema for column {name}", frozenset(("type", "mutable", "ephemeral")), frozenset(("type",)),
+            json,
+            f"schema for column {name}",
+            frozenset(("type", "mutable", "ephemeral")),
+            frozenset(("type",)),
         )
         return cls(
-            name, ColumnType.from_json(given["type"]), bool(given.get("mutable", True)), bool(given.get("ephemeral")),
+            name,
+            ColumnType.from_json(given["type"]),
+            bool(given.get("mutable", True)),
+            bool(given.get("ephemeral")),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -456,7 +483,7 @@ class TableSchema:
             raise BadSyntax("table must have at least one column", json)
         for column in sorted(given["columns"]):
             if not is_identifier(column) or column.startswith("_"):
-                raise BadSyntax("names beginning with \"_\" are reserved and names must be identifiers", json)
+                raise BadSyntax('names beginning with "_" are reserved and names must be identifiers', json)
             columns.append(ColumnSchema.from_json(column, given["columns"][column]))
         indexes = tuple(tuple(index) for index in given.get("indexes", ()))
         persistent = {column.name for column in columns if not column.ephemeral}
@@ -498,7 +525,10 @@ class DatabaseSchema:
             BadSyntax: it is not one, or a reference names a table that is not there.
         """
         given = _members(
-            json, "database schema", frozenset(("name", "version", "cksum", "tables")), frozenset(("name", "tables")),
+            json,
+            "database schema",
+            frozenset(("name", "version", "cksum", "tables")),
+            frozenset(("name", "tables")),
         )
         version = given.get("version", "")
         if not is_identifier(given["name"]) or (version and not (isinstance(version, str) and _VERSION.match(version))):
@@ -512,14 +542,16 @@ class DatabaseSchema:
             tables[name] = TableSchema.from_json(name, given["tables"][name])
         if not any(table.is_root for table in tables.values()):
             tables = {
-                name: TableSchema(name, table.columns, True, table.max_rows, table.indexes) for name, table in tables.items()  # noqa: FBT003
+                name: TableSchema(name, table.columns, True, table.max_rows, table.indexes)
+                for name, table in tables.items()
             }
         for table in tables.values():
             for column in table.columns:
                 for base in (column.type.key, column.type.value):
                     if base is not None and base.ref_table is not None and base.ref_table not in tables:
                         raise BadSyntax(
-                            f"table {table.name} column {column.name} refers to undefined table {base.ref_table}", json,
+                            f"table {table.name} column {column.name} refers to undefined table {base.ref_table}",
+                            json,
                         )
         return cls(given["name"], version, tables, given.get("cksum", ""), given)
 

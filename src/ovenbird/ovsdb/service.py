@@ -17,13 +17,13 @@ from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.errors import BadSyntax, NotSupported, OvsdbError, UnknownDatabase
 from ovenbird.ovsdb.lock import Locks
-from ovenbird.ovsdb.monitor import Monitor
 from ovenbird.ovsdb.schema import DatabaseSchema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ovenbird.ovsdb.commit import Commit
+    from ovenbird.ovsdb.monitor import Monitor
     from ovenbird.ovsdb.session import Session
 
 _log = logging.getLogger(__name__)

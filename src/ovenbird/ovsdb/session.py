@@ -5,6 +5,7 @@ is sent nothing more: per monitor only *which* rows changed, and what the client
 of the database bounds; when it reads again it gets the difference. The owner reads nothing from a clogged client.
 """
 
+# ruff: noqa: SLF001 - the table of methods at the end names them
 from __future__ import annotations
 
 import logging
@@ -60,7 +61,7 @@ class Waiting:
         self.timer: Timer | None = None
 
 
-class Refusal(Exception):  # noqa: N818 - an answer that is a bare string, as the original gives some
+class Refusal(Exception):  # noqa: N818 - an answer
     """A request is answered with a plain string as error."""
 
 
@@ -103,7 +104,7 @@ class Session:
         handler = _METHODS.get(method)
         try:
             if handler is None:
-                raise Refusal("unknown method")
+                raise Refusal("unknown method")  # noqa: TRY301 - one place makes the replies
             result = handler(self, params, id_)
         except OvsdbError as error:
             self.send(jsonrpc.error_reply(error.to_json(), id_))
@@ -216,7 +217,9 @@ class Session:
     def _execute(self, request: Waiting) -> None:
         """Execute a `transact`; answer it, or let it wait."""
         execution = Execution(
-            request.database, lambda name: self.service.locks.holds(self, name), (self.service.now() - request.since) * 1000,
+            request.database,
+            lambda name: self.service.locks.holds(self, name),
+            (self.service.now() - request.since) * 1000,
         )
         try:
             results = execution.run(request.operations)
@@ -281,8 +284,15 @@ class Session:
             initial = attached.monitor.difference(merge(commits))
         return [commits is not None, database.last_id, initial]
 
-    def _attach(  # noqa: PLR0917 - the shape of a monitor request
-        self, name: str, params: list[Any], count: int, method: str, version: int, *, initial: bool = True,
+    def _attach(
+        self,
+        name: str,
+        params: list[Any],
+        count: int,
+        method: str,
+        version: int,
+        *,
+        initial: bool = True,
     ) -> tuple[Attached, dict[str, Any]]:
         database = self._database(name, params)
         if len(params) != count:

@@ -7,9 +7,8 @@ are looked up here once, so that the hot paths are loops over plain tuples.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.rows import (
     UUID,
@@ -25,6 +24,9 @@ from ovenbird.engine.rows import (
 from ovenbird.ovsdb import canonical, notation
 from ovenbird.ovsdb.errors import BadSyntax, UnknownColumn
 from ovenbird.ovsdb.schema import UNLIMITED, Atomic, BaseType, ColumnSchema, ColumnType, DatabaseSchema, TableSchema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 UUID_COLUMN = ColumnSchema("_uuid", ColumnType(BaseType(Atomic.UUID)), mutable=False)
 VERSION_COLUMN = ColumnSchema("_version", ColumnType(BaseType(Atomic.UUID)), mutable=False)
@@ -75,7 +77,8 @@ class BoundTable:
         self.layout = tuple(_column(schema, column) for column in classes)
         self.position = {column.name: index for index, column in enumerate(self.layout)}
         self.defaults: list[Any] = [
-            c.type.default if c.name in schema.position else k.default for c, k in zip(self.layout, classes, strict=True)
+            c.type.default if c.name in schema.position else k.default
+            for c, k in zip(self.layout, classes, strict=True)
         ]
         self.decoders = [notation.decoder(column.type) for column in self.layout]
         self.encoders = [notation.encoder(column.type) for column in self.layout]
@@ -209,7 +212,11 @@ def row_class(schema: TableSchema) -> type[Row]:
 
 
 def bind(
-    schema: DatabaseSchema, row_classes: Iterable[type[Row]] = (), *, store: Store | None = None, partial: bool = False,
+    schema: DatabaseSchema,
+    row_classes: Iterable[type[Row]] = (),
+    *,
+    store: Store | None = None,
+    partial: bool = False,
 ) -> tuple[Store, dict[str, BoundTable]]:
     """Return the store and the bound tables of a database.
 

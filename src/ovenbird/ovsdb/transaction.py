@@ -7,6 +7,7 @@ at as a whole until it is frozen, once.
 `Client` is what code that reads and writes a database depends on: the in-process database and the replica are both one.
 """
 
+# ruff: noqa: S101 - the assertions say what the type checker cannot know
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ovenbird.engine.rows import UUID, Row, Store
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.errors import BadSyntax, ConstraintViolation, DuplicateUuid, UnknownTable
-from ovenbird.ovsdb.table import BoundTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from ovenbird.ovsdb.commit import Commit
     from ovenbird.ovsdb.schema import DatabaseSchema
+    from ovenbird.ovsdb.table import BoundTable
 
 Target = Row | UUID | str
 TableName = str | type[Row]
@@ -248,7 +249,9 @@ class Transaction:
         if uuid is None:
             uuid = notation.new_uuid()
         elif uuid in rows or uuid in table.table.rows:
-            raise DuplicateUuid(f"A row of table {table.name} with this UUID exists or is deleted in this transaction.", uuid)
+            raise DuplicateUuid(
+                f"A row of table {table.name} with this UUID exists or is deleted in this transaction.", uuid
+            )
         rows[uuid] = Staged(table, uuid, None, values)
         return uuid
 

@@ -27,6 +27,7 @@ DEFAULT_PORT = 6640  # RFC 7047, section 6.1
 HIGH_WATER = 4 * 1024 * 1024
 """Bytes a peer may leave unread before it counts as clogged."""
 
+_ANY = "0.0.0.0"  # noqa: S104 - ovsdb(7): without a host, all of them
 _PASSIVE = re.compile(r"p(tcp|ssl):(\d*)(?::(.+))?\Z")
 _ACTIVE = re.compile(r"(tcp|ssl):(\[[^\]]+\]|[^:]+)(?::(\d+))?\Z")
 
@@ -50,7 +51,7 @@ class Remote:
         if text.startswith(("unix:", "punix:")) and text.partition(":")[2]:
             return cls("unix", text.partition(":")[2], 0, text.startswith("p"))
         if found := _PASSIVE.match(text):
-            return cls(found[1], (found[3] or "0.0.0.0").strip("[]"), int(found[2] or DEFAULT_PORT), True)  # noqa: FBT003, S104
+            return cls(found[1], (found[3] or _ANY).strip("[]"), int(found[2] or DEFAULT_PORT), True)
         if found := _ACTIVE.match(text):
             return cls(found[1], found[2].strip("[]"), int(found[3] or DEFAULT_PORT))
         raise ValueError(f"{text!r} is no remote such as unix:FILE, tcp:HOST:PORT, punix:FILE or ptcp:PORT")
@@ -206,7 +207,9 @@ class Connection(asyncio.Protocol):
         self.on_lost(exc)
 
 
-async def listen(remote: Remote, factory: Callable[[], Connection], context: ssl.SSLContext | None = None) -> asyncio.Server:
+async def listen(
+    remote: Remote, factory: Callable[[], Connection], context: ssl.SSLContext | None = None
+) -> asyncio.Server:
     """Accept connections at a passive remote.
 
     Raises:
@@ -216,12 +219,14 @@ async def listen(remote: Remote, factory: Callable[[], Connection], context: ssl
     loop = asyncio.get_running_loop()
     if remote.kind == "unix":
         with contextlib.suppress(FileNotFoundError):
-            Path(remote.address).unlink()
+            Path(remote.address).unlink()  # noqa: ASYNC240 - one system call
         return await loop.create_unix_server(factory, remote.address)
     return await loop.create_server(factory, remote.address, remote.port, ssl=_context(remote, context))
 
 
-async def connect(remote: Remote, factory: Callable[[], Connection], context: ssl.SSLContext | None = None) -> Connection:
+async def connect(
+    remote: Remote, factory: Callable[[], Connection], context: ssl.SSLContext | None = None
+) -> Connection:
     """Connect to an active remote.
 
     Raises:
@@ -234,7 +239,11 @@ async def connect(remote: Remote, factory: Callable[[], Connection], context: ss
     else:
         name = "" if remote.kind == "ssl" else None
         _, connection = await loop.create_connection(
-            factory, remote.address, remote.port, ssl=_context(remote, context), server_hostname=name,
+            factory,
+            remote.address,
+            remote.port,
+            ssl=_context(remote, context),
+            server_hostname=name,
         )
     return connection
 

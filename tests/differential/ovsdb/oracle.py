@@ -51,7 +51,9 @@ SCHEMA: dict[str, Any] = {
                 "close": {"type": {"key": {"type": "uuid", "refTable": "R", "refType": "weak"}, "min": 1, "max": 2}},
             },
         },
-        "F": {"columns": {"x": {"type": "integer"}, "to": {"type": {"key": {"type": "uuid", "refTable": "F"}, "min": 0}}}},
+        "F": {
+            "columns": {"x": {"type": "integer"}, "to": {"type": {"key": {"type": "uuid", "refTable": "F"}, "min": 0}}}
+        },
     },
 }
 
@@ -96,7 +98,13 @@ class Oracle:
         self.path = folder / "o.sock"
         subprocess.run(["ovsdb-tool", "create", self.database, folder / "s.ovsschema"], check=True)
         self.process = subprocess.Popen(
-            ["ovsdb-server", f"--remote=punix:{self.path}", f"--unixctl={folder}/o.ctl", "-vconsole:off", self.database],
+            [
+                "ovsdb-server",
+                f"--remote=punix:{self.path}",
+                f"--unixctl={folder}/o.ctl",
+                "-vconsole:off",
+                self.database,
+            ],
         )
         deadline = time.monotonic() + 10
         while not self.path.exists() and time.monotonic() < deadline:
