@@ -34,8 +34,8 @@ DHCP6 = {
 }  # fmt: skip
 
 TABLE = 3
-DATAPATH_KEY = 5
-PORTS = {"p1": 1, "p2": 2, "p3": 3}
+DATAPATHS = {"switch": 5, "router": 6}
+PORTS = {"p1": 1, "p2": 2, "p3": 3}  # of the switch; those of the router are r1, r2, r3 with the same keys
 GROUPS = {"_MC_flood": 32768}
 
 
@@ -56,9 +56,7 @@ class Oracle:
 
     def spawn(self, *command: str) -> None:
         log = (self.root / f"{command[0]}.{len(self.processes)}.out").open("wb")
-        self.processes.append(
-            subprocess.Popen(command, env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        )
+        self.processes.append(subprocess.Popen(command, env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
         log.close()
 
     def wait(self, what: str, condition: object, seconds: float = 20) -> None:
@@ -71,7 +69,13 @@ class Oracle:
         root = self.root
         self.run("ovsdb-tool", "create", f"{root}/sb.db", str(SB_SCHEMA))
         self.run("ovsdb-tool", "create", f"{root}/conf.db", str(VSWITCH_SCHEMA))
-        self.spawn("ovsdb-server", f"--remote=punix:{root}/db.sock", f"--unixctl={root}/db.ctl", f"{root}/sb.db", f"{root}/conf.db")
+        self.spawn(
+            "ovsdb-server",
+            f"--remote=punix:{root}/db.sock",
+            f"--unixctl={root}/db.ctl",
+            f"{root}/sb.db",
+            f"{root}/conf.db",
+        )
         self.wait("ovsdb-server", (root / "db.sock").exists)
         self.run("ovs-vsctl", "--no-wait", "init")
         self.spawn("ovs-vswitchd", "--enable-dummy", "--disable-system", f"--unixctl={root}/vs.ctl")
@@ -79,33 +83,41 @@ class Oracle:
             "ovs-vsctl", "--timeout=20", "--", "add-br", "br-int",
             "--", "set", "Bridge", "br-int", "datapath_type=dummy", "fail_mode=secure",
             "--", "add-port", "br-int", "p1", "--", "set", "Interface", "p1", "type=dummy", "external_ids:iface-id=p1",
-            "--", "set", "Open_vSwitch", ".", "external_ids:system-id=hv1", f"external_ids:ovn-remote=unix:{root}/db.sock",
+            "--", "add-port", "br-int", "r1", "--", "set", "Interface", "r1", "type=dummy", "external_ids:iface-id=r1",
+            "--", "set", "Open_vSwitch", ".", "external_ids:system-id=hv1",
+            f"external_ids:ovn-remote=unix:{root}/db.sock",
             "external_ids:ovn-encap-type=geneve", "external_ids:ovn-encap-ip=127.0.0.1",
             "external_ids:ovn-bridge-datapath-type=dummy",
         )  # fmt: skip
         self.transact(*self.topology())
         self.spawn("ovn-controller", f"unix:{root}/db.sock")
-        self.wait("p1 to be bound", self.bound)
+        self.wait("the ports to be bound", self.bound)
 
     def bound(self) -> bool:
-        select = {"op": "select", "table": "Port_Binding", "where": [["logical_port", "==", "p1"]], "columns": ["up"]}
-        return self.transact(select)[0]["rows"][0]["up"] is True
+        select = {"op": "select", "table": "Port_Binding", "where": [["up", "==", True]], "columns": ["logical_port"]}
+        return len(self.transact(select)[0]["rows"]) == len(DATAPATHS)
 
     def topology(self) -> list[dict[str, object]]:
         rows: list[dict[str, object]] = [
-            insert("Datapath_Binding", "ls", tunnel_key=DATAPATH_KEY, external_ids=["map", [["name", "ls"], ["logical-switch", "11111111-2222-3333-4444-555555555555"]]]),
-            *(insert("Port_Binding", name, logical_port=name, tunnel_key=key, datapath=["named-uuid", "ls"], mac="aa:aa:aa:aa:aa:0" + name[1], up=False) for name, key in PORTS.items()),
-            *(insert("Multicast_Group", "mc", name=name, tunnel_key=key, datapath=["named-uuid", "ls"], ports=["set", [["named-uuid", "p1"], ["named-uuid", "p2"]]]) for name, key in GROUPS.items()),
-            *(insert("DHCP_Options", f"d4{i}", name=name, code=code, type=kind) for i, (name, (code, kind)) in enumerate(DHCP4.items())),
-            *(insert("DHCPv6_Options", f"d6{i}", name=name, code=code, type=kind) for i, (name, (code, kind)) in enumerate(DHCP6.items())),
+            *(row for kind, key in DATAPATHS.items() for row in datapath(kind, key)),
+            *(
+                insert("DHCP_Options", f"d4{i}", name=name, code=code, type=kind)
+                for i, (name, (code, kind)) in enumerate(DHCP4.items())
+            ),
+            *(
+                insert("DHCPv6_Options", f"d6{i}", name=name, code=code, type=kind)
+                for i, (name, (code, kind)) in enumerate(DHCP6.items())
+            ),
             insert("Meter", "m1", name="acl-meter", unit="pktps", bands=["named-uuid", "b1"]),
             insert("Meter_Band", "b1", action="drop", rate=10),
             insert("SB_Global", "g", nb_cfg=1, options=["map", []]),
-        ]  # fmt: skip
+        ]
         return rows
 
     def transact(self, *operations: dict[str, object]) -> list[dict[str, object]]:
-        out = self.run("ovsdb-client", "transact", f"unix:{self.root}/db.sock", json.dumps(["OVN_Southbound", *operations]))
+        out = self.run(
+            "ovsdb-client", "transact", f"unix:{self.root}/db.sock", json.dumps(["OVN_Southbound", *operations])
+        )
         result: list[dict[str, object]] = json.loads(out)
         assert not [r for r in result if r and "error" in r], result
         return result
@@ -113,15 +125,11 @@ class Oracle:
     def flows(
         self, flows: list[tuple[str, str]], pipeline: str = "ingress", *, is_switch: bool = True
     ) -> list[list[tuple[str, str]]]:
-        """Compile one flow per (match, actions); return the (match, actions) that each became, as ovs-ofctl prints them."""
-        every: dict[str, object] = {"table": "Datapath_Binding", "where": []}
-        kind = "logical-switch" if is_switch else "logical-router"
-        datapath = self.transact({"op": "select", "columns": ["_uuid"], **every})[0]["rows"][0]["_uuid"]
-        ids = ["map", [["name", "dp"], [kind, "11111111-2222-3333-4444-555555555555"]]]
-        self.transact(
-            {"op": "delete", "table": "Logical_Flow", "where": []},
-            {"op": "update", "row": {"external_ids": ids}, **every},
-        )
+        """Compile one flow per (match, actions); return what each became as (match, actions), as ovs-ofctl prints it."""
+        key = DATAPATHS["switch" if is_switch else "router"]
+        where = {"table": "Datapath_Binding", "where": [["tunnel_key", "==", key]], "columns": ["_uuid"]}
+        datapath = self.transact({"op": "select", **where})[0]["rows"][0]["_uuid"]
+        self.transact({"op": "delete", "table": "Logical_Flow", "where": []})
         inserted = self.transact(
             *(
                 {"op": "insert", "table": "Logical_Flow", "row": {
@@ -131,24 +139,23 @@ class Oracle:
                 for i, (match, text) in enumerate(flows)
             )
         )  # fmt: skip
-        last = self.transact({"op": "mutate", "table": "SB_Global", "where": [], "mutations": [["nb_cfg", "+=", 1]]},
-                             {"op": "select", "table": "SB_Global", "where": [], "columns": ["nb_cfg"]})[1]["rows"][0]["nb_cfg"]  # fmt: skip
+        self.transact({"op": "mutate", "table": "SB_Global", "where": [], "mutations": [["nb_cfg", "+=", 1]]})
+        last = self.nb_cfg("SB_Global")
         cookies = [int(str(row["uuid"][1])[:8], 16) for row in inserted]
 
-        def settled() -> bool:
-            rows = self.transact({"op": "select", "table": "Chassis_Private", "where": [], "columns": ["nb_cfg"]})[0]["rows"]
-            return bool(rows) and rows[0]["nb_cfg"] == last
-
-        self.wait("ovn-controller", settled)
+        self.wait("ovn-controller", lambda: self.nb_cfg("Chassis_Private") == last)
         found: dict[int, list[tuple[str, str]]] = {}
-        dump = self.run("ovs-ofctl", "-O", "OpenFlow15", "--no-stats", "--no-names", "dump-flows", f"unix:{self.root}/br-int.mgmt")
+        dump = self.run(
+            "ovs-ofctl", "-O", "OpenFlow15", "--no-stats", "--no-names", "dump-flows", f"unix:{self.root}/br-int.mgmt"
+        )
         for line in dump.splitlines():
             if m := re.match(r"\s*(?:cookie=0x([0-9a-f]+), )?(table=\d+, .*?) actions=(.*)$", line):
                 found.setdefault(int(m[1] or "0", 16), []).append((m[2], m[3]))
         return [found.get(cookie, []) for cookie in cookies]
 
-    def log(self) -> str:
-        return (self.root / f"ovn-controller.{len(self.processes) - 1}.out").read_text()
+    def nb_cfg(self, table: str) -> int:
+        rows = self.transact({"op": "select", "table": table, "where": [], "columns": ["nb_cfg"]})[0]["rows"]
+        return rows[0]["nb_cfg"] if rows else -1
 
     def stop(self) -> None:
         for process in reversed(self.processes):
@@ -163,6 +170,28 @@ class Oracle:
 
 def insert(table: str, label: str, /, **row: object) -> dict[str, object]:
     return {"op": "insert", "table": table, "uuid-name": label, "row": row}
+
+
+def datapath(kind: str, key: int) -> list[dict[str, object]]:
+    """A datapath with three ports and a multicast group."""
+    name, letter = f"l{kind}", {"switch": "p", "router": "r"}[kind]
+    here = ["named-uuid", name]
+    ids = [["name", kind], [f"logical-{kind}", f"11111111-2222-3333-4444-{key:012d}"]]
+    ports = [f"{letter}{number}" for number in PORTS.values()]
+    return [
+        insert("Datapath_Binding", name, tunnel_key=key, external_ids=["map", ids]),
+        *(
+            insert("Port_Binding", port, logical_port=port, tunnel_key=int(port[1]), datapath=here, up=False)
+            for port in ports
+        ),
+        *(
+            insert(
+                "Multicast_Group", f"mc{name}", name=group, tunnel_key=group_key, datapath=here,
+                ports=["set", [["named-uuid", port] for port in ports]],
+            )
+            for group, group_key in GROUPS.items()
+        ),
+    ]  # fmt: skip
 
 
 @pytest.fixture(scope="session")

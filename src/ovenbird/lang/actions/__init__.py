@@ -1,7 +1,8 @@
-"""OVN's logical actions, one class each: parse, format, encode to OpenFlow, evaluate on a packet (ovn-sb(5), Logical_Flow).
+"""OVN's logical actions, one class each: parse, format, encode, evaluate (ovn-sb(5), Logical_Flow, actions).
 
-`registry` knows them all, `cursor` the grammar around them; `context` is what encoding needs to know, `machine` what evaluation does,
-`userdata` what a flow tells the controller with a packet; `layout` says where tables and registers are.
+`registry` knows them all, `cursor` the grammar around them; `context` is what encoding needs to know, `machine` what
+evaluation does, `userdata` what a flow tells the controller with a packet; `layout` says where tables and registers
+are.
 """
 
 from ovenbird.lang.actions.action import Action, Actions, encode_all, format_all
@@ -12,7 +13,7 @@ from ovenbird.lang.actions.registry import FUNCTIONS, STATEMENTS, parse_actions
 from ovenbird.lang.actions.userdata import Opcode, Userdata
 
 __all__ = [
-    "FUNCTIONS", "STATEMENTS", "Action", "Actions", "Bucket", "Check", "Context", "FlagBit", "GroupSpec", "Machine", "Opcode",
-    "OptionType", "Pipeline", "Tables", "Translation", "Userdata", "Zone", "encode_all", "format_all", "parse_actions",
-    "run",
+    "FUNCTIONS", "STATEMENTS", "Action", "Actions", "Bucket", "Check", "Context", "FlagBit", "GroupSpec", "Machine",
+    "Opcode", "OptionType", "Pipeline", "Tables", "Translation", "Userdata", "Zone", "encode_all", "format_all",
+    "parse_actions", "run",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
-"""The shape of a logical action: one class that parses, formats, encodes and evaluates (ovn-sb(5), column actions of Logical_Flow).
+"""The shape of a logical action: one class that parses, formats, encodes and evaluates (ovn-sb(5), Logical_Flow).
 
-Invariants: actions are frozen values; `parse(format(x)) == x`; parsing needs no context, so that its results can be remembered by
-text, and what depends on the flow's place, on ports and on options is settled by `encode`.
+Invariants: actions are frozen values; `parse(format(x)) == x`; parsing needs no context, so that its results can be
+remembered by text, and what depends on the flow's place, on ports and on options is settled by `encode`.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ class Keyword(Action):
 class Actions(NamedTuple):
     """What a flow does: its actions (none: drop), and what they require of the packet.
 
-    `prerequisites` are match expressions, in order and without repetition; the flow's match is to be ANDed with all of them.
+    `prerequisites` are match expressions, in order and without repetition; the flow's match is to be ANDed with all
+    of them.
     """
 
     actions: tuple[Action, ...]
@@ -95,9 +96,7 @@ class Actions(NamedTuple):
 
     def instructions(self, ctx: Context) -> list[Instruction]:
         """Return the OpenFlow instructions of the flow: its meters, then its actions; none for a flow that drops."""
-        meters: list[Instruction] = [
-            Meter(meter_id) for action in self.actions if (meter_id := action.meter_id(ctx))
-        ]
+        meters: list[Instruction] = [Meter(meter_id) for action in self.actions if (meter_id := action.meter_id(ctx))]
         actions = self.encode(ctx)
         return [*meters, ApplyActions(tuple(actions))] if actions else meters
 
@@ -148,7 +147,7 @@ def check_width(tokens: Tokens, ref: FieldRef, width: int) -> FieldRef:
 
 
 def check_result(tokens: Tokens, dst: FieldRef, width: int = 1) -> FieldRef:
-    """Return the destination of a result if an action may write it and it has `width` bits; raise `FieldError` otherwise."""
+    """Return a result's destination if it is writable and has `width` bits; raise `FieldError` otherwise."""
     check_width(tokens, dst, width)
     check_writable(dst, text=tokens.text)
     return dst

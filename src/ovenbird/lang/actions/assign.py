@@ -200,7 +200,7 @@ class DecrementTtl(Action):
 
 @dataclass(frozen=True, slots=True)
 class FragMtu(Action):
-    """`icmp4.frag_mtu = mtu;`, `icmp6.frag_mtu = mtu;`: what only a controller can write (RFC 1191, RFC 4443 section 3.2)."""
+    """`icmp4.frag_mtu = mtu;`, `icmp6.frag_mtu = mtu;`: what only a controller can write (RFC 1191, RFC 4443)."""
 
     dst: FieldRef
     mtu: Integer

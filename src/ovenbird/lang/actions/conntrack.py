@@ -1,7 +1,7 @@
 """Actions of connection tracking and address translation (ovn-sb(5), ct_next to ct_commit_nat; ovs-actions(7), ct).
 
-Where the tracker moves the packet on to the next table, a copy goes there with the connection's state known, and what follows the
-action sees the packet as it was.
+Where the tracker moves the packet on to the next table, a copy goes there with the connection's state known, and what
+follows the action sees the packet as it was.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ class CtClear(Keyword):
 class CtCommit(Action):
     """`ct_commit { ct_mark = ...; ct_label = ...; };`, with assignments to ct_mark, ct_label and their bits alone.
 
-    The older `ct_commit;` and `ct_commit(ct_mark=..., ct_label=...);` are read as the same value. The commit carries a source
-    translation to the packet's own address, which keeps its tuple apart from those of translated connections.
+    The older `ct_commit;` and `ct_commit(ct_mark=..., ct_label=...);` are read as the same value. The commit carries
+    a source translation to the packet's own address, which keeps its tuple apart from those of translated connections.
     """
 
     assignments: tuple[Load | Move, ...] = ()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One alternative of a group: OpenFlow actions, taken in proportion to `weight`; `watch` names the port that must be alive."""
+    """One alternative of a group, taken in proportion to `weight`; `watch` names the port that must be alive."""
 
     actions: tuple[OpenFlowAction, ...]
     weight: int = 100

@@ -5,7 +5,8 @@
     value       = constant | field | function "(" ... ")"
     block       = "{" list "}"
 
-A cursor carries the registry of keywords and functions, so that actions that hold blocks need not know the other actions.
+A cursor carries the registry of keywords and functions, so that actions that hold blocks need not know the other
+actions.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _MAX_DEPTH = 32  # blocks deeper than this are a mistake or an attack
 class Registry(NamedTuple):
     """How each kind of statement is parsed.
 
-    `statements` maps a keyword to the parser of what follows it; `functions` a name to the parser of what follows it on the right of
-    an assignment to a field; `assignment` parses a statement that starts with a field.
+    `statements` maps a keyword to the parser of what follows it; `functions` a name to the parser of what follows it
+    on the right of an assignment to a field; `assignment` parses a statement that starts with a field.
     """
 
     statements: Mapping[str, Callable[[Cursor], Action]]

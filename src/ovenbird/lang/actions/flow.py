@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Next(Action):
-    """`next;`, `next(table);`, `next(pipeline=P, table=T);`: None stands for the flow's own pipeline and the table after its own."""
+    """`next;`, `next(table);`, `next(pipeline=P, table=T);`: None is the flow's own pipeline, or the table after it."""
 
     pipeline: Pipeline | None = None
     table: int | None = None

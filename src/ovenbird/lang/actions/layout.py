@@ -1,6 +1,7 @@
-"""Where a packet's logical state lives in OpenFlow: tables and registers (ovn-architecture(7), "Architectural Physical Life Cycle").
+"""Where a packet's logical state lives in OpenFlow: tables and registers (ovn-architecture(7)).
 
-The numbers are those of OVN 23.03, so that flows of ours and of the original read alike; no action knows them, all ask here.
+The numbers are those of OVN 23.03, so that flows of ours and of the original read alike; no action knows them, all
+ask here.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class Pipeline(StrEnum):
 class Tables:
     """OpenFlow's number of each table that an action may send a packet to.
 
-    `ingress` and `egress` are the first tables of the pipelines, each of `stages` tables; `output` is where `output` leads from
-    ingress, `deliver` where it leads from egress. The others are subroutines that a lookup resubmits to.
+    `ingress` and `egress` are the first tables of the pipelines, each of `stages` tables; `output` is where `output`
+    leads from ingress, `deliver` where it leads from egress. The others are subroutines that a lookup resubmits to.
     """
 
     ingress: int = 8

@@ -1,4 +1,4 @@
-"""Actions that make the switch itself learn a flow: commit_ecmp_nh and commit_lb_aff (ovn-sb(5); ovs-actions(7), learn)."""
+"""Actions that make the switch itself learn a flow: commit_ecmp_nh, commit_lb_aff (ovs-actions(7), learn)."""
 
 from __future__ import annotations
 
@@ -75,7 +75,16 @@ class CommitEcmpNextHop(Action):
         kind = _exactly("eth_type", _ETH_IP6 if self.ipv6 else _ETH_IP4)
         protocol = _exactly("nw_proto", _PROTOCOLS[self.protocol])
         found = LearnLoad(FlagBit.ECMP_NH_FOUND.bits, 1)
-        same = (_same("metadata"), _same("eth_src"), kind, _same(src), _same(dst), protocol, _same(port_src), _same(port_dst))
+        same = (
+            _same("metadata"),
+            _same("eth_src"),
+            kind,
+            _same(src),
+            _same(dst),
+            protocol,
+            _same(port_src),
+            _same(port_dst),
+        )
         back = (
             _same("metadata"), kind, _same(src, dst), _same(dst, src), protocol, _same(port_src, port_dst),
             _same(port_dst, port_src),
@@ -127,7 +136,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class CommitLbAffinity(Action):
-    """`commit_lb_aff(vip = "V", backend = "B", proto = P, timeout = T);`: bind a client to a backend for T idle seconds."""
+    """`commit_lb_aff(vip = "V", backend = "B", proto = P, timeout = T);`: a client keeps its backend."""
 
     vip: Endpoint
     backend: Endpoint
@@ -166,8 +175,12 @@ class CommitLbAffinity(Action):
         return (family, self.protocol) if self.protocol else (family,)
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
-        """Return one learn: this client's packets to the VIP find the backend in reg4 or xxreg0, its port in reg8."""
+        """Return one learn: this client's packets to the VIP find the backend in registers.
+
+        They are reg4 and reg8; for IPv6, xxreg0 in a switch and xxreg1 in a router in place of reg4.
+        """
         six = self.vip.ipv6
+        found = ("xxreg0" if ctx.is_switch else "xxreg1") if six else "reg4"
         specs: list[LearnSpec] = [
             _same("metadata"),
             _exactly("eth_type", _ETH_IP6 if six else _ETH_IP4),
@@ -178,7 +191,7 @@ class CommitLbAffinity(Action):
             specs.append(_exactly("nw_proto", _PROTOCOLS[self.protocol]))
             specs.append(_exactly(f"{self.protocol}_dst", self.vip.port))
         specs.append(LearnLoad(FlagBit.LB_AFFINITY.bits, 1))
-        specs.append(LearnLoad(Subfield.of("xxreg0" if six else "reg4"), self.backend.address))
+        specs.append(LearnLoad(Subfield.of(found), self.backend.address))
         if self.backend.port:
             specs.append(LearnLoad(Subfield.of("reg8", 0, 16), self.backend.port))
         return [Learn(ctx.tables.lb_affinity, tuple(specs), idle_timeout=self.timeout, delete_learned=True)]

@@ -1,8 +1,9 @@
 """Actions that ask a subroutine table: neighbours, learned addresses, and checks about the packet.
 
-The tables look at fixed fields: a neighbour's port in outport (inport for the lookups that compare), its address in reg0 or xxreg0,
-its MAC in eth.src; addresses learned from traffic by eth.dst or eth.src. Arguments that live elsewhere are put there around the call, by
-way of the stack. The answer to a question comes in a bit of `flags`, and is stored after the arguments' places were restored.
+The tables look at fixed fields: a neighbour's port in outport (inport for the lookups that compare), its address in
+reg0 or xxreg0, its MAC in eth.src; addresses learned from traffic by eth.dst or eth.src. Arguments that live
+elsewhere are put there around the call, by way of the stack. The answer to a question comes in a bit of `flags`, and
+is stored after the arguments' places were restored.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class _GetNeighbor(Action):
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
         """Return the call."""
-        body = [SetField.bits(ETH_DST, 0), Resubmit(ctx.tables.mac_binding)]
+        body: list[OpenFlowAction] = [SetField.bits(ETH_DST, 0), Resubmit(ctx.tables.mac_binding)]
         return with_arguments(((self.port, OUTPORT), (self.address, self.PLACE)), body)
 
     def evaluate(self, machine: Machine) -> bool:

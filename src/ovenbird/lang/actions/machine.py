@@ -1,7 +1,7 @@
 """What an action needs of whoever evaluates it: the tracer, or a test.
 
-The machine holds the packet and everything that outlives it (connections, neighbours, learned addresses). Connection tracking is
-followed: `track` answers from what earlier packets and actions committed.
+The machine holds the packet and everything that outlives it (connections, neighbours, learned addresses). Connection
+tracking is followed: `track` answers from what earlier packets and actions committed.
 """
 
 from __future__ import annotations
@@ -110,13 +110,13 @@ class Machine(Protocol):
         """Record behind which port a MAC is."""
 
     def check(self, check: Check) -> bool:
-        """Answer a check about the packet: a failure of port security, a hairpin, an affinity or a next hop that is known."""
+        """Answer a check: port security failed, or a hairpin, an affinity, a next hop is known."""
 
     def choose(self, weights: Sequence[int]) -> int:
         """Return which of the weighted alternatives this packet takes."""
 
     def answers(self, action: Action) -> bool:
-        """Say whether the service of an action (DHCP, DNS, router advertisement) answers this packet; it then rewrites it."""
+        """Rewrite the packet into the answer of an action's service (DHCP, DNS, ...), and say whether it had one."""
 
     def note(self, action: Action, text: str = "") -> None:
         """Record an action whose effect is not on the packet, such as a log message."""

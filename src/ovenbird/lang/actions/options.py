@@ -1,7 +1,7 @@
 """Name-value options of DHCP and router advertisements: their grammar, and their types' wire forms.
 
-Parsing knows no option's type; what a value may be is settled when it is encoded, from the Southbound's DHCP_Options and
-DHCPv6_Options (RFC 2132, RFC 3442 for static routes, RFC 1035 section 4.1.4 for compressed domains, RFC 8415).
+Parsing knows no option's type; what a value may be is settled when it is encoded, from the Southbound's DHCP_Options
+and DHCPv6_Options (RFC 2132, RFC 3442 for static routes, RFC 1035 section 4.1.4 for compressed domains, RFC 8415).
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ _UINT_BYTES = {"bool": 1, "uint8": 1, "uint16": 2, "uint32": 4}
 
 
 def encode_dhcp4(option: Option, kind: str) -> bytes:
-    """Return the value of a DHCPv4 option of a type of DHCP_Options; raise `FieldError` for a value that the type has not."""
+    """Return the value of a DHCPv4 option of a type of DHCP_Options; raise `FieldError` for a value of another."""
     if size := _UINT_BYTES.get(kind):
         return _sized(option, option.number, size)
     match kind:
@@ -111,7 +111,7 @@ def encode_dhcp4(option: Option, kind: str) -> bytes:
 
 
 def encode_dhcp6(option: Option, kind: str) -> bytes:
-    """Return the value of a DHCPv6 option of a type of DHCPv6_Options; raise `FieldError` for a value that the type has not."""
+    """Return the value of a DHCPv6 option of a type of DHCPv6_Options; raise `FieldError` for a value of another."""
     match kind:
         case "ipv6":
             return b"".join([_sized(option, value.value, 16) for value in option.numbers])
@@ -152,7 +152,7 @@ def labels(domain: str) -> list[bytes]:
 
 
 def compressed_domains(text: str) -> bytes:
-    """Encode a comma-separated search list; a tail that occurred before is a pointer to it (RFC 3397, RFC 1035 4.1.4)."""
+    """Encode a comma-separated search list; a tail that occurred before becomes a pointer (RFC 3397)."""
     out = bytearray()
     known: dict[tuple[bytes, ...], int] = {}
     for domain in text.split(","):

@@ -56,7 +56,8 @@ class SetQueue(Action):
 class SetMeter(Action):
     """`set_meter(rate);`, `set_meter(rate, burst);`: drop above `rate` kbps, with bursts of `burst` kbit (0: default).
 
-    OpenFlow 1.3 has meters as instructions of a flow, not as actions: see `Actions.instructions`. Hence not inside blocks.
+    OpenFlow 1.3 has meters as instructions of a flow, not as actions: see `Actions.instructions`. Hence not inside
+    blocks.
     """
 
     rate: int

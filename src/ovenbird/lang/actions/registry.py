@@ -106,8 +106,8 @@ _REGISTRY = Registry(STATEMENTS, FUNCTIONS, assign.parse_assignment)
 def parse_actions(text: str) -> Actions:
     """Parse a logical flow's actions; results are remembered by text, because the same strings recur on every datapath.
 
-    Returns the actions (none for `drop;` and for nothing at all) and what they require of the packet. Raises `LangError`, of the class
-    that says what is wrong, with the culprit's span.
+    Returns the actions (none for `drop;` and for nothing at all) and what they require of the packet. Raises
+    `LangError`, of the class that says what is wrong, with the culprit's span.
     """
     actions = Cursor(text, _REGISTRY).actions("end")
     return Actions(actions, prerequisites_of(actions))

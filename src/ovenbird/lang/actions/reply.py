@@ -1,7 +1,7 @@
-"""Actions that replace the packet by another one, made by the controller, and run a block on it (ovn-sb(5), arp to reject).
+"""Actions that replace the packet by one that the controller makes, and run a block on it (ovn-sb(5), arp to reject).
 
-The userdata carries the block as OpenFlow actions; the controller makes the new packet from the one it got and sends it back with
-them. `evaluate` makes the same packet from the microflow.
+The userdata carries the block as OpenFlow actions; the controller makes the new packet from the one it got and sends
+it back with them. `evaluate` makes the same packet from the microflow.
 """
 
 from __future__ import annotations

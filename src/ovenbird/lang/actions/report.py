@@ -247,7 +247,7 @@ class BindVport(Action):
         return field_requires(self.parent)
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
-        """Return one packet-in with the virtual port's key and the parent in inport; nothing for a port that does not exist."""
+        """Return one packet-in with the virtual port's key and the parent in inport; nothing for an unknown port."""
         key = ctx.port_key(self.vport)
         if not key:
             return []

@@ -1,6 +1,7 @@
 """Actions by which the controller answers a packet in the sender's place: DHCPv4, DHCPv6, DNS, router advertisements.
 
-The flow pauses; the controller rewrites the packet into an answer (or leaves it), writes 1 (or 0) into the result bit, and resumes it.
+The flow pauses; the controller rewrites the packet into an answer (or leaves it), writes 1 (or 0) into the result
+bit, and resumes it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ovenbird.lang.ast import FieldRef, Integer
     from ovenbird.openflow.actions import Action as OpenFlowAction
 
-# Options that the controller must see before the others: boot file, its alternative for iPXE, next server (codes of OVN).
+# Codes of OVN for what the controller must see before other options: boot file, that of iPXE, next server.
 BOOTFILE, BOOTFILE_ALT, NEXT_SERVER = 67, 254, 253
 _FIRST = {BOOTFILE: 0, BOOTFILE_ALT: 1, NEXT_SERVER: 2}
 
@@ -53,7 +54,7 @@ class _Service(Action):
         return (*own, self.NEEDS) if self.NEEDS else own
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
-        """Return one pausing trip to the controller; raise `LangError` for an option that the Southbound does not define."""
+        """Return one pausing trip to the controller; raise `LangError` for an unknown option."""
         return [Userdata(self.OPCODE, bits_of(self.dst), self.payload(ctx)).controller(ctx, pause=True)]
 
     def payload(self, ctx: Context) -> bytes:  # noqa: ARG002 - for those that have options
@@ -67,7 +68,9 @@ class _Service(Action):
         return True
 
 
-def _option_types(options: tuple[Option, ...], known: Mapping[str, OptionType], family: str) -> list[tuple[Option, OptionType]]:
+def _option_types(
+    options: tuple[Option, ...], known: Mapping[str, OptionType], family: str
+) -> list[tuple[Option, OptionType]]:
     out = []
     for option in options:
         kind = known.get(option.name)

@@ -1,11 +1,12 @@
 """What a flow tells the controller with a packet: the userdata of a packet-in, one codec for both sides.
 
     0  opcode (32 bits) and 4 bytes of zero
-    8  where an answer's bit goes, for opcodes of `WITH_RESULT`: the field's OXM header (32 bits) and a bit offset (32 bits)
+    8  where an answer's bit goes, for opcodes of `WITH_RESULT`: the field's OXM header (32 bits) and a bit offset (32
+    bits)
        the payload: what the opcode's action says, or nested actions as OpenFlow 1.3 encodes them
 
-Opcodes are those of OVN 23.03, so that its flows and ours read alike. A packet-in whose flow paused carries a continuation, with which
-the controller resumes the packet after it wrote the answer.
+Opcodes are those of OVN 23.03, so that its flows and ours read alike. A packet-in whose flow paused carries a
+continuation, with which the controller resumes the packet after it wrote the answer.
 """
 
 from __future__ import annotations
@@ -59,15 +60,15 @@ WITH_RESULT = frozenset((Opcode.PUT_DHCP_OPTS, Opcode.PUT_DHCPV6_OPTS, Opcode.DN
 # Opcodes whose payload is the nested actions to run on the packet that the controller makes.
 WITH_ACTIONS = frozenset(
     (
-        Opcode.ARP, Opcode.ND_NA, Opcode.ND_NS, Opcode.ND_NA_ROUTER, Opcode.ICMP, Opcode.ICMP4_ERROR, Opcode.ICMP6_ERROR,
-        Opcode.TCP_RESET, Opcode.SCTP_ABORT, Opcode.REJECT,
+        Opcode.ARP, Opcode.ND_NA, Opcode.ND_NS, Opcode.ND_NA_ROUTER, Opcode.ICMP, Opcode.ICMP4_ERROR,
+        Opcode.ICMP6_ERROR, Opcode.TCP_RESET, Opcode.SCTP_ABORT, Opcode.REJECT,
     )
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Userdata:
-    """One message from a flow to the controller; `result` is the bit that an answer sets, None for opcodes without one."""
+    """One message from a flow to the controller; `result` is the bit that an answer sets, where there is one."""
 
     opcode: Opcode
     result: Subfield | None = None
