@@ -72,7 +72,7 @@ def switch_traits(switch: nb.LogicalSwitch) -> Iterator[Fact]:
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Give the port's switch the traits that the port's groups imply."""
     where = port.datapath
-    for group in port.lsp.referrers(nb.PortGroup.ports):
+    for group in port.groups:
         filtered, stateful = traits(group)
         if filtered:
             yield FILTERED.has(where)

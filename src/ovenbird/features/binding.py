@@ -101,8 +101,7 @@ def router_port_binding(port: nb.LogicalRouterPort) -> Iterator[Fact]:
 
 def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
     """Give each switch port its port binding."""
-    lsp, options, ids = port.lsp, port.options, lsp_ids(port)
-    kind, mac = port.type, lsp.addresses
+    options, kind, mac = port.options, port.type, port.texts
     chassis: UUID | None = None
     others: frozenset[UUID] = frozenset()
     pairs: Pairs = ()
@@ -115,10 +114,11 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
         pairs = _pairs(options)
         if requested := options.get("requested-chassis"):
             chassis, others = requested_chassis(requested)
-    if kind == "external" and (group := lsp.ha_chassis_group) is not None:
+    if kind == "external" and (group := port.lsp.ha_chassis_group) is not None:
         yield from group_facts(group)
-    if "dynamic" in " ".join(mac) and (given := lsp.dynamic_addresses):
-        mac = frozenset(given if "dynamic" in text else text for text in mac)
+    for text in mac:
+        if "dynamic" in text and (given := port.lsp.dynamic_addresses):
+            mac = mac - {text} | {given}
     yield (
         PORT_BINDING,
         port.name,
@@ -126,11 +126,11 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
         kind,
         PORT_KEYS.get(port.name, port.switch.uuid, requested_key(options) if options else None),
         pairs,
-        lsp.parent_name or None,
-        lsp.tag,
+        port.parent or None,
+        port.tag,
         mac,
-        lsp.port_security,
-        ids,
+        port.security,
+        lsp_ids(port) if port.external_ids else (),
         chassis,
         others,
         HA_CHASSIS_GROUP.uuid(group.name) if group is not None else None,
@@ -139,9 +139,7 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
 
 def lsp_ids(port: SwitchPort) -> Pairs:
     """Return the binding's `external_ids`: the port's own, and its Neutron name for people."""
-    ids = port.lsp.external_ids
-    if not ids:
-        return ()
+    ids = port.external_ids
     if name := ids.get("neutron:port_name"):
         ids = {**ids, "name": name}
     return _pairs(ids)

@@ -69,10 +69,10 @@ def server6(options: nb.DHCPOptions) -> tuple[IPv6Network, str, bool, tuple[tupl
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Answer a port's DHCP requests."""
+    if not port.dhcp or not port.enabled or port.type == "router":
+        return
     lsp = port.lsp
     four, six = lsp.dhcpv4_options, lsp.dhcpv6_options
-    if (four is None and six is None) or not port.enabled or port.type == "router":
-        return
     if port.type == "external":
         if lsp.ha_chassis_group is None:
             return
@@ -98,7 +98,7 @@ def _flows4(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name:
         return
     hostname = port.options.get("hostname")
     if hostname:
-        given = tuple(sorted({**dict(given), "hostname": f'"{hostname}"'}.items()))
+        given = tuple(sorted({**dict(given), "hostname": hostname}.items()))
     offer = ", ".join([f"offerip = {ip}", *[f"{key} = {value}" for key, value in given]])
     put = f"{DHCP_ANSWERED} = put_dhcp_opts({offer}); next;"
     mine = f"inport == {quote(name)} && eth.src == {address.mac}"

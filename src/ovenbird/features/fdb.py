@@ -30,7 +30,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     if not port.unknown or not port.enabled:
         return
     learns = port.type == "" or (port.type == "localnet" and port.options.get("localnet_learn_fdb") == "true")
-    if not learns or port.lsp.port_security:
+    if not learns or port.security:
         return
     match = f"inport == {port.quoted}"
     look = f"{FDB_KNOWN} = lookup_fdb(inport, eth.src); next;"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ovenbird.engine.rules import rule
 from ovenbird.features.binding import switch_key
 from ovenbird.logical.feature import Feature
+from ovenbird.logical.ports import group_name
 from ovenbird.logical.tables import ADDRESS_SET, IN_ADDRESS_SET, IN_PORT_GROUP, PORT_GROUP
 from ovenbird.model import nb
 
@@ -41,8 +42,8 @@ def group_address_sets(group: nb.PortGroup) -> Iterator[Fact]:
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Enter a port and its addresses into its groups."""
-    for group in port.lsp.referrers(nb.PortGroup.ports):
-        name = group.name
+    for group in port.groups:
+        name = group_name(group)
         here = f"{switch_key(port.switch)}_{name}"
         yield (PORT_GROUP, here)
         yield (IN_PORT_GROUP, here, port.name)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ovenbird.engine.facts import Fact, Members, Rows
-    from ovenbird.engine.rows import Store
+    from ovenbird.engine.rows import UUID, Store
 
 _PORT_PARTS = tuple(feature.port for feature in FEATURES if feature.port is not None)
 
@@ -104,7 +104,7 @@ def build(nb_store: Store, sb_store: Store, clock: Callable[[], int] = now) -> E
 
 def _seed(engine: Engine, sb_store: Store) -> None:
     """Keep the tunnel keys that the Southbound database has."""
-    networks: dict[str, str] = {}
+    networks: dict[str, UUID] = {}
     for datapath in sb_store.table(sb.DatapathBinding).rows.values():
         network = t.northbound_uuid(datapath)
         if network is not None:

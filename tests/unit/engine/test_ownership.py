@@ -52,3 +52,22 @@ def test_rows_of_somebody_else_are_updated_but_neither_made_nor_removed():
     store.table(Thing).delete(thing)
     assert settle(engine, store) == []
     assert store.table(Label).rows[NAME].name == "mine"
+
+
+def test_watching_many_columns_depends_on_exactly_those():
+    seen = []
+
+    @rule(Thing)
+    def watch(thing: Thing):
+        seen.append(thing.watch(Thing.name.bit | Thing.size.bit)[Thing.name.index])
+        return ()
+
+    store = Store("world", [Thing, Label])
+    engine = Engine([store], [watch])
+    thing = store.table(Thing).insert(UUID("t"), ["a", 1, None])
+    engine.run()
+    store.table(Thing).modify(thing, {Thing.next.index: "t"})
+    engine.run()
+    store.table(Thing).modify(thing, {Thing.size.index: 2})
+    engine.run()
+    assert seen == ["a", "a"]
