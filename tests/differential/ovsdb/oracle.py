@@ -7,8 +7,10 @@ import shutil
 import socket
 import subprocess
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCHEMA: dict[str, Any] = {
     "name": "T",

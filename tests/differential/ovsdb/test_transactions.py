@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 sys.path.insert(0, str(Path(__file__).parent))
-import oracle  # noqa: E402
+import oracle
 
-from ovenbird.ovsdb.database import Database  # noqa: E402
-from ovenbird.ovsdb.journal import create, open_database  # noqa: E402
-from ovenbird.ovsdb.schema import DatabaseSchema  # noqa: E402
-from ovenbird.ovsdb.service import Service  # noqa: E402
-from ovenbird.ovsdb.session import Session  # noqa: E402
+from ovenbird.ovsdb.database import Database
+from ovenbird.ovsdb.journal import create, open_database
+from ovenbird.ovsdb.schema import DatabaseSchema
+from ovenbird.ovsdb.service import Service
+from ovenbird.ovsdb.session import Session
 
 pytestmark = pytest.mark.skipif(oracle.MISSING is not None, reason=str(oracle.MISSING))
 
