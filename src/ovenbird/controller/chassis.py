@@ -1,0 +1,112 @@
+"""This chassis's rows in Southbound: Chassis, its Encaps, Chassis_Private; and nb_cfg, the acknowledgement of changes.
+
+nb_cfg is reported only when everything that concerns this chassis has been received and the switch has confirmed the
+flows made from it: whoever waits for it (`ovn-nbctl --wait=hv sync`) may rely on the packets' behaviour.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import AFTERWARDS, CHASSIS, EDIT
+from ovenbird.controller.settings import Settings, integration_bridge, own_chassis, progress, settings
+from ovenbird.engine.lookups import find, get, rows
+from ovenbird.engine.rules import singleton
+from ovenbird.engine.views import view
+from ovenbird.model.sb import Chassis, ChassisPrivate, Encap, SBGlobal
+from ovenbird.model.vswitch import OpenVSwitch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+
+ENCAP_PREFERENCE = {"geneve": 3, "stt": 2, "vxlan": 1}
+"""Encapsulations by how well they carry a packet's logical metadata; the best that both ends have is used."""
+
+# What this controller can do that northd has to know about (Chassis.other_config of OVN 23.03).
+_FEATURES = {
+    "port-up-notif": "true",
+    "ct-no-masked-label": "true",
+    "ovn-ct-lb-related": "true",
+    "mac-binding-timestamp": "true",
+}
+
+
+@view
+def other_config() -> dict[str, str]:
+    """Return what Chassis.other_config says about this chassis."""
+    bridge = integration_bridge()
+    switch = rows(OpenVSwitch)
+    types = switch[0].iface_types if switch else frozenset()
+    return {
+        **settings().published,
+        **_FEATURES,
+        "datapath-type": bridge.datapath_type if bridge is not None else "",
+        "iface-types": ",".join(sorted(types)),
+    }
+
+
+def wanted_encaps(mine: Settings) -> list[tuple[str, str]]:
+    """Return the (type, address) pairs that the chassis offers."""
+    return [(kind, ip) for kind in mine.encap_types if kind in ENCAP_PREFERENCE for ip in mine.encap_ips]
+
+
+@singleton
+def registration() -> Iterator[Fact]:
+    """Make the chassis's rows, and keep their contents as the settings say."""
+    mine = settings()
+    bridge = integration_bridge()
+    encaps = wanted_encaps(mine)
+    if not mine.chassis or not encaps or bridge is None or progress().stopping:
+        return
+    zones = mine.transport_zones
+    config = other_config()
+    row: Chassis | None = find(Chassis.name, mine.chassis)
+    private = find(ChassisPrivate.name, mine.chassis)
+    changes: list[tuple[str, object]] = []
+    if row is not None:
+        if row.hostname != mine.hostname:
+            changes.append(("hostname", mine.hostname))
+        if row.transport_zones != zones:
+            changes.append(("transport_zones", zones))
+        stored = row.other_config
+        differing = [(key, value) for key, value in config.items() if stored.get(key) != value]
+        if differing:
+            changes.append(("other_config", tuple(differing)))
+        if changes:
+            yield EDIT(Chassis, row.uuid, tuple(changes))
+        there = {(e.type, e.ip, tuple(sorted(e.options.items()))) for e in row.encaps}
+        if there == {(kind, ip, mine.encap_options) for kind, ip in encaps} and private is not None:
+            if ChassisPrivate.chassis.raw(private) != row.uuid:
+                yield EDIT(ChassisPrivate, private.uuid, (("chassis", row.uuid),))
+            return
+    yield CHASSIS(
+        mine.chassis, mine.hostname, zones, tuple(sorted(config.items())), tuple(encaps), mine.encap_options,
+    )  # fmt: skip
+
+
+@singleton
+def acknowledgement() -> Iterator[Fact]:
+    """Report SB_Global.nb_cfg as done."""
+    head = rows(SBGlobal)
+    state = progress()
+    if not head or not state.settled or state.stopping:
+        return
+    private = find(ChassisPrivate.name, settings().chassis)
+    number = head[0].nb_cfg
+    if private is not None and private.nb_cfg != number and own_chassis() is not None:
+        yield AFTERWARDS(ChassisPrivate, private.uuid, (("nb_cfg", number),))
+
+
+@view
+def best_encap(chassis: Chassis) -> Encap | None:
+    """Return the encap by which a remote chassis is reached: the best of those that this chassis has too."""
+    mine = set(settings().encap_types)
+    usable = [e for e in chassis.encaps if e.type in mine]
+    return max(usable, key=lambda e: (ENCAP_PREFERENCE.get(e.type, 0), e.ip), default=None)
+
+
+def chassis_row(uuid: str) -> Chassis | None:
+    """Return a chassis by UUID."""
+    return get(Chassis, uuid)  # type: ignore[arg-type]

@@ -1,0 +1,418 @@
+"""The controller: two databases and a switch around one engine.
+
+    a change in Southbound or Open_vSwitch → one wave of the rules → flows to the switch in one bundle, edits to the
+    databases in one transaction each → the switch confirms → edits that waited for that
+
+What is monitored of Southbound follows what is hosted. While a change of that is on its way nothing is reported as
+done. Southbound may go away: the switch keeps its flows, and rows keep their last values until it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.controller import (
+    binding,
+    bridge,
+    chassis,
+    learned,
+    local,
+    patch,
+    physical,
+    port_security,
+    translate,
+    tunnels,
+    zones,
+)
+from ovenbird.controller.edits import EditBook
+from ovenbird.controller.errors import ConfigurationError
+from ovenbird.controller.facts import (
+    ADD_PORT,
+    AFTERWARDS,
+    BRIDGE,
+    CHASSIS,
+    CLAUSE,
+    DROP_PORT,
+    EDIT,
+    FLOW,
+    PART,
+    ZONE,
+)
+from ovenbird.controller.interest import Interest, everything, nothing
+from ovenbird.controller.packet_in import PacketIns
+from ovenbird.controller.settings import Progress, Settings, progress_store, read_settings
+from ovenbird.controller.switch import Switch
+from ovenbird.engine.engine import Engine
+from ovenbird.model import sb, vswitch
+from ovenbird.ovsdb.errors import Disconnected, OvsdbError
+from ovenbird.ovsdb.replica import Replica
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+
+    from ovenbird.engine.engine import Delta
+    from ovenbird.engine.facts import Fact, Relation
+
+log = logging.getLogger(__name__)
+
+SOUTHBOUND = (
+    sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.AddressSet, sb.PortGroup, sb.LogicalFlow,
+    sb.LogicalDPGroup, sb.MulticastGroup, sb.DatapathBinding, sb.PortBinding, sb.MACBinding, sb.StaticMACBinding,
+    sb.DHCPOptions, sb.DHCPv6Options, sb.DNS, sb.FDB,
+)  # fmt: skip
+"""The tables of Southbound that this controller reads."""
+
+SWITCH = (vswitch.OpenVSwitch, vswitch.Bridge, vswitch.Port, vswitch.Interface)
+"""The tables of Open_vSwitch that this controller reads."""
+
+RULES = (
+    bridge.bridge, chassis.registration, chassis.acknowledgement, local.clauses, binding.claim, binding.up,
+    binding.installed, tunnels.tunnels, tunnels.stale_tunnel, patch.patches, patch.stale_patch, zones.port_zone,
+    zones.datapath_zone, physical.skeleton, physical.tunnel_entry, physical.port_flows, port_security.port_security,
+    translate.logical_flow, learned.fdb, learned.mac_binding, learned.static_mac_binding,
+)  # fmt: skip
+
+_EDITS = (EDIT, AFTERWARDS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
+_RETRY = 1.0
+"""Seconds before an edit is tried again that a database refused."""
+
+
+class Controller:
+    """The controller of one chassis.
+
+    Arguments:
+        local_remote: the local Open_vSwitch database, as `unix:/run/openvswitch/db.sock`.
+        system_id: the chassis's name, if it is not to be the database's.
+        run_directory: where the bridge's OpenFlow socket is; by default that of a `unix:` local_remote.
+        context: keys for a Southbound at `ssl:`.
+    """
+
+    def __init__(
+        self,
+        local_remote: str,
+        *,
+        system_id: str = "",
+        run_directory: Path | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        if run_directory is None:
+            unix = local_remote.partition(":")[2] if local_remote.startswith("unix:") else ""
+            run_directory = Path(unix).parent if unix else Path(os.environ.get("OVS_RUNDIR", "/run/openvswitch"))
+        self.run_directory = run_directory
+        self.system_id = system_id
+        self.waves = 0
+        self.engine: Engine | None = None
+        self.southbound: Replica | None = None
+        self.paused = False
+        self._context = context
+        self._vswitch = Replica(local_remote, "Open_vSwitch", SWITCH, probe=0)
+        self._progress = progress_store(system_id)
+        self._interest = Interest()
+        self._zones = zones.ZoneBook()
+        self._books: dict[Replica, EditBook] = {}
+        self._wake = asyncio.Event()
+        self._write: dict[Replica, asyncio.Event] = {}
+        self._interested = asyncio.Event()
+        self._remote = ""
+        self._tasks: list[asyncio.Task[None]] = []
+        self.switch = Switch(self._waiting, self._confirmed, self._packet)
+        self.packet_ins = PacketIns(self.switch.send, self._wake.set)
+
+    # -- status -------------------------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration, as the local database has it now."""
+        rows = list(self._vswitch.store.table(vswitch.OpenVSwitch).rows.values())
+        return read_settings(rows[0].external_ids if rows else {}, self.system_id)
+
+    @property
+    def connected(self) -> bool:
+        """Whether Southbound is there."""
+        return self.southbound is not None and self.southbound.connected
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that concerns this chassis has been received."""
+        return bool(self._state().settled)
+
+    def _state(self) -> Progress:
+        return next(iter(self._progress.table(Progress).rows.values()))
+
+    def _tell(self, **values: Any) -> None:
+        """Change the controller's own row, if it differs."""
+        row = self._state()
+        changes = {}
+        for name, value in values.items():
+            index = Progress.BY_NAME[name].index
+            if row.values[index] != value:
+                changes[index] = value
+        if changes:
+            self._progress.table(Progress).modify(row, changes)
+            self._wake.set()
+
+    def recompute(self) -> None:
+        """Compare everything installed with what should be, by asking the switch again."""
+        if self.switch.session is not None:
+            self._tasks.append(asyncio.create_task(self.switch.session.close()))
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Run until cancelled, or until `close`."""
+        await self._vswitch.start()
+        self._vswitch.on_change(lambda _: self._wake.set())
+        try:
+            while True:
+                await self._configured()
+                await self._run_once()
+        finally:
+            await self._stop()
+
+    async def _configured(self) -> None:
+        """Return when the local database says who this chassis is and where Southbound is."""
+        said = False
+        while not (self.settings.chassis and self.settings.remote):
+            if not said:
+                log.info("waiting for external_ids:system-id and external_ids:ovn-remote in Open_vSwitch")
+                said = True
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def _run_once(self) -> None:
+        """Follow one Southbound until the configuration names another."""
+        mine = self.settings
+        self._remote = mine.remote
+        probe = 5.0 if mine.remote_probe_ms is None else mine.remote_probe_ms / 1000
+        conditions = everything() if mine.monitor_all else nothing()
+        southbound = Replica(
+            mine.remote, "OVN_Southbound", SOUTHBOUND, conditions=conditions, context=self._context, probe=probe
+        )
+        self.southbound = southbound
+        starting = asyncio.create_task(southbound.start())
+        waiting = asyncio.create_task(self._reconfigured())
+        await asyncio.wait((starting, waiting), return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await southbound.close()
+            return
+        waiting.cancel()
+        starting.result()
+        southbound.on_change(lambda _: self._wake.set())
+        self._assemble(southbound)
+        bridge_target = f"unix:{self.run_directory}/{mine.bridge}.mgmt"
+        self._tasks = [
+            asyncio.create_task(self.switch.run(bridge_target, float(mine.openflow_probe_s))),
+            asyncio.create_task(self._monitor(southbound)),
+            *(asyncio.create_task(self._writer(client)) for client in self._books),
+            asyncio.create_task(self._pump()),
+        ]
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        await self._stop_tasks()
+        for task in done:
+            task.result()
+
+    async def _reconfigured(self) -> None:
+        """Return when the local database names another Southbound."""
+        while self.settings.remote == self._remote:
+            self._wake.clear()
+            await self._wake.wait()
+
+    def _assemble(self, southbound: Replica) -> None:
+        """Make the engine over both databases, with the numbers that were given out before."""
+        stores = (southbound.store, self._vswitch.store, self._progress)
+        self._books = {southbound: EditBook(southbound.store), self._vswitch: EditBook(self._vswitch.store)}
+        self._write = {client: asyncio.Event() for client in self._books}
+        self._tell(complete=frozenset(), settled=False, everything=False)
+        self.engine = Engine(stores, RULES)
+        ids = self._bridge_ids()
+        zones.seed_zones(self.engine, ids)
+        tunnels.seed_numbers(self.engine, self._vswitch.store)
+        self.packet_ins.attach(southbound)
+        self._wake.set()
+
+    def _bridge_ids(self) -> dict[str, str]:
+        found = self._vswitch.store.find(vswitch.Bridge.name, self.settings.bridge)
+        return found.external_ids if found is not None else {}
+
+    async def _pump(self) -> None:
+        """Run a wave for whatever has changed."""
+        while self.settings.remote == self._remote:
+            await self._wake.wait()
+            self._wake.clear()
+            if not self.paused:
+                self._wave()
+                await asyncio.sleep(0)
+
+    def _wave(self) -> None:
+        engine = self.engine
+        if engine is None:
+            raise ConfigurationError("a wave before there is a Southbound")
+        deltas = engine.run()
+        self.waves += 1
+        clauses = deltas.get(CLAUSE)
+        if clauses is not None:
+            self._interest.absorb(clauses.added, clauses.removed)
+        if clauses is not None or self.waves == 1:
+            self._tell(settled=False)
+            self._interested.set()
+        self._absorb_edits(deltas)
+        self._absorb_zones(deltas)
+        self._absorb_flows(deltas)
+
+    def _absorb_edits(self, deltas: dict[Relation, Delta]) -> None:
+        for relation in _EDITS:
+            delta = deltas.get(relation)
+            if delta is None:
+                continue
+            for client, book in self._books.items():
+                book.absorb(delta.added, delta.removed)
+                if delta.added and relation is not AFTERWARDS:
+                    self._write[client].set()
+            if relation is AFTERWARDS and delta.added:
+                self.switch.wake()
+
+    def _absorb_zones(self, deltas: dict[Relation, Delta]) -> None:
+        delta = deltas.get(ZONE)
+        if delta is None:
+            return
+        self._zones.recall(self._bridge_ids())
+        self.switch.flush_zones(self._zones.absorb(delta.added, delta.removed))
+        self._write[self._vswitch].set()
+
+    def _absorb_flows(self, deltas: dict[Relation, Delta]) -> None:
+        whole, parts = deltas.get(FLOW), deltas.get(PART)
+        if whole is not None:
+            self.switch.table.absorb(whole.added, whole.removed)
+        if parts is not None:
+            self.switch.table.absorb_parts(parts.added, parts.removed)
+        if whole is not None or parts is not None:
+            self.switch.wake()
+
+    # -- what is monitored --------------------------------------------------------------------------------------------
+
+    async def _monitor(self, southbound: Replica) -> None:
+        """Keep what is monitored as the rules want it, and say when it has all come."""
+        while True:
+            await self._interested.wait()
+            self._interested.clear()
+            wanted, datapaths = self._interest.conditions(), self._interest.datapaths()
+            everywhere = self.settings.monitor_all
+            try:
+                await southbound.set_conditions(everything() if everywhere else wanted)
+            except Disconnected:
+                await southbound.synchronized()
+            self._tell(complete=datapaths, everything=everywhere)
+            self._wake.set()
+            await self._next_wave()
+            if not self._interested.is_set():
+                self._tell(settled=True)
+                if not self.switch.installing:
+                    await self._next_wave()
+                    if self.engine is not None:
+                        self.engine.drop_seeds()
+                    self.switch.computed()
+
+    async def _next_wave(self) -> None:
+        """Return when the wave that was asked for has run."""
+        while self._wake.is_set():
+            await asyncio.sleep(0)
+
+    # -- what is written ----------------------------------------------------------------------------------------------
+
+    def _waiting(self) -> Sequence[Fact]:
+        return [fact for book in self._books.values() for fact in book.waiting()]
+
+    def _confirmed(self, facts: Sequence[Fact]) -> None:
+        for client, book in self._books.items():
+            if book.confirm(facts):
+                self._write[client].set()
+
+    async def _writer(self, client: Replica) -> None:
+        """Write what is outstanding, in one transaction after the other."""
+        book, event = self._books[client], self._write[client]
+        loop = asyncio.get_running_loop()
+        while True:
+            await event.wait()
+            event.clear()
+            transaction = client.transaction()
+            pause = book.stage(transaction)
+            if client is self._vswitch:
+                self._stage_zones(transaction)
+            if pause:
+                loop.call_later(pause, event.set)
+            if transaction.empty:
+                continue
+            try:
+                await client.commit(transaction)
+            except Disconnected as error:
+                log.warning("%s: %s", client.database, error)
+                await client.synchronized()
+                event.set()
+            except OvsdbError as error:
+                log.error("%s refuses a transaction: %s", client.database, error)
+                loop.call_later(_RETRY, event.set)
+
+    def _stage_zones(self, transaction: Any) -> None:
+        """Record the conntrack zones in use."""
+        row = self._vswitch.store.find(vswitch.Bridge.name, self.settings.bridge)
+        if row is None or not self.switch.installing:
+            return
+        self._zones.recall(row.external_ids)
+        changes = self._zones.changes()
+        if changes:
+            put = {key: value for key, value in changes if value is not None}
+            transaction.mutate(row, "external_ids", delete=[key for key, _ in changes], insert=put)
+
+    def _packet(self, packet: Any) -> None:
+        self.packet_ins.receive(packet)
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    async def close(self, *, restart: bool = False) -> None:
+        """Stop.
+
+        Arguments:
+            restart: whether another controller takes over soon, so that the chassis stays in Southbound.
+        """
+        await self._stop_tasks()
+        if not restart and self.connected:
+            await self._unregister()
+
+    async def _unregister(self) -> None:
+        """Take this chassis out of Southbound, and its ports' bindings with it."""
+        southbound = self.southbound
+        if southbound is None:
+            return
+        transaction = southbound.transaction()
+        row = southbound.store.find(sb.Chassis.name, self.settings.chassis)
+        private = southbound.store.find(sb.ChassisPrivate.name, self.settings.chassis)
+        if row is not None:
+            for port in southbound.store.select(sb.PortBinding.chassis, row.uuid):
+                transaction.update(port, {"chassis": None, "encap": None, "up": False})
+            transaction.delete(row)
+        if private is not None:
+            transaction.delete(private)
+        try:
+            if not transaction.empty:
+                await southbound.commit(transaction)
+        except OvsdbError as error:
+            log.warning("this chassis stays in Southbound: %s", error)
+
+    async def _stop_tasks(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _stop(self) -> None:
+        await self._stop_tasks()
+        if self.southbound is not None:
+            await self.southbound.close()
+        await self._vswitch.close()

@@ -1,0 +1,184 @@
+"""Edits: what ought to be different in a database, from facts to transactions.
+
+An edit is a discrepancy that a rule has found; it stays outstanding until the rule no longer finds it. Writing it
+makes the rule run again, so an edit that was written is gone, and one that was refused, or overtaken by somebody
+else's change, is still there and is tried again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.controller.facts import ADD_PORT, AFTERWARDS, BRIDGE, CHASSIS, DROP_PORT, EDIT
+from ovenbird.model.sb import Chassis, ChassisPrivate, Encap, PortBinding
+from ovenbird.model.vswitch import Bridge, Interface, OpenVSwitch, Port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import Store
+    from ovenbird.ovsdb.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+CLAIM_PAUSE = 0.5
+"""Seconds between two claims of a port that another chassis claims too (the original's)."""
+
+
+class EditBook:
+    """The outstanding edits of one database.
+
+    Arguments:
+        store: the database's rows.
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+        self.store = store
+        self.clock = clock
+        self.outstanding: dict[Fact, None] = {}
+        self.confirmed: dict[Fact, None] = {}
+        self._claims: dict[str, float] = {}
+
+    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+        """Take in a wave's facts, those that concern this database."""
+        for fact in removed:
+            self.outstanding.pop(fact, None)
+            self.confirmed.pop(fact, None)
+        for fact in added:
+            if self.concerns(fact):
+                self.outstanding[fact] = None
+
+    def concerns(self, fact: Fact) -> bool:
+        """Return whether a fact is about a row of this database."""
+        kind = fact[0]
+        row_class = fact[1] if kind in (EDIT, AFTERWARDS) else Chassis if kind is CHASSIS else Port
+        return self.store.has(row_class)
+
+    def waiting(self) -> list[Fact]:
+        """Return the edits that wait for the switch's confirmation of what has been yielded so far."""
+        return [fact for fact in self.outstanding if fact[0] is AFTERWARDS and fact not in self.confirmed]
+
+    def confirm(self, facts: Iterable[Fact]) -> bool:
+        """Let edits be written that waited for the switch; return whether any is still outstanding."""
+        found = [fact for fact in facts if fact in self.outstanding]
+        self.confirmed.update(dict.fromkeys(found))
+        return bool(found)
+
+    def stage(self, transaction: Transaction) -> float:
+        """Put every edit that may be written into a transaction.
+
+        Returns:
+            Seconds after which to look again, because an edit has to wait; 0 if none has.
+        """
+        pause = 0.0
+        for fact in self.outstanding:
+            kind = fact[0]
+            if kind is AFTERWARDS and fact not in self.confirmed:
+                continue
+            if kind is EDIT or kind is AFTERWARDS:
+                pause = max(pause, self._edit(transaction, *fact[1:]))
+            elif kind is CHASSIS:
+                self._chassis(transaction, *fact[1:])
+            elif kind is ADD_PORT:
+                self._add_port(transaction, *fact[1:])
+            elif kind is DROP_PORT:
+                self._drop_port(transaction, *fact[1:])
+            elif kind is BRIDGE:
+                self._bridge(transaction, *fact[1:])
+        return pause
+
+    # -- one kind of fact each ------------------------------------------------------------------------------------
+
+    def _edit(self, transaction: Transaction, row_class: Any, uuid: Any, changes: tuple[tuple[str, Any], ...]) -> float:
+        row = self.store.table(row_class).rows.get(uuid)
+        if row is None:
+            return 0
+        if row_class is PortBinding and (pause := self._contended(row, changes)):
+            return pause
+        for name, value in changes:
+            column = row_class.BY_NAME[name]
+            if isinstance(column.default, dict):
+                put = {key: v for key, v in value if v is not None}
+                transaction.mutate(row, name, delete=[key for key, _ in value], insert=put)
+            else:
+                transaction.update(row, {name: value})
+        if row_class is ChassisPrivate and changes[0][0] == "nb_cfg":
+            transaction.update(row, {"nb_cfg_timestamp": int(time.time() * 1000)})
+        elif row_class is Interface and changes[0][1] == (("ovn-installed", "true"),):
+            stamp = str(int(time.time() * 1000))
+            transaction.mutate(row, "external_ids", delete=["ovn-installed-ts"], insert={"ovn-installed-ts": stamp})
+        return 0
+
+    def _contended(self, port: PortBinding, changes: tuple[tuple[str, Any], ...]) -> float:
+        """Return how long to leave a port to another chassis that claims it too."""
+        if changes[0] != ("chassis", changes[0][1]) or changes[0][1] is None or PortBinding.chassis.raw(port) is None:
+            return 0
+        now = self.clock()
+        since = now - self._claims.get(port.uuid, -CLAIM_PAUSE)
+        if since < CLAIM_PAUSE:
+            return CLAIM_PAUSE - since
+        self._claims[port.uuid] = now
+        log.info("port %s is claimed by another chassis: claiming it", port.logical_port)
+        return 0
+
+    def _chassis(self, transaction: Transaction, name: str, hostname: str, zones: frozenset[str], config: Any,
+                 encaps: tuple[tuple[str, str], ...], options: Any) -> None:  # fmt: skip
+        row = self.store.find(Chassis.name, name)
+        self._evict(transaction, name, encaps)
+        wanted = {"hostname": hostname, "transport_zones": zones, "other_config": dict(config)}
+        there = {(e.type, e.ip, tuple(sorted(e.options.items()))): e.uuid for e in (row.encaps if row else ())}
+        uuids = frozenset(
+            there.get((kind, ip, options))
+            or transaction.insert(
+                Encap, {"type": kind, "ip": ip, "options": dict(options), "chassis_name": name}
+            )
+            for kind, ip in encaps
+        )
+        if row is None:
+            uuid = transaction.insert(Chassis, {"name": name, "encaps": uuids, **wanted})
+        else:
+            uuid = row.uuid
+            transaction.update(row, {"encaps": uuids})
+        private = self.store.find(ChassisPrivate.name, name)
+        if private is None:
+            transaction.insert(ChassisPrivate, {"name": name, "chassis": uuid})
+        else:
+            transaction.update(private, {"chassis": uuid})
+
+    def _evict(self, transaction: Transaction, name: str, encaps: tuple[tuple[str, str], ...]) -> None:
+        """Remove chassis of other names that hold this one's addresses: what it was called before."""
+        index = self.store.table(Encap).index(Encap.type, Encap.ip)
+        stale = {e.chassis_name for pair in encaps for e in index.rows(pair)} - {name}
+        for old in sorted(stale):
+            for row_class, column in ((Chassis, Chassis.name), (ChassisPrivate, ChassisPrivate.name)):
+                row = self.store.find(column, old)
+                if row is not None:
+                    log.warning("removing %s %s, which holds this chassis's address", row_class.TABLE, old)
+                    transaction.delete(row)
+
+    def _add_port(self, transaction: Transaction, bridge: Any, name: str, kind: str, options: Any, ids: Any) -> None:
+        row = self.store.table(Bridge).rows.get(bridge)
+        if row is None:
+            return
+        interface = transaction.insert(Interface, {"name": name, "type": kind, "options": dict(options)})
+        values = {"name": name, "interfaces": frozenset([interface]), "external_ids": dict(ids)}
+        transaction.mutate(row, "ports", insert=[transaction.insert(Port, values)])
+
+    def _drop_port(self, transaction: Transaction, bridge: Any, port: Any) -> None:
+        row = self.store.table(Bridge).rows.get(bridge)
+        if row is not None:
+            transaction.mutate(row, "ports", delete=[port])
+
+    def _bridge(self, transaction: Transaction, name: str, datapath_type: str) -> None:
+        root = next(iter(self.store.table(OpenVSwitch).rows.values()))
+        interface = transaction.insert(Interface, {"name": name, "type": "internal"})
+        port = transaction.insert(Port, {"name": name, "interfaces": frozenset([interface])})
+        values = {
+            "name": name, "datapath_type": datapath_type, "fail_mode": "secure", "ports": frozenset([port]),
+            "other_config": {"disable-in-band": "true"},
+        }  # fmt: skip
+        transaction.mutate(root, "bridges", insert=[transaction.insert(Bridge, values)])

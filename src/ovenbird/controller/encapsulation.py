@@ -1,0 +1,65 @@
+"""A packet's logical metadata on the wire between chassis (ovn-architecture(7), "Tunnel Encapsulations").
+
+Geneve carries the datapath's key as VNI and one option (class 0x0102, type 0x80, 4 bytes): the ingress port's key in
+the upper half, the egress port's or multicast group's in the lower. VXLAN has the 24 bits of its VNI and nothing else:
+12 for the datapath, 12 for the egress port, of which the highest says that it is a multicast group.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.openflow.actions import RegMove, SetField
+from ovenbird.openflow.fields import Subfield
+from ovenbird.openflow.messages import TlvMap
+
+if TYPE_CHECKING:
+    from ovenbird.openflow.actions import Action
+
+OPTION = TlvMap(0x0102, 0x80, 4, 0)
+"""The Geneve option, as the switch's field tun_metadata0."""
+
+MULTICAST = 0x8000
+"""The lowest key of a multicast group; ports' keys are below."""
+
+_VXLAN_MULTICAST = 0x800
+
+_bits = Subfield.of
+_EGRESS_OPTION, _INGRESS_OPTION = _bits("tun_metadata0", 0, 16), _bits("tun_metadata0", 16, 15)
+
+GENEVE_IN = (
+    RegMove(_bits("tun_id", 0, 24), _bits("metadata", 0, 24)),
+    RegMove(_INGRESS_OPTION, _bits("reg14", 0, 15)),
+    RegMove(_EGRESS_OPTION, _bits("reg15", 0, 16)),
+)
+"""What brings a packet's metadata back from a Geneve tunnel."""
+
+VXLAN_IN = (RegMove(_bits("tun_id", 0, 12), _bits("metadata", 0, 12)), RegMove(_bits("tun_id", 12, 12), _bits("reg15", 0, 12)))
+"""The same from a VXLAN tunnel, for a packet to a port."""
+
+VXLAN_MULTICAST_IN = (
+    RegMove(_bits("tun_id", 0, 12), _bits("metadata", 0, 12)),
+    RegMove(_bits("tun_id", 12, 11), _bits("reg15", 0, 11)),
+    SetField.of("reg15", MULTICAST, MULTICAST),
+)
+"""The same for a packet to a multicast group."""
+
+VXLAN_MULTICAST_BIT = 1 << 23
+
+
+def outward(encapsulation: str, datapath: int, key: int) -> tuple[Action, ...]:
+    """Return what prepares a packet for a tunnel.
+
+    Arguments:
+        encapsulation: `geneve` or `vxlan`.
+        datapath: the datapath's key.
+        key: the key of the egress port or multicast group.
+    """
+    if encapsulation == "vxlan":
+        wire = key & 0x7FF | _VXLAN_MULTICAST if key & MULTICAST else key & 0xFFF
+        return (SetField.of("tun_id", wire << 12 | datapath & 0xFFF, 0xFFFFFF),)
+    return (
+        SetField.of("tun_id", datapath, 0xFFFFFF),
+        SetField.of("tun_metadata0", key, 0xFFFFFFFF),
+        RegMove(_bits("reg14", 0, 15), _INGRESS_OPTION),
+    )

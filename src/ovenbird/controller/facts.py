@@ -1,0 +1,61 @@
+"""What the controller's rules yield.
+
+- ``FLOW(table, priority, match, actions, cookie)``: a flow of the integration bridge; match and actions are encoded.
+- ``PART(table, priority, match, cookie, order, actions)``: a piece of a flow that several rules make together, such as
+  one port's copy of a flooded packet, or one conjunction: the flow's actions are its parts in the order of ``order``.
+- ``EDIT(row_class, uuid, changes)``: columns of a row that ought to hold something else, as pairs; a map column's
+  value is given as a tuple of pairs, of which only those keys are changed (None removes one).
+- ``AFTERWARDS``: the same, to be written when the switch has confirmed every flow of the wave that yielded it.
+- ``CHASSIS``, ``ADD_PORT``, ``DROP_PORT``, ``BRIDGE``: rows to make or to remove.
+- ``CLAUSE(table, column, function, value)``: what to monitor in Southbound.
+- ``ZONE(name, number)``: a conntrack zone in use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.facts import Fact, Relation
+from ovenbird.openflow.actions import encode_actions
+from ovenbird.openflow.match import Match
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ovenbird.engine.rows import Row
+    from ovenbird.openflow.actions import Action
+
+FLOW = Relation("flow")
+PART = Relation("part of a flow")
+EDIT = Relation("edit")
+AFTERWARDS = Relation("edit after the flows")
+CHASSIS = Relation("chassis to register")
+ADD_PORT = Relation("port to add")
+DROP_PORT = Relation("port to drop")
+BRIDGE = Relation("bridge to add")
+CLAUSE = Relation("monitor clause")
+ZONE = Relation("conntrack zone")
+
+
+def flow(
+    table: int, priority: int, match: Mapping[str, tuple[int, int]], actions: Sequence[Action], cookie: int = 0
+) -> Fact:
+    """Make a flow's fact; no actions drop the packet."""
+    return (FLOW, table, priority, Match(match).encode(), encode_actions(actions), cookie)
+
+
+def part(
+    table: int,
+    priority: int,
+    match: Mapping[str, tuple[int, int]],
+    cookie: int,
+    order: tuple[int, ...],
+    actions: Sequence[Action],
+) -> Fact:
+    """Make the fact of one piece of a flow."""
+    return (PART, table, priority, Match(match).encode(), cookie, order, encode_actions(actions))
+
+
+def cookie_of(row: Row) -> int:
+    """Return the cookie of flows made for a row: the first 32 bits of its UUID, by which people find the row."""
+    return int(row.uuid[:8], 16)

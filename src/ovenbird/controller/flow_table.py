@@ -1,0 +1,166 @@
+"""The flows that the integration bridge should hold, and those that it does.
+
+Rules say what should be, as facts; the switch has said, when it was connected, what is. The difference goes out in one
+bundle, so that no packet ever meets half of a change, and a controller that starts again touches nothing that is right
+already. What should be is kept by key (table, priority, match), because a switch holds one flow for each: of two whole
+flows in conflict the one with the least cookie stays until it goes; a whole flow hides parts under the same key.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ovenbird.openflow.errors import DecodeError
+from ovenbird.openflow.instructions import decode_instructions, encode_apply
+from ovenbird.openflow.messages import Command, FlowMod
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.openflow.messages import FlowStats
+
+log = logging.getLogger(__name__)
+
+Key = tuple[int, int, bytes]
+"""Table, priority, encoded match."""
+
+Content = tuple[bytes, int]
+"""Encoded instructions, cookie."""
+
+
+class FlowTable:
+    """Desired flows against installed ones."""
+
+    def __init__(self) -> None:
+        self.installed: dict[Key, Content] = {}
+        self._whole: dict[Key, Fact | list[Fact]] = {}
+        self._parts: dict[Key, dict[Fact, None]] = {}
+        self._dirty: dict[Key, None] = {}
+        self._refused: dict[Key, Content] = {}
+
+    def __len__(self) -> int:
+        return len(self._whole.keys() | self._parts.keys()) if self._parts else len(self._whole)
+
+    @property
+    def dirty(self) -> bool:
+        """Whether something is to be sent."""
+        return bool(self._dirty)
+
+    # -- what should be -----------------------------------------------------------------------------------------------
+
+    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+        """Take in a wave's whole flows."""
+        whole, dirty = self._whole, self._dirty
+        for fact in removed:
+            key = fact[1:4]
+            held = whole[key]
+            if type(held) is list:
+                held.remove(fact)
+                if len(held) == 1:
+                    whole[key] = held[0]
+            else:
+                del whole[key]
+            dirty[key] = None
+        for fact in added:
+            key = fact[1:4]
+            held = whole.setdefault(key, fact)
+            if held is not fact:
+                if type(held) is list:
+                    held.append(fact)
+                else:
+                    whole[key] = [held, fact]  # type: ignore[list-item]  # mypy loses the union at type(...)
+            dirty[key] = None
+
+    def absorb_parts(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+        """Take in a wave's parts of flows."""
+        for fact in removed:
+            key = fact[1:4]
+            parts = self._parts[key]
+            del parts[fact]
+            if not parts:
+                del self._parts[key]
+            self._dirty[key] = None
+        for fact in added:
+            key = fact[1:4]
+            self._parts.setdefault(key, {})[fact] = None
+            self._dirty[key] = None
+
+    def desired(self, key: Key) -> Content | None:
+        """Return what the flow of a key should be, or None if there should be none."""
+        held = self._whole.get(key)
+        if held is not None:
+            fact = min(held, key=_by_cookie) if type(held) is list else held
+            return encode_apply(fact[4]), fact[5]  # type: ignore[arg-type,return-value]  # a fact's elements are of any type
+        parts = self._parts.get(key)
+        if parts is None:
+            return None
+        ordered = sorted(parts, key=_by_order)
+        return encode_apply(b"".join([fact[6] for fact in ordered])), ordered[0][4]
+
+    # -- what is ------------------------------------------------------------------------------------------------------
+
+    def recall(self, flows: Iterable[FlowStats]) -> None:
+        """Take what the switch holds for true, and compare everything with it."""
+        self.installed = {}
+        for flow in flows:
+            key = (flow.table, flow.priority, flow.match.encode())
+            self.installed[key] = (_canonical(flow.instructions), flow.cookie)
+        self._refused = {}
+        self._dirty = dict.fromkeys((*self._whole, *self._parts, *self.installed))
+
+    def take(self) -> dict[Key, Content | None]:
+        """Return what has to change in the switch by key, None where a flow has to go, and hold it for sent."""
+        changes: dict[Key, Content | None] = {}
+        for key in self._dirty:
+            content = self.desired(key)
+            if self._refused and content is not None and self._refused.get(key) == content:
+                continue
+            if self.installed.get(key) != content:
+                changes[key] = content
+        self._dirty = {}
+        return changes
+
+    def confirm(self, changes: dict[Key, Content | None]) -> None:
+        """Note that the switch has made these changes."""
+        for key, content in changes.items():
+            if content is None:
+                self.installed.pop(key, None)
+            else:
+                self.installed[key] = content
+
+    def put_back(self, changes: dict[Key, Content | None]) -> None:
+        """Note that the switch has not made these changes."""
+        self._dirty.update(dict.fromkeys(changes))
+
+    def refuse(self, key: Key, content: Content) -> None:
+        """Leave a flow out that the switch does not take, until it changes."""
+        self._refused[key] = content
+
+
+def _by_cookie(fact: Fact) -> tuple[int, bytes]:
+    return fact[5], fact[4]
+
+
+def _by_order(fact: Fact) -> tuple[tuple[int, ...], bytes]:
+    return fact[5], fact[6]
+
+
+def _canonical(instructions: bytes) -> bytes:
+    """Return instructions as we encode them: the switch may say the same in other words."""
+    try:
+        return b"".join([instruction.encode() for instruction in decode_instructions(instructions)])
+    except DecodeError:
+        return instructions
+
+
+def flow_mods(changes: dict[Key, Content | None]) -> list[FlowMod]:
+    """Return the messages that make the changes, in the changes' order."""
+    messages = []
+    for (table, priority, match), content in changes.items():
+        if content is None:
+            messages.append(FlowMod(table, priority, match, command=Command.DELETE_STRICT))
+        else:
+            messages.append(FlowMod(table, priority, match, content[0], content[1]))
+    return messages

@@ -1,0 +1,57 @@
+"""Interest: what the controller monitors of Southbound, from the rules' clauses to the server's conditions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.controller.local import CONDITIONAL
+from ovenbird.engine.rows import UUID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ovenbird.engine.facts import Fact
+
+_REFERENCES = frozenset(("_uuid", "datapath", "datapaths", "logical_datapath", "logical_dp_group", "chassis"))
+_NOTHING = [False]
+"""The condition that no row meets (RFC 7047 has none; ovsdb-server(7), section 4.1.12)."""
+
+
+class Interest:
+    """The clauses in force, as the rules yield them."""
+
+    def __init__(self) -> None:
+        self._clauses: dict[Fact, None] = {}
+
+    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+        """Take in a wave's facts."""
+        for fact in removed:
+            self._clauses.pop(fact, None)
+        for fact in added:
+            self._clauses[fact] = None
+
+    def conditions(self) -> dict[str, list[Any]]:
+        """Return the conditions by table: rows that any clause asks for, and of no clause no row."""
+        conditions: dict[str, list[Any]] = {name: [] for name in CONDITIONAL}
+        for _, table, column, function, value in sorted(self._clauses, key=_order):
+            operand = ["uuid", value] if column in _REFERENCES else value
+            conditions[table].append([column, function, operand])
+        return {name: clauses or _NOTHING for name, clauses in conditions.items()}
+
+    def datapaths(self) -> frozenset[UUID]:
+        """Return the datapaths about which everything is asked for."""
+        return frozenset([UUID(fact[4]) for fact in self._clauses if fact[1] == "Datapath_Binding"])
+
+
+def everything() -> dict[str, list[Any]]:
+    """Return the conditions that every row meets."""
+    return {name: [True] for name in CONDITIONAL}
+
+
+def nothing() -> dict[str, list[Any]]:
+    """Return the conditions that no row meets."""
+    return dict.fromkeys(CONDITIONAL, _NOTHING)
+
+
+def _order(fact: Fact) -> tuple[Any, ...]:
+    return fact[1], fact[2], str(fact[4])

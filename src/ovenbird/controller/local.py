@@ -1,0 +1,212 @@
+"""What is local: interfaces of the integration bridge, ports resident on this chassis, datapaths hosted here.
+
+A datapath is hosted when a port of it is resident, or when it is joined to a hosted one by a pair of patch ports (a
+router and its switches). Everything else in Southbound is none of this chassis's business, and not monitored.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import CLAUSE
+from ovenbird.controller.settings import integration_bridge, own_chassis, settings
+from ovenbird.engine.lookups import find, get, table
+from ovenbird.engine.rules import singleton
+from ovenbird.engine.views import view
+from ovenbird.model.sb import DatapathBinding, LogicalDPGroup, PortBinding
+from ovenbird.model.vswitch import Interface, Port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+
+VIF = ""
+"""The type of an ordinary port: a virtual machine's or container's interface."""
+
+
+@view
+def iface_id(interface: Interface) -> str:
+    """Return the logical port that an interface says it is, or nothing."""
+    return interface.external_ids.get("iface-id", "")
+
+
+@view
+def chassis_id(port: Port) -> str:
+    """Return the remote end of a tunnel port, as `<chassis>@<address>`, or nothing."""
+    return port.external_ids.get("ovn-chassis-id", "")
+
+
+@view
+def interfaces() -> dict[str, UUID]:
+    """Return the interfaces of the integration bridge by the logical port that they are; the first of several."""
+    bridge = integration_bridge()
+    found: dict[str, UUID] = {}
+    for port in bridge.ports if bridge is not None else ():
+        for interface in port.interfaces:
+            name = iface_id(interface)
+            if name:
+                found.setdefault(name, interface.uuid)
+    return found
+
+
+@view
+def interface_of(name: str) -> UUID | None:
+    """Return the interface that says it is the logical port `name`."""
+    return interfaces().get(name)
+
+
+@view
+def ofport_of(name: str) -> int:
+    """Return the OpenFlow port of the logical port `name`; 0 while it has none here."""
+    uuid = interface_of(name)
+    return _ofport(get(Interface, uuid)) if uuid is not None else 0
+
+
+@view
+def ofport_named(name: str) -> int:
+    """Return the OpenFlow port of the interface called `name`; 0 while it has none."""
+    return _ofport(find(Interface.name, name))
+
+
+def _ofport(interface: Interface | None) -> int:
+    """Return an interface's OpenFlow port; 0 while it has none (the switch says -1 for one that failed)."""
+    return max(interface.ofport or 0, 0) if interface is not None else 0
+
+
+def may_bind(port: PortBinding) -> bool:
+    """Return whether the port's options let this chassis bind it: by name or host name, or whoever comes."""
+    wanted = port.options.get("requested-chassis", "")
+    if not wanted:
+        return True
+    mine = settings()
+    return any(name in (mine.chassis, mine.hostname) for name in wanted.split(","))
+
+
+@view
+def resident(port: PortBinding) -> bool:
+    """Return whether packets of the port enter and leave on this chassis, by an interface of its own."""
+    kind = port.type
+    if kind == VIF:
+        parent = port.parent_port
+        if parent:
+            host = find(PortBinding.logical_port, parent)
+            return host is not None and port.tag is not None and resident(host)
+        return ofport_of(port.logical_port) > 0 and may_bind(port)
+    if kind == "localport":
+        return ofport_of(port.logical_port) > 0
+    if kind in ("l3gateway", "l2gateway"):
+        return port.options.get(f"{kind}-chassis", "") == settings().chassis != ""
+    if kind in ("virtual", "external", "chassisredirect"):
+        mine = own_chassis()
+        return mine is not None and PortBinding.chassis.raw(port) == mine
+    return False
+
+
+@view
+def resident_name(name: str) -> bool:
+    """Return whether the port of that name is resident: the match language's `is_chassis_resident`."""
+    port = find(PortBinding.logical_port, name)
+    return port is not None and resident(port)
+
+
+@view
+def resident_names() -> frozenset[str]:
+    """Return the names of the resident ports that have an interface here."""
+    return frozenset([name for name in interfaces() if resident_name(name)])
+
+
+@view
+def hosted() -> frozenset[UUID]:
+    """Return the hosted datapaths."""
+    frontier: list[UUID] = []
+    for name in interfaces():
+        port = find(PortBinding.logical_port, name)
+        if port is not None and resident(port):
+            frontier.append(PortBinding.datapath.raw(port))
+    mine = own_chassis()
+    if mine is not None:
+        bound = table(PortBinding).select(PortBinding.chassis, mine)
+        frontier += [PortBinding.datapath.raw(port) for port in bound if port.type != VIF]
+    found: set[UUID] = set()
+    while frontier:
+        datapath = frontier.pop()
+        if datapath not in found:
+            found.add(datapath)
+            frontier += joined(datapath)
+    return frozenset(found)
+
+
+@view
+def joined(datapath: UUID) -> tuple[UUID, ...]:
+    """Return the datapaths that patch ports join to this one."""
+    index = table(PortBinding).index(PortBinding.datapath, PortBinding.type)
+    peers = [peer_of(port) for kind in ("patch", "l3gateway") for port in index.rows((datapath, kind))]
+    return tuple([PortBinding.datapath.raw(peer) for peer in peers if peer is not None])
+
+
+def peer_of(port: PortBinding) -> PortBinding | None:
+    """Return the patch port at the other side, if it is known."""
+    name = port.options.get("peer", "")
+    found: PortBinding | None = find(PortBinding.logical_port, name) if name else None
+    return found
+
+
+@view
+def is_hosted(datapath: UUID) -> bool:
+    """Return whether the datapath is hosted here."""
+    return datapath in hosted()
+
+
+@view
+def hosted_row(datapath: UUID) -> DatapathBinding | None:
+    """Return a hosted datapath's row; None for one that is not hosted or whose row has not come yet."""
+    return get(DatapathBinding, datapath) if is_hosted(datapath) else None
+
+
+@view
+def hosted_members(group: LogicalDPGroup) -> tuple[UUID, ...]:
+    """Return the hosted datapaths of a group, in order."""
+    return tuple(sorted(hosted() & LogicalDPGroup.datapaths.raw(group)))
+
+
+@view
+def localnet_key(datapath: UUID) -> int:
+    """Return the tunnel key of the datapath's localnet port, through which its remote ports are reached; 0 if none."""
+    ports = table(PortBinding).index(PortBinding.datapath, PortBinding.type).rows((datapath, "localnet"))
+    return min([port.tunnel_key for port in ports], default=0)
+
+
+@singleton
+def clauses() -> Iterator[Fact]:
+    """Ask for what concerns this chassis, and for nothing else unless everything is wanted."""
+    mine = settings()
+    if mine.monitor_all:
+        return
+    me = own_chassis()
+    yield CLAUSE("Chassis_Private", "name", "==", mine.chassis)
+    for kind in ("patch", "chassisredirect"):
+        yield CLAUSE("Port_Binding", "type", "==", kind)
+    if me is not None:
+        yield CLAUSE("Port_Binding", "chassis", "==", me)
+    for name in interfaces():
+        yield CLAUSE("Port_Binding", "logical_port", "==", name)
+    for datapath in hosted():
+        yield CLAUSE("Datapath_Binding", "_uuid", "==", datapath)
+        for table_name in ("Port_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding"):
+            yield CLAUSE(table_name, "datapath", "==", datapath)
+        yield CLAUSE("Logical_Flow", "logical_datapath", "==", datapath)
+        yield CLAUSE("DNS", "datapaths", "includes", datapath)
+        row = get(DatapathBinding, datapath)
+        if row is not None:
+            yield CLAUSE("FDB", "dp_key", "==", row.tunnel_key)
+        for group in table(LogicalDPGroup).select(LogicalDPGroup.datapaths, datapath):
+            yield CLAUSE("Logical_Flow", "logical_dp_group", "==", group.uuid)
+
+
+CONDITIONAL = (
+    "Chassis_Private", "Port_Binding", "Datapath_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding",
+    "Logical_Flow", "DNS", "FDB",
+)  # fmt: skip
+"""The Southbound tables of which only the rows that a clause asks for are monitored."""

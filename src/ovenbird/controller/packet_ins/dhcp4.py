@@ -1,0 +1,84 @@
+"""DHCP answers: `put_dhcp_opts` (RFC 2131).
+
+The flow pauses the packet and says what to offer; the packet goes on as the answer, with the result bit set, or as it
+came, with the bit clear. The flows behind give the answer its addresses and ports.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.lang.actions.services import decode_dhcp4
+from ovenbird.net import dhcp4, ethernet
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.ipv4 import IPv4
+from ovenbird.net.udp import Udp
+
+if TYPE_CHECKING:
+    from ovenbird.lang.actions.userdata import Userdata
+
+_BROADCAST = b"\xff" * 4
+_BOOTFILE, _NEXT_SERVER = 67, 253
+_ANSWERS = {dhcp4.DISCOVER: dhcp4.OFFER, dhcp4.REQUEST: dhcp4.ACK, dhcp4.INFORM: dhcp4.ACK}
+
+
+def answer(packet: bytes, userdata: Userdata) -> bytes | None:
+    """Return the answer to a DHCP client's message, or None when it gets none.
+
+    Raises:
+        PacketError: the packet is no DHCP message.
+    """
+    number, given = decode_dhcp4(userdata.payload)
+    offer = number.to_bytes(4, "big")
+    frame = Ethernet.decode(packet)
+    if frame.ethertype != ethernet.IPV4:
+        raise PacketError("a DHCP message that is not IPv4")
+    ip = IPv4.decode(frame.payload)
+    udp = Udp.decode(ip.payload)
+    request = dhcp4.Dhcp4.decode(udp.payload)
+    kind = _ANSWERS.get(request.message_type)
+    if request.op != 1 or kind is None:
+        return None
+    options = dict(given)
+    if request.message_type == dhcp4.REQUEST and _asked_for(request) not in (offer, None):
+        kind = dhcp4.NAK
+        options = {code: value for code, value in given if code == dhcp4.SERVER_ID}
+    reply = _reply(request, kind, offer, options)
+    broadcast = request.flags & dhcp4.BROADCAST_FLAG or kind == dhcp4.NAK
+    destination = _BROADCAST if broadcast else request.ciaddr if any(request.ciaddr) else offer
+    segment = Udp(udp.sport, udp.dport, reply.encode()).encode(ip.src, destination)
+    out = IPv4(ip.src, destination, ip.proto, segment, ttl=128, tos=16)
+    return Ethernet(frame.dst, frame.src, frame.ethertype, out.encode(), frame.vlan).encode()
+
+
+def _asked_for(request: dhcp4.Dhcp4) -> bytes | None:
+    """Return the address that a client asks for: the one it wants, or the one it has; None if it does not say."""
+    wanted = request.options.get(dhcp4.REQUESTED_IP)
+    if wanted is not None:
+        return wanted
+    return request.ciaddr if any(request.ciaddr) else None
+
+
+def _reply(request: dhcp4.Dhcp4, kind: int, offer: bytes, options: dict[int, bytes]) -> dhcp4.Dhcp4:
+    """Return the message; a lease's address is not given with a refusal, nor to a client that only asks for settings."""
+    inform = request.message_type == dhcp4.INFORM
+    if inform:
+        options.pop(dhcp4.LEASE_TIME, None)
+    next_server = options.pop(_NEXT_SERVER, options.get(dhcp4.SERVER_ID, bytes(4)))
+    bootfile = options.get(_BOOTFILE, b"")
+    if dhcp4.CLIENT_ID in request.options:
+        options[dhcp4.CLIENT_ID] = request.options[dhcp4.CLIENT_ID]  # RFC 6842
+    return dhcp4.Dhcp4(
+        2,
+        request.xid,
+        request.chaddr,
+        {dhcp4.MESSAGE_TYPE: bytes([kind]), **options},
+        ciaddr=request.ciaddr,
+        yiaddr=bytes(4) if inform or kind == dhcp4.NAK else offer,
+        siaddr=next_server,
+        giaddr=request.giaddr,
+        flags=request.flags,
+        htype=request.htype,
+        file=bootfile[:128],
+    )

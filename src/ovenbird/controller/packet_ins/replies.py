@@ -1,0 +1,155 @@
+"""Packets that the controller makes in place of one it was handed: ARP, neighbour discovery, ICMP errors, TCP resets.
+
+The nested actions of the flow's action (`arp { ... }`, `reject { ... }`) run on the new packet, with the registers of
+the old one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.lang.actions.userdata import Opcode
+from ovenbird.net import ethernet, ipv4, nd
+from ovenbird.net.addresses import BROADCAST, ZERO_MAC, multicast_mac, solicited_node
+from ovenbird.net.arp import Arp
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.icmp import Icmp
+from ovenbird.net.ipv4 import IPv4
+from ovenbird.net.ipv6 import IPv6
+from ovenbird.net.nd import Neighbor
+from ovenbird.net.tcp import Tcp
+from ovenbird.openflow.actions import SetField, encode_actions
+from ovenbird.openflow.fields import FIELDS
+from ovenbird.openflow.messages import PacketOut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ovenbird.lang.actions.userdata import Userdata
+    from ovenbird.openflow.messages import PacketIn
+
+_ARP_REQUEST, _ICMPV6 = 1, 58
+_ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
+_CARRIED = frozenset(["metadata", *(f"reg{n}" for n in range(16))])
+
+
+def reply(packet_in: PacketIn, userdata: Userdata) -> PacketOut | None:
+    """Return the packet to send in place of the one handed up; None when there is none to make.
+
+    Raises:
+        PacketError: the packet is not of the kind that the flow's action is for.
+    """
+    maker = _MAKERS[userdata.opcode]
+    made = maker(Ethernet.decode(packet_in.packet))
+    if made is None:
+        return None
+    carried = [
+        SetField(FIELDS[name], value, FIELDS[name].mask)
+        for name, (value, _) in packet_in.metadata.items()
+        if name in _CARRIED
+    ]
+    return PacketOut(made.encode(), encode_actions((*carried, *userdata.actions)))
+
+
+def arp_request(frame: Ethernet) -> Ethernet:
+    """Return an ARP request for the destination of an IPv4 packet."""
+    packet = IPv4.decode(frame.payload)
+    query = Arp(_ARP_REQUEST, frame.src, packet.src, ZERO_MAC, packet.dst)
+    return Ethernet(BROADCAST, frame.src, ethernet.ARP, query.encode())
+
+
+def solicitation(frame: Ethernet) -> Ethernet:
+    """Return a neighbour solicitation for the destination of an IPv6 packet."""
+    packet = IPv6.decode(frame.payload)
+    group = solicited_node(packet.dst)
+    message = Neighbor(nd.NEIGHBOR_SOLICIT, packet.dst, 0, ((nd.SOURCE_LLA, frame.src),)).icmp()
+    out = IPv6(packet.src, group, _ICMPV6, message.encode_v6(packet.src, group), hop_limit=255)
+    return Ethernet(multicast_mac(group), frame.src, ethernet.IPV6, out.encode())
+
+
+def _advertisement(frame: Ethernet, flags: int) -> Ethernet:
+    packet = IPv6.decode(frame.payload)
+    asked = Neighbor.of(Icmp.decode(packet.payload))
+    unspecified = not any(packet.src)
+    to = _ALL_NODES if unspecified else packet.src
+    flags = flags | nd.OVERRIDE | (0 if unspecified else nd.SOLICITED)
+    message = Neighbor(nd.NEIGHBOR_ADVERT, asked.target, flags, ((nd.TARGET_LLA, frame.dst),)).icmp()
+    out = IPv6(asked.target, to, _ICMPV6, message.encode_v6(asked.target, to), hop_limit=255)
+    return Ethernet(multicast_mac(to) if unspecified else frame.src, frame.dst, ethernet.IPV6, out.encode())
+
+
+def advertisement(frame: Ethernet) -> Ethernet:
+    """Return the advertisement that answers a neighbour solicitation."""
+    return _advertisement(frame, 0)
+
+
+def router_advertisement(frame: Ethernet) -> Ethernet:
+    """Return the advertisement that answers a neighbour solicitation for a router's address."""
+    return _advertisement(frame, nd.ROUTER)
+
+
+def _sent(frame: Ethernet, protocol: int, body: Callable[[bytes, bytes], bytes], *, back: bool) -> Ethernet:
+    """Return an IP packet in place of another: back to where that came from, or between the same two ends."""
+    src, dst = (frame.dst, frame.src) if back else (frame.src, frame.dst)
+    if frame.ethertype == ethernet.IPV4:
+        old = IPv4.decode(frame.payload)
+        ends = (old.dst, old.src) if back else (old.src, old.dst)
+        return Ethernet(dst, src, frame.ethertype, IPv4(*ends, protocol, body(*ends), ttl=255).encode())
+    old6 = IPv6.decode(frame.payload)
+    ends = (old6.dst, old6.src) if back else (old6.src, old6.dst)
+    return Ethernet(dst, src, frame.ethertype, IPv6(*ends, protocol, body(*ends), hop_limit=255).encode())
+
+
+def _upper(frame: Ethernet) -> tuple[int, bytes]:
+    """Return an IP packet's protocol and what it carries."""
+    if frame.ethertype == ethernet.IPV4:
+        packet = IPv4.decode(frame.payload)
+        return packet.proto, packet.payload
+    if frame.ethertype == ethernet.IPV6:
+        return IPv6.decode(frame.payload).upper()
+    raise PacketError(f"Ethernet type {frame.ethertype:#06x} is not IP")
+
+
+def reset(frame: Ethernet, *, back: bool = False) -> Ethernet | None:
+    """Return the TCP reset that answers a segment, its ends not yet exchanged unless `back`; none answers a reset."""
+    segment = Tcp.decode(_upper(frame)[1]).reset()
+    return _sent(frame, ipv4.TCP, segment.encode, back=back) if segment is not None else None
+
+
+def error(frame: Ethernet, *, back: bool = False) -> Ethernet | None:
+    """Return the ICMP error that answers a packet, of type unreachable; none answers an ICMP error.
+
+    With `back` it goes to the sender and says "port"; without, its ends are still to be exchanged and it says "host".
+    """
+    protocol, body = _upper(frame)
+    if frame.ethertype == ethernet.IPV4:
+        if protocol == ipv4.ICMP and body[:1] not in (b"\x08", b"\x00"):
+            return None
+        message = Icmp.error(3, 3 if back else 1, frame.payload)
+        return _sent(frame, ipv4.ICMP, lambda _src, _dst: message.encode(), back=back)
+    if protocol == _ICMPV6 and body[:1] < b"\x80":
+        return None
+    message = Icmp.error_v6(1, 4 if back else 0, frame.payload)
+    return _sent(frame, _ICMPV6, message.encode_v6, back=back)
+
+
+def rejection(frame: Ethernet) -> Ethernet | None:
+    """Return what refuses a packet: a TCP reset, or an ICMP error, to the sender."""
+    return (reset if _upper(frame)[0] == ipv4.TCP else error)(frame, back=True)
+
+
+_MAKERS: dict[Opcode, Callable[[Ethernet], Ethernet | None]] = {
+    Opcode.ARP: arp_request,
+    Opcode.ND_NS: solicitation,
+    Opcode.ND_NA: advertisement,
+    Opcode.ND_NA_ROUTER: router_advertisement,
+    Opcode.TCP_RESET: reset,
+    Opcode.ICMP: error,
+    Opcode.ICMP4_ERROR: error,
+    Opcode.ICMP6_ERROR: error,
+    Opcode.REJECT: rejection,
+}
+
+OPCODES = frozenset(_MAKERS)
+"""The opcodes that a packet of ours answers."""

@@ -1,0 +1,72 @@
+"""Patch ports: how a localnet port reaches its physical network.
+
+A localnet port names a network, ovn-bridge-mappings says which bridge of this chassis leads there, and a pair of patch
+ports joins the two: `patch-<integration bridge>-to-<port>` and `patch-<port>-to-<integration bridge>`, both with
+external_ids:ovn-localnet-port, as the original makes them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import ADD_PORT, DROP_PORT
+from ovenbird.controller.local import is_hosted
+from ovenbird.controller.settings import integration_bridge, progress, settings
+from ovenbird.engine.lookups import find
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model.sb import PortBinding
+from ovenbird.model.vswitch import Bridge, Port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+
+KEYS = {"localnet": "ovn-localnet-port", "l2gateway": "ovn-l2gateway-port"}
+"""The key of Port.external_ids that marks a patch port, by the type of the logical port."""
+
+
+def patch_name(port: str, bridge: str) -> str:
+    """Return the name of the patch port in the integration bridge."""
+    return f"patch-{bridge}-to-{port}"
+
+
+@view
+def physical_bridge(port: PortBinding) -> Bridge | None:
+    """Return the bridge that leads to a localnet port's network; None if this chassis has none."""
+    if port.type not in KEYS or not is_hosted(PortBinding.datapath.raw(port)):
+        return None
+    if port.type == "l2gateway" and port.options.get("l2gateway-chassis") != settings().chassis:
+        return None
+    name = settings().bridge_mappings.get(port.options.get("network_name", ""))
+    found: Bridge | None = find(Bridge.name, name) if name else None
+    return found
+
+
+@rule(PortBinding)
+def patches(port: PortBinding) -> Iterator[Fact]:
+    """Make the pair of patch ports of a localnet port."""
+    if port.type not in KEYS:
+        return
+    outer, inner = physical_bridge(port), integration_bridge()
+    if outer is None or inner is None or progress().stopping:
+        return
+    name = port.logical_port
+    here, there = patch_name(name, inner.name), f"patch-{name}-to-{inner.name}"
+    ids = ((KEYS[port.type], name),)
+    for bridge, mine, peer in ((inner, here, there), (outer, there, here)):
+        if find(Port.name, mine) is None:
+            yield ADD_PORT(bridge.uuid, mine, "patch", (("peer", peer),), ids)
+
+
+@rule(Port)
+def stale_patch(port: Port) -> Iterator[Fact]:
+    """Remove a patch port whose logical port has gone, or left this chassis."""
+    name = next((value for key in KEYS.values() if (value := port.external_ids.get(key))), "")
+    if not name or not progress().settled:
+        return
+    logical = find(PortBinding.logical_port, name)
+    if logical is None or physical_bridge(logical) is None:
+        for bridge in port.referrers(Bridge.ports):
+            yield DROP_PORT(bridge.uuid, port.uuid)

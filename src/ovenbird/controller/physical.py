@@ -1,0 +1,300 @@
+"""Between the physical and the logical: how packets enter logical datapaths, and how they leave (ovn-architecture(7)).
+
+Table 0 gives a packet that comes from an interface, a physical network or a tunnel its logical datapath and port.
+Tables 39 and 40 take what the ingress pipeline has decided to the chassis and ports concerned; 41 drops what would go
+back where it came from; 64 and 65 deliver. Numbers are OVN 23.03's. A flow's cookie leads to the Southbound row for
+which it was made.
+
+A multicast group's flows are made of one part for each member, by the member: a port that comes costs its own part.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.encapsulation import (
+    GENEVE_IN,
+    VXLAN_IN,
+    VXLAN_MULTICAST_BIT,
+    VXLAN_MULTICAST_IN,
+    outward,
+)
+from ovenbird.controller.facts import cookie_of, flow, part
+from ovenbird.controller.local import (
+    VIF,
+    chassis_id,
+    hosted_row,
+    localnet_key,
+    ofport_named,
+    ofport_of,
+    peer_of,
+    resident,
+)
+from ovenbird.controller.patch import patch_name, physical_bridge
+from ovenbird.controller.settings import integration_bridge, own_chassis
+from ovenbird.controller.tunnels import tunnel_to
+from ovenbird.controller.zones import datapath_zones, zone_of
+from ovenbird.engine.lookups import find, get
+from ovenbird.engine.rules import rule, singleton
+from ovenbird.engine.views import view
+from ovenbird.lang.actions.layout import Tables
+from ovenbird.model.sb import DatapathBinding, MulticastGroup, PortBinding
+from ovenbird.model.vswitch import Bridge, Port
+from ovenbird.openflow.actions import (
+    Clone,
+    CtClear,
+    Output,
+    PopVlan,
+    PushVlan,
+    Resubmit,
+    SetField,
+    StackPop,
+    StackPush,
+)
+from ovenbird.openflow.fields import Subfield
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+    from ovenbird.openflow.actions import Action
+
+TABLES = Tables()
+ENTRY, LARGE_PACKETS, LARGE_REPLIES, REMOTE, LOCAL, LOOPBACK, DELIVER = 0, 37, 38, 39, 40, 41, 65
+
+# Bits of `flags`, reg10, that these tables read.
+ALLOW_LOOPBACK, FROM_VTEP, LOCAL_ONLY, FROM_LOCALPORT = 0x1, 0x2, 0x10, 0x400
+
+_ONES = 0xFFFFFFFF
+_METADATA_ONES = (1 << 64) - 1
+_PRESENT = 0x1000  # of vlan_vid: there is a tag
+_IN_PORT = Subfield.of("in_port")
+_REGISTERS = tuple(f"reg{n}" for n in range(10))
+_CLEAR_REGISTERS = tuple(SetField.of(name, 0) for name in _REGISTERS)
+_ANONYMOUS: tuple[Action, ...] = (
+    StackPush(_IN_PORT), SetField.of("in_port", 0), Resubmit(DELIVER), StackPop(_IN_PORT),
+)  # fmt: skip
+
+
+def to_port(datapath: int, key: int) -> dict[str, tuple[int, int]]:
+    """Return the match of packets to a port or multicast group of a datapath."""
+    return {"reg15": (key, _ONES), "metadata": (datapath, _METADATA_ONES)}
+
+
+@singleton
+def skeleton() -> Iterator[Fact]:
+    """Yield the flows that are there in any case: what happens to packets that nothing else concerns."""
+    yield flow(ENTRY, 0, {}, ())
+    yield flow(LARGE_PACKETS, 0, {}, (Resubmit(REMOTE),))
+    yield flow(LARGE_REPLIES, 10, {"reg10": (ALLOW_LOOPBACK, ALLOW_LOOPBACK)}, (Resubmit(LOCAL),))
+    yield flow(LARGE_REPLIES, 0, {}, (Resubmit(REMOTE),))
+    yield flow(REMOTE, 150, {"reg10": (LOCAL_ONLY, LOCAL_ONLY)}, (Resubmit(LOCAL),))
+    yield flow(REMOTE, 150, {"reg10": (FROM_VTEP, FROM_VTEP | ALLOW_LOOPBACK)}, (Resubmit(LOCAL),))
+    yield flow(REMOTE, 0, {}, (Resubmit(LOCAL),))
+    yield flow(LOCAL, 0, {}, ())
+    yield flow(LOOPBACK, 0, {}, (*_CLEAR_REGISTERS, Resubmit(TABLES.egress)))
+    yield flow(TABLES.deliver, 0, {}, (Resubmit(DELIVER),))
+    yield flow(DELIVER, 0, {}, ())
+
+
+@rule(Port)
+def tunnel_entry(port: Port) -> Iterator[Fact]:
+    """Take packets from a tunnel to where the sending chassis has decided that they go."""
+    bridge = integration_bridge()
+    if not chassis_id(port) or bridge is None or bridge not in port.referrers(Bridge.ports):
+        return
+    for interface in port.interfaces:
+        ofport = interface.ofport or 0
+        if ofport <= 0:
+            continue
+        match = {"in_port_oxm": (ofport, _ONES)}
+        if interface.type == "vxlan":
+            bit = VXLAN_MULTICAST_BIT
+            yield flow(ENTRY, 100, {**match, "tun_id": (0, bit)}, (*VXLAN_IN, Resubmit(LOCAL)))
+            yield flow(ENTRY, 100, {**match, "tun_id": (bit, bit)}, (*VXLAN_MULTICAST_IN, Resubmit(LOCAL)))
+        else:
+            yield flow(ENTRY, 100, match, (*GENEVE_IN, Resubmit(LOCAL)))
+
+
+@rule(PortBinding)
+def port_flows(port: PortBinding) -> Iterator[Fact]:
+    """Yield a port's flows: one that is here, one that is elsewhere, or one that joins two datapaths."""
+    datapath = hosted_row(PortBinding.datapath.raw(port))
+    if datapath is None:
+        return
+    kind = port.type
+    if kind in ("localnet", "l2gateway"):
+        yield from _physical_network(port, datapath)
+    elif kind in ("patch", "l3gateway"):
+        yield from _joining(port, datapath)
+    elif kind in (VIF, "localport") and resident(port):
+        yield from _interface(port, datapath)
+    else:
+        yield from _elsewhere(port, datapath)
+
+
+def _zones(datapath: UUID, port_zone: int) -> tuple[Action, ...]:
+    """Return what tells conntrack's zones to the pipeline: the port's own (0: it has none), and the datapath's."""
+    dnat, snat = datapath_zones(datapath)
+    common = (SetField.of("reg11", dnat), SetField.of("reg12", snat))
+    return (SetField.of("reg13", port_zone), *common) if port_zone else common
+
+
+def _enter(datapath: DatapathBinding, port: PortBinding, port_zone: int) -> tuple[Action, ...]:
+    """Return what puts a packet at the start of a datapath's ingress pipeline, as coming from the port."""
+    flag = (SetField.of("reg10", FROM_LOCALPORT, FROM_LOCALPORT),) if port.type == "localport" else ()
+    return (
+        *_zones(datapath.uuid, port_zone),
+        SetField.of("metadata", datapath.tunnel_key),
+        SetField.of("reg14", port.tunnel_key),
+        *flag,
+        Resubmit(TABLES.ingress),
+    )
+
+
+def _arrival(port: PortBinding, datapath: DatapathBinding, port_zone: int) -> Iterator[Fact]:
+    """Yield what any port has that can be delivered to from here."""
+    key, number, cookie = port.tunnel_key, datapath.tunnel_key, cookie_of(port)
+    match = to_port(number, key)
+    yield flow(LOCAL, 100, match, (*_zones(datapath.uuid, port_zone), Resubmit(LOOPBACK)), cookie)
+    bounced = {**match, "reg14": (key, _ONES), "reg10": (0, ALLOW_LOOPBACK)}
+    yield flow(LOOPBACK, 100, bounced, (), cookie)
+    yield flow(TABLES.deliver, 100, {**match, "reg10": (ALLOW_LOOPBACK, ALLOW_LOOPBACK)}, _ANONYMOUS, cookie)
+
+
+def _member(table: int, group: MulticastGroup, datapath: DatapathBinding, order: int, actions: tuple[Action, ...],
+            key: int) -> Iterator[Fact]:  # fmt: skip
+    """Yield a member's part of its group's flow, and the part that ends it, of which every member says the same."""
+    match, cookie = to_port(datapath.tunnel_key, group.tunnel_key), cookie_of(group)
+    yield part(table, 100, match, cookie, (order, key), actions)
+    end: tuple[Action, ...] = (SetField.of("reg15", group.tunnel_key),)
+    yield part(table, 100, match, cookie, (2, 0), end)
+    if table == REMOTE:
+        yield part(table, 100, match, cookie, (9, 0), (Resubmit(LOCAL),))
+
+
+def _copies(port: PortBinding, datapath: DatapathBinding, port_zone: int, table: int) -> Iterator[Fact]:
+    """Yield the port's copies of what goes to its multicast groups."""
+    zone = (SetField.of("reg13", port_zone),) if port_zone else ()
+    actions = (*zone, SetField.of("reg15", port.tunnel_key), Resubmit(LOOPBACK))
+    for group in port.referrers(MulticastGroup.ports):
+        yield from _member(table, group, datapath, 1, actions, port.tunnel_key)
+
+
+def _interface(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
+    """Yield the flows of a port with an interface here, or of a container behind one."""
+    name, cookie = port.logical_port, cookie_of(port)
+    zone = zone_of(name)
+    enter = _enter(datapath, port, zone)
+    parent, tag = port.parent_port, port.tag
+    ofport = ofport_of(parent or name)
+    match = {"in_port_oxm": (ofport, _ONES)}
+    there = to_port(datapath.tunnel_key, port.tunnel_key)
+    if parent and tag is not None:
+        tagged = {**match, "vlan_vid": (_PRESENT | tag, 0x1FFF)}
+        yield flow(ENTRY, 150, tagged, (PopVlan(), *enter), cookie)
+        yield flow(DELIVER, 100, there, _tagged_output(ofport, tag, back=True), cookie)
+    else:
+        yield flow(ENTRY, 100, match, enter, cookie)
+        yield flow(DELIVER, 100, there, (Output(ofport),), cookie)
+    yield from _arrival(port, datapath, zone)
+    if port.type == "localport":
+        here = {"reg14": (port.tunnel_key, _ONES), "metadata": (datapath.tunnel_key, _METADATA_ONES)}
+        yield flow(REMOTE, 150, here, (Resubmit(LOCAL),), cookie)
+        yield from _copies(port, datapath, zone, REMOTE)
+    else:
+        yield from _copies(port, datapath, zone, LOCAL)
+
+
+def _tagged_output(ofport: int, tag: int, *, back: bool) -> tuple[Action, ...]:
+    """Return the output of a packet under a VLAN tag; `back` if it may go out where it came in."""
+    tagged = (PushVlan(), SetField.of("vlan_vid", _PRESENT | tag), Output(ofport), PopVlan())
+    return (StackPush(_IN_PORT), SetField.of("in_port", 0), *tagged, StackPop(_IN_PORT)) if back else tagged
+
+
+def _physical_network(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
+    """Yield the flows of a localnet port: through a patch port to the bridge of its network."""
+    inner = integration_bridge()
+    ofport = ofport_named(patch_name(port.logical_port, inner.name)) if inner is not None else 0
+    if ofport <= 0 or physical_bridge(port) is None:
+        return
+    cookie, tag = cookie_of(port), port.tag or 0
+    zone = zone_of(port.logical_port)
+    enter = _enter(datapath, port, zone)
+    match = {"in_port_oxm": (ofport, _ONES)}
+    yield flow(ENTRY, 150, {**match, "vlan_vid": (_PRESENT | tag, 0x1FFF)}, (PopVlan(), *enter), cookie)
+    there = to_port(datapath.tunnel_key, port.tunnel_key)
+    if tag:
+        yield flow(DELIVER, 100, there, _tagged_output(ofport, tag, back=False), cookie)
+    else:  # a tag of VLAN 0, which only carries a priority, counts as none
+        yield flow(ENTRY, 100, {**match, "vlan_vid": (0, _PRESENT)}, enter, cookie)
+        yield flow(DELIVER, 100, there, (Output(ofport),), cookie)
+    yield from _arrival(port, datapath, zone)
+    for flag in (LOCAL_ONLY, FROM_LOCALPORT):
+        yield flow(LOOPBACK, 160, {**there, "reg10": (flag, flag)}, (), cookie)
+    yield from _copies(port, datapath, zone, LOCAL)
+
+
+def _joining(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
+    """Yield the flows of a patch port: what leaves by it enters the peer's datapath, with nothing carried over."""
+    peer = peer_of(port)
+    if peer is None or (port.type == "l3gateway" and not resident(port)):
+        return
+    beyond = get(DatapathBinding, PortBinding.datapath.raw(peer))
+    if beyond is None:
+        return
+    fresh = tuple(SetField.of(name, 0) for name in ("reg11", "reg12", "reg13"))
+    clear = tuple(SetField.of(name, 0) for name in ("reg10", "reg15", *_REGISTERS))
+    dnat, snat = datapath_zones(beyond.uuid)
+    crossing = Clone((
+        CtClear(), *fresh, SetField.of("reg11", dnat), SetField.of("reg12", snat),
+        SetField.of("metadata", beyond.tunnel_key), SetField.of("reg14", peer.tunnel_key), *clear,
+        Resubmit(TABLES.ingress),
+    ))  # fmt: skip
+    yield flow(DELIVER, 100, to_port(datapath.tunnel_key, port.tunnel_key), (crossing,), cookie_of(port))
+    yield from _arrival(port, datapath, 0)
+    yield from _copies(port, datapath, 0, REMOTE)
+
+
+def _elsewhere(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
+    """Yield the flows of a port that is not here: by its physical network if it has one, else by a tunnel."""
+    exit_key = localnet_key(datapath.uuid)
+    there = to_port(datapath.tunnel_key, port.tunnel_key)
+    if exit_key:
+        yield flow(LOCAL, 100, there, (SetField.of("reg15", exit_key), Resubmit(LOCAL)), cookie_of(port))
+        return
+    if port.type == "localport":
+        return
+    chassis = PortBinding.chassis.raw(port)
+    if chassis is None or chassis == own_chassis():
+        return
+    encap = PortBinding.encap.raw(port)
+    tunnel = tunnel_to(chassis, encap)
+    if tunnel is None:
+        return
+    kind, ofport = tunnel
+    actions = (*outward(kind, datapath.tunnel_key, port.tunnel_key), Output(ofport))
+    yield flow(REMOTE, 100, there, actions, cookie_of(port))
+    for group in port.referrers(MulticastGroup.ports):
+        yield from remote_copies(group, datapath, kind, ofport)
+
+
+@view
+def remote_copies(group: MulticastGroup, datapath: DatapathBinding, kind: str, ofport: int) -> tuple[Fact, ...]:
+    """Return the parts by which a group's packets reach one other chassis; its ports there all say the same."""
+    number, key = datapath.tunnel_key, group.tunnel_key
+    match, cookie = to_port(number, key), cookie_of(group)
+    order = 5 if kind == "vxlan" else 3
+    return (
+        part(REMOTE, 100, match, cookie, (2, 0), (SetField.of("reg15", key),)),
+        part(REMOTE, 100, match, cookie, (order, 0), outward(kind, number, key)),
+        part(REMOTE, 100, match, cookie, (order + 1, ofport), (Output(ofport),)),
+        part(REMOTE, 100, match, cookie, (9, 0), (Resubmit(LOCAL),)),
+    )
+
+
+def port_key(name: str, datapath: UUID) -> int | None:
+    """Return the key of a port of the datapath, by name."""
+    port = find(PortBinding.logical_port, name)
+    return port.tunnel_key if port is not None and PortBinding.datapath.raw(port) == datapath else None

@@ -1,0 +1,164 @@
+"""What the local Open_vSwitch database tells the controller, and what the controller tells its own rules.
+
+`Settings` is the one reading of Open_vSwitch.external_ids (ovn-controller(8), "Configuration"); a key with `-<chassis>`
+appended overrides the plain one. `Progress` is a row of the controller's own: facts from outside of any database.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.lookups import find, rows
+from ovenbird.engine.rows import UUID, Column, Row, Store
+from ovenbird.engine.views import view
+from ovenbird.model.sb import Chassis
+from ovenbird.model.vswitch import Bridge, OpenVSwitch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NO_BRIDGE = "br-int"
+
+
+class Progress(Row, table="Progress"):
+    """How far the controller has come: one row, which rules read like any other."""
+
+    __slots__ = ()
+
+    system_id: Column[str] = Column("")
+    complete: Column[frozenset[UUID]] = Column(frozenset())
+    everything: Column[bool] = Column(default=False)
+    settled: Column[bool] = Column(default=False)
+    stopping: Column[bool] = Column(default=False)
+
+
+def progress_store(system_id: str = "") -> Store:
+    """Make the store that holds the one `Progress` row.
+
+    Arguments:
+        system_id: the chassis's name if it was given to the program, which then overrides the database's.
+    """
+    store = Store("controller", [Progress])
+    values = list(Progress.DEFAULTS)
+    values[Progress.system_id.index] = system_id
+    store.table(Progress).insert(UUID("00000000-0000-4000-8000-000000000000"), values)
+    return store
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The chassis's configuration."""
+
+    chassis: str
+    hostname: str
+    remote: str
+    bridge: str
+    bridge_datapath_type: str
+    encap_types: tuple[str, ...]
+    encap_ips: tuple[str, ...]
+    encap_options: tuple[tuple[str, str], ...]
+    tunnel_options: tuple[tuple[str, str], ...]
+    set_local_ip: bool
+    bridge_mappings: Mapping[str, str]
+    transport_zones: frozenset[str]
+    monitor_all: bool
+    remote_probe_ms: int | None
+    openflow_probe_s: int
+    is_interconn: bool
+    published: Mapping[str, str]
+
+
+def progress() -> Progress:
+    """Return the controller's own row."""
+    return rows(Progress)[0]
+
+
+@view
+def settings() -> Settings:
+    """Return the chassis's configuration; `chassis` is empty while it has no name."""
+    found = rows(OpenVSwitch)
+    ids = found[0].external_ids if found else {}
+    return read_settings(ids, progress().system_id)
+
+
+def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
+    """Read Open_vSwitch.external_ids.
+
+    Arguments:
+        ids: the map.
+        system_id: the chassis's name if it was given to the program.
+    """
+    chassis = system_id or ids.get("system-id", "")
+
+    def option(key: str, default: str = "") -> str:
+        return ids.get(f"{key}-{chassis}", ids.get(key, default))
+
+    probe = option("ovn-remote-probe-interval")
+    csum = option("ovn-encap-csum", "true")
+    tunnel = {"csum": csum}
+    for key, name in (("ovn-encap-tos", "tos"), ("ovn-encap-df_default", "df_default")):
+        if value := option(key):
+            tunnel[name] = value
+    published = {key: option(key, default) for key, default in _PUBLISHED.items()}
+    published["is-interconn"] = option("ovn-is-interconn", "false")
+    return Settings(
+        chassis=chassis,
+        hostname=option("hostname") or socket.gethostname(),
+        remote=option("ovn-remote"),
+        bridge=option("ovn-bridge", NO_BRIDGE),
+        bridge_datapath_type=option("ovn-bridge-datapath-type"),
+        encap_types=tuple(_listed(option("ovn-encap-type"))),
+        encap_ips=tuple(_listed(option("ovn-encap-ip"))),
+        encap_options=(("csum", csum),),
+        tunnel_options=tuple(sorted(tunnel.items())),
+        set_local_ip=option("ovn-set-local-ip") == "true",
+        bridge_mappings=dict(_pairs(option("ovn-bridge-mappings"))),
+        transport_zones=frozenset(_listed(option("ovn-transport-zones"))),
+        monitor_all=option("ovn-monitor-all") == "true",
+        remote_probe_ms=int(probe) if probe.isdecimal() else None,
+        openflow_probe_s=int(option("ovn-openflow-probe-interval", "0") or "0"),
+        is_interconn=option("ovn-is-interconn") == "true",
+        published=published,
+    )
+
+
+# Keys of external_ids that a chassis publishes in Chassis.other_config as they are, with their defaults (OVN 23.03).
+_PUBLISHED = {
+    "ovn-bridge-mappings": "",
+    "ovn-chassis-mac-mappings": "",
+    "ovn-cms-options": "",
+    "ovn-enable-lflow-cache": "true",
+    "ovn-limit-lflow-cache": "",
+    "ovn-memlimit-lflow-cache-kb": "",
+    "ovn-monitor-all": "false",
+    "ovn-trim-limit-lflow-cache": "",
+    "ovn-trim-timeout-ms": "",
+    "ovn-trim-wmark-perc-lflow-cache": "",
+}
+
+
+def _listed(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """Read `physnet1:br-ex,physnet2:br-ex2`; what has no colon is left out."""
+    pairs = [item.partition(":") for item in _listed(text)]
+    return [(network, bridge) for network, colon, bridge in pairs if colon]
+
+
+@view
+def integration_bridge() -> Bridge | None:
+    """Return the integration bridge, if it is there."""
+    found: Bridge | None = find(Bridge.name, settings().bridge)
+    return found
+
+
+@view
+def own_chassis() -> UUID | None:
+    """Return the UUID of this chassis's row in Southbound, if it is there."""
+    name = settings().chassis
+    row = find(Chassis.name, name) if name else None
+    return row.uuid if row is not None else None

@@ -1,0 +1,167 @@
+"""The integration bridge over OpenFlow: what is installed follows what should be.
+
+At each connection the switch is asked what it holds. Nothing is changed before the first full computation is done, so
+that a controller that starts, or a switch that it meets again, goes on forwarding; then the difference goes out. From
+then on every change is one bundle, and what waits for flows is told when the switch has confirmed them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.encapsulation import OPTION
+from ovenbird.controller.flow_table import FlowTable, flow_mods
+from ovenbird.openflow.errors import ConnectionLostError, SwitchError
+from ovenbird.openflow.messages import (
+    CtFlushZone,
+    Error,
+    FlowStatsReply,
+    FlowStatsRequest,
+    Message,
+    PacketIn,
+    SetConfig,
+    SetPacketInFormat,
+    TlvCommand,
+    TlvTableMod,
+    TlvTableReply,
+    TlvTableRequest,
+)
+from ovenbird.openflow.transport import Session, keep_connected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ovenbird.engine.facts import Fact
+
+log = logging.getLogger(__name__)
+
+
+class Switch:
+    """One bridge.
+
+    Arguments:
+        waiting: returns the edits that wait for the flows known now.
+        confirmed: called with those edits when the switch has the flows.
+        on_packet: called with each packet that the switch hands up.
+    """
+
+    def __init__(
+        self,
+        waiting: Callable[[], Sequence[Fact]],
+        confirmed: Callable[[Sequence[Fact]], None],
+        on_packet: Callable[[PacketIn], None],
+    ) -> None:
+        self.table = FlowTable()
+        self.session: Session | None = None
+        self.flow_mods_sent = 0
+        self._waiting = waiting
+        self._confirmed = confirmed
+        self._on_packet = on_packet
+        self._computed = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._flush: list[int] = []
+
+    @property
+    def connected(self) -> bool:
+        """Whether the bridge's flows follow what should be."""
+        return self.session is not None
+
+    def computed(self) -> None:
+        """Say that what should be is known in full: from now on it is installed."""
+        self._computed.set()
+        self.wake()
+
+    @property
+    def installing(self) -> bool:
+        """Whether flows are installed at all yet."""
+        return self._computed.is_set()
+
+    def wake(self) -> None:
+        """Look at what has changed, soon."""
+        self._wake.set()
+
+    def flush_zones(self, zones: Sequence[int]) -> None:
+        """Forget the connections of zones before the next flows are installed."""
+        self._flush += zones
+
+    async def run(self, target: str, probe_interval: float = 5.0) -> None:
+        """Follow the bridge at `target` until cancelled."""
+        while True:
+            await keep_connected(target, self._serve, self._receive, probe_interval=probe_interval)
+
+    def send(self, message: Message) -> None:
+        """Send a message, if the switch is there."""
+        if self.session is not None:
+            self.session.send(message)
+
+    async def _serve(self, session: Session) -> None:
+        session.send(SetPacketInFormat())
+        session.send(SetConfig())
+        await self._map_option(session)
+        stats = await session.request(FlowStatsRequest())
+        self.table.recall([flow for part in stats if isinstance(part, FlowStatsReply) for flow in part.flows])
+        log.info("the bridge holds %d flows", len(self.table.installed))
+        self.session = session
+        self._wake.set()
+        try:
+            await self._computed.wait()
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._install(session)
+        finally:
+            self.session = None
+
+    async def _map_option(self, session: Session) -> None:
+        """Make the Geneve option a field, unless it is one already."""
+        (reply,) = await session.request(TlvTableRequest())
+        if isinstance(reply, TlvTableReply) and OPTION not in reply.maps:
+            same = tuple(m for m in reply.maps if m.index == OPTION.index or m.option_class == OPTION.option_class)
+            if same:
+                session.send(TlvTableMod(TlvCommand.DELETE, same))
+            session.send(TlvTableMod(TlvCommand.ADD, (OPTION,)))
+            await session.barrier()
+
+    async def _install(self, session: Session) -> None:
+        waiting = self._waiting()
+        for zone in self._flush:
+            session.send(CtFlushZone(zone))
+        self._flush.clear()
+        while changes := self.table.take():
+            try:
+                await session.bundle(flow_mods(changes))
+            except SwitchError as refusal:
+                self.table.put_back(changes)
+                self._refuse(list(changes.items()), refusal)
+            except (ConnectionLostError, asyncio.CancelledError):
+                self.table.put_back(changes)
+                raise
+            else:
+                self.table.confirm(changes)
+                self.flow_mods_sent += len(changes)
+                break
+        else:
+            if waiting:
+                await session.barrier()
+        if waiting:
+            self._confirmed(waiting)
+
+    def _refuse(self, changes: list[tuple[tuple[int, int, bytes], tuple[bytes, int] | None]], refusal: SwitchError) -> None:
+        """Leave out the flow that the switch named; without a name there is nothing to leave out, and nothing works."""
+        index = getattr(refusal, "index", None)
+        if index is None or not 0 <= index < len(changes):
+            raise refusal
+        (table, priority, match), content = changes[index]
+        if content is None:
+            raise refusal
+        cookie = content[1]
+        log.error("the switch refuses flow cookie %#x table %d priority %d: %s", cookie, table, priority, refusal)
+        self.table.refuse((table, priority, match), content)
+
+    def _receive(self, xid: int, message: Message) -> None:
+        if isinstance(message, PacketIn):
+            self._on_packet(message)
+        elif isinstance(message, Error):
+            log.warning("the switch refuses a message: %s", message.exception(xid))

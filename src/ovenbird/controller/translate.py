@@ -1,0 +1,331 @@
+"""Logical flows → OpenFlow: each Logical_Flow, in each hosted datapath that it is for.
+
+A logical table is an OpenFlow table (ingress from 8, egress from 42); a match becomes OpenFlow matches with the
+datapath in `metadata`; ports are their tunnel keys. A flow that can only concern packets of a port that is not here is
+left out: in ingress by `inport`, in egress by `outport`, by the flow's tag `in_out_port`, and by the members of a port
+group that are elsewhere. A chassis with 20 of a group's 10,000 ports compiles 20.
+
+A flow that this controller cannot translate is reported once and left out; it stops nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import FLOW, PART, cookie_of
+from ovenbird.controller.local import VIF, hosted_members, hosted_row, resident, resident_name, resident_names
+from ovenbird.engine.ids import Pool
+from ovenbird.engine.lookups import find, get, rows, table
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.lang.actions.context import GroupSpec, OptionType
+from ovenbird.lang.actions.layout import Pipeline, Tables
+from ovenbird.lang.actions.registry import parse_actions
+from ovenbird.lang.bindings import Bindings
+from ovenbird.lang.errors import FieldError, LangError
+from ovenbird.lang.template import Templates
+from ovenbird.model.sb import (
+    AddressSet,
+    DatapathBinding,
+    DHCPOptions,
+    DHCPv6Options,
+    LogicalDPGroup,
+    LogicalFlow,
+    MulticastGroup,
+    PortBinding,
+    PortGroup,
+)
+from ovenbird.openflow.actions import Conjunction, encode_actions
+from ovenbird.openflow.match import Match
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+    from ovenbird.lang.actions.action import Actions
+
+log = logging.getLogger(__name__)
+
+TABLES = Tables()
+CONJUNCTIONS = Pool("conjunction id", 1, 0xFFFFFFFF)
+"""Ids of conjunctive matches, by flow and place in the flow; one id serves every datapath of a flow."""
+
+_templates = Templates()
+_MAX_ENCODINGS = 16384
+_METADATA_ONES = (1 << 64) - 1
+_MULTICAST = 0x8000
+_PORT_ONES = 0xFFFFFFFF
+_NAMES = re.compile(r'[@"$]|is_chassis_resident')
+
+
+# -- names ------------------------------------------------------------------------------------------------------------
+
+
+@view
+def port_key(name: str, datapath: UUID) -> int | None:
+    """Return the tunnel key of a port or multicast group of a datapath; None when it has none by that name."""
+    port: PortBinding | None = find(PortBinding.logical_port, name)
+    if port is not None and PortBinding.datapath.raw(port) == datapath:
+        return port.tunnel_key
+    index = table(MulticastGroup).index(MulticastGroup.datapath, MulticastGroup.name)
+    groups = index.rows((datapath, name))
+    return groups[0].tunnel_key if groups else 0 if name == "none" else None
+
+
+@view
+def is_relevant(datapath: UUID, key: int) -> bool:
+    """Return whether packets from or to the port with that key can be on this chassis in the pipeline that asks."""
+    if key >= _MULTICAST or key == 0:
+        return True
+    ports = table(PortBinding).index(PortBinding.datapath, PortBinding.tunnel_key).rows((datapath, key))
+    return not ports or is_relevant_port(ports[0])
+
+
+def is_relevant_port(port: PortBinding) -> bool:
+    """Return whether the port is here, or of a kind that is everywhere."""
+    return port.type not in (VIF, "localport") or resident(port)
+
+
+@view
+def local_members(group: str) -> tuple[str, ...] | None:
+    """Return the resident ports of a port group; None when there is no such group."""
+    row = find(PortGroup.name, group)
+    return tuple(sorted(resident_names() & row.ports)) if row is not None else None
+
+
+class Ports:
+    """Port names in one datapath, as tunnel keys."""
+
+    __slots__ = ("datapath",)
+
+    def __init__(self, datapath: UUID) -> None:
+        self.datapath = datapath
+
+    def get(self, name: str) -> int | None:
+        """Return the key of a port or multicast group."""
+        return port_key(name, self.datapath)
+
+
+class AddressSets:
+    """Address sets by name."""
+
+    __slots__ = ()
+
+    def get(self, name: str) -> frozenset[str] | None:
+        """Return the addresses of a set."""
+        row = find(AddressSet.name, name)
+        return row.addresses if row is not None else None
+
+
+class PortGroups:
+    """Port groups by name: all their ports."""
+
+    __slots__ = ()
+
+    def get(self, name: str) -> frozenset[str] | None:
+        """Return the ports of a group."""
+        row = find(PortGroup.name, name)
+        return row.ports if row is not None else None
+
+
+class LocalPortGroups:
+    """Port groups by name: those of their ports that are here."""
+
+    __slots__ = ()
+
+    def get(self, name: str) -> tuple[str, ...] | None:
+        """Return the resident ports of a group."""
+        return local_members(name)
+
+
+_SETS, _GROUPS, _LOCAL_GROUPS = AddressSets(), PortGroups(), LocalPortGroups()
+
+
+# -- actions ----------------------------------------------------------------------------------------------------------
+
+
+@view
+def dhcp_options() -> dict[str, OptionType]:
+    """Return the DHCPv4 options that actions may name."""
+    return {row.name: OptionType(row.code, row.type) for row in rows(DHCPOptions)}
+
+
+@view
+def dhcpv6_options() -> dict[str, OptionType]:
+    """Return the DHCPv6 options that actions may name."""
+    return {row.name: OptionType(row.code, row.type) for row in rows(DHCPv6Options)}
+
+
+class FlowContext:
+    """The logical flow around an action: `lang.actions.context.Context` of this chassis."""
+
+    __slots__ = ("asked", "datapath", "flow", "is_switch", "pipeline", "table")
+
+    controller_meter = 0
+    tables = TABLES
+    collector_sets: frozenset[int] = frozenset()
+
+    def __init__(self, flow: LogicalFlow, datapath: DatapathBinding) -> None:
+        self.flow = flow
+        self.pipeline = Pipeline(flow.pipeline)
+        self.table = flow.table_id
+        self.datapath = datapath
+        self.is_switch = is_switch(datapath)
+        self.asked = False
+
+    @property
+    def cookie(self) -> int:
+        """The first 32 bits of the flow's UUID."""
+        self.asked = True
+        return cookie_of(self.flow)
+
+    @property
+    def datapath_key(self) -> int:
+        """The tunnel key of the datapath."""
+        self.asked = True
+        return self.datapath.tunnel_key
+
+    @property
+    def dhcp_options(self) -> Mapping[str, OptionType]:
+        """DHCPv4 options by name."""
+        self.asked = True
+        return dhcp_options()
+
+    @property
+    def dhcpv6_options(self) -> Mapping[str, OptionType]:
+        """DHCPv6 options by name."""
+        self.asked = True
+        return dhcpv6_options()
+
+    def port_key(self, name: str) -> int:
+        """Return the tunnel key of a port or multicast group, 0 for none."""
+        self.asked = True
+        return port_key(name, self.datapath.uuid) or 0
+
+    def meter(self, name: str) -> int:  # noqa: ARG002 - no meters are made yet: what would be metered is not
+        """Return 0: nothing is metered."""
+        return 0
+
+    def rate_meter(self, rate: int, burst: int) -> int:  # noqa: ARG002
+        """Return 0: nothing is metered."""
+        return 0
+
+    def group(self, spec: GroupSpec) -> int:
+        """Refuse: load balancing by groups is not supported yet."""
+        raise FieldError(f"groups of {len(spec.buckets)} buckets are not supported by this controller.")
+
+
+@view
+def is_switch(datapath: DatapathBinding) -> bool:
+    """Return whether a datapath is a switch's."""
+    return "logical-switch" in datapath.external_ids
+
+
+# -- flows ------------------------------------------------------------------------------------------------------------
+
+
+def datapaths_of(flow: LogicalFlow) -> tuple[UUID, ...]:
+    """Return the hosted datapaths that a flow is for."""
+    own = LogicalFlow.logical_datapath.raw(flow)
+    group_uuid = LogicalFlow.logical_dp_group.raw(flow)
+    found = [own] if own is not None else []
+    group = get(LogicalDPGroup, group_uuid) if group_uuid is not None else None
+    if group is not None:
+        found += [uuid for uuid in hosted_members(group) if uuid != own]
+    return tuple(found)
+
+
+@rule(LogicalFlow)
+def logical_flow(flow: LogicalFlow) -> Iterator[Fact]:
+    """Yield a logical flow's OpenFlow flows."""
+    tag = flow.tags.get("in_out_port")
+    if tag is not None:
+        tagged = find(PortBinding.logical_port, tag)
+        if tagged is None or not is_relevant_port(tagged):
+            return
+    for uuid in datapaths_of(flow):
+        datapath = hosted_row(uuid)
+        if datapath is not None:
+            try:
+                yield from _in_datapath(flow, datapath)
+            except LangError as error:
+                report(flow, str(error))
+
+
+@lru_cache(maxsize=1024)
+def _reported(text: str) -> str:
+    log.warning("%s", text)
+    return text
+
+
+def report(flow: LogicalFlow, error: str) -> None:
+    """Say once what is wrong with a flow that is left out."""
+    stage = flow.external_ids.get("stage-name", flow.pipeline)
+    _reported(f"flow left out: {stage} priority {flow.priority} match ({flow.match}) actions ({flow.actions}): {error}")
+
+
+def _in_datapath(flow: LogicalFlow, datapath: DatapathBinding) -> Iterator[Fact]:
+    """Yield the flows in one datapath."""
+    uuid = datapath.uuid
+    ingress = flow.pipeline == "ingress"
+    parsed = parse_actions(flow.actions)
+    text = flow.match
+    for prerequisite in parsed.prerequisites:
+        text = f"({text}) && ({prerequisite})"
+    compiled = _templates.compile(text, _bindings(text, uuid, ingress=ingress))
+    if not compiled.flows:
+        return
+    here = "reg14" if ingress else "reg15"
+    ids = [CONJUNCTIONS.get((flow.uuid, n)) for n in range(compiled.n_conjunctions)]
+    actions = None
+    number = flow.table_id + (TABLES.ingress if ingress else TABLES.egress)
+    priority, cookie = flow.priority, cookie_of(flow)
+    metadata = (datapath.tunnel_key, _METADATA_ONES)
+    for match, clauses in compiled.flows:
+        port = match.get(here)
+        if port is not None and port[1] == _PORT_ONES and not is_relevant(uuid, port[0]):
+            continue
+        fields = {**match, "metadata": metadata}
+        if ids and "conj_id" in match:
+            fields["conj_id"] = (ids[match["conj_id"][0] - 1], _PORT_ONES)
+        encoded = Match(fields).encode()
+        if clauses:
+            for clause in clauses:
+                conjunction = Conjunction(ids[clause.conjunction - 1], clause.dimension, clause.dimensions)
+                order = (conjunction.conj_id, clause.dimension)
+                yield (PART, number, priority, encoded, 0, order, encode_actions((conjunction,)))
+            continue
+        if actions is None:
+            actions = _encoded_actions(flow, datapath, parsed)
+        yield (FLOW, number, priority, encoded, actions, cookie)
+
+
+_NO_NAMES = Bindings()
+_encodings: dict[tuple[str, str, int, bool], bytes] = {}
+
+
+def _encoded_actions(flow: LogicalFlow, datapath: DatapathBinding, parsed: Actions) -> bytes:
+    """Encode a flow's actions; those that ask nothing of their surroundings but the table are remembered."""
+    key = (flow.actions, flow.pipeline, flow.table_id, is_switch(datapath))
+    found = _encodings.get(key)
+    if found is None:
+        context = FlowContext(flow, datapath)
+        found = encode_actions(parsed.encode(context))
+        if not context.asked:
+            if len(_encodings) >= _MAX_ENCODINGS:
+                _encodings.clear()
+            _encodings[key] = found
+    return found
+
+
+def _bindings(text: str, datapath: UUID, *, ingress: bool) -> Bindings:
+    """Return what the names in a match mean; port groups are cut down where only ports that are here can match."""
+    if _NAMES.search(text) is None:
+        return _NO_NAMES
+    elsewhere = "outport == @" if ingress else "inport == @"
+    groups = _GROUPS if elsewhere in text else _LOCAL_GROUPS
+    return Bindings(address_sets=_SETS, port_groups=groups, ports=Ports(datapath), resident=resident_name)
