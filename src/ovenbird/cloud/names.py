@@ -62,6 +62,7 @@ class RowsById(Rows):
             row_class, (), (external_ids, *values), key_of=lambda row: id_of(row.values[external_ids.index])
         )
         self.id_of = id_of
+        self.start = 1  # the key is inside the first column
 
     def key(self, fact: Fact) -> Any:
         """Return the key of a fact, whose first content is the ``external_ids`` as pairs."""

@@ -37,7 +37,7 @@ NAMES = {
     logging.DEBUG: "DBG",
 }
 DESTINATIONS = ("syslog", "console", "file")
-_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
 class OvsFormatter(logging.Formatter):

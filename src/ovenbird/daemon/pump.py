@@ -53,20 +53,19 @@ class Pump:
 
     Arguments:
         name: what logs call it.
-        engine: the engine, its outputs bound to the stores of ``clients``.
+        build: makes the engine, its outputs bound to the stores of ``clients``; called once their rows are there.
         clients: every database that the engine reads or writes; written in this order.
     """
 
-    def __init__(self, name: str, engine: Engine, clients: Sequence[Client]) -> None:
+    def __init__(self, name: str, build: Callable[[], Engine], clients: Sequence[Client]) -> None:
         self.name = name
-        self.engine = engine
+        self.build = build
         self.clients = tuple(clients)
+        self.engine: Engine | None = None
         self.paused = False
         self.waves = 0
         self._wake = asyncio.Event()
-        self._outputs: dict[Client, list[Output]] = {
-            client: [o for o in engine.outputs.values() if o.table.store is client.store] for client in clients
-        }
+        self._outputs: dict[Client, list[Output]] = {}
         self._reached = dict.fromkeys(clients, True)
 
     def wake(self, *_: object) -> None:
@@ -84,33 +83,45 @@ class Pump:
 
     def recompute(self) -> None:
         """Compare everything derived with what is there, not just what changed."""
-        for output in self.engine.outputs.values():
+        for output in self.engine.outputs.values() if self.engine is not None else ():
             output.suspect_all()
         self.wake()
 
     async def run(self) -> None:
-        """Run waves until cancelled."""
-        with contextlib.ExitStack() as subscriptions:
+        """Make the engine and run waves until cancelled."""
+        with contextlib.ExitStack() as stack:
             for client in self.clients:
-                subscriptions.callback(client.on_change(self.wake))
-            self._wake.set()
+                stack.callback(client.on_change(self.wake))
+            with long_lived():
+                self.engine = engine = self.build()
+                stack.callback(self._end)
+                self._outputs = {
+                    client: [o for o in engine.outputs.values() if o.table.store is client.store]
+                    for client in self.clients
+                }
+                while self.paused:
+                    await self._wake.wait()
+                    self._wake.clear()
+                await self._wave(engine)
+            engine.drop_seeds()
             while True:
                 await self._wake.wait()
                 self._wake.clear()
                 if not self.paused:
-                    await self.wave()
+                    await self._wave(engine)
 
-    async def wave(self) -> None:
+    def _end(self) -> None:
+        if self.engine is not None:
+            self.engine.close()
+            self.engine = None
+
+    async def _wave(self, engine: Engine) -> None:
         """Run one wave and write what it changed."""
-        first = not self.waves
+        engine.run()
         self.waves += 1
-        with long_lived() if first else contextlib.nullcontext():
-            self.engine.run()
-            for client in self.clients:
-                await self._write(client)
-        if first:
-            self.engine.drop_seeds()
-        if not self.engine.idle:
+        for client in self.clients:
+            await self._write(client)
+        if not engine.idle:
             self._wake.set()
 
     async def _write(self, client: Client) -> None:
@@ -124,9 +135,9 @@ class Pump:
             self._reached[client] = True
             for output in outputs:
                 output.suspect_all()
-        if all(output.idle for output in outputs):
-            return
         for _ in range(ATTEMPTS):
+            if all(output.idle for output in outputs):
+                return
             transaction = client.transaction()
             try:
                 for output in outputs:
@@ -161,26 +172,20 @@ class Pump:
 class LockedPump(Pump):
     """A pump that runs only while it holds a lock of a database: one of several is active, the others stand by.
 
+    Each time it becomes active the engine is made anew, from the rows as whoever was active before has left them.
+
     Arguments:
         lock: the lock's name.
         holder: the database whose lock it is.
-        on_active: told when it becomes active or stands by.
     """
 
     def __init__(
-        self,
-        name: str,
-        engine: Engine,
-        clients: Sequence[Client],
-        lock: str,
-        holder: Client,
-        on_active: Callable[[bool], None] = lambda _: None,
+        self, name: str, build: Callable[[], Engine], clients: Sequence[Client], lock: str, holder: Client
     ) -> None:
-        super().__init__(name, engine, clients)
+        super().__init__(name, build, clients)
         self.lock = lock
         self.holder = holder
         self.active = False
-        self.on_active = on_active
         self._lost = asyncio.Event()
 
     async def run(self) -> None:
@@ -189,9 +194,7 @@ class LockedPump(Pump):
             self._lost.clear()
             await self.holder.lock(self.lock, self._lost.set)
             self.active = True
-            self.on_active(True)
             log.info("%s: acquired lock %s, now active", self.name, self.lock)
-            self.recompute()
             pumping = asyncio.ensure_future(super().run())
             losing = asyncio.ensure_future(self._lost.wait())
             try:
@@ -200,7 +203,6 @@ class LockedPump(Pump):
                     pumping.result()
             finally:
                 self.active = False
-                self.on_active(False)
                 pumping.cancel()
                 losing.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -211,3 +213,8 @@ class LockedPump(Pump):
         """Let the database refuse the transaction if the lock has gone meanwhile."""
         if client is self.holder:
             transaction.assert_lock(self.lock)
+
+    @property
+    def status(self) -> str:
+        """``paused``, ``active`` or ``standby``, as ovn-northd(8)'s ``status`` command says it."""
+        return "paused" if self.paused else "active" if self.active else "standby"

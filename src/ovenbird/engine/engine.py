@@ -65,11 +65,15 @@ class Engine:
         self.sequence = 0
         self._dead: list[Run] = []
         self._runs: dict[Row, list[Run]] = {}
+        self._singletons: list[Run] = []
+        self._watching: list[tuple[Table[Any], Subjects]] = []
         self._touched: dict[Fact, bool] = {}
         by_subject: dict[type[Row], list[Rule]] = {}
         for rule in rules:
             if rule.subject is None:
-                Run(self, rule, None).invalidate()
+                run = Run(self, rule, None)
+                self._singletons.append(run)
+                run.invalidate()
             else:
                 by_subject.setdefault(rule.subject, []).append(rule)
         for subject, its_rules in by_subject.items():
@@ -78,6 +82,21 @@ class Engine:
             for row in table.rows.values():
                 subjects.inserted(row)
             table.watchers.append(subjects)
+            self._watching.append((table, subjects))
+
+    def close(self) -> None:
+        """Leave the tables: watch and depend on nothing any more. The engine cannot be used afterwards."""
+        for table, watcher in self._watching:
+            table.watchers.remove(watcher)
+        for output in self.outputs.values():
+            output.table.watchers.remove(output)
+        self._watching.clear()
+        for run in (*self._singletons, *(run for runs in self._runs.values() for run in runs)):
+            run.forget()
+        while self.orphans:
+            orphan = self.orphans.pop()
+            if not orphan.readers:
+                orphan.dispose()
 
     def bind(self, relation: Rows, store: Store, *members: Members) -> Output:
         """Keep the rows of ``relation`` (and the sets of ``members``) in ``store``'s table as the facts say."""

@@ -297,8 +297,9 @@ class Transaction:
 class Client(Protocol):
     """A database as its readers and writers see it, wherever it lives."""
 
-    store: Store
-    """The rows: read them, index them, make engine rules depend on them."""
+    @property
+    def store(self) -> Store:
+        """The rows: read them, index them, make engine rules depend on them."""
 
     @property
     def schema(self) -> DatabaseSchema:

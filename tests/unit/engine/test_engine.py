@@ -431,3 +431,14 @@ def test_a_refused_transaction_is_planned_again_without_its_culprits(world):
     world.settle()
     assert [r[0] for r in world.outputs()["Label"]] == ["thing0", "thing1", "thing2", "thing7", "thing9"]
     assert world.outputs()["Group"][0] == ("box0", ("thing0", "thing1", "thing7", "thing9"))
+
+
+def test_a_closed_engine_leaves_no_trace_in_the_tables(world):
+    tables = [*world.source.tables.values(), *world.target.tables.values()]
+    world.engine.close()
+    assert not any(t.watchers or t.members.readers or t.missing for t in tables)
+    assert not any(row.readers for t in tables for row in t.rows.values())
+    assert not any(b.readers for t in tables for i in t._indexes.values() for b in i.buckets.values())
+    assert not world.engine.memo
+    world.engine = world.make()
+    assert world.settle() == []

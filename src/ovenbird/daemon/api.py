@@ -1,0 +1,110 @@
+"""``ovenbird api``: the Neutron v2.0 API over a remote Cloud database, and the compiler from Cloud to Northbound.
+
+Any number of these processes may serve one Cloud; the one that holds the lock compiles.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.api.auth import NotLoopbackError
+from ovenbird.api.service import Service
+from ovenbird.cloud import compiler
+from ovenbird.daemon import tls
+from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.northd import database
+from ovenbird.daemon.options import Takes
+from ovenbird.daemon.process import Daemon, until_stopped
+from ovenbird.daemon.pump import LockedPump
+from ovenbird.model import cloud, nb
+from ovenbird.ovsdb.replica import Replica
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ovenbird.ovsdb.transaction import Client
+
+LOCK = "ovenbird_cloud"
+"""The lock, in Northbound, of the compiler that is active."""
+
+OPTIONS = {
+    "cloud-db": Takes.VALUE,
+    "ovnnb-db": Takes.VALUE,
+    "host": Takes.VALUE,
+    "port": Takes.VALUE,
+    "no-compile": Takes.NOTHING,
+}
+
+USAGE = """ovenbird api: serve the Neutron v2.0 API, and compile Cloud to Northbound
+usage: ovenbird api [OPTION]...
+
+  --cloud-db=REMOTE   where Cloud is served: $OVENBIRD_CLOUD_DB, or unix:RUNDIR/cloud.sock
+  --ovnnb-db=REMOTE   where Northbound is served: $OVN_NB_DB, or unix:RUNDIR/ovnnb_db.sock
+  --host=ADDRESS      loopback address to listen on (127.0.0.1): nobody is asked who they are
+  --port=PORT         TCP port to listen on (9696)
+  --no-compile        serve only; another process compiles
+
+The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v --private-key --certificate --ca-cert.
+"""
+
+
+def pump(cloud_client: Client, northbound: Client) -> LockedPump:
+    """Return what runs the compiler from Cloud to Northbound while it holds the lock."""
+    clients = (northbound, cloud_client)
+    return LockedPump("cloud", lambda: compiler(cloud_client.store, northbound.store), clients, LOCK, northbound)
+
+
+def service(daemon: Daemon, cloud_client: Client, northbound: Client, port: int) -> Service:
+    """Return the API, to be started.
+
+    Raises:
+        UsageError: it would listen where other machines can connect.
+    """
+    try:
+        return Service(cloud_client, northbound, host=daemon.options.last("host") or "127.0.0.1", port=port)
+    except NotLoopbackError as e:
+        raise UsageError(str(e)) from e
+
+
+def tcp_port(daemon: Daemon, option: str, default: int) -> int:
+    """Return the port that an option gives.
+
+    Raises:
+        UsageError: it is no port.
+    """
+    text = daemon.options.last(option) or str(default)
+    if not text.isdecimal() or int(text) > 65535:
+        raise UsageError(f"--{option}={text}: not a TCP port")
+    return int(text)
+
+
+async def serve(daemon: Daemon) -> None:
+    """Run until told to stop."""
+    context = tls.context(daemon.options, server=False)
+    place = database(daemon, "cloud-db", "OVENBIRD_CLOUD_DB", "cloud.sock")
+    cloud_client = Replica(place, "Cloud", cloud.ROWS, leader_only=True, context=context)
+    place = database(daemon, "ovnnb-db", "OVN_NB_DB", "ovnnb_db.sock")
+    northbound = Replica(place, "OVN_Northbound", nb.ROWS, leader_only=True, context=context)
+    serving: Service | None = None
+    try:
+        await cloud_client.start()
+        await northbound.start()
+        serving = service(daemon, cloud_client, northbound, tcp_port(daemon, "port", 9696))
+        await serving.start()
+        daemon.ready()
+        if daemon.options.has("no-compile"):
+            await daemon.stopping.wait()
+        else:
+            await until_stopped(daemon, pump(cloud_client, northbound).run())
+    except OSError as e:
+        raise UsageError(str(e)) from e
+    finally:
+        if serving is not None:
+            await serving.stop()
+        await cloud_client.close()
+        await northbound.close()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run ``ovenbird api`` with these arguments and return its exit status."""
+    return Daemon("ovenbird-api", "ovn", OPTIONS, USAGE, serve).run(list(argv))

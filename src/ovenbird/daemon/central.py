@@ -1,0 +1,133 @@
+"""``ovenbird central``: three databases, both compilers and the API in one process.
+
+The compilers and the API read the databases' own rows: nothing is copied, and no JSON lies between them. Everybody else
+(controllers, OVN's tools) connects to the sockets. The compilers hold the same locks as they would in processes of
+their own, so an original's northd may stand by.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ovenbird.daemon import api, northd
+from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.options import Takes
+from ovenbird.daemon.process import Daemon, until_stopped
+from ovenbird.daemon.pump import long_lived
+from ovenbird.model import cloud, nb, sb
+from ovenbird.ovsdb.errors import OvsdbError
+from ovenbird.ovsdb.journal import create, open_database
+from ovenbird.ovsdb.server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ovenbird.daemon.pump import LockedPump
+    from ovenbird.ovsdb.server import LocalClient
+
+DATABASES = {"nb": (nb, 6641), "sb": (sb, 6642), "cloud": (cloud, 6643)}
+"""Each database's model and its usual TCP port."""
+
+OPTIONS = {
+    "rundir": Takes.VALUE,
+    "host": Takes.VALUE,
+    "api-port": Takes.VALUE,
+    **{f"{name}-port": Takes.VALUE for name in DATABASES},
+}
+
+USAGE = """ovenbird central: serve Cloud, Northbound and Southbound, compile between them, and serve the API
+usage: ovenbird central --rundir=DIR [OPTION]...
+
+  --rundir=DIR        where journals (nb.db, sb.db, cloud.db) and sockets (nb.sock, sb.sock, cloud.sock) are
+  --api-port=PORT     TCP port of the API on 127.0.0.1 (9696)
+  --nb-port=PORT      TCP port of Northbound on 127.0.0.1 (6641); 0: none; likewise --sb-port, --cloud-port
+  --host=ADDRESS      loopback address that the API listens on instead
+
+The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v.
+"""
+
+
+def run_directory(daemon: Daemon) -> Path:
+    """Return the directory of journals and sockets, made if need be.
+
+    Raises:
+        UsageError: none was given.
+    """
+    given = daemon.options.last("rundir")
+    if given is None:
+        raise UsageError("--rundir is needed")
+    directory = Path(given).absolute()
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def open_all(server: Server, directory: Path) -> dict[str, LocalClient]:
+    """Open the databases of a directory, making those that are not there, and return their clients.
+
+    Raises:
+        UsageError: a journal cannot be used.
+    """
+    clients = {}
+    for name, (model, _) in DATABASES.items():
+        path = directory / f"{name}.db"
+        try:
+            if not path.exists():
+                create(path, model.schema())
+            clients[name] = server.add(open_database(path, model.ROWS))
+        except OvsdbError as e:
+            raise UsageError(f"{path}: {e}") from e
+    northbound = clients["nb"]
+    if not northbound.store.table(nb.NBGlobal).rows:
+        first = northbound.transaction()
+        first.insert(nb.NBGlobal, {})
+        northbound.commit_now(first)
+    return clients
+
+
+async def listen(daemon: Daemon, server: Server, directory: Path) -> None:
+    """Serve every database at its socket and, where there is one, its TCP port.
+
+    Raises:
+        UsageError: an address cannot be had.
+    """
+    for name, (_, usual) in DATABASES.items():
+        port = api.tcp_port(daemon, f"{name}-port", usual)
+        remotes = [f"punix:{directory / name}.sock", *([f"ptcp:{port}:127.0.0.1"] if port else [])]
+        for remote in remotes:
+            try:
+                await server.listen(remote)
+            except OSError as e:
+                raise UsageError(f"{remote}: {e.strerror or e}") from e
+
+
+async def serve(daemon: Daemon) -> None:
+    """Run until told to stop."""
+    directory = run_directory(daemon)
+    server = Server()
+    serving = None
+    try:
+        with long_lived():
+            clients = open_all(server, directory)
+        pumps: list[LockedPump] = [
+            api.pump(clients["cloud"], clients["nb"]),
+            northd.pump(clients["nb"], clients["sb"]),
+        ]
+        northd.register(daemon.unixctl, pumps[1])
+        await listen(daemon, server, directory)
+        serving = api.service(daemon, clients["cloud"], clients["nb"], api.tcp_port(daemon, "api-port", 9696))
+        try:
+            await serving.start()
+        except OSError as e:
+            raise UsageError(str(e)) from e
+        daemon.ready()
+        await until_stopped(daemon, *[pump.run() for pump in pumps])
+    finally:
+        if serving is not None:
+            await serving.stop()
+        await server.close()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run ``ovenbird central`` with these arguments and return its exit status."""
+    return Daemon("ovenbird-central", "ovn", OPTIONS, USAGE, serve).run(list(argv))

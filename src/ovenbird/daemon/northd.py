@@ -1,0 +1,112 @@
+"""``ovenbird northd``: compile Northbound to Southbound, with the command line and commands of ovn-northd(8)."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ovenbird.daemon import tls
+from ovenbird.daemon.options import Takes, run_directory
+from ovenbird.daemon.process import Daemon, until_stopped
+from ovenbird.daemon.pump import LockedPump
+from ovenbird.model import nb, sb
+from ovenbird.northd.northd import build
+from ovenbird.ovsdb.replica import Replica
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ovenbird.daemon.unixctl import Unixctl
+    from ovenbird.ovsdb.transaction import Client
+
+LOCK = "ovn_northd"
+"""The lock that the active one of several compilers holds; the original's, so that they stand by for one another."""
+
+OPTIONS = {
+    "ovnnb-db": Takes.VALUE,
+    "ovnsb-db": Takes.VALUE,
+    "dry-run": Takes.NOTHING,
+    "n-threads": Takes.VALUE,
+}
+
+USAGE = """ovenbird northd: compile OVN's Northbound database to Southbound, as ovn-northd(8) does
+usage: ovenbird northd [OPTION]...
+
+  --ovnnb-db=REMOTE   where Northbound is served: $OVN_NB_DB, or unix:RUNDIR/ovnnb_db.sock
+  --ovnsb-db=REMOTE   where Southbound is served: $OVN_SB_DB, or unix:RUNDIR/ovnsb_db.sock
+  --dry-run           start paused
+
+The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v --private-key --certificate --ca-cert.
+"""
+
+
+def pump(northbound: Client, southbound: Client) -> LockedPump:
+    """Return what runs the compiler between two databases while it holds the lock."""
+    clients = (southbound, northbound)
+    return LockedPump("northd", lambda: build(northbound.store, southbound.store), clients, LOCK, southbound)
+
+
+def register(unixctl: Unixctl, running: LockedPump) -> None:
+    """Offer the commands of ovn-northd(8)."""
+
+    def doing(action: Callable[[], None]) -> Callable[[list[str]], str]:
+        def command(_: list[str]) -> str:
+            action()
+            return ""
+
+        return command
+
+    unixctl.register("pause", doing(running.pause))
+    unixctl.register("resume", doing(running.resume))
+    unixctl.register("is-paused", lambda _: "true\n" if running.paused else "false\n")
+    unixctl.register("status", lambda _: f"Status: {running.status}\n")
+    unixctl.register("inc-engine/recompute", doing(running.recompute))
+
+
+def database(daemon: Daemon, option: str, variable: str, socket: str) -> str:
+    """Return the remote of a database: as the option says, or the environment, or its usual place."""
+    default = f"unix:{run_directory('ovn')}/{socket}"
+    return daemon.options.last(option) or os.environ.get(variable) or default
+
+
+def connection_status(client: Client) -> str:
+    """Return what a ``connection-status`` command answers."""
+    return "connected\n" if client.connected else "not connected\n"
+
+
+async def serve(daemon: Daemon) -> None:
+    """Run until told to stop."""
+    context = tls.context(daemon.options, server=False)
+    northbound = Replica(
+        database(daemon, "ovnnb-db", "OVN_NB_DB", "ovnnb_db.sock"), "OVN_Northbound", nb.ROWS, context=context
+    )
+    southbound = Replica(
+        database(daemon, "ovnsb-db", "OVN_SB_DB", "ovnsb_db.sock"),
+        "OVN_Southbound",
+        sb.ROWS,
+        leader_only=True,
+        context=context,
+    )
+    running = pump(northbound, southbound)
+    register(daemon.unixctl, running)
+    daemon.unixctl.register("nb-connection-status", lambda _: connection_status(northbound))
+    daemon.unixctl.register("sb-connection-status", lambda _: connection_status(southbound))
+    if daemon.options.has("dry-run"):
+        running.pause()
+    daemon.ready()
+
+    async def work() -> None:
+        await northbound.start()
+        await southbound.start()
+        await running.run()
+
+    try:
+        await until_stopped(daemon, work())
+    finally:
+        await northbound.close()
+        await southbound.close()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run ``ovenbird northd`` with these arguments and return its exit status."""
+    return Daemon("ovn-northd", "ovn", OPTIONS, USAGE, serve).run(list(argv))

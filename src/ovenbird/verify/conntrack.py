@@ -1,0 +1,115 @@
+"""Connection tracking as the tracer follows it: what is committed is established afterwards, in both directions.
+
+A connection belongs to a zone and is known by its protocol, addresses and ports (ovs-fields(7), "Connection Tracking
+Fields"). A packet of a connection that nobody committed is new. Timeouts
+and the TCP state machine are not followed: a connection stays until the tracker is thrown away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from ovenbird.lang.microflow import Microflow
+
+NEW, ESTABLISHED, RELATED, REPLY, INVALID, TRACKED = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
+SOURCE_TRANSLATED, DESTINATION_TRANSLATED = 0x40, 0x80
+
+_TCP, _UDP, _SCTP, _ICMP, _ICMP6 = 6, 17, 132, 1, 58
+_IP6 = 0x86DD
+_PORTS = {_TCP: "tcp", _UDP: "udp", _SCTP: "sctp"}
+_ECHO = {_ICMP: (8, 0), _ICMP6: (128, 129)}
+
+
+@dataclass(frozen=True, slots=True)
+class Tuple:
+    """One direction of a connection."""
+
+    family: int
+    protocol: int
+    source: int
+    destination: int
+    source_port: int
+    destination_port: int
+
+    @property
+    def reverse(self) -> Tuple:
+        """The other direction, before any translation."""
+        return Tuple(self.family, self.protocol, self.destination, self.source, self.destination_port, self.source_port)
+
+    @classmethod
+    def of(cls, packet: Microflow) -> Tuple:
+        """Return the direction that a packet belongs to; an ICMP echo and its reply are one connection."""
+        family, protocol = packet["eth_type"], packet["nw_proto"]
+        names = ("ipv6_src", "ipv6_dst") if family == _IP6 else ("ip_src", "ip_dst")
+        ports = (0, 0)
+        if protocol in _PORTS:
+            name = _PORTS[protocol]
+            ports = (packet[f"{name}_src"], packet[f"{name}_dst"])
+        return cls(family, protocol, packet[names[0]], packet[names[1]], *ports)
+
+
+@dataclass(slots=True)
+class Connection:
+    """A committed connection: its two directions before any translation, and what is kept with it."""
+
+    original: Tuple
+    answer: Tuple
+    mark: int = 0
+    label: int = 0
+    translated: int = 0
+
+
+class Tracker:
+    """The connections of all zones."""
+
+    def __init__(self) -> None:
+        self._connections: dict[tuple[Hashable, Tuple], Connection] = {}
+
+    def find(self, zone: Hashable, packet: Microflow) -> tuple[Connection, bool] | None:
+        """Return the connection of a packet in a zone, and whether the packet is a reply; None if it is new."""
+        direction = Tuple.of(packet)
+        found = self._connections.get((zone, direction))
+        return None if found is None else (found, direction != found.original)
+
+    def look_up(self, zone: Hashable, packet: Microflow) -> tuple[Connection, bool] | None:
+        """Set a packet's ct_state, ct_mark and ct_label; return what ``find`` returns."""
+        found = self.find(zone, packet)
+        if found is None:
+            packet["ct_state"] = TRACKED | (NEW if _may_begin(packet) else INVALID)
+            packet["ct_mark"] = packet["ct_label"] = 0
+        else:
+            connection, reply = found
+            packet["ct_state"] = TRACKED | ESTABLISHED | (REPLY if reply else 0) | connection.translated
+            packet["ct_mark"], packet["ct_label"] = connection.mark, connection.label
+        return found
+
+    def commit(self, zone: Hashable, packet: Microflow, answer: Tuple | None = None, translated: int = 0) -> Connection:
+        """Remember a packet's connection, if it is new, and return it.
+
+        Arguments:
+            zone: where.
+            packet: as it is before translation.
+            answer: the direction of replies, where a translation makes it other than the reverse.
+            translated: the ct_state bits of a translation.
+        """
+        found = self.find(zone, packet)
+        if found is not None:
+            return found[0]
+        original = Tuple.of(packet)
+        connection = Connection(original, answer or original.reverse, translated=translated)
+        self._connections[zone, original] = connection
+        self._connections[zone, connection.answer] = connection
+        return connection
+
+
+def _may_begin(packet: Microflow) -> bool:
+    """Return whether a packet can be a connection's first: not an ICMP echo reply, nor an ICMP error."""
+    protocol = packet["nw_proto"]
+    if protocol not in _ECHO:
+        return True
+    kind = packet["icmpv6_type" if protocol == _ICMP6 else "icmp_type"]
+    return kind == _ECHO[protocol][0] or (protocol == _ICMP6 and kind >= 133)

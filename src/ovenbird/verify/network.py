@@ -1,0 +1,154 @@
+"""Logical datapaths as the tracer walks them: flows by stage, ports by name and key, what names in matches stand for.
+
+Read from Southbound once for each datapath that a packet enters; flows are parsed when a packet first comes by.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ovenbird.lang.actions import Actions, parse_actions
+from ovenbird.lang.ast import Expr, conjunction
+from ovenbird.lang.bindings import Bindings
+from ovenbird.lang.errors import LangError
+from ovenbird.lang.parser import parse
+from ovenbird.model import sb
+from ovenbird.verify.errors import AmbiguousDatapathError, UnknownDatapathError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ovenbird.engine.rows import Store
+
+
+class Flow(NamedTuple):
+    """A logical flow, ready to be evaluated; ``error`` instead if it does not parse, and then it matches nothing."""
+
+    row: sb.LogicalFlow
+    match: Expr | None
+    actions: Actions | None
+    error: LangError | None
+
+
+class Datapath:
+    """One logical switch or router.
+
+    Arguments:
+        store: Southbound.
+        row: its binding.
+    """
+
+    def __init__(self, store: Store, row: sb.DatapathBinding) -> None:
+        ids = row.external_ids
+        self.row = row
+        self.uuid = row.uuid
+        self.key = row.tunnel_key
+        self.is_switch = "logical-switch" in ids
+        self.northbound = ids.get("logical-switch") or ids.get("logical-router") or ""
+        self.name = ids.get("name2") or ids.get("name") or self.northbound or row.uuid
+        self.names = frozenset(n for n in (row.uuid, self.northbound, ids.get("name"), ids.get("name2")) if n)
+        self.ports: dict[str, sb.PortBinding] = {p.logical_port: p for p in row.referrers(sb.PortBinding.datapath)}
+        self.by_key = {port.tunnel_key: port for port in self.ports.values()}
+        groups: list[sb.MulticastGroup] = row.referrers(sb.MulticastGroup.datapath)
+        self.groups = {group.tunnel_key: group for group in groups}
+        keys = {name: port.tunnel_key for name, port in self.ports.items()}
+        self.keys = keys | {group.name: group.tunnel_key for group in groups}
+        self.bindings = Bindings(_AddressSets(store), _PortGroups(store, self.key), self.keys, self.keys.__contains__)
+        self._store = store
+        self._rows: dict[tuple[str, int], list[sb.LogicalFlow]] = {}
+        self._flows: dict[tuple[str, int], list[Flow]] = {}
+        for flow in self._all_flows():
+            self._rows.setdefault((flow.pipeline, flow.table_id), []).append(flow)
+
+    def flows(self, pipeline: str, table: int) -> list[Flow]:
+        """Return the flows of a stage, highest priority first."""
+        found = self._flows.get((pipeline, table))
+        if found is None:
+            rows = sorted(self._rows.get((pipeline, table), ()), key=lambda r: (-r.priority, r.uuid))
+            found = self._flows[pipeline, table] = [_flow(row) for row in rows]
+        return found
+
+    def port_name(self, key: int) -> str:
+        """Return the name of the port or multicast group with that key, the empty string if there is none."""
+        if key in self.by_key:
+            return self.by_key[key].logical_port
+        return self.groups[key].name if key in self.groups else ""
+
+    def _all_flows(self) -> Iterable[sb.LogicalFlow]:
+        yield from self.row.referrers(sb.LogicalFlow.logical_datapath)
+        for group in self.row.referrers(sb.LogicalDPGroup.datapaths):
+            yield from group.referrers(sb.LogicalFlow.logical_dp_group)
+
+
+class Network:
+    """Every datapath of a Southbound, by any of its names.
+
+    Arguments:
+        store: Southbound's rows.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._datapaths: dict[str, Datapath] = {}
+
+    def datapath(self, name: str) -> Datapath:
+        """Return the datapath with that name or UUID (a logical one's, its binding's, or a name from the cloud).
+
+        Raises:
+            UnknownDatapathError: there is none.
+            AmbiguousDatapathError: there are several.
+        """
+        table = self.store.table(sb.DatapathBinding)
+        found = [row for row in table.rows.values() if name in {row.uuid, *row.external_ids.values()}]
+        if not found:
+            raise UnknownDatapathError(f"there is no logical switch or router named {name}")
+        if len(found) > 1:
+            raise AmbiguousDatapathError(f"{len(found)} logical switches or routers are named {name}: use a UUID")
+        return self.of(found[0])
+
+    def of(self, row: sb.DatapathBinding) -> Datapath:
+        """Return the datapath of a binding."""
+        found = self._datapaths.get(row.uuid)
+        if found is None:
+            found = self._datapaths[row.uuid] = Datapath(self.store, row)
+        return found
+
+    def peer(self, port: sb.PortBinding) -> sb.PortBinding | None:
+        """Return the port that a patch port is joined to, or None."""
+        name = port.options.get("peer")
+        peer: sb.PortBinding | None = self.store.find(sb.PortBinding.logical_port, name) if name else None
+        return peer
+
+
+class _AddressSets:
+    """Southbound's address sets, by name."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def get(self, name: str, /) -> frozenset[str] | None:
+        found = self._store.find(sb.AddressSet.name, name)
+        return None if found is None else found.addresses
+
+
+class _PortGroups:
+    """The port groups of one datapath: Southbound has one row for each, named after the datapath's key."""
+
+    def __init__(self, store: Store, key: int) -> None:
+        self._store = store
+        self._key = key
+
+    def get(self, name: str, /) -> frozenset[str] | None:
+        found = self._store.find(sb.PortGroup.name, f"{self._key}_{name}")
+        if found is None:
+            found = self._store.find(sb.PortGroup.name, name)
+        return None if found is None else found.ports
+
+
+def _flow(row: sb.LogicalFlow) -> Flow:
+    try:
+        actions = parse_actions(row.actions)
+        match = conjunction([parse(row.match), *[parse(text) for text in actions.prerequisites]])
+    except LangError as error:
+        return Flow(row, None, None, error)
+    return Flow(row, match, actions, None)

@@ -1,0 +1,143 @@
+"""Port security as a predicate on one packet (ovn-nb(5), Logical_Switch_Port, column port_security).
+
+The controller turns the same column into OpenFlow; this is the plain reading of the manual, for the tracer.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Interface, IPv6Address, IPv6Interface
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ovenbird.lang.microflow import Microflow
+
+_IP4, _ARP, _IP6 = 0x0800, 0x0806, 0x86DD
+_UDP, _ICMP6 = 17, 58
+_ALL_ONES4 = 0xFFFFFFFF
+_ROUTER_SOLICITATION, _NEIGHBOUR_SOLICITATION, _NEIGHBOUR_ADVERTISEMENT, _MLD2_REPORT = 133, 135, 136, 143
+
+
+class Allowed(NamedTuple):
+    """One entry: a MAC, and networks as (value, mask)."""
+
+    mac: int
+    ipv4: tuple[tuple[int, int], ...]
+    ipv6: tuple[tuple[int, int], ...]
+    broadcasts: tuple[int, ...]
+
+    @property
+    def anything(self) -> bool:
+        """Whether the entry names no IP address: then any is allowed."""
+        return not self.ipv4 and not self.ipv6
+
+    def has4(self, address: int) -> bool:
+        """Return whether an IPv4 address is among the entry's."""
+        return any(address & mask == value for value, mask in self.ipv4)
+
+    def has6(self, address: int) -> bool:
+        """Return whether an IPv6 address is among the entry's, its link-local one included."""
+        return any(address & mask == value for value, mask in self.ipv6)
+
+
+def parse(entry: str) -> Allowed | None:
+    """Return what an entry of the column says, or None if it cannot be read.
+
+    An address with host bits and a prefix length stands for itself; one without host bits for the whole network.
+    """
+    words = entry.split()
+    try:
+        mac = int(words[0].replace(":", ""), 16)
+        v4 = [IPv4Interface(w) for w in words[1:] if ":" not in w]
+        v6 = [IPv6Interface(w) for w in words[1:] if ":" in w]
+    except (IndexError, ValueError):
+        return None
+    ipv4 = tuple(_network(int(i.ip), int(i.netmask), _ALL_ONES4) for i in v4)
+    ipv6 = tuple(_network(int(i.ip), int(i.netmask), (1 << 128) - 1) for i in v6)
+    if ipv6:
+        ipv6 = ((_link_local(mac), (1 << 128) - 1), *ipv6)
+    return Allowed(mac, ipv4, ipv6, tuple(int(i.network.broadcast_address) for i in v4 if i.network.prefixlen < 31))
+
+
+def may_send(entries: Iterable[str], packet: Microflow) -> bool:
+    """Return whether a port with this column may send a packet."""
+    allowed = [a for e in entries if (a := parse(e)) is not None]
+    return not allowed or any(_may_send(a, packet) for a in allowed if a.mac == packet["eth_src"])
+
+
+def may_receive(entries: Iterable[str], packet: Microflow) -> bool:
+    """Return whether a port with this column may receive a packet."""
+    allowed = [a for e in entries if (a := parse(e)) is not None]
+    if not allowed or packet["eth_dst"] >> 40 & 1:
+        return True
+    return any(_may_receive(a, packet) for a in allowed if a.mac == packet["eth_dst"])
+
+
+def _may_send(allowed: Allowed, packet: Microflow) -> bool:
+    kind = packet["eth_type"]
+    if kind == _ARP:
+        if packet["arp_sha"] != allowed.mac:
+            return False
+        return allowed.anything or allowed.has4(packet["arp_spa"])
+    if kind == _IP4:
+        return allowed.anything or allowed.has4(packet["ip_src"]) or (bool(allowed.ipv4) and _is_discovery(packet))
+    if kind == _IP6:
+        if packet["nw_proto"] == _ICMP6 and not _neighbour_is(allowed, packet):
+            return False
+        return allowed.anything or allowed.has6(packet["ipv6_src"]) or (bool(allowed.ipv6) and _is_probe(packet))
+    return True
+
+
+def _may_receive(allowed: Allowed, packet: Microflow) -> bool:
+    if allowed.anything:
+        return True
+    if packet["eth_type"] == _IP4:
+        address = packet["ip_dst"]
+        everyone = address == _ALL_ONES4 or address >> 28 == 0xE or address in allowed.broadcasts
+        return allowed.has4(address) or (bool(allowed.ipv4) and everyone)
+    if packet["eth_type"] == _IP6:
+        address = packet["ipv6_dst"]
+        return allowed.has6(address) or (bool(allowed.ipv6) and address >> 120 == 0xFF)
+    return True
+
+
+def _neighbour_is(allowed: Allowed, packet: Microflow) -> bool:
+    """Return whether neighbour discovery names the sender as it is; other packets pass."""
+    kind = packet["icmpv6_type"]
+    if kind == _NEIGHBOUR_SOLICITATION:
+        return packet["nd_sll"] in (0, allowed.mac)
+    if kind == _NEIGHBOUR_ADVERTISEMENT:
+        if packet["nd_tll"] not in (0, allowed.mac):
+            return False
+        return allowed.anything or allowed.has6(packet["nd_target"])
+    return True
+
+
+def _is_discovery(packet: Microflow) -> bool:
+    """Return whether a packet is from a DHCP client that has no address yet."""
+    return (
+        packet["ip_src"] == 0
+        and packet["ip_dst"] == _ALL_ONES4
+        and packet["nw_proto"] == _UDP
+        and (packet["udp_src"], packet["udp_dst"]) == (68, 67)
+    )
+
+
+def _is_probe(packet: Microflow) -> bool:
+    """Return whether a packet is from a host that has no IPv6 address yet."""
+    return (
+        packet["ipv6_src"] == 0
+        and packet["ipv6_dst"] >> 112 == 0xFF02
+        and packet["nw_proto"] == _ICMP6
+        and packet["icmpv6_type"] in (_ROUTER_SOLICITATION, _NEIGHBOUR_SOLICITATION, _MLD2_REPORT)
+    )
+
+
+def _network(address: int, mask: int, ones: int) -> tuple[int, int]:
+    return (address, mask) if address & ~mask == 0 else (address, ones)
+
+
+def _link_local(mac: int) -> int:
+    upper, lower = mac >> 24, mac & 0xFFFFFF
+    return int(IPv6Address("fe80::")) | (upper ^ 0x020000) << 40 | 0xFFFE << 24 | lower
