@@ -17,15 +17,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.lang.boxes import Box, boxes
 from ovenbird.lang.errors import CompileError, LangError
-from ovenbird.lang.parser import parse
-from ovenbird.lang.passes import annotate
+from ovenbird.lang.passes import annotated
 from ovenbird.openflow.fields import FIELDS
 from ovenbird.openflow.match import Match
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.lang.ast import Expr
     from ovenbird.lang.bindings import Bindings
     from ovenbird.lang.cubes import Cube, Cubes
 
@@ -84,14 +82,9 @@ def compile_match(text: str, bindings: Bindings) -> Compiled:
     Raises `LangError` with the culprit's span: bad text, an unknown set or group, what OpenFlow cannot express.
     """
     try:
-        return compile_expr(parse(text), bindings)
+        return compile_boxes(boxes(annotated(text), bindings))
     except LangError as error:
         raise error.within(text) from None
-
-
-def compile_expr(expr: Expr, bindings: Bindings) -> Compiled:
-    """Compile a parsed match, see `compile_match`."""
-    return compile_boxes(boxes(annotate(expr), bindings))
 
 
 def compile_boxes(sum_of_boxes: list[Box]) -> Compiled:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.lang.boxes import boxes
 from ovenbird.lang.errors import FieldError, LangError, MicroflowError
-from ovenbird.lang.parser import parse
-from ovenbird.lang.passes import annotate
+from ovenbird.lang.passes import annotated
 from ovenbird.lang.symbols import OVERLAYS
 from ovenbird.openflow.fields import FIELDS, Field
 
@@ -95,7 +94,7 @@ def parse_microflow(text: str, bindings: Bindings) -> Microflow:
     Bits that the expression leaves open are 0. Raises `MicroflowError` when no packet satisfies the expression (an
     unknown port is such a contradiction) or when it offers alternatives, and other `LangError`s as `parse` does.
     """
-    expr = annotate(parse(text))
+    expr = annotated(text)
     try:
         alternatives = boxes(expr, bindings)
     except LangError as error:

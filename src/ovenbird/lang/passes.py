@@ -49,8 +49,8 @@ def annotate(expr: Expr, *, negative: bool = False, whole: bool = False) -> Expr
         case Compare():
             return _compare(expr, flipped, whole)
         case And(terms) | Or(terms):
-            annotated = [annotate(term, negative=negative, whole=whole) for term in terms]
-            return conjunction(annotated) if isinstance(expr, And) != flipped else disjunction(annotated)
+            parts = [annotate(term, negative=negative, whole=whole) for term in terms]
+            return conjunction(parts) if isinstance(expr, And) != flipped else disjunction(parts)
         case _:
             assert_never(expr)
 
@@ -61,16 +61,16 @@ def _compare(compare: Compare, flipped: bool, whole: bool) -> Expr:
     if symbol.is_predicate:
         equal = relation is Relation.EQ
         bits = {c.value & 1 for c in compare.constants if isinstance(c, Integer)}
-        terms = [expansion(symbol.expansion, negative=bool(bit) != equal) for bit in sorted(bits)]
+        terms = [annotated(symbol.expansion, negative=bool(bit) != equal) for bit in sorted(bits)]
         return disjunction(terms) if equal else conjunction(terms)
     result = Compare(compare.ref, relation, compare.constants, compare.braces, compare.span)
     if not symbol.prerequisite:
         return result
-    valid = conjunction([result, expansion(symbol.prerequisite)])
-    return disjunction([valid, expansion(symbol.prerequisite, negative=True)]) if whole else valid
+    valid = conjunction([result, annotated(symbol.prerequisite)])
+    return disjunction([valid, annotated(symbol.prerequisite, negative=True)]) if whole else valid
 
 
-@lru_cache(maxsize=1024)
-def expansion(text: str, *, negative: bool = False) -> Expr:
-    """Return the annotated tree of a prerequisite or of a predicate's expansion, or of its whole negation."""
+@lru_cache(maxsize=16384)
+def annotated(text: str, *, negative: bool = False) -> Expr:
+    """Return the annotated tree of a match, a prerequisite or a predicate's expansion, or of its whole negation."""
     return annotate(parse(text), whole=negative)

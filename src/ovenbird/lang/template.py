@@ -157,7 +157,7 @@ def _shape(text: str, parts: list[str]) -> _Shape | None:
         return None
     compares = {compare.span[1]: compare for compare in _leaves(expr) if isinstance(compare, Compare)}
     residents = {leaf.span[0] for leaf in _leaves(expr) if isinstance(leaf, Resident)}
-    annotated = [leaf for leaf in _leaves(annotate(expr)) if isinstance(leaf, Compare)]
+    meant = [leaf for leaf in _leaves(annotate(expr)) if isinstance(leaf, Compare)]
     slots: list[_Slot] = []
     fixed: list[int] = []
     resident_indices: list[int] = []
@@ -175,7 +175,7 @@ def _shape(text: str, parts: list[str]) -> _Shape | None:
                 or not isinstance(compare.constants[0], (Integer, String))
             ):
                 return None
-            slot = _slot(index, compare, annotated)
+            slot = _slot(index, compare, meant)
             if slot is None:
                 fixed.append(index)
             else:
@@ -184,12 +184,12 @@ def _shape(text: str, parts: list[str]) -> _Shape | None:
     return _Shape(tuple(slots), tuple(fixed), tuple(resident_indices))
 
 
-def _slot(index: int, compare: Compare, annotated: list[Compare]) -> _Slot | None:
+def _slot(index: int, compare: Compare, meant: list[Compare]) -> _Slot | None:
     """Return the slot of a literal, or None when flows may depend on its value in another way."""
     symbol = compare.ref.symbol
     if symbol.field is None:
         return None
-    same = [leaf for leaf in annotated if leaf.ref.symbol.field is symbol.field]
+    same = [leaf for leaf in meant if leaf.ref.symbol.field is symbol.field]
     if len(same) != 1 or same[0].constants is not compare.constants or same[0].relation is not Relation.EQ:
         return None
     ofs = symbol.ofs + compare.ref.ofs
