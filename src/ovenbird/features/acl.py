@@ -69,16 +69,20 @@ def switch_traits(switch: nb.LogicalSwitch) -> Iterator[Fact]:
         yield STATEFUL.has(datapath(switch))
 
 
+@view
+def group_traits(group: nb.PortGroup, where: UUID) -> tuple[Fact, ...]:
+    """Return the traits that a port group with a port on a datapath gives to that datapath."""
+    filtered, stateful = traits(group)
+    if not filtered:
+        return ()
+    facts = FILTERED.has(where), port_group(group.uuid).has(where)
+    return (*facts, STATEFUL.has(where)) if stateful else facts
+
+
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Give the port's switch the traits that the port's groups imply."""
-    where = port.datapath
     for group in port.groups:
-        filtered, stateful = traits(group)
-        if filtered:
-            yield FILTERED.has(where)
-            yield port_group(group.uuid).has(where)
-            if stateful:
-                yield STATEFUL.has(where)
+        yield from group_traits(group, port.datapath)
 
 
 @singleton

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.lookups import find
+from ovenbird.engine.views import view
 from ovenbird.logical.addresses import quote, solicited_node
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
-from ovenbird.logical.ports import LSP, setting, switch_setting
+from ovenbird.logical.ports import LSP, setting
 from ovenbird.model import nb
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ RESPONDER = stage("ls_in_arp_rsp")
 flow = Author("arp")
 
 
+@view
+def manners(switch: nb.LogicalSwitch) -> tuple[bool, bool]:
+    """Return whether a switch leaves ARP to its ports, and whether it answers for ports only once they are up."""
+    return switch.other_config.get("vlan-passthru") == "true", setting("ignore_lsp_down") == "false"
+
+
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Answer for a port's addresses, where nobody else should."""
     kind = port.type
@@ -38,9 +45,9 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         return
     if kind in ("external", "vtep") or port.unknown or not port.addresses:
         return
-    if setting("ignore_lsp_down") == "false" and kind not in ("router", "localport") and port.lsp.up is not True:
+    quiet, waits = manners(port.switch)
+    if waits and kind not in ("router", "localport") and port.lsp.up is not True:
         return
-    quiet = switch_setting(port.switch, "vlan-passthru") == "true"
     for address in port.addresses:
         mac = address.mac
         for ip in address.ipv4 if not quiet else ():

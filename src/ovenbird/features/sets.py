@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
 from ovenbird.features.binding import switch_key
 from ovenbird.logical.feature import Feature
-from ovenbird.logical.ports import group_name
 from ovenbird.logical.tables import ADDRESS_SET, IN_ADDRESS_SET, IN_PORT_GROUP, PORT_GROUP
 from ovenbird.model import nb
 
@@ -40,18 +40,24 @@ def group_address_sets(group: nb.PortGroup) -> Iterator[Fact]:
     yield ADDRESS_SET(f"{name}_ip6")
 
 
+@view
+def names(group: nb.PortGroup, switch: nb.LogicalSwitch) -> tuple[str, str, str]:
+    """Return what a group is called on a switch's datapath, and its two address sets."""
+    name = group.name
+    return f"{switch_key(switch)}_{name}", f"{name}_ip4", f"{name}_ip6"
+
+
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Enter a port and its addresses into its groups."""
     for group in port.groups:
-        name = group_name(group)
-        here = f"{switch_key(port.switch)}_{name}"
+        here, ip4, ip6 = names(group, port.switch)
         yield (PORT_GROUP, here)
         yield (IN_PORT_GROUP, here, port.name)
         for address in port.addresses:
             for ip in address.ipv4:
-                yield (IN_ADDRESS_SET, f"{name}_ip4", ip)
+                yield (IN_ADDRESS_SET, ip4, ip)
             for ip in address.ipv6:
-                yield (IN_ADDRESS_SET, f"{name}_ip6", ip)
+                yield (IN_ADDRESS_SET, ip6, ip)
 
 
 FEATURE = Feature("sets", (address_set, group_address_sets), port)

@@ -30,12 +30,6 @@ def setting(name: str) -> str:
 
 
 @view
-def switch_setting(switch: nb.LogicalSwitch, name: str) -> str:
-    """Return the switch's `other_config` of that name, or the empty string."""
-    return switch.other_config.get(name, "")
-
-
-@view
 def router_port(name: str) -> tuple[UUID, Addresses] | None:
     """Return a logical router port's UUID and its addresses, link-local one included; None if there is none."""
     lrp = find(nb.LogicalRouterPort.name, name)
@@ -116,12 +110,6 @@ class SwitchPort:
             given = self.lsp.dynamic_addresses
             return parse_addresses(given) if given is not None else None
         return parse_addresses(text[1:]) if text.startswith("!") else None
-
-
-@view
-def group_name(group: nb.PortGroup) -> str:
-    """Return a port group's name; a view, so that its ports do not hear of the group's other columns."""
-    return group.name
 
 
 @view
