@@ -150,6 +150,17 @@ def test_a_hypervisors_tools_speak_to_its_own_switch(originals_lab: Lab) -> None
         assert hypervisor.vsctl("get-fail-mode", "br-int").strip() == "secure"
 
 
+def test_only_the_switch_answers_for_a_hypervisors_address(originals_lab: Lab) -> None:
+    one, two = originals_lab.hypervisor("hv1"), originals_lab.hypervisor("hv2")
+    for _ in range(5):
+        assert one.reaches(two)
+        neighbours = one.namespace.run("ip", "neighbour", "show", two.encap_address)
+        assert originals_lab.plan.encap_mac("hv2") in neighbours
+    assert originals_lab.plan.encap_mac("hv2") in one.appctl("tnl/neigh/show")
+    mac = two.namespace.run("cat", "/sys/class/net/eth0/address").strip()
+    assert mac not in originals_lab.hypervisor("hv1").appctl("fdb/show", "br-phys")
+
+
 def test_a_controller_is_replaced_while_the_rest_runs(originals_lab: Lab) -> None:
     lab = originals_lab
     old, switch = lab.process("hv2-controller"), lab.process("hv2-ovs-vswitchd")

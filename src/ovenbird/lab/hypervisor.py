@@ -118,7 +118,8 @@ class Hypervisor:
         """Create the namespace and an empty database; the underlay must lay the cable after this."""
         self.rundir.mkdir(parents=True, exist_ok=True)
         state.add(Kind.NAMESPACE, self.namespace.name)
-        self.namespace.make("ipv6/conf/default/disable_ipv6=1")
+        # The kernel hears the uplink as well as the switch does, and would answer there for the address of br-phys.
+        self.namespace.make("ipv6/conf/default/disable_ipv6=1", "ipv4/conf/all/arp_ignore=1")
         run(["ovsdb-tool", "create", str(self.rundir / "conf.db"), str(_SCHEMA)])
 
     def configure(self, external_ids: Mapping[str, str] | None = None) -> None:
@@ -127,7 +128,7 @@ class Hypervisor:
         Args:
             external_ids: additional keys of Open_vSwitch external_ids.
         """
-        self.namespace.batch([f"link set {UPLINK} up"])
+        self.namespace.batch([f"link set {UPLINK} arp off up"])
         ids = {
             "system-id": self.name,
             "hostname": self.name,
