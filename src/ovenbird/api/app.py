@@ -97,6 +97,7 @@ class Api:
             return Response(await collection.create(caller_of(request.scope["headers"]), await _body(request)), 201,
                             media_type="application/json")  # fmt: skip
         _allow(request, "GET", "POST")
+        await collection.resource.prepare(caller_of(request.scope["headers"]))
         query_string = request.scope["query_string"]
         base = f"{_origin(request)}/v2.0/{name}" if query_string else ""
         return Response(collection.list(query_string, base), media_type="application/json")

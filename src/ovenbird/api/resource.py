@@ -18,6 +18,7 @@ from ovenbird.engine.rows import UUID, Row
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ovenbird.api.auth import Caller
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.engine.rows import Column, Table
 
@@ -97,6 +98,9 @@ class Resource(ABC, Generic[R]):
         """
         if wanted is not None and row["revision_number"] != wanted:
             raise RevisionNumberConstraintFailed(expected=wanted, current=row["revision_number"])
+
+    async def prepare(self, caller: Caller) -> None:
+        """Make what a list for this caller has to show, if it is not there yet."""
 
     @abstractmethod
     def render(self, row: R) -> dict[str, Any]:

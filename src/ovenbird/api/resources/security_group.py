@@ -20,6 +20,7 @@ from ovenbird.model.cloud import DefaultSecurityGroup, Port, SecurityGroup, Secu
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ovenbird.api.auth import Caller
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.engine.rows import UUID, Column
 
@@ -41,6 +42,12 @@ class SecurityGroups(Resource[SecurityGroup]):
         "security_group_rules": shown(filterable=False),
     }
     indexed: ClassVar[Mapping[str, Column[Any]]] = {"name": SecurityGroup.name, "project_id": SecurityGroup.project_id}
+
+    async def prepare(self, caller: Caller) -> None:
+        """Make the default group of the caller's project, which a list of groups always shows."""
+        table = self.databases.store.table(DefaultSecurityGroup)
+        if table.find(DefaultSecurityGroup.project_id, caller.project) is None:
+            await self.databases.change(caller, lambda draft: default_group(self.databases, draft, caller.project))
 
     def render(self, row: SecurityGroup) -> dict[str, Any]:
         """Return what the API shows of a security group."""

@@ -1,0 +1,109 @@
+"""Networks over HTTP."""
+
+from __future__ import annotations
+
+import pytest
+
+
+async def test_a_network_has_neutrons_defaults(neutron):
+    network = await neutron.network(name="n")
+    assert network["name"] == "n"
+    assert (network["status"], network["admin_state_up"], network["shared"]) == ("ACTIVE", True, False)
+    assert (network["mtu"], network["provider:network_type"]) == (1442, "geneve")
+    assert 1 <= network["provider:segmentation_id"] <= 65_535
+    assert network["tenant_id"] == network["project_id"] == "0" * 32
+    assert network["created_at"].endswith("Z")
+    assert await neutron.ask("GET", f"networks/{network['id']}") == (200, {"network": network})
+
+
+async def test_the_project_is_the_callers_or_the_one_named(neutron):
+    _, body = await neutron.ask("POST", "networks", {"network": {}}, X_Project_Id="a")
+    assert body["network"]["project_id"] == "a"
+    _, body = await neutron.ask("POST", "networks", {"network": {"tenant_id": "b"}}, X_Project_Id="a")
+    assert body["network"]["project_id"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ({"nme": "x"}, "HTTPBadRequest"),
+        ({"name": 3}, "HTTPBadRequest"),
+        ({"name": "x" * 256}, "HTTPBadRequest"),
+        ({"id": "x"}, "HTTPBadRequest"),
+        ({"mtu": 5}, "HTTPBadRequest"),
+        ({"admin_state_up": "perhaps"}, "InvalidInput"),
+        ({"provider:network_type": "vlan"}, "InvalidInput"),
+        ({"provider:network_type": "token-ring"}, "HTTPBadRequest"),
+        ({"provider:segmentation_id": 3}, "InvalidInput"),
+        ({"provider:network_type": "vlan", "provider:physical_network": "p", "provider:segmentation_id": 4095},
+         "InvalidInput"),
+    ],
+)  # fmt: skip
+async def test_bad_values_are_refused_and_nothing_is_made(neutron, values, kind):
+    await neutron.refused(400, kind, "POST", "networks", {"network": values})
+    assert await neutron.list("networks") == []
+
+
+async def test_messages_are_neutrons(neutron):
+    message = await neutron.refused(400, "HTTPBadRequest", "POST", "networks", {"network": {"nme": 1}})
+    assert message == "Unrecognized attribute(s) 'nme'"
+    message = await neutron.refused(404, "NetworkNotFound", "GET", "networks/none")
+    assert message == "Network none could not be found."
+    message = await neutron.refused(400, "HTTPBadRequest", "POST", "networks", {"net": {}})
+    assert message == "Unable to find 'network' in request body"
+
+
+async def test_a_vlan_carries_one_network(neutron):
+    provider = {
+        "provider:network_type": "vlan",
+        "provider:physical_network": "phys",
+        "provider:segmentation_id": 100,
+    }
+    await neutron.network(**provider)
+    await neutron.refused(409, "VlanIdInUse", "POST", "networks", {"network": provider})
+    await neutron.network(**provider | {"provider:segmentation_id": 101})
+
+
+async def test_updates_raise_the_revision_and_honour_if_match(neutron):
+    network = await neutron.network()
+    path = f"networks/{network['id']}"
+    status, body = await neutron.ask("PUT", path, {"network": {"name": "b"}}, If_Match="revision_number=1")
+    assert (status, body["network"]["name"], body["network"]["revision_number"]) == (200, "b", 2)
+    await neutron.refused(
+        412, "RevisionNumberConstraintFailed", "PUT", path, {"network": {"name": "c"}}, If_Match="revision_number=1"
+    )
+    await neutron.refused(412, "RevisionNumberConstraintFailed", "DELETE", path, If_Match="revision_number=1")
+    message = await neutron.refused(400, "HTTPBadRequest", "PUT", path, {"network": {"status": "DOWN"}})
+    assert message == "Cannot update read-only attribute status"
+
+
+async def test_deleting_takes_subnets_along_but_not_ports(neutron):
+    network = await neutron.network()
+    await neutron.subnet(network)
+    port = await neutron.port(network)
+    await neutron.refused(409, "NetworkInUse", "DELETE", f"networks/{network['id']}")
+    assert (await neutron.ask("DELETE", f"ports/{port['id']}"))[0] == 204
+    assert (await neutron.ask("DELETE", f"networks/{network['id']}"))[0] == 204
+    assert await neutron.list("subnets") == []
+    await neutron.refused(404, "NetworkNotFound", "DELETE", f"networks/{network['id']}")
+
+
+async def test_bulk_creation_is_all_or_nothing(neutron):
+    status, body = await neutron.ask("POST", "networks", {"networks": [{"name": "a"}, {"name": "b"}]})
+    assert (status, [n["name"] for n in body["networks"]]) == (201, ["a", "b"])
+    flat = {"provider:network_type": "flat", "provider:physical_network": "p"}
+    await neutron.refused(409, "FlatNetworkInUse", "POST", "networks", {"networks": [flat, flat]})
+    assert len(await neutron.list("networks")) == 2
+
+
+async def test_tags(neutron):
+    network = await neutron.network()
+    path = f"networks/{network['id']}/tags"
+    assert await neutron.ask("PUT", path, {"tags": ["red", "blue"]}) == (200, {"tags": ["blue", "red"]})
+    assert (await neutron.ask("PUT", f"{path}/green"))[0] == 201
+    assert (await neutron.ask("DELETE", f"{path}/red"))[0] == 204
+    assert (await neutron.ask("GET", f"{path}/green"))[0] == 204
+    await neutron.refused(404, "TagNotFound", "GET", f"{path}/red")
+    assert len(await neutron.list("networks?tags=blue,green")) == 1
+    assert await neutron.list("networks?tags=blue,red") == []
+    assert await neutron.list("networks?not-tags-any=blue") == []

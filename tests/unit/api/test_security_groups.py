@@ -1,0 +1,104 @@
+"""Security groups and rules over HTTP."""
+
+from __future__ import annotations
+
+import pytest
+
+NOBODY = "0b2b8b6e-2a7f-4c88-9b63-7a1d4c9b0b6f"
+
+
+async def test_a_group_lets_everything_out(neutron):
+    group = await neutron.create("security_group", name="web")
+    rules = {(r["direction"], r["ethertype"], r["protocol"]) for r in group["security_group_rules"]}
+    assert rules == {("egress", "IPv4", None), ("egress", "IPv6", None)}
+    assert group["stateful"] is True
+
+
+async def test_the_default_group_lets_in_its_own_members(neutron):
+    [group] = await neutron.list("security-groups")
+    assert group["name"] == "default"
+    ingress = [r for r in group["security_group_rules"] if r["direction"] == "ingress"]
+    assert {r["ethertype"] for r in ingress} == {"IPv4", "IPv6"}
+    assert {r["remote_group_id"] for r in ingress} == {group["id"]}
+    assert [g["id"] for g in await neutron.list("security-groups")] == [group["id"]]
+    path = f"security-groups/{group['id']}"
+    await neutron.refused(409, "SecurityGroupCannotRemoveDefault", "DELETE", path)
+    await neutron.refused(409, "SecurityGroupCannotUpdateDefault", "PUT", path, {"security_group": {"name": "x"}})
+    body = {"security_group": {"name": "default"}}
+    await neutron.refused(409, "SecurityGroupDefaultAlreadyExists", "POST", "security-groups", body)
+
+
+async def test_each_project_has_its_own_default_group(neutron):
+    for project in ("a", "b"):
+        _, body = await neutron.ask("GET", f"security-groups?project_id={project}", X_Project_Id=project)
+        assert [g["name"] for g in body["security_groups"]] == ["default"]
+
+
+async def test_a_group_with_members_stays(neutron):
+    group = await neutron.create("security_group", name="web")
+    other = await neutron.create("security_group", name="db")
+    rule = await neutron.create(
+        "security_group_rule", security_group_id=other["id"], direction="ingress", remote_group_id=group["id"]
+    )
+    port = await neutron.port(await neutron.network(), security_groups=[group["id"]])
+    path = f"security-groups/{group['id']}"
+    await neutron.refused(409, "SecurityGroupInUse", "DELETE", path)
+    await neutron.ask("PUT", f"ports/{port['id']}", {"port": {"security_groups": []}})
+    assert (await neutron.ask("DELETE", path))[0] == 204
+    await neutron.refused(404, "SecurityGroupRuleNotFound", "GET", f"security-group-rules/{rule['id']}")
+
+
+async def test_rules_show_in_their_group_and_raise_its_revision(neutron):
+    group = await neutron.create("security_group", name="web")
+    rule = await neutron.create(
+        "security_group_rule",
+        security_group_id=group["id"], direction="ingress", protocol="TCP",
+        port_range_min="22", port_range_max=22, remote_ip_prefix="192.0.2.9/24",
+    )  # fmt: skip
+    assert (rule["protocol"], rule["port_range_min"], rule["ethertype"]) == ("tcp", 22, "IPv4")
+    assert (rule["remote_ip_prefix"], rule["normalized_cidr"]) == ("192.0.2.9/24", "192.0.2.0/24")
+    _, body = await neutron.ask("GET", f"security-groups/{group['id']}")
+    assert rule in body["security_group"]["security_group_rules"]
+    assert body["security_group"]["revision_number"] == 2
+    assert (await neutron.ask("DELETE", f"security-group-rules/{rule['id']}"))[0] == 204
+    _, body = await neutron.ask("GET", f"security-groups/{group['id']}")
+    assert len(body["security_group"]["security_group_rules"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "status", "kind"),
+    [
+        ({"direction": "sideways"}, 400, "HTTPBadRequest"),
+        ({"ethertype": "IPX"}, 400, "SecurityGroupRuleInvalidEtherType"),
+        ({"protocol": "carrier-pigeon"}, 400, "SecurityGroupRuleInvalidProtocol"),
+        ({"protocol": 256}, 400, "SecurityGroupRuleInvalidProtocol"),
+        ({"protocol": "ipv6-icmp"}, 400, "SecurityGroupEthertypeConflictWithProtocol"),
+        ({"port_range_min": 1, "port_range_max": 2}, 400, "SecurityGroupProtocolRequiredWithPorts"),
+        ({"protocol": "tcp", "port_range_min": 1}, 400, "SecurityGroupInvalidPortRange"),
+        ({"protocol": "tcp", "port_range_min": 2, "port_range_max": 1}, 400, "SecurityGroupInvalidPortRange"),
+        ({"protocol": "tcp", "port_range_min": 1, "port_range_max": 65536}, 400, "SecurityGroupInvalidPortValue"),
+        ({"protocol": "esp", "port_range_min": 1, "port_range_max": 1}, 400, "SecurityGroupInvalidProtocolForPort"),
+        ({"protocol": "icmp", "port_range_min": 256}, 400, "SecurityGroupInvalidIcmpValue"),
+        ({"protocol": "icmp", "port_range_max": 1}, 400, "SecurityGroupMissingIcmpType"),
+        ({"remote_ip_prefix": "fd00::/8"}, 400, "SecurityGroupRuleParameterConflict"),
+        ({"remote_ip_prefix": "10.0.0.0/8", "remote_group_id": NOBODY}, 404, "SecurityGroupNotFound"),
+        ({"remote_group_id": NOBODY}, 404, "SecurityGroupNotFound"),
+        ({"security_group_id": NOBODY}, 404, "SecurityGroupNotFound"),
+        ({"security_group_id": "web"}, 400, "HTTPBadRequest"),
+    ],
+)
+async def test_bad_rules_are_refused(neutron, values, status, kind):
+    group = await neutron.create("security_group", name="web")
+    given = {"security_group_id": group["id"], "direction": "ingress"} | values
+    await neutron.refused(status, kind, "POST", "security-group-rules", {"security_group_rule": given})
+    assert len(await neutron.list(f"security-group-rules?security_group_id={group['id']}")) == 2
+
+
+async def test_the_same_rule_twice_is_refused_by_name(neutron):
+    group = await neutron.create("security_group", name="web")
+    given = {"security_group_id": group["id"], "direction": "ingress", "protocol": "icmp"}
+    rule = await neutron.create("security_group_rule", **given)
+    message = await neutron.refused(
+        409, "SecurityGroupRuleExists", "POST", "security-group-rules", {"security_group_rule": given}
+    )
+    assert message == f"Security group rule already exists. Rule id is {rule['id']}."
