@@ -101,12 +101,21 @@ def test_ovsdb_client_monitor(server, method, tmp_path):
     if method == "monitor":
         args += ["R"]
     else:
-        args = [method, server.remote, "T", *(["00000000-0000-0000-0000-000000000000"] * method.endswith("since")), "[true]", "R"]
+        args = [
+            method,
+            server.remote,
+            "T",
+            *(["00000000-0000-0000-0000-000000000000"] * method.endswith("since")),
+            "[true]",
+            "R",
+        ]
     with output.open("w") as file:
         process = subprocess.Popen(["ovsdb-client", *args], stdout=file, stderr=subprocess.STDOUT)
     try:
         for name in ("one", "two"):
-            transact(server, {"op": "insert", "table": "R", "row": {"name": name, "few": 1, "n": len(name) + (name < "p")}})
+            transact(
+                server, {"op": "insert", "table": "R", "row": {"name": name, "few": 1, "n": len(name) + (name < "p")}}
+            )
         deadline = time.monotonic() + 10
         while "two" not in output.read_text() and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -152,7 +161,7 @@ def test_python_idl(server):
             time.sleep(0.005)
 
     try:
-        until(lambda: idl.has_ever_connected())
+        until(idl.has_ever_connected)
         txn = idl_module.Transaction(idl)
         row = txn.insert(idl.tables["R"])
         row.name, row.few, row.pairs = "idl", [3], {"k": 1}
@@ -160,7 +169,9 @@ def test_python_idl(server):
         until(lambda: len(idl.tables["R"].rows) == 1)
         (row,) = idl.tables["R"].rows.values()
         assert (row.name, row.pairs) == ("idl", {"k": 1})
-        transact(server, {"op": "mutate", "table": "R", "where": [], "mutations": [["ints", "insert", ["set", [1, 2]]]]})
+        transact(
+            server, {"op": "mutate", "table": "R", "where": [], "mutations": [["ints", "insert", ["set", [1, 2]]]]}
+        )
         until(lambda: row.ints == [1, 2])
         transact(server, {"op": "delete", "table": "R", "where": []})
         until(lambda: not idl.tables["R"].rows)

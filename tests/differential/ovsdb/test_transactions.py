@@ -26,6 +26,7 @@ pytestmark = pytest.mark.skipif(oracle.MISSING is not None, reason=str(oracle.MI
 R = [f"0000000{i}-0000-4000-8000-00000000000{i}" for i in range(1, 6)]
 K = [f"1000000{i}-0000-4000-8000-00000000000{i}" for i in range(1, 6)]
 F = [f"2000000{i}-0000-4000-8000-00000000000{i}" for i in range(1, 4)]
+KNOWN = {*R, *K, *F}
 ROWS = {"R": R, "K": K, "F": F}
 
 
@@ -148,6 +149,8 @@ def normal(value):
         if "rows" in value:
             return {"rows": sorted((normal(r) for r in value["rows"]), key=repr)}
         return {k: normal(v) for k, v in sorted(value.items()) if k != "_version"}
+    if isinstance(value, list) and len(value) == 2 and value[0] == "uuid":
+        return value if value[1] in KNOWN else ["uuid", "random"]
     if isinstance(value, list) and len(value) == 2 and value[0] in ("set", "map"):
         return [value[0], sorted((normal(v) for v in value[1]), key=repr)]
     if isinstance(value, list | tuple):

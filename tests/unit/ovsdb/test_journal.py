@@ -1,0 +1,151 @@
+"""A journal gives back exactly the commits whose records are whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from ovenbird.ovsdb.errors import DatabaseCorrupt, InputOutputError
+from ovenbird.ovsdb.journal import create, open_database, read_records, record
+from ovenbird.ovsdb.schema import DatabaseSchema
+
+SCHEMA = DatabaseSchema.from_json(
+    {
+        "name": "J",
+        "version": "1.0.0",
+        "tables": {
+            "T": {
+                "columns": {
+                    "a": {"type": "integer"},
+                    "s": {"type": {"key": "string", "min": 0, "max": "unlimited"}},
+                    "m": {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}},
+                    "e": {"type": "integer", "ephemeral": True},
+                },
+            },
+        },
+    },
+)
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "j.db"
+    create(path, SCHEMA)
+    return path
+
+
+def contents(database):
+    return {u: (r["a"], r["s"], r["m"], r["e"]) for u, r in database.tables["T"].table.rows.items()}
+
+
+def test_everything_but_ephemeral_columns_comes_back(path):
+    database = open_database(path)
+    txn = database.transaction()
+    one = txn.insert("T", {"a": 1, "s": {"x", "y"}, "m": {"k": "v", "l": "w"}, "e": 5})
+    two = txn.insert("T", {})
+    txn.comment("first")
+    txn.commit()
+    txn = database.transaction()
+    txn.mutate(one, "s", insert={"z"}, delete={"x"})
+    txn.mutate(one, "m", insert={"k": "new", "n": "n"}, delete={"k", "l"})
+    txn.update(one, {"a": 2})
+    txn.delete(two)
+    txn.commit()
+    size = database.journal.size
+    txn = database.transaction()
+    txn.update(one, {"e": 6})
+    txn.commit()
+    assert database.journal.size == size
+    database.journal.close()
+    database = open_database(path)
+    assert contents(database) == {one: (2, {"y", "z"}, {"k": "new", "n": "n"}, 0)}
+    database.journal.compact(database)
+    database.journal.close()
+    again = open_database(path)
+    assert contents(again) == contents(database)
+    assert again.journal.torn is None
+    again.journal.close()
+
+
+def test_a_tail_torn_at_any_byte_costs_the_last_commit_only(path):
+    database = open_database(path)
+    uuids = []
+    sizes = []
+    for number in range(2):
+        txn = database.transaction()
+        uuids.append(txn.insert("T", {"a": number, "s": {"é}{"}}))
+        txn.commit()
+        sizes.append(database.journal.size)
+    database.journal.close()
+    data = path.read_bytes()
+    assert len(data) == sizes[1]
+    for end in range(sizes[0], sizes[1]):
+        path.write_bytes(data[:end])
+        database = open_database(path)
+        assert set(contents(database)) == {uuids[0]}
+        torn = database.journal.torn
+        assert (torn is None) == (end == sizes[0])
+        assert torn is None or (torn.offset, torn.lost) == (sizes[0], end - sizes[0])
+        txn = database.transaction()
+        fresh = txn.insert("T", {"a": 9})
+        txn.commit()
+        database.journal.close()
+        database = open_database(path)
+        assert set(contents(database)) == {uuids[0], fresh}
+        assert database.journal.torn is None
+        database.journal.close()
+
+
+def test_a_flipped_byte_is_found(path):
+    data = bytearray(path.read_bytes() + record({"T": {}}))
+    data[-5] ^= 1
+    records, torn = read_records(bytes(data))
+    assert len(records) == 1
+    assert torn is not None
+    assert "checksum" in torn.reason
+
+
+def test_one_server_at_a_time(path):
+    database = open_database(path)
+    # The kernel's record locks belong to a process, so another one has to try.
+    import subprocess
+    import sys
+
+    program = (
+        "import sys,pathlib; from ovenbird.ovsdb.journal import open_database; open_database(pathlib.Path(sys.argv[1]))"
+    )
+    other = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, timeout=20)
+    assert "another process has this database open" in other.stderr
+    database.journal.close()
+
+
+def test_other_files_are_refused(tmp_path):
+    path = tmp_path / "x"
+    path.write_text("hello")
+    with pytest.raises(DatabaseCorrupt):
+        open_database(path)
+    with pytest.raises(InputOutputError):
+        open_database(tmp_path / "missing")
+    with pytest.raises(InputOutputError):
+        create(path, SCHEMA)
+
+
+def test_a_commit_that_cannot_be_written_did_not_happen(path, monkeypatch):
+    database = open_database(path)
+    txn = database.transaction()
+    txn.insert("T", {"a": 1})
+
+    def full(_fd, _data):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.write", full)
+        with pytest.raises(InputOutputError):
+            txn.commit()
+    assert contents(database) == {}
+    txn = database.transaction()
+    uuid = txn.insert("T", {"a": 2})
+    txn.commit()
+    database.journal.close()
+    database = open_database(path)
+    assert list(contents(database)) == [uuid]
+    database.journal.close()

@@ -1,0 +1,42 @@
+"""The framer gives the same messages however the stream is cut, and refuses what is no message."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ovenbird.ovsdb.errors import ProtocolError
+from ovenbird.ovsdb.jsonrpc import Framer
+
+text = st.text(alphabet='{}[]"\\ aé', max_size=8)
+values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-9, 9), text),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(text, inner, max_size=3)),
+    max_leaves=8,
+)
+messages = st.lists(st.dictionaries(text, values, max_size=3), max_size=5)
+
+
+@given(messages, st.lists(st.integers(1, 9), min_size=1), st.sampled_from([b"", b"\n", b"  "]))
+def test_any_cut_of_any_concatenation(wanted, cuts, between):
+    stream = between.join(orjson.dumps(message) for message in wanted)
+    framer, got, at, turn = Framer(), [], 0, 0
+    while at < len(stream):
+        step = cuts[turn % len(cuts)]
+        got += framer.feed(stream[at : at + step])
+        at, turn = at + step, turn + 1
+    assert got == wanted
+    assert framer.pending == 0
+
+
+@pytest.mark.parametrize("garbage", [b"[1]", b"5", b"hello", b'{"a":1,}', b'{"a" 1}', b"{}}", b"\x00"])
+def test_garbage_is_refused(garbage):
+    with pytest.raises(ProtocolError):
+        Framer().feed(garbage + b"{}")
+
+
+def test_many_messages_in_one_chunk():
+    stream = b'{"id":0,"method":"echo","params":["}{"]}' * 1000
+    assert len(Framer().feed(stream)) == 1000
