@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ovenbird.openflow.actions import Action as OpenFlowAction
 
 _ETH_ARP, _ETH_IP4, _ETH_IP6 = 0x0806, 0x0800, 0x86DD
-_ICMP4, _TCP, _ICMP6, _SCTP = 1, 6, 58, 132
+_ICMP4, _TCP, _UDP, _ICMP6, _SCTP = 1, 6, 17, 58, 132
 _TCP_RST, _TCP_ACK = 0x004, 0x010
 _SOLICITED_NODE = 0xFF02_0000_0000_0000_0000_0001_FF00_0000  # RFC 4291, section 2.7.1
 
@@ -114,13 +114,18 @@ def exchanged(packet: Microflow) -> Microflow:
 
 
 def rejection(packet: Microflow) -> Microflow:
-    """Return what tells a sender that its packet is refused: a TCP reset, an SCTP abort or an ICMP port unreachable."""
+    """Return what tells a sender that its packet is refused: a TCP reset, an SCTP abort or an ICMP unreachable.
+
+    The ICMP error blames the port when the packet is of UDP.
+    """
     if packet["nw_proto"] == _TCP:
         return reset(packet)
     if packet["nw_proto"] == _SCTP:
         return abort(packet)
     made = unreachable(exchanged(packet))
-    made["icmpv6_code" if packet["eth_type"] == _ETH_IP6 else "icmp_code"] = 4 if packet["eth_type"] == _ETH_IP6 else 3
+    if packet["nw_proto"] == _UDP:
+        six = packet["eth_type"] == _ETH_IP6
+        made["icmpv6_code" if six else "icmp_code"] = 4 if six else 3
     return made
 
 
