@@ -42,7 +42,7 @@ from ovenbird.controller.facts import (
     PART,
     ZONE,
 )
-from ovenbird.controller.interest import Interest, everything, nothing
+from ovenbird.controller.interest import Interest, everything, first
 from ovenbird.controller.packet_in import PacketIns
 from ovenbird.controller.settings import Progress, Settings, progress_store, read_settings
 from ovenbird.controller.switch import Switch
@@ -189,7 +189,7 @@ class Controller:
         mine = self.settings
         self._remote = mine.remote
         probe = 5.0 if mine.remote_probe_ms is None else mine.remote_probe_ms / 1000
-        conditions = everything() if mine.monitor_all else nothing()
+        conditions = everything() if mine.monitor_all else first(mine.chassis)
         southbound = Replica(
             mine.remote, "OVN_Southbound", SOUTHBOUND, conditions=conditions, context=self._context, probe=probe
         )

@@ -48,9 +48,9 @@ def everything() -> dict[str, list[Any]]:
     return {name: [True] for name in CONDITIONAL}
 
 
-def nothing() -> dict[str, list[Any]]:
-    """Return the conditions that no row meets."""
-    return dict.fromkeys(CONDITIONAL, _NOTHING)
+def first(chassis: str) -> dict[str, list[Any]]:
+    """Return the conditions to begin with: this chassis's own rows, from which the rules find out what else."""
+    return {name: _NOTHING for name in CONDITIONAL} | {"Chassis_Private": [["name", "==", chassis]]}
 
 
 def _order(fact: Fact) -> tuple[Any, ...]:

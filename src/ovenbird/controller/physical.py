@@ -70,10 +70,11 @@ _ONES = 0xFFFFFFFF
 _METADATA_ONES = (1 << 64) - 1
 _PRESENT = 0x1000  # of vlan_vid: there is a tag
 _IN_PORT = Subfield.of("in_port")
+_NO_PORT = 0xFFFF  # OFPP_NONE: an output to where the packet came from is not dropped then
 _REGISTERS = tuple(f"reg{n}" for n in range(10))
 _CLEAR_REGISTERS = tuple(SetField.of(name, 0) for name in _REGISTERS)
 _ANONYMOUS: tuple[Action, ...] = (
-    StackPush(_IN_PORT), SetField.of("in_port", 0), Resubmit(DELIVER), StackPop(_IN_PORT),
+    StackPush(_IN_PORT), SetField.of("in_port", _NO_PORT), Resubmit(DELIVER), StackPop(_IN_PORT),
 )  # fmt: skip
 
 
@@ -210,7 +211,7 @@ def _interface(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
 def _tagged_output(ofport: int, tag: int, *, back: bool) -> tuple[Action, ...]:
     """Return the output of a packet under a VLAN tag; `back` if it may go out where it came in."""
     tagged = (PushVlan(), SetField.of("vlan_vid", _PRESENT | tag), Output(ofport), PopVlan())
-    return (StackPush(_IN_PORT), SetField.of("in_port", 0), *tagged, StackPop(_IN_PORT)) if back else tagged
+    return (StackPush(_IN_PORT), SetField.of("in_port", _NO_PORT), *tagged, StackPop(_IN_PORT)) if back else tagged
 
 
 def _physical_network(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:

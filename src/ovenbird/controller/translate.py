@@ -91,10 +91,20 @@ def is_relevant_port(port: PortBinding) -> bool:
 
 
 @view
-def local_members(group: str) -> tuple[str, ...] | None:
-    """Return the resident ports of a port group; None when there is no such group."""
-    row = find(PortGroup.name, group)
-    return tuple(sorted(resident_names() & row.ports)) if row is not None else None
+def members(group: str, datapath_key: int) -> frozenset[str] | None:
+    """Return the ports that a group has in a datapath; None when there is no such group.
+
+    Southbound has a row for each datapath that a group has ports in, named `<datapath's key>_<group>`.
+    """
+    row = find(PortGroup.name, f"{datapath_key}_{group}") or find(PortGroup.name, group)
+    return row.ports if row is not None else None
+
+
+@view
+def local_members(group: str, datapath_key: int) -> tuple[str, ...] | None:
+    """Return the resident ports that a group has in a datapath; None when there is no such group."""
+    found = members(group, datapath_key)
+    return tuple(sorted(resident_names() & found)) if found is not None else None
 
 
 class Ports:
@@ -122,27 +132,20 @@ class AddressSets:
 
 
 class PortGroups:
-    """Port groups by name: all their ports."""
+    """Port groups in one datapath: their ports, or those of them that are here."""
 
-    __slots__ = ()
+    __slots__ = ("datapath_key", "local")
 
-    def get(self, name: str) -> frozenset[str] | None:
+    def __init__(self, datapath_key: int, *, local: bool) -> None:
+        self.datapath_key = datapath_key
+        self.local = local
+
+    def get(self, name: str) -> frozenset[str] | tuple[str, ...] | None:
         """Return the ports of a group."""
-        row = find(PortGroup.name, name)
-        return row.ports if row is not None else None
+        return local_members(name, self.datapath_key) if self.local else members(name, self.datapath_key)
 
 
-class LocalPortGroups:
-    """Port groups by name: those of their ports that are here."""
-
-    __slots__ = ()
-
-    def get(self, name: str) -> tuple[str, ...] | None:
-        """Return the resident ports of a group."""
-        return local_members(name)
-
-
-_SETS, _GROUPS, _LOCAL_GROUPS = AddressSets(), PortGroups(), LocalPortGroups()
+_SETS = AddressSets()
 
 
 # -- actions ----------------------------------------------------------------------------------------------------------
@@ -276,7 +279,7 @@ def _in_datapath(flow: LogicalFlow, datapath: DatapathBinding) -> Iterator[Fact]
     text = flow.match
     for prerequisite in parsed.prerequisites:
         text = f"({text}) && ({prerequisite})"
-    compiled = _templates.compile(text, _bindings(text, uuid, ingress=ingress))
+    compiled = _templates.compile(text, _bindings(text, datapath, ingress=ingress))
     if not compiled.flows:
         return
     here = "reg14" if ingress else "reg15"
@@ -322,10 +325,10 @@ def _encoded_actions(flow: LogicalFlow, datapath: DatapathBinding, parsed: Actio
     return found
 
 
-def _bindings(text: str, datapath: UUID, *, ingress: bool) -> Bindings:
+def _bindings(text: str, datapath: DatapathBinding, *, ingress: bool) -> Bindings:
     """Return what the names in a match mean; port groups are cut down where only ports that are here can match."""
     if _NAMES.search(text) is None:
         return _NO_NAMES
     elsewhere = "outport == @" if ingress else "inport == @"
-    groups = _GROUPS if elsewhere in text else _LOCAL_GROUPS
-    return Bindings(address_sets=_SETS, port_groups=groups, ports=Ports(datapath), resident=resident_name)
+    groups = PortGroups(datapath.tunnel_key, local=elsewhere not in text)
+    return Bindings(address_sets=_SETS, port_groups=groups, ports=Ports(datapath.uuid), resident=resident_name)
