@@ -98,7 +98,9 @@ def _flows4(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name:
         return
     hostname = port.options.get("hostname")
     if hostname:
-        given = tuple(sorted({**dict(given), "hostname": hostname}.items()))
+        # The original leaves the quotes to whoever wrote the option, and chassis then refuse the flow without them.
+        quoted = hostname if hostname.startswith('"') else quote(hostname)
+        given = tuple(sorted({**dict(given), "hostname": quoted}.items()))
     offer = ", ".join([f"offerip = {ip}", *[f"{key} = {value}" for key, value in given]])
     put = f"{DHCP_ANSWERED} = put_dhcp_opts({offer}); next;"
     mine = f"inport == {quote(name)} && eth.src == {address.mac}"

@@ -1,0 +1,23 @@
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import oracle as programs
+
+
+@pytest.fixture
+def oracle():
+    if lacking := programs.missing():
+        pytest.skip(f"needs Debian's OVN: {', '.join(lacking)}")
+    directory = Path(tempfile.mkdtemp(prefix="ovb-"))
+    made = programs.Oracle(directory)
+    try:
+        yield made
+    finally:
+        made.close()
+        shutil.rmtree(directory, ignore_errors=True)

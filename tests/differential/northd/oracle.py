@@ -1,0 +1,185 @@
+"""Debian's OVN beside ours: two Southbound databases compiled from one Northbound, and ovn-trace over both."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from ovenbird.engine.rows import Store
+from ovenbird.model import nb, sb
+from ovenbird.northd.northd import SOUTHBOUND, build
+from ovenbird.ovsdb.notation import decoder, encode
+
+PROGRAMS = ("ovsdb-server", "ovsdb-tool", "ovn-northd", "ovn-trace", "ovn-appctl", "ovn-nbctl")
+SCHEMAS = Path("/usr/share/ovn")
+
+
+def missing() -> list[str]:
+    found = [name for name in PROGRAMS if shutil.which(name) is None]
+    return found + [str(p) for n in ("nb", "sb") if not (p := SCHEMAS / f"ovn-{n}.ovsschema").exists()]
+
+
+class Client:
+    """A blocking JSON-RPC client, as small as it gets."""
+
+    def __init__(self, path: Path, database: str) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                self.socket.connect(str(path))
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+        self.database = database
+        self.buffer = ""
+
+    def call(self, method, *params):
+        self.socket.sendall(json.dumps({"id": 0, "method": method, "params": list(params)}).encode())
+        decode = json.JSONDecoder().raw_decode
+        while True:
+            self.buffer = self.buffer.lstrip()
+            with contextlib.suppress(ValueError):
+                message, end = decode(self.buffer)
+                self.buffer = self.buffer[end:]
+                if message.get("method") == "echo":
+                    continue
+                assert message["error"] is None, message["error"]
+                return message["result"]
+            data = self.socket.recv(1 << 20)
+            assert data, "the server hung up"
+            self.buffer += data.decode()
+
+    def transact(self, *ops):
+        results = self.call("transact", self.database, *ops)
+        for result in results:
+            assert "error" not in (result or {}), (result, ops[min(len(results), len(ops)) - 1])
+        return results
+
+    def load(self, store: Store) -> None:
+        """Fill an empty store with what the database holds."""
+        names = [row_class.TABLE for row_class in (t.row_class for t in store.tables.values())]
+        answers = self.transact(*[{"op": "select", "table": name, "where": []} for name in names])
+        for name, answer in zip(names, answers, strict=True):
+            table = store.tables[name]
+            decoders = [(c, decoder(c.type)) for c in table.row_class.COLUMNS]
+            for row in answer["rows"]:
+                values = [decode(row[c.name]) for c, decode in decoders]
+                table.insert(row["_uuid"][1], values)
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+class Plan:
+    """An editor that collects JSON operations."""
+
+    def __init__(self) -> None:
+        self.ops = []
+
+    def _row(self, table, values):
+        return {name: encode(table.BY_NAME[name].type, value) for name, value in values.items()}
+
+    def insert(self, table, values, uuid=None):
+        self.ops.append({"op": "insert", "table": table.TABLE, "uuid": uuid, "row": self._row(table, values)})
+        return uuid
+
+    def _where(self, row):
+        return [["_uuid", "==", ["uuid", row.uuid]]]
+
+    def update(self, row, values):
+        made = self._row(type(row), values)
+        self.ops.append({"op": "update", "table": row.TABLE, "where": self._where(row), "row": made})
+
+    def mutate(self, row, column, insert=(), delete=()):
+        kind = type(row).BY_NAME[column].type
+        changes = [("delete", delete), ("insert", insert)]
+        made = [[column, how, encode(kind, frozenset(elements))] for how, elements in changes if elements]
+        self.ops.append({"op": "mutate", "table": row.TABLE, "where": self._where(row), "mutations": made})
+
+    def delete(self, row):
+        self.ops.append({"op": "delete", "table": row.TABLE, "where": self._where(row)})
+
+
+class Oracle:
+    """One Northbound server; a Southbound that Debian's ovn-northd fills; another one for ours."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.processes: list[subprocess.Popen] = []
+        names = ("OVN_RUNDIR", "OVS_RUNDIR", "OVN_LOGDIR", "OVS_LOGDIR", "OVN_DBDIR", "OVS_DBDIR")
+        self.environment = os.environ | dict.fromkeys(names, str(directory))
+        for name, schema in (("nb", "nb"), ("theirs", "sb"), ("ours", "sb")):
+            self._server(name, SCHEMAS / f"ovn-{schema}.ovsschema")
+        self.nb = Client(self.path("nb.sock"), "OVN_Northbound")
+        self.theirs = Client(self.path("theirs.sock"), "OVN_Southbound")
+        self.ours = Client(self.path("ours.sock"), "OVN_Southbound")
+        self._spawn("ovn-northd", f"--ovnnb-db={self.remote('nb')}", f"--ovnsb-db={self.remote('theirs')}",
+                    f"--unixctl={self.path('northd.ctl')}", "-vconsole:off")  # fmt: skip
+        self.nbctl("init")
+
+    def path(self, name: str) -> Path:
+        return self.directory / name
+
+    def remote(self, name: str) -> str:
+        return f"unix:{self.path(name)}.sock"
+
+    def _spawn(self, *command: str) -> subprocess.Popen:
+        process = subprocess.Popen(command, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.processes.append(process)
+        return process
+
+    def _server(self, name: str, schema: Path) -> None:
+        subprocess.run(["ovsdb-tool", "create", str(self.path(f"{name}.db")), str(schema)], check=True)
+        self._spawn("ovsdb-server", f"--remote=punix:{self.path(name)}.sock", f"--unixctl={self.path(name)}.ctl",
+                    "-vconsole:off", str(self.path(f"{name}.db")))  # fmt: skip
+
+    def nbctl(self, *arguments: str) -> str:
+        """Run ovn-nbctl and wait until Debian's northd has compiled it."""
+        command = ["ovn-nbctl", f"--db={self.remote('nb')}", "--wait=sb", "--timeout=20", *arguments]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (arguments, done.stderr)
+        return done.stdout
+
+    def sync(self) -> None:
+        self.nbctl("sync")
+
+    def compile(self) -> tuple[Store, int]:
+        """Bring our Southbound up to date with our own compiler; return its store and the number of edits."""
+        northbound, southbound = Store("OVN_Northbound", nb.ROWS), Store("OVN_Southbound", sb.ROWS)
+        self.nb.load(northbound)
+        self.ours.load(southbound)
+        engine = build(northbound, southbound)
+        engine.run()
+        assert not engine.failures, engine.failures
+        plan = Plan()
+        for relation, _ in SOUTHBOUND:
+            engine.outputs[relation].plan(plan)
+        if plan.ops:
+            self.ours.transact(*plan.ops)
+        return southbound, len(plan.ops)
+
+    def trace(self, whose: str, datapath: str, microflow: str, *options: str) -> list[str]:
+        """Return what ovn-trace says becomes of a packet: outputs, changes and connection tracking, sorted."""
+        command = ["ovn-trace", f"--db={self.remote(whose)}", "--minimal", "-vconsole:off", *options]
+        done = subprocess.run(
+            [*command, datapath, microflow], env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return sorted(line.strip() for line in done.stdout.splitlines() if not line.startswith("#"))
+
+    def close(self) -> None:
+        for client in (self.nb, self.theirs, self.ours):
+            client.close()
+        for process in reversed(self.processes):
+            process.terminate()
+        for process in self.processes:
+            process.wait(10)
