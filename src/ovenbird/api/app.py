@@ -24,7 +24,7 @@ from ovenbird.api.errors import (
     translate,
 )
 from ovenbird.api.extensions import EXTENSIONS, extension
-from ovenbird.api.resources import RESOURCES
+from ovenbird.api.resources import EMPTY, RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -92,6 +92,9 @@ class Api:
         if name == "extensions":
             _allow(request, "GET")
             return _json({"extensions": [extension(alias) for alias in EXTENSIONS]})
+        if name in EMPTY:
+            _allow(request, "GET")
+            return _json({name: []})
         collection = self._collection(name)
         if request.method == "POST":
             return Response(await collection.create(caller_of(request.scope["headers"]), await _body(request)), 201,

@@ -8,6 +8,7 @@ checked only in memory, so any number of API processes may do this at once.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ATTEMPTS = 20
-"""How often a draft is built before its loss is reported; with 32 writers of one row, a loser wins soon."""
+ATTEMPTS = 50
+"""How often a draft is built again before its loss is reported."""
+
+CONTESTED = (ConstraintViolation, ReferentialIntegrityViolation, TimedOut)
+"""What the database answers to a draft that was right when it was built, and no longer is."""
 
 
 class Draft:
@@ -80,6 +84,7 @@ class Databases:
         self.cloud = cloud
         self.northbound = northbound
         self.durable = durable
+        self._turn = asyncio.Lock()
 
     @property
     def store(self) -> Store:
@@ -98,19 +103,25 @@ class Databases:
             OvsdbError: the database kept refusing.
             Disconnected: the outcome is unknown.
         """
+        try:
+            return await self._attempt(caller, build)
+        except CONTESTED:
+            pass  # whoever was faster is visible by now
+        async with self._turn:  # losers of one process go one by one, so that they lose to other processes at most
+            for _ in range(ATTEMPTS):
+                try:
+                    return await self._attempt(caller, build)
+                except CONTESTED as error:
+                    lost = error
+        raise lost
+
+    async def _attempt(self, caller: Caller, build: Callable[[Draft], T]) -> T:
         if not self.cloud.connected:
             raise ServiceUnavailable
-        for attempt in range(ATTEMPTS):
-            draft = Draft(self.cloud.transaction(), caller, int(time.time()))
-            answer = build(draft)
-            try:
-                await self.cloud.commit(draft.transaction, durable=self.durable)
-            except (ConstraintViolation, ReferentialIntegrityViolation, TimedOut):
-                if attempt == ATTEMPTS - 1:
-                    raise
-            else:
-                return answer
-        raise AssertionError(ATTEMPTS)
+        draft = Draft(self.cloud.transaction(), caller, int(time.time()))
+        answer = build(draft)
+        await self.cloud.commit(draft.transaction, durable=self.durable)
+        return answer
 
     def is_taken(self, draft: Draft, *key: tuple[Column[Any], Any]) -> bool:
         """Return whether a unique index has a key, in the database or in the draft."""

@@ -15,3 +15,6 @@ if TYPE_CHECKING:
 
 RESOURCES: tuple[type[Resource[Any]], ...] = (Networks, Subnets, Ports, SecurityGroups, SecurityGroupRules)
 """Every resource."""
+
+EMPTY = ("agents", "floatingips", "routers", "subnetpools")
+"""Collections that clients list in passing, and of which this API has none: the answer is that there are none."""
