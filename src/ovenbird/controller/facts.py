@@ -37,11 +37,24 @@ CLAUSE = Relation("monitor clause")
 ZONE = Relation("conntrack zone")
 
 
+def encode_match(fields: Mapping[str, tuple[int, int]]) -> bytes:
+    """Encode a match as the switch will say it when asked: vlan_tci, which OpenFlow 1.3 has not, as its two parts."""
+    tci = fields.get("vlan_tci")
+    if tci is not None:
+        value, mask = tci
+        fields = {name: cube for name, cube in fields.items() if name != "vlan_tci"}
+        if mask & 0x1FFF:
+            fields["vlan_vid"] = (value & 0x1FFF, mask & 0x1FFF)
+        if mask & 0xE000:
+            fields["vlan_pcp"] = (value >> 13, mask >> 13)
+    return Match(fields).encode()
+
+
 def flow(
     table: int, priority: int, match: Mapping[str, tuple[int, int]], actions: Sequence[Action], cookie: int = 0
 ) -> Fact:
     """Make a flow's fact; no actions drop the packet."""
-    return (FLOW, table, priority, Match(match).encode(), encode_actions(actions), cookie)
+    return (FLOW, table, priority, encode_match(match), encode_actions(actions), cookie)
 
 
 def part(
@@ -53,7 +66,7 @@ def part(
     actions: Sequence[Action],
 ) -> Fact:
     """Make the fact of one piece of a flow."""
-    return (PART, table, priority, Match(match).encode(), cookie, order, encode_actions(actions))
+    return (PART, table, priority, encode_match(match), cookie, order, encode_actions(actions))
 
 
 def cookie_of(row: Row) -> int:

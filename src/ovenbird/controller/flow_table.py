@@ -11,14 +11,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ovenbird.openflow.errors import DecodeError
-from ovenbird.openflow.instructions import decode_instructions, encode_apply
+from ovenbird.openflow.actions import SetField, encode_actions
+from ovenbird.openflow.errors import DecodeError, EncodeError
+from ovenbird.openflow.instructions import ApplyActions, decode_instructions, encode_apply
 from ovenbird.openflow.messages import Command, FlowMod
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ovenbird.engine.facts import Fact
+    from ovenbird.openflow.actions import Action
     from ovenbird.openflow.messages import FlowStats
 
 log = logging.getLogger(__name__)
@@ -106,7 +108,7 @@ class FlowTable:
         self.installed = {}
         for flow in flows:
             key = (flow.table, flow.priority, flow.match.encode())
-            self.installed[key] = (_canonical(flow.instructions), flow.cookie)
+            self.installed[key] = (flow.instructions, flow.cookie)
         self._refused = {}
         self._dirty = dict.fromkeys((*self._whole, *self._parts, *self.installed))
 
@@ -117,7 +119,8 @@ class FlowTable:
             content = self.desired(key)
             if self._refused and content is not None and self._refused.get(key) == content:
                 continue
-            if self.installed.get(key) != content:
+            there = self.installed.get(key)
+            if there != content and not (there and content and _alike(there, content)):
                 changes[key] = content
         self._dirty = {}
         return changes
@@ -147,20 +150,43 @@ def _by_order(fact: Fact) -> tuple[tuple[int, ...], bytes]:
     return fact[5], fact[6]
 
 
+def _alike(there: Content, wanted: Content) -> bool:
+    """Return whether a flow in the switch is what is wanted, though the switch says it in other words."""
+    return there[1] == wanted[1] and _canonical(there[0]) == wanted[0]
+
+
 def _canonical(instructions: bytes) -> bytes:
-    """Return instructions as we encode them: the switch may say the same in other words."""
+    """Return instructions as we encode them."""
     try:
-        return b"".join([instruction.encode() for instruction in decode_instructions(instructions)])
-    except DecodeError:
+        decoded = decode_instructions(instructions)
+        return b"".join(
+            [
+                encode_apply(encode_actions([_trimmed(action) for action in instruction.actions]))
+                if isinstance(instruction, ApplyActions)
+                else instruction.encode()
+                for instruction in decoded
+            ]
+        )
+    except (DecodeError, EncodeError):
         return instructions
 
 
-def flow_mods(changes: dict[Key, Content | None]) -> list[FlowMod]:
-    """Return the messages that make the changes, in the changes' order."""
+def _trimmed(action: Action) -> Action:
+    """Return the assignment of a Geneve option's word as we write it; the switch says how long the option is."""
+    if isinstance(action, SetField) and action.field.variable and action.mask == action.field.mask:
+        return SetField(action.field, action.value, 0xFFFFFFFF)
+    return action
+
+
+def flow_mods(changes: dict[Key, Content | None]) -> tuple[list[FlowMod], list[Key]]:
+    """Return the messages that make the changes, removals first, and the key that each is about."""
+    keys = sorted(changes, key=lambda key: changes[key] is not None)
     messages = []
-    for (table, priority, match), content in changes.items():
+    for key in keys:
+        table, priority, match = key
+        content = changes[key]
         if content is None:
             messages.append(FlowMod(table, priority, match, command=Command.DELETE_STRICT))
         else:
             messages.append(FlowMod(table, priority, match, content[0], content[1]))
-    return messages
+    return messages, keys

@@ -33,6 +33,7 @@ from ovenbird.openflow.transport import Session, keep_connected
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ovenbird.controller.flow_table import Content, Key
     from ovenbird.engine.facts import Fact
 
 log = logging.getLogger(__name__)
@@ -130,11 +131,12 @@ class Switch:
             session.send(CtFlushZone(zone))
         self._flush.clear()
         while changes := self.table.take():
+            messages, keys = flow_mods(changes)
             try:
-                await session.bundle(flow_mods(changes))
+                await session.bundle(messages)
             except SwitchError as refusal:
                 self.table.put_back(changes)
-                self._refuse(list(changes.items()), refusal)
+                self._refuse(keys, changes, refusal)
             except (ConnectionLostError, asyncio.CancelledError):
                 self.table.put_back(changes)
                 raise
@@ -148,17 +150,15 @@ class Switch:
         if waiting:
             self._confirmed(waiting)
 
-    def _refuse(self, changes: list[tuple[tuple[int, int, bytes], tuple[bytes, int] | None]], refusal: SwitchError) -> None:
+    def _refuse(self, keys: list[Key], changes: dict[Key, Content | None], refusal: SwitchError) -> None:
         """Leave out the flow that the switch named; without a name there is nothing to leave out, and nothing works."""
         index = getattr(refusal, "index", None)
-        if index is None or not 0 <= index < len(changes):
+        key = keys[index] if index is not None and 0 <= index < len(keys) else None
+        content = changes[key] if key is not None else None
+        if key is None or content is None:
             raise refusal
-        (table, priority, match), content = changes[index]
-        if content is None:
-            raise refusal
-        cookie = content[1]
-        log.error("the switch refuses flow cookie %#x table %d priority %d: %s", cookie, table, priority, refusal)
-        self.table.refuse((table, priority, match), content)
+        log.error("the switch refuses flow %#x, table %d priority %d: %s", content[1], key[0], key[1], refusal)
+        self.table.refuse(key, content)
 
     def _receive(self, xid: int, message: Message) -> None:
         if isinstance(message, PacketIn):

@@ -15,7 +15,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import FLOW, PART, cookie_of
+from ovenbird.controller.facts import FLOW, PART, cookie_of, encode_match
 from ovenbird.controller.local import VIF, hosted_members, hosted_row, resident, resident_name, resident_names
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.lookups import find, get, rows, table
@@ -39,7 +39,6 @@ from ovenbird.model.sb import (
     PortGroup,
 )
 from ovenbird.openflow.actions import Conjunction, encode_actions
-from ovenbird.openflow.match import Match
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -295,7 +294,7 @@ def _in_datapath(flow: LogicalFlow, datapath: DatapathBinding) -> Iterator[Fact]
         fields = {**match, "metadata": metadata}
         if ids and "conj_id" in match:
             fields["conj_id"] = (ids[match["conj_id"][0] - 1], _PORT_ONES)
-        encoded = Match(fields).encode()
+        encoded = encode_match(fields)
         if clauses:
             for clause in clauses:
                 conjunction = Conjunction(ids[clause.conjunction - 1], clause.dimension, clause.dimensions)
