@@ -12,6 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.ovsdb import notation
+from ovenbird.ovsdb.collector import uncollected
 from ovenbird.ovsdb.commit import Commit, RowChange
 from ovenbird.ovsdb.errors import NotOwner, TimedOut
 from ovenbird.ovsdb.integrity import Assessment, Integrity
@@ -87,6 +88,7 @@ class Database:
         self._subscribers.append(callback)
         return lambda: self._subscribers.remove(callback)
 
+    @uncollected
     def commit(self, transaction: Transaction, *, holds: Callable[[str], bool] = lambda _name: False) -> Commit:
         """Check and apply a transaction; all of it or nothing.
 
@@ -172,6 +174,7 @@ class Database:
             answer.append(commit)
         return answer[::-1] if transaction_id == self.history_start else None
 
+    @uncollected
     def load(self, rows: Iterable[tuple[BoundTable, UUID, list[Any]]]) -> None:
         """Fill an empty database with rows that a journal vouches for, without checking or announcing them."""
         changes = []

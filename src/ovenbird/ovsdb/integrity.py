@@ -42,26 +42,32 @@ class Integrity:
 
     def record(self, changes: list[RowChange]) -> None:
         """Take a commit's changes into the weak referrers and the indexes; call before rows change."""
-        for change in changes:
-            table, old, new = change.table, change.old, change.new
-            for reference in table.weak:
-                at = reference.position
-                if old is not None and new is not None:
-                    if at not in change.columns:
-                        continue
-                    gained, lost = sides(change, reference)
-                else:
-                    gained = new[at] if new is not None else None
-                    lost = old[at] if old is not None else None
-                for target, uuid in reference.targets(lost, weak=True):
-                    self._forget(target, uuid, (table.name, change.uuid))
-                for target, uuid in reference.targets(gained, weak=True):
-                    self.referrers[target].setdefault(uuid, {})[(table.name, change.uuid)] = None
-            for index in self.unique[table.name]:
+        moving = [change for change in changes if self.unique[change.table.name]]
+        for change in moving:
+            for index in self.unique[change.table.name]:
                 index.leave(change)
-        for change in changes:
+        for change in moving:
             for index in self.unique[change.table.name]:
                 index.enter(change)
+        for change in changes:
+            if change.table.weak:
+                self._record_weak(change)
+
+    def _record_weak(self, change: RowChange) -> None:
+        table, old, new = change.table, change.old, change.new
+        for reference in table.weak:
+            at = reference.position
+            if old is not None and new is not None:
+                if at not in change.columns:
+                    continue
+                gained, lost = sides(change, reference)
+            else:
+                gained = new[at] if new is not None else None
+                lost = old[at] if old is not None else None
+            for target, uuid in reference.targets(lost, weak=True):
+                self._forget(target, uuid, (table.name, change.uuid))
+            for target, uuid in reference.targets(gained, weak=True):
+                self.referrers[target].setdefault(uuid, {})[(table.name, change.uuid)] = None
 
     def _forget(self, target: str, uuid: UUID, source: tuple[str, UUID]) -> None:
         known = self.referrers[target].get(uuid)

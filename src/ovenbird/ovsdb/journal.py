@@ -24,6 +24,7 @@ import orjson
 
 from ovenbird.engine.rows import UUID, Row
 from ovenbird.ovsdb import notation
+from ovenbird.ovsdb.collector import uncollected
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.errors import BadSyntax, DatabaseCorrupt, InputOutputError, OvsdbError
 from ovenbird.ovsdb.schema import DatabaseSchema
@@ -187,6 +188,7 @@ class Journal:
         """Whether the file has grown enough to be worth compacting."""
         return self.size > COMPACT_MINIMUM and self.size > 2 * self.compacted_size
 
+    @uncollected
     def compact(self, database: Database) -> None:
         """Replace the file, atomically, by the schema and one record of what the database holds.
 

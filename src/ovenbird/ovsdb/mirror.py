@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.rows import UUID
 from ovenbird.ovsdb import notation
+from ovenbird.ovsdb.collector import uncollected
 from ovenbird.ovsdb.commit import Commit, RowChange
 from ovenbird.ovsdb.errors import OvsdbError, ProtocolError
 from ovenbird.ovsdb.table import bind, diff_type
@@ -48,6 +49,7 @@ class Mirror:
                 answer[name] = [part]
         return answer
 
+    @uncollected
     def apply(self, updates: Any, last_id: str, *, whole: bool = False) -> Commit:
         """Apply updates to the tables; return what really changed.
 

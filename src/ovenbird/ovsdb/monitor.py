@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ovenbird.ovsdb import notation
+from ovenbird.ovsdb.collector import uncollected
 from ovenbird.ovsdb.condition import AnyOf
 from ovenbird.ovsdb.errors import BadSyntax, UnknownColumn
 from ovenbird.ovsdb.table import BoundTable, encode_row
@@ -127,6 +128,7 @@ class Monitor:
 
     # -- what to tell -------------------------------------------------------------------------------------------------
 
+    @uncollected
     def initial(self) -> dict[str, Any]:
         """Return the rows in view, as the reply to the monitor request."""
         answer = {}
