@@ -1,0 +1,158 @@
+"""Two databases in process with the compiler between them, and short words to edit Northbound."""
+
+from __future__ import annotations
+
+from ovenbird.model import nb, sb
+from ovenbird.northd.northd import NORTHBOUND, SOUTHBOUND, build
+from ovenbird.ovsdb.database import Database
+
+
+class Networks:
+    """A Northbound and a Southbound database, compiled on demand."""
+
+    def __init__(self, northbound: Database | None = None, southbound: Database | None = None) -> None:
+        self.nb = northbound or Database(nb.schema(), nb.ROWS)
+        self.sb = southbound or Database(sb.schema(), sb.ROWS)
+        self.time = 1000
+        self.engine = build(self.nb.store, self.sb.store, lambda: self.time)
+
+    # -- edits ----------------------------------------------------------------------------------------------------
+
+    def insert(self, row_class, into=None, database=None, **values):
+        """Insert a row; ``into`` is the (row, column name) that is to refer to it."""
+        txn = (database or self.nb).transaction()
+        uuid = txn.insert(row_class, values)
+        if into is not None:
+            txn.mutate(into[0], into[1], insert=[uuid])
+        txn.commit()
+        return (database or self.nb).store.table(row_class).rows[uuid]
+
+    def update(self, row, **values):
+        txn = self._home(row).transaction()
+        txn.update(row, values)
+        txn.commit()
+
+    def mutate(self, row, column, insert=(), delete=()):
+        txn = self._home(row).transaction()
+        txn.mutate(row, column, insert=[r.uuid for r in insert], delete=[r.uuid for r in delete])
+        txn.commit()
+
+    def delete(self, row, out_of=None):
+        """Delete a row; one that lives by reference by taking it out of the (row, column name)."""
+        if out_of is not None:
+            self.mutate(*out_of, delete=[row])
+            return
+        txn = self._home(row).transaction()
+        txn.delete(row)
+        txn.commit()
+
+    def _home(self, row):
+        return self.nb if row.home.store is self.nb.store else self.sb
+
+    def switch(self, name, **values):
+        return self.insert(nb.LogicalSwitch, name=name, **values)
+
+    def port(self, switch, name, *addresses, **values):
+        return self.insert(nb.LogicalSwitchPort, (switch, "ports"), name=name, addresses=frozenset(addresses), **values)
+
+    def group(self, name, *ports):
+        return self.insert(nb.PortGroup, name=name, ports=frozenset(p.uuid for p in ports))
+
+    def acl(self, owner, direction, match, action, priority=1, **values):
+        return self.insert(
+            nb.ACL, (owner, "acls"), direction=direction, match=match, action=action, priority=priority, **values
+        )
+
+    # -- compilation ----------------------------------------------------------------------------------------------
+
+    def wave(self) -> dict[str, int]:
+        """Run one wave and commit what it planned; return which rules and views ran."""
+        self.engine.run()
+        ran = dict(self.engine.ran)
+        assert not self.engine.failures, self.engine.failures
+        for database, relations in ((self.sb, [r for r, _ in SOUTHBOUND]), (self.nb, NORTHBOUND)):
+            txn = database.transaction()
+            for relation in relations:
+                self.engine.outputs[relation].plan(txn)
+            if not txn.empty:
+                txn.commit()
+                self.quiet = False
+        return ran
+
+    def settle(self) -> dict[str, int]:
+        """Run waves until nothing changes; return what the first one ran."""
+        first = None
+        for _ in range(10):
+            self.quiet = True
+            ran = self.wave()
+            first = ran if first is None else first
+            if self.quiet and self.engine.idle:
+                return first
+        raise AssertionError("the compiler does not settle")
+
+    # -- what is there --------------------------------------------------------------------------------------------
+
+    def rows(self, row_class):
+        return list(self.sb.store.table(row_class).rows.values())
+
+    def flows(self, *stages, datapath=None):
+        """Return (stage, priority, match, actions) of flows, of one datapath's if given."""
+        found = []
+        for row in self.rows(sb.LogicalFlow):
+            name = row.external_ids["stage-name"]
+            if stages and name not in stages:
+                continue
+            if datapath is None or datapath in self.datapaths(row):
+                found.append((name, row.priority, row.match, row.actions))
+        return sorted(found)
+
+    def datapaths(self, flow) -> frozenset[str]:
+        """Return the names of the datapaths that a flow is for."""
+        if flow.logical_datapath is not None:
+            return frozenset([flow.logical_datapath.external_ids["name"]])
+        return frozenset(d.external_ids["name"] for d in flow.logical_dp_group.datapaths)
+
+    def image(self) -> dict[str, object]:
+        """Return what the Southbound database says, without UUIDs and numbers that have no meaning of their own."""
+        names = {d.tunnel_key: d.external_ids["name"] for d in self.rows(sb.DatapathBinding)}
+
+        def group(name):
+            key, _, rest = name.partition("_")
+            return names.get(int(key), key), rest
+
+        return {
+            "flows": sorted(
+                (sorted(self.datapaths(f)), f.pipeline, f.table_id, f.priority, f.match, f.actions, sorted(f.tags.items()))
+                for f in self.rows(sb.LogicalFlow)
+                if self.datapaths(f)
+            ),
+            "ports": sorted(
+                (
+                    p.logical_port,
+                    p.datapath.external_ids["name"],
+                    p.type,
+                    sorted(p.options.items()),
+                    p.parent_port,
+                    p.tag,
+                    sorted(p.mac),
+                    sorted(p.port_security),
+                    sorted(p.external_ids.items()),
+                    p.requested_chassis and p.requested_chassis.name,
+                )
+                for p in self.rows(sb.PortBinding)
+            ),
+            "datapaths": sorted(names.values()),
+            "multicast": sorted(
+                (m.datapath.external_ids["name"], m.name, m.tunnel_key, sorted(p.logical_port for p in m.ports))
+                for m in self.rows(sb.MulticastGroup)
+            ),
+            "sets": {
+                a.name: sorted(a.addresses) for a in self.rows(sb.AddressSet) if a.name != "svc_monitor_mac"
+            },
+            "groups": sorted((group(g.name), sorted(g.ports)) for g in self.rows(sb.PortGroup)),
+            "meters": sorted((m.name, m.unit, [b.rate for b in m.bands]) for m in self.rows(sb.Meter)),
+            "dns": sorted(
+                (sorted(d.records.items()), sorted(p.external_ids["name"] for p in d.datapaths)) for d in self.rows(sb.DNS)
+            ),
+            "nb_cfg": [g.nb_cfg for g in self.rows(sb.SBGlobal)],
+        }
