@@ -392,7 +392,9 @@ class Lab:
             wait_until(lambda: instance.lease is not None, lease, wait, poll=0.02)
 
     def _detach(self, instance: Instance) -> None:
-        self.drop(instance.process_name)
+        inside = instance.namespace.name
+        processes = self.state.things(Kind.PROCESS)
+        self.drop(*(name for name, data in processes.items() if data["namespace"] == inside))
         instance.hypervisor.unplug(instance.device)
         instance.namespace.remove()
         self.state.remove(Kind.NAMESPACE, instance.namespace.name)
