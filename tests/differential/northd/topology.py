@@ -26,7 +26,7 @@ class Port:
 class Topology:
     commands: list[str] = field(default_factory=list)
     ports: list[Port] = field(default_factory=list)
-    dhcp: str = ""
+    acls: int = 0
 
     def add(self, *words: str) -> None:
         if self.commands:
@@ -105,7 +105,9 @@ def _add_acl(made: Topology, dice: random.Random, owner: str) -> None:
         flags.append("--apply-after-lb")
     if action in ("allow", "allow-related") and dice.random() < 0.2:
         flags.append("--label=77")
-    made.add("--may-exist", *flags, "acl-add", owner, direction, str(dice.randint(1, 20)), match, action)
+    made.acls += 1
+    priority = made.acls * 7 % 101  # no two alike: which of two would win is anybody's guess
+    made.add("--may-exist", *flags, "acl-add", owner, direction, str(priority), match, action)
 
 
 def packet(dice: random.Random, ports: list[Port]) -> tuple[str, str, list[str]]:
