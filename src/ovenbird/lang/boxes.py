@@ -41,6 +41,7 @@ Box = dict[str, Cubes]
 
 _log = logging.getLogger(__name__)
 _CONTAINMENT_LIMIT = 32
+_MAX_PRODUCT = 8192  # alternatives over different fields; beyond it one match would take a chassis seconds
 _PORT_MASK = 0xFFFFFFFF
 
 
@@ -151,6 +152,8 @@ def _and(left: list[Box], right: list[Box]) -> list[Box]:
         return right
     if right == [{}]:
         return left
+    if min(len(left), len(right)) > 1 and len(left) * len(right) > _MAX_PRODUCT:
+        raise CompileError(f"The match multiplies out to more than {_MAX_PRODUCT} alternatives.")
     return merged([box for a in left for b in right if (box := _meet(a, b)) is not None])
 
 

@@ -39,7 +39,7 @@ _PARTS = {
 
 
 class Clause(NamedTuple):
-    """The flow satisfies one dimension, counted from 0, of a conjunctive match that has `dimensions` of them."""
+    """The flow satisfies one dimension, counted from 1, of a conjunctive match that has `dimensions` of them."""
 
     conjunction: int
     dimension: int
@@ -98,7 +98,7 @@ def compile_boxes(sum_of_boxes: list[Box]) -> Compiled:
                 plain[Match(fixed)] = None
                 continue
             n_conjunctions += 1
-            for number, (name, values) in enumerate(dimensions):
+            for number, (name, values) in enumerate(dimensions, 1):
                 clause = Clause(n_conjunctions, number, len(dimensions))
                 for cube in values:
                     clauses.setdefault(Match({**fixed, **narrow(name, cube)}), []).append(clause)

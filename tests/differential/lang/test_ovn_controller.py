@@ -278,7 +278,7 @@ def read_flow(line: str) -> CompiledFlow:
         elif name != "metadata":
             read_field(fields, name, value, shorthand)
     clauses = re.findall(r"conjunction\((\d+),(\d+)/(\d+)\)", actions)
-    return CompiledFlow(Match(fields), tuple(Clause(int(c), int(k) - 1, int(n)) for c, k, n in clauses))
+    return CompiledFlow(Match(fields), tuple(Clause(int(c), int(k), int(n)) for c, k, n in clauses))
 
 
 def read_field(fields: dict[str, tuple[int, int]], name: str, value: str, shorthand: str) -> None:

@@ -261,7 +261,7 @@ def test_rebased_moves_every_conjunction() -> None:
     assert sorted(flow.match["conj_id"][0] for flow in moved if not flow.clauses) == [100, 101]
     assert {clause.conjunction for flow in moved for clause in flow.clauses} == {100, 101}
     assert compiled.rebased(1) == compiled.flows
-    assert Clause(100, 0, 2) in {clause for flow in moved for clause in flow.clauses}
+    assert Clause(100, 1, 2) in {clause for flow in moved for clause in flow.clauses}
 
 
 def test_the_order_of_a_sets_members_does_not_matter() -> None:
@@ -315,6 +315,12 @@ def test_single_bits_of_an_unmaskable_field_are_refused_only_where_they_remain()
     assert [str(flow.match) for flow in compile_match("ip4 && !ip.later_frag", BINDINGS).flows] == [
         "eth_type=0x800,ip_frag=0x0/0x2"
     ]
+
+
+def test_a_product_without_end_is_refused() -> None:
+    pairs = " && ".join(f"(reg0[{n}] || ct_mark[{n}] || ip4.src[{n}])" for n in range(32))
+    with pytest.raises(CompileError, match="multiplies out"):
+        compile_match(pairs, BINDINGS)
 
 
 def test_a_bad_member_of_a_set_is_reported_and_left_out(caplog: pytest.LogCaptureFixture) -> None:
