@@ -132,9 +132,9 @@ _TABLE: tuple[tuple[str, int, int, str, bool, bool, str], ...] = (
 
 _IP = ({"eth_type": 0x0800}, {"eth_type": 0x86DD})
 
-# Prerequisite -> the alternatives that satisfy it, each a conjunction of values (ovs-fields(7), "Fields reference"): exact
-# ones, but of vlan_vid and ct_state, bits that must be set. "Ethernet" is every packet of an Ethernet bridge. For "CT",
-# ct_state=+trk-inv serves too.
+# Prerequisite -> the alternatives that satisfy it, each a conjunction of values (ovs-fields(7), "Fields reference"):
+# exact ones, but of vlan_vid and ct_state, bits that must be set. "Ethernet" is every packet of an Ethernet bridge. For
+# "CT", ct_state=+trk-inv serves too.
 PREREQUISITES: Mapping[str, tuple[Mapping[str, int], ...]] = MappingProxyType(
     {
         "none": ({},),

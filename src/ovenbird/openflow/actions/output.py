@@ -20,6 +20,8 @@ from ovenbird.openflow.errors import DecodeError, EncodeError
 from ovenbird.openflow.fields import FIELDS, Subfield
 
 _OUTPUT = struct.Struct(">HHIH6x")
+# Bytes of each property of NXAST_CONTROLLER2 that mean something; the rest is padding that its length counts.
+_WIDTHS = (2, 2, 1, 0, 0, 4)
 _U32 = struct.Struct(">HHI")
 _RESUBMIT = struct.Struct(">HHIHHB3x")
 
@@ -136,9 +138,9 @@ class Controller:
         """Encode as NXAST_CONTROLLER2, leaving out properties at their default."""
         out = bytes(6)
         if self.max_len != 0xFFFF:
-            out += struct.pack(">HHH2x", 0, 6, self.max_len)
+            out += struct.pack(">HHH2x", 0, 8, self.max_len)
         if self.controller_id:
-            out += struct.pack(">HHH2x", 1, 6, self.controller_id)
+            out += struct.pack(">HHH2x", 1, 8, self.controller_id)
         if self.reason != 1:
             out += struct.pack(">HHB3x", 2, 5, self.reason)
         if self.userdata:
@@ -161,7 +163,7 @@ class Controller:
                 raise DecodeError(f"controller2 property {kind} of {length} bytes")
             props[kind] = data[offset + 4 : offset + length]
             offset += (length + 7) & ~7
-        number = {kind: int.from_bytes(value, "big") for kind, value in props.items()}
+        number = {kind: int.from_bytes(value[: _WIDTHS[kind]], "big") for kind, value in props.items()}
         return cls(
             props.get(3, b""), number.get(0, 0xFFFF), number.get(1, 0), number.get(2, 1), 4 in props, number.get(5, 0)
         )

@@ -75,7 +75,7 @@ class PacketIn:
         return cls(
             packet, Match(decode_oxm(props.get(_METADATA, b""))), props.get(_USERDATA, b""),
             props.get(_CONTINUATION, b""), int.from_bytes(props.get(_COOKIE, b"")[4:], "big"),
-            int.from_bytes(props.get(_TABLE_ID, b""), "big"), int.from_bytes(props.get(_REASON, b""), "big"),
+            int.from_bytes(props.get(_TABLE_ID, b"")[:1], "big"), int.from_bytes(props.get(_REASON, b"")[:1], "big"),
             len(packet) if full_len is None else int.from_bytes(full_len, "big"),
         )  # fmt: skip
 

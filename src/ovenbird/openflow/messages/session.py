@@ -161,7 +161,7 @@ class GetConfigReply:
 @kind(9)
 @dataclass(frozen=True, slots=True)
 class SetConfig:
-    """Set the configuration; until `miss_send_len` is not 0, a service connection (br.mgmt) gets no asynchronous message."""
+    """Set the configuration; while `miss_send_len` is 0, a service connection (br.mgmt) is told of nothing."""
 
     flags: int = 0
     miss_send_len: int = 0xFFFF

@@ -1,0 +1,88 @@
+"""DHCP for IPv6: messages and options, known and unknown alike (RFC 8415)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Self
+
+from ovenbird.net.errors import PacketError
+
+CLIENT_PORT, SERVER_PORT = 546, 547
+SOLICIT, ADVERTISE, REQUEST, CONFIRM, RENEW, REBIND, REPLY, RELEASE, DECLINE = range(1, 10)
+INFORMATION_REQUEST = 11
+CLIENT_ID, SERVER_ID, IA_NA, IA_TA, IA_ADDR, ORO, PREFERENCE = range(1, 8)
+STATUS_CODE, RAPID_COMMIT, DNS_SERVERS, DOMAIN_LIST, IA_PD, IA_PREFIX, BOOTFILE_URL = 13, 14, 23, 24, 25, 26, 59
+
+Options = tuple[tuple[int, bytes], ...]
+
+
+def encode_options(options: Options) -> bytes:
+    """Encode (code, value) options in order."""
+    try:
+        return b"".join(struct.pack(">HH", code, len(value)) + value for code, value in options)
+    except struct.error as error:
+        raise PacketError(f"DHCPv6 option: {error}") from None
+
+
+def decode_options(data: bytes) -> Options:
+    """Decode options, of a message or within an option; raise `PacketError` for one cut short."""
+    options, offset = [], 0
+    while offset < len(data):
+        end = offset + 4 + int.from_bytes(data[offset + 2 : offset + 4], "big")
+        if offset + 4 > len(data) or end > len(data):
+            raise PacketError("DHCPv6 option cut short")
+        options.append((int.from_bytes(data[offset : offset + 2], "big"), data[offset + 4 : end]))
+        offset = end
+    return tuple(options)
+
+
+@dataclass(frozen=True, slots=True)
+class Dhcp6:
+    """A message between client and server; `xid` has 24 bits."""
+
+    type: int
+    xid: int
+    options: Options = ()
+
+    def encode(self) -> bytes:
+        """Encode."""
+        return (self.type << 24 | self.xid).to_bytes(4, "big") + encode_options(self.options)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode; raise `PacketError` for a truncated message or one between relays (types 12 and 13)."""
+        if len(data) < 4 or data[0] in {12, 13}:
+            raise PacketError(f"DHCPv6 message {data[:1].hex()} of {len(data)} bytes")
+        return cls(data[0], int.from_bytes(data[1:4], "big"), decode_options(data[4:]))
+
+    def option(self, code: int) -> bytes | None:
+        """Return the first option with this code."""
+        return next((value for number, value in self.options if number == code), None)
+
+
+@dataclass(frozen=True, slots=True)
+class IaNa:
+    """An identity association's value: its id, the times T1 and T2 in seconds, and its own options."""
+
+    iaid: int
+    t1: int = 0
+    t2: int = 0
+    options: Options = ()
+
+    def encode(self) -> bytes:
+        """Encode the value of option `IA_NA` or `IA_PD`."""
+        return struct.pack(">III", self.iaid, self.t1, self.t2) + encode_options(self.options)
+
+    @classmethod
+    def decode(cls, value: bytes) -> Self:
+        """Decode the value of option `IA_NA` or `IA_PD`; raise `PacketError` for a truncated one."""
+        if len(value) < 12:
+            raise PacketError(f"identity association of {len(value)} bytes")
+        iaid, t1, t2 = struct.unpack_from(">III", value)
+        return cls(iaid, t1, t2, decode_options(value[12:]))
+
+
+def ia_address(address: bytes, preferred: int, valid: int) -> tuple[int, bytes]:
+    """Return an option `IA_ADDR`; lifetimes in seconds."""
+    return IA_ADDR, struct.pack(">16sII", address, preferred, valid)

@@ -1,0 +1,74 @@
+"""DNS as far as answering from a table needs it: read a query, build its answer (RFC 1035)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Self
+
+from ovenbird.net.errors import PacketError
+
+PORT = 53
+A, PTR, AAAA, ANY = 1, 12, 28, 255
+IN = 1
+_HEADER = struct.Struct(">HHHHHH")
+_RESPONSE, _OPCODE, _RECURSION_DESIRED, _RECURSION_AVAILABLE, _AUTHORITATIVE = 0x8000, 0x7800, 0x0100, 0x0080, 0x0400
+
+
+def encode_name(name: str) -> bytes:
+    """Encode a domain name; raise `PacketError` for labels over 63 bytes or a name over 255."""
+    out = b""
+    for label in name.rstrip(".").split(".") if name.rstrip(".") else ():
+        data = label.encode("latin-1", "replace")
+        if not 0 < len(data) < 64:
+            raise PacketError(f"DNS label {label!r}")
+        out += bytes([len(data)]) + data
+    if len(out) > 254:
+        raise PacketError(f"DNS name of {len(out)} bytes")
+    return out + b"\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A standard query with one question; `name` keeps its case, `wire` is the question as it came."""
+
+    ident: int
+    flags: int
+    name: str
+    qtype: int
+    qclass: int
+    wire: bytes
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode a query; records after the question (EDNS) are not looked at.
+
+        Raises `PacketError` for anything but a standard query with exactly one question and a plain name.
+        """
+        if len(data) < 12:
+            raise PacketError(f"DNS message of {len(data)} bytes")
+        ident, flags, questions, _, _, _ = _HEADER.unpack_from(data)
+        if flags & (_RESPONSE | _OPCODE) or questions != 1:
+            raise PacketError(f"DNS message with flags {flags:#06x} and {questions} questions")
+        labels, offset = [], 12
+        while offset < len(data) and (size := data[offset]):
+            if size > 63 or offset + 1 + size > len(data) or offset + size > 12 + 254:
+                raise PacketError("DNS name cut short, compressed, or too long")
+            labels.append(data[offset + 1 : offset + 1 + size].decode("latin-1"))
+            offset += 1 + size
+        if offset + 5 > len(data):
+            raise PacketError("DNS question cut short")
+        qtype, qclass = struct.unpack_from(">HH", data, offset + 1)
+        return cls(ident, flags, ".".join(labels), qtype, qclass, data[12 : offset + 5])
+
+    def encode(self) -> bytes:
+        """Encode as a query."""
+        return _HEADER.pack(self.ident, self.flags, 1, 0, 0, 0) + self.wire
+
+    def answer(self, records: tuple[tuple[int, bytes], ...], ttl: int = 3600, rcode: int = 0) -> bytes:
+        """Build the answer from (type, data) records; `ttl` in seconds, `rcode` 0 for success, 3 for no such name."""
+        flags = _RESPONSE | _AUTHORITATIVE | (self.flags & _RECURSION_DESIRED) | _RECURSION_AVAILABLE | rcode
+        out = _HEADER.pack(self.ident, flags, 1, len(records), 0, 0) + self.wire
+        for kind, data in records:
+            out += struct.pack(">HHHIH", 0xC00C, kind, IN, ttl, len(data)) + data  # 0xc00c: the name at offset 12
+        return out

@@ -1,0 +1,5 @@
+"""The one error of this folder."""
+
+
+class PacketError(ValueError):
+    """Bytes are not the packet they should be, or a value does not fit its place in one."""

@@ -1,0 +1,40 @@
+"""Ethernet II frames, with at most one 802.1Q tag taken apart (IEEE 802.3, 802.1Q)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Self
+
+from ovenbird.net.errors import PacketError
+
+IPV4, ARP, VLAN, RARP, IPV6, QINQ = 0x0800, 0x0806, 0x8100, 0x8035, 0x86DD, 0x88A8
+
+
+@dataclass(frozen=True, slots=True)
+class Ethernet:
+    """A frame; `vlan` is the 16-bit tag control information of an 802.1Q tag, or `None`."""
+
+    dst: bytes
+    src: bytes
+    ethertype: int
+    payload: bytes
+    vlan: int | None = None
+
+    def encode(self) -> bytes:
+        """Encode without padding and frame check sequence."""
+        tag = b"" if self.vlan is None else struct.pack(">HH", VLAN, self.vlan)
+        return self.dst + self.src + tag + self.ethertype.to_bytes(2, "big") + self.payload
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode a frame; raise `PacketError` when it is cut short."""
+        if len(data) < 14:
+            raise PacketError(f"Ethernet frame of {len(data)} bytes")
+        ethertype = int.from_bytes(data[12:14], "big")
+        if ethertype != VLAN:
+            return cls(data[:6], data[6:12], ethertype, data[14:])
+        if len(data) < 18:
+            raise PacketError("Ethernet frame ends in its VLAN tag")
+        tci, inner = struct.unpack_from(">HH", data, 14)
+        return cls(data[:6], data[6:12], inner, data[18:], tci)

@@ -1,0 +1,102 @@
+"""Neighbour discovery: solicitations, advertisements and their options (RFC 4861)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Self
+
+from ovenbird.net.errors import PacketError
+from ovenbird.net.icmp import Icmp
+
+ROUTER_SOLICIT, ROUTER_ADVERT, NEIGHBOR_SOLICIT, NEIGHBOR_ADVERT = 133, 134, 135, 136
+SOURCE_LLA, TARGET_LLA, PREFIX_INFORMATION, MTU, RDNSS, DNSSL = 1, 2, 3, 5, 25, 31
+ROUTER, SOLICITED, OVERRIDE = 0x80000000, 0x40000000, 0x20000000
+
+Options = tuple[tuple[int, bytes], ...]
+
+
+def encode_options(options: Options) -> bytes:
+    """Encode (type, value) options; each value's length must be 2 short of a multiple of 8, or it is padded to it."""
+    out = b""
+    for kind, value in options:
+        units = (len(value) + 9) // 8
+        if units > 255:
+            raise PacketError(f"neighbour discovery option of {len(value)} bytes")
+        out += bytes([kind, units]) + value.ljust(units * 8 - 2, b"\0")
+    return out
+
+
+def decode_options(data: bytes) -> Options:
+    """Decode options; raise `PacketError` for one of no length (RFC 4861, section 4.6) or cut short."""
+    options, offset = [], 0
+    while offset < len(data):
+        size = data[offset + 1] * 8 if offset + 1 < len(data) else 0
+        if not size or offset + size > len(data):
+            raise PacketError(f"neighbour discovery option of {size} bytes in {len(data) - offset}")
+        options.append((data[offset], data[offset + 2 : offset + size]))
+        offset += size
+    return tuple(options)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbor:
+    """A neighbour solicitation (type 135) or advertisement (136); `flags` are the advertisement's R, S and O."""
+
+    type: int
+    target: bytes
+    flags: int = 0
+    options: Options = ()
+
+    def icmp(self) -> Icmp:
+        """Return the ICMPv6 message that carries it."""
+        return Icmp(self.type, 0, self.flags.to_bytes(4, "big") + self.target + encode_options(self.options))
+
+    @classmethod
+    def of(cls, message: Icmp) -> Self:
+        """Read an ICMPv6 message; raise `PacketError` when it is none of the two."""
+        if message.type not in {NEIGHBOR_SOLICIT, NEIGHBOR_ADVERT} or message.code or len(message.body) < 20:
+            raise PacketError(f"ICMPv6 type {message.type} of {len(message.body)} bytes is no neighbour message")
+        flags = int.from_bytes(message.body[:4], "big")
+        return cls(message.type, message.body[4:20], flags, decode_options(message.body[20:]))
+
+    def lla(self) -> bytes | None:
+        """Return the link-layer address option that belongs to this type, if it is there."""
+        wanted = SOURCE_LLA if self.type == NEIGHBOR_SOLICIT else TARGET_LLA
+        return next((value for kind, value in self.options if kind == wanted and len(value) == 6), None)
+
+
+@dataclass(frozen=True, slots=True)
+class RouterAdvert:
+    """A router advertisement; lifetimes in seconds, reachable time and retransmission timer in milliseconds."""
+
+    hop_limit: int
+    flags: int
+    lifetime: int
+    reachable_time: int = 0
+    retrans_timer: int = 0
+    options: Options = ()
+
+    def icmp(self) -> Icmp:
+        """Return the ICMPv6 message that carries it."""
+        head = struct.pack(
+            ">BBHII", self.hop_limit, self.flags, self.lifetime, self.reachable_time, self.retrans_timer
+        )
+        return Icmp(ROUTER_ADVERT, 0, head + encode_options(self.options))
+
+    @classmethod
+    def of(cls, message: Icmp) -> Self:
+        """Read an ICMPv6 message; raise `PacketError` when it is no router advertisement."""
+        if message.type != ROUTER_ADVERT or message.code or len(message.body) < 12:
+            raise PacketError(f"ICMPv6 type {message.type} of {len(message.body)} bytes is no router advertisement")
+        hop_limit, flags, lifetime, reachable, retrans = struct.unpack_from(">BBHII", message.body)
+        return cls(hop_limit, flags, lifetime, reachable, retrans, decode_options(message.body[12:]))
+
+
+def prefix_information(
+    prefix: bytes, length: int, *, on_link: bool = True, autonomous: bool = True, valid: int = 0xFFFFFFFF,
+    preferred: int = 0xFFFFFFFF,
+) -> tuple[int, bytes]:
+    """Return a prefix information option (RFC 4861, section 4.6.2); lifetimes in seconds."""  # fmt: skip
+    flags = on_link << 7 | autonomous << 6
+    return PREFIX_INFORMATION, struct.pack(">BBII4x16s", length, flags, valid, preferred, prefix)

@@ -1,0 +1,38 @@
+"""UDP datagrams (RFC 768, RFC 8200 section 8.1)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Self
+
+from ovenbird.net.checksum import pseudo_checksum
+from ovenbird.net.errors import PacketError
+
+
+@dataclass(frozen=True, slots=True)
+class Udp:
+    """A datagram."""
+
+    sport: int
+    dport: int
+    payload: bytes
+
+    def encode(self, src: bytes, dst: bytes) -> bytes:
+        """Encode with the checksum between two IP addresses; raise `PacketError` when it would be too long."""
+        length = 8 + len(self.payload)
+        if length > 0xFFFF:
+            raise PacketError(f"UDP datagram of {length} bytes")
+        segment = struct.pack(">HHHH", self.sport, self.dport, length, 0) + self.payload
+        checksum = pseudo_checksum(src, dst, 17, segment) or 0xFFFF  # 0 on the wire means there is none
+        return segment[:6] + checksum.to_bytes(2, "big") + self.payload
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode without looking at the checksum; raise `PacketError` for a truncated datagram."""
+        if len(data) < 8:
+            raise PacketError(f"UDP datagram of {len(data)} bytes")
+        sport, dport, length, _ = struct.unpack_from(">HHHH", data)
+        if not 8 <= length <= len(data):
+            raise PacketError(f"UDP length {length} in {len(data)} bytes")
+        return cls(sport, dport, data[8:length])
