@@ -1,0 +1,197 @@
+"""After every random edit: what the compiler made step by step is what it makes from scratch."""
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from networks import Networks
+
+from ovenbird.model import nb, sb
+
+NUMBERS = st.integers(0, 5)
+ACTIONS = st.sampled_from(["allow", "allow-related", "allow-stateless", "drop", "reject"])
+DIRECTIONS = st.sampled_from(["from-lport", "to-lport"])
+SWITCH_CONFIG = st.sampled_from([{}, {"requested-tnl-key": "7"}, {"requested-tnl-key": "8"}, {"vlan-passthru": "true"}])
+PORT_OPTIONS = st.sampled_from(
+    [{}, {"requested-tnl-key": "3"}, {"hostname": "h"}, {"requested-chassis": "hv1"}, {"router-port": "lrp0"},
+     {"network_name": "phys"}, {"qdisc_queue_id": "4"}]
+)  # fmt: skip
+TYPES = st.sampled_from(["", "", "", "localnet", "localport", "router", "external"])
+SETTINGS = st.sampled_from([{}, {"default_acl_drop": "true"}, {"use_ct_inv_match": "false"}, {"ignore_lsp_down": "false"}])
+
+
+def addresses(number):
+    mac = f"00:00:00:00:00:{number:02x}"
+    texts = [f"{mac} 10.0.0.{number}", f"{mac} 10.0.0.{number} fd00::{number}", mac, "unknown", "router", "nonsense"]
+    return st.sets(st.sampled_from(texts), max_size=3).map(frozenset)
+
+
+class Edits(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.world = Networks()
+        self.edited = True
+
+    def table(self, row_class):
+        return list(self.world.nb.store.table(row_class).rows.values())
+
+    def pick(self, row_class, number):
+        rows = self.table(row_class)
+        return rows[number % len(rows)] if rows else None
+
+    @initialize()
+    def start(self):
+        world = self.world
+        world.insert(nb.NBGlobal)
+        world.insert(nb.AddressSet, name="as0")
+        four = {"server_id": "10.0.0.99", "server_mac": "00:00:00:00:ff:01", "lease_time": "60"}
+        world.insert(nb.DHCPOptions, cidr="10.0.0.0/24", options=four)
+        router = world.insert(nb.LogicalRouter, name="r0")
+        world.insert(
+            nb.LogicalRouterPort, (router, "ports"), name="lrp0", mac="00:00:00:00:ff:02",
+            networks=frozenset(["10.0.0.98/24"]),
+        )  # fmt: skip
+        txn = world.sb.transaction()
+        encap = txn.insert(sb.Encap, {"type": "geneve", "ip": "127.0.0.1", "chassis_name": "hv1"})
+        txn.insert(sb.Chassis, {"name": "hv1", "encaps": frozenset([encap])})
+        txn.commit()
+
+    @rule(number=NUMBERS)
+    def add_switch(self, number):
+        if len(self.table(nb.LogicalSwitch)) < 3:
+            taken = {s.name for s in self.table(nb.LogicalSwitch)}
+            self.world.switch(next(f"s{i}" for i in range(number, number + 9) if f"s{i}" not in taken))
+
+    @rule(number=NUMBERS)
+    def drop_switch(self, number):
+        if (switch := self.pick(nb.LogicalSwitch, number)) and number == 3:
+            self.world.delete(switch)
+
+    @rule(number=NUMBERS, config=SWITCH_CONFIG)
+    def configure_switch(self, number, config):
+        if switch := self.pick(nb.LogicalSwitch, number):
+            self.world.update(switch, other_config=config)
+
+    @rule(number=NUMBERS, which=NUMBERS, kind=TYPES, options=PORT_OPTIONS, data=st.data())
+    def add_port(self, number, which, kind, options, data):
+        switch = self.pick(nb.LogicalSwitch, number)
+        if switch and not any(p.name == f"p{which}" for p in self.table(nb.LogicalSwitchPort)):
+            texts = data.draw(addresses(which + 1))
+            self.world.port(switch, f"p{which}", *texts, type=kind, options=options)
+
+    @rule(number=NUMBERS)
+    def drop_port(self, number):
+        if port := self.pick(nb.LogicalSwitchPort, number):
+            for switch in port.referrers(nb.LogicalSwitch.ports):
+                self.world.mutate(switch, "ports", delete=[port])
+
+    @rule(
+        number=NUMBERS, enabled=st.sampled_from([None, True, False]), kind=TYPES, options=PORT_OPTIONS,
+        dhcp=st.booleans(), data=st.data(),
+    )  # fmt: skip
+    def change_port(self, number, enabled, kind, options, dhcp, data):
+        if port := self.pick(nb.LogicalSwitchPort, number):
+            texts = data.draw(addresses(number + 1))
+            given = self.table(nb.DHCPOptions)[0].uuid if dhcp else None
+            self.world.update(
+                port, enabled=enabled, addresses=texts, options=options, type=kind, dhcpv4_options=given
+            )
+
+    @rule(which=NUMBERS)
+    def add_group(self, which):
+        if which < 2 and not any(g.name == f"pg{which}" for g in self.table(nb.PortGroup)):
+            self.world.group(f"pg{which}")
+
+    @rule(number=NUMBERS, which=NUMBERS, joins=st.booleans())
+    def change_membership(self, number, which, joins):
+        group, port = self.pick(nb.PortGroup, number), self.pick(nb.LogicalSwitchPort, which)
+        if group and port:
+            self.world.mutate(group, "ports", **{"insert" if joins else "delete": [port]})
+
+    @rule(number=NUMBERS)
+    def drop_group(self, number):
+        if (group := self.pick(nb.PortGroup, number)) and number == 4:
+            self.world.delete(group)
+
+    @rule(number=NUMBERS, on_group=st.booleans(), direction=DIRECTIONS, action=ACTIONS, priority=NUMBERS, log=st.booleans())
+    def add_acl(self, number, on_group, direction, action, priority, log):
+        owner = self.pick(nb.PortGroup if on_group else nb.LogicalSwitch, number)
+        if owner:
+            self.world.acl(owner, direction, f"ip4 && tcp.dst == {priority}", action, priority, log=log, label=number)
+
+    @rule(number=NUMBERS)
+    def drop_acl(self, number):
+        if acl := self.pick(nb.ACL, number):
+            for owner in (*acl.referrers(nb.LogicalSwitch.acls), *acl.referrers(nb.PortGroup.acls)):
+                self.world.mutate(owner, "acls", delete=[acl])
+
+    @rule(number=NUMBERS, action=ACTIONS)
+    def change_acl(self, number, action):
+        if acl := self.pick(nb.ACL, number):
+            self.world.update(acl, action=action)
+
+    @rule(members=st.sets(st.sampled_from(["1.1.1.1", "2.2.2.2", "3.3.3.3"])))
+    def change_address_set(self, members):
+        self.world.update(self.table(nb.AddressSet)[0], addresses=frozenset(members))
+
+    @rule(seconds=st.sampled_from(["60", "120"]))
+    def change_dhcp(self, seconds):
+        row = self.table(nb.DHCPOptions)[0]
+        self.world.update(row, options=row.options | {"lease_time": seconds})
+
+    @rule(options=SETTINGS)
+    def change_settings(self, options):
+        self.world.update(self.table(nb.NBGlobal)[0], options=options)
+
+    @rule()
+    def bump(self):
+        row = self.table(nb.NBGlobal)[0]
+        self.world.update(row, nb_cfg=row.nb_cfg + 1)
+
+    @precondition(lambda self: self.world.rows(sb.PortBinding))
+    @rule(number=NUMBERS, bound=st.booleans())
+    def bind(self, number, bound):
+        bindings = self.world.rows(sb.PortBinding)
+        chassis = self.world.rows(sb.Chassis)[0].uuid if bound else None
+        self.world.update(bindings[number % len(bindings)], chassis=chassis)
+
+    @precondition(lambda self: self.world.rows(sb.LogicalFlow))
+    @rule(number=st.integers(0, 200))
+    def meddle(self, number):
+        flows = self.world.rows(sb.LogicalFlow)
+        self.world.delete(flows[number % len(flows)])
+
+    @invariant()
+    def incremental_is_from_scratch(self):
+        if not self.table(nb.NBGlobal):
+            return
+        self.world.settle()
+        fresh = Networks(self.world.nb)
+        txn = fresh.sb.transaction()
+        encap = txn.insert(sb.Encap, {"type": "geneve", "ip": "127.0.0.1", "chassis_name": "hv1"})
+        txn.insert(sb.Chassis, {"name": "hv1", "encaps": frozenset([encap])})
+        txn.commit()
+        fresh.engine.run()
+        assert not fresh.engine.failures
+        txn = fresh.sb.transaction()
+        for relation, output in fresh.engine.outputs.items():
+            if relation.row_class in sb.ROWS:
+                output.plan(txn)
+        txn.commit()
+        assert self.world.image() == fresh.image()
+        for table in (*fresh.nb.store.tables.values(), *fresh.sb.store.tables.values()):
+            table.watchers = [w for w in table.watchers if getattr(w, "engine", None) is not fresh.engine]
+        (reached,) = (g.sb_cfg for g in self.table(nb.NBGlobal))
+        assert reached == self.table(nb.NBGlobal)[0].nb_cfg
+        for binding in self.world.rows(sb.PortBinding):
+            port = self.world.nb.store.find(nb.LogicalSwitchPort.name, binding.logical_port)
+            if port is not None:
+                assert port.up == (binding.chassis is not None or port.type == "router")
+
+
+Edits.TestCase.settings = settings(
+    max_examples=15,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+TestEdits = Edits.TestCase
