@@ -1,4 +1,4 @@
-"""This chassis's rows in Southbound: Chassis, its Encaps, Chassis_Private; and nb_cfg, the acknowledgement of changes.
+"""A chassis's own rows in Southbound: Chassis, its Encaps, Chassis_Private; and nb_cfg, the acknowledgement of changes.
 
 nb_cfg is reported only when everything that concerns this chassis has been received and the switch has confirmed the
 flows made from it: whoever waits for it (`ovn-nbctl --wait=hv sync`) may rely on the packets' behaviour.

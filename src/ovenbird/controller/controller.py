@@ -53,7 +53,7 @@ from ovenbird.ovsdb.replica import Replica
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from ovenbird.engine.engine import Delta
     from ovenbird.engine.facts import Fact, Relation
@@ -120,6 +120,10 @@ class Controller:
         self._interested = asyncio.Event()
         self._remote = ""
         self._tasks: list[asyncio.Task[None]] = []
+        self._waved = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._restarting = False
         self.switch = Switch(self._waiting, self._confirmed, self._packet)
         self.packet_ins = PacketIns(self.switch.send, self._wake.set)
 
@@ -158,26 +162,54 @@ class Controller:
 
     def recompute(self) -> None:
         """Compare everything installed with what should be, by asking the switch again."""
-        if self.switch.session is not None:
-            self._tasks.append(asyncio.create_task(self.switch.session.close()))
+        self.switch.compare()
 
     # -- running ------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Run until cancelled, or until `close`."""
-        await self._vswitch.start()
-        self._vswitch.on_change(lambda _: self._wake.set())
+        """Run until `close`; cancelled, leave everything as it is."""
         try:
-            while True:
+            await self._until_stopped(self._vswitch.start())
+            self._vswitch.on_change(lambda _: self._wake.set())
+            while not self._stopping.is_set():
                 await self._configured()
-                await self._run_once()
+                if not self._stopping.is_set():
+                    await self._run_once()
+            if not self._restarting and self.connected:
+                await self._unregister()
         finally:
-            await self._stop()
+            await self._stop_tasks()
+            if self.southbound is not None:
+                await self.southbound.close()
+            await self._vswitch.close()
+            self._ended.set()
+
+    async def close(self, *, restart: bool = False) -> None:
+        """Stop, and return when `run` has ended.
+
+        Arguments:
+            restart: whether another controller takes over soon, so that the chassis stays in Southbound.
+        """
+        self._restarting = restart
+        self._stopping.set()
+        self._wake.set()
+        await self._ended.wait()
+
+    async def _until_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await something, but not beyond `close`."""
+        tasks = {asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+        for task in done:
+            task.result()
 
     async def _configured(self) -> None:
         """Return when the local database says who this chassis is and where Southbound is."""
         said = False
-        while not (self.settings.chassis and self.settings.remote):
+        while not ((self.settings.chassis and self.settings.remote) or self._stopping.is_set()):
             if not said:
                 log.info("waiting for external_ids:system-id and external_ids:ovn-remote in Open_vSwitch")
                 said = True
@@ -197,11 +229,11 @@ class Controller:
         starting = asyncio.create_task(southbound.start())
         waiting = asyncio.create_task(self._reconfigured())
         await asyncio.wait((starting, waiting), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
         if not starting.done():
             starting.cancel()
             await southbound.close()
             return
-        waiting.cancel()
         starting.result()
         southbound.on_change(lambda _: self._wake.set())
         self._assemble(southbound)
@@ -216,10 +248,13 @@ class Controller:
         await self._stop_tasks()
         for task in done:
             task.result()
+        if not self._stopping.is_set():
+            log.info("Southbound moves from %s to %s", self._remote, self.settings.remote)
+            await southbound.close()
 
     async def _reconfigured(self) -> None:
         """Return when the local database names another Southbound."""
-        while self.settings.remote == self._remote:
+        while self.settings.remote == self._remote and not self._stopping.is_set():
             self._wake.clear()
             await self._wake.wait()
 
@@ -242,11 +277,12 @@ class Controller:
 
     async def _pump(self) -> None:
         """Run a wave for whatever has changed."""
-        while self.settings.remote == self._remote:
+        while self.settings.remote == self._remote and not self._stopping.is_set():
             await self._wake.wait()
             self._wake.clear()
             if not self.paused:
                 self._wave()
+                self._waved.set()
                 await asyncio.sleep(0)
 
     def _wave(self) -> None:
@@ -308,7 +344,6 @@ class Controller:
             except Disconnected:
                 await southbound.synchronized()
             self._tell(complete=datapaths, everything=everywhere)
-            self._wake.set()
             await self._next_wave()
             if not self._interested.is_set():
                 self._tell(settled=True)
@@ -319,9 +354,10 @@ class Controller:
                     self.switch.computed()
 
     async def _next_wave(self) -> None:
-        """Return when the wave that was asked for has run."""
-        while self._wake.is_set():
-            await asyncio.sleep(0)
+        """Return when a wave has run that saw everything there is now."""
+        self._wake.set()
+        self._waved.clear()
+        await self._waved.wait()
 
     # -- what is written ----------------------------------------------------------------------------------------------
 
@@ -355,7 +391,7 @@ class Controller:
                 await client.synchronized()
                 event.set()
             except OvsdbError as error:
-                log.error("%s refuses a transaction: %s", client.database, error)
+                log.error("%s refuses a transaction: %s", client.database, error)  # noqa: TRY400 - the text says it all
                 loop.call_later(_RETRY, event.set)
 
     def _stage_zones(self, transaction: Any) -> None:
@@ -373,16 +409,6 @@ class Controller:
         self.packet_ins.receive(packet)
 
     # -- the end ------------------------------------------------------------------------------------------------------
-
-    async def close(self, *, restart: bool = False) -> None:
-        """Stop.
-
-        Arguments:
-            restart: whether another controller takes over soon, so that the chassis stays in Southbound.
-        """
-        await self._stop_tasks()
-        if not restart and self.connected:
-            await self._unregister()
 
     async def _unregister(self) -> None:
         """Take this chassis out of Southbound, and its ports' bindings with it."""
@@ -410,9 +436,3 @@ class Controller:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-
-    async def _stop(self) -> None:
-        await self._stop_tasks()
-        if self.southbound is not None:
-            await self.southbound.close()
-        await self._vswitch.close()

@@ -34,7 +34,10 @@ GENEVE_IN = (
 )
 """What brings a packet's metadata back from a Geneve tunnel."""
 
-VXLAN_IN = (RegMove(_bits("tun_id", 0, 12), _bits("metadata", 0, 12)), RegMove(_bits("tun_id", 12, 12), _bits("reg15", 0, 12)))
+VXLAN_IN = (
+    RegMove(_bits("tun_id", 0, 12), _bits("metadata", 0, 12)),
+    RegMove(_bits("tun_id", 12, 12), _bits("reg15", 0, 12)),
+)
 """The same from a VXLAN tunnel, for a packet to a port."""
 
 VXLAN_MULTICAST_IN = (

@@ -50,7 +50,7 @@ def everything() -> dict[str, list[Any]]:
 
 def first(chassis: str) -> dict[str, list[Any]]:
     """Return the conditions to begin with: this chassis's own rows, from which the rules find out what else."""
-    return {name: _NOTHING for name in CONDITIONAL} | {"Chassis_Private": [["name", "==", chassis]]}
+    return dict.fromkeys(CONDITIONAL, _NOTHING) | {"Chassis_Private": [["name", "==", chassis]]}
 
 
 def _order(fact: Fact) -> tuple[Any, ...]:

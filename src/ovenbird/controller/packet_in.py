@@ -13,7 +13,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.controller.packet_ins import acl_log, dhcp4, learning, replies
-from ovenbird.controller.packet_ins.learning import Learned
 from ovenbird.lang.actions.layout import Tables
 from ovenbird.lang.actions.userdata import WITH_RESULT, Opcode, Userdata
 from ovenbird.lang.compile import narrow
@@ -27,6 +26,7 @@ from ovenbird.ovsdb.errors import OvsdbError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ovenbird.controller.packet_ins.learning import Learned
     from ovenbird.openflow.fields import Subfield
     from ovenbird.openflow.messages import Message, PacketIn
     from ovenbird.ovsdb.replica import Replica

@@ -63,6 +63,7 @@ class Switch:
         self._computed = asyncio.Event()
         self._wake = asyncio.Event()
         self._flush: list[int] = []
+        self._doubted = False
 
     @property
     def connected(self) -> bool:
@@ -83,6 +84,11 @@ class Switch:
         """Look at what has changed, soon."""
         self._wake.set()
 
+    def compare(self) -> None:
+        """Ask the switch again what it holds, and repair what differs."""
+        self._doubted = True
+        self.wake()
+
     def flush_zones(self, zones: Sequence[int]) -> None:
         """Forget the connections of zones before the next flows are installed."""
         self._flush += zones
@@ -101,9 +107,7 @@ class Switch:
         session.send(SetPacketInFormat())
         session.send(SetConfig())
         await self._map_option(session)
-        stats = await session.request(FlowStatsRequest())
-        self.table.recall([flow for part in stats if isinstance(part, FlowStatsReply) for flow in part.flows])
-        log.info("the bridge holds %d flows", len(self.table.installed))
+        await self._recall(session)
         self.session = session
         self._wake.set()
         try:
@@ -111,9 +115,18 @@ class Switch:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
+                if self._doubted:
+                    await self._recall(session)
                 await self._install(session)
         finally:
             self.session = None
+
+    async def _recall(self, session: Session) -> None:
+        """Ask the switch what it holds."""
+        self._doubted = False
+        stats = await session.request(FlowStatsRequest())
+        self.table.recall([flow for part in stats if isinstance(part, FlowStatsReply) for flow in part.flows])
+        log.info("the bridge holds %d flows", len(self.table.installed))
 
     async def _map_option(self, session: Session) -> None:
         """Make the Geneve option a field, unless it is one already."""

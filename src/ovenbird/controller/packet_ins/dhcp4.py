@@ -61,7 +61,7 @@ def _asked_for(request: dhcp4.Dhcp4) -> bytes | None:
 
 
 def _reply(request: dhcp4.Dhcp4, kind: int, offer: bytes, options: dict[int, bytes]) -> dhcp4.Dhcp4:
-    """Return the message; a lease's address is not given with a refusal, nor to a client that only asks for settings."""
+    """Return the message; a refusal has no address, nor has the answer to who asks for settings only."""
     inform = request.message_type == dhcp4.INFORM
     if inform:
         options.pop(dhcp4.LEASE_TIME, None)
