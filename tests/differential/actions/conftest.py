@@ -207,61 +207,8 @@ def oracle() -> object:
         it.stop()
 
 
-# Commands that make northd write about every action that it knows.
-NORTHBOUND = """
-ls-add sw0
-lsp-add sw0 p1 -- lsp-set-addresses p1 "0a:00:00:00:00:01 10.0.0.2 aef0::2"
-lsp-set-port-security p1 "0a:00:00:00:00:01 10.0.0.2 aef0::2"
-lsp-add sw0 p2 -- lsp-set-addresses p2 "0a:00:00:00:00:02 10.0.0.3 aef0::3" unknown
-lsp-add sw0 p3 -- lsp-set-addresses p3 unknown
-lsp-add sw0 vip -- lsp-set-type vip virtual -- set logical_switch_port vip options:virtual-ip=10.0.0.9 options:virtual-parents=p1
-lsp-add sw0 ln -- lsp-set-type ln localnet -- lsp-set-addresses ln unknown -- lsp-set-options ln network_name=phys
-lsp-add sw0 lp -- lsp-set-type lp localport -- lsp-set-addresses lp "0a:00:00:00:00:05 10.0.0.5"
-meter-add acl-meter drop 10 pktps
-acl-add sw0 from-lport 1002 "inport == \\"p1\\" && ip4" allow-related
-acl-add sw0 to-lport 1002 "outport == \\"p1\\" && ip4" allow-stateless
-acl-add sw0 to-lport 1003 "outport == \\"p1\\" && tcp" reject
---log --severity=alert --name=x --meter=acl-meter acl-add sw0 to-lport 1001 "outport == \\"p1\\"" drop
---label=5 acl-add sw0 from-lport 1009 "inport == \\"p1\\" && udp" allow-related
---apply-after-lb acl-add sw0 from-lport 1009 "inport == \\"p1\\" && udp" reject
-qos-add sw0 from-lport 5 ip4 rate=10000 burst=20 dscp=5
-set logical_switch sw0 other_config:mcast_snoop=true other_config:mcast_querier=false other_config:subnet=10.0.0.0/24
-lb-add lb0 172.16.0.1:80 10.0.0.2:80,10.0.0.3:81 tcp
-lb-add lb1 [fd00::1]:80 [aef0::2]:80 tcp
-lb-add lb2 172.16.0.2 10.0.0.2
-lb-add lb3 172.16.0.3:80 "" tcp
-set load_balancer lb0 options:affinity_timeout=30 options:hairpin_snat_ip=172.16.0.9 options:skip_snat=true
-set load_balancer lb3 options:event=true
-ls-lb-add sw0 lb0 -- ls-lb-add sw0 lb1 -- ls-lb-add sw0 lb2 -- ls-lb-add sw0 lb3
-ls-add sw1
-lr-add r0
-lrp-add r0 r0-sw0 0a:00:00:00:01:01 10.0.0.1/24 aef0::1/64
-lrp-add r0 r0-sw1 0a:00:00:00:01:02 172.16.1.1/24 fd00:1::1/64
-lsp-add sw0 sw0-r0 -- lsp-set-type sw0-r0 router -- lsp-set-addresses sw0-r0 router -- lsp-set-options sw0-r0 router-port=r0-sw0
-lsp-add sw1 sw1-r0 -- lsp-set-type sw1-r0 router -- lsp-set-addresses sw1-r0 router -- lsp-set-options sw1-r0 router-port=r0-sw1
-set logical_router_port r0-sw0 ipv6_ra_configs:address_mode=slaac ipv6_ra_configs:send_periodic=true ipv6_ra_configs:mtu=1442
-lrp-set-gateway-chassis r0-sw1 hv1
-set logical_router_port r0-sw1 options:gateway_mtu=1400
-lr-nat-add r0 snat 172.16.1.1 10.0.0.0/24
-lr-nat-add r0 dnat_and_snat 172.16.1.5 10.0.0.2
-lr-nat-add r0 dnat_and_snat 172.16.1.6 10.0.0.3 p2 0a:00:00:00:02:02
-lr-nat-add r0 snat fd00:1::1 aef0::/64
-lr-route-add r0 0.0.0.0/0 172.16.1.254
---ecmp-symmetric-reply lr-route-add r0 192.168.0.0/16 172.16.1.253
---ecmp-symmetric-reply lr-route-add r0 192.168.0.0/16 172.16.1.252
-lr-policy-add r0 10 "ip4.src == 10.0.0.7" reroute 172.16.1.2,172.16.1.3
-lr-policy-add r0 11 "ip4.src == 10.0.0.8" drop
-lr-lb-add r0 lb0 -- lr-lb-add r0 lb1 -- lr-lb-add r0 lb2
-lr-add r1 -- set logical_router r1 options:chassis=hv1 options:lb_force_snat_ip=172.16.2.9 options:dnat_force_snat_ip=172.16.2.8
-lrp-add r1 r1-sw1 0a:00:00:00:01:03 172.16.1.3/24
-lsp-add sw1 sw1-r1 -- lsp-set-type sw1-r1 router -- lsp-set-addresses sw1-r1 router -- lsp-set-options sw1-r1 router-port=r1-sw1
-lr-lb-add r1 lb0 -- lr-nat-add r1 dnat 172.16.1.9 10.0.0.2
-"""
-ROWS = """
-v4 create dhcp_options cidr=10.0.0.0/24 options:server_id=10.0.0.1 options:server_mac=0a:00:00:00:00:ff options:lease_time=3600 options:router=10.0.0.1
-v6 create dhcp_options cidr="aef0\\:\\:/64" options:server_id=0a:00:00:00:00:ff
-dns create dns records:a.b=10.0.0.2
-"""  # noqa: E501 - commands stand on a line of their own
+# Commands that make northd write about every action that it knows; the file itself says how to read it.
+NORTHBOUND = Path(__file__).with_name("northbound.md")
 
 
 @pytest.fixture(scope="session")
@@ -290,25 +237,11 @@ def northd_actions() -> dict[tuple[str, bool], set[str]]:
             f"--ovnsb-db=unix:{root}/db.sock",
             f"--unixctl={root}/n.ctl",
         )
-        for command in NORTHBOUND.strip().splitlines():
-            it.run("ovn-nbctl", db, *shlex.split(command))
-        made = {}
-        for line in ROWS.strip().splitlines():
-            name, *command = shlex.split(line)
-            made[name] = it.run("ovn-nbctl", db, *command).strip()
-        it.run(
-            "ovn-nbctl",
-            db,
-            "lsp-set-dhcpv4-options",
-            "p1",
-            made["v4"],
-            "--",
-            "lsp-set-dhcpv6-options",
-            "p1",
-            made["v6"],
-        )
-        it.run("ovn-nbctl", db, "set", "logical_switch", "sw0", f"dns_records={made['dns']}")
-        it.run("ovn-nbctl", db, "--wait=sb", "sync")
+        made: dict[str, str] = {}
+        for line in NORTHBOUND.read_text().split("```")[1].strip().splitlines():
+            name, colon, command = line.partition(": create")
+            words = shlex.split((f"create {command}" if colon else line).format(**made))
+            made[name if colon else ""] = it.run("ovn-nbctl", db, *words).strip()
         found: dict[tuple[str, bool], set[str]] = {}
         columns = ["pipeline", "actions", "external_ids"]
         for row in it.transact({"op": "select", "table": "Logical_Flow", "where": [], "columns": columns})[0]["rows"]:

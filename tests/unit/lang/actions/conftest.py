@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 import pytest
 
-from ovenbird.lang.actions import Check, Pipeline, Translation, Zone
+from ovenbird.lang.actions import OptionType, Pipeline, Tables
 from ovenbird.lang.microflow import Microflow
+
+if TYPE_CHECKING:
+    from ovenbird.lang.actions import Check, GroupSpec, Translation, Zone
 
 PORTS = {"p1": 1, "p2": 2}
 
@@ -84,3 +88,45 @@ def machine() -> object:
         return Recorder(Microflow(defaultdict(int, values)), is_switch=is_switch)
 
     return make
+
+
+class Place:
+    """A `Context`; what it is asked is in `asked`."""
+
+    def __init__(self, pipeline: Pipeline = Pipeline.INGRESS, table: int = 3, *, is_switch: bool = True) -> None:
+        self.pipeline = pipeline
+        self.table = table
+        self.is_switch = is_switch
+        self.tables = Tables()
+        self.datapath_key = 5
+        self.cookie = 0x12345678
+        self.controller_meter = 0
+        self.dhcp_options = {
+            "router": OptionType(3, "ipv4"), "domain_name": OptionType(15, "str"), "mtu": OptionType(26, "uint16"),
+            "bootfile_name": OptionType(67, "str"), "routes": OptionType(121, "static_routes"),
+            "search": OptionType(119, "domains"), "odd": OptionType(9, "no such type"), "flag": OptionType(19, "bool"),
+            "tftp": OptionType(66, "host_id"),
+        }  # fmt: skip
+        self.dhcpv6_options = {"server_id": OptionType(2, "mac"), "ia_addr": OptionType(5, "ipv6")}
+        self.collector_sets = frozenset((7,))
+        self.ports = dict(PORTS)
+        self.groups: dict[GroupSpec, int] = {}
+        self.asked: list[object] = []
+
+    def port_key(self, name: str) -> int:
+        self.asked.append(name)
+        return self.ports.get(name, 0)
+
+    def meter(self, name: str) -> int:
+        return {"m": 3}.get(name, 0)
+
+    def rate_meter(self, rate: int, burst: int) -> int:
+        return rate + burst
+
+    def group(self, spec: GroupSpec) -> int:
+        return self.groups.setdefault(spec, len(self.groups) + 1)
+
+
+@pytest.fixture
+def place() -> type[Place]:
+    return Place

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ovenbird.lang.actions import Context, Encoder, Opcode, Pipeline, Userdata, parse_actions, run
+from ovenbird.lang.actions.options import compressed_domains
+from ovenbird.lang.actions.report import Log, TriggerEvent
+from ovenbird.lang.actions.services import decode_dhcp4, decode_dhcp6
+from ovenbird.lang.actions.userdata import WITH_ACTIONS, WITH_RESULT
+from ovenbird.lang.errors import FieldError, LangError, UnknownNameError
+from ovenbird.openflow.actions import Controller, Group, Resubmit, decode_actions, encode_actions
+from ovenbird.openflow.errors import DecodeError
+from ovenbird.openflow.fields import FIELDS, Subfield
+from ovenbird.openflow.instructions import ApplyActions, Meter
+
+
+def message(place: object, text: str) -> Userdata:
+    (controller,) = parse_actions(text).encode(place())
+    assert isinstance(controller, Controller)
+    return Userdata.decode(controller.userdata)
+
+
+def test_the_place_is_a_context(place) -> None:
+    it: Context = place()
+    assert it.table == 3
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "text", "table"),
+    [
+        (Pipeline.INGRESS, "next;", 12),
+        (Pipeline.INGRESS, "next(0);", 8),
+        (Pipeline.INGRESS, "next(pipeline=egress);", 46),
+        (Pipeline.EGRESS, "next;", 46),
+        (Pipeline.EGRESS, "next(pipeline=ingress, table=0);", 8),
+        (Pipeline.INGRESS, "output;", 37),
+        (Pipeline.EGRESS, "output;", 64),
+    ],
+)
+def test_where_packets_go(place, pipeline, text, table) -> None:
+    assert parse_actions(text).encode(place(pipeline)) == [Resubmit(table)]
+
+
+def test_there_is_nothing_beyond_the_last_table(place) -> None:
+    assert parse_actions("next;").encode(place(table=27)) == [Resubmit(36)]
+    with pytest.raises(FieldError, match="cannot advance beyond table 28"):
+        parse_actions("next;").encode(place(table=28))
+    with pytest.raises(FieldError, match="cannot advance"):
+        parse_actions("ct_next;").encode(place(table=28))
+
+
+def test_instructions(place) -> None:
+    assert parse_actions("drop;").instructions(place()) == []
+    assert parse_actions("set_meter(10, 5); next;").instructions(place()) == [Meter(15), ApplyActions((Resubmit(12),))]
+
+
+def test_dhcp_options_reach_the_controller(place) -> None:
+    text = (
+        'reg0[3] = put_dhcp_opts(offerip = 10.0.0.2, router = 10.0.0.1, bootfile_name = "b", mtu = 1442, '
+        "routes = {10.1.0.0/16, 10.0.0.1, 0.0.0.0/0, 10.0.0.254}, flag = 1, tftp = 10.0.0.9);"
+    )
+    got = message(place, text)
+    assert (got.opcode, got.result) == (Opcode.PUT_DHCP_OPTS, Subfield.of("xxreg0", 99, 1))
+    offer, options = decode_dhcp4(got.payload)
+    assert offer == 0x0A000002
+    assert options == (
+        (67, b"b"),
+        (3, bytes([10, 0, 0, 1])),
+        (26, bytes([5, 162])),
+        (121, bytes([16, 10, 1, 10, 0, 0, 1, 0, 10, 0, 0, 254])),
+        (19, b"\1"),
+        (66, bytes([10, 0, 0, 9])),
+    )
+    six = message(place, "reg0[3] = put_dhcpv6_opts(server_id = 0a:00:00:00:00:01, ia_addr = aef0::4);")
+    assert decode_dhcp6(six.payload) == (
+        (2, bytes.fromhex("0a0000000001")),
+        (5, bytes.fromhex("aef0" + "0" * 27 + "4")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "error", "says"),
+    [
+        ("nosuch = 5", UnknownNameError, "no DHCPv4 option nosuch"),
+        ('router = "x"', FieldError, "requires numeric value"),
+        ("domain_name = 5", FieldError, "requires string value"),
+        ("mtu = 70000", FieldError, "takes 16 bits"),
+        ("odd = 5", FieldError, "unknown type"),
+        ("routes = {10.0.0.0/8}", FieldError, "pairs"),
+        ("routes = {10.0.0.0/8, 5}", FieldError, "pairs"),
+        ('search = "a..b"', FieldError, "Invalid domain"),
+        (f'domain_name = "{"x" * 256}"', FieldError, "longer than 255"),
+    ],
+)
+def test_impossible_dhcp_options(place, option, error, says) -> None:
+    actions = parse_actions(f"reg0[3] = put_dhcp_opts(offerip = 10.0.0.2, {option});")
+    with pytest.raises(error, match=says):
+        actions.encode(place())
+
+
+def test_compressed_domains_share_tails() -> None:
+    assert compressed_domains("ovn.org,a.ovn.org,org") == b"\3ovn\3org\0\1a\xc0\0\xc0\4"
+
+
+def test_reports_are_read_back(place) -> None:
+    for text in ('log(verdict=reject, severity=alert, name="n");', "log(verdict=allow, severity=info);"):
+        assert f"{Log.decode(message(place, text).payload)}" == str(parse_actions(text)).replace(', meter="m"', "")
+    event = 'trigger_event(event = "empty_lb_backends", vip = "10.0.0.1:80", load_balancer = "x");'
+    assert (TriggerEvent.decode(message(place, event).payload),) == parse_actions(event).actions
+    assert message(place, 'bind_vport("p2", inport);').payload == bytes([0, 0, 0, 2])
+    with pytest.raises(DecodeError):
+        Log.decode(b"\x09\x09")
+
+
+def test_nested_actions_are_read_back(place) -> None:
+    inner = parse_actions('eth.dst = eth.src; outport = "p2"; clone { next; }; icmp4.frag_mtu = 1500; output;')
+    got = message(place, f"icmp4 {{ {inner} }};")
+    assert got.opcode is Opcode.ICMP
+    assert encode_actions(got.actions) == encode_actions(inner.encode(place()))
+
+
+def test_a_meter_of_the_flow_and_of_the_log(place) -> None:
+    here = place()
+    here.controller_meter = 9
+    assert parse_actions("igmp;").encode(here)[0].meter_id == 9
+    assert parse_actions('log(verdict=drop, meter="m");').encode(here)[0].meter_id == 3
+    assert parse_actions("log(verdict=drop);").encode(here)[0].meter_id == 0
+
+
+def test_samples_go_to_sets_that_exist(place) -> None:
+    (sample,) = parse_actions("sample(probability=5,collector_set=7,obs_domain=2,obs_point=$cookie);").encode(place())
+    assert (sample.obs_domain_id, sample.obs_point_id) == (0x02000005, 0x12345678)
+    assert parse_actions("sample(probability=5,collector_set=8);").encode(place()) == []
+
+
+def test_groups_are_shared_by_what_they_do(place) -> None:
+    here = place()
+    text = "ct_lb_mark(backends=10.0.0.1:80,10.0.0.2:80);"
+    first, second = parse_actions(text).encode(here), parse_actions(text).encode(here)
+    assert first == second == [Group(1)]
+    assert [bucket.weight for spec in here.groups for bucket in spec.buckets] == [100, 100]
+    here.table = 4
+    assert parse_actions(text).encode(here) == [Group(2)], "the next table is another"
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_userdata_or_refused(data) -> None:
+    try:
+        got = Userdata.decode(data)
+    except DecodeError:
+        return
+    if got.opcode not in WITH_RESULT:
+        assert got.encode()[8:] == data[8:]
+    for decode in (decode_dhcp4, decode_dhcp6, Log.decode, TriggerEvent.decode):
+        try:
+            decode(got.payload)
+        except DecodeError:
+            continue
+
+
+def test_the_encoder_equals_the_plain_path(place) -> None:
+    encoder = Encoder()
+    texts = ["next;", 'outport = "p1"; output;', "set_meter(5); ct_lb(backends=10.0.0.1);", "igmp;", "drop;"]
+    texts += ["reg0[0] = put_dhcp_opts(offerip = 1.2.3.4, mtu = 5);", "sample(probability=5,collector_set=7);"]
+    for _ in range(2):
+        for pipeline in Pipeline:
+            for is_switch in (True, False):
+                for text in texts:
+                    here = place(pipeline, is_switch=is_switch)
+                    plain = b"".join([i.encode() for i in parse_actions(text).instructions(here)])
+                    assert encoder(text, here).instructions == plain
+    assert encoder("ct_next;", place()).prerequisites == ("ip",)
+
+
+def test_the_encoder_is_never_stale_and_asks_every_time(place) -> None:
+    encoder, here = Encoder(), place()
+    text = 'outport = "p1"; output;'
+    first = encoder(text, here)
+    assert encoder(text, here) is first
+    assert here.asked == ["p1", "p1"]
+    here.ports["p1"] = 77
+    moved = encoder(text, here)
+    assert moved != first
+    assert (77).to_bytes(4, "big") in moved.instructions
+    here.dhcp_options = {}
+    with pytest.raises(LangError):
+        encoder("reg0[0] = put_dhcp_opts(offerip = 1.2.3.4, mtu = 5);", here)
+
+
+def test_the_encoder_forgets_when_full(place) -> None:
+    encoder = Encoder(limit=2)
+    for number in range(5):
+        encoder(f"next({number});", place())
+    assert len(encoder._known) <= 2
+
+
+# Hypothesis: lists of actions of every shape.
+NUMBERS = st.integers(0, 255)
+REGISTERS = st.sampled_from([f"reg{n}" for n in range(10)])
+BITS = st.builds(lambda name, bit: f"{name}[{bit}]", REGISTERS, st.integers(0, 31))
+PORTS = st.sampled_from(["inport", "outport"])
+MACS = st.sampled_from(["eth.src", "eth.dst", "arp.sha"])
+WORDS = REGISTERS | st.sampled_from(["ip4.src", "arp.spa", "xreg0[32..63]"])
+LEAVES = st.one_of(
+    st.sampled_from(["next;", "output;", "ct_next;", "ct_clear;", "ip.ttl--;", "igmp;", "ct_lb;", "ct_commit { };"]),
+    st.builds("next(pipeline={}, table={});".format, st.sampled_from(list(Pipeline)), st.integers(0, 28)),
+    st.builds("{} = {};".format, REGISTERS, NUMBERS),
+    st.builds("{} = {:#x}/0xff;".format, REGISTERS, NUMBERS),
+    st.builds("{}[0..7] = {};".format, REGISTERS, NUMBERS),
+    st.builds('{} = "{}";'.format, PORTS, st.sampled_from(["p1", "p2", "", "nosuch"])),
+    st.builds("{} = {};".format, REGISTERS, WORDS),
+    st.builds("{} <-> {};".format, MACS, MACS),
+    st.builds("push({}); pop({});".format, REGISTERS, REGISTERS),
+    st.builds("get_arp({}, {});".format, PORTS, WORDS),
+    st.builds("put_arp({}, {}, {});".format, PORTS, WORDS, MACS),
+    st.builds("{} = lookup_arp({}, {}, {});".format, BITS, PORTS, WORDS, MACS),
+    st.builds("{} = lookup_fdb({}, {});".format, BITS, PORTS, MACS),
+    st.builds("{} = get_fdb({});".format, PORTS, MACS),
+    st.builds("{} = check_in_port_sec();".format, BITS),
+    st.builds("{} = put_dhcp_opts(offerip = 10.0.0.{}, mtu = {});".format, BITS, NUMBERS, NUMBERS),
+    st.builds("ct_commit {{ ct_mark[0..7] = {}; ct_label[{}] = 1; }};".format, NUMBERS, st.integers(0, 127)),
+    st.builds("ct_commit {{ ct_mark = {}; }};".format, REGISTERS),
+    st.builds("ct_snat(10.0.0.{});".format, NUMBERS),
+    st.builds("{}[0..15] = select(1={}, 2);".format, REGISTERS, st.integers(1, 255)),
+)
+BLOCKS = ("clone", "arp", "nd_na", "icmp4", "icmp6", "tcp_reset", "reject")
+LISTS = st.recursive(
+    st.lists(LEAVES, max_size=4).map(" ".join),
+    lambda inner: st.builds("{} {{ {} }}; {}".format, st.sampled_from(BLOCKS), inner, inner),
+    max_leaves=4,
+)
+
+
+@given(text=LISTS, is_switch=st.booleans())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_formatting_and_encoding_lose_nothing(place, machine, text, is_switch) -> None:
+    actions = parse_actions(text)
+    assert parse_actions(str(actions)) == actions
+    encoded = encode_actions(actions.encode(place(is_switch=is_switch)))
+    assert encode_actions(decode_actions(encoded)) == encoded
+    for action in decode_actions(encoded):
+        if isinstance(action, Controller):
+            got = Userdata.decode(action.userdata)
+            assert got.encode() == action.userdata
+            if got.opcode in WITH_ACTIONS:
+                assert encode_actions(got.actions) == got.payload
+    it = machine(is_switch=is_switch, eth_type=0x0800, nw_ttl=64)
+    run(actions.actions, it)
+    for name, value in it.packet.values.items():
+        assert 0 <= value <= FIELDS[name].mask
