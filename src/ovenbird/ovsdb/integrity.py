@@ -64,9 +64,9 @@ class Integrity:
             else:
                 gained = new[at] if new is not None else None
                 lost = old[at] if old is not None else None
-            for target, uuid in reference.targets(lost, weak=True):
+            for target, uuid in reference.targets(lost, weak=True) if lost else ():
                 self._forget(target, uuid, (table.name, change.uuid))
-            for target, uuid in reference.targets(gained, weak=True):
+            for target, uuid in reference.targets(gained, weak=True) if gained else ():
                 self.referrers[target].setdefault(uuid, {})[(table.name, change.uuid)] = None
 
     def _forget(self, target: str, uuid: UUID, source: tuple[str, UUID]) -> None:
@@ -291,9 +291,11 @@ class Assessment:
                     at = reference.position
                     if staged.row is not None and at not in staged.changed:
                         continue
-                    value = (
-                        staged.delta(at)[0] if staged.row is not None and reference.type.high > 1 else staged.values[at]
-                    )
+                    value = staged.values[at]
+                    if not value:
+                        continue
+                    if staged.row is not None and reference.type.high > 1:
+                        value = staged.delta(at)[0]
                     gone = {u for t, u in reference.targets(value, weak=True) if not self._exists(t, u)}
                     if gone:
                         self._drop(staged, reference, gone)

@@ -90,8 +90,10 @@ class BoundTable:
         self.bad_defaults = tuple(c for c in self.layout if c.name in schema.position and not _allows_default(c.type))
         self.accept = [canonical.acceptor(column.type) for column in self.layout]
         self.types = [_plain_type(column.type) for column in self.layout]
+        self.accepted: list[Any] = self.defaults.copy()
         self.versions: dict[UUID, int] = {}
         self.present = frozenset(schema.position)
+        self.partial = not self.present.issuperset(self.position)
 
     def column(self, name: str) -> tuple[int, ColumnSchema]:
         """Return a column's position and schema.

@@ -31,7 +31,8 @@ class Staged:
     """What a transaction makes of one row.
 
     `row` is `None` for a new row. `values` is what the row will hold, `changed` the positions given so far; for sets
-    and maps changed member by member, `touched` has the members and `live` the set or dict under construction.
+    and maps changed member by member, `touched` has the members and `live` what is under construction: the dict, or
+    what the set gains and loses, so that a large set is copied once.
     """
 
     __slots__ = ("changed", "deleted", "live", "row", "table", "touched", "uuid", "values")
@@ -49,8 +50,11 @@ class Staged:
     def freeze(self) -> list[Any]:
         """Put what is under construction into `values`, as canonical values, and return them."""
         if self.live:
-            for position, members in self.live.items():
-                self.values[position] = notation.from_members(self.table.layout[position].type, members)
+            for position, live in self.live.items():
+                type_ = self.table.layout[position].type
+                if type_.value is None:
+                    live = notation.members(type_, self.values[position]) ^ (live[0] | live[1])  # noqa: PLW2901
+                self.values[position] = notation.from_members(type_, live)
             self.live = None
         return self.values
 
@@ -72,10 +76,6 @@ class Staged:
         type_ = self.table.layout[position].type
         if self.live is None:
             self.live = {}
-        members: Any = self.live.get(position)
-        if members is None:
-            present = notation.members(type_, self.values[position])
-            members = self.live[position] = dict(present) if type_.value is not None else set(present)
         if self.row is not None and (position not in self.changed or (self.touched and position in self.touched)):
             if self.touched is None:
                 self.touched = {}
@@ -83,20 +83,17 @@ class Staged:
             touched.update(insert)
             touched.update(delete)
         self.changed.add(position)
-        if type_.value is not None:
-            if type(delete) is dict:
-                for key, value in delete.items():
-                    if key in members and members[key] == value:
-                        del members[key]
-            else:
-                for key in delete:
-                    members.pop(key, None)
-            for key, value in insert.items() if insert else ():
-                members.setdefault(key, value)
+        present = notation.members(type_, self.values[position])
+        live = self.live.get(position)
+        if type_.value is None:
+            if live is None:
+                live = self.live[position] = (set(), set())
+            type_.check_count(len(present) + _edit_set(present, live[0], live[1], insert, delete))
         else:
-            members.difference_update(delete)
-            members.update(insert)
-        type_.check_count(len(members))
+            if live is None:
+                live = self.live[position] = dict(present)
+            _edit_map(live, insert, delete)
+            type_.check_count(len(live))
 
     def delta(self, position: int) -> notation.Delta:
         """Return what a set or map column of an existing row gains and loses; call after `freeze`."""
@@ -112,6 +109,35 @@ class Staged:
         return frozenset(m for m in touched if m in new and m not in old), frozenset(
             m for m in touched if m in old and m not in new
         )
+
+
+def _edit_set(present: frozenset[Any], added: set[Any], removed: set[Any], insert: Any, delete: Any) -> int:
+    """Edit what a set gains and loses; return by how much it grows."""
+    for member in delete:
+        if member in present:
+            removed.add(member)
+        else:
+            added.discard(member)
+    for member in insert:
+        if member in present:
+            removed.discard(member)
+        else:
+            added.add(member)
+    return len(added) - len(removed)
+
+
+def _edit_map(members: dict[Any, Any], insert: Any, delete: Any) -> None:
+    """Take pairs (of a dict) or keys out of a map, then put pairs in under keys that it does not have."""
+    if type(delete) is dict:
+        for key, value in delete.items():
+            if key in members and members[key] == value:
+                del members[key]
+    else:
+        for key in delete:
+            members.pop(key, None)
+    if insert:
+        for key, value in insert.items():
+            members.setdefault(key, value)
 
 
 class Transaction:
@@ -147,7 +173,7 @@ class Transaction:
             raise UnknownTable(f"No table named {name}.")
         row = bound.defaults.copy()
         position, types, accept = bound.position, bound.types, bound.accept
-        partial = len(bound.present) != len(types)
+        partial = bound.partial
         for column, value in values.items():
             at = position.get(column, -1)
             if at < 0 or partial:
@@ -157,6 +183,23 @@ class Transaction:
             if schema.name not in values:
                 schema.type.check(bound.defaults[position[schema.name]])
         return self.stage_insert(bound, row, uuid)
+
+    def insert_row(self, table: type[Row], row: list[Any], uuid: UUID) -> None:
+        """Add a row given by all its values in the order of the row class's columns; the list becomes the row's.
+
+        This is how compilers insert: a value that is the very object accepted last in its column is not checked again.
+
+        Raises:
+            UnknownTable, BadSyntax, ConstraintViolation, DuplicateUuid: the row cannot be.
+        """
+        bound = self.tables.get(table.TABLE)
+        if bound is None:
+            raise UnknownTable(f"No table named {table.TABLE}.")
+        accepted, types = bound.accepted, bound.types
+        for at, value in enumerate(row):
+            if value is not accepted[at]:
+                row[at] = accepted[at] = value if type(value) is types[at] else bound.accept[at](value)
+        self.stage_insert(bound, row, uuid)
 
     def update(self, row: Target, values: Mapping[str, Any]) -> None:
         """Give columns of a row new values.
