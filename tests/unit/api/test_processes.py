@@ -46,7 +46,7 @@ async def original(directory):
         f"--unixctl={directory}/ctl",
         f"--log-file={directory}/log",
         directory / "db",
-        stderr=subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
     )
     while not (directory / "db.sock").exists():
         assert process.returncode is None
