@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.collector import uncollected
 from ovenbird.ovsdb.commit import Commit, RowChange
-from ovenbird.ovsdb.errors import NotOwner, TimedOut
+from ovenbird.ovsdb.errors import NotOwner, TimedOut, UnknownDatabase
 from ovenbird.ovsdb.integrity import Assessment, Integrity
 from ovenbird.ovsdb.table import BoundTable, bind
 from ovenbird.ovsdb.transaction import Transaction
@@ -64,6 +64,8 @@ class Database:
         self.schema = schema
         self.name = schema.name
         self.journal = journal
+        self.replaced = False
+        """Whether another database was put in this one's place."""
         self.store: Store
         self.tables: dict[str, BoundTable]
         classes = tuple(row_classes)
@@ -102,6 +104,8 @@ class Database:
         Raises:
             OvsdbError: a constraint, reference, `wait` or lock does not hold, or the journal cannot be written.
         """
+        if self.replaced:
+            raise UnknownDatabase(f"database {self.name} was converted to another schema")
         for name in transaction.locks:
             if not holds(name):
                 raise NotOwner(f"Asserted lock {name} not held.")

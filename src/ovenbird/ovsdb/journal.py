@@ -31,7 +31,7 @@ from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.table import diff_type, encode_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from ovenbird.ovsdb.commit import Commit, RowChange
@@ -105,6 +105,8 @@ class Journal:
         self.compacted_size = size
         self.torn: Torn | None = None
         self.unsynced = False
+        self.on_write: Callable[[], None] = lambda: None
+        """Called after each record; whoever syncs the file in the background sets it."""
         self._lock = _lock(path)
         self._plans: dict[str, tuple[Plan, frozenset[int]]] = {}
 
@@ -170,6 +172,7 @@ class Journal:
             raise InputOutputError(f"cannot write to {self.path}: {error.strerror}") from error
         self.size += len(data)
         self.unsynced = True
+        self.on_write()
 
     def sync(self) -> None:
         """Put everything appended so far on the disk; callable from any thread.
@@ -195,6 +198,7 @@ class Journal:
         Raises:
             InputOutputError: the new file could not be written; the old one stays.
         """
+        self._plans.clear()  # the schema may be another one now
         temporary = self.path.with_name(f"{self.path.name}.tmp")
         data = record(database.schema.to_json()) + record(self._snapshot(database))
         try:
@@ -210,7 +214,6 @@ class Journal:
         os.close(self._fd)
         self._fd = descriptor
         self.size = self.compacted_size = len(data)
-        self._plans.clear()
 
     def _snapshot(self, database: Database) -> dict[str, Any]:
         tables: dict[str, Any] = {}

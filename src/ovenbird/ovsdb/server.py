@@ -70,8 +70,8 @@ class Server:
         """Serve a database; return the client through which this process uses it."""
         self.service.add(database)
         if database.journal is not None:
-            self._syncs[database.name] = sync = _Sync(database)
-            database.subscribe(lambda _commit: sync.soon())
+            self._syncs[database.name] = sync = _Sync(lambda: self.service.databases[database.name])
+            database.journal.on_write = sync.soon
         client = LocalClient(self.service, database)
         self._clients.append(client)
         return client
@@ -180,8 +180,8 @@ class Server:
 class _Sync:
     """Puts one journal on the disk, in a thread: one fsync for all that wait, the next for those who came meanwhile."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Callable[[], Database]) -> None:
+        self._database = database  # asked each time: a conversion puts another in its place
         self._waiting: list[Callable[[OvsdbError | None], None]] = []
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -213,15 +213,16 @@ class _Sync:
             self._task = None
 
     async def _once(self) -> OvsdbError | None:
-        journal = self._database.journal
+        database = self._database()
+        journal = database.journal
         if journal is None:
             return None
         try:
             if journal.wants_compaction:
-                journal.compact(self._database)
+                journal.compact(database)
             await asyncio.get_running_loop().run_in_executor(None, journal.sync)
         except InputOutputError as error:
-            _log.exception("database %s is not durable", self._database.name)
+            _log.exception("database %s is not durable", database.name)
             return error
         return None
 

@@ -157,8 +157,10 @@ class Service:
             raise UnknownDatabase(f"{method} request specifies unknown database {name}", params)
         return found
 
-    def convert(self, name: str, schema: DatabaseSchema) -> None:
-        """Give a database another schema; what both schemas have is kept, if it is valid in the new one.
+    def convert(self, name: str, schema: DatabaseSchema) -> Database:
+        """Return a database with another schema, and its journal; what both schemas have is kept, if it is valid.
+
+        To be followed by `replace`, before anything else happens.
 
         Raises:
             NotSupported: the database's rows have typed classes, made for its schema.
@@ -187,7 +189,12 @@ class Service:
         if old.journal is not None:
             old.journal.compact(new)
             new.journal = old.journal
-        self.remove(name)
+        return new
+
+    def replace(self, new: Database) -> None:
+        """Serve a converted database in place of the old one, which takes no more commits."""
+        old = self.remove(new.name)
+        old.replaced, old.journal = True, None
         self.add(new)
 
     # -- sessions -------------------------------------------------------------------------------------------------

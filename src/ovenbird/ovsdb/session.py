@@ -196,15 +196,16 @@ class Session:
         self.change_aware = params[0]
         return {}
 
-    def _convert(self, params: list[Any], _id: Any) -> Any:
+    def _convert(self, params: list[Any], id_: Any) -> Any:
         database = self._database("convert", params)
         if len(params) != 2:
             raise BadSyntax("convert request params must be <db-name> and <database-schema>", params)
         schema = DatabaseSchema.from_json(params[1])
         if schema.name != database.name:
             raise BadSyntax(f"schema is for database {schema.name}, not {database.name}", params[1])
-        self.service.convert(database.name, schema)
-        return {}
+        converted = self.service.convert(database.name, schema)
+        self.send(jsonrpc.reply({}, id_))
+        self.service.replace(converted)
 
     def _transact(self, params: list[Any], id_: Any) -> Any:
         database = self._database("transact", params)

@@ -224,7 +224,7 @@ def remote(request):
             running.close()
 
 
-async def test_replica(remote):
+async def test_replica(remote):  # noqa: PLR0915 - one life, told in order
     replica, other = Replica(remote, "T"), Replica(remote, "T")
     batches = []
     await asyncio.wait_for(replica.start(), 10)

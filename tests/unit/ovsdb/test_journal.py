@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from ovenbird.ovsdb.errors import DatabaseCorrupt, InputOutputError
@@ -107,13 +110,12 @@ def test_a_flipped_byte_is_found(path):
 def test_one_server_at_a_time(path):
     database = open_database(path)
     # The kernel's record locks belong to a process, so another one has to try.
-    import subprocess
-    import sys
-
     program = (
         "import sys,pathlib; from ovenbird.ovsdb.journal import open_database; open_database(pathlib.Path(sys.argv[1]))"
     )
-    other = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, timeout=20)
+    other = subprocess.run(
+        [sys.executable, "-c", program, path], capture_output=True, text=True, timeout=20, check=False
+    )
     assert "another process has this database open" in other.stderr
     database.journal.close()
 

@@ -1,4 +1,4 @@
-"""A mirror fed by a session's updates equals the rows in view, after random commits, changes of conditions and silence."""
+"""A mirror fed by a session equals the rows in view, after random commits, changes of conditions and silence."""
 
 from __future__ import annotations
 

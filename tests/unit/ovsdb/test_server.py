@@ -1,0 +1,186 @@
+"""The server on real sockets, its in-process client, and replicas with typed rows."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from ovenbird.engine.rows import Column, References, Row
+from ovenbird.ovsdb import errors
+from ovenbird.ovsdb.database import Database
+from ovenbird.ovsdb.journal import create, open_database
+from ovenbird.ovsdb.replica import Replica
+from ovenbird.ovsdb.schema import DatabaseSchema
+from ovenbird.ovsdb.server import Server
+from ovenbird.ovsdb.transport import Remote, parse_remotes
+
+SCHEMA = DatabaseSchema.from_json(
+    {
+        "name": "S",
+        "version": "1.0.0",
+        "tables": {
+            "Switch": {
+                "isRoot": True,
+                "columns": {
+                    "name": {"type": "string"},
+                    "ports": {"type": {"key": {"type": "uuid", "refTable": "Port"}, "min": 0, "max": "unlimited"}},
+                    "extra": {"type": "string"},
+                },
+            },
+            "Port": {"columns": {"name": {"type": "string"}}},
+        },
+    },
+)
+
+
+class Port(Row):
+    name = Column[str]("")
+
+
+class Switch(Row):
+    ports = References[Port](frozenset(), many=True, target="Port")
+    newer = Column[str]("as yet unknown to the server")
+    name = Column[str]("")
+
+
+@pytest.fixture
+async def served():
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s.db"
+        create(path, SCHEMA)
+        server = Server()
+        client = server.add(open_database(path))
+        await server.listen("ptcp:0:127.0.0.1")
+        await server.listen(f"punix:{folder}/s.sock")
+        try:
+            yield server, client, f"tcp:127.0.0.1:1,tcp:127.0.0.1:{server.port('ptcp:0:127.0.0.1')}", folder
+        finally:
+            await server.close()
+
+
+async def test_a_typed_replica_follows_commits_in_process(served):
+    _, client, remote, _ = served
+    replica = Replica(remote, "S", [Switch, Port])
+    await asyncio.wait_for(replica.start(), 10)
+    try:
+        changed = asyncio.Event()
+        replica.on_change(lambda _commit: changed.set())
+        txn = client.transaction()
+        port = txn.insert("Port", {"name": "p"})
+        switch = txn.insert("Switch", {"name": "s", "ports": {port}, "extra": "unseen"})
+        await client.commit(txn, durable=True)
+        await asyncio.wait_for(changed.wait(), 10)
+        row = replica.store.table(Switch).find(Switch.name, "s")
+        assert row.uuid == switch
+        assert [p.name for p in row.ports] == ["p"]
+        assert row.newer == "as yet unknown to the server"
+        txn = replica.transaction()
+        with pytest.raises(errors.UnknownColumn):
+            txn.update(row, {"newer": "x"})
+        with pytest.raises(errors.UnknownColumn):
+            txn.insert(Switch, {"newer": "x"})
+        txn.update(row, {"name": "renamed"})
+        await replica.commit(txn)
+        assert client.store.tables["Switch"].get(switch)["name"] == "renamed"
+        assert client.store.tables["Switch"].get(switch)["extra"] == "unseen"
+    finally:
+        await replica.close()
+
+
+async def test_a_lock_goes_from_process_to_process(served):
+    _, client, remote, _ = served
+    replica = Replica(remote, "S")
+    await asyncio.wait_for(replica.start(), 10)
+    lost = asyncio.Event()
+    try:
+        await client.lock("L")
+        waiting = asyncio.create_task(replica.lock("L", lost.set))
+        await asyncio.sleep(0.02)
+        assert not waiting.done()
+        await client.unlock("L")
+        await asyncio.wait_for(waiting, 10)
+        assert replica.holds("L")
+    finally:
+        await replica.close()
+    assert lost.is_set()
+    await asyncio.wait_for(client.lock("L"), 10)
+
+
+async def test_a_replica_comes_back_after_the_server_does(served):
+    server, client, _, folder = served
+    replica = Replica(f"unix:{folder}/again.sock", "S")
+    starting = asyncio.create_task(replica.start())
+    await asyncio.sleep(0.02)
+    assert not starting.done()
+    try:
+        await server.listen(f"punix:{folder}/again.sock")
+        await asyncio.wait_for(starting, 10)
+        with pytest.raises(errors.OvsdbError):
+            await replica.call("transact", ["nope"])
+    finally:
+        await replica.close()
+    assert client.connected
+
+
+async def test_the_server_dials_an_active_remote(served):
+    server, _, _, folder = served
+    asked = asyncio.get_running_loop().create_future()
+
+    async def manager(reader, writer):
+        writer.write(b'{"id":1,"method":"list_dbs","params":[]}')
+        asked.set_result(await reader.read(1000))
+        writer.close()
+
+    listening = await asyncio.start_unix_server(manager, f"{folder}/m.sock")
+    await server.listen(f"unix:{folder}/m.sock")
+    assert b'["_Server","S"]' in await asyncio.wait_for(asked, 10)
+    await server.unlisten(f"unix:{folder}/m.sock")
+    listening.close()
+
+
+async def test_a_database_can_be_converted(served):
+    server, client, remote, _ = served
+    txn = client.transaction()
+    txn.insert("Switch", {"name": "kept", "extra": "dropped"})
+    await client.commit(txn)
+    replica = Replica(remote, "S")
+    await asyncio.wait_for(replica.start(), 10)
+    try:
+        schema = SCHEMA.to_json()
+        del schema["tables"]["Switch"]["columns"]["extra"]
+        schema["version"] = "2.0.0"
+        assert await replica.call("convert", ["S", schema]) == {}
+        (row,) = server.service.databases["S"].tables["Switch"].table.rows.values()
+        assert row["name"] == "kept"
+        assert "extra" not in type(row).BY_NAME
+    finally:
+        await replica.close()
+
+
+async def test_a_silent_peer_is_probed_and_dropped():
+    server = Server(probe=0.05)
+    server.add(Database(SCHEMA))
+    await server.listen("ptcp:0:127.0.0.1")
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port("ptcp:0:127.0.0.1"))
+        received = await asyncio.wait_for(reader.read(), 10)
+        assert received == b'{"id":"echo","method":"echo","params":[]}'
+        writer.close()
+    finally:
+        await server.close()
+
+
+def test_remotes():
+    assert parse_remotes("tcp:a:1,tcp:[::1]:2, unix:/x") == [
+        Remote("tcp", "a", 1),
+        Remote("tcp", "::1", 2),
+        Remote("unix", "/x"),
+    ]
+    assert Remote.parse("ptcp:6641") == Remote("tcp", "0.0.0.0", 6641, passive=True)
+    assert str(Remote.parse("pssl:6641:[::]")) == "pssl:6641:[::]"
+    for bad in ("", "tcp", "udp:1:2", "unix:", "tcp:a:b"):
+        with pytest.raises(ValueError, match="remote"):
+            Remote.parse(bad)
