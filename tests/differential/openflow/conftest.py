@@ -24,34 +24,38 @@ def short_dir():
         yield Path(path)
 
 
-def _record(listener, messages):
+def _record(listener, frames):
     peer, _ = listener.accept()
     with peer:
-        connection = Connection()
+        connection, stream = Connection(), b""
         peer.sendall(connection.data_to_send())
         while data := peer.recv(65536):
+            stream += data
             for event in connection.receive(data):
                 assert isinstance(event, Received), event
-                messages.append(event.message)
                 if isinstance(event.message, BarrierRequest):
                     connection.send(BarrierReply(), event.xid)
             peer.sendall(connection.data_to_send())
+    while stream:
+        length = int.from_bytes(stream[2:4], "big")
+        frames.append(stream[:length])
+        stream = stream[length:]
 
 
 @pytest.fixture
 def ofctl_sends(short_dir):
-    """Run an ovs-ofctl command against a recorder; return the messages that it sent, as our decoder reads them."""
+    """Run an ovs-ofctl command against a recorder; return the messages that it sent, as bytes."""
     if "ovs-ofctl" in MISSING:
         pytest.skip("ovs-ofctl is not installed")
 
     def run(command, *arguments, text=None):
         path = short_dir / "s"
-        messages = []
+        frames = []
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(path))
             listener.listen(1)
             listener.settimeout(10)
-            thread = threading.Thread(target=_record, args=(listener, messages))
+            thread = threading.Thread(target=_record, args=(listener, frames))
             thread.start()
             try:
                 subprocess.run(
@@ -61,7 +65,7 @@ def ofctl_sends(short_dir):
             finally:
                 thread.join(timeout=10)
                 path.unlink()
-        return messages
+        return frames
 
     return run
 
@@ -95,7 +99,7 @@ def _stop(pid_file):
 
 @pytest.fixture
 def switch(short_dir):
-    """A bridge br0 of a real Open vSwitch, on the dummy datapath; gives its management socket and a runner of its tools."""
+    """A bridge br0 of a real Open vSwitch on the dummy datapath: its management socket, and a runner of its tools."""
     if MISSING:
         pytest.skip(f"not installed: {', '.join(MISSING)}")
     if os.geteuid():

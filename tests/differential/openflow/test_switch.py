@@ -76,7 +76,7 @@ async def test_a_bundle_with_one_bad_flow_changes_nothing_and_names_it(switch):
 
 
 async def test_a_packet_goes_out_comes_in_paused_and_is_resumed(switch):
-    target, run = switch
+    target, _run = switch
     packets = asyncio.Queue()
     async with await Session.connect(target, lambda _xid, message: packets.put_nowait(message)) as session:
         session.send(SetConfig())
@@ -84,7 +84,8 @@ async def test_a_packet_goes_out_comes_in_paused_and_is_resumed(switch):
         pause = Controller(b"\0\0\0\5", pause=True)
         after = FlowMod(9, 1, Match.exact(reg1=7), (ApplyActions((Output(1),)),), cookie=0xAA)
         await session.bundle(
-            [FlowMod(8, 1, Match.exact(reg1=3), (ApplyActions((Controller(b"\1"), pause, Resubmit(9))),), cookie=0xC0FFEE), after]
+            [FlowMod(8, 1, Match.exact(reg1=3), (ApplyActions((Controller(b"\1"), pause, Resubmit(9))),),
+            cookie=0xC0FFEE), after]
         )
         session.send(PacketOut(PACKET, (RegLoad(Subfield.of("reg1"), 3), Resubmit(8))))
         plain = await asyncio.wait_for(packets.get(), 5)
