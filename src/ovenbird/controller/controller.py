@@ -164,6 +164,19 @@ class Controller:
         """Compare everything installed with what should be, by asking the switch again."""
         self.switch.compare()
 
+    def pause(self) -> None:
+        """Run no more waves until `resume`; the switch goes on with what it has."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Run waves again."""
+        self.paused = False
+        self._wake.set()
+
+    def zone_list(self) -> list[tuple[str, int]]:
+        """Return the conntrack zones in use, by what they are for."""
+        return sorted(self._zones.used.items())
+
     # -- running ------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:

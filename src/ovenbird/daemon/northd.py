@@ -109,4 +109,4 @@ async def serve(daemon: Daemon) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Run ``ovenbird northd`` with these arguments and return its exit status."""
-    return Daemon("ovn-northd", "ovn", OPTIONS, USAGE, serve).run(list(argv))
+    return Daemon("ovn-northd", "ovn", OPTIONS, USAGE, serve, {"-n": "dry-run"}).run(list(argv))

@@ -60,7 +60,6 @@ SHORT: Mapping[str, str] = {
     "-C": "ca-cert",
     "-h": "help",
     "-V": "version",
-    "-n": "dry-run",
     "-u": "unixctl",
 }
 """Short options and the long ones that they stand for."""
@@ -86,17 +85,19 @@ class Options:
         return tuple(v for v in self.given.get(name, ()) if v is not None)
 
 
-def parse(argv: Sequence[str], own: Mapping[str, Takes]) -> Options:
+def parse(argv: Sequence[str], own: Mapping[str, Takes], short: Mapping[str, str] | None = None) -> Options:
     """Parse a daemon's command line.
 
     Arguments:
         argv: the arguments, without the program's name.
         own: the long options of this daemon beyond the common ones.
+        short: short options of this daemon, and the long ones that they stand for.
 
     Raises:
         UsageError: an unknown option, or one with a value missing or too many.
     """
     known = {**COMMON, **own}
+    letters = {**SHORT, **(short or {})}
     given: dict[str, list[str | None]] = {}
     arguments: list[str] = []
     rest = list(argv)
@@ -108,8 +109,8 @@ def parse(argv: Sequence[str], own: Mapping[str, Takes]) -> Options:
         if arg.startswith("--"):
             name, has_value, text = arg[2:].partition("=")
             value: str | None = text if has_value else None
-        elif arg.startswith("-") and arg[:2] in SHORT:
-            name = SHORT[arg[:2]]
+        elif arg.startswith("-") and arg[:2] in letters:
+            name = letters[arg[:2]]
             value = arg[2:] or None
         elif arg.startswith("-") and arg != "-":
             raise UsageError(f"unknown option {arg}")

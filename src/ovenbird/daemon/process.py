@@ -39,6 +39,7 @@ class Daemon:
         own: its long options beyond the common ones.
         usage: the help text.
         main: what it does, until ``stopping`` is set.
+        short: its short options beyond the common ones.
     """
 
     def __init__(
@@ -48,16 +49,19 @@ class Daemon:
         own: Mapping[str, Takes],
         usage: str,
         main: Callable[[Daemon], Awaitable[None]],
+        short: Mapping[str, str] | None = None,
     ) -> None:
         self.program = program
         self.kind = kind
         self.own = own
         self.usage = usage
         self.main = main
+        self.short = short
         self.options = Options({})
         self.logs: Logs
         self.unixctl: Unixctl
         self.stopping: asyncio.Event
+        self.exit_arguments: tuple[str, ...] = ()
         self.version = f"{program} (Ovenbird) {ovenbird.__version__}"
         self._ready_pipe = -1
         self._pidfile: Path | None = None
@@ -66,7 +70,7 @@ class Daemon:
     def run(self, argv: Sequence[str]) -> int:
         """Run the daemon with these arguments and return its exit status."""
         try:
-            self.options = options.parse(argv, self.own)
+            self.options = options.parse(argv, self.own, self.short)
             if self.options.has("help"):
                 sys.stdout.write(self.usage)
                 return 0
@@ -168,7 +172,8 @@ class Daemon:
         register("vlog/reopen", lambda _: self._reopen())
         register("vlog/list-levels", lambda _: " ".join(LEVELS) + "\n")
 
-    def _exit(self, _: list[str]) -> str:
+    def _exit(self, arguments: list[str]) -> str:
+        self.exit_arguments = tuple(arguments)
         self.stopping.set()
         return ""
 

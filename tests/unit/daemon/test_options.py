@@ -10,9 +10,10 @@ OWN = {"ovnnb-db": Takes.VALUE, "dry-run": Takes.NOTHING, "remote": Takes.VALUE}
 
 def test_the_originals_command_lines():
     options = parse(
-        ["--ovnnb-db=unix:nb.sock", "--remote", "punix:a", "--remote=ptcp:6641", "--pidfile", "--log-file=x.log", "-vconsole:off",
-         "-v", "-p", "key.pem", "--detach", "-n", "conf.db", "--", "--odd"],
+        ["--ovnnb-db=unix:nb.sock", "--remote", "punix:a", "--remote=ptcp:6641", "--pidfile", "--log-file=x.log",
+         "-vconsole:off", "-v", "-p", "key.pem", "--detach", "-n", "conf.db", "--", "--odd"],
         OWN,
+        {"-n": "dry-run"},
     )  # fmt: skip
     assert options.last("ovnnb-db") == "unix:nb.sock"
     assert options.all("remote") == ("punix:a", "ptcp:6641")

@@ -1,0 +1,84 @@
+"""``ovenbird controller``: program one hypervisor's switch, with the command line and commands of ovn-controller(8)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.controller import Controller
+from ovenbird.daemon import tls
+from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.options import Takes, run_directory
+from ovenbird.daemon.process import Daemon
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ovenbird.daemon.unixctl import Unixctl
+
+OPTIONS = {"chassis": Takes.VALUE, "enable-dummy-vif-plug": Takes.NOTHING}
+
+USAGE = """ovenbird controller: program the local Open vSwitch from OVN's Southbound database, as ovn-controller(8) does
+usage: ovenbird controller [OPTION]... [OVS-DATABASE]
+where OVS-DATABASE is the local ovsdb-server (unix:RUNDIR/db.sock). The rest of the configuration is there, in
+external_ids of Open_vSwitch: system-id, ovn-remote, ovn-encap-type, ovn-encap-ip, ovn-bridge-mappings and others.
+
+  -n NAME             the chassis's name, instead of system-id
+
+The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v --private-key --certificate --ca-cert.
+"""
+
+
+def register(unixctl: Unixctl, controller: Controller) -> None:
+    """Offer the commands of ovn-controller(8)."""
+
+    def doing(action: Callable[[], None]) -> Callable[[list[str]], str]:
+        def command(_: list[str]) -> str:
+            action()
+            return ""
+
+        return command
+
+    unixctl.register("connection-status", lambda _: "connected\n" if controller.connected else "not connected\n")
+    unixctl.register("recompute", doing(controller.recompute))
+    unixctl.register("inc-engine/recompute", doing(controller.recompute))
+    unixctl.register("debug/pause", doing(controller.pause))
+    unixctl.register("debug/resume", doing(controller.resume))
+    unixctl.register("debug/status", lambda _: "paused\n" if controller.paused else "running\n")
+    unixctl.register("ct-zone-list", lambda _: "".join(f"{name} {zone}\n" for name, zone in controller.zone_list()))
+
+
+async def serve(daemon: Daemon) -> None:
+    """Run until told to stop."""
+    arguments = daemon.options.arguments
+    if len(arguments) > 1:
+        raise UsageError(f"at most one database, not {len(arguments)}: {' '.join(arguments)}")
+    directory = Path(run_directory("ovs"))
+    controller = Controller(
+        arguments[0] if arguments else f"unix:{directory / 'db.sock'}",
+        system_id=daemon.options.last("chassis") or "",
+        context=tls.context(daemon.options, server=False),
+    )
+    register(daemon.unixctl, controller)
+    daemon.ready()
+    running = asyncio.ensure_future(controller.run())
+    stop = asyncio.ensure_future(daemon.stopping.wait())
+    try:
+        await asyncio.wait([running, stop], return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        else:
+            await controller.close(restart="--restart" in daemon.exit_arguments)
+            await running
+    finally:
+        stop.cancel()
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run ``ovenbird controller`` with these arguments and return its exit status."""
+    return Daemon("ovn-controller", "ovn", OPTIONS, USAGE, serve, {"-n": "chassis"}).run(list(argv))
