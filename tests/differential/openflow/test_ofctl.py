@@ -136,7 +136,7 @@ OUR_ACTIONS = [
     (SetField.of("eth_dst", 0x10203040506), "set_field:01:02:03:04:05:06->eth_dst"),
     (SetField.of("reg1", 5, 0xF), "set_field:0x5/0xf->reg1"),
     (SetField.bits(Subfield.of("xxreg1", 96, 32), 7),
-     "set_field:0x7" + 24 * "0" + "/0xffffffff" + 24 * "0" + "->xxreg1"),
+     f"set_field:0x7{24 * '0'}/0xffffffff{24 * '0'}->xxreg1"),
     (RegLoad(REG5, 3), "load:0x3->NXM_NX_REG5[4..11]"),
     (RegMove(Subfield.of("reg14", 0, 16), Subfield.of("tun_metadata0", 16, 16)),
      "move:NXM_NX_REG14[0..15]->NXM_NX_TUN_METADATA0[16..31]"),
@@ -144,7 +144,7 @@ OUR_ACTIONS = [
     (DecTtl(), "dec_ttl"),
     (Ct(Subfield.of("reg13", 0, 16), commit=True, actions=(SetField.of("ct_mark", 1, 1),)),
      "ct(commit,zone=NXM_NX_REG13[0..15],exec(set_field:0x1/0x1->ct_mark))"),
-    (Ct(7, commit=True, table=9, actions=(Nat(src=True, addr_min=b"\n\0\0\1", addr_max=b"\n\0\0\2", port_min=5, port_max=9),)),
+    (Ct(7, commit=True, table=9, actions=(Nat(src=True, addr_min=b"\n\0\0\1", addr_max=b"\n\0\0\2", port_min=5, port_max=9),)),  # noqa: E501 - text as the program prints it
      "ct(commit,table=9,zone=7,nat(src=10.0.0.1-10.0.0.2:5-9))"),
     (Ct(table=3, actions=(Nat(),)), "ct(table=3,nat)"),
     (CtClear(), "ct_clear"),
@@ -158,14 +158,13 @@ OUR_ACTIONS = [
     (Bundle(0, 0, 1, (4, 8), REG0), "bundle_load(eth_src,0,hrw,ofport,NXM_NX_REG0[],members:4,8)"),
     (Learn(7, (LearnMatch(Subfield.of("eth_dst"), Subfield.of("eth_src")), LearnLoad(REG5, 9), LearnOutput(REG0)),
            idle_timeout=5),
-     "learn(table=7,idle_timeout=5,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],"
-     "load:0x9->NXM_NX_REG5[4..11],output:NXM_NX_REG0[])"),
+     "learn(table=7,idle_timeout=5,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],load:0x9->NXM_NX_REG5[4..11],output:NXM_NX_REG0[])"),  # noqa: E501 - text as the program prints it
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("action", "text"), OUR_ACTIONS, ids=[text.partition("(")[0] for _, text in OUR_ACTIONS])
 def test_ofctl_reads_each_action_as_we_meant(action, text, ofp_print):
-    printed = ofp_print(FlowMod(0, 1, Match.exact(eth_type=0x800).with_field("ct_state", 0x20, 0x30), (ApplyActions((action,)),)).encode())
+    printed = ofp_print(FlowMod(0, 1, Match.exact(eth_type=0x800).with_field("ct_state", 0x20, 0x30), (ApplyActions((action,)),)).encode())  # noqa: E501 - text as the program prints it
     assert printed.endswith(f"actions={text}")
 
 
@@ -185,7 +184,7 @@ def test_ofctl_reads_a_match_on_every_plain_field(ofp_print):
         (BundleControl(7, BundleControlType.OPEN_REQUEST), "bundle_id=0x7 type=OPEN_REQUEST flags=atomic ordered"),
         (TlvTableMod(TlvCommand.ADD, (TlvMap(0x102, 0x80, 4, 0),)), "ADD mapping table:"),
         (FlowStatsRequest(5, cookie=7, cookie_mask=0xFF), "OFPST_FLOW request (OF1.3) (xid=0x5): table=5"),
-        (PacketIn(b"\0" * 64, Match.exact(reg0=5), b"\1", b"", 9, 3, 1), "NXT_PACKET_IN2 (OF1.3) (xid=0x5): table_id=3"),
+        (PacketIn(b"\0" * 64, Match.exact(reg0=5), b"\1", b"", 9, 3, 1), "NXT_PACKET_IN2 (OF1.3) (xid=0x5): table_id=3"),  # noqa: E501 - text as the program prints it
         (Resume(PacketIn(b"\0" * 64, Match.exact(reg0=5), b"", b"\0" * 4)), "NXT_RESUME (OF1.3)"),
     ],
 )
