@@ -158,7 +158,7 @@ OUR_ACTIONS = [
     (Bundle(0, 0, 1, (4, 8), REG0), "bundle_load(eth_src,0,hrw,ofport,NXM_NX_REG0[],members:4,8)"),
     (Learn(7, (LearnMatch(Subfield.of("eth_dst"), Subfield.of("eth_src")), LearnLoad(REG5, 9), LearnOutput(REG0)),
            idle_timeout=5),
-     "learn(table=7,idle_timeout=5,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],load:0x9->NXM_NX_REG5[4..11],output:NXM_NX_REG0[])"),  # noqa: E501 - text as the program prints it
+     "learn(table=7,idle_timeout=5,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],load:0x9->NXM_NX_REG5[4..11],output:NXM_NX_REG0[])"),
 ]  # fmt: skip
 
 
