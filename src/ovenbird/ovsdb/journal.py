@@ -211,8 +211,8 @@ class Journal:
             _sync_folder(self.path.parent)
         except OSError as error:
             raise InputOutputError(f"cannot compact {self.path}: {error.strerror}") from error
-        os.close(self._fd)
-        self._fd = descriptor
+        os.dup2(descriptor, self._fd, inheritable=False)  # the number stays, since a sync may be using it in a thread
+        os.close(descriptor)
         self.size = self.compacted_size = len(data)
 
     def _snapshot(self, database: Database) -> dict[str, Any]:

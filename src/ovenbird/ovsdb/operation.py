@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.rows import UUID, Row
 from ovenbird.ovsdb import notation
+from ovenbird.ovsdb.collector import uncollected
 from ovenbird.ovsdb.condition import Where
 from ovenbird.ovsdb.errors import (
     Aborted,
@@ -63,6 +64,7 @@ class Execution:
         self.durable = False
         self._where = ""
 
+    @uncollected
     def run(self, operations: list[Any]) -> list[Any]:
         """Execute all operations and commit; return the `result` of the reply, errors included.
 
@@ -119,6 +121,8 @@ class Execution:
         if where.uuid is not None:
             row = rows.get(where.uuid)
             rows = {} if row is None else {where.uuid: row}
+        else:
+            rows = self._candidates(table, where, rows)
         if not staged:
             for uuid, row in list(rows.items()):
                 if where.matches(uuid, row.values):
@@ -137,6 +141,17 @@ class Execution:
         for uuid, change in list(staged.items()):
             if change.row is None and where.matches(uuid, change.freeze()):
                 yield uuid, change.values, None
+
+    def _candidates(self, table: BoundTable, where: Where, rows: Mapping[UUID, Row]) -> Mapping[UUID, Row]:
+        """Return fewer rows to look at where a clause gives the key of a unique index: its row, and those staged."""
+        for index in self.database.integrity.unique[table.name]:
+            if len(index.positions) != 1:
+                continue
+            for clause in where.clauses:
+                if clause.position == index.positions[0] and clause.function == "==" and type(clause.value) is not dict:
+                    found = [index.rows.get(clause.value), *self.transaction.staged.get(table.name, ())]
+                    return {uuid: rows[uuid] for uuid in found if uuid is not None and uuid in rows}
+        return rows
 
     def _staged(self, table: BoundTable, uuid: UUID, row: Row | None) -> Staged:
         known = self.transaction.staged.get(table.name, {}).get(uuid)
