@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.lang.actions import Context, GroupSpec, OptionType, Pipeline, Tables, Userdata, parse_actions
+from ovenbird.lang.actions import Context, GroupSpec, OptionType, Pipeline, Tables, Userdata, guarded, parse_actions
 from ovenbird.lang.actions.userdata import WITH_ACTIONS
+from ovenbird.lang.bindings import Bindings
+from ovenbird.lang.compile import compile_match
 from ovenbird.openflow.actions import encode_actions
+from ovenbird.openflow.fields import FIELDS
 
 # One flow a line; the page itself says how to read it.
 PAGE = Path(__file__).with_name("openflow.md")
@@ -163,6 +166,47 @@ def test_what_northd_writes_becomes_the_same_openflow(oracle, topology, northd_a
     for text in texts:
         actions = parse_actions(text)
         assert parse_actions(str(actions)) == actions
+
+
+# ovs-ofctl's words for protocols, and what they stand for.
+PROTOCOLS = {
+    "arp": (("eth_type", 0x806),),
+    **{
+        word + six: (("eth_type", eth_type), *((("nw_proto", number),) if number else ()))
+        for six, eth_type in (("", 0x800), ("6", 0x86DD))
+        for word, number in (("ip", 0), ("tcp", 6), ("udp", 17), ("sctp", 132), ("icmp", 58 if six else 1))
+    },
+    "ipv6": (("eth_type", 0x86DD),),
+}
+
+
+def fields_of(text: str) -> frozenset[tuple[str, int, int]]:
+    """A match that ovs-ofctl printed, as (field, value, mask); table, priority and datapath left out."""
+    fields = set()
+    six = "icmp6" in text
+    for part in text.replace(" ", "").split(","):
+        name, equals, value = part.partition("=")
+        if name in ("table", "priority", "metadata", ""):
+            continue
+        if not equals:
+            fields |= {(field, number, FIELDS[field].mask) for field, number in PROTOCOLS[name]}
+            continue
+        name = name.replace("icmp_", "icmpv6_") if six else name
+        number, slash, mask = value.partition("/")
+        fields.add((name, int(number, 0), int(mask, 0) if slash else FIELDS[name].mask))
+    return frozenset(fields)
+
+
+def test_prerequisites_are_the_originals(oracle) -> None:
+    cases = [(match, text) for match, text, _ in page()]
+    wrong = []
+    for (match, text), flows in zip(cases, oracle.flows(cases), strict=True):
+        compiled = compile_match(guarded(match, parse_actions(text).prerequisites), Bindings()).flows
+        ours = {frozenset((name, *cube) for name, cube in flow.match.items()) for flow in compiled}
+        theirs = {fields_of(shown) for shown, _ in flows}
+        if ours != theirs:
+            wrong.append(f"{match} => {text}\n  original {theirs}\n  ours     {ours}")
+    assert not wrong, "\n".join(wrong)
 
 
 # What the page gives a text of its own, and what the original takes only behind a match.

@@ -5,7 +5,7 @@ evaluation does, `userdata` what a flow tells the controller with a packet; `lay
 are.
 """
 
-from ovenbird.lang.actions.action import Action, Actions, encode_all, format_all
+from ovenbird.lang.actions.action import Action, Actions, encode_all, format_all, guarded
 from ovenbird.lang.actions.context import Bucket, Context, GroupSpec, OptionType
 from ovenbird.lang.actions.encoder import Encoded, Encoder
 from ovenbird.lang.actions.layout import FlagBit, Pipeline, Tables
@@ -16,5 +16,5 @@ from ovenbird.lang.actions.userdata import Opcode, Userdata
 __all__ = [
     "FUNCTIONS", "STATEMENTS", "Action", "Actions", "Bucket", "Check", "Context", "Encoded", "Encoder", "FlagBit",
     "GroupSpec", "Machine", "Opcode", "OptionType", "Pipeline", "Tables", "Translation", "Userdata", "Zone",
-    "encode_all", "format_all", "parse_actions", "run",
+    "encode_all", "format_all", "guarded", "parse_actions", "run",
 ]  # fmt: skip

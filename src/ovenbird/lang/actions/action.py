@@ -123,6 +123,14 @@ def prerequisites_of(actions: tuple[Action, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for action in actions for text in action.requires() if text))
 
 
+def guarded(match: str, prerequisites: Sequence[str]) -> str:
+    """Return the match of a flow whose actions have prerequisites: its own, ANDed with theirs."""
+    if not prerequisites:
+        return match
+    end = "\n)" if "//" in match else ")"  # a comment ends with its line
+    return " && ".join([f"({match}{end}", *prerequisites])
+
+
 def field_requires(*refs: FieldRef) -> tuple[str, ...]:
     """Return the prerequisites of fields."""
     return tuple([ref.symbol.prerequisite for ref in refs if ref.symbol.prerequisite])

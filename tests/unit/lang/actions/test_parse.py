@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from ovenbird.lang.actions import FUNCTIONS, STATEMENTS, parse_actions
+from ovenbird.lang.actions import FUNCTIONS, STATEMENTS, guarded, parse_actions
 from ovenbird.lang.actions.action import Keyword
 from ovenbird.lang.actions.conntrack import CtCommit
+from ovenbird.lang.actions.cursor import Cursor
 from ovenbird.lang.actions.flow import Next
+from ovenbird.lang.actions.registry import _REGISTRY, _parse_by_statement
 from ovenbird.lang.errors import LangError
+from ovenbird.lang.parser import parse
 from ovenbird.lang.passes import annotate
 
 # text -> its canonical form ("" when it is canonical) -> prerequisites
@@ -131,6 +134,12 @@ def test_keywords_are_called_as_they_are_registered() -> None:
     assert len(bare) >= 10
 
 
+def test_prerequisites_guard_the_match() -> None:
+    assert guarded("a || b", ()) == "a || b"
+    assert guarded("ip4 || ip6", ("tcp", "arp")) == "(ip4 || ip6) && tcp && arp"
+    parse(guarded("ip4 // comment", ("tcp",)))
+
+
 def test_the_older_commit_is_the_same_value() -> None:
     assert parse_actions("ct_commit(ct_mark=1);") == parse_actions("ct_commit { ct_mark = 1; };")
     assert parse_actions("ct_commit;").actions == (CtCommit(),)
@@ -139,6 +148,21 @@ def test_the_older_commit_is_the_same_value() -> None:
 def test_equal_text_is_parsed_once() -> None:
     assert parse_actions("next; output; reg0 = 77;") is parse_actions("next; output; reg0 = 77;")
     assert parse_actions("next;").actions == (Next(),)
+
+
+@pytest.mark.parametrize("text", [row[0] for row in PAGE])
+def test_statement_by_statement_is_the_same(text) -> None:
+    quick = _parse_by_statement(text)
+    whole = Cursor(text, _REGISTRY).actions("end")
+    assert quick is None or quick == whole
+
+
+def test_most_lists_are_parsed_by_statement() -> None:
+    assert sum(_parse_by_statement(text) is not None for text, _, _ in PAGE) > len(PAGE) // 2
+    for text in ("next; x", "drop; next;", 'outport = "a;b', "ct_commit { }; next;", "next; // all"):
+        assert _parse_by_statement(text) is None
+    (action,) = parse_actions('outport = "a; b{";').actions
+    assert action.value.value == "a; b{"
 
 
 # actions -> (what stands under the caret, part of the message)
