@@ -135,14 +135,16 @@ def mapping(value: Any) -> dict[str, Any]:
     return value
 
 
-def list_of(convert: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
-    """Make a converter of lists without duplicates; null is the empty one."""
+def list_of(convert: Callable[[Any], Any], *, most: int = 200) -> Callable[[Any], list[Any]]:
+    """Make a converter of lists of at most ``most`` items without duplicates; null is the empty one."""
 
     def each(value: Any) -> list[Any]:
         if value is None or value == "":
             return []
         if not isinstance(value, list):
             raise ValueError(f"'{value}' is not a list")  # noqa: TRY004 (a request's error, not the program's)
+        if len(value) > most:
+            raise ValueError(f"{len(value)} items exceed the maximum of {most}")
         items = [convert(item) for item in value]
         for i, item in enumerate(items):
             if item in items[:i]:

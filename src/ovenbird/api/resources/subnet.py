@@ -29,6 +29,9 @@ COLUMNS = {
 }
 
 IPV6_MODES = ("slaac", "dhcpv6-stateful", "dhcpv6-stateless")
+MOST_NAME_SERVERS, MOST_ROUTES = 5, 20
+"""Neutron's default limits for one subnet."""
+
 SELF_ADDRESSED = frozenset(("slaac", "dhcpv6-stateless"))
 """Address modes in which hosts make their own address, of 64 bits (RFC 4862)."""
 
@@ -50,9 +53,9 @@ class Subnets(Resource[Subnet]):
         "allocation_pools": Attribute(
             list_of(record(("start", "end"), start=address, end=address)), default=UNSET, filterable=False
         ),
-        "dns_nameservers": Attribute(list_of(address), default=[], filterable=False),
+        "dns_nameservers": Attribute(list_of(address, most=MOST_NAME_SERVERS), default=[], filterable=False),
         "host_routes": Attribute(
-            list_of(record(("destination", "nexthop"), destination=loose_prefix, nexthop=address)),
+            list_of(record(("destination", "nexthop"), destination=loose_prefix, nexthop=address), most=MOST_ROUTES),
             default=[],
             filterable=False,
         ),

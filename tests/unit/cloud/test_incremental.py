@@ -1,0 +1,155 @@
+"""After any edits, what the compiler keeps up to date is what it would make from scratch."""
+
+from __future__ import annotations
+
+from cloud_world import World
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from ovenbird.cloud import compiler
+from ovenbird.model import cloud, nb
+from ovenbird.ovsdb.database import Database
+
+
+def contents(database):
+    """The rows by what identifies them to people: no UUIDs, references by name or by content."""
+    store = database.store
+    switches = {
+        s.name: (s.external_ids, s.other_config, frozenset(p.name for p in s.ports))
+        for s in store.table(nb.LogicalSwitch)
+    }
+    ports = {}
+    for p in store.table(nb.LogicalSwitchPort):
+        dhcp = [o and (o.cidr, sorted(o.options.items())) for o in (p.dhcpv4_options, p.dhcpv6_options)]
+        ports[p.name] = (p.type, p.addresses, p.port_security, p.enabled, p.tag, p.options, dhcp, p.external_ids)
+    groups = {
+        g.name: (
+            g.external_ids,
+            frozenset(p.name for p in g.ports),
+            frozenset((a.direction, a.priority, a.match, a.action) for a in g.acls),
+        )
+        for g in store.table(nb.PortGroup)
+    }
+    options = sorted(
+        (o.cidr, sorted(o.options.items()), sorted(o.external_ids.items())) for o in store.table(nb.DHCPOptions)
+    )
+    return switches, ports, groups, options, len(store.table(nb.ACL))
+
+
+class Editing(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.world = World()
+        self.counter = 0
+
+    def pick(self, data, row_class):
+        rows = self.world.cloud.store.table(row_class).all()
+        return data.draw(st.sampled_from(rows)) if rows else None
+
+    def next(self):
+        self.counter += 1
+        return self.counter
+
+    @rule(mtu=st.sampled_from([1442, 1500]))
+    def add_network(self, mtu):
+        self.world.network(name=f"n{self.next()}", mtu=mtu)
+
+    @rule(data=st.data(), kind=st.sampled_from(["vlan", "geneve"]))
+    def add_segment(self, data, kind):
+        if network := self.pick(data, cloud.Network):
+            n = self.next()
+            physical = "phys" if kind == "vlan" else None
+            self.world.add(
+                cloud.NetworkSegment,
+                network=network.uuid, network_type=kind, physical_network=physical, segmentation_id=n,
+            )  # fmt: skip
+
+    @rule(data=st.data(), dhcp=st.booleans())
+    def add_subnet(self, data, dhcp):
+        if network := self.pick(data, cloud.Network):
+            n = self.next()
+            self.world.subnet(network, cidr=f"10.{n}.0.0/24", gateway_ip=f"10.{n}.0.1", enable_dhcp=dhcp)
+
+    @rule(stateful=st.booleans())
+    def add_group(self, stateful):
+        self.world.group(stateful=stateful)
+
+    @rule(data=st.data(), remote=st.booleans())
+    def add_rule(self, data, remote):
+        if group := self.pick(data, cloud.SecurityGroup):
+            n = self.next()
+            other = self.pick(data, cloud.SecurityGroup).uuid if remote else None
+            self.world.rule(group, protocol="tcp", port_range_min=n, port_range_max=n, remote_group=other)
+
+    @rule(data=st.data(), secured=st.booleans(), extra=st.sampled_from([{}, {"mtu": "1000"}]))
+    def add_port(self, data, secured, extra):
+        if network := self.pick(data, cloud.Network):
+            n = self.next()
+            fixed = [(s, s.cidr.replace("0.0/24", f"0.{n % 200 + 2}")) for s in network.referrers(cloud.Subnet.network)]
+            group = self.pick(data, cloud.SecurityGroup)
+            self.world.port(
+                network, fixed, [group] if group and secured else [],
+                mac_address=f"fa:16:3e:00:00:{n % 256:02x}", port_security_enabled=secured, dhcpv4_options=extra,
+            )  # fmt: skip
+
+    @rule(data=st.data(), change=st.sampled_from([{"name": "x"}, {"mtu": 1300}, {"revision_number": 5}]))
+    def change_network(self, data, change):
+        if network := self.pick(data, cloud.Network):
+            self.world.change(network, **change)
+
+    @rule(data=st.data(), change=st.sampled_from([{"enable_dhcp": False}, {"enable_dhcp": True}, {"gateway_ip": None}]))
+    def change_subnet(self, data, change):
+        if subnet := self.pick(data, cloud.Subnet):
+            self.world.change(subnet, **change)
+
+    @rule(
+        data=st.data(),
+        change=st.sampled_from(
+            [
+                {"admin_state_up": False},
+                {"host": "hv1"},
+                {"device_owner": "network:distributed"},
+                {"port_security_enabled": True},
+                {"security_groups": frozenset()},
+                {"dhcpv4_options": {}},
+            ]
+        ),
+    )
+    def change_port(self, data, change):
+        if port := self.pick(data, cloud.Port):
+            self.world.change(port, **change)
+
+    @rule(data=st.data())
+    def drop_port(self, data):
+        if port := self.pick(data, cloud.Port):
+            self.world.drop(port, *port.referrers(cloud.FixedAddress.port))
+
+    @rule(data=st.data())
+    def drop_rule(self, data):
+        if security_rule := self.pick(data, cloud.SecurityGroupRule):
+            self.world.drop(security_rule)
+
+    @rule(data=st.data(), row_class=st.sampled_from([nb.LogicalSwitch, nb.PortGroup, nb.DHCPOptions]))
+    def meddle(self, data, row_class):
+        """Delete a derived row behind the compiler's back."""
+        rows = self.world.all(row_class)
+        if rows:
+            transaction = self.world.nb.transaction()
+            transaction.delete(data.draw(st.sampled_from(rows)))
+            transaction.commit()
+
+    @invariant()
+    def incremental_is_from_scratch(self):
+        self.world.settle()
+        fresh = World.__new__(World)
+        fresh.cloud, fresh.nb = self.world.cloud, Database(nb.schema(), nb.ROWS)
+        fresh.engine = compiler(fresh.cloud.store, fresh.nb.store)
+        fresh.settle()
+        assert contents(self.world.nb) == contents(fresh.nb)
+
+
+TestEditing = Editing.TestCase
+TestEditing.settings = settings(
+    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+)
