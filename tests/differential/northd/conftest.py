@@ -17,6 +17,7 @@ def oracle():
     directory = Path(tempfile.mkdtemp(prefix="ovb-"))
     made = programs.Oracle(directory)
     try:
+        made.start()
         yield made
     finally:
         made.close()

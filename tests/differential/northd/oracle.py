@@ -66,6 +66,9 @@ class Client:
             assert "error" not in (result or {}), (result, ops[min(len(results), len(ops)) - 1])
         return results
 
+    def select(self, table: str, *columns: str) -> list[dict]:
+        return self.transact({"op": "select", "table": table, "where": [], "columns": list(columns)})[0]["rows"]
+
     def load(self, store: Store) -> None:
         """Fill an empty store with what the database holds."""
         names = [row_class.TABLE for row_class in (t.row_class for t in store.tables.values())]
@@ -94,6 +97,10 @@ class Plan:
         self.ops.append({"op": "insert", "table": table.TABLE, "uuid": uuid, "row": self._row(table, values)})
         return uuid
 
+    def insert_row(self, table, values, uuid=None):
+        given = {c.name: v for c, v in zip(table.COLUMNS, values, strict=True) if v != c.default}
+        return self.insert(table, given, uuid)
+
     def _where(self, row):
         return [["_uuid", "==", ["uuid", row.uuid]]]
 
@@ -117,16 +124,43 @@ class Oracle:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.processes: list[subprocess.Popen] = []
+        self.clients: list[Client] = []
         names = ("OVN_RUNDIR", "OVS_RUNDIR", "OVN_LOGDIR", "OVS_LOGDIR", "OVN_DBDIR", "OVS_DBDIR")
         self.environment = os.environ | dict.fromkeys(names, str(directory))
-        for name, schema in (("nb", "nb"), ("theirs", "sb"), ("ours", "sb")):
+
+    def start(self, *, beside_theirs: bool = True) -> None:
+        """Start every program; without ``beside_theirs`` only the servers that our compiler needs."""
+        self.wait = "sb" if beside_theirs else "none"
+        for name, schema in (("nb", "nb"), ("ours", "sb")):
             self._server(name, SCHEMAS / f"ovn-{schema}.ovsschema")
-        self.nb = Client(self.path("nb.sock"), "OVN_Northbound")
-        self.theirs = Client(self.path("theirs.sock"), "OVN_Southbound")
-        self.ours = Client(self.path("ours.sock"), "OVN_Southbound")
-        self._spawn("ovn-northd", f"--ovnnb-db={self.remote('nb')}", f"--ovnsb-db={self.remote('theirs')}",
-                    f"--unixctl={self.path('northd.ctl')}", "-vconsole:off")  # fmt: skip
+        self.nb = self._client("nb", "OVN_Northbound")
+        self.ours = self._client("ours", "OVN_Southbound")
+        if not beside_theirs:
+            self.nbctl("init")
+            return
+        self._server("theirs", SCHEMAS / "ovn-sb.ovsschema")
+        self.theirs = self._client("theirs", "OVN_Southbound")
+        remotes = (f"--ovnnb-db={self.remote('nb')}", f"--ovnsb-db={self.remote('theirs')}")
+        self.northd = self._spawn("ovn-northd", *remotes, f"--unixctl={self.path('northd.ctl')}", "-vconsole:off")
         self.nbctl("init")
+
+    def stop_northd(self) -> None:
+        """End Debian's northd, so that another one may take over."""
+        self.northd.terminate()
+        self.northd.wait(10)
+
+    def identities(self, client: Client) -> dict[str, object]:
+        """Return the UUIDs and tunnel keys of datapaths and ports, which must outlive a change of northd."""
+        found = {}
+        for row in client.select("Datapath_Binding", "_uuid", "tunnel_key"):
+            found[row["_uuid"][1]] = row["tunnel_key"]
+        for row in client.select("Port_Binding", "_uuid", "tunnel_key", "logical_port", "datapath"):
+            found[row["_uuid"][1]] = (row["logical_port"], row["datapath"][1], row["tunnel_key"])
+        return found
+
+    def _client(self, name: str, database: str) -> Client:
+        self.clients.append(Client(self.path(f"{name}.sock"), database))
+        return self.clients[-1]
 
     def path(self, name: str) -> Path:
         return self.directory / name
@@ -145,8 +179,8 @@ class Oracle:
                     "-vconsole:off", str(self.path(f"{name}.db")))  # fmt: skip
 
     def nbctl(self, *arguments: str) -> str:
-        """Run ovn-nbctl and wait until Debian's northd has compiled it."""
-        command = ["ovn-nbctl", f"--db={self.remote('nb')}", "--wait=sb", "--timeout=20", *arguments]
+        """Run ovn-nbctl and wait until Debian's northd, if it is there, has compiled it."""
+        command = ["ovn-nbctl", f"--db={self.remote('nb')}", f"--wait={self.wait}", "--timeout=20", *arguments]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (arguments, done.stderr)
         return done.stdout
@@ -154,11 +188,12 @@ class Oracle:
     def sync(self) -> None:
         self.nbctl("sync")
 
-    def compile(self) -> tuple[Store, int]:
-        """Bring our Southbound up to date with our own compiler; return its store and the number of edits."""
+    def compile(self, into: Client | None = None) -> tuple[Store, int]:
+        """Bring a Southbound, ours by default, up to date by our compiler; return its store and the number of edits."""
+        target = into or self.ours
         northbound, southbound = Store("OVN_Northbound", nb.ROWS), Store("OVN_Southbound", sb.ROWS)
         self.nb.load(northbound)
-        self.ours.load(southbound)
+        target.load(southbound)
         engine = build(northbound, southbound)
         engine.run()
         assert not engine.failures, engine.failures
@@ -166,7 +201,7 @@ class Oracle:
         for relation, _ in SOUTHBOUND:
             engine.outputs[relation].plan(plan)
         if plan.ops:
-            self.ours.transact(*plan.ops)
+            target.transact(*plan.ops)
         return southbound, len(plan.ops)
 
     def trace(self, whose: str, datapath: str, microflow: str, *options: str) -> list[str]:
@@ -181,7 +216,7 @@ class Oracle:
         return sorted(lines)
 
     def close(self) -> None:
-        for client in (self.nb, self.theirs, self.ours):
+        for client in self.clients:
             client.close()
         for process in reversed(self.processes):
             process.terminate()

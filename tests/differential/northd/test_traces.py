@@ -32,3 +32,19 @@ def test_a_second_compilation_changes_nothing(oracle):
     _, edits = oracle.compile()
     assert edits > 100
     assert oracle.compile()[1] == 0
+
+
+def test_a_southbound_of_the_originals_is_taken_over(oracle):
+    """Tunnel keys and the rows that chassis hold on to stay; flows become ours; nothing is left over."""
+    made = topology.make(2)
+    oracle.nbctl(*made.commands)
+    oracle.stop_northd()
+    before = oracle.identities(oracle.theirs)
+    assert before
+    _, edits = oracle.compile(into=oracle.theirs)
+    assert edits
+    assert oracle.identities(oracle.theirs) == before
+    _, again = oracle.compile(into=oracle.theirs)
+    assert again == 0
+    sources = {dict(row["external_ids"][1])["source"] for row in oracle.theirs.select("Logical_Flow", "external_ids")}
+    assert not any(source.startswith("northd.c") for source in sources)

@@ -38,10 +38,10 @@ def make(seed: int) -> Topology:
     """Make a topology of one to three switches with everything that this slice knows."""
     dice = random.Random(seed)
     made = Topology()
-    options = "options={server_id=10.0.0.254,server_mac=\"00:00:00:00:ff:01\",lease_time=\"3600\",router=10.0.0.254}"
+    options = 'options={server_id=10.0.0.254,server_mac="00:00:00:00:ff:01",lease_time="3600",router=10.0.0.254}'
     made.add("--id=@dhcp", "create", "DHCP_Options", "cidr=10.0.0.0/24", options)
-    six = "options={server_id=\"00:00:00:00:ff:01\",dns_server=\"fd00::53\"}"
-    made.add("--id=@dhcp6", "create", "DHCP_Options", "cidr=\"fd00::/64\"", six)
+    six = 'options={server_id="00:00:00:00:ff:01",dns_server="fd00::53"}'
+    made.add("--id=@dhcp6", "create", "DHCP_Options", 'cidr="fd00::/64"', six)
     made.add("create", "Address_Set", "name=as0", "addresses=10.0.0.1,10.0.0.5")
     number = 0
     for s in range(dice.randint(1, 3)):
@@ -143,5 +143,6 @@ def packet(dice: random.Random, ports: list[Port]) -> tuple[str, str, list[str]]
                         "ip.ttl == 64 && udp.src == 546 && udp.dst == 547")  # fmt: skip
         case "rarp":
             flow.append(f"eth.dst == {to} && eth.type == 0x8035")
-    states = dice.choice([["new", "new"], ["new", "est"], ["est,rpl", "est,rpl"], ["est", "est"], ["inv"], ["rel", "rel"]])
+    pairs = (("new", "new"), ("new", "est"), ("est,rpl", "est,rpl"), ("est", "est"), ("inv", "inv"), ("rel", "rel"))
+    states = dice.choice(pairs)
     return source.switch, " && ".join(flow), [f"--ct={state}" for state in states]

@@ -122,7 +122,7 @@ class Networks:
 
         return {
             "flows": sorted(
-                (sorted(self.datapaths(f)), f.pipeline, f.table_id, f.priority, f.match, f.actions, sorted(f.tags.items()))
+                (sorted(self.datapaths(f)), f.pipeline, f.table_id, f.priority, f.match, f.actions, sorted(f.tags))
                 for f in self.rows(sb.LogicalFlow)
                 if self.datapaths(f)
             ),
@@ -152,7 +152,8 @@ class Networks:
             "groups": sorted((group(g.name), sorted(g.ports)) for g in self.rows(sb.PortGroup)),
             "meters": sorted((m.name, m.unit, [b.rate for b in m.bands]) for m in self.rows(sb.Meter)),
             "dns": sorted(
-                (sorted(d.records.items()), sorted(p.external_ids["name"] for p in d.datapaths)) for d in self.rows(sb.DNS)
+                (sorted(d.records.items()), sorted(p.external_ids["name"] for p in d.datapaths))
+                for d in self.rows(sb.DNS)
             ),
             "nb_cfg": [g.nb_cfg for g in self.rows(sb.SBGlobal)],
         }
