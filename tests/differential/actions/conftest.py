@@ -123,27 +123,29 @@ class Oracle:
         assert not [r for r in result if r and "error" in r], result
         return result
 
+    def logical_flows(self, flows: list[tuple[str, int, str, str]], *, is_switch: bool = True) -> list[int]:
+        """Replace all logical flows by (pipeline, table, match, actions), later ones first; return their cookies."""
+        key = DATAPATHS["switch" if is_switch else "router"]
+        where = {"table": "Datapath_Binding", "where": [["tunnel_key", "==", key]], "columns": ["_uuid"]}
+        datapath = self.transact({"op": "select", **where})[0]["rows"][0]["_uuid"]
+        names = ("pipeline", "table_id", "match", "actions")
+        inserts = [
+            {"op": "insert", "table": "Logical_Flow", "row": {
+                "logical_datapath": datapath, "priority": 100 + i, **dict(zip(names, flow, strict=True)),
+                "external_ids": ["map", [["stage-name", f"stage_{flow[1]}"]]],
+            }}
+            for i, flow in enumerate(flows)
+        ]  # fmt: skip
+        _, *inserted = self.transact({"op": "delete", "table": "Logical_Flow", "where": []}, *inserts)
+        return [int(str(row["uuid"][1])[:8], 16) for row in inserted]
+
     def flows(
         self, flows: list[tuple[str, str]], pipeline: str = "ingress", *, is_switch: bool = True
     ) -> list[list[tuple[str, str]]]:
         """Compile a flow per (match, actions); return what each became as (match, actions), as ovs-ofctl prints it."""
-        key = DATAPATHS["switch" if is_switch else "router"]
-        where = {"table": "Datapath_Binding", "where": [["tunnel_key", "==", key]], "columns": ["_uuid"]}
-        datapath = self.transact({"op": "select", **where})[0]["rows"][0]["_uuid"]
-        self.transact({"op": "delete", "table": "Logical_Flow", "where": []})
-        inserted = self.transact(
-            *(
-                {"op": "insert", "table": "Logical_Flow", "row": {
-                    "logical_datapath": datapath, "pipeline": pipeline, "table_id": TABLE, "priority": 100 + i,
-                    "match": match, "actions": text,
-                }}
-                for i, (match, text) in enumerate(flows)
-            )
-        )  # fmt: skip
+        cookies = self.logical_flows([(pipeline, TABLE, *flow) for flow in flows], is_switch=is_switch)
         self.transact({"op": "mutate", "table": "SB_Global", "where": [], "mutations": [["nb_cfg", "+=", 1]]})
         last = self.nb_cfg("SB_Global")
-        cookies = [int(str(row["uuid"][1])[:8], 16) for row in inserted]
-
         self.wait("ovn-controller", lambda: self.nb_cfg("Chassis_Private") == last)
         found: dict[int, list[tuple[str, str]]] = {}
         dump = self.run(

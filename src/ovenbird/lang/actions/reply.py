@@ -88,8 +88,8 @@ def unreachable(packet: Microflow) -> Microflow:
 
 
 def reset(packet: Microflow) -> Microflow:
-    """Return the TCP reset that answers a segment, addresses and ports exchanged."""
-    made = exchanged(packet)
+    """Return the TCP reset that answers a segment: ports exchanged, addresses left to the block."""
+    made = packet.copy()
     made["tcp_src"], made["tcp_dst"] = packet["tcp_dst"], packet["tcp_src"]
     made["tcp_flags"] = _TCP_RST if packet["tcp_flags"] & _TCP_ACK else _TCP_RST | _TCP_ACK
     made["nw_ttl"] = 255
@@ -97,8 +97,8 @@ def reset(packet: Microflow) -> Microflow:
 
 
 def abort(packet: Microflow) -> Microflow:
-    """Return the SCTP abort that answers a packet, addresses and ports exchanged."""
-    made = exchanged(packet)
+    """Return the SCTP abort that answers a packet: ports exchanged, addresses left to the block."""
+    made = packet.copy()
     made["sctp_src"], made["sctp_dst"] = packet["sctp_dst"], packet["sctp_src"]
     made["nw_ttl"] = 255
     return made
@@ -119,9 +119,9 @@ def rejection(packet: Microflow) -> Microflow:
     The ICMP error blames the port when the packet is of UDP.
     """
     if packet["nw_proto"] == _TCP:
-        return reset(packet)
+        return reset(exchanged(packet))
     if packet["nw_proto"] == _SCTP:
-        return abort(packet)
+        return abort(exchanged(packet))
     made = unreachable(exchanged(packet))
     if packet["nw_proto"] == _UDP:
         six = packet["eth_type"] == _ETH_IP6

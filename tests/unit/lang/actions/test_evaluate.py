@@ -185,6 +185,10 @@ def test_errors_and_resets(machine) -> None:
     assert [unreachable[n] for n in ("nw_proto", "icmp_type", "icmp_code", "ip_src")] == [1, 3, 1, IP_A]
     reset = made(machine(**ip, nw_proto=6, tcp_src=5, tcp_dst=80), "reject { reg9 = 1; output; };")
     assert [reset[n] for n in ("ip_src", "eth_src", "tcp_src", "tcp_dst")] == [IP_B, B, 80, 5]
+    reset = made(machine(**ip, nw_proto=6, tcp_src=5, tcp_dst=80, tcp_flags=2), "tcp_reset { reg9 = 1; output; };")
+    assert [reset[n] for n in ("ip_src", "eth_src", "tcp_src", "tcp_flags")] == [IP_A, A, 80, 0x14]
+    abort = made(machine(**ip, nw_proto=132, sctp_src=5, sctp_dst=80), "sctp_abort { reg9 = 1; output; };")
+    assert [abort[n] for n in ("ip_src", "sctp_src", "sctp_dst")] == [IP_A, 80, 5]
     port = made(machine(**ip, nw_proto=17), "reject { reg9 = 1; output; };")
     assert [port[n] for n in ("ip_src", "icmp_type", "icmp_code")] == [IP_B, 3, 3]
     six = {"eth_type": IP6, "ipv6_src": 1, "ipv6_dst": 2}
