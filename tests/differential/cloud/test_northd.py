@@ -1,0 +1,151 @@
+"""What we compile from Cloud, read by the original: its northd translates it, its trace decides about packets."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "cloud"))
+
+from cloud_world import World
+
+from ovenbird.model import sb
+from ovenbird.ovsdb.database import Database
+from ovenbird.ovsdb.server import Server
+
+MAC1, MAC2 = "fa:16:3e:00:00:01", "fa:16:3e:00:00:02"
+
+
+class Original:
+    """Debian's northd over our two databases."""
+
+    def __init__(self, world, directory):
+        self.world = world
+        self.directory = directory
+        self.server = Server()
+        self.server.add(world.nb)
+        self.southbound = Database(sb.schema(), sb.ROWS)
+        self.server.add(self.southbound)
+        self.at = f"unix:{directory}/db"
+
+    async def start(self):
+        await self.server.listen(f"p{self.at}")
+        self.process = await asyncio.create_subprocess_exec(
+            "ovn-northd", f"--ovnnb-db={self.at}", f"--ovnsb-db={self.at}",
+            f"--unixctl={self.directory}/ctl", f"--log-file={self.directory}/log", "-vconsole:off",
+        )  # fmt: skip
+
+    async def stop(self):
+        self.process.terminate()
+        await self.process.wait()
+        await self.server.close()
+
+    async def run(self, *command):
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        out, _ = await process.communicate()
+        assert process.returncode == 0, command
+        return out.decode()
+
+    async def settled(self):
+        await self.run("ovn-nbctl", f"--db={self.at}", "--wait=sb", "--timeout=20", "sync")
+
+    async def trace(self, port, microflow):
+        """Return what becomes of a packet that a port sends on a new connection."""
+        network = f"neutron-{port.network.uuid}"
+        flow = f'inport == "{port.uuid}" && {microflow}'
+        return await self.run("ovn-trace", f"--db={self.at}", "--ct=new", "--minimal", network, flow)
+
+    def complaints(self):
+        return [
+            line for line in (self.directory / "log").read_text().splitlines() if "|WARN|" in line or "|ERR|" in line
+        ]
+
+
+@pytest.fixture
+async def original():
+    missing = [name for name in ("ovn-northd", "ovn-nbctl", "ovn-trace") if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed")
+    directory = Path(tempfile.mkdtemp(prefix="ob"))  # short: unix sockets' paths have a limit
+    made = Original(World(), directory)
+    await made.start()
+    yield made
+    await made.stop()
+    shutil.rmtree(directory)
+
+
+def reaches(port):
+    """Return what a trace says of a packet that a port gets; ovn-trace shortens names that are UUIDs."""
+    return f'output("{port.uuid[:6]}'
+
+
+def packet(source, target, protocol):
+    (mac1, ip1), (mac2, ip2) = source, target
+    return (
+        f"eth.src == {mac1} && eth.dst == {mac2} && ip4.src == {ip1} && ip4.dst == {ip2} && ip.ttl == 64 && {protocol}"
+    )
+
+
+async def test_security_groups_decide_about_packets(original):
+    world = original.world
+    network = world.network()
+    subnet = world.subnet(network)
+    web, clients = world.group(name="web"), world.group(name="clients")
+    world.rule(web, protocol="tcp", port_range_min=22, port_range_max=22)
+    world.rule(web, protocol="udp", port_range_min=1000, port_range_max=2000, remote_ip_prefix="10.0.0.0/28")
+    world.rule(web, protocol="sctp", remote_group=clients.uuid)
+    world.rule(clients, direction="egress")
+    sender = world.port(network, [(subnet, "10.0.0.5")], [clients], mac_address=MAC1)
+    receiver = world.port(network, [(subnet, "10.0.0.6")], [web], mac_address=MAC2)
+    world.settle()
+    await original.settled()
+    there, back = ((MAC1, "10.0.0.5"), (MAC2, "10.0.0.6")), ((MAC2, "10.0.0.6"), (MAC1, "10.0.0.5"))
+    output = reaches(receiver)
+    for protocol, passes in [
+        ("tcp && tcp.dst == 22", True),
+        ("tcp && tcp.dst == 80", False),
+        ("udp && udp.dst == 1500", True),
+        ("udp && udp.dst == 2001", False),
+        ("sctp && sctp.dst == 5", True),
+        ("icmp4 && icmp4.type == 8", False),
+    ]:
+        assert (output in await original.trace(sender, packet(*there, protocol))) == passes, protocol
+    assert reaches(sender) not in await original.trace(receiver, packet(*back, "tcp && tcp.dst == 22"))
+    spoofed = packet((MAC1, "10.0.0.7"), (MAC2, "10.0.0.6"), "tcp && tcp.dst == 22")
+    assert output not in await original.trace(sender, spoofed)
+    assert original.complaints() == []
+
+
+async def test_dhcp_is_answered_with_what_the_subnet_says(original):
+    world = original.world
+    network = world.network()
+    routes = frozenset(["10.9.0.0/16 10.0.0.9"])
+    subnet = world.subnet(network, dns_nameservers={0: "9.9.9.9", 1: "1.1.1.1"}, host_routes=routes)
+    group = world.group()
+    world.rule(group, direction="egress")
+    extra = {"bootfile-name": "pxe.0", "server-ip-address": "10.0.0.7", "ntp-server": "10.0.0.3"}
+    port = world.port(network, [(subnet, "10.0.0.5")], [group], dhcpv4_options=extra)
+    world.settle()
+    await original.settled()
+    [action] = {f.actions for f in original.southbound.store.table(sb.LogicalFlow) if "put_dhcp_opts" in f.actions}
+    for option in (
+        "offerip = 10.0.0.5",
+        "dns_server = {9.9.9.9, 1.1.1.1}",
+        "classless_static_route = {10.9.0.0/16,10.0.0.9, 0.0.0.0/0,10.0.0.1}",
+        "router = 10.0.0.1",
+        'bootfile_name = "pxe.0"',
+        "ntp_server = 10.0.0.3",
+        "mtu = 1442",
+    ):
+        assert option in action
+    request = (
+        f"eth.src == {MAC1} && eth.dst == ff:ff:ff:ff:ff:ff && ip4.src == 0.0.0.0 && ip4.dst == 255.255.255.255 && "
+        f"ip.ttl == 64 && udp.src == 68 && udp.dst == 67"
+    )
+    assert reaches(port) in await original.trace(port, request)
+    assert original.complaints() == []
