@@ -10,6 +10,7 @@ done. Southbound may go away: the switch keeps its flows, and rows keep their la
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 from pathlib import Path
@@ -33,6 +34,7 @@ from ovenbird.controller.errors import ConfigurationError
 from ovenbird.controller.facts import (
     ADD_PORT,
     AFTERWARDS,
+    ATTACHED,
     BRIDGE,
     CHASSIS,
     CLAUSE,
@@ -44,9 +46,10 @@ from ovenbird.controller.facts import (
 )
 from ovenbird.controller.interest import Interest, everything, first
 from ovenbird.controller.packet_in import PacketIns
-from ovenbird.controller.settings import Progress, Settings, progress_store, read_settings
+from ovenbird.controller.settings import Attachment, Progress, Settings, progress_store, read_settings
 from ovenbird.controller.switch import Switch
 from ovenbird.engine.engine import Engine
+from ovenbird.engine.outputs import new_uuid
 from ovenbird.model import sb, vswitch
 from ovenbird.ovsdb.errors import Disconnected, OvsdbError
 from ovenbird.ovsdb.replica import Replica
@@ -71,10 +74,11 @@ SWITCH = (vswitch.OpenVSwitch, vswitch.Bridge, vswitch.Port, vswitch.Interface)
 """The tables of Open_vSwitch that this controller reads."""
 
 RULES = (
-    bridge.bridge, chassis.registration, chassis.acknowledgement, local.clauses, binding.claim, binding.up,
-    binding.installed, tunnels.tunnels, tunnels.stale_tunnel, patch.patches, patch.stale_patch, zones.port_zone,
-    zones.datapath_zone, physical.skeleton, physical.tunnel_entry, physical.port_flows, port_security.port_security,
-    translate.logical_flow, learned.fdb, learned.mac_binding, learned.static_mac_binding,
+    bridge.bridge, local.attachment, local.clauses, local.port_clause, chassis.registration, chassis.acknowledgement,
+    binding.claim, binding.up, binding.installed, tunnels.tunnels, tunnels.stale_tunnel, patch.patches,
+    patch.stale_patch, zones.port_zone, zones.datapath_zone, physical.skeleton, physical.tunnel_entry,
+    physical.port_flows, port_security.port_security, translate.logical_flow, learned.fdb, learned.mac_binding,
+    learned.static_mac_binding,
 )  # fmt: skip
 
 _EDITS = (EDIT, AFTERWARDS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
@@ -277,6 +281,7 @@ class Controller:
         self._books = {southbound: EditBook(southbound.store), self._vswitch: EditBook(self._vswitch.store)}
         self._write = {client: asyncio.Event() for client in self._books}
         self._tell(complete=frozenset(), settled=False, everything=False)
+        gc.disable()  # until the first full computation: what it makes lives on, and is not worth walking
         self.engine = Engine(stores, RULES)
         ids = self._bridge_ids()
         zones.seed_zones(self.engine, ids)
@@ -304,6 +309,8 @@ class Controller:
             raise ConfigurationError("a wave before there is a Southbound")
         deltas = engine.run()
         self.waves += 1
+        if ATTACHED in deltas:
+            self._attach(deltas[ATTACHED])
         clauses = deltas.get(CLAUSE)
         if clauses is not None:
             self._interest.absorb(clauses.added, clauses.removed)
@@ -313,6 +320,17 @@ class Controller:
         self._absorb_edits(deltas)
         self._absorb_zones(deltas)
         self._absorb_flows(deltas)
+
+    def _attach(self, delta: Delta) -> None:
+        """Keep the attachments as rows, for the next wave to find by name."""
+        table = self._progress.table(Attachment)
+        for _, name, interface in delta.removed:
+            for row in table.select(Attachment.name, name):
+                if row.interface == interface:
+                    table.delete(row)
+        for _, name, interface in delta.added:
+            table.insert(new_uuid(), [name, interface])
+        self._wake.set()
 
     def _absorb_edits(self, deltas: dict[Relation, Delta]) -> None:
         for relation in _EDITS:
@@ -364,6 +382,8 @@ class Controller:
                     await self._next_wave()
                     if self.engine is not None:
                         self.engine.drop_seeds()
+                    gc.freeze()
+                    gc.enable()
                     self.switch.computed()
 
     async def _next_wave(self) -> None:

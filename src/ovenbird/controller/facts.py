@@ -9,6 +9,7 @@
 - ``CHASSIS``, ``ADD_PORT``, ``DROP_PORT``, ``BRIDGE``: rows to make or to remove.
 - ``CLAUSE(table, column, function, value)``: what to monitor in Southbound.
 - ``ZONE(name, number)``: a conntrack zone in use.
+- ``ATTACHED(name, interface)``: a logical port has an interface on the integration bridge.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ ADD_PORT = Relation("port to add")
 DROP_PORT = Relation("port to drop")
 BRIDGE = Relation("bridge to add")
 CLAUSE = Relation("monitor clause")
+ATTACHED = Relation("attachment")
 ZONE = Relation("conntrack zone")
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import CLAUSE
-from ovenbird.controller.settings import integration_bridge, own_chassis, settings
-from ovenbird.engine.lookups import find, get, table
-from ovenbird.engine.rules import singleton
+from ovenbird.controller.facts import ATTACHED, CLAUSE
+from ovenbird.controller.settings import Attachment, integration_bridge, own_chassis, settings
+from ovenbird.engine.lookups import find, get, rows, select, table
+from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.model.sb import DatapathBinding, LogicalDPGroup, PortBinding
-from ovenbird.model.vswitch import Interface, Port
+from ovenbird.model.vswitch import Bridge, Interface, Port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,23 +38,27 @@ def chassis_id(port: Port) -> str:
     return port.external_ids.get("ovn-chassis-id", "")
 
 
-@view
-def interfaces() -> dict[str, UUID]:
-    """Return the interfaces of the integration bridge by the logical port that they are; the first of several."""
+@rule(Interface)
+def attachment(interface: Interface) -> Iterator[Fact]:
+    """Report an interface of the integration bridge that says which logical port it is."""
+    name = iface_id(interface)
     bridge = integration_bridge()
-    found: dict[str, UUID] = {}
-    for port in bridge.ports if bridge is not None else ():
-        for interface in port.interfaces:
-            name = iface_id(interface)
-            if name:
-                found.setdefault(name, interface.uuid)
-    return found
+    if not name or bridge is None:
+        return
+    for port in interface.referrers(Port.interfaces):
+        if bridge in port.referrers(Bridge.ports):
+            yield ATTACHED(name, interface.uuid)
 
 
-@view
+def attached_names() -> list[str]:
+    """Return the logical ports that have an interface here."""
+    return list(dict.fromkeys([row.name for row in rows(Attachment)]))
+
+
 def interface_of(name: str) -> UUID | None:
-    """Return the interface that says it is the logical port `name`."""
-    return interfaces().get(name)
+    """Return the interface that says it is the logical port `name`; the first of several."""
+    found = select(Attachment.name, name)
+    return found[0].interface if found else None
 
 
 @view
@@ -112,19 +116,26 @@ def resident_name(name: str) -> bool:
 
 
 @view
-def resident_names() -> frozenset[str]:
-    """Return the names of the resident ports that have an interface here."""
-    return frozenset([name for name in interfaces() if resident_name(name)])
+def resident_names() -> dict[UUID, frozenset[str]]:
+    """Return the names of the resident ports that have an interface here, by datapath."""
+    found: dict[UUID, set[str]] = {}
+    for name in attached_names():
+        port = find(PortBinding.logical_port, name)
+        if port is not None and resident(port):
+            found.setdefault(PortBinding.datapath.raw(port), set()).add(name)
+    return {datapath: frozenset(names) for datapath, names in found.items()}
+
+
+@view
+def resident_in(datapath: UUID) -> frozenset[str]:
+    """Return the names of a datapath's resident ports that have an interface here."""
+    return resident_names().get(datapath, frozenset())
 
 
 @view
 def hosted() -> frozenset[UUID]:
     """Return the hosted datapaths."""
-    frontier: list[UUID] = []
-    for name in interfaces():
-        port = find(PortBinding.logical_port, name)
-        if port is not None and resident(port):
-            frontier.append(PortBinding.datapath.raw(port))
+    frontier: list[UUID] = list(resident_names())
     mine = own_chassis()
     if mine is not None:
         bound = table(PortBinding).select(PortBinding.chassis, mine)
@@ -190,8 +201,6 @@ def clauses() -> Iterator[Fact]:
         yield CLAUSE("Port_Binding", "type", "==", kind)
     if me is not None:
         yield CLAUSE("Port_Binding", "chassis", "==", me)
-    for name in interfaces():
-        yield CLAUSE("Port_Binding", "logical_port", "==", name)
     for datapath in hosted():
         yield CLAUSE("Datapath_Binding", "_uuid", "==", datapath)
         for table_name in ("Port_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding"):
@@ -203,6 +212,13 @@ def clauses() -> Iterator[Fact]:
             yield CLAUSE("FDB", "dp_key", "==", row.tunnel_key)
         for group in table(LogicalDPGroup).select(LogicalDPGroup.datapaths, datapath):
             yield CLAUSE("Logical_Flow", "logical_dp_group", "==", group.uuid)
+
+
+@rule(Attachment)
+def port_clause(row: Attachment) -> Iterator[Fact]:
+    """Ask for the port that an interface says it is."""
+    if not settings().monitor_all:
+        yield CLAUSE("Port_Binding", "logical_port", "==", row.name)
 
 
 CONDITIONAL = (

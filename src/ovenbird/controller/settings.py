@@ -34,13 +34,25 @@ class Progress(Row, table="Progress"):
     stopping: Column[bool] = Column(default=False)
 
 
+class Attachment(Row, table="Attachment"):
+    """A logical port's interface on the integration bridge, as `external_ids:iface-id` says.
+
+    A table of its own, so that one port's coming concerns whoever asks for that name, and nobody else.
+    """
+
+    __slots__ = ()
+
+    name: Column[str] = Column("")
+    interface: Column[UUID] = Column("")
+
+
 def progress_store(system_id: str = "") -> Store:
-    """Make the store that holds the one `Progress` row.
+    """Make the controller's own store: the one `Progress` row, and the attachments.
 
     Arguments:
         system_id: the chassis's name if it was given to the program, which then overrides the database's.
     """
-    store = Store("controller", [Progress])
+    store = Store("controller", [Progress, Attachment])
     values = list(Progress.DEFAULTS)
     values[Progress.system_id.index] = system_id
     store.table(Progress).insert(UUID("00000000-0000-4000-8000-000000000000"), values)

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import FLOW, PART, cookie_of, encode_match
-from ovenbird.controller.local import VIF, hosted_members, hosted_row, resident, resident_name, resident_names
+from ovenbird.controller.local import VIF, hosted_members, hosted_row, resident, resident_in, resident_name
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.lookups import find, get, rows, table
 from ovenbird.engine.rules import rule
@@ -100,10 +100,10 @@ def members(group: str, datapath_key: int) -> frozenset[str] | None:
 
 
 @view
-def local_members(group: str, datapath_key: int) -> tuple[str, ...] | None:
+def local_members(group: str, datapath: DatapathBinding) -> tuple[str, ...] | None:
     """Return the resident ports that a group has in a datapath; None when there is no such group."""
-    found = members(group, datapath_key)
-    return tuple(sorted(resident_names() & found)) if found is not None else None
+    found = members(group, datapath.tunnel_key)
+    return tuple(sorted(resident_in(datapath.uuid) & found)) if found is not None else None
 
 
 class Ports:
@@ -133,15 +133,15 @@ class AddressSets:
 class PortGroups:
     """Port groups in one datapath: their ports, or those of them that are here."""
 
-    __slots__ = ("datapath_key", "local")
+    __slots__ = ("datapath", "local")
 
-    def __init__(self, datapath_key: int, *, local: bool) -> None:
-        self.datapath_key = datapath_key
+    def __init__(self, datapath: DatapathBinding, *, local: bool) -> None:
+        self.datapath = datapath
         self.local = local
 
     def get(self, name: str) -> frozenset[str] | tuple[str, ...] | None:
         """Return the ports of a group."""
-        return local_members(name, self.datapath_key) if self.local else members(name, self.datapath_key)
+        return local_members(name, self.datapath) if self.local else members(name, self.datapath.tunnel_key)
 
 
 _SETS = AddressSets()
@@ -173,7 +173,7 @@ class FlowContext:
 
     def __init__(self, flow: LogicalFlow, datapath: DatapathBinding) -> None:
         self.flow = flow
-        self.pipeline = Pipeline(flow.pipeline)
+        self.pipeline = Pipeline.INGRESS if flow.pipeline == "ingress" else Pipeline.EGRESS
         self.table = flow.table_id
         self.datapath = datapath
         self.is_switch = is_switch(datapath)
@@ -249,13 +249,20 @@ def logical_flow(flow: LogicalFlow) -> Iterator[Fact]:
         tagged = find(PortBinding.logical_port, tag)
         if tagged is None or not is_relevant_port(tagged):
             return
-    for uuid in datapaths_of(flow):
-        datapath = hosted_row(uuid)
-        if datapath is not None:
-            try:
-                yield from _in_datapath(flow, datapath)
-            except LangError as error:
-                report(flow, str(error))
+    uuids = datapaths_of(flow)
+    # What names stand for changes in one datapath at a time: then the others' translations are remembered, not made.
+    remembered = len(uuids) > 1 and (_NAMES.search(flow.match) is not None or '"' in flow.actions)
+    for uuid in uuids:
+        try:
+            yield from translated(flow, uuid) if remembered else _translation(flow, uuid)
+        except LangError as error:
+            report(flow, str(error))
+
+
+@view
+def translated(flow: LogicalFlow, datapath: UUID) -> tuple[Fact, ...]:
+    """Return a logical flow's OpenFlow flows in one datapath."""
+    return tuple(_translation(flow, datapath))
 
 
 @lru_cache(maxsize=1024)
@@ -270,9 +277,11 @@ def report(flow: LogicalFlow, error: str) -> None:
     _reported(f"flow left out: {stage} priority {flow.priority} match ({flow.match}) actions ({flow.actions}): {error}")
 
 
-def _in_datapath(flow: LogicalFlow, datapath: DatapathBinding) -> Iterator[Fact]:
+def _translation(flow: LogicalFlow, uuid: UUID) -> Iterator[Fact]:
     """Yield the flows in one datapath."""
-    uuid = datapath.uuid
+    datapath = hosted_row(uuid)
+    if datapath is None:
+        return
     ingress = flow.pipeline == "ingress"
     parsed = parse_actions(flow.actions)
     text = flow.match
@@ -329,5 +338,5 @@ def _bindings(text: str, datapath: DatapathBinding, *, ingress: bool) -> Binding
     if _NAMES.search(text) is None:
         return _NO_NAMES
     elsewhere = "outport == @" if ingress else "inport == @"
-    groups = PortGroups(datapath.tunnel_key, local=elsewhere not in text)
+    groups = PortGroups(datapath, local=elsewhere not in text)
     return Bindings(address_sets=_SETS, port_groups=groups, ports=Ports(datapath.uuid), resident=resident_name)
