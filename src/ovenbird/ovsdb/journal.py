@@ -42,6 +42,8 @@ _log = logging.getLogger(__name__)
 _HEADER = re.compile(rb"OVSDB (JSON|CLUSTER) (\d+) ([0-9a-f]{40})\n")
 COMPACT_MINIMUM = 10 * 1024 * 1024
 """Bytes below which a journal is not worth compacting; above, twice its last compacted size (ovsdb-server(1))."""
+COMPACT_COMMITS, COMPACT_SECONDS = 100, 600.0
+"""Commits, or else seconds, since the last compaction before which there is none (ovsdb-server(1))."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class Journal:
         self._fd = descriptor
         self.size = size
         self.compacted_size = size
+        self._commits = 0  # since the last compaction, as is the time
+        self._compacted_at = time.monotonic()
         self.torn: Torn | None = None
         self.unsynced = False
         self.on_write: Callable[[], None] = lambda: None
@@ -119,6 +123,7 @@ class Journal:
         json = self._encode(commit)
         if json is not None:
             self._write(record(json))
+            self._commits += 1
 
     def _encode(self, commit: Commit) -> dict[str, Any] | None:
         tables: dict[str, Any] = {}
@@ -188,8 +193,10 @@ class Journal:
 
     @property
     def wants_compaction(self) -> bool:
-        """Whether the file has grown enough to be worth compacting."""
-        return self.size > COMPACT_MINIMUM and self.size > 2 * self.compacted_size
+        """Whether the file has grown enough, by enough commits or for long enough, to be worth compacting."""
+        if self.size <= max(COMPACT_MINIMUM, 2 * self.compacted_size):
+            return False
+        return self._commits >= COMPACT_COMMITS or time.monotonic() - self._compacted_at >= COMPACT_SECONDS
 
     @uncollected
     def compact(self, database: Database) -> None:
@@ -214,6 +221,8 @@ class Journal:
         os.dup2(descriptor, self._fd, inheritable=False)  # the number stays, since a sync may be using it in a thread
         os.close(descriptor)
         self.size = self.compacted_size = len(data)
+        self._commits = 0
+        self._compacted_at = time.monotonic()
 
     def _snapshot(self, database: Database) -> dict[str, Any]:
         tables: dict[str, Any] = {}
