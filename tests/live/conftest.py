@@ -1,6 +1,7 @@
 """Fixtures of the live tests: labs with directories, namespaces and ports of their own, beside any running cloud."""
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,6 +15,8 @@ from ovenbird.lab.command import run
 from ovenbird.lab.errors import RequirementError
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.requirements import check, find_program
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `traffic`
 
 ORIGINALS = ("ovn-nbctl", "ovn-sbctl", "ovn-northd", "ovn-controller", "ovn-trace")
 
