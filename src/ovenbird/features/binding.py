@@ -21,6 +21,8 @@ from ovenbird.logical.tables import (
     LEARNED,
     PORT_BINDING,
     PORT_KEYS,
+    PORT_TAG,
+    VLAN_TAGS,
     datapath,
     northbound_uuid,
 )
@@ -114,6 +116,10 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
         pairs = _pairs(options)
         if requested := options.get("requested-chassis"):
             chassis, others = requested_chassis(requested)
+    tag = port.tag
+    if port.tag_request is not None:
+        tag = given_tag(port)
+        yield PORT_TAG(port.hint, tag)
     if kind == "external" and (group := port.lsp.ha_chassis_group) is not None:
         yield from group_facts(group)
     for text in mac:
@@ -127,7 +133,7 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
         PORT_KEYS.get(port.name, port.switch.uuid, requested_key(options) if options else None),
         pairs,
         port.parent or None,
-        port.tag,
+        tag,
         mac,
         port.security,
         lsp_ids(port) if port.external_ids else (),
@@ -135,6 +141,15 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
         others,
         HA_CHASSIS_GROUP.uuid(group.name) if group is not None else None,
     )
+
+
+def given_tag(port: SwitchPort) -> int | None:
+    """Return the VLAN tag that a port asks for; 0 asks for any that is free behind its parent."""
+    wanted: int | None = port.tag_request or port.tag
+    if not port.parent:
+        return wanted
+    free = VLAN_TAGS.get(port.name, port.parent, wanted)
+    return port.tag_request or free  # two that ask for the same one both get it: that is the cloud's mistake to see
 
 
 def lsp_ids(port: SwitchPort) -> Pairs:

@@ -43,7 +43,7 @@ def router_port(name: str) -> tuple[UUID, Addresses] | None:
 
 _COLUMNS = (
     LSP.name, LSP.type, LSP.options, LSP.addresses, LSP.port_security, LSP.enabled, LSP.parent_name, LSP.tag,
-    LSP.external_ids, LSP.dhcpv4_options, LSP.dhcpv6_options,
+    LSP.tag_request, LSP.external_ids, LSP.dhcpv4_options, LSP.dhcpv6_options,
 )  # fmt: skip
 _MASK = 0
 for _column in _COLUMNS:
@@ -60,7 +60,8 @@ class SwitchPort:
         name: the port's name; `quoted` is the same as a constant in a match.
         hint: the row's UUID, for the flows that it is the reason of.
         datapath: UUID of the switch's datapath binding; `binding` that of the port's own.
-        type, options, texts, security, parent, tag, external_ids: columns as they are; `texts` are the addresses'.
+        type, options, texts, security, parent, tag, tag_request, external_ids: columns as they are; `texts` are the
+            addresses'.
         enabled: whether the cloud lets it take part.
         dhcp: whether it has DHCP options of either version.
         groups: the port groups it is in.
@@ -70,14 +71,14 @@ class SwitchPort:
 
     __slots__ = (
         "addresses", "binding", "datapath", "dhcp", "enabled", "external_ids", "groups", "hint", "lsp", "name",
-        "options", "parent", "quoted", "security", "switch", "tag", "texts", "type", "unknown",
+        "options", "parent", "quoted", "security", "switch", "tag", "tag_request", "texts", "type", "unknown",
     )  # fmt: skip
 
     def __init__(self, lsp: nb.LogicalSwitchPort, switch: nb.LogicalSwitch) -> None:
         # Ten thousand of these are made at a cold start: all columns in one go.
         (
             self.name, self.type, self.options, self.texts, self.security, enabled, self.parent, self.tag,
-            self.external_ids, dhcpv4, dhcpv6,
+            self.tag_request, self.external_ids, dhcpv4, dhcpv6,
         ) = _read(lsp.watch(_MASK))  # fmt: skip
         self.lsp = lsp
         self.switch = switch

@@ -22,6 +22,10 @@ PORT_KEYS = Pool("port tunnel keys", 1, 32_767)
 """One scope for each datapath; keys from 32,768 are multicast groups', ovn-architecture(7), "Tunnel Encapsulations"."""
 
 
+VLAN_TAGS = Pool("VLAN tags of ports behind one parent", 1, 4095)
+"""One scope for each parent port."""
+
+
 def northbound_uuid(datapath: sb.DatapathBinding) -> UUID | None:
     """Return the UUID of the logical switch or router that a datapath is for."""
     ids = datapath.external_ids
@@ -110,6 +114,8 @@ NB_GLOBAL = Rows(
 )
 PORT_STATUS = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.up,), theirs=True)
 """Northbound's view of a port's state. Key: the port's UUID."""
+PORT_TAG = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.tag,), theirs=True)
+"""The VLAN that a port asked for by `tag_request`. Key: the port's UUID."""
 
 
 def datapath(network: nb.LogicalSwitch | nb.LogicalRouter) -> UUID:

@@ -53,7 +53,7 @@ SOUTHBOUND: tuple[tuple[Rows, tuple[Members, ...]], ...] = (
 )
 """What is written to the Southbound database: rows, and the sets in them."""
 
-NORTHBOUND: tuple[Rows, ...] = (t.NB_GLOBAL, t.PORT_STATUS)
+NORTHBOUND: tuple[Rows, ...] = (t.NB_GLOBAL, t.PORT_STATUS, t.PORT_TAG)
 """What is written back to the Northbound database."""
 
 

@@ -205,15 +205,15 @@ class Oracle:
         return southbound, len(plan.ops)
 
     def trace(self, whose: str, datapath: str, microflow: str, *options: str) -> list[str]:
-        """Return what ovn-trace says becomes of a packet: outputs, changes and connection tracking, sorted."""
+        """Return what ovn-trace says becomes of a packet: outputs, changes and connection tracking."""
         command = ["ovn-trace", f"--db={self.remote(whose)}", "--minimal", "-vconsole:off", *options]
         done = subprocess.run(
             [*command, datapath, microflow], env=self.environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
         # A log shows registers, which are the compilers' own business: tunnel keys, hints.
-        lines = (REGISTERS.sub("", line.strip()) for line in done.stdout.splitlines() if not line.startswith("#"))
-        return sorted(lines)
+        lines = (REGISTERS.sub("", line) for line in done.stdout.splitlines())
+        return [line for line in lines if line and not line.startswith("#")]
 
     def close(self) -> None:
         for client in self.clients:

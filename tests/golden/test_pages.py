@@ -1,0 +1,118 @@
+"""The pages of this folder are manuals that run: Northbound commands, what they compile to, how packets fare.
+
+A page is named after its feature. In it, blocks in this order, as often as wanted:
+
+- ``nbctl``: one ovn-nbctl command a line, all compiled at the end of the block;
+- ``flows``: the feature's logical flows, by stage and priority, with the datapaths that each is for; words after
+  ``flows`` pick stages;
+- ``rows TABLE COLUMN...``: rows of a Southbound table;
+- ``packet DATAPATH [OPTION...]``: a microflow and, after a blank line, what becomes of it, as ovn-trace ``--minimal``
+  says.
+
+With OVENBIRD_UPDATE_GOLDEN=1 the pages are rewritten instead of compared: read the difference before you commit it.
+"""
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from ovenbird.engine.rows import Store
+from ovenbird.features import FEATURES
+from ovenbird.model import sb
+
+PAGES = sorted(Path(__file__).parent.glob("*.md"))
+BLOCK = re.compile(r"^```(nbctl|flows|rows|packet)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+UPDATE = bool(os.environ.get("OVENBIRD_UPDATE_GOLDEN"))
+
+
+def test_every_feature_has_its_page():
+    assert {page.stem for page in PAGES} == {feature.name for feature in FEATURES}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page(servers, page):
+    text = page.read_text()
+    reader = Reader(servers, page.stem)
+    remade = BLOCK.sub(reader.block, text)
+    assert reader.blocks, "a page without a block shows nothing"
+    if UPDATE:
+        page.write_text(remade)
+    assert remade.splitlines() == text.splitlines()
+
+
+class Reader:
+    """Runs a page's blocks one after the other and gives each as it should be."""
+
+    def __init__(self, servers, feature):
+        self.servers = servers
+        self.feature = feature
+        self.blocks = 0
+
+    def block(self, match):
+        kind, words, body = match.group(1), match.group(2).split(), match.group(3)
+        self.blocks += 1
+        made = getattr(self, kind)(words, body)
+        return f"```{kind}{match.group(2)}\n{made}```"
+
+    def nbctl(self, _words, body):
+        arguments = []
+        for line in body.replace("\\\n", " ").splitlines():
+            if line.strip():
+                arguments += ["--", *shlex.split(line)]
+        self.servers.nbctl(*arguments[1:])
+        self.servers.compile()
+        return body
+
+    def flows(self, words, _body):
+        store = self.store()
+        lines = []
+        for row in store.table(sb.LogicalFlow).rows.values():
+            stage = row.external_ids["stage-name"]
+            if row.external_ids["source"] != self.feature or (words and stage not in words):
+                continue
+            where = row.logical_datapath
+            datapaths = [where] if where is not None else row.logical_dp_group.datapaths
+            names = " ".join(sorted(d.external_ids["name"] for d in datapaths))
+            key = (row.pipeline == "egress", row.table_id, -row.priority, row.match)
+            lines.append((key, f"{names or '(none)'}: {stage} {row.priority}: {row.match}\n    {row.actions}\n"))
+        return "".join(line for _, line in sorted(lines))
+
+    def rows(self, words, _body):
+        table = self.store().tables[words[0]]
+        lines = [
+            ", ".join(f"{name}={self.shown(row, name)}" for name in words[1:]) for row in table.rows.values()
+        ]
+        return "".join(f"{line}\n" for line in sorted(lines))
+
+    def shown(self, row, name):
+        column = type(row).BY_NAME[name]
+        value = column.__get__(row)
+        if column.target is not None:
+            value = sorted(self.name(each) for each in (value if isinstance(value, list) else [value]) if each)
+        elif isinstance(value, frozenset):
+            value = sorted(value)
+        elif isinstance(value, dict):
+            hidden = ("logical-switch", "logical-router", "dns_id", "svc_monitor_mac", "mac_prefix")
+            value = {k: "…" if k in hidden else v for k, v in sorted(value.items())}
+        return value
+
+    def name(self, row):
+        for column in ("logical_port", "name", "chassis_name", "rate"):
+            if column in type(row).BY_NAME:
+                return str(row[column])
+        return row.external_ids.get("name", "")
+
+    def packet(self, words, body):
+        microflow, _, _ = body.partition("\n\n")
+        found = self.servers.trace("ours", words[0], " ".join(microflow.split()), *words[1:])
+        flooded = all(line.startswith("output(") for line in found)  # in the order of UUIDs
+        lines = sorted(found) if flooded else found
+        return f"{microflow.rstrip()}\n\n" + "".join(f"{line}\n" for line in lines or ["(dropped)"])
+
+    def store(self):
+        made = Store("OVN_Southbound", sb.ROWS)
+        self.servers.ours.load(made)
+        return made
