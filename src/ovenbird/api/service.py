@@ -69,7 +69,8 @@ class Service:
         self._task = asyncio.create_task(self._serve(), name="api")
         while not self._server.started:
             if self._task.done():
-                await self._task
+                failed, self._task = self._task, None
+                await failed
                 raise OSError(f"the API cannot listen on {self.host}:{self._server.config.port}")
             await asyncio.sleep(0.005)
 
@@ -92,10 +93,11 @@ class Service:
         return f"http://{host}:{self.port}"
 
     async def stop(self) -> None:
-        """Finish the requests under way and stop listening."""
+        """Finish the requests under way and stop listening; nothing happens where nothing was started."""
         self._server.should_exit = True
-        if self._task is not None:
-            await self._task
+        task, self._task = self._task, None
+        if task is not None:
+            await task
 
 
 class _Server(uvicorn.Server):

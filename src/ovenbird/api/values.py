@@ -39,6 +39,12 @@ def optional(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else convert(value)
 
 
+def nothing(value: Any) -> None:
+    """Refuse every value but null, for what other Neutrons have and this one has none of."""
+    if value is not None:
+        raise ValueError(f"'{value}' is not available here")
+
+
 def boolean(value: Any) -> bool:
     """Convert a boolean, or a word or number for one."""
     if isinstance(value, bool):

@@ -42,6 +42,7 @@ async def test_a_port_that_is_taken_is_an_error_for_the_caller(client):
         service = Service(client, port=port)
         with pytest.raises(OSError, match=str(port)):
             await service.start()
+        await service.stop()
 
 
 async def test_it_refuses_to_be_reached_from_elsewhere(client):

@@ -70,7 +70,6 @@ class Networks(Resource[Network]):
         ),
         "provider:physical_network": Attribute(optional(text(64)), default=None, put=False),
         "provider:segmentation_id": Attribute(optional(integer(0, 16_777_215)), default=None, put=False),
-        "is_default": Attribute(boolean, default=False, filterable=False),
         "status": shown(),
         "subnets": shown(filterable=False),
         "availability_zones": shown(filterable=False),

@@ -6,10 +6,22 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.addressing import check_gateway, check_pools, default_pools
-from ovenbird.api.attributes import REQUIRED, UNSET, Attribute
+from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
 from ovenbird.api.errors import HTTPBadRequest, InvalidInput, NetworkNotFound, SubnetInUse, SubnetNotFound
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
-from ovenbird.api.values import address, boolean, integer, list_of, loose_prefix, one_of, optional, prefix, record, text
+from ovenbird.api.values import (
+    address,
+    boolean,
+    integer,
+    list_of,
+    loose_prefix,
+    nothing,
+    one_of,
+    optional,
+    prefix,
+    record,
+    text,
+)
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.model.cloud import FixedAddress, Network, Subnet
 
@@ -62,11 +74,9 @@ class Subnets(Resource[Subnet]):
         "ipv6_ra_mode": Attribute(optional(one_of(*IPV6_MODES)), default=None, put=False),
         "ipv6_address_mode": Attribute(optional(one_of(*IPV6_MODES)), default=None, put=False),
         "service_types": Attribute(list_of(text()), default=[], filterable=False),
-        "subnetpool_id": Attribute(optional(uuid_value), default=None, put=False),
-        "prefixlen": Attribute(optional(integer(0, 128)), default=None, put=False, filterable=False),
-        "use_default_subnetpool": Attribute(boolean, default=False, put=False, filterable=False),
-        "segment_id": Attribute(optional(uuid_value), default=None, filterable=False),
-        "dns_publish_fixed_ip": Attribute(boolean, default=False, filterable=False),
+        "subnetpool_id": Attribute(nothing, default=None, put=False),
+        "segment_id": Attribute(nothing, default=None, filterable=False),
+        "dns_publish_fixed_ip": shown(filterable=False),
     }
     indexed: ClassVar[Mapping[str, Column[Any]]] = {
         "network_id": Subnet.network,

@@ -1,0 +1,71 @@
+"""The application over databases in process, asked over ASGI."""
+
+from __future__ import annotations
+
+import httpx
+
+from ovenbird.api.app import create_app
+from ovenbird.model import cloud, nb
+from ovenbird.ovsdb.database import Database
+
+
+class InProcess:
+    """What the API needs of a client, over a database of its own."""
+
+    def __init__(self, schema, rows):
+        self.database = Database(schema, rows)
+        self.store = self.database.store
+        self.connected = True
+        self.interfere = []
+
+    def transaction(self):
+        return self.database.transaction()
+
+    async def commit(self, transaction, *, durable=False):
+        while self.interfere:
+            self.interfere.pop()()
+        return self.database.commit(transaction)
+
+
+class Neutron:
+    """Speaks to the API as clients do; answers are (status, body)."""
+
+    def __init__(self):
+        self.cloud = InProcess(cloud.schema(), cloud.ROWS)
+        self.northbound = InProcess(nb.schema(), nb.ROWS)
+        self.app = create_app(self.cloud, self.northbound)
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://neutron")
+
+    async def ask(self, method, path, body=None, **headers):
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = await self.http.request(method, f"/v2.0/{path}", json=body, headers=sent)
+        return answer.status_code, answer.json() if answer.content else None
+
+    async def create(self, member, **values):
+        path = {"security_group": "security-groups", "security_group_rule": "security-group-rules"}
+        status, body = await self.ask("POST", path.get(member, f"{member}s"), {member: values})
+        assert status == 201, body
+        return body[member]
+
+    async def refused(self, status, kind, method, path, body=None, **headers):
+        """Ask for what cannot be; return the message."""
+        got, answer = await self.ask(method, path, body, **headers)
+        assert got == status, answer
+        assert answer["NeutronError"]["type"] == kind, answer
+        assert answer["NeutronError"]["detail"] == ""
+        return answer["NeutronError"]["message"]
+
+    async def list(self, path):
+        status, body = await self.ask("GET", path)
+        assert status == 200, body
+        return next(iter(body.values()))
+
+    async def network(self, **values):
+        return await self.create("network", **{"name": "net"} | values)
+
+    async def subnet(self, network, **values):
+        given = {"network_id": network["id"], "ip_version": 4, "cidr": "10.0.0.0/24"}
+        return await self.create("subnet", **given | values)
+
+    async def port(self, network, **values):
+        return await self.create("port", network_id=network["id"], **values)
