@@ -121,6 +121,8 @@ class Execution:
         if where.uuid is not None:
             row = rows.get(where.uuid)
             rows = {} if row is None else {where.uuid: row}
+            change = staged.get(where.uuid) if staged else None
+            staged = {where.uuid: change} if change is not None else None
         else:
             rows = self._candidates(table, where, rows)
         if not staged:
