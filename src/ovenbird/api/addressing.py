@@ -25,6 +25,9 @@ Network = IPv4Network | IPv6Network
 Pool = tuple[int, int]
 """First and last address of a range, as integers."""
 
+REMEMBERED = 10_000
+"""Subnets whose last choice a process remembers; forgetting costs time, once, and nothing else."""
+
 
 def hosts(network: Network) -> Pool:
     """Return the range of addresses that ports may have: without those that mean the network or everybody in it."""
@@ -125,13 +128,11 @@ class Allocator:
             at = (start + step) % size
             address = str(make(_nth(ranges, at)))
             if not is_taken(address):
+                if len(self._next) > REMEMBERED:
+                    self._next.clear()
                 self._next[subnet] = at + 1
                 return address
         return None
-
-    def forget(self, subnet: str) -> None:
-        """Forget a subnet that is gone."""
-        self._next.pop(subnet, None)
 
 
 def _nth(ranges: list[Pool], n: int) -> int:
