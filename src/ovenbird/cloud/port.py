@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from ovenbird.cloud import names
@@ -187,7 +186,7 @@ def _external_ids(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...]) -> name
     for address, uuid in fixed:
         subnet = subnets.get(uuid)
         if subnet is not None:
-            cidrs.append(f"{address}/{ip_network(subnet.cidr).prefixlen}")
+            cidrs.append(f"{address}/{subnet.cidr.rpartition('/')[2]}")
     ids = {
         "neutron:port_name": port.name,
         "neutron:device_id": port.device_id,
