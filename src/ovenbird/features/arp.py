@@ -30,7 +30,7 @@ flow = Author("arp")
 
 @view
 def manners(switch: nb.LogicalSwitch) -> tuple[bool, bool]:
-    """Return whether a switch leaves ARP to its ports, and whether it answers for ports only once they are up."""
+    """Return whether a switch leaves answers to its ports, and whether it answers for ports only once they are up."""
     return switch.other_config.get("vlan-passthru") == "true", setting("ignore_lsp_down") == "false"
 
 
@@ -46,11 +46,11 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     if kind in ("external", "vtep") or port.unknown or not port.addresses:
         return
     quiet, waits = manners(port.switch)
-    if waits and kind not in ("router", "localport") and port.lsp.up is not True:
+    if quiet or (waits and kind not in ("router", "localport") and port.lsp.up is not True):
         return
     for address in port.addresses:
         mac = address.mac
-        for ip in address.ipv4 if not quiet else ():
+        for ip in address.ipv4:
             asks = f"arp.tpa == {ip} && arp.op == 1"
             yield flow(
                 RESPONDER,

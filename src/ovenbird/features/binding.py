@@ -112,9 +112,12 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
         kind = "patch"
         peer = options.get("router-port")
         pairs = (("peer", peer),) if peer else ()
-    elif options:
-        pairs = _pairs(options)
-        if requested := options.get("requested-chassis"):
+    else:
+        if passes_tags(port.switch):
+            pairs = _pairs({**options, "vlan-passthru": "true"})
+        elif options:
+            pairs = _pairs(options)
+        if options and (requested := options.get("requested-chassis")):
             chassis, others = requested_chassis(requested)
     tag = port.tag
     if port.tag_request is not None:
@@ -141,6 +144,12 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
         others,
         HA_CHASSIS_GROUP.uuid(group.name) if group is not None else None,
     )
+
+
+@view
+def passes_tags(switch: nb.LogicalSwitch) -> bool:
+    """Return whether a switch passes VLAN tags through."""
+    return switch.other_config.get("vlan-passthru") == "true"
 
 
 def given_tag(port: SwitchPort) -> int | None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.engine.rules import singleton
+from ovenbird.engine.rules import rule, singleton
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
 from ovenbird.logical.registers import PORT_SEC_DROP
-from ovenbird.logical.traits import SWITCHES
+from ovenbird.logical.tables import datapath
+from ovenbird.logical.traits import SWITCHES, Trait
+from ovenbird.model import nb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +28,9 @@ IN_APPLY = stage("ls_in_apply_port_sec")
 OUT_CHECK = stage("ls_out_check_port_sec")
 OUT_APPLY = stage("ls_out_apply_port_sec")
 
+UNTAGGED = Trait("untagged")
+"""Switches that do not pass VLAN tags through."""
+
 flow = Author("port_security")
 
 _ASK = f"{PORT_SEC_DROP} = check_in_port_sec(); next;"
@@ -36,7 +41,8 @@ _BAD = f"{PORT_SEC_DROP} == 1"
 def checks() -> Iterator[Fact]:
     """Ask for every packet, and drop what did not pass."""
     yield SWITCHES.row
-    yield flow(IN_CHECK, SWITCHES, 100, "vlan.present", "drop;")
+    yield UNTAGGED.row
+    yield flow(IN_CHECK, UNTAGGED, 100, "vlan.present", "drop;")
     yield flow(IN_CHECK, SWITCHES, 100, "eth.src[40]", "drop;")
     yield flow(IN_CHECK, SWITCHES, 50, "1", _ASK)
     yield flow(IN_APPLY, SWITCHES, 50, _BAD, "drop;")
@@ -44,6 +50,13 @@ def checks() -> Iterator[Fact]:
     yield flow(OUT_CHECK, SWITCHES, 0, "1", f"{PORT_SEC_DROP} = check_out_port_sec(); next;")
     yield flow(OUT_APPLY, SWITCHES, 50, _BAD, "drop;")
     yield flow(OUT_APPLY, SWITCHES, 0, "1", "output;")
+
+
+@rule(nb.LogicalSwitch)
+def untagged(switch: nb.LogicalSwitch) -> Iterator[Fact]:
+    """Have a switch drop tagged frames, unless it is told to pass them through."""
+    if switch.other_config.get("vlan-passthru") != "true":
+        yield UNTAGGED.has(datapath(switch))
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
@@ -56,4 +69,4 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         yield flow(IN_CHECK, port.datapath, 70, f"inport == {port.quoted}", ask, port.hint, port.name)
 
 
-FEATURE = Feature("port_security", (checks,), port)
+FEATURE = Feature("port_security", (checks, untagged), port)

@@ -47,6 +47,8 @@ def make(seed: int) -> Topology:
     for s in range(dice.randint(1, 3)):
         switch = f"s{s}"
         made.add("ls-add", switch)
+        if dice.random() < 0.2:
+            made.add("set", "Logical_Switch", switch, "other_config:vlan-passthru=true")
         for _ in range(dice.randint(2, 5)):
             number += 1
             port = Port(f"p{number}", switch, f"00:00:00:00:00:{number:02x}", f"10.0.0.{number}", f"fd00::{number:x}")
