@@ -180,12 +180,17 @@ class Replica:
             self._acknowledged = wanted
 
     async def lock(self, name: str, on_lost: Callable[[], None] | None = None) -> None:
-        """Return when this client holds a lock; asked for again on each new connection."""
-        if name in self._locks:
-            raise ValueError(f"lock {name} was asked for before")
-        lock = self._locks[name] = _Lock(on_lost)
-        if self.connected:
-            await self._ask_lock(name, lock)
+        """Return when this client holds a lock; asked for again on each new connection.
+
+        Who lost a lock stays in line for it (RFC 7047, section 4.1.10), and awaits it here again.
+        """
+        lock = self._locks.get(name)
+        if lock is None:
+            lock = self._locks[name] = _Lock(on_lost)
+            if self.connected:
+                with contextlib.suppress(Disconnected):  # then the next connection begins with asking for it
+                    await self._ask_lock(name, lock)
+        lock.on_lost = on_lost
         await lock.held.wait()
 
     async def unlock(self, name: str) -> None:
@@ -260,7 +265,7 @@ class Replica:
             self._last_id = NIL
             self._mirror = Mirror(schema, self._classes, None if self._mirror is None else self._mirror.store)
         await self._monitor(self._mirror)
-        for name, lock in self._locks.items():
+        for name, lock in tuple(self._locks.items()):
             await self._ask_lock(name, lock)
         await gone.wait()
         return True
@@ -368,6 +373,9 @@ class Replica:
                     _log.exception("listener of database %s failed", self.database)
 
     async def _ask_lock(self, name: str, lock: _Lock) -> None:
+        if lock.asked:
+            return
+        lock.asked = True
         if (await self.call("lock", [name])).get("locked"):
             lock.held.set()
 
@@ -393,6 +401,7 @@ class Replica:
                 future.set_exception(Disconnected(f"connection to database {self.database} lost"))
         self._calls = {}
         for lock in self._locks.values():
+            lock.asked = False
             lock.lose()
 
 
@@ -401,13 +410,14 @@ class _Lock:
 
     def __init__(self, on_lost: Callable[[], None] | None) -> None:
         self.held = asyncio.Event()
-        self._on_lost = on_lost
+        self.asked = False  # on this connection
+        self.on_lost = on_lost
 
     def lose(self) -> None:
         if self.held.is_set():
             self.held.clear()
-            if self._on_lost is not None:
-                self._on_lost()
+            if self.on_lost is not None:
+                self.on_lost()
 
 
 def encode_transaction(transaction: Transaction) -> list[dict[str, Any]]:

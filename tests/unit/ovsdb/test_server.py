@@ -109,6 +109,29 @@ async def test_a_lock_goes_from_process_to_process(served):
     await asyncio.wait_for(client.lock("L"), 10)
 
 
+async def test_a_lock_that_was_lost_is_awaited_again(served):
+    _, _, remote, _ = served
+    one, two = Replica(remote, "S"), Replica(remote, "S")
+    for replica in (one, two):
+        await asyncio.wait_for(replica.start(), 10)
+    lost = asyncio.Event()
+    try:
+        await one.lock("L", lost.set)
+        await two.steal("L")
+        await asyncio.wait_for(lost.wait(), 10)
+        again = asyncio.create_task(one.lock("L", lost.set))
+        await two.unlock("L")
+        await asyncio.wait_for(again, 10)
+        lost.clear()
+        one._disconnect()
+        await asyncio.wait_for(lost.wait(), 10)
+        await asyncio.wait_for(one.lock("L"), 10)
+        assert one.holds("L")
+    finally:
+        await one.close()
+        await two.close()
+
+
 async def test_a_replica_comes_back_after_the_server_does(served):
     server, client, _, folder = served
     replica = Replica(f"unix:{folder}/again.sock", "S")
