@@ -169,7 +169,7 @@ class Controller:
         self.switch.compare()
 
     def pause(self) -> None:
-        """Run no more waves until `resume`; the switch goes on with what it has."""
+        """Run no more waves until `resume`; the switch keeps what it has."""
         self.paused = True
 
     def resume(self) -> None:
@@ -178,7 +178,7 @@ class Controller:
         self._wake.set()
 
     def zone_list(self) -> list[tuple[str, int]]:
-        """Return the conntrack zones in use, by what they are for."""
+        """Return the conntrack zones in use, by name."""
         return sorted(self._zones.used.items())
 
     # -- running ------------------------------------------------------------------------------------------------------

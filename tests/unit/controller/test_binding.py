@@ -1,0 +1,104 @@
+"""Who claims a port, when it is up, and when it is let go."""
+
+from __future__ import annotations
+
+from ovenbird.controller.facts import AFTERWARDS, ZONE
+
+
+def test_a_plugged_port_is_claimed(world):
+    switch = world.switch(1)
+    port = world.lport(switch, "p1", 1)
+    world.run()
+    assert world.edits() == {}
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    world.run()
+    assert world.edits() == {port.uuid: {"chassis": world.me.uuid}}
+
+
+def test_up_waits_for_the_claim_and_for_the_datapath(world):
+    world.set(world.progress, everything=False)
+    switch = world.switch(1)
+    port = world.lport(switch, "p1", 1)
+    interface = world.port_on_bridge("tap1", 5, iface_id="p1")
+    world.run()
+    assert world.edits(AFTERWARDS) == {}
+    world.set(port, chassis=world.me.uuid)
+    world.run()
+    assert world.edits(AFTERWARDS) == {}  # not everything about the datapath has come
+    world.set(world.progress, complete=frozenset([switch.uuid]))
+    world.run()
+    assert world.edits(AFTERWARDS) == {
+        port.uuid: {"up": True},
+        interface.uuid: {"external_ids": (("ovn-installed", "true"),)},
+    }
+    world.set(port, up=True)
+    world.set(interface, external_ids={"iface-id": "p1", "ovn-installed": "true"})
+    world.run()
+    assert world.edits() == world.edits(AFTERWARDS) == {}
+
+
+def test_unplugging_releases(world):
+    switch = world.switch(1)
+    port = world.lport(switch, "p1", 1, chassis=world.me.uuid, up=True)
+    interface = world.port_on_bridge("tap1", 5, iface_id="p1")
+    world.run()
+    assert world.edits() == {}
+    world.unplug(interface)
+    world.run()
+    assert world.edits() == {port.uuid: {"chassis": None, "encap": None, "up": False}}
+
+
+def test_requested_chassis_decides(world):
+    switch = world.switch(1)
+    port = world.lport(switch, "p1", 1, options={"requested-chassis": "hv2"})
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    world.run()
+    assert world.edits() == {}
+    for name in ("hv1", "host1", "hv2,hv1"):
+        world.set(port, options={"requested-chassis": name})
+        world.run()
+        assert world.edits() == {port.uuid: {"chassis": world.me.uuid}}, name
+
+
+def test_a_localport_is_nobodys(world):
+    switch = world.switch(1)
+    world.lport(switch, "meta", 1, type="localport")
+    world.port_on_bridge("tap1", 5, iface_id="meta")
+    world.run()
+    assert world.edits() == world.edits(AFTERWARDS) == {}
+
+
+def test_a_port_failed_by_the_switch_is_not_claimed(world):
+    world.lport(world.switch(1), "p1", 1)
+    world.port_on_bridge("tap1", -1, iface_id="p1")
+    world.run()
+    assert world.edits() == {}
+
+
+def test_one_port_concerns_its_own_rules_alone(world):
+    switch = world.switch(1)
+    for n in range(1, 101):
+        world.lport(switch, f"p{n}", n)
+    for n in range(1, 21):
+        world.port_on_bridge(f"tap{n}", n, iface_id=f"p{n}")
+    world.run()
+    world.port_on_bridge("tap50", 50, iface_id="p50")
+    ran = world.run()
+    assert ran["claim"] == ran["port_flows"] == ran["port_zone"] == ran["resident"] == 1
+    assert ran["ofport_of"] == 1
+
+
+def test_zones_are_kept_and_distinct(world):
+    switch = world.switch(1)
+    for n in (1, 2, 3):
+        world.lport(switch, f"p{n}", n)
+        world.port_on_bridge(f"tap{n}", n, iface_id=f"p{n}")
+    world.run()
+    zones = {fact[1]: fact[2] for fact in world.facts[ZONE]}
+    assert set(zones) == {"p1", "p2", "p3", f"{switch.uuid}_dnat", f"{switch.uuid}_snat"}
+    assert len(set(zones.values())) == 5
+    world.lport(switch, "p4", 4)
+    world.port_on_bridge("tap4", 4, iface_id="p4")
+    world.run()
+    after = {fact[1]: fact[2] for fact in world.facts[ZONE]}
+    assert zones.items() <= after.items()

@@ -1,0 +1,120 @@
+"""Where packets enter and leave."""
+
+from __future__ import annotations
+
+from ovenbird.controller.facts import ADD_PORT
+from ovenbird.model import sb, vswitch
+from ovenbird.openflow.actions import Output, PopVlan, PushVlan, Resubmit, SetField
+
+
+def outputs(actions):
+    return [action.port for action in actions if isinstance(action, Output)]
+
+
+def copies(actions):
+    """Return the ports to which a multicast flow sends copies here."""
+    found, key = [], None
+    for action in actions:
+        if isinstance(action, SetField) and action.field.name == "reg15":
+            key = action.value
+        elif isinstance(action, Resubmit) and action.table == 41:
+            found.append(key)
+    return found
+
+
+def test_a_local_port(world):
+    switch = world.switch(7)
+    world.lport(switch, "p1", 3)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    world.run()
+    enter = world.flows(0, 100)["in_port_oxm=0x5"]
+    values = {a.field.name: a.value for a in enter if isinstance(a, SetField)}
+    assert values["metadata"] == 7
+    assert values["reg14"] == 3
+    assert {values["reg11"], values["reg12"], values["reg13"]} == {1, 2, 3}
+    assert enter[-1] == Resubmit(8)
+    assert world.flows(65, 100) == {"metadata=0x7,reg15=0x3": (Output(5),)}
+    assert world.flows(41, 100) == {"metadata=0x7,reg10=0x0/0x1,reg14=0x3,reg15=0x3": ()}
+
+
+def test_a_remote_port_goes_by_tunnel(world):
+    switch = world.switch(7)
+    world.lport(switch, "p1", 1)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    remote = world.lport(switch, "p2", 2)
+    world.run()
+    assert world.flows(39, 100) == {}
+    world.set(remote, chassis=world.other.uuid)
+    world.run()
+    (actions,) = world.flows(39, 100).values()
+    assert outputs(actions) == [100]
+    values = {a.field.name: a.value for a in actions if isinstance(a, SetField)}
+    assert values == {"tun_id": 7, "tun_metadata0": 2}
+
+
+def test_nothing_is_made_for_datapaths_that_are_not_hosted(world):
+    world.run()
+    before = len(world.desired())
+    switch = world.switch(7)
+    world.lport(switch, "p2", 2, chassis=world.other.uuid)
+    world.flow(switch, "ip4", "next;")
+    world.run()
+    assert len(world.desired()) == before
+
+
+def test_a_flood_reaches_local_ports_once_and_each_chassis_once(world):
+    switch = world.switch(7)
+    ports = [world.lport(switch, f"p{n}", n) for n in (1, 2)]
+    for n in (1, 2):
+        world.port_on_bridge(f"tap{n}", n, iface_id=f"p{n}")
+    ports += [world.lport(switch, f"r{n}", n, chassis=world.other.uuid) for n in (3, 4, 5)]
+    ports.append(world.lport(switch, "nowhere", 6))
+    group = world.add(
+        sb.MulticastGroup, datapath=switch.uuid, name="_MC_flood", tunnel_key=0x8000,
+        ports=frozenset(p.uuid for p in ports),
+    )  # fmt: skip
+    world.run()
+    key = "metadata=0x7,reg15=0x8000"
+    assert copies(world.flows(40)[key]) == [1, 2]
+    away = world.flows(39, 100)[key]
+    assert outputs(away) == [100]
+    assert away[-1] == Resubmit(40)
+    world.set(group, ports=group["ports"] - {ports[0].uuid})
+    world.run()
+    assert copies(world.flows(40)[key]) == [2]
+    for port in ports[2:5]:
+        world.delete(port)
+    world.run()
+    assert key not in world.flows(39, 100)
+
+
+def test_localnet_replaces_tunnels(world):
+    world.set(world.root, external_ids=world.root["external_ids"] | {"ovn-bridge-mappings": "net1:br-ex"})
+    world.add(vswitch.Bridge, name="br-ex")
+    switch = world.switch(7)
+    world.lport(switch, "p1", 1)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    world.lport(switch, "p2", 2, chassis=world.other.uuid)
+    world.lport(switch, "ln", 9, type="localnet", tag=42, options={"network_name": "net1"})
+    world.run()
+    (pair_here, pair_there) = sorted(fact[2] for fact in world.facts[ADD_PORT])
+    assert (pair_here, pair_there) == ("patch-br-int-to-ln", "patch-ln-to-br-int")
+    world.port_on_bridge("patch-br-int-to-ln", 8, port_ids={"ovn-localnet-port": "ln"})
+    world.run()
+    assert world.flows(39, 100) == {}
+    assert world.flows(40)["metadata=0x7,reg15=0x2"] == (SetField.of("reg15", 9), Resubmit(40))
+    enter = world.flows(0, 150)["in_port_oxm=0x8,vlan_vid=0x102a"]
+    assert isinstance(enter[0], PopVlan)
+    leave = world.flows(65)["metadata=0x7,reg15=0x9"]
+    assert leave == (PushVlan(), SetField.of("vlan_vid", 0x102A), Output(8), PopVlan())
+
+
+def test_packets_of_a_localport_never_leave_the_chassis(world):
+    switch = world.switch(7)
+    port = world.lport(switch, "meta", 4, type="localport")
+    world.port_on_bridge("tap1", 5, iface_id="meta")
+    world.lport(switch, "p1", 1)
+    world.port_on_bridge("tap2", 6, iface_id="p1")
+    world.run()
+    assert world.flows(39, 150)["metadata=0x7,reg14=0x4"] == (Resubmit(40),)
+    assert port.exists()
