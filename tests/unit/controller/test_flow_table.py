@@ -1,0 +1,96 @@
+"""What is installed follows what should be, with the least to send."""
+
+from __future__ import annotations
+
+from ovenbird.controller.facts import FLOW, flow, part
+from ovenbird.controller.flow_table import FlowTable, flow_mods
+from ovenbird.openflow.actions import Output, SetField, encode_actions
+from ovenbird.openflow.instructions import encode_apply
+from ovenbird.openflow.match import Match
+from ovenbird.openflow.messages import Command, FlowStats
+
+A = flow(8, 10, {"reg0": (1, 0xFFFFFFFF)}, (Output(1),), 5)
+B = flow(8, 10, {"reg0": (2, 0xFFFFFFFF)}, (Output(2),), 6)
+
+
+def stats(fact, instructions=None):
+    match, _ = Match.decode(fact[3])
+    content = encode_apply(fact[4]) if instructions is None else instructions
+    return FlowStats(fact[1], fact[2], match, content, fact[5], 0, 0, 0, 0.0, 0, 0)
+
+
+def test_only_the_difference_is_sent():
+    table = FlowTable()
+    table.absorb([A, B], [])
+    table.recall([stats(A)])
+    changes = table.take()
+    assert [key[2] for key in changes] == [B[3]]
+    table.confirm(changes)
+    assert table.take() == {}
+
+
+def test_strangers_are_removed_before_anything_is_added():
+    table = FlowTable()
+    table.absorb([A], [])
+    table.recall([stats(B)])
+    messages, keys = flow_mods(table.take())
+    assert [m.command for m in messages] == [Command.DELETE_STRICT, Command.ADD]
+    assert [k[2] for k in keys] == [B[3], A[3]]
+
+
+def test_a_change_that_failed_is_tried_again():
+    table = FlowTable()
+    table.absorb([A], [])
+    changes = table.take()
+    table.put_back(changes)
+    assert table.take() == changes
+
+
+def test_a_refused_flow_is_left_out_until_it_changes():
+    table = FlowTable()
+    table.absorb([A], [])
+    ((key, content),) = table.take().items()
+    table.refuse(key, content)
+    table.put_back({key: content})
+    assert table.take() == {}
+    changed = (FLOW, *A[1:4], encode_actions((Output(9),)), 5)
+    table.absorb([changed], [A])
+    assert list(table.take()) == [key]
+
+
+def test_of_two_flows_in_conflict_one_stays():
+    rival = (FLOW, *A[1:4], encode_actions((Output(9),)), 3)
+    table = FlowTable()
+    table.absorb([A], [])
+    table.absorb([rival], [])
+    assert table.desired(A[1:4])[1] == 3
+    table.absorb([], [rival])
+    assert table.desired(A[1:4])[1] == 5
+
+
+def test_parts_join_in_order_whoever_comes_first():
+    match = {"reg15": (0x8000, 0xFFFFFFFF)}
+    parts = [part(40, 100, match, 1, (n, 0), (Output(n),)) for n in (3, 1, 2)]
+    table = FlowTable()
+    table.absorb_parts(parts, [])
+    key = parts[0][1:4]
+    assert table.desired(key)[0] == encode_apply(encode_actions((Output(1), Output(2), Output(3))))
+    table.absorb_parts([], parts[:2])
+    assert table.desired(key)[0] == encode_apply(encode_actions((Output(2),)))
+    table.absorb_parts([], parts[2:])
+    assert table.desired(key) is None
+    assert len(table) == 0
+
+
+def test_an_option_s_length_is_no_difference():
+    word = SetField.of("tun_metadata0", 2, 0xFFFFFFFF)
+    fact = flow(39, 100, {}, (word,), 1)
+    said = SetField(word.field, 2, word.field.mask)
+    header = bytes.fromhex("00015004")  # NXM_NX_TUN_METADATA0, 4 bytes
+    body = header + (2).to_bytes(4, "big")
+    action = (25).to_bytes(2, "big") + (16).to_bytes(2, "big") + body + bytes(4)
+    table = FlowTable()
+    table.absorb([fact], [])
+    table.recall([stats(fact, encode_apply(action))])
+    assert said.mask != word.mask
+    assert table.take() == {}

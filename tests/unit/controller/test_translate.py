@@ -1,0 +1,136 @@
+"""Logical flows in OpenFlow: where, for whom, and what is left out."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from ovenbird.model import sb
+from ovenbird.openflow.actions import Conjunction, Resubmit, SetField
+
+
+@pytest.fixture
+def network(world):
+    """One switch with p1 here and p2 on the other chassis."""
+    switch = world.switch(7)
+    world.lport(switch, "p1", 1)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    world.lport(switch, "p2", 2, chassis=world.other.uuid)
+    return world, switch
+
+
+def test_tables_datapath_and_cookie(network):
+    world, switch = network
+    flow = world.flow(switch, "ip4", "next;", table_id=3)
+    world.flow(switch, "ip4", "output;", pipeline="egress", table_id=9)
+    world.run()
+    assert world.flows(11) == {"metadata=0x7,eth_type=0x800": (Resubmit(12),)}
+    assert world.flows(51) == {"metadata=0x7,eth_type=0x800": (Resubmit(64),)}
+    (key,) = [k for k in world.desired() if k[0] == 11]
+    assert world.desired()[key][1] == int(flow.uuid[:8], 16)
+
+
+def test_a_group_means_each_of_its_hosted_datapaths(network):
+    world, switch = network
+    second, unhosted = world.switch(8), world.switch(9)
+    world.lport(second, "q1", 1)
+    world.port_on_bridge("tap2", 6, iface_id="q1")
+    world.flow([switch, second, unhosted], "1", "next;")
+    world.run()
+    assert set(world.flows(8)) == {"metadata=0x7", "metadata=0x8"}
+
+
+def test_flows_of_ports_elsewhere_are_left_out(network):
+    world, switch = network
+    for name in ("p1", "p2"):
+        world.flow(switch, f'inport == "{name}" && ip4', "next;", table_id=1)
+        world.flow(switch, f'outport == "{name}" && ip4', "next;", table_id=2)
+        world.flow(switch, f'outport == "{name}" && ip4', "next;", table_id=3, pipeline="egress")
+        world.flow(switch, f"tcp.dst == {len(name)}", "next;", table_id=4, tags={"in_out_port": name})
+    world.run()
+    assert set(world.flows(9)) == {"metadata=0x7,reg14=0x1,eth_type=0x800"}
+    assert set(world.flows(10)) == {f"metadata=0x7,reg15=0x{n},eth_type=0x800" for n in (1, 2)}
+    assert set(world.flows(45)) == {"metadata=0x7,reg15=0x1,eth_type=0x800"}
+    assert len(world.flows(12)) == 2  # p1's, for IPv4 and for IPv6
+
+
+def test_port_groups_are_cut_down_to_what_is_here(network):
+    world, switch = network
+    group = world.add(sb.PortGroup, name="7_pg", ports=frozenset(["p1", "p2"]))
+    world.flow(switch, "outport == @pg && ip4", "next;", table_id=4, pipeline="egress")
+    world.flow(switch, "outport == @pg && ip4", "next;", table_id=4)
+    world.run()
+    assert set(world.flows(46)) == {"metadata=0x7,reg15=0x1,eth_type=0x800"}
+    assert len(world.flows(12)) == 2
+    world.set(group, ports=frozenset())
+    world.run()
+    assert world.flows(46) == {}
+
+
+def test_a_new_member_elsewhere_recompiles_nothing(network):
+    world, switch = network
+    group = world.add(sb.PortGroup, name="7_pg", ports=frozenset(["p1"]))
+    world.flow(switch, "inport == @pg && ip4", "next;")
+    world.run()
+    world.set(group, ports=frozenset(["p1", "p2"]))
+    assert "logical_flow" not in world.run()
+
+
+def test_address_sets_follow_their_members(network):
+    world, switch = network
+    addresses = world.add(sb.AddressSet, name="as", addresses=frozenset(["10.0.0.1"]))
+    world.flow(switch, "ip4.src == $as", "next;")
+    world.run()
+    assert len(world.flows(8)) == 1
+    world.set(addresses, addresses=frozenset(["10.0.0.1", "10.0.0.9"]))
+    world.run()
+    assert len(world.flows(8)) == 2
+
+
+def test_flows_of_one_priority_share_clauses(network):
+    world, switch = network
+    wide = "ip4.src == {10.0.0.1, 10.0.0.4, 10.0.0.7} && tcp.dst == {1, 4, 7}"
+    world.flow(switch, wide, "next;")
+    other = world.flow(switch, wide.replace("{1, 4, 7}", "{11, 14, 17}"), "drop;")
+    world.run()
+    shared = world.flows(8)["metadata=0x7,eth_type=0x800,ip_src=0xa000001,nw_proto=0x6"]
+    assert len({action.conj_id for action in shared if isinstance(action, Conjunction)}) == 2
+    world.delete(other)
+    world.run()
+    shared = world.flows(8)["metadata=0x7,eth_type=0x800,ip_src=0xa000001,nw_proto=0x6"]
+    assert len(shared) == 1
+
+
+def test_a_port_that_comes_later_is_found(network):
+    world, switch = network
+    world.flow(switch, "eth.dst == 0a:00:00:00:00:03", 'outport = "p3"; output;')
+    world.run()
+    world.lport(switch, "p3", 3)
+    world.run()
+    (actions,) = world.flows(8).values()
+    assert SetField.of("reg15", 3) in actions
+
+
+@pytest.mark.parametrize(
+    ("match", "actions"),
+    [("ip4.src == $nowhere", "next;"), ("ip4 &&", "next;"), ("1", "frobnicate;"), ("1", "next(99);")],
+)
+def test_what_cannot_be_translated_is_reported_once_and_stops_nobody(network, caplog, match, actions):
+    world, switch = network
+    world.flow(switch, match, actions, priority=7, external_ids={"stage-name": f"stage {match}{actions}"})
+    world.flow(switch, "ip6", "next;")
+    with caplog.at_level(logging.WARNING):
+        world.run()
+    assert set(world.flows(8)) == {"metadata=0x7,eth_type=0x86dd"}
+    (record,) = [r for r in caplog.records if f"stage {match}{actions}" in r.message]
+    assert "flow left out" in record.message
+
+
+def test_vlan_tags_are_matched_as_the_switch_says_them(network):
+    world, switch = network
+    world.flow(switch, "vlan.present", "drop;")
+    world.run()
+    assert set(world.flows(8)) == {"metadata=0x7,vlan_vid=0x1000/0x1000"}
+
+
