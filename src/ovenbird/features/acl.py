@@ -59,11 +59,16 @@ def traits(owner: nb.LogicalSwitch | nb.PortGroup) -> tuple[bool, bool]:
     return bool(acls), any(acl.action == "allow-related" for acl in acls)
 
 
+def drops_by_default() -> bool:
+    """Return whether what no ACL allows is dropped, where there is any."""
+    return setting("default_acl_drop") == "true"
+
+
 @rule(nb.LogicalSwitch)
 def switch_traits(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     """Give a switch the traits that its own ACLs imply."""
     filtered, stateful = traits(switch)
-    if filtered:
+    if filtered and drops_by_default():
         yield FILTERED.has(datapath(switch))
     if stateful:
         yield STATEFUL.has(datapath(switch))
@@ -75,8 +80,12 @@ def group_traits(group: nb.PortGroup, where: UUID) -> tuple[Fact, ...]:
     filtered, stateful = traits(group)
     if not filtered:
         return ()
-    facts = FILTERED.has(where), port_group(group.uuid).has(where)
-    return (*facts, STATEFUL.has(where)) if stateful else facts
+    found = [port_group(group.uuid).has(where)]
+    if stateful:
+        found.append(STATEFUL.has(where))
+    if drops_by_default():
+        found.append(FILTERED.has(where))
+    return tuple(found)
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
@@ -92,7 +101,7 @@ def neighbor_discovery() -> Iterator[Fact]:
     stages = (*STAGES, AFTER_LB)
     for each in stages:
         yield flow(each, SWITCHES, 65_532, "nd || nd_ra || nd_rs || mldv1 || mldv2", "next;")
-    if setting("default_acl_drop") == "true":
+    if drops_by_default():
         yield FILTERED.row
         for each in stages:
             yield flow(each, FILTERED, 1, "1", "drop;")

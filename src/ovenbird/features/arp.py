@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.lookups import find
-from ovenbird.engine.views import view
 from ovenbird.logical.addresses import quote, solicited_node
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
-from ovenbird.logical.ports import LSP, setting
+from ovenbird.logical.ports import LSP
 from ovenbird.model import nb
 
 if TYPE_CHECKING:
@@ -28,12 +27,6 @@ RESPONDER = stage("ls_in_arp_rsp")
 flow = Author("arp")
 
 
-@view
-def manners(switch: nb.LogicalSwitch) -> tuple[bool, bool]:
-    """Return whether a switch leaves answers to its ports, and whether it answers for ports only once they are up."""
-    return switch.other_config.get("vlan-passthru") == "true", setting("ignore_lsp_down") == "false"
-
-
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Answer for a port's addresses, where nobody else should."""
     kind = port.type
@@ -45,8 +38,9 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         return
     if kind in ("external", "vtep") or port.unknown or not port.addresses:
         return
-    quiet, waits = manners(port.switch)
-    if quiet or (waits and kind not in ("router", "localport") and port.lsp.up is not True):
+    if port.passes_tags:  # the switch does not know which network an address is of
+        return
+    if port.waits and kind not in ("router", "localport") and port.lsp.up is not True:
         return
     for address in port.addresses:
         mac = address.mac

@@ -113,7 +113,7 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
         peer = options.get("router-port")
         pairs = (("peer", peer),) if peer else ()
     else:
-        if passes_tags(port.switch):
+        if port.passes_tags:
             pairs = _pairs({**options, "vlan-passthru": "true"})
         elif options:
             pairs = _pairs(options)
@@ -144,12 +144,6 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
         others,
         HA_CHASSIS_GROUP.uuid(group.name) if group is not None else None,
     )
-
-
-@view
-def passes_tags(switch: nb.LogicalSwitch) -> bool:
-    """Return whether a switch passes VLAN tags through."""
-    return switch.other_config.get("vlan-passthru") == "true"
 
 
 def given_tag(port: SwitchPort) -> int | None:

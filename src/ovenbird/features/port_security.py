@@ -12,6 +12,7 @@ from ovenbird.engine.rules import rule, singleton
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
+from ovenbird.logical.ports import manners
 from ovenbird.logical.registers import PORT_SEC_DROP
 from ovenbird.logical.tables import datapath
 from ovenbird.logical.traits import SWITCHES, Trait
@@ -55,7 +56,7 @@ def checks() -> Iterator[Fact]:
 @rule(nb.LogicalSwitch)
 def untagged(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     """Have a switch drop tagged frames, unless it is told to pass them through."""
-    if switch.other_config.get("vlan-passthru") != "true":
+    if not manners(switch)[0]:
         yield UNTAGGED.has(datapath(switch))
 
 

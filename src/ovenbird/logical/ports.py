@@ -41,6 +41,12 @@ def router_port(name: str) -> tuple[UUID, Addresses] | None:
     return lrp.uuid, parsed._replace(ipv6=(*parsed.ipv6, link_local(parsed.mac)))
 
 
+@view
+def manners(switch: nb.LogicalSwitch) -> tuple[bool, bool]:
+    """Return whether a switch passes VLAN tags through, and whether it answers for ports only once they are up."""
+    return switch.other_config.get("vlan-passthru") == "true", setting("ignore_lsp_down") == "false"
+
+
 _COLUMNS = (
     LSP.name, LSP.type, LSP.options, LSP.addresses, LSP.port_security, LSP.enabled, LSP.parent_name, LSP.tag,
     LSP.tag_request, LSP.external_ids, LSP.dhcpv4_options, LSP.dhcpv6_options,
@@ -67,11 +73,13 @@ class SwitchPort:
         groups: the port groups it is in.
         addresses: the entries of the `addresses` column that name a MAC, a router's if it says so.
         unknown: whether the port takes what is for unknown addresses.
+        passes_tags, waits: the switch's ``manners``.
     """
 
     __slots__ = (
         "addresses", "binding", "datapath", "dhcp", "enabled", "external_ids", "groups", "hint", "lsp", "name",
-        "options", "parent", "quoted", "security", "switch", "tag", "tag_request", "texts", "type", "unknown",
+        "options", "parent", "passes_tags", "quoted", "security", "switch", "tag", "tag_request", "texts", "type",
+        "unknown", "waits",
     )  # fmt: skip
 
     def __init__(self, lsp: nb.LogicalSwitchPort, switch: nb.LogicalSwitch) -> None:
@@ -86,6 +94,7 @@ class SwitchPort:
         self.hint = lsp.uuid
         self.enabled = enabled is not False
         self.dhcp = dhcpv4 is not None or dhcpv6 is not None
+        self.passes_tags, self.waits = manners(switch)
         self.datapath = datapath(switch)
         self.binding = PORT_BINDING.uuid(self.name, self.datapath)
         self.groups: list[nb.PortGroup] = lsp.referrers(nb.PortGroup.ports)

@@ -56,7 +56,7 @@ STATEFUL = Trait("stateful")
 """Switches whose traffic passes through connection tracking."""
 
 FILTERED = Trait("filtered")
-"""Switches with any ACL."""
+"""Switches with any ACL, where the cloud wants what no ACL allows dropped."""
 
 UNKNOWN = Trait("unknown")
 """Switches with a port that takes what is for unknown addresses."""

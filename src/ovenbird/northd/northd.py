@@ -11,6 +11,7 @@ and what is not called for is removed.
 from __future__ import annotations
 
 import time
+from itertools import chain
 from os import urandom
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from ovenbird.model import nb, sb
 from ovenbird.northd.status import Identity, rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable
 
     from ovenbird.engine.facts import Fact, Members, Rows
     from ovenbird.engine.rows import UUID, Store
@@ -58,14 +59,13 @@ NORTHBOUND: tuple[Rows, ...] = (t.NB_GLOBAL, t.PORT_STATUS, t.PORT_TAG)
 
 
 @rule(nb.LogicalSwitchPort)
-def switch_port(lsp: nb.LogicalSwitchPort) -> Iterator[Fact]:
+def switch_port(lsp: nb.LogicalSwitchPort) -> Iterable[Fact]:
     """Do what every feature does for a switch port."""
     switch = lsp.referrer(nb.LogicalSwitch.ports)
     if switch is None:
-        return
+        return ()
     port = SwitchPort(lsp, switch)
-    for part in _PORT_PARTS:
-        yield from part(port)
+    return chain.from_iterable([part(port) for part in _PORT_PARTS])
 
 
 def now() -> int:

@@ -119,7 +119,7 @@ def packet(dice: random.Random, ports: list[Port]) -> tuple[str, str, list[str]]
     mac = dice.choice([source.mac] * 5 + ["00:00:00:00:99:99"])
     to = dice.choice([target.mac] * 5 + ["ff:ff:ff:ff:ff:ff", "00:00:00:00:99:88"])
     flow = [f'inport == "{source.name}"', f"eth.src == {mac}"]
-    kind = dice.choice(["tcp", "tcp", "udp", "icmp4", "tcp6", "arp", "ns", "dhcp", "dhcp6", "rarp"])
+    kind = dice.choice(["tcp", "tcp", "udp", "icmp4", "tcp6", "arp", "ns", "dhcp", "dhcp6", "rarp", "tagged"])
     ip4 = f"eth.dst == {to} && ip4.src == {source.ip} && ip4.dst == {target.ip} && ip.ttl == 64"
     ip6 = f"eth.dst == {to} && ip6.src == {source.ip6} && ip6.dst == {target.ip6} && ip.ttl == 64"
     match kind:
@@ -143,6 +143,8 @@ def packet(dice: random.Random, ports: list[Port]) -> tuple[str, str, list[str]]
         case "dhcp6":
             flow.append("eth.dst == 33:33:00:01:00:02 && ip6.src == fe80::1 && ip6.dst == ff02::1:2 && "
                         "ip.ttl == 64 && udp.src == 546 && udp.dst == 547")  # fmt: skip
+        case "tagged":
+            flow.append(f"eth.dst == {to} && vlan.present && vlan.vid == 5 && eth.type == 0x8035")
         case "rarp":
             flow.append(f"eth.dst == {to} && eth.type == 0x8035")
     pairs = (("new", "new"), ("new", "est"), ("est,rpl", "est,rpl"), ("est", "est"), ("inv", "inv"), ("rel", "rel"))
