@@ -1,14 +1,16 @@
 """Connection tracking as the tracer follows it: what is committed is established afterwards, in both directions.
 
 A connection belongs to a zone and is known by its protocol, addresses and ports (ovs-fields(7), "Connection Tracking
-Fields"). A packet of a connection that nobody committed is new. Timeouts
-and the TCP state machine are not followed: a connection stays until the tracker is thrown away.
+Fields"). A packet of a connection that nobody committed is new. Timeouts and the TCP state machine are not followed: a
+connection stays until the tracker is thrown away.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ovenbird.verify.errors import VerifyError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -17,6 +19,17 @@ if TYPE_CHECKING:
 
 NEW, ESTABLISHED, RELATED, REPLY, INVALID, TRACKED = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
 SOURCE_TRANSLATED, DESTINATION_TRANSLATED = 0x40, 0x80
+FLAGS = {
+    "new": NEW,
+    "est": ESTABLISHED,
+    "rel": RELATED,
+    "rpl": REPLY,
+    "inv": INVALID,
+    "trk": TRACKED,
+    "snat": SOURCE_TRANSLATED,
+    "dnat": DESTINATION_TRANSLATED,
+}
+"""Bits of ct_state by the names that ovn-trace(8) has for them."""
 
 _TCP, _UDP, _SCTP, _ICMP, _ICMP6 = 6, 17, 132, 1, 58
 _IP6 = 0x86DD
@@ -104,6 +117,28 @@ class Tracker:
         self._connections[zone, original] = connection
         self._connections[zone, connection.answer] = connection
         return connection
+
+
+def flags(words: str) -> int:
+    """Return the ct_state that flags stand for; that the packet was tracked need not be said.
+
+    Arguments:
+        words: flags, separated by commas or spaces.
+
+    Raises:
+        VerifyError: there is no such flag.
+    """
+    state = TRACKED
+    for word in words.replace(",", " ").split():
+        if word not in FLAGS:
+            raise VerifyError(f"{word} is no connection tracking flag: there are {', '.join(FLAGS)}")
+        state |= FLAGS[word]
+    return state
+
+
+def format_state(state: int) -> str:
+    """Write a ct_state as ``new|trk``."""
+    return "|".join(name for name, bit in FLAGS.items() if state & bit) or "0"
 
 
 def _may_begin(packet: Microflow) -> bool:

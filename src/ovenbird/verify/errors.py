@@ -13,3 +13,19 @@ class UnknownDatapathError(VerifyError):
 
 class AmbiguousDatapathError(VerifyError):
     """Several logical switches or routers have that name."""
+
+
+class UnknownPortError(VerifyError):
+    """No logical port has that name or address, or the one that has cannot send."""
+
+
+class AmbiguousPortError(VerifyError):
+    """Several logical ports have that name or address."""
+
+
+class NoReplyError(VerifyError):
+    """A packet that nobody answers, or that never arrived."""
+
+
+class UnreachableDatabaseError(VerifyError):
+    """A database cannot be read; the text says which and why."""

@@ -1,10 +1,11 @@
 """Logical datapaths as the tracer walks them: flows by stage, ports by name and key, what names in matches stand for.
 
-Read from Southbound once for each datapath that a packet enters; flows are parsed when a packet first comes by.
+Read from Southbound once for each datapath that a packet enters; a flow is parsed when a packet first comes to it.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.lang.actions import Actions, parse_actions
@@ -13,12 +14,22 @@ from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.errors import LangError
 from ovenbird.lang.parser import parse
 from ovenbird.model import sb
-from ovenbird.verify.errors import AmbiguousDatapathError, UnknownDatapathError
+from ovenbird.verify.errors import (
+    AmbiguousDatapathError,
+    AmbiguousPortError,
+    UnknownDatapathError,
+    UnknownPortError,
+)
+from ovenbird.verify.steps import label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from ovenbird.engine.rows import Store
+
+
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_INPORT = re.compile(r'\binport\s*==\s*"([^"]+)"')
 
 
 class Flow(NamedTuple):
@@ -53,20 +64,26 @@ class Datapath:
         self.groups = {group.tunnel_key: group for group in groups}
         keys = {name: port.tunnel_key for name, port in self.ports.items()}
         self.keys = keys | {group.name: group.tunnel_key for group in groups}
-        self.bindings = Bindings(_AddressSets(store), _PortGroups(store, self.key), self.keys, self.keys.__contains__)
-        self._store = store
+        # People's names for ports are good in a microflow, where no port of that very name is in the way.
+        for port in self.ports.values():
+            for name in friendly_names(port):
+                self.keys.setdefault(name, port.tunnel_key)
+        self.bindings = Bindings(_AddressSets(store), _PortGroups(store, self.key), self.keys, keys.__contains__)
         self._rows: dict[tuple[str, int], list[sb.LogicalFlow]] = {}
-        self._flows: dict[tuple[str, int], list[Flow]] = {}
+        self._parsed: dict[str, Flow] = {}
         for flow in self._all_flows():
             self._rows.setdefault((flow.pipeline, flow.table_id), []).append(flow)
+        for rows in self._rows.values():
+            rows.sort(key=lambda row: (-row.priority, row.uuid))
 
-    def flows(self, pipeline: str, table: int) -> list[Flow]:
-        """Return the flows of a stage, highest priority first."""
-        found = self._flows.get((pipeline, table))
-        if found is None:
-            rows = sorted(self._rows.get((pipeline, table), ()), key=lambda r: (-r.priority, r.uuid))
-            found = self._flows[pipeline, table] = [_flow(row) for row in rows]
-        return found
+    def flows(self, pipeline: str, table: int) -> Iterator[Flow]:
+        """Yield the flows of a stage, highest priority first; each is parsed when somebody first gets as far as it."""
+        parsed = self._parsed
+        for row in self._rows.get((pipeline, table), ()):
+            flow = parsed.get(row.uuid)
+            if flow is None:
+                flow = parsed[row.uuid] = _flow(row)
+            yield flow
 
     def port_name(self, key: int) -> str:
         """Return the name of the port or multicast group with that key, the empty string if there is none."""
@@ -85,31 +102,77 @@ class Network:
 
     Arguments:
         store: Southbound's rows.
+        fetch: called once with each datapath that a packet enters, to bring its flows into the store; None if all
+            flows are there.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, fetch: Callable[[sb.DatapathBinding], None] | None = None) -> None:
         self.store = store
+        self._fetch = fetch
         self._datapaths: dict[str, Datapath] = {}
 
     def datapath(self, name: str) -> Datapath:
-        """Return the datapath with that name or UUID (a logical one's, its binding's, or a name from the cloud).
+        """Return the datapath with that name or UUID (a logical one's, its binding's, or one from the cloud).
 
         Raises:
             UnknownDatapathError: there is none.
             AmbiguousDatapathError: there are several.
         """
         table = self.store.table(sb.DatapathBinding)
-        found = [row for row in table.rows.values() if name in {row.uuid, *row.external_ids.values()}]
+        names = {name, f"neutron-{name}"} if _ID.fullmatch(name) else {name}
+        found = [row for row in table.rows.values() if not names.isdisjoint((row.uuid, *row.external_ids.values()))]
         if not found:
             raise UnknownDatapathError(f"there is no logical switch or router named {name}")
         if len(found) > 1:
             raise AmbiguousDatapathError(f"{len(found)} logical switches or routers are named {name}: use a UUID")
         return self.of(found[0])
 
+    def start(self, datapath: str | None, microflow: str) -> Datapath:
+        """Return the datapath where a microflow begins: the one named, or else that of its inport.
+
+        Raises:
+            VerifyError: there is none, or no one.
+        """
+        if datapath is not None:
+            return self.datapath(datapath)
+        found = _INPORT.search(microflow)
+        if found is None:
+            raise UnknownPortError("the microflow names no inport, and no datapath is given")
+        return self.of(self.port(found[1]).datapath)
+
+    def port(self, name: str, within: Datapath | None = None) -> sb.PortBinding:
+        """Return the port with that name (its own or people's) or that address.
+
+        Arguments:
+            name: name, MAC or IP address.
+            within: the datapath whose ports are meant; None for all.
+
+        Raises:
+            UnknownPortError: there is none.
+            AmbiguousPortError: there are several.
+        """
+        if within is None:
+            exact: sb.PortBinding | None = self.store.find(sb.PortBinding.logical_port, name)
+            ports: Iterable[sb.PortBinding] = self.store.table(sb.PortBinding).rows.values()
+        else:
+            exact, ports = within.ports.get(name), within.ports.values()
+        if exact is not None:
+            return exact
+        word = name.lower()
+        found = [p for p in ports if name in friendly_names(p)] or [p for p in ports if word in addresses(p)]
+        if not found:
+            raise UnknownPortError(f"there is no logical port with the name or address {name}")
+        if len(found) > 1:
+            several = ", ".join(sorted(label(port) for port in found))
+            raise AmbiguousPortError(f"{len(found)} logical ports have the name or address {name}: {several}")
+        return found[0]
+
     def of(self, row: sb.DatapathBinding) -> Datapath:
         """Return the datapath of a binding."""
         found = self._datapaths.get(row.uuid)
         if found is None:
+            if self._fetch is not None:
+                self._fetch(row)
             found = self._datapaths[row.uuid] = Datapath(self.store, row)
         return found
 
@@ -118,6 +181,17 @@ class Network:
         name = port.options.get("peer")
         peer: sb.PortBinding | None = self.store.find(sb.PortBinding.logical_port, name) if name else None
         return peer
+
+
+def friendly_names(port: sb.PortBinding) -> frozenset[str]:
+    """Return the names that people gave a port."""
+    ids = port.external_ids
+    return frozenset(name for name in (ids.get("neutron:port_name"), ids.get("name")) if name)
+
+
+def addresses(port: sb.PortBinding) -> frozenset[str]:
+    """Return the MAC and IP addresses of a port, without prefix lengths."""
+    return frozenset(word.partition("/")[0].lower() for text in port.mac for word in text.split())
 
 
 class _AddressSets:

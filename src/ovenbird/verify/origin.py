@@ -7,15 +7,16 @@ carry the UUIDs of its objects (``neutron:security_group_rule_id``).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ovenbird.engine.rows import UUID
 from ovenbird.model import cloud, nb, sb
 
 if TYPE_CHECKING:
     from ovenbird.engine.rows import Row, Store
 
 _RULE = "neutron:security_group_rule_id"
-_SOURCES: tuple[type[Row], ...] = (
+SOURCES: tuple[type[Row], ...] = (
     nb.ACL,
     nb.LogicalSwitchPort,
     nb.LogicalSwitch,
@@ -25,6 +26,15 @@ _SOURCES: tuple[type[Row], ...] = (
     nb.NAT,
     nb.QoS,
 )
+"""Tables whose rows logical flows name by the beginning of their UUID."""
+
+
+_DEFAULTS = {
+    "ls_in_l2_unknown": "no port of the switch has that MAC address, and none takes unknown ones",
+    "ls_in_check_port_sec": "the port is disabled, or the frame has a VLAN tag or a source that is a group",
+    "ls_out_check_port_sec": "the port is disabled",
+}
+"""Why a packet ends in a stage by a flow that was made for no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +43,41 @@ class Origin:
 
     Arguments:
         northbound: the Northbound row, if it is known.
+        owners: names of the switches and port groups that an ACL belongs to.
         rule: the security group rule, if the row was made for one and Cloud is at hand.
     """
 
     northbound: Row | None
-    rule: cloud.SecurityGroupRule | None
+    owners: tuple[str, ...] = ()
+    rule: cloud.SecurityGroupRule | None = None
+
+    def __bool__(self) -> bool:
+        return self.northbound is not None
 
     def __str__(self) -> str:
-        lines = []
         row = self.northbound
-        if isinstance(row, nb.ACL):
-            lines.append(f"acl {row.direction} {row.priority} {row.action}: {row.match}")
-            if self.rule is None and _RULE in row.external_ids:
-                lines.append(f"security group rule {row.external_ids[_RULE]}")
-        elif row is not None:
-            name = row["name"] if "name" in type(row).BY_NAME else row.uuid
-            lines.append(f"{row.TABLE.lower().replace('_', ' ')} {name}")
+        if row is None:
+            return ""
+        if not isinstance(row, nb.ACL):
+            return f"{row.TABLE.lower().replace('_', ' ')} {_name(row)}"
+        acl = f"acl {row.direction} {row.priority} {row.action}: {row.match}"
+        if self.owners:
+            acl = f"{acl}, of {' and '.join(self.owners)}"
         if self.rule is not None:
-            lines.append(describe_rule(self.rule))
-        return "; ".join(lines)
+            return f"{describe_rule(self.rule)}, by {acl}"
+        return f"security group rule {row.external_ids[_RULE]}, by {acl}" if _RULE in row.external_ids else acl
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the origin for programs."""
+        found: dict[str, Any] = {"text": str(self)}
+        row = self.northbound
+        if row is not None:
+            found |= {"table": row.TABLE, "uuid": row.uuid, "name": _name(row)}
+            if isinstance(row, nb.ACL) and _RULE in row.external_ids:
+                found["security_group_rule"] = row.external_ids[_RULE]
+        if self.rule is not None:
+            found["security_group"] = cloud.SecurityGroupRule.security_group.raw(self.rule)
+        return found
 
 
 class Origins:
@@ -67,17 +93,33 @@ class Origins:
         self._by_hint: dict[str, Row] = {}
         if northbound is None:
             return
-        for row_class in _SOURCES:
+        for row_class in SOURCES:
             for row in northbound.table(row_class).rows.values():
                 self._by_hint.setdefault(row.uuid[:8], row)
 
     def of(self, flow: sb.LogicalFlow) -> Origin:
         """Return what stands behind a flow."""
         row = self._by_hint.get(flow.external_ids.get("stage-hint", ""))
+        if not isinstance(row, nb.ACL):
+            return Origin(row)
+        owners = [*row.referrers(nb.LogicalSwitch.acls), *row.referrers(nb.PortGroup.acls)]
+        names = tuple(sorted(f"{owner.TABLE.lower().replace('_', ' ')} {owner['name']}" for owner in owners))
         rule = None
-        if self._cloud is not None and row is not None and "external_ids" in type(row).BY_NAME:
-            rule = self._cloud.table(cloud.SecurityGroupRule).rows.get(row["external_ids"].get(_RULE))
-        return Origin(row, rule)
+        if self._cloud is not None and _RULE in row.external_ids:
+            rule = self._cloud.table(cloud.SecurityGroupRule).rows.get(UUID(row.external_ids[_RULE]))
+        return Origin(row, names, rule)
+
+
+def explain(stage: str, refused: str = "") -> str:
+    """Return why a packet ends in a stage by a flow that was made for no row; empty if that says nothing.
+
+    Arguments:
+        stage: the stage's name.
+        refused: the port security that the packet is against, if it is.
+    """
+    if stage.endswith("apply_port_sec"):
+        return refused
+    return _DEFAULTS.get(stage, "")
 
 
 def describe_rule(rule: cloud.SecurityGroupRule) -> str:
@@ -88,4 +130,15 @@ def describe_rule(rule: cloud.SecurityGroupRule) -> str:
         what.append("port " + "-".join(str(p) for p in sorted(ports)))
     if rule.remote_ip_prefix:
         what.append(f"remote {rule.remote_ip_prefix}")
+    if (other := rule.remote_group) is not None:
+        what.append(f"remote group {other.name}")
     return f"security group rule {rule.uuid} ({', '.join(what)}) of {rule.security_group.name}"
+
+
+def _name(row: Row) -> str:
+    """Return a row's name, and behind it the name that people gave it; its UUID if it has none."""
+    columns = type(row).BY_NAME
+    name: str = (row["name"] if "name" in columns else "") or row.uuid
+    ids: dict[str, str] = row["external_ids"] if "external_ids" in columns else {}
+    friendly = ids.get("neutron:port_name") or ids.get("neutron:network_name")
+    return f"{name} ({friendly})" if friendly else name

@@ -3,24 +3,30 @@
 The tracer is the machine that actions act on: a trace runs the very ``evaluate`` of the actions whose ``encode`` the
 controller installs. Connections that a trace commits are established for the traces after it, so that the reply to a
 packet is traced by tracing the reply.
+
+A stage that hands the packet on with its last action is left before the next one is entered, so that the way through a
+pipeline costs no stack; a packet that goes round in circles is given up and said to be.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 from ovenbird.lang.actions import Check, Pipeline, Translation, Zone
+from ovenbird.lang.actions.flow import Clone, Next, Output
 from ovenbird.lang.actions.services import DnsLookup
 from ovenbird.lang.errors import LangError
 from ovenbird.lang.evaluate import evaluate
 from ovenbird.lang.microflow import Microflow, parse_microflow
 from ovenbird.model import sb
 from ovenbird.verify import port_security
-from ovenbird.verify.conntrack import DESTINATION_TRANSLATED, SOURCE_TRANSLATED, Tracker, Tuple
-from ovenbird.verify.errors import VerifyError
-from ovenbird.verify.origin import Origins
+from ovenbird.verify.conntrack import DESTINATION_TRANSLATED, SOURCE_TRANSLATED, Tracker, Tuple, flags, format_state
+from ovenbird.verify.errors import NoReplyError, UnknownPortError
+from ovenbird.verify.origin import Origins, explain
+from ovenbird.verify.packets import changes, describe, reply
+from ovenbird.verify.steps import Delivery, Kind, Step, Trace, label, stage_name
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
@@ -28,65 +34,19 @@ if TYPE_CHECKING:
     from ovenbird.lang.actions import Action
     from ovenbird.verify.network import Datapath, Flow, Network
 
-LIMIT = 4096
-"""Steps that one trace may have; the datapath gives up on a packet after as many resubmits."""
+STAGES = 4096
+"""Stages that one trace may visit; the datapath gives up on a packet after as many resubmits."""
+CROSSINGS = 24
+"""Datapaths that one copy of a packet may cross."""
 
 _LOGICAL_REGISTERS = ("xxreg0", "xxreg1", "reg8", "reg9")
+_CONNECTION = ("ct_state", "ct_mark", "ct_label")
 _FLAGS, _INPORT, _OUTPORT, _METADATA = "reg10", "reg14", "reg15", "metadata"
 _LOOPBACK = 1 << 0
 _JOINED = ("patch", "l3gateway")
-
-
-@dataclass(slots=True)
-class Step:
-    """One line of a trace, with what followed from it.
-
-    Arguments:
-        text: the line.
-        kind: ``pipeline``, ``flow``, ``action``, ``note``, ``output`` or ``drop``.
-        flow: the logical flow that matched, for a step of that kind.
-        origin: what stands behind the flow, in words; empty if unknown.
-    """
-
-    text: str
-    kind: str
-    flow: sb.LogicalFlow | None = None
-    origin: str = ""
-    steps: list[Step] = field(default_factory=list)
-
-    def walk(self, depth: int = 0) -> Iterator[tuple[int, Step]]:
-        """Yield this step and those below it, with their depth."""
-        yield depth, self
-        for step in self.steps:
-            yield from step.walk(depth + 1)
-
-
-@dataclass(slots=True)
-class Trace:
-    """What happened to one packet.
-
-    Arguments:
-        root: the first step.
-        outputs: names of the logical ports that the packet was delivered to, in order.
-    """
-
-    root: Step
-    outputs: list[str] = field(default_factory=list)
-
-    def drops(self) -> list[Step]:
-        """Return the steps where a copy of the packet ended without being delivered."""
-        return [step for _, step in self.root.walk() if step.kind == "drop"]
-
-    def deciding(self) -> list[str]:
-        """Return what stood behind the flows that matched, in words, each once."""
-        return list(dict.fromkeys(step.origin for _, step in self.root.walk() if step.origin))
-
-    def __str__(self) -> str:
-        lines = []
-        for depth, step in self.root.walk():
-            origin = f"   # {step.origin}" if step.origin else ""
-            lines.append("    " * depth + step.text + origin)
-        return "\n".join(lines)
+_CIRCLES = "the packet goes round in circles"
+_TTL = 64
+_WITH_TTL = (0x0800, 0x86DD)
 
 
 class Tracer:
@@ -103,34 +63,83 @@ class Tracer:
         self.tracker = Tracker()
         self.packet = Microflow()
         self.stack: list[int] = []
+        self._states: list[int] = []
         self._neighbours: dict[tuple[str, str], int] = {}
         self._learned: dict[tuple[int, int], int] = {}
         self._datapath: Datapath
         self._pipeline = Pipeline.INGRESS
         self._table = 0
-        self._at: Step
         self._trace: Trace
-        self._count = 0
+        self._block: Step  # where flows go
+        self._here: Step  # where what an action does is told
+        self._parent: tuple[Step, bool]  # where a block goes, and whether it follows rather than nests
+        self._action: Action | None = None  # the flow's action under way; none inside a block of actions
+        self._tail = False  # whether that is a `next` with nothing behind it
+        self._goto: tuple[Pipeline, int] | None = None
+        self._refused = ""
+        self._count = self._crossings = 0
 
-    def trace(self, datapath: str, microflow: str) -> Trace:
+    def trace(self, datapath: str | None, microflow: str, ct: Sequence[str] = ()) -> Trace:
         """Trace a packet.
 
         Arguments:
-            datapath: name or UUID of the logical switch or router where it begins.
+            datapath: name or UUID of the logical switch or router where it begins; None for that of the inport.
             microflow: the packet, as an expression such as ``inport == "p" && eth.src == 0a:00:00:00:00:01 && icmp4``.
+            ct: what connection tracking says, the first time, the second ...: flags such as ``new`` or ``est,rpl``.
+                Beyond these, connections are followed: a packet of one that nobody committed is new.
 
         Raises:
-            VerifyError: there is no such datapath, or the packet has no inport.
+            VerifyError: there is no such datapath, or the packet has no inport, or there is no such flag.
             LangError: the expression does not parse, or describes no one packet.
         """
-        start = self.network.datapath(datapath)
-        packet = parse_microflow(microflow, start.bindings)
+        start = self.network.start(datapath, microflow)
+        states = [flags(words) for words in ct]
+        return self.trace_packet(start, parse_microflow(microflow, start.bindings), microflow, states)
+
+    def reply(self, trace: Trace, ct: Sequence[str] = ()) -> Trace:
+        """Trace the answer to a packet, from the port that it was delivered to first.
+
+        Arguments:
+            trace: of the packet.
+            ct: as for ``trace``.
+
+        Raises:
+            NoReplyError: it was not delivered, or nobody answers such a packet.
+        """
+        if not trace.deliveries:
+            raise NoReplyError("the packet was not delivered: there is nobody to answer it")
+        port, packet, datapath = trace.deliveries[0]
+        words = [word for text in sorted(port.mac) for word in text.split() if word.count(":") == 5]
+        answer = reply(packet, _mac(words[0]) if words else None)
+        answer[_INPORT] = port.tunnel_key
+        states = [flags(words) for words in ct]
+        return self.trace_packet(datapath, answer, describe(answer, port.logical_port), states)
+
+    def trace_packet(
+        self, start: Datapath, packet: Microflow, microflow: str = "", states: Sequence[int] = ()
+    ) -> Trace:
+        """Trace a packet that is not in words.
+
+        Arguments:
+            start: where it begins.
+            packet: its headers, and the inport's key in reg14.
+            microflow: the words, to show.
+            states: ct_state as connection tracking has it the first time, the second ...
+
+        Raises:
+            UnknownPortError: the inport is none of the datapath's.
+        """
         if packet[_INPORT] not in start.by_key:
-            raise VerifyError(f"{microflow}: the packet needs an inport of {start.name}")
-        if packet["eth_type"] in (0x0800, 0x86DD) and not packet["nw_ttl"]:
-            packet["nw_ttl"] = 64
-        root = Step(f"# {microflow}", "pipeline")
-        self._at, self._trace, self._count = root, Trace(root), 0
+            raise UnknownPortError(f"the packet needs an inport of {start.name}")
+        if packet["eth_type"] in _WITH_TTL and not packet["nw_ttl"]:
+            packet["nw_ttl"] = _TTL
+        root = Step(Kind.BLOCK, microflow)
+        self._trace = Trace(microflow, root)
+        self._block = self._here = root
+        self._parent = root, True
+        self._action, self._tail, self._goto, self._refused = None, False, None, ""
+        self._count = self._crossings = 0
+        self._states = list(reversed(states))
         self.stack = []
         self._enter(start, packet)
         return self._trace
@@ -147,14 +156,20 @@ class Tracer:
         return self._datapath.keys.get(name, 0)
 
     def next(self, pipeline: Pipeline | None, table: int | None) -> None:
-        """Run a stage as a subroutine."""
+        """Go on to a stage: as a subroutine, or when the present flow is done, if it has nothing else to do."""
+        where = pipeline or self._pipeline, self._table + 1 if table is None else table
+        if self._tail:
+            self._goto = where
+            return
         outer = self._pipeline, self._table
-        self._pipeline = pipeline or self._pipeline
-        self._table = self._table + 1 if table is None else table
-        try:
-            self._stage()
-        finally:
-            self._pipeline, self._table = outer
+        action = self._action
+        self._pipeline, self._table = where
+        if action is None:
+            self._walk()
+        else:
+            with self._inside(self._title(action)):
+                self._walk()
+        self._pipeline, self._table = outer
 
     def output(self) -> None:
         """Send the packet on: to the egress pipeline of its outport, or from there to the port."""
@@ -164,24 +179,26 @@ class Tracer:
         key = self.packet[_OUTPORT]
         group = self._datapath.groups.get(key)
         if group is not None:
-            ports = sorted(group.ports, key=lambda p: p.tunnel_key)
-            outer = self._push(Step(f"multicast: dp={self._datapath.name}, mcgrp={group.name}", "note"))
-            for port in ports:
-                self._egress(port.tunnel_key)
-            self._at = outer
-            if not ports:
-                self._drop(f"multicast group {group.name} has no ports")
-        elif key in self._datapath.by_key:
-            self._egress(key)
+            with self._inside(f'multicast(dp="{self._datapath.name}", mcgrp="{group.name}")'):
+                if not group.ports:
+                    self._drop(f"multicast group {group.name} has no ports")
+                for port in sorted(group.ports, key=lambda p: p.tunnel_key):
+                    self._egress(port)
+        elif (port := self._datapath.by_key.get(key)) is not None:
+            self._egress(port)
         else:
             self._drop("output to no port" if not key else f"there is no port with key {key}")
 
     def track(self, zone: Zone, translation: Translation | None = None) -> None:
         """Look the packet's connection up; with a translation, undo the one it was committed with."""
+        if self._states and translation is None:
+            self.packet["ct_state"] = self._states.pop()
+            self.packet["ct_mark"] = self.packet["ct_label"] = 0
+            return
         found = self.tracker.look_up(self._zone(zone), self.packet)
         if found is not None and translation is not None:
-            connection, reply = found
-            _become(self.packet, (connection.original if reply else connection.answer).reverse)
+            connection, answer = found
+            _become(self.packet, (connection.original if answer else connection.answer).reverse)
 
     def commit(
         self, zone: Zone, translation: Translation | None, mark: tuple[int, int], label: tuple[int, int]
@@ -200,7 +217,7 @@ class Tracer:
 
     def clear_tracking(self) -> None:
         """Forget the packet's connection state."""
-        for name in ("ct_state", "ct_mark", "ct_label"):
+        for name in _CONNECTION:
             self.packet[name] = 0
 
     def neighbor(self, port: int, address: int, *, ipv6: bool) -> int | None:
@@ -236,12 +253,18 @@ class Tracer:
         """Answer a check; those of load balancing and ECMP routes are of state that only a chassis has."""
         if check is Check.IN_PORT_SEC:
             port = self._datapath.by_key.get(self.packet[_INPORT])
-            return port is not None and not port_security.may_send(port.port_security, self.packet)
-        if check is Check.OUT_PORT_SEC:
+            refused = port is not None and not port_security.may_send(port.port_security, self.packet)
+        elif check is Check.OUT_PORT_SEC:
             port = self._datapath.by_key.get(self.packet[_OUTPORT])
-            return port is not None and not port_security.may_receive(port.port_security, self.packet)
-        self._note(f"{check.value}: not known to a trace, assuming no")
-        return False
+            refused = port is not None and not port_security.may_receive(port.port_security, self.packet)
+        else:
+            self._note(f"{check.value}: not known to a trace, assuming no")
+            return False
+        if refused and port is not None:
+            entries = ", ".join(sorted(port.port_security))
+            self._refused = f"the port security of {label(port)}, which is {entries}"
+            self._note(f"against {self._refused}")
+        return refused
 
     def choose(self, weights: Sequence[int]) -> int:
         """Take the first alternative that is ever taken."""
@@ -259,35 +282,35 @@ class Tracer:
     # -- walking --------------------------------------------------------------------------------------------------
 
     def _enter(self, datapath: Datapath, packet: Microflow) -> None:
-        """Begin the ingress pipeline of a datapath."""
+        """Run the ingress pipeline of a datapath."""
         outer = (self._datapath, self._pipeline, self._table) if hasattr(self, "_datapath") else None
         original = self.packet
         self._datapath, self._pipeline, self._table, self.packet = datapath, Pipeline.INGRESS, 0, packet
         packet[_METADATA] = datapath.key
-        inport = datapath.port_name(packet[_INPORT])
-        at = self._push(Step(f'ingress(dp="{datapath.name}", inport="{inport}")', "pipeline"))
-        self._stage()
-        self._at, self.packet = at, original
+        with self._inside(f'ingress(dp="{datapath.name}", inport="{datapath.port_name(packet[_INPORT])}")'):
+            self._walk()
+        self.packet = original
         if outer is not None:
             self._datapath, self._pipeline, self._table = outer
 
-    def _egress(self, key: int) -> None:
-        """Run the egress pipeline for one port."""
+    def _egress(self, port: sb.PortBinding) -> None:
+        """Run the egress pipeline for one port, unless that is where the packet came from."""
+        if port.type == "chassisredirect":
+            port = self._datapath.ports.get(port.options.get("distributed-port", ""), port)
         inport = self.packet[_INPORT]
-        name = self._datapath.port_name(key)
-        if key == inport and not self.packet[_FLAGS] & _LOOPBACK:
-            self._note(f'omitting output because inport == outport == "{name}" && !flags.loopback')
+        if port.tunnel_key == inport and not self.packet[_FLAGS] & _LOOPBACK:
+            self._note(f"not back to {label(port)}, where the packet came from")
             return
         original, pipeline, table = self.packet, self._pipeline, self._table
         self.packet = packet = original.copy()
-        packet[_OUTPORT] = key
+        packet[_OUTPORT] = port.tunnel_key
         for register in _LOGICAL_REGISTERS:
             packet[register] = 0
         self._pipeline, self._table = Pipeline.EGRESS, 0
-        where = f'dp="{self._datapath.name}", inport="{self._datapath.port_name(inport)}", outport="{name}"'
-        at = self._push(Step(f"egress({where})", "pipeline"))
-        self._stage()
-        self._at, self.packet, self._pipeline, self._table = at, original, pipeline, table
+        source = self._datapath.port_name(inport)
+        with self._inside(f'egress(dp="{self._datapath.name}", inport="{source}", outport="{port.logical_port}")'):
+            self._walk()
+        self.packet, self._pipeline, self._table = original, pipeline, table
 
     def _deliver(self) -> None:
         """Hand the packet to its outport: out of the network, or into the datapath on the other side of a patch."""
@@ -296,37 +319,80 @@ class Tracer:
             self._drop("the outport is gone")
             return
         peer = self.network.peer(port) if port.type in _JOINED else None
+        text = f'output to {label(port)}, type "{port.type}"'
         if peer is None:
-            self._trace.outputs.append(port.logical_port)
-            self._push(Step(f'output to "{port.logical_port}", type "{port.type}"', "output"), keep=False)
+            self._trace.deliveries.append(Delivery(port, self.packet.copy(), self._datapath))
+            self._here.steps.append(Step(Kind.OUTPUT, text))
+            return
+        self._note(text)
+        if self._crossings >= CROSSINGS:
+            self._drop(f"{_CIRCLES}: given up after {CROSSINGS} datapaths")
             return
         packet = self.packet.copy()
-        for register in (*_LOGICAL_REGISTERS, _FLAGS, _OUTPORT, "ct_state", "ct_mark", "ct_label"):
+        for register in (*_LOGICAL_REGISTERS, _FLAGS, _OUTPORT, *_CONNECTION):
             packet[register] = 0
         packet[_INPORT] = peer.tunnel_key
-        self._push(Step(f'output to "{port.logical_port}", type "{port.type}"', "note"), keep=False)
+        self._crossings += 1
         self._enter(self.network.of(peer.datapath), packet)
+        self._crossings -= 1
 
-    def _stage(self) -> None:
-        """Find the flow of the present stage that matches, and run its actions."""
-        self._count += 1
-        if self._count > LIMIT:
-            raise VerifyError(f"the packet goes round in circles: given up after {LIMIT} stages")
-        flow = self._match()
-        if flow is None or flow.actions is None:
-            self._drop(f"{self._table:2}. no match in table {self._table} (implicit drop)")
-            return
-        row = flow.row
-        stage = row.external_ids.get("stage-name", f"table {row.table_id}")
-        text = f"{row.table_id:2}. {stage} ({row.match}): priority {row.priority}, uuid {row.uuid[:8]}"
-        at = self._push(Step(text, "flow", row, str(self.origins.of(row))))
-        if not flow.actions.actions:
-            self._drop("drop;")
-        for action in flow.actions.actions:
-            self._push(Step(action.format(), "action"), keep=False)
-            if not action.evaluate(self):
+    def _walk(self) -> None:
+        """Go from the present stage on, as long as each hands the packet to another with its last action."""
+        outer = self._here
+        while True:
+            self._here = self._block
+            self._count += 1
+            if self._count > STAGES:
+                self._drop(f"{_CIRCLES}: given up after {STAGES} stages")
                 break
-        self._at = at
+            flow = self._match()
+            if flow is None or flow.actions is None:
+                self._drop(f"no match in table {self._table} (implicit drop)")
+                break
+            self._run(flow)
+            if self._goto is None:
+                break
+            self._pipeline, self._table = self._goto
+        self._here = outer
+
+    def _run(self, flow: Flow) -> None:
+        """Run a flow's actions, and leave in ``_goto`` where the packet goes next."""
+        row, actions = flow.row, () if flow.actions is None else flow.actions.actions
+        text = f"{row.table_id:2}. {stage_name(row)}: {row.match}, priority {row.priority}, uuid {row.uuid[:8]}"
+        step = Step(Kind.FLOW, text, row, self.origins.of(row))
+        block, outer, action_before = self._block, self._parent, self._action
+        block.steps.append(step)
+        self._here, self._goto = step, None
+        if not actions:
+            self._drop("drop;")
+        for place, action in enumerate(actions, 1):
+            last = place == len(actions)
+            step.steps.append(Step(Kind.ACTION, action.format()))
+            self._parent = (block, True) if last else (step, False)
+            self._action, self._tail = action, last and type(action) is Next
+            going = self._evaluate(action)
+            self._tail = False
+            if not going:
+                self._drop("the packet's time to live is over")
+                break
+        self._parent, self._action = outer, action_before
+
+    def _evaluate(self, action: Action) -> bool:
+        """Evaluate an action: a block of actions as a block, any other with the headers that it changes."""
+        if isinstance(action, (Next, Output)):
+            return action.evaluate(self)
+        inner: tuple[Action, ...] | None = getattr(action, "actions", None)
+        if inner is not None:
+            name, flow = action.format().partition(" {")[0], self._here
+            verdict = "" if isinstance(action, Clone) or name not in _REFUSALS else f"rejected {self._by(flow)}"
+            with self._inside(f"{name} {{ ... }}", verdict):
+                self._action = None
+                return action.evaluate(self)
+        before = dict(self.packet.values)
+        step = self._here
+        going = action.evaluate(self)
+        step.steps += [Step(Kind.CHANGE, text) for text in changes(before, self.packet.values)]
+        return going
 
     def _match(self) -> Flow | None:
         bindings, packet = self._datapath.bindings, self.packet
@@ -337,7 +403,7 @@ class Tracer:
                 if evaluate(flow.match, packet, bindings):
                     return flow
             except LangError as error:
-                self._note(f"flow {flow.row.uuid[:8]} cannot be evaluated: {error}")
+                self._note(f"flow {flow.row.uuid[:8]} cannot be evaluated: {error.message}")
         return None
 
     def _zone(self, zone: Zone) -> Hashable:
@@ -347,19 +413,50 @@ class Tracer:
         key = self.packet[_INPORT if self._pipeline is Pipeline.INGRESS else _OUTPORT]
         return self._datapath.uuid, key
 
-    def _push(self, step: Step, *, keep: bool = True) -> Step:
-        """Add a step below the present one, and with ``keep`` make it the present one; return the one before."""
-        outer = self._at
-        outer.steps.append(step)
-        if keep:
-            self._at = step
-        return outer
+    # -- telling --------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _inside(self, title: str, verdict: str = "") -> Iterator[None]:
+        """Open a block: what happens inside is told there."""
+        parent, tail = self._parent
+        block = Step(Kind.BLOCK, title, verdict=verdict, tail=tail)
+        parent.steps.append(block)
+        outer = self._block, self._here, self._parent, self._action, self._goto
+        self._block = self._here = block
+        self._parent, self._goto = (block, False), None
+        yield
+        self._block, self._here, self._parent, self._action, self._goto = outer
+
+    def _title(self, action: Action) -> str:
+        """Return what a block is called in which an action runs the next stages."""
+        name = action.format().removesuffix(";")
+        if isinstance(action, Next):
+            return name
+        state = f"ct_state={format_state(self.packet['ct_state'])}"
+        return f"{name[:-1]}, {state})" if name.endswith(")") else f"{name}({state})"
 
     def _note(self, text: str) -> None:
-        self._push(Step(f"/* {text} */", "note"), keep=False)
+        self._here.steps.append(Step(Kind.NOTE, f"/* {text} */"))
 
     def _drop(self, text: str) -> None:
-        self._push(Step(text, "drop"), keep=False)
+        step, at = Step(Kind.DROP, text), self._here
+        if at.kind is Kind.FLOW:
+            step.flow, step.origin = at.flow, at.origin
+        step.verdict = f"dropped {self._by(at, '' if text == 'drop;' else text)}"
+        at.steps.append(step)
+
+    def _by(self, at: Step, text: str = "") -> str:
+        """Say where and by what the packet is being dropped or refused."""
+        where = [f"in {at.stage} of {self._datapath.name}"] if at.stage else [f"in {self._datapath.name}"]
+        if self._pipeline is Pipeline.EGRESS and (port := self._datapath.by_key.get(self.packet[_OUTPORT])) is not None:
+            where.append(f"on the way to {label(port)}")
+        reason = text or (str(at.origin) if at.origin else "") or explain(at.stage, self._refused)
+        if not reason and at.flow is not None:
+            reason = f"flow {at.flow.uuid[:8]}, {at.flow.match}"
+        return f"{', '.join(where)}: {reason}"
+
+
+_REFUSALS = frozenset(("reject", "tcp_reset", "sctp_abort", "icmp4", "icmp6", "icmp4_error", "icmp6_error"))
 
 
 def _answer(original: Tuple, translation: Translation, address: int) -> Tuple:

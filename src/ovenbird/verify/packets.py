@@ -1,0 +1,113 @@
+"""Packets as the tracer shows and answers them: header fields by their symbols, and the packet that is the reply.
+
+Header fields are those of symbols that stand for a whole Open vSwitch field which is no register, metadata or
+connection state (ovn-sb(5), "Symbols").
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
+
+from ovenbird.lang.microflow import Microflow
+from ovenbird.lang.symbols import SYMBOLS, Symbol
+from ovenbird.verify.errors import NoReplyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_ARP, _RARP = 0x0806, 0x8035
+_ICMP, _ICMP6 = 1, 58
+_ECHO_REPLY = {_ICMP: ("icmp_type", 8, 0), _ICMP6: ("icmpv6_type", 128, 129)}
+_PAIRS = (
+    ("eth_src", "eth_dst"),
+    ("ip_src", "ip_dst"),
+    ("ipv6_src", "ipv6_dst"),
+    ("tcp_src", "tcp_dst"),
+    ("udp_src", "udp_dst"),
+    ("sctp_src", "sctp_dst"),
+)
+_TTL = 64
+
+HEADERS: Mapping[str, Symbol] = {
+    s.field.name: s
+    for s in SYMBOLS.values()
+    if s.field is not None
+    and s.parent is None
+    and s.width == s.field.bits
+    and not s.name.startswith(("xxreg", "xreg", "flags", "ct_", "pkt.", "rarp"))
+}
+"""The symbol of each header field, by the field's name in Open vSwitch."""
+
+
+def headers(packet: Microflow) -> dict[str, int]:
+    """Return the header fields that are not 0."""
+    return {name: value for name, value in packet.values.items() if value and name in HEADERS}
+
+
+def changes(before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[str]:
+    """Yield assignments of constants that turn one packet's headers into another's."""
+    for name, value in after.items():
+        if name in HEADERS and before.get(name, 0) != value:
+            yield f"{HEADERS[name].name} = {show(name, value)};"
+
+
+def show(name: str, value: int) -> str:
+    """Write a header field's value as matches do: a MAC or IP address, or a number."""
+    symbol = HEADERS[name]
+    if symbol.width == 48:
+        return ":".join(f"{byte:02x}" for byte in value.to_bytes(6, "big"))
+    if symbol.width == 128:
+        return str(IPv6Address(value))
+    if name in ("ip_src", "ip_dst", "arp_spa", "arp_tpa"):
+        return str(IPv4Address(value))
+    return f"{value:#x}" if name in ("eth_type", "vlan_tci", "tcp_flags") else str(value)
+
+
+def describe(packet: Microflow, inport: str) -> str:
+    """Write a packet as the expression that describes it.
+
+    Arguments:
+        packet: the packet.
+        inport: the name of the port it comes from.
+    """
+    terms = [f'inport == "{inport}"']
+    rarp = packet["eth_type"] == _RARP
+    for name in sorted(headers(packet), key=list(HEADERS).index):
+        symbol = HEADERS[name].name
+        terms.append(f"{'r' if rarp and symbol.startswith('arp') else ''}{symbol} == {show(name, packet[name])}")
+    return " && ".join(terms)
+
+
+def reply(packet: Microflow, mac: int | None = None) -> Microflow:
+    """Return the packet that answers one: source and destination exchanged, an echo request turned into its reply.
+
+    Arguments:
+        packet: what was delivered.
+        mac: the MAC of whoever answers, for a question to everybody.
+
+    Raises:
+        NoReplyError: nobody answers such a packet.
+    """
+    answer = Microflow(headers(packet))
+    for a, b in _PAIRS:
+        answer[a], answer[b] = packet[b], packet[a]
+    kind = packet["eth_type"]
+    if packet["eth_dst"] >> 40 & 1:
+        if mac is None:
+            raise NoReplyError("a packet to everybody has no one answer")
+        answer["eth_src"] = mac
+    if kind == _ARP:
+        if packet["arp_op"] != 1:
+            raise NoReplyError("an ARP reply is not answered")
+        answer["arp_op"] = 2
+        answer["arp_spa"], answer["arp_tpa"] = packet["arp_tpa"], packet["arp_spa"]
+        answer["arp_sha"], answer["arp_tha"] = answer["eth_src"], packet["arp_sha"]
+    elif packet["nw_proto"] in _ECHO_REPLY:
+        name, request, response = _ECHO_REPLY[packet["nw_proto"]]
+        if packet[name] != request:
+            raise NoReplyError("of ICMP, only an echo request is answered")
+        answer[name] = response
+    if packet["nw_ttl"]:
+        answer["nw_ttl"] = _TTL
+    return answer

@@ -1,0 +1,100 @@
+"""A trace as text, in ovn-trace(8)'s three forms: detailed, summary, minimal.
+
+Each yields lines with what kind of step they are of, so that a terminal may colour them; the last lines, after ``=>``,
+say what became of the packet.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ovenbird.verify.steps import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ovenbird.verify.steps import Step, Trace
+
+_INDENT = "    "
+
+
+class Line(NamedTuple):
+    """A line, and what it is: a kind of step, ``origin``, ``verdict``, ``title``, or nothing."""
+
+    text: str
+    role: str = ""
+
+
+def detailed(trace: Trace, *, everything: bool = False) -> Iterator[Line]:
+    """Yield every stage that did something, with its flow, what stands behind the flow, and its actions.
+
+    Arguments:
+        trace: what to show.
+        everything: whether to show stages too that just hand every packet on.
+    """
+    yield Line(f"# {trace.microflow}", "title")
+    hidden: set[int] = set()
+    for depth, step in trace.root.walk():
+        if step is trace.root or id(step) in hidden or step.kind is Kind.CHANGE:
+            continue
+        pad = _INDENT * depth
+        if step.kind is Kind.BLOCK:
+            yield Line("")
+            yield Line(f"{pad}{step.text}", Kind.BLOCK)
+            yield Line(f"{pad}{'-' * len(step.text)}", Kind.BLOCK)
+        elif step.trivial and not everything:
+            hidden.update(id(below) for below in step.steps)
+        else:
+            yield Line(f"{pad}{step.text}", step.kind)
+        if step.kind is Kind.FLOW and step.origin:
+            yield Line(f"{pad}{_INDENT}# {step.origin}", "origin")
+    yield Line("")
+    yield from verdict(trace)
+
+
+def summary(trace: Trace) -> Iterator[Line]:
+    """Yield the pipelines and the actions run in them, like a program's text."""
+    yield Line(f"# {trace.microflow}", "title")
+    for step in trace.root.steps:
+        yield from _program(step, 0)
+    yield from verdict(trace)
+
+
+def _program(step: Step, depth: int) -> Iterator[Line]:
+    pad = _INDENT * depth
+    if step.kind is Kind.BLOCK:
+        yield Line(f"{pad}{step.text.removesuffix(' { ... }')} {{", Kind.BLOCK)
+        for below in step.steps:
+            yield from _program(below, depth + 1)
+        yield Line(f"{pad}}};", Kind.BLOCK)
+    elif step.kind is Kind.FLOW:
+        for below in step.steps:
+            yield from _program(below, depth)
+    elif step.kind is not Kind.CHANGE and step.text != "next;":
+        yield Line(f"{pad}{step.text}", step.kind)
+
+
+def minimal(trace: Trace) -> Iterator[Line]:
+    """Yield what can be seen from outside: header fields that were changed, packets that were made, and outputs."""
+    yield Line(f"# {trace.microflow}", "title")
+    for depth, step in trace.root.walk():
+        if step.kind is Kind.CHANGE or (step.kind is Kind.BLOCK and step.text.endswith("{ ... }")):
+            yield Line(step.text, step.kind)
+        elif step.kind is Kind.OUTPUT:
+            yield Line(f"{step.text.partition(',')[0].replace('output to ', 'output(')});", step.kind)
+        del depth
+
+
+def verdict(trace: Trace) -> Iterator[Line]:
+    """Yield what became of the packet."""
+    for text in trace.verdicts():
+        yield Line(f"=> {text}", "verdict")
+
+
+FORMS: dict[str, Callable[[Trace], Iterator[Line]]] = {"detailed": detailed, "summary": summary, "minimal": minimal}
+"""The forms by the names of ovn-trace's options."""
+
+
+def text(trace: Trace, form: str = "detailed") -> str:
+    """Return a trace as text in one of the forms."""
+    return "\n".join(line.text for line in FORMS[form](trace))
