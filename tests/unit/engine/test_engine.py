@@ -3,7 +3,7 @@ from __future__ import annotations
 import logging
 
 import pytest
-from world import Box, Edits, Group, Label, Thing, contents, settle
+from things import Box, Edits, Group, Label, Thing, contents, settle
 
 from ovenbird.engine import tracking
 from ovenbird.engine.engine import Engine

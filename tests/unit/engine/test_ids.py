@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from world import Label, Thing, settle
+from things import Label, Thing, settle
 
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.errors import IdsExhaustedError

@@ -9,7 +9,7 @@ from __future__ import annotations
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from world import Box, Edits, Group, Label, Thing, contents, settle
+from things import Box, Edits, Group, Label, Thing, contents, settle
 
 from ovenbird.engine import rules as engine_rules
 from ovenbird.engine.engine import Engine

@@ -1,6 +1,6 @@
 """Rows that rules name by UUID, and rows of somebody else of which rules own some columns."""
 
-from world import Edits, Label, Thing, settle
+from things import Edits, Label, Thing, settle
 
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.facts import Rows
