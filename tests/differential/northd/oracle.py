@@ -218,7 +218,10 @@ class Oracle:
     def close(self) -> None:
         for client in self.clients:
             client.close()
-        for process in reversed(self.processes):
+        for process in reversed(self.processes):  # one by one: a controller leaves a message before it goes
             process.terminate()
-        for process in self.processes:
-            process.wait(10)
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
