@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import AFTERWARDS, EDIT
 from ovenbird.controller.local import VIF, interface_of, resident
-from ovenbird.controller.settings import own_chassis, progress
+from ovenbird.controller.own import progress
+from ovenbird.controller.settings import own_chassis
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import BRIDGE, EDIT
-from ovenbird.controller.settings import integration_bridge, progress, settings
+from ovenbird.controller.own import progress
+from ovenbird.controller.settings import integration_bridge, settings
 from ovenbird.engine.lookups import rows
 from ovenbird.engine.rules import singleton
 from ovenbird.model.vswitch import Bridge, OpenVSwitch

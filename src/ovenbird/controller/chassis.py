@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import AFTERWARDS, CHASSIS, EDIT
-from ovenbird.controller.settings import Settings, integration_bridge, own_chassis, progress, settings
+from ovenbird.controller.own import progress
+from ovenbird.controller.settings import Settings, integration_bridge, own_chassis, settings
 from ovenbird.engine.lookups import find, get, rows
 from ovenbird.engine.rules import singleton
 from ovenbird.engine.views import view

@@ -34,7 +34,6 @@ from ovenbird.controller.errors import ConfigurationError
 from ovenbird.controller.facts import (
     ADD_PORT,
     AFTERWARDS,
-    ATTACHED,
     BRIDGE,
     CHASSIS,
     CLAUSE,
@@ -45,11 +44,11 @@ from ovenbird.controller.facts import (
     ZONE,
 )
 from ovenbird.controller.interest import Interest, everything, first
+from ovenbird.controller.own import Progress, own_store, reflect
 from ovenbird.controller.packet_in import PacketIns
-from ovenbird.controller.settings import Attachment, Progress, Settings, progress_store, read_settings
+from ovenbird.controller.settings import Settings, read_settings
 from ovenbird.controller.switch import Switch
 from ovenbird.engine.engine import Engine
-from ovenbird.engine.outputs import new_uuid
 from ovenbird.model import sb, vswitch
 from ovenbird.ovsdb.errors import Disconnected, OvsdbError
 from ovenbird.ovsdb.replica import Replica
@@ -77,8 +76,8 @@ RULES = (
     bridge.bridge, local.attachment, local.clauses, local.port_clause, chassis.registration, chassis.acknowledgement,
     binding.claim, binding.up, binding.installed, tunnels.tunnels, tunnels.stale_tunnel, patch.patches,
     patch.stale_patch, zones.port_zone, zones.datapath_zone, physical.skeleton, physical.tunnel_entry,
-    physical.port_flows, port_security.port_security, translate.logical_flow, learned.fdb, learned.mac_binding,
-    learned.static_mac_binding,
+    physical.port_flows, port_security.port_security, translate.logical_flow, translate.translation, learned.fdb,
+    learned.mac_binding, learned.static_mac_binding,
 )  # fmt: skip
 
 _EDITS = (EDIT, AFTERWARDS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
@@ -115,7 +114,7 @@ class Controller:
         self.paused = False
         self._context = context
         self._vswitch = Replica(local_remote, "Open_vSwitch", SWITCH, probe=0)
-        self._progress = progress_store(system_id)
+        self._own = own_store(system_id)
         self._interest = Interest()
         self._zones = zones.ZoneBook()
         self._books: dict[Replica, EditBook] = {}
@@ -150,7 +149,7 @@ class Controller:
         return bool(self._state().settled)
 
     def _state(self) -> Progress:
-        return next(iter(self._progress.table(Progress).rows.values()))
+        return next(iter(self._own.table(Progress).rows.values()))
 
     def _tell(self, **values: Any) -> None:
         """Change the controller's own row, if it differs."""
@@ -161,7 +160,7 @@ class Controller:
             if row.values[index] != value:
                 changes[index] = value
         if changes:
-            self._progress.table(Progress).modify(row, changes)
+            self._own.table(Progress).modify(row, changes)
             self._wake.set()
 
     def recompute(self) -> None:
@@ -277,7 +276,7 @@ class Controller:
 
     def _assemble(self, southbound: Replica) -> None:
         """Make the engine over both databases, with the numbers that were given out before."""
-        stores = (southbound.store, self._vswitch.store, self._progress)
+        stores = (southbound.store, self._vswitch.store, self._own)
         self._books = {southbound: EditBook(southbound.store), self._vswitch: EditBook(self._vswitch.store)}
         self._write = {client: asyncio.Event() for client in self._books}
         self._tell(complete=frozenset(), settled=False, everything=False)
@@ -307,30 +306,19 @@ class Controller:
         engine = self.engine
         if engine is None:
             raise ConfigurationError("a wave before there is a Southbound")
-        deltas = engine.run()
-        self.waves += 1
-        if ATTACHED in deltas:
-            self._attach(deltas[ATTACHED])
-        clauses = deltas.get(CLAUSE)
-        if clauses is not None:
-            self._interest.absorb(clauses.added, clauses.removed)
-        if clauses is not None or self.waves == 1:
-            self._tell(settled=False)
-            self._interested.set()
-        self._absorb_edits(deltas)
-        self._absorb_zones(deltas)
-        self._absorb_flows(deltas)
-
-    def _attach(self, delta: Delta) -> None:
-        """Keep the attachments as rows, for the next wave to find by name."""
-        table = self._progress.table(Attachment)
-        for _, name, interface in delta.removed:
-            for row in table.select(Attachment.name, name):
-                if row.interface == interface:
-                    table.delete(row)
-        for _, name, interface in delta.added:
-            table.insert(new_uuid(), [name, interface])
-        self._wake.set()
+        while not engine.idle:
+            deltas = engine.run()
+            self.waves += 1
+            reflect(self._own, deltas)
+            clauses = deltas.get(CLAUSE)
+            if clauses is not None:
+                self._interest.absorb(clauses.added, clauses.removed)
+            if clauses is not None or self.waves == 1:
+                self._tell(settled=False)
+                self._interested.set()
+            self._absorb_edits(deltas)
+            self._absorb_zones(deltas)
+            self._absorb_flows(deltas)
 
     def _absorb_edits(self, deltas: dict[Relation, Delta]) -> None:
         for relation in _EDITS:

@@ -10,6 +10,7 @@
 - ``CLAUSE(table, column, function, value)``: what to monitor in Southbound.
 - ``ZONE(name, number)``: a conntrack zone in use.
 - ``ATTACHED(name, interface)``: a logical port has an interface on the integration bridge.
+- ``TRANSLATED(flow, datapath)``: a logical flow is to be translated by itself in one of its datapaths.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ DROP_PORT = Relation("port to drop")
 BRIDGE = Relation("bridge to add")
 CLAUSE = Relation("monitor clause")
 ATTACHED = Relation("attachment")
+TRANSLATED = Relation("flow to translate")
 ZONE = Relation("conntrack zone")
 
 

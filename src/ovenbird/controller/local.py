@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import ATTACHED, CLAUSE
-from ovenbird.controller.settings import Attachment, integration_bridge, own_chassis, settings
+from ovenbird.controller.own import Attachment
+from ovenbird.controller.settings import integration_bridge, own_chassis, settings
 from ovenbird.engine.lookups import find, get, rows, select, table
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import ADD_PORT, DROP_PORT
 from ovenbird.controller.local import is_hosted
-from ovenbird.controller.settings import integration_bridge, progress, settings
+from ovenbird.controller.own import progress
+from ovenbird.controller.settings import integration_bridge, settings
 from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view

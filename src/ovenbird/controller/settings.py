@@ -1,7 +1,6 @@
-"""What the local Open_vSwitch database tells the controller, and what the controller tells its own rules.
+"""What the local Open_vSwitch database tells the controller (ovn-controller(8), "Configuration").
 
-`Settings` is the one reading of Open_vSwitch.external_ids (ovn-controller(8), "Configuration"); a key with `-<chassis>`
-appended overrides the plain one. `Progress` is a row of the controller's own: facts from outside of any database.
+`Settings` is the one reading of Open_vSwitch.external_ids; a key with `-<chassis>` appended overrides the plain one.
 """
 
 from __future__ import annotations
@@ -10,8 +9,8 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ovenbird.controller.own import progress
 from ovenbird.engine.lookups import find, rows
-from ovenbird.engine.rows import UUID, Column, Row, Store
 from ovenbird.engine.views import view
 from ovenbird.model.sb import Chassis
 from ovenbird.model.vswitch import Bridge, OpenVSwitch
@@ -19,44 +18,9 @@ from ovenbird.model.vswitch import Bridge, OpenVSwitch
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ovenbird.engine.rows import UUID
+
 NO_BRIDGE = "br-int"
-
-
-class Progress(Row, table="Progress"):
-    """How far the controller has come: one row, which rules read like any other."""
-
-    __slots__ = ()
-
-    system_id: Column[str] = Column("")
-    complete: Column[frozenset[UUID]] = Column(frozenset())
-    everything: Column[bool] = Column(default=False)
-    settled: Column[bool] = Column(default=False)
-    stopping: Column[bool] = Column(default=False)
-
-
-class Attachment(Row, table="Attachment"):
-    """A logical port's interface on the integration bridge, as `external_ids:iface-id` says.
-
-    A table of its own, so that one port's coming concerns whoever asks for that name, and nobody else.
-    """
-
-    __slots__ = ()
-
-    name: Column[str] = Column("")
-    interface: Column[UUID] = Column("")
-
-
-def progress_store(system_id: str = "") -> Store:
-    """Make the controller's own store: the one `Progress` row, and the attachments.
-
-    Arguments:
-        system_id: the chassis's name if it was given to the program, which then overrides the database's.
-    """
-    store = Store("controller", [Progress, Attachment])
-    values = list(Progress.DEFAULTS)
-    values[Progress.system_id.index] = system_id
-    store.table(Progress).insert(UUID("00000000-0000-4000-8000-000000000000"), values)
-    return store
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +44,6 @@ class Settings:
     openflow_probe_s: int
     is_interconn: bool
     published: Mapping[str, str]
-
-
-def progress() -> Progress:
-    """Return the controller's own row."""
-    return rows(Progress)[0]
 
 
 @view

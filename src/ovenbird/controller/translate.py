@@ -15,8 +15,9 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import FLOW, PART, cookie_of, encode_match
+from ovenbird.controller.facts import FLOW, PART, TRANSLATED, cookie_of, encode_match
 from ovenbird.controller.local import VIF, hosted_members, hosted_row, resident, resident_in, resident_name
+from ovenbird.controller.own import Translation
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.lookups import find, get, rows, table
 from ovenbird.engine.rules import rule
@@ -250,19 +251,28 @@ def logical_flow(flow: LogicalFlow) -> Iterator[Fact]:
         if tagged is None or not is_relevant_port(tagged):
             return
     uuids = datapaths_of(flow)
-    # What names stand for changes in one datapath at a time: then the others' translations are remembered, not made.
-    remembered = len(uuids) > 1 and (_NAMES.search(flow.match) is not None or '"' in flow.actions)
+    # What names stand for changes in one datapath at a time: then that one alone is translated again.
+    apart = len(uuids) > 1 and (_NAMES.search(flow.match) is not None or '"' in flow.actions)
     for uuid in uuids:
-        try:
-            yield from translated(flow, uuid) if remembered else _translation(flow, uuid)
-        except LangError as error:
-            report(flow, str(error))
+        if apart:
+            yield TRANSLATED(flow.uuid, uuid)
+        else:
+            yield from _translated(flow, uuid)
 
 
-@view
-def translated(flow: LogicalFlow, datapath: UUID) -> tuple[Fact, ...]:
-    """Return a logical flow's OpenFlow flows in one datapath."""
-    return tuple(_translation(flow, datapath))
+@rule(Translation)
+def translation(row: Translation) -> Iterator[Fact]:
+    """Yield the OpenFlow flows of a logical flow in one of its datapaths."""
+    flow = get(LogicalFlow, row.flow)
+    if flow is not None:
+        yield from _translated(flow, row.datapath)
+
+
+def _translated(flow: LogicalFlow, datapath: UUID) -> Iterator[Fact]:
+    try:
+        yield from _translation(flow, datapath)
+    except LangError as error:
+        report(flow, str(error))
 
 
 @lru_cache(maxsize=1024)

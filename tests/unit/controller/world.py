@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ovenbird.controller.controller import RULES, SOUTHBOUND, SWITCH
-from ovenbird.controller.facts import ADD_PORT, AFTERWARDS, ATTACHED, CLAUSE, EDIT, FLOW, PART, ZONE
+from ovenbird.controller.facts import ADD_PORT, AFTERWARDS, CLAUSE, EDIT, FLOW, PART, ZONE
 from ovenbird.controller.flow_table import FlowTable
-from ovenbird.controller.settings import Attachment, Progress, progress_store
+from ovenbird.controller.own import Progress, own_store, reflect
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.outputs import new_uuid
 from ovenbird.engine.rows import UUID, Row, Store
@@ -29,7 +29,7 @@ class World:
     def __init__(self, **ids: str) -> None:
         self.sb = Store("OVN_Southbound", SOUTHBOUND)
         self.vs = Store("Open_vSwitch", SWITCH)
-        self.own = progress_store()
+        self.own = own_store()
         self.table = FlowTable()
         self.facts: dict[Any, set[Any]] = {kind: set() for kind in KINDS}
         self.bridge = self.add(vswitch.Bridge, name="br-int", fail_mode="secure", ports=frozenset())
@@ -112,27 +112,17 @@ class World:
             deltas = self.engine.run()
             for name, count in self.engine.ran.items():
                 ran[name] = ran.get(name, 0) + count
+            reflect(self.own, deltas)
             for relation, delta in deltas.items():
                 if relation is FLOW:
                     self.table.absorb(delta.added, delta.removed)
                 elif relation is PART:
                     self.table.absorb_parts(delta.added, delta.removed)
-                elif relation is ATTACHED:
-                    self._attach(delta)
                 elif relation in self.facts:
                     self.facts[relation] -= set(delta.removed)
                     self.facts[relation] |= set(delta.added)
         assert not self.engine.failures
         return ran
-
-    def _attach(self, delta: Any) -> None:
-        table = self.own.table(Attachment)
-        for _, name, interface in delta.removed:
-            for row in table.select(Attachment.name, name):
-                if row.interface == interface:
-                    table.delete(row)
-        for _, name, interface in delta.added:
-            table.insert(new_uuid(), [name, interface])
 
     def edits(self, kind: Any = EDIT) -> dict[str, dict[str, Any]]:
         """Return the outstanding edits of ports and interfaces by row."""

@@ -1,0 +1,86 @@
+"""The controller's own tables: what is in no database, but rules read it like anything else.
+
+`Progress` holds facts from outside. The others hold what rules say to rules: facts of one wave are rows in the next,
+so that who reads them depends on one of them and not on all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import ATTACHED, TRANSLATED
+from ovenbird.engine.lookups import rows
+from ovenbird.engine.outputs import new_uuid
+from ovenbird.engine.rows import UUID, Column, Row, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ovenbird.engine.engine import Delta
+    from ovenbird.engine.facts import Relation
+
+
+class Progress(Row, table="Progress"):
+    """How far the controller has come: one row, which rules read like any other."""
+
+    __slots__ = ()
+
+    system_id: Column[str] = Column("")
+    complete: Column[frozenset[UUID]] = Column(frozenset())
+    everything: Column[bool] = Column(default=False)
+    settled: Column[bool] = Column(default=False)
+    stopping: Column[bool] = Column(default=False)
+
+
+class Attachment(Row, table="Attachment"):
+    """A logical port's interface on the integration bridge, as `external_ids:iface-id` says.
+
+    A table of its own, so that one port's coming concerns whoever asks for that name, and nobody else.
+    """
+
+    __slots__ = ()
+
+    name: Column[str] = Column("")
+    interface: Column[UUID] = Column("")
+
+
+class Translation(Row, table="Translation"):
+    """A logical flow in one of several datapaths: the unit in which flows with names are translated anew."""
+
+    __slots__ = ()
+
+    flow: Column[UUID] = Column("")
+    datapath: Column[UUID] = Column("")
+
+
+def own_store(system_id: str = "") -> Store:
+    """Make the controller's own store: the one `Progress` row, and what rules say to rules.
+
+    Arguments:
+        system_id: the chassis's name if it was given to the program, which then overrides the database's.
+    """
+    store = Store("controller", [Progress, Attachment, Translation])
+    values = list(Progress.DEFAULTS)
+    values[Progress.system_id.index] = system_id
+    store.table(Progress).insert(UUID("00000000-0000-4000-8000-000000000000"), values)
+    return store
+
+
+def reflect(store: Store, deltas: Mapping[Relation, Delta]) -> None:
+    """Make rows of what a wave's rules say to other rules; afterwards the engine has another wave to run, or none."""
+    for relation, row_class in ((ATTACHED, Attachment), (TRANSLATED, Translation)):
+        delta = deltas.get(relation)
+        if delta is None:
+            continue
+        table = store.table(row_class)
+        index = table.index(*row_class.COLUMNS)
+        for fact in delta.removed:
+            for row in index.rows(fact[1:]):
+                table.delete(row)
+        for fact in delta.added:
+            table.insert(new_uuid(), list(fact[1:]))
+
+
+def progress() -> Progress:
+    """Return the controller's own row."""
+    return rows(Progress)[0]
