@@ -1,0 +1,96 @@
+"""From discrepancies to transactions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ovenbird.controller.edits import CLAIM_PAUSE, EditBook
+from ovenbird.controller.facts import ADD_PORT, AFTERWARDS, CHASSIS, EDIT
+from ovenbird.engine.outputs import new_uuid
+from ovenbird.model import sb, vswitch
+
+
+class Recorder:
+    """A transaction that only notes what it is given."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[Any, ...]] = []
+
+    def insert(self, table, values, uuid=None):
+        self.done.append(("insert", table.TABLE, values))
+        return new_uuid()
+
+    def update(self, row, values):
+        self.done.append(("update", row.uuid, values))
+
+    def mutate(self, row, column, insert=(), delete=()):
+        self.done.append(("mutate", row.uuid, column, insert, list(delete)))
+
+    def delete(self, row):
+        self.done.append(("delete", row.uuid))
+
+
+@pytest.fixture
+def book(world):
+    return EditBook(world.sb, clock=lambda: world.now)
+
+
+def staged(book):
+    transaction = Recorder()
+    pause = book.stage(transaction)
+    return transaction.done, pause
+
+
+def test_an_edit_stays_until_it_is_no_longer_wanted(world, book):
+    port = world.lport(world.switch(1), "p1", 1)
+    fact = EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),))
+    world.now = 0.0
+    book.absorb([fact], [])
+    assert staged(book)[0] == staged(book)[0] == [("update", port.uuid, {"chassis": world.me.uuid})]
+    book.absorb([], [fact])
+    assert staged(book)[0] == []
+
+
+def test_edits_of_the_other_database_are_not_taken(world, book):
+    book.absorb([EDIT(vswitch.Interface, new_uuid(), (("name", "x"),))], [])
+    assert book.outstanding == {}
+
+
+def test_what_waits_for_the_switch_waits(world, book):
+    port = world.lport(world.switch(1), "p1", 1)
+    fact = AFTERWARDS(sb.PortBinding, port.uuid, (("up", True),))
+    book.absorb([fact], [])
+    assert staged(book)[0] == []
+    assert book.confirm(book.waiting())
+    assert staged(book)[0] == [("update", port.uuid, {"up": True})]
+    book.absorb([], [fact])
+    assert not book.confirm([fact])  # it is not wanted any more
+
+
+def test_two_chassis_do_not_fight_at_full_speed(world, book):
+    port = world.lport(world.switch(1), "p1", 1, chassis=world.other.uuid)
+    book.absorb([EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),))], [])
+    world.now = 0.0
+    assert staged(book) == ([("update", port.uuid, {"chassis": world.me.uuid})], 0)
+    world.now = 0.1
+    assert staged(book) == ([], pytest.approx(CLAIM_PAUSE - 0.1))
+    world.now = CLAIM_PAUSE
+    assert len(staged(book)[0]) == 1
+
+
+def test_a_chassis_under_a_new_name_takes_its_address_with_it(world, book):
+    book.absorb([CHASSIS("new", "host", frozenset(), (), (("geneve", "192.0.2.1"),), (("csum", "true"),))], [])
+    done, _ = staged(book)
+    assert ("delete", world.me.uuid) in done
+    assert [step[1] for step in done if step[0] == "insert"] == ["Encap", "Chassis", "Chassis_Private"]
+
+
+def test_a_port_is_added_with_its_interface(world):
+    book = EditBook(world.vs)
+    book.absorb([ADD_PORT(world.bridge.uuid, "patch-a", "patch", (("peer", "b"),), (("k", "v"),))], [])
+    (interface, port, bridge), _ = staged(book)
+    assert interface[2] == {"name": "patch-a", "type": "patch", "options": {"peer": "b"}}
+    assert port[2]["external_ids"] == {"k": "v"}
+    assert bridge[:3] == ("mutate", world.bridge.uuid, "ports")

@@ -1,0 +1,70 @@
+"""What the local database tells, and what is asked of Southbound."""
+
+from __future__ import annotations
+
+from ovenbird.controller.facts import CHASSIS, CLAUSE, EDIT
+from ovenbird.controller.interest import Interest
+from ovenbird.controller.settings import read_settings
+from ovenbird.model import sb
+
+
+def test_a_key_with_the_chassis_name_overrides():
+    ids = {"system-id": "hv1", "ovn-encap-ip": "1.1.1.1", "ovn-encap-ip-hv1": "2.2.2.2", "ovn-encap-type": "geneve,vxlan"}
+    mine = read_settings(ids)
+    assert (mine.encap_ips, mine.encap_types) == (("2.2.2.2",), ("geneve", "vxlan"))
+    assert read_settings(ids, "other").encap_ips == ("1.1.1.1",)
+
+
+def test_defaults():
+    mine = read_settings({})
+    assert (mine.chassis, mine.remote, mine.bridge, mine.monitor_all) == ("", "", "br-int", False)
+    assert mine.encap_options == (("csum", "true"),)
+    assert read_settings({"ovn-bridge-mappings": "a:br-a, b:br-b,nonsense"}).bridge_mappings == {"a": "br-a", "b": "br-b"}
+
+
+def test_registration_says_what_this_chassis_can_do(world):
+    world.run()
+    (changes,) = [dict(f[3]) for f in world.facts[EDIT] if f[1] is sb.Chassis]
+    config = dict(changes["other_config"])
+    assert config["port-up-notif"] == config["ct-no-masked-label"] == "true"
+    assert changes["hostname"] == "host1"
+    world.set(world.me, hostname="host1", other_config=config)
+    world.run()
+    assert [f for f in world.facts[EDIT] if f[1] is sb.Chassis] == []
+
+
+def test_a_deleted_chassis_is_made_again(world):
+    world.facts[CHASSIS] = set()
+    world.run()
+    world.delete(world.me)
+    world.run()
+    ((_, name, _, _, _, encaps, _),) = world.facts[CHASSIS]
+    assert (name, encaps) == ("hv1", (("geneve", "192.0.2.1"),))
+
+
+def test_only_what_is_hosted_is_asked_for(world):
+    one, two = world.switch(1), world.switch(2)
+    world.lport(one, "p1", 1)
+    world.lport(two, "q1", 1)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    world.run()
+    interest = Interest()
+    interest.absorb(world.facts[CLAUSE], [])
+    assert interest.datapaths() == {one.uuid}
+    conditions = interest.conditions()
+    assert conditions["Logical_Flow"] == [["logical_datapath", "==", ["uuid", one.uuid]]]
+    assert ["logical_port", "==", "p1"] in conditions["Port_Binding"]
+    assert conditions["FDB"] == [["dp_key", "==", 1]]
+    assert two.uuid not in str(conditions)
+
+
+def test_a_router_s_switches_are_hosted_together(world):
+    one, two, router = world.switch(1), world.switch(2), world.switch(3)
+    world.lport(one, "p1", 1)
+    for name, datapath, peer in (("a", one, "b"), ("b", router, "a"), ("c", router, "d"), ("d", two, "c")):
+        world.lport(datapath, name, 9, type="patch", options={"peer": peer})
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    world.run()
+    interest = Interest()
+    interest.absorb(world.facts[CLAUSE], [])
+    assert interest.datapaths() == {one.uuid, two.uuid, router.uuid}
