@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-import oracle
+import original_server
 
 from ovenbird.ovsdb import errors
 from ovenbird.ovsdb.journal import create, open_database
@@ -23,7 +23,7 @@ from ovenbird.ovsdb.replica import Replica
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.server import Server
 
-pytestmark = pytest.mark.skipif(oracle.MISSING is not None, reason=str(oracle.MISSING))
+pytestmark = pytest.mark.skipif(original_server.MISSING is not None, reason=str(original_server.MISSING))
 
 SCHEMAS = [
     Path("/usr/share/ovn/ovn-nb.ovsschema"),
@@ -49,7 +49,7 @@ class Running:
     async def _start(self, folder: Path) -> None:
         self.server = Server()
         schemas = [DatabaseSchema.from_text(path.read_bytes()) for path in SCHEMAS if path.exists()]
-        for schema in [*schemas, DatabaseSchema.from_json(oracle.SCHEMA)]:
+        for schema in [*schemas, DatabaseSchema.from_json(original_server.SCHEMA)]:
             path = folder / f"{schema.name}.db"
             create(path, schema)
             self.server.add(open_database(path))
@@ -149,7 +149,7 @@ def test_ovn_sbctl_and_ovs_vsctl(server):
 
 def test_python_idl(server):
     idl_module = pytest.importorskip("ovs.db.idl")
-    helper = idl_module.SchemaHelper(schema_json=oracle.SCHEMA)
+    helper = idl_module.SchemaHelper(schema_json=original_server.SCHEMA)
     helper.register_all()
     idl = idl_module.Idl(server.remote, helper)
 
@@ -180,12 +180,12 @@ def test_python_idl(server):
 
 
 def test_malformed_json_ends_that_connection_only(server):
-    good, bad = oracle.Client(server.path), oracle.Client(server.path)
+    good, bad = original_server.Client(server.path), original_server.Client(server.path)
     for garbage in (b'{"id":1,,}', b"[1]", b"hello", b'{"method":1,"params":[],"id":1}', b'{"id":3}'):
         bad.socket.sendall(garbage)
         assert bad.socket.recv(100) == b""
         bad.close()
-        bad = oracle.Client(server.path)
+        bad = original_server.Client(server.path)
     bad.close()
     assert good.call("echo", "still here")["result"] == ["still here"]
     assert good.call("nonsense")["error"] == "unknown method"
@@ -195,7 +195,7 @@ def test_malformed_json_ends_that_connection_only(server):
 
 
 def test_waits_locks_and_cancel(server):
-    one, two = oracle.Client(server.path), oracle.Client(server.path)
+    one, two = original_server.Client(server.path), original_server.Client(server.path)
     wait = {"op": "wait", "table": "R", "where": [], "columns": ["name"], "until": "==", "rows": [{"name": "x"}]}
     one.socket.sendall(json.dumps({"id": 5, "method": "transact", "params": ["T", wait]}).encode())
     one.socket.sendall(json.dumps({"id": 6, "method": "transact", "params": ["T", wait]}).encode())
@@ -217,7 +217,7 @@ def test_waits_locks_and_cancel(server):
 @pytest.fixture(params=["ours", "original"])
 def remote(request):
     with tempfile.TemporaryDirectory() as folder:
-        running = Running(Path(folder)) if request.param == "ours" else oracle.Oracle(Path(folder))
+        running = Running(Path(folder)) if request.param == "ours" else original_server.Oracle(Path(folder))
         try:
             yield f"unix:{running.path}"
         finally:

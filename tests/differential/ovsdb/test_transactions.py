@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 sys.path.insert(0, str(Path(__file__).parent))
-import oracle
+import original_server
 
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.journal import create, open_database
@@ -21,7 +21,7 @@ from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.service import Service
 from ovenbird.ovsdb.session import Session
 
-pytestmark = pytest.mark.skipif(oracle.MISSING is not None, reason=str(oracle.MISSING))
+pytestmark = pytest.mark.skipif(original_server.MISSING is not None, reason=str(original_server.MISSING))
 
 R = [f"0000000{i}-0000-4000-8000-00000000000{i}" for i in range(1, 6)]
 K = [f"1000000{i}-0000-4000-8000-00000000000{i}" for i in range(1, 6)]
@@ -185,7 +185,7 @@ class Servers(RuleBasedStateMachine):
             *[{"op": "delete", "table": t, "where": []} for t in ("R", "K", "F")],
         )
         assert not any(r and "error" in r for r in reset["result"]), reset
-        self.ours = Ours(Database(DatabaseSchema.from_json(oracle.SCHEMA)))
+        self.ours = Ours(Database(DatabaseSchema.from_json(original_server.SCHEMA)))
 
     @rule(operations=st.lists(operation(), min_size=1, max_size=4))
     def transact(self, operations):
@@ -210,14 +210,14 @@ class Servers(RuleBasedStateMachine):
         assert normal(ours["result"]) == normal(theirs["result"]), operations
 
 
-shared: oracle.Oracle
+shared: original_server.Oracle
 PHASES = (Phase.generate,)
 
 
 def test_random_transactions():
     global shared  # noqa: PLW0603 - a state machine is made by Hypothesis, without arguments
     with tempfile.TemporaryDirectory() as folder:
-        shared = oracle.Oracle(Path(folder))
+        shared = original_server.Oracle(Path(folder))
         try:
             run = settings(
                 max_examples=40,
@@ -235,7 +235,7 @@ def test_random_transactions():
 
 
 def test_we_read_their_file_and_they_read_ours(tmp_path):
-    theirs = oracle.Oracle(tmp_path)
+    theirs = original_server.Oracle(tmp_path)
     operations = [
         {"op": "insert", "table": "R", "row": {"name": "a", "ints": ["set", [1, 2]], "pairs": ["map", [["k", 1]]]}},
         {"op": "insert", "table": "F", "row": {"x": 1}},
@@ -262,14 +262,14 @@ def test_we_read_their_file_and_they_read_ours(tmp_path):
     database.journal.close()
 
     path = tmp_path / "ours.db"
-    create(path, DatabaseSchema.from_json(oracle.SCHEMA))
+    create(path, DatabaseSchema.from_json(original_server.SCHEMA))
     database = open_database(path)
     ours = Ours(database)
     ours.call("transact", "T", *operations)
     ours.call("transact", "T", *changes)
     wanted = normal(ours.call("transact", "T", *CONTENTS)["result"])
     database.journal.close()
-    run = lambda *args: oracle.subprocess.run(args, check=True, capture_output=True, text=True).stdout  # noqa: E731
+    run = lambda *args: original_server.subprocess.run(args, check=True, capture_output=True, text=True).stdout  # noqa: E731
     assert run("ovsdb-tool", "db-version", path).strip() == "1.0.0"
     assert '"hello"' in run("ovsdb-tool", "show-log", path)
     query = orjson.dumps(["T", *CONTENTS]).decode()

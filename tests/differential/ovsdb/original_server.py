@@ -96,7 +96,7 @@ class Oracle:
 
     def __init__(self, folder: Path, schema: dict[str, Any] | None = None) -> None:
         (folder / "s.ovsschema").write_text(json.dumps(schema or SCHEMA))
-        self.database = folder / "oracle.db"
+        self.database = folder / "original_server.db"
         self.path = folder / "o.sock"
         subprocess.run(["ovsdb-tool", "create", self.database, folder / "s.ovsschema"], check=True)
         self.process = subprocess.Popen(
