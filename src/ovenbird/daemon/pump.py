@@ -205,8 +205,7 @@ class LockedPump(Pump):
                 self.active = False
                 pumping.cancel()
                 losing.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await pumping
+                await asyncio.wait([pumping])  # awaiting it would swallow a cancellation of our own
             log.warning("%s: lost lock %s, now standing by", self.name, self.lock)
 
     def amend(self, client: Client, transaction: Transaction) -> None:
