@@ -13,8 +13,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from tempfile import TemporaryFile
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from ovenbird.lab.instance import INTERFACE, Instance
 from ovenbird.lab.process import Process
@@ -118,14 +119,15 @@ class Program:
         instance: where.
         argv: its command line.
         ready: whether it prints a line when it is ready, to be waited for.
+        output: a file for what it prints, which is kept for the caller otherwise.
     """
 
-    def __init__(self, instance: Instance, *argv: str, ready: bool = False) -> None:
+    def __init__(self, instance: Instance, *argv: str, ready: bool = False, output: IO[str] | None = None) -> None:
         self._popen = subprocess.Popen(
             instance.namespace.enter(*argv),
             env=environment(),
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if output is None else output,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -163,10 +165,10 @@ class Program:
         assert self._popen.returncode == 0, error
         return out
 
-    def interrupt(self) -> str:
-        """Interrupt it as Ctrl-C does, and return the rest of its output."""
+    def interrupt(self) -> None:
+        """Interrupt it as Ctrl-C does, and wait for its end."""
         self._popen.send_signal(signal.SIGINT)
-        return self._popen.communicate(timeout=25)[0]
+        self._popen.wait(25)
 
 
 def serve(instance: Instance, *ports: int) -> Program:
@@ -187,17 +189,27 @@ class Account:
 
     Args:
         pings: how many echo requests were sent.
-        answered: how many of them were answered.
+        unanswered: the numbers of those that were not answered, though a later one was.
+        late: how many were sent after the last one that was answered.
         messages: how many messages went to and fro over TCP.
         lost: how many TCP segments got lost on the way.
         slowest: the longest time a message took, in seconds.
     """
 
     pings: int
-    answered: int
+    unanswered: tuple[int, ...]
+    late: int
     messages: int
     lost: int
     slowest: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing got lost; requests of the last moment could not be answered in time."""
+        return not self.unanswered and self.late <= _LAST_MOMENT and not self.lost
+
+
+_LAST_MOMENT = 5  # requests, 0.1 s
 
 
 class Traffic:
@@ -211,9 +223,10 @@ class Traffic:
 
     def __init__(self, source: Instance, target: Instance, port: int = 22) -> None:
         address = target.address or ""
-        self._server = serve(target, port)
         assert source.pings(address)
-        self._ping = Program(source, "ping", "-n", "-q", "-i", "0.02", "-W", "5", address, ready=True)
+        self._server = serve(target, port)
+        self._log = TemporaryFile("w+")  # noqa: SIM115 - closed with the rest
+        self._ping = Program(source, "ping", "-n", "-i", "0.02", address, output=self._log)
         self._stream = Program(source, sys.executable, "-c", STREAM, address, str(port), ready=True)
 
     def __enter__(self) -> Self:
@@ -224,6 +237,7 @@ class Traffic:
     ) -> None:
         for program in (self._stream, self._ping, self._server):
             program.close()
+        self._log.close()
 
     def account(self) -> Account:
         """End both and return what became of them.
@@ -232,10 +246,15 @@ class Traffic:
             AssertionError: the stream broke.
         """
         stream = json.loads(self._stream.finish())
-        summary = re.search(r"(\d+) packets transmitted, (\d+) received", self._ping.interrupt())
-        assert summary is not None
-        sent, received = map(int, summary.groups())
-        return Account(sent, received, **stream)
+        self._ping.interrupt()
+        self._log.seek(0)
+        story = self._log.read()
+        sent = re.search(r"(\d+) packets transmitted", story)
+        assert sent is not None, story
+        answered = {int(number) for number in re.findall(r"bytes from .*icmp_seq=(\d+)", story)}
+        last = max(answered)
+        unanswered = tuple(number for number in range(1, last) if number not in answered)
+        return Account(int(sent[1]), unanswered, int(sent[1]) - last, **stream)
 
 
 def _checksum(data: bytes) -> int:
