@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 from ovenbird.engine.lookups import find, rows
 from ovenbird.engine.rules import Rule, rule, singleton
 from ovenbird.engine.views import view
-from ovenbird.logical.tables import ADDRESS_SET, IN_ADDRESS_SET, NB_GLOBAL, PORT_STATUS, SB_GLOBAL, northbound_uuid
+from ovenbird.logical.tables import (
+    ADDRESS_SET,
+    DATAPATH_KEYS,
+    IN_ADDRESS_SET,
+    NB_GLOBAL,
+    PORT_STATUS,
+    SB_GLOBAL,
+    northbound_uuid,
+)
 from ovenbird.model import nb, sb
 
 if TYPE_CHECKING:
@@ -23,8 +31,6 @@ if TYPE_CHECKING:
 
 VERSION = "ovenbird-1"
 """What `options:northd_internal_version` says; chassis compare it with their own only if told to."""
-
-MAX_TUNNEL_KEY = 16_711_680
 
 
 class Identity:
@@ -54,7 +60,7 @@ def rules(identity: Identity, clock: Callable[[], int]) -> tuple[Rule, ...]:
     def options() -> tuple[tuple[str, str], ...]:
         found = {
             "mac_prefix": identity.mac_prefix,
-            "max_tunid": str(MAX_TUNNEL_KEY),
+            "max_tunid": str(DATAPATH_KEYS.high),
             "svc_monitor_mac": identity.service_mac,
         }
         for row in rows(nb.NBGlobal):
