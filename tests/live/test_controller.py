@@ -8,15 +8,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ovenbird.lab import programs
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import CommandError
-from ovenbird.lab.instance import Instance
-from ovenbird.lab.lab import Lab
 from ovenbird.lab.process import ProcessSpec, wait_until
+
+if TYPE_CHECKING:
+    from ovenbird.lab.instance import Instance
+    from ovenbird.lab.lab import Lab
 
 pytestmark = pytest.mark.live
 
@@ -71,7 +74,8 @@ def instances(lab: Lab, nb: Nbctl) -> dict[str, Instance]:
     found = {name: lab.attach(name, host, name, MACS[name]) for name, host in (("a", "hv1"), ("b", "hv2"))}
     for port in (22, 80, 81):
         argv = (sys.executable, "-c", _LISTEN.format(port=port))
-        lab.keep(ProcessSpec(f"b-tcp{port}", argv, str(found["b"].rundir / f"{port}.log"), namespace=found["b"].namespace.name))
+        log, namespace = str(found["b"].rundir / f"{port}.log"), found["b"].namespace.name
+        lab.keep(ProcessSpec(f"b-tcp{port}", argv, log, namespace=namespace))
     wait_until(lambda: connect(found["b"], "127.0.0.1", 22) == "open", "b to listen")
     wait_until(lambda: found["a"].pings("10.7.0.2"), "the first answer")
     return found
@@ -196,3 +200,26 @@ def test_a_controller_that_ends_takes_its_chassis_along(lab: Lab, instances: dic
     wait_until(lambda: lab.process("hv1-controller") not in {None, victim}, "another controller")
     wait_until(lambda: sorted(chassis()) == ["hv1", "hv2"], "both chassis")
     wait_until(lambda: instances["a"].pings("10.7.0.2"), "an answer", timeout=10)
+
+
+def test_packets_flow_while_southbound_is_away(lab: Lab, instances: dict[str, Instance], nb: Nbctl) -> None:
+    victim = lab.process("db-sb")
+    assert victim is not None
+    ping = instances["a"].namespace.enter("ping", "-n", "-i", "0.02", "-c", "100", "-W", "1", "10.7.0.2")
+    with subprocess.Popen(ping, stdout=subprocess.PIPE, text=True) as pinging:
+        os.kill(victim.pid, signal.SIGKILL)
+        output, _ = pinging.communicate(timeout=20)
+    assert "100 received" in output
+    wait_until(lambda: lab.process("db-sb") not in {None, victim}, "another Southbound server")
+    nb("--wait=hv", "--timeout=30", "sync")
+
+
+def test_a_bridge_that_was_deleted_is_made_and_filled_again(
+    lab: Lab, instances: dict[str, Instance], nb: Nbctl
+) -> None:
+    hypervisor, one = lab.hypervisor("hv1"), instances["a"]
+    hypervisor.vsctl("del-br", "br-int")
+    wait_until(lambda: "br-int" in hypervisor.vsctl("list-br").split(), "the bridge")
+    hypervisor.plug(one.device, one.port_id, one.mac)
+    wait_until(lambda: one.pings("10.7.0.2"), "an answer", timeout=20)
+    assert hypervisor.vsctl("get-fail-mode", "br-int").strip() == "secure"

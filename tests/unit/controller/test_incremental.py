@@ -91,7 +91,7 @@ def comparable(world: World) -> dict:
     """Return the flows without what is numbered by order of appearance: zones and conjunctions."""
     flows = {}
     for (table, priority, match), content in world.desired().items():
-        if b"\x00\x01\x4a\x04" in match or table == 8 and content[1] == 0:  # conj_id, clauses
+        if b"\x00\x01\x4a\x04" in match or (table == 8 and content[1] == 0):  # conj_id, clauses
             continue
         if table in (0, 40) or table == 39:
             flows[table, priority, match] = len(content[0])

@@ -46,9 +46,9 @@ def verdict(world, table, packet):
     best = None
     for (number, priority, match), content in world.desired().items():
         fields = Match.decode(match)[0]
-        if number == table and all(packet.get(n, 0) & m == v for n, (v, m) in fields.items()):
-            if best is None or priority > best[0]:
-                best = (priority, content)
+        holds = number == table and all(packet.get(n, 0) & m == v for n, (v, m) in fields.items())
+        if holds and (best is None or priority > best[0]):
+            best = (priority, content)
     if best is None:
         return True
     (action,) = actions_of(best[1][0])

@@ -9,7 +9,8 @@ from ovenbird.model import sb
 
 
 def test_a_key_with_the_chassis_name_overrides():
-    ids = {"system-id": "hv1", "ovn-encap-ip": "1.1.1.1", "ovn-encap-ip-hv1": "2.2.2.2", "ovn-encap-type": "geneve,vxlan"}
+    ids = {"system-id": "hv1", "ovn-encap-ip": "1.1.1.1", "ovn-encap-ip-hv1": "2.2.2.2"}
+    ids["ovn-encap-type"] = "geneve,vxlan"
     mine = read_settings(ids)
     assert (mine.encap_ips, mine.encap_types) == (("2.2.2.2",), ("geneve", "vxlan"))
     assert read_settings(ids, "other").encap_ips == ("1.1.1.1",)
@@ -19,7 +20,8 @@ def test_defaults():
     mine = read_settings({})
     assert (mine.chassis, mine.remote, mine.bridge, mine.monitor_all) == ("", "", "br-int", False)
     assert mine.encap_options == (("csum", "true"),)
-    assert read_settings({"ovn-bridge-mappings": "a:br-a, b:br-b,nonsense"}).bridge_mappings == {"a": "br-a", "b": "br-b"}
+    mapped = read_settings({"ovn-bridge-mappings": "a:br-a, b:br-b,nonsense"})
+    assert mapped.bridge_mappings == {"a": "br-a", "b": "br-b"}
 
 
 def test_registration_says_what_this_chassis_can_do(world):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ovenbird.controller.controller import RULES, SOUTHBOUND, SWITCH
 from ovenbird.controller.facts import ADD_PORT, AFTERWARDS, CLAUSE, EDIT, FLOW, PART, ZONE
@@ -12,9 +12,11 @@ from ovenbird.engine.engine import Engine
 from ovenbird.engine.outputs import new_uuid
 from ovenbird.engine.rows import UUID, Row, Store
 from ovenbird.model import sb, vswitch
-from ovenbird.openflow.actions import Action
 from ovenbird.openflow.instructions import ApplyActions, decode_instructions
 from ovenbird.openflow.match import Match
+
+if TYPE_CHECKING:
+    from ovenbird.openflow.actions import Action
 
 IDS = {
     "system-id": "hv1", "hostname": "host1", "ovn-remote": "tcp:127.0.0.1:6642", "ovn-encap-type": "geneve",
@@ -148,6 +150,5 @@ class World:
 
 
 def actions_of(instructions: bytes) -> tuple[Action, ...]:
-    return tuple(
-        action for part in decode_instructions(instructions) if isinstance(part, ApplyActions) for action in part.actions
-    )
+    parts = [part for part in decode_instructions(instructions) if isinstance(part, ApplyActions)]
+    return tuple(action for part in parts for action in part.actions)
