@@ -1,5 +1,8 @@
 """Crashes: whatever is killed in the midst of traffic costs no packet, forgets nothing, and is back within seconds."""
 
+import contextlib
+import re
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,6 +12,7 @@ import traffic
 from traffic import Traffic, flow_ages, kill
 
 from ovenbird.lab import programs, scene
+from ovenbird.lab.command import run
 from ovenbird.lab.errors import ApiError
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.process import wait_until
@@ -128,3 +132,81 @@ def test_a_crash_of_a_part_costs_no_packet(parts: Lab, name: str) -> None:
 
 def test_a_crash_of_all_at_once_costs_no_packet(whole: Lab) -> None:
     _proved(whole, tuple(name for name in IN_ONE if name != "standby"))
+
+
+class Writer(threading.Thread):
+    """Somebody who creates networks, and deletes every other one, and keeps account of what was acknowledged."""
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__()
+        self._lab = lab
+        self.ended = threading.Event()
+        self.tried = 0
+        self.created: dict[str, str] = {}
+        self.deleted: set[str] = set()
+        self.doubtful: set[str] = set()
+
+    def run(self) -> None:
+        with self._lab.neutron() as neutron:
+            while not self.ended.is_set():
+                self.tried += 1
+                try:
+                    network = neutron.create("network", name=f"write-{self.tried}")
+                except ApiError:
+                    continue
+                ident = network["id"]
+                self.created[ident] = network["name"]
+                if self.tried % 2:
+                    self.doubtful.add(ident)
+                    with contextlib.suppress(ApiError):
+                        neutron.delete("network", ident)
+                        self.doubtful.remove(ident)
+                        self.deleted.add(ident)
+
+
+@pytest.mark.parametrize("arrangement", ["whole", "parts"])
+def test_no_acknowledged_write_is_lost(request: pytest.FixtureRequest, arrangement: str) -> None:
+    lab: Lab = request.getfixturevalue(arrangement)
+    victims = ("central",) if arrangement == "whole" else ("db-cloud", "api", "db-nb")
+    writer = Writer(lab)
+    writer.start()
+    try:
+        for name in victims * 4 if arrangement == "whole" else victims:
+            goal = len(writer.created) + 20
+            wait_until(lambda g=goal: len(writer.created) >= g, "20 more acknowledged writes", timeout=15)
+            victim = kill(lab.process(name))
+            wait_until(lambda n=name, v=victim: lab.process(n) not in {None, v}, f"{name} to be back")
+        goal = len(writer.created) + 20
+        wait_until(lambda: len(writer.created) >= goal, "20 more acknowledged writes", timeout=15)
+    finally:
+        writer.ended.set()
+        writer.join()
+    with lab.neutron() as neutron:
+        found = {network["id"]: network["name"] for network in neutron.list("network")}
+        kept = {ident: name for ident, name in writer.created.items() if ident not in writer.deleted | writer.doubtful}
+        assert {ident: found.get(ident) for ident in kept} == kept
+        assert not writer.deleted & set(found)
+
+        def switches() -> set[str]:
+            listed = run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", "ls-list"])
+            return set(re.findall(r"neutron-([-0-9a-f]{36})", listed))
+
+        wait_until(lambda: switches() == set(found), "Northbound to have the same", timeout=10)
+        for ident, name in found.items():
+            if name.startswith("write-"):
+                neutron.delete("network", ident)
+    wait_until(lambda: len(switches()) == 1, "Northbound to forget them", timeout=10)
+
+
+@pytest.mark.parametrize("host", ["hv1", "hv2"])
+def test_a_switch_that_crashed_gets_its_flows_again(whole: Lab, host: str) -> None:
+    one, two = whole.instance("test1"), whole.instance("test2")
+    before = {flow.partition(" ")[2] for flow in _flows(whole)[host]}
+    victim = kill(whole.process(f"{host}-ovs-vswitchd"))
+    wait_until(lambda: whole.process(f"{host}-ovs-vswitchd") not in {None, victim}, "the switch to be back")
+    wait_until(lambda: one.pings(two.address or "", wait=0.2), "an answer through the new switch", timeout=10)
+    wait_until(lambda: whole.hypervisor(host).switching, "the switch to be whole")
+    after = {flow.partition(" ")[2] for flow in _flows(whole)[host]}
+    assert len(after) == len(before)
+    with traffic.serve(one, 80), traffic.serve(two, 80):
+        _opens_and_closes(whole, 80)
