@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.ids import Allocation, Pool, Scope
     from ovenbird.engine.outputs import Handle
-    from ovenbird.engine.rows import Row, Store, Table
+    from ovenbird.engine.rows import Deltas, Row, Store, Table
     from ovenbird.engine.views import Instance
 
 log = logging.getLogger(__name__)
@@ -250,7 +250,7 @@ class Subjects:
         """Run the rules for the new row in the next wave."""
         self.engine.add_subject(row, self.rules)
 
-    def modified(self, row: Row, mask: int) -> None:
+    def modified(self, row: Row, mask: int, deltas: Deltas | None) -> None:
         """Do nothing: runs know themselves which columns they read."""
 
     def deleted(self, row: Row) -> None:

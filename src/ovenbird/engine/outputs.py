@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 
     from ovenbird.engine.facts import Fact, Members, Rows
-    from ovenbird.engine.rows import Row, Table
+    from ovenbird.engine.rows import Deltas, Row, Table
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +90,10 @@ class Output:
         self._edits: dict[Hashable, dict[Members, set[Any]]] = {}
         self._suspect: dict[Hashable, None] = {}
         self._maps: dict[tuple[Any, ...], dict[Any, Any]] = {}
-        self._mine = 0
+        self._columns = 0
         for column in relation.columns:
-            self._mine |= column.bit
+            self._columns |= column.bit
+        self._mine = self._columns
         for member in self.members:
             self._mine |= member.column.bit
         self._is_map = tuple(isinstance(c.default, dict) for c in relation.columns)
@@ -186,17 +187,26 @@ class Output:
             handle.touch()
         self._doubt(key)
 
-    def modified(self, row: Row, mask: int) -> None:
+    def modified(self, row: Row, mask: int, deltas: Deltas | None) -> None:
         """Note a row that changed."""
         if not mask & self._mine:
             return
         key = self.relation.key_of(row)
         known = self._keys.get(row)
-        if known == key and known is not None:
-            self._doubt(key)
-        else:  # it is no longer the row it was
+        if known != key or known is None:  # it is no longer the row it was
             self.deleted(row)
             self.inserted(row)
+            return
+        if mask & self._columns:
+            self.dirty[key] = None
+        for member in self.members:
+            if mask & member.column.bit:
+                delta = deltas.get(member.column.index) if deltas is not None else None
+                if delta is None:
+                    self._suspect[key] = None
+                else:
+                    for element in (*delta[0], *delta[1]):
+                        self._edit(key, member, element)
 
     def deleted(self, row: Row) -> None:
         """Note a row that went; another one that waited for the same key takes its place."""
@@ -319,6 +329,8 @@ class Output:
         for member in self.members if edits is None else edits:
             want = wanted.get(member, {})
             there = row.values[member.column.index]
+            if edits is None and want.keys() == there:  # most often: the echo of our own edit
+                continue
             elements = want.keys() | there if edits is None else edits[member]
             add = [e for e in elements if e in want and e not in there and e not in self.barred]
             drop = [e for e in elements if e in there and e not in want]

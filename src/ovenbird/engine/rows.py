@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NewType, Protocol, Self, TypeVar, cast, overload
 
 from ovenbird.engine import tracking
@@ -24,7 +25,7 @@ from ovenbird.engine.indexes import Index
 from ovenbird.engine.tracking import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
 UUID = NewType("UUID", str)
 
@@ -231,14 +232,24 @@ class Row(Source):
         return f"<{self.TABLE} {name or self.uuid}>"
 
 
+Deltas = Mapping[int, tuple[Iterable[Any], Iterable[Any]]]
+"""Elements added to and removed from set columns, by column position."""
+
+
 class Watcher(Protocol):
     """Told of each change to a table, after it is in place."""
 
     def inserted(self, row: Any) -> None:
         """React to a new row."""
 
-    def modified(self, row: Any, mask: int) -> None:
-        """React to a changed row; ``mask`` has the bits of its changed columns."""
+    def modified(self, row: Any, mask: int, deltas: Deltas | None) -> None:
+        """React to a changed row.
+
+        Arguments:
+            row: the row, with its new values.
+            mask: the bits of its changed columns.
+            deltas: for some or all changed set columns, the elements added and removed.
+        """
 
     def deleted(self, row: Any) -> None:
         """React to a row's removal; its values are still readable."""
@@ -348,7 +359,7 @@ class Table(Generic[R]):
         self,
         row: R,
         changes: Mapping[int, Any],
-        deltas: Mapping[int, tuple[Iterable[Any], Iterable[Any]]] | None = None,
+        deltas: Deltas | None = None,
     ) -> None:
         """Give ``row`` new values by column position.
 
@@ -370,7 +381,7 @@ class Table(Generic[R]):
                 if read & mask:
                     node.invalidate()
         for watcher in self.watchers:
-            watcher.modified(row, mask)
+            watcher.modified(row, mask, deltas)
 
     def delete(self, row: R) -> None:
         """Remove ``row``."""
