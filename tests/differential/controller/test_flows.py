@@ -97,7 +97,7 @@ def site() -> Iterator[Site]:
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
         pytest.skip(f"missing {', '.join(missing)}")
-    directory = Path(tempfile.mkdtemp(prefix="obc", dir="/tmp"))
+    directory = Path(tempfile.mkdtemp(prefix="obc"))
     site = Site(directory)
     try:
         for name in ("nb", "sb"):
