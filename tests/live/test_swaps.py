@@ -10,8 +10,11 @@ import pytest
 from traffic import connects, serve
 
 from ovenbird.lab import programs, scene
+from ovenbird.lab.errors import ApiError
+from ovenbird.lab.instance import Instance
 from ovenbird.lab.lab import Lab
-from ovenbird.lab.process import wait_until
+from ovenbird.lab.neutron import Neutron
+from ovenbird.lab.process import ProcessSpec, wait_until
 
 pytestmark = pytest.mark.live
 
@@ -37,6 +40,31 @@ ARRANGEMENTS = [
 ]
 
 
+def _opens_and_closes(lab: Lab, source: Instance, target: Instance, port: int) -> None:
+    """See a rule of the security group come into force and go."""
+    address = target.address or ""
+    with lab.neutron() as neutron:
+        wait_until(lambda: _answers(neutron), "the API to have its database")
+        group = neutron.find("security_group", scene.SECURITY_GROUP)["id"]
+        ports = {"protocol": "tcp", "port_range_min": port, "port_range_max": port}
+        ingress = {"security_group_id": group, "direction": "ingress", "ethertype": "IPv4"}
+        rule = neutron.create("security_group_rule", **ingress, **ports)
+        wait_until(lambda: connects(source, address, port, 0.3), f"port {port} to open")
+        neutron.delete("security_group_rule", rule["id"])
+        wait_until(lambda: not connects(source, address, port, 0.3), f"port {port} to close")
+
+
+def _answers(neutron: Neutron) -> bool:
+    """Say whether the API takes writes."""
+    try:
+        neutron.delete("network", neutron.create("network", name="probe")["id"])
+    except ApiError as error:
+        if error.status != 503:
+            raise
+        return False
+    return True
+
+
 @pytest.mark.parametrize(("central", "controllers"), ARRANGEMENTS)
 def test_the_first_scene(originals: None, make_lab: Callable[..., Lab], central: str, controllers: str) -> None:
     lab = make_lab(central=CENTRAL[central], controllers=CONTROLLERS[controllers])
@@ -53,13 +81,7 @@ def test_the_first_scene(originals: None, make_lab: Callable[..., Lab], central:
     with serve(target, 22, 80), lab.neutron() as neutron:
         assert connects(source, address, 22)
         assert not connects(source, address, 80, 0.3)
-        group = neutron.find("security_group", scene.SECURITY_GROUP)["id"]
-        web = {"protocol": "tcp", "port_range_min": 80, "port_range_max": 80}
-        ingress = {"security_group_id": group, "direction": "ingress", "ethertype": "IPv4"}
-        rule = neutron.create("security_group_rule", **ingress, **web)
-        wait_until(lambda: connects(source, address, 80, 0.3), "port 80 to open")
-        neutron.delete("security_group_rule", rule["id"])
-        wait_until(lambda: not connects(source, address, 80, 0.3), "port 80 to close")
+        _opens_and_closes(lab, source, target, 80)
         ports = {port["id"]: port for port in neutron.list("port", device_owner="compute:lab")}
         assert {ports[instance.port_id]["binding:host_id"] for instance in played.instances} == {"hv1", "hv2"}
     lab.delete(target.name)
@@ -67,3 +89,28 @@ def test_the_first_scene(originals: None, make_lab: Callable[..., Lab], central:
     with lab.neutron() as neutron:
         assert target.port_id not in {port["id"] for port in neutron.list("port")}
     wait_until(lambda: not source.pings(address, wait=0.2), "the instance to be gone")
+
+
+def test_every_part_is_swapped_and_swapped_back_in_a_running_cloud(
+    originals: None, make_lab: Callable[..., Lab]
+) -> None:
+    lab = make_lab(central=programs.split())
+    source, target = scene.play(lab, lambda _step: None).instances
+
+    def part(name: str, original: bool) -> ProcessSpec:
+        if name == "northd":
+            return programs._northd(lab.plan, programs.ORIGINAL_NORTHD if original else programs.ovenbird("northd"))
+        if name.startswith("db-"):
+            server = programs.ORIGINAL_SERVER if original else programs.ovenbird("db")
+            return programs._server(lab.plan, name.removeprefix("db-"), server)
+        host = name.removesuffix("-controller")
+        return programs.controller(lab.hypervisor(host), programs.ORIGINAL_CONTROLLER if original else None)
+
+    with serve(target, 80):
+        for name in ("northd", "hv1-controller", "hv2-controller", "db-sb", "db-nb", "db-cloud"):
+            for original in (True, False):
+                old = lab.process(name)
+                lab.keep(part(name, original))
+                wait_until(lambda n=name, o=old: lab.process(n) not in {None, o}, f"{name} to be swapped")
+                wait_until(lambda: source.pings(target.address or "", wait=0.2), f"a ping after {name}", timeout=15)
+                _opens_and_closes(lab, source, target, 80)
