@@ -62,7 +62,7 @@ class Datapath:
         self.by_key = {port.tunnel_key: port for port in self.ports.values()}
         groups: list[sb.MulticastGroup] = row.referrers(sb.MulticastGroup.datapath)
         self.groups = {group.tunnel_key: group for group in groups}
-        keys = {name: port.tunnel_key for name, port in self.ports.items()}
+        keys = {"none": 0} | {name: port.tunnel_key for name, port in self.ports.items()}  # ovn-northd(8), get_fdb
         self.keys = keys | {group.name: group.tunnel_key for group in groups}
         # People's names for ports are good in a microflow, where no port of that very name is in the way.
         for port in self.ports.values():

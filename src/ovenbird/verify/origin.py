@@ -31,8 +31,10 @@ SOURCES: tuple[type[Row], ...] = (
 
 _DEFAULTS = {
     "ls_in_l2_unknown": "no port of the switch has that MAC address, and none takes unknown ones",
-    "ls_in_check_port_sec": "the port is disabled, or the frame has a VLAN tag or a source that is a group",
+    "ls_in_check_port_sec": "the frame has a VLAN tag, or a group for its source",
+    "ls_in_apply_port_sec": "the port is disabled",
     "ls_out_check_port_sec": "the port is disabled",
+    "ls_out_apply_port_sec": "the port is disabled",
 }
 """Why a packet ends in a stage by a flow that was made for no row."""
 
@@ -60,12 +62,12 @@ class Origin:
             return ""
         if not isinstance(row, nb.ACL):
             return f"{row.TABLE.lower().replace('_', ' ')} {_name(row)}"
-        acl = f"acl {row.direction} {row.priority} {row.action}: {row.match}"
-        if self.owners:
-            acl = f"{acl}, of {' and '.join(self.owners)}"
+        acl = f"acl {row.direction} {row.priority} {row.action}"
         if self.rule is not None:
             return f"{describe_rule(self.rule)}, by {acl}"
-        return f"security group rule {row.external_ids[_RULE]}, by {acl}" if _RULE in row.external_ids else acl
+        if _RULE in row.external_ids:
+            return f"security group rule {row.external_ids[_RULE]}, by {acl}: {row.match}"
+        return f"{acl} of {' and '.join(self.owners) or 'nobody'}: {row.match}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the origin for programs."""
@@ -117,9 +119,7 @@ def explain(stage: str, refused: str = "") -> str:
         stage: the stage's name.
         refused: the port security that the packet is against, if it is.
     """
-    if stage.endswith("apply_port_sec"):
-        return refused
-    return _DEFAULTS.get(stage, "")
+    return (refused if stage.endswith("apply_port_sec") else "") or _DEFAULTS.get(stage, "")
 
 
 def describe_rule(rule: cloud.SecurityGroupRule) -> str:

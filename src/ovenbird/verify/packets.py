@@ -16,8 +16,9 @@ from ovenbird.verify.errors import NoReplyError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_ARP, _RARP = 0x0806, 0x8035
-_ICMP, _ICMP6 = 1, 58
+_IP4, _ARP, _RARP = 0x0800, 0x0806, 0x8035
+_ICMP, _TCP, _ICMP6 = 1, 6, 58
+_RESET = 0x004
 _ECHO_REPLY = {_ICMP: ("icmp_type", 8, 0), _ICMP6: ("icmpv6_type", 128, 129)}
 _PAIRS = (
     ("eth_src", "eth_dst"),
@@ -79,6 +80,15 @@ def describe(packet: Microflow, inport: str) -> str:
     return " && ".join(terms)
 
 
+def is_refusal(packet: Microflow) -> bool:
+    """Return whether a packet is a TCP reset or says that a destination is unreachable (RFC 792, RFC 4443)."""
+    if packet["nw_proto"] == _TCP:
+        return bool(packet["tcp_flags"] & _RESET)
+    if packet["eth_type"] == _IP4:
+        return packet["nw_proto"] == _ICMP and packet["icmp_type"] == 3
+    return packet["nw_proto"] == _ICMP6 and packet["icmpv6_type"] == 1
+
+
 def reply(packet: Microflow, mac: int | None = None) -> Microflow:
     """Return the packet that answers one: source and destination exchanged, an echo request turned into its reply.
 
@@ -89,6 +99,8 @@ def reply(packet: Microflow, mac: int | None = None) -> Microflow:
     Raises:
         NoReplyError: nobody answers such a packet.
     """
+    if is_refusal(packet):
+        raise NoReplyError("a refusal is not answered")
     answer = Microflow(headers(packet))
     for a, b in _PAIRS:
         answer[a], answer[b] = packet[b], packet[a]

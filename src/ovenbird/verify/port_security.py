@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _IP4, _ARP, _IP6 = 0x0800, 0x0806, 0x86DD
 _UDP, _ICMP6 = 17, 58
 _ALL_ONES4 = 0xFFFFFFFF
-_ROUTER_SOLICITATION, _NEIGHBOUR_SOLICITATION, _NEIGHBOUR_ADVERTISEMENT, _MLD2_REPORT = 133, 135, 136, 143
+_MLD_REPORT, _NEIGHBOUR_SOLICITATION, _NEIGHBOUR_ADVERTISEMENT, _MLD2_REPORT = 131, 135, 136, 143
 
 
 class Allowed(NamedTuple):
@@ -130,7 +130,7 @@ def _is_probe(packet: Microflow) -> bool:
         packet["ipv6_src"] == 0
         and packet["ipv6_dst"] >> 112 == 0xFF02
         and packet["nw_proto"] == _ICMP6
-        and packet["icmpv6_type"] in (_ROUTER_SOLICITATION, _NEIGHBOUR_SOLICITATION, _MLD2_REPORT)
+        and packet["icmpv6_type"] in (_MLD_REPORT, _NEIGHBOUR_SOLICITATION, _MLD2_REPORT)
     )
 
 

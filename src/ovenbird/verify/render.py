@@ -77,12 +77,12 @@ def _program(step: Step, depth: int) -> Iterator[Line]:
 def minimal(trace: Trace) -> Iterator[Line]:
     """Yield what can be seen from outside: header fields that were changed, packets that were made, and outputs."""
     yield Line(f"# {trace.microflow}", "title")
-    for depth, step in trace.root.walk():
+    for step in trace.steps():
         if step.kind is Kind.CHANGE or (step.kind is Kind.BLOCK and step.text.endswith("{ ... }")):
             yield Line(step.text, step.kind)
         elif step.kind is Kind.OUTPUT:
-            yield Line(f"{step.text.partition(',')[0].replace('output to ', 'output(')});", step.kind)
-        del depth
+            yield Line(step.text, step.kind)
+    yield from verdict(trace)
 
 
 def verdict(trace: Trace) -> Iterator[Line]:

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ovenbird.lang.actions import Check, Pipeline, Translation, Zone
-from ovenbird.lang.actions.flow import Clone, Next, Output
+from ovenbird.lang.actions.flow import Next, Output
 from ovenbird.lang.actions.services import DnsLookup
 from ovenbird.lang.errors import LangError
 from ovenbird.lang.evaluate import evaluate
@@ -25,7 +25,7 @@ from ovenbird.verify import port_security
 from ovenbird.verify.conntrack import DESTINATION_TRANSLATED, SOURCE_TRANSLATED, Tracker, Tuple, flags, format_state
 from ovenbird.verify.errors import NoReplyError, UnknownPortError
 from ovenbird.verify.origin import Origins, explain
-from ovenbird.verify.packets import changes, describe, reply
+from ovenbird.verify.packets import changes, describe, is_refusal, reply
 from ovenbird.verify.steps import Delivery, Kind, Step, Trace, label, stage_name
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Tracer:
         self._states: list[int] = []
         self._neighbours: dict[tuple[str, str], int] = {}
         self._learned: dict[tuple[int, int], int] = {}
+        self._lessons: list[tuple[dict[Any, int], Hashable, int]] = []  # what chassis will have learned from the packet
         self._datapath: Datapath
         self._pipeline = Pipeline.INGRESS
         self._table = 0
@@ -77,6 +78,7 @@ class Tracer:
         self._tail = False  # whether that is a `next` with nothing behind it
         self._goto: tuple[Pipeline, int] | None = None
         self._refused = ""
+        self._refusing = False  # whether the packet was made to refuse another
         self._count = self._crossings = 0
 
     def trace(self, datapath: str | None, microflow: str, ct: Sequence[str] = ()) -> Trace:
@@ -108,7 +110,10 @@ class Tracer:
         """
         if not trace.deliveries:
             raise NoReplyError("the packet was not delivered: there is nobody to answer it")
-        port, packet, datapath = trace.deliveries[0]
+        delivery = trace.deliveries[0]
+        if delivery.is_answer:
+            raise NoReplyError("the packet was answered on the way: what was delivered is the answer")
+        port, packet, datapath = delivery
         words = [word for text in sorted(port.mac) for word in text.split() if word.count(":") == 5]
         answer = reply(packet, _mac(words[0]) if words else None)
         answer[_INPORT] = port.tunnel_key
@@ -138,10 +143,13 @@ class Tracer:
         self._block = self._here = root
         self._parent = root, True
         self._action, self._tail, self._goto, self._refused = None, False, None, ""
+        self._refusing, self._lessons = False, []
         self._count = self._crossings = 0
         self._states = list(reversed(states))
         self.stack = []
         self._enter(start, packet)
+        for known, name, value in self._lessons:
+            known[name] = value
         return self._trace
 
     # -- the machine that actions act on --------------------------------------------------------------------------
@@ -231,8 +239,8 @@ class Tracer:
         return None
 
     def learn_neighbor(self, port: int, address: int, mac: int, *, ipv6: bool) -> None:
-        """Remember a neighbour's MAC."""
-        self._neighbours[self._datapath.port_name(port), _address(address, ipv6=ipv6)] = mac
+        """Remember a neighbour's MAC, for the packets after this one."""
+        self._lessons.append((self._neighbours, (self._datapath.port_name(port), _address(address, ipv6=ipv6)), mac))
 
     def forwarding(self, mac: int) -> int | None:
         """Return the key of the port behind which a MAC is, as Southbound or an earlier packet has it."""
@@ -246,8 +254,8 @@ class Tracer:
         return None
 
     def learn_forwarding(self, mac: int, port: int) -> None:
-        """Remember behind which port a MAC is."""
-        self._learned[self._datapath.key, mac] = port
+        """Remember behind which port a MAC is, for the packets after this one."""
+        self._lessons.append((self._learned, (self._datapath.key, mac), port))
 
     def check(self, check: Check) -> bool:
         """Answer a check; those of load balancing and ECMP routes are of state that only a chassis has."""
@@ -381,17 +389,26 @@ class Tracer:
         """Evaluate an action: a block of actions as a block, any other with the headers that it changes."""
         if isinstance(action, (Next, Output)):
             return action.evaluate(self)
-        inner: tuple[Action, ...] | None = getattr(action, "actions", None)
-        if inner is not None:
-            name, flow = action.format().partition(" {")[0], self._here
-            verdict = "" if isinstance(action, Clone) or name not in _REFUSALS else f"rejected {self._by(flow)}"
-            with self._inside(f"{name} {{ ... }}", verdict):
-                self._action = None
-                return action.evaluate(self)
+        if getattr(action, "actions", None) is not None:
+            return self._evaluate_block(action)
         before = dict(self.packet.values)
         step = self._here
         going = action.evaluate(self)
         step.steps += [Step(Kind.CHANGE, text) for text in changes(before, self.packet.values)]
+        return going
+
+    def _evaluate_block(self, action: Action) -> bool:
+        """Evaluate an action that runs actions on another packet; no refusal is answered by another one."""
+        name, flow = action.format().partition(" {")[0], self._here
+        refusal = name in _REFUSALS
+        if refusal and (self._refusing or is_refusal(self.packet)):
+            self._drop(f"the packet is itself a refusal, which {name} does not answer")
+            return True
+        before, self._refusing = self._refusing, self._refusing or refusal
+        with self._inside(f"{name} {{ ... }}", f"rejected {self._by(flow)}" if refusal else ""):
+            self._action = None
+            going = action.evaluate(self)
+        self._refusing = before
         return going
 
     def _match(self) -> Flow | None:

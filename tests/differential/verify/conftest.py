@@ -1,0 +1,24 @@
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import verify_world
+
+
+@pytest.fixture(scope="module")
+def world():
+    if lacking := verify_world.missing():
+        pytest.skip(f"needs Debian's OVN: {', '.join(lacking)}")
+    directory = Path(tempfile.mkdtemp(prefix="ovb-"))
+    made = verify_world.World(directory)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,195 @@
+"""Random topologies as ovn-nbctl commands, random ACLs from a grammar, random packets; the same seed gives the same."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+ACTIONS = ("allow", "allow-related", "allow-stateless", "drop", "reject")
+ROUTER_MAC = "00:00:00:00:ff:01"
+STRANGER = "00:00:00:00:99:99"
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+TCP_PORTS, UDP_PORTS = (22, 80, 443, 2000), (53, 67, 123, 4789)
+
+
+@dataclass
+class Port:
+    name: str
+    switch: str
+    mac: str
+    ip: str
+    ip6: str
+    kind: str = ""
+
+
+@dataclass
+class Topology:
+    commands: list[str] = field(default_factory=list)
+    ports: list[Port] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+    switches: list[str] = field(default_factory=list)
+    whole_networks: bool = False  # in port security, where ovn-trace knows single addresses alone
+
+    def add(self, *words: str) -> None:
+        self.commands += ["--", *words] if self.commands else words
+
+
+def make(dice: random.Random) -> Topology:
+    """Make one to four switches with everything that L2, ACLs and DHCP know."""
+    made = Topology(whole_networks=dice.random() < 0.15)
+    for name, value in (("default_acl_drop", "true"), ("use_ct_inv_match", "false")):
+        if dice.random() < 0.12:
+            made.add("set", "NB_Global", ".", f"options:{name}={value}")
+    router = "" if dice.random() < 0.3 else ",router=10.0.0.254"
+    options = f'options={{server_id=10.0.0.254,server_mac="{ROUTER_MAC}",lease_time="3600"{router}}}'
+    made.add("--id=@dhcp4", "create", "DHCP_Options", "cidr=10.0.0.0/24", options)
+    six = f'options={{server_id="{ROUTER_MAC}",dns_server="fd00::53"}}'
+    stateless = f'options={{server_id="{ROUTER_MAC}",dhcpv6_stateless=true}}'
+    made.add("--id=@dhcp6", "create", "DHCP_Options", 'cidr="fd00::/64"', dice.choice([six, stateless]))
+    made.add("create", "Address_Set", "name=as0", "addresses=10.0.0.1,10.0.0.5,10.0.0.16/30")
+    made.add("create", "Address_Set", "name=as1", 'addresses="00:00:00:00:00:01","00:00:00:00:00:03"')
+    number = 0
+    for s in range(dice.randint(1, 4)):
+        switch = f"s{s}"
+        made.switches.append(switch)
+        made.add("ls-add", switch)
+        if dice.random() < 0.1:
+            made.add("set", "Logical_Switch", switch, "other_config:vlan-passthru=true")
+        for _ in range(dice.randint(2, 5)):
+            number += 1
+            port = Port(f"p{number}", switch, f"00:00:00:00:00:{number:02x}", f"10.0.0.{number}", f"fd00::{number:x}")
+            _add_port(made, dice, port)
+            made.ports.append(port)
+        if dice.random() < 0.4:
+            made.add("lsp-add", switch, f"ln{s}", "--", "lsp-set-type", f"ln{s}", "localnet")
+            made.add("lsp-set-addresses", f"ln{s}", "unknown", "--", "lsp-set-options", f"ln{s}", "network_name=phys")
+            made.ports.append(Port(f"ln{s}", switch, "00:00:00:00:01:01", "10.0.0.101", "fd00::101", "localnet"))
+    for g in range(dice.randint(1, 3)):
+        made.add("pg-add", f"pg{g}", *[p.name for p in made.ports if p.kind != "localnet" and dice.random() < 0.4])
+        made.groups.append(f"pg{g}")
+    priorities = dice.sample(range(32768), 40)  # no two alike: which of two would win is anybody's guess
+    for owner in made.groups + made.switches:
+        for _ in range(dice.choice([0, 0, 1, 2, 4])):
+            _add_acl(made, dice, owner, priorities.pop())
+    return made
+
+
+def _add_port(made: Topology, dice: random.Random, port: Port) -> None:
+    name = port.name
+    made.add("lsp-add", port.switch, name)
+    text = f"{port.mac} {port.ip}" + (f" {port.ip6}" if dice.random() < 0.5 else "")
+    texts = [dice.choice([text, text, port.mac])]
+    if dice.random() < 0.1:
+        texts.append(f"00:00:00:00:02:{port.mac[-2:]} 10.0.1.{int(port.mac[-2:], 16)}")
+    if dice.random() < 0.15:
+        texts.append("unknown")
+    if dice.random() < 0.1:
+        texts = ["unknown"]
+    made.add("lsp-set-addresses", name, *texts)
+    several = f"{port.mac} {port.ip}/24", STRANGER
+    whole = f"{port.mac} 10.0.0.0/28"
+    secured = dice.choice([(), (port.mac,), (text,), several, (whole,) if made.whole_networks else (text, f"{STRANGER} 10.0.0.77")])
+    if secured and dice.random() < 0.8:
+        made.add("lsp-set-port-security", name, *secured)
+    if dice.random() < 0.08:
+        made.add("lsp-set-enabled", name, "disabled")
+    elif dice.random() < 0.08:
+        port.kind = "localport"
+        made.add("lsp-set-type", name, "localport")
+    for version, chance in ((4, 0.5), (6, 0.3)):
+        if dice.random() < chance:
+            made.add("set", "Logical_Switch_Port", name, f"dhcpv{version}_options=@dhcp{version}")
+
+
+def _add_acl(made: Topology, dice: random.Random, owner: str, priority: int) -> None:
+    direction = dice.choice(["from-lport", "to-lport"])
+    field_ = "inport" if direction == "from-lport" else "outport"
+    match = expression(dice, made, field_, 2)
+    if owner in made.groups:
+        match = f"{field_} == @{owner} && ({match})"
+    action = dice.choices(ACTIONS, [2, 4, 2, 3, 2])[0]
+    flags = [] if dice.random() < 0.8 else ["--log", "--name=why", f"--severity={dice.choice(['alert', 'info'])}"]
+    if direction == "from-lport" and dice.random() < 0.2:
+        flags.append("--apply-after-lb")
+    if action in ("allow", "allow-related") and dice.random() < 0.2:
+        flags.append("--label=77")
+    made.add("--may-exist", *flags, "acl-add", owner, direction, str(priority), match, action)
+
+
+def expression(dice: random.Random, made: Topology, field_: str, depth: int) -> str:
+    """Make a match that ACLs may have."""
+    if depth and dice.random() < 0.45:
+        terms = [expression(dice, made, field_, depth - 1) for _ in range(dice.randint(2, 3))]
+        return "(" + dice.choice([" && ", " || "]).join(terms) + ")"
+    a, b = sorted(dice.sample(range(1, 14), 2))
+    port = dice.choice(made.ports).name
+    return dice.choice(
+        [
+            "1",
+            "ip", "ip4", "ip6", "icmp4", "icmp6", "arp", "eth.mcast", "eth.bcast", "!ip", "tcp", "udp", "nd", "!eth.bcast",
+            f"ip4.src == 10.0.0.{a}", f"ip4.dst == {{10.0.0.{a}, 10.0.0.{b}}}", f"ip4.src == 10.0.0.{a & 12}/30",
+            f"ip4.dst != 10.0.0.{a}", f"ip6.src == fd00::{a:x}", "ip6.dst == fd00::/64", "ip4.src == $as0", "eth.src == $as1",
+            f"eth.dst == 00:00:00:00:00:{a:02x}", f"eth.src != 00:00:00:00:00:{b:02x}", "ip4.dst[0..1] == 1", "ip4.src[0]",
+            f"tcp.dst == {dice.choice(TCP_PORTS)}", "tcp.dst >= 1000", "tcp.dst == {22, 80}", "80 <= tcp.dst < 2000",
+            f"udp.dst == {dice.choice(UDP_PORTS)}", "udp.src == 68", "ip.proto == 6", "icmp4.type == 8", "arp.op == 1",
+            f"arp.tpa == 10.0.0.{a}", "!(tcp.dst == 22)", "ip.ttl > 63", "ip.ttl == 64", f'{field_} == "{port}"',
+            *[f"{field_} == @{group}" for group in made.groups],
+            *[f"ip4.{'src' if field_ == 'outport' else 'dst'} == ${group}_ip4" for group in made.groups],
+        ]
+    )  # fmt: skip
+
+
+def packet(dice: random.Random, ports: list[Port]) -> tuple[str, str]:
+    """Make a packet: the datapath where it starts, and the microflow."""
+    source = dice.choice(ports)
+    target = dice.choice([p for p in ports if p.switch == source.switch])
+    mac = dice.choice([source.mac] * 6 + [STRANGER, "01:00:5e:00:00:01"])
+    to = dice.choice([target.mac] * 6 + [BROADCAST, "00:00:00:00:99:88", "01:00:5e:00:00:05", "33:33:00:00:00:05"])
+    ip = dice.choice([source.ip] * 6 + ["10.0.0.77", "0.0.0.0"])
+    ip6 = dice.choice([source.ip6] * 6 + ["fd00::77"])
+    flow = [f'inport == "{source.name}"', f"eth.src == {mac}"]
+    ip4 = f"eth.dst == {to} && ip4.src == {ip} && ip4.dst == {target.ip} && ip.ttl == {dice.choice([64, 64, 1, 255])}"
+    six = f"eth.dst == {to} && ip6.src == {ip6} && ip6.dst == {target.ip6} && ip.ttl == 64"
+    flow += _headers(dice, source, target, mac, ip4, six)
+    if dice.random() < 0.05:
+        flow.append("vlan.tci == 0x1005")
+    return source.switch, " && ".join(flow)
+
+
+def _headers(dice: random.Random, source: Port, target: Port, mac: str, ip4: str, six: str) -> list[str]:
+    """Make what comes after the MAC address of the sender."""
+    l4 = f"tcp.src == {dice.choice([5000, 22])} && tcp.dst == {dice.choice(TCP_PORTS)}"
+    ttl = dice.choice([255, 255, 255, 64])
+    kinds = {
+        "tcp": f"{ip4} && {l4}",
+        "udp": f"{ip4} && udp.src == 5000 && udp.dst == {dice.choice(UDP_PORTS)}",
+        "ping": f"{ip4} && icmp4.type == {dice.choice([8, 8, 0, 3])}",
+        "tcp6": f"{six} && {l4}",
+        "ping6": f"{six} && icmp6.type == 128",
+        "sctp": f"{ip4} && sctp.src == 1 && sctp.dst == 2",
+        "ip": f"{ip4} && ip.proto == {dice.choice([47, 89])}",
+        "arp": f"eth.dst == {BROADCAST} && arp.op == 1 && arp.sha == {dice.choice([mac, STRANGER])} && "
+        f"arp.spa == {source.ip} && arp.tpa == {target.ip}",
+        "arp reply": f"eth.dst == {target.mac} && arp.op == 2 && arp.sha == {source.mac} && arp.spa == {source.ip} && "
+        f"arp.tha == {target.mac} && arp.tpa == {target.ip}",
+        "ns": f"eth.dst == 33:33:ff:00:00:{target.mac[-2:]} && ip6.src == {source.ip6} && ip.ttl == {ttl} && "
+        f"ip6.dst == ff02::1:ff00:{target.ip6[6:]} && icmp6.type == 135 && icmp6.code == 0"
+        + (f" && nd.target == {target.ip6}" if ttl == 255 else ""),
+        "na": f"eth.dst == {target.mac} && ip6.src == {source.ip6} && ip.ttl == 255 && ip6.dst == {target.ip6} && "
+        f"nd_na && nd.target == {dice.choice([source.ip6, 'fd00::77'])} && nd.tll == {mac}",
+        "dad": f"eth.dst == 33:33:ff:00:00:{source.mac[-2:]} && ip6.src == :: && ip6.dst == ff02::1:ff00:{source.ip6[6:]} && "
+        f"ip.ttl == 255 && nd_ns && nd.target == {source.ip6}",
+        "rs": "eth.dst == 33:33:00:00:00:02 && ip6.src == fe80::1 && ip6.dst == ff02::2 && ip.ttl == 255 && nd_rs",
+        "mld": "eth.dst == 33:33:00:00:00:16 && ip6.src == :: && ip6.dst == ff02::16 && ip.ttl == 1 && "
+        "icmp6.type == 143",
+        "dhcp": f"eth.dst == {BROADCAST} && ip4.src == 0.0.0.0 && ip4.dst == 255.255.255.255 && ip.ttl == 64 && "
+        "udp.src == 68 && udp.dst == 67",
+        "renew": f"eth.dst == {ROUTER_MAC} && ip4.src == {source.ip} && ip4.dst == 10.0.0.254 && ip.ttl == 64 && "
+        "udp.src == 68 && udp.dst == 67",
+        "dhcp6": "eth.dst == 33:33:00:01:00:02 && ip6.src == fe80::1 && ip6.dst == ff02::1:2 && ip.ttl == 64 && "
+        "udp.src == 546 && udp.dst == 547",
+        "rarp": f"eth.dst == {BROADCAST} && eth.type == 0x8035",
+        "lldp": "eth.dst == 01:80:c2:00:00:0e && eth.type == 0x88cc",
+    }  # fmt: skip
+    weights = [6 if name in ("tcp", "udp", "ping", "tcp6") else 2 for name in kinds]
+    return [kinds[dice.choices(list(kinds), weights)[0]]]
