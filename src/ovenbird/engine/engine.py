@@ -67,7 +67,8 @@ class Engine:
         self._runs: dict[Row, list[Run]] = {}
         self._singletons: list[Run] = []
         self._watching: list[tuple[Table[Any], Subjects]] = []
-        self._touched: dict[Fact, bool] = {}
+        self._came: list[Fact] = []
+        self._went: list[Fact] = []
         by_subject: dict[type[Row], list[Rule]] = {}
         for rule in rules:
             if rule.subject is None:
@@ -170,50 +171,59 @@ class Engine:
         """Make ``facts`` the facts of ``run``, counting owners."""
         old = run.facts
         run.facts = facts
-        owners, touched = self.owners, self._touched
-        gone: Iterable[Fact] = ()
-        came: Iterable[Fact] = facts
+        owners, came = self.owners, self._came
+        fresh: Iterable[Fact] = facts
         if old:
-            before = dict.fromkeys(old)
-            after = dict.fromkeys(facts)
-            gone = [fact for fact in before if fact not in after]
-            came = [fact for fact in after if fact not in before]
-        elif len(facts) > 1:
-            came = dict.fromkeys(facts)
-        for fact in gone:
-            holders = owners[fact]
-            if holders is run:
-                del owners[fact]
-                touched.setdefault(fact, True)
-            elif isinstance(holders, list):
-                holders.remove(run)
-                if len(holders) == 1:
-                    owners[fact] = holders[0]
-        for fact in came:
-            holder = owners.get(fact)
-            if holder is None:
-                owners[fact] = run
-                touched.setdefault(fact, False)
-            elif type(holder) is list:
-                holder.append(run)
-            else:
-                owners[fact] = [holder, run]  # type: ignore[list-item]  # mypy loses the union at type(...)
+            before, after = dict.fromkeys(old), dict.fromkeys(facts)
+            fresh = [fact for fact in after if fact not in before]
+            for fact in before:
+                if fact not in after:
+                    self._disown(fact, run)
+        for fact in fresh:
+            known = len(owners)
+            holder = owners.setdefault(fact, run)
+            if len(owners) != known:
+                came.append(fact)
+            elif isinstance(holder, list):
+                if run not in holder:
+                    holder.append(run)
+            elif holder is not run:  # else yielded twice by one run
+                owners[fact] = [holder, run]
+
+    def _disown(self, fact: Fact, run: Run) -> None:
+        """Let go of a fact that ``run`` no longer yields."""
+        holders = self.owners[fact]
+        if holders is run:
+            del self.owners[fact]
+            self._went.append(fact)
+        elif isinstance(holders, list):
+            holders.remove(run)
+            if len(holders) == 1:
+                self.owners[fact] = holders[0]
 
     def _settle(self) -> dict[Relation, Delta]:
-        """Return the net change of the facts touched."""
+        """Return the net change of the facts that came and went; one that did both as often did neither."""
+        came, went = self._came, self._went
+        self._came, self._went = [], []
         deltas: dict[Relation, Delta] = {}
-        owners = self.owners
+        if went:
+            balance = dict.fromkeys(came, 0)
+            balance.update(dict.fromkeys(went, 0))
+            for fact in came:
+                balance[fact] += 1
+            for fact in went:
+                balance[fact] -= 1
+            came = [fact for fact, n in balance.items() if n > 0]
+            for fact, n in balance.items():
+                if n < 0:
+                    _delta(deltas, fact[0]).removed.append(fact)
         relation: Relation | None = None
-        delta = Delta()
-        for fact, before in self._touched.items():
-            if before == (fact in owners):
-                continue
+        added: list[Fact] = []
+        for fact in came:
             if fact[0] is not relation:
                 relation = fact[0]
-                found = deltas.get(relation)
-                delta = found if found is not None else deltas.setdefault(relation, Delta())
-            (delta.removed if before else delta.added).append(fact)
-        self._touched = {}
+                added = _delta(deltas, relation).added
+            added.append(fact)
         return deltas
 
     # -- subjects -------------------------------------------------------------------------------------------------
@@ -235,6 +245,13 @@ class Engine:
     def run_count(self) -> int:
         """Return how many runs of rules with a subject there are; for leak tests."""
         return sum(map(len, self._runs.values()))
+
+
+def _delta(deltas: dict[Relation, Delta], relation: Relation) -> Delta:
+    found = deltas.get(relation)
+    if found is None:
+        found = deltas[relation] = Delta()
+    return found
 
 
 class Subjects:

@@ -107,11 +107,12 @@ class Output:
 
     def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
         """Take in a wave's facts about rows."""
-        key_of, wanted, dirty = self.relation.key, self._wanted, self.dirty
+        key_of, wanted, dirty, rejected = self.relation.key, self._wanted, self.dirty, self.rejected
         for fact in removed:
             key = key_of(fact)
             dirty[key] = None
-            self.rejected.pop(key, None)
+            if rejected:
+                rejected.pop(key, None)
             held = wanted[key]
             if isinstance(held, list):
                 held.remove(fact)
@@ -122,7 +123,8 @@ class Output:
         for fact in added:
             key = key_of(fact)
             dirty[key] = None
-            self.rejected.pop(key, None)
+            if rejected:
+                rejected.pop(key, None)
             held_now = wanted.setdefault(key, fact)
             if held_now is not fact:
                 if isinstance(held_now, list):
@@ -244,7 +246,7 @@ class Output:
             if fact is None:
                 if row_now is not None and not theirs:
                     editor.delete(row_now)
-            elif key in self.rejected:
+            elif self.rejected and key in self.rejected:
                 continue
             elif row_now is None:
                 if not theirs:
@@ -296,7 +298,7 @@ class Output:
         """Return the UUID for a new row of ``key``."""
         if self.relation.named:
             return cast("UUID", key)
-        handle = self.handles.get(key)
+        handle = self.handles.get(key) if self.handles else None
         return handle.uuid if handle is not None else new_uuid()
 
     def _insert(self, editor: Editor, key: Hashable, fact: Fact) -> None:
@@ -305,8 +307,7 @@ class Output:
         for i in self._map_positions:
             pairs = row[i]
             row[i] = maps[pairs] if pairs in maps else self._map(pairs)
-        sets = self._sets.get(key)
-        if sets is not None:
+        if self._sets and (sets := self._sets.get(key)) is not None:
             for member, elements in sets.items():
                 row[member.column.index] = frozenset(elements) - self.barred
         uuid = self._uuid(key)
