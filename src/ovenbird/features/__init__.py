@@ -7,6 +7,7 @@ flows in every stage; what several share is in ``logical``.
 from ovenbird.features import (
     acl,
     arp,
+    bfd,
     binding,
     conntrack,
     defaults,
@@ -14,10 +15,17 @@ from ovenbird.features import (
     dns,
     external,
     fdb,
+    gateway,
     l2,
     meters,
+    neighbours,
+    policy,
     port_security,
+    router_admission,
+    router_advertisement,
+    router_input,
     router_port,
+    routing,
     sets,
 )
 
@@ -36,4 +44,12 @@ FEATURES = (
     external.FEATURE,
     l2.FEATURE,
     router_port.FEATURE,
+    router_admission.FEATURE,
+    neighbours.FEATURE,
+    router_input.FEATURE,
+    bfd.FEATURE,
+    router_advertisement.FEATURE,
+    routing.FEATURE,
+    policy.FEATURE,
+    gateway.FEATURE,
 )

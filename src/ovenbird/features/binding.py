@@ -13,7 +13,7 @@ from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.features.ha_chassis import group_facts
 from ovenbird.logical.feature import Feature
-from ovenbird.logical.ports import LSP, SwitchPort, router_peer
+from ovenbird.logical.routers import enabled, home_chassis
 from ovenbird.logical.tables import (
     DATAPATH,
     DATAPATH_KEYS,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID
+    from ovenbird.logical.ports import SwitchPort
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -64,7 +65,9 @@ def switch_datapath(switch: nb.LogicalSwitch) -> Iterator[Fact]:
 
 @rule(nb.LogicalRouter)
 def router_datapath(router: nb.LogicalRouter) -> Iterator[Fact]:
-    """Give each logical router its datapath binding."""
+    """Give each logical router that is enabled its datapath binding."""
+    if not enabled(router):
+        return
     options = router.options
     ids = {"logical-router": router.uuid, "name": router.name}
     if name := router.external_ids.get("neutron:router_name"):
@@ -76,31 +79,6 @@ def router_datapath(router: nb.LogicalRouter) -> Iterator[Fact]:
     yield DATAPATH(router.uuid, DATAPATH_KEYS.get(router.uuid, want=requested_key(options)), _pairs(ids))
 
 
-@rule(nb.LogicalRouterPort)
-def router_port_binding(port: nb.LogicalRouterPort) -> Iterator[Fact]:
-    """Give each router port a patch port binding, joined to the switch port that names it."""
-    router = port.referrer(nb.LogicalRouter.ports)
-    if router is None or find(LSP.name, port.name) is not None:
-        return
-    name, where = port.name, datapath(router)
-    peer = port.peer or router_peer(name)
-    yield PORT_BINDING(
-        name,
-        where,
-        "patch",
-        PORT_KEYS.get(name, router.uuid, requested_key(port.options)),
-        (("peer", peer),) if peer else (),
-        None,
-        None,
-        frozenset([" ".join([port.mac, *sorted(port.networks)])]),
-        frozenset(),
-        _pairs(port.external_ids),
-        None,
-        frozenset(),
-        None,
-    )
-
-
 def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
     """Give each switch port its port binding."""
     options, kind, mac = port.options, port.type, port.texts
@@ -109,9 +87,7 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
     pairs: Pairs = ()
     group = None
     if kind == "router":
-        kind = "patch"
-        peer = options.get("router-port")
-        pairs = (("peer", peer),) if peer else ()
+        kind, pairs = _towards_router(options.get("router-port", ""))
     else:
         if port.passes_tags:
             pairs = _pairs({**options, "vlan-passthru": "true"})
@@ -144,6 +120,16 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
         others,
         HA_CHASSIS_GROUP.uuid(group.name) if group is not None else None,
     )
+
+
+def _towards_router(name: str) -> tuple[str, Pairs]:
+    """Return the type and options of a port that leads to the router port of that name."""
+    lrp = find(nb.LogicalRouterPort.name, name)
+    router = lrp.referrer(nb.LogicalRouter.ports) if lrp is not None else None
+    peer = (("peer", name),) if name else ()
+    if router is not None and enabled(router) and (chassis := home_chassis(router)):
+        return "l3gateway", (("l3gateway-chassis", chassis), *peer)
+    return "patch", peer
 
 
 def given_tag(port: SwitchPort) -> int | None:
@@ -195,5 +181,5 @@ def _pairs(mapping: Mapping[str, str]) -> Pairs:
 
 
 FEATURE = Feature(
-    "binding", (switch_datapath, router_datapath, router_port_binding, learned), switch_port_binding
+    "binding", (switch_datapath, router_datapath, learned), switch_port_binding
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.rules import rule, singleton
+from ovenbird.features.gateway import played_at
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
@@ -69,8 +70,9 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         act = "drop;"
         yield flow(NOT_FOUND, where, 50, f"outport == {port.quoted}", act, port.hint, port.name)
     if port.type != "external":
+        here = played_at(port) if port.type == "router" and port.enabled else ""
         for address in port.addresses:
-            yield flow(LOOKUP, where, 50, f"eth.dst == {address.mac}", act, port.hint)
+            yield flow(LOOKUP, where, 50, f"eth.dst == {address.mac}{here}", act, port.hint)
 
 
 FEATURE = Feature("l2", (destinations, flood_groups), port)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.engine.lookups import find
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
-from ovenbird.logical.ports import router_port
+from ovenbird.logical.routers import LRP, seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,16 +38,16 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     yield flow(OUT_PRE_ACL, where, 110, goes, "next;", hint, name)
     yield flow(IN_PRE_LB, where, 110, came, "next;", hint, name)
     yield flow(OUT_PRE_LB, where, 110, goes, "ct_clear; next;", hint, name)
-    peer = router_port(port.options.get("router-port", "")) if port.type == "router" else None
-    if peer is None or not port.enabled:
+    lrp = find(LRP.name, port.options.get("router-port", "")) if port.type == "router" else None
+    peer = seen(lrp) if lrp is not None else None
+    if peer is None or not peer.enabled:
         return
-    addresses = peer[1]
     act = f'clone {{outport = {port.quoted}; output; }}; outport = "_MC_flood_l2"; output;'
-    for ip in addresses.ipv4:
+    for ip in [subnet.ip for subnet in peer.ipv4]:
         yield flow(LOOKUP, where, 80, f"flags[1] == 0 && arp.op == 1 && arp.tpa == {ip}", act, hint)
-    for ip in addresses.ipv6:
+    for ip in [subnet.ip for subnet in peer.ipv6]:
         yield flow(LOOKUP, where, 80, f"flags[1] == 0 && nd_ns && nd.target == {ip}", act, hint)
-    asks = f"eth.src == {{{addresses.mac}}} && (arp.op == 1 || rarp.op == 3 || nd_ns)"
+    asks = f"eth.src == {{{peer.mac}}} && (arp.op == 1 || rarp.op == 3 || nd_ns)"
     yield flow(LOOKUP, where, 75, asks, 'outport = "_MC_flood_l2"; output;', hint)
 
 

@@ -39,7 +39,7 @@ class Register:
         if self.register != other.register or self.high < other.low or other.high < self.low:
             return False
         return any(
-            a.pipeline == c.pipeline and a.table <= d.table and c.table <= b.table
+            a.name[:2] == c.name[:2] and a.pipeline == c.pipeline and a.table <= d.table and c.table <= b.table
             for a, b in self.lives
             for c, d in other.lives
         )
@@ -51,9 +51,10 @@ REGISTERS: list[Register] = []
 
 def _register(name: str, place: str, *lives: tuple[str, str]) -> Register:
     register, _, bits = place.partition("[")
-    low = int(bits.rstrip("]")) if bits else 0
-    high = low if bits else 31
-    made = Register(name, register, low, high, tuple((stage(first), stage(last)) for first, last in lives))
+    first, _, last = bits.rstrip("]").partition("..")
+    low = int(first) if bits else 0
+    high = (int(last) if last else low) if bits else 31
+    made = Register(name, register, low, high, tuple((stage(begin), stage(end)) for begin, end in lives))
     REGISTERS.append(made)
     return made
 
@@ -90,3 +91,29 @@ STATELESS = _register(
 )
 ESTABLISHED = _register("a reply, allowed once for all", "reg0[17]", ("ls_in_acl", "ls_in_acl_after_lb"))
 LABEL = _register("the rule's label", "reg3", *_COMMIT)
+
+# -- routers ----------------------------------------------------------------------------------------------------------
+
+LOOPED = _register(
+    "the packet came back from egress", "reg9[0]", ("lr_in_admission", "lr_in_arp_request"),
+    ("lr_out_chk_dnat_local", "lr_out_egr_loop"),
+)  # fmt: skip
+TOO_LARGE = _register("larger than the port's MTU", "reg9[1]", ("lr_in_admission", "lr_in_larger_pkts"))
+NEIGHBOR_KNOWN = _register(
+    "the neighbour is known as it says", "reg9[2]", ("lr_in_lookup_neighbor", "lr_in_learn_neighbor")
+)
+NEIGHBOR_WANTED = _register(
+    "the neighbour may be learned", "reg9[3]", ("lr_in_lookup_neighbor", "lr_in_learn_neighbor")
+)
+DNAT_LOCAL = _register(
+    "the destination is translated here", "reg9[4]", ("lr_in_admission", "lr_in_admission"),
+    ("lr_out_chk_dnat_local", "lr_out_egr_loop"),
+)  # fmt: skip
+ECMP_KNOWN = _register("the way back is known", "reg9[5]", ("lr_in_defrag", "lr_in_arp_resolve"))
+ADVERTISED = _register("a router advertisement was made", "reg0[5]", ("lr_in_nd_ra_options", "lr_in_nd_ra_response"))
+CAME_TO = _register("MAC of the port a packet came to (xreg0)", "reg0", ("lr_in_admission", "lr_in_ip_input"))
+NEXT_HOP = _register("next hop; IPv6 in xxreg0", "reg0", ("lr_in_ip_routing", "lr_in_arp_request"))
+SOURCE = _register("own address to the next hop; IPv6 in xxreg1", "reg1", ("lr_in_ip_routing", "lr_in_arp_request"))
+ROUTE_TABLE = _register("route table", "reg7", ("lr_in_defrag", "lr_in_ip_routing"))
+GROUP = _register("group of equal ways", "reg8[0..15]", ("lr_in_ip_routing", "lr_in_policy_ecmp"))
+MEMBER = _register("way in the group", "reg8[16..31]", ("lr_in_ip_routing", "lr_in_policy_ecmp"))

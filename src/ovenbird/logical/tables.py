@@ -59,6 +59,9 @@ PORT_BINDING = Rows(
     initial={_PB.up: False},
 )
 
+IN_NAT_ADDRESSES = Members(PORT_BINDING, _PB.nat_addresses)
+"""What a chassis announces for a port by gratuitous ARP: a MAC, addresses, and where the port is played."""
+
 _MG = sb.MulticastGroup
 MULTICAST_GROUP = Rows(_MG, key=(_MG.datapath, _MG.name), values=(_MG.tunnel_key,))
 IN_MULTICAST_GROUP = Members(MULTICAST_GROUP, _MG.ports)
@@ -94,6 +97,32 @@ DHCPV6_OPTION = Rows(sb.DHCPv6Options, key=(sb.DHCPv6Options.name, sb.DHCPv6Opti
 
 LEARNED = Rows(sb.FDB)
 """MACs that chassis learned: a fact keeps one, and those without are removed."""
+
+_BFD = sb.BFD
+BFD = Rows(
+    _BFD,
+    key=(_BFD.logical_port, _BFD.dst_ip),
+    values=(
+        _BFD.src_port,
+        _BFD.disc,
+        _BFD.min_tx,
+        _BFD.min_rx,
+        _BFD.detect_mult,
+        _BFD.external_ids,
+        _BFD.options,
+    ),
+    initial={_BFD.status: "down"},
+)
+BFD_STATUS = Rows(nb.BFD, values=(nb.BFD.status,), theirs=True)
+"""Northbound's view of a session. Key: the row's UUID."""
+
+MAC_LEARNED = Rows(sb.MACBinding)
+"""Neighbours that chassis learned: a fact keeps one, and those without are removed."""
+
+_SM = sb.StaticMACBinding
+STATIC_MAC_BINDING = Rows(
+    _SM, key=(_SM.logical_port, _SM.ip), values=(_SM.mac, _SM.override_dynamic_mac, _SM.datapath)
+)
 
 SB_GLOBAL = Rows(
     sb.SBGlobal,

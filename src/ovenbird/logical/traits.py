@@ -61,6 +61,15 @@ FILTERED = Trait("filtered")
 UNKNOWN = Trait("unknown")
 """Switches with a port that takes what is for unknown addresses."""
 
+ROUTERS = Trait("routers")
+"""Every logical router that is enabled."""
+
+EAGER = Trait("eager routers")
+"""Routers that learn from every ARP request."""
+
+CAREFUL = Trait("careful routers")
+"""Routers that learn from ARP requests only what they know already or are asked for."""
+
 _port_groups: dict[str, Trait] = {}
 
 

@@ -19,6 +19,7 @@ from ovenbird.engine.engine import Engine
 from ovenbird.engine.ids import seed
 from ovenbird.engine.rules import rule
 from ovenbird.features import FEATURES
+from ovenbird.features.bfd import DISCRIMINATORS, SOURCE_PORTS
 from ovenbird.logical import tables as t
 from ovenbird.logical.flow import LOGICAL_FLOW
 from ovenbird.logical.ports import SwitchPort
@@ -40,7 +41,7 @@ SOUTHBOUND: tuple[tuple[Rows, tuple[Members, ...]], ...] = (
     (DP_GROUP, (IN_DP_GROUP,)),
     (t.HA_CHASSIS, ()),
     (t.HA_CHASSIS_GROUP, ()),
-    (t.PORT_BINDING, ()),
+    (t.PORT_BINDING, (t.IN_NAT_ADDRESSES,)),
     (t.MULTICAST_GROUP, (t.IN_MULTICAST_GROUP,)),
     (t.ADDRESS_SET, (t.IN_ADDRESS_SET,)),
     (t.PORT_GROUP, (t.IN_PORT_GROUP,)),
@@ -50,11 +51,14 @@ SOUTHBOUND: tuple[tuple[Rows, tuple[Members, ...]], ...] = (
     (t.DHCP_OPTION, ()),
     (t.DHCPV6_OPTION, ()),
     (t.LEARNED, ()),
+    (t.MAC_LEARNED, ()),
+    (t.BFD, ()),
+    (t.STATIC_MAC_BINDING, ()),
     (LOGICAL_FLOW, ()),
 )
 """What is written to the Southbound database: rows, and the sets in them."""
 
-NORTHBOUND: tuple[Rows, ...] = (t.NB_GLOBAL, t.PORT_STATUS, t.PORT_TAG)
+NORTHBOUND: tuple[Rows, ...] = (t.NB_GLOBAL, t.PORT_STATUS, t.PORT_TAG, t.BFD_STATUS)
 """What is written back to the Northbound database."""
 
 
@@ -103,13 +107,17 @@ def build(nb_store: Store, sb_store: Store, clock: Callable[[], int] = now) -> E
 
 
 def _seed(engine: Engine, sb_store: Store) -> None:
-    """Keep the tunnel keys that the Southbound database has."""
+    """Keep the numbers that the Southbound database has."""
     networks: dict[str, UUID] = {}
     for datapath in sb_store.table(sb.DatapathBinding).rows.values():
         network = t.northbound_uuid(datapath)
         if network is not None:
             networks[datapath.uuid] = network
             seed(engine, t.DATAPATH_KEYS, network, datapath.tunnel_key)
+    for session in sb_store.table(sb.BFD).rows.values():
+        key = (session.logical_port, session.dst_ip)
+        seed(engine, SOURCE_PORTS, key, session.src_port)
+        seed(engine, DISCRIMINATORS, key, session.disc)
     where = sb.PortBinding.datapath.index
     for port in sb_store.table(sb.PortBinding).rows.values():
         network = networks.get(port.values[where])

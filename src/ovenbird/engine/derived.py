@@ -1,0 +1,195 @@
+"""Indexes by what columns imply instead of what they hold, and by parent: "the switch's ports that lead to routers".
+
+A ``Derived`` names the columns that matter and a function from them to keys; with a ``parent``, a set column of another
+table, a row is filed once for each row that refers to it there. So a rule finds the few children of a kind without
+reading a set of ten thousand, and depends on that one bucket alone. A bucket that nobody reads
+and that holds nothing disappears, as in a plain index.
+
+The function is called for each row as it comes and whenever one of the columns changes; it must be quick for rows that
+have no keys at all, which should be nearly all of them or else a plain index serves better.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.engine import tracking
+from ovenbird.engine.tracking import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable
+
+    from ovenbird.engine.rows import Column, Deltas, Row, Table
+
+
+class Derived:
+    """A way to file the rows of one table.
+
+    Arguments:
+        columns: those that the keys come from, of one row class.
+        keys: gives the keys for a row's values by position.
+        parent: a set of references to these rows; keys are then asked for with the parent's UUID.
+    """
+
+    __slots__ = ("columns", "keys", "parent")
+
+    def __init__(
+        self,
+        *columns: Column[Any],
+        keys: Callable[[list[Any]], Iterable[Hashable]],
+        parent: Column[Any] | None = None,
+    ) -> None:
+        self.columns = columns
+        self.keys = keys
+        self.parent = parent
+
+    def rows(self, *key: Hashable) -> list[Any]:
+        """Return the rows under a key, oldest first; with a parent, the key is its UUID and the key of the child.
+
+        The caller depends on that bucket alone.
+
+        Raises:
+            LookupError: nothing is being computed, so there is no engine to ask.
+        """
+        node = tracking.reader
+        if node is None:
+            raise LookupError(f"{self.columns[0].owner.TABLE}: asked for outside of a computation")
+        table = node.engine.tables[self.columns[0].owner]
+        for watcher in table.watchers:
+            if type(watcher) is Files and watcher.derived is self:
+                return watcher.rows(key)
+        return Files(self, table).rows(key)
+
+
+class Bucket(Source):
+    """The rows under one key, oldest first."""
+
+    __slots__ = ("files", "held", "key")
+
+    def __init__(self, files: Files, key: Any) -> None:
+        super().__init__()
+        self.files = files
+        self.key = key
+        self.held: dict[Row, None] = {}
+
+    def unread(self) -> None:
+        """Disappear when empty."""
+        if not self.held:
+            self.files.buckets.pop(self.key, None)
+
+
+class Files:
+    """What a ``Derived`` says of one table, kept as the table and its parents change."""
+
+    __slots__ = ("buckets", "derived", "filed", "mask", "parents", "table")
+
+    def __init__(self, derived: Derived, table: Table[Any]) -> None:
+        self.derived = derived
+        self.table = table
+        self.buckets: dict[Any, Bucket] = {}
+        self.filed: dict[Row, tuple[Any, ...]] = {}
+        self.mask = 0
+        for column in derived.columns:
+            self.mask |= column.bit
+        self.parents = None
+        if derived.parent is not None:
+            owners = table.store.table(derived.parent.owner)
+            self.parents = owners.index(derived.parent)
+            owners.watchers.append(Parents(self, derived.parent))
+        for row in table.rows.values():
+            self.refile(row)
+        table.watchers.append(self)
+
+    def rows(self, key: Any) -> list[Any]:
+        """Return the rows under a key; the caller depends on them."""
+        bucket = self.buckets.get(key)
+        if bucket is None:
+            bucket = self.buckets[key] = Bucket(self, key)
+        bucket.track()
+        return list(bucket.held)
+
+    def refile(self, row: Row) -> None:
+        """Put a row where it belongs now."""
+        keys: tuple[Any, ...] = ()
+        if found := self.derived.keys(row.values):
+            if self.parents is None:
+                keys = tuple([(key,) for key in found])
+            elif (owners := self.parents.buckets.get(row.uuid)) is not None:
+                keys = tuple([(owner.uuid, key) for owner in owners.held for key in found])
+        self._move(row, keys)
+
+    def _move(self, row: Row, keys: tuple[Any, ...]) -> None:
+        before = self.filed.get(row, ())
+        if before == keys:
+            return
+        if keys:
+            self.filed[row] = keys
+        else:
+            del self.filed[row]
+        for key in before:
+            if key not in keys:
+                self._take(key, row)
+        for key in keys:
+            if key not in before:
+                bucket = self.buckets.get(key)
+                if bucket is None:
+                    bucket = self.buckets[key] = Bucket(self, key)
+                bucket.held[row] = None
+                bucket.touch()
+
+    def _take(self, key: Any, row: Row) -> None:
+        bucket = self.buckets[key]
+        bucket.held.pop(row, None)
+        if bucket.readers:
+            bucket.touch()
+        elif not bucket.held:
+            del self.buckets[key]
+
+    def inserted(self, row: Row) -> None:
+        """File a new row."""
+        self.refile(row)
+
+    def modified(self, row: Row, mask: int, deltas: Deltas | None) -> None:  # noqa: ARG002 (a watcher's signature)
+        """File a row anew if what it is filed by has changed."""
+        if mask & self.mask:
+            self.refile(row)
+
+    def deleted(self, row: Row) -> None:
+        """Take a row out."""
+        self._move(row, ())
+
+
+class Parents:
+    """Watches the rows that refer to the filed ones."""
+
+    __slots__ = ("column", "files")
+
+    def __init__(self, files: Files, column: Column[Any]) -> None:
+        self.files = files
+        self.column = column
+
+    def inserted(self, row: Row) -> None:
+        """File the children of a new parent."""
+        self._refile(row.values[self.column.index])
+
+    def modified(self, row: Row, mask: int, deltas: Deltas | None) -> None:
+        """File the children that came or went."""
+        if not mask & self.column.bit:
+            return
+        if deltas is not None and self.column.index in deltas:
+            for children in deltas[self.column.index]:
+                self._refile(children)
+            return
+        mine = [child.uuid for child, keys in self.files.filed.items() if any(key[0] == row.uuid for key in keys)]
+        self._refile({*mine, *row.values[self.column.index]})
+
+    def deleted(self, row: Row) -> None:
+        """File the children of a parent that is gone."""
+        self._refile(row.values[self.column.index])
+
+    def _refile(self, uuids: Iterable[Any]) -> None:
+        files = self.files
+        rows = files.table.rows
+        for uuid in uuids:
+            if (child := rows.get(uuid)) is not None:
+                files.refile(child)

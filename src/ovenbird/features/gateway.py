@@ -1,0 +1,172 @@
+"""Router ports in the Southbound database, and gateways: where a router meets a physical network.
+
+ovn-architecture(7), "Distributed Gateway Ports"; ovn-nb(5), Gateway_Chassis and HA_Chassis_Group. A gateway router is
+on one chassis as a whole: its ports and the switch ports joined to them are `l3gateway`. A distributed gateway port has
+a chassisredirect port beside it, which chassis of a group take over from each other; what leaves by the one is sent to
+the other ("Ingress Table 20" of ovn-northd(8)). The chassis that plays a port announces its addresses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.lookups import find
+from ovenbird.engine.rules import rule
+from ovenbird.features.binding import requested_key
+from ovenbird.features.ha_chassis import group_facts
+from ovenbird.features.router_advertisement import periodic
+from ovenbird.logical.addresses import parse_addresses, quote
+from ovenbird.logical.feature import Feature
+from ovenbird.logical.flow import Author
+from ovenbird.logical.pipeline import stage
+from ovenbird.logical.routers import (
+    LRP,
+    RouterPort,
+    central_ports,
+    only_at,
+    physical,
+    seen,
+    switch_peer,
+    translates_at_hosts,
+)
+from ovenbird.logical.tables import HA_CHASSIS, HA_CHASSIS_GROUP, IN_NAT_ADDRESSES, PORT_BINDING, PORT_KEYS
+from ovenbird.logical.traits import named_uuid
+from ovenbird.model import nb, sb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+    from ovenbird.logical.ports import SwitchPort
+
+REDIRECT = stage("lr_in_gw_redirect")
+
+flow = Author("gateway")
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@rule(LRP)
+def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
+    """Give a router port its binding, and a distributed gateway port its chassisredirect port."""
+    port = seen(lrp)
+    if port is None:
+        return
+    mac = frozenset([" ".join([lrp.mac, *sorted(lrp.networks)])])
+    kind, options = "patch", periodic(lrp, port)
+    if port.chassis:
+        kind = "l3gateway"
+        options["l3gateway-chassis"] = port.chassis
+    if port.central:
+        options["chassis-redirect-port"] = port.redirect
+    if peer := lrp.peer or _peer(port.name):
+        options["peer"] = peer
+    for name, told in (("prefix_delegation", "ipv6_prefix_delegation"), ("prefix", "ipv6_prefix")):
+        if port.options.get(name) == "true" and (port.central or port.chassis or name == "prefix"):
+            options[told] = "true"
+    yield _binding(port, port.name, kind, options, mac, tuple(sorted(lrp.external_ids.items())), None)
+    if port.central:
+        yield from _redirect(lrp, port, mac)
+
+
+def _peer(name: str) -> str | None:
+    lsp = switch_peer(name)
+    return lsp.name if lsp is not None else None
+
+
+def _binding(
+    port: RouterPort,
+    name: str,
+    kind: str,
+    options: dict[str, str],
+    mac: frozenset[str],
+    external_ids: Pairs,
+    group: UUID | None,
+) -> Fact:
+    wanted = requested_key(port.options) if name == port.name else None
+    return PORT_BINDING(
+        name,
+        port.datapath,
+        kind,
+        PORT_KEYS.get(name, port.router, wanted),
+        tuple(sorted(options.items())),
+        None,
+        None,
+        mac,
+        frozenset(),
+        external_ids,
+        None,
+        frozenset(),
+        group,
+    )
+
+
+def _redirect(lrp: nb.LogicalRouterPort, port: RouterPort, mac: frozenset[str]) -> Iterator[Fact]:
+    """Yield the chassisredirect port, its chassis, and the flow that leads to it."""
+    router = lrp.referrer(nb.LogicalRouter.ports)
+    options = {"distributed-port": port.name}
+    how = port.options.get("redirect-type")
+    if how:
+        options["redirect-type"] = how
+    if how != "bridged" and router is not None and not translates_at_hosts(router):
+        options["always-redirect"] = "true"
+    ids = tuple(sorted(lrp.external_ids.items()))
+    name = port.name
+    group = lrp.ha_chassis_group
+    if group is not None:
+        name = group.name
+        yield from group_facts(group)
+    else:
+        yield from _candidates(lrp, name)
+    yield _binding(port, port.redirect, "chassisredirect", options, mac, ids, HA_CHASSIS_GROUP.uuid(name))
+    act = f"outport = {quote(port.redirect)}; next;"
+    yield flow(REDIRECT, port.datapath, 50, f"outport == {port.quoted}", act, port.uuid)
+
+
+def _candidates(lrp: nb.LogicalRouterPort, name: str) -> Iterator[Fact]:
+    """Make a group, named after the port, of the chassis that its Gateway_Chassis rows name."""
+    members = []
+    for candidate in lrp.gateway_chassis:
+        chassis = find(sb.Chassis.name, candidate.chassis_name)
+        uuid = named_uuid("ha chassis", lrp.uuid, candidate.uuid)
+        ids = (("chassis-name", candidate.chassis_name),)
+        yield HA_CHASSIS(uuid, chassis.uuid if chassis is not None else None, candidate.priority, ids)
+        members.append(uuid)
+    yield HA_CHASSIS_GROUP(name, frozenset(members), ())
+
+
+def port(port: SwitchPort) -> Iterator[Fact]:
+    """Announce a router's addresses in the physical network that its port leads to."""
+    if port.type != "router":
+        return
+    lrp = find(LRP.name, port.options.get("router-port", ""))
+    peer = seen(lrp) if lrp is not None else None
+    router = lrp.referrer(nb.LogicalRouter.ports) if lrp is not None else None
+    if peer is None or lrp is None or router is None:
+        return
+    key = (port.name, port.datapath)
+    names = central_ports(router)
+    given = port.options.get("nat-addresses", "")
+    if given and given != "router" and (names or peer.chassis) and parse_addresses(given) is not None:
+        yield IN_NAT_ADDRESSES(key, given)
+    own = " ".join([peer.mac, *(subnet.ip for subnet in peer.ipv4)])
+    if names:
+        stays = peer.options.get("reside-on-redirect-chassis") == "true" and len(names) == 1
+        redirect = peer.redirect if peer.central else f"cr-{names[0]}" if stays else ""
+        if redirect:
+            yield IN_NAT_ADDRESSES(key, f"{own} is_chassis_resident({quote(redirect)})")
+    elif peer.chassis and physical(port.switch):
+        yield IN_NAT_ADDRESSES(key, own)
+
+
+def played_at(port: SwitchPort) -> str:
+    """Return the condition, to append to a match, that this chassis takes what is for the router behind a port."""
+    if port.type != "router" or not physical(port.switch):
+        return ""
+    lrp = find(LRP.name, port.options.get("router-port", ""))
+    redirect = only_at(lrp) if lrp is not None else ""
+    return f" && is_chassis_resident({quote(redirect)})" if redirect else ""
+
+
+FEATURE = Feature("gateway", (router_port,), port)
