@@ -12,7 +12,7 @@ import pytest
 
 from ovenbird.api.service import Service
 from ovenbird.cloud import compiler
-from ovenbird.model import cloud, nb
+from ovenbird.model import cloud, nb, sb
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server
 
@@ -30,10 +30,11 @@ class Cloud:
         self.server = Server()
         self.cloud = self.server.add(Database(cloud.schema(), cloud.ROWS))
         self.nb = self.server.add(Database(nb.schema(), nb.ROWS))
-        self.engine = compiler(self.cloud.store, self.nb.store)
+        self.sb = self.server.add(Database(sb.schema(), sb.ROWS))
+        self.engine = compiler(self.cloud.store, self.nb.store, self.sb.store)
         self.cloud.on_change(lambda _commit: self.compile())
         self.compile()
-        self.api = Service(self.cloud, self.nb, port=0)
+        self.api = Service(self.cloud, self.nb, self.sb, port=0)
 
     def compile(self):
         self.engine.run()

@@ -41,15 +41,18 @@ LARGEST_BODY = 8 << 20
 """Bytes of a request's body; a bulk creation of ten thousand ports has two million."""
 
 
-def create_app(cloud: Client, northbound: Client | None = None, *, durable: bool = True) -> Starlette:
+def create_app(
+    cloud: Client, northbound: Client | None = None, southbound: Client | None = None, *, durable: bool = True
+) -> Starlette:
     """Return the application.
 
     Arguments:
         cloud: client of Cloud.
         northbound: client of Northbound, for ports' status; None where it is not known.
+        southbound: client of Southbound, for chassis; None where they are not known.
         durable: whether a change is on disk before it is answered.
     """
-    return Api(Databases(cloud, northbound, durable=durable)).application()
+    return Api(Databases(cloud, northbound, southbound, durable=durable)).application()
 
 
 class Api:
@@ -71,6 +74,7 @@ class Api:
             "/v2.0/{collection}/{id}": self.on_member,
             "/v2.0/{collection}/{id}/tags": self.on_tags,
             "/v2.0/{collection}/{id}/tags/{tag:path}": self.on_tag,
+            "/v2.0/{collection}/{id}/{action}": self.on_action,
             "/": self.on_root,
             "/v2.0": self.on_version,
             "/v2.0/": self.on_version,
@@ -123,6 +127,15 @@ class Api:
             return Response(status_code=204)
         _allow(request, "GET", "PUT", "DELETE")
         return Response(collection.show(uuid, request.scope["query_string"]), media_type="application/json")
+
+    async def on_action(self, request: Request) -> Response:
+        """Do something to a resource that is no plain update."""
+        collection, action = self._collection(_name(request, "collection")), _name(request, "action")
+        if action not in collection.resource.actions:
+            raise HTTPNotFound
+        _allow(request, "PUT")
+        caller, uuid = caller_of(request.scope["headers"]), unquote(request.path_params["id"])
+        return Response(await collection.act(caller, uuid, action, await _body(request)), media_type="application/json")
 
     async def on_tags(self, request: Request) -> Response:
         """Show, replace or remove all tags of a resource."""

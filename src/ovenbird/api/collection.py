@@ -140,6 +140,19 @@ class Collection(Generic[R]):
 
         await resource.databases.change(caller, build)
 
+    async def act(self, caller: Caller, uuid: str, action: str, body: Any) -> bytes:
+        """Do one of a resource's actions.
+
+        Raises:
+            NeutronError: it cannot be.
+        """
+        resource = self.resource
+        if not isinstance(body, dict):
+            raise HTTPBadRequest(reason="Resource body required")
+        method = getattr(resource, resource.actions[action])
+        answer = await resource.databases.change(caller, lambda draft: method(draft, resource.get(uuid), body))
+        return self.show(uuid, b"") if answer is None else orjson.dumps(answer)
+
     # -- tags ---------------------------------------------------------------------------------------------------------
 
     def tags(self, uuid: str) -> frozenset[str]:

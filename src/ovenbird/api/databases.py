@@ -12,6 +12,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ovenbird.api.addressing import Allocator
 from ovenbird.api.errors import ServiceUnavailable
 from ovenbird.ovsdb.errors import ConstraintViolation, ReferentialIntegrityViolation, TimedOut
 
@@ -50,10 +51,10 @@ class Draft:
         """What this transaction made that its other parts may use, by keys of their own."""
         self._bumped: set[UUID] = set()
 
-    def insert(self, row_class: type[Row], values: Mapping[str, Any]) -> UUID:
-        """Add a resource, with its standard attributes."""
+    def insert(self, row_class: type[Row], values: Mapping[str, Any], uuid: UUID | None = None) -> UUID:
+        """Add a resource, with its standard attributes; its id is a new one if none is given."""
         standard = {"created_at": self.now, "updated_at": self.now, "revision_number": 1}
-        return self.transaction.insert(row_class, {**values, **standard})
+        return self.transaction.insert(row_class, {**values, **standard}, uuid)
 
     def update(self, row: Row, values: Mapping[str, Any]) -> None:
         """Change a resource: its revision goes up, provided that it is still the one that was read."""
@@ -72,18 +73,28 @@ class Draft:
 
 
 class Databases:
-    """Cloud, which the API reads and writes, and Northbound, which it reads status from.
+    """Cloud, which the API reads and writes, and the databases below, which it reads status from.
 
     Arguments:
         cloud: client of Cloud.
         northbound: client of Northbound; None where status is not known.
+        southbound: client of Southbound; None where chassis are not known.
         durable: whether an answer waits until the change survives a crash of the machine.
     """
 
-    def __init__(self, cloud: Client, northbound: Client | None = None, *, durable: bool = True) -> None:
+    def __init__(
+        self,
+        cloud: Client,
+        northbound: Client | None = None,
+        southbound: Client | None = None,
+        *,
+        durable: bool = True,
+    ) -> None:
         self.cloud = cloud
         self.northbound = northbound
+        self.southbound = southbound
         self.durable = durable
+        self.allocator = Allocator()
         self._turn = asyncio.Lock()
 
     @property

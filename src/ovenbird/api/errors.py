@@ -251,6 +251,164 @@ class DuplicateAddressPairInRequest(BadRequest):
     message = "Request contains duplicate address pair: mac_address {mac} ip_address {address}."
 
 
+class ServicePortInUse(Conflict):
+    """The port belongs to a router, a floating IP or the network, and goes with it."""
+
+    message = "Port {port_id} cannot be deleted directly via the port API: {reason}."
+
+
+class GatewayIpInUse(Conflict):
+    """A router has the gateway's address."""
+
+    message = "Current gateway ip {ip_address} already in use by port {port_id}. Unable to update."
+
+
+class ExternalNetworkInUse(Conflict):
+    """Routers have their gateway on the network."""
+
+    message = (
+        "External network {id} cannot be updated to be made non-external, since it has existing gateway ports."
+    )
+
+
+# -- routers and floating IPs -----------------------------------------------------------------------------------------
+
+
+class RouterNotFound(NotFound):
+    """No router has this id."""
+
+    message = "Router {id} could not be found"
+
+
+class RouterInUse(Conflict):
+    """The router has interfaces."""
+
+    message = "Router {id} still has ports"
+
+
+class RouterInterfaceNotFound(NotFound):
+    """The port is none of the router's."""
+
+    message = "Router {router_id} does not have an interface with id {port_id}"
+
+
+class RouterInterfaceNotFoundForSubnet(NotFound):
+    """The router has no address in the subnet."""
+
+    message = "Router {router_id} has no interface on subnet {subnet_id}"
+
+
+class RouterInterfaceInUseByFloatingIP(Conflict):
+    """Floating IPs stand for addresses of the subnet."""
+
+    message = (
+        "Router interface for subnet {subnet_id} on router {router_id} cannot be deleted, as it is required by one or "
+        "more floating IPs."
+    )
+
+
+class RouterInterfaceInUseByRoute(Conflict):
+    """The next hop of a route is in the subnet."""
+
+    message = (
+        "Router interface for subnet {subnet_id} on router {router_id} cannot be deleted, as it is required by one or "
+        "more routes."
+    )
+
+
+class RouterExternalGatewayInUseByFloatingIp(Conflict):
+    """Floating IPs need the gateway."""
+
+    message = (
+        "Gateway cannot be updated for router {router_id}, since a gateway to external network {net_id} is required by "
+        "one or more floating IPs."
+    )
+
+
+class PortInUse(Conflict):
+    """The port has a device already."""
+
+    message = (
+        "Unable to complete operation on port {port_id} for network {net_id}. Port already has an attached device "
+        "{device_id}."
+    )
+
+
+class InvalidRoutes(BadRequest):
+    """A route leads nowhere."""
+
+    message = "Invalid format for routes: {routes}, {reason}"
+
+
+class RoutesExhausted(BadRequest):
+    """More routes than a router may have."""
+
+    message = "Unable to complete operation for {router_id}. The number of routes exceeds the maximum {quota}."
+
+
+class FloatingIPNotFound(NotFound):
+    """No floating IP has this id."""
+
+    message = "Floating IP {id} could not be found"
+
+
+class ExternalGatewayForFloatingIPNotFound(NotFound):
+    """No router leads from the port to the external network."""
+
+    message = (
+        "External network {external_network_id} is not reachable from subnet {subnet_id}.  Therefore, cannot associate "
+        "Port {port_id} with a Floating IP."
+    )
+
+
+class FloatingIPPortAlreadyAssociated(Conflict):
+    """The address has a floating IP of this network."""
+
+    message = (
+        "Cannot associate floating IP {floating_ip_address} ({fip_id}) with port {port_id} using fixed IP {fixed_ip}, "
+        "as that fixed IP already has a floating IP on external network {net_id}."
+    )
+
+
+# -- the rest ---------------------------------------------------------------------------------------------------------
+
+
+class OverQuota(Conflict):
+    """The project has as many as it may."""
+
+    message = "Quota exceeded for resources: ['{resource}']."
+
+
+class AgentNotFound(NotFound):
+    """No agent has this id."""
+
+    message = "Agent {id} could not be found."
+
+
+class AddressGroupNotFound(NotFound):
+    """No address group has this id."""
+
+    message = "Address group {id} could not be found."
+
+
+class AddressGroupInUse(Conflict):
+    """Security group rules name the group."""
+
+    message = "Address group {id} is in use on one or more security group rules."
+
+
+class AddressesNotFound(NotFound):
+    """The group does not have the addresses."""
+
+    message = "Addresses {addresses} not found in the address group {address_group_id}."
+
+
+class AddressesAlreadyExist(BadRequest):
+    """The group has the addresses."""
+
+    message = "Addresses {addresses} already exist in the address group {address_group_id}."
+
+
 # -- security groups --------------------------------------------------------------------------------------------------
 
 

@@ -15,12 +15,11 @@ from ovenbird.api.errors import (
     SubnetNotFound,
 )
 from ovenbird.engine.rows import UUID
-from ovenbird.model.cloud import FixedAddress, Port, Subnet
+from ovenbird.model.cloud import FixedAddress, FloatingIPAssociation, Port, Subnet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ovenbird.api.addressing import Allocator
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.model.cloud import Network
 
@@ -38,12 +37,11 @@ class Addresses:
 
     Arguments:
         databases: where allocations are.
-        allocator: proposes free addresses.
     """
 
-    def __init__(self, databases: Databases, allocator: Allocator) -> None:
+    def __init__(self, databases: Databases) -> None:
         self.databases = databases
-        self.allocator = allocator
+        self.allocator = databases.allocator
 
     def choose(
         self,
@@ -93,7 +91,7 @@ class Addresses:
                 del held[kept]
         network = port.network
         for fixed in held.values():
-            draft.transaction.delete(fixed)
+            release(draft, fixed)
         subnets = network.referrers(Subnet.network)
         chosen = [self._wanted(draft, network, subnets, item, mac) for item in missing]
         self.write(draft, port.uuid, chosen)
@@ -169,6 +167,14 @@ class Addresses:
             raise IpAddressAlreadyAllocated(address=address, subnet=subnet.uuid)
         self.databases.take(draft, *key)
         return address
+
+
+def release(draft: Draft, fixed: FixedAddress) -> None:
+    """Write that an address is free; a floating IP that stood for it stands for none."""
+    for association in fixed.referrers(FloatingIPAssociation.fixed):
+        draft.touch(association.floating_ip)
+        draft.transaction.delete(association)
+    draft.transaction.delete(fixed)
 
 
 def _key(subnet: Subnet, address: str) -> tuple[tuple[Any, Any], tuple[Any, Any]]:

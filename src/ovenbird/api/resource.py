@@ -52,6 +52,9 @@ class Resource(ABC, Generic[R]):
     indexed: ClassVar[Mapping[str, Column[Any]]] = {}
     """Columns that find rows by an attribute without looking at all of them."""
     taggable: ClassVar[bool] = True
+    actions: ClassVar[Mapping[str, str]] = {}
+    """Method of each action, by its name in addresses: it takes the draft, the row and the request's body, and returns
+    the answer, or None for the resource as it then is."""
 
     def __init__(self, databases: Databases) -> None:
         self.databases = databases

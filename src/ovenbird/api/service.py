@@ -26,6 +26,7 @@ class Service:
     Arguments:
         cloud: client of Cloud.
         northbound: client of Northbound, for ports' status.
+        southbound: client of Southbound, for chassis.
         host: loopback address to listen on; nobody has to log in, so nobody else may connect.
         port: TCP port; 0 picks a free one.
         durable: whether a change is on disk before it is answered.
@@ -38,6 +39,7 @@ class Service:
         self,
         cloud: Client,
         northbound: Client | None = None,
+        southbound: Client | None = None,
         *,
         host: str = "127.0.0.1",
         port: int = 9696,
@@ -45,7 +47,7 @@ class Service:
     ) -> None:
         require_loopback(host)
         config = uvicorn.Config(
-            create_app(cloud, northbound, durable=durable),
+            create_app(cloud, northbound, southbound, durable=durable),
             host=host,
             port=port,
             log_config=None,

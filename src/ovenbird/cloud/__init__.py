@@ -8,8 +8,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.cloud import gateway
+from ovenbird.cloud.address_group import ADDRESS_SETS, address_sets
+from ovenbird.cloud.dns import DNS, DNS_OF_SWITCH, port_names
+from ovenbird.cloud.floating_ip import FLOATING_IPS, floating_ip
 from ovenbird.cloud.network import PORTS_OF_SWITCH, SWITCH_PORTS, SWITCHES, network_switch, provider_port
 from ovenbird.cloud.port import port_dhcp, port_groups, switch_port
+from ovenbird.cloud.router import (
+    CHASSIS_OF_PORT,
+    GATEWAY_CHASSIS,
+    NAT_OF_ROUTER,
+    PORTS_OF_ROUTER,
+    ROUTER_PORTS,
+    ROUTERS,
+    ROUTES_OF_ROUTER,
+    SNATS,
+    STATIC_ROUTES,
+    external_port,
+    extra_routes,
+    internal_port,
+    logical_router,
+)
 from ovenbird.cloud.security_group import (
     ACLS_OF_GROUP,
     DROP_ACLS,
@@ -36,23 +55,45 @@ RULES = (
     drop_group,
     port_group,
     rule_acl,
+    address_sets,
+    logical_router,
+    extra_routes,
+    internal_port,
+    external_port,
+    floating_ip,
+    port_names,
 )
 """Every rule from Cloud to Northbound."""
 
 OUTPUTS = {
-    SWITCHES: (PORTS_OF_SWITCH,),
+    SWITCHES: (PORTS_OF_SWITCH, DNS_OF_SWITCH),
     SWITCH_PORTS: (),
     DHCP_OPTIONS: (),
     PORT_GROUPS: (PORTS_OF_GROUP, ACLS_OF_GROUP),
     RULE_ACLS: (),
     DROP_ACLS: (),
+    ADDRESS_SETS: (),
+    ROUTERS: (PORTS_OF_ROUTER, ROUTES_OF_ROUTER, NAT_OF_ROUTER),
+    ROUTER_PORTS: (CHASSIS_OF_PORT,),
+    GATEWAY_CHASSIS: (),
+    STATIC_ROUTES: (),
+    SNATS: (),
+    FLOATING_IPS: (),
+    DNS: (),
 }
 """What the rules own in Northbound: rows, and which of their set columns."""
 
 
-def compiler(cloud: Store, northbound: Store) -> Engine:
-    """Return an engine that keeps Northbound's rows as Cloud says."""
-    engine = Engine((cloud,), RULES)
+def compiler(cloud: Store, northbound: Store, southbound: Store) -> Engine:
+    """Return an engine that keeps Northbound's rows as Cloud says.
+
+    Arguments:
+        cloud: what people asked for.
+        northbound: what is written; whether ports are up is read from it.
+        southbound: which chassis there are.
+    """
+    engine = Engine((cloud, northbound, southbound), RULES)
+    gateway.seed(engine, northbound)
     for rows, members in OUTPUTS.items():
         engine.bind(rows, northbound, *members)
     return engine

@@ -18,11 +18,22 @@ DROP_GROUP = "neutron_pg_drop"
 """The port group whose ACLs drop what no security group allows."""
 
 REVISION = "neutron:revision_number"
+ROUTER_NAME = "neutron:router_name"
 
 
 def switch(network_id: str) -> str:
     """Return the name of a network's logical switch."""
     return f"neutron-{network_id}"
+
+
+def router(router_id: str) -> str:
+    """Return the name of a router's logical router."""
+    return f"neutron-{router_id}"
+
+
+def router_port(port_id: str) -> str:
+    """Return the name of the router's side of a router's port."""
+    return f"lrp-{port_id}"
 
 
 def provider_port(segment_id: str) -> str:
@@ -33,6 +44,11 @@ def provider_port(segment_id: str) -> str:
 def port_group(group_id: str) -> str:
     """Return the name of a security group's port group; port groups' names are identifiers of the match language."""
     return "pg_" + group_id.replace("-", "_")
+
+
+def address_group(group_id: str) -> str:
+    """Return what the names of an address group's address sets begin with."""
+    return "ag_" + group_id.replace("-", "_")
 
 
 def pairs(**values: str) -> Pairs:

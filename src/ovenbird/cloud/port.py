@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 INFRASTRUCTURE = "network:"
 """Prefix of the device owners that Neutron trusts: routers, DHCP, metadata."""
 
+UNPLUGGED_OWNERS = frozenset(("network:floatingip",))
+"""Device owners whose port holds an address and is connected to nothing."""
+
+ROUTER_OWNERS = "network:router_"
+"""Prefix of the device owners of routers' ports."""
+
 LOCALPORT_OWNERS = frozenset(("network:distributed",))
 """Device owners whose port is on every chassis at once."""
 
@@ -63,6 +69,12 @@ def fixed_addresses(port: cloud.Port) -> tuple[tuple[str, UUID], ...]:
     return tuple(sorted((fixed.address, cloud.FixedAddress.subnet.raw(fixed)) for fixed in taken))
 
 
+@view
+def floating_address(association: cloud.FloatingIPAssociation) -> str:
+    """Return the address of a floating IP."""
+    return next((address for address, _ in fixed_addresses(association.floating_ip.port)), "")
+
+
 def trusted(port: cloud.Port) -> bool:
     """Return whether a port belongs to the network itself, which polices others and not itself."""
     return port.device_owner.startswith(INFRASTRUCTURE)
@@ -92,7 +104,27 @@ def port_security(port: cloud.Port) -> tuple[frozenset[str], frozenset[str]]:
 @rule(cloud.Port)
 def switch_port(port: cloud.Port) -> Iterator[Fact]:
     """Yield the logical switch port of a port, as a member of its switch."""
+    owner = port.device_owner
+    if owner in UNPLUGGED_OWNERS:
+        return
     fixed = fixed_addresses(port)
+    if owner.startswith(ROUTER_OWNERS):
+        options = router_options(port)
+        if options:
+            yield SWITCH_PORTS(
+                port.uuid,
+                "router",
+                frozenset(("router",)),
+                frozenset(),
+                port.admin_state_up,
+                None,
+                options,
+                None,
+                None,
+                _external_ids(port, fixed),
+            )
+            yield PORTS_OF_SWITCH(names.switch(cloud.Port.network.raw(port)), SWITCH_PORTS.uuid(port.uuid))
+            return
     addresses = {" ".join([port.mac_address, *[address for address, _ in fixed]])}
     allowed: frozenset[str] = frozenset()
     if secured(port):
@@ -104,7 +136,7 @@ def switch_port(port: cloud.Port) -> Iterator[Fact]:
     v4, v6 = (_options_row(port, fixed, version) for version in (4, 6))
     yield SWITCH_PORTS(
         port.uuid,
-        "localport" if port.device_owner in LOCALPORT_OWNERS else "",
+        "localport" if owner in LOCALPORT_OWNERS else "",
         frozenset(addresses),
         allowed,
         port.admin_state_up,
@@ -115,6 +147,14 @@ def switch_port(port: cloud.Port) -> Iterator[Fact]:
         _external_ids(port, fixed),
     )
     yield PORTS_OF_SWITCH(names.switch(cloud.Port.network.raw(port)), SWITCH_PORTS.uuid(port.uuid))
+
+
+def router_options(port: cloud.Port) -> names.Pairs:
+    """Return the options of the switch's side of a router's port; none for a port that belongs to no router."""
+    peer = ("router-port", names.router_port(port.uuid))
+    if port.referrers(cloud.RouterGateway.port):
+        return (("exclude-lb-vips-from-garp", "true"), ("nat-addresses", "router"), peer)
+    return (peer,) if port.referrers(cloud.RouterInterface.port) else ()
 
 
 @rule(cloud.Port)
@@ -202,4 +242,11 @@ def _external_ids(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...]) -> name
     }
     if port.host:
         ids["neutron:host_id"] = port.host
+    floating = [
+        floating_address(association)
+        for taken in port.referrers(cloud.FixedAddress.port)
+        for association in taken.referrers(cloud.FloatingIPAssociation.fixed)
+    ]
+    if floating:
+        ids["neutron:port_fip"] = " ".join(sorted(floating))
     return tuple(sorted(ids.items()))

@@ -110,6 +110,9 @@ def match(security_rule: cloud.SecurityGroupRule, group: str) -> str:
     other = cloud.SecurityGroupRule.remote_group.raw(security_rule)
     if other is not None:
         terms.append(f"{remote} == ${names.port_group(other)}_{ip}")
+    addresses = cloud.SecurityGroupRule.remote_address_group.raw(security_rule)
+    if addresses is not None:
+        terms.append(f"{remote} == ${names.address_group(addresses)}_{ip}")
     if security_rule.protocol is not None:
         terms += _protocol(security_rule, number(security_rule.protocol), "icmp4" if ip == "ip4" else "icmp6")
     return " && ".join(terms)

@@ -16,13 +16,17 @@ from ovenbird.daemon.northd import database
 from ovenbird.daemon.options import Takes
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.pump import LockedPump
-from ovenbird.model import cloud, nb
+from ovenbird.model import cloud, nb, sb
 from ovenbird.ovsdb.replica import Replica
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ovenbird.engine.engine import Engine
     from ovenbird.ovsdb.transaction import Client
+
+CHASSIS = (sb.Chassis, sb.ChassisPrivate)
+"""The tables of Southbound that the API and the compiler read."""
 
 LOCK = "ovenbird_cloud"
 """The lock, in Northbound, of the compiler that is active."""
@@ -30,6 +34,7 @@ LOCK = "ovenbird_cloud"
 OPTIONS = {
     "cloud-db": Takes.VALUE,
     "ovnnb-db": Takes.VALUE,
+    "ovnsb-db": Takes.VALUE,
     "host": Takes.VALUE,
     "port": Takes.VALUE,
     "no-compile": Takes.NOTHING,
@@ -40,6 +45,7 @@ usage: ovenbird api [OPTION]...
 
   --cloud-db=REMOTE   where Cloud is served: $OVENBIRD_CLOUD_DB, or unix:RUNDIR/cloud.sock
   --ovnnb-db=REMOTE   where Northbound is served: $OVN_NB_DB, or unix:RUNDIR/ovnnb_db.sock
+  --ovnsb-db=REMOTE   where Southbound is served: $OVN_SB_DB, or unix:RUNDIR/ovnsb_db.sock
   --host=ADDRESS      loopback address to listen on (127.0.0.1): nobody is asked who they are
   --port=PORT         TCP port to listen on (9696)
   --no-compile        serve only; another process compiles
@@ -48,20 +54,25 @@ The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v -
 """
 
 
-def pump(cloud_client: Client, northbound: Client) -> LockedPump:
+def pump(cloud_client: Client, northbound: Client, southbound: Client) -> LockedPump:
     """Return what runs the compiler from Cloud to Northbound while it holds the lock."""
-    clients = (northbound, cloud_client)
-    return LockedPump("cloud", lambda: compiler(cloud_client.store, northbound.store), clients, LOCK, northbound)
+    clients = (northbound, cloud_client, southbound)
+
+    def build() -> Engine:
+        return compiler(cloud_client.store, northbound.store, southbound.store)
+
+    return LockedPump("cloud", build, clients, LOCK, northbound)
 
 
-def service(daemon: Daemon, cloud_client: Client, northbound: Client, port: int) -> Service:
+def service(daemon: Daemon, cloud_client: Client, northbound: Client, southbound: Client, port: int) -> Service:
     """Return the API, to be started.
 
     Raises:
         UsageError: it would listen where other machines can connect.
     """
     try:
-        return Service(cloud_client, northbound, host=daemon.options.last("host") or "127.0.0.1", port=port)
+        host = daemon.options.last("host") or "127.0.0.1"
+        return Service(cloud_client, northbound, southbound, host=host, port=port)
     except NotLoopbackError as e:
         raise UsageError(str(e)) from e
 
@@ -85,17 +96,20 @@ async def serve(daemon: Daemon) -> None:
     cloud_client = Replica(place, "Cloud", cloud.ROWS, leader_only=True, context=context)
     place = database(daemon, "ovnnb-db", "OVN_NB_DB", "ovnnb_db.sock")
     northbound = Replica(place, "OVN_Northbound", nb.ROWS, leader_only=True, context=context)
+    place = database(daemon, "ovnsb-db", "OVN_SB_DB", "ovnsb_db.sock")
+    southbound = Replica(place, "OVN_Southbound", CHASSIS, leader_only=True, context=context)
     serving: Service | None = None
     try:
         await cloud_client.start()
         await northbound.start()
-        serving = service(daemon, cloud_client, northbound, tcp_port(daemon, "port", 9696))
+        await southbound.start()
+        serving = service(daemon, cloud_client, northbound, southbound, tcp_port(daemon, "port", 9696))
         await serving.start()
         daemon.ready()
         if daemon.options.has("no-compile"):
             await daemon.stopping.wait()
         else:
-            await until_stopped(daemon, pump(cloud_client, northbound).run())
+            await until_stopped(daemon, pump(cloud_client, northbound, southbound).run())
     except OSError as e:
         raise UsageError(str(e)) from e
     finally:
@@ -103,6 +117,7 @@ async def serve(daemon: Daemon) -> None:
             await serving.stop()
         await cloud_client.close()
         await northbound.close()
+        await southbound.close()
 
 
 def main(argv: Sequence[str]) -> int:

@@ -110,12 +110,13 @@ async def serve(daemon: Daemon) -> None:
         with long_lived():
             clients = open_all(server, directory)
         pumps: list[LockedPump] = [
-            api.pump(clients["cloud"], clients["nb"]),
+            api.pump(clients["cloud"], clients["nb"], clients["sb"]),
             northd.pump(clients["nb"], clients["sb"]),
         ]
         northd.register(daemon.unixctl, pumps[1])
         await listen(daemon, server, directory)
-        serving = api.service(daemon, clients["cloud"], clients["nb"], api.tcp_port(daemon, "api-port", 9696))
+        port = api.tcp_port(daemon, "api-port", 9696)
+        serving = api.service(daemon, clients["cloud"], clients["nb"], clients["sb"], port)
         try:
             await serving.start()
         except OSError as e:

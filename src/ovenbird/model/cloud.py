@@ -3,9 +3,9 @@
 A row's UUID is the resource's id in the API. What must not happen is refused by the database, whoever writes to it:
 
 - an address is used once in a subnet, a MAC once in a network, a VLAN or VNI by one network: unique indexes;
-- a network with ports, a subnet with addresses, a security group with members, or the default one, cannot go: strong
-  references point from the dependent row to what it needs, so that adding a port costs the same in a network of any
-  size;
+- a network with ports, a subnet with addresses, a router with interfaces, a security group with members, or the default
+  one, cannot go: strong references point from the dependent row to what it needs, so that adding a port costs the same
+  in a network of any size;
 - what cannot change after creation is immutable.
 
 Rules that no single constraint can say (subnets of a network must not overlap) are kept by changing
@@ -151,6 +151,94 @@ class FixedAddress(Row, table="Fixed_Address", indexes=(("subnet", "address"),))
     address: Column[str] = string(mutable=False)
 
 
+class Router(Row):
+    """Connects subnets, and them with an external network."""
+
+    __slots__ = ()
+
+    name: Column[str] = string()
+    description: Column[str] = string()
+    project_id: Column[str] = string(mutable=False)
+    admin_state_up: Column[bool] = boolean()
+    routes: Column[frozenset[str]] = strings()
+    """Each is `DESTINATION NEXTHOP`."""
+    availability_zone_hints: Column[frozenset[str]] = strings()
+    tags: Column[frozenset[str]] = strings()
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
+class RouterInterface(Row, table="Router_Interface", indexes=(("port",),)):
+    """A port that is a router's own, on an internal network; its addresses are the router's there."""
+
+    __slots__ = ()
+
+    router: Reference[Router] = reference("Router", mutable=False)
+    network: Reference[Network] = reference("Network", mutable=False)
+    """The port's."""
+    port: Reference[Port] = reference("Port", mutable=False)
+
+
+class RouterGateway(Row, table="Router_Gateway", indexes=(("router",), ("port",))):
+    """A router's port on an external network; the index allows one a router."""
+
+    __slots__ = ()
+
+    router: Reference[Router] = reference("Router", mutable=False)
+    port: Reference[Port] = reference("Port", mutable=False)
+    enable_snat: Column[bool] = boolean()
+    """Whether what leaves has the gateway's address."""
+
+
+class FloatingIP(Row, table="Floating_IP", indexes=(("port",),)):
+    """An address of an external network, which its port holds and which can stand for an internal one."""
+
+    __slots__ = ()
+
+    network: Reference[Network] = reference("Network", mutable=False)
+    port: Reference[Port] = reference("Port", mutable=False)
+    description: Column[str] = string()
+    project_id: Column[str] = string(mutable=False)
+    dns_name: Column[str] = string(mutable=False)
+    dns_domain: Column[str] = string(mutable=False)
+    tags: Column[frozenset[str]] = strings()
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
+class FloatingIPAssociation(
+    Row, table="Floating_IP_Association", indexes=(("floating_ip",), ("network", "fixed"))
+):
+    """What a floating IP stands for: one address of one port, reached through one router, which has to stay so."""
+
+    __slots__ = ()
+
+    floating_ip: Reference[FloatingIP] = reference("Floating_IP", mutable=False)
+    network: Reference[Network] = reference("Network", mutable=False)
+    """The floating IP's: an address has at most one floating IP of each external network."""
+    fixed: Reference[FixedAddress] = reference("Fixed_Address", mutable=False)
+    interface: Reference[RouterInterface] = reference("Router_Interface", mutable=False)
+    gateway: Reference[RouterGateway] = reference("Router_Gateway", mutable=False)
+
+
+class AddressGroup(Row, table="Address_Group"):
+    """Addresses that security group rules name together."""
+
+    __slots__ = ()
+
+    name: Column[str] = string()
+    description: Column[str] = string()
+    project_id: Column[str] = string(mutable=False)
+    addresses: Column[frozenset[str]] = strings()
+    """Prefixes, of both IP versions."""
+    tags: Column[frozenset[str]] = strings()
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
 class SecurityGroup(Row, table="Security_Group"):
     """What may reach the ports that are its members, and what they may reach."""
 
@@ -179,6 +267,7 @@ class SecurityGroupRule(
             "port_range_max",
             "remote_ip_prefix",
             "remote_group",
+            "remote_address_group",
         ),
     ),
 ):
@@ -194,6 +283,7 @@ class SecurityGroupRule(
     port_range_max: Column[int | None] = optional(integer(0, 65_535), mutable=False)
     remote_ip_prefix: Column[str | None] = optional(string(), mutable=False)
     remote_group: OptionalReference[SecurityGroup] = optional_reference("Security_Group", mutable=False)
+    remote_address_group: OptionalReference[AddressGroup] = optional_reference("Address_Group", mutable=False)
     description: Column[str] = string()
     project_id: Column[str] = string(mutable=False)
     created_at: Column[int] = integer(0, mutable=False)
@@ -210,19 +300,57 @@ class DefaultSecurityGroup(Row, table="Default_Security_Group", indexes=(("proje
     security_group: Reference[SecurityGroup] = reference("Security_Group", mutable=False)
 
 
+class Quota(Row, indexes=(("project_id", "resource"),)):
+    """How many of a resource a project may have, where that is not the default."""
+
+    __slots__ = ()
+
+    project_id: Column[str] = string(mutable=False)
+    resource: Column[str] = string(mutable=False)
+    maximum: Column[int] = integer(-1)
+    """-1 for any number."""
+
+
+class QuotaTurn(Row, table="Quota_Turn", indexes=(("project_id", "resource"),)):
+    """Creations near a quota take turns: each waits for the number it read, and raises it."""
+
+    __slots__ = ()
+
+    project_id: Column[str] = string(mutable=False)
+    resource: Column[str] = string(mutable=False)
+    number: Column[int] = integer(0)
+
+
+class CloudGlobal(Row, table="Cloud_Global", max_rows=1):
+    """The settings that every process of a cloud shares; `settings` says which there are."""
+
+    __slots__ = ()
+
+    options: Column[dict[str, str]] = string_map()
+
+
 ROWS: tuple[type[Row], ...] = (
+    CloudGlobal,
     Network,
     NetworkSegment,
     Subnet,
     Port,
     FixedAddress,
+    Router,
+    RouterInterface,
+    RouterGateway,
+    FloatingIP,
+    FloatingIPAssociation,
+    AddressGroup,
     SecurityGroup,
     SecurityGroupRule,
     DefaultSecurityGroup,
+    Quota,
+    QuotaTurn,
 )
 """Every row class of the database."""
 
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", "1.0.0", "", ROWS)
+    return database_schema("Cloud", "1.1.0", "", ROWS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from ovenbird.api.app import create_app
-from ovenbird.model import cloud, nb
+from ovenbird.model import cloud, nb, sb
 from ovenbird.ovsdb.database import Database
 
 
@@ -33,7 +33,8 @@ class Neutron:
     def __init__(self):
         self.cloud = InProcess(cloud.schema(), cloud.ROWS)
         self.northbound = InProcess(nb.schema(), nb.ROWS)
-        self.app = create_app(self.cloud, self.northbound)
+        self.southbound = InProcess(sb.schema(), sb.ROWS)
+        self.app = create_app(self.cloud, self.northbound, self.southbound)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://neutron")
 
     async def ask(self, method, path, body=None, **headers):
@@ -66,6 +67,27 @@ class Neutron:
     async def subnet(self, network, **values):
         given = {"network_id": network["id"], "ip_version": 4, "cidr": "10.0.0.0/24"}
         return await self.create("subnet", **given | values)
+
+    async def outside(self, **values):
+        """Make an external network with a subnet."""
+        physical = {"provider:network_type": "flat", "provider:physical_network": "public"}
+        network = await self.network(**{"name": "public", "router:external": True} | physical | values)
+        return network, await self.subnet(network, cidr="203.0.113.0/24", enable_dhcp=False)
+
+    async def act(self, router, action, /, **body):
+        """Do one of a router's actions."""
+        got, answer = await self.ask("PUT", f"routers/{router['id']}/{action}", body)
+        assert got == 200, answer
+        return answer
+
+    async def routed(self):
+        """Make a network and a router between it and an external one; return them with the subnet and a port."""
+        outside, _ = await self.outside()
+        network = await self.network()
+        subnet = await self.subnet(network)
+        router = await self.create("router", external_gateway_info={"network_id": outside["id"]})
+        await self.act(router, "add_router_interface", subnet_id=subnet["id"])
+        return outside, network, subnet, router, await self.port(network)
 
     async def port(self, network, **values):
         return await self.create("port", network_id=network["id"], **values)

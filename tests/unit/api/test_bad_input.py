@@ -44,11 +44,16 @@ async def check(resource, given):
         network = await neutron.network()
         await neutron.subnet(network)
         port = await neutron.port(network)
+        router = await neutron.create("router")
+        outside, _ = await neutron.outside()
+        floating = await neutron.create("floatingip", floating_network_id=outside["id"])
         [group] = await neutron.list("security-groups")
         needed = {"network_id": network["id"], "cidr": "10.1.0.0/24"} if resource.member == "subnet" else {}
         needed |= {"network_id": network["id"]} if resource.member == "port" else {}
         if resource.member == "security_group_rule":
             needed |= {"security_group_id": group["id"], "direction": "ingress"}
+        if resource.member == "floatingip":
+            needed = {"floating_network_id": outside["id"]}
         path = resource.collection.replace("_", "-")
         before = await neutron.list(path)
         status, body = await neutron.ask("POST", path, {resource.member: needed | given})
@@ -58,7 +63,8 @@ async def check(resource, given):
             assert error["type"]
             assert error["message"]
             assert await neutron.list(path) == before
-        mine = {"network": network, "port": port, "security_group": group}.get(resource.member, before[0])
+        made = {"network": network, "port": port, "security_group": group, "router": router, "floatingip": floating}
+        mine = made.get(resource.member) or before[0]
         status, body = await neutron.ask("PUT", f"{path}/{mine['id']}", {resource.member: given})
         assert status in (200, 400, 404, 409), (status, body)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ovenbird import cloud as compiler
-from ovenbird.model import cloud, nb
+from ovenbird.model import cloud, nb, sb
 from ovenbird.ovsdb.database import Database
 
 
@@ -13,7 +13,8 @@ class World:
     def __init__(self):
         self.cloud = Database(cloud.schema(), cloud.ROWS)
         self.nb = Database(nb.schema(), nb.ROWS)
-        self.engine = compiler.compiler(self.cloud.store, self.nb.store)
+        self.sb = Database(sb.schema(), sb.ROWS)
+        self.engine = compiler.compiler(self.cloud.store, self.nb.store, self.sb.store)
         self.settle()
 
     def settle(self):
@@ -83,3 +84,64 @@ class World:
             transaction.insert(cloud.FixedAddress, {"port": uuid, "subnet": subnet.uuid, "address": address})
         transaction.commit()
         return self.cloud.store.table(cloud.Port).get(uuid)
+
+    def outside(self, **values):
+        """Add an external network with a subnet."""
+        network = self.network(external=True, mtu=1500)
+        kind = {"network_type": "flat", "physical_network": "public"}
+        self.add(cloud.NetworkSegment, network=network.uuid, **kind)
+        given = {"cidr": "203.0.113.0/24", "gateway_ip": "203.0.113.1", "enable_dhcp": False}
+        return network, self.subnet(network, **given | values)
+
+    def router(self, **values):
+        return self.add(cloud.Router, **{"name": "r", "admin_state_up": True} | values)
+
+    def interface(self, router, addresses, **values):
+        """Connect a router; the addresses are of one network."""
+        subnet = addresses[0][0]
+        owner = {"device_owner": "network:router_interface", "device_id": router.uuid, "port_security_enabled": False}
+        port = self.port(subnet.network, addresses, **owner | values)
+        ids = {"router": router.uuid, "network": subnet.network.uuid, "port": port.uuid}
+        return self.add(cloud.RouterInterface, **ids)
+
+    def gateway(self, router, addresses, *, enable_snat=True, **values):
+        """Connect a router to the outside."""
+        owner = {"device_owner": "network:router_gateway", "device_id": router.uuid, "port_security_enabled": False}
+        port = self.port(addresses[0][0].network, addresses, **owner | values)
+        return self.add(cloud.RouterGateway, router=router.uuid, port=port.uuid, enable_snat=enable_snat)
+
+    def floating(self, interface, gateway, port, address, **values):
+        """Add a floating IP that stands for the first address of a port."""
+        outside = gateway.port.network
+        subnet = outside.referrers(cloud.Subnet.network)[0]
+        owner = {"device_owner": "network:floatingip", "port_security_enabled": False}
+        held = self.port(outside, [(subnet, address)], **owner | values)
+        floating = self.add(cloud.FloatingIP, network=outside.uuid, port=held.uuid)
+        ends = {"interface": interface.uuid, "gateway": gateway.uuid}
+        fixed = port.referrers(cloud.FixedAddress.port)[0].uuid
+        ids = {"floating_ip": floating.uuid, "network": outside.uuid, "fixed": fixed}
+        return self.add(cloud.FloatingIPAssociation, **ids | ends)
+
+    def chassis(self, name, mappings="public:br-ex", options="enable-chassis-as-gw", **values):
+        """Add a chassis to Southbound."""
+        config = {"ovn-bridge-mappings": mappings, "ovn-cms-options": options}
+        transaction = self.sb.transaction()
+        encap = transaction.insert(sb.Encap, {"type": "geneve", "ip": name, "chassis_name": name})
+        given = {"name": name, "hostname": name, "encaps": frozenset([encap]), "other_config": config}
+        uuid = transaction.insert(sb.Chassis, given | values)
+        transaction.commit()
+        return self.sb.store.table(sb.Chassis).get(uuid)
+
+    def fell(self, *chassis):
+        """Remove chassis."""
+        transaction = self.sb.transaction()
+        for row in chassis:
+            transaction.delete(row)
+        transaction.commit()
+
+    def configure(self, **options):
+        rows = self.cloud.store.table(cloud.CloudGlobal).all()
+        if rows:
+            self.change(rows[0], options=options)
+        else:
+            self.add(cloud.CloudGlobal, options=options)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.api.resources.floating_ip import FloatingIPs
 from ovenbird.api.resources.network import Networks
 from ovenbird.api.resources.port import Ports
+from ovenbird.api.resources.router import Routers
 from ovenbird.api.resources.security_group import SecurityGroups
 from ovenbird.api.resources.security_group_rule import SecurityGroupRules
 from ovenbird.api.resources.subnet import Subnets
@@ -13,8 +15,16 @@ from ovenbird.api.resources.subnet import Subnets
 if TYPE_CHECKING:
     from ovenbird.api.resource import Resource
 
-RESOURCES: tuple[type[Resource[Any]], ...] = (Networks, Subnets, Ports, SecurityGroups, SecurityGroupRules)
+RESOURCES: tuple[type[Resource[Any]], ...] = (
+    Networks,
+    Subnets,
+    Ports,
+    SecurityGroups,
+    SecurityGroupRules,
+    Routers,
+    FloatingIPs,
+)
 """Every resource."""
 
-EMPTY = ("agents", "floatingips", "routers", "subnetpools")
+EMPTY = ("agents", "subnetpools")
 """Collections that clients list in passing, and of which this API has none: the answer is that there are none."""

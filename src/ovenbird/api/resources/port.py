@@ -5,27 +5,25 @@ A port's status is Northbound's word for it (``Logical_Switch_Port.up``), read w
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
-from ovenbird.api.addressing import Allocator
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
 from ovenbird.api.errors import (
     AddressPairAndPortSecurityRequired,
     DuplicateAddressPairInRequest,
-    MacAddressGenerationFailure,
-    MacAddressInUse,
     NetworkNotFound,
     PortNotFound,
     PortSecurityAndIPRequiredForSecurityGroups,
     PortSecurityPortHasSecurityGroup,
     SecurityGroupNotFound,
 )
-from ovenbird.api.fixed_ips import Addresses
+from ovenbird.api.fixed_ips import Addresses, release
+from ovenbird.api.macs import reserve_mac
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.security_group import default_group
+from ovenbird.api.service_ports import FLOATING_OWNER, refuse_service_port
 from ovenbird.api.values import address, boolean, list_of, loose_prefix, mac, mapping, one_of, optional, record, text
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.engine.rows import UUID
@@ -37,9 +35,6 @@ if TYPE_CHECKING:
 
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.engine.rows import Column
-
-MAC_PREFIX = "fa:16:3e"
-"""OpenStack's range of locally chosen MACs."""
 
 INFRASTRUCTURE = "network:"
 """Prefix of the device owners that belong to the network itself and are in no security group."""
@@ -127,7 +122,7 @@ class Ports(Resource[Port]):
 
     def __init__(self, databases: Databases) -> None:
         super().__init__(databases)
-        self.addresses = Addresses(databases, Allocator())
+        self.addresses = Addresses(databases)
 
     # -- showing ------------------------------------------------------------------------------------------------------
 
@@ -143,7 +138,7 @@ class Ports(Resource[Port]):
             "network_id": Port.network.raw(row),
             "mac_address": mac_address,
             "admin_state_up": row.admin_state_up,
-            "status": self.status(row),
+            "status": port_status(self.databases, row),
             "device_id": row.device_id,
             "device_owner": row.device_owner,
             "fixed_ips": [{"subnet_id": subnet, "ip_address": ip} for ip, subnet in fixed],
@@ -163,14 +158,6 @@ class Ports(Resource[Port]):
             "resource_request": None,
             "tags": sorted(row.tags),
         }
-
-    def status(self, row: Port) -> str:
-        """Return ACTIVE when the port works, as far as Northbound knows; else DOWN."""
-        northbound = self.databases.northbound
-        if northbound is None or not row.admin_state_up:
-            return "DOWN"
-        switch_port = northbound.store.find(LogicalSwitchPort.name, row.uuid)
-        return "ACTIVE" if switch_port is not None and switch_port.up else "DOWN"
 
     def candidates(self, filters: Mapping[str, Sequence[str]]) -> Iterable[Port]:
         """Return rows among which are all those that the filters can match."""
@@ -193,7 +180,7 @@ class Ports(Resource[Port]):
         project = project_of(draft, values)
         own = values["device_owner"].startswith(INFRASTRUCTURE)
         secured = values.setdefault("port_security_enabled", network.port_security_enabled and not own)
-        mac_address = self._mac(draft, network, values.get("mac_address"))
+        mac_address = reserve_mac(self.databases, draft, network, values.get("mac_address"))
         groups = values.get("security_groups")
         if groups is None:
             groups = [default_group(self.databases, draft, project)] if secured and not own else []
@@ -220,7 +207,7 @@ class Ports(Resource[Port]):
         network = row.network
         mac_address = values.get("mac_address", row.mac_address)
         if mac_address != row.mac_address:
-            self._mac(draft, network, mac_address)
+            reserve_mac(self.databases, draft, network, mac_address)
         groups = values.get("security_groups", Port.security_groups.raw(row))
         if "security_groups" in values:
             self._check_groups(groups)
@@ -236,28 +223,28 @@ class Ports(Resource[Port]):
         draft.update(row, stored)
 
     def delete(self, draft: Draft, row: Port) -> None:
-        """Write the removal of a port; its addresses are free with it."""
+        """Write the removal of a port; its addresses are free with it, and the floating IPs that stood for them."""
+        refuse_service_port(row)
         for fixed in row.referrers(FixedAddress.port):
-            draft.transaction.delete(fixed)
+            release(draft, fixed)
         draft.transaction.delete(row)
-
-    def _mac(self, draft: Draft, network: Network, wanted: str | None) -> str:
-        """Return the MAC of a port, wanted or random, after reserving it."""
-        for _ in range(1 if wanted is not None else 16):
-            chosen = wanted or f"{MAC_PREFIX}:{secrets.token_bytes(3).hex(':')}"
-            key = (Port.network, network.uuid), (Port.mac_address, chosen)
-            if not self.databases.is_taken(draft, *key):
-                self.databases.take(draft, *key)
-                return chosen
-        if wanted is not None:
-            raise MacAddressInUse(network=network.uuid, mac=wanted)
-        raise MacAddressGenerationFailure(network=network.uuid)
 
     def _check_groups(self, groups: Iterable[str]) -> None:
         table = self.databases.store.table(SecurityGroup)
         for group in groups:
             if table.get(UUID(group)) is None:
                 raise SecurityGroupNotFound(id=group)
+
+
+def port_status(databases: Databases, row: Port) -> str:
+    """Return ACTIVE when a port works, as far as Northbound knows; else DOWN; N/A where nothing is plugged."""
+    if row.device_owner == FLOATING_OWNER:
+        return "N/A"
+    northbound = databases.northbound
+    if northbound is None or not row.admin_state_up:
+        return "DOWN"
+    switch_port = northbound.store.find(LogicalSwitchPort.name, row.uuid)
+    return "ACTIVE" if switch_port is not None and switch_port.up else "DOWN"
 
 
 VIF_DETAILS = {

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.addressing import check_gateway, check_pools, default_pools
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
-from ovenbird.api.errors import HTTPBadRequest, InvalidInput, NetworkNotFound, SubnetInUse, SubnetNotFound
+from ovenbird.api.errors import (
+    GatewayIpInUse,
+    HTTPBadRequest,
+    InvalidInput,
+    NetworkNotFound,
+    SubnetInUse,
+    SubnetNotFound,
+)
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.values import (
     address,
@@ -23,7 +30,7 @@ from ovenbird.api.values import (
     text,
 )
 from ovenbird.api.values import uuid as uuid_value
-from ovenbird.model.cloud import FixedAddress, Network, Subnet
+from ovenbird.model.cloud import FixedAddress, Network, RouterInterface, Subnet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -155,6 +162,8 @@ class Subnets(Resource[Subnet]):
         gateway = values.get("gateway_ip", row.gateway_ip)
         if "gateway_ip" in values:
             _check_gateway_in(row.cidr, gateway)
+            if gateway != row.gateway_ip:
+                self._check_gateway_free(row)
         if "gateway_ip" in values or "allocation_pools" in values:
             check_gateway(gateway, pools)
         draft.update(row, stored)
@@ -165,6 +174,13 @@ class Subnets(Resource[Subnet]):
             raise SubnetInUse(id=row.uuid)
         draft.touch(row.network)
         draft.transaction.delete(row)
+
+    def _check_gateway_free(self, row: Subnet) -> None:
+        """Check that no router has the gateway's address, which is about to be another."""
+        index = self.databases.store.table(FixedAddress).index(FixedAddress.subnet, FixedAddress.address)
+        for fixed in index.rows((row.uuid, row.gateway_ip)):
+            if fixed.port.referrers(RouterInterface.port):
+                raise GatewayIpInUse(ip_address=row.gateway_ip, port_id=fixed.port.uuid)
 
     def _check_overlap(self, draft: Draft, network: Network, cidr: str) -> None:
         """Check that no other subnet of the network, stored or in this draft, shares addresses with a new one."""

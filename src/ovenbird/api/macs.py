@@ -1,0 +1,36 @@
+"""MACs of ports: wanted ones, or random ones of OpenStack's range; unique in a network by an index."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from ovenbird.api.errors import MacAddressGenerationFailure, MacAddressInUse
+from ovenbird.model.cloud import Network, Port
+
+if TYPE_CHECKING:
+    from ovenbird.api.databases import Databases, Draft
+
+PREFIX = "fa:16:3e"
+"""OpenStack's range of locally chosen MACs."""
+
+TRIES = 16
+"""How many random MACs may be taken already before that is an error."""
+
+
+def reserve_mac(databases: Databases, draft: Draft, network: Network, wanted: str | None = None) -> str:
+    """Return the MAC of a port, wanted or random, after reserving it in the draft.
+
+    Raises:
+        MacAddressInUse: the wanted one is taken.
+        MacAddressGenerationFailure: every random one was.
+    """
+    for _ in range(1 if wanted is not None else TRIES):
+        chosen = wanted or f"{PREFIX}:{secrets.token_bytes(3).hex(':')}"
+        key = (Port.network, network.uuid), (Port.mac_address, chosen)
+        if not databases.is_taken(draft, *key):
+            databases.take(draft, *key)
+            return chosen
+    if wanted is not None:
+        raise MacAddressInUse(network=network.uuid, mac=wanted)
+    raise MacAddressGenerationFailure(network=network.uuid)

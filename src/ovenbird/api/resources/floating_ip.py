@@ -1,0 +1,225 @@
+"""Floating IPs: addresses of external networks, and the internal ones that they stand for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
+from ovenbird.api.errors import (
+    ExternalGatewayForFloatingIPNotFound,
+    FloatingIPNotFound,
+    FloatingIPPortAlreadyAssociated,
+    HTTPBadRequest,
+    NetworkNotFound,
+    PortNotFound,
+)
+from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
+from ovenbird.api.resources.port import port_status
+from ovenbird.api.service_ports import FLOATING_OWNER, ServicePorts
+from ovenbird.api.values import address, nothing, optional, text
+from ovenbird.api.values import uuid as uuid_value
+from ovenbird.engine.outputs import new_uuid
+from ovenbird.engine.rows import UUID
+from ovenbird.model.cloud import (
+    FixedAddress,
+    FloatingIP,
+    FloatingIPAssociation,
+    Network,
+    Port,
+    RouterGateway,
+    RouterInterface,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ovenbird.api.databases import Databases, Draft
+    from ovenbird.engine.rows import Column
+
+
+class FloatingIPs(Resource[FloatingIP]):
+    """``/v2.0/floatingips``."""
+
+    member = "floatingip"
+    collection = "floatingips"
+    row_class = FloatingIP
+    not_found = FloatingIPNotFound
+    attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
+        "floating_network_id": Attribute(uuid_value, default=REQUIRED, put=False),
+        "floating_ip_address": Attribute(optional(address), default=None, put=False),
+        "subnet_id": Attribute(optional(uuid_value), default=None, put=False, filterable=False),
+        "port_id": Attribute(optional(uuid_value), default=UNSET),
+        "fixed_ip_address": Attribute(optional(address), default=UNSET),
+        "dns_name": Attribute(text(63), default="", put=False),
+        "dns_domain": Attribute(text(), default="", put=False),
+        "qos_policy_id": Attribute(nothing, default=None, filterable=False),
+        "router_id": shown(),
+        "status": shown(),
+        "port_details": shown(filterable=False),
+    }
+    indexed: ClassVar[Mapping[str, Column[Any]]] = {"floating_network_id": FloatingIP.network}
+
+    def __init__(self, databases: Databases) -> None:
+        super().__init__(databases)
+        self.ports = ServicePorts(databases)
+
+    def render(self, row: FloatingIP) -> dict[str, Any]:
+        """Return what the API shows of a floating IP."""
+        held: FixedAddress | None = row.port.referrer(FixedAddress.port)
+        association: FloatingIPAssociation | None = row.referrer(FloatingIPAssociation.floating_ip)
+        fixed = association.fixed if association is not None else None
+        return {
+            **standard(row),
+            "floating_network_id": FloatingIP.network.raw(row),
+            "floating_ip_address": held.address if held is not None else None,
+            "fixed_ip_address": fixed.address if fixed is not None else None,
+            "port_id": FixedAddress.port.raw(fixed) if fixed is not None else None,
+            "router_id": RouterGateway.router.raw(association.gateway) if association is not None else None,
+            "status": "DOWN" if association is None else "ACTIVE",
+            "port_details": self._details(fixed.port) if fixed is not None else None,
+            "dns_name": row.dns_name,
+            "dns_domain": row.dns_domain,
+            "qos_policy_id": None,
+            "tags": sorted(row.tags),
+        }
+
+    def _details(self, port: Port) -> dict[str, Any]:
+        return {
+            "name": port.name,
+            "network_id": Port.network.raw(port),
+            "mac_address": port.mac_address,
+            "admin_state_up": port.admin_state_up,
+            "status": port_status(self.databases, port),
+            "device_id": port.device_id,
+            "device_owner": port.device_owner,
+        }
+
+    def candidates(self, filters: Mapping[str, Sequence[str]]) -> Iterable[FloatingIP]:
+        """Return rows among which are all those that the filters can match."""
+        store = self.databases.store
+        if "floating_ip_address" in filters and "id" not in filters:
+            held = [f for value in filters["floating_ip_address"] for f in store.select(FixedAddress.address, value)]
+            return [row for fixed in held for row in fixed.port.referrers(FloatingIP.port)]
+        if "port_id" in filters and "id" not in filters and not {"", "None", "null"} & set(filters["port_id"]):
+            fixed = [f for value in filters["port_id"] for f in store.select(FixedAddress.port, value)]
+            found = [a for f in fixed for a in f.referrers(FloatingIPAssociation.fixed)]
+            return [association.floating_ip for association in found]
+        return super().candidates(filters)
+
+    # -- changing -----------------------------------------------------------------------------------------------------
+
+    def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
+        """Write a new floating IP, with the port that holds its address, and what it stands for."""
+        network = self.databases.store.table(Network).get(UUID(values["floating_network_id"]))
+        if network is None:
+            raise NetworkNotFound(id=values["floating_network_id"])
+        if not network.external:
+            raise _bad(f"Network {network.uuid} is not a valid external network")
+        asked = {"subnet_id": values["subnet_id"], "ip_address": values["floating_ip_address"]}
+        wanted = {name: value for name, value in asked.items() if value is not None}
+        uuid = new_uuid()
+        port, chosen = self.ports.create(draft, network, FLOATING_OWNER, uuid, wanted=[wanted] if wanted else None)
+        held = next((ip for _, ip in chosen if ":" not in ip), None)
+        if held is None:
+            raise _bad(f"Network {network.uuid} does not contain any IPv4 subnet")
+        stored = renamed(values, {name: name for name in ("description", "dns_name", "dns_domain")})
+        stored |= {"project_id": project_of(draft, values), "network": network.uuid, "port": port}
+        draft.insert(FloatingIP, stored, uuid)
+        if values.get("port_id") is not None:
+            self._associate(draft, uuid, held, network, values["port_id"], values.get("fixed_ip_address"))
+        elif values.get("fixed_ip_address") is not None:
+            raise _bad("fixed_ip_address cannot be specified without a port_id")
+        return uuid
+
+    def update(self, draft: Draft, row: FloatingIP, values: dict[str, Any]) -> None:
+        """Write a change of a floating IP; a request that names no port takes it off the one it has."""
+        association: FloatingIPAssociation | None = row.referrer(FloatingIPAssociation.floating_ip)
+        wanted, fixed_ip = values.get("port_id", UNSET), values.get("fixed_ip_address")
+        if wanted is UNSET and fixed_ip is not None:
+            if association is None:
+                raise _bad("fixed_ip_address cannot be specified without a port_id")
+            wanted = FixedAddress.port.raw(association.fixed)
+        if wanted is not UNSET:
+            if association is not None:
+                draft.transaction.delete(association)
+            if wanted is not None:
+                held = row.port.referrers(FixedAddress.port)[0].address
+                self._associate(draft, row.uuid, held, row.network, wanted, fixed_ip)
+        draft.update(row, {"description": values["description"]} if "description" in values else {})
+
+    def delete(self, draft: Draft, row: FloatingIP) -> None:
+        """Write the removal of a floating IP; its address is free."""
+        for association in row.referrers(FloatingIPAssociation.floating_ip):
+            draft.transaction.delete(association)
+        draft.transaction.delete(row)
+        self.ports.delete(draft, row.port)
+
+    # -- what it stands for -------------------------------------------------------------------------------------------
+
+    def _associate(
+        self, draft: Draft, uuid: UUID, held: str, network: Network, port_id: str, fixed_ip: str | None
+    ) -> None:
+        """Write what a floating IP stands for."""
+        port = self.databases.store.table(Port).get(UUID(port_id))
+        if port is None:
+            raise PortNotFound(id=port_id)
+        fixed = _fixed(port, fixed_ip)
+        key = (FloatingIPAssociation.network, network.uuid), (FloatingIPAssociation.fixed, fixed.uuid)
+        if any(
+            FloatingIPAssociation.network.raw(other) == network.uuid
+            and FloatingIPAssociation.floating_ip.raw(other) != uuid
+            for other in fixed.referrers(FloatingIPAssociation.fixed)
+        ):
+            raise FloatingIPPortAlreadyAssociated(
+                floating_ip_address=held, fip_id=uuid, port_id=port_id, fixed_ip=fixed.address, net_id=network.uuid
+            )
+        self.databases.take(draft, *key)
+        interface, outside = _way_out(network, port, fixed)
+        values = {"floating_ip": uuid, "network": network.uuid, "fixed": fixed.uuid}
+        draft.transaction.insert(
+            FloatingIPAssociation, values | {"interface": interface.uuid, "gateway": outside.uuid}
+        )
+
+
+def _fixed(port: Port, wanted: str | None) -> FixedAddress:
+    """Return the address of a port that a floating IP is to stand for: the one wanted, or the only one."""
+    fixed: list[FixedAddress] = [f for f in port.referrers(FixedAddress.port) if ":" not in f.address]
+    if wanted is not None:
+        found = next((f for f in fixed if f.address == wanted), None)
+        if found is None:
+            raise _bad(f"Port {port.uuid} does not have fixed ip {wanted}")
+        return found
+    if not fixed:
+        raise _bad(f"Cannot add floating IP to port {port.uuid} that has no fixed IPv4 addresses")
+    if len(fixed) > 1:
+        raise _bad(
+            f"Port {port.uuid} has multiple fixed IPv4 addresses. Must provide a specific IPv4 address when assigning "
+            f"a floating IP"
+        )
+    return fixed[0]
+
+
+def _way_out(network: Network, port: Port, fixed: FixedAddress) -> tuple[RouterInterface, RouterGateway]:
+    """Return the router's ends between an address and an external network, those of the subnet's gateway first.
+
+    Raises:
+        ExternalGatewayForFloatingIPNotFound: no router leads there.
+    """
+    subnet = fixed.subnet
+    ways = []
+    for interface in port.network.referrers(RouterInterface.network):
+        mine = [f.address for f in interface.port.referrers(FixedAddress.port)
+                if FixedAddress.subnet.raw(f) == subnet.uuid]  # fmt: skip
+        outside: RouterGateway | None = interface.router.referrer(RouterGateway.router)
+        if mine and outside is not None and Port.network.raw(outside.port) == network.uuid:
+            ways.append((subnet.gateway_ip not in mine, interface, outside))
+    if not ways:
+        raise ExternalGatewayForFloatingIPNotFound(
+            external_network_id=network.uuid, subnet_id=subnet.uuid, port_id=port.uuid
+        )
+    _, interface, outside = min(ways, key=lambda way: way[0])
+    return interface, outside
+
+
+def _bad(reason: str) -> HTTPBadRequest:
+    return HTTPBadRequest(reason=f"Bad floatingip request: {reason}.")

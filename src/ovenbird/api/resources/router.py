@@ -1,0 +1,265 @@
+"""Routers: their gateway to an external network, their extra routes; interfaces are added and removed by actions."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ovenbird.api.attributes import UNSET, Attribute, shown
+from ovenbird.api.errors import (
+    HTTPBadRequest,
+    InvalidRoutes,
+    NetworkNotFound,
+    RouterExternalGatewayInUseByFloatingIp,
+    RouterInUse,
+    RouterNotFound,
+    RoutesExhausted,
+)
+from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
+from ovenbird.api.router_interfaces import RouterInterfaces, connected, router_ports
+from ovenbird.api.service_ports import GATEWAY_OWNER, ServicePorts
+from ovenbird.api.values import address, boolean, list_of, loose_prefix, mapping, record, text
+from ovenbird.api.values import uuid as uuid_value
+from ovenbird.model.cloud import FixedAddress, FloatingIPAssociation, Network, Port, Router, RouterGateway
+from ovenbird.model.cloud import RouterInterface as Interface
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ovenbird.api.databases import Databases, Draft
+    from ovenbird.engine.rows import UUID, Column
+
+COLUMNS = {"name": "name", "description": "description", "admin_state_up": "admin_state_up"}
+
+MOST_ROUTES = 30
+"""Neutron's default ``max_routes``."""
+
+ROUTES = list_of(record(("destination", "nexthop"), destination=loose_prefix, nexthop=address))
+
+GATEWAY = record(
+    (),
+    network_id=uuid_value,
+    enable_snat=boolean,
+    external_fixed_ips=list_of(record((), subnet_id=uuid_value, ip_address=address)),
+    qos_policy_id=lambda value: value,
+)
+
+
+def _gateway(value: Any) -> dict[str, Any]:
+    """Convert a gateway; null and the empty object stand for none."""
+    given: dict[str, Any] = GATEWAY(mapping(value))
+    if given and "network_id" not in given:
+        raise ValueError("network_id is required")
+    if given.get("qos_policy_id") is not None:
+        raise ValueError("qos_policy_id is not available here")
+    return given
+
+
+def _always(value: Any) -> None:
+    """Take what every router is, and refuse that it be otherwise."""
+    if value is not None and not boolean(value):
+        raise ValueError("every router is distributed and highly available")
+
+
+def _never(value: Any) -> None:
+    """Refuse what no router can do."""
+    if value is not None and boolean(value):
+        raise ValueError("it is not available here")
+
+
+class Routers(Resource[Router]):
+    """``/v2.0/routers``."""
+
+    member = "router"
+    collection = "routers"
+    row_class = Router
+    not_found = RouterNotFound
+    attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
+        "name": Attribute(text(), default=""),
+        "admin_state_up": Attribute(boolean, default=True),
+        "external_gateway_info": Attribute(_gateway, default=UNSET, filterable=False),
+        "routes": Attribute(ROUTES, default=UNSET, post=False, filterable=False),
+        "distributed": Attribute(_always, default=None),
+        "ha": Attribute(_always, default=None),
+        "availability_zone_hints": Attribute(list_of(text()), default=[], put=False),
+        "enable_ndp_proxy": Attribute(_never, default=None),
+        "flavor_id": shown(),
+        "status": shown(),
+        "availability_zones": shown(filterable=False),
+    }
+    indexed: ClassVar[Mapping[str, Column[Any]]] = {"name": Router.name}
+    actions: ClassVar[Mapping[str, str]] = {
+        "add_router_interface": "add_interface",
+        "remove_router_interface": "remove_interface",
+        "add_extraroutes": "add_routes",
+        "remove_extraroutes": "remove_routes",
+    }
+
+    def __init__(self, databases: Databases) -> None:
+        super().__init__(databases)
+        self.ports = ServicePorts(databases)
+        self.interfaces = RouterInterfaces(databases)
+
+    def render(self, row: Router) -> dict[str, Any]:
+        """Return what the API shows of a router."""
+        outside: RouterGateway | None = row.referrer(RouterGateway.router)
+        routes = sorted(route.split() for route in row.routes)
+        hints = sorted(row.availability_zone_hints)
+        return {
+            **standard(row),
+            "name": row.name,
+            "status": "ACTIVE",
+            "admin_state_up": row.admin_state_up,
+            "external_gateway_info": None if outside is None else render_gateway(outside),
+            "routes": [{"destination": to, "nexthop": via} for to, via in routes],
+            "distributed": True,
+            "ha": True,
+            "enable_ndp_proxy": False,
+            "flavor_id": None,
+            "availability_zone_hints": hints,
+            "availability_zones": hints,
+            "tags": sorted(row.tags),
+        }
+
+    def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
+        """Write a new router, with its gateway if it has one."""
+        project = project_of(draft, values)
+        hints = frozenset(values["availability_zone_hints"])
+        stored = renamed(values, COLUMNS) | {"project_id": project, "availability_zone_hints": hints}
+        uuid = draft.insert(Router, stored)
+        if values.get("external_gateway_info"):
+            self._open(draft, uuid, values["external_gateway_info"], [])
+        return uuid
+
+    def update(self, draft: Draft, row: Router, values: dict[str, Any]) -> None:
+        """Write a change of a router."""
+        stored = renamed(values, COLUMNS)
+        if "external_gateway_info" in values:
+            self._set_gateway(draft, row, values["external_gateway_info"])
+        if "routes" in values:
+            stored["routes"] = checked_routes(row, values["routes"])
+        draft.update(row, stored)
+
+    def delete(self, draft: Draft, row: Router) -> None:
+        """Write the removal of a router with its gateway; interfaces keep it."""
+        if row.referrers(Interface.router):
+            raise RouterInUse(id=row.uuid)
+        self._close(draft, row)
+        draft.transaction.delete(row)
+
+    # -- actions ------------------------------------------------------------------------------------------------------
+
+    def add_interface(self, draft: Draft, row: Router, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Connect a subnet, or a port's subnets."""
+        return self.interfaces.add(draft, row, body)
+
+    def remove_interface(self, draft: Draft, row: Router, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Disconnect a subnet or a port."""
+        return self.interfaces.remove(draft, row, body)
+
+    def add_routes(self, draft: Draft, row: Router, body: Mapping[str, Any]) -> None:
+        """Add extra routes to those that are there."""
+        given = _routes_in(body)
+        kept = [dict(zip(("destination", "nexthop"), route.split(), strict=True)) for route in row.routes]
+        draft.update(row, {"routes": checked_routes(row, [*kept, *given])})
+
+    def remove_routes(self, draft: Draft, row: Router, body: Mapping[str, Any]) -> None:
+        """Remove extra routes; those that are not there are no mistake."""
+        draft.update(row, {"routes": row.routes - stored_routes(_routes_in(body))})
+
+    # -- the gateway --------------------------------------------------------------------------------------------------
+
+    def _set_gateway(self, draft: Draft, row: Router, given: Mapping[str, Any]) -> None:
+        outside: RouterGateway | None = row.referrer(RouterGateway.router)
+        if outside is None or not given or Port.network.raw(outside.port) != given["network_id"]:
+            self._close(draft, row)
+            if given:
+                inside = [fixed.subnet.cidr for interface in row.referrers(Interface.router)
+                          for fixed in interface.port.referrers(FixedAddress.port)]  # fmt: skip
+                self._open(draft, row.uuid, given, inside)
+            return
+        draft.transaction.update(outside, {"enable_snat": given.get("enable_snat", True)})
+        if "external_fixed_ips" in given:
+            port = outside.port
+            self.ports.addresses.replace(draft, port, given["external_fixed_ips"], port.mac_address)
+            draft.touch(port)
+
+    def _open(self, draft: Draft, router: UUID, given: Mapping[str, Any], inside: Iterable[str]) -> None:
+        """Write a gateway: a port that is nobody's on the external network."""
+        network = self.databases.store.table(Network).get(given["network_id"])
+        if network is None:
+            raise NetworkNotFound(id=given["network_id"])
+        if not network.external:
+            raise HTTPBadRequest(reason=f"Bad router request: Network {network.uuid} is not an external network.")
+        wanted = given.get("external_fixed_ips")
+        port, chosen = self.ports.create(draft, network, GATEWAY_OWNER, router, wanted=wanted or None)
+        for cidr in inside:
+            block = ip_network(cidr)
+            for subnet, _ in chosen:
+                theirs = ip_network(subnet.cidr)
+                if theirs.version == block.version and theirs.overlaps(block):
+                    raise HTTPBadRequest(
+                        reason=f"Bad router request: Cidr {subnet.cidr} of subnet {subnet.uuid} overlaps with cidr "
+                        f"{cidr} of a subnet of the router."
+                    )
+        values = {"router": router, "port": port, "enable_snat": given.get("enable_snat", True)}
+        draft.transaction.insert(RouterGateway, values)
+
+    def _close(self, draft: Draft, row: Router) -> None:
+        """Write the removal of a router's gateway, if it has one; floating IPs keep it."""
+        outside: RouterGateway | None = row.referrer(RouterGateway.router)
+        if outside is None:
+            return
+        if outside.referrers(FloatingIPAssociation.gateway):
+            raise RouterExternalGatewayInUseByFloatingIp(router_id=row.uuid, net_id=Port.network.raw(outside.port))
+        draft.transaction.delete(outside)
+        self.ports.delete(draft, outside.port)
+
+
+def render_gateway(outside: RouterGateway) -> dict[str, Any]:
+    """Return what the API shows of a router's gateway."""
+    port = outside.port
+    fixed = sorted((f.address, FixedAddress.subnet.raw(f)) for f in port.referrers(FixedAddress.port))
+    return {
+        "network_id": Port.network.raw(port),
+        "enable_snat": outside.enable_snat,
+        "external_fixed_ips": [{"subnet_id": subnet, "ip_address": ip} for ip, subnet in fixed],
+    }
+
+
+def stored_routes(routes: Iterable[Mapping[str, str]]) -> frozenset[str]:
+    """Return routes as the database has them."""
+    return frozenset(f"{route['destination']} {route['nexthop']}" for route in routes)
+
+
+def checked_routes(router: Router, routes: Iterable[Mapping[str, str]]) -> frozenset[str]:
+    """Return a router's routes as the database has them.
+
+    Raises:
+        InvalidRoutes: a next hop is not a neighbour of the router.
+        RoutesExhausted: there are too many.
+    """
+    routes = list(routes)
+    blocks = [ip_network(subnet.cidr) for subnet in connected(router)]
+    own = {fixed.address for port in router_ports(router) for fixed in port.referrers(FixedAddress.port)}
+    for route in routes:
+        hop = ip_address(route["nexthop"])
+        if (":" in route["destination"]) != (hop.version == 6):
+            raise InvalidRoutes(routes=routes, reason="the nexthop is of another IP version")
+        if not any(hop in block for block in blocks):
+            raise InvalidRoutes(routes=routes, reason="the nexthop is not connected with router")
+        if route["nexthop"] in own:
+            raise InvalidRoutes(routes=routes, reason="the nexthop is used by router")
+    stored = stored_routes(routes)
+    if len(stored) > MOST_ROUTES:
+        raise RoutesExhausted(router_id=router.uuid, quota=MOST_ROUTES)
+    return stored
+
+
+def _routes_in(body: Mapping[str, Any]) -> list[dict[str, str]]:
+    given = body.get("router")
+    try:
+        routes: list[dict[str, str]] = ROUTES(mapping(given).get("routes"))
+    except ValueError as error:
+        raise HTTPBadRequest(reason=f"Invalid input for routes. Reason: {error}.") from error
+    return routes

@@ -1,0 +1,52 @@
+"""Names of instances: DNS records that every chassis answers its instances from (ovn-nb(5), DNS).
+
+Each port with a name has a row of its own, so that one more name costs the same in a network of any size.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from ovenbird.cloud import names
+from ovenbird.cloud.network import SWITCHES
+from ovenbird.cloud.port import fixed_addresses
+from ovenbird.engine.facts import Members
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model import cloud, nb, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+
+DNS = names.RowsById(
+    nb.DNS,
+    lambda ids: ids.get("port_id") if "ls_name" in ids else None,
+    nb.DNS.external_ids,
+    (nb.DNS.records,),
+)
+DNS_OF_SWITCH = Members(SWITCHES, nb.LogicalSwitch.dns_records)
+
+
+@view
+def domain(network: cloud.Network) -> str:
+    """Return the domain of a network's instances, without the final dot."""
+    return (network.dns_domain or settings.setting(network.home.store, settings.DNS_DOMAIN)).rstrip(".")
+
+
+@rule(cloud.Port)
+def port_names(port: cloud.Port) -> Iterator[Fact]:
+    """Yield the records of a port that has a name: by host name, by full name, and back."""
+    host = port.dns_name.lower()
+    fixed = [address for address, _ in fixed_addresses(port)] if host else []
+    if not fixed:
+        return
+    network = port.network
+    full = f"{host}.{domain(network)}"
+    both = " ".join(fixed)
+    records = {host: both, full: both} | {ip_address(address).reverse_pointer: full for address in fixed}
+    switch = names.switch(network.uuid)
+    yield DNS((("ls_name", switch), ("port_id", port.uuid)), tuple(sorted(records.items())))
+    yield DNS_OF_SWITCH(switch, DNS.uuid(port.uuid))

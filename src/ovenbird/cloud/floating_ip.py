@@ -1,0 +1,67 @@
+"""Floating IPs: a `dnat_and_snat` row each, on the router through which the port is reached (ovn-nb(5), NAT)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.cloud import names
+from ovenbird.cloud.port import fixed_addresses
+from ovenbird.cloud.router import NAT_OF_ROUTER
+from ovenbird.engine import lookups
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model import cloud, nb, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+
+FLOATING_IPS = names.RowsById(
+    nb.NAT,
+    lambda ids: ids.get("neutron:fip_id"),
+    nb.NAT.external_ids,
+    (nb.NAT.type, nb.NAT.external_ip, nb.NAT.logical_ip, nb.NAT.external_mac, nb.NAT.logical_port),
+)
+
+
+@view
+def is_up(port_id: str) -> bool:
+    """Return whether a port works, as Northbound has it from the chassis."""
+    found: nb.LogicalSwitchPort | None = lookups.find(nb.LogicalSwitchPort.name, port_id)
+    return found is not None and bool(found.up)
+
+
+@rule(cloud.FloatingIPAssociation)
+def floating_ip(association: cloud.FloatingIPAssociation) -> Iterator[Fact]:
+    """Yield the translation between a floating IP and the address that it stands for.
+
+    A distributed one is answered for, with a MAC of its own, on the chassis of the port, as long as the port is up.
+    """
+    floating = association.floating_ip
+    outside = floating.port
+    address = next((address for address, _ in fixed_addresses(outside)), None)
+    if address is None:
+        return
+    fixed = association.fixed
+    port = cloud.FixedAddress.port.raw(fixed)
+    router = names.router(cloud.RouterGateway.router.raw(association.gateway))
+    distributed = settings.enabled(floating.home.store, settings.DISTRIBUTED_FLOATING_IP) and is_up(port)
+    mac = outside.mac_address
+    ids = (
+        ("neutron:fip_external_mac", mac),
+        ("neutron:fip_id", floating.uuid),
+        ("neutron:fip_network_id", cloud.FloatingIP.network.raw(floating)),
+        ("neutron:fip_port_id", port),
+        (names.REVISION, str(floating.revision_number)),
+        (names.ROUTER_NAME, router),
+    )
+    yield FLOATING_IPS(
+        ids,
+        "dnat_and_snat",
+        address,
+        fixed.address,
+        mac if distributed else None,
+        port if distributed else None,
+    )
+    yield NAT_OF_ROUTER(router, FLOATING_IPS.uuid(floating.uuid))

@@ -1,0 +1,205 @@
+"""Gateways: which chassis may carry a router's traffic to an external network, in what order.
+
+A candidate carries the network's physical network (`ovn-bridge-mappings`), says that it is a gateway
+(`ovn-cms-options=enable-chassis-as-gw`), and is in one of the availability zones that the router asks for. Up to
+``MOST`` candidates are chosen; the first one works, and BFD between them decides when the next takes over, so a
+chassis that fails without leaving the Southbound database is no cause to choose again.
+
+A placement is stable: it keeps the chassis it has for as long as they are candidates. One that goes is left out and
+the others move up; one that comes is added, and becomes the first for as many gateways as make the loads even.
+Placements are found again in Northbound when the compiler starts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.engine import lookups, tracking
+from ovenbird.engine.tracking import Source
+from ovenbird.engine.views import view
+from ovenbird.model import nb, sb
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from ovenbird.engine.rows import Store
+
+MOST = 5
+"""Chassis of one gateway: Neutron's limit, as many BFD sessions as one gateway is worth."""
+
+ENABLED = "enable-chassis-as-gw"
+ZONES = "availability-zones"
+
+
+def chassis_setting(chassis: sb.Chassis, name: str) -> str:
+    """Return what a chassis says about itself; older controllers say it in ``external_ids``."""
+    return chassis.other_config.get(name) or chassis.external_ids.get(name, "")
+
+
+@view
+def bridge_mappings(chassis: sb.Chassis) -> frozenset[str]:
+    """Return the physical networks that a chassis is connected to."""
+    pairs = chassis_setting(chassis, "ovn-bridge-mappings").split(",")
+    return frozenset(pair.partition(":")[0].strip() for pair in pairs if ":" in pair)
+
+
+@view
+def is_gateway(chassis: sb.Chassis) -> bool:
+    """Return whether a chassis offers itself as a gateway."""
+    return ENABLED in _cms_options(chassis)
+
+
+@view
+def zones(chassis: sb.Chassis) -> frozenset[str]:
+    """Return the availability zones that a chassis is in."""
+    for option in _cms_options(chassis):
+        name, _, value = option.partition("=")
+        if name == ZONES:
+            return frozenset(zone for zone in value.split(":") if zone)
+    return frozenset()
+
+
+def _cms_options(chassis: sb.Chassis) -> list[str]:
+    return [option.strip() for option in chassis_setting(chassis, "ovn-cms-options").split(",")]
+
+
+@view
+def candidates(physical_network: str, wanted_zones: frozenset[str]) -> tuple[str, ...]:
+    """Return the names of the chassis that may be gateways to a physical network.
+
+    Arguments:
+        physical_network: its name.
+        wanted_zones: availability zones of which a chassis has to be in one; any will do if empty.
+    """
+    found = [
+        chassis.name
+        for chassis in lookups.rows(sb.Chassis)
+        if is_gateway(chassis)
+        and physical_network in bridge_mappings(chassis)
+        and (not wanted_zones or wanted_zones & zones(chassis))
+    ]
+    return tuple(sorted(found))
+
+
+def by_chance(key: str, among: tuple[str, ...]) -> tuple[str, ...]:
+    """Return chassis for a gateway in an order that is random, and the same each time it is asked for."""
+    return tuple(sorted(among, key=lambda chassis: sha256(f"{key} {chassis}".encode()).digest())[:MOST])
+
+
+def least_loaded(key: str, among: tuple[str, ...]) -> tuple[str, ...]:
+    """Return chassis for a gateway, the first those that are first for the fewest; the caller keeps them taken.
+
+    Arguments:
+        key: whose.
+        among: the candidates.
+
+    Raises:
+        LookupError: nothing is being computed.
+    """
+    node = tracking.reader
+    if node is None:
+        raise LookupError("chassis are chosen in a computation only")
+    return _placements(node.engine).choose(key, among)
+
+
+def seed(engine: Any, northbound: Store) -> None:
+    """Find the placements that Northbound has, so that a restart moves no gateway."""
+    placements = _placements(engine)
+    for port in northbound.table(nb.LogicalRouterPort):
+        chosen = sorted(port.gateway_chassis, key=lambda gateway: -gateway.priority)
+        if chosen and port.name.startswith("lrp-"):
+            placements.hold(port.name.removeprefix("lrp-"), tuple(gateway.chassis_name for gateway in chosen))
+
+
+def _placements(engine: Any) -> Placements:
+    """Return an engine's placements, which it keeps where it keeps numbers that are as stable."""
+    scope: tuple[Any, Hashable] = (Placements, None)
+    found: Placements | None = engine.scopes.get(scope)
+    if found is None:
+        found = engine.scopes[scope] = Placements(engine)
+    return found
+
+
+class Placement(Source):
+    """The chassis of one gateway; lives while read."""
+
+    __slots__ = ("among", "chosen", "key", "placements")
+
+    def __init__(self, placements: Placements, key: str, chosen: tuple[str, ...]) -> None:
+        super().__init__()
+        self.placements = placements
+        self.key = key
+        self.chosen = chosen
+        self.among: frozenset[str] | None = None
+        """The candidates when it was last looked at; None for one that was found in Northbound."""
+
+    def unread(self) -> None:
+        """Let the engine release the chassis at the end of the wave, if nobody has asked for them again."""
+        self.placements.engine.orphans.append(self)
+
+    def dispose(self) -> None:
+        """Release the chassis."""
+        self.placements.release(self)
+
+
+class Placements:
+    """The placements of one engine, with how often each chassis has each place.
+
+    Arguments:
+        engine: whose.
+    """
+
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
+        self.by_key: dict[str, Placement] = {}
+        self.load: Counter[tuple[int, str]] = Counter()
+
+    def hold(self, key: str, chosen: tuple[str, ...]) -> None:
+        """Note the placement that a gateway had before this process started."""
+        self.by_key[key] = Placement(self, key, chosen)
+        self.load.update(enumerate(chosen))
+
+    def choose(self, key: str, among: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the chassis of a gateway, out of the candidates there are now."""
+        found = self.by_key.get(key)
+        if found is None:
+            found = self.by_key[key] = Placement(self, key, ())
+            found.among = frozenset()
+        if found.among != frozenset(among):
+            self.load.subtract(enumerate(found.chosen))
+            found.chosen = self._chosen(found, among)
+            found.among = frozenset(among)
+            self.load.update(enumerate(found.chosen))
+        found.track()
+        return found.chosen
+
+    def release(self, placement: Placement) -> None:
+        """Give back the chassis of a gateway that is gone."""
+        if self.by_key.get(placement.key) is placement:
+            del self.by_key[placement.key]
+            self.load.subtract(enumerate(placement.chosen))
+            self.load = +self.load
+
+    def drop_seeds(self) -> None:
+        """Release the placements that were found at start and that nobody has claimed."""
+        for placement in list(self.by_key.values()):
+            if not placement.readers:
+                self.release(placement)
+
+    def _chosen(self, placement: Placement, among: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the chassis kept, and further ones as there is place, the least loaded of the place first."""
+        chosen = [chassis for chassis in placement.chosen if chassis in among]
+        if chosen and placement.among is not None and not placement.among.issuperset(among):
+            first = self._least(0, list(among))
+            if self.load[0, chosen[0]] > self.load[0, first]:  # without this gateway: moving it makes loads more even
+                chosen = [first, *[chassis for chassis in chosen if chassis != first]][:MOST]
+        rest = [chassis for chassis in among if chassis not in chosen]
+        while rest and len(chosen) < MOST:
+            chosen.append(self._least(len(chosen), rest))
+            rest.remove(chosen[-1])
+        return tuple(chosen)
+
+    def _least(self, place: int, among: list[str]) -> str:
+        return min(among, key=lambda chassis: (self.load[place, chassis], chassis))

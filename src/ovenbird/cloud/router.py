@@ -1,0 +1,265 @@
+"""Routers: a logical router each, with a router port for each of its ports, its routes, and SNAT (ovn-nb(5)).
+
+A router's port is one Cloud port on both sides: the switch port named by its UUID, of type `router`, and the router
+port `lrp-` and the same UUID.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.cloud import gateway, names
+from ovenbird.cloud.network import network_mtu
+from ovenbird.cloud.port import fixed_addresses
+from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model import cloud, nb, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import Row
+
+ROUTER_OPTIONS = names.pairs(always_learn_from_arp_request="false", dynamic_neigh_routers="true")
+"""As Neutron's: routers that share an external network find each other by ARP, and learn what they asked for alone."""
+
+DEFAULT_ROUTE = {4: "0.0.0.0/0", 6: "::/0"}
+
+
+def _own_router(row: Row) -> str | None:
+    name: str = row["name"]
+    return name if name.startswith("neutron-") else None
+
+
+def _own_port(row: Row) -> str | None:
+    name: str = row["name"]
+    return name if name.startswith("lrp-") else None
+
+
+def _own_route(row: Row) -> tuple[Any, ...] | None:
+    ids = row["external_ids"]
+    return (tuple(sorted(ids.items())), row["ip_prefix"], row["nexthop"]) if names.ROUTER_NAME in ids else None
+
+
+def _own_snat(row: Row) -> tuple[Any, ...] | None:
+    ids = row["external_ids"]
+    if row["type"] != "snat" or names.ROUTER_NAME not in ids:
+        return None
+    return tuple(sorted(ids.items())), row["type"], row["logical_ip"]
+
+
+ROUTERS = Rows(
+    nb.LogicalRouter,
+    key=(nb.LogicalRouter.name,),
+    values=(nb.LogicalRouter.enabled, nb.LogicalRouter.options, nb.LogicalRouter.external_ids),
+    key_of=_own_router,
+)
+ROUTER_PORTS = Rows(
+    nb.LogicalRouterPort,
+    key=(nb.LogicalRouterPort.name,),
+    values=(
+        nb.LogicalRouterPort.mac,
+        nb.LogicalRouterPort.networks,
+        nb.LogicalRouterPort.enabled,
+        nb.LogicalRouterPort.options,
+        nb.LogicalRouterPort.ipv6_ra_configs,
+        nb.LogicalRouterPort.external_ids,
+    ),
+    key_of=_own_port,
+)
+STATIC_ROUTES = Rows(
+    nb.LogicalRouterStaticRoute,
+    key=(
+        nb.LogicalRouterStaticRoute.external_ids,
+        nb.LogicalRouterStaticRoute.ip_prefix,
+        nb.LogicalRouterStaticRoute.nexthop,
+    ),
+    values=(nb.LogicalRouterStaticRoute.output_port,),
+    key_of=_own_route,
+)
+SNATS = Rows(
+    nb.NAT,
+    key=(nb.NAT.external_ids, nb.NAT.type, nb.NAT.logical_ip),
+    values=(nb.NAT.external_ip,),
+    key_of=_own_snat,
+)
+GATEWAY_CHASSIS = Rows(
+    nb.GatewayChassis,
+    key=(nb.GatewayChassis.name,),
+    values=(nb.GatewayChassis.chassis_name, nb.GatewayChassis.priority),
+    key_of=_own_port,
+)
+PORTS_OF_ROUTER = Members(ROUTERS, nb.LogicalRouter.ports)
+ROUTES_OF_ROUTER = Members(ROUTERS, nb.LogicalRouter.static_routes)
+NAT_OF_ROUTER = Members(ROUTERS, nb.LogicalRouter.nat)
+CHASSIS_OF_PORT = Members(ROUTER_PORTS, nb.LogicalRouterPort.gateway_chassis)
+
+
+# -- what rules share -------------------------------------------------------------------------------------------------
+
+
+@view
+def snat_address(router: cloud.Router) -> str | None:
+    """Return the address that what leaves a router gets, or None where it keeps its own."""
+    outside: cloud.RouterGateway | None = router.referrer(cloud.RouterGateway.router)
+    if outside is None or not outside.enable_snat:
+        return None
+    return next((address for address, _ in fixed_addresses(outside.port) if ":" not in address), None)
+
+
+@view
+def segment_of(network: cloud.Network) -> tuple[str, str | None]:
+    """Return a network's type, and the physical network that carries it if one does."""
+    segment: cloud.NetworkSegment | None = network.referrer(cloud.NetworkSegment.network)
+    return ("local", None) if segment is None else (segment.network_type, segment.physical_network)
+
+
+@view
+def chassis_of(outside: cloud.RouterGateway) -> tuple[str, ...]:
+    """Return the names of the chassis that carry a gateway, the one that works first."""
+    port = outside.port
+    _, physical = segment_of(port.network)
+    if physical is None:
+        return ()
+    among = gateway.candidates(physical, outside.router.availability_zone_hints)
+    if settings.setting(port.home.store, settings.GATEWAY_SCHEDULER) == "chance":
+        return gateway.by_chance(port.uuid, among)
+    return gateway.least_loaded(port.uuid, among)
+
+
+def subnets_of(port: cloud.Port) -> list[tuple[str, cloud.Subnet]]:
+    """Return a port's addresses, each with its subnet."""
+    table = port.home.store.table(cloud.Subnet)
+    return [(address, subnet) for address, uuid in fixed_addresses(port) if (subnet := table.get(uuid)) is not None]
+
+
+def _networks(fixed: list[tuple[str, cloud.Subnet]]) -> frozenset[str]:
+    return frozenset(f"{address}/{subnet.cidr.rpartition('/')[2]}" for address, subnet in fixed)
+
+
+def _port_ids(port: cloud.Port, router: str, fixed: list[tuple[str, cloud.Subnet]], *, outside: bool) -> names.Pairs:
+    ids = {
+        names.REVISION: str(port.revision_number),
+        "neutron:subnet_ids": " ".join(sorted({subnet.uuid for _, subnet in fixed})),
+        "neutron:network_name": names.switch(cloud.Port.network.raw(port)),
+        names.ROUTER_NAME: router,
+        "neutron:is_ext_gw": str(outside),
+    }
+    return tuple(sorted(ids.items()))
+
+
+# -- rules ------------------------------------------------------------------------------------------------------------
+
+
+@rule(cloud.Router)
+def logical_router(router: cloud.Router) -> Iterator[Fact]:
+    """Yield the logical router of a router."""
+    ids = {
+        "neutron:router_name": router.name,
+        names.REVISION: str(router.revision_number),
+        "neutron:availability_zone_hints": ",".join(sorted(router.availability_zone_hints)),
+    }
+    yield ROUTERS(names.router(router.uuid), router.admin_state_up, ROUTER_OPTIONS, tuple(sorted(ids.items())))
+
+
+@rule(cloud.Router)
+def extra_routes(router: cloud.Router) -> Iterator[Fact]:
+    """Yield a router's extra routes."""
+    name = names.router(router.uuid)
+    ids = (("neutron:is_static_route", "true"), (names.ROUTER_NAME, name))
+    for route in router.routes:
+        prefix, nexthop = route.split()
+        yield STATIC_ROUTES(ids, prefix, nexthop, None)
+        yield ROUTES_OF_ROUTER(name, STATIC_ROUTES.uuid(ids, prefix, nexthop))
+
+
+@rule(cloud.RouterInterface)
+def internal_port(interface: cloud.RouterInterface) -> Iterator[Fact]:
+    """Yield the router port on an internal network, and the SNAT of its subnets."""
+    port = interface.port
+    fixed = subnets_of(port)
+    if not fixed:
+        return
+    router = cloud.RouterInterface.router.raw(interface)
+    name = names.router_port(port.uuid)
+    network = port.network
+    options: names.Pairs = ()
+    if segment_of(network)[0] == "vlan":
+        distributed = settings.enabled(port.home.store, settings.DISTRIBUTED_FLOATING_IP)
+        options = (("reside-on-redirect-chassis", "false" if distributed else "true"),)
+    yield ROUTER_PORTS(
+        name,
+        port.mac_address,
+        _networks(fixed),
+        None if port.admin_state_up else False,
+        options,
+        router_advertisements(network, fixed),
+        _port_ids(port, router, fixed, outside=False),
+    )
+    yield PORTS_OF_ROUTER(names.router(router), ROUTER_PORTS.uuid(name))
+    address = snat_address(interface.router)
+    if address is None:
+        return
+    for subnet in {subnet for _, subnet in fixed if ":" not in subnet.cidr}:
+        ids = ((names.ROUTER_NAME, names.router(router)), ("neutron:subnet_id", subnet.uuid))
+        yield SNATS(ids, "snat", subnet.cidr, address)
+        yield NAT_OF_ROUTER(names.router(router), SNATS.uuid(ids, "snat", subnet.cidr))
+
+
+@rule(cloud.RouterGateway)
+def external_port(outside: cloud.RouterGateway) -> Iterator[Fact]:
+    """Yield the router port on an external network, its chassis, and the default routes through it."""
+    port = outside.port
+    fixed = subnets_of(port)
+    if not fixed:
+        return
+    router = cloud.RouterGateway.router.raw(outside)
+    name, router_name = names.router_port(port.uuid), names.router(router)
+    yield ROUTER_PORTS(
+        name,
+        port.mac_address,
+        _networks(fixed),
+        None,
+        (("gateway_mtu", str(network_mtu(port.network))),),
+        (),
+        _port_ids(port, router, fixed, outside=True),
+    )
+    yield PORTS_OF_ROUTER(router_name, ROUTER_PORTS.uuid(name))
+    for place, chassis in enumerate(chassis_of(outside)):
+        row = f"{name}_{chassis}"
+        yield GATEWAY_CHASSIS(row, chassis, gateway.MOST - place)
+        yield CHASSIS_OF_PORT(name, GATEWAY_CHASSIS.uuid(row))
+    for subnet in {subnet for _, subnet in fixed}:
+        nexthop = subnet.gateway_ip
+        if nexthop is None:
+            continue
+        block = ip_network(subnet.cidr)
+        ids = (("neutron:is_ext_gw", "true"), (names.ROUTER_NAME, router_name), ("neutron:subnet_id", subnet.uuid))
+        key = ids, DEFAULT_ROUTE[block.version], nexthop
+        yield STATIC_ROUTES(*key, None if ip_address(nexthop) in block else name)
+        yield ROUTES_OF_ROUTER(router_name, STATIC_ROUTES.uuid(*key))
+
+
+def router_advertisements(network: cloud.Network, fixed: list[tuple[str, cloud.Subnet]]) -> names.Pairs:
+    """Return what a router port advertises (RFC 4861), as ``ipv6_ra_configs``; nothing where no subnet asks for it."""
+    modes = [subnet.ipv6_ra_mode for _, subnet in fixed if subnet.ipv6_ra_mode is not None]
+    if not modes:
+        return ()
+    servers = [
+        server
+        for _, subnet in fixed
+        if subnet.ipv6_ra_mode == "slaac"
+        for _, server in sorted(subnet.dns_nameservers.items())
+        if ":" in server
+    ]
+    configs = {
+        "address_mode": modes[0].replace("-", "_"),
+        "send_periodic": "true",
+        "mtu": str(network_mtu(network)),
+    }
+    if servers:  # the one option that clients which ask no DHCP server have of knowing any (RFC 8106)
+        configs["rdnss"] = servers[0]
+    return tuple(sorted(configs.items()))

@@ -1,0 +1,56 @@
+"""The settings that every process of a cloud shares: options of the one row of Cloud_Global, by name.
+
+They are in the database so that all API processes and the compiler agree, and so that a change of one is a change like
+any other: whoever read it acts on the new value.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.model.cloud import CloudGlobal
+
+if TYPE_CHECKING:
+    from ovenbird.engine.rows import Store
+
+METADATA = "metadata"
+"""Whether each network has a port for the metadata service."""
+
+DISTRIBUTED_FLOATING_IP = "distributed_floating_ip"
+"""Whether a floating IP's traffic leaves where its instance runs, instead of through the router's gateway."""
+
+GATEWAY_SCHEDULER = "gateway_scheduler"
+"""How gateways are spread over chassis: `leastloaded` or `chance`."""
+
+DNS_DOMAIN = "dns_domain"
+"""Domain of instances on networks that name none."""
+
+QUOTA = "quota_"
+"""Before a resource's member name: how many of it a project may have that has no quota of its own; -1 for any."""
+
+DEFAULTS = {
+    METADATA: "false",
+    DISTRIBUTED_FLOATING_IP: "false",
+    GATEWAY_SCHEDULER: "leastloaded",
+    DNS_DOMAIN: "openstacklocal.",
+}
+"""What a setting is where nobody has said otherwise."""
+
+
+def setting(store: Store, name: str, default: str = "") -> str:
+    """Return a setting.
+
+    Arguments:
+        store: Cloud's rows; the reader depends on the settings.
+        name: which.
+        default: its value where neither the database nor ``DEFAULTS`` has one.
+    """
+    for row in store.table(CloudGlobal):
+        if name in row.options:
+            return row.options[name]
+    return DEFAULTS.get(name, default)
+
+
+def enabled(store: Store, name: str) -> bool:
+    """Return whether a setting is on."""
+    return setting(store, name).lower() in ("true", "1", "yes", "on")

@@ -1,0 +1,202 @@
+"""A router becomes a logical router, with ports on both sides, routes and SNAT."""
+
+from __future__ import annotations
+
+import pytest
+
+from ovenbird.model import cloud, nb
+
+
+@pytest.fixture
+def scene(world):
+    """A router between an internal network and an external one."""
+    world.outer, world.outer_subnet = world.outside()
+    world.inner = world.network()
+    world.inner_subnet = world.subnet(world.inner)
+    world.r = world.router(revision_number=4)
+    world.inside = world.interface(world.r, [(world.inner_subnet, "10.0.0.1")], mac_address="fa:16:3e:00:00:11")
+    world.out = world.gateway(world.r, [(world.outer_subnet, "203.0.113.9")], mac_address="fa:16:3e:00:00:22")
+    world.settle()
+    return world
+
+
+def test_the_logical_router(scene):
+    row = scene.one(nb.LogicalRouter)
+    assert (row.name, row.enabled) == (f"neutron-{scene.r.uuid}", True)
+    assert row.external_ids == {
+        "neutron:router_name": "r",
+        "neutron:revision_number": "4",
+        "neutron:availability_zone_hints": "",
+    }
+    assert row.options == {"always_learn_from_arp_request": "false", "dynamic_neigh_routers": "true"}
+    assert {p.name for p in row.ports} == {f"lrp-{scene.inside.port.uuid}", f"lrp-{scene.out.port.uuid}"}
+
+
+def test_a_port_has_two_sides(scene):
+    port = scene.inside.port
+    inner = scene.one(nb.LogicalSwitchPort, name=port.uuid)
+    assert (inner.type, inner.addresses, inner.port_security) == ("router", {"router"}, frozenset())
+    assert inner.options == {"router-port": f"lrp-{port.uuid}"}
+    assert inner in scene.one(nb.LogicalSwitch, name=f"neutron-{scene.inner.uuid}").ports
+    router_port = scene.one(nb.LogicalRouterPort, name=f"lrp-{port.uuid}")
+    assert (router_port.mac, router_port.networks) == ("fa:16:3e:00:00:11", {"10.0.0.1/24"})
+    assert router_port.external_ids == {
+        "neutron:revision_number": "0",
+        "neutron:subnet_ids": scene.inner_subnet.uuid,
+        "neutron:network_name": f"neutron-{scene.inner.uuid}",
+        "neutron:router_name": scene.r.uuid,
+        "neutron:is_ext_gw": "False",
+    }
+    outer = scene.one(nb.LogicalSwitchPort, name=scene.out.port.uuid)
+    assert outer.options == {
+        "router-port": f"lrp-{scene.out.port.uuid}",
+        "nat-addresses": "router",
+        "exclude-lb-vips-from-garp": "true",
+    }
+    outer = scene.one(nb.LogicalRouterPort, name=f"lrp-{scene.out.port.uuid}")
+    assert (outer.networks, outer.options) == ({"203.0.113.9/24"}, {"gateway_mtu": "1500"})
+    assert outer.external_ids["neutron:is_ext_gw"] == "True"
+
+
+def test_default_route_and_snat(scene):
+    [route] = scene.one(nb.LogicalRouter).static_routes
+    assert (route.ip_prefix, route.nexthop, route.output_port) == ("0.0.0.0/0", "203.0.113.1", None)
+    assert route.external_ids["neutron:is_ext_gw"] == "true"
+    assert route.external_ids["neutron:subnet_id"] == scene.outer_subnet.uuid
+    [nat] = scene.one(nb.LogicalRouter).nat
+    assert (nat.type, nat.external_ip, nat.logical_ip) == ("snat", "203.0.113.9", "10.0.0.0/24")
+    scene.change(scene.out, enable_snat=False)
+    scene.settle()
+    assert scene.all(nb.NAT) == []
+    scene.drop(scene.out, scene.out.port, *scene.out.port.referrers(cloud.FixedAddress.port))
+    scene.settle()
+    assert scene.one(nb.LogicalRouter).static_routes == []
+    assert len(scene.all(nb.LogicalRouterPort)) == 1
+
+
+def test_extra_routes(scene):
+    scene.change(scene.r, routes=frozenset(["192.0.2.0/24 10.0.0.9", "0.0.0.0/0 10.0.0.8"]))
+    scene.settle()
+    routes = scene.one(nb.LogicalRouter).static_routes
+    assert {(r.ip_prefix, r.nexthop) for r in routes} == {
+        ("192.0.2.0/24", "10.0.0.9"), ("0.0.0.0/0", "10.0.0.8"), ("0.0.0.0/0", "203.0.113.1"),
+    }  # fmt: skip
+    assert scene.engine.ran["internal_port"] == 0
+    scene.change(scene.r, routes=frozenset())
+    scene.settle()
+    assert len(scene.all(nb.LogicalRouterStaticRoute)) == 1
+
+
+def test_a_gateway_outside_of_its_subnet_is_reached_through_the_port(world):
+    _, subnet = world.outside(gateway_ip="192.0.2.1")
+    out = world.gateway(world.router(), [(subnet, "203.0.113.9")])
+    world.settle()
+    assert world.one(nb.LogicalRouterStaticRoute).output_port == f"lrp-{out.port.uuid}"
+
+
+def test_router_advertisements(world):
+    network = world.network()
+    mode = {"ipv6_ra_mode": "dhcpv6-stateless", "ipv6_address_mode": "dhcpv6-stateless"}
+    subnet = world.subnet(network, cidr="fd00::/64", gateway_ip="fd00::1", **mode)
+    world.interface(world.router(), [(subnet, "fd00::1")])
+    world.settle()
+    row = world.one(nb.LogicalRouterPort)
+    assert row.ipv6_ra_configs == {"address_mode": "dhcpv6_stateless", "send_periodic": "true", "mtu": "1442"}
+    assert world.all(nb.NAT) == []
+    world.change(network, mtu=1300)
+    world.settle()
+    assert row.ipv6_ra_configs["mtu"] == "1300"
+
+
+def test_a_vlan_network_is_routed_where_the_gateway_is(world):
+    network = world.network()
+    world.add(cloud.NetworkSegment, network=network.uuid, network_type="vlan", physical_network="p", segmentation_id=7)
+    subnet = world.subnet(network)
+    world.interface(world.router(), [(subnet, "10.0.0.1")])
+    world.settle()
+    row = world.one(nb.LogicalRouterPort)
+    assert row.options == {"reside-on-redirect-chassis": "true"}
+    world.configure(distributed_floating_ip="true")
+    world.settle()
+    assert row.options == {"reside-on-redirect-chassis": "false"}
+
+
+def test_floating_ips(scene):
+    port = scene.port(scene.inner, [(scene.inner_subnet, "10.0.0.5")], mac_address="fa:16:3e:00:00:33")
+    association = scene.floating(scene.inside, scene.out, port, "203.0.113.50", mac_address="fa:16:3e:00:00:44")
+    scene.settle()
+    floating = association.floating_ip
+    row = scene.one(nb.NAT, type="dnat_and_snat")
+    assert row in scene.one(nb.LogicalRouter).nat
+    assert (row.external_ip, row.logical_ip) == ("203.0.113.50", "10.0.0.5")
+    assert (row.external_mac, row.logical_port) == (None, None)
+    assert row.external_ids == {
+        "neutron:fip_id": floating.uuid,
+        "neutron:fip_port_id": port.uuid,
+        "neutron:fip_external_mac": "fa:16:3e:00:00:44",
+        "neutron:fip_network_id": scene.outer.uuid,
+        "neutron:router_name": f"neutron-{scene.r.uuid}",
+        "neutron:revision_number": "0",
+    }
+    lsp = scene.one(nb.LogicalSwitchPort, name=port.uuid)
+    assert lsp.external_ids["neutron:port_fip"] == "203.0.113.50"
+    assert scene.nb.store.find(nb.LogicalSwitchPort.name, floating.port.uuid) is None
+    scene.drop(association)
+    scene.settle()
+    assert [nat.type for nat in scene.all(nb.NAT)] == ["snat"]
+    assert "neutron:port_fip" not in lsp.external_ids
+
+
+def test_distributed_floating_ips_while_the_port_is_up(scene):
+    port = scene.port(scene.inner, [(scene.inner_subnet, "10.0.0.5")], mac_address="fa:16:3e:00:00:33")
+    scene.floating(scene.inside, scene.out, port, "203.0.113.50", mac_address="fa:16:3e:00:00:44")
+    scene.configure(distributed_floating_ip="true")
+    scene.settle()
+    row = scene.one(nb.NAT, type="dnat_and_snat")
+    for up in (True, False, True):
+        transaction = scene.nb.transaction()
+        transaction.update(scene.one(nb.LogicalSwitchPort, name=port.uuid), {"up": up})
+        transaction.commit()
+        scene.settle()
+        assert (row.external_mac, row.logical_port) == (("fa:16:3e:00:00:44", port.uuid) if up else (None, None))
+
+
+def test_what_a_change_runs(scene):
+    for i in range(10):
+        scene.port(scene.inner, [(scene.inner_subnet, f"10.0.0.{i + 20}")], mac_address=f"fa:16:3e:00:01:{i:02x}")
+    port = scene.port(scene.inner, [(scene.inner_subnet, "10.0.0.5")], mac_address="fa:16:3e:00:00:33")
+    scene.settle()
+    scene.floating(scene.inside, scene.out, port, "203.0.113.50", mac_address="fa:16:3e:00:00:44")
+    scene.engine.run()
+    assert (scene.engine.ran["floating_ip"], scene.engine.ran["switch_port"]) == (1, 2)
+    assert scene.engine.ran["internal_port"] == scene.engine.ran["external_port"] == 0
+
+
+def test_names_are_dns_records(world):
+    network = world.network(dns_domain="example.org.")
+    subnet = world.subnet(network)
+    port = world.port(network, [(subnet, "10.0.0.5")], dns_name="Web")
+    world.settle()
+    row = world.one(nb.DNS)
+    assert world.one(nb.LogicalSwitch).dns_records == [row]
+    assert row.external_ids == {"ls_name": f"neutron-{network.uuid}", "port_id": port.uuid}
+    assert row.records == {
+        "web": "10.0.0.5", "web.example.org": "10.0.0.5", "5.0.0.10.in-addr.arpa": "web.example.org",
+    }  # fmt: skip
+    world.change(network, dns_domain="")
+    world.settle()
+    assert "web.openstacklocal" in row.records
+    world.change(port, dns_name="")
+    world.settle()
+    assert world.all(nb.DNS) == []
+
+
+def test_address_groups(world):
+    group = world.add(cloud.AddressGroup, name="g", addresses=frozenset(["192.0.2.0/24", "fd00::/64"]))
+    rule = world.rule(world.group(), remote_address_group=group.uuid)
+    world.settle()
+    sets = {row.name: row.addresses for row in world.all(nb.AddressSet)}
+    name = "ag_" + group.uuid.replace("-", "_")
+    assert sets == {f"{name}_ip4": {"192.0.2.0/24"}, f"{name}_ip6": {"fd00::/64"}}
+    [acl] = [a for a in world.all(nb.ACL) if a.external_ids.get("neutron:security_group_rule_id") == rule.uuid]
+    assert f"ip4.src == ${name}_ip4" in acl.match
