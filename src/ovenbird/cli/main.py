@@ -14,6 +14,7 @@ DAEMONS = {
     "central": "Run databases, compilers and API in one process.",
     "controller": "Program one hypervisor's switch from Southbound, as ovn-controller does.",
     "db": "Serve OVSDB databases, as ovsdb-server does.",
+    "metadata": "Answer a hypervisor's instances at 169.254.169.254.",
     "northd": "Compile Northbound to Southbound, as ovn-northd does.",
 }
 """Daemons, each the `main(argv)` of a module of `ovenbird.daemon`, which parses the options of the originals itself."""

@@ -1,0 +1,120 @@
+"""``ovenbird metadata``: answer the instances of one hypervisor at 169.254.169.254, for Nova or instead of it."""
+
+from __future__ import annotations
+
+import resource
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ovenbird.daemon import tls
+from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.options import Takes, run_directory
+from ovenbird.daemon.process import Daemon, until_stopped
+from ovenbird.metadata.boot import BootStore
+from ovenbird.metadata.local import Local
+from ovenbird.metadata.namespace import Plumbing
+from ovenbird.metadata.nova import Nova
+from ovenbird.metadata.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ovenbird.metadata.source import Source
+
+OPTIONS = {
+    "nova": Takes.VALUE,
+    "nova-ca-cert": Takes.VALUE,
+    "secret-file": Takes.VALUE,
+    "boots": Takes.VALUE,
+    "chassis": Takes.VALUE,
+    "namespace": Takes.VALUE,
+    "prefix": Takes.VALUE,
+}
+
+USAGE = """ovenbird metadata: serve each network's instances on this hypervisor at 169.254.169.254 and fe80::a9fe:a9fe
+usage: ovenbird metadata (--nova=URL --secret-file=FILE | --boots=DIRECTORY) [OPTION]... [OVS-DATABASE]
+where OVS-DATABASE is the local ovsdb-server (unix:RUNDIR/db.sock). The chassis's name, the integration bridge and
+Southbound's address are there, in external_ids of Open_vSwitch, as for the controller.
+
+  --nova=URL          pass requests on to Nova's metadata service, as http://controller:8775
+  --secret-file=FILE  the secret shared with it
+  --nova-ca-cert=FILE trust these authorities for https, instead of the system's
+  --boots=DIRECTORY   answer from files that say what each instance was booted with
+  --namespace=NAME    the integration bridge is in this network namespace
+  --prefix=TEXT       begin the names of the networks' namespaces with this
+  -n NAME             the chassis's name, instead of system-id
+
+What was made stays when the daemon ends, for the next to take over; `ovs-appctl -t ovenbird-metadata exit --cleanup`
+ends it and removes everything.
+
+The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v --private-key --certificate --ca-cert.
+"""
+
+
+def source(daemon: Daemon) -> Source:
+    """Return what answers.
+
+    Raises:
+        UsageError: the options do not say, or a file is no good.
+    """
+    nova, boots = daemon.options.last("nova"), daemon.options.last("boots")
+    if (nova is None) == (boots is None):
+        raise UsageError("who answers? One of --nova and --boots is needed")
+    if boots is not None:
+        return Local(BootStore(Path(boots).absolute()))
+    secret, authorities = daemon.options.last("secret-file"), daemon.options.last("nova-ca-cert")
+    if secret is None or nova is None:
+        raise UsageError("--nova needs --secret-file")
+    if not nova.startswith(("http://", "https://")):
+        raise UsageError(f"--nova={nova}: not an http or https URL")
+    try:
+        shared = Path(secret).read_text().strip()
+        verify = ssl.create_default_context(cafile=authorities) if authorities is not None else None
+    except OSError as error:
+        raise UsageError(f"{secret if authorities is None else authorities}: {error.strerror or error}") from error
+    if not shared:
+        raise UsageError(f"{secret}: no secret is in there")
+    return Nova(nova, shared, verify)
+
+
+def allow_sockets() -> None:
+    """Let this process have as many sockets as it may: two for each network, and the instances' connections."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def service(daemon: Daemon) -> Service:
+    """Return the service that the options describe.
+
+    Raises:
+        UsageError: they make no sense.
+    """
+    options = daemon.options
+    if len(options.arguments) > 1:
+        raise UsageError(f"at most one database, not {len(options.arguments)}: {' '.join(options.arguments)}")
+    local = options.arguments[0] if options.arguments else f"unix:{Path(run_directory('ovs')) / 'db.sock'}"
+    return Service(
+        local,
+        Plumbing(options.last("namespace") or "", options.last("prefix") or ""),
+        source(daemon),
+        chassis=options.last("chassis") or "",
+        context=tls.context(options, server=False),
+    )
+
+
+async def serve(daemon: Daemon) -> None:
+    """Run until told to stop."""
+    allow_sockets()
+    running = service(daemon)
+    daemon.unixctl.register("connection-status", lambda _: "connected\n" if running.connected else "not connected\n")
+    daemon.unixctl.register("networks", lambda _: "".join(f"{network.id}\n" for network in running.served))
+    daemon.ready()
+    await until_stopped(daemon, running.run())
+    if "--cleanup" in daemon.exit_arguments:
+        await running.clear()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run ``ovenbird metadata`` with these arguments and return its exit status."""
+    return Daemon("ovenbird-metadata", "ovn", OPTIONS, USAGE, serve, {"-n": "chassis"}).run(list(argv))

@@ -1,0 +1,113 @@
+"""Callers: the instance that a request came from, known by network and source address alone.
+
+What the switch lets through a localport comes from this chassis, so only ports bound here are looked at; port security
+has made sure that the source address is the port's own. An address that two ports share names nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ovenbird.metadata.errors import UnknownCallerError
+from ovenbird.metadata.network import local_instances
+from ovenbird.model.sb import PortBinding
+from ovenbird.net.addresses import ip_bytes, link_local, mac_bytes
+from ovenbird.net.errors import PacketError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.rows import UUID, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One port of an instance.
+
+    Arguments:
+        network: the id of its network.
+        port: the logical port's name.
+        device: the instance's id.
+        project: the id of the project that it belongs to.
+        name: the port's name, which may be empty.
+        mac: its hardware address.
+        cidrs: its addresses, each with its prefix length.
+        mtu: of its network, in bytes; 0 where that is not known.
+        address: the source address of the request.
+    """
+
+    network: str
+    port: str
+    device: str
+    project: str
+    name: str
+    mac: str
+    cidrs: tuple[str, ...]
+    mtu: int
+    address: str
+
+
+def find_caller(southbound: Store, chassis: UUID, network: str, datapath: UUID, address: str) -> Caller:
+    """Return the instance that has an address.
+
+    Arguments:
+        southbound: the rows.
+        chassis: this chassis's UUID.
+        network: the network's id.
+        datapath: the UUID of its datapath binding.
+        address: the source address, IPv4 or IPv6, without a zone.
+
+    Raises:
+        UnknownCallerError: there is none, or there are several.
+    """
+    wanted = ip_bytes(address)
+    ports = [
+        port
+        for port in local_instances(southbound, chassis)
+        if PortBinding.datapath.raw(port) == datapath and wanted in _addresses(port)
+    ]
+    if len(ports) != 1 or not ports[0].external_ids.get("neutron:device_id"):
+        raise UnknownCallerError(f"{address} on network {network} is {len(ports) or 'no'} instance(s)")
+    port = ports[0]
+    ids = port.external_ids
+    mtu = ids.get("neutron:mtu", "")
+    return Caller(
+        network,
+        port.logical_port,
+        ids["neutron:device_id"],
+        ids.get("neutron:project_id", ""),
+        ids.get("neutron:port_name", ""),
+        next((mac for mac, _ in _pairs(port)), ""),
+        tuple(ids.get("neutron:cidrs", "").split()),
+        int(mtu) if mtu.isdecimal() else 0,
+        address,
+    )
+
+
+def _pairs(port: PortBinding) -> Iterator[tuple[str, list[str]]]:
+    """Yield the hardware addresses of a port, each with its IP addresses; one that has any comes first."""
+    for text in sorted(port.mac, key=lambda text: (" " not in text, text)):
+        mac, *addresses = text.split()
+        if ":" in mac:
+            yield mac, addresses
+
+
+def _addresses(port: PortBinding) -> set[bytes]:
+    """Return the addresses that requests of a port may come from: its fixed ones, and IPv6's of the link."""
+    texts = [cidr.partition("/")[0] for cidr in port.external_ids.get("neutron:cidrs", "").split()]
+    fixed = bool(texts)
+    found = set()
+    for mac, addresses in _pairs(port):
+        try:
+            found.add(link_local(mac_bytes(mac)))
+        except PacketError:
+            continue  # `router`, `dynamic` and the like are no hardware addresses
+        if not fixed:
+            texts += addresses
+    for text in texts:
+        try:
+            found.add(ip_bytes(text))
+        except PacketError:
+            continue  # likewise
+    return found

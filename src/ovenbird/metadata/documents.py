@@ -1,0 +1,70 @@
+"""A tree of documents, and how HTTP walks it: a directory lists its entries, one a line, as EC2's metadata does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ovenbird.metadata.source import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A leaf.
+
+    Arguments:
+        body: its content.
+        content_type: what that is.
+    """
+
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """An inner node.
+
+    Arguments:
+        entries: what is in it, in the order of the listing.
+        label: what the listing of its parent says after the name and an equals sign, instead of a slash after the name.
+        bare: whether its directories are listed without a slash.
+    """
+
+    entries: Mapping[str, Entry]
+    label: str = ""
+    bare: bool = False
+
+    def listing(self) -> str:
+        """Return the entries' names."""
+        return "\n".join(self._line(name, entry) for name, entry in self.entries.items())
+
+    def _line(self, name: str, entry: Entry) -> str:
+        if isinstance(entry, Document) or (self.bare and not entry.label):
+            return name
+        return f"{name}={entry.label}" if entry.label else f"{name}/"
+
+
+Entry = Document | Directory
+
+
+def text(value: str) -> Document:
+    """Return a document of one string."""
+    return Document(value.encode())
+
+
+def read(root: Directory, path: str) -> Response:
+    """Return what is at a path; slashes too many make no difference."""
+    entry: Entry | None = root
+    for name in filter(None, path.split("/")):
+        entry = entry.entries.get(name) if isinstance(entry, Directory) else None
+    match entry:
+        case Directory():
+            return Response(200, entry.listing().encode())
+        case Document():
+            return Response(200, entry.body, entry.content_type)
+        case None:
+            return Response(404, b"404 Not Found\n")

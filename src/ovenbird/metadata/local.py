@@ -1,0 +1,175 @@
+"""Answers of our own, in the formats of EC2 and OpenStack, from the port and from what the instance was booted with.
+
+Every version that is listed has the newest one's documents: they only ever gained members. What an instance was not
+given is not there: without user data, `user_data` and `user-data` are not found, which is what cloud-init expects.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import os
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from ovenbird.metadata.documents import Directory, Document, Entry, read, text
+from ovenbird.metadata.source import Response
+
+if TYPE_CHECKING:
+    from ovenbird.metadata.boot import Boot, BootStore
+    from ovenbird.metadata.caller import Caller
+    from ovenbird.metadata.source import Request
+
+OPENSTACK_VERSIONS = (
+    "2012-08-10", "2013-04-04", "2013-10-17", "2015-10-15", "2016-06-30", "2016-10-06", "2017-02-22", "2018-08-27",
+    "2020-10-14", "latest",
+)  # fmt: skip
+"""Versions of the OpenStack format, as Nova lists them."""
+
+EC2_VERSIONS = (
+    "1.0", "2007-01-19", "2007-03-01", "2007-08-29", "2007-10-10", "2007-12-15", "2008-02-01", "2008-09-01",
+    "2009-04-04", "latest",
+)  # fmt: skip
+"""Versions of the EC2 format, likewise."""
+
+_INSTANCES = uuid.UUID("3e2ac5a6-6a5e-4d0f-9a39-6f1e8f7c8a57")  # of ids that are no UUIDs themselves
+_SEED = 512  # bytes of randomness for the instance's pool, as many as Nova gives
+
+
+class Local:
+    """A source that needs no other service.
+
+    Arguments:
+        boots: what instances were booted with.
+    """
+
+    def __init__(self, boots: BootStore) -> None:
+        self._boots = boots
+
+    async def answer(self, caller: Caller, request: Request) -> Response:
+        """Return the document asked for."""
+        if request.method not in ("GET", "HEAD"):
+            return Response(405, b"405 Method Not Allowed\n")
+        boot = self._boots.get(caller.device)
+        first = request.path.lstrip("/").partition("/")[0]
+        return read(openstack(caller, boot) if first == "openstack" else ec2(caller, boot), request.path)
+
+    async def close(self) -> None:
+        """Do nothing: nothing is held."""
+
+
+def instance_uuid(device: str) -> str:
+    """Return an instance's UUID: its id, or one that follows from it."""
+    try:
+        return str(uuid.UUID(device))
+    except ValueError:
+        return str(uuid.uuid5(_INSTANCES, device))
+
+
+def _hostname(caller: Caller, boot: Boot) -> str:
+    return boot.hostname or caller.name or caller.device
+
+
+# -- the OpenStack format ---------------------------------------------------------------------------------------------
+
+
+def openstack(caller: Caller, boot: Boot) -> Directory:
+    """Return the tree of the OpenStack format."""
+    entries: dict[str, Entry] = {"meta_data.json": _json(meta_data(caller, boot))}
+    if boot.user_data is not None:
+        entries["user_data"] = Document(boot.user_data, "application/octet-stream")
+    entries |= {
+        "vendor_data.json": _json({}),
+        "network_data.json": _json(network_data(caller)),
+        "vendor_data2.json": _json({}),
+    }
+    latest = Directory(entries)
+    return Directory({"openstack": Directory(dict.fromkeys(OPENSTACK_VERSIONS, latest), bare=True)})
+
+
+def meta_data(caller: Caller, boot: Boot) -> dict[str, Any]:
+    """Return the content of `meta_data.json`."""
+    name = _hostname(caller, boot)
+    found = {
+        "uuid": instance_uuid(caller.device),
+        "name": name,
+        "hostname": name,
+        "launch_index": 0,
+        "availability_zone": boot.availability_zone,
+        "project_id": caller.project,
+        "meta": dict(boot.meta),
+        "devices": [],
+        "dedicated_cpus": [],
+        "random_seed": base64.b64encode(os.urandom(_SEED)).decode(),
+    }
+    if boot.keys:
+        found["public_keys"] = dict(boot.keys)
+        found["keys"] = [{"name": key, "type": "ssh", "data": data} for key, data in boot.keys.items()]
+    return found
+
+
+def network_data(caller: Caller) -> dict[str, Any]:
+    """Return the content of `network_data.json`: the port that asks, IPv4 by DHCP, IPv6 as it is."""
+    link = f"tap{caller.port[:11]}"
+    mtu = caller.mtu or None
+    links = [
+        {"id": link, "vif_id": caller.port, "type": "ovs", "mtu": mtu, "ethernet_mac_address": caller.mac},
+    ]
+    networks: list[dict[str, Any]] = []
+    for number, cidr in enumerate(caller.cidrs):
+        interface = ipaddress.ip_interface(cidr)
+        entry = {"id": f"network{number}", "link": link, "network_id": caller.network}
+        if interface.version == 4:
+            networks.append({**entry, "type": "ipv4_dhcp"})
+        else:
+            address, mask = str(interface.ip), str(interface.netmask)
+            networks.append({**entry, "type": "ipv6", "ip_address": address, "netmask": mask, "routes": []})
+    return {"links": links, "networks": networks, "services": []}
+
+
+def _json(value: Any) -> Document:
+    return Document(orjson.dumps(value), "application/json")
+
+
+# -- the EC2 format ---------------------------------------------------------------------------------------------------
+
+
+def ec2(caller: Caller, boot: Boot) -> Directory:
+    """Return the tree of the EC2 format."""
+    entries: dict[str, Entry] = {"meta-data": ec2_meta_data(caller, boot)}
+    if boot.user_data is not None:
+        entries["user-data"] = Document(boot.user_data, "application/octet-stream")
+    return Directory(dict.fromkeys(EC2_VERSIONS, Directory(entries)), bare=True)
+
+
+def ec2_meta_data(caller: Caller, boot: Boot) -> Directory:
+    """Return the directory `meta-data`."""
+    name = _hostname(caller, boot)
+    number = instance_uuid(caller.device)[:8]
+    addresses = [ipaddress.ip_interface(cidr) for cidr in caller.cidrs]
+    address = next((str(found.ip) for found in addresses if found.version == 4), "")
+    keys = {
+        str(at): Directory({"openssh-key": text(data)}, label=key) for at, (key, data) in enumerate(boot.keys.items())
+    }
+    entries: dict[str, Entry] = {
+        "ami-id": text("None"),
+        "ami-launch-index": text("0"),
+        "ami-manifest-path": text("None"),
+        "block-device-mapping": Directory({"ami": text("vda"), "root": text("/dev/vda")}),
+        "hostname": text(name),
+        "instance-action": text("none"),
+        "instance-id": text(f"i-{number}"),
+        "instance-type": text("lab"),
+        "local-hostname": text(name),
+        "local-ipv4": text(address),
+        "mac": text(caller.mac),
+        "placement": Directory({"availability-zone": text(boot.availability_zone)}),
+        "public-hostname": text(name),
+        "public-ipv4": text(""),
+        "reservation-id": text(f"r-{number}"),
+    }
+    if keys:
+        entries["public-keys"] = Directory(keys)
+    return Directory(dict(sorted(entries.items())))

@@ -1,0 +1,278 @@
+"""Namespaces, cables and addresses: what a network's localport is made of, with iproute2 (ip-netns(8), ip-link(8)).
+
+A network has the namespace `ovnmeta-<network>` and the cable `tap<network[:10]>0` to `...1`, one end where the bridge
+is, the other inside. Every step may be repeated: what is right already stays as it is, and what a crash left half-made
+is made whole or removed. Nothing is remembered: the machine itself says what there is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+import subprocess
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+
+from ovenbird.metadata.errors import PlumbingError
+from ovenbird.metadata.network import DEVICE, outer_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ovenbird.metadata.network import Network
+
+T = TypeVar("T")
+
+ADDRESS = "169.254.169.254"
+"""Where instances ask over IPv4 (the address is EC2's)."""
+
+ADDRESS6 = "fe80::a9fe:a9fe"
+"""Where instances ask over IPv6 (the address is Nova's)."""
+
+DIRECTORY = Path("/run/netns")
+"""Where iproute2 keeps the names of namespaces."""
+
+_CLONE_NEWNET = 0x40000000  # setns(2)
+_SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17  # linux/sockios.h, linux/ethtool.h
+_BACKLOG = 128
+_TIMEOUT = 30.0
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def inside(path: Path, work: Callable[[], T]) -> T:
+    """Do something quick within a network namespace, and return what that returned.
+
+    A thread that lives no longer than this enters the namespace, so that no other code is ever inside. Sockets stay
+    where they were opened.
+
+    Raises:
+        OSError: the namespace cannot be entered; or whatever `work` raises.
+    """
+    result: list[T] = []
+    failure: list[BaseException] = []
+
+    def enter() -> None:
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                if _libc.setns(fd, _CLONE_NEWNET) != 0:
+                    number = ctypes.get_errno()
+                    raise OSError(number, os.strerror(number), str(path))
+            finally:
+                os.close(fd)
+            result.append(work())
+        except BaseException as error:  # noqa: BLE001 - raised again below, in the caller's thread
+            failure.append(error)
+
+    thread = threading.Thread(target=enter, name=f"inside {path.name}")
+    thread.start()
+    thread.join()
+    if failure:
+        raise failure[0]
+    return result[0]
+
+
+def _ip(*arguments: str, lines: Sequence[str] = ()) -> str:
+    """Run `ip`, with a batch if there are lines.
+
+    Raises:
+        PlumbingError: it failed.
+    """
+    argv = ("ip", *arguments, *(("-batch", "-") if lines else ()))
+    text = "".join(f"{line}\n" for line in lines)
+    try:
+        done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PlumbingError(f"`{' '.join(argv)}`: {error}") from error
+    if done.returncode:
+        raise PlumbingError(f"`{' '.join((*argv, *lines))}` failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _has_device(name: str) -> bool:
+    """Say whether the namespace that this thread is in has a device."""
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        return False
+    return True
+
+
+def _no_checksum_offload(device: str) -> None:
+    """Have the kernel make checksums: the userspace datapath hands packets on without the ones left to "hardware"."""
+    value = ctypes.create_string_buffer(struct.pack("=II", _ETHTOOL_STXCSUM, 0))
+    request = struct.pack("16sP", device.encode(), ctypes.addressof(value)).ljust(40, b"\0")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, _SIOCETHTOOL, request)
+
+
+class Plumbing:
+    """The namespaces of one hypervisor's networks.
+
+    Arguments:
+        host: name of the namespace that the bridge is in; empty for this process's own.
+        prefix: what the names of the networks' namespaces begin with, before `ovnmeta-`; tells hypervisors on one
+            machine apart.
+        directory: where namespaces have their names.
+    """
+
+    def __init__(self, host: str = "", prefix: str = "", directory: Path = DIRECTORY) -> None:
+        self._host = host
+        self._start = prefix + DEVICE
+        self._directory = directory
+        self._outside = ("-netns", host) if host else ()
+        self._ipv6 = Path("/proc/sys/net/ipv6").exists()
+
+    def path(self, network: str) -> Path:
+        """Return the path of a network's namespace."""
+        return self._directory / f"{self._start}{network}"
+
+    def present(self) -> set[str]:
+        """Return the networks of which there is a namespace, even if only half of it."""
+        try:
+            names = [entry.name for entry in os.scandir(self._directory)]
+        except FileNotFoundError:
+            return set()
+        return {name.removeprefix(self._start) for name in names if name.startswith(self._start)}
+
+    def identity(self, network: str) -> tuple[int, int] | None:
+        """Return what tells a namespace from another of the same name; None if there is none that can be entered."""
+        try:
+            found = self.path(network).stat()
+        except FileNotFoundError:
+            return None
+        return (found.st_dev, found.st_ino) if found.st_dev != self._directory.stat().st_dev else None
+
+    def make(self, network: Network, *, offload: bool) -> None:
+        """Make the namespace, cable and addresses of a network, or put right what is there.
+
+        Arguments:
+            network: which.
+            offload: whether checksums may be left to the bridge's datapath.
+
+        Raises:
+            PlumbingError: it cannot be done.
+        """
+        path = self.path(network.id)
+        if self.identity(network.id) is None:
+            self._forget(path)
+            _ip("netns", "add", path.name)
+        try:
+            within = inside(path, lambda: _has_device(network.inner))
+            if not (within and self._outside_has(network.outer)):
+                self._lay(network, stale=within)
+            self._configure(network, path)
+            inside(path, lambda: self._tune(network.inner, offload=offload))
+        except OSError as error:
+            raise PlumbingError(f"network {network.id}: {error}") from error
+
+    def _outside_has(self, device: str) -> bool:
+        if not self._host:
+            return _has_device(device)
+        return inside(self._directory / self._host, lambda: _has_device(device))
+
+    def _lay(self, network: Network, *, stale: bool) -> None:
+        """Lay the cable; one that has lost its other end is removed first."""
+        name = self.path(network.id).name
+        if stale:
+            _ip("-netns", name, "link", "delete", network.inner)
+        if self._outside_has(network.outer):
+            _ip(*self._outside, "link", "delete", network.outer)
+        _ip(
+            *self._outside,
+            lines=(
+                f"link add {network.outer} type veth peer name {network.inner} netns {name}",
+                f"link set {network.outer} addrgenmode none up" if self._ipv6 else f"link set {network.outer} up",
+            ),
+        )
+
+    def _configure(self, network: Network, path: Path) -> None:
+        """Give the inner end its hardware address and its addresses, and take other addresses from it."""
+        device = network.inner
+        wanted = [f"{ADDRESS}/32", *network.cidrs]
+        if self._ipv6:
+            wanted.append(f"{ADDRESS6}/64")
+        else:
+            wanted = [cidr for cidr in wanted if ":" not in cidr]
+        (link,) = orjson.loads(_ip("-json", "-netns", path.name, "address", "show", "dev", device))
+        there = {f"{found['local']}/{found['prefixlen']}" for found in link.get("addr_info", ())}
+        lines = ["link set lo up"]
+        if self._ipv6:
+            lines.append(f"link set {device} addrgenmode none")
+        if link["address"] != network.mac:
+            lines.append(f"link set {device} address {network.mac}")
+        lines += [f"address delete {cidr} dev {device}" for cidr in sorted(there - set(wanted))]
+        lines.append(f"link set {device} up")
+        lines += [
+            f"address replace {cidr} dev {device}{' nodad' if ':' in cidr else ''}"
+            for cidr in wanted
+            if cidr not in there
+        ]
+        _ip("-netns", path.name, lines=lines)
+
+    def _tune(self, device: str, *, offload: bool) -> None:
+        """Set what iproute2 does not; called inside. A router's advertisements are for instances, not for us."""
+        if self._ipv6:
+            Path(f"/proc/sys/net/ipv6/conf/{device}/accept_ra").write_text("0")
+        if not offload:
+            _no_checksum_offload(device)
+
+    def listen(self, network: Network, port: int = 80) -> list[socket.socket]:
+        """Open the listening sockets of a network, inside its namespace.
+
+        Raises:
+            PlumbingError: they cannot be opened.
+        """
+        try:
+            return inside(self.path(network.id), lambda: self._open(network.inner, port))
+        except OSError as error:
+            raise PlumbingError(f"network {network.id}: cannot listen: {error}") from error
+
+    def _open(self, device: str, port: int) -> list[socket.socket]:
+        opened: list[socket.socket] = []
+        places: list[tuple[socket.AddressFamily, tuple[Any, ...]]] = [(socket.AF_INET, (ADDRESS, port))]
+        if self._ipv6:
+            places.append((socket.AF_INET6, (ADDRESS6, port, 0, socket.if_nametoindex(device))))
+        try:
+            for family, place in places:
+                made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+                opened.append(made)
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                made.bind(place)
+                made.listen(_BACKLOG)
+        except OSError:
+            for one in opened:
+                one.close()
+            raise
+        return opened
+
+    def remove(self, network: str) -> None:
+        """Remove a network's namespace and cable, whatever there is of them.
+
+        Raises:
+            PlumbingError: something stays.
+        """
+        path = self.path(network)
+        try:
+            outer = outer_name(network)
+            if self._outside_has(outer):
+                _ip(*self._outside, "link", "delete", outer)
+            if self.identity(network) is not None:
+                _ip("netns", "delete", path.name)
+            self._forget(path)
+        except OSError as error:
+            raise PlumbingError(f"network {network}: {error}") from error
+
+    @staticmethod
+    def _forget(path: Path) -> None:
+        """Remove the name of a namespace that was never mounted there."""
+        path.unlink(missing_ok=True)

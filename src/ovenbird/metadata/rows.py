@@ -1,0 +1,55 @@
+"""What this service reads of Open_vSwitch: a few columns, since statistics of every interface change all the time.
+
+The classes have the table names of ovs-vswitchd.conf.db(5); columns that are not listed keep the server's defaults.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.rows import Row
+from ovenbird.model.types import optional, references, string, string_map
+
+if TYPE_CHECKING:
+    from ovenbird.engine.rows import Column, References
+
+
+class OpenVSwitch(Row, table="Open_vSwitch", max_rows=1):
+    """The configuration's root."""
+
+    __slots__ = ()
+
+    external_ids: Column[dict[str, str]] = string_map()
+
+
+class Bridge(Row, table="Bridge", indexes=(("name",),), root=False):
+    """An OpenFlow switch."""
+
+    __slots__ = ()
+
+    name: Column[str] = string(mutable=False)
+    datapath_type: Column[str] = string()
+    ports: References[Port] = references("Port")
+
+
+class Port(Row, table="Port", indexes=(("name",),), root=False):
+    """One interface of a bridge."""
+
+    __slots__ = ()
+
+    name: Column[str] = string(mutable=False)
+    interfaces: References[Interface] = references("Interface", minimum=1)
+
+
+class Interface(Row, table="Interface", indexes=(("name",),), root=False):
+    """A network device within a port."""
+
+    __slots__ = ()
+
+    name: Column[str] = string(mutable=False)
+    external_ids: Column[dict[str, str]] = string_map()
+    error: Column[str | None] = optional(string())
+
+
+ROWS: tuple[type[Row], ...] = (OpenVSwitch, Bridge, Port, Interface)
+"""Every row class."""

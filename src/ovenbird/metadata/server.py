@@ -1,0 +1,172 @@
+"""HTTP/1.1 for guests that nobody trusts: h11 on listening sockets, with limits on everything that a guest decides.
+
+An address may hold a few connections, a request must be complete within seconds and is small, and what is malformed
+ends the connection. One server is one network's; the handler is told the source address and nothing that the guest
+says about itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import h11
+
+from ovenbird.metadata.errors import MetadataError, UnknownCallerError, UpstreamError
+from ovenbird.metadata.source import Request, Response
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Awaitable, Callable, Iterable
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS = 16
+"""How many connections one address may have."""
+
+PATIENCE = 15.0
+"""Seconds for a request to come, from the connection's beginning or the last response, and for a response to go."""
+
+LARGEST_HEAD = 16 << 10
+"""Bytes of a request's first line and headers."""
+
+LARGEST_BODY = 64 << 10
+"""Bytes of a request's body; the longest that Nova takes is an encrypted password."""
+
+
+class Server:
+    """The server of one network.
+
+    Arguments:
+        handle: makes the response to the request of a source address.
+    """
+
+    def __init__(self, handle: Callable[[str, Request], Awaitable[Response]]) -> None:
+        self._handle = handle
+        self._servers: list[asyncio.Server] = []
+        self._talking: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._of: Counter[str] = Counter()
+
+    async def start(self, sockets: Iterable[socket.socket]) -> None:
+        """Serve what connects to these sockets, which are bound already."""
+        for listening in sockets:
+            self._servers.append(await asyncio.start_server(self._connected, sock=listening, limit=LARGEST_HEAD))
+
+    async def stop(self) -> None:
+        """Close every socket; when this returns nothing holds the namespace that they are in."""
+        servers, self._servers = self._servers, []
+        for server in servers:
+            server.close()
+        tasks = list(self._talking)
+        for task in tasks:
+            self._talking[task].transport.abort()
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await asyncio.sleep(0)  # transports close their sockets in the loop's next round
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        peer = writer.get_extra_info("peername")
+        if task is None or peer is None:  # it has gone already
+            writer.close()
+            return
+        address = str(peer[0]).partition("%")[0]
+        if self._of[address] >= CONNECTIONS:
+            writer.transport.abort()
+            return
+        self._talking[task] = writer
+        self._of[address] += 1
+        try:
+            await self._converse(address, reader, writer)
+        except (OSError, TimeoutError, asyncio.CancelledError) as error:
+            log.debug("%s: connection ends: %r", address, error)
+        finally:
+            writer.close()
+            del self._talking[task]
+            self._of[address] -= 1
+            if not self._of[address]:
+                del self._of[address]
+
+    async def _converse(self, address: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request after the other."""
+        connection = h11.Connection(h11.SERVER, max_incomplete_event_size=LARGEST_HEAD)
+        try:
+            while True:
+                async with asyncio.timeout(PATIENCE):
+                    request = await _receive(connection, reader, writer)
+                if request is None:
+                    return
+                response = await self._respond(address, request)
+                await _send(connection, writer, response, bodiless=request.method == "HEAD")
+                if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
+                    return
+                connection.start_next_cycle()
+        except h11.RemoteProtocolError as error:
+            status = error.error_status_hint
+            if connection.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                await _send(connection, writer, Response(status, f"{status} {error}\n".encode()))
+
+    async def _respond(self, address: str, request: Request) -> Response:
+        if not request.target.startswith("/"):
+            return _plain(400)
+        try:
+            return await self._handle(address, request)
+        except UnknownCallerError as error:
+            log.warning("%s", error)
+            return _plain(404)
+        except UpstreamError as error:
+            log.warning("%s", error)
+            return _plain(error.status)
+        except MetadataError as error:
+            log.error("%s asks for %s: %s", address, request.target, error)  # noqa: TRY400 - the text says it all
+            return _plain(500)
+
+
+def _plain(status: int) -> Response:
+    return Response(status, f"{status} {http.HTTPStatus(status).phrase}\n".encode())
+
+
+async def _receive(
+    connection: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> Request | None:
+    """Return the next request, None when no more will come.
+
+    Raises:
+        RemoteProtocolError: it is malformed or too large.
+    """
+    head: h11.Request | None = None
+    body = bytearray()
+    while True:
+        event = connection.next_event()
+        if event is h11.NEED_DATA:
+            if connection.they_are_waiting_for_100_continue:
+                writer.write(connection.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+            connection.receive_data(await reader.read(LARGEST_HEAD))
+        elif isinstance(event, h11.Request):
+            head = event
+        elif isinstance(event, h11.Data):
+            body += event.data
+            if len(body) > LARGEST_BODY:
+                raise h11.RemoteProtocolError("the body is too large", error_status_hint=413)
+        elif isinstance(event, h11.EndOfMessage) and head is not None:
+            method, target = head.method.decode("ascii"), head.target.decode("ascii")
+            return Request(method, target, tuple(head.headers), bytes(body))
+        else:  # the end of the connection, or an upgrade that was not answered
+            return None
+
+
+async def _send(
+    connection: h11.Connection, writer: asyncio.StreamWriter, response: Response, *, bodiless: bool = False
+) -> None:
+    headers = [("content-type", response.content_type), ("content-length", str(len(response.body)))]
+    parts = [connection.send(h11.Response(status_code=response.status, headers=headers))]
+    if not bodiless and response.status not in (204, 304):
+        parts.append(connection.send(h11.Data(data=response.body)))
+    parts.append(connection.send(h11.EndOfMessage()))
+    writer.write(b"".join(part for part in parts if part))
+    async with asyncio.timeout(PATIENCE):
+        await writer.drain()

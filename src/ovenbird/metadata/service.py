@@ -1,0 +1,310 @@
+"""The service: what Southbound wants served, made so, again and again, beginning with what is there.
+
+    a change in Southbound or Open_vSwitch → which networks have instances here → namespaces made, plugged in, listened
+    in; those of other networks unplugged and removed
+
+At the start whatever is left of earlier runs is compared with what is wanted, like any other time: there is no state
+but the machine's. A network is given up only some seconds after its last instance has gone, so that a controller that
+restarts costs nobody the metadata; while Southbound or this chassis's row in it is away everything stays as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ovenbird.metadata.caller import find_caller
+from ovenbird.metadata.errors import PlumbingError, UnknownCallerError
+from ovenbird.metadata.network import networks
+from ovenbird.metadata.rows import ROWS, Interface
+from ovenbird.metadata.server import Server
+from ovenbird.metadata.switch import Settings, plan, plugged, userspace
+from ovenbird.model.sb import Chassis, PortBinding
+from ovenbird.ovsdb.errors import Disconnected, OvsdbError
+from ovenbird.ovsdb.replica import Replica
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterable
+
+    from ovenbird.engine.rows import UUID
+    from ovenbird.metadata.namespace import Plumbing
+    from ovenbird.metadata.network import Network
+    from ovenbird.metadata.source import Request, Response, Source
+
+log = logging.getLogger(__name__)
+
+LINGER = 5.0
+"""Seconds that a network without instances is served on."""
+
+RETRY = 5.0
+"""Seconds until something that failed is tried again."""
+
+_AT_ONCE = 4  # networks that are made at the same time: more would only queue for the kernel's lock on devices
+_NOBODY = [False]  # the condition that no row meets (ovsdb-server(7), section 4.1.12)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A network that is served.
+
+    Arguments:
+        network: as it was when it was made.
+        identity: of its namespace.
+        server: what listens there.
+    """
+
+    network: Network
+    identity: tuple[int, int] | None
+    server: Server
+
+
+class Service:
+    """The metadata service of one chassis.
+
+    Arguments:
+        local_remote: the local Open_vSwitch database.
+        plumbing: makes and removes namespaces.
+        source: answers.
+        chassis: this chassis's name, if it is not to be the database's.
+        context: keys for a Southbound at `ssl:`.
+        linger: see `LINGER`.
+    """
+
+    def __init__(
+        self,
+        local_remote: str,
+        plumbing: Plumbing,
+        source: Source,
+        *,
+        chassis: str = "",
+        context: ssl.SSLContext | None = None,
+        linger: float = LINGER,
+    ) -> None:
+        self._plumbing = plumbing
+        self._source = source
+        self._chassis = chassis
+        self._context = context
+        self._linger = linger
+        self._switch = Replica(local_remote, "Open_vSwitch", ROWS, probe=0)
+        self._southbound: Replica | None = None
+        self._me: UUID | None = None
+        self._asked_for: UUID | None = None
+        self._served: dict[str, Served] = {}
+        self._deserted: dict[str, float] = {}
+        self._wake = asyncio.Event()
+
+    # -- status -------------------------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration, as the local database has it now."""
+        return Settings.read(self._switch.store, self._chassis)
+
+    @property
+    def connected(self) -> bool:
+        """Whether Southbound is there."""
+        return self._southbound is not None and self._southbound.connected
+
+    @property
+    def served(self) -> list[Network]:
+        """The networks that are served, by id."""
+        return [self._served[network].network for network in sorted(self._served)]
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until cancelled; what was made stays, for the next to run."""
+        try:
+            await self._switch.start()
+            self._switch.on_change(self._woken)
+            while True:
+                await self._follow(self.settings)
+        finally:
+            for served in self._served.values():
+                await served.server.stop()
+            self._served = {}
+            if self._southbound is not None:
+                await self._southbound.close()
+            await self._switch.close()
+            await self._source.close()
+
+    def _woken(self, *_: object) -> None:
+        self._wake.set()
+
+    async def _change(self) -> None:
+        await self._wake.wait()
+        self._wake.clear()
+
+    async def _follow(self, settings: Settings) -> None:
+        """Follow one Southbound until the configuration changes."""
+        if not (settings.chassis and settings.remote):
+            log.info("waiting for external_ids:system-id and external_ids:ovn-remote in Open_vSwitch")
+            await self._change()
+            return
+        southbound = Replica(
+            settings.remote,
+            "OVN_Southbound",
+            (Chassis, PortBinding),
+            conditions={"Chassis": [["name", "==", settings.chassis]], "Port_Binding": _NOBODY},
+            context=self._context,
+        )
+        self._southbound, self._me, self._asked_for = southbound, None, None
+        starting = asyncio.create_task(southbound.start())
+        try:
+            while not starting.done():
+                change = asyncio.create_task(self._change())
+                await asyncio.wait((starting, change), return_when=asyncio.FIRST_COMPLETED)
+                change.cancel()
+                if self.settings != settings:
+                    return
+            starting.result()
+            southbound.on_change(self._woken)
+            while self.settings == settings:
+                await self._look(southbound, settings)
+                await self._change()
+        finally:
+            starting.cancel()
+            await southbound.close()
+
+    async def _look(self, southbound: Replica, settings: Settings) -> None:
+        """Compare what is with what should be, and make it so."""
+        row = southbound.store.find(Chassis.name, settings.chassis)
+        if row is None or not southbound.connected:
+            return
+        self._me = row.uuid
+        if self._asked_for != row.uuid:
+            me = ["uuid", row.uuid]
+            mine = [["chassis", "==", me], ["additional_chassis", "includes", me], ["type", "==", "localport"]]
+            try:
+                await southbound.set_conditions({"Port_Binding": mine})
+            except Disconnected as error:
+                log.info("Southbound: %s", error)
+                self._retry()
+                return
+            self._asked_for = row.uuid
+        try:
+            await self._reconcile(networks(southbound.store, row.uuid), settings)
+        except (OvsdbError, Disconnected) as error:
+            self._failed(error)
+
+    def _retry(self, after: float = RETRY) -> None:
+        asyncio.get_running_loop().call_later(after, self._wake.set)
+
+    # -- what is, and what should be ----------------------------------------------------------------------------------
+
+    async def _reconcile(self, wanted: dict[str, Network], settings: Settings) -> None:
+        there = self._plumbing.present() | plugged(self._switch.store).keys() | self._served.keys()
+        unwanted = self._given_up(there - wanted.keys(), wanted)
+        anew = [network for network in wanted.values() if not self._stands(network)]
+        await self._stop([*unwanted, *(network.id for network in anew)])
+        made = await self._make(anew, settings.bridge)
+        ready = [network for network in wanted.values() if network in made or network.id in self._served]
+        await self._plug(settings.bridge, ready, unwanted)
+        for network in made:
+            await self._listen(network)
+        for name in unwanted:
+            await self._remove(name)
+
+    def _given_up(self, deserted: Iterable[str], wanted: dict[str, Network]) -> list[str]:
+        """Return the networks that have been without instances for long enough."""
+        now = asyncio.get_running_loop().time()
+        for network in wanted:
+            self._deserted.pop(network, None)
+        given_up = []
+        for network in sorted(deserted):
+            since = self._deserted.setdefault(network, now)
+            left = since + self._linger - now
+            if left <= 0:
+                given_up.append(network)
+            elif since == now:
+                self._retry(left + 0.01)
+        return given_up
+
+    def _stands(self, network: Network) -> bool:
+        """Say whether a network is served as it should be: nobody has taken its namespace or its cable away."""
+        served = self._served.get(network.id)
+        if served is None or served.network != network:
+            return False
+        if served.identity is None or served.identity != self._plumbing.identity(network.id):
+            return False
+        interface = self._switch.store.find(Interface.name, network.outer)
+        return interface is None or not interface.error
+
+    async def _stop(self, names: Iterable[str]) -> None:
+        for name in names:
+            served = self._served.pop(name, None)
+            if served is not None:
+                await served.server.stop()
+
+    async def _make(self, anew: list[Network], bridge: str) -> list[Network]:
+        """Make namespaces; return those that could be made."""
+        offload = not userspace(self._switch.store, bridge)
+        slots = asyncio.Semaphore(_AT_ONCE)
+
+        async def make(network: Network) -> bool:
+            async with slots:
+                try:
+                    await asyncio.to_thread(self._plumbing.make, network, offload=offload)
+                except PlumbingError as error:
+                    self._failed(error)
+                    return False
+            return True
+
+        done = await asyncio.gather(*map(make, anew))
+        return [network for network, made in zip(anew, done, strict=True) if made]
+
+    async def _listen(self, network: Network) -> None:
+        try:
+            sockets = self._plumbing.listen(network)
+        except PlumbingError as error:
+            self._failed(error)
+            return
+        server = Server(partial(self._answer, network))
+        await server.start(sockets)
+        self._served[network.id] = Served(network, self._plumbing.identity(network.id), server)
+        log.info("network %s is served", network.id)
+
+    async def _remove(self, network: str) -> None:
+        try:
+            await asyncio.to_thread(self._plumbing.remove, network)
+        except PlumbingError as error:
+            self._failed(error)
+            return
+        self._deserted.pop(network, None)
+        log.info("network %s is no longer served", network)
+
+    def _failed(self, error: Exception) -> None:
+        """Tell of a failure that concerns nothing else, and try again later."""
+        log.error("%s", error)
+        self._retry()
+
+    async def _plug(self, bridge: str, wanted: Iterable[Network], unwanted: Iterable[str]) -> None:
+        transaction = self._switch.transaction()
+        plan(self._switch.store, bridge, wanted, unwanted, transaction)
+        if not transaction.empty:
+            await self._switch.commit(transaction)
+
+    async def clear(self) -> None:
+        """Remove everything that was made on this hypervisor; `run` must have ended."""
+        switch = self._switch
+        await switch.start()
+        try:
+            names = self._plumbing.present() | plugged(switch.store).keys()
+            await self._plug(self.settings.bridge, (), names)
+            for name in sorted(names):
+                await asyncio.to_thread(self._plumbing.remove, name)
+        finally:
+            await switch.close()
+
+    # -- answering ----------------------------------------------------------------------------------------------------
+
+    async def _answer(self, network: Network, address: str, request: Request) -> Response:
+        southbound, me = self._southbound, self._me
+        if southbound is None or me is None:
+            raise UnknownCallerError(f"{address} on network {network.id}: Southbound has not been reached yet")
+        caller = find_caller(southbound.store, me, network.id, network.datapath, address)
+        return await self._source.answer(caller, request)

@@ -1,0 +1,116 @@
+"""The local switch's side: who we are, and which localports are plugged into the integration bridge.
+
+An interface of ours carries the network it is for in `external_ids`, besides the localport's name as `iface-id`; by
+that it is found again, after a crash too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ovenbird.metadata.network import outer_name
+from ovenbird.metadata.rows import Bridge, Interface, OpenVSwitch, Port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ovenbird.engine.rows import Store
+    from ovenbird.metadata.network import Network
+    from ovenbird.ovsdb.transaction import Transaction
+
+MARK = "ovenbird-metadata"
+"""The key of an interface's external_ids that holds the network it is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the local database says about this chassis (ovn-controller(8), "Configuration").
+
+    Arguments:
+        chassis: its name; empty while nobody has said.
+        remote: where Southbound is, likewise.
+        bridge: the integration bridge's name.
+    """
+
+    chassis: str
+    remote: str
+    bridge: str
+
+    @classmethod
+    def read(cls, switch: Store, chassis: str = "") -> Settings:
+        """Read them.
+
+        Arguments:
+            switch: the rows.
+            chassis: its name, if that is not to be the database's.
+        """
+        ids = next((row.external_ids for row in switch.table(OpenVSwitch)), {})
+        name = chassis or ids.get("system-id", "")
+
+        def option(key: str, default: str) -> str:
+            return ids.get(f"{key}-{name}", ids.get(key, default))
+
+        return cls(name, option("ovn-remote", ""), option("ovn-bridge", "br-int"))
+
+
+def plugged(switch: Store) -> dict[str, list[Interface]]:
+    """Return the interfaces of ours, by network."""
+    found: dict[str, list[Interface]] = {}
+    for interface in switch.table(Interface):
+        network = interface.external_ids.get(MARK)
+        if network is not None:
+            found.setdefault(network, []).append(interface)
+    return found
+
+
+def userspace(switch: Store, bridge: str) -> bool:
+    """Say whether a bridge's packets are forwarded by ovs-vswitchd itself."""
+    row = switch.find(Bridge.name, bridge)
+    return row is not None and row.datapath_type == "netdev"
+
+
+def plan(
+    switch: Store, bridge: str, wanted: Iterable[Network], unwanted: Iterable[str], transaction: Transaction
+) -> None:
+    """Put into a transaction what makes some networks plugged in and others not.
+
+    Arguments:
+        switch: the rows.
+        bridge: the integration bridge's name; nothing is plugged in where it does not exist.
+        wanted: the networks to plug in; an interface of the right name that somebody else has made is taken over.
+        unwanted: the ids of those to unplug.
+        transaction: of the local database.
+    """
+    row: Bridge | None = switch.find(Bridge.name, bridge)
+    ours = plugged(switch)
+    for name in unwanted:
+        for interface in {*ours.get(name, ()), *switch.select(Interface.name, outer_name(name))}:
+            unplug(switch, interface, transaction)
+    if row is None:
+        return
+    on_bridge = {port.uuid for port in row.ports}
+    for one in wanted:
+        ids = {"iface-id": one.port, MARK: one.id}
+        there: Interface | None = switch.find(Interface.name, one.outer)
+        if there is not None and _port_of(there) in on_bridge:
+            if any(there.external_ids.get(key) != value for key, value in ids.items()):
+                transaction.mutate(there, "external_ids", delete=list(ids), insert=ids)
+            continue
+        if there is not None:
+            unplug(switch, there, transaction)
+        device = transaction.insert(Interface, {"name": one.outer, "external_ids": ids})
+        port = transaction.insert(Port, {"name": one.outer, "interfaces": frozenset([device])})
+        transaction.mutate(row, "ports", insert=[port])
+
+
+def unplug(switch: Store, interface: Interface, transaction: Transaction) -> None:
+    """Put into a transaction what takes an interface out of its bridge."""
+    port = _port_of(interface)
+    for bridge in switch.select(Bridge.ports, port):
+        transaction.mutate(bridge, "ports", delete=[port])
+
+
+def _port_of(interface: Interface) -> str | None:
+    port = interface.referrer(Port.interfaces)
+    return None if port is None else port.uuid
