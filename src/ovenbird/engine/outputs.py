@@ -9,6 +9,7 @@ lines that create it.
 from __future__ import annotations
 
 import logging
+from itertools import count
 from operator import itemgetter
 from os import urandom
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -369,13 +370,15 @@ def _layout(relation: Rows) -> tuple[tuple[Any, ...], Callable[[tuple[Any, ...]]
 
 
 def new_uuid() -> UUID:
-    """Return a fresh random UUID (RFC 9562 version 4), at a third of the cost of the standard library's."""
-    if not _entropy:
-        digits = urandom(16 * 64).hex()
-        _entropy.extend(digits[i : i + 32] for i in range(0, len(digits), 32))
-    h = _entropy.pop()
-    return UUID(f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:]}")
+    """Return a fresh UUID (RFC 9562 version 8): random, but for the first eight digits, which count in disguise.
+
+    Those digits name logical flows in hints and cookies, so they must differ; a process has one random tail for its
+    2**32 rows, which costs a tenth of a random number for each.
+    """
+    return UUID(f"{next(_serial) * _GOLDEN & 0xFFFFFFFF:08x}{_TAIL}")
 
 
-_entropy: list[str] = []
-_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+_GOLDEN = 0x9E3779B1  # odd, so that multiplication permutes the numbers of 32 bits
+_serial = count(int.from_bytes(urandom(4)))
+_random = urandom(12).hex()
+_TAIL = f"-{_random[:4]}-8{_random[4:7]}-8{_random[7:10]}-{_random[10:22]}"

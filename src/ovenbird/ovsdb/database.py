@@ -148,7 +148,6 @@ class Database:
             if row is None:
                 assert new is not None
                 change.row = table.table.insert(change.uuid, new)
-                table.versions[change.uuid] = serial
             elif new is None:
                 table.table.delete(row)
                 table.versions.pop(change.uuid, None)

@@ -91,6 +91,7 @@ class BoundTable:
         self.accept = [canonical.acceptor(column.type) for column in self.layout]
         self.types = [_plain_type(column.type) for column in self.layout]
         self.accepted: list[Any] = self.defaults.copy()
+        self.positions = range(len(self.layout))
         self.versions: dict[UUID, int] = {}
         self.present = frozenset(schema.position)
         self.partial = not self.present.issuperset(self.position)

@@ -10,6 +10,8 @@ at as a whole until it is frozen, once.
 # ruff: noqa: S101 - the assertions say what the type checker cannot know
 from __future__ import annotations
 
+from itertools import compress
+from operator import is_not
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ovenbird.engine.rows import UUID, Row, Store
@@ -196,9 +198,9 @@ class Transaction:
         if bound is None:
             raise UnknownTable(f"No table named {table.TABLE}.")
         accepted, types = bound.accepted, bound.types
-        for at, value in enumerate(row):
-            if value is not accepted[at]:
-                row[at] = accepted[at] = value if type(value) is types[at] else bound.accept[at](value)
+        for at in compress(bound.positions, map(is_not, row, accepted)):
+            value = row[at]
+            row[at] = accepted[at] = value if type(value) is types[at] else bound.accept[at](value)
         self.stage_insert(bound, row, uuid)
 
     def update(self, row: Target, values: Mapping[str, Any]) -> None:
