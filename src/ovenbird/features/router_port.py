@@ -40,7 +40,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     yield flow(OUT_PRE_LB, where, 110, goes, "ct_clear; next;", hint, name)
     lrp = find(LRP.name, port.options.get("router-port", "")) if port.type == "router" else None
     peer = seen(lrp) if lrp is not None else None
-    if peer is None or not peer.enabled:
+    if peer is None or not (port.enabled and peer.enabled):
         return
     act = f'clone {{outport = {port.quoted}; output; }}; outport = "_MC_flood_l2"; output;'
     for ip in [subnet.ip for subnet in peer.ipv4]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from ovenbird.engine.lookups import find, get, rows, select
+from ovenbird.engine.lookups import find, get, rows
 from ovenbird.engine.views import view
 from ovenbird.logical.addresses import Addresses, link_local, parse_addresses, quote
+from ovenbird.logical.routers import SPECIAL
 from ovenbird.logical.tables import PORT_BINDING, datapath
 from ovenbird.model import nb
 
@@ -123,39 +124,11 @@ class SwitchPort:
 
 
 @view
-def ports_of_type(kind: str) -> dict[UUID, tuple[UUID, ...]]:
-    """Return, for each switch, the ports of a type that few ports have."""
-    found: dict[UUID, tuple[UUID, ...]] = {}
-    for lsp in select(LSP.type, kind):
-        switch = lsp.referrer(nb.LogicalSwitch.ports)
-        if switch is not None:
-            found[switch.uuid] = (*found.get(switch.uuid, ()), lsp.uuid)
-    return found
-
-
-@view
 def switch_ports_of_type(switch: nb.LogicalSwitch, kind: str) -> tuple[UUID, ...]:
     """Return the switch's ports of a type that few ports have (`localnet`, `router`)."""
-    return ports_of_type(kind).get(switch.uuid, ())
+    return tuple([lsp.uuid for lsp in SPECIAL.rows(switch.uuid, kind)])
 
 
 def port_rows(uuids: tuple[UUID, ...]) -> list[nb.LogicalSwitchPort]:
     """Return the ports with those UUIDs that are still there."""
     return [lsp for uuid in uuids if (lsp := get(LSP, uuid)) is not None]
-
-
-@view
-def router_peers() -> dict[str, str]:
-    """Return, for each router port that a switch port names, that switch port's name."""
-    return {
-        peer: lsp.name
-        for lsp in select(LSP.type, "router")
-        if (peer := lsp.options.get("router-port")) and lsp.referrer(nb.LogicalSwitch.ports) is not None
-    }
-
-
-@view
-def router_peer(name: str) -> str | None:
-    """Return the name of the switch port that a router port is joined to, or None."""
-    return router_peers().get(name)
-
