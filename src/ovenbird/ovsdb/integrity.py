@@ -9,6 +9,7 @@ A reference of a row to itself does not count, as in the original.
 # ruff: noqa: S101 - the assertions say what the type checker cannot know
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.ovsdb import notation
@@ -157,19 +158,35 @@ class Assessment:
             strong = self.tables[name].strong
             if not strong:
                 continue
+            fresh = []
             for staged in rows.values():
                 row = staged.row
-                if staged.deleted:
-                    assert row is not None
+                if row is None:
+                    fresh.append(staged)
+                elif staged.deleted:
                     for reference in strong:
                         self._count(staged, reference, row.values[reference.position], -1)
-                elif row is None:
-                    for reference in strong:
-                        value = staged.values[reference.position]
-                        if value:
-                            self._count(staged, reference, value, 1)
                 else:
                     self._count_modified(staged, row.values)
+            for reference in strong if fresh else ():
+                self._count_fresh(name, reference, fresh)
+
+    def _count_fresh(self, name: str, reference: ReferenceColumn, fresh: list[Staged]) -> None:
+        """Count the references of new rows; where a column holds one, those to the same row at once."""
+        at, key = reference.position, reference.key
+        if reference.type.high > 1 or key is None or key.ref_table == name:
+            for staged in fresh:
+                if value := staged.values[at]:
+                    self._count(staged, reference, value, 1)
+            return
+        shift = self.shift.setdefault(key.ref_table or "", {})
+        for uuid, number in Counter([staged.values[at] for staged in fresh]).items():
+            if uuid is None:
+                continue
+            if not self._exists(key.ref_table or "", uuid):
+                culprit = next(staged for staged in fresh if staged.values[at] == uuid)
+                raise _nonexistent(culprit, reference, key.ref_table or "", uuid)
+            shift[uuid] = shift.get(uuid, 0) + number
 
     def _count_modified(self, staged: Staged, old: list[Any]) -> None:
         for reference in staged.table.strong:
@@ -192,10 +209,7 @@ class Assessment:
                 shift = self.shift[target] = {}
             before = shift.get(uuid)
             if step > 0 and not self._exists(target, uuid):
-                raise ReferentialIntegrityViolation(
-                    f"Table {staged.table.name} column {reference.name} row {staged.uuid} references nonexistent row "
-                    f"{uuid} in table {target}.",
-                )
+                raise _nonexistent(staged, reference, target, uuid)
             shift[uuid] = step if before is None else before + step
 
     def _exists(self, table: str, uuid: UUID) -> bool:
@@ -357,6 +371,15 @@ class Assessment:
                         rival = change.uuid if held is None or held in freed else held
                     if rival != change.uuid:
                         raise _not_unique(index, change, rival)
+
+
+def _nonexistent(
+    staged: Staged, reference: ReferenceColumn, target: str, uuid: UUID
+) -> ReferentialIntegrityViolation:
+    return ReferentialIntegrityViolation(
+        f"Table {staged.table.name} column {reference.name} row {staged.uuid} references nonexistent row "
+        f"{uuid} in table {target}.",
+    )
 
 
 def _not_unique(index: UniqueIndex, change: RowChange, rival: UUID) -> ConstraintViolation:
