@@ -36,17 +36,16 @@ if TYPE_CHECKING:
 
 STAGES = 4096
 """Stages that one trace may visit; the datapath gives up on a packet after as many resubmits."""
-CROSSINGS = 24
-"""Datapaths that one copy of a packet may cross."""
+NESTING = 72
+"""How deep pipelines, copies and packets behind connection tracking may be within one another: a datapath is four deep."""
 
 _LOGICAL_REGISTERS = ("xxreg0", "xxreg1", "reg8", "reg9")
 _CONNECTION = ("ct_state", "ct_mark", "ct_label")
 _FLAGS, _INPORT, _OUTPORT, _METADATA = "reg10", "reg14", "reg15", "metadata"
 _LOOPBACK = 1 << 0
 _JOINED = ("patch", "l3gateway")
-_CIRCLES = "the packet goes round in circles"
 _TTL = 64
-_WITH_TTL = (0x0800, 0x86DD)
+_IP = (0x0800, 0x86DD)
 
 
 class Tracer:
@@ -79,7 +78,7 @@ class Tracer:
         self._goto: tuple[Pipeline, int] | None = None
         self._refused = ""
         self._refusing = False  # whether the packet was made to refuse another
-        self._count = self._crossings = 0
+        self._count = self._depth = 0
 
     def trace(self, datapath: str | None, microflow: str, ct: Sequence[str] = ()) -> Trace:
         """Trace a packet.
@@ -136,7 +135,7 @@ class Tracer:
         """
         if packet[_INPORT] not in start.by_key:
             raise UnknownPortError(f"the packet needs an inport of {start.name}")
-        if packet["eth_type"] in _WITH_TTL and not packet["nw_ttl"]:
+        if packet["eth_type"] in _IP and not packet["nw_ttl"]:
             packet["nw_ttl"] = _TTL
         root = Step(Kind.BLOCK, microflow)
         self._trace = Trace(microflow, root)
@@ -144,7 +143,7 @@ class Tracer:
         self._parent = root, True
         self._action, self._tail, self._goto, self._refused = None, False, None, ""
         self._refusing, self._lessons = False, []
-        self._count = self._crossings = 0
+        self._count = self._depth = 0
         self._states = list(reversed(states))
         self.stack = []
         self._enter(start, packet)
@@ -333,25 +332,21 @@ class Tracer:
             self._here.steps.append(Step(Kind.OUTPUT, text))
             return
         self._note(text)
-        if self._crossings >= CROSSINGS:
-            self._drop(f"{_CIRCLES}: given up after {CROSSINGS} datapaths")
-            return
         packet = self.packet.copy()
         for register in (*_LOGICAL_REGISTERS, _FLAGS, _OUTPORT, *_CONNECTION):
             packet[register] = 0
         packet[_INPORT] = peer.tunnel_key
-        self._crossings += 1
         self._enter(self.network.of(peer.datapath), packet)
-        self._crossings -= 1
 
     def _walk(self) -> None:
         """Go from the present stage on, as long as each hands the packet to another with its last action."""
         outer = self._here
+        self._depth += 1
         while True:
             self._here = self._block
             self._count += 1
-            if self._count > STAGES:
-                self._drop(f"{_CIRCLES}: given up after {STAGES} stages")
+            if self._count > STAGES or self._depth > NESTING:
+                self._drop(f"the packet goes round in circles: given up after {self._count - 1} stages")
                 break
             flow = self._match()
             if flow is None or flow.actions is None:
@@ -362,6 +357,7 @@ class Tracer:
                 break
             self._pipeline, self._table = self._goto
         self._here = outer
+        self._depth -= 1
 
     def _run(self, flow: Flow) -> None:
         """Run a flow's actions, and leave in ``_goto`` where the packet goes next."""
@@ -403,6 +399,9 @@ class Tracer:
         refusal = name in _REFUSALS
         if refusal and (self._refusing or is_refusal(self.packet)):
             self._drop(f"the packet is itself a refusal, which {name} does not answer")
+            return True
+        if refusal and self.packet["eth_type"] not in _IP:
+            self._drop(f"the packet is not of IP, which is all that {name} answers")
             return True
         before, self._refusing = self._refusing, self._refusing or refusal
         with self._inside(f"{name} {{ ... }}", f"rejected {self._by(flow)}" if refusal else ""):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
 
 ACTIONS = ("allow", "allow-related", "allow-stateless", "drop", "reject")
 ROUTER_MAC = "00:00:00:00:ff:01"
@@ -88,7 +91,8 @@ def _add_port(made: Topology, dice: random.Random, port: Port) -> None:
     made.add("lsp-set-addresses", name, *texts)
     several = f"{port.mac} {port.ip}/24", STRANGER
     whole = f"{port.mac} 10.0.0.0/28"
-    secured = dice.choice([(), (port.mac,), (text,), several, (whole,) if made.whole_networks else (text, f"{STRANGER} 10.0.0.77")])
+    other = (whole,) if made.whole_networks else (text, f"{STRANGER} 10.0.0.77")
+    secured = dice.choice([(), (port.mac,), (text,), several, other])
     if secured and dice.random() < 0.8:
         made.add("lsp-set-port-security", name, *secured)
     if dice.random() < 0.08:
@@ -126,10 +130,11 @@ def expression(dice: random.Random, made: Topology, field_: str, depth: int) -> 
     return dice.choice(
         [
             "1",
-            "ip", "ip4", "ip6", "icmp4", "icmp6", "arp", "eth.mcast", "eth.bcast", "!ip", "tcp", "udp", "nd", "!eth.bcast",
+            "ip", "ip4", "ip6", "icmp4", "icmp6", "arp", "eth.mcast", "eth.bcast", "!ip", "tcp", "udp", "nd",
+            "!eth.bcast", "ip4.src == $as0", "eth.src == $as1", "ip4.dst[0..1] == 1", "ip4.src[0]",
             f"ip4.src == 10.0.0.{a}", f"ip4.dst == {{10.0.0.{a}, 10.0.0.{b}}}", f"ip4.src == 10.0.0.{a & 12}/30",
-            f"ip4.dst != 10.0.0.{a}", f"ip6.src == fd00::{a:x}", "ip6.dst == fd00::/64", "ip4.src == $as0", "eth.src == $as1",
-            f"eth.dst == 00:00:00:00:00:{a:02x}", f"eth.src != 00:00:00:00:00:{b:02x}", "ip4.dst[0..1] == 1", "ip4.src[0]",
+            f"ip4.dst != 10.0.0.{a}", f"ip6.src == fd00::{a:x}", "ip6.dst == fd00::/64",
+            f"eth.dst == 00:00:00:00:00:{a:02x}", f"eth.src != 00:00:00:00:00:{b:02x}",
             f"tcp.dst == {dice.choice(TCP_PORTS)}", "tcp.dst >= 1000", "tcp.dst == {22, 80}", "80 <= tcp.dst < 2000",
             f"udp.dst == {dice.choice(UDP_PORTS)}", "udp.src == 68", "ip.proto == 6", "icmp4.type == 8", "arp.op == 1",
             f"arp.tpa == 10.0.0.{a}", "!(tcp.dst == 22)", "ip.ttl > 63", "ip.ttl == 64", f'{field_} == "{port}"',
@@ -177,8 +182,8 @@ def _headers(dice: random.Random, source: Port, target: Port, mac: str, ip4: str
         + (f" && nd.target == {target.ip6}" if ttl == 255 else ""),
         "na": f"eth.dst == {target.mac} && ip6.src == {source.ip6} && ip.ttl == 255 && ip6.dst == {target.ip6} && "
         f"nd_na && nd.target == {dice.choice([source.ip6, 'fd00::77'])} && nd.tll == {mac}",
-        "dad": f"eth.dst == 33:33:ff:00:00:{source.mac[-2:]} && ip6.src == :: && ip6.dst == ff02::1:ff00:{source.ip6[6:]} && "
-        f"ip.ttl == 255 && nd_ns && nd.target == {source.ip6}",
+        "dad": f"eth.dst == 33:33:ff:00:00:{source.mac[-2:]} && ip6.src == :: && "
+        f"ip6.dst == ff02::1:ff00:{source.ip6[6:]} && ip.ttl == 255 && nd_ns && nd.target == {source.ip6}",
         "rs": "eth.dst == 33:33:00:00:00:02 && ip6.src == fe80::1 && ip6.dst == ff02::2 && ip.ttl == 255 && nd_rs",
         "mld": "eth.dst == 33:33:00:00:00:16 && ip6.src == :: && ip6.dst == ff02::16 && ip.ttl == 1 && "
         "icmp6.type == 143",

@@ -1,0 +1,222 @@
+import pytest
+
+from ovenbird.lang.errors import LangError
+from ovenbird.verify import render, trace
+from ovenbird.verify.errors import NoReplyError, UnknownDatapathError, UnknownPortError, VerifyError
+from ovenbird.verify.packets import headers
+from ovenbird.verify.steps import Kind
+
+P1_TO_P2 = 'inport == "p1" && eth.src == 0a:00:00:00:00:01 && eth.dst == 0a:00:00:00:00:02 && ip.ttl == 64 && '
+P2_TO_P1 = 'inport == "p2" && eth.src == 0a:00:00:00:00:02 && eth.dst == 0a:00:00:00:00:01 && ip.ttl == 64 && '
+TO_P2 = P1_TO_P2 + "ip4.src == 10.0.0.1 && ip4.dst == 10.0.0.2 && "
+TO_P1 = P2_TO_P1 + "ip4.src == 10.0.0.2 && ip4.dst == 10.0.0.1 && "
+SSH = TO_P2 + "tcp.src == 1000 && tcp.dst == 22"
+WEB = TO_P2 + "tcp.src == 1000 && tcp.dst == 80"
+
+
+def test_what_a_rule_allows_arrives(two):
+    found = two.tracer().trace("sw0", SSH)
+    assert found.outputs == ["p2"]
+    assert found.drops() == []
+    assert found.verdicts() == ['delivered to "p2" (web)']
+    assert [origin.northbound.priority for origin in found.origins() if "acl" in str(origin)] == [1002]
+
+
+def test_what_no_rule_allows_is_dropped_and_the_rule_that_drops_is_named(two):
+    found = two.tracer().trace("sw0", WEB)
+    assert found.outputs == []
+    (drop,) = found.drops()
+    assert drop.stage == "ls_out_acl"
+    reason = "acl to-lport 1001 drop of port group pg0: outport == @pg0 && ip"
+    assert found.verdicts() == [f'dropped in ls_out_acl of sw0, on the way to "p2" (web): {reason}']
+
+
+def test_an_answer_belongs_to_the_connection_that_it_answers(two):
+    tracer = two.tracer()
+    answer = TO_P1 + "tcp.src == 22 && tcp.dst == 1000"
+    there = tracer.trace("sw0", SSH)
+    back = tracer.trace("sw0", answer)
+    assert back.outputs == ["p1"]
+    assert "ct_next(ct_state=est|rpl|trk)" in render.text(back)
+    assert headers(tracer.reply(there).deliveries[0].packet) == headers(back.deliveries[0].packet)
+
+
+def test_a_rule_for_one_direction_lets_answers_through_and_no_questions(two):
+    tracer = two.tracer()
+    outward = TO_P1 + "tcp.src == 1000 && tcp.dst == 80"
+    assert tracer.trace("sw0", outward).outputs == ["p1"]
+    assert tracer.trace("sw0", TO_P2 + "tcp.src == 80 && tcp.dst == 1000").outputs == ["p2"]
+    assert tracer.trace("sw0", TO_P2 + "tcp.src == 80 && tcp.dst == 1001").outputs == []
+    assert two.tracer().trace("sw0", TO_P2 + "tcp.src == 80 && tcp.dst == 1000").outputs == []
+
+
+def test_connection_states_may_be_given(two):
+    tracer = two.tracer()
+    assert tracer.trace("sw0", WEB, ["new", "est,rpl"]).outputs == ["p2"]
+    assert tracer.trace("sw0", WEB, ["new", "inv"]).outputs == []
+    assert tracer.trace("sw0", SSH, ["est"]).outputs == ["p2"]
+    with pytest.raises(VerifyError, match="nonsense is no connection tracking flag"):
+        tracer.trace("sw0", WEB, ["nonsense"])
+
+
+def test_a_packet_against_port_security_is_dropped_with_the_reason(two):
+    found = two.tracer().trace("sw0", SSH.replace("ip4.src == 10.0.0.1", "ip4.src == 10.0.0.9"))
+    (verdict,) = found.verdicts()
+    assert verdict.startswith("dropped in ls_in_apply_port_sec of sw0: the port security of ")
+    assert verdict.endswith("which is 0a:00:00:00:00:01 10.0.0.1")
+
+
+def test_a_way_through_many_stages_is_a_list(two):
+    found = two.tracer().trace("sw0", SSH)
+    flows = [(depth, step) for depth, step in found.root.walk() if step.kind is Kind.FLOW]
+    assert len(flows) > 30
+    assert {depth for depth, _ in flows} == {0}
+    tables = [(step.flow.pipeline, step.flow.table_id) for _, step in flows]
+    assert tables == sorted(tables, key=lambda place: (place[0] == "egress", place[1]))
+
+
+def test_copies_are_indented(two):
+    found = two.tracer().trace("sw0", 'inport == "p1" && eth.src == 0a:00:00:00:00:01 && eth.dst == ff:ff:ff:ff:ff:ff')
+    assert found.outputs == ["p2"]
+    depths = {step.text.partition("(")[0]: depth for depth, step in found.root.walk() if step.kind is Kind.BLOCK}
+    assert depths["multicast"] == 0
+    assert depths["egress"] == 1
+    assert any("not back to" in step.text for step in found.steps())
+
+
+def test_the_datapath_may_be_left_out_and_people_s_names_are_known(two):
+    tracer = two.tracer()
+    assert tracer.trace(None, SSH).outputs == ["p2"]
+    assert tracer.trace("sw0", (TO_P1 + "icmp4.type == 8").replace('"p2"', '"web"')).outputs == ["p1"]
+
+
+@pytest.mark.parametrize(
+    ("datapath", "microflow", "error"),
+    [
+        ("sw9", SSH, UnknownDatapathError),
+        (None, 'inport == "p9"', UnknownPortError),
+        (None, "eth.type == 0x800", UnknownPortError),
+        ("sw0", "eth.src == 0a:00:00:00:00:01", UnknownPortError),
+        ("sw0", 'inport == "p1" && tcp.dst == ', LangError),
+        ("sw0", 'inport == "p1" && ip4 && ip6', LangError),
+        ("sw0", 'inport == "p1" && ip4 && tcp.dst > 5', LangError),
+    ],
+)
+def test_a_question_without_an_answer_is_an_error(two, datapath, microflow, error):
+    with pytest.raises(error):
+        two.tracer().trace(datapath, microflow)
+
+
+def test_an_error_spoils_nothing(two):
+    tracer = two.tracer()
+    with pytest.raises(LangError):
+        tracer.trace("sw0", 'inport == "p1" &&')
+    assert tracer.trace("sw0", SSH).outputs == ["p2"]
+
+
+def test_arp_is_answered_by_the_switch(two):
+    asks = "arp.op == 1 && arp.sha == 0a:00:00:00:00:01 && arp.spa == 10.0.0.1 && arp.tpa == 10.0.0.2"
+    tracer = two.tracer()
+    found = tracer.trace("sw0", f'inport == "p1" && eth.src == 0a:00:00:00:00:01 && eth.dst == ff:ff:ff:ff:ff:ff && {asks}')
+    assert found.verdicts() == ['sent back to "p1"']
+    packet = found.deliveries[0].packet
+    assert (packet["arp_op"], packet["arp_sha"], packet["eth_dst"]) == (2, 0x0A0000000002, 0x0A0000000001)
+    assert "arp.sha = 0a:00:00:00:00:02;" in render.text(found, "minimal")
+    with pytest.raises(NoReplyError, match="answered on the way"):
+        tracer.reply(found)
+
+
+def test_an_echo_is_replied_to_and_a_dropped_packet_is_not(two):
+    tracer = two.tracer()
+    found = tracer.trace("sw0", TO_P1 + "icmp4.type == 8")
+    reply = tracer.reply(found)
+    assert reply.outputs == ["p2"]
+    assert reply.deliveries[0].packet["icmp_type"] == 0
+    with pytest.raises(NoReplyError, match="an echo request"):
+        tracer.reply(reply)
+    with pytest.raises(NoReplyError, match="not delivered"):
+        tracer.reply(tracer.trace("sw0", WEB))
+
+
+def test_a_rejection_says_who_rejects_and_is_not_rejected_itself(traced):
+    switch = traced.switch("sw0")
+    for n in (1, 2):
+        traced.port(switch, f"p{n}", f"0a:00:00:00:00:0{n} 10.0.0.{n}")
+    traced.acl(switch, "to-lport", "ip4 && tcp", "reject", 5)
+    found = traced.tracer().trace("sw0", SSH)
+    assert found.outputs == []
+    assert any(v.startswith('rejected in ls_out_acl of sw0, on the way to "p2": acl to-lport 5') for v in found.verdicts())
+    assert any("itself a refusal" in verdict for verdict in found.verdicts())
+
+
+def test_what_is_learned_of_a_packet_helps_the_next_one(traced):
+    switch = traced.switch("sw0")
+    for n in (1, 2, 3):
+        traced.port(switch, f"p{n}", "unknown")
+    tracer = traced.tracer()
+    there = 'inport == "p1" && eth.src == 0a:00:00:00:00:01 && eth.dst == 0a:00:00:00:00:02'
+    back = 'inport == "p2" && eth.src == 0a:00:00:00:00:02 && eth.dst == 0a:00:00:00:00:01'
+    assert tracer.trace("sw0", there).outputs == ["p2", "p3"]
+    assert tracer.trace("sw0", back).outputs == ["p1"]
+    assert tracer.trace("sw0", there).outputs == ["p2"]
+
+
+def test_a_stage_that_leads_to_itself_ends(traced):
+    datapath = traced.datapath("d", 1, a=(1, "", {}))
+    traced.flow(datapath, "ingress", 0, "1", "next(pipeline=ingress,table=0);")
+    found = traced.by_hand().trace("d", 'inport == "a"')
+    (verdict,) = found.verdicts()
+    assert verdict == f"dropped in d: the packet goes round in circles: given up after {trace.STAGES} stages"
+
+
+@pytest.mark.parametrize("actions", ["next(pipeline=ingress,table=0); next;", "clone { next(0); }; next(0);"])
+def test_a_stage_that_calls_itself_ends(traced, actions):
+    datapath = traced.datapath("d", 1, a=(1, "", {}))
+    traced.flow(datapath, "ingress", 0, "1", actions)
+    verdicts = traced.by_hand().trace("d", 'inport == "a"').verdicts()
+    assert any("round in circles" in verdict for verdict in verdicts)
+
+
+def test_datapaths_in_a_ring_end(traced):
+    for n in range(3):
+        name, to = "abc"[n], "abc"[(n + 1) % 3]
+        ports = {
+            f"{name}-in": (1, "patch", {"peer": f"{'abc'[n - 1]}-out"}),
+            f"{name}-out": (2, "patch", {"peer": f"{to}-in"}),
+        }
+        datapath = traced.datapath(name, n + 1, **ports)
+        traced.flow(datapath, "ingress", 0, "1", f'outport = "{name}-out"; output;')
+        traced.flow(datapath, "egress", 0, "1", "output;")
+    found = traced.by_hand().trace("a", 'inport == "a-in"')
+    assert found.outputs == []
+    assert len([s for s in found.steps() if s.text.startswith("ingress")]) == trace.NESTING // 2 + 1
+    assert any("round in circles" in verdict for verdict in found.verdicts())
+
+
+def test_a_flow_that_does_not_parse_matches_nothing_and_no_flow_drops(traced):
+    datapath = traced.datapath("d", 1, a=(1, "", {}))
+    traced.flow(datapath, "ingress", 0, "1", "frobnicate;", priority=9)
+    traced.flow(datapath, "ingress", 0, "ip4.src == $nowhere", "next;", priority=8)
+    found = traced.by_hand().trace("d", 'inport == "a" && ip4.src == 10.0.0.1')
+    assert found.verdicts() == ["dropped in d: no match in table 0 (implicit drop)"]
+    assert "cannot be evaluated: There is no address set nowhere." in render.text(found)
+
+
+def test_a_clone_changes_no_original(traced):
+    datapath = traced.datapath("d", 1, a=(1, "", {}), b=(2, "", {}))
+    traced.flow(datapath, "ingress", 0, "1", 'clone { eth.dst = 0a:00:00:00:00:09; outport = "b"; output; }; outport = "b"; output;')
+    traced.flow(datapath, "egress", 0, "1", "output;")
+    found = traced.by_hand().trace("d", 'inport == "a" && eth.dst == 0a:00:00:00:00:01')
+    assert [d.packet["eth_dst"] for d in found.deliveries] == [0x0A0000000009, 0x0A0000000001]
+    assert found.verdicts() == ['delivered to "b"']
+
+
+def test_time_to_live_ends(traced):
+    datapath = traced.datapath("d", 1, a=(1, "", {}), b=(2, "", {}))
+    traced.flow(datapath, "ingress", 0, "ip4", 'ip.ttl--; outport = "b"; output;')
+    traced.flow(datapath, "egress", 0, "1", "output;")
+    tracer = traced.by_hand()
+    assert tracer.trace("d", 'inport == "a" && ip4 && ip.ttl == 2').outputs == ["b"]
+    found = tracer.trace("d", 'inport == "a" && ip4 && ip.ttl == 1')
+    assert found.outputs == []
+    assert "time to live" in found.verdicts()[0]
