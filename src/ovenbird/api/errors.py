@@ -266,9 +266,7 @@ class GatewayIpInUse(Conflict):
 class ExternalNetworkInUse(Conflict):
     """Routers have their gateway on the network."""
 
-    message = (
-        "External network {id} cannot be updated to be made non-external, since it has existing gateway ports."
-    )
+    message = "External network {id} cannot be updated to be made non-external, since it has existing gateway ports."
 
 
 # -- routers and floating IPs -----------------------------------------------------------------------------------------

@@ -68,7 +68,12 @@ class Addresses:
             return self._any(draft, network, subnets, mac, device_owner)
         if len(wanted) > MOST:
             raise InvalidInput(error_message="Exceeded maximum amount of fixed ips per port.")
-        return [self._wanted(draft, network, subnets, item, mac) for item in wanted]
+        chosen = [self._wanted(draft, network, subnets, item, mac) for item in wanted]
+        if chosen and not device_owner.startswith("network:"):  # hosts make themselves addresses whether asked or not
+            there = {subnet for subnet, _ in chosen}
+            own = [s for s in subnets if _self_addressed(s) and s not in there]
+            chosen += [(s, self._take(draft, s, eui64(s.cidr, mac))) for s in own]
+        return chosen
 
     def write(self, draft: Draft, port: UUID, chosen: Iterable[Choice]) -> None:
         """Write the allocations of a port."""
@@ -95,6 +100,14 @@ class Addresses:
         subnets = network.referrers(Subnet.network)
         chosen = [self._wanted(draft, network, subnets, item, mac) for item in missing]
         self.write(draft, port.uuid, chosen)
+
+    def follow(self, draft: Draft, port: Port, mac: str) -> None:
+        """Write the addresses that a host makes for itself, now that its MAC is another one."""
+        for fixed in port.referrers(FixedAddress.port):
+            subnet = fixed.subnet
+            if _self_addressed(subnet) and fixed.address == eui64(subnet.cidr, port.mac_address):
+                release(draft, fixed)
+                self.write(draft, port.uuid, [(subnet, self._take(draft, subnet, eui64(subnet.cidr, mac)))])
 
     # -- choosing -----------------------------------------------------------------------------------------------------
 

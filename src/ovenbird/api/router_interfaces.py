@@ -192,9 +192,7 @@ class RouterInterfaces:
 
 def router_ports(router: Router) -> list[Port]:
     """Return the ports of a router, its gateway's too."""
-    return [
-        row.port for column in (RouterInterface.router, RouterGateway.router) for row in router.referrers(column)
-    ]
+    return [row.port for column in (RouterInterface.router, RouterGateway.router) for row in router.referrers(column)]
 
 
 def connected(router: Router) -> list[Subnet]:

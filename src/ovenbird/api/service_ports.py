@@ -90,10 +90,10 @@ def refuse_service_port(port: Port) -> None:
         if port.referrers(column):
             owner = f"has device owner {port.device_owner}" if what == "router" else "it holds a floating IP"
             raise ServicePortInUse(port_id=port.uuid, reason=owner)
-    if port.device_owner == METADATA_OWNER and port.device_id == metadata_device(port.network):
+    if port.device_owner == METADATA_OWNER and port.device_id == metadata_device(Port.network.raw(port)):
         raise ServicePortInUse(port_id=port.uuid, reason=f"has device owner {METADATA_OWNER}")
 
 
-def metadata_device(network: Network) -> str:
-    """Return the ``device_id`` of a network's metadata port."""
-    return f"ovnmeta-{network.uuid}"
+def metadata_device(network: str) -> str:
+    """Return the ``device_id`` of the metadata port of a network, given by its id."""
+    return f"ovnmeta-{network}"

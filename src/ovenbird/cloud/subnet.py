@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from ovenbird.cloud import names
 from ovenbird.cloud.network import network_mtu
+from ovenbird.engine import lookups
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.model import cloud, nb
+from ovenbird.model import cloud, nb, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 LEASE_TIME = "43200"
 """Seconds; Neutron's default for native DHCP."""
+
+METADATA = "169.254.169.254/32"
+"""Where instances look for metadata."""
 
 STATELESS, STATEFUL = "dhcpv6-stateless", "dhcpv6-stateful"
 
@@ -48,23 +52,42 @@ def dhcp_options(subnet: cloud.Subnet) -> names.Pairs:
     return _dhcpv4_options(subnet)
 
 
+@view
+def metadata_address(subnet: cloud.Subnet) -> str | None:
+    """Return the address in a subnet of the port that the metadata service is behind; None where there is none."""
+    if not settings.enabled(subnet.home.store, settings.METADATA):
+        return None
+    device = f"ovnmeta-{cloud.Subnet.network.raw(subnet)}"
+    for port in lookups.select(cloud.Port.device_id, device):
+        if port.device_owner == "network:distributed":
+            for fixed in port.referrers(cloud.FixedAddress.port):
+                if cloud.FixedAddress.subnet.raw(fixed) == subnet.uuid:
+                    address: str = fixed.address
+                    return address
+    return None
+
+
 def _dhcpv4_options(subnet: cloud.Subnet) -> names.Pairs:
-    gateway = subnet.gateway_ip
-    if gateway is None:  # the server's own address would have nowhere to live
+    gateway, metadata = subnet.gateway_ip, metadata_address(subnet)
+    server = gateway or metadata
+    if server is None:  # the server's own address would have nowhere to live
         return ()
     options = {
-        "server_id": gateway,
+        "server_id": server,
         "server_mac": server_mac(subnet.uuid),
         "lease_time": LEASE_TIME,
         "mtu": str(network_mtu(subnet.network)),
-        "router": gateway,
     }
+    if gateway is not None:
+        options["router"] = gateway
     if servers := _name_servers(subnet):
         options["dns_server"] = servers
-    if routes := sorted(subnet.host_routes):
+    routes = [f"{METADATA},{metadata}"] if metadata is not None else []
+    routes += [",".join(route.split()) for route in sorted(subnet.host_routes)]
+    if routes:
         # RFC 3442: a client that takes classless routes ignores the router option, so the default goes in here too.
-        listed = [",".join(route.split()) for route in routes]
-        options["classless_static_route"] = _braced([*listed, f"0.0.0.0/0,{gateway}"])
+        default = [f"0.0.0.0/0,{gateway}"] if gateway is not None else []
+        options["classless_static_route"] = _braced(routes + default)
     return tuple(sorted(options.items()))
 
 

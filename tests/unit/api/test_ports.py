@@ -211,3 +211,20 @@ async def test_renderings_are_forgotten_with_their_rows(neutron):
         assert row.readers
         await neutron.ask("DELETE", f"ports/{port['id']}")
         assert not row.readers
+
+
+async def test_hosts_that_address_themselves(neutron):
+    network = await neutron.network()
+    await neutron.subnet(network)
+    port = await neutron.port(network, mac_address="fa:16:3e:00:00:01")
+    mode = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    subnet = await neutron.subnet(network, ip_version=6, cidr="fd00::/64", **mode)
+    path = f"ports/{port['id']}"
+    _, body = await neutron.ask("GET", path)
+    assert addresses(body["port"]) == ["10.0.0.2", "fd00::f816:3eff:fe00:1"]
+    _, body = await neutron.ask("PUT", path, {"port": {"mac_address": "fa:16:3e:00:00:02"}})
+    assert addresses(body["port"]) == ["10.0.0.2", "fd00::f816:3eff:fe00:2"]
+    other = await neutron.port(network, mac_address="fa:16:3e:00:00:03", fixed_ips=[{"ip_address": "10.0.0.9"}])
+    assert addresses(other) == ["10.0.0.9", "fd00::f816:3eff:fe00:3"]
+    assert (await neutron.ask("DELETE", f"subnets/{subnet['id']}"))[0] == 204
+    assert addresses((await neutron.ask("GET", path))[1]["port"]) == ["10.0.0.2"]

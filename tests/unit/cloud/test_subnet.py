@@ -75,3 +75,24 @@ def test_dhcpv6_options(world, mode, options):
     world.settle()
     found = [row.options for row in world.all(nb.DHCPOptions)]
     assert found == ([] if options is None else [{"server_id": server_mac(subnet.uuid)} | options])
+
+
+@pytest.mark.parametrize("gateway", ["10.0.0.1", None])
+def test_the_way_to_the_metadata_service(world, gateway):
+    network = world.network()
+    subnet = world.subnet(network, gateway_ip=gateway, host_routes=frozenset(["192.168.0.0/16 10.0.0.9"]))
+    port = world.port(
+        network, [(subnet, "10.0.0.2")], device_owner="network:distributed", device_id=f"ovnmeta-{network.uuid}"
+    )
+    world.configure(metadata="true")
+    world.settle()
+    options = world.one(nb.DHCPOptions).options
+    routes = ["169.254.169.254/32,10.0.0.2", "192.168.0.0/16,10.0.0.9"] + (["0.0.0.0/0,10.0.0.1"] if gateway else [])
+    assert options["classless_static_route"] == "{" + ", ".join(routes) + "}"
+    assert options["server_id"] == (gateway or "10.0.0.2")
+    assert ("router" in options) == (gateway is not None)
+    row = world.one(nb.LogicalSwitchPort, name=port.uuid)
+    assert (row.type, row.addresses) == ("localport", {"fa:16:3e:00:00:01 10.0.0.2"})
+    world.configure(metadata="false")
+    world.settle()
+    assert all("169.254" not in o.options.get("classless_static_route", "") for o in world.all(nb.DHCPOptions))

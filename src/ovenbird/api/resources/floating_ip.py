@@ -176,9 +176,7 @@ class FloatingIPs(Resource[FloatingIP]):
         self.databases.take(draft, *key)
         interface, outside = _way_out(network, port, fixed)
         values = {"floating_ip": uuid, "network": network.uuid, "fixed": fixed.uuid}
-        draft.transaction.insert(
-            FloatingIPAssociation, values | {"interface": interface.uuid, "gateway": outside.uuid}
-        )
+        draft.transaction.insert(FloatingIPAssociation, values | {"interface": interface.uuid, "gateway": outside.uuid})
 
 
 def _fixed(port: Port, wanted: str | None) -> FixedAddress:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.attributes import UNSET, Attribute, shown
 from ovenbird.api.errors import (
+    ExternalNetworkInUse,
     FlatNetworkInUse,
     InvalidInput,
     NetworkInUse,
@@ -15,14 +16,16 @@ from ovenbird.api.errors import (
     TunnelIdInUse,
     VlanIdInUse,
 )
+from ovenbird.api.metadata_ports import MetadataPorts
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
+from ovenbird.api.service_ports import ServicePorts
 from ovenbird.api.values import boolean, integer, list_of, one_of, optional, text
-from ovenbird.model.cloud import Network, NetworkSegment, Port, Subnet
+from ovenbird.model.cloud import FloatingIP, Network, NetworkSegment, Port, RouterGateway, Subnet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ovenbird.api.databases import Draft
+    from ovenbird.api.databases import Databases, Draft
     from ovenbird.engine.rows import UUID, Column
 
 UNDERLAY_MTU = 1500
@@ -79,6 +82,11 @@ class Networks(Resource[Network]):
     }
     indexed: ClassVar[Mapping[str, Column[Any]]] = {"name": Network.name}
 
+    def __init__(self, databases: Databases) -> None:
+        super().__init__(databases)
+        self.ports = ServicePorts(databases)
+        self.metadata = MetadataPorts(databases)
+
     def render(self, row: Network) -> dict[str, Any]:
         """Return what the API shows of a network."""
         segments: list[NetworkSegment] = row.referrers(NetworkSegment.network)
@@ -118,18 +126,26 @@ class Networks(Resource[Network]):
             "mtu": mtu,
         }
         uuid = draft.insert(Network, stored)
+        self.metadata.open(draft, uuid, stored["project_id"])
         if segment is not None:
             draft.transaction.insert(NetworkSegment, {**segment, "network": uuid})
         return uuid
 
     def update(self, draft: Draft, row: Network, values: dict[str, Any]) -> None:
         """Write a change of a network."""
+        if row.external and values.get("router:external") is False:
+            ports: list[Port] = row.referrers(Port.network)
+            if any(port.referrers(RouterGateway.port) or port.referrers(FloatingIP.port) for port in ports):
+                raise ExternalNetworkInUse(id=row.uuid)
         draft.update(row, renamed(values, COLUMNS))
 
     def delete(self, draft: Draft, row: Network) -> None:
-        """Write the removal of a network with its subnets; ports keep it."""
-        if self.databases.store.table(Port).index(Port.network).count(row.uuid):
+        """Write the removal of a network with its subnets; ports other than that of the metadata service keep it."""
+        own = self.metadata.of(row.uuid)
+        if self.databases.store.table(Port).index(Port.network).count(row.uuid) > (own is not None):
             raise NetworkInUse(id=row.uuid)
+        if own is not None:
+            self.ports.delete(draft, own)
         for column in (Subnet.network, NetworkSegment.network):
             for dependent in row.referrers(column):
                 draft.transaction.delete(dependent)

@@ -218,6 +218,8 @@ class Ports(Resource[Port]):
         stored = renamed(values, COLUMNS) | _stored(values, mac_address, row)
         if "security_groups" in values:
             stored["security_groups"] = frozenset(groups)
+        if mac_address != row.mac_address and "fixed_ips" not in values:
+            self.addresses.follow(draft, row, mac_address)
         if "fixed_ips" in values:
             self.addresses.replace(draft, row, values["fixed_ips"], mac_address)
         draft.update(row, stored)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ovenbird.api.addressing import check_gateway, check_pools, default_pools
+from ovenbird.api.addressing import check_gateway, check_pools, default_pools, eui64
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
 from ovenbird.api.errors import (
     GatewayIpInUse,
@@ -15,7 +15,10 @@ from ovenbird.api.errors import (
     SubnetInUse,
     SubnetNotFound,
 )
+from ovenbird.api.fixed_ips import SELF_ADDRESSED, release
+from ovenbird.api.metadata_ports import MetadataPorts
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
+from ovenbird.api.service_ports import METADATA_OWNER
 from ovenbird.api.values import (
     address,
     boolean,
@@ -30,12 +33,12 @@ from ovenbird.api.values import (
     text,
 )
 from ovenbird.api.values import uuid as uuid_value
-from ovenbird.model.cloud import FixedAddress, Network, RouterInterface, Subnet
+from ovenbird.model.cloud import FixedAddress, Network, Port, RouterInterface, Subnet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ovenbird.api.databases import Draft
+    from ovenbird.api.databases import Databases, Draft
     from ovenbird.engine.rows import UUID, Column
 
 COLUMNS = {
@@ -51,8 +54,8 @@ IPV6_MODES = ("slaac", "dhcpv6-stateful", "dhcpv6-stateless")
 MOST_NAME_SERVERS, MOST_ROUTES = 5, 20
 """Neutron's default limits for one subnet."""
 
-SELF_ADDRESSED = frozenset(("slaac", "dhcpv6-stateless"))
-"""Address modes in which hosts make their own address, of 64 bits (RFC 4862)."""
+NOT_HOSTS = ("network:router_", "network:floatingip")
+"""What the device owners begin with of ports whose addresses are chosen, and do not follow from their MAC."""
 
 
 class Subnets(Resource[Subnet]):
@@ -90,6 +93,10 @@ class Subnets(Resource[Subnet]):
         "name": Subnet.name,
         "cidr": Subnet.cidr,
     }
+
+    def __init__(self, databases: Databases) -> None:
+        super().__init__(databases)
+        self.metadata = MetadataPorts(databases)
 
     def render(self, row: Subnet) -> dict[str, Any]:
         """Return what the API shows of a subnet."""
@@ -150,7 +157,13 @@ class Subnets(Resource[Subnet]):
                 "allocation_pools": frozenset(pools),
             }
         )
-        return draft.insert(Subnet, stored)
+        uuid = draft.insert(Subnet, stored)
+        mode = values["ipv6_address_mode"]
+        if values["enable_dhcp"]:
+            self.metadata.join(draft, network.uuid, network.project_id, uuid, cidr, pools, mode)
+        if mode in SELF_ADDRESSED:
+            self._address_themselves(draft, network, uuid, cidr)
+        return uuid
 
     def update(self, draft: Draft, row: Subnet, values: dict[str, Any]) -> None:
         """Write a change of a subnet."""
@@ -166,14 +179,36 @@ class Subnets(Resource[Subnet]):
                 self._check_gateway_free(row)
         if "gateway_ip" in values or "allocation_pools" in values:
             check_gateway(gateway, pools)
+        network = Subnet.network.raw(row)
+        if values.get("enable_dhcp", row.enable_dhcp) != row.enable_dhcp:
+            if row.enable_dhcp:
+                self.metadata.leave(draft, network, row)
+            else:
+                self.metadata.join(
+                    draft, network, row.network.project_id, row.uuid, row.cidr, pools, row.ipv6_address_mode
+                )
         draft.update(row, stored)
 
     def delete(self, draft: Draft, row: Subnet) -> None:
-        """Write the removal of a subnet; addresses in use keep it."""
-        if self.databases.store.table(FixedAddress).index(FixedAddress.subnet).count(row.uuid):
+        """Write the removal of a subnet; addresses in use keep it, but those that hosts make themselves go with it."""
+        free = self.metadata.addresses(Subnet.network.raw(row), row)
+        if row.ipv6_address_mode in SELF_ADDRESSED:
+            taken: list[FixedAddress] = row.referrers(FixedAddress.subnet)
+            free = [f for f in taken if not f.port.device_owner.startswith(NOT_HOSTS)]
+        if self.databases.store.table(FixedAddress).index(FixedAddress.subnet).count(row.uuid) > len(free):
             raise SubnetInUse(id=row.uuid)
+        for fixed in free:
+            release(draft, fixed)
         draft.touch(row.network)
         draft.transaction.delete(row)
+
+    def _address_themselves(self, draft: Draft, network: Network, subnet: UUID, cidr: str) -> None:
+        """Write the addresses that the hosts of a network make for themselves in a new subnet."""
+        for port in network.referrers(Port.network):
+            if port.device_owner.startswith(NOT_HOSTS) or port.device_owner == METADATA_OWNER:
+                continue
+            values = {"port": port.uuid, "subnet": subnet, "address": eui64(cidr, port.mac_address)}
+            draft.transaction.insert(FixedAddress, values)
 
     def _check_gateway_free(self, row: Subnet) -> None:
         """Check that no router has the gateway's address, which is about to be another."""
