@@ -12,14 +12,12 @@ import logging
 import logging.handlers
 import sys
 import time
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import ClassVar
 
 import orjson
 
 from ovenbird.daemon.errors import UsageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LEVELS = {
     "off": logging.CRITICAL + 10,
@@ -37,6 +35,8 @@ NAMES = {
     logging.DEBUG: "DBG",
 }
 DESTINATIONS = ("syslog", "console", "file")
+SYSLOG = "/dev/log"
+"""Where the machine's syslog listens, if it has one."""
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -104,6 +104,8 @@ class Logs:
         self.destinations = {name: Destination(level) for name, level in self.defaults.items()}
         self._handlers: dict[str, logging.Handler] = {}
         self._install("console", logging.StreamHandler(sys.stderr))
+        if Path(SYSLOG).exists():
+            self._install("syslog", logging.handlers.SysLogHandler(SYSLOG))
 
     def open_file(self, path: Path) -> None:
         """Write to ``path`` too, appending.
@@ -183,6 +185,8 @@ class Logs:
             root.removeHandler(old)
             old.close()
         handler.setFormatter(OvsFormatter(json=self.json))
+        if isinstance(handler, logging.handlers.SysLogHandler):
+            handler.ident = f"{self.program}: "
         handler.addFilter(self.destinations[name])
         self._handlers[name] = handler
         root.addHandler(handler)

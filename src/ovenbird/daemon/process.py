@@ -11,10 +11,13 @@ import asyncio
 import contextlib
 import fcntl
 import gc
+import grp
 import logging
 import os
+import pwd
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,15 +89,13 @@ class Daemon:
     def ready(self) -> None:
         """Say that the daemon serves; a detached start returns to its caller."""
         if self._ready_pipe >= 0:
-            os.write(self._ready_pipe, b"\0")
+            with contextlib.suppress(BrokenPipeError):  # a restarted child: whoever waited has gone
+                os.write(self._ready_pipe, b"\0")
             os.close(self._ready_pipe)
             self._ready_pipe = -1
             if not self.options.has("no-chdir"):
                 os.chdir("/")
-            null = os.open(os.devnull, os.O_RDWR)
-            for fd in (0, 1, 2):
-                os.dup2(null, fd)
-            os.close(null)
+            drop_stdio()
             self.logs.drop_console()
 
     # -- starting -------------------------------------------------------------------------------------------------
@@ -112,6 +113,12 @@ class Daemon:
             os.close(reader)
             os.setsid()
             self._ready_pipe = writer
+        if self.options.has("monitor"):
+            outcome = watch_child(detached=self.options.has("detach"))
+            if outcome is not None:
+                return outcome
+        if (user := self.options.last("user")) is not None:
+            become(user)
         self._write_pidfile()
         try:
             asyncio.run(self._main())
@@ -189,6 +196,75 @@ class Daemon:
     def _reopen(self) -> str:
         self.logs.reopen()
         return ""
+
+
+def drop_stdio() -> None:
+    """Let go of the terminal, or of whoever reads what this process prints."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    os.close(null)
+
+
+def watch_child(*, detached: bool) -> int | None:
+    """Fork, and restart the child whenever a programming error kills it (``--monitor``, ovs-vswitchd(8)).
+
+    Arguments:
+        detached: whether the parent lets go of standard input and output.
+
+    Returns:
+        None in the child, which is to do the work; in the parent, once the child has ended otherwise, its exit status.
+    """
+    while True:
+        child = os.fork()
+        if not child:
+            return None
+        if detached:
+            drop_stdio()
+        for number in (signal.SIGTERM, signal.SIGINT):  # the child is told of the end, and takes the parent with it
+            signal.signal(number, partial(_pass_on, child))
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status) or os.WTERMSIG(status) not in CRASHES:
+            return os.waitstatus_to_exitcode(status)
+        log.error("process %d died, killed by %s: restarting", child, signal.Signals(os.WTERMSIG(status)).name)
+
+
+def _pass_on(child: int, number: int, _frame: object) -> None:
+    os.kill(child, number)
+
+
+CRASHES = frozenset(
+    (
+        signal.SIGABRT,
+        signal.SIGALRM,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGILL,
+        signal.SIGPIPE,
+        signal.SIGSEGV,
+        signal.SIGXCPU,
+        signal.SIGXFSZ,
+    )
+)
+"""Signals that mean a programming error (ovs-vswitchd(8), ``--monitor``)."""
+
+
+def become(user: str) -> None:
+    """Become another user and group, given as ``user:group``, ``user`` or ``:group`` (``--user``).
+
+    Raises:
+        UsageError: there is none such, or this process may not.
+    """
+    name, _, group = user.partition(":")
+    try:
+        if group or name:
+            gid = grp.getgrnam(group).gr_gid if group else pwd.getpwnam(name).pw_gid
+            os.setgroups([gid])
+            os.setgid(gid)
+        if name:
+            os.setuid(pwd.getpwnam(name).pw_uid)
+    except (KeyError, PermissionError) as e:
+        raise UsageError(f"--user={user}: {e}") from e
 
 
 async def until_stopped(daemon: Daemon, *tasks: Awaitable[None]) -> None:
