@@ -8,6 +8,7 @@ is made whole or removed. Nothing is remembered: the machine itself says what th
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
 import socket
@@ -23,7 +24,7 @@ from ovenbird.metadata.errors import PlumbingError
 from ovenbird.metadata.network import DEVICE, outer_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ovenbird.metadata.network import Network
 
@@ -40,6 +41,7 @@ DIRECTORY = Path("/run/netns")
 
 _CLONE_NEWNET = 0x40000000  # setns(2)
 _SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17  # linux/sockios.h, linux/ethtool.h
+_RTMGRP_LINK, _RTM_DELLINK = 1, 17  # linux/rtnetlink.h
 _BACKLOG = 128
 _TIMEOUT = 30.0
 
@@ -113,6 +115,24 @@ def _no_checksum_offload(device: str) -> None:
         fcntl.ioctl(any_socket, _SIOCETHTOOL, request)
 
 
+def departed(listening: socket.socket) -> bool:
+    """Read what `Plumbing.departures` has heard; return whether a device has gone, or so much happened that one may."""
+    try:
+        messages = memoryview(listening.recv(1 << 16))
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno != errno.ENOBUFS:
+            raise
+        return True
+    while len(messages) >= 16:  # struct nlmsghdr
+        length, kind = struct.unpack_from("=IH", messages)
+        if kind == _RTM_DELLINK:
+            return True
+        messages = messages[max(length + 3 & ~3, 16) :]
+    return False
+
+
 class Plumbing:
     """The namespaces of one hypervisor's networks.
 
@@ -127,7 +147,7 @@ class Plumbing:
         self._host = host
         self._start = prefix + DEVICE
         self._directory = directory
-        self._outside = ("-netns", host) if host else ()
+        self._where = ("-netns", host) if host else ()
         self._ipv6 = Path("/proc/sys/net/ipv6").exists()
 
     def path(self, network: str) -> Path:
@@ -149,6 +169,29 @@ class Plumbing:
         except FileNotFoundError:
             return None
         return (found.st_dev, found.st_ino) if found.st_dev != self._directory.stat().st_dev else None
+
+    def cabled(self, networks: Iterable[Network]) -> set[str]:
+        """Return those networks, by id, whose cable comes out where the bridge is.
+
+        Raises:
+            PlumbingError: the namespace that the bridge is in cannot be entered.
+        """
+        return self._outside(lambda: {network.id for network in networks if _has_device(network.outer)})
+
+    def departures(self) -> socket.socket:
+        """Return a socket that is readable when something has happened to devices where the bridge is (rtnetlink(7)).
+
+        Raises:
+            PlumbingError: the namespace that the bridge is in cannot be entered.
+        """
+
+        def listen() -> socket.socket:
+            kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+            made = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+            made.bind((0, _RTMGRP_LINK))
+            return made
+
+        return self._outside(listen)
 
     def make(self, network: Network, *, offload: bool) -> None:
         """Make the namespace, cable and addresses of a network, or put right what is there.
@@ -173,10 +216,17 @@ class Plumbing:
         except OSError as error:
             raise PlumbingError(f"network {network.id}: {error}") from error
 
-    def _outside_has(self, device: str) -> bool:
+    def _outside(self, work: Callable[[], T]) -> T:
+        """Do something quick where the bridge is."""
         if not self._host:
-            return _has_device(device)
-        return inside(self._directory / self._host, lambda: _has_device(device))
+            return work()
+        try:
+            return inside(self._directory / self._host, work)
+        except OSError as error:
+            raise PlumbingError(f"namespace {self._host}: {error}") from error
+
+    def _outside_has(self, device: str) -> bool:
+        return self._outside(lambda: _has_device(device))
 
     def _lay(self, network: Network, *, stale: bool) -> None:
         """Lay the cable; one that has lost its other end is removed first."""
@@ -184,9 +234,9 @@ class Plumbing:
         if stale:
             _ip("-netns", name, "link", "delete", network.inner)
         if self._outside_has(network.outer):
-            _ip(*self._outside, "link", "delete", network.outer)
+            _ip(*self._where, "link", "delete", network.outer)
         _ip(
-            *self._outside,
+            *self._where,
             lines=(
                 f"link add {network.outer} type veth peer name {network.inner} netns {name}",
                 f"link set {network.outer} addrgenmode none up" if self._ipv6 else f"link set {network.outer} up",
@@ -265,7 +315,7 @@ class Plumbing:
         try:
             outer = outer_name(network)
             if self._outside_has(outer):
-                _ip(*self._outside, "link", "delete", outer)
+                _ip(*self._where, "link", "delete", outer)
             if self.identity(network) is not None:
                 _ip("netns", "delete", path.name)
             self._forget(path)

@@ -1,4 +1,4 @@
-"""What this service reads of Open_vSwitch: a few columns, since statistics of every interface change all the time.
+"""What this service reads of Open_vSwitch: a few columns, since the statistics of interfaces change all the time.
 
 The classes have the table names of ovs-vswitchd.conf.db(5); columns that are not listed keep the server's defaults.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.rows import Row
-from ovenbird.model.types import optional, references, string, string_map
+from ovenbird.model.types import integer, references, string, string_map
 
 if TYPE_CHECKING:
     from ovenbird.engine.rows import Column, References
@@ -20,6 +20,8 @@ class OpenVSwitch(Row, table="Open_vSwitch", max_rows=1):
     __slots__ = ()
 
     external_ids: Column[dict[str, str]] = string_map()
+    next_cfg: Column[int] = integer()
+    cur_cfg: Column[int] = integer()
 
 
 class Bridge(Row, table="Bridge", indexes=(("name",),), root=False):
@@ -48,7 +50,6 @@ class Interface(Row, table="Interface", indexes=(("name",),), root=False):
 
     name: Column[str] = string(mutable=False)
     external_ids: Column[dict[str, str]] = string_map()
-    error: Column[str | None] = optional(string())
 
 
 ROWS: tuple[type[Row], ...] = (OpenVSwitch, Bridge, Port, Interface)

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 from ovenbird.metadata.caller import find_caller
 from ovenbird.metadata.errors import PlumbingError, UnknownCallerError
+from ovenbird.metadata.namespace import Plumbing, departed
 from ovenbird.metadata.network import networks
-from ovenbird.metadata.rows import ROWS, Interface
+from ovenbird.metadata.rows import ROWS, OpenVSwitch
 from ovenbird.metadata.server import Server
 from ovenbird.metadata.switch import Settings, plan, plugged, userspace
 from ovenbird.model.sb import Chassis, PortBinding
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ovenbird.engine.rows import UUID
-    from ovenbird.metadata.namespace import Plumbing
     from ovenbird.metadata.network import Network
     from ovenbird.metadata.source import Request, Response, Source
 
@@ -42,6 +42,9 @@ LINGER = 5.0
 
 RETRY = 5.0
 """Seconds until something that failed is tried again."""
+
+RECONFIGURATION = 10.0
+"""Seconds to wait for the switch to act on its configuration."""
 
 _AT_ONCE = 4  # networks that are made at the same time: more would only queue for the kernel's lock on devices
 _NOBODY = [False]  # the condition that no row meets (ovsdb-server(7), section 4.1.12)
@@ -118,12 +121,21 @@ class Service:
 
     async def run(self) -> None:
         """Serve until cancelled; what was made stays, for the next to run."""
+        loop, listening = asyncio.get_running_loop(), self._plumbing.departures()
+
+        def heard() -> None:
+            if departed(listening):
+                self._wake.set()
+
         try:
             await self._switch.start()
             self._switch.on_change(self._woken)
+            loop.add_reader(listening, heard)
             while True:
                 await self._follow(self.settings)
         finally:
+            loop.remove_reader(listening)
+            listening.close()
             for served in self._served.values():
                 await served.server.stop()
             self._served = {}
@@ -188,7 +200,7 @@ class Service:
             self._asked_for = row.uuid
         try:
             await self._reconcile(networks(southbound.store, row.uuid), settings)
-        except (OvsdbError, Disconnected) as error:
+        except (OvsdbError, Disconnected, PlumbingError) as error:
             self._failed(error)
 
     def _retry(self, after: float = RETRY) -> None:
@@ -199,8 +211,10 @@ class Service:
     async def _reconcile(self, wanted: dict[str, Network], settings: Settings) -> None:
         there = self._plumbing.present() | plugged(self._switch.store).keys() | self._served.keys()
         unwanted = self._given_up(there - wanted.keys(), wanted)
-        anew = [network for network in wanted.values() if not self._stands(network)]
+        cabled = self._plumbing.cabled(wanted.values())
+        anew = [network for network in wanted.values() if network.id not in cabled or not self._stands(network)]
         await self._stop([*unwanted, *(network.id for network in anew)])
+        await self._unplug([network.id for network in anew if network.id not in cabled], settings.bridge)
         made = await self._make(anew, settings.bridge)
         ready = [network for network in wanted.values() if network in made or network.id in self._served]
         await self._plug(settings.bridge, ready, unwanted)
@@ -225,14 +239,11 @@ class Service:
         return given_up
 
     def _stands(self, network: Network) -> bool:
-        """Say whether a network is served as it should be: nobody has taken its namespace or its cable away."""
+        """Say whether a network is served as it should be, in the namespace that has its name."""
         served = self._served.get(network.id)
         if served is None or served.network != network:
             return False
-        if served.identity is None or served.identity != self._plumbing.identity(network.id):
-            return False
-        interface = self._switch.store.find(Interface.name, network.outer)
-        return interface is None or not interface.error
+        return served.identity is not None and served.identity == self._plumbing.identity(network.id)
 
     async def _stop(self, names: Iterable[str]) -> None:
         for name in names:
@@ -287,6 +298,30 @@ class Service:
         plan(self._switch.store, bridge, wanted, unwanted, transaction)
         if not transaction.empty:
             await self._switch.commit(transaction)
+
+    async def _unplug(self, broken: Iterable[str], bridge: str) -> None:
+        """Take devices that are gone out of the bridge, and return when the switch has let go of them.
+
+        It would never look at another device of the same name otherwise.
+        """
+        switch = self._switch
+        transaction = switch.transaction()
+        plan(switch.store, bridge, (), broken, transaction)
+        if transaction.empty:
+            return
+        number = 0
+        for row in switch.store.table(OpenVSwitch):
+            number = row.next_cfg + 1
+            transaction.update(row, {"next_cfg": number})
+        await switch.commit(transaction)
+        try:
+            async with asyncio.timeout(RECONFIGURATION):
+                while any(row.cur_cfg < number for row in switch.store.table(OpenVSwitch)):
+                    await self._change()
+        except TimeoutError:
+            log.warning("ovs-vswitchd does not act on its configuration")
+        finally:
+            self._wake.set()
 
     async def clear(self) -> None:
         """Remove everything that was made on this hypervisor; `run` must have ended."""

@@ -1,0 +1,190 @@
+"""The metadata service on a real switch: instances ask with curl, over IPv4 and IPv6; what it makes comes and goes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ovenbird.lab import programs
+from ovenbird.lab.command import run
+from ovenbird.lab.errors import CommandError
+from ovenbird.lab.instance import Instance
+from ovenbird.lab.lab import Lab
+from ovenbird.lab.namespace import Namespace
+from ovenbird.lab.process import ProcessSpec, wait_until
+from ovenbird.metadata.boot import Boot, BootStore
+from ovenbird.metadata.namespace import ADDRESS, ADDRESS6
+
+pytestmark = pytest.mark.live
+
+NETWORK = "5f0e8a54-93b7-4c0f-8a25-6d1c9d0f3b11"
+OTHER = "c41d2f9e-0c5b-4d5e-9a0a-1f6f4d3f8a22"
+MACS = {"a": "02:00:00:00:0a:01", "b": "02:00:00:00:0a:02", "c": "02:00:00:00:0a:03"}
+BOOT = Boot("alpha", {"mine": "ssh-ed25519 AAAA me"}, b"#!/bin/sh\necho \x00\xff\n", {"role": "web"})
+
+
+def make_network(lab: Lab, network: str, ports: dict[str, str]) -> None:
+    """Make a network as the API would, with the localport, and the same subnet as every other."""
+    short = network[:4]
+    localport = f"meta-{short}"
+
+    def nb(*arguments: str) -> str:
+        return run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", *arguments])
+
+    def ids(**values: str) -> list[str]:
+        return [f'external_ids:"neutron:{key}"="{value}"' for key, value in values.items()]
+
+    options = nb(
+        *("create", "DHCP_Options", "cidr=10.8.0.0/24"),
+        'options={server_id="10.8.0.254",server_mac="02:00:00:00:0a:fe",lease_time="3600",mtu="1400",'
+        'classless_static_route="{169.254.169.254/32,10.8.0.250}"}',
+    ).strip()
+    nb(
+        *("ls-add", f"neutron-{network}", "--", "lsp-add", f"neutron-{network}", localport),
+        *("--", "lsp-set-type", localport, "localport"),
+        *("--", "lsp-set-addresses", localport, f"02:00:00:00:0a:fa 10.8.0.250"),
+        *("--", "set", "Logical_Switch_Port", localport, *ids(device_id=f"ovnmeta-{network}", cidrs="10.8.0.250/24")),
+    )
+    for port, address in ports.items():
+        whole = f"{MACS[port]} {address} fd00:8::{address[-1]}"  # an IPv4 address alone would bar IPv6
+        identity = ids(device_id=f"lab-{port}", project_id="p1", port_name=port, cidrs=f"{address}/24 fd00:8::{address[-1]}/64", mtu="1400")
+        nb(
+            *("lsp-add", f"neutron-{network}", port, "--", "lsp-set-addresses", port, whole),
+            *("--", "lsp-set-port-security", port, whole, "--", "lsp-set-dhcpv4-options", port, options),
+            *("--", "set", "Logical_Switch_Port", port, *identity),
+        )
+    nb("--wait=hv", "sync")
+
+
+def namespace(lab: Lab, network: str) -> Namespace:
+    return Namespace(f"{lab.plan.prefix}hv1-ovnmeta-{network}")
+
+
+def spec(lab: Lab, boots: Path) -> ProcessSpec:
+    host = lab.hypervisor("hv1")
+    options = (
+        *("--no-chdir", "--pidfile", f"--boots={boots}"),
+        *(f"--namespace={host.namespace.name}", f"--prefix={host.namespace.name}-"),
+    )
+    argv = (*programs.ovenbird("metadata"), *options, f"unix:{host.database}")
+    return ProcessSpec("hv1-metadata", argv, str(host.rundir / "metadata.log"), host.env)
+
+
+@pytest.fixture(scope="module")
+def lab(originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
+    return make_module_lab(hosts=("hv1",), central=programs.originals)
+
+
+@pytest.fixture(scope="module")
+def a(lab: Lab) -> Instance:
+    make_network(lab, NETWORK, {"a": "10.8.0.1", "b": "10.8.0.2"})
+    boots = lab.plan.rundir / "boots"
+    BootStore(boots).put("lab-a", BOOT)
+    lab.keep(spec(lab, boots))
+    return lab.attach("a", "hv1", "a", MACS["a"])
+
+
+@pytest.fixture(scope="module")
+def asked(a: Instance) -> Instance:
+    """Give an instance whose network is served."""
+    wait_until(lambda: curl(a, "/") is not None, "the metadata service to answer", poll=0.1)
+    return a
+
+
+def curl(instance: Instance, path: str, host: str = ADDRESS) -> str | None:
+    """Return what an instance is told, None where nobody answers or the answer is an error."""
+    try:
+        return instance.run("curl", "-gsSf", "-m", "3", "--noproxy", "*", f"http://{host}{path}")
+    except CommandError:
+        return None
+
+
+def plugged(lab: Lab) -> list[str]:
+    return lab.hypervisor("hv1").vsctl("--bare", "--columns=name", "find", "Interface", "name!=x").split()
+
+
+def test_the_openstack_format(asked: Instance) -> None:
+    data = json.loads(curl(asked, "/openstack/latest/meta_data.json") or "")
+    assert (data["hostname"], data["project_id"], data["meta"]) == ("alpha", "p1", {"role": "web"})
+    assert data["public_keys"] == {"mine": "ssh-ed25519 AAAA me"}
+    network = json.loads(curl(asked, "/openstack/latest/network_data.json") or "")
+    assert network["links"][0]["ethernet_mac_address"] == MACS["a"]
+    encoded = asked.run("sh", "-c", f"curl -s http://{ADDRESS}/openstack/latest/user_data | base64 -w0")
+    assert base64.b64decode(encoded) == BOOT.user_data
+
+
+def test_the_ec2_format(asked: Instance) -> None:
+    assert "local-ipv4" in (curl(asked, "/latest/meta-data/") or "")
+    assert curl(asked, "/latest/meta-data/local-ipv4") == "10.8.0.1"
+    assert curl(asked, "/2009-04-04/meta-data/public-keys/0/openssh-key") == "ssh-ed25519 AAAA me"
+
+
+def test_over_ipv6(asked: Instance) -> None:
+    assert curl(asked, "/latest/meta-data/hostname", f"[{ADDRESS6}%25eth0]") == "alpha"
+
+
+def test_networks_with_the_same_addresses_are_told_apart(asked: Instance, lab: Lab) -> None:
+    make_network(lab, OTHER, {"c": "10.8.0.1"})
+    c = lab.attach("c", "hv1", "c", MACS["c"])
+    try:
+        wait_until(lambda: curl(c, "/latest/meta-data/hostname") == "c", "the other network to be served", poll=0.1)
+        assert curl(asked, "/latest/meta-data/hostname") == "alpha"
+    finally:
+        lab.delete("c")
+    wait_until(lambda: not namespace(lab, OTHER).exists, "the namespace to go with its last instance", poll=0.1)
+    assert f"tap{OTHER[:10]}0" not in plugged(lab)
+    assert f"tap{OTHER[:10]}0" not in lab.hypervisor("hv1").namespace.run("ip", "-br", "link")
+    assert f"tap{NETWORK[:10]}0" in plugged(lab)
+
+
+def test_a_crash_costs_nothing(asked: Instance, lab: Lab) -> None:
+    before = namespace(lab, NETWORK).run("readlink", "/proc/self/ns/net")
+    leftover = Namespace(f"{lab.plan.prefix}hv1-ovnmeta-dead-0001")
+    running = lab.process("hv1-metadata")
+    assert running is not None
+    lab.drop("hv1-metadata")
+    run(["ip", "netns", "add", leftover.name])
+    Path("/run/netns", f"{lab.plan.prefix}hv1-ovnmeta-torn").touch()
+    lab.hypervisor("hv1").vsctl(
+        *("add-port", "br-int", "tapdead-00010", "--", "set", "Interface", "tapdead-00010"),
+        "external_ids:ovenbird-metadata=dead-0001",
+    )
+    lab.keep(spec(lab, lab.plan.rundir / "boots"))
+    wait_until(lambda: curl(asked, "/latest/meta-data/hostname") == "alpha", "the service to be back", poll=0.1)
+    running = lab.process("hv1-metadata")
+    assert running is not None
+    os.kill(running.pid, signal.SIGKILL)
+    wait_until(lambda: not running.alive, "the service to die")
+    wait_until(lambda: curl(asked, "/latest/meta-data/hostname") == "alpha", "the service to be back again", poll=0.1)
+    assert namespace(lab, NETWORK).run("readlink", "/proc/self/ns/net") == before
+    wait_until(lambda: not leftover.exists, "what nobody needs to go", poll=0.1)
+    wait_until(lambda: not Namespace(f"{lab.plan.prefix}hv1-ovnmeta-torn").exists, "half a namespace to go", poll=0.1)
+    assert "tapdead-00010" not in plugged(lab)
+
+
+def test_what_somebody_took_away_is_made_again(asked: Instance, lab: Lab) -> None:
+    device = f"tap{NETWORK[:10]}0"
+    lab.hypervisor("hv1").vsctl("del-port", "br-int", device)
+    wait_until(lambda: device in plugged(lab), "the port to be plugged in again")
+    wait_until(lambda: curl(asked, "/latest/meta-data/hostname") == "alpha", "answers", poll=0.1)
+    lab.hypervisor("hv1").namespace.run("ip", "link", "delete", device)
+    wait_until(lambda: curl(asked, "/latest/meta-data/hostname") == "alpha", "answers over a new cable", poll=0.1)
+
+
+def test_cleanup_leaves_nothing(asked: Instance, lab: Lab) -> None:
+    running = lab.process("hv1-metadata")
+    assert running is not None
+    pidfile = lab.hypervisor("hv1").rundir / "ovenbird-metadata.pid"
+    lab.state.remove("process", "hv1-metadata")  # type: ignore[arg-type]
+    control = pidfile.with_name(f"ovenbird-metadata.{running.pid}.ctl")
+    run(["ovs-appctl", "-t", str(control), "exit", "--cleanup"])
+    wait_until(lambda: not running.alive, "the service to end")
+    assert not namespace(lab, NETWORK).exists
+    assert f"tap{NETWORK[:10]}0" not in plugged(lab)
