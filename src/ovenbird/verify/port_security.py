@@ -1,6 +1,7 @@
 """Port security as a predicate on one packet (ovn-nb(5), Logical_Switch_Port, column port_security).
 
-The controller turns the same column into OpenFlow; this is the plain reading of the manual, for the tracer.
+The controller turns the same column into OpenFlow; this is the plain reading of the manual, for the tracer, and a test
+holds the two together. A port with IP addresses in the column sends ARP and IP, and nothing else.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def parse(entry: str) -> Allowed | None:
 
     An address with host bits and a prefix length stands for itself; one without host bits for the whole network.
     """
-    words = entry.split()
+    words = entry.replace(",", " ").split()
     try:
         mac = int(words[0].replace(":", ""), 16)
         v4 = [IPv4Interface(w) for w in words[1:] if ":" not in w]
@@ -86,7 +87,7 @@ def _may_send(allowed: Allowed, packet: Microflow) -> bool:
         if packet["nw_proto"] == _ICMP6 and not _neighbour_is(allowed, packet):
             return False
         return allowed.anything or allowed.has6(packet["ipv6_src"]) or (bool(allowed.ipv6) and _is_probe(packet))
-    return True
+    return allowed.anything
 
 
 def _may_receive(allowed: Allowed, packet: Microflow) -> bool:
@@ -103,15 +104,15 @@ def _may_receive(allowed: Allowed, packet: Microflow) -> bool:
 
 
 def _neighbour_is(allowed: Allowed, packet: Microflow) -> bool:
-    """Return whether neighbour discovery names the sender as it is; other packets pass."""
+    """Return whether neighbour discovery is well formed and names the sender as it is; other packets pass."""
     kind = packet["icmpv6_type"]
+    if kind not in (_NEIGHBOUR_SOLICITATION, _NEIGHBOUR_ADVERTISEMENT):
+        return True
+    if packet["nw_ttl"] != 255 or packet["icmpv6_code"]:
+        return False
     if kind == _NEIGHBOUR_SOLICITATION:
         return packet["nd_sll"] in (0, allowed.mac)
-    if kind == _NEIGHBOUR_ADVERTISEMENT:
-        if packet["nd_tll"] not in (0, allowed.mac):
-            return False
-        return allowed.anything or allowed.has6(packet["nd_target"])
-    return True
+    return packet["nd_tll"] in (0, allowed.mac) and (allowed.anything or allowed.has6(packet["nd_target"]))
 
 
 def _is_discovery(packet: Microflow) -> bool:
@@ -130,6 +131,7 @@ def _is_probe(packet: Microflow) -> bool:
         packet["ipv6_src"] == 0
         and packet["ipv6_dst"] >> 112 == 0xFF02
         and packet["nw_proto"] == _ICMP6
+        and packet["icmpv6_code"] == 0
         and packet["icmpv6_type"] in (_MLD_REPORT, _NEIGHBOUR_SOLICITATION, _MLD2_REPORT)
     )
 

@@ -78,9 +78,8 @@ def minimal(trace: Trace) -> Iterator[Line]:
     """Yield what can be seen from outside: header fields that were changed, packets that were made, and outputs."""
     yield Line(f"# {trace.microflow}", "title")
     for step in trace.steps():
-        if step.kind is Kind.CHANGE or (step.kind is Kind.BLOCK and step.text.endswith("{ ... }")):
-            yield Line(step.text, step.kind)
-        elif step.kind is Kind.OUTPUT:
+        made = step.kind is Kind.BLOCK and step.text.endswith("{ ... }")
+        if made or step.kind in (Kind.CHANGE, Kind.OUTPUT):
             yield Line(step.text, step.kind)
     yield from verdict(trace)
 

@@ -58,7 +58,11 @@ class Snapshot:
         self._remotes = remotes
         self._framer = jsonrpc.Framer()
         self._socket = self._connect()
-        schema = DatabaseSchema.from_json(self._call("get_schema", [database]))
+        try:
+            schema = DatabaseSchema.from_json(self._call("get_schema", [database]))
+        except UnreachableDatabaseError:
+            self._socket.close()
+            raise
         self._mirror = Mirror(schema, row_classes, None)
 
     @property

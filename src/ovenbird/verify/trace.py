@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 STAGES = 4096
 """Stages that one trace may visit; the datapath gives up on a packet after as many resubmits."""
 NESTING = 72
-"""How deep pipelines, copies and packets behind connection tracking may be within one another: a datapath is four deep."""
+"""How deep pipelines, copies and what follows connection tracking may be in one another; a datapath is up to four."""
 
 _LOGICAL_REGISTERS = ("xxreg0", "xxreg1", "reg8", "reg9")
 _CONNECTION = ("ct_state", "ct_mark", "ct_label")

@@ -5,7 +5,8 @@ asked, because it knows less than the wire:
 
 - what connection tracking said is handed to it from our trace, which follows connections; of marks it cannot be told;
 - port security that names a whole network: it takes the network's own address to be meant, other than ovn-nb(5) says
-  and ovn-controller does; nor does it let a host without an IPv6 address yet speak;
+  and ovn-controller does; nor does it let a host without an IPv6 address yet speak; and it lets out what is neither ARP
+  nor IP;
 - a TCP or SCTP packet that is rejected: its resets keep the ports as they were; and an ARP packet that is rejected: it
   is answered by ICMP.
 """
@@ -114,6 +115,8 @@ class Bout:
             return False
         if any("the packet is not of IP" in step.text for step in trace.drops()):
             return False
+        if "eth.type == 0x88cc" in trace.microflow or "eth.type == 0x8035" in trace.microflow:
+            return not any("the port security" in verdict for verdict in trace.verdicts())
         # Copies are traced in an order of ovn-trace's own, so that different states would go to other copies.
         return "multicast" not in blocks or len(set(states)) <= 1
 

@@ -76,8 +76,8 @@ def test_a_way_through_many_stages_is_a_list(two):
 
 
 def test_copies_are_indented(two):
-    found = two.tracer().trace("sw0", 'inport == "p1" && eth.src == 0a:00:00:00:00:01 && eth.dst == ff:ff:ff:ff:ff:ff')
-    assert found.outputs == ["p2"]
+    found = two.tracer().trace("sw0", 'inport == "p2" && eth.src == 0a:00:00:00:00:02 && eth.dst == ff:ff:ff:ff:ff:ff')
+    assert found.outputs == ["p1"]
     depths = {step.text.partition("(")[0]: depth for depth, step in found.root.walk() if step.kind is Kind.BLOCK}
     assert depths["multicast"] == 0
     assert depths["egress"] == 1
@@ -115,9 +115,10 @@ def test_an_error_spoils_nothing(two):
 
 
 def test_arp_is_answered_by_the_switch(two):
+    frame = 'inport == "p1" && eth.src == 0a:00:00:00:00:01 && eth.dst == ff:ff:ff:ff:ff:ff'
     asks = "arp.op == 1 && arp.sha == 0a:00:00:00:00:01 && arp.spa == 10.0.0.1 && arp.tpa == 10.0.0.2"
     tracer = two.tracer()
-    found = tracer.trace("sw0", f'inport == "p1" && eth.src == 0a:00:00:00:00:01 && eth.dst == ff:ff:ff:ff:ff:ff && {asks}')
+    found = tracer.trace("sw0", f"{frame} && {asks}")
     assert found.verdicts() == ['sent back to "p1"']
     packet = found.deliveries[0].packet
     assert (packet["arp_op"], packet["arp_sha"], packet["eth_dst"]) == (2, 0x0A0000000002, 0x0A0000000001)
@@ -145,8 +146,9 @@ def test_a_rejection_says_who_rejects_and_is_not_rejected_itself(traced):
     traced.acl(switch, "to-lport", "ip4 && tcp", "reject", 5)
     found = traced.tracer().trace("sw0", SSH)
     assert found.outputs == []
-    assert any(v.startswith('rejected in ls_out_acl of sw0, on the way to "p2": acl to-lport 5') for v in found.verdicts())
-    assert any("itself a refusal" in verdict for verdict in found.verdicts())
+    first, *others = found.verdicts()
+    assert first.startswith('rejected in ls_out_acl of sw0, on the way to "p2": acl to-lport 5')
+    assert any("itself a refusal" in verdict for verdict in others)
 
 
 def test_what_is_learned_of_a_packet_helps_the_next_one(traced):
@@ -204,7 +206,8 @@ def test_a_flow_that_does_not_parse_matches_nothing_and_no_flow_drops(traced):
 
 def test_a_clone_changes_no_original(traced):
     datapath = traced.datapath("d", 1, a=(1, "", {}), b=(2, "", {}))
-    traced.flow(datapath, "ingress", 0, "1", 'clone { eth.dst = 0a:00:00:00:00:09; outport = "b"; output; }; outport = "b"; output;')
+    out = 'outport = "b"; output;'
+    traced.flow(datapath, "ingress", 0, "1", f"clone {{ eth.dst = 0a:00:00:00:00:09; {out} }}; {out}")
     traced.flow(datapath, "egress", 0, "1", "output;")
     found = traced.by_hand().trace("d", 'inport == "a" && eth.dst == 0a:00:00:00:00:01')
     assert [d.packet["eth_dst"] for d in found.deliveries] == [0x0A0000000009, 0x0A0000000001]

@@ -1,0 +1,107 @@
+"""`ovenbird trace` against a server on real sockets."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from traced import Served
+
+from ovenbird.cli.commands import ovenbird
+from ovenbird.lab.plan import Plan
+from ovenbird.lab.state import Kind, State
+from ovenbird.model import cloud
+from ovenbird.ovsdb.database import Database
+
+SSH = (
+    'inport == "p1" && eth.src == 0a:00:00:00:00:01 && eth.dst == 0a:00:00:00:00:02 && ip4.src == 10.0.0.1 && '
+    "ip4.dst == 10.0.0.2 && ip.ttl == 64 && tcp.src == 1000 && tcp.dst == 22"
+)
+
+
+def run(*words):
+    return CliRunner().invoke(ovenbird, ["trace", *words])
+
+
+@pytest.fixture
+def served(two):
+    two.compile()
+    with (
+        tempfile.TemporaryDirectory(prefix="ovb-") as directory,
+        Served(directory, sb=two.sb, nb=two.nb, cloud=Database(cloud.schema(), cloud.ROWS)) as remotes,
+    ):
+        yield remotes
+
+
+def test_a_microflow_in_any_southbound(served):
+    found = run("--db", served["sb"], "sw0", SSH)
+    assert found.exit_code == 0, found.output
+    assert 'ingress(dp="sw0", inport="p1")' in found.output
+    assert "18. ls_in_stateful" in found.output
+    assert "# acl" not in found.output
+    assert found.output.endswith('=> delivered to "p2" (web)\n')
+
+
+def test_northbound_tells_what_is_behind_flows(served):
+    found = run("--db", served["sb"], "--nb", served["nb"], SSH)
+    assert "    # acl to-lport 1002 allow-related of port group pg0: outport == @pg0" in found.output
+
+
+def test_a_question_with_its_reply_for_programs(served):
+    found = run("--db", served["sb"], "--from", "p1", "--to", "web", "--tcp", "22", "--reply", "--json")
+    there, back = json.loads(found.output)
+    assert (there["outputs"], back["outputs"]) == (["p2"], ["p1"])
+    flow = there["steps"][0]["steps"][0]
+    assert (flow["kind"], flow["stage"], flow["table"], flow["pipeline"]) == (
+        *("flow", "ls_in_check_port_sec", 0),
+        "ingress",
+    )
+
+
+def test_forms(served):
+    question = ("--db", served["sb"], "--from", "p1", "--to", "p2", "--arp")
+    assert "arp.op = 2;" in run(*question, "--minimal").output
+    assert 'ingress(dp="sw0", inport="p1") {' in run(*question, "--summary").output
+    assert len(run(*question, "--all").output) > len(run(*question).output)
+    assert "ls_in_pre_lb" not in run("--db", served["sb"], SSH).output
+    assert "ls_in_pre_lb" in run("--db", served["sb"], SSH, "--all").output
+
+
+def test_the_running_cloud_is_the_default(served):
+    rundir = served["sb"].removeprefix("unix:").removesuffix("/sb.sock")
+    State(Path(rundir)).add(Kind.PLAN, "lab", Plan.make(Path(rundir), api_port=9).to_json())
+    found = run("--rundir", rundir, SSH)
+    assert found.exit_code == 0, found.output
+    assert "# acl to-lport 1002" in found.output
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "text"),
+    [
+        ((), 2, "give [DATAPATH] MICROFLOW"),
+        (("a", "b", "c"), 2, "give [DATAPATH] MICROFLOW"),
+        (("--from", "p1", "--to", "p2", "--tcp", "1", "--udp", "1"), 2, "give one of --tcp"),
+        (("sw9", 'inport == "p1"'), 1, "there is no logical switch or router named sw9"),
+        (('inport == "p1" && tcp.dst ==',), 1, "^"),
+        (("--from", "p1", "--to", "p7"), 1, "there is no logical port with the name or address p7"),
+        (("--ct", "old", SSH), 1, "old is no connection tracking flag"),
+    ],
+)
+def test_mistakes_are_named(served, words, status, text):
+    found = run("--db", served["sb"], *words)
+    assert found.exit_code == status
+    assert text in found.output
+
+
+def test_a_database_that_is_not_there_is_named(served):
+    assert "/nowhere/sb.sock: No such file or directory" in run("--db", "unix:/nowhere/sb.sock", SSH).output
+    assert "is no remote" in run("--db", "sb.sock", SSH).output
+    assert "ssl:h:6642: databases are read at" in run("--db", "ssl:h:6642", SSH).output
+    with (
+        tempfile.TemporaryDirectory(prefix="ovb-") as directory,
+        Served(directory, cloud=Database(cloud.schema(), cloud.ROWS)) as remotes,
+    ):
+        found = run("--db", remotes["cloud"], SSH)
+    assert found.exit_code == 1
+    assert "get_schema OVN_Southbound" in found.output
