@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import AFTERWARDS, EDIT
+from ovenbird.controller.gateway import HIGHLY_AVAILABLE
 from ovenbird.controller.local import VIF, interface_of, resident
 from ovenbird.controller.own import progress
 from ovenbird.controller.settings import own_chassis
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID
 
-CLAIMED_TYPES = (VIF, "l3gateway", "l2gateway")
+CLAIMED_TYPES = (VIF, "l3gateway", "l2gateway", *HIGHLY_AVAILABLE)
 """The types of ports that belong to the chassis where they are resident; a localport is everywhere."""
 
 
@@ -69,7 +70,7 @@ def claim(port: PortBinding) -> Iterator[Fact]:
 @rule(PortBinding)
 def up(port: PortBinding) -> Iterator[Fact]:
     """Say that a claimed port's flows are in the switch, to Southbound and to the interface's owner."""
-    if port.type != VIF or progress().stopping:
+    if port.type not in CLAIMED_TYPES or progress().stopping:
         return
     me = own_chassis()
     if me is None or PortBinding.chassis.raw(port) != me or not resident(port):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.controller import (
+    bfd,
     binding,
     bridge,
     chassis,
@@ -65,7 +66,7 @@ log = logging.getLogger(__name__)
 SOUTHBOUND = (
     sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.AddressSet, sb.PortGroup, sb.LogicalFlow,
     sb.LogicalDPGroup, sb.MulticastGroup, sb.DatapathBinding, sb.PortBinding, sb.MACBinding, sb.StaticMACBinding,
-    sb.DHCPOptions, sb.DHCPv6Options, sb.DNS, sb.FDB,
+    sb.DHCPOptions, sb.DHCPv6Options, sb.DNS, sb.FDB, sb.GatewayChassis, sb.HAChassis, sb.HAChassisGroup,
 )  # fmt: skip
 """The tables of Southbound that this controller reads."""
 
@@ -74,7 +75,7 @@ SWITCH = (vswitch.OpenVSwitch, vswitch.Bridge, vswitch.Port, vswitch.Interface)
 
 RULES = (
     bridge.bridge, local.attachment, local.clauses, local.port_clause, chassis.registration, chassis.acknowledgement,
-    binding.claim, binding.up, binding.installed, tunnels.tunnels, tunnels.stale_tunnel, patch.patches,
+    binding.claim, binding.up, binding.installed, tunnels.tunnels, tunnels.stale_tunnel, bfd.heartbeat, patch.patches,
     patch.stale_patch, zones.port_zone, zones.datapath_zone, physical.skeleton, physical.tunnel_entry,
     physical.port_flows, port_security.port_security, translate.logical_flow, translate.translation, learned.fdb,
     learned.mac_binding, learned.static_mac_binding,

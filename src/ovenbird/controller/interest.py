@@ -34,13 +34,19 @@ class Interest:
         """Return the conditions by table: rows that any clause asks for, and of no clause no row."""
         conditions: dict[str, list[Any]] = {name: [] for name in CONDITIONAL}
         for _, table, column, function, value in sorted(self._clauses, key=_order):
-            operand = ["uuid", value] if column in _REFERENCES else value
-            conditions[table].append([column, function, operand])
+            conditions[table].append([column, function, _operand(column, value)])
         return {name: clauses or _NOTHING for name, clauses in conditions.items()}
 
     def datapaths(self) -> frozenset[UUID]:
         """Return the datapaths about which everything is asked for."""
         return frozenset([UUID(fact[4]) for fact in self._clauses if fact[1] == "Datapath_Binding"])
+
+
+def _operand(column: str, value: Any) -> Any:
+    """Return a clause's value as the database writes it; a pair is a map's element."""
+    if column in _REFERENCES:
+        return ["uuid", value]
+    return ["map", [list(value)]] if isinstance(value, tuple) else value
 
 
 def everything() -> dict[str, list[Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import ATTACHED, CLAUSE
+from ovenbird.controller.gateway import HIGHLY_AVAILABLE, hosts, is_candidate
 from ovenbird.controller.own import Attachment
 from ovenbird.controller.settings import integration_bridge, own_chassis, settings
 from ovenbird.engine.lookups import find, get, rows, select, table
@@ -31,12 +32,6 @@ VIF = ""
 def iface_id(interface: Interface) -> str:
     """Return the logical port that an interface says it is, or nothing."""
     return interface.external_ids.get("iface-id", "")
-
-
-@view
-def chassis_id(port: Port) -> str:
-    """Return the remote end of a tunnel port, as `<chassis>@<address>`, or nothing."""
-    return port.external_ids.get("ovn-chassis-id", "")
 
 
 @rule(Interface)
@@ -103,7 +98,9 @@ def resident(port: PortBinding) -> bool:
         return ofport_of(port.logical_port) > 0
     if kind in ("l3gateway", "l2gateway"):
         return port.options.get(f"{kind}-chassis", "") == settings().chassis != ""
-    if kind in ("virtual", "external", "chassisredirect"):
+    if kind in HIGHLY_AVAILABLE:
+        return hosts(port)
+    if kind == "virtual":
         mine = own_chassis()
         return mine is not None and PortBinding.chassis.raw(port) == mine
     return False
@@ -141,6 +138,7 @@ def hosted() -> frozenset[UUID]:
     if mine is not None:
         bound = table(PortBinding).select(PortBinding.chassis, mine)
         frontier += [PortBinding.datapath.raw(port) for port in bound if port.type != VIF]
+        frontier += candidate_datapaths()
     found: set[UUID] = set()
     while frontier:
         datapath = frontier.pop()
@@ -151,11 +149,34 @@ def hosted() -> frozenset[UUID]:
 
 
 @view
+def candidate_datapaths() -> frozenset[UUID]:
+    """Return the datapaths of ports that this chassis hosts, or may host at any moment."""
+    found = {PortBinding.datapath.raw(p) for kind in HIGHLY_AVAILABLE for p in ports_of(kind) if is_candidate(p)}
+    for kind in ("l3gateway", "l2gateway"):
+        found |= {PortBinding.datapath.raw(port) for port in ports_of(kind) if resident(port)}
+    return frozenset(found)
+
+
+def ports_of(kind: str) -> list[PortBinding]:
+    """Return the ports of a type."""
+    return select(PortBinding.type, kind)
+
+
+@view
 def joined(datapath: UUID) -> tuple[UUID, ...]:
-    """Return the datapaths that patch ports join to this one."""
+    """Return the datapaths that patch ports join to this one, as far as packets cross them on this chassis."""
     index = table(PortBinding).index(PortBinding.datapath, PortBinding.type)
-    peers = [peer_of(port) for kind in ("patch", "l3gateway") for port in index.rows((datapath, kind))]
-    return tuple([PortBinding.datapath.raw(peer) for peer in peers if peer is not None])
+    ports = [port for kind in ("patch", "l3gateway") for port in index.rows((datapath, kind)) if is_crossed(port)]
+    return tuple([PortBinding.datapath.raw(peer) for port in ports if (peer := peer_of(port)) is not None])
+
+
+@view
+def is_crossed(port: PortBinding) -> bool:
+    """Return whether packets cross a patch port here, and not on the gateway alone."""
+    if port.type == "l3gateway":
+        return resident(port)
+    redirect = find(PortBinding.logical_port, port.options.get("chassis-redirect-port", ""))
+    return redirect is None or redirect.options.get("always-redirect") != "true" or is_candidate(redirect)
 
 
 def peer_of(port: PortBinding) -> PortBinding | None:
@@ -198,8 +219,10 @@ def clauses() -> Iterator[Fact]:
         return
     me = own_chassis()
     yield CLAUSE("Chassis_Private", "name", "==", mine.chassis)
-    for kind in ("patch", "chassisredirect"):
+    for kind in ("patch", *HIGHLY_AVAILABLE):
         yield CLAUSE("Port_Binding", "type", "==", kind)
+    for kind in ("l3gateway", "l2gateway"):
+        yield CLAUSE("Port_Binding", "options", "includes", (f"{kind}-chassis", mine.chassis))
     if me is not None:
         yield CLAUSE("Port_Binding", "chassis", "==", me)
     for datapath in hosted():

@@ -20,9 +20,9 @@ from ovenbird.controller.encapsulation import (
     outward,
 )
 from ovenbird.controller.facts import cookie_of, flow, part
+from ovenbird.controller.gateway import candidates, chassis_id
 from ovenbird.controller.local import (
     VIF,
-    chassis_id,
     hosted_row,
     localnet_key,
     ofport_named,
@@ -41,6 +41,7 @@ from ovenbird.lang.actions.layout import Tables
 from ovenbird.model.sb import DatapathBinding, MulticastGroup, PortBinding
 from ovenbird.model.vswitch import Bridge, Port
 from ovenbird.openflow.actions import (
+    Bundle,
     Clone,
     CtClear,
     Output,
@@ -127,8 +128,10 @@ def port_flows(port: PortBinding) -> Iterator[Fact]:
     kind = port.type
     if kind in ("localnet", "l2gateway"):
         yield from _physical_network(port, datapath)
-    elif kind in ("patch", "l3gateway"):
+    elif kind == "patch" or (kind == "l3gateway" and resident(port)):
         yield from _joining(port, datapath)
+    elif kind == "chassisredirect" and resident(port):
+        yield from _redirected(port, datapath)
     elif kind in (VIF, "localport") and resident(port):
         yield from _interface(port, datapath)
     else:
@@ -240,7 +243,7 @@ def _physical_network(port: PortBinding, datapath: DatapathBinding) -> Iterator[
 def _joining(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     """Yield the flows of a patch port: what leaves by it enters the peer's datapath, with nothing carried over."""
     peer = peer_of(port)
-    if peer is None or (port.type == "l3gateway" and not resident(port)):
+    if peer is None:
         return
     beyond = get(DatapathBinding, PortBinding.datapath.raw(peer))
     if beyond is None:
@@ -258,6 +261,15 @@ def _joining(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     yield from _copies(port, datapath, 0, REMOTE)
 
 
+def _redirected(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
+    """Yield the flow of a redirect port on its gateway: the packet goes on to the distributed port behind it."""
+    target = find(PortBinding.logical_port, port.options.get("distributed-port", ""))
+    if target is None:
+        return
+    onward = (SetField.of("reg15", target.tunnel_key), *_zones(datapath.uuid, 0), Resubmit(LOOPBACK))
+    yield flow(LOCAL, 100, to_port(datapath.tunnel_key, port.tunnel_key), onward, cookie_of(port))
+
+
 def _elsewhere(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     """Yield the flows of a port that is not here: by its physical network if it has one, else by a tunnel."""
     exit_key = localnet_key(datapath.uuid)
@@ -266,6 +278,9 @@ def _elsewhere(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
         yield flow(LOCAL, 100, there, (SetField.of("reg15", exit_key), Resubmit(LOCAL)), cookie_of(port))
         return
     if port.type == "localport":
+        return
+    if len(candidates(port)) > 1:
+        yield from _to_gateways(port, datapath)
         return
     chassis = PortBinding.chassis.raw(port)
     if chassis is None or chassis == own_chassis():
@@ -279,6 +294,20 @@ def _elsewhere(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     yield flow(REMOTE, 100, there, actions, cookie_of(port))
     for group in port.referrers(MulticastGroup.ports):
         yield from remote_copies(group, datapath, kind, ofport)
+
+
+def _to_gateways(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
+    """Yield the flow by which a packet reaches the first gateway that is alive, as the switch itself sees by BFD."""
+    found = [tunnel for chassis in candidates(port) if (tunnel := tunnel_to(chassis.uuid, None)) is not None]
+    if not found:
+        return
+    kind = found[0][0]
+    ofports = tuple([ofport for encapsulation, ofport in found if encapsulation == kind])
+    actions = (
+        *outward(kind, datapath.tunnel_key, port.tunnel_key),
+        Bundle(fields=0, basis=0, algorithm=0, members=ofports),
+    )
+    yield flow(REMOTE, 100, to_port(datapath.tunnel_key, port.tunnel_key), actions, cookie_of(port))
 
 
 @view

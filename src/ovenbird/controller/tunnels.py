@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.chassis import ENCAP_PREFERENCE, best_encap
 from ovenbird.controller.facts import ADD_PORT, DROP_PORT
-from ovenbird.controller.local import chassis_id
+from ovenbird.controller.gateway import chassis_id
 from ovenbird.controller.own import progress
 from ovenbird.controller.settings import Settings, integration_bridge, settings
 from ovenbird.engine.ids import Pool, seed

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from ovenbird.controller.facts import ZONE
 from ovenbird.controller.local import is_hosted, resident
 from ovenbird.engine.ids import Pool, seed
+from ovenbird.engine.lookups import get
 from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
 from ovenbird.model.sb import DatapathBinding, PortBinding
 
 if TYPE_CHECKING:
@@ -31,9 +33,17 @@ def zone_of(name: str) -> int:
     return ZONES.get(name)
 
 
+@view
+def wanted_snat_zone(datapath: UUID) -> int | None:
+    """Return the zone for SNAT that a router's `options:snat-ct-zone` asks for, by way of Southbound."""
+    row = get(DatapathBinding, datapath)
+    text = row.external_ids.get("snat-ct-zone", "") if row is not None else ""
+    return int(text) if text.isdecimal() and ZONES.low <= int(text) <= ZONES.high else None
+
+
 def datapath_zones(datapath: UUID) -> tuple[int, int]:
     """Return the zones of a datapath for DNAT and SNAT."""
-    return ZONES.get(f"{datapath}_dnat"), ZONES.get(f"{datapath}_snat")
+    return ZONES.get(f"{datapath}_dnat"), ZONES.get(f"{datapath}_snat", want=wanted_snat_zone(datapath))
 
 
 def stored_zones(ids: Mapping[str, str]) -> dict[str, int]:
