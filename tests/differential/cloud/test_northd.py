@@ -14,8 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "cloud"))
 
 from cloud_world import World
 
-from ovenbird.model import sb
-from ovenbird.ovsdb.database import Database
+from ovenbird.model import cloud, sb
 from ovenbird.ovsdb.server import Server
 
 MAC1, MAC2 = "fa:16:3e:00:00:01", "fa:16:3e:00:00:02"
@@ -29,7 +28,7 @@ class Original:
         self.directory = directory
         self.server = Server()
         self.server.add(world.nb)
-        self.southbound = Database(sb.schema(), sb.ROWS)
+        self.southbound = world.sb
         self.server.add(self.southbound)
         self.at = f"unix:{directory}/db"
 
@@ -56,8 +55,12 @@ class Original:
 
     async def trace(self, port, microflow):
         """Return what becomes of a packet that a port sends on a new connection."""
-        network = f"neutron-{port.network.uuid}"
-        flow = f'inport == "{port.uuid}" && {microflow}'
+        return await self.trace_from(port.network, port.uuid, microflow)
+
+    async def trace_from(self, network, port, microflow):
+        """The same for a port that is given by its name in Northbound."""
+        network = f"neutron-{network.uuid}"
+        flow = f'inport == "{port}" && {microflow}'
         return await self.run("ovn-trace", f"--db={self.at}", "--ct=new", "--minimal", network, flow)
 
     def complaints(self):
@@ -148,4 +151,43 @@ async def test_dhcp_is_answered_with_what_the_subnet_says(original):
         f"ip.ttl == 64 && udp.src == 68 && udp.dst == 67"
     )
     assert reaches(port) in await original.trace(port, request)
+    assert original.complaints() == []
+
+
+ROUTER1, ROUTER2, OUTER, FLOATING, PEER = [f"fa:16:3e:00:01:{i:02x}" for i in range(5)]
+
+
+async def test_routers_route_and_translate(original):
+    world = original.world
+    world.chassis("gw1")
+    network, other, (outside, outer) = world.network(), world.network(), world.outside()
+    subnet, second = world.subnet(network), world.subnet(other, cidr="10.1.0.0/24", gateway_ip="10.1.0.1")
+    router = world.router()
+    inside = world.interface(router, [(subnet, "10.0.0.1")], mac_address=ROUTER1)
+    world.interface(router, [(second, "10.1.0.1")], mac_address=ROUTER2)
+    gateway = world.gateway(router, [(outer, "203.0.113.9")], mac_address=OUTER)
+    open_to_all = {"port_security_enabled": False}
+    one = world.port(network, [(subnet, "10.0.0.5")], mac_address=MAC1, **open_to_all)
+    two = world.port(other, [(second, "10.1.0.6")], mac_address=MAC2, **open_to_all)
+    world.floating(inside, gateway, two, "203.0.113.50", mac_address=FLOATING)
+    world.settle()
+    await original.settled()
+    name = f"lrp-{gateway.port.uuid}"
+    datapath = world.sb.store.table(sb.PortBinding).find(sb.PortBinding.logical_port, name).datapath.uuid
+    transaction = world.sb.transaction()
+    neighbour = {"logical_port": name, "ip": "203.0.113.1", "mac": PEER, "datapath": datapath}
+    transaction.insert(sb.MACBinding, neighbour)
+    transaction.commit()
+    tcp = "tcp && tcp.dst == 22"
+
+    east_west = await original.trace(one, packet((MAC1, "10.0.0.5"), (ROUTER1, "10.1.0.6"), tcp))
+    assert reaches(two) in east_west
+    out = await original.trace(one, packet((MAC1, "10.0.0.5"), (ROUTER1, "198.51.100.9"), tcp))
+    [segment] = outside.referrers(cloud.NetworkSegment.network)
+    assert "ip4.src=203.0.113.9" in out
+    assert "provnet-" in out
+    inward = packet((PEER, "198.51.100.9"), (OUTER, "203.0.113.50"), tcp)
+    assert reaches(two) in await original.trace_from(outside, f"provnet-{segment.uuid}", inward)
+    missing = packet((PEER, "198.51.100.9"), (OUTER, "203.0.113.51"), tcp)
+    assert reaches(two) not in await original.trace_from(outside, f"provnet-{segment.uuid}", missing)
     assert original.complaints() == []

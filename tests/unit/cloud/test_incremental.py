@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from cloud_world import World
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ovenbird.cloud import compiler
-from ovenbird.model import cloud, nb
+from ovenbird.model import cloud, nb, sb
 from ovenbird.ovsdb.database import Database
+from ovenbird.ovsdb.errors import ConstraintViolation
 
 
 def contents(database):
@@ -34,7 +37,23 @@ def contents(database):
     options = sorted(
         (o.cidr, sorted(o.options.items()), sorted(o.external_ids.items())) for o in store.table(nb.DHCPOptions)
     )
-    return switches, ports, groups, options, len(store.table(nb.ACL))
+    return switches, ports, groups, options, len(store.table(nb.ACL)), routed(store)
+
+
+def routed(store):
+    """What routers are made of; which chassis carry a gateway is not a function of Cloud alone."""
+    routers = {}
+    for r in store.table(nb.LogicalRouter):
+        routes = sorted((s.ip_prefix, s.nexthop, str(s.output_port)) for s in r.static_routes)
+        nat = sorted((n.type, n.external_ip, n.logical_ip, str(n.logical_port)) for n in r.nat)
+        routers[r.name] = (r.enabled, r.external_ids, routes, nat, frozenset(p.name for p in r.ports))
+    router_ports = {
+        p.name: (p.mac, p.networks, p.options, p.ipv6_ra_configs, p.external_ids, len(p.gateway_chassis))
+        for p in store.table(nb.LogicalRouterPort)
+    }
+    names = sorted(sorted(d.records.items()) for s in store.table(nb.LogicalSwitch) for d in s.dns_records)
+    counts = [len(store.table(c)) for c in (nb.NAT, nb.LogicalRouterStaticRoute, nb.GatewayChassis, nb.DNS)]
+    return routers, router_ports, names, counts
 
 
 class Editing(RuleBasedStateMachine):
@@ -113,16 +132,81 @@ class Editing(RuleBasedStateMachine):
                 {"port_security_enabled": True},
                 {"security_groups": frozenset()},
                 {"dhcpv4_options": {}},
+                {"dns_name": "web"},
+                {"mac_address": "fa:16:3e:99:99:99"},
             ]
         ),
     )
     def change_port(self, data, change):
         if port := self.pick(data, cloud.Port):
-            self.world.change(port, **change)
+            with contextlib.suppress(ConstraintViolation):  # a MAC that another port of the network has
+                self.world.change(port, **change)
+
+    @rule(data=st.data())
+    def add_router(self, data):
+        world = self.world
+        router = world.router(name=f"r{self.next()}")
+        for subnet in world.cloud.store.table(cloud.Subnet).all():
+            if data.draw(st.booleans()):
+                n = self.next()
+                address = subnet.cidr.replace("0.0/24", f"0.{n % 200 + 2}")
+                world.interface(router, [(subnet, address)], mac_address=f"fa:16:3e:00:03:{n % 256:02x}")
+
+    @rule(data=st.data(), snat=st.booleans())
+    def add_gateway(self, data, snat):
+        world = self.world
+        router = self.pick(data, cloud.Router)
+        if router is None or router.referrers(cloud.RouterGateway.router):
+            return
+        if not hasattr(world, "outer_subnet"):
+            world.outer_subnet = world.outside()[1]
+        n = self.next()
+        place = [(world.outer_subnet, f"203.0.113.{n % 200 + 2}")]
+        world.gateway(router, place, enable_snat=snat, mac_address=f"fa:16:3e:00:04:{n % 256:02x}")
+
+    @rule(data=st.data())
+    def add_floating_ip(self, data):
+        world = self.world
+        interface, gateway = self.pick(data, cloud.RouterInterface), self.pick(data, cloud.RouterGateway)
+        port = self.pick(data, cloud.Port)
+        fixed = port.referrers(cloud.FixedAddress.port) if port else []
+        if not (interface and gateway and fixed) or fixed[0].referrers(cloud.FloatingIPAssociation.fixed):
+            return
+        n = self.next()
+        mac = f"fa:16:3e:00:05:{n % 256:02x}"
+        world.floating(interface, gateway, port, f"203.0.114.{n % 200 + 2}", mac_address=mac)
+
+    @rule(data=st.data(), row_class=st.sampled_from([cloud.FloatingIPAssociation, cloud.RouterInterface]))
+    def drop_what_routes(self, data, row_class):
+        row = self.pick(data, row_class)
+        if row and not (row_class is cloud.RouterInterface and row.referrers(cloud.FloatingIPAssociation.interface)):
+            self.world.drop(row)
+
+    @rule(data=st.data(), routes=st.sets(st.sampled_from(["10.8.0.0/16 10.1.0.9", "0.0.0.0/0 10.1.0.8"])))
+    def change_router(self, data, routes):
+        if router := self.pick(data, cloud.Router):
+            self.world.change(router, routes=frozenset(routes))
+
+    @rule(name=st.sampled_from(["gw1", "gw2"]))
+    def come_and_go(self, name):
+        found = self.world.sb.store.table(sb.Chassis).find(sb.Chassis.name, name)
+        if found is None:
+            self.world.chassis(name)
+        else:
+            self.world.fell(found)
+
+    @rule(distributed=st.sampled_from(["true", "false"]))
+    def configure(self, distributed):
+        self.world.configure(distributed_floating_ip=distributed)
 
     @rule(data=st.data())
     def drop_port(self, data):
-        if port := self.pick(data, cloud.Port):
+        port = self.pick(data, cloud.Port)
+        needed = (cloud.RouterInterface.port, cloud.RouterGateway.port, cloud.FloatingIP.port)
+        if port and not any(port.referrers(column) for column in needed):
+            for fixed in port.referrers(cloud.FixedAddress.port):
+                for association in fixed.referrers(cloud.FloatingIPAssociation.fixed):
+                    self.world.drop(association)
             self.world.drop(port, *port.referrers(cloud.FixedAddress.port))
 
     @rule(data=st.data())
@@ -130,7 +214,10 @@ class Editing(RuleBasedStateMachine):
         if security_rule := self.pick(data, cloud.SecurityGroupRule):
             self.world.drop(security_rule)
 
-    @rule(data=st.data(), row_class=st.sampled_from([nb.LogicalSwitch, nb.PortGroup, nb.DHCPOptions]))
+    @rule(
+        data=st.data(),
+        row_class=st.sampled_from([nb.LogicalSwitch, nb.PortGroup, nb.DHCPOptions, nb.LogicalRouter, nb.DNS]),
+    )
     def meddle(self, data, row_class):
         """Delete a derived row behind the compiler's back."""
         rows = self.world.all(row_class)
@@ -146,6 +233,7 @@ class Editing(RuleBasedStateMachine):
         fresh.cloud, fresh.nb = self.world.cloud, Database(nb.schema(), nb.ROWS)
         fresh.engine = compiler(fresh.cloud.store, fresh.nb.store, self.world.sb.store)
         fresh.settle()
+        fresh.engine.close()
         assert contents(self.world.nb) == contents(fresh.nb)
 
 
