@@ -198,7 +198,7 @@ def _match(router: nb.LogicalRouter, key: Key) -> tuple[int, str]:
 def group(router: nb.LogicalRouter, key: Key) -> tuple[Member, ...]:
     """Return the routes of a router with a key that lead somewhere now, in a stable order."""
     found = [member for route in EQUAL.rows(router.uuid, key) if (member := _member(router, route, key)) is not None]
-    return tuple(sorted(found, key=lambda member: (member.nexthop, member.way.port.name, member.uuid)))
+    return tuple(sorted(found, key=lambda member: member.uuid))
 
 
 def _member(router: nb.LogicalRouter, route: nb.LogicalRouterStaticRoute, key: Key) -> Member | None:

@@ -17,9 +17,12 @@ from ovenbird.model import nb, sb
 from ovenbird.northd.northd import SOUTHBOUND, build
 from ovenbird.ovsdb.notation import decoder, encode
 
-PROGRAMS = ("ovsdb-server", "ovsdb-tool", "ovn-northd", "ovn-trace", "ovn-appctl", "ovn-nbctl")
+PROGRAMS = ("ovsdb-server", "ovsdb-tool", "ovn-northd", "ovn-trace", "prlimit", "ovn-appctl", "ovn-nbctl")
 REGISTERS = re.compile(r"reg\d+=0x[0-9a-f]+,")
 SCHEMAS = Path("/usr/share/ovn")
+
+TRACE_SECONDS, TRACE_MEMORY = 10, 500_000_000
+"""What one ovn-trace may take: a packet that loops and floods at each turn multiplies until the machine is full."""
 
 
 def missing() -> list[str]:
@@ -208,8 +211,9 @@ class Oracle:
         """Return what ovn-trace says becomes of a packet: outputs, changes and connection tracking."""
         command = ["ovn-trace", f"--db={self.remote(whose)}", "--minimal", "-vconsole:off", *options]
         done = subprocess.run(
-            [*command, datapath, microflow], env=self.environment, capture_output=True, text=True, check=False
-        )
+            ["prlimit", f"--as={TRACE_MEMORY}", *command, datapath, microflow],
+            env=self.environment, capture_output=True, text=True, check=False, timeout=TRACE_SECONDS,
+        )  # fmt: skip
         assert done.returncode == 0, done.stderr
         # A log shows registers, which are the compilers' own business: tunnel keys, hints.
         lines = (REGISTERS.sub("", line) for line in done.stdout.splitlines())
