@@ -1,0 +1,193 @@
+"""What instances are told: our own documents, and Nova's through the proxy, over real sockets on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import stat
+
+import pytest
+
+from ovenbird.metadata import server as server_module
+from ovenbird.metadata.boot import Boot, BootStore
+from ovenbird.metadata.caller import Caller
+from ovenbird.metadata.errors import RecordError, UnknownCallerError, UpstreamError
+from ovenbird.metadata.local import Local
+from ovenbird.metadata.nova import Nova, sign
+from ovenbird.metadata.server import Server
+from ovenbird.metadata.source import Request, Response
+
+CALLER = Caller(
+    "n1", "7d2c4a0e-port", "lab-a", "p1", "a", "02:00:00:00:00:05", ("10.0.0.5/24", "fd00::5/64"), 1442, "10.0.0.5"
+)
+BOOT = Boot("alpha", {"mine": "ssh-ed25519 AAAA"}, b"\x00\xff", {"k": "v"})
+
+
+@pytest.fixture
+def boots(tmp_path):
+    return BootStore(tmp_path / "boots")
+
+
+async def get(boots, path, method="GET"):
+    return await Local(boots).answer(CALLER, Request(method, path))
+
+
+async def test_the_openstack_documents(boots):
+    boots.put("lab-a", BOOT)
+    data = json.loads((await get(boots, "/openstack/latest/meta_data.json")).body)
+    assert (data["hostname"], data["project_id"], data["public_keys"]) == ("alpha", "p1", {"mine": "ssh-ed25519 AAAA"})
+    network = json.loads((await get(boots, "/openstack/2018-08-27/network_data.json")).body)
+    assert [n["type"] for n in network["networks"]] == ["ipv4_dhcp", "ipv6"]
+    assert (await get(boots, "/openstack/latest/user_data")).body == b"\x00\xff"
+    assert (await get(boots, "/openstack")).body.splitlines()[-1] == b"latest"
+
+
+async def test_the_ec2_documents(boots):
+    boots.put("lab-a", BOOT)
+    assert (await get(boots, "/latest/")).body == b"meta-data/\nuser-data"
+    assert (await get(boots, "/latest/meta-data/local-ipv4")).body == b"10.0.0.5"
+    assert (await get(boots, "/latest/meta-data/public-keys/")).body == b"0=mine"
+    assert (await get(boots, "//2009-04-04/meta-data/public-keys/0/openssh-key")).body == b"ssh-ed25519 AAAA"
+
+
+async def test_what_was_not_given_is_not_there(boots):
+    assert (await get(boots, "/openstack/latest/user_data")).status == 404
+    assert (await get(boots, "/latest/meta-data/hostname")).body == b"a"
+    assert (await get(boots, "/latest/meta-data/hostname/x")).status == 404
+    assert (await get(boots, "/", "POST")).status == 405
+
+
+def test_boots_survive_and_are_private(boots):
+    boots.put("../odd", BOOT)
+    assert boots.get("../odd") == BOOT
+    assert stat.S_IMODE(boots.path("../odd").stat().st_mode) == 0o600
+    assert boots.path("../odd").parent == boots.directory
+    boots.remove("../odd")
+    assert boots.get("../odd") == Boot()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"hostname": 1}', '{"user_data": "%"}', '{"other": ""}', '{"keys": []}'])
+def test_a_damaged_boot_is_refused(boots, text):
+    boots.put("a", BOOT)
+    boots.path("a").write_text(text)
+    with pytest.raises(RecordError):
+        boots.get("a")
+
+
+def test_the_signature():
+    # RFC 4231, test case 2
+    assert sign("Jefe", "what do ya want for nothing?") == (
+        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+    )
+
+
+class Guest:
+    """A server on loopback, and what it has been asked."""
+
+    def __init__(self, handle):
+        self.server = Server(handle)
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+
+    async def __aenter__(self):
+        self.socket.setblocking(False)
+        await self.server.start([self.socket])
+        return self
+
+    async def __aexit__(self, *_):
+        await self.server.stop()
+
+    async def send(self, data: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(data)
+        try:
+            return await asyncio.wait_for(reader.read(), 5)
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+
+async def test_nova_is_asked_in_the_instances_name_alone():
+    asked = []
+
+    async def nova(address, request):
+        asked.append((address, request))
+        return Response(200, b"from nova", "application/json")
+
+    async with Guest(nova) as upstream:
+        source = Nova(f"http://127.0.0.1:{upstream.port}", "secret")
+        forged = ((b"x-instance-id", b"other"), (b"x-forwarded-for", b"1.2.3.4"), (b"accept", b"text/x"))
+        answer = await source.answer(CALLER, Request("POST", "/openstack/latest/password?a=%2F", forged, b"pw"))
+        await source.close()
+    assert answer == Response(200, b"from nova", "application/json")
+    ((_, request),) = asked
+    assert (request.method, request.target, request.body) == ("POST", "/openstack/latest/password?a=%2F", b"pw")
+    headers = [(name, value) for name, value in request.headers if name.startswith(b"x-") or name == b"accept"]
+    assert sorted(headers) == [
+        (b"accept", b"text/x"),
+        (b"x-forwarded-for", b"10.0.0.5"),
+        (b"x-instance-id", b"lab-a"),
+        (b"x-instance-id-signature", sign("secret", "lab-a").encode()),
+        (b"x-tenant-id", b"p1"),
+    ]
+
+
+async def test_a_nova_that_is_not_there_is_unavailable():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    source = Nova(f"http://127.0.0.1:{port}", "secret")
+    with pytest.raises(UpstreamError) as refused:
+        await source.answer(CALLER, Request("GET", "/"))
+    assert refused.value.status == 503
+    await source.close()
+
+
+async def echo(address, request):
+    return Response(200, f"{address} {request.method} {request.target}".encode() + request.body)
+
+
+async def test_requests_on_one_connection_are_answered_in_turn():
+    async with Guest(echo) as guest:
+        answer = await guest.send(
+            b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nHEAD /b HTTP/1.1\r\nHost: x\r\n\r\n"
+            b"PUT /c HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi"
+        )
+    assert answer.count(b"HTTP/1.1 200") == 3
+    assert b"127.0.0.1 GET /a" in answer
+    assert b"HEAD /b" not in answer
+    assert answer.endswith(b"127.0.0.1 PUT /chi")
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"nonsense\r\n\r\n", b"400"),
+        (b"GET http://evil/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 40000 + b"\r\n\r\n", b"431"),
+        (b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" + b"a" * 70000, b"413"),
+    ],
+)
+async def test_what_is_malformed_or_too_large_is_refused(request_, status):
+    async with Guest(echo) as guest:
+        assert (await guest.send(request_)).startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize(("error", "status"), [(UnknownCallerError("x"), b"404"), (UpstreamError(503, "x"), b"503")])
+async def test_errors_become_statuses(error, status):
+    async def fail(_address, _request):
+        raise error
+
+    async with Guest(fail) as guest:
+        answer = await guest.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 " + status)
+
+
+async def test_who_is_silent_or_holds_too_much_is_cut_off(monkeypatch):
+    monkeypatch.setattr(server_module, "PATIENCE", 0.1)
+    monkeypatch.setattr(server_module, "CONNECTIONS", 0)
+    async with Guest(echo) as guest:
+        with pytest.raises(ConnectionResetError):
+            await guest.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        monkeypatch.setattr(server_module, "CONNECTIONS", 1)
+        assert await guest.send(b"GET /") == b""

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pytest
+
+from ovenbird.engine.outputs import new_uuid
+from ovenbird.engine.rows import Store
+from ovenbird.metadata.caller import find_caller
+from ovenbird.metadata.errors import UnknownCallerError
+from ovenbird.metadata.network import networks
+from ovenbird.model.sb import Chassis, PortBinding
+
+ME, ELSEWHERE, ONE, TWO = (new_uuid() for _ in range(4))
+
+
+@pytest.fixture
+def store():
+    return Store("OVN_Southbound", (Chassis, PortBinding))
+
+
+def add(store, name, datapath=ONE, *, ips="10.0.0.5/24", chassis=ME, mac="02:00:00:00:00:05", **values):
+    device = values.pop("device", name)
+    row = list(PortBinding.DEFAULTS)
+    given = {
+        "logical_port": name,
+        "datapath": datapath,
+        "chassis": chassis,
+        "mac": frozenset([" ".join([mac, *(ip.partition("/")[0] for ip in ips.split())])]),
+        "external_ids": {"neutron:device_id": device, "neutron:cidrs": ips, "neutron:project_id": "p"},
+        **values,
+    }
+    for column, value in given.items():
+        row[PortBinding.BY_NAME[column].index] = value
+    return store.table(PortBinding).insert(new_uuid(), row)
+
+
+def localport(store, network, datapath=ONE, **values):
+    return add(store, f"meta-{network}", datapath, chassis=None, type="localport", device=f"ovnmeta-{network}", **values)
+
+
+def test_a_caller_is_known_by_network_and_address(store):
+    add(store, "a", ONE)
+    add(store, "b", TWO, ips="10.0.0.5/24 fd00::5/64")
+    assert find_caller(store, ME, "one", ONE, "10.0.0.5").device == "a"
+    found = find_caller(store, ME, "two", TWO, "fd00::5")
+    assert (found.device, found.project, found.cidrs) == ("b", "p", ("10.0.0.5/24", "fd00::5/64"))
+
+
+def test_a_caller_may_use_its_link_local_address(store):
+    add(store, "a")
+    assert find_caller(store, ME, "one", ONE, "fe80::ff:fe00:5").port == "a"
+
+
+def test_addresses_of_other_chassis_and_of_two_ports_name_nobody(store):
+    add(store, "a", chassis=ELSEWHERE)
+    with pytest.raises(UnknownCallerError, match="no instance"):
+        find_caller(store, ME, "one", ONE, "10.0.0.5")
+    add(store, "b")
+    add(store, "c", mac="02:00:00:00:00:06")
+    with pytest.raises(UnknownCallerError, match="2 instance"):
+        find_caller(store, ME, "one", ONE, "10.0.0.5")
+
+
+def test_a_port_without_a_device_is_nobody(store):
+    add(store, "a", device="")
+    with pytest.raises(UnknownCallerError):
+        find_caller(store, ME, "one", ONE, "10.0.0.5")
+
+
+def test_networks_with_instances_here_are_served(store):
+    localport(store, "net-1")
+    localport(store, "net-2", TWO)
+    assert networks(store, ME) == {}
+    port = add(store, "a")
+    (found,) = networks(store, ME).values()
+    assert (found.id, found.port, found.mac) == ("net-1", "meta-net-1", "02:00:00:00:00:05")
+    assert (found.outer, found.inner) == ("tapnet-10", "tapnet-11")
+    store.table(PortBinding).delete(port)
+    assert networks(store, ME) == {}
+
+
+def test_an_instance_that_is_about_to_move_here_counts(store):
+    localport(store, "net-1")
+    add(store, "a", chassis=ELSEWHERE, additional_chassis=frozenset([ME]))
+    assert set(networks(store, ME)) == {"net-1"}
+
+
+@pytest.mark.parametrize("network", ["../x", "", "a b"])
+def test_a_network_that_is_no_name_is_not_served(store, network):
+    localport(store, network)
+    add(store, "a")
+    assert networks(store, ME) == {}
