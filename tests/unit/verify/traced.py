@@ -91,7 +91,7 @@ class Served:
         self.remotes = {name: f"unix:{directory}/{name}.sock" for name in databases}
         self._databases = databases
         self._started, self._loop = threading.Event(), asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
 
     def __enter__(self):
         self._thread.start()
@@ -101,6 +101,7 @@ class Served:
     def __exit__(self, *_):
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
+        assert not self._thread.is_alive(), "the server does not end"
         self._loop.close()
 
     async def _serve(self) -> None:
