@@ -6,21 +6,25 @@ import base64
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ovenbird.lab import programs
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import CommandError
-from ovenbird.lab.instance import Instance
-from ovenbird.lab.lab import Lab
 from ovenbird.lab.namespace import Namespace
-from ovenbird.lab.process import ProcessSpec, wait_until
+from ovenbird.lab.process import wait_until
+from ovenbird.lab.state import Kind
 from ovenbird.metadata.boot import Boot, BootStore
 from ovenbird.metadata.namespace import ADDRESS, ADDRESS6
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ovenbird.lab.instance import Instance
+    from ovenbird.lab.lab import Lab
 
 pytestmark = pytest.mark.live
 
@@ -49,12 +53,13 @@ def make_network(lab: Lab, network: str, ports: dict[str, str]) -> None:
     nb(
         *("ls-add", f"neutron-{network}", "--", "lsp-add", f"neutron-{network}", localport),
         *("--", "lsp-set-type", localport, "localport"),
-        *("--", "lsp-set-addresses", localport, f"02:00:00:00:0a:fa 10.8.0.250"),
+        *("--", "lsp-set-addresses", localport, "02:00:00:00:0a:fa 10.8.0.250"),
         *("--", "set", "Logical_Switch_Port", localport, *ids(device_id=f"ovnmeta-{network}", cidrs="10.8.0.250/24")),
     )
     for port, address in ports.items():
         whole = f"{MACS[port]} {address} fd00:8::{address[-1]}"  # an IPv4 address alone would bar IPv6
-        identity = ids(device_id=f"lab-{port}", project_id="p1", port_name=port, cidrs=f"{address}/24 fd00:8::{address[-1]}/64", mtu="1400")
+        cidrs = f"{address}/24 fd00:8::{address[-1]}/64"
+        identity = ids(device_id=f"lab-{port}", project_id="p1", port_name=port, cidrs=cidrs, mtu="1400")
         nb(
             *("lsp-add", f"neutron-{network}", port, "--", "lsp-set-addresses", port, whole),
             *("--", "lsp-set-port-security", port, whole, "--", "lsp-set-dhcpv4-options", port, options),
@@ -64,17 +69,7 @@ def make_network(lab: Lab, network: str, ports: dict[str, str]) -> None:
 
 
 def namespace(lab: Lab, network: str) -> Namespace:
-    return Namespace(f"{lab.plan.prefix}hv1-ovnmeta-{network}")
-
-
-def spec(lab: Lab, boots: Path) -> ProcessSpec:
-    host = lab.hypervisor("hv1")
-    options = (
-        *("--no-chdir", "--pidfile", f"--boots={boots}"),
-        *(f"--namespace={host.namespace.name}", f"--prefix={host.namespace.name}-"),
-    )
-    argv = (*programs.ovenbird("metadata"), *options, f"unix:{host.database}")
-    return ProcessSpec("hv1-metadata", argv, str(host.rundir / "metadata.log"), host.env)
+    return Namespace(f"{lab.plan.metadata_prefix('hv1')}ovnmeta-{network}")
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +80,8 @@ def lab(originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
 @pytest.fixture(scope="module")
 def a(lab: Lab) -> Instance:
     make_network(lab, NETWORK, {"a": "10.8.0.1", "b": "10.8.0.2"})
-    boots = lab.plan.rundir / "boots"
-    BootStore(boots).put("lab-a", BOOT)
-    lab.keep(spec(lab, boots))
+    BootStore(lab.plan.boots).put("lab-a", BOOT)
+    lab.keep(programs.metadata(lab.hypervisor("hv1")))
     return lab.attach("a", "hv1", "a", MACS["a"])
 
 
@@ -147,8 +141,6 @@ def test_networks_with_the_same_addresses_are_told_apart(asked: Instance, lab: L
 def test_a_crash_costs_nothing(asked: Instance, lab: Lab) -> None:
     before = namespace(lab, NETWORK).run("readlink", "/proc/self/ns/net")
     leftover = Namespace(f"{lab.plan.prefix}hv1-ovnmeta-dead-0001")
-    running = lab.process("hv1-metadata")
-    assert running is not None
     lab.drop("hv1-metadata")
     run(["ip", "netns", "add", leftover.name])
     Path("/run/netns", f"{lab.plan.prefix}hv1-ovnmeta-torn").touch()
@@ -156,7 +148,7 @@ def test_a_crash_costs_nothing(asked: Instance, lab: Lab) -> None:
         *("add-port", "br-int", "tapdead-00010", "--", "set", "Interface", "tapdead-00010"),
         "external_ids:ovenbird-metadata=dead-0001",
     )
-    lab.keep(spec(lab, lab.plan.rundir / "boots"))
+    lab.keep(programs.metadata(lab.hypervisor("hv1")))
     wait_until(lambda: curl(asked, "/latest/meta-data/hostname") == "alpha", "the service to be back", poll=0.1)
     running = lab.process("hv1-metadata")
     assert running is not None
@@ -178,11 +170,21 @@ def test_what_somebody_took_away_is_made_again(asked: Instance, lab: Lab) -> Non
     wait_until(lambda: curl(asked, "/latest/meta-data/hostname") == "alpha", "answers over a new cable", poll=0.1)
 
 
+def test_the_lab_leaves_no_namespace(originals: None, make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(hosts=("hv1",), central=programs.originals)
+    lab.keep(programs.metadata(lab.hypervisor("hv1")))
+    make_network(lab, NETWORK, {"a": "10.8.0.1"})
+    lab.attach("a", "hv1", "a", MACS["a"])
+    wait_until(lambda: namespace(lab, NETWORK).whole, "the namespace")
+    lab.down()
+    assert not namespace(lab, NETWORK).exists
+
+
 def test_cleanup_leaves_nothing(asked: Instance, lab: Lab) -> None:
     running = lab.process("hv1-metadata")
     assert running is not None
     pidfile = lab.hypervisor("hv1").rundir / "ovenbird-metadata.pid"
-    lab.state.remove("process", "hv1-metadata")  # type: ignore[arg-type]
+    lab.state.remove(Kind.PROCESS, "hv1-metadata")
     control = pidfile.with_name(f"ovenbird-metadata.{running.pid}.ctl")
     run(["ovs-appctl", "-t", str(control), "exit", "--cleanup"])
     wait_until(lambda: not running.alive, "the service to end")

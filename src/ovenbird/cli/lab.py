@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import BinaryIO, TextIO
 
 import click
 from rich.console import Console
@@ -11,6 +12,7 @@ from ovenbird.cli.options import rundir_option
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.requirements import check, environment
 from ovenbird.lab.status import Status
+from ovenbird.metadata.boot import Boot, BootStore
 
 
 @click.group("lab")
@@ -23,11 +25,24 @@ def command() -> None:
 @click.option("--network", required=True, help="Name or id.")
 @click.option("--host", help="The hypervisor; the one with the fewest instances if not given.")
 @click.option("--security-group", "groups", multiple=True, help="Name or id; the default group if not given.")
+@click.option("--key", type=click.File("r"), help="A file with a public key for the instance to find in its metadata.")
+@click.option("--user-data", type=click.File("rb"), help="A file for it to find there as user data.")
 @rundir_option
-def boot(name: str, network: str, host: str | None, groups: tuple[str, ...], rundir: Path) -> None:
+def boot(
+    name: str,
+    network: str,
+    host: str | None,
+    groups: tuple[str, ...],
+    key: TextIO | None,
+    user_data: BinaryIO | None,
+    rundir: Path,
+) -> None:
     """Boot an instance, and return when it has its address and its port is ACTIVE."""
     check()
     lab = Lab.open(rundir)
+    keys = {Path(key.name).stem: key.read().strip()} if key is not None else {}
+    given = Boot(name, keys, user_data.read() if user_data is not None else None)
+    BootStore(lab.plan.boots).put(f"lab-{name}", given)  # first: the instance asks as soon as it has an address
     instance = lab.boot(name, network, host, groups)
     click.echo(f"{instance.name} runs on {instance.host} with {instance.address or 'no address'}")
 
@@ -52,7 +67,9 @@ def execute(name: str, argv: tuple[str, ...], rundir: Path) -> None:
 def delete(name: str, rundir: Path) -> None:
     """Delete an instance and its port."""
     check()
-    Lab.open(rundir).delete(name)
+    lab = Lab.open(rundir)
+    lab.delete(name)
+    BootStore(lab.plan.boots).remove(f"lab-{name}")
     click.echo(f"{name} is gone")
 
 

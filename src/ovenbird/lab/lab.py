@@ -24,7 +24,7 @@ from ovenbird.lab.errors import (
 )
 from ovenbird.lab.hypervisor import Hypervisor, listening
 from ovenbird.lab.instance import Instance
-from ovenbird.lab.namespace import Namespace
+from ovenbird.lab.namespace import Namespace, existing
 from ovenbird.lab.neutron import Neutron
 from ovenbird.lab.plan import DEFAULT_HOSTS, Plan
 from ovenbird.lab.process import Process, ProcessSpec, record_path, wait_until
@@ -239,6 +239,9 @@ class Lab:
             if not left:
                 break
             process.stop(left)
+        for host in self.plan.hosts:
+            for name in existing(f"{self.plan.metadata_prefix(host)}ovnmeta-"):
+                Namespace(name).remove()
         for name in reversed(self.state.things(Kind.NAMESPACE)):
             Namespace(name).remove()
         shutil.rmtree(rundir)

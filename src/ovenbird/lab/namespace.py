@@ -15,6 +15,15 @@ from ovenbird.lab.errors import CommandError
 
 _DIRECTORY = Path("/run/netns")
 
+
+def existing(start: str) -> list[str]:
+    """Return the names of the namespaces whose names begin thus, even of those only half of which was made."""
+    try:
+        return sorted(name for name in os.listdir(_DIRECTORY) if name.startswith(start))  # noqa: PTH208 - names alone
+    except FileNotFoundError:
+        return []
+
+
 _SET_UP = """
 ip link set lo up
 for knob in ipv6/conf/all/accept_dad=0 ipv6/conf/default/accept_dad=0 bridge/bridge-nf-call-iptables=0 %s; do

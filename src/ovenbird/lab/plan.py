@@ -162,6 +162,15 @@ class Plan:
         """Return the namespace of a hypervisor."""
         return f"{self.prefix}{host}"
 
+    def metadata_prefix(self, host: str) -> str:
+        """Return what the names of the namespaces begin with that a hypervisor's metadata service makes."""
+        return f"{self.host_namespace(host)}-"
+
+    @property
+    def boots(self) -> Path:
+        """Return the directory that says what instances were booted with."""
+        return self.rundir / "boots"
+
     def host_rundir(self, host: str) -> Path:
         """Return the run directory of a hypervisor's own programs."""
         return self.rundir / host

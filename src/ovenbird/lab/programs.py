@@ -144,3 +144,15 @@ def controller(hypervisor: Hypervisor, program: tuple[str, ...] | None = None) -
     options = ("--no-chdir", "--pidfile", "-vsyslog:off")
     argv = (*(program or ovenbird("controller")), *options, f"unix:{hypervisor.database}")
     return hypervisor.process("controller", argv)
+
+
+def metadata(hypervisor: Hypervisor) -> ProcessSpec:
+    """Return the specification of a hypervisor's metadata service, which tells instances what they were booted with.
+
+    It runs outside of the hypervisor's namespace, so that the namespaces that it makes have names for everybody.
+    """
+    plan, host = hypervisor.plan, hypervisor.name
+    options = ("--no-chdir", "--pidfile", "-vsyslog:off", f"--boots={plan.boots}")
+    places = (f"--namespace={plan.host_namespace(host)}", f"--prefix={plan.metadata_prefix(host)}")
+    argv = (*ovenbird("metadata"), *options, *places, f"unix:{hypervisor.database}")
+    return ProcessSpec(f"{host}-metadata", argv, str(hypervisor.rundir / "metadata.log"), hypervisor.env)
