@@ -34,7 +34,8 @@ def add(store, name, datapath=ONE, *, ips="10.0.0.5/24", chassis=ME, mac="02:00:
 
 
 def localport(store, network, datapath=ONE, **values):
-    return add(store, f"meta-{network}", datapath, chassis=None, type="localport", device=f"ovnmeta-{network}", **values)
+    device = f"ovnmeta-{network}"
+    return add(store, f"meta-{network}", datapath, chassis=None, type="localport", device=device, **values)
 
 
 def test_a_caller_is_known_by_network_and_address(store):
