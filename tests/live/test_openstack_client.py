@@ -129,3 +129,33 @@ async def test_security_groups_and_rules(openstack):
     status, _, err = await openstack.run("security group show web")
     assert status == 1
     assert "No SecurityGroup found for web" in err
+
+
+async def test_routers_and_floating_ips(openstack):
+    """The whole routed scene, as people type it."""
+    await openstack("network create private")
+    await openstack("subnet create inside --network private --subnet-range 10.0.0.0/24")
+    await openstack(
+        "network create public --external --provider-network-type flat --provider-physical-network public"
+    )
+    await openstack("subnet create outside --network public --subnet-range 203.0.113.0/24 --no-dhcp")
+    router = await openstack.json("router create r")
+    await openstack("router add subnet r inside")
+    await openstack("router set --external-gateway public r")
+    port = await openstack.json("port create --network private web0")
+    floating = await openstack.json("floating ip create public --port web0")
+    assert (floating["fixed_ip_address"], floating["status"]) == ("10.0.0.2", "ACTIVE")
+    row = openstack.nb.store.find(nb.LogicalRouter.name, f"neutron-{router['id']}")
+    assert {(n.type, n.external_ip, n.logical_ip) for n in row.nat} == {
+        ("snat", "203.0.113.2", "10.0.0.0/24"),
+        ("dnat_and_snat", floating["floating_ip_address"], "10.0.0.2"),
+    }
+    status, _, err = await openstack.run("router remove subnet r inside")
+    assert status == 1
+    assert "required by one or more floating IPs" in err
+    await openstack(f"floating ip delete {floating['id']}")
+    await openstack(f"port delete {port['id']}")
+    await openstack("router unset --external-gateway r")
+    await openstack("router remove subnet r inside")
+    await openstack("router delete r")
+    assert openstack.nb.store.table(nb.LogicalRouter).all() == []
