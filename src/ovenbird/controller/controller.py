@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.controller import (
+    announcements,
     bfd,
     binding,
     bridge,
@@ -35,6 +36,7 @@ from ovenbird.controller.errors import ConfigurationError
 from ovenbird.controller.facts import (
     ADD_PORT,
     AFTERWARDS,
+    ANNOUNCED,
     BRIDGE,
     CHASSIS,
     CLAUSE,
@@ -78,7 +80,7 @@ RULES = (
     binding.claim, binding.up, binding.installed, tunnels.tunnels, tunnels.stale_tunnel, bfd.heartbeat, patch.patches,
     patch.stale_patch, zones.port_zone, zones.datapath_zone, physical.skeleton, physical.tunnel_entry,
     physical.port_flows, port_security.port_security, translate.logical_flow, translate.translation, learned.fdb,
-    learned.mac_binding, learned.static_mac_binding,
+    learned.mac_binding, learned.static_mac_binding, announcements.announcements,
 )  # fmt: skip
 
 _EDITS = (EDIT, AFTERWARDS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
@@ -129,6 +131,7 @@ class Controller:
         self._ended = asyncio.Event()
         self._restarting = False
         self.switch = Switch(self._waiting, self._confirmed, self._packet)
+        self.announcer = announcements.Announcer(self.switch.send)
         self.packet_ins = PacketIns(self.switch.send, self._wake.set)
 
     # -- status -------------------------------------------------------------------------------------------------------
@@ -195,6 +198,7 @@ class Controller:
             if not self._restarting and self.connected:
                 await self._unregister()
         finally:
+            self.announcer.close()
             await self._stop_tasks()
             if self.southbound is not None:
                 await self.southbound.close()
@@ -281,6 +285,7 @@ class Controller:
         self._books = {southbound: EditBook(southbound.store), self._vswitch: EditBook(self._vswitch.store)}
         self._write = {client: asyncio.Event() for client in self._books}
         self._tell(complete=frozenset(), settled=False, everything=False)
+        self.announcer.close()
         gc.disable()  # until the first full computation: what it makes lives on, and is not worth walking
         self.engine = Engine(stores, RULES)
         ids = self._bridge_ids()
@@ -320,6 +325,8 @@ class Controller:
             self._absorb_edits(deltas)
             self._absorb_zones(deltas)
             self._absorb_flows(deltas)
+            if (addresses := deltas.get(ANNOUNCED)) is not None:
+                self.announcer.absorb(addresses.added, addresses.removed)
 
     def _absorb_edits(self, deltas: dict[Relation, Delta]) -> None:
         for relation in _EDITS:

@@ -1,0 +1,144 @@
+"""Announcements: what a physical network hears of the addresses that are behind this chassis now.
+
+A switch with a localnet port learns where a MAC address is from packets. A port that comes to this chassis, or a
+router's address that this chassis now answers for, is announced by gratuitous ARP (RFC 5227, section 3), by an
+unsolicited neighbour advertisement (RFC 4861, section 7.2.6), or by RARP for a MAC address without any IP address; at
+once and, since packets get lost, after 1, 2, 4, 8 and 16 seconds more, as the original does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from ipaddress import IPv4Address, ip_address
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import ANNOUNCED
+from ovenbird.controller.local import VIF, hosted_row, localnet_key, resident, resident_name
+from ovenbird.engine.rules import rule
+from ovenbird.lang.actions.layout import Tables
+from ovenbird.model.sb import PortBinding
+from ovenbird.net import ethernet, nd
+from ovenbird.net.addresses import BROADCAST, ZERO_MAC, mac_bytes, multicast_mac
+from ovenbird.net.arp import Arp
+from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.ipv6 import ICMPV6, IPv6
+from ovenbird.net.nd import Neighbor
+from ovenbird.openflow.actions import Resubmit, SetField, encode_actions
+from ovenbird.openflow.messages import PacketOut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.openflow.messages import Message
+
+FIRST = 0.05
+"""Seconds before the first announcement, so that the flows of the same wave are there."""
+
+PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Seconds between an announcement and the next."""
+
+_REQUEST, _REVERSE_REQUEST, _RARP = 1, 3, 0x8035
+_RESIDENT = re.compile(r'is_chassis_resident\("([^"]*)"\)')
+_MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
+_ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
+_INGRESS = Tables().ingress
+
+
+@rule(PortBinding)
+def announcements(port: PortBinding) -> Iterator[Fact]:
+    """Yield the addresses that a physical network should hear of."""
+    uuid = PortBinding.datapath.raw(port)
+    datapath = hosted_row(uuid)
+    if datapath is None or port.type not in (VIF, "patch", "l3gateway"):
+        return
+    if port.type == VIF:
+        lines = port.mac if resident(port) and localnet_key(uuid) else frozenset()
+    elif port.type == "patch" or resident(port):
+        lines = port.nat_addresses if localnet_key(uuid) else frozenset()
+    else:
+        return
+    for line in lines:
+        mac, addresses = announced(line)
+        for address in addresses or ([""] if mac else []):
+            yield ANNOUNCED(datapath.tunnel_key, port.tunnel_key, mac, address)
+
+
+def announced(line: str) -> tuple[str, list[str]]:
+    """Return the MAC and IP addresses of `MAC IP... is_chassis_resident("PORT")`; nothing if that port is not here."""
+    where = _RESIDENT.search(line)
+    if where is not None and not resident_name(where[1]):
+        return "", []
+    words = _RESIDENT.sub("", line).split()
+    if not words or not _MAC.fullmatch(words[0]):
+        return "", []
+    return words[0], [word for word in words[1:] if is_address(word)]
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is an IP address."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def announcement(mac: str, address: str) -> bytes:
+    """Return the frame that announces an address; of no IP address, the MAC address itself."""
+    source = mac_bytes(mac)
+    if not address:
+        nobody = Arp(_REVERSE_REQUEST, source, bytes(4), source, bytes(4))
+        return Ethernet(BROADCAST, source, _RARP, nobody.encode()).encode()
+    ip = ip_address(address)
+    if isinstance(ip, IPv4Address):
+        query = Arp(_REQUEST, source, ip.packed, ZERO_MAC, ip.packed)
+        return Ethernet(BROADCAST, source, ethernet.ARP, query.encode()).encode()
+    message = Neighbor(nd.NEIGHBOR_ADVERT, ip.packed, nd.OVERRIDE, ((nd.TARGET_LLA, source),)).icmp()
+    segment = message.encode_v6(ip.packed, _ALL_NODES)
+    packet = IPv6(ip.packed, _ALL_NODES, ICMPV6, segment, hop_limit=255)
+    return Ethernet(multicast_mac(_ALL_NODES), source, ethernet.IPV6, packet.encode()).encode()
+
+
+def entering(datapath: int, port: int) -> bytes:
+    """Return the actions that let a packet of the controller's enter a datapath as if it came from a port."""
+    return encode_actions((SetField.of("metadata", datapath), SetField.of("reg14", port), Resubmit(_INGRESS)))
+
+
+class Announcer:
+    """Sends the announcements of one chassis.
+
+    Arguments:
+        send: sends a message to the switch.
+    """
+
+    def __init__(self, send: Callable[[Message], None]) -> None:
+        self._send = send
+        self._timers: dict[Fact, asyncio.TimerHandle] = {}
+
+    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+        """Take in a wave's facts: announce what is new, and no longer what has gone."""
+        for fact in removed:
+            timer = self._timers.pop(fact, None)
+            if timer is not None:
+                timer.cancel()
+        for fact in added:
+            self._schedule(fact, FIRST, 0)
+
+    def close(self) -> None:
+        """Announce nothing any more."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _schedule(self, fact: Fact, pause: float, done: int) -> None:
+        self._timers[fact] = asyncio.get_running_loop().call_later(pause, self._announce, fact, done)
+
+    def _announce(self, fact: Fact, done: int) -> None:
+        _, datapath, port, mac, address = fact
+        self._send(PacketOut(announcement(mac, address), entering(datapath, port)))
+        if done < len(PAUSES):
+            self._schedule(fact, PAUSES[done], done + 1)
+        else:
+            del self._timers[fact]
