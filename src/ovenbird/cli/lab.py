@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from ovenbird.cli import screen
+from ovenbird.cli.hosts import host
 from ovenbird.cli.options import rundir_option
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.requirements import check, environment
@@ -18,6 +19,9 @@ from ovenbird.metadata.boot import Boot, BootStore
 @click.group("lab")
 def command() -> None:
     """Boot, enter and delete instances: network namespaces that stand for virtual machines."""
+
+
+command.add_command(host)
 
 
 @command.command("boot")

@@ -28,7 +28,7 @@ def _process(pid: int | None) -> Text:
 
 def cloud(status: Status) -> RenderableType:
     """Show what runs and where, and the instances."""
-    return Group(_endpoints(status), _hosts(status), instances(status))
+    return Group(_endpoints(status), hosts(status), instances(status))
 
 
 def _endpoints(status: Status) -> Table:
@@ -46,7 +46,8 @@ def _endpoints(status: Status) -> Table:
     return table
 
 
-def _hosts(status: Status) -> Table:
+def hosts(status: Status) -> Table:
+    """Show the hypervisors and their programs."""
     plan = status.lab.plan
     programs = ("ovsdb-server", "ovs-vswitchd", "controller")
     table = _table("Hypervisors", "name", "namespace", "underlay", *programs)

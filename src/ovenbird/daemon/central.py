@@ -21,7 +21,7 @@ from ovenbird.ovsdb.journal import create, open_database
 from ovenbird.ovsdb.server import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ovenbird.daemon.pump import LockedPump
     from ovenbird.ovsdb.server import LocalClient
@@ -33,6 +33,7 @@ OPTIONS = {
     "rundir": Takes.VALUE,
     "host": Takes.VALUE,
     "api-port": Takes.VALUE,
+    "set": Takes.VALUE,
     **{f"{name}-port": Takes.VALUE for name in DATABASES},
 }
 
@@ -42,6 +43,7 @@ usage: ovenbird central --rundir=DIR [OPTION]...
   --rundir=DIR        where journals (nb.db, sb.db, cloud.db) and sockets (nb.sock, sb.sock, cloud.sock) are
   --api-port=PORT     TCP port of the API on 127.0.0.1 (9696)
   --nb-port=PORT      TCP port of Northbound on 127.0.0.1 (6641); 0: none; likewise --sb-port, --cloud-port
+  --set=NAME=VALUE    give the cloud a setting, such as metadata=true or distributed_floating_ip=true
   --host=ADDRESS      loopback address that the API listens on instead
 
 The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v.
@@ -62,8 +64,10 @@ def run_directory(daemon: Daemon) -> Path:
     return directory
 
 
-def open_all(server: Server, directory: Path) -> dict[str, LocalClient]:
+def open_all(servers: Mapping[str, Server], directory: Path) -> dict[str, LocalClient]:
     """Open the databases of a directory, making those that are not there, and return their clients.
+
+    Each has a server of its own, so that a tool that is not told which database it wants finds the one it expects.
 
     Raises:
         UsageError: a journal cannot be used.
@@ -74,7 +78,7 @@ def open_all(server: Server, directory: Path) -> dict[str, LocalClient]:
         try:
             if not path.exists():
                 create(path, model.schema())
-            clients[name] = server.add(open_database(path, model.ROWS))
+            clients[name] = servers[name].add(open_database(path, model.ROWS))
         except OvsdbError as e:
             raise UsageError(f"{path}: {e}") from e
     northbound = clients["nb"]
@@ -85,7 +89,30 @@ def open_all(server: Server, directory: Path) -> dict[str, LocalClient]:
     return clients
 
 
-async def listen(daemon: Daemon, server: Server, directory: Path) -> None:
+def configure(daemon: Daemon, cloud_client: LocalClient) -> None:
+    """Store the settings that the command line gives.
+
+    Raises:
+        UsageError: one has no value.
+    """
+    given = {}
+    for option in daemon.options.all("set"):
+        name, equals, value = option.partition("=")
+        if not equals:
+            raise UsageError(f"--set={option}: NAME=VALUE is needed")
+        given[name] = value
+    if not given:
+        return
+    change = cloud_client.transaction()
+    there = cloud_client.store.table(cloud.CloudGlobal).all()
+    if there:
+        change.update(there[0], {"options": {**there[0].options, **given}})
+    else:
+        change.insert(cloud.CloudGlobal, {"options": given})
+    cloud_client.commit_now(change)
+
+
+async def listen(daemon: Daemon, servers: Mapping[str, Server], directory: Path) -> None:
     """Serve every database at its socket and, where there is one, its TCP port.
 
     Raises:
@@ -96,7 +123,7 @@ async def listen(daemon: Daemon, server: Server, directory: Path) -> None:
         remotes = [f"punix:{directory / name}.sock", *([f"ptcp:{port}:127.0.0.1"] if port else [])]
         for remote in remotes:
             try:
-                await server.listen(remote)
+                await servers[name].listen(remote)
             except OSError as e:
                 raise UsageError(f"{remote}: {e.strerror or e}") from e
 
@@ -104,17 +131,18 @@ async def listen(daemon: Daemon, server: Server, directory: Path) -> None:
 async def serve(daemon: Daemon) -> None:
     """Run until told to stop."""
     directory = run_directory(daemon)
-    server = Server()
+    servers = {name: Server() for name in DATABASES}
     serving = None
     try:
         with long_lived():
-            clients = open_all(server, directory)
+            clients = open_all(servers, directory)
+        configure(daemon, clients["cloud"])
         pumps: list[LockedPump] = [
             api.pump(clients["cloud"], clients["nb"], clients["sb"]),
             northd.pump(clients["nb"], clients["sb"]),
         ]
         northd.register(daemon.unixctl, pumps[1])
-        await listen(daemon, server, directory)
+        await listen(daemon, servers, directory)
         port = api.tcp_port(daemon, "api-port", 9696)
         serving = api.service(daemon, clients["cloud"], clients["nb"], clients["sb"], port)
         try:
@@ -126,7 +154,8 @@ async def serve(daemon: Daemon) -> None:
     finally:
         if serving is not None:
             await serving.stop()
-        await server.close()
+        for server in servers.values():
+            await server.close()
 
 
 def main(argv: Sequence[str]) -> int:

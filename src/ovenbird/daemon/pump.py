@@ -109,6 +109,7 @@ class Pump:
                 self._wake.clear()
                 if not self.paused:
                     await self._wave(engine)
+                    await asyncio.sleep(0)  # others have a turn between waves
 
     def _end(self) -> None:
         if self.engine is not None:

@@ -13,10 +13,14 @@ from pathlib import Path
 
 from ovenbird.lab.command import run
 from ovenbird.lab.namespace import Namespace
+from ovenbird.lab.outside import OUTSIDE_LINK, PHYSICAL_NETWORK
 from ovenbird.lab.plan import UNDERLAY_MTU, Plan
 from ovenbird.lab.process import ProcessSpec
 from ovenbird.lab.state import Kind, State
 from ovenbird.lab.underlay import UPLINK
+
+EXTERNAL_BRIDGE = "br-ex"
+"""The bridge that holds a gateway's cable to the outside world."""
 
 _SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 
@@ -150,6 +154,18 @@ class Hypervisor:
             *("--", "add-br", "br-int"),
             *("--", "set", "Bridge", "br-int", "datapath_type=netdev", "fail_mode=secure"),
             "other_config:disable-in-band=true",
+        )
+
+    def open_outside(self) -> None:
+        """Connect this hypervisor's switch to the outside world, and offer it as a gateway (ovn-controller(8))."""
+        self.namespace.batch([f"link set {OUTSIDE_LINK} arp off up"])
+        self.vsctl(
+            "--no-wait",
+            *("add-br", EXTERNAL_BRIDGE, "--", "set", "Bridge", EXTERNAL_BRIDGE),
+            *("datapath_type=netdev", "fail_mode=standalone", "--", "add-port", EXTERNAL_BRIDGE, OUTSIDE_LINK),
+            *("--", "set", "Open_vSwitch", "."),
+            f"external_ids:ovn-bridge-mappings={PHYSICAL_NETWORK}:{EXTERNAL_BRIDGE}",
+            "external_ids:ovn-cms-options=enable-chassis-as-gw",
         )
 
     @property

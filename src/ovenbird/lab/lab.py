@@ -4,7 +4,9 @@ A `Lab` holds nothing but its plan; everything else is in the state file, so tha
 directory and go on from there. What is made is recorded first (see `state`), what runs is kept running (`supervisor`).
 """
 
+import os
 import shutil
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -26,6 +28,7 @@ from ovenbird.lab.hypervisor import Hypervisor, listening
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.namespace import Namespace, existing
 from ovenbird.lab.neutron import Neutron
+from ovenbird.lab.outside import Outside
 from ovenbird.lab.plan import DEFAULT_HOSTS, Plan
 from ovenbird.lab.process import Process, ProcessSpec, record_path, wait_until
 from ovenbird.lab.programs import CentralPrograms, all_in_one, controller
@@ -84,6 +87,7 @@ class Lab:
         rundir: Path,
         hosts: Sequence[str] = DEFAULT_HOSTS,
         *,
+        gateways: Sequence[str] = (),
         prefix: str | None = None,
         api_port: int = 0,
         nb_port: int = 0,
@@ -99,6 +103,7 @@ class Lab:
         Args:
             rundir: where it lives; leftovers of a crashed lab there are removed first.
             hosts: the hypervisors' names.
+            gateways: those of them that reach the outside world.
             prefix: of the namespaces' names; derived from the run directory when None.
             api_port: of the API on 127.0.0.1; 0 picks a free one.
             nb_port: of Northbound on 127.0.0.1; 0 for none.
@@ -119,7 +124,7 @@ class Lab:
         if unknown:
             raise PlanError(f"no such host: {', '.join(sorted(unknown))}")
         ports = {"api_port": api_port, "nb_port": nb_port, "sb_port": sb_port, "cloud_port": cloud_port}
-        lab = cls(Plan.make(rundir, hosts, prefix=prefix, **ports))
+        lab = cls(Plan.make(rundir, hosts, gateways=gateways, prefix=prefix, **ports))
         lab._claim()
         try:
             lab._start(central, controllers or {}, external_ids or {}, progress)
@@ -162,6 +167,7 @@ class Lab:
         self.keep(*chosen.processes)
         progress(f"making {len(plan.hosts)} hypervisors")
         Underlay(plan).make(self.state)
+        Outside(plan).make(self.state)
         with ThreadPoolExecutor(max_workers=4) as pool:
             for future in [pool.submit(self._start_host, host, external_ids.get(host, {})) for host in plan.hosts]:
                 future.result()
@@ -176,12 +182,62 @@ class Lab:
                 self._await(lambda: neutron.answers, f"the API at {plan.api}")
         progress("waiting for the hypervisors to reach each other")
         hypervisors = [self.hypervisor(host) for host in plan.hosts]
-        for one in hypervisors:
-            self._await(partial(self._has_tunnels, one), f"the controller of {one.name} to make its tunnels")
-        for one, next_one in zip(hypervisors, hypervisors[1:] + hypervisors[:1], strict=True):
-            for source, target in ((one, next_one), (next_one, one)):
+        self._join(*zip(hypervisors, hypervisors[1:] + hypervisors[:1], strict=True))
+
+    def _join(self, *pairs: tuple[Hypervisor, Hypervisor]) -> None:
+        """Wait until every hypervisor has its tunnels, and those of each pair reach each other."""
+        for one in map(self.hypervisor, self.plan.hosts):
+            if self.process(f"{one.name}-controller") is not None:
+                self._await(partial(self._has_tunnels, one), f"the controller of {one.name} to make its tunnels")
+        for one, other in pairs:
+            for source, target in ((one, other), (other, one)):
                 what = f"{target.name} to answer {source.name}"
                 wait_until(partial(source.reaches, target), what)
+
+    # Hosts, while the cloud runs.
+
+    def add_host(self, name: str, *, gateway: bool = False, program: Sequence[str] = ()) -> Hypervisor:
+        """Add a hypervisor, and return when it reaches the first one.
+
+        Args:
+            name: its name.
+            gateway: whether it reaches the outside world.
+            program: what runs in place of our controller.
+
+        Raises:
+            PlanError: the name is unusable or taken.
+        """
+        check()
+        self.plan = self.plan.with_host(name, gateway=gateway)
+        self.state.add(Kind.PLAN, "lab", self.plan.to_json())
+        self._start_host(name, {})
+        added = self.hypervisor(name)
+        self.keep(controller(added, tuple(program) or None))
+        self._join((added, self.hypervisor(self.plan.hosts[0])))
+        return added
+
+    def kill_host(self, name: str) -> None:
+        """Kill a hypervisor's switch, controller and database as a power cut would: at once, and nothing restarts."""
+        mine = [p for p in self.state.things(Kind.PROCESS) if p in self._host_processes(name)]
+        running = [found for program in mine if (found := self.process(program)) is not None]
+        for program in mine:
+            self.state.remove(Kind.PROCESS, program)
+        for found in running:
+            os.kill(found.pid, signal.SIGKILL)
+        supervisor.notify(self.plan.rundir)
+
+    def start_host(self, name: str, *, program: Sequence[str] = ()) -> None:
+        """Start a killed hypervisor again, with the switch's configuration as it was."""
+        hypervisor = self.hypervisor(name)
+        self.keep(hypervisor.database_process())
+        wait_until(lambda: listening(hypervisor.database), f"{name}'s database")
+        self.keep(hypervisor.switch_process())
+        wait_until(lambda: hypervisor.switching, f"{name}'s switch", poll=0.03)
+        self.keep(controller(hypervisor, tuple(program) or None))
+
+    def _host_processes(self, name: str) -> tuple[str, ...]:
+        host = self.hypervisor(name).name
+        return tuple(f"{host}-{program}" for program in ("controller", "ovs-vswitchd", "ovsdb-server"))
 
     def _has_southbound(self) -> bool:
         """Say whether Southbound has its global row: the original's controller crashes if it meets none."""
@@ -198,6 +254,9 @@ class Lab:
         self.keep(hypervisor.database_process())
         wait_until(lambda: listening(hypervisor.database), f"{host}'s database")
         hypervisor.configure(external_ids)
+        if host in self.plan.gateways:
+            Outside(self.plan).join(host)
+            hypervisor.open_outside()
         self.keep(hypervisor.switch_process())
         wait_until(lambda: hypervisor.switching, f"{host}'s switch", poll=0.03)
 

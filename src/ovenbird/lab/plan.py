@@ -9,7 +9,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,7 @@ class Plan:
         subnet: the underlay's first three octets; it is a /24.
         api_port: TCP port of the network API on 127.0.0.1.
         nb_port: TCP port of Northbound on 127.0.0.1, 0 for none; likewise `sb_port` and `cloud_port`.
+        gateways: those of the hosts that have a cable to the outside world.
     """
 
     rundir: Path
@@ -75,6 +76,7 @@ class Plan:
     nb_port: int
     sb_port: int
     cloud_port: int
+    gateways: tuple[str, ...] = ()
 
     @classmethod
     def make(
@@ -82,6 +84,7 @@ class Plan:
         rundir: Path,
         hosts: Sequence[str] = DEFAULT_HOSTS,
         *,
+        gateways: Sequence[str] = (),
         prefix: str | None = None,
         api_port: int = 0,
         nb_port: int = 0,
@@ -93,6 +96,7 @@ class Plan:
         Args:
             rundir: where it lives.
             hosts: the hypervisors' names: lower-case letters, digits and dashes, at most 15.
+            gateways: those of them that reach the outside world.
             prefix: of the namespaces' names; derived from the run directory when None.
             api_port: 0 picks a free one.
             nb_port: of Northbound; 0 means no TCP port.
@@ -110,6 +114,8 @@ class Plan:
                 raise PlanError(f"a host cannot be named {host!r}: lower-case letters, digits and dashes, at most 15")
         if not hosts or len(set(hosts)) != len(hosts) or len(hosts) > 200:
             raise PlanError(f"a lab has 1 to 200 hosts of different names, not {list(hosts)}")
+        if unknown := set(gateways) - set(hosts):
+            raise PlanError(f"no such host: {', '.join(sorted(unknown))}")
         digest = hashlib.sha256(os.fsencode(rundir)).digest()
         default = rundir == DEFAULT_RUNDIR
         return cls(
@@ -121,16 +127,33 @@ class Plan:
             nb_port=nb_port,
             sb_port=sb_port,
             cloud_port=cloud_port,
+            gateways=tuple(gateways),
         )
+
+    def with_host(self, host: str, *, gateway: bool) -> "Plan":
+        """Return the plan with one more hypervisor.
+
+        Raises:
+            PlanError: its name is unusable or taken.
+        """
+        if not _HOST_NAME.fullmatch(host):
+            raise PlanError(f"a host cannot be named {host!r}: lower-case letters, digits and dashes, at most 15")
+        if host in self.hosts:
+            raise PlanError(f"a host named {host} exists already")
+        if len(self.hosts) == 200:
+            raise PlanError("a lab has at most 200 hosts")
+        gateways = (*self.gateways, host) if gateway else self.gateways
+        return replace(self, hosts=(*self.hosts, host), gateways=gateways)
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as the state file keeps it."""
-        return {**asdict(self), "rundir": str(self.rundir), "hosts": list(self.hosts)}
+        return {**asdict(self), "rundir": str(self.rundir), "hosts": list(self.hosts), "gateways": list(self.gateways)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Plan":
         """Read what `to_json` wrote."""
-        return cls(**{**value, "rundir": Path(value["rundir"]), "hosts": tuple(value["hosts"])})
+        names = {name: tuple(value[name]) for name in ("hosts", "gateways")}
+        return cls(**{**value, **names, "rundir": Path(value["rundir"])})
 
     @property
     def api(self) -> str:
@@ -141,6 +164,11 @@ class Plan:
     def underlay(self) -> str:
         """The namespace of the underlay."""
         return f"{self.prefix}underlay"
+
+    @property
+    def outside(self) -> str:
+        """The namespace of the outside world."""
+        return f"{self.prefix}outside"
 
     def socket(self, database: str) -> Path:
         """Return the unix socket of the `nb`, `sb` or `cloud` database."""
