@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.api.resources.address_group import AddressGroups
 from ovenbird.api.resources.floating_ip import FloatingIPs
 from ovenbird.api.resources.network import Networks
 from ovenbird.api.resources.port import Ports
@@ -23,6 +24,7 @@ RESOURCES: tuple[type[Resource[Any]], ...] = (
     SecurityGroupRules,
     Routers,
     FloatingIPs,
+    AddressGroups,
 )
 """Every resource."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.attributes import REQUIRED, Attribute, shown
 from ovenbird.api.errors import (
+    AddressGroupNotFound,
     InvalidInput,
     SecurityGroupEthertypeConflictWithProtocol,
     SecurityGroupInvalidIcmpValue,
@@ -27,7 +28,7 @@ from ovenbird.api.resource import STANDARD, Resource, standard
 from ovenbird.api.values import integer, loose_prefix, one_of, optional
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.engine.rows import UUID
-from ovenbird.model.cloud import SecurityGroup, SecurityGroupRule
+from ovenbird.model.cloud import AddressGroup, SecurityGroup, SecurityGroupRule
 from ovenbird.model.protocols import ALIASES, ICMP, PROTOCOLS, WITH_PORTS, number
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
         "remote_ip_prefix": Attribute(optional(loose_prefix), default=None, put=False),
         "remote_group_id": Attribute(optional(uuid_value), default=None, put=False),
         "normalized_cidr": shown(),
-        "remote_address_group_id": shown(),
+        "remote_address_group_id": Attribute(optional(uuid_value), default=None, put=False),
         "belongs_to_default_sg": shown(),
     }
     indexed: ClassVar[Mapping[str, Column[Any]]] = {"security_group_id": SecurityGroupRule.security_group}
@@ -105,6 +106,10 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
         group = self._group(values["security_group_id"])
         if values["remote_group_id"] is not None:
             self._group(values["remote_group_id"])
+        if values["remote_address_group_id"] is not None:
+            addresses = self.databases.store.table(AddressGroup).get(UUID(values["remote_address_group_id"]))
+            if addresses is None:
+                raise AddressGroupNotFound(id=values["remote_address_group_id"])
         check(values)
         stored = {
             "security_group": group.uuid,
@@ -115,6 +120,7 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
             "port_range_max": values["port_range_max"],
             "remote_ip_prefix": values["remote_ip_prefix"],
             "remote_group": values["remote_group_id"],
+            "remote_address_group": values["remote_address_group_id"],
         }
         key = tuple((SecurityGroupRule.BY_NAME[name], value) for name, value in stored.items())
         if self.databases.is_taken(draft, *key):
@@ -160,7 +166,7 @@ def render_rule(row: SecurityGroupRule) -> dict[str, Any]:
         "remote_ip_prefix": prefix,
         "normalized_cidr": None if prefix is None else str(ip_network(prefix, strict=False)),
         "remote_group_id": SecurityGroupRule.remote_group.raw(row),
-        "remote_address_group_id": None,
+        "remote_address_group_id": SecurityGroupRule.remote_address_group.raw(row),
         "belongs_to_default_sg": False,
     }
 
@@ -172,7 +178,8 @@ def check(values: dict[str, Any]) -> None:
         NeutronError: they do not; Neutron's error for it.
     """
     prefix, ethertype, protocol = values["remote_ip_prefix"], values["ethertype"], values["protocol"]
-    if prefix is not None and values["remote_group_id"] is not None:
+    remotes = prefix, values["remote_group_id"], values["remote_address_group_id"]
+    if sum(remote is not None for remote in remotes) > 1:
         raise SecurityGroupRemoteGroupAndRemoteIpPrefix
     if prefix is not None and ip_network(prefix, strict=False).version != int(ethertype[-1]):
         raise SecurityGroupRuleParameterConflict(ethertype=ethertype, cidr=prefix)

@@ -1,0 +1,94 @@
+"""Address groups: addresses that the rules of security groups name together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ovenbird.api.attributes import Attribute, shown
+from ovenbird.api.errors import (
+    AddressesAlreadyExist,
+    AddressesNotFound,
+    AddressGroupInUse,
+    AddressGroupNotFound,
+    HTTPBadRequest,
+)
+from ovenbird.api.resource import STANDARD, Resource, project_of, standard
+from ovenbird.api.values import list_of, loose_prefix, text
+from ovenbird.model.cloud import AddressGroup, SecurityGroupRule
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ovenbird.api.databases import Draft
+    from ovenbird.engine.rows import UUID, Column
+
+MOST = 10_000
+"""Addresses of one request."""
+
+ADDRESSES = list_of(loose_prefix, most=MOST)
+
+
+class AddressGroups(Resource[AddressGroup]):
+    """``/v2.0/address-groups``."""
+
+    member = "address_group"
+    collection = "address_groups"
+    row_class = AddressGroup
+    not_found = AddressGroupNotFound
+    attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
+        "name": Attribute(text(), default=""),
+        "addresses": Attribute(ADDRESSES, default=[], put=False, filterable=False),
+        "shared": shown(),
+    }
+    indexed: ClassVar[Mapping[str, Column[Any]]] = {"name": AddressGroup.name}
+    actions: ClassVar[Mapping[str, str]] = {"add_addresses": "add", "remove_addresses": "remove"}
+
+    def render(self, row: AddressGroup) -> dict[str, Any]:
+        """Return what the API shows of an address group."""
+        return {
+            **standard(row),
+            "name": row.name,
+            "addresses": sorted(row.addresses),
+            "shared": False,
+            "tags": sorted(row.tags),
+        }
+
+    def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
+        """Write a new group."""
+        stored = {"name": values["name"], "description": values["description"]}
+        addresses = frozenset(values["addresses"])
+        return draft.insert(AddressGroup, stored | {"project_id": project_of(draft, values), "addresses": addresses})
+
+    def update(self, draft: Draft, row: AddressGroup, values: dict[str, Any]) -> None:
+        """Write a change of a group's name or description."""
+        draft.update(row, values)
+
+    def delete(self, draft: Draft, row: AddressGroup) -> None:
+        """Write the removal of a group; rules keep it."""
+        if row.referrers(SecurityGroupRule.remote_address_group):
+            raise AddressGroupInUse(id=row.uuid)
+        draft.transaction.delete(row)
+
+    # -- actions ------------------------------------------------------------------------------------------------------
+
+    def add(self, draft: Draft, row: AddressGroup, body: Mapping[str, Any]) -> None:
+        """Add addresses, none of which the group has."""
+        given = _addresses_in(body)
+        if there := sorted(given & row.addresses):
+            raise AddressesAlreadyExist(addresses=there, address_group_id=row.uuid)
+        draft.update(row, {"addresses": row.addresses | given})
+
+    def remove(self, draft: Draft, row: AddressGroup, body: Mapping[str, Any]) -> None:
+        """Remove addresses, all of which the group has."""
+        given = _addresses_in(body)
+        if missing := sorted(given - row.addresses):
+            raise AddressesNotFound(addresses=missing, address_group_id=row.uuid)
+        draft.update(row, {"addresses": row.addresses - given})
+
+
+def _addresses_in(body: Mapping[str, Any]) -> frozenset[str]:
+    given = body.get("addresses")
+    try:
+        return frozenset(ADDRESSES(given))
+    except ValueError as error:
+        raise HTTPBadRequest(reason=f"Invalid input for addresses. Reason: {error}.") from error
