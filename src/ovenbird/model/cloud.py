@@ -208,9 +208,7 @@ class FloatingIP(Row, table="Floating_IP", indexes=(("port",),)):
     revision_number: Column[int] = integer(0)
 
 
-class FloatingIPAssociation(
-    Row, table="Floating_IP_Association", indexes=(("floating_ip",), ("network", "fixed"))
-):
+class FloatingIPAssociation(Row, table="Floating_IP_Association", indexes=(("floating_ip",), ("network", "fixed"))):
     """What a floating IP stands for: one address of one port, reached through one router, which has to stay so."""
 
     __slots__ = ()
