@@ -170,9 +170,13 @@ def packet(dice: random.Random, made: Topology) -> tuple[str, str, list[str]]:
     fours = [NOWHERE[0], router_four, *(h[2] for h in other.hosts), *(r[3] for r in other.routers), "10.2.7.7"]
     sixes = [NOWHERE[1], router_six, *(h[3] for h in other.hosts), *(r[4] for r in other.routers)]
     ttl = dice.choice([5, 5, 5, 5, 1, 2])  # small: routes may loop, and ovn-trace follows every copy
-    start = f'inport == "{name}" && eth.src == {mac}'
-    ip4 = f"{start} && eth.dst == {router_mac} && ip4.src == {four} && ip4.dst == {dice.choice(fours)} && ip.ttl == {ttl}"
-    ip6 = f"{start} && eth.dst == {router_mac} && ip6.src == {six} && ip6.dst == {dice.choice(sixes)} && ip.ttl == {ttl}"
+    head = f'inport == "{name}" && eth.src == {mac}'
+    routed = f"{head} && eth.dst == {router_mac} && ip.ttl == {ttl}"
+    ip4 = f"{routed} && ip4.src == {four} && ip4.dst == {dice.choice(fours)}"
+    ip6 = f"{routed} && ip6.src == {six} && ip6.dst == {dice.choice(sixes)}"
+    asks = f"{head} && eth.dst == ff:ff:ff:ff:ff:ff && arp.op == 1 && arp.sha == {mac} && arp.spa == {four}"
+    says = f"{head} && eth.dst == {router_mac} && arp.op == 2 && arp.sha == {mac} && arp.spa == {four}"
+    solicits = f"{head} && eth.dst == 33:33:ff:00:00:01 && ip6.src == {six} && ip.ttl == 255 && nd_ns"
     target = dice.choice([router_four, router_four, dice.choice(fours)])
     target6 = dice.choice([h[3] for h in other.hosts])
     flow = dice.choice(
@@ -184,12 +188,9 @@ def packet(dice: random.Random, made: Topology) -> tuple[str, str, list[str]]:
             f"{ip6} && tcp.src == 5000 && tcp.dst == 80",
             f"{ip6} && icmp6.type == 128 && icmp6.code == 0",
             f"{ip6} && udp.src == 5000 && udp.dst == 53",
-            f"{start} && eth.dst == ff:ff:ff:ff:ff:ff && arp.op == 1 && arp.sha == {mac} && arp.spa == {four} && "
-            f"arp.tpa == {target}",
-            f"{start} && eth.dst == {router_mac} && arp.op == 2 && arp.sha == {mac} && arp.spa == {four} && "
-            f"arp.tpa == {router_four}",
-            f"{start} && eth.dst == 33:33:ff:00:00:01 && ip6.src == {six} && ip6.dst == {target6} && ip.ttl == 255 && "
-            f"nd_ns && nd.target == {target6} && nd.sll == {mac}",
+            f"{asks} && arp.tpa == {target}",
+            f"{says} && arp.tpa == {router_four}",
+            f"{solicits} && ip6.dst == {target6} && nd.target == {target6} && nd.sll == {mac}",
         ]
     )
     return net.name, flow, [f"--ct={dice.choice(['new', 'est', 'est,rpl'])}"] * 3

@@ -30,17 +30,15 @@ def test_packets_fare_the_same(oracle, seed):
     assert outputs, "no packet got anywhere: the test shows nothing"
 
 
-def test_bindings_are_the_same(oracle):
+@pytest.mark.parametrize("seed", SEEDS)
+def test_bindings_are_the_same(oracle, seed):
     """Router ports, chassisredirect ports and what is announced for them, in type, options and addresses."""
-    for seed in SEEDS:
-        made = topology.make(seed)
-        oracle.nbctl(*made.commands)
-        oracle.compile()
-        theirs, ours = (bindings(client) for client in (oracle.theirs, oracle.ours))
-        assert ours == theirs
-        assert any(kind != "patch" for kind, *_ in ours.values())
-        for table in ("Logical_Router", "Logical_Switch", "HA_Chassis_Group", "Static_MAC_Binding"):
-            oracle.nb.transact({"op": "delete", "table": table, "where": []})
+    made = topology.make(seed)
+    oracle.nbctl(*made.commands)
+    oracle.compile()
+    theirs, ours = (bindings(client) for client in (oracle.theirs, oracle.ours))
+    assert ours == theirs
+    assert any(name.startswith("r0-") for name in ours)
 
 
 def bindings(client):
