@@ -12,11 +12,11 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.controller.packet_ins import acl_log, dhcp4, learning, replies
+from ovenbird.controller.packet_ins import acl_log, dhcp4, dhcp6, frag_mtu, learning, names, replies, router_advert
 from ovenbird.lang.actions.layout import Tables
 from ovenbird.lang.actions.userdata import WITH_RESULT, Opcode, Userdata
 from ovenbird.lang.compile import narrow
-from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding
+from ovenbird.model.sb import DNS, FDB, DatapathBinding, MACBinding, PortBinding
 from ovenbird.net.errors import PacketError
 from ovenbird.openflow.errors import DecodeError
 from ovenbird.openflow.fields import FIELDS
@@ -24,7 +24,7 @@ from ovenbird.openflow.match import Match
 from ovenbird.ovsdb.errors import OvsdbError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ovenbird.controller.packet_ins.learning import Learned
     from ovenbird.openflow.fields import Subfield
@@ -104,6 +104,8 @@ class PacketIns:
         opcode = userdata.opcode
         if opcode in WITH_RESULT:
             self._resume(packet_in, userdata)
+        elif opcode in frag_mtu.OPCODES:
+            self._send(packet_in.resume(frag_mtu.written(packet_in.packet, userdata)))
         elif opcode in replies.OPCODES:
             message = replies.reply(packet_in, userdata)
             if message is not None:
@@ -120,13 +122,37 @@ class PacketIns:
         """Let a paused packet go on, as the answer if there is one."""
         made = None
         try:
-            if userdata.opcode is Opcode.PUT_DHCP_OPTS:
-                made = dhcp4.answer(packet_in.packet, userdata)
+            made = self._answer(packet_in, userdata)
         except (PacketError, DecodeError) as error:
             log.debug("no answer to a packet of flow %#x: %s", packet_in.cookie, error)
         result = userdata.result
         metadata = with_bit(packet_in.metadata, result, made is not None) if result is not None else None
         self._send(packet_in.resume(made, metadata))
+
+    def _answer(self, packet_in: PacketIn, userdata: Userdata) -> bytes | None:
+        """Return what a paused packet goes on as; None if it goes on as it came."""
+        packet = packet_in.packet
+        match userdata.opcode:
+            case Opcode.PUT_DHCP_OPTS:
+                return dhcp4.answer(packet, userdata)
+            case Opcode.PUT_DHCPV6_OPTS:
+                return dhcp6.answer(packet, userdata)
+            case Opcode.PUT_ND_RA_OPTS:
+                return router_advert.answer(packet, userdata)
+            case Opcode.DNS_LOOKUP:
+                return names.answer(packet, self._name_tables(packet_in))
+        return None
+
+    def _name_tables(self, packet_in: PacketIn) -> list[Mapping[str, str]]:
+        """Return the tables of names that hold in a packet's datapath."""
+        if self._southbound is None:
+            return []
+        store = self._southbound.store
+        key = packet_in.metadata["metadata"][0] if "metadata" in packet_in.metadata else 0
+        datapath = store.find(DatapathBinding.tunnel_key, key)
+        if datapath is None:
+            return []
+        return [row.records for row in store.select(DNS.datapaths, datapath.uuid)]
 
     # -- what packets teach -------------------------------------------------------------------------------------------
 

@@ -1,0 +1,87 @@
+"""DHCPv6 answers: `put_dhcpv6_opts` (RFC 8415).
+
+The flow says which options a client gets, its address (IA_NA) among them. What a client is given lasts for ever: it is
+the port's. The flows behind give the answer its addresses and ports.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.lang.actions.services import decode_dhcp6
+from ovenbird.net import dhcp6, ethernet
+from ovenbird.net.dhcp6 import Dhcp6, IaNa
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.ipv6 import IPv6
+from ovenbird.net.udp import Udp
+
+if TYPE_CHECKING:
+    from ovenbird.lang.actions.userdata import Userdata
+
+_UDP = 17
+_FOREVER = 0xFFFFFFFF
+_LINK_LAYER_DUID = bytes.fromhex("00030001")  # DUID-LL of Ethernet (RFC 8415, section 11.4)
+_SUCCESS = bytes(2)
+_ANSWERS = {
+    dhcp6.SOLICIT: dhcp6.ADVERTISE,
+    **dict.fromkeys(
+        (dhcp6.REQUEST, dhcp6.CONFIRM, dhcp6.RENEW, dhcp6.REBIND, dhcp6.DECLINE, dhcp6.RELEASE,
+         dhcp6.INFORMATION_REQUEST),
+        dhcp6.REPLY,
+    ),
+}  # fmt: skip
+_GIVING = (dhcp6.SOLICIT, dhcp6.REQUEST, dhcp6.RENEW, dhcp6.REBIND)
+
+
+def answer(packet: bytes, userdata: Userdata) -> bytes | None:
+    """Return the answer to a DHCPv6 client's message, or None when it gets none.
+
+    Raises:
+        PacketError, DecodeError: the packet is no DHCPv6 message of a client.
+    """
+    given = decode_dhcp6(userdata.payload)
+    frame = Ethernet.decode(packet)
+    if frame.ethertype != ethernet.IPV6:
+        raise PacketError("a DHCPv6 message that is not IPv6")
+    ip = IPv6.decode(frame.payload)
+    udp = Udp.decode(ip.upper()[1])
+    request = Dhcp6.decode(udp.payload)
+    kind = _ANSWERS.get(request.type)
+    if kind is None:
+        return None
+    options = _options(request, given)
+    if options is None:
+        return None
+    segment = Udp(udp.sport, udp.dport, Dhcp6(kind, request.xid, options).encode()).encode(ip.src, ip.dst)
+    out = IPv6(ip.src, ip.dst, _UDP, segment, hop_limit=64)
+    return Ethernet(frame.dst, frame.src, frame.ethertype, out.encode(), frame.vlan).encode()
+
+
+def _options(request: Dhcp6, given: dhcp6.Options) -> dhcp6.Options | None:
+    """Return an answer's options; None when the message is for another server (section 16)."""
+    client = request.option(dhcp6.CLIENT_ID)
+    wanted = request.option(dhcp6.SERVER_ID)
+    options = [] if client is None else [(dhcp6.CLIENT_ID, client)]
+    for code, value in given:
+        if code == dhcp6.SERVER_ID:
+            mine = _LINK_LAYER_DUID + value
+            if wanted is not None and wanted != mine:
+                return None
+            options.append((code, mine))
+        elif code == dhcp6.IA_ADDR:
+            options += _association(request, value)
+        else:
+            options.append((code, value))
+    if request.type in (dhcp6.CONFIRM, dhcp6.DECLINE, dhcp6.RELEASE):
+        options.append((dhcp6.STATUS_CODE, _SUCCESS))
+    return tuple(options)
+
+
+def _association(request: Dhcp6, address: bytes) -> dhcp6.Options:
+    """Return the client's identity association with its address in it, if it asks for one."""
+    asked = request.option(dhcp6.IA_NA)
+    if asked is None or request.type not in _GIVING:
+        return ()
+    lease = (dhcp6.ia_address(address, _FOREVER, _FOREVER),)
+    return ((dhcp6.IA_NA, IaNa(IaNa.decode(asked).iaid, _FOREVER, _FOREVER, lease).encode()),)

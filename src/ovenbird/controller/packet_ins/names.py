@@ -1,0 +1,66 @@
+"""Answers to name queries: `dns_lookup` (RFC 1035), from the rows of Southbound's DNS.
+
+A row's records are names, in lower case, with the addresses of each, or what a reverse name stands for. A query that
+they cannot answer goes on to the name server that it was meant for.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from ovenbird.net import dns, ethernet
+from ovenbird.net.dns import Query
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.ipv4 import UDP, IPv4
+from ovenbird.net.ipv6 import IPv6
+from ovenbird.net.udp import Udp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_VERSIONS = {dns.A: (4,), dns.AAAA: (6,), dns.ANY: (4, 6)}
+
+
+def answer(packet: bytes, tables: Iterable[Mapping[str, str]]) -> bytes | None:
+    """Return the answer to a query, or None when no table has one.
+
+    Raises:
+        PacketError: the packet is no query.
+    """
+    frame = Ethernet.decode(packet)
+    if frame.ethertype == ethernet.IPV4:
+        ip: IPv4 | IPv6 = IPv4.decode(frame.payload)
+        udp = Udp.decode(ip.payload)
+    elif frame.ethertype == ethernet.IPV6:
+        ip = IPv6.decode(frame.payload)
+        udp = Udp.decode(ip.upper()[1])
+    else:
+        raise PacketError(f"a query in Ethernet type {frame.ethertype:#06x}")
+    query = Query.decode(udp.payload)
+    found = records(query, tables)
+    if not found:
+        return None
+    segment = Udp(udp.sport, udp.dport, query.answer(found)).encode(ip.src, ip.dst)
+    out = IPv4(ip.src, ip.dst, UDP, segment) if isinstance(ip, IPv4) else IPv6(ip.src, ip.dst, UDP, segment)
+    return Ethernet(frame.dst, frame.src, frame.ethertype, out.encode(), frame.vlan).encode()
+
+
+def records(query: Query, tables: Iterable[Mapping[str, str]]) -> tuple[tuple[int, bytes], ...]:
+    """Return what the first table that knows the query's name answers, as (type, data)."""
+    if query.qclass != dns.IN:
+        return ()
+    name = query.name.lower().rstrip(".")
+    known = next((text for table in tables if (text := table.get(name)) is not None), "")
+    if query.qtype == dns.PTR:
+        return ((dns.PTR, dns.encode_name(known)),) if known else ()
+    found = []
+    for word in known.replace(",", " ").split():
+        try:
+            address = ip_address(word)
+        except ValueError:
+            continue
+        if address.version in _VERSIONS.get(query.qtype, ()):
+            found.append((dns.A if address.version == 4 else dns.AAAA, address.packed))
+    return tuple(found)

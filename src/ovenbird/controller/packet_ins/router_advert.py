@@ -1,0 +1,35 @@
+"""Router advertisements that answer solicitations: `put_nd_ra_opts` (RFC 4861, section 6.2.6).
+
+The flow has the advertisement ready but for its checksum; the flows behind give it its addresses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.net import ethernet, nd
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.icmp import Icmp
+from ovenbird.net.ipv6 import ICMPV6, IPv6
+
+if TYPE_CHECKING:
+    from ovenbird.lang.actions.userdata import Userdata
+
+
+def answer(packet: bytes, userdata: Userdata) -> bytes:
+    """Return the advertisement that answers a solicitation.
+
+    Raises:
+        PacketError: the packet is no router solicitation.
+    """
+    frame = Ethernet.decode(packet)
+    if frame.ethertype != ethernet.IPV6:
+        raise PacketError("a router solicitation that is not IPv6")
+    ip = IPv6.decode(frame.payload)
+    protocol, body = ip.upper()
+    if protocol != ICMPV6 or Icmp.decode(body).type != nd.ROUTER_SOLICIT:
+        raise PacketError("not a router solicitation")
+    advert = Icmp.decode(userdata.payload).encode_v6(ip.src, ip.dst)
+    out = IPv6(ip.src, ip.dst, ICMPV6, advert, hop_limit=255)
+    return Ethernet(frame.dst, frame.src, frame.ethertype, out.encode(), frame.vlan).encode()
