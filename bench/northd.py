@@ -53,7 +53,8 @@ class Bench:
         southbound = Database(self.here / "sb.sock", "OVN_Southbound")
         self.out["logical_flows"] = southbound.count("Logical_Flow")
         self.group = self.nb.transact(select("Port_Group", "_uuid"))[0]["rows"][0]["_uuid"]
-        self.names = {r["name"]: r["_uuid"] for r in self.nb.transact(select("Logical_Switch", "_uuid", "name"))[0]["rows"]}
+        switches = self.nb.transact(select("Logical_Switch", "_uuid", "name"))[0]["rows"]
+        self.names = {row["name"]: row["_uuid"] for row in switches}
 
     def change(self, *operations: dict[str, Any]) -> tuple[float, Any]:
         """Run a transaction; return how long Southbound took to follow, and the results."""
@@ -67,7 +68,7 @@ class Bench:
         added: list[Any] = []
 
         def port_add(i: int) -> float:
-            row = {k: list(v)[0] if isinstance(v, frozenset) else v for k, v in topology.port(i, 30_000 + i).items()}
+            row = {k: next(iter(v)) if isinstance(v, frozenset) else v for k, v in topology.port(i, 30_000 + i).items()}
             where = [["_uuid", "==", self.names[f"ls{i % self.switches}"]]]
             took, results = self.change(
                 {"op": "insert", "table": "Logical_Switch_Port", "uuid-name": "n", "row": row},

@@ -94,11 +94,12 @@ class Database:
         while True:
             try:
                 self.socket.connect(str(path))
-                return
             except OSError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.005)
+            else:
+                return
 
     def call(self, method: str, params: list[Any]) -> Any:
         """Call a method and return its result."""

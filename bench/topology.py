@@ -57,9 +57,7 @@ def write(path: Path, switches: int, ports: int) -> None:
         mine.append(change.insert(nb.LogicalSwitchPort, {**peer, "options": {"router-port": f"lrp{s}"}}))
         change.insert(nb.LogicalSwitch, {"name": f"ls{s}", "ports": frozenset(mine)})
     change.insert(nb.LogicalRouter, {"name": "lr0", "ports": frozenset(router_ports)})
-    acls = [
-        change.insert(nb.ACL, {"direction": d, "priority": p, "match": m, "action": a}) for d, p, m, a in ACLS
-    ]
+    acls = [change.insert(nb.ACL, {"direction": d, "priority": p, "match": m, "action": a}) for d, p, m, a in ACLS]
     change.insert(nb.PortGroup, {"name": "pg0", "ports": frozenset(members), "acls": frozenset(acls)})
     addresses = frozenset(f"172.30.{i >> 8}.{i & 255}" for i in range(200))
     change.insert(nb.AddressSet, {"name": "as0", "addresses": addresses})

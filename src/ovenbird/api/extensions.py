@@ -6,7 +6,6 @@ from typing import Any
 
 EXTENSIONS = {
     "address-group": "Address group",
-    "agent": "agent",
     "allowed-address-pairs": "Allowed Address Pairs",
     "availability_zone": "Availability Zone",
     "binding": "Port Binding",
@@ -26,8 +25,6 @@ EXTENSIONS = {
     "port-security": "Port Security",
     "project-id": "project_id field enabled",
     "provider": "Provider Network",
-    "quota_details": "Quota details management support",
-    "quotas": "Quota management support",
     "revision-if-match": "If-Match constraints based on revision_number",
     "router": "Neutron L3 Router",
     "router_availability_zone": "Router Availability Zone",
