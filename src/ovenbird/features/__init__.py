@@ -18,6 +18,7 @@ from ovenbird.features import (
     gateway,
     l2,
     meters,
+    nat,
     neighbours,
     policy,
     port_security,
@@ -52,4 +53,5 @@ FEATURES = (
     routing.FEATURE,
     policy.FEATURE,
     gateway.FEATURE,
+    nat.FEATURE,
 )

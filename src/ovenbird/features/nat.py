@@ -1,0 +1,386 @@
+"""Network address translation: a router's networks behind one address, and floating addresses.
+
+ovn-nb(5), NAT; ovn-northd(8), Logical Router Datapaths, "Ingress Table 3", "4", "7", "17" and "20", "Egress Table 0",
+"1", "2", "3" and "5". A gateway router translates where it lives. Another router translates at one of its distributed
+gateway ports: on the chassis that plays the port or, if the translation has a MAC and an instance's port of its own,
+on the instance's chassis. There it uses one connection tracking zone for both directions, and what is for another
+translated address of the same port is led back in at the end of the egress pipeline.
+
+A router without either kind of gateway does not translate. Each translation yields its own flows and the memberships
+that its router needs, so that one more costs the same whatever the router has.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, NamedTuple
+
+from ovenbird.engine.rules import rule, singleton
+from ovenbird.engine.views import view
+from ovenbird.features.neighbours import ARP_REPLY
+from ovenbird.features.router_admission import ETHERNET, mtu_of
+from ovenbird.logical.addresses import parse_addresses, quote, solicited_node
+from ovenbird.logical.feature import Feature
+from ovenbird.logical.flow import Author
+from ovenbird.logical.pipeline import stage
+from ovenbird.logical.registers import DNAT_LOCAL, LOOPED, TOO_LARGE
+from ovenbird.logical.routers import (
+    RouterPort,
+    central_ports,
+    enabled,
+    home_chassis,
+    port_of,
+    seen,
+    switch_peer,
+    way_to,
+)
+from ovenbird.logical.tables import IN_NAT_ADDRESSES, datapath
+from ovenbird.logical.traits import Trait
+from ovenbird.model import nb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+
+ADMISSION = stage("lr_in_admission")
+INPUT = stage("lr_in_ip_input")
+UNSNAT = stage("lr_in_unsnat")
+DNAT = stage("lr_in_dnat")
+RESOLVE = stage("lr_in_arp_resolve")
+REDIRECT = stage("lr_in_gw_redirect")
+TRANSLATED_HERE = stage("lr_out_chk_dnat_local")
+UNDNAT = stage("lr_out_undnat")
+COMMIT = stage("lr_out_post_undnat")
+SNAT = stage("lr_out_snat")
+LOOP = stage("lr_out_egr_loop")
+LOOKUP = stage("ls_in_l2_lkup")
+
+TRANSLATING = Trait("translating routers")
+"""Routers with a translation."""
+
+TRANSLATING_AT_HOME = Trait("translating gateway routers")
+"""Gateway routers with a translation."""
+
+DISTRIBUTED_BASE = 128
+"""Source translations at a distributed gateway port come before all others: added to their priority."""
+
+flow = Author("nat")
+
+_CLEARED = " ".join(f"reg{n} = 0;" for n in range(10))
+
+
+class Translation(NamedTuple):
+    """A translation that takes place.
+
+    Arguments:
+        datapath, router: UUIDs of the router's datapath and of the router.
+        hint: the Northbound row's UUID.
+        outer, inner: the external address, and the logical one or a network, in canonical form.
+        ip: `ip4` or `ip6`; `register` and `source` hold the next hop and the router's address to it.
+        length: of the logical network's prefix.
+        sources, destinations: whether it translates what goes out, and what comes in.
+        stateless: whether it is without connection tracking.
+        ports: `,` and the range of ports to choose from, or nothing.
+        port: the distributed gateway port; None in a gateway router.
+        outside: the port towards the external address: the same, or a gateway router's in the address's network.
+        forced: whether what is translated inwards gets the router's own source, `options:dnat_force_snat_ip`.
+        mac: the external MAC of a distributed translation, or the empty string.
+        resident: the logical port on whose chassis it takes place; empty in a gateway router.
+        allowed, exempted: names of the address sets of peers to translate, and not to.
+    """
+
+    datapath: UUID
+    router: UUID
+    hint: str
+    outer: str
+    inner: str
+    ip: str
+    length: int
+    sources: bool
+    destinations: bool
+    stateless: bool
+    ports: str
+    port: RouterPort | None
+    outside: RouterPort | None
+    forced: bool
+    mac: str
+    resident: str
+    allowed: str
+    exempted: str
+
+    @property
+    def here(self) -> str:
+        """Return the condition that this chassis answers for the external address."""
+        return f"is_chassis_resident({quote(self.resident)})"
+
+    @property
+    def central(self) -> str:
+        """Return the condition, to append to a match, that this chassis translates; nothing if each may."""
+        return "" if self.mac or not self.resident else f" && {self.here}"
+
+    @property
+    def register(self) -> str:
+        """Return the register of the next hop."""
+        return "reg0" if self.ip == "ip4" else "xxreg0"
+
+
+@view
+def translation(nat: nb.NAT) -> Translation | None:
+    """Return a translation; None if it does not take place, or its addresses do not parse."""
+    router = nat.referrer(nb.LogicalRouter.nat)
+    if router is None or not enabled(router):
+        return None
+    try:
+        outer, network = ip_address(nat.external_ip), ip_network(nat.logical_ip, strict=False)
+    except ValueError:
+        return None
+    kind, whole = nat.type, network.prefixlen == network.max_prefixlen
+    if outer.version != network.version or (kind != "snat" and not whole):
+        return None
+    port = None
+    if home_chassis(router):
+        way = way_to(router, str(outer))
+        outside = way.port if way is not None else None
+    else:
+        outside = port = _gateway_port(router, nat, str(outer))
+        if port is None:
+            return None
+    mac, resident = "", port.redirect if port is not None else ""
+    if port is not None and kind == "dnat_and_snat" and nat.external_mac and nat.logical_port:
+        parsed = parse_addresses(nat.external_mac)
+        if parsed is None:
+            return None
+        mac, resident = parsed.mac, nat.logical_port
+    ports, allowed, exempted = nat.external_port_range, nat.allowed_ext_ips, nat.exempted_ext_ips
+    return Translation(
+        datapath(router),
+        router.uuid,
+        nat.uuid,
+        str(outer),
+        str(network.network_address) if whole else str(network),
+        f"ip{outer.version}",
+        network.prefixlen,
+        kind != "dnat",
+        kind != "snat",
+        kind == "dnat_and_snat" and nat.options.get("stateless") == "true",
+        f",{ports}" if ports else "",
+        port,
+        outside,
+        router.options.get("dnat_force_snat_ip") is not None and port is None,
+        mac,
+        resident,
+        allowed.name if allowed is not None else "",
+        exempted.name if exempted is not None and allowed is None else "",
+    )
+
+
+def _gateway_port(router: nb.LogicalRouter, nat: nb.NAT, outer: str) -> RouterPort | None:
+    """Return the port that a translation belongs to: the one it names, the only one, or the one around its address."""
+    named = nat.gateway_port
+    if named is not None:
+        port = seen(named)
+        return port if port is not None and port.central and port.router == router.uuid else None
+    names = central_ports(router)
+    if len(names) == 1:
+        return port_of(router, names[0])
+    way = way_to(router, outer) if names else None
+    return way.port if way is not None and way.port.central else None
+
+
+# -- flows ------------------------------------------------------------------------------------------------------------
+
+
+@singleton
+def every_translating_router() -> Iterator[Fact]:
+    """Know connections that were translated here; a gateway router looks every packet's connection up."""
+    yield from (TRANSLATING.row, TRANSLATING_AT_HOME.row)
+    yield flow(TRANSLATED_HERE, TRANSLATING, 50, "ip && ct_mark.natted == 1", f"{DNAT_LOCAL} = 1; next;")
+    yield flow(UNDNAT, TRANSLATING_AT_HOME, 100, "nd || nd_rs || nd_ra", "next;")
+    yield flow(UNDNAT, TRANSLATING_AT_HOME, 50, "ip", "flags.loopback = 1; ct_dnat;")
+    yield flow(COMMIT, TRANSLATING_AT_HOME, 50, "ip && ct.new", "ct_commit { } ; next; ")
+
+
+@rule(nb.NAT)
+def nat(nat: nb.NAT) -> Iterator[Fact]:
+    """Translate, and answer for the external address."""
+    made = translation(nat)
+    if made is None:
+        return
+    yield TRANSLATING.has(made.datapath)
+    yield from _answers(made)
+    if made.sources:
+        yield from _unsnat(made)
+        yield from _snat(made)
+    if made.destinations:
+        yield from _dnat(made)
+    if made.port is None:
+        yield TRANSLATING_AT_HOME.has(made.datapath)
+    else:
+        yield from _at_port(made, made.port)
+    yield from _outside(made)
+
+
+@rule(nb.LogicalRouter)
+def forced_source(router: nb.LogicalRouter) -> Iterator[Fact]:
+    """Give what a gateway router translates inwards a source of the router's, so that replies come back to it."""
+    given = router.options.get("dnat_force_snat_ip", "")
+    if not given or not enabled(router) or not home_chassis(router):
+        return
+    where = datapath(router)
+    for text in given.split():
+        try:
+            ip = ip_address(text)
+        except ValueError:
+            continue
+        yield flow(UNSNAT, where, 110, f"ip{ip.version} && ip{ip.version}.dst == {ip}", "ct_snat;", router.uuid)
+        match = f"flags.force_snat_for_dnat == 1 && ip{ip.version}"
+        yield flow(SNAT, where, 100, match, f"ct_snat({ip});", router.uuid)
+
+
+def _answers(made: Translation) -> Iterator[Fact]:
+    """Answer ARP and ND for the external address: at a gateway port only where it is translated."""
+    where, outer = made.datapath, made.outer
+    if made.ip == "ip4":
+        asks, reply = f"arp.op == 1 && arp.tpa == {outer}", ARP_REPLY
+    else:
+        asks = f"ip6.dst == {{{outer}, {solicited_node(outer)}}} && nd_ns && nd.target == {outer}"
+        reply = (
+            "nd_na { eth.src = xreg0[0..47]; ip6.src = nd.target; nd.tll = xreg0[0..47]; outport = inport; "
+            "flags.loopback = 1; output; };"
+        )
+    yield flow(INPUT, where, 90, asks, reply)
+    if made.port is not None:
+        asks = f"inport == {made.port.quoted} && {asks}"
+        yield flow(INPUT, where, 91, asks, "drop;")
+        if made.mac:
+            reply = reply.replace("xreg0[0..47]", made.mac)
+        yield flow(INPUT, where, 92, f"{asks} && {made.here}", reply)
+
+
+def _unsnat(made: Translation) -> Iterator[Fact]:
+    """Give replies their inner destination back."""
+    match = f"ip && {made.ip}.dst == {made.outer}"
+    if made.port is None:
+        yield flow(UNSNAT, made.datapath, 90, match, "next;" if made.stateless else "ct_snat;", made.hint)
+        return
+    match += f" && inport == {made.port.quoted} && flags.loopback =="
+    act = "next;" if made.stateless else "ct_snat_in_czone;"
+    yield flow(UNSNAT, made.datapath, 100, f"{match} 0{made.central}", act, made.hint)
+    if not made.stateless:
+        again = f"{match} 1 && flags.use_snat_zone == 1{made.central}"
+        yield flow(UNSNAT, made.datapath, 100, again, "ct_snat;", made.hint)
+
+
+def _dnat(made: Translation) -> Iterator[Fact]:
+    """Lead new connections in, and give their replies the outer source back."""
+    where, hint, port = made.datapath, made.hint, made.port
+    match = f"ip && {made.ip}.dst == {made.outer}"
+    begin, zone = "flags.loopback = 1; ", ""
+    if port is None:
+        begin = f"flags.force_snat_for_dnat = 1; {begin}" if made.forced else begin
+    else:
+        match += f" && inport == {port.quoted}{made.central}"
+        begin, zone = "", "_in_czone"
+    act = f"{made.ip}.dst={made.inner}; next;" if made.stateless else f"ct_dnat{zone}({made.inner}{made.ports});"
+    if made.exempted:
+        yield flow(DNAT, where, 102, f"{match} && {made.ip}.src == ${made.exempted}", "next;", hint)
+    peers = f" && {made.ip}.src == ${made.allowed}" if made.allowed else ""
+    yield flow(DNAT, where, 100, f"{match}{peers}", f"{begin}{act}", hint)
+    if port is not None:
+        match = f"ip && {made.ip}.src == {made.inner} && outport == {port.quoted}{made.central}"
+        act = "next;" if made.stateless else "ct_dnat_in_czone;"
+        yield flow(UNDNAT, where, 100, match, f"eth.src = {made.mac}; {act}" if made.mac else act, hint)
+
+
+def _snat(made: Translation) -> Iterator[Fact]:
+    """Give what leaves its outer source; the longest prefix wins."""
+    where, hint, priority = made.datapath, made.hint, made.length + 1
+    match = f"ip && {made.ip}.src == {made.inner}"
+    zone = begin = ""
+    if made.port is not None:
+        priority += DISTRIBUTED_BASE
+        match += f" && outport == {made.port.quoted} && {made.here}"
+        begin, zone = f"eth.src = {made.mac}; " if made.mac else "", "_in_czone"
+    if made.exempted:
+        yield flow(SNAT, where, priority + 2, f"{match} && {made.ip}.dst == ${made.exempted}", "next;", hint)
+    if made.allowed:
+        match += f" && {made.ip}.dst == ${made.allowed}"
+    if made.stateless:
+        yield flow(SNAT, where, priority, match, f"{begin}{made.ip}.src={made.outer}; next;", hint)
+        return
+    to = f"({made.outer}{made.ports});"
+    if made.port is None:
+        yield flow(SNAT, where, priority, f"{match} && (!ct.trk || !ct.rpl)", f"ct_snat{to}", hint)
+        return
+    yield flow(SNAT, where, priority, match, f"{begin}ct_snat{zone}{to}", hint)
+    # Towards a destination that is translated here too, the source gets a zone of its own.
+    both = f"{match} && {DNAT_LOCAL} == 1"
+    yield flow(SNAT, where, priority + 1, both, f"{begin}{DNAT_LOCAL} = 0; ct_snat{to}", hint)
+
+
+def _at_port(made: Translation, port: RouterPort) -> Iterator[Fact]:
+    """Yield what only distributed gateway ports need: admission, resolution, redirection and the way back in."""
+    where, hint, ip, outer = made.datapath, made.hint, made.ip, made.outer
+    mac = made.mac or port.mac
+    goes = f"outport == {port.quoted}"
+    if made.mac:
+        mtu = mtu_of(port)
+        measure = f"{TOO_LARGE} = check_pkt_larger({mtu + ETHERNET}); " if mtu else ""
+        own = f"eth.dst == {mac} && inport == {port.quoted} && {made.here}"
+        yield flow(ADMISSION, where, 50, own, f"{measure}xreg0[0..47] = {port.mac}; next;", hint)
+        act = f"eth.src = {mac}; {'reg1' if ip == 'ip4' else 'xxreg1'} = {outer}; next;"
+        yield flow(REDIRECT, where, 100, f"{ip}.src == {made.inner} && {goes} && {made.here}", act, hint)
+    if made.stateless:
+        yield from _peers_elsewhere(made, port)
+    if not made.destinations:
+        yield flow(INPUT, where, 120, f"inport == {port.quoted} && {ip}.src == {outer}", "next;")
+    yield flow(RESOLVE, where, 100, f"{goes} && {made.register} == {outer}", f"eth.dst = {mac}; next;")
+    yield flow(RESOLVE, where, 150, f"inport == {port.quoted} && {goes} && {ip}.dst == {outer}", "drop;")
+    yield flow(TRANSLATED_HERE, where, 50, f"ip && {ip}.dst == {outer} && {made.here}", f"{DNAT_LOCAL} = 1; next;")
+    back = (
+        'clone { ct_clear; inport = outport; outport = ""; eth.dst <-> eth.src; flags = 0; flags.loopback = 1; '
+        f"flags.use_snat_zone = {DNAT_LOCAL}; {_CLEARED} {LOOPED} = 1; "
+        f"next(pipeline=ingress, table={ADMISSION.table}); }};"
+    )
+    yield flow(LOOP, where, 100, f"{ip}.dst == {outer} && {goes} && {made.here}", back)
+
+
+def _peers_elsewhere(made: Translation, port: RouterPort) -> Iterator[Fact]:
+    """Keep from the outside what a stateless translation must leave alone."""
+    peers = f"outport == {port.quoted} && {made.ip}.src == $"
+    if made.allowed:
+        act = f"outport = {quote(port.redirect)}; next;"
+        yield flow(REDIRECT, made.datapath, 75, f"{peers}{made.allowed}", act, made.hint)
+        yield flow(REDIRECT, made.datapath, 70, f"ip && {made.ip}.dst == {made.outer}", "drop;", made.hint)
+    elif made.exempted:
+        yield flow(REDIRECT, made.datapath, 75, f"{peers}{made.exempted}", "drop;", made.hint)
+
+
+# -- the switch outside -----------------------------------------------------------------------------------------------
+
+
+def _outside(made: Translation) -> Iterator[Fact]:
+    """Lead what is for the external address to the router in the switch outside, and announce it there."""
+    port = made.outside
+    lsp = switch_peer(port.name) if port is not None else None
+    switch = lsp.referrer(nb.LogicalSwitch.ports) if lsp is not None else None
+    if port is None or lsp is None or switch is None:
+        return
+    where, out = datapath(switch), f"outport = {quote(lsp.name)}; output;"
+    if made.destinations:
+        asks = f"arp.op == 1 && arp.tpa == {made.outer}" if made.ip == "ip4" else f"nd_ns && nd.target == {made.outer}"
+        act = f'clone {{{out} }}; outport = "_MC_flood_l2"; output;'
+        yield flow(LOOKUP, where, 80, f"flags[1] == 0 && {asks}", act, lsp.uuid)
+    if made.mac:
+        yield flow(LOOKUP, where, 50, f"eth.dst == {made.mac} && {made.here}", out, lsp.uuid)
+        asks = f"eth.src == {{{made.mac}}} && (arp.op == 1 || rarp.op == 3 || nd_ns)"
+        yield flow(LOOKUP, where, 75, asks, 'outport = "_MC_flood_l2"; output;', lsp.uuid)
+    own = any(subnet.ip == made.outer for subnet in port.ipv4)
+    if made.ip == "ip4" and not own and lsp.options.get("nat-addresses") == "router":
+        resident = f" {made.here}" if made.port is not None else ""
+        yield IN_NAT_ADDRESSES((lsp.name, where), f"{made.mac or port.mac} {made.outer}{resident}")
+
+
+FEATURE = Feature("nat", (every_translating_router, nat, forced_source))
