@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-
-import pytest
+from typing import TYPE_CHECKING
 
 from ovenbird.controller import announcements
 from ovenbird.controller.announcements import Announcer, announcement
@@ -14,6 +13,9 @@ from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.icmp import Icmp
 from ovenbird.net.ipv6 import IPv6
 from ovenbird.net.nd import Neighbor
+
+if TYPE_CHECKING:
+    import pytest
 
 MAC = "00:00:20:20:12:13"
 

@@ -1,0 +1,146 @@
+"""Packets answered in a server's place: DHCPv6, router solicitations, names; and the MTU of ICMP errors."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from ovenbird.controller.packet_ins import dhcp6 as dhcp6_answers
+from ovenbird.controller.packet_ins import frag_mtu, names, router_advert
+from ovenbird.lang.actions.userdata import Opcode, Userdata
+from ovenbird.net import dhcp6, dns, ethernet, nd
+from ovenbird.net.dhcp6 import Dhcp6, IaNa
+from ovenbird.net.dns import Query
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.icmp import Icmp
+from ovenbird.net.ipv4 import ICMP, UDP, IPv4
+from ovenbird.net.ipv6 import ICMPV6, IPv6
+from ovenbird.net.udp import Udp
+
+CLIENT, SERVER = bytes.fromhex("0a0000000001"), bytes.fromhex("0a00000000ff")
+SRC6, DST6 = bytes.fromhex("fe80" + "00" * 13 + "01"), bytes.fromhex("ff02" + "00" * 13 + "02")
+SRC4, DST4 = bytes([10, 0, 0, 1]), bytes([10, 0, 0, 53])
+DUID = bytes.fromhex("000300010a0000000001")
+
+
+def frame6(payload, protocol):
+    return Ethernet(SERVER, CLIENT, ethernet.IPV6, IPv6(SRC6, DST6, protocol, payload).encode()).encode()
+
+
+def upper6(packet):
+    return IPv6.decode(Ethernet.decode(packet).payload)
+
+
+def option(code, value):
+    return struct.pack(">HH", code, len(value)) + value
+
+
+GIVEN = Userdata(
+    Opcode.PUT_DHCPV6_OPTS, None,
+    option(dhcp6.SERVER_ID, SERVER) + option(dhcp6.IA_ADDR, bytes(15) + b"\5") + option(dhcp6.DNS_SERVERS, bytes(16)),
+)  # fmt: skip
+
+
+def ask6(kind, *options):
+    message = Dhcp6(kind, 0x123456, ((dhcp6.CLIENT_ID, DUID), *options))
+    udp = Udp(dhcp6.CLIENT_PORT, dhcp6.SERVER_PORT, message.encode()).encode(SRC6, DST6)
+    made = dhcp6_answers.answer(frame6(udp, 17), GIVEN)
+    if made is None:
+        return None
+    packet = upper6(made)
+    segment = Udp.decode(packet.payload)
+    assert segment.encode(packet.src, packet.dst) == packet.payload
+    return Dhcp6.decode(segment.payload)
+
+
+IA = (dhcp6.IA_NA, IaNa(7).encode())
+
+
+@pytest.mark.parametrize(
+    ("kind", "reply"),
+    [(dhcp6.SOLICIT, dhcp6.ADVERTISE), (dhcp6.REQUEST, dhcp6.REPLY), (dhcp6.RENEW, dhcp6.REPLY)],
+)
+def test_a_client_gets_its_address(kind, reply):
+    answer = ask6(kind, IA)
+    assert (answer.type, answer.xid, answer.option(dhcp6.CLIENT_ID)) == (reply, 0x123456, DUID)
+    association = IaNa.decode(answer.option(dhcp6.IA_NA))
+    assert association.iaid == 7
+    assert association.options[0][1][:16] == bytes(15) + b"\5"
+    assert answer.option(dhcp6.DNS_SERVERS) == bytes(16)
+
+
+def test_a_request_for_settings_gets_no_address():
+    answer = ask6(dhcp6.INFORMATION_REQUEST)
+    assert answer.option(dhcp6.IA_NA) is None
+    assert answer.option(dhcp6.DNS_SERVERS) == bytes(16)
+
+
+def test_a_release_is_a_success():
+    assert ask6(dhcp6.RELEASE, IA).option(dhcp6.STATUS_CODE) == bytes(2)
+
+
+def test_a_message_for_another_server_gets_no_answer():
+    assert ask6(dhcp6.REQUEST, IA, (dhcp6.SERVER_ID, bytes(10))) is None
+
+
+def test_a_servers_message_gets_no_answer():
+    assert ask6(dhcp6.REPLY) is None
+
+
+def test_a_solicitation_becomes_the_advertisement():
+    advert = struct.pack(">BBHBBHII", 134, 0, 0, 255, 0, 0xFFFF, 0, 0)
+    asked = frame6(Icmp(nd.ROUTER_SOLICIT, 0, bytes(4)).encode_v6(SRC6, DST6), ICMPV6)
+    packet = upper6(router_advert.answer(asked, Userdata(Opcode.PUT_ND_RA_OPTS, None, advert)))
+    message = Icmp.decode(packet.payload)
+    assert packet.hop_limit == 255
+    assert (message.type, message.body) == (nd.ROUTER_ADVERT, advert[4:])
+    assert message.encode_v6(packet.src, packet.dst) == packet.payload
+
+
+def test_what_is_no_solicitation_is_refused():
+    other = frame6(Icmp(128, 0, bytes(4)).encode_v6(SRC6, DST6), ICMPV6)
+    with pytest.raises(PacketError):
+        router_advert.answer(other, Userdata(Opcode.PUT_ND_RA_OPTS))
+
+
+RECORDS = {"vm1.example.org": "10.0.0.11 fd00::11", "11.0.0.10.in-addr.arpa": "vm1.example.org"}
+
+
+def resolve(name, qtype):
+    query = Query(7, 0x0100, name, qtype, dns.IN, dns.encode_name(name) + struct.pack(">HH", qtype, dns.IN))
+    udp = Udp(40000, dns.PORT, query.encode()).encode(SRC4, DST4)
+    packet = Ethernet(SERVER, CLIENT, ethernet.IPV4, IPv4(SRC4, DST4, UDP, udp).encode()).encode()
+    made = names.answer(packet, [{}, RECORDS])
+    return None if made is None else Udp.decode(IPv4.decode(Ethernet.decode(made).payload).payload).payload
+
+
+def test_names_are_answered_by_type_whatever_their_case():
+    assert resolve("VM1.example.org", dns.A).endswith(bytes([0, 4, 10, 0, 0, 11]))
+    assert resolve("vm1.example.org", dns.AAAA).endswith(bytes.fromhex("0010fd00" + "00" * 13 + "11"))
+    assert struct.unpack_from(">H", resolve("vm1.example.org", dns.ANY), 6) == (2,)
+
+
+def test_a_reverse_name_is_answered():
+    assert resolve("11.0.0.10.in-addr.arpa", dns.PTR).endswith(dns.encode_name("vm1.example.org"))
+
+
+def test_an_unknown_name_goes_on():
+    assert resolve("www.example.org", dns.A) is None
+    assert resolve("vm1.example.org", 16) is None
+
+
+def test_the_mtu_is_written_into_an_error_and_its_checksum_is_right():
+    packet = IPv4(DST4, SRC4, ICMP, Icmp.error(3, 4, bytes(28)).encode()).encode()
+    frame = Ethernet(CLIENT, SERVER, ethernet.IPV4, packet).encode()
+    userdata = Userdata(Opcode.PUT_ICMP4_FRAG_MTU, None, (1400).to_bytes(2, "big"))
+    body = IPv4.decode(Ethernet.decode(frag_mtu.written(frame, userdata)).payload).payload
+    message = Icmp.decode(body)
+    assert message.body[:4] == (1400).to_bytes(4, "big")
+    assert message.encode() == body
+    six = frame6(Icmp.error_v6(2, 0, bytes(48)).encode_v6(SRC6, DST6), ICMPV6)
+    userdata6 = Userdata(Opcode.PUT_ICMP6_FRAG_MTU, None, (1400).to_bytes(4, "big"))
+    made = upper6(frag_mtu.written(six, userdata6))
+    assert Icmp.decode(made.payload).body[:4] == (1400).to_bytes(4, "big")
+    assert Icmp.decode(made.payload).encode_v6(SRC6, DST6) == made.payload
