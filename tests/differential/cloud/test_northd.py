@@ -61,7 +61,9 @@ class Original:
         """The same for a port that is given by its name in Northbound."""
         network = f"neutron-{network.uuid}"
         flow = f'inport == "{port}" && {microflow}'
-        return await self.run("ovn-trace", f"--db={self.at}", "--ct=new", "--minimal", network, flow)
+        return await self.run(
+            "prlimit", "--as=2000000000", "ovn-trace", f"--db={self.at}", "--ct=new", "--minimal", network, flow
+        )
 
     def complaints(self):
         return [

@@ -17,7 +17,9 @@ from ovenbird.ovsdb.notation import encode
 from ovenbird.verify.network import Network
 from ovenbird.verify.snapshot import SOUTHBOUND, Snapshot
 
-PROGRAMS = ("ovsdb-server", "ovsdb-tool", "ovn-northd", "ovn-trace", "ovn-nbctl")
+BOUNDED = ("prlimit", "--as=2000000000")
+"""What keeps an ovn-trace that goes round in circles from taking the machine's memory."""
+PROGRAMS = ("prlimit", "ovsdb-server", "ovsdb-tool", "ovn-northd", "ovn-trace", "ovn-nbctl")
 SCHEMAS = Path("/usr/share/ovn")
 WHOSE = ("theirs", "ours")
 TABLES = ("Logical_Switch", "Port_Group", "Address_Set", "DHCP_Options", "Meter")
@@ -129,7 +131,9 @@ class World:
         for whose in WHOSE:
             base = self.directory / f"{whose}-trace"
             detach = "--detach", f"--pidfile={base}.pid", f"--unixctl={base}.ctl", "-vconsole:off"
-            subprocess.run(["ovn-trace", f"--db={self.remote(whose)}", *detach], env=self.environment, check=True)
+            subprocess.run(
+                [*BOUNDED, "ovn-trace", f"--db={self.remote(whose)}", *detach], env=self.environment, check=True
+            )
             self.tracers[whose] = Rpc(Path(f"{base}.ctl"))
 
     def _compile(self) -> None:
@@ -171,7 +175,7 @@ class World:
         running = {}
         for whose, given in states.items():
             options = ["--minimal", "-vconsole:off", *[f"--ct={state}" for state in given]]
-            command = ["ovn-trace", f"--db={self.remote(whose)}", *options, datapath, microflow]
+            command = [*BOUNDED, "ovn-trace", f"--db={self.remote(whose)}", *options, datapath, microflow]
             running[whose] = subprocess.Popen(
                 command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
             )
