@@ -49,6 +49,7 @@ from ovenbird.controller.facts import (
 from ovenbird.controller.interest import Interest, everything, first
 from ovenbird.controller.own import Progress, own_store, reflect
 from ovenbird.controller.packet_in import PacketIns
+from ovenbird.controller.set_flows import SPREAD
 from ovenbird.controller.settings import Settings, read_settings
 from ovenbird.controller.switch import Switch
 from ovenbird.engine.engine import Engine
@@ -288,6 +289,7 @@ class Controller:
         self.announcer.close()
         gc.disable()  # until the first full computation: what it makes lives on, and is not worth walking
         self.engine = Engine(stores, RULES)
+        self.switch.sets.follow(southbound.store)
         ids = self._bridge_ids()
         zones.seed_zones(self.engine, ids)
         tunnels.seed_numbers(self.engine, self._vswitch.store)
@@ -327,6 +329,8 @@ class Controller:
             self._absorb_flows(deltas)
             if (addresses := deltas.get(ANNOUNCED)) is not None:
                 self.announcer.absorb(addresses.added, addresses.removed)
+        if self.switch.table.dirty:  # by the rules, or by address sets alone
+            self.switch.wake()
 
     def _absorb_edits(self, deltas: dict[Relation, Delta]) -> None:
         for relation in _EDITS:
@@ -354,8 +358,9 @@ class Controller:
             self.switch.table.absorb(whole.added, whole.removed)
         if parts is not None:
             self.switch.table.absorb_parts(parts.added, parts.removed)
-        if whole is not None or parts is not None:
-            self.switch.wake()
+        patterns = deltas.get(SPREAD)
+        if patterns is not None:
+            self.switch.sets.absorb(patterns.added, patterns.removed)
 
     # -- what is monitored --------------------------------------------------------------------------------------------
 

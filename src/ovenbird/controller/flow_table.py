@@ -3,7 +3,8 @@
 Rules say what should be, as facts; the switch has said, when it was connected, what is. The difference goes out in one
 bundle, so that no packet ever meets half of a change, and a controller that starts again touches nothing that is right
 already. What should be is kept by key (table, priority, match), because a switch holds one flow for each: of two whole
-flows in conflict the one with the least cookie stays until it goes; a whole flow hides parts under the same key.
+flows in conflict the one with the least cookie stays until it goes; a whole flow hides parts under the same key. Where
+rules and members of address sets give the same flow or part, it stays until the last of them drops it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class FlowTable:
     def __init__(self) -> None:
         self.installed: dict[Key, Content] = {}
         self._whole: dict[Key, Fact | list[Fact]] = {}
-        self._parts: dict[Key, dict[Fact, None]] = {}
+        self._parts: dict[Key, dict[Fact, int]] = {}
         self._dirty: dict[Key, None] = {}
         self._refused: dict[Key, Content] = {}
 
@@ -80,13 +81,16 @@ class FlowTable:
         for fact in removed:
             key = fact[1:4]
             parts = self._parts[key]
-            del parts[fact]
-            if not parts:
-                del self._parts[key]
+            parts[fact] -= 1
+            if not parts[fact]:
+                del parts[fact]
+                if not parts:
+                    del self._parts[key]
             self._dirty[key] = None
         for fact in added:
             key = fact[1:4]
-            self._parts.setdefault(key, {})[fact] = None
+            parts = self._parts.setdefault(key, {})
+            parts[fact] = parts.get(fact, 0) + 1
             self._dirty[key] = None
 
     def desired(self, key: Key) -> Content | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.encapsulation import OPTION
 from ovenbird.controller.flow_table import FlowTable, flow_mods
+from ovenbird.controller.set_flows import SetFlows
 from ovenbird.openflow.errors import ConnectionLostError, SwitchError
 from ovenbird.openflow.messages import (
     CtFlushZone,
@@ -55,6 +56,7 @@ class Switch:
         on_packet: Callable[[PacketIn], None],
     ) -> None:
         self.table = FlowTable()
+        self.sets = SetFlows(self.table)
         self.session: Session | None = None
         self.flow_mods_sent = 0
         self._waiting = waiting

@@ -3,7 +3,8 @@
 A logical table is an OpenFlow table (ingress from 8, egress from 42); a match becomes OpenFlow matches with the
 datapath in `metadata`; ports are their tunnel keys. A flow that can only concern packets of a port that is not here is
 left out: in ingress by `inport`, in egress by `outport`, by the flow's tag `in_out_port`, and by the members of a port
-group that are elsewhere. A chassis with 20 of a group's 10,000 ports compiles 20.
+group that are elsewhere. A chassis with 20 of a group's 10,000 ports compiles 20. A flow with an address set becomes
+a pattern, which `set_flows` fills with the set's members.
 
 A flow that this controller cannot translate is reported once and left out; it stops nothing else.
 """
@@ -13,11 +14,12 @@ from __future__ import annotations
 import logging
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ovenbird.controller.facts import FLOW, PART, TRANSLATED, cookie_of, encode_match
 from ovenbird.controller.local import VIF, hosted_members, hosted_row, resident, resident_in, resident_name
 from ovenbird.controller.own import Translation
+from ovenbird.controller.set_flows import pattern
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.lookups import find, get, rows, table
 from ovenbird.engine.rules import rule
@@ -27,6 +29,7 @@ from ovenbird.lang.actions.layout import Pipeline, Tables
 from ovenbird.lang.actions.registry import parse_actions
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.errors import FieldError, LangError
+from ovenbird.lang.spread import spread
 from ovenbird.lang.template import Templates
 from ovenbird.model.sb import (
     AddressSet,
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID
     from ovenbird.lang.actions.action import Actions
+    from ovenbird.lang.compile import Clause
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +135,17 @@ class AddressSets:
         return row.addresses if row is not None else None
 
 
+class ExistingSets:
+    """Whether there are address sets, whatever their members."""
+
+    __slots__ = ()
+
+    def get(self, name: str) -> UUID | None:
+        """Return the UUID of a set."""
+        row = find(AddressSet.name, name)
+        return row.uuid if row is not None else None
+
+
 class PortGroups:
     """Port groups in one datapath: their ports, or those of them that are here."""
 
@@ -146,6 +161,7 @@ class PortGroups:
 
 
 _SETS = AddressSets()
+_EXISTING = ExistingSets()
 
 
 # -- actions ----------------------------------------------------------------------------------------------------------
@@ -297,7 +313,9 @@ def _translation(flow: LogicalFlow, uuid: UUID) -> Iterator[Fact]:
     text = flow.match
     for prerequisite in parsed.prerequisites:
         text = f"({text}) && ({prerequisite})"
-    compiled = _templates.compile(text, _bindings(text, datapath, ingress=ingress))
+    bindings = _bindings(text, datapath, ingress=ingress)
+    pattern_of = spread(text, bindings, _EXISTING) if "$" in text and "vlan" not in text else None
+    compiled = pattern_of.compiled if pattern_of is not None else _templates.compile(text, bindings)
     if not compiled.flows:
         return
     here = "reg14" if ingress else "reg15"
@@ -313,16 +331,28 @@ def _translation(flow: LogicalFlow, uuid: UUID) -> Iterator[Fact]:
         fields = {**match, "metadata": metadata}
         if ids and "conj_id" in match:
             fields["conj_id"] = (ids[match["conj_id"][0] - 1], _PORT_ONES)
-        encoded = encode_match(fields)
+        tails: list[tuple[Any, ...]]
         if clauses:
-            for clause in clauses:
-                conjunction = Conjunction(ids[clause.conjunction - 1], clause.dimension, clause.dimensions)
-                order = (conjunction.conj_id, clause.dimension)
-                yield (PART, number, priority, encoded, 0, order, encode_actions((conjunction,)))
+            tails = [_part_tail(clause, ids) for clause in clauses]
+        else:
+            if actions is None:
+                actions = _encoded_actions(flow, datapath, parsed)
+            tails = [(actions, cookie)]
+        head = (PART if clauses else FLOW, number, priority)
+        hole = pattern_of.hole(match) if pattern_of is not None else None
+        if hole is not None:
+            for tail in tails:
+                yield pattern(fields, *hole, head, tail)
             continue
-        if actions is None:
-            actions = _encoded_actions(flow, datapath, parsed)
-        yield (FLOW, number, priority, encoded, actions, cookie)
+        encoded = encode_match(fields)
+        for tail in tails:
+            yield (*head, encoded, *tail)
+
+
+def _part_tail(clause: Clause, ids: list[int]) -> tuple[int, tuple[int, int], bytes]:
+    """Return what a part's fact says of a clause: no cookie, its place, the action."""
+    conjunction = Conjunction(ids[clause.conjunction - 1], clause.dimension, clause.dimensions)
+    return 0, (conjunction.conj_id, clause.dimension), encode_actions((conjunction,))
 
 
 _NO_NAMES = Bindings()

@@ -8,6 +8,7 @@ from ovenbird.controller.controller import RULES, SOUTHBOUND, SWITCH
 from ovenbird.controller.facts import ADD_PORT, AFTERWARDS, CLAUSE, EDIT, FLOW, PART, ZONE
 from ovenbird.controller.flow_table import FlowTable
 from ovenbird.controller.own import Progress, own_store, reflect
+from ovenbird.controller.set_flows import SPREAD, SetFlows
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.outputs import new_uuid
 from ovenbird.engine.rows import UUID, Row, Store
@@ -33,6 +34,8 @@ class World:
         self.vs = Store("Open_vSwitch", SWITCH)
         self.own = own_store()
         self.table = FlowTable()
+        self.sets = SetFlows(self.table)
+        self.sets.follow(self.sb)
         self.facts: dict[Any, set[Any]] = {kind: set() for kind in KINDS}
         self.bridge = self.add(vswitch.Bridge, name="br-int", fail_mode="secure", ports=frozenset())
         self.root = self.add(
@@ -120,6 +123,8 @@ class World:
                     self.table.absorb(delta.added, delta.removed)
                 elif relation is PART:
                     self.table.absorb_parts(delta.added, delta.removed)
+                elif relation is SPREAD:
+                    self.sets.absorb(delta.added, delta.removed)
                 elif relation in self.facts:
                     self.facts[relation] -= set(delta.removed)
                     self.facts[relation] |= set(delta.added)
