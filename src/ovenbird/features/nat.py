@@ -199,7 +199,7 @@ def every_translating_router() -> Iterator[Fact]:
     yield flow(TRANSLATED_HERE, TRANSLATING, 50, "ip && ct_mark.natted == 1", f"{DNAT_LOCAL} = 1; next;")
     yield flow(UNDNAT, TRANSLATING_AT_HOME, 100, "nd || nd_rs || nd_ra", "next;")
     yield flow(UNDNAT, TRANSLATING_AT_HOME, 50, "ip", "flags.loopback = 1; ct_dnat;")
-    yield flow(COMMIT, TRANSLATING_AT_HOME, 50, "ip && ct.new", "ct_commit { } ; next; ")
+    yield flow(COMMIT, TRANSLATING_AT_HOME, 50, "ip && ct.new", "ct_commit { } ; next;")
 
 
 @rule(nb.NAT)

@@ -53,7 +53,7 @@ class Edits(RuleBasedStateMachine):
         router = world.insert(nb.LogicalRouter, name="r0")
         world.insert(
             nb.LogicalRouterPort, (router, "ports"), name="lrp0", mac="00:00:00:00:ff:02",
-            networks=frozenset(["10.0.0.98/24"]),
+            networks=frozenset(["10.0.0.98/24", "172.16.0.1/24"]),
         )  # fmt: skip
         txn = world.sb.transaction()
         encap = txn.insert(sb.Encap, {"type": "geneve", "ip": "127.0.0.1", "chassis_name": "hv1"})
@@ -142,6 +142,37 @@ class Edits(RuleBasedStateMachine):
     @rule(members=st.sets(st.sampled_from(["1.1.1.1", "2.2.2.2", "3.3.3.3"])))
     def change_address_set(self, members):
         self.world.update(self.table(nb.AddressSet)[0], addresses=frozenset(members))
+
+    @rule(
+        kind=st.sampled_from(["snat", "dnat", "dnat_and_snat"]),
+        outer=st.sampled_from(["172.16.0.1", "172.16.0.9", "fd01::9", "nonsense"]),
+        inner=st.sampled_from(["10.0.0.1", "10.0.0.0/24", "fd00::1"]),
+        mac=st.sampled_from([None, "00:00:00:00:aa:01"]),
+        stateless=st.booleans(),
+    )
+    def add_nat(self, kind, outer, inner, mac, stateless):
+        router = self.table(nb.LogicalRouter)[0]
+        self.world.insert(
+            nb.NAT, (router, "nat"), type=kind, external_ip=outer, logical_ip=inner, external_mac=mac,
+            logical_port="p0" if mac else None, options={"stateless": "true"} if stateless else {},
+        )  # fmt: skip
+
+    @precondition(lambda self: self.table(nb.NAT))
+    @rule(number=NUMBERS)
+    def delete_nat(self, number):
+        rows = self.table(nb.NAT)
+        self.world.delete(rows[number % len(rows)], (self.table(nb.LogicalRouter)[0], "nat"))
+
+    @rule(place=st.sampled_from(["hv1", "", "port"]))
+    def move_router(self, place):
+        """Make the router a gateway router, give it a gateway port, or neither."""
+        router = self.table(nb.LogicalRouter)[0]
+        self.world.update(router, options={"chassis": place} if place == "hv1" else {})
+        port = self.table(nb.LogicalRouterPort)[0]
+        for row in port.gateway_chassis:
+            self.world.delete(row, (port, "gateway_chassis"))
+        if place == "port":
+            self.world.insert(nb.GatewayChassis, (port, "gateway_chassis"), name="gw", chassis_name="hv1")
 
     @rule(seconds=st.sampled_from(["60", "120"]))
     def change_dhcp(self, seconds):

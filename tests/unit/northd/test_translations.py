@@ -1,0 +1,82 @@
+"""Translations: what one costs, and which do not take place."""
+
+import pytest
+from networks import Networks
+
+from ovenbird.model import nb, sb
+
+
+@pytest.fixture
+def world():
+    """Make a router of twenty switches, with a gateway port outside and ten floating addresses."""
+    made = Networks()
+    made.router = made.insert(nb.LogicalRouter, name="r")
+    made.public = made.switch("public")
+    port(made, made.public, "out", "00:00:00:00:ff:00", "172.16.0.1/24")
+    out = made.nb.store.find(nb.LogicalRouterPort.name, "out")
+    made.insert(nb.GatewayChassis, (out, "gateway_chassis"), name="out-gw", chassis_name="gw", priority=1)
+    for n in range(20):
+        port(made, made.switch(f"s{n}"), f"in{n}", f"00:00:00:00:fe:{n:02x}", f"10.{n}.0.1/24")
+    for n in range(10):
+        floating(made, n)
+    made.settle()
+    return made
+
+
+def port(world, switch, name, mac, network):
+    world.insert(
+        nb.LogicalRouterPort, (world.router, "ports"), name=name, mac=mac, networks=frozenset([network])
+    )
+    options = {"router-port": name, "nat-addresses": "router"}
+    world.port(switch, f"to-{name}", "router", type="router", options=options)
+
+
+def floating(world, n, **values):
+    given = {"type": "dnat_and_snat", "external_ip": f"172.16.0.{50 + n}", "logical_ip": f"10.{n}.0.9", **values}
+    return world.insert(nb.NAT, (world.router, "nat"), **given)
+
+
+def nat_flows(world):
+    return [f for f in world.rows(sb.LogicalFlow) if ("source", "nat") in dict(f.external_ids).items()]
+
+
+@pytest.mark.parametrize("values", [{}, {"type": "snat", "logical_ip": "10.9.0.0/24"}])
+def test_a_translation_added_or_removed_runs_rules_about_it_alone(world, values):
+    before = len(nat_flows(world))
+    added = floating(world, 15, **values)
+    ran = world.wave()
+    assert ran["nat"] == ran["translation"] == 1
+    assert sum(ran.values()) <= 4, ran
+    assert len(nat_flows(world)) > before
+    world.delete(added, (world.router, "nat"))
+    assert sum(world.wave().values()) <= 4
+    assert len(nat_flows(world)) == before
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"external_ip": "nonsense"},
+        {"logical_ip": "nonsense"},
+        {"logical_ip": "fd00::1"},
+        {"logical_ip": "10.0.0.0/24"},
+        {"external_mac": "nonsense", "logical_port": "vm"},
+    ],
+)
+def test_what_cannot_be_translated_is_left_out(world, values):
+    before = len(nat_flows(world))
+    floating(world, 15, **values)
+    world.settle()
+    assert len(nat_flows(world)) == before
+
+
+def test_a_router_without_a_gateway_does_not_translate(world):
+    world.update(world.nb.store.find(nb.LogicalRouterPort.name, "out"), gateway_chassis=frozenset())
+    world.settle()
+    assert {flow.logical_datapath for flow in nat_flows(world)} == {None}
+
+
+def test_floating_addresses_are_announced_outside(world):
+    binding = next(b for b in world.rows(sb.PortBinding) if b.logical_port == "to-out")
+    assert '00:00:00:00:ff:00 172.16.0.50 is_chassis_resident("cr-out")' in binding.nat_addresses
+    assert len(binding.nat_addresses) == 11
