@@ -237,7 +237,8 @@ class Lab:
 
     def _host_processes(self, name: str) -> tuple[str, ...]:
         host = self.hypervisor(name).name
-        return tuple(f"{host}-{program}" for program in ("controller", "ovs-vswitchd", "ovsdb-server"))
+        programs = ("metadata", "controller", "ovs-vswitchd", "ovsdb-server")
+        return tuple(f"{host}-{program}" for program in programs)
 
     def _has_southbound(self) -> bool:
         """Say whether Southbound has its global row: the original's controller crashes if it meets none."""
