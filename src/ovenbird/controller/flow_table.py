@@ -10,6 +10,7 @@ rules and members of address sets give the same flow or part, it stays until the
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ovenbird.openflow.actions import SetField, encode_actions
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from ovenbird.openflow.messages import FlowStats
 
 log = logging.getLogger(__name__)
+
+_MAX_CANONICAL = 16384
 
 Key = tuple[int, int, bytes]
 """Table, priority, encoded match."""
@@ -159,6 +162,7 @@ def _alike(there: Content, wanted: Content) -> bool:
     return there[1] == wanted[1] and _canonical(there[0]) == wanted[0]
 
 
+@lru_cache(maxsize=_MAX_CANONICAL)
 def _canonical(instructions: bytes) -> bytes:
     """Return instructions as we encode them."""
     try:
