@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ovenbird.lab.plan import DEFAULT_RUNDIR
-from ovenbird.lab.scene import NETWORK, SECURITY_GROUP, Scene
+from ovenbird.lab.scene import NETWORK, SECURITY_GROUP, Act, Scene
 from ovenbird.lab.status import Status
 
 
@@ -69,8 +69,12 @@ def instances(status: Status) -> Table:
 def ping(scene: Scene) -> Panel:
     """Show what ping said."""
     source, target = scene.instances
-    said = Text((scene.ping or "").strip())
-    return Panel(said, title=f"{source.name} pings {target.name}", title_align="left", expand=False)
+    return act(Act(f"{source.name} pings {target.name}", scene.ping or ""))
+
+
+def act(shown: Act) -> Panel:
+    """Show what somebody did and what came of it."""
+    return Panel(Text(shown.said.strip()), title=shown.title, title_align="left", expand=False)
 
 
 def next_steps(status: Status, program: str, seconds: float) -> RenderableType:

@@ -53,6 +53,7 @@ def command(
         lab = Lab.up(
             rundir,
             hosts,
+            gateways=hosts[:1],
             prefix=prefix,
             api_port=api_port,
             nb_port=nb_port,
@@ -61,8 +62,11 @@ def command(
             progress=progress,
         )
         played = scene.play(lab, progress) if play else None
+        acts = scene.play_routed(lab, played, progress) if played is not None else ()
     now = Status.of(lab)
     console.print(screen.cloud(now))
     if played is not None and played.ping is not None:
         console.print(screen.ping(played))
+    for shown in acts:
+        console.print(screen.act(shown))
     console.print(screen.next_steps(now, sys.argv[0], time.monotonic() - began), soft_wrap=True)

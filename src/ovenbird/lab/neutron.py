@@ -71,6 +71,15 @@ class Neutron:
         updated: Resource = self._request("PUT", path, json={resource: attributes})[resource]
         return updated
 
+    def act(self, resource: str, ident: str, action: str, **arguments: Any) -> Resource:
+        """Have a resource do something of its own, as a router's `add_router_interface`, and return the answer.
+
+        Raises:
+            ApiError: the API refuses.
+        """
+        answer: Resource = self._request("PUT", f"{self._collection(resource)}/{ident}/{action}", json=arguments)
+        return answer
+
     def list(self, resource: str, **filters: str | Sequence[str]) -> list[Resource]:
         """List resources.
 

@@ -1,4 +1,7 @@
-"""The first scene: what a new user finds after `ovenbird up`. It is made through the API and nothing else."""
+"""The first scenes: what a new user finds after `ovenbird up`. They are made through the API and nothing else.
+
+`play` is two instances on a network of their own, which meet. `play_routed` opens that network to the outside world.
+"""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +10,9 @@ from dataclasses import dataclass
 from ovenbird.lab.errors import LabError
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.lab import Lab, Progress
+from ovenbird.lab.outside import ADDRESS, PHYSICAL_NETWORK, POOL, Outside
+from ovenbird.lab.outside import SUBNET as OUTSIDE_SUBNET
+from ovenbird.lab.process import wait_until
 
 NETWORK = "private"
 SUBNET = "10.0.0.0/24"
@@ -66,3 +72,55 @@ def play(lab: Lab, progress: Progress) -> Scene:
         if time.monotonic() > deadline:
             raise LabError(f"{target.name} ({address}) does not answer {source.name} after {_PING_PATIENCE:g} s")
     return Scene(instances, source.run("ping", "-n", "-c", "3", "-i", "0.2", address))
+
+
+EXTERNAL_NETWORK = "public"
+ROUTER = "router"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that somebody did in a scene, and what came of it.
+
+    Args:
+        title: who did what.
+        said: what the program printed.
+    """
+
+    title: str
+    said: str
+
+
+def play_routed(lab: Lab, scene: Scene, progress: Progress) -> tuple[Act, ...]:
+    """Join the first scene's network to the outside world: a router, an external network, a floating IP.
+
+    Args:
+        lab: a running cloud with a gateway.
+        scene: the first scene, played in it.
+        progress: is told what is about to happen.
+
+    Raises:
+        LabError: a step failed; the cloud keeps running.
+    """
+    first = scene.instances[0]
+    progress("creating a router, an external network and a floating IP")
+    with lab.neutron() as neutron:
+        provider = {"provider:network_type": "flat", "provider:physical_network": PHYSICAL_NETWORK}
+        external = neutron.create("network", name=EXTERNAL_NETWORK, **{"router:external": True, **provider})["id"]
+        pool = [{"start": POOL[0], "end": POOL[1]}]
+        addresses = {"cidr": OUTSIDE_SUBNET, "gateway_ip": ADDRESS, "allocation_pools": pool, "enable_dhcp": False}
+        neutron.create("subnet", name=EXTERNAL_NETWORK, network_id=external, ip_version=4, **addresses)
+        gateway = {"network_id": external}
+        router = neutron.create("router", name=ROUTER, external_gateway_info=gateway)["id"]
+        neutron.act("router", router, "add_router_interface", subnet_id=neutron.find("subnet", NETWORK)["id"])
+        floating = neutron.create("floatingip", floating_network_id=external, port_id=first.port_id)
+    address = str(floating["floating_ip_address"])
+    outside = Outside(lab.plan)
+    progress(f"pinging {first.name} at its floating IP, and the outside world from it")
+    wait_until(lambda: outside.pings(address), f"{first.name} to answer at {address}", _PING_PATIENCE)
+    wait_until(lambda: first.pings(ADDRESS), f"the outside world to answer {first.name}", _PING_PATIENCE)
+    ping = ("ping", "-n", "-c", "2", "-i", "0.2")
+    return (
+        Act(f"the outside world pings {first.name} at its floating IP", outside.namespace.run(*ping, address)),
+        Act(f"{first.name} pings the outside world", first.run(*ping, ADDRESS)),
+    )
