@@ -43,6 +43,7 @@ from ovenbird.controller.facts import (
     DROP_PORT,
     EDIT,
     FLOW,
+    GROUP,
     PART,
     ZONE,
 )
@@ -354,6 +355,10 @@ class Controller:
 
     def _absorb_flows(self, deltas: dict[Relation, Delta]) -> None:
         whole, parts = deltas.get(FLOW), deltas.get(PART)
+        groups = deltas.get(GROUP)
+        if groups is not None:
+            self.switch.groups.absorb(groups.added, groups.removed)
+            self.switch.wake()
         if whole is not None:
             self.switch.table.absorb(whole.added, whole.removed)
         if parts is not None:

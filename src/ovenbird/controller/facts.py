@@ -11,6 +11,7 @@
 - ``ZONE(name, number)``: a conntrack zone in use.
 - ``ATTACHED(name, interface)``: a logical port has an interface on the integration bridge.
 - ``TRANSLATED(flow, datapath)``: a logical flow is to be translated by itself in one of its datapaths.
+- ``GROUP(number, spec)``: a group of the integration bridge, to which flows refer by number.
 - ``ANNOUNCED(datapath, port, mac, address)``: an address that a physical network should hear of, at a port by keys.
 """
 
@@ -40,6 +41,7 @@ CLAUSE = Relation("monitor clause")
 ATTACHED = Relation("attachment")
 TRANSLATED = Relation("flow to translate")
 ZONE = Relation("conntrack zone")
+GROUP = Relation("group")
 ANNOUNCED = Relation("address to announce")
 
 

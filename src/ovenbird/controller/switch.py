@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.encapsulation import OPTION
 from ovenbird.controller.flow_table import FlowTable, flow_mods
+from ovenbird.controller.group_table import GroupTable
 from ovenbird.controller.set_flows import SetFlows
 from ovenbird.openflow.errors import ConnectionLostError, SwitchError
 from ovenbird.openflow.messages import (
@@ -20,6 +21,8 @@ from ovenbird.openflow.messages import (
     Error,
     FlowStatsReply,
     FlowStatsRequest,
+    GroupDescReply,
+    GroupDescRequest,
     Message,
     PacketIn,
     SetConfig,
@@ -57,6 +60,7 @@ class Switch:
     ) -> None:
         self.table = FlowTable()
         self.sets = SetFlows(self.table)
+        self.groups = GroupTable()
         self.session: Session | None = None
         self.flow_mods_sent = 0
         self._waiting = waiting
@@ -128,6 +132,8 @@ class Switch:
         self._doubted = False
         stats = await session.request(FlowStatsRequest())
         self.table.recall([flow for part in stats if isinstance(part, FlowStatsReply) for flow in part.flows])
+        descriptions = await session.request(GroupDescRequest())
+        self.groups.recall([g for part in descriptions if isinstance(part, GroupDescReply) for g in part.groups])
         log.info("the bridge holds %d flows", len(self.table.installed))
 
     async def _map_option(self, session: Session) -> None:
@@ -145,6 +151,8 @@ class Switch:
         for zone in self._flush:
             session.send(CtFlushZone(zone))
         self._flush.clear()
+        for message in self.groups.before():
+            session.send(message)
         while changes := self.table.take():
             messages, keys = flow_mods(changes)
             try:
@@ -162,6 +170,8 @@ class Switch:
         else:
             if waiting:
                 await session.barrier()
+        for message in self.groups.after():
+            session.send(message)
         if waiting:
             self._confirmed(waiting)
 

@@ -16,7 +16,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.controller.facts import FLOW, PART, TRANSLATED, cookie_of, encode_match
+from ovenbird.controller.facts import FLOW, GROUP, PART, TRANSLATED, cookie_of, encode_match
 from ovenbird.controller.local import VIF, hosted_members, hosted_row, resident, resident_in, resident_name
 from ovenbird.controller.own import Translation
 from ovenbird.controller.set_flows import pattern
@@ -28,7 +28,7 @@ from ovenbird.lang.actions.context import GroupSpec, OptionType
 from ovenbird.lang.actions.layout import Pipeline, Tables
 from ovenbird.lang.actions.registry import parse_actions
 from ovenbird.lang.bindings import Bindings
-from ovenbird.lang.errors import FieldError, LangError
+from ovenbird.lang.errors import LangError
 from ovenbird.lang.spread import spread
 from ovenbird.lang.template import Templates
 from ovenbird.model.sb import (
@@ -57,6 +57,9 @@ log = logging.getLogger(__name__)
 TABLES = Tables()
 CONJUNCTIONS = Pool("conjunction id", 1, 0xFFFFFFFF)
 """Ids of conjunctive matches, by flow and place in the flow; one id serves every datapath of a flow."""
+
+GROUPS = Pool("group id", 1, 0xFFFFFF00)
+"""Ids of the switch's groups, by what they do: flows that choose alike share one."""
 
 _templates = Templates()
 _MAX_ENCODINGS = 16384
@@ -182,7 +185,7 @@ def dhcpv6_options() -> dict[str, OptionType]:
 class FlowContext:
     """The logical flow around an action: `lang.actions.context.Context` of this chassis."""
 
-    __slots__ = ("asked", "datapath", "flow", "is_switch", "pipeline", "table")
+    __slots__ = ("asked", "datapath", "flow", "groups", "is_switch", "pipeline", "table")
 
     controller_meter = 0
     tables = TABLES
@@ -195,6 +198,7 @@ class FlowContext:
         self.datapath = datapath
         self.is_switch = is_switch(datapath)
         self.asked = False
+        self.groups: list[Fact] = []
 
     @property
     def cookie(self) -> int:
@@ -234,8 +238,11 @@ class FlowContext:
         return 0
 
     def group(self, spec: GroupSpec) -> int:
-        """Refuse: load balancing by groups is not supported yet."""
-        raise FieldError(f"groups of {len(spec.buckets)} buckets are not supported by this controller.")
+        """Return the id of the group with that specification, and note that the flow needs it."""
+        self.asked = True
+        number = GROUPS.get(spec)
+        self.groups.append(GROUP(number, spec))
+        return number
 
 
 @view
@@ -336,7 +343,8 @@ def _translation(flow: LogicalFlow, uuid: UUID) -> Iterator[Fact]:
             tails = [_part_tail(clause, ids) for clause in clauses]
         else:
             if actions is None:
-                actions = _encoded_actions(flow, datapath, parsed)
+                actions, groups = _encoded_actions(flow, datapath, parsed)
+                yield from groups
             tails = [(actions, cookie)]
         head = (PART if clauses else FLOW, number, priority)
         hole = pattern_of.hole(match) if pattern_of is not None else None
@@ -359,18 +367,22 @@ _NO_NAMES = Bindings()
 _encodings: dict[tuple[str, str, int, bool], bytes] = {}
 
 
-def _encoded_actions(flow: LogicalFlow, datapath: DatapathBinding, parsed: Actions) -> bytes:
-    """Encode a flow's actions; those that ask nothing of their surroundings but the table are remembered."""
+def _encoded_actions(flow: LogicalFlow, datapath: DatapathBinding, parsed: Actions) -> tuple[bytes, list[Fact]]:
+    """Encode a flow's actions, and return the groups that they need.
+
+    Those that ask nothing of their surroundings but the table are remembered.
+    """
     key = (flow.actions, flow.pipeline, flow.table_id, is_switch(datapath))
     found = _encodings.get(key)
-    if found is None:
-        context = FlowContext(flow, datapath)
-        found = encode_actions(parsed.encode(context))
-        if not context.asked:
-            if len(_encodings) >= _MAX_ENCODINGS:
-                _encodings.clear()
-            _encodings[key] = found
-    return found
+    if found is not None:
+        return found, []
+    context = FlowContext(flow, datapath)
+    found = encode_actions(parsed.encode(context))
+    if not context.asked:
+        if len(_encodings) >= _MAX_ENCODINGS:
+            _encodings.clear()
+        _encodings[key] = found
+    return found, context.groups
 
 
 def _bindings(text: str, datapath: DatapathBinding, *, ingress: bool) -> Bindings:
