@@ -123,7 +123,8 @@ def split(
         processes = [_server(plan, database, server or ovenbird("db")) for database in databases]
         processes.append(_northd(plan, northd or ovenbird("northd")))
         if api:
-            remotes = (f"--cloud-db={plan.remote('cloud')}", f"--ovnnb-db={plan.remote('nb')}")
+            options = {"cloud": "cloud-db", "nb": "ovnnb-db", "sb": "ovnsb-db"}
+            remotes = tuple(f"--{option}={plan.remote(database)}" for database, option in options.items())
             processes.append(_spec(plan, "api", *ovenbird("api"), *remotes, f"--port={plan.api_port}"))
         return Central(tuple(processes), databases, api, partial(_create, plan, databases))
 
