@@ -18,7 +18,6 @@ from ovenbird.api.resources.port import port_status
 from ovenbird.api.service_ports import FLOATING_OWNER, ServicePorts
 from ovenbird.api.values import address, nothing, optional, text
 from ovenbird.api.values import uuid as uuid_value
-from ovenbird.engine.outputs import new_uuid
 from ovenbird.engine.rows import UUID
 from ovenbird.model.cloud import (
     FixedAddress,
@@ -29,6 +28,7 @@ from ovenbird.model.cloud import (
     RouterGateway,
     RouterInterface,
 )
+from ovenbird.ovsdb.notation import new_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
