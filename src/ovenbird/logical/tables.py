@@ -88,9 +88,9 @@ HA_CHASSIS_GROUP = Rows(
     key=(sb.HAChassisGroup.name,),
     values=(sb.HAChassisGroup.ha_chassis, sb.HAChassisGroup.external_ids),
 )
-HA_CHASSIS = Rows(
-    sb.HAChassis, values=(sb.HAChassis.chassis, sb.HAChassis.priority, sb.HAChassis.external_ids)
-)
+REF_CHASSIS = Members(HA_CHASSIS_GROUP, sb.HAChassisGroup.ref_chassis)
+"""Chassis with instances that reach a gateway through a group."""
+HA_CHASSIS = Rows(sb.HAChassis, values=(sb.HAChassis.chassis, sb.HAChassis.priority, sb.HAChassis.external_ids))
 
 DHCP_OPTION = Rows(sb.DHCPOptions, key=(sb.DHCPOptions.name, sb.DHCPOptions.code, sb.DHCPOptions.type))
 DHCPV6_OPTION = Rows(sb.DHCPv6Options, key=(sb.DHCPv6Options.name, sb.DHCPv6Options.code, sb.DHCPv6Options.type))
@@ -120,9 +120,7 @@ MAC_LEARNED = Rows(sb.MACBinding)
 """Neighbours that chassis learned: a fact keeps one, and those without are removed."""
 
 _SM = sb.StaticMACBinding
-STATIC_MAC_BINDING = Rows(
-    _SM, key=(_SM.logical_port, _SM.ip), values=(_SM.mac, _SM.override_dynamic_mac, _SM.datapath)
-)
+STATIC_MAC_BINDING = Rows(_SM, key=(_SM.logical_port, _SM.ip), values=(_SM.mac, _SM.override_dynamic_mac, _SM.datapath))
 
 SB_GLOBAL = Rows(
     sb.SBGlobal,

@@ -40,7 +40,7 @@ SOUTHBOUND: tuple[tuple[Rows, tuple[Members, ...]], ...] = (
     (t.DATAPATH, ()),
     (DP_GROUP, (IN_DP_GROUP,)),
     (t.HA_CHASSIS, ()),
-    (t.HA_CHASSIS_GROUP, ()),
+    (t.HA_CHASSIS_GROUP, (t.REF_CHASSIS,)),
     (t.PORT_BINDING, (t.IN_NAT_ADDRESSES,)),
     (t.MULTICAST_GROUP, (t.IN_MULTICAST_GROUP,)),
     (t.ADDRESS_SET, (t.IN_ADDRESS_SET,)),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ovenbird.engine.lookups import find, rows
 from ovenbird.engine.rules import Rule, rule, singleton
 from ovenbird.engine.views import view
+from ovenbird.features.ha_chassis import dependents
 from ovenbird.logical.tables import (
     ADDRESS_SET,
     DATAPATH_KEYS,
@@ -130,14 +131,18 @@ def chassis_progress() -> tuple[int | None, int]:
 
 @rule(sb.PortBinding)
 def port_up(binding: sb.PortBinding) -> Iterator[Fact]:
-    """Tell Northbound whether a port is up: its chassis has bound it and, if it can tell, has its flows in place."""
+    """Tell Northbound whether a port is up: its chassis has bound it and, if it can tell, has its flows in place.
+
+    The chassis then depends on the gateways that the port's switch leads to.
+    """
     port = find(nb.LogicalSwitchPort.name, binding.logical_port)
     if port is None:
         return
     switch = port.referrer(nb.LogicalSwitch.ports)
     if switch is None or northbound_uuid(binding.datapath) != switch.uuid:
         return
-    up = port.type == "router"
-    if not up and (chassis := binding.chassis) is not None:
-        up = chassis.other_config.get("port-up-notif") != "true" or binding.up is True
+    up, chassis = port.type == "router", binding.chassis
+    if chassis is not None:
+        up = up or chassis.other_config.get("port-up-notif") != "true" or binding.up is True
+        yield from dependents(switch, chassis)
     yield PORT_STATUS(port.uuid, up)

@@ -1,0 +1,162 @@
+"""Gateways: which chassis watch them, and what a change of them costs."""
+
+import pytest
+
+from ovenbird.model import nb, sb
+
+SWITCHES = 8
+
+
+def chassis(made, name):
+    txn = made.sb.transaction()
+    encap = txn.insert(sb.Encap, {"type": "geneve", "ip": f"127.0.0.{name[2:]}", "chassis_name": name})
+    uuid = txn.insert(sb.Chassis, {"name": name, "encaps": frozenset([encap])})
+    txn.commit()
+    return made.sb.store.table(sb.Chassis).rows[uuid]
+
+
+def bind(made, port, where):
+    (binding,) = [row for row in made.rows(sb.PortBinding) if row.logical_port == port]
+    made.update(binding, chassis=where.uuid if where is not None else None)
+
+
+def attach(made, router, switch, number, **values):
+    """Join a router to a switch."""
+    name = f"{router.name}-{switch.name}"
+    lrp = made.insert(
+        nb.LogicalRouterPort, (router, "ports"), name=name, mac=f"00:00:00:00:ff:{number:02x}",
+        networks=frozenset([f"10.{number}.0.254/24"]), **values,
+    )  # fmt: skip
+    made.port(switch, f"to-{name}", "router", type="router", options={"router-port": name})
+    return lrp
+
+
+def candidates(made, lrp, *names):
+    for priority, name in enumerate(names):
+        made.insert(
+            nb.GatewayChassis, (lrp, "gateway_chassis"), name=f"{lrp.name}-{name}", chassis_name=name,
+            priority=priority,
+        )  # fmt: skip
+
+
+def watchers(made):
+    """Return the names of the chassis that depend on each group."""
+    return {g.name: sorted(c.name for c in g.ref_chassis) for g in made.rows(sb.HAChassisGroup)}
+
+
+@pytest.fixture
+def cloud(networks):
+    """A router with a few switches of two ports each, and a gateway at hv1 or hv2 to a physical network."""
+    networks.insert(nb.NBGlobal)
+    networks.chassis = {name: chassis(networks, name) for name in ("hv1", "hv2", "hv3")}
+    networks.router = networks.insert(nb.LogicalRouter, name="r")
+    networks.switches = [networks.switch(f"s{n}") for n in range(SWITCHES)]
+    for n, switch in enumerate(networks.switches):
+        attach(networks, networks.router, switch, n)
+        for p in (1, 2):
+            networks.port(switch, f"p{n}-{p}", f"00:00:00:00:{n:02x}:{p:02x} 10.{n}.0.{p}")
+    networks.outside = networks.switch("out")
+    networks.port(networks.outside, "ln", "unknown", type="localnet", options={"network_name": "phys"})
+    networks.gateway = attach(networks, networks.router, networks.outside, 100)
+    candidates(networks, networks.gateway, "hv1", "hv2")
+    networks.settle()
+    return networks
+
+
+def test_a_chassis_with_a_port_behind_the_router_depends_on_its_gateway_as_long_as_it_has_one(cloud):
+    hv3 = cloud.chassis["hv3"]
+    assert watchers(cloud) == {"r-out": []}
+    for port in ("p0-1", "p5-2"):
+        bind(cloud, port, hv3)
+        cloud.settle()
+        assert watchers(cloud) == {"r-out": ["hv3"]}
+    bind(cloud, "p0-1", None)
+    cloud.settle()
+    assert watchers(cloud) == {"r-out": ["hv3"]}
+    bind(cloud, "p5-2", None)
+    cloud.settle()
+    assert watchers(cloud) == {"r-out": []}
+
+
+def test_the_way_leads_through_other_routers_by_links_and_switches(cloud):
+    """Instance -- r2 == link == r1 -- transit switch -- r -- gateway."""
+    transit, far = cloud.switch("transit"), cloud.switch("far")
+    r1, r2 = (cloud.insert(nb.LogicalRouter, name=name) for name in ("r1", "r2"))
+    attach(cloud, cloud.router, transit, 101)
+    attach(cloud, r1, transit, 102)
+    for mine, name, other in ((r1, "a", "b"), (r2, "b", "a")):
+        cloud.insert(
+            nb.LogicalRouterPort, (mine, "ports"), name=name, mac="00:00:00:00:fe:01", peer=other,
+            networks=frozenset(["10.200.0.1/30"]),
+        )  # fmt: skip
+    attach(cloud, r2, far, 103)
+    cloud.port(far, "vm", "00:00:00:00:00:09 10.103.0.9")
+    cloud.settle()
+    bind(cloud, "vm", cloud.chassis["hv3"])
+    cloud.settle()
+    assert watchers(cloud) == {"r-out": ["hv3"]}
+    (link,) = [row for row in cloud.nb.store.table(nb.LogicalRouterPort).rows.values() if row.name == "b"]
+    cloud.update(link, peer=None)
+    cloud.settle()
+    assert watchers(cloud) == {"r-out": []}
+
+
+def test_a_physical_network_is_the_end_of_the_way(cloud):
+    """Neither another tenant's router in the same external network nor an instance in it reaches by tunnels."""
+    other, private = cloud.insert(nb.LogicalRouter, name="other"), cloud.switch("private")
+    attach(cloud, other, private, 110)
+    candidates(cloud, attach(cloud, other, cloud.outside, 111), "hv1", "hv3")
+    cloud.port(private, "theirs", "00:00:00:00:00:0a 10.110.0.1")
+    cloud.port(cloud.outside, "direct", "00:00:00:00:00:0b 10.100.0.1")
+    cloud.settle()
+    bind(cloud, "theirs", cloud.chassis["hv2"])
+    bind(cloud, "direct", cloud.chassis["hv3"])
+    cloud.settle()
+    assert watchers(cloud) == {"r-out": [], "other-out": ["hv2"]}
+
+
+def test_a_gateway_without_a_second_chassis_is_not_watched(cloud):
+    bind(cloud, "p0-1", cloud.chassis["hv3"])
+    cloud.settle()
+    cloud.delete(cloud.gateway.gateway_chassis[0], (cloud.gateway, "gateway_chassis"))
+    cloud.settle()
+    assert watchers(cloud) == {"r-out": []}
+
+
+def test_a_named_group_is_watched_like_one_made_of_candidates(cloud):
+    group = cloud.insert(nb.HAChassisGroup, name="ha")
+    for priority, name in enumerate(("hv1", "hv2")):
+        cloud.insert(nb.HAChassis, (group, "ha_chassis"), chassis_name=name, priority=priority)
+    cloud.update(cloud.gateway, ha_chassis_group=group.uuid)
+    bind(cloud, "p0-1", cloud.chassis["hv3"])
+    cloud.settle()
+    assert watchers(cloud) == {"ha": ["hv3"]}
+
+
+def test_a_chassis_that_is_gone_depends_on_nothing(cloud):
+    bind(cloud, "p0-1", cloud.chassis["hv3"])
+    cloud.settle()
+    cloud.delete(cloud.chassis["hv3"])
+    cloud.settle()
+    assert watchers(cloud) == {"r-out": []}
+
+
+# -- costs ------------------------------------------------------------------------------------------------------------
+
+
+def test_binding_a_port_runs_its_own_rule(cloud):
+    bind(cloud, "p0-1", cloud.chassis["hv3"])
+    cloud.settle()
+    bind(cloud, "p0-2", cloud.chassis["hv3"])
+    assert cloud.wave() == {"port_up": 1}
+    bind(cloud, "p0-2", None)
+    assert cloud.wave()["port_up"] == 1
+    assert watchers(cloud) == {"r-out": ["hv3"]}
+
+
+def test_a_priority_concerns_the_gateway_alone(cloud):
+    for n in range(SWITCHES):
+        bind(cloud, f"p{n}-1", cloud.chassis["hv3"])
+    cloud.settle()
+    cloud.update(next(iter(cloud.gateway.gateway_chassis)), priority=7)
+    assert cloud.wave() == {"router_port": 1}
