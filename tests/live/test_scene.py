@@ -148,6 +148,10 @@ def test_up_says_that_it_runs_and_down_leaves_nothing(machine: None, rundir: Pat
     try:
         first = ovenbird("up", *ports)
         assert "3 packets transmitted, 3 received" in first
+        assert first.count("2 packets transmitted, 2 received") == 3  # outside in, inside out, over IPv6
+        for title in ("at its floating IP", "pings the outside world", "pings test2 over IPv6", "/meta_data.json"):
+            assert title in first
+        assert '"hostname": "test1"' in first
         plan = Lab.open(rundir).plan
         for word in ("test1", "test2", "hv1", "hv2", "ACTIVE", plan.api):
             assert word in first

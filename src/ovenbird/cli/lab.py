@@ -29,6 +29,7 @@ command.add_command(host)
 @click.option("--network", required=True, help="Name or id.")
 @click.option("--host", help="The hypervisor; the one with the fewest instances if not given.")
 @click.option("--security-group", "groups", multiple=True, help="Name or id; the default group if not given.")
+@click.option("--hostname", help="What it finds in its metadata as its name, instead of NAME.")
 @click.option("--key", type=click.File("r"), help="A file with a public key for the instance to find in its metadata.")
 @click.option("--user-data", type=click.File("rb"), help="A file for it to find there as user data.")
 @rundir_option
@@ -37,6 +38,7 @@ def boot(
     network: str,
     host: str | None,
     groups: tuple[str, ...],
+    hostname: str | None,
     key: TextIO | None,
     user_data: BinaryIO | None,
     rundir: Path,
@@ -45,9 +47,15 @@ def boot(
     check()
     lab = Lab.open(rundir)
     keys = {Path(key.name).stem: key.read().strip()} if key is not None else {}
-    given = Boot(name, keys, user_data.read() if user_data is not None else None)
-    BootStore(lab.plan.boots).put(f"lab-{name}", given)  # first: the instance asks as soon as it has an address
-    instance = lab.boot(name, network, host, groups)
+    given = Boot(hostname or name, keys, user_data.read() if user_data is not None else None)
+    lab.check_new(name)
+    boots = BootStore(lab.plan.boots)
+    boots.put(f"lab-{name}", given)  # first: the instance asks as soon as it has an address
+    try:
+        instance = lab.boot(name, network, host, groups)
+    except BaseException:
+        boots.remove(f"lab-{name}")
+        raise
     click.echo(f"{instance.name} runs on {instance.host} with {instance.address or 'no address'}")
 
 

@@ -49,11 +49,14 @@ def _endpoints(status: Status) -> Table:
 def hosts(status: Status) -> Table:
     """Show the hypervisors and their programs."""
     plan = status.lab.plan
-    programs = ("ovsdb-server", "ovs-vswitchd", "controller")
+    programs = {"database": "ovsdb-server", "switch": "ovs-vswitchd", "controller": "controller"}
+    if plan.metadata:
+        programs["metadata"] = "metadata"
     table = _table("Hypervisors", "name", "namespace", "underlay", *programs)
     for host in plan.hosts:
-        cells = [_process(status.processes.get(f"{host}-{program}")) for program in programs]
-        table.add_row(host, plan.host_namespace(host), plan.encap_address(host), *cells)
+        cells = [_process(status.processes.get(f"{host}-{program}")) for program in programs.values()]
+        name = f"{host} gateway" if host in plan.gateways else host
+        table.add_row(name, plan.host_namespace(host), plan.encap_address(host), *cells)
     return table
 
 

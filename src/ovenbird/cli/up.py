@@ -24,6 +24,7 @@ from ovenbird.lab.status import Status
 @click.option("--nb-port", default=6641, show_default=True, help="TCP port of Northbound; 0 for none.")
 @click.option("--sb-port", default=6642, show_default=True, help="TCP port of Southbound; 0 for none.")
 @click.option("--cloud-port", default=6643, show_default=True, help="TCP port of Cloud; 0 for none.")
+@click.option("--metadata/--no-metadata", default=True, help="Whether instances find a metadata service.")
 @click.option("--scene/--no-scene", "play", default=True, help="Whether to boot the first two instances.")
 def command(
     *,
@@ -34,12 +35,14 @@ def command(
     nb_port: int,
     sb_port: int,
     cloud_port: int,
+    metadata: bool,
     play: bool,
 ) -> None:
     """Start a cloud network on this machine, in the background.
 
     Databases, compilers, API, and hypervisors that are network namespaces with Open vSwitch in them; then a network
-    with two instances on it, which ping each other.
+    with two instances on it, which ping each other over IPv4 and IPv6, a router and a floating IP between them and a
+    namespace that plays the outside world, and what the metadata service tells the first instance.
     """
     check()
     console = Console()
@@ -54,6 +57,7 @@ def command(
             rundir,
             hosts,
             gateways=hosts[:1],
+            settings={"metadata": "true"} if metadata else {},
             prefix=prefix,
             api_port=api_port,
             nb_port=nb_port,
@@ -62,7 +66,11 @@ def command(
             progress=progress,
         )
         played = scene.play(lab, progress) if play else None
-        acts = scene.play_routed(lab, played, progress) if played is not None else ()
+        acts: list[scene.Act] = []
+        if played is not None:
+            acts += scene.play_routed(lab, played, progress)
+            if metadata:
+                acts.append(scene.play_metadata(played.instances[0], progress))
     now = Status.of(lab)
     console.print(screen.cloud(now))
     if played is not None and played.ping is not None:

@@ -2,9 +2,10 @@
 
 What Nova would do with a tap device is done with a veth pair: one end is `eth0` in the instance, with the port's
 hardware address; the other is plugged into br-int with the port's id as `iface-id`. From there on it is on its own: it
-gets its address by DHCP or not at all.
+gets its IPv4 address by DHCP or not at all, and its IPv6 address from a router that advertises a prefix.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,12 @@ from ovenbird.lab.plan import INSTANCE_MTU, Plan
 from ovenbird.lab.process import ProcessSpec
 
 INTERFACE = "eth0"
+
+_SOLICITING = tuple(
+    f"ipv6/conf/default/{knob}=1"
+    for knob in ("router_solicitation_delay", "router_solicitation_interval", "router_solicitation_max_interval")
+)
+"""Kernel settings by which an instance asks for routers every second, instead of ever more seldom (RFC 7559)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,14 @@ class Instance:
         return lease.address if lease else None
 
     @property
+    def address6(self) -> str | None:
+        """Its IPv6 address beyond the link, None for none yet."""
+        (link,) = json.loads(self.run("ip", "-json", "-6", "address", "show", "dev", INTERFACE, "scope", "global")) or [
+            {}
+        ]
+        return next((found["local"] for found in link.get("addr_info", ())), None)
+
+    @property
     def process_name(self) -> str:
         """The name of its DHCP client among the lab's processes."""
         return f"{self.name}-dhcp"
@@ -108,7 +123,7 @@ class Instance:
     def make(self) -> None:
         """Create the namespace, lay the cable and plug it in. The namespace must be recorded already."""
         self.rundir.mkdir(parents=True, exist_ok=True)
-        self.namespace.make()
+        self.namespace.make(*_SOLICITING)
         peer = f"peer name {self.device} mtu {INSTANCE_MTU} netns {self.plan.host_namespace(self.host)}"
         self.namespace.batch(
             [

@@ -31,8 +31,9 @@ from ovenbird.lab.neutron import Neutron
 from ovenbird.lab.outside import Outside
 from ovenbird.lab.plan import DEFAULT_HOSTS, Plan
 from ovenbird.lab.process import Process, ProcessSpec, record_path, wait_until
-from ovenbird.lab.programs import CentralPrograms, all_in_one, controller
+from ovenbird.lab.programs import CentralPrograms, all_in_one, controller, metadata
 from ovenbird.lab.requirements import check
+from ovenbird.lab.settings import configure
 from ovenbird.lab.state import Kind, State
 from ovenbird.lab.underlay import Underlay
 
@@ -88,6 +89,7 @@ class Lab:
         hosts: Sequence[str] = DEFAULT_HOSTS,
         *,
         gateways: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
         prefix: str | None = None,
         api_port: int = 0,
         nb_port: int = 0,
@@ -104,6 +106,7 @@ class Lab:
             rundir: where it lives; leftovers of a crashed lab there are removed first.
             hosts: the hypervisors' names.
             gateways: those of them that reach the outside world.
+            settings: of the cloud, such as `metadata=true`, which has the hosts serve metadata.
             prefix: of the namespaces' names; derived from the run directory when None.
             api_port: of the API on 127.0.0.1; 0 picks a free one.
             nb_port: of Northbound on 127.0.0.1; 0 for none.
@@ -124,10 +127,11 @@ class Lab:
         if unknown:
             raise PlanError(f"no such host: {', '.join(sorted(unknown))}")
         ports = {"api_port": api_port, "nb_port": nb_port, "sb_port": sb_port, "cloud_port": cloud_port}
-        lab = cls(Plan.make(rundir, hosts, gateways=gateways, prefix=prefix, **ports))
+        served = (settings or {}).get("metadata") == "true"
+        lab = cls(Plan.make(rundir, hosts, gateways=gateways, metadata=served, prefix=prefix, **ports))
         lab._claim()
         try:
-            lab._start(central, controllers or {}, external_ids or {}, progress)
+            lab._start(central, controllers or {}, external_ids or {}, settings or {}, progress)
         except BaseException as error:
             story = lab._story() if isinstance(error, LabError) else ""
             lab.down()
@@ -156,6 +160,7 @@ class Lab:
         central: CentralPrograms,
         controllers: Mapping[str, Sequence[str]],
         external_ids: Mapping[str, Mapping[str, str]],
+        settings: Mapping[str, str],
         progress: Progress,
     ) -> None:
         plan = self.plan
@@ -174,8 +179,10 @@ class Lab:
         progress("waiting for the databases")
         for database in chosen.databases:
             self._await(partial(listening, plan.socket(database)), f"the {database} database")
+        if settings:
+            self.configure(settings)
         self._await(self._has_southbound, "the compiler to fill Southbound")
-        self.keep(*(controller(self.hypervisor(h), tuple(controllers.get(h, ())) or None) for h in plan.hosts))
+        self.keep(*(spec for host in plan.hosts for spec in self._services(host, controllers.get(host, ()))))
         if chosen.api:
             progress("waiting for the API")
             with self.neutron() as neutron:
@@ -212,7 +219,7 @@ class Lab:
         self.state.add(Kind.PLAN, "lab", self.plan.to_json())
         self._start_host(name, {})
         added = self.hypervisor(name)
-        self.keep(controller(added, tuple(program) or None))
+        self.keep(*self._services(name, program))
         self._join((added, self.hypervisor(self.plan.hosts[0])))
         return added
 
@@ -233,7 +240,17 @@ class Lab:
         wait_until(lambda: listening(hypervisor.database), f"{name}'s database")
         self.keep(hypervisor.switch_process())
         wait_until(lambda: hypervisor.switching, f"{name}'s switch", poll=0.03)
-        self.keep(controller(hypervisor, tuple(program) or None))
+        self.keep(*self._services(name, program))
+
+    def _services(self, host: str, program: Sequence[str] = ()) -> tuple[ProcessSpec, ...]:
+        """Return what a hypervisor runs beside its switch; `program` takes the place of our controller."""
+        hypervisor = self.hypervisor(host)
+        steering = controller(hypervisor, tuple(program) or None)
+        return (steering, metadata(hypervisor)) if self.plan.metadata else (steering,)
+
+    def configure(self, settings: Mapping[str, str]) -> None:
+        """Give the cloud settings, whatever others it has."""
+        configure(self.plan.remote("cloud"), settings)
 
     def _host_processes(self, name: str) -> tuple[str, ...]:
         host = self.hypervisor(name).name
@@ -390,7 +407,7 @@ class Lab:
             ApiError: the API refuses the port.
             LabError: it did not get ready; nothing is left of it.
         """
-        self._check_new(name)
+        self.check_new(name)
         chosen = self.hypervisor(host or self._least_loaded()).name
         with self.neutron() as neutron:
             found = neutron.find("network", network)
@@ -431,7 +448,7 @@ class Lab:
         Raises:
             LabError: it did not get an address; nothing is left of it.
         """
-        self._check_new(name)
+        self.check_new(name)
         instance = Instance(self.plan, name, self.hypervisor(host).name, port_id, mac, dhcp=dhcp)
         try:
             self._attach(instance, wait)
@@ -440,7 +457,13 @@ class Lab:
             raise
         return instance
 
-    def _check_new(self, name: str) -> None:
+    def check_new(self, name: str) -> None:
+        """Make sure that an instance may have a name.
+
+        Raises:
+            DuplicateInstanceError: one has it already.
+            PlanError: none can have it.
+        """
         if name in self.state.things(Kind.INSTANCE):
             raise DuplicateInstanceError(f"an instance named {name} exists already")
         self.plan.instance_namespace(name)

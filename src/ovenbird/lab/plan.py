@@ -66,6 +66,7 @@ class Plan:
         api_port: TCP port of the network API on 127.0.0.1.
         nb_port: TCP port of Northbound on 127.0.0.1, 0 for none; likewise `sb_port` and `cloud_port`.
         gateways: those of the hosts that have a cable to the outside world.
+        metadata: whether instances find a metadata service.
     """
 
     rundir: Path
@@ -77,6 +78,7 @@ class Plan:
     sb_port: int
     cloud_port: int
     gateways: tuple[str, ...] = ()
+    metadata: bool = False
 
     @classmethod
     def make(
@@ -85,6 +87,7 @@ class Plan:
         hosts: Sequence[str] = DEFAULT_HOSTS,
         *,
         gateways: Sequence[str] = (),
+        metadata: bool = False,
         prefix: str | None = None,
         api_port: int = 0,
         nb_port: int = 0,
@@ -97,6 +100,7 @@ class Plan:
             rundir: where it lives.
             hosts: the hypervisors' names: lower-case letters, digits and dashes, at most 15.
             gateways: those of them that reach the outside world.
+            metadata: whether instances find a metadata service.
             prefix: of the namespaces' names; derived from the run directory when None.
             api_port: 0 picks a free one.
             nb_port: of Northbound; 0 means no TCP port.
@@ -128,6 +132,7 @@ class Plan:
             sb_port=sb_port,
             cloud_port=cloud_port,
             gateways=tuple(gateways),
+            metadata=metadata,
         )
 
     def with_host(self, host: str, *, gateway: bool) -> "Plan":

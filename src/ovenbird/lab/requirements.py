@@ -6,6 +6,7 @@ import shutil
 from ovenbird.lab.errors import RequirementError
 
 PACKAGES = {
+    "curl": "curl",
     "ip": "iproute2",
     "ethtool": "ethtool",
     "ping": "iputils-ping",

@@ -1,13 +1,15 @@
 """The first scenes: what a new user finds after `ovenbird up`. They are made through the API and nothing else.
 
-`play` is two instances on a network of their own, which meet. `play_routed` opens that network to the outside world.
+`play` is two instances on a network of their own, which meet. `play_routed` opens that network to the outside world,
+and has them meet over IPv6. `play_metadata` has one of them ask who it is.
 """
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from ovenbird.lab.errors import LabError
+from ovenbird.lab.errors import CommandError, LabError
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.lab import Lab, Progress
 from ovenbird.lab.outside import ADDRESS, PHYSICAL_NETWORK, POOL, Outside
@@ -16,6 +18,7 @@ from ovenbird.lab.process import wait_until
 
 NETWORK = "private"
 SUBNET = "10.0.0.0/24"
+SUBNET6 = "fd00:10::/64"
 SECURITY_GROUP = "icmp-ssh"
 
 _PING_PATIENCE = 15.0  # seconds
@@ -35,7 +38,7 @@ class Scene:
 
 
 def play(lab: Lab, progress: Progress) -> Scene:
-    """Make a network with a subnet, a security group, and an instance on each of the first two hosts; let them meet.
+    """Make a network with two subnets, a security group, and an instance on each of the first two hosts; let them meet.
 
     Args:
         lab: a running cloud.
@@ -44,14 +47,17 @@ def play(lab: Lab, progress: Progress) -> Scene:
     Raises:
         LabError: a step failed; the cloud keeps running.
     """
-    progress("creating a network, a subnet and a security group")
+    progress("creating a network, its subnets and a security group")
     with lab.neutron() as neutron:
         network = neutron.create("network", name=NETWORK)
         neutron.create("subnet", name=NETWORK, network_id=network["id"], ip_version=4, cidr=SUBNET)
+        slaac = dict.fromkeys(("ipv6_ra_mode", "ipv6_address_mode"), "slaac")
+        neutron.create("subnet", name=f"{NETWORK}6", network_id=network["id"], ip_version=6, cidr=SUBNET6, **slaac)
         description = "lets in ICMP and SSH"
         group = neutron.create("security_group", name=SECURITY_GROUP, description=description)["id"]
         ingress = {"security_group_id": group, "direction": "ingress", "ethertype": "IPv4"}
         neutron.create("security_group_rule", **ingress, protocol="icmp")
+        neutron.create("security_group_rule", **{**ingress, "ethertype": "IPv6"}, protocol="ipv6-icmp")
         neutron.create("security_group_rule", **ingress, protocol="tcp", port_range_min=22, port_range_max=22)
     progress("booting the instances")
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -112,15 +118,60 @@ def play_routed(lab: Lab, scene: Scene, progress: Progress) -> tuple[Act, ...]:
         neutron.create("subnet", name=EXTERNAL_NETWORK, network_id=external, ip_version=4, **addresses)
         gateway = {"network_id": external}
         router = neutron.create("router", name=ROUTER, external_gateway_info=gateway)["id"]
-        neutron.act("router", router, "add_router_interface", subnet_id=neutron.find("subnet", NETWORK)["id"])
+        for subnet in (NETWORK, f"{NETWORK}6"):
+            neutron.act("router", router, "add_router_interface", subnet_id=neutron.find("subnet", subnet)["id"])
         floating = neutron.create("floatingip", floating_network_id=external, port_id=first.port_id)
     address = str(floating["floating_ip_address"])
     outside = Outside(lab.plan)
     progress(f"pinging {first.name} at its floating IP, and the outside world from it")
     wait_until(lambda: outside.pings(address), f"{first.name} to answer at {address}", _PING_PATIENCE)
     wait_until(lambda: first.pings(ADDRESS), f"the outside world to answer {first.name}", _PING_PATIENCE)
-    ping = ("ping", "-n", "-c", "2", "-i", "0.2")
     return (
-        Act(f"the outside world pings {first.name} at its floating IP", outside.namespace.run(*ping, address)),
-        Act(f"{first.name} pings the outside world", first.run(*ping, ADDRESS)),
+        Act(f"the outside world pings {first.name} at its floating IP", outside.namespace.run(*_PING, address)),
+        Act(f"{first.name} pings the outside world", first.run(*_PING, ADDRESS)),
+        *_play_ipv6(scene.instances, progress),
     )
+
+
+_PING = ("ping", "-n", "-c", "2", "-i", "0.2")
+
+
+def _play_ipv6(instances: tuple[Instance, ...], progress: Progress) -> tuple[Act, ...]:
+    """Let the instances take the prefix that the router advertises, and the first ping the last."""
+    source, target = instances[0], instances[-1]
+    if source == target:
+        return ()
+    progress(f"pinging {target.name} from {source.name} over IPv6")
+    wait_until(lambda: all(i.address6 for i in instances), "the instances to have IPv6 addresses", _PING_PATIENCE)
+    address = target.address6 or ""
+    wait_until(lambda: source.pings(address), f"{target.name} to answer at {address}", _PING_PATIENCE)
+    return (Act(f"{source.name} pings {target.name} over IPv6", source.run("ping6", *_PING[1:], address)),)
+
+
+METADATA = "http://169.254.169.254/openstack/latest/meta_data.json"
+
+
+def play_metadata(instance: Instance, progress: Progress) -> Act:
+    """Have an instance ask the metadata service who it is.
+
+    Args:
+        instance: of a lab whose hosts serve metadata.
+        progress: is told what is about to happen.
+
+    Raises:
+        LabError: nobody answers; the cloud keeps running.
+    """
+    progress(f"asking the metadata service from {instance.name}")
+    said: list[str] = []
+
+    def answered() -> bool:
+        try:
+            said.append(instance.run("curl", "-sSf", "-m", "3", "--noproxy", "*", METADATA))
+        except CommandError:
+            return False
+        return True
+
+    wait_until(answered, f"the metadata service to answer {instance.name}", _PING_PATIENCE, poll=0.1)
+    told = json.loads(said[-1])
+    told["random_seed"] = f"{told['random_seed'][:16]}…"
+    return Act(f"{instance.name} asks for {METADATA}", json.dumps(told, indent=2, ensure_ascii=False))

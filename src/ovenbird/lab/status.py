@@ -73,6 +73,7 @@ class Status:
                     "namespace": plan.host_namespace(host),
                     "rundir": str(plan.host_rundir(host)),
                     "encap_ip": plan.encap_address(host),
+                    "gateway": host in plan.gateways,
                 }
                 for host in plan.hosts
             ],

@@ -12,7 +12,7 @@ from ovenbird.cli import main as entry
 from ovenbird.cli import screen
 from ovenbird.cli.commands import COMMANDS, ovenbird
 from ovenbird.lab import requirements
-from ovenbird.lab.errors import LabError, RequirementError
+from ovenbird.lab.errors import LabError, RequirementError, WaitTimeoutError
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.plan import Plan
@@ -20,6 +20,7 @@ from ovenbird.lab.process import Process, record_path
 from ovenbird.lab.scene import Scene
 from ovenbird.lab.state import Kind
 from ovenbird.lab.status import Status
+from ovenbird.metadata.boot import Boot, BootStore
 
 
 @pytest.fixture
@@ -118,6 +119,36 @@ def test_exec_enters_the_namespace_with_or_without_dashes(lab: Lab, monkeypatch:
     inside = ("ip", "netns", "exec", f"{lab.plan.prefix}vm-test1", "ping", "-c", "1", "--", "x")
     assert lines == [inside, inside]
     assert _run(*place, "--").exit_code == 2
+
+
+def test_what_an_instance_is_booted_with_goes_with_it(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ovenbird.cli.lab.check", lambda: None)
+    boots = BootStore(lab.plan.boots)
+    first = Boot("first")
+    boots.put("lab-test1", first)
+    data = tmp_path / "data"
+    data.write_bytes(b"\x00data")
+    key = tmp_path / "laptop.pub"
+    key.write_text("ssh-ed25519 AAAA me\n")
+    given: list[Boot] = []
+
+    def boot(lab: Lab, name: str, *_: object) -> Instance:
+        given.append(boots.get(f"lab-{name}"))
+        if name == "fails":
+            raise WaitTimeoutError("no address")
+        return Instance(lab.plan, name, "hv1", "p", "m")
+
+    monkeypatch.setattr(Lab, "boot", boot)
+    place = ("lab", "boot", "--rundir", str(lab.plan.rundir), "--network", "n")
+    assert _run(*place, "test1").exit_code == 1  # there is one of that name
+    assert boots.get("lab-test1") == first
+    assert _run(*place, "fails").exit_code == 1
+    assert not boots.path("lab-fails").exists()
+    options = ("--hostname", "web.example", "--key", str(key), "--user-data", str(data))
+    assert _run(*place, "web", *options).exit_code == 0
+    assert given[-1] == Boot("web.example", {"laptop": "ssh-ed25519 AAAA me"}, b"\x00data")
 
 
 def test_status_for_people(lab: Lab) -> None:
