@@ -15,6 +15,7 @@ from starlette.routing import Route
 from ovenbird.api.auth import caller_of
 from ovenbird.api.collection import Collection
 from ovenbird.api.databases import Databases
+from ovenbird.api.derived import Adjustable, Derived
 from ovenbird.api.errors import (
     HTTPBadRequest,
     HTTPMethodNotAllowed,
@@ -24,7 +25,7 @@ from ovenbird.api.errors import (
     translate,
 )
 from ovenbird.api.extensions import EXTENSIONS, extension
-from ovenbird.api.resources import EMPTY, RESOURCES
+from ovenbird.api.resources import DERIVED, EMPTY, RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -66,6 +67,7 @@ class Api:
         self.databases = databases
         made = [resource(databases) for resource in RESOURCES]
         self.collections: dict[str, Collection[Any]] = {resource.path: Collection(resource) for resource in made}
+        self.derived = {kind.collection: kind(databases) for kind in DERIVED}
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
@@ -99,6 +101,8 @@ class Api:
         if name in EMPTY:
             _allow(request, "GET")
             return _json({name: []})
+        if name in self.derived:
+            return await self.on_derived(request, self.derived[name])
         collection = self._collection(name)
         if request.method == "POST":
             return Response(await collection.create(caller_of(request.scope["headers"]), await _body(request)), 201,
@@ -117,6 +121,8 @@ class Api:
             if uuid not in EXTENSIONS:
                 raise HTTPNotFound
             return _json({"extension": extension(uuid)})
+        if name in self.derived:
+            return await self.on_derived_member(request, self.derived[name], uuid)
         collection = self._collection(name)
         caller = caller_of(request.scope["headers"])
         if request.method == "PUT":
@@ -127,6 +133,25 @@ class Api:
             return Response(status_code=204)
         _allow(request, "GET", "PUT", "DELETE")
         return Response(collection.show(uuid, request.scope["query_string"]), media_type="application/json")
+
+    async def on_derived(self, request: Request, derived: Derived) -> Response:
+        """List what nobody creates."""
+        _allow(request, "GET")
+        base = f"{_origin(request)}/v2.0/{derived.collection}"
+        caller = caller_of(request.scope["headers"])
+        body = await derived.list(caller, request.scope["query_string"], base)
+        return Response(body, media_type="application/json")
+
+    async def on_derived_member(self, request: Request, derived: Derived, uuid: str) -> Response:
+        """Show, update or delete one of what nobody creates."""
+        caller = caller_of(request.scope["headers"])
+        if isinstance(derived, Adjustable) and request.method == "DELETE":
+            await derived.delete(caller, uuid)
+            return Response(status_code=204)
+        if isinstance(derived, Adjustable) and request.method == "PUT":
+            return Response(await derived.update(caller, uuid, await _body(request)), media_type="application/json")
+        _allow(request, "GET")
+        return Response(derived.show(caller, uuid, request.scope["query_string"]), media_type="application/json")
 
     async def on_action(self, request: Request) -> Response:
         """Do something to a resource that is no plain update."""

@@ -11,8 +11,6 @@ from ovenbird.api.errors import HTTPBadRequest
 from ovenbird.engine.rows import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ovenbird.api.auth import Caller
     from ovenbird.api.databases import Draft
     from ovenbird.api.query import Query
@@ -61,7 +59,7 @@ class Collection(Generic[R]):
         resource = self.resource
         values = [resource.renderings.of(row).value for row in resource.candidates(asked.filters)]
         page = query.arrange([v for v in values if query.matches(v, asked.filters)], asked)
-        body: dict[str, Any] = {resource.collection: [_only(asked.fields, value) for value in page]}
+        body: dict[str, Any] = {resource.collection: [query.only(asked.fields, value) for value in page]}
         if links := query.links(base, query_string, asked, page):
             body[f"{resource.collection}_links"] = links
         return orjson.dumps(body)
@@ -75,7 +73,7 @@ class Collection(Generic[R]):
         rendering = self.resource.renderings.of(self.resource.get(uuid))
         fields = query.parse(query_string, self.resource.filterable).fields if query_string else ()
         if fields:
-            return orjson.dumps({self.resource.member: _only(fields, rendering.value)})
+            return orjson.dumps({self.resource.member: query.only(fields, rendering.value)})
         return self._member + rendering.json + b"}"
 
     async def create(self, caller: Caller, body: Any) -> bytes:
@@ -178,7 +176,3 @@ class Collection(Generic[R]):
             draft.update(self.resource.get(uuid), {"tags": tags})
 
         await self.resource.databases.change(caller, build)
-
-
-def _only(fields: tuple[str, ...], value: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value[name] for name in fields if name in value} if fields else dict(value)

@@ -383,6 +383,12 @@ class AgentNotFound(NotFound):
     message = "Agent {id} could not be found."
 
 
+class AvailabilityZoneNotFound(NotFound):
+    """No chassis is in the zone."""
+
+    message = "AvailabilityZone {availability_zone} could not be found."
+
+
 class AddressGroupNotFound(NotFound):
     """No address group has this id."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 EXTENSIONS = {
     "address-group": "Address group",
+    "agent": "agent",
     "allowed-address-pairs": "Allowed Address Pairs",
     "availability_zone": "Availability Zone",
     "binding": "Port Binding",

@@ -14,7 +14,7 @@ from ovenbird.api.attributes import ALIASES
 from ovenbird.api.errors import HTTPBadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 TAG_FILTERS = frozenset(("tags", "tags-any", "not-tags", "not-tags-any"))
 
@@ -153,6 +153,11 @@ def _tags_match(how: str, tags: frozenset[str], wanted: list[str]) -> bool:
     return found != how.startswith("not")
 
 
+def only(fields: Sequence[str], shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Return some fields of a resource; all of them if none is named."""
+    return {name: shown[name] for name in fields if name in shown} if fields else dict(shown)
+
+
 # -- order and pages --------------------------------------------------------------------------------------------------
 
 
@@ -164,7 +169,7 @@ def arrange(shown: list[dict[str, Any]], query: Query) -> list[dict[str, Any]]:
     """
     if not (query.sort or query.paged):
         return shown
-    ordered = sorted(shown, key=lambda s: s["id"])
+    ordered = sorted(shown, key=lambda s: s.get("id") or s["name"])
     for name, descending in reversed(query.sort):
         ordered.sort(key=lambda s, n=name: _sort_key(s.get(n)), reverse=descending)  # type: ignore[misc]
     if query.marker is not None:

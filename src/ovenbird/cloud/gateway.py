@@ -20,6 +20,7 @@ from ovenbird.engine import lookups, tracking
 from ovenbird.engine.tracking import Source
 from ovenbird.engine.views import view
 from ovenbird.model import nb, sb
+from ovenbird.model.chassis import availability_zones, offers_gateway, physical_networks
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -29,40 +30,23 @@ if TYPE_CHECKING:
 MOST = 5
 """Chassis of one gateway: Neutron's limit, as many BFD sessions as one gateway is worth."""
 
-ENABLED = "enable-chassis-as-gw"
-ZONES = "availability-zones"
-
-
-def chassis_setting(chassis: sb.Chassis, name: str) -> str:
-    """Return what a chassis says about itself; older controllers say it in ``external_ids``."""
-    return chassis.other_config.get(name) or chassis.external_ids.get(name, "")
-
 
 @view
 def bridge_mappings(chassis: sb.Chassis) -> frozenset[str]:
     """Return the physical networks that a chassis is connected to."""
-    pairs = chassis_setting(chassis, "ovn-bridge-mappings").split(",")
-    return frozenset(pair.partition(":")[0].strip() for pair in pairs if ":" in pair)
+    return physical_networks(chassis)
 
 
 @view
 def is_gateway(chassis: sb.Chassis) -> bool:
     """Return whether a chassis offers itself as a gateway."""
-    return ENABLED in _cms_options(chassis)
+    return offers_gateway(chassis)
 
 
 @view
 def zones(chassis: sb.Chassis) -> frozenset[str]:
     """Return the availability zones that a chassis is in."""
-    for option in _cms_options(chassis):
-        name, _, value = option.partition("=")
-        if name == ZONES:
-            return frozenset(zone for zone in value.split(":") if zone)
-    return frozenset()
-
-
-def _cms_options(chassis: sb.Chassis) -> list[str]:
-    return [option.strip() for option in chassis_setting(chassis, "ovn-cms-options").split(",")]
+    return availability_zones(chassis)
 
 
 @view

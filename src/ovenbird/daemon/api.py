@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.engine import Engine
     from ovenbird.ovsdb.transaction import Client
 
-CHASSIS = (sb.Chassis, sb.ChassisPrivate)
+CHASSIS = (sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap)
 """The tables of Southbound that the API and the compiler read."""
 
 LOCK = "ovenbird_cloud"

@@ -25,6 +25,9 @@ GATEWAY_SCHEDULER = "gateway_scheduler"
 DNS_DOMAIN = "dns_domain"
 """Domain of instances on networks that name none."""
 
+AGENT_DOWN_TIME = "agent_down_time"
+"""Seconds after which an agent that has not answered counts as dead."""
+
 QUOTA = "quota_"
 """Before a resource's member name: how many of it a project may have that has no quota of its own; -1 for any."""
 
@@ -33,6 +36,7 @@ DEFAULTS = {
     DISTRIBUTED_FLOATING_IP: "false",
     GATEWAY_SCHEDULER: "leastloaded",
     DNS_DOMAIN: "openstacklocal.",
+    AGENT_DOWN_TIME: "75",
 }
 """What a setting is where nobody has said otherwise."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.api.resources.address_group import AddressGroups
+from ovenbird.api.resources.agent import Agents
+from ovenbird.api.resources.availability_zone import AvailabilityZones
 from ovenbird.api.resources.floating_ip import FloatingIPs
 from ovenbird.api.resources.network import Networks
 from ovenbird.api.resources.port import Ports
@@ -14,6 +16,7 @@ from ovenbird.api.resources.security_group_rule import SecurityGroupRules
 from ovenbird.api.resources.subnet import Subnets
 
 if TYPE_CHECKING:
+    from ovenbird.api.derived import Derived
     from ovenbird.api.resource import Resource
 
 RESOURCES: tuple[type[Resource[Any]], ...] = (
@@ -26,7 +29,10 @@ RESOURCES: tuple[type[Resource[Any]], ...] = (
     FloatingIPs,
     AddressGroups,
 )
-"""Every resource."""
+"""Every resource that people create."""
 
-EMPTY = ("agents", "subnetpools")
+DERIVED: tuple[type[Derived], ...] = (Agents, AvailabilityZones)
+"""Every resource that they only see."""
+
+EMPTY = ("subnetpools",)
 """Collections that clients list in passing, and of which this API has none: the answer is that there are none."""

@@ -18,6 +18,7 @@ from ovenbird.api.errors import (
 )
 from ovenbird.api.metadata_ports import MetadataPorts
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
+from ovenbird.api.resources.availability_zone import NETWORK, check_hints
 from ovenbird.api.service_ports import ServicePorts
 from ovenbird.api.values import boolean, integer, list_of, one_of, optional, text
 from ovenbird.model.cloud import FloatingIP, Network, NetworkSegment, Port, RouterGateway, Subnet
@@ -103,7 +104,7 @@ class Networks(Resource[Network]):
             "dns_domain": row.dns_domain,
             "subnets": [subnet.uuid for subnet in row.referrers(Subnet.network)],
             "availability_zone_hints": sorted(row.availability_zone_hints),
-            "availability_zones": [],
+            "availability_zones": sorted(row.availability_zone_hints),
             "ipv4_address_scope": None,
             "ipv6_address_scope": None,
             "l2_adjacency": True,
@@ -122,7 +123,7 @@ class Networks(Resource[Network]):
             mtu = UNDERLAY_MTU - (TUNNEL_OVERHEAD if tunnelled else 0)
         stored = renamed(values, COLUMNS) | {
             "project_id": project_of(draft, values),
-            "availability_zone_hints": frozenset(values["availability_zone_hints"]),
+            "availability_zone_hints": check_hints(self.databases, NETWORK, values["availability_zone_hints"]),
             "mtu": mtu,
         }
         uuid = draft.insert(Network, stored)

@@ -16,6 +16,7 @@ from ovenbird.api.errors import (
     RoutesExhausted,
 )
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
+from ovenbird.api.resources.availability_zone import ROUTER, check_hints
 from ovenbird.api.router_interfaces import RouterInterfaces, connected, router_ports
 from ovenbird.api.service_ports import GATEWAY_OWNER, ServicePorts
 from ovenbird.api.values import address, boolean, list_of, loose_prefix, mapping, record, text
@@ -124,7 +125,7 @@ class Routers(Resource[Router]):
     def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
         """Write a new router, with its gateway if it has one."""
         project = project_of(draft, values)
-        hints = frozenset(values["availability_zone_hints"])
+        hints = check_hints(self.databases, ROUTER, values["availability_zone_hints"])
         stored = renamed(values, COLUMNS) | {"project_id": project, "availability_zone_hints": hints}
         uuid = draft.insert(Router, stored)
         if values.get("external_gateway_info"):

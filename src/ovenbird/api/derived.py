@@ -1,0 +1,101 @@
+"""Resources that nobody creates: what the API shows of rows that other parts write, such as chassis.
+
+They are few, change with the clock as much as with the rows, and so are computed anew for each request.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import orjson
+
+from ovenbird.api import query
+from ovenbird.api.errors import HTTPNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ovenbird.api.attributes import Attribute
+    from ovenbird.api.auth import Caller
+    from ovenbird.api.databases import Databases
+
+
+class Derived(ABC):
+    """One kind of such a resource.
+
+    Arguments:
+        databases: where the rows are.
+    """
+
+    member: ClassVar[str]
+    """Its name in bodies, singular."""
+    collection: ClassVar[str]
+    """Its name in bodies and addresses, plural."""
+    attributes: ClassVar[Mapping[str, Attribute]]
+
+    def __init__(self, databases: Databases) -> None:
+        self.databases = databases
+        self.filterable = frozenset(name for name, a in self.attributes.items() if a.filterable)
+
+    @abstractmethod
+    def values(self, caller: Caller) -> list[dict[str, Any]]:
+        """Return what a caller is shown, all of it."""
+
+    def not_found(self, _uuid: str) -> Exception:
+        """Return the refusal of an id that nothing has."""
+        return HTTPNotFound()
+
+    def find(self, caller: Caller, uuid: str) -> dict[str, Any]:
+        """Return what a caller is shown of one resource.
+
+        Raises:
+            NotFound: it is not there, or not the caller's business.
+        """
+        for value in self.values(caller):
+            if value.get("id") == uuid:
+                return value
+        raise self.not_found(uuid)
+
+    async def list(self, caller: Caller, query_string: bytes, base: str) -> bytes:
+        """Return the resources that a query asks for, encoded; arguments are those of ``Collection.list``.
+
+        Raises:
+            HTTPBadRequest: the query makes no sense.
+        """
+        asked = query.parse(query_string, self.filterable)
+        found = [value for value in self.values(caller) if query.matches(value, asked.filters)]
+        page = query.arrange(found, asked)
+        body: dict[str, Any] = {self.collection: [query.only(asked.fields, value) for value in page]}
+        if links := query.links(base, query_string, asked, page):
+            body[f"{self.collection}_links"] = links
+        return orjson.dumps(body)
+
+    def show(self, caller: Caller, uuid: str, query_string: bytes = b"") -> bytes:
+        """Return one resource, encoded.
+
+        Raises:
+            NotFound: it is not there.
+        """
+        fields = query.parse(query_string, self.filterable).fields
+        return orjson.dumps({self.member: query.only(fields, self.find(caller, uuid))})
+
+
+class Adjustable(Derived):
+    """Such a resource, of which some things can be changed all the same."""
+
+    @abstractmethod
+    async def update(self, caller: Caller, uuid: str, body: Any) -> bytes:
+        """Change a resource, and return it as it then is, encoded.
+
+        Raises:
+            NeutronError: it cannot be.
+        """
+
+    @abstractmethod
+    async def delete(self, caller: Caller, uuid: str) -> None:
+        """Remove what a resource was derived from.
+
+        Raises:
+            NeutronError: it cannot go.
+        """

@@ -1,0 +1,244 @@
+"""Agents: what runs on each chassis, alive if it answers.
+
+A chassis has a controller, and says in the ``external_ids`` of its Chassis_Private row what else it has; the keys are
+Neutron's, so a chassis set up for Neutron with OVN shows the same agents here. Whoever raises ``nb_cfg`` in Northbound
+asks all of them: each copies the number once it has done everything up to it (ovn-nb(5), NB_Global). One that has left
+a number unanswered for ``agent_down_time`` is dead. Lists ask, so that a chassis that nothing happens on is noticed.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ovenbird.api import attributes
+from ovenbird.api.attributes import Attribute, shown
+from ovenbird.api.derived import Adjustable
+from ovenbird.api.errors import AgentNotFound, HTTPBadRequest
+from ovenbird.api.values import boolean, optional, text
+from ovenbird.model import settings
+from ovenbird.model.chassis import BRIDGE_MAPPINGS, availability_zones, chassis_setting, offers_gateway
+from ovenbird.model.nb import NBGlobal
+from ovenbird.model.sb import Chassis, ChassisPrivate, SBGlobal
+from ovenbird.ovsdb.errors import Disconnected, TimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ovenbird.api.auth import Caller
+    from ovenbird.api.databases import Databases
+    from ovenbird.ovsdb.transaction import Client, Transaction
+
+CONTROLLER, GATEWAY = "OVN Controller agent", "OVN Controller Gateway agent"
+DESCRIPTION = "neutron:description"
+"""Where a controller's description is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A kind of agent beside the controller of its chassis.
+
+    Arguments:
+        agent_type: what people call it.
+        binary: the program.
+        key: prefix of its keys in ``external_ids``.
+        description: the key of its description.
+    """
+
+    agent_type: str
+    binary: str
+    key: str
+    description: str
+
+
+COMPANIONS = (
+    Companion(
+        "OVN Metadata agent", "neutron-ovn-metadata-agent", "neutron:ovn-metadata", "neutron:description-metadata"
+    ),
+    Companion(
+        "OVN Neutron agent", "neutron-ovn-agent", "neutron:ovn-neutron-agent", "neutron:description-neutron-agent"
+    ),
+)
+
+
+class Heartbeat:
+    """The numbers that agents were asked to copy, each with when: enough of them to tell who is late."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, float]] = []
+
+    def note(self, number: int, when: float, patience: float, now: float) -> None:
+        """Note that agents were asked for a number at a time; forget what no longer decides anything."""
+        if not self.asked or number > self.asked[-1][0]:
+            self.asked.append((number, when))
+        elif number < self.asked[-1][0]:  # another Northbound
+            self.asked = [(number, when)]
+        overdue = sum(now - when >= patience for _, when in self.asked)
+        del self.asked[: max(0, overdue - 1)]
+
+    def due(self, patience: float, now: float) -> bool:
+        """Return whether it is time to ask again."""
+        return not self.asked or now - self.asked[-1][1] >= patience / 2
+
+    def answers(self, number: int, patience: float, now: float) -> bool:
+        """Return whether whoever has copied a number has nothing overdue."""
+        return all(number >= wanted for wanted, when in self.asked if now - when >= patience)
+
+
+class Agents(Adjustable):
+    """``/v2.0/agents``."""
+
+    member = "agent"
+    collection = "agents"
+    attributes: ClassVar[Mapping[str, Attribute]] = {
+        "id": shown(),
+        "agent_type": shown(),
+        "binary": shown(),
+        "topic": shown(),
+        "host": shown(),
+        "availability_zone": shown(),
+        "alive": shown(),
+        "heartbeat_timestamp": shown(filterable=False),
+        "configurations": shown(filterable=False),
+        "admin_state_up": Attribute(boolean, post=False),
+        "description": Attribute(optional(text()), post=False),
+    }
+
+    def __init__(self, databases: Databases) -> None:
+        super().__init__(databases)
+        self.heartbeat = Heartbeat()
+
+    def not_found(self, uuid: str) -> Exception:
+        """Return the refusal of an id that no agent has."""
+        return AgentNotFound(id=uuid)
+
+    def values(self, caller: Caller) -> list[dict[str, Any]]:
+        """Return every agent; they are nobody's business but an administrator's."""
+        if self.databases.southbound is None or not caller.admin:
+            return []
+        now = self._note()
+        rows = self.databases.southbound.store.table(ChassisPrivate)
+        return [agent for private in rows for agent in self._of_chassis(private, now)]
+
+    async def list(self, caller: Caller, query_string: bytes, base: str) -> bytes:
+        """Return the agents that a query asks for."""
+        await self._ask()
+        return await super().list(caller, query_string, base)
+
+    async def _ask(self) -> None:
+        """Ask the agents whether they are there, if nobody has of late; the answers show in later lists."""
+        northbound = self.databases.northbound
+        if northbound is None or not northbound.connected:
+            return
+        now = self._note()
+        rows = northbound.store.table(NBGlobal).all()
+        if not rows or not self.heartbeat.due(self._patience(), now):
+            return
+        transaction = northbound.transaction()
+        number = rows[0].nb_cfg
+        transaction.wait(rows[0], {"nb_cfg": number})
+        transaction.update(rows[0], {"nb_cfg": number + 1})
+        try:
+            await northbound.commit(transaction)
+        except (TimedOut, Disconnected):  # somebody else asks, or nobody can
+            return
+        self._note()
+
+    async def update(self, caller: Caller, uuid: str, body: Any) -> bytes:
+        """Change an agent's description; it cannot be switched off from here."""
+        agent = self.find(caller, uuid)
+        values = attributes.parse(self.attributes, attributes.member_of(body, self.member), creating=False)
+        if values.get("admin_state_up") is False:
+            raise HTTPBadRequest(reason="Bad agent request: OVN agent status cannot be updated.")
+        if "description" in values:
+            southbound, private = self._row(agent)
+            key = next((c.description for c in COMPANIONS if c.agent_type == agent["agent_type"]), DESCRIPTION)
+            ids = {**private.external_ids, key: values["description"] or ""}
+            transaction = southbound.transaction()
+            transaction.update(private, {"external_ids": ids})
+            await southbound.commit(transaction, durable=self.databases.durable)
+        return self.show(caller, uuid)
+
+    async def delete(self, caller: Caller, uuid: str) -> None:
+        """Forget a chassis whose controller is dead; one that is alive would only come back."""
+        agent = self.find(caller, uuid)
+        if agent["alive"]:
+            raise HTTPBadRequest(reason=f"Bad agent request: agent {uuid} is alive; stop it first.")
+        southbound, private = self._row(agent)
+        transaction = southbound.transaction()
+        if agent["agent_type"] in (CONTROLLER, GATEWAY):
+            _forget_chassis(transaction, private)
+        else:
+            key = next(c.key for c in COMPANIONS if c.agent_type == agent["agent_type"])
+            ids = {name: value for name, value in private.external_ids.items() if not name.startswith(f"{key}-")}
+            transaction.update(private, {"external_ids": ids})
+        await southbound.commit(transaction, durable=self.databases.durable)
+
+    # -- rows ---------------------------------------------------------------------------------------------------------
+
+    def _row(self, agent: Mapping[str, Any]) -> tuple[Client, ChassisPrivate]:
+        """Return the row that an agent is shown from, and whose it is."""
+        southbound = self.databases.southbound
+        name = agent["configurations"]["chassis_name"]
+        found = southbound.store.find(ChassisPrivate.name, name) if southbound is not None else None
+        if southbound is None or found is None:
+            raise AgentNotFound(id=agent["id"])
+        return southbound, found
+
+    def _patience(self) -> float:
+        return float(settings.setting(self.databases.store, settings.AGENT_DOWN_TIME))
+
+    def _note(self) -> float:
+        """Note what agents have been asked for, and return the time."""
+        now = time.time()
+        northbound, southbound = self.databases.northbound, self.databases.southbound
+        if northbound is not None and southbound is not None:
+            for head in southbound.store.table(SBGlobal):
+                when = now
+                for row in northbound.store.table(NBGlobal):
+                    if row.nb_cfg == head.nb_cfg and row.nb_cfg_timestamp:
+                        when = min(now, row.nb_cfg_timestamp / 1000)
+                self.heartbeat.note(head.nb_cfg, when, self._patience(), now)
+        return now
+
+    def _of_chassis(self, private: ChassisPrivate, now: float) -> Iterator[dict[str, Any]]:
+        """Yield the agents of one chassis; the others die with its controller."""
+        chassis = private.chassis
+        ids, patience = private.external_ids, self._patience()
+        alive = chassis is not None and self.heartbeat.answers(private.nb_cfg, patience, now)
+        kind = GATEWAY if chassis is not None and offers_gateway(chassis) else CONTROLLER
+        common = {
+            "host": chassis.hostname if chassis is not None else private.name,
+            "heartbeat_timestamp": _timestamp(private.nb_cfg_timestamp),
+            "availability_zone": ", ".join(sorted(availability_zones(chassis))) if chassis is not None else "",
+            "topic": "n/a",
+            "configurations": {
+                "chassis_name": private.name,
+                "bridge-mappings": chassis_setting(chassis, BRIDGE_MAPPINGS) if chassis is not None else "",
+            },
+            "admin_state_up": True,
+        }
+        controller = {"id": private.name, "agent_type": kind, "binary": "ovn-controller", "alive": alive}
+        yield controller | common | {"description": ids.get(DESCRIPTION, "")}
+        for one in COMPANIONS:
+            uuid = ids.get(f"{one.key}-id")
+            if uuid is None:
+                continue
+            copied = ids.get(f"{one.key}-sb-cfg", "0")
+            there = alive and copied.isdecimal() and self.heartbeat.answers(int(copied), patience, now)
+            own = {"id": uuid, "agent_type": one.agent_type, "binary": one.binary, "alive": there}
+            yield own | common | {"description": ids.get(one.description, "")}
+
+
+def _forget_chassis(transaction: Transaction, private: ChassisPrivate) -> None:
+    chassis: Chassis | None = private.chassis
+    if chassis is not None:
+        transaction.delete(chassis)
+    transaction.delete(private)
+
+
+def _timestamp(milliseconds: int) -> str:
+    """Return a time as Neutron shows agents' (UTC)."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,60 @@
+"""Availability zones: where chassis say they are.
+
+A zone is there for networks if some chassis is in it, and for routers if that chassis is a gateway: hints of a router
+choose where its gateway may be.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ovenbird.api.attributes import Attribute, shown
+from ovenbird.api.derived import Derived
+from ovenbird.api.errors import AvailabilityZoneNotFound
+from ovenbird.model.chassis import availability_zones, offers_gateway
+from ovenbird.model.sb import Chassis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ovenbird.api.auth import Caller
+    from ovenbird.api.databases import Databases
+
+NETWORK, ROUTER = "network", "router"
+
+
+def zones(databases: Databases, resource: str) -> frozenset[str]:
+    """Return the zones that a kind of resource can be in."""
+    southbound = databases.southbound
+    chassis = southbound.store.table(Chassis).all() if southbound is not None else []
+    found = [availability_zones(one) for one in chassis if resource == NETWORK or offers_gateway(one)]
+    return frozenset().union(*found)
+
+
+def check_hints(databases: Databases, resource: str, hints: Iterable[str]) -> frozenset[str]:
+    """Return the availability zones that a request names, all of which are there.
+
+    Raises:
+        AvailabilityZoneNotFound: one is not.
+    """
+    wanted = frozenset(hints)
+    missing = wanted - zones(databases, resource) if wanted else ()
+    if missing:
+        raise AvailabilityZoneNotFound(availability_zone=", ".join(sorted(missing)))
+    return wanted
+
+
+class AvailabilityZones(Derived):
+    """``/v2.0/availability_zones``."""
+
+    member = "availability_zone"
+    collection = "availability_zones"
+    attributes: ClassVar[Mapping[str, Attribute]] = {"name": shown(), "resource": shown(), "state": shown()}
+
+    def values(self, _caller: Caller) -> list[dict[str, Any]]:
+        """Return every zone, once for each kind of resource that it is there for."""
+        return [
+            {"name": name, "resource": resource, "state": "available"}
+            for resource in (NETWORK, ROUTER)
+            for name in sorted(zones(self.databases, resource))
+        ]

@@ -1,0 +1,50 @@
+"""What a chassis says about itself to whoever places things on it (ovn-controller(8), "Configuration").
+
+Its controller copies these from the switch's database into `other_config` of the chassis's row in Southbound. Each
+function reads tracked columns, so whoever calls it from a rule or a view depends on what it read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ovenbird.model.sb import Chassis
+
+BRIDGE_MAPPINGS = "ovn-bridge-mappings"
+CMS_OPTIONS = "ovn-cms-options"
+
+GATEWAY = "enable-chassis-as-gw"
+"""The option of a chassis that offers itself as a gateway."""
+
+ZONES = "availability-zones"
+"""The option whose value is a chassis's availability zones, between colons."""
+
+
+def chassis_setting(chassis: Chassis, name: str) -> str:
+    """Return what a chassis says about itself; older controllers say it in ``external_ids``."""
+    return chassis.other_config.get(name) or chassis.external_ids.get(name, "")
+
+
+def physical_networks(chassis: Chassis) -> frozenset[str]:
+    """Return the physical networks that a chassis is connected to."""
+    pairs = chassis_setting(chassis, BRIDGE_MAPPINGS).split(",")
+    return frozenset(pair.partition(":")[0].strip() for pair in pairs if ":" in pair)
+
+
+def offers_gateway(chassis: Chassis) -> bool:
+    """Return whether a chassis offers itself as a gateway."""
+    return GATEWAY in _cms_options(chassis)
+
+
+def availability_zones(chassis: Chassis) -> frozenset[str]:
+    """Return the availability zones that a chassis is in."""
+    for option in _cms_options(chassis):
+        name, _, value = option.partition("=")
+        if name == ZONES:
+            return frozenset(zone for zone in value.split(":") if zone)
+    return frozenset()
+
+
+def _cms_options(chassis: Chassis) -> list[str]:
+    return [option.strip() for option in chassis_setting(chassis, CMS_OPTIONS).split(",")]
