@@ -8,6 +8,7 @@ disappears when both have dropped it. Map columns are given as tuples of pairs, 
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine import tracking
@@ -56,7 +57,7 @@ class Rows(Relation):
     """
 
     __slots__ = (
-        "columns", "initial", "key_columns", "key_of", "named", "row_class", "start", "theirs", "value_columns",
+        "columns", "initial", "key", "key_columns", "key_of", "named", "row_class", "start", "theirs", "value_columns",
     )  # fmt: skip
 
     def __init__(
@@ -79,12 +80,9 @@ class Rows(Relation):
         self.key_of = key_of or self._stored_key
         self.theirs = theirs
         self.start = 1 if self.key_columns else 2  # where the columns' values begin in a fact
-
-    def key(self, fact: Fact) -> Hashable:
-        """Return the key of a fact: the value of the only key column, or a tuple."""
         n = len(self.key_columns)
-        key: Hashable = fact[1] if n <= 1 else fact[1 : n + 1]
-        return key
+        self.key: Callable[[Fact], Hashable] = itemgetter(1 if n <= 1 else slice(1, n + 1))
+        """Return the key of a fact: the value of the only key column, or a tuple."""
 
     def uuid(self, *key: Hashable) -> UUID:
         """Return the UUID that the row with this key has or will have; for rules that refer to it."""

@@ -9,28 +9,30 @@ lines that create it.
 from __future__ import annotations
 
 import logging
-from itertools import count
+from itertools import count, islice
 from operator import itemgetter
 from os import urandom
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from ovenbird.engine.rows import UUID
 from ovenbird.engine.tracking import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 
     from ovenbird.engine.facts import Fact, Members, Rows
-    from ovenbird.engine.rows import Deltas, Row, Table
+    from ovenbird.engine.rows import UUID, Deltas, Row, Table
 
 log = logging.getLogger(__name__)
+
+_EMPTY: dict[Any, Any] = {}
+"""The value of most maps; nobody changes a row's maps."""
 
 
 class Editor(Protocol):
     """What a plan is written to: a database transaction."""
 
-    def insert_row(self, table: type[Row], row: list[Any], uuid: UUID) -> None:
-        """Add a row, given by all its values in column order; the list becomes the row's own."""
+    def insert_rows(self, table: type[Row], rows: Mapping[UUID, list[Any]]) -> None:
+        """Add rows, each given by all its values in column order; the lists become the rows' own."""
 
     def update(self, row: Row, values: Mapping[str, Any]) -> None:
         """Give a row new values of the columns named."""
@@ -90,7 +92,6 @@ class Output:
         self._sets: dict[Hashable, dict[Members, dict[Any, None]]] = {}
         self._edits: dict[Hashable, dict[Members, set[Any]]] = {}
         self._suspect: dict[Hashable, None] = {}
-        self._maps: dict[tuple[Any, ...], dict[Any, Any]] = {}
         self._columns = 0
         for column in relation.columns:
             self._columns |= column.bit
@@ -163,7 +164,7 @@ class Output:
         handle = self.handles.get(key)
         if handle is None:
             row = self.actual.get(key)
-            handle = self.handles[key] = Handle(self, key, row.uuid if row is not None else new_uuid())
+            handle = self.handles[key] = Handle(self, key, row.uuid if row is not None else new_uuids(1)[0])
         handle.track()
         return handle.uuid
 
@@ -172,8 +173,7 @@ class Output:
     def inserted(self, row: Row) -> None:
         """Note a row that appeared."""
         key = self._planned.pop(row.uuid, None)
-        if key is not None and key not in self.actual:  # our own insertion, just as it was planned
-            self.actual[key] = row
+        if key is not None and self.actual.setdefault(key, row) is row:  # our own insertion, just as it was planned
             self._keys[row] = key
             return
         key = self.relation.key_of(row)
@@ -234,26 +234,28 @@ class Output:
 
     def plan(self, editor: Editor) -> None:
         """Write the edits that bring dirty keys in order, and consider them clean."""
-        theirs = self.relation.theirs
+        theirs, actual, rejected = self.relation.theirs, self.actual, self.rejected
         dirty, self.dirty = self.dirty, {}
         edits, self._edits = self._edits, {}
         suspect, self._suspect = self._suspect, {}
         self._last = (dirty, edits, suspect)
         for row in list(self.surplus):
             editor.delete(row)
+        missing: list[tuple[Hashable, Fact]] = []
         for key in dirty:
             fact = self.wanted(key)
-            row_now = self.actual.get(key)
+            row_now = actual.get(key) if actual else None
             if fact is None:
                 if row_now is not None and not theirs:
                     editor.delete(row_now)
-            elif self.rejected and key in self.rejected:
+            elif rejected and key in rejected:
                 continue
-            elif row_now is None:
-                if not theirs:
-                    self._insert(editor, key, fact)
-            else:
+            elif row_now is not None:
                 self._update(editor, row_now, fact)
+            elif not theirs:
+                missing.append((key, fact))
+        if missing:
+            self._insert(editor, missing)
         for key in (*suspect, *edits):
             row_now = self.actual.get(key)
             if row_now is not None and key in self._wanted and key not in self.rejected:
@@ -295,31 +297,31 @@ class Output:
         for key in (*self.actual, *self._wanted):
             self._doubt(key)
 
-    def _uuid(self, key: Hashable) -> UUID:
-        """Return the UUID for a new row of ``key``."""
-        if self.relation.named:
-            return cast("UUID", key)
-        handle = self.handles.get(key) if self.handles else None
-        return handle.uuid if handle is not None else new_uuid()
-
-    def _insert(self, editor: Editor, key: Hashable, fact: Fact) -> None:
-        row = list(self._layout(fact + self._unowned))
-        maps = self._maps
-        for i in self._map_positions:
-            pairs = row[i]
-            row[i] = maps[pairs] if pairs in maps else self._map(pairs)
-        if self._sets and (sets := self._sets.get(key)) is not None:
-            for member, elements in sets.items():
-                row[member.column.index] = frozenset(elements) - self.barred
-        uuid = self._uuid(key)
-        self._planned[uuid] = key
-        editor.insert_row(self.relation.row_class, row, uuid)
+    def _insert(self, editor: Editor, missing: list[tuple[Hashable, Fact]]) -> None:
+        """Insert rows for the keys that have a fact and no row."""
+        layout, unowned, planned = self._layout, self._unowned, self._planned
+        positions, handles, sets, named = self._map_positions, self.handles, self._sets, self.relation.named
+        rows: dict[UUID, list[Any]] = {}
+        for (key, fact), uuid in zip(missing, new_uuids(len(missing)), strict=True):
+            row = list(layout(fact + unowned))
+            for i in positions:
+                row[i] = dict(row[i]) if row[i] else _EMPTY
+            if key in sets:
+                for member, elements in sets[key].items():
+                    row[member.column.index] = frozenset(elements) - self.barred
+            if named:
+                uuid = cast("UUID", key)  # noqa: PLW2901
+            elif key in handles:
+                uuid = handles[key].uuid  # noqa: PLW2901
+            planned[uuid] = key
+            rows[uuid] = row
+        editor.insert_rows(self.relation.row_class, rows)
 
     def _update(self, editor: Editor, row: Row, fact: Fact) -> None:
         changes: dict[str, Any] = {}
         stored = row.values
         for column, is_map, value in zip(self.relation.columns, self._is_map, fact[self.relation.start :], strict=True):
-            want = self._map(value) if is_map else value
+            want = dict(value) if is_map else value
             if stored[column.index] != want:
                 changes[column.name] = want
         if changes:
@@ -338,15 +340,6 @@ class Output:
             drop = [e for e in elements if e in there and e not in want]
             if add or drop:
                 editor.mutate(row, member.column.name, insert=add, delete=drop)
-
-    def _map(self, pairs: Any) -> dict[Any, Any]:
-        """Return a map column's value; equal ones share one object, as ten thousand rows often do."""
-        found = self._maps.get(pairs)
-        if found is None:
-            if len(self._maps) > 4096:
-                self._maps.clear()
-            found = self._maps[pairs] = dict(pairs)
-        return found
 
     def _edit(self, key: Hashable, member: Members, element: Any) -> None:
         self._edits.setdefault(key, {}).setdefault(member, set()).add(element)
@@ -369,13 +362,13 @@ def _layout(relation: Rows) -> tuple[tuple[Any, ...], Callable[[tuple[Any, ...]]
     return tuple(relation.initial.get(column.name, column.default) for column in unowned), layout
 
 
-def new_uuid() -> UUID:
-    """Return a fresh UUID (RFC 9562 version 8): random, but for the first eight digits, which count in disguise.
+def new_uuids(number: int) -> list[UUID]:
+    """Return fresh UUIDs (RFC 9562 version 8): random, but for the first eight digits, which count in disguise.
 
     Those digits name logical flows in hints and cookies, so they must differ; a process has one random tail for its
     2**32 rows, which costs a tenth of a random number for each.
     """
-    return UUID(f"{next(_serial) * _GOLDEN & 0xFFFFFFFF:08x}{_TAIL}")
+    return cast("list[UUID]", [f"{n * _GOLDEN & 0xFFFFFFFF:08x}{_TAIL}" for n in islice(_serial, number)])
 
 
 _GOLDEN = 0x9E3779B1  # odd, so that multiplication permutes the numbers of 32 bits

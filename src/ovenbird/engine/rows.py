@@ -343,17 +343,26 @@ class Table(Generic[R]):
 
     def insert(self, uuid: UUID, values: list[Any]) -> R:
         """Add a row. ``values`` has one value a column, in column order, and becomes the row's own list."""
-        row = self.row_class(self, uuid, values)
-        self.rows[uuid] = row
+        return self.insert_all([(uuid, values)])[0]
+
+    def insert_all(self, contents: Iterable[tuple[UUID, list[Any]]]) -> list[R]:
+        """Add rows, each given by its UUID and its values as ``insert`` has them."""
+        row_class = self.row_class
+        rows = [row_class(self, uuid, values) for uuid, values in contents]
+        self.rows.update([(row.uuid, row) for row in rows])
         for index in self._indexes.values():
-            index.add(row)
-        if self.missing and (missing := self.missing.get(uuid)):
-            missing.touch()
+            for row in rows:
+                index.add(row)
+        for row in rows if self.missing else ():
+            if missing := self.missing.get(row.uuid):
+                missing.touch()
         if self.members.readers:
             self.members.touch()
         for watcher in self.watchers:
-            watcher.inserted(row)
-        return row
+            inserted = watcher.inserted
+            for row in rows:
+                inserted(row)
+        return rows
 
     def modify(
         self,

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.engine.lookups import find, rows
+from ovenbird.engine.derived import Derived
+from ovenbird.engine.lookups import rows
 from ovenbird.engine.rules import Rule, rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.features.ha_chassis import dependents
@@ -129,20 +130,28 @@ def chassis_progress() -> tuple[int | None, int]:
     return least, when
 
 
-@rule(sb.PortBinding)
-def port_up(binding: sb.PortBinding) -> Iterator[Fact]:
+_PB = sb.PortBinding
+_BOUND = Derived(
+    _PB.logical_port,
+    _PB.chassis,
+    keys=lambda values: () if values[_PB.chassis.index] is None else (values[_PB.logical_port.index],),
+)
+"""Port bindings that a chassis holds, by the port's name; the others, new ones first of all, concern no rule."""
+
+
+@rule(nb.LogicalSwitchPort)
+def port_up(port: nb.LogicalSwitchPort) -> Iterator[Fact]:
     """Tell Northbound whether a port is up: its chassis has bound it and, if it can tell, has its flows in place.
 
     The chassis then depends on the gateways that the port's switch leads to.
     """
-    port = find(nb.LogicalSwitchPort.name, binding.logical_port)
-    if port is None:
-        return
     switch = port.referrer(nb.LogicalSwitch.ports)
-    if switch is None or northbound_uuid(binding.datapath) != switch.uuid:
+    if switch is None:
         return
-    up, chassis = port.type == "router", binding.chassis
-    if chassis is not None:
-        up = up or chassis.other_config.get("port-up-notif") != "true" or binding.up is True
-        yield from dependents(switch, chassis)
+    up = port.type == "router"
+    for binding in _BOUND.rows(port.name):
+        if northbound_uuid(binding.datapath) == switch.uuid:
+            chassis = binding.chassis
+            up = up or chassis.other_config.get("port-up-notif") != "true" or binding.up is True
+            yield from dependents(switch, chassis)
     yield PORT_STATUS(port.uuid, up)

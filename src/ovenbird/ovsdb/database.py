@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.ovsdb import notation
@@ -141,14 +143,16 @@ class Database:
                     counts.pop(uuid, None)
         self.serial += 1
         serial = self.serial
+        for table, group in groupby([change for change in changes if change.old is None], attrgetter("table")):
+            fresh = list(group)
+            for change, row in zip(fresh, table.table.insert_all([(c.uuid, c.new) for c in fresh]), strict=True):
+                change.row = row
         for change in changes:
-            table = change.table
-            row = change.row
-            new = change.new
-            if row is None:
-                assert new is not None
-                change.row = table.table.insert(change.uuid, new)
-            elif new is None:
+            table, row, new = change.table, change.row, change.new
+            if change.old is None:
+                continue
+            assert row is not None
+            if new is None:
                 table.table.delete(row)
                 table.versions.pop(change.uuid, None)
             else:

@@ -336,13 +336,13 @@ class Assessment:
 
     def _changes(self) -> list[RowChange]:
         """Return what really changes; rows that end as they were are left out."""
-        changes = []
+        changes: list[RowChange] = []
         for name, rows in self.staged.items():
             table = self.tables[name]
             for staged in rows.values():
                 row = staged.row
                 if row is None:
-                    changes.append(RowChange(table, staged.uuid, None, None, staged.values))
+                    changes.append(staged)
                 elif staged.deleted:
                     changes.append(RowChange(table, staged.uuid, row, row.values, None))
                 else:
@@ -373,9 +373,7 @@ class Assessment:
                         raise _not_unique(index, change, rival)
 
 
-def _nonexistent(
-    staged: Staged, reference: ReferenceColumn, target: str, uuid: UUID
-) -> ReferentialIntegrityViolation:
+def _nonexistent(staged: Staged, reference: ReferenceColumn, target: str, uuid: UUID) -> ReferentialIntegrityViolation:
     return ReferentialIntegrityViolation(
         f"Table {staged.table.name} column {reference.name} row {staged.uuid} references nonexistent row "
         f"{uuid} in table {target}.",

@@ -18,6 +18,7 @@ import os
 import re
 import time
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -31,7 +32,7 @@ from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.table import diff_type, encode_row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ovenbird.ovsdb.commit import Commit, RowChange
@@ -57,8 +58,34 @@ class Torn:
 
 def record(json: Any) -> bytes:
     """Return one record of a journal."""
-    data = orjson.dumps(json) + b"\n"
-    return b"OVSDB JSON %d %s\n%s" % (len(data), hashlib.sha1(data, usedforsecurity=False).hexdigest().encode(), data)
+    return _record([orjson.dumps(json), b"\n"])
+
+
+def _record(parts: Sequence[bytes]) -> bytes:
+    """Return the record whose body is these parts, one after the other; they may be many megabytes, copied once."""
+    digest = hashlib.sha1(usedforsecurity=False)
+    for part in parts:
+        digest.update(part)
+    header = b"OVSDB JSON %d %s\n" % (sum(map(len, parts)), digest.hexdigest().encode())
+    return b"".join([header, *parts])
+
+
+def _body(tables: Mapping[str, Iterable[tuple[UUID, Any]]], notes: dict[str, Any]) -> Sequence[bytes]:
+    """Return the body of a record as parts.
+
+    Rows become bytes some at a time, so that what is built for some is used again for the next, while caches hold it.
+    """
+    parts = [b"{"]
+    for name, rows in tables.items():
+        parts.append(b'"%s":{' % name.encode())
+        rows = iter(rows)  # noqa: PLW2901
+        while piece := dict(islice(rows, _ROWS_AT_ONCE)):
+            parts += (orjson.dumps(piece)[1:-1], b",")
+        parts[-1] = b"},"
+    return [*parts, orjson.dumps(notes)[1:], b"\n"]
+
+
+_ROWS_AT_ONCE = 256
 
 
 def read_records(data: bytes) -> tuple[list[Any], Torn | None]:
@@ -120,28 +147,24 @@ class Journal:
         Raises:
             InputOutputError: it could not be written; the file is as before.
         """
-        json = self._encode(commit)
-        if json is not None:
-            self._write(record(json))
+        body = self._encode(commit)
+        if body:
+            self._write(_record(body))
             self._commits += 1
 
-    def _encode(self, commit: Commit) -> dict[str, Any] | None:
-        tables: dict[str, Any] = {}
+    def _encode(self, commit: Commit) -> Sequence[bytes]:
+        """Return the body of a commit's record as parts; none if nothing in it is kept."""
+        tables: dict[str, list[RowChange]] = {}
         for change in commit.changes:
-            row = self._encode_change(change)
-            if row is not None or change.new is None:
-                name = change.table.name
-                if name in tables:
-                    tables[name][change.uuid] = row
-                else:
-                    tables[name] = {change.uuid: row}
+            if change.old is None or change.new is None or not self._plan(change.table)[1].isdisjoint(change.columns):
+                tables.setdefault(change.table.name, []).append(change)
         if not tables:
-            return None
-        tables["_date"] = int(time.time() * 1000)
-        tables["_is_diff"] = True
+            return ()
+        notes: dict[str, Any] = {"_date": int(time.time() * 1000), "_is_diff": True}
         if commit.comment:
-            tables["_comment"] = commit.comment
-        return tables
+            notes["_comment"] = commit.comment
+        rows = {n: ((change.uuid, self._encode_change(change)) for change in c) for n, c in tables.items()}
+        return _body(rows, notes)
 
     def _encode_change(self, change: RowChange) -> dict[str, Any] | None:
         """Return a row of a record: what a new row has besides defaults, diffs of a changed one, or `None`."""
@@ -151,11 +174,8 @@ class Journal:
         plan, kept = self._plan(table)
         if change.old is None:
             return encode_row(plan, new)
-        changed = [position for position in change.columns if position in kept]
-        if not changed:
-            return None
         row = {}
-        for position in changed:
+        for position in kept.intersection(change.columns):
             encode, diff = table.diff_encoders[position], change.diff(position)
             row[table.layout[position].name] = diff if encode is None else encode(diff)
         return row
@@ -207,7 +227,7 @@ class Journal:
         """
         self._plans.clear()  # the schema may be another one now
         temporary = self.path.with_name(f"{self.path.name}.tmp")
-        data = record(database.schema.to_json()) + record(self._snapshot(database))
+        data = record(database.schema.to_json()) + _record(self._snapshot(database))
         try:
             descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640)
             view = memoryview(data)
@@ -224,15 +244,13 @@ class Journal:
         self._commits = 0
         self._compacted_at = time.monotonic()
 
-    def _snapshot(self, database: Database) -> dict[str, Any]:
-        tables: dict[str, Any] = {}
-        for name, table in database.tables.items():
-            plan, _ = self._plan(table)
-            if table.table.rows:
-                tables[name] = {uuid: encode_row(plan, row.values) for uuid, row in table.table.rows.items()}
-        tables["_date"] = int(time.time() * 1000)
-        tables["_comment"] = "compacting database online"
-        return tables
+    def _snapshot(self, database: Database) -> Sequence[bytes]:
+        tables = {
+            name: ((uuid, encode_row(self._plan(table)[0], row.values)) for uuid, row in table.table.rows.items())
+            for name, table in database.tables.items()
+            if table.table.rows
+        }
+        return _body(tables, {"_date": int(time.time() * 1000), "_comment": "compacting database online"})
 
     def close(self) -> None:
         """Sync and close the file."""

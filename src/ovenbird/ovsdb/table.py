@@ -90,8 +90,6 @@ class BoundTable:
         self.bad_defaults = tuple(c for c in self.layout if c.name in schema.position and not _allows_default(c.type))
         self.accept = [canonical.acceptor(column.type) for column in self.layout]
         self.types = [_plain_type(column.type) for column in self.layout]
-        self.accepted: list[Any] = self.defaults.copy()
-        self.positions = range(len(self.layout))
         self.versions: dict[UUID, int] = {}
         self.present = frozenset(schema.position)
         self.partial = not self.present.issuperset(self.position)

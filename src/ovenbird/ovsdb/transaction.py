@@ -10,12 +10,11 @@ at as a whole until it is frozen, once.
 # ruff: noqa: S101 - the assertions say what the type checker cannot know
 from __future__ import annotations
 
-from itertools import compress
-from operator import is_not
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ovenbird.engine.rows import UUID, Row, Store
 from ovenbird.ovsdb import notation
+from ovenbird.ovsdb.commit import RowChange
 from ovenbird.ovsdb.errors import BadSyntax, ConstraintViolation, DuplicateUuid, UnknownTable
 
 if TYPE_CHECKING:
@@ -25,26 +24,32 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.schema import DatabaseSchema
     from ovenbird.ovsdb.table import BoundTable
 
+_UNHEEDED: set[int] = set()
+"""Where new rows note what is given to them, which nobody asks about."""
+
 Target = Row | UUID | str
 TableName = str | type[Row]
 
 
-class Staged:
-    """What a transaction makes of one row.
+class Staged(RowChange):
+    """What a transaction makes of one row; of a new row, this is the very change that the commit will hold.
 
-    `row` is `None` for a new row. `values` is what the row will hold, `changed` the positions given so far; for sets
-    and maps changed member by member, `touched` has the members and `live` what is under construction: the dict, or
-    what the set gains and loses, so that a large set is copied once.
+    `row` is `None` for a new row. `values` is what the row will hold, `changed` the positions given so far of one that
+    was there before; for sets and maps changed member by member, `touched` has the members and `live` what is under
+    construction: the dict, or what the set gains and loses, so that a large set is copied once.
     """
 
-    __slots__ = ("changed", "deleted", "live", "row", "table", "touched", "uuid", "values")
+    __slots__ = ("changed", "deleted", "live", "touched", "values")
 
     def __init__(self, table: BoundTable, uuid: UUID, row: Row | None, values: list[Any]) -> None:
         self.table = table
         self.uuid = uuid
         self.row = row
-        self.values = values
-        self.changed: set[int] = set()
+        self.old = None
+        self.new = self.values = values
+        self.columns = ()
+        self._deltas = None
+        self.changed: set[int] = _UNHEEDED if row is None else set()
         self.deleted = False
         self.touched: dict[int, set[Any]] | None = None
         self.live: dict[int, Any] | None = None
@@ -186,22 +191,33 @@ class Transaction:
                 schema.type.check(bound.defaults[position[schema.name]])
         return self.stage_insert(bound, row, uuid)
 
-    def insert_row(self, table: type[Row], row: list[Any], uuid: UUID) -> None:
-        """Add a row given by all its values in the order of the row class's columns; the list becomes the row's.
+    def insert_rows(self, table: type[Row], rows: Mapping[UUID, list[Any]]) -> None:
+        """Add rows given by all their values in the order of the row class's columns; the lists become the rows'.
 
-        This is how compilers insert: a value that is the very object accepted last in its column is not checked again.
+        This is how compilers insert. Values are checked column by column: an object that stands in ten thousand rows is
+        looked at once.
 
         Raises:
-            UnknownTable, BadSyntax, ConstraintViolation, DuplicateUuid: the row cannot be.
+            UnknownTable, BadSyntax, ConstraintViolation, DuplicateUuid: a row cannot be; none is added.
         """
         bound = self.tables.get(table.TABLE)
         if bound is None:
             raise UnknownTable(f"No table named {table.TABLE}.")
-        accepted, types = bound.accepted, bound.types
-        for at in compress(bound.positions, map(is_not, row, accepted)):
-            value = row[at]
-            row[at] = accepted[at] = value if type(value) is types[at] else bound.accept[at](value)
-        self.stage_insert(bound, row, uuid)
+        staged = self.staged.setdefault(bound.name, {})
+        for present in (staged, bound.table.rows):
+            if not present.keys().isdisjoint(rows):
+                raise _duplicate(bound, next(uuid for uuid in rows if uuid in present))
+        for at, column in enumerate(zip(*rows.values(), strict=True)):
+            if set(map(type, column)) == {bound.types[at]}:
+                continue
+            accept, reformed = bound.accept[at], {}
+            for same, value in dict(zip(map(id, column), column, strict=True)).items():
+                if (accepted := accept(value)) is not value:
+                    reformed[same] = accepted
+            for row in rows.values() if reformed else ():
+                row[at] = reformed.get(id(row[at]), row[at])
+        for uuid, row in rows.items():
+            staged[uuid] = Staged(bound, uuid, None, row)
 
     def update(self, row: Target, values: Mapping[str, Any]) -> None:
         """Give columns of a row new values.
@@ -294,9 +310,7 @@ class Transaction:
         if uuid is None:
             uuid = notation.new_uuid()
         elif uuid in rows or uuid in table.table.rows:
-            raise DuplicateUuid(
-                f"A row of table {table.name} with this UUID exists or is deleted in this transaction.", uuid
-            )
+            raise _duplicate(table, uuid)
         rows[uuid] = Staged(table, uuid, None, values)
         return uuid
 
@@ -337,6 +351,10 @@ class Transaction:
             if found is not None:
                 return table, uuid, found
         raise ConstraintViolation(f"no row {uuid} in the database")
+
+
+def _duplicate(table: BoundTable, uuid: UUID) -> DuplicateUuid:
+    return DuplicateUuid(f"A row of table {table.name} with this UUID exists or is deleted in this transaction.", uuid)
 
 
 class Client(Protocol):

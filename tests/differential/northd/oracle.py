@@ -100,9 +100,10 @@ class Plan:
         self.ops.append({"op": "insert", "table": table.TABLE, "uuid": uuid, "row": self._row(table, values)})
         return uuid
 
-    def insert_row(self, table, values, uuid=None):
-        given = {c.name: v for c, v in zip(table.COLUMNS, values, strict=True) if v != c.default}
-        return self.insert(table, given, uuid)
+    def insert_rows(self, table, rows):
+        for uuid, values in rows.items():
+            given = {c.name: v for c, v in zip(table.COLUMNS, values, strict=True) if v != c.default}
+            self.insert(table, given, uuid)
 
     def _where(self, row):
         return [["_uuid", "==", ["uuid", row.uuid]]]

@@ -22,7 +22,10 @@ BOUNDED = ("prlimit", "--as=2000000000")
 PROGRAMS = ("prlimit", "ovsdb-server", "ovsdb-tool", "ovn-northd", "ovn-trace", "ovn-nbctl")
 SCHEMAS = Path("/usr/share/ovn")
 WHOSE = ("theirs", "ours")
-TABLES = ("Logical_Switch", "Port_Group", "Address_Set", "DHCP_Options", "Meter")
+TABLES = (
+    ("Logical_Router", "Logical_Switch", "Port_Group", "Static_MAC_Binding", "BFD"),
+    ("Address_Set", "DHCP_Options", "Meter", "DNS", "HA_Chassis_Group"),  # which rows of the others refer to
+)
 
 
 def missing() -> list[str]:
@@ -71,9 +74,10 @@ class Edits:
         self._add("insert", table, uuid=uuid, row=self._json(table, values))
         return uuid
 
-    def insert_row(self, table, values, uuid=None):
-        given = {c.name: v for c, v in zip(table.COLUMNS, values, strict=True) if v != c.default}
-        return self.insert(table, given, uuid)
+    def insert_rows(self, table, rows):
+        for uuid, values in rows.items():
+            given = {c.name: v for c, v in zip(table.COLUMNS, values, strict=True) if v != c.default}
+            self.insert(table, given, uuid)
 
     def update(self, row, values):
         self._add("update", type(row), where=[["_uuid", "==", ["uuid", row.uuid]]], row=self._json(type(row), values))
@@ -125,7 +129,8 @@ class World:
     def build(self, commands: list[str]) -> None:
         """Replace the topology, compile it by our compiler too, and let ovn-trace read both results."""
         self._stop_tracers()
-        self.transact("nb", "OVN_Northbound", *[{"op": "delete", "table": table, "where": []} for table in TABLES])
+        for tables in TABLES:
+            self.transact("nb", "OVN_Northbound", *[{"op": "delete", "table": table, "where": []} for table in tables])
         self.nbctl("clear", "NB_Global", ".", "options", "--", *commands)
         self._compile()
         for whose in WHOSE:

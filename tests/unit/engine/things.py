@@ -55,9 +55,10 @@ class Edits:
         self.store.table(table).insert(uuid, full)
         return uuid
 
-    def insert_row(self, table: type[Row], row: list[Any], uuid: Any) -> None:
-        given = {c.name: v for c, v in zip(table.COLUMNS, row, strict=True) if v != c.default}
-        self.insert(table, given, uuid)
+    def insert_rows(self, table: type[Row], rows: Mapping[Any, list[Any]]) -> None:
+        for uuid, row in rows.items():
+            given = {c.name: v for c, v in zip(table.COLUMNS, row, strict=True) if v != c.default}
+            self.insert(table, given, uuid)
 
     def update(self, row: Row, values: Mapping[str, Any]) -> None:
         self.ops.append(("update", row.TABLE, dict(values)))
