@@ -6,7 +6,7 @@ gateway ports: on the chassis that plays the port or, if the translation has a M
 on the instance's chassis. There it uses one connection tracking zone for both directions, and what is for another
 translated address of the same port is led back in at the end of the egress pipeline.
 
-A router without either kind of gateway does not translate. Each translation yields its own flows and the memberships
+A router without either kind of gateway does not translate, and only answers for the external addresses. Each translation yields its own flows and the memberships
 that its router needs, so that one more costs the same whatever the router has.
 """
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.features.neighbours import ARP_REPLY
-from ovenbird.features.router_admission import ETHERNET, mtu_of
+from ovenbird.features.router_admission import ETHERNET, mtu_of, too_large
 from ovenbird.logical.addresses import parse_addresses, quote, solicited_node
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
@@ -207,6 +207,7 @@ def nat(nat: nb.NAT) -> Iterator[Fact]:
     """Translate, and answer for the external address."""
     made = translation(nat)
     if made is None:
+        yield from _idle(nat)
         return
     yield TRANSLATING.has(made.datapath)
     yield from _answers(made)
@@ -219,6 +220,8 @@ def nat(nat: nb.NAT) -> Iterator[Fact]:
         yield TRANSLATING_AT_HOME.has(made.datapath)
     else:
         yield from _at_port(made, made.port)
+    if made.mac:
+        yield from _beside_bridge(nat, made)
     yield from _outside(made)
 
 
@@ -239,17 +242,33 @@ def forced_source(router: nb.LogicalRouter) -> Iterator[Fact]:
         yield flow(SNAT, where, 100, match, f"ct_snat({ip});", router.uuid)
 
 
+def _idle(nat: nb.NAT) -> Iterator[Fact]:
+    """Answer for the external address of a translation that does not take place, as ovn-northd does."""
+    router = nat.referrer(nb.LogicalRouter.nat)
+    if router is None or not enabled(router):
+        return
+    try:
+        outer = ip_address(nat.external_ip)
+    except ValueError:
+        return
+    yield flow(INPUT, datapath(router), 90, *_answer(str(outer)))
+
+
+def _answer(outer: str) -> tuple[str, str]:
+    """Return the question for an address's MAC, by ARP or ND, and the answer."""
+    if ":" not in outer:
+        return f"arp.op == 1 && arp.tpa == {outer}", ARP_REPLY
+    asks = f"ip6.dst == {{{outer}, {solicited_node(outer)}}} && nd_ns && nd.target == {outer}"
+    reply = (
+        "nd_na { eth.src = xreg0[0..47]; ip6.src = nd.target; nd.tll = xreg0[0..47]; outport = inport; "
+        "flags.loopback = 1; output; };"
+    )
+    return asks, reply
+
+
 def _answers(made: Translation) -> Iterator[Fact]:
     """Answer ARP and ND for the external address: at a gateway port only where it is translated."""
-    where, outer = made.datapath, made.outer
-    if made.ip == "ip4":
-        asks, reply = f"arp.op == 1 && arp.tpa == {outer}", ARP_REPLY
-    else:
-        asks = f"ip6.dst == {{{outer}, {solicited_node(outer)}}} && nd_ns && nd.target == {outer}"
-        reply = (
-            "nd_na { eth.src = xreg0[0..47]; ip6.src = nd.target; nd.tll = xreg0[0..47]; outport = inport; "
-            "flags.loopback = 1; output; };"
-        )
+    where, (asks, reply) = made.datapath, _answer(made.outer)
     yield flow(INPUT, where, 90, asks, reply)
     if made.port is not None:
         asks = f"inport == {made.port.quoted} && {asks}"
@@ -326,12 +345,7 @@ def _at_port(made: Translation, port: RouterPort) -> Iterator[Fact]:
     mac = made.mac or port.mac
     goes = f"outport == {port.quoted}"
     if made.mac:
-        mtu = mtu_of(port)
-        measure = f"{TOO_LARGE} = check_pkt_larger({mtu + ETHERNET}); " if mtu else ""
-        own = f"eth.dst == {mac} && inport == {port.quoted} && {made.here}"
-        yield flow(ADMISSION, where, 50, own, f"{measure}xreg0[0..47] = {port.mac}; next;", hint)
-        act = f"eth.src = {mac}; {'reg1' if ip == 'ip4' else 'xxreg1'} = {outer}; next;"
-        yield flow(REDIRECT, where, 100, f"{ip}.src == {made.inner} && {goes} && {made.here}", act, hint)
+        yield from _at_host(made, port)
     if made.stateless:
         yield from _peers_elsewhere(made, port)
     if not made.destinations:
@@ -345,6 +359,36 @@ def _at_port(made: Translation, port: RouterPort) -> Iterator[Fact]:
         f"next(pipeline=ingress, table={ADMISSION.table}); }};"
     )
     yield flow(LOOP, where, 100, f"{ip}.dst == {outer} && {goes} && {made.here}", back)
+
+
+def _at_host(made: Translation, port: RouterPort) -> Iterator[Fact]:
+    """Yield what a translation at an instance's chassis needs: its MAC is let in there, and goes out from there."""
+    where, hint, ip, outer, mac = made.datapath, made.hint, made.ip, made.outer, made.mac
+    mtu = mtu_of(port)
+    measure = f"{TOO_LARGE} = check_pkt_larger({mtu + ETHERNET}); " if mtu else ""
+    own = f"eth.dst == {mac} && inport == {port.quoted} && {made.here}"
+    yield flow(ADMISSION, where, 50, own, f"{measure}xreg0[0..47] = {port.mac}; next;", hint)
+    leaves = f"{ip}.src == {made.inner} && outport == {port.quoted} && {made.here}"
+    register = "reg1" if ip == "ip4" else "xxreg1"
+    yield flow(REDIRECT, where, 100, leaves, f"eth.src = {mac}; {register} = {outer}; next;", hint)
+    if mtu:
+        match = f"inport == {port.quoted} && {TOO_LARGE} && {LOOPED} == 0 && {ip} && {ip}.dst == {outer}"
+        answer = (
+            f"{LOOPED} = 1; {TOO_LARGE} = 0; eth.dst = eth.src; eth.src = {mac}; {ip}.dst = {ip}.src; "
+            f"{ip}.src = {outer}; ip.ttl = 254; {too_large(ip, mtu)} outport = {port.quoted}; flags.loopback = 1; output;"
+        )
+        yield flow(INPUT, where, 160, match, f"icmp{ip[2]}_error {{ {answer} }};", hint)
+
+
+def _beside_bridge(nat: nb.NAT, made: Translation) -> Iterator[Fact]:
+    """Find the next hop's MAC for what is translated here, where other packets cross a physical network first."""
+    router = nat.referrer(nb.LogicalRouter.nat)
+    get = "get_arp(outport, reg0)" if made.ip == "ip4" else "get_nd(outport, xxreg0)"
+    for name in central_ports(router):
+        port = port_of(router, name)
+        if port is not None and port.options.get("redirect-type") == "bridged":
+            match = f"outport == {port.quoted} && {made.ip}.src == {made.inner} && {made.here}"
+            yield flow(RESOLVE, made.datapath, 90, match, f"{get}; next;", made.hint)
 
 
 def _peers_elsewhere(made: Translation, port: RouterPort) -> Iterator[Fact]:

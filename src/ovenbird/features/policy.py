@@ -67,14 +67,14 @@ def _reroute(row: nb.LogicalRouterPolicy, router: nb.LogicalRouter, where: UUID,
     ways = [(hop, way) for text in hops for hop, way in _ways(router, text)]
     if not ways or len(ways) != len(hops):
         return
-    actions = [f"{towards(way, hop, ':' in hop)} flags.loopback = 1;" for hop, way in ways]
+    actions = [f"{mark}{towards(way, hop, ':' in hop)} flags.loopback = 1;" for hop, way in ways]
     if len(actions) == 1:
-        act = f"{mark}{actions[0]} {GROUP} = 0; next;"
+        act = f"{actions[0]} {GROUP} = 0; next;"
         yield flow(POLICY, where, row.priority, row.match, act, row.uuid)
         return
     number = GROUPS.get(row.uuid, router.uuid)
     members = ", ".join(str(n) for n in range(1, len(actions) + 1))
-    act = f"{mark}{GROUP} = {number}; {MEMBER} = select({members});"
+    act = f"{GROUP} = {number}; {MEMBER} = select({members});"
     yield flow(POLICY, where, row.priority, row.match, act, row.uuid)
     for member, act in enumerate(actions, 1):
         yield flow(ECMP, where, 100, f"{GROUP} == {number} && {MEMBER} == {member}", f"{act} next;", row.uuid)

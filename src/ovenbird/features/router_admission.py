@@ -149,16 +149,26 @@ def _too_large(port: RouterPort, mtu: int) -> Iterator[tuple[str, str]]:
     begin = f"{LOOPED} = 1; {TOO_LARGE} = 0; eth.dst = {port.mac};"
     again = f"next(pipeline=ingress, table={ADMISSION.table}); }};"
     if port.ipv4:
-        why = (
+        turn = f"ip4.dst = ip4.src; ip4.src = {port.ipv4[0].ip}; ip.ttl = 255;"
+        yield f"ip4 && {once}", f"icmp4_error {{{begin} {turn} {too_large('ip4', mtu)} {again}"
+    if port.ipv6:
+        turn = f"ip6.dst = ip6.src; ip6.src = {port.ipv6[0].ip}; ip.ttl = 255;"
+        yield f"ip6 && {once}", f"icmp6_error {{{begin} {turn} {too_large('ip6', mtu)} {again}"
+
+
+def too_large(ip: str, mtu: int) -> str:
+    """Return the actions that make an ICMP error say that a packet was too large.
+
+    Arguments:
+        ip: `ip4` (RFC 1191) or `ip6` (RFC 4443, section 3.2).
+        mtu: what would not be, in bytes.
+    """
+    if ip == "ip4":
+        return (
             "icmp4.type = 3; /* Destination Unreachable. */ icmp4.code = 4; /* Frag Needed and DF was Set. */ "
             f"icmp4.frag_mtu = {mtu};"
         )
-        turn = f"ip4.dst = ip4.src; ip4.src = {port.ipv4[0].ip}; ip.ttl = 255;"
-        yield f"ip4 && {once}", f"icmp4_error {{{begin} {turn} {why} {again}"
-    if len(port.ipv6) > 1:
-        why = f"icmp6.type = 2; /* Packet Too Big. */ icmp6.code = 0; icmp6.frag_mtu = {mtu};"
-        turn = f"ip6.dst = ip6.src; ip6.src = {port.ipv6[0].ip}; ip.ttl = 255;"
-        yield f"ip6 && {once}", f"icmp6_error {{{begin} {turn} {why} {again}"
+    return f"icmp6.type = 2; /* Packet Too Big. */ icmp6.code = 0; icmp6.frag_mtu = {mtu};"
 
 
 FEATURE = Feature("router_admission", (membership, every_router, router_port))

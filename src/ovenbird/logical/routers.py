@@ -218,7 +218,9 @@ def central_ports(router: nb.LogicalRouter) -> tuple[str, ...]:
 @view
 def shared(router: nb.LogicalRouter, ip: str) -> bool:
     """Return whether a router translates sources to an address."""
-    return bool(SHARED.rows(router.uuid, ip))
+    options = router.options
+    forced = (options.get(f"{what}_force_snat_ip", "").split() for what in ("dnat", "lb"))
+    return any(ip in addresses for addresses in forced) or bool(SHARED.rows(router.uuid, ip))
 
 
 @view
