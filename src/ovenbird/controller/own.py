@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import ATTACHED, TRANSLATED
 from ovenbird.engine.lookups import rows
-from ovenbird.engine.outputs import new_uuid
+from ovenbird.engine.outputs import new_uuids
 from ovenbird.engine.rows import UUID, Column, Row, Store
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def reflect(store: Store, deltas: Mapping[Relation, Delta]) -> None:
             for row in index.rows(fact[1:]):
                 table.delete(row)
         for fact in delta.added:
-            table.insert(new_uuid(), list(fact[1:]))
+            table.insert(new_uuids(1)[0], list(fact[1:]))
 
 
 def progress() -> Progress:

@@ -8,7 +8,7 @@ import pytest
 
 from ovenbird.controller.edits import CLAIM_PAUSE, EditBook
 from ovenbird.controller.facts import ADD_PORT, AFTERWARDS, CHASSIS, EDIT
-from ovenbird.engine.outputs import new_uuid
+from ovenbird.engine.outputs import new_uuids
 from ovenbird.model import sb, vswitch
 
 
@@ -20,7 +20,7 @@ class Recorder:
 
     def insert(self, table, values, uuid=None):
         self.done.append(("insert", table.TABLE, values))
-        return new_uuid()
+        return new_uuids(1)[0]
 
     def update(self, row, values):
         self.done.append(("update", row.uuid, values))
@@ -54,7 +54,7 @@ def test_an_edit_stays_until_it_is_no_longer_wanted(world, book):
 
 
 def test_edits_of_the_other_database_are_not_taken(world, book):
-    book.absorb([EDIT(vswitch.Interface, new_uuid(), (("name", "x"),))], [])
+    book.absorb([EDIT(vswitch.Interface, new_uuids(1)[0], (("name", "x"),))], [])
     assert book.outstanding == {}
 
 

@@ -10,7 +10,7 @@ from ovenbird.controller.flow_table import FlowTable
 from ovenbird.controller.own import Progress, own_store, reflect
 from ovenbird.controller.set_flows import SPREAD, SetFlows
 from ovenbird.engine.engine import Engine
-from ovenbird.engine.outputs import new_uuid
+from ovenbird.engine.outputs import new_uuids
 from ovenbird.engine.rows import UUID, Row, Store
 from ovenbird.model import sb, vswitch
 from ovenbird.openflow.instructions import ApplyActions, decode_instructions
@@ -56,7 +56,7 @@ class World:
         row = list(row_class.DEFAULTS)
         for name, value in values.items():
             row[row_class.BY_NAME[name].index] = value
-        return store.table(row_class).insert(UUID(uuid) if uuid else new_uuid(), row)
+        return store.table(row_class).insert(UUID(uuid) if uuid else new_uuids(1)[0], row)
 
     def set(self, row: Row, **values: Any) -> None:
         changes = {type(row).BY_NAME[name].index: value for name, value in values.items()}

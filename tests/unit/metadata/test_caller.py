@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from ovenbird.engine.outputs import new_uuid
+from ovenbird.engine.outputs import new_uuids
 from ovenbird.engine.rows import Store
 from ovenbird.metadata.caller import find_caller
 from ovenbird.metadata.errors import UnknownCallerError
 from ovenbird.metadata.network import networks
 from ovenbird.model.sb import Chassis, PortBinding
 
-ME, ELSEWHERE, ONE, TWO = (new_uuid() for _ in range(4))
+ME, ELSEWHERE, ONE, TWO = new_uuids(4)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def add(store, name, datapath=ONE, *, ips="10.0.0.5/24", chassis=ME, mac="02:00:
     }
     for column, value in given.items():
         row[PortBinding.BY_NAME[column].index] = value
-    return store.table(PortBinding).insert(new_uuid(), row)
+    return store.table(PortBinding).insert(new_uuids(1)[0], row)
 
 
 def localport(store, network, datapath=ONE, **values):
