@@ -24,6 +24,7 @@ from ovenbird.controller import (
     chassis,
     learned,
     local,
+    meters,
     patch,
     physical,
     port_security,
@@ -44,6 +45,7 @@ from ovenbird.controller.facts import (
     EDIT,
     FLOW,
     GROUP,
+    METER,
     PART,
     ZONE,
 )
@@ -71,6 +73,7 @@ SOUTHBOUND = (
     sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.AddressSet, sb.PortGroup, sb.LogicalFlow,
     sb.LogicalDPGroup, sb.MulticastGroup, sb.DatapathBinding, sb.PortBinding, sb.MACBinding, sb.StaticMACBinding,
     sb.DHCPOptions, sb.DHCPv6Options, sb.DNS, sb.FDB, sb.GatewayChassis, sb.HAChassis, sb.HAChassisGroup,
+    sb.Meter, sb.MeterBand, sb.BFD,
 )  # fmt: skip
 """The tables of Southbound that this controller reads."""
 
@@ -82,7 +85,7 @@ RULES = (
     binding.claim, binding.up, binding.installed, tunnels.tunnels, tunnels.stale_tunnel, bfd.heartbeat, patch.patches,
     patch.stale_patch, zones.port_zone, zones.datapath_zone, physical.skeleton, physical.tunnel_entry,
     physical.port_flows, port_security.port_security, translate.logical_flow, translate.translation, learned.fdb,
-    learned.mac_binding, learned.static_mac_binding, announcements.announcements,
+    learned.mac_binding, learned.static_mac_binding, announcements.announcements, meters.meters,
 )  # fmt: skip
 
 _EDITS = (EDIT, AFTERWARDS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
@@ -134,7 +137,7 @@ class Controller:
         self._restarting = False
         self.switch = Switch(self._waiting, self._confirmed, self._packet)
         self.announcer = announcements.Announcer(self.switch.send)
-        self.packet_ins = PacketIns(self.switch.send, self._wake.set)
+        self.packet_ins = PacketIns(self.switch.send)
 
     # -- status -------------------------------------------------------------------------------------------------------
 
@@ -330,6 +333,7 @@ class Controller:
             self._absorb_flows(deltas)
             if (addresses := deltas.get(ANNOUNCED)) is not None:
                 self.announcer.absorb(addresses.added, addresses.removed)
+        self.packet_ins.refreshed()
         if self.switch.table.dirty:  # by the rules, or by address sets alone
             self.switch.wake()
 
@@ -355,10 +359,11 @@ class Controller:
 
     def _absorb_flows(self, deltas: dict[Relation, Delta]) -> None:
         whole, parts = deltas.get(FLOW), deltas.get(PART)
-        groups = deltas.get(GROUP)
-        if groups is not None:
-            self.switch.groups.absorb(groups.added, groups.removed)
-            self.switch.wake()
+        for relation, chosen in ((GROUP, self.switch.groups), (METER, self.switch.meters)):
+            delta = deltas.get(relation)
+            if delta is not None:
+                chosen.absorb(delta.added, delta.removed)
+                self.switch.wake()
         if whole is not None:
             self.switch.table.absorb(whole.added, whole.removed)
         if parts is not None:

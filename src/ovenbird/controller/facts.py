@@ -12,6 +12,7 @@
 - ``ATTACHED(name, interface)``: a logical port has an interface on the integration bridge.
 - ``TRANSLATED(flow, datapath)``: a logical flow is to be translated by itself in one of its datapaths.
 - ``GROUP(number, spec)``: a group of the integration bridge, to which flows refer by number.
+- ``METER(number, unit, bands)``: a meter of the integration bridge, in Southbound's unit, its bands as (rate, burst).
 - ``ANNOUNCED(datapath, port, mac, address)``: an address that a physical network should hear of, at a port by keys.
 """
 
@@ -42,6 +43,7 @@ ATTACHED = Relation("attachment")
 TRANSLATED = Relation("flow to translate")
 ZONE = Relation("conntrack zone")
 GROUP = Relation("group")
+METER = Relation("meter")
 ANNOUNCED = Relation("address to announce")
 
 

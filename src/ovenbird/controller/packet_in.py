@@ -1,7 +1,7 @@
 """Packets handed up: each to its kind, a bounded number at a time.
 
-Packets wait in a short queue and are taken a few at a time between everything else, so that a flood of them can
-neither starve the installation of flows nor fill the memory: what does not fit is dropped and counted.
+Packets wait in turns and are taken for two milliseconds between everything else, so that a flood of them can neither
+starve the installation of flows nor fill the memory.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ovenbird.controller.held import Held
+from ovenbird.controller.notebook import Notebook
 from ovenbird.controller.packet_ins import acl_log, dhcp4, dhcp6, frag_mtu, learning, names, replies, router_advert
+from ovenbird.controller.packet_ins.turns import Turns
 from ovenbird.lang.actions.layout import Tables
 from ovenbird.lang.actions.userdata import WITH_RESULT, Opcode, Userdata
 from ovenbird.lang.compile import narrow
-from ovenbird.model.sb import DNS, FDB, DatapathBinding, MACBinding, PortBinding
+from ovenbird.model.sb import DNS, DatapathBinding
 from ovenbird.net.errors import PacketError
 from ovenbird.openflow.errors import DecodeError
 from ovenbird.openflow.fields import FIELDS
 from ovenbird.openflow.match import Match
-from ovenbird.ovsdb.errors import OvsdbError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ovenbird.controller.packet_ins.learning import Learned
     from ovenbird.openflow.fields import Subfield
     from ovenbird.openflow.messages import Message, PacketIn
     from ovenbird.ovsdb.replica import Replica
@@ -34,15 +34,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 acl = logging.getLogger("acl_log")
 
-QUEUE = 500
-"""Packets that may wait."""
+SLICE = 0.002
+"""Seconds for which packets are taken before everybody else has a turn."""
 
-BATCH = 16
-"""Packets taken before everybody else has a turn."""
-
-_LEARN_PAUSE = 0.05
-"""Seconds over which what is learned is gathered into one transaction."""
-
+_QUESTIONS = frozenset([Opcode.ARP, Opcode.ND_NS])
 _FIRST_EGRESS = Tables().egress
 
 
@@ -51,44 +46,47 @@ class PacketIns:
 
     Arguments:
         send: sends a message to the switch.
-        wake: wakes the engine's pump.
+        others: who takes the packets of some opcodes, beside what is answered here.
     """
 
-    def __init__(self, send: Callable[[Message], None], wake: Callable[[], None]) -> None:
-        self.received = 0
-        self.dropped = 0
+    def __init__(
+        self, send: Callable[[Message], None], others: Mapping[Opcode, Callable[[PacketIn], None]] | None = None
+    ) -> None:
+        self.turns = Turns()
+        self.notebook = Notebook()
+        self.held = Held(send)
         self._send = send
-        self._wake = wake
-        self._queue: deque[PacketIn] = deque()
+        self._others = dict(others or {})
         self._scheduled = False
         self._southbound: Replica | None = None
-        self._learned: dict[Learned, None] = {}
-        self._writing: asyncio.Task[None] | None = None
         self._unknown: set[int] = set()
 
     def attach(self, southbound: Replica) -> None:
-        """Write what is learned to this database from now on."""
+        """Read names and neighbours in this database, and write what is learned to it, from now on."""
         self._southbound = southbound
+        self.notebook.attach(southbound)
 
     def receive(self, packet_in: PacketIn) -> None:
         """Take a packet from the switch."""
-        self.received += 1
-        if len(self._queue) >= QUEUE:
-            self.dropped += 1
-            return
-        self._queue.append(packet_in)
-        if not self._scheduled:
+        if self.turns.put(packet_in) and not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._work)
 
+    def refreshed(self) -> None:
+        """Take note that Southbound has changed."""
+        if self.held and self._southbound is not None:
+            self.held.look(self._southbound.store)
+
     def _work(self) -> None:
-        for _ in range(min(BATCH, len(self._queue))):
-            packet_in = self._queue.popleft()
+        until = time.perf_counter() + SLICE
+        while (packet_in := self.turns.take()) is not None:
             try:
                 self.handle(packet_in)
             except (PacketError, DecodeError) as error:
                 log.debug("packet from flow %#x dropped: %s", packet_in.cookie, error)
-        self._scheduled = bool(self._queue)
+            if time.perf_counter() > until:
+                break
+        self._scheduled = bool(self.turns)
         if self._scheduled:
             asyncio.get_running_loop().call_soon(self._work)
 
@@ -106,17 +104,28 @@ class PacketIns:
             self._resume(packet_in, userdata)
         elif opcode in frag_mtu.OPCODES:
             self._send(packet_in.resume(frag_mtu.written(packet_in.packet, userdata)))
+        elif opcode in _QUESTIONS and self._went(packet_in):
+            return
         elif opcode in replies.OPCODES:
             message = replies.reply(packet_in, userdata)
             if message is not None:
                 self._send(message)
         elif opcode in learning.OPCODES:
-            self._learn(learning.learned(packet_in, opcode))
+            what = learning.learned(packet_in, opcode)
+            self.notebook.note(what)
+            if what.ip:
+                self.held.found((what.datapath, what.port, what.ip), what.mac)
         elif opcode is Opcode.LOG:
             acl.info("%s", acl_log.message(packet_in, userdata.payload, _FIRST_EGRESS))
+        elif opcode in self._others:
+            self._others[opcode](packet_in)
         elif opcode not in self._unknown:
             self._unknown.add(opcode)
             log.warning("packets for %s are not supported by this controller", opcode.name)
+
+    def _went(self, packet_in: PacketIn) -> bool:
+        """Return whether a packet for whose next hop a router asks could be sent; if not it is held."""
+        return not self.held.hold(packet_in, self._southbound.store if self._southbound is not None else None)
 
     def _resume(self, packet_in: PacketIn, userdata: Userdata) -> None:
         """Let a paused packet go on, as the answer if there is one."""
@@ -153,56 +162,6 @@ class PacketIns:
         if datapath is None:
             return []
         return [row.records for row in store.select(DNS.datapaths, datapath.uuid)]
-
-    # -- what packets teach -------------------------------------------------------------------------------------------
-
-    def _learn(self, what: Learned) -> None:
-        self._learned[what] = None
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.get_running_loop().create_task(self._write())
-
-    async def _write(self) -> None:
-        while self._learned:
-            await asyncio.sleep(_LEARN_PAUSE)
-            learned, self._learned = self._learned, {}
-            southbound = self._southbound
-            if southbound is None or not southbound.connected:
-                return
-            transaction = southbound.transaction()
-            for what in learned:
-                stage_learned(southbound, transaction, what)
-            try:
-                if not transaction.empty:
-                    await southbound.commit(transaction)
-            except OvsdbError as error:  # another chassis learned the same first: its row is as good
-                log.debug("what packets taught was not written: %s", error)
-
-
-def stage_learned(southbound: Any, transaction: Any, what: Learned) -> None:
-    """Put what a packet taught into a transaction, unless it is known."""
-    store = southbound.store
-    if not what.ip:
-        rows = store.table(FDB).index(FDB.mac, FDB.dp_key).rows((what.mac, what.datapath))
-        if not rows:
-            transaction.insert(FDB, {"mac": what.mac, "dp_key": what.datapath, "port_key": what.port})
-        elif rows[0].port_key != what.port:
-            transaction.update(rows[0], {"port_key": what.port})
-        return
-    datapath = store.find(DatapathBinding.tunnel_key, what.datapath)
-    if datapath is None:
-        return
-    index = store.table(PortBinding).index(PortBinding.datapath, PortBinding.tunnel_key)
-    ports = index.rows((datapath.uuid, what.port))
-    if not ports:
-        return
-    name = ports[0].logical_port
-    now = int(time.time() * 1000)
-    found = store.table(MACBinding).index(MACBinding.logical_port, MACBinding.ip).rows((name, what.ip))
-    if not found:
-        values = {"logical_port": name, "ip": what.ip, "mac": what.mac, "datapath": datapath.uuid, "timestamp": now}
-        transaction.insert(MACBinding, values)
-    elif found[0].mac != what.mac:
-        transaction.update(found[0], {"mac": what.mac, "timestamp": now})
 
 
 def with_bit(metadata: Match, bit: Subfield, value: bool) -> Match:

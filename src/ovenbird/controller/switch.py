@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ovenbird.controller.encapsulation import OPTION
 from ovenbird.controller.flow_table import FlowTable, flow_mods
 from ovenbird.controller.group_table import GroupTable
+from ovenbird.controller.meters import MeterTable
 from ovenbird.controller.set_flows import SetFlows
 from ovenbird.openflow.errors import ConnectionLostError, SwitchError
 from ovenbird.openflow.messages import (
@@ -24,6 +25,8 @@ from ovenbird.openflow.messages import (
     GroupDescReply,
     GroupDescRequest,
     Message,
+    MeterConfigReply,
+    MeterConfigRequest,
     PacketIn,
     SetConfig,
     SetPacketInFormat,
@@ -61,6 +64,7 @@ class Switch:
         self.table = FlowTable()
         self.sets = SetFlows(self.table)
         self.groups = GroupTable()
+        self.meters = MeterTable()
         self.session: Session | None = None
         self.flow_mods_sent = 0
         self._waiting = waiting
@@ -134,6 +138,8 @@ class Switch:
         self.table.recall([flow for part in stats if isinstance(part, FlowStatsReply) for flow in part.flows])
         descriptions = await session.request(GroupDescRequest())
         self.groups.recall([g for part in descriptions if isinstance(part, GroupDescReply) for g in part.groups])
+        configurations = await session.request(MeterConfigRequest())
+        self.meters.recall([m for part in configurations if isinstance(part, MeterConfigReply) for m in part.meters])
         log.info("the bridge holds %d flows", len(self.table.installed))
 
     async def _map_option(self, session: Session) -> None:
@@ -151,7 +157,8 @@ class Switch:
         for zone in self._flush:
             session.send(CtFlushZone(zone))
         self._flush.clear()
-        for message in self.groups.before():
+        before: list[Message] = [*self.meters.before(), *self.groups.before()]
+        for message in before:
             session.send(message)
         while changes := self.table.take():
             messages, keys = flow_mods(changes)
@@ -170,7 +177,8 @@ class Switch:
         else:
             if waiting:
                 await session.barrier()
-        for message in self.groups.after():
+        after: list[Message] = [*self.groups.after(), *self.meters.after()]
+        for message in after:
             session.send(message)
         if waiting:
             self._confirmed(waiting)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.controller.facts import FLOW, GROUP, PART, TRANSLATED, cookie_of, encode_match
 from ovenbird.controller.local import VIF, hosted_members, hosted_row, resident, resident_in, resident_name
+from ovenbird.controller.meters import meter_number
 from ovenbird.controller.own import Translation
 from ovenbird.controller.set_flows import pattern
 from ovenbird.engine.ids import Pool
@@ -187,7 +188,6 @@ class FlowContext:
 
     __slots__ = ("asked", "datapath", "flow", "groups", "is_switch", "pipeline", "table")
 
-    controller_meter = 0
     tables = TABLES
     collector_sets: frozenset[int] = frozenset()
 
@@ -229,9 +229,16 @@ class FlowContext:
         self.asked = True
         return port_key(name, self.datapath.uuid) or 0
 
-    def meter(self, name: str) -> int:  # noqa: ARG002 - no meters are made yet: what would be metered is not
-        """Return 0: nothing is metered."""
-        return 0
+    @property
+    def controller_meter(self) -> int:
+        """The meter of packets that the flow sends to the controller, 0 for none."""
+        name = self.flow.controller_meter
+        return self.meter(name) if name else 0
+
+    def meter(self, name: str) -> int:
+        """Return the id of a meter, 0 when there is none by that name."""
+        self.asked = True
+        return meter_number(name)
 
     def rate_meter(self, rate: int, burst: int) -> int:  # noqa: ARG002
         """Return 0: nothing is metered."""
@@ -374,7 +381,7 @@ def _encoded_actions(flow: LogicalFlow, datapath: DatapathBinding, parsed: Actio
     """
     key = (flow.actions, flow.pipeline, flow.table_id, is_switch(datapath))
     found = _encodings.get(key)
-    if found is not None:
+    if found is not None and not flow.controller_meter:
         return found, []
     context = FlowContext(flow, datapath)
     found = encode_actions(parsed.encode(context))

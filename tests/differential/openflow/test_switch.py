@@ -20,6 +20,8 @@ from ovenbird.openflow.messages import (
     GroupDescRequest,
     GroupMod,
     GroupType,
+    MeterConfigRequest,
+    MeterFlag,
     MeterMod,
     ModCommand,
     PacketIn,
@@ -84,8 +86,12 @@ async def test_a_packet_goes_out_comes_in_paused_and_is_resumed(switch):
         pause = Controller(b"\0\0\0\5", pause=True)
         after = FlowMod(9, 1, Match.exact(reg1=7), (ApplyActions((Output(1),)),), cookie=0xAA)
         await session.bundle(
-            [FlowMod(8, 1, Match.exact(reg1=3), (ApplyActions((Controller(b"\1"), pause, Resubmit(9))),),
-            cookie=0xC0FFEE), after]
+            [
+                FlowMod(
+                    8, 1, Match.exact(reg1=3), (ApplyActions((Controller(b"\1"), pause, Resubmit(9))),), cookie=0xC0FFEE
+                ),
+                after,
+            ]
         )
         session.send(PacketOut(PACKET, (RegLoad(Subfield.of("reg1"), 3), Resubmit(8))))
         plain = await asyncio.wait_for(packets.get(), 5)
@@ -121,6 +127,13 @@ async def test_tables_ports_groups_meters_and_zones(switch):
         await session.barrier()
         (groups,) = await session.request(GroupDescRequest())
         assert groups.groups[0].buckets == (bucket,)
+        session.send(MeterMod(ModCommand.ADD, 4, MeterFlag.PKTPS | MeterFlag.BURST | MeterFlag.STATS, ((25, 5),)))
+        (meters,) = await session.request(MeterConfigRequest())
+        assert {meter.meter_id: meter.bands for meter in meters.meters} == {3: ((100, 100),), 4: ((25, 5),)}
+        assert (
+            max(meters.meters, key=lambda meter: meter.meter_id).flags
+            == MeterFlag.PKTPS | MeterFlag.BURST | MeterFlag.STATS
+        )
         await asyncio.to_thread(run, "ovs-vsctl", "add-port", "br0", "p2", "--", "set", "interface", "p2", "type=dummy")
         status = await asyncio.wait_for(seen.get(), 5)
         assert isinstance(status, PortStatus)

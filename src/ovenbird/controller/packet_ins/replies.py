@@ -44,12 +44,16 @@ def reply(packet_in: PacketIn, userdata: Userdata) -> PacketOut | None:
     made = maker(Ethernet.decode(packet_in.packet))
     if made is None:
         return None
-    carried = [
+    return PacketOut(made.encode(), encode_actions((*carried(packet_in), *userdata.actions)))
+
+
+def carried(packet_in: PacketIn) -> list[SetField]:
+    """Return the actions that give a packet of ours the registers of the one that was handed up."""
+    return [
         SetField(FIELDS[name], value, FIELDS[name].mask)
         for name, (value, _) in packet_in.metadata.items()
         if name in _CARRIED
     ]
-    return PacketOut(made.encode(), encode_actions((*carried, *userdata.actions)))
 
 
 def arp_request(frame: Ethernet) -> Ethernet:

@@ -33,6 +33,7 @@ from ovenbird.openflow.messages.group import (
     MeterMod,
     ModCommand,
 )
+from ovenbird.openflow.messages.meter import MeterConfig, MeterConfigReply, MeterConfigRequest
 from ovenbird.openflow.messages.packet import (
     PacketIn,
     PacketOut,
@@ -116,6 +117,9 @@ __all__ = [
     "GroupType",
     "Hello",
     "Message",
+    "MeterConfig",
+    "MeterConfigReply",
+    "MeterConfigRequest",
     "MeterFlag",
     "MeterMod",
     "ModCommand",

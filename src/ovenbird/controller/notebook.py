@@ -1,0 +1,120 @@
+"""What packets taught, until Southbound has it: neighbours (MAC_Binding), and stations behind ports (FDB).
+
+A neighbour that is known already costs nothing; one whose MAC address has changed gets the new one and a new
+timestamp, from which northd's ageing counts. What was learned from a multicast packet, which other chassis hear too,
+waits up to 50 ms, at random, so that most often one of them writes and the others find it written (the original's
+delay); of two that write at once the index decides, and the other's row is as good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from typing import TYPE_CHECKING
+
+from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding
+from ovenbird.ovsdb.errors import Disconnected, OvsdbError
+
+if TYPE_CHECKING:
+    from ovenbird.controller.packet_ins.learning import Learned
+    from ovenbird.ovsdb.replica import Replica
+    from ovenbird.ovsdb.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+LIMIT = 1000
+"""What may wait to be written."""
+
+_OTHERS_TURN = 0.05
+"""Seconds within which one of several chassis that heard the same writes it."""
+
+_ATTEMPTS = 3
+
+
+class Notebook:
+    """What one chassis learned and has still to write."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._southbound: Replica | None = None
+        self._learned: dict[Learned, bool] = {}
+        self._writing: asyncio.Task[None] | None = None
+
+    def attach(self, southbound: Replica) -> None:
+        """Write to this database from now on."""
+        self._southbound = southbound
+
+    def note(self, what: Learned) -> None:
+        """Write something down, soon."""
+        if what in self._learned:
+            return
+        if len(self._learned) >= LIMIT:
+            self.dropped += 1
+            return
+        self._learned[what] = not what.heard_by_many
+        if what.heard_by_many:
+            asyncio.get_running_loop().call_later(random.uniform(0.001, _OTHERS_TURN), self._due, what)  # noqa: S311
+        else:
+            self._write_soon()
+
+    def _due(self, what: Learned) -> None:
+        if what in self._learned:
+            self._learned[what] = True
+            self._write_soon()
+
+    def _write_soon(self) -> None:
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.get_running_loop().create_task(self._write())
+
+    async def _write(self) -> None:
+        attempts = 0
+        while due := [what for what, ready in self._learned.items() if ready]:
+            southbound = self._southbound
+            if southbound is None or not southbound.connected:
+                self._learned.clear()
+                return
+            transaction = southbound.transaction()
+            for what in due:
+                stage(southbound, transaction, what)
+            try:
+                if not transaction.empty:
+                    await southbound.commit(transaction)
+            except Disconnected:
+                continue
+            except OvsdbError as error:  # another chassis learned the same first; the rest is tried again
+                attempts += 1
+                if attempts < _ATTEMPTS:
+                    continue
+                log.debug("what packets taught was not written: %s", error)
+            attempts = 0
+            for what in due:
+                self._learned.pop(what, None)
+
+
+def stage(southbound: Replica, transaction: Transaction, what: Learned) -> None:
+    """Put what a packet taught into a transaction, unless it is known."""
+    store = southbound.store
+    if not what.ip:
+        rows = store.table(FDB).index(FDB.mac, FDB.dp_key).rows((what.mac, what.datapath))
+        if not rows:
+            transaction.insert(FDB, {"mac": what.mac, "dp_key": what.datapath, "port_key": what.port})
+        elif rows[0].port_key != what.port:
+            transaction.update(rows[0], {"port_key": what.port})
+        return
+    datapath = store.find(DatapathBinding.tunnel_key, what.datapath)
+    if datapath is None:
+        return
+    index = store.table(PortBinding).index(PortBinding.datapath, PortBinding.tunnel_key)
+    ports = index.rows((datapath.uuid, what.port))
+    if not ports:
+        return
+    name = ports[0].logical_port
+    now = int(time.time() * 1000)
+    found = store.table(MACBinding).index(MACBinding.logical_port, MACBinding.ip).rows((name, what.ip))
+    if not found:
+        values = {"logical_port": name, "ip": what.ip, "mac": what.mac, "datapath": datapath.uuid, "timestamp": now}
+        transaction.insert(MACBinding, values)
+    elif found[0].mac != what.mac:
+        transaction.update(found[0], {"mac": what.mac, "timestamp": now})
