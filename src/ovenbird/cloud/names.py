@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.engine.facts import Fact, Rows
+from ovenbird.engine.facts import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,7 +65,7 @@ class RowsById(Rows):
         values: columns that rules own besides ``external_ids``, in the order of the facts.
     """
 
-    __slots__ = ("id_of",)
+    __slots__ = ()
 
     def __init__(
         self,
@@ -77,9 +77,5 @@ class RowsById(Rows):
         super().__init__(
             row_class, (), (external_ids, *values), key_of=lambda row: id_of(row.values[external_ids.index])
         )
-        self.id_of = id_of
-        self.start = 1  # the key is inside the first column
-
-    def key(self, fact: Fact) -> Any:
-        """Return the key of a fact, whose first content is the ``external_ids`` as pairs."""
-        return self.id_of(dict(fact[1]))
+        self.start = 1  # the key is inside the first column: the external_ids, as pairs
+        self.key = lambda fact: id_of(dict(fact[1]))
