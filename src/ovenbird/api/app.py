@@ -138,20 +138,18 @@ class Api:
         """List what nobody creates."""
         _allow(request, "GET")
         base = f"{_origin(request)}/v2.0/{derived.collection}"
-        caller = caller_of(request.scope["headers"])
-        body = await derived.list(caller, request.scope["query_string"], base)
+        body = await derived.list(request.scope["query_string"], base)
         return Response(body, media_type="application/json")
 
     async def on_derived_member(self, request: Request, derived: Derived, uuid: str) -> Response:
         """Show, update or delete one of what nobody creates."""
-        caller = caller_of(request.scope["headers"])
         if isinstance(derived, Adjustable) and request.method == "DELETE":
-            await derived.delete(caller, uuid)
+            await derived.delete(uuid)
             return Response(status_code=204)
         if isinstance(derived, Adjustable) and request.method == "PUT":
-            return Response(await derived.update(caller, uuid, await _body(request)), media_type="application/json")
+            return Response(await derived.update(uuid, await _body(request)), media_type="application/json")
         _allow(request, "GET")
-        return Response(derived.show(caller, uuid, request.scope["query_string"]), media_type="application/json")
+        return Response(derived.show(uuid, request.scope["query_string"]), media_type="application/json")
 
     async def on_action(self, request: Request) -> Response:
         """Do something to a resource that is no plain update."""

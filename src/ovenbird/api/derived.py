@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ovenbird.api.attributes import Attribute
-    from ovenbird.api.auth import Caller
     from ovenbird.api.databases import Databases
 
 
@@ -39,53 +38,53 @@ class Derived(ABC):
         self.filterable = frozenset(name for name, a in self.attributes.items() if a.filterable)
 
     @abstractmethod
-    def values(self, caller: Caller) -> list[dict[str, Any]]:
-        """Return what a caller is shown, all of it."""
+    def values(self) -> list[dict[str, Any]]:
+        """Return all of them, as they are shown."""
 
     def not_found(self, _uuid: str) -> Exception:
         """Return the refusal of an id that nothing has."""
         return HTTPNotFound()
 
-    def find(self, caller: Caller, uuid: str) -> dict[str, Any]:
-        """Return what a caller is shown of one resource.
+    def find(self, uuid: str) -> dict[str, Any]:
+        """Return one resource, as it is shown.
 
         Raises:
-            NotFound: it is not there, or not the caller's business.
+            NotFound: it is not there.
         """
-        for value in self.values(caller):
+        for value in self.values():
             if value.get("id") == uuid:
                 return value
         raise self.not_found(uuid)
 
-    async def list(self, caller: Caller, query_string: bytes, base: str) -> bytes:
+    async def list(self, query_string: bytes, base: str) -> bytes:
         """Return the resources that a query asks for, encoded; arguments are those of ``Collection.list``.
 
         Raises:
             HTTPBadRequest: the query makes no sense.
         """
         asked = query.parse(query_string, self.filterable)
-        found = [value for value in self.values(caller) if query.matches(value, asked.filters)]
+        found = [value for value in self.values() if query.matches(value, asked.filters)]
         page = query.arrange(found, asked)
         body: dict[str, Any] = {self.collection: [query.only(asked.fields, value) for value in page]}
         if links := query.links(base, query_string, asked, page):
             body[f"{self.collection}_links"] = links
         return orjson.dumps(body)
 
-    def show(self, caller: Caller, uuid: str, query_string: bytes = b"") -> bytes:
+    def show(self, uuid: str, query_string: bytes = b"") -> bytes:
         """Return one resource, encoded.
 
         Raises:
             NotFound: it is not there.
         """
         fields = query.parse(query_string, self.filterable).fields
-        return orjson.dumps({self.member: query.only(fields, self.find(caller, uuid))})
+        return orjson.dumps({self.member: query.only(fields, self.find(uuid))})
 
 
 class Adjustable(Derived):
     """Such a resource, of which some things can be changed all the same."""
 
     @abstractmethod
-    async def update(self, caller: Caller, uuid: str, body: Any) -> bytes:
+    async def update(self, uuid: str, body: Any) -> bytes:
         """Change a resource, and return it as it then is, encoded.
 
         Raises:
@@ -93,7 +92,7 @@ class Adjustable(Derived):
         """
 
     @abstractmethod
-    async def delete(self, caller: Caller, uuid: str) -> None:
+    async def delete(self, uuid: str) -> None:
         """Remove what a resource was derived from.
 
         Raises:

@@ -251,6 +251,12 @@ class DuplicateAddressPairInRequest(BadRequest):
     message = "Request contains duplicate address pair: mac_address {mac} ip_address {address}."
 
 
+class AllowedAddressPairExhausted(BadRequest):
+    """More address pairs than a port may have."""
+
+    message = "The number of allowed address pair exceeds the maximum {quota}."
+
+
 class ServicePortInUse(Conflict):
     """The port belongs to a router, a floating IP or the network, and goes with it."""
 

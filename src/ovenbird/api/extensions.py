@@ -10,6 +10,7 @@ EXTENSIONS = {
     "allowed-address-pairs": "Allowed Address Pairs",
     "availability_zone": "Availability Zone",
     "binding": "Port Binding",
+    "dns-domain-ports": "dns_domain for ports",
     "dns-integration": "DNS Integration",
     "ext-gw-mode": "Neutron L3 Configurable external gateway mode",
     "external-net": "Neutron external network",

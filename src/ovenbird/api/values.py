@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
+_LABEL = re.compile(r"[A-Za-z0-9-]{1,63}\Z")
 _TRUE, _FALSE = frozenset(("true", "1", "t", "yes", "on")), frozenset(("false", "0", "f", "no", "off"))
 
 
@@ -130,6 +131,28 @@ def mac(value: Any) -> str:
     if not isinstance(value, str) or not _MAC.match(word) or word == "00:00:00:00:00:00":
         raise ValueError(f"'{value}' is not a valid MAC address")
     return word
+
+
+def dns_name(value: Any) -> str:
+    """Convert a name of the DNS, of one label or several (RFC 1123, section 2.1); empty for none."""
+    word = text()(value)
+    labels = word.removesuffix(".").split(".") if word else []
+    why = next((reason for label in labels if (reason := _wrong_label(label))), "")
+    if not why and len(labels) > 1 and labels[-1].isdecimal():
+        why = f"TLD '{labels[-1]}' must not be all numeric"
+    if why:
+        raise ValueError(f"'{word}' not a valid PQDN or FQDN. Reason: {why}")
+    return word
+
+
+def _wrong_label(label: str) -> str:
+    if not label:
+        return "Encountered an empty component"
+    if label.startswith("-") or label.endswith("-"):
+        return f"Name '{label}' must not start or end with a hyphen"
+    if not _LABEL.match(label):
+        return f"Name '{label}' must be 1-63 characters long, each of which can only be alphanumeric or a hyphen"
+    return ""
 
 
 def mapping(value: Any) -> dict[str, Any]:

@@ -33,7 +33,7 @@ DNS_OF_SWITCH = Members(SWITCHES, nb.LogicalSwitch.dns_records)
 @view
 def domain(network: cloud.Network) -> str:
     """Return the domain of a network's instances, without the final dot."""
-    return (network.dns_domain or settings.setting(network.home.store, settings.DNS_DOMAIN)).rstrip(".")
+    return settings.domain(network.home.store, network.dns_domain)
 
 
 @rule(cloud.Port)
@@ -44,7 +44,7 @@ def port_names(port: cloud.Port) -> Iterator[Fact]:
     if not fixed:
         return
     network = port.network
-    full = f"{host}.{domain(network)}"
+    full = f"{host}.{port.dns_domain.rstrip('.').lower() or domain(network)}"
     both = " ".join(fixed)
     records = {host: both, full: both} | {ip_address(address).reverse_pointer: full for address in fixed}
     switch = names.switch(network.uuid)

@@ -135,6 +135,8 @@ class Port(Row, indexes=(("network", "mac_address"),)):
     binding_profile: Column[str] = string()
     """A JSON object, whose meaning is between Nova and the port's driver; empty stands for {}."""
     dns_name: Column[str] = string()
+    dns_domain: Column[str] = string()
+    """Of this port alone; empty for the network's."""
     tags: Column[frozenset[str]] = strings()
     created_at: Column[int] = integer(0, mutable=False)
     updated_at: Column[int] = integer(0)
@@ -351,4 +353,4 @@ ROWS: tuple[type[Row], ...] = (
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", "1.1.0", "", ROWS)
+    return database_schema("Cloud", "1.2.0", "", ROWS)

@@ -55,6 +55,11 @@ def setting(store: Store, name: str, default: str = "") -> str:
     return DEFAULTS.get(name, default)
 
 
+def domain(store: Store, *given: str) -> str:
+    """Return the first domain given that is not empty, or else the cloud's, without its final dot."""
+    return (next(filter(None, given), "") or setting(store, DNS_DOMAIN)).rstrip(".")
+
+
 def enabled(store: Store, name: str) -> bool:
     """Return whether a setting is on."""
     return setting(store, name).lower() in ("true", "1", "yes", "on")

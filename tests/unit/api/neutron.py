@@ -89,5 +89,16 @@ class Neutron:
         await self.act(router, "add_router_interface", subnet_id=subnet["id"])
         return outside, network, subnet, router, await self.port(network)
 
+    def chassis(self, name, hostname=None, config=None, ids=None, answered=0):
+        """Register a chassis as its controller does."""
+        transaction = self.southbound.transaction()
+        number = len(self.southbound.store.table(sb.Chassis)) + 1
+        encap = transaction.insert(sb.Encap, {"type": "geneve", "ip": f"192.0.2.{number}", "chassis_name": name})
+        values = {"name": name, "hostname": hostname or name, "encaps": frozenset((encap,))}
+        row = transaction.insert(sb.Chassis, values | {"other_config": config or {}})
+        private = {"name": name, "chassis": row, "external_ids": ids or {}, "nb_cfg": answered}
+        transaction.insert(sb.ChassisPrivate, private | {"nb_cfg_timestamp": 1_700_000_000_000})
+        transaction.commit()
+
     async def port(self, network, **values):
         return await self.create("port", network_id=network["id"], **values)

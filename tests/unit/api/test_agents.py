@@ -17,19 +17,6 @@ def commit(client, change):
     return result
 
 
-def chassis(neutron, name, hostname=None, config=None, ids=None, answered=0):
-    """Register a chassis as its controller does."""
-
-    def change(t):
-        encap = t.insert(sb.Encap, {"type": "geneve", "ip": f"192.0.2.{len(name)}", "chassis_name": name})
-        values = {"name": name, "hostname": hostname or name, "encaps": frozenset((encap,))}
-        row = t.insert(sb.Chassis, values | {"other_config": config or {}})
-        private = {"name": name, "chassis": row, "external_ids": ids or {}, "nb_cfg": answered}
-        t.insert(sb.ChassisPrivate, private | {"nb_cfg_timestamp": 1_700_000_000_000})
-
-    commit(neutron.southbound, change)
-
-
 def head(neutron, number, asked):
     """Have the compiler pass on a sequence number that came at a time."""
     there = neutron.northbound.store.table(nb.NBGlobal).all()
@@ -49,8 +36,8 @@ METADATA = {"neutron:ovn-metadata-id": "11111111-2222-3333-4444-555555555555", "
 
 async def test_agents_of_chassis(neutron):
     head(neutron, 3, time.time())
-    chassis(neutron, "c1", "host1", GATEWAY, answered=3)
-    chassis(neutron, "c22", "host2", {}, METADATA, answered=3)
+    neutron.chassis("c1", "host1", GATEWAY, answered=3)
+    neutron.chassis("c22", "host2", {}, METADATA, answered=3)
     found = {(a["host"], a["agent_type"]): a for a in await neutron.list("agents")}
     assert sorted(found) == [
         ("host1", "OVN Controller Gateway agent"),
@@ -80,8 +67,8 @@ async def test_agents_of_chassis(neutron):
 
 async def test_a_chassis_that_does_not_answer_is_dead(neutron):
     head(neutron, 3, time.time() - 80)
-    chassis(neutron, "c1", answered=3)
-    chassis(neutron, "c22", ids=METADATA, answered=2)
+    neutron.chassis("c1", answered=3)
+    neutron.chassis("c22", ids=METADATA, answered=2)
     alive = {a["id"]: a["alive"] for a in await neutron.list("agents")}
     assert alive == {"c1": True, "c22": False, METADATA["neutron:ovn-metadata-id"]: False}
     # The list has asked again; whoever answers that is alive at once, and nobody else dies of not having answered yet.
@@ -97,7 +84,7 @@ async def test_a_chassis_that_does_not_answer_is_dead(neutron):
 
 async def test_patience_is_a_setting(neutron):
     head(neutron, 3, time.time() - 5)
-    chassis(neutron, "c1", answered=2)
+    neutron.chassis("c1", answered=2)
     assert [a["alive"] for a in await neutron.list("agents")] == [True]
     commit(neutron.cloud, lambda t: t.insert(cloud.CloudGlobal, {"options": {"agent_down_time": "2"}}))
     assert [a["alive"] for a in await neutron.list("agents")] == [False]
@@ -117,7 +104,7 @@ def test_frequent_questions_do_not_keep_the_dead_alive():
 
 async def test_descriptions_and_what_cannot_be_switched_off(neutron):
     head(neutron, 3, time.time())
-    chassis(neutron, "c1", ids=METADATA, answered=3)
+    neutron.chassis("c1", ids=METADATA, answered=3)
     for uuid in ("c1", METADATA["neutron:ovn-metadata-id"]):
         got, body = await neutron.ask("PUT", f"agents/{uuid}", {"agent": {"description": f"about {uuid}"}})
         assert (got, body["agent"]["description"]) == (200, f"about {uuid}")
@@ -134,8 +121,8 @@ async def test_descriptions_and_what_cannot_be_switched_off(neutron):
 
 async def test_the_dead_are_forgotten_and_the_living_are_not(neutron):
     head(neutron, 3, time.time() - 80)
-    chassis(neutron, "c1", answered=3)
-    chassis(neutron, "c22", ids=METADATA, answered=1)
+    neutron.chassis("c1", answered=3)
+    neutron.chassis("c22", ids=METADATA, answered=1)
     assert "alive" in await neutron.refused(400, "HTTPBadRequest", "DELETE", "agents/c1")
     assert (await neutron.ask("DELETE", f"agents/{METADATA['neutron:ovn-metadata-id']}"))[0] == 204
     assert [a["id"] for a in await neutron.list("agents")] == ["c1", "c22"]
@@ -147,7 +134,7 @@ async def test_the_dead_are_forgotten_and_the_living_are_not(neutron):
 
 async def test_a_controller_that_said_goodbye_is_dead(neutron):
     head(neutron, 3, time.time())
-    chassis(neutron, "c1", answered=3)
+    neutron.chassis("c1", answered=3)
     commit(neutron.southbound, lambda t: t.delete(neutron.southbound.store.find(sb.Chassis.name, "c1")))
     [agent] = await neutron.list("agents")
     assert (agent["alive"], agent["host"]) == (False, "c1")
@@ -156,8 +143,8 @@ async def test_a_controller_that_said_goodbye_is_dead(neutron):
 
 
 async def test_availability_zones(neutron):
-    chassis(neutron, "c1", config=GATEWAY)
-    chassis(neutron, "c22", config={"ovn-cms-options": "availability-zones=az3"})
+    neutron.chassis("c1", config=GATEWAY)
+    neutron.chassis("c22", config={"ovn-cms-options": "availability-zones=az3"})
     zones = {(z["name"], z["resource"], z["state"]) for z in await neutron.list("availability_zones")}
     networks = {(name, "network", "available") for name in ("az1", "az2", "az3")}
     assert zones == networks | {(name, "router", "available") for name in ("az1", "az2")}
@@ -171,8 +158,8 @@ async def test_availability_zones(neutron):
 
 @pytest.mark.parametrize("member", ["network", "router"])
 async def test_hints(neutron, member):
-    chassis(neutron, "c1", config=GATEWAY)
-    chassis(neutron, "c22", config={"ovn-cms-options": "availability-zones=az3"})
+    neutron.chassis("c1", config=GATEWAY)
+    neutron.chassis("c22", config={"ovn-cms-options": "availability-zones=az3"})
     made = await neutron.create(member, availability_zone_hints=["az2", "az1"])
     assert made["availability_zone_hints"] == made["availability_zones"] == ["az1", "az2"]
     plain = await neutron.create(member)

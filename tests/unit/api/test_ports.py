@@ -129,6 +129,7 @@ async def test_updates(neutron):
     subnet = await neutron.subnet(network)
     port = await neutron.port(network)
     path = f"ports/{port['id']}"
+    neutron.chassis("hv1")
     changes = {
         "name": "new",
         "device_id": "vm",

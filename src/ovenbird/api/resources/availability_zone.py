@@ -17,7 +17,6 @@ from ovenbird.model.sb import Chassis
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ovenbird.api.auth import Caller
     from ovenbird.api.databases import Databases
 
 NETWORK, ROUTER = "network", "router"
@@ -51,7 +50,7 @@ class AvailabilityZones(Derived):
     collection = "availability_zones"
     attributes: ClassVar[Mapping[str, Attribute]] = {"name": shown(), "resource": shown(), "state": shown()}
 
-    def values(self, _caller: Caller) -> list[dict[str, Any]]:
+    def values(self) -> list[dict[str, Any]]:
         """Return every zone, once for each kind of resource that it is there for."""
         return [
             {"name": name, "resource": resource, "state": "available"}

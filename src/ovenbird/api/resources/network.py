@@ -20,7 +20,7 @@ from ovenbird.api.metadata_ports import MetadataPorts
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.availability_zone import NETWORK, check_hints
 from ovenbird.api.service_ports import ServicePorts
-from ovenbird.api.values import boolean, integer, list_of, one_of, optional, text
+from ovenbird.api.values import boolean, dns_name, integer, list_of, one_of, optional, text
 from ovenbird.model.cloud import FloatingIP, Network, NetworkSegment, Port, RouterGateway, Subnet
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Networks(Resource[Network]):
         "router:external": Attribute(boolean, default=False),
         "mtu": Attribute(integer(68, 65_535), default=UNSET),
         "port_security_enabled": Attribute(boolean, default=True),
-        "dns_domain": Attribute(text(), default=""),
+        "dns_domain": Attribute(dns_name, default=""),
         "availability_zone_hints": Attribute(list_of(text()), default=[], put=False),
         "provider:network_type": Attribute(
             optional(one_of("local", "flat", "vlan", *TUNNELS)), default=None, put=False

@@ -12,6 +12,7 @@ import orjson
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
 from ovenbird.api.errors import (
     AddressPairAndPortSecurityRequired,
+    AllowedAddressPairExhausted,
     DuplicateAddressPairInRequest,
     NetworkNotFound,
     PortNotFound,
@@ -21,12 +22,26 @@ from ovenbird.api.errors import (
 )
 from ovenbird.api.fixed_ips import Addresses, release
 from ovenbird.api.macs import reserve_mac
+from ovenbird.api.port_bindings import binding
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.security_group import default_group
 from ovenbird.api.service_ports import FLOATING_OWNER, refuse_service_port
-from ovenbird.api.values import address, boolean, list_of, loose_prefix, mac, mapping, one_of, optional, record, text
+from ovenbird.api.values import (
+    address,
+    boolean,
+    dns_name,
+    list_of,
+    loose_prefix,
+    mac,
+    mapping,
+    one_of,
+    optional,
+    record,
+    text,
+)
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.engine.rows import UUID
+from ovenbird.model import settings
 from ovenbird.model.cloud import FixedAddress, Network, Port, SecurityGroup
 from ovenbird.model.nb import LogicalSwitchPort
 
@@ -52,12 +67,24 @@ COLUMNS = {
     "binding:host_id": "host",
     "binding:vnic_type": "vnic_type",
     "dns_name": "dns_name",
+    "dns_domain": "dns_domain",
 }
+
+MOST_PAIRS = 10
+"""Neutron's default ``max_allowed_address_pair``."""
 
 
 def _host(value: Any) -> str:
     """Convert a host's name; null unbinds."""
     return "" if value is None else text()(value)
+
+
+def host_name(value: Any) -> str:
+    """Convert the name of a host within its domain."""
+    word = dns_name(value)
+    if "." in word:
+        raise ValueError(f"'{word}' has a domain, which is dns_domain's to say")
+    return word
 
 
 def _address_pair(value: Any) -> dict[str, Any]:
@@ -104,7 +131,8 @@ class Ports(Resource[Port]):
         "binding:profile": Attribute(mapping, default={}, filterable=False),
         "binding:vif_type": shown(),
         "binding:vif_details": shown(filterable=False),
-        "dns_name": Attribute(text(63), default=""),
+        "dns_name": Attribute(host_name, default=""),
+        "dns_domain": Attribute(dns_name, default=""),
         "status": shown(),
         "ip_allocation": shown(),
         "dns_assignment": shown(filterable=False),
@@ -128,8 +156,8 @@ class Ports(Resource[Port]):
 
     def render(self, row: Port) -> dict[str, Any]:
         """Return what the API shows of a port."""
-        host = row.host
         mac_address = row.mac_address
+        vif_type, vif_details = binding(self.databases, row)
         fixed = sorted((f.address, FixedAddress.subnet.raw(f)) for f in row.referrers(FixedAddress.port))
         pairs = [pair.split() for pair in sorted(row.allowed_address_pairs)]
         return {
@@ -146,18 +174,27 @@ class Ports(Resource[Port]):
             "security_groups": sorted(Port.security_groups.raw(row)),
             "allowed_address_pairs": [{"mac_address": m, "ip_address": ip} for m, ip in pairs],
             "extra_dhcp_opts": [*_options(row.dhcpv4_options, 4), *_options(row.dhcpv6_options, 6)],
-            "binding:host_id": host,
+            "binding:host_id": row.host,
             "binding:vnic_type": row.vnic_type,
             "binding:profile": orjson.loads(row.binding_profile or b"{}"),
-            "binding:vif_type": "ovs" if host else "unbound",
-            "binding:vif_details": dict(VIF_DETAILS) if host else {},
+            "binding:vif_type": vif_type,
+            "binding:vif_details": vif_details,
             "dns_name": row.dns_name,
-            "dns_assignment": [],
+            "dns_domain": row.dns_domain,
+            "dns_assignment": self._names(row, [ip for ip, _ in fixed]),
             "ip_allocation": "immediate" if fixed else "none",
             "qos_policy_id": None,
             "resource_request": None,
             "tags": sorted(row.tags),
         }
+
+    def _names(self, row: Port, addresses: Iterable[str]) -> list[dict[str, str]]:
+        """Return the names that a port's addresses are known by; those without one have one made of the address."""
+        store = self.databases.store
+        domain = settings.domain(store, row.dns_domain, row.network.dns_domain)
+        host = row.dns_name
+        named = [(ip, host or f"host-{ip.replace('.', '-').replace(':', '-')}") for ip in addresses]
+        return [{"ip_address": ip, "hostname": name, "fqdn": f"{name}.{domain}."} for ip, name in named]
 
     def candidates(self, filters: Mapping[str, Sequence[str]]) -> Iterable[Port]:
         """Return rows among which are all those that the filters can match."""
@@ -249,16 +286,6 @@ def port_status(databases: Databases, row: Port) -> str:
     return "ACTIVE" if switch_port is not None and switch_port.up else "DOWN"
 
 
-VIF_DETAILS = {
-    "port_filter": True,
-    "connectivity": "l2",
-    "bridge_name": "br-int",
-    "datapath_type": "system",
-    "bound_drivers": {"0": "ovn"},
-}
-"""What Nova needs to know to plug a port of a bound host."""
-
-
 def _check_security(secured: bool, groups: Iterable[str], pairs: Iterable[Any]) -> None:
     """Check that what filters traffic, and what widens the filter, comes with port security."""
     if secured:
@@ -273,6 +300,8 @@ def _stored(values: dict[str, Any], mac_address: str, row: Port | None = None) -
     """Return the attributes that the database has in another form."""
     stored: dict[str, Any] = {}
     if "allowed_address_pairs" in values:
+        if len(values["allowed_address_pairs"]) > MOST_PAIRS:
+            raise AllowedAddressPairExhausted(quota=MOST_PAIRS)
         pairs = [(p.get("mac_address") or mac_address, p["ip_address"]) for p in values["allowed_address_pairs"]]
         for i, (owner, ip) in enumerate(pairs):
             if (owner, ip) in pairs[:i]:

@@ -1,0 +1,63 @@
+"""Port bindings: whether the host that a port is wanted on can have it, and how Nova has to plug it.
+
+Nothing is stored but the host. Whether the binding holds follows from what is known of the host's chassis now, so that
+a chassis that registers late binds the ports that waited for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.model.chassis import physical_networks
+from ovenbird.model.cloud import NetworkSegment
+from ovenbird.model.sb import Chassis
+
+if TYPE_CHECKING:
+    from ovenbird.api.databases import Databases
+    from ovenbird.model.cloud import Port
+
+UNBOUND, BOUND, FAILED = "unbound", "ovs", "binding_failed"
+"""``binding:vif_type`` of a port that no host is named for, that its host has, and that its host cannot have."""
+
+
+def binding(databases: Databases, port: Port) -> tuple[str, dict[str, Any]]:
+    """Return a port's ``binding:vif_type`` and ``binding:vif_details``."""
+    host = port.host
+    if not host:
+        return UNBOUND, {}
+    if databases.southbound is None:
+        return BOUND, details("system")
+    chassis = chassis_of(databases, host)
+    if chassis is None or not _reaches(chassis, port):
+        return FAILED, {}
+    return BOUND, details(chassis.other_config.get("datapath-type") or "system")
+
+
+def chassis_of(databases: Databases, host: str) -> Chassis | None:
+    """Return the chassis that a host's name means: that of its operating system, or the chassis's own."""
+    if databases.southbound is None:
+        return None
+    store = databases.southbound.store
+    for column in (Chassis.hostname, Chassis.name):
+        found: list[Chassis] = store.select(column, host)
+        if found:
+            return found[0]
+    return None
+
+
+def details(datapath_type: str) -> dict[str, Any]:
+    """Return what Nova needs to know to plug a port of a bound host."""
+    return {
+        "port_filter": True,
+        "connectivity": "l2",
+        "bridge_name": "br-int",
+        "datapath_type": datapath_type,
+        "bound_drivers": {"0": "ovn"},
+    }
+
+
+def _reaches(chassis: Chassis, port: Port) -> bool:
+    """Return whether a chassis is connected to the physical network that carries a port's network, if one does."""
+    segment: NetworkSegment | None = port.network.referrer(NetworkSegment.network)
+    physical = segment.physical_network if segment is not None else None
+    return physical is None or physical in physical_networks(chassis)

@@ -1,0 +1,97 @@
+"""Bindings and names of ports: both follow from what is known now."""
+
+from __future__ import annotations
+
+import pytest
+
+from ovenbird.model import cloud, sb
+
+
+async def shown(neutron, port):
+    return (await neutron.ask("GET", f"ports/{port['id']}"))[1]["port"]
+
+
+async def test_a_binding_holds_while_the_host_has_a_chassis(neutron):
+    port = await neutron.port(await neutron.network(), **{"binding:host_id": "host1"})
+    assert (port["binding:vif_type"], port["binding:vif_details"]) == ("binding_failed", {})
+    neutron.chassis("c1", "host1", {"datapath-type": "netdev"})
+    bound = await shown(neutron, port)
+    assert bound["binding:vif_type"] == "ovs"
+    assert bound["binding:vif_details"]["datapath_type"] == "netdev"
+    assert bound["binding:vif_details"]["bound_drivers"] == {"0": "ovn"}
+    transaction = neutron.southbound.transaction()
+    transaction.delete(neutron.southbound.store.find(sb.Chassis.name, "c1"))
+    transaction.commit()
+    assert (await shown(neutron, port))["binding:vif_type"] == "binding_failed"
+    _, body = await neutron.ask("PUT", f"ports/{port['id']}", {"port": {"binding:host_id": None}})
+    assert (body["port"]["binding:host_id"], body["port"]["binding:vif_type"]) == ("", "unbound")
+
+
+async def test_the_chassis_own_name_is_a_host_too(neutron):
+    neutron.chassis("c1", "host1")
+    port = await neutron.port(await neutron.network(), **{"binding:host_id": "c1"})
+    assert port["binding:vif_type"] == "ovs"
+
+
+async def test_a_host_without_the_physical_network_cannot_have_the_port(neutron):
+    neutron.chassis("c1", "host1")
+    neutron.chassis("c2", "host2", {"ovn-bridge-mappings": "other:br-o, physnet1:br-p"})
+    network = await neutron.network(**{"provider:network_type": "vlan", "provider:physical_network": "physnet1"})
+    found = [(await neutron.port(network, **{"binding:host_id": h}))["binding:vif_type"] for h in ("host1", "host2")]
+    assert found == ["binding_failed", "ovs"]
+
+
+async def test_a_chassis_concerns_the_ports_of_its_host_alone(neutron):
+    network = await neutron.network()
+    one, other = [await neutron.port(network, **{"binding:host_id": host}) for host in ("host1", "host2")]
+    await neutron.list("ports")
+    rows = neutron.cloud.store.table(cloud.Port)
+    held = set(rows.get(other["id"]).readers)
+    neutron.chassis("c1", "host1")
+    assert held <= set(rows.get(other["id"]).readers)
+    assert not rows.get(one["id"]).readers
+    assert (await shown(neutron, one))["binding:vif_type"] == "ovs"
+
+
+async def test_names(neutron):
+    network = await neutron.network()
+    await neutron.subnet(network)
+    await neutron.subnet(network, cidr="2001:db8::/64", ip_version=6)
+    fixed = [{"ip_address": "10.0.0.5"}, {"ip_address": "2001:db8::5"}]
+    plain = await neutron.port(network, fixed_ips=fixed)
+    assert plain["dns_assignment"] == [
+        {"ip_address": "10.0.0.5", "hostname": "host-10-0-0-5", "fqdn": "host-10-0-0-5.openstacklocal."},
+        {"ip_address": "2001:db8::5", "hostname": "host-2001-db8--5", "fqdn": "host-2001-db8--5.openstacklocal."},
+    ]
+    named = await neutron.port(network, dns_name="web", fixed_ips=[{"ip_address": "10.0.0.6"}])
+    assert [n["fqdn"] for n in named["dns_assignment"]] == ["web.openstacklocal."]
+    await neutron.ask("PUT", f"networks/{network['id']}", {"network": {"dns_domain": "example.org."}})
+    assert (await shown(neutron, named))["dns_assignment"][0]["fqdn"] == "web.example.org."
+    _, body = await neutron.ask("PUT", f"ports/{named['id']}", {"port": {"dns_domain": "own.example."}})
+    assert body["port"]["dns_domain"] == "own.example."
+    assert body["port"]["dns_assignment"][0]["fqdn"] == "web.own.example."
+    transaction = neutron.cloud.transaction()
+    transaction.insert(cloud.CloudGlobal, {"options": {"dns_domain": "cloud.example."}})
+    transaction.commit()
+    await neutron.ask("PUT", f"networks/{network['id']}", {"network": {"dns_domain": ""}})
+    assert (await shown(neutron, plain))["dns_assignment"][0]["fqdn"] == "host-10-0-0-5.cloud.example."
+
+
+@pytest.mark.parametrize("name", ["-web", "web-", "we_b", "a" * 64, "web..org", ".", "web.org", 7])
+async def test_what_is_no_name(neutron, name):
+    network = await neutron.network()
+    body = {"port": {"network_id": network["id"], "dns_name": name}}
+    await neutron.refused(400, "HTTPBadRequest", "POST", "ports", body)
+
+
+@pytest.mark.parametrize("domain", ["exa mple.org", "example..org", "example.123", "-x.org"])
+async def test_what_is_no_domain(neutron, domain):
+    await neutron.refused(400, "HTTPBadRequest", "POST", "networks", {"network": {"dns_domain": domain}})
+
+
+async def test_no_more_than_ten_address_pairs(neutron):
+    network = await neutron.network()
+    pairs = [{"ip_address": f"10.0.0.{i}"} for i in range(11)]
+    body = {"port": {"network_id": network["id"], "allowed_address_pairs": pairs}}
+    await neutron.refused(400, "AllowedAddressPairExhausted", "POST", "ports", body)
+    await neutron.port(network, allowed_address_pairs=pairs[:10])
