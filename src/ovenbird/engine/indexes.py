@@ -52,10 +52,13 @@ class Index:
     def rows(self, key: Any) -> list[Any]:
         """Return the rows under ``key``, oldest first; the caller depends on that bucket."""
         bucket = self.buckets.get(key)
-        if tracking.reader is not None:
+        node = tracking.reader
+        if node is not None:
             if bucket is None:
                 bucket = self.buckets[key] = Bucket(self, key)
-            bucket.track()
+            if node not in bucket.readers:
+                bucket.readers[node] = tracking.WHOLE
+                node.deps.append(bucket)
         return list(bucket.held) if bucket is not None else []
 
     def count(self, key: Any) -> int:

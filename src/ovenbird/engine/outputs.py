@@ -145,9 +145,11 @@ class Output:
                 if not sets:
                     del self._sets[key]
             self._edit(key, member, element)
+        actual = self.actual
         for _, key, element in added:
             self._sets.setdefault(key, {}).setdefault(member, {})[element] = None
-            self._edit(key, member, element)
+            if key in actual:  # else the row will be inserted with them
+                self._edit(key, member, element)
 
     def wanted(self, key: Hashable) -> Fact | None:
         """Return the fact that the row of ``key`` should be; of several in conflict, the least."""

@@ -145,13 +145,10 @@ def port_up(port: nb.LogicalSwitchPort) -> Iterator[Fact]:
 
     The chassis then depends on the gateways that the port's switch leads to.
     """
-    switch = port.referrer(nb.LogicalSwitch.ports)
-    if switch is None:
-        return
     up = port.type == "router"
     for binding in _BOUND.rows(port.name):
-        if northbound_uuid(binding.datapath) == switch.uuid:
-            chassis = binding.chassis
+        switch, chassis = port.referrer(nb.LogicalSwitch.ports), binding.chassis
+        if switch is not None and northbound_uuid(binding.datapath) == switch.uuid:
             up = up or chassis.other_config.get("port-up-notif") != "true" or binding.up is True
             yield from dependents(switch, chassis)
     yield PORT_STATUS(port.uuid, up)

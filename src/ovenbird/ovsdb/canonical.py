@@ -31,9 +31,18 @@ def acceptor(type_: ColumnType) -> Callable[[Any], Any]:
 
     if type_.is_map:
         return _map_acceptor(type_, complete)
-    if type_.high > 1:
-        return complete
     right = _atom_test(type_.key)
+    if type_.high > 1:
+        low, high = type_.low, type_.high
+
+        def accept(value: Any) -> Any:
+            return (
+                value
+                if type(value) is frozenset and low <= len(value) <= high and all(map(right, value))
+                else complete(value)
+            )
+
+        return accept
     if type_.low:
         return lambda value: value if right(value) else complete(value)
     return lambda value: value if value is None or right(value) else complete(value)

@@ -10,6 +10,7 @@ at as a whole until it is frozen, once.
 # ruff: noqa: S101 - the assertions say what the type checker cannot know
 from __future__ import annotations
 
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ovenbird.engine.rows import UUID, Row, Store
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _UNHEEDED: set[int] = set()
 """Where new rows note what is given to them, which nobody asks about."""
+
+_ATOMS = {int, str, NoneType}
+"""Types whose values are canonical if they are right at all."""
 
 Target = Row | UUID | str
 TableName = str | type[Row]
@@ -194,7 +198,7 @@ class Transaction:
     def insert_rows(self, table: type[Row], rows: Mapping[UUID, list[Any]]) -> None:
         """Add rows given by all their values in the order of the row class's columns; the lists become the rows'.
 
-        This is how compilers insert. Values are checked column by column: an object that stands in ten thousand rows is
+        This is how compilers insert. Values are checked column by column: an atom that stands in ten thousand rows is
         looked at once.
 
         Raises:
@@ -208,14 +212,15 @@ class Transaction:
             if not present.keys().isdisjoint(rows):
                 raise _duplicate(bound, next(uuid for uuid in rows if uuid in present))
         for at, column in enumerate(zip(*rows.values(), strict=True)):
-            if set(map(type, column)) == {bound.types[at]}:
+            kinds, accept = set(map(type, column)), bound.accept[at]
+            if kinds == {bound.types[at]}:
                 continue
-            accept, reformed = bound.accept[at], {}
-            for same, value in dict(zip(map(id, column), column, strict=True)).items():
-                if (accepted := accept(value)) is not value:
-                    reformed[same] = accepted
-            for row in rows.values() if reformed else ():
-                row[at] = reformed.get(id(row[at]), row[at])
+            if kinds <= _ATOMS:
+                for atom in set(column):
+                    accept(atom)
+            else:
+                for row in rows.values():
+                    row[at] = accept(row[at])
         for uuid, row in rows.items():
             staged[uuid] = Staged(bound, uuid, None, row)
 
