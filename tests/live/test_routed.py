@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import signal
+import subprocess
 import time
 from collections.abc import Callable
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,25 +21,29 @@ if TYPE_CHECKING:
     from ovenbird.lab.instance import Instance
     from ovenbird.lab.lab import Lab
 
+log = logging.getLogger(__name__)
+
 pytestmark = pytest.mark.live
 
 Nbctl = Callable[..., str]
 
 ROUTER, FLOATING = "172.24.4.2", "172.24.4.11"
 MAC = "02:00:00:00:08:01"
+GATEWAYS = ("hv2", "hv3")
 ARRANGEMENTS = {
-    "ours": {},
-    "ours with the original's gateways": dict.fromkeys(("hv2", "hv3"), programs.ORIGINAL_CONTROLLER),
+    "ours": (programs.split(api=False), {}),
+    "the original's central programs": (programs.originals, {}),
+    "the original's gateways": (programs.split(api=False), dict.fromkeys(GATEWAYS, programs.ORIGINAL_CONTROLLER)),
 }
+"""What runs centrally, and which hypervisors' controllers are not ours."""
 LIMIT = 5.0
 """Seconds in which the other gateway has to answer."""
 
 
 @pytest.fixture(scope="module", params=ARRANGEMENTS)
 def lab(request: pytest.FixtureRequest, originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
-    hosts = ("hv1", "hv2", "hv3")
-    controllers = ARRANGEMENTS[request.param]
-    return make_module_lab(hosts=hosts, gateways=hosts[1:], central=programs.originals, controllers=controllers)
+    central, controllers = ARRANGEMENTS[request.param]
+    return make_module_lab(hosts=("hv1", *GATEWAYS), gateways=GATEWAYS, central=central, controllers=controllers)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +64,7 @@ def instance(lab: Lab, nb: Nbctl) -> Instance:
         nb("lsp-set-options", port, f"router-port=r-{switch}", "nat-addresses=router")
     nb("lsp-add", "out", "ln", "--", "lsp-set-type", "ln", "localnet", "--", "lsp-set-addresses", "ln", "unknown")
     nb("lsp-set-options", "ln", f"network_name={outside.PHYSICAL_NETWORK}")
-    for host, priority in (("hv2", 20), ("hv3", 10)):
+    for host, priority in zip(GATEWAYS, (20, 10), strict=True):
         nb("lrp-set-gateway-chassis", "r-out", host, str(priority))
     nb("lr-nat-add", "r", "dnat_and_snat", FLOATING, "10.8.0.1")
     options = nb(
@@ -87,14 +95,55 @@ def host_of(lab: Lab, port: str) -> str:
     return run([*sbctl, "--columns=name", "list", "Chassis", chassis]).strip() if chassis else ""
 
 
+class Pings:
+    """A ping from the outside world that runs all the time; it has been answered before anything else happens."""
+
+    INTERVAL = 0.1
+
+    def __init__(self, lab: Lab, address: str) -> None:
+        command = ("ping", "-n", "-D", "-O", "-i", str(self.INTERVAL), address)
+        self.process = subprocess.Popen(
+            Outside(lab.plan).namespace.enter(*command), stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        )
+
+        self.lines: list[str] = []
+        assert self.process.stdout is not None
+        for line in islice(self.process.stdout, 50):
+            self.lines.append(line)
+            if "bytes from" in line:
+                return
+        raise AssertionError(self.lines)
+
+    def stop(self) -> list[float]:
+        """End it and return the times of the answers."""
+        self.process.send_signal(signal.SIGINT)
+        output, _ = self.process.communicate(timeout=5)
+        return [
+            float(line[1 : line.index("]")]) for line in (*self.lines, *output.splitlines()) if "bytes from" in line
+        ]
+
+
 @pytest.mark.usefixtures("instance")
-def test_the_second_gateway_takes_over_and_the_first_comes_back(lab: Lab, request: pytest.FixtureRequest) -> None:
+def test_a_running_ping_goes_over_to_the_second_gateway_and_comes_back(
+    lab: Lab, request: pytest.FixtureRequest
+) -> None:
     wait_until(lambda: answered(lab, FLOATING), "the floating IP to answer")
-    lab.kill_host("hv2")
-    start = time.monotonic()
-    wait_until(lambda: answered(lab, FLOATING), "the other gateway")
-    assert time.monotonic() - start < LIMIT
-    assert host_of(lab, "cr-r-out") == "hv3"
-    lab.start_host("hv2", program=ARRANGEMENTS[request.node.callspec.params["lab"]].get("hv2", ()))
-    wait_until(lambda: host_of(lab, "cr-r-out") == "hv2", "the first gateway to come back")
-    wait_until(lambda: answered(lab, FLOATING), "the first gateway's answer")
+    wait_until(lambda: host_of(lab, "cr-r-out") == "hv2", "the first gateway")
+    pings = Pings(lab, FLOATING)
+    try:
+        lab.kill_host("hv2")
+        wait_until(lambda: host_of(lab, "cr-r-out") == "hv3", "the other gateway")
+        wait_until(lambda: answered(lab, FLOATING), "the other gateway's answer")
+        back = time.time()
+        lab.start_host("hv2", program=ARRANGEMENTS[request.node.callspec.params["lab"]][1].get("hv2", ()))
+        wait_until(lambda: host_of(lab, "cr-r-out") == "hv2", "the first gateway to come back")
+        wait_until(lambda: answered(lab, FLOATING), "the first gateway's answer")
+    finally:
+        answers = pings.stop()
+    gaps = [(before, after - before) for before, after in pairwise(answers)]
+    over = max(gap for before, gap in gaps if before < back)
+    home = max((gap for before, gap in gaps if before >= back), default=0.0)
+    log.info("silence after the kill: %.2f s; on the way home: %.2f s", over, home)
+    assert 5 * Pings.INTERVAL < over < LIMIT, "the kill was not felt" if over < LIMIT else f"silent for {over:.1f} s"
+    assert home < LIMIT
+    assert answers[0] < back < answers[-1]
