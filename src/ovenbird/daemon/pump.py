@@ -30,6 +30,10 @@ ATTEMPTS = 100
 """How many culprits of one refused transaction are left out, one after the other, before the pump waits."""
 PAUSE = 1.0
 """Seconds to wait before trying again what a database refused without saying why."""
+INSTANT = 0.1
+"""Seconds to wait at least for the next moment that rules wait for: those close together are one wave."""
+HOUR = 3600.0
+"""Seconds to wait at most: by then the clock may have been put right."""
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -65,6 +69,7 @@ class Pump:
         self.paused = False
         self.waves = 0
         self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
         self._outputs: dict[Client, list[Output]] = {}
         self._reached = dict.fromkeys(clients, True)
 
@@ -112,6 +117,9 @@ class Pump:
                     await asyncio.sleep(0)  # others have a turn between waves
 
     def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self.engine is not None:
             self.engine.close()
             self.engine = None
@@ -124,6 +132,11 @@ class Pump:
             await self._write(client)
         if not engine.idle:
             self._wake.set()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if (pause := engine.alarms.pause) is not None:
+            self._timer = asyncio.get_running_loop().call_later(min(max(pause, INSTANT), HOUR), self.wake)
 
     async def _write(self, client: Client) -> None:
         outputs = self._outputs[client]

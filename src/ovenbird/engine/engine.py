@@ -12,17 +12,19 @@ provenance. What a wave changed comes back as a ``Delta`` for each relation, and
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from heapq import heappop
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.engine.alarms import Alarms, now
 from ovenbird.engine.facts import Fact, Members, Relation, Rows
 from ovenbird.engine.outputs import Output
 from ovenbird.engine.rules import Rule, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from ovenbird.engine.alarms import Alarm
     from ovenbird.engine.ids import Allocation, Pool, Scope
     from ovenbird.engine.outputs import Handle
     from ovenbird.engine.rows import Deltas, Row, Store, Table
@@ -47,9 +49,10 @@ class Engine:
     Arguments:
         stores: what the rules may read; no row class may be in two of them.
         rules: the rules.
+        clock: gives the time in milliseconds since the epoch, for those that wait for a moment.
     """
 
-    def __init__(self, stores: Sequence[Store], rules: Iterable[Rule]) -> None:
+    def __init__(self, stores: Sequence[Store], rules: Iterable[Rule], clock: Callable[[], int] = now) -> None:
         self.tables: dict[type[Row], Table[Any]] = {
             table.row_class: table for store in stores for table in store.tables.values()
         }
@@ -59,9 +62,10 @@ class Engine:
         self.owners: dict[Fact, Run | list[Run]] = {}
         self.failures: dict[Run, Exception] = {}
         self.ran: Counter[str] = Counter()
+        self.alarms = Alarms(clock)
         self.dirty_views: list[tuple[int, int, Instance]] = []
         self.dirty_runs: list[Run] = []
-        self.orphans: list[Instance | Allocation | Handle] = []
+        self.orphans: list[Instance | Allocation | Handle | Alarm] = []
         self.sequence = 0
         self._dead: list[Run] = []
         self._runs: dict[Row, list[Run]] = {}
@@ -117,6 +121,7 @@ class Engine:
             What changed, by relation. Bound outputs have been told already.
         """
         self.ran.clear()
+        self.alarms.ring()
         self._wave()
         deltas = self._settle()
         for relation, delta in deltas.items():
@@ -217,13 +222,11 @@ class Engine:
             for fact, n in balance.items():
                 if n < 0:
                     _delta(deltas, fact[0]).removed.append(fact)
-        relation: Relation | None = None
-        added: list[Fact] = []
+        added: defaultdict[Relation, list[Fact]] = defaultdict(list)
         for fact in came:
-            if fact[0] is not relation:
-                relation = fact[0]
-                added = _delta(deltas, relation).added
-            added.append(fact)
+            added[fact[0]].append(fact)
+        for relation, facts in added.items():
+            _delta(deltas, relation).added = facts
         return deltas
 
     # -- subjects -------------------------------------------------------------------------------------------------

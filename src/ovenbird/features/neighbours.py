@@ -10,6 +10,7 @@ from __future__ import annotations
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, NamedTuple
 
+from ovenbird.engine.alarms import due
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
@@ -308,11 +309,22 @@ def static_binding(row: nb.StaticMACBinding) -> Iterator[Fact]:
 
 @rule(sb.MACBinding)
 def learned(row: sb.MACBinding) -> Iterator[Fact]:
-    """Keep what a chassis learned as long as the port that it learned at is there."""
+    """Keep what a chassis learned as long as the port that it learned at is there, and until it is too old."""
     lrp = find(LRP.name, row.logical_port)
     port = seen(lrp) if lrp is not None else None
-    if port is not None and northbound_uuid(row.datapath) == port.router:
+    if port is None or northbound_uuid(row.datapath) != port.router:
+        return
+    age = oldest(port.router)
+    if not age or not due(row, row.timestamp + age):
         yield MAC_LEARNED(row.uuid)
+
+
+@view
+def oldest(uuid: UUID) -> int:
+    """Return how many milliseconds a router's neighbour lasts from when a chassis learned it; 0 for ever."""
+    router = get(nb.LogicalRouter, uuid)
+    text = router.options.get("mac_binding_age_threshold", "") if router is not None else ""
+    return int(text) * 1000 if text.isdecimal() else 0
 
 
 FEATURE = Feature(

@@ -10,11 +10,12 @@ and what is not called for is removed.
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from itertools import chain
 from os import urandom
 from typing import TYPE_CHECKING
 
+from ovenbird.engine.alarms import now
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.ids import seed
 from ovenbird.engine.rules import rule
@@ -72,11 +73,6 @@ def switch_port(lsp: nb.LogicalSwitchPort) -> Iterable[Fact]:
     return chain.from_iterable([part(port) for part in _PORT_PARTS])
 
 
-def now() -> int:
-    """Return the time in milliseconds since the epoch."""
-    return int(time.time() * 1000)
-
-
 def chosen_identity() -> Identity:
     """Choose what a deployment has at random: locally administered unicast MACs."""
     octets = urandom(9)
@@ -91,19 +87,28 @@ def build(nb_store: Store, sb_store: Store, clock: Callable[[], int] = now) -> E
     Arguments:
         nb_store: the Northbound database's tables.
         sb_store: the Southbound database's tables, already filled with what is there.
-        clock: gives the time in milliseconds, for the timestamps in NB_Global.
+        clock: gives the time in milliseconds, for the timestamps in NB_Global and the ageing of what chassis learned.
 
     Returns:
         An engine to run; ``NORTHBOUND`` and ``SOUTHBOUND`` say whose each of its outputs is.
     """
     features = [each for feature in FEATURES for each in feature.rules]
-    engine = Engine([nb_store, sb_store], [*features, switch_port, *rules(chosen_identity(), clock)])
+    engine = Engine([nb_store, sb_store], [*features, switch_port, *rules(chosen_identity(), clock)], clock)
+    engine.alarms.limit = partial(removal_limit, nb_store)
     _seed(engine, sb_store)
     for relation, members in SOUTHBOUND:
         engine.bind(relation, sb_store, *members)
     for relation in NORTHBOUND:
         engine.bind(relation, nb_store)
     return engine
+
+
+def removal_limit(nb_store: Store) -> int:
+    """Return how many learned neighbours may go in one transaction, 0 for any number."""
+    for row in nb_store.table(nb.NBGlobal).rows.values():
+        text = row.options.get("mac_binding_removal_limit", "")
+        return int(text) if text.isdecimal() else 0
+    return 0
 
 
 def _seed(engine: Engine, sb_store: Store) -> None:
