@@ -128,12 +128,12 @@ def neighbour_of(packet_in: PacketIn) -> Neighbour:
 
 
 def known(store: Store, neighbour: Neighbour) -> str | None:
-    """Return a neighbour's MAC address as Southbound knows it."""
+    """Return a neighbour's MAC address as Southbound knows it: behind a gateway's port, whoever hosts that."""
     key, port_key, address = neighbour
     datapath = store.find(DatapathBinding.tunnel_key, key)
     if datapath is None:
         return None
     ports = store.table(PortBinding).index(PortBinding.datapath, PortBinding.tunnel_key).rows((datapath.uuid, port_key))
-    name = ports[0].logical_port if ports else ""
+    name = ports[0].options.get("distributed-port", ports[0].logical_port) if ports else ""
     found = store.table(MACBinding).index(MACBinding.logical_port, MACBinding.ip).rows((name, address))
     return str(found[0].mac) if found else None

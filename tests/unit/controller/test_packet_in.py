@@ -156,6 +156,15 @@ def test_a_neighbour_that_another_chassis_finds_gets_what_is_held(world):
     assert [Ethernet.decode(message.packet).payload[-1] for message in sent] == [1, 2]
 
 
+def test_a_packet_on_its_way_to_the_gateway_waits_for_what_the_gateway_learns(world):
+    router = world.add(sb.DatapathBinding, tunnel_key=7)
+    world.lport(router, "cr-r-out", 3, type="chassisredirect", options={"distributed-port": "r-out"})
+    world.add(sb.MACBinding, logical_port="r-out", ip="172.16.0.9", mac=NEIGHBOUR, datapath=router.uuid)
+    sent = []
+    assert not Held(sent.append).hold(routed(1), world.sb)
+    assert Ethernet.decode(sent[0].packet).dst.hex(":") == NEIGHBOUR
+
+
 def test_an_answer_sends_what_is_held_at_once():
     sent = []
     ins = PacketIns(sent.append)
