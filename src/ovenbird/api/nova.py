@@ -1,0 +1,282 @@
+"""Nova's server external events: whoever starts an instance waits to hear that its ports work.
+
+There is no queue of events. What changed is a set of ports; what Nova is told about each follows from how the port is
+when Nova listens, so that a burst, or an hour in which Nova is away, is as many events as there are ports at most. A
+port that went down and came back meanwhile is told again: somebody may be waiting for just that. Events are idempotent
+to Nova, and the first thing that one who takes over does is to tell again what may have got lost.
+
+`POST /os-server-external-events` of the Compute API; names and members of events are its.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import httpx
+
+from ovenbird.engine.rows import UUID
+from ovenbird.model.cloud import Port
+from ovenbird.model.nb import LogicalSwitchPort
+from ovenbird.ovsdb.schema import is_uuid
+
+if TYPE_CHECKING:
+    from ovenbird.ovsdb.commit import Commit, RowChange
+    from ovenbird.ovsdb.transaction import Client
+
+log = logging.getLogger(__name__)
+
+PLUGGED, UNPLUGGED, DELETED = "network-vif-plugged", "network-vif-unplugged", "network-vif-deleted"
+
+LOCK = "ovenbird_nova"
+"""The lock, in Northbound, of the one that tells Nova."""
+COMPUTE = "compute:"
+"""Prefix of the device owner of Nova's ports."""
+BATCH = 500
+"""Events of one request."""
+GATHER = 0.05
+"""Seconds that events wait for company."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+"""Seconds before a request that failed is made again: at first, and at most; doubled in between."""
+PATIENCE = 30.0
+"""Seconds for Nova to answer."""
+RECENT = 300
+"""Seconds for which Nova waits for a port to work, its ``vif_plugging_timeout``: whoever takes over tells again of the
+ports changed since."""
+MOST_GONE = 10_000
+"""Deleted ports that are remembered while Nova is away; of more the oldest are forgotten."""
+
+
+class Tokens(Protocol):
+    """Whoever can log this service in."""
+
+    async def login(self, failed: str) -> str:
+        """Return a token for Nova, a new one if the last was ``failed``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that Nova is told.
+
+    Arguments:
+        name: what happened.
+        server: id of the instance.
+        port: id of the port.
+    """
+
+    name: str
+    server: str
+    port: str
+
+    @property
+    def json(self) -> dict[str, str]:
+        """The event as the Compute API has it."""
+        return {"name": self.name, "server_uuid": self.server, "status": "completed", "tag": self.port}
+
+
+class Notifier:
+    """Tells Nova which ports of instances work.
+
+    Arguments:
+        cloud: client of Cloud.
+        northbound: client of Northbound, which knows who is up.
+        url: the Compute API, with its version: `http://controller:8774/v2.1`.
+        tokens: who logs in; None where Nova asks nobody who they are.
+    """
+
+    def __init__(self, cloud: Client, northbound: Client, url: str, tokens: Tokens | None = None) -> None:
+        self.cloud = cloud
+        self.northbound = northbound
+        self.url = f"{url.rstrip('/')}/os-server-external-events"
+        self.tokens = tokens
+        self.changed: dict[str, None] = {}
+        """Ports that may be other than Nova was told, in the order in which they changed."""
+        self.gone: dict[str, str] = {}
+        """The instance of each port that has been deleted."""
+        self.told: dict[str, str] = {}
+        """The instance of each port that Nova knows to work."""
+        self._refused = ""
+        """The token that Nova would not take."""
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Wait for the lock, tell Nova of changes while it is held, and start over when it is lost."""
+        async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
+            while True:
+                lost = asyncio.Event()
+                await self.northbound.lock(LOCK, lost.set)
+                telling = asyncio.ensure_future(self._tell_all(http))
+                losing = asyncio.ensure_future(lost.wait())
+                try:
+                    await asyncio.wait([telling, losing], return_when=asyncio.FIRST_COMPLETED)
+                    if telling.done():
+                        telling.result()
+                finally:
+                    telling.cancel()
+                    losing.cancel()
+                    await asyncio.wait([telling])
+
+    # -- what changed -------------------------------------------------------------------------------------------------
+
+    def look_around(self, now: float) -> None:
+        """Take stock: ports that work are taken for told, but for those that somebody may be waiting for."""
+        self.changed.clear()
+        self.gone.clear()
+        self.told.clear()
+        for row in self.northbound.store.table(LogicalSwitchPort):
+            port = self.cloud.store.table(Port).get(UUID(row.name))
+            server = _server(port) if port is not None else None
+            if port is None or server is None or not self._works(port):
+                continue
+            self.told[port.uuid] = server
+            if now - port.updated_at < RECENT:
+                self._note(port.uuid)
+
+    def northbound_changed(self, commit: Commit) -> None:
+        """Note the ports that came up or went down."""
+        for change in commit.changes:
+            if change.table.name == LogicalSwitchPort.TABLE and _concerns(change, "up"):
+                values = change.new if change.new is not None else change.old
+                if values is not None:
+                    self._note(values[change.table.position["name"]])
+
+    def cloud_changed(self, commit: Commit) -> None:
+        """Note the ports that were given to an instance, switched on or off, or deleted."""
+        for change in commit.changes:
+            if change.table.name != Port.TABLE or change.old is None:  # a new one does not work yet
+                continue
+            if change.new is None:
+                at = change.table.position
+                server = _server_of(change.old[at["device_owner"]], change.old[at["device_id"]])
+                if server is not None:
+                    self.gone[change.uuid] = server
+                    if len(self.gone) > MOST_GONE:
+                        forgotten = next(iter(self.gone))
+                        del self.gone[forgotten]
+                        self.changed.pop(forgotten, None)
+                        log.warning("Nova will not hear that port %s was deleted: it is away for too long", forgotten)
+                    self._note(change.uuid)
+            elif _concerns(change, "admin_state_up", "device_id", "device_owner"):
+                self._note(change.uuid)
+
+    def _note(self, port: str) -> None:
+        self.changed[port] = None
+        self._wake.set()
+
+    def _works(self, port: Port) -> bool:
+        row = self.northbound.store.find(LogicalSwitchPort.name, port.uuid)
+        return port.admin_state_up and row is not None and bool(row.up)
+
+    # -- telling ------------------------------------------------------------------------------------------------------
+
+    def event(self, uuid: str) -> Event | None:
+        """Return what Nova has to be told about a port that changed, if it is Nova's."""
+        port = self.cloud.store.table(Port).get(UUID(uuid))
+        known = self.told.get(uuid)
+        if port is None:
+            server = self.gone.get(uuid, known)
+            return None if server is None else Event(DELETED, server, uuid)
+        server = _server(port)
+        if server is not None and self._works(port):
+            return Event(PLUGGED, server, uuid)
+        return None if known is None else Event(UNPLUGGED, known, uuid)
+
+    async def _tell_all(self, http: httpx.AsyncClient) -> None:
+        """Tell Nova of one change after the other until cancelled."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.cloud.on_change(self.cloud_changed))
+            stack.callback(self.northbound.on_change(self.northbound_changed))
+            self.look_around(time.time())
+            while True:
+                await self._wake.wait()
+                await asyncio.sleep(GATHER)
+                self._wake.clear()
+                pause = FIRST_PAUSE
+                while self.changed:
+                    if not await self._tell_some(http):
+                        await asyncio.sleep(pause)
+                        pause = min(pause * 2, LONGEST_PAUSE)
+                    else:
+                        pause = FIRST_PAUSE
+
+    async def _tell_some(self, http: httpx.AsyncClient) -> bool:
+        """Tell Nova of some of the ports that changed; return whether it listened."""
+        taken = list(self.changed)[:BATCH]
+        for uuid in taken:
+            del self.changed[uuid]
+        events = [event for uuid in taken if (event := self.event(uuid)) is not None]
+        if not events:
+            return True
+        try:
+            heard = await self._post(http, events)
+        except BaseException:
+            self._put_back(events)
+            raise
+        if not heard:
+            self._put_back(events)
+            return False
+        for event in events:
+            if event.name == PLUGGED:
+                self.told[event.port] = event.server
+            else:
+                self.told.pop(event.port, None)
+                self.gone.pop(event.port, None)
+        return True
+
+    def _put_back(self, events: list[Event]) -> None:
+        """Note again what Nova has not heard, before what came since."""
+        self.changed = {**dict.fromkeys(event.port for event in events), **self.changed}
+
+    async def _post(self, http: httpx.AsyncClient, events: list[Event]) -> bool:
+        """Send events; return False where it is worth trying again."""
+        try:
+            token = await self.tokens.login(self._refused) if self.tokens is not None else ""
+            headers = {"X-Auth-Token": token} if token else {}
+            answer = await http.post(self.url, json={"events": [event.json for event in events]}, headers=headers)
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is between Nova or Keystone and the network)
+            log.warning("Nova does not hear of %d ports: %s", len(events), error or type(error).__name__)
+            return False
+        status = answer.status_code
+        if status == httpx.codes.UNAUTHORIZED:
+            self._refused = token
+        if status >= 500 or status in (401, 403, 408, 429):
+            log.warning("Nova refuses to hear of %d ports: %s", len(events), status)
+            return False
+        if status >= 400 and status != httpx.codes.NOT_FOUND:  # 404: it has none of the instances any more
+            log.error("Nova does not understand what it is told of %d ports: %s %s", len(events), status, answer.text)
+        _log_failures(answer)
+        return True
+
+
+def _log_failures(answer: httpx.Response) -> None:
+    """Log the events that Nova could not pass on; it knows best why, and does not want them again."""
+    if answer.status_code != httpx.codes.MULTI_STATUS:
+        return
+    try:
+        events: list[dict[str, Any]] = answer.json()["events"]
+        failed = [event for event in events if event.get("code", 200) != 200]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        log.warning("Nova's answer makes no sense: %.200s", answer.text)
+        return
+    for event in failed:
+        log.info("Nova did not pass on %s", event)
+
+
+def _concerns(change: RowChange, *columns: str) -> bool:
+    """Return whether one of these columns changed, or the row came or went."""
+    if change.old is None or change.new is None:
+        return True
+    return any(change.table.position[column] in change.columns for column in columns)
+
+
+def _server(port: Port) -> str | None:
+    return _server_of(port.device_owner, port.device_id)
+
+
+def _server_of(owner: str, device: str) -> str | None:
+    """Return the instance that a port is of, if it is Nova's."""
+    return device if owner.startswith(COMPUTE) and is_uuid(device) else None
