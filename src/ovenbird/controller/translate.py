@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ovenbird.controller.facts import FLOW, GROUP, PART, TRANSLATED, cookie_of, encode_match
 from ovenbird.controller.local import VIF, hosted_members, hosted_row, resident, resident_in, resident_name
@@ -28,6 +28,7 @@ from ovenbird.engine.views import view
 from ovenbird.lang.actions.context import GroupSpec, OptionType
 from ovenbird.lang.actions.layout import Pipeline, Tables
 from ovenbird.lang.actions.registry import parse_actions
+from ovenbird.lang.actions.stencils import Stencils
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.errors import LangError
 from ovenbird.lang.spread import spread
@@ -46,12 +47,13 @@ from ovenbird.model.sb import (
 from ovenbird.openflow.actions import Conjunction, encode_actions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.facts import Fact, Relation
     from ovenbird.engine.rows import UUID
     from ovenbird.lang.actions.action import Actions
     from ovenbird.lang.compile import Clause
+    from ovenbird.lang.stencil import MatchStencil
 
 log = logging.getLogger(__name__)
 
@@ -63,22 +65,41 @@ GROUPS = Pool("group id", 1, 0xFFFFFF00)
 """Ids of the switch's groups, by what they do: flows that choose alike share one."""
 
 _templates = Templates()
+_stencils = Stencils()
 _MAX_ENCODINGS = 16384
 _METADATA_ONES = (1 << 64) - 1
 _MULTICAST = 0x8000
 _PORT_ONES = 0xFFFFFFFF
 _NAMES = re.compile(r'[@"$]|is_chassis_resident')
 
+_READ = 0
+"""The columns of a logical flow that its translation reads, all at once."""
+
+for _column in LogicalFlow.COLUMNS:
+    if _column is not LogicalFlow.external_ids:
+        _READ |= _column.bit
+_DATAPATH, _GROUP = LogicalFlow.logical_datapath.index, LogicalFlow.logical_dp_group.index
+_PIPELINE, _TABLE, _PRIORITY = LogicalFlow.pipeline.index, LogicalFlow.table_id.index, LogicalFlow.priority.index
+_MATCH, _ACTIONS, _TAGS = LogicalFlow.match.index, LogicalFlow.actions.index, LogicalFlow.tags.index
+_METER = LogicalFlow.controller_meter.index
+_PLACE_OF_PORT = PortBinding.datapath.bit | PortBinding.tunnel_key.bit
+_PORT_DATAPATH, _PORT_KEY = PortBinding.datapath.index, PortBinding.tunnel_key.index
+
 
 # -- names ------------------------------------------------------------------------------------------------------------
 
 
-@view
 def port_key(name: str, datapath: UUID) -> int | None:
-    """Return the tunnel key of a port or multicast group of a datapath; None when it has none by that name."""
+    """Return the tunnel key of a port or multicast group of a datapath; None when it has none by that name.
+
+    Not a view: most names are asked for once, and what is read of a port hardly ever changes.
+    """
     port: PortBinding | None = find(PortBinding.logical_port, name)
-    if port is not None and PortBinding.datapath.raw(port) == datapath:
-        return port.tunnel_key
+    if port is not None:
+        values = port.watch(_PLACE_OF_PORT)
+        if values[_PORT_DATAPATH] == datapath:
+            key: int = values[_PORT_KEY]
+            return key
     index = table(MulticastGroup).index(MulticastGroup.datapath, MulticastGroup.name)
     groups = index.rows((datapath, name))
     return groups[0].tunnel_key if groups else 0 if name == "none" else None
@@ -261,48 +282,72 @@ def is_switch(datapath: DatapathBinding) -> bool:
 # -- flows ------------------------------------------------------------------------------------------------------------
 
 
-def datapaths_of(flow: LogicalFlow) -> tuple[UUID, ...]:
-    """Return the hosted datapaths that a flow is for."""
-    own = LogicalFlow.logical_datapath.raw(flow)
-    group_uuid = LogicalFlow.logical_dp_group.raw(flow)
-    found = [own] if own is not None else []
-    group = get(LogicalDPGroup, group_uuid) if group_uuid is not None else None
-    if group is not None:
-        found += [uuid for uuid in hosted_members(group) if uuid != own]
-    return tuple(found)
+class Place(NamedTuple):
+    """A hosted datapath, as its flows need it."""
+
+    row: DatapathBinding
+    key: int
+    metadata: bytes
+    is_switch: bool
+
+
+@view
+def place(datapath: UUID) -> Place | None:
+    """Return a hosted datapath's place; None for one that is not hosted or whose row has not come yet."""
+    row = hosted_row(datapath)
+    if row is None:
+        return None
+    return Place(row, row.tunnel_key, row.tunnel_key.to_bytes(8, "big"), is_switch(row))
 
 
 @rule(LogicalFlow)
-def logical_flow(flow: LogicalFlow) -> Iterator[Fact]:
-    """Yield a logical flow's OpenFlow flows."""
-    tag = flow.tags.get("in_out_port")
+def logical_flow(flow: LogicalFlow) -> Iterable[Fact]:
+    """Return a logical flow's OpenFlow flows."""
+    values = flow.watch(_READ)
+    tag = values[_TAGS].get("in_out_port")
     if tag is not None:
         tagged = find(PortBinding.logical_port, tag)
         if tagged is None or not is_relevant_port(tagged):
-            return
-    uuids = datapaths_of(flow)
+            return ()
+    own, group_uuid = values[_DATAPATH], values[_GROUP]
+    if group_uuid is None:
+        return _translated(flow, values, (own,)) if own is not None else ()
+    group = get(LogicalDPGroup, group_uuid)
+    uuids = [own] if own is not None else []
+    if group is not None:
+        uuids += [uuid for uuid in hosted_members(group) if uuid != own]
     # What names stand for changes in one datapath at a time: then that one alone is translated again.
-    apart = len(uuids) > 1 and (_NAMES.search(flow.match) is not None or '"' in flow.actions)
-    for uuid in uuids:
-        if apart:
-            yield TRANSLATED(flow.uuid, uuid)
-        else:
-            yield from _translated(flow, uuid)
+    if len(uuids) > 1 and (_NAMES.search(values[_MATCH]) is not None or '"' in values[_ACTIONS]):
+        return [TRANSLATED(flow.uuid, uuid) for uuid in uuids]
+    return _translated(flow, values, uuids)
 
 
 @rule(Translation)
-def translation(row: Translation) -> Iterator[Fact]:
-    """Yield the OpenFlow flows of a logical flow in one of its datapaths."""
+def translation(row: Translation) -> Iterable[Fact]:
+    """Return the OpenFlow flows of a logical flow in one of its datapaths."""
     flow = get(LogicalFlow, row.flow)
-    if flow is not None:
-        yield from _translated(flow, row.datapath)
+    return _translated(flow, flow.watch(_READ), (row.datapath,)) if flow is not None else ()
 
 
-def _translated(flow: LogicalFlow, datapath: UUID) -> Iterator[Fact]:
-    try:
-        yield from _translation(flow, datapath)
-    except LangError as error:
-        report(flow, str(error))
+def _translated(flow: LogicalFlow, values: list[Any], uuids: Sequence[UUID]) -> list[Fact]:
+    """Return the flows in some datapaths; in several only if no name in them can mean more than one thing."""
+    facts: list[Fact] = []
+    stamps: dict[bool, Stamp | None] = {}
+    for uuid in uuids:
+        here = place(uuid)
+        if here is None:
+            continue
+        try:
+            if here.is_switch not in stamps:
+                stamps[here.is_switch] = _stamp(flow, values, here)
+            stamp = stamps[here.is_switch]
+            if stamp is None:
+                facts += _translation(flow, here)
+            else:
+                _stamped(stamp, here, facts)
+        except LangError as error:
+            report(flow, str(error))
+    return facts
 
 
 @lru_cache(maxsize=1024)
@@ -317,29 +362,81 @@ def report(flow: LogicalFlow, error: str) -> None:
     _reported(f"flow left out: {stage} priority {flow.priority} match ({flow.match}) actions ({flow.actions}): {error}")
 
 
-def _translation(flow: LogicalFlow, uuid: UUID) -> Iterator[Fact]:
-    """Yield the flows in one datapath."""
-    datapath = hosted_row(uuid)
-    if datapath is None:
-        return
+class Stamp(NamedTuple):
+    """A logical flow's OpenFlow flows, all but the datapath: stencils, what fills them, and the rest of the facts."""
+
+    stencils: tuple[MatchStencil, ...]
+    values: list[bytes]
+    register: str
+    head: tuple[Relation, int, int]
+    tail: tuple[bytes, int]
+
+
+def _stamp(flow: LogicalFlow, values: list[Any], here: Place) -> Stamp | None:
+    """Return a flow whose match and actions are of known shapes; None for one that has to be compiled."""
+    uuid, ingress, table_id = here.row.uuid, values[_PIPELINE] == "ingress", values[_TABLE]
+    if values[_METER]:
+        return None
+    names = _names(uuid)
+    filled = _stencils.fill(
+        values[_ACTIONS], (ingress, table_id, here.is_switch), names.ports.get, lambda: FlowContext(flow, here.row)
+    )
+    if filled is None:
+        return None
+    actions, prerequisites = filled
+    match = _guarded(values[_MATCH], prerequisites) if prerequisites else values[_MATCH]
+    found = _templates.stencils(match, names)
+    if found is None:
+        return None
+    head = (FLOW, table_id + (TABLES.ingress if ingress else TABLES.egress), values[_PRIORITY])
+    return Stamp(*found, "reg14" if ingress else "reg15", head, (actions, cookie_of(flow)))
+
+
+def _stamped(stamp: Stamp, here: Place, facts: list[Fact]) -> None:
+    """Add a stamp's flows in one datapath."""
+    stencils, values, register, head, tail = stamp
+    values[0] = here.metadata
+    for stencil in stencils:
+        form, picked, ports = stencil
+        if register in ports:
+            port = stencil.port(register, values)
+            if port is not None and not is_relevant(here.row.uuid, port):
+                continue
+        facts.append((*head, form % picked(values), *tail))
+
+
+@lru_cache(maxsize=4096)
+def _names(datapath: UUID) -> Bindings:
+    """Return what the names of ports mean in a datapath."""
+    return Bindings(ports=Ports(datapath), resident=resident_name)
+
+
+def _guarded(match: str, prerequisites: tuple[str, ...]) -> str:
+    """Return a match ANDed with what its flow's actions ask for."""
+    for prerequisite in prerequisites:
+        match = f"({match}) && ({prerequisite})"
+    return match
+
+
+def _translation(flow: LogicalFlow, here: Place) -> Iterator[Fact]:
+    """Yield the flows in one datapath, compiled and encoded."""
+    datapath, uuid = here.row, here.row.uuid
     ingress = flow.pipeline == "ingress"
     parsed = parse_actions(flow.actions)
-    text = flow.match
-    for prerequisite in parsed.prerequisites:
-        text = f"({text}) && ({prerequisite})"
+    text = _guarded(flow.match, parsed.prerequisites)
     bindings = _bindings(text, datapath, ingress=ingress)
     pattern_of = spread(text, bindings, _EXISTING) if "$" in text and "vlan" not in text else None
     compiled = pattern_of.compiled if pattern_of is not None else _templates.compile(text, bindings)
     if not compiled.flows:
         return
-    here = "reg14" if ingress else "reg15"
+    register = "reg14" if ingress else "reg15"
     ids = [CONJUNCTIONS.get((flow.uuid, n)) for n in range(compiled.n_conjunctions)]
     actions = None
     number = flow.table_id + (TABLES.ingress if ingress else TABLES.egress)
     priority, cookie = flow.priority, cookie_of(flow)
-    metadata = (datapath.tunnel_key, _METADATA_ONES)
+    metadata = (here.key, _METADATA_ONES)
     for match, clauses in compiled.flows:
-        port = match.get(here)
+        port = match.get(register)
         if port is not None and port[1] == _PORT_ONES and not is_relevant(uuid, port[0]):
             continue
         fields = {**match, "metadata": metadata}

@@ -24,6 +24,8 @@ from ovenbird.lang.errors import LangError, LexError
 from ovenbird.lang.lexer import parse_constant
 from ovenbird.lang.parser import parse
 from ovenbird.lang.passes import annotate
+from ovenbird.lang.stencil import MatchStencil, match_stencil
+from ovenbird.openflow.fields import FIELDS
 from ovenbird.openflow.match import Match
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ class _Slot(NamedTuple):
     width: int  # what the symbol holds
     ones: int  # what the comparison looks at
     ofs: int
-    masks: tuple[tuple[str, int, int], ...]  # narrow field, shift of its bits, mask there
+    masks: tuple[tuple[str, int, int, int], ...]  # narrow field, shift of its bits, mask there, bytes of the field
 
 
 @dataclass(slots=True)
@@ -60,6 +62,7 @@ class _Shape:
     fixed: tuple[int, ...]
     residents: tuple[int, ...]
     templates: dict[tuple[object, ...], Compiled] = field(default_factory=dict)
+    stencils: dict[tuple[object, ...], tuple[MatchStencil, ...] | None] = field(default_factory=dict)
 
 
 class Templates:
@@ -75,15 +78,47 @@ class Templates:
         if "$" in text or "@" in text:
             return compile_match(text, bindings)
         parts = _LITERAL.split(text)
+        shape = self._shape_of(text, parts)
+        if shape is None:
+            return compile_match(text, bindings)
+        return _instantiate(shape, text, parts[1::2], bindings)
+
+    def stencils(self, text: str, bindings: Bindings) -> tuple[tuple[MatchStencil, ...], list[bytes]] | None:
+        """Return a match's flows as bytes with holes, and what fills the holes from the second on.
+
+        Returns:
+            The stencils (none for a match that never holds) and the values, whose first the caller puts in; None for a
+            match that has to be compiled and encoded, such as one that is conjunctive or has address sets.
+
+        Raises:
+            LangError: as `compile_match`, for some of the matches that are wrong; the others give None.
+        """
+        if "$" in text or "@" in text:
+            return None
+        parts = _LITERAL.split(text)
+        shape = self._shape_of(text, parts)
+        if shape is None:
+            return None
+        literals = parts[1::2]
+        values = _values(shape, literals, bindings)
+        if values is None:
+            return None
+        variant = _variant(shape, literals, bindings) if shape.fixed or shape.residents else ()
+        found = shape.stencils.get(variant, ())
+        if found == () and variant not in shape.stencils:
+            found = _stencils(shape, _instantiate(shape, text, literals, bindings))
+            if len(shape.stencils) < _MAX_TEMPLATES:
+                shape.stencils[variant] = found
+        return None if found is None else (found, values)
+
+    def _shape_of(self, text: str, parts: list[str]) -> _Shape | None:
         key = tuple(parts[::2])
         shape = self._shapes.get(key, _UNSEEN)
         if shape is _UNSEEN:
             if len(self._shapes) >= _MAX_SHAPES:
                 self._shapes.clear()
             shape = self._shapes[key] = _shape(text, parts)
-        if shape is None:
-            return compile_match(text, bindings)
-        return _instantiate(shape, text, parts[1::2], bindings)
+        return shape
 
 
 _UNSEEN = _Shape((), (), ())
@@ -135,9 +170,45 @@ def _cubes(shape: _Shape, literals: list[str], bindings: Bindings) -> dict[str, 
             if value >> width:
                 return None
             value = (value & ones) << ofs
-        for name, shift, mask in masks:
+        for name, shift, mask, _ in masks:
             cubes[name] = (value >> shift & mask, mask)
     return cubes
+
+
+def _values(shape: _Shape, literals: list[str], bindings: Bindings) -> list[bytes] | None:
+    """Return what the slots' literals put into a stencil's holes, as `_cubes` does for flows; the first is left out."""
+    values = [b""]
+    for index, is_string, width, ones, ofs, masks in shape.slots:
+        literal = literals[index]
+        if (literal[0] == '"') is not is_string:
+            return None
+        if is_string:
+            key = bindings.ports.get(literal[1:-1])
+            if key is None:
+                return None
+            value = key
+        else:
+            try:
+                value = parse_constant(literal)[0]
+            except LexError:
+                return None
+            if value >> width:
+                return None
+            value = (value & ones) << ofs
+        for _, shift, mask, n_bytes in masks:
+            values.append((value >> shift & mask).to_bytes(n_bytes, "big"))
+    return values
+
+
+def _stencils(shape: _Shape, compiled: Compiled) -> tuple[MatchStencil, ...] | None:
+    """Return a template's flows as stencils, with a hole for each part of each slot; None if one of them is unfit."""
+    if compiled.n_conjunctions:
+        return None
+    names = [mask[0] for slot in shape.slots for mask in slot.masks]
+    holes = {name: number for number, name in enumerate(names, 1)}
+    stencils = [match_stencil(flow.match, holes) for flow in compiled.flows]
+    found = tuple([stencil for stencil in stencils if stencil is not None])
+    return found if len(found) == len(stencils) else None
 
 
 def _variant(shape: _Shape, literals: list[str], bindings: Bindings) -> tuple[object, ...]:
@@ -196,7 +267,9 @@ def _slot(index: int, compare: Compare, meant: list[Compare]) -> _Slot | None:
     ones = symbol.field.mask if symbol.is_string else (1 << compare.ref.n_bits) - 1
     name, mask = symbol.field.name, ones << ofs
     shifts = {part: 32 * place for place, part in enumerate(narrow(name, (0, symbol.field.mask)))}
-    masks = tuple((part, shifts[part], bits) for part, (_, bits) in narrow(name, (0, mask)).items())
+    masks = tuple(
+        (part, shifts[part], bits, FIELDS[part].n_bytes) for part, (_, bits) in narrow(name, (0, mask)).items()
+    )
     return _Slot(index, symbol.is_string, symbol.width, ones, ofs, masks)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ovenbird.lang.actions import Encoder, GroupSpec, OptionType, Pipeline, Tables, guarded
+from ovenbird.lang.actions import GroupSpec, OptionType, Pipeline, Tables, guarded, parse_actions
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.compile import compile_match
 from ovenbird.openflow.messages import Bucket as OpenFlowBucket
@@ -43,14 +43,15 @@ class Chassis:
 
 async def test_the_switch_takes_every_action(oracle, topology) -> None:
     texts = [line.split(" ==> ")[0] for line in PAGE.read_text().split("```")[1].strip().splitlines()]
-    here, encoder = Chassis(topology), Encoder()
+    here = Chassis(topology)
     flows: list[FlowMod] = []
     for priority, line in enumerate(texts):
         match, arrow, text = line.rpartition(" => ")
-        encoded = encoder(text, here)
-        compiled = compile_match(guarded(match if arrow else "1", encoded.prerequisites), Bindings())
+        actions = parse_actions(text)
+        instructions = tuple(actions.instructions(here))
+        compiled = compile_match(guarded(match if arrow else "1", actions.prerequisites), Bindings())
         assert compiled.flows, f"nothing satisfies {line}"
-        flows += [FlowMod(TABLE, priority + 1, flow.match, encoded.instructions) for flow in compiled.flows]
+        flows += [FlowMod(TABLE, priority + 1, flow.match, instructions) for flow in compiled.flows]
     groups = [
         GroupMod(
             ModCommand.ADD, number, GroupType.SELECT,

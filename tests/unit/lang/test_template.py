@@ -9,6 +9,7 @@ from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.compile import Compiled, compile_match
 from ovenbird.lang.errors import LangError
 from ovenbird.lang.template import Templates
+from ovenbird.openflow.match import Match
 
 BINDINGS = Bindings(
     address_sets={"nets": ["10.0.0.0/24", "192.168.0.1"]},
@@ -70,6 +71,53 @@ def test_templates_equal_the_plain_compiler(group: list[str]) -> None:
         expected = outcome(compile_match, text)
         assert outcome(SHARED.compile, text) == expected, text
         assert outcome(fresh.compile, text) == expected, text
+
+
+def stamped(templates: Templates, text: str) -> list[bytes] | None:
+    try:
+        found = templates.stencils(text, BINDINGS)
+    except LangError as error:
+        with pytest.raises(type(error)):
+            compile_match(text, BINDINGS)
+        return None
+    if found is None:
+        return None
+    stencils, values = found
+    values[0] = (0x42).to_bytes(8, "big")
+    return [stencil.filled(values) for stencil in stencils]
+
+
+@settings(max_examples=600, deadline=None)
+@given(texts())
+def test_stencils_equal_the_encoded_flows(group: list[str]) -> None:
+    fresh = Templates()
+    for text in group:
+        for templates in (SHARED, fresh):
+            bytes_of_flows = stamped(templates, text)
+            if bytes_of_flows is not None:
+                flows = compile_match(text, BINDINGS).flows
+                whole = [Match({**match, "metadata": (0x42, (1 << 64) - 1)}).encode() for match, _ in flows]
+                assert bytes_of_flows == whole, text
+
+
+def test_what_has_a_stencil() -> None:
+    text = (
+        'inport == "{}" && eth.src == 0a:00:00:00:00:{} && ip4.dst == 10.0.0.{} && xxreg1 == ::{} && reg8[0..15] == {}'
+    )
+    templates = Templates()
+    for port, number in (("a", 5), ("b", 37), ("b", 25)):  # 37 and 25: a percent sign is a byte like any other
+        match = text.format(port, f"{number:02x}", number, number, number)
+        found = templates.stencils(match, BINDINGS)
+        assert found is not None
+        ((stencil,), values) = found
+        assert stencil.port("reg14", values) == BINDINGS.ports.get(port)
+        assert stencil.port("reg15", values) is None
+        values[0] = b"%b%s%d%%"
+        assert stencil.filled(values).count(b"%b%s%d%%") == 1
+    assert templates.stencils('inport == "gone"', BINDINGS) is None
+    assert templates.stencils("ip4.src == $nets", BINDINGS) is None
+    assert templates.stencils("tcp.dst == {1,2,3,4} && tcp.src == {5,6,7,8}", BINDINGS) is None, "conjunctive"
+    assert templates.stencils("0", BINDINGS) == ((), [b""])
 
 
 def test_a_second_text_of_a_shape_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:

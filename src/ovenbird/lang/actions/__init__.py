@@ -7,14 +7,13 @@ are.
 
 from ovenbird.lang.actions.action import Action, Actions, encode_all, format_all, guarded
 from ovenbird.lang.actions.context import Bucket, Context, GroupSpec, OptionType
-from ovenbird.lang.actions.encoder import Encoded, Encoder
 from ovenbird.lang.actions.layout import FlagBit, Pipeline, Tables
 from ovenbird.lang.actions.machine import Check, Machine, Translation, Zone, run
 from ovenbird.lang.actions.registry import FUNCTIONS, STATEMENTS, parse_actions
 from ovenbird.lang.actions.userdata import Opcode, Userdata
 
 __all__ = [
-    "FUNCTIONS", "STATEMENTS", "Action", "Actions", "Bucket", "Check", "Context", "Encoded", "Encoder", "FlagBit",
+    "FUNCTIONS", "STATEMENTS", "Action", "Actions", "Bucket", "Check", "Context", "FlagBit",
     "GroupSpec", "Machine", "Opcode", "OptionType", "Pipeline", "Tables", "Translation", "Userdata", "Zone",
     "encode_all", "format_all", "guarded", "parse_actions", "run",
 ]  # fmt: skip

@@ -4,10 +4,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ovenbird.lang.actions import Context, Encoder, Opcode, Pipeline, Userdata, parse_actions, run
+from ovenbird.lang.actions import Context, Opcode, Pipeline, Userdata, parse_actions, run
+from ovenbird.lang.actions import stencils as stencils_module
 from ovenbird.lang.actions.options import compressed_domains
 from ovenbird.lang.actions.report import Log, TriggerEvent
 from ovenbird.lang.actions.services import decode_dhcp4, decode_dhcp6
+from ovenbird.lang.actions.stencils import Stencils
 from ovenbird.lang.actions.userdata import WITH_ACTIONS, WITH_RESULT
 from ovenbird.lang.errors import FieldError, LangError, UnknownNameError
 from ovenbird.openflow.actions import Controller, Group, Resubmit, decode_actions, encode_actions
@@ -160,42 +162,6 @@ def test_any_bytes_are_userdata_or_refused(data) -> None:
             continue
 
 
-def test_the_encoder_equals_the_plain_path(place) -> None:
-    encoder = Encoder()
-    texts = ["next;", 'outport = "p1"; output;', "set_meter(5); ct_lb(backends=10.0.0.1);", "igmp;", "drop;"]
-    texts += ["reg0[0] = put_dhcp_opts(offerip = 1.2.3.4, mtu = 5);", "sample(probability=5,collector_set=7);"]
-    for _ in range(2):
-        for pipeline in Pipeline:
-            for is_switch in (True, False):
-                for text in texts:
-                    here = place(pipeline, is_switch=is_switch)
-                    plain = b"".join([i.encode() for i in parse_actions(text).instructions(here)])
-                    assert encoder(text, here).instructions == plain
-    assert encoder("ct_next;", place()).prerequisites == ("ip",)
-
-
-def test_the_encoder_is_never_stale_and_asks_every_time(place) -> None:
-    encoder, here = Encoder(), place()
-    text = 'outport = "p1"; output;'
-    first = encoder(text, here)
-    assert encoder(text, here) is first
-    assert here.asked == ["p1", "p1"]
-    here.ports["p1"] = 77
-    moved = encoder(text, here)
-    assert moved != first
-    assert (77).to_bytes(4, "big") in moved.instructions
-    here.dhcp_options = {}
-    with pytest.raises(LangError):
-        encoder("reg0[0] = put_dhcp_opts(offerip = 1.2.3.4, mtu = 5);", here)
-
-
-def test_the_encoder_forgets_when_full(place) -> None:
-    encoder = Encoder(limit=2)
-    for number in range(5):
-        encoder(f"next({number});", place())
-    assert len(encoder._known) <= 2
-
-
 # Hypothesis: lists of actions of every shape.
 NUMBERS = st.integers(0, 255)
 REGISTERS = st.sampled_from([f"reg{n}" for n in range(10)])
@@ -250,3 +216,59 @@ def test_formatting_and_encoding_lose_nothing(place, machine, text, is_switch) -
     run(actions.actions, it)
     for name, value in it.packet.values.items():
         assert 0 <= value <= FIELDS[name].mask
+
+
+SHARED = Stencils()  # lives through all examples, so that texts meet the shapes of others
+EDGES = [
+    'reg0 = "p1";', "reg0[0..7] = 300;", "reg0 = 99999999999;", "inport = 5;", "ip4.src = 10.0.0;", "igmp;",
+    "eth.dst = 10.0.0.1;", 'log(name="reg0 = 5;");', 'bind_vport("p1", inport); outport = "p2";', "reg8[4..11] = 77;",
+    "icmp4 { icmp4.type = 11; icmp4.frag_mtu = 9; ip4.src = 10.0.0.7 ; output; };", "icmp4.frag_mtu = 1500;",
+    "set_meter(5); reg0 = 1;", "/* reg0 = 5; */ reg1 = 0x25;", "ct_commit { ct_mark.blocked = 1; ct_label = 7; };",
+]  # fmt: skip
+"""Wrong ones, and ones whose constants are not where they seem to be."""
+
+
+@given(texts=st.lists(LISTS | st.sampled_from(EDGES), min_size=1, max_size=6), is_switch=st.booleans())
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_stencils_equal_the_plain_encoding(place, texts, is_switch) -> None:
+    fresh, here = Stencils(), place(is_switch=is_switch)
+    for stencils in (SHARED, fresh):
+        for text in texts:
+            filled = stencils.fill(text, is_switch, here.ports.get, lambda: here)
+            if filled is not None:
+                actions = parse_actions(text)
+                assert filled == (encode_actions(actions.encode(here)), actions.prerequisites), text
+
+
+def test_what_has_a_stencil(place) -> None:
+    def filled(text: str) -> bytes | None:
+        found = stencils.fill(text, 0, here.ports.get, lambda: here)
+        return found.actions if found else None
+
+    stencils, here = Stencils(), place()
+    text = 'nd_na {{ eth.src = 0a:00:00:00:00:{:02x}; nd.target = fe80::{}; outport = "{}"; output; }};'
+    for number, port in ((1, "p1"), (0x25, "p2"), (0, "nosuch"), (0xFF, "")):
+        sentence = text.format(number, number, port)
+        assert filled(sentence) == encode_actions(parse_actions(sentence).encode(here))
+    here.ports["p2"] = 0x252525
+    assert b"\0\x25\x25\x25" in (filled('outport = "p2"; output;') or b""), "ports are looked up each time"
+    for wrong in ("reg0 = 4294967296;", "reg0 = 1.2.3;", 'reg0 = "p1";'):
+        assert filled(wrong) is None
+        with pytest.raises(LangError):
+            parse_actions(wrong)
+    for personal in ("sample(probability=5,collector_set=7,obs_point=$cookie);", 'bind_vport("p2", inport);',
+                     'log(verdict=drop, meter="m");', "ct_lb_mark(backends=10.0.0.1:80,10.0.0.2:80);"):  # fmt: skip
+        assert filled(personal) is None
+
+
+def test_shapes_are_forgotten_when_there_are_too_many(place, monkeypatch) -> None:
+    monkeypatch.setattr(stencils_module, "_MAX_SHAPES", 4)
+    monkeypatch.setattr(stencils_module, "_MAX_VARIANTS", 2)
+    stencils, here = Stencils(), place()
+    for number in range(28):
+        for text in (f"next({number});", f"reg0[{number}] = 1;", f"reg0[1..5] = {number};"):
+            filled = stencils.fill(text, 0, here.ports.get, lambda: here)
+            assert filled is not None
+            assert filled.actions == encode_actions(parse_actions(text).encode(here))
+    assert len(stencils._shapes) <= 4
+    assert all(shape is None or len(shape.variants) <= 2 for shape in stencils._shapes.values())

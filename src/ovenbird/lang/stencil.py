@@ -1,0 +1,98 @@
+"""Stencils: encoded bytes with holes, for what differs from its likes in a few values alone.
+
+A chassis meets tens of thousands of logical flows that are a few dozen sentences with other addresses and ports.
+Encoding a sentence once, and putting the values into its bytes, is ten times as fast as encoding each flow.
+
+A match's stencil is its OpenFlow match, with the datapath in `metadata` as hole 0. Widths are fixed by the fields, so
+that values change neither length nor order.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ovenbird.openflow.fields import FIELDS
+from ovenbird.openflow.match import encode_oxm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from ovenbird.openflow.match import Match
+
+_METADATA = FIELDS["metadata"].mask
+_PADDING = [b"\0" * (-n % 8) for n in range(8)]
+_UNFIT = frozenset(("metadata", "conj_id", "vlan_tci"))
+"""Fields that whoever encodes a match looks at before."""
+
+
+class Stencil(NamedTuple):
+    """Bytes with a hole wherever `picked` puts a value: `form % picked(values)`."""
+
+    form: bytes
+    picked: Callable[[Sequence[bytes]], Any]
+
+    def filled(self, values: Sequence[bytes]) -> bytes:
+        """Return the bytes with these values in the holes."""
+        filled: bytes = self.form % self.picked(values)
+        return filled
+
+
+class MatchStencil(NamedTuple):
+    """A match's bytes; `ports` says which hole, or else which number, a whole register has that may hold a port."""
+
+    form: bytes
+    picked: Callable[[Sequence[bytes]], Any]
+    ports: dict[str, tuple[int, int]]
+
+    def filled(self, values: Sequence[bytes]) -> bytes:
+        """Return the match with these values in the holes; the first is the datapath's key, of 8 bytes."""
+        filled: bytes = self.form % self.picked(values)
+        return filled
+
+    def port(self, register: str, values: Sequence[bytes]) -> int | None:
+        """Return the number that the match wants in a register, None if it does not ask for all its bits."""
+        found = self.ports.get(register)
+        if found is None:
+            return None
+        hole, number = found
+        return int.from_bytes(values[hole], "big") if hole else number
+
+
+def escaped(data: bytes) -> bytes:
+    """Return bytes that stand for themselves in a form."""
+    return data.replace(b"%", b"%%")
+
+
+def match_stencil(match: Match, holes: Mapping[str, int]) -> MatchStencil | None:
+    """Return a match with the values of some fields left open.
+
+    Arguments:
+        match: the match; the open fields' values do not matter, their masks do.
+        holes: the number of the hole of each open field, from 1.
+
+    Returns:
+        The stencil; None for a match that has to be encoded as a whole.
+    """
+    if not _UNFIT.isdisjoint(match) or any(FIELDS[name].variable for name in match):
+        return None
+    fields = {**match, "metadata": (0, _METADATA)}
+    length, form, picks = 4, b"", []
+    for name in sorted(fields, key=lambda name: FIELDS[name].rank):
+        field = FIELDS[name]
+        entry = encode_oxm({name: fields[name]})
+        length += len(entry)
+        hole = 0 if name == "metadata" else holes.get(name)
+        if hole is None:
+            form += escaped(entry)
+            continue
+        start = len(field.header if fields[name][1] == field.mask else field.masked_header)
+        form += escaped(entry[:start]) + b"%b" + escaped(entry[start + field.n_bytes :])
+        picks.append(hole)
+    form = escaped((0x10000 | length).to_bytes(4, "big")) + form + _PADDING[length & 7]
+    ports = {
+        name: (holes.get(name, 0), match[name][0])
+        for name in ("reg14", "reg15")
+        if name in match and match[name][1] == FIELDS[name].mask
+    }
+    return MatchStencil(form, itemgetter(*picks), ports)
