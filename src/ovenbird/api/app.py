@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ovenbird.api.auth import caller_of
+from ovenbird.api.auth import Open
 from ovenbird.api.collection import Collection
 from ovenbird.api.databases import Databases
 from ovenbird.api.derived import Adjustable, Derived
@@ -20,11 +20,14 @@ from ovenbird.api.errors import (
     HTTPBadRequest,
     HTTPMethodNotAllowed,
     HTTPNotFound,
+    PolicyNotAuthorized,
     RevisionNumberConstraintFailed,
     TagNotFound,
     translate,
 )
 from ovenbird.api.extensions import EXTENSIONS, extension
+from ovenbird.api.quota_requests import QuotaRequests
+from ovenbird.api.quotas import Quotas
 from ovenbird.api.resources import DERIVED, EMPTY, RESOURCES
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from ovenbird.api.auth import Authenticator, Caller
+    from ovenbird.api.policy import Access, Policy
     from ovenbird.ovsdb.transaction import Client
 
 log = logging.getLogger(__name__)
@@ -43,7 +48,13 @@ LARGEST_BODY = 8 << 20
 
 
 def create_app(
-    cloud: Client, northbound: Client | None = None, southbound: Client | None = None, *, durable: bool = True
+    cloud: Client,
+    northbound: Client | None = None,
+    southbound: Client | None = None,
+    *,
+    durable: bool = True,
+    authenticator: Authenticator | None = None,
+    policy: Policy | None = None,
 ) -> Starlette:
     """Return the application.
 
@@ -52,8 +63,11 @@ def create_app(
         northbound: client of Northbound, for ports' status; None where it is not known.
         southbound: client of Southbound, for chassis; None where they are not known.
         durable: whether a change is on disk before it is answered.
+        authenticator: knows who is asking; None believes everybody.
+        policy: says who may do what; None lets everybody do everything.
     """
-    return Api(Databases(cloud, northbound, southbound, durable=durable)).application()
+    databases = Databases(cloud, northbound, southbound, durable=durable)
+    return Api(databases, authenticator or Open(), policy).application()
 
 
 class Api:
@@ -61,17 +75,26 @@ class Api:
 
     Arguments:
         databases: which.
+        authenticator: knows who is asking.
+        policy: says who may do what; None lets everybody do everything.
     """
 
-    def __init__(self, databases: Databases) -> None:
+    def __init__(self, databases: Databases, authenticator: Authenticator, policy: Policy | None = None) -> None:
         self.databases = databases
-        made = [resource(databases) for resource in RESOURCES]
-        self.collections: dict[str, Collection[Any]] = {resource.path: Collection(resource) for resource in made}
+        self.authenticator = authenticator
+        self.policy = policy
+        quotas = Quotas(databases)
+        made = {resource.collection: resource(databases) for resource in RESOURCES}
+        self.collections: dict[str, Collection[Any]] = {r.path: Collection(r, quotas, made) for r in made.values()}
+        self.quotas = QuotaRequests(quotas)
         self.derived = {kind.collection: kind(databases) for kind in DERIVED}
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
         routes = {
+            "/v2.0/quotas": self.on_quotas,
+            "/v2.0/quotas/{project}": self.on_quotas,
+            "/v2.0/quotas/{project}/{what}": self.on_quotas,
             "/v2.0/{collection}": self.on_collection,
             "/v2.0/{collection}/{id}": self.on_member,
             "/v2.0/{collection}/{id}/tags": self.on_tags,
@@ -95,6 +118,7 @@ class Api:
     async def on_collection(self, request: Request) -> Response:
         """List or create."""
         name = _name(request, "collection")
+        caller, access = await self._who(request)
         if name == "extensions":
             _allow(request, "GET")
             return _json({"extensions": [extension(alias) for alias in EXTENSIONS]})
@@ -102,47 +126,54 @@ class Api:
             _allow(request, "GET")
             return _json({name: []})
         if name in self.derived:
-            return await self.on_derived(request, self.derived[name])
+            return await self.on_derived(request, access, self.derived[name])
         collection = self._collection(name)
         if request.method == "POST":
-            return Response(await collection.create(caller_of(request.scope["headers"]), await _body(request)), 201,
-                            media_type="application/json")  # fmt: skip
+            body = await collection.create(caller, access, await _body(request))
+            return Response(body, 201, media_type="application/json")
         _allow(request, "GET", "POST")
-        await collection.resource.prepare(caller_of(request.scope["headers"]))
+        await collection.resource.prepare(caller)
         query_string = request.scope["query_string"]
         base = f"{_origin(request)}/v2.0/{name}" if query_string else ""
-        return Response(collection.list(query_string, base), media_type="application/json")
+        return Response(collection.list(access, query_string, base), media_type="application/json")
 
     async def on_member(self, request: Request) -> Response:
         """Show, update or delete."""
         name, uuid = _name(request, "collection"), unquote(request.path_params["id"])
+        caller, access = await self._who(request)
         if name == "extensions":
             _allow(request, "GET")
             if uuid not in EXTENSIONS:
                 raise HTTPNotFound
             return _json({"extension": extension(uuid)})
         if name in self.derived:
-            return await self.on_derived_member(request, self.derived[name], uuid)
+            return await self.on_derived_member(request, access, self.derived[name], uuid)
         collection = self._collection(name)
-        caller = caller_of(request.scope["headers"])
         if request.method == "PUT":
-            body = await collection.update(caller, uuid, await _body(request), _revision(request))
+            body = await collection.update(caller, access, uuid, await _body(request), _revision(request))
             return Response(body, media_type="application/json")
         if request.method == "DELETE":
-            await collection.delete(caller, uuid, _revision(request))
+            await collection.delete(caller, access, uuid, _revision(request))
             return Response(status_code=204)
         _allow(request, "GET", "PUT", "DELETE")
-        return Response(collection.show(uuid, request.scope["query_string"]), media_type="application/json")
+        return Response(collection.show(access, uuid, request.scope["query_string"]), media_type="application/json")
 
-    async def on_derived(self, request: Request, derived: Derived) -> Response:
+    async def on_derived(self, request: Request, access: Access | None, derived: Derived) -> Response:
         """List what nobody creates."""
         _allow(request, "GET")
+        if not _may(access, f"get_{derived.member}"):
+            return _json({derived.collection: []})
         base = f"{_origin(request)}/v2.0/{derived.collection}"
         body = await derived.list(request.scope["query_string"], base)
         return Response(body, media_type="application/json")
 
-    async def on_derived_member(self, request: Request, derived: Derived, uuid: str) -> Response:
+    async def on_derived_member(self, request: Request, access: Access | None, derived: Derived, uuid: str) -> Response:
         """Show, update or delete one of what nobody creates."""
+        if not _may(access, f"get_{derived.member}"):
+            raise derived.not_found(uuid)
+        verb = {"PUT": "update", "DELETE": "delete"}.get(request.method, "get")
+        if not _may(access, rule := f"{verb}_{derived.member}"):
+            raise PolicyNotAuthorized(rule=f"rule:{rule}")
         if isinstance(derived, Adjustable) and request.method == "DELETE":
             await derived.delete(uuid)
             return Response(status_code=204)
@@ -157,40 +188,65 @@ class Api:
         if action not in collection.resource.actions:
             raise HTTPNotFound
         _allow(request, "PUT")
-        caller, uuid = caller_of(request.scope["headers"]), unquote(request.path_params["id"])
-        return Response(await collection.act(caller, uuid, action, await _body(request)), media_type="application/json")
+        caller, access = await self._who(request)
+        uuid = unquote(request.path_params["id"])
+        body = await collection.act(caller, access, uuid, action, await _body(request))
+        return Response(body, media_type="application/json")
+
+    async def on_quotas(self, request: Request) -> Response:
+        """Do what there is to do about quotas."""
+        caller, access = await self._who(request)
+        path = [unquote(request.path_params.get(part, "")).removesuffix(".json") for part in ("project", "what")]
+        body = await _body(request) if request.method == "PUT" else None
+        answer = await self.quotas.answer(request.method, caller, access, (path[0], path[1]), body)
+        return _json(answer) if answer is not None else Response(status_code=204)
 
     async def on_tags(self, request: Request) -> Response:
-        """Show, replace or remove all tags of a resource."""
+        """Show, add, replace or remove all tags of a resource."""
         collection, uuid = self._tagged(request)
-        if request.method == "PUT":
-            body = await _body(request)
-            tags = body.get("tags") if isinstance(body, dict) else None
-            if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-                raise HTTPBadRequest(reason="Invalid tags body")
-            await collection.set_tags(caller_of(request.scope["headers"]), uuid, frozenset(tags))
+        caller, access = await self._who(request)
+        status = 200
+        if request.method in ("PUT", "POST"):
+            given = _tags_in(await _body(request))
+            if request.method == "PUT":
+                await collection.set_tags(caller, access, "update", uuid, lambda _: given)
+            else:
+                await collection.set_tags(caller, access, "create", uuid, lambda tags: tags | given)
+                status = 201
         elif request.method == "DELETE":
-            await collection.set_tags(caller_of(request.scope["headers"]), uuid, frozenset())
+            await collection.set_tags(caller, access, "delete", uuid, lambda _: frozenset())
             return Response(status_code=204)
         else:
-            _allow(request, "GET", "PUT", "DELETE")
-        return _json({"tags": sorted(collection.tags(uuid))})
+            _allow(request, "GET", "POST", "PUT", "DELETE")
+        return _json({"tags": sorted(collection.tags(access, uuid))}, status)
 
     async def on_tag(self, request: Request) -> Response:
         """Show, add or remove one tag of a resource."""
         collection, uuid = self._tagged(request)
+        caller, access = await self._who(request)
         tag = unquote(request.path_params["tag"])
-        tags = collection.tags(uuid)
         if request.method == "PUT":
-            await collection.set_tags(caller_of(request.scope["headers"]), uuid, tags | {tag})
+            await collection.set_tags(caller, access, "update", uuid, lambda tags: tags | {tag})
             return Response(status_code=201)
-        if tag not in tags:
+        if tag not in collection.tags(access, uuid):
             raise TagNotFound(tag=tag)
         if request.method == "DELETE":
-            await collection.set_tags(caller_of(request.scope["headers"]), uuid, tags - {tag})
+            await collection.set_tags(caller, access, "delete", uuid, lambda tags: tags - {tag})
         else:
             _allow(request, "GET", "PUT", "DELETE")
         return Response(status_code=204)
+
+    async def _who(self, request: Request) -> tuple[Caller, Access | None]:
+        """Return who is asking and what they may do; None for everything.
+
+        Raises:
+            Unauthorized: nobody known.
+        """
+        headers = request.scope["headers"]
+        caller = self.authenticator.known(headers)
+        if caller is None:
+            caller = await self.authenticator.identify(headers)
+        return caller, self.policy.access(caller) if self.policy is not None else None
 
     def _collection(self, name: str) -> Collection[Any]:
         found = self.collections.get(name)
@@ -214,6 +270,7 @@ class Api:
     async def on_version(self, request: Request) -> Response:
         """List the version's resources."""
         _allow(request, "GET")
+        await self._who(request)
         origin = _origin(request)
         resources = [
             {
@@ -244,7 +301,7 @@ def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
             answer = translate(error)
             if answer.status >= 500:
                 log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
-            return _json(answer.body(), answer.status)
+            return _json(answer.body(), answer.status, answer.headers())
 
     return handle
 
@@ -253,8 +310,23 @@ async def _not_found(_request: Request, _error: Exception) -> Response:
     return _json(HTTPNotFound().body(), 404)
 
 
-def _json(body: Mapping[str, Any], status: int = 200) -> Response:
-    return Response(orjson.dumps(body), status, media_type="application/json")
+def _json(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(body), status, headers, media_type="application/json")
+
+
+_NO_FACTS: dict[str, Any] = {}
+
+
+def _may(access: Access | None, rule: str) -> bool:
+    """Return whether a caller may do something that is about no resource of a project."""
+    return access is None or access.allows(rule, _NO_FACTS.__getitem__)
+
+
+def _tags_in(body: Any) -> frozenset[str]:
+    tags = body.get("tags") if isinstance(body, dict) else None
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise HTTPBadRequest(reason="Invalid tags body")
+    return frozenset(tags)
 
 
 def _allow(request: Request, *methods: str) -> None:

@@ -1,21 +1,26 @@
-"""Who is asking. So far nobody is asked to prove it, so the API serves this machine alone.
+"""Who is asking: callers, and the ways to know them.
 
-Without authentication every caller is an administrator, as with Neutron's ``auth_strategy = noauth``: lists show every
-project's resources. Resources are created in the project that ``X-Project-Id`` (or the older ``X-Tenant-Id``) names,
-or in ``DEFAULT_PROJECT``.
+An authenticator turns a request's headers into a ``Caller``. ``Open`` believes everybody and so serves this machine
+alone; ``basic`` has passwords in a file, ``keystone`` asks the identity service. What a caller may do is ``policy``'s
+to say; with ``Open`` every caller may do everything, as with Neutron's ``auth_strategy = noauth``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from ovenbird.api.errors import NeutronError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    Headers = Iterable[tuple[bytes, bytes]]
+    """A request's headers, names in lower case, as ASGI has them."""
 
 DEFAULT_PROJECT = "0" * 32
-"""The project of callers that name none."""
+"""The project of callers that name none where nobody has to log in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +28,100 @@ class Caller:
     """Whoever sent a request.
 
     Arguments:
-        project: id of the project that new resources belong to.
-        admin: whether other projects' resources are the caller's business too.
+        project: id of the project that new resources belong to; empty for a caller who acts for none.
+        user: id of the user; empty where users are not known.
+        roles: what the user is in that project, in lower case.
+        service_roles: what the service is that passed the user's request on.
+        system: whether the caller acts for the whole system instead of a project.
     """
 
     project: str = DEFAULT_PROJECT
-    admin: bool = True
+    user: str = ""
+    roles: frozenset[str] = frozenset()
+    service_roles: frozenset[str] = frozenset()
+    system: bool = False
+
+
+class Unauthorized(NeutronError):  # noqa: N818 (named as the others that are answers)
+    """Nobody, or nobody known, is asking. The body is that of Keystone's middleware."""
+
+    status = 401
+    message: ClassVar[str] = "The request you have made requires authentication."
+
+    def __init__(self, challenge: str) -> None:
+        super().__init__()
+        self.challenge = challenge
+
+    def body(self) -> dict[str, Any]:
+        """Return the answer's JSON."""
+        return {"error": {"code": self.status, "title": "Unauthorized", "message": self.message}}
+
+    def headers(self) -> Mapping[str, str]:
+        """Say how to log in."""
+        return {"WWW-Authenticate": self.challenge}
+
+
+class IdentityUnavailable(NeutronError):  # noqa: N818
+    """Who is asking cannot be found out now."""
+
+    status = 503
+    message = "The identity service is not available."
+
+
+class Authenticator(Protocol):
+    """A way to know callers."""
+
+    restricted: bool
+    """Whether ``policy`` decides what callers may do."""
+
+    def known(self, headers: Headers) -> Caller | None:
+        """Return who sent these headers if that can be told at once, else None."""
+
+    async def identify(self, headers: Headers) -> Caller:
+        """Find out who sent these headers.
+
+        Raises:
+            Unauthorized: nobody known.
+            IdentityUnavailable: it cannot be found out now.
+        """
+
+    async def close(self) -> None:
+        """Give up connections."""
 
 
 NOBODY_IN_PARTICULAR = Caller()
 
 
-def caller_of(headers: Iterable[tuple[bytes, bytes]]) -> Caller:
-    """Return who sent a request with these headers (names in lower case, as ASGI has them)."""
+class Open:
+    """Believes everybody.
+
+    Resources are created in the project that ``X-Project-Id`` (or the older ``X-Tenant-Id``) names, or in
+    ``DEFAULT_PROJECT``.
+    """
+
+    restricted = False
+
+    def known(self, headers: Headers) -> Caller:
+        """Return who sent a request with these headers."""
+        for name, value in headers:
+            if name in (b"x-project-id", b"x-tenant-id") and value:
+                return Caller(value.decode("latin-1"))
+        return NOBODY_IN_PARTICULAR
+
+    async def identify(self, headers: Headers) -> Caller:
+        """Return who sent a request with these headers."""
+        return self.known(headers)
+
+    async def close(self) -> None:
+        """Do nothing: there are no connections."""
+
+
+def header(headers: Headers, wanted: bytes) -> bytes:
+    """Return a header's value, empty if it is not there."""
     for name, value in headers:
-        if name in (b"x-project-id", b"x-tenant-id") and value:
-            return Caller(value.decode("latin-1"))
-    return NOBODY_IN_PARTICULAR
+        if name == wanted:
+            return value
+    return b""
 
 
 class NotLoopbackError(Exception):

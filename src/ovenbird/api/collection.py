@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import orjson
 
 from ovenbird.api import attributes, query
+from ovenbird.api.authorization import Authorization
 from ovenbird.api.errors import HTTPBadRequest
+from ovenbird.api.resource import project_of
 from ovenbird.engine.rows import Row
 
 if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Callable, Mapping
+
     from ovenbird.api.auth import Caller
     from ovenbird.api.databases import Draft
+    from ovenbird.api.policy import Access
     from ovenbird.api.query import Query
+    from ovenbird.api.quotas import Quotas
+    from ovenbird.api.rendering import Rendering, Shown
     from ovenbird.api.resource import Resource
     from ovenbird.engine.rows import UUID
 
@@ -23,19 +31,26 @@ R = TypeVar("R", bound=Row)
 class Collection(Generic[R]):
     """Answers requests on one resource; every answer is a body already encoded.
 
+    A request comes with its caller and with what the caller may do; None stands for everything.
+
     Arguments:
         resource: which.
+        quotas: how many of it there may be.
+        resources: every resource, by collection.
     """
 
-    def __init__(self, resource: Resource[R]) -> None:
+    def __init__(self, resource: Resource[R], quotas: Quotas, resources: Mapping[str, Resource[Any]]) -> None:
         self.resource = resource
+        self.quotas = quotas
+        self.resources = resources
         self._opening = f'{{"{resource.collection}":['.encode()
         self._member = f'{{"{resource.member}":'.encode()
 
-    def list(self, query_string: bytes, base: str) -> bytes:
+    def list(self, access: Access | None, query_string: bytes, base: str) -> bytes:
         """Return the resources that a query asks for.
 
         Arguments:
+            access: what the caller may do.
             query_string: undecoded.
             base: URL of the collection, for links to other pages.
 
@@ -45,38 +60,42 @@ class Collection(Generic[R]):
         resource = self.resource
         asked = query.parse(query_string, resource.filterable)
         renderings = resource.renderings
+        rows = resource.table.rows.values() if asked.plain else resource.candidates(asked.filters)
+        seen = access.visibility(resource) if access is not None else None
+        found: builtins.list[Rendering | Shown] = (
+            [renderings.of(row) for row in rows]
+            if seen is None
+            else [shown for row in rows if (shown := seen.of(renderings.of(row))) is not None]
+        )
         if asked.plain:
-            found = [renderings.of(row).json for row in resource.table.rows.values()]
-            return self._opening + b",".join(found) + b"]}"
+            return self._opening + b",".join([shown.json for shown in found]) + b"]}"
+        kept = [shown for shown in found if query.matches(shown.value, asked.filters)]
         if not (asked.fields or asked.sort or asked.paged):
-            chosen = [renderings.of(row) for row in resource.candidates(asked.filters)]
-            kept = [r.json for r in chosen if query.matches(r.value, asked.filters)]
-            return self._opening + b",".join(kept) + b"]}"
-        return self._selected(asked, query_string, base)
+            return self._opening + b",".join([shown.json for shown in kept]) + b"]}"
+        return self._selected([shown.value for shown in kept], asked, query_string, base)
 
-    def _selected(self, asked: Query, query_string: bytes, base: str) -> bytes:
+    def _selected(self, values: builtins.list[dict[str, Any]], asked: Query, query_string: bytes, base: str) -> bytes:
         """Return a list that is sorted, cut to a page, or reduced to some fields."""
         resource = self.resource
-        values = [resource.renderings.of(row).value for row in resource.candidates(asked.filters)]
-        page = query.arrange([v for v in values if query.matches(v, asked.filters)], asked)
+        page = query.arrange(values, asked)
         body: dict[str, Any] = {resource.collection: [query.only(asked.fields, value) for value in page]}
         if links := query.links(base, query_string, asked, page):
             body[f"{resource.collection}_links"] = links
         return orjson.dumps(body)
 
-    def show(self, uuid: str, query_string: bytes) -> bytes:
+    def show(self, access: Access | None, uuid: str, query_string: bytes) -> bytes:
         """Return one resource.
 
         Raises:
-            NotFound: it is not there.
+            NotFound: it is not there, or the caller does not see it.
         """
-        rendering = self.resource.renderings.of(self.resource.get(uuid))
+        shown = self._visible(access, uuid)
         fields = query.parse(query_string, self.resource.filterable).fields if query_string else ()
         if fields:
-            return orjson.dumps({self.resource.member: query.only(fields, rendering.value)})
-        return self._member + rendering.json + b"}"
+            return orjson.dumps({self.resource.member: query.only(fields, shown.value)})
+        return self._member + shown.json + b"}"
 
-    async def create(self, caller: Caller, body: Any) -> bytes:
+    async def create(self, caller: Caller, access: Access | None, body: Any) -> bytes:
         """Create one resource, or several at once: all of them or none.
 
         Raises:
@@ -90,19 +109,25 @@ class Collection(Generic[R]):
             else [attributes.member_of(body, resource.member)]
         )
         parsed = [attributes.parse(resource.attributes, one, creating=True) for one in given]
+        if access is not None:
+            authorization = Authorization(access, caller, resource, self.resources)
+            for values in parsed:
+                authorization.create(values)
 
-        def build(draft: Draft) -> list[UUID]:
+        def build(draft: Draft) -> builtins.list[UUID]:
+            self.quotas.claim(draft, resource.member, [project_of(draft, values) for values in parsed])
             return [resource.create(draft, dict(values)) for values in parsed]
 
         uuids = await resource.databases.change(caller, build)
-        made = [resource.renderings.of(resource.get(uuid)).json for uuid in uuids]
+        made = [self._written(access, uuid) for uuid in uuids]
         return self._opening + b",".join(made) + b"]}" if bulk else self._member + made[0] + b"}"
 
-    async def update(self, caller: Caller, uuid: str, body: Any, revision: int | None) -> bytes:
+    async def update(self, caller: Caller, access: Access | None, uuid: str, body: Any, revision: int | None) -> bytes:
         """Change a resource.
 
         Arguments:
             caller: who asked.
+            access: what the caller may do.
             uuid: which.
             body: what to change.
             revision: what its revision must be; None for any.
@@ -112,8 +137,15 @@ class Collection(Generic[R]):
         """
         resource = self.resource
         given = attributes.member_of(body, resource.member)
-        resource.get(uuid)
-        parsed = attributes.parse(resource.attributes, given, creating=False)
+        row = resource.get(uuid)
+        if access is None:
+            parsed = attributes.parse(resource.attributes, given, creating=False)
+        else:
+            authorization = Authorization(access, caller, resource, self.resources)
+            rendering = resource.renderings.of(row)
+            authorization.change([f"update_{resource.member}"], rendering, {})  # before the body says what is wrong
+            parsed = attributes.parse(resource.attributes, given, creating=False)
+            authorization.update(rendering, parsed)
 
         def build(draft: Draft) -> None:
             row = resource.get(uuid)
@@ -121,15 +153,16 @@ class Collection(Generic[R]):
             resource.update(draft, row, dict(parsed))
 
         await resource.databases.change(caller, build)
-        return self.show(uuid, b"")
+        return self._member + self._written(access, uuid) + b"}"
 
-    async def delete(self, caller: Caller, uuid: str, revision: int | None) -> None:
+    async def delete(self, caller: Caller, access: Access | None, uuid: str, revision: int | None) -> None:
         """Delete a resource.
 
         Raises:
             NeutronError: it cannot go.
         """
         resource = self.resource
+        self._authorize(caller, access, uuid, f"delete_{resource.member}", {})
 
         def build(draft: Draft) -> None:
             row = resource.get(uuid)
@@ -138,7 +171,7 @@ class Collection(Generic[R]):
 
         await resource.databases.change(caller, build)
 
-    async def act(self, caller: Caller, uuid: str, action: str, body: Any) -> bytes:
+    async def act(self, caller: Caller, access: Access | None, uuid: str, action: str, body: Any) -> bytes:
         """Do one of a resource's actions.
 
         Raises:
@@ -147,32 +180,101 @@ class Collection(Generic[R]):
         resource = self.resource
         if not isinstance(body, dict):
             raise HTTPBadRequest(reason="Resource body required")
+        self._authorize(caller, access, uuid, action, body)
         method = getattr(resource, resource.actions[action])
         answer = await resource.databases.change(caller, lambda draft: method(draft, resource.get(uuid), body))
-        return self.show(uuid, b"") if answer is None else orjson.dumps(answer)
+        return self._member + self._written(access, uuid) + b"}" if answer is None else orjson.dumps(answer)
+
+    # -- who sees and may what ----------------------------------------------------------------------------------------
+
+    def _shown(self, access: Access | None, uuid: str) -> Rendering | Shown | None:
+        rendering = self.resource.renderings.of(self.resource.get(uuid))
+        seen = access.visibility(self.resource) if access is not None else None
+        return rendering if seen is None else seen.of(rendering)
+
+    def _visible(self, access: Access | None, uuid: str) -> Rendering | Shown:
+        """Return a resource as the caller sees it.
+
+        Raises:
+            NotFound: it is not there, or the caller does not see it.
+        """
+        shown = self._shown(access, uuid)
+        if shown is None:
+            raise self.resource.not_found(id=uuid)
+        return shown
+
+    def _written(self, access: Access | None, uuid: str) -> bytes:
+        """Return a resource that the caller has just written; its id alone if the caller may write but not read."""
+        shown = self._shown(access, uuid)
+        return orjson.dumps({"id": uuid}) if shown is None else shown.json
+
+    def _authorize(
+        self, caller: Caller, access: Access | None, uuid: str, rule: str, values: Mapping[str, Any]
+    ) -> None:
+        """Check a change of a resource by one rule.
+
+        Raises:
+            NotFound: it is not there, or the caller does not see it.
+            PolicyNotAuthorized: the caller may not.
+        """
+        row = self.resource.get(uuid)
+        if access is not None:
+            rendering = self.resource.renderings.of(row)
+            Authorization(access, caller, self.resource, self.resources).change([rule], rendering, values)
 
     # -- tags ---------------------------------------------------------------------------------------------------------
 
-    def tags(self, uuid: str) -> frozenset[str]:
+    def tags(self, access: Access | None, uuid: str) -> frozenset[str]:
         """Return a resource's tags.
 
         Raises:
-            NotFound: there is no such resource.
+            NotFound: there is no such resource, or the caller does not see it or its tags.
         """
-        found: frozenset[str] = self.resource.get(uuid)["tags"]
-        return found
+        shown = self._visible(access, uuid)
+        if "tags" not in shown.value:
+            raise self.resource.not_found(id=uuid)
+        return frozenset(shown.value["tags"])
 
-    async def set_tags(self, caller: Caller, uuid: str, tags: frozenset[str]) -> None:
-        """Give a resource these tags and no others.
+    async def set_tags(
+        self,
+        caller: Caller,
+        access: Access | None,
+        verb: str,
+        uuid: str,
+        change: Callable[[frozenset[str]], frozenset[str]],
+    ) -> None:
+        """Change a resource's tags.
+
+        Arguments:
+            caller: who asked.
+            access: what the caller may do.
+            verb: what the change is to rules: ``create``, ``update`` or ``delete``.
+            uuid: which resource.
+            change: returns the tags that it is to have, given those that it has.
 
         Raises:
-            NeutronError: there is no such resource, or a tag is too long.
+            NeutronError: there is no such resource, the caller may not, or a tag is too long, or one too many.
         """
-        for tag in tags:
-            if not 0 < len(tag) <= 255:
-                raise HTTPBadRequest(reason=f"Invalid input for tags. Reason: '{tag}' is not a valid tag.")
+        self._authorize(caller, access, uuid, f"{verb}_{self.resource.member}:tags", {})
 
         def build(draft: Draft) -> None:
-            draft.update(self.resource.get(uuid), {"tags": tags})
+            row = self.resource.get(uuid)
+            before: frozenset[str] = row["tags"]
+            after = change(before)
+            _check_tags(after - before, len(after))
+            if after != before:
+                draft.update(row, {"tags": after})
 
         await self.resource.databases.change(caller, build)
+
+
+MOST_TAGS = 50
+"""Tags of one resource; Neutron's limit."""
+
+
+def _check_tags(new: frozenset[str], number: int) -> None:
+    for tag in sorted(new):
+        if not 0 < len(tag) <= 255:
+            raise HTTPBadRequest(reason=f"Invalid input for tags. Reason: '{tag}' is not a valid tag.")
+    if new and number > MOST_TAGS:
+        raise HTTPBadRequest(reason=f"Invalid input for tags. Reason: {number} tags exceed the maximum of {MOST_TAGS}.")

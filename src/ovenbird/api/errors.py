@@ -7,7 +7,7 @@ database that nobody has turned into a better one are in ``TRANSLATED``.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.ovsdb.errors import (
     Aborted,
@@ -17,6 +17,9 @@ from ovenbird.ovsdb.errors import (
     ReferentialIntegrityViolation,
     TimedOut,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class NeutronError(Exception):
@@ -31,6 +34,10 @@ class NeutronError(Exception):
     def body(self) -> dict[str, Any]:
         """Return the answer's JSON."""
         return error_body(type(self).__name__, str(self))
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the answer's own headers."""
+        return {}
 
 
 class BadRequest(NeutronError):
@@ -80,6 +87,13 @@ class InvalidInput(BadRequest):
     message = "Invalid input for operation: {error_message}."
 
 
+class PolicyNotAuthorized(NeutronError):
+    """The caller may not do that."""
+
+    status = 403
+    message = "{rule} is disallowed by policy"
+
+
 class RevisionNumberConstraintFailed(NeutronError):
     """If-Match named another revision."""
 
@@ -98,6 +112,27 @@ class ServiceUnavailable(NeutronError):
 
     status = 503
     message = "The database is not reachable."
+
+
+# -- quotas -----------------------------------------------------------------------------------------------------------
+
+
+class OverQuota(Conflict):
+    """The project has as many as it may have."""
+
+    message = "Quota exceeded for resources: ['{resource}']."
+
+
+class TenantQuotaNotFound(NotFound):
+    """The project has the default quotas."""
+
+    message = "Quota for tenant {tenant_id} could not be found."
+
+
+class QuotaMissingTenant(BadRequest):
+    """The caller acts for no project."""
+
+    message = "Tenant-id was missing from quota request."
 
 
 # -- networks ---------------------------------------------------------------------------------------------------------
@@ -375,12 +410,6 @@ class FloatingIPPortAlreadyAssociated(Conflict):
 
 
 # -- the rest ---------------------------------------------------------------------------------------------------------
-
-
-class OverQuota(Conflict):
-    """The project has as many as it may."""
-
-    message = "Quota exceeded for resources: ['{resource}']."
 
 
 class AgentNotFound(NotFound):

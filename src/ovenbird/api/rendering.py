@@ -19,10 +19,20 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import Row
 
 
-class Rendering(Reader):
-    """What the API shows of one row: as a dict, which nobody may change, and as JSON."""
+class Shown:
+    """What a caller sees who may not see all of a row: as a dict, which nobody may change, and as JSON."""
 
-    __slots__ = ("json", "known", "row", "value")
+    __slots__ = ("json", "value")
+
+    def __init__(self, value: dict[str, Any]) -> None:
+        self.value = value
+        self.json = orjson.dumps(value)
+
+
+class Rendering(Reader):
+    """What the API shows of one row: as a dict, which nobody may change, and as JSON; and with less shown."""
+
+    __slots__ = ("json", "known", "less", "row", "value")
 
     def __init__(self, known: dict[Row, Rendering], row: Row) -> None:
         super().__init__(None)
@@ -30,6 +40,16 @@ class Rendering(Reader):
         self.row = row
         self.value: dict[str, Any] = {}
         self.json = b""
+        self.less: dict[frozenset[str], Shown] | None = None
+
+    def without(self, hidden: frozenset[str]) -> Shown:
+        """Return what is left without some attributes."""
+        if self.less is None:
+            self.less = {}
+        found = self.less.get(hidden)
+        if found is None:
+            found = self.less[hidden] = Shown({n: v for n, v in self.value.items() if n not in hidden})
+        return found
 
     def invalidate(self) -> None:
         """Forget the rendering; whoever asks next gets a new one."""

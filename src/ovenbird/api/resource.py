@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from ovenbird.api.attributes import Attribute, shown
+from ovenbird.api.attributes import ALIASES, Attribute, shown
 from ovenbird.api.errors import HTTPBadRequest, NotFound, RevisionNumberConstraintFailed
 from ovenbird.api.rendering import Renderings
 from ovenbird.api.values import text
@@ -34,6 +34,9 @@ STANDARD: dict[str, Attribute] = {
 }
 """Attributes of every resource. ``tags`` have requests of their own."""
 
+PARENTAL = {"project_id": "project_id", "tenant_id": "project_id", "shared": "shared", "router:external": "external"}
+"""Column of what rules may ask about that to which a resource belongs."""
+
 
 class Resource(ABC, Generic[R]):
     """One kind of resource.
@@ -52,6 +55,10 @@ class Resource(ABC, Generic[R]):
     indexed: ClassVar[Mapping[str, Column[Any]]] = {}
     """Columns that find rows by an attribute without looking at all of them."""
     taggable: ClassVar[bool] = True
+    parent: ClassVar[tuple[str, str, type[Row]] | None] = None
+    """The attribute that says what it belongs to, what rules of policies call that, and the kind of its rows."""
+    references: ClassVar[Mapping[str, str]] = {}
+    """Collection of what an attribute of a request names, which the caller has to see. ``A.B`` is B of what is in A."""
     actions: ClassVar[Mapping[str, str]] = {}
     """Method of each action, by its name in addresses: it takes the draft, the row and the request's body, and returns
     the answer, or None for the resource as it then is."""
@@ -101,6 +108,27 @@ class Resource(ABC, Generic[R]):
         """
         if wanted is not None and row["revision_number"] != wanted:
             raise RevisionNumberConstraintFailed(expected=wanted, current=row["revision_number"])
+
+    def fact(self, values: Mapping[str, Any], name: str) -> Any:
+        """Return what a policy's rule asks about a resource: an attribute of it, or of what it belongs to.
+
+        Arguments:
+            values: the resource, as it is shown or as a request gives it.
+            name: as Neutron's rules have it: ``project_id``, ``network:project_id``, ``shared``.
+
+        Raises:
+            KeyError: there is no such thing.
+        """
+        name = ALIASES.get(name, name)
+        if name in values:
+            return values[name]
+        if self.parent is None:
+            raise KeyError(name)
+        attribute, called, rows = self.parent
+        row: Any = self.databases.store.table(rows).get(values[attribute])
+        if row is None:
+            raise KeyError(name)
+        return row[PARENTAL[name.removeprefix(f"{called}:").removeprefix("ext_parent:")]]
 
     async def prepare(self, caller: Caller) -> None:
         """Make what a list for this caller has to show, if it is not there yet."""
@@ -162,8 +190,14 @@ def timestamp(seconds: int) -> str:
 
 
 def project_of(draft: Draft, values: Mapping[str, Any]) -> str:
-    """Return the project that a new resource belongs to: the one that the request names, or the caller's."""
+    """Return the project that a new resource belongs to: the one that the request names, or the caller's.
+
+    Raises:
+        HTTPBadRequest: neither names one.
+    """
     project: str = values.get("project_id") or draft.caller.project
+    if not project:
+        raise HTTPBadRequest(reason="The request is in no project's name, and so has to give 'project_id'")
     return project
 
 

@@ -44,6 +44,11 @@ class FloatingIPs(Resource[FloatingIP]):
     collection = "floatingips"
     row_class = FloatingIP
     not_found = FloatingIPNotFound
+    references: ClassVar[Mapping[str, str]] = {
+        "floating_network_id": "networks",
+        "subnet_id": "subnets",
+        "port_id": "ports",
+    }
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "floating_network_id": Attribute(uuid_value, default=REQUIRED, put=False),
         "floating_ip_address": Attribute(optional(address), default=None, put=False),

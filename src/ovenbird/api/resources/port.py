@@ -114,6 +114,12 @@ class Ports(Resource[Port]):
     collection = "ports"
     row_class = Port
     not_found = PortNotFound
+    parent = ("network_id", "network", Network)
+    references: ClassVar[Mapping[str, str]] = {
+        "network_id": "networks",
+        "security_groups": "security_groups",
+        "fixed_ips.subnet_id": "subnets",
+    }
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "name": Attribute(text(), default=""),
         "network_id": Attribute(uuid_value, default=REQUIRED, put=False),

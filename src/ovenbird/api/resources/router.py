@@ -75,6 +75,12 @@ class Routers(Resource[Router]):
     collection = "routers"
     row_class = Router
     not_found = RouterNotFound
+    references: ClassVar[Mapping[str, str]] = {
+        "external_gateway_info.network_id": "networks",
+        "external_gateway_info.external_fixed_ips.subnet_id": "subnets",
+        "subnet_id": "subnets",  # of the actions that add and remove interfaces
+        "port_id": "ports",
+    }
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "name": Attribute(text(), default=""),
         "admin_state_up": Attribute(boolean, default=True),

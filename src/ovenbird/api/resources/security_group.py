@@ -46,6 +46,8 @@ class SecurityGroups(Resource[SecurityGroup]):
     async def prepare(self, caller: Caller) -> None:
         """Make the default group of the caller's project, which a list of groups always shows."""
         table = self.databases.store.table(DefaultSecurityGroup)
+        if not caller.project:
+            return
         if table.find(DefaultSecurityGroup.project_id, caller.project) is None:
             await self.databases.change(caller, lambda draft: default_group(self.databases, draft, caller.project))
 

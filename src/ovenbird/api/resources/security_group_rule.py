@@ -81,6 +81,12 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
     collection = "security_group_rules"
     row_class = SecurityGroupRule
     not_found = SecurityGroupRuleNotFound
+    parent = ("security_group_id", "security_group", SecurityGroup)
+    references: ClassVar[Mapping[str, str]] = {
+        "security_group_id": "security_groups",
+        "remote_group_id": "security_groups",
+        "remote_address_group_id": "address_groups",
+    }
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "security_group_id": Attribute(uuid_value, default=REQUIRED, put=False),
         "direction": Attribute(one_of("ingress", "egress"), default=REQUIRED, put=False),

@@ -65,6 +65,8 @@ class Subnets(Resource[Subnet]):
     collection = "subnets"
     row_class = Subnet
     not_found = SubnetNotFound
+    parent = ("network_id", "network", Network)
+    references: ClassVar[Mapping[str, str]] = {"network_id": "networks"}
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "name": Attribute(text(), default=""),
         "network_id": Attribute(uuid_value, default=REQUIRED, put=False),

@@ -1,0 +1,144 @@
+"""Whether a caller may make a change: rules are found for a request, what it may not do is refused.
+
+A creation has to please the rule about the resource and one for each attribute that it gives other than its default;
+a change likewise. A refusal is 403 where the caller sees the resource, and otherwise 404, as if it were not there. The
+same goes for what a request names: another project's network cannot be used, nor found out about.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.api.errors import HTTPBadRequest, PolicyNotAuthorized
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from ovenbird.api.auth import Caller
+    from ovenbird.api.policy import Access
+    from ovenbird.api.rendering import Rendering
+    from ovenbird.api.resource import Resource
+
+
+class Authorization:
+    """Checks one caller's changes of one resource.
+
+    Arguments:
+        access: what the caller may do.
+        caller: who.
+        resource: what is to be changed.
+        others: every resource, by collection.
+    """
+
+    def __init__(
+        self, access: Access, caller: Caller, resource: Resource[Any], others: Mapping[str, Resource[Any]]
+    ) -> None:
+        self.access = access
+        self.caller = caller
+        self.resource = resource
+        self.others = others
+
+    def create(self, values: Mapping[str, Any]) -> None:
+        """Check a creation.
+
+        Raises:
+            PolicyNotAuthorized: it is not the caller's to make.
+            HTTPBadRequest: it is in another project.
+            NotFound: it names what the caller does not see.
+        """
+        resource = self.resource
+        project = values.get("project_id") or self.caller.project
+        if project != self.caller.project and not self.access.admin:
+            raise HTTPBadRequest(
+                reason="Specifying 'project_id' or 'tenant_id' other than the authenticated project in request "
+                "requires admin privileges"
+            )
+        given = {n: v for n, v in values.items() if v != resource.attributes[n].default}
+        names = [f"create_{resource.member}", *self._attributes("create", given)]
+        whole = {**values, "project_id": project}
+        self._demand(names, lambda name: resource.fact(whole, name))
+        self._see(values)
+
+    def update(self, rendering: Rendering, values: Mapping[str, Any]) -> None:
+        """Check a change.
+
+        Raises:
+            PolicyNotAuthorized: it is not the caller's to make.
+            NotFound: the caller sees no such resource, or not what the change names.
+        """
+        names = [f"update_{self.resource.member}", *self._attributes("update", values)]
+        self.change(names, rendering, values)
+
+    def change(self, names: Iterable[str], rendering: Rendering, values: Mapping[str, Any]) -> None:
+        """Check a change by the rules of these names.
+
+        Raises:
+            PolicyNotAuthorized: it is not the caller's to make.
+            NotFound: the caller sees no such resource, or not what the change names.
+        """
+        whole = ChainMap(dict(values), rendering.value)
+        try:
+            self._demand(names, lambda name: self.resource.fact(whole, name))
+        except PolicyNotAuthorized:
+            seen = self.access.visibility(self.resource)
+            if seen is not None and not seen.sees(rendering):
+                raise self.resource.not_found(id=rendering.value["id"]) from None
+            raise
+        self._see(values)
+
+    def _demand(self, names: Iterable[str], fact: Callable[[str], Any]) -> None:
+        names = list(names)
+        if not all(self.access.allows(name, fact) for name in names):
+            raise PolicyNotAuthorized(rule=_together(names))
+
+    def _attributes(self, verb: str, given: Mapping[str, Any]) -> Iterator[str]:
+        """Return the names of the rules about giving these attributes, and what is in them."""
+        for name, value in given.items():
+            rule = f"{verb}_{self.resource.member}:{name}"
+            parts = dict.fromkeys(part for one in _records(value) for part in one)
+            for wanted in (rule, *(f"{rule}:{part}" for part in parts)):
+                if self.access.knows(wanted):
+                    yield wanted
+
+    def _see(self, values: Mapping[str, Any]) -> None:
+        """Check that the caller sees what a request names."""
+        for path, collection in self.resource.references.items():
+            other = self.others[collection]
+            seen = self.access.visibility(other)
+            if seen is None:
+                continue
+            for uuid in named(values, path):
+                row = other.table.get(uuid)  # type: ignore[arg-type]  # any text may be looked up
+                if row is not None and not seen.sees(other.renderings.of(row)):
+                    raise other.not_found(id=uuid)
+
+
+def named(values: Mapping[str, Any], path: str) -> Iterator[str]:
+    """Return the ids that a request names.
+
+    Arguments:
+        values: what it gives.
+        path: an attribute, or with dots an attribute of what is in it.
+    """
+    name, _, rest = path.partition(".")
+    value = values.get(name)
+    for item in value if isinstance(value, list) else [value]:
+        if rest and isinstance(item, dict):
+            yield from named(item, rest)
+        elif isinstance(item, str):
+            yield item
+
+
+def _records(value: Any) -> list[dict[str, Any]]:
+    if isinstance(value, dict):
+        return [value]
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _together(names: list[str]) -> str:
+    """Return rules that must all hold, as oslo.policy writes them."""
+    text = f"rule:{names[0]}"
+    for name in names[1:]:
+        text = f"({text} and rule:{name})"
+    return text

@@ -1,0 +1,134 @@
+"""Quotas: how many of each resource a project may have.
+
+What a project has is counted by an index, at no cost in its number. A creation near the limit takes a *turn*: it waits
+for the number of the turn before, and raises it, in the transaction that creates; so of several that each see the last
+place, in whichever process, one gets it and the others see it gone. Far from the limit creations do not wait for each
+other.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.api.errors import OverQuota
+from ovenbird.model.cloud import (
+    FloatingIP,
+    Network,
+    Port,
+    Quota,
+    QuotaTurn,
+    Router,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+)
+from ovenbird.model.settings import QUOTA, setting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ovenbird.api.databases import Databases, Draft
+    from ovenbird.engine.rows import Column
+
+log = logging.getLogger(__name__)
+
+UNLIMITED = -1
+NEAR = 256
+"""Places left from which on creations take turns. More than this would have to be under way at once, unseen by each
+other, to exceed a limit."""
+
+COUNTED: Mapping[str, tuple[Column[str], int]] = {
+    "network": (Network.project_id, 100),
+    "subnet": (Subnet.project_id, 100),
+    "port": (Port.project_id, 500),
+    "router": (Router.project_id, 10),
+    "floatingip": (FloatingIP.project_id, 50),
+    "security_group": (SecurityGroup.project_id, 10),
+    "security_group_rule": (SecurityGroupRule.project_id, 100),
+}
+"""The column that counts each resource, and Neutron's default for it."""
+
+
+class Quotas:
+    """The quotas of all projects.
+
+    Arguments:
+        databases: where they are, and what they count.
+    """
+
+    def __init__(self, databases: Databases) -> None:
+        self.databases = databases
+
+    def default(self, resource: str) -> int:
+        """Return how many of a resource a project may have that has no quota of its own."""
+        usual = COUNTED[resource][1]
+        text = setting(self.databases.store, QUOTA + resource, str(usual))
+        try:
+            return max(int(text), UNLIMITED)
+        except ValueError:
+            log.error("the setting %s%s is no number: %s", QUOTA, resource, text)  # noqa: TRY400 (no trace needed)
+            return usual
+
+    def limit(self, project: str, resource: str) -> int:
+        """Return how many of a resource a project may have; -1 for any number."""
+        row = self._row(project, resource)
+        return row.maximum if row is not None else self.default(resource)
+
+    def used(self, project: str, resource: str) -> int:
+        """Return how many of a resource a project has."""
+        column = COUNTED[resource][0]
+        return self.databases.store.table(column.owner).index(column).count(project)
+
+    def claim(self, draft: Draft, resource: str, projects: Iterable[str]) -> None:
+        """Check that a draft may create a resource once in each of some projects, and see to it that it stays so.
+
+        Raises:
+            OverQuota: it may not.
+        """
+        if resource not in COUNTED:
+            return
+        for project, wanted in Counter(projects).items():
+            limit = self.limit(project, resource)
+            if limit == UNLIMITED:
+                continue
+            left = limit - self.used(project, resource) - wanted
+            if left < 0:
+                raise OverQuota(resource=resource)
+            if left < NEAR:
+                self._take_turn(draft, project, resource)
+
+    def _take_turn(self, draft: Draft, project: str, resource: str) -> None:
+        values = {"project_id": project, "resource": resource}
+        row: QuotaTurn | None = self._find(QuotaTurn, project, resource)
+        if row is None:
+            draft.transaction.insert(QuotaTurn, values | {"number": 1})  # of two that do so the index lets one through
+            return
+        draft.transaction.wait(row, {"number": row["number"]})
+        draft.transaction.update(row, {"number": row["number"] + 1})
+
+    def _row(self, project: str, resource: str) -> Quota | None:
+        found: Quota | None = self._find(Quota, project, resource)
+        return found
+
+    def _find(self, rows: Any, project: str, resource: str) -> Any:
+        found = self.databases.store.table(rows).index(rows.project_id, rows.resource).rows((project, resource))
+        return found[0] if found else None
+
+    # -- changing -----------------------------------------------------------------------------------------------------
+
+    def of(self, project: str) -> list[Quota]:
+        """Return the quotas that a project has of its own."""
+        return list(self.databases.store.select(Quota.project_id, project))
+
+    def set(self, draft: Draft, project: str, limits: Mapping[str, int]) -> None:
+        """Write a project's quotas; those not named stay."""
+        for resource, maximum in limits.items():
+            row = self._row(project, resource)
+            self._take_turn(draft, project, resource)
+            if row is None:
+                values = {"project_id": project, "resource": resource, "maximum": maximum}
+                draft.transaction.insert(Quota, values)
+            elif row["maximum"] != maximum:
+                draft.transaction.update(row, {"maximum": maximum})
