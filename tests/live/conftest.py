@@ -90,6 +90,16 @@ def cloud(machine: None) -> Iterator[Lab]:
         yield lab
 
 
+@pytest.fixture(scope="session")
+def world(machine: None) -> Iterator[Any]:
+    """Give the routed cloud that the routed tests share."""
+    from routed_world import HOSTS, SETTINGS, World  # noqa: PLC0415 - found through the path set above
+
+    with ExitStack() as stack:
+        lab = _lab_maker(stack)(hosts=HOSTS, gateways=HOSTS, settings=SETTINGS)
+        yield World(lab).build()
+
+
 @pytest.fixture
 def nbctl(originals_lab: Lab) -> Callable[..., str]:
     """`nbctl(*arguments)` runs ovn-nbctl on the originals' Northbound."""

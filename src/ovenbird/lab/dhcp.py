@@ -21,7 +21,7 @@ deconfig|PREINIT)
     exit 0 ;;
 bound|renew|BOUND|RENEW|REBIND|REBOOT) ;;
 EXPIRE|STOP|RELEASE)
-    ip address flush dev "$interface" scope global
+    ip -4 address flush dev "$interface" scope global
     rm -f "$lease"
     exit 0 ;;
 *) exit 0 ;;
@@ -40,7 +40,7 @@ fi
 address="$ip/${{mask:-$subnet}}"
 [ -z "$mtu" ] || ip link set "$interface" mtu "$mtu"
 if ! grep -qsx "address=$address" "$lease"; then
-    ip address flush dev "$interface" scope global
+    ip -4 address flush dev "$interface" scope global
     ip address add "$address" broadcast + dev "$interface"
 fi
 if [ -n "$staticroutes" ]; then

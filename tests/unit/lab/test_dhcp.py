@@ -64,7 +64,7 @@ def test_a_lease_is_applied_and_kept_for_the_lab(hook: Hook) -> None:
     mask = "24" if hook.client.program == "udhcpc" else "255.255.255.0"
     assert _bound(hook) == [
         "link set eth0 mtu 1442",
-        "address flush dev eth0 scope global",
+        "-4 address flush dev eth0 scope global",
         f"address add 10.0.0.5/{mask} broadcast + dev eth0",
         "route replace 169.254.169.254/32 via 10.0.0.2 dev eth0 onlink",
         "route replace 0.0.0.0/0 via 10.0.0.1 dev eth0 onlink",

@@ -1,0 +1,151 @@
+"""A routed cloud on real switches: between its networks, out of it, and into it, each by the way it should take."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from routed_world import GATEWAY, GROUP, hop_limit, port_addresses, vlan_outside
+from traffic import Program, connects, serve
+
+from ovenbird.lab import outside
+from ovenbird.lab.process import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from routed_world import World
+
+pytestmark = pytest.mark.live
+
+PING = ("ping", "-n", "-c", "3", "-i", "0.05")
+
+
+def answers(world: World, source: str, address: str) -> None:
+    """Wait until an address answers an instance."""
+    wait_until(lambda: world[source].pings(address, wait=0.3), f"{address} to answer {source}")
+
+
+def test_between_hosts_without_a_gateway(world: World) -> None:
+    red1, blue2 = world["red1"], world["blue2"]
+    answers(world, "red2", outside.ADDRESS)
+    with world.lab.neutron() as neutron:
+        blue6 = next(address for address in port_addresses(neutron, blue2) if ":" in address)
+    blue2.namespace.batch([f"address replace {blue6}/128 dev eth0 nodad"])  # as a DHCPv6 client would
+    for instance in (red1, blue2):
+        world.hears_of_a_router(instance)
+    answers(world, "red1", blue2.address or "")
+    answers(world, "red1", blue6)
+    assert hop_limit(red1.run(*PING, blue2.address or "")) == 63
+    assert hop_limit(red1.run(*PING, blue6)) == 254
+    with serve(blue2, 80):
+        assert connects(red1, blue2.address or "", 80)
+    pings = [("red1", blue2.address or ""), ("red1", blue6), ("red2", outside.ADDRESS)]
+    assert world.passes_gateway(pings) == [False, False, True]
+
+
+def test_out_by_the_routers_address(world: World) -> None:
+    answers(world, "red2", outside.ADDRESS)
+    address = world.router_address()
+    with world.on_wire(f"icmp[icmptype] = icmp-echo and dst {outside.ADDRESS}") as wire:
+        world["red2"].run(*PING, outside.ADDRESS)
+        wire.wait(rf"{address} > {outside.ADDRESS}")
+        assert not wire.find(rf"10\.\d+\.\d+\.\d+ > {outside.ADDRESS}")
+    with serve(world.outside, 8080):  # type: ignore[arg-type]
+        assert connects(world["red2"], outside.ADDRESS, 8080)
+        assert connects(world["blue2"], outside.ADDRESS, 8080)
+    assert not world.outside.pings(world["red2"].address or "", wait=0.2)
+
+
+@pytest.fixture(params=["centralised", "distributed"])
+def floating(world: World, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where floating IPs are, while the test runs."""
+    world.lab.configure({"distributed_floating_ip": str(request.param == "distributed").lower()})
+    yield request.param
+    world.lab.configure({"distributed_floating_ip": "false"})
+
+
+def test_floating_ips(world: World, floating: str) -> None:
+    red1, blue2 = world["red1"], world["blue2"]
+    with world.floating_ip("red1") as one, world.floating_ip("blue2") as two:
+        with serve(red1, 22):  # in
+            assert opens(world, one, 22)
+        with world.on_wire(f"icmp[icmptype] = icmp-echo and src {one}") as wire:  # out
+            red1.run(*PING, outside.ADDRESS)
+            wire.wait(rf"{one} > {outside.ADDRESS}")
+        answers(world, "red1", two)  # from one to another
+        answers(world, "blue2", one)
+        with serve(blue2, 22):
+            assert connects(red1, two, 22)
+            assert connects(world["red2"], two, 22)  # from one that has none
+        answers(world, "red1", one)  # to its own
+        pings = [("red1", outside.ADDRESS), ("red2", outside.ADDRESS)]
+        assert world.passes_gateway(pings) == [floating == "centralised", True]
+        if floating == "distributed":
+            assert world.passes_link([pings[1], pings[0]], "hv1") == [False, True]
+    wait_until(lambda: not world.outside.pings(one, wait=0.2), "the floating IP to be nobody's")
+    answers(world, "red1", outside.ADDRESS)
+
+
+def opens(world: World, address: str, port: int) -> bool:
+    """Say whether the outside world can connect."""
+    script = f"import socket; socket.create_connection(({address!r}, {port}), 3).close(); print('open')"
+    with Program(world.outside, sys.executable, "-c", script) as program:  # type: ignore[arg-type]
+        return "open" in program.finish()
+
+
+VLAN, VLAN_OUTSIDE, VLAN_POOL = 123, "172.25.5.1", ("172.25.5.10", "172.25.5.99")
+
+
+def test_a_provider_vlan_is_tagged_on_the_wire(world: World) -> None:
+    provider = {"provider:network_type": "vlan", "provider:physical_network": outside.PHYSICAL_NETWORK}
+    with vlan_outside(world, VLAN, "10.3.0.1/24"), world.lab.neutron() as neutron:
+        network = neutron.create("network", name="wire", **provider, **{"provider:segmentation_id": VLAN})["id"]
+        neutron.create("subnet", network_id=network, ip_version=4, cidr="10.3.0.0/24", gateway_ip="10.3.0.1")
+        booted = []
+        try:
+            with world.on_wire(f"vlan {VLAN}") as wire:
+                for name, host in (("wire1", "hv1"), ("wire2", "hv2")):
+                    world.instances[name] = world.lab.boot(name, network, host, (GROUP,))
+                    booted.append(name)
+                one, two = world["wire1"], world["wire2"]
+                wire.wait(rf"{one.mac} > .*who-has {one.address} .*tell {one.address}")  # announced, gratuitously
+                answers(world, "wire1", "10.3.0.1")
+                wire.wait(rf"vlan {VLAN},.* {one.address} > 10\.3\.0\.1: ICMP echo request")
+                answers(world, "wire1", two.address or "")
+            pings = [("wire1", two.address or ""), ("red2", outside.ADDRESS)]
+            assert world.passes_gateway(pings) == [False, True]
+            assert world.passes(pings[:1], "hv1", "eth1") == [True]  # over the wire, and through no tunnel
+        finally:
+            for name in booted:
+                world.lab.delete(name)
+                del world.instances[name]
+            neutron.delete("network", network)
+
+
+def test_two_external_networks_on_one_gateway(world: World) -> None:
+    kind = {"provider:network_type": "vlan", "provider:segmentation_id": VLAN}
+    with vlan_outside(world, VLAN, f"{VLAN_OUTSIDE}/24"), world.lab.neutron() as neutron:
+        public = world.external(neutron, "public2", "172.25.5.0/24", VLAN_OUTSIDE, VLAN_POOL, **kind)
+        green = neutron.create("network", name="green")["id"]
+        subnet = neutron.create("subnet", network_id=green, ip_version=4, cidr="10.4.0.0/24")["id"]
+        router = neutron.create("router", name="router2", external_gateway_info={"network_id": public})["id"]
+        world.ids["router2"] = router
+        neutron.act("router", router, "add_router_interface", subnet_id=subnet)
+        try:
+            world.instances["green1"] = world.lab.boot("green1", green, "hv1", (GROUP,))
+            answers(world, "green1", VLAN_OUTSIDE)
+            answers(world, "red2", outside.ADDRESS)
+            with world.on_wire(f"vlan {VLAN} and icmp") as wire:
+                world["green1"].run(*PING, VLAN_OUTSIDE)
+                wire.wait(rf"{world.router_address('router2')} > {VLAN_OUTSIDE}: ICMP echo request")
+            pings = [("green1", VLAN_OUTSIDE), ("red2", outside.ADDRESS)]
+            assert world.passes_link(pings, GATEWAY) == [True, True]
+        finally:
+            if "green1" in world.instances:
+                world.lab.delete("green1")
+                del world.instances["green1"]
+            neutron.act("router", router, "remove_router_interface", subnet_id=subnet)
+            for resource, made in (("router", router), ("network", green), ("network", public)):
+                neutron.delete(resource, made)
