@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ovenbird.api.auth import NotLoopbackError
 from ovenbird.api.service import Service
 from ovenbird.cloud import compiler
-from ovenbird.daemon import tls
+from ovenbird.daemon import nova, tls
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.northd import database
 from ovenbird.daemon.options import Takes
@@ -38,9 +38,10 @@ OPTIONS = {
     "host": Takes.VALUE,
     "port": Takes.VALUE,
     "no-compile": Takes.NOTHING,
+    **nova.OPTIONS,
 }
 
-USAGE = """ovenbird api: serve the Neutron v2.0 API, and compile Cloud to Northbound
+USAGE = f"""ovenbird api: serve the Neutron v2.0 API, and compile Cloud to Northbound
 usage: ovenbird api [OPTION]...
 
   --cloud-db=REMOTE   where Cloud is served: $OVENBIRD_CLOUD_DB, or unix:RUNDIR/cloud.sock
@@ -48,8 +49,8 @@ usage: ovenbird api [OPTION]...
   --ovnsb-db=REMOTE   where Southbound is served: $OVN_SB_DB, or unix:RUNDIR/ovnsb_db.sock
   --host=ADDRESS      loopback address to listen on (127.0.0.1): nobody is asked who they are
   --port=PORT         TCP port to listen on (9696)
-  --no-compile        serve only; another process compiles
-
+  --no-compile        serve only; another process compiles, and tells Nova
+{nova.USAGE}
 The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v --private-key --certificate --ca-cert.
 """
 
@@ -103,13 +104,16 @@ async def serve(daemon: Daemon) -> None:
         await cloud_client.start()
         await northbound.start()
         await southbound.start()
+        telling = nova.telling(daemon, cloud_client, northbound)
         serving = service(daemon, cloud_client, northbound, southbound, tcp_port(daemon, "port", 9696))
         await serving.start()
         daemon.ready()
         if daemon.options.has("no-compile"):
             await daemon.stopping.wait()
         else:
-            await until_stopped(daemon, pump(cloud_client, northbound, southbound).run())
+            await until_stopped(
+                daemon, pump(cloud_client, northbound, southbound).run(), *[one.run() for one in telling]
+            )
     except OSError as e:
         raise UsageError(str(e)) from e
     finally:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ovenbird.daemon import api, northd
+from ovenbird.daemon import api, northd, nova
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.options import Takes
 from ovenbird.daemon.process import Daemon, until_stopped
@@ -35,9 +35,10 @@ OPTIONS = {
     "api-port": Takes.VALUE,
     "set": Takes.VALUE,
     **{f"{name}-port": Takes.VALUE for name in DATABASES},
+    **nova.OPTIONS,
 }
 
-USAGE = """ovenbird central: serve Cloud, Northbound and Southbound, compile between them, and serve the API
+USAGE = f"""ovenbird central: serve Cloud, Northbound and Southbound, compile between them, and serve the API
 usage: ovenbird central --rundir=DIR [OPTION]...
 
   --rundir=DIR        where journals (nb.db, sb.db, cloud.db) and sockets (nb.sock, sb.sock, cloud.sock) are
@@ -45,7 +46,7 @@ usage: ovenbird central --rundir=DIR [OPTION]...
   --nb-port=PORT      TCP port of Northbound on 127.0.0.1 (6641); 0: none; likewise --sb-port, --cloud-port
   --set=NAME=VALUE    give the cloud a setting, such as metadata=true or distributed_floating_ip=true
   --host=ADDRESS      loopback address that the API listens on instead
-
+{nova.USAGE}
 The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v.
 """
 
@@ -145,12 +146,13 @@ async def serve(daemon: Daemon) -> None:
         await listen(daemon, servers, directory)
         port = api.tcp_port(daemon, "api-port", 9696)
         serving = api.service(daemon, clients["cloud"], clients["nb"], clients["sb"], port)
+        telling = nova.telling(daemon, clients["cloud"], clients["nb"])
         try:
             await serving.start()
         except OSError as e:
             raise UsageError(str(e)) from e
         daemon.ready()
-        await until_stopped(daemon, *[pump.run() for pump in pumps])
+        await until_stopped(daemon, *[pump.run() for pump in pumps], *[one.run() for one in telling])
     finally:
         if serving is not None:
             await serving.stop()

@@ -8,9 +8,10 @@ import json
 
 
 class NovaServer:
-    """Listens on a free port of the loopback address."""
+    """Listens on the loopback address, on a free port unless one is given."""
 
-    def __init__(self):
+    def __init__(self, port=0):
+        self.port = port
         self.events = []
         self.requests = []
         self.answers = []
@@ -20,7 +21,7 @@ class NovaServer:
         self.heard = asyncio.Event()
 
     async def __aenter__(self):
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self.server.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/v2.1"
         return self

@@ -1,0 +1,45 @@
+"""The daemons' part in telling Nova which ports work: options of ``ovenbird api`` and ``ovenbird central``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.options import Takes
+
+if TYPE_CHECKING:
+    from ovenbird.api.nova import Notifier
+    from ovenbird.daemon.process import Daemon
+    from ovenbird.ovsdb.transaction import Client
+
+OPTIONS = {"nova-url": Takes.VALUE, "nova-account": Takes.VALUE}
+
+USAGE = """\
+  --nova-url=URL      tell Nova's Compute API at this address (http://controller:8774/v2.1) which ports work
+  --nova-account=FILE who this service is to Nova: section [nova] of a file like neutron.conf, with auth_url,
+                      username, password, project_name; without it Nova is told without a token
+"""
+
+
+def telling(daemon: Daemon, cloud: Client, northbound: Client) -> list[Notifier]:
+    """Return what tells Nova, if the command line says that it is to be told.
+
+    Raises:
+        UsageError: the options are of no use.
+    """
+    url, file = daemon.options.last("nova-url"), daemon.options.last("nova-account")
+    if url is None:
+        if file is not None:
+            raise UsageError("--nova-account needs --nova-url")
+        return []
+    if not url.startswith(("http://", "https://")):
+        raise UsageError(f"--nova-url={url}: not an address of HTTP")
+    from ovenbird.api.keystone import Keystone, KeystoneError, account  # noqa: PLC0415 - few clouds of one's own need it
+    from ovenbird.api.nova import Notifier  # noqa: PLC0415 - likewise
+
+    try:
+        tokens = Keystone(account(Path(file), "nova")) if file is not None else None
+    except KeystoneError as e:
+        raise UsageError(str(e)) from e
+    return [Notifier(cloud, northbound, url, tokens)]
