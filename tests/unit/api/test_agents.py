@@ -82,6 +82,15 @@ async def test_a_chassis_that_does_not_answer_is_dead(neutron):
     assert north.nb_cfg == 4
 
 
+async def test_the_first_list_asks(neutron):
+    head(neutron, 0, 0)
+    neutron.chassis("c1")
+    assert [a["alive"] for a in await neutron.list("agents")] == [True]
+    assert neutron.northbound.store.table(nb.NBGlobal).all()[0].nb_cfg == 1
+    head(neutron, 1, time.time() - 76)
+    assert [a["alive"] for a in await neutron.list("agents")] == [False]
+
+
 async def test_patience_is_a_setting(neutron):
     head(neutron, 3, time.time() - 5)
     neutron.chassis("c1", answered=2)
@@ -92,7 +101,7 @@ async def test_patience_is_a_setting(neutron):
 
 def test_frequent_questions_do_not_keep_the_dead_alive():
     heartbeat = Heartbeat()
-    for number in range(100):
+    for number in range(1, 100):
         heartbeat.note(number, float(number), 75.0, float(number))
     assert heartbeat.answers(99, 75.0, 99.0)
     assert heartbeat.answers(24, 75.0, 99.0)

@@ -70,6 +70,8 @@ class Heartbeat:
 
     def note(self, number: int, when: float, patience: float, now: float) -> None:
         """Note that agents were asked for a number at a time; forget what no longer decides anything."""
+        if not number:  # nobody has ever asked
+            return
         if not self.asked or number > self.asked[-1][0]:
             self.asked.append((number, when))
         elif number < self.asked[-1][0]:  # another Northbound
