@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from ovenbird.api.app import create_app
-from ovenbird.api.auth import require_loopback
+from ovenbird.api.auth import Open, require_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ovenbird.api.auth import Authenticator
+    from ovenbird.api.policy import Policy
     from ovenbird.ovsdb.transaction import Client
 
 GRACE = 5
@@ -27,9 +29,11 @@ class Service:
         cloud: client of Cloud.
         northbound: client of Northbound, for ports' status.
         southbound: client of Southbound, for chassis.
-        host: loopback address to listen on; nobody has to log in, so nobody else may connect.
+        host: address to listen on; where nobody has to log in a loopback one, so that nobody else may connect.
         port: TCP port; 0 picks a free one.
         durable: whether a change is on disk before it is answered.
+        authenticator: knows who is asking; None believes everybody. It is closed when the service stops.
+        policy: says who may do what; None lets everybody do everything.
 
     Raises:
         NotLoopbackError: another machine could connect.
@@ -44,10 +48,16 @@ class Service:
         host: str = "127.0.0.1",
         port: int = 9696,
         durable: bool = True,
+        authenticator: Authenticator | None = None,
+        policy: Policy | None = None,
     ) -> None:
-        require_loopback(host)
+        self._authenticator = authenticator or Open()
+        if not self._authenticator.restricted or policy is None:
+            require_loopback(host)
         config = uvicorn.Config(
-            create_app(cloud, northbound, southbound, durable=durable),
+            create_app(
+                cloud, northbound, southbound, durable=durable, authenticator=self._authenticator, policy=policy
+            ),
             host=host,
             port=port,
             log_config=None,
@@ -100,6 +110,7 @@ class Service:
         task, self._task = self._task, None
         if task is not None:
             await task
+        await self._authenticator.close()
 
 
 class _Server(uvicorn.Server):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ovenbird.api.auth import NotLoopbackError
 from ovenbird.api.service import Service
 from ovenbird.cloud import compiler
-from ovenbird.daemon import nova, tls
+from ovenbird.daemon import login, nova, tls
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.northd import database
 from ovenbird.daemon.options import Takes
@@ -38,6 +38,7 @@ OPTIONS = {
     "host": Takes.VALUE,
     "port": Takes.VALUE,
     "no-compile": Takes.NOTHING,
+    **login.OPTIONS,
     **nova.OPTIONS,
 }
 
@@ -47,10 +48,10 @@ usage: ovenbird api [OPTION]...
   --cloud-db=REMOTE   where Cloud is served: $OVENBIRD_CLOUD_DB, or unix:RUNDIR/cloud.sock
   --ovnnb-db=REMOTE   where Northbound is served: $OVN_NB_DB, or unix:RUNDIR/ovnnb_db.sock
   --ovnsb-db=REMOTE   where Southbound is served: $OVN_SB_DB, or unix:RUNDIR/ovnsb_db.sock
-  --host=ADDRESS      loopback address to listen on (127.0.0.1): nobody is asked who they are
+  --host=ADDRESS      address to listen on (127.0.0.1)
   --port=PORT         TCP port to listen on (9696)
   --no-compile        serve only; another process compiles, and tells Nova
-{nova.USAGE}
+{login.USAGE}{nova.USAGE}
 The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v --private-key --certificate --ca-cert.
 """
 
@@ -69,11 +70,13 @@ def service(daemon: Daemon, cloud_client: Client, northbound: Client, southbound
     """Return the API, to be started.
 
     Raises:
-        UsageError: it would listen where other machines can connect.
+        UsageError: how people log in makes no sense, or nobody has to and other machines could connect.
     """
     try:
         host = daemon.options.last("host") or "127.0.0.1"
-        return Service(cloud_client, northbound, southbound, host=host, port=port)
+        who = login.authenticator(daemon.options)
+        rules = login.policy(daemon.options, who)
+        return Service(cloud_client, northbound, southbound, host=host, port=port, authenticator=who, policy=rules)
     except NotLoopbackError as e:
         raise UsageError(str(e)) from e
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ovenbird.daemon import api, northd, nova
+from ovenbird.daemon import api, login, northd, nova
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.options import Takes
 from ovenbird.daemon.process import Daemon, until_stopped
@@ -35,6 +35,7 @@ OPTIONS = {
     "api-port": Takes.VALUE,
     "set": Takes.VALUE,
     **{f"{name}-port": Takes.VALUE for name in DATABASES},
+    **login.OPTIONS,
     **nova.OPTIONS,
 }
 
@@ -45,8 +46,8 @@ usage: ovenbird central --rundir=DIR [OPTION]...
   --api-port=PORT     TCP port of the API on 127.0.0.1 (9696)
   --nb-port=PORT      TCP port of Northbound on 127.0.0.1 (6641); 0: none; likewise --sb-port, --cloud-port
   --set=NAME=VALUE    give the cloud a setting, such as metadata=true or distributed_floating_ip=true
-  --host=ADDRESS      loopback address that the API listens on instead
-{nova.USAGE}
+  --host=ADDRESS      address that the API listens on instead
+{login.USAGE}{nova.USAGE}
 The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v.
 """
 

@@ -1,0 +1,82 @@
+"""How people log in to the API: the options of the daemons that serve it.
+
+Passwords are in files, never among arguments, where every user of the machine could read them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ovenbird.api.auth import Open
+from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.options import Takes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ovenbird.api.auth import Authenticator
+    from ovenbird.api.policy import Policy
+    from ovenbird.daemon.options import Options
+
+OPTIONS: Mapping[str, Takes] = {
+    "auth": Takes.VALUE,
+    "admin": Takes.VALUE,
+    "policy-file": Takes.VALUE,
+}
+
+USAGE = """
+  --auth=none           everybody may do everything (default); the API listens on a loopback address only
+  --auth=basic:FILE     HTTP Basic, users and bcrypt hashes as `htpasswd -B FILE USER` writes them; a user's project
+                        has the user's name
+  --auth=keystone:FILE  tokens of Keystone; FILE has section [keystone_authtoken] as neutron.conf has it: auth_url,
+                        username, password, project_name, ...
+  --admin=USER          with basic: an administrator (admin); may be given several times
+  --policy-file=FILE    rules that replace Neutron's default ones (YAML, as oslo.policy's); read again when it changes
+"""
+
+
+def authenticator(options: Options) -> Authenticator:
+    """Return what knows who is asking, as ``--auth`` says.
+
+    Raises:
+        UsageError: it cannot be.
+    """
+    how = options.last("auth") or "none"
+    kind, _, name = how.partition(":")
+    if kind == "none" and not name:
+        return Open()
+    if kind == "basic" and name:
+        from ovenbird.api.basic import Basic, BasicError  # noqa: PLC0415 (a service without passwords needs no bcrypt)
+
+        try:
+            return Basic(Path(name), options.all("admin") or ("admin",))
+        except BasicError as error:
+            raise UsageError(str(error)) from error
+    if kind == "keystone" and name:
+        from ovenbird.api.keystone import Keystone, KeystoneError, account  # noqa: PLC0415 (nor an HTTP client)
+
+        try:
+            return Keystone(account(Path(name)))
+        except KeystoneError as error:
+            raise UsageError(str(error)) from error
+    raise UsageError(f"--auth={how}: none, basic:FILE or keystone:FILE is needed")
+
+
+def policy(options: Options, who: Authenticator) -> Policy | None:
+    """Return what says who may do what; None where everybody may do everything.
+
+    Raises:
+        UsageError: the policy file is of no use, or there is nobody to apply it to.
+    """
+    name = options.last("policy-file")
+    if not who.restricted:
+        if name is not None:
+            raise UsageError("--policy-file needs --auth=basic or --auth=keystone: nobody is told from anybody else")
+        return None
+    from ovenbird.api.policy import Policy, PolicyError  # noqa: PLC0415 (oslo.policy takes a tenth of a second)
+
+    try:
+        return Policy(Path(name) if name is not None else None)
+    except PolicyError as error:
+        raise UsageError(str(error)) from error
