@@ -95,6 +95,36 @@ class Bench:
             where = [["name", "==", "as0"]]
             return self.change(mutate("Address_Set", where, "addresses", "insert", f"172.31.0.{i}"))[0]
 
+        def of_router(table: str, column: str, row: dict[str, Any]) -> float:
+            insert = {"op": "insert", "table": table, "uuid-name": "n", "row": row}
+            where = [["name", "==", "lr0"]]
+            return self.change(insert, mutate("Logical_Router", where, column, "insert", ["named-uuid", "n"]))[0]
+
+        def route_add(i: int) -> float:
+            row = {"ip_prefix": f"172.20.{i}.0/24", "nexthop": f"10.{i}.0.9"}
+            return of_router("Logical_Router_Static_Route", "static_routes", row)
+
+        def policy_add(i: int) -> float:
+            row = {"priority": 100 + i, "match": f"ip4.src == 10.0.{i}.0/24", "action": "reroute"}
+            return of_router("Logical_Router_Policy", "policies", {**row, "nexthops": "10.1.0.9"})
+
+        def floating_ip_add(i: int) -> float:
+            row = {"type": "dnat_and_snat", "external_ip": f"192.0.2.{10 + i}", "logical_ip": f"10.0.0.{2 + i}"}
+            return of_router("NAT", "nat", row)
+
+        def snat_add(i: int) -> float:
+            row = {"type": "snat", "external_ip": "192.0.2.1", "logical_ip": f"10.{i}.0.0/16"}
+            return of_router("NAT", "nat", row)
+
+        def router_port_add(i: int) -> float:
+            network = f"172.21.{i}.1/24"
+            row = {"name": f"new{i}", "mac": f"0a:fd:00:00:00:{i:02x}", "networks": network}
+            return of_router("Logical_Router_Port", "ports", row)
+
+        def name_add(i: int) -> float:
+            record = [["records", "insert", ["map", [[f"vm{i}", f"10.0.0.{3 + i}"]]]]]
+            return self.change({"op": "mutate", "table": "DNS", "where": [], "mutations": record})[0]
+
         kinds = {
             "port added": port_add,
             "group member added": lambda i: group(i, "insert"),
@@ -102,6 +132,12 @@ class Bench:
             "address added": address_add,
             "group member removed": lambda i: group(i, "delete"),
             "port deleted": port_delete,
+            "route added": route_add,
+            "policy added": policy_add,
+            "floating IP added": floating_ip_add,
+            "SNAT added": snat_add,
+            "router port added": router_port_add,
+            "DNS record added": name_add,
             "nothing": lambda _: self.change()[0],
         }
         for kind, edit in kinds.items():

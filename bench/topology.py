@@ -1,7 +1,7 @@
 """The network that benchmarks run on, written as a Northbound journal that any server opens.
 
-One router, ``switches`` switches of ``ports`` ports each with an address and port security, one port group over all
-ports with ten ACLs, and one address set of 200 addresses.
+One router with a gateway port to an external network, ``switches`` switches of ``ports`` ports each with an address and
+port security, one port group over all ports with ten ACLs, one address set of 200 addresses, and DNS for one switch.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from ovenbird.ovsdb.journal import create, open_database
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from ovenbird.engine.rows import UUID
+    from ovenbird.ovsdb.transaction import Transaction
 
 ACLS = [
     ("from-lport", 1002, "inport == @pg0 && ip4", "allow-related"),
@@ -39,6 +42,18 @@ def port(switch: int, number: int) -> dict[str, Any]:
     }
 
 
+def external(change: Transaction) -> UUID:
+    """Insert an external network; return the gateway port to it, for a router."""
+    localnet = {"name": "localnet", "type": "localnet", "addresses": frozenset(("unknown",))}
+    localnet["options"] = {"network_name": "physnet1"}
+    peer = {"name": "ext-lr0", "type": "router", "addresses": frozenset(("router",)), "options": {"router-port": "gw"}}
+    ports = [change.insert(nb.LogicalSwitchPort, row) for row in (localnet, peer)]
+    change.insert(nb.LogicalSwitch, {"name": "ext", "ports": frozenset(ports)})
+    chassis = change.insert(nb.GatewayChassis, {"name": "gw-hv1", "chassis_name": "hv1", "priority": 1})
+    gateway = {"name": "gw", "mac": "0a:fe:00:00:00:01", "networks": frozenset(("192.0.2.1/24",))}
+    return change.insert(nb.LogicalRouterPort, {**gateway, "gateway_chassis": frozenset((chassis,))})
+
+
 def write(path: Path, switches: int, ports: int) -> None:
     """Write the journal of a network."""
     create(path, nb.schema())
@@ -55,7 +70,9 @@ def write(path: Path, switches: int, ports: int) -> None:
         router_ports.append(change.insert(nb.LogicalRouterPort, lrp))
         peer = {"name": f"ls{s}-lr0", "type": "router", "addresses": frozenset(("router",))}
         mine.append(change.insert(nb.LogicalSwitchPort, {**peer, "options": {"router-port": f"lrp{s}"}}))
-        change.insert(nb.LogicalSwitch, {"name": f"ls{s}", "ports": frozenset(mine)})
+        dns = [] if s else [change.insert(nb.DNS, {"records": {"vm": "10.0.0.2"}})]
+        change.insert(nb.LogicalSwitch, {"name": f"ls{s}", "ports": frozenset(mine), "dns_records": frozenset(dns)})
+    router_ports.append(external(change))
     change.insert(nb.LogicalRouter, {"name": "lr0", "ports": frozenset(router_ports)})
     acls = [change.insert(nb.ACL, {"direction": d, "priority": p, "match": m, "action": a}) for d, p, m, a in ACLS]
     change.insert(nb.PortGroup, {"name": "pg0", "ports": frozenset(members), "acls": frozenset(acls)})
