@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING
 from ovenbird.openflow.actions import SetField, encode_actions
 from ovenbird.openflow.errors import DecodeError, EncodeError
 from ovenbird.openflow.instructions import ApplyActions, decode_instructions, encode_apply
-from ovenbird.openflow.messages import Command, FlowMod
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ovenbird.engine.facts import Fact
     from ovenbird.openflow.actions import Action
-    from ovenbird.openflow.messages import FlowStats
+    from ovenbird.openflow.messages import FlowChange, FlowStats
 
 log = logging.getLogger(__name__)
 
 _MAX_CANONICAL = 16384
+_REMOVED: tuple[None, int] = (None, 0)
 
 Key = tuple[int, int, bytes]
 """Table, priority, encoded match."""
@@ -122,11 +122,12 @@ class FlowTable:
     def take(self) -> dict[Key, Content | None]:
         """Return what has to change in the switch by key, None where a flow has to go, and hold it for sent."""
         changes: dict[Key, Content | None] = {}
+        desired, installed = self.desired, self.installed
         for key in self._dirty:
-            content = self.desired(key)
+            content = desired(key)
             if self._refused and content is not None and self._refused.get(key) == content:
                 continue
-            there = self.installed.get(key)
+            there = installed.get(key)
             if there != content and not (there and content and _alike(there, content)):
                 changes[key] = content
         self._dirty = {}
@@ -186,15 +187,10 @@ def _trimmed(action: Action) -> Action:
     return action
 
 
-def flow_mods(changes: dict[Key, Content | None]) -> tuple[list[FlowMod], list[Key]]:
-    """Return the messages that make the changes, removals first, and the key that each is about."""
-    keys = sorted(changes, key=lambda key: changes[key] is not None)
-    messages = []
-    for key in keys:
-        table, priority, match = key
-        content = changes[key]
-        if content is None:
-            messages.append(FlowMod(table, priority, match, command=Command.DELETE_STRICT))
-        else:
-            messages.append(FlowMod(table, priority, match, content[0], content[1]))
-    return messages, keys
+def in_order(changes: dict[Key, Content | None]) -> tuple[list[FlowChange], list[Key]]:
+    """Return the changes as the switch is to make them, removals first, and the key that each is about."""
+    keys = list(changes)
+    removals = [key for key in keys if changes[key] is None]
+    if removals:
+        keys = removals + [key for key in keys if changes[key] is not None]
+    return [(*key, *(changes[key] or _REMOVED)) for key in keys], keys

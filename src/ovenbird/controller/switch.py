@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.encapsulation import OPTION
-from ovenbird.controller.flow_table import FlowTable, flow_mods
+from ovenbird.controller.flow_table import FlowTable, in_order
 from ovenbird.controller.group_table import GroupTable
 from ovenbird.controller.meters import MeterTable
 from ovenbird.controller.set_flows import SetFlows
@@ -161,9 +161,9 @@ class Switch:
         for message in before:
             session.send(message)
         while changes := self.table.take():
-            messages, keys = flow_mods(changes)
+            ordered, keys = in_order(changes)
             try:
-                await session.bundle(messages)
+                await session.bundle_flows(ordered)
             except SwitchError as refusal:
                 self.table.put_back(changes)
                 self._refuse(keys, changes, refusal)

@@ -152,9 +152,7 @@ PREREQUISITES: Mapping[str, tuple[Mapping[str, int], ...]] = MappingProxyType(
         "ICMPv6": ({"eth_type": 0x86DD, "nw_proto": 58},),
         "ND solicit": ({"eth_type": 0x86DD, "nw_proto": 58, "icmpv6_type": 135, "icmpv6_code": 0},),
         "ND advert": ({"eth_type": 0x86DD, "nw_proto": 58, "icmpv6_type": 136, "icmpv6_code": 0},),
-        "ND": tuple(
-            {"eth_type": 0x86DD, "nw_proto": 58, "icmpv6_type": kind, "icmpv6_code": 0} for kind in (135, 136)
-        ),
+        "ND": tuple({"eth_type": 0x86DD, "nw_proto": 58, "icmpv6_type": kind, "icmpv6_code": 0} for kind in (135, 136)),
         "NSH": ({"eth_type": 0x894F},),
         "CT": tuple({**ip, "ct_state": state} for ip in _IP for state in (0x01, 0x02, 0x04)),  # +new, +est, +rel
     }

@@ -23,15 +23,17 @@ from ovenbird.openflow.messages import (
     EchoReply,
     EchoRequest,
     Error,
+    FlowChange,
     FlowStatsReply,
     GroupDescReply,
     Message,
     PortDescReply,
     encode_bundle_add,
+    encode_flow_change,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
     from types import TracebackType
 
 _log = logging.getLogger(__name__)
@@ -79,7 +81,10 @@ class Session:
 
     @classmethod
     async def connect(
-        cls, target: str, on_message: Callable[[int, Message], None] = lambda _xid, _message: None, *,
+        cls,
+        target: str,
+        on_message: Callable[[int, Message], None] = lambda _xid, _message: None,
+        *,
         probe_interval: float = 5.0,
     ) -> Self:
         """Connect to `unix:PATH` or `tcp:HOST:PORT` and negotiate; `probe_interval` is in seconds, 0 never probes.
@@ -214,28 +219,44 @@ class Session:
 
         Raises `SwitchError` with the switch's reason, and the index of the message it did not like as `index`.
         """
+
+        def frames(bundle_id: int, first: int) -> Iterator[bytes]:
+            for xid, message in enumerate(messages, first):
+                yield encode_bundle_add(bundle_id, message.encode(xid), xid, flags)
+
+        await self._bundle(frames, flags)
+
+    async def bundle_flows(self, changes: Iterable[FlowChange], flags: int = ATOMIC | ORDERED) -> None:
+        """Have the switch make all these changes of flows at once, or none of them, as `bundle` does."""
+
+        def frames(bundle_id: int, first: int) -> Iterator[bytes]:
+            for xid, change in enumerate(changes, first):
+                yield encode_flow_change(bundle_id, change, xid, flags)
+
+        await self._bundle(frames, flags)
+
+    async def _bundle(self, frames: Callable[[int, int], Iterator[bytes]], flags: int) -> None:
+        """Send a bundle of what `frames` gives for the bundle's id and the first transaction id."""
         async with self._bundling:
             self._bundle_id += 1
             bundle_id = self._bundle_id
             await self._control(bundle_id, BundleControlType.OPEN_REQUEST, flags)
             try:
-                await self._bundle_rest(bundle_id, messages, flags)
+                await self._bundle_rest(bundle_id, frames, flags)
             finally:
                 self._bundled = None
 
-    async def _bundle_rest(self, bundle_id: int, messages: Iterable[Message], flags: int) -> None:
+    async def _bundle_rest(self, bundle_id: int, frames: Callable[[int, int], Iterator[bytes]], flags: int) -> None:
         writer = self._writer
         # Others' messages may go out between ours, so ours count in the upper half, where `Connection` never gets.
-        first = xid = 0x80000000
+        first = 0x80000000
         errors: dict[int, Error] = {}
         self._bundled = errors
         self._bundled_xids = range(first, 0x100000000)
         waiting: list[bytes] = []
         size = 0
         try:
-            for message in messages:
-                data = encode_bundle_add(bundle_id, message.encode(xid), xid, flags)
-                xid += 1
+            for data in frames(bundle_id, first):
                 waiting.append(data)
                 size += len(data)
                 if size >= _CHUNK:

@@ -44,17 +44,13 @@ def test_a_client_that_cannot_be_reached_by_address_is_told_by_broadcast():
     assert ip.dst == b"\xff" * 4
 
 
-@pytest.mark.parametrize(
-    ("options", "fields"), [({dhcp4.REQUESTED_IP: OFFER}, {}), ({}, {"ciaddr": OFFER}), ({}, {})]
-)
+@pytest.mark.parametrize(("options", "fields"), [({dhcp4.REQUESTED_IP: OFFER}, {}), ({}, {"ciaddr": OFFER}), ({}, {})])
 def test_a_request_for_the_offer_is_granted(options, fields):
     _, reply = reply_to(ask(dhcp4.REQUEST, options, **fields))
     assert (reply.message_type, reply.yiaddr) == (dhcp4.ACK, OFFER)
 
 
-@pytest.mark.parametrize(
-    ("options", "fields"), [({dhcp4.REQUESTED_IP: SERVER}, {}), ({}, {"ciaddr": SERVER})]
-)
+@pytest.mark.parametrize(("options", "fields"), [({dhcp4.REQUESTED_IP: SERVER}, {}), ({}, {"ciaddr": SERVER})])
 def test_a_request_for_another_address_is_refused(options, fields):
     ip, reply = reply_to(ask(dhcp4.REQUEST, options, **fields))
     assert (reply.message_type, reply.yiaddr, ip.dst) == (dhcp4.NAK, bytes(4), b"\xff" * 4)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ovenbird.controller.facts import FLOW, flow, part
-from ovenbird.controller.flow_table import FlowTable, flow_mods
+from ovenbird.controller.flow_table import FlowTable, in_order
 from ovenbird.openflow.actions import Output, SetField, encode_actions
 from ovenbird.openflow.instructions import encode_apply
 from ovenbird.openflow.match import Match
-from ovenbird.openflow.messages import Command, FlowStats
+from ovenbird.openflow.messages import FlowStats
 
 A = flow(8, 10, {"reg0": (1, 0xFFFFFFFF)}, (Output(1),), 5)
 B = flow(8, 10, {"reg0": (2, 0xFFFFFFFF)}, (Output(2),), 6)
@@ -33,8 +33,8 @@ def test_strangers_are_removed_before_anything_is_added():
     table = FlowTable()
     table.absorb([A], [])
     table.recall([stats(B)])
-    messages, keys = flow_mods(table.take())
-    assert [m.command for m in messages] == [Command.DELETE_STRICT, Command.ADD]
+    ordered, keys = in_order(table.take())
+    assert ordered == [(*B[1:4], None, 0), (*A[1:4], encode_apply(A[4]), A[5])]
     assert [k[2] for k in keys] == [B[3], A[3]]
 
 

@@ -132,5 +132,3 @@ def test_vlan_tags_are_matched_as_the_switch_says_them(network):
     world.flow(switch, "vlan.present", "drop;")
     world.run()
     assert set(world.flows(8)) == {"metadata=0x7,vlan_vid=0x1000/0x1000"}
-
-

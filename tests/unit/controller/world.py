@@ -38,9 +38,7 @@ class World:
         self.sets.follow(self.sb)
         self.facts: dict[Any, set[Any]] = {kind: set() for kind in KINDS}
         self.bridge = self.add(vswitch.Bridge, name="br-int", fail_mode="secure", ports=frozenset())
-        self.root = self.add(
-            vswitch.OpenVSwitch, external_ids=IDS | ids, bridges=frozenset([self.bridge.uuid])
-        )
+        self.root = self.add(vswitch.OpenVSwitch, external_ids=IDS | ids, bridges=frozenset([self.bridge.uuid]))
         self.me = self.chassis("hv1", "192.0.2.1")
         self.other = self.chassis("hv2", "192.0.2.2")
         self.port_on_bridge("ovn-hv2-0", 100, kind="geneve", port_ids={"ovn-chassis-id": "hv2@192.0.2.2"})
@@ -77,12 +75,8 @@ class World:
     ) -> Any:
         ids = {"iface-id": iface_id} if iface_id else {}
         options = {"csum": "true", "key": "flow", "remote_ip": "192.0.2.2"} if kind == "geneve" else {}
-        interface = self.add(
-            vswitch.Interface, name=name, ofport=ofport, type=kind, external_ids=ids, options=options
-        )
-        port = self.add(
-            vswitch.Port, name=name, interfaces=frozenset([interface.uuid]), external_ids=port_ids or {}
-        )
+        interface = self.add(vswitch.Interface, name=name, ofport=ofport, type=kind, external_ids=ids, options=options)
+        port = self.add(vswitch.Port, name=name, interfaces=frozenset([interface.uuid]), external_ids=port_ids or {})
         self.set(self.bridge, ports=self.bridge.values[type(self.bridge).BY_NAME["ports"].index] | {port.uuid})
         return interface
 
@@ -97,9 +91,7 @@ class World:
         return self.add(sb.DatapathBinding, tunnel_key=key, external_ids={"logical-switch": str(key)})
 
     def lport(self, datapath: Any, name: str, key: int, **values: Any) -> Any:
-        return self.add(
-            sb.PortBinding, logical_port=name, datapath=datapath.uuid, tunnel_key=key, **values
-        )
+        return self.add(sb.PortBinding, logical_port=name, datapath=datapath.uuid, tunnel_key=key, **values)
 
     def flow(self, datapath: Any, match: str, actions: str, **values: Any) -> Any:
         content = {"pipeline": "ingress", "table_id": 0, "priority": 100} | values

@@ -4,13 +4,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovenbird.openflow.actions import RegLoad, Resubmit, SetField, decode_actions
+from ovenbird.openflow.actions import RegLoad, Resubmit, SetField, decode_actions, encode_actions
 from ovenbird.openflow.connection import Connection, Malformed, Received
 from ovenbird.openflow.errors import DecodeError, EncodeError, NegotiationError
 from ovenbird.openflow.fields import FIELDS, PREREQUISITES, Subfield, field_named
-from ovenbird.openflow.instructions import decode_instructions
+from ovenbird.openflow.instructions import decode_instructions, encode_apply
 from ovenbird.openflow.match import Match, decode_oxm
-from ovenbird.openflow.messages import BarrierRequest, EchoRequest, FlowMod, Hello, PacketIn, decode_message
+from ovenbird.openflow.messages import (
+    BarrierRequest,
+    Command,
+    EchoRequest,
+    FlowMod,
+    Hello,
+    PacketIn,
+    decode_message,
+    encode_bundle_add,
+    encode_flow_change,
+)
 
 FIXED = [field for field in FIELDS.values() if not field.variable]
 
@@ -128,3 +138,14 @@ def test_packet_ins_read_back():
     with pytest.raises(EncodeError):
         PacketIn(b"", Match()).resume()
     assert Resubmit(5) == decode_actions(Resubmit(5).encode())[0]
+
+
+@pytest.mark.parametrize("instructions", [encode_apply(encode_actions((Resubmit(9),))), b"", None])
+def test_a_change_of_a_flow_is_bundled_as_its_flow_mod_is(instructions: bytes | None) -> None:
+    match = Match.exact(eth_type=0x800, ip_src=5).encode()
+    command = Command.DELETE_STRICT if instructions is None else Command.ADD
+    plain = FlowMod(8, 100, match, instructions or b"", 0xC0FFEE, command)
+    change = (8, 100, match, instructions, 0xC0FFEE)
+    assert encode_flow_change(7, change, 99) == encode_bundle_add(7, plain.encode(99), 99)
+    with pytest.raises(EncodeError):
+        encode_flow_change(7, (8, 70000, match, instructions, 0), 99)

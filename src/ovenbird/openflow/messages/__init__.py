@@ -6,7 +6,9 @@ from ovenbird.openflow.messages.bundle import (
     BundleAdd,
     BundleControl,
     BundleControlType,
+    FlowChange,
     encode_bundle_add,
+    encode_flow_change,
 )
 from ovenbird.openflow.messages.flow import (
     ALL_TABLES,
@@ -102,6 +104,7 @@ __all__ = [
     "Error",
     "FeaturesReply",
     "FeaturesRequest",
+    "FlowChange",
     "FlowFlag",
     "FlowMod",
     "FlowRemoved",
@@ -146,4 +149,5 @@ __all__ = [
     "Unknown",
     "decode_message",
     "encode_bundle_add",
+    "encode_flow_change",
 ]
