@@ -35,6 +35,7 @@ class Caller:
         cidrs: its addresses, each with its prefix length.
         mtu: of its network, in bytes; 0 where that is not known.
         address: the source address of the request.
+        public: its floating IP; empty for none.
     """
 
     network: str
@@ -46,6 +47,7 @@ class Caller:
     cidrs: tuple[str, ...]
     mtu: int
     address: str
+    public: str = ""
 
 
 def find_caller(southbound: Store, chassis: UUID, network: str, datapath: UUID, address: str) -> Caller:
@@ -82,6 +84,7 @@ def find_caller(southbound: Store, chassis: UUID, network: str, datapath: UUID, 
         tuple(ids.get("neutron:cidrs", "").split()),
         int(mtu) if mtu.isdecimal() else 0,
         address,
+        next(iter(sorted(ids.get("neutron:port_fip", "").split())), ""),
     )
 
 

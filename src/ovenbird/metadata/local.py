@@ -167,7 +167,7 @@ def ec2_meta_data(caller: Caller, boot: Boot) -> Directory:
         "mac": text(caller.mac),
         "placement": Directory({"availability-zone": text(boot.availability_zone)}),
         "public-hostname": text(name),
-        "public-ipv4": text(""),
+        "public-ipv4": text(caller.public),
         "reservation-id": text(f"r-{number}"),
     }
     if keys:

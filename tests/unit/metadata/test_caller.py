@@ -46,6 +46,14 @@ def test_a_caller_is_known_by_network_and_address(store):
     assert (found.device, found.project, found.cidrs) == ("b", "p", ("10.0.0.5/24", "fd00::5/64"))
 
 
+def test_a_caller_has_a_floating_ip(store):
+    ids = {"neutron:device_id": "a", "neutron:cidrs": "10.0.0.5/24"}
+    add(store, "a", external_ids={**ids, "neutron:port_fip": "172.24.4.9"})
+    add(store, "b", TWO, external_ids=ids)
+    assert find_caller(store, ME, "one", ONE, "10.0.0.5").public == "172.24.4.9"
+    assert find_caller(store, ME, "two", TWO, "10.0.0.5").public == ""
+
+
 def test_a_caller_may_use_its_link_local_address(store):
     add(store, "a")
     assert find_caller(store, ME, "one", ONE, "fe80::ff:fe00:5").port == "a"

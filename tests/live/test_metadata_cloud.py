@@ -1,0 +1,226 @@
+"""Metadata in a whole cloud: what instances learn of themselves, Nova behind the proxy, a hundred networks."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from routed_world import GATEWAY, GROUP
+from traffic import kill
+
+from ovenbird.lab import programs
+from ovenbird.lab.errors import CommandError
+from ovenbird.lab.namespace import existing
+from ovenbird.lab.process import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from email.message import Message
+    from pathlib import Path
+
+    from routed_world import World
+
+    from ovenbird.lab.hypervisor import Hypervisor
+    from ovenbird.lab.instance import Instance
+    from ovenbird.lab.neutron import Neutron
+
+pytestmark = pytest.mark.live
+
+IPV4, IPV6 = "169.254.169.254", "[fe80::a9fe:a9fe%25eth0]"
+
+
+def ask(instance: Instance, path: str, host: str = IPV4, *options: str) -> str | None:
+    """Return what an instance is told, None where nobody answers or the answer is an error."""
+    curl = ("curl", "-gsSf", "-m", "3", "--noproxy", "*", *options)
+    try:
+        return instance.run(*curl, f"http://{host}{path}")
+    except CommandError:
+        return None
+
+
+def answers(instance: Instance) -> None:
+    """Wait until the metadata service answers an instance."""
+    wait_until(lambda: ask(instance, "/") is not None, f"{instance.name}'s metadata", poll=0.05)
+
+
+@pytest.mark.parametrize("host", [IPV4, IPV6])
+@pytest.mark.parametrize("name", ["red1", "red2", "blue2"])
+def test_an_instance_learns_who_it_is(world: World, name: str, host: str) -> None:
+    instance = world[name]
+    answers(instance)
+    data = json.loads(ask(instance, "/openstack/latest/meta_data.json", host) or "")
+    assert (data["name"], data["hostname"]) == (name, name)
+    network = json.loads(ask(instance, "/openstack/latest/network_data.json", host) or "")
+    assert network["links"][0]["ethernet_mac_address"] == instance.mac
+    assert ask(instance, "/latest/meta-data/local-ipv4", host) == instance.address
+    assert ask(instance, "/2009-04-04/meta-data/mac", host) == instance.mac
+
+
+def test_a_floating_ip_is_the_public_address(world: World) -> None:
+    red1 = world["red1"]
+    answers(red1)
+    path = "/latest/meta-data/public-ipv4"
+    with world.floating_ip("red1") as address:
+        wait_until(lambda: ask(red1, path) == address, "the instance to learn of its floating IP", poll=0.05)
+    wait_until(lambda: ask(red1, path) == "", "the instance to learn that it has none", poll=0.05)
+
+
+SECRET = "shared"
+
+
+@dataclass
+class Nova:
+    """A metadata service of Nova's, as far as its proxy can tell.
+
+    Args:
+        asked: path, headers and body of each request.
+        port: where it listens on 127.0.0.1.
+    """
+
+    asked: list[tuple[str, Message, bytes]] = field(default_factory=list)
+    port: int = 0
+
+    @contextmanager
+    def running(self) -> Iterator[Nova]:
+        """Listen for a while."""
+        nova = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                nova.asked.append((self.path, self.headers, body))
+                said = f"{self.command} {self.headers['X-Instance-ID']}".encode()
+                self.send_response(404 if "nothing" in self.path else 200)
+                self.send_header("Content-Length", str(len(said)))
+                self.end_headers()
+                self.wfile.write(said)
+
+            do_POST = do_GET  # noqa: N815 - http.server's name
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            self.port = server.server_address[1]
+            thread = Thread(target=server.serve_forever, args=(0.02,))
+            thread.start()
+            try:
+                yield self
+            finally:
+                server.shutdown()
+                thread.join()
+
+
+@pytest.fixture
+def nova(world: World, tmp_path: Path) -> Iterator[Nova]:
+    """Have hv1's metadata service ask a Nova."""
+    ours = programs.metadata(world.hypervisor("hv1"))
+    secret = tmp_path / "secret"
+    secret.write_text(f"{SECRET}\n")
+    with Nova().running() as running:
+        kept = tuple(word for word in ours.argv if not word.startswith("--boots="))
+        options = (f"--nova=http://127.0.0.1:{running.port}", f"--secret-file={secret}")
+        world.lab.keep(replace(ours, argv=(*kept[:-1], *options, kept[-1])))
+        try:
+            yield running
+        finally:
+            world.lab.keep(ours)
+
+
+def test_nova_is_asked_in_the_instances_name(world: World, nova: Nova) -> None:
+    red1 = world["red1"]
+    with world.lab.neutron() as neutron:
+        port = neutron.show("port", red1.port_id)
+    device = port["device_id"]
+    path = "/openstack/latest/meta_data.json?x=1"
+    wait_until(lambda: ask(red1, path) == f"GET {device}", "Nova to be asked", poll=0.05)
+    where, headers, _ = nova.asked[-1]
+    assert where == path
+    assert headers["X-Forwarded-For"] == red1.address
+    assert headers["X-Tenant-ID"] == port["project_id"]
+    assert headers["X-Instance-ID-Signature"] == hmac.new(SECRET.encode(), device.encode(), "sha256").hexdigest()
+
+    pretence = ("-H", "X-Instance-ID: another", "-H", "X-Forwarded-For: 10.1.0.99", "-H", "X-Tenant-ID: rich")
+    assert ask(red1, path, IPV4, *pretence, "-d", "password") == f"POST {device}"
+    _, headers, body = nova.asked[-1]
+    assert body == b"password"
+    for name in ("X-Instance-ID", "X-Forwarded-For", "X-Tenant-ID"):
+        assert len(headers.get_all(name) or ()) == 1
+    assert (headers["X-Forwarded-For"], headers["X-Tenant-ID"]) == (red1.address, port["project_id"])
+
+    assert ask(red1, path, IPV6) == f"GET {device}"
+    status = ("-o", "/dev/null", "-w", "%{http_code}")
+    said = red1.run("curl", "-s", "-m", "3", "--noproxy", "*", *status, f"http://{IPV4}/nothing")
+    assert said == "404"
+
+
+NETWORKS = 100
+
+
+def spaces(world: World, host: str) -> list[str]:
+    """Return the namespaces of a host's metadata service."""
+    return existing(f"{world.lab.plan.metadata_prefix(host)}ovnmeta-")
+
+
+def make_networks(neutron: Neutron, host: str, stack: ExitStack) -> dict[str, str]:
+    """Make networks of the same addresses with a port each, which go with a stack; return network's to port's id."""
+    made: dict[str, str] = {}
+    for number in range(NETWORKS):
+        network = neutron.create("network", name=f"many{number}")["id"]
+        stack.callback(neutron.delete, "network", network)
+        neutron.create("subnet", network_id=network, ip_version=4, cidr="10.7.0.0/28")
+        owner = {"device_owner": "compute:lab", "device_id": f"many-{number}", "binding:host_id": host}
+        made[network] = neutron.create("port", network_id=network, **owner)["id"]
+        stack.callback(neutron.delete, "port", made[network])
+    return made
+
+
+def plug(hypervisor: Hypervisor, ports: Sequence[str], stack: ExitStack) -> None:
+    """Plug in a device for each port, until a stack ends."""
+    names = [f"many{number}" for number in range(len(ports))]
+    stack.callback(hypervisor.vsctl, *chain(*(("--", "--if-exists", "del-port", name) for name in names)))
+    for name, port in zip(names, ports, strict=True):
+        settings = ("set", "Interface", name, "type=internal", f'external_ids:iface-id="{port}"')
+        hypervisor.vsctl("--no-wait", "add-port", "br-int", name, "--", *settings)
+
+
+def test_a_hundred_networks_on_a_host(world: World) -> None:
+    hypervisor, lab = world.hypervisor(GATEWAY), world.lab
+    assert spaces(world, GATEWAY) == []
+    others = existing(lab.plan.prefix)
+    with lab.neutron() as neutron, ExitStack() as stack:
+        made = make_networks(neutron, GATEWAY, stack)
+        plug(hypervisor, [*made.values()], stack)
+        wait_until(lambda: served(world, GATEWAY) == set(made), "all networks to be served", 60, poll=0.2)
+        assert len(spaces(world, GATEWAY)) == NETWORKS
+
+        asking = lab.boot("asking", [*made][NETWORKS // 2], GATEWAY, (GROUP,))
+        stack.callback(lab.delete, "asking")
+        answers(asking)
+        assert ask(asking, "/latest/meta-data/hostname") == "asking"
+        old = kill(lab.process(f"{GATEWAY}-metadata"))
+        wait_until(lambda: not old.alive, "the service to die")
+        wait_until(lambda: ask(asking, "/latest/meta-data/hostname") == "asking", "the next to answer", poll=0.05)
+        wait_until(lambda: served(world, GATEWAY) == set(made), "all networks to be served again", 60, poll=0.2)
+    wait_until(lambda: spaces(world, GATEWAY) == [], "no namespace to be left", 60, poll=0.2)
+    assert existing(lab.plan.prefix) == others
+    assert not [name for name in hypervisor.vsctl("list-ports", "br-int").split() if name.startswith("tap")]
+
+
+def served(world: World, host: str) -> set[str]:
+    """Return the networks that a host's metadata service serves."""
+    running = world.lab.process(f"{host}-metadata")
+    control = world.hypervisor(host).rundir / f"ovenbird-metadata.{running.pid if running else 0}.ctl"
+    if not control.exists():
+        return set()
+    try:
+        return set(world.hypervisor(host).appctl("networks", target=str(control)).split())
+    except CommandError:
+        return set()  # it has just been started
