@@ -1,19 +1,21 @@
 """The ARP and ND responder: a switch answers for the addresses it knows, so that requests need not be flooded.
 
 ovn-northd(8), "Ingress Table 19". A port's requests for its own address pass, so that it finds out whether another
-host uses it.
+host uses it. For a router's port the switch answers for further addresses, if `arp_proxy` says so: their packets go to
+the router, wherever it has a route for them.
 """
 
 from __future__ import annotations
 
+from ipaddress import AddressValueError, IPv4Address
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.lookups import find
-from ovenbird.logical.addresses import quote, solicited_node
+from ovenbird.logical.addresses import braced, quote, solicited_node
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
-from ovenbird.logical.ports import LSP
+from ovenbird.logical.ports import LSP, router_port
 from ovenbird.model import nb
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     if kind == "virtual":
         yield from _virtual(port)
         return
+    if kind == "router" and (proxied := port.options.get("arp_proxy")):
+        yield from _proxy(port, proxied)
     if kind in ("external", "vtep") or port.unknown or not port.addresses:
         return
     if port.passes_tags:  # the switch does not know which network an address is of
@@ -59,6 +63,27 @@ def port(port: SwitchPort) -> Iterator[Fact]:
             yield flow(RESPONDER, port.datapath, 100, own, "next;", port.hint, port.name)
         if address.ipv6:
             yield from _neighbor_discovery(port, mac, address.ipv6)
+
+
+def _proxy(port: SwitchPort, texts: str) -> Iterator[Fact]:
+    """Answer for the addresses of others in a router's name."""
+    peer = router_port(port.options.get("router-port", ""))
+    try:
+        ips = [str(IPv4Address(text)) for text in texts.split()]
+    except AddressValueError:
+        return
+    if peer is None or not ips:
+        return
+    mac = peer[1].mac
+    yield flow(
+        RESPONDER,
+        port.datapath,
+        50,
+        f"arp.op == 1 && arp.tpa == {braced(ips)}",
+        f"eth.dst = eth.src; eth.src = {mac}; arp.op = 2; /* ARP reply */ arp.tha = arp.sha; arp.sha = {mac}; "
+        "arp.tpa <-> arp.spa; outport = inport; flags.loopback = 1; output;",
+        port.hint,
+    )
 
 
 def _neighbor_discovery(port: SwitchPort, mac: str, ips: tuple[str, ...]) -> Iterator[Fact]:

@@ -1,7 +1,8 @@
 """BFD sessions to next hops: asked for in Northbound, run by chassis, and their state told back.
 
 ovn-nb(5) and ovn-sb(5), BFD; ovn-northd(8), Logical Router Datapaths, "Ingress Table 3". A session that no route names
-is administratively down. RFC 5881 gives the port, 3784.
+is administratively down, which chassis are told in the column where they tell what else it is: its value, while the
+session is wanted, is theirs. RFC 5881 gives the port, 3784.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.lookups import find, select
 from ovenbird.engine.rules import rule
-from ovenbird.features.router_input import braced
 from ovenbird.features.routing import BFD_PORT, watched
+from ovenbird.logical.addresses import braced
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
@@ -44,6 +45,9 @@ def session(row: nb.BFD) -> Iterator[Fact]:
     lrp = find(LRP.name, row.logical_port)
     if lrp is None or seen(lrp) is None:
         return
+    used = any(route.nexthop == row.dst_ip for route in row.referrers(nb.LogicalRouterStaticRoute.bfd))
+    status = state(*key) if used else "admin_down"
+    yield BFD_STATUS(row.uuid, status)
     yield BFD(
         *key,
         SOURCE_PORTS.get(key),
@@ -53,13 +57,12 @@ def session(row: nb.BFD) -> Iterator[Fact]:
         row.detect_mult or MULTIPLIER,
         tuple(sorted(row.external_ids.items())),
         tuple(sorted(row.options.items())),
+        status,
     )
-    used = any(route.nexthop == row.dst_ip for route in row.referrers(nb.LogicalRouterStaticRoute.bfd))
-    yield BFD_STATUS(row.uuid, state(*key) if used else "admin_down")
 
 
 def state(port: str, address: str) -> str:
-    """Return what chassis say of a session; until they say something it is down."""
+    """Return what chassis say of a session; until they say something, and as long as nobody asked them, it is down."""
     for row in select(sb.BFD.logical_port, port):
         if row.dst_ip == address and row.status != "admin_down":
             return str(row.status)

@@ -14,7 +14,7 @@ from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule
 from ovenbird.features.binding import requested_key
 from ovenbird.features.ha_chassis import group_facts
-from ovenbird.features.router_advertisement import periodic
+from ovenbird.features.router_advertisement import delegated, periodic
 from ovenbird.logical.addresses import parse_addresses, quote
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
@@ -29,7 +29,7 @@ from ovenbird.logical.routers import (
     switch_peer,
     translates_at_hosts,
 )
-from ovenbird.logical.tables import HA_CHASSIS, HA_CHASSIS_GROUP, IN_NAT_ADDRESSES, PORT_BINDING, PORT_KEYS
+from ovenbird.logical.tables import HA_CHASSIS, HA_CHASSIS_GROUP, IN_NAT_ADDRESSES, PORT_BINDING, PORT_KEYS, PORT_PREFIX
 from ovenbird.logical.traits import named_uuid
 from ovenbird.model import nb, sb
 
@@ -62,12 +62,27 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
         options["chassis-redirect-port"] = port.redirect
     if peer := lrp.peer or _peer(port.name):
         options["peer"] = peer
-    for name, told in (("prefix_delegation", "ipv6_prefix_delegation"), ("prefix", "ipv6_prefix")):
-        if port.options.get(name) == "true" and (port.central or port.chassis or name == "prefix"):
-            options[told] = "true"
+    yield from _prefixes(lrp, port, options)
     yield _binding(port, port.name, kind, options, mac, tuple(sorted(lrp.external_ids.items())), None)
     if port.central:
         yield from _redirect(lrp, port, mac)
+
+
+def _prefixes(lrp: nb.LogicalRouterPort, port: RouterPort, options: dict[str, str]) -> Iterator[Fact]:
+    """Have a chassis ask for IPv6 prefixes at a gateway and give them to ports that want one; tell Northbound which.
+
+    The chassis keeps the prefix among the binding's options, which are otherwise ours.
+    """
+    if port.enabled and port.options.get("prefix_delegation") == "true":
+        router = lrp.referrer(nb.LogicalRouter.ports)
+        if port.chassis or (router is not None and central_ports(router)):
+            options["ipv6_prefix_delegation"] = "true"
+    if not port.enabled or port.options.get("prefix") != "true":
+        return
+    options["ipv6_prefix"] = "true"
+    if given := delegated(lrp):
+        options["ipv6_ra_pd_list"] = given
+        yield PORT_PREFIX(port.uuid, frozenset([given.partition(":")[2]]))
 
 
 def _peer(name: str) -> str | None:
@@ -149,7 +164,8 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     names = central_ports(router)
     given = port.options.get("nat-addresses", "")
     if given and given != "router" and (names or peer.chassis) and parse_addresses(given) is not None:
-        yield IN_NAT_ADDRESSES(key, given)
+        at = f" is_chassis_resident({quote(peer.redirect if peer.central else f'cr-{names[0]}')})" if names else ""
+        yield IN_NAT_ADDRESSES(key, f"{given}{at}")
     own = " ".join([peer.mac, *(subnet.ip for subnet in peer.ipv4)])
     if names:
         stays = peer.options.get("reside-on-redirect-chassis") == "true" and len(names) == 1

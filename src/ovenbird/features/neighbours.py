@@ -14,8 +14,7 @@ from ovenbird.engine.alarms import due
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
-from ovenbird.features.router_input import braced
-from ovenbird.logical.addresses import quote, solicited_node
+from ovenbird.logical.addresses import braced, quote, solicited_node
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage

@@ -2,25 +2,29 @@
 
 ovn-northd(8), Logical Router Datapaths, "Ingress Table 10" and "11"; ovn-nb(5), Logical_Router_Port,
 `ipv6_ra_configs`. A solicitation is answered where it is; unsolicited ones are sent by chassis, which find what to say
-in the binding.
+in the binding. A prefix that was delegated to the port (RFC 8415, section 6.3) is announced like those that it is
+configured with.
 """
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+from ovenbird.engine.lookups import select
 from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
 from ovenbird.logical.registers import ADVERTISED
 from ovenbird.logical.routers import LRP, RouterPort, seen
+from ovenbird.model import nb, sb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
-    from ovenbird.model import nb
 
 OPTIONS = stage("lr_in_nd_ra_options")
 RESPONSE = stage("lr_in_nd_ra_response")
@@ -39,7 +43,7 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     """Answer router solicitations that come to a port."""
     port = seen(lrp)
     given = lrp.ipv6_ra_configs
-    if port is None or not given or not (prefixes := advertised(port)):
+    if port is None or not given or not (prefixes := advertised(lrp, port)):
         return
     mode = given.get("address_mode")
     if mode not in MODES:
@@ -63,9 +67,23 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     yield flow(RESPONSE, port.datapath, 50, f"{came} && nd_ra && {ADVERTISED}", answer, port.uuid)
 
 
-def advertised(port: RouterPort) -> list[str]:
-    """Return the prefixes that a port announces: those of its networks, without the link-local one."""
-    return [subnet.network for subnet in port.ipv6 if subnet.network != "fe80::/64"]
+def advertised(lrp: nb.LogicalRouterPort, port: RouterPort) -> list[str]:
+    """Return the prefixes that a port announces: its networks, without the link-local one, and the delegated prefix."""
+    found = [subnet.network for subnet in port.ipv6 if subnet.network != "fe80::/64"]
+    prefix = delegated(lrp).partition(":")[2] if port.options.get("prefix") == "true" else ""
+    return [*found, prefix] if prefix and prefix not in found else found
+
+
+@view
+def delegated(lrp: nb.LogicalRouterPort) -> str:
+    """Return what a chassis has written of the prefix delegated to a port, `IAID:prefix`; empty without any."""
+    for binding in select(sb.PortBinding.logical_port, lrp.name):
+        given = binding.options.get("ipv6_ra_pd_list", "")
+        try:
+            return f"{int(given.partition(':')[0])}:{ip_network(given.partition(':')[2])}"
+        except ValueError:
+            continue
+    return ""
 
 
 def _mtu(given: dict[str, str]) -> int:
@@ -96,7 +114,7 @@ def periodic(lrp: nb.LogicalRouterPort, port: RouterPort) -> dict[str, str]:
     }
     if mtu := _mtu(given):
         found["ipv6_ra_mtu"] = str(mtu)
-    if prefixes := advertised(port):
+    if prefixes := advertised(lrp, port):
         found["ipv6_ra_prefixes"] = " ".join(prefixes)
     for name in ("rdnss", "dnssl", "route_info"):
         if text := given.get(name):

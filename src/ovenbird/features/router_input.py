@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.rules import rule, singleton
+from ovenbird.logical.addresses import braced
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
@@ -20,7 +21,7 @@ from ovenbird.logical.traits import ROUTERS
 from ovenbird.model import nb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
 
@@ -80,12 +81,6 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     yield from _time_exceeded(port)
     if not port.chassis and not central_ports(router):
         yield from _unreachable(port)
-
-
-def braced(items: Iterable[str]) -> str:
-    """Return addresses as a constant of the match language: one as it is, several as a set."""
-    texts = list(items)
-    return texts[0] if len(texts) == 1 else f"{{{', '.join(texts)}}}"
 
 
 def _time_exceeded(port: RouterPort) -> Iterator[Fact]:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import re
 from ipaddress import AddressValueError, IPv4Interface, IPv6Address, IPv6Interface, NetmaskValueError
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}")
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -61,6 +64,12 @@ def link_local(mac: str) -> str:
 def solicited_node(ipv6: str) -> str:
     """Return the solicited-node multicast address of an IPv6 address (RFC 4291, section 2.7.1)."""
     return str(IPv6Address(b"\xff\x02" + bytes(9) + b"\x01\xff" + IPv6Address(ipv6).packed[13:]))
+
+
+def braced(items: Iterable[str]) -> str:
+    """Return addresses as a constant of the match language: one as it is, several as a set."""
+    texts = list(items)
+    return texts[0] if len(texts) == 1 else f"{{{', '.join(texts)}}}"
 
 
 def quote(text: str) -> str:

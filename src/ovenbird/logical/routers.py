@@ -267,21 +267,21 @@ def attached(switch: nb.LogicalSwitch) -> tuple[tuple[str, RouterPort], ...]:
 def only_at(lrp: nb.LogicalRouterPort) -> str:
     """Return the chassisredirect port on whose chassis alone a router port deals with its physical network, or "".
 
-    That is a central port's own; and the router's only one for a port with `reside-on-redirect-chassis` whose switch
-    is joined to a physical network.
+    That is a central port's own; and the router's only one for a port with `reside-on-redirect-chassis`. Without a
+    physical network at the other end there is none.
     """
     port = seen(lrp)
-    if port is None:
+    if port is None or not (port.central or port.options.get("reside-on-redirect-chassis") == "true"):
+        return ""
+    peer = switch_peer(port.name)
+    switch = peer.referrer(nb.LogicalSwitch.ports) if peer is not None else None
+    if switch is None or not physical(switch):
         return ""
     if port.central:
         return port.redirect
-    if port.options.get("reside-on-redirect-chassis") != "true":
-        return ""
     router = lrp.referrer(nb.LogicalRouter.ports)
-    peer = switch_peer(port.name)
-    switch = peer.referrer(nb.LogicalSwitch.ports) if peer is not None else None
     names = central_ports(router) if router is not None else ()
-    return f"cr-{names[0]}" if len(names) == 1 and switch is not None and physical(switch) else ""
+    return f"cr-{names[0]}" if len(names) == 1 else ""
 
 
 # -- which way -------------------------------------------------------------------------------------------------------
@@ -298,15 +298,26 @@ class Way(NamedTuple):
 def way_to(router: nb.LogicalRouter, nexthop: str) -> Way | None:
     """Return the way to a next hop in a network that the router is attached to, or None.
 
+    Every port has a link-local network; a next hop there is looked for at the first port, by name. Whoever means
+    another one says so.
+
     Arguments:
         router: where the packet is.
         nexthop: an address in canonical form.
     """
-    for lrp in _ports_around(router, nexthop):
+    for lrp in sorted(router.ports, key=_name) if _is_link_local(nexthop) else _ports_around(router, nexthop):
         port = seen(lrp)
         if port is not None and (source := source_for(port, nexthop)) is not None:
             return Way(port, source)
     return None
+
+
+def _is_link_local(nexthop: str) -> bool:
+    return ":" in nexthop and number_of(nexthop) >> 64 == 0xFE80 << 48
+
+
+def _name(lrp: nb.LogicalRouterPort) -> str:
+    return lrp.name
 
 
 def _ports_around(router: nb.LogicalRouter, nexthop: str) -> Iterable[nb.LogicalRouterPort]:

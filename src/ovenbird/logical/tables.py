@@ -110,8 +110,8 @@ BFD = Rows(
         _BFD.detect_mult,
         _BFD.external_ids,
         _BFD.options,
+        _BFD.status,
     ),
-    initial={_BFD.status: "down"},
 )
 BFD_STATUS = Rows(nb.BFD, values=(nb.BFD.status,), theirs=True)
 """Northbound's view of a session. Key: the row's UUID."""
@@ -143,6 +143,10 @@ PORT_STATUS = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.up,), thei
 """Northbound's view of a port's state. Key: the port's UUID."""
 PORT_TAG = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.tag,), theirs=True)
 """The VLAN that a port asked for by `tag_request`. Key: the port's UUID."""
+
+
+PORT_PREFIX = Rows(nb.LogicalRouterPort, values=(nb.LogicalRouterPort.ipv6_prefix,), theirs=True)
+"""The IPv6 prefix that was delegated to a router port. Key: the port's UUID."""
 
 
 def datapath(network: nb.LogicalSwitch | nb.LogicalRouter) -> UUID:

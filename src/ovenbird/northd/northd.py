@@ -59,7 +59,7 @@ SOUTHBOUND: tuple[tuple[Rows, tuple[Members, ...]], ...] = (
 )
 """What is written to the Southbound database: rows, and the sets in them."""
 
-NORTHBOUND: tuple[Rows, ...] = (t.NB_GLOBAL, t.PORT_STATUS, t.PORT_TAG, t.BFD_STATUS)
+NORTHBOUND: tuple[Rows, ...] = (t.NB_GLOBAL, t.PORT_STATUS, t.PORT_TAG, t.BFD_STATUS, t.PORT_PREFIX)
 """What is written back to the Northbound database."""
 
 
