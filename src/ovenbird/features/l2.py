@@ -62,7 +62,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         yield (IN_MULTICAST_GROUP, (where, "_MC_flood"), port.binding)
         if port.type != "router":
             yield (IN_MULTICAST_GROUP, (where, "_MC_flood_l2"), port.binding)
-        if port.unknown:
+        if port.unknown and port.type != "external":
             yield MULTICAST_GROUP(where, *FLOOD_UNKNOWN)
             yield (IN_MULTICAST_GROUP, (where, "_MC_unknown"), port.binding)
             yield UNKNOWN.has(where)

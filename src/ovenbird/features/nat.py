@@ -6,8 +6,9 @@ gateway ports: on the chassis that plays the port or, if the translation has a M
 on the instance's chassis. There it uses one connection tracking zone for both directions, and what is for another
 translated address of the same port is led back in at the end of the egress pipeline.
 
-A router without either kind of gateway does not translate, and only answers for the external addresses. Each translation yields its own flows and the memberships
-that its router needs, so that one more costs the same whatever the router has.
+A router without either kind of gateway does not translate, and only answers for the external addresses. Each
+translation yields its own flows and the memberships that its router needs, so that one more costs the same whatever
+the router has.
 """
 
 from __future__ import annotations
@@ -341,7 +342,7 @@ def _snat(made: Translation) -> Iterator[Fact]:
 
 def _at_port(made: Translation, port: RouterPort) -> Iterator[Fact]:
     """Yield what only distributed gateway ports need: admission, resolution, redirection and the way back in."""
-    where, hint, ip, outer = made.datapath, made.hint, made.ip, made.outer
+    where, ip, outer = made.datapath, made.ip, made.outer
     mac = made.mac or port.mac
     goes = f"outport == {port.quoted}"
     if made.mac:
@@ -375,7 +376,8 @@ def _at_host(made: Translation, port: RouterPort) -> Iterator[Fact]:
         match = f"inport == {port.quoted} && {TOO_LARGE} && {LOOPED} == 0 && {ip} && {ip}.dst == {outer}"
         answer = (
             f"{LOOPED} = 1; {TOO_LARGE} = 0; eth.dst = eth.src; eth.src = {mac}; {ip}.dst = {ip}.src; "
-            f"{ip}.src = {outer}; ip.ttl = 254; {too_large(ip, mtu)} outport = {port.quoted}; flags.loopback = 1; output;"
+            f"{ip}.src = {outer}; ip.ttl = 254; {too_large(ip, mtu)} outport = {port.quoted}; "
+            "flags.loopback = 1; output;"
         )
         yield flow(INPUT, where, 160, match, f"icmp{ip[2]}_error {{ {answer} }};", hint)
 
@@ -383,6 +385,8 @@ def _at_host(made: Translation, port: RouterPort) -> Iterator[Fact]:
 def _beside_bridge(nat: nb.NAT, made: Translation) -> Iterator[Fact]:
     """Find the next hop's MAC for what is translated here, where other packets cross a physical network first."""
     router = nat.referrer(nb.LogicalRouter.nat)
+    if router is None:
+        return
     get = "get_arp(outport, reg0)" if made.ip == "ip4" else "get_nd(outport, xxreg0)"
     for name in central_ports(router):
         port = port_of(router, name)

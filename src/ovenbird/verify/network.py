@@ -51,6 +51,7 @@ class Datapath:
 
     def __init__(self, store: Store, row: sb.DatapathBinding) -> None:
         ids = row.external_ids
+        self._store = store
         self.row = row
         self.uuid = row.uuid
         self.key = row.tunnel_key
@@ -68,7 +69,7 @@ class Datapath:
         for port in self.ports.values():
             for name in friendly_names(port):
                 self.keys.setdefault(name, port.tunnel_key)
-        self.bindings = Bindings(_AddressSets(store), _PortGroups(store, self.key), self.keys, keys.__contains__)
+        self.bindings = Bindings(_AddressSets(store), _PortGroups(store, self.key), self.keys, self._resident)
         self._rows: dict[tuple[str, int], list[sb.LogicalFlow]] = {}
         self._parsed: dict[str, Flow] = {}
         for flow in self._all_flows():
@@ -90,6 +91,10 @@ class Datapath:
         if key in self.by_key:
             return self.by_key[key].logical_port
         return self.groups[key].name if key in self.groups else ""
+
+    def _resident(self, name: str) -> bool:
+        """Take every port there is, in whatever datapath, to be on the chassis that a trace is on, as ovn-trace(8)."""
+        return self._store.find(sb.PortBinding.logical_port, name) is not None
 
     def _all_flows(self) -> Iterable[sb.LogicalFlow]:
         yield from self.row.referrers(sb.LogicalFlow.logical_datapath)

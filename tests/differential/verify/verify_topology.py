@@ -32,41 +32,50 @@ class Topology:
     groups: list[str] = field(default_factory=list)
     switches: list[str] = field(default_factory=list)
     whole_networks: bool = False  # in port security, where ovn-trace knows single addresses alone
+    routed: bool = False  # whether each switch has networks of its own
+
+    def subnet(self, switch: str) -> tuple[str, str]:
+        """Return what a switch's IPv4 and IPv6 addresses begin with."""
+        number = int(switch[1:]) if self.routed else 0
+        return f"10.{number}.0.", f"fd00:{number:x}::" if number else "fd00::"
 
     def add(self, *words: str) -> None:
         self.commands += ["--", *words] if self.commands else words
 
 
-def make(dice: random.Random) -> Topology:
-    """Make one to four switches with everything that L2, ACLs and DHCP know."""
-    made = Topology(whole_networks=dice.random() < 0.15)
+def make(dice: random.Random, *, routed: bool = False) -> Topology:
+    """Make one to four switches with everything that L2, ACLs and DHCP know; ``routed`` if routers are to join them."""
+    made = Topology(whole_networks=dice.random() < 0.15, routed=routed)
     for name, value in (("default_acl_drop", "true"), ("use_ct_inv_match", "false")):
         if dice.random() < 0.12:
             made.add("set", "NB_Global", ".", f"options:{name}={value}")
     router = "" if dice.random() < 0.3 else ",router=10.0.0.254"
     options = f'options={{server_id=10.0.0.254,server_mac="{ROUTER_MAC}",lease_time="3600"{router}}}'
-    made.add("--id=@dhcp4", "create", "DHCP_Options", "cidr=10.0.0.0/24", options)
+    made.add("--id=@dhcp4", "create", "DHCP_Options", f"cidr=10.0.0.0/{8 if routed else 24}", options)
     six = f'options={{server_id="{ROUTER_MAC}",dns_server="fd00::53"}}'
     stateless = f'options={{server_id="{ROUTER_MAC}",dhcpv6_stateless=true}}'
-    made.add("--id=@dhcp6", "create", "DHCP_Options", 'cidr="fd00::/64"', dice.choice([six, stateless]))
+    made.add(
+        "--id=@dhcp6", "create", "DHCP_Options", f'cidr="fd00::/{16 if routed else 64}"', dice.choice([six, stateless])
+    )
     made.add("create", "Address_Set", "name=as0", "addresses=10.0.0.1,10.0.0.5,10.0.0.16/30")
     made.add("create", "Address_Set", "name=as1", 'addresses="00:00:00:00:00:01","00:00:00:00:00:03"')
     number = 0
     for s in range(dice.randint(1, 4)):
         switch = f"s{s}"
+        four, six = made.subnet(switch)
         made.switches.append(switch)
         made.add("ls-add", switch)
         if dice.random() < 0.1:
             made.add("set", "Logical_Switch", switch, "other_config:vlan-passthru=true")
         for _ in range(dice.randint(2, 5)):
             number += 1
-            port = Port(f"p{number}", switch, f"00:00:00:00:00:{number:02x}", f"10.0.0.{number}", f"fd00::{number:x}")
+            port = Port(f"p{number}", switch, f"00:00:00:00:00:{number:02x}", f"{four}{number}", f"{six}{number:x}")
             _add_port(made, dice, port)
             made.ports.append(port)
         if dice.random() < 0.4:
             made.add("lsp-add", switch, f"ln{s}", "--", "lsp-set-type", f"ln{s}", "localnet")
             made.add("lsp-set-addresses", f"ln{s}", "unknown", "--", "lsp-set-options", f"ln{s}", "network_name=phys")
-            made.ports.append(Port(f"ln{s}", switch, "00:00:00:00:01:01", "10.0.0.101", "fd00::101", "localnet"))
+            made.ports.append(Port(f"ln{s}", switch, "00:00:00:00:01:01", f"{four}101", f"{six}101", "localnet"))
     for g in range(dice.randint(1, 3)):
         made.add("pg-add", f"pg{g}", *[p.name for p in made.ports if p.kind != "localnet" and dice.random() < 0.4])
         made.groups.append(f"pg{g}")
@@ -90,7 +99,7 @@ def _add_port(made: Topology, dice: random.Random, port: Port) -> None:
         texts = ["unknown"]
     made.add("lsp-set-addresses", name, *texts)
     several = f"{port.mac} {port.ip}/24", STRANGER
-    whole = f"{port.mac} 10.0.0.0/28"
+    whole = f"{port.mac} {made.subnet(port.switch)[0]}0/28"
     other = (whole,) if made.whole_networks else (text, f"{STRANGER} 10.0.0.77")
     secured = dice.choice([(), (port.mac,), (text,), several, other])
     if secured and dice.random() < 0.8:
@@ -127,17 +136,18 @@ def expression(dice: random.Random, made: Topology, field_: str, depth: int) -> 
         return "(" + dice.choice([" && ", " || "]).join(terms) + ")"
     a, b = sorted(dice.sample(range(1, 14), 2))
     port = dice.choice(made.ports).name
+    four, six = made.subnet(dice.choice(made.switches))
     return dice.choice(
         [
             "1",
             "ip", "ip4", "ip6", "icmp4", "icmp6", "arp", "eth.mcast", "eth.bcast", "!ip", "tcp", "udp", "nd",
             "!eth.bcast", "ip4.src == $as0", "eth.src == $as1", "ip4.dst[0..1] == 1", "ip4.src[0]",
-            f"ip4.src == 10.0.0.{a}", f"ip4.dst == {{10.0.0.{a}, 10.0.0.{b}}}", f"ip4.src == 10.0.0.{a & 12}/30",
-            f"ip4.dst != 10.0.0.{a}", f"ip6.src == fd00::{a:x}", "ip6.dst == fd00::/64",
+            f"ip4.src == {four}{a}", f"ip4.dst == {{{four}{a}, {four}{b}}}", f"ip4.src == {four}{a & 12}/30",
+            f"ip4.dst != {four}{a}", f"ip6.src == {six}{a:x}", f"ip6.dst == {six}/64",
             f"eth.dst == 00:00:00:00:00:{a:02x}", f"eth.src != 00:00:00:00:00:{b:02x}",
             f"tcp.dst == {dice.choice(TCP_PORTS)}", "tcp.dst >= 1000", "tcp.dst == {22, 80}", "80 <= tcp.dst < 2000",
             f"udp.dst == {dice.choice(UDP_PORTS)}", "udp.src == 68", "ip.proto == 6", "icmp4.type == 8", "arp.op == 1",
-            f"arp.tpa == 10.0.0.{a}", "!(tcp.dst == 22)", "ip.ttl > 63", "ip.ttl == 64", f'{field_} == "{port}"',
+            f"arp.tpa == {four}{a}", "!(tcp.dst == 22)", "ip.ttl > 63", "ip.ttl == 64", f'{field_} == "{port}"',
             *[f"{field_} == @{group}" for group in made.groups],
             *[f"ip4.{'src' if field_ == 'outport' else 'dst'} == ${group}_ip4" for group in made.groups],
         ]
@@ -178,12 +188,12 @@ def _headers(dice: random.Random, source: Port, target: Port, mac: str, ip4: str
         "arp reply": f"eth.dst == {target.mac} && arp.op == 2 && arp.sha == {source.mac} && arp.spa == {source.ip} && "
         f"arp.tha == {target.mac} && arp.tpa == {target.ip}",
         "ns": f"eth.dst == 33:33:ff:00:00:{target.mac[-2:]} && ip6.src == {source.ip6} && ip.ttl == {ttl} && "
-        f"ip6.dst == ff02::1:ff00:{target.ip6[6:]} && icmp6.type == 135 && icmp6.code == 0"
+        f"ip6.dst == ff02::1:ff00:{target.ip6.rpartition(':')[2]} && icmp6.type == 135 && icmp6.code == 0"
         + (f" && nd.target == {target.ip6}" if ttl == 255 else ""),
         "na": f"eth.dst == {target.mac} && ip6.src == {source.ip6} && ip.ttl == 255 && ip6.dst == {target.ip6} && "
         f"nd_na && nd.target == {dice.choice([source.ip6, 'fd00::77'])} && nd.tll == {mac}",
         "dad": f"eth.dst == 33:33:ff:00:00:{source.mac[-2:]} && ip6.src == :: && "
-        f"ip6.dst == ff02::1:ff00:{source.ip6[6:]} && ip.ttl == 255 && nd_ns && nd.target == {source.ip6}",
+        f"ip6.dst == ff02::1:ff00:{source.ip6.rpartition(':')[2]} && ip.ttl == 255 && nd_ns && nd.target == {source.ip6}",
         "rs": "eth.dst == 33:33:00:00:00:02 && ip6.src == fe80::1 && ip6.dst == ff02::2 && ip.ttl == 255 && nd_rs",
         "mld": "eth.dst == 33:33:00:00:00:16 && ip6.src == :: && ip6.dst == ff02::16 && ip.ttl == 1 && "
         "icmp6.type == 143",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -17,8 +20,12 @@ from ovenbird.ovsdb.notation import encode
 from ovenbird.verify.network import Network
 from ovenbird.verify.snapshot import SOUTHBOUND, Snapshot
 
-BOUNDED = ("prlimit", "--as=2000000000")
+BOUNDED = ("prlimit", "--as=500000000")
 """What keeps an ovn-trace that goes round in circles from taking the machine's memory."""
+PATIENCE = 20
+"""Seconds that an ovn-trace may take for one packet, and a program to start."""
+ENOUGH = 64
+"""More connection states than one packet meets ct_next, in all its copies."""
 PROGRAMS = ("prlimit", "ovsdb-server", "ovsdb-tool", "ovn-northd", "ovn-trace", "ovn-nbctl")
 SCHEMAS = Path("/usr/share/ovn")
 WHOSE = ("theirs", "ours")
@@ -42,13 +49,15 @@ class Rpc:
         while self.socket.connect_ex(str(path)):
             assert time.monotonic() < deadline, f"nobody listens at {path}"
             time.sleep(0.005)
+        self.socket.settimeout(PATIENCE)
 
     def call(self, method: str, *params):
         self.socket.sendall(json.dumps({"id": 0, "method": method, "params": list(params)}).encode())
         data = b""
         while True:
             chunk = self.socket.recv(1 << 20)
-            assert chunk, f"{method}: the connection was closed"
+            if not chunk:
+                raise GoneError(method)
             data += chunk
             try:
                 message = json.loads(data)
@@ -92,13 +101,47 @@ class Edits:
         self._add("delete", type(row), where=[["_uuid", "==", ["uuid", row.uuid]]])
 
 
+TERSE = ("--minimal", "--select-id=1", "-vconsole:off")
+
+
+class Listener:
+    """An ovn-trace that answers for one Southbound, with one state for every ct_next."""
+
+    def __init__(self, world: World, name: str, whose: str, state: str) -> None:
+        base = world.directory / name
+        command = [*BOUNDED, "ovn-trace", f"--db={world.remote(whose)}", *TERSE, *[f"--ct={state}"] * ENOUGH]
+        self.process = subprocess.Popen(
+            [*command, "--detach", "--no-chdir", f"--pidfile={base}.pid", f"--unixctl={base}.ctl"],
+            env=world.environment,
+        )
+        assert self.process.wait(PATIENCE) == 0
+        self.pid = int(Path(f"{base}.pid").read_text())
+        self.rpc = Rpc(Path(f"{base}.ctl"))
+
+    def ask(self, datapath: str, microflow: str) -> str | None:
+        try:
+            return self.rpc.call("trace", "--minimal", datapath, microflow)
+        except (OSError, GoneError):
+            return None
+
+    def end(self) -> None:
+        self.rpc.socket.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+
+class GoneError(Exception):
+    """The other side hung up."""
+
+
 class World:
     """The programs, in a directory of their own; one topology at a time."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.processes: list[subprocess.Popen] = []
-        self.tracers: dict[str, Rpc] = {}
+        self.tracers: dict[tuple[str, str], Listener] = {}
+        self.numbers = itertools.count()
         names = ("OVN_RUNDIR", "OVS_RUNDIR", "OVN_LOGDIR", "OVS_LOGDIR", "OVN_DBDIR", "OVS_DBDIR")
         self.environment = os.environ | dict.fromkeys(names, str(directory))
 
@@ -133,13 +176,6 @@ class World:
             self.transact("nb", "OVN_Northbound", *[{"op": "delete", "table": table, "where": []} for table in tables])
         self.nbctl("clear", "NB_Global", ".", "options", "--", *commands)
         self._compile()
-        for whose in WHOSE:
-            base = self.directory / f"{whose}-trace"
-            detach = "--detach", f"--pidfile={base}.pid", f"--unixctl={base}.ctl", "-vconsole:off"
-            subprocess.run(
-                [*BOUNDED, "ovn-trace", f"--db={self.remote(whose)}", *detach], env=self.environment, check=True
-            )
-            self.tracers[whose] = Rpc(Path(f"{base}.ctl"))
 
     def _compile(self) -> None:
         with (
@@ -168,32 +204,37 @@ class World:
             southbound.read(*SOUTHBOUND, sb.LogicalFlow)
             return Network(southbound.store)
 
-    def ovn_traces(self, datapath: str, microflow: str, states: dict[str, list[str]]) -> dict[str, str]:
-        """Return what ovn-trace says of each Southbound, in its minimal form.
+    def ovn_traces(self, datapath: str, microflow: str, states: dict[str, list[str]]) -> dict[str, str | None]:
+        """Return what ovn-trace says of each Southbound, in its minimal form; None where it gave up.
 
-        The one that listens takes no --ct, and assumes est: where that is what ct_next says, it answers a hundred times
-        faster than a new one starts.
+        One that listens answers a hundred times faster than a new one starts. What it takes for the answer of ct_next
+        is given when it starts, so that there is one for each state that a packet keeps all the way.
         """
-        assumed = all(state in ("est", "est,trk") for given in states.values() for state in given)
-        if assumed:
-            return {whose: self.tracers[whose].call("trace", "--minimal", datapath, microflow) for whose in states}
-        running = {}
-        for whose, given in states.items():
-            options = ["--minimal", "-vconsole:off", *[f"--ct={state}" for state in given]]
-            command = [*BOUNDED, "ovn-trace", f"--db={self.remote(whose)}", *options, datapath, microflow]
-            running[whose] = subprocess.Popen(
-                command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-            )
-        answers = {}
-        for whose, process in running.items():
-            answers[whose], errors = process.communicate(timeout=30)
-            assert process.returncode == 0, (microflow, errors)
-        return answers
+        return {whose: self._ovn_trace(whose, datapath, microflow, given) for whose, given in states.items()}
+
+    def _ovn_trace(self, whose: str, datapath: str, microflow: str, states: list[str]) -> str | None:
+        if len(set(states)) > 1:
+            given = [f"--ct={state}" for state in states]
+            command = [*BOUNDED, "ovn-trace", f"--db={self.remote(whose)}", *TERSE, *given, datapath, microflow]
+            try:
+                done = subprocess.run(
+                    command, env=self.environment, capture_output=True, text=True, check=False, timeout=PATIENCE
+                )
+            except subprocess.TimeoutExpired:
+                return None
+            assert done.returncode <= 0 or not done.stderr, (microflow, done.stderr)
+            return done.stdout if done.returncode == 0 else None
+        key = whose, states[0] if states else "est"
+        if key not in self.tracers:
+            self.tracers[key] = Listener(self, f"{whose}-{next(self.numbers)}", whose, key[1])
+        answer = self.tracers[key].ask(datapath, microflow)
+        if answer is None:
+            self.tracers.pop(key).end()
+        return answer
 
     def _stop_tracers(self) -> None:
-        for rpc in self.tracers.values():
-            rpc.call("exit")
-            rpc.socket.close()
+        for tracer in self.tracers.values():
+            tracer.end()
         self.tracers = {}
 
     def close(self) -> None:

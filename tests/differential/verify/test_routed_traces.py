@@ -1,0 +1,45 @@
+"""Four answers to what happens to a packet in random routed networks: see ``verify_bout``.
+
+OVENBIRD_SEEDS and OVENBIRD_PACKETS make it as long as one likes; each seed is a network, each of its packets is
+followed with its reply, and sent again with connection states out of the air.
+"""
+
+import os
+import random
+from collections import Counter
+
+import pytest
+import routed_topology
+from verify_bout import ENOUGH, STATES, Bout
+from verify_world import WHOSE
+
+PACKETS = int(os.environ.get("OVENBIRD_PACKETS", "15"))
+SEEDS = int(os.environ.get("OVENBIRD_SEEDS", "20"))
+FIRST = int(os.environ.get("OVENBIRD_FIRST_SEED", "0"))
+
+
+@pytest.fixture(scope="module")
+def counts():
+    return Counter()
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
+def test_routed_packets_fare_the_same_by_every_account(world, counts, seed):
+    dice = random.Random(seed)
+    made = routed_topology.make(dice)
+    world.build(made.commands)
+    counts["topologies"] += 1
+    bout = Bout(world, {whose: world.network(whose) for whose in WHOSE}, counts, original=not made.whole_networks)
+    for _ in range(PACKETS):
+        datapath, microflow = routed_topology.packet(dice, made)
+        counts["packets"] += 1
+        bout.followed(datapath, microflow)
+        bout.forced(datapath, microflow, [dice.choice(STATES)] * ENOUGH)
+
+
+def test_that_some_arrived_and_some_did_not(counts):
+    """Run after the others, over all their packets: a comparison of nothing with nothing shows nothing."""
+    assert counts["delivered"] > counts["compared"] // 10
+    assert counts["dropped"] > counts["compared"] // 10
+    assert counts["ovn-trace asked"] > counts["compared"] // 2
+    print(dict(counts))  # noqa: T201 - the figures of a long run, shown by -s
