@@ -17,17 +17,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.controller import (
+    advertiser,
     announcements,
     bfd,
     binding,
     bridge,
     chassis,
+    delegation,
     learned,
     local,
     meters,
     patch,
     physical,
     port_security,
+    sessions,
     translate,
     tunnels,
     zones,
@@ -37,7 +40,6 @@ from ovenbird.controller.errors import ConfigurationError
 from ovenbird.controller.facts import (
     ADD_PORT,
     AFTERWARDS,
-    ANNOUNCED,
     BRIDGE,
     CHASSIS,
     CLAUSE,
@@ -54,6 +56,7 @@ from ovenbird.controller.own import Progress, own_store, reflect
 from ovenbird.controller.packet_in import PacketIns
 from ovenbird.controller.set_flows import SPREAD
 from ovenbird.controller.settings import Settings, read_settings
+from ovenbird.controller.speaker import Speaker
 from ovenbird.controller.switch import Switch
 from ovenbird.engine.engine import Engine
 from ovenbird.model import sb, vswitch
@@ -77,6 +80,9 @@ SOUTHBOUND = (
 )  # fmt: skip
 """The tables of Southbound that this controller reads."""
 
+OMITTED = {"Logical_Flow": ("external_ids",)}
+"""Columns of Southbound that people read, and nobody here: a third of what the server would send."""
+
 SWITCH = (vswitch.OpenVSwitch, vswitch.Bridge, vswitch.Port, vswitch.Interface)
 """The tables of Open_vSwitch that this controller reads."""
 
@@ -86,6 +92,7 @@ RULES = (
     patch.stale_patch, zones.port_zone, zones.datapath_zone, physical.skeleton, physical.tunnel_entry,
     physical.port_flows, port_security.port_security, translate.logical_flow, translate.translation, learned.fdb,
     learned.mac_binding, learned.static_mac_binding, announcements.announcements, meters.meters,
+    advertiser.advertisements, sessions.sessions, sessions.session_status, delegation.delegations,
 )  # fmt: skip
 
 _EDITS = (EDIT, AFTERWARDS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
@@ -136,8 +143,8 @@ class Controller:
         self._ended = asyncio.Event()
         self._restarting = False
         self.switch = Switch(self._waiting, self._confirmed, self._packet)
-        self.announcer = announcements.Announcer(self.switch.send)
-        self.packet_ins = PacketIns(self.switch.send)
+        self.speaker = Speaker(self.switch.send, self._own, self._wake.set)
+        self.packet_ins = PacketIns(self.switch.send, self.speaker.listeners)
 
     # -- status -------------------------------------------------------------------------------------------------------
 
@@ -203,7 +210,7 @@ class Controller:
             if not self._restarting and self.connected:
                 await self._unregister()
         finally:
-            self.announcer.close()
+            self.speaker.close()
             await self._stop_tasks()
             if self.southbound is not None:
                 await self.southbound.close()
@@ -249,8 +256,9 @@ class Controller:
         probe = 5.0 if mine.remote_probe_ms is None else mine.remote_probe_ms / 1000
         conditions = everything() if mine.monitor_all else first(mine.chassis)
         southbound = Replica(
-            mine.remote, "OVN_Southbound", SOUTHBOUND, conditions=conditions, context=self._context, probe=probe
-        )
+            mine.remote, "OVN_Southbound", SOUTHBOUND, conditions=conditions, omitted=OMITTED, context=self._context,
+            probe=probe,
+        )  # fmt: skip
         self.southbound = southbound
         starting = asyncio.create_task(southbound.start())
         waiting = asyncio.create_task(self._reconfigured())
@@ -290,7 +298,7 @@ class Controller:
         self._books = {southbound: EditBook(southbound.store), self._vswitch: EditBook(self._vswitch.store)}
         self._write = {client: asyncio.Event() for client in self._books}
         self._tell(complete=frozenset(), settled=False, everything=False)
-        self.announcer.close()
+        self.speaker.close()
         gc.disable()  # until the first full computation: what it makes lives on, and is not worth walking
         self.engine = Engine(stores, RULES)
         self.switch.sets.follow(southbound.store)
@@ -298,6 +306,7 @@ class Controller:
         zones.seed_zones(self.engine, ids)
         tunnels.seed_numbers(self.engine, self._vswitch.store)
         self.packet_ins.attach(southbound)
+        self.speaker.attach(southbound.store)
         self._wake.set()
 
     def _bridge_ids(self) -> dict[str, str]:
@@ -331,8 +340,7 @@ class Controller:
             self._absorb_edits(deltas)
             self._absorb_zones(deltas)
             self._absorb_flows(deltas)
-            if (addresses := deltas.get(ANNOUNCED)) is not None:
-                self.announcer.absorb(addresses.added, addresses.removed)
+            self.speaker.absorb(deltas)
         self.packet_ins.refreshed()
         if self.switch.table.dirty:  # by the rules, or by address sets alone
             self.switch.wake()

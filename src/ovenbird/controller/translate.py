@@ -358,8 +358,8 @@ def _reported(text: str) -> str:
 
 def report(flow: LogicalFlow, error: str) -> None:
     """Say once what is wrong with a flow that is left out."""
-    stage = flow.external_ids.get("stage-name", flow.pipeline)
-    _reported(f"flow left out: {stage} priority {flow.priority} match ({flow.match}) actions ({flow.actions}): {error}")
+    where = f"{flow.pipeline} table {flow.table_id} priority {flow.priority}"
+    _reported(f"flow left out: {where} match ({flow.match}) actions ({flow.actions}): {error}")
 
 
 class Stamp(NamedTuple):

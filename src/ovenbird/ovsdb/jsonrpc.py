@@ -4,6 +4,8 @@ Messages follow one another on the stream with or without white space between. I
 outside of a string can only be the seam of two messages, since inside an array or object a comma stands between.
 So a chunk is looked at by whole-chunk operations (strings taken out by one regular expression, braces counted),
 and token by token only where a message ends in it. The cost is linear in the bytes, whatever the peer sends.
+Chunks at the start of a message in which none can end, for want of a seam and of a last `}`, are not even looked at:
+the contents of a database come as one message of many chunks.
 """
 
 from __future__ import annotations
@@ -31,9 +33,10 @@ class Framer:
     `feed` returns the messages that became complete; what remains waits for more bytes.
     """
 
-    __slots__ = ("_depth", "_escape", "_in_string", "_parts", "pending")
+    __slots__ = ("_depth", "_escape", "_in_string", "_parts", "_unseen", "pending")
 
     def __init__(self) -> None:
+        self._unseen: list[bytes] = []  # chunks of the message under way that have not been scanned, while none has
         self._parts: list[bytes] = []  # scanned bytes of the message under way
         self._depth = 0  # braces open in them
         self._in_string = False  # whether they end inside a string
@@ -54,14 +57,30 @@ class Framer:
                 pass
             else:
                 return [_object(message)]
+        if not self._parts and (self.pending or data.startswith(b"{")):
+            if not data.rstrip(_SPACE).endswith(b"}") and _SEAM.search(data) is None:
+                self._unseen.append(data)
+                self._count(len(data))
+                return []
+            if self._unseen:
+                data = b"".join([*self._unseen, data])
+                self._unseen, self.pending = [], 0
+                try:
+                    return [_object(orjson.loads(data))]
+                except orjson.JSONDecodeError:
+                    pass
         answer: list[dict[str, Any]] = []
         if self._in_string:
             data = self._finish_string(self._escape + data)
         while data:
             data = self._scan(data, answer)
+        self._count(0)
+        return answer
+
+    def _count(self, more: int) -> None:
+        self.pending += more
         if self.pending > MAX_MESSAGE:
             raise ProtocolError(f"message exceeds {MAX_MESSAGE} bytes")
-        return answer
 
     def _finish_string(self, data: bytes) -> bytes:
         """Consume the rest of an open string; return what follows it."""

@@ -7,6 +7,7 @@ computes from the rows recomputes only what changed while the connection was awa
 # ruff: noqa: S101 - the assertions say what the type checker cannot know
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.rows import UUID
@@ -17,7 +18,7 @@ from ovenbird.ovsdb.errors import OvsdbError, ProtocolError
 from ovenbird.ovsdb.table import bind, diff_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from ovenbird.engine.rows import Row, Store
     from ovenbird.ovsdb.schema import DatabaseSchema
@@ -31,11 +32,19 @@ class Mirror:
         schema: the schema of the server.
         row_classes: the row classes of the tables to mirror; all tables, with classes made for them, if there are none.
         store: the store that has these classes already, on later connections.
+        omitted: columns by table that are not asked for.
     """
 
-    def __init__(self, schema: DatabaseSchema, row_classes: Iterable[type[Row]], store: Store | None) -> None:
+    def __init__(
+        self,
+        schema: DatabaseSchema,
+        row_classes: Iterable[type[Row]],
+        store: Store | None,
+        omitted: Mapping[str, Collection[str]] = MappingProxyType({}),
+    ) -> None:
         classes = tuple(row_classes)
         self.schema = schema
+        self.omitted = omitted
         self.store, self.tables = bind(schema, classes, store=store, partial=bool(classes) or store is not None)
 
     def request(self, conditions: dict[str, list[Any]], *, conditional: bool) -> dict[str, Any]:
@@ -43,7 +52,9 @@ class Mirror:
         answer: dict[str, Any] = {}
         for name, table in self.tables.items():
             if name in self.schema.tables:
-                part: dict[str, Any] = {"columns": [c.name for c in table.layout if c.name in table.present]}
+                omitted = self.omitted.get(name, ())
+                wanted = [c.name for c in table.layout if c.name in table.present and c.name not in omitted]
+                part: dict[str, Any] = {"columns": wanted}
                 if conditional and name in conditions:
                     part["where"] = conditions[name]
                 answer[name] = [part]

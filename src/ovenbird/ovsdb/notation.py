@@ -14,7 +14,16 @@ from typing import Any
 
 from ovenbird.engine.rows import UUID
 from ovenbird.ovsdb.errors import BadSyntax, OvsdbError
-from ovenbird.ovsdb.schema import UNLIMITED, Atomic, BaseType, ColumnType, atom_from_json, is_identifier
+from ovenbird.ovsdb.schema import (
+    MAX_INTEGER,
+    MIN_INTEGER,
+    UNLIMITED,
+    Atomic,
+    BaseType,
+    ColumnType,
+    atom_from_json,
+    is_identifier,
+)
 
 Decode = Callable[[Any, "Names | None"], Any]
 Encode = Callable[[Any], Any]
@@ -22,6 +31,9 @@ Delta = tuple[Any, Any]
 """What a set or map gained and lost: (added, removed), as frozensets, or as dicts of a map's pairs."""
 
 _pool: list[UUID] = []
+_MAX_CANONICAL = 65536
+_canonical: dict[str, str] = {}
+"""UUIDs that rows refer to: the same few datapaths come back in every other row."""
 
 
 def new_uuid() -> UUID:
@@ -103,6 +115,27 @@ def decoder(type_: ColumnType) -> Decode:
             return json if type(json) is str else decode_set(json, names)
 
         return decode_string
+    if type_.is_scalar and key.atomic is Atomic.INTEGER and key.enum is None:
+        low = MIN_INTEGER if key.low is None else max(key.low, MIN_INTEGER)
+        high = MAX_INTEGER if key.high is None else min(key.high, MAX_INTEGER)
+
+        def decode_integer(json: Any, names: Names | None = None) -> Any:
+            return json if type(json) is int and low <= json <= high else decode_set(json, names)
+
+        return decode_integer
+    if type_.high == 1 and key.atomic is Atomic.UUID and not key.constrained:
+
+        def decode_reference(json: Any, names: Names | None = None) -> Any:
+            if type(json) is list and len(json) == 2 and json[0] == "uuid" and type(json[1]) is str:
+                known = _canonical.get(json[1])
+                if known is not None:
+                    return known
+            answer = decode_set(json, names)
+            if type(answer) is str and len(_canonical) < _MAX_CANONICAL:
+                _canonical[answer] = answer
+            return answer
+
+        return decode_reference
     return decode_set
 
 

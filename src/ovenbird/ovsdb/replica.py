@@ -25,7 +25,7 @@ from ovenbird.ovsdb.transport import Connection, Remote, connect, parse_remotes
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from ovenbird.engine.rows import Row, Store
 
@@ -47,6 +47,7 @@ class Replica:
         database: the database's name.
         row_classes: row classes of the tables to mirror; every table, with classes made for them, if none are given.
         conditions: for some tables, the clauses any one of which puts a row in view (none given: every row).
+        omitted: for some tables, columns that are not asked for and keep their defaults.
         leader_only: whether to stay with the leader of a cluster.
         context: keys for `ssl:` remotes.
         probe: seconds of silence before the server is probed; 0 never.
@@ -62,6 +63,7 @@ class Replica:
         row_classes: Iterable[type[Row]] = (),
         *,
         conditions: Mapping[str, list[Any]] | None = None,
+        omitted: Mapping[str, Collection[str]] | None = None,
         leader_only: bool = False,
         context: ssl.SSLContext | None = None,
         probe: float = 5.0,
@@ -70,6 +72,7 @@ class Replica:
         self.database = database
         self._classes = tuple(row_classes)
         self._conditions: dict[str, list[Any]] = dict(conditions or {})
+        self._omitted: Mapping[str, Collection[str]] = omitted or {}
         self._acknowledged: dict[str, list[Any]] | None = None
         self._leader_only = leader_only
         self._context = context
@@ -263,7 +266,8 @@ class Replica:
             schema = DatabaseSchema.from_json(await self.call("get_schema", [self.database]))
         if self._mirror is None or self._mirror.schema != schema:
             self._last_id = NIL
-            self._mirror = Mirror(schema, self._classes, None if self._mirror is None else self._mirror.store)
+            store = None if self._mirror is None else self._mirror.store
+            self._mirror = Mirror(schema, self._classes, store, self._omitted)
         await self._monitor(self._mirror)
         for name, lock in tuple(self._locks.items()):
             await self._ask_lock(name, lock)

@@ -40,3 +40,23 @@ def test_garbage_is_refused(garbage):
 def test_many_messages_in_one_chunk():
     stream = b'{"id":0,"method":"echo","params":["}{"]}' * 1000
     assert len(Framer().feed(stream)) == 1000
+
+
+def test_a_long_message_comes_in_pieces_that_are_not_looked_at():
+    rows = {f"{n:036}": {"initial": {"actions": "clone { next; }; output;", "match": '"}" {'}} for n in range(5000)}
+    stream = orjson.dumps({"id": 1, "result": rows, "error": None})
+    for size in (1 << 16, 65535, 10007):
+        framer, got = Framer(), []
+        for at in range(0, len(stream), size):
+            got += framer.feed(stream[at : at + size])
+        assert got == [orjson.loads(stream)]
+        assert framer.pending == 0
+        assert framer.feed(b'{"id":2}') == [{"id": 2}]
+
+
+def test_what_is_not_looked_at_counts(monkeypatch):
+    monkeypatch.setattr("ovenbird.ovsdb.jsonrpc.MAX_MESSAGE", 100)
+    framer = Framer()
+    framer.feed(b'{"a":"' + b"x" * 90)
+    with pytest.raises(ProtocolError):
+        framer.feed(b"x" * 10)
