@@ -14,6 +14,12 @@
 - ``GROUP(number, spec)``: a group of the integration bridge, to which flows refer by number.
 - ``METER(number, unit, bands)``: a meter of the integration bridge, in Southbound's unit, its bands as (rate, burst).
 - ``ANNOUNCED(datapath, port, mac, address)``: an address that a physical network should hear of, at a port by keys.
+- ``ADVERTISED(datapath, port, shortest, longest, frame)``: a router advertisement to send at a port, by keys, and the
+  seconds between one and the next.
+- ``SESSION(uuid, datapath, port, mac, source, address, numbers, times, enabled)``: a BFD session to run at a router's
+  port, by keys; numbers are its UDP port and discriminator, times its intervals in milliseconds and its multiplier.
+- ``DELEGATION(port, datapath, key, mac, known)``: a router's port that asks a delegating router for a prefix through
+  another port, by keys, of that MAC address; known is what it was given before.
 """
 
 from __future__ import annotations
@@ -44,6 +50,9 @@ TRANSLATED = Relation("flow to translate")
 ZONE = Relation("conntrack zone")
 GROUP = Relation("group")
 METER = Relation("meter")
+ADVERTISED = Relation("router advertisement")
+SESSION = Relation("BFD session")
+DELEGATION = Relation("prefix to ask for")
 ANNOUNCED = Relation("address to announce")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import ATTACHED, TRANSLATED
-from ovenbird.engine.lookups import rows
+from ovenbird.engine.lookups import find, rows
 from ovenbird.engine.outputs import new_uuids
 from ovenbird.engine.rows import UUID, Column, Row, Store
 
@@ -53,13 +53,22 @@ class Translation(Row, table="Translation"):
     datapath: Column[UUID] = Column("")
 
 
+class Outcome(Row, table="Outcome"):
+    """What a protocol that this chassis speaks has come to, by subject: a BFD session's state, a delegated prefix."""
+
+    __slots__ = ()
+
+    subject: Column[str] = Column("")
+    value: Column[str] = Column("")
+
+
 def own_store(system_id: str = "") -> Store:
     """Make the controller's own store: the one `Progress` row, and what rules say to rules.
 
     Arguments:
         system_id: the chassis's name if it was given to the program, which then overrides the database's.
     """
-    store = Store("controller", [Progress, Attachment, Translation])
+    store = Store("controller", [Progress, Attachment, Translation, Outcome])
     values = list(Progress.DEFAULTS)
     values[Progress.system_id.index] = system_id
     store.table(Progress).insert(UUID("00000000-0000-4000-8000-000000000000"), values)
@@ -84,3 +93,30 @@ def reflect(store: Store, deltas: Mapping[Relation, Delta]) -> None:
 def progress() -> Progress:
     """Return the controller's own row."""
     return rows(Progress)[0]
+
+
+def outcome(subject: str) -> str | None:
+    """Return what has come of a subject; None while nothing has."""
+    found = find(Outcome.subject, subject)
+    return found.value if found is not None else None
+
+
+def recorded(store: Store, subject: str) -> str | None:
+    """Return what was recorded of a subject; None for nothing."""
+    row = store.find(Outcome.subject, subject)
+    return row.value if row is not None else None
+
+
+def record(store: Store, subject: str, value: str | None) -> bool:
+    """Record what has come of a subject, None to forget it; return whether that is news."""
+    table = store.table(Outcome)
+    if recorded(store, subject) == value:
+        return False
+    row = store.find(Outcome.subject, subject)
+    if row is None:
+        table.insert(new_uuids(1)[0], [subject, value])
+    elif value is None:
+        table.delete(row)
+    else:
+        table.modify(row, {Outcome.value.index: value})
+    return True

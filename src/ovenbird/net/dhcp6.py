@@ -12,6 +12,7 @@ CLIENT_PORT, SERVER_PORT = 546, 547
 SOLICIT, ADVERTISE, REQUEST, CONFIRM, RENEW, REBIND, REPLY, RELEASE, DECLINE = range(1, 10)
 INFORMATION_REQUEST = 11
 CLIENT_ID, SERVER_ID, IA_NA, IA_TA, IA_ADDR, ORO, PREFERENCE = range(1, 8)
+ELAPSED_TIME = 8
 STATUS_CODE, RAPID_COMMIT, DNS_SERVERS, DOMAIN_LIST, IA_PD, IA_PREFIX, BOOTFILE_URL = 13, 14, 23, 24, 25, 26, 59
 
 Options = tuple[tuple[int, bytes], ...]
@@ -86,3 +87,31 @@ class IaNa:
 def ia_address(address: bytes, preferred: int, valid: int) -> tuple[int, bytes]:
     """Return an option `IA_ADDR`; lifetimes in seconds."""
     return IA_ADDR, struct.pack(">16sII", address, preferred, valid)
+
+
+@dataclass(frozen=True, slots=True)
+class IaPrefix:
+    """A delegated prefix: option `IA_PREFIX` within `IA_PD`; lifetimes in seconds, all ones for ever."""
+
+    prefix: bytes
+    length: int
+    preferred: int = 0
+    valid: int = 0
+
+    def encode(self) -> bytes:
+        """Encode the option's value."""
+        return struct.pack(">IIB16s", self.preferred, self.valid, self.length, self.prefix)
+
+    @classmethod
+    def decode(cls, value: bytes) -> Self:
+        """Decode the option's value; raise `PacketError` for a truncated one or a prefix of over 128 bits."""
+        if len(value) < 25 or value[8] > 128:
+            raise PacketError(f"delegated prefix of {len(value)} bytes")
+        preferred, valid, length, prefix = struct.unpack_from(">IIB16s", value)
+        return cls(prefix, length, preferred, valid)
+
+
+def status_of(options: Options) -> int:
+    """Return the status code among options; 0, success, if there is none."""
+    found = next((value for code, value in options if code == STATUS_CODE), b"")
+    return int.from_bytes(found[:2], "big")

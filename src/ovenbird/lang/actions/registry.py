@@ -72,6 +72,7 @@ STATEMENTS: Mapping[str, Callable[[Cursor], Action]] = MappingProxyType(
         "trigger_event": report.TriggerEvent.parse,
         "igmp": report.Igmp.parse,
         "handle_dhcpv6_reply": report.HandleDhcp6Reply.parse,
+        "handle_bfd_msg": report.HandleBfdMessage.parse,
         "bind_vport": report.BindVport.parse,
         "handle_svc_check": report.HandleServiceCheck.parse,
         "commit_ecmp_nh": learn.CommitEcmpNextHop.parse,

@@ -290,3 +290,27 @@ class HandleServiceCheck(Action):
         """Record it."""
         machine.note(self)
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class HandleBfdMessage(Action):
+    """`handle_bfd_msg();`: a BFD control packet came to a router's address."""
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> HandleBfdMessage:
+        """Parse empty parentheses."""
+        cursor.no_arguments("handle_bfd_msg")
+        return cls()
+
+    def format(self) -> str:
+        """Write the action."""
+        return "handle_bfd_msg();"
+
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return one packet-in."""
+        return [Userdata(Opcode.BFD_MSG).controller(ctx)]
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Record it."""
+        machine.note(self)
+        return True

@@ -51,6 +51,7 @@ class Opcode(IntEnum):
     ICMP6_ERROR = 20
     PUT_ICMP6_FRAG_MTU = 21
     REJECT = 22
+    BFD_MSG = 23
     SCTP_ABORT = 24
     PUT_FDB = 25
 

@@ -95,6 +95,7 @@ PAGE = [
     ('bind_vport("v", inport);', "", ()),
     ("handle_svc_check(inport);", "", ()),
     ("handle_dhcpv6_reply;", "", ()),
+    ("handle_bfd_msg();", "", ()),
     ("reg0[0..15] = select(1, 2=5);", "reg0[0..15] = select(1=100, 2=5);", ()),
     ("reg0[0] = chk_lb_hairpin();", "", ()),
     ("reg0[0] = chk_lb_hairpin_reply();", "", ()),

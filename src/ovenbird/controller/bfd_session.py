@@ -1,0 +1,155 @@
+"""One BFD session in asynchronous mode, without I/O and without a clock of its own (RFC 5880, section 6.8).
+
+Control packets and the time go in, control packets to send come out. Intervals are in microseconds as on the wire,
+times in seconds.
+"""
+
+from __future__ import annotations
+
+import random
+
+from ovenbird.net.bfd import Control, Diagnostic, State
+
+SLOW = 1_000_000
+"""The least interval between packets of a session that is not up (section 6.8.3)."""
+
+_MICRO = 1e-6
+
+
+class Session:
+    """One end of a session.
+
+    Arguments:
+        discriminator: this end's number of the session, not 0.
+        min_tx: the interval at which this end would like to send.
+        min_rx: the interval at which it can take packets; 0 for none at all.
+        detect_mult: how many packets may be lost before the other end takes this one for dead.
+        now: the time.
+    """
+
+    def __init__(self, discriminator: int, min_tx: int, min_rx: int, detect_mult: int, now: float) -> None:
+        self.discriminator = discriminator
+        self.state = State.DOWN
+        self.diagnostic = Diagnostic.NONE
+        self.remote_discriminator = 0
+        self.next_packet = now
+        self._min_tx, self._min_rx, self._mult = min_tx, min_rx, detect_mult
+        self._used_tx, self._used_rx = max(min_tx, SLOW), min_rx
+        self._remote_tx = 0
+        self._remote_rx = 1
+        self._remote_mult = 0
+        self._polling = False
+        self._heard: float | None = None
+        self._sent = now
+
+    # -- what the rest of the system wants ----------------------------------------------------------------------------
+
+    def configure(self, min_tx: int, min_rx: int, detect_mult: int) -> None:
+        """Change the intervals; an end that is up agrees on them with the other first (section 6.8.3)."""
+        if (min_tx, min_rx, detect_mult) == (self._min_tx, self._min_rx, self._mult):
+            return
+        before = self._desired_tx
+        self._min_tx, self._min_rx, self._mult = min_tx, min_rx, detect_mult
+        self._negotiate(before)
+
+    def disable(self, now: float) -> None:
+        """Hold the session administratively down."""
+        if self.state != State.ADMIN_DOWN:
+            self._become(State.ADMIN_DOWN, Diagnostic.ADMINISTRATIVELY_DOWN)
+            self.next_packet = now
+
+    def enable(self, now: float) -> None:
+        """Let the session come up."""
+        if self.state == State.ADMIN_DOWN:
+            self._become(State.DOWN, Diagnostic.NONE)
+            self.next_packet = now
+
+    # -- time ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def detection_time(self) -> float:
+        """The seconds of silence after which the other end is taken for dead; 0 for never (section 6.8.4)."""
+        return self._remote_mult * max(self._used_rx, self._remote_tx) * _MICRO if self._used_rx else 0.0
+
+    @property
+    def deadline(self) -> float:
+        """The time at which `tick` is due."""
+        if self._heard is not None and self.detection_time:
+            return min(self.next_packet, self._heard + self.detection_time)
+        return self.next_packet
+
+    def tick(self, now: float) -> Control | None:
+        """Take note of the time, and return the packet that is due."""
+        if self._heard is not None and self.detection_time and now >= self._heard + self.detection_time:
+            self._heard = None
+            self.remote_discriminator = 0
+            if self.state in (State.INIT, State.UP):
+                self._become(State.DOWN, Diagnostic.TIME_EXPIRED)
+        if now < self.next_packet:
+            return None
+        silent = not self._remote_rx and not self._polling
+        self._sent = now
+        self._schedule(now)
+        return None if silent else self._packet(final=False)
+
+    # -- packets ------------------------------------------------------------------------------------------------------
+
+    def receive(self, packet: Control, now: float) -> Control | None:
+        """Take a packet of the other end, and return the one that has to answer it (section 6.8.6)."""
+        faster = packet.required_min_rx != self._remote_rx
+        self.remote_discriminator = packet.my_discriminator
+        self._remote_tx, self._remote_rx = packet.desired_min_tx, packet.required_min_rx
+        self._remote_mult = packet.detect_mult
+        if packet.final and self._polling:
+            self._polling = False
+            self._used_tx, self._used_rx = self._desired_tx, self._min_rx
+        if self.state == State.ADMIN_DOWN:
+            return None
+        self._heard = now
+        before = self.state
+        self._follow(packet.state)
+        if before != self.state:
+            self.next_packet = now
+        elif faster:
+            self._schedule(self._sent, now)
+        return self._packet(final=True) if packet.poll else None
+
+    def _follow(self, remote: State) -> None:
+        match self.state, remote:
+            case (State.INIT | State.UP, State.ADMIN_DOWN) | (State.UP, State.DOWN):
+                self._become(State.DOWN, Diagnostic.NEIGHBOR_DOWN)
+            case State.DOWN, State.DOWN:
+                self._become(State.INIT, Diagnostic.NONE)
+            case (State.DOWN, State.INIT) | (State.INIT, State.INIT | State.UP):
+                self._become(State.UP, Diagnostic.NONE)
+
+    def _become(self, state: State, diagnostic: Diagnostic) -> None:
+        before = self._desired_tx
+        self.state, self.diagnostic = state, diagnostic
+        self._negotiate(before)
+
+    @property
+    def _desired_tx(self) -> int:
+        return self._min_tx if self.state == State.UP else max(self._min_tx, SLOW)
+
+    def _negotiate(self, before: int) -> None:
+        """Ask the other end to agree on what has changed: until then the shorter sending, the longer waiting holds."""
+        if self.state != State.UP:
+            self._polling = False
+            self._used_tx, self._used_rx = self._desired_tx, self._min_rx
+            return
+        self._used_tx = min(before, self._desired_tx)
+        self._used_rx = max(self._used_rx, self._min_rx)
+        self._polling = True
+
+    def _schedule(self, since: float, now: float | None = None) -> None:
+        """Have the next packet sent after the agreed interval, less a quarter at most, at random (section 6.8.7)."""
+        interval = max(self._used_tx, self._remote_rx) * _MICRO
+        jittered = interval * random.uniform(0.75, 0.9 if self._mult == 1 else 1.0)  # noqa: S311
+        self.next_packet = max(since + jittered, now if now is not None else since)
+
+    def _packet(self, *, final: bool) -> Control:
+        return Control(
+            self.state, self.discriminator, self.remote_discriminator, self._mult, self._desired_tx, self._min_rx,
+            self.diagnostic, poll=self._polling and not final, final=final,
+        )  # fmt: skip

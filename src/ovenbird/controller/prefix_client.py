@@ -1,0 +1,153 @@
+"""A requesting router's half of prefix delegation, without I/O and without a clock of its own (RFC 8415, section 18.2).
+
+One client asks for one prefix for one router port. Messages and the time go in, messages to send come out. The first
+server that offers a prefix gets the request.
+"""
+
+from __future__ import annotations
+
+import random
+from enum import Enum, auto
+
+from ovenbird.net import dhcp6
+from ovenbird.net.dhcp6 import Dhcp6, IaNa, IaPrefix
+
+FOREVER = 0xFFFFFFFF
+DUID_LINK_LAYER = bytes.fromhex("00030001")
+"""DUID-LL of Ethernet (section 11.4)."""
+
+
+class Stage(Enum):
+    """Where the exchange is."""
+
+    SOLICIT = auto()
+    REQUEST = auto()
+    BOUND = auto()
+    RENEW = auto()
+    REBIND = auto()
+
+
+_TYPES = {
+    Stage.SOLICIT: dhcp6.SOLICIT, Stage.REQUEST: dhcp6.REQUEST, Stage.RENEW: dhcp6.RENEW, Stage.REBIND: dhcp6.REBIND,
+}  # fmt: skip
+_TIMES = {Stage.SOLICIT: (1, 3600), Stage.REQUEST: (1, 30), Stage.RENEW: (10, 600), Stage.REBIND: (10, 600)}
+"""First and longest seconds between a message and its repetition (section 7.6)."""
+
+_REQUESTS = 10
+
+
+class PrefixClient:
+    """Asks for a prefix and keeps it.
+
+    Arguments:
+        mac: the router port's hardware address, by which servers know the client.
+        iaid: the number of the association, the same whichever chassis asks.
+        now: the time, in seconds.
+        known: the prefix that it had before, if any.
+    """
+
+    def __init__(self, mac: bytes, iaid: int, now: float, known: IaPrefix | None = None) -> None:
+        self.iaid = iaid
+        self.prefix: IaPrefix | None = None
+        self.stage = Stage.SOLICIT
+        self.due = now
+        self._duid = DUID_LINK_LAYER + mac
+        self._hint = known
+        self._server = b""
+        self._xid = 0
+        self._began = now
+        self._pause = 0.0
+        self._sent = 0
+        self._ends: dict[Stage, float] = {}
+
+    def tick(self, now: float) -> Dhcp6 | None:
+        """Take note of the time, and return the message that is due."""
+        if now < self.due:
+            return None
+        self._advance(now)
+        if self.stage is Stage.BOUND:
+            return None
+        first, longest = _TIMES[self.stage]
+        self._pause = min(self._pause * 2 if self._pause else first, longest) * random.uniform(0.9, 1.1)  # noqa: S311
+        self._sent += 1
+        self.due = min([now + self._pause, *(end for stage, end in self._ends.items() if end > now)])
+        return self._message(now)
+
+    def _advance(self, now: float) -> None:
+        """Go on to the stage that the time asks for."""
+        if self._ends:
+            if now >= self._ends[Stage.BOUND]:
+                self.prefix, self._ends = None, {}
+                self._enter(Stage.SOLICIT, now)
+            elif now >= self._ends[Stage.REBIND]:
+                self._enter(Stage.REBIND, now)
+            elif now >= self._ends[Stage.RENEW]:
+                self._enter(Stage.RENEW, now)
+        elif self.stage is Stage.REQUEST and self._sent >= _REQUESTS:
+            self._enter(Stage.SOLICIT, now)
+        if not self._xid:
+            self._xid = random.randrange(1, 1 << 24)  # noqa: S311 - to tell exchanges apart
+
+    def _enter(self, stage: Stage, now: float) -> None:
+        if stage is not self.stage or stage is Stage.SOLICIT:
+            self.stage, self._began = stage, now
+            self._pause, self._sent, self._xid = 0.0, 0, 0
+            self.due = now
+
+    def _message(self, now: float) -> Dhcp6:
+        elapsed = min(int((now - self._began) * 100), 0xFFFF)
+        options = [(dhcp6.CLIENT_ID, self._duid), (dhcp6.ELAPSED_TIME, elapsed.to_bytes(2, "big"))]
+        if self.stage in (Stage.REQUEST, Stage.RENEW):
+            options.append((dhcp6.SERVER_ID, self._server))
+        wanted = self.prefix or self._hint
+        inner = ((dhcp6.IA_PREFIX, IaPrefix(wanted.prefix, wanted.length).encode()),) if wanted is not None else ()
+        options.append((dhcp6.IA_PD, IaNa(self.iaid, options=inner).encode()))
+        return Dhcp6(_TYPES[self.stage], self._xid, tuple(options))
+
+    def receive(self, message: Dhcp6, now: float) -> bool:
+        """Take a server's message; return whether it was for this client.
+
+        Raises:
+            PacketError: the message's association is malformed.
+        """
+        if message.xid != self._xid or message.option(dhcp6.CLIENT_ID) != self._duid or self.stage is Stage.BOUND:
+            return False
+        server = message.option(dhcp6.SERVER_ID)
+        association = self._association(message)
+        if server is None or association is None:
+            return False
+        offered = next((IaPrefix.decode(value) for code, value in association.options if code == dhcp6.IA_PREFIX), None)
+        good = offered is not None and offered.valid and not dhcp6.status_of(association.options)
+        if self.stage is Stage.SOLICIT:
+            if message.type != dhcp6.ADVERTISE or not good:
+                return False
+            self._server, self._hint = server, offered
+            self._enter(Stage.REQUEST, now)
+        elif message.type != dhcp6.REPLY or dhcp6.status_of(message.options):
+            return False
+        elif good and offered is not None:
+            self._server = server
+            self._bind(offered, association, now)
+        else:
+            self.prefix, self._ends = None, {}
+            self._enter(Stage.SOLICIT, now)
+            self.due = now + _TIMES[Stage.SOLICIT][0]
+        return True
+
+    def _association(self, message: Dhcp6) -> IaNa | None:
+        found = [IaNa.decode(value) for code, value in message.options if code == dhcp6.IA_PD]
+        return next((one for one in found if one.iaid == self.iaid), None)
+
+    def _bind(self, prefix: IaPrefix, association: IaNa, now: float) -> None:
+        """Use a prefix until its end, and see to it in time that it has none (section 21.21)."""
+        self.prefix = self._hint = prefix
+        self.stage, self._xid = Stage.BOUND, 0
+        t1 = association.t1 or _part(prefix.preferred, 0.5)
+        t2 = association.t2 or _part(prefix.preferred, 0.8)
+        times = {Stage.RENEW: t1, Stage.REBIND: max(t1, t2), Stage.BOUND: prefix.valid}
+        self._ends = {stage: float("inf") if time >= FOREVER else now + time for stage, time in times.items()}
+        self.due = min(self._ends.values())
+
+
+def _part(lifetime: int, share: float) -> int:
+    return FOREVER if lifetime == FOREVER else int(lifetime * share)
