@@ -1,19 +1,22 @@
-"""Swaps: in every arrangement of our programs and the originals, the first scene plays and its security group holds.
+"""Swaps: in every arrangement of our programs and the originals, the first scenes play and their security group holds.
 
 Each arrangement goes through the same proofs: addresses by DHCP, a ping across hosts, the ports that the security
-group names and no others, a rule added and removed through the API, and an instance that leaves.
+group names and no others, a rule added and removed through the API, an instance that leaves; and the routed ones: in by
+a floating IP, out by the router's address, and between hosts from one network to another over both IP versions.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 from traffic import connects, serve
 
-from ovenbird.lab import programs, scene
+from ovenbird.lab import outside, programs, scene
 from ovenbird.lab.errors import ApiError
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.neutron import Neutron
+from ovenbird.lab.outside import Outside
 from ovenbird.lab.process import ProcessSpec, wait_until
 
 pytestmark = pytest.mark.live
@@ -65,9 +68,67 @@ def _answers(neutron: Neutron) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """The second scene, and one more network on its router with an instance on hv2.
+
+    Args:
+        lab: where.
+        floating: test1's floating IP.
+        other: the instance.
+    """
+
+    lab: Lab
+    floating: str
+    other: Instance
+
+    @classmethod
+    def play(cls, lab: Lab, played: scene.Scene) -> "Routed":
+        """Make them."""
+        scene.play_routed(lab, played, lambda _step: None)
+        slaac = dict.fromkeys(("ipv6_ra_mode", "ipv6_address_mode"), "slaac")
+        with lab.neutron() as neutron:
+            router = neutron.find("router", scene.ROUTER)["id"]
+            network = neutron.create("network", name="other")["id"]
+            subnets = (
+                neutron.create("subnet", network_id=network, ip_version=4, cidr="10.6.0.0/24"),
+                neutron.create("subnet", network_id=network, ip_version=6, cidr="fd00:6::/64", **slaac),
+            )
+            for subnet in subnets:
+                neutron.act("router", router, "add_router_interface", subnet_id=subnet["id"])
+            (floating,) = neutron.list("floatingip")
+        other = lab.boot("other", network, "hv2", (scene.SECURITY_GROUP,))
+        wait_until(lambda: other.address6 is not None, "an IPv6 address")
+        return cls(lab, floating["floating_ip_address"], other)
+
+    def check(self, what: str, timeout: float = 20) -> None:
+        """Wait until packets go every way.
+
+        Args:
+            what: happened before.
+            timeout: seconds for each way.
+        """
+        one, two, world = self.lab.instance("test1"), self.lab.instance("test2"), Outside(self.lab.plan)
+        wait_until(lambda: world.pings(self.floating, wait=0.3), f"the floating IP {what}", timeout)
+        wait_until(lambda: two.pings(outside.ADDRESS, wait=0.3), f"a way out {what}", timeout)
+        for address in (self.other.address, self.other.address6):
+            wait_until(lambda a=address: one.pings(a or "", wait=0.3), f"a way between networks {what}", timeout)
+
+    def comes_and_goes(self, what: str) -> None:
+        """See another floating IP come into force and go."""
+        world = Outside(self.lab.plan)
+        with self.lab.neutron() as neutron:
+            external = neutron.find("network", scene.EXTERNAL_NETWORK)["id"]
+            made = neutron.create("floatingip", floating_network_id=external, port_id=self.other.port_id)
+            address = made["floating_ip_address"]
+            wait_until(lambda: world.pings(address, wait=0.3), f"a new floating IP {what}")
+            neutron.delete("floatingip", made["id"])
+            wait_until(lambda: not world.pings(address, wait=0.2), f"a floating IP to go {what}")
+
+
 @pytest.mark.parametrize(("central", "controllers"), ARRANGEMENTS)
 def test_the_first_scene(originals: None, make_lab: Callable[..., Lab], central: str, controllers: str) -> None:
-    lab = make_lab(central=CENTRAL[central], controllers=CONTROLLERS[controllers])
+    lab = make_lab(gateways=("hv1",), central=CENTRAL[central], controllers=CONTROLLERS[controllers])
     played = scene.play(lab, lambda _step: None)
     assert played.ping is not None
     assert "3 received" in played.ping
@@ -84,6 +145,9 @@ def test_the_first_scene(originals: None, make_lab: Callable[..., Lab], central:
         _opens_and_closes(lab, source, target, 80)
         ports = {port["id"]: port for port in neutron.list("port", device_owner="compute:lab")}
         assert {ports[instance.port_id]["binding:host_id"] for instance in played.instances} == {"hv1", "hv2"}
+    routed = Routed.play(lab, played)
+    routed.check("at first")
+    routed.comes_and_goes("at first")
     lab.delete(target.name)
     assert not [name for name in lab.processes() if name.startswith(target.name)]
     with lab.neutron() as neutron:
@@ -94,8 +158,10 @@ def test_the_first_scene(originals: None, make_lab: Callable[..., Lab], central:
 def test_every_part_is_swapped_and_swapped_back_in_a_running_cloud(
     originals: None, make_lab: Callable[..., Lab]
 ) -> None:
-    lab = make_lab(central=programs.split())
-    source, target = scene.play(lab, lambda _step: None).instances
+    lab = make_lab(gateways=("hv1",), central=programs.split())
+    played = scene.play(lab, lambda _step: None)
+    source, target = played.instances
+    routed = Routed.play(lab, played)
 
     def part(name: str, original: bool) -> ProcessSpec:
         if name == "northd":
@@ -114,3 +180,6 @@ def test_every_part_is_swapped_and_swapped_back_in_a_running_cloud(
                 wait_until(lambda n=name, o=old: lab.process(n) not in {None, o}, f"{name} to be swapped")
                 wait_until(lambda: source.pings(target.address or "", wait=0.2), f"a ping after {name}", timeout=15)
                 _opens_and_closes(lab, source, target, 80)
+                what = f"with {'the original' if original else 'our'} {name}"
+                routed.check(what)
+                routed.comes_and_goes(what)
