@@ -1,0 +1,66 @@
+"""The default rules beside Neutron's own; skipped where Neutron is not installed.
+
+Neutron may be in another environment than the tests: OVENBIRD_NEUTRON_PYTHON names that one's Python.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ovenbird.api.auth import Caller
+from ovenbird.api.policy import Access, parse
+from ovenbird.api.policy_defaults import DEFAULTS
+
+DUMP = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+try:
+    from neutron.conf import policies
+except ImportError:
+    sys.exit(3)
+print(json.dumps({rule.name: rule.check_str for rule in policies.list_rules()}))
+"""
+
+ROLES = [(), ("reader",), ("member", "reader"), ("manager", "member", "reader"), ("service",), ("advsvc",), ("admin",)]
+
+
+@pytest.fixture(scope="module")
+def neutrons():
+    python = os.environ.get("OVENBIRD_NEUTRON_PYTHON", sys.executable)
+    done = subprocess.run([python, "-c", DUMP], capture_output=True, text=True, check=False)
+    if done.returncode == 3:
+        pytest.skip("Neutron is not installed (OVENBIRD_NEUTRON_PYTHON)")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_every_rule_is_one_of_neutrons(neutrons):
+    assert sorted(set(DEFAULTS) - set(neutrons)) == []
+
+
+@pytest.mark.parametrize("roles", ROLES)
+@pytest.mark.parametrize("service", [(), ("service",)])
+def test_rules_decide_as_neutrons_do(neutrons, roles, service):
+    caller = Caller("red", "somebody", frozenset(roles), frozenset(service))
+    ours = Access(parse({}), caller)
+    original = Access(parse({name: neutrons[name] for name in DEFAULTS}), caller)
+    targets = [
+        {"project_id": own, "network:project_id": parent, "security_group:project_id": parent,
+         "ext_parent:project_id": parent, "shared": shared, "router:external": external, "device_owner": owner}
+        for own, parent, shared, external, owner in itertools.product(
+            ("red", "blue"), ("red", "blue"), (True, False), (True, False),
+            ("", "network:dhcp", "compute:nova", "baremetal:x"))
+    ]  # fmt: skip
+    different = [
+        (name, target)
+        for name in DEFAULTS
+        for target in targets
+        if ours.allows(name, target.__getitem__) != original.allows(name, target.__getitem__)
+    ]
+    assert different == []
