@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from ovenbird.lab import scene
+from ovenbird.lab.command import run
 from ovenbird.lab.errors import PlanError
+from ovenbird.lab.lab import Lab
 from ovenbird.lab.outside import ADDRESS, Outside
 from ovenbird.lab.process import wait_until
 
@@ -43,3 +48,37 @@ def test_a_gateway_has_a_cable_to_the_outside(lab):
 def test_a_name_that_cannot_be(lab, name):
     with pytest.raises(PlanError, match=name):
         lab.add_host(name)
+
+
+def test_a_second_gateway_takes_over_from_one_that_is_killed(make_lab):
+    """All of it by the commands that a user has, with the scene and metadata of `ovenbird up`."""
+    lab = make_lab(gateways=("hv1",), settings={"metadata": "true"})
+    scene.play_routed(lab, scene.play(lab, lambda _step: None), lambda _step: None)
+    with lab.neutron() as neutron:
+        external = neutron.find("network", scene.EXTERNAL_NETWORK)["id"]
+        port = lab.instance("test2").port_id
+        address = neutron.create("floatingip", floating_network_id=external, port_id=port)["floating_ip_address"]
+
+    def answers():
+        return Outside(lab.plan).pings(address, wait=0.3)
+
+    def host(*arguments):
+        options = ("--rundir", str(lab.plan.rundir))
+        return run([sys.executable, "-m", "ovenbird.cli", "lab", "host", *arguments, *options], timeout=60)
+
+    wait_until(answers, "the floating IP to answer")
+    assert "hv3 runs in" in host("add", "hv3", "--gateway")
+    assert "hv1 is dead" in host("kill", "hv1")
+    rows = {line.split()[0]: line for line in host("list").splitlines() if line.startswith(" hv")}
+    assert rows["hv1"].count("down") == 4
+    assert "down" not in rows["hv2"] + rows["hv3"]
+    wait_until(answers, "the other gateway")
+    third = Lab.open(lab.plan.rundir).boot("test3", scene.NETWORK, "hv3", (scene.SECURITY_GROUP,))
+    wait_until(lambda: "test3" in scene.play_metadata(third, lambda _step: None).said, "its metadata")
+
+    assert "hv1 runs again" in host("start", "hv1")
+    first = lab.instance("test1")
+    wait_until(lambda: first.pings(ADDRESS), "the host to be back")
+    wait_until(answers, "the floating IP still to answer")
+    assert "down" not in host("list")
+    assert '"hostname": "test1"' in scene.play_metadata(first, lambda _step: None).said

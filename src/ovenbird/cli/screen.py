@@ -47,14 +47,15 @@ def _endpoints(status: Status) -> Table:
 
 
 def hosts(status: Status) -> Table:
-    """Show the hypervisors and their programs."""
+    """Show the hypervisors and the process ids of their programs."""
     plan = status.lab.plan
     programs = {"database": "ovsdb-server", "switch": "ovs-vswitchd", "controller": "controller"}
     if plan.metadata:
         programs["metadata"] = "metadata"
-    table = _table("Hypervisors", "name", "namespace", "underlay", *programs)
+    table = _table("Hypervisors and their processes", "name", "namespace", "underlay", *programs)
     for host in plan.hosts:
-        cells = [_process(status.processes.get(f"{host}-{program}")) for program in programs.values()]
+        pids = [status.processes.get(f"{host}-{program}") for program in programs.values()]
+        cells = [Text(str(pid), no_wrap=True) if pid else _state("down") for pid in pids]
         name = f"{host} gateway" if host in plan.gateways else host
         table.add_row(name, plan.host_namespace(host), plan.encap_address(host), *cells)
     return table
