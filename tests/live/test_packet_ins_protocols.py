@@ -1,0 +1,168 @@
+"""What the controller says of its own accord, on real switches: advertisements, BFD with the original, prefixes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ovenbird.lab import outside, programs
+from ovenbird.lab.command import run
+from ovenbird.lab.outside import Outside
+from ovenbird.lab.process import ProcessSpec, wait_until
+
+if TYPE_CHECKING:
+    from ovenbird.lab.instance import Instance
+    from ovenbird.lab.lab import Lab
+
+pytestmark = pytest.mark.live
+
+Ctl = Callable[..., str]
+
+MAC, GATEWAY, OUTER = "02:00:00:00:0a:01", "02:00:00:00:0a:fe", "02:00:00:00:0a:fd"
+
+_SERVER = """
+import socket, struct, sys
+server = bytes.fromhex("00030001") + b"\\x02\\0\\0\\0\\0\\x01"
+index = socket.if_nametoindex(sys.argv[1])
+
+def options(data):
+    found = {}
+    while data:
+        code, size = struct.unpack_from("!HH", data)
+        found[code] = data[4 : 4 + size]
+        data = data[4 + size :]
+    return found
+
+def option(code, value):
+    return struct.pack("!HH", code, len(value)) + value
+
+with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as heard:
+    heard.bind(("::", 547))
+    group = socket.inet_pton(socket.AF_INET6, "ff02::1:2") + struct.pack("@I", index)
+    heard.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group)
+    while True:
+        data, peer = heard.recvfrom(2048)
+        asked = options(data[4:])
+        print(data[0], peer, flush=True)
+        prefix = struct.pack("!IIB16s", 1800, 3600, 56, socket.inet_pton(socket.AF_INET6, "2001:db8:77::"))
+        association = asked[25][:4] + struct.pack("!II", 900, 1440) + option(26, prefix)
+        kind = 2 if data[0] == 1 else 7
+        answer = bytes([kind]) + data[1:4] + option(1, asked[1]) + option(2, server) + option(25, association)
+        heard.sendto(answer, peer)
+"""
+
+_HEAR = """
+import socket, sys
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x86dd)) as listener:
+    listener.bind(("eth0", 0))
+    listener.settimeout(20)
+    heard = 0
+    while heard < int(sys.argv[1]):
+        frame = listener.recv(2048)
+        if frame[20] == 58 and frame[54] == 134:
+            heard += 1
+            print(frame.hex(), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
+    """Our controller on hv1, the original's on hv2."""
+    hosts = ("hv1", "hv2")
+    controllers = {"hv2": programs.ORIGINAL_CONTROLLER}
+    return make_module_lab(hosts=hosts, gateways=hosts, central=programs.originals, controllers=controllers)
+
+
+@pytest.fixture(scope="module")
+def nb(lab: Lab) -> Ctl:
+    return lambda *arguments: run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", *arguments])
+
+
+@pytest.fixture(scope="module")
+def sb(lab: Lab) -> Ctl:
+    return lambda *arguments: run(["ovn-sbctl", f"--db={lab.plan.remote('sb')}", *arguments])
+
+
+@pytest.fixture(scope="module")
+def instance(lab: Lab, nb: Ctl) -> Instance:
+    """Instance a on hv1, behind a router whose gateway is hv1 too."""
+    nb("ls-add", "net", "--", "ls-add", "out", "--", "lr-add", "r")
+    for switch, mac, addresses in (("net", GATEWAY, ("fd0a::1/64",)), ("out", OUTER, ("172.24.4.2/24", "fd0b::1/64"))):
+        nb("lrp-add", "r", f"r-{switch}", mac, *addresses, "--", "lsp-add", switch, f"{switch}-r")
+        nb("lsp-set-type", f"{switch}-r", "router", "--", "lsp-set-addresses", f"{switch}-r", "router")
+        nb("lsp-set-options", f"{switch}-r", f"router-port=r-{switch}")
+    nb("lsp-add", "out", "ln", "--", "lsp-set-type", "ln", "localnet", "--", "lsp-set-addresses", "ln", "unknown")
+    nb("lsp-set-options", "ln", f"network_name={outside.PHYSICAL_NETWORK}")
+    nb("lrp-set-gateway-chassis", "r-out", "hv1", "20")
+    nb("lsp-add", "net", "a", "--", "lsp-set-addresses", "a", f"{MAC} fd0a::5")
+    nb("--wait=hv", "sync")
+    return lab.attach("a", "hv1", "a", MAC, dhcp=False)
+
+
+def test_an_instance_hears_advertisements_that_it_did_not_ask_for(instance: Instance, nb: Ctl) -> None:
+    said = ("address_mode=slaac", "send_periodic=true", "max_interval=4", "min_interval=3", "mtu=1400")
+    nb("set", "Logical_Router_Port", "r-net", *(f"ipv6_ra_configs:{text}" for text in said))
+    frames = [bytes.fromhex(line) for line in instance.run(sys.executable, "-c", _HEAR, "2").split()]
+    for frame in frames:
+        assert frame[6:12].hex(":") == GATEWAY
+        assert bytes.fromhex("fd0a" + "00" * 14) in frame
+        assert bytes.fromhex("050100000000") + (1400).to_bytes(2, "big") in frame
+
+
+def test_a_delegated_prefix_reaches_northbound(lab: Lab, instance: Instance, nb: Ctl) -> None:
+    assert instance.host == "hv1"
+    world = Outside(lab.plan).namespace
+    bridge = world.run("ip", "-o", "link", "show", "type", "bridge").split()[1].rstrip(":")
+    world.run("sysctl", "-q", "-w", f"net.ipv6.conf.{bridge}.disable_ipv6=0", f"net.ipv6.conf.{bridge}.accept_dad=0")
+    log = str(lab.plan.rundir / "delegating.log")
+    server = ProcessSpec("delegating", (sys.executable, "-c", _SERVER, bridge), log, namespace=world.name)
+    lab.keep(server)
+    try:
+        nb("set", "Logical_Router_Port", "r-out", "options:prefix_delegation=true")
+        nb("set", "Logical_Router_Port", "r-net", "options:prefix=true")
+        wait_until(
+            lambda: "2001:db8:77::/56" in nb("--bare", "--columns=ipv6_prefix", "list", "Logical_Router_Port", "r-net"),
+            "the prefix",
+        )
+    finally:
+        lab.drop("delegating")
+
+
+@pytest.fixture(scope="module")
+def routers(nb: Ctl) -> tuple[str, str]:
+    """Two gateway routers on a switch, one on each hypervisor, that watch each other."""
+    nb("ls-add", "join")
+    for number, host in ((1, "hv1"), (2, "hv2")):
+        router, port = f"g{number}", f"g{number}-j"
+        nb("lr-add", router, "--", "set", "Logical_Router", router, f"options:chassis={host}")
+        nb("lrp-add", router, port, f"02:00:00:00:0b:0{number}", f"10.77.0.{number}/24", f"fd77::{number}/64")
+        nb("lsp-add", "join", f"j-{port}", "--", "lsp-set-type", f"j-{port}", "router")
+        nb("lsp-set-addresses", f"j-{port}", "router", "--", "lsp-set-options", f"j-{port}", f"router-port={port}")
+    for number, other in ((1, 2), (2, 1)):
+        for family, prefix, address in (("4", "0.0.0.0/0", f"10.77.0.{other}"), ("6", "::/0", f"fd77::{other}")):
+            row = nb(
+                "create", "BFD", f"logical_port=g{number}-j", f'dst_ip="{address}"', "min_tx=250", "min_rx=250",
+                "detect_mult=3", f"external_ids:family={family}",
+            ).strip()  # fmt: skip
+            nb(f"--bfd={row}", "lr-route-add", f"g{number}", prefix, address, f"g{number}-j")
+    nb("--wait=hv", "sync")
+    return "g1-j", "g2-j"
+
+
+def states(sb: Ctl, port: str) -> list[str]:
+    return sb("--bare", "--columns=status", "find", "BFD", f"logical_port={port}").split()
+
+
+def test_bfd_with_the_original(lab: Lab, routers: tuple[str, str], nb: Ctl, sb: Ctl) -> None:
+    ours, theirs = routers
+    wait_until(lambda: states(sb, ours) == ["up", "up"] == states(sb, theirs), "both ends to be up")
+    wait_until(lambda: nb("--bare", "--columns=status", "list", "BFD").split() == ["up"] * 4, "Northbound to say so")
+    lab.drop("hv2-controller")
+    try:
+        wait_until(lambda: states(sb, ours) == ["down", "down"], "our end to notice silence", timeout=10)
+    finally:
+        lab.keep(programs.controller(lab.hypervisor("hv2"), programs.ORIGINAL_CONTROLLER))
+    wait_until(lambda: states(sb, ours) == ["up", "up"] == states(sb, theirs), "both ends to be up again")
