@@ -40,6 +40,7 @@ from ovenbird.controller.errors import ConfigurationError
 from ovenbird.controller.facts import (
     ADD_PORT,
     AFTERWARDS,
+    ANNOUNCED,
     BRIDGE,
     CHASSIS,
     CLAUSE,
@@ -341,6 +342,8 @@ class Controller:
             self._absorb_zones(deltas)
             self._absorb_flows(deltas)
             self.speaker.absorb(deltas)
+            if (announced := deltas.get(ANNOUNCED)) is not None:
+                self.packet_ins.notebook.correct(announced.added)
         self.packet_ins.refreshed()
         if self.switch.table.dirty:  # by the rules, or by address sets alone
             self.switch.wake()

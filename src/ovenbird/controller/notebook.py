@@ -12,13 +12,18 @@ import asyncio
 import logging
 import random
 import time
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from ovenbird.controller.packet_ins.learning import Learned
 from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding
 from ovenbird.ovsdb.errors import Disconnected, OvsdbError
 
 if TYPE_CHECKING:
-    from ovenbird.controller.packet_ins.learning import Learned
+    from collections.abc import Iterable, Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import Store
     from ovenbird.ovsdb.replica import Replica
     from ovenbird.ovsdb.transaction import Transaction
 
@@ -59,6 +64,18 @@ class Notebook:
         else:
             self._write_soon()
 
+    def correct(self, announced: Iterable[Fact]) -> None:
+        """Correct what routers of the same switch believe of addresses that are announced from here.
+
+        A switch does not flood an announcement to its routers, so that theirs would go on sending to where the address
+        was. Only what they know already is corrected.
+        """
+        store = self._southbound.store if self._southbound is not None else None
+        for _, datapath, port, mac, address in announced:
+            if store is not None and address:
+                for what in outdated(store, datapath, port, mac, str(ip_address(address))):
+                    self.note(what)
+
     def _due(self, what: Learned) -> None:
         if what in self._learned:
             self._learned[what] = True
@@ -91,6 +108,23 @@ class Notebook:
             attempts = 0
             for what in due:
                 self._learned.pop(what, None)
+
+
+def outdated(store: Store, key: int, port: int, mac: str, address: str) -> Iterator[Learned]:
+    """Yield what routers of a switch other than the one at a port have to learn of an address that they know."""
+    datapath = store.find(DatapathBinding.tunnel_key, key)
+    if datapath is None:
+        return
+    ports = store.table(PortBinding).index(PortBinding.datapath, PortBinding.type).rows((datapath.uuid, "patch"))
+    for patch in ports:
+        name = patch.options.get("peer", "")
+        found = store.table(MACBinding).index(MACBinding.logical_port, MACBinding.ip).rows((name, address))
+        if not found or found[0].mac == mac or patch.tunnel_key == port:
+            continue
+        peer = store.find(PortBinding.logical_port, name)
+        router = store.table(DatapathBinding).rows.get(PortBinding.datapath.raw(peer)) if peer is not None else None
+        if peer is not None and router is not None:
+            yield Learned(router.tunnel_key, peer.tunnel_key, mac, address)
 
 
 def stage(southbound: Replica, transaction: Transaction, what: Learned) -> None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from ovenbird.controller import notebook as notebooks
-from ovenbird.controller.facts import METER
+from ovenbird.controller.facts import ANNOUNCED, METER
 from ovenbird.controller.held import NEIGHBOURS, PATIENCE, PER_NEIGHBOUR, Held
 from ovenbird.controller.meters import MeterTable
 from ovenbird.controller.notebook import Notebook
@@ -267,6 +267,24 @@ def test_a_multicast_packet_is_heard_by_many():
     for destination, many in ((b"\xff" * 6, True), (ROUTER, False)):
         frame = Ethernet(destination, HOST, ethernet.ARP, bytes(28)).encode()
         assert learned(packet_in(Opcode.PUT_FDB, packet=frame), Opcode.PUT_FDB).heard_by_many is many
+
+
+async def test_an_announcement_corrects_what_other_routers_of_the_switch_know(world):
+    switch = world.switch(1)
+    for number, name in ((7, "r1"), (8, "r2"), (9, "r3")):
+        router = world.add(sb.DatapathBinding, tunnel_key=number)
+        world.lport(router, f"{name}-out", 3, type="patch", options={"peer": f"out-{name}"})
+        world.lport(switch, f"out-{name}", number, type="patch", options={"peer": f"{name}-out"})
+        if name != "r3":
+            mac = "0a:00:00:00:00:66"
+            world.add(sb.MACBinding, logical_port=f"{name}-out", ip="172.16.0.9", mac=mac, datapath=router.uuid)
+    book, southbound = Notebook(), FakeSouthbound(world.sb)
+    book.attach(southbound)
+    book.correct([(ANNOUNCED, 1, 7, NEIGHBOUR, "172.16.0.9"), (ANNOUNCED, 1, 7, NEIGHBOUR, "")])
+    assert list(book._learned) == [Learned(8, 3, NEIGHBOUR, "172.16.0.9")]
+    await settled(book)
+    ((values,),) = southbound.commits
+    assert values["mac"] == NEIGHBOUR
 
 
 async def test_what_waits_to_be_written_is_bounded():
