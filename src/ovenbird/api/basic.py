@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import bcrypt
 
-from ovenbird.api.auth import Caller, Unauthorized, header
+from ovenbird.api.auth import Caller, IdentityUnavailable, Unauthorized, header
 from ovenbird.api.remembered import Remembered
 
 if TYPE_CHECKING:
@@ -110,13 +110,14 @@ class Basic:
 
         Raises:
             Unauthorized: it is wrong, or there is none.
+            IdentityUnavailable: too many wait to be checked.
         """
         given = header(headers, b"authorization")
         user, password = credentials(given)
-        if self._waiting >= QUEUE:
-            raise Unauthorized(CHALLENGE)
 
         async def question() -> tuple[Caller, float]:
+            if self._waiting >= QUEUE:
+                raise IdentityUnavailable
             hashed = self._users.get(user)
             self._waiting += 1
             try:
