@@ -15,6 +15,7 @@ from ovenbird.daemon.options import Takes
 from ovenbird.daemon.process import Daemon
 from ovenbird.daemon.unixctl import CommandError
 from ovenbird.model import cloud, nb, sb, vswitch
+from ovenbird.ovsdb.compaction import compact
 from ovenbird.ovsdb.errors import OvsdbError
 from ovenbird.ovsdb.journal import create, open_database
 from ovenbird.ovsdb.schema import DatabaseSchema
@@ -220,7 +221,7 @@ class DatabaseServer:
             journal = databases[name].journal
             if journal is None:
                 raise CommandError(f"{name}: not a database that is kept in a file")
-            journal.compact(databases[name])
+            compact(journal, databases[name])
         return ""
 
     def _memory(self, _: list[str]) -> str:

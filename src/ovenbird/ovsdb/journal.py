@@ -25,7 +25,6 @@ import orjson
 
 from ovenbird.engine.rows import UUID, Row
 from ovenbird.ovsdb import notation
-from ovenbird.ovsdb.collector import uncollected
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.errors import BadSyntax, DatabaseCorrupt, InputOutputError, OvsdbError
 from ovenbird.ovsdb.schema import DatabaseSchema
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ovenbird.ovsdb.commit import Commit, RowChange
+    from ovenbird.ovsdb.compaction import Compaction
     from ovenbird.ovsdb.table import BoundTable, Plan
 
 _log = logging.getLogger(__name__)
@@ -43,6 +43,8 @@ _log = logging.getLogger(__name__)
 _HEADER = re.compile(rb"OVSDB (JSON|CLUSTER) (\d+) ([0-9a-f]{40})\n")
 COMPACT_MINIMUM = 10 * 1024 * 1024
 """Bytes below which a journal is not worth compacting; above, twice its last compacted size (ovsdb-server(1))."""
+ROWS_AT_ONCE = 256
+"""How many rows become bytes together."""
 COMPACT_COMMITS, COMPACT_SECONDS = 100, 600.0
 """Commits, or else seconds, since the last compaction before which there is none (ovsdb-server(1))."""
 
@@ -58,10 +60,10 @@ class Torn:
 
 def record(json: Any) -> bytes:
     """Return one record of a journal."""
-    return _record([orjson.dumps(json), b"\n"])
+    return record_of([orjson.dumps(json), b"\n"])
 
 
-def _record(parts: Sequence[bytes]) -> bytes:
+def record_of(parts: Sequence[bytes]) -> bytes:
     """Return the record whose body is these parts, one after the other; they may be many megabytes, copied once."""
     digest = hashlib.sha1(usedforsecurity=False)
     for part in parts:
@@ -70,22 +72,34 @@ def _record(parts: Sequence[bytes]) -> bytes:
     return b"".join([header, *parts])
 
 
-def _body(tables: Mapping[str, Iterable[tuple[UUID, Any]]], notes: dict[str, Any]) -> Sequence[bytes]:
-    """Return the body of a record as parts.
+def piece(rows: Mapping[UUID, Any]) -> bytes:
+    """Return some rows of one table as they stand in a record's body."""
+    return orjson.dumps(rows)[1:-1]
 
-    Rows become bytes some at a time, so that what is built for some is used again for the next, while caches hold it.
-    """
+
+def pieces(rows: Iterable[tuple[UUID, Any]]) -> Iterator[bytes]:
+    """Yield rows as pieces: what is built for some is used again for the next, while caches hold it."""
+    rows = iter(rows)
+    while some := dict(islice(rows, ROWS_AT_ONCE)):
+        yield piece(some)
+
+
+def body(tables: Mapping[str, Iterable[bytes]], notes: dict[str, Any]) -> Sequence[bytes]:
+    """Return the body of a record as parts, given the pieces of each table: one or more."""
     parts = [b"{"]
-    for name, rows in tables.items():
+    for name, some in tables.items():
         parts.append(b'"%s":{' % name.encode())
-        rows = iter(rows)  # noqa: PLW2901
-        while piece := dict(islice(rows, _ROWS_AT_ONCE)):
-            parts += (orjson.dumps(piece)[1:-1], b",")
+        for each in some:
+            parts += (each, b",")
         parts[-1] = b"},"
     return [*parts, orjson.dumps(notes)[1:], b"\n"]
 
 
-_ROWS_AT_ONCE = 256
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of ``data``, however often the system has to be asked."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def read_records(data: bytes) -> tuple[list[Any], Torn | None]:
@@ -136,10 +150,13 @@ class Journal:
         self._compacted_at = time.monotonic()
         self.torn: Torn | None = None
         self.unsynced = False
+        self._renamed = False
         self.on_write: Callable[[], None] = lambda: None
         """Called after each record; whoever syncs the file in the background sets it."""
         self._lock = _lock(path)
-        self._plans: dict[str, tuple[Plan, frozenset[int]]] = {}
+        self._plans: dict[BoundTable, tuple[Plan, frozenset[int]]] = {}
+        self.compaction: Compaction | None = None
+        """The compaction under way, which wants to know of commits."""
 
     def append(self, commit: Commit) -> None:
         """Write a commit.
@@ -147,31 +164,33 @@ class Journal:
         Raises:
             InputOutputError: it could not be written; the file is as before.
         """
-        body = self._encode(commit)
-        if body:
-            self._write(_record(body))
+        if self.compaction is not None:
+            self.compaction.keep(commit)
+        parts = self._encode(commit)
+        if parts:
+            self._write(record_of(parts))
             self._commits += 1
 
     def _encode(self, commit: Commit) -> Sequence[bytes]:
         """Return the body of a commit's record as parts; none if nothing in it is kept."""
         tables: dict[str, list[RowChange]] = {}
         for change in commit.changes:
-            if change.old is None or change.new is None or not self._plan(change.table)[1].isdisjoint(change.columns):
+            if change.old is None or change.new is None or not self.plan(change.table)[1].isdisjoint(change.columns):
                 tables.setdefault(change.table.name, []).append(change)
         if not tables:
             return ()
         notes: dict[str, Any] = {"_date": int(time.time() * 1000), "_is_diff": True}
         if commit.comment:
             notes["_comment"] = commit.comment
-        rows = {n: ((change.uuid, self._encode_change(change)) for change in c) for n, c in tables.items()}
-        return _body(rows, notes)
+        rows = {n: pieces((change.uuid, self._encode_change(change)) for change in c) for n, c in tables.items()}
+        return body(rows, notes)
 
     def _encode_change(self, change: RowChange) -> dict[str, Any] | None:
         """Return a row of a record: what a new row has besides defaults, diffs of a changed one, or `None`."""
         table, new = change.table, change.new
         if new is None:
             return None
-        plan, kept = self._plan(table)
+        plan, kept = self.plan(table)
         if change.old is None:
             return encode_row(plan, new)
         row = {}
@@ -180,18 +199,17 @@ class Journal:
             row[table.layout[position].name] = diff if encode is None else encode(diff)
         return row
 
-    def _plan(self, table: BoundTable) -> tuple[Plan, frozenset[int]]:
-        found = self._plans.get(table.name)
+    def plan(self, table: BoundTable) -> tuple[Plan, frozenset[int]]:
+        """Return how a table's rows are encoded, and the positions of the columns that are kept."""
+        found = self._plans.get(table)
         if found is None:
             kept = [column.name for column in table.layout if not column.ephemeral]
-            found = self._plans[table.name] = (table.plan(kept), frozenset(table.position[name] for name in kept))
+            found = self._plans[table] = (table.plan(kept), frozenset(table.position[name] for name in kept))
         return found
 
     def _write(self, data: bytes) -> None:
-        view = memoryview(data)
         try:
-            while view:
-                view = view[os.write(self._fd, view) :]
+            write_all(self._fd, data)
         except OSError as error:
             os.ftruncate(self._fd, self.size)
             raise InputOutputError(f"cannot write to {self.path}: {error.strerror}") from error
@@ -199,14 +217,20 @@ class Journal:
         self.unsynced = True
         self.on_write()
 
+    def read(self, offset: int, length: int) -> bytes:
+        """Return part of the file; callable from any thread."""
+        return os.pread(self._fd, length, offset)
+
     def sync(self) -> None:
         """Put everything appended so far on the disk; callable from any thread.
 
         Raises:
             InputOutputError: the disk failed.
         """
-        self.unsynced = False
+        renamed, self.unsynced, self._renamed = self._renamed, False, False
         try:
+            if renamed:
+                sync_folder(self.path.parent)
             os.fdatasync(self._fd)
         except OSError as error:
             raise InputOutputError(f"cannot sync {self.path}: {error.strerror}") from error
@@ -218,39 +242,19 @@ class Journal:
             return False
         return self._commits >= COMPACT_COMMITS or time.monotonic() - self._compacted_at >= COMPACT_SECONDS
 
-    @uncollected
-    def compact(self, database: Database) -> None:
-        """Replace the file, atomically, by the schema and one record of what the database holds.
-
-        Raises:
-            InputOutputError: the new file could not be written; the old one stays.
-        """
-        self._plans.clear()  # the schema may be another one now
-        temporary = self.path.with_name(f"{self.path.name}.tmp")
-        data = record(database.schema.to_json()) + _record(self._snapshot(database))
-        try:
-            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640)
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
-            temporary.replace(self.path)
-            _sync_folder(self.path.parent)
-        except OSError as error:
-            raise InputOutputError(f"cannot compact {self.path}: {error.strerror}") from error
+    def replaced(self, descriptor: int, size: int) -> None:
+        """Go on with the file that took this one's name."""
         os.dup2(descriptor, self._fd, inheritable=False)  # the number stays, since a sync may be using it in a thread
         os.close(descriptor)
-        self.size = self.compacted_size = len(data)
+        self.size = self.compacted_size = size
+        self.unsynced = self._renamed = True
+        self.put_off()
+
+    def put_off(self) -> None:
+        """Want no compaction for a while."""
         self._commits = 0
         self._compacted_at = time.monotonic()
-
-    def _snapshot(self, database: Database) -> Sequence[bytes]:
-        tables = {
-            name: ((uuid, encode_row(self._plan(table)[0], row.values)) for uuid, row in table.table.rows.items())
-            for name, table in database.tables.items()
-            if table.table.rows
-        }
-        return _body(tables, {"_date": int(time.time() * 1000), "_comment": "compacting database online"})
+        self._plans.clear()  # the schema may be another one now
 
     def close(self) -> None:
         """Sync and close the file."""
@@ -260,6 +264,7 @@ class Journal:
             os.close(self._fd)
             os.close(self._lock)
             self._fd = -1
+            self.compaction = None
 
 
 def _lock(path: Path) -> int:
@@ -273,7 +278,8 @@ def _lock(path: Path) -> int:
     return descriptor
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Put a folder's list of files on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -294,7 +300,7 @@ def create(path: Path, schema: DatabaseSchema) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise InputOutputError(f"cannot create {path}: {error.strerror}") from error
 

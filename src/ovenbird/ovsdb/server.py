@@ -11,7 +11,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.ovsdb.compaction import Compaction
 from ovenbird.ovsdb.errors import InputOutputError, OvsdbError
+from ovenbird.ovsdb.journal import ROWS_AT_ONCE
 from ovenbird.ovsdb.service import Service, Timer
 from ovenbird.ovsdb.session import Session
 from ovenbird.ovsdb.transport import Connection, Remote, connect, listen
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import Store
     from ovenbird.ovsdb.commit import Commit
     from ovenbird.ovsdb.database import Database, LocalTransaction
+    from ovenbird.ovsdb.journal import Journal
     from ovenbird.ovsdb.schema import DatabaseSchema
     from ovenbird.ovsdb.transaction import Transaction
 
@@ -185,6 +188,7 @@ class _Sync:
         self._waiting: list[Callable[[OvsdbError | None], None]] = []
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._compacting: asyncio.Task[None] | None = None
 
     def request(self, done: Callable[[OvsdbError | None], None]) -> None:
         self._waiting.append(done)
@@ -218,13 +222,31 @@ class _Sync:
         if journal is None:
             return None
         try:
-            if journal.wants_compaction:
-                journal.compact(database)
+            if journal.wants_compaction and self._compacting is None:
+                self._compacting = asyncio.get_running_loop().create_task(self._compact(journal, database))
             await asyncio.get_running_loop().run_in_executor(None, journal.sync)
         except InputOutputError as error:
             _log.exception("database %s is not durable", database.name)
             return error
         return None
+
+    async def _compact(self, journal: Journal, database: Database) -> None:
+        """Compact a little at a time: whoever changes the database hardly notices."""
+        compaction = Compaction(journal, database)
+        try:
+            while compaction.step(ROWS_AT_ONCE):
+                await asyncio.sleep(0)
+                if not compaction.current:
+                    return
+            await asyncio.get_running_loop().run_in_executor(None, compaction.write)
+            if compaction.current:
+                compaction.take_over()
+        except InputOutputError:
+            _log.exception("database %s stays as long as it is", database.name)
+            journal.put_off()
+        finally:
+            compaction.end()
+            self._compacting = None
 
     async def close(self) -> None:
         if self._timer is not None:
@@ -232,6 +254,10 @@ class _Sync:
             self._timer = None
         if self._task is not None:
             await self._task
+        if self._compacting is not None:
+            if (journal := self._database().journal) is not None:
+                journal.compaction = None
+            await self._compacting
 
 
 class LocalClient:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from ovenbird.ovsdb import notation
+from ovenbird.ovsdb.conversion import convert
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.errors import BadSyntax, NotSupported, OvsdbError, UnknownDatabase
 from ovenbird.ovsdb.lock import Locks
@@ -169,27 +170,7 @@ class Service:
         old = self.databases[name]
         if old.typed or name == "_Server":
             raise NotSupported(f"database {name} cannot be converted while this program runs on it")
-        new = Database(schema)
-        transaction = new.transaction()
-        for table_name, table in old.tables.items():
-            if table_name not in schema.tables:
-                continue
-            columns = [(c.name, i) for i, c in enumerate(table.layout) if c.name in schema.tables[table_name].position]
-            for uuid, row in table.table.rows.items():
-                values = {}
-                for column, position in columns:
-                    value, encode = row.values[position], table.encoders[position]
-                    values[column] = value if encode is None else encode(value)
-                target = new.tables[table_name]
-                fresh = target.defaults.copy()
-                for position, value in target.decode_row(values).items():
-                    fresh[position] = value
-                transaction.stage_insert(target, fresh, uuid)
-        transaction.commit()
-        if old.journal is not None:
-            old.journal.compact(new)
-            new.journal = old.journal
-        return new
+        return convert(old, schema)
 
     def replace(self, new: Database) -> None:
         """Serve a converted database in place of the old one, which takes no more commits."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from ovenbird.ovsdb.compaction import Compaction, compact
 from ovenbird.ovsdb.errors import DatabaseCorrupt, InputOutputError
 from ovenbird.ovsdb.journal import create, open_database, read_records, record
 from ovenbird.ovsdb.schema import DatabaseSchema
@@ -61,7 +65,7 @@ def test_everything_but_ephemeral_columns_comes_back(path):
     database.journal.close()
     database = open_database(path)
     assert contents(database) == {one: (2, {"y", "z"}, {"k": "new", "n": "n"}, 0)}
-    database.journal.compact(database)
+    compact(database.journal, database)
     database.journal.close()
     again = open_database(path)
     assert contents(again) == contents(database)
@@ -150,4 +154,63 @@ def test_a_commit_that_cannot_be_written_did_not_happen(path, monkeypatch):
     database.journal.close()
     database = open_database(path)
     assert list(contents(database)) == [uuid]
+    database.journal.close()
+
+
+@given(st.data())
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_changes_during_a_compaction_is_there_afterwards(tmp_path, data):
+    path = tmp_path / f"{time.monotonic_ns()}.db"
+    create(path, SCHEMA)
+    database = open_database(path)
+    uuids: list[str] = []
+
+    def commit():
+        txn = database.transaction()
+        for number in range(data.draw(st.integers(1, 3))):
+            kind = data.draw(st.sampled_from(("insert", "update", "mutate", "delete")))
+            if kind == "insert" or not uuids:
+                uuids.append(txn.insert("T", {"a": number, "s": {"x"}}))
+            elif kind == "update":
+                txn.update(data.draw(st.sampled_from(uuids)), {"a": data.draw(st.integers(0, 9))})
+            elif kind == "mutate":
+                members = st.sets(st.sampled_from("xyz"))
+                row = data.draw(st.sampled_from(uuids))
+                txn.mutate(row, "s", insert=data.draw(members), delete=data.draw(members))
+            else:
+                row = data.draw(st.sampled_from(uuids))
+                uuids.remove(row)
+                txn.delete(row)
+        txn.commit()
+
+    for _ in range(4):
+        commit()
+    compaction = Compaction(database.journal, database)
+    while compaction.step(1):
+        commit()
+    compaction.write()
+    if data.draw(st.booleans()):
+        commit()
+    compaction.take_over()
+    compaction.end()
+    commit()
+    assert database.journal.size == path.stat().st_size
+    database.journal.close()
+    again = open_database(path)
+    assert contents(again) == {u: (*v[:3], 0) for u, v in contents(database).items()}
+    assert again.journal.torn is None
+    again.journal.close()
+    assert not path.with_name(f"{path.name}.tmp").exists()
+
+
+def test_a_compaction_that_another_overtakes_leaves_nothing(path):
+    database = open_database(path)
+    txn = database.transaction()
+    txn.insert("T", {"a": 1})
+    txn.commit()
+    slow = Compaction(database.journal, database)
+    compact(database.journal, database)
+    assert not slow.current
+    slow.end()
+    assert sorted(file.name for file in path.parent.iterdir()) == [f".{path.name}.~lock~", path.name]
     database.journal.close()

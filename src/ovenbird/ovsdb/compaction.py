@@ -1,0 +1,152 @@
+"""Compaction: a journal's file replaced by the schema and one record of what the database holds.
+
+It may take its time while the database goes on changing. The record shows the database as it was when the compaction
+began: rows become bytes some at a time, and a row that a commit is about to change becomes bytes before that. Commits
+go on into the old file; what came there meanwhile is copied behind the record, and everything is on the disk before
+the new file takes the old one's name. So at any moment there is one file with every commit in it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from ovenbird.ovsdb.collector import uncollected
+from ovenbird.ovsdb.errors import InputOutputError
+from ovenbird.ovsdb.journal import Journal, body, piece, record, record_of, write_all
+from ovenbird.ovsdb.table import encode_row
+
+if TYPE_CHECKING:
+    from ovenbird.engine.rows import UUID, Row
+    from ovenbird.ovsdb.commit import Commit
+    from ovenbird.ovsdb.database import Database
+
+COPIES = 4
+"""How often what was appended meanwhile is copied while commits go on; the last bit is copied while they wait."""
+
+
+class Compaction:
+    """One compaction under way: `step` until it says so, then `write` (in any thread), then `take_over`.
+
+    Args:
+        journal: whose file is replaced. It tells the compaction of commits; a newer compaction ends an older one.
+        database: what it is replaced by.
+    """
+
+    def __init__(self, journal: Journal, database: Database) -> None:
+        self._journal = journal
+        self._schema = record(database.schema.to_json())
+        self._plans = {name: journal.plan(table)[0] for name, table in database.tables.items()}
+        self._left: dict[str, dict[UUID, Row]] = {
+            name: dict(table.table.rows) for name, table in database.tables.items() if table.table.rows
+        }
+        self._pieces: dict[str, list[bytes]] = {name: [] for name in self._left}
+        self._date = int(time.time() * 1000)
+        self._copied = journal.size
+        self._path = journal.path.with_name(f"{journal.path.name}.tmp")
+        self._fd = -1
+        self._size = 0
+        journal.compaction = self
+
+    @property
+    def current(self) -> bool:
+        """Whether no other compaction has begun, nor the journal been closed."""
+        return self._journal.compaction is self
+
+    def keep(self, commit: Commit) -> None:
+        """Put rows away as they are, which a commit is about to change."""
+        for change in commit.changes:
+            name = change.table.name
+            row = self._left[name].pop(change.uuid, None) if name in self._left else None
+            if row is not None:
+                self._pieces[name].append(piece({row.uuid: encode_row(self._plans[name], row.values)}))
+
+    @uncollected
+    def step(self, rows: int) -> bool:
+        """Put some rows away; return whether any are left."""
+        if not self._left:
+            return False
+        name, left = next(iter(self._left.items()))
+        plan = self._plans[name]
+        some = list(islice(left.values(), rows))
+        if some:
+            self._pieces[name].append(piece({row.uuid: encode_row(plan, row.values) for row in some}))
+        for row in some:
+            del left[row.uuid]
+        if not left:
+            del self._left[name]
+        return bool(self._left)
+
+    def write(self) -> None:
+        """Write the new file and put it on the disk, with nearly all of the commits that came meanwhile.
+
+        Raises:
+            InputOutputError: it could not be written; the old file stays.
+        """
+        notes = {"_date": self._date, "_comment": "compacting database online"}
+        pieces, self._pieces = self._pieces, {}
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640)
+            self._append(self._schema)
+            self._append(record_of(body({name: parts for name, parts in pieces.items() if parts}, notes)))
+            for _ in range(COPIES):
+                self._follow()
+                os.fsync(self._fd)
+                if self._copied == self._journal.size:
+                    break
+        except OSError as error:
+            raise InputOutputError(f"cannot compact {self._journal.path}: {error.strerror}") from error
+
+    def take_over(self) -> None:
+        """Put the new file in the old one's place; call while nothing is being appended.
+
+        Raises:
+            InputOutputError: it could not be; the old file stays.
+        """
+        try:
+            if self._copied != self._journal.size:
+                self._follow()
+                os.fsync(self._fd)
+            self._path.replace(self._journal.path)
+        except OSError as error:
+            raise InputOutputError(f"cannot compact {self._journal.path}: {error.strerror}") from error
+        descriptor, self._fd = self._fd, -1
+        self._journal.replaced(descriptor, self._size)
+
+    def end(self) -> None:
+        """Leave nothing behind, whether it came to its end or not."""
+        if self.current:
+            self._journal.compaction = None
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+            self._path.unlink(missing_ok=True)
+
+    def _append(self, data: bytes) -> None:
+        write_all(self._fd, data)
+        self._size += len(data)
+
+    def _follow(self) -> None:
+        """Copy what was appended to the old file."""
+        while self._copied < (size := self._journal.size):
+            data = self._journal.read(self._copied, min(size - self._copied, 1 << 20))
+            self._append(data)
+            self._copied += len(data)
+
+
+def compact(journal: Journal, database: Database) -> None:
+    """Compact at once.
+
+    Raises:
+        InputOutputError: the new file could not be written; the old one stays.
+    """
+    compaction = Compaction(journal, database)
+    try:
+        while compaction.step(1 << 20):
+            pass
+        compaction.write()
+        compaction.take_over()
+    finally:
+        compaction.end()

@@ -1,0 +1,106 @@
+"""Conversion of a database to another schema, as `ovsdb-tool convert` and the `convert` request do it.
+
+What both schemas have is kept; tables and columns that the new one lacks are dropped, those that it adds have their
+defaults (ovsdb-server(7), "Schema Conversion"). The result obeys the new schema's constraints, or nothing is changed.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ovenbird.ovsdb.compaction import compact
+from ovenbird.ovsdb.database import Database
+from ovenbird.ovsdb.errors import ConstraintViolation, DatabaseCorrupt, InputOutputError
+from ovenbird.ovsdb.journal import open_database, read_records
+from ovenbird.ovsdb.schema import DatabaseSchema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from ovenbird.engine.rows import Row
+
+_log = logging.getLogger(__name__)
+
+
+def convert(old: Database, schema: DatabaseSchema, row_classes: Iterable[type[Row]] = ()) -> Database:
+    """Return a database with another schema and the contents of ``old``, whose journal it takes over.
+
+    Args:
+        old: not to be used any more.
+        schema: of the new database.
+        row_classes: typed row classes for some or all of its tables.
+
+    Raises:
+        ConstraintViolation, ReferentialIntegrityViolation: the contents do not fit; ``old`` is as before.
+        InputOutputError: the journal could not be written; likewise.
+    """
+    new = Database(schema, row_classes)
+    transaction = new.transaction()
+    for table_name, table in old.tables.items():
+        if table_name not in schema.tables:
+            continue
+        columns = [(c.name, i) for i, c in enumerate(table.layout) if c.name in schema.tables[table_name].position]
+        for uuid, row in table.table.rows.items():
+            values = {}
+            for column, position in columns:
+                value, encode = row.values[position], table.encoders[position]
+                values[column] = value if encode is None else encode(value)
+            target = new.tables[table_name]
+            fresh = target.defaults.copy()
+            for position, value in target.decode_row(values).items():
+                fresh[position] = value
+            transaction.stage_insert(target, fresh, uuid)
+    transaction.commit()
+    if old.journal is not None:
+        compact(old.journal, new)
+        new.journal = old.journal
+    return new
+
+
+def stored_schema(path: Path) -> DatabaseSchema:
+    """Return the schema in a journal, without reading the rest.
+
+    Raises:
+        InputOutputError: it cannot be read.
+        DatabaseCorrupt: it is no such file.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.readline() + file.readline()  # a record's header, and its JSON, which has no line breaks
+    except OSError as error:
+        raise InputOutputError(f"cannot open {path}: {error.strerror}") from error
+    records, _ = read_records(head)
+    if not records:
+        raise DatabaseCorrupt(f"{path}: no schema in it")
+    return DatabaseSchema.from_json(records[0])
+
+
+def open_converted(path: Path, schema: DatabaseSchema, row_classes: Iterable[type[Row]] = ()) -> Database:
+    """Open a journal as ``open_database`` does, converting it to a schema if it was written with an older one.
+
+    Raises:
+        ConstraintViolation: its schema is newer, or its contents do not fit; the file is as before.
+        InputOutputError, DatabaseCorrupt: it cannot be opened.
+    """
+    stored = stored_schema(path)
+    if stored.to_json() == schema.to_json():
+        return open_database(path, row_classes)
+    if stored.name != schema.name or _number(stored.version) > _number(schema.version):
+        raise ConstraintViolation(
+            f"the file is of {stored.name} {stored.version}, this program of {schema.name} {schema.version}"
+        )
+    old = open_database(path)
+    try:
+        new = convert(old, schema, row_classes)
+    except Exception:
+        if old.journal is not None:
+            old.journal.close()
+        raise
+    _log.info("%s: converted from %s %s to %s", path, stored.name, stored.version, schema.version)
+    return new
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdecimal())
