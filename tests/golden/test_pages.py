@@ -63,7 +63,7 @@ class Reader:
             if line.strip():
                 arguments += ["--", *shlex.split(line)]
         self.servers.nbctl(*arguments[1:])
-        self.servers.compile()
+        self.servers.settle()
         return body
 
     def flows(self, words, _body):

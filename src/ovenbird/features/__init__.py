@@ -6,6 +6,7 @@ flows in every stage; what several share is in ``logical``.
 
 from ovenbird.features import (
     acl,
+    addressing,
     arp,
     bfd,
     binding,
@@ -32,6 +33,7 @@ from ovenbird.features import (
 
 FEATURES = (
     binding.FEATURE,
+    addressing.FEATURE,
     sets.FEATURE,
     meters.FEATURE,
     defaults.FEATURE,

@@ -102,7 +102,7 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
     if kind == "external" and (group := port.lsp.ha_chassis_group) is not None:
         yield from group_facts(group)
     for text in mac:
-        if "dynamic" in text and (given := port.lsp.dynamic_addresses):
+        if "dynamic" in text and (given := port.given):
             mac = mac - {text} | {given}
     yield (
         PORT_BINDING,

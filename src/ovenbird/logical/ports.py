@@ -43,14 +43,16 @@ def router_port(name: str) -> tuple[UUID, Addresses] | None:
 
 
 @view
-def manners(switch: nb.LogicalSwitch) -> tuple[bool, bool]:
-    """Return whether a switch passes VLAN tags through, and whether it answers for ports only once they are up."""
-    return switch.other_config.get("vlan-passthru") == "true", setting("ignore_lsp_down") == "false"
+def manners(switch: nb.LogicalSwitch) -> tuple[bool, bool, bool]:
+    """Return whether a switch passes VLAN tags, answers for ports only once they are up, and gives them addresses."""
+    config = switch.other_config
+    assigns = "subnet" in config or "ipv6_prefix" in config or config.get("mac_only") == "true"
+    return config.get("vlan-passthru") == "true", setting("ignore_lsp_down") == "false", assigns
 
 
 _COLUMNS = (
     LSP.name, LSP.type, LSP.options, LSP.addresses, LSP.port_security, LSP.enabled, LSP.parent_name, LSP.tag,
-    LSP.tag_request, LSP.external_ids, LSP.dhcpv4_options, LSP.dhcpv6_options,
+    LSP.tag_request, LSP.external_ids, LSP.dhcpv4_options, LSP.dhcpv6_options, LSP.dynamic_addresses,
 )  # fmt: skip
 _MASK = 0
 for _column in _COLUMNS:
@@ -74,20 +76,21 @@ class SwitchPort:
         groups: the port groups it is in.
         addresses: the entries of the `addresses` column that name a MAC, a router's if it says so.
         unknown: whether the port takes what is for unknown addresses.
-        passes_tags, waits: the switch's ``manners``.
+        given: the column `dynamic_addresses`: what the port was given when it asked.
+        passes_tags, waits, assigns: the switch's ``manners``.
     """
 
     __slots__ = (
-        "addresses", "binding", "datapath", "dhcp", "enabled", "external_ids", "groups", "hint", "lsp", "name",
-        "options", "parent", "passes_tags", "quoted", "security", "switch", "tag", "tag_request", "texts", "type",
-        "unknown", "waits",
+        "addresses", "assigns", "binding", "datapath", "dhcp", "enabled", "external_ids", "given", "groups", "hint",
+        "lsp", "name", "options", "parent", "passes_tags", "quoted", "security", "switch", "tag", "tag_request",
+        "texts", "type", "unknown", "waits",
     )  # fmt: skip
 
     def __init__(self, lsp: nb.LogicalSwitchPort, switch: nb.LogicalSwitch) -> None:
         # Ten thousand of these are made at a cold start: all columns in one go.
         (
             self.name, self.type, self.options, self.texts, self.security, enabled, self.parent, self.tag,
-            self.tag_request, self.external_ids, dhcpv4, dhcpv6,
+            self.tag_request, self.external_ids, dhcpv4, dhcpv6, self.given,
         ) = _read(lsp.watch(_MASK))  # fmt: skip
         self.lsp = lsp
         self.switch = switch
@@ -95,7 +98,7 @@ class SwitchPort:
         self.hint = lsp.uuid
         self.enabled = enabled is not False
         self.dhcp = dhcpv4 is not None or dhcpv6 is not None
-        self.passes_tags, self.waits = manners(switch)
+        self.passes_tags, self.waits, self.assigns = manners(switch)
         self.datapath = datapath(switch)
         self.binding = PORT_BINDING.uuid(self.name, self.datapath)
         self.groups: list[nb.PortGroup] = lsp.referrers(nb.PortGroup.ports)
@@ -118,8 +121,7 @@ class SwitchPort:
             peer = router_port(self.options.get("router-port", ""))
             return peer[1] if peer is not None else None
         if "dynamic" in text:
-            given = self.lsp.dynamic_addresses
-            return parse_addresses(given) if given is not None else None
+            return parse_addresses(self.given) if self.given is not None else None
         return parse_addresses(text[1:]) if text.startswith("!") else None
 
 
@@ -127,6 +129,19 @@ class SwitchPort:
 def switch_ports_of_type(switch: nb.LogicalSwitch, kind: str) -> tuple[UUID, ...]:
     """Return the switch's ports of a type that few ports have (`localnet`, `router`)."""
     return tuple([lsp.uuid for lsp in SPECIAL.rows(switch.uuid, kind)])
+
+
+@view
+def only_routers(switch: nb.LogicalSwitch) -> bool:
+    """Return whether a switch has no ports but those to routers.
+
+    Of a switch with others one witness is enough, so that ports which come and go concern only what asked last time.
+    """
+    for uuid in switch.values[nb.LogicalSwitch.ports.index]:  # untracked: what is found is read once more below
+        lsp = get(LSP, uuid)
+        if lsp is not None and lsp.type != "router" and switch in lsp.referrers(nb.LogicalSwitch.ports):
+            return False
+    return all(lsp.type == "router" for lsp in switch.ports)
 
 
 def port_rows(uuids: tuple[UUID, ...]) -> list[nb.LogicalSwitchPort]:

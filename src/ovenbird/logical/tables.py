@@ -145,6 +145,8 @@ PORT_TAG = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.tag,), theirs
 """The VLAN that a port asked for by `tag_request`. Key: the port's UUID."""
 
 
+PORT_ADDRESSES = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.dynamic_addresses,), theirs=True)
+"""The addresses that a port asked for by `dynamic`. Key: the port's UUID."""
 PORT_PREFIX = Rows(nb.LogicalRouterPort, values=(nb.LogicalRouterPort.ipv6_prefix,), theirs=True)
 """The IPv6 prefix that was delegated to a router port. Key: the port's UUID."""
 

@@ -19,7 +19,7 @@ from ovenbird.engine.alarms import now
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.ids import seed
 from ovenbird.engine.rules import rule
-from ovenbird.features import FEATURES
+from ovenbird.features import FEATURES, addressing
 from ovenbird.features.bfd import DISCRIMINATORS, SOURCE_PORTS
 from ovenbird.logical import tables as t
 from ovenbird.logical.flow import LOGICAL_FLOW
@@ -59,7 +59,7 @@ SOUTHBOUND: tuple[tuple[Rows, tuple[Members, ...]], ...] = (
 )
 """What is written to the Southbound database: rows, and the sets in them."""
 
-NORTHBOUND: tuple[Rows, ...] = (t.NB_GLOBAL, t.PORT_STATUS, t.PORT_TAG, t.BFD_STATUS, t.PORT_PREFIX)
+NORTHBOUND: tuple[Rows, ...] = (t.NB_GLOBAL, t.PORT_STATUS, t.PORT_TAG, t.BFD_STATUS, t.PORT_PREFIX, t.PORT_ADDRESSES)
 """What is written back to the Northbound database."""
 
 
@@ -96,6 +96,7 @@ def build(nb_store: Store, sb_store: Store, clock: Callable[[], int] = now) -> E
     engine = Engine([nb_store, sb_store], [*features, switch_port, *rules(chosen_identity(), clock)], clock)
     engine.alarms.limit = partial(removal_limit, nb_store)
     _seed(engine, sb_store)
+    addressing.keep(engine, nb_store)
     for relation, members in SOUTHBOUND:
         engine.bind(relation, sb_store, *members)
     for relation in NORTHBOUND:

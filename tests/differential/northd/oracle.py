@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
-from ovenbird.northd.northd import SOUTHBOUND, build
+from ovenbird.northd.northd import NORTHBOUND, SOUTHBOUND, build
 from ovenbird.ovsdb.notation import decoder, encode
 
 PROGRAMS = ("ovsdb-server", "ovsdb-tool", "ovn-northd", "ovn-trace", "prlimit", "ovn-appctl", "ovn-nbctl")
@@ -207,6 +207,22 @@ class Oracle:
         if plan.ops:
             target.transact(*plan.ops)
         return southbound, len(plan.ops)
+
+    def settle(self) -> None:
+        """Compile into ours, write back to Northbound what goes there, and compile that as well."""
+        for _ in range(2):
+            northbound, southbound = Store("OVN_Northbound", nb.ROWS), Store("OVN_Southbound", sb.ROWS)
+            self.nb.load(northbound)
+            self.ours.load(southbound)
+            engine = build(northbound, southbound)
+            engine.run()
+            assert not engine.failures, engine.failures
+            for client, relations in ((self.ours, [rows for rows, _ in SOUTHBOUND]), (self.nb, NORTHBOUND)):
+                plan = Plan()
+                for relation in relations:
+                    engine.outputs[relation].plan(plan)
+                if plan.ops:
+                    client.transact(*plan.ops)
 
     def trace(self, whose: str, datapath: str, microflow: str, *options: str) -> list[str]:
         """Return what ovn-trace says becomes of a packet: outputs, changes and connection tracking."""

@@ -141,6 +141,35 @@ def test_a_chassis_that_is_gone_depends_on_nothing(cloud):
     assert watchers(cloud) == {"r-out": []}
 
 
+def test_without_a_physical_network_every_chassis_answers_for_the_gateway(cloud):
+    def asks():
+        return [match for _, _, match, act in cloud.flows("lr_in_ip_input") if "10.100.0.254" in match and "arp" in act]
+
+    assert all('is_chassis_resident("cr-r-out")' in match for match in asks())
+    (localnet,) = [row for row in cloud.outside.ports if row.type == "localnet"]
+    cloud.delete(localnet, (cloud.outside, "ports"))
+    cloud.settle()
+    assert asks()
+    assert not any("is_chassis_resident" in match for match in asks())
+
+
+def test_addresses_given_for_announcement_are_announced_where_the_gateway_is(cloud):
+    (port,) = [row for row in cloud.outside.ports if row.type == "router"]
+    cloud.update(port, options={**port.options, "nat-addresses": "80:fa:5b:06:72:b7 158.36.44.22"})
+    cloud.settle()
+    (row,) = [row for row in cloud.rows(sb.PortBinding) if row.logical_port == port.name]
+    assert '80:fa:5b:06:72:b7 158.36.44.22 is_chassis_resident("cr-r-out")' in row.nat_addresses
+
+
+def test_a_link_local_next_hop_is_at_the_first_port(cloud):
+    cloud.insert(
+        nb.LogicalRouterStaticRoute, (cloud.router, "static_routes"), ip_prefix="fd99::/64", nexthop="fe80::99"
+    )
+    cloud.settle()
+    (act,) = [act for _, _, match, act in cloud.flows("lr_in_ip_routing") if "fd99::/64" in match]
+    assert 'outport = "r-out"' in act
+
+
 # -- costs ------------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,114 @@
+"""Ports that ask for dynamic addresses are given what nobody else has, and keep it."""
+
+import pytest
+from networks import Networks
+
+from ovenbird.model import nb, sb
+
+
+@pytest.fixture
+def made(networks):
+    networks.insert(nb.NBGlobal, options={"mac_prefix": "0a:0b:0c"})
+    networks.net = networks.switch("net", other_config={"subnet": "10.0.0.0/29"})
+    networks.settle()
+    return networks
+
+
+def ask(made, name, text="dynamic"):
+    port = made.port(made.net, name, text)
+    made.settle()
+    return port
+
+
+def given(port):
+    return (port.dynamic_addresses or "").split()
+
+
+def test_each_gets_an_address_of_its_own_until_there_are_none(made):
+    ports = [ask(made, f"p{n}") for n in range(6)]
+    addresses = [given(port)[1] for port in ports[:5]]
+    assert sorted(addresses) == [f"10.0.0.{n}" for n in range(2, 7)]
+    assert len({given(port)[0] for port in ports[:5]}) == 5
+    assert all(given(port)[0].startswith("0a:0b:0c:") for port in ports[:5])
+    assert ports[5].dynamic_addresses is None
+    made.delete(ports[2], (made.net, "ports"))
+    made.settle()
+    assert given(ports[5])[1] == addresses[2]
+
+
+def test_what_was_given_is_used_like_what_is_configured(made):
+    port = ask(made, "p")
+    (binding,) = made.rows(sb.PortBinding)
+    assert binding.mac == frozenset([port.dynamic_addresses])
+    mac, ip = given(port)
+    assert any(f"arp.tpa == {ip}" in match and mac in act for _, _, match, act in made.flows("ls_in_arp_rsp"))
+    made.update(port, addresses=frozenset(["00:00:00:00:00:01"]))
+    made.settle()
+    assert port.dynamic_addresses is None
+
+
+def test_configured_addresses_routers_and_exclusions_are_not_given(made):
+    made.update(made.net, other_config={"subnet": "10.0.0.0/29", "exclude_ips": "10.0.0.3 10.0.0.5..10.0.0.9 nonsense"})
+    router = made.insert(nb.LogicalRouter, name="r")
+    made.insert(
+        nb.LogicalRouterPort, (router, "ports"), name="rp", mac="00:00:00:00:ff:01", networks=frozenset(["10.0.0.2/29"])
+    )
+    made.port(made.net, "to-r", "router", type="router", options={"router-port": "rp"})
+    assert given(ask(made, "p"))[1] == "10.0.0.4"
+    assert ask(made, "q").dynamic_addresses is None
+
+
+def test_who_has_an_address_by_configuration_takes_it(made):
+    first = ask(made, "first")
+    address = given(first)[1]
+    made.port(made.net, "fixed", f"00:00:00:00:00:01 {address}")
+    made.settle()
+    assert given(first)[1] != address
+    mac = given(first)[0]
+    made.port(made.net, "same-mac", mac)
+    made.settle()
+    assert given(first)[0] != mac
+
+
+@pytest.mark.parametrize(
+    ("text", "config", "expected"),
+    [
+        ("00:00:00:00:00:0A dynamic", {"subnet": "10.0.0.0/29"}, "00:00:00:00:00:0a 10.0.0.2"),
+        ("dynamic 10.0.0.4", {"subnet": "10.0.0.0/29"}, "0a:0b:0c:00:00:01 10.0.0.4"),
+        (
+            "00:00:00:00:00:0a dynamic",
+            {"subnet": "10.0.0.0/29", "ipv6_prefix": "fd00:1::"},
+            "00:00:00:00:00:0a 10.0.0.2 fd00:1::200:ff:fe00:a",
+        ),
+        ("dynamic fd00::7", {"subnet": "10.0.0.0/29"}, "0a:0b:0c:00:00:01 10.0.0.2"),
+        ("dynamic 10.0.0.4 fd00::7", {"ipv6_prefix": "fd00::"}, "0a:0b:0c:00:00:01 fd00::7"),
+        ("dynamic 10.9.9.9", {"subnet": "10.0.0.0/29"}, "0a:0b:0c:00:00:01 10.0.0.2"),
+        ("dynamic", {"mac_only": "true"}, "0a:0b:0c:00:00:01"),
+        ("dynamic", {}, None),
+        ("dynamic 10.0.0.444", {"subnet": "10.0.0.0/29"}, None),
+        ("dynamic", {"subnet": "nonsense"}, "0a:0b:0c:00:00:01"),
+    ],
+)
+def test_forms(made, text, config, expected):
+    made.update(made.net, other_config=config)
+    assert ask(made, "p", text).dynamic_addresses == expected
+
+
+def test_a_restart_gives_everybody_the_same(made):
+    ports = [ask(made, f"p{n}") for n in range(3)]
+    made.delete(ports.pop(0), (made.net, "ports"))
+    made.settle()
+    before = [given(port) for port in ports]
+    again = Networks(made.nb, made.sb)
+    again.quiet = True
+    again.wave()
+    assert again.quiet
+    assert [given(port) for port in ports] == before
+
+
+def test_a_port_concerns_no_other(made):
+    for n in range(3):
+        ask(made, f"p{n}")
+    made.port(made.net, "q", "dynamic")
+    assert made.wave()["switch_port"] == 1
+    assert made.wave()["switch_port"] == 1  # as what was given comes back
