@@ -20,10 +20,12 @@ from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.features.neighbours import ARP_REPLY
 from ovenbird.features.router_admission import ETHERNET, mtu_of, too_large
+from ovenbird.features.router_port import asked
 from ovenbird.logical.addresses import parse_addresses, quote, solicited_node
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
+from ovenbird.logical.ports import only_routers
 from ovenbird.logical.registers import DNAT_LOCAL, LOOPED, TOO_LARGE
 from ovenbird.logical.routers import (
     RouterPort,
@@ -417,12 +419,13 @@ def _outside(made: Translation) -> Iterator[Fact]:
     if port is None or lsp is None or switch is None:
         return
     where, out = datapath(switch), f"outport = {quote(lsp.name)}; output;"
-    if made.destinations:
+    if made.destinations and port.enabled and lsp.enabled is not False:
         asks = f"arp.op == 1 && arp.tpa == {made.outer}" if made.ip == "ip4" else f"nd_ns && nd.target == {made.outer}"
-        act = f'clone {{{out} }}; outport = "_MC_flood_l2"; output;'
+        act = asked(quote(lsp.name), alone=only_routers(switch))
         yield flow(LOOKUP, where, 80, f"flags[1] == 0 && {asks}", act, lsp.uuid)
     if made.mac:
-        yield flow(LOOKUP, where, 50, f"eth.dst == {made.mac} && {made.here}", out, lsp.uuid)
+        if "router" in lsp.addresses:
+            yield flow(LOOKUP, where, 50, f"eth.dst == {made.mac} && {made.here}", out, lsp.uuid)
         asks = f"eth.src == {{{made.mac}}} && (arp.op == 1 || rarp.op == 3 || nd_ns)"
         yield flow(LOOKUP, where, 75, asks, 'outport = "_MC_flood_l2"; output;', lsp.uuid)
     own = any(subnet.ip == made.outer for subnet in port.ipv4)

@@ -62,6 +62,8 @@ def untagged(switch: nb.LogicalSwitch) -> Iterator[Fact]:
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Let nothing in from a disabled port; mark what goes to a port's queue."""
+    if port.type == "external":  # nothing comes in there
+        return
     if not port.enabled:
         drop = f"{PORT_SEC_DROP} = 1; next;"
         yield flow(IN_CHECK, port.datapath, 100, f"inport == {port.quoted}", drop, port.hint, port.name)

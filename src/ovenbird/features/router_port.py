@@ -1,7 +1,8 @@
 """How a switch treats the ports that lead to routers, and to physical networks.
 
 Who asks for a router's address is heard by that router and the other ports, not by every router of the switch;
-what a router itself asks goes to no other router. ovn-northd(8), "Ingress Table 25", priorities 80 and 75.
+what a router itself asks goes to no other router
+where there are other ports. ovn-northd(8), "Ingress Table 25", priorities 80 and 75.
 Connections are not tracked at these ports: their packets belong to the instances' zones at the other end.
 """
 
@@ -13,6 +14,7 @@ from ovenbird.engine.lookups import find
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
+from ovenbird.logical.ports import only_routers
 from ovenbird.logical.routers import LRP, seen
 
 if TYPE_CHECKING:
@@ -42,13 +44,27 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     peer = seen(lrp) if lrp is not None else None
     if peer is None or not (port.enabled and peer.enabled):
         return
-    act = f'clone {{outport = {port.quoted}; output; }}; outport = "_MC_flood_l2"; output;'
+    alone = only_routers(port.switch)
+    act = asked(port.quoted, alone=alone)
     for ip in [subnet.ip for subnet in peer.ipv4]:
         yield flow(LOOKUP, where, 80, f"flags[1] == 0 && arp.op == 1 && arp.tpa == {ip}", act, hint)
     for ip in [subnet.ip for subnet in peer.ipv6]:
         yield flow(LOOKUP, where, 80, f"flags[1] == 0 && nd_ns && nd.target == {ip}", act, hint)
+    if alone:  # a router's own requests then go to every other router, which might translate the address
+        return
     asks = f"eth.src == {{{peer.mac}}} && (arp.op == 1 || rarp.op == 3 || nd_ns)"
     yield flow(LOOKUP, where, 75, asks, 'outport = "_MC_flood_l2"; output;', hint)
+
+
+def asked(port: str, *, alone: bool) -> str:
+    """Return the actions that lead a request to the router that answers it.
+
+    Arguments:
+        port: the switch port to the router, as a constant of the match language.
+        alone: whether the switch has no ports but those to routers, so that nobody else need hear it.
+    """
+    out = f"outport = {port}; output;"
+    return out if alone else f'clone {{{out} }}; outport = "_MC_flood_l2"; output;'
 
 
 FEATURE = Feature("router_port", port=port)

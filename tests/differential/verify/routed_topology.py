@@ -210,14 +210,14 @@ def _routes(made: Routed, dice: random.Random, router: Router) -> None:
 
 
 def _policies(made: Routed, dice: random.Random, router: Router) -> None:
-    four, six = made.net.subnet("s0")
+    (four, six), port = made.net.subnet("s0"), router.legs[0].name if router.legs else ""
     for n in range(dice.choice([0, 0, 1, 2, 3])):
         version = dice.choice([4, 4, 6])
         matches = (
-            [f"ip4.src == {four}1", "ip4.dst == 203.0.113.0/24", "tcp && tcp.dst == 80", "udp", f'inport == "{router.legs[0].name}"']
+            [f"ip4.src == {four}1", "ip4.dst == 203.0.113.0/24", "tcp && tcp.dst == 80", f'inport == "{port}"', "udp"]
             if version == 4
             else [f"ip6.src == {six}1", "ip6.dst == 2001:db8::/32", "icmp6", "udp.dst == 53"]
-        )  # fmt: skip
+        )
         match, priority = f"ip{version} && {dice.choice(matches)}", str(100 + n)
         action = dice.choice(["allow", "drop", "reroute", "reroute"])
         mark = ["pkt_mark=7"] if dice.random() < 0.3 else []
@@ -263,7 +263,8 @@ def _translations(made: Routed, dice: random.Random, router: Router) -> None:
             continue
         if dice.random() < 0.15 and kind != "dnat_and_snat":
             columns.append('external_port_range="5000-6000"')
-        if dice.random() < 0.25:
+        # With two gateway ports, ovn-northd writes the flows for peers of stateless translations for either.
+        if dice.random() < 0.25 and (len(router.gateways) < 2 or "options:stateless=true" not in columns):
             columns.append(f"{dice.choice(['allowed_ext_ips', 'exempted_ext_ips'])}=@peers{version}")
         mac = next((c[14:-1] for c in columns if c.startswith("external_mac")), leg.mac)
         name = f"@nat-{router.name}-{n}"
@@ -315,7 +316,7 @@ def packet(dice: random.Random, made: Routed) -> tuple[str, str]:
         return verify_topology.packet(dice, made.net.ports)
     leg = dice.choice(legs)
     outers = [(outer, mac) for router in made.routers for outer, mac in router.outers]
-    fours, sixes = _targets(made, source, leg)
+    fours, sixes = _targets(made, leg)
     to, gateway = (dice.choice(fours), leg.mac)
     to6 = dice.choice(sixes)
     if outers and dice.random() < 0.5:
@@ -327,11 +328,11 @@ def packet(dice: random.Random, made: Routed) -> tuple[str, str]:
     return source.switch, f"{head} && {_body(dice, leg, eth, gateway, (ip, ip6), (to, to6))}"
 
 
-def _targets(made: Routed, source: Port, leg: Leg) -> tuple[list[str], list[str]]:
-    other = dice_switches = made.net.ports
+def _targets(made: Routed, leg: Leg) -> tuple[list[str], list[str]]:
     legs = [x for router in made.routers for x in router.legs]
-    fours = [NOWHERE, leg.ip, "10.2.7.7", *(p.ip for p in other), *(p.ip for p in other), *(x.ip for x in legs)]
-    sixes = [NOWHERE6, leg.ip6, *(p.ip6 for p in dice_switches), *(x.ip6 for x in legs)]
+    ports = made.net.ports * 2
+    fours = [NOWHERE, leg.ip, "10.2.7.7", *(p.ip for p in ports), *(x.ip for x in legs)]
+    sixes = [NOWHERE6, leg.ip6, *(p.ip6 for p in ports), *(x.ip6 for x in legs)]
     return fours, sixes
 
 

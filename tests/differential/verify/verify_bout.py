@@ -138,10 +138,11 @@ class Bout:
             self.counts["ovn-trace not asked: gave up"] += 1
             return
         original = {whose: sorted(_OUTPUT.findall(text)) for whose, text in found.items()}
+        if original != own and not reason and carries(traces["ours"].root):
+            self.counts["ovn-trace not asked: a state carried over"] += 1
+            return
         assert original["theirs"] == original["ours"], (question, own, original)
         reason = reason or self.differs(traces["ours"])
-        if not reason and original != own and carries(traces["ours"].root):
-            reason = "a state carried over"
         self.counts[f"ovn-trace by itself: {reason}" if reason else "ovn-trace and ours"] += 1
         assert reason or original == own, (question, own, original)
 
@@ -160,9 +161,9 @@ class Bout:
         """Say why a packet fares otherwise on the wire than ovn-trace says, if so."""
         if not self.original or "ip6.src == :: " in trace.microflow:
             return "port security"
-        if any(sign in trace.microflow for sign in UNCHECKED):
-            if any("the port security" in verdict for verdict in trace.verdicts()):
-                return "port security"
+        unchecked = any(sign in trace.microflow for sign in UNCHECKED)
+        if unchecked and any("the port security" in verdict for verdict in trace.verdicts()):
+            return "port security"
         texts = {step.text for step in trace.steps()}
         if "nd_ns { ... }" in texts:
             return "a solicitation"

@@ -193,7 +193,8 @@ def _headers(dice: random.Random, source: Port, target: Port, mac: str, ip4: str
         "na": f"eth.dst == {target.mac} && ip6.src == {source.ip6} && ip.ttl == 255 && ip6.dst == {target.ip6} && "
         f"nd_na && nd.target == {dice.choice([source.ip6, 'fd00::77'])} && nd.tll == {mac}",
         "dad": f"eth.dst == 33:33:ff:00:00:{source.mac[-2:]} && ip6.src == :: && "
-        f"ip6.dst == ff02::1:ff00:{source.ip6.rpartition(':')[2]} && ip.ttl == 255 && nd_ns && nd.target == {source.ip6}",
+        f"ip6.dst == ff02::1:ff00:{source.ip6.rpartition(':')[2]} && ip.ttl == 255 && nd_ns && "
+        f"nd.target == {source.ip6}",
         "rs": "eth.dst == 33:33:00:00:00:02 && ip6.src == fe80::1 && ip6.dst == ff02::2 && ip.ttl == 255 && nd_rs",
         "mld": "eth.dst == 33:33:00:00:00:16 && ip6.src == :: && ip6.dst == ff02::16 && ip.ttl == 1 && "
         "icmp6.type == 143",
