@@ -16,6 +16,7 @@ from ovenbird.daemon.options import Takes
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.pump import long_lived
 from ovenbird.model import cloud, nb, sb
+from ovenbird.ovsdb.conversion import open_converted
 from ovenbird.ovsdb.errors import OvsdbError
 from ovenbird.ovsdb.journal import create, open_database
 from ovenbird.ovsdb.server import Server
@@ -80,7 +81,9 @@ def open_all(servers: Mapping[str, Server], directory: Path) -> dict[str, LocalC
         try:
             if not path.exists():
                 create(path, model.schema())
-            clients[name] = servers[name].add(open_database(path, model.ROWS))
+            own = model is cloud  # the others' schemas are OVN's, whose release may be another one
+            opened = open_converted(path, model.schema(), model.ROWS) if own else open_database(path, model.ROWS)
+            clients[name] = servers[name].add(opened)
         except OvsdbError as e:
             raise UsageError(f"{path}: {e}") from e
     northbound = clients["nb"]

@@ -105,7 +105,7 @@ class Editing(RuleBasedStateMachine):
     def add_port(self, data, secured, extra):
         if network := self.pick(data, cloud.Network):
             n = self.next()
-            fixed = [(s, s.cidr.replace("0.0/24", f"0.{n % 200 + 2}")) for s in network.referrers(cloud.Subnet.network)]
+            fixed = [(s, s.cidr.replace(".0/24", f".{n % 200 + 2}")) for s in network.referrers(cloud.Subnet.network)]
             group = self.pick(data, cloud.SecurityGroup)
             self.world.port(
                 network, fixed, [group] if group and secured else [],
@@ -149,7 +149,7 @@ class Editing(RuleBasedStateMachine):
         for subnet in world.cloud.store.table(cloud.Subnet).all():
             if data.draw(st.booleans()):
                 n = self.next()
-                address = subnet.cidr.replace("0.0/24", f"0.{n % 200 + 2}")
+                address = subnet.cidr.replace(".0/24", f".{n % 200 + 2}")
                 world.interface(router, [(subnet, address)], mac_address=f"fa:16:3e:00:03:{n % 256:02x}")
 
     @rule(data=st.data(), snat=st.booleans())
