@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ovenbird.lab.errors import CommandError, LabError
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.lab import Lab, Progress
+from ovenbird.lab.namespace import Namespace
 from ovenbird.lab.outside import ADDRESS, PHYSICAL_NETWORK, POOL, Outside
 from ovenbird.lab.outside import SUBNET as OUTSIDE_SUBNET
 from ovenbird.lab.process import wait_until
@@ -127,13 +128,28 @@ def play_routed(lab: Lab, scene: Scene, progress: Progress) -> tuple[Act, ...]:
     wait_until(lambda: outside.pings(address), f"{first.name} to answer at {address}", _PING_PATIENCE)
     wait_until(lambda: first.pings(ADDRESS), f"the outside world to answer {first.name}", _PING_PATIENCE)
     return (
-        Act(f"the outside world pings {first.name} at its floating IP", outside.namespace.run(*_PING, address)),
-        Act(f"{first.name} pings the outside world", first.run(*_PING, ADDRESS)),
+        _shown(f"the outside world pings {first.name} at its floating IP", outside.namespace, *_PING, address),
+        _shown(f"{first.name} pings the outside world", first.namespace, *_PING, ADDRESS),
         *_play_ipv6(scene.instances, progress),
     )
 
 
 _PING = ("ping", "-n", "-c", "2", "-i", "0.2")
+
+
+def _shown(title: str, namespace: Namespace, *argv: str) -> Act:
+    """Run a program until it succeeds: of several gateways, one may still be taking over from another."""
+    said: list[str] = []
+
+    def succeeds() -> bool:
+        try:
+            said.append(namespace.run(*argv))
+        except CommandError:
+            return False
+        return True
+
+    wait_until(succeeds, title, _PING_PATIENCE, poll=0.1)
+    return Act(title, said[-1])
 
 
 def _play_ipv6(instances: tuple[Instance, ...], progress: Progress) -> tuple[Act, ...]:
@@ -145,10 +161,12 @@ def _play_ipv6(instances: tuple[Instance, ...], progress: Progress) -> tuple[Act
     wait_until(lambda: all(i.address6 for i in instances), "the instances to have IPv6 addresses", _PING_PATIENCE)
     address = target.address6 or ""
     wait_until(lambda: source.pings(address), f"{target.name} to answer at {address}", _PING_PATIENCE)
-    return (Act(f"{source.name} pings {target.name} over IPv6", source.run("ping6", *_PING[1:], address)),)
+    return (_shown(f"{source.name} pings {target.name} over IPv6", source.namespace, "ping6", *_PING[1:], address),)
 
 
 METADATA = "http://169.254.169.254/openstack/latest/meta_data.json"
+
+_CURL = ("curl", "-sSf", "-m", "3", "--noproxy", "*")
 
 
 def play_metadata(instance: Instance, progress: Progress) -> Act:
@@ -162,16 +180,7 @@ def play_metadata(instance: Instance, progress: Progress) -> Act:
         LabError: nobody answers; the cloud keeps running.
     """
     progress(f"asking the metadata service from {instance.name}")
-    said: list[str] = []
-
-    def answered() -> bool:
-        try:
-            said.append(instance.run("curl", "-sSf", "-m", "3", "--noproxy", "*", METADATA))
-        except CommandError:
-            return False
-        return True
-
-    wait_until(answered, f"the metadata service to answer {instance.name}", _PING_PATIENCE, poll=0.1)
-    told = json.loads(said[-1])
+    act = _shown(f"{instance.name} asks for {METADATA}", instance.namespace, *_CURL, METADATA)
+    told = json.loads(act.said)
     told["random_seed"] = f"{told['random_seed'][:16]}…"
-    return Act(f"{instance.name} asks for {METADATA}", json.dumps(told, indent=2, ensure_ascii=False))
+    return Act(act.title, json.dumps(told, indent=2, ensure_ascii=False))
