@@ -1,15 +1,16 @@
 """Compiled shapes of matches: what matches that differ only in their literals share is compiled once.
 
 A compiler of logical networks writes the same few hundred sentences again and again with other addresses and ports.
-`Templates` cuts a text at its literals (`field == literal`, and the port of is_chassis_resident), looks up what is
-left, the *shape*, and puts the literals' values into the flows compiled before.
+`Templates` cuts a text at its literals, looks up what is left, the *shape*, and puts the literals' values into the
+flows compiled before, or into their bytes (`stencils`).
 
 Why the result equals `compile_match`'s: a literal is a *slot* only when its comparison stays an equality after
 annotation, of a field, not a predicate, that no other comparison of the annotated match touches. Then every box either
 has exactly the slot's one value for that field or leaves it open, so that no intersection, union, order or count
-depends on the value. All other literals are *fixed*: they are part of the key, as is each port's residence. What is
-left, such as address sets, whose members may change, unknown ports, values too wide, or text that does not parse, goes
-the plain way.
+depends on the value. Nor does it on the values of a set as long as they differ, but for the order of flows; hence sets
+are for stencils alone, which a switch takes in any order. All other literals are *fixed*: they are part of the key, as
+is each port's residence. What is left, such as address sets, whose members may change, unknown ports, values too wide,
+or text that does not parse, goes the plain way.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ovenbird.lang.ast import And, Boolean, Compare, Expr, Integer, Not, Or, Relation, Resident, String, Test
 from ovenbird.lang.compile import Compiled, CompiledFlow, compile_match, narrow
 from ovenbird.lang.errors import LangError, LexError
-from ovenbird.lang.lexer import parse_constant
+from ovenbird.lang.lexer import Format, parse_constant
 from ovenbird.lang.parser import parse
 from ovenbird.lang.passes import annotate
 from ovenbird.lang.stencil import MatchStencil, match_stencil
@@ -34,13 +35,14 @@ if TYPE_CHECKING:
     from ovenbird.lang.bindings import Bindings
 
 _LITERAL = re.compile(
-    r"""(?:(?<===)|(?<===\ )|(?<=is_chassis_resident\())
+    r"""(?<=[=({,\ ])
     ("[^"\\]*" | [0-9][0-9A-Fa-fx.:]* | [0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]+)
-    (?![0-9A-Za-z:./])""",
+    (?:(?![0-9A-Za-z:./]) | (?=/[0-9]{1,3}(?![0-9A-Za-z:./])))""",
     re.VERBOSE,
 )
+_BEFORE = re.compile(r"==\s*(?:\{([^{}\"]*))?\Z")
 _MAX_SHAPES = 8192
-_MAX_TEMPLATES = 256  # per shape; more means that its fixed literals vary, and that a template is no gain
+_MAX_TEMPLATES = 4096  # per shape; more means that its fixed literals vary, and that a template is no gain
 
 
 class _Slot(NamedTuple):
@@ -52,15 +54,32 @@ class _Slot(NamedTuple):
     ones: int  # what the comparison looks at
     ofs: int
     masks: tuple[tuple[str, int, int, int], ...]  # narrow field, shift of its bits, mask there, bytes of the field
+    form: Format | None  # how it is to be written, where a mask behind it depends on that
+
+    def value(self, literals: list[str], bindings: Bindings) -> int | None:
+        """Return the field's value; None for a literal that is not as the template expects."""
+        literal = literals[self.literal]
+        if (literal[0] == '"') is not self.is_string:
+            return None
+        if self.is_string:
+            return bindings.ports.get(literal[1:-1])
+        try:
+            value, _, form = parse_constant(literal)
+        except LexError:
+            return None
+        if value >> self.width or (self.form is not None and form is not self.form):
+            return None
+        return (value & self.ones) << self.ofs
 
 
 @dataclass(slots=True)
 class _Shape:
-    """What texts that agree between their literals share; `key` names the literals that a template depends on."""
+    """What texts that agree between their literals share; `sets` has the holes of each field that a set fills."""
 
     slots: tuple[_Slot, ...]
     fixed: tuple[int, ...]
     residents: tuple[int, ...]
+    sets: dict[str, tuple[int, ...]] = field(default_factory=dict)
     templates: dict[tuple[object, ...], Compiled] = field(default_factory=dict)
     stencils: dict[tuple[object, ...], tuple[MatchStencil, ...] | None] = field(default_factory=dict)
 
@@ -79,7 +98,7 @@ class Templates:
             return compile_match(text, bindings)
         parts = _LITERAL.split(text)
         shape = self._shape_of(text, parts)
-        if shape is None:
+        if shape is None or shape.sets:
             return compile_match(text, bindings)
         return _instantiate(shape, text, parts[1::2], bindings)
 
@@ -106,7 +125,8 @@ class Templates:
         variant = _variant(shape, literals, bindings) if shape.fixed or shape.residents else ()
         found = shape.stencils.get(variant, ())
         if found == () and variant not in shape.stencils:
-            found = _stencils(shape, _instantiate(shape, text, literals, bindings))
+            plain = compile_match(text, bindings) if shape.sets else _instantiate(shape, text, literals, bindings)
+            found = _stencils(shape, plain, values)
             if len(shape.stencils) < _MAX_TEMPLATES:
                 shape.stencils[variant] = found
         return None if found is None else (found, values)
@@ -153,24 +173,11 @@ def _instantiate(shape: _Shape, text: str, literals: list[str], bindings: Bindin
 def _cubes(shape: _Shape, literals: list[str], bindings: Bindings) -> dict[str, tuple[int, int]] | None:
     """Return what the slots' literals put into the flows; None for a literal that is not as the template expects."""
     cubes: dict[str, tuple[int, int]] = {}
-    for index, is_string, width, ones, ofs, masks in shape.slots:
-        literal = literals[index]
-        if (literal[0] == '"') is not is_string:
+    for slot in shape.slots:
+        value = slot.value(literals, bindings)
+        if value is None:
             return None
-        if is_string:
-            key = bindings.ports.get(literal[1:-1])
-            if key is None:
-                return None
-            value = key
-        else:
-            try:
-                value = parse_constant(literal)[0]
-            except LexError:
-                return None
-            if value >> width:
-                return None
-            value = (value & ones) << ofs
-        for name, shift, mask, _ in masks:
+        for name, shift, mask, _ in slot.masks:
             cubes[name] = (value >> shift & mask, mask)
     return cubes
 
@@ -178,37 +185,36 @@ def _cubes(shape: _Shape, literals: list[str], bindings: Bindings) -> dict[str, 
 def _values(shape: _Shape, literals: list[str], bindings: Bindings) -> list[bytes] | None:
     """Return what the slots' literals put into a stencil's holes, as `_cubes` does for flows; the first is left out."""
     values = [b""]
-    for index, is_string, width, ones, ofs, masks in shape.slots:
-        literal = literals[index]
-        if (literal[0] == '"') is not is_string:
+    for slot in shape.slots:
+        value = slot.value(literals, bindings)
+        if value is None:
             return None
-        if is_string:
-            key = bindings.ports.get(literal[1:-1])
-            if key is None:
-                return None
-            value = key
-        else:
-            try:
-                value = parse_constant(literal)[0]
-            except LexError:
-                return None
-            if value >> width:
-                return None
-            value = (value & ones) << ofs
-        for _, shift, mask, n_bytes in masks:
+        for _, shift, mask, n_bytes in slot.masks:
             values.append((value >> shift & mask).to_bytes(n_bytes, "big"))
+    for holes in shape.sets.values():
+        if len({values[hole] for hole in holes}) < len(holes):
+            return None
     return values
 
 
-def _stencils(shape: _Shape, compiled: Compiled) -> tuple[MatchStencil, ...] | None:
+def _stencils(shape: _Shape, compiled: Compiled, values: list[bytes]) -> tuple[MatchStencil, ...] | None:
     """Return a template's flows as stencils, with a hole for each part of each slot; None if one of them is unfit."""
     if compiled.n_conjunctions:
         return None
     names = [mask[0] for slot in shape.slots for mask in slot.masks]
-    holes = {name: number for number, name in enumerate(names, 1)}
-    stencils = [match_stencil(flow.match, holes) for flow in compiled.flows]
-    found = tuple([stencil for stencil in stencils if stencil is not None])
-    return found if len(found) == len(stencils) else None
+    plain = {name: number for number, name in enumerate(names, 1) if name not in shape.sets}
+    stencils = []
+    for match, _ in compiled.flows:
+        holes = dict(plain)
+        for name, among in shape.sets.items():
+            if name in match:
+                value = match[name][0].to_bytes(FIELDS[name].n_bytes, "big")
+                holes[name] = next(hole for hole in among if values[hole] == value)
+        stencil = match_stencil(match, holes)
+        if stencil is None:
+            return None
+        stencils.append(stencil)
+    return tuple(stencils)
 
 
 def _variant(shape: _Shape, literals: list[str], bindings: Bindings) -> tuple[object, ...]:
@@ -229,48 +235,66 @@ def _shape(text: str, parts: list[str]) -> _Shape | None:
     compares = {compare.span[1]: compare for compare in _leaves(expr) if isinstance(compare, Compare)}
     residents = {leaf.span[0] for leaf in _leaves(expr) if isinstance(leaf, Resident)}
     meant = [leaf for leaf in _leaves(annotate(expr)) if isinstance(leaf, Compare)]
-    slots: list[_Slot] = []
     fixed: list[int] = []
     resident_indices: list[int] = []
+    found: dict[int, tuple[Compare, list[int]]] = {}
     position = 0
     for index, literal in enumerate(parts[1::2]):
         position += len(parts[2 * index])
+        before = _BEFORE.search(text, 0, position)
+        compare = compares.get(len(text[: before.start()].rstrip())) if before is not None else None
         if position in residents:
             resident_indices.append(index)
+        elif (
+            before is None
+            or compare is None
+            or (before[1] or "").count(",") != len(found.get(id(compare), ((), ()))[1])
+        ):
+            fixed.append(index)
         else:
-            before = text[:position].rstrip()
-            compare = compares.get(len(before.removesuffix("==").rstrip()))
-            if (
-                compare is None
-                or len(compare.constants) != 1
-                or not isinstance(compare.constants[0], (Integer, String))
-            ):
-                return None
-            slot = _slot(index, compare, meant)
-            if slot is None:
-                fixed.append(index)
-            else:
-                slots.append(slot)
+            found.setdefault(id(compare), (compare, []))[1].append(index)
         position += len(literal)
-    return _Shape(tuple(slots), tuple(fixed), tuple(resident_indices))
+    slots: list[_Slot] = []
+    sets: dict[str, tuple[int, ...]] = {}
+    for compare, indices in found.values():
+        made = _slots(indices, compare, meant)
+        if not made:
+            fixed += indices
+        elif len(made) > 1:
+            first = 1 + sum(len(slot.masks) for slot in slots)
+            sets[made[0].masks[0][0]] = tuple(range(first, first + len(made)))
+        slots += made
+    return _Shape(tuple(slots), tuple(fixed), tuple(resident_indices), sets)
 
 
-def _slot(index: int, compare: Compare, meant: list[Compare]) -> _Slot | None:
-    """Return the slot of a literal, or None when flows may depend on its value in another way."""
-    symbol = compare.ref.symbol
-    if symbol.field is None:
-        return None
+def _slots(indices: list[int], compare: Compare, meant: list[Compare]) -> list[_Slot]:
+    """Return the slots of a comparison's literals, or none when flows may depend on their values in another way."""
+    symbol, constants = compare.ref.symbol, compare.constants
+    if symbol.field is None or len(constants) != len(indices):
+        return []
     same = [leaf for leaf in meant if leaf.ref.symbol.field is symbol.field]
-    if len(same) != 1 or same[0].constants is not compare.constants or same[0].relation is not Relation.EQ:
-        return None
+    if len(same) != 1 or same[0].constants is not constants or same[0].relation is not Relation.EQ:
+        return []
     ofs = symbol.ofs + compare.ref.ofs
     ones = symbol.field.mask if symbol.is_string else (1 << compare.ref.n_bits) - 1
+    form = None
+    first = constants[0]
+    if isinstance(first, Integer) and first.mask is not None:
+        ones, form = ones & first.mask, first.format
+    elif not isinstance(first, (Integer, String)):
+        return []
     name, mask = symbol.field.name, ones << ofs
     shifts = {part: 32 * place for place, part in enumerate(narrow(name, (0, symbol.field.mask)))}
     masks = tuple(
         (part, shifts[part], bits, FIELDS[part].n_bytes) for part, (_, bits) in narrow(name, (0, mask)).items()
     )
-    return _Slot(index, symbol.is_string, symbol.width, ones, ofs, masks)
+    if not masks or not ones:
+        return []
+    if len(indices) > 1:
+        exact = [constant for constant in constants if isinstance(constant, Integer) and constant.mask is None]
+        if len(exact) < len(indices) or len(masks) > 1:
+            return []
+    return [_Slot(index, symbol.is_string, symbol.width, ones, ofs, masks, form) for index in indices]
 
 
 def _leaves(expr: Expr) -> Iterator[Boolean | Test | Compare | Resident]:
