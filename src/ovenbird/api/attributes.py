@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from ovenbird.api.errors import HTTPBadRequest
+from ovenbird.api.errors import HTTPBadRequest, InvalidInput
+from ovenbird.api.values import WrongTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -134,6 +135,8 @@ def _convert(name: str, attribute: Attribute, value: Any) -> Any:
         return value
     try:
         return attribute.convert(value)
+    except WrongTypeError as error:
+        raise InvalidInput(error_message=f"{name}: {error}") from error
     except ValueError as error:
         raise HTTPBadRequest(reason=f"Invalid input for {name}. Reason: {error}.") from error
 

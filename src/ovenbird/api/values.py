@@ -10,7 +10,6 @@ import re
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.api.errors import InvalidInput
 from ovenbird.ovsdb.schema import is_uuid
 
 if TYPE_CHECKING:
@@ -20,6 +19,10 @@ if TYPE_CHECKING:
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
 _LABEL = re.compile(r"[A-Za-z0-9-]{1,63}\Z")
 _TRUE, _FALSE = frozenset(("true", "1", "t", "yes", "on")), frozenset(("false", "0", "f", "no", "off"))
+
+
+class WrongTypeError(ValueError):
+    """A value cannot even be read as what the attribute is; Neutron has another error for that."""
 
 
 def text(maximum: int = 255) -> Callable[[Any], str]:
@@ -55,7 +58,7 @@ def boolean(value: Any) -> bool:
         return True
     if word in _FALSE:
         return False
-    raise InvalidInput(error_message=f"'{value}' cannot be converted to boolean")
+    raise WrongTypeError(f"'{value}' cannot be converted to boolean")
 
 
 def integer(minimum: int | None = None, maximum: int | None = None) -> Callable[[Any], int]:
@@ -65,9 +68,9 @@ def integer(minimum: int | None = None, maximum: int | None = None) -> Callable[
         try:
             number = int(value)
         except (TypeError, ValueError):
-            raise InvalidInput(error_message=f"'{value}' is not an integer") from None
+            raise WrongTypeError(f"'{value}' is not an integer") from None
         if isinstance(value, bool | float):
-            raise InvalidInput(error_message=f"'{value}' is not an integer")
+            raise WrongTypeError(f"'{value}' is not an integer")
         if minimum is not None and number < minimum:
             raise ValueError(f"'{number}' is too small - must be at least '{minimum}'")
         if maximum is not None and number > maximum:

@@ -51,6 +51,11 @@ async def test_messages_are_neutrons(neutron):
     assert message == "Network none could not be found."
     message = await neutron.refused(400, "HTTPBadRequest", "POST", "networks", {"net": {}})
     assert message == "Unable to find 'network' in request body"
+    body = {"network": {"admin_state_up": "perhaps"}}
+    message = await neutron.refused(400, "InvalidInput", "POST", "networks", body)
+    assert message == "Invalid input for operation: admin_state_up: 'perhaps' cannot be converted to boolean."
+    message = await neutron.refused(400, "InvalidInput", "POST", "networks", {"network": {"mtu": [1]}})
+    assert message == "Invalid input for operation: mtu: '[1]' is not an integer."
 
 
 async def test_a_vlan_carries_one_network(neutron):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ovenbird.api.attributes import REQUIRED, Attribute, shown
 from ovenbird.api.errors import (
     AddressGroupNotFound,
-    InvalidInput,
     SecurityGroupEthertypeConflictWithProtocol,
     SecurityGroupInvalidIcmpValue,
     SecurityGroupInvalidPortRange,
@@ -67,7 +66,7 @@ def _port(value: Any) -> int | None:
         return None
     try:
         port = integer()(value)
-    except InvalidInput:
+    except ValueError:
         raise SecurityGroupInvalidPortValue(port=value) from None
     if not 0 <= port <= 65_535:
         raise SecurityGroupInvalidPortValue(port=value)
