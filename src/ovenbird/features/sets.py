@@ -49,11 +49,12 @@ def names(group: nb.PortGroup, switch: nb.LogicalSwitch) -> tuple[str, str, str]
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Enter a port and its addresses into its groups."""
+    addresses = () if "router" in port.texts else port.addresses  # a router's are nobody's in the group
     for group in port.groups:
         here, ip4, ip6 = names(group, port.switch)
         yield (PORT_GROUP, here)
         yield (IN_PORT_GROUP, here, port.name)
-        for address in port.addresses:
+        for address in addresses:
             for ip in address.ipv4:
                 yield (IN_ADDRESS_SET, ip4, ip)
             for ip in address.ipv6:
