@@ -49,6 +49,8 @@ class Draft:
         """Keys of unique indexes that this transaction has used up, which no table shows yet."""
         self.made: dict[tuple[Any, ...], Any] = {}
         """What this transaction made that its other parts may use, by keys of their own."""
+        self.after: list[Callable[[Draft], None]] = []
+        """What is written once this is there for everybody to see: others may have written what it concerns."""
         self._bumped: set[UUID] = set()
 
     def insert(self, row_class: type[Row], values: Mapping[str, Any], uuid: UUID | None = None) -> UUID:
@@ -66,6 +68,12 @@ class Draft:
         self.transaction.wait(row, {"revision_number": revision})
         standard = {"updated_at": self.now, "revision_number": revision + 1}
         self.transaction.update(row, {**values, **standard})
+
+    def expect(self, row: Row) -> None:
+        """Commit only if a resource's revision is still the one that was read."""
+        if ("expected", row.uuid) not in self.made:
+            self.made["expected", row.uuid] = None
+            self.transaction.wait(row, {"revision_number": row["revision_number"]})
 
     def touch(self, row: Row) -> None:
         """Raise a resource's revision: something that belongs to it changes, and others have to see it first."""
@@ -131,7 +139,10 @@ class Databases:
             raise ServiceUnavailable
         draft = Draft(self.cloud.transaction(), caller, int(time.time()))
         answer = build(draft)
-        await self.cloud.commit(draft.transaction, durable=self.durable)
+        if not draft.transaction.empty:
+            await self.cloud.commit(draft.transaction, durable=self.durable)
+        for more in draft.after:
+            await self.change(caller, more)
         return answer
 
     def is_taken(self, draft: Draft, *key: tuple[Column[Any], Any]) -> bool:

@@ -189,6 +189,12 @@ class SubnetInUse(Conflict):
     message = "Unable to complete operation on subnet {id}: One or more ports have an IP allocation from this subnet."
 
 
+class NetworkMTUSubnetConflict(Conflict):
+    """The network's packets are too small for the subnet's IP version."""
+
+    message = "MTU of {net_id} is not valid, subnet requires a minimum of {mtu}"
+
+
 class InvalidAllocationPool(BadRequest):
     """A pool is no range."""
 
@@ -244,6 +250,15 @@ class InvalidIpForSubnet(BadRequest):
     """The subnet does not have the address."""
 
     message = "IP address {address} is not a valid IP for the specified subnet."
+
+
+class AllocationOnAutoAddressSubnet(BadRequest):
+    """Hosts of the subnet have the address that follows from their MAC."""
+
+    message = (
+        "IPv6 address {ip} cannot be directly assigned to a port on subnet {subnet_id} as the subnet is configured for "
+        "automatic addresses"
+    )
 
 
 class MacAddressInUse(Conflict):

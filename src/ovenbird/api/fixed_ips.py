@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.api.addressing import eui64
 from ovenbird.api.errors import (
+    AllocationOnAutoAddressSubnet,
     InvalidInput,
     InvalidIpForNetwork,
     InvalidIpForSubnet,
@@ -68,10 +69,10 @@ class Addresses:
             return self._any(draft, network, subnets, mac, device_owner)
         if len(wanted) > MOST:
             raise InvalidInput(error_message="Exceeded maximum amount of fixed ips per port.")
-        chosen = [self._wanted(draft, network, subnets, item, mac) for item in wanted]
+        chosen = [self._wanted(draft, network, subnets, item, mac, device_owner) for item in wanted]
         if chosen and not device_owner.startswith("network:"):  # hosts make themselves addresses whether asked or not
             there = {subnet for subnet, _ in chosen}
-            own = [s for s in subnets if _self_addressed(s) and s not in there]
+            own = [s for s in subnets if self_addressed(s) and s not in there]
             chosen += [(s, self._take(draft, s, eui64(s.cidr, mac))) for s in own]
         return chosen
 
@@ -98,14 +99,14 @@ class Addresses:
         for fixed in held.values():
             release(draft, fixed)
         subnets = network.referrers(Subnet.network)
-        chosen = [self._wanted(draft, network, subnets, item, mac) for item in missing]
+        chosen = [self._wanted(draft, network, subnets, item, mac, port.device_owner) for item in missing]
         self.write(draft, port.uuid, chosen)
 
     def follow(self, draft: Draft, port: Port, mac: str) -> None:
         """Write the addresses that a host makes for itself, now that its MAC is another one."""
         for fixed in port.referrers(FixedAddress.port):
             subnet = fixed.subnet
-            if _self_addressed(subnet) and fixed.address == eui64(subnet.cidr, port.mac_address):
+            if self_addressed(subnet) and fixed.address == eui64(subnet.cidr, port.mac_address):
                 release(draft, fixed)
                 self.write(draft, port.uuid, [(subnet, self._take(draft, subnet, eui64(subnet.cidr, mac)))])
 
@@ -114,9 +115,9 @@ class Addresses:
     def _any(self, draft: Draft, network: Network, subnets: list[Subnet], mac: str, device_owner: str) -> list[Choice]:
         """Return one address of each IP version that the network has, and one of each self-addressed subnet."""
         usable = [s for s in subnets if not s.service_types or device_owner in s.service_types]
-        chosen = [(s, self._take(draft, s, eui64(s.cidr, mac))) for s in usable if _self_addressed(s)]
+        chosen = [(s, self._take(draft, s, eui64(s.cidr, mac))) for s in usable if self_addressed(s)]
         for version in (4, 6):
-            candidates = [s for s in usable if (":" in s.cidr) == (version == 6) and not _self_addressed(s)]
+            candidates = [s for s in usable if (":" in s.cidr) == (version == 6) and not self_addressed(s)]
             if not candidates:
                 continue
             for subnet in candidates:
@@ -129,7 +130,7 @@ class Addresses:
         return chosen
 
     def _wanted(
-        self, draft: Draft, network: Network, subnets: list[Subnet], item: Mapping[str, str], mac: str
+        self, draft: Draft, network: Network, subnets: list[Subnet], item: Mapping[str, str], mac: str, owner: str
     ) -> Choice:
         """Return the address that one item of a request means."""
         address, uuid = item.get("ip_address"), item.get("subnet_id")
@@ -139,11 +140,13 @@ class Addresses:
                 return self._from(draft, network, subnet, mac)
             if not _holds(subnet, address):
                 raise InvalidIpForSubnet(address=address)
+            _check_own(subnet, address, mac, owner)
             return subnet, self._take(draft, subnet, address)
         if address is None:
             raise InvalidInput(error_message="IP allocation requires subnet_id or ip_address")
         for subnet in subnets:
             if _holds(subnet, address):
+                _check_own(subnet, address, mac, owner)
                 return subnet, self._take(draft, subnet, address)
         raise InvalidIpForNetwork(address=address)
 
@@ -159,7 +162,7 @@ class Addresses:
         return subnet
 
     def _from(self, draft: Draft, network: Network, subnet: Subnet, mac: str) -> Choice:
-        address = eui64(subnet.cidr, mac) if _self_addressed(subnet) else self._propose(draft, subnet)
+        address = eui64(subnet.cidr, mac) if self_addressed(subnet) else self._propose(draft, subnet)
         if address is None:
             raise IpAddressGenerationFailure(network=network.uuid)
         return subnet, self._take(draft, subnet, address)
@@ -194,8 +197,9 @@ def _key(subnet: Subnet, address: str) -> tuple[tuple[Any, Any], tuple[Any, Any]
     return (FixedAddress.subnet, subnet.uuid), (FixedAddress.address, address)
 
 
-def _self_addressed(subnet: Subnet) -> bool:
-    return subnet.ipv6_address_mode in SELF_ADDRESSED
+def self_addressed(subnet: Subnet) -> bool:
+    """Return whether the hosts of a subnet make their addresses themselves; either mode says so where one is given."""
+    return subnet.ipv6_address_mode in SELF_ADDRESSED or subnet.ipv6_ra_mode in SELF_ADDRESSED
 
 
 def _holds(subnet: Subnet, address: str) -> bool:
@@ -206,6 +210,12 @@ def _holds(subnet: Subnet, address: str) -> bool:
     if block.num_addresses <= 2:
         return True
     return at != block.network_address and (at.version == 6 or at != block.broadcast_address)
+
+
+def _check_own(subnet: Subnet, address: str, mac: str, owner: str) -> None:
+    """Check that a host is not given an address in place of the one that it makes itself; routers may have any."""
+    if self_addressed(subnet) and not owner.startswith("network:") and address != eui64(subnet.cidr, mac):
+        raise AllocationOnAutoAddressSubnet(ip=address, subnet_id=subnet.uuid)
 
 
 def _means(item: Mapping[str, str], key: tuple[str, str]) -> bool:

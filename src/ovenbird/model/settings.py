@@ -25,6 +25,9 @@ GATEWAY_SCHEDULER = "gateway_scheduler"
 DNS_DOMAIN = "dns_domain"
 """Domain of instances on networks that name none."""
 
+PHYSICAL_MTU = "global_physnet_mtu"
+"""Bytes of the largest packet that physical networks, and those below tunnels, carry."""
+
 AGENT_DOWN_TIME = "agent_down_time"
 """Seconds after which an agent that has not answered counts as dead."""
 
@@ -36,6 +39,7 @@ DEFAULTS = {
     DISTRIBUTED_FLOATING_IP: "false",
     GATEWAY_SCHEDULER: "leastloaded",
     DNS_DOMAIN: "openstacklocal.",
+    PHYSICAL_MTU: "1500",
     AGENT_DOWN_TIME: "75",
 }
 """What a setting is where nobody has said otherwise."""

@@ -11,6 +11,7 @@ from ovenbird.api.errors import (
     FlatNetworkInUse,
     InvalidInput,
     NetworkInUse,
+    NetworkMTUSubnetConflict,
     NetworkNotFound,
     NoNetworkAvailable,
     TunnelIdInUse,
@@ -21,6 +22,7 @@ from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, stand
 from ovenbird.api.resources.availability_zone import NETWORK, check_hints
 from ovenbird.api.service_ports import ServicePorts
 from ovenbird.api.values import boolean, dns_name, integer, list_of, one_of, optional, text
+from ovenbird.model import settings
 from ovenbird.model.cloud import FloatingIP, Network, NetworkSegment, Port, RouterGateway, Subnet
 
 if TYPE_CHECKING:
@@ -29,14 +31,19 @@ if TYPE_CHECKING:
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.engine.rows import UUID, Column
 
-UNDERLAY_MTU = 1500
 TUNNEL_OVERHEAD = 58
 """Geneve over IPv4 with OVN's option: 14 Ethernet, 20 IP, 8 UDP, 8 Geneve, 8 option."""
+
+MINIMUM_IPV6_MTU = 1280
+"""Bytes of a packet that every IPv6 link carries (RFC 8200, section 5)."""
 
 TUNNELS = ("geneve", "vxlan", "gre")
 TENANT_TYPE = "geneve"
 TUNNEL_IDS = (1, 65_535)
 """Range that tunnel ids are chosen from, as Neutron's default ``vni_ranges``."""
+
+MOST_TUNNEL_ID = 16_777_215
+"""A VNI has 24 bits."""
 
 CHOICES = 64
 """How many random tunnel ids are tried before the range counts as full."""
@@ -51,6 +58,12 @@ COLUMNS = {
     "port_security_enabled": "port_security_enabled",
     "dns_domain": "dns_domain",
 }
+
+
+def _one_segment(value: Any) -> None:
+    """Refuse what describes several segments: a network has one, given by the provider attributes."""
+    if value is not None:
+        raise InvalidInput(error_message="a network has one segment here: give the provider attributes, not segments")
 
 
 class Networks(Resource[Network]):
@@ -74,6 +87,7 @@ class Networks(Resource[Network]):
         ),
         "provider:physical_network": Attribute(optional(text(64)), default=None, put=False),
         "provider:segmentation_id": Attribute(optional(integer(0, 16_777_215)), default=None, put=False),
+        "segments": Attribute(_one_segment, default=None, put=False, filterable=False),
         "status": shown(),
         "subnets": shown(filterable=False),
         "availability_zones": shown(filterable=False),
@@ -117,10 +131,9 @@ class Networks(Resource[Network]):
     def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
         """Write a new network, and the segment that carries it."""
         segment = self._segment(draft, values)
-        mtu = values.get("mtu")
-        if not mtu:
-            tunnelled = segment is not None and segment["network_type"] in TUNNELS
-            mtu = UNDERLAY_MTU - (TUNNEL_OVERHEAD if tunnelled else 0)
+        largest = self._largest_mtu(segment["network_type"] if segment is not None else "local")
+        mtu = values.get("mtu", largest)
+        _check_mtu(mtu, largest)
         stored = renamed(values, COLUMNS) | {
             "project_id": project_of(draft, values),
             "availability_zone_hints": check_hints(self.databases, NETWORK, values["availability_zone_hints"]),
@@ -138,7 +151,16 @@ class Networks(Resource[Network]):
             ports: list[Port] = row.referrers(Port.network)
             if any(port.referrers(RouterGateway.port) or port.referrers(FloatingIP.port) for port in ports):
                 raise ExternalNetworkInUse(id=row.uuid)
+        if "mtu" in values:
+            segment: NetworkSegment | None = row.referrer(NetworkSegment.network)
+            _check_mtu(values["mtu"], self._largest_mtu(segment.network_type if segment is not None else "local"))
+            if values["mtu"] < MINIMUM_IPV6_MTU and any(":" in s.cidr for s in row.referrers(Subnet.network)):
+                raise NetworkMTUSubnetConflict(net_id=row.uuid, mtu=MINIMUM_IPV6_MTU)
         draft.update(row, renamed(values, COLUMNS))
+
+    def _largest_mtu(self, kind: str) -> int:
+        """Return how large a packet a network of a type can carry."""
+        return int(settings.setting(self.databases.store, settings.PHYSICAL_MTU)) - TUNNEL_OVERHEAD * (kind in TUNNELS)
 
     def delete(self, draft: Draft, row: Network) -> None:
         """Write the removal of a network with its subnets; ports other than that of the metadata service keep it."""
@@ -199,13 +221,33 @@ def _segment_key(kind: str, physical: str | None, number: int | None) -> tuple[t
     )
 
 
+def _check_mtu(mtu: int, largest: int) -> None:
+    """Check that a network can carry packets of a size.
+
+    Raises:
+        InvalidInput: it cannot.
+    """
+    if mtu > largest:
+        raise InvalidInput(error_message=f"Requested MTU is too big, maximum is {largest}")
+
+
 def _check_provider(kind: str, physical: str | None, number: int | None) -> None:
-    """Check that the provider attributes fit the network's type, as Neutron's type drivers do."""
-    if kind in ("flat", "vlan") and not physical:
-        raise InvalidInput(error_message=f"physical_network required for {kind} provider network")
-    if kind not in ("flat", "vlan") and physical:
+    """Check that the provider attributes fit the network's type, as Neutron's type drivers do.
+
+    Raises:
+        InvalidInput: they do not.
+    """
+    if kind == "flat" and not physical:
+        raise InvalidInput(error_message="physical_network required for flat provider network")
+    if kind == "vlan" and not physical:
+        what = "segmentation_id requires physical_network" if number is not None else "physical_network required"
+        raise InvalidInput(error_message=f"{what} for VLAN provider network")
+    if kind == "local" and physical:
+        raise InvalidInput(error_message="physical_network prohibited for local provider network")
+    if kind in TUNNELS and physical:
         raise InvalidInput(error_message=f"provider:physical_network specified for {kind} network")
     if kind in ("flat", "local") and number is not None:
-        raise InvalidInput(error_message=f"provider:segmentation_id specified for {kind} network")
-    if kind == "vlan" and number is not None and not 1 <= number <= 4094:
-        raise InvalidInput(error_message="segmentation_id out of range (1 through 4094)")
+        raise InvalidInput(error_message=f"segmentation_id prohibited for {kind} provider network")
+    highest = 4094 if kind == "vlan" else MOST_TUNNEL_ID
+    if number is not None and not 1 <= number <= highest:
+        raise InvalidInput(error_message=f"segmentation_id out of range (1 through {highest})")

@@ -220,6 +220,7 @@ class Ports(Resource[Port]):
         network = self.databases.store.table(Network).get(UUID(values["network_id"]))
         if network is None:
             raise NetworkNotFound(id=values["network_id"])
+        draft.expect(network)  # a subnet that comes at the same moment may be one whose hosts all have an address in it
         project = project_of(draft, values)
         own = values["device_owner"].startswith(INFRASTRUCTURE)
         secured = values.setdefault("port_security_enabled", network.port_security_enabled and not own)

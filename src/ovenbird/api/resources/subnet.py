@@ -11,13 +11,15 @@ from ovenbird.api.errors import (
     GatewayIpInUse,
     HTTPBadRequest,
     InvalidInput,
+    NetworkMTUSubnetConflict,
     NetworkNotFound,
     SubnetInUse,
     SubnetNotFound,
 )
-from ovenbird.api.fixed_ips import SELF_ADDRESSED, release
+from ovenbird.api.fixed_ips import SELF_ADDRESSED, release, self_addressed
 from ovenbird.api.metadata_ports import MetadataPorts
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
+from ovenbird.api.resources.network import MINIMUM_IPV6_MTU
 from ovenbird.api.service_ports import METADATA_OWNER
 from ovenbird.api.values import (
     address,
@@ -139,6 +141,10 @@ class Subnets(Resource[Subnet]):
         if version != block.version:
             raise InvalidInput(error_message=f"'{cidr}' is not a valid IPv{version} subnet")
         _check_ipv6_modes(values, block.version, block.prefixlen)
+        if block.version == 6 and int(block.network_address) == 0:
+            raise InvalidInput(error_message="IPv6 subnet '::' is not supported")
+        if block.version == 6 and network.mtu < MINIMUM_IPV6_MTU:
+            raise NetworkMTUSubnetConflict(net_id=network.uuid, mtu=MINIMUM_IPV6_MTU)
         self._check_overlap(draft, network, cidr)
         draft.touch(network)
         if "gateway_ip" not in values:
@@ -160,15 +166,18 @@ class Subnets(Resource[Subnet]):
             }
         )
         uuid = draft.insert(Subnet, stored)
-        mode = values["ipv6_address_mode"]
+        mode = values["ipv6_address_mode"] or values["ipv6_ra_mode"]
         if values["enable_dhcp"]:
             self.metadata.join(draft, network.uuid, network.project_id, uuid, cidr, pools, mode)
         if mode in SELF_ADDRESSED:
-            self._address_themselves(draft, network, uuid, cidr)
+            self._address_themselves(draft, network.uuid, uuid, cidr)
+            draft.after.append(lambda then: self._address_themselves(then, network.uuid, uuid, cidr))
         return uuid
 
     def update(self, draft: Draft, row: Subnet, values: dict[str, Any]) -> None:
         """Write a change of a subnet."""
+        if values.get("enable_dhcp") is False and (row.ipv6_ra_mode or row.ipv6_address_mode):
+            raise InvalidInput(error_message="Cannot disable enable_dhcp with ipv6 attributes set")
         stored = renamed(values, COLUMNS) | _stored(values)
         pools = sorted(row.allocation_pools)
         if "allocation_pools" in values:
@@ -187,14 +196,20 @@ class Subnets(Resource[Subnet]):
                 self.metadata.leave(draft, network, row)
             else:
                 self.metadata.join(
-                    draft, network, row.network.project_id, row.uuid, row.cidr, pools, row.ipv6_address_mode
+                    draft,
+                    network,
+                    row.network.project_id,
+                    row.uuid,
+                    row.cidr,
+                    pools,
+                    row.ipv6_address_mode or row.ipv6_ra_mode,
                 )
         draft.update(row, stored)
 
     def delete(self, draft: Draft, row: Subnet) -> None:
         """Write the removal of a subnet; addresses in use keep it, but those that hosts make themselves go with it."""
         free = self.metadata.addresses(Subnet.network.raw(row), row)
-        if row.ipv6_address_mode in SELF_ADDRESSED:
+        if self_addressed(row):
             taken: list[FixedAddress] = row.referrers(FixedAddress.subnet)
             free = [f for f in taken if not f.port.device_owner.startswith(NOT_HOSTS)]
         if self.databases.store.table(FixedAddress).index(FixedAddress.subnet).count(row.uuid) > len(free):
@@ -204,11 +219,19 @@ class Subnets(Resource[Subnet]):
         draft.touch(row.network)
         draft.transaction.delete(row)
 
-    def _address_themselves(self, draft: Draft, network: Network, subnet: UUID, cidr: str) -> None:
-        """Write the addresses that the hosts of a network make for themselves in a new subnet."""
-        for port in network.referrers(Port.network):
+    def _address_themselves(self, draft: Draft, network: UUID, subnet: UUID, cidr: str) -> None:
+        """Write the addresses that the hosts of a network make for themselves in a new subnet, if they lack them.
+
+        Of ports that others make at the same time those that come first are not seen; so this is done twice, the second
+        time when the subnet is there. Ports that come later see it.
+        """
+        index = self.databases.store.table(FixedAddress).index(FixedAddress.port)
+        for port in self.databases.store.select(Port.network, network):
             if port.device_owner.startswith(NOT_HOSTS) or port.device_owner == METADATA_OWNER:
                 continue
+            if any(FixedAddress.subnet.raw(fixed) == subnet for fixed in index.rows(port.uuid)):
+                continue
+            draft.expect(port)
             values = {"port": port.uuid, "subnet": subnet, "address": eui64(cidr, port.mac_address)}
             draft.transaction.insert(FixedAddress, values)
 
