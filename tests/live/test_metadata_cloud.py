@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import json
+import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +18,7 @@ from routed_world import GATEWAY, GROUP
 from traffic import kill
 
 from ovenbird.lab import programs
+from ovenbird.lab.command import run
 from ovenbird.lab.errors import CommandError
 from ovenbird.lab.namespace import existing
 from ovenbird.lab.process import wait_until
@@ -70,6 +73,30 @@ def test_a_floating_ip_is_the_public_address(world: World) -> None:
     with world.floating_ip("red1") as address:
         wait_until(lambda: ask(red1, path) == address, "the instance to learn of its floating IP", poll=0.05)
     wait_until(lambda: ask(red1, path) == "", "the instance to learn that it has none", poll=0.05)
+
+
+def test_an_instance_is_booted_with_a_key_and_user_data(world: World, tmp_path: Path) -> None:
+    script = b"#!/bin/sh\necho \x00\xff\n"
+    (tmp_path / "setup").write_bytes(script)
+    (tmp_path / "laptop.pub").write_text("ssh-ed25519 AAAA me\n")
+    command = (sys.executable, "-m", "ovenbird.cli", "lab")
+    rundir = ("--rundir", str(world.lab.plan.rundir))
+    given = ("--hostname", "web.example", "--key", tmp_path / "laptop.pub", "--user-data", tmp_path / "setup")
+    run([*command, "boot", "booted", *rundir, "--network", "red", "--host", "hv2", *map(str, given)])
+    try:
+        booted = world.lab.instance("booted")
+        answers(booted)
+        data = json.loads(ask(booted, "/openstack/latest/meta_data.json") or "")
+        assert data["hostname"] == "web.example"
+        assert data["public_keys"] == {"laptop": "ssh-ed25519 AAAA me"}
+        assert ask(booted, "/latest/meta-data/hostname", IPV6) == "web.example"
+        assert ask(booted, "/latest/meta-data/public-keys/0/openssh-key") == "ssh-ed25519 AAAA me"
+        for path in ("/openstack/latest/user_data", "/latest/user-data"):
+            encoded = booted.run("sh", "-c", f"curl -s --noproxy '*' http://{IPV4}{path} | base64 -w0")
+            assert base64.b64decode(encoded) == script
+    finally:
+        run([*command, "delete", *rundir, "booted"])
+    assert not (world.lab.plan.boots / "lab-booted.json").exists()
 
 
 SECRET = "shared"

@@ -82,7 +82,7 @@ def act(shown: Act) -> Panel:
 
 
 def next_steps(status: Status, program: str, seconds: float) -> RenderableType:
-    """Show five commands to try next, which work as they are printed.
+    """Show commands to try next, which work as they are printed.
 
     Args:
         status: of the cloud.
@@ -91,11 +91,13 @@ def next_steps(status: Status, program: str, seconds: float) -> RenderableType:
     """
     plan = status.lab.plan
     place = "" if plan.rundir == DEFAULT_RUNDIR else f" --rundir {plan.rundir}"
-    target = next((entry.address for entry in reversed(status.instances) if entry.address), "127.0.0.1")
+    others = (entry.address for entry in status.instances if entry.instance.name != "test1" and entry.address)
+    target = next(others, "127.0.0.1")
     steps = Text()
     for line, meaning in (
         (f"{program} lab boot test3{place} --network {NETWORK} --security-group {SECURITY_GROUP}", "one more instance"),
         (f"{program} lab exec{place} test1 -- ping -c 3 {target}", "a command in an instance"),
+        (f"{program} lab host add hv9{place} --gateway", "one more hypervisor, and way out"),
         (f"curl {plan.api}/v2.0/ports", "the API; the openstack client works as well"),
         (f"ovsdb-client dump {plan.remote('sb')} OVN_Southbound Port_Binding", "Southbound, by Open vSwitch's tool"),
         (f"{program} down{place}", "remove everything"),

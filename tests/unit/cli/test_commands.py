@@ -164,12 +164,13 @@ def test_status_for_people(lab: Lab) -> None:
     assert "tcp:127.0.0.1:7" in text
 
 
-def test_the_ping_and_five_commands_are_shown(lab: Lab) -> None:
+def test_the_ping_and_commands_to_try_are_shown(lab: Lab) -> None:
     (instance,) = lab.list()
     assert "64 bytes from" in _text(screen.ping(Scene((instance, instance), "64 bytes from 10.0.0.6\n")))
     text = _text(screen.next_steps(Status.of(lab), "ovenbird", 4.2))
     assert "Ready after 4.2 s" in text
-    assert text.count("  # ") == 5
+    assert text.count("  # ") == 6
+    assert "ping -c 3 127.0.0.1" in text  # nobody else is there to be pinged
     assert f"--rundir {lab.plan.rundir}" in text
 
 
