@@ -18,6 +18,7 @@ from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import Stage, stage
 from ovenbird.logical.ports import setting
+from ovenbird.logical.protection import meters
 from ovenbird.logical.registers import (
     COMMIT,
     ESTABLISHED,
@@ -111,22 +112,22 @@ def neighbor_discovery() -> Iterator[Fact]:
 def acl_flows(acl: nb.ACL) -> Iterator[Fact]:
     """Make the flows of one ACL, for the switch or the port group that it belongs to."""
     for switch in acl.referrers(nb.LogicalSwitch.acls):
-        yield from _flows(acl, datapath(switch))
+        yield from _flows(acl, datapath(switch), meters(switch).get("reject"))
     for group in acl.referrers(nb.PortGroup.acls):
         trait = port_group(group.uuid)
         yield trait.row
         yield from _flows(acl, trait)
 
 
-def _flows(acl: nb.ACL, where: UUID | Trait) -> Iterable[Fact]:
+def _flows(acl: nb.ACL, where: UUID | Trait, meter: str | None = None) -> Iterable[Fact]:
     action = acl.action
     egress = acl.direction == "to-lport"
     at = STAGES[egress]
     if not egress and acl.options.get("apply-after-lb") == "true":
         at = AFTER_LB
     match, priority, hint = acl.match, acl.priority + OFFSET, acl.uuid
-    log, meters = log_action(acl, {"drop": "drop", "reject": "reject"}.get(action, "allow"))
-    yield from meters
+    log, bands = log_action(acl, {"drop": "drop", "reject": "reject"}.get(action, "allow"))
+    yield from bands
     if action == "allow-stateless":
         yield flow(PRE_ACL[egress], where, priority, match, f"{STATELESS} = 1; next;", hint)
         yield flow(at, where, priority, match, f"{log}next;", hint)
@@ -143,9 +144,9 @@ def _flows(acl: nb.ACL, where: UUID | Trait) -> Iterable[Fact]:
             swap = "/* eth.dst <-> eth.src; ip.dst <-> ip.src; is implicit. */ outport <-> inport;"
             refuse = f"reg0 = 0; reject {{ {swap} {_REJECT[acl.direction]}; }};"
         else:
-            refuse = "/* drop */"
-        yield flow(at, where, priority, f"{HINT_DROP} == 1 && ({match})", f"{log}{refuse}", hint)
-        yield flow(at, where, priority, f"{HINT_BLOCK} == 1 && ({match})", f"{_BLOCK}{log}{refuse}", hint)
+            refuse, meter = "/* drop */", None
+        yield flow(at, where, priority, f"{HINT_DROP} == 1 && ({match})", f"{log}{refuse}", hint, meter=meter)
+        yield flow(at, where, priority, f"{HINT_BLOCK} == 1 && ({match})", f"{_BLOCK}{log}{refuse}", hint, meter=meter)
 
 
 def _log_replies(acl: nb.ACL, opposite: Stage, where: UUID | Trait, log: str) -> Iterator[Fact]:

@@ -122,7 +122,7 @@ def mac_prefix() -> str:
 @rule(nb.LogicalSwitch)
 def reserved(switch: nb.LogicalSwitch) -> Iterable[Fact]:
     """Take what is not for ports: excluded addresses, and those of the routers on the switch."""
-    _, _, assigns = manners(switch)
+    _, _, assigns, _ = manners(switch)
     if assigns and (made := plan(switch)).network is not None:
         for number in made.excluded:
             _claim4(switch, made.network, number)

@@ -98,6 +98,7 @@ def _neighbor_discovery(port: SwitchPort, mac: str, ips: tuple[str, ...]) -> Ite
             f"{answer} {{ eth.src = {mac}; ip6.src = {ip}; nd.target = {ip}; nd.tll = {mac}; outport = inport; "
             "flags.loopback = 1; output; };",
             port.hint,
+            meter=port.meters.get("nd-na"),
         )
         own = f"{asks} && inport == {port.quoted}"
         yield flow(RESPONDER, port.datapath, 100, own, "next;", port.hint, port.name)

@@ -78,8 +78,10 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     for address, subnets in (("ip4", port.ipv4), ("ip6", port.ipv6)):
         if subnets:
             own = braced([subnet.ip for subnet in subnets])
-            for match, act in (("src", "next;"), ("dst", "handle_bfd_msg();")):
-                yield flow(INPUT, port.datapath, 110, f"{address}.{match} == {own} && {BFD_PORT}", act, port.uuid)
+            ours, theirs = (f"{address}.{end} == {own} && {BFD_PORT}" for end in ("src", "dst"))
+            yield flow(INPUT, port.datapath, 110, ours, "next;", port.uuid)
+            meter = port.meters.get("bfd")
+            yield flow(INPUT, port.datapath, 110, theirs, "handle_bfd_msg();", port.uuid, meter=meter)
 
 
 FEATURE = Feature("bfd", (session, router_port))

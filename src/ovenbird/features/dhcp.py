@@ -107,8 +107,9 @@ def _flows4(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name:
     hint = options.uuid
     discover = f"{mine} && ip4.src == 0.0.0.0 && ip4.dst == 255.255.255.255 && {_CLIENT4}{resident}"
     renew = f"{mine} && ip4.src == {ip} && ip4.dst == {{{server_ip}, 255.255.255.255}} && {_CLIENT4}{resident}"
-    yield flow(OPTIONS, port.datapath, 100, discover, put, hint, name)
-    yield flow(OPTIONS, port.datapath, 100, renew, put, hint, name)
+    meter = port.meters.get("dhcpv4-opts")
+    yield flow(OPTIONS, port.datapath, 100, discover, put, hint, name, meter)
+    yield flow(OPTIONS, port.datapath, 100, renew, put, hint, name, meter)
     answer = (
         f"eth.dst = eth.src; eth.src = {mac}; ip4.src = {server_ip}; udp.src = 67; udp.dst = 68; "
         "outport = inport; flags.loopback = 1; output;"
@@ -134,7 +135,7 @@ def _flows6(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name:
     words = [] if stateless else [f"ia_addr = {ip}"]
     put = f"{DHCP_ANSWERED} = put_dhcpv6_opts({', '.join([*words, *[f'{k} = {v}' for k, v in given]])}); next;"
     mine = f"inport == {quote(name)} && eth.src == {address.mac} && {_CLIENT6}"
-    yield flow(OPTIONS, port.datapath, 100, f"{mine}{resident}", put, hint, name)
+    yield flow(OPTIONS, port.datapath, 100, f"{mine}{resident}", put, hint, name, port.meters.get("dhcpv6-opts"))
     answer = (
         f"eth.dst = eth.src; eth.src = {mac}; ip6.dst = ip6.src; ip6.src = {server_ip}; udp.src = 547; udp.dst = 546; "
         "outport = inport; flags.loopback = 1; output;"

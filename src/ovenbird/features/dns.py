@@ -11,6 +11,7 @@ from ovenbird.engine.rules import rule, singleton
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
+from ovenbird.logical.protection import meters
 from ovenbird.logical.registers import DNS_ANSWERED
 from ovenbird.logical.tables import DNS, DNS_OF, datapath
 from ovenbird.logical.traits import Trait
@@ -26,14 +27,19 @@ RESPONSE = stage("ls_in_dns_response")
 RESOLVING = Trait("dns")
 """Switches with DNS records."""
 
+UNLIMITED = Trait("dns without a meter")
+"""Those of them whose queries no meter limits."""
+
+ASKED, ASK = "udp.dst == 53", f"{DNS_ANSWERED} = dns_lookup(); next;"
+
 flow = Author("dns")
 
 
 @singleton
 def answers() -> Iterator[Fact]:
     """Look up what is asked, and send the answer back."""
-    yield RESOLVING.row
-    yield flow(LOOKUP, RESOLVING, 100, "udp.dst == 53", f"{DNS_ANSWERED} = dns_lookup(); next;")
+    yield from (RESOLVING.row, UNLIMITED.row)
+    yield flow(LOOKUP, UNLIMITED, 100, ASKED, ASK)
     for ip in ("ip4", "ip6"):
         yield flow(
             RESPONSE,
@@ -48,9 +54,16 @@ def answers() -> Iterator[Fact]:
 @rule(nb.LogicalSwitch)
 def switch_records(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     """Copy the records that a switch refers to; a record without a switch stays away from chassis."""
-    for record in switch.dns_records:
-        where = datapath(switch)
-        yield RESOLVING.has(where)
+    records = switch.dns_records
+    if not records:
+        return
+    where, meter = datapath(switch), meters(switch).get("dns")
+    yield RESOLVING.has(where)
+    if meter is None:
+        yield UNLIMITED.has(where)
+    else:
+        yield flow(LOOKUP, where, 100, ASKED, ASK, meter=meter)
+    for record in records:
         yield DNS(record.uuid, _lowered(record), (("dns_id", record.uuid),))
         yield DNS_OF(record.uuid, where)
 

@@ -18,6 +18,7 @@ from ovenbird.logical.addresses import braced, quote, solicited_node
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
+from ovenbird.logical.protection import meters
 from ovenbird.logical.registers import NEIGHBOR_KNOWN, NEIGHBOR_WANTED
 from ovenbird.logical.routers import (
     LRP,
@@ -31,7 +32,7 @@ from ovenbird.logical.routers import (
     seen,
 )
 from ovenbird.logical.tables import MAC_LEARNED, STATIC_MAC_BINDING, datapath, northbound_uuid
-from ovenbird.logical.traits import CAREFUL, EAGER, ROUTERS
+from ovenbird.logical.traits import CAREFUL, EAGER, ROUTERS, Trait
 from ovenbird.model import nb, sb
 
 if TYPE_CHECKING:
@@ -68,17 +69,46 @@ def eager(router: nb.LogicalRouter) -> bool:
     return router.options.get("always_learn_from_arp_request") != "false"
 
 
+UNLIMITED = Trait("routers without meters")
+"""Routers whose control plane nobody protects."""
+
+_CONTROLLED = (
+    (LEARN, 95, "nd_na && nd.tll == 0", "put_nd(inport, nd.target, eth.src); next;", "nd-na"),
+    (LEARN, 90, "arp", "put_arp(inport, arp.spa, arp.sha); next;", "arp"),
+    (LEARN, 90, "nd_na", "put_nd(inport, nd.target, nd.tll); next;", "nd-na"),
+    (LEARN, 90, "nd_ns", "put_nd(inport, ip6.src, nd.sll); next;", "nd-ns"),
+    (
+        REQUEST,
+        100,
+        f"eth.dst == {NOBODY} && ip4",
+        "arp { eth.dst = ff:ff:ff:ff:ff:ff; arp.spa = reg1; arp.tpa = reg0; arp.op = 1; output; };",
+        "arp-resolve",
+    ),
+    (REQUEST, 100, f"eth.dst == {NOBODY} && ip6", "nd_ns { nd.target = xxreg0; output; };", "nd-ns-resolve"),
+)
+"""What chassis do for routers: stage, priority, match, actions, and the kind of packet that a meter may be for."""
+
+
 @rule(nb.LogicalRouter)
 def way_of_learning(router: nb.LogicalRouter) -> Iterator[Fact]:
-    """Say whether a router learns eagerly or carefully."""
-    if enabled(router):
-        yield (EAGER if eager(router) else CAREFUL).has(datapath(router))
+    """Say whether a router learns eagerly or carefully; learn and ask, within the limits that are set."""
+    if not enabled(router):
+        return
+    where, limits = datapath(router), meters(router)
+    yield (EAGER if eager(router) else CAREFUL).has(where)
+    if not limits:
+        yield UNLIMITED.has(where)
+        return
+    for at, priority, match, act, kind in _CONTROLLED:
+        yield flow(at, where, priority, match, act, meter=limits.get(kind))
 
 
 @singleton
 def learning() -> Iterator[Fact]:
     """Learn from what neighbours say and ask, unless it is known already."""
-    yield from (ROUTERS.row, EAGER.row, CAREFUL.row)
+    yield from (ROUTERS.row, EAGER.row, CAREFUL.row, UNLIMITED.row)
+    for at, priority, match, act, _ in _CONTROLLED:
+        yield flow(at, UNLIMITED, priority, match, act)
     for trait, said, asked in (
         (EAGER, "", ""),
         (CAREFUL, _WANTED, f"{NEIGHBOR_WANTED} = lookup_nd_ip(inport, ip6.src); "),
@@ -93,10 +123,6 @@ def learning() -> Iterator[Fact]:
     yield flow(LEARN, CAREFUL, 100, f"{NEIGHBOR_KNOWN} == 1 || {NEIGHBOR_WANTED} == 0", "next;")
     for priority, match, act in (
         (95, "nd_ns && (ip6.src == 0 || nd.sll == 0)", "next;"),
-        (95, "nd_na && nd.tll == 0", "put_nd(inport, nd.target, eth.src); next;"),
-        (90, "arp", "put_arp(inport, arp.spa, arp.sha); next;"),
-        (90, "nd_na", "put_nd(inport, nd.target, nd.tll); next;"),
-        (90, "nd_ns", "put_nd(inport, ip6.src, nd.sll); next;"),
         (0, "1", "drop;"),
     ):
         yield flow(LEARN, ROUTERS, priority, match, act)
@@ -113,9 +139,6 @@ def resolving() -> Iterator[Fact]:
         (0, "1", "drop;"),
     ):
         yield flow(RESOLVE, ROUTERS, priority, match, act)
-    ask = "arp { eth.dst = ff:ff:ff:ff:ff:ff; arp.spa = reg1; arp.tpa = reg0; arp.op = 1; output; };"
-    yield flow(REQUEST, ROUTERS, 100, f"eth.dst == {NOBODY} && ip4", ask)
-    yield flow(REQUEST, ROUTERS, 100, f"eth.dst == {NOBODY} && ip6", "nd_ns { nd.target = xxreg0; output; };")
     yield flow(REQUEST, ROUTERS, 0, "1", "output;")
     yield flow(SNAT, ROUTERS, 120, "nd_ns", "next;")
 
@@ -133,7 +156,8 @@ def next_hop_solicitation(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
     node = solicited_node(str(hop))
     mac = "33:33:" + ":".join(f"{octet:02x}" for octet in IPv6Address(node).packed[12:])
     ask = f"nd_ns {{ eth.dst = {mac}; ip6.dst = {node}; nd.target = {hop}; output; }};"
-    yield flow(REQUEST, datapath(router), 200, f"eth.dst == {NOBODY} && ip6 && xxreg0 == {hop}", ask, route.uuid)
+    match, meter = f"eth.dst == {NOBODY} && ip6 && xxreg0 == {hop}", meters(router).get("nd-ns-resolve")
+    yield flow(REQUEST, datapath(router), 200, match, ask, route.uuid, meter=meter)
 
 
 # -- router ports -----------------------------------------------------------------------------------------------------
@@ -164,7 +188,7 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     for subnet in port.ipv6:
         group = f"{{{subnet.ip}, {solicited_node(subnet.ip)}}}"
         asks = f"{came} && ip6.dst == {group} && nd_ns && nd.target == {subnet.ip}{port.resident}"
-        yield flow(INPUT, where, 90, asks, ND_REPLY, hint)
+        yield flow(INPUT, where, 90, asks, ND_REPLY, hint, meter=port.meters.get("nd-na"))
     if port.central and port.options.get("redirect-type") == "bridged":
         away = f"outport == {port.quoted} && !is_chassis_resident({quote(port.redirect)})"
         yield flow(RESOLVE, where, 50, away, f"eth.dst = {port.mac}; next;", hint)

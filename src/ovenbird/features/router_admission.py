@@ -109,8 +109,8 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     for limit, quoted in limits(lrp):
         if quoted != name:
             match = f"inport == {name} && outport == {quoted}"
-            for family, answer in _too_large(port, limit):
-                yield flow(REFUSE, where, 150, f"{match} && {family}", answer, hint)
+            for family, answer, meter in _too_large(port, limit):
+                yield flow(REFUSE, where, 150, f"{match} && {family}", answer, hint, meter=meter)
 
 
 def mtu_of(port: RouterPort) -> int:
@@ -139,21 +139,24 @@ def _measured(port: RouterPort, mtu: int) -> Iterator[Fact]:
         yield flow(MEASURE, port.datapath, 55, f"{goes} && ({careless})", "next;", port.uuid)
     measure = f"{TOO_LARGE} = check_pkt_larger({mtu + ETHERNET}); next;"
     yield flow(MEASURE, port.datapath, 50, goes, measure, port.uuid)
-    for family, answer in _too_large(port, mtu):
-        yield flow(IP_INPUT, port.datapath, 150, f"inport == {port.quoted} && {family}", answer, port.uuid)
+    for family, answer, meter in _too_large(port, mtu):
+        match = f"inport == {port.quoted} && {family}"
+        yield flow(IP_INPUT, port.datapath, 150, match, answer, port.uuid, meter=meter)
 
 
-def _too_large(port: RouterPort, mtu: int) -> Iterator[tuple[str, str]]:
-    """Yield a condition and the answer to what is too large, as from ``port``, for each IP version that it speaks."""
+def _too_large(port: RouterPort, mtu: int) -> Iterator[tuple[str, str, str | None]]:
+    """Yield a condition, the answer to what is too large, as from ``port``, and its meter, for each IP version."""
     once = f"{TOO_LARGE} && {LOOPED} == 0"
     begin = f"{LOOPED} = 1; {TOO_LARGE} = 0; eth.dst = {port.mac};"
     again = f"next(pipeline=ingress, table={ADMISSION.table}); }};"
     if port.ipv4:
         turn = f"ip4.dst = ip4.src; ip4.src = {port.ipv4[0].ip}; ip.ttl = 255;"
-        yield f"ip4 && {once}", f"icmp4_error {{{begin} {turn} {too_large('ip4', mtu)} {again}"
+        answer = f"icmp4_error {{{begin} {turn} {too_large('ip4', mtu)} {again}"
+        yield f"ip4 && {once}", answer, port.meters.get("icmp4-error")
     if port.ipv6:
         turn = f"ip6.dst = ip6.src; ip6.src = {port.ipv6[0].ip}; ip.ttl = 255;"
-        yield f"ip6 && {once}", f"icmp6_error {{{begin} {turn} {too_large('ip6', mtu)} {again}"
+        answer = f"icmp6_error {{{begin} {turn} {too_large('ip6', mtu)} {again}"
+        yield f"ip6 && {once}", answer, port.meters.get("icmp6-error")
 
 
 def too_large(ip: str, mtu: int) -> str:

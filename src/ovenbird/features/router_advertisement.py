@@ -59,7 +59,7 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     says += [f"prefix = {prefix}" for prefix in prefixes]
     came = f"inport == {port.quoted} && ip6.dst == ff02::2"
     act = f"{ADVERTISED} = put_nd_ra_opts({', '.join(says)}); next;"
-    yield flow(OPTIONS, port.datapath, 50, f"{came} && nd_rs", act, port.uuid)
+    yield flow(OPTIONS, port.datapath, 50, f"{came} && nd_rs", act, port.uuid, meter=port.meters.get("nd-ra-opts"))
     answer = (
         f"eth.dst = eth.src; eth.src = {port.mac}; ip6.dst = ip6.src; ip6.src = {port.ipv6[-1].ip}; "
         "outport = inport; flags.loopback = 1; output;"

@@ -91,13 +91,14 @@ def _time_exceeded(port: RouterPort) -> Iterator[Fact]:
     # On a central port the packet's own destination is a translated address, which answers.
     for subnet in port.ipv4[:1]:
         turn = "ip4.dst <-> ip4.src;" if port.central else f"ip4.dst = ip4.src; ip4.src = {subnet.ip};"
+        match = f"inport == {port.quoted} && ip4 && {late}"
         answer = f"icmp4 {{eth.dst <-> eth.src; icmp4.type = 11; {code.format(4)} {turn} {done}"
-        yield flow(INPUT, port.datapath, 31, f"inport == {port.quoted} && ip4 && {late}", answer, port.uuid)
+        yield flow(INPUT, port.datapath, 31, match, answer, port.uuid, meter=port.meters.get("icmp4-error"))
     for subnet in port.ipv6[:-1]:
         turn = "ip6.dst <-> ip6.src;" if port.central else f"ip6.dst = ip6.src; ip6.src = {subnet.ip};"
         match = f"inport == {port.quoted} && ip6 && ip6.src == {subnet.network} && {late}"
         answer = f"icmp6 {{eth.dst <-> eth.src; {turn} icmp6.type = 3; {code.format(6)} {done}"
-        yield flow(INPUT, port.datapath, 31, match, answer, port.uuid)
+        yield flow(INPUT, port.datapath, 31, match, answer, port.uuid, meter=port.meters.get("icmp6-error"))
 
 
 def _unreachable(port: RouterPort) -> Iterator[Fact]:
@@ -105,16 +106,17 @@ def _unreachable(port: RouterPort) -> Iterator[Fact]:
     answers = (("ip4", "icmp4", 3, 3, 2, port.ipv4), ("ip6", "icmp6", 1, 4, 3, port.ipv6))
     for ip, icmp, kind, no_port, no_protocol, subnets in answers:
         turn = f"eth.dst <-> eth.src; {ip}.dst <-> {ip}.src;"
+        error, reset = port.meters.get(f"{icmp}-error"), port.meters.get("tcp-reset")
         why = f"{icmp} {{{turn} ip.ttl = 255; {icmp}.type = {kind}; {icmp}.code = "
         for subnet in subnets:
             mine = f"{ip} && {ip}.dst == {subnet.ip} && !ip.later_frag"
-            for protocol, answer in (
-                ("tcp", f"tcp_reset {{{turn} next; }};"),
-                ("sctp", f"sctp_abort {{{turn} next; }};"),
-                ("udp", f"{why}{no_port}; next; }};"),
+            for protocol, answer, meter in (
+                ("tcp", f"tcp_reset {{{turn} next; }};", reset),
+                ("sctp", f"sctp_abort {{{turn} next; }};", reset),
+                ("udp", f"{why}{no_port}; next; }};", error),
             ):
-                yield flow(INPUT, port.datapath, 80, f"{mine} && {protocol}", answer, port.uuid)
-            yield flow(INPUT, port.datapath, 70, mine, f"{why}{no_protocol}; next; }};", port.uuid)
+                yield flow(INPUT, port.datapath, 80, f"{mine} && {protocol}", answer, port.uuid, meter=meter)
+            yield flow(INPUT, port.datapath, 70, mine, f"{why}{no_protocol}; next; }};", port.uuid, meter=error)
 
 
 FEATURE = Feature("router_input", (every_router, router_port))

@@ -58,6 +58,7 @@ class Author:
         actions: str,
         hint: str = "",
         port: str = "",
+        meter: str | None = None,
     ) -> Fact:
         """Make a flow.
 
@@ -69,6 +70,7 @@ class Author:
             actions: actions of ovn-sb(5).
             hint: UUID of the Northbound row that the flow is for.
             port: name of the one logical port that the flow is about, if a chassis without it can do without the flow.
+            meter: limits the packets that the flow hands to the chassis' controller.
         """
         found = self._names.get(stage)
         if found is None:
@@ -78,6 +80,6 @@ class Author:
         tags = (("in_out_port", port),) if port else _NO_TAGS
         if type(where) is Trait:
             return (
-                LOGICAL_FLOW, None, where.uuid, stage.pipeline, stage.table, priority, match, actions, tags, None, ids,
+                LOGICAL_FLOW, None, where.uuid, stage.pipeline, stage.table, priority, match, actions, tags, meter, ids,
             )  # fmt: skip
-        return (LOGICAL_FLOW, where, None, stage.pipeline, stage.table, priority, match, actions, tags, None, ids)
+        return (LOGICAL_FLOW, where, None, stage.pipeline, stage.table, priority, match, actions, tags, meter, ids)

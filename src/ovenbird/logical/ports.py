@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 from ovenbird.engine.lookups import find, get, rows
 from ovenbird.engine.views import view
 from ovenbird.logical.addresses import Addresses, link_local, parse_addresses, quote
+from ovenbird.logical.protection import meters
 from ovenbird.logical.routers import SPECIAL
 from ovenbird.logical.tables import PORT_BINDING, datapath
 from ovenbird.model import nb
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ovenbird.engine.rows import UUID
 
 LSP = nb.LogicalSwitchPort
@@ -43,11 +46,11 @@ def router_port(name: str) -> tuple[UUID, Addresses] | None:
 
 
 @view
-def manners(switch: nb.LogicalSwitch) -> tuple[bool, bool, bool]:
-    """Return whether a switch passes VLAN tags, answers for ports only once they are up, and gives them addresses."""
+def manners(switch: nb.LogicalSwitch) -> tuple[bool, bool, bool, Mapping[str, str]]:
+    """Return whether a switch passes VLAN tags, answers only for ports that are up, gives addresses; and its meters."""
     config = switch.other_config
     assigns = "subnet" in config or "ipv6_prefix" in config or config.get("mac_only") == "true"
-    return config.get("vlan-passthru") == "true", setting("ignore_lsp_down") == "false", assigns
+    return config.get("vlan-passthru") == "true", setting("ignore_lsp_down") == "false", assigns, meters(switch)
 
 
 _COLUMNS = (
@@ -77,13 +80,13 @@ class SwitchPort:
         addresses: the entries of the `addresses` column that name a MAC, a router's if it says so.
         unknown: whether the port takes what is for unknown addresses.
         given: the column `dynamic_addresses`: what the port was given when it asked.
-        passes_tags, waits, assigns: the switch's ``manners``.
+        passes_tags, waits, assigns, meters: the switch's ``manners``.
     """
 
     __slots__ = (
         "addresses", "assigns", "binding", "datapath", "dhcp", "enabled", "external_ids", "given", "groups", "hint",
-        "lsp", "name", "options", "parent", "passes_tags", "quoted", "security", "switch", "tag", "tag_request",
-        "texts", "type", "unknown", "waits",
+        "lsp", "meters", "name", "options", "parent", "passes_tags", "quoted", "security", "switch", "tag",
+        "tag_request", "texts", "type", "unknown", "waits",
     )  # fmt: skip
 
     def __init__(self, lsp: nb.LogicalSwitchPort, switch: nb.LogicalSwitch) -> None:
@@ -98,7 +101,7 @@ class SwitchPort:
         self.hint = lsp.uuid
         self.enabled = enabled is not False
         self.dhcp = dhcpv4 is not None or dhcpv6 is not None
-        self.passes_tags, self.waits, self.assigns = manners(switch)
+        self.passes_tags, self.waits, self.assigns, self.meters = manners(switch)
         self.datapath = datapath(switch)
         self.binding = PORT_BINDING.uuid(self.name, self.datapath)
         self.groups: list[nb.PortGroup] = lsp.referrers(nb.PortGroup.ports)

@@ -18,11 +18,12 @@ from ovenbird.engine.derived import Derived
 from ovenbird.engine.lookups import find
 from ovenbird.engine.views import view
 from ovenbird.logical.addresses import link_local, parse_addresses, quote
+from ovenbird.logical.protection import meters
 from ovenbird.logical.tables import datapath
 from ovenbird.model import nb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ovenbird.engine.rows import UUID
 
@@ -62,6 +63,7 @@ class RouterPort(NamedTuple):
         options: the column.
         central: whether it is a distributed gateway port.
         chassis: where its router lives, if that is a gateway router.
+        meters: the router's, by kind of packet.
     """
 
     uuid: UUID
@@ -76,6 +78,7 @@ class RouterPort(NamedTuple):
     options: dict[str, str]
     central: bool
     chassis: str
+    meters: Mapping[str, str]
 
     @property
     def redirect(self) -> str:
@@ -204,6 +207,7 @@ def seen(lrp: nb.LogicalRouterPort) -> RouterPort | None:
         lrp.options,
         not chassis and bool(lrp.gateway_chassis or lrp.ha_chassis_group is not None),
         chassis,
+        meters(router),
     )
 
 

@@ -1,0 +1,30 @@
+"""Control plane protection: which meter limits what a switch or router asks of chassis, by kind of packet.
+
+ovn-nb(5), Copp. The kinds are its keys: `arp`, `dhcpv4-opts`, `icmp4-error` and so on. A key whose meter is not there
+limits nothing. Port groups span switches of different protection, so what their ACLs reject is not limited by it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.lookups import find
+from ovenbird.engine.views import view
+from ovenbird.model import nb
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_UNLIMITED: Mapping[str, str] = {}
+
+
+def meters(network: nb.LogicalSwitch | nb.LogicalRouter) -> Mapping[str, str]:
+    """Return a switch's or router's meters by kind of packet; nearly always none."""
+    protection = network.copp
+    return _there(protection) if protection is not None else _UNLIMITED
+
+
+@view
+def _there(protection: nb.Copp) -> Mapping[str, str]:
+    """Return the meters that are there."""
+    return {kind: name for kind, name in protection.meters.items() if find(nb.Meter.name, name) is not None}
