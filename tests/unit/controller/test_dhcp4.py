@@ -14,7 +14,7 @@ from ovenbird.net.udp import Udp
 
 MAC = bytes.fromhex("0a0000000001")
 OFFER, SERVER = bytes([10, 0, 0, 11]), bytes([10, 0, 0, 1])
-OPTIONS = bytes([51, 4, 0, 0, 14, 16, 54, 4, *SERVER, 3, 4, *SERVER])
+OPTIONS = bytes([51, 4, 0, 0, 14, 16, 58, 4, 0, 0, 1, 0, 54, 4, *SERVER, 3, 4, *SERVER])
 USERDATA = Userdata(Opcode.PUT_DHCP_OPTS, None, OFFER + OPTIONS)
 
 
@@ -44,13 +44,15 @@ def test_a_client_that_cannot_be_reached_by_address_is_told_by_broadcast():
     assert ip.dst == b"\xff" * 4
 
 
-@pytest.mark.parametrize(("options", "fields"), [({dhcp4.REQUESTED_IP: OFFER}, {}), ({}, {"ciaddr": OFFER}), ({}, {})])
+@pytest.mark.parametrize(("options", "fields"), [({dhcp4.REQUESTED_IP: OFFER}, {}), ({}, {"ciaddr": OFFER})])
 def test_a_request_for_the_offer_is_granted(options, fields):
     _, reply = reply_to(ask(dhcp4.REQUEST, options, **fields))
     assert (reply.message_type, reply.yiaddr) == (dhcp4.ACK, OFFER)
 
 
-@pytest.mark.parametrize(("options", "fields"), [({dhcp4.REQUESTED_IP: SERVER}, {}), ({}, {"ciaddr": SERVER})])
+@pytest.mark.parametrize(
+    ("options", "fields"), [({dhcp4.REQUESTED_IP: SERVER}, {}), ({}, {"ciaddr": SERVER}), ({}, {})]
+)
 def test_a_request_for_another_address_is_refused(options, fields):
     ip, reply = reply_to(ask(dhcp4.REQUEST, options, **fields))
     assert (reply.message_type, reply.yiaddr, ip.dst) == (dhcp4.NAK, bytes(4), b"\xff" * 4)
@@ -60,7 +62,16 @@ def test_a_request_for_another_address_is_refused(options, fields):
 def test_settings_alone_come_without_a_lease():
     _, reply = reply_to(ask(dhcp4.INFORM, ciaddr=OFFER))
     assert (reply.message_type, reply.yiaddr) == (dhcp4.ACK, bytes(4))
-    assert dhcp4.LEASE_TIME not in reply.options
+    assert not {dhcp4.LEASE_TIME, dhcp4.RENEWAL_TIME, dhcp4.REBINDING_TIME} & set(reply.options)
+
+
+def test_a_boot_file_is_chosen_by_who_asks(monkeypatch):
+    more = bytes([67, 2]) + b"in" + bytes([254, 3]) + b"out" + bytes([253, 4, 9, 9, 9, 9])
+    monkeypatch.setattr(__name__ + ".USERDATA", Userdata(Opcode.PUT_DHCP_OPTS, None, OFFER + OPTIONS + more))
+    for options, file in (({}, b"out"), ({175: b"x"}, b"in")):
+        _, reply = reply_to(ask(dhcp4.DISCOVER, options))
+        assert (reply.options[67], reply.file, reply.siaddr) == (file, file, bytes([9] * 4))
+        assert not {253, 254} & set(reply.options)
 
 
 @pytest.mark.parametrize("kind", [dhcp4.RELEASE, dhcp4.DECLINE, dhcp4.ACK])

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from ovenbird.controller.packet_ins import dhcp6 as dhcp6_answers
-from ovenbird.controller.packet_ins import frag_mtu, names, router_advert
+from ovenbird.controller.packet_ins import frag_mtu, names, replies, router_advert
 from ovenbird.lang.actions.userdata import Opcode, Userdata
 from ovenbird.net import dhcp6, dns, ethernet, nd
 from ovenbird.net.dhcp6 import Dhcp6, IaNa
@@ -15,8 +15,9 @@ from ovenbird.net.dns import Query
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.icmp import Icmp
-from ovenbird.net.ipv4 import ICMP, UDP, IPv4
+from ovenbird.net.ipv4 import ICMP, SCTP, UDP, IPv4
 from ovenbird.net.ipv6 import ICMPV6, IPv6
+from ovenbird.net.sctp import Sctp, crc32c
 from ovenbird.net.udp import Udp
 
 CLIENT, SERVER = bytes.fromhex("0a0000000001"), bytes.fromhex("0a00000000ff")
@@ -39,7 +40,8 @@ def option(code, value):
 
 GIVEN = Userdata(
     Opcode.PUT_DHCPV6_OPTS, None,
-    option(dhcp6.SERVER_ID, SERVER) + option(dhcp6.IA_ADDR, bytes(15) + b"\5") + option(dhcp6.DNS_SERVERS, bytes(16)),
+    option(dhcp6.SERVER_ID, SERVER) + option(dhcp6.IA_ADDR, bytes(15) + b"\5") + option(dhcp6.DNS_SERVERS, bytes(16))
+    + option(dhcp6.DOMAIN_LIST, b"example.org, a.b"),
 )  # fmt: skip
 
 
@@ -75,6 +77,10 @@ def test_a_request_for_settings_gets_no_address():
     answer = ask6(dhcp6.INFORMATION_REQUEST)
     assert answer.option(dhcp6.IA_NA) is None
     assert answer.option(dhcp6.DNS_SERVERS) == bytes(16)
+
+
+def test_domains_are_told_as_names():
+    assert ask6(dhcp6.INFORMATION_REQUEST).option(dhcp6.DOMAIN_LIST) == b"\7example\3org\0\1a\1b\0"
 
 
 def test_a_release_is_a_success():
@@ -144,3 +150,41 @@ def test_the_mtu_is_written_into_an_error_and_its_checksum_is_right():
     made = upper6(frag_mtu.written(six, userdata6))
     assert Icmp.decode(made.payload).body[:4] == (1400).to_bytes(4, "big")
     assert Icmp.decode(made.payload).encode_v6(SRC6, DST6) == made.payload
+
+
+def refused(protocol, body, *, six=False):
+    """What the sender of a refused packet hears: protocol and payload."""
+    packet = IPv6(SRC6, DST6, protocol, body) if six else IPv4(SRC4, DST4, protocol, body)
+    made = replies.rejection(Ethernet(SERVER, CLIENT, ethernet.IPV6 if six else ethernet.IPV4, packet.encode()))
+    if made is None:
+        return None
+    assert (made.src, made.dst) == (SERVER, CLIENT)
+    answer = IPv6.decode(made.payload) if six else IPv4.decode(made.payload)
+    assert (answer.src, answer.dst) == (packet.dst, packet.src)
+    return answer.upper() if isinstance(answer, IPv6) else (answer.proto, answer.payload)
+
+
+@pytest.mark.parametrize("six", [False, True])
+def test_an_association_is_refused_by_an_abort(six):
+    begun = Sctp(4000, 81, 0, 1, 0, bytes.fromhex("0000abcd") + bytes(12)).encode()
+    protocol, body = refused(SCTP, begun, six=six)
+    assert (protocol, Sctp.decode(body)) == (SCTP, Sctp(81, 4000, 0xABCD, 6))
+    _, body = refused(SCTP, Sctp(4000, 81, 55, 0, 3, bytes(8)).encode(), six=six)
+    assert Sctp.decode(body) == Sctp(81, 4000, 55, 6, 1)
+    assert refused(SCTP, Sctp(4000, 81, 55, 6).encode(), six=six) is None
+    with pytest.raises(PacketError):
+        refused(SCTP, begun[:14], six=six)
+
+
+def test_a_checksum_of_sctp_is_that_of_the_rfc():
+    assert crc32c(b"123456789") == 0xE3069283
+    data = Sctp(81, 4000, 55, 6).encode()
+    assert int.from_bytes(data[8:12], "little") == crc32c(data[:8] + bytes(4) + data[12:])
+
+
+def test_what_is_refused_is_the_port_of_a_datagram_and_else_the_host():
+    datagram = Udp(1, 2, b"").encode(SRC4, DST4)
+    assert refused(UDP, datagram)[1][:2] == bytes([3, 3])
+    assert refused(200, b"data")[1][:2] == bytes([3, 1])
+    assert refused(UDP, datagram, six=True)[1][:2] == bytes([1, 4])
+    assert refused(200, b"data", six=True)[1][:2] == bytes([1, 1])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.lang.actions.services import decode_dhcp4
+from ovenbird.lang.actions.services import BOOTFILE, BOOTFILE_ALT, NEXT_SERVER, decode_dhcp4
 from ovenbird.net import dhcp4, ethernet
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from ovenbird.lang.actions.userdata import Userdata
 
 _BROADCAST = b"\xff" * 4
-_BOOTFILE, _NEXT_SERVER = 67, 253
+_ETHERBOOT = 175
+"""The option by which iPXE makes itself known."""
+
+_LEASE = (dhcp4.LEASE_TIME, dhcp4.RENEWAL_TIME, dhcp4.REBINDING_TIME)
+"""What a client that has its address from elsewhere must not be told (RFC 2131, section 4.3.5)."""
+
 _ANSWERS = {dhcp4.DISCOVER: dhcp4.OFFER, dhcp4.REQUEST: dhcp4.ACK, dhcp4.INFORM: dhcp4.ACK}
 
 
@@ -41,7 +46,7 @@ def answer(packet: bytes, userdata: Userdata) -> bytes | None:
     if request.op != 1 or kind is None:
         return None
     options = dict(given)
-    if request.message_type == dhcp4.REQUEST and _asked_for(request) not in (offer, None):
+    if request.message_type == dhcp4.REQUEST and _asked_for(request) != offer:
         kind = dhcp4.NAK
         options = {code: value for code, value in given if code == dhcp4.SERVER_ID}
     reply = _reply(request, kind, offer, options)
@@ -64,9 +69,13 @@ def _reply(request: dhcp4.Dhcp4, kind: int, offer: bytes, options: dict[int, byt
     """Return the message; a refusal has no address, nor has the answer to who asks for settings only."""
     inform = request.message_type == dhcp4.INFORM
     if inform:
-        options.pop(dhcp4.LEASE_TIME, None)
-    next_server = options.pop(_NEXT_SERVER, options.get(dhcp4.SERVER_ID, bytes(4)))
-    bootfile = options.get(_BOOTFILE, b"")
+        for code in _LEASE:
+            options.pop(code, None)
+    next_server = options.pop(NEXT_SERVER, options.get(dhcp4.SERVER_ID, bytes(4)))
+    other = options.pop(BOOTFILE_ALT, None)
+    if other is not None and _ETHERBOOT not in request.options:
+        options[BOOTFILE] = other
+    bootfile = options.get(BOOTFILE, b"")
     if dhcp4.CLIENT_ID in request.options:
         options[dhcp4.CLIENT_ID] = request.options[dhcp4.CLIENT_ID]  # RFC 6842
     return dhcp4.Dhcp4(

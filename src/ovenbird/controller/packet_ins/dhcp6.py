@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ovenbird.lang.actions.services import decode_dhcp6
 from ovenbird.net import dhcp6, ethernet
 from ovenbird.net.dhcp6 import Dhcp6, IaNa
+from ovenbird.net.dns import encode_name
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.ipv6 import IPv6
@@ -71,6 +72,9 @@ def _options(request: Dhcp6, given: dhcp6.Options) -> dhcp6.Options | None:
             options.append((code, mine))
         elif code == dhcp6.IA_ADDR:
             options += _association(request, value)
+        elif code == dhcp6.DOMAIN_LIST:
+            names = value.decode("latin-1").split(",")
+            options.append((code, b"".join([encode_name(name.strip()) for name in names])))
         else:
             options.append((code, value))
     if request.type in (dhcp6.CONFIRM, dhcp6.DECLINE, dhcp6.RELEASE):

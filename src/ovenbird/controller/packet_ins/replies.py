@@ -1,4 +1,4 @@
-"""Packets that the controller makes in place of one it was handed: ARP, neighbour discovery, ICMP errors, TCP resets.
+"""Packets that the controller makes in place of one it was handed: questions and answers, errors, resets and aborts.
 
 The nested actions of the flow's action (`arp { ... }`, `reject { ... }`) run on the new packet, with the registers of
 the old one.
@@ -18,6 +18,7 @@ from ovenbird.net.icmp import Icmp
 from ovenbird.net.ipv4 import IPv4
 from ovenbird.net.ipv6 import IPv6
 from ovenbird.net.nd import Neighbor
+from ovenbird.net.sctp import Sctp
 from ovenbird.net.tcp import Tcp
 from ovenbird.openflow.actions import SetField, encode_actions
 from ovenbird.openflow.fields import FIELDS
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ovenbird.openflow.messages import PacketIn
 
 _ARP_REQUEST, _ICMPV6 = 1, 58
+_DO_NOT_FRAGMENT = 0x4000
 _ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
 _CARRIED = frozenset(["metadata", *(f"reg{n}" for n in range(16))])
 
@@ -99,7 +101,8 @@ def _sent(frame: Ethernet, protocol: int, body: Callable[[bytes, bytes], bytes],
     if frame.ethertype == ethernet.IPV4:
         old = IPv4.decode(frame.payload)
         ends = (old.dst, old.src) if back else (old.src, old.dst)
-        return Ethernet(dst, src, frame.ethertype, IPv4(*ends, protocol, body(*ends), ttl=255).encode())
+        packet = IPv4(*ends, protocol, body(*ends), ttl=255, fragment=_DO_NOT_FRAGMENT)
+        return Ethernet(dst, src, frame.ethertype, packet.encode())
     old6 = IPv6.decode(frame.payload)
     ends = (old6.dst, old6.src) if back else (old6.src, old6.dst)
     return Ethernet(dst, src, frame.ethertype, IPv6(*ends, protocol, body(*ends), hop_limit=255).encode())
@@ -121,26 +124,37 @@ def reset(frame: Ethernet, *, back: bool = False) -> Ethernet | None:
     return _sent(frame, ipv4.TCP, segment.encode, back=back) if segment is not None else None
 
 
+def abort(frame: Ethernet, *, back: bool = False) -> Ethernet | None:
+    """Return the SCTP abort that answers a packet, its ends not yet exchanged unless `back`; none answers an abort."""
+    packet = Sctp.decode(_upper(frame)[1]).abort()
+    return _sent(frame, ipv4.SCTP, lambda _src, _dst: packet.encode(), back=back) if packet is not None else None
+
+
 def error(frame: Ethernet, *, back: bool = False) -> Ethernet | None:
     """Return the ICMP error that answers a packet, of type unreachable; none answers an ICMP error.
 
-    With `back` it goes to the sender and says "port"; without, its ends are still to be exchanged and it says "host".
+    It goes to the sender with `back`; without, its ends are still to be exchanged. To the sender of a datagram it says
+    "port", else "host", or "administratively prohibited" in IPv6.
     """
     protocol, body = _upper(frame)
+    of_port = back and protocol == ipv4.UDP
     if frame.ethertype == ethernet.IPV4:
         if protocol == ipv4.ICMP and body[:1] not in (b"\x08", b"\x00"):
             return None
-        message = Icmp.error(3, 3 if back else 1, frame.payload)
+        message = Icmp.error(3, 3 if of_port else 1, frame.payload)
         return _sent(frame, ipv4.ICMP, lambda _src, _dst: message.encode(), back=back)
     if protocol == _ICMPV6 and body[:1] < b"\x80":
         return None
-    message = Icmp.error_v6(1, 4 if back else 0, frame.payload)
+    message = Icmp.error_v6(1, 4 if of_port else 1, frame.payload)
     return _sent(frame, _ICMPV6, message.encode_v6, back=back)
 
 
 def rejection(frame: Ethernet) -> Ethernet | None:
-    """Return what refuses a packet: a TCP reset, or an ICMP error, to the sender."""
-    return (reset if _upper(frame)[0] == ipv4.TCP else error)(frame, back=True)
+    """Return what refuses a packet: a TCP reset, an SCTP abort, or an ICMP error, to the sender."""
+    return _REFUSALS.get(_upper(frame)[0], error)(frame, back=True)
+
+
+_REFUSALS = {ipv4.TCP: reset, ipv4.SCTP: abort}
 
 
 _MAKERS: dict[Opcode, Callable[[Ethernet], Ethernet | None]] = {
@@ -149,6 +163,7 @@ _MAKERS: dict[Opcode, Callable[[Ethernet], Ethernet | None]] = {
     Opcode.ND_NA: advertisement,
     Opcode.ND_NA_ROUTER: router_advertisement,
     Opcode.TCP_RESET: reset,
+    Opcode.SCTP_ABORT: abort,
     Opcode.ICMP: error,
     Opcode.ICMP4_ERROR: error,
     Opcode.ICMP6_ERROR: error,
