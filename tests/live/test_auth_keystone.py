@@ -200,8 +200,28 @@ async def test_people_see_and_do_what_their_roles_allow(api):
     status, _, err = await api.run("rita", "red", "network delete private")
     assert (status, "disallowed by policy" in err) == (1, True), err
     assert (await api.json("admin", "admin", "network show private"))["provider:network_type"] == "geneve"
-    quotas = await api.json("admin", "admin", "quota show --network red")
-    assert {q["Resource"]: q["Limit"] for q in quotas}["networks"] == 100
+
+
+async def test_quotas_by_the_client(api):
+    if find_client() is None:
+        pytest.skip("python-openstackclient is not installed")
+
+    async def limits():
+        shown = await api.json("admin", "admin", "quota show --network blue")
+        return {quota["Resource"]: quota["Limit"] for quota in shown}
+
+    before = await limits()
+    assert (before["networks"], before["ports"], before["security_groups"]) == (100, 500, 10)
+    status, _, err = await api.run("admin", "admin", "quota set --networks 1 --secgroups 20 blue")
+    assert status == 0, err
+    assert await limits() == before | {"networks": 1, "security_groups": 20}
+    listed = await api.json("admin", "admin", "quota list --network")
+    assert [(quota["Networks"], quota["Ports"]) for quota in listed] == [(1, 500)]
+    await api.json("bob", "blue", "network create one")
+    status, _, err = await api.run("bob", "blue", "network create two")
+    assert (status, "Quota exceeded for resources: ['network']" in err) == (1, True), err
+    used = await api.json("admin", "admin", "quota show --network --usage blue")
+    assert {quota["Resource"]: quota["In Use"] for quota in used}["networks"] == 1
 
 
 async def test_a_token_counts_until_it_is_revoked_and_forgotten(api):
