@@ -7,6 +7,8 @@ where the transaction knows them.
 # ruff: noqa: S101 - the assertions say what the type checker cannot know
 from __future__ import annotations
 
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.ovsdb import notation
@@ -58,6 +60,25 @@ class RowChange:
         assert self.new is not None
         type_ = self.table.layout[position].type
         return notation.diff_from_delta(type_, self.delta(position)) if type_.high > 1 else self.new[position]
+
+
+def put(changes: Sequence[RowChange]) -> None:
+    """Make the tables as the changes say: new rows, those of a table at once, before anything else."""
+    for table, group in groupby([change for change in changes if change.old is None], attrgetter("table")):
+        fresh = list(group)
+        for change, row in zip(fresh, table.table.insert_all([(c.uuid, c.new) for c in fresh]), strict=True):
+            change.row = row
+    for change in changes:
+        table, row, new = change.table.table, change.row, change.new
+        if change.old is None:
+            continue
+        assert row is not None
+        if new is None:
+            table.delete(row)
+        else:
+            layout = change.table.layout
+            deltas = {i: change.delta(i) for i in change.columns if layout[i].type.is_set}
+            table.modify(row, {i: new[i] for i in change.columns}, deltas or None)
 
 
 class Commit:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from itertools import groupby
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.collector import uncollected
-from ovenbird.ovsdb.commit import Commit, RowChange
+from ovenbird.ovsdb.commit import Commit, RowChange, put
 from ovenbird.ovsdb.errors import NotOwner, TimedOut, UnknownDatabase
 from ovenbird.ovsdb.integrity import Assessment, Integrity
 from ovenbird.ovsdb.table import BoundTable, bind
@@ -141,25 +139,13 @@ class Database:
                     counts[uuid] = count
                 else:
                     counts.pop(uuid, None)
+        put(changes)
         self.serial += 1
-        serial = self.serial
-        for table, group in groupby([change for change in changes if change.old is None], attrgetter("table")):
-            fresh = list(group)
-            for change, row in zip(fresh, table.table.insert_all([(c.uuid, c.new) for c in fresh]), strict=True):
-                change.row = row
         for change in changes:
-            table, row, new = change.table, change.row, change.new
-            if change.old is None:
-                continue
-            assert row is not None
-            if new is None:
-                table.table.delete(row)
-                table.versions.pop(change.uuid, None)
-            else:
-                layout = table.layout
-                deltas = {i: change.delta(i) for i in change.columns if layout[i].type.is_set}
-                table.table.modify(row, {i: new[i] for i in change.columns}, deltas or None)
-                table.versions[change.uuid] = serial
+            if change.new is None:
+                change.table.versions.pop(change.uuid, None)
+            elif change.old is not None:
+                change.table.versions[change.uuid] = self.serial
         self.last_id = commit.id
 
     def _remember(self, commit: Commit) -> None:

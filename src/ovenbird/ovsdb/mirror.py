@@ -4,7 +4,6 @@ Batches are minimal: a full resynchronisation deletes what is gone, and modifies
 computes from the rows recomputes only what changed while the connection was away.
 """
 
-# ruff: noqa: S101 - the assertions say what the type checker cannot know
 from __future__ import annotations
 
 from types import MappingProxyType
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.engine.rows import UUID
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.collector import uncollected
-from ovenbird.ovsdb.commit import Commit, RowChange
+from ovenbird.ovsdb.commit import Commit, RowChange, put
 from ovenbird.ovsdb.errors import OvsdbError, ProtocolError
 from ovenbird.ovsdb.table import bind, diff_type
 
@@ -88,8 +87,7 @@ class Mirror:
                 changes += [
                     RowChange(table, u, r, r.values, None) for u, r in table.table.rows.items() if u not in present
                 ]
-        for change in changes:
-            _put(change)
+        put(changes)
         return Commit(UUID(last_id), changes)
 
     def _change(self, table: BoundTable, uuid: UUID, told: dict[str, Any]) -> RowChange | None:
@@ -129,15 +127,3 @@ class Mirror:
             values[at] = notation.apply_diff(type_, old, diff) if type_.high > 1 else diff
             columns.append(at)
         return RowChange(table, uuid, row, row.values.copy(), values, tuple(columns), deltas)
-
-
-def _put(change: RowChange) -> None:
-    table, row, new = change.table, change.row, change.new
-    if row is None:
-        assert new is not None
-        change.row = table.table.insert(change.uuid, new)
-    elif new is None:
-        table.table.delete(row)
-    else:
-        deltas = {i: change.delta(i) for i in change.columns if table.layout[i].type.is_set}
-        table.table.modify(row, {i: new[i] for i in change.columns}, deltas or None)
