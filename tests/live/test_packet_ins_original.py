@@ -17,6 +17,7 @@ import pytest
 
 from ovenbird.lab import programs
 from ovenbird.lab.command import run
+from ovenbird.lab.process import wait_until
 from ovenbird.net import dhcp4, dhcp6, dns, ethernet, nd
 from ovenbird.net.addresses import ipv6_bytes, link_local, mac_bytes, multicast_mac, solicited_node
 from ovenbird.net.dhcp4 import Dhcp4
@@ -264,10 +265,12 @@ def answers(lab: Lab) -> dict[str, dict[str, list[str]]]:
         instance = lab.attach("a", host, "a", MAC, dhcp=False)
         try:
             instance.run("sysctl", "-q", "-w", "net.ipv6.conf.eth0.disable_ipv6=1")  # it has nothing to say of its own
+            wait_until(lambda: nb("lsp-get-up", "a").strip() == "up", "the port to be up")
             nb("--wait=hv", "sync")
             heard[host] = talk(instance, frames)
         finally:
             lab.delete("a")
+        wait_until(lambda: nb("lsp-get-up", "a").strip() == "down", "the port to be down")
     return heard
 
 
