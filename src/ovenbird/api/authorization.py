@@ -57,7 +57,7 @@ class Authorization:
         given = {n: v for n, v in values.items() if v != resource.attributes[n].default}
         names = [f"create_{resource.member}", *self._attributes("create", given)]
         whole = {**values, "project_id": project}
-        self._demand(names, lambda name: resource.fact(whole, name))
+        self._demand(names, lambda name: resource.reader(name)(whole))
         self._see(values)
 
     def update(self, rendering: Rendering, values: Mapping[str, Any]) -> None:
@@ -79,7 +79,7 @@ class Authorization:
         """
         whole = ChainMap(dict(values), rendering.value)
         try:
-            self._demand(names, lambda name: self.resource.fact(whole, name))
+            self._demand(names, lambda name: self.resource.reader(name)(whole))
         except PolicyNotAuthorized:
             seen = self.access.visibility(self.resource)
             if seen is not None and not seen.sees(rendering):

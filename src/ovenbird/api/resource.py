@@ -16,7 +16,7 @@ from ovenbird.api.values import text
 from ovenbird.engine.rows import UUID, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ovenbird.api.auth import Caller
     from ovenbird.api.databases import Databases, Draft
@@ -109,26 +109,31 @@ class Resource(ABC, Generic[R]):
         if wanted is not None and row["revision_number"] != wanted:
             raise RevisionNumberConstraintFailed(expected=wanted, current=row["revision_number"])
 
-    def fact(self, values: Mapping[str, Any], name: str) -> Any:
-        """Return what a policy's rule asks about a resource: an attribute of it, or of what it belongs to.
+    def reader(self, name: str) -> Callable[[Mapping[str, Any]], Any]:
+        """Return what reads a fact that rules of policies ask about: of a resource, or of what it belongs to.
 
         Arguments:
-            values: the resource, as it is shown or as a request gives it.
             name: as Neutron's rules have it: ``project_id``, ``network:project_id``, ``shared``.
 
-        Raises:
-            KeyError: there is no such thing.
+        Returns:
+            A function of the resource, as it is shown or as a request gives it; KeyError where there is no such fact.
         """
         name = ALIASES.get(name, name)
-        if name in values:
-            return values[name]
-        if self.parent is None:
-            raise KeyError(name)
+        if self.parent is None or name in self.attributes:
+            return lambda values: values[name]
         attribute, called, rows = self.parent
-        row: Any = self.databases.store.table(rows).get(values[attribute])
-        if row is None:
-            raise KeyError(name)
-        return row[PARENTAL[name.removeprefix(f"{called}:").removeprefix("ext_parent:")]]
+        column = PARENTAL.get(name.removeprefix(f"{called}:").removeprefix("ext_parent:"), "")
+        if column not in rows.BY_NAME:
+            return lambda values: values[name]
+        get, raw = self.databases.store.table(rows).get, rows.BY_NAME[column].raw
+
+        def of_parent(values: Mapping[str, Any]) -> Any:
+            row = get(values[attribute])
+            if row is None:
+                raise KeyError(name)
+            return raw(row)
+
+        return of_parent
 
     async def prepare(self, caller: Caller) -> None:
         """Make what a list for this caller has to show, if it is not there yet."""

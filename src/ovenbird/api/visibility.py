@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ovenbird.api.policy import Settled
     from ovenbird.api.rendering import Rendering, Shown
@@ -28,12 +28,12 @@ class Visibility:
     """
 
     def __init__(self, resource: Resource[Any], whole: Settled, parts: Mapping[str, Settled]) -> None:
-        self._fact = resource.fact
         self._whole = whole
         self._parts = parts
         settled = (whole, *parts.values())
         read = [rule.fields for rule in settled if not isinstance(rule, bool)]
         self._fields = tuple(sorted(frozenset().union(*read)))
+        self._readers = [resource.reader(name) for name in self._fields]
         self._outcomes: dict[tuple[Any, ...], frozenset[str] | None] = {}
 
     def of(self, rendering: Rendering) -> Rendering | Shown | None:
@@ -49,7 +49,10 @@ class Visibility:
 
     def hidden(self, values: Mapping[str, Any]) -> frozenset[str] | None:
         """Return the attributes that the caller does not see; None if not even the row."""
-        key = tuple(self._known(values, name) for name in self._fields)
+        try:
+            key = tuple([read(values) for read in self._readers])
+        except KeyError:  # hardly ever: a rule of somebody's own asks about what this resource does not have
+            key = tuple([_read(reader, values) for reader in self._readers])
         try:
             return self._outcomes[key]
         except KeyError:
@@ -61,12 +64,6 @@ class Visibility:
         outcome = self._outcomes[key] = self._decide(key)
         return outcome
 
-    def _known(self, values: Mapping[str, Any], name: str) -> Any:
-        try:
-            return self._fact(values, name)
-        except KeyError:
-            return _ABSENT
-
     def _decide(self, key: tuple[Any, ...]) -> frozenset[str] | None:
         target = {name: value for name, value in zip(self._fields, key, strict=True) if value is not _ABSENT}
 
@@ -76,3 +73,10 @@ class Visibility:
         if not holds(self._whole):
             return None
         return frozenset(name for name, rule in self._parts.items() if not holds(rule))
+
+
+def _read(reader: Callable[[Mapping[str, Any]], Any], values: Mapping[str, Any]) -> Any:
+    try:
+        return reader(values)
+    except KeyError:
+        return _ABSENT

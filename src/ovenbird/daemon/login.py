@@ -42,8 +42,8 @@ def authenticator(options: Options) -> Authenticator:
     Raises:
         UsageError: it cannot be.
     """
-    how = options.last("auth") or "none"
-    kind, _, name = how.partition(":")
+    how = options.last("auth") if options.has("auth") else "none"
+    kind, _, name = (how or "").partition(":")
     if kind == "none" and not name:
         return Open()
     if kind == "basic" and name:
