@@ -53,6 +53,27 @@ class Cloud:
         out, err = await process.communicate()
         return process.returncode, out.decode(), err.decode()
 
+    def chassis(self, name, **other_config):
+        """Register a chassis as its controller does; the host is named as it is."""
+        transaction = self.sb.transaction()
+        number = len(self.sb.store.table(sb.Chassis)) + 1
+        encap = transaction.insert(sb.Encap, {"type": "geneve", "ip": f"192.0.2.{number}", "chassis_name": name})
+        values = {"name": name, "hostname": name, "encaps": frozenset((encap,)), "other_config": other_config}
+        row = transaction.insert(sb.Chassis, values)
+        transaction.insert(sb.ChassisPrivate, {"name": name, "chassis": row})
+        transaction.commit()
+        self.compile()
+
+    async def several(self, *commands):
+        """Run commands one after the other as lines of one interactive client, which saves its start."""
+        process = await asyncio.create_subprocess_exec(
+            find_client(), "--os-auth-type", "none", "--os-endpoint", self.api.url,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(self.home), "PYTHONWARNINGS": "ignore"},
+        )  # fmt: skip
+        _, err = await process.communicate("\n".join([*commands, "quit"]).encode() + b"\n")
+        assert err == b"", err.decode()
+
     async def __call__(self, command):
         status, out, err = await self.run(command)
         assert status == 0, (command, err)
@@ -78,6 +99,7 @@ async def openstack(home):
 
 
 async def test_networks_subnets_and_ports(openstack):
+    openstack.chassis("hv1")
     network = await openstack.json("network create private")
     subnet = await openstack.json(
         "subnet create inside --network private --subnet-range 10.0.0.0/24 --dns-nameserver 9.9.9.9"
@@ -135,9 +157,7 @@ async def test_routers_and_floating_ips(openstack):
     """The whole routed scene, as people type it."""
     await openstack("network create private")
     await openstack("subnet create inside --network private --subnet-range 10.0.0.0/24")
-    await openstack(
-        "network create public --external --provider-network-type flat --provider-physical-network public"
-    )
+    await openstack("network create public --external --provider-network-type flat --provider-physical-network public")
     await openstack("subnet create outside --network public --subnet-range 203.0.113.0/24 --no-dhcp")
     router = await openstack.json("router create r")
     await openstack("router add subnet r inside")
@@ -159,3 +179,187 @@ async def test_routers_and_floating_ips(openstack):
     await openstack("router remove subnet r inside")
     await openstack("router delete r")
     assert openstack.nb.store.table(nb.LogicalRouter).all() == []
+
+
+GATEWAY = {"ovn-bridge-mappings": "public:br-ex", "ovn-cms-options": "enable-chassis-as-gw,availability-zones=az1:az2"}
+
+
+async def test_agents_and_availability_zones(openstack):
+    openstack.chassis("gw1", **GATEWAY)
+    openstack.chassis("hv1")
+    agents = {a["Host"]: a for a in await openstack.json("network agent list")}
+    assert {host: (a["Agent Type"], a["Alive"], a["State"]) for host, a in agents.items()} == {
+        "gw1": ("OVN Controller Gateway agent", True, True),
+        "hv1": ("OVN Controller agent", True, True),
+    }
+    await openstack.several(
+        "network agent set --description rack1 hv1",
+        "network create --availability-zone-hint az2 near",
+        "router create --availability-zone-hint az1 edge",
+    )
+    shown = await openstack.json("network agent show hv1")
+    assert (shown["description"], shown["binary"]) == ("rack1", "ovn-controller")
+    status, _, err = await openstack.run("network agent delete hv1")
+    assert status == 1
+    assert "is alive" in err
+    zones = await openstack.json("availability zone list --network --long")
+    assert {(z["Zone Name"], z["Zone Resource"], z["Zone Status"]) for z in zones} == {
+        (name, resource, "available") for name in ("az1", "az2") for resource in ("network", "router")
+    }
+    assert (await openstack.json("network show near"))["availability_zone_hints"] == ["az2"]
+    assert (await openstack.json("router show edge"))["availability_zones"] == ["az1"]
+    status, _, err = await openstack.run("router create --availability-zone-hint nowhere no")
+    assert status == 1
+    assert "AvailabilityZone nowhere could not be found" in err
+
+
+@pytest.fixture
+async def routed(openstack):
+    """A router between two networks and an external one."""
+    openstack.chassis("gw1", **GATEWAY)
+    await openstack.several(
+        "network create private",
+        "subnet create inside --network private --subnet-range 10.0.0.0/24",
+        "network create other",
+        "subnet create across --network other --subnet-range 10.1.0.0/24",
+        "network create public --external --provider-network-type flat --provider-physical-network public",
+        "subnet create outside --network public --subnet-range 203.0.113.0/24 --no-dhcp",
+        "router create r",
+        "router add subnet r inside",
+        "port create --network private web0 --fixed-ip ip-address=10.0.0.9",
+    )
+    return openstack
+
+
+def routes(shown):
+    return {(route["destination"], route["nexthop"]) for route in shown["routes"]}
+
+
+async def test_a_routers_routes_and_gateway(routed):
+    await routed.several(
+        "router set r --route destination=10.8.0.0/16,gateway=10.0.0.7"
+        " --route destination=10.9.0.0/16,gateway=10.0.0.8",
+        "router set r --external-gateway public --fixed-ip subnet=outside,ip-address=203.0.113.50 --disable-snat",
+        "router add route r --route destination=10.7.0.0/16,gateway=10.0.0.6",
+        "router remove route r --route destination=10.9.0.0/16,gateway=10.0.0.8",
+    )
+    shown = await routed.json("router show r")
+    assert routes(shown) == {("10.8.0.0/16", "10.0.0.7"), ("10.7.0.0/16", "10.0.0.6")}
+    outside = shown["external_gateway_info"]
+    assert [f["ip_address"] for f in outside["external_fixed_ips"]] == ["203.0.113.50"]
+    assert outside["enable_snat"] is False
+    row = routed.nb.store.find(nb.LogicalRouter.name, f"neutron-{shown['id']}")
+    assert row.nat == []
+    assert {(r.ip_prefix, r.nexthop) for r in row.static_routes} == routes(shown) | {("0.0.0.0/0", "203.0.113.1")}
+    [port] = [p for p in row.ports if p.gateway_chassis]
+    assert [g.chassis_name for g in port.gateway_chassis] == ["gw1"]
+    await routed.several(
+        "router set r --external-gateway public --enable-snat",
+        "router unset r --route destination=10.8.0.0/16,gateway=10.0.0.7",
+        "router set r --disable --name renamed --description x --tag blue",
+    )
+    shown = await routed.json("router show renamed")
+    assert shown["external_gateway_info"]["enable_snat"] is True
+    assert (shown["admin_state_up"], shown["tags"], routes(shown)) == (
+        False, ["blue"], {("10.7.0.0/16", "10.0.0.6")},
+    )  # fmt: skip
+    assert {(n.type, n.external_ip) for n in row.nat} == {("snat", "203.0.113.50")}
+    assert row.enabled is False
+
+
+async def test_a_routers_interfaces(routed):
+    await routed.several(
+        "port create --network other leg --fixed-ip ip-address=10.1.0.77",
+        "router add port r leg",
+    )
+    listed = await routed.json("port list --router r")
+    assert sorted(f["ip_address"] for p in listed for f in p["Fixed IP Addresses"]) == ["10.0.0.1", "10.1.0.77"]
+    await routed.several("router remove port r leg", "router add subnet r across", "router remove subnet r inside")
+    listed = await routed.json("port list --router r --long")
+    assert [(p["Fixed IP Addresses"][0]["ip_address"], p["Device Owner"]) for p in listed] == [
+        ("10.1.0.1", "network:router_interface")
+    ]
+
+
+async def test_a_floating_ip_moves(routed):
+    await routed.several(
+        "port create --network private web1 --fixed-ip ip-address=10.0.0.10 --fixed-ip ip-address=10.0.0.11",
+        "router set r --external-gateway public",
+        "floating ip create public --floating-ip-address 203.0.113.100 --description one --tag green",
+        "floating ip set 203.0.113.100 --port web0",
+    )
+    shown = await routed.json("floating ip show 203.0.113.100")
+    assert (shown["fixed_ip_address"], shown["status"], shown["tags"]) == ("10.0.0.9", "ACTIVE", ["green"])
+    await routed.several(
+        "floating ip unset 203.0.113.100 --port",
+        "floating ip set 203.0.113.100 --port web1 --fixed-ip-address 10.0.0.11",
+    )
+    [listed] = await routed.json("floating ip list --router r --long")
+    assert (listed["Floating IP Address"], listed["Fixed IP Address"], listed["Description"]) == (
+        "203.0.113.100", "10.0.0.11", "one",
+    )  # fmt: skip
+    [row] = [n for n in routed.nb.store.table(nb.NAT) if n.type == "dnat_and_snat"]
+    assert (row.external_ip, row.logical_ip) == ("203.0.113.100", "10.0.0.11")
+    await routed.several("floating ip unset 203.0.113.100 --port")
+    assert [n.type for n in routed.nb.store.table(nb.NAT)] == ["snat"]
+    assert (await routed.json("floating ip show 203.0.113.100"))["status"] == "DOWN"
+
+
+async def test_what_ports_can_have(openstack):
+    openstack.chassis("hv1")
+    await openstack.several(
+        "network create --disable-port-security --dns-domain example.org. --mtu 1400 plain",
+        "subnet create v4 --network plain --subnet-range 10.0.0.0/24",
+        "subnet create v6 --network plain --ip-version 6 --subnet-range 2001:db8::/64 --ipv6-ra-mode slaac"
+        " --ipv6-address-mode slaac --dns-nameserver 2001:db8::53",
+        "port create --network plain --mac-address fa:16:3e:00:00:01 --enable-port-security --dns-name web --host hv1"
+        " --allowed-address ip-address=10.0.0.200,mac-address=fa:16:3e:00:00:aa --vnic-type normal"
+        " --extra-dhcp-option name=mtu,value=1300 --binding-profile colour=red --tag t1"
+        " --device-owner compute:nova web0",
+        "port create --network plain open0",
+    )
+    port = await openstack.json("port show web0")
+    assert {f["ip_address"] for f in port["fixed_ips"]} == {"10.0.0.2", "2001:db8::f816:3eff:fe00:1"}
+    assert port["allowed_address_pairs"] == [{"ip_address": "10.0.0.200", "mac_address": "fa:16:3e:00:00:aa"}]
+    assert [(o["opt_name"], o["opt_value"]) for o in port["extra_dhcp_opts"]] == [("mtu", "1300")]
+    assert (port["binding_profile"], port["binding_vif_type"]) == ({"colour": "red"}, "ovs")
+    assert {a["fqdn"] for a in port["dns_assignment"]} == {"web.example.org."}
+    assert (await openstack.json("port show open0"))["port_security_enabled"] is False
+    row = openstack.nb.store.find(nb.LogicalSwitchPort.name, port["id"])
+    assert row.dhcpv4_options.options["mtu"] == "1300"
+    assert row.port_security == {
+        "fa:16:3e:00:00:01 10.0.0.2 2001:db8::f816:3eff:fe00:1", "fa:16:3e:00:00:aa 10.0.0.200",
+    }  # fmt: skip
+    await openstack.several(
+        "port set web0 --no-allowed-address --dns-name www --name www0",
+        "port unset www0 --host --binding-profile colour --tag t1",
+    )
+    port = await openstack.json("port show www0")
+    assert (port["allowed_address_pairs"], port["binding_vif_type"], port["tags"]) == ([], "unbound", [])
+    assert (port["dns_name"], port["binding_profile"]) == ("www", {})
+
+
+async def test_tags_and_address_groups(openstack):
+    await openstack.several(
+        "network create --tag red --tag blue one",
+        "network create --tag blue two",
+        "network create three",
+        "network set --tag green two",
+        "network unset --tag red one",
+        "address group create office --address 192.0.2.0/24 --address 2001:db8::/32",
+        "address group set office --address 198.51.100.7/32",
+        "address group unset office --address 192.0.2.0/24",
+        "security group create web",
+        "security group rule create web --protocol tcp --dst-port 443 --remote-address-group office",
+    )
+    for query, names in [
+        ("--tags blue", {"one", "two"}),
+        ("--tags blue,green", {"two"}),
+        ("--any-tags red,green", {"two"}),
+        ("--not-tags blue", {"three"}),
+    ]:
+        assert {n["Name"] for n in await openstack.json(f"network list {query}")} == names, query
+    group = await openstack.json("address group show office")
+    assert sorted(group["addresses"]) == ["198.51.100.7/32", "2001:db8::/32"]
+    sets = {s.name: s.addresses for s in openstack.nb.store.table(nb.AddressSet)}
+    assert sets["ag_" + group["id"].replace("-", "_") + "_ip4"] == {"198.51.100.7/32"}

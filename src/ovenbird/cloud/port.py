@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.cloud import names
+from ovenbird.cloud.extra_dhcp import named_for_ovn
 from ovenbird.cloud.network import PORTS_OF_SWITCH, SWITCH_PORTS, network_mtu
 from ovenbird.cloud.security_group import PORTS_OF_GROUP
 from ovenbird.cloud.subnet import DHCP_OPTIONS, dhcp_options
@@ -29,37 +30,6 @@ ROUTER_OWNERS = "network:router_"
 
 LOCALPORT_OWNERS = frozenset(("network:distributed",))
 """Device owners whose port is on every chassis at once."""
-
-OPTION_NAMES = {
-    4: {
-        "bootfile-name": "bootfile_name",
-        "classless-static-route": "classless_static_route",
-        "default-ttl": "default_ttl",
-        "dns-server": "dns_server",
-        "domain-name": "domain_name",
-        "interface-mtu": "mtu",
-        "ip-forward-enable": "ip_forward_enable",
-        "lease-time": "lease_time",
-        "log-server": "log_server",
-        "lpr-server": "lpr_server",
-        "netmask": "netmask",
-        "nis-server": "nis_server",
-        "ntp-server": "ntp_server",
-        "path-prefix": "path_prefix",
-        "router": "router",
-        "router-discovery": "router_discovery",
-        "server-ip-address": "tftp_server_address",
-        "swap-server": "swap_server",
-        "tftp-server": "tftp_server",
-        "tftp-server-address": "tftp_server_address",
-        "wpad": "wpad",
-    },
-    6: {"dns-server": "dns_server", "domain-search": "domain_search", "server-id": "server_id"},
-}
-"""OVN's name of a DHCP option, by Neutron's (dnsmasq's) one, for each IP version."""
-
-TEXT_OPTIONS = frozenset(("bootfile_name", "domain_name", "domain_search", "path_prefix", "tftp_server", "wpad"))
-"""Options whose value is a string, quoted in the action."""
 
 
 @view
@@ -176,7 +146,7 @@ def port_dhcp(port: cloud.Port) -> Iterator[Fact]:
         extra = port.dhcpv4_options if version == 4 else port.dhcpv6_options
         if subnet is None or not extra:
             continue
-        options = dict(dhcp_options(subnet)) | _named_for_ovn(extra, version)
+        options = dict(dhcp_options(subnet)) | named_for_ovn(extra, version)
         ids = (
             ("neutron:network_id", cloud.Port.network.raw(port)),
             (names.REVISION, str(port.revision_number)),
@@ -207,16 +177,6 @@ def _dhcp_subnet(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...], version:
             if subnet is not None and dhcp_options(subnet):
                 return subnet
     return None
-
-
-def _named_for_ovn(extra: dict[str, str], version: int) -> dict[str, str]:
-    """Return a port's extra DHCP options under OVN's names; those that OVN does not know are left out."""
-    options = {}
-    for name, value in extra.items():
-        known = OPTION_NAMES[version].get(name.replace("_", "-"))
-        if known is not None:
-            options[known] = f'"{value}"' if known in TEXT_OPTIONS and not value.startswith('"') else value
-    return options
 
 
 def _external_ids(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...]) -> names.Pairs:

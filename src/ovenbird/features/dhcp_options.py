@@ -34,16 +34,18 @@ _FOUR = {
 _SIX = {"mac": "server_id 2", "ipv6": "ia_addr 5, dns_server 23", "str": "domain_search 24"}
 
 
-def _entries(text: str) -> list[tuple[str, int]]:
-    return [(name, int(code)) for name, code in (entry.split() for entry in text.split(","))]
+def known(version: int) -> Iterator[tuple[str, int, str]]:
+    """Yield the name, code and type of every option that a chassis may be asked to encode for an IP version."""
+    for kind, text in (_FOUR if version == 4 else _SIX).items():
+        for entry in text.split(","):
+            name, code = entry.split()
+            yield name, int(code), kind
 
 
 @singleton
 def known_options() -> Iterator[Fact]:
     """List every option that a chassis may be asked to encode."""
-    for kind, text in _FOUR.items():
-        for name, code in _entries(text):
-            yield DHCP_OPTION(name, code, kind)
-    for kind, text in _SIX.items():
-        for name, code in _entries(text):
-            yield DHCPV6_OPTION(name, code, kind)
+    for option in known(4):
+        yield DHCP_OPTION(*option)
+    for option in known(6):
+        yield DHCPV6_OPTION(*option)

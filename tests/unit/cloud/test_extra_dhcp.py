@@ -1,0 +1,61 @@
+"""DHCP options of single ports, in OVN's words; values stay values."""
+
+from __future__ import annotations
+
+import pytest
+
+from ovenbird.cloud.extra_dhcp import named_for_ovn
+from ovenbird.model import nb
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "value", "expected"),
+    [
+        (4, "mtu", "1300", ("mtu", "1300")),
+        (4, "interface-mtu", "1300", ("mtu", "1300")),
+        (4, "26", "1300", ("mtu", "1300")),
+        (4, "router", "10.0.0.9", ("router", "10.0.0.9")),
+        (4, "dns-server", "{10.0.0.9, 10.0.0.10}", ("dns_server", "{10.0.0.9, 10.0.0.10}")),
+        (4, "domain-name", "example.org", ("domain_name", '"example.org"')),
+        (4, "domain-name", '"example.org"', ("domain_name", '"example.org"')),
+        (4, "15", "example.org", ("domain_name", '"example.org"')),
+        (4, "119", "a.org,b.org", ("domain_search_list", '"a.org,b.org"')),
+        (4, "66", "10.0.0.3", ("tftp_server", '"10.0.0.3"')),
+        (4, "150", "10.0.0.3", ("tftp_server_address", "10.0.0.3")),
+        (4, "server-ip-address", "10.0.0.3", ("next_server", "10.0.0.3")),
+        (4, "121", "10.1.0.0/16,10.0.0.9", ("classless_static_route", "{10.1.0.0/16,10.0.0.9}")),
+        (4, "classless-static-route", "{0.0.0.0/0,10.0.0.9}", ("classless_static_route", "{0.0.0.0/0,10.0.0.9}")),
+        (4, "arp_timeout", "60", ("arp_cache_timeout", "60")),
+        (6, "dns-server", "2001:db8::1", ("dns_server", "2001:db8::1")),
+        (6, "24", "example.org", ("domain_search", '"example.org"')),
+    ],
+)
+def test_names(version, name, value, expected):
+    assert list(named_for_ovn({name: value}, version).items()) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mtu", "1400); drop; /*"),
+        ("router", "10.0.0.1); next(0"),
+        ("colour", "red"),
+        ("mtu", 'x"y'),
+        ("253", "1.1.1.1"),
+    ],
+)
+def test_what_is_left_out(name, value):
+    assert named_for_ovn({name: value}, 4) == {}
+
+
+def test_a_string_ends_where_it_ends():
+    assert named_for_ovn({"domain-name": 'a"); drop; ("'}, 4) == {"domain_name": '"a\\"); drop; ("'}
+
+
+def test_options_of_a_port(world):
+    network = world.network()
+    subnet = world.subnet(network)
+    port = world.port(network, [(subnet, "10.0.0.5")], dhcpv4_options={"mtu": "1300", "67": "pxe.0"})
+    world.settle()
+    options = world.one(nb.LogicalSwitchPort, name=port.uuid).dhcpv4_options.options
+    assert (options["mtu"], options["bootfile_name"], options["router"]) == ("1300", '"pxe.0"', "10.0.0.1")
