@@ -14,7 +14,7 @@ import random
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import ADVERTISED
-from ovenbird.controller.local import hosted_row, is_crossed, peer_of, resident
+from ovenbird.controller.local import hosted_row, is_concerned, is_crossed, peer_of, resident
 from ovenbird.engine.rules import rule
 from ovenbird.lang.actions.layout import Tables
 from ovenbird.lang.actions.registry import parse_actions
@@ -54,7 +54,7 @@ _NUMBERS = (("mtu", "mtu"), ("rdnss", "rdnss"))
 _TEXTS = (("route_info", "route_info"), ("dnssl", "dnssl"), ("prf", "router_preference"))
 
 
-@rule(PortBinding)
+@rule(PortBinding, when=is_concerned)
 def advertisements(port: PortBinding) -> Iterator[Fact]:
     """Yield what a router port advertises."""
     options = port.options

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import ANNOUNCED
-from ovenbird.controller.local import VIF, hosted_row, localnet_key, resident, resident_name
+from ovenbird.controller.local import VIF, hosted_row, is_concerned, localnet_key, resident, resident_name
 from ovenbird.engine.rules import rule
 from ovenbird.lang.actions.layout import Tables
 from ovenbird.model.sb import PortBinding
@@ -46,7 +46,7 @@ _ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
 _INGRESS = Tables().ingress
 
 
-@rule(PortBinding)
+@rule(PortBinding, when=is_concerned)
 def announcements(port: PortBinding) -> Iterator[Fact]:
     """Yield the addresses that a physical network should hear of."""
     uuid = PortBinding.datapath.raw(port)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import AFTERWARDS, EDIT
 from ovenbird.controller.gateway import HIGHLY_AVAILABLE
-from ovenbird.controller.local import VIF, interface_of, resident
+from ovenbird.controller.local import VIF, interface_of, is_concerned, resident
 from ovenbird.controller.own import progress
 from ovenbird.controller.settings import own_chassis
 from ovenbird.engine.lookups import find, get
@@ -49,7 +49,7 @@ def encap_of(port: PortBinding) -> UUID | None:
     return next((e.uuid for e in row.encaps if e.ip == ip), None) if row is not None else None
 
 
-@rule(PortBinding)
+@rule(PortBinding, when=is_concerned)
 def claim(port: PortBinding) -> Iterator[Fact]:
     """Claim a resident port; release one that is no longer."""
     me = own_chassis()
@@ -67,7 +67,7 @@ def claim(port: PortBinding) -> Iterator[Fact]:
         yield EDIT(PortBinding, port.uuid, (("chassis", None), ("encap", None), ("up", False)))
 
 
-@rule(PortBinding)
+@rule(PortBinding, when=is_concerned)
 def up(port: PortBinding) -> Iterator[Fact]:
     """Say that a claimed port's flows are in the switch, to Southbound and to the interface's owner."""
     if port.type not in CLAIMED_TYPES or progress().stopping:
@@ -96,5 +96,3 @@ def installed(interface: Interface) -> Iterator[Fact]:
     if port is None or (port.type == VIF and me is not None and not resident(port)):
         removed = (("ovn-installed", None), ("ovn-installed-ts", None))
         yield EDIT(Interface, interface.uuid, (("external_ids", removed),))
-
-

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.announcements import entering
 from ovenbird.controller.facts import DELEGATION, EDIT
-from ovenbird.controller.local import hosted_row, peer_of
+from ovenbird.controller.local import hosted_row, is_concerned, peer_of
 from ovenbird.controller.own import outcome, record, recorded
 from ovenbird.controller.prefix_client import PrefixClient
 from ovenbird.controller.sessions import is_at_home, own_addresses
@@ -58,7 +58,7 @@ def asks(port: PortBinding) -> bool:
     return port.options.get("ipv6_prefix_delegation") == "true" and is_at_home(port)
 
 
-@rule(PortBinding)
+@rule(PortBinding, when=is_concerned)
 def delegations(port: PortBinding) -> Iterator[Fact]:
     """Yield a port that wants a prefix, and tell what it was given."""
     if port.options.get("ipv6_prefix") != "true":

@@ -211,6 +211,16 @@ def localnet_key(datapath: UUID) -> int:
     return min([port.tunnel_key for port in ports], default=0)
 
 
+def is_concerned(port: PortBinding) -> bool:
+    """Return whether there is anything to do here about a port: about all but ordinary ones that nobody has plugged.
+
+    On a chassis that hosts datapaths of ten thousand ports most are such; their rules do not even run.
+    """
+    if port.type != VIF or PortBinding.chassis.raw(port) is not None or resident(port):
+        return True
+    return localnet_key(PortBinding.datapath.raw(port)) != 0
+
+
 @singleton
 def clauses() -> Iterator[Fact]:
     """Ask for what concerns this chassis, and for nothing else unless everything is wanted."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import ADD_PORT, DROP_PORT
-from ovenbird.controller.local import is_hosted
+from ovenbird.controller.local import is_concerned, is_hosted
 from ovenbird.controller.own import progress
 from ovenbird.controller.settings import integration_bridge, settings
 from ovenbird.engine.lookups import find
@@ -45,7 +45,7 @@ def physical_bridge(port: PortBinding) -> Bridge | None:
     return found
 
 
-@rule(PortBinding)
+@rule(PortBinding, when=is_concerned)
 def patches(port: PortBinding) -> Iterator[Fact]:
     """Make the pair of patch ports of a localnet port."""
     if port.type not in KEYS:

@@ -24,6 +24,7 @@ from ovenbird.controller.gateway import candidates, chassis_id
 from ovenbird.controller.local import (
     VIF,
     hosted_row,
+    is_concerned,
     localnet_key,
     ofport_named,
     ofport_of,
@@ -119,7 +120,7 @@ def tunnel_entry(port: Port) -> Iterator[Fact]:
             yield flow(ENTRY, 100, match, (*GENEVE_IN, Resubmit(LOCAL)))
 
 
-@rule(PortBinding)
+@rule(PortBinding, when=is_concerned)
 def port_flows(port: PortBinding) -> Iterator[Fact]:
     """Yield a port's flows: one that is here, one that is elsewhere, or one that joins two datapaths."""
     datapath = hosted_row(PortBinding.datapath.raw(port))

@@ -14,7 +14,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.controller.facts import cookie_of, flow
-from ovenbird.controller.local import VIF, hosted_row, resident
+from ovenbird.controller.local import VIF, hosted_row, is_concerned, resident
 from ovenbird.engine.rules import rule
 from ovenbird.lang.actions.layout import FlagBit, Tables
 from ovenbird.model.sb import PortBinding
@@ -89,7 +89,7 @@ def _cube(ip: IPv4Interface | IPv6Interface) -> tuple[int, int]:
     return (value, ones) if value & ~mask & ones else (value, mask)
 
 
-@rule(PortBinding)
+@rule(PortBinding, when=is_concerned)
 def port_security(port: PortBinding) -> Iterator[Fact]:
     """Yield the checks of a resident port."""
     texts = port.port_security
@@ -169,5 +169,3 @@ def _receivers(entry: Entry, base: Fields, cookie: int) -> Iterator[Fact]:
     if entry.ipv6:
         for cube in (*entry.sources6(), (0xFF << 120, 0xFF << 120)):
             yield flow(OUT, 95, {**base, **_IPV6, "ipv6_dst": cube}, _PASS, cookie)
-
-

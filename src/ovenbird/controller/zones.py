@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import ZONE
-from ovenbird.controller.local import is_hosted, resident
+from ovenbird.controller.local import is_concerned, is_hosted, resident
 from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.lookups import get
 from ovenbird.engine.rules import rule
@@ -66,7 +66,7 @@ def has_zone(port: PortBinding) -> bool:
     return resident(port) or (port.type == "localnet" and is_hosted(PortBinding.datapath.raw(port)))
 
 
-@rule(PortBinding)
+@rule(PortBinding, when=is_concerned)
 def port_zone(port: PortBinding) -> Iterator[Fact]:
     """Report the zone of a resident port."""
     if has_zone(port):

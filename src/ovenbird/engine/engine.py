@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.engine.alarms import Alarms, now
 from ovenbird.engine.facts import Fact, Members, Relation, Rows
 from ovenbird.engine.outputs import Output
-from ovenbird.engine.rules import Rule, Run
+from ovenbird.engine.rules import Gate, Rule, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ovenbird.engine.alarms import Alarm
     from ovenbird.engine.ids import Allocation, Pool, Scope
@@ -96,7 +96,7 @@ class Engine:
         for output in self.outputs.values():
             output.table.watchers.remove(output)
         self._watching.clear()
-        for run in (*self._singletons, *(run for runs in self._runs.values() for run in runs)):
+        for run in (*self._singletons, *(run for runs in self._runs.values() for run in _with_gated(runs))):
             run.forget()
         while self.orphans:
             orphan = self.orphans.pop()
@@ -139,10 +139,7 @@ class Engine:
     # -- one wave -------------------------------------------------------------------------------------------------
 
     def _wave(self) -> None:
-        for run in self._dead:
-            run.forget()
-            self._replace(run, ())
-            self.failures.pop(run, None)
+        self.end(self._dead)
         self._dead.clear()
         while self.dirty_views or self.dirty_runs:
             while self.dirty_views:
@@ -231,23 +228,41 @@ class Engine:
 
     # -- subjects -------------------------------------------------------------------------------------------------
 
-    def add_subject(self, row: Row, rules: list[Rule]) -> None:
-        """Schedule ``rules`` for a new row."""
+    def add_subject(self, row: Row, rules: list[Rule], gates: list[tuple[Rule, list[Rule]]]) -> None:
+        """Schedule ``rules`` for a new row, and a look at it by ``gates``: conditions, and the rules behind each."""
         runs = self._runs.setdefault(row, [])
         for rule in rules:
-            run = Run(self, rule, row)
-            runs.append(run)
+            runs.append(Run(self, rule, row))
+        for condition, behind in gates:
+            runs.append(Gate(self, condition, behind, row))
+        for run in runs:
             run.invalidate()
 
     def drop_subject(self, row: Row) -> None:
         """Retract what rules yielded for a row that is gone."""
-        for run in self._runs.pop(row, ()):
+        for run in _with_gated(self._runs.pop(row, ())):
             run.dead = True
             self._dead.append(run)
 
+    def end(self, runs: Iterable[Run]) -> None:
+        """Retract what runs yielded; they run no more."""
+        for run in runs:
+            run.dead = True
+            run.forget()
+            self._replace(run, ())
+            self.failures.pop(run, None)
+
     def run_count(self) -> int:
         """Return how many runs of rules with a subject there are; for leak tests."""
-        return sum(map(len, self._runs.values()))
+        return sum(1 for runs in self._runs.values() for _ in _with_gated(runs))
+
+
+def _with_gated(runs: Iterable[Run]) -> Iterator[Run]:
+    """Yield runs, and behind each gate the runs that it holds."""
+    for run in runs:
+        yield run
+        if isinstance(run, Gate):
+            yield from run.runs
 
 
 def _delta(deltas: dict[Relation, Delta], relation: Relation) -> Delta:
@@ -260,15 +275,20 @@ def _delta(deltas: dict[Relation, Delta], relation: Relation) -> Delta:
 class Subjects:
     """Watches one table for the rows that rules run for."""
 
-    __slots__ = ("engine", "rules")
+    __slots__ = ("engine", "gates", "rules")
 
     def __init__(self, engine: Engine, rules: list[Rule]) -> None:
         self.engine = engine
-        self.rules = rules
+        self.rules = [rule for rule in rules if rule.when is None]
+        behind: dict[Callable[[Any], Any], list[Rule]] = {}
+        for rule in rules:
+            if rule.when is not None:
+                behind.setdefault(rule.when, []).append(rule)
+        self.gates = [(Rule(when, None), its_rules) for when, its_rules in behind.items()]
 
     def inserted(self, row: Row) -> None:
         """Run the rules for the new row in the next wave."""
-        self.engine.add_subject(row, self.rules)
+        self.engine.add_subject(row, self.rules, self.gates)
 
     def modified(self, row: Row, mask: int, deltas: Deltas | None) -> None:
         """Do nothing: runs know themselves which columns they read."""

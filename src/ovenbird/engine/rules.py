@@ -1,8 +1,10 @@
 """Rules: pure functions of one subject row that yield facts.
 
-There is one ``Run`` for each rule and subject. It depends on exactly what the function read; when any of that changes
-it runs again, and what it yields is compared with what it yielded before. A run that raises yields nothing until
-something it read changes; the failure is reported with its subject and stops nobody else.
+There is one ``Run`` for each rule and subject; for a rule with a condition only while a ``Gate`` finds it met, so that
+ten thousand rows that concern nobody cost one look each, however many rules there are. A run depends on exactly what
+the function read; when any of that changes it runs again, and what it yields is compared with what it yielded before.
+A run that raises yields nothing until something it read changes; the failure is reported with its subject and stops
+nobody else.
 """
 
 from __future__ import annotations
@@ -27,13 +29,20 @@ class Rule:
     Arguments:
         body: the function.
         subject: the class whose every row is a subject; None for a function without arguments that runs once.
+        when: says of which rows it is, all if it is missing; a pure function of the row, like the rule itself.
     """
 
-    __slots__ = ("body", "name", "subject")
+    __slots__ = ("body", "name", "subject", "when")
 
-    def __init__(self, body: Callable[..., Iterable[Fact]], subject: type[Row] | None) -> None:
+    def __init__(
+        self,
+        body: Callable[..., Iterable[Fact]],
+        subject: type[Row] | None,
+        when: Callable[[Any], bool] | None = None,
+    ) -> None:
         self.body = body
         self.subject = subject
+        self.when = when
         self.name = body.__qualname__
 
     def __call__(self, *subject: Any) -> Iterable[Fact]:
@@ -85,11 +94,45 @@ class Run(Reader):
         return f"{self.rule.name}({self.subject!r})" if self.subject is not None else f"{self.rule.name}()"
 
 
-def rule(subject: type[R]) -> Callable[[Callable[[R], Iterable[Fact]]], Rule]:
-    """Make a function a rule that runs for every row of ``subject``'s table."""
+class Gate(Run):
+    """A condition applied to one subject, with the runs of the rules that have it, while it is met."""
+
+    __slots__ = ("rules", "runs")
+
+    def __init__(self, engine: Any, condition: Rule, rules: list[Rule], subject: Row) -> None:
+        super().__init__(engine, condition, subject)
+        self.rules = rules
+        self.runs: list[Run] = []
+
+    def compute(self) -> tuple[Fact, ...]:
+        """Look at the subject; on an exception, note it and change nothing."""
+        if self.deps:
+            self.forget()
+        self.dirty = False
+        self.error = None
+        tracking.reader = self
+        try:
+            is_open = self.rule.body(self.subject)
+        except Exception as e:  # noqa: BLE001 (one feature's failure must not stop the wave)
+            self.error = e
+            return ()
+        finally:
+            tracking.reader = None
+        if is_open and not self.runs:
+            self.runs = [Run(self.engine, rule, self.subject) for rule in self.rules]
+            for run in self.runs:
+                run.invalidate()
+        elif self.runs and not is_open:
+            self.engine.end(self.runs)
+            self.runs = []
+        return ()
+
+
+def rule(subject: type[R], when: Callable[[R], bool] | None = None) -> Callable[[Callable[[R], Iterable[Fact]]], Rule]:
+    """Make a function a rule that runs for every row of ``subject``'s table, or for those of which ``when`` is true."""
 
     def decorate(body: Callable[[R], Iterable[Fact]]) -> Rule:
-        return Rule(body, subject)
+        return Rule(body, subject, when)
 
     return decorate
 
