@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule
 from ovenbird.features.binding import requested_key
-from ovenbird.features.ha_chassis import group_facts
+from ovenbird.features.ha_chassis import dependents, group_facts
 from ovenbird.features.router_advertisement import delegated, periodic
 from ovenbird.logical.addresses import parse_addresses, quote
 from ovenbird.logical.feature import Feature
@@ -130,10 +130,13 @@ def _redirect(lrp: nb.LogicalRouterPort, port: RouterPort, mac: frozenset[str]) 
     name = port.name
     group = lrp.ha_chassis_group
     if group is not None:
-        name = group.name
+        name, candidates = group.name, len(group.ha_chassis)
         yield from group_facts(group)
     else:
+        candidates = len(lrp.gateway_chassis)
         yield from _candidates(lrp, name)
+    if candidates > 1 and router is not None:  # one alone has nobody to give way to
+        yield from dependents(router, name)
     yield _binding(port, port.redirect, "chassisredirect", options, mac, ids, HA_CHASSIS_GROUP.uuid(name))
     act = f"outport = {quote(port.redirect)}; next;"
     yield flow(REDIRECT, port.datapath, 50, f"outport == {port.quoted}", act, port.uuid)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.engine.distinct import Distinct
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.views import view
-from ovenbird.logical.routers import CENTRAL, attached, home_chassis, physical, router_peer, seen, switch_peer
-from ovenbird.logical.tables import HA_CHASSIS, HA_CHASSIS_GROUP, REF_CHASSIS
+from ovenbird.logical.routers import attached, physical, router_peer, seen, switch_peer
+from ovenbird.logical.tables import HA_CHASSIS, HA_CHASSIS_GROUP, REF_CHASSIS, datapath
 from ovenbird.logical.traits import named_uuid
 from ovenbird.model import nb, sb
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
 
 
 def group_facts(group: nb.HAChassisGroup) -> Iterator[Fact]:
@@ -35,42 +37,33 @@ def group_facts(group: nb.HAChassisGroup) -> Iterator[Fact]:
     yield HA_CHASSIS_GROUP(group.name, frozenset(members), tuple(sorted(group.external_ids.items())))
 
 
-def dependents(switch: nb.LogicalSwitch, chassis: sb.Chassis) -> Iterator[Fact]:
-    """Yield that a chassis, with a port of ``switch``, depends on the groups that the switch leads to."""
-    for group in groups_behind(switch):
-        yield REF_CHASSIS(group, chassis.uuid)
+HOSTS = Distinct(sb.PortBinding.datapath, sb.PortBinding.chassis)
+"""The chassis that hold ports of a datapath. A port more or less on one that has others there concerns nobody."""
+
+
+def dependents(router: nb.LogicalRouter, group: str) -> Iterator[Fact]:
+    """Yield the chassis that depend on a group that plays a gateway of ``router``."""
+    for chassis in hosts_around(router):
+        yield REF_CHASSIS(group, chassis)
 
 
 @view
-def groups_behind(switch: nb.LogicalSwitch) -> tuple[str, ...]:
-    """Return the groups of several chassis that play gateways which a switch leads to, sorted."""
-    return tuple(sorted({name for router in _routers(switch) for name in groups_around(router)}))
+def hosts_around(router: nb.LogicalRouter) -> frozenset[UUID]:
+    """Return the chassis with ports on the switches that lead to a router, directly or through others."""
+    return frozenset().union(*[HOSTS.values(where) for where in switches_around(router)])
 
 
 @view
-def groups_around(router: nb.LogicalRouter) -> tuple[str, ...]:
-    """Return those of a router's own gateway ports and of the routers that it leads to."""
+def switches_around(router: nb.LogicalRouter) -> tuple[UUID, ...]:
+    """Return the datapaths of those switches."""
     reached, ahead = {router}, [router]
     while ahead:
         for other in neighbours(ahead.pop()):
             if other not in reached:
                 reached.add(other)
                 ahead.append(other)
-    return tuple(sorted({name for each in reached for name in own_groups(each)}))
-
-
-@view
-def own_groups(router: nb.LogicalRouter) -> tuple[str, ...]:
-    """Return the groups of several chassis that play a router's gateway ports; one alone has nobody to give way to."""
-    if home_chassis(router):
-        return ()
-    found = []
-    for lrp in CENTRAL.rows(router.uuid, True):
-        group = lrp.ha_chassis_group
-        candidates = lrp.gateway_chassis if group is None else group.ha_chassis
-        if len(candidates) > 1:
-            found.append(lrp.name if group is None else group.name)
-    return tuple(sorted(found))
+    inside = {switch: None for each in reached for lrp in each.ports if (switch := inside_of(lrp)) is not None}
+    return tuple(sorted([datapath(switch) for switch in inside]))
 
 
 @view
@@ -86,12 +79,16 @@ def beyond(lrp: nb.LogicalRouterPort) -> tuple[nb.LogicalRouter, ...]:
     if (peer := router_peer(lrp)) is not None:
         other = peer.referrer(nb.LogicalRouter.ports)
         return (other,) if other is not None else ()
+    switch = inside_of(lrp)
+    return _routers(switch) if switch is not None and len(attached(switch)) > 1 else ()
+
+
+@view
+def inside_of(lrp: nb.LogicalRouterPort) -> nb.LogicalSwitch | None:
+    """Return the switch that a router port is on, unless it is the router's outside, or there is none."""
     port, lsp = seen(lrp), switch_peer(lrp.name)
     switch = lsp.referrer(nb.LogicalSwitch.ports) if lsp is not None else None
-    if port is None or switch is None or (port.central and physical(switch)):
-        return ()
-    routers = _routers(switch)
-    return routers if len(routers) > 1 else ()
+    return None if port is None or switch is None or (port.central and physical(switch)) else switch
 
 
 def _routers(switch: nb.LogicalSwitch) -> tuple[nb.LogicalRouter, ...]:

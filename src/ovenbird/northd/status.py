@@ -14,7 +14,6 @@ from ovenbird.engine.derived import Derived
 from ovenbird.engine.lookups import rows
 from ovenbird.engine.rules import Rule, rule, singleton
 from ovenbird.engine.views import view
-from ovenbird.features.ha_chassis import dependents
 from ovenbird.logical.tables import (
     ADDRESS_SET,
     DATAPATH_KEYS,
@@ -141,14 +140,10 @@ _BOUND = Derived(
 
 @rule(nb.LogicalSwitchPort)
 def port_up(port: nb.LogicalSwitchPort) -> Iterator[Fact]:
-    """Tell Northbound whether a port is up: its chassis has bound it and, if it can tell, has its flows in place.
-
-    The chassis then depends on the gateways that the port's switch leads to.
-    """
+    """Tell Northbound whether a port is up: its chassis has bound it and, if it can tell, has its flows in place."""
     up = port.type == "router"
     for binding in _BOUND.rows(port.name):
         switch, chassis = port.referrer(nb.LogicalSwitch.ports), binding.chassis
         if switch is not None and northbound_uuid(binding.datapath) == switch.uuid:
             up = up or chassis.other_config.get("port-up-notif") != "true" or binding.up is True
-            yield from dependents(switch, chassis)
     yield PORT_STATUS(port.uuid, up)

@@ -68,7 +68,7 @@ def test_a_chassis_taking_a_port_runs_one_rule(cloud):
     cloud.settle()
     binding = next(b for b in cloud.rows(sb.PortBinding) if b.logical_port == "p1-3")
     cloud.update(binding, chassis=chassis)
-    assert cloud.wave() == {"port_up": 1, "groups_behind": 1, "physical": 1}
+    assert cloud.wave() == {"port_up": 1}
     port = cloud.nb.store.find(nb.LogicalSwitchPort.name, "p1-3")
     assert port.up is False
     cloud.update(binding, up=True)

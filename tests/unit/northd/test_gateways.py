@@ -95,7 +95,7 @@ def test_the_way_leads_through_other_routers_by_links_and_switches(cloud):
     bind(cloud, "vm", cloud.chassis["hv3"])
     cloud.settle()
     assert watchers(cloud) == {"r-out": ["hv3"]}
-    (link,) = [row for row in cloud.nb.store.table(nb.LogicalRouterPort).rows.values() if row.name == "b"]
+    (link,) = [row for row in cloud.nb.store.table(nb.LogicalRouterPort).rows.values() if row.name == "a"]
     cloud.update(link, peer=None)
     cloud.settle()
     assert watchers(cloud) == {"r-out": []}
@@ -173,19 +173,43 @@ def test_a_link_local_next_hop_is_at_the_first_port(cloud):
 # -- costs ------------------------------------------------------------------------------------------------------------
 
 
-def test_binding_a_port_runs_its_own_rule(cloud):
-    bind(cloud, "p0-1", cloud.chassis["hv3"])
+def test_binding_a_port_concerns_the_gateway_only_if_its_chassis_is_new_there(cloud):
+    hv3 = cloud.chassis["hv3"]
+    bind(cloud, "p0-1", hv3)
+    assert cloud.wave() == {"port_up": 1, "hosts_around": 1, "router_port": 1}
     cloud.settle()
-    bind(cloud, "p0-2", cloud.chassis["hv3"])
+    bind(cloud, "p0-2", hv3)
     assert cloud.wave() == {"port_up": 1}
+    bind(cloud, "p1-1", hv3)  # another switch: it is seen that the chassis is there already
+    assert cloud.wave() == {"port_up": 1, "hosts_around": 1}
     bind(cloud, "p0-2", None)
-    assert cloud.wave()["port_up"] == 1
+    assert cloud.wave() == {"port_up": 1}
     assert watchers(cloud) == {"r-out": ["hv3"]}
 
 
-def test_a_priority_concerns_the_gateway_alone(cloud):
+def test_a_gateway_that_changes_concerns_no_port_behind_it(cloud):
     for n in range(SWITCHES):
         bind(cloud, f"p{n}-1", cloud.chassis["hv3"])
     cloud.settle()
-    cloud.update(next(iter(cloud.gateway.gateway_chassis)), priority=7)
+    (first, second) = cloud.gateway.gateway_chassis
+    cloud.update(first, priority=7)
     assert cloud.wave() == {"router_port": 1}
+    cloud.delete(second, (cloud.gateway, "gateway_chassis"))
+    ran = cloud.wave()
+    assert "port_up" not in ran
+    assert sum(ran.values()) <= 15, ran
+    assert watchers(cloud) == {"r-out": []}
+
+
+def test_a_router_port_concerns_its_own_switch(cloud):
+    """With a gateway, and ports bound behind it: a switch more costs the same as the one before."""
+    for n in range(SWITCHES):
+        bind(cloud, f"p{n}-1", cloud.chassis["hv3"])
+    cloud.settle()
+    counts = []
+    for n in (50, 51):
+        attach(cloud, cloud.router, cloud.switch(f"s{n}"), n)
+        counts.append(cloud.wave())
+        cloud.settle()
+    assert counts[0] == counts[1]
+    assert sum(counts[0].values()) < 60, counts[0]

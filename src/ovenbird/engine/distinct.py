@@ -1,0 +1,122 @@
+"""Which values a column has among rows with a certain value of another: "the chassis that a network's ports are on".
+
+A ``Distinct`` counts, so that one more row with a value that is there already concerns nobody: readers of a group run
+again only when a value comes that none of its rows had, or when the last row with a value is gone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.engine import tracking
+from ovenbird.engine.tracking import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from ovenbird.engine.rows import Column, Deltas, Row, Table
+
+
+class Distinct:
+    """A way to count the rows of one table.
+
+    Arguments:
+        group: the column whose value names a group.
+        value: the column whose values are counted in it; rows where it is None do not count.
+    """
+
+    __slots__ = ("group", "value")
+
+    def __init__(self, group: Column[Any], value: Column[Any]) -> None:
+        self.group = group
+        self.value = value
+
+    def values(self, group: Hashable) -> frozenset[Any]:
+        """Return the values in a group, references as UUIDs. The caller depends on these alone.
+
+        Raises:
+            LookupError: nothing is being computed, so there is no engine to ask.
+        """
+        node = tracking.reader
+        if node is None:
+            raise LookupError(f"{self.group.owner.TABLE}: asked for outside of a computation")
+        table = node.engine.tables[self.group.owner]
+        for watcher in table.watchers:
+            if type(watcher) is Counts and watcher.distinct is self:
+                return watcher.values(group)
+        return Counts(self, table).values(group)
+
+
+class Tally(Source):
+    """How many rows of one group have each value."""
+
+    __slots__ = ("counts", "key", "owner")
+
+    def __init__(self, owner: Counts, key: Hashable) -> None:
+        super().__init__()
+        self.owner = owner
+        self.key = key
+        self.counts: dict[Any, int] = {}
+
+    def unread(self) -> None:
+        """Disappear when empty."""
+        if not self.counts:
+            self.owner.tallies.pop(self.key, None)
+
+
+class Counts:
+    """What a ``Distinct`` says of one table, kept as the table changes."""
+
+    __slots__ = ("distinct", "filed", "mask", "tallies")
+
+    def __init__(self, distinct: Distinct, table: Table[Any]) -> None:
+        self.distinct = distinct
+        self.mask = distinct.group.bit | distinct.value.bit
+        self.tallies: dict[Hashable, Tally] = {}
+        self.filed: dict[Row, tuple[Hashable, Hashable]] = {}
+        for row in table.rows.values():
+            self.inserted(row)
+        table.watchers.append(self)
+
+    def values(self, key: Hashable) -> frozenset[Any]:
+        """Return the values in a group; the caller depends on them."""
+        tally = self.tallies.get(key)
+        if tally is None:
+            tally = self.tallies[key] = Tally(self, key)
+        tally.track()
+        return frozenset(tally.counts)
+
+    def inserted(self, row: Row) -> None:
+        """Count a new row."""
+        group, value = row.values[self.distinct.group.index], row.values[self.distinct.value.index]
+        if value is None:
+            return
+        self.filed[row] = (group, value)
+        tally = self.tallies.get(group)
+        if tally is None:
+            tally = self.tallies[group] = Tally(self, group)
+        count = tally.counts[value] = tally.counts.get(value, 0) + 1
+        if count == 1:
+            tally.touch()
+
+    def modified(self, row: Row, mask: int, deltas: Deltas | None) -> None:  # noqa: ARG002 (a watcher's signature)
+        """Count a row where it belongs now."""
+        if mask & self.mask:
+            self.deleted(row)
+            self.inserted(row)
+
+    def deleted(self, row: Row) -> None:
+        """Count a row no more."""
+        filed = self.filed.pop(row, None)
+        if filed is None:
+            return
+        group, value = filed
+        tally = self.tallies[group]
+        tally.counts[value] -= 1
+        if tally.counts[value]:
+            return
+        del tally.counts[value]
+        if tally.readers:
+            tally.touch()
+        elif not tally.counts:
+            del self.tallies[group]
