@@ -100,6 +100,14 @@ def world(machine: None) -> Iterator[Any]:
         yield World(lab).build()
 
 
+@pytest.fixture(params=["centralised", "distributed"])
+def floating(world: Any, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where floating IPs are, while the test runs."""
+    world.lab.configure({"distributed_floating_ip": str(request.param == "distributed").lower()})
+    yield request.param
+    world.lab.configure({"distributed_floating_ip": "false"})
+
+
 @pytest.fixture
 def nbctl(originals_lab: Lab) -> Callable[..., str]:
     """`nbctl(*arguments)` runs ovn-nbctl on the originals' Northbound."""

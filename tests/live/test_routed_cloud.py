@@ -13,8 +13,6 @@ from ovenbird.lab import outside
 from ovenbird.lab.process import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from routed_world import World
 
 pytestmark = pytest.mark.live
@@ -56,14 +54,6 @@ def test_out_by_the_routers_address(world: World) -> None:
         assert connects(world["red2"], outside.ADDRESS, 8080)
         assert connects(world["blue2"], outside.ADDRESS, 8080)
     assert not world.outside.pings(world["red2"].address or "", wait=0.2)
-
-
-@pytest.fixture(params=["centralised", "distributed"])
-def floating(world: World, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Where floating IPs are, while the test runs."""
-    world.lab.configure({"distributed_floating_ip": str(request.param == "distributed").lower()})
-    yield request.param
-    world.lab.configure({"distributed_floating_ip": "false"})
 
 
 def test_floating_ips(world: World, floating: str) -> None:

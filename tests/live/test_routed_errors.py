@@ -46,6 +46,15 @@ def test_a_packet_that_has_come_too_far_is_reported(world: World) -> None:
     )
 
 
+@pytest.mark.usefixtures("floating")
+def test_a_packet_that_is_too_large_is_reported(world: World) -> None:
+    """From outside, whose MTU is larger: what is too large for the instance's network must not just be gone."""
+    with world.floating_ip("red1") as address:
+        command = ("sh", "-c", f"ping -n -c 1 -W 2 -M do -s 1472 {address} || true")
+        assert "Frag needed and DF set (mtu = 1442)" in world.outside.namespace.run(*command)
+        assert "1 received" in world.outside.namespace.run("ping", "-n", "-c", "1", "-M", "do", "-s", "1414", address)
+
+
 UDP = """
 import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET

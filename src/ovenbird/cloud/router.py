@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 ROUTER_OPTIONS = names.pairs(always_learn_from_arp_request="false", dynamic_neigh_routers="true")
 """As Neutron's: routers that share an external network find each other by ARP, and learn what they asked for alone."""
 
+LARGEST_MTU = 65535
+"""Bytes; IPv4's limit (RFC 791), and `gateway_mtu`'s."""
+
 DEFAULT_ROUTE = {4: "0.0.0.0/0", 6: "::/0"}
 
 
@@ -108,6 +111,13 @@ def snat_address(router: cloud.Router) -> str | None:
     if outside is None or not outside.enable_snat:
         return None
     return next((address for address, _ in fixed_addresses(outside.port) if ":" not in address), None)
+
+
+@view
+def inner_mtu(router: cloud.Router) -> int:
+    """Return the least MTU of a router's internal networks: what is larger is refused where it comes from outside."""
+    interfaces = router.referrers(cloud.RouterInterface.router)
+    return min((network_mtu(interface.network) for interface in interfaces), default=LARGEST_MTU)
 
 
 @view
@@ -223,7 +233,7 @@ def external_port(outside: cloud.RouterGateway) -> Iterator[Fact]:
         port.mac_address,
         _networks(fixed),
         None,
-        (("gateway_mtu", str(network_mtu(port.network))),),
+        (("gateway_mtu", str(min(network_mtu(port.network), inner_mtu(outside.router)))),),
         (),
         _port_ids(port, router, fixed, outside=True),
     )

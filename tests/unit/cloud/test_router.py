@@ -54,8 +54,32 @@ def test_a_port_has_two_sides(scene):
         "exclude-lb-vips-from-garp": "true",
     }
     outer = scene.one(nb.LogicalRouterPort, name=f"lrp-{scene.out.port.uuid}")
-    assert (outer.networks, outer.options) == ({"203.0.113.9/24"}, {"gateway_mtu": "1500"})
+    assert (outer.networks, outer.options) == ({"203.0.113.9/24"}, {"gateway_mtu": "1442"})
     assert outer.external_ids["neutron:is_ext_gw"] == "True"
+
+
+def test_a_gateway_refuses_what_is_too_large_for_an_internal_network(scene):
+    def limit():
+        return scene.one(nb.LogicalRouterPort, name=f"lrp-{scene.out.port.uuid}").options["gateway_mtu"]
+
+    small = scene.network(mtu=1300)
+    other = scene.interface(scene.r, [(scene.subnet(small), "10.0.0.1")], mac_address="fa:16:3e:00:00:33")
+    scene.settle()
+    assert limit() == "1300"
+    scene.change(small, mtu=1400)
+    scene.settle()
+    assert limit() == "1400"
+    scene.drop(other, other.port, *other.port.referrers(cloud.FixedAddress.port))
+    scene.settle()
+    assert limit() == "1442"
+    same = scene.network(mtu=1500)
+    scene.engine.ran.clear()
+    scene.interface(scene.r, [(scene.subnet(same), "10.0.0.1")], mac_address="fa:16:3e:00:00:44")
+    scene.settle()
+    assert (limit(), scene.engine.ran["external_port"]) == ("1442", 0)
+    scene.drop(scene.inside, scene.inside.port, *scene.inside.port.referrers(cloud.FixedAddress.port))
+    scene.settle()
+    assert limit() == "1500"
 
 
 def test_default_route_and_snat(scene):
