@@ -246,7 +246,10 @@ class Api:
         caller = self.authenticator.known(headers)
         if caller is None:
             caller = await self.authenticator.identify(headers)
-        return caller, self.policy.access(caller) if self.policy is not None else None
+        if self.policy is None:
+            return caller, None
+        access = self.policy.access(caller)
+        return access.caller, access
 
     def _collection(self, name: str) -> Collection[Any]:
         found = self.collections.get(name)

@@ -33,6 +33,7 @@ class Caller:
         roles: what the user is in that project, in lower case.
         service_roles: what the service is that passed the user's request on.
         system: whether the caller acts for the whole system instead of a project.
+        admin: whether other projects are the caller's business too; ``policy`` says so of those whom it knows.
     """
 
     project: str = DEFAULT_PROJECT
@@ -40,6 +41,7 @@ class Caller:
     roles: frozenset[str] = frozenset()
     service_roles: frozenset[str] = frozenset()
     system: bool = False
+    admin: bool = False
 
 
 class Unauthorized(NeutronError):  # noqa: N818 (named as the others that are answers)
@@ -89,7 +91,7 @@ class Authenticator(Protocol):
         """Give up connections."""
 
 
-NOBODY_IN_PARTICULAR = Caller()
+NOBODY_IN_PARTICULAR = Caller(admin=True)
 
 
 class Open:
@@ -105,7 +107,7 @@ class Open:
         """Return who sent a request with these headers."""
         for name, value in headers:
             if name in (b"x-project-id", b"x-tenant-id") and value:
-                return Caller(value.decode("latin-1"))
+                return Caller(value.decode("latin-1"), admin=True)
         return NOBODY_IN_PARTICULAR
 
     async def identify(self, headers: Headers) -> Caller:

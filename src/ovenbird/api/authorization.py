@@ -54,11 +54,11 @@ class Authorization:
                 reason="Specifying 'project_id' or 'tenant_id' other than the authenticated project in request "
                 "requires admin privileges"
             )
+        self._see(values)
         given = {n: v for n, v in values.items() if v != resource.attributes[n].default}
         names = [f"create_{resource.member}", *self._attributes("create", given)]
         whole = {**values, "project_id": project}
         self._demand(names, lambda name: resource.reader(name)(whole))
-        self._see(values)
 
     def update(self, rendering: Rendering, values: Mapping[str, Any]) -> None:
         """Check a change.
@@ -102,15 +102,14 @@ class Authorization:
                     yield wanted
 
     def _see(self, values: Mapping[str, Any]) -> None:
-        """Check that the caller sees what a request names."""
+        """Check that what a request names is there, and that the caller sees it."""
         for path, collection in self.resource.references.items():
             other = self.others[collection]
             seen = self.access.visibility(other)
             if seen is None:
                 continue
             for uuid in named(values, path):
-                row = other.table.get(uuid)  # type: ignore[arg-type]  # any text may be looked up
-                if row is not None and not seen.sees(other.renderings.of(row)):
+                if not seen.sees(other.renderings.of(other.get(uuid))):
                     raise other.not_found(id=uuid)
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from oslo_policy import policy as oslo
@@ -105,6 +105,7 @@ class Access:
         self._outcomes: dict[tuple[str, tuple[Any, ...]], bool] = {}
         self._visibility: dict[str, Visibility | None] = {}
         self.admin = self.rule("context_is_admin") is True
+        self.caller = replace(caller, admin=self.admin)
 
     def knows(self, name: str) -> bool:
         """Return whether there is a rule of this name."""
@@ -172,7 +173,7 @@ class Access:
                 return not part
             test = part.test
             return Residue(part.fields, lambda target: not test(target))
-        creds = dict(self._creds)
+        creds = self._creds
         reads = fields(check)
         if not reads:
             return bool(check({}, creds, None))

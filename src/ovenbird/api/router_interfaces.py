@@ -88,6 +88,11 @@ class RouterInterfaces:
         """Give a router the gateway's address of a subnet; a further IPv6 one joins the port that has the others."""
         if subnet.gateway_ip is None:
             raise HTTPBadRequest(reason="Bad router request: Subnet for router interface must have a gateway IP.")
+        if not draft.caller.admin and subnet.project_id != draft.caller.project:
+            raise HTTPBadRequest(
+                reason=f"Bad router request: Cannot add interface to router because subnet {subnet.uuid} is not owned "
+                "by project making the request."
+            )
         self._check_new(router, [subnet])
         network = subnet.network
         wanted = [{"subnet_id": subnet.uuid, "ip_address": subnet.gateway_ip}]

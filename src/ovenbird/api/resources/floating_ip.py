@@ -168,6 +168,11 @@ class FloatingIPs(Resource[FloatingIP]):
         port = self.databases.store.table(Port).get(UUID(port_id))
         if port is None:
             raise PortNotFound(id=port_id)
+        if not draft.caller.admin and port.project_id != draft.caller.project:
+            raise _bad(
+                f"Cannot process floating IP association with Port {port_id}, since that port is owned by a different "
+                "project"
+            )
         fixed = _fixed(port, fixed_ip)
         key = (FloatingIPAssociation.network, network.uuid), (FloatingIPAssociation.fixed, fixed.uuid)
         if any(
