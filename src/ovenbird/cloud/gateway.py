@@ -177,7 +177,8 @@ class Placements:
         chosen = [chassis for chassis in placement.chosen if chassis in among]
         if chosen and placement.among is not None and not placement.among.issuperset(among):
             first = self._least(0, list(among))
-            if self.load[0, chosen[0]] > self.load[0, first]:  # without this gateway: moving it makes loads more even
+            held, share = self.load[0, chosen[0]], (sum(self.load[0, name] for name in among) + 1) // len(among)
+            if held > self.load[0, first] and held >= share:  # without this gateway: it is beyond the chassis's share
                 chosen = [first, *[chassis for chassis in chosen if chassis != first]][:MOST]
         rest = [chassis for chassis in among if chassis not in chosen]
         while rest and len(chosen) < MOST:

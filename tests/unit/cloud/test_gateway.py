@@ -91,6 +91,47 @@ def test_gateways_move_with_cause_alone(world):
     assert placed(world) == before
 
 
+def test_what_a_chassis_says_moves_gateways(world):
+    """A chassis loses its way to the physical network, its will to be a gateway, its zone; and has them again."""
+    one, two = world.chassis("gw1"), world.chassis("gw2")
+    add_gateways(world, 4)
+    world.settle()
+    usual = dict(two.other_config)
+    for change in ({"ovn-bridge-mappings": "other:br-x"}, {"ovn-cms-options": ""}, {}):
+        transaction = world.sb.transaction()
+        transaction.update(two, {"other_config": {**usual, **change} if change else {}})
+        transaction.commit()
+        world.settle()
+        assert firsts(world) == {"gw1": 4}
+        assert {len(chassis) for chassis in placed(world).values()} == {1}
+        transaction = world.sb.transaction()
+        transaction.update(two, {"other_config": usual})
+        transaction.commit()
+        world.settle()
+        assert firsts(world) == {"gw1": 2, "gw2": 2}
+    world.fell(one)
+    world.settle()
+    assert firsts(world) == {"gw2": 4}
+
+
+def test_few_gateways_move(world):
+    """One of four gateways' chassis goes and comes back: only a quarter of the routers notice, each time."""
+    chassis = [world.chassis(f"gw{i}") for i in range(4)]
+    add_gateways(world, 20)
+    world.settle()
+    before = placed(world)
+    world.fell(chassis[1])
+    world.settle()
+    between = placed(world)
+    moved = [port for port in before if before[port][0] != between[port][0]]
+    assert sorted(moved) == sorted(port for port in before if before[port][0] == "gw1")
+    world.chassis("gw1")
+    world.settle()
+    after = placed(world)
+    assert sum(between[port][0] != after[port][0] for port in after) == 5
+    assert set(firsts(world).values()) == {5}
+
+
 def test_a_restart_moves_nothing(world):
     world.chassis("gw1")
     add_gateways(world, 3)
