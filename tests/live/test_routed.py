@@ -147,3 +147,14 @@ def test_a_running_ping_goes_over_to_the_second_gateway_and_comes_back(
     assert 5 * Pings.INTERVAL < over < LIMIT, "the kill was not felt" if over < LIMIT else f"silent for {over:.1f} s"
     assert home < LIMIT
     assert answers[0] < back < answers[-1]
+
+
+@pytest.mark.usefixtures("instance")
+def test_what_a_gateway_learned_is_forgotten_in_time(lab: Lab, nb: Nbctl, instance: Instance) -> None:
+    def learned() -> bool:
+        command = ("--bare", "--columns=ip", "find", "MAC_Binding", f"ip={outside.ADDRESS}")
+        return bool(run(["ovn-sbctl", f"--db={lab.plan.remote('sb')}", *command]).strip())
+
+    wait_until(lambda: instance.pings(outside.ADDRESS) and learned(), "the gateway to learn the outside's address")
+    nb("set", "Logical_Router", "r", "options:mac_binding_age_threshold=1")
+    wait_until(lambda: not learned(), "what was learned to grow old")

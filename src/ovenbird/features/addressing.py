@@ -134,24 +134,27 @@ def reserved(switch: nb.LogicalSwitch) -> Iterable[Fact]:
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Give a port what it asks for; claim what it has by configuration."""
-    asks = next((text for text in port.texts if "dynamic" in text.split()), None)
-    if not port.assigns or asks is None:
-        if port.assigns and port.type != "router":
-            for address in port.addresses:
-                _claim(port.switch, address)
-        if port.given is not None:
-            yield PORT_ADDRESSES(port.hint, None)
+    if port.assigns and (asks := next((text for text in port.texts if "dynamic" in text.split()), None)):
+        yield PORT_ADDRESSES(port.hint, _given(port, asks))
         return
+    if port.given is not None:
+        yield PORT_ADDRESSES(port.hint, None)
+    if port.assigns and port.type != "router":
+        for address in port.addresses:
+            _claim(port.switch, address)
+
+
+def _given(port: SwitchPort, asks: str) -> str | None:
+    """Return the addresses of a port that asks for dynamic ones; None if there are none, or it asks for nonsense."""
     try:
-        given = _give(port, asks)
+        return _give(port, asks)
     except (IdsExhaustedError, AddressValueError) as error:
         log.warning("%s: %s", port.name, error)
-        given = None
-    yield PORT_ADDRESSES(port.hint, given)
+        return None
 
 
 def _give(port: SwitchPort, asks: str) -> str | None:
-    """Return the addresses of a port that asks for dynamic ones, or None if there is nothing to make them of."""
+    """Make the addresses of a port that asks for dynamic ones."""
     made, words = plan(port.switch), asks.split()
     before, wanted = words[: words.index("dynamic")], words[words.index("dynamic") + 1 :]
     mac = before[0].lower() if before and parse_addresses(before[0]) is not None else _mac(port.hint)
