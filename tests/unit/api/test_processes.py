@@ -103,6 +103,24 @@ async def test_addresses_are_given_once_and_all_of_them(processes):
     assert [g["name"] for g in groups] == ["default"]
 
 
+async def test_the_last_places_of_a_quota_are_taken_once(processes):
+    project = "0" * 32
+    assert (await processes[0].put(f"/quotas/{project}", json={"quota": {"router": 7}})).status_code == 200
+    for _ in range(500):
+        if (await processes[1].get(f"/quotas/{project}")).json()["quota"]["router"] == 7:
+            break
+        await asyncio.sleep(0.01)
+    single = [post(processes[i % 2], "router", name=str(i)) for i in range(12)]
+    bulk = [processes[i % 2].post("/routers", json={"routers": [{}, {}]}) for i in range(4)]
+    answers = await asyncio.gather(*single, *bulk)
+    refused = {a.json()["NeutronError"]["type"] for a in answers if a.status_code != 201}
+    assert refused == {"OverQuota"}
+    made = [a.json() for a in answers if a.status_code == 201]
+    assert sum(len(body.get("routers", [body])) for body in made) == 7
+    details = (await processes[0].get(f"/quotas/{project}/details")).json()["quota"]["router"]
+    assert details["limit"] == 7
+
+
 async def test_a_writer_sees_its_own_writes_and_concurrent_ones_all_count(processes):
     group = (await processes[0].get("/security-groups")).json()["security_groups"][0]["id"]
     await agreed(processes[1], f"/security-groups/{group}", 200)
