@@ -196,11 +196,12 @@ def vlan_outside(world: World, tag: int, address: str) -> Iterator[None]:
         [
             f"link add {device} type veth peer name {device} netns {hypervisor.namespace.name}",
             f"link set {device} up",
-            f"address add {address} dev {device}",
         ]
     )
     with ExitStack() as stack:
         stack.callback(namespace.batch, [f"link delete {device}"])
+        namespace.run("sh", "-c", f"echo 0 > /proc/sys/net/ipv6/conf/{device}/disable_ipv6")
+        namespace.batch([f"address add {address} dev {device}"])
         namespace.run("ethtool", "-K", device, "tx", "off")
         hypervisor.namespace.batch([f"link set {device} up"])
         stack.callback(hypervisor.vsctl, "--if-exists", "del-port", EXTERNAL_BRIDGE, device)

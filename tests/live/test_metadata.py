@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ovenbird.lab import programs
+from ovenbird.lab import process, programs
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import CommandError
+from ovenbird.lab.lab import Lab
 from ovenbird.lab.namespace import Namespace
 from ovenbird.lab.process import wait_until
 from ovenbird.lab.state import Kind
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ovenbird.lab.instance import Instance
-    from ovenbird.lab.lab import Lab
 
 pytestmark = pytest.mark.live
 
@@ -178,6 +178,24 @@ def test_the_lab_leaves_no_namespace(originals: None, make_lab: Callable[..., La
     wait_until(lambda: namespace(lab, NETWORK).whole, "the namespace")
     lab.down()
     assert not namespace(lab, NETWORK).exists
+
+
+def test_the_next_lab_removes_what_a_crashed_one_left(make_lab: Callable[..., Lab]) -> None:
+    crashed = make_lab(hosts=("hv1",), prefix="obcrash-")
+    crashed.plan = crashed.plan.with_host("hv7", gateway=False)
+    crashed.state.add(Kind.PLAN, "lab", crashed.plan.to_json())
+    left = Namespace(f"{crashed.plan.metadata_prefix('hv7')}ovnmeta-{NETWORK}")
+    run(["ip", "netns", "add", left.name])
+    while victims := process.marked(crashed.plan.rundir):
+        for victim in victims:
+            victim.signal(signal.SIGKILL)
+            process.reap(victim)
+    lab = Lab.up(crashed.plan.rundir, ("hv1",))
+    try:
+        assert not left.exists
+        assert "obcrash-" not in run(["ip", "netns", "list"])
+    finally:
+        lab.down()
 
 
 def test_cleanup_leaves_nothing(asked: Instance, lab: Lab) -> None:

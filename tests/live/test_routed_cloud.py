@@ -139,3 +139,32 @@ def test_two_external_networks_on_one_gateway(world: World) -> None:
             neutron.act("router", router, "remove_router_interface", subnet_id=subnet)
             for resource, made in (("router", router), ("network", green), ("network", public)):
                 neutron.delete(resource, made)
+
+
+def test_ipv6_to_the_outside_and_back(world: World) -> None:
+    """Without translation: the outside world routes the instances' prefix to the router."""
+    kind = {"provider:network_type": "vlan", "provider:physical_network": outside.PHYSICAL_NETWORK}
+    wire, prefix, gateway = "2001:db8:4::/64", "2001:db8:5::/64", "2001:db8:4::1"
+    slaac = dict.fromkeys(("ipv6_ra_mode", "ipv6_address_mode"), "slaac")
+    with vlan_outside(world, VLAN, "2001:db8:4::1/64"), world.lab.neutron() as neutron:
+        tag = {"provider:segmentation_id": VLAN, "router:external": True}
+        public = neutron.create("network", name="public6", **kind, **tag)["id"]
+        neutron.create("subnet", network_id=public, ip_version=6, cidr=wire, gateway_ip=gateway, enable_dhcp=False)
+        inner = neutron.create("network", name="six")["id"]
+        subnet = neutron.create("subnet", network_id=inner, ip_version=6, cidr=prefix, **slaac)["id"]
+        router = neutron.create("router", name="router6", external_gateway_info={"network_id": public})
+        world.ids["router6"] = router["id"]
+        neutron.act("router", router["id"], "add_router_interface", subnet_id=subnet)
+        try:
+            six = world.instances["six"] = world.lab.boot("six", inner, "hv1", (GROUP,))
+            world.outside.namespace.batch([f"route add {prefix} via {world.router_address('router6')}"])
+            wait_until(lambda: six.address6 is not None, "an IPv6 address")
+            answers(world, "six", gateway)
+            wait_until(lambda: world.outside.pings(six.address6 or "", wait=0.3), "the instance to answer")
+            assert hop_limit(world.outside.namespace.run(*PING, six.address6 or "")) == 254
+        finally:
+            if world.instances.pop("six", None):
+                world.lab.delete("six")
+            neutron.act("router", router["id"], "remove_router_interface", subnet_id=subnet)
+            for resource, made in (("router", router["id"]), ("network", inner), ("network", public)):
+                neutron.delete(resource, made)

@@ -146,7 +146,8 @@ class Lab:
             if supervisor.active(self.plan.rundir):
                 where = self.plan.rundir
                 raise AlreadyRunningError(f"a cloud is already running in {where}; `ovenbird down` ends it")
-            self.down()
+            left = self.state.things(Kind.PLAN)  # its hosts and its prefix may be others than ours
+            (Lab(Plan.from_json(left["lab"])) if left else self).down()
         elif self.plan.rundir.is_dir() and any(self.plan.rundir.iterdir()):
             raise PlanError(f"{self.plan.rundir} holds files that no lab made; choose another run directory")
         busy = self.plan.busy_ports()
@@ -411,7 +412,7 @@ class Lab:
         chosen = self.hypervisor(host or self._least_loaded()).name
         with self.neutron() as neutron:
             found = neutron.find("network", network)
-            dhcp = any(subnet["enable_dhcp"] for subnet in neutron.list("subnet", network_id=found["id"]))
+            dhcp = any(net["enable_dhcp"] for net in neutron.list("subnet", network_id=found["id"], ip_version="4"))
             if security_groups:
                 port["security_groups"] = [neutron.find("security_group", group)["id"] for group in security_groups]
             owner = {"device_owner": "compute:lab", "device_id": f"lab-{name}", "binding:host_id": chosen}
