@@ -168,6 +168,8 @@ class Lab:
         supervisor.launch(plan.rundir)
         wait_until(lambda: supervisor.active(plan.rundir) is not None, "the supervisor")
         chosen = central(plan)
+        if settings and not chosen.api:
+            raise PlanError("a cloud without an API has no settings")
         progress("starting the databases, the compilers and the API" if chosen.api else "starting the databases")
         chosen.prepare()
         self.keep(*chosen.processes)
