@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
 import time
 
 import pytest
@@ -12,6 +13,7 @@ from nova_server import NovaServer
 from ovenbird.api import nova
 from ovenbird.model import cloud, nb
 from ovenbird.ovsdb.database import Database
+from ovenbird.ovsdb.replica import Replica
 from ovenbird.ovsdb.server import LocalClient, Server
 
 SERVER = "aaaaaaaa-0000-4000-8000-00000000000{}".format
@@ -263,3 +265,54 @@ async def test_deletions_are_remembered_up_to_a_limit(world, compute, monkeypatc
         assert [e[2] for e in await settled(world, compute)] == ports[3:]
         await settled(world, compute)  # by now the answer to the first has been seen
         assert notifier.gone == {}
+
+
+class Remote:
+    """A database behind a socket, with one client that writes it at once and another that tells Nova."""
+
+    def __init__(self, directory, name, model):
+        self.server = Server()
+        self.local = self.server.add(Database(model.schema(), model.ROWS))
+        self.remote = f"punix:{directory}/{name}"
+        self.replica = Replica(f"unix:{directory}/{name}", model.schema().name, model.ROWS)
+
+    async def start(self):
+        await self.server.listen(self.remote)
+        await self.replica.start()
+
+    async def stop(self):
+        await self.replica.close()
+        await self.server.close()
+
+
+async def test_of_databases_elsewhere(world, compute):
+    with tempfile.TemporaryDirectory(prefix="ob") as directory:
+        remotes = [Remote(directory, name, model) for name, model in (("c", cloud), ("n", nb))]
+        for remote in remotes:
+            await remote.start()
+        world.cloud, world.northbound = (remote.local for remote in remotes)
+        world.network = world.change(world.cloud, lambda t: t.insert(cloud.Network, {"name": "net", "mtu": 1442}))
+        world.switch = world.change(world.northbound, lambda t: t.insert(nb.LogicalSwitch, {"name": "net"}))
+        task = asyncio.ensure_future(nova.Notifier(*[remote.replica for remote in remotes], compute.url).run())
+        try:
+            first = world.port()
+            world.set(first, up=True)
+            await compute.hears_of(first)
+            world.set(first, up=False)
+            await compute.until(2)
+            second = world.port(SERVER(2))
+            world.set(second, up=True)
+            await compute.until(3)
+            world.delete(second)
+            await compute.until(4)
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            for remote in remotes:
+                await remote.stop()
+    assert [e[:3] for e in compute.events] == [
+        (PLUGGED, FIRST, first),
+        (UNPLUGGED, FIRST, first),
+        (PLUGGED, SERVER(2), second),
+        (DELETED, SERVER(2), second),
+    ]
