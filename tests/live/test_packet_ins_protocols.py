@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,6 +71,20 @@ with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x86dd)) as l
 """
 
 
+_ANNOUNCED = """
+import socket, sys
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as listener:
+    listener.bind((sys.argv[1], 0))
+    print("ready", flush=True)
+    while True:
+        frame = listener.recv(2048)
+        arp = frame[12:14] in (b"\\x08\\x06", b"\\x80\\x35")
+        advert = frame[12:14] == b"\\x86\\xdd" and frame[20] == 58 and frame[54] == 136
+        if (arp or advert) and frame[6:12].hex() == sys.argv[2]:
+            print(frame.hex(), flush=True)
+"""
+
+
 @pytest.fixture(scope="module")
 def lab(originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
     """Our controller on hv1, the original's on hv2."""
@@ -112,10 +129,15 @@ def test_an_instance_hears_advertisements_that_it_did_not_ask_for(instance: Inst
         assert bytes.fromhex("050100000000") + (1400).to_bytes(2, "big") in frame
 
 
+def outside_bridge(lab: Lab) -> str:
+    """Return the name of the interface that the outside world has."""
+    links = Outside(lab.plan).namespace.run("ip", "-o", "link", "show", "type", "bridge")
+    return links.split()[1].rstrip(":")
+
+
 def test_a_delegated_prefix_reaches_northbound(lab: Lab, instance: Instance, nb: Ctl) -> None:
     assert instance.host == "hv1"
-    world = Outside(lab.plan).namespace
-    bridge = world.run("ip", "-o", "link", "show", "type", "bridge").split()[1].rstrip(":")
+    world, bridge = Outside(lab.plan).namespace, outside_bridge(lab)
     world.run("sysctl", "-q", "-w", f"net.ipv6.conf.{bridge}.disable_ipv6=0", f"net.ipv6.conf.{bridge}.accept_dad=0")
     log = str(lab.plan.rundir / "delegating.log")
     server = ProcessSpec("delegating", (sys.executable, "-c", _SERVER, bridge), log, namespace=world.name)
@@ -160,9 +182,55 @@ def test_bfd_with_the_original(lab: Lab, routers: tuple[str, str], nb: Ctl, sb: 
     ours, theirs = routers
     wait_until(lambda: states(sb, ours) == ["up", "up"] == states(sb, theirs), "both ends to be up")
     wait_until(lambda: nb("--bare", "--columns=status", "list", "BFD").split() == ["up"] * 4, "Northbound to say so")
+    for _ in range(30):  # and they stay up: more than the detection time
+        time.sleep(0.04)
+        assert states(sb, ours) == ["up", "up"]
     lab.drop("hv2-controller")
     try:
         wait_until(lambda: states(sb, ours) == ["down", "down"], "our end to notice silence", timeout=10)
     finally:
         lab.keep(programs.controller(lab.hypervisor("hv2"), programs.ORIGINAL_CONTROLLER))
     wait_until(lambda: states(sb, ours) == ["up", "up"] == states(sb, theirs), "both ends to be up again")
+
+
+def announcements(lab: Lab, mac: str, change: Callable[[], object], count: int) -> set[str]:
+    """Make a change, and return the first different frames that the outside hears of a hardware address."""
+    world = Outside(lab.plan).namespace
+    argv = world.enter(sys.executable, "-c", _ANNOUNCED, outside_bridge(lab), mac.replace(":", ""))
+    heard: set[str] = set()
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as listener:
+        try:
+            assert listener.stdout is not None
+            assert listener.stdout.readline() == "ready\n"
+            change()
+            wait_until(lambda: heard.add(listener.stdout.readline().strip()) or len(heard) >= count, "announcements")
+        finally:
+            listener.kill()
+    return heard
+
+
+def test_a_gateway_that_comes_is_announced_as_the_originals_is(lab: Lab, instance: Instance, nb: Ctl) -> None:
+    assert instance.host == "hv1"
+    nb("lsp-set-options", "out-r", "router-port=r-out", "nat-addresses=router")
+    nb("lr-nat-add", "r", "dnat_and_snat", "172.24.4.20", "10.77.9.9")
+    nb("lr-nat-add", "r", "snat", "172.24.4.21", "10.77.9.0/24")
+    nb("--wait=hv", "sync")
+    found = {}
+    for host, priority in (("hv2", "30"), ("hv1", "40")):
+        choose = partial(nb, "lrp-set-gateway-chassis", "r-out", host, priority)
+        found[host] = announcements(lab, OUTER, choose, 3)
+    assert found["hv1"] == found["hv2"]
+
+
+def test_an_instance_on_a_physical_network_is_announced_as_by_the_original(
+    lab: Lab, instance: Instance, nb: Ctl
+) -> None:
+    assert instance.host == "hv1"
+    mac = "02:00:00:00:0a:77"
+    nb("lsp-add", "out", "direct", "--", "lsp-set-addresses", "direct", f"{mac} 172.24.4.77 fd0b::77")
+    found = {}
+    for host, count in (("hv2", 1), ("hv1", 2)):
+        plug = partial(lab.attach, "direct", host, "direct", mac, dhcp=False)
+        found[host] = announcements(lab, mac, plug, count)
+        lab.delete("direct")
+    assert found["hv2"] < found["hv1"], "the original does not tell its IPv6 address"

@@ -13,6 +13,9 @@ from ovenbird.net.bfd import Control, Diagnostic, State
 SLOW = 1_000_000
 """The least interval between packets of a session that is not up (section 6.8.3)."""
 
+_FIRST = 2
+"""Packets of an end that has just come up which may still come at the slow pace, as the original's do."""
+
 _MICRO = 1e-6
 
 
@@ -39,6 +42,7 @@ class Session:
         self._remote_rx = 1
         self._remote_mult = 0
         self._polling = False
+        self._settling = 0
         self._heard: float | None = None
         self._sent = now
 
@@ -69,7 +73,10 @@ class Session:
     @property
     def detection_time(self) -> float:
         """The seconds of silence after which the other end is taken for dead; 0 for never (section 6.8.4)."""
-        return self._remote_mult * max(self._used_rx, self._remote_tx) * _MICRO if self._used_rx else 0.0
+        if not self._used_rx:
+            return 0.0
+        slowest = SLOW if self.state != State.UP or self._settling else 0
+        return self._remote_mult * max(self._used_rx, self._remote_tx, slowest) * _MICRO
 
     @property
     def deadline(self) -> float:
@@ -107,9 +114,12 @@ class Session:
             return None
         self._heard = now
         before = self.state
+        if self._settling and not packet.final:
+            self._settling -= 1
         self._follow(packet.state)
         if before != self.state:
             self.next_packet = now
+            self._settling = _FIRST
         elif faster:
             self._schedule(self._sent, now)
         return self._packet(final=True) if packet.poll else None
