@@ -72,9 +72,10 @@ def namespace(lab: Lab, network: str) -> Namespace:
     return Namespace(f"{lab.plan.metadata_prefix('hv1')}ovnmeta-{network}")
 
 
-@pytest.fixture(scope="module")
-def lab(originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
-    return make_module_lab(hosts=("hv1",), central=programs.originals)
+@pytest.fixture(scope="module", params=["our controller", "the original's"])
+def lab(request: pytest.FixtureRequest, originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
+    controllers = {"hv1": programs.ORIGINAL_CONTROLLER} if request.param == "the original's" else {}
+    return make_module_lab(hosts=("hv1",), central=programs.originals, controllers=controllers)
 
 
 @pytest.fixture(scope="module")
