@@ -67,12 +67,18 @@ def lab(make_module_lab, nova):
         [process] = usual.processes
         return replace(usual, processes=(replace(process, argv=(*process.argv, f"--nova-url={nova.url}")),))
 
-    return make_module_lab(gateways=("hv2",), settings={"agent_down_time": "2"}, central=central)
+    return make_module_lab(gateways=("hv2",), settings={"agent_down_time": "2", "metadata": "true"}, central=central)
 
 
 def alive(lab):
     with lab.neutron() as neutron:
-        return {agent["host"]: agent["alive"] for agent in neutron.list("agent")}
+        return {(agent["host"], agent["binary"]): agent["alive"] for agent in neutron.list("agent")}
+
+
+def with_all(**hosts):
+    """Each host's programs, as alive as the host is."""
+    programs = ("ovn-controller", "neutron-ovn-metadata-agent")
+    return {(host, program): up for host, up in hosts.items() for program in programs}
 
 
 @pytest.fixture
@@ -110,13 +116,13 @@ def becomes(lab, port, status):
 
 def test_agents_live_and_die(lab):
     with lab.neutron() as neutron:
-        types = {agent["host"]: agent["agent_type"] for agent in neutron.list("agent")}
+        types = {agent["host"]: agent["agent_type"] for agent in neutron.list("agent", binary="ovn-controller")}
     assert types == {"hv1": "OVN Controller agent", "hv2": "OVN Controller Gateway agent"}
-    wait_until(lambda: alive(lab) == {"hv1": True, "hv2": True}, "both to answer")
+    wait_until(lambda: alive(lab) == with_all(hv1=True, hv2=True), "both to answer")
     lab.kill_host("hv1")
-    wait_until(lambda: alive(lab) == {"hv1": False, "hv2": True}, "hv1 to be missed")
+    wait_until(lambda: alive(lab) == with_all(hv1=False, hv2=True), "hv1 to be missed")
     lab.start_host("hv1")
-    wait_until(lambda: alive(lab) == {"hv1": True, "hv2": True}, "hv1 to answer again")
+    wait_until(lambda: alive(lab) == with_all(hv1=True, hv2=True), "hv1 to answer again")
 
 
 def test_status_and_nova_follow_the_switch(lab, nova, port):

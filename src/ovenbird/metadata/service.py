@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ovenbird.metadata.agent import report
 from ovenbird.metadata.caller import find_caller
 from ovenbird.metadata.errors import PlumbingError, UnknownCallerError
 from ovenbird.metadata.namespace import Plumbing, departed
@@ -23,7 +24,7 @@ from ovenbird.metadata.network import networks
 from ovenbird.metadata.rows import ROWS, OpenVSwitch
 from ovenbird.metadata.server import Server
 from ovenbird.metadata.switch import Settings, plan, plugged, userspace
-from ovenbird.model.sb import Chassis, PortBinding
+from ovenbird.model.sb import Chassis, ChassisPrivate, PortBinding, SBGlobal
 from ovenbird.ovsdb.errors import Disconnected, OvsdbError
 from ovenbird.ovsdb.replica import Replica
 
@@ -160,8 +161,12 @@ class Service:
         southbound = Replica(
             settings.remote,
             "OVN_Southbound",
-            (Chassis, PortBinding),
-            conditions={"Chassis": [["name", "==", settings.chassis]], "Port_Binding": _NOBODY},
+            (SBGlobal, Chassis, ChassisPrivate, PortBinding),
+            conditions={
+                "Chassis": [["name", "==", settings.chassis]],
+                "Chassis_Private": [["name", "==", settings.chassis]],
+                "Port_Binding": _NOBODY,
+            },
             context=self._context,
         )
         self._southbound, self._me, self._asked_for = southbound, None, None
@@ -200,6 +205,7 @@ class Service:
             self._asked_for = row.uuid
         try:
             await self._reconcile(networks(southbound.store, row.uuid), settings)
+            await report(southbound, settings.chassis)
         except (OvsdbError, Disconnected, PlumbingError) as error:
             self._failed(error)
 

@@ -1,0 +1,41 @@
+"""The metadata service as an agent of its chassis: in Chassis_Private it says that it is there, and how far it is.
+
+The keys are those of Neutron's agent, so that its API shows ours as it shows its own: an id, and the last `nb_cfg` of
+Southbound up to which everything is served.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import NAMESPACE_DNS, uuid5
+
+from ovenbird.model.sb import ChassisPrivate, SBGlobal
+
+if TYPE_CHECKING:
+    from ovenbird.ovsdb.transaction import Client
+
+ID, NUMBER = "neutron:ovn-metadata-id", "neutron:ovn-metadata-sb-cfg"
+
+_NAMES = uuid5(NAMESPACE_DNS, "metadata.ovenbird")
+
+
+async def report(southbound: Client, chassis: str) -> None:
+    """Say that everything up to Southbound's present number is served, if that is not yet said.
+
+    Arguments:
+        southbound: a client that has Southbound's number and the chassis's row.
+        chassis: the chassis's name.
+
+    Raises:
+        OvsdbError, Disconnected: it could not be said.
+    """
+    private = southbound.store.find(ChassisPrivate.name, chassis)
+    if private is None:
+        return
+    number = next((row.nb_cfg for row in southbound.store.table(SBGlobal)), 0)
+    said = {ID: str(uuid5(_NAMES, chassis)), NUMBER: str(number)}
+    if said.items() <= private.external_ids.items():
+        return
+    transaction = southbound.transaction()
+    transaction.mutate(private, "external_ids", delete=said, insert=said)
+    await southbound.commit(transaction)
