@@ -385,6 +385,8 @@ def _stamp(flow: LogicalFlow, values: list[Any], here: Place) -> Stamp | None:
         return None
     actions, prerequisites = filled
     match = _guarded(values[_MATCH], prerequisites) if prerequisites else values[_MATCH]
+    if "@" in match:
+        names = _bindings(match, here.row, ingress=ingress)
     found = _templates.stencils(match, names)
     if found is None:
         return None

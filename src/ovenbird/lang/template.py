@@ -19,7 +19,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.lang.ast import And, Boolean, Compare, Expr, Integer, Not, Or, Relation, Resident, String, Test
+from ovenbird.lang.ast import And, Boolean, Compare, Expr, Integer, Not, Or, PortGroup, Relation, Resident, String, Test
 from ovenbird.lang.compile import Compiled, CompiledFlow, compile_match, narrow
 from ovenbird.lang.errors import LangError, LexError
 from ovenbird.lang.lexer import Format, parse_constant
@@ -36,12 +36,13 @@ if TYPE_CHECKING:
 
 _LITERAL = re.compile(
     r"""(?<=[=({,\ ])
-    ("[^"\\]*" | [0-9][0-9A-Fa-fx.:]* | [0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]+)
+    ("[^"\\]*" | @[A-Za-z_.][A-Za-z0-9_.]* | [0-9][0-9A-Fa-fx.:]* | [0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]+)
     (?:(?![0-9A-Za-z:./]) | (?=/[0-9]{1,3}(?![0-9A-Za-z:./])))""",
     re.VERBOSE,
 )
 _BEFORE = re.compile(r"==\s*(?:\{([^{}\"]*))?\Z")
 _MAX_SHAPES = 8192
+_MAX_MEMBERS = 64  # of a port group; of more a conjunctive match is made sooner or later
 _MAX_TEMPLATES = 4096  # per shape; more means that its fixed literals vary, and that a template is no gain
 
 
@@ -74,12 +75,17 @@ class _Slot(NamedTuple):
 
 @dataclass(slots=True)
 class _Shape:
-    """What texts that agree between their literals share; `sets` has the holes of each field that a set fills."""
+    """What texts that agree between their literals share.
+
+    `sets` has the holes of each field that a set fills. A port group is a set too; its members' holes come last, and
+    how many there are tells templates apart.
+    """
 
     slots: tuple[_Slot, ...]
     fixed: tuple[int, ...]
     residents: tuple[int, ...]
     sets: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    group: _Slot | None = None
     templates: dict[tuple[object, ...], Compiled] = field(default_factory=dict)
     stencils: dict[tuple[object, ...], tuple[MatchStencil, ...] | None] = field(default_factory=dict)
 
@@ -98,7 +104,7 @@ class Templates:
             return compile_match(text, bindings)
         parts = _LITERAL.split(text)
         shape = self._shape_of(text, parts)
-        if shape is None or shape.sets:
+        if shape is None or shape.sets or shape.group is not None:
             return compile_match(text, bindings)
         return _instantiate(shape, text, parts[1::2], bindings)
 
@@ -112,7 +118,7 @@ class Templates:
         Raises:
             LangError: as `compile_match`, for some of the matches that are wrong; the others give None.
         """
-        if "$" in text or "@" in text:
+        if "$" in text:
             return None
         parts = _LITERAL.split(text)
         shape = self._shape_of(text, parts)
@@ -123,9 +129,12 @@ class Templates:
         if values is None:
             return None
         variant = _variant(shape, literals, bindings) if shape.fixed or shape.residents else ()
+        if shape.group is not None:
+            variant = (*variant, len(values))
         found = shape.stencils.get(variant, ())
         if found == () and variant not in shape.stencils:
-            plain = compile_match(text, bindings) if shape.sets else _instantiate(shape, text, literals, bindings)
+            ordered = not shape.sets and shape.group is None
+            plain = _instantiate(shape, text, literals, bindings) if ordered else compile_match(text, bindings)
             found = _stencils(shape, plain, values)
             if len(shape.stencils) < _MAX_TEMPLATES:
                 shape.stencils[variant] = found
@@ -194,6 +203,14 @@ def _values(shape: _Shape, literals: list[str], bindings: Bindings) -> list[byte
     for holes in shape.sets.values():
         if len({values[hole] for hole in holes}) < len(holes):
             return None
+    if shape.group is not None:
+        names = bindings.port_groups.get(literals[shape.group.literal][1:])
+        if names is None:
+            return None
+        keys = {key for name in names if (key := bindings.ports.get(name)) is not None}
+        if not 0 < len(keys) <= _MAX_MEMBERS:
+            return None
+        values += [key.to_bytes(4, "big") for key in sorted(keys)]
     return values
 
 
@@ -202,11 +219,14 @@ def _stencils(shape: _Shape, compiled: Compiled, values: list[bytes]) -> tuple[M
     if compiled.n_conjunctions:
         return None
     names = [mask[0] for slot in shape.slots for mask in slot.masks]
-    plain = {name: number for number, name in enumerate(names, 1) if name not in shape.sets}
+    sets = shape.sets
+    if shape.group is not None:
+        sets = {**sets, shape.group.masks[0][0]: tuple(range(len(names) + 1, len(values)))}
+    plain = {name: number for number, name in enumerate(names, 1) if name not in sets}
     stencils = []
     for match, _ in compiled.flows:
         holes = dict(plain)
-        for name, among in shape.sets.items():
+        for name, among in sets.items():
             if name in match:
                 value = match[name][0].to_bytes(FIELDS[name].n_bytes, "big")
                 holes[name] = next(hole for hole in among if values[hole] == value)
@@ -256,15 +276,23 @@ def _shape(text: str, parts: list[str]) -> _Shape | None:
         position += len(literal)
     slots: list[_Slot] = []
     sets: dict[str, tuple[int, ...]] = {}
+    group: _Slot | None = None
     for compare, indices in found.values():
         made = _slots(indices, compare, meant)
+        if isinstance(compare.constants[0], PortGroup):
+            if not made or group is not None:
+                return None
+            group = made.pop()
+            continue
         if not made:
             fixed += indices
         elif len(made) > 1:
             first = 1 + sum(len(slot.masks) for slot in slots)
             sets[made[0].masks[0][0]] = tuple(range(first, first + len(made)))
         slots += made
-    return _Shape(tuple(slots), tuple(fixed), tuple(resident_indices), sets)
+    if any(parts[1::2][index].startswith("@") for index in fixed):
+        return None
+    return _Shape(tuple(slots), tuple(fixed), tuple(resident_indices), sets, group)
 
 
 def _slots(indices: list[int], compare: Compare, meant: list[Compare]) -> list[_Slot]:
@@ -281,7 +309,7 @@ def _slots(indices: list[int], compare: Compare, meant: list[Compare]) -> list[_
     first = constants[0]
     if isinstance(first, Integer) and first.mask is not None:
         ones, form = ones & first.mask, first.format
-    elif not isinstance(first, (Integer, String)):
+    elif not isinstance(first, (Integer, String, PortGroup)):
         return []
     name, mask = symbol.field.name, ones << ofs
     shifts = {part: 32 * place for place, part in enumerate(narrow(name, (0, symbol.field.mask)))}

@@ -123,6 +123,27 @@ def test_what_has_a_stencil() -> None:
     assert templates.stencils("0", BINDINGS) == ((), [b""])
 
 
+def test_a_port_group_is_a_set_of_as_many_as_there_are() -> None:
+    templates = Templates()
+    text = 'inport == @pg && ip4.dst == 10.0.0.{} && outport == "a"'
+    for ports in (["a"], ["b", "a", "gone"], ["a", "b", "c == 5"], ["c == 5", "b"], ["gone"]):
+        for number in (1, 2):
+            here = Bindings(port_groups={"pg": ports}, ports=BINDINGS.ports)
+            flows = compile_match(text.format(number), here).flows
+            found = templates.stencils(text.format(number), here)
+            assert (found is None) is (ports == ["gone"])
+            if found is not None:
+                stencils, values = found
+                values[0] = bytes(8)
+                whole = [Match({**match, "metadata": (0, (1 << 64) - 1)}).encode() for match, _ in flows]
+                assert sorted(stencil.filled(values) for stencil in stencils) == sorted(whole)
+                assert {stencil.port("reg14", values) for stencil in stencils} == {
+                    BINDINGS.ports.get(port) for port in ports if port != "gone"
+                }
+    for other in ("inport == @pg && outport == @pg", "inport != @pg", "inport == @nowhere", "inport == {@pg, @pg}"):
+        assert templates.stencils(other, BINDINGS) is None
+
+
 def test_sets_and_networks_have_stencils(monkeypatch: pytest.MonkeyPatch) -> None:
     templates = Templates()
     text = "ip6.dst == {{fe80::{}, ff02::{}}} && eth.src == {{0a:00:00:00:00:{:02x}}} && ip6.src == fd00:{}::/64"
