@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ovenbird.engine.distinct import Distinct
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.views import view
-from ovenbird.logical.routers import attached, physical, router_peer, seen, switch_peer
+from ovenbird.logical.routers import attached, enabled, physical, router_peer, seen, switch_peer
 from ovenbird.logical.tables import HA_CHASSIS, HA_CHASSIS_GROUP, REF_CHASSIS, datapath
 from ovenbird.logical.traits import named_uuid
 from ovenbird.model import nb, sb
@@ -78,7 +78,7 @@ def beyond(lrp: nb.LogicalRouterPort) -> tuple[nb.LogicalRouter, ...]:
     """Return the routers that a router port leads to; nearly always its own alone, and then none."""
     if (peer := router_peer(lrp)) is not None:
         other = peer.referrer(nb.LogicalRouter.ports)
-        return (other,) if other is not None else ()
+        return (other,) if other is not None and enabled(other) else ()
     switch = inside_of(lrp)
     return _routers(switch) if switch is not None and len(attached(switch)) > 1 else ()
 
