@@ -72,7 +72,7 @@ class Addresses:
         chosen = [self._wanted(draft, network, subnets, item, mac, device_owner) for item in wanted]
         if chosen and not device_owner.startswith("network:"):  # hosts make themselves addresses whether asked or not
             there = {subnet for subnet, _ in chosen}
-            own = [s for s in subnets if self_addressed(s) and s not in there]
+            own = [s for s in _for_owner(subnets, device_owner) if self_addressed(s) and s not in there]
             chosen += [(s, self._take(draft, s, eui64(s.cidr, mac))) for s in own]
         return chosen
 
@@ -82,19 +82,29 @@ class Addresses:
             draft.transaction.insert(FixedAddress, {"port": port, "subnet": subnet.uuid, "address": address})
 
     def replace(self, draft: Draft, port: Port, wanted: Sequence[Mapping[str, str]], mac: str) -> None:
-        """Write what makes a port's addresses those wanted; an address that is wanted by its subnet alone stays."""
+        """Write what makes a port's addresses those wanted; one that is wanted by its subnet alone stays.
+
+        So do the addresses that a host makes for itself: nobody can keep it from having them.
+        """
         held: dict[tuple[str, str], FixedAddress] = {
             (FixedAddress.subnet.raw(fixed), fixed.address): fixed for fixed in port.referrers(FixedAddress.port)
         }
         if len(wanted) > MOST:
             raise InvalidInput(error_message="Exceeded maximum amount of fixed ips per port.")
+        own: set[tuple[str, str]] = set()
+        if not port.device_owner.startswith("network:"):
+            own = {key for key, fixed in held.items() if self_addressed(fixed.subnet)}
+            held = {key: fixed for key, fixed in held.items() if key not in own}
+            if mac != port.mac_address:
+                own = self.follow(draft, port, mac)
         missing = []
         for item in sorted(wanted, key=lambda w: "ip_address" not in w):
-            kept = next((key for key in held if _means(item, key)), None)
+            kept = next((key for key in (*held, *own) if _means(item, key)), None)
             if kept is None:
                 missing.append(item)
             else:
-                del held[kept]
+                held.pop(kept, None)
+                own.discard(kept)
         network = port.network
         for fixed in held.values():
             release(draft, fixed)
@@ -102,19 +112,23 @@ class Addresses:
         chosen = [self._wanted(draft, network, subnets, item, mac, port.device_owner) for item in missing]
         self.write(draft, port.uuid, chosen)
 
-    def follow(self, draft: Draft, port: Port, mac: str) -> None:
-        """Write the addresses that a host makes for itself, now that its MAC is another one."""
+    def follow(self, draft: Draft, port: Port, mac: str) -> set[tuple[str, str]]:
+        """Write the addresses that a host makes for itself, now that its MAC is another one; return them."""
+        own = set()
         for fixed in port.referrers(FixedAddress.port):
             subnet = fixed.subnet
             if self_addressed(subnet) and fixed.address == eui64(subnet.cidr, port.mac_address):
                 release(draft, fixed)
-                self.write(draft, port.uuid, [(subnet, self._take(draft, subnet, eui64(subnet.cidr, mac)))])
+                address = self._take(draft, subnet, eui64(subnet.cidr, mac))
+                self.write(draft, port.uuid, [(subnet, address)])
+                own.add((subnet.uuid, address))
+        return own
 
     # -- choosing -----------------------------------------------------------------------------------------------------
 
     def _any(self, draft: Draft, network: Network, subnets: list[Subnet], mac: str, device_owner: str) -> list[Choice]:
         """Return one address of each IP version that the network has, and one of each self-addressed subnet."""
-        usable = [s for s in subnets if not s.service_types or device_owner in s.service_types]
+        usable = _for_owner(subnets, device_owner)
         chosen = [(s, self._take(draft, s, eui64(s.cidr, mac))) for s in usable if self_addressed(s)]
         for version in (4, 6):
             candidates = [s for s in usable if (":" in s.cidr) == (version == 6) and not self_addressed(s)]
@@ -191,6 +205,11 @@ def release(draft: Draft, fixed: FixedAddress) -> None:
         draft.touch(association.floating_ip)
         draft.transaction.delete(association)
     draft.transaction.delete(fixed)
+
+
+def _for_owner(subnets: Iterable[Subnet], owner: str) -> list[Subnet]:
+    """Return the subnets that ports of an owner may have addresses in without asking for them."""
+    return [subnet for subnet in subnets if not subnet.service_types or owner in subnet.service_types]
 
 
 def _key(subnet: Subnet, address: str) -> tuple[tuple[Any, Any], tuple[Any, Any]]:

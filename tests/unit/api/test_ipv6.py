@@ -77,6 +77,39 @@ async def test_no_other_address_than_the_one_that_the_host_makes(neutron):
     assert addresses(inside) == {"2001:db8::1"}
 
 
+async def test_a_host_keeps_the_address_that_it_makes(neutron):
+    network = await neutron.network()
+    await neutron.subnet(network)
+    await neutron.subnet(network, ip_version=6, cidr=CIDR, **modes("slaac", "slaac"))
+    first, second = "fa:16:3e:00:00:07", "fa:16:3e:00:00:08"
+    port = await neutron.port(network, mac_address=first)
+
+    async def changed(**values):
+        got, body = await neutron.ask("PUT", f"ports/{port['id']}", {"port": values})
+        assert got == 200, body
+        return addresses(body["port"])
+
+    assert await changed(fixed_ips=[{"ip_address": "10.0.0.77"}]) == {"10.0.0.77", eui64(CIDR, first)}
+    assert await changed(fixed_ips=[]) == {eui64(CIDR, first)}
+    both = [{"ip_address": "10.0.0.78"}, {"ip_address": eui64(CIDR, second)}]
+    assert await changed(fixed_ips=both, mac_address=second) == {"10.0.0.78", eui64(CIDR, second)}
+    assert await changed(mac_address=first) == {"10.0.0.78", eui64(CIDR, first)}
+    assert await changed(fixed_ips=[{"ip_address": "10.0.0.9"}], mac_address=second) == {
+        "10.0.0.9",
+        eui64(CIDR, second),
+    }
+
+
+async def test_a_subnet_for_some_owners_is_for_those_alone(neutron):
+    network = await neutron.network()
+    ours = await neutron.port(network, device_owner="compute:a")
+    other = await neutron.port(network, device_owner="compute:b")
+    only = {"service_types": ["compute:a"]} | modes("slaac", "slaac")
+    await neutron.subnet(network, ip_version=6, cidr=CIDR, **only)
+    ports = {p["id"]: addresses(p) for p in await neutron.list("ports")}
+    assert ports == {ours["id"]: {eui64(CIDR, ours["mac_address"])}, other["id"]: set()}
+
+
 async def test_a_port_made_while_its_subnet_is_made(neutron):
     """Another process's port comes just before the subnet: this one saw none when it wrote the subnet."""
     network = await neutron.network()

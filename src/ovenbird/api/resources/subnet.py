@@ -170,8 +170,9 @@ class Subnets(Resource[Subnet]):
         if values["enable_dhcp"]:
             self.metadata.join(draft, network.uuid, network.project_id, uuid, cidr, pools, mode)
         if mode in SELF_ADDRESSED:
-            self._address_themselves(draft, network.uuid, uuid, cidr)
-            draft.after.append(lambda then: self._address_themselves(then, network.uuid, uuid, cidr))
+            owners = stored["service_types"]
+            self._address_themselves(draft, network.uuid, uuid, cidr, owners)
+            draft.after.append(lambda then: self._address_themselves(then, network.uuid, uuid, cidr, owners))
         return uuid
 
     def update(self, draft: Draft, row: Subnet, values: dict[str, Any]) -> None:
@@ -219,7 +220,7 @@ class Subnets(Resource[Subnet]):
         draft.touch(row.network)
         draft.transaction.delete(row)
 
-    def _address_themselves(self, draft: Draft, network: UUID, subnet: UUID, cidr: str) -> None:
+    def _address_themselves(self, draft: Draft, network: UUID, subnet: UUID, cidr: str, owners: frozenset[str]) -> None:
         """Write the addresses that the hosts of a network make for themselves in a new subnet, if they lack them.
 
         Of ports that others make at the same time those that come first are not seen; so this is done twice, the second
@@ -227,7 +228,8 @@ class Subnets(Resource[Subnet]):
         """
         index = self.databases.store.table(FixedAddress).index(FixedAddress.port)
         for port in self.databases.store.select(Port.network, network):
-            if port.device_owner.startswith(NOT_HOSTS) or port.device_owner == METADATA_OWNER:
+            owner = port.device_owner
+            if owner.startswith(NOT_HOSTS) or owner == METADATA_OWNER or (owners and owner not in owners):
                 continue
             if any(FixedAddress.subnet.raw(fixed) == subnet for fixed in index.rows(port.uuid)):
                 continue
