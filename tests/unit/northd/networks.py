@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from ovenbird.model import nb, sb
 from ovenbird.northd.northd import NORTHBOUND, SOUTHBOUND, build
 from ovenbird.ovsdb.database import Database
+
+DHCP = (sb.DHCPOptions, sb.DHCPv6Options)
+NUMBER = re.compile(r"(reg8\[0\.\.15\] ==? |reg7 ==? |ecmp_reply_port ==? )[1-9]\d*")
+"""Numbers of groups, tables and ports in flows: which is which depends on what came first."""
 
 
 class Networks:
@@ -122,7 +128,15 @@ class Networks:
 
         return {
             "flows": sorted(
-                (sorted(self.datapaths(f)), f.pipeline, f.table_id, f.priority, f.match, f.actions, sorted(f.tags))
+                (
+                    sorted(self.datapaths(f)),
+                    f.pipeline,
+                    f.table_id,
+                    f.priority,
+                    *(NUMBER.sub(r"\1N", text) for text in (f.match, f.actions)),
+                    sorted(f.tags),
+                    f.controller_meter,
+                )
                 for f in self.rows(sb.LogicalFlow)
                 if self.datapaths(f)
             ),
@@ -137,7 +151,9 @@ class Networks:
                     sorted(p.mac),
                     sorted(p.port_security),
                     sorted(p.external_ids.items()),
-                    p.requested_chassis and p.requested_chassis.name,
+                    p.requested_chassis.name if p.requested_chassis else "",
+                    sorted(p.nat_addresses),
+                    p.ha_chassis_group.name if p.ha_chassis_group else "",
                 )
                 for p in self.rows(sb.PortBinding)
             ),
@@ -146,14 +162,66 @@ class Networks:
                 (m.datapath.external_ids["name"], m.name, m.tunnel_key, sorted(p.logical_port for p in m.ports))
                 for m in self.rows(sb.MulticastGroup)
             ),
-            "sets": {
-                a.name: sorted(a.addresses) for a in self.rows(sb.AddressSet) if a.name != "svc_monitor_mac"
-            },
+            "sets": {a.name: sorted(a.addresses) for a in self.rows(sb.AddressSet) if a.name != "svc_monitor_mac"},
             "groups": sorted((group(g.name), sorted(g.ports)) for g in self.rows(sb.PortGroup)),
             "meters": sorted((m.name, m.unit, [b.rate for b in m.bands]) for m in self.rows(sb.Meter)),
             "dns": sorted(
                 (sorted(d.records.items()), sorted(p.external_ids["name"] for p in d.datapaths))
                 for d in self.rows(sb.DNS)
             ),
+            "candidates": sorted(
+                (
+                    group.name,
+                    sorted((c.chassis.name if c.chassis else "", c.priority) for c in group.ha_chassis),
+                    sorted(chassis.name for chassis in group.ref_chassis),
+                )
+                for group in self.rows(sb.HAChassisGroup)
+            ),
+            "sessions": sorted(
+                (b.logical_port, b.dst_ip, b.min_tx, b.min_rx, b.detect_mult, b.status) for b in self.rows(sb.BFD)
+            ),
+            "neighbours": sorted(
+                (m.logical_port, m.ip, m.mac, m.override_dynamic_mac, m.datapath.external_ids["name"])
+                for m in self.rows(sb.StaticMACBinding)
+            ),
+            "dhcp": sorted((type(o).TABLE, o.name, o.code, o.type) for c in DHCP for o in self.rows(c)),
             "nb_cfg": [g.nb_cfg for g in self.rows(sb.SBGlobal)],
         }
+
+    def from_scratch(self) -> dict[str, object]:
+        """Return the image of what a new compiler makes of the same Northbound, with chassis in the same places."""
+        fresh = Networks(self.nb)
+        txn = fresh.sb.transaction()
+        for chassis in self.rows(sb.Chassis):
+            encap = txn.insert(sb.Encap, {"type": "geneve", "ip": chassis.name, "chassis_name": chassis.name})
+            values = {"name": chassis.name, "encaps": frozenset([encap]), "other_config": chassis.other_config}
+            txn.insert(sb.Chassis, values)
+        txn.commit()
+        where = {chassis.name: chassis.uuid for chassis in fresh.rows(sb.Chassis)}
+        for _ in range(2):
+            fresh.make_southbound()
+            txn = fresh.sb.transaction()
+            for mine in self.rows(sb.PortBinding):
+                theirs = fresh.sb.store.find(sb.PortBinding.logical_port, mine.logical_port)
+                if mine.chassis is not None and theirs is not None:
+                    txn.update(theirs, {"chassis": where[mine.chassis.name], "up": mine.up})
+            for mine in self.rows(sb.BFD):
+                for theirs in fresh.sb.store.select(sb.BFD.logical_port, mine.logical_port):
+                    if theirs.dst_ip == mine.dst_ip and mine.status != "admin_down":
+                        txn.update(theirs, {"status": mine.status})
+            if not txn.empty:
+                txn.commit()
+        fresh.make_southbound()
+        for table in (*fresh.nb.store.tables.values(), *fresh.sb.store.tables.values()):
+            table.watchers = [w for w in table.watchers if getattr(w, "engine", None) is not fresh.engine]
+        return fresh.image()
+
+    def make_southbound(self) -> None:
+        """Run a wave and commit what is for Southbound; Northbound is another compiler's."""
+        self.engine.run()
+        assert not self.engine.failures, self.engine.failures
+        txn = self.sb.transaction()
+        for relation, _ in SOUTHBOUND:
+            self.engine.outputs[relation].plan(txn)
+        if not txn.empty:
+            txn.commit()

@@ -76,9 +76,7 @@ def test_a_switch_attached_costs_the_same_as_the_first(cloud):
 
 def test_equal_routes_share_and_one_alone_does_not(cloud):
     for hop in ("10.5.0.9", "10.6.0.9"):
-        cloud.insert(
-            nb.LogicalRouterStaticRoute, (cloud.router, "static_routes"), ip_prefix="2.0.0.0/8", nexthop=hop
-        )
+        cloud.insert(nb.LogicalRouterStaticRoute, (cloud.router, "static_routes"), ip_prefix="2.0.0.0/8", nexthop=hop)
     cloud.settle()
     (shared,) = [f for f in cloud.flows("lr_in_ip_routing") if "2.0.0.0/8" in f[2]]
     assert "select(1, 2)" in shared[3]

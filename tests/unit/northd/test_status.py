@@ -93,9 +93,7 @@ def test_learned_macs_go_with_their_port(networks):
     (binding,) = networks.rows(sb.PortBinding)
     where = binding.datapath.tunnel_key
     for key in (binding.tunnel_key, binding.tunnel_key + 1):
-        networks.insert(
-            sb.FDB, database=networks.sb, mac=f"00:00:00:00:00:{key:02x}", dp_key=where, port_key=key
-        )
+        networks.insert(sb.FDB, database=networks.sb, mac=f"00:00:00:00:00:{key:02x}", dp_key=where, port_key=key)
     networks.settle()
     assert [f.port_key for f in networks.rows(sb.FDB)] == [binding.tunnel_key]
     networks.delete(port, (switch, "ports"))

@@ -1,0 +1,294 @@
+"""After every random edit of routed networks: what the compiler made step by step is what it makes from scratch.
+
+An edit changes one column of one row: more would hide a dependency that is missing.
+"""
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from networks import Networks
+
+from ovenbird.model import nb, sb
+
+NUMBERS = st.integers(0, 5)
+HOPS = ["10.0.0.1", "10.0.0.9", "172.16.0.9", "10.200.0.2", "fd00::9", "discard", "nonsense"]
+ROUTE = {
+    "ip_prefix": ["1.0.0.0/8", "10.1.0.0/24", "0.0.0.0/0", "2001:db8::/32", "nonsense"],
+    "nexthop": HOPS,
+    "policy": [None, "src-ip", "dst-ip"],
+    "output_port": [None, "r0-out", "nowhere"],
+    "route_table": ["", "other"],
+    "options": [{}, {"ecmp_symmetric_reply": "true"}],
+    "bfd": ["BFD", None],
+}
+POLICY = {
+    "priority": [1, 2],
+    "match": ["ip4", "ip6"],
+    "action": ["allow", "drop", "reroute"],
+    "nexthop": [None, "10.0.0.9"],
+    "nexthops": [frozenset(), frozenset(["10.0.0.9"]), frozenset(["10.0.0.9", "172.16.0.9"])],
+    "options": [{}, {"pkt_mark": "7"}],
+}
+NAT = {
+    "type": ["snat", "dnat", "dnat_and_snat"],
+    "external_ip": ["172.16.0.1", "172.16.0.9", "10.0.0.254", "fd01::9", "nonsense"],
+    "logical_ip": ["10.0.0.1", "10.0.0.0/24", "fd00::1"],
+    "external_mac": [None, "00:00:00:00:aa:01"],
+    "logical_port": [None, "p0", "nowhere"],
+    "external_port_range": ["", "5000-6000"],
+    "options": [{}, {"stateless": "true"}],
+    "allowed_ext_ips": ["AddressSet", None],
+    "exempted_ext_ips": ["AddressSet", None],
+    "gateway_port": ["LogicalRouterPort", None],
+}
+ROUTER = {
+    "name": ["r0", "rx"],
+    "enabled": [None, False],
+    "options": [
+        {}, {"chassis": "hv1"}, {"always_learn_from_arp_request": "false"}, {"dynamic_neigh_routers": "true"},
+        {"chassis": "hv1", "dnat_force_snat_ip": "172.16.0.1"},
+    ],
+}  # fmt: skip
+ROUTER_PORT = {
+    "networks": [
+        frozenset(["10.0.0.254/24"]), frozenset(["10.0.0.254/24", "fd00::254/64"]), frozenset(["172.16.0.1/24"]),
+        frozenset(["nonsense"]),
+    ],
+    "mac": ["00:00:00:00:ff:01", "00:00:00:00:ff:02"],
+    "enabled": [None, False],
+    "options": [
+        {}, {"route_table": "other"}, {"gateway_mtu": "1300"}, {"redirect-type": "bridged"},
+        {"reside-on-redirect-chassis": "true"}, {"prefix_delegation": "true", "prefix": "true"},
+    ],
+    "ha_chassis_group": ["HAChassisGroup", None],
+    "peer": [None, "r0-out", "r1-link", "r0-link"],
+    "ipv6_ra_configs": [{}, {"address_mode": "slaac"}, {"address_mode": "dhcpv6_stateful", "send_periodic": "true"}],
+    "name": ["r0-in", "r0-new"],
+}  # fmt: skip
+SWITCH_PORT = {
+    "type": ["", "router", "localnet", "external", "localport"],
+    "options": [
+        {}, {"router-port": "r0-in"}, {"router-port": "r0-out", "nat-addresses": "router"}, {"network_name": "phys"},
+        {"router-port": "r0-in", "arp_proxy": "10.0.0.0/30"},
+    ],
+    "addresses": [
+        frozenset(["router"]), frozenset(["unknown"]), frozenset(["00:00:00:00:00:01 10.0.0.1 fd00::1"]),
+        frozenset(["00:00:00:00:00:02 10.0.0.9"]), frozenset(),
+    ],
+    "enabled": [None, False],
+    "up": [None, True, False],
+    "ha_chassis_group": ["HAChassisGroup", None],
+    "dhcpv4_options": ["DHCPOptions", None],
+    "dhcpv6_options": ["DHCPOptions", None],
+}  # fmt: skip
+SESSION = {
+    "logical_port": ["r0-in", "r0-out"],
+    "dst_ip": ["10.0.0.9", "172.16.0.9"],
+    "min_tx": [None, 100],
+    "status": [None, "up", "down", "admin_down"],
+    "options": [{}, {"a": "b"}],
+}
+NEIGHBOUR = {
+    "logical_port": ["r0-in", "r0-out", "nowhere"],
+    "ip": ["10.0.0.77", "10.0.0.9"],
+    "mac": ["00:00:00:00:77:77", "00:00:00:00:77:78"],
+    "override_dynamic_mac": [True, False],
+}
+CANDIDATE = {"chassis_name": ["hv1", "hv2", "hv3"], "priority": [1, 2]}
+NAMES = {"records": [{"a.b": "10.0.0.1"}, {"A.b": "10.0.0.2 fd00::2"}]}
+DHCP = {
+    "cidr": ["10.0.0.0/24", "fd00::/64", "nonsense"],
+    "options": [
+        {"server_id": "10.0.0.250", "server_mac": "00:00:00:00:ee:01", "lease_time": "60"},
+        {"server_id": "00:00:00:00:ee:01"}, {},
+    ],
+}  # fmt: skip
+
+OWNED = {
+    nb.LogicalRouterStaticRoute: (nb.LogicalRouter, "static_routes", ROUTE),
+    nb.LogicalRouterPolicy: (nb.LogicalRouter, "policies", POLICY),
+    nb.NAT: (nb.LogicalRouter, "nat", NAT),
+    nb.HAChassis: (nb.HAChassisGroup, "ha_chassis", CANDIDATE),
+}
+"""Rows that live by being referred to: by whom, in which column, and what may be in them."""
+
+OTHER = {
+    nb.LogicalRouter: ROUTER,
+    nb.LogicalRouterPort: ROUTER_PORT,
+    nb.LogicalSwitchPort: SWITCH_PORT,
+    nb.BFD: SESSION,
+    nb.StaticMACBinding: NEIGHBOUR,
+    nb.DNS: NAMES,
+    nb.DHCPOptions: DHCP,
+    nb.GatewayChassis: CANDIDATE,
+}
+UNIQUE = {nb.BFD: ("logical_port", "dst_ip"), nb.StaticMACBinding: ("logical_port", "ip")}
+
+
+class RoutedEdits(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.world = Networks()
+
+    def table(self, row_class):
+        return list(self.world.nb.store.table(row_class).rows.values())
+
+    def pick(self, row_class, number):
+        rows = self.table(row_class)
+        return rows[number % len(rows)] if rows else None
+
+    def value(self, data, choices, number):
+        """Draw what a column may hold; the name of a class stands for a row of it."""
+        chosen = data.draw(st.sampled_from(choices))
+        row_class = getattr(nb, chosen, None) if isinstance(chosen, str) else None
+        if row_class is None:
+            return chosen
+        row = self.pick(row_class, number)
+        return None if row is None else row.uuid
+
+    @initialize()
+    def start(self):
+        world = self.world
+        world.insert(nb.NBGlobal)
+        inside, outside = (world.switch(name) for name in ("inside", "outside"))
+        for n in range(2):
+            world.port(inside, f"p{n}", f"00:00:00:00:00:{n + 1:02x} 10.0.0.{n + 1} fd00::{n + 1}")
+        world.port(outside, "ln", "unknown", type="localnet", options={"network_name": "phys"})
+        for n, others in ((0, (("in", inside, "10.0.0.254/24"), ("out", outside, "172.16.0.1/24"))), (1, ())):
+            router = world.insert(nb.LogicalRouter, name=f"r{n}")
+            for name, switch, network in (*others, ("link", None, f"10.200.0.{n + 1}/30")):
+                mac = f"00:00:00:{n:02x}:ff:{len(name):02x}"
+                peer = None if switch is not None else f"r{1 - n}-link"
+                world.insert(nb.LogicalRouterPort, (router, "ports"), name=f"r{n}-{name}", mac=mac, peer=peer,
+                             networks=frozenset([network, f"fd0{n}::{len(name)}/64"]))  # fmt: skip
+                if switch is not None:
+                    world.port(switch, f"to-{name}", "router", type="router", options={"router-port": f"r{n}-{name}"})
+        world.insert(nb.AddressSet, name="peers", addresses=frozenset(["9.9.9.0/24"]))
+        world.insert(nb.DHCPOptions, cidr="10.0.0.0/24", options=DHCP["options"][0])
+        world.insert(nb.HAChassisGroup, name="ha")
+        world.insert(nb.DNS, records={"a.b": "10.0.0.1"})
+        for name in ("hv1", "hv2"):
+            txn = world.sb.transaction()
+            encap = txn.insert(sb.Encap, {"type": "geneve", "ip": name, "chassis_name": name})
+            txn.insert(sb.Chassis, {"name": name, "encaps": frozenset([encap])})
+            txn.commit()
+
+    @rule(kind=st.sampled_from(list(OWNED)), number=NUMBERS, data=st.data())
+    def add(self, kind, number, data):
+        owner_class, column, columns = OWNED[kind]
+        owner = self.pick(owner_class, 0 if data.draw(st.booleans()) else number)
+        values = {name: self.value(data, choices, number) for name, choices in columns.items()}
+        if owner is not None and len(owner[column]) < 5:
+            self.world.insert(kind, (owner, column), **values)
+
+    @rule(kind=st.sampled_from(list(OWNED)), number=NUMBERS)
+    def remove(self, kind, number):
+        owner_class, column, _ = OWNED[kind]
+        if row := self.pick(kind, number):
+            for owner in self.table(owner_class):
+                if row.uuid in owner[column]:
+                    self.world.mutate(owner, column, delete=[row])
+                    return
+
+    @rule(kind=st.sampled_from([*OWNED, *OTHER, nb.LogicalRouterPort, nb.NAT]), number=NUMBERS, data=st.data())
+    def change(self, kind, number, data):
+        row = self.pick(kind, number)
+        if row is None:
+            return
+        columns = OWNED[kind][2] if kind in OWNED else OTHER[kind]
+        name = data.draw(st.sampled_from(sorted(columns)))
+        value = self.value(data, columns[name], number)
+        if name == "name" and any(r["name"] == value for r in self.table(kind)):
+            return
+        if key := UNIQUE.get(kind):
+            wanted = [value if column == name else row[column] for column in key]
+            if any(r is not row and [r[column] for column in key] == wanted for r in self.table(kind)):
+                return
+        self.world.update(row, **{name: value})
+
+    @rule(kind=st.sampled_from(list(UNIQUE)), number=NUMBERS, data=st.data())
+    def add_unique(self, kind, number, data):
+        values = {name: self.value(data, choices, number) for name, choices in OTHER[kind].items()}
+        key = UNIQUE[kind]
+        if not any(all(row[column] == values[column] for column in key) for row in self.table(kind)):
+            self.world.insert(kind, **values)
+
+    @rule(kind=st.sampled_from(list(UNIQUE)), number=NUMBERS)
+    def remove_unique(self, kind, number):
+        if row := self.pick(kind, number):
+            self.world.delete(row)
+
+    @rule(number=NUMBERS, chassis=st.sampled_from(CANDIDATE["chassis_name"]), priority=NUMBERS)
+    def add_candidate(self, number, chassis, priority):
+        port = self.pick(nb.LogicalRouterPort, number)
+        name = f"{port.name}-{chassis}" if port else ""
+        if port and not any(row.name == name for row in self.table(nb.GatewayChassis)):
+            values = {"name": name, "chassis_name": chassis, "priority": priority}
+            self.world.insert(nb.GatewayChassis, (port, "gateway_chassis"), **values)
+
+    @rule(number=NUMBERS)
+    def remove_candidates(self, number):
+        if port := self.pick(nb.LogicalRouterPort, number):
+            self.world.update(port, gateway_chassis=frozenset())
+
+    @rule(number=NUMBERS, joined=st.booleans())
+    def add_router_port(self, number, joined):
+        router = self.pick(nb.LogicalRouter, number)
+        if not any(port.name == "new" for port in self.table(nb.LogicalRouterPort)):
+            self.world.insert(nb.LogicalRouterPort, (router, "ports"), name="new", mac="00:00:00:00:ff:09",
+                              networks=frozenset(["10.9.0.1/24"]))  # fmt: skip
+        if joined and not any(port.name == "to-new" for port in self.table(nb.LogicalSwitchPort)):
+            switch = self.pick(nb.LogicalSwitch, number)
+            self.world.port(switch, "to-new", "router", type="router", options={"router-port": "new"})
+
+    @rule(kind=st.sampled_from([nb.LogicalRouter, nb.LogicalSwitch]), number=NUMBERS)
+    def remove_port(self, kind, number):
+        owner = self.pick(kind, number)
+        if owner is not None and owner.ports:
+            self.world.mutate(owner, "ports", delete=[owner.ports[number % len(owner.ports)]])
+
+    @rule(number=NUMBERS, records=st.booleans())
+    def name(self, number, records):
+        switch = self.pick(nb.LogicalSwitch, number)
+        uuids = frozenset(row.uuid for row in self.table(nb.DNS)) if records else frozenset()
+        self.world.update(switch, dns_records=uuids)
+
+    @rule(members=st.sets(st.sampled_from(["9.9.9.9", "8.8.8.8"])))
+    def change_peers(self, members):
+        self.world.update(self.table(nb.AddressSet)[0], addresses=frozenset(members))
+
+    @rule(number=NUMBERS, chassis=st.sampled_from([0, 1, None]))
+    def bind(self, number, chassis):
+        bindings, homes = self.world.rows(sb.PortBinding), self.world.rows(sb.Chassis)
+        if bindings:
+            home = homes[chassis % len(homes)].uuid if chassis is not None and homes else None
+            self.world.update(bindings[number % len(bindings)], chassis=home)
+
+    @rule(number=NUMBERS, status=st.sampled_from(["up", "down", "init"]))
+    def tell(self, number, status):
+        """A chassis says how a session is."""
+        sessions = [row for row in self.world.rows(sb.BFD) if row.status != "admin_down"]
+        if sessions:
+            self.world.update(sessions[number % len(sessions)], status=status)
+
+    @rule(number=NUMBERS)
+    def meddle(self, number):
+        """Somebody else changes what is the compiler's."""
+        bindings = self.world.rows(sb.PortBinding)
+        if bindings:
+            self.world.update(bindings[number % len(bindings)], options={"some": "thing"})
+
+    @invariant()
+    def incremental_is_from_scratch(self):
+        if self.table(nb.NBGlobal):
+            self.world.settle()
+            assert self.world.image() == self.world.from_scratch()
+
+
+RoutedEdits.TestCase.settings = settings(
+    max_examples=8,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+TestRoutedEdits = RoutedEdits.TestCase
