@@ -61,31 +61,40 @@ class Authorization:
         self._demand(names, lambda name: resource.reader(name)(whole))
 
     def update(self, rendering: Rendering, values: Mapping[str, Any]) -> None:
-        """Check a change.
+        """Check a change of some attributes, whose rules may ask about the values that they are to have.
 
         Raises:
             PolicyNotAuthorized: it is not the caller's to make.
             NotFound: the caller sees no such resource, or not what the change names.
         """
+        self.change([f"update_{self.resource.member}"], rendering, values)
         names = [f"update_{self.resource.member}", *self._attributes("update", values)]
-        self.change(names, rendering, values)
+        self._demand_of(rendering, names, ChainMap(dict(values), rendering.value))
 
-    def change(self, names: Iterable[str], rendering: Rendering, values: Mapping[str, Any]) -> None:
-        """Check a change by the rules of these names.
+    def change(self, names: Iterable[str], rendering: Rendering, given: Mapping[str, Any]) -> None:
+        """Check a change by the rules of these names, which ask about the resource as it is.
+
+        Arguments:
+            names: of the rules.
+            rendering: the resource.
+            given: what the request gives; nothing in it makes the resource look like another.
 
         Raises:
             PolicyNotAuthorized: it is not the caller's to make.
             NotFound: the caller sees no such resource, or not what the change names.
         """
-        whole = ChainMap(dict(values), rendering.value)
+        self._demand_of(rendering, names, rendering.value)
+        self._see(given)
+
+    def _demand_of(self, rendering: Rendering, names: Iterable[str], values: Mapping[str, Any]) -> None:
+        """Check rules about a resource that is there; of one that the caller does not see, say that it is not."""
         try:
-            self._demand(names, lambda name: self.resource.reader(name)(whole))
+            self._demand(names, lambda name: self.resource.reader(name)(values))
         except PolicyNotAuthorized:
             seen = self.access.visibility(self.resource)
             if seen is not None and not seen.sees(rendering):
                 raise self.resource.not_found(id=rendering.value["id"]) from None
             raise
-        self._see(values)
 
     def _demand(self, names: Iterable[str], fact: Callable[[str], Any]) -> None:
         names = list(names)

@@ -208,9 +208,7 @@ class Collection(Generic[R]):
         shown = self._shown(access, uuid)
         return orjson.dumps({"id": uuid}) if shown is None else shown.json
 
-    def _authorize(
-        self, caller: Caller, access: Access | None, uuid: str, rule: str, values: Mapping[str, Any]
-    ) -> None:
+    def _authorize(self, caller: Caller, access: Access | None, uuid: str, rule: str, given: Mapping[str, Any]) -> None:
         """Check a change of a resource by one rule.
 
         Raises:
@@ -220,7 +218,7 @@ class Collection(Generic[R]):
         row = self.resource.get(uuid)
         if access is not None:
             rendering = self.resource.renderings.of(row)
-            Authorization(access, caller, self.resource, self.resources).change([rule], rendering, values)
+            Authorization(access, caller, self.resource, self.resources).change([rule], rendering, given)
 
     # -- tags ---------------------------------------------------------------------------------------------------------
 

@@ -320,6 +320,24 @@ async def test_what_others_have_cannot_be_named(clouded):
                                       {"subnet_id": other["id"]})  # fmt: skip
 
 
+@pytest.mark.parametrize("claim", ["project_id", "tenant_id", "network:project_id"])
+async def test_a_request_cannot_make_a_resource_look_like_the_callers(clouded, claim):
+    router = await clouded.by("alice").create("router")
+    network = await clouded.network()
+    port = await clouded.port(network)
+    group = (await clouded.ask("POST", "address-groups", {"address_group": {}}))[1]["address_group"]
+    mine = await clouded.by("bob").subnet(await clouded.network())
+    claimed = {claim: "blue"}
+    body = claimed | {"subnet_id": mine["id"]}
+    await clouded.refused(404, "RouterNotFound", "PUT", f"routers/{router['id']}/add_router_interface", body)
+    body = claimed | {"addresses": ["10.0.0.0/8"]}
+    await clouded.refused(404, "AddressGroupNotFound", "PUT", f"address-groups/{group['id']}/add_addresses", body)
+    for path, member in ((f"networks/{network['id']}", "network"), (f"ports/{port['id']}", "port")):
+        status, _ = await clouded.ask("PUT", path, {member: claimed | {"name": "x"}})
+        assert status in (400, 404)
+    assert (await clouded.by("alice").list("networks"))[0]["name"] == "net"
+
+
 async def test_what_is_seen_is_not_always_ones_own_to_connect(clouded):
     shared = await clouded.by("root").network(shared=True)
     subnet = await clouded.subnet(shared)
