@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ovenbird.engine.engine import Engine
+    from ovenbird.ovsdb.schema import DatabaseSchema
     from ovenbird.ovsdb.transaction import Client
 
 CHASSIS = (sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap)
@@ -93,6 +94,24 @@ def tcp_port(daemon: Daemon, option: str, default: int) -> int:
     return int(text)
 
 
+def require_current(schema: DatabaseSchema) -> None:
+    """Check that Cloud, served elsewhere, has everything that this release writes.
+
+    Raises:
+        UsageError: it is of an older release; converting it is for people to decide, who know of its other users.
+    """
+    tables = {name: table.position for name, table in schema.tables.items()}
+    lacking = [
+        f"{name}.{column}"
+        for name, table in cloud.schema().tables.items()
+        for column in table.position
+        if column not in tables.get(name, {})
+    ]
+    if lacking:
+        what = ", ".join(lacking)
+        raise UsageError(f"Cloud is of schema {schema.version}, which lacks {what}: see ovsdb-client(1), convert")
+
+
 async def serve(daemon: Daemon) -> None:
     """Run until told to stop."""
     context = tls.context(daemon.options, server=False)
@@ -105,6 +124,7 @@ async def serve(daemon: Daemon) -> None:
     serving: Service | None = None
     try:
         await cloud_client.start()
+        require_current(cloud_client.schema)
         await northbound.start()
         await southbound.start()
         telling = nova.telling(daemon, cloud_client, northbound)

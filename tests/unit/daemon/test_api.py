@@ -1,0 +1,25 @@
+"""What ``ovenbird api`` checks before it serves."""
+
+from __future__ import annotations
+
+import pytest
+
+from ovenbird.daemon.api import require_current
+from ovenbird.daemon.errors import UsageError
+from ovenbird.model import cloud
+from ovenbird.ovsdb.schema import DatabaseSchema
+
+
+def test_a_cloud_of_this_release_or_a_newer_one_will_do():
+    text = cloud.schema().to_json()
+    require_current(DatabaseSchema.from_json(text))
+    text["tables"]["Port"]["columns"]["colour"] = {"type": "string"}
+    require_current(DatabaseSchema.from_json(text))
+
+
+def test_an_older_cloud_is_named_with_what_it_lacks():
+    text = cloud.schema().to_json()
+    del text["tables"]["Port"]["columns"]["dns_domain"]
+    del text["tables"]["Quota_Turn"]
+    with pytest.raises(UsageError, match=r"1\.0\.0, which lacks Port\.dns_domain, Quota_Turn\.project_id"):
+        require_current(DatabaseSchema.from_json({**text, "version": "1.0.0"}))
