@@ -285,6 +285,7 @@ class Controller:
             task.result()
         if not self._stopping.is_set():
             log.info("Southbound moves from %s to %s", self._remote, self.settings.remote)
+            self._disassemble()
             await southbound.close()
 
     async def _reconfigured(self) -> None:
@@ -309,6 +310,17 @@ class Controller:
         self.packet_ins.attach(southbound)
         self.speaker.attach(southbound.store)
         self._wake.set()
+
+    def _disassemble(self) -> None:
+        """Forget what was made of a Southbound; the switch keeps its flows until there is what replaces them."""
+        if self.engine is None:
+            return
+        self.switch.hold()
+        deltas = self.engine.close()
+        self.engine = None
+        reflect(self._own, deltas)
+        self._absorb_flows(deltas)
+        self._interest, self._zones = Interest(), zones.ZoneBook()
 
     def _bridge_ids(self) -> dict[str, str]:
         found = self._vswitch.store.find(vswitch.Bridge.name, self.settings.bridge)

@@ -85,6 +85,10 @@ class Switch:
         self._computed.set()
         self.wake()
 
+    def hold(self) -> None:
+        """Say that what should be is not known any more, until `computed` says so again; for the next connection."""
+        self._computed.clear()
+
     @property
     def installing(self) -> bool:
         """Whether flows are installed at all yet."""

@@ -89,8 +89,12 @@ class Engine:
             table.watchers.append(subjects)
             self._watching.append((table, subjects))
 
-    def close(self) -> None:
-        """Leave the tables: watch and depend on nothing any more. The engine cannot be used afterwards."""
+    def close(self) -> dict[Relation, Delta]:
+        """Leave the tables: watch and depend on nothing any more. The engine cannot be used afterwards.
+
+        Returns:
+            All facts that there were, as removed, for those who keep something for each.
+        """
         for table, watcher in self._watching:
             table.watchers.remove(watcher)
         for output in self.outputs.values():
@@ -102,6 +106,11 @@ class Engine:
             orphan = self.orphans.pop()
             if not orphan.readers:
                 orphan.dispose()
+        deltas: dict[Relation, Delta] = {}
+        for fact in self.owners:
+            _delta(deltas, fact[0]).removed.append(fact)
+        self.owners.clear()
+        return deltas
 
     def bind(self, relation: Rows, store: Store, *members: Members) -> Output:
         """Keep the rows of ``relation`` (and the sets of ``members``) in ``store``'s table as the facts say."""

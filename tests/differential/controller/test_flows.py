@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ovenbird.controller.controller import Controller
+from ovenbird.controller.controller import SWITCH, Controller
+from ovenbird.controller.own import Attachment, Progress, Translation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PROGRAMS = (
     "ovsdb-server", "ovsdb-tool", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ovn-northd", "ovn-nbctl", "ovn-sbctl",
@@ -54,8 +55,11 @@ class Site:
         self.env = os.environ | {f"{family}_{kind}": str(directory) for family in ("OVS", "OVN") for kind in kinds}
         self.processes: list[subprocess.Popen[bytes]] = []
 
-    def run(self, *argv: str) -> str:
-        return subprocess.run(argv, check=True, capture_output=True, text=True, env=self.env, timeout=30).stdout
+    def run(self, *argv: str, stdout: Path | None = None) -> str:
+        done = subprocess.run(argv, check=True, capture_output=True, env=self.env, timeout=30)
+        if stdout is not None:
+            stdout.write_bytes(done.stdout)
+        return done.stdout.decode()
 
     def spawn(self, *argv: str) -> subprocess.Popen[bytes]:
         quiet = subprocess.DEVNULL
@@ -76,9 +80,12 @@ class Site:
 
     def database(self, name: str, schema: str) -> None:
         self.run("ovsdb-tool", "create", f"{self.directory}/{name}.db", schema)
+        self.serve(name, self.directory / f"{name}.db")
+
+    def serve(self, name: str, file: Path) -> None:
         socket = self.directory / f"{name}.sock"
         unixctl = self.directory / f"{name}.ctl"
-        self.spawn("ovsdb-server", f"--remote=punix:{socket}", f"--unixctl={unixctl}", f"{self.directory}/{name}.db")
+        self.spawn("ovsdb-server", f"--remote=punix:{socket}", f"--unixctl={unixctl}", str(file))
         self.await_(socket.exists, f"{name} to listen")
 
     def vsctl(self, *argv: str) -> str:
@@ -154,6 +161,15 @@ def compared(flows: set[str]) -> set[str]:
     return {re.sub(r"(table=39,.*,output:\d+),resubmit\(,40\)$", r"\1", f) if "reg15=0x8" not in f else f for f in kept}
 
 
+async def settled(site: Site, condition: Callable[[set[str]], bool], what: str) -> set[str]:
+    """Return the flows when they are as they should be."""
+    end = time.monotonic() + 15
+    while not condition(flows := await asyncio.to_thread(site.flows)):
+        assert time.monotonic() < end, what
+        await asyncio.sleep(0.05)
+    return flows
+
+
 async def install(site: Site, sync: list[str]) -> set[str]:
     """Run our controller until Northbound says that everything is installed; return the flows."""
     controller = Controller(f"unix:{site.directory}/db.sock")
@@ -183,3 +199,44 @@ def test_ours_installs_what_the_original_installs(site: Site) -> None:
     assert len(ours) > 300
     missing, extra = compared(theirs) - compared(ours), compared(ours) - compared(theirs)
     assert not missing | extra, "\n".join(sorted([f"missing {f}" for f in missing] + [f"extra {f}" for f in extra]))
+
+
+async def moved(site: Site) -> None:
+    """Send a controller to another Southbound, in which p3 is not, and back again."""
+    controller = Controller(f"unix:{site.directory}/db.sock")
+    running = asyncio.create_task(controller.run())
+    move = ("set", "Open_vSwitch", ".")
+    try:
+        before = await settled(site, lambda f: any("in_port=13 " in line for line in f), "p3's flows")
+        engine = controller.engine
+        assert engine is not None
+        attachments = len(controller._own.table(Attachment).rows)
+        translations = len(controller._own.table(Translation).rows)
+        for name in ("sb2", "sb"):
+            site.vsctl("--no-wait", *move, f"external_ids:ovn-remote=unix:{site.directory}/{name}.sock")
+            if name == "sb2":
+                flows = await settled(site, lambda f: not any("in_port=13 " in line for line in f), "p3 to go")
+                assert any("in_port=11 " in line for line in flows), "what is the same stays"
+                assert controller.engine is not engine
+                tables = (controller._vswitch.store.table(row_class) for row_class in SWITCH)
+                assert not any(watcher.engine is engine for t in tables for watcher in t.watchers), "it is closed"
+                assert not any(run in row.readers for row in controller._own.table(Progress).rows.values()
+                               for run in row.readers if run.engine is engine)  # fmt: skip
+        assert await settled(site, lambda f: f == before, "all flows to be back") == before
+        assert len(controller._own.table(Attachment).rows) == attachments
+        assert len(controller._own.table(Translation).rows) == translations
+        assert not running.done()
+    finally:
+        await controller.close()
+        await running
+
+
+def test_another_southbound_replaces_everything(site: Site) -> None:
+    site.run(
+        "ovsdb-client", "backup", f"unix:{site.directory}/sb.sock", "OVN_Southbound", stdout=site.directory / "c.db"
+    )
+    site.serve("sb2", site.directory / "c.db")
+    gone = ("ovn-sbctl", f"--db=unix:{site.directory}/sb2.sock", "destroy", "Port_Binding")
+    uuid = site.run(*gone[:2], "--bare", "--columns=_uuid", "find", "Port_Binding", "logical_port=p3").strip()
+    site.run(*gone, uuid)
+    asyncio.run(moved(site))
