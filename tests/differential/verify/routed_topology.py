@@ -120,7 +120,7 @@ def _attach(made: Routed, dice: random.Random, router: Router, switch: str) -> N
     addresses = dice.choice(["router", "router", f"{mac} {leg.ip}"])
     add("lsp-add", switch, lsp, "--", "lsp-set-type", lsp, "router", "--", "lsp-set-addresses", lsp, addresses)
     add("lsp-set-options", lsp, f"router-port={name}")
-    if dice.random() < 0.4:
+    if dice.random() < 0.6 and switch in made.outside:
         add("set", "Logical_Switch_Port", lsp, "options:nat-addresses=router")
     if dice.random() < 0.1 and made.net.groups:
         add("pg-set-ports", dice.choice(made.net.groups), lsp)
@@ -202,7 +202,9 @@ def _routes(made: Routed, dice: random.Random, router: Router) -> None:
         else:
             hop = dice.choice(hops)
             port = [leg.name for leg in router.legs if made.net.subnet(leg.switch)[0] == f"{hop.rpartition('.')[0]}."]
-            add(*flags, "lr-route-add", router.name, prefix, hop, *port[: dice.randint(0, 1)])
+            watched = port if dice.random() < 0.15 else []
+            add(*["--bfd"] * len(watched), *flags, "lr-route-add", router.name, prefix, hop, *watched,
+                *port[: dice.randint(0, 1 - len(watched))])  # fmt: skip
     if sixes := _hops(made, router, six=True):
         flags = dice.choice([[], [], ["--route-table=other"]])
         add(*flags, "lr-route-add", router.name, dice.choice(["2001:db8::/32", "::/0"]), dice.choice(sixes))

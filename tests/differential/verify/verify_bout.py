@@ -66,17 +66,18 @@ class Recorder(Tracer):
 def fate(trace):
     """What a packet meets, apart from names of flows and registers.
 
-    A tagged frame from a disabled port meets two flows of one priority, one in each stage of port security. Where we
-    flood a question for a translated address, and Debian's northd asks its router alone, the other routers drop it; and
-    there a switch of nothing but routers is not flooded.
+    A tagged frame from a disabled port meets two flows of one priority, one in each stage of port security. Debian's
+    northd knows the addresses that a router translates in every switch around it, ours where their networks are: what
+    goes to a router here may go to nobody or to everybody there, and to no more effect.
     """
-    drops = [
-        step
-        for step in trace.drops()
-        if "has no ports" not in step.text and (step.flow is None or step.flow.match != "arp || nd")
-    ]
+    drops = [step for step in trace.drops() if "has no ports" not in step.text and not _in_vain(step)]
     arrived = sorted((d.port.logical_port, tuple(sorted(headers(d.packet).items()))) for d in trace.deliveries)
     return arrived, sorted(step.stage.replace("_in_check_", "_in_apply_") for step in drops)
+
+
+def _in_vain(step):
+    """Return whether a drop is that of a router which takes no notice of a packet."""
+    return step.stage == "lr_in_admission" or (step.flow is not None and step.flow.match == "arp || nd")
 
 
 def carries(step, tracked=False):
