@@ -5,6 +5,9 @@ bundle, so that no packet ever meets half of a change, and a controller that sta
 already. What should be is kept by key (table, priority, match), because a switch holds one flow for each: of two whole
 flows in conflict the one with the least cookie stays until it goes; a whole flow hides parts under the same key. Where
 rules and members of address sets give the same flow or part, it stays until the last of them drops it.
+
+Some tables are the switch's own: what it has learned by flows of ours (`learn`, ovs-actions(7)) which way a connection
+came or which backend a client has is left alone, also by a controller that starts again; it goes with those flows.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ovenbird.lang.actions.layout import Tables
 from ovenbird.openflow.actions import SetField, encode_actions
 from ovenbird.openflow.errors import DecodeError, EncodeError
 from ovenbird.openflow.instructions import ApplyActions, decode_instructions, encode_apply
@@ -28,6 +32,9 @@ log = logging.getLogger(__name__)
 
 _MAX_CANONICAL = 16384
 _REMOVED: tuple[None, int] = (None, 0)
+_TABLES = Tables()
+_LEARNED = frozenset((_TABLES.lb_hairpin_reply, _TABLES.ecmp_nh_mac, _TABLES.ecmp_nh, _TABLES.lb_affinity))
+"""The tables that only the switch writes to."""
 
 Key = tuple[int, int, bytes]
 """Table, priority, encoded match."""
@@ -114,6 +121,8 @@ class FlowTable:
         """Take what the switch holds for true, and compare everything with it."""
         self.installed = {}
         for flow in flows:
+            if flow.table in _LEARNED:
+                continue
             key = (flow.table, flow.priority, flow.match.encode())
             self.installed[key] = (flow.instructions, flow.cookie)
         self._refused = {}

@@ -38,6 +38,17 @@ def test_strangers_are_removed_before_anything_is_added():
     assert [k[2] for k in keys] == [B[3], A[3]]
 
 
+def test_what_the_switch_has_learned_is_left_alone():
+    table = FlowTable()
+    table.absorb([A], [])
+    learned = [flow(number, 100, {"reg0": (1, 0xFFFFFFFF)}, (Output(1),), 5) for number in (69, 76, 77, 78)]
+    table.recall([stats(A), *map(stats, learned)])
+    assert table.take() == {}
+    stranger = flow(70, 100, {"reg0": (1, 0xFFFFFFFF)}, (Output(1),), 5)
+    table.recall([stats(stranger), *map(stats, learned)])
+    assert set(table.take()) == {A[1:4], stranger[1:4]}
+
+
 def test_a_change_that_failed_is_tried_again():
     table = FlowTable()
     table.absorb([A], [])
