@@ -1,0 +1,68 @@
+"""A tenant network in a VLAN: with `reside-on-redirect-chassis` all it routes passes its gateway, by the VLAN."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from capture import Capture
+
+from ovenbird.lab import outside, programs
+from ovenbird.lab.command import run
+from ovenbird.lab.outside import Outside
+from ovenbird.lab.process import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ovenbird.lab.lab import Lab
+
+pytestmark = pytest.mark.live
+
+HOSTS = ("hv1", "hv2")
+MAC, ROUTER_MAC, TAG = "02:00:00:00:0a:01", "02:00:00:00:0a:fe", 100
+ARRANGEMENTS = {
+    "ours": (programs.split(api=False), {}),
+    "the original's northd": (programs.split(api=False, northd=programs.ORIGINAL_NORTHD), {}),
+    "the original's controllers": (programs.split(api=False), dict.fromkeys(HOSTS, programs.ORIGINAL_CONTROLLER)),
+}
+
+
+@pytest.fixture(params=ARRANGEMENTS)
+def lab(request: pytest.FixtureRequest, originals: None, make_lab: Callable[..., Lab]) -> Lab:
+    central, controllers = ARRANGEMENTS[request.param]
+    lab = make_lab(hosts=HOSTS, gateways=HOSTS, central=central, controllers=controllers)
+    network = f"network_name={outside.PHYSICAL_NETWORK}"
+
+    def nb(*arguments: str) -> str:
+        return run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", *arguments])
+
+    nb("lr-add", "r")
+    for switch, mac, address, tag in (
+        ("net", ROUTER_MAC, "10.10.0.254/24", f"{TAG}"), ("out", "02:00:00:00:0a:fd", "172.24.4.2/24", "[]"),
+    ):  # fmt: skip
+        nb("ls-add", switch, "--", "lsp-add", switch, f"{switch}-ln", "--", "lsp-set-type", f"{switch}-ln", "localnet")
+        nb("lsp-set-addresses", f"{switch}-ln", "unknown", "--", "lsp-set-options", f"{switch}-ln", network)
+        nb("set", "Logical_Switch_Port", f"{switch}-ln", f"tag_request={tag}")
+        nb("lrp-add", "r", f"r-{switch}", mac, address, "--", "lsp-add", switch, f"{switch}-r")
+        nb("lsp-set-type", f"{switch}-r", "router", "--", "lsp-set-addresses", f"{switch}-r", "router")
+        nb("lsp-set-options", f"{switch}-r", f"router-port=r-{switch}", "nat-addresses=router")
+    nb("lrp-set-gateway-chassis", "r-out", "hv2")
+    nb("lrp-set-options", "r-net", "reside-on-redirect-chassis=true")
+    nb("lr-nat-add", "r", "snat", "172.24.4.2", "10.10.0.0/24")
+    options = nb(
+        "create", "DHCP_Options", "cidr=10.10.0.0/24",
+        f'options={{server_id="10.10.0.254",server_mac="{ROUTER_MAC}",lease_time="3600",router="10.10.0.254",mtu="1400"}}',
+    ).strip()  # fmt: skip
+    nb("lsp-add", "net", "a", "--", "lsp-set-addresses", "a", f"{MAC} 10.10.0.1")
+    nb("lsp-set-dhcpv4-options", "a", options)
+    nb("--wait=hv", "sync")
+    return lab
+
+
+def test_what_leaves_the_network_goes_by_its_vlan_to_the_gateway(lab: Lab) -> None:
+    instance = lab.attach("a", "hv1", "a", MAC)
+    tagged = f"vlan {TAG} and ether src {MAC} and ether dst {ROUTER_MAC} and icmp"
+    with Capture(Outside(lab.plan).namespace, "br-outside", tagged) as wire:
+        wait_until(lambda: instance.pings(outside.ADDRESS), "the outside to answer")
+        wait_until(lambda: any("echo request" in line for line in wire.lines), "an echo request on the VLAN")
