@@ -302,7 +302,7 @@ def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
             return await handler(request)
         except Exception as error:
             answer = translate(error)
-            if answer.status >= 500:
+            if answer.status >= 500 and answer is not error:
                 log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
             return _json(answer.body(), answer.status, answer.headers())
 

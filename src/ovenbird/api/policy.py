@@ -152,6 +152,7 @@ class Access:
             for name in self._rules
             if name.startswith(prefix) and (settled := self.rule(name)) is not True
         }
+        parts.pop("id", None)  # pages and links need it, and without it there is nothing to know about
         whole = self.rule(f"get_{member}")
         everything = whole is True and not parts
         found = self._visibility[member] = None if everything else Visibility(resource, whole, parts)

@@ -132,7 +132,7 @@ GATEWAY = "external_gateway_info"
 
 ROUTER = {
     **_each(MEMBER, "create_router", "update_router", "delete_router", "add_router_interface",
-            "remove_router_interface"),
+            "remove_router_interface", "add_extraroutes", "remove_extraroutes"),
     "get_router": READER,
     **_each(ADMIN, *(f"{verb}_router:{part}" for verb in ("create", "get", "update")
                      for part in ("distributed", "ha"))),
@@ -173,6 +173,12 @@ CLOUD = {
     "get_availability_zone": "role:reader",
 }
 
+OURS = {
+    "update_security_group_rule": f"{ADMIN} or (role:member and rule:sg_owner)",
+    **_tags("address_group", f"{READER} or rule:shared_address_groups", MEMBER),
+}
+"""Rules about what cannot be done in Neutron, which has none for it."""
+
 DEFAULTS: dict[str, str] = {
     **NAMES,
     **NETWORK,
@@ -183,5 +189,6 @@ DEFAULTS: dict[str, str] = {
     **SECURITY_GROUP,
     **ADDRESS_GROUP,
     **CLOUD,
+    **OURS,
 }
 """Rule by name."""

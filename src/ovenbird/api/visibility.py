@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.api.attributes import ALIASES
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -72,7 +74,8 @@ class Visibility:
 
         if not holds(self._whole):
             return None
-        return frozenset(name for name, rule in self._parts.items() if not holds(rule))
+        hidden = {name for name, rule in self._parts.items() if not holds(rule)}
+        return frozenset(hidden | {old for old, name in ALIASES.items() if name in hidden})
 
 
 def _read(reader: Callable[[Mapping[str, Any]], Any], values: Mapping[str, Any]) -> Any:

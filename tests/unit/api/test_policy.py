@@ -11,7 +11,10 @@ from neutron import Neutron
 
 from ovenbird.api.app import create_app
 from ovenbird.api.auth import Caller
+from ovenbird.api.derived import Adjustable
 from ovenbird.api.policy import Access, Policy, PolicyError, Residue, parse
+from ovenbird.api.policy_defaults import DEFAULTS
+from ovenbird.api.resources import DERIVED, RESOURCES
 from ovenbird.api.visibility import Visibility
 
 ADMIN = Caller("ops", "root", frozenset(("admin", "manager", "member", "reader")))
@@ -129,9 +132,9 @@ def test_rules_mean_what_they_mean_to_oslo_policy(rule, target, expected):
 
 
 def test_a_rule_that_is_not_there_is_the_default_one():
-    assert access(ALICE).allows("add_extraroutes", facts(project_id="red")) is True
-    assert access(ALICE).allows("add_extraroutes", facts(project_id="blue")) is False
-    assert access(ADMIN).allows("add_extraroutes", facts(project_id="blue")) is True
+    assert access(ALICE).allows("paint", facts(project_id="red")) is True
+    assert access(ALICE).allows("paint", facts(project_id="blue")) is False
+    assert access(ADMIN).allows("paint", facts(project_id="blue")) is True
 
 
 def test_a_caller_without_a_project_owns_nothing():
@@ -145,6 +148,24 @@ def test_outcomes_are_remembered_and_bounded(monkeypatch):
         assert asked.allows("create_network", facts(project_id=project)) is (project == "red")
     assert len(asked._outcomes) <= 2
     assert access(ALICE, x="'[1]':%(list)s").allows("x", facts(list=[1])) is True
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.member)
+def test_every_request_has_its_rule(resource):
+    rules = {f"{verb}_{resource.member}" for verb in ("create", "get", "update", "delete")}
+    if resource.taggable:
+        rules |= {f"{rule}:tags" for rule in rules}
+    assert rules | set(resource.actions) <= set(DEFAULTS)
+    assert set(resource.references.values()) <= {other.collection for other in RESOURCES}
+    assert resource.parent is None or resource.parent[0] in resource.attributes
+
+
+@pytest.mark.parametrize("derived", DERIVED, ids=lambda derived: derived.member)
+def test_every_request_about_what_is_derived_has_its_rule(derived):
+    assert f"get_{derived.member}" in DEFAULTS
+    assert not issubclass(derived, Adjustable) or {f"update_{derived.member}", f"delete_{derived.member}"} <= set(
+        DEFAULTS
+    )
 
 
 # -- files ------------------------------------------------------------------------------------------------------------
@@ -228,6 +249,25 @@ async def test_a_reader_changes_nothing(clouded):
     message = await clouded.refused(403, "PolicyNotAuthorized", "PUT", f"{path}/tags", {"tags": ["x"]})
     assert message == "rule:update_network:tags is disallowed by policy"
     assert await clouded.by("alice").list("networks") == [network]
+
+
+async def test_a_reader_does_no_action(clouded):
+    network = await clouded.by("alice").network()
+    subnet = await clouded.subnet(network)
+    router = await clouded.create("router")
+    group = (await clouded.ask("POST", "address-groups", {"address_group": {}}))[1]["address_group"]
+    rule = (await clouded.create("security_group", name="g"))["security_group_rules"][0]["id"]
+    clouded.by("rita")
+    route = {"router": {"routes": [{"destination": "10.9.0.0/24", "nexthop": "10.0.0.9"}]}}
+    for path, body in (
+        (f"routers/{router['id']}/add_extraroutes", route),
+        (f"routers/{router['id']}/remove_extraroutes", route),
+        (f"routers/{router['id']}/add_router_interface", {"subnet_id": subnet["id"]}),
+        (f"address-groups/{group['id']}/add_addresses", {"addresses": ["10.0.0.0/8"]}),
+        (f"address-groups/{group['id']}/tags", {"tags": ["x"]}),
+        (f"security-group-rules/{rule}", {"security_group_rule": {"description": "x"}}),
+    ):
+        await clouded.refused(403, "PolicyNotAuthorized", "PUT", path, body)
 
 
 @pytest.mark.parametrize(
@@ -396,6 +436,19 @@ async def test_a_file_can_forbid_even_administrators(tmp_path):
     async with clouded.http:
         await clouded.refused(403, "PolicyNotAuthorized", "POST", "networks", {"network": {}})
         assert await clouded.list("networks") == []
+
+
+async def test_an_attribute_hides_under_all_its_names_and_the_id_never(tmp_path):
+    file = tmp_path / "policy.yaml"
+    file.write_text('get_network:project_id: "!"\nget_network:id: "!"\nget_network:subnets: "!"\n')
+    clouded = Restricted(Policy(file))
+    async with clouded.http:
+        made = await clouded.network()
+        assert not {"project_id", "tenant_id", "subnets"} & set(made)
+        await clouded.network()
+        listed = await clouded.list("networks?limit=1&sort_key=project_id&sort_dir=asc")
+        assert len(listed) == 1
+        assert await clouded.list("networks?tenant_id=ops") == []
 
 
 async def test_who_may_write_but_not_read_gets_the_id(tmp_path):
