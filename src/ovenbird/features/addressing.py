@@ -18,7 +18,7 @@ from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.logical.addresses import link_local, parse_addresses
 from ovenbird.logical.feature import Feature
-from ovenbird.logical.ports import manners, setting
+from ovenbird.logical.ports import assigns, manners, setting
 from ovenbird.logical.routers import attached
 from ovenbird.logical.tables import PORT_ADDRESSES
 from ovenbird.model import nb
@@ -122,8 +122,7 @@ def mac_prefix() -> str:
 @rule(nb.LogicalSwitch)
 def reserved(switch: nb.LogicalSwitch) -> Iterable[Fact]:
     """Take what is not for ports: excluded addresses, and those of the routers on the switch."""
-    _, _, assigns, _ = manners(switch)
-    if assigns and (made := plan(switch)).network is not None:
+    if manners(switch).assigns and (made := plan(switch)).network is not None:
         for number in made.excluded:
             _claim4(switch, made.network, number)
         for _, router in attached(switch):
@@ -218,7 +217,7 @@ def keep(engine: Engine, northbound: Store) -> None:
     ports = northbound.table(nb.LogicalSwitchPort).rows
     for switch in northbound.table(nb.LogicalSwitch).rows.values():
         config = switch.other_config
-        if not ("subnet" in config or "ipv6_prefix" in config or config.get("mac_only") == "true"):
+        if not assigns(config):
             continue
         network = _network(config.get("subnet", ""))
         for uuid in nb.LogicalSwitch.ports.raw(switch):

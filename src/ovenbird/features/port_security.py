@@ -56,7 +56,7 @@ def checks() -> Iterator[Fact]:
 @rule(nb.LogicalSwitch)
 def untagged(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     """Have a switch drop tagged frames, unless it is told to pass them through."""
-    if not manners(switch)[0]:
+    if not manners(switch).passes_tags:
         yield UNTAGGED.has(datapath(switch))
 
 

@@ -7,7 +7,7 @@ a port costs one run and its columns are read once, however many features there 
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.lookups import find, get, rows
 from ovenbird.engine.views import view
@@ -45,12 +45,33 @@ def router_port(name: str) -> tuple[UUID, Addresses] | None:
     return lrp.uuid, parsed._replace(ipv6=(*parsed.ipv6, link_local(parsed.mac)))
 
 
+class Manners(NamedTuple):
+    """How a switch treats its ports.
+
+    Arguments:
+        passes_tags: whether packets with VLAN tags pass.
+        waits: whether it answers for a port only once that is up.
+        assigns: whether it gives addresses to ports that ask.
+        meters: what limits the packets that it hands to controllers, by kind.
+    """
+
+    passes_tags: bool
+    waits: bool
+    assigns: bool
+    meters: Mapping[str, str]
+
+
 @view
-def manners(switch: nb.LogicalSwitch) -> tuple[bool, bool, bool, Mapping[str, str]]:
-    """Return whether a switch passes VLAN tags, answers only for ports that are up, gives addresses; and its meters."""
+def manners(switch: nb.LogicalSwitch) -> Manners:
+    """Return how a switch treats its ports."""
     config = switch.other_config
-    assigns = "subnet" in config or "ipv6_prefix" in config or config.get("mac_only") == "true"
-    return config.get("vlan-passthru") == "true", setting("ignore_lsp_down") == "false", assigns, meters(switch)
+    waits = setting("ignore_lsp_down") == "false"
+    return Manners(config.get("vlan-passthru") == "true", waits, assigns(config), meters(switch))
+
+
+def assigns(config: Mapping[str, str]) -> bool:
+    """Return whether a switch with this `other_config` gives addresses to ports that ask."""
+    return "subnet" in config or "ipv6_prefix" in config or config.get("mac_only") == "true"
 
 
 _COLUMNS = (
