@@ -93,3 +93,9 @@ class Capture:
         except Exception as error:
             raise AssertionError(f"no packet is like {pattern!r}:\n{''.join(self.lines)}") from error
         return self.find(pattern) or ""
+
+
+def announced(address: str) -> str:
+    """Return what tcpdump prints of a gratuitous ARP packet, which goes to everybody."""
+    quoted = re.escape(address)
+    return rf"> ff:ff:ff:ff:ff:ff.*(who-has {quoted} .*tell {quoted}|Reply {quoted} is-at)"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from capture import announced
 from routed_world import GATEWAY, offer_gateways, port_addresses
 from traffic import Program
 
@@ -117,12 +118,6 @@ def test_dig_finds_instances_by_name_and_back(world: World) -> None:
         finally:
             neutron.update("port", red2.port_id, dns_name="")
     wait_until(lambda: dig(red1, "web", "A") == [], "the name to be gone")
-
-
-def announced(address: str) -> str:
-    """Return what tcpdump prints of a gratuitous ARP packet, which goes to everybody."""
-    quoted = re.escape(address)
-    return rf"> ff:ff:ff:ff:ff:ff.*(who-has {quoted} .*tell {quoted}|Reply {quoted} is-at)"
 
 
 def test_a_floating_ip_is_announced(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+from capture import Capture, announced
 
 from ovenbird.lab import scene
 from ovenbird.lab.command import run
@@ -68,7 +69,9 @@ def test_a_second_gateway_takes_over_from_one_that_is_killed(make_lab):
 
     wait_until(answers, "the floating IP to answer")
     assert "hv3 runs in" in host("add", "hv3", "--gateway")
-    assert "hv1 is dead" in host("kill", "hv1")
+    with Capture(Outside(lab.plan).namespace, "br-outside", "arp") as wire:
+        assert "hv1 is dead" in host("kill", "hv1")
+        wire.wait(announced(address))  # lest the segment's switches send to the dead one for long
     rows = {line.split()[0]: line for line in host("list").splitlines() if line.startswith(" hv")}
     assert rows["hv1"].count("down") == 4
     assert "down" not in rows["hv2"] + rows["hv3"]
