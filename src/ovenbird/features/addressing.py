@@ -91,7 +91,7 @@ def _network(text: str) -> IPv4Network | None:
         network = IPv4Network(text, strict=False)
     except ValueError:
         return None
-    return network if network.prefixlen < 30 else None
+    return network if network.prefixlen <= 30 else None
 
 
 def _excluded(text: str, network: IPv4Network | None) -> Iterator[int]:

@@ -112,3 +112,9 @@ def test_a_port_concerns_no_other(made):
     made.port(made.net, "q", "dynamic")
     assert made.wave()["switch_port"] == 1
     assert made.wave()["switch_port"] == 1  # as what was given comes back
+
+
+def test_the_smallest_subnet_has_one_address_to_give(made):
+    made.update(made.net, other_config={"subnet": "10.0.0.0/30"})
+    assert given(ask(made, "p"))[1] == "10.0.0.2"
+    assert ask(made, "q").dynamic_addresses is None
