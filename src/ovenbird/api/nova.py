@@ -22,6 +22,7 @@ import httpx
 from ovenbird.engine.rows import UUID
 from ovenbird.model.cloud import Port
 from ovenbird.model.nb import LogicalSwitchPort
+from ovenbird.ovsdb.errors import Disconnected
 from ovenbird.ovsdb.schema import is_uuid
 
 if TYPE_CHECKING:
@@ -113,12 +114,15 @@ class Notifier:
                 losing = asyncio.ensure_future(lost.wait())
                 try:
                     await asyncio.wait([telling, losing], return_when=asyncio.FIRST_COMPLETED)
-                    if telling.done():
-                        telling.result()
+                    if telling.done() and (error := telling.exception()) is not None:  # the API does not end with it
+                        log.error("telling Nova failed, and starts over", exc_info=error)
+                        await asyncio.sleep(LONGEST_PAUSE)
                 finally:
                     telling.cancel()
                     losing.cancel()
                     await asyncio.wait([telling])
+                    with contextlib.suppress(Disconnected):  # then nobody holds it
+                        await self.northbound.unlock(LOCK)
 
     # -- what changed -------------------------------------------------------------------------------------------------
 
@@ -206,9 +210,9 @@ class Notifier:
     async def _tell_some(self, http: httpx.AsyncClient) -> bool:
         """Tell Nova of some of the ports that changed; return whether it listened."""
         taken = list(self.changed)[:BATCH]
+        events = [event for uuid in taken if (event := self.event(uuid)) is not None]
         for uuid in taken:
             del self.changed[uuid]
-        events = [event for uuid in taken if (event := self.event(uuid)) is not None]
         if not events:
             return True
         try:

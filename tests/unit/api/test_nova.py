@@ -215,7 +215,6 @@ async def test_one_tells_and_the_other_takes_over(world, compute):
         assert [e[0] for e in await told_of(world, compute)] == [PLUGGED]
         first.cancel()
         await asyncio.wait([first])
-        await world.northbound.unlock(nova.LOCK)
         port = world.port(SERVER(2))
         world.set(port, up=True)
         await compute.hears_of(port)
@@ -229,6 +228,22 @@ async def told_of(world, compute):
     """Plug one port and return what Nova hears of it by the time that it hears of the next."""
     world.set(world.port(), up=True)
     return await settled(world, compute)
+
+
+async def test_an_error_of_its_own_ends_nothing_else(world, compute, monkeypatch, caplog):
+    monkeypatch.setattr(nova, "LONGEST_PAUSE", 0.01)
+    event, failures = nova.Notifier.event, [KeyError("port")]
+
+    def fails_once(notifier, uuid):
+        if failures:
+            raise failures.pop()
+        return event(notifier, uuid)
+
+    monkeypatch.setattr(nova.Notifier, "event", fails_once)
+    async with telling(world, compute):
+        world.set(world.port(), up=True)
+        assert [e[0] for e in await settled(world, compute)] == [PLUGGED]
+    assert "starts over" in caplog.text
 
 
 class Tokens:
