@@ -2,6 +2,7 @@
 # make down    remove that cloud
 # make test    run the tests, beside a running cloud or not
 # make lint    style, types, and who may import whom
+# make docs    write docs/reference/features.md anew
 # make install the set-up alone: the command is then .venv/bin/ovenbird
 # make clean   remove what the other targets made in this folder
 
@@ -34,7 +35,7 @@ if [ -n "$(1)" ]; then \
 fi
 endef
 
-.PHONY: install up down test lint clean tools oracles
+.PHONY: install up down test lint docs clean tools oracles
 
 install: tools $(VENV)/.installed
 
@@ -51,6 +52,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: tools oracles $(VENV)/.installed-dev
+	OVENBIRD_UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/golden/test_reference.py
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

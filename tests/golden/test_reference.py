@@ -1,0 +1,19 @@
+"""docs/reference/features.md says what the code does. `make docs` writes it."""
+
+import os
+from pathlib import Path
+
+from feature_reference import PAGES, Survey
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "features.md"
+
+
+def test_the_reference_is_up_to_date(servers):
+    survey = Survey()
+    for page in PAGES:
+        survey.page(servers, page)
+    text = survey.text()
+    if os.environ.get("OVENBIRD_UPDATE_GOLDEN"):
+        REFERENCE.parent.mkdir(exist_ok=True)
+        REFERENCE.write_text(text)
+    assert REFERENCE.read_text() == text, "run `make docs`"
