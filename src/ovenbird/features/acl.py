@@ -76,12 +76,20 @@ def switch_traits(switch: nb.LogicalSwitch) -> Iterator[Fact]:
 
 
 @view
-def group_traits(group: nb.PortGroup, where: UUID) -> tuple[Fact, ...]:
-    """Return the traits that a port group with a port on a datapath gives to that datapath."""
+def group_traits(group: nb.PortGroup, where: UUID, meter: str) -> tuple[Fact, ...]:
+    """Return the traits that a port group with a port on a datapath gives to that datapath.
+
+    Where a meter limits rejections, the group's flows are made for that meter as well: for those who hold the facts.
+    """
     filtered, stateful = traits(group)
     if not filtered:
         return ()
-    found = [port_group(group.uuid).has(where)]
+    trait = port_group(group.uuid, meter)
+    found = [trait.has(where)]
+    if meter:
+        found.append(trait.row)
+        for acl in group.acls:
+            found += _flows(acl, trait, meter)
     if stateful:
         found.append(STATEFUL.has(where))
     if drops_by_default():
@@ -91,8 +99,9 @@ def group_traits(group: nb.PortGroup, where: UUID) -> tuple[Fact, ...]:
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Give the port's switch the traits that the port's groups imply."""
+    meter = port.meters.get("reject", "")
     for group in port.groups:
-        yield from group_traits(group, port.datapath)
+        yield from group_traits(group, port.datapath, meter)
 
 
 @singleton

@@ -1,7 +1,7 @@
 """Control plane protection: which meter limits what a switch or router asks of chassis, by kind of packet.
 
 ovn-nb(5), Copp. The kinds are its keys: `arp`, `dhcpv4-opts`, `icmp4-error` and so on. A key whose meter is not there
-limits nothing. Port groups span switches of different protection, so what their ACLs reject is not limited by it.
+limits nothing.
 """
 
 from __future__ import annotations

@@ -73,11 +73,17 @@ CAREFUL = Trait("careful routers")
 _port_groups: dict[str, Trait] = {}
 
 
-def port_group(uuid: str) -> Trait:
-    """Return the trait of switches with a port in the Northbound port group of that UUID."""
-    found = _port_groups.get(uuid)
+def port_group(uuid: str, meter: str = "") -> Trait:
+    """Return the trait of switches with a port in the Northbound port group of that UUID.
+
+    Arguments:
+        uuid: of the group.
+        meter: what limits the rejections of the switches meant; they have flows of their own.
+    """
+    key = f"{uuid} {meter}" if meter else uuid
+    found = _port_groups.get(key)
     if found is None:
         if len(_port_groups) > 65_536:
             _port_groups.clear()
-        found = _port_groups[uuid] = Trait("port group", uuid)
+        found = _port_groups[key] = Trait("port group", key)
     return found

@@ -32,6 +32,10 @@ def made(networks):
         )  # fmt: skip
         networks.acl(switch, "to-lport", "ip4", "reject")
         networks.acl(switch, "to-lport", "ip6", "drop")
+    group = networks.group("pg", *[row for row in networks.nb.store.table(nb.LogicalSwitchPort).rows.values()
+                                   if row.name in ("p1", "p2")])  # fmt: skip
+    networks.acl(group, "from-lport", "ip4.dst == 1.1.1.1", "reject")
+    networks.acl(group, "from-lport", "ip4.dst == 1.1.1.2", "allow-related")
     networks.settle()
     return networks
 
@@ -114,3 +118,23 @@ def test_a_meter_that_is_not_there_limits_nothing_until_it_comes(made):
     limit(made)
     made.settle()
     assert len(metered(made)["limit"]) == 1
+
+
+def test_a_group_that_spans_protected_switches_and_others_changes_in_both(made):
+    limit(made)
+    protection = made.insert(nb.Copp, name="careful", meters={"reject": "limit"})
+    switch = next(row for row in made.nb.store.table(nb.LogicalSwitch).rows.values() if row.name == "s1")
+    made.update(switch, copp=protection.uuid)
+    made.settle()
+    (group,) = made.nb.store.table(nb.PortGroup).rows.values()
+    made.acl(group, "to-lport", "ip4.src == 7.7.7.7", "reject")
+    made.settle()
+    mine = [row for row in made.rows(sb.LogicalFlow) if "7.7.7.7" in row.match]
+    assert {(row.controller_meter, made.datapaths(row)) for row in mine} == {
+        ("limit", frozenset(["s1"])), (None, frozenset(["s2"])),
+    }  # fmt: skip
+    (port,) = [row for row in switch.ports if row.name == "p1"]
+    made.mutate(group, "ports", delete=[port])
+    made.settle()
+    mine = [row for row in made.rows(sb.LogicalFlow) if "7.7.7.7" in row.match]
+    assert {(row.controller_meter, made.datapaths(row)) for row in mine} == {(None, frozenset(["s2"]))}
