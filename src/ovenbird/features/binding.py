@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 Pairs = tuple[tuple[str, str], ...]
 
+ACTIVATED = "additional-chassis-activated"
+"""Where a port blocked by `activation-strategy` has been let through: the chassis write it."""
+
 
 def requested_key(options: Mapping[str, str]) -> int | None:
     """Return the tunnel key that the options ask for, if it is a number."""
@@ -95,6 +98,8 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
             pairs = _pairs(options)
         if options and (requested := options.get("requested-chassis")):
             chassis, others = requested_chassis(requested)
+            if others and "activation-strategy" in options:
+                pairs = tuple(sorted((*pairs, *_activated(port.name))))
     tag = port.tag
     if port.tag_request is not None:
         tag = given_tag(port)
@@ -120,6 +125,14 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
         others,
         HA_CHASSIS_GROUP.uuid(group.name) if group is not None else None,
     )
+
+
+def _activated(name: str) -> Pairs:
+    """Return which further chassis say that a port works there, as they keep it among the binding's options."""
+    for binding in select(sb.PortBinding.logical_port, name):
+        if text := binding.options.get(ACTIVATED):
+            return ((ACTIVATED, text),)
+    return ()
 
 
 def _towards_router(name: str) -> tuple[str, Pairs]:
@@ -180,6 +193,4 @@ def _pairs(mapping: Mapping[str, str]) -> Pairs:
     return tuple(sorted(mapping.items()))
 
 
-FEATURE = Feature(
-    "binding", (switch_datapath, router_datapath, learned), switch_port_binding
-)
+FEATURE = Feature("binding", (switch_datapath, router_datapath, learned), switch_port_binding)
