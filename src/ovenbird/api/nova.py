@@ -58,6 +58,9 @@ class Tokens(Protocol):
     async def login(self, failed: str) -> str:
         """Return a token for Nova, a new one if the last was ``failed``."""
 
+    async def close(self) -> None:
+        """Give up connections."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -106,7 +109,9 @@ class Notifier:
 
     async def run(self) -> None:
         """Wait for the lock, tell Nova of changes while it is held, and start over when it is lost."""
-        async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
+        async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as http, contextlib.AsyncExitStack() as stack:
+            if self.tokens is not None:
+                stack.push_async_callback(self.tokens.close)
             while True:
                 lost = asyncio.Event()
                 await self.northbound.lock(LOCK, lost.set)

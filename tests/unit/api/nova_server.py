@@ -1,4 +1,7 @@
-"""A Compute API of one method, which remembers what it is told and answers what a test wants."""
+"""A Compute API of one method, and a Keystone that lets everybody in.
+
+It remembers what it is told, and answers what a test wants.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ class NovaServer:
         self.port = port
         self.events = []
         self.requests = []
+        self.logins = []
+        """Users who asked for a token: it is Keystone too."""
         self.answers = []
         """Statuses of the next answers; 200 when there are no more."""
         self.hold = asyncio.Event()
@@ -36,6 +41,11 @@ class NovaServer:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if line)
                 body = json.loads(await reader.readexactly(int(headers["content-length"])))
+                if " /v3/auth/tokens " in head:
+                    self.logins.append(body["auth"]["identity"]["password"]["user"])
+                    token = f"x-subject-token: token{len(self.logins)}"
+                    writer.write(f'HTTP/1.1 201 x\r\n{token}\r\ncontent-length: 13\r\n\r\n{{"token": {{}}}}'.encode())
+                    continue
                 await self.hold.wait()
                 status = self.answers.pop(0) if self.answers else 200
                 self.requests.append((head.split("\r\n")[0], headers, body, status))

@@ -11,6 +11,7 @@ import pytest
 from nova_server import NovaServer
 
 from ovenbird.api import nova
+from ovenbird.api.keystone import Account, Keystone
 from ovenbird.model import cloud, nb
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.replica import Replica
@@ -257,15 +258,30 @@ class Tokens:
             self.token = "second"
         return self.token
 
+    async def close(self):
+        self.token = "closed"
+
 
 async def test_a_token_that_ran_out_is_replaced(world, compute):
     compute.answers = [401]
-    async with telling(world, compute, Tokens()):
+    tokens = Tokens()
+    async with telling(world, compute, tokens):
         world.set(world.port(), up=True)
         await compute.until(1)
         world.set(world.port(SERVER(2)), up=True)
         await compute.until(2)
     assert [r[1]["x-auth-token"] for r in compute.requests] == ["first", "second", "second"]
+    assert tokens.token == "closed"
+
+
+async def test_keystone_gives_the_token(world, compute):
+    compute.answers = [401]
+    account = Account(f"http://127.0.0.1:{compute.port}", "ovenbird", "secret")
+    async with telling(world, compute, Keystone(account)):
+        world.set(world.port(), up=True)
+        await compute.until(1)
+    assert [r[1]["x-auth-token"] for r in compute.requests] == ["token1", "token2"]
+    assert [(user["name"], user["password"]) for user in compute.logins] == [("ovenbird", "secret")] * 2
 
 
 async def test_deletions_are_remembered_up_to_a_limit(world, compute, monkeypatch):
