@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 HOSTS = ("hv1", "hv2", "hv3")
 GATEWAY = "hv3"
-SETTINGS = {"metadata": "true", "quota_network": "-1", "quota_subnet": "-1", "quota_port": "-1"}
+SETTINGS = {"metadata": "true"}
 NETWORKS = {
     "red": ("10.1.0.0/24", "fd00:1::/64", "slaac"),
     "blue": ("10.2.0.0/24", "fd00:2::/64", "dhcpv6-stateful"),

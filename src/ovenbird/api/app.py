@@ -27,7 +27,7 @@ from ovenbird.api.errors import (
 )
 from ovenbird.api.extensions import EXTENSIONS, extension
 from ovenbird.api.quota_requests import QuotaRequests
-from ovenbird.api.quotas import Quotas
+from ovenbird.api.quotas import USUAL, Quotas
 from ovenbird.api.resources import DERIVED, EMPTY, RESOURCES
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def create_app(
     durable: bool = True,
     authenticator: Authenticator | None = None,
     policy: Policy | None = None,
+    quotas: Mapping[str, int] = USUAL,
 ) -> Starlette:
     """Return the application.
 
@@ -65,9 +66,10 @@ def create_app(
         durable: whether a change is on disk before it is answered.
         authenticator: knows who is asking; None believes everybody.
         policy: says who may do what; None lets everybody do everything.
+        quotas: how many of each resource a project may have that nothing else is said of.
     """
     databases = Databases(cloud, northbound, southbound, durable=durable)
-    return Api(databases, authenticator or Open(), policy).application()
+    return Api(databases, authenticator or Open(), policy, quotas).application()
 
 
 class Api:
@@ -77,13 +79,16 @@ class Api:
         databases: which.
         authenticator: knows who is asking.
         policy: says who may do what; None lets everybody do everything.
+        usual: how many of each resource a project may have that nothing else is said of.
     """
 
-    def __init__(self, databases: Databases, authenticator: Authenticator, policy: Policy | None = None) -> None:
+    def __init__(
+        self, databases: Databases, authenticator: Authenticator, policy: Policy | None, usual: Mapping[str, int]
+    ) -> None:
         self.databases = databases
         self.authenticator = authenticator
         self.policy = policy
-        quotas = Quotas(databases)
+        quotas = Quotas(databases, usual)
         made = {resource.collection: resource(databases) for resource in RESOURCES}
         self.collections: dict[str, Collection[Any]] = {r.path: Collection(r, quotas, made) for r in made.values()}
         self.quotas = QuotaRequests(quotas)

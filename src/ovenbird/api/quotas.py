@@ -39,16 +39,29 @@ NEAR = 256
 """Places left from which on creations take turns. More than this would have to be under way at once, unseen by each
 other, to exceed a limit."""
 
-COUNTED: Mapping[str, tuple[Column[str], int]] = {
-    "network": (Network.project_id, 100),
-    "subnet": (Subnet.project_id, 100),
-    "port": (Port.project_id, 500),
-    "router": (Router.project_id, 10),
-    "floatingip": (FloatingIP.project_id, 50),
-    "security_group": (SecurityGroup.project_id, 10),
-    "security_group_rule": (SecurityGroupRule.project_id, 100),
+COUNTED: Mapping[str, Column[str]] = {
+    "network": Network.project_id,
+    "subnet": Subnet.project_id,
+    "port": Port.project_id,
+    "router": Router.project_id,
+    "floatingip": FloatingIP.project_id,
+    "security_group": SecurityGroup.project_id,
+    "security_group_rule": SecurityGroupRule.project_id,
 }
-"""The column that counts each resource, and Neutron's default for it."""
+"""The column that counts each resource."""
+
+USUAL: Mapping[str, int] = {
+    "network": 100,
+    "subnet": 100,
+    "port": 500,
+    "router": 10,
+    "floatingip": 50,
+    "security_group": 10,
+    "security_group_rule": 100,
+}
+"""Neutron's defaults."""
+NONE: Mapping[str, int] = dict.fromkeys(COUNTED, UNLIMITED)
+"""Defaults where nobody has to say who he is, and so nobody needs to be kept from what is another's."""
 
 
 class Quotas:
@@ -56,14 +69,16 @@ class Quotas:
 
     Arguments:
         databases: where they are, and what they count.
+        usual: the quota of each resource where the settings have none.
     """
 
-    def __init__(self, databases: Databases) -> None:
+    def __init__(self, databases: Databases, usual: Mapping[str, int] = USUAL) -> None:
         self.databases = databases
+        self.usual = usual
 
     def default(self, resource: str) -> int:
         """Return how many of a resource a project may have that has no quota of its own."""
-        usual = COUNTED[resource][1]
+        usual = self.usual[resource]
         text = setting(self.databases.store, QUOTA + resource, str(usual))
         try:
             return max(int(text), UNLIMITED)
@@ -78,7 +93,7 @@ class Quotas:
 
     def used(self, project: str, resource: str) -> int:
         """Return how many of a resource a project has."""
-        column = COUNTED[resource][0]
+        column = COUNTED[resource]
         return self.databases.store.table(column.owner).index(column).count(project)
 
     def claim(self, draft: Draft, resource: str, projects: Iterable[str]) -> None:

@@ -10,6 +10,7 @@ import uvicorn
 
 from ovenbird.api.app import create_app
 from ovenbird.api.auth import Open, require_loopback
+from ovenbird.api.quotas import NONE, USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +57,13 @@ class Service:
             require_loopback(host)
         config = uvicorn.Config(
             create_app(
-                cloud, northbound, southbound, durable=durable, authenticator=self._authenticator, policy=policy
+                cloud,
+                northbound,
+                southbound,
+                durable=durable,
+                authenticator=self._authenticator,
+                policy=policy,
+                quotas=USUAL if self._authenticator.restricted else NONE,
             ),
             host=host,
             port=port,
