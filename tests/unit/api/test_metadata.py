@@ -32,9 +32,7 @@ async def test_life_of_a_metadata_port(metadata):
     assert port["security_groups"] == []
     subnet = await metadata.subnet(network)
     await metadata.subnet(network, cidr="10.1.0.0/24", enable_dhcp=False)
-    v6 = await metadata.subnet(
-        network, ip_version=6, cidr="fd00::/64", ipv6_ra_mode="slaac", ipv6_address_mode="slaac"
-    )
+    v6 = await metadata.subnet(network, ip_version=6, cidr="fd00::/64", ipv6_ra_mode="slaac", ipv6_address_mode="slaac")
     fixed = (await port_of(metadata))["fixed_ips"]
     assert {f["subnet_id"] for f in fixed} == {subnet["id"], v6["id"]}
     assert {"subnet_id": subnet["id"], "ip_address": "10.0.0.2"} in fixed
