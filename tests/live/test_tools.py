@@ -67,7 +67,7 @@ def test_show_names_what_the_api_made(cloud: Lab, nb: Tool, sb: Tool) -> None:
     assert f"(aka {scene.NETWORK})" in shown
     for instance in (one, two):
         assert f"port {instance.port_id}" in shown
-        assert f'addresses: ["{instance.mac} {instance.address}"]' in shown
+        assert f'addresses: ["{instance.mac} {instance.address} {scene.SUBNET6.partition("/")[0]}' in shown
     chassis = sb("show")
     for host, instance in (("hv1", one), ("hv2", two)):
         section = chassis.partition(f"Chassis {host}")[2].partition("\nChassis")[0]
