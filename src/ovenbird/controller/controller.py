@@ -23,7 +23,9 @@ from ovenbird.controller import (
     binding,
     bridge,
     chassis,
+    chassis_mac,
     delegation,
+    hairpin,
     learned,
     local,
     meters,
@@ -77,7 +79,7 @@ SOUTHBOUND = (
     sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.AddressSet, sb.PortGroup, sb.LogicalFlow,
     sb.LogicalDPGroup, sb.MulticastGroup, sb.DatapathBinding, sb.PortBinding, sb.MACBinding, sb.StaticMACBinding,
     sb.DHCPOptions, sb.DHCPv6Options, sb.DNS, sb.FDB, sb.GatewayChassis, sb.HAChassis, sb.HAChassisGroup,
-    sb.Meter, sb.MeterBand, sb.BFD,
+    sb.Meter, sb.MeterBand, sb.BFD, sb.LoadBalancer,
 )  # fmt: skip
 """The tables of Southbound that this controller reads."""
 
@@ -91,9 +93,9 @@ RULES = (
     bridge.bridge, local.attachment, local.clauses, local.port_clause, chassis.registration, chassis.acknowledgement,
     binding.claim, binding.up, binding.installed, tunnels.tunnels, tunnels.stale_tunnel, bfd.heartbeat, patch.patches,
     patch.stale_patch, zones.port_zone, zones.datapath_zone, physical.skeleton, physical.tunnel_entry,
-    physical.port_flows, port_security.port_security, translate.logical_flow, translate.translation, learned.fdb,
-    learned.mac_binding, learned.static_mac_binding, announcements.announcements, meters.meters,
-    advertiser.advertisements, sessions.sessions, sessions.session_status, delegation.delegations,
+    physical.port_flows, chassis_mac.others, hairpin.hairpin, port_security.port_security, translate.logical_flow,
+    translate.translation, learned.fdb, learned.mac_binding, learned.static_mac_binding, announcements.announcements,
+    meters.meters, advertiser.advertisements, sessions.sessions, sessions.session_status, delegation.delegations,
 )  # fmt: skip
 
 _EDITS = (EDIT, AFTERWARDS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)

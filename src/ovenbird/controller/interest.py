@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact
 
-_REFERENCES = frozenset(("_uuid", "datapath", "datapaths", "logical_datapath", "logical_dp_group", "chassis"))
+_REFERENCES = frozenset(
+    ("_uuid", "datapath", "datapaths", "datapath_group", "logical_datapath", "logical_dp_group", "chassis")
+)
 _NOTHING = [False]
 """The condition that no row meets (RFC 7047 has none; ovsdb-server(7), section 4.1.12)."""
 

@@ -240,12 +240,14 @@ def clauses() -> Iterator[Fact]:
         for table_name in ("Port_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding"):
             yield CLAUSE(table_name, "datapath", "==", datapath)
         yield CLAUSE("Logical_Flow", "logical_datapath", "==", datapath)
-        yield CLAUSE("DNS", "datapaths", "includes", datapath)
+        for table_name in ("DNS", "Load_Balancer"):
+            yield CLAUSE(table_name, "datapaths", "includes", datapath)
         row = get(DatapathBinding, datapath)
         if row is not None:
             yield CLAUSE("FDB", "dp_key", "==", row.tunnel_key)
         for group in table(LogicalDPGroup).select(LogicalDPGroup.datapaths, datapath):
             yield CLAUSE("Logical_Flow", "logical_dp_group", "==", group.uuid)
+            yield CLAUSE("Load_Balancer", "datapath_group", "==", group.uuid)
 
 
 @rule(Attachment)
@@ -257,6 +259,6 @@ def port_clause(row: Attachment) -> Iterator[Fact]:
 
 CONDITIONAL = (
     "Chassis_Private", "Port_Binding", "Datapath_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding",
-    "Logical_Flow", "DNS", "FDB",
+    "Logical_Flow", "DNS", "FDB", "Load_Balancer",
 )  # fmt: skip
 """The Southbound tables of which only the rows that a clause asks for are monitored."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.controller import chassis_mac
 from ovenbird.controller.encapsulation import (
     GENEVE_IN,
     VXLAN_IN,
@@ -228,13 +229,17 @@ def _physical_network(port: PortBinding, datapath: DatapathBinding) -> Iterator[
     zone = zone_of(port.logical_port)
     enter = _enter(datapath, port, zone)
     match = {"in_port_oxm": (ofport, _ONES)}
-    yield flow(ENTRY, 150, {**match, "vlan_vid": (_PRESENT | tag, 0x1FFF)}, (PopVlan(), *enter), cookie)
+    tagged = {**match, "vlan_vid": (_PRESENT | tag, 0x1FFF)}
+    yield flow(ENTRY, 150 if tag else 100, tagged, (PopVlan(), *enter), cookie)
     there = to_port(datapath.tunnel_key, port.tunnel_key)
     if tag:
         yield flow(DELIVER, 100, there, _tagged_output(ofport, tag, back=False), cookie)
     else:  # a tag of VLAN 0, which only carries a priority, counts as none
         yield flow(ENTRY, 100, {**match, "vlan_vid": (0, _PRESENT)}, enter, cookie)
         yield flow(DELIVER, 100, there, (Output(ofport),), cookie)
+    if port.type == "localnet":
+        yield from chassis_mac.leaving(port, there, ofport, cookie)
+        yield from chassis_mac.arriving(port, ofport, enter)
     yield from _arrival(port, datapath, zone)
     for flag in (LOCAL_ONLY, FROM_LOCALPORT):
         yield flow(LOOPBACK, 160, {**there, "reg10": (flag, flag)}, (), cookie)
@@ -273,6 +278,9 @@ def _redirected(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
 
 def _elsewhere(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     """Yield the flows of a port that is not here: by its physical network if it has one, else by a tunnel."""
+    if port.type == "chassisredirect" and port.options.get("redirect-type") == "bridged":
+        yield from _bridged(port, datapath)
+        return
     exit_key = localnet_key(datapath.uuid)
     there = to_port(datapath.tunnel_key, port.tunnel_key)
     if exit_key:
@@ -295,6 +303,21 @@ def _elsewhere(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     yield flow(REMOTE, 100, there, actions, cookie_of(port))
     for group in port.referrers(MulticastGroup.ports):
         yield from remote_copies(group, datapath, kind, ofport)
+
+
+def _bridged(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
+    """Yield the flow by which packets reach a gateway elsewhere through the physical network, as the router's own."""
+    target = find(PortBinding.logical_port, port.options.get("distributed-port", ""))
+    peer = peer_of(target) if target is not None else None
+    switch = hosted_row(PortBinding.datapath.raw(peer)) if peer is not None else None
+    mac = next((mac for text in sorted(port.mac) if (mac := chassis_mac.parse_mac(text.partition(" ")[0]))), None)
+    if switch is None or mac is None or not localnet_key(switch.uuid):
+        return
+    onward = (
+        SetField.of("eth_src", mac), SetField.of("metadata", switch.tunnel_key),
+        SetField.of("reg15", localnet_key(switch.uuid)), Resubmit(DELIVER),
+    )  # fmt: skip
+    yield flow(LOCAL, 100, to_port(datapath.tunnel_key, port.tunnel_key), onward, cookie_of(port))
 
 
 def _to_gateways(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,44 @@ acl-add pg to-lport 1003 "outport == @pg && tcp.dst == 8000" allow-stateless
 acl-add pg to-lport 1001 "outport == @pg && ip" drop
 """
 PORTS = {"p1": 11, "p3": 13, "meta": 14, "q1": 15}
+
+ROUTED = r"""
+ls-add ls1
+ls-add ls2
+ls-add ext
+lr-add lr
+lsp-add ls1 v1 -- lsp-set-addresses v1 "0a:00:00:00:00:01 10.0.0.11"
+lsp-add ls1 v3 -- lsp-set-addresses v3 "0a:00:00:00:00:03 10.0.0.13"
+lsp-add ls2 v2 -- lsp-set-addresses v2 "0a:00:00:00:00:02 10.1.0.12"
+lsp-add ls1 ln1 "" 101 -- lsp-set-type ln1 localnet -- lsp-set-addresses ln1 unknown
+lsp-add ls2 ln2 "" 102 -- lsp-set-type ln2 localnet -- lsp-set-addresses ln2 unknown
+lsp-add ext lne -- lsp-set-type lne localnet -- lsp-set-addresses lne unknown
+lsp-set-options ln1 network_name=net1
+lsp-set-options ln2 network_name=net1
+lsp-set-options lne network_name=net2
+lrp-add lr lr-ls1 00:00:00:00:ff:01 10.0.0.1/24 fd00::1/64
+lrp-add lr lr-ls2 00:00:00:00:ff:02 10.1.0.1/24
+lrp-add lr lr-ext 00:00:00:00:ff:03 172.16.0.1/24
+lsp-add ls1 ls1-lr -- lsp-set-type ls1-lr router -- lsp-set-options ls1-lr router-port=lr-ls1
+lsp-add ls2 ls2-lr -- lsp-set-type ls2-lr router -- lsp-set-options ls2-lr router-port=lr-ls2
+lsp-add ext ext-lr -- lsp-set-type ext-lr router -- lsp-set-options ext-lr router-port=lr-ext
+lsp-set-addresses ls1-lr router -- lsp-set-addresses ls2-lr router -- lsp-set-addresses ext-lr router
+lrp-set-gateway-chassis lr-ext hv2 10
+lrp-set-options lr-ext redirect-type=bridged
+lb-add lb0 30.0.0.1:80 10.0.0.11:80,10.0.0.13:80
+lb-add lb6 [fd00::30]:80 [fd00::11]:80
+lb-add lbu 30.0.0.2:53 10.0.0.11:53 udp
+lb-add lbn 30.0.0.3 10.0.0.11
+lb-add lbs 30.0.0.4:80 10.0.0.13:8080
+lb-add lbx 30.0.0.5:80 10.0.0.13:80
+set Load_Balancer lbs options:hairpin_snat_ip="30.0.0.44 fd00::44"
+ls-lb-add ls1 lb0 -- ls-lb-add ls1 lb6 -- ls-lb-add ls1 lbu -- ls-lb-add ls1 lbn -- ls-lb-add ls1 lbs
+ls-lb-add ls2 lb0
+"""
+"""Two physical networks, one with VLANs, a gateway behind the other, and load balancers whose clients are backends."""
+
+ROUTED_PORTS = {"v1": 11, "v2": 12, "v3": 13}
+MACS = "net1:aa:bb:cc:dd:ee:{0}1,net2:aa:bb:cc:dd:ee:{0}2"
 
 
 class Site:
@@ -94,13 +133,17 @@ class Site:
     def nbctl(self, *argv: str) -> str:
         return self.run("ovn-nbctl", f"--db=unix:{self.directory}/nb.sock", "--timeout=20", *argv)
 
+    def sbctl(self, *argv: str) -> str:
+        return self.run("ovn-sbctl", f"--db=unix:{self.directory}/sb.sock", "--timeout=20", *argv)
+
     def flows(self) -> set[str]:
         text = self.run("ovs-ofctl", "-O", "OpenFlow15", "--no-stats", "dump-flows", f"{self.directory}/br-int.mgmt")
         return {normal(line) for line in text.splitlines() if "actions=" in line}
 
 
-@pytest.fixture
-def site() -> Iterator[Site]:
+@contextmanager
+def chassis(network: str, ports: dict[str, int], **ids: str) -> Iterator[Site]:
+    """Make a site with a network, its ports' interfaces by OpenFlow port, and more of the chassis's configuration."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
         pytest.skip(f"missing {', '.join(missing)}")
@@ -110,29 +153,45 @@ def site() -> Iterator[Site]:
         for name in ("nb", "sb"):
             site.database(name, f"/usr/share/ovn/ovn-{name}.ovsschema")
         site.database("db", "/usr/share/openvswitch/vswitch.ovsschema")
-        ids = ("external_ids:system-id=hv1", "external_ids:hostname=host1")
-        site.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".", *ids)
+        own = ("external_ids:system-id=hv1", "external_ids:hostname=host1")
+        site.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".", *own)
         site.spawn("ovs-vswitchd", "--enable-dummy=override", "--disable-system", f"unix:{directory}/db.sock")
         site.spawn("ovn-northd", f"--ovnnb-db=unix:{directory}/nb.sock", f"--ovnsb-db=unix:{directory}/sb.sock")
         site.vsctl(
-            *("add-br", "br-ex", "--", "add-br", "br-int", "--", "set", "Bridge", "br-int", "fail_mode=secure"),
+            *("add-br", "br-ex", "--", "add-br", "br-ex2", "--", "add-br", "br-int"),
+            *("--", "set", "Bridge", "br-int", "fail_mode=secure"),
             *("--", "set", "Open_vSwitch", ".", f"external_ids:ovn-remote=unix:{directory}/sb.sock"),
             *("external_ids:ovn-encap-type=geneve", "external_ids:ovn-encap-ip=192.0.2.1"),
-            "external_ids:ovn-bridge-mappings=net1:br-ex",
+            *(f'external_ids:{key.replace("_", "-")}="{value}"' for key, value in ids.items()),
         )
-        for name, ofport in PORTS.items():
+        for name, ofport in ports.items():
             interface = ("type=dummy", f"external_ids:iface-id={name}", f"ofport_request={ofport}")
             site.vsctl("add-port", "br-int", name, "--", "set", "Interface", name, *interface)
-        for line in NETWORK.strip().splitlines():
+        for line in network.strip().splitlines():
             site.run("sh", "-c", f"exec ovn-nbctl --db=unix:{directory}/nb.sock " + line.replace("$", "\\$"))
         site.nbctl("--wait=sb", "sync")
-        remote = ("chassis-add", "hv2", "geneve", "192.0.2.2", "--", "lsp-bind", "p2", "hv2")
-        site.run("ovn-sbctl", f"--db=unix:{directory}/sb.sock", *remote)
+        site.sbctl("chassis-add", "hv2", "geneve", "192.0.2.2")
         yield site
     finally:
         for process in list(reversed(site.processes)):
             site.stop(process)
         shutil.rmtree(directory)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with chassis(NETWORK, PORTS, ovn_bridge_mappings="net1:br-ex") as site:
+        site.sbctl("lsp-bind", "p2", "hv2")
+        yield site
+
+
+@pytest.fixture
+def routed() -> Iterator[Site]:
+    mappings = "net1:br-ex,net2:br-ex2"
+    with chassis(ROUTED, ROUTED_PORTS, ovn_bridge_mappings=mappings, ovn_chassis_mac_mappings=MACS.format(1)) as site:
+        theirs = (f'other_config:ovn-chassis-mac-mappings="{MACS.format(2)}"',)
+        site.sbctl("set", "Chassis", "hv2", *theirs, f'other_config:ovn-bridge-mappings="{mappings}"')
+        yield site
 
 
 def normal(line: str) -> str:
@@ -185,7 +244,8 @@ async def install(site: Site, sync: list[str]) -> set[str]:
         await running
 
 
-def test_ours_installs_what_the_original_installs(site: Site) -> None:
+def installed_by_the_original(site: Site) -> set[str]:
+    """Return the flows that the original's controller installs, and leave none of them."""
     original = site.spawn("ovn-controller", f"unix:{site.directory}/db.sock")
     site.nbctl("--wait=hv", "sync")
     site.await_(lambda: "table=65" in "".join(site.flows()), "the original's flows")
@@ -195,10 +255,36 @@ def test_ours_installs_what_the_original_installs(site: Site) -> None:
     original.wait()
     site.processes.remove(original)
     site.run("ovs-ofctl", "-O", "OpenFlow15", "del-flows", f"{site.directory}/br-int.mgmt")
+    return theirs
+
+
+def difference(theirs: set[str], ours: set[str]) -> str:
+    missing, extra = compared(theirs) - compared(ours), compared(ours) - compared(theirs)
+    return "\n".join(sorted([f"missing {f}" for f in missing] + [f"extra {f}" for f in extra]))
+
+
+def test_ours_installs_what_the_original_installs(site: Site) -> None:
+    theirs = installed_by_the_original(site)
     ours = asyncio.run(install(site, ["--wait=hv", "sync"]))
     assert len(ours) > 300
-    missing, extra = compared(theirs) - compared(ours), compared(ours) - compared(theirs)
-    assert not missing | extra, "\n".join(sorted([f"missing {f}" for f in missing] + [f"extra {f}" for f in extra]))
+    assert difference(theirs, ours) == ""
+
+
+def physical(flows: set[str]) -> set[str]:
+    """Return the flows of the tables around the logical ones: what these do is said in more ways than one."""
+    numbers = {line: int(found[1]) if (found := re.search(r"table=(\d+)", line)) else 0 for line in flows}
+    return {line for line, number in numbers.items() if number in {0, *range(37, 42), *range(64, 73)}}
+
+
+def test_physical_networks_and_hairpins_are_as_the_originals(routed: Site) -> None:
+    theirs = physical(installed_by_the_original(routed))
+    ours = physical(asyncio.run(install(routed, ["--wait=hv", "sync"])))
+    assert difference(theirs, ours) == ""
+    text = "\n".join(ours)
+    for sign in ("aa:bb:cc:dd:ee:11->eth_src", "dl_src=aa:bb:cc:dd:ee:22", "dl_vlan=102 actions=2/2", "learn(table=69"):
+        assert sign in text
+    assert "priority=200,tcp,reg1=0x1e000004" in text
+    assert "30.0.0.5" not in text, "a load balancer that no switch has"
 
 
 async def moved(site: Site) -> None:
