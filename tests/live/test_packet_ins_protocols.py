@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -75,6 +75,7 @@ _ANNOUNCED = """
 import socket, sys
 with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as listener:
     listener.bind((sys.argv[1], 0))
+    listener.settimeout(20)
     print("ready", flush=True)
     while True:
         frame = listener.recv(2048)
@@ -85,12 +86,24 @@ with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as listen
 """
 
 
-@pytest.fixture(scope="module")
-def lab(originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
-    """Our controller on hv1, the original's on hv2."""
+ARRANGEMENTS: dict[str, dict[str, Any]] = {
+    "ours with the original's": {"central": programs.originals, "controllers": {"hv2": programs.ORIGINAL_CONTROLLER}},
+    "ours alone": {"central": programs.split(api=False)},
+}
+
+
+@pytest.fixture(scope="module", params=ARRANGEMENTS)
+def lab(request: pytest.FixtureRequest, originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
+    """Our controller on hv1, the original's or another of ours on hv2."""
     hosts = ("hv1", "hv2")
-    controllers = {"hv2": programs.ORIGINAL_CONTROLLER}
-    return make_module_lab(hosts=hosts, gateways=hosts, central=programs.originals, controllers=controllers)
+    return make_module_lab(hosts=hosts, gateways=hosts, **ARRANGEMENTS[request.param])
+
+
+@pytest.fixture
+def other(lab: Lab, request: pytest.FixtureRequest) -> ProcessSpec:
+    """The controller of hv2."""
+    program = ARRANGEMENTS[request.node.callspec.params["lab"]].get("controllers", {}).get("hv2")
+    return programs.controller(lab.hypervisor("hv2"), program)
 
 
 @pytest.fixture(scope="module")
@@ -153,46 +166,6 @@ def test_a_delegated_prefix_reaches_northbound(lab: Lab, instance: Instance, nb:
         lab.drop("delegating")
 
 
-@pytest.fixture(scope="module")
-def routers(nb: Ctl) -> tuple[str, str]:
-    """Two gateway routers on a switch, one on each hypervisor, that watch each other."""
-    nb("ls-add", "join")
-    for number, host in ((1, "hv1"), (2, "hv2")):
-        router, port = f"g{number}", f"g{number}-j"
-        nb("lr-add", router, "--", "set", "Logical_Router", router, f"options:chassis={host}")
-        nb("lrp-add", router, port, f"02:00:00:00:0b:0{number}", f"10.77.0.{number}/24", f"fd77::{number}/64")
-        nb("lsp-add", "join", f"j-{port}", "--", "lsp-set-type", f"j-{port}", "router")
-        nb("lsp-set-addresses", f"j-{port}", "router", "--", "lsp-set-options", f"j-{port}", f"router-port={port}")
-    for number, other in ((1, 2), (2, 1)):
-        for family, prefix, address in (("4", "0.0.0.0/0", f"10.77.0.{other}"), ("6", "::/0", f"fd77::{other}")):
-            row = nb(
-                "create", "BFD", f"logical_port=g{number}-j", f'dst_ip="{address}"', "min_tx=250", "min_rx=250",
-                "detect_mult=3", f"external_ids:family={family}",
-            ).strip()  # fmt: skip
-            nb(f"--bfd={row}", "lr-route-add", f"g{number}", prefix, address, f"g{number}-j")
-    nb("--wait=hv", "sync")
-    return "g1-j", "g2-j"
-
-
-def states(sb: Ctl, port: str) -> list[str]:
-    return sb("--bare", "--columns=status", "find", "BFD", f"logical_port={port}").split()
-
-
-def test_bfd_with_the_original(lab: Lab, routers: tuple[str, str], nb: Ctl, sb: Ctl) -> None:
-    ours, theirs = routers
-    wait_until(lambda: states(sb, ours) == ["up", "up"] == states(sb, theirs), "both ends to be up")
-    wait_until(lambda: nb("--bare", "--columns=status", "list", "BFD").split() == ["up"] * 4, "Northbound to say so")
-    for _ in range(30):  # and they stay up: more than the detection time
-        time.sleep(0.04)
-        assert states(sb, ours) == ["up", "up"]
-    lab.drop("hv2-controller")
-    try:
-        wait_until(lambda: states(sb, ours) == ["down", "down"], "our end to notice silence", timeout=10)
-    finally:
-        lab.keep(programs.controller(lab.hypervisor("hv2"), programs.ORIGINAL_CONTROLLER))
-    wait_until(lambda: states(sb, ours) == ["up", "up"] == states(sb, theirs), "both ends to be up again")
-
-
 def announcements(lab: Lab, mac: str, change: Callable[[], object], count: int) -> set[str]:
     """Make a change, and return the first different frames that the outside hears of a hardware address."""
     world = Outside(lab.plan).namespace
@@ -233,4 +206,47 @@ def test_an_instance_on_a_physical_network_is_announced_as_by_the_original(
         plug = partial(lab.attach, "direct", host, "direct", mac, dhcp=False)
         found[host] = announcements(lab, mac, plug, count)
         lab.delete("direct")
-    assert found["hv2"] < found["hv1"], "the original does not tell its IPv6 address"
+    assert found["hv2"] <= found["hv1"]  # of which the original's leaves IPv6 addresses out
+
+
+@pytest.fixture(scope="module")
+def routers(nb: Ctl) -> tuple[str, str]:
+    """Two gateway routers on a switch, one on each hypervisor, that watch each other."""
+    nb("ls-add", "join")
+    for number, host in ((1, "hv1"), (2, "hv2")):
+        router, port = f"g{number}", f"g{number}-j"
+        nb("lr-add", router, "--", "set", "Logical_Router", router, f"options:chassis={host}")
+        nb("lrp-add", router, port, f"02:00:00:00:0b:0{number}", f"10.77.0.{number}/24", f"fd77::{number}/64")
+        nb("lsp-add", "join", f"j-{port}", "--", "lsp-set-type", f"j-{port}", "router")
+        nb("lsp-set-addresses", f"j-{port}", "router", "--", "lsp-set-options", f"j-{port}", f"router-port={port}")
+    for number, other in ((1, 2), (2, 1)):
+        for family, prefix, address in (("4", "0.0.0.0/0", f"10.77.0.{other}"), ("6", "::/0", f"fd77::{other}")):
+            row = nb(
+                "create", "BFD", f"logical_port=g{number}-j", f'dst_ip="{address}"', "min_tx=250", "min_rx=250",
+                "detect_mult=3", f"external_ids:family={family}",
+            ).strip()  # fmt: skip
+            nb(f"--bfd={row}", "lr-route-add", f"g{number}", prefix, address, f"g{number}-j")
+    nb("--wait=hv", "sync")
+    return "g1-j", "g2-j"
+
+
+def states(sb: Ctl, port: str) -> list[str]:
+    return sb("--bare", "--columns=status", "find", "BFD", f"logical_port={port}").split()
+
+
+def test_two_routers_watch_each_other(lab: Lab, other: ProcessSpec, routers: tuple[str, str], nb: Ctl, sb: Ctl) -> None:
+    ours, theirs = routers
+    wait_until(lambda: states(sb, ours) == ["up", "up"] == states(sb, theirs), "both ends to be up")
+    wait_until(lambda: nb("--bare", "--columns=status", "list", "BFD").split() == ["up"] * 4, "Northbound to say so")
+    if other.argv[0] != programs.ORIGINAL_CONTROLLER[0]:  # the original's switches take such packets for their own
+        tunnels = lab.hypervisor("hv1").vsctl("--bare", "--columns=bfd_status", "find", "Interface", "type=geneve")
+        assert "remote_state=up state=up" in tunnels
+    for _ in range(30):  # and they stay up: more than the detection time
+        time.sleep(0.04)
+        assert states(sb, ours) == ["up", "up"]
+    lab.drop(other.name)
+    try:
+        wait_until(lambda: states(sb, ours) == ["down", "down"], "our end to notice silence", timeout=10)
+    finally:
+        lab.keep(other)
+    wait_until(lambda: states(sb, ours) == ["up", "up"] == states(sb, theirs), "both ends to be up again")

@@ -2,7 +2,9 @@
 
 Only tunnels at whose other end a chassis of a group of several candidates is, with this one concerned, are watched
 (ovn-architecture(7), "High Availability for Distributed Gateways"). The intervals are Southbound's, SB_Global.options
-bfd-min-rx, bfd-min-tx, bfd-decay-min-rx and bfd-mult; what they leave out is the switch's own default.
+bfd-min-rx, bfd-min-tx, bfd-decay-min-rx and bfd-mult; what they leave out is the switch's own default. Only packets
+of no logical network count: those of sessions between logical routers, which go through the same tunnels, are not the
+switch's (see `sessions`).
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ def wanted_bfd() -> tuple[tuple[str, str], ...]:
     """Return Interface.bfd of a watched tunnel."""
     head = rows(SBGlobal)
     options = head[0].options if head else {}
-    return (("enable", "true"), *((key, value) for name, key in _KEYS.items() if (value := options.get(name))))
+    chosen = [(key, value) for name, key in _KEYS.items() if (value := options.get(name))]
+    return (("enable", "true"), ("check_tnl_key", "true"), *chosen)
 
 
 @view

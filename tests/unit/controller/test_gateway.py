@@ -100,8 +100,8 @@ def test_candidates_watch_each_other_with_southbounds_intervals(net):
     net.add(sb.SBGlobal, options={"bfd-min-rx": "500", "bfd-mult": "4"})
     row = group(net, hv1=10, hv2=20)
     net.run()
-    assert bfd(net) == [(("enable", "true"), ("min_rx", "500"), ("mult", "4"))]
-    net.set(net.tunnel, bfd={"enable": "true", "min_rx": "500", "mult": "4"})
+    assert bfd(net) == [(("enable", "true"), ("check_tnl_key", "true"), ("min_rx", "500"), ("mult", "4"))]
+    net.set(net.tunnel, bfd={"enable": "true", "check_tnl_key": "true", "min_rx": "500", "mult": "4"})
     net.run()
     assert bfd(net) == []
     net.set(row, ha_chassis=frozenset(list(row["ha_chassis"])[:1]))
