@@ -9,12 +9,11 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from ovenbird.cloud import names
-from ovenbird.cloud.network import SWITCHES
+from ovenbird.cloud.network import SWITCHES, domain
 from ovenbird.cloud.port import fixed_addresses
 from ovenbird.engine.facts import Members
 from ovenbird.engine.rules import rule
-from ovenbird.engine.views import view
-from ovenbird.model import cloud, nb, settings
+from ovenbird.model import cloud, nb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,12 +27,6 @@ DNS = names.RowsById(
     (nb.DNS.records,),
 )
 DNS_OF_SWITCH = Members(SWITCHES, nb.LogicalSwitch.dns_records)
-
-
-@view
-def domain(network: cloud.Network) -> str:
-    """Return the domain of a network's instances, without the final dot."""
-    return settings.domain(network.home.store, network.dns_domain)
 
 
 @rule(cloud.Port)

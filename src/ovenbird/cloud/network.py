@@ -8,7 +8,7 @@ from ovenbird.cloud import names
 from ovenbird.engine.facts import Members, Rows
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.model import cloud, nb
+from ovenbird.model import cloud, nb, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +67,12 @@ PORTS_OF_SWITCH = Members(SWITCHES, nb.LogicalSwitch.ports)
 def network_mtu(network: cloud.Network) -> int:
     """Return the MTU of a network; its ports and DHCP options read nothing else of it."""
     return network.mtu
+
+
+@view
+def domain(network: cloud.Network) -> str:
+    """Return the domain of a network's instances, without the final dot."""
+    return settings.domain(network.home.store, network.dns_domain)
 
 
 @rule(cloud.Network)

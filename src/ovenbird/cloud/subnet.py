@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import orjson
+
 from ovenbird.cloud import names
-from ovenbird.cloud.network import network_mtu
+from ovenbird.cloud.network import domain, network_mtu
 from ovenbird.engine import lookups
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
@@ -21,6 +23,9 @@ LEASE_TIME = "43200"
 
 METADATA = "169.254.169.254/32"
 """Where instances look for metadata."""
+
+NO_DOMAIN = settings.DEFAULTS[settings.DNS_DOMAIN].rstrip(".")
+"""The domain that is nobody's choice: instances are not told of it."""
 
 STATELESS, STATEFUL = "dhcpv6-stateless", "dhcpv6-stateful"
 
@@ -82,6 +87,8 @@ def _dhcpv4_options(subnet: cloud.Subnet) -> names.Pairs:
         options["router"] = gateway
     if servers := _name_servers(subnet):
         options["dns_server"] = servers
+    if (name := domain(subnet.network)) != NO_DOMAIN:
+        options["domain_name"] = orjson.dumps(name).decode()
     routes = [f"{METADATA},{metadata}"] if metadata is not None else []
     routes += [",".join(route.split()) for route in sorted(subnet.host_routes)]
     if routes:

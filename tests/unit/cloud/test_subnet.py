@@ -96,3 +96,18 @@ def test_the_way_to_the_metadata_service(world, gateway):
     world.configure(metadata="false")
     world.settle()
     assert all("169.254" not in o.options.get("classless_static_route", "") for o in world.all(nb.DHCPOptions))
+
+
+def test_instances_are_told_of_a_domain_that_somebody_chose(world):
+    network = world.network()
+    world.subnet(network)
+    world.settle()
+    options = world.one(nb.DHCPOptions)
+    assert "domain_name" not in options.options
+    world.change(network, dns_domain="example.org.")
+    world.settle()
+    assert options.options["domain_name"] == '"example.org"'
+    world.change(network, dns_domain="")
+    world.configure(dns_domain="cloud.example.")
+    world.settle()
+    assert options.options["domain_name"] == '"cloud.example"'
