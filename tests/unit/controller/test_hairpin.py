@@ -1,0 +1,82 @@
+"""Load balancing back to the sender: which flows there are, for whom, and what a change costs."""
+
+from __future__ import annotations
+
+import pytest
+
+from ovenbird.model import sb
+from ovenbird.openflow.actions import Ct, Learn, SetField
+
+
+@pytest.fixture
+def balanced(world):
+    switch = world.switch(7)
+    world.lport(switch, "p1", 1)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    world.add(sb.SBGlobal, options={})
+    vips = {"30.0.0.1:80": "10.0.0.1:8080,10.0.0.2:8080", "[fd00::30]:80": "[fd00::1]:80"}
+    balancer = world.add(sb.LoadBalancer, name="lb", vips=vips, protocol="tcp", datapaths=frozenset([switch.uuid]))
+    world.run()
+    return world, switch, balancer
+
+
+def test_a_backend_that_comes_back_to_itself_is_known(balanced):
+    world, _, balancer = balanced
+    flows = world.flows(68)
+    key = (
+        "reg1=0x1e000001,reg2=0x50/0xffff,ct_mark=0x2/0x2,eth_type=0x800,ip_src=0xa000002,ip_dst=0xa000002,"
+        "nw_proto=0x6,tcp_dst=0x1f90"
+    )  # fmt: skip
+    assert len(flows) == 3
+    (found,) = [actions for match, actions in flows.items() if set(match.split(",")) == set(key.split(","))]
+    mark, learn = found
+    assert isinstance(mark, SetField)
+    assert isinstance(learn, Learn)
+    assert (learn.table, learn.cookie, learn.delete_learned) == (69, int(balancer.uuid[:8], 16), True)
+    assert all(isinstance(actions[0], Ct) for actions in world.flows(70, 100).values())
+
+
+def test_what_marks_connections_follows_southbound(balanced):
+    world, _, _ = balanced
+    (row,) = world.sb.table(sb.SBGlobal).rows.values()
+    world.set(row, options={"lb_hairpin_use_ct_mark": "false"})
+    world.run()
+    assert all("ct_label=0x2/0x2" in match and "ct_mark" not in match for match in world.flows(68))
+
+
+def test_a_source_of_its_own_is_a_datapaths(balanced):
+    world, _, balancer = balanced
+    world.set(balancer, options={"hairpin_snat_ip": "30.0.0.9"})
+    world.run()
+    (match,) = world.flows(70, 200)
+    assert "metadata=0x7" in match
+    (action,) = world.flows(70, 200)[match]
+    assert action.actions[0].addr_min == bytes([30, 0, 0, 9])
+    assert len(world.flows(70, 100)) == 1, "the other family's"
+
+
+def test_a_balancer_of_nobody_here_has_no_flows(balanced):
+    world, switch, balancer = balanced
+    other = world.switch(8)
+    far = world.add(sb.LoadBalancer, vips={"30.0.0.2:80": "10.0.0.9:80"}, datapaths=frozenset([other.uuid]))
+    world.run()
+    assert not any("reg1=0x1e000002" in match for match in world.flows(70))
+    group = world.add(sb.LogicalDPGroup, datapaths=frozenset([switch.uuid]))
+    world.set(far, datapaths=frozenset(), datapath_group=group.uuid)
+    ran = world.run()
+    assert any("reg1=0x1e000002" in match for match in world.flows(70))
+    assert ran["hairpin"] == 1
+    world.set(balancer, vips={})
+    assert world.run()["hairpin"] == 1
+    world.delete(far)
+    world.run()
+    assert world.flows(68) == world.flows(70) == {}
+
+
+def test_what_is_no_address_is_left_out(balanced):
+    world, _, balancer = balanced
+    world.set(balancer, vips={"nonsense": "10.0.0.1:80", "30.0.0.3": "10.0.0.1,gone,", "30.0.0.4:80": ""})
+    world.run()
+    assert len(world.flows(68)) == 1
+    assert len(world.flows(70, 90)) == 1
+    assert len(world.flows(70, 100)) == 1
