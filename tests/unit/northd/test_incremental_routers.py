@@ -3,6 +3,7 @@
 An edit changes one column of one row: more would hide a dependency that is missing.
 """
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -125,6 +126,80 @@ OTHER = {
 UNIQUE = {nb.BFD: ("logical_port", "dst_ip"), nb.StaticMACBinding: ("logical_port", "ip")}
 
 
+def start(world):
+    """Two routers, one of which has a network inside and one outside, a gateway, and one of everything else."""
+    world.insert(nb.NBGlobal)
+    inside, outside = (world.switch(name) for name in ("inside", "outside"))
+    for n in range(2):
+        world.port(inside, f"p{n}", f"00:00:00:00:00:{n + 1:02x} 10.0.0.{n + 1} fd00::{n + 1}")
+    world.port(outside, "ln", "unknown", type="localnet", options={"network_name": "phys"})
+    for n, others in ((0, (("in", inside, "10.0.0.254/24"), ("out", outside, "172.16.0.1/24"))), (1, ())):
+        router = world.insert(nb.LogicalRouter, name=f"r{n}")
+        for name, switch, network in (*others, ("link", None, f"10.200.0.{n + 1}/30")):
+            mac = f"00:00:00:{n:02x}:ff:{len(name):02x}"
+            peer = None if switch is not None else f"r{1 - n}-link"
+            world.insert(nb.LogicalRouterPort, (router, "ports"), name=f"r{n}-{name}", mac=mac, peer=peer,
+                         networks=frozenset([network, f"fd0{n}::{len(name)}/64"]))  # fmt: skip
+            if switch is not None:
+                world.port(switch, f"to-{name}", "router", type="router", options={"router-port": f"r{n}-{name}"})
+    world.insert(nb.AddressSet, name="peers", addresses=frozenset(["9.9.9.0/24"]))
+    world.insert(nb.DHCPOptions, cidr="10.0.0.0/24", options=DHCP["options"][0])
+    world.insert(nb.HAChassisGroup, name="ha")
+    world.insert(nb.DNS, records={"a.b": "10.0.0.1"})
+    for name in ("hv1", "hv2"):
+        txn = world.sb.transaction()
+        encap = txn.insert(sb.Encap, {"type": "geneve", "ip": name, "chassis_name": name})
+        txn.insert(sb.Chassis, {"name": name, "encaps": frozenset([encap])})
+        txn.commit()
+    r0, out = world.nb.store.find(nb.LogicalRouter.name, "r0"), world.nb.store.find(nb.LogicalRouterPort.name, "r0-out")
+    world.insert(nb.GatewayChassis, (out, "gateway_chassis"), name="gw", chassis_name="hv1", priority=1)
+    world.insert(nb.GatewayChassis, (out, "gateway_chassis"), name="gx", chassis_name="hv2", priority=2)
+    world.insert(
+        nb.HAChassis, (world.nb.store.find(nb.HAChassisGroup.name, "ha"), "ha_chassis"), chassis_name="hv2", priority=3
+    )
+    for hop in ("172.16.0.9", "172.16.0.8"):
+        world.insert(nb.LogicalRouterStaticRoute, (r0, "static_routes"), ip_prefix="1.0.0.0/8", nexthop=hop)
+    world.insert(
+        nb.LogicalRouterPolicy,
+        (r0, "policies"),
+        priority=5,
+        match="ip4",
+        action="reroute",
+        nexthops=frozenset(["10.0.0.9"]),
+    )
+    for kind, outer, inner in (("dnat_and_snat", "172.16.0.9", "10.0.0.1"), ("snat", "172.16.0.1", "10.0.0.0/24")):
+        world.insert(nb.NAT, (r0, "nat"), type=kind, external_ip=outer, logical_ip=inner)
+    world.insert(nb.BFD, logical_port="r0-out", dst_ip="172.16.0.9")
+    world.insert(nb.StaticMACBinding, logical_port="r0-in", ip="10.0.0.77", mac="00:00:00:00:77:77")
+
+
+def columns_of(kind):
+    return OWNED[kind][2] if kind in OWNED else OTHER[kind]
+
+
+COLUMNS = [(kind, column) for kind in (*OWNED, *OTHER) for column in columns_of(kind)]
+
+
+@pytest.mark.parametrize(("kind", "column"), COLUMNS, ids=lambda each: getattr(each, "__name__", each))
+def test_a_column_alone(kind, column):
+    """Changed to all it may be, and back: in the first row of its kind, where the others are as they were."""
+    world = Networks()
+    start(world)
+    world.settle()
+    before = world.image()
+    row = next(iter(world.nb.store.table(kind).rows.values()))
+    old = row.values[type(row).BY_NAME[column].index]
+    for choice in columns_of(kind)[column]:
+        target = getattr(nb, choice, None) if isinstance(choice, str) else None
+        value = choice if target is None else next(iter(world.nb.store.table(target).rows))
+        world.update(row, **{column: value})
+        world.settle()
+        assert world.image() == world.from_scratch(), value
+    world.update(row, **{column: old})
+    world.settle()
+    assert world.image() == before
+
+
 class RoutedEdits(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
@@ -148,30 +223,7 @@ class RoutedEdits(RuleBasedStateMachine):
 
     @initialize()
     def start(self):
-        world = self.world
-        world.insert(nb.NBGlobal)
-        inside, outside = (world.switch(name) for name in ("inside", "outside"))
-        for n in range(2):
-            world.port(inside, f"p{n}", f"00:00:00:00:00:{n + 1:02x} 10.0.0.{n + 1} fd00::{n + 1}")
-        world.port(outside, "ln", "unknown", type="localnet", options={"network_name": "phys"})
-        for n, others in ((0, (("in", inside, "10.0.0.254/24"), ("out", outside, "172.16.0.1/24"))), (1, ())):
-            router = world.insert(nb.LogicalRouter, name=f"r{n}")
-            for name, switch, network in (*others, ("link", None, f"10.200.0.{n + 1}/30")):
-                mac = f"00:00:00:{n:02x}:ff:{len(name):02x}"
-                peer = None if switch is not None else f"r{1 - n}-link"
-                world.insert(nb.LogicalRouterPort, (router, "ports"), name=f"r{n}-{name}", mac=mac, peer=peer,
-                             networks=frozenset([network, f"fd0{n}::{len(name)}/64"]))  # fmt: skip
-                if switch is not None:
-                    world.port(switch, f"to-{name}", "router", type="router", options={"router-port": f"r{n}-{name}"})
-        world.insert(nb.AddressSet, name="peers", addresses=frozenset(["9.9.9.0/24"]))
-        world.insert(nb.DHCPOptions, cidr="10.0.0.0/24", options=DHCP["options"][0])
-        world.insert(nb.HAChassisGroup, name="ha")
-        world.insert(nb.DNS, records={"a.b": "10.0.0.1"})
-        for name in ("hv1", "hv2"):
-            txn = world.sb.transaction()
-            encap = txn.insert(sb.Encap, {"type": "geneve", "ip": name, "chassis_name": name})
-            txn.insert(sb.Chassis, {"name": name, "encaps": frozenset([encap])})
-            txn.commit()
+        start(self.world)
 
     @rule(kind=st.sampled_from(list(OWNED)), number=NUMBERS, data=st.data())
     def add(self, kind, number, data):
@@ -195,7 +247,7 @@ class RoutedEdits(RuleBasedStateMachine):
         row = self.pick(kind, number)
         if row is None:
             return
-        columns = OWNED[kind][2] if kind in OWNED else OTHER[kind]
+        columns = columns_of(kind)
         name = data.draw(st.sampled_from(sorted(columns)))
         value = self.value(data, columns[name], number)
         if name == "name" and any(r["name"] == value for r in self.table(kind)):
