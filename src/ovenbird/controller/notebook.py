@@ -90,7 +90,7 @@ class Notebook:
         while due := [what for what, ready in self._learned.items() if ready]:
             southbound = self._southbound
             if southbound is None or not southbound.connected:
-                self._learned.clear()
+                self._learned.clear()  # it is learned again when there is somebody to tell
                 return
             transaction = southbound.transaction()
             for what in due:
@@ -99,7 +99,8 @@ class Notebook:
                 if not transaction.empty:
                     await southbound.commit(transaction)
             except Disconnected:
-                continue
+                self._learned.clear()  # it is learned again when there is somebody to tell
+                return
             except OvsdbError as error:  # another chassis learned the same first; the rest is tried again
                 attempts += 1
                 if attempts < _ATTEMPTS:

@@ -20,7 +20,7 @@ from ovenbird.lang.actions.userdata import WITH_RESULT, Opcode, Userdata
 from ovenbird.lang.compile import narrow
 from ovenbird.model.sb import DNS, DatapathBinding
 from ovenbird.net.errors import PacketError
-from ovenbird.openflow.errors import DecodeError
+from ovenbird.openflow.errors import DecodeError, OpenFlowError
 from ovenbird.openflow.fields import FIELDS
 from ovenbird.openflow.match import Match
 
@@ -78,23 +78,28 @@ class PacketIns:
             self.held.look(self._southbound.store)
 
     def _work(self) -> None:
+        try:
+            self._take()
+        finally:  # whatever happens to one packet, the next has its turn
+            self._scheduled = bool(self.turns)
+            if self._scheduled:
+                asyncio.get_running_loop().call_soon(self._work)
+
+    def _take(self) -> None:
         until = time.perf_counter() + SLICE
         while (packet_in := self.turns.take()) is not None:
             try:
                 self.handle(packet_in)
-            except (PacketError, DecodeError) as error:
+            except (PacketError, OpenFlowError) as error:
                 log.debug("packet from flow %#x dropped: %s", packet_in.cookie, error)
             if time.perf_counter() > until:
-                break
-        self._scheduled = bool(self.turns)
-        if self._scheduled:
-            asyncio.get_running_loop().call_soon(self._work)
+                return
 
     def handle(self, packet_in: PacketIn) -> None:
         """Do what the packet's flow asks for.
 
         Raises:
-            PacketError, DecodeError: the packet or its userdata is not what it should be.
+            PacketError, OpenFlowError: the packet or its userdata is not what it should be.
         """
         if not packet_in.userdata:
             return

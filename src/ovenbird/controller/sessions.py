@@ -135,7 +135,7 @@ class Sessions:
         for fact in added:
             run = self._runs.get(fact[1])
             if run is not None and run.fact[2:8] == fact[2:8]:
-                del gone[fact[1]]
+                gone.pop(fact[1], None)
                 run.fact = fact
                 self._configure(run)
                 continue

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ovenbird.controller import notebook as notebooks
 from ovenbird.controller.facts import ANNOUNCED, METER
@@ -15,13 +18,16 @@ from ovenbird.controller.notebook import Notebook
 from ovenbird.controller.packet_in import PacketIns
 from ovenbird.controller.packet_ins.learning import Learned, learned
 from ovenbird.controller.packet_ins.turns import PER_KIND, PER_PORT, Turns
-from ovenbird.lang.actions.userdata import Opcode, Userdata
+from ovenbird.lang.actions.userdata import WITH_RESULT, Opcode, Userdata
 from ovenbird.model import sb
 from ovenbird.net import ethernet
 from ovenbird.net.arp import Arp
+from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.ipv4 import UDP, IPv4
 from ovenbird.openflow.actions import Controller, Resubmit, SetField, decode_actions
+from ovenbird.openflow.errors import OpenFlowError
+from ovenbird.openflow.fields import Subfield
 from ovenbird.openflow.match import Match
 from ovenbird.openflow.messages import MeterConfig, MeterFlag, MeterMod, ModCommand, PacketIn, PacketOut
 from ovenbird.ovsdb.errors import OvsdbError
@@ -93,6 +99,47 @@ async def test_everybody_else_has_a_turn_during_a_flood():
         await asyncio.sleep(0)
         turns += 1
     assert turns > 50
+
+
+async def test_a_packet_that_breaks_something_does_not_stop_the_next(caplog):
+    handled = []
+
+    def break_first(one):
+        handled.append(one)
+        if len(handled) == 1:
+            raise ZeroDivisionError
+
+    ins = PacketIns(lambda _message: None, {Opcode.EVENT: break_first})
+    failures = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failures.append(context["exception"]))
+    ins.receive(packet_in(Opcode.EVENT))
+    ins.receive(packet_in(Opcode.EVENT))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert len(handled) == 2
+    assert [type(failure) for failure in failures] == [ZeroDivisionError]
+    ins.receive(packet_in(Opcode.ARP, packet=b"short"))
+    await asyncio.sleep(0)
+    assert not ins.turns
+    assert not caplog.records
+
+
+@given(data=st.data(), opcode=st.sampled_from(Opcode))
+def test_no_packet_breaks_anything(data, opcode):
+    ins = PacketIns(lambda message: message.encode())
+    ip = IPv4(
+        bytes([10, 0, 0, 1]), bytes([8, 8, 8, 8]), data.draw(st.sampled_from([1, 6, 17, 132])), bytes(60)
+    ).encode()
+    ethertype = data.draw(st.sampled_from([ethernet.IPV4, ethernet.IPV6, ethernet.ARP]))
+    frame = bytearray(Ethernet(bytes(6), ROUTER, ethertype, ip).encode())
+    for place, value in data.draw(st.lists(st.tuples(st.integers(0, len(frame) - 1), st.integers(0, 255)), max_size=8)):
+        frame[place] = value
+    cut = bytes(frame[: data.draw(st.integers(0, len(frame)))])
+    result = Subfield.of("reg0", 3, 1) if opcode in WITH_RESULT else None
+    userdata = Userdata(opcode, result, data.draw(st.binary(max_size=24))).encode()
+    fields = Match.exact(metadata=data.draw(st.integers(0, 1)), reg14=1, reg15=1)
+    with contextlib.suppress(PacketError, OpenFlowError, RuntimeError):  # no loop: what would be written is not
+        ins.handle(PacketIn(cut, fields, userdata, data.draw(st.sampled_from([b"", b"paused"]))))
 
 
 # -- packets that wait for a neighbour --------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ def written(packet: bytes, userdata: Userdata) -> bytes:
         PacketError: the packet is no ICMP message.
     """
     frame = Ethernet.decode(packet)
-    mtu = int.from_bytes(userdata.payload, "big").to_bytes(4, "big")
+    mtu = userdata.payload[:4].rjust(4, b"\0")
     if frame.ethertype == ethernet.IPV4:
         ip = IPv4.decode(frame.payload)
         if ip.proto != ICMP:
