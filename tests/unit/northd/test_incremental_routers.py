@@ -157,8 +157,10 @@ def start(world):
     world.insert(
         nb.HAChassis, (world.nb.store.find(nb.HAChassisGroup.name, "ha"), "ha_chassis"), chassis_name="hv2", priority=3
     )
-    for hop in ("172.16.0.9", "172.16.0.8"):
-        world.insert(nb.LogicalRouterStaticRoute, (r0, "static_routes"), ip_prefix="1.0.0.0/8", nexthop=hop)
+    session = world.insert(nb.BFD, logical_port="r0-out", dst_ip="172.16.0.9")
+    for hop, watched in (("172.16.0.9", session.uuid), ("172.16.0.8", None)):
+        values = {"ip_prefix": "1.0.0.0/8", "nexthop": hop, "bfd": watched}
+        world.insert(nb.LogicalRouterStaticRoute, (r0, "static_routes"), **values)
     world.insert(
         nb.LogicalRouterPolicy,
         (r0, "policies"),
@@ -169,7 +171,6 @@ def start(world):
     )
     for kind, outer, inner in (("dnat_and_snat", "172.16.0.9", "10.0.0.1"), ("snat", "172.16.0.1", "10.0.0.0/24")):
         world.insert(nb.NAT, (r0, "nat"), type=kind, external_ip=outer, logical_ip=inner)
-    world.insert(nb.BFD, logical_port="r0-out", dst_ip="172.16.0.9")
     world.insert(nb.StaticMACBinding, logical_port="r0-in", ip="10.0.0.77", mac="00:00:00:00:77:77")
 
 
@@ -178,6 +179,19 @@ def columns_of(kind):
 
 
 COLUMNS = [(kind, column) for kind in (*OWNED, *OTHER) for column in columns_of(kind)]
+
+
+def test_a_session_alone():
+    world = Networks()
+    start(world)
+    world.settle()
+    (told,) = world.rows(sb.BFD)
+    before = world.image()
+    for status in ("up", "init", "down"):
+        world.update(told, status=status)
+        world.settle()
+        assert world.image() == world.from_scratch(), status
+        assert (world.image()["flows"] == before["flows"]) is (status == "down")
 
 
 @pytest.mark.parametrize(("kind", "column"), COLUMNS, ids=lambda each: getattr(each, "__name__", each))
