@@ -358,3 +358,22 @@ RoutedEdits.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 TestRoutedEdits = RoutedEdits.TestCase
+
+
+def test_a_switch_of_nothing_but_routers_gets_a_port_and_loses_it():
+    world = Networks()
+    start(world)
+    join = world.switch("join")
+    world.port(join, "to-link", "router", type="router", options={"router-port": "r1-link"})
+    world.settle()
+    before = world.image()
+    floods = 'outport = "_MC_flood_l2"'
+    assert not any(floods in flow[3] for flow in world.flows("ls_in_l2_lkup", datapath="join"))
+    ports = [world.port(join, name, f"00:00:00:00:09:0{n} 10.9.0.{n}") for n, name in enumerate(("a", "b"))]
+    for port in ports:  # the first is what the router's rules asked for, or the second
+        world.settle()
+        assert any(floods in flow[3] for flow in world.flows("ls_in_l2_lkup", datapath="join"))
+        assert world.image() == world.from_scratch()
+        world.delete(port, (join, "ports"))
+    world.settle()
+    assert world.image() == before
