@@ -109,6 +109,20 @@ def test_the_first_packet_to_a_neighbour_is_not_lost(instance: Instance, nb: Nbc
         wait_until(lambda: outside.ADDRESS in sb("--bare", "--columns=ip", "list", "MAC_Binding"), "what was learned")
 
 
+def test_a_virtual_port_is_where_its_address_is_announced(instance: Instance, nb: Nbctl, sb: Nbctl) -> None:
+    options = ("virtual-ip=10.9.0.50", "virtual-parents=a")
+    nb("lsp-add", "net", "vip", "--", "lsp-set-type", "vip", "virtual", "--", "lsp-set-options", "vip", *options)
+    nb("--wait=hv", "sync")
+    address = "0a090032"
+    arp = "0001080006040001" + MACS["a"].replace(":", "") + address + "00" * 6 + address
+    frame = "ff" * 6 + MACS["a"].replace(":", "") + "0806" + arp
+    send = f"import socket; s = socket.socket(17, 3); s.bind(('eth0', 0)); s.send(bytes.fromhex('{frame}'))"
+    instance.run(sys.executable, "-c", send)
+    columns = ("--bare", "--columns=virtual_parent", "find", "Port_Binding", "logical_port=vip")
+    wait_until(lambda: sb(*columns).strip() == "a", "the virtual port to be bound")
+    nb("--wait=hv", "lsp-del", "vip")
+
+
 def flood(lab: Lab, instance: Instance, packets: int) -> str:
     """Start a flood, and return the file in which it says that it is over."""
     log = str(instance.rundir / "flood.log")

@@ -35,6 +35,7 @@ from ovenbird.controller import (
     sessions,
     translate,
     tunnels,
+    virtual,
     zones,
 )
 from ovenbird.controller.edits import EditBook
@@ -96,6 +97,7 @@ RULES = (
     physical.port_flows, chassis_mac.others, hairpin.hairpin, port_security.port_security, translate.logical_flow,
     translate.translation, learned.fdb, learned.mac_binding, learned.static_mac_binding, announcements.announcements,
     meters.meters, advertiser.advertisements, sessions.sessions, sessions.session_status, delegation.delegations,
+    virtual.release,
 )  # fmt: skip
 
 _EDITS = (EDIT, AFTERWARDS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
@@ -210,8 +212,8 @@ class Controller:
                 await self._configured()
                 if not self._stopping.is_set():
                     await self._run_once()
-            if not self._restarting and self.connected:
-                await self._unregister()
+            if not self._restarting and self.southbound is not None and self.southbound.connected:
+                await chassis.unregister(self.southbound, self.settings.chassis)
         finally:
             self.speaker.close()
             await self._stop_tasks()
@@ -478,26 +480,6 @@ class Controller:
         self.packet_ins.receive(packet)
 
     # -- the end ------------------------------------------------------------------------------------------------------
-
-    async def _unregister(self) -> None:
-        """Take this chassis out of Southbound, and its ports' bindings with it."""
-        southbound = self.southbound
-        if southbound is None:
-            return
-        transaction = southbound.transaction()
-        row = southbound.store.find(sb.Chassis.name, self.settings.chassis)
-        private = southbound.store.find(sb.ChassisPrivate.name, self.settings.chassis)
-        if row is not None:
-            for port in southbound.store.select(sb.PortBinding.chassis, row.uuid):
-                transaction.update(port, {"chassis": None, "encap": None, "up": False})
-            transaction.delete(row)
-        if private is not None:
-            transaction.delete(private)
-        try:
-            if not transaction.empty:
-                await southbound.commit(transaction)
-        except OvsdbError as error:
-            log.warning("this chassis stays in Southbound: %s", error)
 
     async def _stop_tasks(self) -> None:
         tasks, self._tasks = self._tasks, []

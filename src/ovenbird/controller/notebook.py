@@ -1,4 +1,4 @@
-"""What packets taught, until Southbound has it: neighbours (MAC_Binding), and stations behind ports (FDB).
+"""What packets taught, until Southbound has it: neighbours (MAC_Binding), stations behind ports (FDB), virtual ports.
 
 A neighbour that is known already costs nothing; one whose MAC address has changed gets the new one and a new
 timestamp, from which northd's ageing counts. What was learned from a multicast packet, which other chassis hear too,
@@ -16,6 +16,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.packet_ins.learning import Learned
+from ovenbird.controller.virtual import Spoken, stage_spoken
 from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding
 from ovenbird.ovsdb.errors import Disconnected, OvsdbError
 
@@ -44,14 +45,14 @@ class Notebook:
     def __init__(self) -> None:
         self.dropped = 0
         self._southbound: Replica | None = None
-        self._learned: dict[Learned, bool] = {}
+        self._learned: dict[Learned | Spoken, bool] = {}
         self._writing: asyncio.Task[None] | None = None
 
     def attach(self, southbound: Replica) -> None:
         """Write to this database from now on."""
         self._southbound = southbound
 
-    def note(self, what: Learned) -> None:
+    def note(self, what: Learned | Spoken) -> None:
         """Write something down, soon."""
         if what in self._learned:
             return
@@ -76,7 +77,7 @@ class Notebook:
                 for what in outdated(store, datapath, port, mac, str(ip_address(address))):
                     self.note(what)
 
-    def _due(self, what: Learned) -> None:
+    def _due(self, what: Learned | Spoken) -> None:
         if what in self._learned:
             self._learned[what] = True
             self._write_soon()
@@ -94,7 +95,10 @@ class Notebook:
                 return
             transaction = southbound.transaction()
             for what in due:
-                stage(southbound, transaction, what)
+                if isinstance(what, Spoken):
+                    stage_spoken(southbound.store, transaction, what)
+                else:
+                    stage(southbound, transaction, what)
             try:
                 if not transaction.empty:
                     await southbound.commit(transaction)

@@ -334,6 +334,31 @@ async def test_an_announcement_corrects_what_other_routers_of_the_switch_know(wo
     assert values["mac"] == NEIGHBOUR
 
 
+async def test_a_virtual_port_is_where_its_parent_spoke_and_goes_with_it(world):
+    switch = world.switch(7)
+    parent = world.lport(switch, "p1", 1, chassis=world.me.uuid)
+    port = world.lport(switch, "vip", 9, type="virtual")
+    interface = world.port_on_bridge("tap1", 5, iface_id="p1")
+    southbound = FakeSouthbound(world.sb)
+    ins = PacketIns(lambda _message: None)
+    ins.attach(southbound)
+    userdata = Userdata(Opcode.BIND_VPORT, None, (9).to_bytes(4, "big")).encode()
+    ins.handle(PacketIn(b"", Match.exact(metadata=7, reg14=1), userdata))
+    await settled(ins.notebook)
+    ((values,),) = southbound.commits
+    assert values == {"chassis": world.me.uuid, "virtual_parent": "p1"}
+    world.set(port, **values)
+    ins.handle(PacketIn(b"", Match.exact(metadata=7, reg14=1), userdata))
+    await settled(ins.notebook)
+    assert len(southbound.commits) == 1
+    world.run()
+    assert port.uuid not in world.edits()
+    world.unplug(interface)
+    world.run()
+    assert world.edits()[port.uuid] == {"chassis": None, "virtual_parent": None}
+    assert parent.uuid in world.edits()
+
+
 async def test_what_waits_to_be_written_is_bounded():
     book = Notebook()
     for number in range(notebooks.LIMIT + 3):
