@@ -6,6 +6,7 @@ flows made from it: whoever waits for it (`ovn-nbctl --wait=hv sync`) may rely o
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import AFTERWARDS, CHASSIS, EDIT
@@ -14,13 +15,17 @@ from ovenbird.controller.settings import Settings, integration_bridge, own_chass
 from ovenbird.engine.lookups import find, get, rows
 from ovenbird.engine.rules import singleton
 from ovenbird.engine.views import view
-from ovenbird.model.sb import Chassis, ChassisPrivate, Encap, SBGlobal
+from ovenbird.model.sb import Chassis, ChassisPrivate, Encap, PortBinding, SBGlobal
 from ovenbird.model.vswitch import OpenVSwitch
+from ovenbird.ovsdb.errors import OvsdbError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
+    from ovenbird.ovsdb.replica import Replica
+
+log = logging.getLogger(__name__)
 
 ENCAP_PREFERENCE = {"geneve": 3, "stt": 2, "vxlan": 1}
 """Encapsulations by how well they carry a packet's logical metadata; the best that both ends have is used."""
@@ -111,3 +116,21 @@ def best_encap(chassis: Chassis) -> Encap | None:
 def chassis_row(uuid: str) -> Chassis | None:
     """Return a chassis by UUID."""
     return get(Chassis, uuid)  # type: ignore[arg-type]
+
+
+async def unregister(southbound: Replica, name: str) -> None:
+    """Take a chassis out of Southbound, and its ports' bindings with it; what cannot be taken out is said and stays."""
+    transaction = southbound.transaction()
+    row = southbound.store.find(Chassis.name, name)
+    private = southbound.store.find(ChassisPrivate.name, name)
+    if row is not None:
+        for port in southbound.store.select(PortBinding.chassis, row.uuid):
+            transaction.update(port, {"chassis": None, "encap": None, "up": False})
+        transaction.delete(row)
+    if private is not None:
+        transaction.delete(private)
+    try:
+        if not transaction.empty:
+            await southbound.commit(transaction)
+    except OvsdbError as error:
+        log.warning("this chassis stays in Southbound: %s", error)
