@@ -18,7 +18,6 @@ from ovenbird.lang.actions.layout import Tables
 from ovenbird.lang.actions.userdata import Opcode
 from ovenbird.model.sb import DatapathBinding, MACBinding, PortBinding
 from ovenbird.net.addresses import mac_bytes
-from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.openflow.actions import Resubmit, encode_actions
 from ovenbird.openflow.messages import PacketOut
@@ -69,6 +68,8 @@ class Held:
             Whether the neighbour still has to be asked for.
         """
         neighbour = neighbour_of(packet_in)
+        if not neighbour[1]:
+            return True  # without a port to leave by there is nothing to send later
         mac = known(store, neighbour) if store is not None else None
         if mac is not None:
             self._send_to(packet_in, mac)
@@ -115,14 +116,8 @@ class Held:
 
 
 def neighbour_of(packet_in: PacketIn) -> Neighbour:
-    """Return the next hop of a packet that a router hands up.
-
-    Raises:
-        PacketError: the packet has no way out.
-    """
+    """Return the next hop of a packet that a router hands up."""
     datapath, port = register(packet_in, "metadata"), register(packet_in, "reg15")
-    if not datapath or not port:
-        raise PacketError("a packet without datapath or port")
     four = int.from_bytes(packet_in.userdata[:4], "big") == Opcode.ARP
     return datapath, port, address_asked(packet_in, ipv6=not four)
 

@@ -164,6 +164,15 @@ def test_a_held_packet_is_sent_when_its_neighbour_is_known():
     assert len(sent) == 2
 
 
+def test_without_a_way_out_the_question_is_asked_and_nothing_held():
+    sent = []
+    ins = PacketIns(sent.append)
+    one = routed()
+    ins.handle(PacketIn(one.packet, one.metadata.with_field("reg15", 0), one.userdata))
+    assert len(sent) == 1
+    assert not ins.held
+
+
 def test_few_packets_are_held_and_not_for_ever():
     now = [0.0]
     sent = []
