@@ -11,6 +11,7 @@ from ovenbird.lab import scene
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import PlanError
 from ovenbird.lab.lab import Lab
+from ovenbird.lab.namespace import existing
 from ovenbird.lab.outside import ADDRESS, Outside
 from ovenbird.lab.process import wait_until
 
@@ -85,3 +86,6 @@ def test_a_second_gateway_takes_over_from_one_that_is_killed(make_lab):
     wait_until(answers, "the floating IP still to answer")
     assert "down" not in host("list")
     assert '"hostname": "test1"' in scene.play_metadata(first, lambda _step: None).said
+
+    lab.down()
+    assert existing(lab.plan.prefix) == []

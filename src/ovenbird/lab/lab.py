@@ -146,8 +146,7 @@ class Lab:
             if supervisor.active(self.plan.rundir):
                 where = self.plan.rundir
                 raise AlreadyRunningError(f"a cloud is already running in {where}; `ovenbird down` ends it")
-            left = self.state.things(Kind.PLAN)  # its hosts and its prefix may be others than ours
-            (Lab(Plan.from_json(left["lab"])) if left else self).down()
+            self.down()
         elif self.plan.rundir.is_dir() and any(self.plan.rundir.iterdir()):
             raise PlanError(f"{self.plan.rundir} holds files that no lab made; choose another run directory")
         busy = self.plan.busy_ports()
@@ -311,6 +310,8 @@ class Lab:
     def down(self) -> None:
         """Remove every process, namespace and file of the lab, in whatever condition it is."""
         rundir = self.plan.rundir
+        recorded = self.state.things(Kind.PLAN).get("lab")  # somebody else may have added hosts, or chosen the prefix
+        plan = self.plan if recorded is None else Plan.from_json(recorded)
         active = supervisor.active(rundir)
         if active is not None:
             process.stop([active], grace=10)
@@ -319,8 +320,8 @@ class Lab:
             if not left:
                 break
             process.stop(left)
-        for host in self.plan.hosts:
-            for name in existing(f"{self.plan.metadata_prefix(host)}ovnmeta-"):
+        for host in plan.hosts:
+            for name in existing(f"{plan.metadata_prefix(host)}ovnmeta-"):
                 Namespace(name).remove()
         for name in reversed(self.state.things(Kind.NAMESPACE)):
             Namespace(name).remove()
