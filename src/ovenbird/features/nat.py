@@ -255,6 +255,9 @@ def _idle(nat: nb.NAT) -> Iterator[Fact]:
     except ValueError:
         return
     yield flow(INPUT, datapath(router), 90, *_answer(str(outer)))
+    way = way_to(router, str(outer))
+    if way is not None and nat.type != "snat":
+        yield from _led(way.port, str(outer))
 
 
 def _answer(outer: str) -> tuple[str, str]:
@@ -419,10 +422,8 @@ def _outside(made: Translation) -> Iterator[Fact]:
     if port is None or lsp is None or switch is None:
         return
     where, out = datapath(switch), f"outport = {quote(lsp.name)}; output;"
-    if made.destinations and port.enabled and lsp.enabled is not False:
-        asks = f"arp.op == 1 && arp.tpa == {made.outer}" if made.ip == "ip4" else f"nd_ns && nd.target == {made.outer}"
-        act = asked(quote(lsp.name), alone=only_routers(switch))
-        yield flow(LOOKUP, where, 80, f"flags[1] == 0 && {asks}", act, lsp.uuid)
+    if made.destinations:
+        yield from _led(port, made.outer)
     if made.mac:
         if "router" in lsp.addresses:
             yield flow(LOOKUP, where, 50, f"eth.dst == {made.mac} && {made.here}", out, lsp.uuid)
@@ -432,6 +433,17 @@ def _outside(made: Translation) -> Iterator[Fact]:
     if made.ip == "ip4" and not own and lsp.options.get("nat-addresses") == "router":
         resident = f" {made.here}" if made.port is not None else ""
         yield IN_NAT_ADDRESSES((lsp.name, where), f"{made.mac or port.mac} {made.outer}{resident}")
+
+
+def _led(port: RouterPort, outer: str) -> Iterator[Fact]:
+    """Lead requests for an external address to the router, in the switch behind one of its ports."""
+    lsp = switch_peer(port.name)
+    switch = lsp.referrer(nb.LogicalSwitch.ports) if lsp is not None else None
+    if lsp is None or switch is None or not port.enabled or lsp.enabled is False:
+        return
+    asks = f"nd_ns && nd.target == {outer}" if ":" in outer else f"arp.op == 1 && arp.tpa == {outer}"
+    act = asked(quote(lsp.name), alone=only_routers(switch))
+    yield flow(LOOKUP, datapath(switch), 80, f"flags[1] == 0 && {asks}", act, lsp.uuid)
 
 
 FEATURE = Feature("nat", (every_translating_router, nat, forced_source))

@@ -139,11 +139,12 @@ class Bout:
             self.counts["ovn-trace not asked: gave up"] += 1
             return
         original = {whose: sorted(_OUTPUT.findall(text)) for whose, text in found.items()}
-        if original != own and not reason and carries(traces["ours"].root):
+        reason = reason or self.differs(traces["ours"])
+        carried = reason in ("", "a solicitation") and carries(traces["ours"].root)
+        if (original != own and carried) or (original["theirs"] != original["ours"] and reason == "a solicitation"):
             self.counts["ovn-trace not asked: a state carried over"] += 1
             return
         assert original["theirs"] == original["ours"], (question, own, original)
-        reason = reason or self.differs(traces["ours"])
         self.counts[f"ovn-trace by itself: {reason}" if reason else "ovn-trace and ours"] += 1
         assert reason or original == own, (question, own, original)
 
