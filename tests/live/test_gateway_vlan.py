@@ -46,7 +46,8 @@ def lab(request: pytest.FixtureRequest, originals: None, make_lab: Callable[...,
         nb("set", "Logical_Switch_Port", f"{switch}-ln", f"tag_request={tag}")
         nb("lrp-add", "r", f"r-{switch}", mac, address, "--", "lsp-add", switch, f"{switch}-r")
         nb("lsp-set-type", f"{switch}-r", "router", "--", "lsp-set-addresses", f"{switch}-r", "router")
-        nb("lsp-set-options", f"{switch}-r", f"router-port=r-{switch}", "nat-addresses=router")
+        nb("lsp-set-options", f"{switch}-r", f"router-port=r-{switch}")
+    nb("lsp-set-options", "out-r", "router-port=r-out", "nat-addresses=router")  # not net-r: each host would announce
     nb("lrp-set-gateway-chassis", "r-out", "hv2")
     nb("lrp-set-options", "r-net", "reside-on-redirect-chassis=true")
     nb("lr-nat-add", "r", "snat", "172.24.4.2", "10.10.0.0/24")
