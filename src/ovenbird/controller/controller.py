@@ -55,7 +55,7 @@ from ovenbird.controller.facts import (
     PART,
     ZONE,
 )
-from ovenbird.controller.interest import Interest, everything, first
+from ovenbird.controller.interest import Interest, everything, first, in_steps
 from ovenbird.controller.own import Progress, own_store, reflect
 from ovenbird.controller.packet_in import PacketIns
 from ovenbird.controller.set_flows import SPREAD
@@ -409,7 +409,8 @@ class Controller:
             wanted, datapaths = self._interest.conditions(), self._interest.datapaths()
             everywhere = self.settings.monitor_all
             try:
-                await southbound.set_conditions(everything() if everywhere else wanted)
+                steps = [everything()] if everywhere else in_steps(wanted)
+                await asyncio.gather(*map(southbound.set_conditions, steps))
             except Disconnected:
                 await southbound.synchronized()
             self._tell(complete=datapaths, everything=everywhere)

@@ -61,5 +61,14 @@ def first(chassis: str) -> dict[str, list[Any]]:
     return dict.fromkeys(CONDITIONAL, _NOTHING) | {"Chassis_Private": [["name", "==", chassis]]}
 
 
+def in_steps(conditions: dict[str, list[Any]]) -> list[dict[str, list[Any]]]:
+    """Return conditions as several changes that lead to them: rows can be worked on while the server finds the next.
+
+    Logical flows come last, which are most of all rows and in need of the others.
+    """
+    others = {name: clauses for name, clauses in conditions.items() if name != "Logical_Flow"}
+    return [others, {"Logical_Flow": conditions["Logical_Flow"]}]
+
+
 def _order(fact: Fact) -> tuple[Any, ...]:
     return fact[1], fact[2], str(fact[4])

@@ -74,6 +74,7 @@ class Replica:
         self._conditions: dict[str, list[Any]] = dict(conditions or {})
         self._omitted: Mapping[str, Collection[str]] = omitted or {}
         self._acknowledged: dict[str, list[Any]] | None = None
+        self._changing = 0
         self._leader_only = leader_only
         self._context = context
         self._probe = probe
@@ -167,6 +168,9 @@ class Replica:
     async def set_conditions(self, conditions: Mapping[str, list[Any]]) -> None:
         """Change the conditions of some tables; when this returns, the rows are those that the new ones put in view.
 
+        Several changes may be under way at once: the server makes them in order, and the rows of one can be worked
+        on while it looks for those of the next.
+
         Raises:
             OvsdbError: the server refuses them.
             Disconnected: there is no connection now; they hold from the next on.
@@ -177,10 +181,15 @@ class Replica:
             return
         await self.synchronized()
         if self._monitoring != "monitor":
-            wanted = dict(self._conditions)
+            self._acknowledged = None  # until the server has made them all, a new connection starts afresh
+            self._changing += 1
             requests = {name: [{"where": where}] for name, where in changed.items()}
-            await self.call("monitor_cond_change", [_MONITOR_ID, _MONITOR_ID, requests])
-            self._acknowledged = wanted
+            try:
+                await self.call("monitor_cond_change", [_MONITOR_ID, _MONITOR_ID, requests])
+            finally:
+                self._changing -= 1
+            if not self._changing:
+                self._acknowledged = dict(self._conditions)
 
     async def lock(self, name: str, on_lost: Callable[[], None] | None = None) -> None:
         """Return when this client holds a lock; asked for again on each new connection.

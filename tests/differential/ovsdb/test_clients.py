@@ -264,6 +264,13 @@ async def test_replica(remote):  # noqa: PLR0915 - one life, told in order
         assert not rows
         await replica.set_conditions({"R": [["name", "==", "r"]]})
         assert list(rows) == [uuid]
+        nobody, again = {"R": [["name", "==", "nobody"]]}, {"R": [["name", "==", "r"]]}
+        await asyncio.gather(replica.set_conditions(nobody), replica.set_conditions({"K": [False], **again}))
+        assert list(rows) == [uuid]
+        assert not replica.store.tables["K"].rows
+        assert replica._acknowledged == replica._conditions, "a new connection can resume"
+        await replica.set_conditions({"K": [True]})
+        assert replica.store.tables["K"].rows
         await asyncio.wait_for(replica.lock("L"), 5)
         waiting = asyncio.create_task(other.lock("L"))
         await asyncio.sleep(0.05)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ovenbird.controller.facts import CHASSIS, CLAUSE, EDIT
-from ovenbird.controller.interest import Interest
+from ovenbird.controller.interest import Interest, in_steps
 from ovenbird.controller.settings import read_settings
 from ovenbird.model import sb
 
@@ -70,3 +70,10 @@ def test_a_router_s_switches_are_hosted_together(world):
     interest = Interest()
     interest.absorb(world.facts[CLAUSE], [])
     assert interest.datapaths() == {one.uuid, two.uuid, router.uuid}
+
+
+def test_logical_flows_are_asked_for_last():
+    wanted = {"Port_Binding": [True], "Logical_Flow": [["logical_datapath", "==", ["uuid", "x"]]], "DNS": [False]}
+    others, flows = in_steps(wanted)
+    assert {**others, **flows} == wanted
+    assert list(flows) == ["Logical_Flow"]
