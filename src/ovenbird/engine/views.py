@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from heapq import heappush
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from ovenbird.engine import tracking
 from ovenbird.engine.errors import CycleError
@@ -56,7 +56,8 @@ class View(Generic[P, T]):
                 node.height = found.height + 1
         if found.error is not None:
             raise found.error
-        return cast("T", found.value)
+        value: T = found.value
+        return value
 
     def __repr__(self) -> str:
         return f"<view {self.name}>"
