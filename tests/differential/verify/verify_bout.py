@@ -140,8 +140,8 @@ class Bout:
             return
         original = {whose: sorted(_OUTPUT.findall(text)) for whose, text in found.items()}
         reason = reason or self.differs(traces["ours"])
-        carried = reason in ("", "a solicitation") and carries(traces["ours"].root)
-        if (original != own and carried) or (original["theirs"] != original["ours"] and reason == "a solicitation"):
+        apart = original["theirs"] != original["ours"] or (original != own and not reason)
+        if apart and (reason == "a solicitation" or carries(traces["ours"].root)):
             self.counts["ovn-trace not asked: a state carried over"] += 1
             return
         assert original["theirs"] == original["ours"], (question, own, original)
