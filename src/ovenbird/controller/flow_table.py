@@ -131,9 +131,18 @@ class FlowTable:
     def take(self) -> dict[Key, Content | None]:
         """Return what has to change in the switch by key, None where a flow has to go, and hold it for sent."""
         changes: dict[Key, Content | None] = {}
-        desired, installed = self.desired, self.installed
+        desired, whole, installed = self.desired, self._whole, self.installed
+        applied: dict[object, bytes] = {}  # flows by the thousand do the same
         for key in self._dirty:
-            content = desired(key)
+            held = whole.get(key)
+            if type(held) is tuple:  # as `desired` has it, for what nearly all are at a cold start
+                actions = held[4]
+                instructions = applied.get(actions)
+                if instructions is None:
+                    instructions = applied[actions] = encode_apply(actions)
+                content: Content | None = (instructions, held[5])
+            else:
+                content = desired(key)
             if self._refused and content is not None and self._refused.get(key) == content:
                 continue
             there = installed.get(key)
