@@ -133,9 +133,7 @@ class EditBook:
         there = {(e.type, e.ip, tuple(sorted(e.options.items()))): e.uuid for e in (row.encaps if row else ())}
         uuids = frozenset(
             there.get((kind, ip, options))
-            or transaction.insert(
-                Encap, {"type": kind, "ip": ip, "options": dict(options), "chassis_name": name}
-            )
+            or transaction.insert(Encap, {"type": kind, "ip": ip, "options": dict(options), "chassis_name": name})
             for kind, ip in encaps
         )
         if row is None:
