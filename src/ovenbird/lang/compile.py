@@ -59,22 +59,6 @@ class Compiled(NamedTuple):
     flows: tuple[CompiledFlow, ...]
     n_conjunctions: int = 0
 
-    def rebased(self, first: int) -> tuple[CompiledFlow, ...]:
-        """Return the flows with conjunction ids from `first` up, which the caller has allocated."""
-        shift = first - 1
-        if not self.n_conjunctions or not shift:
-            return self.flows
-        flows = []
-        for match, clauses in self.flows:
-            moved = tuple(Clause(id_ + shift, dimension, of) for id_, dimension, of in clauses)
-            conj_id = match.get("conj_id")
-            fields = {**match, "conj_id": (conj_id[0] + shift, conj_id[1])} if conj_id else match
-            flows.append(CompiledFlow(Match(fields), moved))
-        return tuple(flows)
-
-
-NEVER = Compiled(())
-
 
 def compile_match(text: str, bindings: Bindings) -> Compiled:
     """Compile a match; no flows when it can never hold.

@@ -15,6 +15,7 @@ from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import NamedTuple
 
 from ovenbird.lang.errors import LexError, ParseError
+from ovenbird.net.addresses import prefix_mask
 
 
 class Format(StrEnum):
@@ -142,9 +143,9 @@ def parse_constant(text: str) -> tuple[int, int | None, Format]:
     mask, mask_form = _integer(mask_text)
     if form is not mask_form:
         if form is Format.IPV4 and mask_form is Format.DECIMAL and mask <= 32:
-            mask = (1 << 32) - (1 << (32 - mask))
+            mask = prefix_mask(mask, 32)
         elif form is Format.IPV6 and mask_form is Format.DECIMAL and mask <= 128:
-            mask = (1 << 128) - (1 << (128 - mask))
+            mask = prefix_mask(mask, 128)
         elif form is Format.DECIMAL and mask_form is Format.HEXADECIMAL and value == 0:
             form = Format.HEXADECIMAL
         else:

@@ -72,12 +72,6 @@ def prefix_mask(length: int, bits: int) -> int:
     return (1 << bits) - (1 << (bits - length))
 
 
-def mask_prefix(mask: int, bits: int) -> int | None:
-    """Return the prefix length of a netmask, or `None` for a mask that is no prefix."""
-    hosts = ~mask & ((1 << bits) - 1)
-    return None if hosts & (hosts + 1) else bits - hosts.bit_length()
-
-
 def interface_id(mac: bytes) -> bytes:
     """Return the modified EUI-64 interface identifier of a MAC address (RFC 4291, appendix A)."""
     return bytes([mac[0] ^ 2, mac[1], mac[2], 0xFF, 0xFE, mac[3], mac[4], mac[5]])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from ovenbird.net.errors import PacketError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 SERVER_PORT, CLIENT_PORT = 67, 68
 DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE, INFORM = range(1, 9)
@@ -113,6 +113,6 @@ class Dhcp4:
         )  # fmt: skip
 
 
-def classless_routes(routes: tuple[tuple[bytes, int, bytes], ...]) -> bytes:
+def classless_routes(routes: Iterable[tuple[bytes, int, bytes]]) -> bytes:
     """Encode option 121 (RFC 3442) from (network, prefix length, router)."""
     return b"".join(bytes([length]) + network[: (length + 7) // 8] + router for network, length, router in routes)

@@ -10,8 +10,10 @@ from ovenbird.net.errors import PacketError
 from ovenbird.net.icmp import Icmp
 
 ROUTER_SOLICIT, ROUTER_ADVERT, NEIGHBOR_SOLICIT, NEIGHBOR_ADVERT = 133, 134, 135, 136
-SOURCE_LLA, TARGET_LLA, PREFIX_INFORMATION, MTU, RDNSS, DNSSL = 1, 2, 3, 5, 25, 31
+SOURCE_LLA, TARGET_LLA, PREFIX_INFORMATION, MTU, ROUTE_INFORMATION, RDNSS, DNSSL = 1, 2, 3, 5, 24, 25, 31
 ROUTER, SOLICITED, OVERRIDE = 0x80000000, 0x40000000, 0x20000000
+FOREVER = 0xFFFFFFFF
+"""The lifetime, in seconds, of what does not lapse."""
 
 Options = tuple[tuple[int, bytes], ...]
 
@@ -60,11 +62,6 @@ class Neighbor:
         flags = int.from_bytes(message.body[:4], "big")
         return cls(message.type, message.body[4:20], flags, decode_options(message.body[20:]))
 
-    def lla(self) -> bytes | None:
-        """Return the link-layer address option that belongs to this type, if it is there."""
-        wanted = SOURCE_LLA if self.type == NEIGHBOR_SOLICIT else TARGET_LLA
-        return next((value for kind, value in self.options if kind == wanted and len(value) == 6), None)
-
 
 @dataclass(frozen=True, slots=True)
 class RouterAdvert:
@@ -79,9 +76,7 @@ class RouterAdvert:
 
     def icmp(self) -> Icmp:
         """Return the ICMPv6 message that carries it."""
-        head = struct.pack(
-            ">BBHII", self.hop_limit, self.flags, self.lifetime, self.reachable_time, self.retrans_timer
-        )
+        head = struct.pack(">BBHII", self.hop_limit, self.flags, self.lifetime, self.reachable_time, self.retrans_timer)
         return Icmp(ROUTER_ADVERT, 0, head + encode_options(self.options))
 
     @classmethod
@@ -93,10 +88,6 @@ class RouterAdvert:
         return cls(hop_limit, flags, lifetime, reachable, retrans, decode_options(message.body[12:]))
 
 
-def prefix_information(
-    prefix: bytes, length: int, *, on_link: bool = True, autonomous: bool = True, valid: int = 0xFFFFFFFF,
-    preferred: int = 0xFFFFFFFF,
-) -> tuple[int, bytes]:
-    """Return a prefix information option (RFC 4861, section 4.6.2); lifetimes in seconds."""  # fmt: skip
-    flags = on_link << 7 | autonomous << 6
-    return PREFIX_INFORMATION, struct.pack(">BBII4x16s", length, flags, valid, preferred, prefix)
+def prefix_information(prefix: bytes, length: int, *, autonomous: bool) -> tuple[int, bytes]:
+    """Return the option of a prefix that is on the link for ever (RFC 4861, section 4.6.2)."""
+    return PREFIX_INFORMATION, struct.pack(">BBII4x16s", length, 0x80 | autonomous << 6, FOREVER, FOREVER, prefix)

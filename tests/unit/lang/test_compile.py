@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ovenbird.lang.bindings import Bindings
-from ovenbird.lang.compile import Clause, Compiled, CompiledFlow, compile_match
+from ovenbird.lang.compile import Compiled, CompiledFlow, compile_match
 from ovenbird.lang.errors import CompileError, FieldError, UnknownNameError
 from ovenbird.lang.evaluate import evaluate
 from ovenbird.lang.microflow import Microflow
@@ -253,15 +253,6 @@ def test_each_ethernet_type_gets_its_own_conjunction() -> None:
         for target in range(6)
     ]
     assert_equivalent(text, packets)
-
-
-def test_rebased_moves_every_conjunction() -> None:
-    compiled = compile_match("tcp.src == {1, 2, 3, 4} && tcp.dst == {1, 2, 3, 4}", BINDINGS)
-    moved = compiled.rebased(100)
-    assert sorted(flow.match["conj_id"][0] for flow in moved if not flow.clauses) == [100, 101]
-    assert {clause.conjunction for flow in moved for clause in flow.clauses} == {100, 101}
-    assert compiled.rebased(1) == compiled.flows
-    assert Clause(100, 1, 2) in {clause for flow in moved for clause in flow.clauses}
 
 
 def test_the_order_of_a_sets_members_does_not_matter() -> None:

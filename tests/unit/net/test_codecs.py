@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovenbird.net import dhcp4, dns, nd, tcp
+from ovenbird.net import dhcp4, dns, tcp
 from ovenbird.net.arp import Arp
 from ovenbird.net.checksum import internet_checksum, pseudo_checksum
 from ovenbird.net.dhcp4 import Dhcp4
@@ -23,13 +23,13 @@ mac, ip4, ip6 = (st.binary(min_size=n, max_size=n) for n in (6, 4, 16))
 payload = st.binary(max_size=60)
 words = st.binary(max_size=10).map(lambda data: (data * 4)[: len(data) * 4])
 ethertype = u16.filter(lambda kind: kind != 0x8100)
-nd_options = st.lists(st.tuples(u8, st.sampled_from([6, 14, 30]).flatmap(lambda n: st.binary(min_size=n,
-max_size=n)))).map(
-    tuple
-)
+nd_options = st.lists(
+    st.tuples(u8, st.sampled_from([6, 14, 30]).flatmap(lambda n: st.binary(min_size=n, max_size=n)))
+).map(tuple)
 dhcp6_options = st.lists(st.tuples(u16, payload), max_size=5).map(tuple)
-dhcp4_options = st.dictionaries(st.integers(1, 254).filter(lambda code: code != dhcp4.OVERLOAD),
-st.binary(max_size=600))
+dhcp4_options = st.dictionaries(
+    st.integers(1, 254).filter(lambda code: code != dhcp4.OVERLOAD), st.binary(max_size=600)
+)
 
 ROUND_TRIPS = [
     (st.builds(Ethernet, mac, mac, ethertype, payload, st.none() | u16), Ethernet.decode),
@@ -155,12 +155,6 @@ def test_dhcp6_address_within_an_association():
 def test_ipv6_extension_headers_are_skipped():
     hop_by_hop, fragment = bytes([44, 0]) + bytes(6), bytes([58]) + bytes(7)
     assert IPv6(bytes(16), bytes(16), 0, hop_by_hop + fragment + b"icmp").upper() == (58, b"icmp")
-
-
-def test_neighbor_link_layer_option_is_the_one_of_its_type():
-    options = ((nd.TARGET_LLA, b"\2" * 6), (nd.SOURCE_LLA, b"\1" * 6))
-    assert Neighbor(135, bytes(16), options=options).lla() == b"\1" * 6
-    assert Neighbor(136, bytes(16), options=options).lla() == b"\2" * 6
 
 
 def test_a_dns_query_is_read_and_answered():

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from ovenbird.lang.actions.machine import Machine
     from ovenbird.openflow.actions import Action as OpenFlowAction
 
-_ALL_MARK = (1 << 32) - 1
-
 
 def nat(translation: Translation) -> Nat:
     """Return a translation as OpenFlow's nat."""

@@ -13,6 +13,7 @@ from ovenbird.lang.ast import Integer, String
 from ovenbird.lang.errors import FieldError
 from ovenbird.lang.lexer import Format
 from ovenbird.lang.parser import parse_constant
+from ovenbird.net.dhcp4 import classless_routes
 
 if TYPE_CHECKING:
     from ovenbird.lang.actions.cursor import Cursor
@@ -129,18 +130,17 @@ def _sized(option: Option, value: int, size: int) -> bytes:
 
 
 def _static_routes(option: Option) -> bytes:
-    """Encode pairs of prefix and gateway: prefix length, the prefix's significant octets, the gateway (RFC 3442)."""
+    """Encode pairs of prefix and gateway."""
     numbers = option.numbers
     if len(numbers) % 2:
         raise FieldError(f"Option {option.name} takes pairs of prefix and gateway.")
-    out = b""
+    routes = []
     for prefix, gateway in zip(numbers[::2], numbers[1::2], strict=True):
         if prefix.format is not Format.IPV4 or gateway.format is not Format.IPV4 or gateway.mask is not None:
             raise FieldError(f"Option {option.name} takes pairs of prefix and gateway.")
         length = 32 if prefix.mask is None else prefix.mask.bit_count()
-        octets = prefix.value.to_bytes(4, "big")[: (length + 7) // 8]
-        out += bytes([length]) + octets + gateway.value.to_bytes(4, "big")
-    return out
+        routes.append((prefix.value.to_bytes(4, "big"), length, gateway.value.to_bytes(4, "big")))
+    return classless_routes(routes)
 
 
 def labels(domain: str) -> list[bytes]:

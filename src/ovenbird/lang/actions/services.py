@@ -17,15 +17,19 @@ from ovenbird.lang.actions.options import Option, encode_dhcp4, encode_dhcp6, la
 from ovenbird.lang.actions.userdata import Opcode, Userdata
 from ovenbird.lang.errors import FieldError, ParseError, UnknownNameError
 from ovenbird.lang.lexer import Format
+from ovenbird.net import nd
+from ovenbird.net.errors import PacketError
+from ovenbird.net.nd import RouterAdvert
 from ovenbird.openflow.errors import DecodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ovenbird.lang.actions.context import Context, OptionType
     from ovenbird.lang.actions.cursor import Cursor
     from ovenbird.lang.actions.machine import Machine
     from ovenbird.lang.ast import FieldRef, Integer
+    from ovenbird.net.icmp import Icmp
     from ovenbird.openflow.actions import Action as OpenFlowAction
 
 # Codes of OVN for what the controller must see before other options: boot file, that of iPXE, next server.
@@ -178,8 +182,7 @@ class DnsLookup(_Service):
 
 _MODES = {"slaac": 0x00, "dhcpv6_stateful": 0x80, "dhcpv6_stateless": 0x40}
 _PREFERENCES = {"LOW": 0x18, "MEDIUM": 0x00, "HIGH": 0x08}  # RFC 4191, section 2.1
-_FOREVER = 0xFFFFFFFF
-_ON_LINK, _AUTONOMOUS = 0x80, 0x40
+_U32 = 0xFFFFFFFF
 _RA_OPTIONS = ("addr_mode", "slla", "prefix", "mtu", "rdnss", "dnssl", "route_info", "router_preference")
 
 
@@ -202,11 +205,12 @@ class PutNdRaOpts(_Service):
         return action
 
     def payload(self, ctx: Context) -> bytes:  # noqa: ARG002 - the same everywhere
-        """Return the advertisement."""
-        return self.advertisement()
+        """Return the advertisement, its checksum left zero."""
+        message = self.advertisement()
+        return bytes((message.type, message.code, 0, 0)) + message.body
 
-    def advertisement(self) -> bytes:
-        """Return the ICMPv6 message, its checksum left zero; raise `FieldError` for options that do not go together."""
+    def advertisement(self) -> Icmp:
+        """Return the ICMPv6 message; raise `FieldError` for options that do not go together."""
         by_name = {option.name: option for option in self.options}
         for name in by_name:
             if name not in _RA_OPTIONS:
@@ -220,9 +224,12 @@ class PutNdRaOpts(_Service):
             raise FieldError("prefix option needs to be set when address mode is slaac/dhcpv6_stateless.")
         preference = by_name["router_preference"].text if "router_preference" in by_name else "MEDIUM"
         flags = _MODES[mode] | _preference(preference)
-        head = struct.pack(">BBHBBHII", 134, 0, 0, 255, flags, 0xFFFF, 0, 0)
-        prefix_flags = _ON_LINK if mode == "dhcpv6_stateful" else _ON_LINK | _AUTONOMOUS
-        return head + b"".join([_ra_option(option, prefix_flags) for option in self.options])
+        autonomous = mode != "dhcpv6_stateful"
+        told = tuple([pair for option in self.options for pair in _ra_options(option, autonomous=autonomous)])
+        try:
+            return RouterAdvert(255, flags, 0xFFFF, options=told).icmp()
+        except PacketError as error:
+            raise FieldError(f"Invalid router advertisement: {error}.") from None
 
 
 def _preference(text: str) -> int:
@@ -231,36 +238,31 @@ def _preference(text: str) -> int:
     return _PREFERENCES[text]
 
 
-def _ra_option(option: Option, prefix_flags: int) -> bytes:
+def _ra_options(option: Option, *, autonomous: bool) -> Iterable[tuple[int, bytes]]:
+    """Return what an advertisement says for an option; `autonomous`: addresses may be made from prefixes."""
     match option.name:
         case "slla":
-            return struct.pack(">BB", 1, 1) + _slla(option)
+            return ((nd.SOURCE_LLA, _slla(option)),)
         case "prefix":
             prefix = _prefix(option)
             length = 128 if prefix.mask is None else prefix.mask.bit_count()
-            return struct.pack(
-                ">BBBBIII16s", 3, 4, length, prefix_flags, _FOREVER, _FOREVER, 0, prefix.value.to_bytes(16, "big")
-            )
+            return (nd.prefix_information(prefix.value.to_bytes(16, "big"), length, autonomous=autonomous),)
         case "mtu":
-            if option.number > _FOREVER:
+            if option.number > _U32:
                 raise FieldError("Option mtu takes 32 bits.")
-            return struct.pack(">BBHI", 5, 1, 0, option.number)
+            return ((nd.MTU, struct.pack(">2xI", option.number)),)
         case "rdnss":
             if len(option.values) > 1 or option.numbers[0].format is not Format.IPV6:
                 raise FieldError("Invalid value for rdnss option")
-            return struct.pack(">BBHI", 25, 3, 0, _FOREVER) + option.number.to_bytes(16, "big")
+            return ((nd.RDNSS, struct.pack(">2xI", nd.FOREVER) + option.number.to_bytes(16, "big")),)
         case "dnssl":
-            names = b"".join(
-                [
-                    b"".join([bytes([len(label)]) + label for label in labels(name)]) + b"\0"
-                    for name in option.text.split(",")
-                ]
-            )
-            size = (len(names) + 7) // 8
-            return struct.pack(">BBHI", 31, 1 + size, 0, _FOREVER) + names.ljust(size * 8, b"\0")
+            names = [
+                b"".join([bytes([len(label)]) + label for label in labels(name)]) for name in option.text.split(",")
+            ]
+            return ((nd.DNSSL, struct.pack(">2xI", nd.FOREVER) + b"".join([name + b"\0" for name in names])),)
         case "route_info":
-            return b"".join([_route(text) for text in option.text.split(",")])
-    return b""
+            return [_route(text) for text in option.text.split(",")]
+    return ()
 
 
 def _slla(option: Option) -> bytes:
@@ -277,13 +279,12 @@ def _prefix(option: Option) -> Integer:
     return first
 
 
-def _route(text: str) -> bytes:
-    """Encode `PREFERENCE-PREFIX/LENGTH` (RFC 4191, section 2.3)."""
+def _route(text: str) -> tuple[int, bytes]:
+    """Return the option of `PREFERENCE-PREFIX/LENGTH` (RFC 4191, section 2.3)."""
     preference, _, network = text.strip().partition("-")
     try:
         prefix = IPv6Network(network, strict=False)
     except (AddressValueError, ValueError):
         raise FieldError(f"Invalid route information {text!r}.") from None
-    size = (prefix.prefixlen + 63) // 64
-    head = struct.pack(">BBBBI", 24, 1 + size, prefix.prefixlen, _preference(preference), _FOREVER)
-    return head + prefix.network_address.packed[: size * 8]
+    head = struct.pack(">BBI", prefix.prefixlen, _preference(preference), nd.FOREVER)
+    return nd.ROUTE_INFORMATION, head + prefix.network_address.packed[: (prefix.prefixlen + 63) // 64 * 8]

@@ -224,6 +224,10 @@ WRONG = [
     ("reg1[0] = put_dhcp_opts(router=1.2.3.4);", "(router=1.2.3.4)", "requires offerip"),
     ('reg1[0] = put_nd_ra_opts(addr_mode = "slaac", slla = 0a:00:00:00:00:01);', None, "prefix option needs to be set"),
     ("reg1[0] = put_nd_ra_opts();", "()", "slla option not present"),
+    (
+        f'reg1[0] = put_nd_ra_opts(slla = 0a:00:00:00:00:01, prefix = aef0::/64, dnssl = "{"a.bc," * 500}a.bc");',
+        None, "Invalid router advertisement",
+    ),
     ("reg1[0] = dns_lookup(foo);", "foo", "doesn't take any parameters"),
     ("set_queue(61441);", "61441", "not in valid range 0 to 61440"),
     ("set_meter(0);", "0", "Rate 0"),
