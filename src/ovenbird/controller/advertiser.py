@@ -8,15 +8,15 @@ the first three not more than 16 seconds apart.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 from typing import TYPE_CHECKING
 
+from ovenbird.controller.entering import entering
 from ovenbird.controller.facts import ADVERTISED
 from ovenbird.controller.local import hosted_row, is_concerned, is_crossed, peer_of, resident
+from ovenbird.controller.repeated import Repeated
 from ovenbird.engine.rules import rule
-from ovenbird.lang.actions.layout import Tables
 from ovenbird.lang.actions.registry import parse_actions
 from ovenbird.lang.actions.services import PutNdRaOpts
 from ovenbird.lang.errors import LangError
@@ -25,22 +25,16 @@ from ovenbird.net import ethernet
 from ovenbird.net.addresses import ipv6_bytes, mac_bytes, multicast_mac
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
-from ovenbird.net.icmp import Icmp
 from ovenbird.net.ipv6 import ICMPV6, IPv6
-from ovenbird.openflow.actions import Resubmit, SetField, encode_actions
-from ovenbird.openflow.fields import Subfield
 from ovenbird.openflow.messages import PacketOut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from ovenbird.engine.facts import Fact
-    from ovenbird.openflow.messages import Message
+    from ovenbird.net.icmp import Icmp
 
 log = logging.getLogger(__name__)
-
-FIRST = 0.05
-"""Seconds before the first advertisement, so that the flows of the same wave are there."""
 
 INITIAL, INITIAL_INTERVAL = 3, 16.0
 """How many advertisements come first, and the seconds that may be between them (MAX_INITIAL_RTR_ADVERTISEMENTS)."""
@@ -49,7 +43,6 @@ LONGEST = 600
 """Seconds of the longest interval where none is told."""
 
 _ALL_NODES = ipv6_bytes("ff02::1")
-_LOCAL_ONLY = Subfield.of("reg10", 4, 1)
 _NUMBERS = (("mtu", "mtu"), ("rdnss", "rdnss"))
 _TEXTS = (("route_info", "route_info"), ("dnssl", "dnssl"), ("prf", "router_preference"))
 
@@ -89,14 +82,14 @@ def advertisement(options: Mapping[str, str]) -> bytes:
     Raises:
         LangError, PacketError, KeyError: the options are no advertisement's.
     """
-    message = Icmp.decode(_message(options))
+    message = _message(options)
     source = ipv6_bytes(options["ipv6_ra_src_addr"])
     packet = IPv6(source, _ALL_NODES, ICMPV6, message.encode_v6(source, _ALL_NODES), hop_limit=255)
     mac = mac_bytes(options["ipv6_ra_src_eth"])
     return Ethernet(multicast_mac(_ALL_NODES), mac, ethernet.IPV6, packet.encode()).encode()
 
 
-def _message(options: Mapping[str, str]) -> bytes:
+def _message(options: Mapping[str, str]) -> Icmp:
     """Return the ICMPv6 message, made as the one that answers a solicitation is."""
     says = [f'addr_mode = "{options.get("ipv6_ra_address_mode", "slaac")}"', f"slla = {options['ipv6_ra_src_eth']}"]
     for names, form in ((_NUMBERS, "{} = {}"), (_TEXTS, '{} = "{}"')):
@@ -107,43 +100,12 @@ def _message(options: Mapping[str, str]) -> bytes:
     return action.advertisement()
 
 
-class Advertiser:
-    """Sends the advertisements of one chassis.
+class Advertiser(Repeated):
+    """Sends the advertisements of one chassis."""
 
-    Arguments:
-        send: sends a message to the switch.
-    """
-
-    def __init__(self, send: Callable[[Message], None]) -> None:
-        self._send = send
-        self._timers: dict[Fact, asyncio.TimerHandle] = {}
-
-    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
-        """Take in a wave's facts: advertise what is new, and no longer what has gone."""
-        for fact in removed:
-            timer = self._timers.pop(fact, None)
-            if timer is not None:
-                timer.cancel()
-        for fact in added:
-            self._schedule(fact, FIRST, 0)
-
-    def close(self) -> None:
-        """Advertise nothing any more."""
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
-
-    def _schedule(self, fact: Fact, pause: float, done: int) -> None:
-        self._timers[fact] = asyncio.get_running_loop().call_later(pause, self._advertise, fact, done)
-
-    def _advertise(self, fact: Fact, done: int) -> None:
+    def say(self, fact: Fact, done: int) -> float:
+        """Advertise a router port."""
         _, datapath, port, shortest, longest, frame = fact
-        self._send(PacketOut(frame, entering_locally(datapath, port)))
+        self.send(PacketOut(frame, entering(datapath, port, local=True)))
         pause = random.uniform(shortest, longest)  # noqa: S311 - to be spread is enough
-        self._schedule(fact, min(pause, INITIAL_INTERVAL) if done < INITIAL else pause, done + 1)
-
-
-def entering_locally(datapath: int, port: int) -> bytes:
-    """Return the actions that let a packet enter a datapath as if it came from a port, and not leave this chassis."""
-    where = (SetField.of("metadata", datapath), SetField.of("reg14", port), SetField.bits(_LOCAL_ONLY, 1))
-    return encode_actions((*where, Resubmit(Tables().ingress)))
+        return min(pause, INITIAL_INTERVAL) if done < INITIAL else pause

@@ -8,15 +8,15 @@ once and, since packets get lost, after 1, 2, 4, 8 and 16 seconds more, as the o
 
 from __future__ import annotations
 
-import asyncio
 import re
 from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING
 
+from ovenbird.controller.entering import entering
 from ovenbird.controller.facts import ANNOUNCED
 from ovenbird.controller.local import VIF, hosted_row, is_concerned, localnet_key, resident, resident_name
+from ovenbird.controller.repeated import Repeated
 from ovenbird.engine.rules import rule
-from ovenbird.lang.actions.layout import Tables
 from ovenbird.model.sb import PortBinding
 from ovenbird.net import ethernet, nd
 from ovenbird.net.addresses import BROADCAST, ZERO_MAC, mac_bytes, multicast_mac
@@ -24,17 +24,12 @@ from ovenbird.net.arp import Arp
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.ipv6 import ICMPV6, IPv6
 from ovenbird.net.nd import Neighbor
-from ovenbird.openflow.actions import Resubmit, SetField, encode_actions
 from ovenbird.openflow.messages import PacketOut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
-    from ovenbird.openflow.messages import Message
-
-FIRST = 0.05
-"""Seconds before the first announcement, so that the flows of the same wave are there."""
 
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds between an announcement and the next."""
@@ -43,7 +38,6 @@ _REQUEST, _REVERSE_REQUEST, _RARP = 1, 3, 0x8035
 _RESIDENT = re.compile(r'is_chassis_resident\("([^"]*)"\)')
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
 _ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
-_INGRESS = Tables().ingress
 
 
 @rule(PortBinding, when=is_concerned)
@@ -101,44 +95,11 @@ def announcement(mac: str, address: str) -> bytes:
     return Ethernet(multicast_mac(_ALL_NODES), source, ethernet.IPV6, packet.encode()).encode()
 
 
-def entering(datapath: int, port: int) -> bytes:
-    """Return the actions that let a packet of the controller's enter a datapath as if it came from a port."""
-    return encode_actions((SetField.of("metadata", datapath), SetField.of("reg14", port), Resubmit(_INGRESS)))
+class Announcer(Repeated):
+    """Sends the announcements of one chassis."""
 
-
-class Announcer:
-    """Sends the announcements of one chassis.
-
-    Arguments:
-        send: sends a message to the switch.
-    """
-
-    def __init__(self, send: Callable[[Message], None]) -> None:
-        self._send = send
-        self._timers: dict[Fact, asyncio.TimerHandle] = {}
-
-    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
-        """Take in a wave's facts: announce what is new, and no longer what has gone."""
-        for fact in removed:
-            timer = self._timers.pop(fact, None)
-            if timer is not None:
-                timer.cancel()
-        for fact in added:
-            self._schedule(fact, FIRST, 0)
-
-    def close(self) -> None:
-        """Announce nothing any more."""
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
-
-    def _schedule(self, fact: Fact, pause: float, done: int) -> None:
-        self._timers[fact] = asyncio.get_running_loop().call_later(pause, self._announce, fact, done)
-
-    def _announce(self, fact: Fact, done: int) -> None:
+    def say(self, fact: Fact, done: int) -> float | None:
+        """Announce an address."""
         _, datapath, port, mac, address = fact
-        self._send(PacketOut(announcement(mac, address), entering(datapath, port)))
-        if done < len(PAUSES):
-            self._schedule(fact, PAUSES[done], done + 1)
-        else:
-            del self._timers[fact]
+        self.send(PacketOut(announcement(mac, address), entering(datapath, port)))
+        return PAUSES[done] if done < len(PAUSES) else None

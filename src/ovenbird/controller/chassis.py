@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ovenbird.controller.facts import AFTERWARDS, CHASSIS, EDIT
 from ovenbird.controller.own import progress
 from ovenbird.controller.settings import Settings, integration_bridge, own_chassis, settings
-from ovenbird.engine.lookups import find, get, rows
+from ovenbird.engine.lookups import find, rows
 from ovenbird.engine.rules import singleton
 from ovenbird.engine.views import view
 from ovenbird.model.sb import Chassis, ChassisPrivate, Encap, PortBinding, SBGlobal
@@ -111,11 +111,6 @@ def best_encap(chassis: Chassis) -> Encap | None:
     mine = set(settings().encap_types)
     usable = [e for e in chassis.encaps if e.type in mine]
     return max(usable, key=lambda e: (ENCAP_PREFERENCE.get(e.type, 0), e.ip), default=None)
-
-
-def chassis_row(uuid: str) -> Chassis | None:
-    """Return a chassis by UUID."""
-    return get(Chassis, uuid)  # type: ignore[arg-type]
 
 
 async def unregister(southbound: Replica, name: str) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import zlib
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.announcements import entering
+from ovenbird.controller.entering import entering
 from ovenbird.controller.facts import DELEGATION, EDIT
 from ovenbird.controller.local import hosted_row, is_concerned, peer_of
 from ovenbird.controller.own import outcome, record, recorded

@@ -12,7 +12,7 @@ import asyncio
 from ipaddress import ip_address, ip_interface
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.announcements import entering
+from ovenbird.controller.entering import entering
 from ovenbird.controller.bfd_session import Session
 from ovenbird.controller.facts import EDIT, SESSION
 from ovenbird.controller.local import hosted_row, resident

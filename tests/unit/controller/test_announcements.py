@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ovenbird.controller import announcements
+from ovenbird.controller import announcements, repeated
 from ovenbird.controller.announcements import Announcer, announcement
 from ovenbird.controller.facts import ANNOUNCED
 from ovenbird.net.arp import Arp
@@ -61,7 +61,7 @@ def test_addresses_of_a_switch_with_a_physical_network(world):
 
 
 def test_announcements_repeat_and_end(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(announcements, "FIRST", 0.0)
+    monkeypatch.setattr(repeated, "FIRST", 0.0)
     monkeypatch.setattr(announcements, "PAUSES", (0.0, 0.0))
     sent = []
 

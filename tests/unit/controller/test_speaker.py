@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from ovenbird.controller import advertiser
+from ovenbird.controller import repeated
 from ovenbird.controller.advertiser import Advertiser, advertisement
 from ovenbird.controller.bfd_session import Session
 from ovenbird.controller.delegation import Delegations, number_of, parse_list
@@ -92,7 +92,7 @@ def test_a_router_port_advertises_into_its_switch(world, routed):
 
 
 async def test_advertisements_go_on_at_random_intervals(monkeypatch):
-    monkeypatch.setattr(advertiser, "FIRST", 0.0)
+    monkeypatch.setattr(repeated, "FIRST", 0.0)
     sent = []
     one = Advertiser(sent.append)
     fact = (ADVERTISED, 1, 2, 0.001, 0.002, b"frame")

@@ -1,0 +1,57 @@
+"""What a chassis says again and again: a frame for each fact, each in its own rhythm."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.openflow.messages import Message
+
+FIRST = 0.05
+"""Seconds before something is said first, so that the flows of the same wave are there."""
+
+
+class Repeated(ABC):
+    """Says something for each fact that is there, as often as `say` wants.
+
+    Arguments:
+        send: sends a message to the switch.
+    """
+
+    def __init__(self, send: Callable[[Message], None]) -> None:
+        self.send = send
+        self._timers: dict[Fact, asyncio.TimerHandle] = {}
+
+    @abstractmethod
+    def say(self, fact: Fact, done: int) -> float | None:
+        """Say what a fact stands for, having done so `done` times; return the seconds to the next, None for never."""
+
+    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+        """Take in a wave's facts: say what is new, and no longer what has gone."""
+        for fact in removed:
+            timer = self._timers.pop(fact, None)
+            if timer is not None:
+                timer.cancel()
+        for fact in added:
+            self._schedule(fact, FIRST, 0)
+
+    def close(self) -> None:
+        """Say nothing any more."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _schedule(self, fact: Fact, pause: float, done: int) -> None:
+        self._timers[fact] = asyncio.get_running_loop().call_later(pause, self._go_on, fact, done)
+
+    def _go_on(self, fact: Fact, done: int) -> None:
+        pause = self.say(fact, done)
+        if pause is None:
+            del self._timers[fact]
+        else:
+            self._schedule(fact, pause, done + 1)
