@@ -48,56 +48,82 @@ class Distinct:
 
 
 class Tally(Source):
-    """How many rows of one group have each value."""
+    """How often one group has each value."""
 
-    __slots__ = ("counts", "key", "owner")
+    __slots__ = ("counts", "key", "tallies")
 
-    def __init__(self, owner: Counts, key: Hashable) -> None:
-        super().__init__()
-        self.owner = owner
+    def __init__(self, tallies: dict[Hashable, Tally], key: Hashable) -> None:
+        self.readers = {}
+        self.tallies = tallies
         self.key = key
         self.counts: dict[Any, int] = {}
 
     def unread(self) -> None:
         """Disappear when empty."""
         if not self.counts:
-            self.owner.tallies.pop(self.key, None)
+            self.tallies.pop(self.key, None)
 
 
-class Counts:
+class Tallies:
+    """Counted values by group; a group that is empty and that nobody reads disappears."""
+
+    __slots__ = ("tallies",)
+
+    def __init__(self) -> None:
+        self.tallies: dict[Hashable, Tally] = {}
+
+    def values(self, group: Hashable) -> frozenset[Any]:
+        """Return the values in a group; the caller depends on them."""
+        tally = self._of(group)
+        tally.track()
+        return frozenset(tally.counts)
+
+    def count(self, group: Hashable, value: Hashable) -> None:
+        """Count a value once more; tell readers if the group did not have it."""
+        tally = self._of(group)
+        count = tally.counts[value] = tally.counts.get(value, 0) + 1
+        if count == 1:
+            tally.touch()
+
+    def discount(self, group: Hashable, value: Hashable) -> None:
+        """Count a value once less; tell readers if the group has it no more."""
+        tally = self.tallies[group]
+        tally.counts[value] -= 1
+        if tally.counts[value]:
+            return
+        del tally.counts[value]
+        if tally.readers:
+            tally.touch()
+        elif not tally.counts:
+            del self.tallies[group]
+
+    def _of(self, group: Hashable) -> Tally:
+        tally = self.tallies.get(group)
+        if tally is None:
+            tally = self.tallies[group] = Tally(self.tallies, group)
+        return tally
+
+
+class Counts(Tallies):
     """What a ``Distinct`` says of one table, kept as the table changes."""
 
-    __slots__ = ("distinct", "filed", "mask", "tallies")
+    __slots__ = ("distinct", "filed", "mask")
 
     def __init__(self, distinct: Distinct, table: Table[Any]) -> None:
+        super().__init__()
         self.distinct = distinct
         self.mask = distinct.group.bit | distinct.value.bit
-        self.tallies: dict[Hashable, Tally] = {}
         self.filed: dict[Row, tuple[Hashable, Hashable]] = {}
         for row in table.rows.values():
             self.inserted(row)
         table.watchers.append(self)
 
-    def values(self, key: Hashable) -> frozenset[Any]:
-        """Return the values in a group; the caller depends on them."""
-        tally = self.tallies.get(key)
-        if tally is None:
-            tally = self.tallies[key] = Tally(self, key)
-        tally.track()
-        return frozenset(tally.counts)
-
     def inserted(self, row: Row) -> None:
         """Count a new row."""
-        group, value = row.values[self.distinct.group.index], row.values[self.distinct.value.index]
-        if value is None:
-            return
-        self.filed[row] = (group, value)
-        tally = self.tallies.get(group)
-        if tally is None:
-            tally = self.tallies[group] = Tally(self, group)
-        count = tally.counts[value] = tally.counts.get(value, 0) + 1
-        if count == 1:
-            tally.touch()
+        value = row.values[self.distinct.value.index]
+        if value is not None:
+            filed = self.filed[row] = (row.values[self.distinct.group.index], value)
+            self.count(*filed)
 
     def modified(self, row: Row, mask: int, deltas: Deltas | None) -> None:  # noqa: ARG002 (a watcher's signature)
         """Count a row where it belongs now."""
@@ -108,15 +134,5 @@ class Counts:
     def deleted(self, row: Row) -> None:
         """Count a row no more."""
         filed = self.filed.pop(row, None)
-        if filed is None:
-            return
-        group, value = filed
-        tally = self.tallies[group]
-        tally.counts[value] -= 1
-        if tally.counts[value]:
-            return
-        del tally.counts[value]
-        if tally.readers:
-            tally.touch()
-        elif not tally.counts:
-            del self.tallies[group]
+        if filed is not None:
+            self.discount(*filed)

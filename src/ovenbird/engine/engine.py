@@ -19,15 +19,17 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.engine.alarms import Alarms, now
 from ovenbird.engine.facts import Fact, Members, Relation, Rows
 from ovenbird.engine.outputs import Output
-from ovenbird.engine.rules import Gate, Rule, Run
+from ovenbird.engine.rules import Gate, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ovenbird.engine.alarms import Alarm
+    from ovenbird.engine.distinct import Tallies
     from ovenbird.engine.ids import Allocation, Pool, Scope
     from ovenbird.engine.outputs import Handle
     from ovenbird.engine.rows import Deltas, Row, Store, Table
+    from ovenbird.engine.rules import Run
     from ovenbird.engine.views import Instance
 
 log = logging.getLogger(__name__)
@@ -59,6 +61,7 @@ class Engine:
         self.memo: dict[tuple[Any, ...], Instance] = {}
         self.scopes: dict[tuple[Pool, Any], Scope] = {}
         self.outputs: dict[Rows, Output] = {}
+        self.gathered: dict[Rule, Tallies] = {}
         self.owners: dict[Fact, Run | list[Run]] = {}
         self.failures: dict[Run, Exception] = {}
         self.ran: Counter[str] = Counter()
@@ -76,7 +79,7 @@ class Engine:
         by_subject: dict[type[Row], list[Rule]] = {}
         for rule in rules:
             if rule.subject is None:
-                run = Run(self, rule, None)
+                run = rule.run(self, rule, None)
                 self._singletons.append(run)
                 run.invalidate()
             else:
@@ -241,7 +244,7 @@ class Engine:
         """Schedule ``rules`` for a new row, and a look at it by ``gates``: conditions, and the rules behind each."""
         runs = self._runs.setdefault(row, [])
         for rule in rules:
-            runs.append(Run(self, rule, row))
+            runs.append(rule.run(self, rule, row))
         for condition, behind in gates:
             runs.append(Gate(self, condition, behind, row))
         for run in runs:
@@ -256,8 +259,7 @@ class Engine:
     def end(self, runs: Iterable[Run]) -> None:
         """Retract what runs yielded; they run no more."""
         for run in runs:
-            run.dead = True
-            run.forget()
+            run.end()
             self._replace(run, ())
             self.failures.pop(run, None)
 

@@ -9,7 +9,7 @@ nobody else.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from ovenbird.engine import tracking
 from ovenbird.engine.tracking import Reader
@@ -21,36 +21,6 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import Row
 
 R = TypeVar("R", bound="Row")
-
-
-class Rule:
-    """A pure function from one subject to facts; make one with the decorator ``rule``.
-
-    Arguments:
-        body: the function.
-        subject: the class whose every row is a subject; None for a function without arguments that runs once.
-        when: says of which rows it is, all if it is missing; a pure function of the row, like the rule itself.
-    """
-
-    __slots__ = ("body", "name", "subject", "when")
-
-    def __init__(
-        self,
-        body: Callable[..., Iterable[Fact]],
-        subject: type[Row] | None,
-        when: Callable[[Any], bool] | None = None,
-    ) -> None:
-        self.body = body
-        self.subject = subject
-        self.when = when
-        self.name = body.__qualname__
-
-    def __call__(self, *subject: Any) -> Iterable[Fact]:
-        """Call the function, outside of any engine."""
-        return self.body(*subject)
-
-    def __repr__(self) -> str:
-        return f"<rule {self.name}>"
 
 
 class Run(Reader):
@@ -90,8 +60,46 @@ class Run(Reader):
             self.dirty = True
             self.engine.dirty_runs.append(self)
 
+    def end(self) -> None:
+        """Depend on nothing and run no more; what it yielded the engine retracts."""
+        self.dead = True
+        self.forget()
+
     def __repr__(self) -> str:
         return f"{self.rule.name}({self.subject!r})" if self.subject is not None else f"{self.rule.name}()"
+
+
+class Rule:
+    """A pure function from one subject to facts; make one with the decorator ``rule``.
+
+    Arguments:
+        body: the function.
+        subject: the class whose every row is a subject; None for a function without arguments that runs once.
+        when: says of which rows it is, all if it is missing; a pure function of the row, like the rule itself.
+    """
+
+    __slots__ = ("body", "name", "subject", "when")
+
+    run: ClassVar[type[Run]] = Run
+    """What an engine makes of it for each subject."""
+
+    def __init__(
+        self,
+        body: Callable[..., Iterable[Fact]],
+        subject: type[Row] | None,
+        when: Callable[[Any], bool] | None = None,
+    ) -> None:
+        self.body = body
+        self.subject = subject
+        self.when = when
+        self.name = body.__qualname__
+
+    def __call__(self, *subject: Any) -> Iterable[Fact]:
+        """Call the function, outside of any engine."""
+        return self.body(*subject)
+
+    def __repr__(self) -> str:
+        return f"<rule {self.name}>"
 
 
 class Gate(Run):
@@ -119,7 +127,7 @@ class Gate(Run):
         finally:
             tracking.reader = None
         if is_open and not self.runs:
-            self.runs = [Run(self.engine, rule, self.subject) for rule in self.rules]
+            self.runs = [rule.run(self.engine, rule, self.subject) for rule in self.rules]
             for run in self.runs:
                 run.invalidate()
         elif self.runs and not is_open:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule
 from ovenbird.features.binding import requested_key
-from ovenbird.features.ha_chassis import dependents, group_facts
+from ovenbird.features.ha_chassis import dependents, group_facts, surroundings
 from ovenbird.features.router_advertisement import delegated, periodic
 from ovenbird.logical.addresses import parse_addresses, quote
 from ovenbird.logical.feature import Feature
@@ -188,4 +188,4 @@ def played_at(port: SwitchPort) -> str:
     return f" && is_chassis_resident({quote(redirect)})" if redirect else ""
 
 
-FEATURE = Feature("gateway", (router_port,), port)
+FEATURE = Feature("gateway", (surroundings, router_port), port)

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.engine.derived import Derived
 from ovenbird.engine.distinct import Distinct
+from ovenbird.engine.gathered import gathered
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.views import view
-from ovenbird.logical.routers import attached, enabled, physical, router_peer, seen, switch_peer
+from ovenbird.logical.routers import LRP, attached, enabled, physical, router_peer, seen, switch_peer
 from ovenbird.logical.tables import HA_CHASSIS, HA_CHASSIS_GROUP, REF_CHASSIS, datapath
 from ovenbird.logical.traits import named_uuid
 from ovenbird.model import nb, sb
@@ -40,59 +42,67 @@ def group_facts(group: nb.HAChassisGroup) -> Iterator[Fact]:
 HOSTS = Distinct(sb.PortBinding.datapath, sb.PortBinding.chassis)
 """The chassis that hold ports of a datapath. A port more or less on one that has others there concerns nobody."""
 
+LINKED = Derived(LRP.peer, keys=lambda values: (True,) if values[LRP.peer.index] else (), parent=nb.LogicalRouter.ports)
+"""A router's ports at links to other routers."""
+
+CHASSIS, CROSSINGS = "chassis", "crossings"
+
+
+@gathered(LRP)
+def surroundings(lrp: nb.LogicalRouterPort) -> Iterator[tuple[tuple[UUID, str], UUID]]:
+    """Give a router the chassis with ports on its port's switch, and that switch if other ports of routers are there.
+
+    So the few switches that lead on to other routers are found at once, and what is behind a router costs its length.
+    """
+    port, lsp = seen(lrp), switch_peer(lrp.name)
+    switch = lsp.referrer(nb.LogicalSwitch.ports) if lsp is not None else None
+    if port is None or switch is None or (port.central and physical(switch)):
+        return
+    for chassis in HOSTS.values(datapath(switch)):
+        yield (port.router, CHASSIS), chassis
+    if len(attached(switch)) > 1:
+        yield (port.router, CROSSINGS), switch.uuid
+
 
 def dependents(router: nb.LogicalRouter, group: str) -> Iterator[Fact]:
     """Yield the chassis that depend on a group that plays a gateway of ``router``."""
-    for chassis in hosts_around(router):
-        yield REF_CHASSIS(group, chassis)
+    for each in routers_around(router):
+        for chassis in surroundings.values((each.uuid, CHASSIS)):
+            yield REF_CHASSIS(group, chassis)
 
 
 @view
-def hosts_around(router: nb.LogicalRouter) -> frozenset[UUID]:
-    """Return the chassis with ports on the switches that lead to a router, directly or through others."""
-    return frozenset().union(*[HOSTS.values(where) for where in switches_around(router)])
-
-
-@view
-def switches_around(router: nb.LogicalRouter) -> tuple[UUID, ...]:
-    """Return the datapaths of those switches."""
+def routers_around(router: nb.LogicalRouter) -> frozenset[nb.LogicalRouter]:
+    """Return a router and those that lead to it, directly or through others."""
     reached, ahead = {router}, [router]
     while ahead:
         for other in neighbours(ahead.pop()):
             if other not in reached:
                 reached.add(other)
                 ahead.append(other)
-    inside = {switch: None for each in reached for lrp in each.ports if (switch := inside_of(lrp)) is not None}
-    return tuple(sorted([datapath(switch) for switch in inside]))
+    return frozenset(reached)
 
 
 @view
-def neighbours(router: nb.LogicalRouter) -> tuple[nb.LogicalRouter, ...]:
+def neighbours(router: nb.LogicalRouter) -> frozenset[nb.LogicalRouter]:
     """Return the routers one step from a router: at the other ends of its links, and on its switches."""
-    found = {other for lrp in router.ports for other in beyond(lrp)}
-    return tuple(sorted(found - {router}, key=lambda other: other.uuid))
+    found: set[nb.LogicalRouter] = set()
+    for lrp in LINKED.rows(router.uuid, True):
+        peer = router_peer(lrp)
+        other = peer.referrer(nb.LogicalRouter.ports) if peer is not None else None
+        if other is not None and enabled(other):
+            found.add(other)
+    for uuid in surroundings.values((router.uuid, CROSSINGS)):
+        switch = get(nb.LogicalSwitch, uuid)
+        if switch is not None:
+            found.update(_routers(switch))
+    return frozenset(found - {router})
 
 
-@view
-def beyond(lrp: nb.LogicalRouterPort) -> tuple[nb.LogicalRouter, ...]:
-    """Return the routers that a router port leads to; nearly always its own alone, and then none."""
-    if (peer := router_peer(lrp)) is not None:
-        other = peer.referrer(nb.LogicalRouter.ports)
-        return (other,) if other is not None and enabled(other) else ()
-    switch = inside_of(lrp)
-    return _routers(switch) if switch is not None and len(attached(switch)) > 1 else ()
-
-
-@view
-def inside_of(lrp: nb.LogicalRouterPort) -> nb.LogicalSwitch | None:
-    """Return the switch that a router port is on, unless it is the router's outside, or there is none."""
-    port, lsp = seen(lrp), switch_peer(lrp.name)
-    switch = lsp.referrer(nb.LogicalSwitch.ports) if lsp is not None else None
-    return None if port is None or switch is None or (port.central and physical(switch)) else switch
-
-
-def _routers(switch: nb.LogicalSwitch) -> tuple[nb.LogicalRouter, ...]:
-    """Return the routers that a switch leads to, but for those that it is the outside of."""
+def _routers(switch: nb.LogicalSwitch) -> Iterator[nb.LogicalRouter]:
+    """Yield the routers that a switch leads to, but for those that it is the outside of."""
     outside = physical(switch)
-    found = {port.router: None for _, port in attached(switch) if not (outside and port.central)}
-    return tuple([router for uuid in found if (router := get(nb.LogicalRouter, uuid)) is not None])
+    for _, port in attached(switch):
+        router = get(nb.LogicalRouter, port.router)
+        if router is not None and not (outside and port.central):
+            yield router

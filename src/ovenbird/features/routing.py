@@ -69,9 +69,7 @@ def _keys(values: list[Any]) -> tuple[Key, ...]:
     return (key,) if key is not None else ()
 
 
-EQUAL = Derived(
-    ROUTE.ip_prefix, ROUTE.policy, ROUTE.route_table, keys=_keys, parent=nb.LogicalRouter.static_routes
-)
+EQUAL = Derived(ROUTE.ip_prefix, ROUTE.policy, ROUTE.route_table, keys=_keys, parent=nb.LogicalRouter.static_routes)
 """A router's routes by key."""
 
 

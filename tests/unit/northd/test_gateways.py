@@ -176,12 +176,12 @@ def test_a_link_local_next_hop_is_at_the_first_port(cloud):
 def test_binding_a_port_concerns_the_gateway_only_if_its_chassis_is_new_there(cloud):
     hv3 = cloud.chassis["hv3"]
     bind(cloud, "p0-1", hv3)
-    assert cloud.wave() == {"port_up": 1, "hosts_around": 1, "router_port": 1}
+    assert cloud.wave() == {"port_up": 1, "surroundings": 1, "router_port": 1}
     cloud.settle()
     bind(cloud, "p0-2", hv3)
     assert cloud.wave() == {"port_up": 1}
     bind(cloud, "p1-1", hv3)  # another switch: it is seen that the chassis is there already
-    assert cloud.wave() == {"port_up": 1, "hosts_around": 1}
+    assert cloud.wave() == {"port_up": 1, "surroundings": 1}
     bind(cloud, "p0-2", None)
     assert cloud.wave() == {"port_up": 1}
     assert watchers(cloud) == {"r-out": ["hv3"]}

@@ -23,7 +23,6 @@ def cloud(switches, ports):
     options = {"router-port": "out", "nat-addresses": "router"}
     made.port(outside, "to-out", "router", type="router", options=options)
     made.candidate = candidate(made, "hv1", 2)
-    candidate(made, "hv2", 3)  # with one rival, who is beyond the gateway is known; the first asks every router port
     made.dhcp = made.insert(nb.DHCPOptions, cidr="10.0.0.0/8", options={})
     made.names = made.insert(nb.DNS, records={"a.b": "10.0.0.1"})
     made.update(made.switches[0], dns_records=frozenset([made.names.uuid]))
@@ -124,8 +123,17 @@ def name_a_switch(made):
     made.update(made.switches[1], dns_records=frozenset([made.names.uuid]))
 
 
-def add_gateway(made):
-    candidate(made, "hv3", 1)
+def add_rival(made):
+    """From one candidate to two: who is behind the router begins to matter."""
+    candidate(made, "hv2", 1)
+
+
+def remove_rival(made):
+    made.delete(made.rival, (made.outside, "gateway_chassis"))
+
+
+def add_another_rival(made):
+    candidate(made, "hv3", 3)
 
 
 def prefer_another_gateway(made):
@@ -139,6 +147,28 @@ def add_router_port(made):
 def remove_router_port(made):
     port = made.nb.store.find(nb.LogicalRouterPort.name, "lrp1")
     made.delete(port, (made.router, "ports"))
+
+
+def link_a_router(made):
+    """A router more, by a link; it has a switch of its own."""
+    other = made.insert(nb.LogicalRouter, name="r1")
+    for owner, name, peer in ((made.router, "a", "b"), (other, "b", "a")):
+        made.insert(
+            nb.LogicalRouterPort, (owner, "ports"), name=name, mac="00:00:00:02:00:01", peer=peer,
+            networks=frozenset(["10.250.0.1/30"]),
+        )  # fmt: skip
+    join(made, other, made.switch("far"), "10.251.0.254/24")
+
+
+def join_a_router(made):
+    """A router more, on a switch that leads to the first."""
+    join(made, made.insert(nb.LogicalRouter, name="r1"), made.switches[2], "10.2.0.253/24")
+
+
+def join(made, router, switch, network):
+    mac = "00:00:00:02:00:02"
+    made.insert(nb.LogicalRouterPort, (router, "ports"), name="join", mac=mac, networks=frozenset([network]))
+    made.port(switch, "to-join", "router", type="router", options={"router-port": "join"})
 
 
 def bind(made):
@@ -168,13 +198,21 @@ def remove_port(made):
 
 EDITS = [
     add_route, remove_route, add_equal_route, add_policy, change_policy, translate_sources, give_floating_address,
-    give_distributed_address, take_floating_address, change_record, name_a_switch, add_gateway, prefer_another_gateway,
+    give_distributed_address, take_floating_address, change_record, name_a_switch, add_rival, prefer_another_gateway,
     add_router_port, remove_router_port, bind, unbind, session_comes_up, fix_a_neighbour, add_port, remove_port,
 ]  # fmt: skip
+WITH_RIVALS = [
+    remove_rival, add_another_rival, prefer_another_gateway, add_router_port, remove_router_port, link_a_router,
+    join_a_router, bind, unbind, add_port, remove_port,
+]  # fmt: skip
+"""What is tried again where two chassis compete for the gateway, so that it matters who is behind the router."""
 
 
-def counted(edit, switches, ports):
+def counted(edit, switches, ports, *, rival=False):
     made = cloud(switches, ports)
+    if rival:
+        made.rival = candidate(made, "hv2", 3)
+        made.settle()
     before = made.image(), ups(made)
     edit(made)
     ran = made.wave()
@@ -192,7 +230,24 @@ def test_a_network_of_many_switches_costs_what_a_small_one_does(edit):
     assert counted(edit, 30, 2) == counted(edit, 3, 2)
 
 
+@pytest.mark.parametrize("edit", WITH_RIVALS, ids=lambda edit: edit.__name__)
+def test_a_network_of_many_switches_behind_a_watched_gateway_costs_what_a_small_one_does(edit):
+    assert counted(edit, 30, 2, rival=True) == counted(edit, 3, 2, rival=True)
+
+
 @pytest.mark.parametrize("edit", [each for each in EDITS if each is not remove_router_port], ids=lambda e: e.__name__)
 def test_a_network_of_large_switches_costs_what_a_small_one_does(edit):
-    """All but taking the router from a switch, which the neighbours that it knew there are gone with."""
     assert counted(edit, 3, 30) == counted(edit, 3, 3)
+
+
+@pytest.mark.parametrize("ports", [3, 30])
+def test_a_router_taken_from_a_switch_costs_the_neighbours_that_it_knew_there(ports):
+    """One flow for each, so one run for each; nothing else grows with the switch."""
+    made = cloud(3, ports)
+    before = len(made.flows("lr_in_arp_resolve"))
+    remove_router_port(made)
+    ran = made.wave()
+    assert before - len(made.flows("lr_in_arp_resolve")) == ports
+    assert ran.pop("switch_port") == ports + 1  # and the one that the router was joined to
+    ran.pop("only_routers", None)
+    assert sum(ran.values()) < 30, ran
