@@ -12,8 +12,8 @@ import asyncio
 from ipaddress import ip_address, ip_interface
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.entering import entering
 from ovenbird.controller.bfd_session import Session
+from ovenbird.controller.entering import entering
 from ovenbird.controller.facts import EDIT, SESSION
 from ovenbird.controller.local import hosted_row, resident
 from ovenbird.controller.own import outcome, record
