@@ -23,7 +23,7 @@ from ovenbird.engine.rows import UUID
 from ovenbird.model.cloud import Port
 from ovenbird.model.nb import LogicalSwitchPort
 from ovenbird.ovsdb.errors import Disconnected
-from ovenbird.ovsdb.schema import is_uuid
+from ovenbird.ovsdb.types import is_uuid
 
 if TYPE_CHECKING:
     from ovenbird.ovsdb.commit import Commit, RowChange

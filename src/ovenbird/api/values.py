@@ -10,7 +10,7 @@ import re
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.ovsdb.schema import is_uuid
+from ovenbird.ovsdb.types import is_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -11,15 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from ovenbird.engine.rows import UUID, Column, OptionalReference, Reference, References
-from ovenbird.ovsdb.schema import (
-    UNLIMITED,
-    Atomic,
-    BaseType,
-    ColumnSchema,
-    ColumnType,
-    DatabaseSchema,
-    TableSchema,
-)
+from ovenbird.ovsdb.schema import ColumnSchema, DatabaseSchema, TableSchema
+from ovenbird.ovsdb.types import UNLIMITED, Atomic, BaseType, ColumnType
 
 if TYPE_CHECKING:
     from ovenbird.engine.rows import Row

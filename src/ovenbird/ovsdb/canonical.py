@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.ovsdb.schema import Atomic, BaseType, ColumnType
+from ovenbird.ovsdb.types import Atomic, BaseType, ColumnType
 
 if TYPE_CHECKING:
     from collections.abc import Callable

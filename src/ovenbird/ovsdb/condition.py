@@ -15,8 +15,8 @@ from typing import Any
 from ovenbird.engine.rows import UUID
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.errors import BadSyntax, OvsdbError, UnknownColumn
-from ovenbird.ovsdb.schema import UNLIMITED, Atomic, ColumnType
 from ovenbird.ovsdb.table import UUID_COLUMN, VERSION_COLUMN, BoundTable
+from ovenbird.ovsdb.types import UNLIMITED, Atomic, ColumnType
 
 Values = list[Any]
 Test = Callable[[UUID, Values], bool]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.errors import BadSyntax, ConstraintViolation, DomainError, OvsdbError, RangeError, UnknownColumn
-from ovenbird.ovsdb.schema import MAX_INTEGER, MIN_INTEGER, UNLIMITED, Atomic, ColumnType
+from ovenbird.ovsdb.types import MAX_INTEGER, MIN_INTEGER, UNLIMITED, Atomic, ColumnType
 
 if TYPE_CHECKING:
     from ovenbird.ovsdb.table import BoundTable

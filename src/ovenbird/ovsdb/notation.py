@@ -14,7 +14,7 @@ from typing import Any
 
 from ovenbird.engine.rows import UUID
 from ovenbird.ovsdb.errors import BadSyntax, OvsdbError
-from ovenbird.ovsdb.schema import (
+from ovenbird.ovsdb.types import (
     MAX_INTEGER,
     MIN_INTEGER,
     UNLIMITED,

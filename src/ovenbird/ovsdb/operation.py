@@ -24,9 +24,9 @@ from ovenbird.ovsdb.errors import (
     TimedOut,
 )
 from ovenbird.ovsdb.mutation import Mutation, calculate, parse_mutation
-from ovenbird.ovsdb.schema import is_identifier, is_uuid
 from ovenbird.ovsdb.table import UUID_COLUMN
 from ovenbird.ovsdb.transaction import Staged, Transaction
+from ovenbird.ovsdb.types import is_identifier, is_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

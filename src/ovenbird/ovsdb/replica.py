@@ -18,10 +18,11 @@ from ovenbird.ovsdb import jsonrpc
 from ovenbird.ovsdb.commit import Commit
 from ovenbird.ovsdb.errors import Disconnected, OvsdbError, ProtocolError, UnknownDatabase, from_json
 from ovenbird.ovsdb.mirror import Mirror
-from ovenbird.ovsdb.schema import NIL, DatabaseSchema
+from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.table import encode_row
 from ovenbird.ovsdb.transaction import Staged, Transaction
 from ovenbird.ovsdb.transport import Connection, Remote, connect, parse_remotes
+from ovenbird.ovsdb.types import NIL
 
 if TYPE_CHECKING:
     import ssl

@@ -17,7 +17,8 @@ from ovenbird.ovsdb import jsonrpc
 from ovenbird.ovsdb.errors import BadSyntax, NotAllowed, OvsdbError, ProtocolError, UnknownDatabase
 from ovenbird.ovsdb.monitor import Monitor, Pending, merge
 from ovenbird.ovsdb.operation import Execution, NotYet
-from ovenbird.ovsdb.schema import DatabaseSchema, is_identifier
+from ovenbird.ovsdb.schema import DatabaseSchema
+from ovenbird.ovsdb.types import is_identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable

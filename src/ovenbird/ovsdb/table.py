@@ -23,7 +23,8 @@ from ovenbird.engine.rows import (
 )
 from ovenbird.ovsdb import canonical, notation
 from ovenbird.ovsdb.errors import BadSyntax, UnknownColumn
-from ovenbird.ovsdb.schema import UNLIMITED, Atomic, BaseType, ColumnSchema, ColumnType, DatabaseSchema, TableSchema
+from ovenbird.ovsdb.schema import ColumnSchema, DatabaseSchema, TableSchema
+from ovenbird.ovsdb.types import UNLIMITED, Atomic, BaseType, ColumnType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -14,8 +14,9 @@ from ovenbird.model import sb
 from ovenbird.ovsdb import jsonrpc
 from ovenbird.ovsdb.errors import OvsdbError, ProtocolError
 from ovenbird.ovsdb.mirror import Mirror
-from ovenbird.ovsdb.schema import NIL, DatabaseSchema
+from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.transport import Remote, parse_remotes
+from ovenbird.ovsdb.types import NIL
 from ovenbird.verify.errors import UnreachableDatabaseError
 
 if TYPE_CHECKING:

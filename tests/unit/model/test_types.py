@@ -5,7 +5,7 @@ from __future__ import annotations
 from ovenbird.engine.rows import OptionalReference, Reference, References, Row, Store
 from ovenbird.model import nb
 from ovenbird.model.types import boolean, enum, integer, many, mapping, optional, reference, string, strings
-from ovenbird.ovsdb.schema import NIL, UNLIMITED
+from ovenbird.ovsdb.types import NIL, UNLIMITED
 
 
 def test_atoms_carry_their_constraints():

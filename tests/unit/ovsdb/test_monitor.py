@@ -9,9 +9,10 @@ import pytest
 
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.mirror import Mirror
-from ovenbird.ovsdb.schema import NIL, DatabaseSchema
+from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.service import Service
 from ovenbird.ovsdb.session import Session
+from ovenbird.ovsdb.types import NIL
 
 SCHEMA = DatabaseSchema.from_json(
     {

@@ -8,7 +8,8 @@ import orjson
 import pytest
 
 from ovenbird.ovsdb.errors import BadSyntax, ConstraintViolation
-from ovenbird.ovsdb.schema import UNLIMITED, Atomic, BaseType, ColumnType, DatabaseSchema
+from ovenbird.ovsdb.schema import DatabaseSchema
+from ovenbird.ovsdb.types import UNLIMITED, Atomic, BaseType, ColumnType
 
 FILES = [
     Path("/usr/share/ovn/ovn-nb.ovsschema"),

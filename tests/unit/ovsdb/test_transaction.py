@@ -6,7 +6,8 @@ import pytest
 
 from ovenbird.ovsdb import errors
 from ovenbird.ovsdb.database import Database
-from ovenbird.ovsdb.schema import NIL, BaseType, DatabaseSchema
+from ovenbird.ovsdb.schema import DatabaseSchema
+from ovenbird.ovsdb.types import NIL, BaseType
 
 SCHEMA = DatabaseSchema.from_json(
     {
