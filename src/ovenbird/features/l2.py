@@ -1,7 +1,8 @@
 """Where a packet goes by its Ethernet destination: one port, all of them, or those that hold unknown addresses.
 
 ovn-northd(8), "Ingress Table 25" and "26". The flood groups are ovn-sb(5)'s Multicast_Group rows: every enabled port;
-the same without routers; and those that take unknown addresses.
+the same without routers; and those that take unknown addresses. What a gateway is sent goes to it only on the chassis
+that plays it; but an address that its switch port has in so many words is taken at its word.
 """
 
 from __future__ import annotations
@@ -70,9 +71,10 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         act = "drop;"
         yield flow(NOT_FOUND, where, 50, f"outport == {port.quoted}", act, port.hint, port.name)
     if port.type != "external":
-        here = played_at(port) if port.type == "router" and port.enabled else ""
+        here = played_at(port) if port.router is not None else ""
         for address in port.addresses:
-            yield flow(LOOKUP, where, 50, f"eth.dst == {address.mac}{here}", act, port.hint)
+            match = f"eth.dst == {address.mac}{here}" if address is port.router else f"eth.dst == {address.mac}"
+            yield flow(LOOKUP, where, 50, match, act, port.hint)
 
 
 FEATURE = Feature("l2", (destinations, flood_groups), port)

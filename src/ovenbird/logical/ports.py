@@ -99,6 +99,7 @@ class SwitchPort:
         dhcp: whether it has DHCP options of either version.
         groups: the port groups it is in.
         addresses: the entries of the `addresses` column that name a MAC, a router's if it says so.
+        router: the one of these that the word `router` stands for.
         unknown: whether the port takes what is for unknown addresses.
         given: the column `dynamic_addresses`: what the port was given when it asked.
         passes_tags, waits, assigns, meters: the switch's ``manners``.
@@ -106,7 +107,7 @@ class SwitchPort:
 
     __slots__ = (
         "addresses", "assigns", "binding", "datapath", "dhcp", "enabled", "external_ids", "given", "groups", "hint",
-        "lsp", "meters", "name", "options", "parent", "passes_tags", "quoted", "security", "switch", "tag",
+        "lsp", "meters", "name", "options", "parent", "passes_tags", "quoted", "router", "security", "switch", "tag",
         "tag_request", "texts", "type", "unknown", "waits",
     )  # fmt: skip
 
@@ -126,6 +127,7 @@ class SwitchPort:
         self.datapath = datapath(switch)
         self.binding = PORT_BINDING.uuid(self.name, self.datapath)
         self.groups: list[nb.PortGroup] = lsp.referrers(nb.PortGroup.ports)
+        self.router: Addresses | None = None
         self.unknown = False
         self.addresses: list[Addresses] = []
         texts = self.texts
@@ -143,7 +145,8 @@ class SwitchPort:
             return None
         if text == "router":
             peer = router_port(self.options.get("router-port", ""))
-            return peer[1] if peer is not None else None
+            self.router = peer[1] if peer is not None else None
+            return self.router
         if "dynamic" in text:
             return parse_addresses(self.given) if self.given is not None else None
         return parse_addresses(text[1:]) if text.startswith("!") else None

@@ -161,6 +161,27 @@ def test_addresses_given_for_announcement_are_announced_where_the_gateway_is(clo
     assert '80:fa:5b:06:72:b7 158.36.44.22 is_chassis_resident("cr-r-out")' in row.nat_addresses
 
 
+def test_only_what_the_word_router_stands_for_is_for_the_chassis_that_plays_the_gateway(cloud):
+    """What the switch port is given in so many words is taken at its word, even if it is the same."""
+    (port,) = [row for row in cloud.outside.ports if row.type == "router"]
+    plain = f"eth.dst == {cloud.gateway.mac}"
+    played = f'{plain} && is_chassis_resident("cr-r-out")'
+
+    def matches():
+        return [m for _, priority, m, _ in cloud.flows("ls_in_l2_lkup", datapath="out") if priority == 50]
+
+    assert matches() == [played]
+    cloud.update(port, addresses=frozenset([f"{cloud.gateway.mac} 10.100.0.254"]))
+    cloud.settle()
+    assert matches() == [plain]
+    cloud.update(port, addresses=frozenset(["router", cloud.gateway.mac]))
+    cloud.settle()
+    assert matches() == [plain, played]
+    cloud.update(port, addresses=frozenset(["router"]), enabled=False)
+    cloud.settle()
+    assert matches() == [played]
+
+
 def test_a_link_local_next_hop_is_at_the_first_port(cloud):
     cloud.insert(
         nb.LogicalRouterStaticRoute, (cloud.router, "static_routes"), ip_prefix="fd99::/64", nexthop="fe80::99"
