@@ -22,51 +22,36 @@ from ovenbird.lab.errors import (
     NoSuchInstanceError,
     NotRunningError,
     PlanError,
-    ProcessDiedError,
 )
 from ovenbird.lab.hypervisor import Hypervisor, listening
 from ovenbird.lab.instance import Instance
+from ovenbird.lab.keeper import Keeper
 from ovenbird.lab.namespace import Namespace, existing
 from ovenbird.lab.neutron import Neutron
 from ovenbird.lab.outside import Outside
 from ovenbird.lab.plan import DEFAULT_HOSTS, Plan
-from ovenbird.lab.process import Process, ProcessSpec, record_path, wait_until
+from ovenbird.lab.process import ProcessSpec, wait_until
 from ovenbird.lab.programs import CentralPrograms, all_in_one, controller, metadata
 from ovenbird.lab.requirements import check
 from ovenbird.lab.settings import configure
 from ovenbird.lab.state import Kind, State
-from ovenbird.lab.underlay import Underlay
+from ovenbird.lab.underlay import underlay
 
 Progress = Callable[[str], None]
-
-
-_DEATHS = 5  # of one process during the start, until there is no hope
-
-
-def _text(path: Path) -> str:
-    """Return a file's text, empty when there is no such file."""
-    try:
-        return path.read_text()
-    except FileNotFoundError:
-        return ""
 
 
 def _silent(_step: str) -> None:
     """Tell nobody about progress."""
 
 
-class Lab:
+class Lab(Keeper):
     """The lab in one run directory; make one with `up`, or open a running one with `open`.
 
     Args:
         plan: its names, paths, addresses and ports.
     """
 
-    __slots__ = ("plan", "state")
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.state = State(plan.rundir)
+    __slots__ = ()
 
     # From nothing to a cloud.
 
@@ -133,7 +118,7 @@ class Lab:
         try:
             lab._start(central, controllers or {}, external_ids or {}, settings or {}, progress)
         except BaseException as error:
-            story = lab._story() if isinstance(error, LabError) else ""
+            story = lab.story() if isinstance(error, LabError) else ""
             lab.down()
             if story:
                 error.add_note(story)
@@ -173,22 +158,22 @@ class Lab:
         chosen.prepare()
         self.keep(*chosen.processes)
         progress(f"making {len(plan.hosts)} hypervisors")
-        Underlay(plan).make(self.state)
+        underlay(plan).make(self.state)
         Outside(plan).make(self.state)
         with ThreadPoolExecutor(max_workers=4) as pool:
             for future in [pool.submit(self._start_host, host, external_ids.get(host, {})) for host in plan.hosts]:
                 future.result()
         progress("waiting for the databases")
         for database in chosen.databases:
-            self._await(partial(listening, plan.socket(database)), f"the {database} database")
+            self.wait_for(partial(listening, plan.socket(database)), f"the {database} database")
         if settings:
             self.configure(settings)
-        self._await(self._has_southbound, "the compiler to fill Southbound")
+        self.wait_for(self._has_southbound, "the compiler to fill Southbound")
         self.keep(*(spec for host in plan.hosts for spec in self._services(host, controllers.get(host, ()))))
         if chosen.api:
             progress("waiting for the API")
             with self.neutron() as neutron:
-                self._await(lambda: neutron.answers, f"the API at {plan.api}")
+                self.wait_for(lambda: neutron.answers, f"the API at {plan.api}")
         progress("waiting for the hypervisors to reach each other")
         hypervisors = [self.hypervisor(host) for host in plan.hosts]
         self._join(*zip(hypervisors, hypervisors[1:] + hypervisors[:1], strict=True))
@@ -197,7 +182,7 @@ class Lab:
         """Wait until every hypervisor has its tunnels, and those of each pair reach each other."""
         for one in map(self.hypervisor, self.plan.hosts):
             if self.process(f"{one.name}-controller") is not None:
-                self._await(partial(self._has_tunnels, one), f"the controller of {one.name} to make its tunnels")
+                self.wait_for(partial(self._has_tunnels, one), f"the controller of {one.name} to make its tunnels")
         for one, other in pairs:
             for source, target in ((one, other), (other, one)):
                 what = f"{target.name} to answer {source.name}"
@@ -270,40 +255,15 @@ class Lab:
     def _start_host(self, host: str, external_ids: Mapping[str, str]) -> None:
         hypervisor = self.hypervisor(host)
         hypervisor.make(self.state)
-        Underlay(self.plan).join(host)
+        underlay(self.plan).join(host)
         self.keep(hypervisor.database_process())
         wait_until(lambda: listening(hypervisor.database), f"{host}'s database")
         hypervisor.configure(external_ids)
         if host in self.plan.gateways:
-            Outside(self.plan).join(host)
+            Outside(self.plan).segment.join(host)
             hypervisor.open_outside()
         self.keep(hypervisor.switch_process())
         wait_until(lambda: hypervisor.switching, f"{host}'s switch", poll=0.03)
-
-    def _await(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait for something that needs the lab's processes, but not for one that keeps dying."""
-        names = list(self.state.things(Kind.PROCESS))
-        seen: dict[str, set[str]] = {name: set() for name in names}
-
-        def ready() -> bool:
-            for name in names:
-                seen[name].add(_text(record_path(self.plan.rundir, name)))
-                if len(seen[name]) > _DEATHS:
-                    raise ProcessDiedError(f"{name} keeps dying; waited for {what}")
-            return condition()
-
-        wait_until(ready, what, poll=0.02)
-
-    def _story(self) -> str:
-        """Return the last lines of the logs, to go with an error."""
-        parts = []
-        for name, data in self.state.things(Kind.PROCESS).items():
-            log = Path(data["log"])
-            lines = log.read_text(errors="replace").splitlines()[-5:] if log.exists() else []
-            running = "" if Process.load(record_path(self.plan.rundir, name)) else " (not running)"
-            if lines:
-                parts.append(f"{name}{running}:\n" + "\n".join(f"    {line}" for line in lines))
-        return "\n".join(parts)
 
     # Back to nothing.
 
@@ -326,34 +286,6 @@ class Lab:
         for name in reversed(self.state.things(Kind.NAMESPACE)):
             Namespace(name).remove()
         shutil.rmtree(rundir)
-
-    # Processes.
-
-    def keep(self, *specs: ProcessSpec) -> None:
-        """Have processes run from now on; one of the same name that runs already is replaced if it differs."""
-        for spec in specs:
-            self.state.add(Kind.PROCESS, spec.name, spec.to_json())
-        supervisor.notify(self.plan.rundir)
-
-    def drop(self, *names: str) -> None:
-        """End processes for good, and return when they have ended."""
-        for name in names:
-            self.state.remove(Kind.PROCESS, name)
-        supervisor.notify(self.plan.rundir)
-        for name in names:
-            wait_until(partial(self._ended, name), f"{name} to end")
-
-    def _ended(self, name: str) -> bool:
-        return self.process(name) is None
-
-    def process(self, name: str) -> Process | None:
-        """Return the running process of a name ("central", "hv1-controller"), None while it does not run."""
-        return Process.load(record_path(self.plan.rundir, name))
-
-    def processes(self) -> dict[str, Process | None]:
-        """Return all processes that should run, each with the one that does."""
-        names = [supervisor.NAME, supervisor.STANDBY, *self.state.things(Kind.PROCESS)]
-        return {name: self.process(name) for name in names}
 
     # Instances.
 

@@ -66,7 +66,11 @@ class Client:
     def __init__(self, path: Path) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(10)
-        self.socket.connect(str(path))
+        try:
+            self.socket.connect(str(path))
+        except OSError:
+            self.socket.close()
+            raise
         self.buffer = ""
 
     def call(self, method: str, *params: Any) -> dict[str, Any]:
@@ -108,10 +112,18 @@ class Oracle:
                 self.database,
             ],
         )
+        self.client = self._connect()
+
+    def _connect(self) -> Client:
+        """Connect as soon as the server listens: for a moment its socket is there and refuses."""
         deadline = time.monotonic() + 10
-        while not self.path.exists() and time.monotonic() < deadline:
+        while True:
+            try:
+                return Client(self.path)
+            except (FileNotFoundError, ConnectionRefusedError):
+                if time.monotonic() > deadline:
+                    raise
             time.sleep(0.01)
-        self.client = Client(self.path)
 
     def close(self) -> None:
         self.client.close()

@@ -1,0 +1,86 @@
+"""What keeps the processes of a lab: it says which are to run; the supervisor sees to it that they do."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from ovenbird.lab import supervisor
+from ovenbird.lab.errors import ProcessDiedError
+from ovenbird.lab.plan import Plan
+from ovenbird.lab.process import Process, ProcessSpec, record_path, wait_until
+from ovenbird.lab.state import Kind, State
+
+_DEATHS = 5  # of one process during the start, until there is no hope
+
+
+def _text(path: Path) -> str:
+    """Return a file's text, empty when there is no such file."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
+
+
+class Keeper:
+    """Keeps the processes of the lab in one run directory.
+
+    Args:
+        plan: its names, paths, addresses and ports.
+    """
+
+    __slots__ = ("plan", "state")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.state = State(plan.rundir)
+
+    def keep(self, *specs: ProcessSpec) -> None:
+        """Have processes run from now on; one of the same name that runs already is replaced if it differs."""
+        for spec in specs:
+            self.state.add(Kind.PROCESS, spec.name, spec.to_json())
+        supervisor.notify(self.plan.rundir)
+
+    def drop(self, *names: str) -> None:
+        """End processes for good, and return when they have ended."""
+        for name in names:
+            self.state.remove(Kind.PROCESS, name)
+        supervisor.notify(self.plan.rundir)
+        for name in names:
+            wait_until(partial(self._ended, name), f"{name} to end")
+
+    def _ended(self, name: str) -> bool:
+        return self.process(name) is None
+
+    def process(self, name: str) -> Process | None:
+        """Return the running process of a name ("central", "hv1-controller"), None while it does not run."""
+        return Process.load(record_path(self.plan.rundir, name))
+
+    def processes(self) -> dict[str, Process | None]:
+        """Return all processes that should run, each with the one that does."""
+        names = [supervisor.NAME, supervisor.STANDBY, *self.state.things(Kind.PROCESS)]
+        return {name: self.process(name) for name in names}
+
+    def wait_for(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for something that needs the lab's processes, but not for one that keeps dying."""
+        names = list(self.state.things(Kind.PROCESS))
+        seen: dict[str, set[str]] = {name: set() for name in names}
+
+        def ready() -> bool:
+            for name in names:
+                seen[name].add(_text(record_path(self.plan.rundir, name)))
+                if len(seen[name]) > _DEATHS:
+                    raise ProcessDiedError(f"{name} keeps dying; waited for {what}")
+            return condition()
+
+        wait_until(ready, what, poll=0.02)
+
+    def story(self) -> str:
+        """Return the last lines of the logs, to go with an error."""
+        parts = []
+        for name, data in self.state.things(Kind.PROCESS).items():
+            log = Path(data["log"])
+            lines = log.read_text(errors="replace").splitlines()[-5:] if log.exists() else []
+            running = "" if self.process(name) else " (not running)"
+            if lines:
+                parts.append(f"{name}{running}:\n" + "\n".join(f"    {line}" for line in lines))
+        return "\n".join(parts)
