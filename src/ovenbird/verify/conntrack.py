@@ -15,6 +15,7 @@ from ovenbird.verify.errors import VerifyError
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from ovenbird.lang.actions import Translation
     from ovenbird.lang.microflow import Microflow
 
 NEW, ESTABLISHED, RELATED, REPLY, INVALID, TRACKED = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
@@ -33,6 +34,7 @@ FLAGS = {
 
 _TCP, _UDP, _SCTP, _ICMP, _ICMP6 = 6, 17, 132, 1, 58
 _IP6 = 0x86DD
+_ADDRESSES = (("ip_src", "ip_dst"), ("ipv6_src", "ipv6_dst"))
 _PORTS = {_TCP: "tcp", _UDP: "udp", _SCTP: "sctp"}
 _ECHO = {_ICMP: (8, 0), _ICMP6: (128, 129)}
 
@@ -57,12 +59,28 @@ class Tuple:
     def of(cls, packet: Microflow) -> Tuple:
         """Return the direction that a packet belongs to; an ICMP echo and its reply are one connection."""
         family, protocol = packet["eth_type"], packet["nw_proto"]
-        names = ("ipv6_src", "ipv6_dst") if family == _IP6 else ("ip_src", "ip_dst")
+        source, destination = _ADDRESSES[family == _IP6]
         ports = (0, 0)
         if protocol in _PORTS:
             name = _PORTS[protocol]
             ports = (packet[f"{name}_src"], packet[f"{name}_dst"])
-        return cls(family, protocol, packet[names[0]], packet[names[1]], *ports)
+        return cls(family, protocol, packet[source], packet[destination], *ports)
+
+    def answer(self, translation: Translation, address: int) -> Tuple:
+        """Return what replies look like to a connection that is committed with a translation to an address."""
+        if translation.source:
+            port = translation.port or self.source_port
+            return Tuple(self.family, self.protocol, self.destination, address, self.destination_port, port)
+        port = translation.port or self.destination_port
+        return Tuple(self.family, self.protocol, address, self.source, port, self.source_port)
+
+    def write(self, packet: Microflow) -> None:
+        """Give a packet the addresses and ports of this direction."""
+        source, destination = _ADDRESSES[self.family == _IP6]
+        packet[source], packet[destination] = self.source, self.destination
+        if self.protocol in _PORTS:
+            name = _PORTS[self.protocol]
+            packet[f"{name}_src"], packet[f"{name}_dst"] = self.source_port, self.destination_port
 
 
 @dataclass(slots=True)

@@ -205,7 +205,7 @@ class Tracer:
         found = self.tracker.look_up(self._zone(zone), self.packet)
         if found is not None and translation is not None:
             connection, answer = found
-            _become(self.packet, (connection.original if answer else connection.answer).reverse)
+            (connection.original if answer else connection.answer).reverse.write(self.packet)
 
     def commit(
         self, zone: Zone, translation: Translation | None, mark: tuple[int, int], label: tuple[int, int]
@@ -214,13 +214,13 @@ class Tracer:
         place = self._zone(zone)
         answer, translated = None, 0
         if translation is not None and translation.address is not None:
-            answer = _answer(Tuple.of(self.packet), translation, translation.address)
+            answer = Tuple.of(self.packet).answer(translation, translation.address)
             translated = SOURCE_TRANSLATED if translation.source else DESTINATION_TRANSLATED
         connection = self.tracker.commit(place, self.packet, answer, translated)
         connection.mark = connection.mark & ~mark[1] | mark[0]
         connection.label = connection.label & ~label[1] | label[0]
         if answer is not None:
-            _become(self.packet, connection.answer.reverse)
+            connection.answer.reverse.write(self.packet)
 
     def clear_tracking(self) -> None:
         """Forget the packet's connection state."""
@@ -473,25 +473,6 @@ class Tracer:
 
 
 _REFUSALS = frozenset(("reject", "tcp_reset", "sctp_abort", "icmp4", "icmp6", "icmp4_error", "icmp6_error"))
-
-
-def _answer(original: Tuple, translation: Translation, address: int) -> Tuple:
-    """Return what replies look like to a connection that is committed with a translation."""
-    family, protocol = original.family, original.protocol
-    if translation.source:
-        port = translation.port or original.source_port
-        return Tuple(family, protocol, original.destination, address, original.destination_port, port)
-    port = translation.port or original.destination_port
-    return Tuple(family, protocol, address, original.source, port, original.source_port)
-
-
-def _become(packet: Microflow, direction: Tuple) -> None:
-    """Give a packet the addresses and ports of a direction."""
-    names = ("ipv6_src", "ipv6_dst") if direction.family == 0x86DD else ("ip_src", "ip_dst")
-    packet[names[0]], packet[names[1]] = direction.source, direction.destination
-    name = {6: "tcp", 17: "udp", 132: "sctp"}.get(direction.protocol)
-    if name is not None:
-        packet[f"{name}_src"], packet[f"{name}_dst"] = direction.source_port, direction.destination_port
 
 
 def _address(value: int, *, ipv6: bool) -> str:
