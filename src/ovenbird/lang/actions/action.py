@@ -58,6 +58,17 @@ class Action(ABC):
         return self.format()
 
 
+class Noted(Action):
+    """An action whose effect is not on the packet: it leaves the packet as it is, and the machine notes it."""
+
+    __slots__ = ()
+
+    def evaluate(self, machine: Machine) -> bool:
+        """Note the action."""
+        machine.note(self)
+        return True
+
+
 class Keyword(Action):
     """An action that is its keyword alone: no parentheses, no braces."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ovenbird.lang.actions.action import Action, field_requires
+from ovenbird.lang.actions.action import Action, Noted, field_requires
 from ovenbird.lang.actions.layout import bits_of
 from ovenbird.lang.actions.userdata import Opcode, Userdata
 from ovenbird.lang.ast import FieldRef, Integer, String
@@ -199,7 +199,7 @@ class DecrementTtl(Action):
 
 
 @dataclass(frozen=True, slots=True)
-class FragMtu(Action):
+class FragMtu(Noted):
     """`icmp4.frag_mtu = mtu;`, `icmp6.frag_mtu = mtu;`: what only a controller can write (RFC 1191, RFC 4443)."""
 
     dst: FieldRef
@@ -219,11 +219,6 @@ class FragMtu(Action):
         opcode = Opcode.PUT_ICMP6_FRAG_MTU if six else Opcode.PUT_ICMP4_FRAG_MTU
         payload = self.mtu.value.to_bytes(4 if six else 2, "big")
         return [Userdata(opcode, None, payload).controller(ctx, pause=True)]
-
-    def evaluate(self, machine: Machine) -> bool:
-        """Record it: a microflow has no such field."""
-        machine.note(self)
-        return True
 
 
 def _in_parentheses(cursor: Cursor) -> FieldRef:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from ovenbird.lang.actions.action import Action, Keyword, encode_all, format_all
+from ovenbird.lang.actions.action import Action, Keyword, Noted, encode_all, format_all
 from ovenbird.lang.actions.assign import Load, Move, check_compatible, load_constant
 from ovenbird.lang.actions.context import logical_table
 from ovenbird.lang.actions.machine import Translation, Zone
@@ -186,6 +186,11 @@ class _Translate(Action):
     port: int = 0
     port_max: int = 0
 
+    @classmethod
+    def parse(cls, cursor: Cursor) -> Self:
+        """Parse the arguments."""
+        return cls(*_translation_arguments(cursor))
+
     def format(self) -> str:
         """Write the action."""
         if self.address is None:
@@ -244,22 +249,12 @@ class CtDnat(_Translate):
 
     NAME, ZONE, SOURCE = "ct_dnat", Zone.DNAT, False
 
-    @classmethod
-    def parse(cls, cursor: Cursor) -> CtDnat:
-        """Parse the arguments."""
-        return cls(*_translation_arguments(cursor))
-
 
 @dataclass(frozen=True, slots=True)
 class CtSnat(_Translate):
     """`ct_snat;`, `ct_snat(IP);`."""
 
     NAME, ZONE, SOURCE = "ct_snat", Zone.SNAT, True
-
-    @classmethod
-    def parse(cls, cursor: Cursor) -> CtSnat:
-        """Parse the arguments."""
-        return cls(*_translation_arguments(cursor))
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,22 +263,12 @@ class CtDnatInCommonZone(_Translate):
 
     NAME, ZONE, SOURCE = "ct_dnat_in_czone", Zone.DNAT, False
 
-    @classmethod
-    def parse(cls, cursor: Cursor) -> CtDnatInCommonZone:
-        """Parse the arguments."""
-        return cls(*_translation_arguments(cursor))
-
 
 @dataclass(frozen=True, slots=True)
 class CtSnatInCommonZone(_Translate):
     """`ct_snat_in_czone;`, `ct_snat_in_czone(IP);`: in the zone that both translations share."""
 
     NAME, ZONE, SOURCE = "ct_snat_in_czone", Zone.DNAT, True
-
-    @classmethod
-    def parse(cls, cursor: Cursor) -> CtSnatInCommonZone:
-        """Parse the arguments."""
-        return cls(*_translation_arguments(cursor))
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +292,7 @@ class CtCommitNat(Keyword):
 
 
 @dataclass(frozen=True, slots=True)
-class CtSnatToVip(Keyword):
+class CtSnatToVip(Noted, Keyword):
     """`ct_snat_to_vip;`: give hairpinned traffic the load balancer's address, by a subroutine."""
 
     NAME = "ct_snat_to_vip"
@@ -315,11 +300,6 @@ class CtSnatToVip(Keyword):
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
         """Return one resubmit."""
         return [Resubmit(ctx.tables.snat_hairpin)]
-
-    def evaluate(self, machine: Machine) -> bool:
-        """Record it."""
-        machine.note(self)
-        return True
 
 
 def format_address(address: int, *, ipv6: bool, port: int = 0) -> str:

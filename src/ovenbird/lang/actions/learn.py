@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ovenbird.lang.actions.action import Action
+from ovenbird.lang.actions.action import Noted
 from ovenbird.lang.actions.conntrack import format_address
 from ovenbird.lang.actions.layout import FlagBit
 from ovenbird.lang.errors import LangError, LexError, ParseError
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from ovenbird.lang.actions.context import Context
     from ovenbird.lang.actions.cursor import Cursor
-    from ovenbird.lang.actions.machine import Machine
     from ovenbird.openflow.actions import Action as OpenFlowAction
     from ovenbird.openflow.actions import LearnSpec
 
@@ -36,7 +35,7 @@ def _exactly(name: str, value: int) -> LearnMatch:
 
 
 @dataclass(frozen=True, slots=True)
-class CommitEcmpNextHop(Action):
+class CommitEcmpNextHop(Noted):
     """`commit_ecmp_nh(ipv6 = B, proto = P);`: remember by which next hop a connection came."""
 
     ipv6: bool
@@ -91,11 +90,6 @@ class CommitEcmpNextHop(Action):
         )  # fmt: skip
         return [_ecmp(ctx.tables.ecmp_nh_mac, (*same, found)), _ecmp(ctx.tables.ecmp_nh, (*back, found))]
 
-    def evaluate(self, machine: Machine) -> bool:
-        """Record it."""
-        machine.note(self)
-        return True
-
 
 def _ecmp(table: int, specs: Iterable[LearnSpec]) -> Learn:
     return Learn(table, tuple(specs), idle_timeout=_ECMP_IDLE, hard_timeout=_ECMP_HARD, delete_learned=True)
@@ -135,7 +129,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class CommitLbAffinity(Action):
+class CommitLbAffinity(Noted):
     """`commit_lb_aff(vip = "V", backend = "B", proto = P, timeout = T);`: a client keeps its backend."""
 
     vip: Endpoint
@@ -195,11 +189,6 @@ class CommitLbAffinity(Action):
         if self.backend.port:
             specs.append(LearnLoad(Subfield.of("reg8", 0, 16), self.backend.port))
         return [Learn(ctx.tables.lb_affinity, tuple(specs), idle_timeout=self.timeout, delete_learned=True)]
-
-    def evaluate(self, machine: Machine) -> bool:
-        """Record it."""
-        machine.note(self)
-        return True
 
 
 def _key(cursor: Cursor, name: str) -> None:

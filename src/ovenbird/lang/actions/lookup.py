@@ -9,7 +9,7 @@ is stored after the arguments' places were restored.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from ovenbird.lang.actions.action import Action, check_result, check_width, field_requires, parse_typed_field
 from ovenbird.lang.actions.layout import (
@@ -88,6 +88,11 @@ class _GetNeighbor(Action):
     port: FieldRef
     address: FieldRef
 
+    @classmethod
+    def parse(cls, cursor: Cursor) -> Self:
+        """Parse port and address."""
+        return cls(*_comma_separated(cursor, 0, cls.PLACE.n_bits))
+
     def format(self) -> str:
         """Write the action."""
         return f"{self.NAME}({self.port}, {self.address});"
@@ -117,22 +122,12 @@ class GetArp(_GetNeighbor):
 
     NAME, PLACE = "get_arp", NEIGHBOR_IP4
 
-    @classmethod
-    def parse(cls, cursor: Cursor) -> GetArp:
-        """Parse port and IPv4 address."""
-        return cls(*_comma_separated(cursor, 0, 32))
-
 
 @dataclass(frozen=True, slots=True)
 class GetNd(_GetNeighbor):
     """`get_nd(P, A);`."""
 
     NAME, PLACE = "get_nd", NEIGHBOR_IP6
-
-    @classmethod
-    def parse(cls, cursor: Cursor) -> GetNd:
-        """Parse port and IPv6 address."""
-        return cls(*_comma_separated(cursor, 0, 128))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +141,11 @@ class _PutNeighbor(Action):
     port: FieldRef
     address: FieldRef
     mac: FieldRef
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> Self:
+        """Parse port, address and MAC."""
+        return cls(*_comma_separated(cursor, 0, cls.PLACE.n_bits, 48))
 
     def format(self) -> str:
         """Write the action."""
@@ -173,22 +173,12 @@ class PutArp(_PutNeighbor):
 
     NAME, PLACE, OPCODE = "put_arp", NEIGHBOR_IP4, Opcode.PUT_ARP
 
-    @classmethod
-    def parse(cls, cursor: Cursor) -> PutArp:
-        """Parse port, IPv4 address and MAC."""
-        return cls(*_comma_separated(cursor, 0, 32, 48))
-
 
 @dataclass(frozen=True, slots=True)
 class PutNd(_PutNeighbor):
     """`put_nd(P, A, E);`."""
 
     NAME, PLACE, OPCODE = "put_nd", NEIGHBOR_IP6, Opcode.PUT_ND
-
-    @classmethod
-    def parse(cls, cursor: Cursor) -> PutNd:
-        """Parse port, IPv6 address and MAC."""
-        return cls(*_comma_separated(cursor, 0, 128, 48))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +192,11 @@ class _LookupNeighbor(Action):
     port: FieldRef
     address: FieldRef
     mac: FieldRef
+
+    @classmethod
+    def parse(cls, cursor: Cursor, dst: FieldRef) -> Self:
+        """Parse port, address and MAC."""
+        return cls(check_result(cursor, dst), *_comma_separated(cursor, 0, cls.PLACE.n_bits, 48))
 
     def format(self) -> str:
         """Write the action."""
@@ -230,22 +225,12 @@ class LookupArp(_LookupNeighbor):
 
     NAME, PLACE = "lookup_arp", NEIGHBOR_IP4
 
-    @classmethod
-    def parse(cls, cursor: Cursor, dst: FieldRef) -> LookupArp:
-        """Parse port, IPv4 address and MAC."""
-        return cls(check_result(cursor, dst), *_comma_separated(cursor, 0, 32, 48))
-
 
 @dataclass(frozen=True, slots=True)
 class LookupNd(_LookupNeighbor):
     """`R = lookup_nd(P, A, M);`."""
 
     NAME, PLACE = "lookup_nd", NEIGHBOR_IP6
-
-    @classmethod
-    def parse(cls, cursor: Cursor, dst: FieldRef) -> LookupNd:
-        """Parse port, IPv6 address and MAC."""
-        return cls(check_result(cursor, dst), *_comma_separated(cursor, 0, 128, 48))
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +243,11 @@ class _LookupAddress(Action):
     dst: FieldRef
     port: FieldRef
     address: FieldRef
+
+    @classmethod
+    def parse(cls, cursor: Cursor, dst: FieldRef) -> Self:
+        """Parse port and address."""
+        return cls(check_result(cursor, dst), *_comma_separated(cursor, 0, cls.PLACE.n_bits))
 
     def format(self) -> str:
         """Write the action."""
@@ -286,22 +276,12 @@ class LookupArpIp(_LookupAddress):
 
     NAME, PLACE = "lookup_arp_ip", NEIGHBOR_IP4
 
-    @classmethod
-    def parse(cls, cursor: Cursor, dst: FieldRef) -> LookupArpIp:
-        """Parse port and IPv4 address."""
-        return cls(check_result(cursor, dst), *_comma_separated(cursor, 0, 32))
-
 
 @dataclass(frozen=True, slots=True)
 class LookupNdIp(_LookupAddress):
     """`R = lookup_nd_ip(P, A);`."""
 
     NAME, PLACE = "lookup_nd_ip", NEIGHBOR_IP6
-
-    @classmethod
-    def parse(cls, cursor: Cursor, dst: FieldRef) -> LookupNdIp:
-        """Parse port and IPv6 address."""
-        return cls(check_result(cursor, dst), *_comma_separated(cursor, 0, 128))
 
 
 @dataclass(frozen=True, slots=True)

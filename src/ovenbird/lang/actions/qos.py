@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ovenbird.lang.actions.action import Action
+from ovenbird.lang.actions.action import Noted
 from ovenbird.lang.errors import FieldError, ParseError
 from ovenbird.openflow.actions import Sample as OpenFlowSample
 from ovenbird.openflow.actions import SetQueue as OpenFlowSetQueue
@@ -13,7 +13,6 @@ from ovenbird.openflow.actions import SetQueue as OpenFlowSetQueue
 if TYPE_CHECKING:
     from ovenbird.lang.actions.context import Context
     from ovenbird.lang.actions.cursor import Cursor
-    from ovenbird.lang.actions.machine import Machine
     from ovenbird.openflow.actions import Action as OpenFlowAction
 
 _MAX_QUEUE = 61440
@@ -21,7 +20,7 @@ _U32 = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
-class SetQueue(Action):
+class SetQueue(Noted):
     """`set_queue(N);`: the queue of a physical interface that the packet will leave by; 0 is the default one."""
 
     queue: int
@@ -46,14 +45,9 @@ class SetQueue(Action):
         """Return one set_queue."""
         return [OpenFlowSetQueue(self.queue)]
 
-    def evaluate(self, machine: Machine) -> bool:
-        """Record it."""
-        machine.note(self)
-        return True
-
 
 @dataclass(frozen=True, slots=True)
-class SetMeter(Action):
+class SetMeter(Noted):
     """`set_meter(rate);`, `set_meter(rate, burst);`: drop above `rate` kbps, with bursts of `burst` kbit (0: default).
 
     OpenFlow 1.3 has meters as instructions of a flow, not as actions: see `Actions.instructions`. Hence not inside
@@ -91,14 +85,9 @@ class SetMeter(Action):
         """Return the meter of this rate and burst."""
         return ctx.rate_meter(self.rate, self.burst)
 
-    def evaluate(self, machine: Machine) -> bool:
-        """Record it."""
-        machine.note(self)
-        return True
-
 
 @dataclass(frozen=True, slots=True)
-class Sample(Action):
+class Sample(Noted):
     """`sample(probability=P, collector_set=C, obs_domain=D, obs_point=N);`: P of 65535 packets go to IPFIX.
 
     A point of None is `$cookie`: the first 32 bits of the flow's UUID.
@@ -147,8 +136,3 @@ class Sample(Action):
         domain = self.domain << 24 | ctx.datapath_key & 0xFF_FFFF
         point = ctx.cookie if self.point is None else self.point
         return [OpenFlowSample(self.probability, self.collector_set, domain, point)]
-
-    def evaluate(self, machine: Machine) -> bool:
-        """Record it."""
-        machine.note(self)
-        return True

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
-from ovenbird.lang.actions.action import Action, Keyword, field_requires, parse_typed_field
+from ovenbird.lang.actions.action import Keyword, Noted, field_requires, parse_typed_field
 from ovenbird.lang.actions.layout import INPORT
 from ovenbird.lang.actions.lookup import with_arguments
 from ovenbird.lang.actions.userdata import Opcode, Userdata
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from ovenbird.lang.actions.context import Context
     from ovenbird.lang.actions.cursor import Cursor
-    from ovenbird.lang.actions.machine import Machine
     from ovenbird.lang.ast import FieldRef
     from ovenbird.openflow.actions import Action as OpenFlowAction
 
@@ -44,7 +43,7 @@ class Severity(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Log(Action):
+class Log(Noted):
     """`log(name="N", verdict=V, severity=S, meter="M");`."""
 
     verdict: Verdict
@@ -109,14 +108,9 @@ class Log(Action):
         meter_id = ctx.meter(self.meter) if self.meter else 0
         return [Controller(Userdata(Opcode.LOG, None, self.payload).encode(), meter_id=meter_id)]
 
-    def evaluate(self, machine: Machine) -> bool:
-        """Record the message."""
-        machine.note(self)
-        return True
-
 
 @dataclass(frozen=True, slots=True)
-class TriggerEvent(Action):
+class TriggerEvent(Noted):
     """`trigger_event(event = "E", name = "value", ...);`: a row of Southbound's Controller_Event."""
 
     event: str
@@ -181,14 +175,9 @@ class TriggerEvent(Action):
         """Return one packet-in."""
         return [Userdata(Opcode.EVENT, None, self.payload).controller(ctx)]
 
-    def evaluate(self, machine: Machine) -> bool:
-        """Record the event."""
-        machine.note(self)
-        return True
-
 
 @dataclass(frozen=True, slots=True)
-class Igmp(Keyword):
+class Igmp(Noted, Keyword):
     """`igmp;`: snoop multicast membership."""
 
     NAME = "igmp"
@@ -197,14 +186,9 @@ class Igmp(Keyword):
         """Return one packet-in."""
         return [Userdata(Opcode.IGMP).controller(ctx)]
 
-    def evaluate(self, machine: Machine) -> bool:
-        """Record it."""
-        machine.note(self)
-        return True
-
 
 @dataclass(frozen=True, slots=True)
-class HandleDhcp6Reply(Keyword):
+class HandleDhcp6Reply(Noted, Keyword):
     """`handle_dhcpv6_reply;`: a delegating router answered."""
 
     NAME = "handle_dhcpv6_reply"
@@ -213,14 +197,9 @@ class HandleDhcp6Reply(Keyword):
         """Return one packet-in."""
         return [Userdata(Opcode.HANDLE_DHCPV6_REPLY).controller(ctx)]
 
-    def evaluate(self, machine: Machine) -> bool:
-        """Record it."""
-        machine.note(self)
-        return True
-
 
 @dataclass(frozen=True, slots=True)
-class BindVport(Action):
+class BindVport(Noted):
     """`bind_vport("V", P);`: the virtual port V is where port P is."""
 
     vport: str
@@ -254,14 +233,9 @@ class BindVport(Action):
         message = Userdata(Opcode.BIND_VPORT, None, key.to_bytes(4, "big"))
         return with_arguments(((self.parent, INPORT),), [message.controller(ctx)])
 
-    def evaluate(self, machine: Machine) -> bool:
-        """Record it."""
-        machine.note(self)
-        return True
-
 
 @dataclass(frozen=True, slots=True)
-class HandleServiceCheck(Action):
+class HandleServiceCheck(Noted):
     """`handle_svc_check(P);`: the answer to a health check came in by port P."""
 
     port: FieldRef
@@ -286,14 +260,9 @@ class HandleServiceCheck(Action):
         """Return one packet-in with the port in inport."""
         return with_arguments(((self.port, INPORT),), [Userdata(Opcode.HANDLE_SVC_CHECK).controller(ctx)])
 
-    def evaluate(self, machine: Machine) -> bool:
-        """Record it."""
-        machine.note(self)
-        return True
-
 
 @dataclass(frozen=True, slots=True)
-class HandleBfdMessage(Action):
+class HandleBfdMessage(Noted):
     """`handle_bfd_msg();`: a BFD control packet came to a router's address."""
 
     @classmethod
@@ -309,8 +278,3 @@ class HandleBfdMessage(Action):
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
         """Return one packet-in."""
         return [Userdata(Opcode.BFD_MSG).controller(ctx)]
-
-    def evaluate(self, machine: Machine) -> bool:
-        """Record it."""
-        machine.note(self)
-        return True
