@@ -1,7 +1,7 @@
 # make up      set everything up and start a cloud network on this machine (root; Debian 12 or alike)
 # make down    remove that cloud
 # make test    run the tests, beside a running cloud or not
-# make lint    style, types, and who may import whom
+# make lint    style, format, types, and who may import whom
 # make docs    write docs/reference/features.md anew
 # make install the set-up alone: the command is then .venv/bin/ovenbird
 # make clean   remove what the other targets made in this folder
@@ -50,6 +50,7 @@ test: tools oracles $(VENV)/.installed-dev
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -82,9 +82,7 @@ class Reader:
 
     def rows(self, words, _body):
         table = self.store().tables[words[0]]
-        lines = [
-            ", ".join(f"{name}={self.shown(row, name)}" for name in words[1:]) for row in table.rows.values()
-        ]
+        lines = [", ".join(f"{name}={self.shown(row, name)}" for name in words[1:]) for row in table.rows.values()]
         return "".join(f"{line}\n" for line in sorted(lines))
 
     def shown(self, row, name):

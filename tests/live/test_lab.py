@@ -102,9 +102,7 @@ def test_an_instance_without_a_lease_leaves_nothing(originals_lab: Lab) -> None:
 @pytest.mark.parametrize(
     "name", ["northd", "db-sb", "hv1-ovsdb-server", "hv1-controller", "supervisor", "standby", "one-dhcp"]
 )
-def test_whatever_is_killed_comes_back_and_nothing_else_is_touched(
-    originals_lab: Lab, switch: str, name: str
-) -> None:
+def test_whatever_is_killed_comes_back_and_nothing_else_is_touched(originals_lab: Lab, switch: str, name: str) -> None:
     lab = originals_lab
     one = lab.attach("one", "hv1", f"{switch}-p1", _mac(1))
     try:
@@ -211,9 +209,7 @@ def test_an_up_that_is_killed_half_way_is_cleaned_up_by_the_next(
     assert not rundir.exists()
 
 
-def test_down_removes_everything_after_a_kill_of_everything(
-    originals: None, make_lab: Callable[..., Lab]
-) -> None:
+def test_down_removes_everything_after_a_kill_of_everything(originals: None, make_lab: Callable[..., Lab]) -> None:
     controllers = dict.fromkeys(("hv1", "hv2"), programs.ORIGINAL_CONTROLLER)
     lab = make_lab(central=programs.originals, controllers=controllers)
     run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", "--wait=hv", "sync"])

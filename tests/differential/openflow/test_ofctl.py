@@ -164,7 +164,11 @@ OUR_ACTIONS = [
 
 @pytest.mark.parametrize(("action", "text"), OUR_ACTIONS, ids=[text.partition("(")[0] for _, text in OUR_ACTIONS])
 def test_ofctl_reads_each_action_as_we_meant(action, text, ofp_print):
-    printed = ofp_print(FlowMod(0, 1, Match.exact(eth_type=0x800).with_field("ct_state", 0x20, 0x30), (ApplyActions((action,)),)).encode())  # noqa: E501 - text as the program prints it
+    printed = ofp_print(
+        FlowMod(
+            0, 1, Match.exact(eth_type=0x800).with_field("ct_state", 0x20, 0x30), (ApplyActions((action,)),)
+        ).encode()
+    )
     assert printed.endswith(f"actions={text}")
 
 
@@ -184,7 +188,10 @@ def test_ofctl_reads_a_match_on_every_plain_field(ofp_print):
         (BundleControl(7, BundleControlType.OPEN_REQUEST), "bundle_id=0x7 type=OPEN_REQUEST flags=atomic ordered"),
         (TlvTableMod(TlvCommand.ADD, (TlvMap(0x102, 0x80, 4, 0),)), "ADD mapping table:"),
         (FlowStatsRequest(5, cookie=7, cookie_mask=0xFF), "OFPST_FLOW request (OF1.3) (xid=0x5): table=5"),
-        (PacketIn(b"\0" * 64, Match.exact(reg0=5), b"\1", b"", 9, 3, 1), "NXT_PACKET_IN2 (OF1.3) (xid=0x5): table_id=3"),  # noqa: E501 - text as the program prints it
+        (
+            PacketIn(b"\0" * 64, Match.exact(reg0=5), b"\1", b"", 9, 3, 1),
+            "NXT_PACKET_IN2 (OF1.3) (xid=0x5): table_id=3",
+        ),
         (Resume(PacketIn(b"\0" * 64, Match.exact(reg0=5), b"", b"\0" * 4)), "NXT_RESUME (OF1.3)"),
     ],
 )
