@@ -82,7 +82,7 @@ class World:
             self.ids["router"] = router = neutron.create("router", name="router")["id"]
             for name, (cidr4, cidr6, mode) in NETWORKS.items():
                 self.ids[name] = network = neutron.create("network", name=name)["id"]
-                modes = {"ipv6_ra_mode": mode, "ipv6_address_mode": mode}
+                modes = {"ipv6_ra_mode": mode, "ipv6_address_mode": mode, "gateway_ip": cidr6.replace("::/64", "::1")}
                 subnets: list[tuple[int, str, dict[str, str]]] = [(4, cidr4, {}), (6, cidr6, modes)]
                 for family, prefix, more in subnets:
                     subnet = neutron.create("subnet", network_id=network, ip_version=family, cidr=prefix, **more)

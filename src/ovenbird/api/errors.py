@@ -26,6 +26,8 @@ class NeutronError(Exception):
     """An answer other than success. Keyword arguments fill the message's places."""
 
     status: ClassVar[int] = 500
+    kind: ClassVar[str] = ""
+    """The body's ``type``, where that is not the class's name."""
     message: ClassVar[str] = "An unknown exception occurred."
 
     def __init__(self, **values: Any) -> None:
@@ -33,7 +35,7 @@ class NeutronError(Exception):
 
     def body(self) -> dict[str, Any]:
         """Return the answer's JSON."""
-        return error_body(type(self).__name__, str(self))
+        return error_body(self.kind or type(self).__name__, str(self))
 
     def headers(self) -> Mapping[str, str]:
         """Return the answer's own headers."""
@@ -195,6 +197,37 @@ class NetworkMTUSubnetConflict(Conflict):
     message = "MTU of {net_id} is not valid, subnet requires a minimum of {mtu}"
 
 
+class DNSNameServersExhausted(BadRequest):
+    """More name servers than a subnet may have."""
+
+    message = "Unable to complete operation for {subnet_id}. The number of DNS nameservers exceeds the limit {quota}."
+
+
+class HostRoutesExhausted(BadRequest):
+    """More routes than a subnet may have."""
+
+    message = "Unable to complete operation for {subnet_id}. The number of host routes exceeds the limit {quota}."
+
+
+class InvalidSubnetServiceType(BadRequest):
+    """No port has such an owner."""
+
+    message = "Subnet service type {service_type} does not correspond to a valid device owner."
+
+
+class InvalidInputSubnetServiceType(BadRequest):
+    """Not even a name."""
+
+    message = "Subnet service type {service_type} is not a string."
+
+
+class BadSubnetRequest(BadRequest):
+    """The parts of a request do not fit together."""
+
+    kind = "BadRequest"
+    message = "Bad subnets request: {reason}."
+
+
 class InvalidAllocationPool(BadRequest):
     """A pool is no range."""
 
@@ -326,6 +359,20 @@ class ExternalNetworkInUse(Conflict):
 
 
 # -- routers and floating IPs -----------------------------------------------------------------------------------------
+
+
+class BadRouterRequest(BadRequest):
+    """The parts of a request do not fit together."""
+
+    kind = "BadRequest"
+    message = "Bad router request: {reason}"
+
+
+class BadFloatingIPRequest(BadRequest):
+    """The parts of a request do not fit together."""
+
+    kind = "BadRequest"
+    message = "Bad floatingip request: {reason}"
 
 
 class RouterNotFound(NotFound):
@@ -508,6 +555,18 @@ class SecurityGroupRuleExists(Conflict):
     message = "Security group rule already exists. Rule id is {id}."
 
 
+class DuplicateSecurityGroupRuleInPost(Conflict):
+    """The request says so twice."""
+
+    message = "Duplicate Security Group Rule in POST."
+
+
+class InvalidCIDR(BadRequest):
+    """Neither a prefix nor an address."""
+
+    message = "Invalid CIDR {input} given as IP prefix."
+
+
 class SecurityGroupRuleInvalidEtherType(BadRequest):
     """Neither IPv4 nor IPv6."""
 
@@ -565,10 +624,10 @@ class SecurityGroupMissingIcmpType(BadRequest):
     message = "ICMP code (port-range-max) {value} is provided but ICMP type (port-range-min) is missing."
 
 
-class SecurityGroupRemoteGroupAndRemoteIpPrefix(BadRequest):
+class SecurityGroupMultipleRemoteEntites(BadRequest):
     """One remote is enough."""
 
-    message = "Only remote_ip_prefix or remote_group_id may be provided."
+    message = "Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be provided."
 
 
 class SecurityGroupRuleParameterConflict(BadRequest):

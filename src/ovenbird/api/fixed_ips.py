@@ -222,13 +222,16 @@ def self_addressed(subnet: Subnet) -> bool:
 
 
 def _holds(subnet: Subnet, address: str) -> bool:
-    """Return whether a port can have an address of a subnet: any but those that mean the network or all of it."""
+    """Return whether a port can have an address of a subnet: any but those that mean the network or all of it.
+
+    Those of IPv6 mean a router (RFC 4291, section 2.6.1), and nobody.
+    """
     block, at = ip_network(subnet.cidr), ip_address(address)
     if at.version != block.version or at not in block:
         return False
     if block.num_addresses <= 2:
         return True
-    return at != block.network_address and (at.version == 6 or at != block.broadcast_address)
+    return at.version == 6 or at not in (block.network_address, block.broadcast_address)
 
 
 def _check_own(subnet: Subnet, address: str, mac: str, owner: str) -> None:

@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.api.errors import (
+    BadRouterRequest,
     HTTPBadRequest,
     PortInUse,
     PortNotFound,
@@ -87,10 +88,10 @@ class RouterInterfaces:
     def _add_subnet(self, draft: Draft, router: Router, subnet: Subnet) -> dict[str, Any]:
         """Give a router the gateway's address of a subnet; a further IPv6 one joins the port that has the others."""
         if subnet.gateway_ip is None:
-            raise HTTPBadRequest(reason="Bad router request: Subnet for router interface must have a gateway IP.")
+            raise BadRouterRequest(reason="Subnet for router interface must have a gateway IP.")
         if not draft.caller.admin and subnet.project_id != draft.caller.project:
-            raise HTTPBadRequest(
-                reason=f"Bad router request: Cannot add interface to router because subnet {subnet.uuid} is not owned "
+            raise BadRouterRequest(
+                reason=f"Cannot add interface to router because subnet {subnet.uuid} is not owned "
                 "by project making the request."
             )
         self._check_new(router, [subnet])
@@ -114,9 +115,9 @@ class RouterInterfaces:
             raise PortInUse(port_id=port.uuid, net_id=network, device_id=port.device_id)
         subnets = [fixed.subnet for fixed in port.referrers(FixedAddress.port)]
         if not subnets:
-            raise HTTPBadRequest(reason="Bad router request: Router port must have at least one fixed IP.")
+            raise BadRouterRequest(reason="Router port must have at least one fixed IP.")
         if sum(":" not in subnet.cidr for subnet in subnets) > 1:
-            raise HTTPBadRequest(reason="Bad router request: Cannot have multiple IPv4 subnets on router port.")
+            raise BadRouterRequest(reason="Cannot have multiple IPv4 subnets on router port.")
         self._check_new(router, subnets)
         draft.transaction.insert(RouterInterface, {"router": router.uuid, "network": network, "port": port.uuid})
         draft.update(port, {"device_owner": INTERFACE_OWNER, "device_id": router.uuid, "security_groups": frozenset()})
@@ -138,13 +139,13 @@ class RouterInterfaces:
             block = ip_network(subnet.cidr)
             for other in held:
                 if other is subnet:
-                    raise HTTPBadRequest(
-                        reason=f"Bad router request: Router already has a port on subnet {subnet.uuid}."
+                    raise BadRouterRequest(
+                        reason=f"Router already has a port on subnet {subnet.uuid}."
                     )
                 theirs = ip_network(other.cidr)
                 if theirs.version == block.version and theirs.overlaps(block):
-                    raise HTTPBadRequest(
-                        reason=f"Bad router request: Cidr {subnet.cidr} of subnet {subnet.uuid} overlaps with cidr "
+                    raise BadRouterRequest(
+                        reason=f"Cidr {subnet.cidr} of subnet {subnet.uuid} overlaps with cidr "
                         f"{other.cidr} of subnet {other.uuid}."
                     )
 

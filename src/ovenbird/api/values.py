@@ -49,6 +49,13 @@ def nothing(value: Any) -> None:
         raise ValueError(f"'{value}' is not available here")
 
 
+def never(value: Any) -> bool:
+    """Refuse that something be so which cannot be."""
+    if value is not None and boolean(value):
+        raise ValueError("it is not available here")
+    return False
+
+
 def boolean(value: Any) -> bool:
     """Convert a boolean, or a word or number for one."""
     if isinstance(value, bool):
@@ -148,6 +155,16 @@ def dns_name(value: Any) -> str:
     return word
 
 
+def domain(value: Any) -> str:
+    """Convert a domain of the DNS, fully qualified: it ends with a dot; empty for none."""
+    if not isinstance(value, str):
+        raise WrongTypeError(f"Input value {value} must be string type")
+    word = dns_name(value.lower())
+    if word and not word.endswith("."):
+        raise ValueError(f"'{word}' is not a FQDN")
+    return word
+
+
 def _wrong_label(label: str) -> str:
     if not label:
         return "Encountered an empty component"
@@ -167,11 +184,11 @@ def mapping(value: Any) -> dict[str, Any]:
     return value
 
 
-def list_of(convert: Callable[[Any], Any], *, most: int = 200) -> Callable[[Any], list[Any]]:
-    """Make a converter of lists of at most ``most`` items without duplicates; null is the empty one."""
+def list_of(convert: Callable[[Any], Any], *, most: int = 200, null: bool = True) -> Callable[[Any], list[Any]]:
+    """Make a converter of lists of at most ``most`` items without duplicates; ``null``: null is the empty one."""
 
     def each(value: Any) -> list[Any]:
-        if value is None or value == "":
+        if null and (value is None or value == ""):
             return []
         if not isinstance(value, list):
             raise ValueError(f"'{value}' is not a list")  # noqa: TRY004 (a request's error, not the program's)

@@ -39,6 +39,17 @@ ICMP = frozenset((1, 58))
 """Protocols whose rules name a type and a code where others name ports."""
 
 
+def spellings(protocol: str) -> list[str]:
+    """Return every way to write a protocol, by its names and by its number.
+
+    Raises:
+        ValueError: it is none.
+    """
+    value = number(protocol)
+    names = [name for name, known in PROTOCOLS.items() if known == value]
+    return [protocol, *({str(value), *names, *(old for old, name in ALIASES.items() if name in names)} - {protocol})]
+
+
 def number(protocol: str) -> int:
     """Return a protocol's number.
 

@@ -59,14 +59,14 @@ async def test_refusals(neutron):
     bare = await neutron.port(network, fixed_ips=[])
     base = {"floating_network_id": outside["id"]}
     for body, status, kind in [
-        ({"floating_network_id": network["id"]}, 400, "HTTPBadRequest"),
+        ({"floating_network_id": network["id"]}, 400, "BadRequest"),
         ({"floating_network_id": port["id"]}, 404, "NetworkNotFound"),
         (base | {"port_id": far["id"]}, 404, "ExternalGatewayForFloatingIPNotFound"),
-        (base | {"port_id": two["id"]}, 400, "HTTPBadRequest"),
-        (base | {"port_id": bare["id"]}, 400, "HTTPBadRequest"),
+        (base | {"port_id": two["id"]}, 400, "BadRequest"),
+        (base | {"port_id": bare["id"]}, 400, "BadRequest"),
         (base | {"port_id": outside["id"]}, 404, "PortNotFound"),
-        (base | {"port_id": port["id"], "fixed_ip_address": "10.0.0.99"}, 400, "HTTPBadRequest"),
-        (base | {"fixed_ip_address": "10.0.0.99"}, 400, "HTTPBadRequest"),
+        (base | {"port_id": port["id"], "fixed_ip_address": "10.0.0.99"}, 400, "BadRequest"),
+        (base | {"fixed_ip_address": "10.0.0.99"}, 400, "BadRequest"),
     ]:
         await neutron.refused(status, kind, "POST", "floatingips", {"floatingip": body})
     assert await neutron.list("floatingips") == []

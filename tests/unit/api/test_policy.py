@@ -384,13 +384,13 @@ async def test_what_is_seen_is_not_always_ones_own_to_connect(clouded):
     outside, _ = await clouded.outside()
     router = await clouded.by("bob").create("router", external_gateway_info={"network_id": outside["id"]})
     path = f"routers/{router['id']}/add_router_interface"
-    message = await clouded.refused(400, "HTTPBadRequest", "PUT", path, {"subnet_id": subnet["id"]})
+    message = await clouded.refused(400, "BadRequest", "PUT", path, {"subnet_id": subnet["id"]})
     assert message.endswith("is not owned by project making the request.")
     mine = await clouded.network()
     await clouded.act(router, "add_router_interface", subnet_id=(await clouded.subnet(mine, cidr="10.1.0.0/24"))["id"])
     theirs = await clouded.by("root").port(mine, project_id="red")
     body = {"floatingip": {"floating_network_id": outside["id"], "port_id": theirs["id"]}}
-    message = await clouded.by("bob").refused(400, "HTTPBadRequest", "POST", "floatingips", body)
+    message = await clouded.by("bob").refused(400, "BadRequest", "POST", "floatingips", body)
     assert "owned by a different project" in message
     assert await clouded.list("floatingips") == []
     assert (await clouded.by("root").ask("POST", "floatingips", body))[0] == 201

@@ -89,7 +89,9 @@ async def test_a_vlan_is_found_until_there_is_none(neutron):
 async def test_what_carries_a_network_stays(neutron):
     network = await neutron.network(**provider("vlan", "p1", 5))
     for change in (provider("flat"), provider(None, "p2"), provider(None, None, 6)):
-        await neutron.refused(400, "HTTPBadRequest", "PUT", f"networks/{network['id']}", {"network": change})
+        await neutron.refused(400, "InvalidInput", "PUT", f"networks/{network['id']}", {"network": change})
+    same = {"network": provider("vlan", "p1", 5)}
+    assert (await neutron.ask("PUT", f"networks/{network['id']}", same))[0] == 200
 
 
 async def test_packets_are_as_large_as_what_carries_them(neutron):

@@ -30,9 +30,9 @@ async def test_what_dhcp_tells_keeps_its_order(neutron):
 @pytest.mark.parametrize(
     ("values", "status", "kind"),
     [
-        ({"cidr": "10.0.0.1/24"}, 400, "HTTPBadRequest"),
-        ({"cidr": "nonsense"}, 400, "HTTPBadRequest"),
-        ({"cidr": None}, 400, "HTTPBadRequest"),
+        ({"cidr": "10.0.0.0"}, 400, "InvalidInput"),
+        ({"cidr": "nonsense"}, 400, "InvalidInput"),
+        ({"cidr": None}, 400, "BadRequest"),
         ({"ip_version": 6}, 400, "InvalidInput"),
         ({"ip_version": 5}, 400, "HTTPBadRequest"),
         ({"gateway_ip": "10.0.0.255"}, 400, "InvalidInput"),
@@ -45,6 +45,17 @@ async def test_what_dhcp_tells_keeps_its_order(neutron):
         ({"dns_nameservers": ["example.org"]}, 400, "HTTPBadRequest"),
         ({"dns_nameservers": ["1.1.1.1", "1.1.1.1"]}, 400, "HTTPBadRequest"),
         ({"ipv6_ra_mode": "slaac"}, 400, "InvalidInput"),
+        ({"cidr": "10.0.0.0/31"}, 400, "InvalidInput"),
+        ({"cidr": "224.0.0.0/24"}, 400, "InvalidInput"),
+        ({"cidr": "127.0.0.0/24"}, 400, "InvalidInput"),
+        ({"cidr": "0.0.0.0/8"}, 400, "InvalidInput"),
+        ({"dns_nameservers": ["fd00::1"]}, 400, "InvalidInput"),
+        ({"dns_nameservers": [f"1.1.1.{i}" for i in range(6)]}, 400, "DNSNameServersExhausted"),
+        ({"host_routes": [{"destination": "fd00::/8", "nexthop": "10.0.0.9"}]}, 400, "InvalidInput"),
+        ({"host_routes": [{"destination": f"10.{i}.0.0/16", "nexthop": "10.0.0.9"} for i in range(21)]}, 400,
+         "HostRoutesExhausted"),
+        ({"service_types": ["nonsense"]}, 400, "InvalidSubnetServiceType"),
+        ({"service_types": [5]}, 400, "InvalidInputSubnetServiceType"),
         ({"network_id": "0b2b8b6e-2a7f-4c88-9b63-7a1d4c9b0b6f"}, 404, "NetworkNotFound"),
     ],
 )  # fmt: skip
@@ -111,5 +122,5 @@ async def test_self_addressed_subnets_are_of_64_bits(neutron, mode):
     }  # fmt: skip
     await neutron.refused(400, "InvalidInput", "POST", "subnets", {"subnet": body})
     subnet = await neutron.create("subnet", **body | {"cidr": "fd00::/64"})
-    assert subnet["gateway_ip"] == "fd00::1"
-    assert subnet["allocation_pools"] == [{"start": "fd00::2", "end": "fd00::ffff:ffff:ffff:ffff"}]
+    assert subnet["gateway_ip"] == "fd00::"
+    assert subnet["allocation_pools"] == [{"start": "fd00::1", "end": "fd00::ffff:ffff:ffff:ffff"}]

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
 from ovenbird.api.errors import (
+    BadFloatingIPRequest,
     ExternalGatewayForFloatingIPNotFound,
     FloatingIPNotFound,
     FloatingIPPortAlreadyAssociated,
-    HTTPBadRequest,
     NetworkNotFound,
     PortNotFound,
 )
@@ -229,5 +229,5 @@ def _way_out(network: Network, port: Port, fixed: FixedAddress) -> tuple[RouterI
     return interface, outside
 
 
-def _bad(reason: str) -> HTTPBadRequest:
-    return HTTPBadRequest(reason=f"Bad floatingip request: {reason}.")
+def _bad(reason: str) -> BadFloatingIPRequest:
+    return BadFloatingIPRequest(reason=f"{reason}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ovenbird.api.attributes import UNSET, Attribute, shown
+from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors import (
     ExternalNetworkInUse,
     FlatNetworkInUse,
@@ -21,7 +21,7 @@ from ovenbird.api.metadata_ports import MetadataPorts
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.availability_zone import NETWORK, check_hints
 from ovenbird.api.service_ports import ServicePorts
-from ovenbird.api.values import boolean, dns_name, integer, list_of, one_of, optional, text
+from ovenbird.api.values import boolean, domain, integer, list_of, text
 from ovenbird.model import settings
 from ovenbird.model.cloud import FloatingIP, Network, NetworkSegment, Port, RouterGateway, Subnet
 
@@ -34,10 +34,12 @@ if TYPE_CHECKING:
 TUNNEL_OVERHEAD = 58
 """Geneve over IPv4 with OVN's option: 14 Ethernet, 20 IP, 8 UDP, 8 Geneve, 8 option."""
 
+MINIMUM_MTU = 68
 MINIMUM_IPV6_MTU = 1280
 """Bytes of a packet that every IPv6 link carries (RFC 8200, section 5)."""
 
 TUNNELS = ("geneve", "vxlan", "gre")
+TYPES = frozenset(("local", "flat", "vlan", *TUNNELS))
 TENANT_TYPE = "geneve"
 TUNNEL_IDS = (1, 65_535)
 """Range that tunnel ids are chosen from, as Neutron's default ``vni_ranges``."""
@@ -60,6 +62,17 @@ COLUMNS = {
 }
 
 
+PROVIDER = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
+
+
+def _mtu(value: Any) -> int:
+    """Convert an MTU; 0 stands for as much as the network can carry, and no link carries less than 68 (RFC 791)."""
+    number = integer(0, 65_535)(value)
+    if 0 < number < MINIMUM_MTU:
+        raise ValueError(f"'{number}' is too small - must be at least '{MINIMUM_MTU}'")
+    return number
+
+
 def _one_segment(value: Any) -> None:
     """Refuse what describes several segments: a network has one, given by the provider attributes."""
     if value is not None:
@@ -78,15 +91,13 @@ class Networks(Resource[Network]):
         "admin_state_up": Attribute(boolean, default=True),
         "shared": Attribute(boolean, default=False),
         "router:external": Attribute(boolean, default=False),
-        "mtu": Attribute(integer(68, 65_535), default=UNSET),
+        "mtu": Attribute(_mtu, default=0),
         "port_security_enabled": Attribute(boolean, default=True),
-        "dns_domain": Attribute(dns_name, default=""),
-        "availability_zone_hints": Attribute(list_of(text()), default=[], put=False),
-        "provider:network_type": Attribute(
-            optional(one_of("local", "flat", "vlan", *TUNNELS)), default=None, put=False
-        ),
-        "provider:physical_network": Attribute(optional(text(64)), default=None, put=False),
-        "provider:segmentation_id": Attribute(optional(integer(0, 16_777_215)), default=None, put=False),
+        "dns_domain": Attribute(domain, default=""),
+        "availability_zone_hints": Attribute(list_of(text(), null=False), default=[], put=False),
+        "provider:network_type": Attribute(text(32), default=None),
+        "provider:physical_network": Attribute(text(64), default=None),
+        "provider:segmentation_id": Attribute(integer(0), default=None),
         "segments": Attribute(_one_segment, default=None, put=False, filterable=False),
         "status": shown(),
         "subnets": shown(filterable=False),
@@ -132,7 +143,7 @@ class Networks(Resource[Network]):
         """Write a new network, and the segment that carries it."""
         segment = self._segment(draft, values)
         largest = self._largest_mtu(segment["network_type"] if segment is not None else "local")
-        mtu = values.get("mtu", largest)
+        mtu = values["mtu"] or largest
         _check_mtu(mtu, largest)
         stored = renamed(values, COLUMNS) | {
             "project_id": project_of(draft, values),
@@ -151,9 +162,16 @@ class Networks(Resource[Network]):
             ports: list[Port] = row.referrers(Port.network)
             if any(port.referrers(RouterGateway.port) or port.referrers(FloatingIP.port) for port in ports):
                 raise ExternalNetworkInUse(id=row.uuid)
+        shown = self.render(row)
+        if any(values[name] != shown[name] for name in PROVIDER if name in values):
+            raise InvalidInput(
+                error_message="Plugin does not support updating the following provider network attributes: "
+                + ", ".join(PROVIDER)
+            )
         if "mtu" in values:
-            segment: NetworkSegment | None = row.referrer(NetworkSegment.network)
-            _check_mtu(values["mtu"], self._largest_mtu(segment.network_type if segment is not None else "local"))
+            largest = self._largest_mtu(shown["provider:network_type"])
+            values["mtu"] = values["mtu"] or largest
+            _check_mtu(values["mtu"], largest)
             if values["mtu"] < MINIMUM_IPV6_MTU and any(":" in s.cidr for s in row.referrers(Subnet.network)):
                 raise NetworkMTUSubnetConflict(net_id=row.uuid, mtu=MINIMUM_IPV6_MTU)
         draft.update(row, renamed(values, COLUMNS))
@@ -237,6 +255,8 @@ def _check_provider(kind: str, physical: str | None, number: int | None) -> None
     Raises:
         InvalidInput: they do not.
     """
+    if kind not in TYPES:
+        raise InvalidInput(error_message=f"network_type value '{kind}' not supported")
     if kind == "flat" and not physical:
         raise InvalidInput(error_message="physical_network required for flat provider network")
     if kind == "vlan" and not physical:

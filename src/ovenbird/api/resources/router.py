@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.attributes import UNSET, Attribute, shown
 from ovenbird.api.errors import (
+    BadRouterRequest,
     HTTPBadRequest,
     InvalidRoutes,
     NetworkNotFound,
@@ -19,7 +20,7 @@ from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, stand
 from ovenbird.api.resources.availability_zone import ROUTER, check_hints
 from ovenbird.api.router_interfaces import RouterInterfaces, connected, router_ports
 from ovenbird.api.service_ports import GATEWAY_OWNER, ServicePorts
-from ovenbird.api.values import address, boolean, list_of, loose_prefix, mapping, record, text
+from ovenbird.api.values import address, boolean, list_of, loose_prefix, mapping, never, record, text
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.model.cloud import FixedAddress, FloatingIPAssociation, Network, Port, Router, RouterGateway
 from ovenbird.model.cloud import RouterInterface as Interface
@@ -62,12 +63,6 @@ def _always(value: Any) -> None:
         raise ValueError("every router is distributed and highly available")
 
 
-def _never(value: Any) -> None:
-    """Refuse what no router can do."""
-    if value is not None and boolean(value):
-        raise ValueError("it is not available here")
-
-
 class Routers(Resource[Router]):
     """``/v2.0/routers``."""
 
@@ -89,7 +84,7 @@ class Routers(Resource[Router]):
         "distributed": Attribute(_always, default=None),
         "ha": Attribute(_always, default=None),
         "availability_zone_hints": Attribute(list_of(text()), default=[], put=False),
-        "enable_ndp_proxy": Attribute(_never, default=None),
+        "enable_ndp_proxy": Attribute(never, default=False),
         "flavor_id": shown(),
         "status": shown(),
         "availability_zones": shown(filterable=False),
@@ -197,7 +192,7 @@ class Routers(Resource[Router]):
         if network is None:
             raise NetworkNotFound(id=given["network_id"])
         if not network.external:
-            raise HTTPBadRequest(reason=f"Bad router request: Network {network.uuid} is not an external network.")
+            raise BadRouterRequest(reason=f"Network {network.uuid} is not an external network.")
         wanted = given.get("external_fixed_ips")
         port, chosen = self.ports.create(draft, network, GATEWAY_OWNER, router, wanted=wanted or None)
         for cidr in inside:
@@ -205,8 +200,8 @@ class Routers(Resource[Router]):
             for subnet, _ in chosen:
                 theirs = ip_network(subnet.cidr)
                 if theirs.version == block.version and theirs.overlaps(block):
-                    raise HTTPBadRequest(
-                        reason=f"Bad router request: Cidr {subnet.cidr} of subnet {subnet.uuid} overlaps with cidr "
+                    raise BadRouterRequest(
+                        reason=f"Cidr {subnet.cidr} of subnet {subnet.uuid} overlaps with cidr "
                         f"{cidr} of a subnet of the router."
                     )
         values = {"router": router, "port": port, "enable_snat": given.get("enable_snat", True)}

@@ -64,7 +64,7 @@ class SecurityGroups(Resource[SecurityGroup]):
 
     def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
         """Write a new group; like Neutron's, it lets everything out."""
-        if values["name"] == DEFAULT:
+        if values["name"].lower() == DEFAULT:
             raise SecurityGroupDefaultAlreadyExists
         project = project_of(draft, values)
         default_group(self.databases, draft, project)
@@ -72,24 +72,33 @@ class SecurityGroups(Resource[SecurityGroup]):
 
     def update(self, draft: Draft, row: SecurityGroup, values: dict[str, Any]) -> None:
         """Write a change of a group."""
-        if "name" in values and values["name"] != row.name and DEFAULT in (row.name, values["name"]):
-            raise SecurityGroupCannotUpdateDefault
+        if "name" in values:
+            if row.referrers(DefaultSecurityGroup.security_group):
+                raise SecurityGroupCannotUpdateDefault
+            if values["name"].lower() == DEFAULT:
+                raise SecurityGroupDefaultAlreadyExists
+        if values.get("stateful", row.stateful) != row.stateful and self._members(row):
+            raise SecurityGroupInUse(id=row.uuid)
         draft.update(row, values)
 
     def delete(self, draft: Draft, row: SecurityGroup) -> None:
         """Write the removal of a group with its rules, and of others' rules about it; its members keep it."""
-        if row.referrers(DefaultSecurityGroup.security_group):
+        default = row.referrers(DefaultSecurityGroup.security_group)
+        if default and not draft.caller.admin:
             raise SecurityGroupCannotRemoveDefault
-        if self.databases.store.table(Port).index(Port.security_groups).count(row.uuid):
+        if self._members(row):
             raise SecurityGroupInUse(id=row.uuid)
         rules = {
             rule: None
             for column in (SecurityGroupRule.security_group, SecurityGroupRule.remote_group)
             for rule in row.referrers(column)
         }
-        for rule in rules:
-            draft.transaction.delete(rule)
+        for one in (*rules, *default):
+            draft.transaction.delete(one)
         draft.transaction.delete(row)
+
+    def _members(self, row: SecurityGroup) -> int:
+        return self.databases.store.table(Port).index(Port.security_groups).count(row.uuid)
 
 
 def default_group(databases: Databases, draft: Draft, project: str) -> UUID:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
+from ipaddress import ip_interface, ip_network
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.attributes import REQUIRED, Attribute, shown
 from ovenbird.api.errors import (
     AddressGroupNotFound,
+    DuplicateSecurityGroupRuleInPost,
+    InvalidCIDR,
     SecurityGroupEthertypeConflictWithProtocol,
     SecurityGroupInvalidIcmpValue,
     SecurityGroupInvalidPortRange,
     SecurityGroupInvalidPortValue,
     SecurityGroupInvalidProtocolForPort,
     SecurityGroupMissingIcmpType,
+    SecurityGroupMultipleRemoteEntites,
     SecurityGroupNotFound,
     SecurityGroupProtocolRequiredWithPorts,
-    SecurityGroupRemoteGroupAndRemoteIpPrefix,
     SecurityGroupRuleExists,
     SecurityGroupRuleInvalidEtherType,
     SecurityGroupRuleInvalidProtocol,
@@ -24,11 +26,11 @@ from ovenbird.api.errors import (
     SecurityGroupRuleParameterConflict,
 )
 from ovenbird.api.resource import STANDARD, Resource, standard
-from ovenbird.api.values import integer, loose_prefix, one_of, optional
+from ovenbird.api.values import integer, one_of, optional, text
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.engine.rows import UUID
-from ovenbird.model.cloud import AddressGroup, SecurityGroup, SecurityGroupRule
-from ovenbird.model.protocols import ALIASES, ICMP, PROTOCOLS, WITH_PORTS, number
+from ovenbird.model.cloud import AddressGroup, DefaultSecurityGroup, SecurityGroup, SecurityGroupRule
+from ovenbird.model.protocols import ALIASES, ICMP, PROTOCOLS, WITH_PORTS, number, spellings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,12 +38,18 @@ if TYPE_CHECKING:
     from ovenbird.api.databases import Draft
     from ovenbird.engine.rows import Column
 
-ONLY_IPV6 = frozenset(("ipv6-icmp", "icmpv6", "ipv6-encap", "ipv6-frag", "ipv6-nonxt", "ipv6-opts", "ipv6-route"))
+ONLY_IPV6 = frozenset(
+    spelling
+    for name in ("ipv6-icmp", "ipv6-encap", "ipv6-frag", "ipv6-nonxt", "ipv6-opts", "ipv6-route")
+    for spelling in spellings(name)
+)
+IPV6_PROTOCOLS = {"icmp": "ipv6-icmp", "icmpv6": "ipv6-icmp", "1": "58"}
+"""What the protocols of IPv4 mean in rules about IPv6."""
 
 
 def _protocol(value: Any) -> str | None:
     """Convert a protocol to lower case; ``any`` is the same as none."""
-    if value is None or str(value).lower() in ("", "any"):
+    if value is None or value == "any":
         return None
     word = str(value).lower()
     try:
@@ -61,8 +69,8 @@ def _ethertype(value: Any) -> str:
 
 
 def _port(value: Any) -> int | None:
-    """Convert a port, an ICMP type or a code; -1 and the empty string are the same as none."""
-    if value in (None, "", -1, "-1"):
+    """Convert a port, an ICMP type or a code."""
+    if value is None:
         return None
     try:
         port = integer()(value)
@@ -71,6 +79,19 @@ def _port(value: Any) -> int | None:
     if not 0 <= port <= 65_535:
         raise SecurityGroupInvalidPortValue(port=value)
     return port
+
+
+def _remote_prefix(value: Any) -> str | None:
+    """Convert a prefix, host bits and all, or an address; the empty string is the same as none."""
+    if value is None or value == "":
+        return None
+    try:
+        return ip_interface(_text(value)).with_prefixlen
+    except ValueError:
+        raise InvalidCIDR(input=value) from None
+
+
+_text = text()
 
 
 class SecurityGroupRules(Resource[SecurityGroupRule]):
@@ -93,7 +114,7 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
         "protocol": Attribute(_protocol, default=None, put=False),
         "port_range_min": Attribute(_port, default=None, put=False),
         "port_range_max": Attribute(_port, default=None, put=False),
-        "remote_ip_prefix": Attribute(optional(loose_prefix), default=None, put=False),
+        "remote_ip_prefix": Attribute(_remote_prefix, default=None, put=False),
         "remote_group_id": Attribute(optional(uuid_value), default=None, put=False),
         "normalized_cidr": shown(),
         "remote_address_group_id": Attribute(optional(uuid_value), default=None, put=False),
@@ -127,10 +148,11 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
             "remote_group": values["remote_group_id"],
             "remote_address_group": values["remote_address_group_id"],
         }
-        key = tuple((SecurityGroupRule.BY_NAME[name], value) for name, value in stored.items())
-        if self.databases.is_taken(draft, *key):
-            raise SecurityGroupRuleExists(id=self._existing(stored))
-        self.databases.take(draft, *key)
+        for same in _same(stored):
+            key = tuple((SecurityGroupRule.BY_NAME[name], value) for name, value in same.items())
+            if self.databases.is_taken(draft, *key):
+                raise self._exists(same)
+        self.databases.take(draft, *((SecurityGroupRule.BY_NAME[name], value) for name, value in stored.items()))
         draft.touch(group)
         project = values.get("project_id") or group.project_id
         return draft.insert(SecurityGroupRule, {**stored, "project_id": project, "description": values["description"]})
@@ -150,11 +172,20 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
             raise SecurityGroupNotFound(id=uuid)
         return group
 
-    def _existing(self, stored: dict[str, Any]) -> str:
-        """Return the id of the rule that says the same already; of one in the same request there is none yet."""
+    def _exists(self, stored: dict[str, Any]) -> SecurityGroupRuleExists | DuplicateSecurityGroupRuleInPost:
+        """Return the refusal of a rule that another one says already: a stored one, or one in the same request."""
         columns = [SecurityGroupRule.BY_NAME[name] for name in stored]
         same = self.table.index(*columns).rows(tuple(stored.values()))
-        return same[0].uuid if same else "None"
+        return SecurityGroupRuleExists(id=same[0].uuid) if same else DuplicateSecurityGroupRuleInPost()
+
+
+def _same(stored: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a rule as the database has it, and in every other way to say the same."""
+    anywhere = {"IPv4": "0.0.0.0/0", "IPv6": "::/0"}[stored["ethertype"]]
+    prefix, protocol = stored["remote_ip_prefix"], stored["protocol"]
+    prefixes = [None, anywhere] if prefix in (None, anywhere) else [prefix]
+    protocols = [protocol] if protocol is None else spellings(protocol)
+    return [stored | {"remote_ip_prefix": one, "protocol": other} for one in prefixes for other in protocols]
 
 
 def render_rule(row: SecurityGroupRule) -> dict[str, Any]:
@@ -172,25 +203,33 @@ def render_rule(row: SecurityGroupRule) -> dict[str, Any]:
         "normalized_cidr": None if prefix is None else str(ip_network(prefix, strict=False)),
         "remote_group_id": SecurityGroupRule.remote_group.raw(row),
         "remote_address_group_id": SecurityGroupRule.remote_address_group.raw(row),
-        "belongs_to_default_sg": False,
+        "belongs_to_default_sg": bool(row.security_group.referrers(DefaultSecurityGroup.security_group)),
     }
 
 
 def check(values: dict[str, Any]) -> None:
-    """Check that the parts of a rule fit together.
+    """Check that the parts of a rule fit together, and say it in the way that Neutron shows it.
 
     Raises:
         NeutronError: they do not; Neutron's error for it.
     """
-    prefix, ethertype, protocol = values["remote_ip_prefix"], values["ethertype"], values["protocol"]
-    remotes = prefix, values["remote_group_id"], values["remote_address_group_id"]
-    if sum(remote is not None for remote in remotes) > 1:
-        raise SecurityGroupRemoteGroupAndRemoteIpPrefix
+    prefix, ethertype = values["remote_ip_prefix"], values["ethertype"]
+    if ethertype == "IPv6":
+        values["protocol"] = IPV6_PROTOCOLS.get(values["protocol"], values["protocol"])
+    if (values["port_range_min"], values["port_range_max"]) == (1, 65_535):
+        values |= {"port_range_min": None, "port_range_max": None}
+    _check_range(values["protocol"], values["port_range_min"], values["port_range_max"])
     if prefix is not None and ip_network(prefix, strict=False).version != int(ethertype[-1]):
         raise SecurityGroupRuleParameterConflict(ethertype=ethertype, cidr=prefix)
-    if protocol in ONLY_IPV6 and ethertype == "IPv4":
-        raise SecurityGroupEthertypeConflictWithProtocol(ethertype=ethertype, protocol=protocol)
-    low, high = values["port_range_min"], values["port_range_max"]
+    if values["protocol"] in ONLY_IPV6 and ethertype == "IPv4":
+        raise SecurityGroupEthertypeConflictWithProtocol(ethertype=ethertype, protocol=values["protocol"])
+    remotes = prefix, values["remote_group_id"], values["remote_address_group_id"]
+    if sum(remote is not None for remote in remotes) > 1:
+        raise SecurityGroupMultipleRemoteEntites
+
+
+def _check_range(protocol: str | None, low: int | None, high: int | None) -> None:
+    """Check a range of ports, or an ICMP type and code."""
     if low is None and high is None:
         return
     if protocol is None:
@@ -200,10 +239,10 @@ def check(values: dict[str, Any]) -> None:
         _check_icmp(low, high)
     elif ip_protocol not in WITH_PORTS:
         raise SecurityGroupInvalidProtocolForPort(protocol=protocol)
+    elif 0 in (low, high):
+        raise SecurityGroupInvalidPortValue(port=0)
     elif low is None or high is None or low > high:
         raise SecurityGroupInvalidPortRange
-    elif low == 0:
-        raise SecurityGroupInvalidPortValue(port=0)
 
 
 def _check_icmp(kind: int | None, code: int | None) -> None:

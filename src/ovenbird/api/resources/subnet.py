@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.addressing import check_gateway, check_pools, default_pools, eui64
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
 from ovenbird.api.errors import (
+    BadSubnetRequest,
+    DNSNameServersExhausted,
     GatewayIpInUse,
+    HostRoutesExhausted,
     HTTPBadRequest,
     InvalidInput,
+    InvalidInputSubnetServiceType,
+    InvalidSubnetServiceType,
     NetworkMTUSubnetConflict,
     NetworkNotFound,
     SubnetInUse,
@@ -26,7 +31,7 @@ from ovenbird.api.values import (
     boolean,
     integer,
     list_of,
-    loose_prefix,
+    never,
     nothing,
     one_of,
     optional,
@@ -60,6 +65,39 @@ NOT_HOSTS = ("network:router_", "network:floatingip")
 """What the device owners begin with of ports whose addresses are chosen, and do not follow from their MAC."""
 
 
+OWNERS = ("network:", "neutron:", "compute:", "baremetal:", "trunk:", "manila:")
+"""What the device owners begin with that a subnet can be for."""
+
+
+def _cidr(value: Any) -> str | None:
+    """Convert a subnet's block; host bits are dropped."""
+    if value is None:
+        return None
+    try:
+        if "/" in value:
+            return str(ip_network(value, strict=False))
+    except (TypeError, ValueError):
+        pass
+    raise InvalidInput(error_message=f"'{value}' is not a valid IP subnet")
+
+
+def _pools(value: Any) -> list[dict[str, str]]:
+    """Convert allocation pools, each with its first and last address."""
+    if value is not None and not isinstance(value, list):
+        raise InvalidInput(error_message=f"Invalid data format for IP pool: '{value}'")
+    pools: list[dict[str, str]] = list_of(record(("start", "end"), start=address, end=address))(value)
+    return pools
+
+
+def _service_type(value: Any) -> str:
+    """Convert a device owner that a subnet is for."""
+    if not isinstance(value, str):
+        raise InvalidInputSubnetServiceType(service_type=value)
+    if not value.startswith(OWNERS):
+        raise InvalidSubnetServiceType(service_type=value)
+    return value
+
+
 class Subnets(Resource[Subnet]):
     """``/v2.0/subnets``."""
 
@@ -73,24 +111,26 @@ class Subnets(Resource[Subnet]):
         "name": Attribute(text(), default=""),
         "network_id": Attribute(uuid_value, default=REQUIRED, put=False),
         "ip_version": Attribute(integer(), default=UNSET, put=False),
-        "cidr": Attribute(optional(prefix), default=None, put=False),
+        "cidr": Attribute(_cidr, default=None, put=False),
         "gateway_ip": Attribute(optional(address), default=UNSET),
         "enable_dhcp": Attribute(boolean, default=True),
         "allocation_pools": Attribute(
-            list_of(record(("start", "end"), start=address, end=address)), default=UNSET, filterable=False
+            _pools, default=UNSET, filterable=False
         ),
-        "dns_nameservers": Attribute(list_of(address, most=MOST_NAME_SERVERS), default=[], filterable=False),
+        "dns_nameservers": Attribute(list_of(address), default=[], filterable=False),
         "host_routes": Attribute(
-            list_of(record(("destination", "nexthop"), destination=loose_prefix, nexthop=address), most=MOST_ROUTES),
+            list_of(record(("destination", "nexthop"), destination=prefix, nexthop=address)),
             default=[],
             filterable=False,
         ),
         "ipv6_ra_mode": Attribute(optional(one_of(*IPV6_MODES)), default=None, put=False),
         "ipv6_address_mode": Attribute(optional(one_of(*IPV6_MODES)), default=None, put=False),
-        "service_types": Attribute(list_of(text()), default=[], filterable=False),
+        "service_types": Attribute(list_of(_service_type), default=[], filterable=False),
         "subnetpool_id": Attribute(nothing, default=None, put=False),
+        "use_default_subnetpool": Attribute(never, default=False, put=False, filterable=False),
         "segment_id": Attribute(nothing, default=None, filterable=False),
-        "dns_publish_fixed_ip": shown(filterable=False),
+        "dns_publish_fixed_ip": Attribute(never, default=False),
+        "router:external": shown(),
     }
     indexed: ClassVar[Mapping[str, Column[Any]]] = {
         "network_id": Subnet.network,
@@ -123,6 +163,7 @@ class Subnets(Resource[Subnet]):
             "subnetpool_id": None,
             "segment_id": None,
             "dns_publish_fixed_ip": False,
+            "router:external": row.network.external,
             "tags": sorted(row.tags),
         }
 
@@ -133,14 +174,17 @@ class Subnets(Resource[Subnet]):
             raise NetworkNotFound(id=values["network_id"])
         cidr = values["cidr"]
         if cidr is None:
-            raise HTTPBadRequest(reason="a subnetpool must be specified in the absence of a cidr")
+            raise BadSubnetRequest(reason="a subnetpool must be specified in the absence of a cidr")
         block = ip_network(cidr)
         version = values.setdefault("ip_version", block.version)
         if version not in (4, 6):
             raise HTTPBadRequest(reason=f"Invalid input for ip_version. Reason: '{version}' is not in [4, 6].")
         if version != block.version:
             raise InvalidInput(error_message=f"'{cidr}' is not a valid IPv{version} subnet")
+        _check_options(values, block.version)
         _check_ipv6_modes(values, block.version, block.prefixlen)
+        if values["enable_dhcp"]:
+            _check_dhcp(block)
         if block.version == 6 and int(block.network_address) == 0:
             raise InvalidInput(error_message="IPv6 subnet '::' is not supported")
         if block.version == 6 and network.mtu < MINIMUM_IPV6_MTU:
@@ -148,9 +192,9 @@ class Subnets(Resource[Subnet]):
         self._check_overlap(draft, network, cidr)
         draft.touch(network)
         if "gateway_ip" not in values:
-            values["gateway_ip"] = str(block[1]) if block.num_addresses > 2 else str(block[0])
+            values["gateway_ip"] = str(block[1 if block.version == 4 else 0])
         _check_gateway_in(cidr, values["gateway_ip"])
-        if "allocation_pools" in values:
+        if values.get("allocation_pools"):
             pools = check_pools(cidr, [(p["start"], p["end"]) for p in values["allocation_pools"]])
             check_gateway(values["gateway_ip"], pools)
         else:
@@ -179,6 +223,9 @@ class Subnets(Resource[Subnet]):
         """Write a change of a subnet."""
         if values.get("enable_dhcp") is False and (row.ipv6_ra_mode or row.ipv6_address_mode):
             raise InvalidInput(error_message="Cannot disable enable_dhcp with ipv6 attributes set")
+        _check_options(values, ip_network(row.cidr).version)
+        if values.get("enable_dhcp") and not row.enable_dhcp:
+            _check_dhcp(ip_network(row.cidr))
         stored = renamed(values, COLUMNS) | _stored(values)
         pools = sorted(row.allocation_pools)
         if "allocation_pools" in values:
@@ -277,9 +324,37 @@ def _check_gateway_in(cidr: str, gateway: str | None) -> None:
     block, at = ip_network(cidr), ip_address(gateway)
     if at.version != block.version:
         raise InvalidInput(error_message=f"gateway_ip '{gateway}' does not match the ip_version '{block.version}'")
-    ends = {block.network_address, block.broadcast_address} if at.version == 4 else {block.network_address}
-    if at in ends and block.num_addresses > 2:
+    if at.version == 4 and at in (block.network_address, block.broadcast_address):
         raise InvalidInput(error_message="Gateway is not valid on subnet")
+
+
+def _check_dhcp(block: IPv4Network | IPv6Network) -> None:
+    """Check that hosts can be given addresses of a block by DHCP."""
+    if block.max_prefixlen - block.prefixlen < 2:
+        why = "Subnet has a prefix length that is incompatible with DHCP service enabled"
+    elif block.is_multicast:
+        why = "Multicast IP subnet is not supported if enable_dhcp is True"
+    elif block.is_loopback:
+        why = "Loopback IP subnet is not supported if enable_dhcp is True"
+    elif block.version == 4 and int(block.network_address) == 0:
+        why = "First IP '0.0.0.0' of network is not supported if enable_dhcp is True"
+    else:
+        return
+    raise InvalidInput(error_message=why)
+
+
+def _check_options(values: Mapping[str, Any], version: int) -> None:
+    """Check that what DHCP tells is not too much, and of the subnet's IP version."""
+    servers, routes = values.get("dns_nameservers", ()), values.get("host_routes", ())
+    if len(servers) > MOST_NAME_SERVERS:
+        raise DNSNameServersExhausted(subnet_id="new subnet", quota=MOST_NAME_SERVERS)
+    if len(routes) > MOST_ROUTES:
+        raise HostRoutesExhausted(subnet_id="new subnet", quota=MOST_ROUTES)
+    told = [("dns_nameserver", server) for server in servers]
+    told += [(name, route[name]) for route in routes for name in ("nexthop", "destination")]
+    for name, value in told:
+        if (":" in value) != (version == 6):
+            raise InvalidInput(error_message=f"{name} '{value}' does not match the ip_version '{version}'")
 
 
 def _check_ipv6_modes(values: dict[str, Any], version: int, length: int) -> None:
