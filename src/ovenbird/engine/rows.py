@@ -3,8 +3,8 @@
 A row class lists its columns as descriptors. Reading one inside a computation records exactly that column of that
 row; outside of a computation it is a plain read. Values are held by position in ``row.values``:
 
-- a scalar column holds its atom; an optional one the atom or ``None``; a set a ``frozenset``; a map a ``dict`` that
-  nobody mutates; a reference the UUID string of the row it names;
+- a scalar column holds its atom; an optional one the atom or ``None``; a set a ``frozenset`` or what behaves like
+  one; a map a ``dict`` that nobody mutates; a reference the UUID string of the row it names;
 - reference columns *read* as rows (``lsp.dhcpv4_options`` is the row or ``None``, ``switch.acls`` a list of rows),
   and give the stored UUIDs by ``Column.raw``.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.ovsdb.large_set import LargeSet
 from ovenbird.ovsdb.types import Atomic, BaseType, ColumnType
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def acceptor(type_: ColumnType) -> Callable[[Any], Any]:
     """
 
     def complete(value: Any) -> Any:
-        if type_.is_set and type(value) in (set, list, tuple):
+        if type_.is_set and type(value) in (set, list, tuple, LargeSet):
             value = frozenset(value)
         elif isinstance(value, str) and type(value) is not str:
             value = str.__str__(value)

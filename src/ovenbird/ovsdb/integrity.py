@@ -291,10 +291,8 @@ class Assessment:
                 if referrer is None:
                     referrer = self.transaction.stage_row(table, table.table.rows[uuid])
                 for reference in table.weak:
-                    if any(
-                        t == staged.table.name
-                        for t, _ in reference.targets(referrer.values[reference.position], weak=True)
-                    ):
+                    value = referrer.values[reference.position]
+                    if reference.names(value, staged.table.name, staged.uuid, weak=True):
                         self._drop(referrer, reference, {staged.uuid})
         for name, rows in self.staged.items():
             weak = self.tables[name].weak
@@ -325,7 +323,8 @@ class Assessment:
             count = len(old) - len(lost)
         else:
             lost = frozenset(gone)
-            count = len(notation.members(type_, old) - lost)
+            there = notation.members(type_, old)
+            count = len(there) - sum([member in there for member in lost])
         if count < type_.low:
             raise ConstraintViolation(
                 f"Deletion of a row that column {reference.name} in table {staged.table.name} row {staged.uuid} names "

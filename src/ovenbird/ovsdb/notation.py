@@ -14,6 +14,7 @@ from typing import Any
 
 from ovenbird.engine.rows import UUID
 from ovenbird.ovsdb.errors import BadSyntax, OvsdbError
+from ovenbird.ovsdb.large_set import exchange
 from ovenbird.ovsdb.types import (
     MAX_INTEGER,
     MIN_INTEGER,
@@ -219,7 +220,7 @@ def from_members(type_: ColumnType, value: Any) -> Any:
     if type_.value is not None:
         return value
     if type_.high > 1:
-        return value if type(value) is frozenset else frozenset(value)
+        return value
     return next(iter(value), None)
 
 
@@ -252,5 +253,5 @@ def apply_diff(type_: ColumnType, old: Any, diff: Any) -> Any:
                 new[key] = value
         return new
     if type_.high > 1:
-        return old ^ diff
+        return exchange(old, diff)
     return diff

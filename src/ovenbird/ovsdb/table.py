@@ -61,6 +61,17 @@ class ReferenceColumn:
             answer += [(base.ref_table, uuid) for uuid in value.values()]
         return answer
 
+    def names(self, value: Any, table: str, uuid: UUID, *, weak: bool) -> bool:
+        """Return whether a value has a reference of one kind to a row, without looking at all that it has."""
+        key, base = self.key, self.value
+        if value is None:
+            return False
+        if key is not None and key.weak is weak and key.ref_table == table:
+            found = value == uuid if type(value) is str else uuid in value
+            if found:
+                return True
+        return base is not None and base.weak is weak and base.ref_table == table and uuid in value.values()
+
 
 class BoundTable:
     """One table of a database: schema, engine table, and per-column functions by position.

@@ -17,6 +17,7 @@ from ovenbird.engine.rows import UUID, Row, Store
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.commit import RowChange
 from ovenbird.ovsdb.errors import BadSyntax, ConstraintViolation, DuplicateUuid, UnknownTable
+from ovenbird.ovsdb.large_set import exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -64,7 +65,7 @@ class Staged(RowChange):
             for position, live in self.live.items():
                 type_ = self.table.layout[position].type
                 if type_.value is None:
-                    live = notation.members(type_, self.values[position]) ^ (live[0] | live[1])  # noqa: PLW2901
+                    live = exchange(notation.members(type_, self.values[position]), live[0] | live[1])  # noqa: PLW2901
                 self.values[position] = notation.from_members(type_, live)
             self.live = None
         return self.values
