@@ -18,8 +18,8 @@
   seconds between one and the next.
 - ``SESSION(uuid, datapath, port, mac, source, address, numbers, times, enabled)``: a BFD session to run at a router's
   port, by keys; numbers are its UDP port and discriminator, times its intervals in milliseconds and its multiplier.
-- ``DELEGATION(port, datapath, key, mac, known)``: a router's port that asks a delegating router for a prefix through
-  another port, by keys, of that MAC address; known is what it was given before.
+- ``DELEGATION(port, datapath, key, mac)``: a router's port that asks a delegating router for a prefix through another
+  port, by keys, of that MAC address.
 """
 
 from __future__ import annotations
