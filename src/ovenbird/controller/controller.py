@@ -103,6 +103,8 @@ RULES = (
 _EDITS = (EDIT, AFTERWARDS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
 _RETRY = 1.0
 """Seconds before an edit is tried again that a database refused."""
+_AGAIN = 0.1
+"""Seconds before one is tried again that somebody undid."""
 
 
 class Controller:
@@ -465,6 +467,10 @@ class Controller:
             except OvsdbError as error:
                 log.error("%s refuses a transaction: %s", client.database, error)  # noqa: TRY400 - the text says it all
                 loop.call_later(_RETRY, event.set)
+            else:
+                await self._next_wave()
+                if book.undone:
+                    loop.call_later(_AGAIN, event.set)
 
     def _stage_zones(self, transaction: Any) -> None:
         """Record the conntrack zones in use."""

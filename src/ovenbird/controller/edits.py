@@ -1,8 +1,8 @@
 """Edits: what ought to be different in a database, from facts to transactions.
 
 An edit is a discrepancy that a rule has found; it stays outstanding until the rule no longer finds it. Writing it
-makes the rule run again, so an edit that was written is gone, and one that was refused, or overtaken by somebody
-else's change, is still there and is tried again.
+makes the rule run again, so an edit that was written is gone, and one that was refused, or undone by somebody else
+before the rule saw it, is still there and is tried again.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class EditBook:
         self.outstanding: dict[Fact, None] = {}
         self.confirmed: dict[Fact, None] = {}
         self._claims: dict[str, float] = {}
+        self._staged: list[Fact] = []
 
     def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
         """Take in a wave's facts, those that concern this database."""
@@ -75,10 +76,9 @@ class EditBook:
             Seconds after which to look again, because an edit has to wait; 0 if none has.
         """
         pause = 0.0
-        for fact in self.outstanding:
+        self._staged = [f for f in self.outstanding if f[0] is not AFTERWARDS or f in self.confirmed]
+        for fact in self._staged:
             kind = fact[0]
-            if kind is AFTERWARDS and fact not in self.confirmed:
-                continue
             if kind is EDIT or kind is AFTERWARDS:
                 pause = max(pause, self._edit(transaction, *fact[1:]))
             elif kind is CHASSIS:
@@ -90,6 +90,11 @@ class EditBook:
             elif kind is BRIDGE:
                 self._bridge(transaction, *fact[1:])
         return pause
+
+    @property
+    def undone(self) -> bool:
+        """Whether an edit that was staged last is outstanding; ask once a wave has seen what came of it."""
+        return any(fact in self.outstanding for fact in self._staged)
 
     # -- one kind of fact each ------------------------------------------------------------------------------------
 

@@ -17,9 +17,13 @@ import pytest
 
 from ovenbird.controller.controller import SWITCH, Controller
 from ovenbird.controller.own import Attachment, Progress, Translation
+from ovenbird.model.sb import PortBinding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from ovenbird.ovsdb.commit import Commit
+    from ovenbird.ovsdb.transaction import Transaction
 
 PROGRAMS = (
     "ovsdb-server", "ovsdb-tool", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ovn-northd", "ovn-nbctl", "ovn-sbctl",
@@ -326,3 +330,51 @@ def test_another_southbound_replaces_everything(site: Site) -> None:
     uuid = site.run(*gone[:2], "--bare", "--columns=_uuid", "find", "Port_Binding", "logical_port=p3").strip()
     site.run(*gone, uuid)
     asyncio.run(moved(site))
+
+
+async def undone(site: Site) -> None:
+    """Take a port away from a controller that claims it, before it has looked at what came of the claim."""
+    controller = Controller(f"unix:{site.directory}/db.sock")
+    running = asyncio.create_task(controller.run())
+
+    async def until(condition: Callable[[], object], what: str) -> None:
+        end = time.monotonic() + 15
+        while not condition():
+            assert time.monotonic() < end, what
+            await asyncio.sleep(0.02)
+
+    def claimed() -> str:
+        return site.sbctl("--bare", "--columns=chassis", "find", "Port_Binding", "logical_port=p1").strip()
+
+    try:
+        await until(lambda: controller.settled, "the controller to settle")
+        assert claimed()
+        southbound = controller.southbound
+        assert southbound is not None
+        (port,) = southbound.store.table(PortBinding).select(PortBinding.logical_port, "p1")
+        commit = southbound.commit
+
+        async def overtaken(transaction: Transaction) -> Commit:
+            staged = transaction.staged.get(PortBinding.TABLE, {}).get(port.uuid)
+            if staged is None or PortBinding.chassis.index not in staged.changed:
+                return await commit(transaction)
+            southbound.commit = commit
+            controller.pause()
+            outcome = await commit(transaction)
+            assert port.chassis is not None
+            await asyncio.to_thread(site.sbctl, "lsp-unbind", "p1")
+            await until(lambda: port.chassis is None, "the claim to be undone")
+            controller.resume()
+            return outcome
+
+        southbound.commit = overtaken
+        await asyncio.to_thread(site.sbctl, "lsp-unbind", "p1")
+        await until(lambda: southbound.commit is not overtaken and not controller.paused, "p1 to be claimed again")
+        await until(claimed, "p1 to be claimed once more")
+    finally:
+        await controller.close()
+        await running
+
+
+def test_a_claim_that_somebody_undoes_is_made_again(site: Site) -> None:
+    asyncio.run(undone(site))
