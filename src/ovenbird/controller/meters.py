@@ -1,7 +1,7 @@
 """Meters: how many packets of a kind may come up to the controller, as Southbound's Meter says.
 
-A flow names its meter in `controller_meter`, or in the arguments of `log`. A meter must be there before a flow that
-refers to it, and goes after. Bands are in the meter's unit; each drops what exceeds its rate.
+A flow names its meter in `controller_meter`, or in the arguments of `log`. Bands are in the meter's unit; each drops
+what exceeds its rate.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import METER
+from ovenbird.controller.numbered import Numbered
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule
@@ -47,38 +48,17 @@ def config_of(number: int, unit: str, bands: tuple[tuple[int, int], ...]) -> Met
     return MeterConfig(number, flags, tuple([(rate, rate) for rate, _ in bands]))  # what the switch makes of none
 
 
-class MeterTable:
+class MeterTable(Numbered[MeterConfig]):
     """Desired meters against installed ones."""
 
-    def __init__(self) -> None:
-        self.desired: dict[int, MeterConfig] = {}
-        self.installed: dict[int, MeterConfig] = {}
+    def made_of(self, fact: Fact) -> MeterConfig:
+        """Return the meter that a fact wants."""
+        return config_of(*fact[1:])
 
-    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
-        """Take in a wave's meters."""
-        for _, number, _unit, _bands in removed:
-            self.desired.pop(number, None)
-        for _, number, unit, bands in added:
-            self.desired[number] = config_of(number, unit, bands)
+    def change(self, command: ModCommand, number: int, thing: MeterConfig | None) -> MeterMod:
+        """Return the message that changes a meter."""
+        return MeterMod(command, number) if thing is None else MeterMod(command, number, thing.flags, thing.bands)
 
     def recall(self, meters: Iterable[MeterConfig]) -> None:
         """Take what the switch holds for true."""
         self.installed = {meter.meter_id: meter for meter in meters}
-
-    def before(self) -> list[MeterMod]:
-        """Return the messages to send before the flows, and hold them for sent."""
-        messages = []
-        for number, meter in self.desired.items():
-            there = self.installed.get(number)
-            if there != meter:
-                command = ModCommand.ADD if there is None else ModCommand.MODIFY
-                messages.append(MeterMod(command, number, meter.flags, meter.bands))
-                self.installed[number] = meter
-        return messages
-
-    def after(self) -> list[MeterMod]:
-        """Return the messages to send when no flow refers any more to what has to go."""
-        gone = [number for number in self.installed if number not in self.desired]
-        for number in gone:
-            del self.installed[number]
-        return [MeterMod(ModCommand.DELETE, number) for number in gone]

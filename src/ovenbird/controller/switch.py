@@ -161,8 +161,7 @@ class Switch:
         for zone in self._flush:
             session.send(CtFlushZone(zone))
         self._flush.clear()
-        before: list[Message] = [*self.meters.before(), *self.groups.before()]
-        for message in before:
+        for message in (*self.meters.before(), *self.groups.before()):
             session.send(message)
         while changes := self.table.take():
             ordered, keys = in_order(changes)
@@ -181,8 +180,7 @@ class Switch:
         else:
             if waiting:
                 await session.barrier()
-        after: list[Message] = [*self.groups.after(), *self.meters.after()]
-        for message in after:
+        for message in (*self.groups.after(), *self.meters.after()):
             session.send(message)
         if waiting:
             self._confirmed(waiting)

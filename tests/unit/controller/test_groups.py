@@ -41,7 +41,6 @@ def test_groups_come_before_flows_and_go_after_them():
     ]  # fmt: skip
     assert table.after() == table.before() == []
     table.absorb([], [(GROUP, 2, TWO)])
-    assert table.dirty
     assert table.before() == []
     assert [(m.command, m.group_id) for m in table.after()] == [(ModCommand.DELETE, 2)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from ovenbird.lang.actions.action import Action, field_requires
 from ovenbird.lang.actions.conntrack import format_address, nat, track_and_go
@@ -50,6 +50,11 @@ class _LoadBalance(Action):
     backends: tuple[Backend, ...] = ()
     hash_fields: tuple[str, ...] = ()
     ct_flag: str = ""
+
+    @classmethod
+    def parse(cls, cursor: Cursor) -> Self:
+        """Parse the arguments."""
+        return cls(*_load_balance_arguments(cursor))
 
     def format(self) -> str:
         """Write the action."""
@@ -106,22 +111,12 @@ class CtLb(_LoadBalance):
 
     NAME, FIELD = "ct_lb", "ct_label"
 
-    @classmethod
-    def parse(cls, cursor: Cursor) -> CtLb:
-        """Parse the arguments."""
-        return cls(*_load_balance_arguments(cursor))
-
 
 @dataclass(frozen=True, slots=True)
 class CtLbMark(_LoadBalance):
     """`ct_lb_mark;`, `ct_lb_mark(backends=...; hash_fields=...; flag);`: flags in ct_mark."""
 
     NAME, FIELD = "ct_lb_mark", "ct_mark"
-
-    @classmethod
-    def parse(cls, cursor: Cursor) -> CtLbMark:
-        """Parse the arguments."""
-        return cls(*_load_balance_arguments(cursor))
 
 
 def _load_balance_arguments(cursor: Cursor) -> tuple[tuple[Backend, ...], tuple[str, ...], str]:

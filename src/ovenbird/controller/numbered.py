@@ -1,0 +1,62 @@
+"""What the integration bridge should hold by number (groups, meters), and what it does.
+
+A thing with a number must be there before a flow that refers to it, and may go only after: with a group the switch
+removes the flows that lead to it. Numbers are the rules'; one that the switch has for something else is changed in
+place.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from ovenbird.openflow.messages import ModCommand
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.openflow.messages import Message
+
+Thing = TypeVar("Thing")
+"""What has a number, as the switch says it when it is asked."""
+
+
+class Numbered(ABC, Generic[Thing]):
+    """Desired things against installed ones."""
+
+    def __init__(self) -> None:
+        self.desired: dict[int, Thing] = {}
+        self.installed: dict[int, Thing] = {}
+
+    @abstractmethod
+    def made_of(self, fact: Fact) -> Thing:
+        """Return what a fact wants; its number is the fact's first value."""
+
+    @abstractmethod
+    def change(self, command: ModCommand, number: int, thing: Thing | None) -> Message:
+        """Return the message that adds, modifies or (None) deletes a thing."""
+
+    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+        """Take in a wave's facts."""
+        for fact in removed:
+            self.desired.pop(fact[1], None)
+        for fact in added:
+            self.desired[fact[1]] = self.made_of(fact)
+
+    def before(self) -> list[Message]:
+        """Return the messages to send before the flows, and hold them for sent."""
+        messages = []
+        for number, thing in self.desired.items():
+            there = self.installed.get(number)
+            if there != thing:
+                messages.append(self.change(ModCommand.ADD if there is None else ModCommand.MODIFY, number, thing))
+                self.installed[number] = thing
+        return messages
+
+    def after(self) -> list[Message]:
+        """Return the messages to send when no flow refers any more to what has to go, and hold them for sent."""
+        gone = [number for number in self.installed if number not in self.desired]
+        for number in gone:
+            del self.installed[number]
+        return [self.change(ModCommand.DELETE, number, None) for number in gone]
