@@ -20,7 +20,7 @@ from ovenbird.engine.rules import rule
 from ovenbird.model.sb import PortBinding
 from ovenbird.net import ethernet, nd
 from ovenbird.net.addresses import BROADCAST, ZERO_MAC, mac_bytes, multicast_mac
-from ovenbird.net.arp import Arp
+from ovenbird.net.arp import REQUEST, Arp
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.ipv6 import ICMPV6, IPv6
 from ovenbird.net.nd import Neighbor
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds between an announcement and the next."""
 
-_REQUEST, _REVERSE_REQUEST, _RARP = 1, 3, 0x8035
+_REVERSE_REQUEST = 3  # RFC 903
 _RESIDENT = re.compile(r'is_chassis_resident\("([^"]*)"\)')
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
 _ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
@@ -84,10 +84,10 @@ def announcement(mac: str, address: str) -> bytes:
     source = mac_bytes(mac)
     if not address:
         nobody = Arp(_REVERSE_REQUEST, source, bytes(4), source, bytes(4))
-        return Ethernet(BROADCAST, source, _RARP, nobody.encode()).encode()
+        return Ethernet(BROADCAST, source, ethernet.RARP, nobody.encode()).encode()
     ip = ip_address(address)
     if isinstance(ip, IPv4Address):
-        query = Arp(_REQUEST, source, ip.packed, ZERO_MAC, ip.packed)
+        query = Arp(REQUEST, source, ip.packed, ZERO_MAC, ip.packed)
         return Ethernet(BROADCAST, source, ethernet.ARP, query.encode()).encode()
     message = Neighbor(nd.NEIGHBOR_ADVERT, ip.packed, nd.OVERRIDE, ((nd.TARGET_LLA, source),)).icmp()
     segment = message.encode_v6(ip.packed, _ALL_NODES)

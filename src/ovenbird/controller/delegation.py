@@ -27,6 +27,7 @@ from ovenbird.net.addresses import ipv6_bytes, ipv6_text, link_local, mac_bytes,
 from ovenbird.net.dhcp6 import Dhcp6, IaPrefix
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.ipv4 import UDP
 from ovenbird.net.ipv6 import IPv6
 from ovenbird.net.udp import Udp
 from ovenbird.openflow.messages import PacketOut
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 LIST = "ipv6_ra_pd_list"
 _ALL_SERVERS = ipv6_bytes("ff02::1:2")
-_UDP = 17
 _SUBJECT = "prefix of "
 
 
@@ -186,5 +186,5 @@ def framed(mac: bytes, message: Dhcp6) -> bytes:
     """Return the frame of a client's message to all servers."""
     source = link_local(mac)
     segment = Udp(dhcp6.CLIENT_PORT, dhcp6.SERVER_PORT, message.encode()).encode(source, _ALL_SERVERS)
-    packet = IPv6(source, _ALL_SERVERS, _UDP, segment, hop_limit=1)
+    packet = IPv6(source, _ALL_SERVERS, UDP, segment, hop_limit=1)
     return Ethernet(multicast_mac(_ALL_SERVERS), mac, ethernet.IPV6, packet.encode()).encode()

@@ -42,7 +42,6 @@ class Settings:
     monitor_all: bool
     remote_probe_ms: int | None
     openflow_probe_s: int
-    is_interconn: bool
     published: Mapping[str, str]
 
 
@@ -90,7 +89,6 @@ def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
         monitor_all=option("ovn-monitor-all") == "true",
         remote_probe_ms=int(probe) if probe.isdecimal() else None,
         openflow_probe_s=int(option("ovn-openflow-probe-interval", "0") or "0"),
-        is_interconn=option("ovn-is-interconn") == "true",
         published=published,
     )
 

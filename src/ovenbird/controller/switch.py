@@ -66,7 +66,6 @@ class Switch:
         self.groups = GroupTable()
         self.meters = MeterTable()
         self.session: Session | None = None
-        self.flow_mods_sent = 0
         self._waiting = waiting
         self._confirmed = confirmed
         self._on_packet = on_packet
@@ -175,7 +174,6 @@ class Switch:
                 raise
             else:
                 self.table.confirm(changes)
-                self.flow_mods_sent += len(changes)
                 break
         else:
             if waiting:

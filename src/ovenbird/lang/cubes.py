@@ -91,11 +91,6 @@ def shifted(cubes: Cubes, ofs: int) -> Cubes:
     return tuple((value << ofs, mask << ofs) for value, mask in cubes) if ofs else cubes
 
 
-def contains(cubes: Cubes, number: int) -> bool:
-    """Say whether the set holds `number`."""
-    return any(number & mask == value for value, mask in cubes)
-
-
 def covers(outer: Cubes, inner: Cubes) -> bool:
     """Say whether each cube of `inner` lies in a single cube of `outer` (enough for a superset, not necessary)."""
     return all(any(wide & mask == wide and v & wide == w for w, wide in outer) for v, mask in inner)

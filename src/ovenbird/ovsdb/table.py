@@ -96,7 +96,6 @@ class BoundTable:
         self.encoders = [notation.encoder(column.type) for column in self.layout]
         self.diff_encoders = [notation.encoder(diff_type(column.type)) for column in self.layout]
         self.references = tuple(_reference(i, c) for i, c in enumerate(self.layout) if c.type.references)
-        self.reference_at = {reference.position: reference for reference in self.references}
         self.weak = tuple(r for r in self.references if any(b is not None and b.weak for b in (r.key, r.value)))
         self.strong = tuple(r for r in self.references if any(b is not None and not b.weak for b in (r.key, r.value)))
         self.bad_defaults = tuple(c for c in self.layout if c.name in schema.position and not _allows_default(c.type))

@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ovenbird.net.ethernet import IPV6
+from ovenbird.net.ipv4 import ICMP, SCTP, TCP, UDP
+from ovenbird.net.ipv6 import ICMPV6
 from ovenbird.verify.errors import VerifyError
 
 if TYPE_CHECKING:
@@ -32,11 +35,9 @@ FLAGS = {
 }
 """Bits of ct_state by the names that ovn-trace(8) has for them."""
 
-_TCP, _UDP, _SCTP, _ICMP, _ICMP6 = 6, 17, 132, 1, 58
-_IP6 = 0x86DD
 _ADDRESSES = (("ip_src", "ip_dst"), ("ipv6_src", "ipv6_dst"))
-_PORTS = {_TCP: "tcp", _UDP: "udp", _SCTP: "sctp"}
-_ECHO = {_ICMP: (8, 0), _ICMP6: (128, 129)}
+_PORTS = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
+_ECHO = {ICMP: (8, 0), ICMPV6: (128, 129)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Tuple:
     def of(cls, packet: Microflow) -> Tuple:
         """Return the direction that a packet belongs to; an ICMP echo and its reply are one connection."""
         family, protocol = packet["eth_type"], packet["nw_proto"]
-        source, destination = _ADDRESSES[family == _IP6]
+        source, destination = _ADDRESSES[family == IPV6]
         ports = (0, 0)
         if protocol in _PORTS:
             name = _PORTS[protocol]
@@ -76,7 +77,7 @@ class Tuple:
 
     def write(self, packet: Microflow) -> None:
         """Give a packet the addresses and ports of this direction."""
-        source, destination = _ADDRESSES[self.family == _IP6]
+        source, destination = _ADDRESSES[self.family == IPV6]
         packet[source], packet[destination] = self.source, self.destination
         if self.protocol in _PORTS:
             name = _PORTS[self.protocol]
@@ -164,5 +165,5 @@ def _may_begin(packet: Microflow) -> bool:
     protocol = packet["nw_proto"]
     if protocol not in _ECHO:
         return True
-    kind = packet["icmpv6_type" if protocol == _ICMP6 else "icmp_type"]
-    return kind == _ECHO[protocol][0] or (protocol == _ICMP6 and kind >= 133)
+    kind = packet["icmpv6_type" if protocol == ICMPV6 else "icmp_type"]
+    return kind == _ECHO[protocol][0] or (protocol == ICMPV6 and kind >= 133)

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 from ovenbird.lang.microflow import Microflow
 from ovenbird.lang.symbols import SYMBOLS, Symbol
+from ovenbird.net.ethernet import ARP, IPV4, RARP
+from ovenbird.net.ipv4 import ICMP, TCP
+from ovenbird.net.ipv6 import ICMPV6
 from ovenbird.verify.errors import NoReplyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_IP4, _ARP, _RARP = 0x0800, 0x0806, 0x8035
-_ICMP, _TCP, _ICMP6 = 1, 6, 58
 _RESET = 0x004
-_ECHO_REPLY = {_ICMP: ("icmp_type", 8, 0), _ICMP6: ("icmpv6_type", 128, 129)}
+_ECHO_REPLY = {ICMP: ("icmp_type", 8, 0), ICMPV6: ("icmpv6_type", 128, 129)}
 _PAIRS = (
     ("eth_src", "eth_dst"),
     ("ip_src", "ip_dst"),
@@ -73,7 +74,7 @@ def describe(packet: Microflow, inport: str) -> str:
         inport: the name of the port it comes from.
     """
     terms = [f'inport == "{inport}"']
-    rarp = packet["eth_type"] == _RARP
+    rarp = packet["eth_type"] == RARP
     for name in sorted(headers(packet), key=list(HEADERS).index):
         symbol = HEADERS[name].name
         terms.append(f"{'r' if rarp and symbol.startswith('arp') else ''}{symbol} == {show(name, packet[name])}")
@@ -82,11 +83,11 @@ def describe(packet: Microflow, inport: str) -> str:
 
 def is_refusal(packet: Microflow) -> bool:
     """Return whether a packet is a TCP reset or says that a destination is unreachable (RFC 792, RFC 4443)."""
-    if packet["nw_proto"] == _TCP:
+    if packet["nw_proto"] == TCP:
         return bool(packet["tcp_flags"] & _RESET)
-    if packet["eth_type"] == _IP4:
-        return packet["nw_proto"] == _ICMP and packet["icmp_type"] == 3
-    return packet["nw_proto"] == _ICMP6 and packet["icmpv6_type"] == 1
+    if packet["eth_type"] == IPV4:
+        return packet["nw_proto"] == ICMP and packet["icmp_type"] == 3
+    return packet["nw_proto"] == ICMPV6 and packet["icmpv6_type"] == 1
 
 
 def reply(packet: Microflow, mac: int | None = None) -> Microflow:
@@ -109,7 +110,7 @@ def reply(packet: Microflow, mac: int | None = None) -> Microflow:
         if mac is None:
             raise NoReplyError("a packet to everybody has no one answer")
         answer["eth_src"] = mac
-    if kind == _ARP:
+    if kind == ARP:
         if packet["arp_op"] != 1:
             raise NoReplyError("an ARP reply is not answered")
         answer["arp_op"] = 2

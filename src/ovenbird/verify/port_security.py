@@ -9,13 +9,15 @@ from __future__ import annotations
 from ipaddress import IPv4Interface, IPv6Address, IPv6Interface
 from typing import TYPE_CHECKING, NamedTuple
 
+from ovenbird.net.ethernet import ARP, IPV4, IPV6
+from ovenbird.net.ipv4 import UDP
+from ovenbird.net.ipv6 import ICMPV6
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ovenbird.lang.microflow import Microflow
 
-_IP4, _ARP, _IP6 = 0x0800, 0x0806, 0x86DD
-_UDP, _ICMP6 = 17, 58
 _ALL_ONES4 = 0xFFFFFFFF
 _MLD_REPORT, _NEIGHBOUR_SOLICITATION, _NEIGHBOUR_ADVERTISEMENT, _MLD2_REPORT = 131, 135, 136, 143
 
@@ -77,14 +79,14 @@ def may_receive(entries: Iterable[str], packet: Microflow) -> bool:
 
 def _may_send(allowed: Allowed, packet: Microflow) -> bool:
     kind = packet["eth_type"]
-    if kind == _ARP:
+    if kind == ARP:
         if packet["arp_sha"] != allowed.mac:
             return False
         return allowed.anything or allowed.has4(packet["arp_spa"])
-    if kind == _IP4:
+    if kind == IPV4:
         return allowed.anything or allowed.has4(packet["ip_src"]) or (bool(allowed.ipv4) and _is_discovery(packet))
-    if kind == _IP6:
-        if packet["nw_proto"] == _ICMP6 and not _neighbour_is(allowed, packet):
+    if kind == IPV6:
+        if packet["nw_proto"] == ICMPV6 and not _neighbour_is(allowed, packet):
             return False
         return allowed.anything or allowed.has6(packet["ipv6_src"]) or (bool(allowed.ipv6) and _is_probe(packet))
     return allowed.anything
@@ -93,11 +95,11 @@ def _may_send(allowed: Allowed, packet: Microflow) -> bool:
 def _may_receive(allowed: Allowed, packet: Microflow) -> bool:
     if allowed.anything:
         return True
-    if packet["eth_type"] == _IP4:
+    if packet["eth_type"] == IPV4:
         address = packet["ip_dst"]
         everyone = address == _ALL_ONES4 or address >> 28 == 0xE or address in allowed.broadcasts
         return allowed.has4(address) or (bool(allowed.ipv4) and everyone)
-    if packet["eth_type"] == _IP6:
+    if packet["eth_type"] == IPV6:
         address = packet["ipv6_dst"]
         return allowed.has6(address) or (bool(allowed.ipv6) and address >> 120 == 0xFF)
     return True
@@ -120,7 +122,7 @@ def _is_discovery(packet: Microflow) -> bool:
     return (
         packet["ip_src"] == 0
         and packet["ip_dst"] == _ALL_ONES4
-        and packet["nw_proto"] == _UDP
+        and packet["nw_proto"] == UDP
         and (packet["udp_src"], packet["udp_dst"]) == (68, 67)
     )
 
@@ -130,7 +132,7 @@ def _is_probe(packet: Microflow) -> bool:
     return (
         packet["ipv6_src"] == 0
         and packet["ipv6_dst"] >> 112 == 0xFF02
-        and packet["nw_proto"] == _ICMP6
+        and packet["nw_proto"] == ICMPV6
         and packet["icmpv6_code"] == 0
         and packet["icmpv6_type"] in (_MLD_REPORT, _NEIGHBOUR_SOLICITATION, _MLD2_REPORT)
     )

@@ -21,6 +21,7 @@ from ovenbird.lang.errors import LangError
 from ovenbird.lang.evaluate import evaluate
 from ovenbird.lang.microflow import Microflow, parse_microflow
 from ovenbird.model import sb
+from ovenbird.net.ethernet import IPV4, IPV6
 from ovenbird.verify import port_security
 from ovenbird.verify.conntrack import DESTINATION_TRANSLATED, SOURCE_TRANSLATED, Tracker, Tuple, flags, format_state
 from ovenbird.verify.errors import NoReplyError, UnknownPortError
@@ -45,7 +46,7 @@ _FLAGS, _INPORT, _OUTPORT, _METADATA = "reg10", "reg14", "reg15", "metadata"
 _LOOPBACK = 1 << 0
 _JOINED = ("patch", "l3gateway")
 _TTL = 64
-_IP = (0x0800, 0x86DD)
+_IP = (IPV4, IPV6)
 
 
 class Tracer:

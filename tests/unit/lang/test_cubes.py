@@ -12,7 +12,7 @@ UNIVERSE = range(16)
 
 
 def numbers(values: Cubes) -> set[int]:
-    return {number for number in UNIVERSE if cubes.contains(values, number)}
+    return {number for number in UNIVERSE if any(number & mask == value for value, mask in values)}
 
 
 CUBE = st.builds(lambda value, mask: (value & mask, mask), st.integers(0, 15), st.integers(0, 15))

@@ -14,13 +14,13 @@ from ovenbird.net.dhcp6 import Dhcp6, IaNa
 from ovenbird.net.dns import encode_name
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.ipv4 import UDP
 from ovenbird.net.ipv6 import IPv6
 from ovenbird.net.udp import Udp
 
 if TYPE_CHECKING:
     from ovenbird.lang.actions.userdata import Userdata
 
-_UDP = 17
 _FOREVER = 0xFFFFFFFF
 _LINK_LAYER_DUID = bytes.fromhex("00030001")  # DUID-LL of Ethernet (RFC 8415, section 11.4)
 _SUCCESS = bytes(2)
@@ -55,7 +55,7 @@ def answer(packet: bytes, userdata: Userdata) -> bytes | None:
     if options is None:
         return None
     segment = Udp(udp.sport, udp.dport, Dhcp6(kind, request.xid, options).encode()).encode(ip.src, ip.dst)
-    out = IPv6(ip.src, ip.dst, _UDP, segment, hop_limit=64)
+    out = IPv6(ip.src, ip.dst, UDP, segment, hop_limit=64)
     return Ethernet(frame.dst, frame.src, frame.ethertype, out.encode(), frame.vlan).encode()
 
 

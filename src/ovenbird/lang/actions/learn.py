@@ -10,6 +10,7 @@ from ovenbird.lang.actions.conntrack import format_address
 from ovenbird.lang.actions.layout import FlagBit
 from ovenbird.lang.errors import LangError, LexError, ParseError
 from ovenbird.lang.lexer import Format, parse_constant
+from ovenbird.net.ethernet import IPV4, IPV6
 from ovenbird.openflow.actions import Learn, LearnLoad, LearnMatch
 from ovenbird.openflow.fields import Subfield
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from ovenbird.openflow.actions import LearnSpec
 
 _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
-_ETH_IP4, _ETH_IP6 = 0x0800, 0x86DD
 _ECMP_IDLE, _ECMP_HARD = 20, 30  # seconds, as OVN 23.03
 
 
@@ -71,7 +71,7 @@ class CommitEcmpNextHop(Noted):
         """Return two learns: what comes from this next hop, and what goes the other way."""
         src, dst = ("ipv6_src", "ipv6_dst") if self.ipv6 else ("ip_src", "ip_dst")
         port_src, port_dst = f"{self.protocol}_src", f"{self.protocol}_dst"
-        kind = _exactly("eth_type", _ETH_IP6 if self.ipv6 else _ETH_IP4)
+        kind = _exactly("eth_type", IPV6 if self.ipv6 else IPV4)
         protocol = _exactly("nw_proto", _PROTOCOLS[self.protocol])
         found = LearnLoad(FlagBit.ECMP_NH_FOUND.bits, 1)
         same = (
@@ -177,7 +177,7 @@ class CommitLbAffinity(Noted):
         found = ("xxreg0" if ctx.is_switch else "xxreg1") if six else "reg4"
         specs: list[LearnSpec] = [
             _same("metadata"),
-            _exactly("eth_type", _ETH_IP6 if six else _ETH_IP4),
+            _exactly("eth_type", IPV6 if six else IPV4),
             _same("ipv6_src" if six else "ip_src"),
             _exactly("ipv6_dst" if six else "ip_dst", self.vip.address),
         ]

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, ClassVar
 from ovenbird.lang.actions.action import Action, encode_all, format_all
 from ovenbird.lang.actions.machine import run_on
 from ovenbird.lang.actions.userdata import Opcode, Userdata
+from ovenbird.net.ethernet import ARP, IPV6
+from ovenbird.net.ipv4 import ICMP, SCTP, TCP, UDP
+from ovenbird.net.ipv6 import ICMPV6
 from ovenbird.openflow.actions import encode_actions
 
 if TYPE_CHECKING:
@@ -23,8 +26,6 @@ if TYPE_CHECKING:
     from ovenbird.lang.microflow import Microflow
     from ovenbird.openflow.actions import Action as OpenFlowAction
 
-_ETH_ARP, _ETH_IP4, _ETH_IP6 = 0x0806, 0x0800, 0x86DD
-_ICMP4, _TCP, _UDP, _ICMP6, _SCTP = 1, 6, 17, 58, 132
 _TCP_RST, _TCP_ACK = 0x004, 0x010
 _SOLICITED_NODE = 0xFF02_0000_0000_0000_0000_0001_FF00_0000  # RFC 4291, section 2.7.1
 
@@ -49,7 +50,7 @@ def _without(packet: Microflow, *groups: tuple[str, ...]) -> Microflow:
 def arp_request(packet: Microflow) -> Microflow:
     """Return the ARP request that asks for the destination of an IPv4 packet."""
     made = _without(packet, _IP_FIELDS, _UPPER_FIELDS)
-    made["eth_type"], made["arp_op"] = _ETH_ARP, 1
+    made["eth_type"], made["arp_op"] = ARP, 1
     made["arp_sha"], made["arp_spa"] = packet["eth_src"], packet["ip_src"]
     made["arp_tha"], made["arp_tpa"] = 0, packet["ip_dst"]
     return made
@@ -61,7 +62,7 @@ def neighbor_solicitation(packet: Microflow) -> Microflow:
     target = packet["ipv6_dst"]
     group = _SOLICITED_NODE | target & 0xFF_FFFF
     made["ipv6_dst"], made["eth_dst"] = group, 0x3333_0000_0000 | group & 0xFFFF_FFFF
-    made["nw_proto"], made["nw_ttl"], made["icmpv6_type"], made["icmpv6_code"] = _ICMP6, 255, 135, 0
+    made["nw_proto"], made["nw_ttl"], made["icmpv6_type"], made["icmpv6_code"] = ICMPV6, 255, 135, 0
     made["nd_target"], made["nd_sll"] = target, packet["eth_src"]
     return made
 
@@ -71,7 +72,7 @@ def neighbor_advertisement(packet: Microflow) -> Microflow:
     made = _without(packet, _UPPER_FIELDS)
     made["eth_dst"], made["eth_src"] = packet["eth_src"], packet["eth_dst"]
     made["ipv6_dst"], made["ipv6_src"] = packet["ipv6_src"], packet["nd_target"]
-    made["nw_proto"], made["nw_ttl"], made["icmpv6_type"], made["icmpv6_code"] = _ICMP6, 255, 136, 0
+    made["nw_proto"], made["nw_ttl"], made["icmpv6_type"], made["icmpv6_code"] = ICMPV6, 255, 136, 0
     made["nd_target"], made["nd_tll"] = packet["nd_target"], packet["eth_dst"]
     return made
 
@@ -80,10 +81,10 @@ def unreachable(packet: Microflow) -> Microflow:
     """Return the ICMP error (destination or administratively unreachable) about an IP packet, addresses unchanged."""
     made = _without(packet, _UPPER_FIELDS)
     made["nw_ttl"] = 255
-    if packet["eth_type"] == _ETH_IP6:
-        made["nw_proto"], made["icmpv6_type"], made["icmpv6_code"] = _ICMP6, 1, 1
+    if packet["eth_type"] == IPV6:
+        made["nw_proto"], made["icmpv6_type"], made["icmpv6_code"] = ICMPV6, 1, 1
     else:
-        made["nw_proto"], made["icmp_type"], made["icmp_code"], made["ip_frag"] = _ICMP4, 3, 1, 0
+        made["nw_proto"], made["icmp_type"], made["icmp_code"], made["ip_frag"] = ICMP, 3, 1, 0
     return made
 
 
@@ -107,7 +108,7 @@ def abort(packet: Microflow) -> Microflow:
 def exchanged(packet: Microflow) -> Microflow:
     """Return a copy with Ethernet and IP source and destination exchanged."""
     made = packet.copy()
-    names = ("ipv6_src", "ipv6_dst") if packet["eth_type"] == _ETH_IP6 else ("ip_src", "ip_dst")
+    names = ("ipv6_src", "ipv6_dst") if packet["eth_type"] == IPV6 else ("ip_src", "ip_dst")
     for a, b in (("eth_src", "eth_dst"), names):
         made[a], made[b] = packet[b], packet[a]
     return made
@@ -118,13 +119,13 @@ def rejection(packet: Microflow) -> Microflow:
 
     The ICMP error blames the port when the packet is of UDP.
     """
-    if packet["nw_proto"] == _TCP:
+    if packet["nw_proto"] == TCP:
         return reset(exchanged(packet))
-    if packet["nw_proto"] == _SCTP:
+    if packet["nw_proto"] == SCTP:
         return abort(exchanged(packet))
     made = unreachable(exchanged(packet))
-    if packet["nw_proto"] == _UDP:
-        six = packet["eth_type"] == _ETH_IP6
+    if packet["nw_proto"] == UDP:
+        six = packet["eth_type"] == IPV6
         made["icmpv6_code" if six else "icmp_code"] = 4 if six else 3
     return made
 
