@@ -255,6 +255,13 @@ class GatewayConflictWithAllocationPools(Conflict):
 # -- ports ------------------------------------------------------------------------------------------------------------
 
 
+class BadPortRequest(BadRequest):
+    """The parts of a request do not fit together."""
+
+    kind = "BadRequest"
+    message = "Bad port request: {reason}"
+
+
 class PortNotFound(NotFound):
     """No port has this id."""
 
@@ -328,6 +335,12 @@ class AddressPairAndPortSecurityRequired(Conflict):
     message = "Port Security must be enabled in order to have allowed address pairs on a port."
 
 
+class AllowedAddressPairsMissingIP(BadRequest):
+    """A pair is of a MAC and an address."""
+
+    message = "AllowedAddressPair must contain ip_address"
+
+
 class DuplicateAddressPairInRequest(BadRequest):
     """The same pair twice."""
 
@@ -385,6 +398,12 @@ class RouterInUse(Conflict):
     """The router has interfaces."""
 
     message = "Router {id} still has ports"
+
+
+class SubnetMismatchForPort(BadRequest):
+    """The port has no address in the subnet."""
+
+    message = "Subnet on port {port_id} does not match the requested subnet {subnet_id}"
 
 
 class RouterInterfaceNotFound(NotFound):
@@ -517,6 +536,12 @@ class SecurityGroupNotFound(NotFound):
     """No security group has this id."""
 
     message = "Security group {id} does not exist"
+
+
+class SecurityGroupConflict(Conflict):
+    """The groups do not go together."""
+
+    message = "Error {reason} while attempting the operation."
 
 
 class SecurityGroupInUse(Conflict):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.api.addressing import eui64
 from ovenbird.api.errors import (
     AllocationOnAutoAddressSubnet,
+    BadPortRequest,
     InvalidInput,
     InvalidIpForNetwork,
     InvalidIpForSubnet,
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 SELF_ADDRESSED = frozenset(("slaac", "dhcpv6-stateless"))
 """IPv6 address modes in which a host's address follows from its MAC."""
-
-MOST = 5
-"""Addresses that one port may have; Neutron's ``max_fixed_ips_per_port``."""
 
 Choice = tuple[Subnet, str]
 
@@ -67,10 +65,8 @@ class Addresses:
         subnets = network.referrers(Subnet.network)
         if wanted is None:
             return self._any(draft, network, subnets, mac, device_owner)
-        if len(wanted) > MOST:
-            raise InvalidInput(error_message="Exceeded maximum amount of fixed ips per port.")
         chosen = [self._wanted(draft, network, subnets, item, mac, device_owner) for item in wanted]
-        if chosen and not device_owner.startswith("network:"):  # hosts make themselves addresses whether asked or not
+        if not device_owner.startswith("network:"):  # hosts make themselves addresses whether asked or not
             there = {subnet for subnet, _ in chosen}
             own = [s for s in _for_owner(subnets, device_owner) if self_addressed(s) and s not in there]
             chosen += [(s, self._take(draft, s, eui64(s.cidr, mac))) for s in own]
@@ -89,8 +85,6 @@ class Addresses:
         held: dict[tuple[str, str], FixedAddress] = {
             (FixedAddress.subnet.raw(fixed), fixed.address): fixed for fixed in port.referrers(FixedAddress.port)
         }
-        if len(wanted) > MOST:
-            raise InvalidInput(error_message="Exceeded maximum amount of fixed ips per port.")
         own: set[tuple[str, str]] = set()
         if not port.device_owner.startswith("network:"):
             own = {key for key, fixed in held.items() if self_addressed(fixed.subnet)}
@@ -107,6 +101,11 @@ class Addresses:
                 own.discard(kept)
         network = port.network
         for fixed in held.values():
+            if fixed.referrers(FloatingIPAssociation.fixed):
+                raise BadPortRequest(
+                    reason=f"Cannot update the fixed_ips of the port {port.uuid}, because its original fixed_ip "
+                    f"{fixed.address} has been associated to a floating ip."
+                )
             release(draft, fixed)
         subnets = network.referrers(Subnet.network)
         chosen = [self._wanted(draft, network, subnets, item, mac, port.device_owner) for item in missing]

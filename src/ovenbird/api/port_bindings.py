@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from ovenbird.model.chassis import physical_networks
 from ovenbird.model.cloud import NetworkSegment
-from ovenbird.model.sb import Chassis
+from ovenbird.model.sb import Chassis, PortBinding
 
 if TYPE_CHECKING:
     from ovenbird.api.databases import Databases
@@ -20,17 +22,36 @@ UNBOUND, BOUND, FAILED = "unbound", "ovs", "binding_failed"
 """``binding:vif_type`` of a port that no host is named for, that its host has, and that its host cannot have."""
 
 
+REDIRECT = "cr-lrp-"
+"""What northd puts before the id of a gateway's port, to name that which is bound to the gateway's chassis."""
+
+OUTSIDE_OF_SWITCH = frozenset(("direct", "direct-physical", "macvtap", "baremetal"))
+"""VNIC types that no virtual switch connects, unless the hardware does in its place (``switchdev``)."""
+OFFLOADED = "switchdev"
+
+
 def binding(databases: Databases, port: Port) -> tuple[str, dict[str, Any]]:
     """Return a port's ``binding:vif_type`` and ``binding:vif_details``."""
     host = port.host
     if not host:
         return UNBOUND, {}
+    if port.vnic_type in OUTSIDE_OF_SWITCH and not _is_offloaded(port):
+        return FAILED, {}
     if databases.southbound is None:
         return BOUND, details("system")
     chassis = chassis_of(databases, host)
     if chassis is None or not _reaches(chassis, port):
         return FAILED, {}
     return BOUND, details(chassis.other_config.get("datapath-type") or "system")
+
+
+def gateway_host(databases: Databases, port: Port) -> str:
+    """Return the host on which a router's gateway works now; empty where there is none yet."""
+    if databases.southbound is None:
+        return ""
+    bound = databases.southbound.store.find(PortBinding.logical_port, f"{REDIRECT}{port.uuid}")
+    chassis = bound.chassis if bound is not None else None
+    return chassis.hostname if chassis is not None else ""
 
 
 def chassis_of(databases: Databases, host: str) -> Chassis | None:
@@ -54,6 +75,11 @@ def details(datapath_type: str) -> dict[str, Any]:
         "datapath_type": datapath_type,
         "bound_drivers": {"0": "ovn"},
     }
+
+
+def _is_offloaded(port: Port) -> bool:
+    capabilities = orjson.loads(port.binding_profile or b"{}").get("capabilities")
+    return isinstance(capabilities, list) and OFFLOADED in capabilities
 
 
 def _reaches(chassis: Chassis, port: Port) -> bool:

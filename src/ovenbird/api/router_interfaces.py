@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.api.errors import (
     BadRouterRequest,
-    HTTPBadRequest,
     PortInUse,
     PortNotFound,
     RouterInterfaceInUseByFloatingIP,
     RouterInterfaceInUseByRoute,
     RouterInterfaceNotFound,
     RouterInterfaceNotFoundForSubnet,
+    SubnetMismatchForPort,
     SubnetNotFound,
 )
 from ovenbird.api.fixed_ips import release
@@ -28,6 +28,7 @@ from ovenbird.model.cloud import (
     RouterInterface,
     Subnet,
 )
+from ovenbird.ovsdb.types import is_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -54,7 +55,7 @@ class RouterInterfaces:
         """
         subnet_id, port_id = _given(body)
         if subnet_id is not None and port_id is not None:
-            raise HTTPBadRequest(reason="Cannot specify both subnet-id and port-id")
+            raise BadRouterRequest(reason="Cannot specify both subnet-id and port-id.")
         draft.touch(router)
         if port_id is not None:
             return self._add_port(draft, router, self._port(port_id))
@@ -111,7 +112,7 @@ class RouterInterfaces:
     def _add_port(self, draft: Draft, router: Router, port: Port) -> dict[str, Any]:
         """Make a port that somebody made a router's."""
         network = Port.network.raw(port)
-        if (port.device_id and port.device_id != router.uuid) or port.referrers(RouterInterface.port):
+        if port.device_id:
             raise PortInUse(port_id=port.uuid, net_id=network, device_id=port.device_id)
         subnets = [fixed.subnet for fixed in port.referrers(FixedAddress.port)]
         if not subnets:
@@ -139,9 +140,7 @@ class RouterInterfaces:
             block = ip_network(subnet.cidr)
             for other in held:
                 if other is subnet:
-                    raise BadRouterRequest(
-                        reason=f"Router already has a port on subnet {subnet.uuid}."
-                    )
+                    raise BadRouterRequest(reason=f"Router already has a port on subnet {subnet.uuid}.")
                 theirs = ip_network(other.cidr)
                 if theirs.version == block.version and theirs.overlaps(block):
                     raise BadRouterRequest(
@@ -161,7 +160,7 @@ class RouterInterfaces:
             if subnet_id is None or subnet_id in subnets:
                 return interface
             if port_id is not None:
-                raise HTTPBadRequest(reason=f"Subnet {subnet_id} is not on port {port_id}")
+                raise SubnetMismatchForPort(subnet_id=subnet_id, port_id=port_id)
         if port_id is not None:
             raise RouterInterfaceNotFound(router_id=router.uuid, port_id=port_id)
         raise RouterInterfaceNotFoundForSubnet(router_id=router.uuid, subnet_id=self._subnet(str(subnet_id)).uuid)
@@ -209,10 +208,10 @@ def connected(router: Router) -> list[Subnet]:
 def _given(body: Mapping[str, Any]) -> tuple[str | None, str | None]:
     subnet, port = body.get("subnet_id"), body.get("port_id")
     if subnet is None and port is None:
-        raise HTTPBadRequest(reason="Either subnet_id or port_id must be specified")
+        raise BadRouterRequest(reason="Either subnet_id or port_id must be specified.")
     for value in (subnet, port):
-        if value is not None and not isinstance(value, str):
-            raise HTTPBadRequest(reason=f"'{value}' is not a valid UUID")
+        if value is not None and not (isinstance(value, str) and is_uuid(value)):
+            raise BadRouterRequest(reason=f"'{value}' is not a valid UUID.")
     return subnet, port
 
 

@@ -80,6 +80,11 @@ class ServicePorts:
         draft.transaction.delete(port)
 
 
+def is_service_port(port: Port) -> bool:
+    """Return whether a port is a router's or a floating IP's."""
+    return any(port.referrers(column) for column in (RouterInterface.port, RouterGateway.port, FloatingIP.port))
+
+
 def refuse_service_port(port: Port) -> None:
     """Refuse to delete a port that something else needs.
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
+NO_MACS = frozenset(("00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"))
 _LABEL = re.compile(r"[A-Za-z0-9-]{1,63}\Z")
 _TRUE, _FALSE = frozenset(("true", "1", "t", "yes", "on")), frozenset(("false", "0", "f", "no", "off"))
 
@@ -135,12 +136,25 @@ def loose_prefix(value: Any) -> str:
     return value if "/" in value else str(ip_network(value))
 
 
+def network_of(value: Any) -> str:
+    """Convert a prefix or an address to the network that it is in, without host bits."""
+    return str(ip_network(loose_prefix(value), strict=False))
+
+
 def mac(value: Any) -> str:
-    """Convert a unicast MAC to lower case with colons."""
-    word = str(value).strip().lower().replace("-", ":")
-    if not isinstance(value, str) or not _MAC.match(word) or word == "00:00:00:00:00:00":
+    """Convert a MAC, in any of the ways to write it, to lower case with colons."""
+    word = _spelled(value.strip().lower()) if isinstance(value, str) else ""
+    if not _MAC.match(word) or word in NO_MACS:
         raise ValueError(f"'{value}' is not a valid MAC address")
     return word
+
+
+def _spelled(word: str) -> str:
+    parts = word.replace("-", ":").split(":")
+    if len(parts) == 6:  # 0 for 00 too
+        return ":".join(part.zfill(2) for part in parts)
+    digits = word.replace(".", "")
+    return ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
 
 
 def dns_name(value: Any) -> str:

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.schema import DatabaseSchema
     from ovenbird.ovsdb.transaction import Client
 
-CHASSIS = (sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap)
+CHASSIS = (sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.PortBinding)
 """The tables of Southbound that the API and the compiler read."""
+
+GATEWAYS: dict[str, list[object]] = {"Port_Binding": [["type", "==", "chassisredirect"]]}
+"""The port bindings that the API reads: where gateways are."""
 
 LOCK = "ovenbird_cloud"
 """The lock, in Northbound, of the compiler that is active."""
@@ -120,7 +123,7 @@ async def serve(daemon: Daemon) -> None:
     place = database(daemon, "ovnnb-db", "OVN_NB_DB", "ovnnb_db.sock")
     northbound = Replica(place, "OVN_Northbound", nb.ROWS, leader_only=True, context=context)
     place = database(daemon, "ovnsb-db", "OVN_SB_DB", "ovnsb_db.sock")
-    southbound = Replica(place, "OVN_Southbound", CHASSIS, leader_only=True, context=context)
+    southbound = Replica(place, "OVN_Southbound", CHASSIS, conditions=GATEWAYS, leader_only=True, context=context)
     serving: Service | None = None
     try:
         await cloud_client.start()

@@ -27,7 +27,8 @@ dhcp_agent_notification = false
 state_path = {directory}
 api_paste_config = {directory}/paste.ini
 use_stderr = true
-dns_domain = openstacklocal.
+dns_domain = example.net.
+agent_down_time = 1000000
 [database]
 connection = sqlite://
 [oslo_concurrency]

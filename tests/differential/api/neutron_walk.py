@@ -9,10 +9,11 @@ if TYPE_CHECKING:
 
 CHASSIS = {
     "host1": {
+        "datapath-type": "system",
         "ovn-bridge-mappings": "public:br-ex,other:br-other",
         "ovn-cms-options": "enable-chassis-as-gw,availability-zones=az1:az2",
     },
-    "host2": {"ovn-bridge-mappings": "", "ovn-cms-options": "availability-zones=az3"},
+    "host2": {"datapath-type": "system", "ovn-bridge-mappings": "", "ovn-cms-options": "availability-zones=az3"},
 }
 NOWHERE = "11111111-2222-3333-4444-555555555555"
 MEMBER = {"roles": "member,reader"}
@@ -145,7 +146,17 @@ async def networks(pair: Pair) -> None:
     """Create networks in every way, and change one in every way."""
     for values in NETWORKS:
         await pair.ask("POST", "networks", {"network": values})
-    for body in (None, {}, {"network": None}, {"network": []}, {"network": "x"}, {"net": {}}, [], "x", {"networks": []}):
+    for body in (
+        None,
+        {},
+        {"network": None},
+        {"network": []},
+        {"network": "x"},
+        {"net": {}},
+        [],
+        "x",
+        {"networks": []},
+    ):
         await pair.ask("POST", "networks", body)
     await pair.ask("POST", "networks", {"networks": [{"name": "b1"}, {"name": "b2"}]})
     await pair.ask("POST", "networks", {"networks": [{"network": {"name": "b3"}}]})

@@ -281,7 +281,12 @@ async def ports(pair: Pair) -> None:
     outer = await pair.make("network", name="outer")
     other = await pair.make("subnet", network_id=outer["id"], cidr="10.51.0.0/24", ip_version=4)
     names = {"FOUR": four["id"], "OTHER": other["id"]}
-    for name, more in {"GROUP": {}, "GROUP2": {}, "STATELESS": {"stateful": False}, "BLUE": {"project_id": "blue"}}.items():
+    for name, more in {
+        "GROUP": {},
+        "GROUP2": {},
+        "STATELESS": {"stateful": False},
+        "BLUE": {"project_id": "blue"},
+    }.items():
         names[name] = (await pair.make("security_group", name=name, **more))["id"]
     mixed = await pair.make("network", name="mixed")
     await pair.make("subnet", network_id=mixed["id"], cidr="10.52.0.0/24", ip_version=4)
@@ -350,7 +355,12 @@ async def ports(pair: Pair) -> None:
                 binding = {"binding:host_id": host, "binding:vnic_type": vnic}
                 await pair.ask("POST", "ports", {"port": {"network_id": net["id"]} | binding})
     insecure = await pair.make("network", name="insecure", port_security_enabled=False)
-    for values in ({}, {"port_security_enabled": True}, {"security_groups": [names["GROUP"]]}, {"device_owner": "network:dhcp"}):
+    for values in (
+        {},
+        {"port_security_enabled": True},
+        {"security_groups": [names["GROUP"]]},
+        {"device_owner": "network:dhcp"},
+    ):
         await pair.ask("POST", "ports", {"port": {"network_id": insecure["id"]} | values})
 
 
@@ -483,7 +493,9 @@ async def security_groups(pair: Pair) -> None:
         if status == 201:
             await pair.ask("GET", f"security-group-rules/{answer['security_group_rule']['id']}")
     for name in (NOWHERE, "x", None, 5):
-        await pair.ask("POST", "security-group-rules", {"security_group_rule": {"security_group_id": name, "direction": "ingress"}})
+        await pair.ask(
+            "POST", "security-group-rules", {"security_group_rule": {"security_group_id": name, "direction": "ingress"}}
+        )
     await pair.ask("GET", f"security-groups/{group['id']}")
     await pair.ask("GET", f"security-group-rules?security_group_id={group['id']}")
     for query in ("protocol=tcp", "direction=egress", "ethertype=IPv6", "port_range_min=80", "remote_ip_prefix=10.0.0.0/8",
@@ -539,7 +551,9 @@ async def security_groups(pair: Pair) -> None:
     ):  # fmt: skip
         await pair.ask("PUT", f"address-groups/{addresses['id']}/{action}", {"addresses": given})
         await pair.ask("GET", f"address-groups/{addresses['id']}")
-    await pair.ask("PUT", f"address-groups/{addresses['id']}/add_addresses", {"address_group": {"addresses": ["2.2.2.2"]}})
+    await pair.ask(
+        "PUT", f"address-groups/{addresses['id']}/add_addresses", {"address_group": {"addresses": ["2.2.2.2"]}}
+    )
     await pair.ask("PUT", f"address-groups/{addresses['id']}/add_addresses", {})
     await pair.ask("DELETE", f"address-groups/{addresses['id']}")
     await pair.ask("DELETE", f"security-groups/{other['id']}")

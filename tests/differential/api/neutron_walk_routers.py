@@ -97,7 +97,9 @@ async def outside(pair: Pair, names: dict[str, str]) -> None:
     """Make the networks that routers connect."""
     out = await pair.make("network", name="out", **{"router:external": True}, **flat("out"))
     names["OUT"] = out["id"]
-    names["OUTSUB"] = (await pair.make("subnet", network_id=out["id"], cidr="203.0.113.0/24", ip_version=4, enable_dhcp=False))["id"]
+    names["OUTSUB"] = (
+        await pair.make("subnet", network_id=out["id"], cidr="203.0.113.0/24", ip_version=4, enable_dhcp=False)
+    )["id"]
     names["EMPTY"] = (await pair.make("network", name="empty", **{"router:external": True}, **flat("empty")))["id"]
     inside = await pair.make("network", name="in")
     names["IN"] = inside["id"]
@@ -106,8 +108,12 @@ async def outside(pair: Pair, names: dict[str, str]) -> None:
     names["INSIX2"] = (await pair.make("subnet", network_id=inside["id"], cidr="fd61::/64", ip_version=6))["id"]
     two = await pair.make("network", name="in2")
     names["IN2"] = two["id"]
-    names["SAME"] = (await pair.make("subnet", network_id=two["id"], cidr="10.60.0.0/25", ip_version=4, gateway_ip="10.60.0.3"))["id"]
-    names["BARE"] = (await pair.make("subnet", network_id=two["id"], cidr="10.61.0.0/24", ip_version=4, gateway_ip=None))["id"]
+    names["SAME"] = (
+        await pair.make("subnet", network_id=two["id"], cidr="10.60.0.0/25", ip_version=4, gateway_ip="10.60.0.3")
+    )["id"]
+    names["BARE"] = (
+        await pair.make("subnet", network_id=two["id"], cidr="10.61.0.0/24", ip_version=4, gateway_ip=None)
+    )["id"]
     names["THIRD"] = (await pair.make("subnet", network_id=two["id"], cidr="10.62.0.0/24", ip_version=4))["id"]
 
 
@@ -206,7 +212,12 @@ async def routers(pair: Pair) -> None:
     _, body = await pair.ask("GET", f"ports?device_id={router['id']}&device_owner=network:router_gateway")
     for port in body["ports"]:
         await pair.ask("DELETE", f"ports/{port['id']}")
-        for values in ({"name": "x"}, {"device_id": ""}, {"fixed_ips": [{"ip_address": "203.0.113.65"}]}, {"device_owner": ""}):
+        for values in (
+            {"name": "x"},
+            {"device_id": ""},
+            {"fixed_ips": [{"ip_address": "203.0.113.65"}]},
+            {"device_owner": ""},
+        ):
             await pair.ask("PUT", f"ports/{port['id']}", {"port": values})
     await pair.ask("GET", path)
     await pair.ask("DELETE", f"networks/{names['OUT']}")
@@ -377,7 +388,8 @@ async def floating_ips(pair: Pair) -> None:
 async def lists(pair: Pair) -> None:
     """Ask for parts of lists in every way."""
     for name, tags in {"l1": ["a", "b"], "l2": ["b"], "l3": [], "l4": ["c"]}.items():
-        network = await pair.make("network", name=name, project_id="listed", tags=tags, description=name[1])
+        network = await pair.make("network", name=name, project_id="listed", description=name[1])
+        await pair.ask("PUT", f"networks/{network['id']}/tags", {"tags": tags})
     here = "networks?project_id=listed"
     for query in (
         "", "name=l1", "name=l1&name=l2", "name=", "name=L1", "fields=name", "fields=id&fields=name", "fields=nonsense",
@@ -406,7 +418,16 @@ async def lists(pair: Pair) -> None:
         await pair.ask("GET", f"{here}&{query}")
     for query in ("fields=name", "fields=nonsense", "nonsense=1", "fields=id&fields=mtu"):
         await pair.ask("GET", f"networks/{network['id']}?{query}")
-    for path in ("networks", "ports", "subnets", "routers", "floatingips", "security-groups", "security-group-rules", "address-groups"):
+    for path in (
+        "networks",
+        "ports",
+        "subnets",
+        "routers",
+        "floatingips",
+        "security-groups",
+        "security-group-rules",
+        "address-groups",
+    ):
         await pair.ask("GET", f"{path}?nonsense=1")
         await pair.ask("GET", f"{path}?sort_key=nonsense")
         await pair.ask("GET", f"{path}?id={NOWHERE}")
@@ -426,7 +447,15 @@ async def lists(pair: Pair) -> None:
         ("PUT", tags, {"tags": ["a,b"]}), ("PUT", f"{tags}/a%20b", None), ("GET", f"nonsense/{NOWHERE}/tags", None), ("PUT", tags, {"tags": None}),
     ):  # fmt: skip
         await pair.ask(method, path, given)
-    for path in ("quotas", "quotas/tenant", "quotas/project", "quotas/blue", "quotas/blue/default", "quotas/blue/details", "quotas/blue/nonsense"):
+    for path in (
+        "quotas",
+        "quotas/tenant",
+        "quotas/project",
+        "quotas/blue",
+        "quotas/blue/default",
+        "quotas/blue/details",
+        "quotas/blue/nonsense",
+    ):
         await pair.ask("GET", path)
     for quota in (
         {"network": 5}, {"network": -1}, {"network": -2}, {"network": "7"}, {"network": "x"}, {"network": None}, {"nonsense": 5}, {},
@@ -447,7 +476,14 @@ async def lists(pair: Pair) -> None:
     for _ in range(2):
         await pair.ask("DELETE", "quotas/yellow")
     await pair.ask("POST", "quotas", {"quota": {}})
-    for path in ("quotas", "quotas/blue", "quotas/red", "agents", "availability_zones", "availability_zones?resource=router"):
+    for path in (
+        "quotas",
+        "quotas/blue",
+        "quotas/red",
+        "agents",
+        "availability_zones",
+        "availability_zones?resource=router",
+    ):
         await pair.ask("GET", path, **MEMBER)
     await pair.ask("GET", "availability_zones")
     await pair.ask("GET", "availability_zones?state=available")
@@ -467,11 +503,19 @@ async def members(pair: Pair) -> None:
     sub = await pair.make("subnet", network_id=shared["id"], cidr="10.80.0.0/24", ip_version=4)
     _, mine = await pair.ask("POST", "networks", {"network": {"name": "mine"}}, **blue)
     network = mine["network"]["id"]
-    _, made = await pair.ask("POST", "subnets", {"subnet": {"network_id": network, "cidr": "10.81.0.0/24", "ip_version": 4}}, **blue)
+    _, made = await pair.ask(
+        "POST", "subnets", {"subnet": {"network_id": network, "cidr": "10.81.0.0/24", "ip_version": 4}}, **blue
+    )
     subnet = made["subnet"]["id"]
     names |= {"OUT": out["id"], "SHARED": shared["id"], "NET": network, "SUB": subnet, "SHAREDSUB": sub["id"]}
     for who in (blue, other):
-        for path in (f"networks/{network}", f"networks/{out['id']}", f"networks/{shared['id']}", f"subnets/{subnet}", f"subnets/{sub['id']}"):
+        for path in (
+            f"networks/{network}",
+            f"networks/{out['id']}",
+            f"networks/{shared['id']}",
+            f"subnets/{subnet}",
+            f"subnets/{sub['id']}",
+        ):
             await pair.ask("GET", path, **who)
             await pair.ask("PUT", path, {path.split("s/")[0]: {"description": "x"}}, **who)
         for values in ({"network_id": "NET"}, {"network_id": "SHARED"}, {"network_id": "OUT"}):
@@ -489,15 +533,33 @@ async def members(pair: Pair) -> None:
             {"fixed_ips": [{"ip_address": "10.80.0.99"}]}, {"port_security_enabled": False}, {"allowed_address_pairs": [{"ip_address": "1.1.1.1"}]},
         ):  # fmt: skip
             await pair.ask("POST", "ports", {"port": {"network_id": shared["id"]} | values}, **who)
-        _, router = await pair.ask("POST", "routers", {"router": {"external_gateway_info": {"network_id": out["id"]}}}, **who)
+        _, router = await pair.ask(
+            "POST", "routers", {"router": {"external_gateway_info": {"network_id": out["id"]}}}, **who
+        )
         path = f"routers/{router['router']['id']}"
         for key in ("SUB", "SHAREDSUB"):
             await pair.ask("PUT", f"{path}/add_router_interface", {"subnet_id": names[key]}, **who)
-        await pair.ask("PUT", path, {"router": {"external_gateway_info": {"network_id": out["id"], "enable_snat": False}}}, **who)
+        await pair.ask(
+            "PUT", path, {"router": {"external_gateway_info": {"network_id": out["id"], "enable_snat": False}}}, **who
+        )
         await pair.ask("POST", "routers", {"router": {"distributed": True}}, **who)
         await pair.ask("POST", "floatingips", {"floatingip": {"floating_network_id": out["id"]}}, **who)
-        await pair.ask("POST", "floatingips", {"floatingip": {"floating_network_id": out["id"], "floating_ip_address": "192.0.2.9"}}, **who)
-        for path in ("networks", "subnets", "ports", "routers", "floatingips", "security-groups", "security-group-rules", "address-groups"):
+        await pair.ask(
+            "POST",
+            "floatingips",
+            {"floatingip": {"floating_network_id": out["id"], "floating_ip_address": "192.0.2.9"}},
+            **who,
+        )
+        for path in (
+            "networks",
+            "subnets",
+            "ports",
+            "routers",
+            "floatingips",
+            "security-groups",
+            "security-group-rules",
+            "address-groups",
+        ):
             await pair.ask("GET", f"{path}?fields=id&fields=project_id", **who)
             await pair.ask("GET", f"{path}?binding:host_id=x", **who)
         await pair.ask("GET", "networks?provider:network_type=geneve", **who)

@@ -21,7 +21,7 @@ async def test_life_of_an_address_group(neutron):
     rule = await neutron.create("security_group_rule", **given)
     assert rule["remote_address_group_id"] == group["id"]
     again = {"security_group_rule": given | {"remote_ip_prefix": "10.0.0.0/8"}}
-    await neutron.refused(400, "SecurityGroupRemoteGroupAndRemoteIpPrefix", "POST", "security-group-rules", again)
+    await neutron.refused(400, "SecurityGroupMultipleRemoteEntites", "POST", "security-group-rules", again)
     await neutron.refused(409, "AddressGroupInUse", "DELETE", path)
     await neutron.ask("DELETE", f"security-group-rules/{rule['id']}")
     assert (await neutron.ask("DELETE", path))[0] == 204

@@ -40,9 +40,11 @@ async def test_what_it_stands_for_is_needed(neutron):
     await neutron.refused(409, "RouterInterfaceInUseByFloatingIP", "PUT", f"{path}/remove_router_interface", body)
     again = {"floatingip": {"floating_network_id": outside["id"], "port_id": port["id"]}}
     await neutron.refused(409, "FloatingIPPortAlreadyAssociated", "POST", "floatingips", again)
-    await neutron.ask("PUT", f"ports/{port['id']}", {"port": {"fixed_ips": [{"ip_address": "10.0.0.77"}]}})
-    [got] = await neutron.list("floatingips")
-    assert (got["port_id"], got["status"]) == (None, "DOWN")
+    moved = {"port": {"fixed_ips": [{"ip_address": "10.0.0.77"}]}}
+    await neutron.refused(400, "BadRequest", "PUT", f"ports/{port['id']}", moved)
+    _, body = await neutron.ask("PUT", f"floatingips/{floating['id']}", {"floatingip": {}})
+    assert (body["floatingip"]["port_id"], body["floatingip"]["status"]) == (None, "DOWN")
+    await neutron.ask("PUT", f"ports/{port['id']}", moved)
     _, body = await neutron.ask("PUT", f"floatingips/{floating['id']}", {"floatingip": {"port_id": port["id"]}})
     assert body["floatingip"]["fixed_ip_address"] == "10.0.0.77"
     assert (await neutron.ask("DELETE", f"ports/{port['id']}"))[0] == 204

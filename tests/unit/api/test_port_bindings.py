@@ -77,7 +77,7 @@ async def test_names(neutron):
     assert (await shown(neutron, plain))["dns_assignment"][0]["fqdn"] == "host-10-0-0-5.cloud.example."
 
 
-@pytest.mark.parametrize("name", ["-web", "web-", "we_b", "a" * 64, "web..org", ".", "web.org", 7])
+@pytest.mark.parametrize("name", ["-web", "web-", "we_b", "a" * 64, "web..org", ".", "web.org"])
 async def test_what_is_no_name(neutron, name):
     network = await neutron.network()
     body = {"port": {"network_id": network["id"], "dns_name": name}}
@@ -95,3 +95,27 @@ async def test_no_more_than_ten_address_pairs(neutron):
     body = {"port": {"network_id": network["id"], "allowed_address_pairs": pairs}}
     await neutron.refused(400, "AllowedAddressPairExhausted", "POST", "ports", body)
     await neutron.port(network, allowed_address_pairs=pairs[:10])
+
+
+async def test_a_gateways_port_is_where_the_gateway_is(neutron):
+    outside, *_ = await neutron.routed()
+    neutron.chassis("c1", "host1")
+    [port] = await neutron.list(f"ports?network_id={outside['id']}&device_owner=network:router_gateway")
+    assert port["binding:host_id"] == ""
+    transaction = neutron.southbound.transaction()
+    datapath = transaction.insert(sb.DatapathBinding, {"tunnel_key": 1})
+    chassis = neutron.southbound.store.find(sb.Chassis.name, "c1")
+    values = {"logical_port": f"cr-lrp-{port['id']}", "type": "chassisredirect", "datapath": datapath, "tunnel_key": 1}
+    transaction.insert(sb.PortBinding, values | {"chassis": chassis.uuid})
+    transaction.commit()
+    assert (await shown(neutron, port))["binding:host_id"] == "host1"
+
+
+async def test_a_routers_port_stays_its(neutron):
+    _, _, _, router, _ = await neutron.routed()
+    ports = await neutron.list(f"ports?device_id={router['id']}")
+    for port in ports:
+        for change in ({"device_id": ""}, {"device_owner": ""}):
+            await neutron.refused(409, "PortInUse", "PUT", f"ports/{port['id']}", {"port": change})
+        same = {"port": {"device_id": router["id"], "name": "x"}}
+        assert (await neutron.ask("PUT", f"ports/{port['id']}", same))[0] == 200

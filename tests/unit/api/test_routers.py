@@ -14,7 +14,7 @@ async def test_a_router_alone(neutron):
     assert (router["distributed"], router["ha"]) == (True, True)
     _, body = await neutron.ask("PUT", f"routers/{router['id']}", {"router": {"admin_state_up": False}})
     assert (body["router"]["admin_state_up"], body["router"]["revision_number"]) == (False, 2)
-    await neutron.refused(400, "HTTPBadRequest", "POST", "routers", {"router": {"ha": False}})
+    await neutron.refused(400, "InvalidInput", "POST", "routers", {"router": {"ha": False}})
     assert (await neutron.ask("DELETE", f"routers/{router['id']}"))[0] == 204
     await neutron.refused(404, "RouterNotFound", "GET", f"routers/{router['id']}")
 
@@ -56,7 +56,7 @@ async def test_a_gateway_needs_an_external_network(neutron):
     body = {"router": {"external_gateway_info": {"network_id": network["id"]}}}
     assert "not an external network" in await neutron.refused(400, "BadRequest", "POST", "routers", body)
     body = {"router": {"external_gateway_info": {"enable_snat": True}}}
-    await neutron.refused(400, "BadRequest", "POST", "routers", body)
+    await neutron.refused(400, "HTTPBadRequest", "POST", "routers", body)
     assert await neutron.list("routers") == []
 
 
@@ -103,10 +103,20 @@ async def test_interfaces_by_port(neutron):
     assert neutron.cloud.store.table(RouterInterface).all() == []
 
 
-@pytest.mark.parametrize("body", [{}, {"subnet_id": 1}, {"subnet_id": "a", "port_id": "b"}, [], None])
-async def test_interfaces_of_nothing(neutron, body):
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({}, "BadRequest"),
+        ({"subnet_id": 1}, "BadRequest"),
+        ({"port_id": "a"}, "BadRequest"),
+        ({"subnet_id": "a", "port_id": "b"}, "BadRequest"),
+        ([], "HTTPBadRequest"),
+        (None, "HTTPBadRequest"),
+    ],
+)
+async def test_interfaces_of_nothing(neutron, body, kind):
     router = await neutron.create("router")
-    await neutron.refused(400, "BadRequest", "PUT", f"routers/{router['id']}/add_router_interface", body)
+    await neutron.refused(400, kind, "PUT", f"routers/{router['id']}/add_router_interface", body)
     await neutron.refused(404, "HTTPNotFound", "PUT", f"routers/{router['id']}/bogus", body)
 
 

@@ -22,10 +22,45 @@ async def test_the_default_group_lets_in_its_own_members(neutron):
     assert {r["remote_group_id"] for r in ingress} == {group["id"]}
     assert [g["id"] for g in await neutron.list("security-groups")] == [group["id"]]
     path = f"security-groups/{group['id']}"
-    await neutron.refused(409, "SecurityGroupCannotRemoveDefault", "DELETE", path)
     await neutron.refused(409, "SecurityGroupCannotUpdateDefault", "PUT", path, {"security_group": {"name": "x"}})
     body = {"security_group": {"name": "default"}}
     await neutron.refused(409, "SecurityGroupDefaultAlreadyExists", "POST", "security-groups", body)
+    assert all(rule["belongs_to_default_sg"] for rule in group["security_group_rules"])
+    assert (await neutron.ask("DELETE", path))[0] == 204  # whoever may do everything may do that; there is soon another
+    assert [g["name"] for g in await neutron.list("security-groups")] == ["default"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"protocol": "tcp"}, {"protocol": "6"}),
+        ({"protocol": "tcp"}, {"protocol": 6, "port_range_min": 1, "port_range_max": 65535}),
+        ({}, {"remote_ip_prefix": "0.0.0.0/0"}),
+        (
+            {"ethertype": "IPv6", "protocol": "icmp"},
+            {"ethertype": "IPv6", "protocol": "58", "remote_ip_prefix": "::/0"},
+        ),
+        ({"remote_ip_prefix": "10.0.0.0/8"}, {"remote_ip_prefix": "10.0.0.0/255.0.0.0"}),
+    ],
+)
+async def test_a_rule_in_other_words(neutron, one, other):
+    group = await neutron.create("security_group", name="g")
+    on = {"security_group_id": group["id"], "direction": "ingress"}
+    path = "security-group-rules"
+    twice = {"security_group_rules": [on | one, on | other]}
+    await neutron.refused(409, "DuplicateSecurityGroupRuleInPost", "POST", path, twice)
+    await neutron.create("security_group_rule", **on | one)
+    await neutron.refused(409, "SecurityGroupRuleExists", "POST", path, {"security_group_rule": on | other})
+
+
+async def test_what_knows_connections_and_what_does_not_do_not_mix(neutron):
+    network = await neutron.network()
+    groups = [(await neutron.create("security_group", name="g", stateful=s))["id"] for s in (True, False)]
+    body = {"port": {"network_id": network["id"], "security_groups": groups}}
+    await neutron.refused(409, "SecurityGroupConflict", "POST", "ports", body)
+    await neutron.port(network, security_groups=groups[:1])
+    path = f"security-groups/{groups[0]}"
+    await neutron.refused(409, "SecurityGroupInUse", "PUT", path, {"security_group": {"stateful": False}})
 
 
 async def test_each_project_has_its_own_default_group(neutron):

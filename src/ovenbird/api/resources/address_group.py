@@ -13,7 +13,7 @@ from ovenbird.api.errors import (
     HTTPBadRequest,
 )
 from ovenbird.api.resource import STANDARD, Resource, project_of, standard
-from ovenbird.api.values import list_of, loose_prefix, text
+from ovenbird.api.values import list_of, network_of, text
 from ovenbird.model.cloud import AddressGroup, SecurityGroupRule
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MOST = 10_000
 """Addresses of one request."""
 
-ADDRESSES = list_of(loose_prefix, most=MOST)
+ADDRESSES = list_of(network_of, most=MOST, null=False)
 
 
 class AddressGroups(Resource[AddressGroup]):
@@ -37,7 +37,7 @@ class AddressGroups(Resource[AddressGroup]):
     not_found = AddressGroupNotFound
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "name": Attribute(text(), default=""),
-        "addresses": Attribute(ADDRESSES, default=[], put=False, filterable=False),
+        "addresses": Attribute(list_of(network_of, most=MOST), default=[], put=False, filterable=False),
         "shared": shown(),
     }
     indexed: ClassVar[Mapping[str, Column[Any]]] = {"name": AddressGroup.name}

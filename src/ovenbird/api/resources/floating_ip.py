@@ -137,13 +137,11 @@ class FloatingIPs(Resource[FloatingIP]):
         return uuid
 
     def update(self, draft: Draft, row: FloatingIP, values: dict[str, Any]) -> None:
-        """Write a change of a floating IP; a request that names no port takes it off the one it has."""
+        """Write a change of a floating IP; one that says nothing takes it off the port that it has."""
         association: FloatingIPAssociation | None = row.referrer(FloatingIPAssociation.floating_ip)
-        wanted, fixed_ip = values.get("port_id", UNSET), values.get("fixed_ip_address")
-        if wanted is UNSET and fixed_ip is not None:
-            if association is None:
-                raise _bad("fixed_ip_address cannot be specified without a port_id")
-            wanted = FixedAddress.port.raw(association.fixed)
+        wanted, fixed_ip = values.get("port_id", UNSET if values else None), values.get("fixed_ip_address")
+        if fixed_ip is not None and wanted in (UNSET, None):
+            raise _bad("fixed_ip_address cannot be specified without a port_id")
         if wanted is not UNSET:
             if association is not None:
                 draft.transaction.delete(association)

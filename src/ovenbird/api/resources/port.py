@@ -13,23 +13,29 @@ from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
 from ovenbird.api.errors import (
     AddressPairAndPortSecurityRequired,
     AllowedAddressPairExhausted,
+    AllowedAddressPairsMissingIP,
     DuplicateAddressPairInRequest,
+    InvalidInput,
     NetworkNotFound,
+    PortInUse,
     PortNotFound,
     PortSecurityAndIPRequiredForSecurityGroups,
     PortSecurityPortHasSecurityGroup,
+    SecurityGroupConflict,
     SecurityGroupNotFound,
 )
 from ovenbird.api.fixed_ips import Addresses, release
 from ovenbird.api.macs import reserve_mac
-from ovenbird.api.port_bindings import binding
+from ovenbird.api.port_bindings import binding, gateway_host
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.security_group import default_group
-from ovenbird.api.service_ports import FLOATING_OWNER, refuse_service_port
+from ovenbird.api.service_ports import FLOATING_OWNER, GATEWAY_OWNER, is_service_port, refuse_service_port
 from ovenbird.api.values import (
+    WrongTypeError,
     address,
     boolean,
     dns_name,
+    domain,
     list_of,
     loose_prefix,
     mac,
@@ -70,6 +76,9 @@ COLUMNS = {
     "dns_domain": "dns_domain",
 }
 
+MAY_BE_BLANK = ("router", "classless-static-route")
+"""Extra DHCP options that say something when they are empty: that there is none."""
+
 MOST_PAIRS = 10
 """Neutron's default ``max_allowed_address_pair``."""
 
@@ -81,15 +90,29 @@ def _host(value: Any) -> str:
 
 def host_name(value: Any) -> str:
     """Convert the name of a host within its domain."""
-    word = dns_name(value)
+    if not isinstance(value, str):
+        raise WrongTypeError(f"Input value {value} must be string type")
+    word = dns_name(value.lower())
     if "." in word:
         raise ValueError(f"'{word}' has a domain, which is dns_domain's to say")
     return word
 
 
-def _address_pair(value: Any) -> dict[str, Any]:
-    """Convert an allowed address pair, whose MAC is the port's own by default."""
-    return record(("ip_address",), ip_address=loose_prefix_or_address, mac_address=optional(mac))(value)
+def _address_pairs(value: Any) -> list[dict[str, Any]]:
+    """Convert allowed address pairs, whose MAC is the port's own by default."""
+    if value is not None and not isinstance(value, list):
+        raise ValueError("Allowed address pairs must be a list.")
+    pairs: list[dict[str, Any]] = []
+    for one in value or ():
+        if isinstance(one, dict) and "ip_address" not in one:
+            raise AllowedAddressPairsMissingIP
+        pair = _PAIR(one)
+        if pair in pairs:
+            raise DuplicateAddressPairInRequest(mac=pair.get("mac_address"), address=pair["ip_address"])
+        pairs.append(pair)
+    if len(pairs) > MOST_PAIRS:
+        raise AllowedAddressPairExhausted(quota=MOST_PAIRS)
+    return pairs
 
 
 def loose_prefix_or_address(value: Any) -> str:
@@ -97,14 +120,52 @@ def loose_prefix_or_address(value: Any) -> str:
     return loose_prefix(value) if "/" in str(value) else address(value)
 
 
-def _dhcp_option(value: Any) -> dict[str, Any]:
-    """Convert an extra DHCP option; a null value takes the option away."""
-    fields = {
-        "opt_name": text(64),
-        "opt_value": optional(lambda v: text()(str(v))),
-        "ip_version": one_of(4, 6, "4", "6"),
-    }
-    return record(("opt_name", "opt_value"), **fields)(value)
+_PAIR = record(("ip_address",), ip_address=loose_prefix_or_address, mac_address=mac)
+
+
+def _filled(value: Any) -> str:
+    """Convert a string that says something."""
+    word = text()(value)
+    if not word.strip():
+        raise ValueError(f"'{word}' is blank")
+    return word
+
+
+def _dhcp_options(value: Any) -> list[dict[str, Any]]:
+    """Convert extra DHCP options; a null value takes an option away, and some mean something when they are empty."""
+    if value is not None and not isinstance(value, list):
+        raise InvalidInput(error_message=f"Invalid data format for extra dhcp options: '{value}'")
+    options = []
+    for one in value or ():
+        blank = isinstance(one, dict) and one.get("opt_name") in MAY_BE_BLANK
+        fields = {
+            "opt_name": _filled,
+            "opt_value": optional(text() if blank else _filled),
+            "ip_version": one_of(4, 6, "4", "6"),
+        }
+        try:
+            options.append(record(("opt_name", "opt_value"), **fields)(one))
+        except ValueError:
+            raise InvalidInput(error_message=f"No valid key specs matched for: {one}") from None
+    keys = [(option["opt_name"], int(option.get("ip_version", 4))) for option in options]
+    if len(set(keys)) < len(keys):
+        raise InvalidInput(error_message="an extra dhcp option is given twice")
+    return options
+
+
+def _fixed_ips(value: Any) -> list[dict[str, str]]:
+    """Convert the addresses of a port."""
+    if not isinstance(value, list):
+        raise ValueError(f"Invalid data format for fixed IP: '{value}'")  # noqa: TRY004 (a request's error)
+    wanted = [_FIXED(one) for one in value]
+    given = [one["ip_address"] for one in wanted if "ip_address" in one]
+    for i, ip in enumerate(given):
+        if ip in given[:i]:
+            raise ValueError(f"Duplicate IP address '{ip}'")
+    return wanted
+
+
+_FIXED = record((), subnet_id=uuid_value, ip_address=address)
 
 
 class Ports(Resource[Port]):
@@ -124,21 +185,21 @@ class Ports(Resource[Port]):
         "name": Attribute(text(), default=""),
         "network_id": Attribute(uuid_value, default=REQUIRED, put=False),
         "admin_state_up": Attribute(boolean, default=True),
-        "mac_address": Attribute(mac, default=UNSET),
-        "fixed_ips": Attribute(list_of(record((), subnet_id=uuid_value, ip_address=address)), default=UNSET),
+        "mac_address": Attribute(optional(mac), default=UNSET),
+        "fixed_ips": Attribute(_fixed_ips, default=UNSET),
         "device_id": Attribute(text(), default=""),
         "device_owner": Attribute(text(), default=""),
         "port_security_enabled": Attribute(boolean, default=UNSET),
         "security_groups": Attribute(list_of(uuid_value), default=UNSET),
-        "allowed_address_pairs": Attribute(list_of(_address_pair), default=[], filterable=False),
-        "extra_dhcp_opts": Attribute(list_of(_dhcp_option), default=[], filterable=False),
+        "allowed_address_pairs": Attribute(_address_pairs, default=[], filterable=False),
+        "extra_dhcp_opts": Attribute(_dhcp_options, default=[], filterable=False),
         "binding:host_id": Attribute(_host, default=""),
         "binding:vnic_type": Attribute(one_of(*VNIC_TYPES), default="normal"),
         "binding:profile": Attribute(mapping, default={}, filterable=False),
         "binding:vif_type": shown(),
         "binding:vif_details": shown(filterable=False),
         "dns_name": Attribute(host_name, default=""),
-        "dns_domain": Attribute(dns_name, default=""),
+        "dns_domain": Attribute(domain, default=""),
         "status": shown(),
         "ip_allocation": shown(),
         "dns_assignment": shown(filterable=False),
@@ -180,7 +241,7 @@ class Ports(Resource[Port]):
             "security_groups": sorted(Port.security_groups.raw(row)),
             "allowed_address_pairs": [{"mac_address": m, "ip_address": ip} for m, ip in pairs],
             "extra_dhcp_opts": [*_options(row.dhcpv4_options, 4), *_options(row.dhcpv6_options, 6)],
-            "binding:host_id": row.host,
+            "binding:host_id": row.host if row.device_owner != GATEWAY_OWNER else gateway_host(self.databases, row),
             "binding:vnic_type": row.vnic_type,
             "binding:profile": orjson.loads(row.binding_profile or b"{}"),
             "binding:vif_type": vif_type,
@@ -248,10 +309,14 @@ class Ports(Resource[Port]):
 
     def update(self, draft: Draft, row: Port, values: dict[str, Any]) -> None:
         """Write a change of a port."""
+        if any(values.get(name, before) != before for name, before in _device(row).items()) and is_service_port(row):
+            raise PortInUse(port_id=row.uuid, net_id=Port.network.raw(row), device_id=row.device_id)
         network = row.network
-        mac_address = values.get("mac_address", row.mac_address)
+        mac_address: str = values.get("mac_address", row.mac_address)
         if mac_address != row.mac_address:
-            reserve_mac(self.databases, draft, network, mac_address)
+            mac_address = values["mac_address"] = reserve_mac(self.databases, draft, network, mac_address)
+        if values.get("binding:vnic_type", row.vnic_type) != row.vnic_type:
+            self._check_unbound(row)
         groups = values.get("security_groups", Port.security_groups.raw(row))
         if "security_groups" in values:
             self._check_groups(groups)
@@ -276,10 +341,27 @@ class Ports(Resource[Port]):
         draft.transaction.delete(row)
 
     def _check_groups(self, groups: Iterable[str]) -> None:
+        """Check that security groups are there, and that either all or none of them know connections."""
         table = self.databases.store.table(SecurityGroup)
+        stateful = set()
         for group in groups:
-            if table.get(UUID(group)) is None:
+            found = table.get(UUID(group))
+            if found is None:
                 raise SecurityGroupNotFound(id=group)
+            stateful.add(found.stateful)
+        if len(stateful) > 1:
+            raise SecurityGroupConflict(
+                reason="Cannot apply both stateful and stateless security groups on the same port at the same time"
+            )
+
+    def _check_unbound(self, row: Port) -> None:
+        """Check that how a port is plugged may change."""
+        if row.host:
+            raise PortInUse(port_id=row.uuid, net_id=Port.network.raw(row), device_id=row.device_id)
+
+
+def _device(row: Port) -> dict[str, str]:
+    return {"device_id": row.device_id, "device_owner": row.device_owner}
 
 
 def port_status(databases: Databases, row: Port) -> str:
@@ -307,8 +389,6 @@ def _stored(values: dict[str, Any], mac_address: str, row: Port | None = None) -
     """Return the attributes that the database has in another form."""
     stored: dict[str, Any] = {}
     if "allowed_address_pairs" in values:
-        if len(values["allowed_address_pairs"]) > MOST_PAIRS:
-            raise AllowedAddressPairExhausted(quota=MOST_PAIRS)
         pairs = [(p.get("mac_address") or mac_address, p["ip_address"]) for p in values["allowed_address_pairs"]]
         for i, (owner, ip) in enumerate(pairs):
             if (owner, ip) in pairs[:i]:

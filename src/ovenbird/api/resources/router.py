@@ -20,9 +20,20 @@ from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, stand
 from ovenbird.api.resources.availability_zone import ROUTER, check_hints
 from ovenbird.api.router_interfaces import RouterInterfaces, connected, router_ports
 from ovenbird.api.service_ports import GATEWAY_OWNER, ServicePorts
-from ovenbird.api.values import address, boolean, list_of, loose_prefix, mapping, never, record, text
+from ovenbird.api.values import (
+    WrongTypeError,
+    address,
+    boolean,
+    list_of,
+    mapping,
+    network_of,
+    never,
+    prefix,
+    record,
+    text,
+)
 from ovenbird.api.values import uuid as uuid_value
-from ovenbird.model.cloud import FixedAddress, FloatingIPAssociation, Network, Port, Router, RouterGateway
+from ovenbird.model.cloud import FixedAddress, FloatingIPAssociation, Network, Port, Router, RouterGateway, Subnet
 from ovenbird.model.cloud import RouterInterface as Interface
 
 if TYPE_CHECKING:
@@ -36,13 +47,14 @@ COLUMNS = {"name": "name", "description": "description", "admin_state_up": "admi
 MOST_ROUTES = 30
 """Neutron's default ``max_routes``."""
 
-ROUTES = list_of(record(("destination", "nexthop"), destination=loose_prefix, nexthop=address))
+ROUTES = list_of(record(("destination", "nexthop"), destination=prefix, nexthop=address))
+LOOSE_ROUTES = record(("destination", "nexthop"), destination=network_of, nexthop=address)
 
 GATEWAY = record(
     (),
     network_id=uuid_value,
     enable_snat=boolean,
-    external_fixed_ips=list_of(record((), subnet_id=uuid_value, ip_address=address)),
+    external_fixed_ips=list_of(record((), subnet_id=uuid_value, ip_address=address), null=False),
     qos_policy_id=lambda value: value,
 )
 
@@ -60,7 +72,7 @@ def _gateway(value: Any) -> dict[str, Any]:
 def _always(value: Any) -> None:
     """Take what every router is, and refuse that it be otherwise."""
     if value is not None and not boolean(value):
-        raise ValueError("every router is distributed and highly available")
+        raise WrongTypeError("every router is distributed and highly available")
 
 
 class Routers(Resource[Router]):
@@ -181,8 +193,9 @@ class Routers(Resource[Router]):
                 self._open(draft, row.uuid, given, inside)
             return
         draft.transaction.update(outside, {"enable_snat": given.get("enable_snat", True)})
-        if "external_fixed_ips" in given:
+        if given.get("external_fixed_ips"):
             port = outside.port
+            _check_outside(port.network, given["external_fixed_ips"])
             self.ports.addresses.replace(draft, port, given["external_fixed_ips"], port.mac_address)
             draft.touch(port)
 
@@ -194,6 +207,7 @@ class Routers(Resource[Router]):
         if not network.external:
             raise BadRouterRequest(reason=f"Network {network.uuid} is not an external network.")
         wanted = given.get("external_fixed_ips")
+        _check_outside(network, wanted or ())
         port, chosen = self.ports.create(draft, network, GATEWAY_OWNER, router, wanted=wanted or None)
         for cidr in inside:
             block = ip_network(cidr)
@@ -216,6 +230,14 @@ class Routers(Resource[Router]):
             raise RouterExternalGatewayInUseByFloatingIp(router_id=row.uuid, net_id=Port.network.raw(outside.port))
         draft.transaction.delete(outside)
         self.ports.delete(draft, outside.port)
+
+
+def _check_outside(network: Network, wanted: Iterable[Mapping[str, str]]) -> None:
+    """Check that a router does not take the address of the gateway that it is to use."""
+    gateways = {subnet.gateway_ip for subnet in network.referrers(Subnet.network)}
+    for item in wanted:
+        if item.get("ip_address") in gateways:
+            raise BadRouterRequest(reason=f"External IP {item['ip_address']} is the same as the gateway IP.")
 
 
 def render_gateway(outside: RouterGateway) -> dict[str, Any]:
@@ -261,7 +283,7 @@ def checked_routes(router: Router, routes: Iterable[Mapping[str, str]]) -> froze
 def _routes_in(body: Mapping[str, Any]) -> list[dict[str, str]]:
     given = body.get("router")
     try:
-        routes: list[dict[str, str]] = ROUTES(mapping(given).get("routes"))
+        routes = [LOOSE_ROUTES(route) for route in list_of(mapping)(mapping(given).get("routes"))]
     except ValueError as error:
         raise HTTPBadRequest(reason=f"Invalid input for routes. Reason: {error}.") from error
     return routes

@@ -114,9 +114,7 @@ class Subnets(Resource[Subnet]):
         "cidr": Attribute(_cidr, default=None, put=False),
         "gateway_ip": Attribute(optional(address), default=UNSET),
         "enable_dhcp": Attribute(boolean, default=True),
-        "allocation_pools": Attribute(
-            _pools, default=UNSET, filterable=False
-        ),
+        "allocation_pools": Attribute(_pools, default=UNSET, filterable=False),
         "dns_nameservers": Attribute(list_of(address), default=[], filterable=False),
         "host_routes": Attribute(
             list_of(record(("destination", "nexthop"), destination=prefix, nexthop=address)),
