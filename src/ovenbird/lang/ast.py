@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from ovenbird.lang.lexer import Format, format_constant
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ovenbird.lang.symbols import Symbol
 
 Span = tuple[int, int]
@@ -217,3 +219,15 @@ def disjunction(terms: list[Expr]) -> Expr:
     for term in terms:
         flat.extend(term.terms) if isinstance(term, Or) else flat.append(term)
     return flat[0] if len(flat) == 1 else Or(tuple(flat))
+
+
+def leaves(expr: Expr) -> Iterator[Boolean | Test | Compare | Resident]:
+    """Yield what an expression is made of, from left to right, whatever joins or negates it."""
+    match expr:
+        case And(terms) | Or(terms):
+            for term in terms:
+                yield from leaves(term)
+        case Not(term):
+            yield from leaves(term)
+        case _:
+            yield expr

@@ -15,15 +15,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.lang.ast import AddressSet, And, Compare, Expr, Not, Or, Relation
+from ovenbird.lang.ast import AddressSet, Compare, Relation, leaves
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.compile import Compiled, compile_match, narrow
 from ovenbird.lang.errors import LangError
 from ovenbird.lang.passes import annotated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ovenbird.lang.bindings import Lookup
     from ovenbird.openflow.match import Match
 
@@ -94,7 +92,7 @@ def spread(text: str, bindings: Bindings, exists: Lookup[object]) -> Spread | No
 def _holes(text: str) -> dict[str, str] | None:
     """Return the set that fills each field; None when a set's members matter to how the match is compiled."""
     try:
-        compares = list(_compares(annotated(text)))
+        compares = [leaf for leaf in leaves(annotated(text)) if isinstance(leaf, Compare)]
     except LangError:
         return None
     holes: dict[str, str] = {}
@@ -114,16 +112,3 @@ def _holes(text: str) -> dict[str, str] | None:
         if isinstance(constant, AddressSet):
             holes[name] = constant.name
     return holes or None
-
-
-def _compares(expr: Expr) -> Iterator[Compare]:
-    match expr:
-        case And(terms) | Or(terms):
-            for term in terms:
-                yield from _compares(term)
-        case Not(term):
-            yield from _compares(term)
-        case Compare():
-            yield expr
-        case _:
-            return

@@ -19,7 +19,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.lang.ast import And, Boolean, Compare, Expr, Integer, Not, Or, PortGroup, Relation, Resident, String, Test
+from ovenbird.lang.ast import Compare, Integer, PortGroup, Relation, Resident, String, leaves
 from ovenbird.lang.compile import Compiled, CompiledFlow, compile_match, narrow
 from ovenbird.lang.errors import LangError, LexError
 from ovenbird.lang.lexer import Format, parse_constant
@@ -30,8 +30,6 @@ from ovenbird.openflow.fields import FIELDS
 from ovenbird.openflow.match import Match
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ovenbird.lang.bindings import Bindings
 
 _LITERAL = re.compile(
@@ -252,9 +250,9 @@ def _shape(text: str, parts: list[str]) -> _Shape | None:
         expr = parse(text)
     except LangError:
         return None
-    compares = {compare.span[1]: compare for compare in _leaves(expr) if isinstance(compare, Compare)}
-    residents = {leaf.span[0] for leaf in _leaves(expr) if isinstance(leaf, Resident)}
-    meant = [leaf for leaf in _leaves(annotate(expr)) if isinstance(leaf, Compare)]
+    compares = {compare.span[1]: compare for compare in leaves(expr) if isinstance(compare, Compare)}
+    residents = {leaf.span[0] for leaf in leaves(expr) if isinstance(leaf, Resident)}
+    meant = [leaf for leaf in leaves(annotate(expr)) if isinstance(leaf, Compare)]
     fixed: list[int] = []
     resident_indices: list[int] = []
     found: dict[int, tuple[Compare, list[int]]] = {}
@@ -323,14 +321,3 @@ def _slots(indices: list[int], compare: Compare, meant: list[Compare]) -> list[_
         if len(exact) < len(indices) or len(masks) > 1:
             return []
     return [_Slot(index, symbol.is_string, symbol.width, ones, ofs, masks, form) for index in indices]
-
-
-def _leaves(expr: Expr) -> Iterator[Boolean | Test | Compare | Resident]:
-    match expr:
-        case And(terms) | Or(terms):
-            for term in terms:
-                yield from _leaves(term)
-        case Not(term):
-            yield from _leaves(term)
-        case _:
-            yield expr
