@@ -21,7 +21,7 @@ COMMANDS = {
 class LazyGroup(click.Group):
     """A group of commands that are imported when they are called.
 
-    Args:
+    Arguments:
         name: of the group.
         text: what help says of it.
         members: name to the line that help shows.

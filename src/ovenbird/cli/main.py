@@ -23,7 +23,7 @@ DAEMONS = {
 def run_daemon(name: str, argv: Sequence[str]) -> int | None:
     """Run a daemon to its end and return its exit status.
 
-    Args:
+    Arguments:
         name: one of `DAEMONS`.
         argv: its command line, without program and name.
     """
@@ -34,7 +34,7 @@ def run_daemon(name: str, argv: Sequence[str]) -> int | None:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run `ovenbird` and exit.
 
-    Args:
+    Arguments:
         argv: the command line without the program; None takes this process's own.
     """
     line = list(sys.argv[1:] if argv is None else argv)

@@ -84,7 +84,7 @@ def act(shown: Act) -> Panel:
 def next_steps(status: Status, program: str, seconds: float) -> RenderableType:
     """Show commands to try next, which work as they are printed.
 
-    Args:
+    Arguments:
         status: of the cloud.
         program: what to type for `ovenbird`.
         seconds: how long it took to get here.

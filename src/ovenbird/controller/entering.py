@@ -11,7 +11,7 @@ _LOCAL_ONLY = SetField.bits(Subfield.of("reg10", 4, 1), 1)
 def entering(datapath: int, port: int, *, local: bool = False) -> bytes:
     """Return the actions that let a packet enter a datapath as if it came from a port.
 
-    Args:
+    Arguments:
         datapath: its tunnel key.
         port: its tunnel key.
         local: whether the packet stays on this chassis.

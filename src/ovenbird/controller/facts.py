@@ -1,24 +1,24 @@
 """What the controller's rules yield.
 
-- ``FLOW(table, priority, match, actions, cookie)``: a flow of the integration bridge; match and actions are encoded.
-- ``PART(table, priority, match, cookie, order, actions)``: a piece of a flow that several rules make together, such as
-  one port's copy of a flooded packet, or one conjunction: the flow's actions are its parts in the order of ``order``.
-- ``EDIT(row_class, uuid, changes)``: columns of a row that ought to hold something else, as pairs; a map column's
+- `FLOW(table, priority, match, actions, cookie)`: a flow of the integration bridge; match and actions are encoded.
+- `PART(table, priority, match, cookie, order, actions)`: a piece of a flow that several rules make together, such as
+  one port's copy of a flooded packet, or one conjunction: the flow's actions are its parts in the order of `order`.
+- `EDIT(row_class, uuid, changes)`: columns of a row that ought to hold something else, as pairs; a map column's
   value is given as a tuple of pairs, of which only those keys are changed (None removes one).
-- ``AFTERWARDS``: the same, to be written when the switch has confirmed every flow of the wave that yielded it.
-- ``CHASSIS``, ``ADD_PORT``, ``DROP_PORT``, ``BRIDGE``: rows to make or to remove.
-- ``CLAUSE(table, column, function, value)``: what to monitor in Southbound.
-- ``ZONE(name, number)``: a conntrack zone in use.
-- ``ATTACHED(name, interface)``: a logical port has an interface on the integration bridge.
-- ``TRANSLATED(flow, datapath)``: a logical flow is to be translated by itself in one of its datapaths.
-- ``GROUP(number, spec)``: a group of the integration bridge, to which flows refer by number.
-- ``METER(number, unit, bands)``: a meter of the integration bridge, in Southbound's unit, its bands as (rate, burst).
-- ``ANNOUNCED(datapath, port, mac, address)``: an address that a physical network should hear of, at a port by keys.
-- ``ADVERTISED(datapath, port, shortest, longest, frame)``: a router advertisement to send at a port, by keys, and the
+- `AFTERWARDS`: the same, to be written when the switch has confirmed every flow of the wave that yielded it.
+- `CHASSIS`, `ADD_PORT`, `DROP_PORT`, `BRIDGE`: rows to make or to remove.
+- `CLAUSE(table, column, function, value)`: what to monitor in Southbound.
+- `ZONE(name, number)`: a conntrack zone in use.
+- `ATTACHED(name, interface)`: a logical port has an interface on the integration bridge.
+- `TRANSLATED(flow, datapath)`: a logical flow is to be translated by itself in one of its datapaths.
+- `GROUP(number, spec)`: a group of the integration bridge, to which flows refer by number.
+- `METER(number, unit, bands)`: a meter of the integration bridge, in Southbound's unit, its bands as (rate, burst).
+- `ANNOUNCED(datapath, port, mac, address)`: an address that a physical network should hear of, at a port by keys.
+- `ADVERTISED(datapath, port, shortest, longest, frame)`: a router advertisement to send at a port, by keys, and the
   seconds between one and the next.
-- ``SESSION(uuid, datapath, port, mac, source, address, numbers, times, enabled)``: a BFD session to run at a router's
+- `SESSION(uuid, datapath, port, mac, source, address, numbers, times, enabled)`: a BFD session to run at a router's
   port, by keys; numbers are its UDP port and discriminator, times its intervals in milliseconds and its multiplier.
-- ``DELEGATION(port, datapath, key, mac)``: a router's port that asks a delegating router for a prefix through another
+- `DELEGATION(port, datapath, key, mac)`: a router's port that asks a delegating router for a prefix through another
   port, by keys, of that MAC address.
 """
 

@@ -5,7 +5,7 @@ is made here, between the rules and the flow table, from the exact changes of So
 that comes or goes costs one flow for each pattern of its set, however large the set is. A pattern or a set that comes
 or goes costs the whole set once.
 
-``SPREAD(set, field, before, after, head, tail)``: for each member of the set a fact, whose match is the entries
+`SPREAD(set, field, before, after, head, tail)`: for each member of the set a fact, whose match is the entries
 `before`, the member as a value of `field`, and the entries `after`; `head` is what the fact has before the match
 (relation, table, priority) and `tail` what it has behind.
 

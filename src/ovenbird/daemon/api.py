@@ -1,4 +1,4 @@
-"""``ovenbird api``: the Neutron v2.0 API over a remote Cloud database, and the compiler from Cloud to Northbound.
+"""`ovenbird api`: the Neutron v2.0 API over a remote Cloud database, and the compiler from Cloud to Northbound.
 
 Any number of these processes may serve one Cloud; the one that holds the lock compiles.
 """
@@ -151,5 +151,5 @@ async def serve(daemon: Daemon) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run ``ovenbird api`` with these arguments and return its exit status."""
+    """Run `ovenbird api` with these arguments and return its exit status."""
     return Daemon("ovenbird-api", "ovn", OPTIONS, USAGE, serve).run(list(argv))

@@ -1,4 +1,4 @@
-"""``ovenbird central``: three databases, both compilers and the API in one process.
+"""`ovenbird central`: three databases, both compilers and the API in one process.
 
 The compilers and the API read the databases' own rows: nothing is copied, and no JSON lies between them. Everybody else
 (controllers, OVN's tools) connects to the sockets. The compilers hold the same locks as they would in processes of
@@ -165,5 +165,5 @@ async def serve(daemon: Daemon) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run ``ovenbird central`` with these arguments and return its exit status."""
+    """Run `ovenbird central` with these arguments and return its exit status."""
     return Daemon("ovenbird-central", "ovn", OPTIONS, USAGE, serve).run(list(argv))

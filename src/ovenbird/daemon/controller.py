@@ -1,4 +1,4 @@
-"""``ovenbird controller``: program one hypervisor's switch, with the command line and commands of ovn-controller(8)."""
+"""`ovenbird controller`: program one hypervisor's switch, with the command line and commands of ovn-controller(8)."""
 
 from __future__ import annotations
 
@@ -80,5 +80,5 @@ async def serve(daemon: Daemon) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run ``ovenbird controller`` with these arguments and return its exit status."""
+    """Run `ovenbird controller` with these arguments and return its exit status."""
     return Daemon("ovn-controller", "ovn", OPTIONS, USAGE, serve, {"-n": "chassis"}).run(list(argv))

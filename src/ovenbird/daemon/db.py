@@ -1,4 +1,4 @@
-"""``ovenbird db``: serve OVSDB databases, with the command line of ovsdb-server(1)."""
+"""`ovenbird db`: serve OVSDB databases, with the command line of ovsdb-server(1)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ The usual options of Open vSwitch's daemons: --pidfile --detach --unixctl --log-
 
 
 class DatabaseRemotes:
-    """Keeps a server's remotes as a column of one of its databases says (ovsdb-server(1), ``db:DB,TABLE,COLUMN``).
+    """Keeps a server's remotes as a column of one of its databases says (ovsdb-server(1), `db:DB,TABLE,COLUMN`).
 
     Arguments:
         server: the server.
@@ -143,7 +143,7 @@ class DatabaseServer:
         register("memory/show", self._memory)
 
     def open(self, path: Path, schema: DatabaseSchema | None = None) -> Database:
-        """Serve the database of a file, made with ``schema`` if it is not there.
+        """Serve the database of a file, made with `schema` if it is not there.
 
         Raises:
             UsageError: the file cannot be used.
@@ -267,5 +267,5 @@ async def serve(daemon: Daemon) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run ``ovenbird db`` with these arguments and return its exit status."""
+    """Run `ovenbird db` with these arguments and return its exit status."""
     return Daemon("ovsdb-server", "ovs", OPTIONS, USAGE, serve).run(list(argv))

@@ -37,7 +37,7 @@ USAGE = """
 
 
 def authenticator(options: Options) -> Authenticator:
-    """Return what knows who is asking, as ``--auth`` says.
+    """Return what knows who is asking, as `--auth` says.
 
     Raises:
         UsageError: it cannot be.

@@ -1,8 +1,8 @@
 """Logs in Open vSwitch's form, with levels that change while the daemon runs.
 
-A line is ``2026-01-31T12:00:00.123Z|00042|module|INFO|message``; with ``--log-format=json`` it is one JSON object.
-A record's extra fields (``log.info("...", extra={"port": name})``) follow as ``key=value``, or as members. Destinations
-are ``console`` (standard error), ``file`` and ``syslog``; each has a level, and a module may have its own
+A line is `2026-01-31T12:00:00.123Z|00042|module|INFO|message`; with `--log-format=json` it is one JSON object.
+A record's extra fields (`log.info("...", extra={"port": name})`) follow as `key=value`, or as members. Destinations
+are `console` (standard error), `file` and `syslog`; each has a level, and a module may have its own
 (ovs-appctl(8), "LOGGING COMMANDS").
 """
 
@@ -108,7 +108,7 @@ class Logs:
             self._install("syslog", logging.handlers.SysLogHandler(SYSLOG))
 
     def open_file(self, path: Path) -> None:
-        """Write to ``path`` too, appending.
+        """Write to `path` too, appending.
 
         Raises:
             UsageError: the file cannot be opened.
@@ -133,7 +133,7 @@ class Logs:
             logging.getLogger().removeHandler(handler)
 
     def set(self, spec: str) -> None:
-        """Set levels as ``-v`` and ``vlog/set`` do: words for module, destination and level, in any order.
+        """Set levels as `-v` and `vlog/set` do: words for module, destination and level, in any order.
 
         Raises:
             UsageError: a word is none of these.
@@ -164,7 +164,7 @@ class Logs:
         self._adjust()
 
     def show(self) -> str:
-        """Return the levels as ``vlog/list`` prints them."""
+        """Return the levels as `vlog/list` prints them."""
         by_value = {value: name.upper() for name, value in LEVELS.items()}
 
         def row(label: str, levels: list[int]) -> str:

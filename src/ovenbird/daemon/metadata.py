@@ -1,4 +1,4 @@
-"""``ovenbird metadata``: answer the instances of one hypervisor at 169.254.169.254, for Nova or instead of it."""
+"""`ovenbird metadata`: answer the instances of one hypervisor at 169.254.169.254, for Nova or instead of it."""
 
 from __future__ import annotations
 
@@ -116,5 +116,5 @@ async def serve(daemon: Daemon) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run ``ovenbird metadata`` with these arguments and return its exit status."""
+    """Run `ovenbird metadata` with these arguments and return its exit status."""
     return Daemon("ovenbird-metadata", "ovn", OPTIONS, USAGE, serve, {"-n": "chassis"}).run(list(argv))

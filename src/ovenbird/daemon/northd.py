@@ -1,4 +1,4 @@
-"""``ovenbird northd``: compile Northbound to Southbound, with the command line and commands of ovn-northd(8)."""
+"""`ovenbird northd`: compile Northbound to Southbound, with the command line and commands of ovn-northd(8)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def database(daemon: Daemon, option: str, variable: str, socket: str) -> str:
 
 
 def connection_status(client: Client) -> str:
-    """Return what a ``connection-status`` command answers."""
+    """Return what a `connection-status` command answers."""
     return "connected\n" if client.connected else "not connected\n"
 
 
@@ -108,5 +108,5 @@ async def serve(daemon: Daemon) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run ``ovenbird northd`` with these arguments and return its exit status."""
+    """Run `ovenbird northd` with these arguments and return its exit status."""
     return Daemon("ovn-northd", "ovn", OPTIONS, USAGE, serve, {"-n": "dry-run"}).run(list(argv))

@@ -1,9 +1,9 @@
 """The command lines of Open vSwitch's and OVN's daemons.
 
-Long options take their value after ``=`` or as the next argument; some have an optional value, which only ``=`` gives
-(``--pidfile[=FILE]``, ``--log-file[=FILE]``, ``-v[SPEC]``). The common ones are those of ovs-vswitchd(8)'s "Daemon
+Long options take their value after `=` or as the next argument; some have an optional value, which only `=` gives
+(`--pidfile[=FILE]`, `--log-file[=FILE]`, `-v[SPEC]`). The common ones are those of ovs-vswitchd(8)'s "Daemon
 Options", "Logging Options", "Public Key Infrastructure Options" and "Other Options"; what they imply is in
-``process.py`` and ``logs.py``.
+`process.py` and `logs.py`.
 """
 
 from __future__ import annotations
@@ -131,16 +131,16 @@ def parse(argv: Sequence[str], own: Mapping[str, Takes], short: Mapping[str, str
 
 
 def run_directory(kind: str) -> str:
-    """Return the directory for sockets and pid files, as ``OVS_RUNDIR`` or ``OVN_RUNDIR`` says.
+    """Return the directory for sockets and pid files, as `OVS_RUNDIR` or `OVN_RUNDIR` says.
 
     Arguments:
-        kind: ``"ovs"`` or ``"ovn"``.
+        kind: `"ovs"` or `"ovn"`.
     """
     default = {"ovs": "/var/run/openvswitch", "ovn": "/var/run/ovn"}[kind]
     return os.environ.get(f"{kind.upper()}_RUNDIR") or default
 
 
 def log_directory(kind: str) -> str:
-    """Return the directory for log files, as ``OVS_LOGDIR`` or ``OVN_LOGDIR`` says."""
+    """Return the directory for log files, as `OVS_LOGDIR` or `OVN_LOGDIR` says."""
     default = {"ovs": "/var/log/openvswitch", "ovn": "/var/log/ovn"}[kind]
     return os.environ.get(f"{kind.upper()}_LOGDIR") or default

@@ -1,8 +1,8 @@
 """The life of a daemon: pid file, detaching, control socket, signals, a clean end.
 
-``run`` does for every daemon what ovs-vswitchd(8) describes under "Daemon Options": with ``--detach`` the process
+`run` does for every daemon what ovs-vswitchd(8) describes under "Daemon Options": with `--detach` the process
 goes to the background and the command returns once the daemon is ready, so that a script may rely on it; a pid file
-is locked for as long as the process lives; SIGTERM and the command ``exit`` end it cleanly, SIGHUP reopens the log.
+is locked for as long as the process lives; SIGTERM and the command `exit` end it cleanly, SIGHUP reopens the log.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class Daemon:
     """One daemon program.
 
     Arguments:
-        program: its name for pid file, control socket and log, as the original is called (``ovn-northd``).
-        kind: whose run directory it uses, ``"ovs"`` or ``"ovn"``.
+        program: its name for pid file, control socket and log, as the original is called (`ovn-northd`).
+        kind: whose run directory it uses, `"ovs"` or `"ovn"`.
         own: its long options beyond the common ones.
         usage: the help text.
-        main: what it does, until ``stopping`` is set.
+        main: what it does, until `stopping` is set.
         short: its short options beyond the common ones.
     """
 
@@ -207,7 +207,7 @@ def drop_stdio() -> None:
 
 
 def watch_child(*, detached: bool) -> int | None:
-    """Fork, and restart the child whenever a programming error kills it (``--monitor``, ovs-vswitchd(8)).
+    """Fork, and restart the child whenever a programming error kills it (`--monitor`, ovs-vswitchd(8)).
 
     Arguments:
         detached: whether the parent lets go of standard input and output.
@@ -246,11 +246,11 @@ CRASHES = frozenset(
         signal.SIGXFSZ,
     )
 )
-"""Signals that mean a programming error (ovs-vswitchd(8), ``--monitor``)."""
+"""Signals that mean a programming error (ovs-vswitchd(8), `--monitor`)."""
 
 
 def become(user: str) -> None:
-    """Become another user and group, given as ``user:group``, ``user`` or ``:group`` (``--user``).
+    """Become another user and group, given as `user:group`, `user` or `:group` (`--user`).
 
     Raises:
         UsageError: there is none such, or this process may not.
@@ -268,7 +268,7 @@ def become(user: str) -> None:
 
 
 async def until_stopped(daemon: Daemon, *tasks: Awaitable[None]) -> None:
-    """Run ``tasks`` until the daemon is told to stop or one of them ends; an exception of theirs is raised."""
+    """Run `tasks` until the daemon is told to stop or one of them ends; an exception of theirs is raised."""
     running = [asyncio.ensure_future(t) for t in tasks]
     stop = asyncio.ensure_future(daemon.stopping.wait())
     done, _ = await asyncio.wait([*running, stop], return_when=asyncio.FIRST_COMPLETED)

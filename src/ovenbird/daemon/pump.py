@@ -57,7 +57,7 @@ class Pump:
 
     Arguments:
         name: what logs call it.
-        build: makes the engine, its outputs bound to the stores of ``clients``; called once their rows are there.
+        build: makes the engine, its outputs bound to the stores of `clients`; called once their rows are there.
         clients: every database that the engine reads or writes; written in this order.
     """
 
@@ -78,7 +78,7 @@ class Pump:
         self._wake.set()
 
     def pause(self) -> None:
-        """Run no more waves until ``resume``."""
+        """Run no more waves until `resume`."""
         self.paused = True
 
     def resume(self) -> None:
@@ -229,5 +229,5 @@ class LockedPump(Pump):
 
     @property
     def status(self) -> str:
-        """``paused``, ``active`` or ``standby``, as ovn-northd(8)'s ``status`` command says it."""
+        """`paused`, `active` or `standby`, as ovn-northd(8)'s `status` command says it."""
         return "paused" if self.paused else "active" if self.active else "standby"

@@ -1,4 +1,4 @@
-"""TLS from the originals' options: ``--private-key``, ``--certificate``, ``--ca-cert`` and their kin (ovsdb(7))."""
+"""TLS from the originals' options: `--private-key`, `--certificate`, `--ca-cert` and their kin (ovsdb(7))."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def context(options: Options, *, server: bool) -> ssl.SSLContext | None:
-    """Return the context for connections accepted (``server``) or made; None if no keys were given.
+    """Return the context for connections accepted (`server`) or made; None if no keys were given.
 
-    Peers are verified against ``--ca-cert``, both ways; ``--ca-cert=none`` turns that off, as in the originals.
+    Peers are verified against `--ca-cert`, both ways; `--ca-cert=none` turns that off, as in the originals.
 
     Raises:
         UsageError: an option is missing, or its file is no good.

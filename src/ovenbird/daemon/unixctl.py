@@ -1,4 +1,4 @@
-"""The control socket that ``ovs-appctl`` and ``ovn-appctl`` speak to.
+"""The control socket that `ovs-appctl` and `ovn-appctl` speak to.
 
 JSON-RPC 1.0 over a unix socket: the method is a command's name, the parameters its arguments as strings; the answer is
 a text, or an error that is a text (ovs-appctl(8), ovs-vswitchd(8) "RUNTIME MANAGEMENT COMMANDS").
@@ -43,7 +43,7 @@ class Unixctl:
 
     Arguments:
         path: the socket.
-        version: what ``version`` answers.
+        version: what `version` answers.
     """
 
     def __init__(self, path: Path, version: str) -> None:
@@ -58,7 +58,7 @@ class Unixctl:
     def register(
         self, name: str, run: Callable[[list[str]], str], usage: str = "", least: int = 0, most: int = 0
     ) -> None:
-        """Add a command that takes from ``least`` to ``most`` arguments."""
+        """Add a command that takes from `least` to `most` arguments."""
         self.commands[name] = Command(run, usage, least, max(least, most))
 
     async def start(self) -> None:
@@ -109,7 +109,7 @@ class Unixctl:
 
 
 class _Caller(asyncio.Protocol):
-    """One connection of an ``appctl``.
+    """One connection of an `appctl`.
 
     Arguments:
         unixctl: whose commands it may give.

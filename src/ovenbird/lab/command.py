@@ -16,7 +16,7 @@ def run(
 ) -> str:
     """Run a program and return what it wrote to standard output.
 
-    Args:
+    Arguments:
         argv: the command line; no shell is involved.
         stdin: text for its standard input.
         env: variables to add to this process's own.

@@ -63,7 +63,7 @@ mv "$lease.new" "$lease"
 class Lease:
     """What a DHCP server has given to an instance.
 
-    Args:
+    Arguments:
         address: the IPv4 address.
         router: the default gateway, empty for none.
         dns: the name servers.
@@ -82,7 +82,7 @@ class Lease:
 class DhcpClient:
     """The DHCP client of one instance.
 
-    Args:
+    Arguments:
         directory: the instance's directory, where the hook and the lease are.
         interface: the instance's interface.
         hostname: the name it gives to the server.

@@ -49,7 +49,7 @@ class StateError(LabError):
 class CommandError(LabError):
     """A program that the lab ran failed.
 
-    Args:
+    Arguments:
         argv: the command line as it was run.
         status: its exit status, or minus the number of the signal that ended it.
         stderr: what it wrote to standard error.
@@ -65,7 +65,7 @@ class CommandError(LabError):
 class ApiError(LabError):
     """The network API refused a request, or did not answer it.
 
-    Args:
+    Arguments:
         status: the HTTP status, 0 when there was no answer.
         kind: Neutron's name of the error (`NeutronError.type`), or the transport's.
         message: Neutron's message.

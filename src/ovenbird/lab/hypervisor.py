@@ -47,7 +47,7 @@ def listening(path: Path) -> bool:
 class Hypervisor:
     """One hypervisor of a lab.
 
-    Args:
+    Arguments:
         plan: the lab it belongs to.
         name: its name, which is also its system-id and its hostname.
     """
@@ -88,7 +88,7 @@ class Hypervisor:
     def process(self, program: str, argv: tuple[str, ...], after: tuple[str, ...] = ()) -> ProcessSpec:
         """Return the specification of a process on this hypervisor.
 
-        Args:
+        Arguments:
             program: what it is: "controller".
             argv: its command line.
             after: a command to run here whenever it has been started.
@@ -129,7 +129,7 @@ class Hypervisor:
     def configure(self, external_ids: Mapping[str, str] | None = None) -> None:
         """Write the configuration that switch and controller will find; its ovsdb-server must run.
 
-        Args:
+        Arguments:
             external_ids: additional keys of Open_vSwitch external_ids.
         """
         self.namespace.batch([f"link set {UPLINK} arp off up"])

@@ -30,7 +30,7 @@ _SOLICITING = tuple(
 class Instance:
     """One instance of a lab.
 
-    Args:
+    Arguments:
         plan: the lab it belongs to.
         name: unique in the lab.
         host: the hypervisor it runs on.
@@ -149,7 +149,7 @@ class Instance:
     def pings(self, address: str, count: int = 1, wait: float = 1.0) -> bool:
         """Say whether an echo request to an address is answered.
 
-        Args:
+        Arguments:
             address: whom to ask.
             count: how many requests; one answer is enough.
             wait: seconds for an answer.

@@ -24,7 +24,7 @@ def _text(path: Path) -> str:
 class Keeper:
     """Keeps the processes of the lab in one run directory.
 
-    Args:
+    Arguments:
         plan: its names, paths, addresses and ports.
     """
 

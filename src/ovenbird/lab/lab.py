@@ -47,7 +47,7 @@ def _silent(_step: str) -> None:
 class Lab(Keeper):
     """The lab in one run directory; make one with `up`, or open a running one with `open`.
 
-    Args:
+    Arguments:
         plan: its names, paths, addresses and ports.
     """
 
@@ -87,7 +87,7 @@ class Lab(Keeper):
     ) -> "Lab":
         """Start a cloud, and return when it is ready for instances.
 
-        Args:
+        Arguments:
             rundir: where it lives; leftovers of a crashed lab there are removed first.
             hosts: the hypervisors' names.
             gateways: those of them that reach the outside world.
@@ -193,7 +193,7 @@ class Lab(Keeper):
     def add_host(self, name: str, *, gateway: bool = False, program: Sequence[str] = ()) -> Hypervisor:
         """Add a hypervisor, and return when it reaches the first one.
 
-        Args:
+        Arguments:
             name: its name.
             gateway: whether it reaches the outside world.
             program: what runs in place of our controller.
@@ -331,7 +331,7 @@ class Lab(Keeper):
     ) -> Instance:
         """Create a port through the API, plug an instance in, and return when it has its address and is ACTIVE.
 
-        Args:
+        Arguments:
             name: of the instance, and of its port.
             network: name or id.
             host: the hypervisor; None takes the one with the fewest instances.
@@ -373,7 +373,7 @@ class Lab(Keeper):
     ) -> Instance:
         """Plug an instance in as a logical port that somebody else has made, and return when it has its address.
 
-        Args:
+        Arguments:
             name: of the instance.
             host: the hypervisor.
             port_id: the logical port's name in Northbound.

@@ -36,7 +36,7 @@ done
 class Namespace:
     """A named network namespace.
 
-    Args:
+    Arguments:
         name: as `ip netns` shows it.
     """
 
@@ -58,7 +58,7 @@ class Namespace:
     def make(self, *knobs: str) -> None:
         """Create the namespace with its loopback up and without duplicate address detection, which only costs time.
 
-        Args:
+        Arguments:
             knobs: kernel settings below `net/`, as `ipv6/conf/all/disable_ipv6=1`; unknown ones are skipped.
         """
         if not self.whole:
@@ -81,7 +81,7 @@ class Namespace:
     def batch(self, lines: Iterable[str]) -> None:
         """Run several `ip` commands inside, in one process.
 
-        Args:
+        Arguments:
             lines: commands without the leading `ip`.
 
         Raises:

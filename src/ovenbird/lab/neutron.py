@@ -14,7 +14,7 @@ Resource = dict[str, Any]
 class Neutron:
     """A connection to the network API; a context manager.
 
-    Args:
+    Arguments:
         url: of the service, without the version: "http://127.0.0.1:9696".
         timeout: seconds for each request.
     """
@@ -51,7 +51,7 @@ class Neutron:
     def create(self, resource: str, **attributes: Any) -> Resource:
         """Create a resource and return it as the API shows it.
 
-        Args:
+        Arguments:
             resource: its kind in the singular: "security_group_rule".
             attributes: its attributes.
 
@@ -83,7 +83,7 @@ class Neutron:
     def list(self, resource: str, **filters: str | Sequence[str]) -> list[Resource]:
         """List resources.
 
-        Args:
+        Arguments:
             resource: their kind in the singular.
             filters: attributes and the values they must have.
 

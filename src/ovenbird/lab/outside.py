@@ -26,7 +26,7 @@ OUTSIDE_LINK = "eth1"
 class Outside:
     """The outside of a lab's cloud.
 
-    Args:
+    Arguments:
         plan: the lab it belongs to.
     """
 

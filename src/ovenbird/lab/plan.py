@@ -58,7 +58,7 @@ def port_is_free(port: int) -> bool:
 class Plan:
     """All names, paths, addresses and ports of one lab.
 
-    Args:
+    Arguments:
         rundir: absolute directory that holds every socket, log and record of the lab.
         hosts: names of the hypervisors, in order.
         prefix: what the lab's network namespaces' names begin with.
@@ -96,7 +96,7 @@ class Plan:
     ) -> "Plan":
         """Decide a lab.
 
-        Args:
+        Arguments:
             rundir: where it lives.
             hosts: the hypervisors' names: lower-case letters, digits and dashes, at most 15.
             gateways: those of them that reach the outside world.

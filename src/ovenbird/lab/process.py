@@ -32,7 +32,7 @@ _POLL = 0.01  # seconds
 class ProcessSpec:
     """A process that the supervisor keeps running.
 
-    Args:
+    Arguments:
         name: unique in the lab; it names the log and the record.
         argv: the command line; the program is looked for on PATH and in the system's directories.
         log: file that receives standard output and standard error.
@@ -69,7 +69,7 @@ class ProcessSpec:
 class Process:
     """One process: its id and when it started, in clock ticks since the machine did.
 
-    Args:
+    Arguments:
         pid: the process id.
         started: field 22 of its /proc stat line.
     """
@@ -131,7 +131,7 @@ def record_path(rundir: Path, name: str) -> Path:
 def spawn(spec: ProcessSpec, rundir: Path, argv: tuple[str, ...] | None = None) -> Process:
     """Start a process in a session of its own, so that it outlives its parent.
 
-    Args:
+    Arguments:
         spec: what to run.
         rundir: the lab's run directory, the mark that the process carries.
         argv: a command line to run in place of the specification's own.
@@ -184,7 +184,7 @@ def reap(process: Process) -> None:
 def stop(processes: Iterable[Process], grace: float = 5.0) -> None:
     """End processes: ask all with SIGTERM, and kill what is still there after the grace.
 
-    Args:
+    Arguments:
         processes: which.
         grace: seconds.
     """
@@ -204,7 +204,7 @@ def stop(processes: Iterable[Process], grace: float = 5.0) -> None:
 def marked(rundir: Path, name: str | None = None) -> list[Process]:
     """Return every process that carries the mark of the lab in this run directory, but for our own ancestors and us.
 
-    Args:
+    Arguments:
         rundir: the lab's run directory.
         name: only the processes of this name; None for all.
     """
@@ -240,7 +240,7 @@ def _lineage(pid: int) -> list[int]:
 def wait_until(condition: Callable[[], bool], what: str, timeout: float = 30.0, poll: float = _POLL) -> None:
     """Wait for something to become true.
 
-    Args:
+    Arguments:
         condition: asked again and again.
         what: what is awaited, for the error: "br-int on hv1".
         timeout: seconds.

@@ -31,7 +31,7 @@ def _nothing() -> None:
 class Central:
     """The central programs of a cloud.
 
-    Args:
+    Arguments:
         processes: what runs, in the order it is started.
         databases: which databases there are: "nb", "sb", "cloud".
         api: whether the network API is among them.
@@ -112,7 +112,7 @@ def split(
 ) -> CentralPrograms:
     """Return central programs that are a process each: database servers, northd, and the API with its compiler.
 
-    Args:
+    Arguments:
         server: the program that serves databases in place of `ovenbird db`.
         northd: the program that compiles Northbound in place of `ovenbird northd`.
         api: whether there is a Cloud database and an API; without them, Northbound is the top.
@@ -138,7 +138,7 @@ originals = split(server=ORIGINAL_SERVER, northd=ORIGINAL_NORTHD, api=False)
 def controller(hypervisor: Hypervisor, program: tuple[str, ...] | None = None) -> ProcessSpec:
     """Return the specification of a hypervisor's controller.
 
-    Args:
+    Arguments:
         hypervisor: where it runs.
         program: what runs in place of `ovenbird controller`.
     """

@@ -29,7 +29,7 @@ _PING_PATIENCE = 15.0  # seconds
 class Scene:
     """What the first scene shows.
 
-    Args:
+    Arguments:
         instances: those that were made.
         ping: what ping printed, from the first instance to the second; None when there is but one.
     """
@@ -41,7 +41,7 @@ class Scene:
 def play(lab: Lab, progress: Progress) -> Scene:
     """Make a network with two subnets, a security group, and an instance on each of the first two hosts; let them meet.
 
-    Args:
+    Arguments:
         lab: a running cloud.
         progress: is told what is about to happen.
 
@@ -89,7 +89,7 @@ ROUTER = "router"
 class Act:
     """Something that somebody did in a scene, and what came of it.
 
-    Args:
+    Arguments:
         title: who did what.
         said: what the program printed.
     """
@@ -101,7 +101,7 @@ class Act:
 def play_routed(lab: Lab, scene: Scene, progress: Progress) -> tuple[Act, ...]:
     """Join the first scene's network to the outside world: a router, an external network, a floating IP.
 
-    Args:
+    Arguments:
         lab: a running cloud with a gateway.
         scene: the first scene, played in it.
         progress: is told what is about to happen.
@@ -172,7 +172,7 @@ _CURL = ("curl", "-sSf", "-m", "3", "--noproxy", "*")
 def play_metadata(instance: Instance, progress: Progress) -> Act:
     """Have an instance ask the metadata service who it is.
 
-    Args:
+    Arguments:
         instance: of a lab whose hosts serve metadata.
         progress: is told what is about to happen.
 

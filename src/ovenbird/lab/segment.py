@@ -14,7 +14,7 @@ from ovenbird.lab.state import Kind, State
 class Segment:
     """A segment of a lab.
 
-    Args:
+    Arguments:
         plan: the lab it belongs to.
         namespace: that holds the bridge.
         bridge: its name.

@@ -12,7 +12,7 @@ _TABLE = "Cloud_Global"
 def configure(cloud: str, settings: Mapping[str, str]) -> None:
     """Give a cloud settings, whatever others it has.
 
-    Args:
+    Arguments:
         cloud: its Cloud database, as `ovsdb-client` takes it.
         settings: name to value.
 

@@ -33,7 +33,7 @@ class Kind(StrEnum):
 class State:
     """The state file of the lab in one run directory.
 
-    Args:
+    Arguments:
         rundir: the lab's run directory.
     """
 

@@ -15,7 +15,7 @@ UNKNOWN = "UNKNOWN"
 class InstanceStatus:
     """An instance with what the API says of its port.
 
-    Args:
+    Arguments:
         instance: which.
         address: its address by DHCP, None for none.
         status: of its port: "ACTIVE", "DOWN", or "UNKNOWN".
@@ -30,7 +30,7 @@ class InstanceStatus:
 class Status:
     """A lab at one moment.
 
-    Args:
+    Arguments:
         lab: which.
         processes: name to process id, None while it does not run.
         instances: in the order they were made.

@@ -48,7 +48,7 @@ class _Child:
 class Supervisor:
     """The supervisor of the lab in one run directory.
 
-    Args:
+    Arguments:
         rundir: the lab's run directory.
     """
 

@@ -22,7 +22,7 @@ ZONES = "availability-zones"
 
 
 def chassis_setting(chassis: Chassis, name: str) -> str:
-    """Return what a chassis says about itself; older controllers say it in ``external_ids``."""
+    """Return what a chassis says about itself; older controllers say it in `external_ids`."""
     return chassis.other_config.get(name) or chassis.external_ids.get(name, "")
 
 

@@ -9,7 +9,7 @@ A row's UUID is the resource's id in the API. What must not happen is refused by
 - what cannot change after creation is immutable.
 
 Rules that no single constraint can say (subnets of a network must not overlap) are kept by changing
-``revision_number`` of the row in question in the same transaction: every change of a resource waits for the revision
+`revision_number` of the row in question in the same transaction: every change of a resource waits for the revision
 it was computed from. Status is not here; it is read from Northbound.
 """
 

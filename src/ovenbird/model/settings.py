@@ -51,7 +51,7 @@ def setting(store: Store, name: str, default: str = "") -> str:
     Arguments:
         store: Cloud's rows; the reader depends on the settings.
         name: which.
-        default: its value where neither the database nor ``DEFAULTS`` has one.
+        default: its value where neither the database nor `DEFAULTS` has one.
     """
     for row in store.table(CloudGlobal):
         if name in row.options:

@@ -2,8 +2,8 @@
 
 An atom's constructor (`string`, `integer`, `boolean`, `real`, `enum`, `uuid`) makes a column of one. `optional`,
 `many` and `mapping` build on those: `optional(integer(1, 4095))` is a column of at most one VLAN. References name the
-table they point to; they are strong unless said to be weak. Every column accepts ``mutable=False`` (it keeps the value
-it was inserted with) and ``ephemeral=True`` (it may be lost with the server).
+table they point to; they are strong unless said to be weak. Every column accepts `mutable=False` (it keeps the value
+it was inserted with) and `ephemeral=True` (it may be lost with the server).
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ def _one(key: BaseType, flags: Flags) -> Column[Any]:
 
 
 def string(*, max_length: int | None = None, **flags: Unpack[Flags]) -> Column[str]:
-    """Make a column of one string, of at most ``max_length`` characters."""
+    """Make a column of one string, of at most `max_length` characters."""
     return _one(BaseType(Atomic.STRING, high=max_length), flags)
 
 
 def enum(*choices: str, **flags: Unpack[Flags]) -> Column[str]:
-    """Make a column of one string out of ``choices``; its default is the empty string all the same."""
+    """Make a column of one string out of `choices`; its default is the empty string all the same."""
     return _one(BaseType(Atomic.STRING, enum=frozenset(choices)), flags)
 
 
 def integer(minimum: int | None = None, maximum: int | None = None, **flags: Unpack[Flags]) -> Column[int]:
-    """Make a column of one 64-bit integer between ``minimum`` and ``maximum``, both included."""
+    """Make a column of one 64-bit integer between `minimum` and `maximum`, both included."""
     return _one(BaseType(Atomic.INTEGER, low=minimum, high=maximum), flags)
 
 
@@ -63,20 +63,20 @@ def uuid(**flags: Unpack[Flags]) -> Column[UUID]:
 
 
 def optional(atom: Column[K], **flags: Unpack[Flags]) -> Column[K | None]:
-    """Make a column of at most one of ``atom``'s values."""
+    """Make a column of at most one of `atom`'s values."""
     return Column(None, type=ColumnType(atom.type.key, low=0), **flags)
 
 
 def many(
     atom: Column[K], *, minimum: int = 0, maximum: int = UNLIMITED, **flags: Unpack[Flags]
 ) -> Column[frozenset[K]]:
-    """Make a column of a set of ``atom``'s values; ``minimum`` is 0 or 1."""
+    """Make a column of a set of `atom`'s values; `minimum` is 0 or 1."""
     column_type = ColumnType(atom.type.key, low=minimum, high=maximum)
     return Column(column_type.default, type=column_type, many=True, **flags)
 
 
 def strings(*, minimum: int = 0, maximum: int = UNLIMITED, **flags: Unpack[Flags]) -> Column[frozenset[str]]:
-    """Make a column of a set of strings; ``minimum`` is 0 or 1."""
+    """Make a column of a set of strings; `minimum` is 0 or 1."""
     return many(string(), minimum=minimum, maximum=maximum, **flags)
 
 
@@ -91,25 +91,25 @@ def string_map(**flags: Unpack[Flags]) -> Column[dict[str, str]]:
 
 
 def reference_map(key: Column[K], table: str, *, weak: bool = False, **flags: Unpack[Flags]) -> Column[dict[K, UUID]]:
-    """Make a column of pairs whose values refer to rows of ``table``; reads as UUIDs."""
+    """Make a column of pairs whose values refer to rows of `table`; reads as UUIDs."""
     return mapping(key, reference(table, weak=weak), **flags)
 
 
 def reference(table: str, *, weak: bool = False, **flags: Unpack[Flags]) -> Reference[Any]:
-    """Make a column that refers to exactly one row of ``table``."""
+    """Make a column that refers to exactly one row of `table`."""
     key = _to(table, weak=weak)
     return Reference(key.default, type=ColumnType(key), target=table, **flags)
 
 
 def optional_reference(table: str, *, weak: bool = False, **flags: Unpack[Flags]) -> OptionalReference[Any]:
-    """Make a column that refers to at most one row of ``table``."""
+    """Make a column that refers to at most one row of `table`."""
     return OptionalReference(None, type=ColumnType(_to(table, weak=weak), low=0), target=table, **flags)
 
 
 def references(
     table: str, *, weak: bool = False, minimum: int = 0, maximum: int = UNLIMITED, **flags: Unpack[Flags]
 ) -> References[Any]:
-    """Make a column that refers to a set of rows of ``table``; ``minimum`` is 0 or 1."""
+    """Make a column that refers to a set of rows of `table`; `minimum` is 0 or 1."""
     column_type = ColumnType(_to(table, weak=weak), low=minimum, high=maximum)
     return References(column_type.default, type=column_type, many=True, target=table, **flags)
 

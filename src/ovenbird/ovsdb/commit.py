@@ -84,7 +84,7 @@ def put(changes: Sequence[RowChange]) -> None:
 class Commit:
     """What one transaction, or one batch of a server's updates, changed.
 
-    Args:
+    Arguments:
         id: the transaction's id, by which `monitor_cond_since` resumes.
         changes: the rows it changed; none when it changed nothing.
         comment: the transaction's comments, one a line.

@@ -30,7 +30,7 @@ COPIES = 4
 class Compaction:
     """One compaction under way: `step` until it says so, then `write` (in any thread), then `take_over`.
 
-    Args:
+    Arguments:
         journal: whose file is replaced. It tells the compaction of commits; a newer compaction ends an older one.
         database: what it is replaced by.
     """

@@ -40,7 +40,7 @@ class UnknownFunction(OvsdbError):
 class Clause:
     """One test of one column.
 
-    Args:
+    Arguments:
         position: the column's position, -1 for `_uuid`, -2 for `_version`, -3 for a bare `true` or `false`.
         function: the function's name.
         value: the canonical value compared with.
@@ -128,7 +128,7 @@ def _compile(
 class Where:
     """The condition of an operation: every clause must hold.
 
-    Args:
+    Arguments:
         clauses: its clauses.
     """
 
@@ -158,7 +158,7 @@ class AnyOf:
 
     Equality tests on one column (ovn-controller sends hundreds, one a datapath) become one set lookup.
 
-    Args:
+    Arguments:
         clauses: its clauses.
     """
 

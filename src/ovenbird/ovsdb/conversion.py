@@ -25,15 +25,15 @@ _log = logging.getLogger(__name__)
 
 
 def convert(old: Database, schema: DatabaseSchema, row_classes: Iterable[type[Row]] = ()) -> Database:
-    """Return a database with another schema and the contents of ``old``, whose journal it takes over.
+    """Return a database with another schema and the contents of `old`, whose journal it takes over.
 
-    Args:
+    Arguments:
         old: not to be used any more.
         schema: of the new database.
         row_classes: typed row classes for some or all of its tables.
 
     Raises:
-        ConstraintViolation, ReferentialIntegrityViolation: the contents do not fit; ``old`` is as before.
+        ConstraintViolation, ReferentialIntegrityViolation: the contents do not fit; `old` is as before.
         InputOutputError: the journal could not be written; likewise.
     """
     new = Database(schema, row_classes)
@@ -78,7 +78,7 @@ def stored_schema(path: Path) -> DatabaseSchema:
 
 
 def open_converted(path: Path, schema: DatabaseSchema, row_classes: Iterable[type[Row]] = ()) -> Database:
-    """Open a journal as ``open_database`` does, converting it to a schema if it was written with an older one.
+    """Open a journal as `open_database` does, converting it to a schema if it was written with an older one.
 
     Raises:
         ConstraintViolation: its schema is newer, or its contents do not fit; the file is as before.

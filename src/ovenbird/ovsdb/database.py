@@ -49,7 +49,7 @@ class LocalTransaction(Transaction):
 class Database:
     """The rows of one schema, changed by transactions alone.
 
-    Args:
+    Arguments:
         schema: the schema.
         row_classes: typed row classes for some or all tables.
         journal: where commits are kept; in memory only if `None`.
@@ -94,7 +94,7 @@ class Database:
     def commit(self, transaction: Transaction, *, holds: Callable[[str], bool] = lambda _name: False) -> Commit:
         """Check and apply a transaction; all of it or nothing.
 
-        Args:
+        Arguments:
             transaction: what to commit.
             holds: whether the committing client holds a lock.
 

@@ -15,7 +15,7 @@ import orjson
 class OvsdbError(Exception):
     """An error that an OVSDB server answers with.
 
-    Args:
+    Arguments:
         details: one sentence for people, as the `details` member.
         syntax: the JSON value at fault; its text becomes the `syntax` member.
     """

@@ -29,7 +29,7 @@ Key = Any
 class Integrity:
     """The tallies of one database.
 
-    Args:
+    Arguments:
         tables: its tables.
     """
 

@@ -96,7 +96,7 @@ def body(tables: Mapping[str, Iterable[bytes]], notes: dict[str, Any]) -> Sequen
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of ``data``, however often the system has to be asked."""
+    """Write all of `data`, however often the system has to be asked."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
@@ -135,7 +135,7 @@ def read_records(data: bytes) -> tuple[list[Any], Torn | None]:
 class Journal:
     """An open journal file. Make one with `create` or `open_database`.
 
-    Args:
+    Arguments:
         path: the file.
         descriptor: the file, open for appending.
         size: its length in bytes.
@@ -310,7 +310,7 @@ def open_database(path: Path, row_classes: Iterable[type[Row]] = ()) -> Database
 
     A torn end is cut off, logged, and kept as `database.journal.torn`.
 
-    Args:
+    Arguments:
         path: the file.
         row_classes: typed row classes for some or all tables.
 

@@ -1,6 +1,6 @@
 """Sets of thousands that change by a few members: a port group's ports.
 
-Where transactions copied such a set, one more member would cost what the set has. A ``LargeSet`` is another set, shared
+Where transactions copied such a set, one more member would cost what the set has. A `LargeSet` is another set, shared
 with those that it came from, and its difference from that one: their symmetric difference, so that changing it again is
 a symmetric difference of the small part alone. When that has grown to the root of the set's size, the whole is copied
 once. Like a frozenset it is a value: it never changes, equals every set with the same members, and has their hash.
@@ -18,7 +18,7 @@ LARGE = 1024
 
 
 class LargeSet(AbstractSet[Any]):
-    """A set that differs from another in a few members. Make one with ``exchange``.
+    """A set that differs from another in a few members. Make one with `exchange`.
 
     Arguments:
         shared: the other set.

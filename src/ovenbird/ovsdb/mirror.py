@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Mirror:
     """The tables of a replica.
 
-    Args:
+    Arguments:
         schema: the schema of the server.
         row_classes: the row classes of the tables to mirror; all tables, with classes made for them, if there are none.
         store: the store that has these classes already, on later connections.
@@ -63,7 +63,7 @@ class Mirror:
     def apply(self, updates: Any, last_id: str, *, whole: bool = False) -> Commit:
         """Apply updates to the tables; return what really changed.
 
-        Args:
+        Arguments:
             updates: `<table-updates>` of `update` or `update2`, initial contents included.
             last_id: the id of the last transaction in them.
             whole: whether they are all there is, so that other rows are gone.

@@ -65,7 +65,7 @@ def merge(commits: Iterable[Commit], pending: Pending | None = None) -> Pending:
 class Monitor:
     """A monitor of one database.
 
-    Args:
+    Arguments:
         database: the database.
         requests: the `<monitor-requests>`, or `<monitor-cond-requests>` for version 2.
         version: 1 for `update`, 2 for `update2` and `update3`.

@@ -48,7 +48,7 @@ class NotYet(Exception):  # noqa: N818 - not an error: the request is tried agai
 class Execution:
     """One `transact` request under way.
 
-    Args:
+    Arguments:
         database: the database it is for.
         holds: whether the client holds a lock.
         waited: milliseconds since the request came; a `wait` whose time is over fails.

@@ -43,7 +43,7 @@ _SERVER_ID = "_Server"
 class Replica:
     """A remote database.
 
-    Args:
+    Arguments:
         remotes: where the servers are, as in `tcp:a:6641,tcp:b:6641`.
         database: the database's name.
         row_classes: row classes of the tables to mirror; every table, with classes made for them, if none are given.

@@ -42,7 +42,7 @@ RECONNECT = (1.0, 8.0)
 class Server:
     """Serves databases on sockets.
 
-    Args:
+    Arguments:
         context: keys for `ssl:` and `pssl:` remotes.
         probe: seconds of silence before a peer on TCP or TLS is probed; 0 never.
     """
@@ -263,7 +263,7 @@ class _Sync:
 class LocalClient:
     """The `Client` of a database in this process: no copy, no JSON.
 
-    Args:
+    Arguments:
         service: the service that serves it, whose locks it shares.
         database: the database.
     """

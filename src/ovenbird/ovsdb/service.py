@@ -85,7 +85,7 @@ def _sync_now(database: Database, done: Callable[[OvsdbError | None], None]) -> 
 class Service:
     """The databases of one server and everything its clients share.
 
-    Args:
+    Arguments:
         later: runs a function after some seconds.
         sync: puts a database's journal on the disk, then calls back with the error, if there was one.
     """

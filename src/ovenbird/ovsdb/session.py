@@ -69,7 +69,7 @@ class Refusal(Exception):  # noqa: N818 - an answer
 class Session:
     """The state of one client.
 
-    Args:
+    Arguments:
         service: what is served.
         send: sends bytes to the client; it never blocks.
         close: closes the connection.

@@ -76,7 +76,7 @@ class ReferenceColumn:
 class BoundTable:
     """One table of a database: schema, engine table, and per-column functions by position.
 
-    Args:
+    Arguments:
         schema: the table's schema.
         table: the engine's table, whose row class has the schema's columns.
     """
@@ -232,7 +232,7 @@ def bind(
 ) -> tuple[Store, dict[str, BoundTable]]:
     """Return the store and the bound tables of a database.
 
-    Args:
+    Arguments:
         schema: the database's schema.
         row_classes: typed classes of some of its tables; the others get classes made for them.
         store: an existing store with these classes, to bind again to another schema; a new one if `None`.

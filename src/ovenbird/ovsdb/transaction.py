@@ -155,7 +155,7 @@ def _edit_map(members: dict[Any, Any], insert: Any, delete: Any) -> None:
 class Transaction:
     """Changes to rows of one database, all or nothing.
 
-    Args:
+    Arguments:
         tables: the database's tables by name.
     """
 
@@ -171,7 +171,7 @@ class Transaction:
     def insert(self, table: TableName, values: Mapping[str, Any], uuid: UUID | None = None) -> UUID:
         """Add a row; return its UUID, which other rows of this transaction can refer to.
 
-        Args:
+        Arguments:
             table: the table's name or row class.
             values: canonical values by column name; columns not given get their defaults.
             uuid: the row's UUID, a fresh one by default.
@@ -249,7 +249,7 @@ class Transaction:
     ) -> None:
         """Take members out of a set or map, then put members in.
 
-        Args:
+        Arguments:
             row: the row.
             column: a set or map column.
             insert: atoms, or a dict of pairs; keys that the map still has keep their value.
@@ -384,7 +384,7 @@ class Client(Protocol):
     async def commit(self, transaction: Transaction, *, durable: bool = False) -> Commit:
         """Commit; when this returns, `store` shows the outcome.
 
-        Args:
+        Arguments:
             transaction: what to commit; it cannot be used again.
             durable: return only when it survives a crash of the machine.
 

@@ -83,7 +83,7 @@ class Connection(asyncio.Protocol):
 
     Subclasses or owners set `on_message`, `on_lost`, and where they care `on_clogged`, `on_unclogged`.
 
-    Args:
+    Arguments:
         probe: seconds of silence after which the peer is asked for an echo, and dropped after as many more; 0 never.
     """
 

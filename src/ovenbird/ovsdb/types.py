@@ -108,7 +108,7 @@ def is_uuid(text: str) -> bool:
 class BaseType:
     """The type of a key or a value, with its constraints.
 
-    Args:
+    Arguments:
         atomic: the atomic type.
         enum: the only values allowed, or `None`.
         low: least integer or real, or least length of a string in characters.

@@ -108,7 +108,7 @@ class Tracker:
         return None if found is None else (found, direction != found.original)
 
     def look_up(self, zone: Hashable, packet: Microflow) -> tuple[Connection, bool] | None:
-        """Set a packet's ct_state, ct_mark and ct_label; return what ``find`` returns."""
+        """Set a packet's ct_state, ct_mark and ct_label; return what `find` returns."""
         found = self.find(zone, packet)
         if found is None:
             packet["ct_state"] = TRACKED | (NEW if _may_begin(packet) else INVALID)
@@ -156,7 +156,7 @@ def flags(words: str) -> int:
 
 
 def format_state(state: int) -> str:
-    """Write a ct_state as ``new|trk``."""
+    """Write a ct_state as `new|trk`."""
     return "|".join(name for name, bit in FLAGS.items() if state & bit) or "0"
 
 

@@ -33,7 +33,7 @@ _INPORT = re.compile(r'\binport\s*==\s*"([^"]+)"')
 
 
 class Flow(NamedTuple):
-    """A logical flow, ready to be evaluated; ``error`` instead if it does not parse, and then it matches nothing."""
+    """A logical flow, ready to be evaluated; `error` instead if it does not parse, and then it matches nothing."""
 
     row: sb.LogicalFlow
     match: Expr | None

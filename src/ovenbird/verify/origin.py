@@ -1,7 +1,7 @@
 """What stands behind a logical flow: the Northbound row it was made for, and what that row was made for in its turn.
 
-Flows carry the first eight digits of a Northbound row's UUID (``stage-hint``, ovn-northd(8)); rows made for Neutron
-carry the UUIDs of its objects (``neutron:security_group_rule_id``).
+Flows carry the first eight digits of a Northbound row's UUID (`stage-hint`, ovn-northd(8)); rows made for Neutron
+carry the UUIDs of its objects (`neutron:security_group_rule_id`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A trace as text, in ovn-trace(8)'s three forms: detailed, summary, minimal.
 
-Each yields lines with what kind of step they are of, so that a terminal may colour them; the last lines, after ``=>``,
+Each yields lines with what kind of step they are of, so that a terminal may colour them; the last lines, after `=>`,
 say what became of the packet.
 """
 
@@ -19,7 +19,7 @@ _INDENT = "    "
 
 
 class Line(NamedTuple):
-    """A line, and what it is: a kind of step, ``origin``, ``verdict``, ``title``, or nothing."""
+    """A line, and what it is: a kind of step, `origin`, `verdict`, `title`, or nothing."""
 
     text: str
     role: str = ""

@@ -1,7 +1,7 @@
 """A database read once, from any OVSDB server, without staying connected (RFC 7047, sections 4.1.1 to 4.1.3).
 
 A question about a network needs its rows as they are now and no more: one blocking connection, one transaction of
-``select`` operations for each batch of tables, rows in the engine's typed tables. Columns that the server does not have
+`select` operations for each batch of tables, rows in the engine's typed tables. Columns that the server does not have
 take their defaults, so that older and newer schemas will do.
 """
 
@@ -45,7 +45,7 @@ class Snapshot:
     """One database as it was when each part of it was read.
 
     Arguments:
-        remotes: where it is served, as ``ovn-sbctl --db`` takes it: ``unix:FILE`` or ``tcp:HOST:PORT``, several with
+        remotes: where it is served, as `ovn-sbctl --db` takes it: `unix:FILE` or `tcp:HOST:PORT`, several with
             commas between.
         database: the database's name.
         row_classes: the tables that may be read.

@@ -1,8 +1,8 @@
 """A trace as a value: what happened to one packet, step by step, and what became of it.
 
-Invariants: a block (a pipeline, a packet behind ``ct_next``, a copy) holds flows in the order in which the packet met
+Invariants: a block (a pipeline, a packet behind `ct_next`, a copy) holds flows in the order in which the packet met
 them; a flow holds its actions. What the last action of a flow opens comes after the flow and is not nested in it
-(``tail``), so that a long way through many stages reads as a list and only real forks are indented, as ovn-trace(8)
+(`tail`), so that a long way through many stages reads as a list and only real forks are indented, as ovn-trace(8)
 does it.
 """
 

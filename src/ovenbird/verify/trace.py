@@ -1,6 +1,6 @@
 """Follow one packet through the logical pipelines, and say at each step which flow decided and why (ovn-trace(8)).
 
-The tracer is the machine that actions act on: a trace runs the very ``evaluate`` of the actions whose ``encode`` the
+The tracer is the machine that actions act on: a trace runs the very `evaluate` of the actions whose `encode` the
 controller installs. Connections that a trace commits are established for the traces after it, so that the reply to a
 packet is traced by tracing the reply.
 
@@ -86,8 +86,8 @@ class Tracer:
 
         Arguments:
             datapath: name or UUID of the logical switch or router where it begins; None for that of the inport.
-            microflow: the packet, as an expression such as ``inport == "p" && eth.src == 0a:00:00:00:00:01 && icmp4``.
-            ct: what connection tracking says, the first time, the second ...: flags such as ``new`` or ``est,rpl``.
+            microflow: the packet, as an expression such as `inport == "p" && eth.src == 0a:00:00:00:00:01 && icmp4`.
+            ct: what connection tracking says, the first time, the second ...: flags such as `new` or `est,rpl`.
                 Beyond these, connections are followed: a packet of one that nobody committed is new.
 
         Raises:
@@ -103,7 +103,7 @@ class Tracer:
 
         Arguments:
             trace: of the packet.
-            ct: as for ``trace``.
+            ct: as for `trace`.
 
         Raises:
             NoReplyError: it was not delivered, or nobody answers such a packet.
@@ -361,7 +361,7 @@ class Tracer:
         self._depth -= 1
 
     def _run(self, flow: Flow) -> None:
-        """Run a flow's actions, and leave in ``_goto`` where the packet goes next."""
+        """Run a flow's actions, and leave in `_goto` where the packet goes next."""
         row, actions = flow.row, () if flow.actions is None else flow.actions.actions
         text = f"{row.table_id:2}. {stage_name(row)}: {row.match}, priority {row.priority}, uuid {row.uuid[:8]}"
         step = Step(Kind.FLOW, text, row, self.origins.of(row))
