@@ -112,3 +112,15 @@ def floating(world: Any, request: pytest.FixtureRequest) -> Iterator[str]:
 def nbctl(originals_lab: Lab) -> Callable[..., str]:
     """`nbctl(*arguments)` runs ovn-nbctl on the originals' Northbound."""
     return lambda *arguments: run(["ovn-nbctl", f"--db={originals_lab.plan.remote('nb')}", *arguments])
+
+
+@pytest.fixture(scope="module")
+def nb(lab: Lab) -> Callable[..., str]:
+    """`nb(*arguments)` runs ovn-nbctl on the Northbound of the lab that the module's tests share."""
+    return lambda *arguments: run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", *arguments])
+
+
+@pytest.fixture(scope="module")
+def sb(lab: Lab) -> Callable[..., str]:
+    """`sb(*arguments)` runs ovn-sbctl on its Southbound."""
+    return lambda *arguments: run(["ovn-sbctl", f"--db={lab.plan.remote('sb')}", *arguments])

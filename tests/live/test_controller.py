@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ovenbird.lab import programs
-from ovenbird.lab.command import run
 from ovenbird.lab.errors import CommandError
 from ovenbird.lab.process import ProcessSpec, wait_until
 
@@ -35,16 +34,6 @@ _CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.a
 @pytest.fixture(scope="module", params=ARRANGEMENTS)
 def lab(request: pytest.FixtureRequest, originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
     return make_module_lab(central=programs.originals, controllers=ARRANGEMENTS[request.param])
-
-
-@pytest.fixture(scope="module")
-def nb(lab: Lab) -> Nbctl:
-    return lambda *arguments: run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", *arguments])
-
-
-@pytest.fixture(scope="module")
-def sb(lab: Lab) -> Nbctl:
-    return lambda *arguments: run(["ovn-sbctl", f"--db={lab.plan.remote('sb')}", *arguments])
 
 
 @pytest.fixture(scope="module")

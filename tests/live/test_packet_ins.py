@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ovenbird.lab import outside, programs
-from ovenbird.lab.command import run
 from ovenbird.lab.process import ProcessSpec, wait_until
 
 if TYPE_CHECKING:
@@ -63,16 +62,6 @@ print("flooded")
 @pytest.fixture(scope="module")
 def lab(originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
     return make_module_lab(hosts=("hv1", "hv2"), gateways=("hv2",), central=programs.originals)
-
-
-@pytest.fixture(scope="module")
-def nb(lab: Lab) -> Nbctl:
-    return lambda *arguments: run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", *arguments])
-
-
-@pytest.fixture(scope="module")
-def sb(lab: Lab) -> Nbctl:
-    return lambda *arguments: run(["ovn-sbctl", f"--db={lab.plan.remote('sb')}", *arguments])
 
 
 @pytest.fixture(scope="module")

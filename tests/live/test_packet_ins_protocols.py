@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ovenbird.lab import outside, programs
-from ovenbird.lab.command import run
 from ovenbird.lab.outside import Outside
 from ovenbird.lab.process import ProcessSpec, wait_until
 
@@ -104,16 +103,6 @@ def other(lab: Lab, request: pytest.FixtureRequest) -> ProcessSpec:
     """The controller of hv2."""
     program = ARRANGEMENTS[request.node.callspec.params["lab"]].get("controllers", {}).get("hv2")
     return programs.controller(lab.hypervisor("hv2"), program)
-
-
-@pytest.fixture(scope="module")
-def nb(lab: Lab) -> Ctl:
-    return lambda *arguments: run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", *arguments])
-
-
-@pytest.fixture(scope="module")
-def sb(lab: Lab) -> Ctl:
-    return lambda *arguments: run(["ovn-sbctl", f"--db={lab.plan.remote('sb')}", *arguments])
 
 
 @pytest.fixture(scope="module")

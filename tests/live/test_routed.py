@@ -47,11 +47,6 @@ def lab(request: pytest.FixtureRequest, originals: None, make_module_lab: Callab
 
 
 @pytest.fixture(scope="module")
-def nb(lab: Lab) -> Nbctl:
-    return lambda *arguments: run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", *arguments])
-
-
-@pytest.fixture(scope="module")
 def instance(lab: Lab, nb: Nbctl) -> Instance:
     """An instance on hv1 behind a router, with a floating IP at gateways hv2 (first) and hv3."""
     nb("ls-add", "net", "--", "ls-add", "out", "--", "lr-add", "r")
