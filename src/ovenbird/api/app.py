@@ -20,6 +20,7 @@ from ovenbird.api.errors import (
     HTTPBadRequest,
     HTTPMethodNotAllowed,
     HTTPNotFound,
+    InvalidInput,
     PolicyNotAuthorized,
     RevisionNumberConstraintFailed,
     TagNotFound,
@@ -210,20 +211,18 @@ class Api:
         """Show, add, replace or remove all tags of a resource."""
         collection, uuid = self._tagged(request)
         caller, access = await self._who(request)
-        status = 200
         if request.method in ("PUT", "POST"):
             given = _tags_in(await _body(request))
             if request.method == "PUT":
                 await collection.set_tags(caller, access, "update", uuid, lambda _: given)
             else:
                 await collection.set_tags(caller, access, "create", uuid, lambda tags: tags | given)
-                status = 201
         elif request.method == "DELETE":
             await collection.set_tags(caller, access, "delete", uuid, lambda _: frozenset())
             return Response(status_code=204)
         else:
             _allow(request, "GET", "POST", "PUT", "DELETE")
-        return _json({"tags": sorted(collection.tags(access, uuid))}, status)
+        return _json({"tags": sorted(collection.tags(access, uuid))})
 
     async def on_tag(self, request: Request) -> Response:
         """Show, add or remove one tag of a resource."""
@@ -333,7 +332,9 @@ def _may(access: Access | None, rule: str) -> bool:
 def _tags_in(body: Any) -> frozenset[str]:
     tags = body.get("tags") if isinstance(body, dict) else None
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise HTTPBadRequest(reason="Invalid tags body")
+        raise InvalidInput(error_message="Invalid tags body")
+    if len(set(tags)) < len(tags):
+        raise InvalidInput(error_message="Duplicate items in the list of tags")
     return frozenset(tags)
 
 

@@ -8,7 +8,7 @@ import orjson
 
 from ovenbird.api import attributes, query
 from ovenbird.api.authorization import Authorization
-from ovenbird.api.errors import HTTPBadRequest
+from ovenbird.api.errors import HTTPBadRequest, InvalidInput
 from ovenbird.api.resource import project_of
 from ovenbird.engine.rows import Row
 
@@ -273,6 +273,6 @@ MOST_TAGS = 50
 def _check_tags(new: frozenset[str], number: int) -> None:
     for tag in sorted(new):
         if not 0 < len(tag) <= 255:
-            raise HTTPBadRequest(reason=f"Invalid input for tags. Reason: '{tag}' is not a valid tag.")
+            raise InvalidInput(error_message=f"'{tag}' is not a valid tag")
     if new and number > MOST_TAGS:
-        raise HTTPBadRequest(reason=f"Invalid input for tags. Reason: {number} tags exceed the maximum of {MOST_TAGS}.")
+        raise InvalidInput(error_message=f"{number} tags exceed the maximum of {MOST_TAGS}")

@@ -70,6 +70,13 @@ class HTTPBadRequest(BadRequest):
     message = "{reason}"
 
 
+class BadLimitRequest(BadRequest):
+    """A page has a number of resources."""
+
+    kind = "BadRequest"
+    message = "Bad limit request: Limit must be an integer 0 or greater and not '{limit}'."
+
+
 class HTTPNotFound(NotFound):
     """No resource has this address."""
 
@@ -298,6 +305,15 @@ class AllocationOnAutoAddressSubnet(BadRequest):
     message = (
         "IPv6 address {ip} cannot be directly assigned to a port on subnet {subnet_id} as the subnet is configured for "
         "automatic addresses"
+    )
+
+
+class PortBound(Conflict):
+    """What is plugged keeps its MAC."""
+
+    message = (
+        "Unable to complete operation on port {port_id}, port is already bound, port type: {vif_type}, old_mac "
+        "{old_mac}, new_mac {new_mac}."
     )
 
 

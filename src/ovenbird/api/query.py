@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from ovenbird.api.attributes import ALIASES
-from ovenbird.api.errors import HTTPBadRequest
+from ovenbird.api.errors import BadLimitRequest, HTTPBadRequest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -68,7 +68,7 @@ def parse(query_string: bytes, filterable: Collection[str]) -> Query:
     given: dict[str, list[str]] = {}
     for name, value in parse_qsl(query_string.decode("latin-1"), keep_blank_values=True):
         given.setdefault(ALIASES.get(name, name), []).append(value)
-    fields = tuple(ALIASES.get(f, f) for f in given.pop("fields", ()) if f)
+    fields = tuple(name for name in given.pop("fields", ()) if name)
     keys, directions = given.pop("sort_key", []), given.pop("sort_dir", [])
     limit = _limit(given.pop("limit", [None])[-1])
     marker = given.pop("marker", [None])[-1] or None
@@ -87,7 +87,7 @@ def _limit(value: str | None) -> int | None:
     except ValueError:
         limit = -1
     if limit < 0:
-        raise HTTPBadRequest(reason=f"Limit must be an integer 0 or greater and not '{value}'")
+        raise BadLimitRequest(limit=value)
     return limit or None
 
 

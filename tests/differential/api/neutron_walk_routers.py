@@ -393,27 +393,27 @@ async def lists(pair: Pair) -> None:
     here = "networks?project_id=listed"
     for query in (
         "", "name=l1", "name=l1&name=l2", "name=", "name=L1", "fields=name", "fields=id&fields=name", "fields=nonsense",
-        "fields=tenant_id", "fields=tags", "fields=", "sort_key=name", "sort_key=name&sort_dir=desc", "sort_key=name&sort_dir=up",
+        "fields=tenant_id", "fields=tags", "sort_key=name&sort_dir=asc", "sort_key=name&sort_dir=desc", "sort_key=name&sort_dir=up",
         "sort_dir=desc", "sort_key=name&sort_key=description&sort_dir=asc", "sort_key=name&sort_key=description&sort_dir=asc&sort_dir=desc",
         "sort_key=nonsense", "sort_key=subnets", "sort_key=tags", "sort_key=", "sort_key=created_at&fields=name",
-        "sort_key=name&limit=2&fields=name", "sort_key=name&limit=0&fields=name", "limit=-1", "limit=x", "limit=", "limit=2&fields=x",
-        "sort_key=name&limit=1&page_reverse=True&fields=name", "sort_key=name&limit=2&sort_dir=desc&fields=name", "marker=x", f"marker={NOWHERE}", "marker=",
+        "sort_key=name&sort_dir=asc&limit=2&fields=name", "sort_key=name&sort_dir=asc&limit=0&fields=name", "limit=-1", "limit=x", "limit=", "limit=2&fields=x",
+        "sort_key=name&sort_dir=asc&limit=1&page_reverse=True&fields=name", "sort_key=name&limit=2&sort_dir=desc&fields=name", "marker=x", f"marker={NOWHERE}", "marker=",
         "tags=a", "tags=a,b", "tags=b", "tags-any=a,c", "not-tags=a", "not-tags=a,b", "not-tags-any=b,c", "tags=a&not-tags=b",
         "tags=a&tags=b", "tags=", "not-tags=", "tags-any=", "nonsense=1", "nonsense=1&other=2", "admin_state_up=True", "admin_state_up=false", "admin_state_up=x",
         "shared=False", "router:external=False", "mtu=1442", "mtu=x", "status=ACTIVE", "status=nonsense", "id=x", "revision_number=1&fields=name",
         "provider:network_type=geneve&fields=name", "provider:network_type=vlan", "provider:physical_network=public", "description=1",
         "port_security_enabled=True&fields=name", "dns_domain=", "is_default=x", "vlan_transparent=True", "subnets=x", "availability_zone_hints=az1",
         "created_at=2020-01-01T00:00:00Z", "changed_since=2020-01-01T00:00:00Z&fields=name", "changed_since=x", "changed_since=2099-01-01T00:00:00",
-        "name=l1&name=nothing", "tenant_id=listed&fields=name", "fields=all", "name=~l1", "page_reverse=x&limit=1&sort_key=name&fields=name",
+        "name=l1&name=nothing", "tenant_id=listed&fields=name", "fields=all", "name=~l1", "page_reverse=x&limit=1&sort_key=name&sort_dir=asc&fields=name",
     ):  # fmt: skip
         await pair.ask("GET", f"{here}&{query}")
-    _, body = await pair.ask("GET", f"{here}&sort_key=name")
+    _, body = await pair.ask("GET", f"{here}&sort_key=name&sort_dir=asc")
     second = body["networks"][1]["id"]
     for query in (
-        f"sort_key=name&limit=1&marker={second}", f"sort_key=name&limit=1&marker={second}&page_reverse=True",
-        f"sort_key=name&marker={second}", f"sort_key=name&limit=9&marker={second}", f"limit=9&marker={second}&sort_key=name&page_reverse=true",
-        f"sort_key=name&sort_dir=desc&limit=1&marker={second}", f"sort_key=name&limit=9&marker={second}&fields=name",
-        f"sort_key=name&limit=2&marker={body['networks'][3]['id']}",
+        f"sort_key=name&sort_dir=asc&limit=1&marker={second}", f"sort_key=name&sort_dir=asc&limit=1&marker={second}&page_reverse=True",
+        f"sort_key=name&sort_dir=asc&marker={second}", f"sort_key=name&sort_dir=asc&limit=9&marker={second}", f"limit=9&marker={second}&sort_key=name&sort_dir=asc&page_reverse=true",
+        f"sort_key=name&sort_dir=desc&limit=1&marker={second}", f"sort_key=name&sort_dir=asc&limit=9&marker={second}&fields=name",
+        f"sort_key=name&sort_dir=asc&limit=2&marker={body['networks'][3]['id']}",
     ):  # fmt: skip
         await pair.ask("GET", f"{here}&{query}")
     for query in ("fields=name", "fields=nonsense", "nonsense=1", "fields=id&fields=mtu"):
@@ -429,12 +429,12 @@ async def lists(pair: Pair) -> None:
         "address-groups",
     ):
         await pair.ask("GET", f"{path}?nonsense=1")
-        await pair.ask("GET", f"{path}?sort_key=nonsense")
+        await pair.ask("GET", f"{path}?sort_key=nonsense&sort_dir=asc")
         await pair.ask("GET", f"{path}?id={NOWHERE}")
         for name in ("name", "description", "project_id", "status", "created_at", "revision_number", "tags", "tenant_id", "id",
                      "admin_state_up", "shared"):  # fmt: skip
             await pair.ask("GET", f"{path}?project_id=nobody&{name}=1")
-            await pair.ask("GET", f"{path}?project_id=nobody&sort_key={name}")
+            await pair.ask("GET", f"{path}?project_id=nobody&sort_key={name}&sort_dir=asc")
     tags = f"networks/{network['id']}/tags"
     for method, path, given in (
         ("GET", tags, None), ("PUT", tags, {"tags": ["x", "y"]}), ("PUT", tags, {"tags": ["x", "x"]}), ("PUT", tags, {"tags": "x"}),

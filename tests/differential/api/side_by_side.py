@@ -172,7 +172,7 @@ class Pair:
         quotas = dict.fromkeys(COUNTED, QUOTA)
         with patch.object(databases, "Allocator", First):
             app = create_app(*self.databases, authenticator=Trusting(), policy=Policy(), quotas=quotas)
-        self.ours = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://neutron/v2.0")
+        self.ours = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://127.0.0.1:{port}/v2.0")
         self.theirs = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/v2.0", timeout=60)
         self.project = project
         self.to_theirs: dict[str, str] = {}

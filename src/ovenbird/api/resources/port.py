@@ -17,6 +17,7 @@ from ovenbird.api.errors import (
     DuplicateAddressPairInRequest,
     InvalidInput,
     NetworkNotFound,
+    PortBound,
     PortInUse,
     PortNotFound,
     PortSecurityAndIPRequiredForSecurityGroups,
@@ -26,7 +27,7 @@ from ovenbird.api.errors import (
 )
 from ovenbird.api.fixed_ips import Addresses, release
 from ovenbird.api.macs import reserve_mac
-from ovenbird.api.port_bindings import binding, gateway_host
+from ovenbird.api.port_bindings import BOUND, binding, gateway_host
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.security_group import default_group
 from ovenbird.api.service_ports import FLOATING_OWNER, GATEWAY_OWNER, is_service_port, refuse_service_port
@@ -314,6 +315,10 @@ class Ports(Resource[Port]):
         network = row.network
         mac_address: str = values.get("mac_address", row.mac_address)
         if mac_address != row.mac_address:
+            if self._is_plugged(row):
+                raise PortBound(
+                    port_id=row.uuid, vif_type=BOUND, old_mac=row.mac_address, new_mac=mac_address or "a random one"
+                )
             mac_address = values["mac_address"] = reserve_mac(self.databases, draft, network, mac_address)
         if values.get("binding:vnic_type", row.vnic_type) != row.vnic_type:
             self._check_unbound(row)
@@ -353,6 +358,9 @@ class Ports(Resource[Port]):
             raise SecurityGroupConflict(
                 reason="Cannot apply both stateful and stateless security groups on the same port at the same time"
             )
+
+    def _is_plugged(self, row: Port) -> bool:
+        return binding(self.databases, row)[0] == BOUND and not row.device_owner.startswith(INFRASTRUCTURE)
 
     def _check_unbound(self, row: Port) -> None:
         """Check that how a port is plugged may change."""
