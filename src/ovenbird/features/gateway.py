@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.engine.lookups import find
+from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule
 from ovenbird.features.binding import requested_key
 from ovenbird.features.ha_chassis import dependents, group_facts, surroundings
@@ -23,10 +23,11 @@ from ovenbird.logical.routers import (
     LRP,
     RouterPort,
     central_ports,
+    joint,
+    named,
     only_at,
     physical,
     seen,
-    switch_peer,
     translates_at_hosts,
 )
 from ovenbird.logical.tables import HA_CHASSIS, HA_CHASSIS_GROUP, IN_NAT_ADDRESSES, PORT_BINDING, PORT_KEYS, PORT_PREFIX
@@ -86,8 +87,8 @@ def _prefixes(lrp: nb.LogicalRouterPort, port: RouterPort, options: dict[str, st
 
 
 def _peer(name: str) -> str | None:
-    lsp = switch_peer(name)
-    return lsp.name if lsp is not None else None
+    met = joint(name)
+    return met.lsp.name if met is not None else None
 
 
 def _binding(
@@ -156,23 +157,22 @@ def _candidates(lrp: nb.LogicalRouterPort, name: str) -> Iterator[Fact]:
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Announce a router's addresses in the physical network that its port leads to."""
-    if port.type != "router":
+    peer = named(port.options.get("router-port", "")) if port.type == "router" else None
+    router = get(nb.LogicalRouter, peer.router) if peer is not None else None
+    if peer is None or router is None:
         return
-    lrp = find(LRP.name, port.options.get("router-port", ""))
-    peer = seen(lrp) if lrp is not None else None
-    router = lrp.referrer(nb.LogicalRouter.ports) if lrp is not None else None
-    if peer is None or lrp is None or router is None:
-        return
+    given = port.options.get("nat-addresses", "")
+    resides = peer.options.get("reside-on-redirect-chassis") == "true"
+    if given in ("", "router") and not (resides or peer.central or peer.chassis):
+        return  # whatever gateways the router has elsewhere
     key = (port.name, port.datapath)
     names = central_ports(router)
-    given = port.options.get("nat-addresses", "")
-    if given and given != "router" and (names or peer.chassis) and parse_addresses(given) is not None:
+    if given not in ("", "router") and (names or peer.chassis) and parse_addresses(given) is not None:
         at = f" is_chassis_resident({quote(peer.redirect if peer.central else f'cr-{names[0]}')})" if names else ""
         yield IN_NAT_ADDRESSES(key, f"{given}{at}")
     own = " ".join([peer.mac, *(subnet.ip for subnet in peer.ipv4)])
     if names:
-        stays = peer.options.get("reside-on-redirect-chassis") == "true" and len(names) == 1
-        redirect = peer.redirect if peer.central else f"cr-{names[0]}" if stays else ""
+        redirect = peer.redirect if peer.central else f"cr-{names[0]}" if resides and len(names) == 1 else ""
         if redirect:
             yield IN_NAT_ADDRESSES(key, f"{own} is_chassis_resident({quote(redirect)})")
     elif peer.chassis and physical(port.switch):

@@ -15,7 +15,7 @@ from ovenbird.engine.distinct import Distinct
 from ovenbird.engine.gathered import gathered
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.views import view
-from ovenbird.logical.routers import LRP, attached, enabled, physical, router_peer, seen, switch_peer
+from ovenbird.logical.routers import LRP, attached, enabled, joint, physical, router_peer, seen
 from ovenbird.logical.tables import HA_CHASSIS, HA_CHASSIS_GROUP, REF_CHASSIS, datapath
 from ovenbird.logical.traits import named_uuid
 from ovenbird.model import nb, sb
@@ -54,14 +54,13 @@ def surroundings(lrp: nb.LogicalRouterPort) -> Iterator[tuple[tuple[UUID, str], 
 
     So the few switches that lead on to other routers are found at once, and what is behind a router costs its length.
     """
-    port, lsp = seen(lrp), switch_peer(lrp.name)
-    switch = lsp.referrer(nb.LogicalSwitch.ports) if lsp is not None else None
-    if port is None or switch is None or (port.central and physical(switch)):
+    port, met = seen(lrp), joint(lrp.name)
+    if port is None or met is None or (port.central and physical(met.switch)):
         return
-    for chassis in HOSTS.values(datapath(switch)):
+    for chassis in HOSTS.values(datapath(met.switch)):
         yield (port.router, CHASSIS), chassis
-    if len(attached(switch)) > 1:
-        yield (port.router, CROSSINGS), switch.uuid
+    if len(attached(met.switch)) > 1:
+        yield (port.router, CROSSINGS), met.switch.uuid
 
 
 def dependents(router: nb.LogicalRouter, group: str) -> Iterator[Fact]:

@@ -32,9 +32,9 @@ from ovenbird.logical.routers import (
     central_ports,
     enabled,
     home_chassis,
+    joint,
     port_of,
     seen,
-    switch_peer,
     way_to,
 )
 from ovenbird.logical.tables import IN_NAT_ADDRESSES, datapath
@@ -417,15 +417,15 @@ def _peers_elsewhere(made: Translation, port: RouterPort) -> Iterator[Fact]:
 def _outside(made: Translation) -> Iterator[Fact]:
     """Lead what is for the external address to the router in the switch outside, and announce it there."""
     port = made.outside
-    lsp = switch_peer(port.name) if port is not None else None
-    switch = lsp.referrer(nb.LogicalSwitch.ports) if lsp is not None else None
-    if port is None or lsp is None or switch is None:
+    met = joint(port.name) if port is not None else None
+    if port is None or met is None:
         return
-    where, out = datapath(switch), f"outport = {quote(lsp.name)}; output;"
+    lsp, where = met.lsp, datapath(met.switch)
     if made.destinations:
         yield from _led(port, made.outer)
     if made.mac:
         if "router" in lsp.addresses:
+            out = f"outport = {quote(lsp.name)}; output;"
             yield flow(LOOKUP, where, 50, f"eth.dst == {made.mac} && {made.here}", out, lsp.uuid)
         asks = f"eth.src == {{{made.mac}}} && (arp.op == 1 || rarp.op == 3 || nd_ns)"
         yield flow(LOOKUP, where, 75, asks, 'outport = "_MC_flood_l2"; output;', lsp.uuid)
@@ -437,13 +437,12 @@ def _outside(made: Translation) -> Iterator[Fact]:
 
 def _led(port: RouterPort, outer: str) -> Iterator[Fact]:
     """Lead requests for an external address to the router, in the switch behind one of its ports."""
-    lsp = switch_peer(port.name)
-    switch = lsp.referrer(nb.LogicalSwitch.ports) if lsp is not None else None
-    if lsp is None or switch is None or not port.enabled or lsp.enabled is False:
+    met = joint(port.name)
+    if met is None or not port.enabled or met.lsp.enabled is False:
         return
     asks = f"nd_ns && nd.target == {outer}" if ":" in outer else f"arp.op == 1 && arp.tpa == {outer}"
-    act = asked(quote(lsp.name), alone=only_routers(switch))
-    yield flow(LOOKUP, datapath(switch), 80, f"flags[1] == 0 && {asks}", act, lsp.uuid)
+    act = asked(quote(met.lsp.name), alone=only_routers(met.switch))
+    yield flow(LOOKUP, datapath(met.switch), 80, f"flags[1] == 0 && {asks}", act, met.lsp.uuid)
 
 
 FEATURE = Feature("nat", (every_translating_router, nat, forced_source))

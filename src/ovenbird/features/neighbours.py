@@ -21,11 +21,11 @@ from ovenbird.logical.pipeline import stage
 from ovenbird.logical.protection import meters
 from ovenbird.logical.registers import NEIGHBOR_KNOWN, NEIGHBOR_WANTED
 from ovenbird.logical.routers import (
-    LRP,
     LSP,
     RouterPort,
     attached,
     enabled,
+    named,
     number_of,
     only_at,
     router_peer,
@@ -284,8 +284,7 @@ def _known_host(found: Sequence[Door], address: Addresses, mac: str, hint: str) 
 def _beside(port: SwitchPort) -> Iterator[Fact]:
     """Tell the other routers of the switch of the router behind this port."""
     name = port.options.get("router-port", "")
-    lrp = find(LRP.name, name)
-    mine = seen(lrp) if lrp is not None else None
+    mine = named(name)
     if mine is None:
         return
     for _, other in attached(port.switch):
@@ -324,8 +323,7 @@ def _virtual(port: SwitchPort) -> Iterator[Fact]:
 @rule(nb.StaticMACBinding)
 def static_binding(row: nb.StaticMACBinding) -> Iterator[Fact]:
     """Give chassis a neighbour that is configured."""
-    lrp = find(LRP.name, row.logical_port)
-    port = seen(lrp) if lrp is not None else None
+    port = named(row.logical_port)
     if port is not None:
         yield STATIC_MAC_BINDING(row.logical_port, row.ip, row.mac, row.override_dynamic_mac, port.datapath)
 
@@ -333,8 +331,7 @@ def static_binding(row: nb.StaticMACBinding) -> Iterator[Fact]:
 @rule(sb.MACBinding)
 def learned(row: sb.MACBinding) -> Iterator[Fact]:
     """Keep what a chassis learned as long as the port that it learned at is there, and until it is too old."""
-    lrp = find(LRP.name, row.logical_port)
-    port = seen(lrp) if lrp is not None else None
+    port = named(row.logical_port)
     if port is None or northbound_uuid(row.datapath) != port.router:
         return
     age = oldest(port.router)

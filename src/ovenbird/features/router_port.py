@@ -1,21 +1,19 @@
 """How a switch treats the ports that lead to routers, and to physical networks.
 
-Who asks for a router's address is heard by that router and the other ports, not by every router of the switch;
-what a router itself asks goes to no other router
-where there are other ports. ovn-northd(8), "Ingress Table 25", priorities 80 and 75.
-Connections are not tracked at these ports: their packets belong to the instances' zones at the other end.
+Who asks for a router's address is heard by that router and the other ports, not by every router of the switch; what a
+router itself asks goes to no other router where there are other ports. ovn-northd(8), "Ingress Table 25", priorities 80
+and 75. Connections are not tracked at these ports: their packets belong to the instances' zones at the other end.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.engine.lookups import find
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
 from ovenbird.logical.ports import only_routers
-from ovenbird.logical.routers import LRP, seen
+from ovenbird.logical.routers import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,8 +38,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     yield flow(OUT_PRE_ACL, where, 110, goes, "next;", hint, name)
     yield flow(IN_PRE_LB, where, 110, came, "next;", hint, name)
     yield flow(OUT_PRE_LB, where, 110, goes, "ct_clear; next;", hint, name)
-    lrp = find(LRP.name, port.options.get("router-port", "")) if port.type == "router" else None
-    peer = seen(lrp) if lrp is not None else None
+    peer = named(port.options.get("router-port", "")) if port.type == "router" else None
     if peer is None or not (port.enabled and peer.enabled):
         return
     alone = only_routers(port.switch)

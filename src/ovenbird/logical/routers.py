@@ -233,12 +233,26 @@ def translates_at_hosts(router: nb.LogicalRouter) -> bool:
     return bool(DISTRIBUTED.rows(router.uuid, True))
 
 
+def named(name: str) -> RouterPort | None:
+    """Return the router port of that name as features see it, or None."""
+    lrp = find(LRP.name, name)
+    return seen(lrp) if lrp is not None else None
+
+
+class Joint(NamedTuple):
+    """Where a router port meets a switch: the switch port, and the switch."""
+
+    lsp: nb.LogicalSwitchPort
+    switch: nb.LogicalSwitch
+
+
 @view
-def switch_peer(name: str) -> nb.LogicalSwitchPort | None:
-    """Return the switch port that a router port is joined to, or None."""
+def joint(name: str) -> Joint | None:
+    """Return where the router port of that name meets a switch; None if it does not."""
     for lsp in JOINED.rows(name):
-        if lsp.referrer(nb.LogicalSwitch.ports) is not None:
-            return lsp  # type: ignore[no-any-return]
+        switch = lsp.referrer(nb.LogicalSwitch.ports)
+        if switch is not None:
+            return Joint(lsp, switch)
     return None
 
 
@@ -260,8 +274,7 @@ def attached(switch: nb.LogicalSwitch) -> tuple[tuple[str, RouterPort], ...]:
     """Return the router ports that a switch is joined to, each after the name of the switch port between."""
     found = []
     for lsp in SPECIAL.rows(switch.uuid, "router"):
-        lrp = find(LRP.name, lsp.options.get("router-port", ""))
-        port = seen(lrp) if lrp is not None else None
+        port = named(lsp.options.get("router-port", ""))
         if port is not None:
             found.append((lsp.name, port))
     return tuple(sorted(found))
@@ -277,9 +290,8 @@ def only_at(lrp: nb.LogicalRouterPort) -> str:
     port = seen(lrp)
     if port is None or not (port.central or port.options.get("reside-on-redirect-chassis") == "true"):
         return ""
-    peer = switch_peer(port.name)
-    switch = peer.referrer(nb.LogicalSwitch.ports) if peer is not None else None
-    if switch is None or not physical(switch):
+    met = joint(port.name)
+    if met is None or not physical(met.switch):
         return ""
     if port.central:
         return port.redirect
@@ -334,8 +346,7 @@ def _ports_around(router: nb.LogicalRouter, nexthop: str) -> Iterable[nb.Logical
 @view
 def port_of(router: nb.LogicalRouter, name: str) -> RouterPort | None:
     """Return the router's port of that name, or None."""
-    lrp = find(LRP.name, name)
-    port = seen(lrp) if lrp is not None else None
+    port = named(name)
     return port if port is not None and port.router == router.uuid else None
 
 

@@ -251,3 +251,26 @@ def test_a_router_taken_from_a_switch_costs_the_neighbours_that_it_knew_there(po
     assert ran.pop("switch_port") == ports + 1  # and the one that the router was joined to
     ran.pop("only_routers", None)
     assert sum(ran.values()) < 30, ran
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first", "last"])
+def test_a_gateway_that_is_the_only_one_costs_the_refusals_at_the_other_ports(first):
+    """A router without gateways refuses what is for itself: those flows come or go; nothing else grows."""
+
+    def changed(switches):
+        made = cloud(switches, 2)
+        for nat in made.router.nat:
+            made.delete(nat, (made.router, "nat"))
+        if first:
+            made.delete(made.candidate, (made.outside, "gateway_chassis"))
+        made.settle()
+        before = len(made.flows("lr_in_ip_input"))
+        if first:
+            candidate(made, "hv1", 1)
+        else:
+            made.delete(made.candidate, (made.outside, "gateway_chassis"))
+        ran = made.wave()
+        assert abs(len(made.flows("lr_in_ip_input")) - before) >= 4 * switches
+        return ran | {"router_port": ran["router_port"] - switches}
+
+    assert changed(30) == changed(3)
