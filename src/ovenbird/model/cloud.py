@@ -330,24 +330,10 @@ class CloudGlobal(Row, table="Cloud_Global", max_rows=1):
 
 
 ROWS: tuple[type[Row], ...] = (
-    CloudGlobal,
-    Network,
-    NetworkSegment,
-    Subnet,
-    Port,
-    FixedAddress,
-    Router,
-    RouterInterface,
-    RouterGateway,
-    FloatingIP,
-    FloatingIPAssociation,
-    AddressGroup,
-    SecurityGroup,
-    SecurityGroupRule,
-    DefaultSecurityGroup,
-    Quota,
+    CloudGlobal, Network, NetworkSegment, Subnet, Port, FixedAddress, Router, RouterInterface, RouterGateway,
+    FloatingIP, FloatingIPAssociation, AddressGroup, SecurityGroup, SecurityGroupRule, DefaultSecurityGroup, Quota,
     QuotaTurn,
-)
+)  # fmt: skip
 """Every row class of the database."""
 
 

@@ -433,37 +433,11 @@ class ChassisTemplateVar(Row, table="Chassis_Template_Var", indexes=(("chassis",
 
 
 ROWS: tuple[type[Row], ...] = (
-    NBGlobal,
-    Copp,
-    LogicalSwitch,
-    LogicalSwitchPort,
-    ForwardingGroup,
-    AddressSet,
-    PortGroup,
-    LoadBalancer,
-    LoadBalancerGroup,
-    LoadBalancerHealthCheck,
-    ACL,
-    QoS,
-    Mirror,
-    Meter,
-    MeterBand,
-    LogicalRouter,
-    LogicalRouterPort,
-    LogicalRouterStaticRoute,
-    LogicalRouterPolicy,
-    NAT,
-    DHCPOptions,
-    Connection,
-    DNS,
-    SSL,
-    GatewayChassis,
-    HAChassis,
-    HAChassisGroup,
-    BFD,
-    StaticMACBinding,
-    ChassisTemplateVar,
-)
+    NBGlobal, Copp, LogicalSwitch, LogicalSwitchPort, ForwardingGroup, AddressSet, PortGroup, LoadBalancer,
+    LoadBalancerGroup, LoadBalancerHealthCheck, ACL, QoS, Mirror, Meter, MeterBand, LogicalRouter, LogicalRouterPort,
+    LogicalRouterStaticRoute, LogicalRouterPolicy, NAT, DHCPOptions, Connection, DNS, SSL, GatewayChassis, HAChassis,
+    HAChassisGroup, BFD, StaticMACBinding, ChassisTemplateVar,
+)  # fmt: skip
 """Every row class of the database, in the schema's order."""
 
 

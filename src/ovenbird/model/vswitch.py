@@ -373,26 +373,9 @@ class AutoAttach(Row, table="AutoAttach", root=False):
 
 
 ROWS: tuple[type[Row], ...] = (
-    OpenVSwitch,
-    Bridge,
-    Port,
-    Interface,
-    FlowTable,
-    QoS,
-    Queue,
-    Mirror,
-    NetFlow,
-    SFlow,
-    IPFIX,
-    FlowSampleCollectorSet,
-    Controller,
-    Manager,
-    Datapath,
-    CTZone,
-    CTTimeoutPolicy,
-    SSL,
-    AutoAttach,
-)
+    OpenVSwitch, Bridge, Port, Interface, FlowTable, QoS, Queue, Mirror, NetFlow, SFlow, IPFIX, FlowSampleCollectorSet,
+    Controller, Manager, Datapath, CTZone, CTTimeoutPolicy, SSL, AutoAttach,
+)  # fmt: skip
 """Every row class of the database, in the schema's order."""
 
 
