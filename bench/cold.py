@@ -2,7 +2,7 @@
 
     bench/cold.py [SWITCHES [PORTS]]
 
-``northd.py`` measures ``ovenbird central``, where the same process also starts an API and serves Northbound. Here
+`northd.py` measures `ovenbird central`, where the same process also starts an API and serves Northbound. Here
 Northbound's rows are loaded first and that is not counted; everything else is, from the interpreter's start to the last
 of the edits that go back to Northbound. Prints processor seconds by step, as one JSON line.
 """

@@ -2,7 +2,7 @@
 
     bench/controller.py [SWITCHES [PORTS_PER_SWITCH [BOUND [PAIRS]]]]
 
-``ovn-controller`` and ours follow the same Southbound, written by ``ovn-northd``, each with a switch of its own on
+`ovn-controller` and ours follow the same Southbound, written by `ovn-northd`, each with a switch of its own on
 dummy datapaths (root is not needed). They run in turn, because other work on the machine slows whoever runs: compare
 within a pair. Prints a JSON line for each run; processor seconds are the controller's own.
 """

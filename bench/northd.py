@@ -2,11 +2,11 @@
 
     bench/northd.py [SWITCHES [PORTS [REPEATS]]]
 
-Three arrangements in turn, on the network of ``topology.py``: ours in one process (``ovenbird central``), ours in
-processes of their own (``ovenbird db`` and ``ovenbird northd``), and Debian's (``ovsdb-server`` and ``ovn-northd``).
+Three arrangements in turn, on the network of `topology.py`: ours in one process (`ovenbird central`), ours in
+processes of their own (`ovenbird db` and `ovenbird northd`), and Debian's (`ovsdb-server` and `ovn-northd`).
 Processor time of a cold compile is that of compiler and Southbound server together, from their start to the first
-``sb_cfg``; ours in one process includes Northbound's server. A change is timed from its transaction's sending until
-Northbound shows ``sb_cfg``, which is after Southbound's commit. Medians; one JSON line each, then ratios.
+`sb_cfg`; ours in one process includes Northbound's server. A change is timed from its transaction's sending until
+Northbound shows `sb_cfg`, which is after Southbound's commit. Medians; one JSON line each, then ratios.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def mutate(table: str, where: list[Any], column: str, what: str, value: Any) -> 
 
 
 def one_process(bench: Bench) -> None:
-    """Run ``ovenbird central``."""
+    """Run `ovenbird central`."""
     start = time.monotonic()
     options = ("--api-port=0", "--nb-port=0", "--sb-port=0", "--cloud-port=0")
     process = bench.here.start(*OVENBIRD, "central", f"--rundir={bench.here.path}", *options)

@@ -3,7 +3,7 @@
     bench/plug.py [PORTS_IN_THE_DATABASES [SAMPLES]]
 
 Starts a lab of its own (root; Open vSwitch's userspace datapath), fills the network with ports that are bound nowhere,
-then times single ports: created through the API, plugged with ``ovs-vsctl``, polled until ACTIVE.
+then times single ports: created through the API, plugged with `ovs-vsctl`, polled until ACTIVE.
 """
 
 from __future__ import annotations

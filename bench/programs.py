@@ -123,7 +123,7 @@ class Database:
         self.call("monitor", [self.name, table, {table: [{"columns": columns}]}])
 
     def wait(self, table: str, wanted: Any, timeout: float = 600) -> float:
-        """Wait until a row of a watched table is as ``wanted`` says; return when that arrived."""
+        """Wait until a row of a watched table is as `wanted` says; return when that arrived."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             updates, self.updates = self.updates, []

@@ -1,6 +1,6 @@
 """The network that benchmarks run on, written as a Northbound journal that any server opens.
 
-One router with a gateway port to an external network, ``switches`` switches of ``ports`` ports each with an address and
+One router with a gateway port to an external network, `switches` switches of `ports` ports each with an address and
 port security, one port group over all ports with ten ACLs, one address set of 200 addresses, and DNS for one switch.
 """
 
