@@ -262,7 +262,7 @@ class FlowContext:
         return meter_number(name)
 
     def rate_meter(self, rate: int, burst: int) -> int:  # noqa: ARG002
-        """Return 0: nothing is metered."""
+        """Return 0: the rates of QoS rules are not limited."""
         return 0
 
     def group(self, spec: GroupSpec) -> int:
