@@ -47,6 +47,7 @@ def test_it_behaves_as_a_frozenset(changes, other):
     assert dict.fromkeys(model).keys() == made
 
 
+@settings(deadline=None)
 @given(few, few)
 def test_equality_is_of_members_whatever_they_were_made_from(one, other):
     made, again = exchange(START, one), exchange(START, other)
