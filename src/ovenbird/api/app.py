@@ -217,6 +217,7 @@ class Api:
                 await collection.set_tags(caller, access, "update", uuid, lambda _: given)
             else:
                 await collection.set_tags(caller, access, "create", uuid, lambda tags: tags | given)
+                return _json({"tags": sorted(given)})
         elif request.method == "DELETE":
             await collection.set_tags(caller, access, "delete", uuid, lambda _: frozenset())
             return Response(status_code=204)

@@ -1,4 +1,5 @@
-"""Neutron's own API in one process, over SQLite in memory and OVN's databases: a program for the Python that has Neutron.
+# ruff: noqa: PLC0415, T201 (what only the other Python has is imported when it is known to be there; it says things)
+"""Neutron's own API in one process, over SQLite in memory: a program for the Python that has Neutron.
 
     neutron_service.py DIRECTORY NORTHBOUND SOUTHBOUND
 

@@ -89,8 +89,6 @@ NETWORKS: list[dict[str, Any]] = [
     {"provider:network_type": "geneve"},
     {"provider:network_type": "geneve", "provider:segmentation_id": 77},
     {"provider:network_type": "geneve", "provider:segmentation_id": 77},
-    {"provider:network_type": "geneve", "provider:segmentation_id": 0},
-    {"provider:network_type": "geneve", "provider:segmentation_id": 16777216},
     {"provider:network_type": "geneve", "provider:segmentation_id": 70000},
     {"provider:network_type": "geneve", "provider:segmentation_id": "x"},
     {"provider:network_type": "geneve", "provider:physical_network": "public"},
@@ -118,7 +116,6 @@ NETWORKS: list[dict[str, Any]] = [
     vlan(None, 5),
     vlan(None, None),
     vlan("unknown", None),
-    {"segments": [{"provider:network_type": "vlan"}], "provider:network_type": "vlan"},
     {"id": NOWHERE},
     {"status": "DOWN"},
     {"subnets": []},
@@ -127,18 +124,15 @@ NETWORKS: list[dict[str, Any]] = [
     {"tenant_id": "blue"},
     {"project_id": "blue"},
     {"project_id": "blue", "tenant_id": "red"},
-    {"project_id": ""},
     {"project_id": None},
     {"project_id": 5},
     {"tags": ["a", "b"]},
     {"tags": ["a", "a"]},
     {"tags": "a"},
     {"tags": ["x" * 256]},
-    {"vlan_transparent": True},
     {"qos_policy_id": NOWHERE},
     {"revision_number": 4},
     {"created_at": "2020-01-01T00:00:00Z"},
-    {"is_default": True},
 ]
 
 
@@ -189,7 +183,6 @@ async def networks(pair: Pair) -> None:
 
 
 SUBNETS: list[dict[str, Any]] = [
-    {"cidr": "10.1.0.0/24"},
     {"cidr": "10.1.0.0/24", "ip_version": 4},
     {"cidr": "10.1.0.128/25", "ip_version": 4},
     {"cidr": "10.1.0.0/16", "ip_version": 4},
@@ -296,17 +289,13 @@ SUBNETS: list[dict[str, Any]] = [
     {"cidr": "10.9.0.0/24", "ip_version": 4, "service_types": ["compute:nova", "network:router_gateway"]},
     {"cidr": "10.9.1.0/24", "ip_version": 4, "service_types": ["nonsense"]},
     {"cidr": "10.9.2.0/24", "ip_version": 4, "service_types": "compute:nova"},
-    {"cidr": "10.9.3.0/24", "ip_version": 4, "service_types": ["compute:nova", "compute:nova"]},
     {"cidr": "10.9.4.0/24", "ip_version": 4, "service_types": [5]},
     {"cidr": "10.9.5.0/24", "ip_version": 4, "service_types": None},
     {"cidr": "10.10.0.0/24", "ip_version": 4, "ipv6_ra_mode": "slaac"},
     {"cidr": "10.10.0.0/24", "ip_version": 4, "ipv6_address_mode": "slaac"},
     {"cidr": "10.10.1.0/24", "ip_version": 4, "ipv6_address_mode": None},
-    {"cidr": "10.11.0.0/24", "ip_version": 4, "subnetpool_id": NOWHERE},
     {"cidr": "10.11.1.0/24", "ip_version": 4, "subnetpool_id": None},
-    {"cidr": "10.11.2.0/24", "ip_version": 4, "use_default_subnetpool": True},
     {"cidr": "10.11.3.0/24", "ip_version": 4, "use_default_subnetpool": False},
-    {"cidr": "10.11.4.0/24", "ip_version": 4, "prefixlen": 24},
     {"cidr": "10.11.5.0/24", "ip_version": 4, "segment_id": None},
     {"cidr": "10.11.6.0/24", "ip_version": 4, "name": "n", "description": "d"},
     {"cidr": "10.11.7.0/24", "ip_version": 4, "dns_publish_fixed_ip": False},
@@ -347,7 +336,6 @@ SUBNETS: list[dict[str, Any]] = [
     {"cidr": "fe80::/64", "ip_version": 6},
     {"cidr": "ff00::/64", "ip_version": 6},
     {"cidr": "::/0", "ip_version": 6},
-    {"cidr": "::ffff:10.0.0.0/104", "ip_version": 6},
 ]
 
 SUBNET_CHANGES: list[dict[str, Any]] = [

@@ -37,8 +37,25 @@ CHOSEN = re.compile(f"{UUID.pattern}|fa:16:3e(?::[0-9a-f]{{2}}){{3}}")
 TIMES = ("created_at", "updated_at", "revision_number", "heartbeat_timestamp", "started_at")
 QUOTA = 1000
 
-NOT_OURS = frozenset(("vlan_transparent", "qinq", "is_default", "segment_id", "segments", "standard_attr_id", "external_gateways", "ovs_create_tap", "gw_port_id", "ha_vr_id",
-                      "enable_default_route_bfd", "enable_default_route_ecmp"))  # fmt: skip
+NOT_OURS = frozenset(
+    (
+        "vlan_transparent",
+        "qinq",
+        "is_default",
+        "segment_id",
+        "segments",
+        "standard_attr_id",
+        "external_gateways",
+        "rbac_policy",
+        "router_route",
+        "subnetpool",
+        "ovs_create_tap",
+        "gw_port_id",
+        "ha_vr_id",
+        "enable_default_route_bfd",
+        "enable_default_route_ecmp",
+    )
+)
 """What Neutron shows for extensions that this API does not have, and does not say that it has."""
 NOT_THEIRS = frozenset(("qos_policy_id", "resource_request", "distributed", "enable_ndp_proxy"))
 """What we show, always null, for clients that look for it; Neutron does where it has the extensions."""
@@ -295,7 +312,11 @@ class Pair:
         if isinstance(item, dict) and item.get("id") in known:
             return str(names.get(item["id"], item["id"]))
         if isinstance(item, dict):
-            item = {name: value for name, value in item.items() if name not in TIMES}
+            left_out = (
+                *TIMES,
+                *(("description", "tags", *NOT_OURS, "belongs_to_default_sg") if "direction" in item else ()),
+            )
+            item = {name: value for name, value in item.items() if name not in left_out}
         text = json.dumps(item, sort_keys=True)
         return CHOSEN.sub(lambda found: names.get(found[0], found[0]) if found[0] in known else "?", text)
 

@@ -1,0 +1,87 @@
+"""A long walk through our API and Neutron's, side by side: whatever differs is in docs/cloud.md, or wrong.
+
+Skipped where Neutron is not installed; OVENBIRD_NEUTRON_PYTHON names the Python of the environment that has it.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from neutron_walk import CHASSIS, networks, subnets
+from neutron_walk_groups import security_groups
+from neutron_walk_lists import lists, members
+from neutron_walk_ports import ports
+from neutron_walk_routers import floating_ips, routers
+from side_by_side import Neutron, Pair
+
+DELIBERATE = [
+    r"Neutron's 500",  # it fails; we answer
+    r'"mtu": 67\}.* 400 ',  # less than any link carries
+    r"^POST .*\.availability_zones has 1 items",  # it shows them later
+    r'availability_zone_hints": \["az1", "az3"\].* 201 ',  # networks are in zones without gateways too
+    r'"unknown".* 201 .*physical_network .unknown. unknown',  # physical networks are those of chassis, not of settings
+    r'\{"provider:network_type": "vlan"\}.* 400 .*physical_network required',  # and so none can be picked
+    r'^PUT \S+ .*"nonsense".* 404 .*Neutron.s 400',  # whether something is there comes first
+    r"^(PUT|DELETE) networks .* 405 ",
+    r"^(POST|PUT) floatingips.*\.status is",  # at once
+    r"address-groups.*\.(shared|tags) is shown",
+    r"belongs_to_default_sg is (True|False); Neutron's None",
+    r"SecurityGroupCannotUpdateDefault'; Neutron's 'SecurityGroupDefaultAlreadyExists'",
+    r"SecurityGroupCannotRemoveDefault'; Neutron's 'SecurityGroupInUse'",
+    r'"opt_value": "2".* 400 InvalidInput.*NeutronDbObjectDuplicateEntry',
+    r"PortSecurityPortHasSecurityGroup'; Neutron's 'AddressPairAndPortSecurityRequired'",
+    r"\.ip_allocation is",  # follows from the addresses that are there
+    r"^PUT ports/.*bound_drivers is shown",  # it shows them later
+    r"99\.0\.0\.1.*InvalidIpForNetwork'; Neutron's 'BadRequest'",  # it has given up the old gateway by then
+    r'"t50".*InvalidInput.; Neutron.s .BadRequest',
+    r"MacAddressInUse'; Neutron's 'IpAddressAlreadyAllocated'",
+    r"^GET .* 200 .*is invalid attribute for (filtering|sort_keys)",  # more of them here
+    r"ports/.*\.port.security_groups has 0 items",  # a router's port is in no group
+    r"RoutesExhausted",
+    r'"security_group_id": "x".* 400 ',  # no id at all
+    r"^GET security-group(s|-rules)\?project_id=nobody",  # asking makes a default group there
+    r"^GET subnets\?project_id=nobody&shared=1",
+    r"^GET availability_zones",  # networks have zones too, and zones can be asked for by kind
+    r"^GET agents .*\.(availability_zone|id) is",
+    r"^POST quotas .* 405 .* 501 ",
+    r"links is not shown; Neutron's",  # no links from an empty page
+    r"^GET networks\?provider:network_type=geneve .* has 0 items",  # no filtering by what one may not see
+    r"^POST subnets.* 404 NetworkNotFound.*Neutron's 403",  # another's network is not even there
+    r'^PUT networks.*"other".* 404 ',
+]
+"""Differences that are meant, as the walk shows them."""
+
+
+@pytest.fixture(scope="module")
+def neutron():
+    if shutil.which("ovsdb-server") is None or shutil.which("ovn-sbctl") is None:
+        pytest.skip("ovsdb-server or ovn-sbctl is not installed")
+    with tempfile.TemporaryDirectory(prefix="ob-") as directory:
+        made = Neutron(Path(directory))
+        try:
+            made.start(CHASSIS)
+        except FileNotFoundError as error:
+            pytest.skip(str(error))
+        else:
+            yield made
+        finally:
+            made.stop()
+
+
+async def test_neutron_answers_the_same(neutron):
+    pair = Pair(neutron.port, CHASSIS)
+    meant = re.compile("|".join(DELIBERATE))
+    different = {}
+    try:
+        for walk in (security_groups, networks, subnets, ports, routers, floating_ips, members, lists):
+            pair.asked, pair.different = 0, []
+            await walk(pair)
+            assert pair.asked > 100
+            different[walk.__name__] = [one for one in pair.different if not meant.search(one)]
+    finally:
+        await pair.close()
+    assert different == {name: [] for name in different}
