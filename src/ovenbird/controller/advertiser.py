@@ -22,7 +22,7 @@ from ovenbird.lang.actions.services import PutNdRaOpts
 from ovenbird.lang.errors import LangError
 from ovenbird.model.sb import PortBinding
 from ovenbird.net import ethernet
-from ovenbird.net.addresses import ipv6_bytes, mac_bytes, multicast_mac
+from ovenbird.net.addresses import ALL_NODES, ipv6_bytes, mac_bytes, multicast_mac
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.ipv6 import ICMPV6, IPv6
@@ -42,7 +42,6 @@ INITIAL, INITIAL_INTERVAL = 3, 16.0
 LONGEST = 600
 """Seconds of the longest interval where none is told."""
 
-_ALL_NODES = ipv6_bytes("ff02::1")
 _NUMBERS = (("mtu", "mtu"), ("rdnss", "rdnss"))
 _TEXTS = (("route_info", "route_info"), ("dnssl", "dnssl"), ("prf", "router_preference"))
 
@@ -84,9 +83,9 @@ def advertisement(options: Mapping[str, str]) -> bytes:
     """
     message = _message(options)
     source = ipv6_bytes(options["ipv6_ra_src_addr"])
-    packet = IPv6(source, _ALL_NODES, ICMPV6, message.encode_v6(source, _ALL_NODES), hop_limit=255)
+    packet = IPv6(source, ALL_NODES, ICMPV6, message.encode_v6(source, ALL_NODES), hop_limit=255)
     mac = mac_bytes(options["ipv6_ra_src_eth"])
-    return Ethernet(multicast_mac(_ALL_NODES), mac, ethernet.IPV6, packet.encode()).encode()
+    return Ethernet(multicast_mac(ALL_NODES), mac, ethernet.IPV6, packet.encode()).encode()
 
 
 def _message(options: Mapping[str, str]) -> Icmp:

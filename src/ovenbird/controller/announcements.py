@@ -19,7 +19,7 @@ from ovenbird.controller.repeated import Repeated
 from ovenbird.engine.rules import rule
 from ovenbird.model.sb import PortBinding
 from ovenbird.net import ethernet, nd
-from ovenbird.net.addresses import BROADCAST, ZERO_MAC, mac_bytes, multicast_mac
+from ovenbird.net.addresses import ALL_NODES, BROADCAST, ZERO_MAC, mac_bytes, multicast_mac
 from ovenbird.net.arp import REQUEST, Arp
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.ipv6 import ICMPV6, IPv6
@@ -37,7 +37,6 @@ PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 _REVERSE_REQUEST = 3  # RFC 903
 _RESIDENT = re.compile(r'is_chassis_resident\("([^"]*)"\)')
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
-_ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
 
 
 @rule(PortBinding, when=is_concerned)
@@ -90,9 +89,9 @@ def announcement(mac: str, address: str) -> bytes:
         query = Arp(REQUEST, source, ip.packed, ZERO_MAC, ip.packed)
         return Ethernet(BROADCAST, source, ethernet.ARP, query.encode()).encode()
     message = Neighbor(nd.NEIGHBOR_ADVERT, ip.packed, nd.OVERRIDE, ((nd.TARGET_LLA, source),)).icmp()
-    segment = message.encode_v6(ip.packed, _ALL_NODES)
-    packet = IPv6(ip.packed, _ALL_NODES, ICMPV6, segment, hop_limit=255)
-    return Ethernet(multicast_mac(_ALL_NODES), source, ethernet.IPV6, packet.encode()).encode()
+    segment = message.encode_v6(ip.packed, ALL_NODES)
+    packet = IPv6(ip.packed, ALL_NODES, ICMPV6, segment, hop_limit=255)
+    return Ethernet(multicast_mac(ALL_NODES), source, ethernet.IPV6, packet.encode()).encode()
 
 
 class Announcer(Repeated):

@@ -1,11 +1,10 @@
 """Packets of the controller's own: how they enter the switch as if they came from a logical port."""
 
-from ovenbird.lang.actions.layout import Tables
+from ovenbird.lang.actions.layout import FlagBit, Tables
 from ovenbird.openflow.actions import Resubmit, SetField, encode_actions
-from ovenbird.openflow.fields import Subfield
 
 _INGRESS = Resubmit(Tables().ingress)
-_LOCAL_ONLY = SetField.bits(Subfield.of("reg10", 4, 1), 1)
+_LOCAL_ONLY = SetField.bits(FlagBit.LOCAL_ONLY.bits, 1)
 
 
 def entering(datapath: int, port: int, *, local: bool = False) -> bytes:

@@ -39,7 +39,7 @@ from ovenbird.controller.zones import datapath_zones, zone_of
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
-from ovenbird.lang.actions.layout import Tables
+from ovenbird.lang.actions.layout import FlagBit, Tables
 from ovenbird.model.sb import DatapathBinding, MulticastGroup, PortBinding
 from ovenbird.model.vswitch import Bridge, Port
 from ovenbird.openflow.actions import (
@@ -66,8 +66,8 @@ if TYPE_CHECKING:
 TABLES = Tables()
 ENTRY, LARGE_PACKETS, LARGE_REPLIES, REMOTE, LOCAL, LOOPBACK, DELIVER = 0, 37, 38, 39, 40, 41, 65
 
-# Bits of `flags`, reg10, that these tables read.
-ALLOW_LOOPBACK, FROM_VTEP, LOCAL_ONLY, FROM_LOCALPORT = 0x1, 0x2, 0x10, 0x400
+ALLOW_LOOPBACK, FROM_VTEP = FlagBit.LOOPBACK.mask, FlagBit.FROM_VTEP.mask
+LOCAL_ONLY, FROM_LOCALPORT = FlagBit.LOCAL_ONLY.mask, FlagBit.FROM_LOCALPORT.mask
 
 _ONES = 0xFFFFFFFF
 _METADATA_ONES = (1 << 64) - 1

@@ -10,9 +10,8 @@ import random
 from enum import Enum, auto
 
 from ovenbird.net import dhcp6
-from ovenbird.net.dhcp6 import Dhcp6, IaNa, IaPrefix
+from ovenbird.net.dhcp6 import FOREVER, Dhcp6, IaNa, IaPrefix
 
-FOREVER = 0xFFFFFFFF
 DUID_LINK_LAYER = bytes.fromhex("00030001")
 """DUID-LL of Ethernet (section 11.4)."""
 

@@ -14,6 +14,7 @@ from ovenbird.net.errors import PacketError
 _MAC = re.compile(r"[0-9A-Fa-f]{1,2}(?::[0-9A-Fa-f]{1,2}){5}")
 BROADCAST = b"\xff" * 6
 ZERO_MAC = bytes(6)
+ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
 LINK_LOCAL_PREFIX = bytes.fromhex("fe80000000000000")
 
 

@@ -14,6 +14,8 @@ INFORMATION_REQUEST = 11
 CLIENT_ID, SERVER_ID, IA_NA, IA_TA, IA_ADDR, ORO, PREFERENCE = range(1, 8)
 ELAPSED_TIME = 8
 STATUS_CODE, RAPID_COMMIT, DNS_SERVERS, DOMAIN_LIST, IA_PD, IA_PREFIX, BOOTFILE_URL = 13, 14, 23, 24, 25, 26, 59
+FOREVER = 0xFFFFFFFF
+"""The lifetime, in seconds, of what does not lapse (RFC 8415, section 7.7)."""
 
 Options = tuple[tuple[int, bytes], ...]
 

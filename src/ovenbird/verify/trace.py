@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.lang.actions import Check, Pipeline, Translation, Zone
+from ovenbird.lang.actions import Check, FlagBit, Pipeline, Translation, Zone
 from ovenbird.lang.actions.flow import Next, Output
 from ovenbird.lang.actions.services import DnsLookup
 from ovenbird.lang.errors import LangError
@@ -43,7 +43,7 @@ NESTING = 72
 _LOGICAL_REGISTERS = ("xxreg0", "xxreg1", "reg8", "reg9")
 _CONNECTION = ("ct_state", "ct_mark", "ct_label")
 _FLAGS, _INPORT, _OUTPORT, _METADATA = "reg10", "reg14", "reg15", "metadata"
-_LOOPBACK = 1 << 0
+_LOOPBACK = FlagBit.LOOPBACK.mask
 _JOINED = ("patch", "l3gateway")
 _TTL = 64
 _IP = (IPV4, IPV6)

@@ -14,14 +14,14 @@ from ovenbird.controller.bfd_session import Session
 from ovenbird.controller.delegation import Delegations, number_of, parse_list
 from ovenbird.controller.facts import ADVERTISED, DELEGATION, EDIT, SESSION
 from ovenbird.controller.own import own_store, record, recorded
-from ovenbird.controller.prefix_client import FOREVER, PrefixClient, Stage
+from ovenbird.controller.prefix_client import PrefixClient, Stage
 from ovenbird.controller.sessions import Sessions, source_for
 from ovenbird.lang.actions.userdata import Opcode, Userdata
 from ovenbird.model import sb
 from ovenbird.net import dhcp6, ethernet
 from ovenbird.net.addresses import ipv6_bytes, link_local
 from ovenbird.net.bfd import PORT, Control, Diagnostic, State
-from ovenbird.net.dhcp6 import Dhcp6, IaNa, IaPrefix
+from ovenbird.net.dhcp6 import FOREVER, Dhcp6, IaNa, IaPrefix
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.icmp import Icmp

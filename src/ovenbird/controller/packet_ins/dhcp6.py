@@ -21,7 +21,6 @@ from ovenbird.net.udp import Udp
 if TYPE_CHECKING:
     from ovenbird.lang.actions.userdata import Userdata
 
-_FOREVER = 0xFFFFFFFF
 _LINK_LAYER_DUID = bytes.fromhex("00030001")  # DUID-LL of Ethernet (RFC 8415, section 11.4)
 _SUCCESS = bytes(2)
 _ANSWERS = {
@@ -87,5 +86,5 @@ def _association(request: Dhcp6, address: bytes) -> dhcp6.Options:
     asked = request.option(dhcp6.IA_NA)
     if asked is None or request.type not in _GIVING:
         return ()
-    lease = (dhcp6.ia_address(address, _FOREVER, _FOREVER),)
-    return ((dhcp6.IA_NA, IaNa(IaNa.decode(asked).iaid, _FOREVER, _FOREVER, lease).encode()),)
+    lease = (dhcp6.ia_address(address, dhcp6.FOREVER, dhcp6.FOREVER),)
+    return ((dhcp6.IA_NA, IaNa(IaNa.decode(asked).iaid, dhcp6.FOREVER, dhcp6.FOREVER, lease).encode()),)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.lang.actions.userdata import Opcode
 from ovenbird.net import ethernet, ipv4, nd
-from ovenbird.net.addresses import BROADCAST, ZERO_MAC, multicast_mac, solicited_node
+from ovenbird.net.addresses import ALL_NODES, BROADCAST, ZERO_MAC, multicast_mac, solicited_node
 from ovenbird.net.arp import Arp
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _ARP_REQUEST, _ICMPV6 = 1, 58
 _DO_NOT_FRAGMENT = 0x4000
-_ALL_NODES = bytes.fromhex("ff020000000000000000000000000001")
 _CARRIED = frozenset(["metadata", *(f"reg{n}" for n in range(16))])
 
 
@@ -78,7 +77,7 @@ def _advertisement(frame: Ethernet, flags: int) -> Ethernet:
     packet = IPv6.decode(frame.payload)
     asked = Neighbor.of(Icmp.decode(packet.payload))
     unspecified = not any(packet.src)
-    to = _ALL_NODES if unspecified else packet.src
+    to = ALL_NODES if unspecified else packet.src
     flags = flags | nd.OVERRIDE | (0 if unspecified else nd.SOLICITED)
     message = Neighbor(nd.NEIGHBOR_ADVERT, asked.target, flags, ((nd.TARGET_LLA, frame.dst),)).icmp()
     out = IPv6(asked.target, to, _ICMPV6, message.encode_v6(asked.target, to), hop_limit=255)
