@@ -128,9 +128,6 @@ CENTRAL = Derived(LRP.gateway_chassis, LRP.ha_chassis_group, keys=_is_central, p
 ATTACHED = Derived(LRP.networks, keys=_networks, parent=nb.LogicalRouter.ports)
 """A router's ports by the networks they are in: the width of an address, the first address, the prefix length."""
 
-POINTED = Derived(LRP.peer, keys=lambda values: (p,) if (p := values[LRP.peer.index]) else ())
-"""Router ports by the name of the router port that they say is their peer."""
-
 
 def _translated(values: list[Any]) -> Iterable[str]:
     return (values[nb.NAT.external_ip.index],) if values[nb.NAT.type.index] == "snat" else ()
