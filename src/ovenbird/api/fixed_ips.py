@@ -161,6 +161,8 @@ class Addresses:
             if _holds(subnet, address):
                 _check_own(subnet, address, mac, owner)
                 return subnet, self._take(draft, subnet, address)
+        if not subnets:
+            raise InvalidInput(error_message="IP allocation requires subnets for network")
         raise InvalidIpForNetwork(address=address)
 
     def _subnet(self, network: Network, uuid: str) -> Subnet:

@@ -228,6 +228,7 @@ async def members(pair: Pair) -> None:
             {"floatingip": {"floating_network_id": out["id"], "floating_ip_address": "192.0.2.9"}},
             **who,
         )
+        await pair.ask("GET", "security-groups", **who)
         for path in (
             "networks",
             "subnets",
@@ -243,5 +244,4 @@ async def members(pair: Pair) -> None:
         await pair.ask("GET", "networks?provider:network_type=geneve", **who)
         await pair.ask("GET", "networks?shared=True&fields=name", **who)
         await pair.ask("GET", "networks?router:external=True&fields=name", **who)
-        await pair.ask("GET", "security-groups", **who)
     await pair.ask("GET", f"networks/{network}")

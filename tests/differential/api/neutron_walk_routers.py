@@ -173,7 +173,7 @@ async def routers(pair: Pair) -> None:  # noqa: PLR0915 (a walk is long)
     for routes in ROUTES:
         await pair.ask("PUT", path, {"router": {"routes": routes}})
     for action in ("add_extraroutes", "add_extraroutes", "remove_extraroutes", "remove_extraroutes"):
-        for routes in (ROUTES[0], ROUTES[2], *ROUTES[6:9]):
+        for routes in (ROUTES[0], ROUTES[17], *ROUTES[6:9]):
             await pair.ask("PUT", f"{path}/{action}", {"router": {"routes": routes}})
     await pair.ask("PUT", path, {"router": {"routes": ROUTES[0]}})
     await pair.ask("PUT", remove, {"subnet_id": names["INSUB"]})
