@@ -114,3 +114,11 @@ async def test_tags(neutron):
     assert len(await neutron.list("networks?tags=blue,green")) == 1
     assert await neutron.list("networks?tags=blue,red") == []
     assert await neutron.list("networks?not-tags-any=blue") == []
+
+
+async def test_an_mtu_of_nothing_is_the_largest(neutron):
+    network = await neutron.network(mtu=0)
+    assert network["mtu"] == 1442
+    path = f"networks/{network['id']}"
+    assert (await neutron.ask("PUT", path, {"network": {"mtu": 1300}}))[1]["network"]["mtu"] == 1300
+    assert (await neutron.ask("PUT", path, {"network": {"mtu": 0}}))[1]["network"]["mtu"] == 1442

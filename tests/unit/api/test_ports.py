@@ -229,3 +229,61 @@ async def test_hosts_that_address_themselves(neutron):
     assert addresses(other) == ["10.0.0.9", "fd00::f816:3eff:fe00:3"]
     assert (await neutron.ask("DELETE", f"subnets/{subnet['id']}"))[0] == 204
     assert addresses((await neutron.ask("GET", path))[1]["port"]) == ["10.0.0.2"]
+
+
+@pytest.mark.parametrize("written", ["FA-16-3E-00-00-07", "fa163e000007", "fa16.3e00.0007", "fa:16:3e:0:0:7"])
+async def test_a_mac_however_it_is_written(neutron, written):
+    port = await neutron.port(await neutron.network(), mac_address=written)
+    assert port["mac_address"] == "fa:16:3e:00:00:07"
+
+
+async def test_no_mac_is_any(neutron):
+    network = await neutron.network()
+    port = await neutron.port(network, mac_address=None)
+    _, body = await neutron.ask("PUT", f"ports/{port['id']}", {"port": {"mac_address": None}})
+    assert body["port"]["mac_address"] != port["mac_address"]
+    body = {"port": {"network_id": network["id"], "mac_address": "ff:ff:ff:ff:ff:ff"}}
+    await neutron.refused(400, "HTTPBadRequest", "POST", "ports", body)
+
+
+async def test_what_is_plugged_keeps_its_mac_and_its_kind(neutron):
+    neutron.chassis("c1", "host1")
+    port = await neutron.port(await neutron.network(), **{"binding:host_id": "host1", "device_owner": "compute:nova"})
+    path = f"ports/{port['id']}"
+    await neutron.refused(409, "PortBound", "PUT", path, {"port": {"mac_address": "fa:16:3e:00:00:09"}})
+    await neutron.refused(409, "PortInUse", "PUT", path, {"port": {"binding:vnic_type": "direct"}})
+    await neutron.ask("PUT", path, {"port": {"binding:host_id": ""}})
+    change = {"port": {"mac_address": "fa:16:3e:00:00:09", "binding:vnic_type": "direct"}}
+    assert (await neutron.ask("PUT", path, change))[0] == 200
+    _, body = await neutron.ask("PUT", path, {"port": {"binding:host_id": "host1"}})
+    assert body["port"]["binding:vif_type"] == "binding_failed"  # nothing of ours plugs that
+    offload = {"port": {"binding:profile": {"capabilities": ["switchdev"]}}}
+    _, body = await neutron.ask("PUT", path, offload)
+    assert body["port"]["binding:vif_type"] == "ovs"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ({"fixed_ips": None}, "HTTPBadRequest"),
+        ({"fixed_ips": [{"ip_address": "10.0.0.9"}] * 2}, "HTTPBadRequest"),
+        ({"allowed_address_pairs": [{"mac_address": "fa:16:3e:00:00:01"}]}, "AllowedAddressPairsMissingIP"),
+        ({"allowed_address_pairs": [{"ip_address": "10.0.0.9"}] * 2}, "DuplicateAddressPairInRequest"),
+        ({"allowed_address_pairs": [{"ip_address": "10.0.0.9", "mac_address": None}]}, "HTTPBadRequest"),
+        ({"extra_dhcp_opts": [{"opt_name": "mtu"}]}, "InvalidInput"),
+        ({"extra_dhcp_opts": [{"opt_name": "", "opt_value": "1"}]}, "InvalidInput"),
+        ({"extra_dhcp_opts": [{"opt_name": "mtu", "opt_value": ""}]}, "InvalidInput"),
+        ({"extra_dhcp_opts": [{"opt_name": "mtu", "opt_value": "1"}] * 2}, "InvalidInput"),
+    ],
+)
+async def test_lists_that_make_no_sense(neutron, values, kind):
+    network = await neutron.network()
+    await neutron.subnet(network)
+    await neutron.refused(400, kind, "POST", "ports", {"port": {"network_id": network["id"]} | values})
+
+
+async def test_two_addresses_of_one_subnet(neutron):
+    network = await neutron.network()
+    subnet = await neutron.subnet(network)
+    port = await neutron.port(network, fixed_ips=[{"subnet_id": subnet["id"]}] * 2)
+    assert len({fixed["ip_address"] for fixed in port["fixed_ips"]}) == 2
