@@ -26,7 +26,7 @@ DELIBERATE = [
     r'availability_zone_hints": \["az1", "az3"\].* 201 ',  # networks are in zones without gateways too
     r'"unknown".* 201 .*physical_network .unknown. unknown',  # physical networks are those of chassis, not of settings
     r'\{"provider:network_type": "vlan"\}.* 400 .*physical_network required',  # and so none can be picked
-    r'^PUT \S+ .*"nonsense".* 404 .*Neutron.s 400',  # whether something is there comes first
+    r"^PUT [a-z-]+/(00000000|11111111)-.* 404 .*Neutron's 400",  # whether something is there comes first
     r"^(PUT|DELETE) networks .* 405 ",
     r"^(POST|PUT) floatingips.*\.status is",  # at once
     r"address-groups.*\.(shared|tags) is shown",
@@ -43,6 +43,8 @@ DELIBERATE = [
     r"^GET .* 200 .*is invalid attribute for (filtering|sort_keys)",  # more of them here
     r"ports/.*\.port.security_groups has 0 items",  # a router's port is in no group
     r"RoutesExhausted",
+    r"add_router_interface .*\.subnet_id is",  # which of several subnets comes first
+    r"409 (SecurityGroupConflict|PortInUse).*Neutron's 400 InvalidI",  # which of two mistakes comes first
     r"_extraroutes .*\.router\.routes has",  # over SQLite it does not see those that are there
     r'"security_group_id": "x".* 400 ',  # no id at all
     r"^GET security-group(s|-rules)\?project_id=nobody",  # asking makes a default group there
