@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ovenbird.api.errors import (
+from ovenbird.api.errors.subnet import (
     GatewayConflictWithAllocationPools,
     InvalidAllocationPool,
     OutOfBoundsAllocationPool,

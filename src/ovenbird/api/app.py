@@ -16,16 +16,16 @@ from ovenbird.api.auth import Open
 from ovenbird.api.collection import Collection
 from ovenbird.api.databases import Databases
 from ovenbird.api.derived import Adjustable, Derived
-from ovenbird.api.errors import (
+from ovenbird.api.errors.other import TagNotFound
+from ovenbird.api.errors.request import (
     HTTPBadRequest,
     HTTPMethodNotAllowed,
     HTTPNotFound,
     InvalidInput,
     PolicyNotAuthorized,
     RevisionNumberConstraintFailed,
-    TagNotFound,
-    translate,
 )
+from ovenbird.api.errors.translated import translate
 from ovenbird.api.extensions import EXTENSIONS, extension
 from ovenbird.api.quota_requests import QuotaRequests
 from ovenbird.api.quotas import USUAL, Quotas

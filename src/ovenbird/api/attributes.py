@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from ovenbird.api.errors import HTTPBadRequest, InvalidInput
+from ovenbird.api.errors.request import HTTPBadRequest, InvalidInput
 from ovenbird.api.values import WrongTypeError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from ovenbird.api.errors import NeutronError
+from ovenbird.api.errors.base import NeutronError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

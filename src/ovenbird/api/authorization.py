@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import ChainMap
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.api.errors import HTTPBadRequest, PolicyNotAuthorized
+from ovenbird.api.errors.request import HTTPBadRequest, PolicyNotAuthorized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -8,7 +8,7 @@ import orjson
 
 from ovenbird.api import attributes, query
 from ovenbird.api.authorization import Authorization
-from ovenbird.api.errors import HTTPBadRequest, InvalidInput
+from ovenbird.api.errors.request import HTTPBadRequest, InvalidInput
 from ovenbird.api.resource import project_of
 from ovenbird.engine.rows import Row
 

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ovenbird.api.addressing import Allocator
-from ovenbird.api.errors import ServiceUnavailable
+from ovenbird.api.errors.request import ServiceUnavailable
 from ovenbird.ovsdb.errors import ConstraintViolation, ReferentialIntegrityViolation, TimedOut
 
 if TYPE_CHECKING:

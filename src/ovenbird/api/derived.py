@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 
 from ovenbird.api import query
-from ovenbird.api.errors import HTTPNotFound
+from ovenbird.api.errors.request import HTTPNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,16 +6,16 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.api.addressing import eui64
-from ovenbird.api.errors import (
+from ovenbird.api.errors.port import (
     AllocationOnAutoAddressSubnet,
     BadPortRequest,
-    InvalidInput,
     InvalidIpForNetwork,
     InvalidIpForSubnet,
     IpAddressAlreadyAllocated,
     IpAddressGenerationFailure,
-    SubnetNotFound,
 )
+from ovenbird.api.errors.request import InvalidInput
+from ovenbird.api.errors.subnet import SubnetNotFound
 from ovenbird.engine.rows import UUID
 from ovenbird.model.cloud import FixedAddress, FloatingIPAssociation, Port, Subnet
 

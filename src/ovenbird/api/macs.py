@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from ovenbird.api.errors import MacAddressGenerationFailure, MacAddressInUse
+from ovenbird.api.errors.port import MacAddressGenerationFailure, MacAddressInUse
 from ovenbird.model.cloud import Network, Port
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from ovenbird.api.attributes import ALIASES
-from ovenbird.api.errors import BadLimitRequest, HTTPBadRequest
+from ovenbird.api.errors.request import BadLimitRequest, HTTPBadRequest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

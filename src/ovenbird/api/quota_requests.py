@@ -6,14 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.api import attributes
 from ovenbird.api.attributes import Attribute
-from ovenbird.api.errors import (
-    HTTPBadRequest,
-    HTTPMethodNotAllowed,
-    HTTPNotFound,
-    PolicyNotAuthorized,
-    QuotaMissingTenant,
-    TenantQuotaNotFound,
-)
+from ovenbird.api.errors.quota import QuotaMissingTenant, TenantQuotaNotFound
+from ovenbird.api.errors.request import HTTPBadRequest, HTTPMethodNotAllowed, HTTPNotFound, PolicyNotAuthorized
 from ovenbird.api.quotas import COUNTED, UNLIMITED, Quotas
 from ovenbird.api.values import boolean, integer
 from ovenbird.model.cloud import Quota

@@ -12,7 +12,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.api.errors import OverQuota
+from ovenbird.api.errors.quota import OverQuota
 from ovenbird.model.cloud import (
     FloatingIP,
     Network,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from ovenbird.api.attributes import ALIASES, Attribute, shown
-from ovenbird.api.errors import HTTPBadRequest, NotFound, RevisionNumberConstraintFailed
+from ovenbird.api.errors.request import HTTPBadRequest, RevisionNumberConstraintFailed
 from ovenbird.api.rendering import Renderings
 from ovenbird.api.values import text
 from ovenbird.engine.rows import UUID, Row
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ovenbird.api.auth import Caller
     from ovenbird.api.databases import Databases, Draft
+    from ovenbird.api.errors.base import NotFound
     from ovenbird.engine.rows import Column, Table
 
 R = TypeVar("R", bound=Row)

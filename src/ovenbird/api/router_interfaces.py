@@ -5,17 +5,17 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.api.errors import (
+from ovenbird.api.errors.port import PortNotFound
+from ovenbird.api.errors.router import (
     BadRouterRequest,
     PortInUse,
-    PortNotFound,
     RouterInterfaceInUseByFloatingIP,
     RouterInterfaceInUseByRoute,
     RouterInterfaceNotFound,
     RouterInterfaceNotFoundForSubnet,
     SubnetMismatchForPort,
-    SubnetNotFound,
 )
+from ovenbird.api.errors.subnet import SubnetNotFound
 from ovenbird.api.fixed_ips import release
 from ovenbird.api.service_ports import INTERFACE_OWNER, ServicePorts
 from ovenbird.engine.rows import UUID

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.api.errors import ServicePortInUse
+from ovenbird.api.errors.port import ServicePortInUse
 from ovenbird.api.fixed_ips import Addresses, release
 from ovenbird.api.macs import reserve_mac
 from ovenbird.model.cloud import FixedAddress, FloatingIP, Network, Port, RouterGateway, RouterInterface

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ovenbird.api import query
-from ovenbird.api.errors import HTTPBadRequest
+from ovenbird.api.errors.request import HTTPBadRequest
 from ovenbird.api.resources import RESOURCES
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -5,13 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.attributes import Attribute, shown
-from ovenbird.api.errors import (
-    AddressesAlreadyExist,
-    AddressesNotFound,
-    AddressGroupInUse,
-    AddressGroupNotFound,
-    HTTPBadRequest,
-)
+from ovenbird.api.errors.other import AddressesAlreadyExist, AddressesNotFound, AddressGroupInUse, AddressGroupNotFound
+from ovenbird.api.errors.request import HTTPBadRequest
 from ovenbird.api.resource import STANDARD, Resource, project_of, standard
 from ovenbird.api.values import list_of, network_of, text
 from ovenbird.model.cloud import AddressGroup, SecurityGroupRule

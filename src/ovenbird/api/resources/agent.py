@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ovenbird.api import attributes
 from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.derived import Adjustable
-from ovenbird.api.errors import AgentNotFound, HTTPBadRequest
+from ovenbird.api.errors.other import AgentNotFound
+from ovenbird.api.errors.request import HTTPBadRequest
 from ovenbird.api.values import boolean, optional, text
 from ovenbird.model import settings
 from ovenbird.model.chassis import BRIDGE_MAPPINGS, availability_zones, chassis_setting, offers_gateway

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.derived import Derived
-from ovenbird.api.errors import AvailabilityZoneNotFound
+from ovenbird.api.errors.other import AvailabilityZoneNotFound
 from ovenbird.model.chassis import availability_zones, offers_gateway
 from ovenbird.model.sb import Chassis
 

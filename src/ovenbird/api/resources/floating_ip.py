@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
-from ovenbird.api.errors import (
+from ovenbird.api.errors.network import NetworkNotFound
+from ovenbird.api.errors.port import PortNotFound
+from ovenbird.api.errors.router import (
     BadFloatingIPRequest,
     ExternalGatewayForFloatingIPNotFound,
     FloatingIPNotFound,
     FloatingIPPortAlreadyAssociated,
-    NetworkNotFound,
-    PortNotFound,
 )
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.port import port_status

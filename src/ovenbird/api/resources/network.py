@@ -6,17 +6,17 @@ import secrets
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.attributes import Attribute, shown
-from ovenbird.api.errors import (
-    ExternalNetworkInUse,
+from ovenbird.api.errors.network import (
     FlatNetworkInUse,
-    InvalidInput,
     NetworkInUse,
-    NetworkMTUSubnetConflict,
     NetworkNotFound,
     NoNetworkAvailable,
     TunnelIdInUse,
     VlanIdInUse,
 )
+from ovenbird.api.errors.port import ExternalNetworkInUse
+from ovenbird.api.errors.request import InvalidInput
+from ovenbird.api.errors.subnet import NetworkMTUSubnetConflict
 from ovenbird.api.metadata_ports import MetadataPorts
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.availability_zone import NETWORK, check_hints

@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
-from ovenbird.api.errors import (
+from ovenbird.api.errors.network import NetworkNotFound
+from ovenbird.api.errors.port import (
     AddressPairAndPortSecurityRequired,
     AllowedAddressPairExhausted,
     AllowedAddressPairsMissingIP,
     DuplicateAddressPairInRequest,
-    InvalidInput,
-    NetworkNotFound,
     PortBound,
-    PortInUse,
     PortNotFound,
     PortSecurityAndIPRequiredForSecurityGroups,
     PortSecurityPortHasSecurityGroup,
-    SecurityGroupConflict,
-    SecurityGroupNotFound,
 )
+from ovenbird.api.errors.request import InvalidInput
+from ovenbird.api.errors.router import PortInUse
+from ovenbird.api.errors.security_group import SecurityGroupConflict, SecurityGroupNotFound
 from ovenbird.api.fixed_ips import Addresses, release
 from ovenbird.api.macs import reserve_mac
 from ovenbird.api.port_bindings import BOUND, binding, gateway_host

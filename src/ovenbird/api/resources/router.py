@@ -6,11 +6,11 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.attributes import UNSET, Attribute, shown
-from ovenbird.api.errors import (
+from ovenbird.api.errors.network import NetworkNotFound
+from ovenbird.api.errors.request import HTTPBadRequest
+from ovenbird.api.errors.router import (
     BadRouterRequest,
-    HTTPBadRequest,
     InvalidRoutes,
-    NetworkNotFound,
     RouterExternalGatewayInUseByFloatingIp,
     RouterInUse,
     RouterNotFound,

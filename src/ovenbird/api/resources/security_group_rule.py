@@ -6,8 +6,8 @@ from ipaddress import ip_interface, ip_network
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.attributes import REQUIRED, Attribute, shown
-from ovenbird.api.errors import (
-    AddressGroupNotFound,
+from ovenbird.api.errors.other import AddressGroupNotFound
+from ovenbird.api.errors.security_group import (
     DuplicateSecurityGroupRuleInPost,
     InvalidCIDR,
     SecurityGroupEthertypeConflictWithProtocol,

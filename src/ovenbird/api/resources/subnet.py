@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.addressing import check_gateway, check_pools, default_pools, eui64
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
-from ovenbird.api.errors import (
+from ovenbird.api.errors.network import NetworkNotFound
+from ovenbird.api.errors.port import GatewayIpInUse
+from ovenbird.api.errors.request import HTTPBadRequest, InvalidInput
+from ovenbird.api.errors.subnet import (
     BadSubnetRequest,
     DNSNameServersExhausted,
-    GatewayIpInUse,
     HostRoutesExhausted,
-    HTTPBadRequest,
-    InvalidInput,
     InvalidInputSubnetServiceType,
     InvalidSubnetServiceType,
     NetworkMTUSubnetConflict,
-    NetworkNotFound,
     SubnetInUse,
     SubnetNotFound,
 )

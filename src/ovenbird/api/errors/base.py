@@ -1,0 +1,53 @@
+# ruff: noqa: N818 (the classes have the names that Neutron sends as "type")
+"""What the API answers when it refuses: the form of it, and the kinds that all others are of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class NeutronError(Exception):
+    """An answer other than success. Keyword arguments fill the message's places."""
+
+    status: ClassVar[int] = 500
+    kind: ClassVar[str] = ""
+    """The body's `type`, where that is not the class's name."""
+    message: ClassVar[str] = "An unknown exception occurred."
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(self.message.format(**values))
+
+    def body(self) -> dict[str, Any]:
+        """Return the answer's JSON."""
+        return error_body(self.kind or type(self).__name__, str(self))
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the answer's own headers."""
+        return {}
+
+
+class BadRequest(NeutronError):
+    """The request makes no sense."""
+
+    status = 400
+
+
+class NotFound(NeutronError):
+    """There is no such thing."""
+
+    status = 404
+    message = "An unknown exception occurred."
+
+
+class Conflict(NeutronError):
+    """The request makes sense, but not with what is there."""
+
+    status = 409
+
+
+def error_body(kind: str, message: str) -> dict[str, Any]:
+    """Return the JSON of an error."""
+    return {"NeutronError": {"type": kind, "message": message, "detail": ""}}

@@ -1,0 +1,41 @@
+"""What is refused about networks."""
+
+from __future__ import annotations
+
+from ovenbird.api.errors.base import Conflict, NotFound
+
+
+class NetworkNotFound(NotFound):
+    """No network has this id."""
+
+    message = "Network {id} could not be found."
+
+
+class NetworkInUse(Conflict):
+    """Ports are on the network."""
+
+    message = "Unable to complete operation on network {id}. There are one or more ports still in use on the network."
+
+
+class FlatNetworkInUse(Conflict):
+    """A physical network carries one flat network."""
+
+    message = "Unable to create the flat network. Physical network {physical_network} is in use."
+
+
+class VlanIdInUse(Conflict):
+    """A VLAN carries one network."""
+
+    message = "Unable to create the network. The VLAN {vlan_id} on physical network {physical_network} is in use."
+
+
+class TunnelIdInUse(Conflict):
+    """A tunnel id carries one network."""
+
+    message = "Unable to create the network. The tunnel ID {tunnel_id} is in use."
+
+
+class NoNetworkAvailable(Conflict):
+    """No segment is left."""
+
+    message = "Unable to create the network. No tenant network is available for allocation."

@@ -1,0 +1,47 @@
+"""What is refused about agents, zones, address groups and tags."""
+
+from __future__ import annotations
+
+from ovenbird.api.errors.base import BadRequest, Conflict, NotFound
+
+
+class AgentNotFound(NotFound):
+    """No agent has this id."""
+
+    message = "Agent {id} could not be found."
+
+
+class AvailabilityZoneNotFound(NotFound):
+    """No chassis is in the zone."""
+
+    message = "AvailabilityZone {availability_zone} could not be found."
+
+
+class AddressGroupNotFound(NotFound):
+    """No address group has this id."""
+
+    message = "Address group {id} could not be found."
+
+
+class AddressGroupInUse(Conflict):
+    """Security group rules name the group."""
+
+    message = "Address group {id} is in use on one or more security group rules."
+
+
+class AddressesNotFound(NotFound):
+    """The group does not have the addresses."""
+
+    message = "Addresses {addresses} not found in the address group {address_group_id}."
+
+
+class AddressesAlreadyExist(BadRequest):
+    """The group has the addresses."""
+
+    message = "Addresses {addresses} already exist in the address group {address_group_id}."
+
+
+class TagNotFound(NotFound):
+    """The resource has no such tag."""
+
+    message = "Tag {tag} could not be found."

@@ -1,0 +1,131 @@
+# ruff: noqa: N818 (the classes have the names that Neutron sends as "type")
+"""What is refused about ports."""
+
+from __future__ import annotations
+
+from ovenbird.api.errors.base import BadRequest, Conflict, NeutronError, NotFound
+
+
+class BadPortRequest(BadRequest):
+    """The parts of a request do not fit together."""
+
+    kind = "BadRequest"
+    message = "Bad port request: {reason}"
+
+
+class PortNotFound(NotFound):
+    """No port has this id."""
+
+    message = "Port {id} could not be found."
+
+
+class IpAddressAlreadyAllocated(Conflict):
+    """Another port has the address."""
+
+    message = "IP address {address} already allocated in subnet {subnet}"
+
+
+class IpAddressGenerationFailure(Conflict):
+    """Every address of the pools is taken."""
+
+    message = "No more IP addresses available on network {network}."
+
+
+class InvalidIpForNetwork(BadRequest):
+    """No subnet of the network has the address."""
+
+    message = "IP address {address} is not a valid IP for any of the subnets on the specified network."
+
+
+class InvalidIpForSubnet(BadRequest):
+    """The subnet does not have the address."""
+
+    message = "IP address {address} is not a valid IP for the specified subnet."
+
+
+class AllocationOnAutoAddressSubnet(BadRequest):
+    """Hosts of the subnet have the address that follows from their MAC."""
+
+    message = (
+        "IPv6 address {ip} cannot be directly assigned to a port on subnet {subnet_id} as the subnet is configured for "
+        "automatic addresses"
+    )
+
+
+class PortBound(Conflict):
+    """What is plugged keeps its MAC."""
+
+    message = (
+        "Unable to complete operation on port {port_id}, port is already bound, port type: {vif_type}, old_mac "
+        "{old_mac}, new_mac {new_mac}."
+    )
+
+
+class MacAddressInUse(Conflict):
+    """Another port of the network has the MAC."""
+
+    message = "Unable to complete operation for network {network}. The mac address {mac} is in use."
+
+
+class MacAddressGenerationFailure(NeutronError):
+    """No free MAC was found."""
+
+    status = 503
+    message = "Unable to generate unique mac on network {network}."
+
+
+class PortSecurityAndIPRequiredForSecurityGroups(BadRequest):
+    """Security groups without port security would filter nothing."""
+
+    message = "Port security must be enabled and port must have an IP address in order to use security groups."
+
+
+class PortSecurityPortHasSecurityGroup(Conflict):
+    """Port security cannot go before the groups do."""
+
+    message = (
+        "Port has security group associated. Cannot disable port security or IP address until security group is "
+        "removed."
+    )
+
+
+class AddressPairAndPortSecurityRequired(Conflict):
+    """Address pairs without port security would allow nothing more."""
+
+    message = "Port Security must be enabled in order to have allowed address pairs on a port."
+
+
+class AllowedAddressPairsMissingIP(BadRequest):
+    """A pair is of a MAC and an address."""
+
+    message = "AllowedAddressPair must contain ip_address"
+
+
+class DuplicateAddressPairInRequest(BadRequest):
+    """The same pair twice."""
+
+    message = "Request contains duplicate address pair: mac_address {mac} ip_address {address}."
+
+
+class AllowedAddressPairExhausted(BadRequest):
+    """More address pairs than a port may have."""
+
+    message = "The number of allowed address pair exceeds the maximum {quota}."
+
+
+class ServicePortInUse(Conflict):
+    """The port belongs to a router, a floating IP or the network, and goes with it."""
+
+    message = "Port {port_id} cannot be deleted directly via the port API: {reason}."
+
+
+class GatewayIpInUse(Conflict):
+    """A router has the gateway's address."""
+
+    message = "Current gateway ip {ip_address} already in use by port {port_id}. Unable to update."
+
+
+class ExternalNetworkInUse(Conflict):
+    """Routers have their gateway on the network."""
+
+    message = "External network {id} cannot be updated to be made non-external, since it has existing gateway ports."

@@ -1,0 +1,23 @@
+"""What is refused about quotas."""
+
+from __future__ import annotations
+
+from ovenbird.api.errors.base import BadRequest, Conflict, NotFound
+
+
+class OverQuota(Conflict):
+    """The project has as many as it may have."""
+
+    message = "Quota exceeded for resources: ['{resource}']."
+
+
+class TenantQuotaNotFound(NotFound):
+    """The project has the default quotas."""
+
+    message = "Quota for tenant {tenant_id} could not be found."
+
+
+class QuotaMissingTenant(BadRequest):
+    """The caller acts for no project."""
+
+    message = "Tenant-id was missing from quota request."

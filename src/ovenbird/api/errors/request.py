@@ -1,0 +1,65 @@
+# ruff: noqa: N818 (the classes have the names that Neutron sends as "type")
+"""What the API answers to requests that it cannot read, or may not or cannot serve."""
+
+from __future__ import annotations
+
+from ovenbird.api.errors.base import BadRequest, Conflict, NeutronError, NotFound
+
+
+class HTTPBadRequest(BadRequest):
+    """The body, an attribute or a query is not as it should be."""
+
+    message = "{reason}"
+
+
+class BadLimitRequest(BadRequest):
+    """A page has a number of resources."""
+
+    kind = "BadRequest"
+    message = "Bad limit request: Limit must be an integer 0 or greater and not '{limit}'."
+
+
+class HTTPNotFound(NotFound):
+    """No resource has this address."""
+
+    message = "The resource could not be found."
+
+
+class HTTPMethodNotAllowed(NeutronError):
+    """The resource does not do that."""
+
+    status = 405
+    message = "The method is not allowed for this resource."
+
+
+class InvalidInput(BadRequest):
+    """A value is well formed and wrong."""
+
+    message = "Invalid input for operation: {error_message}."
+
+
+class PolicyNotAuthorized(NeutronError):
+    """The caller may not do that."""
+
+    status = 403
+    message = "{rule} is disallowed by policy"
+
+
+class RevisionNumberConstraintFailed(NeutronError):
+    """If-Match named another revision."""
+
+    status = 412
+    message = "Constrained to {expected}, but current revision is {current}"
+
+
+class RetryRequest(Conflict):
+    """Others kept changing the same thing."""
+
+    message = "The request lost to concurrent changes; try again."
+
+
+class ServiceUnavailable(NeutronError):
+    """The database cannot be reached; whether a change was made is unknown."""
+
+    status = 503
+    message = "The database is not reachable."

@@ -1,0 +1,78 @@
+"""What is refused about subnets."""
+
+from __future__ import annotations
+
+from ovenbird.api.errors.base import BadRequest, Conflict, NotFound
+
+
+class SubnetNotFound(NotFound):
+    """No subnet has this id."""
+
+    message = "Subnet {id} could not be found."
+
+
+class SubnetInUse(Conflict):
+    """Ports have addresses of the subnet."""
+
+    message = "Unable to complete operation on subnet {id}: One or more ports have an IP allocation from this subnet."
+
+
+class NetworkMTUSubnetConflict(Conflict):
+    """The network's packets are too small for the subnet's IP version."""
+
+    message = "MTU of {net_id} is not valid, subnet requires a minimum of {mtu}"
+
+
+class DNSNameServersExhausted(BadRequest):
+    """More name servers than a subnet may have."""
+
+    message = "Unable to complete operation for {subnet_id}. The number of DNS nameservers exceeds the limit {quota}."
+
+
+class HostRoutesExhausted(BadRequest):
+    """More routes than a subnet may have."""
+
+    message = "Unable to complete operation for {subnet_id}. The number of host routes exceeds the limit {quota}."
+
+
+class InvalidSubnetServiceType(BadRequest):
+    """No port has such an owner."""
+
+    message = "Subnet service type {service_type} does not correspond to a valid device owner."
+
+
+class InvalidInputSubnetServiceType(BadRequest):
+    """Not even a name."""
+
+    message = "Subnet service type {service_type} is not a string."
+
+
+class BadSubnetRequest(BadRequest):
+    """The parts of a request do not fit together."""
+
+    kind = "BadRequest"
+    message = "Bad subnets request: {reason}."
+
+
+class InvalidAllocationPool(BadRequest):
+    """A pool is no range."""
+
+    message = "The allocation pool {pool} is not valid."
+
+
+class OutOfBoundsAllocationPool(BadRequest):
+    """A pool leaves its subnet."""
+
+    message = "The allocation pool {pool} spans beyond the subnet cidr {cidr}."
+
+
+class OverlappingAllocationPools(Conflict):
+    """Two pools share addresses."""
+
+    message = "Found overlapping allocation pools: {pool_1} {pool_2} for subnet {cidr}."
+
+
+class GatewayConflictWithAllocationPools(Conflict):
+    """The gateway's address would be given to a port."""
+
+    message = "Gateway ip {address} conflicts with allocation pool {pool}."

@@ -1,0 +1,34 @@
+"""What a database's errors are to callers of the API, where nobody has turned them into better ones."""
+
+from __future__ import annotations
+
+from ovenbird.api.errors.base import NeutronError
+from ovenbird.api.errors.request import RetryRequest, ServiceUnavailable
+from ovenbird.ovsdb.errors import (
+    Aborted,
+    ConstraintViolation,
+    Disconnected,
+    OvsdbError,
+    ReferentialIntegrityViolation,
+    TimedOut,
+)
+
+TRANSLATED: tuple[tuple[type[Exception], type[NeutronError]], ...] = (
+    (Disconnected, ServiceUnavailable),
+    (TimedOut, RetryRequest),
+    (ConstraintViolation, RetryRequest),
+    (ReferentialIntegrityViolation, RetryRequest),
+    (Aborted, RetryRequest),
+    (OvsdbError, NeutronError),
+)
+"""What an error that comes from below is to the caller; the first line that fits."""
+
+
+def translate(error: Exception) -> NeutronError:
+    """Return the API's error for one that a request ran into."""
+    if isinstance(error, NeutronError):
+        return error
+    for below, above in TRANSLATED:
+        if isinstance(error, below):
+            return above()
+    return NeutronError()
