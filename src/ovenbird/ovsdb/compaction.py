@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from ovenbird.ovsdb.collector import uncollected
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 COPIES = 4
 """How often what was appended meanwhile is copied while commits go on; the last bit is copied while they wait."""
+
+_numbers = count(1)
+"""One that was overtaken may still be writing in its thread: each has a file of its own."""
 
 
 class Compaction:
@@ -45,7 +48,7 @@ class Compaction:
         self._pieces: dict[str, list[bytes]] = {name: [] for name in self._left}
         self._date = int(time.time() * 1000)
         self._copied = journal.size
-        self._path = journal.path.with_name(f"{journal.path.name}.tmp")
+        self._path = journal.path.with_name(f"{journal.path.name}.tmp{next(_numbers)}")
         self._fd = -1
         self._size = 0
         journal.compaction = self

@@ -200,7 +200,7 @@ def test_what_changes_during_a_compaction_is_there_afterwards(tmp_path, data):
     assert contents(again) == {u: (*v[:3], 0) for u, v in contents(database).items()}
     assert again.journal.torn is None
     again.journal.close()
-    assert not path.with_name(f"{path.name}.tmp").exists()
+    assert not list(tmp_path.glob("*.tmp*"))
 
 
 def test_a_compaction_that_another_overtakes_leaves_nothing(path):
@@ -214,3 +214,29 @@ def test_a_compaction_that_another_overtakes_leaves_nothing(path):
     slow.end()
     assert sorted(file.name for file in path.parent.iterdir()) == [f".{path.name}.~lock~", path.name]
     database.journal.close()
+
+
+def test_a_compaction_that_was_overtaken_writes_beside_the_other(path):
+    database = open_database(path)
+    txn = database.transaction()
+    uuid = txn.insert("T", {"a": 1})
+    txn.commit()
+    both = [Compaction(database.journal, database)]
+    txn = database.transaction()
+    txn.update(uuid, {"a": 2})
+    txn.commit()
+    both.append(Compaction(database.journal, database))
+    for compaction in both:
+        while compaction.step(1):
+            pass
+    for compaction in reversed(both):
+        compaction.write()
+    both[1].take_over()
+    for compaction in both:
+        compaction.end()
+    assert database.journal.size == path.stat().st_size
+    database.journal.close()
+    again = open_database(path)
+    assert contents(again)[uuid][0] == 2
+    again.journal.close()
+    assert not list(path.parent.glob("*.tmp*"))
