@@ -94,15 +94,17 @@ class Mirror:
         row = table.table.rows.get(uuid)
         if "modify" in told:
             return self._modified(table, uuid, row, told["modify"])
-        content = told.get("initial", told.get("insert", told.get("new")))
+        content = told.get("insert")
+        if content is None:
+            content = told.get("initial", told.get("new"))
         if content is None:
             return None if row is None else RowChange(table, uuid, row, row.values, None)
         values = table.defaults.copy()
-        position, decoders = table.position, table.decoders
+        decoding = table.decoding
         for name, json in content.items():
-            at = position.get(name)
-            if at is not None:
-                values[at] = decoders[at](json, None)
+            if name in decoding:
+                at, decode = decoding[name]
+                values[at] = decode(json, None)
         if row is None:
             return RowChange(table, uuid, None, None, values)
         columns = tuple(i for i, (old, new) in enumerate(zip(row.values, values, strict=True)) if old != new)

@@ -48,6 +48,9 @@ def new_uuid() -> UUID:
     return _pool.pop()
 
 
+_STRINGS = frozenset((str,))
+
+
 class Names(dict[str, UUID]):
     """The named UUIDs of one transaction; a name that no insert has claimed yet gets its UUID at once."""
 
@@ -94,13 +97,18 @@ def decoder(type_: ColumnType) -> Decode:
     if value is not None:
         return _map_decoder(type_, key, value)
 
+    is_plain = key.atomic is Atomic.STRING and not key.constrained
+
     def decode_set(json: Any, names: Names | None = None) -> Any:
         if type(json) is list and len(json) == 2 and json[0] == "set":
             if type(json[1]) is not list:
                 raise BadSyntax("set must be an array", json)
             members = json[1]
             _count(type_, "set", len(members), json)
-            atoms = [_atom(key, member, names) for member in members]
+            if is_plain and {*map(type, members)} <= _STRINGS:
+                atoms = members
+            else:
+                atoms = [_atom(key, member, names) for member in members]
         else:
             atoms = [_atom(key, json, names)]
         if type_.high == 1:
@@ -110,12 +118,19 @@ def decoder(type_: ColumnType) -> Decode:
             raise OvsdbError("set contains duplicate")
         return answer
 
-    if type_.is_scalar and key.atomic is Atomic.STRING and not key.constrained:
+    if type_.is_scalar and is_plain:
 
         def decode_string(json: Any, names: Names | None = None) -> Any:
             return json if type(json) is str else decode_set(json, names)
 
         return decode_string
+    if type_.is_scalar and key.atomic is Atomic.STRING and key.enum is not None:
+        words = key.enum
+
+        def decode_word(json: Any, names: Names | None = None) -> Any:
+            return json if type(json) is str and json in words else decode_set(json, names)
+
+        return decode_word
     if type_.is_scalar and key.atomic is Atomic.INTEGER and key.enum is None:
         low = MIN_INTEGER if key.low is None else max(key.low, MIN_INTEGER)
         high = MAX_INTEGER if key.high is None else min(key.high, MAX_INTEGER)

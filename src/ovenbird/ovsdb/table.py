@@ -93,6 +93,7 @@ class BoundTable:
             for c, k in zip(self.layout, classes, strict=True)
         ]
         self.decoders = [notation.decoder(column.type) for column in self.layout]
+        self.decoding = {c.name: (i, self.decoders[i]) for i, c in enumerate(self.layout)}
         self.encoders = [notation.encoder(column.type) for column in self.layout]
         self.diff_encoders = [notation.encoder(diff_type(column.type)) for column in self.layout]
         self.references = tuple(_reference(i, c) for i, c in enumerate(self.layout) if c.type.references)
