@@ -12,7 +12,8 @@ provenance. What a wave changed comes back as a ``Delta`` for each relation, and
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
+import sys
+from collections import Counter, defaultdict, deque
 from heapq import heappop
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ class Engine:
         self.ran: Counter[str] = Counter()
         self.alarms = Alarms(clock)
         self.dirty_views: list[tuple[int, int, Instance]] = []
-        self.dirty_runs: list[Run] = []
+        self.dirty_runs: deque[Run] = deque()
         self.orphans: list[Instance | Allocation | Handle | Alarm] = []
         self.sequence = 0
         self._dead: list[Run] = []
@@ -105,10 +106,7 @@ class Engine:
         self._watching.clear()
         for run in (*self._singletons, *(run for runs in self._runs.values() for run in _with_gated(runs))):
             run.forget()
-        while self.orphans:
-            orphan = self.orphans.pop()
-            if not orphan.readers:
-                orphan.dispose()
+        self._bury()
         deltas: dict[Relation, Delta] = {}
         for fact in self.owners:
             _delta(deltas, fact[0]).removed.append(fact)
@@ -123,8 +121,8 @@ class Engine:
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to run."""
-        return not (self.dirty_runs or self.dirty_views or self._dead)
+        """Whether there is nothing to run, and nothing that ran ahead."""
+        return not (self.dirty_runs or self.dirty_views or self._dead or self._came or self._went)
 
     def run(self) -> dict[Relation, Delta]:
         """Run one wave.
@@ -135,6 +133,7 @@ class Engine:
         self.ran.clear()
         self.alarms.ring()
         self._wave()
+        self._bury()
         deltas = self._settle()
         for relation, delta in deltas.items():
             if isinstance(relation, Rows) and relation in self.outputs:
@@ -143,6 +142,18 @@ class Engine:
                 self.outputs[relation.rows].absorb_members(relation, delta.added, delta.removed)
         return deltas
 
+    def advance(self, runs: int) -> bool:
+        """Do some of the next wave's work ahead; `run` does the rest and has the changes.
+
+        Arguments:
+            runs: how many rules may run; views that have to be computed first are.
+
+        Returns:
+            Whether there is more to do ahead.
+        """
+        self._wave(runs)
+        return bool(self.dirty_runs)
+
     def drop_seeds(self) -> None:
         """Release ids that were reserved at the start and that nothing has claimed; call after the first wave."""
         for scope in list(self.scopes.values()):
@@ -150,21 +161,25 @@ class Engine:
 
     # -- one wave -------------------------------------------------------------------------------------------------
 
-    def _wave(self) -> None:
+    def _wave(self, limit: int = sys.maxsize) -> None:
         self.end(self._dead)
         self._dead.clear()
-        while self.dirty_views or self.dirty_runs:
+        runs = self.dirty_runs
+        while self.dirty_views or (runs and limit > 0):
             while self.dirty_views:
                 instance = heappop(self.dirty_views)[2]
                 if instance.dirty and self.memo.get(instance.key) is instance:
                     instance.compute()
-            runs, self.dirty_runs = self.dirty_runs, []
-            for i, run in enumerate(runs):
+            while runs and limit > 0:
+                run = runs.popleft()
+                limit -= 1
                 if not run.dead:
                     self._execute(run)
                 if self.dirty_views:  # an id moved: settle views before the rules that read them
-                    self.dirty_runs = runs[i + 1 :] + self.dirty_runs
                     break
+
+    def _bury(self) -> None:
+        """Drop what nobody reads any more, now that the wave has asked for all that it wants."""
         while self.orphans:
             orphan = self.orphans.pop()
             if not orphan.readers:

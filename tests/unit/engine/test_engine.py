@@ -8,7 +8,8 @@ from things import Box, Edits, Group, Label, Thing, contents, settle
 from ovenbird.engine import tracking
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.errors import CycleError, NotUniqueError
-from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.facts import Members, Relation, Rows
+from ovenbird.engine.ids import Pool
 from ovenbird.engine.lookups import find, select
 from ovenbird.engine.provenance import why
 from ovenbird.engine.rows import Store
@@ -19,6 +20,7 @@ from ovenbird.engine.views import view
 LABEL = Rows(Label, [Label.name], [Label.text, Label.labels])
 GROUP = Rows(Group, [Group.name])
 GROUP_MEMBERS = Members(GROUP, Group.members)
+NUMBERED = Relation("numbered")
 
 
 @view
@@ -442,3 +444,43 @@ def test_a_closed_engine_leaves_no_trace_in_the_tables(world):
     assert not world.engine.memo
     world.engine = world.make()
     assert world.settle() == []
+
+
+def test_work_done_ahead_is_settled_by_the_wave_that_follows(world):
+    for i in range(3, 9):
+        world.things.insert(f"t{i}", [f"thing{i}", i, None])
+    world.boxes.modify(world.boxes.rows["b1"], {1: frozenset(world.things.rows)})
+    before = world.outputs()
+    steps = 1
+    while world.engine.advance(2):
+        steps += 1
+    assert steps > 4
+    assert world.outputs() == before
+    assert not world.engine.idle
+    world.settle()
+    assert world.engine.ran.total() == 0  # all was done
+    assert world.outputs() != before
+    assert world.engine.idle
+
+
+def test_an_id_that_the_wave_still_asks_for_is_kept_while_it_is_under_way():
+    numbers = Pool("number", 1, 9)
+    source = Store("source", [Thing, Box])
+    things = source.table(Thing)
+
+    @rule(Thing)
+    def numbered(thing):
+        yield NUMBERED(thing.name, numbers.get(thing.name))
+
+    engine = Engine([source], [numbered])
+    first = things.insert("t0", ["a", 0, None])
+    things.insert("t1", ["b", 0, None])
+    engine.run()
+    things.delete(first)
+    things.insert("t2", ["c", 0, None])
+    things.insert("t3", ["a", 0, None])
+    while engine.advance(1):
+        pass
+    (delta,) = engine.run().values()
+    assert [fact[1:] for fact in delta.added] == [("c", 3)]
+    assert delta.removed == []

@@ -175,6 +175,19 @@ class Machine(RuleBasedStateMachine):
     def drop_box(self, data):
         self.source.table(Box).delete(self.pick(Box, data))
 
+    @precondition(has_thing)
+    @rule(data=st.data(), name=names, runs=st.integers(0, 3))
+    def change_more_during_a_wave(self, data, name, runs):
+        table = self.source.table(Thing)
+        self.add_thing(name, 3)
+        table.delete(self.pick(Thing, data))
+        self.engine.advance(runs)
+        thing = self.pick(Thing, data)
+        if data.draw(st.booleans()):
+            table.delete(thing)
+        else:
+            table.modify(thing, {1: thing.values[1] + 1})
+
     @precondition(lambda self: bool(self.target.table(Label).rows))
     @rule(data=st.data(), text=names)
     def vandalise(self, data, text):
