@@ -41,6 +41,7 @@ class Place:
         self.path = Path(tempfile.mkdtemp(prefix="ob."))
         kinds = ("RUNDIR", "LOGDIR", "DBDIR", "SYSCONFDIR")
         self.env = {**os.environ, **{f"{f}_{k}": str(self.path) for f in ("OVS", "OVN") for k in kinds}}
+        self.env.pop("PYTHONDONTWRITEBYTECODE", None)  # where a service runs, its modules are compiled but once
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def __truediv__(self, name: str) -> Path:
