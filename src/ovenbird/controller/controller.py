@@ -10,6 +10,7 @@ done. Southbound may go away: the switch keeps its flows, and rows keep their la
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -39,7 +40,6 @@ from ovenbird.controller import (
     zones,
 )
 from ovenbird.controller.edits import EditBook
-from ovenbird.controller.errors import ConfigurationError
 from ovenbird.controller.facts import (
     ADD_PORT,
     AFTERWARDS,
@@ -55,7 +55,7 @@ from ovenbird.controller.facts import (
     PART,
     ZONE,
 )
-from ovenbird.controller.interest import Interest, everything, first, in_steps
+from ovenbird.controller.interest import Interest, everything, first
 from ovenbird.controller.own import Progress, own_store, reflect
 from ovenbird.controller.packet_in import PacketIns
 from ovenbird.controller.set_flows import SPREAD
@@ -105,6 +105,8 @@ _RETRY = 1.0
 """Seconds before an edit is tried again that a database refused."""
 _AGAIN = 0.1
 """Seconds before one is tried again that somebody undid."""
+_RUNS = 64
+"""How many rules run between two looks at what databases and switch send and take, before there are flows."""
 
 
 class Controller:
@@ -333,38 +335,49 @@ class Controller:
         return found.external_ids if found is not None else {}
 
     async def _pump(self) -> None:
-        """Run a wave for whatever has changed."""
+        """Run waves for whatever has changed."""
         while self.settings.remote == self._remote and not self._stopping.is_set():
             await self._wake.wait()
             self._wake.clear()
-            if not self.paused:
-                self._wave()
+            if not self.paused and self.engine is not None:
+                await self._settle(self.engine)
                 self._waved.set()
                 await asyncio.sleep(0)
 
-    def _wave(self) -> None:
-        engine = self.engine
-        if engine is None:
-            raise ConfigurationError("a wave before there is a Southbound")
+    async def _settle(self, engine: Engine) -> None:
+        """Run waves until nothing changes any more, and have the switch follow.
+
+        The first ones, which are long, give way again and again: the databases' rows stay as they are meanwhile, but
+        what comes next is received, so that their servers work too; and the switch takes what earlier waves have sent.
+        """
         while not engine.idle:
-            deltas = engine.run()
-            self.waves += 1
-            reflect(self._own, deltas)
-            clauses = deltas.get(CLAUSE)
-            if clauses is not None:
-                self._interest.absorb(clauses.added, clauses.removed)
-            if clauses is not None or self.waves == 1:
-                self._tell(settled=False)
-                self._interested.set()
-            self._absorb_edits(deltas)
-            self._absorb_zones(deltas)
-            self._absorb_flows(deltas)
-            self.speaker.absorb(deltas)
-            if (announced := deltas.get(ANNOUNCED)) is not None:
-                self.packet_ins.notebook.correct(announced.added)
+            with contextlib.ExitStack() as held:
+                if not self.switch.installing:
+                    for client in self._books:
+                        held.enter_context(client.held())
+                    while engine.advance(_RUNS):  # noqa: ASYNC110 - nobody else does what is waited for
+                        await asyncio.sleep(0)
+                self._wave(engine)
         self.packet_ins.refreshed()
         if self.switch.table.dirty:  # by the rules, or by address sets alone
             self.switch.wake()
+
+    def _wave(self, engine: Engine) -> None:
+        deltas = engine.run()
+        self.waves += 1
+        reflect(self._own, deltas)
+        clauses = deltas.get(CLAUSE)
+        if clauses is not None:
+            self._interest.absorb(clauses.added, clauses.removed)
+        if clauses is not None or self.waves == 1:
+            self._tell(settled=False)
+            self._interested.set()
+        self._absorb_edits(deltas)
+        self._absorb_zones(deltas)
+        self._absorb_flows(deltas)
+        self.speaker.absorb(deltas)
+        if (announced := deltas.get(ANNOUNCED)) is not None:
+            self.packet_ins.notebook.correct(announced.added)
 
     def _absorb_edits(self, deltas: dict[Relation, Delta]) -> None:
         for relation in _EDITS:
@@ -408,10 +421,9 @@ class Controller:
         while True:
             await self._interested.wait()
             self._interested.clear()
-            wanted, datapaths = self._interest.conditions(), self._interest.datapaths()
-            everywhere = self.settings.monitor_all
+            datapaths, everywhere = self._interest.datapaths(), self.settings.monitor_all
             try:
-                steps = [everything()] if everywhere else in_steps(wanted)
+                steps = [everything()] if everywhere else self._interest.steps()
                 await asyncio.gather(*map(southbound.set_conditions, steps))
             except Disconnected:
                 await southbound.synchronized()

@@ -1,10 +1,11 @@
 """The flows that the integration bridge should hold, and those that it does.
 
-Rules say what should be, as facts; the switch has said, when it was connected, what is. The difference goes out in one
-bundle, so that no packet ever meets half of a change, and a controller that starts again touches nothing that is right
-already. What should be is kept by key (table, priority, match), because a switch holds one flow for each: of two whole
-flows in conflict the one with the least cookie stays until it goes; a whole flow hides parts under the same key. Where
-rules and members of address sets give the same flow or part, it stays until the last of them drops it.
+Rules say what should be, as facts; the switch has said, when it was connected, what is. The difference goes out in
+bundles, so that no packet ever meets half of a change, and a controller that starts again touches nothing that is right
+already. What has gone into a bundle counts as installed; if the switch does not make it, `put_back` has that undone.
+What should be is kept by key (table, priority, match), because a switch holds one flow for each: of two whole flows in
+conflict the one with the least cookie stays until it goes; a whole flow hides parts under the same key. Where rules and
+members of address sets give the same flow or part, it stays until the last of them drops it.
 
 Some tables are the switch's own: what it has learned by flows of ours (`learn`, ovs-actions(7)) which way a connection
 came or which backend a client has is left alone, also by a controller that starts again; it goes with those flows.
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MAX_CANONICAL = 16384
-_REMOVED: tuple[None, int] = (None, 0)
 _TABLES = Tables()
 _LEARNED = frozenset((_TABLES.lb_hairpin_reply, _TABLES.ecmp_nh_mac, _TABLES.ecmp_nh, _TABLES.lb_affinity))
 """The tables that only the switch writes to."""
@@ -52,6 +52,8 @@ class FlowTable:
         self._parts: dict[Key, dict[Fact, int]] = {}
         self._dirty: dict[Key, None] = {}
         self._refused: dict[Key, Content] = {}
+        self._taken: list[dict[Key, Content | None]] = []  # changes on their way
+        self._before: dict[Key, Content] = {}  # what the switch holds where they change or remove it
 
     def __len__(self) -> int:
         return len(self._whole.keys() | self._parts.keys()) if self._parts else len(self._whole)
@@ -112,7 +114,7 @@ class FlowTable:
         parts = self._parts.get(key)
         if parts is None:
             return None
-        ordered = sorted(parts, key=_by_order)
+        ordered = sorted(parts, key=_by_order) if len(parts) > 1 else [*parts]
         return encode_apply(b"".join([fact[6] for fact in ordered])), ordered[0][4]
 
     # -- what is ------------------------------------------------------------------------------------------------------
@@ -125,13 +127,13 @@ class FlowTable:
                 continue
             key = (flow.table, flow.priority, flow.match.encode())
             self.installed[key] = (flow.instructions, flow.cookie)
-        self._refused = {}
+        self._refused, self._taken, self._before = {}, [], {}
         self._dirty = dict.fromkeys((*self._whole, *self._parts, *self.installed))
 
     def take(self) -> dict[Key, Content | None]:
-        """Return what has to change in the switch by key, None where a flow has to go, and hold it for sent."""
+        """Return what has to change in the switch by key, None where a flow has to go, and hold it for made."""
         changes: dict[Key, Content | None] = {}
-        desired, whole, installed = self.desired, self._whole, self.installed
+        desired, whole, installed, before = self.desired, self._whole, self.installed, self._before
         applied: dict[object, bytes] = {}  # flows by the thousand do the same
         for key in self._dirty:
             held = whole.get(key)
@@ -148,20 +150,28 @@ class FlowTable:
             there = installed.get(key)
             if there != content and not (there and content and _alike(there, content)):
                 changes[key] = content
+                if there is not None:
+                    before.setdefault(key, there)
+                if content is None:
+                    del installed[key]
+                else:
+                    installed[key] = content
         self._dirty = {}
+        self._taken.append(changes)
         return changes
 
-    def confirm(self, changes: dict[Key, Content | None]) -> None:
-        """Note that the switch has made these changes."""
-        for key, content in changes.items():
-            if content is None:
-                self.installed.pop(key, None)
-            else:
-                self.installed[key] = content
+    def confirm(self) -> None:
+        """Note that the switch has made all changes that were taken."""
+        self._taken, self._before = [], {}
 
-    def put_back(self, changes: dict[Key, Content | None]) -> None:
-        """Note that the switch has not made these changes."""
-        self._dirty.update(dict.fromkeys(changes))
+    def put_back(self) -> None:
+        """Note that the switch has made none of them."""
+        for changes in self._taken:
+            for key in changes:
+                self.installed.pop(key, None)
+            self._dirty.update(dict.fromkeys(changes))
+        self.installed.update(self._before)
+        self.confirm()
 
     def refuse(self, key: Key, content: Content) -> None:
         """Leave a flow out that the switch does not take, until it changes."""
@@ -205,10 +215,9 @@ def _trimmed(action: Action) -> Action:
     return action
 
 
-def in_order(changes: dict[Key, Content | None]) -> tuple[list[FlowChange], list[Key]]:
-    """Return the changes as the switch is to make them, removals first, and the key that each is about."""
-    keys = list(changes)
-    removals = [key for key in keys if changes[key] is None]
-    if removals:
-        keys = removals + [key for key in keys if changes[key] is not None]
-    return [(*key, *(changes[key] or _REMOVED)) for key in keys], keys
+def in_order(changes: dict[Key, Content | None]) -> list[FlowChange]:
+    """Return the changes as the switch is to make them, removals first."""
+    removals: list[FlowChange] = [change for change in changes.items() if change[1] is None]
+    if not removals:
+        return [*changes.items()]
+    return removals + [change for change in changes.items() if change[1] is not None]

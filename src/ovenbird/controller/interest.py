@@ -8,13 +8,18 @@ from ovenbird.controller.local import CONDITIONAL
 from ovenbird.engine.rows import UUID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ovenbird.engine.facts import Fact
 
 _REFERENCES = frozenset(
     ("_uuid", "datapath", "datapaths", "datapath_group", "logical_datapath", "logical_dp_group", "chassis")
 )
+_DATAPATHS, _FLOWS = "Datapath_Binding", "Logical_Flow"
+_PART = 25
+"""How many new datapaths make a step worth its while."""
+_PARTS = 4
+"""How many steps they make at most: for each the server looks at every row again."""
 _NOTHING = [False]
 """The condition that no row meets (RFC 7047 has none; ovsdb-server(7), section 4.1.12)."""
 
@@ -24,6 +29,7 @@ class Interest:
 
     def __init__(self) -> None:
         self._clauses: dict[Fact, None] = {}
+        self._asked: set[Fact] = set()
 
     def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
         """Take in a wave's facts."""
@@ -34,14 +40,47 @@ class Interest:
 
     def conditions(self) -> dict[str, list[Any]]:
         """Return the conditions by table: rows that any clause asks for, and of no clause no row."""
-        conditions: dict[str, list[Any]] = {name: [] for name in CONDITIONAL}
-        for _, table, column, function, value in sorted(self._clauses, key=_order):
-            conditions[table].append([column, function, _operand(column, value)])
-        return {name: clauses or _NOTHING for name, clauses in conditions.items()}
+        return {name: _condition(clauses) for name, clauses in self._by_table().items()}
+
+    def steps(self) -> list[dict[str, list[Any]]]:
+        """Return the conditions as several changes that lead to them from those returned last.
+
+        Rows can then be worked on while the server looks for the next: for some of the new datapaths after others,
+        where there are many. Logical flows come last, which are most of all rows and in need of the others.
+        """
+        others = self._by_table()
+        flows = {_FLOWS: others.pop(_FLOWS)}
+        parts = min(_PARTS, len([c for c in others[_DATAPATHS] if c not in self._asked]) // _PART) or 1
+        steps = [step for tables in (others, flows) for step in self._parts(tables, parts)]
+        self._asked = set(self._clauses)
+        return steps
+
+    def _parts(self, tables: dict[str, list[Fact]], parts: int) -> Iterator[dict[str, list[Any]]]:
+        """Yield conditions that have all that was asked for before, and more and more of what is new."""
+        asked = self._asked
+        for part in range(1, parts):
+            step = {}
+            for name, clauses in tables.items():
+                new = [clause for clause in clauses if clause not in asked]
+                left_out = set(new[len(new) * part // parts :])
+                step[name] = _condition([clause for clause in clauses if clause not in left_out])
+            yield step
+        yield {name: _condition(clauses) for name, clauses in tables.items()}
+
+    def _by_table(self) -> dict[str, list[Fact]]:
+        found: dict[str, list[Fact]] = {name: [] for name in CONDITIONAL}
+        for clause in sorted(self._clauses, key=_order):
+            found[clause[1]].append(clause)
+        return found
 
     def datapaths(self) -> frozenset[UUID]:
         """Return the datapaths about which everything is asked for."""
-        return frozenset([UUID(fact[4]) for fact in self._clauses if fact[1] == "Datapath_Binding"])
+        return frozenset([UUID(fact[4]) for fact in self._clauses if fact[1] == _DATAPATHS])
+
+
+def _condition(clauses: list[Fact]) -> list[Any]:
+    """Return a condition as the database writes it."""
+    return [[column, function, _operand(column, value)] for _, _, column, function, value in clauses] or _NOTHING
 
 
 def _operand(column: str, value: Any) -> Any:
@@ -61,14 +100,6 @@ def first(chassis: str) -> dict[str, list[Any]]:
     return dict.fromkeys(CONDITIONAL, _NOTHING) | {"Chassis_Private": [["name", "==", chassis]]}
 
 
-def in_steps(conditions: dict[str, list[Any]]) -> list[dict[str, list[Any]]]:
-    """Return conditions as several changes that lead to them: rows can be worked on while the server finds the next.
-
-    Logical flows come last, which are most of all rows and in need of the others.
-    """
-    others = {name: clauses for name, clauses in conditions.items() if name != "Logical_Flow"}
-    return [others, {"Logical_Flow": conditions["Logical_Flow"]}]
-
-
 def _order(fact: Fact) -> tuple[Any, ...]:
-    return fact[1], fact[2], str(fact[4])
+    """Order clauses: of flows, first those of groups of datapaths, which are most of the work and few of the rows."""
+    return fact[1], fact[2] != "logical_dp_group", fact[2], str(fact[4])

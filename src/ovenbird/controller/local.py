@@ -84,9 +84,15 @@ def may_bind(port: PortBinding) -> bool:
     return any(name in (mine.chassis, mine.hostname) for name in wanted.split(","))
 
 
-@view
 def resident(port: PortBinding) -> bool:
     """Return whether packets of the port enter and leave on this chassis, by an interface of its own."""
+    if port.type == VIF and not port.parent_port and interface_of(port.logical_port) is None:
+        return False  # as most ports of a large network: not worth remembering
+    return _resident(port)
+
+
+@view
+def _resident(port: PortBinding) -> bool:
     kind = port.type
     if kind == VIF:
         parent = port.parent_port

@@ -3,6 +3,9 @@
 At each connection the switch is asked what it holds. Nothing is changed before the first full computation is done, so
 that a controller that starts, or a switch that it meets again, goes on forwarding; then the difference goes out. From
 then on every change is one bundle, and what waits for flows is told when the switch has confirmed them.
+
+A switch that holds no flow yet is sent those that are known while the rest is computed, so that both work at once: they
+wait there in a bundle, which is committed with the rest.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from ovenbird.controller.flow_table import FlowTable, in_order
 from ovenbird.controller.group_table import GroupTable
 from ovenbird.controller.meters import MeterTable
 from ovenbird.controller.set_flows import SetFlows
-from ovenbird.openflow.errors import ConnectionLostError, SwitchError
+from ovenbird.openflow.errors import SwitchError
 from ovenbird.openflow.messages import (
     CtFlushZone,
     Error,
@@ -40,8 +43,9 @@ from ovenbird.openflow.transport import Session, keep_connected
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ovenbird.controller.flow_table import Content, Key
     from ovenbird.engine.facts import Fact
+    from ovenbird.openflow.bundle import Bundle
+    from ovenbird.openflow.messages import FlowChange
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +77,8 @@ class Switch:
         self._wake = asyncio.Event()
         self._flush: list[int] = []
         self._doubted = False
+        self._bundle: Bundle | None = None
+        self._bundled: list[FlowChange] = []
 
     @property
     def connected(self) -> bool:
@@ -123,16 +129,21 @@ class Switch:
         await self._recall(session)
         self.session = session
         self._wake.set()
+        is_empty = not self.table.installed
         try:
-            await self._computed.wait()
+            if not is_empty:
+                await self._computed.wait()
             while True:
                 await self._wake.wait()
                 self._wake.clear()
+                if not self.installing:
+                    await self._send_ahead(session)
+                    continue
                 if self._doubted:
                     await self._recall(session)
                 await self._install(session)
         finally:
-            self.session = None
+            self.session = self._bundle = None
 
     async def _recall(self, session: Session) -> None:
         """Ask the switch what it holds."""
@@ -155,25 +166,20 @@ class Switch:
             session.send(TlvTableMod(TlvCommand.ADD, (OPTION,)))
             await session.barrier()
 
+    async def _send_ahead(self, session: Session) -> None:
+        """Have the switch hold what is known by now for the bundle that `_install` will commit."""
+        self._number_things(session)
+        if changes := self.table.take():
+            await self._bundle_up(session, in_order(changes))
+
     async def _install(self, session: Session) -> None:
         waiting = self._waiting()
         for zone in self._flush:
             session.send(CtFlushZone(zone))
         self._flush.clear()
-        for message in (*self.meters.before(), *self.groups.before()):
-            session.send(message)
-        while changes := self.table.take():
-            ordered, keys = in_order(changes)
-            try:
-                await session.bundle_flows(ordered)
-            except SwitchError as refusal:
-                self.table.put_back(changes)
-                self._refuse(keys, changes, refusal)
-            except (ConnectionLostError, asyncio.CancelledError):
-                self.table.put_back(changes)
-                raise
-            else:
-                self.table.confirm(changes)
+        self._number_things(session)
+        while (changes := self.table.take()) or self._bundle is not None:
+            if await self._commit(await self._bundle_up(session, in_order(changes))):
                 break
         else:
             if waiting:
@@ -183,11 +189,36 @@ class Switch:
         if waiting:
             self._confirmed(waiting)
 
-    def _refuse(self, keys: list[Key], changes: dict[Key, Content | None], refusal: SwitchError) -> None:
+    def _number_things(self, session: Session) -> None:
+        """Send the groups and meters that flows may refer to."""
+        for message in (*self.meters.before(), *self.groups.before()):
+            session.send(message)
+
+    async def _bundle_up(self, session: Session, changes: list[FlowChange]) -> Bundle:
+        """Add changes to the bundle that is open, or to a new one, and return it."""
+        if self._bundle is None:
+            self._bundle, self._bundled = await session.open_bundle(), []
+        self._bundled += changes
+        await self._bundle.add_flows(changes)
+        return self._bundle
+
+    async def _commit(self, bundle: Bundle) -> bool:
+        """Have the switch make the changes, and return whether it has; if not, they have to be taken again."""
+        self._bundle = None
+        try:
+            await bundle.commit()
+        except SwitchError as refusal:
+            self.table.put_back()
+            if not bundle.forgotten:
+                self._refuse(refusal)
+            return False
+        self.table.confirm()
+        self._bundled = []
+        return True
+
+    def _refuse(self, refusal: SwitchError) -> None:
         """Leave out the flow that the switch named; without a name there is nothing to leave out, and nothing works."""
-        index = getattr(refusal, "index", None)
-        key = keys[index] if index is not None and 0 <= index < len(keys) else None
-        content = changes[key] if key is not None else None
+        key, content = self._bundled[refusal.index] if refusal.index is not None else (None, None)
         if key is None or content is None:
             raise refusal
         log.error("the switch refuses flow %#x, table %d priority %d: %s", content[1], key[0], key[1], refusal)

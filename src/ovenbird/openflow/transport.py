@@ -12,28 +12,24 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Self
 
+from ovenbird.openflow.bundle import Bundle
 from ovenbird.openflow.connection import Connection, Malformed, Received
-from ovenbird.openflow.errors import ConnectionLostError, OpenFlowError, SwitchError
+from ovenbird.openflow.errors import ConnectionLostError, OpenFlowError
 from ovenbird.openflow.messages import (
     ATOMIC,
     ORDERED,
     BarrierRequest,
-    BundleControl,
-    BundleControlType,
     EchoReply,
     EchoRequest,
     Error,
-    FlowChange,
     FlowStatsReply,
     GroupDescReply,
     Message,
     PortDescReply,
-    encode_bundle_add,
-    encode_flow_change,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable
     from types import TracebackType
 
 _log = logging.getLogger(__name__)
@@ -71,9 +67,8 @@ class Session:
         self._probe_interval = probe_interval
         self._answers: dict[int, asyncio.Future[list[Message]]] = {}
         self._parts: dict[int, list[Message]] = {}
-        self._bundled: dict[int, Error] | None = None
-        self._bundled_xids = range(0)
-        self._bundle_id = 0
+        self._bundle: Bundle | None = None
+        self._bundles = 0
         self._bundling = asyncio.Lock()
         self._heard = 0
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -165,8 +160,8 @@ class Session:
         if isinstance(message, Error):
             if future := self._take(xid):
                 future.set_exception(message.exception(xid))
-            elif self._bundled is not None and xid in self._bundled_xids:
-                self._bundled[xid] = message
+            elif self._bundle is not None and self._bundle.concerns(xid):
+                self._bundle.errors[xid] = message
             else:
                 self._on_message(xid, message)
         elif xid in self._answers:
@@ -193,7 +188,7 @@ class Session:
         self._flush()
         return xid
 
-    async def request(self, message: Message) -> list[Message]:
+    async def request(self, message: Message, xid: int | None = None) -> list[Message]:
         """Send a request and return its answers: several parts for a long statistics reply, otherwise one.
 
         Raises `SwitchError` when the switch refuses, `ConnectionLostError` when it goes away before it has answered.
@@ -201,7 +196,8 @@ class Session:
         if self._task.done():
             raise ConnectionLostError("the session is closed")
         future: asyncio.Future[list[Message]] = asyncio.get_running_loop().create_future()
-        xid = self._connection.next_xid()
+        if xid is None:
+            xid = self._connection.next_xid()
         self._connection.send(message, xid)
         self._answers[xid] = future
         self._flush()
@@ -214,82 +210,54 @@ class Session:
         """Wait until the switch has done everything sent before."""
         await self.request(BarrierRequest())
 
-    async def bundle(self, messages: Iterable[Message], flags: int = ATOMIC | ORDERED) -> None:
-        """Have the switch make all these changes at once, or none of them.
+    async def write(self, frames: Iterable[bytes]) -> None:
+        """Send encoded messages, no faster than the switch takes them.
 
-        Raises `SwitchError` with the switch's reason, and the index of the message it did not like as `index`.
+        Raises `ConnectionLostError`.
         """
-
-        def frames(bundle_id: int, first: int) -> Iterator[bytes]:
-            for xid, message in enumerate(messages, first):
-                yield encode_bundle_add(bundle_id, message.encode(xid), xid, flags)
-
-        await self._bundle(frames, flags)
-
-    async def bundle_flows(self, changes: Iterable[FlowChange], flags: int = ATOMIC | ORDERED) -> None:
-        """Have the switch make all these changes of flows at once, or none of them, as `bundle` does."""
-
-        def frames(bundle_id: int, first: int) -> Iterator[bytes]:
-            for xid, change in enumerate(changes, first):
-                yield encode_flow_change(bundle_id, change, xid, flags)
-
-        await self._bundle(frames, flags)
-
-    async def _bundle(self, frames: Callable[[int, int], Iterator[bytes]], flags: int) -> None:
-        """Send a bundle of what `frames` gives for the bundle's id and the first transaction id."""
-        async with self._bundling:
-            self._bundle_id += 1
-            bundle_id = self._bundle_id
-            await self._control(bundle_id, BundleControlType.OPEN_REQUEST, flags)
-            try:
-                await self._bundle_rest(bundle_id, frames, flags)
-            finally:
-                self._bundled = None
-
-    async def _bundle_rest(self, bundle_id: int, frames: Callable[[int, int], Iterator[bytes]], flags: int) -> None:
-        writer = self._writer
-        # Others' messages may go out between ours, so ours count in the upper half, where `Connection` never gets.
-        first = 0x80000000
-        errors: dict[int, Error] = {}
-        self._bundled = errors
-        self._bundled_xids = range(first, 0x100000000)
         waiting: list[bytes] = []
         size = 0
         try:
-            for data in frames(bundle_id, first):
-                waiting.append(data)
-                size += len(data)
+            for frame in frames:
+                waiting.append(frame)
+                size += len(frame)
                 if size >= _CHUNK:
-                    writer.write(b"".join(waiting))
+                    self._writer.write(b"".join(waiting))
                     waiting, size = [], 0
-                    await writer.drain()
-            writer.write(b"".join(waiting))
-            await writer.drain()
+                    await self._writer.drain()
+            self._writer.write(b"".join(waiting))
+            await self._writer.drain()
         except OSError as error:
             raise ConnectionLostError(f"the connection broke: {error}") from None
-        except OpenFlowError:
-            await self._control(bundle_id, BundleControlType.DISCARD_REQUEST, flags)
-            raise
-        await self._control(bundle_id, BundleControlType.CLOSE_REQUEST, flags)
-        if errors:
-            await self._control(bundle_id, BundleControlType.DISCARD_REQUEST, flags)
-            self._raise_first(errors, first)
+
+    async def open_bundle(self, flags: int = ATOMIC | ORDERED) -> Bundle:
+        """Return a new bundle, when no other is open any more in this session.
+
+        Raises `SwitchError`, `ConnectionLostError`.
+        """
+        await self._bundling.acquire()
+        self._bundles += 1
+        bundle = self._bundle = Bundle(self, self._bundles, self._connection.next_xid(), flags)
         try:
-            await self._control(bundle_id, BundleControlType.COMMIT_REQUEST, flags)
-        except SwitchError:
-            if errors:
-                self._raise_first(errors, first)
+            await bundle.open()
+        except BaseException:
+            self.end_bundle()
             raise
+        return bundle
 
-    @staticmethod
-    def _raise_first(errors: dict[int, Error], first: int) -> None:
-        xid, error = next(iter(errors.items()))
-        refusal = error.exception(xid)
-        refusal.index = xid - first
-        raise refusal
+    def end_bundle(self) -> None:
+        """Let another bundle be opened."""
+        self._bundle = None
+        self._bundling.release()
 
-    async def _control(self, bundle_id: int, control: BundleControlType, flags: int) -> None:
-        await self.request(BundleControl(bundle_id, control, flags))
+    async def bundle(self, messages: Iterable[Message], flags: int = ATOMIC | ORDERED) -> None:
+        """Have the switch make all these changes at once, or none of them.
+
+        Raises what `Bundle.commit` does.
+        """
+        bundle = await self.open_bundle(flags)
+        await bundle.add([*messages])
+        await bundle.commit()
 
     async def wait_closed(self) -> None:
         """Wait for the session's end; raise what ended it: `ConnectionLostError`, or what `on_message` raised.

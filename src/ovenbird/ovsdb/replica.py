@@ -26,7 +26,7 @@ from ovenbird.ovsdb.types import NIL
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from ovenbird.engine.rows import Row, Store
 
@@ -191,6 +191,19 @@ class Replica:
                 self._changing -= 1
             if not self._changing:
                 self._acknowledged = dict(self._conditions)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Leave the rows as they are for a while; what the server sends meanwhile is received, and waits."""
+        connection = self._connection
+        if connection is None:
+            yield
+            return
+        connection.hold()
+        try:
+            yield
+        finally:
+            connection.release()
 
     async def lock(self, name: str, on_lost: Callable[[], None] | None = None) -> None:
         """Return when this client holds a lock; asked for again on each new connection.

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -95,6 +96,7 @@ class Connection(asyncio.Protocol):
         self._heard = True
         self._backlog: list[dict[str, Any]] = []
         self._stopped = False
+        self._held = False
         self.clogged = False
         self.on_message: Callable[[dict[str, Any]], None] = lambda _message: None
         self.on_lost: Callable[[Exception | None], None] = lambda _error: None
@@ -156,13 +158,13 @@ class Connection(asyncio.Protocol):
             self._backlog = messages
             self._drain()
 
-    def _drain(self) -> None:
-        """Handle messages until none is left or the peer stops reading."""
+    def _drain(self, limit: int = sys.maxsize) -> None:
+        """Handle messages until none is left, the peer stops reading, or they are to be held."""
         backlog = self._backlog
         done = 0
         try:
             for message in backlog:
-                if self.clogged or self._transport is None:
+                if self.clogged or self._held or self._transport is None or done == limit:
                     break
                 done += 1
                 self.on_message(message)
@@ -171,6 +173,21 @@ class Connection(asyncio.Protocol):
             self._fail(error)
             return
         self._backlog = backlog[done:]
+
+    def hold(self) -> None:
+        """Go on receiving, so that the peer can go on too, but keep messages until `release`."""
+        self._held = True
+
+    def release(self) -> None:
+        """Handle what was held, one message at a time between other things, and from now on what comes."""
+        self._held = False
+        self._drain(1)
+        if self._backlog:
+            asyncio.get_running_loop().call_soon(self._resume)
+
+    def _resume(self) -> None:
+        if not self._held:
+            self.release()
 
     def _fail(self, error: ProtocolError) -> None:
         _log.warning("%s: %s", self.peer, error)

@@ -84,7 +84,7 @@ def test_one_port_concerns_its_own_rules_alone(world):
     world.run()
     world.port_on_bridge("tap50", 50, iface_id="p50")
     ran = world.run()
-    assert ran["claim"] == ran["port_flows"] == ran["port_zone"] == ran["resident"] == 1
+    assert ran["claim"] == ran["port_flows"] == ran["port_zone"] == ran["_resident"] == 1
     assert ran["ofport_of"] == 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ovenbird.controller.facts import CHASSIS, CLAUSE, EDIT
-from ovenbird.controller.interest import Interest, in_steps
+from ovenbird.controller.interest import Interest
 from ovenbird.controller.settings import read_settings
 from ovenbird.model import sb
 
@@ -72,8 +72,31 @@ def test_a_router_s_switches_are_hosted_together(world):
     assert interest.datapaths() == {one.uuid, two.uuid, router.uuid}
 
 
+def clauses_about(datapaths):
+    uuids = [f"{n:04}" for n in datapaths]
+    rows = [CLAUSE("Datapath_Binding", "_uuid", "==", uuid) for uuid in uuids]
+    return [*rows, *(CLAUSE("Logical_Flow", "logical_datapath", "==", uuid) for uuid in uuids)]
+
+
 def test_logical_flows_are_asked_for_last():
-    wanted = {"Port_Binding": [True], "Logical_Flow": [["logical_datapath", "==", ["uuid", "x"]]], "DNS": [False]}
-    others, flows = in_steps(wanted)
-    assert {**others, **flows} == wanted
+    interest = Interest()
+    interest.absorb([CLAUSE("Port_Binding", "type", "==", "patch"), *clauses_about(range(3))], [])
+    others, flows = interest.steps()
+    assert {**others, **flows} == interest.conditions()
     assert list(flows) == ["Logical_Flow"]
+
+
+def test_many_datapaths_come_in_parts_and_none_goes_meanwhile():
+    interest = Interest()
+    interest.absorb(clauses_about(range(100)), [])
+    steps = interest.steps()
+    assert [len(step["Datapath_Binding"]) for step in steps[:4]] == [25, 50, 75, 100]
+    assert [len(step["Logical_Flow"]) for step in steps[4:]] == [25, 50, 75, 100]
+    before = interest.conditions()
+    assert steps[3] | steps[7] == before
+    interest.absorb(clauses_about(range(100, 150)), [])
+    steps = interest.steps()
+    assert [len(step["Logical_Flow"]) for step in steps[2:]] == [125, 150]
+    assert all(clause in steps[2]["Logical_Flow"] for clause in before["Logical_Flow"])
+    interest.absorb([], clauses_about([7]))
+    assert [len(step["Logical_Flow"]) for step in interest.steps()[1:]] == [149]

@@ -144,8 +144,8 @@ def test_packet_ins_read_back():
 def test_a_change_of_a_flow_is_bundled_as_its_flow_mod_is(instructions: bytes | None) -> None:
     match = Match.exact(eth_type=0x800, ip_src=5).encode()
     command = Command.DELETE_STRICT if instructions is None else Command.ADD
-    plain = FlowMod(8, 100, match, instructions or b"", 0xC0FFEE, command)
-    change = (8, 100, match, instructions, 0xC0FFEE)
-    assert encode_flow_change(7, change, 99) == encode_bundle_add(7, plain.encode(99), 99)
+    content = None if instructions is None else (instructions, 0xC0FFEE)
+    plain = FlowMod(8, 100, match, instructions or b"", 0 if content is None else 0xC0FFEE, command)
+    assert encode_flow_change(7, ((8, 100, match), content), 99) == encode_bundle_add(7, plain.encode(99), 99)
     with pytest.raises(EncodeError):
-        encode_flow_change(7, (8, 70000, match, instructions, 0), 99)
+        encode_flow_change(7, ((8, 70000, match), content), 99)

@@ -207,3 +207,49 @@ def test_remotes():
     for bad in ("", "tcp", "udp:1:2", "unix:", "tcp:a:b"):
         with pytest.raises(ValueError, match="remote"):
             Remote.parse(bad)
+
+
+async def kept(replica, messages):
+    async with asyncio.timeout(10):
+        while len(replica._connection._backlog) < messages:  # noqa: ASYNC110 - a connection tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def test_what_comes_while_rows_are_held_is_applied_afterwards_one_transaction_after_the_other(served):
+    _, client, remotes, _ = served
+    replica = Replica(remotes, "S", [Port, Switch])
+    await replica.start()
+    seen = []
+    replica.on_change(lambda _: seen.append(sorted(row.name for row in replica.store.table(Switch).rows.values())))
+    with replica.held():
+        for name in ("a", "b", "c"):
+            txn = client.transaction()
+            txn.insert("Switch", {"name": name})
+            await client.commit(txn)
+        answer = asyncio.create_task(replica.call("echo", ["d"]))  # comes behind the changes
+        await kept(replica, 4)
+        assert not replica.store.table(Switch).rows
+        assert not answer.done()
+    assert seen == [["a"]]
+    await answer
+    assert seen == [["a"], ["a", "b"], ["a", "b", "c"]]
+    await replica.close()
+
+
+async def test_held_again_a_replica_keeps_what_it_has_not_applied_yet(served):
+    _, client, remotes, _ = served
+    replica = Replica(remotes, "S", [Port, Switch])
+    await replica.start()
+    table = replica.store.table(Switch)
+    with replica.held():
+        for name in ("a", "b"):
+            txn = client.transaction()
+            txn.insert("Switch", {"name": name})
+            await client.commit(txn)
+        await kept(replica, 2)
+    with replica.held():
+        await asyncio.sleep(0.01)
+        assert [row.name for row in table.rows.values()] == ["a"]
+    await replica.call("echo", [])
+    assert [row.name for row in table.rows.values()] == ["a", "b"]
+    await replica.close()

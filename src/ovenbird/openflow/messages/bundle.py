@@ -55,8 +55,8 @@ def encode_bundle_add(bundle_id: int, message: bytes, xid: int, flags: int = ATO
     return _ADD.pack(VERSION, 4, 24 + len(message), xid, ONF, 2301, bundle_id, flags) + message
 
 
-FlowChange = tuple[int, int, bytes, "bytes | None", int]
-"""Table, priority, encoded match, encoded instructions (None: the flow goes), cookie."""
+FlowChange = tuple[tuple[int, int, bytes], tuple[bytes, int] | None]
+"""Table, priority and encoded match; what the flow is to be, its encoded instructions and cookie, or None: it goes."""
 
 
 def encode_flow_change(bundle_id: int, change: FlowChange, xid: int, flags: int = ATOMIC | ORDERED) -> bytes:
@@ -64,10 +64,9 @@ def encode_flow_change(bundle_id: int, change: FlowChange, xid: int, flags: int 
 
     A controller that starts sends a hundred thousand of these, hence one `pack` for both headers.
     """
-    table, priority, match, instructions, cookie = change
-    command = Command.ADD
-    if instructions is None:
-        instructions, command = b"", Command.DELETE_STRICT
+    (table, priority, match), content = change
+    instructions, cookie = content or (b"", 0)
+    command = Command.DELETE_STRICT if content is None else Command.ADD
     length = 48 + len(match) + len(instructions)
     try:
         return (

@@ -1,0 +1,114 @@
+"""A bridge of a real Open vSwitch follows a table of flows."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from ovenbird.controller.facts import flow
+from ovenbird.controller.switch import Switch
+from ovenbird.openflow.actions import Output
+from ovenbird.openflow.errors import SwitchError
+from ovenbird.openflow.match import Match
+from ovenbird.openflow.messages import AggregateStatsRequest, FlowMod
+from ovenbird.openflow.transport import Session
+
+FLOWS = [flow(8, 100, {"reg0": (n, 0xFFFFFFFF)}, (Output(1),), n) for n in range(1, 3001)]
+STRANGER = FlowMod(9, 1, Match(), b"", 77)
+REFUSED = flow(8, 1, {"ip_src": (5, 0xFFFFFFFF)}, (Output(1),), 5)  # lacks its prerequisite
+TIMEOUT = 20
+
+
+@contextlib.asynccontextmanager
+async def following(target):
+    follower = Switch(list, lambda _: None, lambda _: None)
+    task = asyncio.create_task(follower.run(target))
+    try:
+        await until(lambda: follower.connected)
+        yield follower
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def until(condition):
+    async with asyncio.timeout(TIMEOUT):
+        while True:
+            met = condition()
+            if await met if asyncio.iscoroutine(met) else met:
+                return
+            await asyncio.sleep(0.01)
+
+
+async def holds(session, count):
+    (sums,) = await session.request(AggregateStatsRequest())
+    return sums.n_flows == count
+
+
+def tell(follower, added, removed=()):
+    follower.table.absorb(added, removed)
+    follower.wake()
+
+
+async def sent(follower):
+    await until(lambda: follower._bundle and not follower.table.dirty)
+    await follower.session.barrier()
+
+
+async def test_an_empty_bridge_is_sent_flows_ahead_and_has_them_all_at_once(switch):
+    target, _ = switch
+    async with await Session.connect(target) as session, following(target) as follower:
+        tell(follower, FLOWS[:1000])
+        await sent(follower)
+        tell(follower, FLOWS[1000:2000], FLOWS[:10])
+        await sent(follower)
+        assert await holds(session, 0)
+        tell(follower, FLOWS[2000:])
+        follower.computed()
+        await until(lambda: holds(session, 2990))
+        follower.compare()
+        await until(lambda: not follower._doubted)
+        assert follower.table.take() == {}
+
+
+async def test_a_bridge_that_holds_flows_keeps_them_until_all_is_known(switch):
+    target, _ = switch
+    async with await Session.connect(target) as session:
+        await session.bundle([STRANGER])
+        async with following(target) as follower:
+            tell(follower, FLOWS[:100])
+            await follower.session.barrier()
+            assert follower._bundle is None
+            assert await holds(session, 1)
+            follower.computed()
+            await until(lambda: holds(session, 100))
+
+
+async def test_a_flow_that_is_refused_is_left_out_alone(switch, caplog):
+    target, _ = switch
+    async with await Session.connect(target) as session, following(target) as follower:
+        tell(follower, FLOWS[:100])
+        await sent(follower)
+        tell(follower, [REFUSED, *FLOWS[100:200]])
+        await sent(follower)
+        follower.computed()
+        await until(lambda: holds(session, 200))
+    assert "refuses flow 0x5, table 8 priority 1" in caplog.text
+
+
+async def test_a_bundle_that_the_switch_has_forgotten_is_sent_again(switch):
+    target, run = switch
+    run("ovs-vsctl", "set", "Open_vSwitch", ".", "other_config:bundle-idle-timeout=1")
+    async with await Session.connect(target) as session, following(target) as follower:
+        tell(follower, FLOWS[:100])
+        await sent(follower)
+        await until(lambda: follower._bundle.forgotten)
+        tell(follower, FLOWS[100:200])
+        follower.computed()
+        await until(lambda: holds(session, 200))
+        bundle = await session.open_bundle()
+        await until(lambda: bundle.forgotten)
+        with pytest.raises(SwitchError):
+            await bundle.commit()
