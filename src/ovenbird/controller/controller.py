@@ -345,18 +345,18 @@ class Controller:
                 await asyncio.sleep(0)
 
     async def _settle(self, engine: Engine) -> None:
-        """Run waves until nothing changes any more, and have the switch follow.
+        """Run waves until no rule has anything to say any more, and have the switch follow.
 
         The first ones, which are long, give way again and again: the databases' rows stay as they are meanwhile, but
         what comes next is received, so that their servers work too; and the switch takes what earlier waves have sent.
         """
-        while not engine.idle:
-            with contextlib.ExitStack() as held:
-                if not self.switch.installing:
-                    for client in self._books:
-                        held.enter_context(client.held())
-                    while engine.advance(_RUNS):  # noqa: ASYNC110 - nobody else does what is waited for
-                        await asyncio.sleep(0)
+        with contextlib.ExitStack() as held:
+            if not self.switch.installing:
+                for client in self._books:
+                    held.enter_context(client.held())
+            while not engine.idle:
+                while not self.switch.installing and engine.advance(_RUNS):  # noqa: ASYNC110 - this is the work itself
+                    await asyncio.sleep(0)
                 self._wave(engine)
         self.packet_ins.refreshed()
         if self.switch.table.dirty:  # by the rules, or by address sets alone

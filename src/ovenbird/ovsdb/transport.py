@@ -182,7 +182,7 @@ class Connection(asyncio.Protocol):
         """Handle what was held, one message at a time between other things, and from now on what comes."""
         self._held = False
         self._drain(1)
-        if self._backlog:
+        if self._backlog and not self.clogged:
             asyncio.get_running_loop().call_soon(self._resume)
 
     def _resume(self) -> None:

@@ -15,7 +15,7 @@ from ovenbird.ovsdb.journal import create, open_database
 from ovenbird.ovsdb.replica import Replica
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.server import Server
-from ovenbird.ovsdb.transport import Remote, parse_remotes
+from ovenbird.ovsdb.transport import Connection, Remote, parse_remotes
 
 SCHEMA = DatabaseSchema.from_json(
     {
@@ -253,3 +253,16 @@ async def test_held_again_a_replica_keeps_what_it_has_not_applied_yet(served):
     await replica.call("echo", [])
     assert [row.name for row in table.rows.values()] == ["a", "b"]
     await replica.close()
+
+
+async def test_what_was_held_waits_while_the_peer_does_not_read(monkeypatch):
+    connection = Connection()
+    connection.hold()
+    connection.data_received(b'{"id":1,"result":[],"error":null}')
+    connection.pause_writing()
+    seen, woken = [], []
+    connection.on_message = seen.append
+    monkeypatch.setattr(connection, "_resume", lambda: woken.append(True))
+    connection.release()
+    await asyncio.sleep(0)
+    assert (seen, woken) == ([], [])  # it is not looked at again and again
