@@ -76,12 +76,21 @@ def _ofport(interface: Interface | None) -> int:
 
 
 def may_bind(port: PortBinding) -> bool:
-    """Return whether the port's options let this chassis bind it: by name or host name, or whoever comes."""
-    wanted = port.options.get("requested-chassis", "")
-    if not wanted:
-        return True
-    mine = settings()
-    return any(name in (mine.chassis, mine.hostname) for name in wanted.split(","))
+    """Return whether the port's options let this chassis bind it with the interface that it has here.
+
+    By `requested-chassis`, the name or host name that stands first: of several, the others would only be additional
+    ones. By `iface-id-ver`, what the interface says under that name (ovn-nb(5), Logical_Switch_Port).
+    """
+    options = port.options
+    wanted = options.get("requested-chassis", "").partition(",")[0].strip()
+    if wanted:
+        mine = settings()
+        if wanted not in (mine.chassis, mine.hostname):
+            return False
+    version = options.get("iface-id-ver")
+    uuid = interface_of(port.logical_port) if version is not None else None
+    interface = get(Interface, uuid) if uuid is not None else None
+    return interface is None or interface.external_ids.get("iface-id-ver") == version
 
 
 def resident(port: PortBinding) -> bool:

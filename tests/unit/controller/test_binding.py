@@ -54,10 +54,23 @@ def test_requested_chassis_decides(world):
     world.port_on_bridge("tap1", 5, iface_id="p1")
     world.run()
     assert world.edits() == {}
-    for name in ("hv1", "host1", "hv2,hv1"):
+    for name in ("hv1", "host1", "hv1,hv2"):
         world.set(port, options={"requested-chassis": name})
         world.run()
         assert world.edits() == {port.uuid: {"chassis": world.me.uuid}}, name
+    world.set(port, options={"requested-chassis": "hv2,hv1"})  # lest both take it from each other for ever
+    world.run()
+    assert world.edits() == {}
+
+
+def test_an_interface_of_another_version_is_not_the_port(world):
+    port = world.lport(world.switch(1), "p1", 1, options={"iface-id-ver": "2"})
+    interface = world.port_on_bridge("tap1", 5, iface_id="p1")
+    for version in ("1", "2"):
+        world.set(interface, external_ids={"iface-id": "p1", "iface-id-ver": version})
+        world.run()
+        assert bool(world.edits()) is (version == "2")
+    assert world.edits() == {port.uuid: {"chassis": world.me.uuid}}
 
 
 def test_a_localport_is_nobodys(world):
