@@ -423,7 +423,8 @@ class Controller:
             self._interested.clear()
             datapaths, everywhere = self._interest.datapaths(), self.settings.monitor_all
             try:
-                steps = [everything()] if everywhere else self._interest.steps()
+                await southbound.synchronized()
+                steps = self._interest.steps(everywhere=everywhere)
                 await asyncio.gather(*map(southbound.set_conditions, steps))
             except Disconnected:
                 await southbound.synchronized()

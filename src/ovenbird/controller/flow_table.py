@@ -150,14 +150,15 @@ class FlowTable:
             there = installed.get(key)
             if there != content and not (there and content and _alike(there, content)):
                 changes[key] = content
-                if there is not None:
-                    before.setdefault(key, there)
+                if there is not None and not any(key in taken for taken in self._taken):
+                    before[key] = there
                 if content is None:
                     del installed[key]
                 else:
                     installed[key] = content
         self._dirty = {}
-        self._taken.append(changes)
+        if changes:
+            self._taken.append(changes)
         return changes
 
     def confirm(self) -> None:

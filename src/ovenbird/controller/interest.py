@@ -8,7 +8,7 @@ from ovenbird.controller.local import CONDITIONAL
 from ovenbird.engine.rows import UUID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from ovenbird.engine.facts import Fact
 
@@ -29,7 +29,7 @@ class Interest:
 
     def __init__(self) -> None:
         self._clauses: dict[Fact, None] = {}
-        self._asked: set[Fact] = set()
+        self._asked: set[Fact] | None = set()  # None: everything
 
     def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
         """Take in a wave's facts."""
@@ -38,34 +38,25 @@ class Interest:
         for fact in added:
             self._clauses[fact] = None
 
-    def conditions(self) -> dict[str, list[Any]]:
-        """Return the conditions by table: rows that any clause asks for, and of no clause no row."""
-        return {name: _condition(clauses) for name, clauses in self._by_table().items()}
-
-    def steps(self) -> list[dict[str, list[Any]]]:
+    def steps(self, *, everywhere: bool = False) -> list[dict[str, list[Any]]]:
         """Return the conditions as several changes that lead to them from those returned last.
 
         Rows can then be worked on while the server looks for the next: for some of the new datapaths after others,
         where there are many. Logical flows come last, which are most of all rows and in need of the others.
+
+        Arguments:
+            everywhere: whether all rows are wanted, whatever the clauses say.
         """
+        if everywhere:
+            self._asked = None
+            return [everything()]
         others = self._by_table()
         flows = {_FLOWS: others.pop(_FLOWS)}
-        parts = min(_PARTS, len([c for c in others[_DATAPATHS] if c not in self._asked]) // _PART) or 1
-        steps = [step for tables in (others, flows) for step in self._parts(tables, parts)]
+        known = self._clauses if self._asked is None else self._asked
+        parts = min(_PARTS, len([clause for clause in others[_DATAPATHS] if clause not in known]) // _PART) or 1
+        steps = [step for tables in (others, flows) for step in _parts(tables, known, parts)]
         self._asked = set(self._clauses)
         return steps
-
-    def _parts(self, tables: dict[str, list[Fact]], parts: int) -> Iterator[dict[str, list[Any]]]:
-        """Yield conditions that have all that was asked for before, and more and more of what is new."""
-        asked = self._asked
-        for part in range(1, parts):
-            step = {}
-            for name, clauses in tables.items():
-                new = [clause for clause in clauses if clause not in asked]
-                left_out = set(new[len(new) * part // parts :])
-                step[name] = _condition([clause for clause in clauses if clause not in left_out])
-            yield step
-        yield {name: _condition(clauses) for name, clauses in tables.items()}
 
     def _by_table(self) -> dict[str, list[Fact]]:
         found: dict[str, list[Fact]] = {name: [] for name in CONDITIONAL}
@@ -76,6 +67,18 @@ class Interest:
     def datapaths(self) -> frozenset[UUID]:
         """Return the datapaths about which everything is asked for."""
         return frozenset([UUID(fact[4]) for fact in self._clauses if fact[1] == _DATAPATHS])
+
+
+def _parts(tables: dict[str, list[Fact]], known: Collection[Fact], parts: int) -> Iterator[dict[str, list[Any]]]:
+    """Yield conditions that have all that was asked for before, and more and more of what is new."""
+    for part in range(1, parts):
+        step = {}
+        for name, clauses in tables.items():
+            new = [clause for clause in clauses if clause not in known]
+            left_out = set(new[len(new) * part // parts :])
+            step[name] = _condition([clause for clause in clauses if clause not in left_out])
+        yield step
+    yield {name: _condition(clauses) for name, clauses in tables.items()}
 
 
 def _condition(clauses: list[Fact]) -> list[Any]:

@@ -139,6 +139,8 @@ class Switch:
                 if not self.installing:
                     await self._send_ahead(session)
                     continue
+                if self._doubted and self._bundle is not None:
+                    await self._install(session)  # what it holds is part of the answer
                 if self._doubted:
                     await self._recall(session)
                 await self._install(session)

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import re
 import sys
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -94,7 +95,7 @@ class Connection(asyncio.Protocol):
         self._probe = probe
         self._timer: asyncio.TimerHandle | None = None
         self._heard = True
-        self._backlog: list[dict[str, Any]] = []
+        self._backlog: deque[dict[str, Any]] = deque()
         self._stopped = False
         self._held = False
         self.clogged = False
@@ -152,27 +153,35 @@ class Connection(asyncio.Protocol):
         except ProtocolError as error:
             self._fail(error)
             return
-        if self._backlog:
-            self._backlog += messages
-        elif messages:
-            self._backlog = messages
+        if self._held:
+            self._keep(messages)
+            return
+        was_empty = not self._backlog
+        self._backlog += messages
+        if was_empty:
             self._drain()
+
+    def _keep(self, messages: list[dict[str, Any]]) -> None:
+        """Keep messages for later, but for echoes: an answer that waits would look like the end."""
+        for message in messages:
+            if message.get("method") == "echo":
+                self.on_message(message)
+            else:
+                self._backlog.append(message)
 
     def _drain(self, limit: int = sys.maxsize) -> None:
         """Handle messages until none is left, the peer stops reading, or they are to be held."""
         backlog = self._backlog
-        done = 0
         try:
-            for message in backlog:
-                if self.clogged or self._held or self._transport is None or done == limit:
-                    break
-                done += 1
-                self.on_message(message)
+            while backlog and limit > 0 and not (self.clogged or self._held or self._transport is None):
+                limit -= 1
+                self.on_message(backlog.popleft())
         except ProtocolError as error:
-            self._backlog = []
+            backlog.clear()
             self._fail(error)
-            return
-        self._backlog = backlog[done:]
+        except Exception:  # noqa: BLE001 - it may come from anybody who listens; nobody above would close the connection
+            _log.exception("%s: a message cannot be handled", self.peer)
+            self.abort()
 
     def hold(self) -> None:
         """Go on receiving, so that the peer can go on too, but keep messages until `release`."""
@@ -218,7 +227,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End (called by asyncio)."""
         self._transport = None
-        self._backlog = []
+        self._backlog.clear()
         if self._timer is not None:
             self._timer.cancel()
         self.on_lost(exc)

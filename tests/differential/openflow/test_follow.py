@@ -73,6 +73,19 @@ async def test_an_empty_bridge_is_sent_flows_ahead_and_has_them_all_at_once(swit
         assert follower.table.take() == {}
 
 
+async def test_what_is_doubted_while_a_bundle_is_open_is_looked_at_afterwards(switch):
+    target, _ = switch
+    async with await Session.connect(target) as session, following(target) as follower:
+        tell(follower, FLOWS[:100])
+        await sent(follower)
+        follower.compare()
+        follower.table.absorb([], FLOWS[:10])
+        follower.computed()
+        await until(lambda: holds(session, 90))
+        await until(lambda: not follower._doubted)
+        assert follower.table.take() == {}
+
+
 async def test_a_bridge_that_holds_flows_keeps_them_until_all_is_known(switch):
     target, _ = switch
     async with await Session.connect(target) as session:

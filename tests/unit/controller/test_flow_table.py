@@ -62,6 +62,19 @@ def test_changes_that_failed_are_tried_again():
     assert list(table.take()) == [A[1:4]]
 
 
+def test_what_a_lost_bundle_held_for_a_while_was_never_there():
+    other = (FLOW, *A[1:4], encode_actions((Output(9),)), 5)
+    table = FlowTable()
+    table.recall([])
+    table.absorb([A], [])
+    table.take()
+    table.absorb([other], [A])
+    table.take()
+    table.put_back()
+    table.absorb([A], [other])
+    assert table.take() == {A[1:4]: (encode_apply(A[4]), A[5])}
+
+
 def test_what_a_bundle_held_and_does_not_need_any_more_goes_into_it_too():
     table = FlowTable()
     table.recall([])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ovenbird.controller.facts import CHASSIS, CLAUSE, EDIT
-from ovenbird.controller.interest import Interest
+from ovenbird.controller.interest import Interest, everything
 from ovenbird.controller.settings import read_settings
 from ovenbird.model import sb
 
@@ -53,7 +53,7 @@ def test_only_what_is_hosted_is_asked_for(world):
     interest = Interest()
     interest.absorb(world.facts[CLAUSE], [])
     assert interest.datapaths() == {one.uuid}
-    conditions = interest.conditions()
+    conditions = final(interest.steps())
     assert conditions["Logical_Flow"] == [["logical_datapath", "==", ["uuid", one.uuid]]]
     assert ["logical_port", "==", "p1"] in conditions["Port_Binding"]
     assert conditions["FDB"] == [["dp_key", "==", 1]]
@@ -72,6 +72,10 @@ def test_a_router_s_switches_are_hosted_together(world):
     assert interest.datapaths() == {one.uuid, two.uuid, router.uuid}
 
 
+def final(steps):
+    return {name: clauses for step in steps for name, clauses in step.items()}
+
+
 def clauses_about(datapaths):
     uuids = [f"{n:04}" for n in datapaths]
     rows = [CLAUSE("Datapath_Binding", "_uuid", "==", uuid) for uuid in uuids]
@@ -82,7 +86,7 @@ def test_logical_flows_are_asked_for_last():
     interest = Interest()
     interest.absorb([CLAUSE("Port_Binding", "type", "==", "patch"), *clauses_about(range(3))], [])
     others, flows = interest.steps()
-    assert {**others, **flows} == interest.conditions()
+    assert others["Port_Binding"] == [["type", "==", "patch"]]
     assert list(flows) == ["Logical_Flow"]
 
 
@@ -92,7 +96,7 @@ def test_many_datapaths_come_in_parts_and_none_goes_meanwhile():
     steps = interest.steps()
     assert [len(step["Datapath_Binding"]) for step in steps[:4]] == [25, 50, 75, 100]
     assert [len(step["Logical_Flow"]) for step in steps[4:]] == [25, 50, 75, 100]
-    before = interest.conditions()
+    before = final(interest.steps())
     assert steps[3] | steps[7] == before
     interest.absorb(clauses_about(range(100, 150)), [])
     steps = interest.steps()
@@ -100,3 +104,10 @@ def test_many_datapaths_come_in_parts_and_none_goes_meanwhile():
     assert all(clause in steps[2]["Logical_Flow"] for clause in before["Logical_Flow"])
     interest.absorb([], clauses_about([7]))
     assert [len(step["Logical_Flow"]) for step in interest.steps()[1:]] == [149]
+
+
+def test_from_everything_to_what_is_wanted_is_one_step():
+    interest = Interest()
+    assert interest.steps(everywhere=True) == [everything()]
+    interest.absorb(clauses_about(range(100)), [])
+    assert [len(step.get("Logical_Flow", [])) for step in interest.steps()] == [0, 100]

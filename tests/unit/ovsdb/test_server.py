@@ -236,6 +236,32 @@ async def test_what_comes_while_rows_are_held_is_applied_afterwards_one_transact
     await replica.close()
 
 
+async def test_an_echo_is_answered_while_rows_are_held():
+    connection, seen = Connection(), []
+    connection.on_message = seen.append
+    connection.hold()
+    connection.data_received(b'{"id":1,"result":[],"error":null}{"id":"e","method":"echo","params":[]}')
+    assert [message["id"] for message in seen] == ["e"]
+
+
+async def test_a_message_that_cannot_be_handled_ends_the_connection(served, caplog):
+    _, _, remotes, _ = served
+    replica = Replica(remotes, "S", [Port, Switch])
+    await replica.start()
+    connection = replica._connection
+    lost = asyncio.Event()
+    connection.on_lost = lambda _error: lost.set()
+    connection.on_message = lambda message: message["nothing of the kind"]
+    with replica.held():
+        calling = asyncio.create_task(replica.call("echo", []))
+        await kept(replica, 1)
+    async with asyncio.timeout(10):
+        await lost.wait()
+    assert "cannot be handled" in caplog.text
+    calling.cancel()
+    await replica.close()
+
+
 async def test_held_again_a_replica_keeps_what_it_has_not_applied_yet(served):
     _, client, remotes, _ = served
     replica = Replica(remotes, "S", [Port, Switch])
