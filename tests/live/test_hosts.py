@@ -46,6 +46,12 @@ def test_a_gateway_has_a_cable_to_the_outside(lab):
     assert ADDRESS in Outside(lab.plan).namespace.run("ip", "-br", "address", "show")
 
 
+def test_the_outside_keeps_its_mac_address_whoever_comes(lab):
+    outside = Outside(lab.plan)
+    kind = outside.namespace.run("cat", f"/sys/class/net/{outside.segment.bridge}/addr_assign_type")
+    assert kind.strip() == "3"  # set by somebody, and not taken from a port
+
+
 @pytest.mark.parametrize("name", ["hv1", "HV", "x" * 16])
 def test_a_name_that_cannot_be(lab, name):
     with pytest.raises(PlanError, match=name):

@@ -9,6 +9,10 @@ from ovenbird.lab.namespace import Namespace
 from ovenbird.lab.plan import Plan
 from ovenbird.lab.state import Kind, State
 
+_MAC = "02:6f:62:00:00:01"
+"""A bridge's own. Without one it would take the least of its cables', another one when a host comes: and routers that
+know who is out there would go on to send to the old one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -32,7 +36,8 @@ class Segment:
         """Create the bridge."""
         state.add(Kind.NAMESPACE, self.namespace.name)
         self.namespace.make("ipv6/conf/default/disable_ipv6=1")
-        self.namespace.batch([f"link add {self.bridge} mtu {self.mtu} type bridge", f"link set {self.bridge} up"])
+        made = f"link add {self.bridge} address {_MAC} mtu {self.mtu} type bridge"
+        self.namespace.batch([made, f"link set {self.bridge} up"])
 
     def join(self, host: str) -> None:
         """Lay the cable to a host whose namespace exists."""
