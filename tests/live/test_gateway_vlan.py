@@ -1,7 +1,12 @@
-"""A tenant network in a VLAN: with `reside-on-redirect-chassis` all it routes passes its gateway, by the VLAN."""
+"""A tenant network in a VLAN: what it routes reaches the gateway by physical networks alone, in either of two ways.
+
+With `reside-on-redirect-chassis` all that it routes passes the gateway, by its VLAN; with `redirect-type=bridged` a
+host routes by itself, and what is for the outside goes to the gateway by the outside's network (ovn-nb(5)).
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +25,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.live
 
 HOSTS = ("hv1", "hv2")
-MAC, ROUTER_MAC, TAG = "02:00:00:00:0a:01", "02:00:00:00:0a:fe", 100
+MAC, ROUTER_MAC, GATEWAY_MAC, TAG = "02:00:00:00:0a:01", "02:00:00:00:0a:fe", "02:00:00:00:0a:fd", 100
+HOST_MACS = {"hv1": "02:00:00:00:0b:01", "hv2": "02:00:00:00:0b:02"}
 ARRANGEMENTS = {
     "ours": (programs.split(api=False), {}),
     "the original's northd": (programs.split(api=False, northd=programs.ORIGINAL_NORTHD), {}),
@@ -34,12 +40,10 @@ def lab(request: pytest.FixtureRequest, originals: None, make_lab: Callable[...,
     lab = make_lab(hosts=HOSTS, gateways=HOSTS, central=central, controllers=controllers)
     network = f"network_name={outside.PHYSICAL_NETWORK}"
 
-    def nb(*arguments: str) -> str:
-        return run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", *arguments])
-
+    nb = partial(nbctl, lab)
     nb("lr-add", "r")
     for switch, mac, address, tag in (
-        ("net", ROUTER_MAC, "10.10.0.254/24", f"{TAG}"), ("out", "02:00:00:00:0a:fd", "172.24.4.2/24", "[]"),
+        ("net", ROUTER_MAC, "10.10.0.254/24", f"{TAG}"), ("out", GATEWAY_MAC, "172.24.4.2/24", "[]"),
     ):  # fmt: skip
         nb("ls-add", switch, "--", "lsp-add", switch, f"{switch}-ln", "--", "lsp-set-type", f"{switch}-ln", "localnet")
         nb("lsp-set-addresses", f"{switch}-ln", "unknown", "--", "lsp-set-options", f"{switch}-ln", network)
@@ -49,7 +53,6 @@ def lab(request: pytest.FixtureRequest, originals: None, make_lab: Callable[...,
         nb("lsp-set-options", f"{switch}-r", f"router-port=r-{switch}")
     nb("lsp-set-options", "out-r", "router-port=r-out", "nat-addresses=router")  # not net-r: each host would announce
     nb("lrp-set-gateway-chassis", "r-out", "hv2")
-    nb("lrp-set-options", "r-net", "reside-on-redirect-chassis=true")
     nb("lr-nat-add", "r", "snat", "172.24.4.2", "10.10.0.0/24")
     options = nb(
         "create", "DHCP_Options", "cidr=10.10.0.0/24",
@@ -57,13 +60,30 @@ def lab(request: pytest.FixtureRequest, originals: None, make_lab: Callable[...,
     ).strip()  # fmt: skip
     nb("lsp-add", "net", "a", "--", "lsp-set-addresses", "a", f"{MAC} 10.10.0.1")
     nb("lsp-set-dhcpv4-options", "a", options)
-    nb("--wait=hv", "sync")
     return lab
 
 
+def nbctl(lab: Lab, *arguments: str) -> str:
+    """Run ovn-nbctl on a lab's Northbound."""
+    return run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", *arguments])
+
+
 def test_what_leaves_the_network_goes_by_its_vlan_to_the_gateway(lab: Lab) -> None:
+    nbctl(lab, "--wait=hv", "lrp-set-options", "r-net", "reside-on-redirect-chassis=true")
     instance = lab.attach("a", "hv1", "a", MAC)
     tagged = f"vlan {TAG} and ether src {MAC} and ether dst {ROUTER_MAC} and icmp"
     with Capture(Outside(lab.plan).namespace, "br-outside", tagged) as wire:
         wait_until(lambda: instance.pings(outside.ADDRESS), "the outside to answer")
         wait_until(lambda: any("echo request" in line for line in wire.lines), "an echo request on the VLAN")
+
+
+def test_what_a_host_has_routed_goes_by_the_outside_s_network_to_the_gateway(lab: Lab) -> None:
+    for host, mac in HOST_MACS.items():
+        mapping = f'external_ids:ovn-chassis-mac-mappings="{outside.PHYSICAL_NETWORK}:{mac}"'
+        lab.hypervisor(host).vsctl("set", "Open_vSwitch", ".", mapping)
+    nbctl(lab, "--wait=hv", "lrp-set-options", "r-out", "redirect-type=bridged")
+    instance = lab.attach("a", "hv1", "a", MAC)
+    routed = f"ether src {HOST_MACS['hv1']} and ether dst {GATEWAY_MAC} and src host 10.10.0.1 and icmp"
+    with Capture(Outside(lab.plan).namespace, "br-outside", routed) as wire:
+        wait_until(lambda: instance.pings(outside.ADDRESS), "the outside to answer")
+        wait_until(lambda: any("echo request" in line for line in wire.lines), "an echo request that hv1 has routed")
