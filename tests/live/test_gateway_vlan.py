@@ -68,13 +68,17 @@ def nbctl(lab: Lab, *arguments: str) -> str:
     return run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", *arguments])
 
 
+def see_request(lab: Lab, wanted: str) -> None:
+    """Have an instance on hv1 reach the outside, and wait until such a request of it has passed there."""
+    instance = lab.attach("a", "hv1", "a", MAC)
+    with Capture(Outside(lab.plan).namespace, "br-outside", f"{wanted} and icmp") as wire:
+        wait_until(lambda: instance.pings(outside.ADDRESS), "the outside to answer")
+        wait_until(lambda: any("echo request" in line for line in wire.lines), f"an echo request: {wanted}")
+
+
 def test_what_leaves_the_network_goes_by_its_vlan_to_the_gateway(lab: Lab) -> None:
     nbctl(lab, "--wait=hv", "lrp-set-options", "r-net", "reside-on-redirect-chassis=true")
-    instance = lab.attach("a", "hv1", "a", MAC)
-    tagged = f"vlan {TAG} and ether src {MAC} and ether dst {ROUTER_MAC} and icmp"
-    with Capture(Outside(lab.plan).namespace, "br-outside", tagged) as wire:
-        wait_until(lambda: instance.pings(outside.ADDRESS), "the outside to answer")
-        wait_until(lambda: any("echo request" in line for line in wire.lines), "an echo request on the VLAN")
+    see_request(lab, f"vlan {TAG} and ether src {MAC} and ether dst {ROUTER_MAC}")
 
 
 def test_what_a_host_has_routed_goes_by_the_outside_s_network_to_the_gateway(lab: Lab) -> None:
@@ -82,8 +86,4 @@ def test_what_a_host_has_routed_goes_by_the_outside_s_network_to_the_gateway(lab
         mapping = f'external_ids:ovn-chassis-mac-mappings="{outside.PHYSICAL_NETWORK}:{mac}"'
         lab.hypervisor(host).vsctl("set", "Open_vSwitch", ".", mapping)
     nbctl(lab, "--wait=hv", "lrp-set-options", "r-out", "redirect-type=bridged")
-    instance = lab.attach("a", "hv1", "a", MAC)
-    routed = f"ether src {HOST_MACS['hv1']} and ether dst {GATEWAY_MAC} and src host 10.10.0.1 and icmp"
-    with Capture(Outside(lab.plan).namespace, "br-outside", routed) as wire:
-        wait_until(lambda: instance.pings(outside.ADDRESS), "the outside to answer")
-        wait_until(lambda: any("echo request" in line for line in wire.lines), "an echo request that hv1 has routed")
+    see_request(lab, f"ether src {HOST_MACS['hv1']} and ether dst {GATEWAY_MAC} and src host 10.10.0.1")

@@ -139,9 +139,9 @@ class Switch:
                 if not self.installing:
                     await self._send_ahead(session)
                     continue
-                if self._doubted and self._bundle is not None:
-                    await self._install(session)  # what it holds is part of the answer
                 if self._doubted:
+                    if self._bundle is not None:
+                        await self._install(session)  # what it holds is part of the answer
                     await self._recall(session)
                 await self._install(session)
         finally:
