@@ -12,7 +12,14 @@ import pytest
 
 from ovenbird.lab import dhcp, process, programs, supervisor
 from ovenbird.lab.command import run
-from ovenbird.lab.errors import AlreadyRunningError, DuplicateInstanceError, ProcessDiedError, WaitTimeoutError
+from ovenbird.lab.errors import (
+    AlreadyRunningError,
+    CommandError,
+    DuplicateInstanceError,
+    ProcessDiedError,
+    WaitTimeoutError,
+)
+from ovenbird.lab.hypervisor import Hypervisor
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.plan import Plan
 from ovenbird.lab.process import ProcessSpec, wait_until
@@ -157,6 +164,22 @@ def test_only_the_switch_answers_for_a_hypervisors_address(originals_lab: Lab) -
     assert originals_lab.plan.encap_mac("hv2") in one.appctl("tnl/neigh/show")
     mac = two.namespace.run("cat", "/sys/class/net/eth0/address").strip()
     assert mac not in originals_lab.hypervisor("hv1").appctl("fdb/show", "br-phys")
+
+
+def test_a_tunnels_port_is_left_alone_until_the_switch_has_made_it(machine: None, rundir: Path) -> None:
+    hypervisor = Hypervisor(Plan.make(rundir, ("hv1",)), "hv1")
+    space, finish = hypervisor.namespace, hypervisor.switch_process().after
+    try:
+        space.make()
+        space.run("ip", "tuntap", "add", "br-phys", "mode", "tap")
+        with pytest.raises(CommandError):
+            space.run(*finish, timeout=0.3)
+        assert "UP" not in space.run("ip", "link", "show", "br-phys").split(">")[0]
+        space.run("ip", "link", "set", "br-phys", "address", hypervisor.plan.encap_mac("hv1"))
+        space.run(*finish)
+        assert hypervisor.encap_address in space.run("ip", "-br", "address", "show", "up", "dev", "br-phys")
+    finally:
+        space.remove()
 
 
 def test_a_controller_is_replaced_while_the_rest_runs(originals_lab: Lab) -> None:

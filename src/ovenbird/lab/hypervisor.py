@@ -24,10 +24,12 @@ EXTERNAL_BRIDGE = "br-ex"
 
 _SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 
-# The internal port is new, and without its address, whenever the switch has been started.
+# The internal port is new, and without its address, whenever the switch has been started. Its MAC address is the last
+# that the switch gives it: before that the switch writes its flags as it read them, and could take it down again.
 _ADDRESS = """
 n=0
-until ip link set {bridge} up 2>/dev/null; do n=$((n+1)); [ $n -lt 500 ] || exit 1; sleep 0.02; done
+until ip -br link show {bridge} 2>/dev/null | grep -q {mac}; do n=$((n+1)); [ $n -lt 500 ] || exit 1; sleep 0.02; done
+ip link set {bridge} up
 ip address replace {address}/24 dev {bridge}
 ethtool -K {bridge} tx off >/dev/null 2>&1 || true
 """
@@ -112,10 +114,11 @@ class Hypervisor:
 
     def switch_process(self) -> ProcessSpec:
         """Return the specification of its ovs-vswitchd."""
+        address = self.encap_address
         return self.process(
             "ovs-vswitchd",
             ("ovs-vswitchd", "--disable-system", "--no-chdir", "--pidfile", "-vsyslog:off", f"unix:{self.database}"),
-            after=("sh", "-ec", _ADDRESS.format(bridge="br-phys", address=self.encap_address)),
+            after=("sh", "-ec", _ADDRESS.format(bridge="br-phys", mac=self.plan.encap_mac(self.name), address=address)),
         )
 
     def make(self, state: State) -> None:
