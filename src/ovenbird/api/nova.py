@@ -147,16 +147,16 @@ class Notifier:
 
     def northbound_changed(self, commit: Commit) -> None:
         """Note the ports that came up or went down."""
-        for change in commit.changes:
-            if change.table.name == LogicalSwitchPort.TABLE and _concerns(change, "up"):
+        for change in commit.changes.get(LogicalSwitchPort.TABLE, ()):
+            if _concerns(change, "up"):
                 values = change.new if change.new is not None else change.old
                 if values is not None:
                     self._note(values[change.table.position["name"]])
 
     def cloud_changed(self, commit: Commit) -> None:
         """Note the ports that were given to an instance, switched on or off, or deleted."""
-        for change in commit.changes:
-            if change.table.name != Port.TABLE or change.old is None:  # a new one does not work yet
+        for change in commit.changes.get(Port.TABLE, ()):
+            if change.old is None:  # a new one does not work yet
                 continue
             if change.new is None:
                 at = change.table.position

@@ -117,8 +117,7 @@ class SetFlows:
                 self.deleted(row)
             self._patterns.clear()
         self._followed = store.table(AddressSet)
-        for row in self._followed.rows.values():
-            self.inserted(row)
+        self.inserted(self._followed.rows.values())
         self._followed.watchers.append(self)
 
     def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
@@ -139,19 +138,20 @@ class SetFlows:
 
     # -- the sets' table: engine.rows.Watcher ---------------------------------------------------------------------
 
-    def inserted(self, row: AddressSet) -> None:
-        """Give the patterns of a new set its members."""
-        name, members = row.values[_NAME], row.values[_ADDRESSES]
-        self._names[row] = name
-        self._rows.setdefault(name, {})[row] = members
-        self._change(self._patterns.get(name, ()), members, ())
+    def inserted(self, rows: Iterable[AddressSet]) -> None:
+        """Give the patterns of new sets their members."""
+        for row in rows:
+            name, members = row.values[_NAME], row.values[_ADDRESSES]
+            self._names[row] = name
+            self._rows.setdefault(name, {})[row] = members
+            self._change(self._patterns.get(name, ()), members, ())
 
     def modified(self, row: AddressSet, mask: int, deltas: Deltas | None) -> None:
         """Give the set's patterns its new members, and take from them those that are gone."""
         name = self._names[row]
         if row.values[_NAME] != name:
             self.deleted(row)
-            self.inserted(row)
+            self.inserted((row,))
             return
         if not mask & AddressSet.addresses.bit:
             return

@@ -113,8 +113,7 @@ class DatabaseRemotes:
         self._stop()
 
     def _changed(self, commit: Commit) -> None:
-        names = {self.table.name, self.column.target}
-        if any(change.table.name in names for change in commit.changes):
+        if not commit.changes.keys().isdisjoint((self.table.name, self.column.target)):
             self._task = asyncio.get_running_loop().create_task(self.apply())
 
 

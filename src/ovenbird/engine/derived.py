@@ -96,8 +96,7 @@ class Files:
             owners = table.store.table(derived.parent.owner)
             self.parents = owners.index(derived.parent)
             owners.watchers.append(Parents(self, derived.parent))
-        for row in table.rows.values():
-            self.refile(row)
+        self.inserted(table.rows.values())
         table.watchers.append(self)
 
     def rows(self, key: Any) -> list[Any]:
@@ -145,9 +144,10 @@ class Files:
         elif not bucket.held:
             del self.buckets[key]
 
-    def inserted(self, row: Row) -> None:
-        """File a new row."""
-        self.refile(row)
+    def inserted(self, rows: Iterable[Row]) -> None:
+        """File new rows."""
+        for row in rows:
+            self.refile(row)
 
     def modified(self, row: Row, mask: int, deltas: Deltas | None) -> None:  # noqa: ARG002 (a watcher's signature)
         """File a row anew if what it is filed by has changed."""
@@ -168,9 +168,10 @@ class Parents:
         self.files = files
         self.column = column
 
-    def inserted(self, row: Row) -> None:
-        """File the children of a new parent."""
-        self._refile(row.values[self.column.index])
+    def inserted(self, rows: Iterable[Row]) -> None:
+        """File the children of new parents."""
+        for row in rows:
+            self._refile(row.values[self.column.index])
 
     def modified(self, row: Row, mask: int, deltas: Deltas | None) -> None:
         """File the children that came or went."""

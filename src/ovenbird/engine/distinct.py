@@ -12,7 +12,7 @@ from ovenbird.engine import tracking
 from ovenbird.engine.tracking import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterable
 
     from ovenbird.engine.rows import Column, Deltas, Row, Table
 
@@ -114,12 +114,15 @@ class Counts(Tallies):
         self.distinct = distinct
         self.mask = distinct.group.bit | distinct.value.bit
         self.filed: dict[Row, tuple[Hashable, Hashable]] = {}
-        for row in table.rows.values():
-            self.inserted(row)
+        self.inserted(table.rows.values())
         table.watchers.append(self)
 
-    def inserted(self, row: Row) -> None:
-        """Count a new row."""
+    def inserted(self, rows: Iterable[Row]) -> None:
+        """Count new rows."""
+        for row in rows:
+            self._file(row)
+
+    def _file(self, row: Row) -> None:
         value = row.values[self.distinct.value.index]
         if value is not None:
             filed = self.filed[row] = (row.values[self.distinct.group.index], value)
@@ -129,7 +132,7 @@ class Counts(Tallies):
         """Count a row where it belongs now."""
         if mask & self.mask:
             self.deleted(row)
-            self.inserted(row)
+            self._file(row)
 
     def deleted(self, row: Row) -> None:
         """Count a row no more."""

@@ -88,8 +88,7 @@ class Engine:
         for subject, its_rules in by_subject.items():
             table = self.tables[subject]
             subjects = Subjects(self, its_rules)
-            for row in table.rows.values():
-                subjects.inserted(row)
+            subjects.inserted(table.rows.values())
             table.watchers.append(subjects)
             self._watching.append((table, subjects))
 
@@ -312,9 +311,10 @@ class Subjects:
                 behind.setdefault(rule.when, []).append(rule)
         self.gates = [(Rule(when, None), its_rules) for when, its_rules in behind.items()]
 
-    def inserted(self, row: Row) -> None:
-        """Run the rules for the new row in the next wave."""
-        self.engine.add_subject(row, self.rules, self.gates)
+    def inserted(self, rows: Iterable[Row]) -> None:
+        """Run the rules for new rows in the next wave."""
+        for row in rows:
+            self.engine.add_subject(row, self.rules, self.gates)
 
     def modified(self, row: Row, mask: int, deltas: Deltas | None) -> None:
         """Do nothing: runs know themselves which columns they read."""

@@ -58,6 +58,7 @@ class Rows(Relation):
 
     __slots__ = (
         "columns", "initial", "key", "key_columns", "key_of", "named", "row_class", "start", "theirs", "value_columns",
+        "whole",
     )  # fmt: skip
 
     def __init__(
@@ -81,15 +82,21 @@ class Rows(Relation):
         self.theirs = theirs
         self.start = 1 if self.key_columns else 2  # where the columns' values begin in a fact
         n = len(self.key_columns)
-        self.key: Callable[[Fact], Hashable] = itemgetter(1 if n <= 1 else slice(1, n + 1))
+        self.whole = n > 1 and not self.value_columns and key_of is None
+        """Whether there is nothing but the key in a fact, which then is the key itself."""
+        self.key: Callable[[Fact], Hashable] = itemgetter(1 if n <= 1 else slice(None if self.whole else 1, n + 1))
         """Return the key of a fact: the value of the only key column, or a tuple."""
+
+    def keys(self, facts: Sequence[Fact]) -> Sequence[Hashable]:
+        """Return the keys of facts."""
+        return facts if self.whole else list(map(self.key, facts))
 
     def uuid(self, *key: Hashable) -> UUID:
         """Return the UUID that the row with this key has or will have; for rules that refer to it."""
         node = tracking.reader
         if node is None:
             raise LookupError(f"{self}: asked for a row's UUID outside of a computation")
-        uuid: UUID = node.engine.outputs[self].reference(key[0] if len(key) == 1 else key)
+        uuid: UUID = node.engine.outputs[self].reference(key[0] if len(key) == 1 else self._joined(key))
         return uuid
 
     def _stored_key(self, row: Row) -> Hashable:
@@ -100,7 +107,11 @@ class Rows(Relation):
         if len(self.key_columns) == 1:
             key: Hashable = frozen(values[self.key_columns[0].index])
             return key
-        return tuple([frozen(values[c.index]) for c in self.key_columns])
+        return self._joined(tuple([frozen(values[c.index]) for c in self.key_columns]))
+
+    def _joined(self, key: tuple[Hashable, ...]) -> Hashable:
+        """Return the key of several columns, given the value of each."""
+        return (self, *key) if self.whole else key
 
 
 class Members(Relation):

@@ -9,9 +9,11 @@ lines that create it.
 from __future__ import annotations
 
 import logging
+from array import array
 from itertools import count, islice
 from operator import itemgetter
 from os import urandom
+from sys import byteorder
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ovenbird.engine.tracking import Source
@@ -101,20 +103,19 @@ class Output:
         self._is_map = tuple(isinstance(c.default, dict) for c in relation.columns)
         self._map_positions = tuple(c.index for c, m in zip(relation.columns, self._is_map, strict=True) if m)
         self._unowned, self._layout = _layout(relation)
-        for row in table.rows.values():
-            self.inserted(row)
+        self.inserted(table.rows.values())
         table.watchers.append(self)
 
     # -- what the facts want --------------------------------------------------------------------------------------
 
-    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+    def absorb(self, added: Sequence[Fact], removed: Sequence[Fact]) -> None:
         """Take in a wave's facts about rows."""
-        key_of, wanted, dirty, rejected = self.relation.key, self._wanted, self.dirty, self.rejected
-        for fact in removed:
-            key = key_of(fact)
+        wanted, dirty, rejected = self._wanted, self.dirty, self.rejected
+        gone, come = self.relation.keys(removed), self.relation.keys(added)
+        for key in (*gone, *come) if rejected else ():
+            rejected.pop(key, None)
+        for key, fact in zip(gone, removed, strict=True):
             dirty[key] = None
-            if rejected:
-                rejected.pop(key, None)
             held = wanted[key]
             if isinstance(held, list):
                 held.remove(fact)
@@ -122,11 +123,8 @@ class Output:
                     wanted[key] = held[0]
             else:
                 del wanted[key]
-        for fact in added:
-            key = key_of(fact)
+        for key, fact in zip(come, added, strict=True):
             dirty[key] = None
-            if rejected:
-                rejected.pop(key, None)
             held_now = wanted.setdefault(key, fact)
             if held_now is not fact:
                 if isinstance(held_now, list):
@@ -154,10 +152,11 @@ class Output:
     def wanted(self, key: Hashable) -> Fact | None:
         """Return the fact that the row of ``key`` should be; of several in conflict, the least."""
         held = self._wanted.get(key)
-        if isinstance(held, list):
-            log.warning("%s: rules disagree about the row %r: %r", self.relation.name, key, held)
-            return min(held, key=repr)
-        return held
+        return self._least(key, held) if isinstance(held, list) else held
+
+    def _least(self, key: Hashable, facts: list[Fact]) -> Fact:
+        log.warning("%s: rules disagree about the row %r: %r", self.relation.name, key, facts)
+        return min(facts, key=repr)
 
     def reference(self, key: Hashable) -> UUID:
         """Return the UUID that the row of ``key`` has or will have; the caller depends on it."""
@@ -166,18 +165,31 @@ class Output:
         handle = self.handles.get(key)
         if handle is None:
             row = self.actual.get(key)
-            handle = self.handles[key] = Handle(self, key, row.uuid if row is not None else new_uuids(1)[0])
+            handle = self.handles[key] = Handle(self, key, row.uuid if row is not None else new_uuid())
         handle.track()
         return handle.uuid
 
     # -- what is there --------------------------------------------------------------------------------------------
 
-    def inserted(self, row: Row) -> None:
-        """Note a row that appeared."""
-        key = self._planned.pop(row.uuid, None)
-        if key is not None and self.actual.setdefault(key, row) is row:  # our own insertion, just as it was planned
-            self._keys[row] = key
+    def inserted(self, rows: Iterable[Row]) -> None:
+        """Note rows that appeared."""
+        planned, actual, keys = self._planned, self.actual, self._keys
+        if self.relation.named and self.relation.theirs:  # nobody plans them, and each has its key for itself
+            fresh = {row.uuid: row for row in rows}
+            actual.update(zip(fresh, fresh.values(), strict=True))
+            keys.update(zip(fresh.values(), fresh, strict=True))
+            for uuid in fresh.keys() & self._wanted.keys():
+                self._doubt(uuid)
             return
+        for row in rows:
+            key = planned.pop(row.uuid, None) if planned else None
+            if key is not None and actual.setdefault(key, row) is row:  # our own insertion, just as it was planned
+                keys[row] = key
+            else:
+                self._appeared(row)
+
+    def _appeared(self, row: Row) -> None:
+        """Note a row that was not planned."""
         key = self.relation.key_of(row)
         if key is None:
             return
@@ -200,7 +212,7 @@ class Output:
         known = self._keys.get(row)
         if known != key or known is None:  # it is no longer the row it was
             self.deleted(row)
-            self.inserted(row)
+            self._appeared(row)
             return
         if mask & self._columns:
             self.dirty[key] = None
@@ -224,7 +236,7 @@ class Output:
         for other in list(self.surplus):
             if self.relation.key_of(other) == key:
                 del self.surplus[other]
-                self.inserted(other)
+                self._appeared(other)
                 break
 
     # -- making them agree ----------------------------------------------------------------------------------------
@@ -243,20 +255,20 @@ class Output:
         self._last = (dirty, edits, suspect)
         for row in list(self.surplus):
             editor.delete(row)
-        missing: list[tuple[Hashable, Fact]] = []
-        for key in dirty:
-            fact = self.wanted(key)
-            row_now = actual.get(key) if actual else None
-            if fact is None:
-                if row_now is not None and not theirs:
-                    editor.delete(row_now)
-            elif rejected and key in rejected:
-                continue
-            elif row_now is not None:
-                self._update(editor, row_now, fact)
-            elif not theirs:
-                missing.append((key, fact))
-        if missing:
+        missing: Iterable[Hashable] = dirty
+        if actual:
+            missing = [key for key in dirty if key not in actual]
+            for key in dirty if len(missing) < len(dirty) else ():
+                row_now = actual.get(key)
+                if row_now is None:
+                    continue
+                fact = self.wanted(key)
+                if fact is None:
+                    if not theirs:
+                        editor.delete(row_now)
+                elif key not in rejected:
+                    self._update(editor, row_now, fact)
+        if missing and not theirs:
             self._insert(editor, missing)
         for key in (*suspect, *edits):
             row_now = self.actual.get(key)
@@ -299,21 +311,28 @@ class Output:
         for key in (*self.actual, *self._wanted):
             self._doubt(key)
 
-    def _insert(self, editor: Editor, missing: list[tuple[Hashable, Fact]]) -> None:
-        """Insert rows for the keys that have a fact and no row."""
+    def _insert(self, editor: Editor, missing: Iterable[Hashable]) -> None:
+        """Insert the rows of those keys that have a fact; none of them has a row."""
+        wanted = self._wanted
+        found = [(key, held) for key in missing if (held := wanted.get(key)) is not None]
+        if self.rejected:
+            found = [(key, held) for key, held in found if key not in self.rejected]
+        if not found:
+            return
         layout, unowned, planned = self._layout, self._unowned, self._planned
         positions, handles, sets, named = self._map_positions, self.handles, self._sets, self.relation.named
         rows: dict[UUID, list[Any]] = {}
-        for (key, fact), uuid in zip(missing, new_uuids(len(missing)), strict=True):
+        for (key, held), uuid in zip(found, new_uuids(len(found)), strict=True):
+            fact = self._least(key, held) if isinstance(held, list) else held
             row = list(layout(fact + unowned))
             for i in positions:
                 row[i] = dict(row[i]) if row[i] else _EMPTY
-            if key in sets:
+            if sets and key in sets:
                 for member, elements in sets[key].items():
                     row[member.column.index] = frozenset(elements) - self.barred
             if named:
                 uuid = cast("UUID", key)  # noqa: PLW2901
-            elif key in handles:
+            elif handles and key in handles:
                 uuid = handles[key].uuid  # noqa: PLW2901
             planned[uuid] = key
             rows[uuid] = row
@@ -370,7 +389,16 @@ def new_uuids(number: int) -> list[UUID]:
     Those digits name logical flows in hints and cookies, so they must differ; a process has one random tail for its
     2**32 rows, which costs a tenth of a random number for each.
     """
-    return cast("list[UUID]", [f"{n * _GOLDEN & 0xFFFFFFFF:08x}{_TAIL}" for n in islice(_serial, number)])
+    heads = array("I", [n * _GOLDEN & 0xFFFFFFFF for n in islice(_serial, number)])
+    if byteorder == "little":
+        heads.byteswap()
+    digits = heads.tobytes().hex()
+    return cast("list[UUID]", [digits[at : at + 8] + _TAIL for at in range(0, 8 * number, 8)])
+
+
+def new_uuid() -> UUID:
+    """Return a fresh UUID as those of `new_uuids`."""
+    return cast("UUID", f"{next(_serial) * _GOLDEN & 0xFFFFFFFF:08x}{_TAIL}")
 
 
 _GOLDEN = 0x9E3779B1  # odd, so that multiplication permutes the numbers of 32 bits

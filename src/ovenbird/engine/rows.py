@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NewType, Protocol, Self, TypeVar, overload
 
 from ovenbird.engine import tracking
@@ -240,8 +240,8 @@ Deltas = Mapping[int, tuple[Iterable[Any], Iterable[Any]]]
 class Watcher(Protocol):
     """Told of each change to a table, after it is in place."""
 
-    def inserted(self, row: Any) -> None:
-        """React to a new row."""
+    def inserted(self, rows: Sequence[Any]) -> None:
+        """React to new rows."""
 
     def modified(self, row: Any, mask: int, deltas: Deltas | None) -> None:
         """React to a changed row.
@@ -349,9 +349,11 @@ class Table(Generic[R]):
 
     def insert_all(self, contents: Iterable[tuple[UUID, list[Any]]]) -> list[R]:
         """Add rows, each given by its UUID and its values as ``insert`` has them."""
-        row_class = self.row_class
-        rows = [row_class(self, uuid, values) for uuid, values in contents]
-        self.rows.update([(row.uuid, row) for row in rows])
+        row_class, present = self.row_class, self.rows
+        rows = []
+        for uuid, values in contents:
+            row = present[uuid] = row_class(self, uuid, values)
+            rows.append(row)
         for index in self._indexes.values():
             for row in rows:
                 index.add(row)
@@ -361,9 +363,7 @@ class Table(Generic[R]):
         if self.members.readers:
             self.members.touch()
         for watcher in self.watchers:
-            inserted = watcher.inserted
-            for row in rows:
-                inserted(row)
+            watcher.inserted(rows)
         return rows
 
     def modify(

@@ -7,53 +7,42 @@ where the transaction knows them.
 # ruff: noqa: S101 - the assertions say what the type checker cannot know
 from __future__ import annotations
 
-from itertools import groupby
-from operator import attrgetter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.ovsdb import notation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ovenbird.engine.rows import UUID, Row
     from ovenbird.ovsdb.table import BoundTable
 
 
 class RowChange:
-    """One row's change: `old` is `None` for a new row, `new` for a deleted one; else `columns` are what changed."""
+    """A new row; what other changes add to that is in `RowEdit`. Tens of thousands are made at once, so it is small.
 
-    __slots__ = ("_deltas", "columns", "new", "old", "row", "table", "uuid")
+    Arguments:
+        table: the row's table.
+        uuid: its UUID.
+        row: the row, `None` until it is in the table.
+        new: its values; `None` if it is deleted.
+    """
 
-    def __init__(
-        self,
-        table: BoundTable,
-        uuid: UUID,
-        row: Row | None,
-        old: list[Any] | None,
-        new: list[Any] | None,
-        columns: tuple[int, ...] = (),
-        deltas: dict[int, notation.Delta] | None = None,
-    ) -> None:
+    __slots__ = ("new", "row", "table", "uuid")
+
+    old: list[Any] | None = None
+    """The values that the row had; `None` for a new one."""
+    columns: Sequence[int] = ()
+    """The positions of what changed in a row that was there and remains."""
+
+    def __init__(self, table: BoundTable, uuid: UUID, row: Row | None, new: list[Any] | None) -> None:
         self.table = table
         self.uuid = uuid
         self.row = row
-        self.old = old
         self.new = new
-        self.columns = columns
-        self._deltas = deltas
 
     def delta(self, position: int) -> notation.Delta:
-        """Return what a set or map column gained and lost."""
-        if self._deltas is None:
-            self._deltas = {}
-        found = self._deltas.get(position)
-        if found is None:
-            assert self.old is not None
-            assert self.new is not None
-            type_ = self.table.layout[position].type
-            found = self._deltas[position] = notation.delta_of(type_, self.old[position], self.new[position])
-        return found
+        """Return what a set or map column of a row that was there gained and lost."""
+        raise TypeError(f"row {self.uuid} is new, column {position} has not changed")
 
     def diff(self, position: int) -> Any:
         """Return the diff of a changed column, as a canonical value."""
@@ -62,23 +51,74 @@ class RowChange:
         return notation.diff_from_delta(type_, self.delta(position)) if type_.high > 1 else self.new[position]
 
 
-def put(changes: Sequence[RowChange]) -> None:
-    """Make the tables as the changes say: new rows, those of a table at once, before anything else."""
-    for table, group in groupby([change for change in changes if change.old is None], attrgetter("table")):
-        fresh = list(group)
-        for change, row in zip(fresh, table.table.insert_all([(c.uuid, c.new) for c in fresh]), strict=True):
+class RowEdit(RowChange):
+    """The change of a row that was there: deleted, or `columns` of it changed.
+
+    Arguments:
+        table: the row's table.
+        uuid: its UUID.
+        row: the row.
+        old: the values that it had.
+        new: those that it has then; `None` if it is deleted.
+        columns: the positions of what changed.
+        deltas: what set and map columns gained and lost, as far as that is known.
+    """
+
+    __slots__ = ("_deltas", "columns", "old")
+
+    def __init__(
+        self,
+        table: BoundTable,
+        uuid: UUID,
+        row: Row | None,
+        old: list[Any],
+        new: list[Any] | None,
+        columns: tuple[int, ...] = (),
+        deltas: dict[int, notation.Delta] | None = None,
+    ) -> None:
+        super().__init__(table, uuid, row, new)
+        self.old: list[Any] = old
+        self.columns = columns
+        self._deltas = {} if deltas is None else deltas
+
+    def delta(self, position: int) -> notation.Delta:
+        """Return what a set or map column gained and lost; found out once."""
+        found = self._deltas.get(position)
+        if found is None:
+            assert self.new is not None
+            type_ = self.table.layout[position].type
+            found = self._deltas[position] = notation.delta_of(type_, self.old[position], self.new[position])
+        return found
+
+
+Changes = Mapping[str, Sequence[RowChange]]
+"""What changes in each table, by name, that anything changes in."""
+
+
+def put(changes: Changes) -> list[RowChange]:
+    """Make the tables as the changes say: new rows, those of a table at once, before anything else.
+
+    Returns:
+        The changes of rows that were there.
+    """
+    edits: list[RowChange] = []
+    for some in changes.values():
+        fresh = [change for change in some if change.old is None]
+        if len(fresh) < len(some):
+            edits += [change for change in some if change.old is not None]
+        contents = [(change.uuid, change.new) for change in fresh if change.new is not None]
+        rows = some[0].table.table.insert_all(contents) if contents else ()
+        for change, row in zip(fresh, rows, strict=True):
             change.row = row
-    for change in changes:
-        table, row, new = change.table.table, change.row, change.new
-        if change.old is None:
-            continue
+    for change in edits:
+        table, row, new = change.table, change.row, change.new
         assert row is not None
         if new is None:
-            table.delete(row)
+            table.table.delete(row)
         else:
-            layout = change.table.layout
-            deltas = {i: change.delta(i) for i in change.columns if layout[i].type.is_set}
-            table.modify(row, {i: new[i] for i in change.columns}, deltas or None)
+            deltas = {i: change.delta(i) for i in change.columns if table.layout[i].type.is_set}
+            table.table.modify(row, {i: new[i] for i in change.columns}, deltas or None)
+    return edits
 
 
 class Commit:
@@ -86,13 +126,18 @@ class Commit:
 
     Arguments:
         id: the transaction's id, by which `monitor_cond_since` resumes.
-        changes: the rows it changed; none when it changed nothing.
+        changes: the rows it changed, by table; none when it changed nothing.
         comment: the transaction's comments, one a line.
     """
 
     __slots__ = ("changes", "comment", "id")
 
-    def __init__(self, id: UUID, changes: Sequence[RowChange], comment: str = "") -> None:  # noqa: A002
+    def __init__(self, id: UUID, changes: Changes, comment: str = "") -> None:  # noqa: A002
         self.id = id
         self.changes = changes
         self.comment = comment
+
+    @property
+    def size(self) -> int:
+        """How many rows changed."""
+        return sum(map(len, self.changes.values()))

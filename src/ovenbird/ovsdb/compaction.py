@@ -60,11 +60,12 @@ class Compaction:
 
     def keep(self, commit: Commit) -> None:
         """Put rows away as they are, which a commit is about to change."""
-        for change in commit.changes:
-            name = change.table.name
-            row = self._left[name].pop(change.uuid, None) if name in self._left else None
-            if row is not None:
-                self._pieces[name].append(piece({row.uuid: encode_row(self._plans[name], row.values)}))
+        for name, changes in commit.changes.items():
+            left = self._left.get(name, {})
+            for change in changes if left else ():
+                row = left.pop(change.uuid, None)
+                if row is not None:
+                    self._pieces[name].append(piece({row.uuid: encode_row(self._plans[name], row.values)}))
 
     @uncollected
     def step(self, rows: int) -> bool:
@@ -93,7 +94,7 @@ class Compaction:
         try:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640)
             self._append(self._schema)
-            self._append(record_of(body({name: parts for name, parts in pieces.items() if parts}, notes)))
+            self._append(*record_of(body({name: parts for name, parts in pieces.items() if parts}, notes)))
             for _ in range(COPIES):
                 self._follow()
                 os.fsync(self._fd)
@@ -127,9 +128,8 @@ class Compaction:
             self._fd = -1
             self._path.unlink(missing_ok=True)
 
-    def _append(self, data: bytes) -> None:
-        write_all(self._fd, data)
-        self._size += len(data)
+    def _append(self, *parts: bytes) -> None:
+        self._size += write_all(self._fd, parts)
 
     def _follow(self) -> None:
         """Copy what was appended to the old file."""

@@ -116,11 +116,11 @@ class Database:
         changes, shift = Assessment(self.integrity, transaction).run()
         comment = "\n".join(transaction.comments)
         if not changes:
-            return Commit(self.last_id, (), comment)
+            return Commit(self.last_id, {}, comment)
         commit = Commit(notation.new_uuid(), changes, comment)
         if self.journal is not None:
             self.journal.append(commit)
-        self._apply(commit, changes, shift)
+        self._apply(commit, shift)
         self._remember(commit)
         for callback in tuple(self._subscribers):
             try:
@@ -129,8 +129,8 @@ class Database:
                 _log.exception("subscriber of database %s failed", self.name)
         return commit
 
-    def _apply(self, commit: Commit, changes: list[RowChange], shift: dict[str, dict[UUID, int]]) -> None:
-        self.integrity.record(changes)
+    def _apply(self, commit: Commit, shift: dict[str, dict[UUID, int]]) -> None:
+        self.integrity.record(commit.changes)
         for name, steps in shift.items():
             counts = self.integrity.counts[name]
             for uuid, step in steps.items():
@@ -139,21 +139,21 @@ class Database:
                     counts[uuid] = count
                 else:
                     counts.pop(uuid, None)
-        put(changes)
+        edits = put(commit.changes)
         self.serial += 1
-        for change in changes:
+        for change in edits:
             if change.new is None:
                 change.table.versions.pop(change.uuid, None)
-            elif change.old is not None:
+            else:
                 change.table.versions[change.uuid] = self.serial
         self.last_id = commit.id
 
     def _remember(self, commit: Commit) -> None:
         self.history.append(commit)
-        self._history_rows += len(commit.changes)
+        self._history_rows += commit.size
         while self.history and (len(self.history) > HISTORY or self._history_rows > HISTORY_ROWS):
             oldest = self.history.popleft()
-            self._history_rows -= len(oldest.changes)
+            self._history_rows -= oldest.size
             self.history_start = oldest.id
 
     def since(self, transaction_id: str) -> list[Commit] | None:
@@ -170,15 +170,16 @@ class Database:
     @uncollected
     def load(self, rows: Iterable[tuple[BoundTable, UUID, list[Any]]]) -> None:
         """Fill an empty database with rows that a journal vouches for, without checking or announcing them."""
-        changes = []
+        changes: dict[str, list[RowChange]] = {}
         for table, uuid, values in rows:
             row = table.table.insert(uuid, values)
-            changes.append(RowChange(table, uuid, row, None, values))
+            changes.setdefault(table.name, []).append(RowChange(table, uuid, row, values))
         counts = self.integrity.counts
-        for change in changes:
-            assert change.new is not None
-            for reference in change.table.strong:
-                for target, uuid in reference.targets(change.new[reference.position], weak=False):
-                    if uuid != change.uuid or target != change.table.name:
-                        counts[target][uuid] = counts[target].get(uuid, 0) + 1
+        for name, some in changes.items():
+            for reference in self.tables[name].strong:
+                for change in some:
+                    assert change.new is not None
+                    for target, uuid in reference.targets(change.new[reference.position], weak=False):
+                        if uuid != change.uuid or target != name:
+                            counts[target][uuid] = counts[target].get(uuid, 0) + 1
         self.integrity.record(changes)

@@ -13,13 +13,14 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.ovsdb import notation
-from ovenbird.ovsdb.commit import RowChange
+from ovenbird.ovsdb.commit import RowEdit
 from ovenbird.ovsdb.errors import ConstraintViolation, ReferentialIntegrityViolation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ovenbird.engine.rows import UUID
+    from ovenbird.ovsdb.commit import Changes, RowChange
     from ovenbird.ovsdb.table import BoundTable, ReferenceColumn
     from ovenbird.ovsdb.transaction import Staged, Transaction
 
@@ -41,34 +42,31 @@ class Integrity:
             name: [UniqueIndex(table, columns) for columns in table.schema.indexes] for name, table in tables.items()
         }
 
-    def record(self, changes: list[RowChange]) -> None:
+    def record(self, changes: Changes) -> None:
         """Take a commit's changes into the weak referrers and the indexes; call before rows change."""
-        moving = [change for change in changes if self.unique[change.table.name]]
-        for change in moving:
-            for index in self.unique[change.table.name]:
-                index.leave(change)
-        for change in moving:
-            for index in self.unique[change.table.name]:
-                index.enter(change)
-        for change in changes:
-            if change.table.weak:
-                self._record_weak(change)
+        for name, some in changes.items():
+            for index in self.unique[name]:
+                index.refile(some)
+            for reference in self.tables[name].weak:
+                self._record_weak(reference, some)
 
-    def _record_weak(self, change: RowChange) -> None:
-        table, old, new = change.table, change.old, change.new
-        for reference in table.weak:
-            at = reference.position
-            if old is not None and new is not None:
-                if at not in change.columns:
-                    continue
+    def _record_weak(self, reference: ReferenceColumn, changes: Sequence[RowChange]) -> None:
+        at = reference.position
+        for change in changes:
+            old, new = change.old, change.new
+            if old is None:
+                gained, lost = new[at] if new is not None else None, None
+            elif new is None:
+                gained, lost = None, old[at]
+            elif at in change.columns:
                 gained, lost = sides(change, reference)
             else:
-                gained = new[at] if new is not None else None
-                lost = old[at] if old is not None else None
+                continue
+            source = (change.table.name, change.uuid)
             for target, uuid in reference.targets(lost, weak=True) if lost else ():
-                self._forget(target, uuid, (table.name, change.uuid))
+                self._forget(target, uuid, source)
             for target, uuid in reference.targets(gained, weak=True) if gained else ():
-                self.referrers[target].setdefault(uuid, {})[(table.name, change.uuid)] = None
+                self.referrers[target].setdefault(uuid, {})[source] = None
 
     def _forget(self, target: str, uuid: UUID, source: tuple[str, UUID]) -> None:
         known = self.referrers[target].get(uuid)
@@ -106,19 +104,21 @@ class UniqueIndex:
             return frozenset(value.items()) if type(value) is dict else value
         return tuple([frozenset(v.items()) if type(v := values[i]) is dict else v for i in self.positions])
 
-    def concerns(self, change: RowChange) -> bool:
-        """Say whether a change can move its row within the index."""
-        return not change.columns or not self.columns.isdisjoint(change.columns)
+    def moving(self, changes: Sequence[RowChange]) -> list[RowChange]:
+        """Return those of a table's changes that can move their rows within the index."""
+        return [change for change in changes if not change.columns or not self.columns.isdisjoint(change.columns)]
 
-    def leave(self, change: RowChange) -> None:
-        """Take a row's old key out."""
-        if change.old is not None and self.concerns(change):
-            self.rows.pop(self.key(change.old), None)
+    def refile(self, changes: Sequence[RowChange]) -> None:
+        """Take the rows' old keys out, and file them under their new ones."""
+        moving = self.moving(changes)
+        for change in moving:
+            if change.old is not None:
+                self.rows.pop(self.key(change.old), None)
+        self.rows.update(self.keys(moving))
 
-    def enter(self, change: RowChange) -> None:
-        """File a row under its new key."""
-        if change.new is not None and self.concerns(change):
-            self.rows[self.key(change.new)] = change.uuid
+    def keys(self, changes: Sequence[RowChange]) -> dict[Key, UUID]:
+        """Return the keys that rows have after their changes; the last of those that share one."""
+        return {self.key(change.new): change.uuid for change in changes if change.new is not None}
 
 
 class Assessment:
@@ -132,7 +132,7 @@ class Assessment:
         self.shift: dict[str, dict[UUID, int]] = {}
         self.dead: list[Staged] = []
 
-    def run(self) -> tuple[list[RowChange], dict[str, dict[UUID, int]]]:
+    def run(self) -> tuple[Changes, dict[str, dict[UUID, int]]]:
         """Return the changes and how the strong reference counts shift.
 
         Raises:
@@ -259,10 +259,7 @@ class Assessment:
                     for target, other in reference.targets(value, weak=False)
                     if not self.tables[target].schema.is_root
                 ]
-            if staged.row is None:
-                del self.staged[name][uuid]
-            else:
-                staged.deleted = True
+            if self.transaction.remove(staged):
                 self.dead.append(staged)
 
     # -- the rest -------------------------------------------------------------------------------------------------
@@ -296,16 +293,12 @@ class Assessment:
                         self._drop(referrer, reference, {staged.uuid})
         for name, rows in self.staged.items():
             weak = self.tables[name].weak
-            for staged in rows.values() if weak else ():
-                if staged.deleted:
-                    continue
-                for reference in weak:
-                    at = reference.position
-                    if staged.row is not None and at not in staged.changed:
+            for reference in weak:
+                at = reference.position
+                for staged in [staged for staged in rows.values() if staged.values[at]]:
+                    if staged.deleted or (staged.row is not None and at not in staged.changed):
                         continue
                     value = staged.values[at]
-                    if not value:
-                        continue
                     if staged.row is not None and reference.type.high > 1:
                         value = staged.delta(at)[0]
                     gone = {u for t, u in reference.targets(value, weak=True) if not self._exists(t, u)}
@@ -333,43 +326,38 @@ class Assessment:
         staged.edit(at, (), lost)
         staged.freeze()
 
-    def _changes(self) -> list[RowChange]:
+    def _changes(self) -> Changes:
         """Return what really changes; rows that end as they were are left out."""
-        changes: list[RowChange] = []
+        changes: dict[str, Sequence[RowChange]] = {}
         for name, rows in self.staged.items():
-            table = self.tables[name]
-            for staged in rows.values():
-                row = staged.row
-                if row is None:
-                    changes.append(staged)
-                elif staged.deleted:
-                    changes.append(RowChange(table, staged.uuid, row, row.values, None))
-                else:
-                    change = _modification(staged)
-                    if change is not None:
-                        changes.append(change)
+            real = [change for staged in rows.values() if (change := _change(staged)) is not None]
+            if real:
+                changes[name] = real
         return changes
 
-    def _check_indexes(self, changes: list[RowChange]) -> None:
-        moving: dict[str, list[RowChange]] = {}
-        for change in changes:
-            if self.integrity.unique[change.table.name]:
-                moving.setdefault(change.table.name, []).append(change)
-        for name, moved in moving.items():
+    def _check_indexes(self, changes: Changes) -> None:
+        for name, some in changes.items():
             for index in self.integrity.unique[name]:
-                concerned = [change for change in moved if index.concerns(change)]
-                freed = {change.uuid for change in concerned}
-                fresh: dict[Key, UUID] = {}
-                for change in concerned:
-                    if change.new is None:
-                        continue
-                    key = index.key(change.new)
-                    rival = fresh.setdefault(key, change.uuid)
-                    if rival == change.uuid:
-                        held = index.rows.get(key)
-                        rival = change.uuid if held is None or held in freed else held
-                    if rival != change.uuid:
-                        raise _not_unique(index, change, rival)
+                moving = index.moving(some)
+                keys = index.keys(moving)
+                if len(keys) < len(moving) or not index.rows.keys().isdisjoint(keys):
+                    self._check_index(index, moving)
+
+    @staticmethod
+    def _check_index(index: UniqueIndex, moving: list[RowChange]) -> None:
+        """See whether rows share a key, since some go or have keys that others have or had."""
+        freed = {change.uuid for change in moving}
+        fresh: dict[Key, UUID] = {}
+        for change in moving:
+            if change.new is None:
+                continue
+            key = index.key(change.new)
+            rival = fresh.setdefault(key, change.uuid)
+            if rival == change.uuid:
+                held = index.rows.get(key)
+                rival = change.uuid if held is None or held in freed else held
+            if rival != change.uuid:
+                raise _not_unique(index, change, rival)
 
 
 def _nonexistent(staged: Staged, reference: ReferenceColumn, target: str, uuid: UUID) -> ReferentialIntegrityViolation:
@@ -390,9 +378,13 @@ def _not_unique(index: UniqueIndex, change: RowChange, rival: UUID) -> Constrain
     )
 
 
-def _modification(staged: Staged) -> RowChange | None:
+def _change(staged: Staged) -> RowChange | None:
+    """Return what a staged row really changes; the staged one itself, if it is new."""
     row = staged.row
-    assert row is not None
+    if row is None:
+        return staged
+    if staged.deleted:
+        return RowEdit(staged.table, staged.uuid, row, row.values, None)
     old, new = row.values, staged.values
     deltas: dict[int, notation.Delta] = {}
     columns = []
@@ -406,4 +398,4 @@ def _modification(staged: Staged) -> RowChange | None:
             columns.append(position)
     if not columns:
         return None
-    return RowChange(staged.table, staged.uuid, row, old.copy(), new, tuple(sorted(columns)), deltas)
+    return RowEdit(staged.table, staged.uuid, row, old.copy(), new, tuple(sorted(columns)), deltas)

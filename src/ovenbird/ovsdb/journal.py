@@ -18,7 +18,6 @@ import os
 import re
 import time
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -44,7 +43,8 @@ _HEADER = re.compile(rb"OVSDB (JSON|CLUSTER) (\d+) ([0-9a-f]{40})\n")
 COMPACT_MINIMUM = 10 * 1024 * 1024
 """Bytes below which a journal is not worth compacting; above, twice its last compacted size (ovsdb-server(1))."""
 ROWS_AT_ONCE = 256
-"""How many rows become bytes together."""
+"""How many rows become bytes together: what is built for them is used again for the next, while caches hold it."""
+_PARTS_AT_ONCE = min(1024, os.sysconf("SC_IOV_MAX"))
 COMPACT_COMMITS, COMPACT_SECONDS = 100, 600.0
 """Commits, or else seconds, since the last compaction before which there is none (ovsdb-server(1))."""
 
@@ -60,28 +60,20 @@ class Torn:
 
 def record(json: Any) -> bytes:
     """Return one record of a journal."""
-    return record_of([orjson.dumps(json), b"\n"])
+    return b"".join(record_of([orjson.dumps(json), b"\n"]))
 
 
-def record_of(parts: Sequence[bytes]) -> bytes:
-    """Return the record whose body is these parts, one after the other; they may be many megabytes, copied once."""
+def record_of(parts: Sequence[bytes]) -> Sequence[bytes]:
+    """Return the record whose body is these parts, one after the other, as parts: they may be many megabytes."""
     digest = hashlib.sha1(usedforsecurity=False)
     for part in parts:
         digest.update(part)
-    header = b"OVSDB JSON %d %s\n" % (sum(map(len, parts)), digest.hexdigest().encode())
-    return b"".join([header, *parts])
+    return [b"OVSDB JSON %d %s\n" % (sum(map(len, parts)), digest.hexdigest().encode()), *parts]
 
 
 def piece(rows: Mapping[UUID, Any]) -> bytes:
     """Return some rows of one table as they stand in a record's body."""
     return orjson.dumps(rows)[1:-1]
-
-
-def pieces(rows: Iterable[tuple[UUID, Any]]) -> Iterator[bytes]:
-    """Yield rows as pieces: what is built for some is used again for the next, while caches hold it."""
-    rows = iter(rows)
-    while some := dict(islice(rows, ROWS_AT_ONCE)):
-        yield piece(some)
 
 
 def body(tables: Mapping[str, Iterable[bytes]], notes: dict[str, Any]) -> Sequence[bytes]:
@@ -95,11 +87,18 @@ def body(tables: Mapping[str, Iterable[bytes]], notes: dict[str, Any]) -> Sequen
     return [*parts, orjson.dumps(notes)[1:], b"\n"]
 
 
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of `data`, however often the system has to be asked."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+def write_all(descriptor: int, parts: Sequence[bytes]) -> int:
+    """Write all of `parts`, one after the other, however often the system has to be asked; return how many bytes."""
+    size = 0
+    for at in range(0, len(parts), _PARTS_AT_ONCE):
+        some = parts[at : at + _PARTS_AT_ONCE]
+        written = os.writev(descriptor, some)
+        size += sum(map(len, some))
+        if written < sum(map(len, some)):
+            left = memoryview(b"".join(some))[written:]
+            while left:
+                left = left[os.write(descriptor, left) :]
+    return size
 
 
 def read_records(data: bytes) -> tuple[list[Any], Torn | None]:
@@ -173,31 +172,36 @@ class Journal:
 
     def _encode(self, commit: Commit) -> Sequence[bytes]:
         """Return the body of a commit's record as parts; none if nothing in it is kept."""
-        tables: dict[str, list[RowChange]] = {}
-        for change in commit.changes:
-            if change.old is None or change.new is None or not self.plan(change.table)[1].isdisjoint(change.columns):
-                tables.setdefault(change.table.name, []).append(change)
+        tables = {}
+        for name, changes in commit.changes.items():
+            kept = self.plan(changes[0].table)[1]
+            some = [c for c in changes if c.old is None or c.new is None or not kept.isdisjoint(c.columns)]
+            if some:
+                tables[name] = self._pieces(some)
         if not tables:
             return ()
         notes: dict[str, Any] = {"_date": int(time.time() * 1000), "_is_diff": True}
         if commit.comment:
             notes["_comment"] = commit.comment
-        rows = {n: pieces((change.uuid, self._encode_change(change)) for change in c) for n, c in tables.items()}
-        return body(rows, notes)
+        return body(tables, notes)
 
-    def _encode_change(self, change: RowChange) -> dict[str, Any] | None:
-        """Return a row of a record: what a new row has besides defaults, diffs of a changed one, or `None`."""
-        table, new = change.table, change.new
-        if new is None:
-            return None
+    def _pieces(self, changes: Sequence[RowChange]) -> Iterator[bytes]:
+        """Yield the rows of a table: what a new row has besides defaults, diffs of a changed one, or `null`."""
+        table = changes[0].table
         plan, kept = self.plan(table)
-        if change.old is None:
-            return encode_row(plan, new)
-        row = {}
-        for position in kept.intersection(change.columns):
-            encode, diff = table.diff_encoders[position], change.diff(position)
-            row[table.layout[position].name] = diff if encode is None else encode(diff)
-        return row
+
+        def edit(change: RowChange) -> dict[str, Any] | None:
+            if change.new is None:
+                return None
+            row = {}
+            for position in kept.intersection(change.columns):
+                encode, diff = table.diff_encoders[position], change.diff(position)
+                row[table.layout[position].name] = diff if encode is None else encode(diff)
+            return row
+
+        for at in range(0, len(changes), ROWS_AT_ONCE):
+            some = changes[at : at + ROWS_AT_ONCE]
+            yield piece({c.uuid: edit(c) if c.old is not None else encode_row(plan, c.new or ()) for c in some})
 
     def plan(self, table: BoundTable) -> tuple[Plan, frozenset[int]]:
         """Return how a table's rows are encoded, and the positions of the columns that are kept."""
@@ -207,13 +211,12 @@ class Journal:
             found = self._plans[table] = (table.plan(kept), frozenset(table.position[name] for name in kept))
         return found
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, parts: Sequence[bytes]) -> None:
         try:
-            write_all(self._fd, data)
+            self.size += write_all(self._fd, parts)
         except OSError as error:
             os.ftruncate(self._fd, self.size)
             raise InputOutputError(f"cannot write to {self.path}: {error.strerror}") from error
-        self.size += len(data)
         self.unsynced = True
         self.on_write()
 

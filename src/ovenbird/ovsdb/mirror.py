@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.engine.rows import UUID
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.collector import uncollected
-from ovenbird.ovsdb.commit import Commit, RowChange, put
+from ovenbird.ovsdb.commit import Commit, RowChange, RowEdit, put
 from ovenbird.ovsdb.errors import OvsdbError, ProtocolError
 from ovenbird.ovsdb.table import bind, diff_type
 
@@ -71,24 +71,22 @@ class Mirror:
         Raises:
             ProtocolError: they do not fit the schema; nothing was applied.
         """
-        changes: list[RowChange] = []
+        changes: dict[str, list[RowChange]] = {}
         try:
             for name, rows in updates.items():
                 table = self.tables[name]
-                for uuid, told in rows.items():
-                    change = self._change(table, UUID(uuid), told)
-                    if change is not None:
-                        changes.append(change)
+                told = [self._change(table, UUID(uuid), update) for uuid, update in rows.items()]
+                changes[name] = [change for change in told if change is not None]
         except (OvsdbError, KeyError, AttributeError, TypeError) as error:
             raise ProtocolError(f"updates do not fit the schema of {self.schema.name}: {error!r}") from error
         if whole:
             for name, table in self.tables.items():
                 present = updates.get(name, {})
-                changes += [
-                    RowChange(table, u, r, r.values, None) for u, r in table.table.rows.items() if u not in present
-                ]
-        put(changes)
-        return Commit(UUID(last_id), changes)
+                gone = [RowEdit(table, u, r, r.values, None) for u, r in table.table.rows.items() if u not in present]
+                changes.setdefault(name, []).extend(gone)
+        commit = Commit(UUID(last_id), {name: some for name, some in changes.items() if some})
+        put(commit.changes)
+        return commit
 
     def _change(self, table: BoundTable, uuid: UUID, told: dict[str, Any]) -> RowChange | None:
         row = table.table.rows.get(uuid)
@@ -98,7 +96,7 @@ class Mirror:
         if content is None:
             content = told.get("initial", told.get("new"))
         if content is None:
-            return None if row is None else RowChange(table, uuid, row, row.values, None)
+            return None if row is None else RowEdit(table, uuid, row, row.values, None)
         values = table.defaults.copy()
         decoding = table.decoding
         for name, json in content.items():
@@ -106,9 +104,9 @@ class Mirror:
                 at, decode = decoding[name]
                 values[at] = decode(json, None)
         if row is None:
-            return RowChange(table, uuid, None, None, values)
+            return RowChange(table, uuid, None, values)
         columns = tuple(i for i, (old, new) in enumerate(zip(row.values, values, strict=True)) if old != new)
-        return RowChange(table, uuid, row, row.values.copy(), values, columns) if columns else None
+        return RowEdit(table, uuid, row, row.values.copy(), values, columns) if columns else None
 
     @staticmethod
     def _modified(table: BoundTable, uuid: UUID, row: Row | None, diffs: dict[str, Any]) -> RowChange:
@@ -128,4 +126,4 @@ class Mirror:
                 deltas[at] = diff - old, diff & old
             values[at] = notation.apply_diff(type_, old, diff) if type_.high > 1 else diff
             columns.append(at)
-        return RowChange(table, uuid, row, row.values.copy(), values, tuple(columns), deltas)
+        return RowEdit(table, uuid, row, row.values.copy(), values, tuple(columns), deltas)

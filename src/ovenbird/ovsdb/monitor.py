@@ -57,8 +57,9 @@ def merge(commits: Iterable[Commit], pending: Pending | None = None) -> Pending:
     """Return what several commits changed in all, on top of what was pending before."""
     answer: Pending = {} if pending is None else pending
     for commit in commits:
-        for change in commit.changes:
-            answer.setdefault((change.table.name, change.uuid), change.old)
+        for name, changes in commit.changes.items():
+            for change in changes:
+                answer.setdefault((name, change.uuid), change.old)
     return answer
 
 
@@ -153,12 +154,13 @@ class Monitor:
         """Return the encoded `<table-updates>` of a commit, `None` where the monitor sees none of it."""
         if self._encoded[0] is not commit:
             updates: dict[str, Any] = {}
-            for change in commit.changes:
-                view = self.views.get(change.table.name)
-                if view is not None:
-                    told = self._tell(view, change.uuid, change.old, change.new, change)
-                    if told is not None:
-                        updates.setdefault(change.table.name, {})[change.uuid] = told
+            for name, changes in commit.changes.items():
+                view = self.views.get(name)
+                if view is None:
+                    continue
+                told = [(c.uuid, self._tell(view, c.uuid, c.old, c.new, c)) for c in changes]
+                if rows := {uuid: update for uuid, update in told if update is not None}:
+                    updates[name] = rows
             self._encoded = (commit, orjson.dumps(updates) if updates else None)
         return self._encoded[1]
 

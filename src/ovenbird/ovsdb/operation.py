@@ -234,10 +234,7 @@ class Execution:
         where = Where.from_json(table, operation["where"], self.names)
         found = list(self._rows(table, where))
         for uuid, _, row in found:
-            if row is None:
-                del self.transaction.staged[table.name][uuid]
-            else:
-                self._staged(table, uuid, row).deleted = True
+            self.transaction.remove(self._staged(table, uuid, row))
         return {"count": len(found)}
 
     def wait(self, operation: Mapping[str, Any]) -> dict[str, Any]:

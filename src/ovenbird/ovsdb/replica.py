@@ -159,7 +159,7 @@ class Replica:
             for result in await self.call("transact", [self.database, *operations]):
                 if type(result) is dict and "error" in result:
                     raise from_json(result)
-        return Commit(self._last_id, (), "\n".join(transaction.comments))  # type: ignore[arg-type]
+        return Commit(self._last_id, {}, "\n".join(transaction.comments))  # type: ignore[arg-type]
 
     def on_change(self, callback: Callable[[Commit], None]) -> Callable[[], None]:
         """Call back after each batch of changes is in `store`; return what ends that."""

@@ -27,7 +27,7 @@ from ovenbird.ovsdb.schema import ColumnSchema, DatabaseSchema, TableSchema
 from ovenbird.ovsdb.types import UNLIMITED, Atomic, BaseType, ColumnType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 UUID_COLUMN = ColumnSchema("_uuid", ColumnType(BaseType(Atomic.UUID)), mutable=False)
 VERSION_COLUMN = ColumnSchema("_version", ColumnType(BaseType(Atomic.UUID)), mutable=False)
@@ -144,7 +144,7 @@ class BoundTable:
         return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
 
 
-def encode_row(plan: Plan, values: list[Any]) -> dict[str, Any]:
+def encode_row(plan: Plan, values: Sequence[Any]) -> dict[str, Any]:
     """Return the JSON of a row's columns that do not have their default values."""
     row = {}
     for name, position, default, encode in plan:

@@ -10,6 +10,7 @@ at as a whole until it is frozen, once.
 # ruff: noqa: S101 - the assertions say what the type checker cannot know
 from __future__ import annotations
 
+from itertools import islice
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,37 +27,35 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.schema import DatabaseSchema
     from ovenbird.ovsdb.table import BoundTable
 
-_UNHEEDED: set[int] = set()
-"""Where new rows note what is given to them, which nobody asks about."""
-
 _ATOMS = {int, str, NoneType}
 """Types whose values are canonical if they are right at all."""
+
+_ROWS_AT_ONCE = 1024
 
 Target = Row | UUID | str
 TableName = str | type[Row]
 
 
 class Staged(RowChange):
-    """What a transaction makes of one row; of a new row, this is the very change that the commit will hold.
+    """A new row of a transaction, the very change that the commit will hold; `StagedEdit` is one that was there.
 
-    `row` is `None` for a new row. `values` is what the row will hold, `changed` the positions given so far of one that
-    was there before; for sets and maps changed member by member, `touched` has the members and `live` what is under
-    construction: the dict, or what the set gains and loses, so that a large set is copied once.
+    `values` is what the row will hold, `live` the sets and maps under construction: the dict, or what the set gains and
+    loses, so that a large set is copied once.
     """
 
-    __slots__ = ("changed", "deleted", "live", "touched", "values")
+    __slots__ = ("live", "values")
 
-    def __init__(self, table: BoundTable, uuid: UUID, row: Row | None, values: list[Any]) -> None:
+    changed: set[int] = set()  # noqa: RUF012 - of a new row nobody asks
+    """The positions given so far."""
+    touched: dict[int, set[Any]] | None = None
+    """The members given so far of sets and maps that are changed member by member."""
+    deleted = False
+
+    def __init__(self, table: BoundTable, uuid: UUID, values: list[Any]) -> None:
         self.table = table
         self.uuid = uuid
-        self.row = row
-        self.old = None
+        self.row = None
         self.new = self.values = values
-        self.columns = ()
-        self._deltas = None
-        self.changed: set[int] = _UNHEEDED if row is None else set()
-        self.deleted = False
-        self.touched: dict[int, set[Any]] | None = None
         self.live: dict[int, Any] | None = None
 
     def freeze(self) -> list[Any]:
@@ -88,12 +87,6 @@ class Staged(RowChange):
         type_ = self.table.layout[position].type
         if self.live is None:
             self.live = {}
-        if self.row is not None and (position not in self.changed or (self.touched and position in self.touched)):
-            if self.touched is None:
-                self.touched = {}
-            touched = self.touched.setdefault(position, set())
-            touched.update(insert)
-            touched.update(delete)
         self.changed.add(position)
         present = notation.members(type_, self.values[position])
         live = self.live.get(position)
@@ -107,10 +100,32 @@ class Staged(RowChange):
             _edit_map(live, insert, delete)
             type_.check_count(len(live))
 
+
+class StagedEdit(Staged):
+    """What a transaction makes of a row that was there."""
+
+    __slots__ = ("changed", "deleted", "touched")
+
+    def __init__(self, table: BoundTable, row: Row) -> None:
+        super().__init__(table, row.uuid, row.values.copy())
+        self.row: Row = row
+        self.changed = set()
+        self.touched = None
+        self.deleted = False
+
+    def edit(self, position: int, insert: Any, delete: Any) -> None:
+        """Take members out of a set or map column and put members in; note which."""
+        if position not in self.changed or (self.touched and position in self.touched):
+            if self.touched is None:
+                self.touched = {}
+            touched = self.touched.setdefault(position, set())
+            touched.update(insert)
+            touched.update(delete)
+        super().edit(position, insert, delete)
+
     def delta(self, position: int) -> notation.Delta:
-        """Return what a set or map column of an existing row gains and loses; call after `freeze`."""
+        """Return what a set or map column gains and loses; call after `freeze`."""
         type_ = self.table.layout[position].type
-        assert self.row is not None
         old, new = self.row.values[position], self.values[position]
         touched = self.touched.get(position) if self.touched else None
         if touched is None:
@@ -199,8 +214,8 @@ class Transaction:
     def insert_rows(self, table: type[Row], rows: Mapping[UUID, list[Any]]) -> None:
         """Add rows given by all their values in the order of the row class's columns; the lists become the rows'.
 
-        This is how compilers insert. Values are checked column by column: an atom that stands in ten thousand rows is
-        looked at once.
+        This is how compilers insert. Values are checked column by column, those of many rows at once: an atom that
+        stands in all of them is looked at once.
 
         Raises:
             UnknownTable, BadSyntax, ConstraintViolation, DuplicateUuid: a row cannot be; none is added.
@@ -212,18 +227,20 @@ class Transaction:
         for present in (staged, bound.table.rows):
             if not present.keys().isdisjoint(rows):
                 raise _duplicate(bound, next(uuid for uuid in rows if uuid in present))
-        for at, column in enumerate(zip(*rows.values(), strict=True)):
-            kinds, accept = set(map(type, column)), bound.accept[at]
-            if kinds == {bound.types[at]}:
-                continue
-            if kinds <= _ATOMS:
-                for atom in set(column):
-                    accept(atom)
-            else:
-                for row in rows.values():
-                    row[at] = accept(row[at])
+        left = iter(rows.values())
+        while some := list(islice(left, _ROWS_AT_ONCE)):
+            for at, column in enumerate(zip(*some, strict=True)):
+                kinds, accept = set(map(type, column)), bound.accept[at]
+                if kinds == {bound.types[at]}:
+                    continue
+                if kinds <= _ATOMS:
+                    for atom in set(column):
+                        accept(atom)
+                else:
+                    for row in some:
+                        row[at] = accept(row[at])
         for uuid, row in rows.items():
-            staged[uuid] = Staged(bound, uuid, None, row)
+            staged[uuid] = Staged(bound, uuid, row)
 
     def update(self, row: Target, values: Mapping[str, Any]) -> None:
         """Give columns of a row new values.
@@ -279,11 +296,7 @@ class Transaction:
 
     def delete(self, row: Target) -> None:
         """Remove a row."""
-        staged = self.stage(row)
-        if staged.row is None:
-            del self.staged[staged.table.name][staged.uuid]
-        else:
-            staged.deleted = True
+        self.remove(self.stage(row))
 
     def wait(self, row: Target, expected: Mapping[str, Any]) -> None:
         """Commit only if the row is there and holds these values in the database (optimistic concurrency).
@@ -317,7 +330,7 @@ class Transaction:
             uuid = notation.new_uuid()
         elif uuid in rows or uuid in table.table.rows:
             raise _duplicate(table, uuid)
-        rows[uuid] = Staged(table, uuid, None, values)
+        rows[uuid] = Staged(table, uuid, values)
         return uuid
 
     def stage(self, row: Target) -> Staged:
@@ -337,9 +350,17 @@ class Transaction:
 
     def stage_row(self, table: BoundTable, row: Row) -> Staged:
         """Stage a row of the database that is not staged yet."""
-        staged = Staged(table, row.uuid, row, row.values.copy())
+        staged = StagedEdit(table, row)
         self.staged.setdefault(table.name, {})[row.uuid] = staged
         return staged
+
+    def remove(self, staged: Staged) -> bool:
+        """Stage a row's deletion, or forget it if it is new; return whether it was there before."""
+        if isinstance(staged, StagedEdit):
+            staged.deleted = True
+            return True
+        del self.staged[staged.table.name][staged.uuid]
+        return False
 
     def _locate(self, row: Target) -> tuple[BoundTable, UUID, Row | None]:
         if isinstance(row, Row):

@@ -144,7 +144,7 @@ def test_a_commit_that_cannot_be_written_did_not_happen(path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("os.write", full)
+        patch.setattr("os.writev", full)
         with pytest.raises(InputOutputError):
             txn.commit()
     assert contents(database) == {}

@@ -57,9 +57,9 @@ def test_staged_changes_are_invisible_and_a_commit_is_one_event(db):
     assert not db.tables["Switch"].table.rows
     commit = txn.commit()
     assert seen == [commit]
-    assert {(c.table.name, c.uuid) for c in commit.changes} == {("Port", a), ("Switch", switch)}
+    assert {(n, c.uuid) for n, some in commit.changes.items() for c in some} == {("Port", a), ("Switch", switch)}
     assert db.store.tables["Switch"].get(switch)["ports"] == {a}
-    assert db.transaction().commit().changes == ()
+    assert db.transaction().commit().changes == {}
     assert len(seen) == 1
 
 
@@ -149,6 +149,6 @@ def test_one_member_more_in_a_large_set_looks_at_one_member(db, monkeypatch):
     txn.mutate(switch, "ports", insert={new}, delete={min(ports)})
     commit = txn.commit()
     assert checked == [new]
-    (change,) = [c for c in commit.changes if c.uuid == switch]
+    (change,) = [c for c in commit.changes["Switch"] if c.uuid == switch]
     assert change.delta(change.table.position["ports"]) == ({new}, {min(ports)})
     assert len(db.tables["Port"].table.rows) == 2000
