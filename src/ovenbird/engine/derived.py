@@ -55,10 +55,8 @@ class Derived:
         if node is None:
             raise LookupError(f"{self.columns[0].owner.TABLE}: asked for outside of a computation")
         table = node.engine.tables[self.columns[0].owner]
-        for watcher in table.watchers:
-            if type(watcher) is Files and watcher.derived is self:
-                return watcher.rows(key)
-        return Files(self, table).rows(key)
+        files: Files = table.kept.get(self) or Files(self, table)
+        return files.rows(key)
 
 
 class Bucket(Source):
@@ -97,6 +95,7 @@ class Files:
             self.parents = owners.index(derived.parent)
             owners.watchers.append(Parents(self, derived.parent))
         self.inserted(table.rows.values())
+        table.kept[derived] = self
         table.watchers.append(self)
 
     def rows(self, key: Any) -> list[Any]:

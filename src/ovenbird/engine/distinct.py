@@ -41,10 +41,8 @@ class Distinct:
         if node is None:
             raise LookupError(f"{self.group.owner.TABLE}: asked for outside of a computation")
         table = node.engine.tables[self.group.owner]
-        for watcher in table.watchers:
-            if type(watcher) is Counts and watcher.distinct is self:
-                return watcher.values(group)
-        return Counts(self, table).values(group)
+        counts: Counts = table.kept.get(self) or Counts(self, table)
+        return counts.values(group)
 
 
 class Tally(Source):
@@ -115,6 +113,7 @@ class Counts(Tallies):
         self.mask = distinct.group.bit | distinct.value.bit
         self.filed: dict[Row, tuple[Hashable, Hashable]] = {}
         self.inserted(table.rows.values())
+        table.kept[distinct] = self
         table.watchers.append(self)
 
     def inserted(self, rows: Iterable[Row]) -> None:

@@ -63,7 +63,7 @@ class Engine:
         self.scopes: dict[tuple[Pool, Any], Scope] = {}
         self.outputs: dict[Rows, Output] = {}
         self.gathered: dict[Rule, Tallies] = {}
-        self.owners: dict[Fact, Run | list[Run]] = {}
+        self.owners: dict[Fact, Run | dict[Run, None]] = {}
         self.failures: dict[Run, Exception] = {}
         self.ran: Counter[str] = Counter()
         self.alarms = Alarms(clock)
@@ -207,16 +207,17 @@ class Engine:
             for fact in before:
                 if fact not in after:
                     self._disown(fact, run)
+        known = len(owners)
         for fact in fresh:
-            known = len(owners)
             holder = owners.setdefault(fact, run)
-            if len(owners) != known:
-                came.append(fact)
-            elif isinstance(holder, list):
-                if run not in holder:
-                    holder.append(run)
-            elif holder is not run:  # else yielded twice by one run
-                owners[fact] = [holder, run]
+            if holder is run:
+                if len(owners) > known:  # else it yields the fact twice
+                    known += 1
+                    came.append(fact)
+            elif isinstance(holder, dict):
+                holder[run] = None
+            else:
+                owners[fact] = {holder: None, run: None}
 
     def _disown(self, fact: Fact, run: Run) -> None:
         """Let go of a fact that ``run`` no longer yields."""
@@ -224,10 +225,10 @@ class Engine:
         if holders is run:
             del self.owners[fact]
             self._went.append(fact)
-        elif isinstance(holders, list):
-            holders.remove(run)
+        elif isinstance(holders, dict):
+            del holders[run]
             if len(holders) == 1:
-                self.owners[fact] = holders[0]
+                (self.owners[fact],) = holders
 
     def _settle(self) -> dict[Relation, Delta]:
         """Return the net change of the facts that came and went; one that did both as often did neither."""

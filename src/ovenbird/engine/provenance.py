@@ -28,7 +28,7 @@ def why(engine: Engine, fact: Fact) -> tuple[Reason, ...]:
     holders = engine.owners.get(fact)
     if holders is None:
         return ()
-    runs = holders if isinstance(holders, list) else [holders]
+    runs = holders if isinstance(holders, dict) else (holders,)
     return tuple(Reason(run.rule.name, run.subject, _rows_read(run)) for run in runs)
 
 

@@ -279,7 +279,7 @@ class Table(Generic[R]):
         row_class: the class of its rows.
     """
 
-    __slots__ = ("_indexes", "members", "missing", "name", "row_class", "rows", "store", "watchers")
+    __slots__ = ("_indexes", "kept", "members", "missing", "name", "row_class", "rows", "store", "watchers")
 
     def __init__(self, store: Store, row_class: type[R]) -> None:
         self.store = store
@@ -289,6 +289,8 @@ class Table(Generic[R]):
         self.members = Source()
         self.missing: dict[UUID, Missing] = {}
         self.watchers: list[Watcher] = []
+        self.kept: dict[Any, Any] = {}
+        """What is kept of its rows besides indexes, each a watcher too, by what it was asked for with."""
         self._indexes: dict[tuple[Column[Any], ...], Index] = {}
 
     def get(self, uuid: UUID) -> R | None:
