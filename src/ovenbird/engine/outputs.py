@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_EMPTY: dict[Any, Any] = {}
-"""The value of most maps; nobody changes a row's maps."""
+_NONE: dict[Any, Any] = {}
 
 
 class Editor(Protocol):
@@ -83,13 +82,13 @@ class Output:
         self.members = tuple(members)
         self.actual: dict[Hashable, Row] = {}
         self.handles: dict[Hashable, Handle] = {}
-        self.dirty: dict[Hashable, None] = {}
+        self.dirty: dict[Hashable, object] = {}
         self.surplus: dict[Row, None] = {}
         self._keys: dict[Row, Hashable] = {}
         self._planned: dict[UUID, Hashable] = {}
         self.rejected: dict[Hashable, Fact | None] = {}
         self.barred: set[Any] = set()
-        self._last: tuple[dict[Hashable, None], dict[Hashable, Any], dict[Hashable, None]] = ({}, {}, {})
+        self._last: tuple[dict[Hashable, object], dict[Hashable, Any], dict[Hashable, None]] = ({}, {}, {})
         self._wanted: dict[Hashable, Fact | list[Fact]] = {}
         self._sets: dict[Hashable, dict[Members, dict[Any, None]]] = {}
         self._edits: dict[Hashable, dict[Members, set[Any]]] = {}
@@ -101,7 +100,7 @@ class Output:
         for member in self.members:
             self._mine |= member.column.bit
         self._is_map = tuple(isinstance(c.default, dict) for c in relation.columns)
-        self._map_positions = tuple(c.index for c, m in zip(relation.columns, self._is_map, strict=True) if m)
+        self._maps = tuple((c.index, c.default) for c, m in zip(relation.columns, self._is_map, strict=True) if m)
         self._unowned, self._layout = _layout(relation)
         self.inserted(table.rows.values())
         table.watchers.append(self)
@@ -123,8 +122,12 @@ class Output:
                     wanted[key] = held[0]
             else:
                 del wanted[key]
+        fresh = dict(zip(come, added, strict=True))
+        dirty.update(fresh)
+        if len(fresh) == len(added) and wanted.keys().isdisjoint(fresh):
+            wanted.update(fresh)
+            return
         for key, fact in zip(come, added, strict=True):
-            dirty[key] = None
             held_now = wanted.setdefault(key, fact)
             if held_now is not fact:
                 if isinstance(held_now, list):
@@ -313,30 +316,29 @@ class Output:
 
     def _insert(self, editor: Editor, missing: Iterable[Hashable]) -> None:
         """Insert the rows of those keys that have a fact; none of them has a row."""
-        wanted = self._wanted
+        wanted, sets, handles, rejected = self._wanted, self._sets, self.handles, self.rejected
         found = [(key, held) for key in missing if (held := wanted.get(key)) is not None]
-        if self.rejected:
-            found = [(key, held) for key, held in found if key not in self.rejected]
+        if rejected:
+            found = [(key, held) for key, held in found if key not in rejected]
         if not found:
             return
-        layout, unowned, planned = self._layout, self._unowned, self._planned
-        positions, handles, sets, named = self._map_positions, self.handles, self._sets, self.relation.named
-        rows: dict[UUID, list[Any]] = {}
-        for (key, held), uuid in zip(found, new_uuids(len(found)), strict=True):
+        keys = [key for key, _ in found]
+        rows = []
+        layout, unowned, maps = self._layout, self._unowned, self._maps
+        for key, held in found:
             fact = self._least(key, held) if isinstance(held, list) else held
             row = list(layout(fact + unowned))
-            for i in positions:
-                row[i] = dict(row[i]) if row[i] else _EMPTY
-            if sets and key in sets:
-                for member, elements in sets[key].items():
-                    row[member.column.index] = frozenset(elements) - self.barred
-            if named:
-                uuid = cast("UUID", key)  # noqa: PLW2901
-            elif handles and key in handles:
-                uuid = handles[key].uuid  # noqa: PLW2901
-            planned[uuid] = key
-            rows[uuid] = row
-        editor.insert_rows(self.relation.row_class, rows)
+            for at, default in maps:
+                row[at] = dict(row[at]) if row[at] else default
+            rows.append(row)
+        for key, row in zip(keys, rows, strict=True) if sets else ():
+            for member, elements in sets.get(key, _NONE).items():
+                row[member.column.index] = frozenset(elements) - self.barred
+        uuids: Sequence[Any] = keys if self.relation.named else new_uuids(len(keys))
+        if handles:
+            uuids = [handles[key].uuid if key in handles else uuid for key, uuid in zip(keys, uuids, strict=True)]
+        self._planned.update(zip(uuids, keys, strict=True))
+        editor.insert_rows(self.relation.row_class, dict(zip(uuids, rows, strict=True)))
 
     def _update(self, editor: Editor, row: Row, fact: Fact) -> None:
         changes: dict[str, Any] = {}
@@ -378,8 +380,11 @@ def _layout(relation: Rows) -> tuple[tuple[Any, ...], Callable[[tuple[Any, ...]]
     length = relation.start + len(relation.columns)
     unowned = [column for column in columns if column.index not in given]
     given |= {column.index: length + i for i, column in enumerate(unowned)}
-    pick: Any = itemgetter(*[given[column.index] for column in columns])
-    layout = pick if len(columns) > 1 else lambda values: (pick(values),)
+    places = [given[column.index] for column in columns]
+    if places == list(range(places[0], places[0] + len(places))):
+        layout: Any = itemgetter(slice(places[0], places[0] + len(places)))
+    else:
+        layout = itemgetter(*places)
     return tuple(relation.initial.get(column.name, column.default) for column in unowned), layout
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from heapq import heappush
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, TypeVarTuple
 
 from ovenbird.engine import tracking
 from ovenbird.engine.errors import CycleError
@@ -20,37 +20,38 @@ from ovenbird.engine.tracking import WHOLE, Reader
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
-class View(Generic[P, T]):
+class View(Generic[T, *Ts]):
     """A memoised pure function; make one with the decorator ``view``.
 
     Arguments:
         body: the function. Its arguments must be hashable: rows, strings, numbers, tuples.
     """
 
-    def __init__(self, body: Callable[P, T]) -> None:
+    def __init__(self, body: Callable[[*Ts], T]) -> None:
         functools.update_wrapper(self, body)
         self.body = body
         self.name = body.__qualname__
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+    def __call__(self, *args: *Ts) -> T:
         """Return the function's value, remembered and tracked when something is being computed."""
         node = tracking.reader
-        if node is None or kwargs:
-            return self.body(*args, **kwargs)
+        if node is None:
+            return self.body(*args)
         memo = node.engine.memo
-        key = (self, *args)
+        key = (self, args)
         found = memo.get(key)
         if found is None:
             found = memo[key] = Instance(node.engine, key)
             found.compute()
         elif found.dirty or found.computing:
             found.compute()
-        if node not in found.readers:
-            found.readers[node] = WHOLE
+        readers = found.readers
+        if node not in readers:
+            readers[node] = WHOLE
             node.deps.append(found)
             if node.height <= found.height:
                 node.height = found.height + 1
@@ -68,7 +69,7 @@ class Instance(Reader):
 
     __slots__ = ("computing", "error", "key", "value")
 
-    def __init__(self, engine: Any, key: tuple[Any, ...]) -> None:
+    def __init__(self, engine: Any, key: tuple[View[Any, *tuple[Any, ...]], tuple[Any, ...]]) -> None:
         super().__init__(engine)
         self.key = key
         self.value: Any = None
@@ -86,7 +87,7 @@ class Instance(Reader):
         self.computing = True
         tracking.reader = self
         try:
-            self.value, self.error = self.key[0].body(*self.key[1:]), None
+            self.value, self.error = self.key[0].body(*self.key[1]), None
         except Exception as e:  # noqa: BLE001 (whatever a feature's function raises is its readers' to see)
             self.value, self.error = None, e
         finally:
@@ -116,6 +117,6 @@ class Instance(Reader):
             self.forget()
 
 
-def view(body: Callable[P, T]) -> View[P, T]:
+def view(body: Callable[[*Ts], T]) -> View[T, *Ts]:
     """Make a pure function of rows a view."""
     return View(body)

@@ -89,7 +89,7 @@ class BoundTable:
         self.layout = tuple(_column(schema, column) for column in classes)
         self.position = {column.name: index for index, column in enumerate(self.layout)}
         self.defaults: list[Any] = [
-            c.type.default if c.name in schema.position else k.default
+            c.type.default if c.name in schema.position and c.type.default != k.default else k.default
             for c, k in zip(self.layout, classes, strict=True)
         ]
         self.decoders = [notation.decoder(column.type) for column in self.layout]
@@ -149,7 +149,7 @@ def encode_row(plan: Plan, values: Sequence[Any]) -> dict[str, Any]:
     row = {}
     for name, position, default, encode in plan:
         value = values[position]
-        if value != default:
+        if value is not default and value != default:  # nearly all that are equal are the very same
             row[name] = value if encode is None else encode(value)
     return row
 

@@ -107,8 +107,11 @@ class StagedEdit(Staged):
     __slots__ = ("changed", "deleted", "touched")
 
     def __init__(self, table: BoundTable, row: Row) -> None:
-        super().__init__(table, row.uuid, row.values.copy())
+        self.table = table
+        self.uuid = row.uuid
         self.row: Row = row
+        self.new = self.values = row.values.copy()
+        self.live = None
         self.changed = set()
         self.touched = None
         self.deleted = False
