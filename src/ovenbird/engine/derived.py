@@ -65,7 +65,7 @@ class Bucket(Source):
     __slots__ = ("files", "held", "key")
 
     def __init__(self, files: Files, key: Any) -> None:
-        super().__init__()
+        self.readers = {}
         self.files = files
         self.key = key
         self.held: dict[Row, None] = {}
