@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.entering import entering
 from ovenbird.controller.facts import ANNOUNCED
-from ovenbird.controller.local import VIF, hosted_row, is_concerned, localnet_key, resident, resident_name
+from ovenbird.controller.local import (
+    VIF,
+    hosted_row,
+    is_additional,
+    is_concerned,
+    localnet_key,
+    resident,
+    resident_name,
+)
 from ovenbird.controller.repeated import Repeated
 from ovenbird.engine.rules import rule
 from ovenbird.model.sb import PortBinding
@@ -47,7 +55,8 @@ def announcements(port: PortBinding) -> Iterator[Fact]:
     if datapath is None or port.type not in (VIF, "patch", "l3gateway"):
         return
     if port.type == VIF:
-        lines = port.mac if resident(port) and localnet_key(uuid) else frozenset()
+        here = resident(port) and not is_additional(port)
+        lines = port.mac if here and localnet_key(uuid) else frozenset()
     elif port.type == "patch" or resident(port):
         lines = port.nat_addresses if localnet_key(uuid) else frozenset()
     else:

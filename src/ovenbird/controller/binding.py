@@ -1,9 +1,10 @@
 """Binding: which ports this chassis claims, and when it says that they are up.
 
 A port is claimed when an interface of the integration bridge says that it is that port (external_ids:iface-id) and
-the port's options do not name another chassis. It is `up`, and its interface `ovn-installed`, once the claim is in the
-database, everything about its datapath has been received, and the switch has confirmed the flows made from that. The
-column `up` belongs to the chassis that holds the port.
+the port's options do not name other chassis alone; by those that they name after the first, as additional ones. It is
+`up`, and its interface `ovn-installed`, once the claim is in the database, everything about its datapath has been
+received, and the switch has confirmed the flows made from that. The column `up` belongs to the chassis that holds the
+port.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import AFTERWARDS, EDIT
 from ovenbird.controller.gateway import HIGHLY_AVAILABLE
-from ovenbird.controller.local import VIF, interface_of, is_concerned, resident
+from ovenbird.controller.local import VIF, interface_of, is_additional, is_concerned, resident
+from ovenbird.controller.multichassis import claimed_encaps
 from ovenbird.controller.own import progress
 from ovenbird.controller.settings import own_chassis
 from ovenbird.engine.lookups import find, get
@@ -55,16 +57,22 @@ def claim(port: PortBinding) -> Iterator[Fact]:
     me = own_chassis()
     if port.type not in CLAIMED_TYPES or me is None or progress().stopping:
         return
-    mine = PortBinding.chassis.raw(port) == me
-    if resident(port):
-        changes: list[tuple[str, object]] = [] if mine else [("chassis", me)]
-        encap = encap_of(port)
+    here, additional = resident(port), is_additional(port)
+    encap = encap_of(port) if here else None
+    changes: list[tuple[str, object]] = []
+    if here and not additional:
+        if PortBinding.chassis.raw(port) != me:
+            changes.append(("chassis", me))
         if PortBinding.encap.raw(port) != encap:
             changes.append(("encap", encap))
-        if changes:
-            yield EDIT(PortBinding, port.uuid, tuple(changes))
-    elif mine:
-        yield EDIT(PortBinding, port.uuid, (("chassis", None), ("encap", None), ("up", False)))
+    elif PortBinding.chassis.raw(port) == me:
+        changes += [("chassis", None), ("encap", None), ("up", False)]
+    if (me in PortBinding.additional_chassis.raw(port)) != (here and additional):
+        changes.append(("additional_chassis", ((me, here and additional),)))
+    if moved := claimed_encaps(port, encap if additional else None):
+        changes.append(("additional_encap", moved))
+    if changes:
+        yield EDIT(PortBinding, port.uuid, tuple(changes))
 
 
 @rule(PortBinding, when=is_concerned)
@@ -73,11 +81,12 @@ def up(port: PortBinding) -> Iterator[Fact]:
     if port.type not in CLAIMED_TYPES or progress().stopping:
         return
     me = own_chassis()
-    if me is None or PortBinding.chassis.raw(port) != me or not resident(port):
+    main = PortBinding.chassis.raw(port) == me
+    if me is None or not (main or me in PortBinding.additional_chassis.raw(port)) or not resident(port):
         return
     if not complete(PortBinding.datapath.raw(port)):
         return
-    if port.up is not True:
+    if main and port.up is not True:
         yield AFTERWARDS(PortBinding, port.uuid, (("up", True),))
     uuid = interface_of(port.logical_port)
     interface = get(Interface, uuid) if uuid is not None else None

@@ -30,6 +30,7 @@ from ovenbird.controller import (
     learned,
     local,
     meters,
+    multichassis,
     patch,
     physical,
     port_security,
@@ -97,7 +98,7 @@ RULES = (
     physical.port_flows, chassis_mac.others, hairpin.hairpin, port_security.port_security, translate.logical_flow,
     translate.translation, learned.fdb, learned.mac_binding, learned.static_mac_binding, announcements.announcements,
     meters.meters, advertiser.advertisements, sessions.sessions, sessions.session_status, delegation.delegations,
-    virtual.release,
+    virtual.release, multichassis.large_packets,
 )  # fmt: skip
 
 _EDITS = (EDIT, AFTERWARDS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)

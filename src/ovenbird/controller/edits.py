@@ -109,6 +109,9 @@ class EditBook:
             if isinstance(column.default, dict):
                 put = {key: v for key, v in value if v is not None}
                 transaction.mutate(row, name, delete=[key for key, _ in value], insert=put)
+            elif column.many and isinstance(value, tuple):
+                gained, lost = [m for m, there in value if there], [m for m, there in value if not there]
+                transaction.mutate(row, name, insert=gained, delete=lost)
             else:
                 transaction.update(row, {name: value})
         if row_class is ChassisPrivate and changes[0][0] == "nb_cfg":

@@ -4,7 +4,8 @@
 - `PART(table, priority, match, cookie, order, actions)`: a piece of a flow that several rules make together, such as
   one port's copy of a flooded packet, or one conjunction: the flow's actions are its parts in the order of `order`.
 - `EDIT(row_class, uuid, changes)`: columns of a row that ought to hold something else, as pairs; a map column's
-  value is given as a tuple of pairs, of which only those keys are changed (None removes one).
+  value is given as a tuple of pairs, of which only those keys are changed (None removes one), and so may be a set
+  column's, of which only those members come (True) or go (False).
 - `AFTERWARDS`: the same, to be written when the switch has confirmed every flow of the wave that yielded it.
 - `CHASSIS`, `ADD_PORT`, `DROP_PORT`, `BRIDGE`: rows to make or to remove.
 - `CLAUSE(table, column, function, value)`: what to monitor in Southbound.

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact
 
-_REFERENCES = frozenset(
-    ("_uuid", "datapath", "datapaths", "datapath_group", "logical_datapath", "logical_dp_group", "chassis")
-)
+_REFERENCES = frozenset((
+    "_uuid", "datapath", "datapaths", "datapath_group", "logical_datapath", "logical_dp_group", "chassis",
+    "additional_chassis",
+))  # fmt: skip
 _DATAPATHS, _FLOWS = "Datapath_Binding", "Logical_Flow"
 _PART = 25
 """How many new datapaths make a step worth its while."""

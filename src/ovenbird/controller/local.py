@@ -75,19 +75,34 @@ def _ofport(interface: Interface | None) -> int:
     return max(interface.ofport or 0, 0) if interface is not None else 0
 
 
+def turn(port: PortBinding) -> int | None:
+    """Return which of the chassis that the port's `requested-chassis` names this one is, by name or host name.
+
+    0 is the main one, as any is of a port without that option, others are additional; None if it is not among them
+    (ovn-nb(5), Logical_Switch_Port).
+    """
+    wanted = port.options.get("requested-chassis", "").strip()
+    if not wanted:
+        return 0
+    mine = settings()
+    names = [name.strip() for name in wanted.split(",")]
+    return next((i for i, name in enumerate(names) if name in (mine.chassis, mine.hostname)), None)
+
+
+def is_additional(port: PortBinding) -> bool:
+    """Return whether this chassis may only be an additional one of a port."""
+    return port.type == VIF and bool(turn(port))
+
+
 def may_bind(port: PortBinding) -> bool:
     """Return whether the port's options let this chassis bind it with the interface that it has here.
 
-    By `requested-chassis`, the name or host name that stands first: of several, the others would only be additional
-    ones. By `iface-id-ver`, what the interface says under that name (ovn-nb(5), Logical_Switch_Port).
+    By `requested-chassis`, where it stands in line; by `iface-id-ver`, what the interface says under that name
+    (ovn-nb(5), Logical_Switch_Port).
     """
-    options = port.options
-    wanted = options.get("requested-chassis", "").partition(",")[0].strip()
-    if wanted:
-        mine = settings()
-        if wanted not in (mine.chassis, mine.hostname):
-            return False
-    version = options.get("iface-id-ver")
+    if turn(port) is None:
+        return False
+    version = port.options.get("iface-id-ver")
     uuid = interface_of(port.logical_port) if version is not None else None
     interface = get(Interface, uuid) if uuid is not None else None
     return interface is None or interface.external_ids.get("iface-id-ver") == version
@@ -123,9 +138,12 @@ def _resident(port: PortBinding) -> bool:
 
 @view
 def resident_name(name: str) -> bool:
-    """Return whether the port of that name is resident: the match language's `is_chassis_resident`."""
+    """Return whether the port of that name is resident: the match language's `is_chassis_resident`.
+
+    One chassis speaks for a port, so that an additional one does not.
+    """
     port = find(PortBinding.logical_port, name)
-    return port is not None and resident(port)
+    return port is not None and resident(port) and not is_additional(port)
 
 
 @view
@@ -233,6 +251,8 @@ def is_concerned(port: PortBinding) -> bool:
     """
     if port.type != VIF or PortBinding.chassis.raw(port) is not None or resident(port):
         return True
+    if PortBinding.additional_chassis.raw(port):
+        return True
     return localnet_key(PortBinding.datapath.raw(port)) != 0
 
 
@@ -250,6 +270,7 @@ def clauses() -> Iterator[Fact]:
         yield CLAUSE("Port_Binding", "options", "includes", (f"{kind}-chassis", mine.chassis))
     if me is not None:
         yield CLAUSE("Port_Binding", "chassis", "==", me)
+        yield CLAUSE("Port_Binding", "additional_chassis", "includes", me)
     for datapath in hosted():
         yield CLAUSE("Datapath_Binding", "_uuid", "==", datapath)
         for table_name in ("Port_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding"):

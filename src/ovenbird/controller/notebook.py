@@ -15,6 +15,7 @@ import time
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from ovenbird.controller.multichassis import Activated, stage_activated
 from ovenbird.controller.packet_ins.learning import Learned
 from ovenbird.controller.virtual import Spoken, stage_spoken
 from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding
@@ -45,14 +46,14 @@ class Notebook:
     def __init__(self) -> None:
         self.dropped = 0
         self._southbound: Replica | None = None
-        self._learned: dict[Learned | Spoken, bool] = {}
+        self._learned: dict[Learned | Spoken | Activated, bool] = {}
         self._writing: asyncio.Task[None] | None = None
 
     def attach(self, southbound: Replica) -> None:
         """Write to this database from now on."""
         self._southbound = southbound
 
-    def note(self, what: Learned | Spoken) -> None:
+    def note(self, what: Learned | Spoken | Activated) -> None:
         """Write something down, soon."""
         if what in self._learned:
             return
@@ -77,7 +78,7 @@ class Notebook:
                 for what in outdated(store, datapath, port, mac, str(ip_address(address))):
                     self.note(what)
 
-    def _due(self, what: Learned | Spoken) -> None:
+    def _due(self, what: Learned | Spoken | Activated) -> None:
         if what in self._learned:
             self._learned[what] = True
             self._write_soon()
@@ -97,6 +98,8 @@ class Notebook:
             for what in due:
                 if isinstance(what, Spoken):
                     stage_spoken(southbound.store, transaction, what)
+                elif isinstance(what, Activated):
+                    stage_activated(southbound.store, transaction, what)
                 else:
                     stage(southbound, transaction, what)
             try:

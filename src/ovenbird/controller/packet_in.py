@@ -11,7 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from ovenbird.controller import virtual
+from ovenbird.controller import multichassis, virtual
 from ovenbird.controller.held import Held
 from ovenbird.controller.notebook import Notebook
 from ovenbird.controller.packet_ins import acl_log, dhcp4, dhcp6, frag_mtu, learning, names, replies, router_advert
@@ -123,6 +123,8 @@ class PacketIns:
                 self.held.found((what.datapath, what.port, what.ip), what.mac)
         elif opcode is Opcode.BIND_VPORT:
             self.notebook.note(virtual.spoken(packet_in))
+        elif opcode is Opcode.ACTIVATION_STRATEGY_RARP:
+            self.notebook.note(multichassis.activated(packet_in))
         elif opcode is Opcode.LOG:
             acl.info("%s", acl_log.message(packet_in, userdata.payload, _FIRST_EGRESS))
         elif opcode in self._others:

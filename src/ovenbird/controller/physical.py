@@ -32,8 +32,16 @@ from ovenbird.controller.local import (
     peer_of,
     resident,
 )
+from ovenbird.controller.multichassis import (
+    LARGE_PACKETS,
+    LARGE_REPLIES,
+    blocking,
+    elsewhere,
+    is_blocked,
+    spread_here,
+)
 from ovenbird.controller.patch import patch_name, physical_bridge
-from ovenbird.controller.settings import integration_bridge, own_chassis
+from ovenbird.controller.settings import integration_bridge
 from ovenbird.controller.tunnels import tunnel_to
 from ovenbird.controller.zones import datapath_zones, zone_of
 from ovenbird.engine.lookups import find, get
@@ -64,7 +72,7 @@ if TYPE_CHECKING:
     from ovenbird.openflow.actions import Action
 
 TABLES = Tables()
-ENTRY, LARGE_PACKETS, LARGE_REPLIES, REMOTE, LOCAL, LOOPBACK, DELIVER = 0, 37, 38, 39, 40, 41, 65
+ENTRY, REMOTE, LOCAL, LOOPBACK, DELIVER = 0, 39, 40, 41, 65
 
 ALLOW_LOOPBACK, FROM_VTEP = FlagBit.LOOPBACK.mask, FlagBit.FROM_VTEP.mask
 LOCAL_ONLY, FROM_LOCALPORT = FlagBit.LOCAL_ONLY.mask, FlagBit.FROM_LOCALPORT.mask
@@ -204,7 +212,10 @@ def _interface(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     else:
         yield flow(ENTRY, 100, match, enter, cookie)
         yield flow(DELIVER, 100, there, (Output(ofport),), cookie)
+        if is_blocked(port):
+            yield from blocking(port, ofport, there, enter, DELIVER)
     yield from _arrival(port, datapath, zone)
+    yield from _by_tunnels(port, datapath, (Resubmit(LOCAL),))
     if port.type == "localport":
         here = {"reg14": (port.tunnel_key, _ONES), "metadata": (datapath.tunnel_key, _METADATA_ONES)}
         yield flow(REMOTE, 150, here, (Resubmit(LOCAL),), cookie)
@@ -283,26 +294,40 @@ def _elsewhere(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
         return
     exit_key = localnet_key(datapath.uuid)
     there = to_port(datapath.tunnel_key, port.tunnel_key)
-    if exit_key:
+    if exit_key and not PortBinding.additional_chassis.raw(port):
         yield flow(LOCAL, 100, there, (SetField.of("reg15", exit_key), Resubmit(LOCAL)), cookie_of(port))
+        for key in spread_here(datapath.uuid):
+            tunnelled = {**there, "reg14": (key, _ONES)}
+            for way in elsewhere(port):
+                yield flow(REMOTE, 110, tunnelled, _tunnelled(way, datapath, port), cookie_of(port))
         return
     if port.type == "localport":
         return
     if len(candidates(port)) > 1:
         yield from _to_gateways(port, datapath)
         return
-    chassis = PortBinding.chassis.raw(port)
-    if chassis is None or chassis == own_chassis():
+    yield from _by_tunnels(port, datapath)
+
+
+def _by_tunnels(port: PortBinding, datapath: DatapathBinding, after: tuple[Action, ...] = ()) -> Iterator[Fact]:
+    """Yield the flows by which packets reach a port on all other chassis that it is on, and then do what is `after`."""
+    ways = elsewhere(port) if port.type != "localport" else ()
+    if not ways:
         return
-    encap = PortBinding.encap.raw(port)
-    tunnel = tunnel_to(chassis, encap)
-    if tunnel is None:
+    copies = tuple([action for way in ways for action in _tunnelled(way, datapath, port)])
+    there = to_port(datapath.tunnel_key, port.tunnel_key)
+    yield flow(REMOTE, 100, there, (*copies, *after), cookie_of(port))
+    if localnet_key(datapath.uuid):  # what is for many goes out by the physical network
         return
-    kind, ofport = tunnel
-    actions = (*outward(kind, datapath.tunnel_key, port.tunnel_key), Output(ofport))
-    yield flow(REMOTE, 100, there, actions, cookie_of(port))
     for group in port.referrers(MulticastGroup.ports):
-        yield from remote_copies(group, datapath, kind, ofport)
+        for kind, ofport in ways:
+            yield from remote_copies(group, datapath, kind, ofport)
+
+
+def _tunnelled(way: tuple[str, int], datapath: DatapathBinding, port: PortBinding) -> tuple[Action, ...]:
+    """Return what sends a packet to a port by a tunnel."""
+    kind, ofport = way
+    return (*outward(kind, datapath.tunnel_key, port.tunnel_key), Output(ofport))
 
 
 def _bridged(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:

@@ -58,9 +58,15 @@ def test_requested_chassis_decides(world):
         world.set(port, options={"requested-chassis": name})
         world.run()
         assert world.edits() == {port.uuid: {"chassis": world.me.uuid}}, name
-    world.set(port, options={"requested-chassis": "hv2,hv1"})  # lest both take it from each other for ever
+    world.set(port, options={"requested-chassis": "hv2,hv1"})  # as one of several: lest each takes it from the other
+    world.run()
+    assert world.edits() == {port.uuid: {"additional_chassis": ((world.me.uuid, True),)}}
+    world.set(port, additional_chassis=frozenset([world.me.uuid]))
     world.run()
     assert world.edits() == {}
+    world.set(port, options={"requested-chassis": "hv2"})
+    world.run()
+    assert world.edits() == {port.uuid: {"additional_chassis": ((world.me.uuid, False),)}}
 
 
 def test_an_interface_of_another_version_is_not_the_port(world):
