@@ -180,17 +180,19 @@ class Hypervisor:
 
     @property
     def tunnels(self) -> int:
-        """How many tunnels its controller has made."""
-        return len(self.vsctl("--bare", "--columns=name", "find", "Interface", "type=geneve").split())
+        """How many tunnels its controller has made and the switch has."""
+        return len(self.vsctl("--bare", "--columns=name", "find", "Interface", "type=geneve", "ofport>0").split())
 
     def reaches(self, other: "Hypervisor") -> bool:
-        """Say whether a packet comes back from another hypervisor.
+        """Say whether a packet comes back from another hypervisor and, if there are tunnels, could go by one.
 
         Asking acquaints this switch with the other's hardware address, which it learns only from answers to ARP
-        requests and only while it has a tunnel; it would drop the first packet into the tunnel otherwise.
+        requests and only some time after it has got a tunnel; it would drop the first packet into the tunnel otherwise.
         """
         script = f"ip neighbour flush dev br-phys; ping -n -c 1 -W 1 {other.encap_address} || true"
-        return "bytes from" in self.namespace.run("sh", "-c", script)
+        if "bytes from" not in self.namespace.run("sh", "-c", script):
+            return False
+        return not self.tunnels or f"{other.encap_address} " in self.appctl("tnl/neigh/show")
 
     def _tool(self, *argv: str) -> str:
         return run(argv, env=dict(self.env))

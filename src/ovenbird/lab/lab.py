@@ -180,8 +180,9 @@ class Lab(Keeper):
 
     def _join(self, *pairs: tuple[Hypervisor, Hypervisor]) -> None:
         """Wait until every hypervisor has its tunnels, and those of each pair reach each other."""
+        kept = self.state.things(Kind.PROCESS)
         for one in map(self.hypervisor, self.plan.hosts):
-            if self.process(f"{one.name}-controller") is not None:
+            if f"{one.name}-controller" in kept:  # else it was killed
                 self.wait_for(partial(self._has_tunnels, one), f"the controller of {one.name} to make its tunnels")
         for one, other in pairs:
             for source, target in ((one, other), (other, one)):
