@@ -84,11 +84,11 @@ class Rows(Relation):
         n = len(self.key_columns)
         self.whole = n > 1 and not self.value_columns and key_of is None
         """Whether there is nothing but the key in a fact, which then is the key itself."""
-        self.key: Callable[[Fact], Hashable] = itemgetter(1 if n <= 1 else slice(None if self.whole else 1, n + 1))
+        self.key: Callable[[Fact], Hashable] = itemgetter(1 if n <= 1 else slice(1, n + 1))
         """Return the key of a fact: the value of the only key column, or a tuple."""
 
     def keys(self, facts: Sequence[Fact]) -> Sequence[Hashable]:
-        """Return the keys of facts."""
+        """Return the keys of facts: themselves, where they are nothing but keys."""
         return facts if self.whole else list(map(self.key, facts))
 
     def uuid(self, *key: Hashable) -> UUID:
@@ -96,7 +96,8 @@ class Rows(Relation):
         node = tracking.reader
         if node is None:
             raise LookupError(f"{self}: asked for a row's UUID outside of a computation")
-        uuid: UUID = node.engine.outputs[self].reference(key[0] if len(key) == 1 else self._joined(key))
+        given: Any = key[0] if len(key) == 1 else key
+        uuid: UUID = node.engine.outputs[self].reference((self, *given) if self.whole else given)
         return uuid
 
     def _stored_key(self, row: Row) -> Hashable:
@@ -107,18 +108,15 @@ class Rows(Relation):
         if len(self.key_columns) == 1:
             key: Hashable = frozen(values[self.key_columns[0].index])
             return key
-        return self._joined(tuple([frozen(values[c.index]) for c in self.key_columns]))
-
-    def _joined(self, key: tuple[Hashable, ...]) -> Hashable:
-        """Return the key of several columns, given the value of each."""
-        return (self, *key) if self.whole else key
+        several = tuple([frozen(values[c.index]) for c in self.key_columns])
+        return (self, *several) if self.whole else several
 
 
 class Members(Relation):
     """Elements of a set column of output rows: facts of (key of the row, element).
 
     Arguments:
-        rows: whose rows.
+        rows: whose rows; these must have more to them than a key of several columns.
         column: the set column; rules own it whole.
     """
 
@@ -126,6 +124,8 @@ class Members(Relation):
 
     def __init__(self, rows: Rows, column: Column[Any]) -> None:
         super().__init__(f"{rows.name}.{column.name}")
+        if rows.whole:
+            raise ValueError(f"{self}: rows that are nothing but a key of several columns cannot have members")
         self.rows = rows
         self.column = column
 

@@ -82,7 +82,7 @@ class Output:
         self.members = tuple(members)
         self.actual: dict[Hashable, Row] = {}
         self.handles: dict[Hashable, Handle] = {}
-        self.dirty: dict[Hashable, object] = {}
+        self.dirty: dict[Hashable, object] = {}  # the keys alone; whatever is under them
         self.surplus: dict[Row, None] = {}
         self._keys: dict[Row, Hashable] = {}
         self._planned: dict[UUID, Hashable] = {}
@@ -100,7 +100,8 @@ class Output:
         for member in self.members:
             self._mine |= member.column.bit
         self._is_map = tuple(isinstance(c.default, dict) for c in relation.columns)
-        self._maps = tuple((c.index, c.default) for c, m in zip(relation.columns, self._is_map, strict=True) if m)
+        maps = [c for c, is_map in zip(relation.columns, self._is_map, strict=True) if is_map]
+        self._maps = tuple((c.index, {} if c.default else c.default) for c in maps)  # empty ones are most often one
         self._unowned, self._layout = _layout(relation)
         self.inserted(table.rows.values())
         table.watchers.append(self)
@@ -177,7 +178,7 @@ class Output:
     def inserted(self, rows: Iterable[Row]) -> None:
         """Note rows that appeared."""
         planned, actual, keys = self._planned, self.actual, self._keys
-        if self.relation.named and self.relation.theirs:  # nobody plans them, and each has its key for itself
+        if self.relation.named and self.relation.theirs and not self.members:  # nobody plans them, and keys differ
             fresh = {row.uuid: row for row in rows}
             actual.update(zip(fresh, fresh.values(), strict=True))
             keys.update(zip(fresh.values(), fresh, strict=True))
@@ -215,6 +216,10 @@ class Output:
         known = self._keys.get(row)
         if known != key or known is None:  # it is no longer the row it was
             self.deleted(row)
+            handle = self.handles.get(known)
+            if handle is not None:  # another row will be that, and this one keeps its UUID until it is gone
+                handle.uuid = new_uuid()
+                handle.touch()
             self._appeared(row)
             return
         if mask & self._columns:
@@ -258,19 +263,18 @@ class Output:
         self._last = (dirty, edits, suspect)
         for row in list(self.surplus):
             editor.delete(row)
-        missing: Iterable[Hashable] = dirty
-        if actual:
-            missing = [key for key in dirty if key not in actual]
-            for key in dirty if len(missing) < len(dirty) else ():
-                row_now = actual.get(key)
-                if row_now is None:
-                    continue
-                fact = self.wanted(key)
-                if fact is None:
-                    if not theirs:
-                        editor.delete(row_now)
-                elif key not in rejected:
-                    self._update(editor, row_now, fact)
+        missing: list[Hashable] = [] if actual else list(dirty)
+        for key in dirty if actual else ():
+            row_now = actual.get(key)
+            if row_now is None:
+                missing.append(key)
+                continue
+            fact = self.wanted(key)
+            if fact is None:
+                if not theirs:
+                    editor.delete(row_now)
+            elif key not in rejected:
+                self._update(editor, row_now, fact)
         if missing and not theirs:
             self._insert(editor, missing)
         for key in (*suspect, *edits):
@@ -328,8 +332,8 @@ class Output:
         for key, held in found:
             fact = self._least(key, held) if isinstance(held, list) else held
             row = list(layout(fact + unowned))
-            for at, default in maps:
-                row[at] = dict(row[at]) if row[at] else default
+            for at, empty in maps:
+                row[at] = dict(row[at]) if row[at] else empty
             rows.append(row)
         for key, row in zip(keys, rows, strict=True) if sets else ():
             for member, elements in sets.get(key, _NONE).items():

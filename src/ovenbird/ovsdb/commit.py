@@ -24,7 +24,7 @@ class RowChange:
         table: the row's table.
         uuid: its UUID.
         row: the row, `None` until it is in the table.
-        new: its values; `None` if it is deleted.
+        new: its values.
     """
 
     __slots__ = ("new", "row", "table", "uuid")
@@ -106,7 +106,7 @@ def put(changes: Changes) -> list[RowChange]:
         fresh = [change for change in some if change.old is None]
         if len(fresh) < len(some):
             edits += [change for change in some if change.old is not None]
-        contents = [(change.uuid, change.new) for change in fresh if change.new is not None]
+        contents: Any = [(change.uuid, change.new) for change in fresh]
         rows = some[0].table.table.insert_all(contents) if contents else ()
         for change, row in zip(fresh, rows, strict=True):
             change.row = row

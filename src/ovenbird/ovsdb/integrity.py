@@ -54,17 +54,18 @@ class Integrity:
         at = reference.position
         for change in changes:
             old, new = change.old, change.new
+            gained: Any = None
+            lost: Any = None
             if old is None:
-                gained, lost = new[at] if new is not None else None, None
+                gained = new[at] if new is not None else None
             elif new is None:
-                gained, lost = None, old[at]
+                lost = old[at]
             elif at in change.columns:
                 gained, lost = sides(change, reference)
-            else:
-                continue
             source = (change.table.name, change.uuid)
             for target, uuid in reference.targets(lost, weak=True) if lost else ():
-                self._forget(target, uuid, source)
+                if new is None or not any(r.names(new[r.position], target, uuid, weak=True) for r in change.table.weak):
+                    self._forget(target, uuid, source)
             for target, uuid in reference.targets(gained, weak=True) if gained else ():
                 self.referrers[target].setdefault(uuid, {})[source] = None
 

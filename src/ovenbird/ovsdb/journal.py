@@ -44,7 +44,7 @@ COMPACT_MINIMUM = 10 * 1024 * 1024
 """Bytes below which a journal is not worth compacting; above, twice its last compacted size (ovsdb-server(1))."""
 ROWS_AT_ONCE = 256
 """How many rows become bytes together: what is built for them is used again for the next, while caches hold it."""
-_PARTS_AT_ONCE = min(1024, os.sysconf("SC_IOV_MAX"))
+_PARTS_AT_ONCE = 1024  # Linux's IOV_MAX (writev(2))
 COMPACT_COMMITS, COMPACT_SECONDS = 100, 600.0
 """Commits, or else seconds, since the last compaction before which there is none (ovsdb-server(1))."""
 
@@ -92,12 +92,12 @@ def write_all(descriptor: int, parts: Sequence[bytes]) -> int:
     size = 0
     for at in range(0, len(parts), _PARTS_AT_ONCE):
         some = parts[at : at + _PARTS_AT_ONCE]
+        length = sum(map(len, some))
+        size += length
         written = os.writev(descriptor, some)
-        size += sum(map(len, some))
-        if written < sum(map(len, some)):
-            left = memoryview(b"".join(some))[written:]
-            while left:
-                left = left[os.write(descriptor, left) :]
+        left = memoryview(b"".join(some))[written:] if written < length else None
+        while left:
+            left = left[os.write(descriptor, left) :]
     return size
 
 

@@ -22,6 +22,7 @@ from ovenbird.ovsdb.large_set import exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from ovenbird.ovsdb.commit import Commit
     from ovenbird.ovsdb.schema import DatabaseSchema
@@ -45,10 +46,10 @@ class Staged(RowChange):
 
     __slots__ = ("live", "values")
 
-    changed: set[int] = set()  # noqa: RUF012 - of a new row nobody asks
-    """The positions given so far."""
+    changed: AbstractSet[int] = frozenset()
+    """The positions given so far; of a new row nobody asks."""
     touched: dict[int, set[Any]] | None = None
-    """The members given so far of sets and maps that are changed member by member."""
+    """The members given so far of sets and maps that are changed member by member; likewise."""
     deleted = False
 
     def __init__(self, table: BoundTable, uuid: UUID, values: list[Any]) -> None:
@@ -72,11 +73,8 @@ class Staged(RowChange):
     def put(self, position: int, value: Any) -> None:
         """Replace the value of a column."""
         self.values[position] = value
-        self.changed.add(position)
         if self.live:
             self.live.pop(position, None)
-        if self.touched:
-            self.touched.pop(position, None)
 
     def edit(self, position: int, insert: Any, delete: Any) -> None:
         """Take members out of a set or map column and put members in, in that order.
@@ -87,7 +85,6 @@ class Staged(RowChange):
         type_ = self.table.layout[position].type
         if self.live is None:
             self.live = {}
-        self.changed.add(position)
         present = notation.members(type_, self.values[position])
         live = self.live.get(position)
         if type_.value is None:
@@ -102,7 +99,7 @@ class Staged(RowChange):
 
 
 class StagedEdit(Staged):
-    """What a transaction makes of a row that was there."""
+    """What a transaction makes of a row that was there; a commit has a `RowEdit` of what really changes."""
 
     __slots__ = ("changed", "deleted", "touched")
 
@@ -112,9 +109,16 @@ class StagedEdit(Staged):
         self.row: Row = row
         self.new = self.values = row.values.copy()
         self.live = None
-        self.changed = set()
+        self.changed: set[int] = set()
         self.touched = None
         self.deleted = False
+
+    def put(self, position: int, value: Any) -> None:
+        """Replace the value of a column; note which."""
+        super().put(position, value)
+        self.changed.add(position)
+        if self.touched:
+            self.touched.pop(position, None)
 
     def edit(self, position: int, insert: Any, delete: Any) -> None:
         """Take members out of a set or map column and put members in; note which."""
@@ -124,6 +128,7 @@ class StagedEdit(Staged):
             touched = self.touched.setdefault(position, set())
             touched.update(insert)
             touched.update(delete)
+        self.changed.add(position)
         super().edit(position, insert, delete)
 
     def delta(self, position: int) -> notation.Delta:
@@ -222,6 +227,7 @@ class Transaction:
 
         Raises:
             UnknownTable, BadSyntax, ConstraintViolation, DuplicateUuid: a row cannot be; none is added.
+            ValueError: a row has too few values, or too many.
         """
         bound = self.tables.get(table.TABLE)
         if bound is None:
@@ -232,9 +238,10 @@ class Transaction:
                 raise _duplicate(bound, next(uuid for uuid in rows if uuid in present))
         left = iter(rows.values())
         while some := list(islice(left, _ROWS_AT_ONCE)):
-            for at, column in enumerate(zip(*some, strict=True)):
-                kinds, accept = set(map(type, column)), bound.accept[at]
-                if kinds == {bound.types[at]}:
+            checks = zip(bound.types, bound.accept, zip(*some, strict=True), strict=True)
+            for at, (plain, accept, column) in enumerate(checks):
+                kinds = set(map(type, column))
+                if kinds == {plain}:
                     continue
                 if kinds <= _ATOMS:
                     for atom in set(column):

@@ -1,15 +1,22 @@
 """Rows that rules name by UUID, and rows of somebody else of which rules own some columns."""
 
-from things import Edits, Label, Thing, settle
+import pytest
+from things import Box, Edits, Group, Label, Thing, settle
 
 from ovenbird.engine.engine import Engine
-from ovenbird.engine.facts import Rows
-from ovenbird.engine.rows import UUID, Store
+from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.rows import UUID, Column, Row, Store
 from ovenbird.engine.rules import rule
 
 NAME = UUID("0b7bb7f4-0000-4000-8000-000000000001")
 NAMED = Rows(Label, values=[Label.name])
 STATUS = Rows(Label, values=[Label.note], theirs=True)
+LABELS = Rows(Label, [Label.name], [Label.text])
+BOXES = Rows(Box, [Box.name], [Box.labels])
+PAIR = Rows(Label, [Label.name, Label.text])
+"""Rows that are nothing but their key."""
+GROUPS = Rows(Group, values=[Group.name], theirs=True)
+IN_GROUP = Members(GROUPS, Group.members)
 
 
 @rule(Thing)
@@ -71,3 +78,88 @@ def test_watching_many_columns_depends_on_exactly_those():
     store.table(Thing).modify(thing, {Thing.size.index: 2})
     engine.run()
     assert seen == ["a", "a"]
+
+
+def test_sets_in_rows_of_somebody_else_are_brought_in_order_even_if_the_rows_came_first():
+    @rule(Thing)
+    def member(thing: Thing):
+        yield GROUPS(NAME, thing.name)
+        yield IN_GROUP(NAME, thing.name)
+
+    store = Store("world", [Thing, Group])
+    store.table(Group).insert(NAME, ["", frozenset(["stale"])])
+    store.table(Thing).insert(UUID("t"), ["a", 1, None])
+    engine = Engine([store], [member])
+    engine.bind(GROUPS, store, IN_GROUP)
+    settle(engine, store)
+    assert store.table(Group).rows[NAME].members == {"a"}
+
+
+def test_a_row_that_is_nothing_but_its_key_is_found_again_and_referred_to():
+    @rule(Thing)
+    def pair(thing: Thing):
+        yield PAIR("a", thing.name)
+        yield BOXES(thing.name, (("one", PAIR.uuid("a", thing.name)), ("two", PAIR.uuid(("a", thing.name)))))
+
+    store = Store("world", [Thing, Label, Box])
+    store.table(Thing).insert(UUID("t"), ["x", 1, None])
+    engine = Engine([store], [pair])
+    engine.bind(PAIR, store)
+    engine.bind(BOXES, store)
+    settle(engine, store)
+    (label,) = store.table(Label).all()
+    assert (label.name, label.text) == ("a", "x")
+    assert [row.labels for row in store.table(Box).all()] == [{"one": label.uuid, "two": label.uuid}]
+    again = Engine([store], [pair])
+    again.bind(PAIR, store)
+    again.bind(BOXES, store)
+    assert settle(again, store) == []
+
+
+def test_rows_that_are_nothing_but_a_key_have_no_members():
+    with pytest.raises(ValueError, match="cannot have members"):
+        Members(PAIR, Group.members)
+
+
+class Marked(Row, table="Marked"):
+    """Output: a map that is not empty by default."""
+
+    name: Column[str] = Column("")
+    marks: Column[dict[str, str]] = Column({"a": "b"})
+
+
+def test_a_map_that_rules_leave_empty_is_empty():
+    marked = Rows(Marked, [Marked.name], [Marked.marks])
+
+    @rule(Thing)
+    def mark(thing: Thing):
+        yield marked(thing.name, ())
+
+    store = Store("world", [Thing, Marked])
+    store.table(Thing).insert(UUID("t"), ["x", 1, None])
+    engine = Engine([store], [mark])
+    engine.bind(marked, store)
+    edits = Edits(store)
+    engine.run()
+    engine.outputs[marked].plan(edits)
+    assert [row.marks for row in store.table(Marked).all()] == [{}]
+
+
+def test_a_row_that_somebody_renames_is_made_anew_under_another_uuid():
+    @rule(Thing)
+    def labelled(thing: Thing):
+        yield LABELS("label", "")
+        yield BOXES("box", (("label", LABELS.uuid("label")),))
+
+    store = Store("world", [Thing, Label, Box])
+    store.table(Thing).insert(UUID("t"), ["x", 1, None])
+    engine = Engine([store], [labelled])
+    engine.bind(LABELS, store)
+    engine.bind(BOXES, store)
+    settle(engine, store)
+    (first,) = store.table(Label).all()
+    Edits(store).update(first, {"name": "renamed"})
+    settle(engine, store)
+    (second,) = store.table(Label).all()
+    assert second.uuid != first.uuid
+    assert [row.labels for row in store.table(Box).all()] == [{"label": second.uuid}]

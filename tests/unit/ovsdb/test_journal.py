@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ovenbird.ovsdb import journal
 from ovenbird.ovsdb.compaction import Compaction, compact
 from ovenbird.ovsdb.errors import DatabaseCorrupt, InputOutputError
 from ovenbird.ovsdb.journal import create, open_database, read_records, record
@@ -155,6 +157,26 @@ def test_a_commit_that_cannot_be_written_did_not_happen(path, monkeypatch):
     database = open_database(path)
     assert list(contents(database)) == [uuid]
     database.journal.close()
+
+
+@given(st.lists(st.binary(max_size=9), max_size=12), st.data())
+def test_what_the_system_takes_in_parts_is_written_whole(tmp_path_factory, parts, data):
+    path = tmp_path_factory.mktemp("parts") / "file"
+    writev, write = os.writev, os.write
+
+    def some(_descriptor, given):
+        return write(_descriptor, b"".join(given)[: data.draw(st.integers(0, len(b"".join(given))))])
+
+    def less(descriptor, given):
+        return write(descriptor, bytes(given)[: data.draw(st.integers(1, len(given)))])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "_PARTS_AT_ONCE", 5)
+        patch.setattr("os.writev", some if data.draw(st.booleans()) else writev)
+        patch.setattr("os.write", less)
+        with path.open("wb") as file:
+            assert journal.write_all(file.fileno(), parts) == len(b"".join(parts))
+    assert path.read_bytes() == b"".join(parts)
 
 
 @given(st.data())

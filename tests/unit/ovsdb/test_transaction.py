@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ovenbird.ovsdb import errors
+from ovenbird.ovsdb import errors, notation
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.types import NIL, BaseType
@@ -76,6 +76,36 @@ def test_what_nobody_refers_to_goes_and_weak_references_with_it(db):
     assert db.store.tables["Switch"].get(switch)["main"] is None
     assert not any(db.integrity.counts.values())
     assert not any(db.integrity.referrers.values())
+
+
+def test_a_row_that_names_another_twice_loses_both_weak_references_with_it():
+    weak = {"type": {"key": {"type": "uuid", "refTable": "K", "refType": "weak"}, "min": 0}}
+    tables = {
+        "K": {"isRoot": True, "columns": {"v": {"type": "integer"}}},
+        "R": {"isRoot": True, "columns": {"a": weak, "b": weak}},
+    }
+    db = Database(DatabaseSchema.from_json({"name": "D", "version": "1.0.0", "tables": tables}))
+    txn = db.transaction()
+    named = txn.insert("K", {})
+    row = txn.insert("R", {"a": named, "b": named})
+    txn.commit()
+    for edit in (lambda txn: txn.update(row, {"a": None}), lambda txn: txn.delete(named)):
+        txn = db.transaction()
+        edit(txn)
+        txn.commit()
+    assert db.tables["R"].table.rows[row]["b"] is None
+    assert not any(db.integrity.referrers.values())
+
+
+@pytest.mark.parametrize("at", [0, 1500])
+def test_rows_of_too_few_values_are_refused_wherever_they_stand(at):
+    tables = {"T": {"isRoot": True, "columns": {"a": {"type": "integer"}, "b": {"type": "string"}}}}
+    db = Database(DatabaseSchema.from_json({"name": "D", "version": "1.0.0", "tables": tables}))
+    rows = {notation.new_uuid(): [n, ""] if n < at else [n] for n in range(at + 1)}
+    txn = db.transaction()
+    with pytest.raises(ValueError, match="zip"):
+        txn.insert_rows(db.store.tables["T"].row_class, rows)
+    assert txn.empty
 
 
 @pytest.mark.parametrize(
