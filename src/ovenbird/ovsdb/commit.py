@@ -76,7 +76,10 @@ class RowEdit(RowChange):
         columns: tuple[int, ...] = (),
         deltas: dict[int, notation.Delta] | None = None,
     ) -> None:
-        super().__init__(table, uuid, row, new)
+        self.table = table
+        self.uuid = uuid
+        self.row = row
+        self.new = new
         self.old: list[Any] = old
         self.columns = columns
         self._deltas = {} if deltas is None else deltas
@@ -103,12 +106,13 @@ def put(changes: Changes) -> list[RowChange]:
     """
     edits: list[RowChange] = []
     for some in changes.values():
-        fresh = [change for change in some if change.old is None]
-        if len(fresh) < len(some):
-            edits += [change for change in some if change.old is not None]
+        old = [change for change in some if change.old is not None]
+        edits += old
+        if len(old) == len(some):
+            continue
+        fresh = [change for change in some if change.old is None] if old else some
         contents: Any = [(change.uuid, change.new) for change in fresh]
-        rows = some[0].table.table.insert_all(contents) if contents else ()
-        for change, row in zip(fresh, rows, strict=True):
+        for change, row in zip(fresh, some[0].table.table.insert_all(contents), strict=True):
             change.row = row
     for change in edits:
         table, row, new = change.table, change.row, change.new

@@ -76,17 +76,18 @@ class Mirror:
             for name, rows in updates.items():
                 table = self.tables[name]
                 told = [self._change(table, UUID(uuid), update) for uuid, update in rows.items()]
-                changes[name] = [change for change in told if change is not None]
+                if real := [change for change in told if change is not None]:
+                    changes[name] = real
         except (OvsdbError, KeyError, AttributeError, TypeError) as error:
             raise ProtocolError(f"updates do not fit the schema of {self.schema.name}: {error!r}") from error
         if whole:
             for name, table in self.tables.items():
                 present = updates.get(name, {})
                 gone = [RowEdit(table, u, r, r.values, None) for u, r in table.table.rows.items() if u not in present]
-                changes.setdefault(name, []).extend(gone)
-        commit = Commit(UUID(last_id), {name: some for name, some in changes.items() if some})
-        put(commit.changes)
-        return commit
+                if gone:
+                    changes.setdefault(name, []).extend(gone)
+        put(changes)
+        return Commit(UUID(last_id), changes)
 
     def _change(self, table: BoundTable, uuid: UUID, told: dict[str, Any]) -> RowChange | None:
         row = table.table.rows.get(uuid)
