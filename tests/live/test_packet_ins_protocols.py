@@ -228,8 +228,8 @@ def test_two_routers_watch_each_other(lab: Lab, other: ProcessSpec, routers: tup
     wait_until(lambda: states(sb, ours) == ["up", "up"] == states(sb, theirs), "both ends to be up")
     wait_until(lambda: nb("--bare", "--columns=status", "list", "BFD").split() == ["up"] * 4, "Northbound to say so")
     if other.argv[0] != programs.ORIGINAL_CONTROLLER[0]:  # the original's switches take such packets for their own
-        tunnels = lab.hypervisor("hv1").vsctl("--bare", "--columns=bfd_status", "find", "Interface", "type=geneve")
-        assert "remote_state=up state=up" in tunnels
+        tunnels = partial(lab.hypervisor("hv1").vsctl, "--bare", "--columns=bfd_status", "find", "Interface")
+        wait_until(lambda: "remote_state=up state=up" in tunnels("type=geneve"), "the tunnel's own BFD to be up")
     for _ in range(30):  # and they stay up: more than the detection time
         time.sleep(0.04)
         assert states(sb, ours) == ["up", "up"]
