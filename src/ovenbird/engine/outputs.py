@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_NONE: dict[Any, Any] = {}
-
 
 class Editor(Protocol):
     """What a plan is written to: a database transaction."""
@@ -217,7 +215,7 @@ class Output:
         if known != key or known is None:  # it is no longer the row it was
             self.deleted(row)
             handle = self.handles.get(known)
-            if handle is not None:  # another row will be that, and this one keeps its UUID until it is gone
+            if handle is not None and handle.uuid == row.uuid:  # another one will be that: this keeps its UUID
                 handle.uuid = new_uuid()
                 handle.touch()
             self._appeared(row)
@@ -336,7 +334,7 @@ class Output:
                 row[at] = dict(row[at]) if row[at] else empty
             rows.append(row)
         for key, row in zip(keys, rows, strict=True) if sets else ():
-            for member, elements in sets.get(key, _NONE).items():
+            for member, elements in sets.get(key, {}).items():
                 row[member.column.index] = frozenset(elements) - self.barred
         uuids: Sequence[Any] = keys if self.relation.named else new_uuids(len(keys))
         if handles:

@@ -145,21 +145,38 @@ def test_a_map_that_rules_leave_empty_is_empty():
     assert [row.marks for row in store.table(Marked).all()] == [{}]
 
 
-def test_a_row_that_somebody_renames_is_made_anew_under_another_uuid():
-    @rule(Thing)
-    def labelled(thing: Thing):
-        yield LABELS("label", "")
-        yield BOXES("box", (("label", LABELS.uuid("label")),))
+@rule(Thing)
+def labelled(thing: Thing):
+    yield LABELS("label", "")
+    yield BOXES("box", (("label", LABELS.uuid("label")),))
 
+
+def labels():
     store = Store("world", [Thing, Label, Box])
     store.table(Thing).insert(UUID("t"), ["x", 1, None])
     engine = Engine([store], [labelled])
     engine.bind(LABELS, store)
     engine.bind(BOXES, store)
     settle(engine, store)
+    return store, engine
+
+
+def test_a_row_that_somebody_renames_is_made_anew_under_another_uuid():
+    store, engine = labels()
     (first,) = store.table(Label).all()
     Edits(store).update(first, {"name": "renamed"})
     settle(engine, store)
     (second,) = store.table(Label).all()
     assert second.uuid != first.uuid
     assert [row.labels for row in store.table(Box).all()] == [{"label": second.uuid}]
+
+
+def test_a_row_that_somebody_renames_is_replaced_by_one_that_is_there():
+    store, engine = labels()
+    (first,) = store.table(Label).all()
+    edits = Edits(store)
+    edits.insert(Label, {"name": "label"}, UUID("twin"))
+    edits.update(first, {"name": "renamed"})
+    settle(engine, store)
+    assert [row.uuid for row in store.table(Label).all()] == ["twin"]
+    assert [row.labels for row in store.table(Box).all()] == [{"label": "twin"}]
