@@ -17,11 +17,11 @@ from ovenbird.controller.facts import ANNOUNCED
 from ovenbird.controller.local import (
     VIF,
     hosted_row,
-    is_additional,
     is_concerned,
     localnet_key,
     resident,
     resident_name,
+    speaks_for,
 )
 from ovenbird.controller.repeated import Repeated
 from ovenbird.engine.rules import rule
@@ -55,8 +55,7 @@ def announcements(port: PortBinding) -> Iterator[Fact]:
     if datapath is None or port.type not in (VIF, "patch", "l3gateway"):
         return
     if port.type == VIF:
-        here = resident(port) and not is_additional(port)
-        lines = port.mac if here and localnet_key(uuid) else frozenset()
+        lines = port.mac if speaks_for(port) and localnet_key(uuid) else frozenset()
     elif port.type == "patch" or resident(port):
         lines = port.nat_addresses if localnet_key(uuid) else frozenset()
     else:

@@ -75,13 +75,21 @@ def _ofport(interface: Interface | None) -> int:
     return max(interface.ofport or 0, 0) if interface is not None else 0
 
 
+def carrier(port: PortBinding) -> PortBinding | None:
+    """Return the port whose interface a port has: itself, or the parent of a container's port."""
+    parent = port.parent_port
+    found: PortBinding | None = find(PortBinding.logical_port, parent) if parent else port
+    return found
+
+
 def turn(port: PortBinding) -> int | None:
     """Return which of the chassis that the port's `requested-chassis` names this one is, by name or host name.
 
     0 is the main one, as any is of a port without that option, others are additional; None if it is not among them
-    (ovn-nb(5), Logical_Switch_Port).
+    (ovn-nb(5), Logical_Switch_Port). A container's port is where its parent is.
     """
-    wanted = port.options.get("requested-chassis", "").strip()
+    host = carrier(port)
+    wanted = host.options.get("requested-chassis", "").strip() if host is not None else ""
     if not wanted:
         return 0
     mine = settings()
@@ -119,9 +127,8 @@ def resident(port: PortBinding) -> bool:
 def _resident(port: PortBinding) -> bool:
     kind = port.type
     if kind == VIF:
-        parent = port.parent_port
-        if parent:
-            host = find(PortBinding.logical_port, parent)
+        if port.parent_port:
+            host = carrier(port)
             return host is not None and port.tag is not None and resident(host)
         return ofport_of(port.logical_port) > 0 and may_bind(port)
     if kind == "localport":
@@ -136,14 +143,16 @@ def _resident(port: PortBinding) -> bool:
     return False
 
 
+def speaks_for(port: PortBinding) -> bool:
+    """Return whether the port is resident here, and not as on one of its additional chassis."""
+    return resident(port) and not is_additional(port)
+
+
 @view
 def resident_name(name: str) -> bool:
-    """Return whether the port of that name is resident: the match language's `is_chassis_resident`.
-
-    One chassis speaks for a port, so that an additional one does not.
-    """
+    """Return whether this chassis speaks for the port of that name: the match language's `is_chassis_resident`."""
     port = find(PortBinding.logical_port, name)
-    return port is not None and resident(port) and not is_additional(port)
+    return port is not None and speaks_for(port)
 
 
 @view

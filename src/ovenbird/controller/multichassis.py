@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import cookie_of, flow
-from ovenbird.controller.local import VIF, interface_of, is_additional, is_concerned, localnet_key, resident
+from ovenbird.controller.local import carrier, interface_of, is_additional, is_concerned, localnet_key, resident
 from ovenbird.controller.packet_ins.learning import register
 from ovenbird.controller.settings import own_chassis, settings
 from ovenbird.controller.tunnels import tunnel_to
@@ -82,10 +82,16 @@ def locations(port: PortBinding) -> list[tuple[UUID, UUID | None]]:
     return found + [(chassis.uuid, encaps.get(chassis.name)) for chassis in port.additional_chassis]
 
 
-def elsewhere(port: PortBinding) -> list[tuple[str, int]]:
-    """Return the encapsulations and OpenFlow ports by which the other chassis that a port is on are reached."""
+def elsewhere(port: PortBinding, *, to_many: bool = False) -> list[tuple[str, int]]:
+    """Return the encapsulations and OpenFlow ports by which the other chassis that a port is on are reached.
+
+    Arguments:
+        port: the port.
+        to_many: whether it is for what goes to many ports at once, for which each chassis has one way.
+    """
     me = own_chassis()
-    return [way for chassis, encap in locations(port) if chassis != me and (way := tunnel_to(chassis, encap))]
+    others = {chassis: None if to_many else encap for chassis, encap in locations(port) if chassis != me}
+    return [way for chassis, encap in others.items() if (way := tunnel_to(chassis, encap))]
 
 
 @view
@@ -108,10 +114,10 @@ def claimed_encaps(port: PortBinding, wanted: UUID | None) -> tuple[tuple[UUID, 
 @view
 def is_blocked(port: PortBinding) -> bool:
     """Return whether this additional chassis waits for the instance to say that it runs here."""
-    options = port.options
-    if options.get("activation-strategy") != "rarp" or port.type != VIF or port.parent_port or not is_additional(port):
+    host = carrier(port)
+    if host is None or not is_additional(port) or host.options.get("activation-strategy") != "rarp":
         return False
-    return settings().chassis not in options.get(ACTIVATED, "").split(",")
+    return settings().chassis not in host.options.get(ACTIVATED, "").split(",")
 
 
 def blocking(port: PortBinding, ofport: int, there: dict[str, tuple[int, int]], enter: tuple[Action, ...],
@@ -127,10 +133,12 @@ def blocking(port: PortBinding, ofport: int, there: dict[str, tuple[int, int]], 
     """
     cookie = cookie_of(port)
     match = {"in_port_oxm": (ofport, _ONES)}
+    yield flow(deliver, 1000, there, (), cookie)
+    if port.parent_port:  # what comes from a container comes by its parent's interface
+        return
     told = Controller(Userdata(Opcode.ACTIVATION_STRATEGY_RARP, None, settings().chassis.encode()).encode())
     yield flow(0, 1010, {**match, "eth_type": (ethernet.RARP, 0xFFFF)}, (*enter[:-1], told, enter[-1]), cookie)
     yield flow(0, 1000, match, (), cookie)
-    yield flow(deliver, 1000, there, (), cookie)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +172,7 @@ def stage_activated(store: Store, transaction: Transaction, what: Activated) -> 
         names = [name for name in port.options.get(ACTIVATED, "").split(",") if name]
         if what.chassis not in names:
             told = {ACTIVATED: ",".join([*names, what.chassis])}
+            transaction.wait(port, {"options": port.options})  # another chassis may say the same of itself
             transaction.mutate(port, "options", delete=[ACTIVATED], insert=told)
 
 

@@ -38,6 +38,8 @@ _OTHERS_TURN = 0.05
 """Seconds within which one of several chassis that heard the same writes it."""
 
 _ATTEMPTS = 3
+_PATIENCE = 0.2
+"""Seconds after which to look whether Southbound is there again."""
 
 
 class Notebook:
@@ -92,8 +94,8 @@ class Notebook:
         while due := [what for what, ready in self._learned.items() if ready]:
             southbound = self._southbound
             if southbound is None or not southbound.connected:
-                self._learned.clear()  # it is learned again when there is somebody to tell
-                return
+                await self._put_off()
+                continue
             transaction = southbound.transaction()
             for what in due:
                 if isinstance(what, Spoken):
@@ -106,8 +108,8 @@ class Notebook:
                 if not transaction.empty:
                     await southbound.commit(transaction)
             except Disconnected:
-                self._learned.clear()  # it is learned again when there is somebody to tell
-                return
+                await self._put_off()
+                continue
             except OvsdbError as error:  # another chassis learned the same first; the rest is tried again
                 attempts += 1
                 if attempts < _ATTEMPTS:
@@ -116,6 +118,12 @@ class Notebook:
             attempts = 0
             for what in due:
                 self._learned.pop(what, None)
+
+    async def _put_off(self) -> None:
+        """Forget what is learned again when there is somebody to tell; wait with what is said but once."""
+        self._learned = {what: ready for what, ready in self._learned.items() if isinstance(what, Activated)}
+        if self._learned:
+            await asyncio.sleep(_PATIENCE)
 
 
 def outdated(store: Store, key: int, port: int, mac: str, address: str) -> Iterator[Learned]:

@@ -212,8 +212,8 @@ def _interface(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     else:
         yield flow(ENTRY, 100, match, enter, cookie)
         yield flow(DELIVER, 100, there, (Output(ofport),), cookie)
-        if is_blocked(port):
-            yield from blocking(port, ofport, there, enter, DELIVER)
+    if is_blocked(port):
+        yield from blocking(port, ofport, there, enter, DELIVER)
     yield from _arrival(port, datapath, zone)
     yield from _by_tunnels(port, datapath, (Resubmit(LOCAL),))
     if port.type == "localport":
@@ -320,7 +320,7 @@ def _by_tunnels(port: PortBinding, datapath: DatapathBinding, after: tuple[Actio
     if localnet_key(datapath.uuid):  # what is for many goes out by the physical network
         return
     for group in port.referrers(MulticastGroup.ports):
-        for kind, ofport in ways:
+        for kind, ofport in elsewhere(port, to_many=True):
             yield from remote_copies(group, datapath, kind, ofport)
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from ovenbird.controller import multichassis
+from ovenbird.controller import multichassis, notebook
 from ovenbird.controller.facts import AFTERWARDS
+from ovenbird.controller.notebook import Notebook
+from ovenbird.controller.packet_ins.learning import Learned
 from ovenbird.lang.actions.userdata import Opcode, Userdata
+from ovenbird.model import sb
 from ovenbird.openflow.actions import CheckPktLarger, Controller, Output, Resubmit
+from ovenbird.ovsdb.database import Database
 
 REQUESTED = {"requested-chassis": "hv1,hv2"}
 MOVING = {"requested-chassis": "hv2,hv1", "activation-strategy": "rarp"}
@@ -115,3 +121,104 @@ def test_the_encap_that_an_interface_asks_for_is_among_the_additional_ones(world
     world.set(interface, external_ids={"iface-id": "p1"})
     world.run()
     assert world.edits() == {port.uuid: {"additional_encap": ((encap, False),)}}
+
+
+def test_a_container_is_where_its_parent_is(world, switch):
+    """As an additional one, too: two chassis would take it from each other for ever."""
+    world.lport(switch, "p1", 1, options=MOVING, chassis=world.other.uuid)
+    child = world.lport(switch, "c1", 2, parent_port="p1", tag=5, chassis=world.other.uuid)
+    world.run()
+    assert world.edits()[child.uuid] == {"additional_chassis": ((world.me.uuid, True),)}
+    there = "metadata=0x7,reg15=0x2"
+    assert world.flows(65, 1000)[there] == ()  # the instance that it is in has not come yet
+    assert list(world.flows(0, 1000).values()) == [()]
+
+
+def test_a_chassis_has_one_way_for_what_goes_to_many(world, switch):
+    second = world.add(sb.Encap, type="geneve", ip="192.0.2.22", chassis_name="hv2", options={"csum": "true"})
+    world.set(world.other, encaps=world.other["encaps"] | {second.uuid})
+    world.port_on_bridge("ovn-hv2-1", 102, kind="geneve", port_ids={"ovn-chassis-id": "hv2@192.0.2.22"})
+    world.lport(switch, "p1", 1)
+    (first,) = world.other["encaps"] - {second.uuid}
+    ports = [
+        world.lport(switch, f"p{key}", key, chassis=world.other.uuid, encap=encap)
+        for key, encap in ((2, first), (3, second.uuid))
+    ]
+    world.add(
+        sb.MulticastGroup,
+        name="_MC_flood",
+        tunnel_key=0x8000,
+        datapath=switch.uuid,
+        ports=frozenset(port.uuid for port in ports),
+    )
+    world.run()
+    flows = world.flows(39, 100)
+    assert [outputs(flows[f"metadata=0x7,reg15={key}"]) for key in ("0x2", "0x3")] == [[100], [102]]
+    assert len(outputs(flows["metadata=0x7,reg15=0x8000"])) == 1
+
+
+class Southbound:
+    """A database in process, as the notebook sees a replica."""
+
+    def __init__(self):
+        self.database = Database(sb.schema(), sb.ROWS)
+        self.store = self.database.store
+        self.transaction = self.database.transaction
+        self.connected = True
+        self.before_commit = []
+
+    async def commit(self, transaction):
+        for interfere in self.before_commit:
+            interfere()
+        self.before_commit.clear()
+        return self.database.commit(transaction)
+
+    def port(self):
+        (found,) = self.store.table(sb.PortBinding).rows.values()
+        return found
+
+
+@pytest.fixture
+def southbound():
+    made = Southbound()
+    txn = made.transaction()
+    datapath = txn.insert("Datapath_Binding", {"tunnel_key": 7})
+    txn.insert("Port_Binding", {"logical_port": "p1", "datapath": datapath, "tunnel_key": 1, "options": MOVING})
+    txn.commit()
+    return made
+
+
+async def settled(book, left=0):
+    for _ in range(2000):
+        if len(book._learned) == left:
+            return
+        await asyncio.sleep(0.002)
+    raise AssertionError(f"still to write: {book._learned}")
+
+
+async def test_chassis_that_hear_an_instance_at_once_are_both_written_down(southbound):
+    def another():
+        txn = southbound.transaction()
+        txn.mutate(southbound.port(), "options", insert={multichassis.ACTIVATED: "hv3"})
+        txn.commit()
+
+    southbound.before_commit.append(another)
+    book = Notebook()
+    book.attach(southbound)
+    book.note(multichassis.Activated(7, 1, "hv1"))
+    await settled(book)
+    assert southbound.port().options[multichassis.ACTIVATED] == "hv3,hv1"
+
+
+async def test_what_is_heard_while_southbound_is_away_is_written_when_it_is_back(southbound, monkeypatch):
+    monkeypatch.setattr(notebook, "_PATIENCE", 0.002)
+    southbound.connected = False
+    book = Notebook()
+    book.attach(southbound)
+    book.note(multichassis.Activated(7, 1, "hv1"))
+    book.note(Learned(7, 1, "0a:00:00:00:00:01"))
+    await settled(book, left=1)
+    southbound.connected = True
+    await settled(book)
+    assert southbound.port().options[multichassis.ACTIVATED] == "hv1"
+    assert not southbound.store.table(sb.FDB).rows
