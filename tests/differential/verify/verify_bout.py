@@ -141,6 +141,9 @@ class Bout:
         original = {whose: sorted(_OUTPUT.findall(text)) for whose, text in found.items()}
         reason = reason or self.differs(traces["ours"])
         apart = original["theirs"] != original["ours"] or (original != own and not reason)
+        if apart and reason == "a refusal of what is not of IP":  # it answers each copy, of which there may be more
+            self.counts[f"ovn-trace not asked: {reason}"] += 1
+            return
         if apart and (reason == "a solicitation" or carries(traces["ours"].root)):
             self.counts["ovn-trace not asked: a state carried over"] += 1
             return
@@ -171,6 +174,8 @@ class Bout:
             return "a solicitation"
         if not REFUSALS.isdisjoint(texts) and ("tcp.dst" in trace.microflow or "sctp.dst" in trace.microflow):
             return "a refusal"
-        if any("is itself a refusal" in step.text or "is not of IP" in step.text for step in trace.drops()):
+        if any("is not of IP" in step.text for step in trace.drops()):
+            return "a refusal of what is not of IP"
+        if any("is itself a refusal" in step.text for step in trace.drops()):
             return "a refusal"
         return "a source given back" if not {"ct_snat;", "ct_snat_in_czone;"}.isdisjoint(texts) else ""
