@@ -68,11 +68,14 @@ def fate(trace):
 
     A tagged frame from a disabled port meets two flows of one priority, one in each stage of port security. Debian's
     northd knows the addresses that a router translates in every switch around it, ours where their networks are: what
-    goes to a router here may go to nobody or to everybody there, and to no more effect.
+    goes to a router here may go to nobody or to everybody there, and to no more effect; so how many copies of a packet
+    a stage drops is not counted.
     """
     drops = [step for step in trace.drops() if "has no ports" not in step.text and not _in_vain(step)]
     arrived = sorted((d.port.logical_port, tuple(sorted(headers(d.packet).items()))) for d in trace.deliveries)
-    return arrived, sorted(step.stage.replace("_in_check_", "_in_apply_") for step in drops)
+    stages = [step.stage.replace("_in_check_", "_in_apply_") for step in drops]
+    copied = any("multicast" in step.text for step in trace.steps())
+    return arrived, sorted(set(stages) if copied else stages)
 
 
 def _in_vain(step):
