@@ -36,6 +36,17 @@ def world(*rules, relation):
     return store, engine
 
 
+def boxed(its_rule, relation):
+    """Make a world of one thing, whose rule makes boxes too, and settle it."""
+    store = Store("world", [Thing, Label, Box])
+    store.table(Thing).insert(UUID("t"), ["x", 1, None])
+    engine = Engine([store], [its_rule])
+    engine.bind(relation, store)
+    engine.bind(BOXES, store)
+    settle(engine, store)
+    return store, engine
+
+
 def test_a_row_without_key_columns_has_the_uuid_that_its_rule_says():
     store, engine = world(named, relation=NAMED)
     thing = store.table(Thing).insert(UUID("t"), ["a", 1, None])
@@ -101,12 +112,7 @@ def test_a_row_that_is_nothing_but_its_key_is_found_again_and_referred_to():
         yield PAIR("a", thing.name)
         yield BOXES(thing.name, (("one", PAIR.uuid("a", thing.name)), ("two", PAIR.uuid(("a", thing.name)))))
 
-    store = Store("world", [Thing, Label, Box])
-    store.table(Thing).insert(UUID("t"), ["x", 1, None])
-    engine = Engine([store], [pair])
-    engine.bind(PAIR, store)
-    engine.bind(BOXES, store)
-    settle(engine, store)
+    store, _ = boxed(pair, PAIR)
     (label,) = store.table(Label).all()
     assert (label.name, label.text) == ("a", "x")
     assert [row.labels for row in store.table(Box).all()] == [{"one": label.uuid, "two": label.uuid}]
@@ -151,18 +157,8 @@ def labelled(thing: Thing):
     yield BOXES("box", (("label", LABELS.uuid("label")),))
 
 
-def labels():
-    store = Store("world", [Thing, Label, Box])
-    store.table(Thing).insert(UUID("t"), ["x", 1, None])
-    engine = Engine([store], [labelled])
-    engine.bind(LABELS, store)
-    engine.bind(BOXES, store)
-    settle(engine, store)
-    return store, engine
-
-
 def test_a_row_that_somebody_renames_is_made_anew_under_another_uuid():
-    store, engine = labels()
+    store, engine = boxed(labelled, LABELS)
     (first,) = store.table(Label).all()
     Edits(store).update(first, {"name": "renamed"})
     settle(engine, store)
@@ -172,7 +168,7 @@ def test_a_row_that_somebody_renames_is_made_anew_under_another_uuid():
 
 
 def test_a_row_that_somebody_renames_is_replaced_by_one_that_is_there():
-    store, engine = labels()
+    store, engine = boxed(labelled, LABELS)
     (first,) = store.table(Label).all()
     edits = Edits(store)
     edits.insert(Label, {"name": "label"}, UUID("twin"))
