@@ -82,6 +82,15 @@ def carrier(port: PortBinding) -> PortBinding | None:
     return found
 
 
+@view
+def shares_interface(port: PortBinding) -> bool:
+    """Return whether several logical ports share the port's interface: containers and their parent.
+
+    A packet from one of them to another leaves by the interface that it came in by, whichever way it took between.
+    """
+    return bool(port.type == VIF and (port.parent_port or select(PortBinding.parent_port, port.logical_port)))
+
+
 def turn(port: PortBinding) -> int | None:
     """Return which of the chassis that the port's `requested-chassis` names this one is, by name or host name.
 
@@ -157,18 +166,19 @@ def resident_name(name: str) -> bool:
 
 @view
 def resident_names() -> dict[UUID, frozenset[str]]:
-    """Return the names of the resident ports that have an interface here, by datapath."""
+    """Return the names of the resident ports that have an interface here, or are containers behind one, by datapath."""
     found: dict[UUID, set[str]] = {}
     for name in attached_names():
         port = find(PortBinding.logical_port, name)
-        if port is not None and resident(port):
-            found.setdefault(PortBinding.datapath.raw(port), set()).add(name)
+        for each in [port, *select(PortBinding.parent_port, name)] if port is not None else ():
+            if resident(each):
+                found.setdefault(PortBinding.datapath.raw(each), set()).add(each.logical_port)
     return {datapath: frozenset(names) for datapath, names in found.items()}
 
 
 @view
 def resident_in(datapath: UUID) -> frozenset[str]:
-    """Return the names of a datapath's resident ports that have an interface here."""
+    """Return the names of a datapath's resident ports that have an interface here, or are containers behind one."""
     return resident_names().get(datapath, frozenset())
 
 
@@ -297,9 +307,10 @@ def clauses() -> Iterator[Fact]:
 
 @rule(Attachment)
 def port_clause(row: Attachment) -> Iterator[Fact]:
-    """Ask for the port that an interface says it is."""
+    """Ask for the port that an interface says it is, and for the containers behind it, whose switches may be others."""
     if not settings().monitor_all:
         yield CLAUSE("Port_Binding", "logical_port", "==", row.name)
+        yield CLAUSE("Port_Binding", "parent_port", "==", row.name)
 
 
 CONDITIONAL = (

@@ -31,6 +31,7 @@ from ovenbird.controller.local import (
     ofport_of,
     peer_of,
     resident,
+    shares_interface,
 )
 from ovenbird.controller.multichassis import (
     LARGE_PACKETS,
@@ -174,7 +175,9 @@ def _arrival(port: PortBinding, datapath: DatapathBinding, port_zone: int) -> It
     yield flow(LOCAL, 100, match, (*_zones(datapath.uuid, port_zone), Resubmit(LOOPBACK)), cookie)
     bounced = {**match, "reg14": (key, _ONES), "reg10": (0, ALLOW_LOOPBACK)}
     yield flow(LOOPBACK, 100, bounced, (), cookie)
-    yield flow(TABLES.deliver, 100, {**match, "reg10": (ALLOW_LOOPBACK, ALLOW_LOOPBACK)}, _ANONYMOUS, cookie)
+    if not shares_interface(port):
+        match = {**match, "reg10": (ALLOW_LOOPBACK, ALLOW_LOOPBACK)}
+    yield flow(TABLES.deliver, 100, match, _ANONYMOUS, cookie)
 
 
 def _member(table: int, group: MulticastGroup, datapath: DatapathBinding, order: int, actions: tuple[Action, ...],
@@ -208,7 +211,7 @@ def _interface(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     if parent and tag is not None:
         tagged = {**match, "vlan_vid": (_PRESENT | tag, 0x1FFF)}
         yield flow(ENTRY, 150, tagged, (PopVlan(), *enter), cookie)
-        yield flow(DELIVER, 100, there, _tagged_output(ofport, tag, back=True), cookie)
+        yield flow(DELIVER, 100, there, _tagged_output(ofport, tag), cookie)
     else:
         yield flow(ENTRY, 100, match, enter, cookie)
         yield flow(DELIVER, 100, there, (Output(ofport),), cookie)
@@ -224,10 +227,9 @@ def _interface(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
         yield from _copies(port, datapath, zone, LOCAL)
 
 
-def _tagged_output(ofport: int, tag: int, *, back: bool) -> tuple[Action, ...]:
-    """Return the output of a packet under a VLAN tag; `back` if it may go out where it came in."""
-    tagged = (PushVlan(), SetField.of("vlan_vid", _PRESENT | tag), Output(ofport), PopVlan())
-    return (StackPush(_IN_PORT), SetField.of("in_port", _NO_PORT), *tagged, StackPop(_IN_PORT)) if back else tagged
+def _tagged_output(ofport: int, tag: int) -> tuple[Action, ...]:
+    """Return the output of a packet under a VLAN tag."""
+    return (PushVlan(), SetField.of("vlan_vid", _PRESENT | tag), Output(ofport), PopVlan())
 
 
 def _physical_network(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
@@ -244,7 +246,7 @@ def _physical_network(port: PortBinding, datapath: DatapathBinding) -> Iterator[
     yield flow(ENTRY, 150 if tag else 100, tagged, (PopVlan(), *enter), cookie)
     there = to_port(datapath.tunnel_key, port.tunnel_key)
     if tag:
-        yield flow(DELIVER, 100, there, _tagged_output(ofport, tag, back=False), cookie)
+        yield flow(DELIVER, 100, there, _tagged_output(ofport, tag), cookie)
     else:  # a tag of VLAN 0, which only carries a priority, counts as none
         yield flow(ENTRY, 100, {**match, "vlan_vid": (0, _PRESENT)}, enter, cookie)
         yield flow(DELIVER, 100, there, (Output(ofport),), cookie)

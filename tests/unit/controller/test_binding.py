@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ovenbird.controller.facts import AFTERWARDS, ZONE
+from ovenbird.controller.facts import AFTERWARDS, CLAUSE, ZONE
 
 
 def test_a_plugged_port_is_claimed(world):
@@ -121,3 +121,22 @@ def test_zones_are_kept_and_distinct(world):
     world.run()
     after = {fact[1]: fact[2] for fact in world.facts[ZONE]}
     assert zones.items() <= after.items()
+
+
+def test_a_container_is_bound_with_its_parent_whichever_switch_it_is_on(world):
+    parent = world.lport(world.switch(1), "p1", 1)
+    other = world.switch(2)
+    child = world.lport(other, "c1", 1, parent_port="p1", tag=5)
+    interface = world.port_on_bridge("tap1", 5, iface_id="p1")
+    world.run()
+    assert world.edits() == {row.uuid: {"chassis": world.me.uuid} for row in (parent, child)}
+    assert CLAUSE("Port_Binding", "parent_port", "==", "p1") in world.facts[CLAUSE]
+    assert CLAUSE("Datapath_Binding", "_uuid", "==", other.uuid) in world.facts[CLAUSE]
+    for key in (1, 2):  # what goes from one to the other, by whichever way, leaves by the interface it came in by
+        assert f"metadata={key:#x},reg15=0x1" in world.flows(64, 100)
+    world.delete(child)
+    world.run()
+    assert "metadata=0x1,reg10=0x1/0x1,reg15=0x1" in world.flows(64, 100)
+    world.unplug(interface)
+    world.run()
+    assert not [fact for fact in world.facts[CLAUSE] if fact[2] in ("parent_port", "logical_port")]
