@@ -26,7 +26,7 @@ from ovenbird.logical.flow import LOGICAL_FLOW
 from ovenbird.logical.ports import SwitchPort
 from ovenbird.logical.traits import DP_GROUP, IN_DP_GROUP
 from ovenbird.model import nb, sb
-from ovenbird.northd.status import Identity, rules
+from ovenbird.northd.status import Changes, Identity, rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -93,7 +93,8 @@ def build(nb_store: Store, sb_store: Store, clock: Callable[[], int] = now) -> E
         An engine to run; ``NORTHBOUND`` and ``SOUTHBOUND`` say whose each of its outputs is.
     """
     features = [each for feature in FEATURES for each in feature.rules]
-    engine = Engine([nb_store, sb_store], [*features, switch_port, *rules(chosen_identity(), clock)], clock)
+    own = rules(chosen_identity(), Changes(nb_store, sb_store, clock))
+    engine = Engine([nb_store, sb_store], [*features, switch_port, *own], clock)
     engine.alarms.limit = partial(removal_limit, nb_store)
     _seed(engine, sb_store)
     addressing.keep(engine, nb_store)

@@ -2,8 +2,7 @@
 
 ovn-nb(5), NB_Global: `nb_cfg` goes down to chassis, `sb_cfg` says which of its values the Southbound has, `hv_cfg`
 which all chassis have. A sequence number goes up only after the Southbound database itself shows it, so that whoever
-waits for it waits for the flows as well. A time is noted once, when its number first appears; after a restart the one
-noted stays.
+waits for it waits for the flows as well. Each number's timestamp is of its last change; after a restart it stays.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import Store
 
 VERSION = "ovenbird-1"
 """What `options:northd_internal_version` says; chassis compare it with their own only if told to."""
@@ -49,12 +49,39 @@ class Identity:
         self.service_mac = service_mac
 
 
-def rules(identity: Identity, clock: Callable[[], int]) -> tuple[Rule, ...]:
+class Changes:
+    """When the sequence numbers that northd acknowledges last changed.
+
+    Arguments:
+        northbound, southbound: the databases as they are at the start: what they have of times stays.
+        clock: gives the time in milliseconds.
+    """
+
+    __slots__ = ("_clock", "_last")
+
+    def __init__(self, northbound: Store, southbound: Store, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._last: dict[str, tuple[int, int]] = {"nb_cfg": (0, 0), "sb_cfg": (0, 0)}
+        for row in northbound.table(nb.NBGlobal).rows.values():
+            self._last["sb_cfg"] = (row.sb_cfg, row.sb_cfg_timestamp)
+            # A number that went down has been seen; of another one the time in the row is its predecessor's.
+            seen = next((head.nb_cfg for head in southbound.table(sb.SBGlobal).rows.values()), 0)
+            self._last["nb_cfg"] = (seen, row.nb_cfg_timestamp)
+
+    def time(self, name: str, value: int) -> int:
+        """Return when the number of that name got the value that it now has."""
+        last = self._last[name]
+        if last[0] != value:
+            last = self._last[name] = (value, self._clock())
+        return last[1]
+
+
+def rules(identity: Identity, changes: Changes) -> tuple[Rule, ...]:
     """Return the rules of this file.
 
     Arguments:
         identity: what to write where NB_Global's options have nothing yet.
-        clock: gives the time in milliseconds.
+        changes: knows when sequence numbers changed.
     """
 
     @view
@@ -68,14 +95,6 @@ def rules(identity: Identity, clock: Callable[[], int]) -> tuple[Rule, ...]:
             found |= row.options
         found["northd_internal_version"] = VERSION
         return tuple(sorted(found.items()))
-
-    @view
-    def first_seen(number: str, value: int) -> int:
-        """Return when the sequence number first had that value."""
-        for row in rows(nb.NBGlobal):
-            if row[number] == value and (noted := row[f"{number}_timestamp"]):
-                return int(noted)
-        return clock()
 
     @singleton
     def southbound_global() -> Iterator[Fact]:
@@ -92,17 +111,10 @@ def rules(identity: Identity, clock: Callable[[], int]) -> tuple[Rule, ...]:
         for southbound in rows(sb.SBGlobal):
             reached = southbound.nb_cfg
         everywhere, when = chassis_progress()
-        if everywhere is None:
-            everywhere = reached
-        yield NB_GLOBAL(
-            "global",
-            options(),
-            first_seen("nb_cfg", wanted) if wanted else 0,
-            reached,
-            first_seen("sb_cfg", reached) if reached else 0,
-            everywhere,
-            when,
-        )
+        # Chassis may still have a higher number, from before Northbound started over.
+        everywhere = reached if everywhere is None else min(everywhere, wanted)
+        asked, written = changes.time("nb_cfg", wanted), changes.time("sb_cfg", reached)
+        yield NB_GLOBAL("global", options(), asked, reached, written, everywhere, when)
 
     @singleton
     def service_mac() -> Iterator[Fact]:

@@ -111,6 +111,14 @@ def test_frequent_questions_do_not_keep_the_dead_alive():
     assert heartbeat.answers(0, 75.0, 99.0)
 
 
+def test_a_time_that_has_not_been_written_yet_makes_nobody_late():
+    heartbeat = Heartbeat()
+    heartbeat.note(1, 0.0, 75.0, 10.0)
+    heartbeat.note(2, 0.0, 75.0, 500.0)  # the number is there, its time still that of the one before
+    assert heartbeat.answers(1, 75.0, 510.0)
+    assert not heartbeat.answers(1, 75.0, 576.0)
+
+
 async def test_descriptions_and_what_cannot_be_switched_off(neutron):
     head(neutron, 3, time.time())
     neutron.chassis("c1", ids=METADATA, answered=3)

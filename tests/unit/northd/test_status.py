@@ -47,6 +47,44 @@ def test_sb_cfg_follows_only_once_southbound_has_it(networks):
     assert row.hv_cfg == 5  # without chassis there is nobody to wait for
 
 
+def test_each_number_has_the_time_of_its_own_change(networks):
+    networks.settle()
+    row = the(networks)
+    for number in (1, 2, 3, 0):
+        networks.update(row, nb_cfg=number)
+        networks.time = 1000 * (number + 2)
+        networks.settle()
+        times = networks.time, networks.time
+        assert (row.nb_cfg_timestamp, row.sb_cfg_timestamp) == times
+        networks.time += 500
+        networks.update(row, name="something else")
+        networks.settle()
+        again = Networks(networks.nb, networks.sb)  # whoever takes over finds the times there
+        again.time = 99_000
+        again.wave()
+        assert (row.nb_cfg_timestamp, row.sb_cfg_timestamp) == times
+        assert row.sb_cfg == number
+
+
+def test_a_number_that_came_while_nobody_compiled_has_the_time_at_which_it_was_seen(networks):
+    networks.insert(nb.NBGlobal, nb_cfg=1)
+    networks.settle()
+    for table in (*networks.nb.store.tables.values(), *networks.sb.store.tables.values()):
+        table.watchers = [w for w in table.watchers if getattr(w, "engine", None) is not networks.engine]
+    networks.update(the(networks), nb_cfg=2)
+    again = Networks(networks.nb, networks.sb)
+    again.time = 99_000
+    again.settle()
+    assert (the(again).nb_cfg_timestamp, the(again).sb_cfg_timestamp) == (99_000, 99_000)
+
+
+def test_a_northbound_that_started_over_waits_for_its_own_numbers(networks):
+    networks.insert(nb.NBGlobal, nb_cfg=2)
+    chassis(networks, "hv1", nb_cfg=100, nb_cfg_timestamp=30)
+    networks.settle()
+    assert the(networks).hv_cfg == 2
+
+
 def test_hv_cfg_is_the_slowest_chassis_and_its_time_the_last_to_reach_it(networks):
     networks.insert(nb.NBGlobal, nb_cfg=7)
     slow = chassis(networks, "hv1", nb_cfg=3, nb_cfg_timestamp=30)

@@ -70,11 +70,18 @@ class Heartbeat:
         self.asked: list[tuple[int, float]] = []
 
     def note(self, number: int, when: float, patience: float, now: float) -> None:
-        """Note that agents were asked for a number at a time; forget what no longer decides anything."""
-        if not number:  # nobody has ever asked
+        """Note that agents were asked for a number at a time; forget what no longer decides anything.
+
+        Arguments:
+            number: what they were asked for; 0 if nobody has ever asked.
+            when: as Northbound has it, in seconds. It may still be the time of the number before, while northd writes.
+            patience: seconds that an agent has to answer.
+            now: the time in seconds.
+        """
+        if not number:
             return
         if not self.asked or number > self.asked[-1][0]:
-            self.asked.append((number, when))
+            self.asked.append((number, when if not self.asked or when > self.asked[-1][1] else now))
         elif number < self.asked[-1][0]:  # another Northbound
             self.asked = [(number, when)]
         overdue = sum(now - when >= patience for _, when in self.asked)
