@@ -3,7 +3,7 @@
 A line is `2026-01-31T12:00:00.123Z|00042|module|INFO|message`; with `--log-format=json` it is one JSON object.
 A record's extra fields (`log.info("...", extra={"port": name})`) follow as `key=value`, or as members. Destinations
 are `console` (standard error), `file` and `syslog`; each has a level, and a module may have its own
-(ovs-appctl(8), "LOGGING COMMANDS").
+(ovs-appctl(8), "LOGGING COMMANDS"). However often the same thing happens, the lines about it are limited.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import ClassVar
 import orjson
 
 from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.log_limit import LogLimit
 
 LEVELS = {
     "off": logging.CRITICAL + 10,
@@ -103,6 +104,7 @@ class Logs:
         self.file: Path | None = None
         self.destinations = {name: Destination(level) for name, level in self.defaults.items()}
         self._handlers: dict[str, logging.Handler] = {}
+        self._limit = LogLimit()
         self._install("console", logging.StreamHandler(sys.stderr))
         if Path(SYSLOG).exists():
             self._install("syslog", logging.handlers.SysLogHandler(SYSLOG))
@@ -188,6 +190,7 @@ class Logs:
         if isinstance(handler, logging.handlers.SysLogHandler):
             handler.ident = f"{self.program}: "
         handler.addFilter(self.destinations[name])
+        handler.addFilter(self._limit)
         self._handlers[name] = handler
         root.addHandler(handler)
         self._adjust()

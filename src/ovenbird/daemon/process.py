@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ovenbird
-from ovenbird.daemon import options
+from ovenbird.daemon import descriptors, options
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.logs import LEVELS, Logs
 from ovenbird.daemon.options import Options, Takes
@@ -105,6 +105,7 @@ class Daemon:
         # costs time here, in proportion to everything that lives.
         gc.set_threshold(200_000, 50, 100)
         self._set_up_logs()
+        descriptors.raise_limit()
         if self.options.has("detach"):
             reader, writer = os.pipe()
             if os.fork():

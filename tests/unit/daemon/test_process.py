@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from ovenbird.daemon.descriptors import ENOUGH
 
 OVENBIRD = (sys.executable, "-m", "ovenbird.cli")
 
@@ -112,3 +115,14 @@ def test_an_unknown_user_is_refused(daemon):
     done = daemon("--user=no-such-user").start()
     assert done.returncode == 1
     assert "--user=no-such-user" in done.stderr
+
+
+def test_a_daemon_raises_its_limit_of_descriptors(daemon):
+    one = daemon("--detach")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        assert one.start().returncode == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert resource.prlimit(one.pid, resource.RLIMIT_NOFILE) == (min(hard, ENOUGH), hard)

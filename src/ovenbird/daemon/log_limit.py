@@ -1,0 +1,75 @@
+"""A limit on log lines: what others can make a daemon say over and over fills no disk.
+
+Each place in the source that logs has a bucket of tokens, as each has in Open vSwitch (vlog(3), "VLOG_WARN_RL"): so
+many lines at once, so many a second after that. What is left out is counted, and the next line from there has the
+number as `left_out`. Lines for debugging are what somebody asked for, and those of ACLs have meters of their own.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BURST = 100
+"""Lines at once of one place in the source."""
+
+RATE = 1.0
+"""Lines a second of one place in the source, in the long run."""
+
+METERED = frozenset(("acl_log",))
+"""Loggers whose lines are limited where they come from."""
+
+
+class LogLimit(logging.Filter):
+    """Lets through what is within the limit, for any number of handlers that are asked in turn.
+
+    Arguments:
+        clock: gives seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._buckets: dict[tuple[str, int], _Bucket] = {}
+        self._last: logging.LogRecord | None = None
+        self._passes = True
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is to be written; all handlers get the same answer."""
+        if record.levelno <= logging.DEBUG or record.name in METERED:
+            return True
+        if record is not self._last:
+            self._last = record
+            place = record.pathname, record.lineno
+            bucket = self._buckets.get(place)
+            if bucket is None:
+                bucket = self._buckets[place] = _Bucket(self._clock())
+            self._passes = bucket.take(self._clock())
+            if self._passes and bucket.left_out:
+                record.left_out, bucket.left_out = bucket.left_out, 0
+        return self._passes
+
+
+class _Bucket:
+    """The tokens of one place."""
+
+    __slots__ = ("at", "left_out", "tokens")
+
+    def __init__(self, at: float) -> None:
+        self.tokens = float(BURST)
+        self.at = at
+        self.left_out = 0
+
+    def take(self, now: float) -> bool:
+        """Take a token if there is one; count it if there is none."""
+        self.tokens = min(float(BURST), self.tokens + (now - self.at) * RATE)
+        self.at = now
+        if self.tokens < 1:
+            self.left_out += 1
+            return False
+        self.tokens -= 1
+        return True

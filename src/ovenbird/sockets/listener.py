@@ -1,0 +1,251 @@
+"""A listener: accepts connections within stated limits, and never lets its peers use up the process's descriptors.
+
+asyncio's own servers accept everything, and when no descriptor is left they log a traceback for each place in the
+backlog, again and again. Here a connection beyond a limit is closed at once, so that its peer learns of it and nobody
+waits behind it; and the last descriptors of the process belong to others: a listener that leaves a larger reserve gives
+way to one that leaves a smaller one.
+
+A new descriptor has the lowest number that is free (accept(2), open(2)), which says how many are left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import resource
+import socket
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterable
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 512
+"""Connections that the kernel keeps until they are accepted."""
+
+AT_ONCE = 32
+"""Connections that are accepted before anything else has its turn."""
+
+PAUSE = 1.0
+"""Seconds without accepting once the system has no descriptor or memory for another connection."""
+
+HANDSHAKE = 10.0
+"""Seconds for a TLS handshake."""
+
+_EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the peers of a listener may take together.
+
+    Arguments:
+        connections: at once, of all peers.
+        per_source: at once, of one source as `source_of` tells them apart.
+        reserve: descriptors of the process that are left to others; at most a quarter of all.
+    """
+
+    connections: int
+    per_source: int
+    reserve: int = 64
+
+
+def source_of(address: Any) -> str:
+    """Return to whom a peer's address belongs: an IPv4 address, a link-local one, or the /64 that a host is given.
+
+    Arguments:
+        address: as accept(2) returns it; that of a unix socket says nothing, and all of them are one source.
+    """
+    if not isinstance(address, tuple):
+        return ""
+    host = str(address[0]).partition("%")[0]
+    if ":" not in host or host.startswith("fe80:"):
+        return host
+    packed = socket.inet_pton(socket.AF_INET6, host)
+    if packed.startswith(bytes(10) + b"\xff\xff"):  # an IPv4 peer of an IPv6 socket
+        return socket.inet_ntop(socket.AF_INET, packed[12:])
+    return packed[:8].hex()
+
+
+class Listener:
+    """Accepts connections at some sockets and gives each a protocol.
+
+    Arguments:
+        name: what the log calls it.
+        factory: makes the protocol of a connection.
+        limits: of what its peers may take.
+        context: keys, where connections are TLS.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        factory: Callable[[], asyncio.BaseProtocol],
+        limits: Limits,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        self.name = name
+        self.limits = limits
+        self.sockets: list[socket.socket] = []
+        self.refused = 0
+        """How many connections were closed because there were too many."""
+        self._factory = factory
+        self._context = context
+        self._loop: asyncio.AbstractEventLoop
+        self._open: set[_Accepted] = set()
+        self._of: Counter[str] = Counter()
+        self._starting: set[asyncio.Task[None]] = set()
+        self._paused: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        """Return how many connections there are."""
+        return len(self._open)
+
+    def start(self, sockets: Iterable[socket.socket]) -> None:
+        """Accept at these sockets, which are bound already, until `close`; a running loop is needed."""
+        self._loop = asyncio.get_running_loop()
+        for listening in sockets:
+            listening.setblocking(False)
+            listening.listen(BACKLOG)
+            self.sockets.append(listening)
+            self._loop.add_reader(listening, self._accept, listening)
+
+    def close(self) -> None:
+        """Accept no more. Connections that there are go on."""
+        if self._paused is not None:
+            self._paused.cancel()
+        for listening in self.sockets:
+            self._loop.remove_reader(listening)
+            listening.close()
+        self.sockets = []
+
+    async def wait_closed(self) -> None:
+        """Wait until connections that were being set up when `close` was called are."""
+        if self._starting:
+            await asyncio.wait(self._starting)
+
+    # -- accepting ----------------------------------------------------------------------------------------------------
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(AT_ONCE):
+            try:
+                plain, address = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    raise
+                self._pause(error)
+                return
+            source = source_of(address)
+            why = self._objection(plain.fileno(), source)
+            if why:
+                plain.close()
+                self.refused += 1
+                log.warning("%s: connection of %s refused: %s", self.name, source or "a unix socket", why)
+                continue
+            accepted = _Accepted(self, source, plain)
+            accepted.setblocking(False)
+            self._open.add(accepted)
+            self._of[source] += 1
+            task = self._loop.create_task(self._begin(accepted))
+            self._starting.add(task)
+            task.add_done_callback(self._starting.discard)
+
+    def _objection(self, descriptor: int, source: str) -> str:
+        """Return why another connection cannot be, or the empty text."""
+        limits = self.limits
+        if len(self._open) >= limits.connections:
+            return f"there are {len(self._open)} connections"
+        if source and self._of[source] >= limits.per_source:
+            return f"it has {self._of[source]} connections"
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if most != resource.RLIM_INFINITY and descriptor >= most - min(limits.reserve, most // 4):
+            return f"few of {most} descriptors are left"
+        return ""
+
+    def _pause(self, error: OSError) -> None:
+        """Accept nothing for a while: what waits would fail over and over."""
+        log.warning("%s: accepts nobody for %g s: %s", self.name, PAUSE, error.strerror)
+        for listening in self.sockets:
+            self._loop.remove_reader(listening)
+        self._paused = self._loop.call_later(PAUSE, self._resume)
+
+    def _resume(self) -> None:
+        self._paused = None
+        for listening in self.sockets:
+            self._loop.add_reader(listening, self._accept, listening)
+
+    async def _begin(self, accepted: _Accepted) -> None:
+        """Give a connection its protocol, after the handshake where there is one."""
+        limit = None if self._context is None else HANDSHAKE
+        try:
+            await self._loop.connect_accepted_socket(
+                self._factory, accepted, ssl=self._context, ssl_handshake_timeout=limit
+            )
+        except (OSError, TimeoutError) as error:
+            log.info("%s: connection of %s ends: %s", self.name, accepted.source or "a unix socket", error)
+            accepted.close()
+        except BaseException:
+            accepted.close()
+            raise
+
+    def left(self, accepted: _Accepted) -> None:
+        """Forget a connection, which has been closed."""
+        if accepted in self._open:
+            self._open.discard(accepted)
+            self._of[accepted.source] -= 1
+            if not self._of[accepted.source]:
+                del self._of[accepted.source]
+
+
+class _Accepted(socket.socket):
+    """A connection's socket, which tells its listener when it is closed, by whomever.
+
+    Arguments:
+        listener: which.
+        source: to whom the peer's address belongs.
+        plain: the socket as it was accepted; it is used up.
+    """
+
+    def __init__(self, listener: Listener, source: str, plain: socket.socket) -> None:
+        super().__init__(plain.family, plain.type, plain.proto, plain.detach())
+        self.source = source
+        self._listener = listener
+
+    def close(self) -> None:
+        """Close it."""
+        super().close()
+        self._listener.left(self)
+
+
+async def bound(host: str, port: int) -> list[socket.socket]:
+    """Return sockets bound to every address of a host.
+
+    Arguments:
+        host: a name or an address; empty for every address of this machine.
+        port: TCP port; 0 for a free one.
+
+    Raises:
+        OSError: one of them cannot be had.
+    """
+    loop = asyncio.get_running_loop()
+    flags = socket.AI_PASSIVE
+    found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=flags)
+    with contextlib.ExitStack() as undo:
+        sockets = []
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            one = undo.enter_context(socket.socket(family, kind, protocol))
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            one.bind(address)
+            sockets.append(one)
+        undo.pop_all()
+    return sockets

@@ -1,0 +1,57 @@
+"""Log lines of one place in the source are limited."""
+
+from __future__ import annotations
+
+import logging
+
+from ovenbird.daemon.log_limit import BURST, LogLimit
+
+
+class Lines(logging.Handler):
+    def __init__(self):
+        super().__init__()
+        self.records = []
+
+    def emit(self, record):
+        self.records.append(record)
+
+
+def logger(clock, handlers):
+    log = logging.Logger("test")  # noqa: LOG001 (of nobody else's)
+    limit = LogLimit(clock)
+    for handler in handlers:
+        handler.addFilter(limit)
+        log.addHandler(handler)
+    return log
+
+
+def test_a_flood_is_cut_and_what_was_left_out_is_counted():
+    now = [0.0]
+    one, other = Lines(), Lines()
+    log = logger(lambda: now[0], (one, other))
+
+    def complain():
+        log.warning("no descriptor left")
+
+    for _ in range(BURST + 50):
+        complain()
+    assert len(one.records) == len(other.records) == BURST
+    log.warning("another place")
+    assert len(one.records) == BURST + 1
+    now[0] = 1.0
+    complain()
+    assert one.records[-1].left_out == 50
+    complain()
+    assert len(one.records) == BURST + 2
+
+
+def test_lines_for_debugging_and_metered_ones_are_not_limited():
+    lines = Lines()
+    log = logger(lambda: 0.0, (lines,))
+    for _ in range(BURST * 2):
+        log.debug("asked for")
+    assert len(lines.records) == BURST * 2
+    log.name = "acl_log"
+    for _ in range(BURST * 2):
+        log.info("name=x, verdict=drop")
+    assert len(lines.records) == BURST * 4
