@@ -257,10 +257,23 @@ def hosted_members(group: LogicalDPGroup) -> tuple[UUID, ...]:
 
 
 @view
-def localnet_key(datapath: UUID) -> int:
-    """Return the tunnel key of the datapath's localnet port, through which its remote ports are reached; 0 if none."""
+def plugged_localnets(datapath: UUID) -> tuple[PortBinding, ...]:
+    """Return the datapath's localnet ports whose networks this chassis has a bridge for, by tunnel key.
+
+    A switch may have one for each of several networks, of which a chassis is on some or none (routed provider
+    networks): what is not plugged here is no way to anywhere.
+    """
     ports = table(PortBinding).index(PortBinding.datapath, PortBinding.type).rows((datapath, "localnet"))
-    return min([port.tunnel_key for port in ports], default=0)
+    mappings = settings().bridge_mappings if ports else {}
+    plugged = [port for port in ports if port.options.get("network_name", "") in mappings]
+    return tuple(sorted(plugged, key=lambda port: port.tunnel_key))
+
+
+@view
+def localnet_key(datapath: UUID) -> int:
+    """Return the key of the localnet port through which a datapath's remote ports are reached from here; 0 if none."""
+    ports = plugged_localnets(datapath)
+    return ports[0].tunnel_key if ports else 0
 
 
 def is_concerned(port: PortBinding) -> bool:

@@ -30,6 +30,7 @@ from ovenbird.controller.local import (
     ofport_named,
     ofport_of,
     peer_of,
+    plugged_localnets,
     resident,
     shares_interface,
 )
@@ -80,6 +81,7 @@ LOCAL_ONLY, FROM_LOCALPORT = FlagBit.LOCAL_ONLY.mask, FlagBit.FROM_LOCALPORT.mas
 
 _ONES = 0xFFFFFFFF
 _METADATA_ONES = (1 << 64) - 1
+_MAC_ONES = (1 << 48) - 1
 _PRESENT = 0x1000  # of vlan_vid: there is a tag
 _IN_PORT = Subfield.of("in_port")
 _NO_PORT = 0xFFFF  # OFPP_NONE: an output to where the packet came from is not dropped then
@@ -137,7 +139,7 @@ def port_flows(port: PortBinding) -> Iterator[Fact]:
     if datapath is None:
         return
     kind = port.type
-    if kind in ("localnet", "l2gateway"):
+    if port in plugged_localnets(datapath.uuid) or (kind == "l2gateway" and resident(port)):
         yield from _physical_network(port, datapath)
     elif kind == "patch" or (kind == "l3gateway" and resident(port)):
         yield from _joining(port, datapath)
@@ -147,6 +149,8 @@ def port_flows(port: PortBinding) -> Iterator[Fact]:
         yield from _interface(port, datapath)
     else:
         yield from _elsewhere(port, datapath)
+        if kind == "external" and resident(port):
+            yield from _answers_of_localports(port, datapath)
 
 
 def _zones(datapath: UUID, port_zone: int) -> tuple[Action, ...]:
@@ -253,10 +257,20 @@ def _physical_network(port: PortBinding, datapath: DatapathBinding) -> Iterator[
     if port.type == "localnet":
         yield from chassis_mac.leaving(port, there, ofport, cookie)
         yield from chassis_mac.arriving(port, ofport, enter)
+        for flag in (LOCAL_ONLY, FROM_LOCALPORT):
+            yield flow(LOOPBACK, 160, {**there, "reg10": (flag, flag)}, (), cookie)
     yield from _arrival(port, datapath, zone)
-    for flag in (LOCAL_ONLY, FROM_LOCALPORT):
-        yield flow(LOOPBACK, 160, {**there, "reg10": (flag, flag)}, (), cookie)
     yield from _copies(port, datapath, zone, LOCAL)
+
+
+def _answers_of_localports(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
+    """Yield the flows that let localports answer an external port, which this chassis speaks for, by its network."""
+    macs = [mac for line in port.mac if (mac := chassis_mac.parse_mac(line.partition(" ")[0])) is not None]
+    for way in plugged_localnets(datapath.uuid):
+        match = {**to_port(datapath.tunnel_key, way.tunnel_key), "reg10": (FROM_LOCALPORT, FROM_LOCALPORT)}
+        for mac in macs:
+            answers = {**match, "eth_dst": (mac, _MAC_ONES)}
+            yield flow(LOOPBACK, 170, answers, (*_CLEAR_REGISTERS, Resubmit(TABLES.egress)), cookie_of(way))
 
 
 def _joining(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
@@ -327,9 +341,10 @@ def _by_tunnels(port: PortBinding, datapath: DatapathBinding, after: tuple[Actio
 
 
 def _tunnelled(way: tuple[str, int], datapath: DatapathBinding, port: PortBinding) -> tuple[Action, ...]:
-    """Return what sends a packet to a port by a tunnel."""
+    """Return what sends a packet to a port by a tunnel; to a hardware gateway also one that came by a tunnel."""
     kind, ofport = way
-    return (*outward(kind, datapath.tunnel_key, port.tunnel_key), Output(ofport))
+    anonymous = (SetField.of("in_port", _NO_PORT),) if port.type == "vtep" else ()
+    return (*anonymous, *outward(kind, datapath.tunnel_key, port.tunnel_key), Output(ofport))
 
 
 def _bridged(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:

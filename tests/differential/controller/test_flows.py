@@ -302,6 +302,82 @@ def test_physical_networks_and_hairpins_are_as_the_originals(routed: Site) -> No
     assert "30.0.0.5" not in text, "a load balancer that no switch has"
 
 
+SWITCHES: dict[str, tuple[str, ...]] = {"a": (), "b": ("net1",), "c": ("net9",), "d": ("net9", "net1")}
+"""Switches by name, with the physical networks of their localnet ports, of which the chassis has a bridge for net1."""
+KINDS = {
+    "virtual": "virtual-ip=10.0.0.9 virtual-parents=x", "vtep": "vtep-physical-switch=p vtep-logical-switch=l",
+    "external": "x=y", "l2gateway": "network_name=net3 l2gateway-chassis={}", "": "x=y",
+}  # fmt: skip
+
+
+def every_kind() -> Iterator[str]:
+    """Yield commands that make each kind of port on each of the switches: here, on another chassis, and nowhere."""
+    for chassis in ("hv1", "hv2"):
+        yield f"ha-chassis-group-add {chassis} -- ha-chassis-group-add-chassis {chassis} {chassis} 10"
+    for i, (switch, networks) in enumerate(SWITCHES.items()):
+        yield f"ls-add {switch}"
+        for j, network in enumerate(networks):
+            options = f"lsp-set-options {switch}-ln{j} network_name={network}"
+            yield f"lsp-add {switch} {switch}-ln{j} -- lsp-set-type {switch}-ln{j} localnet -- {options}"
+        for j, (kind, options) in enumerate(KINDS.items()):
+            for k, where in enumerate(("hv1", "hv2", "none")):
+                name = f"{switch}-{kind or 'vif'}-{where}"
+                yield f"lsp-add {switch} {name} -- lsp-set-type {name} '{kind}'"
+                yield f"lsp-set-options {name} {options.format(where)}"
+                yield f"lsp-set-addresses {name} '0a:00:00:{i:02}:{j:02}:{k:02} 10.{i}.{j}.{k}'"
+        for where in ("hv1", "hv2"):
+            yield f"lsp-add {switch} {switch}-container-{where} {switch}-vif-{where} 5"
+        for where in ("here", "none"):  # the latter has the highest key
+            yield f"lsp-add {switch} {switch}-local-{where} -- lsp-set-type {switch}-local-{where} localport"
+
+
+@pytest.fixture
+def kinds() -> Iterator[Site]:
+    ports = {f"{switch}-{kind}": 10 + 2 * i + j for i, switch in enumerate(SWITCHES)
+             for j, kind in enumerate(("vif-hv1", "local-here"))}  # fmt: skip
+    with chassis("\n".join(every_kind()), ports, ovn_bridge_mappings="net1:br-ex,net3:br-ex2") as site:
+        for where in ("hv1", "hv2"):
+            group = site.nbctl("--bare", "--columns=_uuid", "find", "HA_Chassis_Group", f"name={where}").strip()
+            for switch in SWITCHES:
+                site.nbctl("set", "Logical_Switch_Port", f"{switch}-external-{where}", f"ha_chassis_group={group}")
+        original = site.spawn("ovn-controller", f"unix:{site.directory}/db.sock")
+        site.nbctl("--wait=hv", "sync")  # now hv1 is in Southbound
+        for where in ("hv1", "hv2"):
+            uuid = site.sbctl("--bare", "--columns=_uuid", "find", "Chassis", f"name={where}").strip()
+            others = () if where == "hv1" else ("vif", "container", "vtep", "external", "l2gateway")
+            for switch in SWITCHES:
+                for kind in ("virtual", *others):
+                    site.sbctl("set", "Port_Binding", f"{switch}-{kind}-{where}", f"chassis={uuid}")
+        site.nbctl("--wait=hv", "sync")
+        original.kill()
+        original.wait()
+        site.processes.remove(original)
+        yield site
+
+
+def with_effect(site: Site, flows: set[str]) -> set[str]:
+    """Return the flows without copies to localports that are not here, and without groups of nobody."""
+    for switch in SWITCHES:
+        datapath = site.sbctl(
+            "--bare", "--columns=tunnel_key", "find", "Datapath_Binding", f"external_ids:name={switch}"
+        )
+        key = site.sbctl("--bare", "--columns=tunnel_key", "find", "Port_Binding", f"logical_port={switch}-local-none")
+        copy = rf"(reg15=0x8\w+,metadata={int(datapath):#x} actions=.*),{int(key):#x}\b"
+        flows = {re.sub(copy, r"\1", flow) for flow in flows}
+    return {flow for flow in flows if not re.search("table=(39|40),.*reg15=0x8.* actions=$", flow)}
+
+
+def test_ports_of_every_kind_are_reached_as_with_the_original(kinds: Site) -> None:
+    theirs = with_effect(kinds, physical(installed_by_the_original(kinds)))
+    ours = with_effect(kinds, physical(asyncio.run(install(kinds, ["--wait=hv", "sync"]))))
+    parents = {flow for flow in ours ^ theirs if "table=64," in flow and "reg10=0x20/" not in flow}
+    assert len(parents) == 2 * len(SWITCHES)
+    assert difference(theirs - parents, ours - parents) == ""
+    text = "\n".join(ours)
+    for sign in ("table=41, priority=170,reg10=0x400", "table=65, priority=100", "->tun_id"):
+        assert sign in text
+
+
 async def moved(site: Site) -> None:
     """Send a controller to another Southbound, in which p3 is not, and back again."""
     controller = Controller(f"unix:{site.directory}/db.sock")

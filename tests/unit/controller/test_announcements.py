@@ -42,9 +42,10 @@ def test_a_mac_address_alone_is_announced_by_rarp():
 
 def test_addresses_of_a_switch_with_a_physical_network(world):
     world.facts[ANNOUNCED] = set()
+    world.set(world.root, external_ids=world.root["external_ids"] | {"ovn-bridge-mappings": "net1:br-ex"})
     switch = world.switch(7)
     world.lport(switch, "p1", 1, mac=frozenset(["0a:00:00:00:00:01 10.0.0.1 fd00::1", "unknown"]))
-    world.lport(switch, "ln", 2, type="localnet")
+    world.lport(switch, "ln", 2, type="localnet", options={"network_name": "net1"})
     line = f'{MAC} 172.16.0.1 is_chassis_resident("p1")'
     other = f'{MAC} 172.16.0.2 is_chassis_resident("elsewhere")'
     world.lport(switch, "s-r", 3, type="patch", nat_addresses=frozenset([line, other]))

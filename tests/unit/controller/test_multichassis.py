@@ -93,6 +93,7 @@ def test_one_chassis_speaks_for_a_port(world, switch):
 def test_on_a_physical_network_such_a_port_is_reached_by_tunnels(world, switch):
     interface = next(row for row in world.vs.tables["Interface"].rows.values() if row["name"] == "tap1")
     world.set(interface, mtu=1500)
+    world.set(world.root, external_ids=world.root["external_ids"] | {"ovn-bridge-mappings": "net1:br-ex"})
     world.lport(switch, "ln", 9, type="localnet", options={"network_name": "net1"})
     world.lport(switch, "p2", 2, chassis=world.other.uuid)
     port = shared(world, switch)

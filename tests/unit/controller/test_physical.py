@@ -109,6 +109,34 @@ def test_localnet_replaces_tunnels(world):
     assert leave == (PushVlan(), SetField.of("vlan_vid", 0x102A), Output(8), PopVlan())
 
 
+def test_a_network_that_is_not_plugged_here_is_no_way_to_anywhere(world):
+    ids = world.root["external_ids"]
+    world.set(world.root, external_ids=ids | {"ovn-bridge-mappings": "net1:br-ex"})
+    switch = world.switch(7)
+    world.lport(switch, "p1", 1)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    world.lport(switch, "p2", 2, chassis=world.other.uuid)
+    for key, network in ((8, "elsewhere"), (9, "net1")):
+        world.lport(switch, f"ln{key}", key, type="localnet", options={"network_name": network})
+    world.run()
+    assert world.flows(39, 100) == {}
+    assert world.flows(40)["metadata=0x7,reg15=0x2"] == (SetField.of("reg15", 9), Resubmit(40))
+    world.set(world.root, external_ids=ids | {"ovn-bridge-mappings": "net2:br-ex"})
+    world.run()
+    assert list(world.flows(39, 100)) == ["metadata=0x7,reg15=0x2"]
+    assert "metadata=0x7,reg15=0x2" not in world.flows(40)
+
+
+def test_an_l2_gateway_is_reached_from_other_chassis(world):
+    switch = world.switch(7)
+    world.lport(switch, "p1", 1)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    options = {"network_name": "net1", "l2gateway-chassis": "hv2"}
+    world.lport(switch, "gw", 2, type="l2gateway", options=options, chassis=world.other.uuid)
+    world.run()
+    assert list(world.flows(39, 100)) == ["metadata=0x7,reg15=0x2"]
+
+
 def test_packets_of_a_localport_never_leave_the_chassis(world):
     switch = world.switch(7)
     port = world.lport(switch, "meta", 4, type="localport")
