@@ -54,11 +54,14 @@ class Rows(Relation):
             stored values of the key columns.
         theirs: the rows are somebody else's: rules own the value columns of those that are there, and none is ever
             inserted or deleted.
+        empty: further columns that rules own and always leave at their defaults.
+        within: vital elements of other rows, and the column that refers to one of these rows: a fact counts only while
+            the row that it refers to has any.
     """
 
     __slots__ = (
-        "columns", "initial", "key", "key_columns", "key_of", "named", "row_class", "start", "theirs", "value_columns",
-        "whole",
+        "columns", "empty", "initial", "key", "key_columns", "key_of", "named", "row_class", "start", "theirs",
+        "value_columns", "whole", "within",
     )  # fmt: skip
 
     def __init__(
@@ -70,12 +73,16 @@ class Rows(Relation):
         initial: dict[Column[Any], Any] | None = None,
         key_of: Callable[[Any], Hashable | None] | None = None,
         theirs: bool = False,
+        empty: Sequence[Column[Any]] = (),
+        within: tuple[Members, Column[Any]] | None = None,
     ) -> None:
         super().__init__(row_class.TABLE)
         self.row_class = row_class
         self.key_columns = tuple(key)
         self.value_columns = tuple(values)
         self.columns = self.key_columns + self.value_columns
+        self.empty = tuple(empty)
+        self.within = within
         self.initial = {c.name: v for c, v in (initial or {}).items()}
         self.named = not self.key_columns and key_of is None
         self.key_of = key_of or self._stored_key
@@ -118,16 +125,18 @@ class Members(Relation):
     Arguments:
         rows: whose rows; these must have more to them than a key of several columns.
         column: the set column; rules own it whole.
+        vital: whether a row without any of them is not called for, nor what refers to it (`Rows.within`).
     """
 
-    __slots__ = ("column", "rows")
+    __slots__ = ("column", "rows", "vital")
 
-    def __init__(self, rows: Rows, column: Column[Any]) -> None:
+    def __init__(self, rows: Rows, column: Column[Any], *, vital: bool = False) -> None:
         super().__init__(f"{rows.name}.{column.name}")
         if rows.whole:
             raise ValueError(f"{self}: rows that are nothing but a key of several columns cannot have members")
         self.rows = rows
         self.column = column
+        self.vital = vital
 
 
 def frozen(value: Any) -> Any:

@@ -17,6 +17,7 @@ from sys import byteorder
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ovenbird.engine.tracking import Source
+from ovenbird.engine.withheld import Withheld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
@@ -91,8 +92,11 @@ class Output:
         self._sets: dict[Hashable, dict[Members, dict[Any, None]]] = {}
         self._edits: dict[Hashable, dict[Members, set[Any]]] = {}
         self._suspect: dict[Hashable, None] = {}
+        self._withheld: Withheld | None = None
+        self._within: list[Output] = []
+        self._follow_groups()
         self._columns = 0
-        for column in relation.columns:
+        for column in (*relation.columns, *relation.empty):
             self._columns |= column.bit
         self._mine = self._columns
         for member in self.members:
@@ -104,10 +108,27 @@ class Output:
         self.inserted(table.rows.values())
         table.watchers.append(self)
 
+    def _follow_groups(self) -> None:
+        """Withhold facts about rows that lack vital elements, and those that refer to such rows."""
+        relation = self.relation
+        if any(member.vital for member in self.members):
+            self._withheld = Withheld(1)
+            self._within.append(self)
+        elif relation.within is not None:
+            members, column = relation.within
+            self._withheld = Withheld(1 + relation.columns.index(column))
+            self.engine.outputs[members.rows]._within.append(self)  # noqa: SLF001 (another of the same class)
+
     # -- what the facts want --------------------------------------------------------------------------------------
 
     def absorb(self, added: Sequence[Fact], removed: Sequence[Fact]) -> None:
         """Take in a wave's facts about rows."""
+        if self._withheld is not None:
+            added, removed = self._withheld.added(added), self._withheld.removed(removed)
+        self._absorb(added, removed)
+
+    def _absorb(self, added: Sequence[Fact], removed: Sequence[Fact]) -> None:
+        """Take in facts that begin or cease to count."""
         wanted, dirty, rejected = self._wanted, self.dirty, self.rejected
         gone, come = self.relation.keys(removed), self.relation.keys(added)
         for key in (*gone, *come) if rejected else ():
@@ -134,7 +155,7 @@ class Output:
                 else:
                     wanted[key] = [held_now, fact]
 
-    def absorb_members(self, member: Members, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+    def absorb_members(self, member: Members, added: Collection[Fact], removed: Collection[Fact]) -> None:
         """Take in a wave's facts about elements of the rows' sets."""
         for _, key, element in removed:
             self.barred.discard(element)
@@ -150,6 +171,15 @@ class Output:
             self._sets.setdefault(key, {}).setdefault(member, {})[element] = None
             if key in actual:  # else the row will be inserted with them
                 self._edit(key, member, element)
+        if member.vital:
+            for key in dict.fromkeys([fact[1] for fact in (*removed, *added)]):
+                self._turn(key, populated=bool(self._sets.get(key, {}).get(member)))
+
+    def _turn(self, group: Hashable, *, populated: bool) -> None:
+        """Let the facts about a row, and those that refer to it, count while it has elements."""
+        for output in self._within:
+            if output._withheld is not None and (facts := output._withheld.turn(group, populated)):  # noqa: SLF001
+                output._absorb(*((facts, ()) if populated else ((), facts)))  # noqa: SLF001
 
     def wanted(self, key: Hashable) -> Fact | None:
         """Return the fact that the row of ``key`` should be; of several in conflict, the least."""
@@ -349,6 +379,9 @@ class Output:
             want = dict(value) if is_map else value
             if stored[column.index] != want:
                 changes[column.name] = want
+        for column in self.relation.empty:
+            if stored[column.index] != column.default:
+                changes[column.name] = column.default
         if changes:
             editor.update(row, changes)
 

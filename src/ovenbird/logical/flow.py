@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.facts import Fact, Rows
-from ovenbird.logical.traits import Trait
+from ovenbird.logical.traits import IN_DP_GROUP, Trait
 from ovenbird.model.sb import LogicalFlow
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ LOGICAL_FLOW = Rows(
         LogicalFlow.controller_meter,
         LogicalFlow.external_ids,
     ),
+    within=(IN_DP_GROUP, LogicalFlow.logical_dp_group),
 )
 
 _NO_TAGS: tuple[tuple[str, str], ...] = ()

@@ -35,9 +35,10 @@ def northbound_uuid(datapath: sb.DatapathBinding) -> UUID | None:
 DATAPATH = Rows(
     sb.DatapathBinding,
     values=(sb.DatapathBinding.tunnel_key, sb.DatapathBinding.external_ids),
-    key_of=northbound_uuid,
+    key_of=lambda row: northbound_uuid(row) or row.uuid,
+    empty=(sb.DatapathBinding.load_balancers,),
 )
-"""Key: UUID of the Northbound switch or router."""
+"""Key: UUID of the Northbound switch or router; of a datapath that names none, and so has to go, its own."""
 
 _PB = sb.PortBinding
 PORT_BINDING = Rows(
@@ -57,6 +58,7 @@ PORT_BINDING = Rows(
         _PB.ha_chassis_group,
     ),
     initial={_PB.up: False},
+    empty=(_PB.gateway_chassis, _PB.mirror_rules),
 )
 
 IN_NAT_ADDRESSES = Members(PORT_BINDING, _PB.nat_addresses)
@@ -121,6 +123,18 @@ MAC_LEARNED = Rows(sb.MACBinding)
 
 _SM = sb.StaticMACBinding
 STATIC_MAC_BINDING = Rows(_SM, key=(_SM.logical_port, _SM.ip), values=(_SM.mac, _SM.override_dynamic_mac, _SM.datapath))
+
+UNCLAIMED = tuple(
+    Rows(each)
+    for each in (
+        sb.LoadBalancer, sb.ServiceMonitor, sb.IPMulticast, sb.IGMPGroup, sb.Mirror, sb.ChassisTemplateVar,
+    )
+)  # fmt: skip
+"""What the original's northd, or chassis at its bidding, leave behind, and no feature here calls for: it is removed.
+
+References from it would keep datapaths and groups of datapaths from being deleted; and IGMP groups of one address and
+chassis become alike when their datapaths go, which a unique index refuses.
+"""
 
 SB_GLOBAL = Rows(
     sb.SBGlobal,

@@ -2,7 +2,7 @@
 
 A flow that is the same on many datapaths is emitted once, for a trait; each datapath, or each port of it, says which
 traits it has. So an ACL on a port group is one flow however many switches the group spans, and a new switch is a
-handful of memberships. A trait without datapaths is an empty group: its flows are there and have no effect.
+handful of memberships. A trait that no datapath has leaves nothing behind: neither the group nor its flows.
 
 The group's row has a UUID made from the trait's name, so that a restart, or another northd, knows it again: the table
 has no column that could tell. The row exists while a flow refers to it (the server removes others by itself), so
@@ -18,7 +18,7 @@ from ovenbird.engine.rows import UUID
 from ovenbird.model import sb
 
 DP_GROUP = Rows(sb.LogicalDPGroup)
-IN_DP_GROUP = Members(DP_GROUP, sb.LogicalDPGroup.datapaths)
+IN_DP_GROUP = Members(DP_GROUP, sb.LogicalDPGroup.datapaths, vital=True)
 
 
 def named_uuid(*name: str) -> UUID:

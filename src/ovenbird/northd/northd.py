@@ -55,6 +55,7 @@ SOUTHBOUND: tuple[tuple[Rows, tuple[Members, ...]], ...] = (
     (t.MAC_LEARNED, ()),
     (t.BFD, ()),
     (t.STATIC_MAC_BINDING, ()),
+    *((rows, ()) for rows in t.UNCLAIMED),
     (LOGICAL_FLOW, ()),
 )
 """What is written to the Southbound database: rows, and the sets in them."""

@@ -144,9 +144,14 @@ class Oracle:
             return
         self._server("theirs", SCHEMAS / "ovn-sb.ovsschema")
         self.theirs = self._client("theirs", "OVN_Southbound")
-        remotes = (f"--ovnnb-db={self.remote('nb')}", f"--ovnsb-db={self.remote('theirs')}")
-        self.northd = self._spawn("ovn-northd", *remotes, f"--unixctl={self.path('northd.ctl')}", "-vconsole:off")
+        self.start_northd("theirs")
         self.nbctl("init")
+
+    def start_northd(self, whose: str) -> None:
+        """Run Debian's northd on a Southbound, and have ovn-nbctl wait for it."""
+        remotes = (f"--ovnnb-db={self.remote('nb')}", f"--ovnsb-db={self.remote(whose)}")
+        self.northd = self._spawn("ovn-northd", *remotes, f"--unixctl={self.path('northd.ctl')}", "-vconsole:off")
+        self.wait = "sb"
 
     def stop_northd(self) -> None:
         """End Debian's northd, so that another one may take over."""

@@ -176,3 +176,23 @@ def test_a_row_that_somebody_renames_is_replaced_by_one_that_is_there():
     settle(engine, store)
     assert [row.uuid for row in store.table(Label).all()] == ["twin"]
     assert [row.labels for row in store.table(Box).all()] == [{"label": "twin"}]
+
+
+def test_a_column_that_rules_leave_empty_is_emptied():
+    """What somebody else once wrote there goes, at the start and later."""
+    relation = Rows(Label, [Label.name], empty=[Label.note])
+
+    @rule(Thing)
+    def its_label(thing: Thing):
+        yield relation(thing.name)
+
+    store = Store("world", [Thing, Label])
+    store.table(Thing).insert(UUID("t"), ["a", 1, None])
+    store.table(Label).insert(UUID("l"), ["a", "theirs", {}, "left over"])
+    engine = Engine([store], [its_label])
+    engine.bind(relation, store)
+    assert settle(engine, store) == [("update", "Label", {"note": ""})]
+    label = store.table(Label).rows[UUID("l")]
+    store.table(Label).modify(label, {Label.note.index: "again"})
+    settle(engine, store)
+    assert (label.note, label.text) == ("", "theirs")

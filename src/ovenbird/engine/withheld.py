@@ -1,0 +1,66 @@
+"""Facts that count only while a row that they refer to has elements in one of its sets.
+
+What is said of all members of a group says nothing while the group has none: neither the group's row nor the rows that
+refer to it are called for then. Every such fact is filed under its group, whether it counts or not, so that a group
+which gains its first element or loses its last one costs as many looks as it has facts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+
+    from ovenbird.engine.facts import Fact
+
+
+class Withheld:
+    """The facts of one relation by the group that each refers to; None refers to no group, and counts.
+
+    Arguments:
+        at: the place in a fact where it names its group.
+    """
+
+    __slots__ = ("_at", "_filed", "_populated")
+
+    def __init__(self, at: int) -> None:
+        self._at = at
+        self._filed: dict[Hashable, dict[Fact, None]] = {}
+        self._populated: set[Hashable] = set()
+
+    def added(self, facts: Iterable[Fact]) -> list[Fact]:
+        """File new facts and return those that count."""
+        at, counting, filed = self._at, [], self._filed
+        for fact in facts:
+            group = fact[at]
+            if group is None:
+                counting.append(fact)
+                continue
+            filed.setdefault(group, {})[fact] = None
+            if group in self._populated:
+                counting.append(fact)
+        return counting
+
+    def removed(self, facts: Iterable[Fact]) -> list[Fact]:
+        """Forget facts that are gone and return those that counted."""
+        at, counting, filed = self._at, [], self._filed
+        for fact in facts:
+            group = fact[at]
+            if group is not None:
+                del filed[group][fact]
+                if not filed[group]:
+                    del filed[group]
+            if group is None or group in self._populated:
+                counting.append(fact)
+        return counting
+
+    def turn(self, group: Hashable, populated: bool) -> list[Fact]:
+        """Note whether a group has elements; return the facts that begin or cease to count by that."""
+        if populated is (group in self._populated):
+            return []
+        if populated:
+            self._populated.add(group)
+        else:
+            self._populated.discard(group)
+        return list(self._filed.get(group, ()))
