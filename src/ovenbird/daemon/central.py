@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ovenbird.daemon import api, login, northd, nova
+from ovenbird.daemon import api, damage, login, northd, nova
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.options import Takes
 from ovenbird.daemon.process import Daemon, until_stopped
@@ -18,7 +18,7 @@ from ovenbird.daemon.pump import long_lived
 from ovenbird.model import cloud, nb, sb
 from ovenbird.ovsdb.conversion import open_converted
 from ovenbird.ovsdb.errors import OvsdbError
-from ovenbird.ovsdb.journal import create, open_database
+from ovenbird.ovsdb.journal import OnDamage, create, open_database
 from ovenbird.ovsdb.server import Server
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ OPTIONS = {
     "host": Takes.VALUE,
     "api-port": Takes.VALUE,
     "set": Takes.VALUE,
+    **damage.OPTIONS,
     **{f"{name}-port": Takes.VALUE for name in DATABASES},
     **login.OPTIONS,
     **nova.OPTIONS,
@@ -48,7 +49,7 @@ usage: ovenbird central --rundir=DIR [OPTION]...
   --nb-port=PORT      TCP port of Northbound on 127.0.0.1 (6641); 0: none; likewise --sb-port, --cloud-port
   --set=NAME=VALUE    give the cloud a setting, such as metadata=true or distributed_floating_ip=true
   --host=ADDRESS      address that the API listens on instead
-{login.USAGE}{nova.USAGE}
+{damage.USAGE}{login.USAGE}{nova.USAGE}
 The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v.
 """
 
@@ -67,7 +68,9 @@ def run_directory(daemon: Daemon) -> Path:
     return directory
 
 
-def open_all(servers: Mapping[str, Server], directory: Path) -> dict[str, LocalClient]:
+def open_all(
+    servers: Mapping[str, Server], directory: Path, on_damage: OnDamage = OnDamage.REFUSE
+) -> dict[str, LocalClient]:
     """Open the databases of a directory, making those that are not there, and return their clients.
 
     Each has a server of its own, so that a tool that is not told which database it wants finds the one it expects.
@@ -82,10 +85,13 @@ def open_all(servers: Mapping[str, Server], directory: Path) -> dict[str, LocalC
             if not path.exists():
                 create(path, model.schema())
             own = model is cloud  # the others' schemas are OVN's, whose release may be another one
-            opened = open_converted(path, model.schema(), model.ROWS) if own else open_database(path, model.ROWS)
+            if own:
+                opened = open_converted(path, model.schema(), model.ROWS, on_damage=on_damage)
+            else:
+                opened = open_database(path, model.ROWS, on_damage=on_damage)
             clients[name] = servers[name].add(opened)
         except OvsdbError as e:
-            raise UsageError(f"{path}: {e}") from e
+            raise damage.cannot_open(path, e) from e
     northbound = clients["nb"]
     if not northbound.store.table(nb.NBGlobal).rows:
         first = northbound.transaction()
@@ -140,7 +146,7 @@ async def serve(daemon: Daemon) -> None:
     serving = None
     try:
         with long_lived():
-            clients = open_all(servers, directory)
+            clients = open_all(servers, directory, damage.on_damage(daemon.options))
         configure(daemon, clients["cloud"])
         pumps: list[LockedPump] = [
             api.pump(clients["cloud"], clients["nb"], clients["sb"]),

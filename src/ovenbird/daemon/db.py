@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ovenbird.daemon import tls
+from ovenbird.daemon import damage, tls
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.options import Takes
 from ovenbird.daemon.process import Daemon
@@ -38,6 +38,7 @@ OPTIONS = {
     "create": Takes.VALUE,
     "run": Takes.VALUE,
     "disable-file-column-diff": Takes.NOTHING,
+    **damage.OPTIONS,
 }
 
 USAGE = f"""ovenbird db: serve OVSDB databases, as ovsdb-server(1) does
@@ -48,7 +49,7 @@ where DATABASE is a file in ovsdb-server's standalone format ({DEFAULT_DATABASE}
                     tcp:HOST:PORT, ssl:HOST:PORT; db:DB,TABLE,COLUMN reads remotes from a database; may repeat
   --create=SCHEMA   make a DATABASE that is not there: {", ".join(SCHEMAS)}, or a file (.ovsschema)
   --run=COMMAND     serve only while COMMAND runs
-
+{damage.USAGE}
 The usual options of Open vSwitch's daemons: --pidfile --detach --unixctl --log-file -v --private-key --certificate
 --ca-cert. See ovsdb-server(1).
 """
@@ -126,6 +127,7 @@ class DatabaseServer:
 
     def __init__(self, daemon: Daemon) -> None:
         self.daemon = daemon
+        self.on_damage = damage.on_damage(daemon.options)
         self.server = Server(tls.context(daemon.options, server=True))
         self.given: dict[str, DatabaseRemotes | None] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -150,10 +152,15 @@ class DatabaseServer:
         try:
             if schema is not None and not path.exists():
                 create(path, schema)
-            database = open_database(path)
+            database = open_database(path, on_damage=self.on_damage)
+        except OvsdbError as e:
+            raise damage.cannot_open(path, e) from e
+        try:
             self.server.add(database)
-        except (OvsdbError, ValueError) as e:
-            raise UsageError(f"{path}: {e}") from e
+        except ValueError as e:
+            if database.journal is not None:
+                database.journal.close()
+            raise damage.cannot_open(path, e) from e
         return database
 
     async def listen(self, remote: str) -> None:

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 from ovenbird.ovsdb.compaction import compact
 from ovenbird.ovsdb.database import Database
-from ovenbird.ovsdb.errors import ConstraintViolation, DatabaseCorrupt, InputOutputError
-from ovenbird.ovsdb.journal import open_database, read_records
-from ovenbird.ovsdb.schema import DatabaseSchema
+from ovenbird.ovsdb.errors import ConstraintViolation
+from ovenbird.ovsdb.journal import OnDamage, open_database
+from ovenbird.ovsdb.journal_reader import stored_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from ovenbird.engine.rows import Row
+    from ovenbird.ovsdb.schema import DatabaseSchema
 
 _log = logging.getLogger(__name__)
 
@@ -59,25 +60,13 @@ def convert(old: Database, schema: DatabaseSchema, row_classes: Iterable[type[Ro
     return new
 
 
-def stored_schema(path: Path) -> DatabaseSchema:
-    """Return the schema in a journal, without reading the rest.
-
-    Raises:
-        InputOutputError: it cannot be read.
-        DatabaseCorrupt: it is no such file.
-    """
-    try:
-        with path.open("rb") as file:
-            head = file.readline() + file.readline()  # a record's header, and its JSON, which has no line breaks
-    except OSError as error:
-        raise InputOutputError(f"cannot open {path}: {error.strerror}") from error
-    records, _ = read_records(head)
-    if not records:
-        raise DatabaseCorrupt(f"{path}: no schema in it")
-    return DatabaseSchema.from_json(records[0])
-
-
-def open_converted(path: Path, schema: DatabaseSchema, row_classes: Iterable[type[Row]] = ()) -> Database:
+def open_converted(
+    path: Path,
+    schema: DatabaseSchema,
+    row_classes: Iterable[type[Row]] = (),
+    *,
+    on_damage: OnDamage = OnDamage.REFUSE,
+) -> Database:
     """Open a journal as `open_database` does, converting it to a schema if it was written with an older one.
 
     Raises:
@@ -86,12 +75,12 @@ def open_converted(path: Path, schema: DatabaseSchema, row_classes: Iterable[typ
     """
     stored = stored_schema(path)
     if stored.to_json() == schema.to_json():
-        return open_database(path, row_classes)
+        return open_database(path, row_classes, on_damage=on_damage)
     if stored.name != schema.name or _number(stored.version) > _number(schema.version):
         raise ConstraintViolation(
             f"the file is of {stored.name} {stored.version}, this program of {schema.name} {schema.version}"
         )
-    old = open_database(path)
+    old = open_database(path, on_damage=on_damage)
     try:
         new = convert(old, schema, row_classes)
     except Exception:

@@ -169,6 +169,10 @@ class DatabaseCorrupt(OvsdbError):
     error = "database corrupt"
 
 
+class DamagedJournal(DatabaseCorrupt):
+    """A journal has a damaged record; what comes before it could be used."""
+
+
 _CLASSES: dict[str, type[OvsdbError]] = {cls.error: cls for cls in OvsdbError.__subclasses__()}
 
 

@@ -6,40 +6,44 @@ the schema; each other one is a transaction: `{table: {uuid: {column: value} | n
 
 `append` hands a record to the operating system before anyone learns of the commit, so a killed process loses nothing;
 `sync` puts it on the disk, so a durable commit survives the machine. A record that a crash tore is cut off on open, and
-reported. While this object lives, the file is locked as the original does it, against a second server.
+reported; a file that is damaged otherwise is not opened, or set aside first (`journal_reader`, `OnDamage`). While this
+object lives, the file is locked as the original does it, against a second server.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import hashlib
 import logging
 import os
 import re
 import time
-from dataclasses import dataclass
+from enum import StrEnum
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ovenbird.engine.rows import UUID, Row
-from ovenbird.ovsdb import notation
+from ovenbird.engine.rows import UUID
 from ovenbird.ovsdb.database import Database
-from ovenbird.ovsdb.errors import BadSyntax, DatabaseCorrupt, InputOutputError, OvsdbError
-from ovenbird.ovsdb.schema import DatabaseSchema
-from ovenbird.ovsdb.table import diff_type, encode_row
+from ovenbird.ovsdb.errors import DamagedJournal, InputOutputError
+from ovenbird.ovsdb.journal_reader import Damage, SenselessRecord, read_records, replay, schema_of
+from ovenbird.ovsdb.table import encode_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from ovenbird.engine.rows import Row
     from ovenbird.ovsdb.commit import Commit, RowChange
     from ovenbird.ovsdb.compaction import Compaction
+    from ovenbird.ovsdb.schema import DatabaseSchema
     from ovenbird.ovsdb.table import BoundTable, Plan
 
 _log = logging.getLogger(__name__)
 
-_HEADER = re.compile(rb"OVSDB (JSON|CLUSTER) (\d+) ([0-9a-f]{40})\n")
 COMPACT_MINIMUM = 10 * 1024 * 1024
 """Bytes below which a journal is not worth compacting; above, twice its last compacted size (ovsdb-server(1))."""
 ROWS_AT_ONCE = 256
@@ -49,13 +53,19 @@ COMPACT_COMMITS, COMPACT_SECONDS = 100, 600.0
 """Commits, or else seconds, since the last compaction before which there is none (ovsdb-server(1))."""
 
 
-@dataclass(frozen=True, slots=True)
-class Torn:
-    """What was cut off the end of a journal: `lost` bytes from `offset` on, because of `reason`."""
+_LEFTOVER = re.compile(r"\.tmp\d*\Z")
+"""What follows a journal's name in the names of files that a killed compaction or creation left, ours or another's."""
+_locked: set[Path] = set()
+"""Files that this process has locked: the kernel's locks keep other processes out only (fcntl(2))."""
 
-    offset: int
-    lost: int
-    reason: str
+
+class OnDamage(StrEnum):
+    """What to do about a file in which something besides a torn last record is no record."""
+
+    REFUSE = "refuse"
+    """Do not open it."""
+    SET_ASIDE = "set-aside"
+    """Keep a copy of the file, and go on with what comes before the damage."""
 
 
 def record(json: Any) -> bytes:
@@ -101,58 +111,31 @@ def write_all(descriptor: int, parts: Sequence[bytes]) -> int:
     return size
 
 
-def read_records(data: bytes) -> tuple[list[Any], Torn | None]:
-    """Return the JSON of every whole record, and what is wrong with the rest, if there is any.
-
-    Raises:
-        DatabaseCorrupt: it is another file, or a clustered database.
-    """
-    records: list[Any] = []
-    offset = 0
-    while offset < len(data):
-        header = _HEADER.match(data, offset)
-        if header is None:
-            if offset == 0 and not data.startswith(b"OVSDB JSON"):
-                raise DatabaseCorrupt("not a database of the standalone format")
-            return records, Torn(offset, len(data) - offset, "incomplete or damaged record header")
-        if header[1] == b"CLUSTER":
-            raise DatabaseCorrupt("a clustered database cannot be opened as a standalone one")
-        end = header.end() + int(header[2])
-        body = data[header.end() : end]
-        if len(body) < int(header[2]):
-            return records, Torn(offset, len(data) - offset, "the last record ends early")
-        if hashlib.sha1(body, usedforsecurity=False).hexdigest().encode() != header[3]:
-            return records, Torn(offset, len(data) - offset, "a record does not match its checksum")
-        try:
-            records.append(orjson.loads(body))
-        except orjson.JSONDecodeError as error:
-            return records, Torn(offset, len(data) - offset, f"a record is not JSON: {error}")
-        offset = end
-    return records, None
-
-
 class Journal:
     """An open journal file. Make one with `create` or `open_database`.
 
     Arguments:
-        path: the file.
+        path: the file, no symbolic link.
         descriptor: the file, open for appending.
         size: its length in bytes.
+        lock: what `_lock` returned for it.
     """
 
-    def __init__(self, path: Path, descriptor: int, size: int) -> None:
+    def __init__(self, path: Path, descriptor: int, size: int, lock: int) -> None:
         self.path = path
         self._fd = descriptor
         self.size = size
         self.compacted_size = size
         self._commits = 0  # since the last compaction, as is the time
         self._compacted_at = time.monotonic()
-        self.torn: Torn | None = None
+        self.damage: Damage | None = None
+        """What was cut off when it was opened."""
         self.unsynced = False
+        self._torn = False  # whether a write failed and what it left could not be cut off
         self._renamed = False
         self.on_write: Callable[[], None] = lambda: None
         """Called after each record; whoever syncs the file in the background sets it."""
-        self._lock = _lock(path)
+        self._lock = lock
         self._plans: dict[BoundTable, tuple[Plan, frozenset[int]]] = {}
         self.compaction: Compaction | None = None
         """The compaction under way, which wants to know of commits."""
@@ -213,12 +196,27 @@ class Journal:
 
     def _write(self, parts: Sequence[bytes]) -> None:
         try:
-            self.size += write_all(self._fd, parts)
+            if self._torn:  # a record behind half of another would be lost
+                self.cut(self.size)
+            self._torn = True
+            size = write_all(self._fd, parts)
         except OSError as error:
-            os.ftruncate(self._fd, self.size)
+            with contextlib.suppress(OSError):  # else the next write has to do it first
+                self.cut(self.size)
             raise InputOutputError(f"cannot write to {self.path}: {error.strerror}") from error
+        self._torn = False
+        self.size += size
         self.unsynced = True
         self.on_write()
+
+    def cut(self, size: int) -> None:
+        """Cut the file off at a length.
+
+        Raises:
+            OSError: it cannot be.
+        """
+        os.ftruncate(self._fd, size)
+        self.size, self._torn = size, False
 
     def read(self, offset: int, length: int) -> bytes:
         """Return part of the file; callable from any thread."""
@@ -265,20 +263,36 @@ class Journal:
             if self.unsynced:
                 self.sync()
             os.close(self._fd)
-            os.close(self._lock)
+            _unlock(self.path, self._lock)
             self._fd = -1
             self.compaction = None
 
 
 def _lock(path: Path) -> int:
-    """Lock the file's name as the original does: a lock on `.<name>.~lock~` beside it."""
+    """Lock the file's name as the original does: a lock on `.<name>.~lock~` beside it.
+
+    Raises:
+        InputOutputError: it cannot be locked, or is already.
+    """
+    if path in _locked:
+        raise InputOutputError(f"{path}: this process has this database open already")
     lock = path.with_name(f".{path.name}.~lock~")
+    descriptor = -1
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        if descriptor < 0:
+            raise InputOutputError(f"{path}: cannot lock: {lock}: {error.strerror}") from error
+        os.close(descriptor)
         raise InputOutputError(f"{path}: cannot lock: another process has this database open") from error
+    _locked.add(path)
     return descriptor
+
+
+def _unlock(path: Path, descriptor: int) -> None:
+    os.close(descriptor)
+    _locked.discard(path)
 
 
 def sync_folder(folder: Path) -> None:
@@ -291,109 +305,126 @@ def sync_folder(folder: Path) -> None:
 
 
 def create(path: Path, schema: DatabaseSchema) -> None:
-    """Write a new journal that holds a schema and no rows.
+    """Write a new journal that holds a schema and no rows; it is there as a whole or not at all.
 
     Raises:
         InputOutputError: it cannot be written, or there is a file already.
     """
+    beside = path.with_name(f"{path.name}.tmp{os.getpid()}")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         try:
-            os.write(descriptor, record(schema.to_json()))
-            os.fsync(descriptor)
+            _write_file(beside, [record(schema.to_json())])
+            os.link(beside, path)
         finally:
-            os.close(descriptor)
+            beside.unlink(missing_ok=True)
         sync_folder(path.parent)
     except OSError as error:
         raise InputOutputError(f"cannot create {path}: {error.strerror}") from error
 
 
-def open_database(path: Path, row_classes: Iterable[type[Row]] = ()) -> Database:
+def _write_file(path: Path, parts: Sequence[bytes]) -> None:
+    """Write a new file and put it on the disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+    try:
+        write_all(descriptor, parts)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_database(
+    path: Path, row_classes: Iterable[type[Row]] = (), *, on_damage: OnDamage = OnDamage.REFUSE
+) -> Database:
     """Open a journal and return its database, which writes to it from now on.
 
-    A torn end is cut off, logged, and kept as `database.journal.torn`.
+    A torn end is cut off, logged, and kept as `database.journal.damage`. What killed compactions left is removed.
 
     Arguments:
         path: the file.
         row_classes: typed row classes for some or all tables.
+        on_damage: what to do if something else is wrong with it.
 
     Raises:
-        InputOutputError: it cannot be read, or another process has it open.
-        DatabaseCorrupt: it is no such file, or a whole record in it makes no sense.
+        InputOutputError: it cannot be read, or is open already.
+        DatabaseCorrupt: it is no such file, or it is damaged and `on_damage` does not say to go on.
+        OvsdbError: its schema does not fit the row classes.
     """
+    path = path.resolve()
+    if not path.exists():
+        raise InputOutputError(f"cannot open {path}: {os.strerror(errno.ENOENT)}")
+    lock = _lock(path)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
         data = path.read_bytes()
     except OSError as error:
+        _unlock(path, lock)
         raise InputOutputError(f"cannot open {path}: {error.strerror}") from error
-    journal = Journal(path, descriptor, len(data))
+    journal = Journal(path, descriptor, len(data), lock)
     try:
-        records, journal.torn = read_records(data)
-        if not records:
-            raise DatabaseCorrupt(f"{path}: no schema in it")
-        database = Database(DatabaseSchema.from_json(records[0]), row_classes, journal)
-        database.load(_replay(database, records[1:]))
-    except OvsdbError:
+        _remove_leftovers(path)
+        database = _opened(journal, data, tuple(row_classes), on_damage)
+    except BaseException:
         journal.close()
         raise
-    if journal.torn is not None:
-        _log.warning(
-            "%s: %s; cutting off %d bytes at %d", path, journal.torn.reason, journal.torn.lost, journal.torn.offset
-        )
-        os.ftruncate(descriptor, journal.torn.offset)
-        journal.size = journal.torn.offset
-        journal.sync()
     journal.compacted_size = journal.size
     return database
 
 
-def _replay(database: Database, records: list[Any]) -> Iterator[tuple[BoundTable, UUID, list[Any]]]:
-    """Yield the rows that a journal's transactions leave."""
-    rows: dict[str, dict[str, list[Any]]] = {name: {} for name in database.tables}
-    for entry in records:
-        is_diff = entry.pop("_is_diff", False) is True
-        for name, changes in entry.items():
-            if name.startswith("_"):
-                continue
-            table = database.tables.get(name)
-            if table is None:
-                raise DatabaseCorrupt(f"a record changes table {name}, which the schema does not have")
-            for uuid, json in changes.items():
-                _replay_row(table, rows[name], uuid, json, is_diff)
-    for name, contents in rows.items():
-        table = database.tables[name]
-        for uuid, values in contents.items():
-            yield table, UUID(uuid), values
+def _opened(journal: Journal, data: bytes, row_classes: tuple[type[Row], ...], on_damage: OnDamage) -> Database:
+    """Return the database of a journal's data, and cut off what is no part of it."""
+    records, damage = read_records(data)
+    database = Database(schema_of(journal.path, records), row_classes, journal)
+    try:
+        rows = replay(database.tables, records[1:])
+    except SenselessRecord as bad:
+        damage = Damage(bad.offset, len(data) - bad.offset, bad.reason)
+        rows = {}
+    if damage is not None:
+        if not damage.torn and on_damage is OnDamage.REFUSE:
+            raise DamagedJournal(f"{journal.path} is damaged: {damage}")
+        rows = rows or replay(database.tables, [r for r in records[1:] if r.offset < damage.offset])
+        _cut_off(journal, data, damage)
+    database.load(
+        (database.tables[name], UUID(uuid), values)
+        for name, contents in rows.items()
+        for uuid, values in contents.items()
+    )
+    return database
 
 
-def _replay_row(table: BoundTable, rows: dict[str, list[Any]], uuid: str, json: Any, is_diff: bool) -> None:
-    if json is None:
-        rows.pop(uuid, None)
-        return
-    values = rows.get(uuid)
-    fresh = values is None
-    if values is None:
-        values = rows[uuid] = table.defaults.copy()
-    for name, value in json.items():
-        position = table.position.get(name)
-        if position is None:
-            raise DatabaseCorrupt(
-                f"a record changes column {name} of table {table.name}, which the schema does not have"
-            )
-        type_ = table.layout[position].type
+def _cut_off(journal: Journal, data: bytes, damage: Damage) -> None:
+    """Cut off what is torn; what is damaged only once the whole file has been copied."""
+    path = journal.path
+    try:
+        if damage.torn:
+            _log.warning("%s: %s; cut off", path, damage)
+        else:
+            copy = _set_aside(path, data)
+            _log.warning("%s is damaged: %s; cut off there, and the whole file is kept as %s", path, damage, copy)
+        journal.cut(damage.offset)
+    except OSError as error:
+        raise InputOutputError(f"cannot set aside what is damaged in {path}: {error.strerror}") from error
+    journal.sync()
+    journal.damage = damage
+
+
+def _set_aside(path: Path, data: bytes) -> Path:
+    """Put a copy of a journal beside it, on the disk, and return where."""
+    name = f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+    for number in count():
+        copy = path.with_name(f"{name}.{number}" if number else name)
         try:
-            if fresh or not is_diff:
-                values[position] = table.decoders[position](value, None)
-            else:
-                values[position] = decode_diff(table, position, values[position], value)
-        except BadSyntax as error:
-            raise DatabaseCorrupt(
-                f"table {table.name} column {name} of type {type_.describe()}: {error.details}"
-            ) from error
+            _write_file(copy, [data])
+        except FileExistsError:
+            continue
+        break
+    sync_folder(path.parent)
+    return copy
 
 
-def decode_diff(table: BoundTable, position: int, old: Any, json: Any) -> Any:
-    """Return the new value of a column, given its old one and the JSON of a diff."""
-    type_ = table.layout[position].type
-    diff = notation.decoder(diff_type(type_))(json, None)
-    return notation.apply_diff(type_, old, diff) if type_.high > 1 else diff
+def _remove_leftovers(path: Path) -> None:
+    """Remove the files that compactions or creations of this journal left when they were killed."""
+    for other in path.parent.iterdir():
+        if other.name.startswith(path.name) and _LEFTOVER.fullmatch(other.name, len(path.name)):
+            _log.info("%s: removed, which a killed compaction left", other)
+            other.unlink(missing_ok=True)

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 _VERSION = re.compile(r"\d+\.\d+\.\d+\Z")
 
 
+def _boolean(given: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
+    value = given.get(name, default)
+    if type(value) is not bool:
+        raise BadSyntax(f"{name} is true or false", value)
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnSchema:
     """A column: its name, type, and whether it may change and is kept on disk."""
@@ -42,8 +49,8 @@ class ColumnSchema:
         return cls(
             name,
             ColumnType.from_json(given["type"]),
-            bool(given.get("mutable", True)),
-            bool(given.get("ephemeral")),
+            _boolean(given, "mutable", default=True),
+            _boolean(given, "ephemeral"),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -99,7 +106,10 @@ class TableSchema:
             if not is_identifier(column) or column.startswith("_"):
                 raise BadSyntax('names beginning with "_" are reserved and names must be identifiers', json)
             columns.append(ColumnSchema.from_json(column, given["columns"][column]))
-        indexes = tuple(tuple(index) for index in given.get("indexes", ()))
+        listed = given.get("indexes", [])
+        if type(listed) is not list or not all(type(i) is list and {*map(type, i)} <= {str} for i in listed):
+            raise BadSyntax("indexes are an array of arrays of column names", json)
+        indexes = tuple(tuple(index) for index in listed)
         persistent = {column.name for column in columns if not column.ephemeral}
         for index in indexes:
             if not index or len(set(index)) != len(index) or not set(index) <= persistent:
@@ -107,7 +117,7 @@ class TableSchema:
         max_rows = given.get("maxRows", UNLIMITED)
         if type(max_rows) is not int or max_rows < 1:
             raise BadSyntax("maxRows must be at least 1", json)
-        return cls(name, tuple(columns), bool(given.get("isRoot")), max_rows, indexes)
+        return cls(name, tuple(columns), _boolean(given, "isRoot"), max_rows, indexes)
 
     def to_json(self, *, always_root: bool = False) -> dict[str, Any]:
         """Return the `<table-schema>`; `always_root` when no table says that it is a root."""
@@ -145,8 +155,10 @@ class DatabaseSchema:
             frozenset(("name", "tables")),
         )
         version = given.get("version", "")
-        if not is_identifier(given["name"]) or (version and not (isinstance(version, str) and _VERSION.match(version))):
+        if not is_identifier(given["name"]) or type(version) is not str or (version and not _VERSION.match(version)):
             raise BadSyntax("a schema has an identifier as name and a version x.y.z", json)
+        if type(given.get("cksum", "")) is not str:
+            raise BadSyntax("a schema's checksum is a string", json)
         if not isinstance(given["tables"], dict):
             raise BadSyntax("tables must be an object", json)
         tables: dict[str, TableSchema] = {}

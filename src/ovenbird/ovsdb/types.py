@@ -197,7 +197,7 @@ class BaseType:
             if not enum or len(enum) != len(atoms):
                 raise BadSyntax("enum must be a set of at least one distinct value", json)
         suffix = _LIMITED.get(atomic, "")
-        low, high = (given.get(f"min{suffix}"), given.get(f"max{suffix}")) if suffix else (None, None)
+        low, high = (_bound(atomic, given, f"{side}{suffix}") if suffix else None for side in ("min", "max"))
         if low is not None and high is not None and low > high:
             raise BadSyntax(f"min{suffix} exceeds max{suffix}", json)
         if "refTable" in given and (atomic is not Atomic.UUID or not is_identifier(given["refTable"])):
@@ -221,6 +221,16 @@ class BaseType:
             if self.weak:
                 answer["refType"] = "weak"
         return answer if len(answer) > 1 else answer["type"]
+
+
+def _bound(atomic: Atomic, given: dict[str, Any], name: str) -> float | None:
+    """Return a limit of a `<base-type>`."""
+    if name not in given:
+        return None
+    bound: float = atom_from_json(Atomic.REAL if atomic is Atomic.REAL else Atomic.INTEGER, given[name])
+    if atomic is Atomic.STRING and bound < 0:
+        raise BadSyntax(f"{name} is at least 0", given[name])
+    return bound
 
 
 def _atomic(json: Any) -> Atomic:

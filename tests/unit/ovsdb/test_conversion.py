@@ -9,9 +9,10 @@ import subprocess
 import pytest
 
 from ovenbird.model import cloud
-from ovenbird.ovsdb.conversion import open_converted, stored_schema
+from ovenbird.ovsdb.conversion import open_converted
 from ovenbird.ovsdb.errors import ConstraintViolation, DatabaseCorrupt, InputOutputError
 from ovenbird.ovsdb.journal import create, open_database
+from ovenbird.ovsdb.journal_reader import stored_schema
 from ovenbird.ovsdb.schema import DatabaseSchema
 
 NEWER = ("Quota_Turn", "Floating_IP_Association")

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ovenbird.ovsdb import journal
 from ovenbird.ovsdb.compaction import Compaction, compact
 from ovenbird.ovsdb.errors import DatabaseCorrupt, InputOutputError
-from ovenbird.ovsdb.journal import create, open_database, read_records, record
+from ovenbird.ovsdb.journal import create, open_database, record
+from ovenbird.ovsdb.journal_reader import read_records
 from ovenbird.ovsdb.schema import DatabaseSchema
 
 SCHEMA = DatabaseSchema.from_json(
@@ -71,7 +72,7 @@ def test_everything_but_ephemeral_columns_comes_back(path):
     database.journal.close()
     again = open_database(path)
     assert contents(again) == contents(database)
-    assert again.journal.torn is None
+    assert again.journal.damage is None
     again.journal.close()
 
 
@@ -91,7 +92,7 @@ def test_a_tail_torn_at_any_byte_costs_the_last_commit_only(path):
         path.write_bytes(data[:end])
         database = open_database(path)
         assert set(contents(database)) == {uuids[0]}
-        torn = database.journal.torn
+        torn = database.journal.damage
         assert (torn is None) == (end == sizes[0])
         assert torn is None or (torn.offset, torn.lost) == (sizes[0], end - sizes[0])
         txn = database.transaction()
@@ -100,17 +101,18 @@ def test_a_tail_torn_at_any_byte_costs_the_last_commit_only(path):
         database.journal.close()
         database = open_database(path)
         assert set(contents(database)) == {uuids[0], fresh}
-        assert database.journal.torn is None
+        assert database.journal.damage is None
         database.journal.close()
 
 
 def test_a_flipped_byte_is_found(path):
     data = bytearray(path.read_bytes() + record({"T": {}}))
     data[-5] ^= 1
-    records, torn = read_records(bytes(data))
+    records, damage = read_records(bytes(data))
     assert len(records) == 1
-    assert torn is not None
-    assert "checksum" in torn.reason
+    assert damage is not None
+    assert not damage.torn
+    assert "checksum" in damage.reason
 
 
 def test_one_server_at_a_time(path):
@@ -220,7 +222,7 @@ def test_what_changes_during_a_compaction_is_there_afterwards(tmp_path, data):
     database.journal.close()
     again = open_database(path)
     assert contents(again) == {u: (*v[:3], 0) for u, v in contents(database).items()}
-    assert again.journal.torn is None
+    assert again.journal.damage is None
     again.journal.close()
     assert not list(path.parent.glob(f"{path.name}.tmp*"))  # examples that Hypothesis gives up leave theirs
 

@@ -1,0 +1,44 @@
+"""What a daemon does with a damaged journal, which is for its operator to decide: options of those that serve any."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.options import Takes
+from ovenbird.ovsdb.errors import DamagedJournal, OvsdbError
+from ovenbird.ovsdb.journal import OnDamage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ovenbird.daemon.options import Options
+
+OPTIONS: Mapping[str, Takes] = {"damaged": Takes.VALUE}
+
+USAGE = """\
+  --damaged=HOW       what to do with a damaged database file: refuse to start (refuse, the default), or keep a copy of
+                      it beside it and go on with what comes before the damage (set-aside)
+"""
+
+
+def on_damage(options: Options) -> OnDamage:
+    """Return what to do with a damaged journal.
+
+    Raises:
+        UsageError: the option says something else.
+    """
+    how = options.last("damaged") or OnDamage.REFUSE
+    try:
+        return OnDamage(how)
+    except ValueError as e:
+        raise UsageError(f"--damaged={how}: {' or '.join(OnDamage)} is needed") from e
+
+
+def cannot_open(path: Path, error: OvsdbError | ValueError) -> UsageError:
+    """Return what to tell the operator of a journal that cannot be opened."""
+    text = error.details if isinstance(error, OvsdbError) and error.details else str(error)
+    if isinstance(error, DamagedJournal):
+        text += "; nothing was changed. Restore a backup, or start with --damaged=set-aside"
+    return UsageError(text if str(path) in text else f"{path}: {text}")
