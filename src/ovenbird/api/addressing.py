@@ -7,7 +7,6 @@ stood, past what the index shows to be taken.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -17,11 +16,13 @@ from ovenbird.api.errors.subnet import (
     OutOfBoundsAllocationPool,
     OverlappingAllocationPools,
 )
+from ovenbird.net.addresses import ipv4_text, ipv6_text
+from ovenbird.net.ip import ip_address, ip_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from ipaddress import IPv4Network, IPv6Network
 
-Network = IPv4Network | IPv6Network
 Pool = tuple[int, int]
 """First and last address of a range, as integers."""
 
@@ -29,7 +30,7 @@ REMEMBERED = 10_000
 """Subnets whose last choice a process remembers; forgetting costs time, once, and nothing else."""
 
 
-def hosts(network: Network) -> Pool:
+def hosts(network: IPv4Network | IPv6Network) -> Pool:
     """Return the range of addresses that ports may have: without those that mean the network or everybody in it."""
     first, last = int(network.network_address), int(network.broadcast_address)
     if network.num_addresses <= 2:  # RFC 3021: a point-to-point link uses both
@@ -101,7 +102,7 @@ def eui64(cidr: str, mac: str) -> str:
     """Return the address that a host with a MAC makes for itself in an IPv6 prefix (RFC 4291, appendix A)."""
     octets = bytes.fromhex(mac.replace(":", ""))
     identifier = bytes((octets[0] ^ 2,)) + octets[1:3] + b"\xff\xfe" + octets[3:]
-    return str(IPv6Address(int(ip_network(cidr).network_address) | int.from_bytes(identifier, "big")))
+    return ipv6_text(int(ip_network(cidr).network_address) | int.from_bytes(identifier, "big"))
 
 
 class Allocator:
@@ -121,12 +122,12 @@ class Allocator:
         """
         ranges = sorted(parse_pool(pool) for pool in pools)
         size = sum(last - first + 1 for first, last in ranges)
-        make = IPv6Address if any(":" in pool for pool in pools) else IPv4Address
+        written = ipv6_text if any(":" in pool for pool in pools) else ipv4_text
         start = self._next.get(subnet, 0)
         # Of taken + 1 different addresses one is free. Two processes that walk in step part as soon as one loses.
         for step in range(min(size, taken + 1)):
             at = (start + step) % size
-            address = str(make(_nth(ranges, at)))
+            address = written(_nth(ranges, at))
             if not is_taken(address):
                 if len(self._next) > REMEMBERED:
                     self._next.clear()
@@ -144,5 +145,5 @@ def _nth(ranges: list[Pool], n: int) -> int:
 
 
 def _text(version: int, pool: Pool) -> str:
-    make = IPv4Address if version == 4 else IPv6Address
-    return f"{make(pool[0])}-{make(pool[1])}"
+    written = ipv4_text if version == 4 else ipv6_text
+    return f"{written(pool[0])}-{written(pool[1])}"

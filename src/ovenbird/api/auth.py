@@ -8,10 +8,10 @@ to say; with ``Open`` every caller may do everything, as with Neutron's ``auth_s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from ovenbird.api.errors.base import NeutronError
+from ovenbird.net.ip import ip_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

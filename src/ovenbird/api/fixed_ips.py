@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.api.addressing import eui64
@@ -18,6 +17,7 @@ from ovenbird.api.errors.request import InvalidInput
 from ovenbird.api.errors.subnet import SubnetNotFound
 from ovenbird.engine.rows import UUID
 from ovenbird.model.cloud import FixedAddress, FloatingIPAssociation, Port, Subnet
+from ovenbird.net.ip import ip_address, ip_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.api.errors.port import PortNotFound
@@ -28,6 +27,7 @@ from ovenbird.model.cloud import (
     RouterInterface,
     Subnet,
 )
+from ovenbird.net.ip import ip_address, ip_network
 from ovenbird.ovsdb.types import is_uuid
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ called (``Invalid input for NAME. Reason: REASON.``).
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.net.addresses import ip_text
+from ovenbird.net.ip import ip_address, ip_interface, ip_network
 from ovenbird.ovsdb.types import is_uuid
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def uuid(value: Any) -> str:
 def address(value: Any) -> str:
     """Convert an IP address to its canonical text."""
     try:
-        return str(ip_address(_string(value)))
+        return ip_text(ip_address(value).packed)
     except ValueError:
         raise ValueError(f"'{value}' is not a valid IP address") from None
 
@@ -117,7 +118,7 @@ def address(value: Any) -> str:
 def prefix(value: Any) -> str:
     """Convert an IP prefix; one with host bits is a mistake that its sender should know of."""
     try:
-        interface = ip_interface(_string(value))
+        interface = ip_interface(value)
     except ValueError:
         raise ValueError(f"'{value}' is not a valid IP subnet") from None
     if str(value).partition("/")[2] == "":
@@ -128,12 +129,12 @@ def prefix(value: Any) -> str:
 
 
 def loose_prefix(value: Any) -> str:
-    """Convert a prefix or an address, host bits and all."""
+    """Convert a prefix or an address, host bits and all, to its canonical text."""
     try:
-        ip_network(_string(value), strict=False)
+        interface = ip_interface(value)
     except ValueError:
         raise ValueError(f"'{value}' is not a valid IP subnet") from None
-    return value if "/" in value else str(ip_network(value))
+    return f"{ip_text(interface.ip.packed)}/{interface.network.prefixlen}"
 
 
 def network_of(value: Any) -> str:
@@ -230,10 +231,3 @@ def record(required: Iterable[str], **fields: Callable[[Any], Any]) -> Callable[
         return {name: fields[name](item) for name, item in given.items()}
 
     return convert
-
-
-def _string(value: Any) -> str:
-    """Refuse the integers that ``ipaddress`` would take for addresses."""
-    if not isinstance(value, str):
-        raise ValueError(value)  # noqa: TRY004 (a request's error, not the program's)
-    return value

@@ -5,7 +5,6 @@ Each port with a name has a row of its own, so that one more name costs the same
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from ovenbird.cloud import names
@@ -14,6 +13,7 @@ from ovenbird.cloud.port import fixed_addresses
 from ovenbird.engine.facts import Members
 from ovenbird.engine.rules import rule
 from ovenbird.model import cloud, nb
+from ovenbird.net.ip import ip_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,6 @@ port `lrp-` and the same UUID.
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.cloud import gateway, names
@@ -16,6 +15,7 @@ from ovenbird.engine.facts import Members, Rows
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import cloud, nb, settings
+from ovenbird.net.ip import ip_address, ip_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

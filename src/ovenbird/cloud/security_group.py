@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.cloud import names
@@ -11,6 +10,7 @@ from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.model import cloud, nb
 from ovenbird.model.protocols import ICMP, PROTOCOLS, number
+from ovenbird.net.ip import ip_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

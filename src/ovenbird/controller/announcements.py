@@ -9,7 +9,6 @@ once and, since packets get lost, after 1, 2, 4, 8 and 16 seconds more, as the o
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.entering import entering
@@ -30,6 +29,7 @@ from ovenbird.net import ethernet, nd
 from ovenbird.net.addresses import ALL_NODES, BROADCAST, ZERO_MAC, mac_bytes, multicast_mac
 from ovenbird.net.arp import REQUEST, Arp
 from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.ip import ip_address, is_address
 from ovenbird.net.ipv6 import ICMPV6, IPv6
 from ovenbird.net.nd import Neighbor
 from ovenbird.openflow.messages import PacketOut
@@ -77,15 +77,6 @@ def announced(line: str) -> tuple[str, list[str]]:
     return words[0], [word for word in words[1:] if is_address(word)]
 
 
-def is_address(text: str) -> bool:
-    """Return whether a text is an IP address."""
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def announcement(mac: str, address: str) -> bytes:
     """Return the frame that announces an address; of no IP address, the MAC address itself."""
     source = mac_bytes(mac)
@@ -93,7 +84,7 @@ def announcement(mac: str, address: str) -> bytes:
         nobody = Arp(_REVERSE_REQUEST, source, bytes(4), source, bytes(4))
         return Ethernet(BROADCAST, source, ethernet.RARP, nobody.encode()).encode()
     ip = ip_address(address)
-    if isinstance(ip, IPv4Address):
+    if ip.version == 4:
         query = Arp(REQUEST, source, ip.packed, ZERO_MAC, ip.packed)
         return Ethernet(BROADCAST, source, ethernet.ARP, query.encode()).encode()
     message = Neighbor(nd.NEIGHBOR_ADVERT, ip.packed, nd.OVERRIDE, ((nd.TARGET_LLA, source),)).icmp()

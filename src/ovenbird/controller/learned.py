@@ -5,7 +5,6 @@ Tables 71 and 72 answer `get_fdb` and `lookup_fdb`; 66 and 67 answer `get_arp`/`
 
 from __future__ import annotations
 
-from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import cookie_of, flow
@@ -14,10 +13,13 @@ from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule
 from ovenbird.lang.actions.layout import FlagBit, Tables
 from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding, StaticMACBinding
+from ovenbird.net.addresses import is_mac, mac_number
+from ovenbird.net.ip import ip_address, is_address
 from ovenbird.openflow.actions import SetField
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from ipaddress import IPv4Address, IPv6Address
 
     from ovenbird.engine.facts import Fact
     from ovenbird.openflow.actions import Action
@@ -26,21 +28,13 @@ TABLES = Tables()
 _M32, _M48, _M64 = ((1 << n) - 1 for n in (32, 48, 64))
 
 
-def mac_number(text: str) -> int | None:
-    """Return a MAC address as a number; None for text that is none."""
-    try:
-        return int(text.replace(":", ""), 16) if len(text) == 17 else None
-    except ValueError:
-        return None
-
-
 @rule(FDB)
 def fdb(row: FDB) -> Iterator[Fact]:
     """Answer where a learned MAC address is."""
     datapath = find(DatapathBinding.tunnel_key, row.dp_key)
-    mac = mac_number(row.mac)
-    if datapath is None or mac is None or hosted_row(datapath.uuid) is None:
+    if datapath is None or not is_mac(row.mac) or hosted_row(datapath.uuid) is None:
         return
+    mac = mac_number(row.mac)
     here = {"metadata": (row.dp_key, _M64)}
     cookie = cookie_of(row)
     found: tuple[Action, ...] = (SetField.of("reg15", row.port_key),)
@@ -64,23 +58,19 @@ def static_mac_binding(row: StaticMACBinding) -> Iterator[Fact]:
 
 def _neighbour(row: MACBinding | StaticMACBinding, priority: int) -> Iterator[Fact]:
     port = find(PortBinding.logical_port, row.logical_port)
-    mac = mac_number(row.mac)
-    if port is None or mac is None:
+    if port is None or not (is_mac(row.mac) and is_address(row.ip)):
         return
+    mac, ip = mac_number(row.mac), ip_address(row.ip)
     datapath = hosted_row(PortBinding.datapath.raw(port))
     if datapath is None:
-        return
-    try:
-        ip = ip_address(row.ip)
-    except (AddressValueError, ValueError):
         return
     base = {"metadata": (datapath.tunnel_key, _M64), **_address(ip)}
     cookie, bit = cookie_of(row), FlagBit.MAC_FOUND.bits
     yes: tuple[Action, ...] = (SetField.of("eth_dst", mac), SetField.bits(bit, 1))
     yield flow(TABLES.mac_binding, priority, {**base, "reg15": (port.tunnel_key, _M32)}, yes, cookie)
-    version = (0x0806, 0xFFFF) if isinstance(ip, IPv4Address) else (0x86DD, 0xFFFF)
+    version = (0x0806, 0xFFFF) if ip.version == 4 else (0x86DD, 0xFFFF)
     asked = {**base, "reg14": (port.tunnel_key, _M32), "eth_src": (mac, _M48), "eth_type": version}
-    if isinstance(ip, IPv6Address):
+    if ip.version == 6:
         asked |= {"nw_proto": (58, 0xFF), "icmpv6_code": (0, 0xFF)}
     yield flow(TABLES.mac_lookup, priority, asked, (SetField.bits(bit, 1),), cookie)
 
@@ -88,6 +78,6 @@ def _neighbour(row: MACBinding | StaticMACBinding, priority: int) -> Iterator[Fa
 def _address(ip: IPv4Address | IPv6Address) -> dict[str, tuple[int, int]]:
     """Return the registers that hold the address asked about: reg0, or reg0-3 from the most significant down."""
     number = int(ip)
-    if isinstance(ip, IPv4Address):
+    if ip.version == 4:
         return {"reg0": (number, _M32)}
     return {f"reg{n}": (number >> 32 * (3 - n) & _M32, _M32) for n in range(4)}

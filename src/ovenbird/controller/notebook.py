@@ -12,13 +12,13 @@ import asyncio
 import logging
 import random
 import time
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.multichassis import Activated, stage_activated
 from ovenbird.controller.packet_ins.learning import Learned
 from ovenbird.controller.virtual import Spoken, stage_spoken
 from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding
+from ovenbird.net.ip import ip_address
 from ovenbird.ovsdb.errors import Disconnected, OvsdbError
 
 if TYPE_CHECKING:

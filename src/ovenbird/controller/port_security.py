@@ -10,7 +10,6 @@ port's (its flows ask for a hop limit of 225, and a rule below allows the rest);
 
 from __future__ import annotations
 
-from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.controller.facts import cookie_of, flow
@@ -18,10 +17,13 @@ from ovenbird.controller.local import VIF, hosted_row, is_concerned, resident
 from ovenbird.engine.rules import rule
 from ovenbird.lang.actions.layout import FlagBit, Tables
 from ovenbird.model.sb import PortBinding
+from ovenbird.net.addresses import mac_number
+from ovenbird.net.ip import ipv4_interface, ipv6_interface
 from ovenbird.openflow.actions import Resubmit, SetField
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from ipaddress import IPv4Interface, IPv6Interface
 
     from ovenbird.engine.facts import Fact
     from ovenbird.openflow.actions import Action
@@ -69,17 +71,11 @@ def parse_entry(text: str) -> Entry | None:
     """Return an entry of Port_Binding.port_security, or None for one that does not parse."""
     mac, *words = text.replace(",", " ").split() or [""]
     try:
-        ips = [ip_interface(word) for word in words]
-        number = int(mac.replace(":", ""), 16)
+        ipv4 = tuple([ipv4_interface(word) for word in words if ":" not in word])
+        ipv6 = tuple([ipv6_interface(word) for word in words if ":" in word])
+        return Entry(mac_number(mac), ipv4, ipv6)
     except ValueError:
         return None
-    if len(mac) != 17:
-        return None
-    return Entry(
-        number,
-        tuple([ip for ip in ips if isinstance(ip, IPv4Interface)]),
-        tuple([ip for ip in ips if isinstance(ip, IPv6Interface)]),
-    )
 
 
 def _cube(ip: IPv4Interface | IPv6Interface) -> tuple[int, int]:

@@ -9,7 +9,6 @@ switch's own: see `bfd`.)
 from __future__ import annotations
 
 import asyncio
-from ipaddress import ip_address, ip_interface
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.bfd_session import Session
@@ -26,6 +25,7 @@ from ovenbird.net.addresses import ip_bytes, ip_text, mac_bytes
 from ovenbird.net.bfd import Control, State
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.ip import ip_address, ip_interface
 from ovenbird.net.ipv4 import UDP, IPv4
 from ovenbird.net.ipv6 import IPv6
 from ovenbird.net.udp import Udp

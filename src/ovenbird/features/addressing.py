@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from functools import cache
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.errors import IdsExhaustedError
@@ -22,9 +21,13 @@ from ovenbird.logical.ports import assigns, manners, setting
 from ovenbird.logical.routers import attached
 from ovenbird.logical.tables import PORT_ADDRESSES
 from ovenbird.model import nb
+from ovenbird.net.addresses import ipv4_text, ipv6_text
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ip import ipv4_address, ipv4_network, ipv6_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from ipaddress import IPv4Network
 
     from ovenbird.engine.engine import Engine
     from ovenbird.engine.facts import Fact
@@ -81,14 +84,14 @@ def plan(switch: nb.LogicalSwitch) -> Plan:
 
 def _number6(text: str) -> int | None:
     try:
-        return int(IPv6Address(text))
-    except AddressValueError:
+        return int(ipv6_address(text))
+    except PacketError:
         return None
 
 
 def _network(text: str) -> IPv4Network | None:
     try:
-        network = IPv4Network(text, strict=False)
+        network = ipv4_network(text, strict=False)
     except ValueError:
         return None
     return network if network.prefixlen <= 30 else None
@@ -102,9 +105,9 @@ def _excluded(text: str, network: IPv4Network | None) -> Iterator[int]:
     for word in text.split():
         begin, _, end = word.partition("..")
         try:
-            first = int(IPv4Address(begin))
-            last = int(IPv4Address(end)) if end else first
-        except AddressValueError:
+            first = int(ipv4_address(begin))
+            last = int(ipv4_address(end)) if end else first
+        except PacketError:
             continue
         numbers = range(max(first, low), min(last, high) + 1)
         if len(numbers) > MOST_EXCLUDED:
@@ -127,7 +130,7 @@ def reserved(switch: nb.LogicalSwitch) -> Iterable[Fact]:
             _claim4(switch, made.network, number)
         for _, router in attached(switch):
             for subnet in router.ipv4:
-                _claim4(switch, made.network, int(IPv4Address(subnet.ip)))
+                _claim4(switch, made.network, int(ipv4_address(subnet.ip)))
     return ()
 
 
@@ -147,7 +150,7 @@ def _given(port: SwitchPort, asks: str) -> str | None:
     """Return the addresses of a port that asks for dynamic ones; None if there are none, or it asks for nonsense."""
     try:
         return _give(port, asks)
-    except (IdsExhaustedError, AddressValueError) as error:
+    except (IdsExhaustedError, PacketError) as error:
         log.warning("%s: %s", port.name, error)
         return None
 
@@ -164,17 +167,17 @@ def _give(port: SwitchPort, asks: str) -> str | None:
         found.append(_four(port, made.network, next((word for word in wanted if ":" not in word), "")))
     if made.prefix is not None:
         six = next((word for word in wanted if ":" in word), "")
-        number = made.prefix | int(IPv6Address(link_local(mac))) & INTERFACE_ID
-        found.append(str(IPv6Address(six or number)))
+        number = made.prefix | int(ipv6_address(link_local(mac))) & INTERFACE_ID
+        found.append(str(ipv6_address(six)) if six else ipv6_text(number))
     return " ".join(found)
 
 
 def _four(port: SwitchPort, network: IPv4Network, wanted: str) -> str:
     """Return an address of a subnet: the one wanted if it is in there, or else one that nobody has."""
-    if wanted and (ip := IPv4Address(wanted)) in network:
+    if wanted and (ip := ipv4_address(wanted)) in network:
         _claim4(port.switch, network, int(ip))
         return str(ip)
-    return str(IPv4Address(addresses_of(network).get(port.hint, port.switch.uuid)))
+    return ipv4_text(addresses_of(network).get(port.hint, port.switch.uuid))
 
 
 def _mac(key: str) -> str | None:
@@ -192,7 +195,7 @@ def _claim(switch: nb.LogicalSwitch, address: Addresses) -> None:
     network = plan(switch).network
     if network is not None:
         for ip in address.ipv4:
-            _claim4(switch, network, int(IPv4Address(ip)))
+            _claim4(switch, network, int(ipv4_address(ip)))
 
 
 def _claim4(switch: nb.LogicalSwitch, network: IPv4Network, number: int) -> None:
@@ -227,7 +230,7 @@ def keep(engine: Engine, northbound: Store) -> None:
             if (number := made_up(given.mac, prefix)) is not None:
                 seed(engine, MACS, uuid, number)
             if network is not None and given.ipv4:
-                seed(engine, addresses_of(network), uuid, int(IPv4Address(given.ipv4[0])), switch.uuid)
+                seed(engine, addresses_of(network), uuid, int(ipv4_address(given.ipv4[0])), switch.uuid)
 
 
 FEATURE = Feature("addressing", (reserved,), port)

@@ -7,7 +7,6 @@ the router, wherever it has a route for them.
 
 from __future__ import annotations
 
-from ipaddress import AddressValueError, IPv4Address
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.lookups import find
@@ -17,6 +16,8 @@ from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
 from ovenbird.logical.ports import LSP, router_port
 from ovenbird.model import nb
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ip import ipv4_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,8 +70,8 @@ def _proxy(port: SwitchPort, texts: str) -> Iterator[Fact]:
     """Answer for the addresses of others in a router's name."""
     peer = router_port(port.options.get("router-port", ""))
     try:
-        ips = [str(IPv4Address(text)) for text in texts.split()]
-    except AddressValueError:
+        ips = [str(ipv4_address(text)) for text in texts.split()]
+    except PacketError:
         return
     if peer is None or not ips:
         return

@@ -7,7 +7,6 @@ port of type external is answered where it comes in, at the localnet ports, by t
 
 from __future__ import annotations
 
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network, NetmaskValueError
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.views import view
@@ -19,9 +18,12 @@ from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
 from ovenbird.logical.ports import port_rows, switch_ports_of_type
 from ovenbird.logical.registers import COMMIT, DHCP_ANSWERED
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ip import ipv4_address, ipv4_network, ipv6_address, ipv6_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from ipaddress import IPv4Network, IPv6Network
 
     from ovenbird.engine.facts import Fact
     from ovenbird.logical.addresses import Addresses
@@ -41,8 +43,8 @@ _CLIENT6 = "ip6.dst == ff02::1:2 && udp.src == 546 && udp.dst == 547"
 def server4(options: nb.DHCPOptions) -> tuple[IPv4Network, str, str, tuple[tuple[str, str], ...]] | None:
     """Return the network, the server's address and MAC, and what it gives out; None where something is missing."""
     try:
-        network = IPv4Network(options.cidr, strict=False)
-    except (AddressValueError, NetmaskValueError, ValueError):
+        network = ipv4_network(options.cidr, strict=False)
+    except PacketError:
         return None
     given = dict(options.options)
     address, mac = given.get("server_id"), given.pop("server_mac", None)
@@ -56,8 +58,8 @@ def server4(options: nb.DHCPOptions) -> tuple[IPv4Network, str, str, tuple[tuple
 def server6(options: nb.DHCPOptions) -> tuple[IPv6Network, str, bool, tuple[tuple[str, str], ...]] | None:
     """Return the network, the server's MAC, whether it gives no addresses, and what it gives out; None if unusable."""
     try:
-        network = IPv6Network(options.cidr, strict=False)
-    except (AddressValueError, NetmaskValueError, ValueError):
+        network = ipv6_network(options.cidr, strict=False)
+    except PacketError:
         return None
     given = dict(options.options)
     mac = given.get("server_id")
@@ -93,7 +95,7 @@ def _flows4(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name:
     if server is None:
         return
     network, server_ip, mac, given = server
-    ip = next((ip for ip in address.ipv4 if IPv4Address(ip) in network), None)
+    ip = next((ip for ip in address.ipv4 if ipv4_address(ip) in network), None)
     if ip is None:
         return
     hostname = port.options.get("hostname")
@@ -127,7 +129,7 @@ def _flows6(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name:
     if server is None:
         return
     network, mac, stateless, given = server
-    ip = next((ip for ip in address.ipv6 if IPv6Address(ip) in network), None)
+    ip = next((ip for ip in address.ipv6 if ipv6_address(ip) in network), None)
     if ip is None:
         return
     server_ip = link_local(mac)

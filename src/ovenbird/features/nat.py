@@ -13,7 +13,6 @@ the router has.
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.rules import rule, singleton
@@ -40,6 +39,7 @@ from ovenbird.logical.routers import (
 from ovenbird.logical.tables import IN_NAT_ADDRESSES, datapath
 from ovenbird.logical.traits import Trait
 from ovenbird.model import nb
+from ovenbird.net.ip import ip_address, ip_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,6 @@ whatever else there is. What chassis learned (MAC_Binding) is kept as long as th
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.alarms import due
@@ -34,6 +33,8 @@ from ovenbird.logical.routers import (
 from ovenbird.logical.tables import MAC_LEARNED, STATIC_MAC_BINDING, datapath, northbound_uuid
 from ovenbird.logical.traits import CAREFUL, EAGER, ROUTERS, Trait
 from ovenbird.model import nb, sb
+from ovenbird.net.addresses import ipv6_bytes
+from ovenbird.net.ip import ipv6_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -150,11 +151,11 @@ def next_hop_solicitation(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
     if router is None or not enabled(router) or ":" not in route.nexthop:
         return
     try:
-        hop = IPv6Address(route.nexthop)
+        hop = ipv6_address(route.nexthop)
     except ValueError:
         return
     node = solicited_node(str(hop))
-    mac = "33:33:" + ":".join(f"{octet:02x}" for octet in IPv6Address(node).packed[12:])
+    mac = "33:33:" + ":".join(f"{octet:02x}" for octet in ipv6_bytes(node)[12:])
     ask = f"nd_ns {{ eth.dst = {mac}; ip6.dst = {node}; nd.target = {hop}; output; }};"
     match, meter = f"eth.dst == {NOBODY} && ip6 && xxreg0 == {hop}", meters(router).get("nd-ns-resolve")
     yield flow(REQUEST, datapath(router), 200, match, ask, route.uuid, meter=meter)

@@ -6,7 +6,6 @@ drops, or sends to another next hop; to several, connections are spread over the
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.ids import Pool
@@ -20,6 +19,7 @@ from ovenbird.logical.routers import Way, enabled, way_to
 from ovenbird.logical.tables import datapath
 from ovenbird.logical.traits import ROUTERS
 from ovenbird.model import nb
+from ovenbird.net.ip import ip_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

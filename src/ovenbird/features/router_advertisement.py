@@ -8,7 +8,6 @@ configured with.
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.lookups import select
@@ -20,6 +19,7 @@ from ovenbird.logical.pipeline import stage
 from ovenbird.logical.registers import ADVERTISED
 from ovenbird.logical.routers import LRP, RouterPort, seen
 from ovenbird.model import nb, sb
+from ovenbird.net.ip import ip_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

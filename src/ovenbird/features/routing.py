@@ -8,7 +8,6 @@ which is one flow, and its own way. A route that BFD watches is there only while
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.derived import Derived
@@ -25,6 +24,7 @@ from ovenbird.logical.routers import Way, enabled, home_chassis, port_of, seen, 
 from ovenbird.logical.tables import datapath
 from ovenbird.logical.traits import ROUTERS
 from ovenbird.model import nb
+from ovenbird.net.ip import ip_address, ip_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,11 @@ original does; what is wrong with it is for the program that wrote it to know.
 from __future__ import annotations
 
 import re
-from ipaddress import AddressValueError, IPv4Interface, IPv6Address, IPv6Interface, NetmaskValueError
 from typing import TYPE_CHECKING, NamedTuple
+
+from ovenbird.net.addresses import ipv6_bytes, ipv6_text
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ip import ipv4_interface, ipv6_interface
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,10 +49,10 @@ def parse_addresses(text: str) -> Addresses | None:
     for word in words[1:]:
         try:
             if ":" in word:
-                ipv6.append(str(IPv6Interface(word).ip))
+                ipv6.append(str(ipv6_interface(word).ip))
             else:
-                ipv4.append(str(IPv4Interface(word).ip))
-        except (AddressValueError, NetmaskValueError, ValueError):
+                ipv4.append(str(ipv4_interface(word).ip))
+        except PacketError:
             return None
     return Addresses(words[0].lower(), tuple(ipv4), tuple(ipv6))
 
@@ -58,12 +61,12 @@ def link_local(mac: str) -> str:
     """Return the IPv6 link-local address that an Ethernet address gives (RFC 4291, appendix A)."""
     b = bytes.fromhex(mac.replace(":", ""))
     eui64 = bytes([b[0] ^ 2, b[1], b[2], 0xFF, 0xFE, b[3], b[4], b[5]])
-    return str(IPv6Address(b"\xfe\x80\0\0\0\0\0\0" + eui64))
+    return ipv6_text(b"\xfe\x80\0\0\0\0\0\0" + eui64)
 
 
 def solicited_node(ipv6: str) -> str:
     """Return the solicited-node multicast address of an IPv6 address (RFC 4291, section 2.7.1)."""
-    return str(IPv6Address(b"\xff\x02" + bytes(9) + b"\x01\xff" + IPv6Address(ipv6).packed[13:]))
+    return ipv6_text(b"\xff\x02" + bytes(9) + b"\x01\xff" + ipv6_bytes(ipv6)[13:])
 
 
 def braced(items: Iterable[str]) -> str:

@@ -10,7 +10,6 @@ A *central* port is a distributed gateway port: one chassis at a time plays it, 
 
 from __future__ import annotations
 
-from ipaddress import AddressValueError, IPv4Interface, IPv6Interface, NetmaskValueError
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +20,7 @@ from ovenbird.logical.addresses import link_local, parse_addresses, quote
 from ovenbird.logical.protection import meters
 from ovenbird.logical.tables import datapath
 from ovenbird.model import nb
+from ovenbird.net.ip import ip_interface
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -112,8 +112,8 @@ def _is_central(values: list[Any]) -> Iterable[bool]:
 
 def _networks(values: list[Any]) -> Iterable[tuple[int, int, int]]:
     texts = values[LRP.networks.index]
-    found = {(32, s.low, s.length): None for s in _subnets(texts, IPv4Interface)}
-    return found | {(128, s.low, s.length): None for s in _subnets(texts, IPv6Interface)}
+    found = {(32, s.low, s.length): None for s in _subnets(texts, 4)}
+    return found | {(128, s.low, s.length): None for s in _subnets(texts, 6)}
 
 
 JOINED = Derived(LSP.type, LSP.options, keys=_joined_to)
@@ -148,15 +148,15 @@ DISTRIBUTED = Derived(
 """A router's translations that happen where the instance is."""
 
 
-def _subnets(texts: Iterable[str], kind: type[IPv4Interface | IPv6Interface]) -> list[Subnet]:
+def _subnets(texts: Iterable[str], version: int) -> list[Subnet]:
     """Return the addresses of one IP version, in the order of the text; what does not parse is left out."""
     found = []
     for text in sorted(texts):
-        if (":" in text) != (kind is IPv6Interface):
+        if (":" in text) != (version == 6):
             continue
         try:
-            interface = kind(text)
-        except (AddressValueError, NetmaskValueError, ValueError):
+            interface = ip_interface(text)
+        except ValueError:
             continue
         network = interface.network
         low, high = int(network.network_address), int(network.broadcast_address)
@@ -198,8 +198,8 @@ def seen(lrp: nb.LogicalRouterPort) -> RouterPort | None:
         router.uuid,
         datapath(router),
         parsed.mac,
-        tuple(_subnets(networks, IPv4Interface)),
-        (*_subnets(networks, IPv6Interface), *_subnets([f"{link_local(parsed.mac)}/64"], IPv6Interface)),
+        tuple(_subnets(networks, 4)),
+        (*_subnets(networks, 6), *_subnets([f"{link_local(parsed.mac)}/64"], 6)),
         lrp.enabled is not False,
         lrp.options,
         not chassis and bool(lrp.gateway_chassis or lrp.ha_chassis_group is not None),

@@ -7,7 +7,6 @@ given is not there: without user data, `user_data` and `user-data` are not found
 from __future__ import annotations
 
 import base64
-import ipaddress
 import os
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import orjson
 
 from ovenbird.metadata.documents import Directory, Document, Entry, read, text
 from ovenbird.metadata.source import Response
+from ovenbird.net.ip import ip_interface
 
 if TYPE_CHECKING:
     from ovenbird.metadata.boot import Boot, BootStore
@@ -119,7 +119,7 @@ def network_data(caller: Caller) -> dict[str, Any]:
     ]
     networks: list[dict[str, Any]] = []
     for number, cidr in enumerate(caller.cidrs):
-        interface = ipaddress.ip_interface(cidr)
+        interface = ip_interface(cidr)
         entry = {"id": f"network{number}", "link": link, "network_id": caller.network}
         if interface.version == 4:
             networks.append({**entry, "type": "ipv4_dhcp"})
@@ -148,7 +148,7 @@ def ec2_meta_data(caller: Caller, boot: Boot) -> Directory:
     """Return the directory `meta-data`."""
     name = _hostname(caller, boot)
     number = instance_uuid(caller.device)[:8]
-    addresses = [ipaddress.ip_interface(cidr) for cidr in caller.cidrs]
+    addresses = [ip_interface(cidr) for cidr in caller.cidrs]
     address = next((str(found.ip) for found in addresses if found.version == 4), "")
     keys = {
         str(at): Directory({"openssh-key": text(data)}, label=key) for at, (key, data) in enumerate(boot.keys.items())

@@ -25,6 +25,16 @@ def mac_bytes(text: str) -> bytes:
     return bytes([int(part, 16) for part in text.split(":")])
 
 
+def is_mac(text: str) -> bool:
+    """Return whether a text is a MAC address."""
+    return _MAC.fullmatch(text) is not None
+
+
+def mac_number(text: str) -> int:
+    """Parse a MAC address as `mac_bytes` does, to a number."""
+    return int.from_bytes(mac_bytes(text), "big")
+
+
 def mac_text(mac: bytes | int) -> str:
     """Format a MAC address in lower case."""
     return (mac.to_bytes(6, "big") if isinstance(mac, int) else mac).hex(":")

@@ -6,11 +6,11 @@ connection state (ovn-sb(5), "Symbols").
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 from ovenbird.lang.microflow import Microflow
 from ovenbird.lang.symbols import SYMBOLS, Symbol
+from ovenbird.net.addresses import ipv4_text, ipv6_text
 from ovenbird.net.ethernet import ARP, IPV4, RARP
 from ovenbird.net.ipv4 import ICMP, TCP
 from ovenbird.net.ipv6 import ICMPV6
@@ -60,9 +60,9 @@ def show(name: str, value: int) -> str:
     if symbol.width == 48:
         return ":".join(f"{byte:02x}" for byte in value.to_bytes(6, "big"))
     if symbol.width == 128:
-        return str(IPv6Address(value))
+        return ipv6_text(value)
     if name in ("ip_src", "ip_dst", "arp_spa", "arp_tpa"):
-        return str(IPv4Address(value))
+        return ipv4_text(value)
     return f"{value:#x}" if name in ("eth_type", "vlan_tci", "tcp_flags") else str(value)
 
 

@@ -6,10 +6,11 @@ holds the two together. A port with IP addresses in the column sends ARP and IP,
 
 from __future__ import annotations
 
-from ipaddress import IPv4Interface, IPv6Address, IPv6Interface
 from typing import TYPE_CHECKING, NamedTuple
 
+from ovenbird.net.addresses import mac_number
 from ovenbird.net.ethernet import ARP, IPV4, IPV6
+from ovenbird.net.ip import ipv4_interface, ipv6_interface
 from ovenbird.net.ipv4 import UDP
 from ovenbird.net.ipv6 import ICMPV6
 
@@ -51,9 +52,9 @@ def parse(entry: str) -> Allowed | None:
     """
     words = entry.replace(",", " ").split()
     try:
-        mac = int(words[0].replace(":", ""), 16)
-        v4 = [IPv4Interface(w) for w in words[1:] if ":" not in w]
-        v6 = [IPv6Interface(w) for w in words[1:] if ":" in w]
+        mac = mac_number(words[0])
+        v4 = [ipv4_interface(w) for w in words[1:] if ":" not in w]
+        v6 = [ipv6_interface(w) for w in words[1:] if ":" in w]
     except (IndexError, ValueError):
         return None
     ipv4 = tuple(_network(int(i.ip), int(i.netmask), _ALL_ONES4) for i in v4)
@@ -144,4 +145,4 @@ def _network(address: int, mask: int, ones: int) -> tuple[int, int]:
 
 def _link_local(mac: int) -> int:
     upper, lower = mac >> 24, mac & 0xFFFFFF
-    return int(IPv6Address("fe80::")) | (upper ^ 0x020000) << 40 | 0xFFFE << 24 | lower
+    return 0xFE80 << 112 | (upper ^ 0x020000) << 40 | 0xFFFE << 24 | lower

@@ -9,13 +9,16 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
+from ovenbird.net.addresses import is_mac
+from ovenbird.net.ip import ip_address, is_address
 from ovenbird.verify.errors import UnknownPortError, VerifyError
 from ovenbird.verify.steps import label
 
 if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+
     from ovenbird.model import sb
     from ovenbird.verify.network import Datapath, Network
 
@@ -118,7 +121,7 @@ def _identity(port: sb.PortBinding) -> tuple[str, list[Address]]:
     """Return a port's first MAC address and the IP addresses that go with it."""
     for text in sorted(port.mac):
         mac, *words = text.split()
-        if mac.count(":") == 5:
-            found = [ip_address(word.partition("/")[0]) for word in words]
+        if is_mac(mac):
+            found = [ip_address(word.partition("/")[0]) for word in words if is_address(word.partition("/")[0])]
             return mac, sorted(found, key=lambda a: (a.version, a.is_link_local))
     raise VerifyError(f"{label(port)} has no address of its own: describe the packet by a microflow")

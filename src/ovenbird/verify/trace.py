@@ -11,7 +11,6 @@ pipeline costs no stack; a packet that goes round in circles is given up and sai
 from __future__ import annotations
 
 from contextlib import contextmanager
-from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.lang.actions import Check, FlagBit, Pipeline, Translation, Zone
@@ -21,6 +20,7 @@ from ovenbird.lang.errors import LangError
 from ovenbird.lang.evaluate import evaluate
 from ovenbird.lang.microflow import Microflow, parse_microflow
 from ovenbird.model import sb
+from ovenbird.net.addresses import ipv4_text, ipv6_text, is_mac, mac_number
 from ovenbird.net.ethernet import IPV4, IPV6
 from ovenbird.verify import port_security
 from ovenbird.verify.conntrack import DESTINATION_TRANSLATED, SOURCE_TRANSLATED, Tracker, Tuple, flags, format_state
@@ -114,8 +114,8 @@ class Tracer:
         if delivery.is_answer:
             raise NoReplyError("the packet was answered on the way: what was delivered is the answer")
         port, packet, datapath = delivery
-        words = [word for text in sorted(port.mac) for word in text.split() if word.count(":") == 5]
-        answer = reply(packet, _mac(words[0]) if words else None)
+        words = [word for text in sorted(port.mac) for word in text.split() if is_mac(word)]
+        answer = reply(packet, mac_number(words[0]) if words else None)
         answer[_INPORT] = port.tunnel_key
         states = [flags(words) for words in ct]
         return self.trace_packet(datapath, answer, describe(answer, port.logical_port), states)
@@ -234,8 +234,8 @@ class Tracer:
         if (name, text) in self._neighbours:
             return self._neighbours[name, text]
         for row in self.network.store.select(sb.MACBinding.ip, text):
-            if row.logical_port == name:
-                return _mac(row.mac)
+            if row.logical_port == name and is_mac(row.mac):
+                return mac_number(row.mac)
         return None
 
     def learn_neighbor(self, port: int, address: int, mac: int, *, ipv6: bool) -> None:
@@ -248,7 +248,7 @@ class Tracer:
         if key in self._learned:
             return self._learned[key]
         for row in self.network.store.select(sb.FDB.dp_key, self._datapath.key):
-            if _mac(row.mac) == mac:
+            if is_mac(row.mac) and mac_number(row.mac) == mac:
                 found: int = row.port_key
                 return found
         return None
@@ -477,8 +477,4 @@ _REFUSALS = frozenset(("reject", "tcp_reset", "sctp_abort", "icmp4", "icmp6", "i
 
 
 def _address(value: int, *, ipv6: bool) -> str:
-    return str(IPv6Address(value) if ipv6 else IPv4Address(value))
-
-
-def _mac(text: str) -> int:
-    return int(text.replace(":", ""), 16)
+    return ipv6_text(value) if ipv6 else ipv4_text(value)

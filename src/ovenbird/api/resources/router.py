@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.attributes import UNSET, Attribute, shown
@@ -35,6 +34,7 @@ from ovenbird.api.values import (
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.model.cloud import FixedAddress, FloatingIPAssociation, Network, Port, Router, RouterGateway, Subnet
 from ovenbird.model.cloud import RouterInterface as Interface
+from ovenbird.net.ip import ip_address, ip_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_interface, ip_network
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.attributes import REQUIRED, Attribute, shown
@@ -31,6 +30,7 @@ from ovenbird.api.values import uuid as uuid_value
 from ovenbird.engine.rows import UUID
 from ovenbird.model.cloud import AddressGroup, DefaultSecurityGroup, SecurityGroup, SecurityGroupRule
 from ovenbird.model.protocols import ALIASES, ICMP, PROTOCOLS, WITH_PORTS, number, spellings
+from ovenbird.net.ip import ip_interface, ip_network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

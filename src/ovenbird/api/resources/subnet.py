@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.addressing import check_gateway, check_pools, default_pools, eui64
@@ -40,9 +39,11 @@ from ovenbird.api.values import (
 )
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.model.cloud import FixedAddress, Network, Port, RouterInterface, Subnet
+from ovenbird.net.ip import ip_address, ip_network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from ipaddress import IPv4Network, IPv6Network
 
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.engine.rows import UUID, Column

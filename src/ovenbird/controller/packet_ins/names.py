@@ -6,13 +6,13 @@ they cannot answer goes on to the name server that it was meant for.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from ovenbird.net import dns, ethernet
 from ovenbird.net.dns import Query
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.ip import ip_address
 from ovenbird.net.ipv4 import UDP, IPv4
 from ovenbird.net.ipv6 import IPv6
 from ovenbird.net.udp import Udp

@@ -7,7 +7,6 @@ follows the action sees the packet as it was.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from ovenbird.lang.actions.action import Action, Keyword, Noted, encode_all, format_all
@@ -19,6 +18,7 @@ from ovenbird.lang.errors import ParseError
 from ovenbird.lang.lexer import Format
 from ovenbird.lang.parser import check_writable, parse_field
 from ovenbird.lang.symbols import SYMBOLS, Scope
+from ovenbird.net.addresses import ipv4_text, ipv6_text
 from ovenbird.openflow.actions import Ct, Nat, Resubmit
 from ovenbird.openflow.actions import CtClear as OpenFlowCtClear
 
@@ -305,5 +305,5 @@ class CtSnatToVip(Noted, Keyword):
 def format_address(address: int, *, ipv6: bool, port: int = 0) -> str:
     """Write an endpoint: `10.0.0.1`, `10.0.0.1:80`, `fd00::1`, `[fd00::1]:80`."""
     if not ipv6:
-        return f"{IPv4Address(address)}:{port}" if port else str(IPv4Address(address))
-    return f"[{IPv6Address(address)}]:{port}" if port else str(IPv6Address(address))
+        return f"{ipv4_text(address)}:{port}" if port else ipv4_text(address)
+    return f"[{ipv6_text(address)}]:{port}" if port else ipv6_text(address)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv6Network
 from typing import TYPE_CHECKING, ClassVar
 
 from ovenbird.lang.actions.action import Action, check_result, field_requires
@@ -19,6 +18,7 @@ from ovenbird.lang.errors import FieldError, ParseError, UnknownNameError
 from ovenbird.lang.lexer import Format
 from ovenbird.net import nd
 from ovenbird.net.errors import PacketError
+from ovenbird.net.ip import ipv6_network
 from ovenbird.net.nd import RouterAdvert
 from ovenbird.openflow.errors import DecodeError
 
@@ -283,8 +283,8 @@ def _route(text: str) -> tuple[int, bytes]:
     """Return the option of `PREFERENCE-PREFIX/LENGTH` (RFC 4191, section 2.3)."""
     preference, _, network = text.strip().partition("-")
     try:
-        prefix = IPv6Network(network, strict=False)
-    except (AddressValueError, ValueError):
+        prefix = ipv6_network(network, strict=False)
+    except ValueError:
         raise FieldError(f"Invalid route information {text!r}.") from None
     head = struct.pack(">BBI", prefix.prefixlen, _preference(preference), nd.FOREVER)
     return nd.ROUTE_INFORMATION, head + prefix.network_address.packed[: (prefix.prefixlen + 63) // 64 * 8]

@@ -1,0 +1,161 @@
+"""Text that becomes an IP address, a prefix or an interface: the one parser of it.
+
+The standard library's `ipaddress` takes more than addresses: anything behind a `%` as an IPv6 zone (RFC 4007, section
+11), so that one address has any number of spellings, blanks among them, and no database's unique index sees them as
+one; integers and bytes; the inverse of a netmask. What comes from outside means itself alone, in one spelling at most
+for each way to write an address (RFC 4291, section 2.2; inet_pton(3)). A prefix's length is a plain decimal number, or
+for IPv4 a netmask.
+
+No other module reads addresses with `ipaddress`, whose types these functions return; a test sees to that.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+
+from ovenbird.net.errors import PacketError
+
+_ADDRESS = re.compile(r"[0-9A-Fa-f:.]+")
+_LENGTH = re.compile(r"0|[1-9][0-9]{0,2}")
+_WHOLE = (1 << 32) - 1
+
+
+def ip_address(text: str) -> IPv4Address | IPv6Address:
+    """Parse an address of either version.
+
+    Raises:
+        PacketError: it is none; a `ValueError`.
+    """
+    return ipv6_address(text) if ":" in _string(text) else ipv4_address(text)
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is an IP address."""
+    try:
+        ip_address(text)
+    except PacketError:
+        return False
+    return True
+
+
+def ipv4_address(text: str) -> IPv4Address:
+    """Parse a dotted quad without leading zeros.
+
+    Raises:
+        PacketError: it is none.
+    """
+    try:
+        return IPv4Address(_plain(text))
+    except ValueError:
+        raise PacketError(f"{text!r} is not an IPv4 address") from None
+
+
+def ipv6_address(text: str) -> IPv6Address:
+    """Parse an IPv6 address without a zone.
+
+    Raises:
+        PacketError: it is none.
+    """
+    try:
+        return IPv6Address(_plain(text))
+    except ValueError:
+        raise PacketError(f"{text!r} is not an IPv6 address") from None
+
+
+def ip_interface(text: str) -> IPv4Interface | IPv6Interface:
+    """Parse an address with the length of its network's prefix; one without is a network of its own.
+
+    Raises:
+        PacketError: it is none.
+    """
+    return ipv6_interface(text) if ":" in _string(text) else ipv4_interface(text)
+
+
+def ipv4_interface(text: str) -> IPv4Interface:
+    """Parse an IPv4 address with a prefix length or a netmask.
+
+    Raises:
+        PacketError: it is none.
+    """
+    address, length = _split(text)
+    return IPv4Interface((ipv4_address(address), _length(text, length, 32)))
+
+
+def ipv6_interface(text: str) -> IPv6Interface:
+    """Parse an IPv6 address with a prefix length.
+
+    Raises:
+        PacketError: it is none.
+    """
+    address, length = _split(text)
+    return IPv6Interface((ipv6_address(address), _length(text, length, 128)))
+
+
+def ip_network(text: str, *, strict: bool = True) -> IPv4Network | IPv6Network:
+    """Parse a prefix.
+
+    Arguments:
+        text: an address, and a length unless it is the whole.
+        strict: whether bits behind the length are a mistake.
+
+    Raises:
+        PacketError: it is none.
+    """
+    return ipv6_network(text, strict=strict) if ":" in _string(text) else ipv4_network(text, strict=strict)
+
+
+def ipv4_network(text: str, *, strict: bool = True) -> IPv4Network:
+    """Parse an IPv4 prefix, as `ip_network` does.
+
+    Raises:
+        PacketError: it is none.
+    """
+    interface = ipv4_interface(text)
+    if strict and interface.ip != interface.network.network_address:
+        raise PacketError(f"{text!r} has host bits set")
+    return interface.network
+
+
+def ipv6_network(text: str, *, strict: bool = True) -> IPv6Network:
+    """Parse an IPv6 prefix, as `ip_network` does.
+
+    Raises:
+        PacketError: it is none.
+    """
+    interface = ipv6_interface(text)
+    if strict and interface.ip != interface.network.network_address:
+        raise PacketError(f"{text!r} has host bits set")
+    return interface.network
+
+
+def _string(text: str) -> str:
+    if not isinstance(text, str):
+        raise PacketError(f"{text!r} is not an address: it is no text")
+    return text
+
+
+def _plain(text: str) -> str:
+    """Refuse what no address has in it."""
+    if not _ADDRESS.fullmatch(_string(text)):
+        raise PacketError
+    return text
+
+
+def _split(text: str) -> tuple[str, str | None]:
+    address, slash, length = _string(text).partition("/")
+    return address, length if slash else None
+
+
+def _length(text: str, given: str | None, bits: int) -> int:
+    """Return the length of a prefix, which is the whole address if none is given."""
+    if given is None:
+        return bits
+    if _LENGTH.fullmatch(given) and int(given) <= bits:
+        return int(given)
+    if bits == 32 and "." in given:
+        mask = int(ipv4_address(given))
+        rest = mask ^ _WHOLE
+        if not rest & (rest + 1):  # ones, then zeros
+            return mask.bit_count()
+    raise PacketError(f"{text!r} has no valid prefix length")
