@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from ovenbird.model.binding_profile import is_offloaded
 from ovenbird.model.chassis import physical_networks
 from ovenbird.model.cloud import NetworkSegment
 from ovenbird.model.sb import Chassis, PortBinding
@@ -27,7 +26,6 @@ REDIRECT = "cr-lrp-"
 
 OUTSIDE_OF_SWITCH = frozenset(("direct", "direct-physical", "macvtap", "baremetal"))
 """VNIC types that no virtual switch connects, unless the hardware does in its place (``switchdev``)."""
-OFFLOADED = "switchdev"
 
 
 def binding(databases: Databases, port: Port) -> tuple[str, dict[str, Any]]:
@@ -35,7 +33,7 @@ def binding(databases: Databases, port: Port) -> tuple[str, dict[str, Any]]:
     host = port.host
     if not host:
         return UNBOUND, {}
-    if port.vnic_type in OUTSIDE_OF_SWITCH and not _is_offloaded(port):
+    if port.vnic_type in OUTSIDE_OF_SWITCH and not is_offloaded(port):
         return FAILED, {}
     if databases.southbound is None:
         return BOUND, details("system")
@@ -75,11 +73,6 @@ def details(datapath_type: str) -> dict[str, Any]:
         "datapath_type": datapath_type,
         "bound_drivers": {"0": "ovn"},
     }
-
-
-def _is_offloaded(port: Port) -> bool:
-    capabilities = orjson.loads(port.binding_profile or b"{}").get("capabilities")
-    return isinstance(capabilities, list) and OFFLOADED in capabilities
 
 
 def _reaches(chassis: Chassis, port: Port) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.cloud import names
+from ovenbird.cloud.addressing import fixed_addresses
 from ovenbird.cloud.network import SWITCHES, domain
-from ovenbird.cloud.port import fixed_addresses
 from ovenbird.engine.facts import Members
 from ovenbird.engine.rules import rule
 from ovenbird.model import cloud, nb

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.cloud import names
-from ovenbird.cloud.port import fixed_addresses
+from ovenbird.cloud.addressing import fixed_addresses
 from ovenbird.cloud.router import NAT_OF_ROUTER
 from ovenbird.engine import lookups
 from ovenbird.engine.rules import rule

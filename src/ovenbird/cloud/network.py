@@ -52,7 +52,8 @@ SWITCH_PORTS = Rows(
         nb.LogicalSwitchPort.addresses,
         nb.LogicalSwitchPort.port_security,
         nb.LogicalSwitchPort.enabled,
-        nb.LogicalSwitchPort.tag,
+        nb.LogicalSwitchPort.parent_name,
+        nb.LogicalSwitchPort.tag_request,
         nb.LogicalSwitchPort.options,
         nb.LogicalSwitchPort.dhcpv4_options,
         nb.LogicalSwitchPort.dhcpv6_options,
@@ -100,6 +101,8 @@ def provider_port(segment: cloud.NetworkSegment) -> Iterator[Fact]:
     name = names.provider_port(segment.uuid)
     options = tuple(sorted({**LOCALNET_OPTIONS, "network_name": segment.physical_network}.items()))
     tag = segment.segmentation_id or None
-    yield SWITCH_PORTS(name, "localnet", frozenset(("unknown",)), frozenset(), None, tag, options, None, None, ())
+    ids = (("neutron:provnet-physical-network", segment.physical_network),)
+    unknown = frozenset(("unknown",))
+    yield SWITCH_PORTS(name, "localnet", unknown, frozenset(), None, None, tag, options, None, None, ids)
     network = cloud.NetworkSegment.network.raw(segment)
     yield PORTS_OF_SWITCH(names.switch(network), SWITCH_PORTS.uuid(name))

@@ -1,17 +1,20 @@
-"""Ports: a logical switch port each, its addresses, port security, DHCP options and port groups."""
+"""Ports: a logical switch port each, its type, addresses, port security, DHCP options and port groups."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.cloud import names
+from ovenbird.cloud.addressing import fixed_addresses, port_security, secured, trusted
 from ovenbird.cloud.extra_dhcp import named_for_ovn
 from ovenbird.cloud.network import PORTS_OF_SWITCH, SWITCH_PORTS, network_mtu
 from ovenbird.cloud.security_group import PORTS_OF_GROUP
 from ovenbird.cloud.subnet import DHCP_OPTIONS, dhcp_options
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.model import cloud
+from ovenbird.model import cloud, settings
+from ovenbird.model.binding_profile import capabilities, container, migrating_to, vtep
+from ovenbird.model.shared_address import shared_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,24 +22,42 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID
 
-INFRASTRUCTURE = "network:"
-"""Prefix of the device owners that Neutron trusts: routers, DHCP, metadata."""
-
 UNPLUGGED_OWNERS = frozenset(("network:floatingip",))
 """Device owners whose port holds an address and is connected to nothing."""
 
 ROUTER_OWNERS = "network:router_"
 """Prefix of the device owners of routers' ports."""
 
-LOCALPORT_OWNERS = frozenset(("network:distributed",))
-"""Device owners whose port is on every chassis at once."""
+LOCALPORT_OWNERS = frozenset(("network:distributed", "ovn-lb-hm:distributed"))
+"""Device owners whose port is on every chassis at once: metadata, and what checks a load balancer's members."""
+
+LOAD_BALANCER = "ovn-lb-vip-"
+"""What the name of a port begins with whose address a load balancer answers for, until somebody has the port."""
+
+UNKNOWN = "unknown"
+"""The address of a port behind which there may be others (ovn-nb(5), `addresses`)."""
+
+
+class Kind(NamedTuple):
+    """What a switch port is: columns of Logical_Switch_Port.
+
+    Arguments:
+        type: its type; empty for an interface of an instance.
+        options: what goes with that.
+        parent: the port of the instance that a container is in.
+        tag: the VLAN that a container asks for there.
+    """
+
+    type: str
+    options: names.Pairs = ()
+    parent: str | None = None
+    tag: int | None = None
 
 
 @view
-def fixed_addresses(port: cloud.Port) -> tuple[tuple[str, UUID], ...]:
-    """Return a port's addresses, each with its subnet's UUID, in the order that Neutron shows them."""
-    taken = port.referrers(cloud.FixedAddress.port)
-    return tuple(sorted((fixed.address, cloud.FixedAddress.subnet.raw(fixed)) for fixed in taken))
+def sharing(port: cloud.Port) -> tuple[str, tuple[str, ...]] | None:
+    """Return the address that a virtual port shares, and the ports that may use it; None for any other port."""
+    return shared_address(port)
 
 
 @view
@@ -45,78 +66,44 @@ def floating_address(association: cloud.FloatingIPAssociation) -> str:
     return next((address for address, _ in fixed_addresses(association.floating_ip.port)), "")
 
 
-def trusted(port: cloud.Port) -> bool:
-    """Return whether a port belongs to the network itself, which polices others and not itself."""
-    return port.device_owner.startswith(INFRASTRUCTURE)
-
-
-def secured(port: cloud.Port) -> bool:
-    """Return whether a port may send and receive only what was allowed."""
-    return port.port_security_enabled and not trusted(port)
-
-
-def port_security(port: cloud.Port) -> tuple[frozenset[str], frozenset[str]]:
-    """Return what a port may send from, as OVN writes it, and further MACs that are thus its own."""
-    mac = port.mac_address
-    own = [mac, *[address for address, _ in fixed_addresses(port)]]
-    allowed, macs = set(), set()
-    for pair in sorted(port.allowed_address_pairs):
-        other, address = pair.split()
-        if other == mac:
-            own.append(address)
-        else:
-            allowed.add(pair)
-            macs.add(other)
-    allowed.add(" ".join(own))
-    return frozenset(allowed), frozenset(macs)
-
-
 @rule(cloud.Port)
 def switch_port(port: cloud.Port) -> Iterator[Fact]:
     """Yield the logical switch port of a port, as a member of its switch."""
-    owner = port.device_owner
-    if owner in UNPLUGGED_OWNERS:
+    if port.device_owner in UNPLUGGED_OWNERS:
         return
     fixed = fixed_addresses(port)
-    if owner.startswith(ROUTER_OWNERS):
-        options = router_options(port)
-        if options:
-            yield SWITCH_PORTS(
-                port.uuid,
-                "router",
-                frozenset(("router",)),
-                frozenset(),
-                port.admin_state_up,
-                None,
-                options,
-                None,
-                None,
-                _external_ids(port, fixed),
-            )
-            yield PORTS_OF_SWITCH(names.switch(cloud.Port.network.raw(port)), SWITCH_PORTS.uuid(port.uuid))
-            return
-    addresses = {" ".join([port.mac_address, *[address for address, _ in fixed]])}
-    allowed: frozenset[str] = frozenset()
-    if secured(port):
-        allowed, more = port_security(port)
-        addresses |= more
-    elif not trusted(port):
-        addresses.add("unknown")
-    options = (("requested-chassis", port.host),) if port.host else ()
-    v4, v6 = (_options_row(port, fixed, version) for version in (4, 6))
+    kind = kind_of(port)
+    addresses, allowed = _addresses(port, kind)
+    dhcp = (None, None) if kind.type == "router" else (_options_row(port, fixed, 4), _options_row(port, fixed, 6))
     yield SWITCH_PORTS(
         port.uuid,
-        "localport" if owner in LOCALPORT_OWNERS else "",
-        frozenset(addresses),
+        kind.type,
+        addresses,
         allowed,
         port.admin_state_up,
-        None,
-        options,
-        v4,
-        v6,
+        kind.parent,
+        kind.tag,
+        kind.options,
+        *dhcp,
         _external_ids(port, fixed),
     )
     yield PORTS_OF_SWITCH(names.switch(cloud.Port.network.raw(port)), SWITCH_PORTS.uuid(port.uuid))
+
+
+def kind_of(port: cloud.Port) -> Kind:
+    """Return what a port is to its switch."""
+    owner = port.device_owner
+    if owner.startswith(ROUTER_OWNERS) and (options := router_options(port)):
+        return Kind("router", options)
+    if physical := vtep(port):
+        switch, logical_switch = physical
+        return Kind("vtep", (("vtep-logical-switch", logical_switch), ("vtep-physical-switch", switch)))
+    if owner in LOCALPORT_OWNERS:
+        return Kind("localport", _where(port))
+    if shared := sharing(port):
+        address, parents = shared
+        return Kind("virtual", (("virtual-ip", address), ("virtual-parents", ",".join(parents))))
+    return Kind("", _where(port), *container(port))
 
 
 def router_options(port: cloud.Port) -> names.Pairs:
@@ -125,6 +112,40 @@ def router_options(port: cloud.Port) -> names.Pairs:
     if port.referrers(cloud.RouterGateway.port):
         return (("exclude-lb-vips-from-garp", "true"), ("nat-addresses", "router"), peer)
     return (peer,) if port.referrers(cloud.RouterInterface.port) else ()
+
+
+def _where(port: cloud.Port) -> names.Pairs:
+    """Return which chassis may bind a port: where it is wanted, and where it is moving to meanwhile.
+
+    While an instance moves, both chassis have its port, and traffic to it goes to both. What leaves at the new place is
+    held back until the hypervisor there has announced the instance, by RARP (ovn-nb(5), `activation-strategy`).
+    """
+    host, target = port.host, migrating_to(port)
+    if not host:
+        return ()
+    if not target or target == host:
+        return (("requested-chassis", host),)
+    where = ("requested-chassis", f"{host},{target}")
+    strategy = settings.setting(port.home.store, settings.MIGRATION_ACTIVATION)
+    return (("activation-strategy", strategy), where) if strategy else (where,)
+
+
+def _addresses(port: cloud.Port, kind: Kind) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the addresses of a port, as its switch is told, and its port security."""
+    if kind.type == "router":
+        return frozenset(("router",)), frozenset()
+    if kind.type == "vtep":
+        return frozenset((UNKNOWN,)), frozenset()
+    addresses = {" ".join([port.mac_address, *[address for address, _ in fixed_addresses(port)]])}
+    allowed: frozenset[str] = frozenset()
+    if secured(port):
+        allowed, more = port_security(port)
+        addresses |= more
+    elif not kind.type:
+        addresses.add(UNKNOWN)
+    if port.name.startswith(LOAD_BALANCER) and not port.device_owner and not port.host:
+        addresses = set()
+    return frozenset(addresses), allowed
 
 
 @rule(cloud.Port)
@@ -196,7 +217,7 @@ def _external_ids(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...]) -> name
         "neutron:security_group_ids": " ".join(sorted(cloud.Port.security_groups.raw(port))),
         "neutron:cidrs": " ".join(cidrs),
         "neutron:vnic_type": port.vnic_type,
-        "neutron:port_capabilities": "",
+        "neutron:port_capabilities": ";".join(capabilities(port)),
         "neutron:mtu": str(network_mtu(network)),
         names.REVISION: str(port.revision_number),
     }

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.cloud import gateway, names
+from ovenbird.cloud.addressing import fixed_addresses
 from ovenbird.cloud.network import network_mtu
-from ovenbird.cloud.port import fixed_addresses
 from ovenbird.engine.facts import Members, Rows
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view

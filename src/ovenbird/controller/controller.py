@@ -65,7 +65,7 @@ from ovenbird.controller.speaker import Speaker
 from ovenbird.controller.switch import Switch
 from ovenbird.engine.engine import Engine
 from ovenbird.model import sb, vswitch
-from ovenbird.ovsdb.errors import Disconnected, OvsdbError
+from ovenbird.ovsdb.errors import Disconnected, OvsdbError, TimedOut
 from ovenbird.ovsdb.replica import Replica
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ _EDITS = (EDIT, AFTERWARDS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
 _RETRY = 1.0
 """Seconds before an edit is tried again that a database refused."""
 _AGAIN = 0.1
-"""Seconds before one is tried again that somebody undid."""
+"""Seconds before one is tried again that somebody undid, or that the database was ahead of."""
 _RUNS = 64
 """How many rules run between two looks at what databases and switch send and take, before there are flows."""
 
@@ -478,6 +478,8 @@ class Controller:
                 log.warning("%s: %s", client.database, error)
                 await client.synchronized()
                 event.set()
+            except TimedOut:  # the database is ahead of what was staged, and is about to say by what
+                loop.call_later(_AGAIN, event.set)
             except OvsdbError as error:
                 log.error("%s refuses a transaction: %s", client.database, error)  # noqa: TRY400 - the text says it all
                 loop.call_later(_RETRY, event.set)

@@ -104,6 +104,8 @@ class EditBook:
             return 0
         if row_class is PortBinding and (pause := self._contended(row, changes)):
             return pause
+        if row_class is PortBinding and changes[0] == ("chassis", None):  # what another chassis has taken stays its
+            transaction.wait(row, {"chassis": PortBinding.chassis.raw(row)})
         for name, value in changes:
             column = row_class.BY_NAME[name]
             if isinstance(column.default, dict):

@@ -54,9 +54,11 @@ class Derived:
         node = tracking.reader
         if node is None:
             raise LookupError(f"{self.columns[0].owner.TABLE}: asked for outside of a computation")
-        table = node.engine.tables[self.columns[0].owner]
-        files: Files = table.kept.get(self) or Files(self, table)
-        return files.rows(key)
+        return self.of(node.engine.tables[self.columns[0].owner]).rows(key)
+
+    def of(self, table: Table[Any]) -> Files:
+        """Return what is filed of one table, for whoever has it at hand, in a computation or not."""
+        return table.kept.get(self) or Files(self, table)
 
 
 class Bucket(Source):

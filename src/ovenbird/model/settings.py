@@ -22,6 +22,9 @@ DISTRIBUTED_FLOATING_IP = "distributed_floating_ip"
 GATEWAY_SCHEDULER = "gateway_scheduler"
 """How gateways are spread over chassis: `leastloaded` or `chance`."""
 
+MIGRATION_ACTIVATION = "live_migration_activation_strategy"
+"""What makes a port work at the place that its instance moves to: `rarp`, or nothing for at once."""
+
 DNS_DOMAIN = "dns_domain"
 """Domain of instances on networks that name none."""
 
@@ -38,6 +41,7 @@ DEFAULTS = {
     METADATA: "false",
     DISTRIBUTED_FLOATING_IP: "false",
     GATEWAY_SCHEDULER: "leastloaded",
+    MIGRATION_ACTIVATION: "rarp",
     DNS_DOMAIN: "openstacklocal.",
     PHYSICAL_MTU: "1500",
     AGENT_DOWN_TIME: "75",

@@ -58,3 +58,15 @@ async def test_a_network_from_before_gets_its_port_with_a_subnet(neutron):
     body = {"subnets": [{"network_id": network["id"], "cidr": f"10.{i}.0.0/24"} for i in range(2)]}
     assert (await neutron.ask("POST", "subnets", body))[0] == 201
     assert len((await port_of(neutron))["fixed_ips"]) == 2
+
+
+async def test_no_instance_may_answer_for_the_metadata_service(metadata):
+    network = await metadata.network()
+    await metadata.subnet(network)
+    [fixed] = (await port_of(metadata))["fixed_ips"]
+    member = await metadata.port(network)
+    for pair in (fixed["ip_address"], f"{fixed['ip_address']}/32"):
+        values = {"allowed_address_pairs": [{"ip_address": pair}]}
+        await metadata.refused(400, "InvalidInput", "PUT", f"ports/{member['id']}", {"port": values})
+        await metadata.refused(400, "InvalidInput", "POST", "ports", {"port": {"network_id": network["id"]} | values})
+    await metadata.port(network, allowed_address_pairs=[{"ip_address": "10.0.0.0/24"}])

@@ -119,3 +119,68 @@ async def test_a_routers_port_stays_its(neutron):
             await neutron.refused(409, "PortInUse", "PUT", f"ports/{port['id']}", {"port": change})
         same = {"port": {"device_id": router["id"], "name": "x"}}
         assert (await neutron.ask("PUT", f"ports/{port['id']}", same))[0] == 200
+
+
+CARD = {"card_serial_number": "x", "pf_mac_address": "02:00:00:00:00:01", "vf_num": 3}
+PCI = {"pci_vendor_info": "15b3:101e", "pci_slot": "0000:03:00.2", "physical_network": None}
+
+
+@pytest.mark.parametrize(
+    ("profile", "vnic_type"),
+    [
+        ({"capabilities": "switchdev"}, "normal"),
+        ({"tag": 5}, "normal"),
+        ({"parent_name": 7, "tag": 5}, "normal"),
+        ({"parent_name": "PARENT", "tag": "5"}, "normal"),
+        ({"parent_name": "PARENT", "tag": True}, "normal"),
+        ({"parent_name": "PARENT", "tag": -1}, "normal"),
+        ({"parent_name": "PARENT", "tag": 4096}, "normal"),
+        ({"vtep-physical-switch": "tor"}, "normal"),
+        ({"pci_slot": "0000:03:00.2"}, "direct"),
+        (PCI, "remote-managed"),
+        (PCI | CARD | {"vf_num": "3"}, "remote-managed"),
+    ],
+)
+async def test_a_profile_whose_keys_do_not_fit_together(neutron, profile, vnic_type):
+    network = await neutron.network()
+    parent = (await neutron.port(network))["id"]
+    given = {key: parent if value == "PARENT" else value for key, value in profile.items()}
+    values = {"binding:profile": given, "binding:vnic_type": vnic_type}
+    await neutron.refused(400, "InvalidInput", "POST", "ports", {"port": {"network_id": network["id"]} | values})
+    port = await neutron.port(network)
+    await neutron.refused(400, "InvalidInput", "PUT", f"ports/{port['id']}", {"port": values})
+
+
+async def test_profiles_that_are_taken(neutron):
+    network = await neutron.network()
+    parent = (await neutron.port(network))["id"]
+    container = {"parent_name": parent, "tag": 0, "surplus": [1]}
+    for profile, vnic_type in [
+        (container, "normal"),
+        ({"vtep-physical-switch": "tor", "vtep-logical-switch": "ls"}, "normal"),
+        (PCI | {"capabilities": ["switchdev"]}, "direct"),
+        (PCI | CARD, "remote-managed"),
+        ({"pci_slot": "x", "capabilities": ["other"]}, "direct"),
+        ({"pci_slot": "x", "migrating_to": "hv2"}, "normal"),
+    ]:
+        port = await neutron.port(network, **{"binding:profile": profile, "binding:vnic_type": vnic_type})
+        assert port["binding:profile"] == profile
+    lost = {"parent_name": "0b2b8b6e-2a7f-4c88-9b63-7a1d4c9b0b6f", "tag": 1}
+    body = {"port": {"network_id": network["id"], "binding:profile": lost}}
+    await neutron.refused(404, "PortNotFound", "POST", "ports", body)
+
+
+async def test_a_port_whose_address_others_may_use_is_not_given_to_an_instance(neutron):
+    network = await neutron.network()
+    await neutron.subnet(network)
+    vip = await neutron.port(network)
+    address = vip["fixed_ips"][0]["ip_address"]
+    pairs = {"allowed_address_pairs": [{"ip_address": address}]}
+    member = await neutron.port(network, **pairs)
+    path, taken = f"ports/{vip['id']}", {"device_id": "vm", "device_owner": "compute:a", "binding:host_id": "hv1"}
+    await neutron.refused(400, "BadRequest", "PUT", path, {"port": taken})
+    assert (await neutron.ask("PUT", path, {"port": {"device_id": "lb", "device_owner": "Octavia"}}))[0] == 200
+    await neutron.ask("PUT", f"ports/{member['id']}", {"port": {"allowed_address_pairs": []}})
+    assert (await neutron.ask("PUT", path, {"port": taken}))[0] == 200
+    assert (await neutron.ask("PUT", f"ports/{member['id']}", {"port": pairs}))[0] == 200
+    assert (await neutron.ask("PUT", path, {"port": taken | {"binding:host_id": "hv2", "device_id": "v2"}}))[0] == 200

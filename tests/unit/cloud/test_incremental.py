@@ -25,7 +25,10 @@ def contents(database):
     ports = {}
     for p in store.table(nb.LogicalSwitchPort):
         dhcp = [o and (o.cidr, sorted(o.options.items())) for o in (p.dhcpv4_options, p.dhcpv6_options)]
-        ports[p.name] = (p.type, p.addresses, p.port_security, p.enabled, p.tag, p.options, dhcp, p.external_ids)
+        nested = p.parent_name, p.tag_request
+        ports[p.name] = (
+            p.type, p.addresses, p.port_security, p.enabled, nested, p.options, dhcp, p.external_ids
+        )  # fmt: skip
     groups = {
         g.name: (
             g.external_ids,
@@ -128,6 +131,9 @@ class Editing(RuleBasedStateMachine):
             [
                 {"admin_state_up": False},
                 {"host": "hv1"},
+                {"host": ""},
+                {"binding_profile": '{"migrating_to": "hv2"}'},
+                {"binding_profile": '{"parent_name": "p", "tag": 7}'},
                 {"device_owner": "network:distributed"},
                 {"port_security_enabled": True},
                 {"security_groups": frozenset()},
@@ -141,6 +147,13 @@ class Editing(RuleBasedStateMachine):
         if port := self.pick(data, cloud.Port):
             with contextlib.suppress(ConstraintViolation):  # a MAC that another port of the network has
                 self.world.change(port, **change)
+
+    @rule(data=st.data(), mac=st.booleans())
+    def share_address(self, data, mac):
+        port, fixed = self.pick(data, cloud.Port), self.pick(data, cloud.FixedAddress)
+        if port and fixed:
+            pair = f"{port.mac_address if mac else 'fa:16:3e:77:77:77'} {fixed.address}"
+            self.world.change(port, allowed_address_pairs=frozenset([pair]))
 
     @rule(data=st.data())
     def add_router(self, data):

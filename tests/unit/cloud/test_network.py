@@ -49,7 +49,7 @@ def test_a_segment_on_a_wire_is_a_localnet_port(world, kind, vlan, tag):
     assert switch.external_ids["neutron:provnet-network-type"] == kind
     assert switch.external_ids["neutron:provnet-physical-network"] == "physnet1"
     [port] = switch.ports
-    assert (port.name, port.type, port.tag) == (f"provnet-{segment.uuid}", "localnet", tag)
+    assert (port.name, port.type, port.tag_request) == (f"provnet-{segment.uuid}", "localnet", tag)
     assert port.addresses == {"unknown"}
     assert port.options["network_name"] == "physnet1"
 

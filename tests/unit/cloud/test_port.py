@@ -128,3 +128,83 @@ def test_status_going_up_in_northbound_is_nobodys_business_here(world):
     transaction.commit()
     assert world.settle() == 0
     assert world.one(nb.LogicalSwitchPort).up is True
+
+
+def options_of(world, **values):
+    world.port(world.network(), host="hv1", **values)
+    world.settle()
+    return world.one(nb.LogicalSwitchPort).options
+
+
+def test_while_an_instance_moves_both_chassis_have_its_port(world):
+    assert options_of(world, binding_profile='{"migrating_to": "hv2"}') == {
+        "requested-chassis": "hv1,hv2",
+        "activation-strategy": "rarp",
+    }
+
+
+def test_a_move_that_waits_for_nobody(world):
+    world.configure(live_migration_activation_strategy="")
+    assert options_of(world, binding_profile='{"migrating_to": "hv2"}') == {"requested-chassis": "hv1,hv2"}
+
+
+def test_an_instance_that_has_arrived_is_there_alone(world):
+    assert options_of(world, binding_profile='{"migrating_to": "hv1"}') == {"requested-chassis": "hv1"}
+
+
+def test_a_profile_that_means_nothing_changes_nothing(world):
+    for i, profile in enumerate(["{", "[]", '{"migrating_to": 7}', '{"parent_name": "p"}', '{"tag": 4096}']):
+        world.port(world.network(), host="hv1", binding_profile=profile, name=str(i))
+    world.settle()
+    rows = world.all(nb.LogicalSwitchPort)
+    assert len(rows) == 5
+    assert {tuple(row.options.items()) for row in rows} == {(("requested-chassis", "hv1"),)}
+    assert {(row.parent_name, row.tag_request) for row in rows} == {(None, None)}
+
+
+def test_a_container_is_reached_through_its_parent(world):
+    network = world.network()
+    parent = world.port(network, mac_address="fa:16:3e:00:00:02")
+    child = world.port(network, binding_profile=f'{{"parent_name": "{parent.uuid}", "tag": 42}}')
+    world.settle()
+    row = world.one(nb.LogicalSwitchPort, name=child.uuid)
+    assert (row.parent_name, row.tag_request, row.type) == (parent.uuid, 42, "")
+
+
+def test_a_port_that_stands_for_a_physical_switch(world):
+    profile = '{"vtep-physical-switch": "tor", "vtep-logical-switch": "ls0"}'
+    world.port(world.network(), binding_profile=profile)
+    world.settle()
+    row = world.one(nb.LogicalSwitchPort)
+    assert (row.type, row.addresses, row.port_security) == ("vtep", {"unknown"}, frozenset())
+    assert row.options == {"vtep-physical-switch": "tor", "vtep-logical-switch": "ls0"}
+
+
+def test_what_hardware_can_do_is_told(world):
+    world.port(world.network(), vnic_type="direct", binding_profile='{"capabilities": ["switchdev", "x"]}')
+    world.settle()
+    assert world.one(nb.LogicalSwitchPort).external_ids["neutron:port_capabilities"] == "switchdev;x"
+
+
+def test_a_load_balancers_address_is_not_answered_for_by_its_port(world):
+    network = world.network()
+    port = world.port(network, [(world.subnet(network), "10.0.0.5")], name="ovn-lb-vip-1")
+    world.settle()
+    assert world.one(nb.LogicalSwitchPort).addresses == frozenset()
+    world.change(port, host="hv1")
+    world.settle()
+    assert world.one(nb.LogicalSwitchPort).addresses == {f"{MAC} 10.0.0.5"}
+
+
+def test_what_checks_a_load_balancers_members_is_on_every_chassis(world):
+    world.port(world.network(), device_owner="ovn-lb-hm:distributed", port_security_enabled=False)
+    world.settle()
+    row = world.one(nb.LogicalSwitchPort)
+    assert (row.type, row.addresses) == ("localport", {MAC})
+
+
+def test_behind_a_trusted_port_there_may_be_others(world):
+    network = world.network()
+    world.port(network, [(world.subnet(network), "10.0.0.2")], device_owner="network:dhcp")
+    world.settle()
+    assert world.one(nb.LogicalSwitchPort).addresses == {f"{MAC} 10.0.0.2", "unknown"}

@@ -31,6 +31,9 @@ class Recorder:
     def delete(self, row):
         self.done.append(("delete", row.uuid))
 
+    def wait(self, row, expected):
+        self.done.append(("wait", row.uuid, expected))
+
 
 @pytest.fixture
 def book(world):
@@ -78,6 +81,12 @@ def test_two_chassis_do_not_fight_at_full_speed(world, book):
     assert staged(book) == ([], pytest.approx(CLAIM_PAUSE - 0.1))
     world.now = CLAIM_PAUSE
     assert len(staged(book)[0]) == 1
+
+
+def test_a_port_that_another_chassis_has_taken_meanwhile_is_not_given_back(world, book):
+    port = world.lport(world.switch(1), "p1", 1, chassis=world.me.uuid)
+    book.absorb([EDIT(sb.PortBinding, port.uuid, (("chassis", None), ("up", False)))], [])
+    assert staged(book)[0][0] == ("wait", port.uuid, {"chassis": world.me.uuid})
 
 
 def test_a_chassis_under_a_new_name_takes_its_address_with_it(world, book):

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
+from ovenbird.api.address_pairs import check_metadata, check_stays_shared
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
+from ovenbird.api.binding_profiles import check_profile
 from ovenbird.api.errors.network import NetworkNotFound
 from ovenbird.api.errors.port import (
     AddressPairAndPortSecurityRequired,
@@ -292,6 +294,8 @@ class Ports(Resource[Port]):
         else:
             self._check_groups(groups)
         _check_security(secured, groups, values["allowed_address_pairs"])
+        check_metadata(self.databases, values["network_id"], values["allowed_address_pairs"])
+        check_profile(self.databases, values["binding:profile"], values["binding:vnic_type"])
         chosen = self.addresses.choose(draft, network, values.get("fixed_ips"), mac_address, values["device_owner"])
         stored = (
             renamed(values, COLUMNS)
@@ -328,6 +332,10 @@ class Ports(Resource[Port]):
         if not secured and row.port_security_enabled and groups and "security_groups" not in values:
             raise PortSecurityPortHasSecurityGroup
         _check_security(secured, groups, values.get("allowed_address_pairs", row.allowed_address_pairs))
+        check_metadata(self.databases, Port.network.raw(row), values.get("allowed_address_pairs", ()))
+        check_stays_shared(row, values)
+        if "binding:profile" in values:
+            check_profile(self.databases, values["binding:profile"], values.get("binding:vnic_type", row.vnic_type))
         stored = renamed(values, COLUMNS) | _stored(values, mac_address, row)
         if "security_groups" in values:
             stored["security_groups"] = frozenset(groups)

@@ -1,0 +1,88 @@
+"""Binding profiles: what the API refuses of them, as Neutron's OVN driver does.
+
+Nova, trunks and operators write into `binding:profile`. Keys that belong together are given together and have the
+types that OVN needs; what OVN does not know is theirs, and is kept as it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ovenbird.api.errors.port import PortNotFound
+from ovenbird.api.errors.request import InvalidInput
+from ovenbird.engine.rows import UUID
+from ovenbird.model.binding_profile import CAPABILITIES, LOGICAL_SWITCH, MOST_TAG, OFFLOADED, PARENT, SWITCH, TAG
+from ovenbird.model.cloud import Port
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ovenbird.api.databases import Databases
+
+
+class Keys(NamedTuple):
+    """Keys that are given together.
+
+    Arguments:
+        types: of each key's value.
+        vnic_type: the only VNIC type that they are looked at for; empty for any.
+        capability: what the port must be able to do, where it says what it can do.
+    """
+
+    types: Mapping[str, tuple[type, ...]]
+    vnic_type: str = ""
+    capability: str = ""
+
+
+_TEXT, _NUMBER, _MAYBE = (str,), (int,), (str, type(None))
+_PCI = {"pci_vendor_info": _TEXT, "pci_slot": _TEXT, "physical_network": _MAYBE}
+_CARD = {"card_serial_number": _TEXT, "pf_mac_address": _TEXT, "vf_num": _NUMBER}
+
+TOGETHER = (
+    Keys({PARENT: _TEXT, TAG: _NUMBER}),
+    Keys({SWITCH: _TEXT, LOGICAL_SWITCH: _TEXT}),
+    Keys(_PCI, "direct", OFFLOADED),
+    Keys(_PCI | _CARD, "remote-managed"),
+)
+
+
+def check_profile(databases: Databases, profile: Mapping[str, Any], vnic_type: str) -> None:
+    """Check a port's binding profile; of several groups of keys the first that is there counts.
+
+    Arguments:
+        databases: where the port that a container is in has to be.
+        profile: the binding profile.
+        vnic_type: the port's.
+
+    Raises:
+        InvalidInput: keys are missing or of the wrong type.
+        PortNotFound: a container is in no port.
+    """
+    can = profile.get(CAPABILITIES, [])
+    if not isinstance(can, list):
+        raise InvalidInput(error_message=f"Invalid binding:profile. {CAPABILITIES} must be of type list.")
+    for keys in TOGETHER:
+        applies = keys.vnic_type in ("", vnic_type) and (not can or not keys.capability or keys.capability in can)
+        if applies and not profile.keys().isdisjoint(keys.types):
+            _check_types(profile, keys.types)
+            if PARENT in keys.types:
+                _check_container(databases, profile)
+            return
+
+
+def _check_types(profile: Mapping[str, Any], types: Mapping[str, tuple[type, ...]]) -> None:
+    if not types.keys() <= profile.keys():
+        raise InvalidInput(error_message=f"Invalid binding:profile. {', '.join(types)} are all required.")
+    for key, allowed in types.items():
+        value = profile[key]
+        if not isinstance(value, allowed) or isinstance(value, bool):
+            raise InvalidInput(error_message=f"Invalid binding:profile. {key} {value} value invalid type")
+
+
+def _check_container(databases: Databases, profile: Mapping[str, Any]) -> None:
+    parent, tag = profile[PARENT], profile[TAG]
+    if databases.store.table(Port).get(UUID(parent)) is None:
+        raise PortNotFound(id=parent)
+    if not 0 <= tag <= MOST_TAG:
+        limits = f"must be an integer between 0 and {MOST_TAG}, inclusive"
+        raise InvalidInput(error_message=f'Invalid binding:profile. tag "{tag}" {limits}')

@@ -1,0 +1,45 @@
+"""What a port holds, and what it may send from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.views import view
+from ovenbird.model import cloud
+from ovenbird.model.shared_address import INFRASTRUCTURE
+
+if TYPE_CHECKING:
+    from ovenbird.engine.rows import UUID
+
+
+@view
+def fixed_addresses(port: cloud.Port) -> tuple[tuple[str, UUID], ...]:
+    """Return a port's addresses, each with its subnet's UUID, in the order that Neutron shows them."""
+    taken = port.referrers(cloud.FixedAddress.port)
+    return tuple(sorted((fixed.address, cloud.FixedAddress.subnet.raw(fixed)) for fixed in taken))
+
+
+def trusted(port: cloud.Port) -> bool:
+    """Return whether a port belongs to the network itself, which polices others and not itself."""
+    return port.device_owner.startswith(INFRASTRUCTURE)
+
+
+def secured(port: cloud.Port) -> bool:
+    """Return whether a port may send and receive only what was allowed."""
+    return port.port_security_enabled and not trusted(port)
+
+
+def port_security(port: cloud.Port) -> tuple[frozenset[str], frozenset[str]]:
+    """Return what a port may send from, as OVN writes it, and further MACs that are thus its own."""
+    mac = port.mac_address
+    own = [mac, *[address for address, _ in fixed_addresses(port)]]
+    allowed, macs = set(), set()
+    for pair in sorted(port.allowed_address_pairs):
+        other, _, address = pair.partition(" ")
+        if other == mac:
+            own.append(address)
+        else:
+            allowed.add(pair)
+            macs.add(other)
+    allowed.add(" ".join(own))
+    return frozenset(allowed), frozenset(macs)

@@ -1,0 +1,76 @@
+"""What a port's `binding:profile` means to OVN, with the keys that Neutron's OVN driver knows.
+
+The profile is JSON that Nova and drivers write to each other; what is none of ours in it stays unread. A key whose
+value cannot be what it has to be counts as absent: the API refuses such profiles. Functions read tracked columns, so
+whoever calls one from a rule or a view depends on what it read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from ovenbird.model.cloud import Port
+
+MIGRATING_TO = "migrating_to"
+"""The host that an instance is moving to, while it still runs on `binding:host_id`."""
+
+PARENT, TAG = "parent_name", "tag"
+"""A container: the port of the instance that it runs in, and the VLAN that tells it from its siblings there."""
+
+SWITCH, LOGICAL_SWITCH = "vtep-physical-switch", "vtep-logical-switch"
+"""A port that is a gateway to the hosts behind a physical switch (ovn-nb(5), `vtep`)."""
+
+CAPABILITIES, OFFLOADED = "capabilities", "switchdev"
+"""What the hardware of a port can do; a `switchdev` does in hardware what the virtual switch says."""
+
+MOST_TAG = 4095
+
+
+def profile(port: Port) -> dict[str, Any]:
+    """Return a port's binding profile."""
+    text = port.binding_profile
+    if not text:
+        return {}
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def migrating_to(port: Port) -> str:
+    """Return the host that a port's instance is moving to; empty if it stays where it is."""
+    return _text(port, MIGRATING_TO)
+
+
+def container(port: Port) -> tuple[str | None, int | None]:
+    """Return the port that a container is reached through, and its VLAN tag there: 0 for any that is free."""
+    parent, tag = _text(port, PARENT), profile(port).get(TAG)
+    if not parent or not isinstance(tag, int) or isinstance(tag, bool) or not 0 <= tag <= MOST_TAG:
+        return None, None
+    return parent, tag
+
+
+def vtep(port: Port) -> tuple[str, str] | None:
+    """Return the physical switch that a port stands for, and its logical switch there."""
+    names = _text(port, SWITCH), _text(port, LOGICAL_SWITCH)
+    return names if all(names) else None
+
+
+def capabilities(port: Port) -> list[str]:
+    """Return what the hardware of a port can do."""
+    found = profile(port).get(CAPABILITIES)
+    return [word for word in found if isinstance(word, str)] if isinstance(found, list) else []
+
+
+def is_offloaded(port: Port) -> bool:
+    """Return whether a port's hardware does what the virtual switch says."""
+    return OFFLOADED in capabilities(port)
+
+
+def _text(port: Port, key: str) -> str:
+    value = profile(port).get(key)
+    return value if isinstance(value, str) else ""

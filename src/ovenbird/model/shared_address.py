@@ -1,0 +1,63 @@
+"""Shared addresses: a port's address that other ports may use too, and that belongs to whoever announced it last.
+
+A port that is on no host, and whose address stands in the `allowed_address_pairs` of other ports of its network, is of
+type `virtual` (ovn-nb(5), Logical_Switch_Port). The chassis of those ports, its parents, watch for their ARP and
+neighbour discovery, and bind it where its address was announced: a floating IP and routers follow it there. This is
+how the addresses of keepalived, of Octavia's amphorae and of OpenShift's ingress work.
+
+A port that a host was named for, or that belongs to the network itself, is never virtual: nobody else's pairs may take
+it from where it is.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.engine.derived import Derived
+from ovenbird.model.cloud import FixedAddress, Port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def _paired(values: list[Any]) -> Iterable[tuple[Any, str]]:
+    """Return the network and each single address that a port may use besides its own; prefixes have no owner."""
+    pairs = values[Port.allowed_address_pairs.index]
+    if not pairs:
+        return ()
+    network = values[Port.network.index]
+    return dict.fromkeys((network, address) for pair in pairs if (address := single_address(pair.rpartition(" ")[2])))
+
+
+def single_address(text: str) -> str:
+    """Return the address of a pair, or nothing if the pair is of more than one address."""
+    if "/" not in text:
+        return text
+    try:
+        block = ip_network(text)
+    except ValueError:
+        return ""
+    return str(block.network_address) if block.num_addresses == 1 else ""
+
+
+INFRASTRUCTURE = "network:"
+"""Prefix of the device owners that belong to the network itself: routers, DHCP, metadata."""
+
+PAIRED = Derived(Port.network, Port.allowed_address_pairs, keys=_paired)
+"""Ports by network and each single address of their pairs."""
+
+
+def shared_address(port: Port) -> tuple[str, tuple[str, ...]] | None:
+    """Return the address that a port shares, and the ports that may use it; None for a port that is not virtual.
+
+    Of several addresses that others may use it is the first: a virtual port has one.
+    """
+    if port.host or port.device_owner.startswith(INFRASTRUCTURE):
+        return None
+    network = Port.network.raw(port)
+    for address in sorted(fixed.address for fixed in port.referrers(FixedAddress.port)):
+        sharing = [other.uuid for other in PAIRED.of(port.home).rows(((network, address),)) if other.uuid != port.uuid]
+        if sharing:
+            return address, tuple(sorted(sharing))
+    return None

@@ -1,0 +1,167 @@
+"""What moves between hosts while it is spoken to: an address that two instances share, and an instance."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from contextlib import contextmanager
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
+
+import pytest
+from capture import Capture
+from routed_world import GROUP
+from traffic import SEND, Program, announcement
+
+from ovenbird.lab import outside
+from ovenbird.lab.command import run
+from ovenbird.lab.instance import INTERFACE
+from ovenbird.lab.process import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from routed_world import World
+
+    from ovenbird.lab.instance import Instance
+    from ovenbird.lab.outside import Outside
+
+pytestmark = pytest.mark.live
+
+FIRST, SECOND = "red1", "red2"
+"""Instances on two hosts, in one network."""
+
+FEW = 5
+"""Requests of 20 a second that may be lost: the userspace datapath drops what it holds when a port comes or goes."""
+
+
+def rarp(mac: str) -> bytes:
+    """Return the frame with which a hypervisor announces an instance that has arrived (RFC 903)."""
+    own = bytes.fromhex(mac.replace(":", ""))
+    return b"\xff" * 6 + own + bytes.fromhex("8035 0001 0800 0604 0003") + own + bytes(4) + own + bytes(4)
+
+
+def send(instance: Instance, frame: bytes) -> None:
+    """Send a frame as it is."""
+    instance.run(sys.executable, "-c", SEND, INTERFACE, frame.hex())
+
+
+@contextmanager
+def shared_address(world: World, *names: str) -> Iterator[tuple[str, str]]:
+    """Make a port that is on no host, whose address instances may use; give the address and its floating IP."""
+    ports = [world[name].port_id for name in names]
+    with world.lab.neutron() as neutron:
+        fixed = [{"subnet_id": world.ids["red4"]}]
+        group = {"security_groups": [world.ids[GROUP]]}
+        vip = neutron.create("port", name="vip", network_id=world.ids["red"], fixed_ips=fixed, **group)
+        address = str(vip["fixed_ips"][0]["ip_address"])
+        made = neutron.create("floatingip", floating_network_id=world.ids["public"], port_id=vip["id"])
+        try:
+            for port in ports:
+                neutron.update("port", port, allowed_address_pairs=[{"ip_address": address}])
+            yield address, str(made["floating_ip_address"])
+        finally:
+            for port in ports:
+                neutron.update("port", port, allowed_address_pairs=[])
+            neutron.delete("floatingip", made["id"])
+            neutron.delete("port", vip["id"])
+
+
+def take(instance: Instance, address: str) -> None:
+    """Give an instance an address, and have it announce that, as keepalived does."""
+    instance.namespace.batch([f"address replace {address}/32 dev {INTERFACE}"])
+    send(instance, announcement(instance.mac, instance.mac, address, b""))
+
+
+def release(instance: Instance, address: str) -> None:
+    """Take an address from an instance."""
+    instance.namespace.batch([f"address delete {address}/32 dev {INTERFACE}"])
+
+
+def answers_from(world: World, here: str, there: str, address: str, public: str) -> None:
+    """Wait until a shared address, and its floating IP, are answered by one instance."""
+    with Capture(world[here].namespace, INTERFACE, f"icmp and dst {address}") as wire:
+        wait_until(lambda: world.outside.pings(public, wait=0.3), f"{public} to answer from {here}")
+        wait_until(lambda: world["blue2"].pings(address, wait=0.3), f"{address} to answer another subnet")
+        wait_until(lambda: world[there].pings(address, wait=0.3), f"{address} to answer its own subnet")
+        wire.wait(rf"{outside.ADDRESS} > {address}: ICMP echo request")
+
+
+@pytest.mark.usefixtures("floating")
+def test_a_shared_address_and_its_floating_ip_are_where_it_was_announced_last(world: World) -> None:
+    with shared_address(world, FIRST, SECOND) as (address, public):
+        for here, there in ((FIRST, SECOND), (SECOND, FIRST), (FIRST, SECOND)):
+            take(world[here], address)
+            answers_from(world, here, there, address, public)
+            release(world[here], address)
+        assert not world.outside.pings(public, wait=0.3)
+
+
+@contextmanager
+def pinging(source: Instance | Outside, address: str) -> Iterator[list[int]]:
+    """Ping all the while; give the numbers of the requests, up to the last that was answered, that were not."""
+    unanswered: list[int] = []
+    with TemporaryFile("w+") as output:
+        with Program(source, "ping", "-n", "-i", "0.05", address, output=output) as ping:  # type: ignore[arg-type]
+            yield unanswered
+            ping.interrupt()
+        output.seek(0)
+        text = output.read()
+    sent = re.search(r"(\d+) packets transmitted", text)
+    assert sent, text
+    answered = {int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", text)}
+    unanswered += [number for number in range(1, max(answered, default=int(sent[1]))) if number not in answered]
+
+
+def bound(world: World, port: str) -> tuple[set[str], set[str]]:
+    """Return the chassis that has a port, and those that have it besides."""
+    columns = {"columns": ["chassis", "additional_chassis"], "where": [["logical_port", "==", port]]}
+    names = {"op": "select", "table": "Chassis", "where": [], "columns": ["_uuid", "name"]}
+    query = json.dumps(["OVN_Southbound", {"op": "select", "table": "Port_Binding", **columns}, names])
+    found, chassis = json.loads(run(["ovsdb-client", "transact", world.lab.plan.remote("sb"), query]))
+    name_of = {row["_uuid"][1]: row["name"] for row in chassis["rows"]}
+    row = found["rows"][0]
+    here, besides = ({name_of[u] for u in name_of if u in str(row[column])} for column in columns["columns"])
+    return here, besides
+
+
+@contextmanager
+def mover(world: World) -> Iterator[tuple[Instance, str]]:
+    """Give an instance on hv1 that has a port of its own, and its floating IP."""
+    lab = world.lab
+    with lab.neutron() as neutron:
+        owner = {"device_owner": "compute:lab", "device_id": "mover", "binding:host_id": "hv1"}
+        groups = {"security_groups": [world.ids[GROUP]]}
+        port = neutron.create("port", name="mover", network_id=world.ids["red"], **owner, **groups)
+        try:
+            world.instances["mover"] = lab.attach("mover", "hv1", port["id"], port["mac_address"])
+            with world.floating_ip("mover") as public:
+                yield world["mover"], public
+        finally:
+            for name in ("mover", "moved"):
+                if world.instances.pop(name, None):
+                    lab.delete(name)
+            neutron.delete("port", port["id"])
+
+
+def test_an_instance_moves_under_a_ping(world: World) -> None:
+    with mover(world) as (here, public), world.lab.neutron() as neutron:
+        assert here.lease
+        port, address = here.port_id, here.lease.address
+        with pinging(world[SECOND], address) as near, pinging(world.outside, public) as far:
+            neutron.update("port", port, **{"binding:profile": {"migrating_to": "hv2"}})
+            there = world.instances["moved"] = world.lab.attach("moved", "hv2", port, here.mac, dhcp=False)
+            wait_until(lambda: bound(world, port) == ({"hv1"}, {"hv2"}), "both chassis to have the port")
+            there.namespace.batch([f"address add {address}/24 dev {INTERFACE}"])
+            there.namespace.batch([f"route add default via {here.lease.router} dev {INTERFACE}"])
+            send(there, rarp(here.mac))
+            with Capture(there.namespace, INTERFACE, f"icmp and src {address}") as wire:
+                wire.wait(rf"{address} > {outside.ADDRESS}: ICMP echo reply")
+            here.namespace.batch([f"address delete {address}/24 dev {INTERFACE}"])
+            neutron.update("port", port, **{"binding:host_id": "hv2", "binding:profile": {}})
+            wait_until(lambda: bound(world, port) == ({"hv2"}, set()), "the new host alone to have the port")
+            world.lab.delete(world.instances.pop("mover").name)
+            wait_until(lambda: world.outside.pings(public, wait=0.3), "the instance to answer where it is now")
+        assert len(near) <= FEW
+        assert len(far) <= FEW
