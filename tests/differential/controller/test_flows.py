@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import re
-import shutil
-import subprocess
-import tempfile
 import time
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from controller_site import Site, chassis, difference, install, installed_by_the_original, physical, settled
 
 from ovenbird.controller.controller import SWITCH, Controller
 from ovenbird.controller.own import Attachment, Progress, Translation
@@ -24,11 +18,6 @@ if TYPE_CHECKING:
 
     from ovenbird.ovsdb.commit import Commit
     from ovenbird.ovsdb.transaction import Transaction
-
-PROGRAMS = (
-    "ovsdb-server", "ovsdb-tool", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ovn-northd", "ovn-nbctl", "ovn-sbctl",
-    "ovn-controller",
-)  # fmt: skip
 
 NETWORK = r"""
 ls-add sw0
@@ -91,99 +80,6 @@ ROUTED_PORTS = {"v1": 11, "v2": 12, "v3": 13}
 MACS = "net1:aa:bb:cc:dd:ee:{0}1,net2:aa:bb:cc:dd:ee:{0}2"
 
 
-class Site:
-    """One chassis on a dummy datapath, with databases and northd of the original."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        kinds = ("RUNDIR", "LOGDIR", "DBDIR", "SYSCONFDIR")
-        self.env = os.environ | {f"{family}_{kind}": str(directory) for family in ("OVS", "OVN") for kind in kinds}
-        self.processes: list[subprocess.Popen[bytes]] = []
-
-    def run(self, *argv: str, stdout: Path | None = None) -> str:
-        done = subprocess.run(argv, check=True, capture_output=True, env=self.env, timeout=30)
-        if stdout is not None:
-            stdout.write_bytes(done.stdout)
-        return done.stdout.decode()
-
-    def spawn(self, *argv: str) -> subprocess.Popen[bytes]:
-        quiet = subprocess.DEVNULL
-        process = subprocess.Popen([*argv, "-vsyslog:off"], stdout=quiet, stderr=quiet, env=self.env)
-        self.processes.append(process)
-        return process
-
-    def stop(self, process: subprocess.Popen[bytes]) -> None:
-        process.terminate()
-        process.wait(10)
-        self.processes.remove(process)
-
-    def await_(self, condition: object, what: str) -> None:
-        end = time.monotonic() + 15
-        while not condition():  # type: ignore[operator]
-            assert time.monotonic() < end, what
-            time.sleep(0.02)
-
-    def database(self, name: str, schema: str) -> None:
-        self.run("ovsdb-tool", "create", f"{self.directory}/{name}.db", schema)
-        self.serve(name, self.directory / f"{name}.db")
-
-    def serve(self, name: str, file: Path) -> None:
-        socket = self.directory / f"{name}.sock"
-        unixctl = self.directory / f"{name}.ctl"
-        self.spawn("ovsdb-server", f"--remote=punix:{socket}", f"--unixctl={unixctl}", str(file))
-        self.await_(socket.exists, f"{name} to listen")
-
-    def vsctl(self, *argv: str) -> str:
-        return self.run("ovs-vsctl", f"--db=unix:{self.directory}/db.sock", "--timeout=10", *argv)
-
-    def nbctl(self, *argv: str) -> str:
-        return self.run("ovn-nbctl", f"--db=unix:{self.directory}/nb.sock", "--timeout=20", *argv)
-
-    def sbctl(self, *argv: str) -> str:
-        return self.run("ovn-sbctl", f"--db=unix:{self.directory}/sb.sock", "--timeout=20", *argv)
-
-    def flows(self) -> set[str]:
-        text = self.run("ovs-ofctl", "-O", "OpenFlow15", "--no-stats", "dump-flows", f"{self.directory}/br-int.mgmt")
-        return {normal(line) for line in text.splitlines() if "actions=" in line}
-
-
-@contextmanager
-def chassis(network: str, ports: dict[str, int], **ids: str) -> Iterator[Site]:
-    """Make a site with a network, its ports' interfaces by OpenFlow port, and more of the chassis's configuration."""
-    missing = [name for name in PROGRAMS if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"missing {', '.join(missing)}")
-    directory = Path(tempfile.mkdtemp(prefix="obc"))
-    site = Site(directory)
-    try:
-        for name in ("nb", "sb"):
-            site.database(name, f"/usr/share/ovn/ovn-{name}.ovsschema")
-        site.database("db", "/usr/share/openvswitch/vswitch.ovsschema")
-        own = ("external_ids:system-id=hv1", "external_ids:hostname=host1")
-        site.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".", *own)
-        site.spawn("ovs-vswitchd", "--enable-dummy=override", "--disable-system", f"unix:{directory}/db.sock")
-        site.spawn("ovn-northd", f"--ovnnb-db=unix:{directory}/nb.sock", f"--ovnsb-db=unix:{directory}/sb.sock")
-        site.vsctl(
-            *("add-br", "br-ex", "--", "add-br", "br-ex2", "--", "add-br", "br-int"),
-            *("--", "set", "Bridge", "br-int", "fail_mode=secure"),
-            *("--", "set", "Open_vSwitch", ".", f"external_ids:ovn-remote=unix:{directory}/sb.sock"),
-            *("external_ids:ovn-encap-type=geneve", "external_ids:ovn-encap-ip=192.0.2.1"),
-            *(f'external_ids:{key.replace("_", "-")}="{value}"' for key, value in ids.items()),
-        )
-        for name, ofport in ports.items():
-            interface = ("type=dummy", f"external_ids:iface-id={name}", f"ofport_request={ofport}")
-            site.vsctl("add-port", "br-int", name, "--", "set", "Interface", name, *interface)
-        for line in network.strip().splitlines():
-            site.run("sh", "-c", f"exec ovn-nbctl --db=unix:{directory}/nb.sock " + line.replace("$", "\\$"))
-        site.nbctl("--wait=sb", "sync")
-        site.sbctl("chassis-add", "hv2", "geneve", "192.0.2.2")
-        yield site
-    finally:
-        for process in list(reversed(site.processes)):
-            site.stop(process)
-        shutil.rmtree(directory)
-
-
 @pytest.fixture
 def site() -> Iterator[Site]:
     with chassis(NETWORK, PORTS, ovn_bridge_mappings="net1:br-ex") as site:
@@ -200,77 +96,6 @@ def routed() -> Iterator[Site]:
         yield site
 
 
-def normal(line: str) -> str:
-    """Return a flow without what may differ: numbers of conjunctions, their flows' cookies, the order of copies."""
-    line = re.sub(r"^ *cookie=0x0, ", "", line.strip())
-    line = re.sub(r"conj_id=\d+", "conj_id=N", line)
-    head, _, actions = line.partition(" actions=")
-    if "conjunction(" in actions:
-        head = re.sub(r"cookie=0x[0-9a-f]+, ", "", head)
-        clauses = re.findall(r"conjunction\(\d+,([^)]*)\)", actions)
-        actions = ",".join(sorted(clauses))
-    if re.search(r"table=(39|40),.*reg15=0x8", head):  # the original leaves assignments without effect in between
-        copies = re.findall(r"set_field:(\w+)->reg15,resubmit\(,41\)", actions)
-        tunnels = re.findall(r"set_field:\w+/?\w*->tun_\w+|output:\d+", actions)
-        actions = ",".join([*sorted(copies), *tunnels])
-    return f"{head} actions={actions}"
-
-
-def compared(flows: set[str]) -> set[str]:
-    """Return the flows on which the two must agree.
-
-    Neighbour checks of table 74 differ on purpose (see `controller.port_security`), and the original ends a packet's
-    way into a tunnel by looking at the local ports, among which the port is not. It marks what comes from a container,
-    and lets that alone, as long as no router takes the mark off, out of the interface of the container's parent by
-    which it came in; ours lets out whatever is for the parent.
-    """
-    kept = {f.replace("set_field:0x20/0x20->reg10,", "") for f in flows if not re.search("table=74|reg10=0x20/0x20", f)}
-    return {re.sub(r"(table=39,.*,output:\d+),resubmit\(,40\)$", r"\1", f) if "reg15=0x8" not in f else f for f in kept}
-
-
-async def settled(site: Site, condition: Callable[[set[str]], bool], what: str) -> set[str]:
-    """Return the flows when they are as they should be."""
-    end = time.monotonic() + 15
-    while not condition(flows := await asyncio.to_thread(site.flows)):
-        assert time.monotonic() < end, what
-        await asyncio.sleep(0.05)
-    return flows
-
-
-async def install(site: Site, sync: list[str]) -> set[str]:
-    """Run our controller until Northbound says that everything is installed; return the flows."""
-    controller = Controller(f"unix:{site.directory}/db.sock")
-    running = asyncio.create_task(controller.run())
-    try:
-        waiting = asyncio.create_task(asyncio.to_thread(site.nbctl, *sync))
-        done, _ = await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-        return await asyncio.to_thread(site.flows)
-    finally:
-        await controller.close()
-        await running
-
-
-def installed_by_the_original(site: Site) -> set[str]:
-    """Return the flows that the original's controller installs, and leave none of them."""
-    original = site.spawn("ovn-controller", f"unix:{site.directory}/db.sock")
-    site.nbctl("--wait=hv", "sync")
-    site.await_(lambda: "table=65" in "".join(site.flows()), "the original's flows")
-    site.nbctl("--wait=hv", "sync")
-    theirs = site.flows()
-    original.kill()  # so that it leaves everything as it is
-    original.wait()
-    site.processes.remove(original)
-    site.run("ovs-ofctl", "-O", "OpenFlow15", "del-flows", f"{site.directory}/br-int.mgmt")
-    return theirs
-
-
-def difference(theirs: set[str], ours: set[str]) -> str:
-    missing, extra = compared(theirs) - compared(ours), compared(ours) - compared(theirs)
-    return "\n".join(sorted([f"missing {f}" for f in missing] + [f"extra {f}" for f in extra]))
-
-
 def test_ours_installs_what_the_original_installs(site: Site) -> None:
     theirs = installed_by_the_original(site)
     ours = asyncio.run(install(site, ["--wait=hv", "sync"]))
@@ -283,12 +108,6 @@ def test_ours_installs_what_the_original_installs(site: Site) -> None:
     assert difference(theirs - parent, ours - parent) == ""
     assert len(parent) == 2, "packets to a container's parent go out where they came in, whether marked or not"
     assert any("dl_vlan=5 " in flow for flow in ours), "a container whose switch is not its parent's"
-
-
-def physical(flows: set[str]) -> set[str]:
-    """Return the flows of the tables around the logical ones: what these do is said in more ways than one."""
-    numbers = {line: int(found[1]) if (found := re.search(r"table=(\d+)", line)) else 0 for line in flows}
-    return {line for line, number in numbers.items() if number in {0, *range(37, 42), *range(64, 73)}}
 
 
 def test_physical_networks_and_hairpins_are_as_the_originals(routed: Site) -> None:
