@@ -9,8 +9,9 @@ annotation, of a field, not a predicate, that no other comparison of the annotat
 has exactly the slot's one value for that field or leaves it open, so that no intersection, union, order or count
 depends on the value. Nor does it on the values of a set as long as they differ, but for the order of flows; hence sets
 are for stencils alone, which a switch takes in any order. All other literals are *fixed*: they are part of the key, as
-is each port's residence. What is left, such as address sets, whose members may change, unknown ports, values too wide,
-or text that does not parse, goes the plain way.
+is each port's residence. A name is never a fixed literal nor a part of the shape: what it stands for changes. What is
+left, such as names in other places, address sets, whose members may change, unknown ports, values too wide, or text
+that does not parse, goes the plain way.
 """
 
 from __future__ import annotations
@@ -246,6 +247,8 @@ def _variant(shape: _Shape, literals: list[str], bindings: Bindings) -> tuple[ob
 
 def _shape(text: str, parts: list[str]) -> _Shape | None:
     """Analyse the first text of a shape; None when its texts must go the plain way."""
+    if any(sign in between for between in parts[::2] for sign in '"@'):
+        return None
     try:
         expr = parse(text)
     except LangError:
@@ -288,7 +291,7 @@ def _shape(text: str, parts: list[str]) -> _Shape | None:
             first = 1 + sum(len(slot.masks) for slot in slots)
             sets[made[0].masks[0][0]] = tuple(range(first, first + len(made)))
         slots += made
-    if any(parts[1::2][index].startswith("@") for index in fixed):
+    if any(parts[1::2][index][0] in '"@' for index in fixed):
         return None
     return _Shape(tuple(slots), tuple(fixed), tuple(resident_indices), sets, group)
 

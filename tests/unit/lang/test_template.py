@@ -177,6 +177,25 @@ def test_bindings_are_looked_up_on_every_use() -> None:
     assert templates.compile(text, Bindings(ports={"x": 7})).flows == ()
 
 
+@pytest.mark.parametrize(
+    "text",
+    ['"x" == inport', '("x" == inport)', "@x == inport", "(@x == inport)", 'tcp&&@x==inport', '5<tcp.dst||"x"==inport',
+     'is_chassis_resident(\t"x")', 'inport ==\t"x"', "inport ==\n@x"],
+)  # fmt: skip
+def test_no_name_is_part_of_a_shape(text: str) -> None:
+    templates = Templates()
+    for key in (7, 8):
+        here = Bindings(ports={"x": key}, port_groups={"x": ["x"]}, resident=lambda port, key=key: key == 7)
+        expected = compile_match(text, here)
+        assert templates.compile(text, here) == expected
+        found = templates.stencils(text, here)
+        if found is not None:
+            stencils, values = found
+            values[0] = bytes(8)
+            whole = [Match({**match, "metadata": (0, (1 << 64) - 1)}).encode() for match, _ in expected.flows]
+            assert sorted(stencil.filled(values) for stencil in stencils) == sorted(whole)
+
+
 def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(template, "_MAX_SHAPES", 10)
     monkeypatch.setattr(template, "_MAX_TEMPLATES", 3)
