@@ -12,6 +12,7 @@ from ovenbird.controller.facts import ATTACHED, CLAUSE
 from ovenbird.controller.gateway import HIGHLY_AVAILABLE, hosts, is_candidate
 from ovenbird.controller.own import Attachment
 from ovenbird.controller.settings import integration_bridge, own_chassis, settings
+from ovenbird.engine.derived import Derived
 from ovenbird.engine.lookups import find, get, rows, select, table
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
@@ -26,6 +27,17 @@ if TYPE_CHECKING:
 
 VIF = ""
 """The type of an ordinary port: a virtual machine's or container's interface."""
+
+PLUGGED = (VIF, "localport")
+"""The types of ports that have an interface of the integration bridge, their own or their parent's."""
+
+_PB = PortBinding
+_UNPLUGGED = Derived(
+    _PB.type,
+    _PB.datapath,
+    keys=lambda values: (values[_PB.datapath.index],) if values[_PB.type.index] not in PLUGGED else (),
+)
+"""The ports of all other types, by datapath."""
 
 
 @view
@@ -159,9 +171,12 @@ def speaks_for(port: PortBinding) -> bool:
 
 @view
 def resident_name(name: str) -> bool:
-    """Return whether this chassis speaks for the port of that name: the match language's `is_chassis_resident`."""
+    """Return whether this chassis speaks for the port of that name: the match language's `is_chassis_resident`.
+
+    Of ports that no chassis binds (a localport, a patch port) that is said nowhere (ovn-sb(5), Logical_Flow.match).
+    """
     port = find(PortBinding.logical_port, name)
-    return port is not None and speaks_for(port)
+    return port is not None and port.type != "localport" and speaks_for(port)
 
 
 @view
@@ -180,6 +195,21 @@ def resident_names() -> dict[UUID, frozenset[str]]:
 def resident_in(datapath: UUID) -> frozenset[str]:
     """Return the names of a datapath's resident ports that have an interface here, or are containers behind one."""
     return resident_names().get(datapath, frozenset())
+
+
+def is_here(port: PortBinding) -> bool:
+    """Return whether packets of a hosted datapath may come in or go out by the port on this chassis.
+
+    By an ordinary port or a localport only where it has its interface. A port of any other type is a way between
+    datapaths, to a physical network, or to wherever its packets are sent: every chassis has it.
+    """
+    return port.type not in PLUGGED or resident(port)
+
+
+@view
+def here_in(datapath: UUID) -> frozenset[str]:
+    """Return the names of a datapath's ports that are here."""
+    return resident_in(datapath).union([port.logical_port for port in _UNPLUGGED.rows(datapath)])
 
 
 @view

@@ -3,8 +3,9 @@
 A logical table is an OpenFlow table (ingress from 8, egress from 42); a match becomes OpenFlow matches with the
 datapath in `metadata`; ports are their tunnel keys. A flow that can only concern packets of a port that is not here is
 left out: in ingress by `inport`, in egress by `outport`, by the flow's tag `in_out_port`, and by the members of a port
-group that are elsewhere. A chassis with 20 of a group's 10,000 ports compiles 20. A flow with an address set becomes
-a pattern, which `set_flows` fills with the set's members.
+group that are elsewhere. A chassis with 20 of a group's 10,000 ports compiles 20. What is meant by here is one question,
+`local.is_here`, of the flow's port and of a group's member. A flow with an address set becomes a pattern, which
+`set_flows` fills with the set's members.
 
 A flow that this controller cannot translate is reported once and left out; it stops nothing else.
 """
@@ -17,7 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ovenbird.controller.facts import FLOW, GROUP, PART, TRANSLATED, cookie_of, encode_match
-from ovenbird.controller.local import VIF, hosted_members, hosted_row, resident, resident_in, resident_name
+from ovenbird.controller.local import here_in, hosted_members, hosted_row, is_here, resident_name
 from ovenbird.controller.meters import meter_number
 from ovenbird.controller.own import Translation
 from ovenbird.controller.set_flows import pattern
@@ -111,12 +112,7 @@ def is_relevant(datapath: UUID, key: int) -> bool:
     if key >= _MULTICAST or key == 0:
         return True
     ports = table(PortBinding).index(PortBinding.datapath, PortBinding.tunnel_key).rows((datapath, key))
-    return not ports or is_relevant_port(ports[0])
-
-
-def is_relevant_port(port: PortBinding) -> bool:
-    """Return whether the port is here, or of a kind that is everywhere."""
-    return port.type not in (VIF, "localport") or resident(port)
+    return not ports or is_here(ports[0])
 
 
 @view
@@ -131,9 +127,9 @@ def members(group: str, datapath_key: int) -> frozenset[str] | None:
 
 @view
 def local_members(group: str, datapath: DatapathBinding) -> tuple[str, ...] | None:
-    """Return the resident ports that a group has in a datapath; None when there is no such group."""
+    """Return the ports of a group in a datapath that are here; None when there is no such group."""
     found = members(group, datapath.tunnel_key)
-    return tuple(sorted(resident_in(datapath.uuid) & found)) if found is not None else None
+    return tuple(sorted(here_in(datapath.uuid) & found)) if found is not None else None
 
 
 class Ports:
@@ -307,7 +303,7 @@ def logical_flow(flow: LogicalFlow) -> Iterable[Fact]:
     tag = values[_TAGS].get("in_out_port")
     if tag is not None:
         tagged = find(PortBinding.logical_port, tag)
-        if tagged is None or not is_relevant_port(tagged):
+        if tagged is None or not is_here(tagged):
             return ()
     own, group_uuid = values[_DATAPATH], values[_GROUP]
     if group_uuid is None:
@@ -492,9 +488,12 @@ def _encoded_actions(flow: LogicalFlow, datapath: DatapathBinding, parsed: Actio
 
 
 def _bindings(text: str, datapath: DatapathBinding, *, ingress: bool) -> Bindings:
-    """Return what the names in a match mean; port groups are cut down where only ports that are here can match."""
+    """Return what the names in a match mean; port groups are cut down where only ports that are here can match.
+
+    A packet is in ingress where it came in and in egress where it goes out. The other port may be on any chassis, so a
+    match that speaks of that one at all has its groups whole.
+    """
     if _NAMES.search(text) is None:
         return _NO_NAMES
-    elsewhere = "outport == @" if ingress else "inport == @"
-    groups = PortGroups(datapath, local=elsewhere not in text)
+    groups = PortGroups(datapath, local=("outport" if ingress else "inport") not in text)
     return Bindings(address_sets=_SETS, port_groups=groups, ports=Ports(datapath.uuid), resident=resident_name)

@@ -68,6 +68,34 @@ def test_port_groups_are_cut_down_to_what_is_here(network):
     assert world.flows(46) == {}
 
 
+def test_members_that_need_no_interface_are_here(network):
+    world, switch = network
+    kinds = ("patch", "l3gateway", "l2gateway", "localnet", "chassisredirect", "virtual", "external", "vtep", "new")
+    for key, kind in enumerate(kinds, 11):
+        world.lport(switch, kind, key, type=kind)
+    world.lport(switch, "meta", 30, type="localport")
+    world.lport(switch, "box", 31, parent_port="p1", tag=5)
+    world.lport(switch, "boxthere", 32, parent_port="p2", tag=5)
+    world.add(sb.PortGroup, name="7_pg", ports=frozenset(["p1", "p2", "meta", "box", "boxthere", *kinds]))
+    world.flow(switch, "inport == @pg && ip4", "next;")
+    world.flow(switch, "outport == @pg && ip4", "next;", pipeline="egress")
+    world.run()
+    here = {1, 31, *range(11, 11 + len(kinds))}
+    assert set(world.flows(8)) == {f"metadata=0x7,reg14={key:#x},eth_type=0x800" for key in here}
+    assert set(world.flows(42)) == {f"metadata=0x7,reg15={key:#x},eth_type=0x800" for key in here}
+
+
+@pytest.mark.parametrize("match", ["inport==@pg", "inport == {@pg}", "@pg == inport", "!(inport != @pg)"])
+def test_in_egress_the_sender_may_be_elsewhere(network, match):
+    world, switch = network
+    world.add(sb.PortGroup, name="7_pg", ports=frozenset(["p1", "p2"]))
+    world.flow(switch, f"{match} && ip4", "next;", pipeline="egress")
+    world.flow(switch, f"{match} && ip4", "next;")
+    world.run()
+    assert set(world.flows(42)) == {f"metadata=0x7,reg14={key:#x},eth_type=0x800" for key in (1, 2)}
+    assert set(world.flows(8)) == {"metadata=0x7,reg14=0x1,eth_type=0x800"}
+
+
 def test_a_new_member_elsewhere_recompiles_nothing(network):
     world, switch = network
     group = world.add(sb.PortGroup, name="7_pg", ports=frozenset(["p1"]))
