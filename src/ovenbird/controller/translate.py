@@ -3,9 +3,9 @@
 A logical table is an OpenFlow table (ingress from 8, egress from 42); a match becomes OpenFlow matches with the
 datapath in `metadata`; ports are their tunnel keys. A flow that can only concern packets of a port that is not here is
 left out: in ingress by `inport`, in egress by `outport`, by the flow's tag `in_out_port`, and by the members of a port
-group that are elsewhere. A chassis with 20 of a group's 10,000 ports compiles 20. What is meant by here is one question,
-`local.is_here`, of the flow's port and of a group's member. A flow with an address set becomes a pattern, which
-`set_flows` fills with the set's members.
+group that are elsewhere. A chassis with 20 of a group's 10,000 ports compiles 20. What is here, a flow's port or a
+group's member, says `local.is_here` alone. A flow with an address set becomes a pattern, which `set_flows` fills with
+the set's members.
 
 A flow that this controller cannot translate is reported once and left out; it stops nothing else.
 """

@@ -83,7 +83,7 @@ class Site:
 
 
 @contextmanager
-def chassis(network: str, ports: dict[str, int], **ids: str) -> Iterator[Site]:
+def one_chassis(network: str, ports: dict[str, int], **ids: str) -> Iterator[Site]:
     """Make a site with a network, its ports' interfaces by OpenFlow port, and more of the chassis's configuration."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:

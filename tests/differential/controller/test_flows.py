@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import TYPE_CHECKING
 
 import pytest
-from controller_site import Site, chassis, difference, install, installed_by_the_original, physical, settled
+from controller_site import Site, difference, install, installed_by_the_original, one_chassis, physical, settled
 
 from ovenbird.controller.controller import SWITCH, Controller
 from ovenbird.controller.own import Attachment, Progress, Translation
@@ -82,7 +83,7 @@ MACS = "net1:aa:bb:cc:dd:ee:{0}1,net2:aa:bb:cc:dd:ee:{0}2"
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    with chassis(NETWORK, PORTS, ovn_bridge_mappings="net1:br-ex") as site:
+    with one_chassis(NETWORK, PORTS, ovn_bridge_mappings="net1:br-ex") as site:
         site.sbctl("lsp-bind", "p2", "hv2")
         yield site
 
@@ -90,7 +91,9 @@ def site() -> Iterator[Site]:
 @pytest.fixture
 def routed() -> Iterator[Site]:
     mappings = "net1:br-ex,net2:br-ex2"
-    with chassis(ROUTED, ROUTED_PORTS, ovn_bridge_mappings=mappings, ovn_chassis_mac_mappings=MACS.format(1)) as site:
+    with one_chassis(
+        ROUTED, ROUTED_PORTS, ovn_bridge_mappings=mappings, ovn_chassis_mac_mappings=MACS.format(1)
+    ) as site:
         theirs = (f'other_config:ovn-chassis-mac-mappings="{MACS.format(2)}"',)
         site.sbctl("set", "Chassis", "hv2", *theirs, f'other_config:ovn-bridge-mappings="{mappings}"')
         yield site
@@ -154,7 +157,7 @@ def every_kind() -> Iterator[str]:
 def kinds() -> Iterator[Site]:
     ports = {f"{switch}-{kind}": 10 + 2 * i + j for i, switch in enumerate(SWITCHES)
              for j, kind in enumerate(("vif-hv1", "local-here"))}  # fmt: skip
-    with chassis("\n".join(every_kind()), ports, ovn_bridge_mappings="net1:br-ex,net3:br-ex2") as site:
+    with one_chassis("\n".join(every_kind()), ports, ovn_bridge_mappings="net1:br-ex,net3:br-ex2") as site:
         for where in ("hv1", "hv2"):
             group = site.nbctl("--bare", "--columns=_uuid", "find", "HA_Chassis_Group", f"name={where}").strip()
             for switch in SWITCHES:

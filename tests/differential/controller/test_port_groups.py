@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 
-from controller_site import Site, chassis, install, installed_by_the_original
+from controller_site import Site, install, installed_by_the_original, one_chassis
 
 NETWORK = r"""
 ls-add sw0
@@ -100,13 +100,14 @@ def matched(flows: set[str]) -> set[Packet]:
 
 def place(site: Site, port: str) -> tuple[int, int]:
     """Return the keys of a port's datapath and of the port."""
-    row = ("Port_Binding", port)
-    datapath = site.sbctl("get", *row, "datapath").strip()
-    return int(site.sbctl("get", "Datapath_Binding", datapath, "tunnel_key")), int(site.sbctl("get", *row, "tunnel_key"))
+    datapath = site.sbctl("get", "Port_Binding", port, "datapath").strip()
+    rows = (("Datapath_Binding", datapath), ("Port_Binding", port))
+    number, key = (int(site.sbctl("get", *row, "tunnel_key")) for row in rows)
+    return number, key
 
 
 def test_members_of_every_type_are_matched_as_by_the_original() -> None:
-    with chassis(NETWORK + acls(), PORTS, ovn_bridge_mappings="net1:br-ex,net2:br-ex2") as site:
+    with one_chassis(NETWORK + acls(), PORTS, ovn_bridge_mappings="net1:br-ex,net2:br-ex2") as site:
         site.sbctl("lsp-bind", "there", "hv2")
         theirs = matched(installed_by_the_original(site))
         ours = matched(asyncio.run(install(site, ["--wait=hv", "sync"])))
@@ -115,5 +116,6 @@ def test_members_of_every_type_are_matched_as_by_the_original() -> None:
     assert seen >= {2000 + n for n in range(len(MATCHES))}
     assert theirs <= ours, "what the original drops"
     for where, datapath, inward, outward in ours - theirs:
-        assert (datapath, inward if where.startswith("16") else outward) not in elsewhere, "members elsewhere cost nothing"
+        here = inward if where.startswith("16") else outward
+        assert (datapath, here) not in elsewhere, "members elsewhere cost nothing"
         assert int(where[3:]) < 2100, "a chassis speaks for the same ports"

@@ -179,7 +179,7 @@ def test_bindings_are_looked_up_on_every_use() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['"x" == inport', '("x" == inport)', "@x == inport", "(@x == inport)", 'tcp&&@x==inport', '5<tcp.dst||"x"==inport',
+    ['"x" == inport', '("x" == inport)', "@x == inport", "(@x == inport)", "tcp&&@x==inport", '5<tcp.dst||"x"==inport',
      'is_chassis_resident(\t"x")', 'inport ==\t"x"', "inport ==\n@x"],
 )  # fmt: skip
 def test_no_name_is_part_of_a_shape(text: str) -> None:
