@@ -206,6 +206,7 @@ async def moved(site: Site) -> None:
     running = asyncio.create_task(controller.run())
     move = ("set", "Open_vSwitch", ".")
     try:
+        await asyncio.to_thread(site.nbctl, "--wait=hv", "sync")
         before = await settled(site, lambda f: any("in_port=13 " in line for line in f), "p3's flows")
         engine = controller.engine
         assert engine is not None
