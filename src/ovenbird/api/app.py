@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ovenbird.api import json_body
 from ovenbird.api.auth import Open
 from ovenbird.api.collection import Collection
 from ovenbird.api.databases import Databases
@@ -42,10 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_REVISION = re.compile(r"revision_number=(\d+)\Z")
-
-LARGEST_BODY = 8 << 20
-"""Bytes of a request's body; a bulk creation of ten thousand ports has two million."""
+_REVISION = re.compile(r"revision_number=([0-9]{1,19})\Z")
 
 
 def create_app(
@@ -135,7 +133,7 @@ class Api:
             return await self.on_derived(request, access, self.derived[name])
         collection = self._collection(name)
         if request.method == "POST":
-            body = await collection.create(caller, access, await _body(request))
+            body = await collection.create(caller, access, await json_body.read(request))
             return Response(body, 201, media_type="application/json")
         _allow(request, "GET", "POST")
         await collection.resource.prepare(caller)
@@ -156,7 +154,7 @@ class Api:
             return await self.on_derived_member(request, access, self.derived[name], uuid)
         collection = self._collection(name)
         if request.method == "PUT":
-            body = await collection.update(caller, access, uuid, await _body(request), _revision(request))
+            body = await collection.update(caller, access, uuid, await json_body.read(request), _revision(request))
             return Response(body, media_type="application/json")
         if request.method == "DELETE":
             await collection.delete(caller, access, uuid, _revision(request))
@@ -184,7 +182,7 @@ class Api:
             await derived.delete(uuid)
             return Response(status_code=204)
         if isinstance(derived, Adjustable) and request.method == "PUT":
-            return Response(await derived.update(uuid, await _body(request)), media_type="application/json")
+            return Response(await derived.update(uuid, await json_body.read(request)), media_type="application/json")
         _allow(request, "GET")
         return Response(derived.show(uuid, request.scope["query_string"]), media_type="application/json")
 
@@ -196,14 +194,14 @@ class Api:
         _allow(request, "PUT")
         caller, access = await self._who(request)
         uuid = unquote(request.path_params["id"])
-        body = await collection.act(caller, access, uuid, action, await _body(request))
+        body = await collection.act(caller, access, uuid, action, await json_body.read(request))
         return Response(body, media_type="application/json")
 
     async def on_quotas(self, request: Request) -> Response:
         """Do what there is to do about quotas."""
         caller, access = await self._who(request)
         path = [unquote(request.path_params.get(part, "")).removesuffix(".json") for part in ("project", "what")]
-        body = await _body(request) if request.method == "PUT" else None
+        body = await json_body.read(request) if request.method == "PUT" else None
         answer = await self.quotas.answer(request.method, caller, access, (path[0], path[1]), body)
         return _json(answer) if answer is not None else Response(status_code=204)
 
@@ -212,7 +210,7 @@ class Api:
         collection, uuid = self._tagged(request)
         caller, access = await self._who(request)
         if request.method in ("PUT", "POST"):
-            given = _tags_in(await _body(request))
+            given = _tags_in(await json_body.read(request))
             if request.method == "PUT":
                 await collection.set_tags(caller, access, "update", uuid, lambda _: given)
             else:
@@ -304,6 +302,7 @@ def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
 
     async def handle(request: Request) -> Response:
         try:
+            _check_address(request)
             return await handler(request)
         except Exception as error:
             answer = translate(error)
@@ -312,6 +311,12 @@ def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
             return _json(answer.body(), answer.status, answer.headers())
 
     return handle
+
+
+def _check_address(request: Request) -> None:
+    """Refuse an address that names what no database can hold (RFC 7047, section 3.1)."""
+    if "\0" in unquote(request.scope["path"]):
+        raise HTTPBadRequest(reason="the address has the character U+0000 in it")
 
 
 async def _not_found(_request: Request, _error: Exception) -> Response:
@@ -364,21 +369,3 @@ def _revision(request: Request) -> int | None:
     if found is None:
         raise RevisionNumberConstraintFailed(expected=wanted, current="another")
     return int(found[1])
-
-
-async def _body(request: Request) -> Any:
-    """Return a request's JSON.
-
-    Raises:
-        HTTPBadRequest: it is none, or too large.
-    """
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > LARGEST_BODY:
-            raise HTTPBadRequest(reason="The request's body is too large")
-        parts.append(part)
-    try:
-        return orjson.loads(b"".join(parts))
-    except orjson.JSONDecodeError as error:
-        raise HTTPBadRequest(reason=f"Malformed request body: {error}") from error

@@ -53,6 +53,9 @@ def shown(*, filterable: bool = True) -> Attribute:
     return Attribute(post=False, put=False, filterable=filterable)
 
 
+MOST_AT_ONCE = 10_000
+"""Resources of one bulk creation."""
+
 ALIASES = {"tenant_id": "project_id"}
 """Older names of attributes; both are shown."""
 
@@ -80,6 +83,8 @@ def members_of(body: Any, name: str, collection: str) -> list[Mapping[str, Any]]
     items = body[collection]
     if not isinstance(items, list) or not items:
         raise HTTPBadRequest(reason="Resources required")
+    if len(items) > MOST_AT_ONCE:
+        raise HTTPBadRequest(reason=f"{len(items)} resources exceed the maximum of {MOST_AT_ONCE} in one request")
     return [member_of(item if isinstance(item, dict) and name in item else {name: item}, name) for item in items]
 
 

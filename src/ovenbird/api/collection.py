@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import orjson
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from ovenbird.api.rendering import Rendering, Shown
     from ovenbird.api.resource import Resource
     from ovenbird.engine.rows import UUID
+
+log = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=Row)
 
@@ -204,8 +207,15 @@ class Collection(Generic[R]):
         return shown
 
     def _written(self, access: Access | None, uuid: str) -> bytes:
-        """Return a resource that the caller has just written; its id alone if the caller may write but not read."""
-        shown = self._shown(access, uuid)
+        """Return a resource that the caller has just written; its id alone if the caller may write but not read.
+
+        It is written, whatever happens now: an answer that says something else would have the caller try again.
+        """
+        try:
+            shown = self._shown(access, uuid)
+        except Exception:
+            log.exception("%s %s, just written, cannot be shown", self.resource.member, uuid)
+            shown = None
         return orjson.dumps({"id": uuid}) if shown is None else shown.json
 
     def _authorize(self, caller: Caller, access: Access | None, uuid: str, rule: str, given: Mapping[str, Any]) -> None:

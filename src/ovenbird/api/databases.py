@@ -9,6 +9,7 @@ checked only in memory, so any number of API processes may do this at once.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from ovenbird.api.auth import Caller
     from ovenbird.engine.rows import UUID, Column, Row, Store
     from ovenbird.ovsdb.transaction import Client, Transaction
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -142,8 +145,15 @@ class Databases:
         if not draft.transaction.empty:
             await self.cloud.commit(draft.transaction, durable=self.durable)
         for more in draft.after:
-            await self.change(caller, more)
+            await self._complete(caller, more)
         return answer
+
+    async def _complete(self, caller: Caller, more: Callable[[Draft], None]) -> None:
+        """Write what completes a change that is there for everybody to see; it stands even where this fails."""
+        try:
+            await self.change(caller, more)
+        except Exception:
+            log.exception("what completes a change of project %s failed", caller.project)
 
     def is_taken(self, draft: Draft, *key: tuple[Column[Any], Any]) -> bool:
         """Return whether a unique index has a key, in the database or in the draft."""

@@ -2,10 +2,14 @@
 
 A rendering is a pure function of tracked rows, so the engine's own tracking says when it is out of date: a list of ten
 thousand ports is ten thousand look-ups of JSON that is already encoded.
+
+A row that cannot be rendered, because another program or an older release wrote what this one does not understand, is
+reported and shown by what can be said of it: it must be found and deleted, and no list may fail because of it.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ovenbird.engine.rows import Row
+
+log = logging.getLogger(__name__)
 
 
 class Shown:
@@ -62,10 +68,12 @@ class Renderings:
 
     Arguments:
         render: what the API shows of a row; it may read any tracked row.
+        remains: what it shows of one that ``render`` fails on; it never fails itself.
     """
 
-    def __init__(self, render: Callable[[Any], dict[str, Any]]) -> None:
+    def __init__(self, render: Callable[[Any], dict[str, Any]], remains: Callable[[Any], dict[str, Any]]) -> None:
         self.render = render
+        self.remains = remains
         self.known: dict[Row, Rendering] = {}
 
     def of(self, row: Row) -> Rendering:
@@ -78,11 +86,12 @@ class Renderings:
         outer, tracking.reader = tracking.reader, made
         try:
             made.value = self.render(row)
-        except BaseException:
-            made.forget()
-            raise
+            made.json = orjson.dumps(made.value)
+        except Exception:
+            log.exception("%r cannot be shown", row)
+            made.value = self.remains(row)
+            made.json = orjson.dumps(made.value)
         finally:
             tracking.reader = outer
-        made.json = orjson.dumps(made.value)
         self.known[row] = made
         return made

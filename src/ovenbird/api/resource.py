@@ -35,6 +35,9 @@ STANDARD: dict[str, Attribute] = {
 }
 """Attributes of every resource. ``tags`` have requests of their own."""
 
+LATEST = 253_402_300_799
+"""The last second of the year 9999."""
+
 PARENTAL = {"project_id": "project_id", "tenant_id": "project_id", "shared": "shared", "router:external": "external"}
 """Column of what rules may ask about that to which a resource belongs."""
 
@@ -66,7 +69,7 @@ class Resource(ABC, Generic[R]):
 
     def __init__(self, databases: Databases) -> None:
         self.databases = databases
-        self.renderings = Renderings(self.render)
+        self.renderings = Renderings(self.render, self.remains)
         self.filterable = frozenset(name for name, a in self.attributes.items() if a.filterable)
 
     @property
@@ -143,6 +146,22 @@ class Resource(ABC, Generic[R]):
     def render(self, row: R) -> dict[str, Any]:
         """Return what the API shows of a row; a pure function of tracked rows."""
 
+    def remains(self, row: R) -> dict[str, Any]:
+        """Return what can be said of a row that `render` fails on: its plain columns; of other attributes nothing."""
+        found: dict[str, Any] = {}
+        for name, attribute in self.attributes.items():
+            column = row.BY_NAME.get(name) or row.BY_NAME.get(name.removesuffix("_id"))
+            value = None if column is None else column.raw(row)
+            if isinstance(value, str | int):
+                found[name] = readable(value) if isinstance(value, str) else value
+            else:
+                found[name] = attribute.default if isinstance(attribute.default, list | dict) else None
+        times = {name: timestamp(row[name]) for name in ("created_at", "updated_at")}
+        states: dict[str, Any] = {"status": "ERROR"} if "status" in self.attributes else {}
+        if self.taggable:
+            states["tags"] = sorted(readable(tag) for tag in row["tags"])
+        return found | times | states | {"id": row.uuid, "tenant_id": found.get("project_id")}
+
     @abstractmethod
     def create(self, draft: Draft, values: dict[str, Any]) -> UUID:
         """Write a new resource into a draft and return its id.
@@ -191,8 +210,13 @@ def standard(row: Any) -> dict[str, Any]:
 
 
 def timestamp(seconds: int) -> str:
-    """Return a time as the API shows it (ISO 8601, UTC)."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Return a time as the API shows it (ISO 8601, UTC); beyond the year 9999, its end."""
+    return datetime.fromtimestamp(min(max(seconds, 0), LATEST), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def readable(text: str) -> str:
+    """Return a text without what UTF-8 cannot say (unpaired surrogates)."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def project_of(draft: Draft, values: Mapping[str, Any]) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from ovenbird.net.addresses import ip_text
 from ovenbird.net.ip import ip_address, ip_interface, ip_network
 from ovenbird.ovsdb.types import is_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}\Z")
@@ -210,12 +212,21 @@ def list_of(convert: Callable[[Any], Any], *, most: int = 200, null: bool = True
         if len(value) > most:
             raise ValueError(f"{len(value)} items exceed the maximum of {most}")
         items = [convert(item) for item in value]
-        for i, item in enumerate(items):
-            if item in items[:i]:
-                raise ValueError(f"Duplicate items in the list: '{item}'")
+        for item in duplicates(items):
+            raise ValueError(f"Duplicate items in the list: '{item}'")
         return items
 
     return each
+
+
+def duplicates(items: Iterable[Any]) -> Iterator[Any]:
+    """Yield the items that are equal to an earlier one: texts, or anything else that JSON can say."""
+    seen = set()
+    for item in items:
+        key = item if isinstance(item, str) else orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+        if key in seen:
+            yield item
+        seen.add(key)
 
 
 def record(required: Iterable[str], **fields: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:

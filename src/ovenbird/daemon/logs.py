@@ -61,6 +61,8 @@ class OvsFormatter(logging.Formatter):
         module = record.name.removeprefix("ovenbird.")
         level = NAMES.get(record.levelno, record.levelname)
         message = record.getMessage()
+        if not message.isprintable():  # names that strangers give must not look like lines of their own
+            message = "".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in message)
         extra = {k: v for k, v in vars(record).items() if k not in _PLAIN}
         trace = self.formatException(record.exc_info) if record.exc_info else ""
         if self.json:

@@ -20,7 +20,9 @@ from neutron import Neutron
 
 ID = "0b2b8b6e-2a7f-4c88-9b63-7a1d4c9b0b6f"
 LIKELY = ["", "x", "10.0.0.5", "10.0.0.0/24", "fd00::/64", "fd00::1", "-1", "65536", "tcp", "icmp", "IPv4", "ingress",
-          "true", "vlan", "flat", "physnet", "slaac", ID, "fa:16:3e:00:00:01", "\x00", "é" * 300]  # fmt: skip
+          "true", "vlan", "flat", "physnet", "slaac", ID, "fa:16:3e:00:00:01", "\x00", "é" * 300,
+          "fd00::5%a b", "fe80::1%x/64", "10.0.0.05", "10.0.0.0/255.255.255.0", "\u0665", "a\nb", 2**63,
+          2**64 - 1]  # fmt: skip
 NAMES = ["subnet_id", "ip_address", "start", "end", "destination", "nexthop", "opt_name", "opt_value", "mac_address"]
 
 atoms = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
@@ -67,6 +69,8 @@ async def check(resource, given):
         mine = made.get(resource.member) or (before or [{"id": port["id"]}])[0]
         status, body = await neutron.ask("PUT", f"{path}/{mine['id']}", {resource.member: given})
         assert status in (200, 400, 404, 409), (status, body)
+        for one in RESOURCES:
+            assert not [x for x in await neutron.list(one.collection.replace("_", "-")) if x.get("status") == "ERROR"]
 
 
 @given(requests())

@@ -73,3 +73,10 @@ def test_the_log_file_can_be_rotated(logs, tmp_path):
 
 def test_a_destination_alone():
     assert Destination(logging.INFO).filter(record())
+
+
+def test_a_name_that_strangers_give_is_no_line_of_its_own():
+    line = OvsFormatter().format(record(args=("a\n2026-01-31T12:00:00.123Z|00042|northd|ERR|all is lost\x1b[2J",)))
+    assert "\n" not in line
+    assert "\x1b" not in line
+    assert "a\\n2026" in line

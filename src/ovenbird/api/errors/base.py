@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+LONGEST = 2000
+"""Characters of a message: it may quote what a request gives, which has no limit of its own."""
+
+
 class NeutronError(Exception):
     """An answer other than success. Keyword arguments fill the message's places."""
 
@@ -18,7 +22,8 @@ class NeutronError(Exception):
     message: ClassVar[str] = "An unknown exception occurred."
 
     def __init__(self, **values: Any) -> None:
-        super().__init__(self.message.format(**values))
+        text = self.message.format(**values)
+        super().__init__(text if len(text) <= LONGEST else f"{text[:LONGEST]}…")
 
     def body(self) -> dict[str, Any]:
         """Return the answer's JSON."""

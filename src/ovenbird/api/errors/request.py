@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ovenbird.api.errors.base import BadRequest, Conflict, NeutronError, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class HTTPBadRequest(BadRequest):
@@ -30,6 +35,28 @@ class HTTPMethodNotAllowed(NeutronError):
 
     status = 405
     message = "The method is not allowed for this resource."
+
+
+class HTTPRequestEntityTooLarge(NeutronError):
+    """The body is longer than any that makes sense."""
+
+    status = 413
+    message = "The request's body is longer than {most} bytes."
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the header that ends the connection: what is left of the body is not read."""
+        return {"connection": "close"}
+
+
+class TooManyBodies(NeutronError):
+    """The process is receiving as much as it has memory for."""
+
+    status = 503
+    message = "Too much is being received at this moment; try again."
+
+    def headers(self) -> Mapping[str, str]:
+        """Return when to try again; what is left of the body is not read."""
+        return {"connection": "close", "retry-after": "5"}
 
 
 class InvalidInput(BadRequest):

@@ -71,6 +71,8 @@ class AddressGroups(Resource[AddressGroup]):
         given = _addresses_in(body)
         if there := sorted(given & row.addresses):
             raise AddressesAlreadyExist(addresses=there, address_group_id=row.uuid)
+        if len(row.addresses) + len(given) > MOST:
+            raise HTTPBadRequest(reason=f"an address group has at most {MOST} addresses")
         draft.update(row, {"addresses": row.addresses | given})
 
     def remove(self, draft: Draft, row: AddressGroup, body: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ a number unanswered for ``agent_down_time`` is dead. Lists ask, so that a chassi
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.derived import Adjustable
 from ovenbird.api.errors.other import AgentNotFound
 from ovenbird.api.errors.request import HTTPBadRequest
+from ovenbird.api.resource import LATEST
 from ovenbird.api.values import boolean, optional, text
 from ovenbird.model import settings
 from ovenbird.model.chassis import BRIDGE_MAPPINGS, availability_zones, chassis_setting, offers_gateway
@@ -26,10 +28,12 @@ from ovenbird.model.sb import Chassis, ChassisPrivate, SBGlobal
 from ovenbird.ovsdb.errors import Disconnected, TimedOut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ovenbird.api.databases import Databases
     from ovenbird.ovsdb.transaction import Client, Transaction
+
+log = logging.getLogger(__name__)
 
 CONTROLLER, GATEWAY = "OVN Controller agent", "OVN Controller Gateway agent"
 DESCRIPTION = "neutron:description"
@@ -129,7 +133,15 @@ class Agents(Adjustable):
             return []
         now = self._note()
         rows = self.databases.southbound.store.table(ChassisPrivate)
-        return [agent for private in rows for agent in self._of_chassis(private, now)]
+        return [agent for private in rows for agent in self._shown(private, now)]
+
+    def _shown(self, private: ChassisPrivate, now: float) -> Iterable[dict[str, Any]]:
+        """Return the agents of one chassis; none of one that says what cannot be, so that the others are shown."""
+        try:
+            return list(self._of_chassis(private, now))
+        except Exception:
+            log.exception("agents of chassis %s cannot be shown", private.name)
+            return ()
 
     async def list(self, query_string: bytes, base: str) -> bytes:
         """Return the agents that a query asks for."""
@@ -197,7 +209,12 @@ class Agents(Adjustable):
         return southbound, found
 
     def _patience(self) -> float:
-        return float(settings.setting(self.databases.store, settings.AGENT_DOWN_TIME))
+        text = settings.setting(self.databases.store, settings.AGENT_DOWN_TIME)
+        try:
+            return float(text)
+        except ValueError:
+            log.warning("%s=%s is no number of seconds", settings.AGENT_DOWN_TIME, text)
+            return float(settings.DEFAULTS[settings.AGENT_DOWN_TIME])
 
     def _note(self) -> float:
         """Note what agents have been asked for, and return the time."""
@@ -250,4 +267,5 @@ def _forget_chassis(transaction: Transaction, private: ChassisPrivate) -> None:
 
 def _timestamp(milliseconds: int) -> str:
     """Return a time as Neutron shows agents' (UTC)."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    seconds = min(max(milliseconds / 1000, 0), LATEST)
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")

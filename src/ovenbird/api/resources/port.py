@@ -38,6 +38,7 @@ from ovenbird.api.values import (
     boolean,
     dns_name,
     domain,
+    duplicates,
     list_of,
     loose_prefix,
     mac,
@@ -85,6 +86,16 @@ MOST_PAIRS = 10
 """Neutron's default ``max_allowed_address_pair``."""
 
 
+MOST_OPTIONS = 100
+"""Extra DHCP options of one port; chassis know fewer."""
+
+MOST_ADDRESSES = 100
+"""Fixed IPs of one port."""
+
+LONGEST_PROFILE = 4095
+"""Bytes of a binding profile; Neutron's limit."""
+
+
 def _host(value: Any) -> str:
     """Convert a host's name; null unbinds."""
     return "" if value is None else text()(value)
@@ -104,16 +115,15 @@ def _address_pairs(value: Any) -> list[dict[str, Any]]:
     """Convert allowed address pairs, whose MAC is the port's own by default."""
     if value is not None and not isinstance(value, list):
         raise ValueError("Allowed address pairs must be a list.")
+    if len(value or ()) > MOST_PAIRS:
+        raise AllowedAddressPairExhausted(quota=MOST_PAIRS)
     pairs: list[dict[str, Any]] = []
     for one in value or ():
         if isinstance(one, dict) and "ip_address" not in one:
             raise AllowedAddressPairsMissingIP
-        pair = _PAIR(one)
-        if pair in pairs:
-            raise DuplicateAddressPairInRequest(mac=pair.get("mac_address"), address=pair["ip_address"])
-        pairs.append(pair)
-    if len(pairs) > MOST_PAIRS:
-        raise AllowedAddressPairExhausted(quota=MOST_PAIRS)
+        pairs.append(_PAIR(one))
+    for pair in duplicates(pairs):
+        raise DuplicateAddressPairInRequest(mac=pair.get("mac_address"), address=pair["ip_address"])
     return pairs
 
 
@@ -137,6 +147,8 @@ def _dhcp_options(value: Any) -> list[dict[str, Any]]:
     """Convert extra DHCP options; a null value takes an option away, and some mean something when they are empty."""
     if value is not None and not isinstance(value, list):
         raise InvalidInput(error_message=f"Invalid data format for extra dhcp options: '{value}'")
+    if value is not None and len(value) > MOST_OPTIONS:
+        raise InvalidInput(error_message=f"{len(value)} extra dhcp options exceed the maximum of {MOST_OPTIONS}")
     options = []
     for one in value or ():
         blank = isinstance(one, dict) and one.get("opt_name") in MAY_BE_BLANK
@@ -159,12 +171,20 @@ def _fixed_ips(value: Any) -> list[dict[str, str]]:
     """Convert the addresses of a port."""
     if not isinstance(value, list):
         raise ValueError(f"Invalid data format for fixed IP: '{value}'")  # noqa: TRY004 (a request's error)
+    if len(value) > MOST_ADDRESSES:
+        raise ValueError(f"{len(value)} fixed IPs exceed the maximum of {MOST_ADDRESSES}")
     wanted = [_FIXED(one) for one in value]
-    given = [one["ip_address"] for one in wanted if "ip_address" in one]
-    for i, ip in enumerate(given):
-        if ip in given[:i]:
-            raise ValueError(f"Duplicate IP address '{ip}'")
+    for ip in duplicates([one["ip_address"] for one in wanted if "ip_address" in one]):
+        raise ValueError(f"Duplicate IP address '{ip}'")
     return wanted
+
+
+def _profile(value: Any) -> dict[str, Any]:
+    """Convert a binding profile, which Nova fills; its text is at most as long as Neutron keeps."""
+    profile = mapping(value)
+    if len(orjson.dumps(profile)) > LONGEST_PROFILE:
+        raise ValueError("binding:profile value too large")
+    return profile
 
 
 _FIXED = record((), subnet_id=uuid_value, ip_address=address)
@@ -197,7 +217,7 @@ class Ports(Resource[Port]):
         "extra_dhcp_opts": Attribute(_dhcp_options, default=[], filterable=False),
         "binding:host_id": Attribute(_host, default=""),
         "binding:vnic_type": Attribute(one_of(*VNIC_TYPES), default="normal"),
-        "binding:profile": Attribute(mapping, default={}, filterable=False),
+        "binding:profile": Attribute(_profile, default={}, filterable=False),
         "binding:vif_type": shown(),
         "binding:vif_details": shown(filterable=False),
         "dns_name": Attribute(host_name, default=""),
@@ -419,6 +439,8 @@ def _stored(values: dict[str, Any], mac_address: str, row: Port | None = None) -
                     options.pop(option["opt_name"], None)
                 else:
                     options[option["opt_name"]] = option["opt_value"]
+            if len(options) > MOST_OPTIONS:
+                raise InvalidInput(error_message=f"a port has at most {MOST_OPTIONS} extra dhcp options")
             stored[name] = options
     if "binding:profile" in values:
         profile = values["binding:profile"]

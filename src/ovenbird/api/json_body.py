@@ -1,0 +1,119 @@
+"""JSON that a request holds, as far as the databases can hold what it says.
+
+RFC 7047, section 3.1, has strings without U+0000 and integers of 64 bits with a sign. What is deeper than anything that
+the API knows would only exhaust the stacks of those who handle it. A name that an object has twice means the last of
+its values, as everywhere in Python (RFC 8259, section 4, leaves it open).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from starlette.requests import ClientDisconnect
+
+from ovenbird.api.errors.request import HTTPBadRequest, HTTPRequestEntityTooLarge, TooManyBodies
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+LARGEST = 8 << 20
+"""Bytes of a request's body; a bulk creation of ten thousand ports has two million."""
+
+MOST_HELD = 64 << 20
+"""Bytes of all bodies that a process is receiving at once."""
+
+DEEPEST = 32
+"""Levels of lists and objects within one another."""
+
+INTEGERS = range(-(1 << 63), 1 << 63)
+
+
+class Bodies:
+    """The bodies that are being received.
+
+    Arguments:
+        most: bytes of all of them.
+    """
+
+    def __init__(self, most: int = MOST_HELD) -> None:
+        self.most = most
+        self.held = 0
+
+    async def read(self, request: Request) -> bytes:
+        """Return a request's body.
+
+        Raises:
+            HTTPRequestEntityTooLarge: it is too large.
+            TooManyBodies: it would be too much together with others.
+        """
+        parts, size = [], 0
+        try:
+            async for part in request.stream():
+                size += len(part)
+                self.held += len(part)
+                if size > LARGEST:
+                    raise HTTPRequestEntityTooLarge(most=LARGEST)
+                if self.held > self.most:
+                    raise TooManyBodies
+                parts.append(part)
+            return b"".join(parts)
+        except ClientDisconnect:
+            raise HTTPBadRequest(reason="The connection ended within the request") from None
+        finally:
+            self.held -= size
+
+
+BODIES = Bodies()
+"""Those of this process, whose memory they fill."""
+
+
+async def read(request: Request) -> Any:
+    """Return what a request's body says.
+
+    Raises:
+        HTTPBadRequest, HTTPRequestEntityTooLarge, TooManyBodies: it is none that can be taken.
+    """
+    return parse(await BODIES.read(request))
+
+
+def parse(raw: bytes) -> Any:
+    """Return what a request's body says.
+
+    Raises:
+        HTTPBadRequest: it is no JSON, or none that a database can hold.
+    """
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise HTTPBadRequest(reason=f"Malformed request body: {error}") from error
+    _check(body, nul=b"\\u0000" in raw)
+    return body
+
+
+def _check(body: Any, *, nul: bool) -> None:
+    """Refuse what no database can hold.
+
+    Arguments:
+        body: the JSON.
+        nul: whether there may be U+0000 in it, which nobody can write but by an escape.
+    """
+    level = [body]
+    for _ in range(DEEPEST + 1):
+        deeper: list[Any] = []
+        for value in level:
+            if type(value) is dict:
+                deeper += value.values()
+                if nul and any("\0" in name for name in value):
+                    raise HTTPBadRequest(reason="a name has the character U+0000 in it")
+            elif type(value) is list:
+                deeper += value
+            elif type(value) is int:
+                if value not in INTEGERS:
+                    raise HTTPBadRequest(reason=f"{value} is not an integer of 64 bits")
+            elif nul and type(value) is str and "\0" in value:
+                raise HTTPBadRequest(reason="a string has the character U+0000 in it")
+        if not deeper:
+            return
+        level = deeper
+    raise HTTPBadRequest(reason=f"The request's body is deeper than {DEEPEST} levels")
