@@ -64,6 +64,7 @@ class Reader:
                 arguments += ["--", *shlex.split(line)]
         self.servers.nbctl(*arguments[1:])
         self.servers.settle()
+        assert not self.servers.contradictions()
         return body
 
     def flows(self, words, _body):

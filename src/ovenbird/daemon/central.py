@@ -16,6 +16,7 @@ from ovenbird.daemon.options import Takes
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.pump import long_lived
 from ovenbird.model import cloud, nb, sb
+from ovenbird.northd.findings import Findings
 from ovenbird.ovsdb.conversion import open_converted
 from ovenbird.ovsdb.errors import OvsdbError
 from ovenbird.ovsdb.journal import OnDamage, create, open_database
@@ -148,11 +149,12 @@ async def serve(daemon: Daemon) -> None:
         with long_lived():
             clients = open_all(servers, directory, damage.on_damage(daemon.options))
         configure(daemon, clients["cloud"])
+        findings = Findings()
         pumps: list[LockedPump] = [
             api.pump(clients["cloud"], clients["nb"], clients["sb"]),
-            northd.pump(clients["nb"], clients["sb"]),
+            northd.pump(clients["nb"], clients["sb"], findings),
         ]
-        northd.register(daemon.unixctl, pumps[1])
+        northd.register(daemon.unixctl, pumps[1], findings)
         await listen(daemon, servers, directory)
         port = api.tcp_port(daemon, "api-port", 9696)
         serving = api.service(daemon, clients["cloud"], clients["nb"], clients["sb"], port)

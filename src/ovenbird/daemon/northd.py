@@ -10,6 +10,7 @@ from ovenbird.daemon.options import Takes, run_directory
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.pump import LockedPump
 from ovenbird.model import nb, sb
+from ovenbird.northd.findings import Findings
 from ovenbird.northd.northd import build
 from ovenbird.ovsdb.replica import Replica
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ovenbird.daemon.unixctl import Unixctl
+    from ovenbird.engine.engine import Engine
     from ovenbird.ovsdb.transaction import Client
 
 LOCK = "ovn_northd"
@@ -40,14 +42,24 @@ The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v -
 """
 
 
-def pump(northbound: Client, southbound: Client) -> LockedPump:
-    """Return what runs the compiler between two databases while it holds the lock."""
+def pump(northbound: Client, southbound: Client, findings: Findings) -> LockedPump:
+    """Return what runs the compiler between two databases while it holds the lock.
+
+    Arguments:
+        northbound: what is compiled.
+        southbound: what it is compiled to.
+        findings: where to keep what is wrong with Northbound.
+    """
     clients = (southbound, northbound)
-    return LockedPump("northd", lambda: build(northbound.store, southbound.store), clients, LOCK, southbound)
+
+    def make() -> Engine:
+        return build(northbound.store, southbound.store, findings=findings)
+
+    return LockedPump("northd", make, clients, LOCK, southbound)
 
 
-def register(unixctl: Unixctl, running: LockedPump) -> None:
-    """Offer the commands of ovn-northd(8)."""
+def register(unixctl: Unixctl, running: LockedPump, findings: Findings) -> None:
+    """Offer the commands of ovn-northd(8), and `findings/list`: what of Northbound has no effect, and why."""
 
     def doing(action: Callable[[], None]) -> Callable[[list[str]], str]:
         def command(_: list[str]) -> str:
@@ -61,6 +73,7 @@ def register(unixctl: Unixctl, running: LockedPump) -> None:
     unixctl.register("is-paused", lambda _: "true\n" if running.paused else "false\n")
     unixctl.register("status", lambda _: f"Status: {running.status}\n")
     unixctl.register("inc-engine/recompute", doing(running.recompute))
+    unixctl.register("findings/list", lambda _: "".join(f"{text}\n" for text in findings))
 
 
 def database(daemon: Daemon, option: str, variable: str, socket: str) -> str:
@@ -87,8 +100,9 @@ async def serve(daemon: Daemon) -> None:
         leader_only=True,
         context=context,
     )
-    running = pump(northbound, southbound)
-    register(daemon.unixctl, running)
+    findings = Findings()
+    running = pump(northbound, southbound, findings)
+    register(daemon.unixctl, running, findings)
     daemon.unixctl.register("nb-connection-status", lambda _: connection_status(northbound))
     daemon.unixctl.register("sb-connection-status", lambda _: connection_status(southbound))
     if daemon.options.has("dry-run"):

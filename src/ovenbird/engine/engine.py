@@ -67,6 +67,8 @@ class Engine:
         self.failures: dict[Run, Exception] = {}
         self.ran: Counter[str] = Counter()
         self.alarms = Alarms(clock)
+        self.observers: list[Callable[[dict[Relation, Delta]], None]] = []
+        """Told after each wave what it changed."""
         self.dirty_views: list[tuple[int, int, Instance]] = []
         self.dirty_runs: deque[Run] = deque()
         self.orphans: list[Instance | Allocation | Handle | Alarm] = []
@@ -139,6 +141,8 @@ class Engine:
                 self.outputs[relation].absorb(delta.added, delta.removed)
             elif isinstance(relation, Members) and relation.rows in self.outputs:
                 self.outputs[relation.rows].absorb_members(relation, delta.added, delta.removed)
+        for observer in self.observers:
+            observer(deltas)
         return deltas
 
     def advance(self, runs: int) -> bool:

@@ -9,19 +9,24 @@ translated address of the same port is led back in at the end of the egress pipe
 A router without either kind of gateway does not translate, and only answers for the external addresses. Each
 translation yields its own flows and the memberships that its router needs, so that one more costs the same whatever
 the router has.
+
+Of translations with an address in common one has the say, or flows would contradict each other: a floating address
+(`dnat_and_snat`) before `dnat`, that before `snat`, and of two of a kind the one with the lesser UUID.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ovenbird.engine.derived import Derived
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.features.neighbours import ARP_REPLY
 from ovenbird.features.router_admission import ETHERNET, mtu_of, too_large
 from ovenbird.features.router_port import asked
-from ovenbird.logical.addresses import parse_addresses, quote, solicited_node
+from ovenbird.logical.addresses import canonical, parse_addresses, quote, solicited_node
 from ovenbird.logical.feature import Feature
+from ovenbird.logical.findings import finding
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
 from ovenbird.logical.ports import only_routers
@@ -42,7 +47,8 @@ from ovenbird.model import nb
 from ovenbird.net.ip import ip_address, ip_network
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from typing import Any
 
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID
@@ -112,6 +118,16 @@ class Translation(NamedTuple):
     resident: str
     allowed: str
     exempted: str
+
+    @property
+    def rank(self) -> tuple[bool, bool, bool, str]:
+        """Return what decides among translations with an address in common: the least has the say."""
+        return not (self.sources and self.destinations), not self.destinations, not self.mac, self.hint
+
+    @property
+    def at(self) -> str:
+        """Return the UUID of the distributed gateway port; nothing in a gateway router."""
+        return self.port.uuid if self.port is not None else ""
 
     @property
     def here(self) -> str:
@@ -192,6 +208,88 @@ def _gateway_port(router: nb.LogicalRouter, nat: nb.NAT, outer: str) -> RouterPo
     return way.port if way is not None and way.port.central else None
 
 
+# -- who has the say --------------------------------------------------------------------------------------------------
+
+
+def _outer(values: list[Any]) -> Iterable[str]:
+    outer = values[nb.NAT.external_ip.index] if values[nb.NAT.type.index] != "snat" else ""
+    return (address,) if outer and (address := canonical(outer)) else ()
+
+
+def _inner(values: list[Any]) -> Iterable[str]:
+    return (network,) if (network := canonical(values[nb.NAT.logical_ip.index])) else ()
+
+
+LED_IN = Derived(nb.NAT.type, nb.NAT.external_ip, keys=_outer, parent=nb.LogicalRouter.nat)
+"""A router's translations of destinations, by external address: nearly always one."""
+
+INSIDE = Derived(nb.NAT.logical_ip, keys=_inner, parent=nb.LogicalRouter.nat)
+"""A router's translations by logical address or network: nearly always one."""
+
+
+class Say(NamedTuple):
+    """Which translations have the say where another one has addresses in common with them: itself, if none has.
+
+    Arguments:
+        outside: over the external address: who answers for it and announces it.
+        inside: over what leaves from the logical address.
+        incoming: over what comes in to the external address, from the same peers.
+        replies: over the replies to that, on the same chassis.
+    """
+
+    outside: Translation
+    inside: Translation
+    incoming: Translation
+    replies: Translation
+
+
+def _say(made: Translation) -> Say:
+    """Return who has the say over the addresses of a translation."""
+    inward, outward = _others(made, LED_IN, made.outer), _others(made, INSIDE, made.inner)
+    return Say(
+        _least(made, inward),
+        _least(made, [other for other in outward if other.sources and other.allowed == made.allowed]),
+        _least(made, [other for other in inward if other.allowed == made.allowed]),
+        _least(made, [other for other in outward if other.destinations and other.central == made.central]),
+    )
+
+
+def _others(made: Translation, index: Derived, address: str) -> list[Translation]:
+    """Return the other translations of the same router and gateway port that are under an address in an index."""
+    found = []
+    for row in index.rows(made.router, address):
+        other = translation(row) if row.uuid != made.hint else None
+        if other is not None and other.at == made.at:
+            found.append(other)
+    return found
+
+
+def _least(made: Translation, others: list[Translation]) -> Translation:
+    return min([made, *others], key=lambda one: one.rank) if others else made
+
+
+def _outranked(nat: nb.NAT, made: Translation, say: Say) -> Iterator[Fact]:
+    """Say where a translation has no effect because another one has the say."""
+    if made.destinations and say.incoming.hint != made.hint:
+        yield finding(nat, f"{told(nat)} does not translate what comes in: {_told(say.incoming)} does")
+    elif say.outside.mac and say.outside.hint != made.hint:
+        yield finding(nat, f"{told(nat)} gets no replies: they go to {_told(say.outside)}, whose address it shares")
+    if made.sources and say.inside.hint != made.hint:
+        yield finding(nat, f"{told(nat)} does not translate what goes out: {_told(say.inside)} does")
+
+
+def _told(made: Translation) -> str:
+    kind = "snat" if not made.destinations else "dnat_and_snat" if made.sources else "dnat"
+    return f"{kind} {made.outer} of {made.inner}"
+
+
+def told(nat: nb.NAT) -> str:
+    """Return a translation as people know it."""
+    router = nat.referrer(nb.LogicalRouter.nat)
+    where = f"router {router.name}: " if router is not None else ""
+    return f"{where}{nat.type} {nat.external_ip} of {nat.logical_ip}"
+
+
 # -- flows ------------------------------------------------------------------------------------------------------------
 
 
@@ -213,19 +311,24 @@ def nat(nat: nb.NAT) -> Iterator[Fact]:
         yield from _idle(nat)
         return
     yield TRANSLATING.has(made.datapath)
-    yield from _answers(made)
+    say = _say(made)
+    yield from _outranked(nat, made, say)
+    if say.outside.hint == made.hint:
+        yield from _answers(made)
+        yield from _outside(made)
     if made.sources:
-        yield from _unsnat(made)
-        yield from _snat(made)
+        if say.outside.hint == made.hint or not say.outside.sources:
+            yield from _unsnat(made)
+        if say.inside.hint == made.hint:
+            yield from _snat(made)
     if made.destinations:
-        yield from _dnat(made)
+        yield from _dnat(made, say)
     if made.port is None:
         yield TRANSLATING_AT_HOME.has(made.datapath)
     else:
-        yield from _at_port(made, made.port)
+        yield from _at_port(made, made.port, say)
     if made.mac:
         yield from _beside_bridge(nat, made)
-    yield from _outside(made)
 
 
 @rule(nb.LogicalRouter)
@@ -298,7 +401,7 @@ def _unsnat(made: Translation) -> Iterator[Fact]:
         yield flow(UNSNAT, made.datapath, 100, again, "ct_snat;", made.hint)
 
 
-def _dnat(made: Translation) -> Iterator[Fact]:
+def _dnat(made: Translation, say: Say) -> Iterator[Fact]:
     """Lead new connections in, and give their replies the outer source back."""
     where, hint, port = made.datapath, made.hint, made.port
     match = f"ip && {made.ip}.dst == {made.outer}"
@@ -309,11 +412,12 @@ def _dnat(made: Translation) -> Iterator[Fact]:
         match += f" && inport == {port.quoted}{made.central}"
         begin, zone = "", "_in_czone"
     act = f"{made.ip}.dst={made.inner}; next;" if made.stateless else f"ct_dnat{zone}({made.inner}{made.ports});"
-    if made.exempted:
-        yield flow(DNAT, where, 102, f"{match} && {made.ip}.src == ${made.exempted}", "next;", hint)
-    peers = f" && {made.ip}.src == ${made.allowed}" if made.allowed else ""
-    yield flow(DNAT, where, 100, f"{match}{peers}", f"{begin}{act}", hint)
-    if port is not None:
+    if say.incoming.hint == hint:
+        if made.exempted:
+            yield flow(DNAT, where, 102, f"{match} && {made.ip}.src == ${made.exempted}", "next;", hint)
+        peers = f" && {made.ip}.src == ${made.allowed}" if made.allowed else ""
+        yield flow(DNAT, where, 100, f"{match}{peers}", f"{begin}{act}", hint)
+    if port is not None and say.replies.hint == hint:
         match = f"ip && {made.ip}.src == {made.inner} && outport == {port.quoted}{made.central}"
         act = "next;" if made.stateless else "ct_dnat_in_czone;"
         yield flow(UNDNAT, where, 100, match, f"eth.src = {made.mac}; {act}" if made.mac else act, hint)
@@ -345,18 +449,19 @@ def _snat(made: Translation) -> Iterator[Fact]:
     yield flow(SNAT, where, priority + 1, both, f"{begin}{DNAT_LOCAL} = 0; ct_snat{to}", hint)
 
 
-def _at_port(made: Translation, port: RouterPort) -> Iterator[Fact]:
+def _at_port(made: Translation, port: RouterPort, say: Say) -> Iterator[Fact]:
     """Yield what only distributed gateway ports need: admission, resolution, redirection and the way back in."""
     where, ip, outer = made.datapath, made.ip, made.outer
     mac = made.mac or port.mac
     goes = f"outport == {port.quoted}"
     if made.mac:
-        yield from _at_host(made, port)
+        yield from _at_host(made, port, say)
     if made.stateless:
         yield from _peers_elsewhere(made, port)
     if not made.destinations:
         yield flow(INPUT, where, 120, f"inport == {port.quoted} && {ip}.src == {outer}", "next;")
-    yield flow(RESOLVE, where, 100, f"{goes} && {made.register} == {outer}", f"eth.dst = {mac}; next;")
+    if say.outside.hint == made.hint:
+        yield flow(RESOLVE, where, 100, f"{goes} && {made.register} == {outer}", f"eth.dst = {mac}; next;")
     yield flow(RESOLVE, where, 150, f"inport == {port.quoted} && {goes} && {ip}.dst == {outer}", "drop;")
     yield flow(TRANSLATED_HERE, where, 50, f"ip && {ip}.dst == {outer} && {made.here}", f"{DNAT_LOCAL} = 1; next;")
     back = (
@@ -367,7 +472,7 @@ def _at_port(made: Translation, port: RouterPort) -> Iterator[Fact]:
     yield flow(LOOP, where, 100, f"{ip}.dst == {outer} && {goes} && {made.here}", back)
 
 
-def _at_host(made: Translation, port: RouterPort) -> Iterator[Fact]:
+def _at_host(made: Translation, port: RouterPort, say: Say) -> Iterator[Fact]:
     """Yield what a translation at an instance's chassis needs: its MAC is let in there, and goes out from there."""
     where, hint, ip, outer, mac = made.datapath, made.hint, made.ip, made.outer, made.mac
     mtu = mtu_of(port)
@@ -376,8 +481,9 @@ def _at_host(made: Translation, port: RouterPort) -> Iterator[Fact]:
     yield flow(ADMISSION, where, 50, own, f"{measure}xreg0[0..47] = {port.mac}; next;", hint)
     leaves = f"{ip}.src == {made.inner} && outport == {port.quoted} && {made.here}"
     register = "reg1" if ip == "ip4" else "xxreg1"
-    yield flow(REDIRECT, where, 100, leaves, f"eth.src = {mac}; {register} = {outer}; next;", hint)
-    if mtu:
+    if say.inside.hint == hint:
+        yield flow(REDIRECT, where, 100, leaves, f"eth.src = {mac}; {register} = {outer}; next;", hint)
+    if mtu and say.outside.hint == hint:
         match = f"inport == {port.quoted} && {TOO_LARGE} && {LOOPED} == 0 && {ip} && {ip}.dst == {outer}"
         answer = (
             f"{LOOPED} = 1; {TOO_LARGE} = 0; eth.dst = eth.src; eth.src = {mac}; {ip}.dst = {ip}.src; "

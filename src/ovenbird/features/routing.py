@@ -17,6 +17,7 @@ from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.features.symmetric_reply import Pinned, pinned_flows
 from ovenbird.logical.feature import Feature
+from ovenbird.logical.findings import finding
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
 from ovenbird.logical.registers import GROUP, MEMBER, ROUTE_TABLE
@@ -158,8 +159,10 @@ def static(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
     if router is None or key is None or not enabled(router):
         return
     where, (priority, match) = datapath(router), _match(router, key)
-    if route.nexthop == "discard":
-        yield flow(ROUTING, where, priority, match, "drop;", route.uuid)
+    if discarding := discards(router, key):
+        yield flow(ROUTING, where, priority, match, "drop;", discarding)
+        if route.nexthop != "discard":
+            yield finding(route, f"{told(route)} drops all traffic: another route to {key[0]} has the next hop discard")
         return
     members = group(router, key)
     mine = next((number for number, member in enumerate(members, 1) if member.uuid == route.uuid), 0)
@@ -190,6 +193,23 @@ def _match(router: nb.LogicalRouter, key: Key) -> tuple[int, str]:
         match = f"{ROUTE_TABLE} == {number} && {match}"
     length = int(network.rpartition("/")[2])
     return 3 * length + (BY_SOURCE if by_source else BY_DESTINATION), match
+
+
+@view
+def discards(router: nb.LogicalRouter, key: Key) -> str:
+    """Return the UUID of the route that has all traffic of a router's routes with a key dropped, or nothing.
+
+    One with the next hop `discard` decides for all: as newer releases of the original have it, where 23.03 leaves to
+    chance what becomes of a packet.
+    """
+    return min((route.uuid for route in EQUAL.rows(router.uuid, key) if route.nexthop == "discard"), default="")
+
+
+def told(route: nb.LogicalRouterStaticRoute) -> str:
+    """Return a route as people know it."""
+    router = route.referrer(nb.LogicalRouter.static_routes)
+    where = f"router {router.name}: " if router is not None else ""
+    return f"{where}static route {route.ip_prefix} via {route.nexthop}"
 
 
 @view

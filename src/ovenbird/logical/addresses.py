@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.net.addresses import ipv6_bytes, ipv6_text
 from ovenbird.net.errors import PacketError
-from ovenbird.net.ip import ipv4_interface, ipv6_interface
+from ovenbird.net.ip import ip_network, ipv4_interface, ipv6_interface
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,6 +55,15 @@ def parse_addresses(text: str) -> Addresses | None:
         except PacketError:
             return None
     return Addresses(words[0].lower(), tuple(ipv4), tuple(ipv6))
+
+
+def canonical(text: str) -> str:
+    """Return an IP address, or a network without host bits, in canonical form; the empty string if it is neither."""
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        return ""
+    return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
 
 
 def link_local(mac: str) -> str:

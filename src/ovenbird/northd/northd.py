@@ -26,6 +26,7 @@ from ovenbird.logical.flow import LOGICAL_FLOW
 from ovenbird.logical.ports import SwitchPort
 from ovenbird.logical.traits import DP_GROUP, IN_DP_GROUP
 from ovenbird.model import nb, sb
+from ovenbird.northd.findings import Findings
 from ovenbird.northd.status import Changes, Identity, rules
 
 if TYPE_CHECKING:
@@ -82,13 +83,14 @@ def chosen_identity() -> Identity:
     return Identity(prefix, mac)
 
 
-def build(nb_store: Store, sb_store: Store, clock: Callable[[], int] = now) -> Engine:
+def build(nb_store: Store, sb_store: Store, clock: Callable[[], int] = now, findings: Findings | None = None) -> Engine:
     """Make the compiler.
 
     Arguments:
         nb_store: the Northbound database's tables.
         sb_store: the Southbound database's tables, already filled with what is there.
         clock: gives the time in milliseconds, for the timestamps in NB_Global and the ageing of what chassis learned.
+        findings: what is to know and to log what is wrong with Northbound.
 
     Returns:
         An engine to run; ``NORTHBOUND`` and ``SOUTHBOUND`` say whose each of its outputs is.
@@ -96,6 +98,7 @@ def build(nb_store: Store, sb_store: Store, clock: Callable[[], int] = now) -> E
     features = [each for feature in FEATURES for each in feature.rules]
     own = rules(chosen_identity(), Changes(nb_store, sb_store, clock))
     engine = Engine([nb_store, sb_store], [*features, switch_port, *own], clock)
+    (findings if findings is not None else Findings()).observe(engine)
     engine.alarms.limit = partial(removal_limit, nb_store)
     _seed(engine, sb_store)
     addressing.keep(engine, nb_store)

@@ -20,6 +20,7 @@ def oracle():
     try:
         made.start()
         yield made
+        assert not made.contradictions()
     finally:
         made.close()
         shutil.rmtree(directory, ignore_errors=True)

@@ -12,6 +12,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from contradictions import of_store
+
 from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
 from ovenbird.northd.northd import NORTHBOUND, SOUTHBOUND, build
@@ -212,6 +214,12 @@ class Oracle:
         if plan.ops:
             target.transact(*plan.ops)
         return southbound, len(plan.ops)
+
+    def contradictions(self) -> list[tuple]:
+        """Return which of our logical flows say two things of one packet."""
+        southbound = Store("OVN_Southbound", sb.ROWS)
+        self.ours.load(southbound)
+        return of_store(southbound)
 
     def settle(self) -> None:
         """Compile into ours, write back to Northbound what goes there, and compile that as well."""

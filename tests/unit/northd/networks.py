@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+from contradictions import contradictions
+
 from ovenbird.model import nb, sb
+from ovenbird.northd.findings import Findings
 from ovenbird.northd.northd import NORTHBOUND, SOUTHBOUND, build
 from ovenbird.ovsdb.database import Database
 
@@ -20,7 +23,8 @@ class Networks:
         self.nb = northbound or Database(nb.schema(), nb.ROWS)
         self.sb = southbound or Database(sb.schema(), sb.ROWS)
         self.time = 1000
-        self.engine = build(self.nb.store, self.sb.store, lambda: self.time)
+        self.found = Findings()
+        self.engine = build(self.nb.store, self.sb.store, lambda: self.time, self.found)
 
     # -- edits ----------------------------------------------------------------------------------------------------
 
@@ -111,6 +115,14 @@ class Networks:
             if datapath is None or datapath in self.datapaths(row):
                 found.append((name, row.priority, row.match, row.actions))
         return sorted(found)
+
+    def contradictions(self):
+        """Return the logical flows that say two things of one packet."""
+        return contradictions(self.rows(sb.LogicalFlow))
+
+    def findings(self) -> list[str]:
+        """Return what the compiler has found wrong with Northbound."""
+        return list(self.found)
 
     def datapaths(self, flow) -> frozenset[str]:
         """Return the names of the datapaths that a flow is for."""
