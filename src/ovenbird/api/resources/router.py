@@ -17,7 +17,7 @@ from ovenbird.api.errors.router import (
 )
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.availability_zone import ROUTER, check_hints
-from ovenbird.api.router_interfaces import RouterInterfaces, connected, router_ports
+from ovenbird.api.router_interfaces import RouterInterfaces, check_new, connected, given, router_ports
 from ovenbird.api.service_ports import GATEWAY_OWNER, ServicePorts
 from ovenbird.api.values import (
     WrongTypeError,
@@ -93,10 +93,10 @@ class Routers(Resource[Router]):
         "admin_state_up": Attribute(boolean, default=True),
         "external_gateway_info": Attribute(_gateway, default=UNSET, filterable=False),
         "routes": Attribute(ROUTES, default=UNSET, post=False, filterable=False),
-        "distributed": Attribute(_always, default=None),
-        "ha": Attribute(_always, default=None),
+        "distributed": Attribute(_always, default=None, explicit=True),
+        "ha": Attribute(_always, default=None, explicit=True),
         "availability_zone_hints": Attribute(list_of(text()), default=[], put=False),
-        "enable_ndp_proxy": Attribute(never, default=False),
+        "enable_ndp_proxy": Attribute(never, default=False, explicit=True),
         "flavor_id": shown(),
         "status": shown(),
         "availability_zones": shown(filterable=False),
@@ -162,6 +162,13 @@ class Routers(Resource[Router]):
         draft.transaction.delete(row)
 
     # -- actions ------------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, body: Mapping[str, Any]) -> None:
+        """Check that what names an interface can be the id of one."""
+        if action == "add_router_interface":
+            check_new(body)
+        elif action == "remove_router_interface":
+            given(body)
 
     def add_interface(self, draft: Draft, row: Router, body: Mapping[str, Any]) -> dict[str, Any]:
         """Connect a subnet, or a port's subnets."""
