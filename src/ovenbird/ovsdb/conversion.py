@@ -7,20 +7,24 @@ defaults (ovsdb-server(7), "Schema Conversion"). The result obeys the new schema
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import orjson
+
+from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.compaction import compact
 from ovenbird.ovsdb.database import Database
-from ovenbird.ovsdb.errors import ConstraintViolation
+from ovenbird.ovsdb.errors import ConstraintViolation, OvsdbError
 from ovenbird.ovsdb.journal import OnDamage, open_database
 from ovenbird.ovsdb.journal_reader import stored_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from ovenbird.engine.rows import Row
     from ovenbird.ovsdb.schema import DatabaseSchema
+    from ovenbird.ovsdb.types import ColumnType
 
 _log = logging.getLogger(__name__)
 
@@ -34,30 +38,54 @@ def convert(old: Database, schema: DatabaseSchema, row_classes: Iterable[type[Ro
         row_classes: typed row classes for some or all of its tables.
 
     Raises:
-        ConstraintViolation, ReferentialIntegrityViolation: the contents do not fit; `old` is as before.
+        OvsdbError: the contents do not fit; `old` is as before.
         InputOutputError: the journal could not be written; likewise.
     """
     new = Database(schema, row_classes)
     transaction = new.transaction()
-    for table_name, table in old.tables.items():
-        if table_name not in schema.tables:
+    for name, table in old.tables.items():
+        target = new.tables.get(name)
+        if target is None:
             continue
-        columns = [(c.name, i) for i, c in enumerate(table.layout) if c.name in schema.tables[table_name].position]
+        kept = [
+            (position, target.position[column.name], _converter(column.type, target.column(column.name)[1].type))
+            for position, column in enumerate(table.layout)
+            if column.name in target.position
+        ]
         for uuid, row in table.table.rows.items():
-            values = {}
-            for column, position in columns:
-                value, encode = row.values[position], table.encoders[position]
-                values[column] = value if encode is None else encode(value)
-            target = new.tables[table_name]
-            fresh = target.defaults.copy()
-            for position, value in target.decode_row(values).items():
-                fresh[position] = value
-            transaction.stage_insert(target, fresh, uuid)
+            values = target.defaults.copy()
+            for source, position, converted in kept:
+                try:
+                    values[position] = converted(row.values[source])
+                except OvsdbError as error:
+                    column = target.layout[position].name
+                    details = f"table {name}, row {uuid}, column {column}: {error.details or error}"
+                    raise type(error)(details) from error
+            transaction.stage_insert(target, values, uuid)
     transaction.commit()
     if old.journal is not None:
         compact(old.journal, new)
         new.journal = old.journal
     return new
+
+
+def _converter(old: ColumnType, new: ColumnType) -> Callable[[Any], Any]:
+    """Return the function that turns a column's values of one type into those of another, which may be a narrower one.
+
+    Values of different types go by way of their JSON, as in the original: there one atom and a set of it are the same.
+    """
+    if old == new:
+        return lambda value: value
+    kinds = [(type_.key.atomic, type_.value and type_.value.atomic, type_.low, type_.high > 1) for type_ in (old, new)]
+    if kinds[0] == kinds[1]:
+
+        def check(value: Any) -> Any:
+            new.check(value)
+            return value
+
+        return check
+    decode = notation.decoder(new)
+    return lambda value: decode(orjson.loads(orjson.dumps(notation.encode(old, value))), None)
 
 
 def open_converted(

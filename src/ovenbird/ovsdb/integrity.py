@@ -175,7 +175,7 @@ class Assessment:
     def _count_fresh(self, name: str, reference: ReferenceColumn, fresh: list[Staged]) -> None:
         """Count the references of new rows; where a column holds one, those to the same row at once."""
         at, key = reference.position, reference.key
-        if reference.type.high > 1 or key is None or key.ref_table == name:
+        if reference.type.is_map or reference.type.high > 1 or key is None or key.ref_table == name:
             for staged in fresh:
                 if value := staged.values[at]:
                     self._count(staged, reference, value, 1)

@@ -165,7 +165,7 @@ def _map_decoder(type_: ColumnType, key: BaseType, value: BaseType) -> Decode:
         _count(type_, "map", len(pairs), json)
         answer = {}
         for pair in pairs:
-            if type(pair) is not list or len(pair) != 2:
+            if (type(pair) is not list and type(pair) is not tuple) or len(pair) != 2:  # `encoder` makes tuples
                 raise BadSyntax("expected 2-element array", pair)
             k, v = pair
             if plain and type(k) is str and type(v) is str:
@@ -181,7 +181,10 @@ def _map_decoder(type_: ColumnType, key: BaseType, value: BaseType) -> Decode:
 
 @lru_cache(maxsize=4096)
 def encoder(type_: ColumnType) -> Encode | None:
-    """Return the function that turns canonical values of a type into JSON; `None` where they are JSON already."""
+    """Return the function that turns canonical values of a type into JSON; `None` where they are JSON already.
+
+    The pairs of a map are tuples, which are half as dear as lists and written as they are; `decoder` takes them too.
+    """
     refers = type_.key.atomic is Atomic.UUID
     if type_.value is not None:
         if refers or type_.value.atomic is Atomic.UUID:
