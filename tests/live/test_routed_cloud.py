@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from capture import Capture
 from routed_world import GATEWAY, GROUP, hop_limit, port_addresses, vlan_outside
 from traffic import Program, connects, serve
 
@@ -167,4 +168,34 @@ def test_ipv6_to_the_outside_and_back(world: World) -> None:
                 world.lab.delete("six")
             neutron.act("router", router["id"], "remove_router_interface", subnet_id=subnet)
             for resource, made in (("router", router["id"]), ("network", inner), ("network", public)):
+                neutron.delete(resource, made)
+
+
+def test_an_external_network_that_tunnels_carry(world: World) -> None:
+    with world.lab.neutron() as neutron:
+        outer = neutron.create("network", name="outer", **{"router:external": True})["id"]
+        neutron.create("subnet", network_id=outer, ip_version=4, cidr="10.5.0.0/24")
+        green = neutron.create("network", name="green")["id"]
+        subnet = neutron.create("subnet", network_id=green, ip_version=4, cidr="10.4.0.0/24")["id"]
+        router = neutron.create("router", name="router2", external_gateway_info={"network_id": outer})["id"]
+        neutron.act("router", router, "add_router_interface", subnet_id=subnet)
+        booted = []
+        try:
+            for name, network, host in (("outer1", outer, "hv1"), ("green2", green, "hv2")):
+                world.instances[name] = world.lab.boot(name, network, host, (GROUP,))
+                booted.append(name)
+            outer1, green2 = world["outer1"], world["green2"]
+            with Capture(outer1.namespace, "eth0", "icmp") as wire:
+                answers(world, "green2", outer1.address or "")
+                address = neutron.show("router", router)["external_gateway_info"]["external_fixed_ips"][0]["ip_address"]
+                wire.wait(rf"{address} > {outer1.address}: ICMP echo request")
+            floating = neutron.create("floatingip", floating_network_id=outer, port_id=green2.port_id)
+            answers(world, "outer1", floating["floating_ip_address"])
+            neutron.delete("floatingip", floating["id"])
+        finally:
+            for name in booted:
+                world.lab.delete(name)
+                del world.instances[name]
+            neutron.act("router", router, "remove_router_interface", subnet_id=subnet)
+            for resource, made in (("router", router), ("network", green), ("network", outer)):
                 neutron.delete(resource, made)

@@ -77,10 +77,11 @@ class Addresses:
         for subnet, address in chosen:
             draft.transaction.insert(FixedAddress, {"port": port, "subnet": subnet.uuid, "address": address})
 
-    def replace(self, draft: Draft, port: Port, wanted: Sequence[Mapping[str, str]], mac: str) -> None:
-        """Write what makes a port's addresses those wanted; one that is wanted by its subnet alone stays.
+    def replace(self, draft: Draft, port: Port, wanted: Sequence[Mapping[str, str]], mac: str) -> frozenset[UUID]:
+        """Write what makes a port's addresses those wanted, and return the subnets that it is in then.
 
-        So do the addresses that a host makes for itself: nobody can keep it from having them.
+        An address that is wanted by its subnet alone stays. So do those that a host makes for itself: nobody can keep
+        it from having them.
         """
         held: dict[tuple[str, str], FixedAddress] = {
             (FixedAddress.subnet.raw(fixed), fixed.address): fixed for fixed in port.referrers(FixedAddress.port)
@@ -100,6 +101,7 @@ class Addresses:
                 held.pop(kept, None)
                 own.discard(kept)
         network = port.network
+        leaving = {fixed.uuid for fixed in held.values()}
         for fixed in held.values():
             if fixed.referrers(FloatingIPAssociation.fixed):
                 raise BadPortRequest(
@@ -110,6 +112,8 @@ class Addresses:
         subnets = network.referrers(Subnet.network)
         chosen = [self._wanted(draft, network, subnets, item, mac, port.device_owner) for item in missing]
         self.write(draft, port.uuid, chosen)
+        staying = [fixed for fixed in port.referrers(FixedAddress.port) if fixed.uuid not in leaving]
+        return frozenset([FixedAddress.subnet.raw(f) for f in staying] + [subnet.uuid for subnet, _ in chosen])
 
     def follow(self, draft: Draft, port: Port, mac: str) -> set[tuple[str, str]]:
         """Write the addresses that a host makes for itself, now that its MAC is another one; return them."""

@@ -21,8 +21,9 @@ UNBOUND, BOUND, FAILED = "unbound", "ovs", "binding_failed"
 """``binding:vif_type`` of a port that no host is named for, that its host has, and that its host cannot have."""
 
 
-REDIRECT = "cr-lrp-"
-"""What northd puts before the id of a gateway's port, to name that which is bound to the gateway's chassis."""
+GATEWAY_BINDINGS = ("cr-lrp-", "lrp-")
+"""What comes before the id of a gateway's port in the name of that which is bound to the gateway's chassis: by northd's
+naming where routers are distributed, or of the router's side of the port where the whole router is on that chassis."""
 
 OUTSIDE_OF_SWITCH = frozenset(("direct", "direct-physical", "macvtap", "baremetal"))
 """VNIC types that no virtual switch connects, unless the hardware does in its place (``switchdev``)."""
@@ -47,9 +48,11 @@ def gateway_host(databases: Databases, port: Port) -> str:
     """Return the host on which a router's gateway works now; empty where there is none yet."""
     if databases.southbound is None:
         return ""
-    bound = databases.southbound.store.find(PortBinding.logical_port, f"{REDIRECT}{port.uuid}")
-    chassis = bound.chassis if bound is not None else None
-    return chassis.hostname if chassis is not None else ""
+    for prefix in GATEWAY_BINDINGS:
+        bound = databases.southbound.store.find(PortBinding.logical_port, f"{prefix}{port.uuid}")
+        if bound is not None and (chassis := bound.chassis) is not None:
+            return str(chassis.hostname)
+    return ""
 
 
 def chassis_of(databases: Databases, host: str) -> Chassis | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.api.errors.port import PortNotFound
+from ovenbird.api.errors.port import PortNotFound, ServicePortInUse
 from ovenbird.api.errors.router import (
     BadRouterRequest,
+    InvalidRoutes,
     PortInUse,
     RouterInterfaceInUseByFloatingIP,
     RouterInterfaceInUseByRoute,
@@ -31,7 +32,7 @@ from ovenbird.net.ip import ip_address, ip_network
 from ovenbird.ovsdb.types import is_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from ovenbird.api.databases import Databases, Draft
 
@@ -53,7 +54,9 @@ class RouterInterfaces:
         Raises:
             NeutronError: it cannot be.
         """
-        subnet_id, port_id = given(body)
+        subnet_id, port_id = _given(body)
+        if subnet_id is not None and port_id is not None:
+            raise BadRouterRequest(reason="Cannot specify both subnet-id and port-id.")
         draft.touch(router)
         if port_id is not None:
             return self._add_port(draft, router, self._port(port_id))
@@ -65,13 +68,13 @@ class RouterInterfaces:
         Raises:
             NeutronError: there is none, or it is needed.
         """
-        subnet_id, port_id = given(body)
+        subnet_id, port_id = _given(body)
         draft.touch(router)
         interface = self._found(router, subnet_id, port_id)
         port = interface.port
         fixed: list[FixedAddress] = port.referrers(FixedAddress.port)
         leaving = [f for f in fixed if port_id is not None or FixedAddress.subnet.raw(f) == subnet_id]
-        self._check_unused(router, interface, leaving)
+        _check_unused(router, interface, leaving)
         subnets = [FixedAddress.subnet.raw(f) for f in leaving]
         if len(leaving) < len(fixed):
             for one in leaving:
@@ -163,21 +166,6 @@ class RouterInterfaces:
             raise RouterInterfaceNotFound(router_id=router.uuid, port_id=port_id)
         raise RouterInterfaceNotFoundForSubnet(router_id=router.uuid, subnet_id=self._subnet(str(subnet_id)).uuid)
 
-    def _check_unused(self, router: Router, interface: RouterInterface, leaving: Iterable[FixedAddress]) -> None:
-        """Check that neither floating IPs nor routes need the addresses that leave a router."""
-        needed = {
-            FixedAddress.subnet.raw(association.fixed)
-            for association in interface.referrers(FloatingIPAssociation.interface)
-        }
-        hops = [ip_address(route.split()[1]) for route in router.routes]
-        for fixed in leaving:
-            subnet = fixed.subnet
-            if subnet.uuid in needed:
-                raise RouterInterfaceInUseByFloatingIP(router_id=router.uuid, subnet_id=subnet.uuid)
-            block = ip_network(subnet.cidr)
-            if any(hop in block for hop in hops):
-                raise RouterInterfaceInUseByRoute(router_id=router.uuid, subnet_id=subnet.uuid)
-
     # -- what bodies name ---------------------------------------------------------------------------------------------
 
     def _port(self, uuid: str) -> Port:
@@ -203,23 +191,71 @@ def connected(router: Router) -> list[Subnet]:
     return [fixed.subnet for port in router_ports(router) for fixed in port.referrers(FixedAddress.port)]
 
 
-def check_new(body: Mapping[str, Any]) -> None:
-    """Check that a new interface is named, in one way.
+def _check_unused(router: Router, interface: RouterInterface, leaving: Iterable[FixedAddress]) -> None:
+    """Check that neither floating IPs nor routes need the addresses that leave a router."""
+    needed = {
+        FixedAddress.subnet.raw(association.fixed)
+        for association in interface.referrers(FloatingIPAssociation.interface)
+    }
+    hops = [ip_address(route.split()[1]) for route in router.routes]
+    for fixed in leaving:
+        subnet = fixed.subnet
+        if subnet.uuid in needed:
+            raise RouterInterfaceInUseByFloatingIP(router_id=router.uuid, subnet_id=subnet.uuid)
+        block = ip_network(subnet.cidr)
+        if any(hop in block for hop in hops):
+            raise RouterInterfaceInUseByRoute(router_id=router.uuid, subnet_id=subnet.uuid)
+
+
+def check_stays_connected(port: Port, subnets: Collection[UUID]) -> None:
+    """Check that a router keeps what its routes and floating IPs need when the addresses of one of its ports change.
+
+    Arguments:
+        port: any port.
+        subnets: those that it has an address in from now on.
 
     Raises:
-        BadRouterRequest: it is not.
+        NeutronError: it would not.
     """
-    subnet_id, port_id = given(body)
-    if subnet_id is not None and port_id is not None:
-        raise BadRouterRequest(reason="Cannot specify both subnet-id and port-id.")
+    interfaces: list[RouterInterface] = port.referrers(RouterInterface.port)
+    gateways: list[RouterGateway] = port.referrers(RouterGateway.port)
+    if (interfaces or gateways) and not subnets:
+        raise ServicePortInUse(port_id=port.uuid, reason="Router port must have at least one IP.")
+    for interface in interfaces:
+        fixed: list[FixedAddress] = port.referrers(FixedAddress.port)
+        _check_unused(interface.router, interface, [f for f in fixed if FixedAddress.subnet.raw(f) not in subnets])
+    for outside in gateways:
+        router = outside.router
+        check_reachable(router, listed_routes(router), subnets)
 
 
-def given(body: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Return the ids of the subnet and of the port that name an interface.
+def check_reachable(router: Router, routes: list[dict[str, str]], outside: Iterable[UUID]) -> None:
+    """Check that the next hops of a router's routes are its neighbours once its gateway has changed.
+
+    Arguments:
+        router: the router.
+        routes: its routes from now on.
+        outside: the subnets that its gateway is in from now on.
 
     Raises:
-        BadRouterRequest: neither is there, or one is no id.
+        InvalidRoutes: one is not.
     """
+    inside = [port for interface in router.referrers(RouterInterface.router) if (port := interface.port)]
+    subnets = {FixedAddress.subnet.raw(fixed) for port in inside for fixed in port.referrers(FixedAddress.port)}
+    table = router.home.store.table(Subnet)
+    blocks = [ip_network(subnet.cidr) for uuid in {*subnets, *outside} if (subnet := table.get(uuid)) is not None]
+    for route in routes:
+        hop = ip_address(route["nexthop"])
+        if not any(hop in block for block in blocks):
+            raise InvalidRoutes(routes=routes, reason="the nexthop is not connected with router")
+
+
+def listed_routes(router: Router) -> list[dict[str, str]]:
+    """Return a router's extra routes as the API shows them."""
+    return [dict(zip(("destination", "nexthop"), route.split(), strict=True)) for route in sorted(router.routes)]
+
+
+def _given(body: Mapping[str, Any]) -> tuple[str | None, str | None]:
     subnet, port = body.get("subnet_id"), body.get("port_id")
     if subnet is None and port is None:
         raise BadRouterRequest(reason="Either subnet_id or port_id must be specified.")

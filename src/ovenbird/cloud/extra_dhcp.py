@@ -1,17 +1,18 @@
 """DHCP options that people give to single ports: their names in Neutron, and in OVN.
 
 Neutron's names are those that dnsmasq gave to options, or their numbers; OVN's are those that chassis know. An option
-that no chassis knows, or whose value could mean more in a logical flow's action than a value, is left out.
+that no chassis knows, or whose value none could encode, is left out.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import orjson
 
 from ovenbird.features.dhcp_options import known
+from ovenbird.lang.actions.dhcp_value import dhcp_value
+from ovenbird.lang.errors import LangError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,11 +31,11 @@ _OTHERWISE = {
 }
 """OVN's name of an option that has another one in Neutron, for each IP version."""
 
+_ROUTES = ("classless_static_route",)
+"""Options of which a port's own add to the subnet's: without those of its subnet it would not find metadata."""
+
 _TEXT = frozenset(("str", "host_id", "domains"))
 """Types whose values are strings, quoted in the action."""
-
-_PLAIN = re.compile(r"[\w.:,/{} -]*\Z", re.ASCII)
-"""What values that are no strings consist of: numbers, addresses, prefixes, and lists of them."""
 
 
 def _names(version: int) -> dict[str, tuple[str, str]]:
@@ -48,21 +49,54 @@ def _names(version: int) -> dict[str, tuple[str, str]]:
 _NAMES = {version: _names(version) for version in (4, 6)}
 
 
-def named_for_ovn(extra: Mapping[str, str], version: int) -> dict[str, str]:
+_IPXE = {
+    f"tag:{condition}ipxe{version},{name}": option
+    for condition, option in (("", "bootfile-name"), ("!", "bootfile-name-alt"))
+    for version in ("", "6")
+    for name in ("bootfile-name", "67", "59")
+}
+"""What a bare metal host boots by itself, and what iPXE boots then: names with dnsmasq's tags."""
+
+
+def named_for_ovn(extra: Mapping[str, str], version: int, *, bare_metal: bool = False) -> dict[str, str]:
     """Return a port's extra DHCP options under OVN's names.
 
     Arguments:
         extra: values by Neutron's names.
         version: 4 or 6.
+        bare_metal: whether names with dnsmasq's tags are known as well.
     """
     options = {}
     for name, value in extra.items():
-        ovn, kind = _NAMES[version].get(name.replace("_", "-"), ("", ""))
-        if not ovn:
-            continue
-        if kind in _TEXT:
-            options[ovn] = orjson.dumps(value.removeprefix('"').removesuffix('"')).decode()
-        elif _PLAIN.match(value):
-            listed = kind == "static_routes" and not value.startswith("{")
-            options[ovn] = f"{{{value}}}" if listed else value
+        known_as = _IPXE.get(name, name) if bare_metal else name
+        ovn, kind = _NAMES[version].get(known_as.replace("_", "-"), ("", ""))
+        text = _text(kind, value)
+        if ovn and _is_readable(version, ovn, kind, text):
+            options[ovn] = text
     return options
+
+
+def _text(kind: str, value: str) -> str:
+    """Return a value as the action has it: strings quoted, lists in braces."""
+    if kind in _TEXT:
+        return orjson.dumps(value.removeprefix('"').removesuffix('"')).decode()
+    listed = not value.startswith("{") and (kind == "static_routes" or "," in value)
+    return f"{{{value}}}" if listed else value
+
+
+def _is_readable(version: int, name: str, kind: str, text: str) -> bool:
+    """Return whether a chassis can encode an option; one that it cannot would cost a port all the others."""
+    try:
+        dhcp_value(version, name, kind, text)
+    except LangError:
+        return False
+    return True
+
+
+def merged(options: dict[str, str], extra: dict[str, str]) -> dict[str, str]:
+    """Return a subnet's options with a port's own, whose routes come after the subnet's."""
+    both = options | extra
+    for name in _ROUTES:
+        if name in options and name in extra:
+            both[name] = f"{options[name][:-1]}, {extra[name][1:]}"
+    return both

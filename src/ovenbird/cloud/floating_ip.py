@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.cloud import names
 from ovenbird.cloud.addressing import fixed_addresses
-from ovenbird.cloud.router import NAT_OF_ROUTER
+from ovenbird.cloud.router import NAT_OF_ROUTER, segment_of
 from ovenbird.engine import lookups
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
@@ -46,7 +46,11 @@ def floating_ip(association: cloud.FloatingIPAssociation) -> Iterator[Fact]:
     fixed = association.fixed
     port = cloud.FixedAddress.port.raw(fixed)
     router = names.router(cloud.RouterGateway.router.raw(association.gateway))
-    distributed = settings.enabled(floating.home.store, settings.DISTRIBUTED_FLOATING_IP) and is_up(port)
+    distributed = (
+        settings.enabled(floating.home.store, settings.DISTRIBUTED_FLOATING_IP)
+        and segment_of(floating.network)[1] is not None
+        and is_up(port)
+    )
     mac = outside.mac_address
     ids = (
         ("neutron:fip_external_mac", mac),

@@ -5,6 +5,9 @@ A candidate carries the network's physical network (`ovn-bridge-mappings`), says
 ``MOST`` candidates are chosen; the first one works, and BFD between them decides when the next takes over, so a
 chassis that fails without leaving the Southbound database is no cause to choose again.
 
+Where tunnels carry the external network there is no wire for a gateway to be at: the whole router is then on the first
+candidate, and moves when that is none any more.
+
 A placement is stable: it keeps the chassis it has for as long as they are candidates. One that goes is left out and
 the others move up; one that comes is added, and becomes the first for as many gateways as make the loads even.
 Placements are found again in Northbound when the compiler starts.
@@ -30,6 +33,11 @@ if TYPE_CHECKING:
 MOST = 5
 """Chassis of one gateway: Neutron's limit, as many BFD sessions as one gateway is worth."""
 
+HOME = "chassis"
+"""The option of a logical router that is on one chassis alone (ovn-nb(5), Logical_Router)."""
+
+IS_GATEWAY = "neutron:is_ext_gw"
+
 
 @view
 def bridge_mappings(chassis: sb.Chassis) -> frozenset[str]:
@@ -50,18 +58,18 @@ def zones(chassis: sb.Chassis) -> frozenset[str]:
 
 
 @view
-def candidates(physical_network: str, wanted_zones: frozenset[str]) -> tuple[str, ...]:
-    """Return the names of the chassis that may be gateways to a physical network.
+def candidates(physical_network: str | None, wanted_zones: frozenset[str]) -> tuple[str, ...]:
+    """Return the names of the chassis that may be gateways to an external network.
 
     Arguments:
-        physical_network: its name.
+        physical_network: what carries it; None if tunnels do, which any chassis has.
         wanted_zones: availability zones of which a chassis has to be in one; any will do if empty.
     """
     found = [
         chassis.name
         for chassis in lookups.rows(sb.Chassis)
         if is_gateway(chassis)
-        and physical_network in bridge_mappings(chassis)
+        and (physical_network is None or physical_network in bridge_mappings(chassis))
         and (not wanted_zones or wanted_zones & zones(chassis))
     ]
     return tuple(sorted(found))
@@ -95,6 +103,11 @@ def seed(engine: Any, northbound: Store) -> None:
         chosen = sorted(port.gateway_chassis, key=lambda gateway: -gateway.priority)
         if chosen and port.name.startswith("lrp-"):
             placements.hold(port.name.removeprefix("lrp-"), tuple(gateway.chassis_name for gateway in chosen))
+    for router in northbound.table(nb.LogicalRouter):
+        home = router.options.get(HOME, "")
+        for port in router.ports if home else ():
+            if port.name.startswith("lrp-") and port.external_ids.get(IS_GATEWAY) == str(True):
+                placements.hold(port.name.removeprefix("lrp-"), (home,))
 
 
 def _placements(engine: Any) -> Placements:

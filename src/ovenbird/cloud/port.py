@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.cloud import names
-from ovenbird.cloud.addressing import fixed_addresses, port_security, secured, trusted
-from ovenbird.cloud.extra_dhcp import named_for_ovn
+from ovenbird.cloud.addressing import fixed_addresses, port_security, secured
+from ovenbird.cloud.extra_dhcp import merged, named_for_ovn
 from ovenbird.cloud.network import PORTS_OF_SWITCH, SWITCH_PORTS, network_mtu
 from ovenbird.cloud.security_group import PORTS_OF_GROUP
-from ovenbird.cloud.subnet import DHCP_OPTIONS, dhcp_options
+from ovenbird.cloud.subnet import DHCP_OPTIONS, STATELESS, dhcp_options
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import cloud, settings
@@ -30,6 +30,12 @@ ROUTER_OWNERS = "network:router_"
 
 LOCALPORT_OWNERS = frozenset(("network:distributed", "ovn-lb-hm:distributed"))
 """Device owners whose port is on every chassis at once: metadata, and what checks a load balancer's members."""
+
+WITHOUT_DHCP = ("network:", "neutron:")
+"""Prefixes of the device owners that know their addresses."""
+
+BARE_METAL = "baremetal"
+"""The VNIC type of a host that is no instance."""
 
 LOAD_BALANCER = "ovn-lb-vip-"
 """What the name of a port begins with whose address a load balancer answers for, until somebody has the port."""
@@ -167,14 +173,14 @@ def port_dhcp(port: cloud.Port) -> Iterator[Fact]:
         extra = port.dhcpv4_options if version == 4 else port.dhcpv6_options
         if subnet is None or not extra:
             continue
-        options = dict(dhcp_options(subnet)) | named_for_ovn(extra, version)
+        own = named_for_ovn(extra, version, bare_metal=port.vnic_type == BARE_METAL)
         ids = (
             ("neutron:network_id", cloud.Port.network.raw(port)),
             (names.REVISION, str(port.revision_number)),
             ("port_id", port.uuid),
             ("subnet_id", subnet.uuid),
         )
-        yield DHCP_OPTIONS(ids, subnet.cidr, tuple(sorted(options.items())))
+        yield DHCP_OPTIONS(ids, subnet.cidr, tuple(sorted(merged(dict(dhcp_options(subnet)), own).items())))
 
 
 def _options_row(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...], version: int) -> UUID | None:
@@ -187,17 +193,21 @@ def _options_row(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...], version:
 
 
 def _dhcp_subnet(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...], version: int) -> cloud.Subnet | None:
-    """Return the first of a port's subnets with DHCP for an IP version; the network's own ports ask nobody."""
+    """Return the subnet whose DHCP options a port gets for an IP version; the network's own ports ask nobody.
+
+    It is the first with DHCP; for IPv6 the first that gives addresses, if one does.
+    """
     extra = port.dhcpv4_options if version == 4 else port.dhcpv6_options
-    if trusted(port) or extra.get("dhcp_disabled", "").lower() == "true":
+    if port.device_owner.startswith(WITHOUT_DHCP) or extra.get("dhcp_disabled", "").lower() == "true":
         return None
+    found = []
     subnets = port.home.store.table(cloud.Subnet)
     for address, uuid in fixed:
         if (6 if ":" in address else 4) == version:
             subnet = subnets.get(uuid)
             if subnet is not None and dhcp_options(subnet):
-                return subnet
-    return None
+                found.append(subnet)
+    return next((subnet for subnet in found if subnet.ipv6_address_mode != STATELESS), found[0] if found else None)
 
 
 def _external_ids(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...]) -> names.Pairs:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.cloud import gateway, names
 from ovenbird.cloud.addressing import fixed_addresses
-from ovenbird.cloud.network import network_mtu
+from ovenbird.cloud.network import ON_A_WIRE, network_mtu
 from ovenbird.engine.facts import Members, Rows
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
@@ -132,12 +132,26 @@ def chassis_of(outside: cloud.RouterGateway) -> tuple[str, ...]:
     """Return the names of the chassis that carry a gateway, the one that works first."""
     port = outside.port
     _, physical = segment_of(port.network)
-    if physical is None:
-        return ()
     among = gateway.candidates(physical, outside.router.availability_zone_hints)
     if settings.setting(port.home.store, settings.GATEWAY_SCHEDULER) == "chance":
         return gateway.by_chance(port.uuid, among)
     return gateway.least_loaded(port.uuid, among)
+
+
+@view
+def is_on_wires(router: cloud.Router) -> bool:
+    """Return whether physical networks carry all of a router's internal networks, so that it needs no tunnel."""
+    networks = [interface.network for interface in router.referrers(cloud.RouterInterface.router)]
+    return bool(networks) and all(segment_of(network)[0] in ON_A_WIRE for network in networks)
+
+
+@view
+def home(router: cloud.Router) -> str:
+    """Return the one chassis that a router is on; empty for one that is everywhere but for its gateway."""
+    outside: cloud.RouterGateway | None = router.referrer(cloud.RouterGateway.router)
+    if outside is None or segment_of(outside.port.network)[1] is not None:
+        return ""
+    return next(iter(chassis_of(outside)), "")
 
 
 def subnets_of(port: cloud.Port) -> list[tuple[str, cloud.Subnet]]:
@@ -155,8 +169,8 @@ def _port_ids(port: cloud.Port, router: str, fixed: list[tuple[str, cloud.Subnet
         names.REVISION: str(port.revision_number),
         "neutron:subnet_ids": " ".join(sorted({subnet.uuid for _, subnet in fixed})),
         "neutron:network_name": names.switch(cloud.Port.network.raw(port)),
-        names.ROUTER_NAME: router,
-        "neutron:is_ext_gw": str(outside),
+        names.ROUTER_NAME: names.router(router),
+        gateway.IS_GATEWAY: str(outside),
     }
     return tuple(sorted(ids.items()))
 
@@ -172,7 +186,16 @@ def logical_router(router: cloud.Router) -> Iterator[Fact]:
         names.REVISION: str(router.revision_number),
         "neutron:availability_zone_hints": ",".join(sorted(router.availability_zone_hints)),
     }
-    yield ROUTERS(names.router(router.uuid), router.admin_state_up, ROUTER_OPTIONS, tuple(sorted(ids.items())))
+    yield ROUTERS(names.router(router.uuid), router.admin_state_up, _router_options(router), tuple(sorted(ids.items())))
+
+
+def _router_options(router: cloud.Router) -> names.Pairs:
+    options = dict(ROUTER_OPTIONS)
+    if chassis := home(router):
+        options[gateway.HOME] = chassis
+    if age := settings.number(router.home.store, settings.MAC_BINDING_AGE):
+        options["mac_binding_age_threshold"] = str(age)
+    return tuple(sorted(options.items()))
 
 
 @rule(cloud.Router)
@@ -197,9 +220,9 @@ def internal_port(interface: cloud.RouterInterface) -> Iterator[Fact]:
     name = names.router_port(port.uuid)
     network = port.network
     options: names.Pairs = ()
-    if segment_of(network)[0] == "vlan":
-        distributed = settings.enabled(port.home.store, settings.DISTRIBUTED_FLOATING_IP)
-        options = (("reside-on-redirect-chassis", "false" if distributed else "true"),)
+    if segment_of(network)[0] in ON_A_WIRE:  # one chassis has the router's MAC there, unless each has one of its own
+        by_wire = _avoids_tunnels(interface.router)
+        options = (("reside-on-redirect-chassis", "false" if by_wire else "true"),)
     yield ROUTER_PORTS(
         name,
         port.mac_address,
@@ -233,12 +256,13 @@ def external_port(outside: cloud.RouterGateway) -> Iterator[Fact]:
         port.mac_address,
         _networks(fixed),
         None,
-        (("gateway_mtu", str(min(network_mtu(port.network), inner_mtu(outside.router)))),),
+        _gateway_options(outside),
         (),
         _port_ids(port, router, fixed, outside=True),
     )
     yield PORTS_OF_ROUTER(router_name, ROUTER_PORTS.uuid(name))
-    for place, chassis in enumerate(chassis_of(outside)):
+    chosen = () if home(outside.router) else chassis_of(outside)
+    for place, chassis in enumerate(chosen):
         row = f"{name}_{chassis}"
         yield GATEWAY_CHASSIS(row, chassis, gateway.MOST - place)
         yield CHASSIS_OF_PORT(name, GATEWAY_CHASSIS.uuid(row))
@@ -251,6 +275,19 @@ def external_port(outside: cloud.RouterGateway) -> Iterator[Fact]:
         key = ids, DEFAULT_ROUTE[block.version], nexthop
         yield STATIC_ROUTES(*key, None if ip_address(nexthop) in block else name)
         yield ROUTES_OF_ROUTER(router_name, STATIC_ROUTES.uuid(*key))
+
+
+def _gateway_options(outside: cloud.RouterGateway) -> names.Pairs:
+    mtu = ("gateway_mtu", str(min(network_mtu(outside.port.network), inner_mtu(outside.router))))
+    return (mtu, ("redirect-type", "bridged")) if _avoids_tunnels(outside.router) else (mtu,)
+
+
+def _avoids_tunnels(router: cloud.Router) -> bool:
+    """Return whether each chassis routes by itself, and reaches the gateway by physical networks alone.
+
+    Tunnels have no room for packets as large as those that physical networks carry.
+    """
+    return settings.enabled(router.home.store, settings.DISTRIBUTED_FLOATING_IP) and is_on_wires(router)
 
 
 def router_advertisements(network: cloud.Network, fixed: list[tuple[str, cloud.Subnet]]) -> names.Pairs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
@@ -12,14 +13,15 @@ from ovenbird.engine import lookups
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import cloud, nb, settings
+from ovenbird.net.ip import ip_address, is_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
 
-LEASE_TIME = "43200"
-"""Seconds; Neutron's default for native DHCP."""
+RESOLVERS = Path("/etc/resolv.conf")
+"""Where a host says which name servers it asks."""
 
 METADATA = "169.254.169.254/32"
 """Where instances look for metadata."""
@@ -27,7 +29,10 @@ METADATA = "169.254.169.254/32"
 NO_DOMAIN = settings.DEFAULTS[settings.DNS_DOMAIN].rstrip(".")
 """The domain that is nobody's choice: instances are not told of it."""
 
-STATELESS, STATEFUL = "dhcpv6-stateless", "dhcpv6-stateful"
+STATELESS, SLAAC = "dhcpv6-stateless", "slaac"
+
+NO_SERVER = frozenset(("0.0.0.0", "::"))  # noqa: S104 (nothing is bound to them)
+"""Name servers that stand for none at all."""
 
 
 def _owner(external_ids: dict[str, str]) -> tuple[str, str] | None:
@@ -80,7 +85,7 @@ def _dhcpv4_options(subnet: cloud.Subnet) -> names.Pairs:
     options = {
         "server_id": server,
         "server_mac": server_mac(subnet.uuid),
-        "lease_time": LEASE_TIME,
+        "lease_time": str(settings.number(subnet.home.store, settings.LEASE_TIME)),
         "mtu": str(network_mtu(subnet.network)),
     }
     if gateway is not None:
@@ -100,7 +105,7 @@ def _dhcpv4_options(subnet: cloud.Subnet) -> names.Pairs:
 
 def _dhcpv6_options(subnet: cloud.Subnet) -> names.Pairs:
     mode = subnet.ipv6_address_mode
-    if mode not in (STATELESS, STATEFUL):
+    if mode == SLAAC:
         return ()
     options = {"server_id": server_mac(subnet.uuid)}
     if servers := _name_servers(subnet):
@@ -111,8 +116,26 @@ def _dhcpv6_options(subnet: cloud.Subnet) -> names.Pairs:
 
 
 def _name_servers(subnet: cloud.Subnet) -> str:
+    """Return the servers that instances ask for names: the subnet's, or else those of the cloud, or of this host."""
     servers = [server for _, server in sorted(subnet.dns_nameservers.items())]
-    return _braced(servers) if servers else ""
+    if not servers:
+        store, version6 = subnet.home.store, ":" in subnet.cidr
+        given = [word.strip() for word in settings.setting(store, settings.DNS_SERVERS).split(",")]
+        for several in (given, host_name_servers()):
+            servers = servers or [s for s in several if is_address(s) and (":" in s) == version6]
+    return _braced(servers) if servers and NO_SERVER.isdisjoint(servers) else ""
+
+
+@view
+def host_name_servers() -> tuple[str, ...]:
+    """Return the name servers that this host asks, but for those that nobody else could (resolv.conf(5))."""
+    try:
+        lines = RESOLVERS.read_text(errors="replace").splitlines()
+    except OSError:
+        return ()
+    words = [line.split() for line in lines]
+    servers = [word[1] for word in words if len(word) > 1 and word[0] == "nameserver" and is_address(word[1])]
+    return tuple([server for server in servers if not ip_address(server).is_loopback])
 
 
 def _braced(items: list[str]) -> str:

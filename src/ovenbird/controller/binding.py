@@ -65,11 +65,10 @@ def claim(port: PortBinding) -> Iterator[Fact]:
             changes.append(("chassis", me))
         if PortBinding.encap.raw(port) != encap:
             changes.append(("encap", encap))
-    elif PortBinding.chassis.raw(port) == me and progress().settled:  # or what it depends on may not have come yet
+    elif PortBinding.chassis.raw(port) == me:
         changes += [("chassis", None), ("encap", None), ("up", False)]
-    held = me in PortBinding.additional_chassis.raw(port)
-    if held != (here and additional) and (not held or progress().settled):
-        changes.append(("additional_chassis", ((me, not held),)))
+    if (me in PortBinding.additional_chassis.raw(port)) != (here and additional):
+        changes.append(("additional_chassis", ((me, here and additional),)))
     if moved := claimed_encaps(port, encap if additional else None):
         changes.append(("additional_encap", moved))
     if changes:

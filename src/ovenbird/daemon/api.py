@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 CHASSIS = (sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.PortBinding)
 """The tables of Southbound that the API and the compiler read."""
 
-GATEWAYS: dict[str, list[object]] = {"Port_Binding": [["type", "==", "chassisredirect"]]}
+GATEWAYS: dict[str, list[object]] = {"Port_Binding": [["type", "==", "chassisredirect"], ["type", "==", "l3gateway"]]}
 """The port bindings that the API reads: where gateways are."""
 
 LOCK = "ovenbird_cloud"

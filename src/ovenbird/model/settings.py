@@ -28,11 +28,20 @@ MIGRATION_ACTIVATION = "live_migration_activation_strategy"
 DNS_DOMAIN = "dns_domain"
 """Domain of instances on networks that name none."""
 
+DNS_SERVERS = "dns_servers"
+"""Name servers of instances on subnets that name none, between commas; without any, those of the compiler's host."""
+
+LEASE_TIME = "dhcp_default_lease_time"
+"""Seconds for which instances have their addresses before they ask again."""
+
 PHYSICAL_MTU = "global_physnet_mtu"
 """Bytes of the largest packet that physical networks, and those below tunnels, carry."""
 
 AGENT_DOWN_TIME = "agent_down_time"
 """Seconds after which an agent that has not answered counts as dead."""
+
+MAC_BINDING_AGE = "mac_binding_age_threshold"
+"""Seconds for which routers keep what they learned of a neighbour; 0 for ever."""
 
 QUOTA = "quota_"
 """Before a resource's member name: how many of it a project may have that has no quota of its own; -1 for any."""
@@ -44,7 +53,9 @@ DEFAULTS = {
     MIGRATION_ACTIVATION: "rarp",
     DNS_DOMAIN: "openstacklocal.",
     PHYSICAL_MTU: "1500",
+    LEASE_TIME: "43200",
     AGENT_DOWN_TIME: "75",
+    MAC_BINDING_AGE: "0",
 }
 """What a setting is where nobody has said otherwise."""
 
@@ -61,6 +72,13 @@ def setting(store: Store, name: str, default: str = "") -> str:
         if name in row.options:
             return row.options[name]
     return DEFAULTS.get(name, default)
+
+
+def number(store: Store, name: str) -> int:
+    """Return a setting that is a number of at most 32 bits; one that is none counts as not set."""
+    text = setting(store, name)
+    given = int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else None
+    return int(DEFAULTS[name]) if given is None or given >= 1 << 32 else given
 
 
 def domain(store: Store, *given: str) -> str:

@@ -11,11 +11,11 @@ it from where it is.
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.derived import Derived
 from ovenbird.model.cloud import FixedAddress, Port
+from ovenbird.net.ip import ip_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

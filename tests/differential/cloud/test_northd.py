@@ -193,3 +193,52 @@ async def test_routers_route_and_translate(original):
     missing = packet((PEER, "198.51.100.9"), (OUTER, "203.0.113.51"), tcp)
     assert reaches(two) not in await original.trace_from(outside, f"provnet-{segment.uuid}", missing)
     assert original.complaints() == []
+
+
+async def test_a_router_to_a_tunnelled_network_translates_on_its_one_chassis(original):
+    world = original.world
+    world.chassis("gw1", mappings="")
+    network, outside = world.network(), world.network(external=True)
+    world.add(cloud.NetworkSegment, network=outside.uuid, network_type="geneve", segmentation_id=5)
+    subnet, outer = world.subnet(network), world.subnet(outside, cidr="203.0.113.0/24", gateway_ip="203.0.113.1")
+    router = world.router()
+    inside = world.interface(router, [(subnet, "10.0.0.1")], mac_address=ROUTER1)
+    gateway = world.gateway(router, [(outer, "203.0.113.9")], mac_address=OUTER)
+    open_to_all = {"port_security_enabled": False}
+    one = world.port(network, [(subnet, "10.0.0.5")], mac_address=MAC1, **open_to_all)
+    two = world.port(network, [(subnet, "10.0.0.6")], mac_address=MAC2, **open_to_all)
+    host = world.port(outside, [(outer, "203.0.113.77")], mac_address=PEER, **open_to_all)
+    world.floating(inside, gateway, two, "203.0.113.50", mac_address=FLOATING)
+    world.settle()
+    await original.settled()
+    bound = world.sb.store.table(sb.PortBinding).find(sb.PortBinding.logical_port, gateway.port.uuid)
+    assert (bound.type, bound.options["l3gateway-chassis"]) == ("l3gateway", "gw1")
+    out = await original.trace(one, packet((MAC1, "10.0.0.5"), (ROUTER1, "203.0.113.77"), "udp && udp.dst == 5"))
+    assert "ip4.src=203.0.113.9" in out
+    assert reaches(host) in out
+    flows = {(flow.match, flow.actions) for flow in world.sb.store.table(sb.LogicalFlow).all()}
+    assert any("203.0.113.50" in match and "ct_dnat(10.0.0.6)" in actions for match, actions in flows)
+    assert original.complaints() == []
+
+
+async def test_kinds_of_ports_and_their_tags(original):
+    world = original.world
+    network = world.network()
+    wire = {"network_type": "vlan", "physical_network": "p", "segmentation_id": 7}
+    segment = world.add(cloud.NetworkSegment, network=network.uuid, **wire)
+    subnet = world.subnet(network)
+    vip = world.port(network, [(subnet, "10.0.0.9")], mac_address=FLOATING)
+    parent = world.port(network, mac_address=MAC1, allowed_address_pairs=frozenset([f"{MAC1} 10.0.0.9"]))
+    profile = f'{{"parent_name": "{parent.uuid}", "tag": %d}}'
+    fixed = world.port(network, mac_address=MAC2, binding_profile=profile % 42)
+    chosen = world.port(network, mac_address=PEER, binding_profile=profile % 0)
+    world.settle()
+    await original.settled()
+    rows = {row.logical_port: row for row in world.sb.store.table(sb.PortBinding).all()}
+    assert rows[f"provnet-{segment.uuid}"].tag == 7
+    shared = rows[vip.uuid]
+    assert (shared.type, shared.options["virtual-parents"]) == ("virtual", parent.uuid)
+    assert (rows[fixed.uuid].parent_port, rows[fixed.uuid].tag) == (parent.uuid, 42)
+    assert rows[chosen.uuid].tag not in (None, 0, 42)
+    assert world.settle() == 0  # the tags that northd writes to Northbound are left alone
+    assert original.complaints() == []

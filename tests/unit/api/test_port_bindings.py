@@ -97,18 +97,20 @@ async def test_no_more_than_ten_address_pairs(neutron):
     await neutron.port(network, allowed_address_pairs=pairs[:10])
 
 
-async def test_a_gateways_port_is_where_the_gateway_is(neutron):
+@pytest.mark.parametrize(("prefix", "kind"), [("cr-lrp-", "chassisredirect"), ("lrp-", "l3gateway")])
+async def test_a_gateways_port_is_where_the_gateway_is(neutron, prefix, kind):
     outside, *_ = await neutron.routed()
     neutron.chassis("c1", "host1")
     [port] = await neutron.list(f"ports?network_id={outside['id']}&device_owner=network:router_gateway")
-    assert port["binding:host_id"] == ""
+    assert (port["binding:host_id"], port["status"]) == ("", "DOWN")
     transaction = neutron.southbound.transaction()
     datapath = transaction.insert(sb.DatapathBinding, {"tunnel_key": 1})
     chassis = neutron.southbound.store.find(sb.Chassis.name, "c1")
-    values = {"logical_port": f"cr-lrp-{port['id']}", "type": "chassisredirect", "datapath": datapath, "tunnel_key": 1}
+    values = {"logical_port": f"{prefix}{port['id']}", "type": kind, "datapath": datapath, "tunnel_key": 1}
     transaction.insert(sb.PortBinding, values | {"chassis": chassis.uuid})
     transaction.commit()
-    assert (await shown(neutron, port))["binding:host_id"] == "host1"
+    port = await shown(neutron, port)
+    assert (port["binding:host_id"], port["status"]) == ("host1", "ACTIVE")
 
 
 async def test_a_routers_port_stays_its(neutron):

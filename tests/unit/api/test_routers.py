@@ -187,3 +187,41 @@ async def test_routes(neutron):
     many = [{"destination": f"10.9.{i}.0/24", "nexthop": "10.0.0.9"} for i in range(31)]
     await neutron.refused(400, "RoutesExhausted", "PUT", path, {"router": {"routes": many}})
     assert (await neutron.ask("PUT", path, {"router": {"routes": []}}))[1]["router"]["routes"] == []
+
+
+async def with_routes(neutron):
+    """A router with a route to each of its sides; return also its path and where its sides are."""
+    outside, _, subnet, router, _ = await neutron.routed()
+    [outer] = await neutron.list(f"subnets?network_id={outside['id']}")
+    hops = [cidr.rpartition(".")[0] + ".77" for cidr in (outer["cidr"], subnet["cidr"])]
+    routes = [{"destination": f"10.9{i}.0.0/16", "nexthop": hop} for i, hop in enumerate(hops)]
+    path = f"routers/{router['id']}"
+    assert (await neutron.ask("PUT", path, {"router": {"routes": routes}}))[0] == 200
+    return outside, router, path, routes
+
+
+async def test_a_gateway_that_routes_need_stays(neutron):
+    outside, _, path, routes = await with_routes(neutron)
+    other = await neutron.network(**{"router:external": True})
+    await neutron.subnet(other, cidr="198.51.100.0/24", enable_dhcp=False)
+    for gateway in ({}, None, {"network_id": other["id"]}):
+        await neutron.refused(400, "InvalidRoutes", "PUT", path, {"router": {"external_gateway_info": gateway}})
+    same = {"network_id": outside["id"], "enable_snat": False}
+    assert (await neutron.ask("PUT", path, {"router": {"external_gateway_info": same}}))[0] == 200
+    both = {"routes": routes[1:], "external_gateway_info": {}}
+    assert (await neutron.ask("PUT", path, {"router": both}))[0] == 200
+
+
+async def test_a_routers_port_keeps_what_routes_need(neutron):
+    _, router, _, _ = await with_routes(neutron)
+    for port in await neutron.list(f"ports?device_id={router['id']}"):
+        path = f"ports/{port['id']}"
+        await neutron.refused(409, "ServicePortInUse", "PUT", path, {"port": {"fixed_ips": []}})
+        inside = port["device_owner"] == "network:router_interface"
+        values = {"gateway_ip": None, "enable_dhcp": False, "network_id": port["network_id"]}
+        subnet = await neutron.create("subnet", cidr="192.0.2.0/24", ip_version=4, **values)
+        moved = {"port": {"fixed_ips": [{"subnet_id": subnet["id"]}]}}
+        status, kind = (409, "RouterInterfaceInUseByRoute") if inside else (400, "InvalidRoutes")
+        await neutron.refused(status, kind, "PUT", path, moved)
+        kept = {"port": {"fixed_ips": [*port["fixed_ips"], {"subnet_id": subnet["id"]}]}}
+        assert (await neutron.ask("PUT", path, kept))[0] == 200

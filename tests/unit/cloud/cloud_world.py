@@ -17,6 +17,12 @@ class World:
         self.engine = compiler.compiler(self.cloud.store, self.nb.store, self.sb.store)
         self.settle()
 
+    def restart(self):
+        """Start the compiler again over what is there."""
+        self.engine.close()
+        self.engine = compiler.compiler(self.cloud.store, self.nb.store, self.sb.store)
+        self.settle()
+
     def settle(self):
         """Run waves until Northbound is as the facts say; return how many transactions that took."""
         for turn in range(5):

@@ -44,7 +44,7 @@ def test_a_port_has_two_sides(scene):
         "neutron:revision_number": "0",
         "neutron:subnet_ids": scene.inner_subnet.uuid,
         "neutron:network_name": f"neutron-{scene.inner.uuid}",
-        "neutron:router_name": scene.r.uuid,
+        "neutron:router_name": f"neutron-{scene.r.uuid}",
         "neutron:is_ext_gw": "False",
     }
     outer = scene.one(nb.LogicalSwitchPort, name=scene.out.port.uuid)
@@ -132,17 +132,78 @@ def test_router_advertisements(world):
     assert row.ipv6_ra_configs["mtu"] == "1300"
 
 
-def test_a_vlan_network_is_routed_where_the_gateway_is(world):
+def wired(world, kind, number):
+    """A network that a physical one carries, or tunnels do."""
     network = world.network()
-    world.add(cloud.NetworkSegment, network=network.uuid, network_type="vlan", physical_network="p", segmentation_id=7)
-    subnet = world.subnet(network)
-    world.interface(world.router(), [(subnet, "10.0.0.1")])
+    wire = {"physical_network": f"p{number}"} if kind != "geneve" else {}
+    vlan = {} if kind == "flat" else {"segmentation_id": number}
+    world.add(cloud.NetworkSegment, network=network.uuid, network_type=kind, **wire, **vlan)
+    return network, world.subnet(network, cidr=f"10.{number}.0.0/24")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "by_wire"), [(["vlan"], True), (["flat"], True), (["vlan", "flat"], True), (["vlan", "geneve"], False)]
+)
+def test_networks_on_wires_are_routed_where_the_gateway_is_unless_tunnels_are_avoided(world, kinds, by_wire):
+    router = world.router()
+    for number, kind in enumerate(kinds, 1):
+        _, subnet = wired(world, kind, number)
+        world.interface(router, [(subnet, f"10.{number}.0.1")], mac_address=f"fa:16:3e:00:00:{number:02x}")
+    _, outer = world.outside()
+    gateway = world.gateway(router, [(outer, "203.0.113.9")], mac_address="fa:16:3e:00:00:99")
     world.settle()
-    row = world.one(nb.LogicalRouterPort)
-    assert row.options == {"reside-on-redirect-chassis": "true"}
+
+    def inner():
+        rows = [r for r in world.all(nb.LogicalRouterPort) if r.name != f"lrp-{gateway.port.uuid}"]
+        return {value for row in rows if (value := row.options.get("reside-on-redirect-chassis"))}
+
+    outer_port = world.one(nb.LogicalRouterPort, name=f"lrp-{gateway.port.uuid}")
+    assert (inner(), outer_port.options) == ({"true"}, {"gateway_mtu": "1442"})
     world.configure(distributed_floating_ip="true")
     world.settle()
-    assert row.options == {"reside-on-redirect-chassis": "false"}
+    bridged = {"redirect-type": "bridged"} if by_wire else {}
+    assert outer_port.options == {"gateway_mtu": "1442"} | bridged
+    assert inner() == {"false" if by_wire else "true"}
+
+
+def test_a_router_to_a_tunnelled_network_is_on_one_gateway(world):
+    _, subnet = wired(world, "geneve", 5)
+    router = world.router()
+    gateway = world.gateway(router, [(subnet, "10.5.0.9")], mac_address="fa:16:3e:00:00:99")
+    inner = world.subnet(world.network())
+    interface = world.interface(router, [(inner, "10.0.0.1")])
+    port = world.port(inner.network, [(inner, "10.0.0.5")], mac_address="fa:16:3e:00:00:33")
+    world.floating(interface, gateway, port, "10.5.0.50", mac_address="fa:16:3e:00:00:44")
+    world.configure(distributed_floating_ip="true")
+    world.settle()
+    [row] = world.all(nb.LogicalRouter)
+    assert "chassis" not in row.options
+    gw1 = world.chassis("gw1", mappings="")
+    world.settle()
+    assert row.options["chassis"] == "gw1"
+    assert world.all(nb.GatewayChassis) == []
+    assert world.one(nb.NAT, type="snat").external_ip == "10.5.0.9"
+    floating = world.one(nb.NAT, type="dnat_and_snat")
+    transaction = world.nb.transaction()
+    transaction.update(world.one(nb.LogicalSwitchPort, name=port.uuid), {"up": True})
+    transaction.commit()
+    world.settle()
+    assert floating.external_mac is None  # the one chassis answers for it
+    world.chassis("gw2", mappings="")
+    world.chassis("other", options="")
+    world.settle()
+    assert row.options["chassis"] == "gw1"
+    world.restart()
+    assert row.options["chassis"] == "gw1"
+    world.fell(gw1)
+    world.settle()
+    assert row.options["chassis"] == "gw2"
+
+
+def test_neighbours_may_be_forgotten(scene):
+    scene.configure(mac_binding_age_threshold="300")
+    scene.settle()
+    assert scene.one(nb.LogicalRouter).options["mac_binding_age_threshold"] == "300"
 
 
 def test_floating_ips(scene):

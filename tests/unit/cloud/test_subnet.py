@@ -111,3 +111,48 @@ def test_instances_are_told_of_a_domain_that_somebody_chose(world):
     world.configure(dns_domain="cloud.example.")
     world.settle()
     assert options.options["domain_name"] == '"cloud.example"'
+
+
+def servers(world):
+    world.settle()
+    return {row.cidr: row.options.get("dns_server") for row in world.all(nb.DHCPOptions)}
+
+
+def test_who_is_asked_for_names(world, resolvers):
+    network = world.network()
+    named = world.subnet(network, dns_nameservers={0: "8.8.8.8"})
+    world.subnet(network, cidr="10.1.0.0/24", gateway_ip="10.1.0.1")
+    world.subnet(network, cidr="fd00::/64", gateway_ip="fd00::1")
+    assert servers(world) == {"10.0.0.0/24": "{8.8.8.8}", "10.1.0.0/24": None, "fd00::/64": None}
+    world.configure(dns_servers="9.9.9.9, fd00::9, nonsense, 9.9.9.10")
+    assert servers(world) == {
+        "10.0.0.0/24": "{8.8.8.8}", "10.1.0.0/24": "{9.9.9.9, 9.9.9.10}", "fd00::/64": "{fd00::9}",
+    }  # fmt: skip
+    world.configure(dns_servers="")
+    resolvers.write_text("# nameserver 1.1.1.1\nnameserver 127.0.0.53\nnameserver 10.9.9.9\nnameserver x\nnameserver\n")
+    world.restart()
+    assert servers(world) == {"10.0.0.0/24": "{8.8.8.8}", "10.1.0.0/24": "{10.9.9.9}", "fd00::/64": None}
+    world.change(named, dns_nameservers={0: "0.0.0.0", 1: "8.8.8.8"})
+    assert servers(world)["10.0.0.0/24"] is None
+
+
+@pytest.mark.parametrize(
+    ("given", "lease"), [("600", "600"), ("soon", "43200"), ("-1", "43200"), ("9" * 30, "43200"), ("²", "43200")]
+)
+def test_how_long_addresses_are_for(world, given, lease):
+    world.configure(dhcp_default_lease_time=given)
+    world.subnet(world.network())
+    world.settle()
+    assert world.one(nb.DHCPOptions).options["lease_time"] == lease
+
+
+def test_a_port_that_can_have_an_address_by_dhcpv6_gets_it(world):
+    network = world.network()
+    modes = [("fd00::", "dhcpv6-stateless"), ("fd01::", None), ("fd02::", "slaac")]
+    subnets = [world.subnet(network, cidr=f"{p}/64", gateway_ip=f"{p}1", ipv6_address_mode=mode) for p, mode in modes]
+    port = world.port(network, [(subnet, f"{p}5") for subnet, (p, _) in zip(subnets, modes, strict=True)])
+    world.settle()
+    assert world.one(nb.LogicalSwitchPort).dhcpv6_options.cidr == "fd01::/64"
+    world.change(port, device_owner="neutron:anything")
+    world.settle()
+    assert world.one(nb.LogicalSwitchPort).dhcpv6_options is None

@@ -31,6 +31,7 @@ from ovenbird.api.macs import reserve_mac
 from ovenbird.api.port_bindings import BOUND, binding, gateway_host
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.security_group import default_group
+from ovenbird.api.router_interfaces import check_stays_connected
 from ovenbird.api.service_ports import FLOATING_OWNER, GATEWAY_OWNER, is_service_port, refuse_service_port
 from ovenbird.api.values import (
     WrongTypeError,
@@ -213,11 +214,11 @@ class Ports(Resource[Port]):
         "device_owner": Attribute(text(), default=""),
         "port_security_enabled": Attribute(boolean, default=UNSET),
         "security_groups": Attribute(list_of(uuid_value), default=UNSET),
-        "allowed_address_pairs": Attribute(_address_pairs, default=[], filterable=False, explicit=True),
+        "allowed_address_pairs": Attribute(_address_pairs, default=[], filterable=False),
         "extra_dhcp_opts": Attribute(_dhcp_options, default=[], filterable=False),
-        "binding:host_id": Attribute(_host, default="", explicit=True),
+        "binding:host_id": Attribute(_host, default=""),
         "binding:vnic_type": Attribute(one_of(*VNIC_TYPES), default="normal"),
-        "binding:profile": Attribute(_profile, default={}, filterable=False, explicit=True),
+        "binding:profile": Attribute(_profile, default={}, filterable=False),
         "binding:vif_type": shown(),
         "binding:vif_details": shown(filterable=False),
         "dns_name": Attribute(host_name, default=""),
@@ -362,7 +363,7 @@ class Ports(Resource[Port]):
         if mac_address != row.mac_address and "fixed_ips" not in values:
             self.addresses.follow(draft, row, mac_address)
         if "fixed_ips" in values:
-            self.addresses.replace(draft, row, values["fixed_ips"], mac_address)
+            check_stays_connected(row, self.addresses.replace(draft, row, values["fixed_ips"], mac_address))
         draft.update(row, stored)
 
     def delete(self, draft: Draft, row: Port) -> None:
@@ -400,12 +401,17 @@ def _device(row: Port) -> dict[str, str]:
 
 
 def port_status(databases: Databases, row: Port) -> str:
-    """Return ACTIVE when a port works, as far as Northbound knows; else DOWN; N/A where nothing is plugged."""
+    """Return ACTIVE when a port works, as far as Northbound knows; else DOWN; N/A where nothing is plugged.
+
+    Of a gateway Southbound knows: without a chassis nothing goes out, and none of its addresses is translated.
+    """
     if row.device_owner == FLOATING_OWNER:
         return "N/A"
     northbound = databases.northbound
     if northbound is None or not row.admin_state_up:
         return "DOWN"
+    if row.device_owner == GATEWAY_OWNER and databases.southbound is not None:
+        return "ACTIVE" if gateway_host(databases, row) else "DOWN"
     switch_port = northbound.store.find(LogicalSwitchPort.name, row.uuid)
     return "ACTIVE" if switch_port is not None and switch_port.up else "DOWN"
 

@@ -17,7 +17,13 @@ from ovenbird.api.errors.router import (
 )
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.availability_zone import ROUTER, check_hints
-from ovenbird.api.router_interfaces import RouterInterfaces, check_new, connected, given, router_ports
+from ovenbird.api.router_interfaces import (
+    RouterInterfaces,
+    check_reachable,
+    connected,
+    listed_routes,
+    router_ports,
+)
 from ovenbird.api.service_ports import GATEWAY_OWNER, ServicePorts
 from ovenbird.api.values import (
     WrongTypeError,
@@ -93,10 +99,10 @@ class Routers(Resource[Router]):
         "admin_state_up": Attribute(boolean, default=True),
         "external_gateway_info": Attribute(_gateway, default=UNSET, filterable=False),
         "routes": Attribute(ROUTES, default=UNSET, post=False, filterable=False),
-        "distributed": Attribute(_always, default=None, explicit=True),
-        "ha": Attribute(_always, default=None, explicit=True),
+        "distributed": Attribute(_always, default=None),
+        "ha": Attribute(_always, default=None),
         "availability_zone_hints": Attribute(list_of(text()), default=[], put=False),
-        "enable_ndp_proxy": Attribute(never, default=False, explicit=True),
+        "enable_ndp_proxy": Attribute(never, default=False),
         "flavor_id": shown(),
         "status": shown(),
         "availability_zones": shown(filterable=False),
@@ -148,10 +154,12 @@ class Routers(Resource[Router]):
     def update(self, draft: Draft, row: Router, values: dict[str, Any]) -> None:
         """Write a change of a router."""
         stored = renamed(values, COLUMNS)
-        if "external_gateway_info" in values:
-            self._set_gateway(draft, row, values["external_gateway_info"])
         if "routes" in values:
             stored["routes"] = checked_routes(row, values["routes"])
+        if "external_gateway_info" in values:
+            outside = self._set_gateway(draft, row, values["external_gateway_info"])
+            if outside is not None:
+                check_reachable(row, values.get("routes", listed_routes(row)), outside)
         draft.update(row, stored)
 
     def delete(self, draft: Draft, row: Router) -> None:
@@ -162,13 +170,6 @@ class Routers(Resource[Router]):
         draft.transaction.delete(row)
 
     # -- actions ------------------------------------------------------------------------------------------------------
-
-    def check_action(self, action: str, body: Mapping[str, Any]) -> None:
-        """Check that what names an interface can be the id of one."""
-        if action == "add_router_interface":
-            check_new(body)
-        elif action == "remove_router_interface":
-            given(body)
 
     def add_interface(self, draft: Draft, row: Router, body: Mapping[str, Any]) -> dict[str, Any]:
         """Connect a subnet, or a port's subnets."""
@@ -181,8 +182,7 @@ class Routers(Resource[Router]):
     def add_routes(self, draft: Draft, row: Router, body: Mapping[str, Any]) -> None:
         """Add extra routes to those that are there."""
         given = _routes_in(body)
-        kept = [dict(zip(("destination", "nexthop"), route.split(), strict=True)) for route in row.routes]
-        draft.update(row, {"routes": checked_routes(row, [*kept, *given])})
+        draft.update(row, {"routes": checked_routes(row, [*listed_routes(row), *given])})
 
     def remove_routes(self, draft: Draft, row: Router, body: Mapping[str, Any]) -> None:
         """Remove extra routes; those that are not there are no mistake."""
@@ -190,24 +190,27 @@ class Routers(Resource[Router]):
 
     # -- the gateway --------------------------------------------------------------------------------------------------
 
-    def _set_gateway(self, draft: Draft, row: Router, given: Mapping[str, Any]) -> None:
+    def _set_gateway(self, draft: Draft, row: Router, given: Mapping[str, Any]) -> Iterable[UUID] | None:
+        """Write a change of a gateway, and return the subnets that it is in then; None if that is where it was."""
         outside: RouterGateway | None = row.referrer(RouterGateway.router)
         if outside is None or not given or Port.network.raw(outside.port) != given["network_id"]:
             self._close(draft, row)
             if given:
                 inside = [fixed.subnet.cidr for interface in row.referrers(Interface.router)
                           for fixed in interface.port.referrers(FixedAddress.port)]  # fmt: skip
-                self._open(draft, row.uuid, given, inside)
-            return
+                return self._open(draft, row.uuid, given, inside)
+            return ()
         draft.transaction.update(outside, {"enable_snat": given.get("enable_snat", True)})
         if given.get("external_fixed_ips"):
             port = outside.port
             _check_outside(port.network, given["external_fixed_ips"])
-            self.ports.addresses.replace(draft, port, given["external_fixed_ips"], port.mac_address)
+            subnets = self.ports.addresses.replace(draft, port, given["external_fixed_ips"], port.mac_address)
             draft.touch(port)
+            return subnets
+        return None
 
-    def _open(self, draft: Draft, router: UUID, given: Mapping[str, Any], inside: Iterable[str]) -> None:
-        """Write a gateway: a port that is nobody's on the external network."""
+    def _open(self, draft: Draft, router: UUID, given: Mapping[str, Any], inside: Iterable[str]) -> list[UUID]:
+        """Write a gateway: a port that is nobody's on the external network; return the subnets that it is in."""
         network = self.databases.store.table(Network).get(given["network_id"])
         if network is None:
             raise NetworkNotFound(id=given["network_id"])
@@ -227,6 +230,7 @@ class Routers(Resource[Router]):
                     )
         values = {"router": router, "port": port, "enable_snat": given.get("enable_snat", True)}
         draft.transaction.insert(RouterGateway, values)
+        return [subnet.uuid for subnet, _ in chosen]
 
     def _close(self, draft: Draft, row: Router) -> None:
         """Write the removal of a router's gateway, if it has one; floating IPs keep it."""

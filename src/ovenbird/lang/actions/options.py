@@ -16,7 +16,7 @@ from ovenbird.lang.parser import parse_constant
 from ovenbird.net.dhcp4 import classless_routes
 
 if TYPE_CHECKING:
-    from ovenbird.lang.actions.cursor import Cursor
+    from ovenbird.lang.lexer import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Option:
         return numbers
 
 
-def parse_options(cursor: Cursor) -> tuple[Option, ...]:
+def parse_options(cursor: Tokens) -> tuple[Option, ...]:
     """Parse `(name = value, ...)`; raise `LangError`."""
     cursor.expect("(")
     options: list[Option] = []
@@ -69,7 +69,7 @@ def parse_options(cursor: Cursor) -> tuple[Option, ...]:
     return tuple(options)
 
 
-def _values(cursor: Cursor) -> tuple[Integer | String, ...]:
+def _values(cursor: Tokens) -> tuple[Integer | String, ...]:
     if not cursor.take("{"):
         return (_value(cursor),)
     values = [_value(cursor)]
@@ -80,7 +80,7 @@ def _values(cursor: Cursor) -> tuple[Integer | String, ...]:
     return tuple(values)
 
 
-def _value(cursor: Cursor) -> Integer | String:
+def _value(cursor: Tokens) -> Integer | String:
     token = cursor.token
     if token.kind not in ("integer", "masked", "string"):
         raise cursor.syntax_error("expecting constant")
