@@ -64,9 +64,14 @@ def attached_names() -> list[str]:
 
 
 def interface_of(name: str) -> UUID | None:
-    """Return the interface that says it is the logical port `name`; the first of several."""
-    found = select(Attachment.name, name)
-    return found[0].interface if found else None
+    """Return the interface that says it is the logical port `name`; of several the newest that the switch has made.
+
+    An instance that moves within a host has its new interface before it loses the old one.
+    """
+    found = [row.interface for row in select(Attachment.name, name)]
+    if len(found) > 1:
+        found = [uuid for uuid in found if _ofport(get(Interface, uuid))] or found
+    return found[-1] if found else None
 
 
 @view

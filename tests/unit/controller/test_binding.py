@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ovenbird.controller.facts import AFTERWARDS, CLAUSE, ZONE
+from ovenbird.openflow.actions import Output
 
 
 def test_a_plugged_port_is_claimed(world):
@@ -140,3 +141,22 @@ def test_a_container_is_bound_with_its_parent_whichever_switch_it_is_on(world):
     world.unplug(interface)
     world.run()
     assert not [fact for fact in world.facts[CLAUSE] if fact[2] in ("parent_port", "logical_port")]
+
+
+def test_of_two_interfaces_that_say_they_are_one_port_the_newer_is(world):
+    world.lport(world.switch(7), "p1", 1, chassis=world.me.uuid, up=True)
+    old = world.port_on_bridge("old", 5, iface_id="p1")
+    world.run()
+    new = world.port_on_bridge("new", -1, iface_id="p1")
+    world.run()
+    assert world.flows(65)["metadata=0x7,reg15=0x1"] == (Output(5),)  # the switch has not made the new one
+    world.set(new, ofport=6)
+    world.run()
+    assert world.flows(65)["metadata=0x7,reg15=0x1"] == (Output(6),)
+    assert list(world.flows(0, 100)) == ["in_port_oxm=0x6", "in_port_oxm=0x64"]
+    world.unplug(new)
+    world.run()
+    assert world.flows(65)["metadata=0x7,reg15=0x1"] == (Output(5),)
+    world.unplug(old)
+    world.run()
+    assert "metadata=0x7,reg15=0x1" not in world.flows(65)
