@@ -14,10 +14,10 @@ came or which backend a client has is left alone, also by a controller that star
 from __future__ import annotations
 
 import logging
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ovenbird.lang.actions.layout import Tables
+from ovenbird.lang.text_cache import cached_by_text
 from ovenbird.openflow.actions import SetField, encode_actions
 from ovenbird.openflow.errors import DecodeError, EncodeError
 from ovenbird.openflow.instructions import ApplyActions, decode_instructions, encode_apply
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_MAX_CANONICAL = 16384
 _TABLES = Tables()
 _LEARNED = frozenset((_TABLES.lb_hairpin_reply, _TABLES.ecmp_nh_mac, _TABLES.ecmp_nh, _TABLES.lb_affinity))
 """The tables that only the switch writes to."""
@@ -145,7 +144,9 @@ class FlowTable:
                 content: Content | None = (instructions, held[5])
             else:
                 content = desired(key)
-            if self._refused and content is not None and self._refused.get(key) == content:
+            if self._refused and self._refused.get(key) != content:
+                self._refused.pop(key, None)
+            elif self._refused and content is not None:
                 continue
             there = installed.get(key)
             if there != content and not (there and content and _alike(there, content)):
@@ -192,7 +193,7 @@ def _alike(there: Content, wanted: Content) -> bool:
     return there[1] == wanted[1] and _canonical(there[0]) == wanted[0]
 
 
-@lru_cache(maxsize=_MAX_CANONICAL)
+@cached_by_text
 def _canonical(instructions: bytes) -> bytes:
     """Return instructions as we encode them."""
     try:

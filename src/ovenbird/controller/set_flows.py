@@ -41,7 +41,7 @@ SPREAD = Relation("flow of each member")
 
 _NAME = AddressSet.name.index
 _ADDRESSES = AddressSet.addresses.index
-_MAX_MEMBERS = 65536
+_MAX_MEMBERS = 16384
 _PADDING = [b"\0" * (-n % 8) for n in range(8)]
 
 

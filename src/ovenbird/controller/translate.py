@@ -34,6 +34,7 @@ from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.errors import LangError
 from ovenbird.lang.spread import spread
 from ovenbird.lang.template import Templates
+from ovenbird.lang.text_cache import cached_by_text
 from ovenbird.model.sb import (
     AddressSet,
     DatapathBinding,
@@ -67,7 +68,7 @@ GROUPS = Pool("group id", 1, 0xFFFFFF00)
 
 _templates = Templates()
 _stencils = Stencils()
-_MAX_ENCODINGS = 16384
+_MAX_ENCODINGS, _MAX_ENCODED = 4096, 4096  # how many are remembered, and of how many characters each
 _METADATA_ONES = (1 << 64) - 1
 _MULTICAST = 0x8000
 _PORT_ONES = 0xFFFFFFFF
@@ -346,7 +347,7 @@ def _translated(flow: LogicalFlow, values: list[Any], uuids: Sequence[UUID]) -> 
     return facts
 
 
-@lru_cache(maxsize=1024)
+@cached_by_text
 def _reported(text: str) -> str:
     log.warning("%s", text)
     return text
@@ -480,7 +481,7 @@ def _encoded_actions(flow: LogicalFlow, datapath: DatapathBinding, parsed: Actio
         return found, []
     context = FlowContext(flow, datapath)
     found = encode_actions(parsed.encode(context))
-    if not context.asked:
+    if not context.asked and len(flow.actions) <= _MAX_ENCODED:
         if len(_encodings) >= _MAX_ENCODINGS:
             _encodings.clear()
         _encodings[key] = found

@@ -129,7 +129,7 @@ def _number(text: str, start: int, end: int) -> Token:
     return Token("integer" if mask is None else "masked", start, end, "", value, mask, form)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def parse_constant(text: str) -> tuple[int, int | None, Format]:
     """Read an integer, Ethernet, IPv4 or IPv6 constant, perhaps masked; return its value, mask (or None) and format.
 

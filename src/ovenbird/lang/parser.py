@@ -7,8 +7,6 @@ become known. `parse` remembers trees by text, because the same few thousand mat
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from ovenbird.lang.ast import (
     AddressSet,
     Boolean,
@@ -29,12 +27,13 @@ from ovenbird.lang.ast import (
 from ovenbird.lang.errors import FieldError, LangError, ParseError, UnknownNameError
 from ovenbird.lang.lexer import Format, Token, Tokens
 from ovenbird.lang.symbols import SYMBOLS, Level, Scope
+from ovenbird.lang.text_cache import cached_by_text
 
 _RELATIONS = {relation.value: relation for relation in Relation}
 _MAX_DEPTH = 100  # parentheses deeper than this are a mistake or an attack
 
 
-@lru_cache(maxsize=16384)
+@cached_by_text
 def parse(text: str) -> Expr:
     """Parse a match; raise `LangError` (of the class that says what is wrong) with the culprit's span."""
     tokens = Tokens(text)

@@ -8,7 +8,6 @@ TCP packets. A negated predicate is the negation of its whole expansion. The res
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import assert_never
 
 from ovenbird.lang.ast import (
@@ -26,6 +25,7 @@ from ovenbird.lang.ast import (
     disjunction,
 )
 from ovenbird.lang.parser import parse
+from ovenbird.lang.text_cache import cached_by_text
 
 _ZERO = (Integer(0),)
 
@@ -70,7 +70,16 @@ def _compare(compare: Compare, flipped: bool, whole: bool) -> Expr:
     return disjunction([valid, annotated(symbol.prerequisite, negative=True)]) if whole else valid
 
 
-@lru_cache(maxsize=16384)
 def annotated(text: str, *, negative: bool = False) -> Expr:
     """Return the annotated tree of a match, a prerequisite or a predicate's expansion, or of its whole negation."""
-    return annotate(parse(text), whole=negative)
+    return _negated(text) if negative else _annotated(text)
+
+
+@cached_by_text
+def _annotated(text: str) -> Expr:
+    return annotate(parse(text))
+
+
+@cached_by_text
+def _negated(text: str) -> Expr:
+    return annotate(parse(text), whole=True)

@@ -12,7 +12,6 @@ conjunction where one member would have needed none. Every other match has no pa
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.lang.ast import AddressSet, Compare, Relation, leaves
@@ -20,6 +19,7 @@ from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.compile import Compiled, compile_match, narrow
 from ovenbird.lang.errors import LangError
 from ovenbird.lang.passes import annotated
+from ovenbird.lang.text_cache import cached_by_text
 
 if TYPE_CHECKING:
     from ovenbird.lang.bindings import Lookup
@@ -29,7 +29,6 @@ PLACES = 8
 """Stand-ins for a set's members: two ports times eight members are more flows than a conjunctive match of them."""
 
 _STAND_INS = tuple(str(number) for number in range(1, PLACES + 1))
-_MAX_TEXTS = 8192
 
 
 class Spread(NamedTuple):
@@ -88,7 +87,7 @@ def spread(text: str, bindings: Bindings, exists: Lookup[object]) -> Spread | No
     return Spread(Compiled(tuple(kept), compiled.n_conjunctions), holes)
 
 
-@lru_cache(maxsize=_MAX_TEXTS)
+@cached_by_text
 def _holes(text: str) -> dict[str, str] | None:
     """Return the set that fills each field; None when a set's members matter to how the match is compiled."""
     try:

@@ -40,9 +40,10 @@ _LITERAL = re.compile(
     re.VERBOSE,
 )
 _BEFORE = re.compile(r"==\s*(?:\{([^{}\"]*))?\Z")
-_MAX_SHAPES = 8192
 _MAX_MEMBERS = 64  # of a port group; of more a conjunctive match is made sooner or later
-_MAX_TEMPLATES = 4096  # per shape; more means that its fixed literals vary, and that a template is no gain
+_MAX_TEMPLATES = 1024  # per shape; more means that its fixed literals vary, and that a template is no gain
+_MAX_TEXT = 1 << 20
+"""Characters of the texts of which shapes and templates are remembered; with more than that, all are forgotten."""
 
 
 class _Slot(NamedTuple):
@@ -92,10 +93,11 @@ class _Shape:
 class Templates:
     """A cache of compiled shapes; one serves any number of datapaths, because names are looked up on every use."""
 
-    __slots__ = ("_shapes",)
+    __slots__ = ("_length", "_shapes")
 
     def __init__(self) -> None:
         self._shapes: dict[tuple[str, ...], _Shape | None] = {}
+        self._length = 0
 
     def compile(self, text: str, bindings: Bindings) -> Compiled:
         """Compile a match as `compile.compile_match` does, faster when a text of the same shape came before."""
@@ -105,7 +107,7 @@ class Templates:
         shape = self._shape_of(text, parts)
         if shape is None or shape.sets or shape.group is not None:
             return compile_match(text, bindings)
-        return _instantiate(shape, text, parts[1::2], bindings)
+        return self._instantiate(shape, text, parts[1::2], bindings)
 
     def stencils(self, text: str, bindings: Bindings) -> tuple[tuple[MatchStencil, ...], list[bytes]] | None:
         """Return a match's flows as bytes with holes, and what fills the holes from the second on.
@@ -133,40 +135,50 @@ class Templates:
         found = shape.stencils.get(variant, ())
         if found == () and variant not in shape.stencils:
             ordered = not shape.sets and shape.group is None
-            plain = _instantiate(shape, text, literals, bindings) if ordered else compile_match(text, bindings)
+            plain = self._instantiate(shape, text, literals, bindings) if ordered else compile_match(text, bindings)
             found = _stencils(shape, plain, values)
             if len(shape.stencils) < _MAX_TEMPLATES:
                 shape.stencils[variant] = found
+                self._remember(text)
         return None if found is None else (found, values)
 
     def _shape_of(self, text: str, parts: list[str]) -> _Shape | None:
         key = tuple(parts[::2])
         shape = self._shapes.get(key, _UNSEEN)
         if shape is _UNSEEN:
-            if len(self._shapes) >= _MAX_SHAPES:
-                self._shapes.clear()
             shape = self._shapes[key] = _shape(text, parts)
+            self._remember(text)
         return shape
+
+    def _remember(self, text: str) -> None:
+        """Count the text of which something new is remembered; forget everything when that is too much."""
+        self._length += len(text)
+        if self._length > _MAX_TEXT:
+            self._shapes.clear()
+            self._length = 0
+
+    def _instantiate(self, shape: _Shape, text: str, literals: list[str], bindings: Bindings) -> Compiled:
+        cubes = _cubes(shape, literals, bindings)
+        if cubes is None:
+            return compile_match(text, bindings)
+        variant: tuple[object, ...] = ()
+        if shape.fixed or shape.residents:
+            variant = _variant(shape, literals, bindings)
+        template = shape.templates.get(variant)
+        if template is None:
+            template = compile_match(text, bindings)
+            if len(shape.templates) < _MAX_TEMPLATES:
+                shape.templates[variant] = template
+                self._remember(text)
+            return template
+        return _filled(template, cubes) if cubes else template
 
 
 _UNSEEN = _Shape((), (), ())
 
 
-def _instantiate(shape: _Shape, text: str, literals: list[str], bindings: Bindings) -> Compiled:
-    cubes = _cubes(shape, literals, bindings)
-    if cubes is None:
-        return compile_match(text, bindings)
-    variant: tuple[object, ...] = ()
-    if shape.fixed or shape.residents:
-        variant = _variant(shape, literals, bindings)
-    template = shape.templates.get(variant)
-    if template is None:
-        template = compile_match(text, bindings)
-        if len(shape.templates) < _MAX_TEMPLATES:
-            shape.templates[variant] = template
-        return template
-    if not cubes:
-        return template
+def _filled(template: Compiled, cubes: dict[str, tuple[int, int]]) -> Compiled:
+    """Return a template with the values of its slots."""
     flows = []
     for match, clauses in template.flows:
         fields = dict(match)

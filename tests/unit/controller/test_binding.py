@@ -153,7 +153,7 @@ def test_of_two_interfaces_that_say_they_are_one_port_the_newer_is(world):
     world.set(new, ofport=6)
     world.run()
     assert world.flows(65)["metadata=0x7,reg15=0x1"] == (Output(6),)
-    assert list(world.flows(0, 100)) == ["in_port_oxm=0x6", "in_port_oxm=0x64"]
+    assert set(world.flows(0, 100)) == {"in_port_oxm=0x6", "in_port_oxm=0x64"}
     world.unplug(new)
     world.run()
     assert world.flows(65)["metadata=0x7,reg15=0x1"] == (Output(5),)

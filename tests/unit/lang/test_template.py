@@ -197,7 +197,7 @@ def test_no_name_is_part_of_a_shape(text: str) -> None:
 
 
 def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(template, "_MAX_SHAPES", 10)
+    monkeypatch.setattr(template, "_MAX_TEXT", 300)
     monkeypatch.setattr(template, "_MAX_TEMPLATES", 3)
     templates = Templates()
     for n in range(50):
@@ -205,5 +205,5 @@ def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert templates.compile(text, BINDINGS) == compile_match(text, BINDINGS)
         text = f"ip4.src == 10.0.0.{n} || ip4.src == 10.0.1.{n}"
         assert templates.compile(text, BINDINGS) == compile_match(text, BINDINGS)
-    assert len(templates._shapes) <= 10
+    assert len(templates._shapes) <= 10  # of texts of some 35 characters
     assert all(shape is None or len(shape.templates) <= 3 for shape in templates._shapes.values())

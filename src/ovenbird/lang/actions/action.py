@@ -7,7 +7,6 @@ remembered by text, and what depends on the flow's place, on ports and on option
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.lang.ast import Boolean, Expr, conjunction
@@ -128,7 +127,6 @@ def format_all(actions: Sequence[Action]) -> str:
     return " ".join([action.format() for action in actions]) or "drop;"
 
 
-@lru_cache(maxsize=4096)
 def prerequisites_of(actions: tuple[Action, ...]) -> tuple[str, ...]:
     """Return what actions require, each once, in order of first mention."""
     return tuple(dict.fromkeys(text for action in actions for text in action.requires() if text))

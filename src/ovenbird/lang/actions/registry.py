@@ -6,7 +6,7 @@ To add an action: write its class, add its row here, and its case to the golden 
 from __future__ import annotations
 
 import re
-from functools import lru_cache, partial
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from ovenbird.lang.actions.action import Action, Actions, prerequisites_of
 from ovenbird.lang.actions.cursor import Cursor, Registry
 from ovenbird.lang.actions.machine import Check
 from ovenbird.lang.errors import LangError
+from ovenbird.lang.text_cache import cached_by_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -109,7 +110,7 @@ _REGISTRY = Registry(STATEMENTS, FUNCTIONS, assign.parse_assignment)
 _STATEMENT = re.compile(r"""\s*((?:[^;"(){}/]|"[^"\\]*"|\((?:[^"()/]|"[^"\\]*")*\))+?)\s*;\s*""")
 
 
-@lru_cache(maxsize=65536)
+@cached_by_text
 def parse_actions(text: str) -> Actions:
     """Parse a logical flow's actions; results are remembered by text, because the same strings recur on every datapath.
 
@@ -141,7 +142,7 @@ def _parse_by_statement(text: str) -> tuple[Action, ...] | None:
     return tuple(actions)
 
 
-@lru_cache(maxsize=65536)
+@cached_by_text
 def _parse_statement(text: str) -> Action:
     cursor = Cursor(text, _REGISTRY)
     action = cursor.statement()

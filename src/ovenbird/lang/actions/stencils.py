@@ -31,8 +31,9 @@ _CONSTANT = re.compile(
     r"""=\ ?("[^"\\]*" | [0-9][0-9A-Fa-fx.:]* | [0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]+)(?=\s*;)""", re.VERBOSE
 )
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*(?:\[\s*\d+\s*(?:\.\.\s*\d+\s*)?\])?\s*\Z")
-_MAX_SHAPES = 8192
 _MAX_VARIANTS = 256  # per shape; more means that its fixed constants vary, and that stencils are no gain
+_MAX_TEXT = 1 << 20
+"""Characters of the texts of which shapes and variants are remembered; with more than that, all are forgotten."""
 _PORT_BITS = 32
 
 
@@ -70,9 +71,10 @@ class _Shape:
 class Stencils:
     """A memory of shapes; one serves any number of datapaths, because ports are looked up on every use."""
 
-    __slots__ = ("_shapes",)
+    __slots__ = ("_length", "_shapes")
 
     def __init__(self) -> None:
+        self._length = 0
         self._shapes: dict[tuple[Hashable, ...], _Shape | None] = {}
 
     def fill(
@@ -94,9 +96,8 @@ class Stencils:
         constants = parts[1::2]
         shape = self._shapes.get(key, _UNSEEN)
         if shape is _UNSEEN:
-            if len(self._shapes) >= _MAX_SHAPES:
-                self._shapes.clear()
             shape = self._shapes[key] = _shape(text, context())
+            self._remember(text)
         if shape is None:
             return None
         fixed = tuple([constants[index] for index in shape.fixed])
@@ -105,11 +106,19 @@ class Stencils:
             variant = _variant(text, shape, context())
             if len(shape.variants) < _MAX_VARIANTS:
                 shape.variants[fixed] = variant
+                self._remember(text)
         values = _values(shape, constants, port_key)
         if variant is None or values is None:
             return None
         stencil, prerequisites = variant
         return Filled(stencil.form % stencil.picked(values), prerequisites)
+
+    def _remember(self, text: str) -> None:
+        """Count the text of which something new is remembered; forget everything when that is too much."""
+        self._length += len(text)
+        if self._length > _MAX_TEXT:
+            self._shapes.clear()
+            self._length = 0
 
 
 _UNSEEN: Any = object()

@@ -262,7 +262,7 @@ def test_what_has_a_stencil(place) -> None:
 
 
 def test_shapes_are_forgotten_when_there_are_too_many(place, monkeypatch) -> None:
-    monkeypatch.setattr(stencils_module, "_MAX_SHAPES", 4)
+    monkeypatch.setattr(stencils_module, "_MAX_TEXT", 60)
     monkeypatch.setattr(stencils_module, "_MAX_VARIANTS", 2)
     stencils, here = Stencils(), place()
     for number in range(28):
@@ -270,5 +270,5 @@ def test_shapes_are_forgotten_when_there_are_too_many(place, monkeypatch) -> Non
             filled = stencils.fill(text, 0, here.ports.get, lambda: here)
             assert filled is not None
             assert filled.actions == encode_actions(parse_actions(text).encode(here))
-    assert len(stencils._shapes) <= 4
+    assert len(stencils._shapes) <= 60 / len("next(1);")
     assert all(shape is None or len(shape.variants) <= 2 for shape in stencils._shapes.values())
