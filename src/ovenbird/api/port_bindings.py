@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.model.binding_profile import is_offloaded
+from ovenbird.model.binding_profile import is_external
 from ovenbird.model.chassis import physical_networks
 from ovenbird.model.cloud import NetworkSegment
 from ovenbird.model.sb import Chassis, PortBinding
@@ -25,16 +25,13 @@ GATEWAY_BINDINGS = ("cr-lrp-", "lrp-")
 """What comes before the id of a gateway's port in the name of that which is bound to the gateway's chassis: by northd's
 naming where routers are distributed, or of the router's side of the port where the whole router is on that chassis."""
 
-OUTSIDE_OF_SWITCH = frozenset(("direct", "direct-physical", "macvtap", "baremetal"))
-"""VNIC types that no virtual switch connects, unless the hardware does in its place (``switchdev``)."""
-
 
 def binding(databases: Databases, port: Port) -> tuple[str, dict[str, Any]]:
     """Return a port's ``binding:vif_type`` and ``binding:vif_details``."""
     host = port.host
     if not host:
         return UNBOUND, {}
-    if port.vnic_type in OUTSIDE_OF_SWITCH and not is_offloaded(port):
+    if is_external(port):
         return FAILED, {}
     if databases.southbound is None:
         return BOUND, details("system")

@@ -57,6 +57,7 @@ SWITCH_PORTS = Rows(
         nb.LogicalSwitchPort.options,
         nb.LogicalSwitchPort.dhcpv4_options,
         nb.LogicalSwitchPort.dhcpv6_options,
+        nb.LogicalSwitchPort.ha_chassis_group,
         nb.LogicalSwitchPort.external_ids,
     ),
     key_of=_own_port,
@@ -103,6 +104,6 @@ def provider_port(segment: cloud.NetworkSegment) -> Iterator[Fact]:
     tag = segment.segmentation_id or None
     ids = (("neutron:provnet-physical-network", segment.physical_network),)
     unknown = frozenset(("unknown",))
-    yield SWITCH_PORTS(name, "localnet", unknown, frozenset(), None, None, tag, options, None, None, ids)
+    yield SWITCH_PORTS(name, "localnet", unknown, frozenset(), None, None, tag, options, None, None, None, ids)
     network = cloud.NetworkSegment.network.raw(segment)
     yield PORTS_OF_SWITCH(names.switch(network), SWITCH_PORTS.uuid(name))

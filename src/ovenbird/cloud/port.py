@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.cloud import names
 from ovenbird.cloud.addressing import fixed_addresses, port_security, secured
+from ovenbird.cloud.external_port import group_of
 from ovenbird.cloud.extra_dhcp import merged, named_for_ovn
 from ovenbird.cloud.network import PORTS_OF_SWITCH, SWITCH_PORTS, network_mtu
 from ovenbird.cloud.security_group import PORTS_OF_GROUP
@@ -13,7 +14,7 @@ from ovenbird.cloud.subnet import DHCP_OPTIONS, STATELESS, dhcp_options
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import cloud, settings
-from ovenbird.model.binding_profile import capabilities, container, migrating_to, vtep
+from ovenbird.model.binding_profile import capabilities, container, is_external, migrating_to, vtep
 from ovenbird.model.shared_address import shared_address
 
 if TYPE_CHECKING:
@@ -52,12 +53,14 @@ class Kind(NamedTuple):
         options: what goes with that.
         parent: the port of the instance that a container is in.
         tag: the VLAN that a container asks for there.
+        group: the chassis that stand in for a port that is on no switch.
     """
 
     type: str
     options: names.Pairs = ()
     parent: str | None = None
     tag: int | None = None
+    group: UUID | None = None
 
 
 @view
@@ -91,6 +94,7 @@ def switch_port(port: cloud.Port) -> Iterator[Fact]:
         kind.tag,
         kind.options,
         *dhcp,
+        kind.group,
         _external_ids(port, fixed),
     )
     yield PORTS_OF_SWITCH(names.switch(cloud.Port.network.raw(port)), SWITCH_PORTS.uuid(port.uuid))
@@ -104,6 +108,8 @@ def kind_of(port: cloud.Port) -> Kind:
     if physical := vtep(port):
         switch, logical_switch = physical
         return Kind("vtep", (("vtep-logical-switch", logical_switch), ("vtep-physical-switch", switch)))
+    if is_external(port):
+        return Kind("external", group=group_of(port))
     if owner in LOCALPORT_OWNERS:
         return Kind("localport", _where(port))
     if shared := sharing(port):

@@ -28,6 +28,9 @@ CAPABILITIES, OFFLOADED = "capabilities", "switchdev"
 
 MOST_TAG = 4095
 
+OUTSIDE_OF_SWITCH = frozenset(("direct", "direct-physical", "macvtap", "baremetal"))
+"""VNIC types that no virtual switch connects, unless the hardware does in its place (`switchdev`)."""
+
 
 def profile(port: Port) -> dict[str, Any]:
     """Return a port's binding profile."""
@@ -66,9 +69,9 @@ def capabilities(port: Port) -> list[str]:
     return [word for word in found if isinstance(word, str)] if isinstance(found, list) else []
 
 
-def is_offloaded(port: Port) -> bool:
-    """Return whether a port's hardware does what the virtual switch says."""
-    return OFFLOADED in capabilities(port)
+def is_external(port: Port) -> bool:
+    """Return whether a port is on a physical network by itself, and no virtual switch connects it."""
+    return port.vnic_type in OUTSIDE_OF_SWITCH and OFFLOADED not in capabilities(port)
 
 
 def _text(port: Port, key: str) -> str:

@@ -17,6 +17,9 @@ CMS_OPTIONS = "ovn-cms-options"
 GATEWAY = "enable-chassis-as-gw"
 """The option of a chassis that offers itself as a gateway."""
 
+EXTERNAL_HOST = "enable-chassis-as-extport-host"
+"""The option of a chassis that offers itself for ports that no virtual switch connects."""
+
 ZONES = "availability-zones"
 """The option whose value is a chassis's availability zones, between colons."""
 
@@ -35,6 +38,11 @@ def physical_networks(chassis: Chassis) -> frozenset[str]:
 def offers_gateway(chassis: Chassis) -> bool:
     """Return whether a chassis offers itself as a gateway."""
     return GATEWAY in _cms_options(chassis)
+
+
+def offers_external_ports(chassis: Chassis) -> bool:
+    """Return whether a chassis offers itself for ports that no virtual switch connects."""
+    return EXTERNAL_HOST in _cms_options(chassis)
 
 
 def availability_zones(chassis: Chassis) -> frozenset[str]:

@@ -232,6 +232,8 @@ async def test_kinds_of_ports_and_their_tags(original):
     profile = f'{{"parent_name": "{parent.uuid}", "tag": %d}}'
     fixed = world.port(network, mac_address=MAC2, binding_profile=profile % 42)
     chosen = world.port(network, mac_address=PEER, binding_profile=profile % 0)
+    world.chassis("gw1", mappings="p:br-p")
+    metal = world.port(network, [(subnet, "10.0.0.7")], mac_address=OUTER, vnic_type="baremetal")
     world.settle()
     await original.settled()
     rows = {row.logical_port: row for row in world.sb.store.table(sb.PortBinding).all()}
@@ -240,5 +242,8 @@ async def test_kinds_of_ports_and_their_tags(original):
     assert (shared.type, shared.options["virtual-parents"]) == ("virtual", parent.uuid)
     assert (rows[fixed.uuid].parent_port, rows[fixed.uuid].tag) == (parent.uuid, 42)
     assert rows[chosen.uuid].tag not in (None, 0, 42)
+    group = rows[metal.uuid].ha_chassis_group
+    assert rows[metal.uuid].type == "external"
+    assert [member.chassis.name for member in group.ha_chassis] == ["gw1"]
     assert world.settle() == 0  # the tags that northd writes to Northbound are left alone
     assert original.complaints() == []

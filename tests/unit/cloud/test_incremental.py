@@ -27,7 +27,7 @@ def contents(database):
         dhcp = [o and (o.cidr, sorted(o.options.items())) for o in (p.dhcpv4_options, p.dhcpv6_options)]
         nested = p.parent_name, p.tag_request
         ports[p.name] = (
-            p.type, p.addresses, p.port_security, p.enabled, nested, p.options, dhcp, p.external_ids
+            p.type, p.addresses, p.port_security, p.enabled, nested, p.options, dhcp, p.external_ids, standing_in(p)
         )  # fmt: skip
     groups = {
         g.name: (
@@ -41,6 +41,12 @@ def contents(database):
         (o.cidr, sorted(o.options.items()), sorted(o.external_ids.items())) for o in store.table(nb.DHCPOptions)
     )
     return switches, ports, groups, options, len(store.table(nb.ACL)), routed(store)
+
+
+def standing_in(port):
+    """The chassis of a port's group; how they are placed where gateways are is not a function of Cloud alone."""
+    group = port.ha_chassis_group
+    return group and (group.name, frozenset(h.chassis_name for h in group.ha_chassis))
 
 
 def routed(store):
@@ -132,6 +138,8 @@ class Editing(RuleBasedStateMachine):
                 {"admin_state_up": False},
                 {"host": "hv1"},
                 {"host": ""},
+                {"vnic_type": "baremetal"},
+                {"vnic_type": "normal"},
                 {"binding_profile": '{"migrating_to": "hv2"}'},
                 {"binding_profile": '{"parent_name": "p", "tag": 7}'},
                 {"device_owner": "network:distributed"},

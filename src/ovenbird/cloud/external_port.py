@@ -1,0 +1,114 @@
+"""External ports: hosts and devices that no virtual switch connects, and the chassis that stand in for them.
+
+A bare metal host or an SR-IOV function is on the physical network itself. One chassis answers what it asks by DHCP, of
+routers and of the metadata service: the first of a group that works (ovn-nb(5), `external`). These are
+
+- the gateways of the router that its network is connected to, so that what it sends out takes no second turn;
+- else chassis that offer themselves for it (`ovn-cms-options=enable-chassis-as-extport-host`), each port its own order;
+- else those that may be gateways to its physical network, in one order for the whole network.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.cloud import gateway, names
+from ovenbird.cloud.router import chassis_of, segment_of
+from ovenbird.engine import lookups
+from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model import cloud, nb, sb
+from ovenbird.model.binding_profile import is_external
+from ovenbird.model.chassis import offers_external_ports, physical_networks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID, Row
+
+GROUP = "neutron:ha_chassis_group"
+"""The external id of a group's member: the group's name."""
+
+
+def _own_group(row: Row) -> str | None:
+    name: str = row["name"]
+    return name if name.startswith("neutron-") else None
+
+
+def _own_chassis(row: Row) -> tuple[Any, ...] | None:
+    ids = row["external_ids"]
+    return (tuple(sorted(ids.items())), row["chassis_name"]) if GROUP in ids else None
+
+
+HA_GROUPS = Rows(
+    nb.HAChassisGroup,
+    key=(nb.HAChassisGroup.name,),
+    values=(nb.HAChassisGroup.external_ids,),
+    key_of=_own_group,
+)
+HA_CHASSIS = Rows(
+    nb.HAChassis,
+    key=(nb.HAChassis.external_ids, nb.HAChassis.chassis_name),
+    values=(nb.HAChassis.priority,),
+    key_of=_own_chassis,
+)
+CHASSIS_OF_GROUP = Members(HA_GROUPS, nb.HAChassisGroup.ha_chassis)
+
+
+@view
+def external_hosts(physical_network: str | None) -> tuple[tuple[str, str], ...]:
+    """Return names and host names of the chassis that offer themselves for the external ports of a network."""
+    return tuple(
+        sorted(
+            (chassis.name, chassis.hostname)
+            for chassis in lookups.rows(sb.Chassis)
+            if offers_external_ports(chassis)
+            and (physical_network is None or physical_network in physical_networks(chassis))
+        )
+    )
+
+
+@view
+def gateways_of(network: cloud.Network) -> tuple[str, ...]:
+    """Return the chassis of the gateway that what leaves a network goes through; none if it is not routed outside."""
+    for interface in network.referrers(cloud.RouterInterface.network):
+        outside: cloud.RouterGateway | None = interface.router.referrer(cloud.RouterGateway.router)
+        if outside is not None and (chosen := chassis_of(outside)):
+            return chosen
+    return ()
+
+
+def holders(port: cloud.Port) -> tuple[str, tuple[str, ...]]:
+    """Return the name of the group of chassis that stand in for a port, and these, the one that works first."""
+    network = port.network
+    name = names.switch(network.uuid)
+    if chosen := gateways_of(network):
+        return name, chosen
+    _, physical = segment_of(network)
+    if hosts := external_hosts(physical):
+        elsewhere = tuple(chassis for chassis, host in hosts if port.host not in (chassis, host))
+        return f"neutron-extport-{port.uuid}", gateway.by_chance(port.uuid, elsewhere)
+    return name, gateway.by_chance(network.uuid, gateway.candidates(physical, network.availability_zone_hints))
+
+
+def group_of(port: cloud.Port) -> UUID | None:
+    """Return the group of chassis that stand in for an external port; None while there is no such chassis."""
+    name, chosen = holders(port)
+    return HA_GROUPS.uuid(name) if chosen else None
+
+
+@rule(cloud.Port, when=is_external)
+def chassis_group(port: cloud.Port) -> Iterator[Fact]:
+    """Yield the group of chassis that stand in for an external port."""
+    name, chosen = holders(port)
+    if not chosen:
+        return
+    network = port.network
+    hints = ",".join(sorted(network.availability_zone_hints))
+    yield HA_GROUPS(name, (("neutron:availability_zone_hints", hints), ("neutron:network_id", network.uuid)))
+    for place, chassis in enumerate(chosen):
+        key = (((GROUP, name),), chassis)
+        yield HA_CHASSIS(*key, gateway.MOST - place)
+        yield CHASSIS_OF_GROUP(name, HA_CHASSIS.uuid(*key))
