@@ -7,9 +7,8 @@ a client gets the same class back from `from_json()`. The two at the end are abo
 # ruff: noqa: N818 - errors are named as the RFC names them
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
-
-import orjson
 
 
 class OvsdbError(Exception):
@@ -33,8 +32,16 @@ class OvsdbError(Exception):
         if self.details:
             answer["details"] = self.details
         if self.syntax is not None:
-            answer["syntax"] = self.syntax if isinstance(self.syntax, str) else orjson.dumps(self.syntax).decode()
+            answer["syntax"] = self.syntax if isinstance(self.syntax, str) else _text(self.syntax)
         return answer
+
+
+def _text(syntax: Any) -> str:
+    """Return the JSON text of what a peer sent, if it is not nested so deeply that it cannot be written again."""
+    try:
+        return json.dumps(syntax, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        return ""
 
 
 class BadSyntax(OvsdbError):

@@ -11,12 +11,17 @@ is linear in the bytes, whatever the peer sends.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import orjson
 
 from ovenbird.ovsdb.errors import ProtocolError
+
+_NUL = rb"\u0000"
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""U+0000 as JSON has to write it, not a backslash before the characters `u0000`."""
 
 MAX_MESSAGE = 1 << 30
 """Bytes that one message may have; the original has no limit, but memory has one."""
@@ -76,7 +81,7 @@ class Framer:
         self._unseen, self.pending = [], 0
         while data:
             try:
-                message = orjson.loads(data)
+                message = _load(data)
                 end = len(data)
             except orjson.JSONDecodeError as error:
                 end = error.pos
@@ -87,9 +92,9 @@ class Framer:
                     return b""
                 if not error.msg.startswith("unexpected content") or len(data) > _SMALL * end or not data.isascii():
                     return data
-                message = orjson.loads(data[:end])
+                message = _load(data[:end])
             self._spent = 0
-            answer.append(_object(message))
+            answer.append(message)
             data = data[end:].lstrip(_SPACE)
         return b""
 
@@ -150,7 +155,7 @@ class Framer:
         text = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts, self._depth, self.pending = [], 0, 0
         try:
-            return _object(orjson.loads(text))
+            return _load(text)
         except orjson.JSONDecodeError as error:
             raise ProtocolError(f"malformed JSON: {error}") from error
 
@@ -167,15 +172,44 @@ class Framer:
         self._keep(chunk[: len(chunk) - len(self._escape)], 0)
 
 
-def _object(message: Any) -> dict[str, Any]:
+def has_nul(text: bytes) -> bool:
+    """Say whether a JSON text has a string with U+0000, which RFC 7047, section 3.1, does not allow."""
+    return _NUL in text and _ESCAPED_NUL.search(text) is not None
+
+
+def _load(text: bytes) -> dict[str, Any]:
+    """Return the message that a JSON text is.
+
+    Raises:
+        orjson.JSONDecodeError: it is no JSON.
+        ProtocolError: it is no object, or no string that OVSDB has.
+    """
+    message = orjson.loads(text)
     if type(message) is not dict:
         raise ProtocolError("a JSON-RPC message is an object")
+    if has_nul(text):
+        raise ProtocolError("a string contains U+0000 (RFC 7047, section 3.1)")
     return message
+
+
+def encode(value: Any) -> bytes:
+    """Return the JSON text of a value, which may be what a peer sent: nested deeply, or an integer of any size.
+
+    Raises:
+        ProtocolError: it is nested too deeply, or has a string that is no Unicode text.
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        try:
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        except (RecursionError, UnicodeEncodeError, TypeError) as error:
+            raise ProtocolError(f"a value cannot be written as JSON: {error}") from error
 
 
 def request(method: str, params: Any, id_: Any) -> bytes:
     """Return the bytes of a request."""
-    return orjson.dumps({"id": id_, "method": method, "params": params})
+    return encode({"id": id_, "method": method, "params": params})
 
 
 def notification(method: str, params: Any) -> bytes:
@@ -185,9 +219,9 @@ def notification(method: str, params: Any) -> bytes:
 
 def reply(result: Any, id_: Any) -> bytes:
     """Return the bytes of a successful reply."""
-    return orjson.dumps({"id": id_, "result": result, "error": None})
+    return encode({"id": id_, "result": result, "error": None})
 
 
 def error_reply(error: Any, id_: Any) -> bytes:
     """Return the bytes of a reply that says what went wrong."""
-    return orjson.dumps({"id": id_, "result": None, "error": error})
+    return encode({"id": id_, "result": None, "error": error})

@@ -281,14 +281,12 @@ def _view(table: BoundTable, parts: list[Any], version: int) -> View:
     for part in parts:
         if type(part) is not dict or not set(part) <= members:
             raise BadSyntax("a monitor request is an object with columns, select and where", part)
-        names = part.get("columns")
-        if names is None:
-            names = [*table.position, "_version"]
+        names = part.get("columns", [*table.position, "_version"])
         if type(names) is not list or not all(type(name) is str for name in names):
             raise BadSyntax("array of column names expected", part)
         for name in names:
             if name not in table.position and name not in ("_uuid", "_version"):
-                raise UnknownColumn(f"{name} is not a valid column name", part)
+                raise BadSyntax(f"{name} is not a valid column name", part)
             if name in seen:
                 raise BadSyntax(f"column {name} mentioned multiple times", part)
             seen.add(name)

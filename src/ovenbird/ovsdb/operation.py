@@ -26,7 +26,7 @@ from ovenbird.ovsdb.errors import (
 from ovenbird.ovsdb.mutation import Mutation, calculate, parse_mutation
 from ovenbird.ovsdb.table import UUID_COLUMN
 from ovenbird.ovsdb.transaction import Staged, Transaction
-from ovenbird.ovsdb.types import is_identifier, is_uuid
+from ovenbird.ovsdb.types import MAX_INTEGER, is_identifier, is_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.database import Database
     from ovenbird.ovsdb.table import BoundTable
 
+_OWN = ("_uuid", "_version")
 Found = tuple[UUID, list[Any], Row | None]
 
 
@@ -182,7 +183,7 @@ class Execution:
                 self.names[name] = uuid
             uuid = self.names[name]
             self.names.claimed.add(name)
-        given = table.decode_row(operation["row"], self.names)
+        given = table.decode_row(self._without_own(operation["row"])[0], self.names)
         values = table.defaults.copy()
         for position, value in given.items():
             values[position] = value
@@ -312,13 +313,18 @@ class Execution:
         value = values[table.position[column]]
         return frozenset(value.items()) if type(value) is dict else value
 
+    def _without_own(self, json: Any) -> tuple[Any, dict[str, Any]]:
+        """Return a `<row>` without the columns that the server itself fills, and what it says of those.
+
+        The original takes them in the row of an `insert` too, and makes nothing of them.
+        """
+        if type(json) is not dict or json.keys().isdisjoint(_OWN):
+            return json, {}
+        special = {name: _uuid_of(json[name], self.names) for name in _OWN if name in json}
+        return {name: value for name, value in json.items() if name not in _OWN}, special
+
     def _project_wanted(self, table: BoundTable, columns: list[str], json: Any) -> tuple[Any, ...]:
-        given = dict(json) if type(json) is dict else json
-        special = {}
-        if type(given) is dict:
-            for name in ("_uuid", "_version"):
-                if name in given:
-                    special[name] = _uuid_of(given.pop(name), self.names)
+        given, special = self._without_own(json)
         values = table.defaults.copy()
         for position, value in table.decode_row(given, self.names).items():
             values[position] = value
@@ -360,7 +366,9 @@ def _is(kind: type) -> Callable[[Any], bool]:
 
 
 def _timeout(json: Any) -> bool:
-    return json is None or (type(json) is int and json >= 0)
+    if type(json) is float and json.is_integer():
+        return 0 <= json < MAX_INTEGER
+    return json is None or (type(json) is int and 0 <= json <= MAX_INTEGER)
 
 
 _Members = dict[str, tuple[bool, "Callable[[Any], bool]"]]

@@ -18,7 +18,7 @@ from ovenbird.ovsdb.errors import BadSyntax, NotAllowed, OvsdbError, ProtocolErr
 from ovenbird.ovsdb.monitor import Monitor, Pending, merge
 from ovenbird.ovsdb.operation import Execution, NotYet
 from ovenbird.ovsdb.schema import DatabaseSchema
-from ovenbird.ovsdb.types import is_identifier
+from ovenbird.ovsdb.types import is_identifier, is_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_MEMBERS = frozenset(("id", "method", "params", "result", "error"))
 _READS = frozenset(("select", "wait", "comment", "abort", "assert", "commit"))
 
 
@@ -39,7 +40,7 @@ class Attached:
 
     def __init__(self, monitor: Monitor, id_: Any, method: str) -> None:
         self.monitor = monitor
-        self.id = orjson.dumps(id_)
+        self.id = jsonrpc.encode(id_)
         self.method = method
         self.pending: Pending | None = None
 
@@ -91,10 +92,14 @@ class Session:
         Raises:
             ProtocolError: it is no request, notification or reply; the connection cannot go on.
         """
+        if not message.keys() <= _MEMBERS:
+            raise ProtocolError("a message has members that JSON-RPC does not know")
         if "method" not in message:
-            if "id" not in message or ("result" not in message and "error" not in message):
-                raise ProtocolError("neither a request nor a reply")
+            if message.get("id") != "echo" or not {"result", "error"} <= message.keys():
+                raise ProtocolError("neither a request nor the reply to a probe")
             return
+        if message.get("result") is not None or message.get("error") is not None:
+            raise ProtocolError("a request has no result")
         method, params, id_ = message["method"], message.get("params"), message.get("id")
         if type(method) is not str or type(params) is not list:
             raise ProtocolError("a request has a method and an array of params")
@@ -226,7 +231,7 @@ class Session:
         try:
             results = execution.run(request.operations)
         except NotYet as wait:
-            key = orjson.dumps(request.id)
+            key = jsonrpc.encode(request.id)
             if wait.timeout is not None:
                 left = max(0.001, request.since + wait.timeout / 1000 - self.service.now())
                 request.timer = self.service.later(left, lambda: self._retry_one(key))
@@ -266,7 +271,7 @@ class Session:
         return waiting
 
     def _cancel(self, id_: Any) -> None:
-        waiting = self._end_waiting(orjson.dumps(id_))
+        waiting = self._end_waiting(jsonrpc.encode(id_))
         if waiting is not None:
             self.send(jsonrpc.error_reply("canceled", waiting.id))
 
@@ -280,6 +285,8 @@ class Session:
         database = self._database("monitor_cond_since", params)
         if len(params) != 4 or type(params[3]) is not str:
             raise BadSyntax("monitor_cond_since request params must end with <last-txn-id>", params)
+        if not is_uuid(params[3]):
+            raise BadSyntax("last-txn-id must be UUID format.", params[3])
         commits = database.since(params[3])
         attached, initial = self._attach("monitor_cond_since", params, 4, "update3", 2, initial=commits is None)
         if commits is not None:
@@ -297,9 +304,9 @@ class Session:
         initial: bool = True,
     ) -> tuple[Attached, dict[str, Any]]:
         database = self._database(name, params)
-        if len(params) != count:
+        if len(params) != count and not (version == 1 and len(params) > count):  # as the original, which lets more pass
             raise BadSyntax(f"{name} request must have {count} params", params)
-        key = orjson.dumps(params[1])
+        key = jsonrpc.encode(params[1])
         if key in self.monitors:
             raise BadSyntax("duplicate monitor ID", params[1])
         attached = Attached(self.service.share(Monitor(database, params[2], version)), params[1], method)
@@ -309,7 +316,7 @@ class Session:
     def _monitor_cond_change(self, params: list[Any], _id: Any) -> Any:
         if len(params) != 3:
             raise BadSyntax("invalid parameter", params)
-        old_key, new_key = orjson.dumps(params[0]), orjson.dumps(params[1])
+        old_key, new_key = jsonrpc.encode(params[0]), jsonrpc.encode(params[1])
         attached = self.monitors.get(old_key)
         if attached is None or attached.monitor.version == 1:
             raise BadSyntax("unknown monitor session", params[0])
@@ -333,7 +340,9 @@ class Session:
         return {}
 
     def _monitor_cancel(self, params: list[Any], _id: Any) -> Any:
-        attached = self.monitors.pop(orjson.dumps(params[0]), None) if len(params) == 1 else None
+        if len(params) != 1:
+            raise Refusal("invalid parameters")
+        attached = self.monitors.pop(jsonrpc.encode(params[0]), None)
         if attached is None:
             raise Refusal("unknown monitor")
         self.service.unshare(attached.monitor)

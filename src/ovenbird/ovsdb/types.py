@@ -6,12 +6,11 @@ Values are the canonical ones: the atom itself for a column of exactly one, the 
 
 from __future__ import annotations
 
+import json as json_text
 import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeGuard
-
-import orjson
 
 from ovenbird.ovsdb.errors import BadSyntax, ConstraintViolation
 
@@ -81,11 +80,11 @@ def atom_from_json(atomic: Atomic, json: Any) -> Any:
         if kind is _PYTHON_TYPES[atomic]:
             return json
     elif atomic is Atomic.INTEGER:
-        if kind is float and json.is_integer():  # 1e3 is an integer to the original's parser
-            json = int(json)
-            kind = int
         if kind is int and MIN_INTEGER <= json <= MAX_INTEGER:
             return json
+        # 1e3 is an integer to the original's parser. A float of -2**63 may be any of many integers that do not fit.
+        if kind is float and json.is_integer() and MIN_INTEGER < json <= MAX_INTEGER:
+            return int(json)
     elif atomic is Atomic.REAL:
         if kind is float:
             return json
@@ -247,7 +246,7 @@ def _show(atom: Any) -> str:
     if isinstance(atom, float):
         return f"{atom:.15g}"
     if isinstance(atom, str):
-        return atom if _IDENTIFIER.match(atom) else orjson.dumps(atom).decode()
+        return atom if _IDENTIFIER.match(atom) else json_text.dumps(atom, ensure_ascii=False)
     return str(atom)
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovenbird.ovsdb.errors import ProtocolError
+from ovenbird.ovsdb import jsonrpc
+from ovenbird.ovsdb.errors import BadSyntax, ProtocolError
 from ovenbird.ovsdb.jsonrpc import Framer
 
 text = st.text(alphabet='{}[]"\\ aé', max_size=8)
@@ -60,3 +61,21 @@ def test_what_is_not_looked_at_counts(monkeypatch):
     framer.feed(b'{"a":"' + b"x" * 90)
     with pytest.raises(ProtocolError):
         framer.feed(b"x" * 10)
+
+
+@pytest.mark.parametrize("cut", [0, 9, 14])
+def test_u_0000_is_refused_however_the_stream_is_cut(cut):
+    stream = rb'{"a":"b\\u0000"}{"a":"\\\u0000"}'
+    framer = Framer()
+    assert framer.feed(stream[:16]) == [{"a": r"b\u0000"}]  # a backslash before the characters u0000
+    with pytest.raises(ProtocolError, match="U\\+0000"):
+        framer.feed(stream[16 : 16 + cut])
+        framer.feed(stream[16 + cut :])
+
+
+def test_what_a_peer_sent_can_be_sent_back():
+    deep = orjson.loads("[" * 400 + "]" * 400)
+    assert orjson.loads(jsonrpc.reply(deep, 1))["result"] == deep
+    assert orjson.loads(jsonrpc.error_reply(BadSyntax("", 2**80).to_json(), 1))["error"]["syntax"] == str(2**80)
+    with pytest.raises(ProtocolError):
+        jsonrpc.reply(orjson.loads("[" * 1020 + "]" * 1020), 1)
