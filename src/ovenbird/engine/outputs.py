@@ -87,6 +87,8 @@ class Output:
         self._planned: dict[UUID, Hashable] = {}
         self.rejected: dict[Hashable, Fact | None] = {}
         self.barred: set[Any] = set()
+        self.lifted: set[Hashable] = set()
+        """Keys that were rejected until rules wanted something else of them; whoever writes the plans empties it."""
         self._last: tuple[dict[Hashable, object], dict[Hashable, Any], dict[Hashable, None]] = ({}, {}, {})
         self._wanted: dict[Hashable, Fact | list[Fact]] = {}
         self._sets: dict[Hashable, dict[Members, dict[Any, None]]] = {}
@@ -132,7 +134,8 @@ class Output:
         wanted, dirty, rejected = self._wanted, self.dirty, self.rejected
         gone, come = self.relation.keys(removed), self.relation.keys(added)
         for key in (*gone, *come) if rejected else ():
-            rejected.pop(key, None)
+            if rejected.pop(key, key) is not key:
+                self.lifted.add(key)
         for key, fact in zip(gone, removed, strict=True):
             dirty[key] = None
             held = wanted[key]
@@ -157,6 +160,10 @@ class Output:
 
     def absorb_members(self, member: Members, added: Collection[Fact], removed: Collection[Fact]) -> None:
         """Take in a wave's facts about elements of the rows' sets."""
+        for _, key, _ in (*added, *removed) if self.rejected else ():
+            if self.rejected.pop(key, key) is not key:
+                self.lifted.add(key)
+                self._doubt(key)
         for _, key, element in removed:
             self.barred.discard(element)
             sets = self._sets[key]
@@ -264,6 +271,7 @@ class Output:
     def deleted(self, row: Row) -> None:
         """Note a row that went; another one that waited for the same key takes its place."""
         self.surplus.pop(row, None)
+        self.rejected.pop(row, None)
         key = self._keys.pop(row, None)
         if key is None:
             return
@@ -282,14 +290,24 @@ class Output:
         """Whether there is nothing to plan."""
         return not (self.dirty or self._suspect or self._edits or self.surplus)
 
-    def plan(self, editor: Editor) -> None:
-        """Write the edits that bring dirty keys in order, and consider them clean."""
+    @property
+    def unsettled(self) -> list[Hashable]:
+        """The keys, and surplus rows, that the next plan looks at."""
+        return list(dict.fromkeys((*self.surplus, *self.dirty, *self._suspect, *self._edits)))
+
+    def plan(self, editor: Editor, only: Collection[Hashable] | None = None) -> None:
+        """Write the edits that bring dirty keys in order, and consider them clean.
+
+        Arguments:
+            editor: the transaction.
+            only: some of the `unsettled`, which alone are looked at; all of them by default.
+        """
         theirs, actual, rejected = self.relation.theirs, self.actual, self.rejected
-        dirty, self.dirty = self.dirty, {}
-        edits, self._edits = self._edits, {}
-        suspect, self._suspect = self._suspect, {}
+        dirty, self.dirty = _split(self.dirty, only)
+        edits, self._edits = _split(self._edits, only)
+        suspect, self._suspect = _split(self._suspect, only)
         self._last = (dirty, edits, suspect)
-        for row in list(self.surplus):
+        for row in [row for row in self.surplus if (only is None or row in only) and row not in rejected]:
             editor.delete(row)
         missing: list[Hashable] = [] if actual else list(dirty)
         for key in dirty if actual else ():
@@ -297,12 +315,13 @@ class Output:
             if row_now is None:
                 missing.append(key)
                 continue
+            if key in rejected:
+                continue
             fact = self.wanted(key)
-            if fact is None:
-                if not theirs:
-                    editor.delete(row_now)
-            elif key not in rejected:
+            if fact is not None:
                 self._update(editor, row_now, fact)
+            elif not theirs:
+                editor.delete(row_now)
         if missing and not theirs:
             self._insert(editor, missing)
         for key in (*suspect, *edits):
@@ -326,6 +345,10 @@ class Output:
                 self.rejected[key] = self.wanted(key)
                 found = True
         self._planned.clear()
+        for surplus in self.surplus:
+            if surplus.uuid in culprits and surplus not in self.rejected:
+                self.rejected[surplus] = None
+                found = True
         for key in {**self._last[0], **self._last[1], **self._last[2]}:
             row = self.actual.get(key)
             elements = {e for m in self._sets.get(key, {}).values() for e in m if e in culprits} - self.barred
@@ -336,6 +359,42 @@ class Output:
                 self.rejected[key] = self.wanted(key)
                 found = True
             self._doubt(key)
+        self._last = ({}, {}, {})
+        return found
+
+    def planned_key(self, uuid: UUID, row: Row | None) -> Hashable | None:
+        """Return what of the last plan an edit is of: the key, or the surplus row; None if it is of another output.
+
+        Arguments:
+            uuid: the UUID of the row.
+            row: the row, None if it is to be inserted.
+        """
+        if row is None:
+            return self._planned.get(uuid)
+        return row if row in self.surplus else self._keys.get(row)
+
+    def reject(self, key: Hashable) -> None:
+        """Leave a key, or a surplus row, out of plans until rules want something else of it."""
+        self.rejected[key] = None if key in self.surplus else self.wanted(key)
+
+    def mended(self) -> bool:
+        """Return whether a key that had been rejected no longer is, since rules want something else of it."""
+        found = not self.lifted <= self.rejected.keys()
+        self.lifted.clear()
+        return found
+
+    def reconsider(self) -> bool:
+        """Put what was left out into the next plan again; return whether there was anything."""
+        found = bool(self.rejected or self.barred)
+        for key in self.rejected:
+            if key not in self.surplus:
+                self._doubt(key)
+        if self.barred:
+            for key in self._sets:
+                self._suspect[key] = None
+        self.rejected.clear()
+        self.barred.clear()
+        self.lifted.clear()
         return found
 
     def suspect_all(self) -> None:
@@ -406,6 +465,14 @@ class Output:
         self.dirty[key] = None
         if self.members:
             self._suspect[key] = None
+
+
+def _split(pending: dict[Hashable, Any], only: Collection[Hashable] | None) -> tuple[dict[Hashable, Any], Any]:
+    """Return what of `pending` is in `only`, and the rest; all of it and nothing by default."""
+    if only is None:
+        return pending, {}
+    chosen = {key: value for key, value in pending.items() if key in only}
+    return chosen, {key: value for key, value in pending.items() if key not in chosen}
 
 
 def _layout(relation: Rows) -> tuple[tuple[Any, ...], Callable[[tuple[Any, ...]], Sequence[Any]]]:

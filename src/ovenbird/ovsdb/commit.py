@@ -7,10 +7,12 @@ where the transaction knows them.
 # ruff: noqa: S101 - the assertions say what the type checker cannot know
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.ovsdb import notation
+from ovenbird.ovsdb.errors import ConstraintViolation
+from ovenbird.ovsdb.large_set import LargeSet
 
 if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID, Row
@@ -123,6 +125,33 @@ def put(changes: Changes) -> list[RowChange]:
             deltas = {i: change.delta(i) for i in change.columns if table.layout[i].type.is_set}
             table.table.modify(row, {i: new[i] for i in change.columns}, deltas or None)
     return edits
+
+
+def unwritable(changes: Iterable[RowChange]) -> ConstraintViolation:
+    """Return the refusal of changes of which some string is none of OVSDB's: no Unicode text, or with U+0000 in it.
+
+    Neither can be sent to anybody (RFC 7047, section 3.1), nor read back from a file by the original.
+    """
+    for change in changes:
+        for position, value in enumerate(change.new or ()):
+            if not all(map(_is_text, _strings(value))):
+                column = f"column {change.table.layout[position].name} of row {change.uuid} in {change.table.name}"
+                refusal = ConstraintViolation(f"{column} has a string with U+0000 or half of a surrogate pair")
+                refusal.row = change.uuid
+                return refusal
+    return ConstraintViolation("a string has U+0000 or half of a surrogate pair")
+
+
+def _strings(value: Any) -> Iterable[str]:
+    if isinstance(value, Mapping):
+        value = [*value, *value.values()]
+    elif not isinstance(value, frozenset | LargeSet):
+        value = [value]
+    return [atom for atom in value if isinstance(atom, str)]
+
+
+def _is_text(string: str) -> bool:
+    return "\0" not in string and not any("\ud800" <= character <= "\udfff" for character in string)
 
 
 class Commit:

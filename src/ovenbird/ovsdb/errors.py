@@ -25,6 +25,8 @@ class OvsdbError(Exception):
         super().__init__(f"{self.error}: {details}" if details else self.error)
         self.details = details
         self.syntax = syntax
+        self.row: str | None = None
+        """The UUID of the row that is at fault, where it is known."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the `<error>` object of RFC 7047, section 3.1."""
@@ -156,6 +158,12 @@ class Canceled(OvsdbError):
     """The request was cancelled (RFC 7047, section 4.1.4)."""
 
     error = "canceled"
+
+
+class PermissionDenied(OvsdbError):
+    """The client's role may not do this (ovsdb-server(7), section 4.1.20)."""
+
+    error = "permission error"
 
 
 class UnknownLock(OvsdbError):

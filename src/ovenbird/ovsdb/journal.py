@@ -27,9 +27,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ovenbird.engine.rows import UUID
+from ovenbird.ovsdb.commit import unwritable
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.errors import DamagedJournal, InputOutputError
 from ovenbird.ovsdb.journal_reader import Damage, SenselessRecord, read_records, replay, schema_of
+from ovenbird.ovsdb.jsonrpc import has_nul
 from ovenbird.ovsdb.table import encode_row
 
 if TYPE_CHECKING:
@@ -145,10 +147,16 @@ class Journal:
 
         Raises:
             InputOutputError: it could not be written; the file is as before.
+            ConstraintViolation: it has a string that OVSDB cannot have.
         """
+        try:
+            parts = self._encode(commit)
+        except TypeError as error:  # of half a surrogate pair
+            raise unwritable(change for changes in commit.changes.values() for change in changes) from error
+        if any(map(has_nul, parts)):
+            raise unwritable(change for changes in commit.changes.values() for change in changes)
         if self.compaction is not None:
             self.compaction.keep(commit)
-        parts = self._encode(commit)
         if parts:
             self._write(record_of(parts))
             self._commits += 1

@@ -16,7 +16,7 @@ import orjson
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.collector import uncollected
 from ovenbird.ovsdb.condition import AnyOf
-from ovenbird.ovsdb.errors import BadSyntax, UnknownColumn
+from ovenbird.ovsdb.errors import BadSyntax
 from ovenbird.ovsdb.table import BoundTable, encode_row
 
 if TYPE_CHECKING:

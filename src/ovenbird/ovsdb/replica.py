@@ -15,7 +15,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.ovsdb import jsonrpc
-from ovenbird.ovsdb.commit import Commit
+from ovenbird.ovsdb.commit import Commit, unwritable
 from ovenbird.ovsdb.errors import Disconnected, OvsdbError, ProtocolError, UnknownDatabase, from_json
 from ovenbird.ovsdb.mirror import Mirror
 from ovenbird.ovsdb.schema import DatabaseSchema
@@ -156,9 +156,15 @@ class Replica:
         if durable:
             operations.append({"op": "commit", "durable": True})
         if operations:
-            for result in await self.call("transact", [self.database, *operations]):
+            try:
+                results = await self.call("transact", [self.database, *operations])
+            except ProtocolError as error:
+                raise unwritable(staged for rows in transaction.staged.values() for staged in rows.values()) from error
+            for number, result in enumerate(results):
                 if type(result) is dict and "error" in result:
-                    raise from_json(result)
+                    refusal = from_json(result)
+                    refusal.row = _row_of(operations[number]) if number < len(operations) else None
+                    raise refusal
         return Commit(self._last_id, {}, "\n".join(transaction.comments))  # type: ignore[arg-type]
 
     def on_change(self, callback: Callable[[Commit], None]) -> Callable[[], None]:
@@ -245,13 +251,17 @@ class Replica:
         Raises:
             OvsdbError: it answers with an error.
             Disconnected: there is no connection, or it was lost before the answer.
+            ProtocolError: the parameters have a string that OVSDB cannot have; nothing was sent.
         """
         if self._connection is None:
             raise Disconnected(f"no connection to database {self.database}")
-        self._next_id += 1
-        number = self._next_id
+        number = self._next_id + 1
+        message = jsonrpc.request(method, params, number)
+        if jsonrpc.has_nul(message):
+            raise ProtocolError("a string contains U+0000 (RFC 7047, section 3.1)")
+        self._next_id = number
         future = self._calls[number] = asyncio.get_running_loop().create_future()
-        self._connection.send(jsonrpc.request(method, params, number))
+        self._connection.send(message)
         try:
             return await future
         finally:
@@ -477,6 +487,13 @@ def encode_transaction(transaction: Transaction) -> list[dict[str, Any]]:
     if operations and transaction.comments:
         operations.append({"op": "comment", "comment": "\n".join(transaction.comments)})
     return operations
+
+
+def _row_of(operation: dict[str, Any]) -> str | None:
+    """Return the UUID of the row that an operation of `encode_transaction` is about."""
+    if "uuid" in operation:
+        return str(operation["uuid"])
+    return str(operation["where"][0][2][1]) if "where" in operation else None
 
 
 def _encode_staged(staged: Staged) -> list[dict[str, Any]]:

@@ -90,11 +90,14 @@ RAW = [
 ]  # fmt: skip
 """Pieces of JSON, or nearly, as they are written."""
 ODD = [
-    "", "x", "a b", "9a", "_uuid", "_version", "x" * 5000, "name", "T", "R", "F", "==", "includes", "insert", "+=", 0, 1, -1,
-    2, 7, 2**31, 2**53, 2**62, 0.5, True, False, None, [], {}, [[]], [{}], ["set"], ["set", []], ["set", 1], ["set", [], 1],
+    "", "x", "a b", "9a", "_uuid", "_version",
+    "x" * 5000, "name", "T", "R", "F", "==", "includes", "insert", "+=", 0, 1,
+    -1, 2, 7, 2**31, 2**53, 2**62, 0.5, True, False, None, [], {}, [[]], [{}], ["set"], ["set", []], ["set", 1],
+    ["set", [], 1],
     ["set", [1, 1]], ["set", [1, 2]], ["set", [1, 1.0]], ["set", [["set", [1]]]], ["set", ["a", "b"]], ["map", []],
     ["map", [["a", 1]]], ["map", [["a", 1], ["a", 1]]], ["map", [["a"]]], ["map", ["a", 1]], ["map", {"a": 1}],
-    ["map", [["a", 1], ["b", 2], ["c", 3], ["d", 4]]], ["uuid", KID], ["uuid", KID.upper()], ["uuid", ROW], ["uuid", ""],
+    ["map", [["a", 1], ["b", 2], ["c", 3], ["d", 4]]], ["uuid", KID], ["uuid", KID.upper()],
+    ["uuid", ROW], ["uuid", ""],
     ["uuid", KID[:-1]], ["uuid", KID + "0"], ["uuid", f"{{{KID}}}"], ["uuid", KID.replace("-", "")], ["uuid", 1],
     ["uuid", "g" + KID[1:]], ["named-uuid", "x"], ["named-uuid", "9"], ["named-uuid", ""], ["named-uuid", 1], KID,
     ["named-uuid", "x", "y"], ["name", "==", "a"], [["name", "==", "a"]], [["name", "?", "a"]], [["nope", "==", "a"]],
