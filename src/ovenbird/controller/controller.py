@@ -63,9 +63,10 @@ from ovenbird.controller.set_flows import SPREAD
 from ovenbird.controller.settings import Settings, read_settings
 from ovenbird.controller.speaker import Speaker
 from ovenbird.controller.switch import Switch
+from ovenbird.controller.writer import Writer
 from ovenbird.engine.engine import Engine
 from ovenbird.model import sb, vswitch
-from ovenbird.ovsdb.errors import Disconnected, OvsdbError, TimedOut
+from ovenbird.ovsdb.errors import Disconnected
 from ovenbird.ovsdb.replica import Replica
 
 if TYPE_CHECKING:
@@ -102,10 +103,6 @@ RULES = (
 )  # fmt: skip
 
 _EDITS = (EDIT, AFTERWARDS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
-_RETRY = 1.0
-"""Seconds before an edit is tried again that a database refused."""
-_AGAIN = 0.1
-"""Seconds before one is tried again that somebody undid, or that the database was ahead of."""
 _RUNS = 64
 """How many rules run between two looks at what databases and switch send and take, before there are flows."""
 
@@ -285,7 +282,7 @@ class Controller:
         self._tasks = [
             asyncio.create_task(self.switch.run(bridge_target, float(mine.openflow_probe_s))),
             asyncio.create_task(self._monitor(southbound)),
-            *(asyncio.create_task(self._writer(client)) for client in self._books),
+            *(asyncio.create_task(self._writer(client).run()) for client in self._books),
             asyncio.create_task(self._pump()),
         ]
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -457,36 +454,9 @@ class Controller:
             if book.confirm(facts):
                 self._write[client].set()
 
-    async def _writer(self, client: Replica) -> None:
-        """Write what is outstanding, in one transaction after the other."""
-        book, event = self._books[client], self._write[client]
-        loop = asyncio.get_running_loop()
-        while True:
-            await event.wait()
-            event.clear()
-            transaction = client.transaction()
-            pause = book.stage(transaction)
-            if client is self._vswitch:
-                self._stage_zones(transaction)
-            if pause:
-                loop.call_later(pause, event.set)
-            if transaction.empty:
-                continue
-            try:
-                await client.commit(transaction)
-            except Disconnected as error:
-                log.warning("%s: %s", client.database, error)
-                await client.synchronized()
-                event.set()
-            except TimedOut:  # the database is ahead of what was staged, and is about to say by what
-                loop.call_later(_AGAIN, event.set)
-            except OvsdbError as error:
-                log.error("%s refuses a transaction: %s", client.database, error)  # noqa: TRY400 - the text says it all
-                loop.call_later(_RETRY, event.set)
-            else:
-                await self._next_wave()
-                if book.undone:
-                    loop.call_later(_AGAIN, event.set)
+    def _writer(self, client: Replica) -> Writer:
+        more = self._stage_zones if client is self._vswitch else lambda _: None
+        return Writer(client, self._books[client], self._write[client], self._next_wave, more)
 
     def _stage_zones(self, transaction: Any) -> None:
         """Record the conntrack zones in use."""

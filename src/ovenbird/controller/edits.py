@@ -16,16 +16,19 @@ from ovenbird.model.sb import Chassis, ChassisPrivate, Encap, PortBinding
 from ovenbird.model.vswitch import Bridge, Interface, OpenVSwitch, Port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import Store
+    from ovenbird.ovsdb.errors import OvsdbError
     from ovenbird.ovsdb.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
 CLAIM_PAUSE = 0.5
 """Seconds between two claims of a port that another chassis claims too (the original's)."""
+REFUSAL_PAUSE = (1.0, 64.0)
+"""Shortest and longest pause, in seconds, before an edit that the database refused is tried again."""
 
 
 class EditBook:
@@ -43,12 +46,14 @@ class EditBook:
         self.confirmed: dict[Fact, None] = {}
         self._claims: dict[str, float] = {}
         self._staged: list[Fact] = []
+        self._refused: dict[Fact, tuple[float, float]] = {}  # when each may be tried again, and the pause before that
 
     def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
         """Take in a wave's facts, those that concern this database."""
         for fact in removed:
             self.outstanding.pop(fact, None)
             self.confirmed.pop(fact, None)
+            self._refused.pop(fact, None)
         for fact in added:
             if self.concerns(fact):
                 self.outstanding[fact] = None
@@ -69,14 +74,23 @@ class EditBook:
         self.confirmed.update(dict.fromkeys(found))
         return bool(found)
 
-    def stage(self, transaction: Transaction) -> float:
+    def stage(self, transaction: Transaction, only: Collection[Fact] | None = None) -> float:
         """Put every edit that may be written into a transaction.
+
+        Arguments:
+            transaction: the transaction.
+            only: some edits, if not all of them.
 
         Returns:
             Seconds after which to look again, because an edit has to wait; 0 if none has.
         """
-        pause = 0.0
-        self._staged = [f for f in self.outstanding if f[0] is not AFTERWARDS or f in self.confirmed]
+        now, pause = self.clock() if self._refused else 0.0, 0.0
+        chosen = self.outstanding if only is None else [f for f in self.outstanding if f in only]
+        self._staged = [f for f in chosen if f[0] is not AFTERWARDS or f in self.confirmed]
+        for fact in self._staged if self._refused else ():
+            left = self._refused[fact][0] - now if fact in self._refused else 0.0
+            pause = max(pause, left)
+        self._staged = [f for f in self._staged if f not in self._refused or self._refused[f][0] <= now]
         for fact in self._staged:
             kind = fact[0]
             if kind is EDIT or kind is AFTERWARDS:
@@ -90,6 +104,19 @@ class EditBook:
             elif kind is BRIDGE:
                 self._bridge(transaction, *fact[1:])
         return pause
+
+    @property
+    def staged(self) -> list[Fact]:
+        """The edits that were staged last."""
+        return self._staged
+
+    def refuse(self, fact: Fact, refusal: OvsdbError) -> None:
+        """Leave out, for a while that doubles each time, an edit that the database refuses by itself."""
+        _, pause = self._refused.get(fact, (0.0, REFUSAL_PAUSE[0] / 2))
+        pause = min(2 * pause, REFUSAL_PAUSE[1])
+        if fact not in self._refused:
+            log.error("%s refuses %s, which is left out: %s", self.store.name, _shown(fact), refusal)
+        self._refused[fact] = (self.clock() + pause, pause)
 
     @property
     def undone(self) -> bool:
@@ -190,3 +217,11 @@ class EditBook:
             "other_config": {"disable-in-band": "true"},
         }  # fmt: skip
         transaction.mutate(root, "bridges", insert=[transaction.insert(Bridge, values)])
+
+
+def _shown(fact: Fact) -> str:
+    """Return what an edit is about, for logs."""
+    if fact[0] in (EDIT, AFTERWARDS):
+        _, row_class, uuid, changes = fact
+        return f"{row_class.TABLE} {uuid}: {', '.join(name for name, _ in changes)}"
+    return f"{fact[0].name} {fact[1] if fact[0] in (CHASSIS, BRIDGE) else fact[2]}"

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.multichassis import Activated, stage_activated
@@ -19,10 +20,11 @@ from ovenbird.controller.packet_ins.learning import Learned
 from ovenbird.controller.virtual import Spoken, stage_spoken
 from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding
 from ovenbird.net.ip import ip_address
+from ovenbird.ovsdb.bisection import Bisection
 from ovenbird.ovsdb.errors import Disconnected, OvsdbError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import Store
@@ -37,9 +39,11 @@ LIMIT = 1000
 _OTHERS_TURN = 0.05
 """Seconds within which one of several chassis that heard the same writes it."""
 
-_ATTEMPTS = 3
 _PATIENCE = 0.2
 """Seconds after which to look whether Southbound is there again."""
+
+
+Noted = Learned | Spoken | Activated
 
 
 class Notebook:
@@ -48,14 +52,14 @@ class Notebook:
     def __init__(self) -> None:
         self.dropped = 0
         self._southbound: Replica | None = None
-        self._learned: dict[Learned | Spoken | Activated, bool] = {}
+        self._learned: dict[Noted, bool] = {}
         self._writing: asyncio.Task[None] | None = None
 
     def attach(self, southbound: Replica) -> None:
         """Write to this database from now on."""
         self._southbound = southbound
 
-    def note(self, what: Learned | Spoken | Activated) -> None:
+    def note(self, what: Noted) -> None:
         """Write something down, soon."""
         if what in self._learned:
             return
@@ -80,7 +84,7 @@ class Notebook:
                 for what in outdated(store, datapath, port, mac, str(ip_address(address))):
                     self.note(what)
 
-    def _due(self, what: Learned | Spoken | Activated) -> None:
+    def _due(self, what: Noted) -> None:
         if what in self._learned:
             self._learned[what] = True
             self._write_soon()
@@ -90,34 +94,40 @@ class Notebook:
             self._writing = asyncio.get_running_loop().create_task(self._write())
 
     async def _write(self) -> None:
-        attempts = 0
         while due := [what for what, ready in self._learned.items() if ready]:
             southbound = self._southbound
             if southbound is None or not southbound.connected:
                 await self._put_off()
                 continue
-            transaction = southbound.transaction()
+            try:
+                if await self._commit(southbound, due) is not None:  # as when another chassis learned the same first
+                    bisection = Bisection[Noted](partial(self._commit, southbound))
+                    await bisection.run(due)
+                    for what, refusal in bisection.refused.items():
+                        log.debug("what a packet taught is not written: %s: %s", what, refusal)
+            except Disconnected:
+                await self._put_off()
+                continue
             for what in due:
+                self._learned.pop(what, None)
+
+    @staticmethod
+    async def _commit(southbound: Replica, some: Sequence[Noted]) -> OvsdbError | None:
+        """Write some of what was noted; return the refusal, if it is refused."""
+        transaction = southbound.transaction()
+        try:
+            for what in some:
                 if isinstance(what, Spoken):
                     stage_spoken(southbound.store, transaction, what)
                 elif isinstance(what, Activated):
                     stage_activated(southbound.store, transaction, what)
                 else:
                     stage(southbound, transaction, what)
-            try:
-                if not transaction.empty:
-                    await southbound.commit(transaction)
-            except Disconnected:
-                await self._put_off()
-                continue
-            except OvsdbError as error:  # another chassis learned the same first; the rest is tried again
-                attempts += 1
-                if attempts < _ATTEMPTS:
-                    continue
-                log.debug("what packets taught was not written: %s", error)
-            attempts = 0
-            for what in due:
-                self._learned.pop(what, None)
+            if not transaction.empty:
+                await southbound.commit(transaction)
+        except OvsdbError as refusal:
+            return refusal
+        return None
 
     async def _put_off(self) -> None:
         """Forget what is learned again when there is somebody to tell; wait with what is said but once."""

@@ -282,14 +282,14 @@ async def settled(book):
 
 
 @pytest.mark.usefixtures("router")
-async def test_what_is_learned_is_written_once_and_again_after_a_refusal(world):
+async def test_what_is_learned_is_written_once_and_one_by_one_after_a_refusal(world):
     book, southbound = Notebook(), FakeSouthbound(world.sb, refusals=1)
     book.attach(southbound)
     for _ in range(3):
         book.note(Learned(7, 3, NEIGHBOUR, "172.16.0.9"))
     book.note(Learned(7, 3, NEIGHBOUR))
     await settled(book)
-    assert [len(rows) for rows in southbound.commits] == [2, 2]
+    assert [len(rows) for rows in southbound.commits] == [2, 1, 1]
     assert southbound.commits[0][0]["timestamp"] > 0
 
 

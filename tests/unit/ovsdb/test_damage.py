@@ -48,7 +48,7 @@ def path(tmp_path):
     database = open_database(path)
     for number in range(4):
         transaction = database.transaction()
-        transaction.insert("T", {"a": number, "m": {"OVSDB JSON 3 ": "\0"}})
+        transaction.insert("T", {"a": number, "m": {"OVSDB JSON 3 ": "\1"}})
         transaction.commit()
     database.journal.close()
     return path
