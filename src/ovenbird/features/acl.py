@@ -2,13 +2,16 @@
 
 ovn-nb(5), ACL; ovn-northd(8), "Ingress Table 4", "8", "17" and "Egress Table 4". An ACL of a port group is one set of
 flows for the trait "has a port in that group", so it costs the same for one switch and for five hundred; each port
-says which groups its switch belongs to. Whether a switch tracks connections follows from its ACLs alone.
+says which groups its switch belongs to. Whether a switch tracks connections follows from its ACLs alone; on one that
+does not, ACLs are plain flows, which ask for no hint: so there are two such traits, and a port says which one its
+switch has. The first ACL of a switch that tracks connections therefore costs one run for each port in a group.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.engine.gathered import gathered
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.features.conntrack import ACL as STAGES
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
 
 flow = Author("acl")
 
+ALLOWING = ("allow", "allow-related")
+
 OFFSET = 1000
 """What is added to an ACL's priority, so that flows fit below and above."""
 
@@ -60,6 +65,20 @@ def traits(owner: nb.LogicalSwitch | nb.PortGroup) -> tuple[bool, bool]:
     return bool(acls), any(acl.action == "allow-related" for acl in acls)
 
 
+@gathered(nb.LogicalSwitchPort)
+def tracked(lsp: nb.LogicalSwitchPort) -> Iterator[tuple[UUID, bool]]:
+    """Say that a port's groups make its switch track connections."""
+    if any(traits(group)[1] for group in lsp.referrers(nb.PortGroup.ports)):
+        for switch in lsp.referrers(nb.LogicalSwitch.ports):
+            yield switch.uuid, True
+
+
+@view
+def stateful(switch: nb.LogicalSwitch) -> bool:
+    """Return whether a switch tracks connections: because of its own ACLs, or of a port group's with a port on it."""
+    return traits(switch)[1] or bool(tracked.values(switch.uuid))
+
+
 def drops_by_default() -> bool:
     """Return whether what no ACL allows is dropped, where there is any."""
     return setting("default_acl_drop") == "true"
@@ -67,31 +86,27 @@ def drops_by_default() -> bool:
 
 @rule(nb.LogicalSwitch)
 def switch_traits(switch: nb.LogicalSwitch) -> Iterator[Fact]:
-    """Give a switch the traits that its own ACLs imply."""
-    filtered, stateful = traits(switch)
-    if filtered and drops_by_default():
+    """Give a switch the traits that its own ACLs imply, and say whether it tracks connections."""
+    if traits(switch)[0] and drops_by_default():
         yield FILTERED.has(datapath(switch))
-    if stateful:
+    if stateful(switch):
         yield STATEFUL.has(datapath(switch))
 
 
 @view
-def group_traits(group: nb.PortGroup, where: UUID, meter: str) -> tuple[Fact, ...]:
+def group_traits(group: nb.PortGroup, where: UUID, meter: str, tracks: bool) -> tuple[Fact, ...]:
     """Return the traits that a port group with a port on a datapath gives to that datapath.
 
     Where a meter limits rejections, the group's flows are made for that meter as well: for those who hold the facts.
     """
-    filtered, stateful = traits(group)
-    if not filtered:
+    if not traits(group)[0]:
         return ()
-    trait = port_group(group.uuid, meter)
+    trait = port_group(group.uuid, meter, tracks=tracks)
     found = [trait.has(where)]
     if meter:
         found.append(trait.row)
         for acl in group.acls:
-            found += _flows(acl, trait, meter)
-    if stateful:
-        found.append(STATEFUL.has(where))
+            found += _flows(acl, trait, meter, tracks=tracks)
     if drops_by_default():
         found.append(FILTERED.has(where))
     return tuple(found)
@@ -99,9 +114,10 @@ def group_traits(group: nb.PortGroup, where: UUID, meter: str) -> tuple[Fact, ..
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Give the port's switch the traits that the port's groups imply."""
-    meter = port.meters.get("reject", "")
-    for group in port.groups:
-        yield from group_traits(group, port.datapath, meter)
+    if port.groups:
+        meter, tracks = port.meters.get("reject", ""), stateful(port.switch)
+        for group in port.groups:
+            yield from group_traits(group, port.datapath, meter, tracks)
 
 
 @singleton
@@ -121,41 +137,59 @@ def neighbor_discovery() -> Iterator[Fact]:
 def acl_flows(acl: nb.ACL) -> Iterator[Fact]:
     """Make the flows of one ACL, for the switch or the port group that it belongs to."""
     for switch in acl.referrers(nb.LogicalSwitch.acls):
-        yield from _flows(acl, datapath(switch), meters(switch).get("reject"))
+        yield from _flows(acl, datapath(switch), meters(switch).get("reject"), tracks=stateful(switch))
     for group in acl.referrers(nb.PortGroup.acls):
-        trait = port_group(group.uuid)
-        yield trait.row
-        yield from _flows(acl, trait)
+        for tracks in (True,) if traits(group)[1] else (True, False):
+            trait = port_group(group.uuid, tracks=tracks)
+            yield trait.row
+            yield from _flows(acl, trait, tracks=tracks)
 
 
-def _flows(acl: nb.ACL, where: UUID | Trait, meter: str | None = None) -> Iterable[Fact]:
+def _flows(acl: nb.ACL, where: UUID | Trait, meter: str | None = None, *, tracks: bool) -> Iterable[Fact]:
+    """Make the flows of an ACL for switches that all track connections, or none of which does."""
     action = acl.action
-    egress = acl.direction == "to-lport"
-    at = STAGES[egress]
-    if not egress and acl.options.get("apply-after-lb") == "true":
-        at = AFTER_LB
-    match, priority, hint = acl.match, acl.priority + OFFSET, acl.uuid
     log, bands = log_action(acl, {"drop": "drop", "reject": "reject"}.get(action, "allow"))
     yield from bands
-    if action == "allow-stateless":
-        yield flow(PRE_ACL[egress], where, priority, match, f"{STATELESS} = 1; next;", hint)
-        yield flow(at, where, priority, match, f"{log}next;", hint)
-    elif action in ("allow", "allow-related"):
+    at = STAGES[acl.direction == "to-lport"]
+    if at is STAGES[0] and acl.options.get("apply-after-lb") == "true":
+        at = AFTER_LB
+    if action == "allow-stateless" and tracks:
+        pre_acl = PRE_ACL[acl.direction == "to-lport"]
+        yield flow(pre_acl, where, acl.priority + OFFSET, acl.match, f"{STATELESS} = 1; next;", acl.uuid)
+    verdicts = _verdicts(acl, log) if tracks else _plain_verdict(acl, log)
+    for match, act in verdicts:
+        yield flow(at, where, acl.priority + OFFSET, match, act, acl.uuid, meter=meter if action == "reject" else None)
+    if tracks and acl.label and acl.log and action in ALLOWING and acl.options.get("log-related") == "true":
+        yield from _log_replies(acl, STAGES[acl.direction == "from-lport"], where, log)
+
+
+def _plain_verdict(acl: nb.ACL, log: str) -> Iterator[tuple[str, str]]:
+    """Yield match and actions where nothing is tracked: the ACL's own words, for every packet."""
+    yield acl.match, f"{log}{_refusal(acl)}" if acl.action in ("drop", "reject") else f"{log}next;"
+
+
+def _verdicts(acl: nb.ACL, log: str) -> Iterator[tuple[str, str]]:
+    """Yield matches and actions where connections are tracked, by the hints that tell what they can be about."""
+    match = acl.match
+    if acl.action == "allow-stateless":
+        yield match, f"{log}next;"
+    elif acl.action in ALLOWING:
         label = f"{LABEL_SET} = 1; {LABEL} = {acl.label}; " if acl.label else ""
         commit = f"{COMMIT} = 1; {label}"
-        yield flow(at, where, priority, f"{HINT_ALLOW_NEW} == 1 && ({match})", f"{commit}{log}next;", hint)
-        again = commit if label else ""
-        yield flow(at, where, priority, f"{HINT_ALLOW} == 1 && ({match})", f"{again}{log}next;", hint)
-        if label and acl.log and acl.options.get("log-related") == "true":
-            yield from _log_replies(acl, STAGES[not egress], where, log)
+        yield f"{HINT_ALLOW_NEW} == 1 && ({match})", f"{commit}{log}next;"
+        yield f"{HINT_ALLOW} == 1 && ({match})", f"{commit if label else ''}{log}next;"
     else:
-        if action == "reject":
-            swap = "/* eth.dst <-> eth.src; ip.dst <-> ip.src; is implicit. */ outport <-> inport;"
-            refuse = f"reg0 = 0; reject {{ {swap} {_REJECT[acl.direction]}; }};"
-        else:
-            refuse, meter = "/* drop */", None
-        yield flow(at, where, priority, f"{HINT_DROP} == 1 && ({match})", f"{log}{refuse}", hint, meter=meter)
-        yield flow(at, where, priority, f"{HINT_BLOCK} == 1 && ({match})", f"{_BLOCK}{log}{refuse}", hint, meter=meter)
+        refuse = _refusal(acl)
+        yield f"{HINT_DROP} == 1 && ({match})", f"{log}{refuse}"
+        yield f"{HINT_BLOCK} == 1 && ({match})", f"{_BLOCK}{log}{refuse}"
+
+
+def _refusal(acl: nb.ACL) -> str:
+    """Return the actions by which a packet is dropped or rejected."""
+    if acl.action == "drop":
+        return "/* drop */"
+    swap = "/* eth.dst <-> eth.src; ip.dst <-> ip.src; is implicit. */ outport <-> inport;"
+    return f"reg0 = 0; reject {{ {swap} {_REJECT[acl.direction]}; }};"
 
 
 def _log_replies(acl: nb.ACL, opposite: Stage, where: UUID | Trait, log: str) -> Iterator[Fact]:
@@ -170,4 +204,4 @@ def _log_replies(acl: nb.ACL, opposite: Stage, where: UUID | Trait, log: str) ->
     yield flow(opposite, where, 65_533, related, f"{log}{done}ct_commit_nat;", acl.uuid)
 
 
-FEATURE = Feature("acl", (switch_traits, neighbor_discovery, acl_flows), port)
+FEATURE = Feature("acl", (tracked, switch_traits, neighbor_discovery, acl_flows), port)

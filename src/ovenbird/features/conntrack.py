@@ -1,9 +1,7 @@
 """Connection tracking in a switch: who goes through it, what is known of a connection, and when it is committed.
 
-Only switches with the trait ``STATEFUL`` track connections. The hints that a packet carries for the ACLs
-(ovn-northd(8), "Ingress Table 7") are the same everywhere: where nothing is tracked, every packet counts as untracked,
-"may be allowed without a commit, may be dropped". So ACLs need no variant for switches without connection tracking,
-and a switch turns stateful by a membership, without one of its ACLs' flows changing.
+Only switches with the trait ``STATEFUL`` track connections, and give packets the hints that tell ACLs what there can be
+to do (ovn-northd(8), "Ingress Table 7"). ACLs of other switches ask for none.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from ovenbird.logical.registers import (
     LABEL_SET,
     STATELESS,
 )
-from ovenbird.logical.traits import STATEFUL, SWITCHES
+from ovenbird.logical.traits import STATEFUL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +47,7 @@ flow = Author("conntrack")
 _NEW = f"{HINT_ALLOW_NEW} = 1; {HINT_DROP} = 1; next;"
 _OLD = f"{HINT_ALLOW} = 1; {HINT_BLOCK} = 1; next;"
 _HINTS = (
+    (5, "!ct.trk", f"{HINT_ALLOW} = 1; {HINT_DROP} = 1; next;"),
     (7, "ct.new && !ct.est", _NEW),
     (6, "!ct.new && ct.est && !ct.rpl && ct_mark.blocked == 1", _NEW),
     (4, "!ct.new && ct.est && !ct.rpl && ct_mark.blocked == 0", _OLD),
@@ -56,16 +55,6 @@ _HINTS = (
     (2, "ct.est && ct_mark.blocked == 1", f"{HINT_DROP} = 1; next;"),
     (1, "ct.est && ct_mark.blocked == 0", f"{HINT_BLOCK} = 1; next;"),
 )
-
-
-@singleton
-def untracked() -> Iterator[Fact]:
-    """Give the hints for what is not tracked, on every switch."""
-    yield SWITCHES.row
-    for hint in HINT:
-        yield flow(hint, SWITCHES, 5, "!ct.trk", f"{HINT_ALLOW} = 1; {HINT_DROP} = 1; next;")
-    for pre_lb in PRE_LB:
-        yield flow(pre_lb, SWITCHES, 110, f"{STATELESS} == 1", "next;")
 
 
 @singleton
@@ -77,8 +66,8 @@ def tracking() -> Iterator[Fact]:
         yield flow(pre_acl, STATEFUL, 110, "eth.mcast", "next;")
         yield flow(pre_acl, STATEFUL, 110, f"{NEIGHBORS} || {dhcp6}", "next;")
         yield flow(pre_acl, STATEFUL, 100, "ip", f"{DEFRAG} = 1; next;")
-    # Where router ports make other switches forget the connection, ACLs of this one still have to know it.
-    yield flow(PRE_LB[1], STATEFUL, 115, f"ip && {DEFRAG} == 0", "next;")
+    for pre_lb in PRE_LB:
+        yield flow(pre_lb, STATEFUL, 110, f"{STATELESS} == 1", "next;")
     for pre_stateful in PRE_STATEFUL:
         yield flow(pre_stateful, STATEFUL, 100, f"{DEFRAG} == 1", "ct_next;")
     for hint in HINT:
@@ -113,4 +102,4 @@ def connections() -> Iterator[Fact]:
         yield flow(acl, STATEFUL, 2, "ip && ct.est && ct_mark.blocked == 1", f"{COMMIT} = 1; next;")
 
 
-FEATURE = Feature("conntrack", (untracked, tracking, connections))
+FEATURE = Feature("conntrack", (tracking, connections))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.features.acl import stateful
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
@@ -32,12 +33,8 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     """Skip connection tracking at router and localnet ports; lead requests for a router's addresses to it."""
     if port.type not in ("router", "localnet"):
         return
-    where, name, hint = port.datapath, port.name, port.hint
-    came, goes = f"ip && inport == {port.quoted}", f"ip && outport == {port.quoted}"
-    yield flow(IN_PRE_ACL, where, 110, came, "next;", hint, name)
-    yield flow(OUT_PRE_ACL, where, 110, goes, "next;", hint, name)
-    yield flow(IN_PRE_LB, where, 110, came, "next;", hint, name)
-    yield flow(OUT_PRE_LB, where, 110, goes, "ct_clear; next;", hint, name)
+    where, hint = port.datapath, port.hint
+    yield from _untracked(port)
     peer = named(port.options.get("router-port", "")) if port.type == "router" else None
     if peer is None or not (port.enabled and peer.enabled):
         return
@@ -51,6 +48,17 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         return
     asks = f"eth.src == {{{peer.mac}}} && (arp.op == 1 || rarp.op == 3 || nd_ns)"
     yield flow(LOOKUP, where, 75, asks, 'outport = "_MC_flood_l2"; output;', hint)
+
+
+def _untracked(port: SwitchPort) -> Iterator[Fact]:
+    """Skip connection tracking at a port; where the switch does not track at all, forget what a router has found."""
+    tracks = stateful(port.switch)
+    came, goes = f"ip && inport == {port.quoted}", f"ip && outport == {port.quoted}"
+    for ingress, egress in (
+        ((IN_PRE_ACL, OUT_PRE_ACL), (IN_PRE_LB, OUT_PRE_LB)) if tracks else ((IN_PRE_LB, OUT_PRE_LB),)
+    ):
+        yield flow(ingress, port.datapath, 110, came, "next;", port.hint, port.name)
+        yield flow(egress, port.datapath, 110, goes, "next;" if tracks else "ct_clear; next;", port.hint, port.name)
 
 
 def asked(port: str, *, alone: bool) -> str:

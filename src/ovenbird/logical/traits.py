@@ -73,14 +73,17 @@ CAREFUL = Trait("careful routers")
 _port_groups: dict[str, Trait] = {}
 
 
-def port_group(uuid: str, meter: str = "") -> Trait:
+def port_group(uuid: str, meter: str = "", *, tracks: bool) -> Trait:
     """Return the trait of switches with a port in the Northbound port group of that UUID.
 
     Arguments:
         uuid: of the group.
         meter: what limits the rejections of the switches meant; they have flows of their own.
+        tracks: whether the switches meant track connections; those that do not have flows of their own.
     """
     key = f"{uuid} {meter}" if meter else uuid
+    if not tracks:
+        key += " untracked"
     found = _port_groups.get(key)
     if found is None:
         if len(_port_groups) > 65_536:

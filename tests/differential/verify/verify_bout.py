@@ -143,12 +143,11 @@ class Bout:
             return
         original = {whose: sorted(_OUTPUT.findall(text)) for whose, text in found.items()}
         reason = reason or self.differs(traces["ours"])
+        if not reason and original != own and carries(traces["ours"].root):
+            reason = "a state carried over"
         apart = original["theirs"] != original["ours"] or (original != own and not reason)
         if apart and reason == "a refusal of what is not of IP":  # it answers each copy, of which there may be more
             self.counts[f"ovn-trace not asked: {reason}"] += 1
-            return
-        if apart and (reason == "a solicitation" or carries(traces["ours"].root)):
-            self.counts["ovn-trace not asked: a state carried over"] += 1
             return
         assert original["theirs"] == original["ours"], (question, own, original)
         self.counts[f"ovn-trace by itself: {reason}" if reason else "ovn-trace and ours"] += 1
