@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import orjson
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -28,8 +29,9 @@ from ovenbird.api.errors.request import (
 )
 from ovenbird.api.errors.translated import translate
 from ovenbird.api.extensions import EXTENSIONS, extension
+from ovenbird.api.front import REQUEST_ID, Front
 from ovenbird.api.quota_requests import QuotaRequests
-from ovenbird.api.quotas import USUAL, Quotas
+from ovenbird.api.quotas import USUAL
 from ovenbird.api.resources import DERIVED, EMPTY, RESOURCES
 
 if TYPE_CHECKING:
@@ -67,8 +69,8 @@ def create_app(
         policy: says who may do what; None lets everybody do everything.
         quotas: how many of each resource a project may have that nothing else is said of.
     """
-    databases = Databases(cloud, northbound, southbound, durable=durable)
-    return Api(databases, authenticator or Open(), policy, quotas).application()
+    databases = Databases(cloud, northbound, southbound, durable=durable, quotas=quotas)
+    return Api(databases, authenticator or Open(), policy).application()
 
 
 class Api:
@@ -78,19 +80,15 @@ class Api:
         databases: which.
         authenticator: knows who is asking.
         policy: says who may do what; None lets everybody do everything.
-        usual: how many of each resource a project may have that nothing else is said of.
     """
 
-    def __init__(
-        self, databases: Databases, authenticator: Authenticator, policy: Policy | None, usual: Mapping[str, int]
-    ) -> None:
+    def __init__(self, databases: Databases, authenticator: Authenticator, policy: Policy | None) -> None:
         self.databases = databases
         self.authenticator = authenticator
         self.policy = policy
-        quotas = Quotas(databases, usual)
         made = {resource.collection: resource(databases) for resource in RESOURCES}
-        self.collections: dict[str, Collection[Any]] = {r.path: Collection(r, quotas, made) for r in made.values()}
-        self.quotas = QuotaRequests(quotas)
+        self.collections: dict[str, Collection[Any]] = {r.path: Collection(r, made) for r in made.values()}
+        self.quotas = QuotaRequests(databases.quotas)
         self.derived = {kind.collection: kind(databases) for kind in DERIVED}
 
     def application(self) -> Starlette:
@@ -106,16 +104,19 @@ class Api:
             "/v2.0/{collection}/{id}/{action}": self.on_action,
             "/": self.on_root,
             "/v2.0": self.on_version,
-            "/v2.0/": self.on_version,
+            "/healthcheck": self.on_healthcheck,
         }
         methods = ["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH"]
-        return Starlette(
+        made = Starlette(
             routes=[
                 Route(path.replace("{collection}", "{collection:str}"), _guarded(handler), methods=methods)
                 for path, handler in routes.items()
             ],
             exception_handlers={404: _not_found},
+            middleware=[Middleware(Front)],
         )
+        made.router.redirect_slashes = False
+        return made
 
     # -- resources ----------------------------------------------------------------------------------------------------
 
@@ -288,6 +289,13 @@ class Api:
         ]
         return _json({"resources": resources})
 
+    async def on_healthcheck(self, request: Request) -> Response:
+        """Tell a load balancer, which does not log in, whether requests can be served (as oslo.middleware does)."""
+        _allow(request, "GET")
+        if not self.databases.cloud.connected:
+            return Response("DATABASE NOT REACHABLE", 503, media_type="text/plain")
+        return Response("OK", media_type="text/plain")
+
 
 def _version(request: Request) -> dict[str, Any]:
     return {
@@ -307,7 +315,13 @@ def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
         except Exception as error:
             answer = translate(error)
             if answer.status >= 500 and answer is not error:
-                log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
+                log.exception(
+                    "%s: %s %s failed",
+                    request.scope[REQUEST_ID],
+                    request.method,
+                    request.url.path,
+                    exc_info=error,
+                )
             return _json(answer.body(), answer.status, answer.headers())
 
     return handle

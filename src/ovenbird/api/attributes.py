@@ -39,6 +39,8 @@ class Attribute:
         post: whether a creation may give it.
         put: whether an update may.
         filterable: whether a list may be filtered and sorted by it.
+        explicit: whether to rules about who may give it a creation gives it even if what it gives is the default; so
+            it is where Neutron's default is that the request has none (`ATTR_NOT_SPECIFIED`).
     """
 
     convert: Callable[[Any], Any] | None = None
@@ -46,6 +48,7 @@ class Attribute:
     post: bool = True
     put: bool = True
     filterable: bool = True
+    explicit: bool = False
 
 
 def shown(*, filterable: bool = True) -> Attribute:
@@ -99,7 +102,7 @@ def parse(table: Mapping[str, Attribute], given: Mapping[str, Any], *, creating:
     Raises:
         HTTPBadRequest, InvalidInput: the request is wrong about itself.
     """
-    values = _renamed(given)
+    values = current_names(given)
     unknown = [name for name in values if name not in table]
     if unknown:
         raise HTTPBadRequest(reason=f"Unrecognized attribute(s) '{', '.join(sorted(unknown))}'")
@@ -125,7 +128,12 @@ def _fill(table: Mapping[str, Attribute], parsed: dict[str, Any]) -> None:
             parsed[name] = attribute.default
 
 
-def _renamed(given: Mapping[str, Any]) -> dict[str, Any]:
+def current_names(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a request gives, older names of attributes replaced.
+
+    Raises:
+        HTTPBadRequest: both names of an attribute are given, with different values.
+    """
     values = dict(given)
     for old, name in ALIASES.items():
         if old in values:

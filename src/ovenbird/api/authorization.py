@@ -39,8 +39,12 @@ class Authorization:
         self.resource = resource
         self.others = others
 
-    def create(self, values: Mapping[str, Any]) -> None:
+    def create(self, values: Mapping[str, Any], given: Iterable[str]) -> None:
         """Check a creation.
+
+        Arguments:
+            values: what it makes, defaults filled in.
+            given: names of the attributes that the request gives.
 
         Raises:
             PolicyNotAuthorized: it is not the caller's to make.
@@ -54,9 +58,13 @@ class Authorization:
                 reason="Specifying 'project_id' or 'tenant_id' other than the authenticated project in request "
                 "requires admin privileges"
             )
-        self._see(values)
-        given = {n: v for n, v in values.items() if v != resource.attributes[n].default}
-        names = [f"create_{resource.member}", *self._attributes("create", given)]
+        self.see(values)
+        chosen = {
+            name: values[name]
+            for name in given
+            if resource.attributes[name].explicit or values[name] != resource.attributes[name].default
+        }
+        names = [f"create_{resource.member}", *self._attributes("create", chosen)]
         whole = {**values, "project_id": project}
         self._demand(names, lambda name: resource.reader(name)(whole))
 
@@ -84,7 +92,7 @@ class Authorization:
             NotFound: the caller sees no such resource, or not what the change names.
         """
         self._demand_of(rendering, names, rendering.value)
-        self._see(given)
+        self.see(given)
 
     def _demand_of(self, rendering: Rendering, names: Iterable[str], values: Mapping[str, Any]) -> None:
         """Check rules about a resource that is there; of one that the caller does not see, say that it is not."""
@@ -110,8 +118,12 @@ class Authorization:
                 if self.access.knows(wanted):
                     yield wanted
 
-    def _see(self, values: Mapping[str, Any]) -> None:
-        """Check that what a request names is there, and that the caller sees it."""
+    def see(self, values: Mapping[str, Any]) -> None:
+        """Check that what a request names is there, and that the caller sees it.
+
+        Raises:
+            NotFound: the caller sees no such thing.
+        """
         for path, collection in self.resource.references.items():
             other = self.others[collection]
             seen = self.access.visibility(other)

@@ -15,13 +15,12 @@ from ovenbird.engine.rows import Row
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from ovenbird.api.auth import Caller
     from ovenbird.api.databases import Draft
     from ovenbird.api.policy import Access
     from ovenbird.api.query import Query
-    from ovenbird.api.quotas import Quotas
     from ovenbird.api.rendering import Rendering, Shown
     from ovenbird.api.resource import Resource
     from ovenbird.engine.rows import UUID
@@ -38,19 +37,19 @@ class Collection(Generic[R]):
 
     Arguments:
         resource: which.
-        quotas: how many of it there may be.
         resources: every resource, by collection.
     """
 
-    def __init__(self, resource: Resource[R], quotas: Quotas, resources: Mapping[str, Resource[Any]]) -> None:
+    def __init__(self, resource: Resource[R], resources: Mapping[str, Resource[Any]]) -> None:
         self.resource = resource
-        self.quotas = quotas
         self.resources = resources
         self._opening = f'{{"{resource.collection}":['.encode()
         self._member = f'{{"{resource.member}":'.encode()
 
     def list(self, access: Access | None, query_string: bytes, base: str) -> bytes:
         """Return the resources that a query asks for.
+
+        A filter may ask for attributes that the caller does not see, such as `provider:network_type`, as Neutron's may.
 
         Arguments:
             access: what the caller may do.
@@ -64,18 +63,24 @@ class Collection(Generic[R]):
         asked = query.parse(query_string, resource.filterable)
         renderings = resource.renderings
         rows = resource.table.rows.values() if asked.plain else resource.candidates(asked.filters)
+        found = [renderings.of(row) for row in rows]
+        if asked.filters:
+            found = self._matching(found, asked)
         seen = access.visibility(resource) if access is not None else None
-        found: builtins.list[Rendering | Shown] = (
-            [renderings.of(row) for row in rows]
-            if seen is None
-            else [shown for row in rows if (shown := seen.of(renderings.of(row))) is not None]
+        kept: Sequence[Rendering | Shown] = (
+            found if seen is None else [shown for one in found if (shown := seen.of(one)) is not None]
         )
-        if asked.plain:
-            return self._opening + b",".join([shown.json for shown in found]) + b"]}"
-        kept = [shown for shown in found if query.matches(shown.value, asked.filters)]
         if not (asked.fields or asked.sort or asked.paged):
             return self._opening + b",".join([shown.json for shown in kept]) + b"]}"
         return self._selected([shown.value for shown in kept], asked, query_string, base)
+
+    def _matching(self, found: builtins.list[Rendering], asked: Query) -> builtins.list[Rendering]:
+        """Return the resources that the filters match."""
+        unshown = {name: self.resource.reader(name) for name in self.resource.unshown & asked.filters.keys()}
+        if not unshown:
+            return [one for one in found if query.matches(one.value, asked.filters)]
+        known = ((one, one.value | {name: read(one.value) for name, read in unshown.items()}) for one in found)
+        return [one for one, facts in known if query.matches(facts, asked.filters)]
 
     def _selected(self, values: builtins.list[dict[str, Any]], asked: Query, query_string: bytes, base: str) -> bytes:
         """Return a list that is sorted, cut to a page, or reduced to some fields."""
@@ -114,11 +119,12 @@ class Collection(Generic[R]):
         parsed = [attributes.parse(resource.attributes, one, creating=True) for one in given]
         if access is not None:
             authorization = Authorization(access, caller, resource, self.resources)
-            for values in parsed:
-                authorization.create(values)
+            for values, one in zip(parsed, given, strict=True):
+                authorization.create(values, attributes.current_names(one))
 
         def build(draft: Draft) -> builtins.list[UUID]:
-            self.quotas.claim(draft, resource.member, [project_of(draft, values) for values in parsed])
+            quotas = resource.databases.quotas
+            quotas.claim(draft, resource.member, [project_of(draft, values) for values in parsed])
             return [resource.create(draft, dict(values)) for values in parsed]
 
         uuids = await resource.databases.change(caller, build)
@@ -165,7 +171,7 @@ class Collection(Generic[R]):
             NeutronError: it cannot go.
         """
         resource = self.resource
-        self._authorize(caller, access, uuid, f"delete_{resource.member}", {})
+        self._authorize(caller, access, uuid, f"delete_{resource.member}")
 
         def build(draft: Draft) -> None:
             row = resource.get(uuid)
@@ -183,7 +189,10 @@ class Collection(Generic[R]):
         resource = self.resource
         if not isinstance(body, dict):
             raise HTTPBadRequest(reason="Resource body required")
-        self._authorize(caller, access, uuid, action, body)
+        self._authorize(caller, access, uuid, action)
+        resource.check_action(action, body)
+        if access is not None:
+            Authorization(access, caller, resource, self.resources).see(body)
         method = getattr(resource, resource.actions[action])
         answer = await resource.databases.change(caller, lambda draft: method(draft, resource.get(uuid), body))
         return self._member + self._written(access, uuid) + b"}" if answer is None else orjson.dumps(answer)
@@ -218,7 +227,7 @@ class Collection(Generic[R]):
             shown = None
         return orjson.dumps({"id": uuid}) if shown is None else shown.json
 
-    def _authorize(self, caller: Caller, access: Access | None, uuid: str, rule: str, given: Mapping[str, Any]) -> None:
+    def _authorize(self, caller: Caller, access: Access | None, uuid: str, rule: str) -> None:
         """Check a change of a resource by one rule.
 
         Raises:
@@ -228,7 +237,7 @@ class Collection(Generic[R]):
         row = self.resource.get(uuid)
         if access is not None:
             rendering = self.resource.renderings.of(row)
-            Authorization(access, caller, self.resource, self.resources).change([rule], rendering, given)
+            Authorization(access, caller, self.resource, self.resources).change([rule], rendering, {})
 
     # -- tags ---------------------------------------------------------------------------------------------------------
 
@@ -263,7 +272,7 @@ class Collection(Generic[R]):
         Raises:
             NeutronError: there is no such resource, the caller may not, or a tag is too long, or one too many.
         """
-        self._authorize(caller, access, uuid, f"{verb}_{self.resource.member}:tags", {})
+        self._authorize(caller, access, uuid, f"{verb}_{self.resource.member}:tags")
 
         def build(draft: Draft) -> None:
             row = self.resource.get(uuid)

@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ovenbird.api.addressing import Allocator
 from ovenbird.api.errors.request import ServiceUnavailable
+from ovenbird.api.quotas import USUAL, Quotas
 from ovenbird.ovsdb.errors import ConstraintViolation, ReferentialIntegrityViolation, TimedOut
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ class Draft:
         """Keys of unique indexes that this transaction has used up, which no table shows yet."""
         self.made: dict[tuple[Any, ...], Any] = {}
         """What this transaction made that its other parts may use, by keys of their own."""
+        self.claimed: Counter[tuple[str, str]] = Counter()
+        """How many of a resource this transaction makes that count, by project and resource."""
         self.after: list[Callable[[Draft], None]] = []
         """What is written once this is there for everybody to see: others may have written what it concerns."""
         self._bumped: set[UUID] = set()
@@ -91,6 +95,7 @@ class Databases:
         northbound: client of Northbound; None where status is not known.
         southbound: client of Southbound; None where chassis are not known.
         durable: whether an answer waits until the change survives a crash of the machine.
+        quotas: how many of each resource a project may have that nothing else is said of.
     """
 
     def __init__(
@@ -100,12 +105,14 @@ class Databases:
         southbound: Client | None = None,
         *,
         durable: bool = True,
+        quotas: Mapping[str, int] = USUAL,
     ) -> None:
         self.cloud = cloud
         self.northbound = northbound
         self.southbound = southbound
         self.durable = durable
         self.allocator = Allocator()
+        self.quotas = Quotas(self, quotas)
         self._turn = asyncio.Lock()
 
     @property

@@ -92,8 +92,6 @@ SUBNET = {
         "create_subnet:segment_id",
         "get_subnet:segment_id",
         "update_subnet:segment_id",
-        "create_subnet:service_types",
-        "update_subnet:service_types",
     ),
     **_tags("subnet", SEES_SUBNET, ON_SUBNET),
 }

@@ -198,7 +198,7 @@ def links(base: str, query_string: bytes, query: Query, page: Sequence[dict[str,
         query: the same, parsed.
         page: the resources shown, with their ids.
     """
-    if query.limit is None or not page:
+    if query.limit is None:
         return []
     kept = [
         (name, value)
@@ -207,8 +207,9 @@ def links(base: str, query_string: bytes, query: Query, page: Sequence[dict[str,
     ]
     answer = []
     if query.reverse or len(page) >= query.limit:
-        answer.append({"rel": "next", "href": f"{base}?{urlencode([*kept, ('marker', page[-1]['id'])])}"})
+        on = [*kept, ("marker", page[-1]["id"])] if page else kept
+        answer.append({"rel": "next", "href": f"{base}?{urlencode(on)}"})
     if not query.reverse or len(page) >= query.limit:
-        back = [*kept, ("marker", page[0]["id"]), ("page_reverse", "True")]
+        back = [*kept, *([("marker", page[0]["id"])] if page else ()), ("page_reverse", "True")]
         answer.append({"rel": "previous", "href": f"{base}?{urlencode(back)}"})
     return answer

@@ -39,7 +39,7 @@ NEAR = 256
 """Places left from which on creations take turns. More than this would have to be under way at once, unseen by each
 other, to exceed a limit."""
 
-COUNTED: Mapping[str, Column[str]] = {
+COUNTED: Mapping[str, Column[str] | None] = {
     "network": Network.project_id,
     "subnet": Subnet.project_id,
     "port": Port.project_id,
@@ -47,8 +47,10 @@ COUNTED: Mapping[str, Column[str]] = {
     "floatingip": FloatingIP.project_id,
     "security_group": SecurityGroup.project_id,
     "security_group_rule": SecurityGroupRule.project_id,
+    "rbac_policy": None,
+    "subnetpool": None,
 }
-"""The column that counts each resource."""
+"""The column that counts each resource; None for those that clients set quotas of and this API has none of."""
 
 USUAL: Mapping[str, int] = {
     "network": 100,
@@ -58,6 +60,8 @@ USUAL: Mapping[str, int] = {
     "floatingip": 50,
     "security_group": 10,
     "security_group_rule": 100,
+    "rbac_policy": 10,
+    "subnetpool": UNLIMITED,
 }
 """Neutron's defaults."""
 NONE: Mapping[str, int] = dict.fromkeys(COUNTED, UNLIMITED)
@@ -94,20 +98,24 @@ class Quotas:
     def used(self, project: str, resource: str) -> int:
         """Return how many of a resource a project has."""
         column = COUNTED[resource]
-        return self.databases.store.table(column.owner).index(column).count(project)
+        return 0 if column is None else self.databases.store.table(column.owner).index(column).count(project)
 
     def claim(self, draft: Draft, resource: str, projects: Iterable[str]) -> None:
         """Check that a draft may create a resource once in each of some projects, and see to it that it stays so.
+
+        What a draft claims of a resource several times adds up.
 
         Raises:
             OverQuota: it may not.
         """
         if resource not in COUNTED:
             return
-        for project, wanted in Counter(projects).items():
+        for project, number in Counter(projects).items():
             limit = self.limit(project, resource)
             if limit == UNLIMITED:
                 continue
+            draft.claimed[project, resource] += number
+            wanted = draft.claimed[project, resource]
             left = limit - self.used(project, resource) - wanted
             if left < 0:
                 raise OverQuota(resource=resource)
@@ -115,6 +123,9 @@ class Quotas:
                 self._take_turn(draft, project, resource)
 
     def _take_turn(self, draft: Draft, project: str, resource: str) -> None:
+        if ("turn", project, resource) in draft.made:
+            return
+        draft.made["turn", project, resource] = None
         values = {"project_id": project, "resource": resource}
         row: QuotaTurn | None = self._find(QuotaTurn, project, resource)
         if row is None:

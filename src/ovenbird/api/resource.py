@@ -58,6 +58,8 @@ class Resource(ABC, Generic[R]):
     attributes: ClassVar[Mapping[str, Attribute]]
     indexed: ClassVar[Mapping[str, Column[Any]]] = {}
     """Columns that find rows by an attribute without looking at all of them."""
+    unshown: ClassVar[frozenset[str]] = frozenset()
+    """What a list may be filtered by and does not show: facts that `reader` finds in what the resource belongs to."""
     taggable: ClassVar[bool] = True
     parent: ClassVar[tuple[str, str, type[Row]] | None] = None
     """The attribute that says what it belongs to, what rules of policies call that, and the kind of its rows."""
@@ -70,7 +72,7 @@ class Resource(ABC, Generic[R]):
     def __init__(self, databases: Databases) -> None:
         self.databases = databases
         self.renderings = Renderings(self.render, self.remains)
-        self.filterable = frozenset(name for name, a in self.attributes.items() if a.filterable)
+        self.filterable = frozenset(name for name, a in self.attributes.items() if a.filterable) | self.unshown
 
     @property
     def path(self) -> str:
@@ -138,6 +140,13 @@ class Resource(ABC, Generic[R]):
             return raw(row)
 
         return of_parent
+
+    def check_action(self, action: str, body: Mapping[str, Any]) -> None:
+        """Check what an action's body can be wrong about by itself, before what it names is looked for.
+
+        Raises:
+            NeutronError: it is.
+        """
 
     async def prepare(self, caller: Caller) -> None:
         """Make what a list for this caller has to show, if it is not there yet."""

@@ -54,9 +54,7 @@ class RouterInterfaces:
         Raises:
             NeutronError: it cannot be.
         """
-        subnet_id, port_id = _given(body)
-        if subnet_id is not None and port_id is not None:
-            raise BadRouterRequest(reason="Cannot specify both subnet-id and port-id.")
+        subnet_id, port_id = given(body)
         draft.touch(router)
         if port_id is not None:
             return self._add_port(draft, router, self._port(port_id))
@@ -68,7 +66,7 @@ class RouterInterfaces:
         Raises:
             NeutronError: there is none, or it is needed.
         """
-        subnet_id, port_id = _given(body)
+        subnet_id, port_id = given(body)
         draft.touch(router)
         interface = self._found(router, subnet_id, port_id)
         port = interface.port
@@ -255,7 +253,23 @@ def listed_routes(router: Router) -> list[dict[str, str]]:
     return [dict(zip(("destination", "nexthop"), route.split(), strict=True)) for route in sorted(router.routes)]
 
 
-def _given(body: Mapping[str, Any]) -> tuple[str | None, str | None]:
+def check_new(body: Mapping[str, Any]) -> None:
+    """Check that a new interface is named, in one way.
+
+    Raises:
+        BadRouterRequest: it is not.
+    """
+    subnet_id, port_id = given(body)
+    if subnet_id is not None and port_id is not None:
+        raise BadRouterRequest(reason="Cannot specify both subnet-id and port-id.")
+
+
+def given(body: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return the ids of the subnet and of the port that name an interface.
+
+    Raises:
+        BadRouterRequest: neither is there, or one is no id.
+    """
     subnet, port = body.get("subnet_id"), body.get("port_id")
     if subnet is None and port is None:
         raise BadRouterRequest(reason="Either subnet_id or port_id must be specified.")

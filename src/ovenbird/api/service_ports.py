@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 from ovenbird.api.errors.port import ServicePortInUse
 from ovenbird.api.fixed_ips import Addresses, release
 from ovenbird.api.macs import reserve_mac
-from ovenbird.model.cloud import FixedAddress, FloatingIP, Network, Port, RouterGateway, RouterInterface
+from ovenbird.model.cloud import (
+    FixedAddress,
+    FloatingIP,
+    FloatingIPAssociation,
+    Network,
+    Port,
+    RouterGateway,
+    RouterInterface,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +31,10 @@ INTERFACE_OWNER = "network:router_interface"
 GATEWAY_OWNER = "network:router_gateway"
 FLOATING_OWNER = "network:floatingip"
 METADATA_OWNER = "network:distributed"
+
+GO_ALONG = frozenset(("network:dhcp", METADATA_OWNER, "network:floatingip_agent_gateway"))
+"""Device owners of the ports that serve a network alone: they go with it, and keep no subnet (Neutron's
+`AUTO_DELETE_PORT_OWNERS`)."""
 
 
 class ServicePorts:
@@ -73,8 +85,17 @@ class ServicePorts:
         self.addresses.write(draft, uuid, chosen)
         return uuid, chosen
 
+    def goes_along(self, port: Port) -> bool:
+        """Return whether a port goes when its network does: it serves that alone, or holds an unused floating IP."""
+        held: FloatingIP | None = port.referrer(FloatingIP.port)
+        if held is not None:
+            return not held.referrers(FloatingIPAssociation.floating_ip)
+        return port.device_owner in GO_ALONG and not is_service_port(port)
+
     def delete(self, draft: Draft, port: Port) -> None:
-        """Write the removal of a port with its addresses."""
+        """Write the removal of a port with its addresses, and of the floating IP that it holds."""
+        for held in port.referrers(FloatingIP.port):
+            draft.transaction.delete(held)
         for fixed in port.referrers(FixedAddress.port):
             release(draft, fixed)
         draft.transaction.delete(port)

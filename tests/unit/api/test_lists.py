@@ -90,3 +90,42 @@ def test_only_loopback_addresses_are_safe_without_authentication():
     for host in ("0.0.0.0", "::", "192.0.2.1", "example.org", ""):
         with pytest.raises(NotLoopbackError):
             require_loopback(host)
+
+
+async def test_an_empty_page_leads_back(neutron):
+    network = await neutron.network()
+    _, body = await neutron.ask("GET", f"networks?limit=2&marker={network['id']}")
+    links = {"networks": [], "networks_links": [
+        {"rel": "previous", "href": "http://neutron/v2.0/networks?limit=2&page_reverse=True"}]}  # fmt: skip
+    assert body == links
+    _, body = await neutron.ask("GET", f"networks?limit=2&page_reverse=True&marker={network['id']}")
+    assert body["networks_links"] == [{"rel": "next", "href": "http://neutron/v2.0/networks?limit=2"}]
+    assert await neutron.ask("GET", "agents?limit=1") == (
+        200, {"agents": [], "agents_links": [{"rel": "previous", "href": "http://neutron/v2.0/agents?limit=1&page_reverse=True"}]}
+    )  # fmt: skip
+
+
+async def test_subnets_are_shared_as_their_networks_are(neutron):
+    own, shared = await neutron.network(), await neutron.network(shared=True)
+    subnets = [await neutron.subnet(own), await neutron.subnet(shared)]
+    assert await neutron.list("subnets?shared=False") == subnets[:1]
+    assert await neutron.list("subnets?shared=true") == subnets[1:]
+    assert "shared" not in subnets[0]
+
+
+async def test_every_answer_has_an_id_and_a_slash_at_the_end_means_nothing(neutron):
+    network = await neutron.network()
+    plain, slash = [await neutron.http.get(f"/v2.0/networks{end}") for end in ("", "/")]
+    assert (plain.status_code, plain.content) == (slash.status_code, slash.content)
+    ids = [answer.headers["x-openstack-request-id"] for answer in (plain, slash, await neutron.http.get("/nothing"))]
+    assert len(set(ids)) == 3
+    assert all(one.startswith("req-") and len(one) == 40 for one in ids)
+    await neutron.http.put(f"/v2.0/networks/{network['id']}/tags/a%2F")
+    assert (await neutron.list("networks"))[0]["tags"] == ["a/"]
+
+
+async def test_a_load_balancer_learns_whether_requests_can_be_served(neutron):
+    answer = await neutron.http.get("/healthcheck")
+    assert (answer.status_code, answer.text) == (200, "OK")
+    neutron.cloud.connected = False
+    assert (await neutron.http.get("/healthcheck")).status_code == 503

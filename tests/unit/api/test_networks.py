@@ -122,3 +122,31 @@ async def test_an_mtu_of_nothing_is_the_largest(neutron):
     path = f"networks/{network['id']}"
     assert (await neutron.ask("PUT", path, {"network": {"mtu": 1300}}))[1]["network"]["mtu"] == 1300
     assert (await neutron.ask("PUT", path, {"network": {"mtu": 0}}))[1]["network"]["mtu"] == 1442
+
+
+@pytest.mark.parametrize("owner", ["network:dhcp", "network:distributed", "network:floatingip_agent_gateway"])
+async def test_ports_that_serve_a_network_alone_keep_neither_it_nor_its_subnets(neutron, owner):
+    network = await neutron.network()
+    subnet = await neutron.subnet(network)
+    port = await neutron.port(network, device_owner=owner)
+    assert await neutron.ask("DELETE", f"subnets/{subnet['id']}") == (204, None)
+    assert (await neutron.list("ports"))[0]["fixed_ips"] == []
+    await neutron.subnet(network)
+    assert await neutron.ask("DELETE", f"networks/{network['id']}") == (204, None)
+    await neutron.refused(404, "PortNotFound", "GET", f"ports/{port['id']}")
+
+
+async def test_unused_floating_ips_go_with_their_network(neutron):
+    outside, network, _, router, port = await neutron.routed()
+    used = await neutron.create("floatingip", floating_network_id=outside["id"], port_id=port["id"])
+    unused = await neutron.create("floatingip", floating_network_id=outside["id"])
+    await neutron.refused(409, "NetworkInUse", "DELETE", f"networks/{outside['id']}")
+    await neutron.ask("PUT", f"floatingips/{used['id']}", {"floatingip": {"port_id": None}})
+    await neutron.refused(409, "NetworkInUse", "DELETE", f"networks/{outside['id']}")  # the router's gateway
+    await neutron.ask("PUT", f"routers/{router['id']}", {"router": {"external_gateway_info": None}})
+    subnet = (await neutron.list(f"subnets?network_id={outside['id']}"))[0]
+    await neutron.refused(409, "SubnetInUse", "DELETE", f"subnets/{subnet['id']}")
+    assert await neutron.ask("DELETE", f"networks/{outside['id']}") == (204, None)
+    assert await neutron.list("floatingips") == []
+    await neutron.refused(404, "FloatingIPNotFound", "GET", f"floatingips/{unused['id']}")
+    assert [one["network_id"] for one in await neutron.list("ports?device_owner=")] == [network["id"]]

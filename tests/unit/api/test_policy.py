@@ -288,7 +288,8 @@ async def test_some_attributes_are_the_administrators(clouded, values, rule):
 async def test_attributes_that_a_caller_may_not_see_are_not_there(clouded):
     network = await clouded.by("alice").network()
     assert not [name for name in network if name.startswith("provider:")]
-    assert await clouded.list("networks?provider:network_type=geneve") == []
+    assert await clouded.list("networks?provider:network_type=geneve") == [network]
+    assert await clouded.list("networks?provider:network_type=vlan") == []
     assert await clouded.list("networks?fields=id&fields=provider:network_type") == [{"id": network["id"]}]
     everything = await clouded.by("root").list("networks")
     assert everything[0]["provider:network_type"] == "geneve"
@@ -448,7 +449,8 @@ async def test_an_attribute_hides_under_all_its_names_and_the_id_never(tmp_path)
         await clouded.network()
         listed = await clouded.list("networks?limit=1&sort_key=project_id&sort_dir=asc")
         assert len(listed) == 1
-        assert await clouded.list("networks?tenant_id=ops") == []
+        assert len(await clouded.list("networks?tenant_id=ops")) == 2
+        assert await clouded.list("networks?tenant_id=others") == []
 
 
 async def test_who_may_write_but_not_read_gets_the_id(tmp_path):
@@ -475,3 +477,39 @@ async def test_a_list_asks_each_rule_once_for_each_project(clouded, monkeypatch)
     assert len(await clouded.by("max").list("ports")) == 300
     assert len(await clouded.by("root").list("ports")) == 300
     assert len(decided) == 1
+
+
+@pytest.mark.parametrize(
+    ("collection", "values", "rule"),
+    [
+        ("routers", {"ha": True}, "create_router:ha"),
+        ("routers", {"distributed": None}, "create_router:distributed"),
+        ("ports", {"binding:profile": {}}, "create_port:binding:profile"),
+        ("ports", {"binding:host_id": ""}, "create_port:binding:host_id"),
+    ],
+)
+async def test_who_gives_what_is_not_his_to_give_is_refused_whatever_it_is(clouded, collection, values, rule):
+    alice = clouded.by("alice")
+    member = collection[:-1]
+    given = {"network_id": (await alice.network())["id"]} if member == "port" else {}
+    await alice.create(member, **given)
+    message = await alice.refused(403, "PolicyNotAuthorized", "POST", collection, {member: given | values})
+    assert message == f"(rule:create_{member} and rule:{rule}) is disallowed by policy"
+
+
+async def test_members_say_whose_ports_a_subnet_is_for(clouded):
+    alice = clouded.by("alice")
+    subnet = await alice.subnet(await alice.network(), service_types=["compute:nova", "octavia:lb"])
+    assert subnet["service_types"] == ["compute:nova", "octavia:lb"]
+
+
+async def test_what_is_no_id_is_wrong_before_it_is_not_there(clouded):
+    alice = clouded.by("alice")
+    router = await alice.create("router")
+    for action in ("add_router_interface", "remove_router_interface"):
+        for body in ({"port_id": "x"}, {"subnet_id": "x"}, {}):
+            await alice.refused(400, "BadRequest", "PUT", f"routers/{router['id']}/{action}", body)
+    nowhere = "11111111-2222-3333-4444-555555555555"
+    await alice.refused(
+        404, "PortNotFound", "PUT", f"routers/{router['id']}/add_router_interface", {"port_id": nowhere}
+    )

@@ -12,7 +12,7 @@ from ovenbird.api.quotas import Quotas
 from ovenbird.model.cloud import CloudGlobal, Network, QuotaTurn
 
 DEFAULTS = {"network": 100, "subnet": 100, "port": 500, "router": 10, "floatingip": 50, "security_group": 10,
-            "security_group_rule": 100}  # fmt: skip
+            "security_group_rule": 100, "rbac_policy": 10, "subnetpool": -1}  # fmt: skip
 OWN = "0" * 32
 
 
@@ -170,3 +170,19 @@ async def test_far_from_the_limit_nobody_waits(neutron):
     before = {row.uuid: row.number for row in turns.all()}
     await neutron.network()
     assert {row.uuid: row.number for row in turns.all()} == before
+
+
+async def test_the_rules_of_a_new_group_count_and_those_of_the_default_group(neutron):
+    await neutron.ask("PUT", f"quotas/{OWN}", {"quota": {"security_group_rule": 3}})
+    assert await neutron.list("security-groups") == []  # four rules of the default group are too many
+    network = await neutron.network()
+    message = await neutron.refused(409, "OverQuota", "POST", "ports", {"port": {"network_id": network["id"]}})
+    assert message == "Quota exceeded for resources: ['security_group_rule']."
+    await neutron.ask("PUT", f"quotas/{OWN}", {"quota": {"security_group_rule": 7}})
+    await neutron.create("security_group", name="a")
+    await neutron.refused(409, "OverQuota", "POST", "security-groups", {"security_group": {"name": "b"}})
+    await neutron.ask("PUT", f"quotas/{OWN}", {"quota": {"security_group_rule": 9}})
+    many = {"security_groups": [{"name": "b"}, {"name": "c"}]}
+    await neutron.refused(409, "OverQuota", "POST", "security-groups", many)
+    await neutron.ask("PUT", f"quotas/{OWN}", {"quota": {"security_group_rule": 10}})
+    assert (await neutron.ask("POST", "security-groups", many))[0] == 201

@@ -119,7 +119,9 @@ async def test_rules_show_in_their_group_and_raise_its_revision(neutron):
         ({"remote_ip_prefix": "10.0.0.0/8", "remote_group_id": NOBODY}, 404, "SecurityGroupNotFound"),
         ({"remote_group_id": NOBODY}, 404, "SecurityGroupNotFound"),
         ({"security_group_id": NOBODY}, 404, "SecurityGroupNotFound"),
-        ({"security_group_id": "web"}, 400, "HTTPBadRequest"),
+        ({"security_group_id": "web"}, 404, "SecurityGroupNotFound"),
+        ({"remote_group_id": "web"}, 404, "SecurityGroupNotFound"),
+        ({"remote_address_group_id": "web"}, 404, "AddressGroupNotFound"),
     ],
 )
 async def test_bad_rules_are_refused(neutron, values, status, kind):

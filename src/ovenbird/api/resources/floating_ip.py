@@ -154,7 +154,6 @@ class FloatingIPs(Resource[FloatingIP]):
         """Write the removal of a floating IP; its address is free."""
         for association in row.referrers(FloatingIPAssociation.floating_ip):
             draft.transaction.delete(association)
-        draft.transaction.delete(row)
         self.ports.delete(draft, row.port)
 
     # -- what it stands for -------------------------------------------------------------------------------------------

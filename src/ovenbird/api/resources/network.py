@@ -95,10 +95,10 @@ class Networks(Resource[Network]):
         "port_security_enabled": Attribute(boolean, default=True),
         "dns_domain": Attribute(domain, default=""),
         "availability_zone_hints": Attribute(list_of(text(), null=False), default=[], put=False),
-        "provider:network_type": Attribute(text(32), default=None),
-        "provider:physical_network": Attribute(text(64), default=None),
-        "provider:segmentation_id": Attribute(integer(0), default=None),
-        "segments": Attribute(_one_segment, default=None, put=False, filterable=False),
+        "provider:network_type": Attribute(text(32), default=None, explicit=True),
+        "provider:physical_network": Attribute(text(64), default=None, explicit=True),
+        "provider:segmentation_id": Attribute(integer(0), default=None, explicit=True),
+        "segments": Attribute(_one_segment, default=None, put=False, filterable=False, explicit=True),
         "status": shown(),
         "subnets": shown(filterable=False),
         "availability_zones": shown(filterable=False),
@@ -181,12 +181,12 @@ class Networks(Resource[Network]):
         return int(settings.setting(self.databases.store, settings.PHYSICAL_MTU)) - TUNNEL_OVERHEAD * (kind in TUNNELS)
 
     def delete(self, draft: Draft, row: Network) -> None:
-        """Write the removal of a network with its subnets; ports other than that of the metadata service keep it."""
-        own = self.metadata.of(row.uuid)
-        if self.databases.store.table(Port).index(Port.network).count(row.uuid) > (own is not None):
+        """Write the removal of a network with its subnets, service ports and unused floating IPs; others keep it."""
+        ports: list[Port] = row.referrers(Port.network)
+        if not all(map(self.ports.goes_along, ports)):
             raise NetworkInUse(id=row.uuid)
-        if own is not None:
-            self.ports.delete(draft, own)
+        for port in ports:
+            self.ports.delete(draft, port)
         for column in (Subnet.network, NetworkSegment.network):
             for dependent in row.referrers(column):
                 draft.transaction.delete(dependent)

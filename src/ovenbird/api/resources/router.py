@@ -19,8 +19,10 @@ from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, stand
 from ovenbird.api.resources.availability_zone import ROUTER, check_hints
 from ovenbird.api.router_interfaces import (
     RouterInterfaces,
+    check_new,
     check_reachable,
     connected,
+    given,
     listed_routes,
     router_ports,
 )
@@ -99,10 +101,10 @@ class Routers(Resource[Router]):
         "admin_state_up": Attribute(boolean, default=True),
         "external_gateway_info": Attribute(_gateway, default=UNSET, filterable=False),
         "routes": Attribute(ROUTES, default=UNSET, post=False, filterable=False),
-        "distributed": Attribute(_always, default=None),
-        "ha": Attribute(_always, default=None),
+        "distributed": Attribute(_always, default=None, explicit=True),
+        "ha": Attribute(_always, default=None, explicit=True),
         "availability_zone_hints": Attribute(list_of(text()), default=[], put=False),
-        "enable_ndp_proxy": Attribute(never, default=False),
+        "enable_ndp_proxy": Attribute(never, default=False, explicit=True),
         "flavor_id": shown(),
         "status": shown(),
         "availability_zones": shown(filterable=False),
@@ -170,6 +172,13 @@ class Routers(Resource[Router]):
         draft.transaction.delete(row)
 
     # -- actions ------------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, body: Mapping[str, Any]) -> None:
+        """Check that what names an interface can be the id of one."""
+        if action == "add_router_interface":
+            check_new(body)
+        elif action == "remove_router_interface":
+            given(body)
 
     def add_interface(self, draft: Draft, row: Router, body: Mapping[str, Any]) -> dict[str, Any]:
         """Connect a subnet, or a port's subnets."""

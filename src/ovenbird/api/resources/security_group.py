@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.attributes import Attribute, shown
+from ovenbird.api.errors.quota import OverQuota
 from ovenbird.api.errors.security_group import (
     SecurityGroupCannotRemoveDefault,
     SecurityGroupCannotUpdateDefault,
@@ -48,7 +50,9 @@ class SecurityGroups(Resource[SecurityGroup]):
         table = self.databases.store.table(DefaultSecurityGroup)
         if not caller.project:
             return
-        if table.find(DefaultSecurityGroup.project_id, caller.project) is None:
+        if table.find(DefaultSecurityGroup.project_id, caller.project) is not None:
+            return
+        with contextlib.suppress(OverQuota):  # what is there can be listed all the same
             await self.databases.change(caller, lambda draft: default_group(self.databases, draft, caller.project))
 
     def render(self, row: SecurityGroup) -> dict[str, Any]:
@@ -68,6 +72,7 @@ class SecurityGroups(Resource[SecurityGroup]):
             raise SecurityGroupDefaultAlreadyExists
         project = project_of(draft, values)
         default_group(self.databases, draft, project)
+        self.databases.quotas.claim(draft, "security_group_rule", [project] * len(ETHERTYPES))
         return new_group(draft, project, values)
 
     def update(self, draft: Draft, row: SecurityGroup, values: dict[str, Any]) -> None:
@@ -112,6 +117,7 @@ def default_group(databases: Databases, draft: Draft, project: str) -> UUID:
         return group
     made: UUID | None = draft.made.get((DEFAULT, project))
     if made is None:
+        databases.quotas.claim(draft, "security_group_rule", [project] * 2 * len(ETHERTYPES))
         values = {"name": DEFAULT, "description": "Default security group", "stateful": True}
         made = draft.made[DEFAULT, project] = new_group(draft, project, values)
         for ethertype in ETHERTYPES:

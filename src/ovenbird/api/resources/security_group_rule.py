@@ -26,7 +26,6 @@ from ovenbird.api.errors.security_group import (
 )
 from ovenbird.api.resource import STANDARD, Resource, standard
 from ovenbird.api.values import integer, one_of, optional, text
-from ovenbird.api.values import uuid as uuid_value
 from ovenbird.engine.rows import UUID
 from ovenbird.model.cloud import AddressGroup, DefaultSecurityGroup, SecurityGroup, SecurityGroupRule
 from ovenbird.model.protocols import ALIASES, ICMP, PROTOCOLS, WITH_PORTS, number, spellings
@@ -91,6 +90,11 @@ def _remote_prefix(value: Any) -> str | None:
         raise InvalidCIDR(input=value) from None
 
 
+def _named(value: Any) -> str:
+    """Convert the name of something that has to be there: what is no id is not there, rather than wrong (Neutron)."""
+    return str(value).lower()
+
+
 _text = text()
 
 
@@ -108,16 +112,16 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
         "remote_address_group_id": "address_groups",
     }
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
-        "security_group_id": Attribute(uuid_value, default=REQUIRED, put=False),
+        "security_group_id": Attribute(_named, default=REQUIRED, put=False),
         "direction": Attribute(one_of("ingress", "egress"), default=REQUIRED, put=False),
         "ethertype": Attribute(_ethertype, default="IPv4", put=False),
         "protocol": Attribute(_protocol, default=None, put=False),
         "port_range_min": Attribute(_port, default=None, put=False),
         "port_range_max": Attribute(_port, default=None, put=False),
         "remote_ip_prefix": Attribute(_remote_prefix, default=None, put=False),
-        "remote_group_id": Attribute(optional(uuid_value), default=None, put=False),
+        "remote_group_id": Attribute(optional(_named), default=None, put=False),
         "normalized_cidr": shown(),
-        "remote_address_group_id": Attribute(optional(uuid_value), default=None, put=False),
+        "remote_address_group_id": Attribute(optional(_named), default=None, put=False),
         "belongs_to_default_sg": shown(),
     }
     indexed: ClassVar[Mapping[str, Column[Any]]] = {"security_group_id": SecurityGroupRule.security_group}

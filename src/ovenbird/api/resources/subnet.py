@@ -23,7 +23,7 @@ from ovenbird.api.fixed_ips import SELF_ADDRESSED, release, self_addressed
 from ovenbird.api.metadata_ports import MetadataPorts
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.network import MINIMUM_IPV6_MTU
-from ovenbird.api.service_ports import METADATA_OWNER
+from ovenbird.api.service_ports import GO_ALONG, METADATA_OWNER
 from ovenbird.api.values import (
     address,
     boolean,
@@ -65,8 +65,9 @@ NOT_HOSTS = ("network:router_", "network:floatingip")
 """What the device owners begin with of ports whose addresses are chosen, and do not follow from their MAC."""
 
 
-OWNERS = ("network:", "neutron:", "compute:", "baremetal:", "trunk:", "manila:")
-"""What the device owners begin with that a subnet can be for."""
+OWNERS = ("network:", "neutron:", "baremetal:", *"compute:")
+"""What the device owners begin with that a subnet can be for. Neutron takes the letters of `compute:` for prefixes one
+by one, and so what clients call `octavia:…`, `trunk:…`, `manila:…` and the like; what it takes has to go on working."""
 
 
 def _cidr(value: Any) -> str | None:
@@ -107,6 +108,7 @@ class Subnets(Resource[Subnet]):
     not_found = SubnetNotFound
     parent = ("network_id", "network", Network)
     references: ClassVar[Mapping[str, str]] = {"network_id": "networks"}
+    unshown = frozenset(("shared",))
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "name": Attribute(text(), default=""),
         "network_id": Attribute(uuid_value, default=REQUIRED, put=False),
@@ -254,13 +256,13 @@ class Subnets(Resource[Subnet]):
 
     def delete(self, draft: Draft, row: Subnet) -> None:
         """Write the removal of a subnet; addresses in use keep it, but those that hosts make themselves go with it."""
-        free = self.metadata.addresses(Subnet.network.raw(row), row)
-        if self_addressed(row):
-            taken: list[FixedAddress] = row.referrers(FixedAddress.subnet)
-            free = [f for f in taken if not f.port.device_owner.startswith(NOT_HOSTS)]
-        if self.databases.store.table(FixedAddress).index(FixedAddress.subnet).count(row.uuid) > len(free):
-            raise SubnetInUse(id=row.uuid)
-        for fixed in free:
+        taken: list[FixedAddress] = row.referrers(FixedAddress.subnet)
+        own = self_addressed(row)
+        for fixed in taken:
+            owner = fixed.port.device_owner
+            if owner not in GO_ALONG and (not own or owner.startswith(NOT_HOSTS)):
+                raise SubnetInUse(id=row.uuid)
+        for fixed in taken:
             release(draft, fixed)
         draft.touch(row.network)
         draft.transaction.delete(row)
