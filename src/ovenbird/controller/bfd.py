@@ -75,5 +75,5 @@ def heartbeat(interface: Interface) -> Iterator[Fact]:
             changes = [(key, value) for key, value in wanted_bfd() if now.get(key) != value]
             if changes:
                 yield EDIT(Interface, interface.uuid, (("bfd", tuple(changes)),))
-        elif now.get("enable") == "true":
+        elif now.get("enable") == "true" and progress().settled:
             yield EDIT(Interface, interface.uuid, (("bfd", (("enable", "false"),)),))

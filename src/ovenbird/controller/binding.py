@@ -65,10 +65,11 @@ def claim(port: PortBinding) -> Iterator[Fact]:
             changes.append(("chassis", me))
         if PortBinding.encap.raw(port) != encap:
             changes.append(("encap", encap))
-    elif PortBinding.chassis.raw(port) == me:
+    elif PortBinding.chassis.raw(port) == me and progress().settled:  # or what it depends on may not have come yet
         changes += [("chassis", None), ("encap", None), ("up", False)]
-    if (me in PortBinding.additional_chassis.raw(port)) != (here and additional):
-        changes.append(("additional_chassis", ((me, here and additional),)))
+    held = me in PortBinding.additional_chassis.raw(port)
+    if held != (here and additional) and (not held or progress().settled):
+        changes.append(("additional_chassis", ((me, not held),)))
     if moved := claimed_encaps(port, encap if additional else None):
         changes.append(("additional_encap", moved))
     if changes:

@@ -214,8 +214,8 @@ class Controller:
                 await self._configured()
                 if not self._stopping.is_set():
                     await self._run_once()
-            if not self._restarting and self.southbound is not None and self.southbound.connected:
-                await chassis.unregister(self.southbound, self.settings.chassis)
+            if not self._restarting:
+                await self._leave()
         finally:
             self.speaker.close()
             await self._stop_tasks()
@@ -228,7 +228,7 @@ class Controller:
         """Stop, and return when `run` has ended.
 
         Arguments:
-            restart: whether another controller takes over soon, so that the chassis stays in Southbound.
+            restart: whether another controller takes over, so that everything stays as it is.
         """
         self._restarting = restart
         self._stopping.set()
@@ -473,6 +473,12 @@ class Controller:
         self.packet_ins.receive(packet)
 
     # -- the end ------------------------------------------------------------------------------------------------------
+
+    async def _leave(self) -> None:
+        """Take the chassis out of Southbound, and its tunnels out of the switch, as the original does at `exit`."""
+        if self.southbound is not None and self.southbound.connected:
+            await chassis.unregister(self.southbound, self.settings.chassis)
+        await tunnels.remove_all(self._vswitch, self.settings.bridge)
 
     async def _stop_tasks(self) -> None:
         tasks, self._tasks = self._tasks, []

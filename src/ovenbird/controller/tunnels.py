@@ -7,6 +7,7 @@ ovn-architecture(7), "Tunnel Encapsulations", says.
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,8 @@ from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model.sb import Chassis, Encap
-from ovenbird.model.vswitch import Port
+from ovenbird.model.vswitch import Bridge, Port
+from ovenbird.ovsdb.errors import OvsdbError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from ovenbird.engine.engine import Engine
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID, Store
+    from ovenbird.ovsdb.replica import Replica
+
+log = logging.getLogger(__name__)
 
 _HEXADECIMAL = re.compile("[0-9a-f]{1,4}")
 
@@ -134,3 +139,17 @@ def seed_numbers(engine: Engine, store: Store) -> None:
         number = port.name.rpartition("-")[2]
         if end and port.name.startswith("ovn-") and _HEXADECIMAL.fullmatch(number):
             seed(engine, NUMBERS, end, int(number, 16), end.partition("@")[0][:6])
+
+
+async def remove_all(vswitch: Replica, bridge: str) -> None:
+    """Take the tunnel ports out of a bridge; what cannot be taken out is said and stays."""
+    row = vswitch.store.find(Bridge.name, bridge)
+    ports = [port.uuid for port in row.ports if "ovn-chassis-id" in port.external_ids] if row is not None else []
+    if row is None or not ports:
+        return
+    transaction = vswitch.transaction()
+    transaction.mutate(row, "ports", delete=ports)
+    try:
+        await vswitch.commit(transaction)
+    except OvsdbError as error:
+        log.warning("the tunnels of %s stay: %s", bridge, error)

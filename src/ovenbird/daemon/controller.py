@@ -27,6 +27,9 @@ external_ids of Open_vSwitch: system-id, ovn-remote, ovn-encap-type, ovn-encap-i
 
   -n NAME             the chassis's name, instead of system-id
 
+At SIGTERM and SIGINT everything stays as it is for the next controller: flows, tunnels, the chassis and its bindings.
+The command `exit` takes chassis, bindings and tunnels away; `exit --restart` leaves them too.
+
 The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v --private-key --certificate --ca-cert.
 """
 
@@ -70,7 +73,8 @@ async def serve(daemon: Daemon) -> None:
         if running.done():
             running.result()
         else:
-            await controller.close(restart="--restart" in daemon.exit_arguments)
+            given = daemon.exit_arguments
+            await controller.close(restart=given is None or "--restart" in given)
             await running
     finally:
         stop.cancel()

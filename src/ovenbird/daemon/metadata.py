@@ -111,7 +111,7 @@ async def serve(daemon: Daemon) -> None:
     daemon.unixctl.register("networks", lambda _: "".join(f"{network.id}\n" for network in running.served))
     daemon.ready()
     await until_stopped(daemon, running.run())
-    if "--cleanup" in daemon.exit_arguments:
+    if "--cleanup" in (daemon.exit_arguments or ()):
         await running.clear()
 
 

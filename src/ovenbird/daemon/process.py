@@ -2,7 +2,8 @@
 
 `run` does for every daemon what ovs-vswitchd(8) describes under "Daemon Options": with `--detach` the process
 goes to the background and the command returns once the daemon is ready, so that a script may rely on it; a pid file
-is locked for as long as the process lives; SIGTERM and the command `exit` end it cleanly, SIGHUP reopens the log.
+is locked for as long as the process lives; SIGTERM, SIGINT and the command `exit` end it cleanly, SIGHUP reopens the
+log. Only `exit` says that the daemon goes for good: a service manager or a machine that reboots sends SIGTERM.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class Daemon:
         self.logs: Logs
         self.unixctl: Unixctl
         self.stopping: asyncio.Event
-        self.exit_arguments: tuple[str, ...] = ()
+        self.exit_arguments: tuple[str, ...] | None = None
+        """What the command `exit` was given; None while nobody has given it."""
         self.version = f"{program} (Ovenbird) {ovenbird.__version__}"
         self._ready_pipe = -1
         self._pidfile: Path | None = None

@@ -1,0 +1,66 @@
+"""What a controller leaves behind when it ends, ours beside the original's (ovn-controller(8))."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from controller_site import one_chassis
+from test_flows import NETWORK, PORTS
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from controller_site import Site
+
+OURS = (sys.executable, "-m", "ovenbird.cli", "controller")
+ORIGINAL = ("ovn-controller",)
+WAYS = {"SIGTERM": (), "SIGINT": (), "exit": ("exit",), "exit --restart": ("exit", "--restart")}
+
+
+class Left(NamedTuple):
+    """What is in the databases and in the switch."""
+
+    chassis: list[str]
+    bound: list[str]
+    tunnels: list[str]
+    flows: int
+
+
+def left(site: Site) -> Left:
+    columns = ("--bare", "-f", "csv", "--columns=logical_port", "find", "Port_Binding", "chassis!=[]")
+    ports = site.vsctl("list-ports", "br-int").split()
+    return Left(
+        sorted(site.sbctl("--bare", "--columns=name", "list", "Chassis").split()),
+        sorted(site.sbctl(*columns).split()),
+        [name for name in ports if name.startswith("ovn-")],
+        len(site.flows()),
+    )
+
+
+def end(site: Site, process: subprocess.Popen[bytes], how: str) -> None:
+    if command := WAYS[how]:
+        site.run("ovs-appctl", "-t", f"{site.directory}/ovn-controller.{process.pid}.ctl", *command)
+    else:
+        process.send_signal(signal.Signals[how])
+    process.wait(10)
+    site.processes.remove(process)
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_ours_leaves_what_the_original_leaves(how: str) -> None:
+    found = {}
+    for program in (ORIGINAL, OURS):
+        with one_chassis(NETWORK, PORTS, ovn_bridge_mappings="net1:br-ex") as site:
+            process = site.spawn(*program, f"unix:{site.directory}/db.sock")
+            site.await_(lambda site=site: "p1" in left(site).bound, "the ports to be bound")
+            site.nbctl("--wait=hv", "sync")
+            before = left(site)
+            assert "ovn-hv2-0" in before.tunnels
+            end(site, process, how)
+            after = left(site)
+            assert after.flows == before.flows, "packets go on"
+            found[program] = after[:3], after[:3] == before[:3]
+    assert found[OURS] == found[ORIGINAL]
