@@ -93,6 +93,8 @@ class PacketIns:
                 self.handle(packet_in)
             except (PacketError, OpenFlowError) as error:
                 log.debug("packet from flow %#x dropped: %s", packet_in.cookie, error)
+            except Exception:  # one packet, or one row that it asked for; those behind it have their turn
+                log.exception("packet from flow %#x dropped", packet_in.cookie)
             if time.perf_counter() > until:
                 return
 

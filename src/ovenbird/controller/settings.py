@@ -14,6 +14,7 @@ from ovenbird.engine.lookups import find, rows
 from ovenbird.engine.views import view
 from ovenbird.model.sb import Chassis
 from ovenbird.model.vswitch import Bridge, OpenVSwitch
+from ovenbird.net.numbers import is_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +66,7 @@ def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
     def option(key: str, default: str = "") -> str:
         return ids.get(f"{key}-{chassis}", ids.get(key, default))
 
-    probe = option("ovn-remote-probe-interval")
+    probe, switch_probe = option("ovn-remote-probe-interval"), option("ovn-openflow-probe-interval")
     csum = option("ovn-encap-csum", "true")
     tunnel = {"csum": csum}
     for key, name in (("ovn-encap-tos", "tos"), ("ovn-encap-df_default", "df_default")):
@@ -87,8 +88,8 @@ def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
         bridge_mappings=dict(_pairs(option("ovn-bridge-mappings"))),
         transport_zones=frozenset(_listed(option("ovn-transport-zones"))),
         monitor_all=option("ovn-monitor-all") == "true",
-        remote_probe_ms=int(probe) if probe.isdecimal() else None,
-        openflow_probe_s=int(option("ovn-openflow-probe-interval", "0") or "0"),
+        remote_probe_ms=int(probe) if is_decimal(probe) else None,
+        openflow_probe_s=int(switch_probe) if is_decimal(switch_probe) else 0,
         published=published,
     )
 

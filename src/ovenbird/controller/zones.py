@@ -16,6 +16,7 @@ from ovenbird.engine.lookups import get
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model.sb import DatapathBinding, PortBinding
+from ovenbird.net.numbers import is_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,7 +39,7 @@ def wanted_snat_zone(datapath: UUID) -> int | None:
     """Return the zone for SNAT that a router's `options:snat-ct-zone` asks for, by way of Southbound."""
     row = get(DatapathBinding, datapath)
     text = row.external_ids.get("snat-ct-zone", "") if row is not None else ""
-    return int(text) if text.isdecimal() and ZONES.low <= int(text) <= ZONES.high else None
+    return int(text) if is_decimal(text) and ZONES.low <= int(text) <= ZONES.high else None
 
 
 def datapath_zones(datapath: UUID) -> tuple[int, int]:
@@ -51,7 +52,7 @@ def stored_zones(ids: Mapping[str, str]) -> dict[str, int]:
     return {
         key.removeprefix(PREFIX): int(value)
         for key, value in ids.items()
-        if key.startswith(PREFIX) and value.isdecimal()
+        if key.startswith(PREFIX) and is_decimal(value)
     }
 
 

@@ -17,6 +17,7 @@ from ovenbird.daemon.options import Takes
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.pump import LockedPump
 from ovenbird.model import cloud, nb, sb
+from ovenbird.net.numbers import is_decimal
 from ovenbird.ovsdb.replica import Replica
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def tcp_port(daemon: Daemon, option: str, default: int) -> int:
         UsageError: it is no port.
     """
     text = daemon.options.last(option) or str(default)
-    if not text.isdecimal() or int(text) > 65535:
+    if not is_decimal(text) or int(text) > 65535:
         raise UsageError(f"--{option}={text}: not a TCP port")
     return int(text)
 

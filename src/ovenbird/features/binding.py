@@ -28,6 +28,7 @@ from ovenbird.logical.tables import (
 )
 from ovenbird.logical.traits import SWITCHES
 from ovenbird.model import nb, sb
+from ovenbird.net.numbers import is_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -45,7 +46,7 @@ ACTIVATED = "additional-chassis-activated"
 def requested_key(options: Mapping[str, str]) -> int | None:
     """Return the tunnel key that the options ask for, if it is a number."""
     text = options.get("requested-tnl-key", "")
-    return int(text) if text.isdecimal() else None
+    return int(text) if is_decimal(text) else None
 
 
 @view

@@ -35,6 +35,7 @@ from ovenbird.logical.traits import CAREFUL, EAGER, ROUTERS, Trait
 from ovenbird.model import nb, sb
 from ovenbird.net.addresses import ipv6_bytes
 from ovenbird.net.ip import ipv6_address
+from ovenbird.net.numbers import is_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -345,7 +346,7 @@ def oldest(uuid: UUID) -> int:
     """Return how many milliseconds a router's neighbour lasts from when a chassis learned it; 0 for ever."""
     router = get(nb.LogicalRouter, uuid)
     text = router.options.get("mac_binding_age_threshold", "") if router is not None else ""
-    return int(text) * 1000 if text.isdecimal() else 0
+    return int(text) * 1000 if is_decimal(text) else 0
 
 
 FEATURE = Feature(

@@ -17,6 +17,7 @@ from ovenbird.logical.registers import PORT_SEC_DROP
 from ovenbird.logical.tables import datapath
 from ovenbird.logical.traits import SWITCHES, Trait
 from ovenbird.model import nb
+from ovenbird.net.numbers import is_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +68,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     if not port.enabled:
         drop = f"{PORT_SEC_DROP} = 1; next;"
         yield flow(IN_CHECK, port.datapath, 100, f"inport == {port.quoted}", drop, port.hint, port.name)
-    elif (queue := port.options.get("qdisc_queue_id", "")).isdecimal():
+    elif is_decimal(queue := port.options.get("qdisc_queue_id", "")):
         ask = f"set_queue({queue}); {_ASK}"
         yield flow(IN_CHECK, port.datapath, 70, f"inport == {port.quoted}", ask, port.hint, port.name)
 

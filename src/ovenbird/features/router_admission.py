@@ -20,6 +20,7 @@ from ovenbird.logical.routers import LRP, RouterPort, enabled, seen
 from ovenbird.logical.tables import datapath
 from ovenbird.logical.traits import ROUTERS
 from ovenbird.model import nb
+from ovenbird.net.numbers import is_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +117,7 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
 def mtu_of(port: RouterPort) -> int:
     """Return a port's `gateway_mtu`, or 0."""
     text = port.options.get("gateway_mtu", "")
-    return int(text) if text.isdecimal() else 0
+    return int(text) if is_decimal(text) else 0
 
 
 @view

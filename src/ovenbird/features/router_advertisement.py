@@ -20,6 +20,7 @@ from ovenbird.logical.registers import ADVERTISED
 from ovenbird.logical.routers import LRP, RouterPort, seen
 from ovenbird.model import nb, sb
 from ovenbird.net.ip import ip_network
+from ovenbird.net.numbers import is_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +89,7 @@ def delegated(lrp: nb.LogicalRouterPort) -> str:
 
 def _mtu(given: dict[str, str]) -> int:
     text = given.get("mtu", "")
-    return int(text) if text.isdecimal() and int(text) >= LEAST_MTU else 0
+    return int(text) if is_decimal(text) and int(text) >= LEAST_MTU else 0
 
 
 def _preference(given: dict[str, str]) -> str:
@@ -124,7 +125,7 @@ def periodic(lrp: nb.LogicalRouterPort, port: RouterPort) -> dict[str, str]:
 
 def _seconds(text: str, low: int, high: int, default: int) -> int:
     """Return an interval within its bounds (RFC 4861, section 6.2.1)."""
-    return min(max(int(text), low), high) if text.isdecimal() else default
+    return min(max(int(text), low), high) if is_decimal(text) else default
 
 
 FEATURE = Feature("router_advertisement", (router_port,))

@@ -14,6 +14,7 @@ from ovenbird.metadata.network import local_instances
 from ovenbird.model.sb import PortBinding
 from ovenbird.net.addresses import ip_bytes, link_local, mac_bytes
 from ovenbird.net.errors import PacketError
+from ovenbird.net.numbers import is_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +83,7 @@ def find_caller(southbound: Store, chassis: UUID, network: str, datapath: UUID, 
         ids.get("neutron:port_name", ""),
         next((mac for mac, _ in _pairs(port)), ""),
         tuple(ids.get("neutron:cidrs", "").split()),
-        int(mtu) if mtu.isdecimal() else 0,
+        int(mtu) if is_decimal(mtu) else 0,
         address,
         next(iter(sorted(ids.get("neutron:port_fip", "").split())), ""),
     )
@@ -91,7 +92,7 @@ def find_caller(southbound: Store, chassis: UUID, network: str, datapath: UUID, 
 def _pairs(port: PortBinding) -> Iterator[tuple[str, list[str]]]:
     """Yield the hardware addresses of a port, each with its IP addresses; one that has any comes first."""
     for text in sorted(port.mac, key=lambda text: (" " not in text, text)):
-        mac, *addresses = text.split()
+        mac, *addresses = text.split() or [""]
         if ":" in mac:
             yield mac, addresses
 

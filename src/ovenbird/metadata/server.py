@@ -124,6 +124,9 @@ class Server:
         except MetadataError as error:
             log.error("%s asks for %s: %s", address, request.target, error)  # noqa: TRY400 - the text says it all
             return _plain(500)
+        except Exception:
+            log.exception("%s asks for %s", address, request.target)
+            return _plain(500)
 
 
 def _plain(status: int) -> Response:

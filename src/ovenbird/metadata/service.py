@@ -208,6 +208,9 @@ class Service:
             await report(southbound, settings.chassis)
         except (OvsdbError, Disconnected, PlumbingError) as error:
             self._failed(error)
+        except Exception:  # what is served already is served on
+            log.exception("networks are not compared with what Southbound wants")
+            self._retry()
 
     def _retry(self, after: float = RETRY) -> None:
         asyncio.get_running_loop().call_later(after, self._wake.set)

@@ -98,3 +98,10 @@ def test_a_network_that_is_no_name_is_not_served(store, network):
     localport(store, network)
     add(store, "a")
     assert networks(store, ME) == {}
+
+
+def test_a_port_whose_row_makes_no_sense_hides_no_other(store):
+    add(store, "a")
+    add(store, "b", mac="", ips="", external_ids={"neutron:device_id": "b", "neutron:cidrs": "x fd00::5%a/64"})
+    add(store, "c", mac="dynamic", ips="", external_ids={"neutron:mtu": "9" * 5000})
+    assert find_caller(store, ME, "one", ONE, "10.0.0.5").device == "a"

@@ -25,6 +25,7 @@ from ovenbird.model import settings
 from ovenbird.model.chassis import BRIDGE_MAPPINGS, availability_zones, chassis_setting, offers_gateway
 from ovenbird.model.nb import NBGlobal
 from ovenbird.model.sb import Chassis, ChassisPrivate, SBGlobal
+from ovenbird.net.numbers import is_decimal
 from ovenbird.ovsdb.errors import Disconnected, TimedOut
 
 if TYPE_CHECKING:
@@ -253,7 +254,7 @@ class Agents(Adjustable):
             if uuid is None:
                 continue
             copied = ids.get(f"{one.key}-sb-cfg", "0")
-            there = alive and copied.isdecimal() and self.heartbeat.answers(int(copied), patience, now)
+            there = alive and is_decimal(copied) and self.heartbeat.answers(int(copied), patience, now)
             own = {"id": uuid, "agent_type": one.agent_type, "binary": one.binary, "alive": there}
             yield own | common | {"description": ids.get(one.description, "")}
 
