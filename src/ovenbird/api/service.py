@@ -1,18 +1,26 @@
-"""The API as a service: the application on a socket, run by uvicorn within a running event loop."""
+"""The API as a service: the application on a socket, run by uvicorn within a running event loop.
+
+Connections are accepted by a listener that bounds their number, and each is bounded in bytes and time
+(`api/connection.py`), so that whoever can connect can take neither the memory nor the descriptors of the databases in
+the same process.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from ovenbird.api.app import create_app
 from ovenbird.api.auth import Open, require_loopback
+from ovenbird.api.connection import Bounds, Connection, Connections
 from ovenbird.api.quotas import NONE, USUAL
+from ovenbird.sockets.listener import Limits, Listener, bound
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
     from ovenbird.api.auth import Authenticator
@@ -21,6 +29,10 @@ if TYPE_CHECKING:
 
 GRACE = 5
 """Seconds that requests under way have to finish when the service stops."""
+
+
+LIMITS = Limits(connections=1024, per_source=512, reserve=256)
+"""Connections at once, of all peers and of one, and the descriptors that are left to the databases."""
 
 
 class Service:
@@ -35,6 +47,8 @@ class Service:
         durable: whether a change is on disk before it is answered.
         authenticator: knows who is asking; None believes everybody. It is closed when the service stops.
         policy: says who may do what; None lets everybody do everything.
+        limits: how many connections there may be.
+        bounds: what each of them may take.
 
     Raises:
         NotLoopbackError: another machine could connect.
@@ -51,10 +65,13 @@ class Service:
         durable: bool = True,
         authenticator: Authenticator | None = None,
         policy: Policy | None = None,
+        limits: Limits = LIMITS,
+        bounds: Bounds | None = None,
     ) -> None:
         self._authenticator = authenticator or Open()
         if not self._authenticator.restricted or policy is None:
             require_loopback(host)
+        bounds = bounds or Bounds()
         config = uvicorn.Config(
             create_app(
                 cloud,
@@ -73,9 +90,9 @@ class Service:
             ws="none",
             server_header=False,
             timeout_graceful_shutdown=GRACE,
-            timeout_keep_alive=75,
+            timeout_keep_alive=bounds.idle_seconds,  # type: ignore[arg-type]  # seconds, whole or not
         )
-        self._server = _Server(config)
+        self._server = _Server(config, limits, Connections(bounds))
         self._task: asyncio.Task[None] | None = None
         self.host = host
 
@@ -96,13 +113,19 @@ class Service:
     async def _serve(self) -> None:
         try:
             await self._server.serve()
-        except SystemExit as error:  # uvicorn's way to say that it cannot bind, after logging why
-            raise OSError(f"the API cannot listen on {self.host}:{self._server.config.port}") from error
+        except OSError as error:
+            where = f"{self.host}:{self._server.config.port}"
+            raise OSError(f"the API cannot listen on {where}: {error.strerror or error}") from error
+
+    @property
+    def connections(self) -> frozenset[Any]:
+        """The connections that there are."""
+        return frozenset(self._server.server_state.connections)
 
     @property
     def port(self) -> int:
         """The TCP port that it listens on."""
-        port: int = self._server.servers[0].sockets[0].getsockname()[1]
+        port: int = self._server.listener.sockets[0].getsockname()[1]
         return port
 
     @property
@@ -121,7 +144,38 @@ class Service:
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to the process it is part of."""
+    """A server whose connections are bounded, and that leaves signals to the process it is part of.
+
+    Arguments:
+        config: uvicorn's.
+        limits: how many connections there may be.
+        connections: what each of them may take.
+    """
+
+    def __init__(self, config: uvicorn.Config, limits: Limits, connections: Connections) -> None:
+        super().__init__(config)
+        self._connections = connections
+        self.listener = Listener("API", self._connection, limits)
+
+    def _connection(self) -> Connection:
+        return Connection(self._connections, self.config, self.server_state)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen (called by uvicorn).
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        await self.lifespan.startup()
+        self.listener.start(sockets or await bound(self.config.host, self.config.port))
+        self.servers = [self.listener]  # type: ignore[list-item]  # all that is asked of it is to close
+        self.started = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Hold connections to their deadlines (called by uvicorn ten times a second)."""
+        if counter % 10 == 0:
+            self._connections.check(self.server_state.connections, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import http
 import logging
-from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h11
 
 from ovenbird.metadata.errors import MetadataError, UnknownCallerError, UpstreamError
 from ovenbird.metadata.source import Request, Response
+from ovenbird.sockets.listener import Limits, Listener
 
 if TYPE_CHECKING:
     import socket
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CONNECTIONS = 16
-"""How many connections one address may have."""
+LIMITS = Limits(connections=256, per_source=16)
+"""How many connections a network may have at once, and one of its addresses."""
 
 PATIENCE = 15.0
 """Seconds for a request to come, from the connection's beginning or the last response, and for a response to go."""
@@ -42,24 +42,43 @@ class Server:
 
     Arguments:
         handle: makes the response to the request of a source address.
+        name: what the log calls it.
+        limits: how many connections there may be.
     """
 
-    def __init__(self, handle: Callable[[str, Request], Awaitable[Response]]) -> None:
+    def __init__(
+        self,
+        handle: Callable[[str, Request], Awaitable[Response]],
+        name: str = "metadata",
+        limits: Limits = LIMITS,
+    ) -> None:
+        self._name = name
         self._handle = handle
-        self._servers: list[asyncio.Server] = []
+        self._listener: Listener | None = None
+        self._limits = limits
         self._talking: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
-        self._of: Counter[str] = Counter()
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+        return 0 if self._listener is None else len(self._listener)
+
+    @property
+    def refused(self) -> int:
+        """How many were closed because there were too many."""
+        return 0 if self._listener is None else self._listener.refused
 
     async def start(self, sockets: Iterable[socket.socket]) -> None:
         """Serve what connects to these sockets, which are bound already."""
-        for listening in sockets:
-            self._servers.append(await asyncio.start_server(self._connected, sock=listening, limit=LARGEST_HEAD))
+        self._listener = Listener(self._name, self._protocol, self._limits, source=guest_of)
+        self._listener.start(sockets)
 
     async def stop(self) -> None:
         """Close every socket; when this returns nothing holds the namespace that they are in."""
-        servers, self._servers = self._servers, []
-        for server in servers:
-            server.close()
+        if self._listener is not None:
+            self._listener.close()
+            await self._listener.wait_closed()
+            await asyncio.sleep(0)  # what was accepted last begins to talk
         tasks = list(self._talking)
         for task in tasks:
             self._talking[task].transport.abort()
@@ -68,28 +87,27 @@ class Server:
             await asyncio.wait(tasks)
         await asyncio.sleep(0)  # transports close their sockets in the loop's next round
 
+    def _protocol(self) -> asyncio.StreamReaderProtocol:
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(LARGEST_HEAD), self._connected)
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         peer = writer.get_extra_info("peername")
         if task is None or peer is None:  # it has gone already
             writer.close()
             return
-        address = str(peer[0]).partition("%")[0]
-        if self._of[address] >= CONNECTIONS:
-            writer.transport.abort()
-            return
+        address = guest_of(peer)
         self._talking[task] = writer
-        self._of[address] += 1
         try:
             await self._converse(address, reader, writer)
+            writer.close()
+            async with asyncio.timeout(PATIENCE):
+                await writer.wait_closed()
         except (OSError, TimeoutError, asyncio.CancelledError) as error:
             log.debug("%s: connection ends: %r", address, error)
         finally:
-            writer.close()
+            writer.transport.abort()  # with what the guest has not taken by now
             del self._talking[task]
-            self._of[address] -= 1
-            if not self._of[address]:
-                del self._of[address]
 
     async def _converse(self, address: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request after the other."""
@@ -127,6 +145,11 @@ class Server:
         except Exception:
             log.exception("%s asks for %s", address, request.target)
             return _plain(500)
+
+
+def guest_of(peer: Any) -> str:
+    """Return a guest's address, which is its own on the network: port security has made sure of it."""
+    return str(peer[0]).partition("%")[0]
 
 
 def _plain(status: int) -> Response:

@@ -283,7 +283,7 @@ class Service:
         except PlumbingError as error:
             self._failed(error)
             return
-        server = Server(partial(self._answer, network))
+        server = Server(partial(self._answer, network), f"metadata of network {network.id}")
         await server.start(sockets)
         self._served[network.id] = Served(network, self._plumbing.identity(network.id), server)
         log.info("network %s is served", network.id)

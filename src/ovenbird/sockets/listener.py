@@ -81,6 +81,7 @@ class Listener:
         factory: makes the protocol of a connection.
         limits: of what its peers may take.
         context: keys, where connections are TLS.
+        source: tells from a peer's address to whom it belongs.
     """
 
     def __init__(
@@ -89,7 +90,9 @@ class Listener:
         factory: Callable[[], asyncio.BaseProtocol],
         limits: Limits,
         context: ssl.SSLContext | None = None,
+        source: Callable[[Any], str] = source_of,
     ) -> None:
+        self._source_of = source
         self.name = name
         self.limits = limits
         self.sockets: list[socket.socket] = []
@@ -143,7 +146,7 @@ class Listener:
                     raise
                 self._pause(error)
                 return
-            source = source_of(address)
+            source = self._source_of(address)
             why = self._objection(plain.fileno(), source)
             if why:
                 plain.close()

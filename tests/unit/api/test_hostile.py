@@ -131,7 +131,7 @@ async def test_one_chassis_that_lies_hides_no_other(neutron):
     transaction = neutron.northbound.transaction()
     transaction.insert(nb.NBGlobal, {})
     transaction.commit()
-    assert {agent["host"] for agent in await neutron.list("agents")} == {"one"}
+    assert {agent["host"] for agent in await neutron.list("agents")} == {"one", "two"}
 
 
 async def test_a_setting_that_is_no_number_is_as_if_it_were_not_there(neutron, caplog):

@@ -17,7 +17,9 @@ from ovenbird.metadata.local import Local
 from ovenbird.metadata.nova import Nova, sign
 from ovenbird.metadata.server import Server
 from ovenbird.metadata.source import Request, Response
+from ovenbird.sockets.listener import Limits
 
+WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 CALLER = Caller(
     "n1", "7d2c4a0e-port", "lab-a", "p1", "a", "02:00:00:00:00:05", ("10.0.0.5/24", "fd00::5/64"), 1442, "10.0.0.5"
 )
@@ -85,8 +87,8 @@ def test_the_signature():
 class Guest:
     """A server on loopback, and what it has been asked."""
 
-    def __init__(self, handle):
-        self.server = Server(handle)
+    def __init__(self, handle, limits=server_module.LIMITS):
+        self.server = Server(handle, limits=limits)
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
 
@@ -185,9 +187,36 @@ async def test_errors_become_statuses(error, status):
 
 async def test_who_is_silent_or_holds_too_much_is_cut_off(monkeypatch):
     monkeypatch.setattr(server_module, "PATIENCE", 0.1)
-    monkeypatch.setattr(server_module, "CONNECTIONS", 0)
-    async with Guest(echo) as guest:
-        with pytest.raises(ConnectionResetError):
-            await guest.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        monkeypatch.setattr(server_module, "CONNECTIONS", 1)
-        assert await guest.send(b"GET /") == b""
+    async with Guest(echo, Limits(connections=10, per_source=1)) as guest:
+        silent = [asyncio.create_task(guest.send(b"GET /")) for _ in range(2)]
+        ends = await asyncio.gather(*silent, return_exceptions=True)
+        assert all(end == b"" or isinstance(end, ConnectionError) for end in ends)
+        assert guest.server.refused == 1
+        assert (await guest.send(WHOLE)).startswith(b"HTTP/1.1 200")
+
+
+async def test_who_takes_no_answers_is_cut_off(monkeypatch):
+    monkeypatch.setattr(server_module, "PATIENCE", 0.2)
+
+    async def large(_address, _request):
+        return Response(200, b"x" * (16 << 20))
+
+    async with Guest(large) as guest:
+        reader, writer = await asyncio.open_connection("127.0.0.1", guest.port, limit=1)
+        writer.write(WHOLE)
+        await asyncio.sleep(0)
+        async with asyncio.timeout(60):
+            while not guest.server.connections:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            while guest.server.connections:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        writer.transport.abort()
+        del reader
+
+
+async def test_a_fault_of_ours_is_answered_too():
+    async def fail(_address, _request):
+        raise ValueError("x")
+
+    async with Guest(fail) as guest:
+        assert (await guest.send(WHOLE)).startswith(b"HTTP/1.1 500")

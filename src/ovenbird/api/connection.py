@@ -1,0 +1,280 @@
+"""One HTTP connection to the API, and what all of them may take of the process's memory and time.
+
+uvicorn's protocol answers requests; it has no limits of its own. Here a request must be complete within deadlines, a
+peer must take its answers, only a few requests may wait behind the one that is answered (RFC 9112, section 9.3.2), and
+nothing is read while any do. What is too much ends the connection, after the answers to what was accepted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from httptools import HttpParserError, HttpParserUpgrade
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a connection may take.
+
+    Arguments:
+        head: bytes of a request's first line and headers, and of what is behind a body's last chunk.
+        body: bytes of a request's body as it is sent; a chunked one is longer than what it says.
+        pipelined: requests that may wait behind the one that is answered.
+        head_seconds: from the connection's beginning, or a request's first byte, until its head is complete.
+        body_seconds: from then until its body is.
+        stalled_seconds: for which a peer may take nothing, or next to nothing, of an answer.
+        idle_seconds: from an answer to the next request.
+        unsent: bytes of answers that all peers together have not taken; beyond it the one that waits longest has to go.
+    """
+
+    head: int = 64 << 10
+    body: int = 16 << 20
+    pipelined: int = 16
+    head_seconds: float = 15.0
+    body_seconds: float = 60.0
+    stalled_seconds: float = 30.0
+    idle_seconds: float = 75.0
+    unsent: int = 256 << 20
+
+
+LEAST_RATE = 1024
+"""Bytes a second below which a peer takes next to nothing."""
+
+
+class _Reading(Enum):
+    """What of a request is being read."""
+
+    NOTHING = auto()
+    HEAD = auto()
+    BODY = auto()
+
+
+class _TooMuchError(Exception):
+    """The request is beyond a bound; nothing more is read of this connection."""
+
+
+class _Flow(FlowControl):
+    """Reads nothing while a connection is held, whoever wants to go on.
+
+    Arguments:
+        transport: the connection's.
+        connection: which.
+    """
+
+    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
+        super().__init__(transport)
+        self._connection = connection
+
+    def resume_reading(self) -> None:
+        """Read on, unless the connection is held."""
+        if not self._connection.held:
+            super().resume_reading()
+
+
+class Connections:
+    """The connections of one server, and the bounds of each and of all.
+
+    Arguments:
+        bounds: which.
+    """
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self.clogged: dict[Connection, None] = {}
+        """Those whose peers leave answers untaken, that which has done so longest first."""
+
+    def check(self, connections: set[Any], now: float) -> None:
+        """Close the connections that are beyond their deadlines; to be called about once a second.
+
+        Arguments:
+            connections: all of them.
+            now: the loop's time.
+        """
+        for connection in tuple(connections):
+            connection.check(now)
+
+    def relieve(self) -> None:
+        """Close those that have waited longest, as long as the peers of all leave too much untaken."""
+        waiting = {connection: connection.unsent for connection in self.clogged}
+        total = sum(waiting.values())
+        for connection, unsent in waiting.items():
+            if total <= self.bounds.unsent:
+                return
+            connection.transport.abort()
+            total -= unsent
+
+
+class Connection(HttpToolsProtocol):
+    """One connection.
+
+    Arguments:
+        connections: all of them.
+        config: uvicorn's.
+        server_state: uvicorn's.
+    """
+
+    def __init__(self, connections: Connections, config: Config, server_state: ServerState) -> None:
+        super().__init__(config, server_state, {})
+        self._all = connections
+        self._bounds = connections.bounds
+        self._reading = _Reading.HEAD
+        self._since = self.loop.time()
+        self._size = self._head = 0
+        self._ended = False
+        self._clogged_since = 0.0
+        self._clogged_with = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Begin (called by asyncio)."""
+        super().connection_made(transport)
+        self.flow = _Flow(transport, self)
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing is to be read: requests wait, or no more are wanted."""
+        return bool(self.pipeline) or self._ended
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes (called by asyncio)."""
+        if self._ended:
+            return
+        self._unset_keepalive_if_required()
+        if self._reading is _Reading.NOTHING:
+            self._begin(_Reading.HEAD)
+        self._size += len(data)
+        if self._size > (self._bounds.body if self._reading is _Reading.BODY else self._bounds.head + len(data)):
+            self._end("400 Bad Request")
+            return
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade:
+            self._end("400 Bad Request")
+        except HttpParserError as error:
+            if isinstance(error.__context__, _TooMuchError):
+                self._end(str(error.__context__))
+            else:
+                self._end("400 Bad Request")
+
+    def on_message_begin(self) -> None:
+        """Begin a request (called by the parser)."""
+        super().on_message_begin()
+        self._begin(_Reading.HEAD)
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the address (called by the parser)."""
+        self._measure(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, or one behind a body's last chunk (called by the parser)."""
+        self._measure(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Answer the request, or have it wait (called by the parser)."""
+        self._begin(_Reading.BODY)
+        super().on_headers_complete()
+        if len(self.pipeline) > self._bounds.pipelined:
+            self.pipeline.popleft()
+            self.cycle = self.pipeline[0][0]
+            raise _TooMuchError("")
+
+    def on_message_complete(self) -> None:
+        """End a request (called by the parser)."""
+        super().on_message_complete()
+        self._reading = _Reading.NOTHING
+
+    def _begin(self, reading: _Reading) -> None:
+        self._reading, self._since, self._size, self._head = reading, self.loop.time(), 0, 0
+
+    def _measure(self, size: int) -> None:
+        self._head += size
+        if self._head > self._bounds.head:
+            raise _TooMuchError("431 Request Header Fields Too Large")
+
+    def _end(self, status: str) -> None:
+        """Read no more; close after the answers to what was accepted, or after this one where nothing was.
+
+        Arguments:
+            status: of the answer; empty where the peer is to try again.
+        """
+        self._ended = True
+        self._reading = _Reading.NOTHING
+        self.flow.pause_reading()
+        waiting = self.cycle is not None and not self.cycle.response_complete
+        if waiting and not self.cycle.more_body:
+            self.cycle.keep_alive = False
+        elif waiting:  # its body will never be complete
+            self.transport.abort()
+        else:
+            line = f"HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" if status else ""
+            self.transport.write(line.encode("ascii"))
+            self.transport.close()
+
+    # -- answering ----------------------------------------------------------------------------------------------------
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request (called when an answer has been handed over)."""
+        waited = bool(self.pipeline)
+        super().on_response_complete()
+        if waited and not self.pipeline:
+            self._since = self.loop.time()
+            self.flow.resume_reading()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of answers that the peer has not taken."""
+        return self.transport.get_write_buffer_size()
+
+    def pause_writing(self) -> None:
+        """Learn that the peer does not take its answers (called by asyncio)."""
+        super().pause_writing()
+        self._clogged_since, self._clogged_with = self.loop.time(), self.unsent
+        self._all.clogged[self] = None
+        self._all.relieve()
+
+    def resume_writing(self) -> None:
+        """Learn that the peer has taken most (called by asyncio)."""
+        super().resume_writing()
+        self._all.clogged.pop(self, None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End (called by asyncio)."""
+        self._all.clogged.pop(self, None)
+        super().connection_lost(exc)
+
+    # -- deadlines ----------------------------------------------------------------------------------------------------
+
+    def check(self, now: float) -> None:
+        """Close the connection if it is beyond a deadline."""
+        unsent = self.unsent
+        if unsent:
+            self._check_taking(unsent, now)
+            return
+        self._clogged_with = 0
+        if self._reading is _Reading.NOTHING or self.pipeline:
+            return
+        if self._reading is _Reading.BODY:
+            if now - self._since > self._bounds.body_seconds:
+                self.transport.abort()
+        elif now - self._since > self._bounds.head_seconds:
+            self._end("408 Request Timeout")
+
+    def _check_taking(self, unsent: int, now: float) -> None:
+        """Close the connection if the peer takes next to nothing of its answers."""
+        if not self._clogged_with or self._clogged_with - unsent >= LEAST_RATE * (now - self._clogged_since):
+            self._clogged_since, self._clogged_with = now, unsent
+        elif now - self._clogged_since > self._bounds.stalled_seconds:
+            self.transport.abort()
