@@ -129,7 +129,7 @@ class Api:
             return _json({"extensions": [extension(alias) for alias in EXTENSIONS]})
         if name in EMPTY:
             _allow(request, "GET")
-            return _json({name: []})
+            return _json({EMPTY[name]: []})
         if name in self.derived:
             return await self.on_derived(request, access, self.derived[name])
         collection = self._collection(name)

@@ -10,7 +10,7 @@ import orjson
 from ovenbird.api import attributes, query
 from ovenbird.api.authorization import Authorization
 from ovenbird.api.errors.request import HTTPBadRequest, InvalidInput
-from ovenbird.api.resource import project_of
+from ovenbird.api.resource import MOST_TAGS, project_of
 from ovenbird.engine.rows import Row
 
 if TYPE_CHECKING:
@@ -283,10 +283,6 @@ class Collection(Generic[R]):
                 draft.update(row, {"tags": after})
 
         await self.resource.databases.change(caller, build)
-
-
-MOST_TAGS = 50
-"""Tags of one resource; Neutron's limit."""
 
 
 def _check_tags(new: frozenset[str], number: int) -> None:

@@ -12,6 +12,7 @@ EXTENSIONS = {
     "binding": "Port Binding",
     "dns-domain-ports": "dns_domain for ports",
     "dns-integration": "DNS Integration",
+    "empty-string-filtering": "Empty String Filtering Extension",
     "ext-gw-mode": "Neutron L3 Configurable external gateway mode",
     "external-net": "Neutron external network",
     "extra_dhcp_opt": "Neutron Extra DHCP options",
@@ -25,6 +26,7 @@ EXTENSIONS = {
     "net-mtu-writable": "Network MTU (writable)",
     "network_availability_zone": "Network Availability Zone",
     "pagination": "Pagination support",
+    "port-mac-address-regenerate": "Neutron Port MAC address regenerate",
     "port-security": "Port Security",
     "port-security-groups-filtering": "Port filtering on security groups",
     "project-id": "project_id field enabled",
@@ -39,6 +41,10 @@ EXTENSIONS = {
     "security-group": "security-group",
     "security-groups-normalized-cidr": "Normalized CIDR field for security group rules",
     "security-groups-remote-address-group": "Remote address group id field for security group rules",
+    "security-groups-rules-belongs-to-default-sg": (
+        "Security group rule belongs to the project's default security group"
+    ),
+    "security-groups-shared-filtering": "Security group filtering on the shared field",
     "sort-key-validation": "Sort keys validation",
     "sorting": "Sorting support",
     "standard-attr-description": "standard-attr-description",
@@ -49,6 +55,7 @@ EXTENSIONS = {
     "subnet-external-network": "Subnet belongs to an external network",
     "subnet-service-types": "Subnet service types",
     "tag-creation": "Tag creation extension",
+    "tag-ports-during-bulk-creation": "Tag Ports During Bulk Creation",
 }
 """Name by alias."""
 

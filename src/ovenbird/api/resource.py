@@ -35,6 +35,9 @@ STANDARD: dict[str, Attribute] = {
 }
 """Attributes of every resource. ``tags`` have requests of their own."""
 
+MOST_TAGS = 50
+"""Tags of one resource; Neutron's limit."""
+
 LATEST = 253_402_300_799
 """The last second of the year 9999."""
 

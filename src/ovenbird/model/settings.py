@@ -6,12 +6,15 @@ any other: whoever read it acts on the new value.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from ovenbird.model.cloud import CloudGlobal
 
 if TYPE_CHECKING:
     from ovenbird.engine.rows import Store
+
+log = logging.getLogger(__name__)
 
 METADATA = "metadata"
 """Whether each network has a port for the metadata service."""
@@ -37,6 +40,12 @@ LEASE_TIME = "dhcp_default_lease_time"
 PHYSICAL_MTU = "global_physnet_mtu"
 """Bytes of the largest packet that physical networks, and those below tunnels, carry."""
 
+MAX_ROUTES = "max_routes"
+"""How many extra routes a router may have."""
+
+MAX_ADDRESS_PAIRS = "max_allowed_address_pair"
+"""How many allowed address pairs a port may have."""
+
 AGENT_DOWN_TIME = "agent_down_time"
 """Seconds after which an agent that has not answered counts as dead."""
 
@@ -53,6 +62,8 @@ DEFAULTS = {
     MIGRATION_ACTIVATION: "rarp",
     DNS_DOMAIN: "openstacklocal.",
     PHYSICAL_MTU: "1500",
+    MAX_ROUTES: "30",
+    MAX_ADDRESS_PAIRS: "10",
     LEASE_TIME: "43200",
     AGENT_DOWN_TIME: "75",
     MAC_BINDING_AGE: "0",
@@ -78,7 +89,10 @@ def number(store: Store, name: str) -> int:
     """Return a setting that is a number of at most 32 bits; one that is none counts as not set."""
     text = setting(store, name)
     given = int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else None
-    return int(DEFAULTS[name]) if given is None or given >= 1 << 32 else given
+    if given is not None and given < 1 << 32:
+        return given
+    log.warning("the setting %s is no number: %s", name, text)
+    return int(DEFAULTS[name])
 
 
 def domain(store: Store, *given: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ovenbird.model.cloud import CloudGlobal
+
 
 async def test_a_network_has_neutrons_defaults(neutron):
     network = await neutron.network(name="n")
@@ -150,3 +152,29 @@ async def test_unused_floating_ips_go_with_their_network(neutron):
     assert await neutron.list("floatingips") == []
     await neutron.refused(404, "FloatingIPNotFound", "GET", f"floatingips/{unused['id']}")
     assert [one["network_id"] for one in await neutron.list("ports?device_owner=")] == [network["id"]]
+
+
+async def test_a_network_that_others_are_on_stays_shared(neutron):
+    network = await neutron.network(shared=True)
+    subnet = await neutron.subnet(network)
+    path, private = f"networks/{network['id']}", {"network": {"shared": False}}
+    theirs = await neutron.port(network, project_id="others")
+    await neutron.refused(409, "InvalidSharedSetting", "PUT", path, private)
+    await neutron.ask("DELETE", f"ports/{theirs['id']}")
+    body = {"subnet": {"network_id": network["id"], "cidr": "10.9.0.0/24", "project_id": "others"}}
+    _, made = await neutron.ask("POST", "subnets", body)
+    await neutron.refused(409, "InvalidSharedSetting", "PUT", path, private)
+    await neutron.ask("DELETE", f"subnets/{made['subnet']['id']}")
+    await neutron.port(network)
+    router = await neutron.create("router", project_id="others")
+    await neutron.act(router, "add_router_interface", subnet_id=subnet["id"])  # the cloud's own port
+    status, body = await neutron.ask("PUT", path, private)
+    assert (status, body["network"]["shared"]) == (200, False)
+
+
+async def test_a_setting_that_is_no_number_counts_as_not_given(neutron, caplog):
+    transaction = neutron.cloud.transaction()
+    transaction.insert(CloudGlobal, {"options": {"global_physnet_mtu": "many"}})
+    transaction.commit()
+    assert (await neutron.network())["mtu"] == 1442
+    assert "global_physnet_mtu is no number: many" in caplog.text

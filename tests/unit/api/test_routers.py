@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ovenbird.model.cloud import FixedAddress, Port, Router, RouterGateway, RouterInterface
+from ovenbird.model.cloud import CloudGlobal, FixedAddress, Port, Router, RouterGateway, RouterInterface
 
 
 async def test_a_router_alone(neutron):
@@ -225,3 +225,36 @@ async def test_a_routers_port_keeps_what_routes_need(neutron):
         await neutron.refused(status, kind, "PUT", path, moved)
         kept = {"port": {"fixed_ips": [*port["fixed_ips"], {"subnet_id": subnet["id"]}]}}
         assert (await neutron.ask("PUT", path, kept))[0] == 200
+
+
+async def test_routes_and_the_gateway_that_they_lead_through_come_and_go_together(neutron):
+    _, _, subnet, router, _ = await neutron.routed()
+    other = await neutron.network(**{"router:external": True})
+    await neutron.subnet(other, cidr="198.51.100.0/24")
+    path = f"routers/{router['id']}"
+    through = {"destination": "192.0.2.0/24", "nexthop": "203.0.113.77"}
+    within = {"destination": "192.0.2.128/25", "nexthop": subnet["gateway_ip"][:-1] + "9"}
+    status, _ = await neutron.ask("PUT", path, {"router": {"routes": [through, within]}})
+    assert status == 200
+    elsewhere = {"destination": "192.0.2.0/24", "nexthop": "198.51.100.77"}
+    both = {"external_gateway_info": {"network_id": other["id"]}, "routes": [elsewhere, within]}
+    status, body = await neutron.ask("PUT", path, {"router": both})
+    assert (status, body["router"]["routes"]) == (200, [elsewhere, within])
+    both = {"external_gateway_info": None, "routes": [within]}
+    status, body = await neutron.ask("PUT", path, {"router": both})
+    assert (status, body["router"]["routes"]) == (200, [within])
+
+
+async def test_settings_say_how_many_routes_and_pairs_there_may_be(neutron):
+    transaction = neutron.cloud.transaction()
+    transaction.insert(CloudGlobal, {"options": {"max_routes": "1", "max_allowed_address_pair": "1"}})
+    transaction.commit()
+    _, network, _, router, port = await neutron.routed()
+    routes = [{"destination": f"192.0.2.{n}/32", "nexthop": "10.0.0.9"} for n in range(2)]
+    path = f"routers/{router['id']}"
+    await neutron.refused(400, "RoutesExhausted", "PUT", path, {"router": {"routes": routes}})
+    await neutron.refused(400, "RoutesExhausted", "PUT", f"{path}/add_extraroutes", {"router": {"routes": routes}})
+    pairs = {"allowed_address_pairs": [{"ip_address": "10.0.0.8"}, {"ip_address": "10.0.0.9"}]}
+    await neutron.refused(400, "AllowedAddressPairExhausted", "PUT", f"ports/{port['id']}", {"port": pairs})
+    body = {"port": pairs | {"network_id": network["id"]}}
+    await neutron.refused(400, "AllowedAddressPairExhausted", "POST", "ports", body)

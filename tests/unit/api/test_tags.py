@@ -100,3 +100,20 @@ def test_filters_mean_what_the_api_reference_says(tags, asked):
     assert found("tags-any") is bool(asked & tags)
     assert found("not-tags") is not asked.issubset(tags)
     assert found("not-tags-any") is not bool(asked & tags)
+
+
+async def test_ports_can_be_tagged_as_they_are_made(neutron):
+    network = await neutron.network()
+    ports = [{"network_id": network["id"], "tags": tags} for tags in (["b", "a"], [])]
+    status, body = await neutron.ask("POST", "ports", {"ports": ports})
+    assert (status, [port["tags"] for port in body["ports"]]) == (201, [["a", "b"], []])
+    assert [port["tags"] for port in await neutron.list("ports?tags=a")] == [["a", "b"]]
+    for tags in ([""], ["x" * 256], "a", ["a", "a"], [5], [str(n) for n in range(51)]):
+        await neutron.refused(400, "HTTPBadRequest", "POST", "ports", {"port": ports[1] | {"tags": tags}})
+    path = f"ports/{body['ports'][0]['id']}"
+    await neutron.refused(400, "HTTPBadRequest", "PUT", path, {"port": {"tags": []}})
+
+
+async def test_what_there_is_none_of_is_an_empty_list(neutron):
+    assert await neutron.ask("GET", "service-providers") == (200, {"service_providers": []})
+    assert await neutron.ask("GET", "subnetpools") == (200, {"subnetpools": []})

@@ -17,6 +17,12 @@ class NetworkInUse(Conflict):
     message = "Unable to complete operation on network {id}. There are one or more ports still in use on the network."
 
 
+class InvalidSharedSetting(Conflict):
+    """Others are on a network that they would no longer see."""
+
+    message = "Unable to reconfigure sharing settings for network {network}. Multiple projects are using it."
+
+
 class FlatNetworkInUse(Conflict):
     """A physical network carries one flat network."""
 

@@ -34,5 +34,6 @@ RESOURCES: tuple[type[Resource[Any]], ...] = (
 DERIVED: tuple[type[Derived], ...] = (Agents, AvailabilityZones)
 """Every resource that they only see."""
 
-EMPTY = ("subnetpools",)
-"""Collections that clients list in passing, and of which this API has none: the answer is that there are none."""
+EMPTY = {"subnetpools": "subnetpools", "service-providers": "service_providers"}
+"""Collections that clients list in passing, and of which this API has none: the answer is that there are none. By their
+names in addresses, those in bodies."""

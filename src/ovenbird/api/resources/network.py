@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors.network import (
     FlatNetworkInUse,
+    InvalidSharedSetting,
     NetworkInUse,
     NetworkNotFound,
     NoNetworkAvailable,
@@ -162,6 +163,8 @@ class Networks(Resource[Network]):
             ports: list[Port] = row.referrers(Port.network)
             if any(port.referrers(RouterGateway.port) or port.referrers(FloatingIP.port) for port in ports):
                 raise ExternalNetworkInUse(id=row.uuid)
+        if row.shared and values.get("shared") is False:
+            _check_unshared(row)
         shown = self.render(row)
         if any(values[name] != shown[name] for name in PROVIDER if name in values):
             raise InvalidInput(
@@ -178,7 +181,7 @@ class Networks(Resource[Network]):
 
     def _largest_mtu(self, kind: str) -> int:
         """Return how large a packet a network of a type can carry."""
-        return int(settings.setting(self.databases.store, settings.PHYSICAL_MTU)) - TUNNEL_OVERHEAD * (kind in TUNNELS)
+        return settings.number(self.databases.store, settings.PHYSICAL_MTU) - TUNNEL_OVERHEAD * (kind in TUNNELS)
 
     def delete(self, draft: Draft, row: Network) -> None:
         """Write the removal of a network with its subnets, service ports and unused floating IPs; others keep it."""
@@ -237,6 +240,20 @@ def _segment_key(kind: str, physical: str | None, number: int | None) -> tuple[t
         (NetworkSegment.physical_network, physical),
         (NetworkSegment.segmentation_id, number),
     )
+
+
+def _check_unshared(row: Network) -> None:
+    """Check that nobody but its own project is on a network; what the cloud itself has there is no hindrance.
+
+    Raises:
+        InvalidSharedSetting: somebody is.
+    """
+    ports: list[Port] = row.referrers(Port.network)
+    subnets: list[Subnet] = row.referrers(Subnet.network)
+    if any(subnet.project_id != row.project_id for subnet in subnets) or any(
+        port.project_id != row.project_id and not port.device_owner.startswith("network:") for port in ports
+    ):
+        raise InvalidSharedSetting(network=row.name)
 
 
 def _check_mtu(mtu: int, largest: int) -> None:

@@ -29,7 +29,7 @@ from ovenbird.api.errors.security_group import SecurityGroupConflict, SecurityGr
 from ovenbird.api.fixed_ips import Addresses, release
 from ovenbird.api.macs import reserve_mac
 from ovenbird.api.port_bindings import BOUND, binding, gateway_host
-from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
+from ovenbird.api.resource import MOST_TAGS, STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.security_group import default_group
 from ovenbird.api.router_interfaces import check_stays_connected
 from ovenbird.api.service_ports import FLOATING_OWNER, GATEWAY_OWNER, is_service_port, refuse_service_port
@@ -83,9 +83,6 @@ COLUMNS = {
 MAY_BE_BLANK = ("router", "classless-static-route")
 """Extra DHCP options that say something when they are empty: that there is none."""
 
-MOST_PAIRS = 10
-"""Neutron's default ``max_allowed_address_pair``."""
-
 
 MOST_OPTIONS = 100
 """Extra DHCP options of one port; chassis know fewer."""
@@ -116,8 +113,6 @@ def _address_pairs(value: Any) -> list[dict[str, Any]]:
     """Convert allowed address pairs, whose MAC is the port's own by default."""
     if value is not None and not isinstance(value, list):
         raise ValueError("Allowed address pairs must be a list.")
-    if len(value or ()) > MOST_PAIRS:
-        raise AllowedAddressPairExhausted(quota=MOST_PAIRS)
     pairs: list[dict[str, Any]] = []
     for one in value or ():
         if isinstance(one, dict) and "ip_address" not in one:
@@ -134,6 +129,14 @@ def loose_prefix_or_address(value: Any) -> str:
 
 
 _PAIR = record(("ip_address",), ip_address=loose_prefix_or_address, mac_address=mac)
+
+
+def _tag(value: Any) -> str:
+    """Convert a tag."""
+    word = text()(value)
+    if not word:
+        raise ValueError(f"'{word}' is not a valid tag")
+    return word
 
 
 def _filled(value: Any) -> str:
@@ -223,6 +226,7 @@ class Ports(Resource[Port]):
         "binding:vif_details": shown(filterable=False),
         "dns_name": Attribute(host_name, default=""),
         "dns_domain": Attribute(domain, default=""),
+        "tags": Attribute(list_of(_tag, most=MOST_TAGS), default=[], put=False),
         "status": shown(),
         "ip_allocation": shown(),
         "dns_assignment": shown(filterable=False),
@@ -314,6 +318,7 @@ class Ports(Resource[Port]):
             groups = [default_group(self.databases, draft, project)] if secured and not own else []
         else:
             self._check_groups(groups)
+        self._check_number(values)
         _check_security(secured, groups, values["allowed_address_pairs"])
         check_metadata(self.databases, values["network_id"], values["allowed_address_pairs"])
         check_profile(self.databases, values["binding:profile"], values["binding:vnic_type"])
@@ -326,6 +331,7 @@ class Ports(Resource[Port]):
                 "network": network.uuid,
                 "mac_address": mac_address,
                 "security_groups": frozenset(groups),
+                "tags": frozenset(values["tags"]),
             }
         )
         uuid = draft.insert(Port, stored)
@@ -352,6 +358,7 @@ class Ports(Resource[Port]):
         secured = values.get("port_security_enabled", row.port_security_enabled)
         if not secured and row.port_security_enabled and groups and "security_groups" not in values:
             raise PortSecurityPortHasSecurityGroup
+        self._check_number(values)
         _check_security(secured, groups, values.get("allowed_address_pairs", row.allowed_address_pairs))
         check_metadata(self.databases, Port.network.raw(row), values.get("allowed_address_pairs", ()))
         check_stays_shared(row, values)
@@ -372,6 +379,12 @@ class Ports(Resource[Port]):
         for fixed in row.referrers(FixedAddress.port):
             release(draft, fixed)
         draft.transaction.delete(row)
+
+    def _check_number(self, values: Mapping[str, Any]) -> None:
+        """Check that a request gives no more allowed address pairs than a port may have."""
+        most = settings.number(self.databases.store, settings.MAX_ADDRESS_PAIRS)
+        if len(values.get("allowed_address_pairs", ())) > most:
+            raise AllowedAddressPairExhausted(quota=most)
 
     def _check_groups(self, groups: Iterable[str]) -> None:
         """Check that security groups are there, and that either all or none of them know connections."""

@@ -21,7 +21,6 @@ from ovenbird.api.router_interfaces import (
     RouterInterfaces,
     check_new,
     check_reachable,
-    connected,
     given,
     listed_routes,
     router_ports,
@@ -40,6 +39,7 @@ from ovenbird.api.values import (
     text,
 )
 from ovenbird.api.values import uuid as uuid_value
+from ovenbird.model import settings
 from ovenbird.model.cloud import FixedAddress, FloatingIPAssociation, Network, Port, Router, RouterGateway, Subnet
 from ovenbird.model.cloud import RouterInterface as Interface
 from ovenbird.net.ip import ip_address, ip_network
@@ -51,9 +51,6 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID, Column
 
 COLUMNS = {"name": "name", "description": "description", "admin_state_up": "admin_state_up"}
-
-MOST_ROUTES = 30
-"""Neutron's default ``max_routes``."""
 
 ROUTES = list_of(record(("destination", "nexthop"), destination=prefix, nexthop=address))
 LOOSE_ROUTES = record(("destination", "nexthop"), destination=network_of, nexthop=address)
@@ -156,12 +153,13 @@ class Routers(Resource[Router]):
     def update(self, draft: Draft, row: Router, values: dict[str, Any]) -> None:
         """Write a change of a router."""
         stored = renamed(values, COLUMNS)
-        if "routes" in values:
-            stored["routes"] = checked_routes(row, values["routes"])
+        outside: Iterable[UUID] | None = None
         if "external_gateway_info" in values:
             outside = self._set_gateway(draft, row, values["external_gateway_info"])
-            if outside is not None:
-                check_reachable(row, values.get("routes", listed_routes(row)), outside)
+        if "routes" in values:
+            stored["routes"] = checked_routes(row, values["routes"], outside)
+        elif outside is not None:
+            check_reachable(row, listed_routes(row), outside)
         draft.update(row, stored)
 
     def delete(self, draft: Draft, row: Router) -> None:
@@ -276,27 +274,37 @@ def stored_routes(routes: Iterable[Mapping[str, str]]) -> frozenset[str]:
     return frozenset(f"{route['destination']} {route['nexthop']}" for route in routes)
 
 
-def checked_routes(router: Router, routes: Iterable[Mapping[str, str]]) -> frozenset[str]:
+def checked_routes(
+    router: Router, routes: list[dict[str, str]], outside: Iterable[UUID] | None = None
+) -> frozenset[str]:
     """Return a router's routes as the database has them.
+
+    Arguments:
+        router: the router.
+        routes: its routes from now on.
+        outside: the subnets that its gateway is in from now on; None for those that it is in.
 
     Raises:
         InvalidRoutes: a next hop is not a neighbour of the router.
         RoutesExhausted: there are too many.
     """
-    routes = list(routes)
-    blocks = [ip_network(subnet.cidr) for subnet in connected(router)]
+    if outside is None:
+        gateway: RouterGateway | None = router.referrer(RouterGateway.router)
+        outside = (
+            () if gateway is None else [FixedAddress.subnet.raw(f) for f in gateway.port.referrers(FixedAddress.port)]
+        )
     own = {fixed.address for port in router_ports(router) for fixed in port.referrers(FixedAddress.port)}
     for route in routes:
         hop = ip_address(route["nexthop"])
         if (":" in route["destination"]) != (hop.version == 6):
             raise InvalidRoutes(routes=routes, reason="the nexthop is of another IP version")
-        if not any(hop in block for block in blocks):
-            raise InvalidRoutes(routes=routes, reason="the nexthop is not connected with router")
         if route["nexthop"] in own:
             raise InvalidRoutes(routes=routes, reason="the nexthop is used by router")
+    check_reachable(router, routes, outside)
     stored = stored_routes(routes)
-    if len(stored) > MOST_ROUTES:
-        raise RoutesExhausted(router_id=router.uuid, quota=MOST_ROUTES)
+    most = settings.number(router.home.store, settings.MAX_ROUTES)
+    if len(stored) > most:
+        raise RoutesExhausted(router_id=router.uuid, quota=most)
     return stored
 
 
