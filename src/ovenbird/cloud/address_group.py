@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from ovenbird.cloud import names
 from ovenbird.engine.facts import Rows
 from ovenbird.engine.rules import rule
+from ovenbird.logical.findings import finding
 from ovenbird.model import cloud, nb
+from ovenbird.net.ip import is_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +34,11 @@ ADDRESS_SETS = Rows(
 @rule(cloud.AddressGroup)
 def address_sets(group: cloud.AddressGroup) -> Iterator[Fact]:
     """Yield the two address sets of an address group."""
-    v6 = frozenset(prefix for prefix in group.addresses if ":" in prefix)
+    known = frozenset(filter(is_prefix, group.addresses))
+    for text in group.addresses - known:
+        yield finding(group, f"address group {group.uuid}: {text!r} is no prefix, and is left out")
+    v6 = frozenset(prefix for prefix in known if ":" in prefix)
     ids = (("neutron:address_group_id", group.uuid), (names.REVISION, str(group.revision_number)))
     name = names.address_group(group.uuid)
-    yield ADDRESS_SETS(f"{name}_ip4", group.addresses - v6, ids)
+    yield ADDRESS_SETS(f"{name}_ip4", known - v6, ids)
     yield ADDRESS_SETS(f"{name}_ip6", v6, ids)

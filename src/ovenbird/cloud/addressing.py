@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from ovenbird.engine.views import view
 from ovenbird.model import cloud
 from ovenbird.model.shared_address import INFRASTRUCTURE
+from ovenbird.net.addresses import is_mac
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ip import ip_interface
 
 if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
@@ -29,6 +32,16 @@ def secured(port: cloud.Port) -> bool:
     return port.port_security_enabled and not trusted(port)
 
 
+def is_pair(pair: str) -> bool:
+    """Return whether an allowed address pair is of a MAC and an address or prefix."""
+    mac, _, address = pair.partition(" ")
+    try:
+        ip_interface(address)
+    except PacketError:
+        return False
+    return is_mac(mac)
+
+
 def port_security(port: cloud.Port) -> tuple[frozenset[str], frozenset[str]]:
     """Return what a port may send from, as OVN writes it, and further MACs that are thus its own."""
     mac = port.mac_address
@@ -36,6 +49,8 @@ def port_security(port: cloud.Port) -> tuple[frozenset[str], frozenset[str]]:
     allowed, macs = set(), set()
     for pair in sorted(port.allowed_address_pairs):
         other, _, address = pair.partition(" ")
+        if not is_pair(pair):
+            continue
         if other == mac:
             own.append(address)
         else:

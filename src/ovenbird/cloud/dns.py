@@ -13,7 +13,7 @@ from ovenbird.cloud.network import SWITCHES, domain
 from ovenbird.engine.facts import Members
 from ovenbird.engine.rules import rule
 from ovenbird.model import cloud, nb
-from ovenbird.net.ip import ip_address
+from ovenbird.net.ip import ip_address, is_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ DNS_OF_SWITCH = Members(SWITCHES, nb.LogicalSwitch.dns_records)
 def port_names(port: cloud.Port) -> Iterator[Fact]:
     """Yield the records of a port that has a name: by host name, by full name, and back."""
     host = port.dns_name.lower()
-    fixed = [address for address, _ in fixed_addresses(port)] if host else []
+    fixed = [address for address, _ in fixed_addresses(port) if is_address(address)] if host else []
     if not fixed:
         return
     network = port.network

@@ -8,6 +8,7 @@ from ovenbird.cloud import names
 from ovenbird.engine.facts import Members, Rows
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
+from ovenbird.logical.findings import finding
 from ovenbird.model import cloud, nb, settings
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 ON_A_WIRE = frozenset(("flat", "vlan"))
 """Network types that reach a physical network through a localnet port."""
+
+LAST_VLAN = 4095
+"""The largest number of a VLAN (ovn-nb(5), `tag_request`)."""
 
 LOCALNET_OPTIONS = {"localnet_learn_fdb": "false", "mcast_flood": "false", "mcast_flood_reports": "true"}
 SWITCH_CONFIG = tuple(
@@ -102,6 +106,9 @@ def provider_port(segment: cloud.NetworkSegment) -> Iterator[Fact]:
     name = names.provider_port(segment.uuid)
     options = tuple(sorted({**LOCALNET_OPTIONS, "network_name": segment.physical_network}.items()))
     tag = segment.segmentation_id or None
+    if tag is not None and tag > LAST_VLAN:
+        yield finding(segment, f"segment {segment.uuid}: no VLAN has the number {tag}, and it is left out")
+        return
     ids = (("neutron:provnet-physical-network", segment.physical_network),)
     unknown = frozenset(("unknown",))
     yield SWITCH_PORTS(name, "localnet", unknown, frozenset(), None, None, tag, options, None, None, None, ids)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.cloud import names
-from ovenbird.cloud.addressing import fixed_addresses, port_security, secured
+from ovenbird.cloud.addressing import fixed_addresses, is_pair, port_security, secured
 from ovenbird.cloud.external_port import group_of
 from ovenbird.cloud.extra_dhcp import merged, named_for_ovn
 from ovenbird.cloud.network import PORTS_OF_SWITCH, SWITCH_PORTS, network_mtu
@@ -13,6 +13,7 @@ from ovenbird.cloud.security_group import PORTS_OF_GROUP
 from ovenbird.cloud.subnet import DHCP_OPTIONS, STATELESS, dhcp_options
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
+from ovenbird.logical.findings import finding
 from ovenbird.model import cloud, settings
 from ovenbird.model.binding_profile import capabilities, container, is_external, migrating_to, vtep
 from ovenbird.model.shared_address import shared_address
@@ -83,6 +84,9 @@ def switch_port(port: cloud.Port) -> Iterator[Fact]:
     fixed = fixed_addresses(port)
     kind = kind_of(port)
     addresses, allowed = _addresses(port, kind)
+    for pair in port.allowed_address_pairs:
+        if not is_pair(pair):
+            yield finding(port, f"port {port.uuid}: the address pair {pair!r} is none, and allows nothing")
     dhcp = (None, None) if kind.type == "router" else (_options_row(port, fixed, 4), _options_row(port, fixed, 6))
     yield SWITCH_PORTS(
         port.uuid,
@@ -179,7 +183,12 @@ def port_dhcp(port: cloud.Port) -> Iterator[Fact]:
         extra = port.dhcpv4_options if version == 4 else port.dhcpv6_options
         if subnet is None or not extra:
             continue
-        own = named_for_ovn(extra, version, bare_metal=port.vnic_type == BARE_METAL)
+        own: dict[str, str] = {}
+        for name, value in extra.items():
+            known = named_for_ovn({name: value}, version, bare_metal=port.vnic_type == BARE_METAL)
+            if not known:
+                yield finding(port, f"port {port.uuid}: no chassis knows the DHCP option {name}={value!r}")
+            own |= known
         ids = (
             ("neutron:network_id", cloud.Port.network.raw(port)),
             (names.REVISION, str(port.revision_number)),

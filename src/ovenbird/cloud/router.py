@@ -14,8 +14,9 @@ from ovenbird.cloud.network import ON_A_WIRE, network_mtu
 from ovenbird.engine.facts import Members, Rows
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
+from ovenbird.logical.findings import finding
 from ovenbird.model import cloud, nb, settings
-from ovenbird.net.ip import ip_address, ip_network
+from ovenbird.net.ip import ip_address, ip_network, is_address, is_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -204,7 +205,10 @@ def extra_routes(router: cloud.Router) -> Iterator[Fact]:
     name = names.router(router.uuid)
     ids = (("neutron:is_static_route", "true"), (names.ROUTER_NAME, name))
     for route in router.routes:
-        prefix, nexthop = route.split()
+        prefix, _, nexthop = route.partition(" ")
+        if not (is_prefix(prefix) and is_address(nexthop)):
+            yield finding(router, f"router {router.uuid}: route {route!r} has no prefix or next hop, and is left out")
+            continue
         yield STATIC_ROUTES(ids, prefix, nexthop, None)
         yield ROUTES_OF_ROUTER(name, STATIC_ROUTES.uuid(ids, prefix, nexthop))
 
@@ -269,6 +273,9 @@ def external_port(outside: cloud.RouterGateway) -> Iterator[Fact]:
     for subnet in {subnet for _, subnet in fixed}:
         nexthop = subnet.gateway_ip
         if nexthop is None:
+            continue
+        if not (is_prefix(subnet.cidr) and is_address(nexthop)):
+            yield finding(subnet, f"subnet {subnet.uuid}: no default route leads to {nexthop!r}, which is no address")
             continue
         block = ip_network(subnet.cidr)
         ids = (("neutron:is_ext_gw", "true"), (names.ROUTER_NAME, router_name), ("neutron:subnet_id", subnet.uuid))

@@ -12,8 +12,9 @@ from ovenbird.cloud.network import domain, network_mtu
 from ovenbird.engine import lookups
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
+from ovenbird.logical.findings import finding
 from ovenbird.model import cloud, nb, settings
-from ovenbird.net.ip import ip_address, is_address
+from ovenbird.net.ip import ip_address, is_address, is_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +79,7 @@ def metadata_address(subnet: cloud.Subnet) -> str | None:
 
 
 def _dhcpv4_options(subnet: cloud.Subnet) -> names.Pairs:
-    gateway, metadata = subnet.gateway_ip, metadata_address(subnet)
+    gateway, metadata = _address(subnet.gateway_ip), metadata_address(subnet)
     server = gateway or metadata
     if server is None:  # the server's own address would have nowhere to live
         return ()
@@ -95,7 +96,7 @@ def _dhcpv4_options(subnet: cloud.Subnet) -> names.Pairs:
     if (name := domain(subnet.network)) != NO_DOMAIN:
         options["domain_name"] = orjson.dumps(name).decode()
     routes = [f"{METADATA},{metadata}"] if metadata is not None else []
-    routes += [",".join(route.split()) for route in sorted(subnet.host_routes)]
+    routes += [route.replace(" ", ",") for route in sorted(subnet.host_routes) if _is_route(route)]
     if routes:
         # RFC 3442: a client that takes classless routes ignores the router option, so the default goes in here too.
         default = [f"0.0.0.0/0,{gateway}"] if gateway is not None else []
@@ -117,7 +118,7 @@ def _dhcpv6_options(subnet: cloud.Subnet) -> names.Pairs:
 
 def _name_servers(subnet: cloud.Subnet) -> str:
     """Return the servers that instances ask for names: the subnet's, or else those of the cloud, or of this host."""
-    servers = [server for _, server in sorted(subnet.dns_nameservers.items())]
+    servers = [server for _, server in sorted(subnet.dns_nameservers.items()) if is_address(server)]
     if not servers:
         store, version6 = subnet.home.store, ":" in subnet.cidr
         given = [word.strip() for word in settings.setting(store, settings.DNS_SERVERS).split(",")]
@@ -138,6 +139,22 @@ def host_name_servers() -> tuple[str, ...]:
     return tuple([server for server in servers if not ip_address(server).is_loopback])
 
 
+def _address(text: str | None) -> str | None:
+    return text if text is not None and is_address(text) else None
+
+
+def _is_route(text: str) -> bool:
+    prefix, _, nexthop = text.partition(" ")
+    return is_prefix(prefix) and is_address(nexthop)
+
+
+def _unreadable(subnet: cloud.Subnet) -> list[str]:
+    """Return what of a subnet DHCP cannot tell anybody; it tells them all the rest."""
+    gateway = [] if subnet.gateway_ip is None or is_address(subnet.gateway_ip) else [subnet.gateway_ip]
+    servers = [server for server in subnet.dns_nameservers.values() if not is_address(server)]
+    return sorted([*gateway, *servers, *[route for route in subnet.host_routes if not _is_route(route)]])
+
+
 def _braced(items: list[str]) -> str:
     return "{" + ", ".join(items) + "}"
 
@@ -146,6 +163,8 @@ def _braced(items: list[str]) -> str:
 def subnet_dhcp(subnet: cloud.Subnet) -> Iterator[Fact]:
     """Yield the DHCP options of a subnet."""
     options = dhcp_options(subnet)
+    for text in _unreadable(subnet):
+        yield finding(subnet, f"subnet {subnet.uuid}: {text!r} is no address or route, and DHCP leaves it out")
     if options:
         ids = (
             ("neutron:network_id", cloud.Subnet.network.raw(subnet)),

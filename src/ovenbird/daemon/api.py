@@ -18,6 +18,7 @@ from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.pump import LockedPump
 from ovenbird.model import cloud, nb, sb
 from ovenbird.net.numbers import is_decimal
+from ovenbird.northd.findings import Findings
 from ovenbird.ovsdb.replica import Replica
 
 if TYPE_CHECKING:
@@ -62,11 +63,14 @@ The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v -
 
 
 def pump(cloud_client: Client, northbound: Client, southbound: Client) -> LockedPump:
-    """Return what runs the compiler from Cloud to Northbound while it holds the lock."""
+    """Return what runs the compiler from Cloud to Northbound while it holds the lock; it logs what it leaves out."""
     clients = (northbound, cloud_client, southbound)
+    findings = Findings()
 
     def build() -> Engine:
-        return compiler(cloud_client.store, northbound.store, southbound.store)
+        engine = compiler(cloud_client.store, northbound.store, southbound.store)
+        findings.observe(engine)
+        return engine
 
     return LockedPump("cloud", build, clients, LOCK, northbound)
 

@@ -39,6 +39,15 @@ def is_address(text: str) -> bool:
     return True
 
 
+def is_prefix(text: str) -> bool:
+    """Return whether a text is a prefix without bits behind its length, or an address."""
+    try:
+        ip_network(text)
+    except PacketError:
+        return False
+    return True
+
+
 def ipv4_address(text: str) -> IPv4Address:
     """Parse a dotted quad without leading zeros.
 
