@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact
 
+_DEFAULT_TYPE = "system"
+"""What an empty Bridge.datapath_type means; Chassis.other_config:datapath-type says it in full."""
+
 
 @singleton
 def bridge() -> Iterator[Fact]:
@@ -25,11 +28,12 @@ def bridge() -> Iterator[Fact]:
         return
     there = integration_bridge()
     if there is None:
-        yield BRIDGE(mine.bridge, mine.bridge_datapath_type)
+        yield BRIDGE(mine.bridge, mine.bridge_datapath_type or _DEFAULT_TYPE)
         return
     changes: list[tuple[str, object]] = []
-    if mine.bridge_datapath_type and there.datapath_type != mine.bridge_datapath_type:
-        changes.append(("datapath_type", mine.bridge_datapath_type))
+    wanted = mine.bridge_datapath_type or there.datapath_type or _DEFAULT_TYPE
+    if there.datapath_type != wanted:
+        changes.append(("datapath_type", wanted))
     if there.fail_mode != "secure":
         changes.append(("fail_mode", "secure"))
     if there.other_config.get("disable-in-band") != "true":

@@ -16,7 +16,7 @@ from ovenbird.engine.lookups import find, rows
 from ovenbird.engine.rules import singleton
 from ovenbird.engine.views import view
 from ovenbird.model.sb import Chassis, ChassisPrivate, Encap, PortBinding, SBGlobal
-from ovenbird.model.vswitch import OpenVSwitch
+from ovenbird.model.vswitch import Bridge, OpenVSwitch
 from ovenbird.ovsdb.errors import OvsdbError
 
 if TYPE_CHECKING:
@@ -94,15 +94,20 @@ def registration() -> Iterator[Fact]:
 
 @singleton
 def acknowledgement() -> Iterator[Fact]:
-    """Report SB_Global.nb_cfg as done."""
+    """Report SB_Global.nb_cfg as done, in Southbound and, for who looks at this host alone, on the bridge."""
     head = rows(SBGlobal)
     state = progress()
     if not head or not state.settled or state.stopping:
         return
     private = find(ChassisPrivate.name, settings().chassis)
     number = head[0].nb_cfg
-    if private is not None and private.nb_cfg != number and own_chassis() is not None:
+    if private is None or own_chassis() is None:
+        return
+    if private.nb_cfg != number:
         yield AFTERWARDS(ChassisPrivate, private.uuid, (("nb_cfg", number),))
+    bridge = integration_bridge()
+    if bridge is not None and bridge.external_ids.get("ovn-nb-cfg") != str(number):
+        yield AFTERWARDS(Bridge, bridge.uuid, (("external_ids", (("ovn-nb-cfg", str(number)),)),))
 
 
 @view

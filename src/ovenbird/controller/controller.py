@@ -27,6 +27,7 @@ from ovenbird.controller import (
     chassis_mac,
     delegation,
     hairpin,
+    inject,
     learned,
     local,
     meters,
@@ -41,6 +42,7 @@ from ovenbird.controller import (
     zones,
 )
 from ovenbird.controller.edits import EditBook
+from ovenbird.controller.errors import NotHereError
 from ovenbird.controller.facts import (
     ADD_PORT,
     AFTERWARDS,
@@ -57,7 +59,7 @@ from ovenbird.controller.facts import (
     ZONE,
 )
 from ovenbird.controller.interest import Interest, everything, first
-from ovenbird.controller.own import Progress, own_store, reflect
+from ovenbird.controller.own import Attachment, Progress, own_store, reflect
 from ovenbird.controller.packet_in import PacketIns
 from ovenbird.controller.set_flows import SPREAD
 from ovenbird.controller.settings import Settings, read_settings
@@ -65,7 +67,8 @@ from ovenbird.controller.speaker import Speaker
 from ovenbird.controller.switch import Switch
 from ovenbird.controller.writer import Writer
 from ovenbird.engine.engine import Engine
-from ovenbird.model import sb, vswitch
+from ovenbird.engine.ids import used
+from ovenbird.model import sb, version, vswitch
 from ovenbird.ovsdb.errors import Disconnected
 from ovenbird.ovsdb.replica import Replica
 
@@ -75,6 +78,7 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.engine import Delta
     from ovenbird.engine.facts import Fact, Relation
+    from ovenbird.engine.ids import Pool
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +138,7 @@ class Controller:
         self.engine: Engine | None = None
         self.southbound: Replica | None = None
         self.paused = False
+        self._mismatched = False
         self._context = context
         self._vswitch = Replica(local_remote, "Open_vSwitch", SWITCH, probe=0)
         self._own = own_store(system_id)
@@ -202,6 +207,35 @@ class Controller:
     def zone_list(self) -> list[tuple[str, int]]:
         """Return the conntrack zones in use, by name."""
         return sorted(self._zones.used.items())
+
+    def numbers(self, pool: Pool) -> list[tuple[str, int]]:
+        """Return the numbers of a pool that are in use, by name."""
+        return sorted((str(key), value) for key, value in used(self.engine, pool).items()) if self.engine else []
+
+    def inject(self, microflow: str) -> None:
+        """Send a packet into the switch as from a port of this chassis.
+
+        Arguments:
+            microflow: the packet and its port, such as `inport == "p1" && eth.src == 0a:00:00:00:00:01 && icmp4`.
+
+        Raises:
+            LangError: the text is no microflow.
+            NotHereError: the port has no interface here, or there is no switch.
+        """
+        name, packet = inject.read(microflow)
+        if not name:
+            raise NotHereError("no ingress port: inport is missing")
+        port = self.southbound.store.find(sb.PortBinding.logical_port, name) if self.southbound is not None else None
+        if port is None:
+            raise NotHereError(f'no logical port "{name}" is known here')
+        found = self._own.select(Attachment.name, port.parent_port or name)
+        interfaces = [self._vswitch.store.table(vswitch.Interface).rows.get(row.interface) for row in reversed(found)]
+        ofport = next((each.ofport for each in interfaces if each is not None and (each.ofport or 0) > 0), None)
+        if ofport is None:
+            raise NotHereError(f'"{name}" has no interface on this chassis')
+        if self.switch.session is None:
+            raise NotHereError("the switch is not connected")
+        self.switch.send(inject.packet_out(packet, ofport, port.tag if port.parent_port else None))
 
     # -- running ------------------------------------------------------------------------------------------------------
 
@@ -337,10 +371,23 @@ class Controller:
         while self.settings.remote == self._remote and not self._stopping.is_set():
             await self._wake.wait()
             self._wake.clear()
-            if not self.paused and self.engine is not None:
+            if not self.paused and self.engine is not None and not self._of_another_version():
                 await self._settle(self.engine)
                 self._waved.set()
                 await asyncio.sleep(0)
+
+    def _of_another_version(self) -> bool:
+        """Return whether changes have to wait, as the settings demand, for a northd of this controller's version."""
+        store = self.southbound.store if self.southbound is not None else None
+        head = next(iter(store.table(sb.SBGlobal).rows.values()), None) if store is not None else None
+        theirs = head.options.get("northd_internal_version", "") if head is not None else ""
+        differs = self.settings.match_northd_version and theirs != version.INTERNAL
+        if differs and not self._mismatched:
+            log.warning("controller version - %s mismatch with northd version - %s", version.INTERNAL, theirs)
+        elif self._mismatched and not differs:
+            log.info("northd is of version %s: changes are taken in again", theirs)
+        self._mismatched = differs
+        return differs
 
     async def _settle(self, engine: Engine) -> None:
         """Run waves until no rule has anything to say any more, and have the switch follow.

@@ -31,6 +31,10 @@ REFUSAL_PAUSE = (1.0, 64.0)
 """Shortest and longest pause, in seconds, before an edit that the database refused is tried again."""
 
 
+_STAMPS = {"ovn-installed": "ovn-installed-ts", "ovn-nb-cfg": "ovn-nb-cfg-ts"}
+"""Keys of external_ids whose last change, in milliseconds since the epoch, stands under another key."""
+
+
 class EditBook:
     """The outstanding edits of one database.
 
@@ -137,7 +141,8 @@ class EditBook:
             column = row_class.BY_NAME[name]
             if isinstance(column.default, dict):
                 put = {key: v for key, v in value if v is not None}
-                transaction.mutate(row, name, delete=[key for key, _ in value], insert=put)
+                put |= {_STAMPS[key]: str(int(time.time() * 1000)) for key in put if key in _STAMPS}
+                transaction.mutate(row, name, delete=[*{key: None for key, _ in value} | put], insert=put)
             elif column.many and isinstance(value, tuple):
                 gained, lost = [m for m, there in value if there], [m for m, there in value if not there]
                 transaction.mutate(row, name, insert=gained, delete=lost)
@@ -145,9 +150,6 @@ class EditBook:
                 transaction.update(row, {name: value})
         if row_class is ChassisPrivate and changes[0][0] == "nb_cfg":
             transaction.update(row, {"nb_cfg_timestamp": int(time.time() * 1000)})
-        elif row_class is Interface and changes[0][1] == (("ovn-installed", "true"),):
-            stamp = str(int(time.time() * 1000))
-            transaction.mutate(row, "external_ids", delete=["ovn-installed-ts"], insert={"ovn-installed-ts": stamp})
         return 0
 
     def _contended(self, port: PortBinding, changes: tuple[tuple[str, Any], ...]) -> float:

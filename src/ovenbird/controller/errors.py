@@ -7,5 +7,9 @@ class ControllerError(Exception):
     """Any failure of this package."""
 
 
+class NotHereError(ControllerError):
+    """What a command names is not on this chassis, or the switch is not there."""
+
+
 class PacketError(ControllerError):
     """A packet that the switch handed up is not what its flow promised; it is dropped."""

@@ -41,6 +41,7 @@ class Settings:
     bridge_mappings: Mapping[str, str]
     transport_zones: frozenset[str]
     monitor_all: bool
+    match_northd_version: bool
     remote_probe_ms: int | None
     openflow_probe_s: int
     published: Mapping[str, str]
@@ -88,6 +89,7 @@ def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
         bridge_mappings=dict(_pairs(option("ovn-bridge-mappings"))),
         transport_zones=frozenset(_listed(option("ovn-transport-zones"))),
         monitor_all=option("ovn-monitor-all") == "true",
+        match_northd_version=option("ovn-match-northd-version") == "true",
         remote_probe_ms=int(probe) if is_decimal(probe) else None,
         openflow_probe_s=int(switch_probe) if is_decimal(switch_probe) else 0,
         published=published,

@@ -8,15 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.controller import Controller
+from ovenbird.controller.errors import NotHereError
+from ovenbird.controller.meters import NUMBERS as METERS
+from ovenbird.controller.translate import GROUPS
 from ovenbird.daemon import tls
 from ovenbird.daemon.errors import UsageError
-from ovenbird.daemon.options import Takes, run_directory
+from ovenbird.daemon.options import Takes, run_directory, system_id_override
 from ovenbird.daemon.process import Daemon
+from ovenbird.daemon.unixctl import CommandError
+from ovenbird.lang.errors import LangError
+from ovenbird.net.errors import PacketError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ovenbird.daemon.unixctl import Unixctl
+    from ovenbird.engine.ids import Pool
 
 OPTIONS = {"chassis": Takes.VALUE, "enable-dummy-vif-plug": Takes.NOTHING}
 
@@ -25,7 +32,7 @@ usage: ovenbird controller [OPTION]... [OVS-DATABASE]
 where OVS-DATABASE is the local ovsdb-server (unix:RUNDIR/db.sock). The rest of the configuration is there, in
 external_ids of Open_vSwitch: system-id, ovn-remote, ovn-encap-type, ovn-encap-ip, ovn-bridge-mappings and others.
 
-  -n NAME             the chassis's name, instead of system-id
+  -n NAME             the chassis's name, instead of system-id and of the file system-id-override
 
 At SIGTERM and SIGINT everything stays as it is for the next controller: flows, tunnels, the chassis and its bindings.
 The command `exit` takes chassis, bindings and tunnels away; `exit --restart` leaves them too.
@@ -44,6 +51,19 @@ def register(unixctl: Unixctl, controller: Controller) -> None:
 
         return command
 
+    def inject(arguments: list[str]) -> str:
+        try:
+            controller.inject(arguments[0])
+        except (LangError, NotHereError, PacketError) as error:
+            raise CommandError(str(error)) from error
+        return ""
+
+    def numbers(pool: Pool) -> Callable[[list[str]], str]:
+        return lambda _: "".join(f"{name}: {number}\n" for name, number in controller.numbers(pool))
+
+    unixctl.register("inject-pkt", inject, "MICROFLOW", 1)
+    unixctl.register("meter-table-list", numbers(METERS))
+    unixctl.register("group-table-list", numbers(GROUPS))
     unixctl.register("connection-status", lambda _: "connected\n" if controller.connected else "not connected\n")
     unixctl.register("recompute", doing(controller.recompute))
     unixctl.register("inc-engine/recompute", doing(controller.recompute))
@@ -61,7 +81,7 @@ async def serve(daemon: Daemon) -> None:
     directory = Path(run_directory("ovs"))
     controller = Controller(
         arguments[0] if arguments else f"unix:{directory / 'db.sock'}",
-        system_id=daemon.options.last("chassis") or "",
+        system_id=daemon.options.last("chassis") or system_id_override(),
         context=tls.context(daemon.options, server=False),
     )
     register(daemon.unixctl, controller)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ovenbird.daemon.errors import UsageError
@@ -138,6 +139,27 @@ def run_directory(kind: str) -> str:
     """
     default = {"ovs": "/var/run/openvswitch", "ovn": "/var/run/ovn"}[kind]
     return os.environ.get(f"{kind.upper()}_RUNDIR") or default
+
+
+def system_id_override() -> str:
+    """Return what the file `system-id-override` says, the chassis's name before the database's; nothing without one.
+
+    It is in `OVN_SYSCONFDIR`, or else in `/etc/ovn` or `/etc`, where Debian's program looks (ovn-controller(8),
+    `external_ids:system-id`).
+
+    Raises:
+        UsageError: the file is there and cannot be read.
+    """
+    given = os.environ.get("OVN_SYSCONFDIR")
+    for directory in (given,) if given else ("/etc/ovn", "/etc"):
+        path = Path(directory, "system-id-override")
+        try:
+            return path.read_text().partition("\n")[0].strip()
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path}: cannot be read: {error}") from error
+    return ""
 
 
 def log_directory(kind: str) -> str:

@@ -62,6 +62,12 @@ def seed(engine: Any, pool: Pool, key: Hashable, value: int, scope: Hashable = N
         _scope(engine, pool, scope).seed(key, value)
 
 
+def used(engine: Any, pool: Pool, scope: Hashable = None) -> dict[Hashable, int]:
+    """Return the numbers that are in use in one scope of a pool, by key; for people who look."""
+    found = engine.scopes.get((pool, scope))
+    return {key: each.value for key, each in found.by_key.items()} if found is not None else {}
+
+
 class Allocation(Source):
     """One key's number; lives while read."""
 

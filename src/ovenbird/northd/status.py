@@ -22,16 +22,13 @@ from ovenbird.logical.tables import (
     SB_GLOBAL,
     northbound_uuid,
 )
-from ovenbird.model import nb, sb
+from ovenbird.model import nb, sb, version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import Store
-
-VERSION = "ovenbird-1"
-"""What `options:northd_internal_version` says; chassis compare it with their own only if told to."""
 
 
 class Identity:
@@ -93,7 +90,7 @@ def rules(identity: Identity, changes: Changes) -> tuple[Rule, ...]:
         }
         for row in rows(nb.NBGlobal):
             found |= row.options
-        found["northd_internal_version"] = VERSION
+        found["northd_internal_version"] = version.INTERNAL
         return tuple(sorted(found.items()))
 
     @singleton

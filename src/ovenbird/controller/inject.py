@@ -1,0 +1,140 @@
+"""Packets made to order: ovn-controller(8)'s command `inject-pkt`.
+
+A microflow, in the language of matches, says what the headers are; fields that it leaves open are 0. The packet enters
+the switch by the interface of its `inport`, so that it is treated as any other from there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.lang.bindings import Bindings
+from ovenbird.lang.microflow import Microflow, parse_microflow
+from ovenbird.net import ethernet, nd
+from ovenbird.net.arp import Arp
+from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.icmp import Icmp
+from ovenbird.net.ipv4 import ICMP, SCTP, TCP, UDP, IPv4
+from ovenbird.net.ipv6 import ICMPV6, IPv6
+from ovenbird.net.sctp import Sctp
+from ovenbird.net.tcp import Tcp
+from ovenbird.net.udp import Udp
+from ovenbird.openflow.actions import PushVlan, Resubmit, SetField
+from ovenbird.openflow.messages import PacketOut
+
+if TYPE_CHECKING:
+    from ovenbird.openflow.actions import Action
+
+_PRESENT = 0x1000
+_INIT = 1
+"""The SCTP chunk of a packet that begins an association (RFC 9260, section 3.2)."""
+
+
+class _Names(dict[str, int]):
+    """Gives every name of a port a number of its own, in order of mention, from 1."""
+
+    def __missing__(self, name: str) -> int:
+        return self.setdefault(name, len(self) + 1)
+
+    def get(self, name: str, default: Any = None) -> int:  # noqa: ARG002 - every name has one
+        """Return a name's number."""
+        return self[name]
+
+
+def read(text: str) -> tuple[str, bytes]:
+    """Return the ingress port that a microflow names, and its packet.
+
+    Arguments:
+        text: the microflow, such as `inport == "p1" && eth.src == 0a:00:00:00:00:01 && icmp4`.
+
+    Raises:
+        LangError: the text is no microflow, or names no ingress port.
+        PacketError: its headers make no packet.
+    """
+    names = _Names()
+    packet = parse_microflow(text, Bindings(ports=names))
+    number = packet["reg14"]
+    name = next((name for name, known in names.items() if known == number), "")
+    return name, frame(packet)
+
+
+def packet_out(packet: bytes, ofport: int, tag: int | None) -> PacketOut:
+    """Return the message that lets a packet in by an interface.
+
+    Arguments:
+        packet: the frame.
+        ofport: the interface's OpenFlow port.
+        tag: the VLAN of the container behind the interface whose packet it is; None for the interface's own.
+    """
+    tagged: tuple[Action, ...] = (PushVlan(), SetField.of("vlan_vid", _PRESENT | tag)) if tag is not None else ()
+    return PacketOut(packet, (*tagged, Resubmit(0)), ofport)
+
+
+def frame(packet: Microflow) -> bytes:
+    """Return the frame with a microflow's headers, its checksums right and its payload empty."""
+    kind, tci = packet["eth_type"], packet["vlan_tci"]
+    payload = b""
+    if kind == ethernet.IPV4:
+        payload = _ipv4(packet)
+    elif kind == ethernet.IPV6:
+        payload = _ipv6(packet)
+    elif kind in (ethernet.ARP, ethernet.RARP):
+        addresses = [_bytes(packet, name, size) for name, size in _ARP]
+        payload = Arp(packet["arp_op"], *addresses).encode()
+    vlan = tci & ~_PRESENT if tci & _PRESENT else None
+    return Ethernet(_bytes(packet, "eth_dst", 6), _bytes(packet, "eth_src", 6), kind, payload, vlan).encode()
+
+
+_ARP = (("arp_sha", 6), ("arp_spa", 4), ("arp_tha", 6), ("arp_tpa", 4))
+
+
+def _bytes(packet: Microflow, name: str, size: int) -> bytes:
+    return packet[name].to_bytes(size, "big")
+
+
+def _traffic_class(packet: Microflow) -> int:
+    return packet["ip_dscp"] << 2 | packet["nw_ecn"]
+
+
+def _ipv4(packet: Microflow) -> bytes:
+    source, target = _bytes(packet, "ip_src", 4), _bytes(packet, "ip_dst", 4)
+    proto = packet["nw_proto"]
+    first, later = packet["ip_frag"] & 1, packet["ip_frag"] >> 1
+    more, offset = 0x2000 if first and not later else 0, 1 if later else 0
+    payload = b"" if later else _transport(packet, proto, source, target)
+    if proto == ICMP and not later:
+        payload = Icmp(packet["icmp_type"], packet["icmp_code"], bytes(4)).encode()
+    made = IPv4(source, target, proto, payload, packet["nw_ttl"], _traffic_class(packet), fragment=more | offset)
+    return made.encode()
+
+
+def _ipv6(packet: Microflow) -> bytes:
+    source, target = _bytes(packet, "ipv6_src", 16), _bytes(packet, "ipv6_dst", 16)
+    proto = packet["nw_proto"]
+    payload = _transport(packet, proto, source, target)
+    if proto == ICMPV6:
+        payload = _icmpv6(packet).encode_v6(source, target)
+    made = IPv6(
+        source, target, proto, payload, packet["nw_ttl"], _traffic_class(packet), flow_label=packet["ipv6_label"],
+    )  # fmt: skip
+    return made.encode()
+
+
+def _icmpv6(packet: Microflow) -> Icmp:
+    kind, code = packet["icmpv6_type"], packet["icmpv6_code"]
+    if code or kind not in (nd.NEIGHBOR_SOLICIT, nd.NEIGHBOR_ADVERT):
+        return Icmp(kind, code, bytes(4))
+    option, name = (nd.SOURCE_LLA, "nd_sll") if kind == nd.NEIGHBOR_SOLICIT else (nd.TARGET_LLA, "nd_tll")
+    options = ((option, _bytes(packet, name, 6)),) if packet[name] else ()
+    return nd.Neighbor(kind, _bytes(packet, "nd_target", 16), options=options).icmp()
+
+
+def _transport(packet: Microflow, proto: int, source: bytes, target: bytes) -> bytes:
+    """Return the segment of a protocol with ports; nothing for another."""
+    if proto == TCP:
+        return Tcp(packet["tcp_src"], packet["tcp_dst"], 0, 0, packet["tcp_flags"]).encode(source, target)
+    if proto == UDP:
+        return Udp(packet["udp_src"], packet["udp_dst"], b"").encode(source, target)
+    if proto == SCTP:
+        return Sctp(packet["sctp_src"], packet["sctp_dst"], 0, _INIT).encode()
+    return b""
