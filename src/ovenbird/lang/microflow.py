@@ -22,13 +22,19 @@ if TYPE_CHECKING:
 
 
 class Microflow:
-    """The state of one packet: mutable, copied where a trace forks."""
+    """The state of one packet: mutable, copied where a trace forks.
 
-    __slots__ = ("values",)
+    Attributes:
+        values: what its fields hold, by name.
+        quoted: of an ICMP error, the packet that it is about, if that is known.
+    """
+
+    __slots__ = ("quoted", "values")
 
     def __init__(self, values: Mapping[str, int] | None = None) -> None:
         """Start from `values` by Open vSwitch field name; overlaid registers may be given under their narrow names."""
         self.values: dict[str, int] = {}
+        self.quoted: Microflow | None = None
         for name, value in (values or {}).items():
             self[name] = value
 
@@ -68,6 +74,7 @@ class Microflow:
         """Return an equal microflow that changes on its own."""
         twin = Microflow()
         twin.values = dict(self.values)
+        twin.quoted = self.quoted.copy() if self.quoted is not None else None
         return twin
 
     def __eq__(self, other: object) -> bool:

@@ -2,7 +2,9 @@
 
 A connection belongs to a zone and is known by its protocol, addresses and ports (ovs-fields(7), "Connection Tracking
 Fields"). A packet of a connection that nobody committed is new. Timeouts and the TCP state machine are not followed: a
-connection stays until the tracker is thrown away.
+connection stays until the tracker is thrown away. An ICMP error is related to the connection of the packet that it
+quotes, in the direction against that packet's; translating it translates the quoted packet as well (RFC 5508, section
+4), and it begins no connection.
 """
 
 from __future__ import annotations
@@ -94,6 +96,26 @@ class Connection:
     label: int = 0
     translated: int = 0
 
+    def translate(self, packet: Microflow, *, reply: bool) -> None:
+        """Give a packet of the connection, or an error about one, the addresses that it has on the other side.
+
+        Arguments:
+            packet: as it came.
+            reply: whether it goes against the connection's first packet.
+        """
+        there = (self.original if reply else self.answer).reverse
+        if packet.quoted is None:
+            there.write(packet)
+            return
+        there.reverse.write(packet.quoted)
+        source, destination = _ADDRESSES[there.family == IPV6]  # of an error from halfway, one end alone is known
+        for bit, (name, value) in (
+            (SOURCE_TRANSLATED, (destination, there.destination) if reply else (source, there.source)),
+            (DESTINATION_TRANSLATED, (source, there.source) if reply else (destination, there.destination)),
+        ):
+            if self.translated & bit:
+                packet[name] = value
+
 
 class Tracker:
     """The connections of all zones."""
@@ -103,7 +125,7 @@ class Tracker:
 
     def find(self, zone: Hashable, packet: Microflow) -> tuple[Connection, bool] | None:
         """Return the connection of a packet in a zone, and whether the packet is a reply; None if it is new."""
-        direction = Tuple.of(packet)
+        direction = Tuple.of(packet) if packet.quoted is None else Tuple.of(packet.quoted).reverse
         found = self._connections.get((zone, direction))
         return None if found is None else (found, direction != found.original)
 
@@ -115,12 +137,15 @@ class Tracker:
             packet["ct_mark"] = packet["ct_label"] = 0
         else:
             connection, reply = found
-            packet["ct_state"] = TRACKED | ESTABLISHED | (REPLY if reply else 0) | connection.translated
+            kind = ESTABLISHED if packet.quoted is None else RELATED
+            packet["ct_state"] = TRACKED | kind | (REPLY if reply else 0) | connection.translated
             packet["ct_mark"], packet["ct_label"] = connection.mark, connection.label
         return found
 
-    def commit(self, zone: Hashable, packet: Microflow, answer: Tuple | None = None, translated: int = 0) -> Connection:
-        """Remember a packet's connection, if it is new, and return it.
+    def commit(
+        self, zone: Hashable, packet: Microflow, answer: Tuple | None = None, translated: int = 0
+    ) -> Connection | None:
+        """Remember a packet's connection, if it is new, and return it; None for an error about no connection.
 
         Arguments:
             zone: where.
@@ -131,6 +156,8 @@ class Tracker:
         found = self.find(zone, packet)
         if found is not None:
             return found[0]
+        if packet.quoted is not None:
+            return None
         original = Tuple.of(packet)
         connection = Connection(original, answer or original.reverse, translated=translated)
         self._connections[zone, original] = connection

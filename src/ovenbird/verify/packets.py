@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _RESET = 0x004
+_ERRORS = (3, 4, 5, 11, 12)
+_FIRST_QUESTION = 128  # of ICMPv6; what is below are errors
 _ECHO_REPLY = {ICMP: ("icmp_type", 8, 0), ICMPV6: ("icmpv6_type", 128, 129)}
 _PAIRS = (
     ("eth_src", "eth_dst"),
@@ -82,12 +84,12 @@ def describe(packet: Microflow, inport: str) -> str:
 
 
 def is_refusal(packet: Microflow) -> bool:
-    """Return whether a packet is a TCP reset or says that a destination is unreachable (RFC 792, RFC 4443)."""
+    """Return whether a packet is a TCP reset or an ICMP error, which is answered by none (RFC 1122, RFC 4443)."""
     if packet["nw_proto"] == TCP:
         return bool(packet["tcp_flags"] & _RESET)
     if packet["eth_type"] == IPV4:
-        return packet["nw_proto"] == ICMP and packet["icmp_type"] == 3
-    return packet["nw_proto"] == ICMPV6 and packet["icmpv6_type"] == 1
+        return packet["nw_proto"] == ICMP and packet["icmp_type"] in _ERRORS
+    return packet["nw_proto"] == ICMPV6 and packet["icmpv6_type"] < _FIRST_QUESTION
 
 
 def reply(packet: Microflow, mac: int | None = None) -> Microflow:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
 
     from ovenbird.lang.actions import Action
+    from ovenbird.verify.conntrack import Connection
     from ovenbird.verify.network import Datapath, Flow, Network
 
 STAGES = 4096
@@ -205,8 +206,7 @@ class Tracer:
             return
         found = self.tracker.look_up(self._zone(zone), self.packet)
         if found is not None and translation is not None:
-            connection, answer = found
-            (connection.original if answer else connection.answer).reverse.write(self.packet)
+            self._translate(*found)
 
     def commit(
         self, zone: Zone, translation: Translation | None, mark: tuple[int, int], label: tuple[int, int]
@@ -218,10 +218,24 @@ class Tracer:
             answer = Tuple.of(self.packet).answer(translation, translation.address)
             translated = SOURCE_TRANSLATED if translation.source else DESTINATION_TRANSLATED
         connection = self.tracker.commit(place, self.packet, answer, translated)
+        if connection is None:
+            return
         connection.mark = connection.mark & ~mark[1] | mark[0]
         connection.label = connection.label & ~label[1] | label[0]
-        if answer is not None:
+        if self.packet.quoted is not None and translation is not None:
+            found = self.tracker.find(place, self.packet)
+            if found is not None:
+                self._translate(*found)
+        elif answer is not None:
             connection.answer.reverse.write(self.packet)
+
+    def _translate(self, connection: Connection, reply: bool) -> None:
+        """Translate the packet, and what it quotes, as its connection is."""
+        quoted = self.packet.quoted
+        before = dict(quoted.values) if quoted is not None else {}
+        connection.translate(self.packet, reply=reply)
+        if quoted is not None and (changed := " ".join(changes(before, quoted.values))):
+            self._note(f"in the packet that it quotes: {changed}")
 
     def clear_tracking(self) -> None:
         """Forget the packet's connection state."""

@@ -41,6 +41,7 @@ _UPPER_FIELDS = (
 
 def _without(packet: Microflow, *groups: tuple[str, ...]) -> Microflow:
     made = packet.copy()
+    made.quoted = None
     for group in groups:
         for name in group:
             made.values.pop(name, None)
@@ -80,6 +81,7 @@ def neighbor_advertisement(packet: Microflow) -> Microflow:
 def unreachable(packet: Microflow) -> Microflow:
     """Return the ICMP error (destination or administratively unreachable) about an IP packet, addresses unchanged."""
     made = _without(packet, _UPPER_FIELDS)
+    made.quoted = packet.copy()
     made["nw_ttl"] = 255
     if packet["eth_type"] == IPV6:
         made["nw_proto"], made["icmpv6_type"], made["icmpv6_code"] = ICMPV6, 1, 1
@@ -124,6 +126,7 @@ def rejection(packet: Microflow) -> Microflow:
     if packet["nw_proto"] == SCTP:
         return abort(exchanged(packet))
     made = unreachable(exchanged(packet))
+    made.quoted = packet.copy()
     if packet["nw_proto"] == UDP:
         six = packet["eth_type"] == IPV6
         made["icmpv6_code" if six else "icmp_code"] = 4 if six else 3

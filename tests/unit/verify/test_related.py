@@ -1,0 +1,128 @@
+"""ICMP errors made inside a trace: they are related to the connection of the packet that they quote."""
+
+import pytest
+from test_conntrack import packet, state
+
+from ovenbird.lang.microflow import Microflow
+from ovenbird.model import nb
+from ovenbird.verify import render
+from ovenbird.verify.conntrack import (
+    DESTINATION_TRANSLATED,
+    INVALID,
+    RELATED,
+    REPLY,
+    SOURCE_TRANSLATED,
+    TRACKED,
+    Tracker,
+    Tuple,
+)
+from ovenbird.verify.packets import describe
+
+INSIDE, OUTSIDE, PUBLIC, MIDDLE = 1, 2, 9, 7
+
+
+def error(source, destination, quoted):
+    made = packet(source, destination, proto=1, icmp_type=3)
+    made.quoted = quoted
+    return made
+
+
+def test_an_error_is_related_to_the_connection_that_it_quotes():
+    tracker = Tracker()
+    there, back = packet(1, 2, tcp_src=5, tcp_dst=22), packet(2, 1, tcp_src=22, tcp_dst=5)
+    assert state(tracker, error(MIDDLE, 1, there)) == TRACKED | INVALID
+    assert tracker.commit("z", error(MIDDLE, 1, there)) is None
+    tracker.commit("z", there)
+    assert state(tracker, error(MIDDLE, 1, there)) == TRACKED | RELATED | REPLY
+    assert state(tracker, error(MIDDLE, 2, back)) == TRACKED | RELATED
+    assert state(tracker, error(MIDDLE, 1, there), "y") == TRACKED | INVALID
+
+
+def test_errors_about_translated_connections_are_translated_with_what_they_quote():
+    """By source: from halfway to the inside, and from the inside; the end that is halfway keeps its address."""
+    tracker = Tracker()
+    answer = Tuple(0x800, 17, OUTSIDE, PUBLIC, 53, 5)
+    made = tracker.commit("z", packet(INSIDE, OUTSIDE, 17, udp_src=5, udp_dst=53), answer, SOURCE_TRANSLATED)
+    about = error(MIDDLE, PUBLIC, packet(PUBLIC, OUTSIDE, 17, udp_src=5, udp_dst=53))
+    connection, reply = tracker.find("z", about)
+    assert (connection, reply) == (made, True)
+    made.translate(about, reply=reply)
+    assert (about["ip_src"], about["ip_dst"]) == (MIDDLE, INSIDE)
+    assert about.quoted == packet(INSIDE, OUTSIDE, 17, udp_src=5, udp_dst=53)
+    refused = error(INSIDE, OUTSIDE, packet(OUTSIDE, INSIDE, 17, udp_src=53, udp_dst=5))
+    connection, reply = tracker.find("z", refused)
+    assert reply is False
+    made.translate(refused, reply=reply)
+    assert (refused["ip_src"], refused["ip_dst"]) == (PUBLIC, OUTSIDE)
+    assert refused.quoted == packet(OUTSIDE, PUBLIC, 17, udp_src=53, udp_dst=5)
+
+
+def test_errors_about_connections_to_a_translated_destination():
+    tracker = Tracker()
+    answer = Tuple(0x800, 6, INSIDE, OUTSIDE, 80, 5)
+    made = tracker.commit("z", packet(OUTSIDE, PUBLIC, tcp_src=5, tcp_dst=80), answer, DESTINATION_TRANSLATED)
+    about = error(MIDDLE, OUTSIDE, packet(OUTSIDE, INSIDE, tcp_src=5, tcp_dst=80))
+    made.translate(about, reply=tracker.find("z", about)[1])
+    assert (about["ip_src"], about["ip_dst"]) == (PUBLIC, OUTSIDE)
+    assert about.quoted == packet(OUTSIDE, PUBLIC, tcp_src=5, tcp_dst=80)
+
+
+def test_a_copy_has_a_quoted_packet_of_its_own():
+    made = error(1, 2, Microflow({"ip_src": 1}))
+    made.copy().quoted["ip_src"] = 5
+    assert made.quoted["ip_src"] == 1
+
+
+@pytest.fixture
+def routed(two):
+    """The switch of `two`, behind a gateway router that gives the inside its address, and another switch outside."""
+    router = two.insert(nb.LogicalRouter, name="r", options={"chassis": "hv1"})
+    two.insert(nb.NAT, (router, "nat"), type="snat", external_ip="172.16.0.1", logical_ip="10.0.0.0/24")
+    outer = two.switch("out")
+    two.port(outer, "far", "0a:00:00:00:00:09 172.16.0.9")
+    inner = two.nb.store.find(nb.LogicalSwitch.name, "sw0")
+    for switch, name, mac, networks in ((inner, "r-in", "0a:00:00:00:ff:01", {"10.0.0.254/24", "fd00::fe/64"}),
+                                        (outer, "r-out", "0a:00:00:00:ff:02", {"172.16.0.1/24"})):  # fmt: skip
+        two.insert(nb.LogicalRouterPort, (router, "ports"), name=name, mac=mac, networks=frozenset(networks))
+        two.port(switch, f"to-{name}", "router", type="router", options={"router-port": name})
+    return two
+
+
+def udp(port, ttl=64, destination="172.16.0.9", router="0a:00:00:00:ff:01"):
+    return (
+        f'inport == "p2" && eth.src == 0a:00:00:00:00:02 && eth.dst == {router} && ip.ttl == {ttl} && '
+        f"ip4.src == 10.0.0.2 && ip4.dst == {destination} && udp.src == 5000 && udp.dst == {port}"
+    )
+
+
+def test_time_exceeded_arrives_through_a_switch_that_tracks(routed):
+    """p2's group lets in nothing but TCP 22 and what is related to what it sends."""
+    found = routed.tracer().trace("sw0", udp(53, ttl=1))
+    assert found.outputs == ["p2"]
+    assert "ct_next(ct_state=rel|rpl|trk" in render.text(found)
+    (delivery,) = found.deliveries
+    assert (delivery.packet["icmp_type"], delivery.packet["icmp_code"]) == (11, 0)
+
+
+def test_a_refusal_by_a_switch_arrives_through_one_that_tracks(routed):
+    outer = routed.nb.store.find(nb.LogicalSwitch.name, "out")
+    routed.acl(outer, "to-lport", "udp.dst == 53", "reject", 1000)
+    tracer = routed.tracer()
+    assert tracer.trace("sw0", udp(54)).outputs == ["far"]
+    found = tracer.trace("sw0", udp(53))
+    assert found.outputs == ["p2"], render.text(found)
+    (delivery,) = found.deliveries
+    assert 'inport == "p2"' in describe(delivery.packet, "p2")
+    quoted = delivery.packet.quoted
+    assert quoted["udp_dst"] == 53
+    assert quoted["ip_src"] == int.from_bytes(bytes((10, 0, 0, 2)))
+    assert "in the packet that it quotes: ip4.src = 10.0.0.2;" in render.text(found)
+
+
+def test_a_refusal_between_two_ports_of_a_switch_that_tracks(two):
+    """IPv6 and IPv4: the refusal belongs to the connection that the sender's own rule let out."""
+    switch = two.nb.store.find(nb.LogicalSwitch.name, "sw0")
+    two.acl(switch, "to-lport", 'outport == "p1" && udp', "reject", 2000)
+    found = two.tracer().trace("sw0", udp(53, destination="10.0.0.1", router="0a:00:00:00:00:01"))
+    assert found.outputs == ["p2"], render.text(found)
+    assert "rel|rpl|trk" in render.text(found)
