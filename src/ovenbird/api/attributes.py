@@ -13,7 +13,7 @@ from ovenbird.api.errors.request import HTTPBadRequest, InvalidInput
 from ovenbird.api.values import WrongTypeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
 
 class Missing:
@@ -39,6 +39,8 @@ class Attribute:
         post: whether a creation may give it.
         put: whether an update may.
         filterable: whether a list may be filtered and sorted by it.
+        sought: converts what a filter gives, where that is not what ``convert`` takes: an element of a list, or a value
+            that only the API writes.
         explicit: whether to rules about who may give it a creation gives it even if what it gives is the default; so
             it is where Neutron's default is that the request has none (`ATTR_NOT_SPECIFIED`).
     """
@@ -49,11 +51,12 @@ class Attribute:
     put: bool = True
     filterable: bool = True
     explicit: bool = False
+    sought: Callable[[Any], Any] | None = None
 
 
-def shown(*, filterable: bool = True) -> Attribute:
+def shown(sought: Callable[[Any], Any] | None = None, *, filterable: bool = True) -> Attribute:
     """Return an attribute that is only read."""
-    return Attribute(post=False, put=False, filterable=filterable)
+    return Attribute(post=False, put=False, filterable=filterable, sought=sought)
 
 
 MOST_AT_ONCE = 10_000
@@ -154,6 +157,6 @@ def _convert(name: str, attribute: Attribute, value: Any) -> Any:
         raise HTTPBadRequest(reason=f"Invalid input for {name}. Reason: {error}.") from error
 
 
-def filterable(table: Mapping[str, Attribute]) -> Iterable[str]:
-    """Return the names by which a list may be filtered and sorted."""
-    return [name for name, attribute in table.items() if attribute.filterable]
+def filterable(table: Mapping[str, Attribute]) -> dict[str, Callable[[Any], Any] | None]:
+    """Return what converts the values that a list may be filtered by, by attribute; those may be sorted by too."""
+    return {name: attribute.sought or attribute.convert for name, attribute in table.items() if attribute.filterable}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 
 from ovenbird.api import query
+from ovenbird.api.attributes import filterable
 from ovenbird.api.errors.request import HTTPNotFound
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Derived(ABC):
 
     def __init__(self, databases: Databases) -> None:
         self.databases = databases
-        self.filterable = frozenset(name for name, a in self.attributes.items() if a.filterable)
+        self.filterable = filterable(self.attributes)
 
     @abstractmethod
     def values(self) -> list[dict[str, Any]]:

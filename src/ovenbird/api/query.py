@@ -1,22 +1,60 @@
 """What a list request asks for: filters, fields, sorting, paging (Networking API v2.0, "Filtering", "Pagination").
 
-Values of one filter are alternatives, filters together must all hold. A value that is itself a list matches when one
-of its elements does; elements that are objects are asked for as ``fixed_ips=ip_address=10.0.0.5``.
+Values of one filter are alternatives, filters together must all hold. Each is converted as the attribute's own values
+are (``admin_state_up=yes``, ``mac_address=FA:16:3E:…``), so that whatever a request may write is found by it. A value
+that is itself a list matches when one of its elements does; elements that are objects are asked for as
+``fixed_ips=ip_address=10.0.0.5``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from ovenbird.api.attributes import ALIASES
-from ovenbird.api.errors.request import BadLimitRequest, HTTPBadRequest
+from ovenbird.api.errors.request import BadLimitRequest, HTTPBadRequest, InvalidInput
+from ovenbird.api.values import WrongTypeError, boolean
+from ovenbird.net.numbers import is_decimal
+from ovenbird.ovsdb.types import is_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+SUBSTRING = "_substr"
+"""After a member's name: any value that has the one asked for in it."""
 
 TAG_FILTERS = frozenset(("tags", "tags-any", "not-tags", "not-tags-any"))
+
+
+NULL = frozenset(("", "None", "null"))
+"""What stands for no value in a filter."""
+
+MOST = 100
+"""Fields, or substrings, that one request may ask for: each is looked for in every resource."""
+
+Converter = Callable[[Any], Any]
+
+
+class Wanted(dict[Any, None]):
+    """The values that a filter wants, in order; what is made of them once is kept."""
+
+    @cached_property
+    def members(self) -> dict[str, frozenset[str]]:
+        """Values such as ``ip_address=10.0.0.5`` by what is before the first sign of equality."""
+        found: dict[str, list[str]] = {}
+        for item in self:
+            member, _, value = str(item).partition("=")
+            found.setdefault(member, []).append(value)
+        return {member: frozenset(values) for member, values in found.items()}
+
+    @cached_property
+    def tags(self) -> frozenset[str]:
+        """What is between commas."""
+        return frozenset(tag for value in self for tag in str(value).split(","))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +70,7 @@ class Query:
         reverse: whether the page ends before the marker instead.
     """
 
-    filters: dict[str, list[str]] = field(default_factory=dict)
+    filters: dict[str, Wanted] = field(default_factory=dict)
     fields: tuple[str, ...] = ()
     sort: tuple[tuple[str, bool], ...] = ()
     limit: int | None = None
@@ -53,12 +91,12 @@ class Query:
 EVERYTHING = Query()
 
 
-def parse(query_string: bytes, filterable: Collection[str]) -> Query:
+def parse(query_string: bytes, filterable: Mapping[str, Converter | None]) -> Query:
     """Return what a query string asks for.
 
     Arguments:
         query_string: as it came, undecoded.
-        filterable: attributes by which the list may be filtered and sorted.
+        filterable: attributes by which the list may be filtered and sorted, each with what converts its values.
 
     Raises:
         HTTPBadRequest: it asks for something that cannot be.
@@ -68,27 +106,62 @@ def parse(query_string: bytes, filterable: Collection[str]) -> Query:
     given: dict[str, list[str]] = {}
     for name, value in parse_qsl(query_string.decode("latin-1"), keep_blank_values=True):
         given.setdefault(ALIASES.get(name, name), []).append(value)
-    fields = tuple(name for name in given.pop("fields", ()) if name)
+    fields = tuple(dict.fromkeys(name for name in given.pop("fields", ()) if name))
+    if len(fields) > MOST:
+        raise HTTPBadRequest(reason=f"{len(fields)} fields exceed the maximum of {MOST}")
     keys, directions = given.pop("sort_key", []), given.pop("sort_dir", [])
     limit = _limit(given.pop("limit", [None])[-1])
-    marker = given.pop("marker", [None])[-1] or None
+    marker = given.pop("marker", [""])[-1] or None
+    if marker is not None and is_uuid(marker):
+        marker = marker.lower()
     reverse = given.pop("page_reverse", [""])[-1].lower() == "true"
     unknown = sorted(set(given) - set(filterable) - TAG_FILTERS)
     if unknown:
         raise HTTPBadRequest(reason=f"{unknown} is invalid attribute for filtering")
-    return Query(given, fields, _sort(keys, directions, filterable), limit, marker, reverse)
+    filters = {name: _wanted(name, values, filterable.get(name)) for name, values in given.items()}
+    return Query(filters, fields, _sort(keys, directions, filterable), limit, marker, reverse)
+
+
+def _wanted(name: str, texts: list[str], convert: Converter | None) -> Wanted:
+    """Return the values that a filter wants.
+
+    Raises:
+        InvalidInput: one cannot be a value of the attribute at all.
+        NeutronError: the attribute's own refusal.
+    """
+    wanted = Wanted()
+    for text in texts:
+        if text in NULL or name in TAG_FILTERS:
+            wanted[text] = None
+        elif convert is None:
+            wanted.update(dict.fromkeys(_any_type(text)))
+        else:
+            try:
+                wanted[convert(text)] = None
+            except WrongTypeError as error:
+                raise InvalidInput(error_message=f"{name}: {error}") from error
+            except (ValueError, TypeError):  # nothing has such a value, or it cannot be asked for
+                wanted[text] = None
+    if sum(len(values) for member, values in wanted.members.items() if member.endswith(SUBSTRING)) > MOST:
+        raise HTTPBadRequest(reason=f"{name} asks for more than {MOST} substrings")
+    return wanted
+
+
+def _any_type(text: str) -> Iterator[Any]:
+    """Yield what a text may mean of an attribute that says nothing of its type."""
+    yield text
+    if is_decimal(text):
+        yield int(text)
+    with suppress(WrongTypeError):
+        yield boolean(text)
 
 
 def _limit(value: str | None) -> int | None:
     if value is None:
         return None
-    try:
-        limit = int(value)
-    except ValueError:
-        limit = -1
-    if limit < 0:
+    if not is_decimal(value):
         raise BadLimitRequest(limit=value)
-    return limit or None
+    return int(value) or None
 
 
 def _sort(keys: list[str], directions: list[str], allowed: Collection[str]) -> tuple[tuple[str, bool], ...]:
@@ -100,13 +173,16 @@ def _sort(keys: list[str], directions: list[str], allowed: Collection[str]) -> t
     if any(direction not in ("asc", "desc") for direction in directions):
         raise HTTPBadRequest(reason="sort_dir must be 'asc' or 'desc'")
     directions = directions or ["asc"] * len(keys)
-    return tuple((ALIASES.get(k, k), d == "desc") for k, d in zip(keys, directions, strict=True))
+    found: dict[str, bool] = {}
+    for key, direction in zip(keys, directions, strict=True):
+        found.setdefault(ALIASES.get(key, key), direction == "desc")  # what is sorted by again is in order already
+    return tuple(found.items())
 
 
 # -- filters ----------------------------------------------------------------------------------------------------------
 
 
-def matches(shown: dict[str, Any], filters: dict[str, list[str]]) -> bool:
+def matches(shown: dict[str, Any], filters: Mapping[str, Wanted]) -> bool:
     """Return whether a resource is among those asked for."""
     for name, wanted in filters.items():
         if name in TAG_FILTERS:
@@ -117,29 +193,23 @@ def matches(shown: dict[str, Any], filters: dict[str, list[str]]) -> bool:
     return True
 
 
-def _value_matches(value: Any, wanted: list[str]) -> bool:
-    if isinstance(value, str):
-        return value in wanted
-    if isinstance(value, bool):
-        return any(w.lower() in (("true", "1") if value else ("false", "0")) for w in wanted)
+def _value_matches(value: Any, wanted: Wanted) -> bool:
+    if value is None:
+        return None in wanted or not NULL.isdisjoint(wanted)
     if isinstance(value, list):
         if value and isinstance(value[0], dict):
-            return _records_match(value, wanted)
+            return _records_match(value, wanted.members)
         return any(item in wanted for item in value)
-    if value is None:
-        return any(w in ("", "None", "null") for w in wanted)
-    return str(value) in wanted
+    if isinstance(value, dict):
+        return str(value) in wanted
+    return value in wanted
 
 
-def _records_match(records: list[dict[str, Any]], wanted: list[str]) -> bool:
+def _records_match(records: list[dict[str, Any]], members: Mapping[str, frozenset[str]]) -> bool:
     """Return whether, for each member asked for, some record has one of its values."""
-    by_member: dict[str, list[str]] = {}
-    for item in wanted:
-        member, _, value = item.partition("=")
-        by_member.setdefault(member, []).append(value)
-    for member, values in by_member.items():
-        if member.endswith("_substr"):
-            name = member.removesuffix("_substr")
+    for member, values in members.items():
+        if member.endswith(SUBSTRING):
+            name = member.removesuffix(SUBSTRING)
             if not any(value in str(record.get(name)) for record in records for value in values):
                 return False
         elif not any(str(record.get(member)) in values for record in records):
@@ -147,8 +217,8 @@ def _records_match(records: list[dict[str, Any]], wanted: list[str]) -> bool:
     return True
 
 
-def _tags_match(how: str, tags: frozenset[str], wanted: list[str]) -> bool:
-    asked = frozenset(tag for value in wanted for tag in value.split(","))
+def _tags_match(how: str, tags: frozenset[str], wanted: Wanted) -> bool:
+    asked = wanted.tags
     found = bool(asked & tags) if how.endswith("any") else asked <= tags
     return found != how.startswith("not")
 

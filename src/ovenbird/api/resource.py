@@ -9,29 +9,30 @@ from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from ovenbird.api.attributes import ALIASES, Attribute, shown
+from ovenbird.api.attributes import ALIASES, Attribute, filterable, shown
 from ovenbird.api.errors.request import HTTPBadRequest, RevisionNumberConstraintFailed
 from ovenbird.api.rendering import Renderings
-from ovenbird.api.values import text
+from ovenbird.api.values import integer, text, uuid
 from ovenbird.engine.rows import UUID, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from ovenbird.api.auth import Caller
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.api.errors.base import NotFound
+    from ovenbird.api.query import Wanted
     from ovenbird.engine.rows import Column, Table
 
 R = TypeVar("R", bound=Row)
 
 STANDARD: dict[str, Attribute] = {
-    "id": shown(),
+    "id": shown(uuid),
     "project_id": Attribute(text(), put=False),
     "description": Attribute(text(), default=""),
     "created_at": shown(),
     "updated_at": shown(),
-    "revision_number": shown(),
+    "revision_number": shown(integer()),
 }
 """Attributes of every resource. ``tags`` have requests of their own."""
 
@@ -75,7 +76,7 @@ class Resource(ABC, Generic[R]):
     def __init__(self, databases: Databases) -> None:
         self.databases = databases
         self.renderings = Renderings(self.render, self.remains)
-        self.filterable = frozenset(name for name, a in self.attributes.items() if a.filterable) | self.unshown
+        self.filterable = filterable(self.attributes) | dict.fromkeys(self.unshown, None)
 
     @property
     def path(self) -> str:
@@ -89,24 +90,24 @@ class Resource(ABC, Generic[R]):
         return found
 
     def get(self, uuid: str) -> R:
-        """Return the row with an id.
+        """Return the row with an id, in either case of its letters.
 
         Raises:
             NotFound: there is none; the subclass that this resource names.
         """
-        row = self.table.get(UUID(uuid))
+        row = self.table.get(UUID(uuid)) or self.table.get(UUID(uuid.lower()))
         if row is None:
             raise self.not_found(id=uuid)
         return row
 
-    def candidates(self, filters: Mapping[str, Sequence[str]]) -> Iterable[R]:
+    def candidates(self, filters: Mapping[str, Wanted]) -> Iterable[R]:
         """Return rows among which are all those that the filters can match, as few as an index can tell."""
         table = self.table
         if "id" in filters:
-            return [row for uuid in dict.fromkeys(filters["id"]) if (row := table.get(UUID(uuid))) is not None]
+            return [row for uuid in filters["id"] if (row := table.get(UUID(uuid))) is not None]
         for name, column in self.indexed.items():
             if name in filters:
-                return [row for value in dict.fromkeys(filters[name]) for row in table.select(column, value)]
+                return [row for value in filters[name] for row in table.select(column, value)]
         return table.rows.values()
 
     def check_revision(self, row: R, wanted: int | None) -> None:

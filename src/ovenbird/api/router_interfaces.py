@@ -276,7 +276,7 @@ def given(body: Mapping[str, Any]) -> tuple[str | None, str | None]:
     for value in (subnet, port):
         if value is not None and not (isinstance(value, str) and is_uuid(value)):
             raise BadRouterRequest(reason=f"'{value}' is not a valid UUID.")
-    return subnet, port
+    return subnet and subnet.lower(), port and port.lower()
 
 
 def _answer(router: Router, port: str, network: str, subnets: list[Any]) -> dict[str, Any]:

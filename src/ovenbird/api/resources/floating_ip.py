@@ -31,9 +31,10 @@ from ovenbird.model.cloud import (
 from ovenbird.ovsdb.notation import new_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from ovenbird.api.databases import Databases, Draft
+    from ovenbird.api.query import Wanted
     from ovenbird.engine.rows import Column
 
 
@@ -58,7 +59,7 @@ class FloatingIPs(Resource[FloatingIP]):
         "dns_name": Attribute(text(63), default="", put=False),
         "dns_domain": Attribute(text(), default="", put=False),
         "qos_policy_id": Attribute(nothing, default=None, filterable=False),
-        "router_id": shown(),
+        "router_id": shown(uuid_value),
         "status": shown(),
         "port_details": shown(filterable=False),
     }
@@ -99,7 +100,7 @@ class FloatingIPs(Resource[FloatingIP]):
             "device_owner": port.device_owner,
         }
 
-    def candidates(self, filters: Mapping[str, Sequence[str]]) -> Iterable[FloatingIP]:
+    def candidates(self, filters: Mapping[str, Wanted]) -> Iterable[FloatingIP]:
         """Return rows among which are all those that the filters can match."""
         store = self.databases.store
         if "floating_ip_address" in filters and "id" not in filters:

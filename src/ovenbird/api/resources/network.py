@@ -92,7 +92,7 @@ class Networks(Resource[Network]):
         "admin_state_up": Attribute(boolean, default=True),
         "shared": Attribute(boolean, default=False),
         "router:external": Attribute(boolean, default=False),
-        "mtu": Attribute(_mtu, default=0),
+        "mtu": Attribute(_mtu, default=0, sought=integer()),
         "port_security_enabled": Attribute(boolean, default=True),
         "dns_domain": Attribute(domain, default=""),
         "availability_zone_hints": Attribute(list_of(text(), null=False), default=[], put=False),

@@ -56,9 +56,10 @@ from ovenbird.model.cloud import FixedAddress, Network, Port, SecurityGroup
 from ovenbird.model.nb import LogicalSwitchPort
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from ovenbird.api.databases import Databases, Draft
+    from ovenbird.api.query import Wanted
     from ovenbird.engine.rows import Column
 
 INFRASTRUCTURE = "network:"
@@ -183,6 +184,16 @@ def _fixed_ips(value: Any) -> list[dict[str, str]]:
     return wanted
 
 
+def _sought_fixed_ip(value: str) -> str:
+    """Convert what a filter says of a fixed IP: ``ip_address=ADDRESS``, ``subnet_id=ID`` or a part of either."""
+    member, _, given = value.partition("=")
+    convert = {"ip_address": address, "subnet_id": uuid_value}.get(member, str)
+    try:
+        return f"{member}={convert(given)}"
+    except ValueError:
+        return value
+
+
 def _profile(value: Any) -> dict[str, Any]:
     """Convert a binding profile, which Nova fills; its text is at most as long as Neutron keeps."""
     profile = mapping(value)
@@ -212,11 +223,11 @@ class Ports(Resource[Port]):
         "network_id": Attribute(uuid_value, default=REQUIRED, put=False),
         "admin_state_up": Attribute(boolean, default=True),
         "mac_address": Attribute(optional(mac), default=UNSET),
-        "fixed_ips": Attribute(_fixed_ips, default=UNSET),
+        "fixed_ips": Attribute(_fixed_ips, default=UNSET, sought=_sought_fixed_ip),
         "device_id": Attribute(text(), default=""),
         "device_owner": Attribute(text(), default=""),
         "port_security_enabled": Attribute(boolean, default=UNSET),
-        "security_groups": Attribute(list_of(uuid_value), default=UNSET),
+        "security_groups": Attribute(list_of(uuid_value), default=UNSET, sought=uuid_value),
         "allowed_address_pairs": Attribute(_address_pairs, default=[], filterable=False, explicit=True),
         "extra_dhcp_opts": Attribute(_dhcp_options, default=[], filterable=False),
         "binding:host_id": Attribute(_host, default="", explicit=True),
@@ -290,7 +301,7 @@ class Ports(Resource[Port]):
         named = [(ip, host or f"host-{ip.replace('.', '-').replace(':', '-')}") for ip in addresses]
         return [{"ip_address": ip, "hostname": name, "fqdn": f"{name}.{domain}."} for ip, name in named]
 
-    def candidates(self, filters: Mapping[str, Sequence[str]]) -> Iterable[Port]:
+    def candidates(self, filters: Mapping[str, Wanted]) -> Iterable[Port]:
         """Return rows among which are all those that the filters can match."""
         wanted = [w.partition("=") for w in filters.get("fixed_ips", ()) if "id" not in filters]
         for member, column in (("ip_address", FixedAddress.address), ("subnet_id", FixedAddress.subnet)):

@@ -25,7 +25,7 @@ from ovenbird.api.errors.security_group import (
     SecurityGroupRuleParameterConflict,
 )
 from ovenbird.api.resource import STANDARD, Resource, standard
-from ovenbird.api.values import integer, one_of, optional, text
+from ovenbird.api.values import boolean, integer, one_of, optional, text
 from ovenbird.engine.rows import UUID
 from ovenbird.model.cloud import AddressGroup, DefaultSecurityGroup, SecurityGroup, SecurityGroupRule
 from ovenbird.model.protocols import ALIASES, ICMP, PROTOCOLS, WITH_PORTS, number, spellings
@@ -65,6 +65,11 @@ def _ethertype(value: Any) -> str:
         if str(value).lower() == known.lower():
             return known
     raise SecurityGroupRuleInvalidEtherType(ethertype=value)
+
+
+def _sought_ethertype(value: str) -> str:
+    """Convert an IP version that a filter gives; Neutron finds nothing by one that there is not."""
+    return next((known for known in ("IPv4", "IPv6") if known.lower() == value.lower()), value)
 
 
 def _port(value: Any) -> int | None:
@@ -114,15 +119,15 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "security_group_id": Attribute(_named, default=REQUIRED, put=False),
         "direction": Attribute(one_of("ingress", "egress"), default=REQUIRED, put=False),
-        "ethertype": Attribute(_ethertype, default="IPv4", put=False),
+        "ethertype": Attribute(_ethertype, default="IPv4", put=False, sought=_sought_ethertype),
         "protocol": Attribute(_protocol, default=None, put=False),
         "port_range_min": Attribute(_port, default=None, put=False),
         "port_range_max": Attribute(_port, default=None, put=False),
         "remote_ip_prefix": Attribute(_remote_prefix, default=None, put=False),
         "remote_group_id": Attribute(optional(_named), default=None, put=False),
-        "normalized_cidr": shown(),
+        "normalized_cidr": shown(_remote_prefix),
         "remote_address_group_id": Attribute(optional(_named), default=None, put=False),
-        "belongs_to_default_sg": shown(),
+        "belongs_to_default_sg": shown(boolean),
     }
     indexed: ClassVar[Mapping[str, Column[Any]]] = {"security_group_id": SecurityGroupRule.security_group}
     taggable = False

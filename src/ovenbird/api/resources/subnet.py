@@ -129,8 +129,8 @@ class Subnets(Resource[Subnet]):
         "subnetpool_id": Attribute(nothing, default=None, put=False),
         "use_default_subnetpool": Attribute(never, default=False, put=False, filterable=False),
         "segment_id": Attribute(nothing, default=None, filterable=False),
-        "dns_publish_fixed_ip": Attribute(never, default=False),
-        "router:external": shown(),
+        "dns_publish_fixed_ip": Attribute(never, default=False, sought=boolean),
+        "router:external": shown(boolean),
     }
     indexed: ClassVar[Mapping[str, Column[Any]]] = {
         "network_id": Subnet.network,
