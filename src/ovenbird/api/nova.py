@@ -48,6 +48,8 @@ PATIENCE = 30.0
 RECENT = 300
 """Seconds for which Nova waits for a port to work, its ``vif_plugging_timeout``: whoever takes over tells again of the
 ports changed since."""
+_TOLD_OF = ("admin_state_up", "device_id", "device_owner", "host", "binding_profile")
+"""Columns of a port whose changes somebody may wait to hear of."""
 MOST_GONE = 10_000
 """Deleted ports that are remembered while Nova is away; of more the oldest are forgotten."""
 
@@ -154,7 +156,10 @@ class Notifier:
                     self._note(values[change.table.position["name"]])
 
     def cloud_changed(self, commit: Commit) -> None:
-        """Note the ports that were given to an instance, switched on or off, or deleted."""
+        """Note the ports that were given to an instance, move to another host, were switched on or off, or deleted.
+
+        Who moves an instance waits to hear that its ports work before they are anywhere else than they were.
+        """
         for change in commit.changes.get(Port.TABLE, ()):
             if change.old is None:  # a new one does not work yet
                 continue
@@ -169,7 +174,7 @@ class Notifier:
                         self.changed.pop(forgotten, None)
                         log.warning("Nova will not hear that port %s was deleted: it is away for too long", forgotten)
                     self._note(change.uuid)
-            elif _concerns(change, "admin_state_up", "device_id", "device_owner"):
+            elif _concerns(change, *_TOLD_OF):
                 self._note(change.uuid)
 
     def _note(self, port: str) -> None:

@@ -30,6 +30,8 @@ ROUTER_OPTIONS = names.pairs(always_learn_from_arp_request="false", dynamic_neig
 LARGEST_MTU = 65535
 """Bytes; IPv4's limit (RFC 791), and `gateway_mtu`'s."""
 
+IS_STATIC_ROUTE = "neutron:is_static_route"
+
 DEFAULT_ROUTE = {4: "0.0.0.0/0", 6: "::/0"}
 
 
@@ -203,7 +205,7 @@ def _router_options(router: cloud.Router) -> names.Pairs:
 def extra_routes(router: cloud.Router) -> Iterator[Fact]:
     """Yield a router's extra routes."""
     name = names.router(router.uuid)
-    ids = (("neutron:is_static_route", "true"), (names.ROUTER_NAME, name))
+    ids = ((IS_STATIC_ROUTE, "true"), (names.ROUTER_NAME, name))
     for route in router.routes:
         prefix, _, nexthop = route.partition(" ")
         if not (is_prefix(prefix) and is_address(nexthop)):
@@ -278,7 +280,12 @@ def external_port(outside: cloud.RouterGateway) -> Iterator[Fact]:
             yield finding(subnet, f"subnet {subnet.uuid}: no default route leads to {nexthop!r}, which is no address")
             continue
         block = ip_network(subnet.cidr)
-        ids = (("neutron:is_ext_gw", "true"), (names.ROUTER_NAME, router_name), ("neutron:subnet_id", subnet.uuid))
+        ids = (
+            (gateway.IS_GATEWAY, "true"),
+            (IS_STATIC_ROUTE, "true"),
+            (names.ROUTER_NAME, router_name),
+            ("neutron:subnet_id", subnet.uuid),
+        )
         key = ids, DEFAULT_ROUTE[block.version], nexthop
         yield STATIC_ROUTES(*key, None if ip_address(nexthop) in block else name)
         yield ROUTES_OF_ROUTER(router_name, STATIC_ROUTES.uuid(*key))

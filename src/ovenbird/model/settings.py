@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from ovenbird.model.cloud import CloudGlobal
+from ovenbird.net.numbers import is_decimal
 
 if TYPE_CHECKING:
     from ovenbird.engine.rows import Store
@@ -88,7 +89,7 @@ def setting(store: Store, name: str, default: str = "") -> str:
 def number(store: Store, name: str) -> int:
     """Return a setting that is a number of at most 32 bits; one that is none counts as not set."""
     text = setting(store, name)
-    given = int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else None
+    given = int(text) if is_decimal(text) else None
     if given is not None and given < 1 << 32:
         return given
     log.warning("the setting %s is no number: %s", name, text)

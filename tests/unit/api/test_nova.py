@@ -121,6 +121,17 @@ async def test_ports_come_and_go(world, compute):
     }
 
 
+async def test_who_moves_an_instance_hears_that_its_port_works(world, compute):
+    async with telling(world, compute):
+        port = world.port()
+        world.set(port, up=True)
+        await compute.until(1)
+        world.update(port, binding_profile='{"migrating_to": "hv2"}')
+        assert (await compute.until(2))[1:] == [(PLUGGED, SERVER(1), port, "completed")]
+        world.update(port, name="other")
+        assert len(await settled(world, compute)) == 2
+
+
 async def test_a_port_that_is_switched_off_is_unplugged(world, compute):
     async with telling(world, compute):
         port = world.port()

@@ -186,3 +186,10 @@ async def test_a_port_whose_address_others_may_use_is_not_given_to_an_instance(n
     assert (await neutron.ask("PUT", path, {"port": taken}))[0] == 200
     assert (await neutron.ask("PUT", f"ports/{member['id']}", {"port": pairs}))[0] == 200
     assert (await neutron.ask("PUT", path, {"port": taken | {"binding:host_id": "hv2", "device_id": "v2"}}))[0] == 200
+
+
+async def test_a_port_does_not_come_to_hold_a_floating_ip(neutron):
+    port = await neutron.port(await neutron.network())
+    await neutron.refused(
+        400, "BadRequest", "PUT", f"ports/{port['id']}", {"port": {"device_owner": "network:floatingip"}}
+    )

@@ -17,6 +17,7 @@ from ovenbird.api.errors.port import (
     AddressPairAndPortSecurityRequired,
     AllowedAddressPairExhausted,
     AllowedAddressPairsMissingIP,
+    BadPortRequest,
     DuplicateAddressPairInRequest,
     PortBound,
     PortNotFound,
@@ -353,6 +354,9 @@ class Ports(Resource[Port]):
         """Write a change of a port."""
         if any(values.get(name, before) != before for name, before in _device(row).items()) and is_service_port(row):
             raise PortInUse(port_id=row.uuid, net_id=Port.network.raw(row), device_id=row.device_id)
+        owner = values.get("device_owner", row.device_owner)
+        if (owner == FLOATING_OWNER) != (row.device_owner == FLOATING_OWNER):
+            raise BadPortRequest(reason=f"Updating device_owner to or from {FLOATING_OWNER} is not supported")
         network = row.network
         mac_address: str = values.get("mac_address", row.mac_address)
         if mac_address != row.mac_address:
