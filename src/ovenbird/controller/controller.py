@@ -71,9 +71,9 @@ from ovenbird.engine.ids import used
 from ovenbird.model import sb, version, vswitch
 from ovenbird.ovsdb.errors import Disconnected
 from ovenbird.ovsdb.replica import Replica
+from ovenbird.ovsdb.tls_keys import KeyFiles, TlsKeys, of_switch
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Coroutine, Sequence
 
     from ovenbird.engine.engine import Delta
@@ -93,7 +93,7 @@ SOUTHBOUND = (
 OMITTED = {"Logical_Flow": ("external_ids",)}
 """Columns of Southbound that people read, and nobody here: a third of what the server would send."""
 
-SWITCH = (vswitch.OpenVSwitch, vswitch.Bridge, vswitch.Port, vswitch.Interface)
+SWITCH = (vswitch.OpenVSwitch, vswitch.Bridge, vswitch.Port, vswitch.Interface, vswitch.SSL)
 """The tables of Open_vSwitch that this controller reads."""
 
 RULES = (
@@ -118,7 +118,7 @@ class Controller:
         local_remote: the local Open_vSwitch database, as `unix:/run/openvswitch/db.sock`.
         system_id: the chassis's name, if it is not to be the database's.
         run_directory: where the bridge's OpenFlow socket is; by default that of a `unix:` local_remote.
-        context: keys for a Southbound at `ssl:`.
+        keys: for a Southbound at `ssl:`; without them those of Open_vSwitch's SSL table are used.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Controller:
         *,
         system_id: str = "",
         run_directory: Path | None = None,
-        context: ssl.SSLContext | None = None,
+        keys: KeyFiles | None = None,
     ) -> None:
         if run_directory is None:
             unix = local_remote.partition(":")[2] if local_remote.startswith("unix:") else ""
@@ -139,7 +139,7 @@ class Controller:
         self.southbound: Replica | None = None
         self.paused = False
         self._mismatched = False
-        self._context = context
+        self._keys = TlsKeys(lambda: of_switch(keys or KeyFiles(), self._vswitch.store.table(vswitch.SSL).all()))
         self._vswitch = Replica(local_remote, "Open_vSwitch", SWITCH, probe=0)
         self._own = own_store(system_id)
         self._interest = Interest()
@@ -297,7 +297,7 @@ class Controller:
         probe = 5.0 if mine.remote_probe_ms is None else mine.remote_probe_ms / 1000
         conditions = everything() if mine.monitor_all else first(mine.chassis)
         southbound = Replica(
-            mine.remote, "OVN_Southbound", SOUTHBOUND, conditions=conditions, omitted=OMITTED, context=self._context,
+            mine.remote, "OVN_Southbound", SOUTHBOUND, conditions=conditions, omitted=OMITTED, keys=self._keys,
             probe=probe,
         )  # fmt: skip
         self.southbound = southbound

@@ -122,13 +122,13 @@ def require_current(schema: DatabaseSchema) -> None:
 
 async def serve(daemon: Daemon) -> None:
     """Run until told to stop."""
-    context = tls.context(daemon.options, server=False)
+    keys = tls.keys(daemon.options)
     place = database(daemon, "cloud-db", "OVENBIRD_CLOUD_DB", "cloud.sock")
-    cloud_client = Replica(place, "Cloud", cloud.ROWS, leader_only=True, context=context)
+    cloud_client = Replica(place, "Cloud", cloud.ROWS, leader_only=True, keys=keys)
     place = database(daemon, "ovnnb-db", "OVN_NB_DB", "ovnnb_db.sock")
-    northbound = Replica(place, "OVN_Northbound", nb.ROWS, leader_only=True, context=context)
+    northbound = Replica(place, "OVN_Northbound", nb.ROWS, leader_only=True, keys=keys)
     place = database(daemon, "ovnsb-db", "OVN_SB_DB", "ovnsb_db.sock")
-    southbound = Replica(place, "OVN_Southbound", CHASSIS, conditions=GATEWAYS, leader_only=True, context=context)
+    southbound = Replica(place, "OVN_Southbound", CHASSIS, conditions=GATEWAYS, leader_only=True, keys=keys)
     serving: Service | None = None
     try:
         await cloud_client.start()

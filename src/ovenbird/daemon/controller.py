@@ -82,7 +82,7 @@ async def serve(daemon: Daemon) -> None:
     controller = Controller(
         arguments[0] if arguments else f"unix:{directory / 'db.sock'}",
         system_id=daemon.options.last("chassis") or system_id_override(),
-        context=tls.context(daemon.options, server=False),
+        keys=tls.given(daemon.options),
     )
     register(daemon.unixctl, controller)
     daemon.ready()

@@ -25,6 +25,7 @@ from ovenbird.ovsdb.transport import Remote
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ovenbird.engine.rows import Column, Row, Table
     from ovenbird.ovsdb.commit import Commit
     from ovenbird.ovsdb.database import Database
 
@@ -55,6 +56,25 @@ The usual options of Open vSwitch's daemons: --pidfile --detach --unixctl --log-
 """
 
 
+def database_column(server: Server, spec: str) -> tuple[Table[Row], Column[Any]]:
+    """Return the table and column that `db:DB,TABLE,COLUMN` names (ovsdb-server(1)).
+
+    Raises:
+        UsageError: it is not of that form, or there is no such column.
+    """
+    parts = spec.removeprefix("db:").split(",")
+    if len(parts) != 3:
+        raise UsageError(f"{spec}: not of the form db:DB,TABLE,COLUMN")
+    name, table, column = parts
+    database = server.service.databases.get(name)
+    if database is None or table not in database.tables:
+        raise UsageError(f"{spec}: no database {name} with a table {table}")
+    bound = database.tables[table].table
+    if column not in bound.row_class.BY_NAME:
+        raise UsageError(f"{spec}: table {table} has no column {column}")
+    return bound, bound.row_class.BY_NAME[column]
+
+
 class DatabaseRemotes:
     """Keeps a server's remotes as a column of one of its databases says (ovsdb-server(1), `db:DB,TABLE,COLUMN`).
 
@@ -66,21 +86,11 @@ class DatabaseRemotes:
     def __init__(self, server: Server, spec: str) -> None:
         self.server = server
         self.spec = spec
-        parts = spec.removeprefix("db:").split(",")
-        if len(parts) != 3:
-            raise UsageError(f"{spec}: not of the form db:DB,TABLE,COLUMN")
-        name, table, column = parts
-        self.database = server.service.databases.get(name)
-        if self.database is None or table not in self.database.tables:
-            raise UsageError(f"{spec}: no database {name} with a table {table}")
-        bound = self.database.tables[table]
-        if column not in bound.table.row_class.BY_NAME:
-            raise UsageError(f"{spec}: table {table} has no column {column}")
-        self.table = bound.table
-        self.column = bound.table.row_class.BY_NAME[column]
+        self.table, self.column = database_column(server, spec)
+        database = server.service.databases[self.table.store.name]
         self.open: set[str] = set()
         self._task: asyncio.Task[None] | None = None
-        self._stop = self.database.subscribe(self._changed)
+        self._stop = database.subscribe(self._changed)
 
     def wanted(self) -> set[str]:
         """Return the remotes that the column names now."""
@@ -128,7 +138,7 @@ class DatabaseServer:
     def __init__(self, daemon: Daemon) -> None:
         self.daemon = daemon
         self.on_damage = damage.on_damage(daemon.options)
-        self.server = Server(tls.context(daemon.options, server=True))
+        self.server = Server(tls.keys(daemon.options, self._option))
         self.given: dict[str, DatabaseRemotes | None] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         register = daemon.unixctl.register
@@ -178,6 +188,18 @@ class DatabaseServer:
         except (OSError, ValueError) as e:
             raise UsageError(f"{remote}: {e}") from e
         self.given[remote] = None
+
+    def _option(self, text: str) -> str:
+        """Return what an option's text stands for: with `db:DB,TABLE,COLUMN` the first string that is there."""
+        if not text.startswith("db:"):
+            return text
+        try:
+            table, column = database_column(self.server, text)
+        except UsageError as e:
+            log.warning("%s", e)
+            return ""
+        values = [row.values[column.index] for row in table.rows.values()]
+        return next((value for value in values if type(value) is str and value), "")
 
     # -- commands -------------------------------------------------------------------------------------------------
 

@@ -99,7 +99,7 @@ def service(daemon: Daemon) -> Service:
         Plumbing(options.last("namespace") or "", options.last("prefix") or ""),
         source(daemon),
         chassis=options.last("chassis") or "",
-        context=tls.context(options, server=False),
+        keys=tls.given(options),
     )
 
 

@@ -89,16 +89,16 @@ def connection_status(client: Client) -> str:
 
 async def serve(daemon: Daemon) -> None:
     """Run until told to stop."""
-    context = tls.context(daemon.options, server=False)
+    keys = tls.keys(daemon.options)
     northbound = Replica(
-        database(daemon, "ovnnb-db", "OVN_NB_DB", "ovnnb_db.sock"), "OVN_Northbound", nb.ROWS, context=context
+        database(daemon, "ovnnb-db", "OVN_NB_DB", "ovnnb_db.sock"), "OVN_Northbound", nb.ROWS, keys=keys
     )
     southbound = Replica(
         database(daemon, "ovnsb-db", "OVN_SB_DB", "ovnsb_db.sock"),
         "OVN_Southbound",
         sb.ROWS,
         leader_only=True,
-        context=context,
+        keys=keys,
     )
     findings = Findings()
     running = pump(northbound, southbound, findings)

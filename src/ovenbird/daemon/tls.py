@@ -1,42 +1,80 @@
-"""TLS from the originals' options: `--private-key`, `--certificate`, `--ca-cert` and their kin (ovsdb(7))."""
+"""TLS from the originals' options: `--private-key`, `--certificate`, `--ca-cert` and their kin (ovsdb(7)).
+
+What an option says once is said to be wrong at once; files may be mended while a daemon runs (`ovsdb.tls_keys`). In
+ovsdb-server's `db:DB,TABLE,COLUMN` a database says what the value is, and may say otherwise later.
+"""
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING
 
 from ovenbird.daemon.errors import UsageError
+from ovenbird.ovsdb.tls_keys import KeyFiles, TlsKeys, check
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ovenbird.daemon.options import Options
 
+NAMES = (
+    "private-key",
+    "certificate",
+    "ca-cert",
+    "bootstrap-ca-cert",
+    "peer-ca-cert",
+    "ssl-protocols",
+    "ssl-ciphers",
+)
+"""The options."""
 
-def context(options: Options, *, server: bool) -> ssl.SSLContext | None:
-    """Return the context for connections accepted (`server`) or made; None if no keys were given.
 
-    Peers are verified against `--ca-cert`, both ways; `--ca-cert=none` turns that off, as in the originals.
+def files(options: Options, value: Callable[[str], str] = str) -> KeyFiles:
+    """Return what the options say now.
+
+    Arguments:
+        options: the command line.
+        value: returns what the text of an option stands for.
+    """
+    said = {name: value(options.last(name) or "") for name in NAMES}
+    return KeyFiles(
+        said["private-key"],
+        said["certificate"],
+        said["ca-cert"] or said["bootstrap-ca-cert"],
+        bool(said["bootstrap-ca-cert"] and not said["ca-cert"]),
+        said["peer-ca-cert"],
+        said["ssl-protocols"],
+        said["ssl-ciphers"],
+    )
+
+
+def given(options: Options) -> KeyFiles:
+    """Return what the options say once and for all.
 
     Raises:
-        UsageError: an option is missing, or its file is no good.
+        UsageError: an option is missing, or says what is not understood.
     """
-    key, certificate = options.last("private-key"), options.last("certificate")
-    authority = options.last("ca-cert") or options.last("bootstrap-ca-cert")
-    if key is None and certificate is None and authority is None:
-        return None
-    if key is None or certificate is None or authority is None:
-        raise UsageError("TLS needs all of --private-key, --certificate and --ca-cert")
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
-    made.check_hostname = False  # the originals' peers are known by their authority, not by name
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    keys(options)
+    return files(options)
+
+
+def keys(options: Options, value: Callable[[str], str] | None = None) -> TlsKeys | None:
+    """Return the keys that the options name; None if they name none.
+
+    Arguments:
+        options: the command line.
+        value: returns what the text of an option stands for; without it a text stands for itself.
+
+    Raises:
+        UsageError: an option is missing, or says what is not understood.
+    """
+    named = [name for name in NAMES[:4] if options.has(name)]
+    plain = files(options, lambda text: "" if value is not None and text.startswith("db:") else text)
     try:
-        made.load_cert_chain(certificate, key)
-        if authority == "none":
-            made.verify_mode = ssl.CERT_NONE
-        else:
-            made.load_verify_locations(authority)
-            made.verify_mode = ssl.CERT_REQUIRED
-        if (ciphers := options.last("ssl-ciphers")) is not None:
-            made.set_ciphers(ciphers)
-    except (OSError, ssl.SSLError) as e:
-        raise UsageError(f"TLS: {certificate}, {key}, {authority}: {e.strerror or e}") from e
-    return made
+        check(plain)
+    except ValueError as e:
+        raise UsageError(f"--ssl-protocols and --ssl-ciphers: {e}") from e
+    if not named:
+        return None
+    if not {"private-key", "certificate"} <= {*named} or len(named) < 3:
+        raise UsageError("TLS needs all of --private-key, --certificate and --ca-cert")
+    return TlsKeys(lambda: files(options, value or str))

@@ -1,13 +1,15 @@
 """The control socket that `ovs-appctl` and `ovn-appctl` speak to.
 
 JSON-RPC 1.0 over a unix socket: the method is a command's name, the parameters its arguments as strings; the answer is
-a text, or an error that is a text (ovs-appctl(8), ovs-vswitchd(8) "RUNTIME MANAGEMENT COMMANDS").
+a text, or an error that is a text (ovs-appctl(8), ovs-vswitchd(8) "RUNTIME MANAGEMENT COMMANDS"). Only the owner of the
+process may connect; all the same its callers have limits in number, bytes and time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +18,22 @@ import orjson
 from ovenbird.daemon.errors import UsageError
 from ovenbird.ovsdb.errors import ProtocolError
 from ovenbird.ovsdb.jsonrpc import Framer
+from ovenbird.sockets.listener import Limits, Listener, unix_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 log = logging.getLogger(__name__)
+
+LIMITS = Limits(connections=64, per_source=64, reserve=8)
+"""Callers at once; an operator finds a descriptor where databases and the API no longer do."""
+LONGEST = 1 << 20
+"""Bytes of a command with its arguments."""
+UNREAD = 1 << 20
+"""Bytes of answers that a caller has not read, from which on no more commands are taken from it."""
+PATIENCE = 60.0
+"""Seconds that a caller has to finish a command, and to read an answer."""
 
 
 class CommandError(Exception):
@@ -50,7 +62,7 @@ class Unixctl:
         self.path = path
         self.commands: dict[str, Command] = {}
         self.callers: set[_Caller] = set()
-        self._server: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self.register("version", lambda _: version + "\n")
         self.register("list-commands", lambda _: self._help())
         self.register("help", lambda _: self._help())
@@ -69,16 +81,17 @@ class Unixctl:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.unlink(missing_ok=True)
-            self._server = await asyncio.get_running_loop().create_unix_server(lambda: _Caller(self), self.path)
+            listener = Listener(str(self.path), lambda: _Caller(self), LIMITS)
+            listener.start([unix_socket(str(self.path))])
         except OSError as e:
             raise UsageError(f"{self.path}: could not create control socket: {e.strerror or e}") from e
+        self._listener = listener
 
     async def stop(self) -> None:
         """Stop listening and remove the socket."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
         for caller in tuple(self.callers):
             caller.close()
         self.path.unlink(missing_ok=True)
@@ -117,31 +130,66 @@ class _Caller(asyncio.Protocol):
 
     def __init__(self, unixctl: Unixctl) -> None:
         self._unixctl = unixctl
-        self._framer = Framer()
+        self._framer = Framer(LONGEST)
         self._transport: Any = None
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._clogged = False
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin (called by asyncio)."""
         self._transport = transport
+        self._transport.set_write_buffer_limits(high=UNREAD)
         self._unixctl.callers.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End (called by asyncio)."""
         del exc
+        self._watch(late=False)
+        self._waiting.clear()
         self._unixctl.callers.discard(self)
 
     def data_received(self, data: bytes) -> None:
         """Answer the commands that are complete (called by asyncio)."""
         try:
-            messages = self._framer.feed(data)
+            self._waiting += self._framer.feed(data)
         except ProtocolError as e:
             log.warning("%s: %s", self._unixctl.path, e)
             self.close()
             return
-        for message in messages:
+        self._answer()
+
+    def pause_writing(self) -> None:
+        """Take no more commands: the caller does not read (called by asyncio)."""
+        self._clogged = True
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on (called by asyncio)."""
+        self._clogged = False
+        self._answer()
+        if not self._clogged and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _answer(self) -> None:
+        while self._waiting and not self._clogged:
+            message = self._waiting.popleft()
             if "method" in message:
                 result, error = self._unixctl.answer(message["method"], message.get("params", []))
                 self._transport.write(orjson.dumps({"id": message.get("id"), "result": result, "error": error}))
+        self._watch(late=self._clogged or self._framer.pending > 0)
+
+    def _watch(self, *, late: bool) -> None:
+        """Give the caller time, if it owes something; it is the same time until it owes nothing."""
+        if late and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._give_up)
+        elif not late and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        log.warning("%s: a caller takes more than %g s to end a command or to read", self._unixctl.path, PATIENCE)
+        self._transport.abort()
 
     def close(self) -> None:
         """Hang up, once what was answered is sent."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.rows import Row
-from ovenbird.model.types import integer, references, string, string_map
+from ovenbird.model.types import boolean, integer, references, string, string_map
 
 if TYPE_CHECKING:
     from ovenbird.engine.rows import Column, References
@@ -22,6 +22,17 @@ class OpenVSwitch(Row, table="Open_vSwitch", max_rows=1):
     external_ids: Column[dict[str, str]] = string_map()
     next_cfg: Column[int] = integer()
     cur_cfg: Column[int] = integer()
+
+
+class SSL(Row, table="SSL", root=False, max_rows=1):
+    """Keys of this machine's programs."""
+
+    __slots__ = ()
+
+    private_key: Column[str] = string()
+    certificate: Column[str] = string()
+    ca_cert: Column[str] = string()
+    bootstrap_ca_cert: Column[bool] = boolean()
 
 
 class Bridge(Row, table="Bridge", indexes=(("name",),), root=False):
@@ -52,5 +63,5 @@ class Interface(Row, table="Interface", indexes=(("name",),), root=False):
     external_ids: Column[dict[str, str]] = string_map()
 
 
-ROWS: tuple[type[Row], ...] = (OpenVSwitch, Bridge, Port, Interface)
+ROWS: tuple[type[Row], ...] = (OpenVSwitch, SSL, Bridge, Port, Interface)
 """Every row class."""

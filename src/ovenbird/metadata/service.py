@@ -21,15 +21,15 @@ from ovenbird.metadata.caller import find_caller
 from ovenbird.metadata.errors import PlumbingError, UnknownCallerError
 from ovenbird.metadata.namespace import Plumbing, departed
 from ovenbird.metadata.network import networks
-from ovenbird.metadata.rows import ROWS, OpenVSwitch
+from ovenbird.metadata.rows import ROWS, SSL, OpenVSwitch
 from ovenbird.metadata.server import Server
 from ovenbird.metadata.switch import Settings, plan, plugged, userspace
 from ovenbird.model.sb import Chassis, ChassisPrivate, PortBinding, SBGlobal
 from ovenbird.ovsdb.errors import Disconnected, OvsdbError
 from ovenbird.ovsdb.replica import Replica
+from ovenbird.ovsdb.tls_keys import KeyFiles, TlsKeys, of_switch
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterable
 
     from ovenbird.engine.rows import UUID
@@ -74,7 +74,7 @@ class Service:
         plumbing: makes and removes namespaces.
         source: answers.
         chassis: this chassis's name, if it is not to be the database's.
-        context: keys for a Southbound at `ssl:`.
+        keys: for a Southbound at `ssl:`; without them those of the local database are used.
         linger: see `LINGER`.
     """
 
@@ -85,13 +85,13 @@ class Service:
         source: Source,
         *,
         chassis: str = "",
-        context: ssl.SSLContext | None = None,
+        keys: KeyFiles | None = None,
         linger: float = LINGER,
     ) -> None:
         self._plumbing = plumbing
         self._source = source
         self._chassis = chassis
-        self._context = context
+        self._keys = TlsKeys(lambda: of_switch(keys or KeyFiles(), self._switch.store.table(SSL).all()))
         self._linger = linger
         self._switch = Replica(local_remote, "Open_vSwitch", ROWS, probe=0)
         self._southbound: Replica | None = None
@@ -167,7 +167,7 @@ class Service:
                 "Chassis_Private": [["name", "==", settings.chassis]],
                 "Port_Binding": _NOBODY,
             },
-            context=self._context,
+            keys=self._keys,
         )
         self._southbound, self._me, self._asked_for = southbound, None, None
         starting = asyncio.create_task(southbound.start())

@@ -42,11 +42,15 @@ class Framer:
     """Splits a byte stream into JSON objects.
 
     `feed` returns the messages that became complete; what remains waits for more bytes.
+
+    Arguments:
+        most: bytes that one message may have.
     """
 
-    __slots__ = ("_depth", "_escape", "_in_string", "_parts", "_spent", "_unseen", "pending")
+    __slots__ = ("_depth", "_escape", "_in_string", "_most", "_parts", "_spent", "_unseen", "pending")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_MESSAGE) -> None:
+        self._most = most
         self._unseen: list[bytes] = []  # chunks of the message under way that have not been scanned, while none has
         self._spent = 0  # bytes of them that were parsed in vain
         self._parts: list[bytes] = []  # scanned bytes of the message under way
@@ -60,7 +64,7 @@ class Framer:
         """Take bytes from the stream and return the messages completed by them.
 
         Raises:
-            ProtocolError: they are no JSON objects, or one is longer than `MAX_MESSAGE`.
+            ProtocolError: they are no JSON objects, or one is longer than `most`.
         """
         answer: list[dict[str, Any]] = []
         if not self._parts and (self._unseen or data.startswith(b"{")):
@@ -100,8 +104,8 @@ class Framer:
 
     def _count(self, more: int) -> None:
         self.pending += more
-        if self.pending > MAX_MESSAGE:
-            raise ProtocolError(f"message exceeds {MAX_MESSAGE} bytes")
+        if self.pending > self._most:
+            raise ProtocolError(f"message exceeds {self._most} bytes")
 
     def _finish_string(self, data: bytes) -> bytes:
         """Consume the rest of an open string; return what follows it."""

@@ -5,6 +5,7 @@ Who waits for a lock is a queue; its head holds the lock. A thief goes to the fr
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Protocol
 
 from ovenbird.ovsdb.errors import BadSyntax
@@ -25,6 +26,11 @@ class Locks:
 
     def __init__(self) -> None:
         self._queues: dict[str, list[Holder]] = {}
+        self._asked: Counter[Holder] = Counter()
+
+    def count(self, holder: Holder) -> int:
+        """Return how many locks somebody holds or waits for."""
+        return self._asked[holder]
 
     def holds(self, holder: Holder, name: str) -> bool:
         """Say whether somebody holds a lock."""
@@ -40,6 +46,7 @@ class Locks:
         queue = self._queues.setdefault(name, [])
         if any(waiter is holder for waiter in queue):
             raise BadSyntax('must issue "unlock" before new "lock"', name)
+        self._asked[holder] += 1
         if not steal:
             queue.append(holder)
             return queue[0] is holder
@@ -59,6 +66,9 @@ class Locks:
         if at is None:
             raise BadSyntax('"unlock" without "lock" or "steal"', name)
         del queue[at]
+        self._asked[holder] -= 1
+        if not self._asked[holder]:
+            del self._asked[holder]
         if not queue:
             del self._queues[name]
         elif at == 0:

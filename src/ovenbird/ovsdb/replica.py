@@ -25,10 +25,10 @@ from ovenbird.ovsdb.transport import Connection, Remote, connect, parse_remotes
 from ovenbird.ovsdb.types import NIL
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from ovenbird.engine.rows import Row, Store
+    from ovenbird.ovsdb.tls_keys import TlsKeys
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Replica:
         conditions: for some tables, the clauses any one of which puts a row in view (none given: every row).
         omitted: for some tables, columns that are not asked for and keep their defaults.
         leader_only: whether to stay with the leader of a cluster.
-        context: keys for `ssl:` remotes.
+        keys: for `ssl:` remotes.
         probe: seconds of silence before the server is probed; 0 never.
 
     Raises:
@@ -66,7 +66,7 @@ class Replica:
         conditions: Mapping[str, list[Any]] | None = None,
         omitted: Mapping[str, Collection[str]] | None = None,
         leader_only: bool = False,
-        context: ssl.SSLContext | None = None,
+        keys: TlsKeys | None = None,
         probe: float = 5.0,
     ) -> None:
         self._remotes = parse_remotes(remotes)
@@ -77,7 +77,7 @@ class Replica:
         self._acknowledged: dict[str, list[Any]] | None = None
         self._changing = 0
         self._leader_only = leader_only
-        self._context = context
+        self._keys = keys
         self._probe = probe
         self._mirror: Mirror | None = None
         self._connection: Connection | None = None
@@ -289,7 +289,7 @@ class Replica:
         """Connect to a server and follow it until the connection ends; return whether it got as far as following."""
         self._gone = asyncio.Event()
         gone = self._gone
-        connection = await connect(remote, lambda: Connection(self._probe if remote.probed else 0), self._context)
+        connection = await connect(remote, lambda: Connection(self._probe if remote.probed else 0), self._keys)
         self._connection = connection
         connection.on_message = self._receive
         connection.on_lost = lambda _error: self._lost(gone)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.ovsdb.compaction import Compaction
 from ovenbird.ovsdb.errors import InputOutputError, OvsdbError
 from ovenbird.ovsdb.journal import ROWS_AT_ONCE
+from ovenbird.ovsdb.peer_limits import PeerLimits
 from ovenbird.ovsdb.service import Service, Timer
 from ovenbird.ovsdb.session import Session
 from ovenbird.ovsdb.transport import Connection, Remote, connect, listen
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
     from ovenbird.engine.rows import Store
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.database import Database, LocalTransaction
     from ovenbird.ovsdb.journal import Journal
     from ovenbird.ovsdb.schema import DatabaseSchema
+    from ovenbird.ovsdb.tls_keys import TlsKeys
     from ovenbird.ovsdb.transaction import Transaction
+    from ovenbird.sockets.listener import Listener
 
 _log = logging.getLogger(__name__)
 
@@ -43,15 +45,16 @@ class Server:
     """Serves databases on sockets.
 
     Arguments:
-        context: keys for `ssl:` and `pssl:` remotes.
+        keys: for `ssl:` and `pssl:` remotes.
         probe: seconds of silence before a peer on TCP or TLS is probed; 0 never.
     """
 
-    def __init__(self, context: ssl.SSLContext | None = None, probe: float = PROBE_INTERVAL) -> None:
+    def __init__(self, keys: TlsKeys | None = None, probe: float = PROBE_INTERVAL) -> None:
         self.service = Service(self._later, self._sync)
-        self._context = context
+        self._keys = keys
+        self._limits = PeerLimits()
         self._probe = probe
-        self._listeners: dict[Remote, asyncio.Server] = {}
+        self._listeners: dict[Remote, Listener] = {}
         self._dialers: dict[Remote, asyncio.Task[None]] = {}
         self._connections: set[Connection] = set()
         self._syncs: dict[str, _Sync] = {}
@@ -91,7 +94,7 @@ class Server:
             return
         probe = self._probe if at.probed else 0
         if at.passive:
-            self._listeners[at] = await listen(at, lambda: self._accept(probe), self._context)
+            self._listeners[at] = await listen(at, lambda: self._accept(probe), self._keys)
         else:
             self._dialers[at] = asyncio.create_task(self._dial(at, probe))
 
@@ -119,7 +122,7 @@ class Server:
             dialer.cancel()
 
     def _accept(self, probe: float) -> Connection:
-        connection = Connection(probe)
+        connection = Connection(probe, self._limits)
         session = Session(self.service, connection.send, connection.close)
         self._connections.add(connection)
 
@@ -155,7 +158,7 @@ class Server:
                 return connection
 
             try:
-                await connect(remote, accept, self._context)
+                await connect(remote, accept, self._keys)
             except OSError as error:
                 for connection in made:
                     connection.on_lost(error)

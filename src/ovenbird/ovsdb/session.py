@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ovenbird.ovsdb import jsonrpc
-from ovenbird.ovsdb.errors import BadSyntax, NotAllowed, OvsdbError, ProtocolError, UnknownDatabase
+from ovenbird.ovsdb.errors import BadSyntax, NotAllowed, OvsdbError, ProtocolError, ResourcesExhausted, UnknownDatabase
 from ovenbird.ovsdb.monitor import Monitor, Pending, merge
 from ovenbird.ovsdb.operation import Execution, NotYet
 from ovenbird.ovsdb.schema import DatabaseSchema
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _MEMBERS = frozenset(("id", "method", "params", "result", "error"))
+MONITORS, WAITING, LOCKS = 1024, 256, 1024
+"""How many monitors, waiting transactions and locks one client may have."""
 _READS = frozenset(("select", "wait", "comment", "abort", "assert", "commit"))
 
 
@@ -231,6 +233,10 @@ class Session:
         try:
             results = execution.run(request.operations)
         except NotYet as wait:
+            if len(self.waiting) >= WAITING:
+                full = ResourcesExhausted(f"at most {WAITING} transactions of a client may wait")
+                self.send(jsonrpc.error_reply(full.to_json(), request.id))
+                return
             key = jsonrpc.encode(request.id)
             if wait.timeout is not None:
                 left = max(0.001, request.since + wait.timeout / 1000 - self.service.now())
@@ -309,6 +315,8 @@ class Session:
         key = jsonrpc.encode(params[1])
         if key in self.monitors:
             raise BadSyntax("duplicate monitor ID", params[1])
+        if len(self.monitors) >= MONITORS:
+            raise ResourcesExhausted(f"a client has at most {MONITORS} monitors")
         attached = Attached(self.service.share(Monitor(database, params[2], version)), params[1], method)
         self.monitors[key] = attached
         return attached, attached.monitor.initial() if initial else {}
@@ -358,10 +366,11 @@ class Session:
         self.service.locks.unlock(self, self._lock_name("unlock", params))
         return {}
 
-    @staticmethod
-    def _lock_name(method: str, params: list[Any]) -> str:
+    def _lock_name(self, method: str, params: list[Any]) -> str:
         if len(params) != 1 or not is_identifier(params[0]):
             raise BadSyntax(f"{method} request params must be <id>", params)
+        if method != "unlock" and self.service.locks.count(self) >= LOCKS:
+            raise ResourcesExhausted(f"a client has at most {LOCKS} locks")
         return params[0]
 
     def _database(self, method: str, params: list[Any]) -> Database:

@@ -7,28 +7,32 @@ an IPv6 address in brackets. The only module besides `server` and `replica` that
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import re
 import sys
 from collections import deque
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ovenbird.ovsdb.errors import ProtocolError
 from ovenbird.ovsdb.jsonrpc import Framer
+from ovenbird.sockets.listener import HANDSHAKE, Limits, Listener, bound, unix_socket
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
+
+    from ovenbird.ovsdb.peer_limits import PeerLimits
+    from ovenbird.ovsdb.tls_keys import TlsKeys
 
 _log = logging.getLogger(__name__)
 
+LIMITS = Limits(connections=16_384, per_source=4_096, reserve=64)
+"""Connections at one passive remote: every hypervisor of a large cloud, also where many come through one address."""
 DEFAULT_PORT = 6640  # RFC 7047, section 6.1
 HIGH_WATER = 4 * 1024 * 1024
 """Bytes a peer may leave unread before it counts as clogged."""
 
+_NO_KEYS = "TLS needs a private key, a certificate and a CA certificate"
 _ANY = "0.0.0.0"  # noqa: S104 - ovsdb(7): without a host, all of them
 _PASSIVE = re.compile(r"p(tcp|ssl):(\d*)(?::(.+))?\Z")
 _ACTIVE = re.compile(r"(tcp|ssl):(\[[^\]]+\]|[^:]+)(?::(\d+))?\Z")
@@ -87,9 +91,11 @@ class Connection(asyncio.Protocol):
 
     Arguments:
         probe: seconds of silence after which the peer is asked for an echo, and dropped after as many more; 0 never.
+        limits: what the connection shares with others of a server.
     """
 
-    def __init__(self, probe: float = 0) -> None:
+    def __init__(self, probe: float = 0, limits: PeerLimits | None = None) -> None:
+        self._limits = limits
         self._framer = Framer()
         self._transport: asyncio.Transport | None = None
         self._probe = probe
@@ -130,6 +136,11 @@ class Connection(asyncio.Protocol):
             return "closed connection"
         return str(self._transport.get_extra_info("peername") or "unix socket")
 
+    @property
+    def unsent(self) -> int:
+        """How many bytes are queued for the peer."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
     def send(self, data: bytes) -> None:
         """Queue bytes for the peer."""
         if self._transport is not None:
@@ -153,6 +164,8 @@ class Connection(asyncio.Protocol):
         except ProtocolError as error:
             self._fail(error)
             return
+        if self._limits is not None:
+            self._limits.received(self, self._framer.pending)
         if self._held:
             self._keep(messages)
             return
@@ -173,7 +186,9 @@ class Connection(asyncio.Protocol):
         """Handle messages until none is left, the peer stops reading, or they are to be held."""
         backlog = self._backlog
         try:
-            while backlog and limit > 0 and not (self.clogged or self._held or self._transport is None):
+            while (
+                backlog and limit > 0 and not (self.clogged or self._held or self._transport is None or self._waits())
+            ):
                 limit -= 1
                 self.on_message(backlog.popleft())
         except ProtocolError as error:
@@ -182,6 +197,14 @@ class Connection(asyncio.Protocol):
         except Exception:  # noqa: BLE001 - it may come from anybody who listens; nobody above would close the connection
             _log.exception("%s: a message cannot be handled", self.peer)
             self.abort()
+
+    def _waits(self) -> bool:
+        """Return whether others have left too much unread, and if so wait until they have not."""
+        if self._limits is None or not self._limits.full:
+            return False
+        self._stop()
+        self._limits.wait(self)
+        return True
 
     def hold(self) -> None:
         """Go on receiving, so that the peer can go on too, but keep messages until `release`."""
@@ -207,14 +230,24 @@ class Connection(asyncio.Protocol):
         self.clogged = True
         self._stop()
         self.on_clogged()
+        if self._limits is not None:
+            self._limits.clogged(self)
 
     def resume_writing(self) -> None:
         """Learn that the peer reads again (called by asyncio)."""
         self.clogged = False
         self.on_unclogged()
+        if self._limits is not None:
+            self._limits.unclogged(self)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Handle what came before the connection stopped, and read again, unless there is a reason to stop anew."""
         if not self.clogged:
             self._drain()
-        if not self.clogged and self._stopped and self._transport is not None and not self._transport.is_closing():
+        if self.clogged or (self._limits is not None and self._limits.full and self._backlog):
+            return
+        if self._stopped and self._transport is not None and not self._transport.is_closing():
             self._stopped = False
             self._heard = True
             self._transport.resume_reading()
@@ -230,53 +263,50 @@ class Connection(asyncio.Protocol):
         self._backlog.clear()
         if self._timer is not None:
             self._timer.cancel()
+        if self._limits is not None:
+            self._limits.gone(self)
         self.on_lost(exc)
 
 
-async def listen(
-    remote: Remote, factory: Callable[[], Connection], context: ssl.SSLContext | None = None
-) -> asyncio.Server:
+async def listen(remote: Remote, factory: Callable[[], Connection], keys: TlsKeys | None = None) -> Listener:
     """Accept connections at a passive remote.
 
     Raises:
         OSError: the address is not to be had.
         ValueError: TLS is asked for without keys.
     """
-    loop = asyncio.get_running_loop()
+    if remote.kind == "ssl" and keys is None:
+        raise ValueError(_NO_KEYS)
     if remote.kind == "unix":
-        with contextlib.suppress(FileNotFoundError):
-            Path(remote.address).unlink()  # noqa: ASYNC240 - one system call
-        return await loop.create_unix_server(factory, remote.address)
-    return await loop.create_server(factory, remote.address, remote.port, ssl=_context(remote, context))
+        sockets = [unix_socket(remote.address)]
+    else:
+        sockets = await bound(remote.address, remote.port)
+    listener = Listener(str(remote), factory, LIMITS, None if keys is None or remote.kind != "ssl" else keys.server)
+    listener.start(sockets)
+    return listener
 
 
-async def connect(
-    remote: Remote, factory: Callable[[], Connection], context: ssl.SSLContext | None = None
-) -> Connection:
+async def connect(remote: Remote, factory: Callable[[], Connection], keys: TlsKeys | None = None) -> Connection:
     """Connect to an active remote.
 
     Raises:
-        OSError: nobody answers there.
-        ValueError: TLS is asked for without keys.
+        OSError: nobody answers there, or there are no keys, or none that are good now.
     """
     loop = asyncio.get_running_loop()
     if remote.kind == "unix":
         _, connection = await loop.create_unix_connection(factory, remote.address)
-    else:
-        name = "" if remote.kind == "ssl" else None
-        _, connection = await loop.create_connection(
-            factory,
-            remote.address,
-            remote.port,
-            ssl=_context(remote, context),
-            server_hostname=name,
-        )
-    return connection
-
-
-def _context(remote: Remote, context: ssl.SSLContext | None) -> ssl.SSLContext | None:
+        return connection
     if remote.kind != "ssl":
-        return None
-    if context is None:
-        raise ValueError(f"{remote}: TLS needs a private key, a certificate and a CA certificate")
-    return context
+        _, connection = await loop.create_connection(factory, remote.address, remote.port)
+        return connection
+    if keys is None:
+        raise OSError(_NO_KEYS)
+    transport, connection = await loop.create_connection(
+        factory, remote.address, remote.port, ssl=keys.client(), server_hostname="", ssl_handshake_timeout=HANDSHAKE
+    )
+    try:
+        keys.connected(transport.get_extra_info("ssl_object"))
+    except OSError:
+        transport.abort()
+        raise
+    return connection

@@ -18,6 +18,7 @@ import resource
 import socket
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Listener:
         name: what the log calls it.
         factory: makes the protocol of a connection.
         limits: of what its peers may take.
-        context: keys, where connections are TLS.
+        context: keys, where connections are TLS, or what returns them for the next connection; it may raise `OSError`.
         source: tells from a peer's address to whom it belongs.
     """
 
@@ -89,7 +90,7 @@ class Listener:
         name: str,
         factory: Callable[[], asyncio.BaseProtocol],
         limits: Limits,
-        context: ssl.SSLContext | None = None,
+        context: ssl.SSLContext | Callable[[], ssl.SSLContext] | None = None,
         source: Callable[[Any], str] = source_of,
     ) -> None:
         self._source_of = source
@@ -189,9 +190,8 @@ class Listener:
         """Give a connection its protocol, after the handshake where there is one."""
         limit = None if self._context is None else HANDSHAKE
         try:
-            await self._loop.connect_accepted_socket(
-                self._factory, accepted, ssl=self._context, ssl_handshake_timeout=limit
-            )
+            context = self._context() if callable(self._context) else self._context
+            await self._loop.connect_accepted_socket(self._factory, accepted, ssl=context, ssl_handshake_timeout=limit)
         except (OSError, TimeoutError) as error:
             log.info("%s: connection of %s ends: %s", self.name, accepted.source or "a unix socket", error)
             accepted.close()
@@ -226,6 +226,22 @@ class _Accepted(socket.socket):
         """Close it."""
         super().close()
         self._listener.left(self)
+
+
+def unix_socket(path: str) -> socket.socket:
+    """Return a socket bound to a path, in place of one that somebody left there.
+
+    Raises:
+        OSError: it cannot be had; something else is there, say.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if Path(path).is_socket():
+            Path(path).unlink()
+    with contextlib.ExitStack() as undo:
+        one = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        one.bind(path)
+        undo.pop_all()
+    return one
 
 
 async def bound(host: str, port: int) -> list[socket.socket]:

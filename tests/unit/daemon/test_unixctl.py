@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 
 import pytest
 
+from ovenbird.daemon import unixctl
 from ovenbird.daemon.unixctl import CommandError, Unixctl
 
 
@@ -61,3 +63,46 @@ async def test_ovs_appctl(ctl):
     assert code == 2
     assert "not a valid command" in err
     assert "say" in (await appctl("list-commands"))[1]
+
+
+async def ended(reader):
+    async with asyncio.timeout(30):
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(1 << 16):
+                pass
+    return True
+
+
+async def test_a_command_has_a_longest_length_and_a_time(ctl, monkeypatch):
+    monkeypatch.setattr(unixctl, "PATIENCE", 0.05)
+    for text in (b'{"id":1,"method":"' + b"a" * (unixctl.LONGEST + 1), b'{"id":1,'):
+        reader, writer = await asyncio.open_unix_connection(ctl.path)
+        writer.write(text)
+        assert await ended(reader)
+        writer.close()
+
+
+async def test_who_does_not_read_is_asked_no_more_and_then_dropped(ctl, monkeypatch):
+    monkeypatch.setattr(unixctl, "PATIENCE", 0.2)
+    monkeypatch.setattr(unixctl, "UNREAD", 1 << 16)
+    ctl.register("long", lambda _: "x" * 100_000)
+    reader, writer = await asyncio.open_unix_connection(ctl.path)
+    writer.write(b'{"id":1,"method":"long","params":[]}' * 10_000)
+    async with asyncio.timeout(30):
+        while not ctl.callers:  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.001)
+        (caller,) = ctl.callers
+        while ctl.callers:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0.001)
+    assert caller._transport.get_write_buffer_size() <= unixctl.UNREAD + 100_100
+    assert await ended(reader)
+    writer.close()
+
+
+async def test_callers_are_counted(ctl):
+    connections = [await asyncio.open_unix_connection(ctl.path) for _ in range(unixctl.LIMITS.connections + 1)]
+    assert await ended(connections[-1][0])
+    connections[0][1].write(b'{"id":1,"method":"version","params":[]}')
+    assert b"test 1.0" in await connections[0][0].readuntil(b"}")
+    for _, writer in connections:
+        writer.close()

@@ -55,9 +55,8 @@ def test_a_long_message_comes_in_pieces_that_are_not_looked_at():
         assert framer.feed(b'{"id":2}') == [{"id": 2}]
 
 
-def test_what_is_not_looked_at_counts(monkeypatch):
-    monkeypatch.setattr("ovenbird.ovsdb.jsonrpc.MAX_MESSAGE", 100)
-    framer = Framer()
+def test_what_is_not_looked_at_counts():
+    framer = Framer(100)
     framer.feed(b'{"a":"' + b"x" * 90)
     with pytest.raises(ProtocolError):
         framer.feed(b"x" * 10)

@@ -1,0 +1,131 @@
+"""What the peers of a server may cost it together: bytes that they leave unfinished or unread, and for how long.
+
+Messages and replies may be as large as a database, so no small limit for each would do. Unfinished messages together
+have at most `UNFINISHED` bytes: beyond that the connection with the longest one ends. All unread replies together may
+have `UNREAD` bytes: beyond that requests are not looked at until peers have read. A peer that makes no headway with
+either for `PATIENCE` seconds is dropped, and sooner while others wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ovenbird.ovsdb.transport import Connection
+
+_log = logging.getLogger(__name__)
+
+UNFINISHED = 1 << 30
+"""Bytes of all messages that have not been received to their end."""
+UNREAD = 1 << 30
+"""Bytes of replies and updates that peers who read too slowly have not taken."""
+PATIENCE = 60.0
+"""Seconds that a peer may take neither to send nor to read anything of what is under way."""
+HASTE = 10.0
+"""Seconds instead, while `UNREAD` is exceeded."""
+SLOWEST = 64 * 1024
+"""Bytes a second that a message has to come with, after `PATIENCE` seconds."""
+INTERVAL = 2.5
+"""Seconds between looks at who makes headway."""
+
+
+@dataclass(slots=True)
+class _Backlog:
+    """What a peer has not read, and since when it has read nothing."""
+
+    size: int
+    since: float
+
+
+class PeerLimits:
+    """The limits that the connections of one server share."""
+
+    def __init__(self) -> None:
+        self._coming: dict[Connection, tuple[int, float]] = {}  # bytes of an unfinished message, and when it began
+        self._coming_bytes = 0
+        self._unread: dict[Connection, _Backlog] = {}
+        self._unread_bytes = 0
+        self._waiting: dict[Connection, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether no more may be answered for now."""
+        return self._unread_bytes > UNREAD
+
+    def received(self, connection: Connection, pending: int) -> None:
+        """Note how many bytes of an unfinished message a connection has."""
+        size, since = self._coming.pop(connection, (0, 0.0))
+        self._coming_bytes += pending - size
+        if not pending:
+            return
+        self._coming[connection] = pending, since if pending > size > 0 else asyncio.get_running_loop().time()
+        self._watch()
+        if self._coming_bytes > UNFINISHED:
+            longest = max(self._coming, key=lambda one: self._coming[one][0])
+            self._drop(longest, f"unfinished messages have {self._coming_bytes} bytes, most of them its")
+
+    def clogged(self, connection: Connection) -> None:
+        """Note that a connection's peer does not read as fast as it is sent to."""
+        self._resize(connection, connection.unsent)
+        self._watch()
+
+    def unclogged(self, connection: Connection) -> None:
+        """Note that it has read."""
+        backlog = self._unread.pop(connection, None)
+        if backlog is not None:
+            self._unread_bytes -= backlog.size
+            self._go_on()
+
+    def wait(self, connection: Connection) -> None:
+        """Tell a connection to go on once more may be answered."""
+        self._waiting[connection] = None
+
+    def gone(self, connection: Connection) -> None:
+        """Forget a connection that has ended."""
+        self._waiting.pop(connection, None)
+        self.received(connection, 0)
+        self.unclogged(connection)
+
+    def _resize(self, connection: Connection, size: int) -> None:
+        now = asyncio.get_running_loop().time()
+        backlog = self._unread.setdefault(connection, _Backlog(0, now))
+        self._unread_bytes += size - backlog.size
+        if size < backlog.size:
+            backlog.since = now
+        backlog.size = size
+
+    def _go_on(self) -> None:
+        while self._waiting and not self.full:
+            connection = next(iter(self._waiting))
+            del self._waiting[connection]
+            connection.go_on()
+
+    def _watch(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(INTERVAL, self._look)
+
+    def _look(self) -> None:
+        """Drop the peers that make no headway."""
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        for connection in tuple(self._unread):
+            self._resize(connection, connection.unsent)
+        patience = HASTE if self.full else PATIENCE
+        for connection, backlog in tuple(self._unread.items()):
+            if now - backlog.since >= patience:
+                self._drop(connection, f"it has read nothing of {backlog.size} bytes for {now - backlog.since:.0f} s")
+        for connection, (size, since) in tuple(self._coming.items()):
+            if now - since >= PATIENCE + size / SLOWEST:
+                self._drop(connection, f"a message has {size} bytes and no end after {now - since:.0f} s")
+        self._go_on()
+        if self._coming or self._unread:
+            self._watch()
+
+    def _drop(self, connection: Connection, why: str) -> None:
+        _log.warning("%s: connection dropped: %s", connection.peer, why)
+        connection.abort()
+        self.gone(connection)

@@ -1,0 +1,261 @@
+"""Keys of TLS: files that may change, not fit together yet, or have to be fetched (ovsdb(7), ovs-vswitchd(8)).
+
+A context is made for each new connection that finds other files than the one before. While they are no good nobody is
+connected to, and it is said why; a process that had good ones goes on with those until the new ones are good. With
+`bootstrap` an authority's certificate that is not there yet is taken from the first server that is connected to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import ssl
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from ovenbird.engine.rows import Row
+
+_log = logging.getLogger(__name__)
+
+VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+"""The versions of TLS that are offered."""
+UNSAFE = frozenset(("TLSv1", "TLSv1.1"))
+"""Versions that the originals know and that are not offered (RFC 8996)."""
+SELF = "none"
+"""In place of an authority's certificate: peers are not verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFiles:
+    """What TLS is set up from.
+
+    Arguments:
+        private_key: this side's private key.
+        certificate: its certificate.
+        ca_cert: the certificate that peers must be signed with, or `none`.
+        bootstrap: whether that is fetched if it is not there.
+        peer_ca_cert: certificates sent along, for peers that bootstrap.
+        protocols: versions of TLS, separated by commas or spaces; empty for all that are safe.
+        ciphers: OpenSSL's list of ciphers for TLS 1.2; empty for its default.
+    """
+
+    private_key: str = ""
+    certificate: str = ""
+    ca_cert: str = ""
+    bootstrap: bool = False
+    peer_ca_cert: str = ""
+    protocols: str = ""
+    ciphers: str = ""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files."""
+        return tuple(
+            p for p in (self.private_key, self.certificate, self.ca_cert, self.peer_ca_cert) if p and p != SELF
+        )
+
+
+def of_switch(given: KeyFiles, rows: Iterable[Row]) -> KeyFiles:
+    """Return what was given, or without it what Open_vSwitch's SSL table says (ovs-vswitchd.conf.db(5)).
+
+    Arguments:
+        given: the options of the command line.
+        rows: the table's rows, one at most.
+    """
+    if given.private_key:
+        return given
+    for row in rows:
+        return replace(
+            given,
+            private_key=row["private_key"],
+            certificate=row["certificate"],
+            ca_cert=row["ca_cert"],
+            bootstrap=row["bootstrap_ca_cert"],
+        )
+    return given
+
+
+def versions(protocols: str) -> list[ssl.TLSVersion]:
+    """Return the versions of TLS that a list names, lowest first; unsafe ones beside others are left out.
+
+    Raises:
+        ValueError: it names something else, or none that is safe.
+    """
+    names = protocols.replace(",", " ").split()
+    for name in names:
+        if name not in VERSIONS and name not in UNSAFE:
+            raise ValueError(f"{name} is no version of TLS; {', '.join(VERSIONS)} are offered")
+    found = sorted({VERSIONS[name] for name in names if name in VERSIONS})
+    if names and not found:
+        raise ValueError(f"{', '.join(names)}: not safe any more (RFC 8996); {', '.join(VERSIONS)} are offered")
+    return found or sorted(VERSIONS.values())
+
+
+def check(files: KeyFiles) -> None:
+    """Check what does not depend on files.
+
+    Raises:
+        ValueError: a version or cipher is unknown.
+    """
+    _restrict(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), files)
+
+
+def _restrict(context: ssl.SSLContext, files: KeyFiles) -> None:
+    found = versions(files.protocols)
+    context.minimum_version, context.maximum_version = found[0], found[-1]
+    if files.ciphers:
+        try:
+            context.set_ciphers(files.ciphers)
+        except ssl.SSLError as error:
+            raise ValueError(f"no cipher is in {files.ciphers!r}") from error
+
+
+class TlsKeys:
+    """The keys of one process.
+
+    Arguments:
+        files: returns what they are now.
+    """
+
+    def __init__(self, files: Callable[[], KeyFiles]) -> None:
+        self._files = files
+        self._made: dict[bool, tuple[Any, ssl.SSLContext]] = {}  # by side: what the context was made from, and it
+        self._failed: dict[bool, tuple[Any, str]] = {}
+        self._bootstrapping: ssl.SSLContext | None = None
+
+    def server(self) -> ssl.SSLContext:
+        """Return the context of the next connection that is accepted.
+
+        Raises:
+            OSError: the files are no good now.
+        """
+        return self._context(server=True)
+
+    def client(self) -> ssl.SSLContext:
+        """Return the context of the next connection that is made.
+
+        Raises:
+            OSError: the files are no good now.
+        """
+        files = self._files()
+        if files.bootstrap and files.ca_cert and not Path(files.ca_cert).exists():
+            self._bootstrapping = _load(_unverified(files), server=False)
+            return self._bootstrapping
+        return self._context(server=False)
+
+    def connected(self, connection: ssl.SSLObject) -> None:
+        """Look at a connection that was made: one that verified nobody only serves to get the authority's certificate.
+
+        Raises:
+            OSError: it is to be made again.
+        """
+        if connection.context is self._bootstrapping:
+            self._bootstrapping = None
+            fetch_authority(connection, Path(self._files().ca_cert))
+            raise OSError("connected without verifying the server, to get its authority's certificate; once more")
+
+    def _context(self, *, server: bool) -> ssl.SSLContext:
+        files = self._files()
+        state = files, tuple(map(_state_of, files.paths))
+        made = self._made.get(server)
+        if made is not None and made[0] == state:
+            return made[1]
+        failed = self._failed.get(server)
+        if failed is None or failed[0] != state:
+            try:
+                context = _load(files, server=server)
+            except (OSError, ValueError) as error:
+                failed = self._failed[server] = state, str(error)
+                _log.warning("%s%s", error, "; the keys from before stay in use" if made is not None else "")
+            else:
+                self._made[server] = state, context
+                return context
+        if made is not None:
+            return made[1]
+        raise OSError(failed[1])
+
+
+def _state_of(path: str) -> tuple[int, int, int] | None:
+    with contextlib.suppress(OSError):
+        found = Path(path).stat()
+        return found.st_mtime_ns, found.st_size, found.st_ino
+    return None
+
+
+def _unverified(files: KeyFiles) -> KeyFiles:
+    return KeyFiles(files.private_key, files.certificate, SELF, protocols=files.protocols, ciphers=files.ciphers)
+
+
+def _load(files: KeyFiles, *, server: bool) -> ssl.SSLContext:
+    """Return a context made from the files as they are.
+
+    Raises:
+        OSError, ValueError: they are not all there, or no good.
+    """
+    if not (files.private_key and files.certificate and files.ca_cert):
+        raise OSError("TLS needs a private key, a certificate and a CA certificate")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # the originals' peers are known by their authority, not by name
+    _restrict(context, files)
+    with _chain(files) as certificate:
+        try:
+            context.load_cert_chain(certificate, files.private_key)
+        except OSError as error:  # an `SSLError` is one
+            named = f"certificate {files.certificate} and private key {files.private_key}"
+            raise OSError(f"TLS: {named}: {_reason(error)}") from error
+    if files.ca_cert == SELF:
+        context.verify_mode = ssl.CERT_NONE
+    else:
+        try:
+            context.load_verify_locations(files.ca_cert)
+        except OSError as error:
+            raise OSError(f"TLS: CA certificate {files.ca_cert}: {_reason(error)}") from error
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _reason(error: OSError) -> str:
+    return getattr(error, "reason", None) or error.strerror or str(error)
+
+
+@contextlib.contextmanager
+def _chain(files: KeyFiles) -> Iterator[str]:
+    """Yield the path of the certificate, with what is to be sent along behind it."""
+    if not files.peer_ca_cert:
+        yield files.certificate
+        return
+    text = b"\n".join(Path(path).read_bytes() for path in (files.certificate, files.peer_ca_cert))
+    descriptor = os.memfd_create("certificates", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, text)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def fetch_authority(connection: ssl.SSLObject, path: Path) -> None:
+    """Write the last certificate that a peer sent to a file, if it is an authority's own.
+
+    Raises:
+        OSError: it is not, or cannot be written.
+    """
+    chain = connection._sslobj.get_unverified_chain()  # type: ignore[attr-defined]  # noqa: SLF001 - public from 3.13 on
+    text = chain[-1].public_bytes() if chain else ""
+    probe = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if text:
+        probe.load_verify_locations(cadata=text)
+    if not any(found["subject"] == found["issuer"] for found in probe.get_ca_certs()):
+        raise OSError("the server does not send its authority's certificate (its --peer-ca-cert): cannot bootstrap")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+    _log.info(
+        "%s: written, the authority's certificate of the first server; those that follow must be signed by it", path
+    )
