@@ -26,6 +26,7 @@ from ovenbird.api.errors.request import (
     InvalidInput,
     PolicyNotAuthorized,
     RevisionNumberConstraintFailed,
+    ServiceUnavailable,
 )
 from ovenbird.api.errors.translated import translate
 from ovenbird.api.extensions import EXTENSIONS, extension
@@ -314,7 +315,9 @@ def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
             return await handler(request)
         except Exception as error:
             answer = translate(error)
-            if answer.status >= 500 and answer is not error:
+            if isinstance(answer, ServiceUnavailable):  # nothing is wrong here; a trace says nothing
+                log.warning("%s: %s %s: %s", request.scope[REQUEST_ID], request.method, request.url.path, error)
+            elif answer.status >= 500 and answer is not error:
                 log.exception(
                     "%s: %s %s failed",
                     request.scope[REQUEST_ID],

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ovenbird.api.addressing import Allocator
 from ovenbird.api.errors.request import ServiceUnavailable
 from ovenbird.api.quotas import USUAL, Quotas
-from ovenbird.ovsdb.errors import ConstraintViolation, ReferentialIntegrityViolation, TimedOut
+from ovenbird.ovsdb.errors import ConstraintViolation, Disconnected, ReferentialIntegrityViolation, TimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +32,10 @@ T = TypeVar("T")
 
 ATTEMPTS = 50
 """How often a draft is built again before its loss is reported."""
+
+PATIENCE = 30.0
+"""Seconds for which a request waits while the database cannot be reached, as when a cluster elects a leader; clients
+and proxies give up after sixty or so."""
 
 CONTESTED = (ConstraintViolation, ReferentialIntegrityViolation, TimedOut)
 """What the database answers to a draft that was right when it was built, and no longer is."""
@@ -120,45 +124,62 @@ class Databases:
         """Cloud's rows."""
         return self.cloud.store
 
-    async def change(self, caller: Caller, build: Callable[[Draft], T]) -> T:
-        """Build and commit a transaction, again if others interfere.
+    async def change(self, caller: Caller, build: Callable[[Draft], T], until: float | None = None) -> T:
+        """Build and commit a transaction, again if others interfere, and once at most whatever connections are lost.
 
         Arguments:
             caller: who asked.
             build: writes the draft and returns what the request is about. It must be pure otherwise.
+            until: the event loop's time until which the database may be away; `PATIENCE` from now if None.
 
         Raises:
             NeutronError: what ``build`` raised.
             OvsdbError: the database kept refusing.
             Disconnected: the outcome is unknown.
         """
+        if until is None:
+            until = asyncio.get_running_loop().time() + PATIENCE
         try:
-            return await self._attempt(caller, build)
+            return await self._attempt(caller, build, until)
         except CONTESTED:
             pass  # whoever was faster is visible by now
         async with self._turn:  # losers of one process go one by one, so that they lose to other processes at most
             for _ in range(ATTEMPTS):
                 try:
-                    return await self._attempt(caller, build)
+                    return await self._attempt(caller, build, until)
                 except CONTESTED as error:
                     lost = error
         raise lost
 
-    async def _attempt(self, caller: Caller, build: Callable[[Draft], T]) -> T:
+    async def _attempt(self, caller: Caller, build: Callable[[Draft], T], until: float) -> T:
         if not self.cloud.connected:
-            raise ServiceUnavailable
+            await self._reached(until)
         draft = Draft(self.cloud.transaction(), caller, int(time.time()))
         answer = build(draft)
         if not draft.transaction.empty:
-            await self.cloud.commit(draft.transaction, durable=self.durable)
+            await self.cloud.commit(draft.transaction, durable=self.durable, until=until)
         for more in draft.after:
-            await self._complete(caller, more)
+            await self._complete(caller, more, until)
         return answer
 
-    async def _complete(self, caller: Caller, more: Callable[[Draft], None]) -> None:
+    async def _reached(self, until: float) -> None:
+        """Return when the database can be reached.
+
+        Raises:
+            ServiceUnavailable: it could not be in time.
+        """
+        try:
+            async with asyncio.timeout_at(until):
+                await self.cloud.synchronized()
+        except TimeoutError:
+            raise ServiceUnavailable from None
+
+    async def _complete(self, caller: Caller, more: Callable[[Draft], None], until: float) -> None:
         """Write what completes a change that is there for everybody to see; it stands even where this fails."""
         try:
-            await self.change(caller, more)
+            await self.change(caller, more, until)
+        except (Disconnected, ServiceUnavailable) as error:
+            log.warning("what completes a change of project %s is left out: %s", caller.project, error)
         except Exception:
             log.exception("what completes a change of project %s failed", caller.project)
 

@@ -166,6 +166,12 @@ class PermissionDenied(OvsdbError):
     error = "permission error"
 
 
+class ClusterError(OvsdbError):
+    """A server of a cluster could not have a transaction agreed on; whether it will be is unknown."""
+
+    error = "cluster error"
+
+
 class UnknownLock(OvsdbError):
     """`unlock` names a lock that the session never asked for."""
 

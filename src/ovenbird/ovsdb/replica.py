@@ -16,8 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.ovsdb import jsonrpc
 from ovenbird.ovsdb.commit import Commit, unwritable
-from ovenbird.ovsdb.errors import Disconnected, OvsdbError, ProtocolError, UnknownDatabase, from_json
+from ovenbird.ovsdb.errors import (
+    ClusterError,
+    Disconnected,
+    OvsdbError,
+    ProtocolError,
+    UnknownDatabase,
+    from_json,
+)
 from ovenbird.ovsdb.mirror import Mirror
+from ovenbird.ovsdb.outcome import Outcome, outcome
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.table import encode_row
 from ovenbird.ovsdb.transaction import Staged, Transaction
@@ -143,7 +151,7 @@ class Replica:
         """Return a new transaction."""
         return Transaction(self._present().tables)
 
-    async def commit(self, transaction: Transaction, *, durable: bool = False) -> Commit:
+    async def commit(self, transaction: Transaction, *, durable: bool = False, until: float | None = None) -> Commit:
         """Commit; when this returns, `store` shows the outcome.
 
         What changed arrives through `on_change`, as everybody's changes do; the commit returned names the transaction.
@@ -155,17 +163,53 @@ class Replica:
         operations = encode_transaction(transaction)
         if durable:
             operations.append({"op": "commit", "durable": True})
-        if operations:
+        if operations and until is None:
+            await self._transact(transaction, operations)
+        elif operations:
             try:
-                results = await self.call("transact", [self.database, *operations])
-            except ProtocolError as error:
-                raise unwritable(staged for rows in transaction.staged.values() for staged in rows.values()) from error
-            for number, result in enumerate(results):
-                if type(result) is dict and "error" in result:
-                    refusal = from_json(result)
-                    refusal.row = _row_of(operations[number]) if number < len(operations) else None
-                    raise refusal
+                async with asyncio.timeout_at(until):
+                    await self._transact_once(transaction, operations)
+            except TimeoutError:
+                raise Disconnected(f"database {self.database} could not be reached in time") from None
         return Commit(self._last_id, {}, "\n".join(transaction.comments))  # type: ignore[arg-type]
+
+    async def _transact(self, transaction: Transaction, operations: list[dict[str, Any]]) -> None:
+        try:
+            results = await self.call("transact", [self.database, *operations])
+        except ProtocolError as error:
+            raise unwritable(staged for rows in transaction.staged.values() for staged in rows.values()) from error
+        for number, result in enumerate(results):
+            if type(result) is dict and "error" in result:
+                refusal = from_json(result)
+                refusal.row = _row_of(operations[number]) if number < len(operations) else None
+                raise refusal
+
+    async def _transact_once(self, transaction: Transaction, operations: list[dict[str, Any]]) -> None:
+        """Send a transaction until its outcome is known; the very same, so that it happens once at most.
+
+        A reply that was lost may belong to a transaction that a new leader has still to agree on. So one that is not
+        there yet is sent again all the same: its rows' UUIDs, and what it waits for, make the second one fail.
+        """
+        lost = False
+        while True:
+            try:
+                await self._transact(transaction, operations)
+            except (Disconnected, ClusterError) as error:
+                _log.info("database %s: a transaction is tried again: %s", self.database, error)
+                lost = True
+            except OvsdbError as error:
+                found = outcome(transaction) if lost else Outcome.ABSENT
+                if found is Outcome.UNKNOWN:
+                    raise Disconnected(f"database {self.database}: whether a change was made is unknown") from error
+                if found is Outcome.ABSENT:
+                    raise
+                return
+            else:
+                return
+            await asyncio.sleep(BACKOFF[0])
+            await self.synchronized()
+            if outcome(transaction) is Outcome.COMMITTED:
+                return
 
     def on_change(self, callback: Callable[[Commit], None]) -> Callable[[], None]:
         """Call back after each batch of changes is in `store`; return what ends that."""

@@ -296,12 +296,16 @@ class LocalClient:
         """Commit without waiting for the disk; see `Database.commit`."""
         return self.database.commit(transaction, holds=lambda name: self._service.locks.holds(self, name))
 
-    async def commit(self, transaction: Transaction, *, durable: bool = False) -> Commit:
-        """Commit, and with `durable` wait for the disk.
+    async def synchronized(self) -> None:
+        """Return at once."""
+
+    async def commit(self, transaction: Transaction, *, durable: bool = False, until: float | None = None) -> Commit:
+        """Commit, and with `durable` wait for the disk; there is no connection to lose, and nothing to wait `until`.
 
         Raises:
             OvsdbError: the database refused, or the disk failed.
         """
+        del until
         commit = self.commit_now(transaction)
         if durable and self.database.journal is not None:
             synced: asyncio.Future[None] = asyncio.get_running_loop().create_future()

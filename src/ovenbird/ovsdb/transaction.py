@@ -412,12 +412,16 @@ class Client(Protocol):
     def transaction(self) -> Transaction:
         """Return a new empty transaction."""
 
-    async def commit(self, transaction: Transaction, *, durable: bool = False) -> Commit:
+    async def synchronized(self) -> None:
+        """Return when commits can be tried."""
+
+    async def commit(self, transaction: Transaction, *, durable: bool = False, until: float | None = None) -> Commit:
         """Commit; when this returns, `store` shows the outcome.
 
         Arguments:
             transaction: what to commit; it cannot be used again.
             durable: return only when it survives a crash of the machine.
+            until: the event loop's time until which it is tried again where a connection is lost; None for never.
 
         Raises:
             OvsdbError: the database refused; nothing was changed.

@@ -97,7 +97,7 @@ class InProcess:
     def transaction(self):
         return self.database.transaction()
 
-    async def commit(self, transaction, *, durable=False):
+    async def commit(self, transaction, *, durable=False, until=None):
         return self.database.commit(transaction)
 
 

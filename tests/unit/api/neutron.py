@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 
 from ovenbird.api.app import create_app
@@ -21,7 +23,11 @@ class InProcess:
     def transaction(self):
         return self.database.transaction()
 
-    async def commit(self, transaction, *, durable=False):
+    async def synchronized(self):
+        if not self.connected:
+            await asyncio.Event().wait()
+
+    async def commit(self, transaction, *, durable=False, until=None):
         while self.interfere:
             self.interfere.pop()()
         return self.database.commit(transaction)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ovenbird.api import databases
 from ovenbird.api.auth import NotLoopbackError, require_loopback
 
 
@@ -79,7 +80,8 @@ async def test_bodies_that_are_none(neutron, body):
     assert await neutron.list("networks") == []
 
 
-async def test_a_database_out_of_reach_is_503(neutron):
+async def test_a_database_that_stays_out_of_reach_is_503(neutron, monkeypatch):
+    monkeypatch.setattr(databases, "PATIENCE", 0.01)
     neutron.cloud.connected = False
     await neutron.refused(503, "ServiceUnavailable", "POST", "networks", {"network": {}})
 

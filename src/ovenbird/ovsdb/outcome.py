@@ -1,0 +1,57 @@
+"""What became of a transaction whose reply was lost, as far as the rows tell once they follow a server again.
+
+New rows carry UUIDs that nobody else chooses, and a deleted row's UUID never comes back: where a transaction adds or
+deletes rows they tell. One that only changes rows is recognised by the values that it gave them, and by the values
+that it waited for.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ovenbird.ovsdb.transaction import Staged, Transaction
+
+
+class Outcome(Enum):
+    """What became of a transaction."""
+
+    COMMITTED = auto()
+    ABSENT = auto()
+    """It is not there; where its reply was lost just now it may yet come."""
+    UNKNOWN = auto()
+    """Others have changed the same rows since."""
+
+
+def outcome(transaction: Transaction) -> Outcome:
+    """Return what the rows tell of a transaction that may have been committed."""
+    staged = [change for rows in transaction.staged.values() for change in rows.values()]
+    added = [change for change in staged if change.row is None]
+    if added:
+        return Outcome.COMMITTED if any(_is_there(change) for change in added) else Outcome.ABSENT
+    deleted = [change for change in staged if change.deleted]
+    if deleted:
+        return Outcome.ABSENT if any(_is_there(change) for change in deleted) else Outcome.COMMITTED
+    if all(_is_made(change) for change in staged):
+        return Outcome.COMMITTED
+    return Outcome.ABSENT if _waits_hold(transaction) else Outcome.UNKNOWN
+
+
+def _is_there(change: Staged) -> bool:
+    return change.uuid in change.table.table.rows
+
+
+def _is_made(change: Staged) -> bool:
+    """Return whether a row has the values that a change gives it."""
+    row = change.table.table.rows.get(change.uuid)
+    wanted = change.freeze()
+    return row is not None and all(row.values[at] == wanted[at] for at in change.changed)
+
+
+def _waits_hold(transaction: Transaction) -> bool:
+    """Return whether what a transaction waits for is still so: it would not be had the transaction been committed."""
+    rows = [(table.table.rows.get(uuid), expected) for table, uuid, expected in transaction.waits]
+    return bool(rows) and all(
+        row is not None and all(row.values[at] == value for at, value in expected.items()) for row, expected in rows
+    )
