@@ -52,6 +52,8 @@ def test_a_packet_that_is_too_large_is_reported(world: World) -> None:
     with world.floating_ip("red1") as address:
         command = ("sh", "-c", f"ping -n -c 1 -W 2 -M do -s 1472 {address} || true")
         assert "Frag needed and DF set (mtu = 1442)" in world.outside.namespace.run(*command)
+        # The route is that of the packet quoted: so it was the address that the outside knows.
+        assert "mtu 1442" in world.outside.namespace.run("ip", "route", "get", address)
         assert "1 received" in world.outside.namespace.run("ping", "-n", "-c", "1", "-M", "do", "-s", "1414", address)
 
 

@@ -527,7 +527,8 @@ def _outside(made: Translation) -> Iterator[Fact]:
     if port is None or met is None:
         return
     lsp, where = met.lsp, datapath(met.switch)
-    if made.destinations:
+    own = any(subnet.ip == made.outer for subnet in (*port.ipv4, *port.ipv6))
+    if not own:  # of its own addresses, the port's feature says it; other routers ask for those of `snat` too
         yield from _led(port, made.outer)
     if made.mac:
         if "router" in lsp.addresses:
@@ -535,7 +536,6 @@ def _outside(made: Translation) -> Iterator[Fact]:
             yield flow(LOOKUP, where, 50, f"eth.dst == {made.mac} && {made.here}", out, lsp.uuid)
         asks = f"eth.src == {{{made.mac}}} && (arp.op == 1 || rarp.op == 3 || nd_ns)"
         yield flow(LOOKUP, where, 75, asks, 'outport = "_MC_flood_l2"; output;', lsp.uuid)
-    own = any(subnet.ip == made.outer for subnet in port.ipv4)
     if made.ip == "ip4" and not own and lsp.options.get("nat-addresses") == "router":
         resident = f" {made.here}" if made.port is not None else ""
         yield IN_NAT_ADDRESSES((lsp.name, where), f"{made.mac or port.mac} {made.outer}{resident}")

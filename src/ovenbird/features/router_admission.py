@@ -2,7 +2,9 @@
 
 ovn-northd(8), Logical Router Datapaths, "Ingress Table 0", "18", "19" and "Egress Table 6". Frames to a central port's
 own MAC are let in on the chassis that plays the port. A port with `gateway_mtu` measures what comes and goes; what is
-too large is answered with ICMP, unless `gateway_mtu_bypass` says not to care.
+too large is answered with ICMP, unless `gateway_mtu_bypass` says not to care. What came in through a translation is
+quoted as it is behind it: so that whoever sent it knows it again, such an answer is led through the connections of the
+gateway that it leaves by, which translates both (RFC 5508, section 4).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from ovenbird.engine.views import view
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import ROUTER_EGRESS, ROUTER_INGRESS, stage
-from ovenbird.logical.registers import DNAT_LOCAL, LOOPED, TOO_LARGE
+from ovenbird.logical.registers import DNAT_LOCAL, LOOPED, QUOTES_INSIDE, TOO_LARGE
 from ovenbird.logical.routers import LRP, RouterPort, enabled, seen
 from ovenbird.logical.tables import datapath
 from ovenbird.logical.traits import ROUTERS
@@ -33,7 +35,12 @@ IP_INPUT = stage("lr_in_ip_input")
 MEASURE = stage("lr_in_chk_pkt_len")
 REFUSE = stage("lr_in_larger_pkts")
 TRANSLATED_HERE = stage("lr_out_chk_dnat_local")
+UNDNAT = stage("lr_out_undnat")
+SNAT = stage("lr_out_snat")
 DELIVERY = stage("lr_out_delivery")
+
+ERRORS = 300
+"""The priority of errors that quote a packet from behind a translation: before all translations."""
 
 DECIDED_ELSEWHERE = frozenset(
     [
@@ -107,11 +114,22 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
         yield flow(DELIVERY, where, 100, f"outport == {name}", "output;", hint)
     if mtu:
         yield from _measured(port, mtu)
-    for limit, quoted in limits(lrp):
-        if quoted != name:
-            match = f"inport == {name} && outport == {quoted}"
-            for family, answer, meter in _too_large(port, limit):
-                yield flow(REFUSE, where, 150, f"{match} && {family}", answer, hint, meter=meter)
+    others = [(limit, quoted) for limit, quoted in limits(lrp) if quoted != name]
+    if others:
+        yield from _quoting_inside(port)
+    for limit, quoted in others:
+        match = f"inport == {name} && outport == {quoted}"
+        for family, answer, meter in _too_large(port, limit, f"{QUOTES_INSIDE} = 1; "):
+            yield flow(REFUSE, where, 150, f"{match} && {family}", answer, hint, meter=meter)
+
+
+def _quoting_inside(port: RouterPort) -> Iterator[Fact]:
+    """Translate errors that quote a packet whose destination was translated when it came in by the port."""
+    match = f"icmp && {QUOTES_INSIDE} == 1 && outport == {port.quoted}"
+    if port.chassis:
+        yield flow(SNAT, port.datapath, ERRORS, match, "ct_snat;", port.uuid)
+    elif port.central:
+        yield flow(UNDNAT, port.datapath, ERRORS, f"{match}{port.resident}", "ct_dnat_in_czone;", port.uuid)
 
 
 def mtu_of(port: RouterPort) -> int:
@@ -145,10 +163,16 @@ def _measured(port: RouterPort, mtu: int) -> Iterator[Fact]:
         yield flow(IP_INPUT, port.datapath, 150, match, answer, port.uuid, meter=meter)
 
 
-def _too_large(port: RouterPort, mtu: int) -> Iterator[tuple[str, str, str | None]]:
-    """Yield a condition, the answer to what is too large, as from ``port``, and its meter, for each IP version."""
+def _too_large(port: RouterPort, mtu: int, first: str = "") -> Iterator[tuple[str, str, str | None]]:
+    """Yield a condition, the answer to what is too large, as from ``port``, and its meter, for each IP version.
+
+    Arguments:
+        port: where the packet came in.
+        mtu: what would not be too large, in bytes.
+        first: the first actions on the answer.
+    """
     once = f"{TOO_LARGE} && {LOOPED} == 0"
-    begin = f"{LOOPED} = 1; {TOO_LARGE} = 0; eth.dst = {port.mac};"
+    begin = f"{first}{LOOPED} = 1; {TOO_LARGE} = 0; eth.dst = {port.mac};"
     again = f"next(pipeline=ingress, table={ADMISSION.table}); }};"
     if port.ipv4:
         turn = f"ip4.dst = ip4.src; ip4.src = {port.ipv4[0].ip}; ip.ttl = 255;"

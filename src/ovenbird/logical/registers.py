@@ -99,6 +99,8 @@ LOOPED = _register(
     ("lr_out_chk_dnat_local", "lr_out_egr_loop"),
 )  # fmt: skip
 TOO_LARGE = _register("larger than the port's MTU", "reg9[1]", ("lr_in_admission", "lr_in_larger_pkts"))
+QUOTES_INSIDE = "flags[17]"
+"""An ICMP error that a router makes about a packet whose destination it has translated already; as OVN 24.03's flag."""
 NEIGHBOR_KNOWN = _register(
     "the neighbour is known as it says", "reg9[2]", ("lr_in_lookup_neighbor", "lr_in_learn_neighbor")
 )

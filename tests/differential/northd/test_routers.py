@@ -11,6 +11,8 @@ import subprocess
 import pytest
 import routed_topology
 
+QUOTES_INSIDE = "flags[17]"
+"""The mark of errors that quote a packet from behind a translation, which OVN knows since 24.03."""
 SEEDS = range(int(os.environ.get("OVENBIRD_SEEDS", "4")))
 
 
@@ -125,7 +127,7 @@ def complaints(oracle, whose):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_flows_of_routers_are_the_same(oracle, seed):
-    """Every flow, but for the order of independent actions, and for numbers of groups and ports.
+    """Every flow, but for the order of independent actions, numbers of groups and ports, and what later OVN adds.
 
     Debian's northd leaves the flows of a policy's next hops behind where one of them leads nowhere; and it has no flow
     to drop what leaves a router without ports.
@@ -133,6 +135,7 @@ def test_flows_of_routers_are_the_same(oracle, seed):
     build(oracle, seed)
     oracle.compile()
     theirs, ours = (router_flows(client) for client in (oracle.theirs, oracle.ours))
+    ours = {flow for flow in ours if QUOTES_INSIDE not in flow[3]}
     assert {flow for flow in ours - theirs if flow[1:3] != ("lr_out_delivery", 0)} == set()
     assert {flow for flow in theirs - ours if flow[1] != "lr_in_policy_ecmp"} == set()
     assert len(ours) > 50
@@ -166,7 +169,7 @@ def references(value):
 
 def normal(text):
     """Return a match or actions without comments, accidental spaces and numbers, the actions sorted."""
-    text = re.sub(r"/\*.*?\*/", "", text)
+    text = re.sub(r"/\*.*?\*/", "", text.replace(f"{QUOTES_INSIDE} = 1; ", ""))
     text = re.sub(r"(reg8\[0\.\.15\] ==?|ecmp_reply_port ==?) [1-9]\d*", r"\1 N", text)
     text = re.sub(r"\{([^{},]+)\}", r"\1", text)
     statements = [" ".join(re.sub(r"([=|&<>!]+)", r" \1 ", part).split()) for part in re.split("[;{}]", text)]

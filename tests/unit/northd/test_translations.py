@@ -81,3 +81,20 @@ def test_floating_addresses_are_announced_outside(world):
     binding = next(b for b in world.rows(sb.PortBinding) if b.logical_port == "to-out")
     assert '00:00:00:00:ff:00 172.16.0.50 is_chassis_resident("cr-out")' in binding.nat_addresses
     assert len(binding.nat_addresses) == 11
+
+
+def led(world, address):
+    """Return what the switch outside does with requests for an address."""
+    match = f"flags[1] == 0 && arp.op == 1 && arp.tpa == {address}"
+    return [flow.actions for flow in world.rows(sb.LogicalFlow) if flow.match == match]
+
+
+def test_other_routers_of_the_switch_outside_find_addresses_of_source_translations(world):
+    """What a router asks goes to no other router, unless the address is known to be one's there."""
+    floating(world, 15, type="snat", logical_ip="10.3.0.0/24")
+    floating(world, 16, type="snat", logical_ip="10.4.0.0/24", external_ip="172.16.0.1")
+    world.settle()
+    out = 'clone {outport = "to-out"; output; }; outport = "_MC_flood_l2"; output;'
+    only = 'outport = "to-out"; output;'
+    assert led(world, "172.16.0.65") in ([out], [only])
+    assert len(led(world, "172.16.0.1")) == 1

@@ -3,8 +3,10 @@
 import pytest
 from test_conntrack import packet, state
 
+from ovenbird.lang.actions.lookup import CheckPacketLarger
 from ovenbird.lang.microflow import Microflow
 from ovenbird.model import nb
+from ovenbird.net.addresses import ipv4_text
 from ovenbird.verify import render
 from ovenbird.verify.conntrack import (
     DESTINATION_TRANSLATED,
@@ -126,3 +128,37 @@ def test_a_refusal_between_two_ports_of_a_switch_that_tracks(two):
     found = two.tracer().trace("sw0", udp(53, destination="10.0.0.1", router="0a:00:00:00:00:01"))
     assert found.outputs == ["p2"], render.text(found)
     assert "rel|rpl|trk" in render.text(found)
+
+
+def too_large(action, machine):
+    machine.packet.set(action.dst, 1)
+    return True
+
+
+@pytest.mark.parametrize("kind", ["snat", "dnat_and_snat"])
+@pytest.mark.parametrize("distributed", [False, True])
+def test_need_frag_quotes_what_the_outside_knows(routed, kind, distributed, monkeypatch):
+    """From outside, too large for the inside: the outside knows the translated address alone."""
+    txn = routed.nb.transaction()
+    inner = routed.nb.store.find(nb.LogicalRouterPort.name, "r-in")
+    txn.update(inner, {"options": {"gateway_mtu": "1000"}})
+    if distributed:
+        txn.update(next(iter(routed.nb.store.table(nb.LogicalRouter).rows.values())), {"options": {}})
+        gateway = txn.insert(nb.GatewayChassis, {"name": "r-out-hv1", "chassis_name": "hv1", "priority": 1})
+        outer = routed.nb.store.find(nb.LogicalRouterPort.name, "r-out")
+        txn.mutate(outer, "gateway_chassis", insert=[gateway])
+    if kind == "dnat_and_snat":
+        nat = next(iter(routed.nb.store.table(nb.NAT).rows.values()))
+        txn.update(nat, {"type": kind, "external_ip": "172.16.0.100", "logical_ip": "10.0.0.2"})
+    txn.commit()
+    routed.acl(routed.nb.store.find(nb.LogicalSwitch.name, "sw0"), "to-lport", "udp", "allow-related", 3000)
+    tracer = routed.tracer()
+    there = tracer.trace("sw0", udp(53))
+    assert there.outputs == ["far"]
+    monkeypatch.setattr(CheckPacketLarger, "evaluate", too_large)
+    found = tracer.reply(there)
+    assert found.outputs == ["far"], render.text(found)
+    (delivery,) = found.deliveries
+    outer = "172.16.0.1" if kind == "snat" else "172.16.0.100"
+    assert (delivery.packet["icmp_type"], delivery.packet["icmp_code"]) == (3, 4)
+    assert ipv4_text(delivery.packet.quoted["ip_dst"]) == outer, render.text(found)
