@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import EDIT
-from ovenbird.controller.gateway import chassis_id, group_members
+from ovenbird.controller.gateway import chassis_id, chassis_of, group_members
 from ovenbird.controller.own import progress
 from ovenbird.controller.settings import integration_bridge, own_chassis
 from ovenbird.engine.lookups import find, rows
@@ -69,7 +69,7 @@ def heartbeat(interface: Interface) -> Iterator[Fact]:
         end = chassis_id(port)
         if not end:
             continue
-        chassis = find(Chassis.name, end.partition("@")[0])
+        chassis = find(Chassis.name, chassis_of(end))
         now = interface.bfd
         if chassis is not None and is_watched(chassis):
             changes = [(key, value) for key, value in wanted_bfd() if now.get(key) != value]

@@ -15,7 +15,7 @@ from ovenbird.controller.settings import Settings, integration_bridge, own_chass
 from ovenbird.engine.lookups import find, rows
 from ovenbird.engine.rules import singleton
 from ovenbird.engine.views import view
-from ovenbird.model.sb import Chassis, ChassisPrivate, Encap, PortBinding, SBGlobal
+from ovenbird.model.sb import Chassis, ChassisPrivate, PortBinding, SBGlobal
 from ovenbird.model.vswitch import Bridge, OpenVSwitch
 from ovenbird.ovsdb.errors import OvsdbError
 
@@ -89,6 +89,7 @@ def registration() -> Iterator[Fact]:
             return
     yield CHASSIS(
         mine.chassis, mine.hostname, zones, tuple(sorted(config.items())), tuple(encaps), mine.encap_options,
+        progress().previous,
     )  # fmt: skip
 
 
@@ -108,14 +109,6 @@ def acknowledgement() -> Iterator[Fact]:
     bridge = integration_bridge()
     if bridge is not None and bridge.external_ids.get("ovn-nb-cfg") != str(number):
         yield AFTERWARDS(Bridge, bridge.uuid, (("external_ids", (("ovn-nb-cfg", str(number)),)),))
-
-
-@view
-def best_encap(chassis: Chassis) -> Encap | None:
-    """Return the encap by which a remote chassis is reached: the best of those that this chassis has too."""
-    mine = set(settings().encap_types)
-    usable = [e for e in chassis.encaps if e.type in mine]
-    return max(usable, key=lambda e: (ENCAP_PREFERENCE.get(e.type, 0), e.ip), default=None)
 
 
 async def unregister(southbound: Replica, name: str) -> None:

@@ -34,6 +34,7 @@ from ovenbird.controller import (
     multichassis,
     patch,
     physical,
+    port_retries,
     port_security,
     sessions,
     translate,
@@ -52,6 +53,7 @@ from ovenbird.controller.facts import (
     CLAUSE,
     DROP_PORT,
     EDIT,
+    FAILED,
     FLOW,
     GROUP,
     METER,
@@ -103,7 +105,7 @@ RULES = (
     physical.port_flows, chassis_mac.others, hairpin.hairpin, port_security.port_security, translate.logical_flow,
     translate.translation, learned.fdb, learned.mac_binding, learned.static_mac_binding, announcements.announcements,
     meters.meters, advertiser.advertisements, sessions.sessions, sessions.session_status, delegation.delegations,
-    virtual.release, multichassis.large_packets,
+    virtual.release, multichassis.large_packets, port_retries.failed_port,
 )  # fmt: skip
 
 _EDITS = (EDIT, AFTERWARDS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
@@ -143,12 +145,14 @@ class Controller:
         self._vswitch = Replica(local_remote, "Open_vSwitch", SWITCH, probe=0)
         self._own = own_store(system_id)
         self._interest = Interest()
+        self._retries = port_retries.PortRetries(self._vswitch)
         self._zones = zones.ZoneBook()
         self._books: dict[Replica, EditBook] = {}
         self._wake = asyncio.Event()
         self._write: dict[Replica, asyncio.Event] = {}
         self._interested = asyncio.Event()
         self._remote = ""
+        self._name = ""
         self._tasks: list[asyncio.Task[None]] = []
         self._waved = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -317,6 +321,7 @@ class Controller:
             asyncio.create_task(self.switch.run(bridge_target, float(mine.openflow_probe_s))),
             asyncio.create_task(self._monitor(southbound)),
             *(asyncio.create_task(self._writer(client).run()) for client in self._books),
+            asyncio.create_task(self._retries.run()),
             asyncio.create_task(self._pump()),
         ]
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -360,6 +365,7 @@ class Controller:
         self.engine = None
         reflect(self._own, deltas)
         self._absorb_flows(deltas)
+        self._retries.failed.clear()
         self._interest, self._zones = Interest(), zones.ZoneBook()
 
     def _bridge_ids(self) -> dict[str, str]:
@@ -372,6 +378,7 @@ class Controller:
             await self._wake.wait()
             self._wake.clear()
             if not self.paused and self.engine is not None and not self._of_another_version():
+                self._follow_name()
                 await self._settle(self.engine)
                 self._waved.set()
                 await asyncio.sleep(0)
@@ -388,6 +395,15 @@ class Controller:
             log.info("northd is of version %s: changes are taken in again", theirs)
         self._mismatched = differs
         return differs
+
+    def _follow_name(self) -> None:
+        """Note what the chassis was called when its name has changed, until Southbound has the new one."""
+        name, state = self.settings.chassis, self._state()
+        if name and self._name not in ("", name):
+            self._tell(previous=self._name)
+        elif state.previous and self.southbound and self.southbound.store.find(sb.Chassis.name, name) is not None:
+            self._tell(previous="")
+        self._name = name or self._name
 
     async def _settle(self, engine: Engine) -> None:
         """Run waves until no rule has anything to say any more, and have the switch follow.
@@ -420,6 +436,8 @@ class Controller:
         self._absorb_edits(deltas)
         self._absorb_zones(deltas)
         self._absorb_flows(deltas)
+        if (failed := deltas.get(FAILED)) is not None:
+            self._retries.absorb(failed.added, failed.removed)
         self.speaker.absorb(deltas)
         if (announced := deltas.get(ANNOUNCED)) is not None:
             self.packet_ins.notebook.correct(announced.added)

@@ -165,9 +165,9 @@ class EditBook:
         return 0
 
     def _chassis(self, transaction: Transaction, name: str, hostname: str, zones: frozenset[str], config: Any,
-                 encaps: tuple[tuple[str, str], ...], options: Any) -> None:  # fmt: skip
-        row = self.store.find(Chassis.name, name)
-        self._evict(transaction, name, encaps)
+                 encaps: tuple[tuple[str, str], ...], options: Any, previous: str) -> None:  # fmt: skip
+        row, private = self._own_rows(transaction, name, previous)
+        self._evict(transaction, {name, previous}, encaps)
         wanted = {"hostname": hostname, "transport_zones": zones, "other_config": dict(config)}
         there = {(e.type, e.ip, tuple(sorted(e.options.items()))): e.uuid for e in (row.encaps if row else ())}
         uuids = frozenset(
@@ -180,16 +180,30 @@ class EditBook:
         else:
             uuid = row.uuid
             transaction.update(row, {"encaps": uuids})
-        private = self.store.find(ChassisPrivate.name, name)
+        for encap in row.encaps if row is not None else ():
+            if encap.uuid in uuids and encap.chassis_name != name:
+                transaction.update(encap, {"chassis_name": name})
         if private is None:
             transaction.insert(ChassisPrivate, {"name": name, "chassis": uuid})
         else:
             transaction.update(private, {"chassis": uuid})
 
-    def _evict(self, transaction: Transaction, name: str, encaps: tuple[tuple[str, str], ...]) -> None:
-        """Remove chassis of other names that hold this one's addresses: what it was called before."""
+    def _own_rows(self, transaction: Transaction, name: str, previous: str) -> tuple[Any, Any]:
+        """Return the chassis's rows, None for one that is not there; what has its previous name is renamed."""
+        found = []
+        for column in (Chassis.name, ChassisPrivate.name):
+            row = self.store.find(column, name)
+            if row is None and previous:
+                row = self.store.find(column, previous)
+                if row is not None:
+                    transaction.update(row, {"name": name})
+            found.append(row)
+        return found[0], found[1]
+
+    def _evict(self, transaction: Transaction, names: set[str], encaps: tuple[tuple[str, str], ...]) -> None:
+        """Remove chassis of other names that hold this one's addresses."""
         index = self.store.table(Encap).index(Encap.type, Encap.ip)
-        stale = {e.chassis_name for pair in encaps for e in index.rows(pair)} - {name}
+        stale = {e.chassis_name for pair in encaps for e in index.rows(pair)} - names
         for old in sorted(stale):
             for row_class, column in ((Chassis, Chassis.name), (ChassisPrivate, ChassisPrivate.name)):
                 row = self.store.find(column, old)

@@ -8,6 +8,7 @@
   column's, of which only those members come (True) or go (False).
 - `AFTERWARDS`: the same, to be written when the switch has confirmed every flow of the wave that yielded it.
 - `CHASSIS`, `ADD_PORT`, `DROP_PORT`, `BRIDGE`: rows to make or to remove.
+- `FAILED(name, error)`: a port of ours that the switch could not add, and what it says about it.
 - `CLAUSE(table, column, function, value)`: what to monitor in Southbound.
 - `ZONE(name, number)`: a conntrack zone in use.
 - `ATTACHED(name, interface)`: a logical port has an interface on the integration bridge.
@@ -45,6 +46,7 @@ CHASSIS = Relation("chassis to register")
 ADD_PORT = Relation("port to add")
 DROP_PORT = Relation("port to drop")
 BRIDGE = Relation("bridge to add")
+FAILED = Relation("port that the switch could not add")
 CLAUSE = Relation("monitor clause")
 ATTACHED = Relation("attachment")
 TRANSLATED = Relation("flow to translate")

@@ -27,6 +27,16 @@ def chassis_id(port: Port) -> str:
     return port.external_ids.get("ovn-chassis-id", "")
 
 
+def chassis_of(end: str) -> str:
+    """Return the chassis's name of a remote end."""
+    return end.rpartition("@")[0]
+
+
+def address_of(end: str) -> str:
+    """Return the address of a remote end."""
+    return end.rpartition("@")[2]
+
+
 @view
 def is_alive(port: Port) -> bool:
     """Return whether BFD hears the remote end of a tunnel port."""
@@ -38,7 +48,7 @@ def alive() -> frozenset[str]:
     """Return the names of the chassis that BFD hears."""
     bridge = integration_bridge()
     ports = bridge.ports if bridge is not None else ()
-    return frozenset([end.partition("@")[0] for port in ports if (end := chassis_id(port)) and is_alive(port)])
+    return frozenset([chassis_of(end) for port in ports if (end := chassis_id(port)) and is_alive(port)])
 
 
 @view

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import ATTACHED, CLAUSE
 from ovenbird.controller.gateway import HIGHLY_AVAILABLE, hosts, is_candidate
-from ovenbird.controller.own import Attachment
+from ovenbird.controller.own import Attachment, progress
 from ovenbird.controller.settings import integration_bridge, own_chassis, settings
 from ovenbird.engine.derived import Derived
 from ovenbird.engine.lookups import find, get, rows, select, table
@@ -330,7 +330,8 @@ def clauses() -> Iterator[Fact]:
     if mine.monitor_all:
         return
     me = own_chassis()
-    yield CLAUSE("Chassis_Private", "name", "==", mine.chassis)
+    for name in filter(None, (mine.chassis, progress().previous)):
+        yield CLAUSE("Chassis_Private", "name", "==", name)
     for kind in ("patch", *HIGHLY_AVAILABLE):
         yield CLAUSE("Port_Binding", "type", "==", kind)
     for kind in ("l3gateway", "l2gateway"):

@@ -30,6 +30,8 @@ class Progress(Row, table="Progress"):
     everything: Column[bool] = Column(default=False)
     settled: Column[bool] = Column(default=False)
     stopping: Column[bool] = Column(default=False)
+    previous: Column[str] = Column("")
+    """The chassis's name before it was changed, until its rows have the new one."""
 
 
 class Attachment(Row, table="Attachment"):

@@ -130,7 +130,9 @@ def integration_bridge() -> Bridge | None:
 
 @view
 def own_chassis() -> UUID | None:
-    """Return the UUID of this chassis's row in Southbound, if it is there."""
-    name = settings().chassis
-    row = find(Chassis.name, name) if name else None
-    return row.uuid if row is not None else None
+    """Return the UUID of this chassis's row in Southbound, if it is there; it may still have the previous name."""
+    for name in filter(None, (settings().chassis, progress().previous)):
+        row: Chassis | None = find(Chassis.name, name)
+        if row is not None:
+            return row.uuid
+    return None

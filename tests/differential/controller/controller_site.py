@@ -83,8 +83,13 @@ class Site:
 
 
 @contextmanager
-def one_chassis(network: str, ports: dict[str, int], **ids: str) -> Iterator[Site]:
-    """Make a site with a network, its ports' interfaces by OpenFlow port, and more of the chassis's configuration."""
+def one_chassis(network: str, ports: dict[str, int], *, real: bool = False, **ids: str) -> Iterator[Site]:
+    """Make a site with a network, its ports' interfaces by OpenFlow port, and more of the chassis's configuration.
+
+    With `real` the switch has real tunnels, in a network namespace of its own.
+    """
+    if real and os.geteuid() != 0:
+        pytest.skip("needs root")
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
         pytest.skip(f"missing {', '.join(missing)}")
@@ -96,11 +101,14 @@ def one_chassis(network: str, ports: dict[str, int], **ids: str) -> Iterator[Sit
         site.database("db", "/usr/share/openvswitch/vswitch.ovsschema")
         own = ("external_ids:system-id=hv1", "external_ids:hostname=host1")
         site.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".", *own)
-        site.spawn("ovs-vswitchd", "--enable-dummy=override", "--disable-system", f"unix:{directory}/db.sock")
+        switch = ("ovs-vswitchd", "--disable-system", f"unix:{directory}/db.sock")
+        site.spawn(*(("unshare", "--net", *switch) if real else (*switch, "--enable-dummy=override")))
         site.spawn("ovn-northd", f"--ovnnb-db=unix:{directory}/nb.sock", f"--ovnsb-db=unix:{directory}/sb.sock")
+        bridges = ("br-ex", "br-ex2", "br-int") if real else ()
         site.vsctl(
             *("add-br", "br-ex", "--", "add-br", "br-ex2", "--", "add-br", "br-int"),
             *("--", "set", "Bridge", "br-int", "fail_mode=secure"),
+            *(word for name in bridges for word in ("--", "set", "Bridge", name, "datapath_type=netdev")),
             *("--", "set", "Open_vSwitch", ".", f"external_ids:ovn-remote=unix:{directory}/sb.sock"),
             *("external_ids:ovn-encap-type=geneve", "external_ids:ovn-encap-ip=192.0.2.1"),
             *(f'external_ids:{key.replace("_", "-")}="{value}"' for key, value in ids.items()),

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from ovenbird.controller.edits import CLAIM_PAUSE, EditBook
+from ovenbird.controller.edits import CLAIM_PAUSE, FIRST_PAUSE, EditBook
 from ovenbird.controller.facts import ADD_PORT, AFTERWARDS, CHASSIS, EDIT
 from ovenbird.engine.outputs import new_uuids
 from ovenbird.model import sb, vswitch
+from ovenbird.ovsdb.errors import ConstraintViolation
 
 
 class Recorder:
@@ -37,6 +38,7 @@ class Recorder:
 
 @pytest.fixture
 def book(world):
+    world.now = 0.0
     return EditBook(world.sb, clock=lambda: world.now)
 
 
@@ -90,7 +92,7 @@ def test_a_port_that_another_chassis_has_taken_meanwhile_is_not_given_back(world
 
 
 def test_a_chassis_under_a_new_name_takes_its_address_with_it(world, book):
-    book.absorb([CHASSIS("new", "host", frozenset(), (), (("geneve", "192.0.2.1"),), (("csum", "true"),))], [])
+    book.absorb([CHASSIS("new", "host", frozenset(), (), (("geneve", "192.0.2.1"),), (("csum", "true"),), "")], [])
     done, _ = staged(book)
     assert ("delete", world.me.uuid) in done
     assert [step[1] for step in done if step[0] == "insert"] == ["Encap", "Chassis", "Chassis_Private"]
@@ -103,3 +105,52 @@ def test_a_port_is_added_with_its_interface(world):
     assert interface[2] == {"name": "patch-a", "type": "patch", "options": {"peer": "b"}}
     assert port[2]["external_ids"] == {"k": "v"}
     assert bridge[:3] == ("mutate", world.bridge.uuid, "ports")
+
+
+def test_an_edit_that_a_database_refuses_costs_no_other(world, book):
+    ports = [world.lport(world.switch(n), f"p{n}", n) for n in range(1, 12)]
+    edits = [EDIT(sb.PortBinding, port.uuid, (("up", True),)) for port in ports]
+    bad, taken, tried = edits[6], set(), 0
+    book.absorb(edits, [])
+    while True:
+        staged(book)
+        if not book._staged:
+            break
+        tried += 1
+        if bad in book._staged:
+            assert book.refused(ConstraintViolation("no")) == 0.0
+        else:
+            done = list(book._staged)
+            book.absorb([], done)
+            taken.update(done)
+            book.accepted()
+    assert taken == {*edits} - {bad}
+    assert tried < 12
+    for pause in (FIRST_PAUSE, 2 * FIRST_PAUSE):
+        assert staged(book) == ([], pause)
+        world.now += pause
+        staged(book)
+        assert book._staged == [bad]
+        book.refused(ConstraintViolation("no"))
+    book.absorb([], [bad])
+    assert staged(book) == ([], 0.0)
+
+
+def test_of_a_refused_transaction_the_rest_is_looked_at_again(world, book):
+    ports = [world.lport(world.switch(n), f"p{n}", n) for n in (1, 2, 3)]
+    book.absorb([EDIT(sb.PortBinding, port.uuid, (("up", True),)) for port in ports], [])
+    staged(book)
+    assert book.refused(ConstraintViolation("no")) == 0.0
+    assert len(staged(book)[0]) == 1
+    book.absorb([], book._staged)
+    assert book.accepted()
+    assert len(staged(book)[0]) == 2
+
+
+def test_a_chassis_that_is_called_otherwise_keeps_its_rows(world, book):
+    (encap,) = world.me.encaps
+    book.absorb([CHASSIS("new", "host", frozenset(), (), (("geneve", "192.0.2.1"),), (("csum", "true"),), "hv1")], [])
+    done, _ = staged(book)
+    assert ("update", world.me.uuid, {"name": "new"}) in done
+    assert ("update", encap.uuid, {"chassis_name": "new"}) in done
+    assert not [each for each in done if each[0] in ("insert", "delete")]

@@ -40,7 +40,7 @@ def test_a_deleted_chassis_is_made_again(world):
     world.run()
     world.delete(world.me)
     world.run()
-    ((_, name, _, _, _, encaps, _),) = world.facts[CHASSIS]
+    ((_, name, _, _, _, encaps, _, _),) = world.facts[CHASSIS]
     assert (name, encaps) == ("hv1", (("geneve", "192.0.2.1"),))
 
 

@@ -1,0 +1,163 @@
+"""Tunnel ports of a real switch: what the controller makes of them, keeps and mends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from controller_site import Site, one_chassis
+
+from ovenbird.controller.controller import Controller
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+NETWORK = r"""
+ls-add sw0
+lsp-add sw0 there -- lsp-set-addresses there "0a:00:00:00:00:02 10.0.0.12"
+lsp-add sw0 here -- lsp-set-addresses here "0a:00:00:00:00:01 10.0.0.11"
+"""
+Ends = dict[str, tuple[str, bool]]
+"""By remote end, the type of the tunnel port, and whether the switch has added it."""
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with one_chassis(NETWORK, {}, real=True, ovn_encap_type="geneve,vxlan") as site:
+        site.vsctl(
+            *("add-port", "br-int", "here", "--", "set", "Interface", "here", "type=internal"),
+            "external_ids:iface-id=here",
+        )
+        yield site
+
+
+@asynccontextmanager
+async def controlled(site: Site) -> AsyncIterator[Controller]:
+    controller = Controller(f"unix:{site.directory}/db.sock")
+    running = asyncio.create_task(controller.run())
+    try:
+        yield controller
+    finally:
+        await controller.close(restart=True)
+        await running
+
+
+def interfaces(site: Site) -> list[tuple[str, str, str, str]]:
+    """Return name, remote end, type and OpenFlow port of the tunnel ports of br-int."""
+    found = []
+    for name in site.vsctl("list-ports", "br-int").split():
+        end = site.vsctl("--if-exists", "get", "Port", name, "external_ids:ovn-chassis-id").strip()
+        if end:
+            kind, ofport = site.vsctl("get", "Interface", name, "type", "ofport").split()
+            found.append((name, end.strip('"'), kind, ofport))
+    return found
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    limit = time.monotonic() + 30
+    while not await asyncio.to_thread(condition):
+        assert time.monotonic() < limit, what
+        await asyncio.sleep(0.1)
+
+
+async def become(site: Site, wanted: dict[str, str]) -> None:
+    """Wait until the tunnels that the switch has are these, type by remote end."""
+
+    def condition() -> bool:
+        return {end: kind for _, end, kind, port in interfaces(site) if int(port) > 0} == wanted
+
+    await until(condition, f"tunnels {wanted}")
+    assert len(interfaces(site)) == len(wanted)
+
+
+def row(site: Site, chassis: str) -> str:
+    return site.sbctl("get", "Chassis", chassis, "_uuid").strip()
+
+
+def outputs(site: Site) -> set[str]:
+    """Return the OpenFlow ports by which packets to `there` leave."""
+    flows = [flow for flow in site.flows() if "table=39" in flow and "tun_" in flow]
+    return {flow.rpartition("output:")[2].split(",")[0] for flow in flows}
+
+
+async def a_neighbour_changes(site: Site) -> None:
+    async with controlled(site):
+        await become(site, {"hv2@192.0.2.2": "geneve"})
+        (port,) = interfaces(site)
+        site.sbctl("chassis-del", "hv2", "--", "chassis-add", "hv2-new", "geneve", "192.0.2.2")
+        await become(site, {"hv2-new@192.0.2.2": "geneve"})
+        assert interfaces(site)[0][3] == port[3], "the tunnel itself is the same"
+        site.sbctl("lsp-bind", "there", "hv2-new")
+        await until(lambda: outputs(site) == {port[3]}, "the way to the port")
+        site.sbctl("chassis-del", "hv2-new", "--", "chassis-add", "hv2-new", "geneve", "192.0.2.3")
+        site.sbctl("lsp-bind", "there", "hv2-new")
+        await become(site, {"hv2-new@192.0.2.3": "geneve"})
+        await until(lambda: outputs(site) == {interfaces(site)[0][3]}, "the way to the new address")
+        site.sbctl("chassis-del", "hv2-new", "--", "chassis-add", "hv2-new", "geneve,vxlan", "192.0.2.3")
+        site.sbctl("chassis-add", "hv3", "vxlan", "192.0.2.4")
+        await become(site, {"hv2-new@192.0.2.3": "geneve", "hv3@192.0.2.4": "vxlan"})
+        site.sbctl("chassis-del", "hv2-new", "--", "chassis-add", "hv2-new", "vxlan", "192.0.2.3")
+        await become(site, {"hv2-new@192.0.2.3": "vxlan", "hv3@192.0.2.4": "vxlan"})
+
+
+def test_tunnels_follow_a_neighbour_with_another_name_address_or_encapsulation(site: Site) -> None:
+    asyncio.run(a_neighbour_changes(site))
+
+
+async def the_chassis_changes(site: Site) -> None:
+    site.sbctl("chassis-del", "hv2", "--", "chassis-add", "hv2", "geneve,vxlan", "192.0.2.2")
+    async with controlled(site) as controller:
+        for kinds in ("geneve,vxlan", "vxlan", "vxlan,geneve"):
+            site.vsctl("--no-wait", "set", "Open_vSwitch", ".", f'external_ids:ovn-encap-type="{kinds}"')
+            await become(site, {"hv2@192.0.2.2": "geneve" if "geneve" in kinds else "vxlan"})
+        assert site.sbctl("get", "Port_Binding", "here", "chassis").strip() == row(site, "hv1")
+        before = interfaces(site), controller.waves, row(site, "hv1")
+        await asyncio.to_thread(site.nbctl, "--wait=hv", "sync")
+        assert interfaces(site) == before[0]
+        assert controller.waves - before[1] < 10, "nothing flips"
+        ids = ("ovn-set-local-ip=true", "ovn-encap-ip=192.0.2.7", "system-id=hv1-new")
+        site.vsctl("--no-wait", "set", "Open_vSwitch", ".", *(f"external_ids:{each}" for each in ids))
+        name = interfaces(site)[0][0]
+        await until(lambda: "local_ip=" in site.vsctl("get", "Interface", name, "options"), "the local address")
+        await become(site, {"hv2@192.0.2.2": "geneve"})
+        names = ("--bare", "--columns=name", "list", "Chassis")
+        await until(
+            lambda: site.sbctl(*names).split() in (["hv1-new", "hv2"], ["hv2", "hv1-new"]), "the new name alone"
+        )
+        assert row(site, "hv1-new") == before[2], "it is the same row, and its ports stay bound"
+        columns = ("--bare", "--columns=ip", "find", "Encap", "chassis_name=hv1-new")
+        await until(lambda: set(site.sbctl(*columns).split()) == {"192.0.2.7"}, "the new address")
+
+
+def test_tunnels_follow_the_chassis_itself(site: Site) -> None:
+    asyncio.run(the_chassis_changes(site))
+
+
+async def others_are_there(site: Site) -> None:
+    same = ("type=geneve", "options:remote_ip=192.0.2.2", "options:key=flow", "options:csum=true")
+    site.vsctl("add-port", "br-ex", "mine", "--", "set", "Interface", "mine", *same)
+    site.vsctl("add-port", "br-ex", "ovn-hv3-0", "--", "set", "Interface", "ovn-hv3-0", "type=internal")
+    site.sbctl("chassis-add", "hv3", "geneve", "192.0.2.3")
+    async with controlled(site) as controller:
+        await become_but(site, {"hv3@192.0.2.3": "geneve"}, failed="hv2@192.0.2.2")
+        await until(lambda: "exists" in " ".join(controller._retries.failed.values()), "the switch's reason")
+        site.vsctl("--no-wait", "del-port", "mine")
+        await become(site, {"hv2@192.0.2.2": "geneve", "hv3@192.0.2.3": "geneve"})
+        await until(lambda: not controller._retries.failed, "the end of the trouble")
+
+
+async def become_but(site: Site, wanted: dict[str, str], failed: str) -> None:
+    """Wait until the switch has these tunnels, and could not add another."""
+
+    def condition() -> bool:
+        found = {end: (kind, int(port)) for _, end, kind, port in interfaces(site) if port != "[]"}
+        return found.pop(failed, ("", 0))[1] < 0 and {end: kind for end, (kind, _) in found.items()} == wanted
+
+    await until(condition, f"tunnels {wanted}, but not to {failed}")
+
+
+def test_a_tunnel_that_fails_is_told_of_and_tried_again_and_costs_no_other(site: Site) -> None:
+    asyncio.run(others_are_there(site))

@@ -1,0 +1,78 @@
+"""Tunnel ports: what is made of other chassis's encaps."""
+
+from __future__ import annotations
+
+import pytest
+
+from ovenbird.controller.facts import ADD_PORT, DROP_PORT, EDIT, FAILED
+from ovenbird.model import sb, vswitch
+
+
+@pytest.fixture
+def net(world):
+    world.facts |= {DROP_PORT: set(), FAILED: set()}
+    world.tunnel = next(i for i in world.vs.table(vswitch.Interface).rows.values() if i.name == "ovn-hv2-0")
+    world.run()
+    return world
+
+
+def encaps(world, chassis, *pairs):
+    made = [world.add(sb.Encap, type=kind, ip=ip, chassis_name=chassis["name"]).uuid for kind, ip in pairs]
+    world.set(chassis, encaps=frozenset(made))
+
+
+def test_nothing_is_done_about_a_tunnel_that_is_right(net):
+    assert not net.facts[ADD_PORT] | net.facts[DROP_PORT]
+
+
+def test_of_several_encapsulations_the_best_common_one_is_used(net):
+    net.set(net.root, external_ids=net.root["external_ids"] | {"ovn-encap-type": "vxlan,geneve"})
+    encaps(
+        net, net.other, ("vxlan", "192.0.2.2"), ("geneve", "192.0.2.2"), ("geneve", "192.0.2.3"), ("vxlan", "192.0.2.4")
+    )
+    net.run()
+    assert [(fact[3], dict(fact[4])["remote_ip"]) for fact in net.facts[ADD_PORT]] == [("geneve", "192.0.2.3")]
+    assert not net.facts[DROP_PORT]
+    assert not [fact for fact in net.facts[EDIT] if fact[1] is vswitch.Interface]
+    encaps(net, net.other, ("vxlan", "192.0.2.2"))
+    net.run()
+    assert [dict(fact[3])["type"] for fact in net.facts[EDIT] if fact[1] is vswitch.Interface] == ["vxlan"]
+
+
+def test_a_chassis_of_another_name_takes_over_the_tunnel_to_its_address(net):
+    net.set(net.other, name="new@name")
+    net.run()
+    ids = [dict(dict(fact[3])["external_ids"]) for fact in net.facts[EDIT] if fact[1] is vswitch.Port]
+    assert ids == [{"ovn-chassis-id": "new@name@192.0.2.2"}]
+    assert not net.facts[ADD_PORT] | net.facts[DROP_PORT]
+
+
+def test_a_tunnel_to_an_address_that_is_nobodys_goes(net):
+    encaps(net, net.other, ("geneve", "192.0.2.9"))
+    net.run()
+    assert len(net.facts[DROP_PORT]) == 1
+    assert [dict(fact[4])["remote_ip"] for fact in net.facts[ADD_PORT]] == ["192.0.2.9"]
+
+
+def test_options_that_are_none_of_ours_go_and_others_are_put_right(net):
+    net.set(net.tunnel, options={"csum": "false", "key": "flow", "remote_ip": "192.0.2.2", "dst_port": "1"})
+    net.run()
+    changes = [dict(dict(fact[3])["options"]) for fact in net.facts[EDIT] if fact[1] is vswitch.Interface]
+    assert changes == [{"csum": "true", "dst_port": None}]
+
+
+def test_a_name_that_is_taken_is_passed_over(net):
+    net.add(vswitch.Port, name="ovn-hv3-0")
+    net.chassis("hv3", "192.0.2.3")
+    net.run()
+    assert [fact[2] for fact in net.facts[ADD_PORT]] == ["ovn-hv3-1"]
+
+
+def test_a_port_of_ours_that_failed_is_reported(net):
+    net.port_on_bridge("tap", -1, iface_id="p")
+    net.set(net.tunnel, ofport=-1, error="File exists")
+    net.run()
+    assert net.facts[FAILED] == {FAILED("ovn-hv2-0", "File exists")}
+    net.set(net.tunnel, ofport=7, error=None)
+    net.run()
+    assert not net.facts[FAILED]
