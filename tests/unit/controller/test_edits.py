@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from ovenbird.controller.edits import CLAIM_PAUSE, FIRST_PAUSE, EditBook
+from ovenbird.controller.edits import CLAIM_PAUSE, EditBook
 from ovenbird.controller.facts import ADD_PORT, AFTERWARDS, CHASSIS, EDIT
 from ovenbird.engine.outputs import new_uuids
 from ovenbird.model import sb, vswitch
-from ovenbird.ovsdb.errors import ConstraintViolation
 
 
 class Recorder:
@@ -38,7 +37,6 @@ class Recorder:
 
 @pytest.fixture
 def book(world):
-    world.now = 0.0
     return EditBook(world.sb, clock=lambda: world.now)
 
 
@@ -105,46 +103,6 @@ def test_a_port_is_added_with_its_interface(world):
     assert interface[2] == {"name": "patch-a", "type": "patch", "options": {"peer": "b"}}
     assert port[2]["external_ids"] == {"k": "v"}
     assert bridge[:3] == ("mutate", world.bridge.uuid, "ports")
-
-
-def test_an_edit_that_a_database_refuses_costs_no_other(world, book):
-    ports = [world.lport(world.switch(n), f"p{n}", n) for n in range(1, 12)]
-    edits = [EDIT(sb.PortBinding, port.uuid, (("up", True),)) for port in ports]
-    bad, taken, tried = edits[6], set(), 0
-    book.absorb(edits, [])
-    while True:
-        staged(book)
-        if not book._staged:
-            break
-        tried += 1
-        if bad in book._staged:
-            assert book.refused(ConstraintViolation("no")) == 0.0
-        else:
-            done = list(book._staged)
-            book.absorb([], done)
-            taken.update(done)
-            book.accepted()
-    assert taken == {*edits} - {bad}
-    assert tried < 12
-    for pause in (FIRST_PAUSE, 2 * FIRST_PAUSE):
-        assert staged(book) == ([], pause)
-        world.now += pause
-        staged(book)
-        assert book._staged == [bad]
-        book.refused(ConstraintViolation("no"))
-    book.absorb([], [bad])
-    assert staged(book) == ([], 0.0)
-
-
-def test_of_a_refused_transaction_the_rest_is_looked_at_again(world, book):
-    ports = [world.lport(world.switch(n), f"p{n}", n) for n in (1, 2, 3)]
-    book.absorb([EDIT(sb.PortBinding, port.uuid, (("up", True),)) for port in ports], [])
-    staged(book)
-    assert book.refused(ConstraintViolation("no")) == 0.0
-    assert len(staged(book)[0]) == 1
-    book.absorb([], book._staged)
-    assert book.accepted()
-    assert len(staged(book)[0]) == 2
 
 
 def test_a_chassis_that_is_called_otherwise_keeps_its_rows(world, book):
