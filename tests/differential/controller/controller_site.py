@@ -101,8 +101,8 @@ def one_chassis(network: str, ports: dict[str, int], *, real: bool = False, **id
         site.database("db", "/usr/share/openvswitch/vswitch.ovsschema")
         own = ("external_ids:system-id=hv1", "external_ids:hostname=host1")
         site.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".", *own)
-        switch = ("ovs-vswitchd", "--disable-system", f"unix:{directory}/db.sock")
-        site.spawn(*(("unshare", "--net", *switch) if real else (*switch, "--enable-dummy=override")))
+        switch = ("unshare", "--net", "ovs-vswitchd") if real else ("ovs-vswitchd", "--enable-dummy=override")
+        site.spawn(*switch, "--disable-system", f"unix:{directory}/db.sock")
         site.spawn("ovn-northd", f"--ovnnb-db=unix:{directory}/nb.sock", f"--ovnsb-db=unix:{directory}/sb.sock")
         bridges = ("br-ex", "br-ex2", "br-int") if real else ()
         site.vsctl(
