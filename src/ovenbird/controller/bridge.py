@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import BRIDGE, EDIT
 from ovenbird.controller.own import progress
-from ovenbird.controller.settings import integration_bridge, settings
+from ovenbird.controller.settings import bridge_name, integration_bridge, settings
 from ovenbird.engine.lookups import rows
 from ovenbird.engine.rules import singleton
 from ovenbird.model.vswitch import Bridge, OpenVSwitch
@@ -28,7 +28,7 @@ def bridge() -> Iterator[Fact]:
         return
     there = integration_bridge()
     if there is None:
-        yield BRIDGE(mine.bridge, mine.bridge_datapath_type or _DEFAULT_TYPE)
+        yield BRIDGE(bridge_name(), mine.bridge_datapath_type or _DEFAULT_TYPE)
         return
     changes: list[tuple[str, object]] = []
     wanted = mine.bridge_datapath_type or there.datapath_type or _DEFAULT_TYPE

@@ -113,6 +113,16 @@ _RUNS = 64
 """How many rules run between two looks at what databases and switch send and take, before there are flows."""
 
 
+def _connections(mine: Settings) -> tuple[object, ...]:
+    """Return the settings that hold for a connection from its beginning."""
+    return mine.remote, mine.bridge
+
+
+def _probe(mine: Settings) -> float:
+    """Return the seconds of silence after which Southbound's server is probed."""
+    return 5.0 if mine.remote_probe_ms is None else mine.remote_probe_ms / 1000
+
+
 class Controller:
     """The controller of one chassis.
 
@@ -151,7 +161,7 @@ class Controller:
         self._wake = asyncio.Event()
         self._write: dict[Replica, asyncio.Event] = {}
         self._interested = asyncio.Event()
-        self._remote = ""
+        self._followed: Settings | None = None
         self._name = ""
         self._tasks: list[asyncio.Task[None]] = []
         self._waved = asyncio.Event()
@@ -295,14 +305,16 @@ class Controller:
             await self._wake.wait()
 
     async def _run_once(self) -> None:
-        """Follow one Southbound until the configuration names another."""
+        """Follow one Southbound and one bridge until the configuration names others."""
         mine = self.settings
-        self._remote = mine.remote
-        probe = 5.0 if mine.remote_probe_ms is None else mine.remote_probe_ms / 1000
+        if self._followed is not None and self._followed.bridge != mine.bridge:
+            self._tell(former_bridge=self._followed.bridge)
+        self._tell(bridge=mine.bridge)
+        self._followed = mine
         conditions = everything() if mine.monitor_all else first(mine.chassis)
         southbound = Replica(
             mine.remote, "OVN_Southbound", SOUTHBOUND, conditions=conditions, omitted=OMITTED, keys=self._keys,
-            probe=probe,
+            probe=_probe(mine),
         )  # fmt: skip
         self.southbound = southbound
         starting = asyncio.create_task(southbound.start())
@@ -329,15 +341,20 @@ class Controller:
         for task in done:
             task.result()
         if not self._stopping.is_set():
-            log.info("Southbound moves from %s to %s", self._remote, self.settings.remote)
+            now = self.settings
+            log.info("from %s and %s to %s and %s", mine.remote, mine.bridge, now.remote, now.bridge)
             self._disassemble()
             await southbound.close()
 
     async def _reconfigured(self) -> None:
-        """Return when the local database names another Southbound."""
-        while self.settings.remote == self._remote and not self._stopping.is_set():
+        """Return when the local database names another Southbound or bridge."""
+        while self._follows() and not self._stopping.is_set():
             self._wake.clear()
             await self._wake.wait()
+
+    def _follows(self) -> bool:
+        """Return whether what connections were made with is still what the local database says."""
+        return self._followed is not None and _connections(self._followed) == _connections(self.settings)
 
     def _assemble(self, southbound: Replica) -> None:
         """Make the engine over both databases, with the numbers that were given out before."""
@@ -374,11 +391,11 @@ class Controller:
 
     async def _pump(self) -> None:
         """Run waves for whatever has changed."""
-        while self.settings.remote == self._remote and not self._stopping.is_set():
+        while self._follows() and not self._stopping.is_set():
             await self._wake.wait()
             self._wake.clear()
             if not self.paused and self.engine is not None and not self._of_another_version():
-                self._follow_name()
+                self._follow_settings()
                 await self._settle(self.engine)
                 self._waved.set()
                 await asyncio.sleep(0)
@@ -396,9 +413,12 @@ class Controller:
         self._mismatched = differs
         return differs
 
-    def _follow_name(self) -> None:
-        """Note what the chassis was called when its name has changed, until Southbound has the new one."""
-        name, state = self.settings.chassis, self._state()
+    def _follow_settings(self) -> None:
+        """Take up what rules do not look at: the probe's interval; a name that was changed, until Southbound has it."""
+        mine, state = self.settings, self._state()
+        name = mine.chassis
+        if self.southbound is not None:
+            self.southbound.set_probe(_probe(mine))
         if name and self._name not in ("", name):
             self._tell(previous=self._name)
         elif state.previous and self.southbound and self.southbound.store.find(sb.Chassis.name, name) is not None:

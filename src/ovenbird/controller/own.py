@@ -32,6 +32,10 @@ class Progress(Row, table="Progress"):
     stopping: Column[bool] = Column(default=False)
     previous: Column[str] = Column("")
     """The chassis's name before it was changed, until its rows have the new one."""
+    bridge: Column[str] = Column("")
+    """The integration bridge that is followed: what `ovn-bridge` says, but for the moment after a change."""
+    former_bridge: Column[str] = Column("")
+    """The one before `ovn-bridge` was changed."""
 
 
 class Attachment(Row, table="Attachment"):

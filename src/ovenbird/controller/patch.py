@@ -45,29 +45,38 @@ def physical_bridge(port: PortBinding) -> Bridge | None:
     return found
 
 
+def pair(port: PortBinding) -> tuple[tuple[Bridge, str, str], ...]:
+    """Return bridge, name and peer of each of the two patch ports of a localnet port that is plugged here."""
+    outer, inner = physical_bridge(port), integration_bridge()
+    if outer is None or inner is None:
+        return ()
+    here, there = patch_name(port.logical_port, inner.name), f"patch-{port.logical_port}-to-{inner.name}"
+    return (inner, here, there), (outer, there, here)
+
+
 @rule(PortBinding, when=is_concerned)
 def patches(port: PortBinding) -> Iterator[Fact]:
     """Make the pair of patch ports of a localnet port."""
-    if port.type not in KEYS:
+    if port.type not in KEYS or progress().stopping:
         return
-    outer, inner = physical_bridge(port), integration_bridge()
-    if outer is None or inner is None or progress().stopping:
-        return
-    name = port.logical_port
-    here, there = patch_name(name, inner.name), f"patch-{name}-to-{inner.name}"
-    ids = ((KEYS[port.type], name),)
-    for bridge, mine, peer in ((inner, here, there), (outer, there, here)):
-        if find(Port.name, mine) is None:
-            yield ADD_PORT(bridge.uuid, mine, "patch", (("peer", peer),), ids)
+    ids = ((KEYS[port.type], port.logical_port),)
+    for bridge, name, peer in pair(port):
+        if find(Port.name, name) is None:  # where it is, `stale_patch` sees to it that it is in the right bridge
+            yield ADD_PORT(bridge.uuid, name, "patch", (("peer", peer),), ids)
 
 
 @rule(Port)
 def stale_patch(port: Port) -> Iterator[Fact]:
-    """Remove a patch port whose logical port has gone, or left this chassis."""
+    """Remove a patch port whose logical port has gone or left this chassis, or that belongs in another bridge."""
     name = next((value for key in KEYS.values() if (value := port.external_ids.get(key))), "")
-    if not name or not progress().settled:
+    inner = integration_bridge()
+    if not name or inner is None or not progress().settled:
         return
+    bridges = [inner.name, *filter(None, [progress().former_bridge])]
+    if port.name not in {each for b in bridges for each in (patch_name(name, b), f"patch-{name}-to-{b}")}:
+        return  # another controller's
     logical = find(PortBinding.logical_port, name)
-    if logical is None or physical_bridge(logical) is None:
-        for bridge in port.referrers(Bridge.ports):
+    places = {(each, bridge.uuid) for bridge, each, _ in pair(logical)} if logical is not None else set()
+    for bridge in port.referrers(Bridge.ports):
+        if (port.name, bridge.uuid) not in places:
             yield DROP_PORT(bridge.uuid, port.uuid)

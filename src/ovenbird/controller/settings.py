@@ -79,7 +79,7 @@ def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
         chassis=chassis,
         hostname=option("hostname") or socket.gethostname(),
         remote=option("ovn-remote"),
-        bridge=option("ovn-bridge", NO_BRIDGE),
+        bridge=option("ovn-bridge") or NO_BRIDGE,
         bridge_datapath_type=option("ovn-bridge-datapath-type"),
         encap_types=tuple(_listed(option("ovn-encap-type"))),
         encap_ips=tuple(_listed(option("ovn-encap-ip"))),
@@ -122,9 +122,23 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 
 
 @view
+def bridge_name() -> str:
+    """Return the name of the integration bridge."""
+    return progress().bridge or settings().bridge
+
+
+@view
 def integration_bridge() -> Bridge | None:
     """Return the integration bridge, if it is there."""
-    found: Bridge | None = find(Bridge.name, settings().bridge)
+    found: Bridge | None = find(Bridge.name, bridge_name())
+    return found
+
+
+@view
+def former_bridge() -> Bridge | None:
+    """Return the bridge that was the integration bridge before `ovn-bridge` was changed, if it is still there."""
+    name = progress().former_bridge
+    found: Bridge | None = find(Bridge.name, name) if name and name != bridge_name() else None
     return found
 
 

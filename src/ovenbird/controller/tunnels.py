@@ -20,7 +20,7 @@ from ovenbird.controller.chassis import ENCAP_PREFERENCE
 from ovenbird.controller.facts import ADD_PORT, DROP_PORT, EDIT
 from ovenbird.controller.gateway import address_of, chassis_id
 from ovenbird.controller.own import progress
-from ovenbird.controller.settings import Settings, integration_bridge, own_chassis, settings
+from ovenbird.controller.settings import Settings, former_bridge, integration_bridge, own_chassis, settings
 from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.lookups import find, get, select
 from ovenbird.engine.rules import rule
@@ -64,6 +64,13 @@ def tunnel_port(address: str) -> UUID | None:
     return tunnel_ports().get(address)
 
 
+@view
+def is_moving() -> bool:
+    """Return whether a bridge that was the integration bridge still has tunnels."""
+    former = former_bridge()
+    return former is not None and any(chassis_id(port) for port in former.ports)
+
+
 def joined_zones(mine: Settings, theirs: frozenset[str]) -> bool:
     """Return whether tunnels are made between chassis of these transport zones: in one together, or in none at all."""
     return bool(mine.transport_zones & theirs) if mine.transport_zones or theirs else True
@@ -101,7 +108,7 @@ def owner(address: str) -> UUID | None:
 def tunnels(chassis: Chassis) -> Iterator[Fact]:
     """Make the tunnel ports to a chassis, and keep them as they should be."""
     bridge = integration_bridge()
-    if bridge is None or not reachable(chassis) or progress().stopping:
+    if bridge is None or not reachable(chassis) or progress().stopping or is_moving():
         return
     for encap in usable(chassis):
         if owner(encap.ip) == chassis.uuid:
@@ -157,10 +164,17 @@ def tunnel_options(mine: Settings, encap: Encap) -> tuple[tuple[str, str], ...]:
 
 @rule(Port)
 def stale_tunnel(port: Port) -> Iterator[Fact]:
-    """Remove a tunnel port to an address that is no longer a chassis's, or to which there is another."""
+    """Remove a tunnel port to an address that is no longer a chassis's, or to which there is another.
+
+    Of a bridge that was the integration bridge all go, since the switch has one tunnel to an address.
+    """
     end = chassis_id(port)
-    bridge = integration_bridge()
-    if not end or not progress().settled or bridge is None or port not in bridge.ports:
+    bridge, former = integration_bridge(), former_bridge()
+    if not end or bridge is None:
+        return
+    if former is not None and port in former.ports:
+        yield DROP_PORT(former.uuid, port.uuid)
+    if not progress().settled or port not in bridge.ports:
         return
     address = address_of(end)
     if owner(address) is None or tunnel_port(address) != port.uuid:

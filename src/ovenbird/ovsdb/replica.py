@@ -87,6 +87,7 @@ class Replica:
         self._leader_only = leader_only
         self._keys = keys
         self._probe = probe
+        self._probed = False
         self._mirror: Mirror | None = None
         self._connection: Connection | None = None
         self._calls: dict[int, asyncio.Future[Any]] = {}
@@ -216,6 +217,13 @@ class Replica:
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)
 
+    def set_probe(self, probe: float) -> None:
+        """Probe the server after so many seconds of silence from now on; 0 never."""
+        if probe != self._probe:
+            self._probe = probe
+            if self._connection is not None and self._probed:
+                self._connection.set_probe(probe)
+
     async def set_conditions(self, conditions: Mapping[str, list[Any]]) -> None:
         """Change the conditions of some tables; when this returns, the rows are those that the new ones put in view.
 
@@ -334,6 +342,7 @@ class Replica:
         self._gone = asyncio.Event()
         gone = self._gone
         connection = await connect(remote, lambda: Connection(self._probe if remote.probed else 0), self._keys)
+        self._probed = remote.probed
         self._connection = connection
         connection.on_message = self._receive
         connection.on_lost = lambda _error: self._lost(gone)

@@ -114,8 +114,14 @@ class Connection(asyncio.Protocol):
         """Begin (called by asyncio)."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=HIGH_WATER)
-        if self._probe:
-            self._timer = asyncio.get_running_loop().call_later(self._probe, self._tick)
+        self.set_probe(self._probe)
+
+    def set_probe(self, probe: float) -> None:
+        """Probe the peer after so many seconds of silence from now on; 0 never."""
+        self._probe = probe
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(probe, self._tick) if probe else None
 
     def _tick(self) -> None:
         if self._transport is None or self._transport.is_closing():
