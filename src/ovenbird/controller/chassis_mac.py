@@ -4,6 +4,9 @@ A router that is on every chassis would show the same MAC address to a physical 
 of the router leave by a localnet port with the chassis's address (external_ids:ovn-chassis-mac-mappings), and those
 that come from other chassis's addresses get the router's back. The latter is one conjunctive match: source addresses
 of chassis, by VLANs of localnet ports; table 0 has no other.
+
+The chassis that hosts a router's gateway port shows the router's own address there: no other chassis has it, and what
+the outside sends to it has to come here, also after another chassis has hosted it.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import cookie_of, flow, part
-from ovenbird.controller.local import peer_of
+from ovenbird.controller.local import peer_of, resident_name
 from ovenbird.controller.settings import own_chassis
 from ovenbird.engine.lookups import get, table
 from ovenbird.engine.rules import rule
@@ -66,8 +69,8 @@ def mac_here(network: str) -> int | None:
 
 
 @view
-def router_macs(datapath: UUID) -> tuple[tuple[int, int], ...]:
-    """Return the MAC addresses of the router ports that a switch is joined to, each with the cookie of its flows."""
+def router_macs(datapath: UUID) -> tuple[tuple[int, int, str], ...]:
+    """Return the router ports that a switch is joined to: MAC address, cookie of its flows, and name of each."""
     index = table(PortBinding).index(PortBinding.datapath, PortBinding.type)
     found = set()
     for port in [port for kind in ("patch", "l3gateway") for port in index.rows((datapath, kind))]:
@@ -75,7 +78,7 @@ def router_macs(datapath: UUID) -> tuple[tuple[int, int], ...]:
         for text in peer.mac if peer is not None else ():
             mac = parse_mac(text.partition(" ")[0])
             if mac is not None and peer is not None:
-                found.add((mac, cookie_of(peer)))
+                found.add((mac, cookie_of(peer), peer.logical_port))
     return tuple(sorted(found))
 
 
@@ -96,7 +99,9 @@ def leaving(port: PortBinding, there: Mapping[str, tuple[int, int]], ofport: int
     mac, tag = mac_here(port.options.get("network_name", "")), port.tag or 0
     if mac is None:
         return
-    for router, _ in router_macs(PortBinding.datapath.raw(port)):
+    for router, _, name in router_macs(PortBinding.datapath.raw(port)):
+        if resident_name(f"cr-{name}"):
+            continue
         push = (PushVlan(), SetField.of("vlan_vid", _PRESENT | tag)) if tag else ()
         pop = (PopVlan(),) if tag else ()
         actions = (SetField.of("eth_src", mac), *push, Output(ofport), SetField.of("eth_src", router), *pop)
@@ -117,7 +122,7 @@ def arriving(port: PortBinding, ofport: int, enter: tuple[Action, ...]) -> Itera
         return
     match = {**tag_match(tag), "conj_id": (CONJUNCTION, _ONES), "in_port_oxm": (ofport, _ONES)}
     pop = (PopVlan(),) if tag else ()
-    for router, cookie in routers:
+    for router, cookie, _ in routers:
         actions = (*pop, *enter[:-1], SetField.of("eth_src", router), enter[-1])
         yield flow(ENTRY, 180, match, actions, cookie)
     yield part(ENTRY, 180, tag_match(tag), 0, (CONJUNCTION, 2), (Conjunction(CONJUNCTION, 2, 2),))

@@ -77,6 +77,34 @@ ls-lb-add ls2 lb0
 """
 """Two physical networks, one with VLANs, a gateway behind the other, and load balancers whose clients are backends."""
 
+GATEWAYS = r"""
+lrp-add lr lr-extA 00:00:00:00:ff:0a 172.17.0.1/24
+lrp-add lr lr-extB 00:00:00:00:ff:0b 172.18.0.1/24
+lrp-add lr lr-extC 00:00:00:00:ff:0c 172.19.0.1/24
+lrp-set-gateway-chassis lr-extA hv1 10
+lrp-set-gateway-chassis lr-extB hv2 10
+lrp-set-gateway-chassis lr-extC hv1 10
+lrp-set-options lr-extC redirect-type=bridged
+lrp-set-options lr-ls2 reside-on-redirect-chassis=true
+"""
+"""Three more gateways of the router: two here, one of them reached through the physical network, and one elsewhere."""
+
+
+def with_gateways() -> str:
+    """Return the network with these gateways, each in a VLAN of its own."""
+    lines = []
+    for letter, tag in (("A", 201), ("B", 202), ("C", 203)):
+        switch, inner, outer = f"ext{letter}", f"ext{letter}-lr", f"ln{letter}"
+        lines += [
+            f"ls-add {switch}",
+            f'lsp-add {switch} {outer} "" {tag} -- lsp-set-type {outer} localnet -- lsp-set-addresses {outer} unknown',
+            f"lsp-set-options {outer} network_name=net1",
+            f"lsp-add {switch} {inner} -- lsp-set-type {inner} router -- lsp-set-addresses {inner} router",
+            f"lsp-set-options {inner} router-port=lr-{switch}",
+        ]
+    return ROUTED.rstrip() + "\n" + "\n".join(lines) + GATEWAYS
+
+
 ROUTED_PORTS = {"v1": 11, "v2": 12, "v3": 13}
 MACS = "net1:aa:bb:cc:dd:ee:{0}1,net2:aa:bb:cc:dd:ee:{0}2"
 
@@ -198,6 +226,25 @@ def test_ports_of_every_kind_are_reached_as_with_the_original(kinds: Site) -> No
     text = "\n".join(ours)
     for sign in ("table=41, priority=170,reg10=0x400", "table=65, priority=100", "->tun_id"):
         assert sign in text
+
+
+def test_a_gateway_shows_the_routers_own_address_where_it_is() -> None:
+    mappings = "net1:br-ex,net2:br-ex2"
+    ids = {"ovn_bridge_mappings": mappings, "ovn_chassis_mac_mappings": MACS.format(1)}
+    with one_chassis(with_gateways(), ROUTED_PORTS, **ids) as site:
+        theirs = (f'other_config:ovn-chassis-mac-mappings="{MACS.format(2)}"',)
+        site.sbctl("set", "Chassis", "hv2", *theirs, f'other_config:ovn-bridge-mappings="{mappings}"')
+        original = physical(installed_by_the_original(site))
+        ours = physical(asyncio.run(install(site, ["--wait=hv", "sync"])))
+        elsewhere = site.sbctl("get", "Port_Binding", "lr-extB", "tunnel_key").strip()
+    # Into the switch behind the gateway elsewhere, which is not here, the original delivers what it then drops.
+    behind = f"table=(40|41|64|65),.*reg15={int(elsewhere):#x},metadata=0x4 "
+    original = {flow for flow in original if not re.search(behind, flow)}
+    assert difference(original, ours) == ""
+    replaced = {found[1] for flow in ours if (found := re.search("priority=150,.*dl_src=00:00:00:00:ff:(..) ", flow))}
+    assert "0b" not in replaced, "the switch behind it is not here"
+    assert replaced.isdisjoint({"0a", "0c"}), "the gateways that are here"
+    assert {"01", "02"} <= replaced
 
 
 async def moved(site: Site) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ovenbird.controller.chassis_mac import KEY, parse_mac
-from ovenbird.model import vswitch
+from ovenbird.model import sb, vswitch
 from ovenbird.openflow.actions import Output, PopVlan, PushVlan, Resubmit, SetField
 
 ROUTER, MINE, THEIRS = 0xFF01, 0xAABBCCDDEE11, 0xAABBCCDDEE21
@@ -36,6 +36,25 @@ def test_routers_leave_as_their_chassis(routed):
         SetField.of("eth_src", MINE), PushVlan(), SetField.of("vlan_vid", 0x102A), Output(8),
         SetField.of("eth_src", ROUTER), PopVlan(),
     )  # fmt: skip
+
+
+def test_the_gateway_shows_the_routers_own_address(routed):
+    world, _, router = routed
+    rows = [
+        world.add(sb.GatewayChassis, name=name, chassis=chassis.uuid, priority=priority)
+        for name, chassis, priority in (("one", world.me, 20), ("other", world.other, 10))
+    ]
+    members = frozenset(row.uuid for row in rows)
+    world.lport(router, "cr-r-s", 4, type="chassisredirect", gateway_chassis=members,
+                options={"distributed-port": "r-s"})  # fmt: skip
+    tunnel = next(i for i in world.vs.table(vswitch.Interface).rows.values() if i.name == "ovn-hv2-0")
+    world.set(tunnel, bfd_status={"state": "up"})
+    world.run()
+    assert world.flows(65, 150) == {}
+    assert any("conj_id" in match for match in world.flows(0, 180)), "others' packets are recognised all the same"
+    world.set(rows[1], priority=30)
+    world.run()
+    assert len(world.flows(65, 150)) == 1, "on the standby it is replaced"
 
 
 def test_other_chassis_arrive_as_the_router(routed):
