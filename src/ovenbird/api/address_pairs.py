@@ -42,5 +42,7 @@ def check_stays_shared(row: Port, values: Mapping[str, Any]) -> None:
         BadPortRequest: it is.
     """
     device, host = values.get("device_id", row.device_id), values.get("binding:host_id", row.host)
-    if device != row.device_id and host != row.host and host and shared_address(row) is not None:
+    if device == row.device_id or host == row.host or not host:
+        return
+    if shared_address(row, sorted(fixed.address for fixed in row.referrers(FixedAddress.port))) is not None:
         raise BadPortRequest(reason="A virtual logical switch port cannot be bound to a host")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ovenbird.cloud import gateway
 from ovenbird.cloud.address_group import ADDRESS_SETS, address_sets
 from ovenbird.cloud.dns import DNS, DNS_OF_SWITCH, port_names
-from ovenbird.cloud.external_port import CHASSIS_OF_GROUP, HA_CHASSIS, HA_GROUPS, chassis_group
+from ovenbird.cloud.external_port import CHASSIS_OF_GROUP, HA_CHASSIS, HA_GROUPS
 from ovenbird.cloud.floating_ip import FLOATING_IPS, floating_ip
 from ovenbird.cloud.network import PORTS_OF_SWITCH, SWITCH_PORTS, SWITCHES, network_switch, provider_port
 from ovenbird.cloud.port import port_dhcp, port_groups, switch_port
@@ -51,7 +51,6 @@ RULES = (
     provider_port,
     subnet_dhcp,
     switch_port,
-    chassis_group,
     port_groups,
     port_dhcp,
     drop_group,

@@ -16,10 +16,8 @@ from ovenbird.cloud import gateway, names
 from ovenbird.cloud.router import chassis_of, segment_of
 from ovenbird.engine import lookups
 from ovenbird.engine.facts import Members, Rows
-from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import cloud, nb, sb
-from ovenbird.model.binding_profile import is_external
 from ovenbird.model.chassis import offers_external_ports, physical_networks
 
 if TYPE_CHECKING:
@@ -99,12 +97,9 @@ def group_of(port: cloud.Port) -> UUID | None:
     return HA_GROUPS.uuid(name) if chosen else None
 
 
-@rule(cloud.Port, when=is_external)
 def chassis_group(port: cloud.Port) -> Iterator[Fact]:
     """Yield the group of chassis that stand in for an external port."""
     name, chosen = holders(port)
-    if not chosen:
-        return
     network = port.network
     hints = ",".join(sorted(network.availability_zone_hints))
     yield HA_GROUPS(name, (("neutron:availability_zone_hints", hints), ("neutron:network_id", network.uuid)))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.cloud import names
 from ovenbird.cloud.addressing import fixed_addresses, is_pair, port_security, secured
-from ovenbird.cloud.external_port import group_of
+from ovenbird.cloud.external_port import chassis_group, group_of
 from ovenbird.cloud.extra_dhcp import merged, named_for_ovn
 from ovenbird.cloud.network import PORTS_OF_SWITCH, SWITCH_PORTS, network_mtu
 from ovenbird.cloud.security_group import PORTS_OF_GROUP
@@ -15,7 +15,7 @@ from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.logical.findings import finding
 from ovenbird.model import cloud, settings
-from ovenbird.model.binding_profile import capabilities, container, is_external, migrating_to, vtep
+from ovenbird.model.binding_profile import Profile, capabilities, container, is_external, migrating_to, profile, vtep
 from ovenbird.model.shared_address import shared_address
 
 if TYPE_CHECKING:
@@ -65,12 +65,6 @@ class Kind(NamedTuple):
 
 
 @view
-def sharing(port: cloud.Port) -> tuple[str, tuple[str, ...]] | None:
-    """Return the address that a virtual port shares, and the ports that may use it; None for any other port."""
-    return shared_address(port)
-
-
-@view
 def floating_address(association: cloud.FloatingIPAssociation) -> str:
     """Return the address of a floating IP."""
     return next((address for address, _ in fixed_addresses(association.floating_ip.port)), "")
@@ -82,7 +76,8 @@ def switch_port(port: cloud.Port) -> Iterator[Fact]:
     if port.device_owner in UNPLUGGED_OWNERS:
         return
     fixed = fixed_addresses(port)
-    kind = kind_of(port)
+    told = profile(port)
+    kind = kind_of(port, told)
     addresses, allowed = _addresses(port, kind)
     for pair in port.allowed_address_pairs:
         if not is_pair(pair):
@@ -99,27 +94,29 @@ def switch_port(port: cloud.Port) -> Iterator[Fact]:
         kind.options,
         *dhcp,
         kind.group,
-        _external_ids(port, fixed),
+        _external_ids(port, fixed, told),
     )
     yield PORTS_OF_SWITCH(names.switch(cloud.Port.network.raw(port)), SWITCH_PORTS.uuid(port.uuid))
+    if kind.group is not None:
+        yield from chassis_group(port)
 
 
-def kind_of(port: cloud.Port) -> Kind:
+def kind_of(port: cloud.Port, told: Profile) -> Kind:
     """Return what a port is to its switch."""
     owner = port.device_owner
     if owner.startswith(ROUTER_OWNERS) and (options := router_options(port)):
         return Kind("router", options)
-    if physical := vtep(port):
+    if physical := vtep(told):
         switch, logical_switch = physical
         return Kind("vtep", (("vtep-logical-switch", logical_switch), ("vtep-physical-switch", switch)))
     if is_external(port):
         return Kind("external", group=group_of(port))
     if owner in LOCALPORT_OWNERS:
-        return Kind("localport", _where(port))
-    if shared := sharing(port):
+        return Kind("localport", _where(port, told))
+    if shared := shared_address(port, [address for address, _ in fixed_addresses(port)]):
         address, parents = shared
         return Kind("virtual", (("virtual-ip", address), ("virtual-parents", ",".join(parents))))
-    return Kind("", _where(port), *container(port))
+    return Kind("", _where(port, told), *container(told))
 
 
 def router_options(port: cloud.Port) -> names.Pairs:
@@ -130,13 +127,13 @@ def router_options(port: cloud.Port) -> names.Pairs:
     return (peer,) if port.referrers(cloud.RouterInterface.port) else ()
 
 
-def _where(port: cloud.Port) -> names.Pairs:
+def _where(port: cloud.Port, told: Profile) -> names.Pairs:
     """Return which chassis may bind a port: where it is wanted, and where it is moving to meanwhile.
 
     While an instance moves, both chassis have its port, and traffic to it goes to both. What leaves at the new place is
     held back until the hypervisor there has announced the instance, by RARP (ovn-nb(5), `activation-strategy`).
     """
-    host, target = port.host, migrating_to(port)
+    host, target = port.host, migrating_to(told)
     if not host:
         return ()
     if not target or target == host:
@@ -225,7 +222,7 @@ def _dhcp_subnet(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...], version:
     return next((subnet for subnet in found if subnet.ipv6_address_mode != STATELESS), found[0] if found else None)
 
 
-def _external_ids(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...]) -> names.Pairs:
+def _external_ids(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...], told: Profile) -> names.Pairs:
     network = port.network
     subnets = port.home.store.table(cloud.Subnet)
     cidrs = []
@@ -242,7 +239,7 @@ def _external_ids(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...]) -> name
         "neutron:security_group_ids": " ".join(sorted(cloud.Port.security_groups.raw(port))),
         "neutron:cidrs": " ".join(cidrs),
         "neutron:vnic_type": port.vnic_type,
-        "neutron:port_capabilities": ";".join(capabilities(port)),
+        "neutron:port_capabilities": ";".join(capabilities(told)),
         "neutron:mtu": str(network_mtu(network)),
         names.REVISION: str(port.revision_number),
     }

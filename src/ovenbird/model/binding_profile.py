@@ -1,12 +1,12 @@
 """What a port's `binding:profile` means to OVN, with the keys that Neutron's OVN driver knows.
 
 The profile is JSON that Nova and drivers write to each other; what is none of ours in it stays unread. A key whose
-value cannot be what it has to be counts as absent: the API refuses such profiles. Functions read tracked columns, so
-whoever calls one from a rule or a view depends on what it read.
+value cannot be what it has to be counts as absent: the API refuses such profiles.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -28,11 +28,14 @@ CAPABILITIES, OFFLOADED = "capabilities", "switchdev"
 
 MOST_TAG = 4095
 
+Profile = Mapping[str, Any]
+"""A binding profile, read."""
+
 OUTSIDE_OF_SWITCH = frozenset(("direct", "direct-physical", "macvtap", "baremetal"))
 """VNIC types that no virtual switch connects, unless the hardware does in its place (`switchdev`)."""
 
 
-def profile(port: Port) -> dict[str, Any]:
+def profile(port: Port) -> Profile:
     """Return a port's binding profile."""
     text = port.binding_profile
     if not text:
@@ -44,36 +47,36 @@ def profile(port: Port) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def migrating_to(port: Port) -> str:
+def migrating_to(told: Profile) -> str:
     """Return the host that a port's instance is moving to; empty if it stays where it is."""
-    return _text(port, MIGRATING_TO)
+    return _text(told, MIGRATING_TO)
 
 
-def container(port: Port) -> tuple[str | None, int | None]:
+def container(told: Profile) -> tuple[str | None, int | None]:
     """Return the port that a container is reached through, and its VLAN tag there: 0 for any that is free."""
-    parent, tag = _text(port, PARENT), profile(port).get(TAG)
+    parent, tag = _text(told, PARENT), told.get(TAG)
     if not parent or not isinstance(tag, int) or isinstance(tag, bool) or not 0 <= tag <= MOST_TAG:
         return None, None
     return parent, tag
 
 
-def vtep(port: Port) -> tuple[str, str] | None:
+def vtep(told: Profile) -> tuple[str, str] | None:
     """Return the physical switch that a port stands for, and its logical switch there."""
-    names = _text(port, SWITCH), _text(port, LOGICAL_SWITCH)
+    names = _text(told, SWITCH), _text(told, LOGICAL_SWITCH)
     return names if all(names) else None
 
 
-def capabilities(port: Port) -> list[str]:
+def capabilities(told: Profile) -> list[str]:
     """Return what the hardware of a port can do."""
-    found = profile(port).get(CAPABILITIES)
+    found = told.get(CAPABILITIES)
     return [word for word in found if isinstance(word, str)] if isinstance(found, list) else []
 
 
 def is_external(port: Port) -> bool:
     """Return whether a port is on a physical network by itself, and no virtual switch connects it."""
-    return port.vnic_type in OUTSIDE_OF_SWITCH and OFFLOADED not in capabilities(port)
+    return port.vnic_type in OUTSIDE_OF_SWITCH and OFFLOADED not in capabilities(profile(port))
 
 
-def _text(port: Port, key: str) -> str:
-    value = profile(port).get(key)
+def _text(told: Profile, key: str) -> str:
+    value = told.get(key)
     return value if isinstance(value, str) else ""

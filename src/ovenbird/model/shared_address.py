@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.derived import Derived
-from ovenbird.model.cloud import FixedAddress, Port
+from ovenbird.model.cloud import Port
 from ovenbird.net.ip import ip_network
 
 if TYPE_CHECKING:
@@ -48,15 +48,19 @@ PAIRED = Derived(Port.network, Port.allowed_address_pairs, keys=_paired)
 """Ports by network and each single address of their pairs."""
 
 
-def shared_address(port: Port) -> tuple[str, tuple[str, ...]] | None:
+def shared_address(port: Port, addresses: Iterable[str]) -> tuple[str, tuple[str, ...]] | None:
     """Return the address that a port shares, and the ports that may use it; None for a port that is not virtual.
 
     Of several addresses that others may use it is the first: a virtual port has one.
+
+    Arguments:
+        port: any port.
+        addresses: its own, in order.
     """
     if port.host or port.device_owner.startswith(INFRASTRUCTURE):
         return None
     network = Port.network.raw(port)
-    for address in sorted(fixed.address for fixed in port.referrers(FixedAddress.port)):
+    for address in addresses:
         sharing = [other.uuid for other in PAIRED.of(port.home).rows(((network, address),)) if other.uuid != port.uuid]
         if sharing:
             return address, tuple(sorted(sharing))
