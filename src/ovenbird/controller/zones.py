@@ -15,6 +15,7 @@ from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.lookups import get
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
+from ovenbird.model.options import integer
 from ovenbird.model.sb import DatapathBinding, PortBinding
 from ovenbird.net.numbers import is_decimal
 
@@ -38,13 +39,14 @@ def zone_of(name: str) -> int:
 def wanted_snat_zone(datapath: UUID) -> int | None:
     """Return the zone for SNAT that a router's `options:snat-ct-zone` asks for, by way of Southbound."""
     row = get(DatapathBinding, datapath)
-    text = row.external_ids.get("snat-ct-zone", "") if row is not None else ""
-    return int(text) if is_decimal(text) and ZONES.low <= int(text) <= ZONES.high else None
+    wanted = integer(row.external_ids.get("snat-ct-zone", "")) if row is not None else None
+    return wanted if wanted is not None and 0 <= wanted <= ZONES.high else None
 
 
 def datapath_zones(datapath: UUID) -> tuple[int, int]:
-    """Return the zones of a datapath for DNAT and SNAT."""
-    return ZONES.get(f"{datapath}_dnat"), ZONES.get(f"{datapath}_snat", want=wanted_snat_zone(datapath))
+    """Return the zones of a datapath for DNAT and SNAT; the latter is the host's own, 0, only if that is asked for."""
+    wanted = wanted_snat_zone(datapath)
+    return ZONES.get(f"{datapath}_dnat"), 0 if wanted == 0 else ZONES.get(f"{datapath}_snat", want=wanted)
 
 
 def stored_zones(ids: Mapping[str, str]) -> dict[str, int]:

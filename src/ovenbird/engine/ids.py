@@ -32,13 +32,15 @@ class Pool:
         self.low = low
         self.high = high
 
-    def get(self, key: Hashable, scope: Hashable = None, want: int | None = None) -> int:
+    def get(self, key: Hashable, scope: Hashable = None, want: int | None = None, *, yields: bool = False) -> int:
         """Return the number of ``key`` in ``scope``; the caller depends on it, and keeps it taken.
 
         Arguments:
             key: whose number.
             scope: within what numbers are distinct.
-            want: the number to prefer, within the range.
+            want: the number to prefer, within the range. A caller that gets another one is run again when any is
+                released.
+            yields: whether a key that wants the number without yielding takes it from this one.
 
         Raises:
             IdsExhaustedError: every number of the scope is taken; the caller is run again when one is released.
@@ -46,7 +48,7 @@ class Pool:
         node = tracking.reader
         if node is None:
             raise LookupError(f"{self.name}: asked for an id outside of a computation")
-        return _scope(node.engine, self, scope).get(key, want)
+        return _scope(node.engine, self, scope).get(key, want, 0 if want is None else 1 if yields else 2)
 
 
 def _scope(engine: Any, pool: Pool, scope: Hashable) -> Scope:
@@ -71,14 +73,14 @@ def used(engine: Any, pool: Pool, scope: Hashable = None) -> dict[Hashable, int]
 class Allocation(Source):
     """One key's number; lives while read."""
 
-    __slots__ = ("key", "scope", "value", "wanted")
+    __slots__ = ("key", "scope", "strength", "value")
 
-    def __init__(self, scope: Scope, key: Hashable, value: int, wanted: bool) -> None:
+    def __init__(self, scope: Scope, key: Hashable, value: int, strength: int) -> None:
         self.readers = {}
         self.scope = scope
         self.key = key
         self.value = value
-        self.wanted = wanted
+        self.strength = strength
 
     def unread(self) -> None:
         """Let the engine release the number at the end of the wave, if nobody has asked for it again."""
@@ -109,18 +111,26 @@ class Scope:
         if self.taken.setdefault(value, key) == key:
             self.seeds[key] = value
 
-    def get(self, key: Hashable, want: int | None) -> int:
-        """Return the number of ``key``, allocating or moving it as needed."""
+    def get(self, key: Hashable, want: int | None, strength: int) -> int:
+        """Return the number of ``key``, allocating or moving it as needed.
+
+        Arguments:
+            key: whose number.
+            want: the number to prefer.
+            strength: 0 without one; of two keys that want the same number the stronger gets it, else who has it.
+        """
         found = self.by_key.get(key)
         if found is None:
-            found = self.by_key[key] = Allocation(self, key, self._choose(key, want), want is not None)
+            found = self.by_key[key] = Allocation(self, key, self._choose(key, want, strength), strength)
             self.taken[found.value] = key
-        elif want is not None and (found.value != want or not found.wanted):
-            value = self._choose(key, want)
-            found.wanted = True
+        elif want is not None and (found.value != want or found.strength < strength):
+            value = self._choose(key, want, strength)
+            found.strength = strength
             if value != found.value:
                 self._move(found, value)
         found.track()
+        if want is not None and found.value != want:
+            self.exhausted.track()
         return found.value
 
     def drop_seeds(self) -> None:
@@ -141,8 +151,9 @@ class Scope:
         if not self.by_key and not self.seeds:
             self.engine.scopes.pop((self.pool, self.key), None)
 
-    def _choose(self, key: Hashable, want: int | None) -> int:
+    def _choose(self, key: Hashable, want: int | None, strength: int) -> int:
         seeded = self.seeds.pop(key, None)
+        own = self.by_key.get(key)
         if want is not None and self.pool.low <= want <= self.pool.high:
             holder = self.taken.get(want)
             if holder is None or holder == key:
@@ -153,10 +164,12 @@ class Scope:
             if other is None:  # only reserved by a seed
                 self.seeds.pop(holder, None)
                 return want
-            if not other.wanted:
+            if other.strength < strength:
                 self.taken[want] = key
                 self._move(other, self._free())
                 return want
+        if seeded is None and own is not None:
+            return own.value
         return seeded if seeded is not None else self._free()
 
     def _move(self, allocation: Allocation, value: int) -> None:

@@ -20,7 +20,7 @@ from ovenbird.features.meters import log_action
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import Stage, stage
-from ovenbird.logical.ports import setting
+from ovenbird.logical.ports import global_flag
 from ovenbird.logical.protection import meters
 from ovenbird.logical.registers import (
     COMMIT,
@@ -36,6 +36,7 @@ from ovenbird.logical.registers import (
 from ovenbird.logical.tables import datapath
 from ovenbird.logical.traits import FILTERED, STATEFUL, SWITCHES, Trait, port_group
 from ovenbird.model import nb
+from ovenbird.model.options import flag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -81,7 +82,7 @@ def stateful(switch: nb.LogicalSwitch) -> bool:
 
 def drops_by_default() -> bool:
     """Return whether what no ACL allows is dropped, where there is any."""
-    return setting("default_acl_drop") == "true"
+    return global_flag("default_acl_drop", False)
 
 
 @rule(nb.LogicalSwitch)
@@ -151,7 +152,7 @@ def _flows(acl: nb.ACL, where: UUID | Trait, meter: str | None = None, *, tracks
     log, bands = log_action(acl, {"drop": "drop", "reject": "reject"}.get(action, "allow"))
     yield from bands
     at = STAGES[acl.direction == "to-lport"]
-    if at is STAGES[0] and acl.options.get("apply-after-lb") == "true":
+    if at is STAGES[0] and flag(acl.options, "apply-after-lb"):
         at = AFTER_LB
     if action == "allow-stateless" and tracks:
         pre_acl = PRE_ACL[acl.direction == "to-lport"]
@@ -159,7 +160,7 @@ def _flows(acl: nb.ACL, where: UUID | Trait, meter: str | None = None, *, tracks
     verdicts = _verdicts(acl, log) if tracks else _plain_verdict(acl, log)
     for match, act in verdicts:
         yield flow(at, where, acl.priority + OFFSET, match, act, acl.uuid, meter=meter if action == "reject" else None)
-    if tracks and acl.label and acl.log and action in ALLOWING and acl.options.get("log-related") == "true":
+    if tracks and acl.label and acl.log and action in ALLOWING and flag(acl.options, "log-related"):
         yield from _log_replies(acl, STAGES[acl.direction == "from-lport"], where, log)
 
 
@@ -194,7 +195,7 @@ def _refusal(acl: nb.ACL) -> str:
 
 def _log_replies(acl: nb.ACL, opposite: Stage, where: UUID | Trait, log: str) -> Iterator[Fact]:
     """Log the replies and related packets of connections that carry the ACL's label, in the other direction."""
-    valid = " && !ct.inv" if setting("use_ct_inv_match") != "false" else ""
+    valid = " && !ct.inv" if global_flag("use_ct_inv_match", True) else ""
     same = f"ct_mark.blocked == 0 && ct_label.label == {acl.label}"
     done = f"{HINT_DROP} = 0; {HINT_BLOCK} = 0; {ESTABLISHED} = 1; " if opposite is STAGES[0] else ""
     reply = f"ct.est && !ct.rel && !ct.new{valid} && ct.rpl && {same}"

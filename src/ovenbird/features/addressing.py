@@ -7,27 +7,36 @@ from whoever was given it. Every port of a switch that assigns addresses claims 
 
 from __future__ import annotations
 
-import logging
+import re
 from functools import cache
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.errors import IdsExhaustedError
 from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.logical.addresses import link_local, parse_addresses
+from ovenbird.logical.addresses import (
+    link_local,
+    mac_prefix,
+    parse_addresses,
+    parse_interface,
+    parse_ip,
+    parse_mac,
+    parse_network,
+)
 from ovenbird.logical.feature import Feature
+from ovenbird.logical.findings import finding
 from ovenbird.logical.ports import assigns, manners, setting
 from ovenbird.logical.routers import attached
 from ovenbird.logical.tables import PORT_ADDRESSES
 from ovenbird.model import nb
 from ovenbird.net.addresses import ipv4_text, ipv6_text
 from ovenbird.net.errors import PacketError
-from ovenbird.net.ip import ipv4_address, ipv4_network, ipv6_address
+from ovenbird.net.ip import ipv4_address, ipv6_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from ipaddress import IPv4Network
 
     from ovenbird.engine.engine import Engine
     from ovenbird.engine.facts import Fact
@@ -35,14 +44,14 @@ if TYPE_CHECKING:
     from ovenbird.logical.addresses import Addresses
     from ovenbird.logical.ports import SwitchPort
 
-log = logging.getLogger(__name__)
-
 MACS = Pool("Ethernet addresses", 1, 0xFF_FFFF)
 """The last three octets of made-up Ethernet addresses, behind NB_Global's `mac_prefix`; one scope for all switches."""
 
 INTERFACE_ID = (1 << 64) - 1
 """The half of an IPv6 address that an Ethernet address gives (RFC 4291, section 2.5.1)."""
 
+
+_AROUND = re.compile(r"\s*\.\.\s*")
 
 MOST_EXCLUDED = 65_536
 """Addresses in one range of `exclude_ips`: each is taken one by one."""
@@ -55,11 +64,13 @@ class Plan(NamedTuple):
         network: its IPv4 subnet, or None.
         excluded: numbers of that subnet that are not for ports.
         prefix: the first half of IPv6 addresses as a number, or None.
+        troubles: what of its configuration is left out, and why.
     """
 
     network: IPv4Network | None
     excluded: tuple[int, ...]
     prefix: int | None
+    troubles: tuple[str, ...]
 
 
 @cache
@@ -74,70 +85,81 @@ def addresses_of(network: IPv4Network) -> Pool:
 
 @view
 def plan(switch: nb.LogicalSwitch) -> Plan:
-    """Return what a switch assigns; parts that do not parse are left out."""
-    config = switch.other_config
-    network = _network(config.get("subnet", ""))
-    prefix = _number6(config.get("ipv6_prefix", ""))
-    excluded = tuple(_excluded(config.get("exclude_ips", ""), network))
-    return Plan(network, excluded, prefix & ~INTERFACE_ID if prefix is not None else None)
+    """Return what a switch assigns; each part that does not parse is left out alone."""
+    config, troubles = switch.other_config, []
+    network, prefix = _network(config.get("subnet", "")), _prefix(config.get("ipv6_prefix", ""))
+    for name, part, wants in (("subnet", network, "an IPv4 network"), ("ipv6_prefix", prefix, "an IPv6 prefix of /64")):
+        if part is None and name in config:
+            troubles.append(f"{name} {config[name]!r} is not {wants}: ports are given no such addresses")
+    excluded: list[int] = []
+    for word, numbers in _ranges(config.get("exclude_ips", "")):
+        if numbers is None or network is None:
+            troubles.append(f"exclude_ips {word!r} is not a range of IPv4 addresses")
+            continue
+        low, high = int(network.network_address), int(network.broadcast_address)
+        inside = range(max(numbers.start, low), min(numbers.stop, high + 1))
+        if not inside:
+            troubles.append(f"exclude_ips {word} is not in {network}")
+        elif len(inside) > MOST_EXCLUDED:
+            troubles.append(f"exclude_ips {word} is too large: choose a smaller subnet instead")
+        else:
+            excluded += inside
+    return Plan(network, tuple(excluded), prefix, tuple(troubles))
 
 
-def _number6(text: str) -> int | None:
-    try:
-        return int(ipv6_address(text))
-    except PacketError:
+def _prefix(text: str) -> int | None:
+    """Return the first half of the addresses of an IPv6 prefix; its length is 64, if it says one."""
+    found = parse_interface(text)
+    if found is None or found.version == 4 or ("/" in text and found.network.prefixlen != 64):
         return None
+    return int(found.ip) & ~INTERFACE_ID
 
 
 def _network(text: str) -> IPv4Network | None:
-    try:
-        network = ipv4_network(text, strict=False)
-    except ValueError:
-        return None
-    return network if network.prefixlen <= 30 else None
+    found = parse_network(text)
+    return found if isinstance(found, IPv4Network) and found.prefixlen <= 30 else None
 
 
-def _excluded(text: str, network: IPv4Network | None) -> Iterator[int]:
-    """Yield the numbers of `exclude_ips`, single ones and ranges with `..`, as far as they are in the network."""
-    if network is None:
-        return
-    low, high = int(network.network_address), int(network.broadcast_address)
-    for word in text.split():
-        begin, _, end = word.partition("..")
+def _ranges(text: str) -> Iterator[tuple[str, range | None]]:
+    """Yield the words of `exclude_ips`, single addresses and ranges with `..`, each with its numbers or None."""
+    for word in _AROUND.sub("..", text).split():
+        begin, dots, end = word.partition("..")
         try:
             first = int(ipv4_address(begin))
-            last = int(ipv4_address(end)) if end else first
+            yield word, range(first, (int(ipv4_address(end)) if dots else first) + 1)
         except PacketError:
-            continue
-        numbers = range(max(first, low), min(last, high) + 1)
-        if len(numbers) > MOST_EXCLUDED:
-            log.warning("exclude_ips: %s is too large; choose a smaller subnet instead", word)
-        else:
-            yield from numbers
+            yield word, None
 
 
 @view
-def mac_prefix() -> str:
+def made_up_prefix() -> str:
     """Return the first three octets of made-up Ethernet addresses, with colons; empty if nobody has chosen them yet."""
-    return setting("mac_prefix").lower()
+    return mac_prefix(setting("mac_prefix"))
 
 
 @rule(nb.LogicalSwitch)
 def reserved(switch: nb.LogicalSwitch) -> Iterable[Fact]:
     """Take what is not for ports: excluded addresses, and those of the routers on the switch."""
-    if manners(switch).assigns and (made := plan(switch)).network is not None:
+    if not manners(switch).assigns:
+        return
+    made = plan(switch)
+    if made.network is not None:
         for number in made.excluded:
             _claim4(switch, made.network, number)
         for _, router in attached(switch):
             for subnet in router.ipv4:
                 _claim4(switch, made.network, int(ipv4_address(subnet.ip)))
-    return ()
+    for trouble in made.troubles:
+        yield finding(switch, f"switch {switch.name}: {trouble}")
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Give a port what it asks for; claim what it has by configuration."""
     if port.assigns and (asks := next((text for text in port.texts if "dynamic" in text.split()), None)):
-        yield PORT_ADDRESSES(port.hint, _given(port, asks))
+        request = Request(port, asks)
+        yield PORT_ADDRESSES(port.hint, request.given())
+        for trouble in request.troubles:
+            yield finding(port.lsp, f"port {port.name} asks for {asks!r}: {trouble}")
         return
     if port.given is not None:
         yield PORT_ADDRESSES(port.hint, None)
@@ -146,42 +168,83 @@ def port(port: SwitchPort) -> Iterator[Fact]:
             _claim(port.switch, address)
 
 
-def _given(port: SwitchPort, asks: str) -> str | None:
-    """Return the addresses of a port that asks for dynamic ones; None if there are none, or it asks for nonsense."""
-    try:
-        return _give(port, asks)
-    except (IdsExhaustedError, PacketError) as error:
-        log.warning("%s: %s", port.name, error)
-        return None
+class Request:
+    """What a port asks for by `dynamic`, and what it is given; each part that cannot be had fails alone.
+
+    Arguments:
+        port: the port.
+        asks: the entry of its addresses.
+    """
+
+    def __init__(self, port: SwitchPort, asks: str) -> None:
+        self.port = port
+        self.plan = plan(port.switch)
+        words = asks.split()
+        at = words.index("dynamic")
+        self.mac = parse_mac(words[at - 1]) if at else ""
+        self.wanted = [parse_ip(word) for word in words[at + 1 :]]
+        self.troubles = [f"{word!r} is not an address" for word in words[at + 1 :] if not parse_ip(word)]
+
+    def given(self) -> str | None:
+        """Return the addresses; None without an Ethernet address."""
+        mac = self.mac or self._made_up()
+        if not mac:
+            return None
+        found = [mac]
+        if self.plan.network is not None and (four := self._four(self.plan.network)):
+            found.append(four)
+        if self.plan.prefix is not None:
+            found.append(self._six(self.plan.prefix, mac))
+        return " ".join(found)
+
+    def _made_up(self) -> str:
+        try:
+            return _mac(self.port.hint) or ""
+        except IdsExhaustedError:
+            self.troubles.append(f"no Ethernet address that begins with {made_up_prefix()} is free")
+            return ""
+
+    def _four(self, network: IPv4Network) -> str:
+        """Return an address of a subnet: the one wanted if nobody has it, or else any that is free."""
+        pool, key, switch = addresses_of(network), self.port.hint, self.port.switch.uuid
+        asked = next((ip for ip in self.wanted if ip and ":" not in ip), "")
+        want = int(ipv4_address(asked)) if asked else None
+        if want is not None and not pool.low <= want <= pool.high:
+            want = None
+        try:
+            number = pool.get(key, switch, want, yields=True)
+        except IdsExhaustedError:
+            self.troubles.append(f"no IPv4 address of {network} is free")
+            return ""
+        given = ipv4_text(number)
+        if asked and given != asked:
+            why = "somebody else has it" if want is not None else f"it is not one of {network} for ports"
+            self.troubles.append(f"it has {given} instead of {asked}: {why}")
+        return given
+
+    def _six(self, prefix: int, mac: str) -> str:
+        """Return an address with a prefix: the one wanted if nobody has it, or else that which the MAC gives."""
+        given = ipv6_text(prefix | int(ipv6_address(link_local(mac))) & INTERFACE_ID)
+        asked = next((ip for ip in self.wanted if ":" in ip), "")
+        if not asked:
+            return given
+        number = int(ipv6_address(asked))
+        if number & ~INTERFACE_ID != prefix:
+            why = f"it is not one of {ipv6_text(prefix)}/64"
+        elif ASKED.get(self.port.hint, (self.port.switch.uuid, number), 1, yields=True) != 1:
+            why = "somebody else has it"
+        else:
+            return asked
+        self.troubles.append(f"it has {given} instead of {asked}: {why}")
+        return given
 
 
-def _give(port: SwitchPort, asks: str) -> str | None:
-    """Make the addresses of a port that asks for dynamic ones."""
-    made, words = plan(port.switch), asks.split()
-    before, wanted = words[: words.index("dynamic")], words[words.index("dynamic") + 1 :]
-    mac = before[0].lower() if before and parse_addresses(before[0]) is not None else _mac(port.hint)
-    if mac is None:
-        return None
-    found = [mac]
-    if made.network is not None:
-        found.append(_four(port, made.network, next((word for word in wanted if ":" not in word), "")))
-    if made.prefix is not None:
-        six = next((word for word in wanted if ":" in word), "")
-        number = made.prefix | int(ipv6_address(link_local(mac))) & INTERFACE_ID
-        found.append(str(ipv6_address(six)) if six else ipv6_text(number))
-    return " ".join(found)
-
-
-def _four(port: SwitchPort, network: IPv4Network, wanted: str) -> str:
-    """Return an address of a subnet: the one wanted if it is in there, or else one that nobody has."""
-    if wanted and (ip := ipv4_address(wanted)) in network:
-        _claim4(port.switch, network, int(ip))
-        return str(ip)
-    return ipv4_text(addresses_of(network).get(port.hint, port.switch.uuid))
+ASKED = Pool("ports that ask for one IPv6 address", 1, 65_535)
+"""One scope for each address of each switch: the first to ask has number 1."""
 
 
 def _mac(key: str) -> str | None:
-    prefix = mac_prefix()
+    prefix = made_up_prefix()
     if not prefix:
         return None
     number = MACS.get(key)
@@ -190,7 +253,7 @@ def _mac(key: str) -> str | None:
 
 def _claim(switch: nb.LogicalSwitch, address: Addresses) -> None:
     """Take addresses that a port has by configuration."""
-    if (number := made_up(address.mac, mac_prefix())) is not None:
+    if (number := made_up(address.mac, made_up_prefix())) is not None:
         MACS.get(number, want=number)
     network = plan(switch).network
     if network is not None:
@@ -215,8 +278,8 @@ def made_up(mac: str, prefix: str) -> int | None:
 def keep(engine: Engine, northbound: Store) -> None:
     """Reserve for ports what they were given before this process started."""
     prefix = next(
-        (row.options.get("mac_prefix", "") for row in northbound.table(nb.NBGlobal).rows.values()), ""
-    ).lower()
+        (mac_prefix(row.options.get("mac_prefix", "")) for row in northbound.table(nb.NBGlobal).rows.values()), ""
+    )
     ports = northbound.table(nb.LogicalSwitchPort).rows
     for switch in northbound.table(nb.LogicalSwitch).rows.values():
         config = switch.other_config

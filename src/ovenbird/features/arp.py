@@ -10,14 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.lookups import find
-from ovenbird.logical.addresses import braced, quote, solicited_node
+from ovenbird.logical.addresses import braced, quote, scan_ips, solicited_node
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
 from ovenbird.logical.ports import LSP, router_port
 from ovenbird.model import nb
-from ovenbird.net.errors import PacketError
-from ovenbird.net.ip import ipv4_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,10 +67,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
 def _proxy(port: SwitchPort, texts: str) -> Iterator[Fact]:
     """Answer for the addresses of others in a router's name."""
     peer = router_port(port.options.get("router-port", ""))
-    try:
-        ips = [str(ipv4_address(text)) for text in texts.split()]
-    except PacketError:
-        return
+    ips = [ip for ip, _ in scan_ips(texts)[0] if ":" not in ip]
     if peer is None or not ips:
         return
     mac = peer[1].mac

@@ -13,6 +13,7 @@ from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.features.ha_chassis import group_facts
 from ovenbird.logical.feature import Feature
+from ovenbird.logical.findings import finding
 from ovenbird.logical.routers import enabled, home_chassis
 from ovenbird.logical.tables import (
     DATAPATH,
@@ -28,7 +29,7 @@ from ovenbird.logical.tables import (
 )
 from ovenbird.logical.traits import SWITCHES
 from ovenbird.model import nb, sb
-from ovenbird.net.numbers import is_decimal
+from ovenbird.model.options import flag, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -45,8 +46,7 @@ ACTIVATED = "additional-chassis-activated"
 
 def requested_key(options: Mapping[str, str]) -> int | None:
     """Return the tunnel key that the options ask for, if it is a number."""
-    text = options.get("requested-tnl-key", "")
-    return int(text) if is_decimal(text) else None
+    return number(options, "requested-tnl-key", low=1)
 
 
 @view
@@ -76,9 +76,10 @@ def router_datapath(router: nb.LogicalRouter) -> Iterator[Fact]:
     ids = {"logical-router": router.uuid, "name": router.name}
     if name := router.external_ids.get("neutron:router_name"):
         ids["name2"] = name
-    if zone := options.get("snat-ct-zone"):
-        ids["snat-ct-zone"] = zone
-    if options.get("always_learn_from_arp_request") == "false":
+    zone = number(options, "snat-ct-zone")
+    if zone is not None:
+        ids["snat-ct-zone"] = str(zone)
+    if not flag(options, "always_learn_from_arp_request", default=True):
         ids["always_learn_from_arp_request"] = "false"
     yield DATAPATH(router.uuid, DATAPATH_KEYS.get(router.uuid, want=requested_key(options)), _pairs(ids))
 
@@ -86,6 +87,8 @@ def router_datapath(router: nb.LogicalRouter) -> Iterator[Fact]:
 def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
     """Give each switch port its port binding."""
     options, kind, mac = port.options, port.type, port.texts
+    for trouble in port.troubles:
+        yield finding(port.lsp, f"port {port.name}: {trouble}")
     chassis: UUID | None = None
     others: frozenset[UUID] = frozenset()
     pairs: Pairs = ()
@@ -108,7 +111,7 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
     if kind == "external" and (group := port.lsp.ha_chassis_group) is not None:
         yield from group_facts(group)
     for text in mac:
-        if "dynamic" in text and (given := port.given):
+        if "dynamic" in text.split() and (given := port.given):
             mac = mac - {text} | {given}
     yield (
         PORT_BINDING,

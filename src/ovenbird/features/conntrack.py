@@ -12,7 +12,7 @@ from ovenbird.engine.rules import singleton
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
-from ovenbird.logical.ports import setting
+from ovenbird.logical.ports import global_flag
 from ovenbird.logical.registers import (
     COMMIT,
     DEFRAG,
@@ -84,7 +84,7 @@ def tracking() -> Iterator[Fact]:
 def connections() -> Iterator[Fact]:
     """Let replies and related packets of committed connections pass, drop invalid ones, commit by default."""
     yield STATEFUL.row
-    checks_invalid = setting("use_ct_inv_match") != "false"
+    checks_invalid = global_flag("use_ct_inv_match", True)
     valid, invalid = (" && !ct.inv", "ct.inv || ") if checks_invalid else ("", "")
     reply = f"ct.est && !ct.rel && !ct.new{valid} && ct.rpl && ct_mark.blocked == 0"
     related = f"!ct.est && ct.rel && !ct.new{valid} && ct_mark.blocked == 0"
@@ -94,7 +94,7 @@ def connections() -> Iterator[Fact]:
     yield flow(ACL[1], STATEFUL, 65_532, reply, "next;")
     yield flow(ACL[1], STATEFUL, 65_532, related, "ct_commit_nat;")
     yield flow(AFTER_LB, STATEFUL, 65_532, f"{ESTABLISHED} == 1", "next;")
-    drops = setting("default_acl_drop") == "true"
+    drops = global_flag("default_acl_drop", False)
     for acl in ACL:
         yield flow(acl, STATEFUL, 65_532, f"{invalid}(ct.est && ct.rpl && ct_mark.blocked == 1)", "drop;")
         if not drops:  # with it, the ACL feature drops at this place

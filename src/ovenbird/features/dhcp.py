@@ -7,23 +7,23 @@ port of type external is answered where it comes in, at the localnet ports, by t
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.views import view
 from ovenbird.features.conntrack import ACL
 from ovenbird.features.dhcp_options import known_options
-from ovenbird.logical.addresses import link_local, quote
+from ovenbird.logical.addresses import link_local, parse_mac, parse_network, quote
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
 from ovenbird.logical.ports import port_rows, switch_ports_of_type
 from ovenbird.logical.registers import COMMIT, DHCP_ANSWERED
-from ovenbird.net.errors import PacketError
-from ovenbird.net.ip import ipv4_address, ipv4_network, ipv6_address, ipv6_network
+from ovenbird.model.options import flag
+from ovenbird.net.ip import ipv4_address, ipv6_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from ipaddress import IPv4Network, IPv6Network
 
     from ovenbird.engine.facts import Fact
     from ovenbird.logical.addresses import Addresses
@@ -42,13 +42,12 @@ _CLIENT6 = "ip6.dst == ff02::1:2 && udp.src == 546 && udp.dst == 547"
 @view
 def server4(options: nb.DHCPOptions) -> tuple[IPv4Network, str, str, tuple[tuple[str, str], ...]] | None:
     """Return the network, the server's address and MAC, and what it gives out; None where something is missing."""
-    try:
-        network = ipv4_network(options.cidr, strict=False)
-    except PacketError:
+    network = parse_network(options.cidr)
+    if not isinstance(network, IPv4Network):
         return None
     given = dict(options.options)
     address, mac = given.get("server_id"), given.pop("server_mac", None)
-    if not address or not mac or "lease_time" not in given:
+    if address is None or mac is None or "lease_time" not in given:
         return None
     given.setdefault("netmask", str(network.netmask))
     return network, address, mac, tuple(sorted(given.items()))
@@ -57,15 +56,13 @@ def server4(options: nb.DHCPOptions) -> tuple[IPv4Network, str, str, tuple[tuple
 @view
 def server6(options: nb.DHCPOptions) -> tuple[IPv6Network, str, bool, tuple[tuple[str, str], ...]] | None:
     """Return the network, the server's MAC, whether it gives no addresses, and what it gives out; None if unusable."""
-    try:
-        network = ipv6_network(options.cidr, strict=False)
-    except PacketError:
-        return None
+    network = parse_network(options.cidr)
     given = dict(options.options)
-    mac = given.get("server_id")
-    if not mac:
+    mac = parse_mac(given.get("server_id", ""))
+    if not isinstance(network, IPv6Network) or not mac:
         return None
-    stateless = given.pop("dhcpv6_stateless", "") == "true"
+    stateless = flag(given, "dhcpv6_stateless")
+    given.pop("dhcpv6_stateless", None)
     return network, mac, stateless, tuple(sorted(given.items()))
 
 

@@ -12,6 +12,7 @@ from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
 from ovenbird.logical.registers import FDB_KNOWN
+from ovenbird.model.options import flag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     """Look up and learn sources at a port of unknown addresses."""
     if not port.unknown or not port.enabled:
         return
-    learns = port.type == "" or (port.type == "localnet" and port.options.get("localnet_learn_fdb") == "true")
+    learns = port.type == "" or (port.type == "localnet" and flag(port.options, "localnet_learn_fdb"))
     if not learns or port.security:
         return
     match = f"inport == {port.quoted}"

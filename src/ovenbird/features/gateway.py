@@ -33,6 +33,7 @@ from ovenbird.logical.routers import (
 from ovenbird.logical.tables import HA_CHASSIS, HA_CHASSIS_GROUP, IN_NAT_ADDRESSES, PORT_BINDING, PORT_KEYS, PORT_PREFIX
 from ovenbird.logical.traits import named_uuid
 from ovenbird.model import nb, sb
+from ovenbird.model.options import flag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,11 +75,11 @@ def _prefixes(lrp: nb.LogicalRouterPort, port: RouterPort, options: dict[str, st
 
     The chassis keeps the prefix among the binding's options, which are otherwise ours.
     """
-    if port.enabled and port.options.get("prefix_delegation") == "true":
+    if port.enabled and flag(port.options, "prefix_delegation"):
         router = lrp.referrer(nb.LogicalRouter.ports)
         if port.chassis or (router is not None and central_ports(router)):
             options["ipv6_prefix_delegation"] = "true"
-    if not port.enabled or port.options.get("prefix") != "true":
+    if not port.enabled or not flag(port.options, "prefix"):
         return
     options["ipv6_prefix"] = "true"
     if given := delegated(lrp):
@@ -162,7 +163,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     if peer is None or router is None:
         return
     given = port.options.get("nat-addresses", "")
-    resides = peer.options.get("reside-on-redirect-chassis") == "true"
+    resides = flag(peer.options, "reside-on-redirect-chassis")
     if given in ("", "router") and not (resides or peer.central or peer.chassis):
         return  # whatever gateways the router has elsewhere
     key = (port.name, port.datapath)

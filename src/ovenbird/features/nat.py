@@ -24,7 +24,7 @@ from ovenbird.engine.views import view
 from ovenbird.features.neighbours import ARP_REPLY
 from ovenbird.features.router_admission import ETHERNET, mtu_of, too_large
 from ovenbird.features.router_port import asked
-from ovenbird.logical.addresses import canonical, parse_addresses, quote, solicited_node
+from ovenbird.logical.addresses import canonical, parse_ip, parse_mac, parse_network, quote, solicited_node
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.findings import finding
 from ovenbird.logical.flow import Author
@@ -35,6 +35,7 @@ from ovenbird.logical.routers import (
     RouterPort,
     central_ports,
     enabled,
+    forced_sources,
     home_chassis,
     joint,
     port_of,
@@ -44,7 +45,7 @@ from ovenbird.logical.routers import (
 from ovenbird.logical.tables import IN_NAT_ADDRESSES, datapath
 from ovenbird.logical.traits import Trait
 from ovenbird.model import nb
-from ovenbird.net.ip import ip_address, ip_network
+from ovenbird.model.options import flag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -151,43 +152,42 @@ def translation(nat: nb.NAT) -> Translation | None:
     router = nat.referrer(nb.LogicalRouter.nat)
     if router is None or not enabled(router):
         return None
-    try:
-        outer, network = ip_address(nat.external_ip), ip_network(nat.logical_ip, strict=False)
-    except ValueError:
+    outer, inner = parse_ip(nat.external_ip), parse_network(nat.logical_ip)
+    if not outer or inner is None:
         return None
-    kind, whole = nat.type, network.prefixlen == network.max_prefixlen
-    if outer.version != network.version or (kind != "snat" and not whole):
+    kind, whole = nat.type, inner.prefixlen == inner.max_prefixlen
+    if (":" in outer) != (inner.version == 6) or (kind != "snat" and not whole):
         return None
     port = None
     if home_chassis(router):
-        way = way_to(router, str(outer))
+        way = way_to(router, outer)
         outside = way.port if way is not None else None
     else:
-        outside = port = _gateway_port(router, nat, str(outer))
+        outside = port = _gateway_port(router, nat, outer)
         if port is None:
             return None
     mac, resident = "", port.redirect if port is not None else ""
-    if port is not None and kind == "dnat_and_snat" and nat.external_mac and nat.logical_port:
-        parsed = parse_addresses(nat.external_mac)
-        if parsed is None:
+    given, instance = nat.external_mac, nat.logical_port
+    if port is not None and kind == "dnat_and_snat" and given is not None and instance is not None:
+        mac, resident = parse_mac(given), instance
+        if not mac:
             return None
-        mac, resident = parsed.mac, nat.logical_port
     ports, allowed, exempted = nat.external_port_range, nat.allowed_ext_ips, nat.exempted_ext_ips
     return Translation(
         datapath(router),
         router.uuid,
         nat.uuid,
-        str(outer),
-        str(network.network_address) if whole else str(network),
-        f"ip{outer.version}",
-        network.prefixlen,
+        outer,
+        canonical(nat.logical_ip),
+        f"ip{inner.version}",
+        inner.prefixlen,
         kind != "dnat",
         kind != "snat",
-        kind == "dnat_and_snat" and nat.options.get("stateless") == "true",
+        kind == "dnat_and_snat" and flag(nat.options, "stateless"),
         f",{ports}" if ports else "",
         port,
         outside,
-        router.options.get("dnat_force_snat_ip") is not None and port is None,
+        port is None and bool(forced_sources(router)),
         mac,
         resident,
         allowed.name if allowed is not None else "",
@@ -334,17 +334,13 @@ def nat(nat: nb.NAT) -> Iterator[Fact]:
 @rule(nb.LogicalRouter)
 def forced_source(router: nb.LogicalRouter) -> Iterator[Fact]:
     """Give what a gateway router translates inwards a source of the router's, so that replies come back to it."""
-    given = router.options.get("dnat_force_snat_ip", "")
-    if not given or not enabled(router) or not home_chassis(router):
+    if not enabled(router) or not home_chassis(router):
         return
     where = datapath(router)
-    for text in given.split():
-        try:
-            ip = ip_address(text)
-        except ValueError:
-            continue
-        yield flow(UNSNAT, where, 110, f"ip{ip.version} && ip{ip.version}.dst == {ip}", "ct_snat;", router.uuid)
-        match = f"flags.force_snat_for_dnat == 1 && ip{ip.version}"
+    for ip in forced_sources(router):
+        family = "ip6" if ":" in ip else "ip4"
+        yield flow(UNSNAT, where, 110, f"{family} && {family}.dst == {ip}", "ct_snat;", router.uuid)
+        match = f"flags.force_snat_for_dnat == 1 && {family}"
         yield flow(SNAT, where, 100, match, f"ct_snat({ip});", router.uuid)
 
 
@@ -353,14 +349,13 @@ def _idle(nat: nb.NAT) -> Iterator[Fact]:
     router = nat.referrer(nb.LogicalRouter.nat)
     if router is None or not enabled(router):
         return
-    try:
-        outer = ip_address(nat.external_ip)
-    except ValueError:
+    outer = parse_ip(nat.external_ip)
+    if not outer:
         return
-    yield flow(INPUT, datapath(router), 90, *_answer(str(outer)))
-    way = way_to(router, str(outer))
+    yield flow(INPUT, datapath(router), 90, *_answer(outer))
+    way = way_to(router, outer)
     if way is not None and nat.type != "snat":
-        yield from _led(way.port, str(outer))
+        yield from _led(way.port, outer)
 
 
 def _answer(outer: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from ovenbird.engine.alarms import due
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
+from ovenbird.features.routing import next_hop
 from ovenbird.logical.addresses import braced, quote, solicited_node
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
@@ -33,9 +34,8 @@ from ovenbird.logical.routers import (
 from ovenbird.logical.tables import MAC_LEARNED, STATIC_MAC_BINDING, datapath, northbound_uuid
 from ovenbird.logical.traits import CAREFUL, EAGER, ROUTERS, Trait
 from ovenbird.model import nb, sb
+from ovenbird.model.options import flag, number
 from ovenbird.net.addresses import ipv6_bytes
-from ovenbird.net.ip import ipv6_address
-from ovenbird.net.numbers import is_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,7 +68,7 @@ _WANTED = f"{NEIGHBOR_WANTED} = 1; "
 @view
 def eager(router: nb.LogicalRouter) -> bool:
     """Return whether a router learns from every ARP request."""
-    return router.options.get("always_learn_from_arp_request") != "false"
+    return flag(router.options, "always_learn_from_arp_request", default=True)
 
 
 UNLIMITED = Trait("routers without meters")
@@ -151,11 +151,10 @@ def next_hop_solicitation(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
     router = route.referrer(nb.LogicalRouter.static_routes)
     if router is None or not enabled(router) or ":" not in route.nexthop:
         return
-    try:
-        hop = ipv6_address(route.nexthop)
-    except ValueError:
+    hop = next_hop(route.nexthop)
+    if not hop:
         return
-    node = solicited_node(str(hop))
+    node = solicited_node(hop)
     mac = "33:33:" + ":".join(f"{octet:02x}" for octet in ipv6_bytes(node)[12:])
     ask = f"nd_ns {{ eth.dst = {mac}; ip6.dst = {node}; nd.target = {hop}; output; }};"
     match, meter = f"eth.dst == {NOBODY} && ip6 && xxreg0 == {hop}", meters(router).get("nd-ns-resolve")
@@ -298,7 +297,7 @@ def _beside(port: SwitchPort) -> Iterator[Fact]:
 def asks_routers(uuid: UUID) -> bool:
     """Return whether a router asks for the routers beside it instead of knowing them (`dynamic_neigh_routers`)."""
     router = get(nb.LogicalRouter, uuid)
-    return router is not None and router.options.get("dynamic_neigh_routers") == "true"
+    return router is not None and flag(router.options, "dynamic_neigh_routers")
 
 
 def _virtual(port: SwitchPort) -> Iterator[Fact]:
@@ -345,8 +344,7 @@ def learned(row: sb.MACBinding) -> Iterator[Fact]:
 def oldest(uuid: UUID) -> int:
     """Return how many milliseconds a router's neighbour lasts from when a chassis learned it; 0 for ever."""
     router = get(nb.LogicalRouter, uuid)
-    text = router.options.get("mac_binding_age_threshold", "") if router is not None else ""
-    return int(text) * 1000 if is_decimal(text) else 0
+    return number(router.options, "mac_binding_age_threshold", 0) * 1000 if router is not None else 0
 
 
 FEATURE = Feature(

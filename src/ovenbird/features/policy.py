@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.rules import rule, singleton
-from ovenbird.features.routing import towards
+from ovenbird.features.routing import next_hop, towards
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
@@ -19,7 +19,7 @@ from ovenbird.logical.routers import Way, enabled, way_to
 from ovenbird.logical.tables import datapath
 from ovenbird.logical.traits import ROUTERS
 from ovenbird.model import nb
-from ovenbird.net.ip import ip_address
+from ovenbird.model.options import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def policy(row: nb.LogicalRouterPolicy) -> Iterator[Fact]:
     if router is None or not enabled(router):
         return
     where, priority, match, hint = datapath(router), row.priority, row.match, row.uuid
-    mark = f"pkt.mark = {number}; " if (number := row.options.get("pkt_mark")) else ""
+    mark = f"pkt.mark = {value}; " if (value := number(row.options, "pkt_mark", 0, high=0xFFFF_FFFF)) else ""
     if row.action == "drop":
         yield flow(POLICY, where, priority, match, "drop;", hint)
     elif row.action == "allow":
@@ -81,11 +81,8 @@ def _reroute(row: nb.LogicalRouterPolicy, router: nb.LogicalRouter, where: UUID,
 
 
 def _ways(router: nb.LogicalRouter, text: str) -> Iterator[tuple[str, Way]]:
-    try:
-        hop = str(ip_address(text))
-    except ValueError:
-        return
-    way = way_to(router, hop)
+    hop = next_hop(text)
+    way = way_to(router, hop) if hop else None
     if way is not None:
         yield hop, way
 

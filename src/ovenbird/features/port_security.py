@@ -17,7 +17,7 @@ from ovenbird.logical.registers import PORT_SEC_DROP
 from ovenbird.logical.tables import datapath
 from ovenbird.logical.traits import SWITCHES, Trait
 from ovenbird.model import nb
-from ovenbird.net.numbers import is_decimal
+from ovenbird.model.options import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,9 @@ OUT_APPLY = stage("ls_out_apply_port_sec")
 
 UNTAGGED = Trait("untagged")
 """Switches that do not pass VLAN tags through."""
+
+LAST_QUEUE = 61_440
+"""ovn-sb(5), `set_queue`."""
 
 flow = Author("port_security")
 
@@ -68,7 +71,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     if not port.enabled:
         drop = f"{PORT_SEC_DROP} = 1; next;"
         yield flow(IN_CHECK, port.datapath, 100, f"inport == {port.quoted}", drop, port.hint, port.name)
-    elif is_decimal(queue := port.options.get("qdisc_queue_id", "")):
+    elif (queue := number(port.options, "qdisc_queue_id", high=LAST_QUEUE)) is not None:
         ask = f"set_queue({queue}); {_ASK}"
         yield flow(IN_CHECK, port.datapath, 70, f"inport == {port.quoted}", ask, port.hint, port.name)
 

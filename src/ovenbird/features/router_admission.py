@@ -22,7 +22,7 @@ from ovenbird.logical.routers import LRP, RouterPort, enabled, seen
 from ovenbird.logical.tables import datapath
 from ovenbird.logical.traits import ROUTERS
 from ovenbird.model import nb
-from ovenbird.net.numbers import is_decimal
+from ovenbird.model.options import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,8 +134,7 @@ def _quoting_inside(port: RouterPort) -> Iterator[Fact]:
 
 def mtu_of(port: RouterPort) -> int:
     """Return a port's `gateway_mtu`, or 0."""
-    text = port.options.get("gateway_mtu", "")
-    return int(text) if is_decimal(text) else 0
+    return number(port.options, "gateway_mtu", 0)
 
 
 @view

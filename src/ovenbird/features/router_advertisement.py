@@ -19,8 +19,8 @@ from ovenbird.logical.pipeline import stage
 from ovenbird.logical.registers import ADVERTISED
 from ovenbird.logical.routers import LRP, RouterPort, seen
 from ovenbird.model import nb, sb
+from ovenbird.model.options import INT, flag, number
 from ovenbird.net.ip import ip_network
-from ovenbird.net.numbers import is_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
 def advertised(lrp: nb.LogicalRouterPort, port: RouterPort) -> list[str]:
     """Return the prefixes that a port announces: its networks, without the link-local one, and the delegated prefix."""
     found = [subnet.network for subnet in port.ipv6 if subnet.network != "fe80::/64"]
-    prefix = delegated(lrp).partition(":")[2] if port.options.get("prefix") == "true" else ""
+    prefix = delegated(lrp).partition(":")[2] if flag(port.options, "prefix") else ""
     return [*found, prefix] if prefix and prefix not in found else found
 
 
@@ -88,8 +88,7 @@ def delegated(lrp: nb.LogicalRouterPort) -> str:
 
 
 def _mtu(given: dict[str, str]) -> int:
-    text = given.get("mtu", "")
-    return int(text) if is_decimal(text) and int(text) >= LEAST_MTU else 0
+    return number(given, "mtu", 0, LEAST_MTU)
 
 
 def _preference(given: dict[str, str]) -> str:
@@ -100,15 +99,15 @@ def _preference(given: dict[str, str]) -> str:
 def periodic(lrp: nb.LogicalRouterPort, port: RouterPort) -> dict[str, str]:
     """Return what a chassis needs to send advertisements by itself, as options of the port's binding."""
     given = lrp.ipv6_ra_configs
-    if given.get("send_periodic") != "true" or given.get("address_mode") not in MODES:
+    if not flag(given, "send_periodic") or given.get("address_mode") not in MODES:
         return {}
-    longest = _seconds(given.get("max_interval", ""), 4, 1800, 600)
+    longest = _seconds(given, "max_interval", 4, 1800, 600)
     shortest = longest // 3 if longest >= 9 else longest * 3 // 4
     found = {
         "ipv6_ra_send_periodic": "true",
         "ipv6_ra_address_mode": given["address_mode"],
         "ipv6_ra_max_interval": str(longest),
-        "ipv6_ra_min_interval": str(_seconds(given.get("min_interval", ""), 3, longest * 3 // 4, shortest)),
+        "ipv6_ra_min_interval": str(_seconds(given, "min_interval", 3, longest * 3 // 4, shortest)),
         "ipv6_ra_src_eth": port.mac,
         "ipv6_ra_src_addr": port.ipv6[-1].ip,
         "ipv6_ra_prf": _preference(given) or "MEDIUM",
@@ -123,9 +122,9 @@ def periodic(lrp: nb.LogicalRouterPort, port: RouterPort) -> dict[str, str]:
     return found
 
 
-def _seconds(text: str, low: int, high: int, default: int) -> int:
+def _seconds(given: dict[str, str], name: str, low: int, high: int, default: int) -> int:
     """Return an interval within its bounds (RFC 4861, section 6.2.1)."""
-    return min(max(int(text), low), high) if is_decimal(text) else default
+    return min(max(number(given, name, default, -INT), low), high)
 
 
 FEATURE = Feature("router_advertisement", (router_port,))

@@ -16,7 +16,7 @@ from ovenbird.logical.feature import Feature
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
 from ovenbird.logical.registers import LOOPED
-from ovenbird.logical.routers import RouterPort, central_ports, seen, shared
+from ovenbird.logical.routers import RouterPort, central_ports, is_link_local, seen, shared
 from ovenbird.logical.traits import ROUTERS
 from ovenbird.model import nb
 
@@ -95,6 +95,8 @@ def _time_exceeded(port: RouterPort) -> Iterator[Fact]:
         answer = f"icmp4 {{eth.dst <-> eth.src; icmp4.type = 11; {code.format(4)} {turn} {done}"
         yield flow(INPUT, port.datapath, 31, match, answer, port.uuid, meter=port.meters.get("icmp4-error"))
     for subnet in port.ipv6[:-1]:
+        if is_link_local(subnet.ip):
+            continue
         turn = "ip6.dst <-> ip6.src;" if port.central else f"ip6.dst = ip6.src; ip6.src = {subnet.ip};"
         match = f"inport == {port.quoted} && ip6 && ip6.src == {subnet.network} && {late}"
         answer = f"icmp6 {{eth.dst <-> eth.src; {turn} icmp6.type = 3; {code.format(6)} {done}"

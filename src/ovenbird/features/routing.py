@@ -16,6 +16,7 @@ from ovenbird.engine.lookups import select
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.features.symmetric_reply import Pinned, pinned_flows
+from ovenbird.logical.addresses import network_text, parse_network
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.findings import finding
 from ovenbird.logical.flow import Author
@@ -25,7 +26,9 @@ from ovenbird.logical.routers import Way, enabled, home_chassis, port_of, seen, 
 from ovenbird.logical.tables import datapath
 from ovenbird.logical.traits import ROUTERS
 from ovenbird.model import nb
-from ovenbird.net.ip import ip_address, ip_network
+from ovenbird.model.options import flag
+from ovenbird.net.addresses import ip_bytes, ip_text
+from ovenbird.net.errors import PacketError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,10 +62,8 @@ Key = tuple[str, bool, str]
 
 def key_of(prefix: str, policy: str | None, table: str) -> Key | None:
     """Return a route's key, or None if its prefix does not parse."""
-    try:
-        return str(ip_network(prefix, strict=False)), policy == "src-ip", table
-    except ValueError:
-        return None
+    found = parse_network(prefix)
+    return (network_text(found), policy == "src-ip", table) if found is not None else None
 
 
 def _keys(values: list[Any]) -> tuple[Key, ...]:
@@ -109,7 +110,8 @@ def connected(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     port = seen(lrp)
     if port is None:
         return
-    for subnet in (*port.ipv4, *port.ipv6):
+    # Of several addresses in one network the first is the source: flows for each would contradict each other.
+    for subnet in {subnet.network: subnet for subnet in reversed((*port.ipv4, *port.ipv6))}.values():
         address = "ip6" if ":" in subnet.ip else "ip4"
         match = f"{address}.dst == {subnet.network}"
         if subnet.network == "fe80::/64":  # link-local: there is one on every link
@@ -223,13 +225,13 @@ def _member(router: nb.LogicalRouter, route: nb.LogicalRouterStaticRoute, key: K
     text = route.nexthop
     if text == "discard" or _session_down(route):
         return None
-    nexthop = _canonical(text)
-    if nexthop is None or (nexthop and (":" in nexthop) != (":" in key[0])):
+    nexthop = next_hop(text)
+    if (text and not nexthop) or (nexthop and (":" in nexthop) != (":" in key[0])):
         return None
     way = _way(router, nexthop, route.output_port, ":" in key[0])
     if way is None:
         return None
-    return Member(route.uuid, nexthop, way, route.options.get("ecmp_symmetric_reply") == "true")
+    return Member(route.uuid, nexthop, way, flag(route.options, "ecmp_symmetric_reply"))
 
 
 def _way(router: nb.LogicalRouter, nexthop: str, output: str | None, six: bool) -> Way | None:
@@ -245,12 +247,12 @@ def _way(router: nb.LogicalRouter, nexthop: str, output: str | None, six: bool) 
     return Way(port, source) if source is not None else None
 
 
-def _canonical(nexthop: str) -> str | None:
-    """Return a next hop in canonical form, empty if there is none; None if it does not parse."""
+def next_hop(text: str) -> str:
+    """Return a next hop in canonical form; the empty string if it is not an address and nothing else."""
     try:
-        return str(ip_address(nexthop)) if nexthop else ""
-    except ValueError:
-        return None
+        return ip_text(ip_bytes(text))
+    except PacketError:
+        return ""
 
 
 def _session_down(route: nb.LogicalRouterStaticRoute) -> bool:

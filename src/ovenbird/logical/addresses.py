@@ -1,8 +1,9 @@
 """The addresses of logical ports as text: what `addresses` and `networks` columns hold, read into values.
 
 An entry of Logical_Switch_Port.addresses is an Ethernet address followed by any number of IP addresses, or one of the
-words `unknown`, `router`, `dynamic`, ovn-nb(5). An entry that does not parse is left out by whoever reads it, as the
-original does; what is wrong with it is for the program that wrote it to know.
+words `unknown`, `router`, `dynamic`, ovn-nb(5). Northbound holds text that others wrote, so it is read as the original
+reads it: blanks before a number, leading zeros and a plus sign are nothing, a prefix may be a netmask, and what comes
+before the first junk counts. Only where the original cuts a number down to eight bits is that junk here.
 """
 
 from __future__ import annotations
@@ -10,14 +11,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.net.addresses import ipv6_bytes, ipv6_text
+from ovenbird.net.addresses import ip_text, ipv4_text, ipv6_bytes, ipv6_text
 from ovenbird.net.errors import PacketError
-from ovenbird.net.ip import ip_network, ipv4_interface, ipv6_interface
+from ovenbird.net.ip import ip_interface
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 
-_MAC = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}")
+_HEX = r"\s*(?:0[xX])?0*([0-9a-fA-F]{1,2})"
+_MAC = re.compile(rf"{_HEX}:{_HEX}:{_HEX}:{_HEX}:{_HEX}:{_HEX}(?![0-9a-fA-F])", re.ASCII)
+_PREFIX = re.compile(rf"{_HEX}:{_HEX}:{_HEX}(?![0-9a-fA-F])", re.ASCII)
+_NUMBER = r"\s*\+?0*(\d{1,3})"
+_FOUR = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?!\d)", re.ASCII)
+_SIX = re.compile(r"\s*([0-9a-fA-F:.]{1,46})", re.ASCII)
+_LENGTH = re.compile(r"/\s*([+-]?\d+)", re.ASCII)
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _PLAIN = re.compile(rf"((?:[0-9a-fA-F]{{2}}:){{5}}[0-9a-fA-F]{{2}}) ({_OCTET}(?:\.{_OCTET}){{3}})")
 
@@ -37,33 +45,128 @@ class Addresses(NamedTuple):
 
 
 def parse_addresses(text: str) -> Addresses | None:
-    """Return what an entry of `addresses` or `port_security` says, or None if it is not of that form."""
+    """Return what an entry of `addresses` or `port_security` says before any junk; None if that is no MAC address."""
+    return scan_addresses(text)[0]
+
+
+def scan_addresses(text: str) -> tuple[Addresses | None, str]:
+    """Return what an entry of `addresses` says, or None if it begins with no MAC address, and the junk behind."""
     plain = _PLAIN.fullmatch(text)
     if plain is not None:  # nine entries of ten, at a quarter of the cost
-        return Addresses(plain[1].lower(), (plain[2],))
-    words = text.split()
-    if not words or _MAC.fullmatch(words[0]) is None:
+        return Addresses(plain[1].lower(), (plain[2],)), ""
+    begin = _MAC.match(text)
+    if begin is None:
+        return None, text
+    ips, rest = scan_ips(text[begin.end() :])
+    four, six = [ip for ip, _ in ips if ":" not in ip], [ip for ip, _ in ips if ":" in ip]
+    return Addresses(_mac_text(begin), tuple(four), tuple(six)), rest
+
+
+def parse_mac(text: str) -> str:
+    """Return a MAC address in lower case; the empty string if the text is not one and nothing else."""
+    found = _MAC.fullmatch(text)
+    return _mac_text(found) if found is not None else ""
+
+
+def _mac_text(found: re.Match[str]) -> str:
+    return ":".join([f"{int(part, 16):02x}" for part in found.groups()])
+
+
+def mac_prefix(text: str) -> str:
+    """Return the first three octets that a text begins with, in lower case with colons; empty if there are none."""
+    found = _PREFIX.match(text)
+    octets = [int(part, 16) for part in found.groups()] if found is not None else []
+    return ":".join([f"{octet:02x}" for octet in octets]) if any(octets) else ""
+
+
+def scan_ips(text: str) -> tuple[list[tuple[str, int]], str]:
+    """Return the IP addresses that a text begins with, in canonical form with prefix lengths, and the junk behind."""
+    found: list[tuple[str, int]] = []
+    at = 0
+    while at < len(text) and (one := _scan_ip(text, at)) is not None:
+        ip, length, at = one
+        found.append((ip, length))
+    return found, text[at:]
+
+
+def _scan_ip(text: str, at: int) -> tuple[str, int, int] | None:
+    """Return the address at a place of a text, its prefix length and where it ends; None if there is none."""
+    four = _four(text, at)
+    if four is not None:
+        number, end = four
+        masked = _four(text, end + 1) if text[end : end + 1] == "/" else None
+        if masked is not None:
+            mask, end = masked
+            length: int | None = _ones(mask, 32)
+        else:
+            length, end = _length(text, end, 32)
+        return (ipv4_text(number), length, end) if length is not None else None
+    found = _SIX.match(text, at)
+    if found is None:
         return None
-    ipv4: list[str] = []
-    ipv6: list[str] = []
-    for word in words[1:]:
-        try:
-            if ":" in word:
-                ipv6.append(str(ipv6_interface(word).ip))
-            else:
-                ipv4.append(str(ipv4_interface(word).ip))
-        except PacketError:
-            return None
-    return Addresses(words[0].lower(), tuple(ipv4), tuple(ipv6))
+    try:
+        ip, end = ipv6_text(ipv6_bytes(found[1])), found.end()
+        mask_text = _SIX.match(text, end + 1) if text[end : end + 1] == "/" else None
+        if mask_text is not None and ":" in mask_text[1]:
+            length, end = _ones(int.from_bytes(ipv6_bytes(mask_text[1])), 128), mask_text.end()
+        else:
+            length, end = _length(text, end, 128)
+    except PacketError:
+        return None
+    return (ip, length, end) if length is not None else None
+
+
+def _four(text: str, at: int) -> tuple[int, int] | None:
+    found = _FOUR.match(text, at)
+    octets = [int(part) for part in found.groups()] if found is not None else []
+    if found is None or max(octets) > 255:
+        return None
+    return int.from_bytes(bytes(octets)), found.end()
+
+
+def _length(text: str, at: int, bits: int) -> tuple[int | None, int]:
+    """Return the prefix length at a place of a text and where it ends: all bits without any, None if it is too long."""
+    found = _LENGTH.match(text, at)
+    if found is None:
+        return bits, at
+    digits = found[1].lstrip("+0") or "0"
+    return (int(digits) if len(digits) <= 3 and 0 <= int(digits) <= bits else None), found.end()
+
+
+def _ones(mask: int, bits: int) -> int | None:
+    rest = mask ^ (1 << bits) - 1
+    return mask.bit_count() if not rest & (rest + 1) else None  # ones, then zeros
+
+
+def parse_interface(text: str) -> IPv4Interface | IPv6Interface | None:
+    """Return an IP address with the network that it is in, its own without prefix; None if it is anything else."""
+    found, rest = scan_ips(text)
+    return ip_interface(f"{found[0][0]}/{found[0][1]}") if len(found) == 1 and not rest else None
+
+
+def parse_network(text: str) -> IPv4Network | IPv6Network | None:
+    """Return the network that an address with a prefix is in; None if the text is anything else."""
+    found = parse_interface(text)
+    return found.network if found is not None else None
+
+
+def parse_ip(text: str) -> str:
+    """Return an IP address in canonical form; the empty string if the text is anything else."""
+    found, rest = scan_ips(text)
+    return found[0][0] if len(found) == 1 and not rest and found[0][1] == (128 if ":" in found[0][0] else 32) else ""
 
 
 def canonical(text: str) -> str:
     """Return an IP address, or a network without host bits, in canonical form; the empty string if it is neither."""
-    try:
-        network = ip_network(text, strict=False)
-    except ValueError:
+    found = parse_network(text)
+    if found is None:
         return ""
-    return str(network.network_address if network.prefixlen == network.max_prefixlen else network)
+    return ip_text(found.network_address.packed) if found.prefixlen == found.max_prefixlen else network_text(found)
+
+
+def network_text(network: IPv4Network | IPv6Network) -> str:
+    """Return a network in canonical form."""
+    return f"{ip_text(network.network_address.packed)}/{network.prefixlen}"
 
 
 def link_local(mac: str) -> str:

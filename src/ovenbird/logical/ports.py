@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.lookups import find, get, rows
 from ovenbird.engine.views import view
-from ovenbird.logical.addresses import Addresses, link_local, parse_addresses, quote
+from ovenbird.logical.addresses import Addresses, link_local, parse_addresses, parse_mac, quote, scan_addresses
 from ovenbird.logical.protection import meters
-from ovenbird.logical.routers import SPECIAL
+from ovenbird.logical.routers import SPECIAL, subnets
 from ovenbird.logical.tables import PORT_BINDING, datapath
 from ovenbird.model import nb
+from ovenbird.model.options import flag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,12 +38,20 @@ def setting(name: str) -> str:
 def router_port(name: str) -> tuple[UUID, Addresses] | None:
     """Return a logical router port's UUID and its addresses, link-local one included; None if there is none."""
     lrp = find(nb.LogicalRouterPort.name, name)
-    if lrp is None:
+    mac = parse_mac(lrp.mac) if lrp is not None else ""
+    if lrp is None or not mac:
         return None
-    parsed = parse_addresses(" ".join([lrp.mac, *sorted(lrp.networks)]))
-    if parsed is None:
-        return None
-    return lrp.uuid, parsed._replace(ipv6=(*parsed.ipv6, link_local(parsed.mac)))
+    networks = lrp.networks
+    four, six = ([subnet.ip for subnet in subnets(networks, version)] for version in (4, 6))
+    return lrp.uuid, Addresses(mac, tuple(four), (*six, link_local(mac)))
+
+
+@view
+def global_flag(name: str, default: bool) -> bool:
+    """Return whether NB_Global's option of that name is true."""
+    for row in rows(nb.NBGlobal):
+        return flag(row.options, name, default=default)
+    return default
 
 
 class Manners(NamedTuple):
@@ -65,13 +74,13 @@ class Manners(NamedTuple):
 def manners(switch: nb.LogicalSwitch) -> Manners:
     """Return how a switch treats its ports."""
     config = switch.other_config
-    waits = setting("ignore_lsp_down") == "false"
-    return Manners(config.get("vlan-passthru") == "true", waits, assigns(config), meters(switch))
+    waits = not global_flag("ignore_lsp_down", True)
+    return Manners(flag(config, "vlan-passthru"), waits, assigns(config), meters(switch))
 
 
 def assigns(config: Mapping[str, str]) -> bool:
     """Return whether a switch with this `other_config` gives addresses to ports that ask."""
-    return "subnet" in config or "ipv6_prefix" in config or config.get("mac_only") == "true"
+    return "subnet" in config or "ipv6_prefix" in config or flag(config, "mac_only")
 
 
 _COLUMNS = (
@@ -100,6 +109,7 @@ class SwitchPort:
         groups: the port groups it is in.
         addresses: the entries of the `addresses` column that name a MAC, a router's if it says so.
         router: the one of these that the word `router` stands for.
+        troubles: what of the addresses is left out, and why.
         unknown: whether the port takes what is for unknown addresses.
         given: the column `dynamic_addresses`: what the port was given when it asked.
         passes_tags, waits, assigns, meters: the switch's ``manners``.
@@ -108,7 +118,7 @@ class SwitchPort:
     __slots__ = (
         "addresses", "assigns", "binding", "datapath", "dhcp", "enabled", "external_ids", "given", "groups", "hint",
         "lsp", "meters", "name", "options", "parent", "passes_tags", "quoted", "router", "security", "switch", "tag",
-        "tag_request", "texts", "type", "unknown", "waits",
+        "tag_request", "texts", "troubles", "type", "unknown", "waits",
     )  # fmt: skip
 
     def __init__(self, lsp: nb.LogicalSwitchPort, switch: nb.LogicalSwitch) -> None:
@@ -130,16 +140,17 @@ class SwitchPort:
         self.router: Addresses | None = None
         self.unknown = False
         self.addresses: list[Addresses] = []
+        self.troubles: list[str] = []
         texts = self.texts
         for text in texts if len(texts) == 1 else sorted(texts):
-            parsed = parse_addresses(text)
-            if parsed is None:
-                parsed = self._special(text)
+            parsed, rest = scan_addresses(text)
+            if parsed is None or rest:
+                parsed = self._special(text, parsed, rest)
             if parsed is not None:
                 self.addresses.append(parsed)
 
-    def _special(self, text: str) -> Addresses | None:
-        """Read an entry that is not a plain list of addresses."""
+    def _special(self, text: str, begins: Addresses | None, rest: str) -> Addresses | None:
+        """Read an entry that is not a plain list of addresses; ``begins`` is the list that it begins with."""
         if text == "unknown":
             self.unknown = True
             return None
@@ -147,9 +158,13 @@ class SwitchPort:
             peer = router_port(self.options.get("router-port", ""))
             self.router = peer[1] if peer is not None else None
             return self.router
-        if "dynamic" in text:
-            return parse_addresses(self.given) if self.given is not None else None
-        return parse_addresses(text[1:]) if text.startswith("!") else None
+        if "dynamic" in text.split():
+            return parse_addresses(self.given) if self.given is not None else begins
+        if begins is None:
+            self.troubles.append(f"{text!r} does not begin with an Ethernet address and is left out")
+        elif rest.strip():
+            self.troubles.append(f"of {text!r} what begins with {rest.strip()!r} is left out: it is not an address")
+        return begins
 
 
 @view

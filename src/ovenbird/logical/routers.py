@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ovenbird.engine.derived import Derived
 from ovenbird.engine.lookups import find
 from ovenbird.engine.views import view
-from ovenbird.logical.addresses import link_local, parse_addresses, quote
+from ovenbird.logical.addresses import canonical, link_local, network_text, parse_interface, parse_mac, quote, scan_ips
 from ovenbird.logical.protection import meters
 from ovenbird.logical.tables import datapath
 from ovenbird.model import nb
-from ovenbird.net.ip import ip_interface
+from ovenbird.model.options import flag
+from ovenbird.net.addresses import ip_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -112,8 +113,8 @@ def _is_central(values: list[Any]) -> Iterable[bool]:
 
 def _networks(values: list[Any]) -> Iterable[tuple[int, int, int]]:
     texts = values[LRP.networks.index]
-    found = {(32, s.low, s.length): None for s in _subnets(texts, 4)}
-    return found | {(128, s.low, s.length): None for s in _subnets(texts, 6)}
+    found = {(32, s.low, s.length): None for s in subnets(texts, 4)}
+    return found | {(128, s.low, s.length): None for s in subnets(texts, 6)}
 
 
 JOINED = Derived(LSP.type, LSP.options, keys=_joined_to)
@@ -130,7 +131,7 @@ ATTACHED = Derived(LRP.networks, keys=_networks, parent=nb.LogicalRouter.ports)
 
 
 def _translated(values: list[Any]) -> Iterable[str]:
-    return (values[nb.NAT.external_ip.index],) if values[nb.NAT.type.index] == "snat" else ()
+    return (canonical(values[nb.NAT.external_ip.index]),) if values[nb.NAT.type.index] == "snat" else ()
 
 
 SHARED = Derived(nb.NAT.type, nb.NAT.external_ip, keys=_translated, parent=nb.LogicalRouter.nat)
@@ -139,7 +140,8 @@ SHARED = Derived(nb.NAT.type, nb.NAT.external_ip, keys=_translated, parent=nb.Lo
 
 def _distributed(values: list[Any]) -> Iterable[bool]:
     kind = values[nb.NAT.type.index] == "dnat_and_snat"
-    return (True,) if kind and values[nb.NAT.external_mac.index] and values[nb.NAT.logical_port.index] else ()
+    distributed = values[nb.NAT.external_mac.index] is not None and values[nb.NAT.logical_port.index] is not None
+    return (True,) if kind and distributed else ()
 
 
 DISTRIBUTED = Derived(
@@ -148,20 +150,18 @@ DISTRIBUTED = Derived(
 """A router's translations that happen where the instance is."""
 
 
-def _subnets(texts: Iterable[str], version: int) -> list[Subnet]:
+def subnets(texts: Iterable[str], version: int) -> list[Subnet]:
     """Return the addresses of one IP version, in the order of the text; what does not parse is left out."""
     found = []
     for text in sorted(texts):
-        if (":" in text) != (version == 6):
+        parsed = parse_interface(text) if (":" in text) == (version == 6) else None
+        if parsed is None or (version == 4 and not int(parsed.ip)):
             continue
-        try:
-            interface = ip_interface(text)
-        except ValueError:
-            continue
-        network = interface.network
+        network = parsed.network
         low, high = int(network.network_address), int(network.broadcast_address)
         broadcast = str(network.broadcast_address) if network.version == 4 and network.prefixlen < 32 else ""
-        found.append(Subnet(str(interface.ip), str(network), broadcast, network.prefixlen, low, high))
+        own = ip_text(parsed.ip.packed)
+        found.append(Subnet(own, network_text(network), broadcast, network.prefixlen, low, high))
     return found
 
 
@@ -186,8 +186,8 @@ def seen(lrp: nb.LogicalRouterPort) -> RouterPort | None:
     router = lrp.referrer(nb.LogicalRouter.ports)
     if router is None or not enabled(router) or find(LSP.name, lrp.name) is not None:
         return None
-    parsed = parse_addresses(lrp.mac)
-    if parsed is None:
+    mac = parse_mac(lrp.mac)
+    if not mac:
         return None
     chassis = home_chassis(router)
     networks = lrp.networks
@@ -197,9 +197,9 @@ def seen(lrp: nb.LogicalRouterPort) -> RouterPort | None:
         quote(lrp.name),
         router.uuid,
         datapath(router),
-        parsed.mac,
-        tuple(_subnets(networks, 4)),
-        (*_subnets(networks, 6), *_subnets([f"{link_local(parsed.mac)}/64"], 6)),
+        mac,
+        tuple(subnets(networks, 4)),
+        (*subnets(networks, 6), *subnets([f"{link_local(mac)}/64"], 6)),
         lrp.enabled is not False,
         lrp.options,
         not chassis and bool(lrp.gateway_chassis or lrp.ha_chassis_group is not None),
@@ -219,9 +219,21 @@ def central_ports(router: nb.LogicalRouter) -> tuple[str, ...]:
 @view
 def shared(router: nb.LogicalRouter, ip: str) -> bool:
     """Return whether a router translates sources to an address."""
-    options = router.options
-    forced = (options.get(f"{what}_force_snat_ip", "").split() for what in ("dnat", "lb"))
-    return any(ip in addresses for addresses in forced) or bool(SHARED.rows(router.uuid, ip))
+    return ip in forced_sources(router) or ip in one_of_each(router, "lb") or bool(SHARED.rows(router.uuid, ip))
+
+
+@view
+def forced_sources(router: nb.LogicalRouter) -> tuple[str, ...]:
+    """Return what sources a router gives to what it translates inwards, at most one of each IP version."""
+    return one_of_each(router, "dnat")
+
+
+def one_of_each(router: nb.LogicalRouter, what: str) -> tuple[str, ...]:
+    """Return the addresses of `options:…_force_snat_ip`; none if there are several of a version, or a network."""
+    found, _ = scan_ips(router.options.get(f"{what}_force_snat_ip", ""))
+    four, six = [ip for ip in found if ":" not in ip[0]], [ip for ip in found if ":" in ip[0]]
+    whole = all(length == (128 if ":" in ip else 32) for ip, length in found)
+    return tuple([ip for ip, _ in found]) if whole and len(four) <= 1 and len(six) <= 1 else ()
 
 
 @view
@@ -285,7 +297,7 @@ def only_at(lrp: nb.LogicalRouterPort) -> str:
     physical network at the other end there is none.
     """
     port = seen(lrp)
-    if port is None or not (port.central or port.options.get("reside-on-redirect-chassis") == "true"):
+    if port is None or not (port.central or flag(port.options, "reside-on-redirect-chassis")):
         return ""
     met = joint(port.name)
     if met is None or not physical(met.switch):
@@ -318,14 +330,15 @@ def way_to(router: nb.LogicalRouter, nexthop: str) -> Way | None:
         router: where the packet is.
         nexthop: an address in canonical form.
     """
-    for lrp in sorted(router.ports, key=_name) if _is_link_local(nexthop) else _ports_around(router, nexthop):
+    for lrp in sorted(router.ports, key=_name) if is_link_local(nexthop) else _ports_around(router, nexthop):
         port = seen(lrp)
         if port is not None and (source := source_for(port, nexthop)) is not None:
             return Way(port, source)
     return None
 
 
-def _is_link_local(nexthop: str) -> bool:
+def is_link_local(nexthop: str) -> bool:
+    """Return whether an address is an IPv6 link-local one (RFC 4291, section 2.5.6)."""
     return ":" in nexthop and number_of(nexthop) >> 64 == 0xFE80 << 48
 
 

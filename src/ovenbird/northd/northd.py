@@ -26,7 +26,7 @@ from ovenbird.logical.flow import LOGICAL_FLOW
 from ovenbird.logical.ports import SwitchPort
 from ovenbird.logical.traits import DP_GROUP, IN_DP_GROUP
 from ovenbird.model import nb, sb
-from ovenbird.net.numbers import is_decimal
+from ovenbird.model.options import number
 from ovenbird.northd.findings import Findings
 from ovenbird.northd.status import Changes, Identity, rules
 
@@ -113,8 +113,7 @@ def build(nb_store: Store, sb_store: Store, clock: Callable[[], int] = now, find
 def removal_limit(nb_store: Store) -> int:
     """Return how many learned neighbours may go in one transaction, 0 for any number."""
     for row in nb_store.table(nb.NBGlobal).rows.values():
-        text = row.options.get("mac_binding_removal_limit", "")
-        return int(text) if is_decimal(text) else 0
+        return number(row.options, "mac_binding_removal_limit", 0)
     return 0
 
 

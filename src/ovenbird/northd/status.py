@@ -13,6 +13,7 @@ from ovenbird.engine.derived import Derived
 from ovenbird.engine.lookups import rows
 from ovenbird.engine.rules import Rule, rule, singleton
 from ovenbird.engine.views import view
+from ovenbird.logical.addresses import mac_prefix
 from ovenbird.logical.tables import (
     ADDRESS_SET,
     DATAPATH_KEYS,
@@ -22,7 +23,8 @@ from ovenbird.logical.tables import (
     SB_GLOBAL,
     northbound_uuid,
 )
-from ovenbird.model import nb, sb, version
+from ovenbird.model import nb, sb
+from ovenbird.model.options import flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,7 +92,8 @@ def rules(identity: Identity, changes: Changes) -> tuple[Rule, ...]:
         }
         for row in rows(nb.NBGlobal):
             found |= row.options
-        found["northd_internal_version"] = version.INTERNAL
+        found["mac_prefix"] = mac_prefix(found["mac_prefix"]) or identity.mac_prefix
+        found["northd_internal_version"] = INTERNAL_VERSION
         return tuple(sorted(found.items()))
 
     @singleton
@@ -128,7 +131,7 @@ def chassis_progress() -> tuple[int | None, int]:
     when = 0
     for private in rows(sb.ChassisPrivate):
         chassis = private.chassis
-        if chassis is None or chassis.other_config.get("is-remote") == "true":
+        if chassis is None or flag(chassis.other_config, "is-remote"):
             continue
         number = private.nb_cfg
         if least is None or number < least:
@@ -154,5 +157,5 @@ def port_up(port: nb.LogicalSwitchPort) -> Iterator[Fact]:
     for binding in _BOUND.rows(port.name):
         switch, chassis = port.referrer(nb.LogicalSwitch.ports), binding.chassis
         if switch is not None and northbound_uuid(binding.datapath) == switch.uuid:
-            up = up or chassis.other_config.get("port-up-notif") != "true" or binding.up is True
+            up = up or not flag(chassis.other_config, "port-up-notif") or binding.up is True
     yield PORT_STATUS(port.uuid, up)

@@ -191,7 +191,7 @@ class Oracle:
 
     def nbctl(self, *arguments: str) -> str:
         """Run ovn-nbctl and wait until Debian's northd, if it is there, has compiled it."""
-        command = ["ovn-nbctl", f"--db={self.remote('nb')}", f"--wait={self.wait}", "--timeout=20", *arguments]
+        command = ["ovn-nbctl", f"--db={self.remote('nb')}", f"--wait={self.wait}", "--timeout=60", *arguments]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (arguments, done.stderr)
         return done.stdout

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovenbird.logical.addresses import Addresses, link_local, parse_addresses, quote, solicited_node
+from ovenbird.logical.addresses import Addresses, link_local, parse_addresses, quote, scan_addresses, solicited_node
+from ovenbird.net.addresses import ipv6_text
 
 MACS = st.binary(min_size=6, max_size=6).map(lambda b: b.hex(":"))
 
@@ -25,19 +26,27 @@ def test_what_parses(text, value):
     assert parse_addresses(text) == value
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "unknown", "router", "10.0.0.1", "0a:00:00:00:00", "0a:00:00:00:00:01 10.0.0.256", "0a:00:00:00:00:01 10.0.0",
-     "0a:00:00:00:00:01 x", "0a:00:00:00:00:01 fd00::g", "0a:00:00:00:00:01 10.0.0.1/33"],
-)  # fmt: skip
+@pytest.mark.parametrize("text", ["", "unknown", "router", "10.0.0.1", "0a:00:00:00:00", "0a:00:00:00:00:100"])
 def test_what_does_not(text):
     assert parse_addresses(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [("10.0.0.256", "10.0.0.256"), ("10.0.0", "10.0.0"), ("x", "x"), ("fd00::g", "g"), ("10.0.0.1/33", "10.0.0.1/33"),
+     ("10.0.0.9.1", ".1"), ("10.0.0.9/24x", "x"), ("fd00::9%eth0 10.0.0.1", "%eth0 10.0.0.1")],
+)  # fmt: skip
+def test_what_comes_before_junk_counts(text, rest):
+    parsed, left = scan_addresses(f"0a:00:00:00:00:01 10.0.0.8 {text}")
+    assert parsed.mac == "0a:00:00:00:00:01"
+    assert parsed.ipv4[0] == "10.0.0.8"
+    assert left.strip() == rest
 
 
 @given(MACS, st.lists(st.ip_addresses(v=4), max_size=3), st.lists(st.ip_addresses(v=6), max_size=3))
 def test_what_is_written_is_read(mac, four, six):
     text = " ".join([mac, *map(str, four), *map(str, six)])
-    assert parse_addresses(text) == Addresses(mac, tuple(map(str, four)), tuple(map(str, six)))
+    assert parse_addresses(text) == Addresses(mac, tuple(map(str, four)), tuple(ipv6_text(ip.packed) for ip in six))
 
 
 @given(st.text("0123456789abcdefABCDEF:. /", max_size=40))

@@ -30,10 +30,12 @@ def test_each_gets_an_address_of_its_own_until_there_are_none(made):
     assert sorted(addresses) == [f"10.0.0.{n}" for n in range(2, 7)]
     assert len({given(port)[0] for port in ports[:5]}) == 5
     assert all(given(port)[0].startswith("0a:0b:0c:") for port in ports[:5])
-    assert ports[5].dynamic_addresses is None
+    assert given(ports[5]) == ["0a:0b:0c:00:00:06"]  # what there is
+    assert made.findings() == ["port p5 asks for 'dynamic': no IPv4 address of 10.0.0.0/29 is free"]
     made.delete(ports[2], (made.net, "ports"))
     made.settle()
     assert given(ports[5])[1] == addresses[2]
+    assert not made.findings()
 
 
 def test_what_was_given_is_used_like_what_is_configured(made):
@@ -55,7 +57,7 @@ def test_configured_addresses_routers_and_exclusions_are_not_given(made):
     )
     made.port(made.net, "to-r", "router", type="router", options={"router-port": "rp"})
     assert given(ask(made, "p"))[1] == "10.0.0.4"
-    assert ask(made, "q").dynamic_addresses is None
+    assert len(given(ask(made, "q"))) == 1
 
 
 def test_who_has_an_address_by_configuration_takes_it(made):
@@ -85,7 +87,7 @@ def test_who_has_an_address_by_configuration_takes_it(made):
         ("dynamic 10.9.9.9", {"subnet": "10.0.0.0/29"}, "0a:0b:0c:00:00:01 10.0.0.2"),
         ("dynamic", {"mac_only": "true"}, "0a:0b:0c:00:00:01"),
         ("dynamic", {}, None),
-        ("dynamic 10.0.0.444", {"subnet": "10.0.0.0/29"}, None),
+        ("dynamic 10.0.0.444", {"subnet": "10.0.0.0/29"}, "0a:0b:0c:00:00:01 10.0.0.2"),
         ("dynamic", {"subnet": "nonsense"}, "0a:0b:0c:00:00:01"),
     ],
 )
@@ -117,4 +119,67 @@ def test_a_port_concerns_no_other(made):
 def test_the_smallest_subnet_has_one_address_to_give(made):
     made.update(made.net, other_config={"subnet": "10.0.0.0/30"})
     assert given(ask(made, "p"))[1] == "10.0.0.2"
-    assert ask(made, "q").dynamic_addresses is None
+    assert len(given(ask(made, "q"))) == 1
+
+
+def test_of_two_that_ask_for_one_address_the_first_has_it(made):
+    made.update(made.net, other_config={"subnet": "10.0.0.0/29", "ipv6_prefix": "fd00:1::/64"})
+    first, second = (ask(made, name, "dynamic 10.0.0.4 fd00:1::4") for name in ("first", "second"))
+    assert given(first)[1:] == ["10.0.0.4", "fd00:1::4"]
+    assert "10.0.0.4" not in given(second)
+    assert "fd00:1::4" not in given(second)
+    assert len(given(second)) == 3
+    assert [text.rpartition(": ")[2] for text in made.findings()] == ["somebody else has it"] * 2
+    made.delete(first, (made.net, "ports"))
+    made.settle()
+    assert given(second)[1:] == ["10.0.0.4", "fd00:1::4"]
+    assert not made.findings()
+
+
+def test_who_has_an_address_by_configuration_keeps_it_from_who_asks(made):
+    asks = ask(made, "asks", "dynamic 10.0.0.4")
+    made.port(made.net, "fixed", "00:00:00:00:00:01 10.0.0.4")
+    made.settle()
+    assert given(asks)[1] not in ("10.0.0.4", None)
+    assert len(made.findings()) == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "expected", "found"),
+    [
+        ({"subnet": "10.0.0.0/29", "ipv6_prefix": "fd00:1::/64"}, 3, 0),
+        ({"subnet": "10.0.0.0/29", "ipv6_prefix": "fd00:1::/80"}, 2, 1),
+        ({"subnet": "10.0.0.0/29", "ipv6_prefix": "nonsense"}, 2, 1),
+        ({"subnet": "nonsense", "ipv6_prefix": "fd00:1::"}, 2, 1),
+        ({"subnet": "10.0.0.1/255.255.255.248"}, 2, 0),
+        ({"subnet": "10.0.0.0/29", "exclude_ips": "10.0.0.2 .. 10.0.0.3 x 10.0.0.4..10.0.0.6"}, 1, 2),
+        ({"mac_only": "TRUE"}, 1, 0),
+    ],
+)
+def test_each_part_fails_alone(made, config, expected, found):
+    made.update(made.net, other_config=config)
+    made.settle()
+    assert len(given(ask(made, "p"))) == expected
+    assert len(made.findings()) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix"), [("0A:b:0c", "0a:0b:0c"), ("0a:0b:0c:0d:0e:0f", "0a:0b:0c"), ("0a:0b:0c junk", "0a:0b:0c")]
+)
+def test_the_prefix_of_made_up_addresses_is_three_octets(made, text, prefix):
+    (row,) = made.nb.store.table(nb.NBGlobal).rows.values()
+    made.update(row, options={"mac_prefix": text})
+    made.settle()
+    mac = given(ask(made, "p"))[0]
+    assert mac.startswith(f"{prefix}:")
+    assert len(mac) == 17
+    assert row.options["mac_prefix"] == prefix
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "0a:0b", "00:00:00"])
+def test_a_prefix_that_is_none_is_replaced(made, text):
+    (row,) = made.nb.store.table(nb.NBGlobal).rows.values()
+    made.update(row, options={"mac_prefix": text})
+    made.settle()
+    assert given(ask(made, "p"))[0].startswith(row.options["mac_prefix"])
+    assert len(row.options["mac_prefix"]) == 8
