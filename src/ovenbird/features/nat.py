@@ -235,12 +235,14 @@ class Say(NamedTuple):
         inside: over what leaves from the logical address.
         incoming: over what comes in to the external address, from the same peers.
         replies: over the replies to that, on the same chassis.
+        leaving: over what leaves from the logical address at the instance's chassis.
     """
 
     outside: Translation
     inside: Translation
     incoming: Translation
     replies: Translation
+    leaving: Translation
 
 
 def _say(made: Translation) -> Say:
@@ -251,6 +253,7 @@ def _say(made: Translation) -> Say:
         _least(made, [other for other in outward if other.sources and other.allowed == made.allowed]),
         _least(made, [other for other in inward if other.allowed == made.allowed]),
         _least(made, [other for other in outward if other.destinations and other.central == made.central]),
+        _least(made, [other for other in outward if other.mac and other.resident == made.resident]),
     )
 
 
@@ -476,7 +479,7 @@ def _at_host(made: Translation, port: RouterPort, say: Say) -> Iterator[Fact]:
     yield flow(ADMISSION, where, 50, own, f"{measure}xreg0[0..47] = {port.mac}; next;", hint)
     leaves = f"{ip}.src == {made.inner} && outport == {port.quoted} && {made.here}"
     register = "reg1" if ip == "ip4" else "xxreg1"
-    if say.inside.hint == hint:
+    if say.leaving.hint == hint:
         yield flow(REDIRECT, where, 100, leaves, f"eth.src = {mac}; {register} = {outer}; next;", hint)
     if mtu and say.outside.hint == hint:
         match = f"inport == {port.quoted} && {TOO_LARGE} && {LOOPED} == 0 && {ip} && {ip}.dst == {outer}"

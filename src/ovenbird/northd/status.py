@@ -23,7 +23,7 @@ from ovenbird.logical.tables import (
     SB_GLOBAL,
     northbound_uuid,
 )
-from ovenbird.model import nb, sb
+from ovenbird.model import nb, sb, version
 from ovenbird.model.options import flag
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def rules(identity: Identity, changes: Changes) -> tuple[Rule, ...]:
         for row in rows(nb.NBGlobal):
             found |= row.options
         found["mac_prefix"] = mac_prefix(found["mac_prefix"]) or identity.mac_prefix
-        found["northd_internal_version"] = INTERNAL_VERSION
+        found["northd_internal_version"] = version.INTERNAL
         return tuple(sorted(found.items()))
 
     @singleton
