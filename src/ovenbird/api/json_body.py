@@ -26,6 +26,9 @@ MOST_HELD = 64 << 20
 DEEPEST = 32
 """Levels of lists and objects within one another."""
 
+MOST_VALUES = 500_000
+"""Values in lists and objects, by the signs between and before them; each costs many times what its text does."""
+
 INTEGERS = range(-(1 << 63), 1 << 63)
 
 
@@ -81,8 +84,10 @@ def parse(raw: bytes) -> Any:
     """Return what a request's body says.
 
     Raises:
-        HTTPBadRequest: it is no JSON, or none that a database can hold.
+        HTTPBadRequest: it is no JSON, too much of it, or none that a database can hold.
     """
+    if sum(raw.count(sign) for sign in (b",", b"[", b"{")) > MOST_VALUES:
+        raise HTTPBadRequest(reason=f"The request's body has more than {MOST_VALUES} values")
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:

@@ -14,9 +14,9 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
+from ovenbird.net.addresses import ipv4_bytes, ipv6_bytes
 from ovenbird.net.errors import PacketError
 
-_ADDRESS = re.compile(r"[0-9A-Fa-f:.]+")
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,2}")
 _WHOLE = (1 << 32) - 1
 
@@ -54,10 +54,7 @@ def ipv4_address(text: str) -> IPv4Address:
     Raises:
         PacketError: it is none.
     """
-    try:
-        return IPv4Address(_plain(text))
-    except ValueError:
-        raise PacketError(f"{text!r} is not an IPv4 address") from None
+    return IPv4Address(ipv4_bytes(_string(text)))
 
 
 def ipv6_address(text: str) -> IPv6Address:
@@ -66,10 +63,7 @@ def ipv6_address(text: str) -> IPv6Address:
     Raises:
         PacketError: it is none.
     """
-    try:
-        return IPv6Address(_plain(text))
-    except ValueError:
-        raise PacketError(f"{text!r} is not an IPv6 address") from None
+    return IPv6Address(ipv6_bytes(_string(text)))
 
 
 def ip_interface(text: str) -> IPv4Interface | IPv6Interface:
@@ -88,7 +82,7 @@ def ipv4_interface(text: str) -> IPv4Interface:
         PacketError: it is none.
     """
     address, length = _split(text)
-    return IPv4Interface((ipv4_address(address), _length(text, length, 32)))
+    return IPv4Interface((ipv4_bytes(address), _length(text, length, 32)))
 
 
 def ipv6_interface(text: str) -> IPv6Interface:
@@ -98,7 +92,7 @@ def ipv6_interface(text: str) -> IPv6Interface:
         PacketError: it is none.
     """
     address, length = _split(text)
-    return IPv6Interface((ipv6_address(address), _length(text, length, 128)))
+    return IPv6Interface((ipv6_bytes(address), _length(text, length, 128)))
 
 
 def ip_network(text: str, *, strict: bool = True) -> IPv4Network | IPv6Network:
@@ -120,10 +114,11 @@ def ipv4_network(text: str, *, strict: bool = True) -> IPv4Network:
     Raises:
         PacketError: it is none.
     """
-    interface = ipv4_interface(text)
-    if strict and interface.ip != interface.network.network_address:
-        raise PacketError(f"{text!r} has host bits set")
-    return interface.network
+    address, length = _split(text)
+    try:
+        return IPv4Network((ipv4_bytes(address), _length(text, length, 32)), strict)
+    except ValueError as error:
+        raise PacketError(str(error)) from None
 
 
 def ipv6_network(text: str, *, strict: bool = True) -> IPv6Network:
@@ -132,22 +127,16 @@ def ipv6_network(text: str, *, strict: bool = True) -> IPv6Network:
     Raises:
         PacketError: it is none.
     """
-    interface = ipv6_interface(text)
-    if strict and interface.ip != interface.network.network_address:
-        raise PacketError(f"{text!r} has host bits set")
-    return interface.network
+    address, length = _split(text)
+    try:
+        return IPv6Network((ipv6_bytes(address), _length(text, length, 128)), strict)
+    except ValueError as error:
+        raise PacketError(str(error)) from None
 
 
 def _string(text: str) -> str:
     if not isinstance(text, str):
         raise PacketError(f"{text!r} is not an address: it is no text")
-    return text
-
-
-def _plain(text: str) -> str:
-    """Refuse what no address has in it."""
-    if not _ADDRESS.fullmatch(_string(text)):
-        raise PacketError
     return text
 
 
@@ -163,7 +152,7 @@ def _length(text: str, given: str | None, bits: int) -> int:
     if _LENGTH.fullmatch(given) and int(given) <= bits:
         return int(given)
     if bits == 32 and "." in given:
-        mask = int(ipv4_address(given))
+        mask = int.from_bytes(ipv4_bytes(given), "big")
         rest = mask ^ _WHOLE
         if not rest & (rest + 1):  # ones, then zeros
             return mask.bit_count()

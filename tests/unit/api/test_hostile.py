@@ -265,6 +265,13 @@ async def test_a_body_has_a_longest_length(neutron):
     assert answer.headers["connection"] == "close"
 
 
+@pytest.mark.parametrize("raw", [b'{"networks":[' + b"[]," * 600_000 + b"1]}", b"[" * 600_000, b'{"a":' * 600_000])
+async def test_a_body_has_a_number_of_values(neutron, raw):
+    answer = await neutron.http.post("/v2.0/networks", content=raw)
+    assert answer.status_code == 400
+    assert b"values" in answer.content
+
+
 async def test_bodies_together_have_a_bound(neutron, monkeypatch):
     monkeypatch.setattr("ovenbird.api.json_body.BODIES", bodies := Bodies(most=100))
     answer = await neutron.http.post("/v2.0/networks", content=b" " * 101)

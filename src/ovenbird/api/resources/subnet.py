@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.addressing import check_gateway, check_pools, default_pools, eui64
@@ -293,16 +294,24 @@ class Subnets(Resource[Subnet]):
 
     def _check_overlap(self, draft: Draft, network: Network, cidr: str) -> None:
         """Check that no other subnet of the network, stored or in this draft, shares addresses with a new one."""
-        block = ip_network(cidr)
-        drafted = draft.made.setdefault(("subnets", network.uuid), [])
-        for other in [*[subnet.cidr for subnet in network.referrers(Subnet.network)], *drafted]:
-            theirs = ip_network(other)
-            if theirs.version == block.version and theirs.overlaps(block):
-                raise InvalidInput(
-                    error_message=f"Requested subnet with cidr: {cidr} for network: {network.uuid} "
-                    f"overlaps with another subnet"
-                )
-        drafted.append(cidr)
+        key = ("subnets", network.uuid)
+        if key not in draft.made:
+            draft.made[key] = sorted(_range(subnet.cidr) for subnet in network.referrers(Subnet.network))
+        taken, new = draft.made[key], _range(cidr)
+        at = bisect(taken, new)
+        version, low, high = new
+        if any(v == version and first <= high and low <= last for v, first, last in taken[max(at - 1, 0) : at + 1]):
+            raise InvalidInput(
+                error_message=f"Requested subnet with cidr: {cidr} for network: {network.uuid} "
+                f"overlaps with another subnet"
+            )
+        taken.insert(at, new)
+
+
+def _range(cidr: str) -> tuple[int, int, int]:
+    """Return the IP version of a block, its first and its last address: what blocks that share none are sorted by."""
+    block = ip_network(cidr)
+    return block.version, int(block.network_address), int(block.broadcast_address)
 
 
 def _stored(values: dict[str, Any]) -> dict[str, Any]:
