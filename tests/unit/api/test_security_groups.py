@@ -120,6 +120,8 @@ async def test_rules_show_in_their_group_and_raise_its_revision(neutron):
         ({"remote_group_id": NOBODY}, 404, "SecurityGroupNotFound"),
         ({"security_group_id": NOBODY}, 404, "SecurityGroupNotFound"),
         ({"security_group_id": "web"}, 404, "SecurityGroupNotFound"),
+        ({"security_group_id": 5}, 400, "HTTPBadRequest"),
+        ({"security_group_id": None}, 400, "HTTPBadRequest"),
         ({"remote_group_id": "web"}, 404, "SecurityGroupNotFound"),
         ({"remote_address_group_id": "web"}, 404, "AddressGroupNotFound"),
     ],

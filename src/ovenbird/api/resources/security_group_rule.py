@@ -103,6 +103,11 @@ def _named(value: Any) -> str:
 _text = text()
 
 
+def _group(value: Any) -> str:
+    """Convert the name of the group that a rule is for; it is a string at least."""
+    return _named(_text(value))
+
+
 class SecurityGroupRules(Resource[SecurityGroupRule]):
     """``/v2.0/security-group-rules``."""
 
@@ -117,7 +122,7 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
         "remote_address_group_id": "address_groups",
     }
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
-        "security_group_id": Attribute(_named, default=REQUIRED, put=False),
+        "security_group_id": Attribute(_group, default=REQUIRED, put=False),
         "direction": Attribute(one_of("ingress", "egress"), default=REQUIRED, put=False),
         "ethertype": Attribute(_ethertype, default="IPv4", put=False, sought=_sought_ethertype),
         "protocol": Attribute(_protocol, default=None, put=False),
