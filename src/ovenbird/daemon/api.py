@@ -129,15 +129,16 @@ async def serve(daemon: Daemon) -> None:
     northbound = Replica(place, "OVN_Northbound", nb.ROWS, leader_only=True, keys=keys)
     place = database(daemon, "ovnsb-db", "OVN_SB_DB", "ovnsb_db.sock")
     southbound = Replica(place, "OVN_Southbound", CHASSIS, conditions=GATEWAYS, leader_only=True, keys=keys)
-    serving: Service | None = None
-    try:
+    serving: list[Service] = []
+
+    async def work() -> None:
         await cloud_client.start()
         require_current(cloud_client.schema)
         await northbound.start()
         await southbound.start()
         telling = nova.telling(daemon, cloud_client, northbound)
-        serving = service(daemon, cloud_client, northbound, southbound, tcp_port(daemon, "port", 9696))
-        await serving.start()
+        serving.append(service(daemon, cloud_client, northbound, southbound, tcp_port(daemon, "port", 9696)))
+        await serving[0].start()
         daemon.ready()
         if daemon.options.has("no-compile"):
             await daemon.stopping.wait()
@@ -145,11 +146,14 @@ async def serve(daemon: Daemon) -> None:
             await until_stopped(
                 daemon, pump(cloud_client, northbound, southbound).run(), *[one.run() for one in telling]
             )
+
+    try:
+        await until_stopped(daemon, work())  # also while databases are waited for
     except OSError as e:
         raise UsageError(str(e)) from e
     finally:
-        if serving is not None:
-            await serving.stop()
+        for one in serving:
+            await one.stop()
         await cloud_client.close()
         await northbound.close()
         await southbound.close()

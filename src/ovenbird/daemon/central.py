@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ovenbird.daemon import api, damage, login, northd, nova
+from ovenbird.daemon import api, damage, login, northd, nova, tls
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.options import Takes
 from ovenbird.daemon.process import Daemon, until_stopped
@@ -142,6 +142,9 @@ async def listen(daemon: Daemon, servers: Mapping[str, Server], directory: Path)
 
 async def serve(daemon: Daemon) -> None:
     """Run until told to stop."""
+    for name in tls.NAMES:
+        if daemon.options.has(name):
+            raise UsageError(f"--{name}: central serves its databases on this machine alone, without TLS")
     directory = run_directory(daemon)
     servers = {name: Server() for name in DATABASES}
     serving = None

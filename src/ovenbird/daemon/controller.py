@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ovenbird.daemon.unixctl import Unixctl
     from ovenbird.engine.ids import Pool
 
-OPTIONS = {"chassis": Takes.VALUE, "enable-dummy-vif-plug": Takes.NOTHING}
+OPTIONS = {"chassis": Takes.VALUE}
 
 USAGE = """ovenbird controller: program the local Open vSwitch from OVN's Southbound database, as ovn-controller(8) does
 usage: ovenbird controller [OPTION]... [OVS-DATABASE]
@@ -105,4 +105,6 @@ async def serve(daemon: Daemon) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Run `ovenbird controller` with these arguments and return its exit status."""
-    return Daemon("ovn-controller", "ovn", OPTIONS, USAGE, serve, {"-n": "chassis"}).run(list(argv))
+    return Daemon(
+        "ovn-controller", "ovn", OPTIONS, USAGE, serve, {"-n": "chassis"}, operands=True, exit_options=("--restart",)
+    ).run(list(argv))

@@ -163,6 +163,8 @@ class DatabaseServer:
             if schema is not None and not path.exists():
                 create(path, schema)
             database = open_database(path, on_damage=self.on_damage)
+            if database.journal is not None:
+                database.journal.diffs = not self.daemon.options.has("disable-file-column-diff")
         except OvsdbError as e:
             raise damage.cannot_open(path, e) from e
         try:
@@ -286,7 +288,9 @@ async def serve(daemon: Daemon) -> None:
         command = daemon.options.last("run")
         if command is not None:
             process = await asyncio.create_subprocess_shell(command)
-            if await process.wait():
+            if not await ended(process, daemon.stopping):
+                return
+            if process.returncode:
                 raise UsageError(f"{command}: exit status {process.returncode}")
         else:
             await daemon.stopping.wait()
@@ -294,6 +298,18 @@ async def serve(daemon: Daemon) -> None:
         await databases.server.close()
 
 
+async def ended(process: asyncio.subprocess.Process, stopping: asyncio.Event) -> bool:
+    """Wait for the end of a process; return false if this one is to end first, which takes that one with it."""
+    waits = [asyncio.ensure_future(process.wait()), asyncio.ensure_future(stopping.wait())]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    waits[1].cancel()
+    if process.returncode is None:
+        process.terminate()
+        await waits[0]
+        return False
+    return True
+
+
 def main(argv: Sequence[str]) -> int:
     """Run `ovenbird db` with these arguments and return its exit status."""
-    return Daemon("ovsdb-server", "ovs", OPTIONS, USAGE, serve).run(list(argv))
+    return Daemon("ovsdb-server", "ovs", OPTIONS, USAGE, serve, operands=True).run(list(argv))

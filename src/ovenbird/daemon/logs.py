@@ -125,6 +125,30 @@ class Logs:
             raise UsageError(f"{path}: {e.strerror}") from e
         logging.getLogger("ovenbird.vlog").info("opened log file %s", path)
 
+    def use_syslog(self, method: str) -> None:
+        """Send what is for syslog there (ovs-vswitchd(8), `--syslog-method`): libc, null, unix:FILE or udp:HOST:PORT.
+
+        Raises:
+            UsageError: it is none of these, or nobody is there.
+        """
+        kind, _, rest = method.partition(":")
+        address: str | tuple[str, int]
+        if method == "null":
+            self._remove("syslog")
+            return
+        if method == "libc":
+            address = SYSLOG
+        elif kind == "unix" and rest:
+            address = rest
+        elif kind == "udp" and (host := rest.rpartition(":")[0]) and rest.rpartition(":")[2].isdecimal():
+            address = host.strip("[]"), int(rest.rpartition(":")[2])
+        else:
+            raise UsageError(f"syslog {method}: libc, null, unix:FILE or udp:HOST:PORT is needed")
+        try:
+            self._install("syslog", logging.handlers.SysLogHandler(address))
+        except OSError as e:
+            raise UsageError(f"syslog {method}: {e.strerror or e}") from e
+
     def reopen(self) -> None:
         """Open the log file anew, after a rotation moved the old one away."""
         if self.file is not None:
@@ -132,7 +156,10 @@ class Logs:
 
     def drop_console(self) -> None:
         """Stop writing to standard error, as a detached daemon must."""
-        handler = self._handlers.pop("console", None)
+        self._remove("console")
+
+    def _remove(self, name: str) -> None:
+        handler = self._handlers.pop(name, None)
         if handler is not None:
             logging.getLogger().removeHandler(handler)
 
@@ -153,7 +180,7 @@ class Logs:
             elif word.upper() == "ANY":
                 continue
             elif word.upper() in ("PATTERN", "FACILITY"):
-                return
+                raise UsageError(f"{spec}: the form of lines is chosen with --log-format alone")
             elif word.replace("_", "").replace(".", "").isalnum():
                 modules.append(word)
             else:

@@ -117,4 +117,6 @@ async def serve(daemon: Daemon) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Run `ovenbird metadata` with these arguments and return its exit status."""
-    return Daemon("ovenbird-metadata", "ovn", OPTIONS, USAGE, serve, {"-n": "chassis"}).run(list(argv))
+    return Daemon(
+        "ovenbird-metadata", "ovn", OPTIONS, USAGE, serve, {"-n": "chassis"}, operands=True, exit_options=("--cleanup",)
+    ).run(list(argv))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ovenbird.daemon.unixctl import Unixctl
     from ovenbird.engine.engine import Engine
     from ovenbird.ovsdb.transaction import Client
+
+log = logging.getLogger(__name__)
 
 LOCK = "ovn_northd"
 """The lock that the active one of several compilers holds; the original's, so that they stand by for one another."""

@@ -163,6 +163,9 @@ def system_id_override() -> str:
 
 
 def log_directory(kind: str) -> str:
-    """Return the directory for log files, as `OVS_LOGDIR` or `OVN_LOGDIR` says."""
+    """Return the directory for log files, as `OVS_LOGDIR` or `OVN_LOGDIR` says.
+
+    OVN's original daemons know the former alone; here it counts for them where the latter is not set.
+    """
     default = {"ovs": "/var/log/openvswitch", "ovn": "/var/log/ovn"}[kind]
-    return os.environ.get(f"{kind.upper()}_LOGDIR") or default
+    return os.environ.get(f"{kind.upper()}_LOGDIR") or os.environ.get("OVS_LOGDIR") or default

@@ -27,7 +27,7 @@ from ovenbird.daemon import descriptors, options
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.logs import LEVELS, Logs
 from ovenbird.daemon.options import Options, Takes
-from ovenbird.daemon.unixctl import Unixctl
+from ovenbird.daemon.unixctl import CommandError, Unixctl
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -45,6 +45,8 @@ class Daemon:
         usage: the help text.
         main: what it does, until `stopping` is set.
         short: its short options beyond the common ones.
+        operands: whether it takes arguments that are no options.
+        exit_options: what the command `exit` may be given.
     """
 
     def __init__(
@@ -55,6 +57,9 @@ class Daemon:
         usage: str,
         main: Callable[[Daemon], Awaitable[None]],
         short: Mapping[str, str] | None = None,
+        *,
+        operands: bool = False,
+        exit_options: tuple[str, ...] = (),
     ) -> None:
         self.program = program
         self.kind = kind
@@ -62,6 +67,8 @@ class Daemon:
         self.usage = usage
         self.main = main
         self.short = short
+        self.operands = operands
+        self.exit_options = exit_options
         self.options = Options({})
         self.logs: Logs
         self.unixctl: Unixctl
@@ -106,6 +113,8 @@ class Daemon:
         # Rows live long and refer to one another without cycles that matter: the collector's usual eagerness only
         # costs time here, in proportion to everything that lives.
         gc.set_threshold(200_000, 50, 100)
+        if self.options.arguments and not self.operands:
+            raise UsageError(f"{self.options.arguments[0]}: only options are understood")
         self._set_up_logs()
         descriptors.raise_limit()
         if self.options.has("detach"):
@@ -147,7 +156,14 @@ class Daemon:
             log.info("%s ends", self.program)
 
     def _set_up_logs(self) -> None:
-        self.logs = Logs(self.program, json=self.options.last("log-format") == "json")
+        form = self.options.last("log-format") or "text"
+        if form not in ("text", "json"):
+            raise UsageError(f"--log-format={form}: text or json is needed")
+        self.logs = Logs(self.program, json=form == "json")
+        if (method := self.options.last("syslog-method")) is not None:
+            self.logs.use_syslog(method)
+        if (target := self.options.last("syslog-target")) is not None:
+            self.logs.use_syslog(f"udp:{target}")
         for spec in self.options.given.get("verbose", ()):
             self.logs.set(spec or "dbg")
         if self.options.has("log-file"):
@@ -165,6 +181,8 @@ class Daemon:
         path = Path(options.run_directory(self.kind), name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if self.options.has("overwrite-pidfile"):
+                path.unlink(missing_ok=True)
             handle = path.open("a+")
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:
@@ -180,13 +198,16 @@ class Daemon:
 
     def _register_commands(self) -> None:
         register = self.unixctl.register
-        register("exit", self._exit, "[--cleanup | --restart]", 0, 1)
+        register("exit", self._exit, f"[{' | '.join(self.exit_options)}]" if self.exit_options else "", 0, 1)
         register("vlog/set", self._vlog_set, "{spec | PATTERN:destination:pattern}", 1, 16)
         register("vlog/list", lambda _: self.logs.show())
         register("vlog/reopen", lambda _: self._reopen())
         register("vlog/list-levels", lambda _: " ".join(LEVELS) + "\n")
 
     def _exit(self, arguments: list[str]) -> str:
+        for argument in arguments:
+            if argument not in self.exit_options:
+                raise CommandError(f"{argument}: {self.program} does not know this way to exit")
         self.exit_arguments = tuple(arguments)
         self.stopping.set()
         return ""

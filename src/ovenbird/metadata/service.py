@@ -66,6 +66,10 @@ class Served:
     server: Server
 
 
+CLEARING = 5.0
+"""Seconds that the local database may take to answer a service that ends."""
+
+
 class Service:
     """The metadata service of one chassis.
 
@@ -333,12 +337,20 @@ class Service:
             self._wake.set()
 
     async def clear(self) -> None:
-        """Remove everything that was made on this hypervisor; `run` must have ended."""
+        """Remove everything that was made on this hypervisor; `run` must have ended.
+
+        Where the local database does not answer, what is plugged into the switch stays there.
+        """
         switch = self._switch
-        await switch.start()
+        names = self._plumbing.present()
         try:
-            names = self._plumbing.present() | plugged(switch.store).keys()
-            await self._plug(self.settings.bridge, (), names)
+            try:
+                await asyncio.wait_for(switch.start(), CLEARING)
+            except TimeoutError:
+                log.warning("the local database does not answer: interfaces of networks may be left in the switch")
+            else:
+                names |= plugged(switch.store).keys()
+                await self._plug(self.settings.bridge, (), names)
             for name in sorted(names):
                 await asyncio.to_thread(self._plumbing.remove, name)
         finally:

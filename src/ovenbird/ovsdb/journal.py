@@ -132,6 +132,8 @@ class Journal:
         self._compacted_at = time.monotonic()
         self.damage: Damage | None = None
         """What was cut off when it was opened."""
+        self.diffs = True
+        """Whether of changed sets and maps only the difference is written, which servers before 2.15 cannot read."""
         self.unsynced = False
         self._torn = False  # whether a write failed and what it left could not be cut off
         self._renamed = False
@@ -171,7 +173,9 @@ class Journal:
                 tables[name] = self._pieces(some)
         if not tables:
             return ()
-        notes: dict[str, Any] = {"_date": int(time.time() * 1000), "_is_diff": True}
+        notes: dict[str, Any] = {"_date": int(time.time() * 1000)}
+        if self.diffs:
+            notes["_is_diff"] = True
         if commit.comment:
             notes["_comment"] = commit.comment
         return body(tables, notes)
@@ -186,8 +190,11 @@ class Journal:
                 return None
             row = {}
             for position in kept.intersection(change.columns):
-                encode, diff = table.diff_encoders[position], change.diff(position)
-                row[table.layout[position].name] = diff if encode is None else encode(diff)
+                if self.diffs:
+                    encode, value = table.diff_encoders[position], change.diff(position)
+                else:
+                    encode, value = table.encoders[position], change.new[position]
+                row[table.layout[position].name] = value if encode is None else encode(value)
             return row
 
         for at in range(0, len(changes), ROWS_AT_ONCE):

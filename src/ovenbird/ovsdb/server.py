@@ -95,6 +95,8 @@ class Server:
         probe = self._probe if at.probed else 0
         if at.passive:
             self._listeners[at] = await listen(at, lambda: self._accept(probe), self._keys)
+            if at.kind != "unix":
+                _log.info("%s: listening on port %d", at, self.port(at))
         else:
             self._dialers[at] = asyncio.create_task(self._dial(at, probe))
 

@@ -252,3 +252,19 @@ def test_a_column_of_another_type_has_its_value_or_the_conversion_fails_and_says
             convert(database, other)
     else:
         assert convert(database, other).tables["Things"].table.rows[uuid]["c"] == becomes
+
+
+@settings(max_examples=50, deadline=None)
+@given(worlds())
+def test_a_journal_without_diffs(tmp_path_factory, world):
+    schema, rows, later = world
+    path = tmp_path_factory.mktemp("w") / "w.db"
+    create(path, schema)
+    database = open_database(path)
+    database.journal.diffs = False
+    update(filled(database, rows), later)
+    database.journal.close()
+    assert b"_is_diff" not in path.read_bytes()
+    database = open_database(path)
+    assert contents(database.tables) == later
+    database.journal.close()

@@ -1,0 +1,138 @@
+"""How each daemon ends, wherever it is in its start, and what it refuses rather than ignores."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+OVENBIRD = (sys.executable, "-m", "ovenbird.cli")
+ABSENT = "unix:/nonexistent/db.sock"
+DAEMONS = {
+    "db": ("--create=nb",),
+    "northd": (f"--ovnnb-db={ABSENT}", f"--ovnsb-db={ABSENT}"),
+    "api": (f"--cloud-db={ABSENT}", "--port=0"),
+    "controller": (ABSENT,),
+    "metadata": ("--boots=/nonexistent", "--prefix=ends-", ABSENT),
+    "central": ("--api-port=0", "--nb-port=0", "--sb-port=0", "--cloud-port=0"),
+}
+"""Each daemon with databases that are not there, where it needs any of others."""
+
+
+class Running:
+    def __init__(self, place, name, *options):
+        self.ctl = place / "x.ctl"
+        self.log = place / "x.log"
+        own = DAEMONS[name]
+        if name == "db":
+            own = (*own, str(place / "nb.db"))
+        if name == "central":
+            own = (*own, f"--rundir={place}")
+        environment = {**os.environ, "OVS_RUNDIR": str(place), "OVN_RUNDIR": str(place), "OVS_LOGDIR": str(place)}
+        argv = (*OVENBIRD, name, f"--unixctl={self.ctl}", "--log-file=x.log", *options, *own)
+        self.process = subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True)
+
+    def call(self, method, *params):
+        deadline = time.monotonic() + 30
+        while True:
+            with socket.socket(socket.AF_UNIX) as caller:
+                try:
+                    caller.connect(str(self.ctl))
+                except OSError:
+                    assert self.process.poll() is None, self.process.stderr.read()
+                    assert time.monotonic() < deadline
+                    time.sleep(0.01)
+                    continue
+                caller.sendall(json.dumps({"id": 0, "method": method, "params": params}).encode())
+                answer = json.loads(caller.recv(1 << 16))
+            return answer["result"], answer["error"]
+
+    def ended(self):
+        try:
+            return self.process.wait(20)
+        finally:
+            self.process.kill()
+            self.process.stderr.close()
+
+
+@pytest.fixture(params=DAEMONS)
+def name(request):
+    if request.param in ("controller", "metadata") and os.geteuid():
+        pytest.skip("needs root")
+    return request.param
+
+
+def test_signals(tmp_path, name):
+    running = Running(tmp_path, name)
+    running.call("version")
+    running.process.send_signal(signal.SIGHUP)  # the log is opened anew
+    running.call("version")
+    running.process.send_signal(signal.SIGINT if name == "db" else signal.SIGTERM)
+    assert running.ended() == 0
+    assert running.log.read_text().count("opened log file") == 2
+    assert not running.ctl.exists()
+
+
+@pytest.mark.parametrize("name", ["northd", "controller", "metadata"], indirect=True)
+def test_exit(tmp_path, name):
+    running = Running(tmp_path, name)
+    known = {"controller": "--restart", "metadata": "--cleanup"}.get(name)
+    for word in {"--restart", "--cleanup", "now"} - {known}:
+        assert "does not know this way to exit" in running.call("exit", word)[1]
+    assert running.call("exit", *([known] if known else [])) == ("", None)
+    assert running.ended() == 0
+
+
+def test_a_command_that_is_run_ends_with_the_server(tmp_path):
+    running = Running(tmp_path, "db", f"--run=echo $$ > {tmp_path}/pid; exec sleep 1000")
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        time.sleep(0.01)
+    running.process.terminate()
+    assert running.ended() == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    ("daemon", "option", "words"),
+    [
+        ("northd", "operand", "only options are understood"),
+        ("controller", "--enable-dummy-vif-plug", "unknown option"),
+        ("central", "--private-key=x", "without TLS"),
+        ("northd", "--ssl-protocols=SSLv3", "no version of TLS"),
+        ("northd", "--ssl-ciphers=NOSUCH", "no cipher"),
+        ("northd", "--log-format=xml", "text or json is needed"),
+        ("northd", "--syslog-method=carrier-pigeon", "libc, null, unix:FILE or udp:HOST:PORT is needed"),
+        ("northd", "-vPATTERN:console:%m", "--log-format"),
+        ("db", "--damaged=ignore", "refuse or set-aside is needed"),
+        ("db", "--sync-from=tcp:127.0.0.1:1", "unknown option"),
+    ],
+)
+def test_what_is_not_done_is_refused(tmp_path, daemon, option, words):
+    running = Running(tmp_path, daemon, option)
+    _, said = running.process.communicate(timeout=30)
+    assert running.process.returncode == 1
+    assert words in said
+
+
+def test_syslog_and_the_port_that_was_chosen(tmp_path):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as syslog:
+        syslog.bind(("127.0.0.1", 0))
+        syslog.settimeout(30)
+        target = f"--syslog-target=127.0.0.1:{syslog.getsockname()[1]}"
+        running = Running(tmp_path, "db", target, "--remote=ptcp:0:127.0.0.1")
+        received = syslog.recv(4096)
+    assert b"ovsdb-server: " in received
+    running.call("version")
+    while "listening on port" not in running.log.read_text():
+        time.sleep(0.01)
+    port = int(running.log.read_text().partition("ptcp:0:127.0.0.1: listening on port ")[2].split()[0])
+    socket.create_connection(("127.0.0.1", port)).close()
+    running.process.terminate()
+    assert running.ended() == 0
