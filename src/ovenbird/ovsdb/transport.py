@@ -267,6 +267,7 @@ class Connection(asyncio.Protocol):
         """End (called by asyncio)."""
         self._transport = None
         self._backlog.clear()
+        self._framer = Framer()  # what had come of a message may be much, and connections end in cycles of references
         if self._timer is not None:
             self._timer.cancel()
         if self._limits is not None:
