@@ -91,10 +91,26 @@ class Allocation(Source):
         self.scope.release(self)
 
 
+class Refused(Source):
+    """A number that somebody wanted and did not get, since another one wanted it first."""
+
+    __slots__ = ("scope", "value")
+
+    def __init__(self, scope: Scope, value: int) -> None:
+        self.readers = {}
+        self.scope = scope
+        self.value = value
+
+    def unread(self) -> None:
+        """Disappear, unless somebody is refused the number anew."""
+        if self.scope.refused.get(self.value) is self:
+            del self.scope.refused[self.value]
+
+
 class Scope:
     """The numbers taken in one scope of a pool."""
 
-    __slots__ = ("_next", "by_key", "engine", "exhausted", "key", "pool", "seeds", "taken")
+    __slots__ = ("_next", "by_key", "engine", "exhausted", "key", "pool", "refused", "seeds", "taken")
 
     def __init__(self, engine: Any, pool: Pool, key: Hashable) -> None:
         self.engine = engine
@@ -104,6 +120,7 @@ class Scope:
         self.taken: dict[int, Hashable] = {}
         self.seeds: dict[Hashable, int] = {}
         self.exhausted = Source()
+        self.refused: dict[int, Refused] = {}
         self._next = pool.low
 
     def seed(self, key: Hashable, value: int) -> None:
@@ -147,6 +164,7 @@ class Scope:
         del self.by_key[allocation.key]
         if self.taken.get(allocation.value) == allocation.key:
             del self.taken[allocation.value]
+        self._left(allocation.value)
         self.exhausted.touch()
         if not self.by_key and not self.seeds:
             self.engine.scopes.pop((self.pool, self.key), None)
@@ -168,16 +186,24 @@ class Scope:
                 self.taken[want] = key
                 self._move(other, self._free())
                 return want
+            self.refused.setdefault(want, Refused(self, want)).track()
         if seeded is None and own is not None:
             return own.value
         return seeded if seeded is not None else self._free()
 
+    def _left(self, value: int) -> None:
+        """Let whoever was refused a number that is free now ask for it again."""
+        refused = self.refused.pop(value, None)
+        if refused is not None:
+            refused.touch()
+
     def _move(self, allocation: Allocation, value: int) -> None:
         if self.taken.get(allocation.value) == allocation.key:
             del self.taken[allocation.value]
-        allocation.value = value
+        before, allocation.value = allocation.value, value
         self.taken[value] = allocation.key
         allocation.touch()
+        self._left(before)
 
     def _free(self) -> int:
         """Return a free number; the search goes round, so that a released one is not given out again at once."""

@@ -157,6 +157,9 @@ def _measured(port: RouterPort, mtu: int) -> Iterator[Fact]:
         yield flow(MEASURE, port.datapath, 55, f"{goes} && ({careless})", "next;", port.uuid)
     measure = f"{TOO_LARGE} = check_pkt_larger({mtu + ETHERNET}); next;"
     yield flow(MEASURE, port.datapath, 50, goes, measure, port.uuid)
+    # RFC 1812, section 4.3.2.7: no error is sent about what was for many.
+    cast = f"inport == {port.quoted} && ip && eth.mcast && {TOO_LARGE} && {LOOPED} == 0"
+    yield flow(IP_INPUT, port.datapath, 155, cast, "drop;", port.uuid)
     for family, answer, meter in _too_large(port, mtu):
         match = f"inport == {port.quoted} && {family}"
         yield flow(IP_INPUT, port.datapath, 150, match, answer, port.uuid, meter=meter)

@@ -267,9 +267,10 @@ def joint(name: str) -> Joint | None:
 
 @view
 def router_peer(lrp: nb.LogicalRouterPort) -> nb.LogicalRouterPort | None:
-    """Return the router port that a router port is joined to directly, or None."""
+    """Return the router port that a router port is joined to directly: each names the other; else None."""
     name = lrp.peer
-    return find(LRP.name, name) if name else None
+    peer = find(LRP.name, name) if name else None
+    return peer if peer is not None and peer.peer == lrp.name else None
 
 
 @view

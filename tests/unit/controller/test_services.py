@@ -10,6 +10,7 @@ from ovenbird.controller.packet_ins import dhcp6 as dhcp6_answers
 from ovenbird.controller.packet_ins import frag_mtu, names, replies, router_advert
 from ovenbird.lang.actions.userdata import Opcode, Userdata
 from ovenbird.net import dhcp6, dns, ethernet, nd
+from ovenbird.net.addresses import ALL_NODES
 from ovenbird.net.dhcp6 import Dhcp6, IaNa
 from ovenbird.net.dns import Query
 from ovenbird.net.errors import PacketError
@@ -26,8 +27,8 @@ SRC4, DST4 = bytes([10, 0, 0, 1]), bytes([10, 0, 0, 53])
 DUID = bytes.fromhex("000300010a0000000001")
 
 
-def frame6(payload, protocol):
-    return Ethernet(SERVER, CLIENT, ethernet.IPV6, IPv6(SRC6, DST6, protocol, payload).encode()).encode()
+def frame6(payload, protocol, src=SRC6):
+    return Ethernet(SERVER, CLIENT, ethernet.IPV6, IPv6(src, DST6, protocol, payload).encode()).encode()
 
 
 def upper6(packet):
@@ -103,6 +104,14 @@ def test_a_solicitation_becomes_the_advertisement():
     assert packet.hop_limit == 255
     assert (message.type, message.body) == (nd.ROUTER_ADVERT, advert[4:])
     assert message.encode_v6(packet.src, packet.dst) == packet.payload
+
+
+def test_who_has_no_address_yet_is_answered_as_all_nodes():
+    """The flow that the answer goes back to makes its source the destination; and `::` is no destination."""
+    asked = frame6(Icmp(nd.ROUTER_SOLICIT, 0, bytes(4)).encode_v6(bytes(16), DST6), ICMPV6, src=bytes(16))
+    packet = upper6(router_advert.answer(asked, Userdata(Opcode.PUT_ND_RA_OPTS, None, bytes([134, *bytes(15)]))))
+    assert packet.src == ALL_NODES
+    assert Icmp.decode(packet.payload).encode_v6(packet.src, packet.dst) == packet.payload
 
 
 def test_what_is_no_solicitation_is_refused():

@@ -112,3 +112,31 @@ def test_no_scope_is_left_behind():
     w.things.delete(w.things.rows["a"])
     w.numbers()
     assert not w.engine.scopes
+
+
+def test_a_wanted_number_is_given_once_whoever_had_it_is_gone():
+    """Until then the other one keeps the number that it has, however often its rule runs."""
+    w = World()
+    w.add("a", 3)
+    w.numbers()
+    w.add("b", 3)
+    before = w.numbers()
+    assert (before["a"], before["b"] == 3) == (3, False)
+    for label in list(w.target.table(Label).rows.values()):
+        w.target.table(Label).delete(label)
+    w.engine.dirty_runs.extend(run for runs in w.engine._runs.values() for run in runs)
+    assert w.numbers() == before
+    w.things.delete(w.things.rows["a"])
+    assert w.numbers() == {"b": 3}
+    (scope,) = w.engine.scopes.values()
+    assert scope.refused == {}
+
+
+def test_a_wanted_number_is_given_once_whoever_had_it_wants_another():
+    w = World()
+    w.add("a", 3)
+    w.numbers()
+    w.add("b", 3)
+    w.numbers()
+    w.things.modify(w.things.rows["a"], {1: 4})
+    assert w.numbers() == {"a": 4, "b": 3}

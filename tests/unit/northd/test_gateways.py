@@ -234,3 +234,21 @@ def test_a_router_port_concerns_its_own_switch(cloud):
         cloud.settle()
     assert counts[0] == counts[1]
     assert sum(counts[0].values()) < 60, counts[0]
+
+
+def test_a_link_that_one_end_alone_names_joins_nothing(cloud):
+    ends = []
+    for number, (name, other) in enumerate((("a", "b"), ("b", None)), 1):
+        router = cloud.insert(nb.LogicalRouter, name=f"r-{name}")
+        ends.append(
+            cloud.insert(
+                nb.LogicalRouterPort, (router, "ports"), name=name, mac=f"00:00:00:00:fe:0{number}", peer=other,
+                networks=frozenset([f"10.200.0.{number}/30"]),
+            )
+        )  # fmt: skip
+    cloud.settle()
+    known = [flow.match for flow in cloud.rows(sb.LogicalFlow) if "10.200.0.2" in flow.match and '"a"' in flow.match]
+    assert known == []
+    cloud.update(ends[1], peer="a")
+    cloud.settle()
+    assert any('outport == "a" && reg0 == 10.200.0.2' in flow.match for flow in cloud.rows(sb.LogicalFlow))

@@ -162,3 +162,14 @@ def test_need_frag_quotes_what_the_outside_knows(routed, kind, distributed, monk
     outer = "172.16.0.1" if kind == "snat" else "172.16.0.100"
     assert (delivery.packet["icmp_type"], delivery.packet["icmp_code"]) == (3, 4)
     assert ipv4_text(delivery.packet.quoted["ip_dst"]) == outer, render.text(found)
+
+
+def test_what_is_for_many_and_too_large_is_not_answered(routed, monkeypatch):
+    """RFC 1812, section 4.3.2.7."""
+    txn = routed.nb.transaction()
+    txn.update(routed.nb.store.find(nb.LogicalRouterPort.name, "r-in"), {"options": {"gateway_mtu": "1000"}})
+    txn.commit()
+    monkeypatch.setattr(CheckPacketLarger, "evaluate", too_large)
+    found = routed.tracer().trace("sw0", udp(53, destination="224.0.0.5", router="01:00:5e:00:00:05"))
+    assert found.outputs == ["p1"]
+    assert any(drop.stage == "lr_in_ip_input" for drop in found.drops())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.net import ethernet, nd
+from ovenbird.net.addresses import ALL_NODES
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.icmp import Icmp
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def answer(packet: bytes, userdata: Userdata) -> bytes:
-    """Return the advertisement that answers a solicitation.
+    """Return the advertisement that answers a solicitation: to all nodes, where the asker has no address yet.
+
+    The flow that it goes back to exchanges its ends; RFC 4861, section 6.2.6.
 
     Raises:
         PacketError: the packet is no router solicitation.
@@ -30,6 +33,7 @@ def answer(packet: bytes, userdata: Userdata) -> bytes:
     protocol, body = ip.upper()
     if protocol != ICMPV6 or Icmp.decode(body).type != nd.ROUTER_SOLICIT:
         raise PacketError("not a router solicitation")
-    advert = Icmp.decode(userdata.payload).encode_v6(ip.src, ip.dst)
-    out = IPv6(ip.src, ip.dst, ICMPV6, advert, hop_limit=255)
+    asker = ip.src if any(ip.src) else ALL_NODES
+    advert = Icmp.decode(userdata.payload).encode_v6(asker, ip.dst)
+    out = IPv6(asker, ip.dst, ICMPV6, advert, hop_limit=255)
     return Ethernet(frame.dst, frame.src, frame.ethertype, out.encode(), frame.vlan).encode()
