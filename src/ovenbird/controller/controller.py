@@ -40,6 +40,7 @@ from ovenbird.controller import (
     translate,
     tunnels,
     virtual,
+    zone_limits,
     zones,
 )
 from ovenbird.controller.edits import EditBook
@@ -56,6 +57,7 @@ from ovenbird.controller.facts import (
     FAILED,
     FLOW,
     GROUP,
+    LIMIT,
     METER,
     PART,
     ZONE,
@@ -106,6 +108,7 @@ RULES = (
     translate.translation, learned.fdb, learned.mac_binding, learned.static_mac_binding, announcements.announcements,
     meters.meters, advertiser.advertisements, sessions.sessions, sessions.session_status, delegation.delegations,
     virtual.release, multichassis.large_packets, port_retries.failed_port,
+    zone_limits.port_limit, zone_limits.router_limits,
 )  # fmt: skip
 
 _EDITS = (EDIT, AFTERWARDS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
@@ -169,6 +172,8 @@ class Controller:
         self._ended = asyncio.Event()
         self._restarting = False
         self.switch = Switch(self._waiting, self._confirmed, self._packet)
+        self._limits = zone_limits.ZoneLimits(self.run_directory, self._datapath)
+        self.switch.on_met = self._limits.compare
         self.speaker = Speaker(self.switch.send, self._own, self._wake.set)
         self.packet_ins = PacketIns(self.switch.send, self.speaker.listeners)
 
@@ -334,6 +339,7 @@ class Controller:
             asyncio.create_task(self._monitor(southbound)),
             *(asyncio.create_task(self._writer(client).run()) for client in self._books),
             asyncio.create_task(self._retries.run()),
+            asyncio.create_task(self._limits.run()),
             asyncio.create_task(self._pump()),
         ]
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -382,12 +388,18 @@ class Controller:
         self.engine = None
         reflect(self._own, deltas)
         self._absorb_flows(deltas)
+        self._absorb_limits(deltas)
         self._retries.failed.clear()
         self._interest, self._zones = Interest(), zones.ZoneBook()
 
     def _bridge_ids(self) -> dict[str, str]:
         found = self._vswitch.store.find(vswitch.Bridge.name, self.settings.bridge)
         return found.external_ids if found is not None else {}
+
+    def _datapath(self) -> str:
+        """Return the name of the integration bridge's datapath, for commands to the switch."""
+        row = self._vswitch.store.find(vswitch.Bridge.name, self.settings.bridge)
+        return "netdev@ovs-netdev" if row is not None and row.datapath_type == "netdev" else "system@ovs-system"
 
     async def _pump(self) -> None:
         """Run waves for whatever has changed."""
@@ -456,6 +468,7 @@ class Controller:
         self._absorb_edits(deltas)
         self._absorb_zones(deltas)
         self._absorb_flows(deltas)
+        self._absorb_limits(deltas)
         if (failed := deltas.get(FAILED)) is not None:
             self._retries.absorb(failed.added, failed.removed)
         self.speaker.absorb(deltas)
@@ -481,6 +494,11 @@ class Controller:
         self._zones.recall(self._bridge_ids())
         self.switch.flush_zones(self._zones.absorb(delta.added, delta.removed))
         self._write[self._vswitch].set()
+
+    def _absorb_limits(self, deltas: dict[Relation, Delta]) -> None:
+        delta = deltas.get(LIMIT)
+        if delta is not None:
+            self._limits.absorb(delta.added, delta.removed)
 
     def _absorb_flows(self, deltas: dict[Relation, Delta]) -> None:
         whole, parts = deltas.get(FLOW), deltas.get(PART)

@@ -11,6 +11,7 @@
 - `FAILED(name, error)`: a port of ours that the switch could not add, and what it says about it.
 - `CLAUSE(table, column, function, value)`: what to monitor in Southbound.
 - `ZONE(name, number)`: a conntrack zone in use.
+- `LIMIT(number, connections)`: how many connections a conntrack zone may have.
 - `ATTACHED(name, interface)`: a logical port has an interface on the integration bridge.
 - `TRANSLATED(flow, datapath)`: a logical flow is to be translated by itself in one of its datapaths.
 - `GROUP(number, spec)`: a group of the integration bridge, to which flows refer by number.
@@ -51,6 +52,7 @@ CLAUSE = Relation("monitor clause")
 ATTACHED = Relation("attachment")
 TRANSLATED = Relation("flow to translate")
 ZONE = Relation("conntrack zone")
+LIMIT = Relation("limit of a conntrack zone")
 GROUP = Relation("group")
 METER = Relation("meter")
 ADVERTISED = Relation("router advertisement")

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 NO_BRIDGE = "br-int"
 
+CT_ZONE_LIMIT = 65536
+"""Connections that a port may have where neither it nor its switch nor the chassis says (`ovn-ct-zone-limit`; 0: any
+number). Open vSwitch's own table has 3,000,000 by default, a small Linux host's 65,536 and more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -44,6 +48,7 @@ class Settings:
     match_northd_version: bool
     remote_probe_ms: int | None
     openflow_probe_s: int
+    ct_zone_limit: int
     published: Mapping[str, str]
 
 
@@ -92,6 +97,7 @@ def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
         match_northd_version=option("ovn-match-northd-version") == "true",
         remote_probe_ms=int(probe) if is_decimal(probe) else None,
         openflow_probe_s=int(switch_probe) if is_decimal(switch_probe) else 0,
+        ct_zone_limit=int(limit) if is_decimal(limit := option("ovn-ct-zone-limit")) else CT_ZONE_LIMIT,
         published=published,
     )
 

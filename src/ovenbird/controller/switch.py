@@ -73,6 +73,8 @@ class Switch:
         self._waiting = waiting
         self._confirmed = confirmed
         self._on_packet = on_packet
+        self.on_met: Callable[[], None] = lambda: None
+        """Called at each connection."""
         self._computed = asyncio.Event()
         self._wake = asyncio.Event()
         self._flush: list[int] = []
@@ -129,6 +131,7 @@ class Switch:
         await self._recall(session)
         self.session = session
         self._wake.set()
+        self.on_met()
         is_empty = not self.table.installed
         try:
             if not is_empty:

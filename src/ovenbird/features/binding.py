@@ -63,6 +63,9 @@ def switch_datapath(switch: nb.LogicalSwitch) -> Iterator[Fact]:
         ids["name2"] = name
     if interconnection := switch.other_config.get("interconn-ts"):
         ids["interconn-ts"] = interconnection
+    limit = number(switch.other_config, "ct-zone-limit")
+    if limit is not None:
+        ids["ct-zone-limit"] = str(limit)
     yield DATAPATH(switch.uuid, switch_key(switch), _pairs(ids))
     yield SWITCHES.has(datapath(switch))
 
@@ -79,6 +82,9 @@ def router_datapath(router: nb.LogicalRouter) -> Iterator[Fact]:
     zone = number(options, "snat-ct-zone")
     if zone is not None:
         ids["snat-ct-zone"] = str(zone)
+    limit = number(options, "ct-zone-limit")
+    if limit is not None:
+        ids["ct-zone-limit"] = str(limit)
     if not flag(options, "always_learn_from_arp_request", default=True):
         ids["always_learn_from_arp_request"] = "false"
     yield DATAPATH(router.uuid, DATAPATH_KEYS.get(router.uuid, want=requested_key(options)), _pairs(ids))
