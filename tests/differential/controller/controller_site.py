@@ -53,7 +53,7 @@ class Site:
         self.processes.remove(process)
 
     def await_(self, condition: object, what: str) -> None:
-        end = time.monotonic() + 15
+        end = time.monotonic() + 60
         while not condition():  # type: ignore[operator]
             assert time.monotonic() < end, what
             time.sleep(0.02)
@@ -157,7 +157,7 @@ def compared(flows: set[str]) -> set[str]:
 
 async def settled(site: Site, condition: Callable[[set[str]], bool], what: str) -> set[str]:
     """Return the flows when they are as they should be."""
-    end = time.monotonic() + 15
+    end = time.monotonic() + 60
     while not condition(flows := await asyncio.to_thread(site.flows)):
         assert time.monotonic() < end, what
         await asyncio.sleep(0.05)
