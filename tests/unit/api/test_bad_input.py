@@ -74,7 +74,7 @@ async def check(resource, given):
 
 
 @given(requests())
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 def test_any_json_is_answered(request):
     asyncio.run(check(*request))
 

@@ -167,7 +167,7 @@ def test_chance_is_stable_too(world):
 
 
 @given(st.lists(st.sampled_from(["come", "go", "gateway", "drop"]), max_size=25), st.randoms(use_true_random=False))
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def test_loads_are_counted_right(steps, random):
     world = World()
     there, gateways = [], []

@@ -259,6 +259,4 @@ class Editing(RuleBasedStateMachine):
 
 
 TestEditing = Editing.TestCase
-TestEditing.settings = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestEditing.settings = settings(max_examples=25, stateful_step_count=25, suppress_health_check=list(HealthCheck))

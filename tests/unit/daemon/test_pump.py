@@ -39,7 +39,7 @@ def possible(made):
         good = left
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(first=wishes.map(unique), second=wishes.map(unique))
 def test_only_the_rows_at_fault_are_left_out(first, second):
     async def run():

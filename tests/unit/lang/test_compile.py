@@ -187,7 +187,7 @@ def microflows(draw: st.DrawFn) -> Microflow:
     return Microflow({**values, "ct_state": of(0, 0x20, 0x21, 0x22, 0x2A, 0x02)})
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(expressions(), st.lists(microflows(), min_size=1, max_size=8))
 def test_random_expressions_and_packets(text: str, packets: list[Microflow]) -> None:
     try:
@@ -205,7 +205,7 @@ def _satisfies(match: Match, name: str) -> bool:
     )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(expressions())
 def test_matches_have_their_prerequisites_and_no_duplicates(text: str) -> None:
     try:

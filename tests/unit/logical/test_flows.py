@@ -33,6 +33,7 @@ def test_a_flow_for_a_trait_names_its_group():
 def test_a_name_always_gives_the_same_uuid():
     assert named_uuid("a", "b") == named_uuid("a", "b") != named_uuid("ab")
     assert Trait("switches").uuid == SWITCHES.uuid
-    assert port_group("u1") is port_group("u1")
-    assert port_group("u1").uuid != port_group("u2").uuid
+    assert port_group("u1", tracks=True) is port_group("u1", tracks=True)
+    uuids = {port_group(group, tracks=tracks).uuid for group in ("u1", "u2") for tracks in (True, False)}
+    assert len(uuids) == 4
     assert [len(part) for part in SWITCHES.uuid.split("-")] == [8, 4, 4, 4, 12]

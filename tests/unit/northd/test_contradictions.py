@@ -53,7 +53,7 @@ def actions(made, stage, words):
 
 
 @pytest.mark.parametrize("kind", ["gateway port", "gateway router", "neither"])
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
 @given(rows=st.lists(NATS, min_size=2, max_size=4))
 def test_translations_with_addresses_in_common(kind, rows):
     made = world(kind)
@@ -63,7 +63,7 @@ def test_translations_with_addresses_in_common(kind, rows):
     assert not made.contradictions()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(hops=st.lists(st.sampled_from(HOPS), min_size=2, max_size=4))
 def test_routes_to_one_prefix(hops):
     made = world()

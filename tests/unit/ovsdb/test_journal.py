@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ovenbird.ovsdb import journal
@@ -182,7 +182,7 @@ def test_what_the_system_takes_in_parts_is_written_whole(tmp_path_factory, parts
 
 
 @given(st.data())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 def test_what_changes_during_a_compaction_is_there_afterwards(tmp_path, data):
     path = tmp_path / f"{time.monotonic_ns()}.db"
     create(path, SCHEMA)

@@ -11,7 +11,7 @@ START = frozenset(range(LARGE))
 few = st.frozensets(st.integers(-50, 50) | st.integers(LARGE - 50, LARGE + 50), max_size=20)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(few, min_size=1, max_size=12), few)
 def test_it_behaves_as_a_frozenset(changes, other):
     made, model = START, START

@@ -166,7 +166,7 @@ def test_schema(world):
     assert DatabaseSchema.from_json(orjson.loads(orjson.dumps(schema.to_json()))) == schema
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(worlds())
 def test_journal_and_conversion(tmp_path_factory, world):
     schema, rows, later = world
@@ -185,7 +185,7 @@ def test_journal_and_conversion(tmp_path_factory, world):
     database.journal.close()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(worlds())
 def test_replica_to_server_and_back(world):
     schema, rows, later = world

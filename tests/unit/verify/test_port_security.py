@@ -72,7 +72,7 @@ class Switch:
         return found[3] is flows._FAIL or self.fails(flows.IN_NEIGHBOURS, packet)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(entries, packets)
 def test_the_predicate_says_what_the_flows_do(column: list[str], packet: Microflow) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -229,7 +229,7 @@ EDGES = [
 
 
 @given(texts=st.lists(LISTS | st.sampled_from(EDGES), min_size=1, max_size=6), is_switch=st.booleans())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 def test_stencils_equal_the_plain_encoding(place, texts, is_switch) -> None:
     fresh, here = Stencils(), place(is_switch=is_switch)
     for stencils in (SHARED, fresh):
