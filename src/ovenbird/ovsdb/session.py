@@ -217,6 +217,8 @@ class Session:
 
     def _transact(self, params: list[Any], id_: Any) -> Any:
         database = self._database("transact", params)
+        if jsonrpc.encode(id_) in self.waiting:
+            raise BadSyntax("duplicate request ID", id_)
         if database is self.service.directory:
             for operation in params[1:]:
                 if type(operation) is dict and operation.get("op") not in _READS:
@@ -326,12 +328,14 @@ class Session:
             raise BadSyntax("invalid parameter", params)
         old_key, new_key = jsonrpc.encode(params[0]), jsonrpc.encode(params[1])
         attached = self.monitors.get(old_key)
-        if attached is None or attached.monitor.version == 1:
+        if attached is None:
             raise BadSyntax("unknown monitor session", params[0])
         if new_key != old_key and new_key in self.monitors:
             raise BadSyntax("duplicate monitor ID", params[1])
         before = attached.monitor
         after = before.with_conditions(params[2])
+        if before.version == 1:  # `monitor` has no conditions, and the original says nothing of that
+            after = before
         if attached.pending:
             updates = before.difference(attached.pending)
             attached.pending = None
