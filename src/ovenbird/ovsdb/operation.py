@@ -19,11 +19,13 @@ from ovenbird.ovsdb.errors import (
     ConstraintViolation,
     DuplicateUuid,
     DuplicateUuidName,
+    NotAllowed,
     NotOwner,
     OvsdbError,
     TimedOut,
 )
 from ovenbird.ovsdb.mutation import Mutation, calculate, parse_mutation
+from ovenbird.ovsdb.rbac import Authority
 from ovenbird.ovsdb.table import UUID_COLUMN
 from ovenbird.ovsdb.transaction import Staged, Transaction
 from ovenbird.ovsdb.types import MAX_INTEGER, is_identifier, is_uuid
@@ -53,15 +55,27 @@ class Execution:
         database: the database it is for.
         holds: whether the client holds a lock.
         waited: milliseconds since the request came; a `wait` whose time is over fails.
+        authority: what the client may change.
+        read_only: whether it may change nothing.
     """
 
-    def __init__(self, database: Database, holds: Callable[[str], bool], waited: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        holds: Callable[[str], bool],
+        waited: float,
+        authority: Authority | None = None,
+        *,
+        read_only: bool = False,
+    ) -> None:
         self.database = database
         self.tables = database.tables
         self.transaction = Transaction(database.tables)
         self.names = notation.Names()
         self.holds = holds
         self.waited = waited
+        self.read_only = read_only
+        self.authority = authority or Authority(database.tables, "", "")
         self.durable = False
         self._where = ""
 
@@ -107,7 +121,10 @@ class Execution:
         for member in operation:
             if member != "op" and member not in members:
                 raise BadSyntax(f"{self._where}Member '{member}' is present but not allowed here.", operation)
-        return function(self, operation)
+        result = function(self, operation)
+        if self.read_only and name not in _READS:  # only now, as the original: what else is wrong is said first
+            raise NotAllowed(f"{name} operation not allowed when database server is in read only mode")
+        return result
 
     def _table(self, operation: Mapping[str, Any]) -> BoundTable:
         table = self.tables.get(operation["table"])
@@ -189,6 +206,7 @@ class Execution:
             values[position] = value
         for column in table.bad_defaults:
             column.type.check(values[table.position[column.name]])
+        self.authority.check_insert(table, values)
         return {"uuid": ["uuid", self.transaction.stage_insert(table, values, uuid)]}
 
     def select(self, operation: Mapping[str, Any]) -> dict[str, Any]:
@@ -208,32 +226,34 @@ class Execution:
                 raise ConstraintViolation(f"Cannot update immutable column {name} in table {table.name}.", operation)
         given = table.decode_row(operation["row"], self.names)
         where = Where.from_json(table, operation["where"], self.names)
-        count = 0
-        for uuid, _, row in list(self._rows(table, where)):
+        found = list(self._rows(table, where))
+        self.authority.check_change(table, given, (values for _, values, _ in found), "modification of")
+        for uuid, _, row in found:
             staged = self._staged(table, uuid, row)
             for position, value in given.items():
                 staged.put(position, value)
-            count += 1
-        return {"count": count}
+        return {"count": len(found)}
 
     def mutate(self, operation: Mapping[str, Any]) -> dict[str, Any]:
         """Execute `mutate` (section 5.2.4)."""
         table = self._table(operation)
         mutations = [parse_mutation(table, mutation, self.names) for mutation in operation["mutations"]]
         where = Where.from_json(table, operation["where"], self.names)
-        count = 0
-        for uuid, _, row in list(self._rows(table, where)):
+        found = list(self._rows(table, where))
+        positions = [mutation.position for mutation in mutations]
+        self.authority.check_change(table, positions, (values for _, values, _ in found), "mutate operation on")
+        for uuid, _, row in found:
             staged = self._staged(table, uuid, row)
             for mutation in mutations:
                 _mutate(staged, mutation)
-            count += 1
-        return {"count": count}
+        return {"count": len(found)}
 
     def delete(self, operation: Mapping[str, Any]) -> dict[str, Any]:
         """Execute `delete` (section 5.2.5)."""
         table = self._table(operation)
         where = Where.from_json(table, operation["where"], self.names)
         found = list(self._rows(table, where))
+        self.authority.check_delete(table, (values for _, values, _ in found))
         for uuid, _, row in found:
             self.transaction.remove(self._staged(table, uuid, row))
         return {"count": len(found)}
@@ -371,6 +391,7 @@ def _timeout(json: Any) -> bool:
     return json is None or (type(json) is int and 0 <= json <= MAX_INTEGER)
 
 
+_READS = frozenset(("select", "wait", "comment", "abort", "assert", "commit"))
 _Members = dict[str, tuple[bool, "Callable[[Any], bool]"]]
 _TABLE: _Members = {"table": (True, is_identifier)}
 _WHERE: _Members = {**_TABLE, "where": (True, _is(list))}

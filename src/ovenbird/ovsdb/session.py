@@ -14,9 +14,18 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ovenbird.ovsdb import jsonrpc
-from ovenbird.ovsdb.errors import BadSyntax, NotAllowed, OvsdbError, ProtocolError, ResourcesExhausted, UnknownDatabase
+from ovenbird.ovsdb.errors import (
+    BadSyntax,
+    NotAllowed,
+    OvsdbError,
+    PermissionDenied,
+    ProtocolError,
+    ResourcesExhausted,
+    UnknownDatabase,
+)
 from ovenbird.ovsdb.monitor import Monitor, Pending, merge
 from ovenbird.ovsdb.operation import Execution, NotYet
+from ovenbird.ovsdb.rbac import FULL, Access, Authority
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.types import is_identifier, is_uuid
 
@@ -32,7 +41,6 @@ _log = logging.getLogger(__name__)
 _MEMBERS = frozenset(("id", "method", "params", "result", "error"))
 MONITORS, WAITING, LOCKS = 1024, 256, 1024
 """How many monitors, waiting transactions and locks one client may have."""
-_READS = frozenset(("select", "wait", "comment", "abort", "assert", "commit"))
 
 
 class Attached:
@@ -76,12 +84,23 @@ class Session:
         service: what is served.
         send: sends bytes to the client; it never blocks.
         close: closes the connection.
+        access: what the client may do.
+        identity: returns the name that the client is known by; empty if it showed none.
     """
 
-    def __init__(self, service: Service, send: Callable[[bytes], None], close: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        service: Service,
+        send: Callable[[bytes], None],
+        close: Callable[[], None],
+        access: Access = FULL,
+        identity: Callable[[], str] = str,
+    ) -> None:
         self.service = service
         self.send = send
         self.close = close
+        self.access = access
+        self.identity = identity
         self.clogged = False
         self.change_aware = False
         self.monitors: dict[bytes, Attached] = {}
@@ -208,6 +227,13 @@ class Session:
         database = self._database("convert", params)
         if len(params) != 2:
             raise BadSyntax("convert request params must be <db-name> and <database-schema>", params)
+        if self.access.read_only:  # the original lets it pass
+            raise NotAllowed("convert not allowed when database server is in read only mode")
+        if self.access.role not in ("", "root"):
+            raise PermissionDenied(
+                f'RBAC rules for client "{self.identity()}" role "{self.access.role}" prohibit "convert" of database '
+                f"{database.name} (only the root role may convert databases)"
+            )
         schema = DatabaseSchema.from_json(params[1])
         if schema.name != database.name:
             raise BadSyntax(f"schema is for database {schema.name}, not {database.name}", params[1])
@@ -219,10 +245,6 @@ class Session:
         database = self._database("transact", params)
         if jsonrpc.encode(id_) in self.waiting:
             raise BadSyntax("duplicate request ID", id_)
-        if database is self.service.directory:
-            for operation in params[1:]:
-                if type(operation) is dict and operation.get("op") not in _READS:
-                    raise NotAllowed(f"{operation.get('op')} operation not allowed on database _Server", operation)
         self._execute(Waiting(database, id_, params[1:], self.service.now()))
 
     def _execute(self, request: Waiting) -> None:
@@ -231,6 +253,8 @@ class Session:
             request.database,
             lambda name: self.service.locks.holds(self, name),
             (self.service.now() - request.since) * 1000,
+            Authority(request.database.tables, self.access.role, self.identity()) if self.access.role else None,
+            read_only=self.access.read_only or request.database is self.service.directory,
         )
         try:
             results = execution.run(request.operations)
@@ -371,6 +395,8 @@ class Session:
         return {}
 
     def _lock_name(self, method: str, params: list[Any]) -> str:
+        if self.access.read_only:
+            raise Refusal("lock and unlock methods not allowed, DB server is read only.")
         if len(params) != 1 or not is_identifier(params[0]):
             raise BadSyntax(f"{method} request params must be <id>", params)
         if method != "unlock" and self.service.locks.count(self) >= LOCKS:

@@ -1,0 +1,273 @@
+"""What a role may do of every kind of operation, with real certificates, is what the original lets it do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+sys.path.insert(0, str(Path(__file__).parent))
+import original_server
+from certificates import Authority
+
+from ovenbird.ovsdb.database import Database
+from ovenbird.ovsdb.rbac import Access
+from ovenbird.ovsdb.schema import DatabaseSchema
+from ovenbird.ovsdb.service import Service
+from ovenbird.ovsdb.session import Session
+
+MISSING = [name for name in ("ovsdb-server", "ovsdb-tool", "openssl") if shutil.which(name) is None]
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
+OVENBIRD = (sys.executable, "-m", "ovenbird.cli", "db")
+
+MAP = {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}
+SET = {"type": {"key": "string", "min": 0, "max": "unlimited"}}
+STRING, INTEGER, BOOLEAN = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
+WEAK = {"type": "uuid", "refTable": "RBAC_Permission", "refType": "weak"}
+OWNED = {
+    "isRoot": True,
+    "columns": {
+        "name": STRING, "owner": STRING, "tags": SET, "ids": MAP, "n": INTEGER,
+        "opt": {"type": {"key": "string", "min": 0}},
+    },
+}  # fmt: skip
+SCHEMA = {
+    "name": "T",
+    "version": "1.0.0",
+    "tables": {
+        "Root": {
+            "isRoot": True,
+            "columns": {
+                "connections": {"type": {"key": {"type": "uuid", "refTable": "Connection"}, "min": 0, "max": 99}},
+            },
+        },
+        "Connection": {
+            "columns": {
+                "target": STRING, "read_only": BOOLEAN, "role": STRING, "is_connected": {**BOOLEAN, "ephemeral": True},
+                "status": {**MAP, "ephemeral": True}, "inactivity_probe": {"type": {"key": "integer", "min": 0}},
+            },
+        },
+        "RBAC_Role": {
+            "isRoot": True,
+            "columns": {
+                "name": STRING,
+                "permissions": {"type": {"key": "string", "value": WEAK, "min": 0, "max": "unlimited"}},
+            },
+        },
+        "RBAC_Permission": {
+            "isRoot": True,
+            "columns": {"table": STRING, "authorization": SET, "insert_delete": BOOLEAN, "update": SET},
+        },
+        "A": OWNED,
+        "B": OWNED,
+    },
+}  # fmt: skip
+ROLES = {
+    "owner": {"A": (["owner"], True, ["n", "name"]), "B": (["name"], False, [])},
+    "key": {"A": (["ids:who"], True, ["ids", "tags"]), "B": (["ids:who", "owner"], True, ["ids:who"])},
+    "all": {"A": ([""], False, ["n"]), "B": ([""], True, ["owner"])},
+    "odd": {
+        "A": (["nope", "n", "tags", "opt", "ids", "nope:x", "owner:x"], True, ["n", "nope"]),
+        "B": ([":x"], True, ["n"]),
+    },
+    "none": {"A": ([], True, ["n"])},
+}
+"""For each role and table: authorization, insert_delete, update."""
+CLIENTS = ("c1", "c2")
+ACCESS = [*((role, False) for role in (*ROLES, "unknown", "")), ("", True), ("owner", True)]
+
+
+def rows():
+    """Yield the operations that fill the database, but for its connections."""
+    number = 0
+    for role, tables in ROLES.items():
+        permissions = []
+        for table, (authorization, insert_delete, update) in tables.items():
+            number += 1
+            row = {"table": table, "authorization": ["set", authorization], "insert_delete": insert_delete}
+            row["update"] = ["set", update]
+            yield {"op": "insert", "table": "RBAC_Permission", "uuid-name": f"p{number}", "row": row}
+            permissions.append([table, ["named-uuid", f"p{number}"]])
+        yield {"op": "insert", "table": "RBAC_Role", "row": {"name": role, "permissions": ["map", permissions]}}
+    for table in ("A", "B"):
+        for owner in (*CLIENTS, "", "none"):
+            row = {"name": owner, "owner": owner, "tags": owner, "opt": owner, "ids": ["map", [["who", owner]]]}
+            yield {"op": "insert", "table": table, "row": row}
+
+
+names = st.sampled_from([*CLIENTS, "", "none"])
+columns = {
+    "name": names,
+    "owner": names,
+    "tags": names,
+    "opt": names,
+    "n": st.integers(0, 3),
+    "ids": st.tuples(st.sampled_from(["who", "x"]), names).map(lambda pair: ["map", [list(pair)]]),
+}
+tables = st.sampled_from(["A", "B", "A", "B", "RBAC_Role", "Root"])
+wheres = st.one_of(st.just([]), names.map(lambda n: [["owner", "==", n]]), st.just([["n", ">", 5]]))
+
+
+@st.composite
+def operations(draw):
+    table = draw(tables)
+    kind = draw(
+        st.sampled_from(["insert", "insert", "update", "update", "mutate", "mutate", "delete", "select", "wait"])
+    )
+    if table in ("RBAC_Role", "Root"):
+        return {"op": "delete", "table": table, "where": []}
+    row = draw(st.fixed_dictionaries({}, optional=columns))
+    if kind == "insert":
+        return {"op": "insert", "table": table, "row": row}
+    operation = {"op": kind, "table": table, "where": draw(wheres)}
+    if kind == "update":
+        operation["row"] = row
+    elif kind == "mutate":
+        mutations = st.sampled_from(
+            [["n", "+=", 1], ["tags", "insert", "t"], ["tags", "delete", "t"],
+             ["ids", "insert", ["map", [["who", "z"]]]], ["ids", "delete", ["set", ["x"]]], ["opt", "delete", "q"]]
+        )  # fmt: skip
+        operation["mutations"] = draw(st.lists(mutations, max_size=2))
+    elif kind == "wait":
+        operation |= {"timeout": 0, "columns": ["n"], "until": "!=", "rows": []}
+    return operation
+
+
+class Tls(original_server.Client):
+    """A client that shows a certificate."""
+
+    def __init__(self, port, authority, key, certificate):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.load_verify_locations(authority.certificate)
+        context.load_cert_chain(certificate, key)
+        self.socket = context.wrap_socket(socket.create_connection(("127.0.0.1", port), 10))
+        self.buffer = ""
+
+
+def free_ports(number):
+    probes = [socket.socket() for _ in range(number)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+class Served:
+    """A server, ours or the original, with one TLS listener for each way of access."""
+
+    def __init__(self, command, folder, authority):
+        self.authority = authority
+        self.keys = {name: authority.issue(name) for name in CLIENTS}
+        (folder / "s.ovsschema").write_text(json.dumps(SCHEMA))
+        subprocess.run(["ovsdb-tool", "create", folder / "t.db", folder / "s.ovsschema"], check=True)
+        self.process = subprocess.Popen(
+            [*command, f"--remote=punix:{folder}/s.sock", "--remote=db:T,Root,connections", f"--unixctl={folder}/s.ctl",
+             "-vconsole:off", *authority.options(folder.name), folder / "t.db"],
+        )  # fmt: skip
+        self.local = self.until(lambda: original_server.Client(folder / "s.sock"))
+        self.ports = free_ports(len(ACCESS))
+        made = [
+            {"op": "insert", "table": "Connection", "uuid-name": f"c{n}",
+             "row": {"target": f"pssl:{port}:127.0.0.1", "role": role, "read_only": read_only}}
+            for n, (port, (role, read_only)) in enumerate(zip(self.ports, ACCESS, strict=True))
+        ]  # fmt: skip
+        root = {"connections": ["set", [["named-uuid", f"c{n}"] for n in range(len(ACCESS))]]}
+        done = self.local.call("transact", "T", *rows(), *made, {"op": "insert", "table": "Root", "row": root})
+        assert not any("error" in result for result in done["result"]), done
+        self.clients = {}
+
+    @staticmethod
+    def until(attempt):
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                return attempt()
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+    def client(self, name, access):
+        if (name, access) not in self.clients:
+            port = self.ports[ACCESS.index(access)]
+            self.clients[name, access] = self.until(lambda: Tls(port, self.authority, *self.keys[name]))
+        return self.clients[name, access]
+
+    def close(self):
+        for client in (self.local, *self.clients.values()):
+            client.close()
+        self.process.terminate()
+        self.process.wait(10)
+
+
+class Ours:
+    def __init__(self):
+        self.service = Service()
+        self.service.add(Database(DatabaseSchema.from_json(SCHEMA)))
+        self.call(("", False), "", "transact", "T", *rows(), {"op": "insert", "table": "Root", "row": {}})
+
+    def call(self, access, client, method, *params):
+        sent = []
+        session = Session(self.service, sent.append, lambda: None, Access(*access), lambda: client)
+        session.receive(orjson.loads(orjson.dumps({"id": 1, "method": method, "params": params})))
+        session.ended()
+        return orjson.loads(sent[-1])
+
+
+def kinds(answer):
+    """Return what kind of result each operation has."""
+    error = answer.get("error")
+    if error:
+        return error["error"] if isinstance(error, dict) else error
+    return [result and result.get("error", sorted(result)) for result in answer["result"]]
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory, authority):
+    served = Served(["ovsdb-server"], tmp_path_factory.mktemp("original"), authority)
+    yield served
+    served.close()
+
+
+@settings(
+    max_examples=250, deadline=None, phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck),
+    database=None,
+)  # fmt: skip
+@given(
+    access=st.sampled_from(ACCESS), client=st.sampled_from(CLIENTS), some=st.lists(operations(), min_size=1, max_size=2)
+)
+def test_operations_of_roles(original, access, client, some):
+    call = ("transact", "T", *some, {"op": "abort"})
+    ours, theirs = OURS.call(access, client, *call), original.client(client, access).call(*call)
+    assert kinds(ours) == kinds(theirs), (ours, theirs)
+
+
+@pytest.mark.parametrize("access", ACCESS)
+def test_requests_of_roles(original, access):
+    for method, *params in (["lock", "l"], ["unlock", "l"], ["steal", "m"], ["get_schema", "T"], ["convert", "T", {}]):
+        if method == "convert" and access == ("", True):
+            continue  # the original lets a read-only client convert the database
+        ours, theirs = OURS.call(access, "c1", method, *params), original.client("c1", access).call(method, *params)
+        assert bool(ours["error"]) == bool(theirs.get("error")), (method, ours, theirs)
+        if method == "convert":
+            assert kinds(ours) == kinds(theirs)
+
+
+OURS = Ours()
