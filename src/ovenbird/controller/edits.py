@@ -95,6 +95,7 @@ class EditBook:
             left = self._refused[fact][0] - now if fact in self._refused else 0.0
             pause = max(pause, left)
         self._staged = [f for f in self._staged if f not in self._refused or self._refused[f][0] <= now]
+        self._staged = [f for f in self._staged if not _in_vain(transaction, f)]
         for fact in self._staged:
             kind = fact[0]
             if kind is EDIT or kind is AFTERWARDS:
@@ -233,6 +234,11 @@ class EditBook:
             "other_config": {"disable-in-band": "true"},
         }  # fmt: skip
         transaction.mutate(root, "bridges", insert=[transaction.insert(Bridge, values)])
+
+
+def _in_vain(transaction: Transaction, fact: Fact) -> bool:
+    """Return whether the server lacks all columns that an edit is about."""
+    return fact[0] in (EDIT, AFTERWARDS) and transaction.lacks(fact[1], [name for name, _ in fact[3]])
 
 
 def _shown(fact: Fact) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.ovsdb.bisection import Bisection, is_about_rows
 from ovenbird.ovsdb.errors import Disconnected, OvsdbError, TimedOut
+from ovenbird.ovsdb.replica import encode_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -86,7 +87,7 @@ class Writer:
                 self._stage_more(transaction)
             if pause:
                 self._again(pause)
-            if transaction.empty:
+            if not encode_transaction(transaction):  # nothing, or nothing that this server has
                 return None
             await self.client.commit(transaction)
         except OvsdbError as refusal:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ovenbird.daemon import damage, tls
+from ovenbird.daemon.database_remotes import DatabaseRemotes, database_column
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.options import Takes
 from ovenbird.daemon.process import Daemon
@@ -25,8 +26,6 @@ from ovenbird.ovsdb.transport import Remote
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ovenbird.engine.rows import Column, Row, Table
-    from ovenbird.ovsdb.commit import Commit
     from ovenbird.ovsdb.database import Database
 
 log = logging.getLogger(__name__)
@@ -54,78 +53,6 @@ where DATABASE is a file in ovsdb-server's standalone format ({DEFAULT_DATABASE}
 The usual options of Open vSwitch's daemons: --pidfile --detach --unixctl --log-file -v --private-key --certificate
 --ca-cert. See ovsdb-server(1).
 """
-
-
-def database_column(server: Server, spec: str) -> tuple[Table[Row], Column[Any]]:
-    """Return the table and column that `db:DB,TABLE,COLUMN` names (ovsdb-server(1)).
-
-    Raises:
-        UsageError: it is not of that form, or there is no such column.
-    """
-    parts = spec.removeprefix("db:").split(",")
-    if len(parts) != 3:
-        raise UsageError(f"{spec}: not of the form db:DB,TABLE,COLUMN")
-    name, table, column = parts
-    database = server.service.databases.get(name)
-    if database is None or table not in database.tables:
-        raise UsageError(f"{spec}: no database {name} with a table {table}")
-    bound = database.tables[table].table
-    if column not in bound.row_class.BY_NAME:
-        raise UsageError(f"{spec}: table {table} has no column {column}")
-    return bound, bound.row_class.BY_NAME[column]
-
-
-class DatabaseRemotes:
-    """Keeps a server's remotes as a column of one of its databases says (ovsdb-server(1), `db:DB,TABLE,COLUMN`).
-
-    Arguments:
-        server: the server.
-        spec: the remote as given.
-    """
-
-    def __init__(self, server: Server, spec: str) -> None:
-        self.server = server
-        self.spec = spec
-        self.table, self.column = database_column(server, spec)
-        database = server.service.databases[self.table.store.name]
-        self.open: set[str] = set()
-        self._task: asyncio.Task[None] | None = None
-        self._stop = database.subscribe(self._changed)
-
-    def wanted(self) -> set[str]:
-        """Return the remotes that the column names now."""
-        found: set[str] = set()
-        for row in self.table.rows.values():
-            value = row.values[self.column.index]
-            for element in value if isinstance(value, frozenset) else [value] if value else []:
-                if self.column.target is None:
-                    found.add(element)
-                else:
-                    target = self.table.store.tables[self.column.target].rows.get(element)
-                    if target is not None and target["target"]:
-                        found.add(target["target"])
-        return found
-
-    async def apply(self) -> None:
-        """Open what is wanted and not open, close what is no longer wanted."""
-        wanted = self.wanted()
-        for remote in self.open - wanted:
-            await self.server.unlisten(remote)
-            self.open.discard(remote)
-        for remote in wanted - self.open:
-            try:
-                await self.server.listen(remote)
-                self.open.add(remote)
-            except (OSError, ValueError) as e:
-                log.warning("%s: cannot serve at %s: %s", self.spec, remote, e)
-
-    def close(self) -> None:
-        """Follow the column no more."""
-        self._stop()
-
-    def _changed(self, commit: Commit) -> None:
-        if not commit.changes.keys().isdisjoint((self.table.name, self.column.target)):
-            self._task = asyncio.get_running_loop().create_task(self.apply())
 
 
 class DatabaseServer:

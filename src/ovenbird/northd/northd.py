@@ -28,6 +28,7 @@ from ovenbird.logical.traits import DP_GROUP, IN_DP_GROUP
 from ovenbird.model import nb, sb
 from ovenbird.model.options import number
 from ovenbird.northd.findings import Findings
+from ovenbird.northd.rbac import RBAC_PERMISSION, RBAC_ROLE, controller_role
 from ovenbird.northd.status import Changes, Identity, rules
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ SOUTHBOUND: tuple[tuple[Rows, tuple[Members, ...]], ...] = (
     (t.BFD, ()),
     (t.STATIC_MAC_BINDING, ()),
     *((rows, ()) for rows in t.UNCLAIMED),
+    (RBAC_PERMISSION, ()),
+    (RBAC_ROLE, ()),
     (LOGICAL_FLOW, ()),
 )
 """What is written to the Southbound database: rows, and the sets in them."""
@@ -98,7 +101,7 @@ def build(nb_store: Store, sb_store: Store, clock: Callable[[], int] = now, find
     """
     features = [each for feature in FEATURES for each in feature.rules]
     own = rules(chosen_identity(), Changes(nb_store, sb_store, clock))
-    engine = Engine([nb_store, sb_store], [*features, switch_port, *own], clock)
+    engine = Engine([nb_store, sb_store], [*features, switch_port, controller_role, *own], clock)
     (findings if findings is not None else Findings()).observe(engine)
     engine.alarms.limit = partial(removal_limit, nb_store)
     _seed(engine, sb_store)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from ovenbird.ovsdb.compaction import Compaction
 from ovenbird.ovsdb.errors import InputOutputError, OvsdbError
 from ovenbird.ovsdb.journal import ROWS_AT_ONCE
 from ovenbird.ovsdb.peer_limits import PeerLimits
+from ovenbird.ovsdb.rbac import FULL, Access
 from ovenbird.ovsdb.service import Service, Timer
 from ovenbird.ovsdb.session import Session
 from ovenbird.ovsdb.transport import Connection, Remote, connect, listen
@@ -57,6 +60,7 @@ class Server:
         self._listeners: dict[Remote, Listener] = {}
         self._dialers: dict[Remote, asyncio.Task[None]] = {}
         self._connections: set[Connection] = set()
+        self._peers: dict[Remote, Peers] = {}
         self._syncs: dict[str, _Sync] = {}
         self._clients: list[LocalClient] = []
 
@@ -82,8 +86,13 @@ class Server:
         self._clients.append(client)
         return client
 
-    async def listen(self, remote: str | Remote) -> None:
+    async def listen(self, remote: str | Remote, access: Access = FULL, probe: float | None = None) -> None:
         """Serve at a remote: accept connections at a passive one, keep connecting to an active one.
+
+        Arguments:
+            remote: the remote.
+            access: what the clients there may do.
+            probe: seconds of silence before they are probed, 0 never; by default the server's, and never on this host.
 
         Raises:
             OSError: the address is not to be had.
@@ -92,13 +101,30 @@ class Server:
         at = Remote.parse(remote) if isinstance(remote, str) else remote
         if at in self._listeners or at in self._dialers:
             return
-        probe = self._probe if at.probed else 0
+        if probe is None:
+            probe = self._probe if at.probed else 0
+        peers = Peers(access, probe)
         if at.passive:
-            self._listeners[at] = await listen(at, lambda: self._accept(probe), self._keys)
+            self._listeners[at] = await listen(at, lambda: self._accept(peers), self._keys)
             if at.kind != "unix":
                 _log.info("%s: listening on port %d", at, self.port(at))
         else:
-            self._dialers[at] = asyncio.create_task(self._dial(at, probe))
+            self._dialers[at] = asyncio.create_task(self._dial(at, peers))
+        self._peers[at] = peers
+
+    def status(self, remote: str) -> tuple[bool, dict[str, str]]:
+        """Return whether somebody is connected at a remote, and the `status` that its row gets (ovn-sb(5))."""
+        at = Remote.parse(remote)
+        peers = self._peers.get(at)
+        if peers is None:
+            return False, {"state": "VOID"}
+        count = len(peers.connections)
+        if not at.passive:
+            return count > 0, peers.status()
+        status = {"n_connections": str(count)} if count > 1 else {}
+        if at.kind != "unix":
+            status["bound_port"] = str(self.port(at))
+        return count > 0, status
 
     @property
     def remotes(self) -> list[Remote]:
@@ -112,7 +138,7 @@ class Server:
         return int(name[1])
 
     async def unlisten(self, remote: str | Remote) -> None:
-        """Stop serving at a remote; connections made stay."""
+        """Stop serving at a remote, and close its connections: they may do what it allowed."""
         at = Remote.parse(remote) if isinstance(remote, str) else remote
         listener = self._listeners.pop(at, None)
         if listener is not None:
@@ -122,17 +148,22 @@ class Server:
         dialer = self._dialers.pop(at, None)
         if dialer is not None:
             dialer.cancel()
+        peers = self._peers.pop(at, None)
+        for connection in tuple(peers.connections) if peers is not None else ():
+            connection.close()
 
-    def _accept(self, probe: float) -> Connection:
-        connection = Connection(probe, self._limits)
-        session = Session(self.service, connection.send, connection.close)
+    def _accept(self, peers: Peers) -> Connection:
+        connection = Connection(peers.probe, self._limits)
+        session = Session(self.service, connection.send, connection.close, peers.access, lambda: connection.identity)
         self._connections.add(connection)
+        peers.add(connection)
 
         def clogged() -> None:
             session.clogged = True
 
         def lost(_error: Exception | None) -> None:
             self._connections.discard(connection)
+            peers.remove(connection)
             session.ended()
 
         connection.on_message = session.receive
@@ -141,14 +172,14 @@ class Server:
         connection.on_lost = lost
         return connection
 
-    async def _dial(self, remote: Remote, probe: float) -> None:
+    async def _dial(self, remote: Remote, peers: Peers) -> None:
         pause = RECONNECT[0]
         while True:
             gone = asyncio.Event()
             made: list[Connection] = []
 
             def accept(gone: asyncio.Event = gone, made: list[Connection] = made) -> Connection:
-                connection = self._accept(probe)
+                connection = self._accept(peers)
                 lost = connection.on_lost
 
                 def ended(error: Exception | None) -> None:
@@ -164,6 +195,7 @@ class Server:
             except OSError as error:
                 for connection in made:
                     connection.on_lost(error)
+                peers.last_error = error.strerror or str(error)
                 _log.info("%s: %s; trying again in %.0f s", remote, error, pause)
             else:
                 pause = RECONNECT[0]
@@ -183,6 +215,42 @@ class Server:
         for database in self.service.databases.values():
             if database.journal is not None:
                 database.journal.close()
+
+
+class Peers:
+    """The clients at one remote.
+
+    Arguments:
+        access: what they may do.
+        probe: seconds of silence before they are probed; 0 never.
+    """
+
+    def __init__(self, access: Access, probe: float) -> None:
+        self.access = access
+        self.probe = probe
+        self.connections: set[Connection] = set()
+        self.last_error = ""
+        self._connected = self._disconnected = math.inf
+
+    def add(self, connection: Connection) -> None:
+        """Note a connection."""
+        self.connections.add(connection)
+        self._connected = time.monotonic()
+
+    def remove(self, connection: Connection) -> None:
+        """Note the end of a connection."""
+        self.connections.discard(connection)
+        self._disconnected = time.monotonic()
+
+    def status(self) -> dict[str, str]:
+        """Return what is to be said of a remote that is connected to."""
+        now, answer = time.monotonic(), {"state": "ACTIVE" if self.connections else "BACKOFF"}
+        for name, moment in (("sec_since_connect", self._connected), ("sec_since_disconnect", self._disconnected)):
+            if moment <= now:
+                answer[name] = str(int(now - moment))
+        if self.last_error:
+            answer["last_error"] = self.last_error
+        return answer
 
 
 class _Sync:

@@ -227,13 +227,13 @@ class Session:
         database = self._database("convert", params)
         if len(params) != 2:
             raise BadSyntax("convert request params must be <db-name> and <database-schema>", params)
-        if self.access.read_only:  # the original lets it pass
-            raise NotAllowed("convert not allowed when database server is in read only mode")
         if self.access.role not in ("", "root"):
             raise PermissionDenied(
                 f'RBAC rules for client "{self.identity()}" role "{self.access.role}" prohibit "convert" of database '
                 f"{database.name} (only the root role may convert databases)"
             )
+        if self.access.read_only:  # the original lets it pass
+            raise NotAllowed("convert not allowed when database server is in read only mode")
         schema = DatabaseSchema.from_json(params[1])
         if schema.name != database.name:
             raise BadSyntax(f"schema is for database {schema.name}, not {database.name}", params[1])

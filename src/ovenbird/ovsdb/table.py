@@ -105,6 +105,9 @@ class BoundTable:
         self.versions: dict[UUID, int] = {}
         self.present = frozenset(schema.position)
         self.partial = not self.present.issuperset(self.position)
+        """Whether the server at the other end lacks some of the columns; what is written to them is left out."""
+        self.missing = not schema.columns
+        """Whether it lacks the table; likewise."""
 
     def column(self, name: str) -> tuple[int, ColumnSchema]:
         """Return a column's position and schema.
@@ -117,9 +120,15 @@ class BoundTable:
             raise UnknownColumn(f"No column {name} in table {self.name}.")
         return position, self.layout[position]
 
+    def lacks(self, name: str) -> bool:
+        """Say whether the row class has a column that the server at the other end does not have."""
+        return self.partial and name in self.position and name not in self.present
+
     def plan(self, names: Iterable[str] | None = None) -> Plan:
-        """Return what it takes to send these columns, or all."""
-        positions = range(len(self.layout)) if names is None else [self.position[name] for name in names]
+        """Return what it takes to send these columns, or all that the schema has."""
+        if names is None:
+            names = [column.name for column in self.layout if column.name in self.present]
+        positions = [self.position[name] for name in names]
         return tuple((self.layout[i].name, i, self.defaults[i], self.encoders[i]) for i in positions)
 
     def decode_row(self, json: Any, names: notation.Names | None = None) -> dict[int, Any]:

@@ -4,6 +4,9 @@ The same staging serves the JSON operations of a server's clients, typed writers
 turns what is staged into operations. Cost is proportional to what is staged: a set that gains a member is not looked
 at as a whole until it is frozen, once.
 
+A server may be older or newer than our row classes. What it lacks of tables and columns is left out of what is written,
+as the original does, and reads as the default.
+
 `Client` is what code that reads and writes a database depends on: the in-process database and the replica are both one.
 """
 
@@ -206,13 +209,17 @@ class Transaction:
         bound = self.tables.get(name)
         if bound is None:
             raise UnknownTable(f"No table named {name}.")
+        if bound.missing:
+            return uuid or notation.new_uuid()
         row = bound.defaults.copy()
         position, types, accept = bound.position, bound.types, bound.accept
         partial = bound.partial
         for column, value in values.items():
             at = position.get(column, -1)
-            if at < 0 or partial:
+            if at < 0:
                 bound.column(column)
+            if partial and column not in bound.present:
+                continue
             row[at] = value if type(value) is types[at] else accept[at](value)
         for schema in bound.bad_defaults:
             if schema.name not in values:
@@ -232,6 +239,8 @@ class Transaction:
         bound = self.tables.get(table.TABLE)
         if bound is None:
             raise UnknownTable(f"No table named {table.TABLE}.")
+        if bound.missing:
+            return
         staged = self.staged.setdefault(bound.name, {})
         for present in (staged, bound.table.rows):
             if not present.keys().isdisjoint(rows):
@@ -261,6 +270,8 @@ class Transaction:
         staged = self.stage(row)
         bound = staged.table
         for name, value in values.items():
+            if bound.lacks(name):
+                continue
             position, column = bound.column(name)
             if not column.mutable and staged.row is not None:
                 raise ConstraintViolation(f"Cannot update immutable column {name} in table {bound.name}.")
@@ -286,6 +297,8 @@ class Transaction:
             UnknownColumn, BadSyntax, ConstraintViolation: a column or member cannot be.
         """
         staged = self.stage(row)
+        if staged.table.lacks(column):
+            return
         position, schema = staged.table.column(column)
         type_ = schema.type
         if not schema.mutable and staged.row is not None:
@@ -314,7 +327,14 @@ class Transaction:
         The commit raises `TimedOut` otherwise.
         """
         bound, uuid, _ = self._locate(row)
-        self.waits.append((bound, uuid, {bound.column(name)[0]: value for name, value in expected.items()}))
+        there = {name: value for name, value in expected.items() if not bound.lacks(name)}
+        self.waits.append((bound, uuid, {bound.column(name)[0]: value for name, value in there.items()}))
+
+    def lacks(self, table: type[Row], columns: Iterable[str] = ()) -> bool:
+        """Say whether the server has no such table, or none of these columns of it: writing there does nothing."""
+        bound = self.tables[table.TABLE]
+        names = list(columns)
+        return bound.missing or (bool(names) and all(map(bound.lacks, names)))
 
     def assert_lock(self, name: str) -> None:
         """Commit only if the client holds this lock; the commit raises `NotOwner` otherwise."""

@@ -143,6 +143,13 @@ class Connection(asyncio.Protocol):
         return str(self._transport.get_extra_info("peername") or "unix socket")
 
     @property
+    def identity(self) -> str:
+        """The first common name in the peer's certificate; empty if it showed none that was verified."""
+        certificate: Any = None if self._transport is None else self._transport.get_extra_info("peercert")
+        names = [value for part in (certificate or {}).get("subject", ()) for key, value in part if key == "commonName"]
+        return names[0] if names else ""
+
+    @property
     def unsent(self) -> int:
         """How many bytes are queued for the peer."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()

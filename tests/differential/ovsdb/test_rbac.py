@@ -261,13 +261,88 @@ def test_operations_of_roles(original, access, client, some):
 
 @pytest.mark.parametrize("access", ACCESS)
 def test_requests_of_roles(original, access):
-    for method, *params in (["lock", "l"], ["unlock", "l"], ["steal", "m"], ["get_schema", "T"], ["convert", "T", {}]):
+    for method, *params in (["lock", "l"], ["steal", "m"], ["get_schema", "T"], ["convert", "T", {}]):
         if method == "convert" and access == ("", True):
             continue  # the original lets a read-only client convert the database
         ours, theirs = OURS.call(access, "c1", method, *params), original.client("c1", access).call(method, *params)
         assert bool(ours["error"]) == bool(theirs.get("error")), (method, ours, theirs)
         if method == "convert":
             assert kinds(ours) == kinds(theirs)
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory, authority):
+    served = Served(OVENBIRD, tmp_path_factory.mktemp("ours"), authority)
+    yield served
+    served.close()
+
+
+def test_our_server_knows_clients_by_their_certificates(ours):
+    for access in ACCESS:
+        for client in CLIENTS:
+            for owner in CLIENTS:
+                change = {"op": "update", "table": "A", "where": [["owner", "==", owner]], "row": {"n": 1}}
+                wanted = OURS.call(access, client, "transact", "T", change, {"op": "abort"})
+                got = ours.client(client, access).call("transact", "T", change, {"op": "abort"})
+                assert kinds(got) == kinds(wanted), (access, client, owner)
+
+
+def connections(served):
+    """Return what the rows of a server's remotes say, by role."""
+    select = {
+        "op": "select",
+        "table": "Connection",
+        "where": [],
+        "columns": ["role", "is_connected", "status", "target"],
+    }
+    answer = {}
+    for row in served.local.call("transact", "T", select)["result"][0]["rows"]:
+        status = dict(row["status"][1])
+        right = status.pop("bound_port", None) == row["target"].split(":")[1]
+        answer.setdefault(row["role"], []).append((row["is_connected"], status, right))
+    return {role: sorted(found, key=repr) for role, found in answer.items()}
+
+
+def test_the_rows_of_remotes_say_who_is_connected(ours, original):
+    def equal():
+        for served in (ours, original):
+            for client in CLIENTS:
+                served.client(client, ("owner", False))
+            served.client("c1", ("key", False))
+        wanted = {"owner": 2, "key": 1}
+        for served in (ours, original):
+            said = connections(served)
+            for role, number in wanted.items():
+                status = {"n_connections": str(number)} if number > 1 else {}
+                assert (True, status, True) in said[role], said
+            assert said["all"] == [(False, {}, True)], said
+
+    for served in (ours, original):
+        for client in served.clients.values():
+            client.close()
+        served.clients.clear()
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            equal()
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            break
+
+
+def test_a_remote_that_gets_another_role_closes_its_connections(ours):
+    client = ours.client("c1", ("all", False))
+    assert client.call("echo")["result"] == []
+    change = {"op": "update", "table": "Connection", "where": [["role", "==", "all"]], "row": {"role": "none"}}
+    assert ours.local.call("transact", "T", change)["result"] == [{"count": 1}]
+    assert client.socket.recv(1) == b""
+    del ours.clients["c1", ("all", False)]
+    client.close()
+    change = {"op": "update", "table": "A", "where": [["owner", "==", "c1"]], "row": {"n": 1}}
+    assert kinds(ours.client("c1", ("all", False)).call("transact", "T", change)) == ["permission error"]
 
 
 OURS = Ours()

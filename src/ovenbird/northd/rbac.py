@@ -1,0 +1,54 @@
+"""What the role `ovn-controller` may do in Southbound: the rows of the original's northd (ovn-architecture(7)).
+
+A chassis may change what is its own by name, and of what all chassis share the columns that they have to write. Roles
+and permissions of other names are an operator's, and left alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.facts import Rows
+from ovenbird.engine.rules import singleton
+from ovenbird.model import sb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+
+ROLE = "ovn-controller"
+_ANYBODY = ""
+_P = sb.RBACPermission
+
+PERMISSIONS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
+    "Chassis": (
+        "name", True, ("nb_cfg", "external_ids", "encaps", "vtep_logical_switches", "other_config", "transport_zones"),
+    ),
+    "Chassis_Private": ("name", True, ("nb_cfg", "nb_cfg_timestamp", "chassis", "external_ids")),
+    "Encap": ("chassis_name", True, ("type", "options", "ip")),
+    "Port_Binding": (
+        _ANYBODY, False,
+        ("chassis", "additional_chassis", "encap", "additional_encap", "up", "virtual_parent", "options"),
+    ),
+    "MAC_Binding": (_ANYBODY, True, ("logical_port", "ip", "mac", "datapath", "timestamp")),
+    "Service_Monitor": (_ANYBODY, False, ("status",)),
+    "Controller_Event": (_ANYBODY, True, ("chassis", "event_info", "event_type", "seq_num")),
+    "IGMP_Group": (_ANYBODY, True, ("address", "datapath", "chassis", "ports")),
+    "BFD": (_ANYBODY, False, ("status",)),
+    "FDB": (_ANYBODY, True, ("dp_key", "mac", "port_key")),
+}  # fmt: skip
+"""For each table: the column that says whose a row is, whether rows may come and go, and what of them may change."""
+
+RBAC_PERMISSION = Rows(_P, key=(_P.table,), values=(_P.authorization, _P.insert_delete, _P.update),
+                       key_of=lambda row: row.table if row.table in PERMISSIONS else None)  # fmt: skip
+RBAC_ROLE = Rows(sb.RBACRole, key=(sb.RBACRole.name,), values=(sb.RBACRole.permissions,),
+                 key_of=lambda row: row.name if row.name == ROLE else None)  # fmt: skip
+
+
+@singleton
+def controller_role() -> Iterator[Fact]:
+    """Give controllers their role."""
+    for table, (owner, insert_delete, update) in PERMISSIONS.items():
+        yield RBAC_PERMISSION(table, frozenset([owner]), insert_delete, frozenset(update))
+    yield RBAC_ROLE(ROLE, tuple((table, RBAC_PERMISSION.uuid(table)) for table in sorted(PERMISSIONS)))
