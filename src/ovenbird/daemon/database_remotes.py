@@ -131,7 +131,10 @@ class DatabaseRemotes:
     async def _report(self) -> None:
         while True:
             await asyncio.sleep(STATUS_INTERVAL)
-            self._write_status()
+            try:
+                self._write_status()
+            except Exception:
+                log.exception("%s: the status of remotes is not known", self.spec)
 
     def _write_status(self) -> None:
         """Write what has changed of the remotes' status into their rows."""

@@ -99,7 +99,7 @@ def test_northd_beside_a_server_of_another_release(change, caplog):
         running = asyncio.create_task(pump.run())
         flows = southbound.store.table(sb.LogicalFlow)
         async with asyncio.timeout(60):
-            while len(flows.rows) < 100 or not southbound.store.table(sb.PortBinding).rows:
+            while len(flows.rows) < 100 or not southbound.store.table(sb.PortBinding).rows:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
             while True:
                 before = len(commits)

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+
+
 def _openssl(*args: object) -> None:
     subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True)
 
@@ -24,14 +27,14 @@ class Authority:
         self.folder = folder
         self.certificate, self._key = folder / "authority.pem", folder / "authority.key"
         _openssl(
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=authority", "-days", 2, "-keyout", self._key,
+            "req", "-x509", *_NEW_KEY, "-subj", "/CN=authority", "-days", 2, "-keyout", self._key,
             "-out", self.certificate,
         )  # fmt: skip
 
     def issue(self, name: str) -> tuple[Path, Path]:
         """Return a new key and a certificate for the common name."""
         key, request, made = (self.folder / f"{name}.{end}" for end in ("key", "req", "pem"))
-        _openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", request)
+        _openssl("req", *_NEW_KEY, "-subj", f"/CN={name}", "-keyout", key, "-out", request)
         _openssl(
             "x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial", "-days", 2,
             "-out", made,

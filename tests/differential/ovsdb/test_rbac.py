@@ -247,7 +247,7 @@ def original(tmp_path_factory, authority):
 
 
 @settings(
-    max_examples=250, deadline=None, phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck),
+    max_examples=100, deadline=None, phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck),
     database=None,
 )  # fmt: skip
 @given(
@@ -298,6 +298,8 @@ def connections(served):
     answer = {}
     for row in served.local.call("transact", "T", select)["result"][0]["rows"]:
         status = dict(row["status"][1])
+        for name in ("sec_since_connect", "sec_since_disconnect"):  # which the manual leaves out here, and is 0
+            status.pop(name, None)
         right = status.pop("bound_port", None) == row["target"].split(":")[1]
         answer.setdefault(row["role"], []).append((row["is_connected"], status, right))
     return {role: sorted(found, key=repr) for role, found in answer.items()}
@@ -321,7 +323,7 @@ def test_the_rows_of_remotes_say_who_is_connected(ours, original):
         for client in served.clients.values():
             client.close()
         served.clients.clear()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         try:
             equal()

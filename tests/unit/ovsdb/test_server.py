@@ -78,12 +78,12 @@ async def test_a_typed_replica_follows_commits_in_process(served):
         assert [p.name for p in row.ports] == ["p"]
         assert row.newer == "as yet unknown to the server"
         txn = replica.transaction()
-        with pytest.raises(errors.UnknownColumn):
-            txn.update(row, {"newer": "x"})
-        with pytest.raises(errors.UnknownColumn):
-            txn.insert(Switch, {"newer": "x"})
-        txn.update(row, {"name": "renamed"})
+        txn.update(row, {"name": "renamed", "newer": "left out"})
+        second = txn.insert(Switch, {"name": "second", "newer": "left out"})
         await replica.commit(txn)
+        assert client.store.tables["Switch"].get(second)["name"] == "second"
+        with pytest.raises(errors.UnknownColumn):
+            replica.transaction().update(row, {"nobody's": "x"})
         assert client.store.tables["Switch"].get(switch)["name"] == "renamed"
         assert client.store.tables["Switch"].get(switch)["extra"] == "unseen"
     finally:
