@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from ovenbird.controller.multichassis import Activated, stage_activated
 from ovenbird.controller.packet_ins.learning import Learned
 from ovenbird.controller.virtual import Spoken, stage_spoken
+from ovenbird.model.options import flag
 from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding
 from ovenbird.net.ip import ip_address
 from ovenbird.ovsdb.bisection import Bisection
@@ -73,10 +74,10 @@ class Notebook:
             self._write_soon()
 
     def correct(self, announced: Iterable[Fact]) -> None:
-        """Correct what routers of the same switch believe of addresses that are announced from here.
+        """Have the other routers of the same switch learn addresses that are announced from here.
 
-        A switch does not flood an announcement to its routers, so that theirs would go on sending to where the address
-        was. Only what they know already is corrected.
+        A switch does not flood an announcement to its routers, so that they would ask first, or go on sending to where
+        the address was.
         """
         store = self._southbound.store if self._southbound is not None else None
         for _, datapath, port, mac, address in announced:
@@ -137,19 +138,24 @@ class Notebook:
 
 
 def outdated(store: Store, key: int, port: int, mac: str, address: str) -> Iterator[Learned]:
-    """Yield what routers of a switch other than the one at a port have to learn of an address that they know."""
+    """Yield what routers of a switch other than the one at a port have to learn of an address that is announced there.
+
+    Flows lead a request for a router's address to that router and to no other. A router that learns from requests only
+    what it knows (`always_learn_from_arp_request`) has to know the address already.
+    """
     datapath = store.find(DatapathBinding.tunnel_key, key)
     if datapath is None:
         return
     ports = store.table(PortBinding).index(PortBinding.datapath, PortBinding.type).rows((datapath.uuid, "patch"))
     for patch in ports:
         name = patch.options.get("peer", "")
-        found = store.table(MACBinding).index(MACBinding.logical_port, MACBinding.ip).rows((name, address))
-        if not found or found[0].mac == mac or patch.tunnel_key == port:
-            continue
         peer = store.find(PortBinding.logical_port, name)
         router = store.table(DatapathBinding).rows.get(PortBinding.datapath.raw(peer)) if peer is not None else None
-        if peer is not None and router is not None:
+        if peer is None or router is None or patch.tunnel_key == port:
+            continue
+        known = store.table(MACBinding).index(MACBinding.logical_port, MACBinding.ip).rows((name, address))
+        learns = flag(router.external_ids, "always_learn_from_arp_request", default=True)
+        if known[0].mac != mac if known else learns:
             yield Learned(router.tunnel_key, peer.tunnel_key, mac, address)
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ovenbird.engine.facts import Fact
-    from ovenbird.engine.rows import UUID
+    from ovenbird.engine.rows import UUID, Row
     from ovenbird.logical.ports import SwitchPort
 
 Pairs = tuple[tuple[str, str], ...]
@@ -67,6 +67,7 @@ def switch_datapath(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     if limit is not None:
         ids["ct-zone-limit"] = str(limit)
     yield DATAPATH(switch.uuid, switch_key(switch), _pairs(ids))
+    yield from _refused_key(switch, f"switch {switch.name}", requested_key(switch.other_config), switch_key(switch))
     yield SWITCHES.has(datapath(switch))
 
 
@@ -87,7 +88,16 @@ def router_datapath(router: nb.LogicalRouter) -> Iterator[Fact]:
         ids["ct-zone-limit"] = str(limit)
     if not flag(options, "always_learn_from_arp_request", default=True):
         ids["always_learn_from_arp_request"] = "false"
-    yield DATAPATH(router.uuid, DATAPATH_KEYS.get(router.uuid, want=requested_key(options)), _pairs(ids))
+    wanted = requested_key(options)
+    key = DATAPATH_KEYS.get(router.uuid, want=wanted)
+    yield DATAPATH(router.uuid, key, _pairs(ids))
+    yield from _refused_key(router, f"router {router.name}", wanted, key)
+
+
+def _refused_key(row: Row, name: str, wanted: int | None, given: int) -> Iterator[Fact]:
+    """Say that somebody did not get the tunnel key that it requests."""
+    if wanted is not None and wanted != given:
+        yield finding(row, f"{name} has tunnel key {given} instead of {wanted}: that is taken, or out of range")
 
 
 def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
@@ -119,12 +129,16 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
     for text in mac:
         if "dynamic" in text.split() and (given := port.given):
             mac = mac - {text} | {given}
+    wanted = requested_key(options) if options else None
+    key = PORT_KEYS.get(port.name, port.switch.uuid, wanted)
+    if wanted is not None:
+        yield from _refused_key(port.lsp, f"port {port.name}", wanted, key)
     yield (
         PORT_BINDING,
         port.name,
         port.datapath,
         kind,
-        PORT_KEYS.get(port.name, port.switch.uuid, requested_key(options) if options else None),
+        key,
         pairs,
         port.parent or None,
         tag,

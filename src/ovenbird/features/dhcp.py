@@ -15,6 +15,7 @@ from ovenbird.features.conntrack import ACL
 from ovenbird.features.dhcp_options import known_options
 from ovenbird.logical.addresses import link_local, parse_mac, parse_network, quote
 from ovenbird.logical.feature import Feature
+from ovenbird.logical.findings import finding
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
 from ovenbird.logical.ports import port_rows, switch_ports_of_type
@@ -37,6 +38,10 @@ flow = Author("dhcp")
 
 _CLIENT4 = "udp.src == 68 && udp.dst == 67"
 _CLIENT6 = "ip6.dst == ff02::1:2 && udp.src == 546 && udp.dst == 547"
+
+
+UNUSABLE4 = "the options of {!r} lack an IPv4 network, server_id, server_mac or lease_time"
+UNUSABLE6 = "the options of {!r} lack an IPv6 network or, as server_id, an Ethernet address"
 
 
 @view
@@ -90,6 +95,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
 def _flows4(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name: str, resident: str) -> Iterator[Fact]:
     server = server4(options)
     if server is None:
+        yield finding(options, f"port {port.name} gets no DHCPv4: {UNUSABLE4.format(options.cidr)}")
         return
     network, server_ip, mac, given = server
     ip = next((ip for ip in address.ipv4 if ipv4_address(ip) in network), None)
@@ -124,6 +130,7 @@ def _flows4(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name:
 def _flows6(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name: str, resident: str) -> Iterator[Fact]:
     server = server6(options)
     if server is None:
+        yield finding(options, f"port {port.name} gets no DHCPv6: {UNUSABLE6.format(options.cidr)}")
         return
     network, mac, stateless, given = server
     ip = next((ip for ip in address.ipv6 if ipv6_address(ip) in network), None)

@@ -15,19 +15,23 @@ from ovenbird.engine.rules import rule
 from ovenbird.features.binding import requested_key
 from ovenbird.features.ha_chassis import dependents, group_facts, surroundings
 from ovenbird.features.router_advertisement import delegated, periodic
-from ovenbird.logical.addresses import parse_addresses, quote
+from ovenbird.logical.addresses import parse_addresses, parse_mac, quote
 from ovenbird.logical.feature import Feature
+from ovenbird.logical.findings import finding
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
 from ovenbird.logical.routers import (
     LRP,
     RouterPort,
     central_ports,
+    enabled,
+    home_chassis,
     joint,
     named,
     only_at,
     physical,
     seen,
+    subnets,
     translates_at_hosts,
 )
 from ovenbird.logical.tables import HA_CHASSIS, HA_CHASSIS_GROUP, IN_NAT_ADDRESSES, PORT_BINDING, PORT_KEYS, PORT_PREFIX
@@ -53,6 +57,7 @@ Pairs = tuple[tuple[str, str], ...]
 def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     """Give a router port its binding, and a distributed gateway port its chassisredirect port."""
     port = seen(lrp)
+    yield from _left_out(lrp)
     if port is None:
         return
     mac = frozenset([" ".join([lrp.mac, *sorted(lrp.networks)])])
@@ -68,6 +73,25 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     yield _binding(port, port.name, kind, options, mac, tuple(sorted(lrp.external_ids.items())), None)
     if port.central:
         yield from _redirect(lrp, port, mac)
+
+
+def _left_out(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
+    """Say what of a router port is left out, and why."""
+    router = lrp.referrer(nb.LogicalRouter.ports)
+    if router is None or not enabled(router):
+        return
+    where = f"port {lrp.name} of router {router.name}"
+    if find(nb.LogicalSwitchPort.name, lrp.name) is not None:
+        yield finding(lrp, f"{where} is left out: there is a switch port of that name")
+    elif not parse_mac(lrp.mac):
+        yield finding(lrp, f"{where} is left out: {lrp.mac!r} is not an Ethernet address")
+    for text in sorted(lrp.networks):
+        if not (subnets([text], 4) or subnets([text], 6)):
+            yield finding(lrp, f"{where}: {text!r} is left out: it is not an IP address in a network")
+    if len(lrp.referrers(nb.LogicalRouter.ports)) > 1:
+        yield finding(lrp, f"{where} is in other routers too, and is left out there")
+    if home_chassis(router) and (lrp.gateway_chassis or lrp.ha_chassis_group is not None):
+        yield finding(lrp, f"{where}: its gateway chassis are left out, since the router as a whole is on one chassis")
 
 
 def _prefixes(lrp: nb.LogicalRouterPort, port: RouterPort, options: dict[str, str]) -> Iterator[Fact]:

@@ -158,6 +158,8 @@ def translation(nat: nb.NAT) -> Translation | None:
     kind, whole = nat.type, inner.prefixlen == inner.max_prefixlen
     if (":" in outer) != (inner.version == 6) or (kind != "snat" and not whole):
         return None
+    if nat.allowed_ext_ips is not None and nat.exempted_ext_ips is not None:
+        return None
     port = None
     if home_chassis(router):
         way = way_to(router, outer)
@@ -191,7 +193,7 @@ def translation(nat: nb.NAT) -> Translation | None:
         mac,
         resident,
         allowed.name if allowed is not None else "",
-        exempted.name if exempted is not None and allowed is None else "",
+        exempted.name if exempted is not None else "",
     )
 
 
@@ -348,10 +350,11 @@ def forced_source(router: nb.LogicalRouter) -> Iterator[Fact]:
 
 
 def _idle(nat: nb.NAT) -> Iterator[Fact]:
-    """Answer for the external address of a translation that does not take place, as ovn-northd does."""
+    """Answer for the external address of a translation that does not take place, as ovn-northd does; say why not."""
     router = nat.referrer(nb.LogicalRouter.nat)
     if router is None or not enabled(router):
         return
+    yield finding(nat, f"{told(nat)} does not take place: {_why_not(nat, router)}")
     outer = parse_ip(nat.external_ip)
     if not outer:
         return
@@ -359,6 +362,26 @@ def _idle(nat: nb.NAT) -> Iterator[Fact]:
     way = way_to(router, outer)
     if way is not None and nat.type != "snat":
         yield from _led(way.port, outer)
+
+
+def _why_not(nat: nb.NAT, router: nb.LogicalRouter) -> str:
+    """Return why a translation does not take place."""
+    outer, inner = parse_ip(nat.external_ip), parse_network(nat.logical_ip)
+    if not outer:
+        return f"{nat.external_ip!r} is not an IP address"
+    if inner is None or (nat.type != "snat" and inner.prefixlen != inner.max_prefixlen):
+        return f"{nat.logical_ip!r} is not an IP address" + (" or network" if nat.type == "snat" else "")
+    if (":" in outer) != (inner.version == 6):
+        return "its two addresses are of different IP versions"
+    if nat.allowed_ext_ips is not None and nat.exempted_ext_ips is not None:
+        return "it has both allowed and exempted external addresses"
+    if nat.external_mac is not None and not parse_mac(nat.external_mac):
+        return f"{nat.external_mac!r} is not an Ethernet address"
+    if nat.gateway_port is not None:
+        return f"{nat.gateway_port.name} is not a distributed gateway port of the router"
+    if central_ports(router):
+        return f"none of the router's distributed gateway ports is in a network around {outer}, and it names none"
+    return "the router has neither a chassis nor a distributed gateway port"
 
 
 def _answer(outer: str) -> tuple[str, str]:

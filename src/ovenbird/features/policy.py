@@ -12,6 +12,7 @@ from ovenbird.engine.ids import Pool
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.features.routing import next_hop, towards
 from ovenbird.logical.feature import Feature
+from ovenbird.logical.findings import finding
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
 from ovenbird.logical.registers import GROUP, MEMBER
@@ -66,6 +67,12 @@ def _reroute(row: nb.LogicalRouterPolicy, router: nb.LogicalRouter, where: UUID,
     hops = sorted(row.nexthops) or ([row.nexthop] if row.nexthop else [])
     ways = [(hop, way) for text in hops for hop, way in _ways(router, text)]
     if not ways or len(ways) != len(hops):
+        lost = [text for text in hops if not any(_ways(router, text))] or ["nothing"]
+        yield finding(
+            row,
+            f"router {router.name}: policy {row.priority} {row.match!r} is left out: no port of the router is in a "
+            f"network around {', '.join(lost)}",
+        )
         return
     actions = [f"{mark}{towards(way, hop, ':' in hop)} flags.loopback = 1;" for hop, way in ways]
     if len(actions) == 1:

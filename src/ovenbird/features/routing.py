@@ -158,7 +158,10 @@ def static(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
     """Route as configured, alone or as one of several equal ways."""
     router = route.referrer(nb.LogicalRouter.static_routes)
     key = key_of(route.ip_prefix, route.policy, route.route_table)
-    if router is None or key is None or not enabled(router):
+    if router is None or not enabled(router):
+        return
+    if key is None:
+        yield finding(route, f"{told(route)} is left out: {route.ip_prefix!r} is not an IP network")
         return
     where, (priority, match) = datapath(router), _match(router, key)
     if discarding := discards(router, key):
@@ -169,6 +172,8 @@ def static(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
     members = group(router, key)
     mine = next((number for number, member in enumerate(members, 1) if member.uuid == route.uuid), 0)
     if not mine:
+        if route.nexthop != "discard" and not _session_down(route):
+            yield finding(route, f"{told(route)} is left out: {_why_not(router, route, key)}")
         return
     member = members[mine - 1]
     if len(members) == 1:
@@ -232,6 +237,20 @@ def _member(router: nb.LogicalRouter, route: nb.LogicalRouterStaticRoute, key: K
     if way is None:
         return None
     return Member(route.uuid, nexthop, way, flag(route.options, "ecmp_symmetric_reply"))
+
+
+def _why_not(router: nb.LogicalRouter, route: nb.LogicalRouterStaticRoute, key: Key) -> str:
+    """Return why a route leads nowhere."""
+    hop = next_hop(route.nexthop)
+    if route.nexthop and not hop:
+        return f"{route.nexthop!r} is not an IP address"
+    if hop and (":" in hop) != (":" in key[0]):
+        return "its prefix and its next hop are of different IP versions"
+    if route.output_port and port_of(router, route.output_port) is None:
+        return f"the router has no port {route.output_port}"
+    if route.output_port:
+        return f"port {route.output_port} has no address of that IP version"
+    return f"no port of the router is in a network around {hop}" if hop else "it has neither next hop nor output port"
 
 
 def _way(router: nb.LogicalRouter, nexthop: str, output: str | None, six: bool) -> Way | None:

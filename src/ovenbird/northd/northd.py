@@ -22,6 +22,7 @@ from ovenbird.engine.rules import rule
 from ovenbird.features import FEATURES, addressing
 from ovenbird.features.bfd import DISCRIMINATORS, SOURCE_PORTS
 from ovenbird.logical import tables as t
+from ovenbird.logical.findings import finding
 from ovenbird.logical.flow import LOGICAL_FLOW
 from ovenbird.logical.ports import SwitchPort
 from ovenbird.logical.traits import DP_GROUP, IN_DP_GROUP
@@ -72,11 +73,16 @@ NORTHBOUND: tuple[Rows, ...] = (t.NB_GLOBAL, t.PORT_STATUS, t.PORT_TAG, t.BFD_ST
 @rule(nb.LogicalSwitchPort)
 def switch_port(lsp: nb.LogicalSwitchPort) -> Iterable[Fact]:
     """Do what every feature does for a switch port."""
-    switch = lsp.referrer(nb.LogicalSwitch.ports)
-    if switch is None:
+    switches = lsp.referrers(nb.LogicalSwitch.ports)
+    if not switches:
         return ()
-    port = SwitchPort(lsp, switch)
-    return chain.from_iterable([part(port) for part in _PORT_PARTS])
+    port = SwitchPort(lsp, switches[0])
+    parts = [part(port) for part in _PORT_PARTS]
+    if len(switches) > 1:
+        others = ", ".join(sorted(switch.name for switch in switches[1:]))
+        text = f"port {lsp.name} is in several switches, and is left out of {others}"
+        parts.append([finding(lsp, text)])
+    return chain.from_iterable(parts)
 
 
 def chosen_identity() -> Identity:

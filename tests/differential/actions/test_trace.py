@@ -59,7 +59,7 @@ UNSEEN = {"xreg4", "metadata", "nd_sll"}  # the original's packet has no link-la
 # What ovn-trace leaves as it was, though ovn-sb(5) and RFC 9293 say otherwise: the headers of a solicitation, a reset's
 # ports and the ACK that goes with its RST, the code of a refusal of UDP. (nd_na_router makes it abort: no case.)
 SIMPLIFIED = {
-    "nd_ns": {"ipv6_dst", "nw_ttl", "nw_proto", "icmpv6_type", "icmpv6_code", "nd_target"},
+    "nd_ns": {"ipv6_src", "ipv6_dst", "nw_ttl", "nw_proto", "icmpv6_type", "icmpv6_code", "nd_target"},
     "tcp_reset": {"tcp_src", "tcp_dst", "tcp_flags"},
     "reject": {"tcp_src", "tcp_dst", "tcp_flags", "icmp_code", "icmpv6_code"},
 }

@@ -324,22 +324,22 @@ def test_a_multicast_packet_is_heard_by_many():
         assert learned(packet_in(Opcode.PUT_FDB, packet=frame), Opcode.PUT_FDB).heard_by_many is many
 
 
-async def test_an_announcement_corrects_what_other_routers_of_the_switch_know(world):
+async def test_an_announcement_is_learned_by_the_other_routers_of_the_switch(world):
     switch = world.switch(1)
-    for number, name in ((7, "r1"), (8, "r2"), (9, "r3")):
-        router = world.add(sb.DatapathBinding, tunnel_key=number)
+    for number, name, learns in ((7, "r1", "true"), (8, "r2", "false"), (9, "r3", "false"), (10, "r4", "true")):
+        ids = {"always_learn_from_arp_request": learns}
+        router = world.add(sb.DatapathBinding, tunnel_key=number, external_ids=ids)
         world.lport(router, f"{name}-out", 3, type="patch", options={"peer": f"out-{name}"})
         world.lport(switch, f"out-{name}", number, type="patch", options={"peer": f"{name}-out"})
-        if name != "r3":
+        if name in ("r1", "r2"):
             mac = "0a:00:00:00:00:66"
             world.add(sb.MACBinding, logical_port=f"{name}-out", ip="172.16.0.9", mac=mac, datapath=router.uuid)
     book, southbound = Notebook(), FakeSouthbound(world.sb)
     book.attach(southbound)
     book.correct([(ANNOUNCED, 1, 7, NEIGHBOUR, "172.16.0.9"), (ANNOUNCED, 1, 7, NEIGHBOUR, "")])
-    assert list(book._learned) == [Learned(8, 3, NEIGHBOUR, "172.16.0.9")]
+    assert list(book._learned) == [Learned(key, 3, NEIGHBOUR, "172.16.0.9") for key in (8, 10)]
     await settled(book)
-    ((values,),) = southbound.commits
-    assert values["mac"] == NEIGHBOUR
+    assert [values["mac"] for commit in southbound.commits for values in commit] == [NEIGHBOUR] * 2
 
 
 async def test_a_virtual_port_is_where_its_parent_spoke_and_goes_with_it(world):

@@ -10,7 +10,7 @@ from ovenbird.controller.packet_ins import dhcp6 as dhcp6_answers
 from ovenbird.controller.packet_ins import frag_mtu, names, replies, router_advert
 from ovenbird.lang.actions.userdata import Opcode, Userdata
 from ovenbird.net import dhcp6, dns, ethernet, nd
-from ovenbird.net.addresses import ALL_NODES
+from ovenbird.net.addresses import ALL_NODES, link_local
 from ovenbird.net.dhcp6 import Dhcp6, IaNa
 from ovenbird.net.dns import Query
 from ovenbird.net.errors import PacketError
@@ -111,6 +111,13 @@ def test_who_has_no_address_yet_is_answered_as_all_nodes():
     asked = frame6(Icmp(nd.ROUTER_SOLICIT, 0, bytes(4)).encode_v6(bytes(16), DST6), ICMPV6, src=bytes(16))
     packet = upper6(router_advert.answer(asked, Userdata(Opcode.PUT_ND_RA_OPTS, None, bytes([134, *bytes(15)]))))
     assert packet.src == ALL_NODES
+    assert Icmp.decode(packet.payload).encode_v6(packet.src, packet.dst) == packet.payload
+
+
+def test_a_router_asks_from_its_own_link_local_address():
+    made = replies.solicitation(Ethernet.decode(frame6(Icmp(128, 0, bytes(4)).encode_v6(SRC6, DST6), ICMPV6)))
+    packet = IPv6.decode(made.payload)
+    assert packet.src == link_local(made.src) != SRC6
     assert Icmp.decode(packet.payload).encode_v6(packet.src, packet.dst) == packet.payload
 
 

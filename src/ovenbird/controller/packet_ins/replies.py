@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.lang.actions.userdata import Opcode
 from ovenbird.net import ethernet, ipv4, nd
-from ovenbird.net.addresses import ALL_NODES, BROADCAST, ZERO_MAC, multicast_mac, solicited_node
+from ovenbird.net.addresses import ALL_NODES, BROADCAST, ZERO_MAC, link_local, multicast_mac, solicited_node
 from ovenbird.net.arp import Arp
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
@@ -65,11 +65,14 @@ def arp_request(frame: Ethernet) -> Ethernet:
 
 
 def solicitation(frame: Ethernet) -> Ethernet:
-    """Return a neighbour solicitation for the destination of an IPv6 packet."""
+    """Return a neighbour solicitation for the destination of an IPv6 packet, from the router's link-local address.
+
+    The source is an address of the interface that asks (RFC 4861, section 7.2.2), not the packet's own sender.
+    """
     packet = IPv6.decode(frame.payload)
-    group = solicited_node(packet.dst)
+    source, group = link_local(frame.src), solicited_node(packet.dst)
     message = Neighbor(nd.NEIGHBOR_SOLICIT, packet.dst, 0, ((nd.SOURCE_LLA, frame.src),)).icmp()
-    out = IPv6(packet.src, group, _ICMPV6, message.encode_v6(packet.src, group), hop_limit=255)
+    out = IPv6(source, group, _ICMPV6, message.encode_v6(source, group), hop_limit=255)
     return Ethernet(multicast_mac(group), frame.src, ethernet.IPV6, out.encode())
 
 

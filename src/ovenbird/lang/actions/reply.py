@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ovenbird.lang.actions.action import Action, encode_all, format_all
 from ovenbird.lang.actions.machine import run_on
 from ovenbird.lang.actions.userdata import Opcode, Userdata
+from ovenbird.net.addresses import link_local
 from ovenbird.net.ethernet import ARP, IPV6
 from ovenbird.net.ipv4 import ICMP, SCTP, TCP, UDP
 from ovenbird.net.ipv6 import ICMPV6
@@ -58,8 +59,9 @@ def arp_request(packet: Microflow) -> Microflow:
 
 
 def neighbor_solicitation(packet: Microflow) -> Microflow:
-    """Return the solicitation that asks for the destination of an IPv6 packet."""
+    """Return the solicitation that asks for the destination of an IPv6 packet, from the router's link-local address."""
     made = _without(packet, _UPPER_FIELDS)
+    made["ipv6_src"] = int.from_bytes(link_local(packet["eth_src"].to_bytes(6)))
     target = packet["ipv6_dst"]
     group = _SOLICITED_NODE | target & 0xFF_FFFF
     made["ipv6_dst"], made["eth_dst"] = group, 0x3333_0000_0000 | group & 0xFFFF_FFFF
