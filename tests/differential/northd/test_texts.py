@@ -184,7 +184,8 @@ FAR = {"0.0.0.0", "::", "::1", "::ffff:10.0.0.9"}
 DIFFERENT = {
     "addresses": lambda text, _: text == "10.0.0.9/",  # with blanks behind, a prefix length
     "networks": lambda text, word: word[1] == "lr_in_ip_routing" and text.startswith("10.0.0.9/"),  # two at one port
-    "central translations": _external,  # a mask is copied as it is written
+    # A mask is copied as it is written; and only ours has routers of one switch find each other's addresses for `snat`.
+    "central translations": lambda text, word: word[1] == "ls_in_l2_lkup" or _external(text, word),
     "floating addresses": _external,
     "gateway routers": _external,
     "translation options": lambda text, word: not parse_mac(text) and word[1] == "ls_in_l2_lkup",
