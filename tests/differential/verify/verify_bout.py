@@ -10,7 +10,8 @@ header and on the stages that drop. Where ovn-trace knows less than the wire it 
   nor IP, and neighbour solicitations with a wrong hop limit;
 - a TCP or SCTP packet that is rejected: its resets keep the ports as they were; an ARP packet that is rejected: it is
   answered by ICMP; and a refusal that is refused in its turn;
-- a packet keeps the state of its connection on the way from one datapath to the next, where a chassis clears it;
+- a packet keeps the state of its connection on the way from one datapath to the next, where a chassis clears it; and
+  one copy of a packet has the registers that the copy before it left;
 - a neighbour solicitation of a router keeps the hop limit of the packet that caused it.
 
 What goes round in circles, and what makes it fall over (router advertisements and solicitations for routers), it is
@@ -23,6 +24,7 @@ import re
 
 from verify_world import WHOSE
 
+from ovenbird.logical.registers import STATELESS
 from ovenbird.verify.conntrack import format_state
 from ovenbird.verify.errors import NoReplyError
 from ovenbird.verify.packets import headers
@@ -37,6 +39,9 @@ UNCHECKED = ("eth.type == 0x88cc", "eth.type == 0x8035", "ip.ttl == 64 && ip6.ds
 """Packets whose port security ovn-trace does not check: neither ARP nor IP, or solicitations of a wrong hop limit."""
 
 REFUSALS = {"icmp4_error { ... }", "icmp6_error { ... }", "reject { ... }", "tcp_reset { ... }", "sctp_abort { ... }"}
+
+SHARED = {"multicast", f"{STATELESS} = 1;"}
+"""A copy that a stateless ACL keeps from being tracked finds there what the copy before it was told: to be tracked."""
 
 _OUTPUT = re.compile(r'output\("([^"]+)"\)')
 
@@ -145,6 +150,12 @@ class Bout:
         reason = reason or self.differs(traces["ours"])
         if not reason and original != own and carries(traces["ours"].root):
             reason = "a state carried over"
+        if (
+            not reason
+            and original != own
+            and {step.text.partition("(")[0] for step in traces["ours"].steps()} >= SHARED
+        ):
+            reason = "a register left to the next copy"
         apart = original["theirs"] != original["ours"] or (original != own and not reason)
         if apart and reason == "a refusal of what is not of IP":  # it answers each copy, of which there may be more
             self.counts[f"ovn-trace not asked: {reason}"] += 1
