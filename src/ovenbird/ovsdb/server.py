@@ -10,6 +10,7 @@ import asyncio
 import logging
 import math
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,8 +153,13 @@ class Server:
         for connection in tuple(peers.connections) if peers is not None else ():
             connection.close()
 
-    def _accept(self, peers: Peers) -> Connection:
+    def _accept(self, peers: Peers, ended: Callable[[], None] = lambda: None) -> Connection:
+        """Return a connection, which has a session once it is made: a stranger's handshake that fails leaves none."""
         connection = Connection(peers.probe, self._limits)
+        connection.on_made = partial(self._begin, connection, peers, ended)
+        return connection
+
+    def _begin(self, connection: Connection, peers: Peers, ended: Callable[[], None]) -> None:
         session = Session(self.service, connection.send, connection.close, peers.access, lambda: connection.identity)
         self._connections.add(connection)
         peers.add(connection)
@@ -165,36 +171,20 @@ class Server:
             self._connections.discard(connection)
             peers.remove(connection)
             session.ended()
+            ended()
 
         connection.on_message = session.receive
         connection.on_clogged = clogged
         connection.on_unclogged = session.unclogged
         connection.on_lost = lost
-        return connection
 
     async def _dial(self, remote: Remote, peers: Peers) -> None:
         pause = RECONNECT[0]
         while True:
             gone = asyncio.Event()
-            made: list[Connection] = []
-
-            def accept(gone: asyncio.Event = gone, made: list[Connection] = made) -> Connection:
-                connection = self._accept(peers)
-                lost = connection.on_lost
-
-                def ended(error: Exception | None) -> None:
-                    lost(error)
-                    gone.set()
-
-                connection.on_lost = ended
-                made.append(connection)
-                return connection
-
             try:
-                await connect(remote, accept, self._keys)
+                await connect(remote, partial(self._accept, peers, gone.set), self._keys)
             except OSError as error:
-                for connection in made:
-                    connection.on_lost(error)
                 peers.last_error = error.strerror or str(error)
                 _log.info("%s: %s; trying again in %.0f s", remote, error, pause)
             else:

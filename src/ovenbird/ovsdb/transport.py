@@ -87,7 +87,8 @@ def parse_remotes(text: str) -> list[Remote]:
 class Connection(asyncio.Protocol):
     """A JSON-RPC connection: frames what comes in, counts what is unread, probes when idle.
 
-    Subclasses or owners set `on_message`, `on_lost`, and where they care `on_clogged`, `on_unclogged`.
+    Subclasses or owners set `on_message`, `on_lost`, and where they care `on_made`, `on_clogged`, `on_unclogged`. One
+    whose TLS handshake fails is neither made nor lost.
 
     Arguments:
         probe: seconds of silence after which the peer is asked for an echo, and dropped after as many more; 0 never.
@@ -105,6 +106,7 @@ class Connection(asyncio.Protocol):
         self._stopped = False
         self._held = False
         self.clogged = False
+        self.on_made: Callable[[], None] = lambda: None
         self.on_message: Callable[[dict[str, Any]], None] = lambda _message: None
         self.on_lost: Callable[[Exception | None], None] = lambda _error: None
         self.on_clogged: Callable[[], None] = lambda: None
@@ -115,6 +117,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=HIGH_WATER)
         self.set_probe(self._probe)
+        self.on_made()
 
     def set_probe(self, probe: float) -> None:
         """Probe the peer after so many seconds of silence from now on; 0 never."""

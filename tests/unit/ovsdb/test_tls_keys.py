@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import shutil
 import ssl
 import subprocess
@@ -87,6 +89,23 @@ async def test_keys_that_come_later_and_change(made, place, served, caplog):
     assert await peer_name(theirs, port) == "peer two"
     with pytest.raises(ssl.SSLError, match="certificate verify failed"):
         await peer_name(ours, port)
+
+
+async def test_a_handshake_that_fails_leaves_nothing_behind(made):
+    server = Server(TlsKeys(lambda: KeyFiles(**made[0])))
+    await server.listen("pssl:0:127.0.0.1")
+    try:
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port("pssl:0:127.0.0.1"))
+            writer.write(b"no handshake at all" * 10)
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+            writer.close()
+        assert not server.service.sessions
+        assert not server._connections
+        assert server.status("pssl:0:127.0.0.1")[0] is False
+    finally:
+        await server.close()
 
 
 async def test_a_client_waits_for_keys_that_fit(made, place, served):
