@@ -172,9 +172,10 @@ def stale_tunnel(port: Port) -> Iterator[Fact]:
     bridge, former = integration_bridge(), former_bridge()
     if not end or bridge is None:
         return
-    if former is not None and port in former.ports:
+    places = port.referrers(Bridge.ports)  # a bridge's own list changes with every port that is plugged
+    if former is not None and former in places:
         yield DROP_PORT(former.uuid, port.uuid)
-    if not progress().settled or port not in bridge.ports:
+    if not progress().settled or bridge not in places:
         return
     address = address_of(end)
     if owner(address) is None or tunnel_port(address) != port.uuid:

@@ -76,3 +76,15 @@ def test_a_port_of_ours_that_failed_is_reported(net):
     net.set(net.tunnel, ofport=7, error=None)
     net.run()
     assert not net.facts[FAILED]
+
+
+def test_an_interface_that_is_plugged_has_no_tunnel_looked_at(net):
+    for number in range(3, 9):
+        name, ip = f"hv{number}", f"192.0.2.{number}"
+        net.chassis(name, ip)
+        net.port_on_bridge(f"ovn-{name}-0", number, kind="geneve", port_ids={"ovn-chassis-id": f"{name}@{ip}"})
+    net.run()
+    net.port_on_bridge("tap", 20, iface_id="p")
+    ran = net.run()
+    assert ran["stale_tunnel"] == 1  # the new port's own
+    assert not net.facts[DROP_PORT]
