@@ -86,20 +86,18 @@ class EditBook:
             only: some edits, if not all of them.
 
         Returns:
-            Seconds after which to look again, because an edit has to wait; 0 if none has.
+            Seconds after which to look again, because an edit has to wait, the one that waits least; 0 if none has.
         """
-        now, pause = self.clock() if self._refused else 0.0, 0.0
+        now = self.clock() if self._refused else 0.0
         chosen = self.outstanding if only is None else [f for f in self.outstanding if f in only]
         self._staged = [f for f in chosen if f[0] is not AFTERWARDS or f in self.confirmed]
-        for fact in self._staged if self._refused else ():
-            left = self._refused[fact][0] - now if fact in self._refused else 0.0
-            pause = max(pause, left)
+        pauses = [self._refused[f][0] - now for f in self._staged if f in self._refused]
         self._staged = [f for f in self._staged if f not in self._refused or self._refused[f][0] <= now]
         self._staged = [f for f in self._staged if not _in_vain(transaction, f)]
         for fact in self._staged:
             kind = fact[0]
             if kind is EDIT or kind is AFTERWARDS:
-                pause = max(pause, self._edit(transaction, *fact[1:]))
+                pauses.append(self._edit(transaction, *fact[1:]))
             elif kind is CHASSIS:
                 self._chassis(transaction, *fact[1:])
             elif kind is ADD_PORT:
@@ -108,7 +106,7 @@ class EditBook:
                 self._drop_port(transaction, *fact[1:])
             elif kind is BRIDGE:
                 self._bridge(transaction, *fact[1:])
-        return pause
+        return min([pause for pause in pauses if pause > 0], default=0)
 
     @property
     def staged(self) -> list[Fact]:

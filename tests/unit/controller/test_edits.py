@@ -10,6 +10,7 @@ from ovenbird.controller.edits import CLAIM_PAUSE, EditBook
 from ovenbird.controller.facts import ADD_PORT, AFTERWARDS, CHASSIS, EDIT
 from ovenbird.engine.outputs import new_uuids
 from ovenbird.model import sb, vswitch
+from ovenbird.ovsdb.errors import OvsdbError
 
 
 class Recorder:
@@ -84,6 +85,19 @@ def test_two_chassis_do_not_fight_at_full_speed(world, book):
     assert staged(book) == ([], pytest.approx(CLAIM_PAUSE - 0.1))
     world.now = CLAIM_PAUSE
     assert len(staged(book)[0]) == 1
+
+
+def test_an_edit_that_is_refused_holds_up_no_claim(world, book):
+    switch = world.switch(1)
+    port = world.lport(switch, "p1", 1, chassis=world.other.uuid)
+    refused = EDIT(sb.PortBinding, world.lport(switch, "p2", 2).uuid, (("up", True),))
+    world.now = 0.0
+    book.absorb([refused, EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),))], [])
+    for _ in range(8):
+        book.refuse(refused, OvsdbError("no"))
+    assert len(staged(book)[0]) == 1
+    world.now = 0.1
+    assert staged(book) == ([], pytest.approx(CLAIM_PAUSE - 0.1))
 
 
 def test_a_port_that_another_chassis_has_taken_meanwhile_is_not_given_back(world, book):
