@@ -45,7 +45,7 @@ from ovenbird.controller.multichassis import (
 from ovenbird.controller.patch import patch_name, physical_bridge
 from ovenbird.controller.settings import integration_bridge
 from ovenbird.controller.tunnels import tunnel_to
-from ovenbird.controller.zones import datapath_zones, zone_of
+from ovenbird.controller.zones import datapath_zones, port_zone_of, zone_of
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
@@ -274,7 +274,11 @@ def _answers_of_localports(port: PortBinding, datapath: DatapathBinding) -> Iter
 
 
 def _joining(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
-    """Yield the flows of a patch port: what leaves by it enters the peer's datapath, with nothing carried over."""
+    """Yield the flows of a patch port: what leaves by it enters the peer's datapath, with nothing carried over.
+
+    A plain one is on every chassis, so that the chassis where a packet comes in makes its copy of what goes to many. A
+    gateway router's is on the router's chassis alone, which makes that of packets from tunnels as well.
+    """
     peer = peer_of(port)
     if peer is None:
         return
@@ -283,15 +287,15 @@ def _joining(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
         return
     fresh = tuple(SetField.of(name, 0) for name in ("reg11", "reg12", "reg13"))
     clear = tuple(SetField.of(name, 0) for name in ("reg10", "reg15", *_REGISTERS))
-    dnat, snat = datapath_zones(beyond.uuid)
     crossing = Clone((
-        CtClear(), *fresh, SetField.of("reg11", dnat), SetField.of("reg12", snat),
+        CtClear(), *fresh, *_zones(beyond.uuid, port_zone_of(peer)),
         SetField.of("metadata", beyond.tunnel_key), SetField.of("reg14", peer.tunnel_key), *clear,
         Resubmit(TABLES.ingress),
     ))  # fmt: skip
     yield flow(DELIVER, 100, to_port(datapath.tunnel_key, port.tunnel_key), (crossing,), cookie_of(port))
-    yield from _arrival(port, datapath, 0)
-    yield from _copies(port, datapath, 0, REMOTE)
+    zone = port_zone_of(port)
+    yield from _arrival(port, datapath, zone)
+    yield from _copies(port, datapath, zone, LOCAL if port.type == "l3gateway" else REMOTE)
 
 
 def _redirected(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:

@@ -1,4 +1,4 @@
-"""Conntrack zones: one for each resident port, two (for DNAT and SNAT) for each hosted datapath.
+"""Conntrack zones: one for each resident port, also a gateway router's, and two for each hosted datapath (DNAT, SNAT).
 
 Numbers are kept in Bridge.external_ids as `ct-zone-<port>` and `ct-zone-<datapath>_dnat`/`_snat`, as the original keeps
 them, so that a restarted controller gives every port the zone in which its established connections are. A zone that a
@@ -69,12 +69,17 @@ def has_zone(port: PortBinding) -> bool:
     return resident(port) or (port.type == "localnet" and is_hosted(PortBinding.datapath.raw(port)))
 
 
+def port_zone_of(port: PortBinding) -> int:
+    """Return the zone of a port; 0 for one that has none here, such as a distributed router's."""
+    return zone_of(port.logical_port) if has_zone(port) else 0
+
+
 @rule(PortBinding, when=is_concerned)
 def port_zone(port: PortBinding) -> Iterator[Fact]:
     """Report the zone of a resident port."""
-    if has_zone(port):
-        name = port.logical_port
-        yield ZONE(name, zone_of(name))
+    zone = port_zone_of(port)
+    if zone:
+        yield ZONE(port.logical_port, zone)
 
 
 @rule(DatapathBinding)

@@ -182,6 +182,7 @@ async def install(site: Site, sync: list[str]) -> set[str]:
 def installed_by_the_original(site: Site) -> set[str]:
     """Return the flows that the original's controller installs, and leave none of them."""
     original = site.spawn("ovn-controller", f"unix:{site.directory}/db.sock")
+    site.sbctl("wait-until", "Chassis_Private", "hv1")  # before that nobody waits for it
     site.nbctl("--wait=hv", "sync")
     site.await_(lambda: "table=65" in "".join(site.flows()), "the original's flows")
     site.nbctl("--wait=hv", "sync")

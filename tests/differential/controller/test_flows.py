@@ -105,6 +105,30 @@ def with_gateways() -> str:
     return ROUTED.rstrip() + "\n" + "\n".join(lines) + GATEWAYS
 
 
+GATEWAY_ROUTER = r"""
+ls-add inner
+ls-add join
+ls-add outer
+lr-add dr
+lr-add gw -- set Logical_Router gw options:chassis=hv1
+lr-add gx -- set Logical_Router gx options:chassis=hv2
+lsp-add inner v1 -- lsp-set-addresses v1 "0a:00:00:00:00:01 10.0.0.11"
+lsp-add inner l2 -- lsp-set-type l2 l2gateway -- lsp-set-addresses l2 unknown
+lsp-set-options l2 network_name=net2 l2gateway-chassis=hv1
+lsp-add outer ln -- lsp-set-type ln localnet -- lsp-set-addresses ln unknown -- lsp-set-options ln network_name=net1
+lrp-add dr dr-inner 00:00:00:00:ff:01 10.0.0.1/24
+lrp-add dr dr-join 00:00:00:00:ff:02 100.64.0.1/24
+lrp-add gw gw-join 00:00:00:00:ff:03 100.64.0.2/24
+lrp-add gx gx-join 00:00:00:00:ff:04 100.64.0.3/24
+lrp-add gw gw-outer 00:00:00:00:ff:05 172.16.0.1/24
+lsp-add inner inner-dr -- lsp-set-type inner-dr router -- lsp-set-options inner-dr router-port=dr-inner
+lsp-add join join-dr -- lsp-set-type join-dr router -- lsp-set-options join-dr router-port=dr-join
+lsp-add join join-gw -- lsp-set-type join-gw router -- lsp-set-options join-gw router-port=gw-join
+lsp-add join join-gx -- lsp-set-type join-gx router -- lsp-set-options join-gx router-port=gx-join
+lsp-add outer outer-gw -- lsp-set-type outer-gw router -- lsp-set-options outer-gw router-port=gw-outer
+"""
+"""A distributed router, and behind it two gateway routers, one of them on this chassis; a gateway of layer 2."""
+
 ROUTED_PORTS = {"v1": 11, "v2": 12, "v3": 13}
 MACS = "net1:aa:bb:cc:dd:ee:{0}1,net2:aa:bb:cc:dd:ee:{0}2"
 
@@ -191,7 +215,8 @@ def kinds() -> Iterator[Site]:
             for switch in SWITCHES:
                 site.nbctl("set", "Logical_Switch_Port", f"{switch}-external-{where}", f"ha_chassis_group={group}")
         original = site.spawn("ovn-controller", f"unix:{site.directory}/db.sock")
-        site.nbctl("--wait=hv", "sync")  # now hv1 is in Southbound
+        site.sbctl("wait-until", "Chassis_Private", "hv1")
+        site.nbctl("--wait=hv", "sync")
         for where in ("hv1", "hv2"):
             uuid = site.sbctl("--bare", "--columns=_uuid", "find", "Chassis", f"name={where}").strip()
             others = () if where == "hv1" else ("vif", "container", "vtep", "external", "l2gateway")
@@ -245,6 +270,20 @@ def test_a_gateway_shows_the_routers_own_address_where_it_is() -> None:
     assert "0b" not in replaced, "the switch behind it is not here"
     assert replaced.isdisjoint({"0a", "0c"}), "the gateways that are here"
     assert {"01", "02"} <= replaced
+
+
+def test_a_gateway_router_is_entered_as_with_the_original() -> None:
+    ids = {"ovn_bridge_mappings": "net1:br-ex,net2:br-ex2", "ovn_chassis_mac_mappings": MACS.format(1)}
+    with one_chassis(GATEWAY_ROUTER, {"v1": 11}, **ids) as site:
+        original = physical(installed_by_the_original(site))
+        ours = physical(asyncio.run(install(site, ["--wait=hv", "sync"])))
+        zones = site.vsctl("get", "Bridge", "br-int", "external_ids")
+    assert difference(original, ours) == ""
+    for name in ("gw-join", "join-gw", "gw-outer", "outer-gw", "l2", "ln"):
+        zone = re.search(rf'ct-zone-{name}="(\d+)"', zones)
+        assert zone is not None
+        assert any(f"set_field:{int(zone[1]):#x}->reg13" in flow for flow in ours), name
+    assert not re.search("ct-zone-(dr-|join-dr|gx-|join-gx)", zones), "distributed routers, and one elsewhere"
 
 
 async def moved(site: Site) -> None:

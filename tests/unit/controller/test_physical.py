@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ovenbird.controller.facts import ADD_PORT
+from ovenbird.controller.facts import ADD_PORT, ZONE
 from ovenbird.model import sb, vswitch
 from ovenbird.openflow.actions import Output, PopVlan, PushVlan, Resubmit, SetField
 
@@ -135,6 +135,22 @@ def test_an_l2_gateway_is_reached_from_other_chassis(world):
     world.lport(switch, "gw", 2, type="l2gateway", options=options, chassis=world.other.uuid)
     world.run()
     assert list(world.flows(39, 100)) == ["metadata=0x7,reg15=0x2"]
+
+
+def test_a_gateway_router_has_its_copy_of_what_comes_by_a_tunnel(world):
+    switch, router = world.switch(7), world.switch(8)
+    there = {"type": "l3gateway", "chassis": world.me.uuid}
+    to = {"l3gateway-chassis": "hv1"}
+    inner = world.lport(switch, "s-r", 2, options={**to, "peer": "r-s"}, **there)
+    world.lport(router, "r-s", 1, options={**to, "peer": "s-r"}, **there)
+    group = {"name": "_MC_flood", "tunnel_key": 0x8000, "ports": frozenset([inner.uuid])}
+    world.add(sb.MulticastGroup, datapath=switch.uuid, **group)
+    world.run()
+    assert copies(world.flows(40)["metadata=0x7,reg15=0x8000"]) == [2]
+    assert "metadata=0x7,reg15=0x8000" not in world.flows(39)
+    zones = {fact[1]: fact[2] for fact in world.facts[ZONE]}
+    (crossing,) = world.flows(65, 100)["metadata=0x7,reg15=0x2"]
+    assert SetField.of("reg13", zones["r-s"]) in crossing.actions, "its connections are tracked in a zone of its own"
 
 
 def test_packets_of_a_localport_never_leave_the_chassis(world):
