@@ -138,11 +138,12 @@ class Scope:
         """
         found = self.by_key.get(key)
         if found is None:
-            found = self.by_key[key] = Allocation(self, key, self._choose(key, want, strength), strength)
-            self.taken[found.value] = key
+            value = self._choose(key, want, strength)
+            found = self.by_key[key] = Allocation(self, key, value, strength if value == want else 0)
+            self.taken[value] = key
         elif want is not None and (found.value != want or found.strength < strength):
             value = self._choose(key, want, strength)
-            found.strength = strength
+            found.strength = strength if value == want else 0
             if value != found.value:
                 self._move(found, value)
         found.track()
@@ -183,13 +184,22 @@ class Scope:
                 self.seeds.pop(holder, None)
                 return want
             if other.strength < strength:
+                self._oust(other)
                 self.taken[want] = key
-                self._move(other, self._free())
                 return want
             self.refused.setdefault(want, Refused(self, want)).track()
         if seeded is None and own is not None:
             return own.value
         return seeded if seeded is not None else self._free()
+
+    def _oust(self, other: Allocation) -> None:
+        """Give a key another number; where there is none, take its number away: it has to ask, and fails."""
+        if len(self.taken) <= self.pool.high - self.pool.low:
+            other.strength = 0
+            self._move(other, self._free())
+        else:
+            del self.by_key[other.key]
+            other.touch()
 
     def _left(self, value: int) -> None:
         """Let whoever was refused a number that is free now ask for it again."""

@@ -140,3 +140,33 @@ def test_a_wanted_number_is_given_once_whoever_had_it_wants_another():
     w.numbers()
     w.things.modify(w.things.rows["a"], {1: 4})
     assert w.numbers() == {"a": 4, "b": 3}
+
+
+def test_a_number_that_its_holder_did_not_want_goes_to_who_wants_it():
+    w = World()
+    w.add("a", 2)
+    w.numbers()
+    w.add("b", 2)
+    second = w.numbers()["b"]
+    w.add("c", second)
+    numbers = w.numbers()
+    assert (numbers["a"], numbers["c"]) == (2, second)
+    assert len(set(numbers.values())) == 3
+
+
+def test_a_number_that_is_wanted_in_a_full_scope_is_nobody_elses_as_well():
+    w = World()
+    for name in "abcd":
+        w.add(name)
+    before = w.numbers()
+    w.add("e", 2)
+    numbers = w.numbers()
+    assert numbers["e"] == 2
+    assert len(numbers) == len(set(numbers.values())) == 4
+    assert [type(e) for e in w.engine.failures.values()] == [IdsExhaustedError]
+    other = next(name for name, value in before.items() if value == 3)
+    w.things.delete(w.things.rows[other])
+    numbers = w.numbers()
+    assert sorted(numbers.values()) == [1, 2, 3, 4]
+    assert numbers["e"] == 2
+    assert not w.engine.failures
