@@ -53,8 +53,8 @@ INTERFACE_ID = (1 << 64) - 1
 
 _AROUND = re.compile(r"\s*\.\.\s*")
 
-MOST_EXCLUDED = 65_536
-"""Addresses in one range of `exclude_ips`: each is taken one by one."""
+MOST_EXCLUDED = 131_072
+"""Addresses in all of `exclude_ips`: each is taken one by one."""
 
 
 class Plan(NamedTuple):
@@ -100,8 +100,8 @@ def plan(switch: nb.LogicalSwitch) -> Plan:
         inside = range(max(numbers.start, low), min(numbers.stop, high + 1))
         if not inside:
             troubles.append(f"exclude_ips {word} is not in {network}")
-        elif len(inside) > MOST_EXCLUDED:
-            troubles.append(f"exclude_ips {word} is too large: choose a smaller subnet instead")
+        elif len(excluded) + len(inside) > MOST_EXCLUDED:
+            troubles.append(f"exclude_ips {word} is one too many: choose a smaller subnet instead")
         else:
             excluded += inside
     return Plan(network, tuple(excluded), prefix, tuple(troubles))

@@ -72,6 +72,31 @@ def test_who_has_an_address_by_configuration_takes_it(made):
     assert given(first)[0] != mac
 
 
+def test_who_has_an_address_by_configuration_takes_it_where_none_is_free(made):
+    ports = [ask(made, f"p{n}") for n in range(5)]
+    (holder,) = [port for port in ports if given(port)[1] == "10.0.0.4"]
+    made.port(made.net, "fixed", "00:00:00:00:00:01 10.0.0.4")
+    made.settle()
+    assert "fixed" in {binding.logical_port for binding in made.rows(sb.PortBinding)}
+    assert len(given(holder)) == 1
+    assert made.findings() == [f"port {holder.name} asks for 'dynamic': no IPv4 address of 10.0.0.0/29 is free"]
+    other = next(port for port in ports if port is not holder)
+    made.delete(other, (made.net, "ports"))
+    made.settle()
+    addresses = [given(port)[1] for port in ports if port is not other]
+    assert len(set(addresses)) == 4
+    assert "10.0.0.4" not in addresses
+
+
+def test_ranges_that_are_not_given_are_bounded_together(made):
+    ranges = " ".join(["10.0.0.0..10.0.255.255"] * 5)
+    made.update(made.net, other_config={"subnet": "10.0.0.0/8", "exclude_ips": ranges})
+    made.settle()
+    word = "10.0.0.0..10.0.255.255"
+    assert made.findings() == [f"switch net: exclude_ips {word} is one too many: choose a smaller subnet instead"]
+    assert given(ask(made, "p"))[1] == "10.1.0.0"
+
+
 @pytest.mark.parametrize(
     ("text", "config", "expected"),
     [
