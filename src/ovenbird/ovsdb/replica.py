@@ -134,11 +134,13 @@ class Replica:
         waiter = asyncio.create_task(self._synced.wait())
         task = self._task
         assert task is not None
-        await asyncio.wait((waiter, task), return_when=asyncio.FIRST_COMPLETED)
-        if not waiter.done():
-            waiter.cancel()
-            await task  # raises what ended it
-            raise Disconnected("the replica is closed")
+        try:
+            await asyncio.wait((waiter, task), return_when=asyncio.FIRST_COMPLETED)
+            if not waiter.done():
+                await task  # raises what ended it
+                raise Disconnected("the replica is closed")
+        finally:
+            waiter.cancel()  # also where whoever waits gives up
 
     async def close(self) -> None:
         """End the connection and the attempts to connect."""

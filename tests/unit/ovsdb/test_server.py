@@ -148,6 +148,22 @@ async def test_a_replica_comes_back_after_the_server_does(served):
     assert client.connected
 
 
+async def test_who_gives_up_waiting_for_a_server_leaves_nothing_behind(tmp_path):
+    replica = Replica(f"unix:{tmp_path}/nobody.sock", "D", ())
+    starting = asyncio.create_task(replica.start())
+    await asyncio.sleep(0)
+    before = asyncio.all_tasks()
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await replica.synchronized()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks() - before) <= 1  # what the replica itself may have begun
+    starting.cancel()
+    await replica.close()
+
+
 async def test_the_server_dials_an_active_remote(served):
     server, _, _, folder = served
     asked = asyncio.get_running_loop().create_future()
