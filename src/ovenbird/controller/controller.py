@@ -112,6 +112,8 @@ RULES = (
 )  # fmt: skip
 
 _EDITS = (EDIT, AFTERWARDS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
+_LEAVING = 5.0
+"""Seconds that a database may take to answer a controller that ends."""
 _RUNS = 64
 """How many rules run between two looks at what databases and switch send and take, before there are flows."""
 
@@ -119,6 +121,15 @@ _RUNS = 64
 def _connections(mine: Settings) -> tuple[object, ...]:
     """Return the settings that hold for a connection from its beginning."""
     return mine.remote, mine.bridge
+
+
+async def _in_time(work: Coroutine[Any, Any, None]) -> None:
+    """Await what a controller that ends has still to write, if its database answers."""
+    try:
+        async with asyncio.timeout(_LEAVING):
+            await work
+    except (Disconnected, TimeoutError) as error:
+        log.warning("what this chassis leaves behind stays: %s", str(error) or "the database does not answer")
 
 
 def _probe(mine: Settings) -> float:
@@ -578,10 +589,14 @@ class Controller:
     # -- the end ------------------------------------------------------------------------------------------------------
 
     async def _leave(self) -> None:
-        """Take the chassis out of Southbound, and its tunnels out of the switch, as the original does at `exit`."""
+        """Take the chassis out of Southbound, and its tunnels out of the switch, as the original does at `exit`.
+
+        A database that is away, or does not answer, keeps what it has.
+        """
         if self.southbound is not None and self.southbound.connected:
-            await chassis.unregister(self.southbound, self.settings.chassis)
-        await tunnels.remove_all(self._vswitch, self.settings.bridge)
+            await _in_time(chassis.unregister(self.southbound, self.settings.chassis))
+        if self._vswitch.connected:
+            await _in_time(tunnels.remove_all(self._vswitch, self.settings.bridge))
 
     async def _stop_tasks(self) -> None:
         tasks, self._tasks = self._tasks, []
