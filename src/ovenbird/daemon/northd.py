@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ovenbird.daemon import tls
 from ovenbird.daemon.options import Takes, run_directory
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ovenbird.daemon.unixctl import Unixctl
     from ovenbird.engine.engine import Engine
+    from ovenbird.engine.rows import Column
     from ovenbird.ovsdb.transaction import Client
 
 log = logging.getLogger(__name__)
@@ -56,9 +57,22 @@ def pump(northbound: Client, southbound: Client, findings: Findings) -> LockedPu
     clients = (southbound, northbound)
 
     def make() -> Engine:
-        return build(northbound.store, southbound.store, findings=findings)
+        return build(northbound.store, southbound.store, findings=findings, lacking=lacking(southbound))
 
     return LockedPump("northd", make, clients, LOCK, southbound)
+
+
+def lacking(southbound: Client) -> set[Column[Any]]:
+    """Return the columns that Southbound's server lacks, since it is older than we are, or refers to no table with."""
+    tables = southbound.schema.tables
+    return {
+        column
+        for row_class in sb.ROWS
+        for column in row_class.COLUMNS
+        if row_class.TABLE not in tables
+        or column.name not in tables[row_class.TABLE].position
+        or (column.target is not None and column.target not in tables)
+    }
 
 
 def register(unixctl: Unixctl, running: LockedPump, findings: Findings) -> None:

@@ -23,13 +23,13 @@ from ovenbird.engine.outputs import Output
 from ovenbird.engine.rules import Gate, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from ovenbird.engine.alarms import Alarm
     from ovenbird.engine.distinct import Tallies
     from ovenbird.engine.ids import Allocation, Pool, Scope
     from ovenbird.engine.outputs import Handle
-    from ovenbird.engine.rows import Deltas, Row, Store, Table
+    from ovenbird.engine.rows import Column, Deltas, Row, Store, Table
     from ovenbird.engine.rules import Run
     from ovenbird.engine.views import Instance
 
@@ -114,9 +114,12 @@ class Engine:
         self.owners.clear()
         return deltas
 
-    def bind(self, relation: Rows, store: Store, *members: Members) -> Output:
-        """Keep the rows of ``relation`` (and the sets of ``members``) in ``store``'s table as the facts say."""
-        output = Output(self, relation, store.table(relation.row_class), members)
+    def bind(self, relation: Rows, store: Store, *members: Members, lacking: Collection[Column[Any]] = ()) -> Output:
+        """Keep the rows of ``relation`` (and the sets of ``members``) in ``store``'s table as the facts say.
+
+        Columns in ``lacking`` are not there at the other end: the rows make do without them.
+        """
+        output = Output(self, relation, store.table(relation.row_class), members, lacking)
         self.outputs[relation] = output
         return output
 

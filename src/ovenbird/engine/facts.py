@@ -55,8 +55,8 @@ class Rows(Relation):
         theirs: the rows are somebody else's: rules own the value columns of those that are there, and none is ever
             inserted or deleted.
         empty: further columns that rules own and always leave at their defaults.
-        within: vital elements of other rows, and the column that refers to one of these rows: a fact counts only while
-            the row that it refers to has any.
+        within: vital elements of other rows, the column that refers to one of these rows, and the column that refers
+            to a single element instead: a fact counts only while the row that it refers to has any.
     """
 
     __slots__ = (
@@ -74,7 +74,7 @@ class Rows(Relation):
         key_of: Callable[[Any], Hashable | None] | None = None,
         theirs: bool = False,
         empty: Sequence[Column[Any]] = (),
-        within: tuple[Members, Column[Any]] | None = None,
+        within: tuple[Members, Column[Any], Column[Any]] | None = None,
     ) -> None:
         super().__init__(row_class.TABLE)
         self.row_class = row_class

@@ -16,6 +16,8 @@ from os import urandom
 from sys import byteorder
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from ovenbird.engine.facts import frozen
+from ovenbird.engine.reduced import Reduced, Spread
 from ovenbird.engine.tracking import Source
 from ovenbird.engine.withheld import Withheld
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 
     from ovenbird.engine.facts import Fact, Members, Rows
-    from ovenbird.engine.rows import UUID, Deltas, Row, Table
+    from ovenbird.engine.rows import UUID, Column, Deltas, Row, Table
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +74,17 @@ class Output:
         relation: the facts that are the table's rows.
         table: the table as it is.
         members: relations whose facts are elements of the rows' set columns.
+        lacking: columns that cannot be written, since the server has none of them.
     """
 
-    def __init__(self, engine: Any, relation: Rows, table: Table[Any], members: Sequence[Members]) -> None:
+    def __init__(
+        self,
+        engine: Any,
+        relation: Rows,
+        table: Table[Any],
+        members: Sequence[Members],
+        lacking: Collection[Column[Any]] = (),
+    ) -> None:
         self.engine = engine
         self.relation = relation
         self.table = table
@@ -94,9 +104,11 @@ class Output:
         self._sets: dict[Hashable, dict[Members, dict[Any, None]]] = {}
         self._edits: dict[Hashable, dict[Members, set[Any]]] = {}
         self._suspect: dict[Hashable, None] = {}
-        self._withheld: Withheld | None = None
+        self._withheld: Withheld | Spread | None = None
         self._within: list[Output] = []
-        self._follow_groups()
+        self._follow_groups(lacking)
+        lost = {relation.start + i: frozen(c.default) for i, c in enumerate(relation.columns) if c in lacking}
+        self._reduced = Reduced(lost) if lost else None
         self._columns = 0
         for column in (*relation.columns, *relation.empty):
             self._columns |= column.bit
@@ -110,15 +122,20 @@ class Output:
         self.inserted(table.rows.values())
         table.watchers.append(self)
 
-    def _follow_groups(self) -> None:
-        """Withhold facts about rows that lack vital elements, and those that refer to such rows."""
+    def _follow_groups(self, lacking: Collection[Column[Any]]) -> None:
+        """Withhold facts about rows that lack vital elements, and those that refer to such rows.
+
+        Where the server lacks the column that refers to those, facts about each element stand in for them.
+        """
         relation = self.relation
         if any(member.vital for member in self.members):
             self._withheld = Withheld(1)
             self._within.append(self)
         elif relation.within is not None:
-            members, column = relation.within
-            self._withheld = Withheld(1 + relation.columns.index(column))
+            members, column, alone = relation.within
+            place = relation.columns.index
+            at = relation.start + place(column)
+            self._withheld = Spread(at, relation.start + place(alone)) if column in lacking else Withheld(at)
             self.engine.outputs[members.rows]._within.append(self)  # noqa: SLF001 (another of the same class)
 
     # -- what the facts want --------------------------------------------------------------------------------------
@@ -131,6 +148,8 @@ class Output:
 
     def _absorb(self, added: Sequence[Fact], removed: Sequence[Fact]) -> None:
         """Take in facts that begin or cease to count."""
+        if self._reduced is not None:
+            added, removed = self._reduced.added(added), self._reduced.removed(removed)
         wanted, dirty, rejected = self._wanted, self.dirty, self.rejected
         gone, come = self.relation.keys(removed), self.relation.keys(added)
         for key in (*gone, *come) if rejected else ():
@@ -181,6 +200,9 @@ class Output:
         if member.vital:
             for key in dict.fromkeys([fact[1] for fact in (*removed, *added)]):
                 self._turn(key, populated=bool(self._sets.get(key, {}).get(member)))
+            for output in self._within:
+                if isinstance(spread := output._withheld, Spread):  # noqa: SLF001
+                    output._absorb(spread.joined(added), spread.left(removed))  # noqa: SLF001
 
     def _turn(self, group: Hashable, *, populated: bool) -> None:
         """Let the facts about a row, and those that refer to it, count while it has elements."""

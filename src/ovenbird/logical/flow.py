@@ -31,7 +31,7 @@ LOGICAL_FLOW = Rows(
         LogicalFlow.controller_meter,
         LogicalFlow.external_ids,
     ),
-    within=(IN_DP_GROUP, LogicalFlow.logical_dp_group),
+    within=(IN_DP_GROUP, LogicalFlow.logical_dp_group, LogicalFlow.logical_datapath),
 )
 
 _NO_TAGS: tuple[tuple[str, str], ...] = ()

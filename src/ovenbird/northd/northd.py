@@ -13,7 +13,7 @@ from __future__ import annotations
 from functools import partial
 from itertools import chain
 from os import urandom
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.alarms import now
 from ovenbird.engine.engine import Engine
@@ -33,10 +33,10 @@ from ovenbird.northd.rbac import RBAC_PERMISSION, RBAC_ROLE, controller_role
 from ovenbird.northd.status import Changes, Identity, rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from ovenbird.engine.facts import Fact, Members, Rows
-    from ovenbird.engine.rows import UUID, Store
+    from ovenbird.engine.rows import UUID, Column, Store
 
 _PORT_PARTS = tuple(feature.port for feature in FEATURES if feature.port is not None)
 
@@ -93,7 +93,13 @@ def chosen_identity() -> Identity:
     return Identity(prefix, mac)
 
 
-def build(nb_store: Store, sb_store: Store, clock: Callable[[], int] = now, findings: Findings | None = None) -> Engine:
+def build(
+    nb_store: Store,
+    sb_store: Store,
+    clock: Callable[[], int] = now,
+    findings: Findings | None = None,
+    lacking: Collection[Column[Any]] = (),
+) -> Engine:
     """Make the compiler.
 
     Arguments:
@@ -101,6 +107,7 @@ def build(nb_store: Store, sb_store: Store, clock: Callable[[], int] = now, find
         sb_store: the Southbound database's tables, already filled with what is there.
         clock: gives the time in milliseconds, for the timestamps in NB_Global and the ageing of what chassis learned.
         findings: what is to know and to log what is wrong with Northbound.
+        lacking: columns of Southbound that its server lacks; flows are given for each datapath if it has no groups.
 
     Returns:
         An engine to run; ``NORTHBOUND`` and ``SOUTHBOUND`` say whose each of its outputs is.
@@ -113,7 +120,7 @@ def build(nb_store: Store, sb_store: Store, clock: Callable[[], int] = now, find
     _seed(engine, sb_store)
     addressing.keep(engine, nb_store)
     for relation, members in SOUTHBOUND:
-        engine.bind(relation, sb_store, *members)
+        engine.bind(relation, sb_store, *members, lacking=lacking)
     for relation in NORTHBOUND:
         engine.bind(relation, nb_store)
     return engine

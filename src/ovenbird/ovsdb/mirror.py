@@ -55,9 +55,15 @@ class Mirror:
                 wanted = [c.name for c in table.layout if c.name in table.present and c.name not in omitted]
                 part: dict[str, Any] = {"columns": wanted}
                 if conditional and name in conditions:
-                    part["where"] = conditions[name]
+                    part["where"] = self.condition(name, conditions[name])
                 answer[name] = [part]
         return answer
+
+    def condition(self, name: str, where: list[Any]) -> list[Any]:
+        """Return a condition without the clauses about columns that the server lacks: no row is in view for them."""
+        lacks = self.tables[name].lacks
+        there = [clause for clause in where if type(clause) is bool or not lacks(clause[0])]
+        return there if there or not where else [False]  # none at all would be every row
 
     @uncollected
     def apply(self, updates: Any, last_id: str, *, whole: bool = False) -> Commit:

@@ -244,7 +244,12 @@ class Replica:
         if self._monitoring != "monitor":
             self._acknowledged = None  # until the server has made them all, a new connection starts afresh
             self._changing += 1
-            requests = {name: [{"where": where}] for name, where in changed.items()}
+            mirror = self._present()
+            requests = {
+                name: [{"where": mirror.condition(name, where)}]
+                for name, where in changed.items()
+                if name in mirror.schema.tables
+            }
             try:
                 await self.call("monitor_cond_change", [_MONITOR_ID, _MONITOR_ID, requests])
             finally:

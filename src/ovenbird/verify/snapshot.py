@@ -86,7 +86,8 @@ class Snapshot:
         groups = datapath.referrers(sb.LogicalDPGroup.datapaths)
         wheres = [["logical_datapath", "==", ["uuid", datapath.uuid]]]
         wheres += [["logical_dp_group", "==", ["uuid", group.uuid]] for group in groups]
-        self._select([(sb.LogicalFlow.TABLE, [where]) for where in wheres])
+        name = sb.LogicalFlow.TABLE
+        self._select([(name, [where]) for where in self._mirror.condition(name, wheres)])
 
     def _select(self, parts: list[tuple[str, list[Any]]]) -> None:
         asked = self._mirror.request({}, conditional=False)

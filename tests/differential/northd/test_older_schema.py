@@ -14,8 +14,11 @@ import oracle as programs
 import pytest
 
 from ovenbird.daemon import northd
+from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
 from ovenbird.northd.findings import Findings
+from ovenbird.northd.northd import SOUTHBOUND, build
+from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.replica import Replica
 
 pytestmark = pytest.mark.skipif(bool(programs.missing()), reason="needs Debian's OVN")
@@ -72,6 +75,18 @@ def newer(name):
     return schema
 
 
+def ungrouped(name):
+    """Return a Southbound schema as of 20.06: without groups of datapaths, and what else flows have got since."""
+    if name == "nb":
+        return json.loads((programs.SCHEMAS / "ovn-nb.ovsschema").read_text())
+    schema = reduced(name)
+    del schema["tables"]["Logical_DP_Group"]
+    columns = schema["tables"]["Logical_Flow"]["columns"]
+    del columns["logical_dp_group"], columns["tags"]
+    columns["logical_datapath"] = {"type": {"key": {"type": "uuid", "refTable": "Datapath_Binding"}}}
+    return schema
+
+
 TOPOLOGY = (
     "ls-add s", "lsp-add s p", "lsp-set-addresses p dynamic", "lr-add r",
     "lrp-add r r-s 00:00:00:00:00:01 10.0.0.1/24", "lsp-add s s-r", "lsp-set-type s-r router",
@@ -85,54 +100,121 @@ def test_northd_beside_a_server_of_another_release(change, caplog):
     caplog.set_level(logging.WARNING)
     folder = Path(tempfile.mkdtemp(prefix="ovb-"))
     made = programs.Oracle(folder)
-    made.wait = "none"
-
-    async def run():
-        northbound = Replica(made.remote("nb"), "OVN_Northbound", nb.ROWS, probe=0)
-        southbound = Replica(made.remote("sb"), "OVN_Southbound", sb.ROWS, probe=0)
-        await northbound.start()
-        await southbound.start()
-        pump = northd.pump(northbound, southbound, Findings())
-        commits = []
-        for replica in (northbound, southbound):
-            replica.commit = counted(replica.commit, commits)
-        running = asyncio.create_task(pump.run())
-        flows = southbound.store.table(sb.LogicalFlow)
-        async with asyncio.timeout(60):
-            while len(flows.rows) < 100 or not southbound.store.table(sb.PortBinding).rows:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
-            while True:
-                before = len(commits)
-                await asyncio.sleep(1.5)  # longer than any pause before something is tried again
-                if len(commits) == before:
-                    break
-        assert len(commits) < 10
-        running.cancel()
-        await asyncio.wait([running])
-        await northbound.close()
-        await southbound.close()
-
     try:
-        for name in ("nb", "sb"):
-            (folder / f"{name}.ovsschema").write_text(json.dumps(change(name)))
-            made._server(name, folder / f"{name}.ovsschema")
-        made.nb = made._client("nb", "OVN_Northbound")
-        made._client("sb", "OVN_Southbound")
-        made.nb.transact({"op": "insert", "table": "NB_Global", "row": {}})
-        transact(made, change)
-        asyncio.run(run())
+        southbound = serve(made, folder, change)
+        transact(made, TOPOLOGY)
+        asyncio.run(compiled(made))
+        assert len(southbound.select("Logical_Flow", "_uuid")) > 100
+        assert southbound.select("Port_Binding", "_uuid")
         assert not [r for r in caplog.records if "refus" in r.message or r.levelno >= logging.ERROR]
     finally:
         made.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def transact(made, change):
-    """Make the topology; ovn-nbctl leaves out what the schema lacks."""
-    for line in TOPOLOGY:
+def test_a_southbound_without_groups_has_each_flow_for_each_datapath(caplog):
+    """As the original, which asks whether the server has the column; beside what ours writes where there are groups."""
+    caplog.set_level(logging.WARNING)
+    folder = Path(tempfile.mkdtemp(prefix="ovb-"))
+    made = programs.Oracle(folder)
+    made.wait = "none"
+    try:
+        southbound = serve(made, folder, ungrouped)
+        transact(made, TOPOLOGY)
+        for lines in ((), MORE, ("ls-del t", "acl-del s"), ("ls-del s", "lr-del r")):
+            transact(made, lines)
+            asyncio.run(compiled(made))
+            assert southbound_flows(southbound) == grouped_flows(made), lines
+            assert asyncio.run(compiled(made)) == 0, "another one finds everything in place"
+        assert not [r for r in caplog.records if "refus" in r.message or r.levelno >= logging.ERROR]
+    finally:
+        made.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+MORE = (
+    "ls-add t", "lsp-add t q", "lsp-set-addresses q unknown", "pg-add g p q", "meter-add m drop 10 pktps",
+    "acl-add g from-lport 1001 inport==@g&&tcp allow-related", "acl-add s to-lport 1 ip4 drop",
+    "--meter=m --log acl-add s to-lport 2 ip6 reject", "lr-add idle", "lrp-add r r-t 00:00:00:00:00:02 10.0.1.1/24",
+    "lsp-add t t-r", "lsp-set-type t-r router", "lsp-set-addresses t-r router", "lsp-set-options t-r router-port=r-t",
+    "lb-add l 10.0.9.9:80 10.0.0.7:80", "ls-lb-add s l", "ls-lb-add t l", "lr-lb-add r l",
+)  # fmt: skip
+
+
+def southbound_flows(client):
+    """Return the flows that a Southbound has, each with the name of its datapath."""
+    names = {row["_uuid"][1]: dict(row["external_ids"][1])["name"]
+             for row in client.select("Datapath_Binding", "_uuid", "external_ids")}  # fmt: skip
+    columns = ("logical_datapath", "pipeline", "table_id", "priority", "match", "actions")
+    rows = [tuple(row[column] for column in columns) for row in client.select("Logical_Flow", *columns)]
+    assert rows
+    return sorted((names[datapath[1]], *rest) for datapath, *rest in rows)
+
+
+def grouped_flows(made):
+    """Return the flows of the same network where there are groups, each for every datapath of its group."""
+    database = Database(sb.schema(), sb.ROWS)
+    northbound = Store("OVN_Northbound", nb.ROWS)
+    made.nb.load(northbound)
+    engine = build(northbound, database.store)
+    engine.run()
+    transaction = database.transaction()
+    for relation, _ in SOUTHBOUND:
+        engine.outputs[relation].plan(transaction)
+    transaction.commit()
+    return sorted(
+        {
+            (datapath.external_ids["name"], f.pipeline, f.table_id, f.priority, f.match, f.actions)
+            for f in database.store.table(sb.LogicalFlow).rows.values()
+            for datapath in ([f.logical_datapath] if f.logical_datapath is not None else f.logical_dp_group.datapaths)
+        }
+    )
+
+
+def serve(made, folder, change):
+    """Start both databases with changed schemas; return a client of Southbound."""
+    for name in ("nb", "sb"):
+        (folder / f"{name}.ovsschema").write_text(json.dumps(change(name)))
+        made._server(name, folder / f"{name}.ovsschema")
+    made.nb = made._client("nb", "OVN_Northbound")
+    made.nb.transact({"op": "insert", "table": "NB_Global", "row": {}})
+    return made._client("sb", "OVN_Southbound")
+
+
+async def compiled(made):
+    """Run northd until it has nothing more to do; return how many transactions that took."""
+    northbound = Replica(made.remote("nb"), "OVN_Northbound", nb.ROWS, probe=0)
+    southbound = Replica(made.remote("sb"), "OVN_Southbound", sb.ROWS, probe=0)
+    await northbound.start()
+    await southbound.start()
+    pump = northd.pump(northbound, southbound, Findings())
+    commits = []
+    for replica in (northbound, southbound):
+        replica.commit = counted(replica.commit, commits)
+    running = asyncio.create_task(pump.run())
+    async with asyncio.timeout(60):
+        while not pump.waves or pump.busy:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        while True:
+            before = len(commits)
+            await asyncio.sleep(1.5)  # longer than any pause before something is tried again
+            if len(commits) == before:
+                break
+    assert len(commits) < 10
+    assert not pump.engine.failures
+    running.cancel()
+    await asyncio.wait([running])
+    await northbound.close()
+    await southbound.close()
+    return len(commits)
+
+
+def transact(made, lines):
+    """Make a topology; ovn-nbctl leaves out what the schema lacks."""
+    for line in lines:
         command = ["ovn-nbctl", f"--db={made.remote('nb')}", "--timeout=20", *line.split()]
         done = subprocess.run(command, env=made.environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, (line, change.__name__, done.stderr)
+        assert done.returncode == 0, (line, done.stderr)
 
 
 def counted(commit, commits):

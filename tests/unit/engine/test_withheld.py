@@ -9,7 +9,7 @@ from ovenbird.engine.rules import rule
 
 GROUPS = Rows(Group, [Group.name])
 MEMBERS = Members(GROUPS, Group.members, vital=True)
-LABELS = Rows(Label, [Label.name, Label.text], within=(MEMBERS, Label.text))
+LABELS = Rows(Label, [Label.name, Label.text], within=(MEMBERS, Label.text, Label.note))
 
 
 @rule(Box)

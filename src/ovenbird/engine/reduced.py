@@ -1,0 +1,126 @@
+"""Facts as a table without some of the columns holds them: for servers whose schema is older than ours.
+
+A column that is not there reads as its default, so facts that differ in nothing else are one row. Where it is the
+column that names a group, a fact about a group is one fact about each of the group's members instead: a fact that comes
+or goes costs as many looks as its group has members, and a member as many as its group has facts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+    from ovenbird.engine.facts import Fact
+
+
+class Reduced:
+    """The facts of one relation without some of its columns.
+
+    Arguments:
+        defaults: what a fact has at the places of columns that are not there.
+    """
+
+    __slots__ = ("_count", "_defaults")
+
+    def __init__(self, defaults: Mapping[int, Any]) -> None:
+        self._defaults = tuple(defaults.items())
+        self._count: dict[Fact, int] = {}
+
+    def added(self, facts: Iterable[Fact]) -> list[Fact]:
+        """Count new facts and return what they come to, where nothing came to that before."""
+        count, fresh = self._count, []
+        for fact in map(self._reduce, facts):
+            number = count[fact] = count.get(fact, 0) + 1
+            if number == 1:
+                fresh.append(fact)
+        return fresh
+
+    def removed(self, facts: Iterable[Fact]) -> list[Fact]:
+        """Forget facts that are gone and return what they came to, where nothing comes to that any more."""
+        count, gone = self._count, []
+        for fact in map(self._reduce, facts):
+            count[fact] -= 1
+            if not count[fact]:
+                del count[fact]
+                gone.append(fact)
+        return gone
+
+    def _reduce(self, fact: Fact) -> Fact:
+        values = list(fact)
+        for at, default in self._defaults:
+            values[at] = default
+        return tuple(values)
+
+
+class Spread:
+    """The facts of one relation, those about a group given for each of its members; None is no group.
+
+    Arguments:
+        group: the place in a fact where it names its group.
+        alone: the place where a fact about no group names what it is about.
+    """
+
+    __slots__ = ("_alone", "_filed", "_group", "_members")
+
+    def __init__(self, group: int, alone: int) -> None:
+        self._group = group
+        self._alone = alone
+        self._filed: dict[Hashable, dict[Fact, None]] = {}
+        self._members: dict[Hashable, dict[Any, None]] = {}
+
+    def added(self, facts: Iterable[Fact]) -> list[Fact]:
+        """File new facts and return them member by member."""
+        answer = []
+        for fact in facts:
+            group = fact[self._group]
+            if group is None:
+                answer.append(fact)
+            else:
+                self._filed.setdefault(group, {})[fact] = None
+                answer += [self._about(fact, member) for member in self._members.get(group, ())]
+        return answer
+
+    def removed(self, facts: Iterable[Fact]) -> list[Fact]:
+        """Forget facts that are gone and return them member by member."""
+        answer = []
+        for fact in facts:
+            group = fact[self._group]
+            if group is None:
+                answer.append(fact)
+                continue
+            filed = self._filed[group]
+            del filed[fact]
+            if not filed:
+                del self._filed[group]
+            answer += [self._about(fact, member) for member in self._members.get(group, ())]
+        return answer
+
+    def joined(self, members: Iterable[Fact]) -> list[Fact]:
+        """Note new members, each a fact of (group, member); return what that adds."""
+        answer = []
+        for _, group, member in members:
+            self._members.setdefault(group, {})[member] = None
+            answer += [self._about(fact, member) for fact in self._filed.get(group, ())]
+        return answer
+
+    def left(self, members: Iterable[Fact]) -> list[Fact]:
+        """Forget members that are gone; return what that takes away."""
+        answer = []
+        for _, group, member in members:
+            there = self._members[group]
+            del there[member]
+            if not there:
+                del self._members[group]
+            answer += [self._about(fact, member) for fact in self._filed.get(group, ())]
+        return answer
+
+    def turn(self, group: Hashable, populated: bool) -> Sequence[Fact]:  # noqa: ARG002 (as `Withheld` has it)
+        """Do nothing: a group without members has no facts here anyway."""
+        return ()
+
+    def _about(self, fact: Fact, member: Any) -> Fact:
+        values = list(fact)
+        values[self._group], values[self._alone] = None, member
+        return tuple(values)
