@@ -106,6 +106,9 @@ class Notebook:
                     await bisection.run(due)
                     for what, refusal in bisection.refused.items():
                         log.debug("what a packet taught is not written: %s: %s", what, refusal)
+                    if bisection.failure is not None:  # of no row's, as when Southbound is ahead of what was waited for
+                        await self._put_off()
+                        continue
             except Disconnected:
                 await self._put_off()
                 continue

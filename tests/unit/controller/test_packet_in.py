@@ -14,6 +14,7 @@ from ovenbird.controller import notebook as notebooks
 from ovenbird.controller.facts import ANNOUNCED, METER
 from ovenbird.controller.held import NEIGHBOURS, PATIENCE, PER_NEIGHBOUR, Held
 from ovenbird.controller.meters import MeterTable
+from ovenbird.controller.multichassis import Activated
 from ovenbird.controller.notebook import Notebook
 from ovenbird.controller.packet_in import PacketIns
 from ovenbird.controller.packet_ins.learning import Learned, learned
@@ -30,7 +31,7 @@ from ovenbird.openflow.errors import OpenFlowError
 from ovenbird.openflow.fields import Subfield
 from ovenbird.openflow.match import Match
 from ovenbird.openflow.messages import MeterConfig, MeterFlag, MeterMod, ModCommand, PacketIn, PacketOut
-from ovenbird.ovsdb.errors import OvsdbError
+from ovenbird.ovsdb.errors import OvsdbError, TimedOut
 
 ROUTER, HOST = bytes.fromhex("0a00000000fe"), bytes.fromhex("0a0000000001")
 NEIGHBOUR = "0a:00:00:00:00:07"
@@ -242,9 +243,10 @@ class FakeSouthbound:
 
     connected = True
 
-    def __init__(self, store, refusals=0):
+    def __init__(self, store, refusals=0, refusal=OvsdbError):
         self.store = store
         self.refusals = refusals
+        self.refusal = refusal
         self.commits = []
 
     def transaction(self):
@@ -256,13 +258,15 @@ class FakeSouthbound:
 
         made.insert = insert
         made.update = lambda row, values: insert(type(row), values)
+        made.mutate = lambda row, column, **values: insert(type(row), {column: values})
+        made.wait = lambda *_: None
         return made
 
     async def commit(self, transaction):
         self.commits.append(transaction.rows)
         if self.refusals:
             self.refusals -= 1
-            raise OvsdbError("constraint violation")
+            raise self.refusal("constraint violation")
 
 
 @pytest.fixture
@@ -290,6 +294,16 @@ async def test_what_is_learned_is_written_once_and_one_by_one_after_a_refusal(wo
     await settled(book)
     assert [len(rows) for rows in southbound.commits] == [2, 1, 1]
     assert southbound.commits[0][0]["timestamp"] > 0
+
+
+async def test_what_is_said_but_once_is_said_again_until_southbound_has_it(world, monkeypatch):
+    monkeypatch.setattr(notebooks, "_PATIENCE", 0)
+    world.lport(world.switch(7), "p1", 1)
+    book, southbound = Notebook(), FakeSouthbound(world.sb, refusals=6, refusal=TimedOut)
+    book.attach(southbound)
+    book.note(Activated(7, 1, "hv1"))
+    await settled(book)
+    assert len(southbound.commits) == 7
 
 
 async def test_a_known_neighbour_costs_nothing_and_a_moved_one_gets_a_new_timestamp(world, router):
