@@ -86,9 +86,9 @@ class Contradictions:
                 continue
             touched[place] = ""
             del flows[fact]
+            one[hash(place)] = next(iter(flows))  # the one that is there may be the one that went, and come again
             if len(flows) == 1:
                 del several[place]
-                (one[hash(place)],) = flows
         for fact in added:
             place = fact[_PLACE]
             other = one.setdefault(hash(place), fact)

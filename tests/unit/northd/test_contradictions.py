@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from networks import Networks
 
 from ovenbird.model import nb
+from ovenbird.northd.findings import Contradictions
 
 HOPS = ["10.0.0.9", "10.0.0.8", "172.16.0.9", "discard", "nonsense"]
 NATS = st.fixed_dictionaries(
@@ -147,3 +148,17 @@ def test_contradictions_that_remain_are_found(caplog):
     made.delete(rows[0], (made.router, "policies"))
     made.settle()
     assert not made.findings()
+
+
+def test_of_three_flows_one_comes_and_goes():
+    """It may be the same object each time: views keep the facts that they made."""
+    first, second, third = [(None, "d", None, "ingress", 1, 9, "ip4", act, None, None, (("stage-name", "s"),))
+                            for act in ("next;", "drop;", "output;")]  # fmt: skip
+    known = Contradictions()
+    known.absorb([first, second, third], [])
+    for _ in range(2):
+        known.absorb([], [first])
+        (told,) = known.absorb([first], []).values()
+        assert "'drop;' and 'next;' and 'output;'" in told
+    assert list(known.absorb([], [second, third]).values()) == [""]
+    assert not known.absorb([], [first])
