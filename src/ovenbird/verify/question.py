@@ -120,7 +120,7 @@ def _router(network: Network, start: Datapath, target: str) -> str:
 def _identity(port: sb.PortBinding) -> tuple[str, list[Address]]:
     """Return a port's first MAC address and the IP addresses that go with it."""
     for text in sorted(port.mac):
-        mac, *words = text.split()
+        mac, *words = text.split() or [""]
         if is_mac(mac):
             found = [ip_address(word.partition("/")[0]) for word in words if is_address(word.partition("/")[0])]
             return mac, sorted(found, key=lambda a: (a.version, a.is_link_local))

@@ -69,3 +69,11 @@ def test_beyond_the_switch_packets_go_to_its_router(traced):
     start, text = microflow(traced.by_hand().network, Question("p1", "8.8.8.8"))
     assert start.uuid == datapath.uuid
     assert "eth.dst == 0a:00:00:00:00:ff && ip4.src == 10.0.0.1 && ip4.dst == 8.8.8.8" in text
+
+
+def test_a_blank_entry_is_no_address(two, traced):
+    switch = traced.switch("sw1")
+    traced.port(switch, "p8", "", "0a:00:00:00:00:08 10.0.1.8")
+    traced.port(switch, "p9", "0a:00:00:00:00:09 10.0.1.9")
+    _, text = microflow(two.tracer().network, Question("p8", "p9"))
+    assert "eth.src == 0a:00:00:00:00:08" in text
