@@ -14,6 +14,7 @@ import ssl
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -126,7 +127,7 @@ class TlsKeys:
         self._files = files
         self._made: dict[bool, tuple[Any, ssl.SSLContext]] = {}  # by side: what the context was made from, and it
         self._failed: dict[bool, tuple[Any, str]] = {}
-        self._bootstrapping: ssl.SSLContext | None = None
+        self._bootstrapping: WeakSet[ssl.SSLContext] = WeakSet()
 
     def server(self) -> ssl.SSLContext:
         """Return the context of the next connection that is accepted.
@@ -144,8 +145,9 @@ class TlsKeys:
         """
         files = self._files()
         if files.bootstrap and files.ca_cert and not Path(files.ca_cert).exists():
-            self._bootstrapping = _load(_unverified(files), server=False)
-            return self._bootstrapping
+            context = _load(_unverified(files), server=False)
+            self._bootstrapping.add(context)
+            return context
         return self._context(server=False)
 
     def connected(self, connection: ssl.SSLObject) -> None:
@@ -154,8 +156,7 @@ class TlsKeys:
         Raises:
             OSError: it is to be made again.
         """
-        if connection.context is self._bootstrapping:
-            self._bootstrapping = None
+        if connection.context in self._bootstrapping:
             fetch_authority(connection, Path(self._files().ca_cert))
             raise OSError("connected without verifying the server, to get its authority's certificate; once more")
 

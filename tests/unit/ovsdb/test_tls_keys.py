@@ -156,6 +156,15 @@ async def test_versions_and_ciphers_are_what_was_asked_for(made, served):
         await used(old, protocols="TLSv1.3")
 
 
+async def test_no_connection_that_verified_nobody_is_kept(made, tmp_path, served):
+    authority = tmp_path / "fetched.pem"
+    keys = TlsKeys(lambda: KeyFiles(**{**made[0], "ca_cert": str(authority)}, bootstrap=True))
+    port = await served(KeyFiles(**made[0], peer_ca_cert=made[0]["ca_cert"]))
+    both = await asyncio.gather(peer_name(keys, port), peer_name(keys, port), return_exceptions=True)
+    assert [isinstance(each, OSError) for each in both] == [True, True]
+    assert await peer_name(keys, port) == "peer one"
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
