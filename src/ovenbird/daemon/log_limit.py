@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from typing import TYPE_CHECKING
+from weakref import ReferenceType, ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,15 +36,15 @@ class LogLimit(logging.Filter):
         super().__init__()
         self._clock = clock
         self._buckets: dict[tuple[str, int], _Bucket] = {}
-        self._last: logging.LogRecord | None = None
+        self._last: ReferenceType[logging.LogRecord] | None = None  # with it all that an exception's frames hold
         self._passes = True
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a record is to be written; all handlers get the same answer."""
         if record.levelno <= logging.DEBUG or record.name in METERED:
             return True
-        if record is not self._last:
-            self._last = record
+        if self._last is None or self._last() is not record:
+            self._last = ref(record)
             place = record.pathname, record.lineno
             bucket = self._buckets.get(place)
             if bucket is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 
 from ovenbird.daemon.log_limit import BURST, LogLimit
 
@@ -55,3 +57,25 @@ def test_lines_for_debugging_and_metered_ones_are_not_limited():
     for _ in range(BURST * 2):
         log.info("name=x, verdict=drop")
     assert len(lines.records) == BURST * 4
+
+
+def test_what_an_exception_holds_goes_with_its_line():
+    class Large:
+        pass
+
+    kept = []
+
+    def fail():
+        large = Large()
+        kept.append(weakref.ref(large))
+        raise ValueError
+
+    lines = Lines()
+    log = logger(lambda: 0.0, [lines])
+    try:
+        fail()
+    except ValueError:
+        log.exception("it failed")
+    lines.records.clear()
+    gc.collect()
+    assert kept[0]() is None
