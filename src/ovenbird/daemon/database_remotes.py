@@ -137,7 +137,9 @@ class DatabaseRemotes:
                 log.exception("%s: the status of remotes is not known", self.spec)
 
     def _write_status(self) -> None:
-        """Write what has changed of the remotes' status into their rows."""
+        """Write what has changed of the remotes' status into their rows, unless those are another server's."""
+        if self.server.service.read_only:
+            return
         transaction = self.database.transaction()
         for row in self._rows():
             connected, status = self.server.status(row["target"]) if row["target"] in self._open else (False, {})

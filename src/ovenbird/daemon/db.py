@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ovenbird.daemon import damage, tls
+from ovenbird.daemon import active_backup, damage, tls
+from ovenbird.daemon.active_backup import ActiveBackup
 from ovenbird.daemon.database_remotes import DatabaseRemotes, database_column
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.options import Takes
@@ -38,6 +39,7 @@ OPTIONS = {
     "create": Takes.VALUE,
     "run": Takes.VALUE,
     "disable-file-column-diff": Takes.NOTHING,
+    **active_backup.OPTIONS,
     **damage.OPTIONS,
 }
 
@@ -49,7 +51,7 @@ where DATABASE is a file in ovsdb-server's standalone format ({DEFAULT_DATABASE}
                     tcp:HOST:PORT, ssl:HOST:PORT; db:DB,TABLE,COLUMN reads remotes from a database; may repeat
   --create=SCHEMA   make a DATABASE that is not there: {", ".join(SCHEMAS)}, or a file (.ovsschema)
   --run=COMMAND     serve only while COMMAND runs
-{damage.USAGE}
+{active_backup.USAGE}{damage.USAGE}
 The usual options of Open vSwitch's daemons: --pidfile --detach --unixctl --log-file -v --private-key --certificate
 --ca-cert. See ovsdb-server(1).
 """
@@ -66,6 +68,7 @@ class DatabaseServer:
         self.daemon = daemon
         self.on_damage = damage.on_damage(daemon.options)
         self.server = Server(tls.keys(daemon.options, self._option))
+        self.role = ActiveBackup(daemon, self.server)
         self.given: dict[str, DatabaseRemotes | None] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         register = daemon.unixctl.register
@@ -100,6 +103,7 @@ class DatabaseServer:
             if database.journal is not None:
                 database.journal.close()
             raise damage.cannot_open(path, e) from e
+        self.role.update()
         return database
 
     async def listen(self, remote: str) -> None:
@@ -166,6 +170,7 @@ class DatabaseServer:
         if args[0] not in self.server.service.databases or args[0] == "_Server":
             raise CommandError(f"{args[0]}: no such database")
         database = self.server.service.remove(args[0])
+        self.role.update()
         if database.journal is not None:
             database.journal.close()
         return ""
@@ -209,6 +214,8 @@ async def serve(daemon: Daemon) -> None:
     try:
         for path in daemon.options.arguments or (DEFAULT_DATABASE,):
             databases.open(Path(path), schema)
+        if databases.role.starts_as_backup:
+            databases.role.become_backup()
         for remote in daemon.options.all("remote"):
             await databases.listen(remote)
         daemon.ready()
@@ -222,6 +229,7 @@ async def serve(daemon: Daemon) -> None:
         else:
             await daemon.stopping.wait()
     finally:
+        databases.role.close()
         await databases.server.close()
 
 

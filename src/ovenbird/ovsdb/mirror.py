@@ -34,6 +34,9 @@ class Mirror:
         omitted: columns by table that are not asked for.
     """
 
+    resumable = True
+    """Whether the rows are known to be what the server's updates made of them, so that a new connection can go on."""
+
     def __init__(
         self,
         schema: DatabaseSchema,
@@ -92,6 +95,10 @@ class Mirror:
                 gone = [RowEdit(table, u, r, r.values, None) for u, r in table.table.rows.items() if u not in present]
                 if gone:
                     changes.setdefault(name, []).extend(gone)
+        return self._put(changes, last_id)
+
+    def _put(self, changes: dict[str, list[RowChange]], last_id: str) -> Commit:
+        """Make the tables as the changes say."""
         put(changes)
         return Commit(UUID(last_id), changes)
 
@@ -115,8 +122,7 @@ class Mirror:
         columns = tuple(i for i, (old, new) in enumerate(zip(row.values, values, strict=True)) if old != new)
         return RowEdit(table, uuid, row, row.values.copy(), values, columns) if columns else None
 
-    @staticmethod
-    def _modified(table: BoundTable, uuid: UUID, row: Row | None, diffs: dict[str, Any]) -> RowChange:
+    def _modified(self, table: BoundTable, uuid: UUID, row: Row | None, diffs: dict[str, Any]) -> RowChange | None:
         if row is None:
             raise ProtocolError(f"row {uuid} of table {table.name} is modified before it is inserted")
         values = row.values.copy()

@@ -359,13 +359,17 @@ class Replica:
             schema = DatabaseSchema.from_json(await self.call("get_schema", [self.database]))
         if self._mirror is None or self._mirror.schema != schema:
             self._last_id = NIL
-            store = None if self._mirror is None else self._mirror.store
-            self._mirror = Mirror(schema, self._classes, store, self._omitted)
+            self._mirror = self._mirror_of(schema)
         await self._monitor(self._mirror)
         for name, lock in tuple(self._locks.items()):
             await self._ask_lock(name, lock)
         await gone.wait()
         return True
+
+    def _mirror_of(self, schema: DatabaseSchema) -> Mirror:
+        """Return what keeps the rows of a server with this schema; those that are here stay."""
+        store = None if self._mirror is None else self._mirror.store
+        return Mirror(schema, self._classes, store, self._omitted)
 
     async def _suitable(self) -> bool:
         """Say whether this server may be used, and keep watching that where it tells."""
@@ -389,7 +393,7 @@ class Replica:
 
     async def _monitor(self, mirror: Mirror) -> None:
         wanted = dict(self._conditions)
-        last = self._last_id if self._acknowledged == wanted else NIL
+        last = self._last_id if self._acknowledged == wanted and mirror.resumable else NIL
         conditional = mirror.request(wanted, conditional=True)
         # The method is set before the call: updates may follow the reply in the same chunk of bytes.
         for method, params in (

@@ -55,7 +55,7 @@ class Server:
 
     def __init__(self, keys: TlsKeys | None = None, probe: float = PROBE_INTERVAL) -> None:
         self.service = Service(self._later, self._sync)
-        self._keys = keys
+        self.keys = keys
         self._limits = PeerLimits()
         self._probe = probe
         self._listeners: dict[Remote, Listener] = {}
@@ -106,7 +106,7 @@ class Server:
             probe = self._probe if at.probed else 0
         peers = Peers(access, probe)
         if at.passive:
-            self._listeners[at] = await listen(at, lambda: self._accept(peers), self._keys)
+            self._listeners[at] = await listen(at, lambda: self._accept(peers), self.keys)
             if at.kind != "unix":
                 _log.info("%s: listening on port %d", at, self.port(at))
         else:
@@ -153,6 +153,13 @@ class Server:
         for connection in tuple(peers.connections) if peers is not None else ():
             connection.close()
 
+    def set_read_only(self, read_only: bool) -> None:
+        """Let clients change something, or nothing; if that is new, all of them have to connect again."""
+        if self.service.read_only != read_only:
+            self.service.read_only = read_only
+            for connection in tuple(self._connections):
+                connection.close()
+
     def _accept(self, peers: Peers, ended: Callable[[], None] = lambda: None) -> Connection:
         """Return a connection, which has a session once it is made: a stranger's handshake that fails leaves none."""
         connection = Connection(peers.probe, self._limits)
@@ -183,7 +190,7 @@ class Server:
         while True:
             gone = asyncio.Event()
             try:
-                await connect(remote, partial(self._accept, peers, gone.set), self._keys)
+                await connect(remote, partial(self._accept, peers, gone.set), self.keys)
             except OSError as error:
                 peers.last_error = error.strerror or str(error)
                 _log.info("%s: %s; trying again in %.0f s", remote, error, pause)

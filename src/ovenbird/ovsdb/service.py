@@ -99,6 +99,8 @@ class Service:
         self.sync = sync
         self.now = time.monotonic
         self.id = notation.new_uuid()
+        self.read_only = False
+        """Whether clients may change nothing, as those of a backup."""
         self.locks = Locks()
         self.databases: dict[str, Database] = {}
         self.sessions: dict[Session, None] = {}

@@ -107,6 +107,11 @@ class Session:
         self.waiting: dict[bytes, Waiting] = {}
         service.sessions[self] = None
 
+    @property
+    def read_only(self) -> bool:
+        """Whether the client may change nothing."""
+        return self.access.read_only or self.service.read_only
+
     def receive(self, message: dict[str, Any]) -> None:
         """Handle one message of the client.
 
@@ -232,7 +237,7 @@ class Session:
                 f'RBAC rules for client "{self.identity()}" role "{self.access.role}" prohibit "convert" of database '
                 f"{database.name} (only the root role may convert databases)"
             )
-        if self.access.read_only:  # the original lets it pass
+        if self.read_only:  # the original lets it pass
             raise NotAllowed("convert not allowed when database server is in read only mode")
         schema = DatabaseSchema.from_json(params[1])
         if schema.name != database.name:
@@ -254,7 +259,7 @@ class Session:
             lambda name: self.service.locks.holds(self, name),
             (self.service.now() - request.since) * 1000,
             Authority(request.database.tables, self.access.role, self.identity()) if self.access.role else None,
-            read_only=self.access.read_only or request.database is self.service.directory,
+            read_only=self.read_only or request.database is self.service.directory,
         )
         try:
             results = execution.run(request.operations)
@@ -395,7 +400,7 @@ class Session:
         return {}
 
     def _lock_name(self, method: str, params: list[Any]) -> str:
-        if self.access.read_only:
+        if self.read_only:
             raise Refusal("lock and unlock methods not allowed, DB server is read only.")
         if len(params) != 1 or not is_identifier(params[0]):
             raise BadSyntax(f"{method} request params must be <id>", params)

@@ -1,0 +1,181 @@
+"""The roles of ovsdb-server's active-backup model: its options and commands (ovsdb-server(1), ovsdb(7)).
+
+A backup makes every database that it serves equal to the active server's, and its clients may change nothing. Unlike
+the original, a backup that finds itself, or content that it cannot have, at the other end stays a backup and says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.options import Takes
+from ovenbird.daemon.unixctl import CommandError
+from ovenbird.ovsdb.backup import Backup
+from ovenbird.ovsdb.transport import parse_remotes
+
+if TYPE_CHECKING:
+    from ovenbird.daemon.process import Daemon
+    from ovenbird.ovsdb.server import Server
+
+OPTIONS = {"sync-from": Takes.VALUE, "sync-exclude-tables": Takes.VALUE, "active": Takes.NOTHING}
+
+USAGE = """\
+  --sync-from=SERVER      start as a backup that makes its databases equal to those of SERVER, as unix:FILE,
+                          tcp:HOST:PORT or ssl:HOST:PORT; with --active, start as what a backup follows
+  --sync-exclude-tables=DB:TABLE,...   leave these tables as they are
+"""
+
+PROBE = 60.0
+"""Seconds of silence before the active server is probed (the original's)."""
+
+
+def excluded_tables(text: str) -> dict[str, set[str]]:
+    """Return the tables by database that `DB:TABLE,...` names.
+
+    Raises:
+        UsageError: it is not of that form.
+    """
+    tables: dict[str, set[str]] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        database, _, table = part.partition(":")
+        if not (database and table):
+            raise UsageError(f"can't parse excluded table: {part}")
+        tables.setdefault(database, set()).add(table)
+    return tables
+
+
+def _checked(active: str) -> str:
+    """Return the text of where an active server is.
+
+    Raises:
+        UsageError: it is no way to connect.
+    """
+    try:
+        remotes = parse_remotes(active)
+    except ValueError as e:
+        raise UsageError(str(e)) from e
+    if any(remote.passive for remote in remotes):
+        raise UsageError(f"{active}: not a way to connect to an active server")
+    return active
+
+
+class ActiveBackup:
+    """The role of a server.
+
+    Arguments:
+        daemon: whose options and commands say what it is to be.
+        server: the server.
+
+    Raises:
+        UsageError: an option is not of its form.
+    """
+
+    def __init__(self, daemon: Daemon, server: Server) -> None:
+        self.server = server
+        self.active_server = _checked(daemon.options.last("sync-from") or "")
+        self.excluded = excluded_tables(daemon.options.last("sync-exclude-tables") or "")
+        self.starts_as_backup = bool(self.active_server) and not daemon.options.has("active")
+        self.is_backup = False
+        self.probe = PROBE
+        self._followed = ""
+        self._backups: dict[str, Backup] = {}
+        register = daemon.unixctl.register
+        register("ovsdb-server/set-active-ovsdb-server", self._set_active, "SERVER", 1)
+        register("ovsdb-server/get-active-ovsdb-server", lambda _: f"{self.active_server}\n")
+        register("ovsdb-server/connect-active-ovsdb-server", self._connect)
+        register("ovsdb-server/disconnect-active-ovsdb-server", self._disconnect)
+        register("ovsdb-server/set-active-ovsdb-server-probe-interval", self._set_probe, "MILLISECONDS", 1)
+        register("ovsdb-server/set-sync-exclude-tables", self._set_excluded, "DB:TABLE[,DB:TABLE]...", 1)
+        register("ovsdb-server/get-sync-exclude-tables", lambda _: f"{self._excluded_text()}\n")
+        register("ovsdb-server/sync-status", self._status)
+
+    def become_backup(self) -> None:
+        """Follow the active server, anew if it was followed before; clients change nothing any more."""
+        self.close()
+        self.is_backup = True
+        self._followed = self.active_server
+        self.server.set_read_only(True)
+        self.update()
+
+    def become_active(self) -> None:
+        """Follow nobody, and let clients change what they may."""
+        self.close()
+        self.is_backup = False
+        self.server.set_read_only(False)
+
+    def update(self) -> None:
+        """See to it that the databases that are served now are those that follow, if this is a backup."""
+        service = self.server.service
+        served = {n for n, d in service.databases.items() if d is not service.directory} if self.is_backup else set()
+        for name in self._backups.keys() - served:
+            self._backups.pop(name).stop()
+        for name in served - self._backups.keys():
+            backup = self._backups[name] = Backup(
+                service.databases[name],
+                self._followed,
+                self.excluded.get(name, ()),
+                own_id=service.id,
+                keys=self.server.keys,
+                probe=self.probe,
+            )
+            backup.follow()
+
+    def close(self) -> None:
+        """Follow nobody for now."""
+        for backup in self._backups.values():
+            backup.stop()
+        self._backups.clear()
+
+    # -- commands -------------------------------------------------------------------------------------------------
+
+    def _set_active(self, args: list[str]) -> str:
+        self.active_server = _checked(args[0])
+        return ""
+
+    def _connect(self, _: list[str]) -> str:
+        if not self.active_server:
+            raise CommandError("Unable to connect: active server is not specified.\n")
+        self.become_backup()
+        return ""
+
+    def _disconnect(self, _: list[str]) -> str:
+        self.become_active()
+        return ""
+
+    def _set_probe(self, args: list[str]) -> str:
+        if not args[0].isdecimal():
+            raise CommandError("Invalid probe interval, integer value expected")
+        self.probe = int(args[0]) / 1000
+        for backup in self._backups.values():
+            backup.set_probe(self.probe)
+        return ""
+
+    def _set_excluded(self, args: list[str]) -> str:
+        self.excluded = excluded_tables(args[0])
+        if self.is_backup:
+            self.close()
+            self.update()
+        return ""
+
+    def _excluded_text(self) -> str:
+        return ",".join(
+            f"{database}:{table}" for database in sorted(self.excluded) for table in sorted(self.excluded[database])
+        )
+
+    def _status(self, _: list[str]) -> str:
+        if not self.is_backup:
+            return "state: active\n"
+        lines = ["state: backup"]
+        following = sorted(name for name, backup in self._backups.items() if backup.connected)
+        if following:
+            lines += [f"replicating: {self._followed}", f"database: {', '.join(following)}"]
+            if self.excluded:
+                lines.append(f"exclude: {self._excluded_text()}")
+        elif not any(backup.failure for backup in self._backups.values()):
+            lines.append(f"connecting: {self._followed}")
+        failed = sorted((name, backup.failure) for name, backup in self._backups.items() if backup.failure)
+        if failed:
+            lines.append(f"Replication to ({self._followed}) failed")
+            lines += [f"{name}: {failure}" for name, failure in failed]
+        return "".join(f"{line}\n" for line in lines)
