@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID, Column, Row, Store
     from ovenbird.ovsdb.transaction import Client, Transaction
 
+    Completions = list[Callable[["Draft"], None]]
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -60,7 +62,7 @@ class Draft:
         """What this transaction made that its other parts may use, by keys of their own."""
         self.claimed: Counter[tuple[str, str]] = Counter()
         """How many of a resource this transaction makes that count, by project and resource."""
-        self.after: list[Callable[[Draft], None]] = []
+        self.after: Completions = []
         """What is written once this is there for everybody to see: others may have written what it concerns."""
         self._bumped: set[UUID] = set()
 
@@ -139,6 +141,13 @@ class Databases:
         """
         if until is None:
             until = asyncio.get_running_loop().time() + PATIENCE
+        answer, after = await self._built(caller, build, until)
+        for more in after:  # nobody's turn any more: each may need one of its own
+            await self._complete(caller, more, until)
+        return answer
+
+    async def _built(self, caller: Caller, build: Callable[[Draft], T], until: float) -> tuple[T, Completions]:
+        """Build and commit a transaction; return what it is about and what completes it."""
         try:
             return await self._attempt(caller, build, until)
         except CONTESTED:
@@ -151,16 +160,14 @@ class Databases:
                     lost = error
         raise lost
 
-    async def _attempt(self, caller: Caller, build: Callable[[Draft], T], until: float) -> T:
+    async def _attempt(self, caller: Caller, build: Callable[[Draft], T], until: float) -> tuple[T, Completions]:
         if not self.cloud.connected:
             await self._reached(until)
         draft = Draft(self.cloud.transaction(), caller, int(time.time()))
         answer = build(draft)
         if not draft.transaction.empty:
             await self.cloud.commit(draft.transaction, durable=self.durable, until=until)
-        for more in draft.after:
-            await self._complete(caller, more, until)
-        return answer
+        return answer, draft.after
 
     async def _reached(self, until: float) -> None:
         """Return when the database can be reached.
