@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import BRIDGE, EDIT
@@ -9,6 +10,7 @@ from ovenbird.controller.own import progress
 from ovenbird.controller.settings import bridge_name, integration_bridge, settings
 from ovenbird.engine.lookups import rows
 from ovenbird.engine.rules import singleton
+from ovenbird.engine.views import view
 from ovenbird.model.vswitch import Bridge, OpenVSwitch
 
 if TYPE_CHECKING:
@@ -18,6 +20,25 @@ if TYPE_CHECKING:
 
 _DEFAULT_TYPE = "system"
 """What an empty Bridge.datapath_type means; Chassis.other_config:datapath-type says it in full."""
+
+
+_NETDEV_FIXED = (3, 3)
+
+
+@view
+def zero_snat() -> bool:
+    """Return whether conntrack may choose the source by which a connection is known in its zone.
+
+    The original asks for that where it can, so that a connection to a load balancer's address and one to the backend
+    itself never look alike. The userspace datapath of Open vSwitch before 3.3 then ends the switch at an assertion
+    when echoes and ICMP errors cross, which any guest can provoke (`conn_update_state`; connections under
+    translation are one object since 3.3). A switch that does not say its version counts as an older one.
+    """
+    there, switch = integration_bridge(), rows(OpenVSwitch)
+    if there is None or there.datapath_type != "netdev" or not switch:
+        return True
+    found = re.match(r"(\d{1,4})\.(\d{1,4})", switch[0].ovs_version or "")
+    return found is not None and (int(found[1]), int(found[2])) >= _NETDEV_FIXED
 
 
 @singleton

@@ -17,6 +17,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ovenbird.controller.bridge import zero_snat
 from ovenbird.controller.facts import FLOW, GROUP, PART, TRANSLATED, cookie_of, encode_match
 from ovenbird.controller.local import here_in, hosted_members, hosted_row, is_here, resident_name
 from ovenbird.controller.meters import meter_number
@@ -204,7 +205,7 @@ def dhcpv6_options() -> dict[str, OptionType]:
 class FlowContext:
     """The logical flow around an action: `lang.actions.context.Context` of this chassis."""
 
-    __slots__ = ("asked", "datapath", "flow", "groups", "is_switch", "pipeline", "table")
+    __slots__ = ("asked", "datapath", "flow", "groups", "is_switch", "pipeline", "table", "zero_snat")
 
     tables = TABLES
     collector_sets: frozenset[int] = frozenset()
@@ -215,6 +216,7 @@ class FlowContext:
         self.table = flow.table_id
         self.datapath = datapath
         self.is_switch = is_switch(datapath)
+        self.zero_snat = zero_snat()
         self.asked = False
         self.groups: list[Fact] = []
 
@@ -286,6 +288,7 @@ class Place(NamedTuple):
     key: int
     metadata: bytes
     is_switch: bool
+    zero_snat: bool
 
 
 @view
@@ -294,7 +297,7 @@ def place(datapath: UUID) -> Place | None:
     row = hosted_row(datapath)
     if row is None:
         return None
-    return Place(row, row.tunnel_key, row.tunnel_key.to_bytes(8, "big"), is_switch(row))
+    return Place(row, row.tunnel_key, row.tunnel_key.to_bytes(8, "big"), is_switch(row), zero_snat())
 
 
 @rule(LogicalFlow)
@@ -375,9 +378,8 @@ def _stamp(flow: LogicalFlow, values: list[Any], here: Place) -> Stamp | None:
     if values[_METER]:
         return None
     names = _names(uuid)
-    filled = _stencils.fill(
-        values[_ACTIONS], (ingress, table_id, here.is_switch), names.ports.get, lambda: FlowContext(flow, here.row)
-    )
+    where = (ingress, table_id, here.is_switch, here.zero_snat)
+    filled = _stencils.fill(values[_ACTIONS], where, names.ports.get, lambda: FlowContext(flow, here.row))
     if filled is None:
         return None
     actions, prerequisites = filled
@@ -467,7 +469,7 @@ def _part_tail(clause: Clause, ids: list[int]) -> tuple[int, tuple[int, int], by
 
 
 _NO_NAMES = Bindings()
-_encodings: dict[tuple[str, str, int, bool], bytes] = {}
+_encodings: dict[tuple[str, str, int, bool, bool], bytes] = {}
 
 
 def _encoded_actions(flow: LogicalFlow, datapath: DatapathBinding, parsed: Actions) -> tuple[bytes, list[Fact]]:
@@ -475,7 +477,7 @@ def _encoded_actions(flow: LogicalFlow, datapath: DatapathBinding, parsed: Actio
 
     Those that ask nothing of their surroundings but the table are remembered.
     """
-    key = (flow.actions, flow.pipeline, flow.table_id, is_switch(datapath))
+    key = (flow.actions, flow.pipeline, flow.table_id, is_switch(datapath), zero_snat())
     found = _encodings.get(key)
     if found is not None and not flow.controller_meter:
         return found, []

@@ -18,7 +18,7 @@ TABLE = 200  # ovn-controller has no flows there
 class Chassis:
     """A context whose groups can be installed."""
 
-    pipeline, table, is_switch = Pipeline.INGRESS, 3, True
+    pipeline, table, is_switch, zero_snat = Pipeline.INGRESS, 3, True, True
     tables = Tables()
     datapath_key, cookie, controller_meter = 5, 1, 0
     collector_sets = frozenset((200,))

@@ -48,6 +48,7 @@ class Flow:
     datapath_key: int = 5
     cookie: int = 0x12345678
     controller_meter: int = 0
+    zero_snat: bool = True
     collector_sets: frozenset[int] = frozenset()
     groups: list[GroupSpec] = field(default_factory=list)
 

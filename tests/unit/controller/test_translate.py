@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from ovenbird.model import sb
-from ovenbird.openflow.actions import Conjunction, Resubmit, SetField
+from ovenbird.openflow.actions import Conjunction, Nat, Resubmit, SetField
 
 
 @pytest.fixture
@@ -160,3 +160,22 @@ def test_vlan_tags_are_matched_as_the_switch_says_them(network):
     world.flow(switch, "vlan.present", "drop;")
     world.run()
     assert set(world.flows(8)) == {"metadata=0x7,vlan_vid=0x1000/0x1000"}
+
+
+def test_the_userspace_datapath_chooses_no_source_before_open_vswitch_3_3(world):
+    switch = world.switch(7)
+    world.lport(switch, "p1", 1)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    world.flow(switch, "ip4", "ct_commit { ct_mark.blocked = 0; };")
+
+    def chooses():
+        world.run()
+        ((commit,),) = world.flows(8).values()
+        return any(isinstance(action, Nat) for action in commit.actions)
+
+    assert chooses()
+    world.set(world.bridge, datapath_type="netdev")
+    assert not chooses()
+    for version, safe in (("3.1.0", False), ("3.3.0", True), ("3.10.2", True), ("", False), ("4.0.90", True)):
+        world.set(world.root, ovs_version=version or None)
+        assert chooses() is safe, version

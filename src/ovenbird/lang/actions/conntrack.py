@@ -126,7 +126,8 @@ class CtCommit(Action):
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
         """Return one ct with commit."""
-        inner = (Nat(src=True), *encode_all(self.assignments, ctx))
+        source = (Nat(src=True),) if ctx.zero_snat else ()
+        inner = (*source, *encode_all(self.assignments, ctx))
         return [Ct(Zone.flow(ctx).bits, commit=True, actions=inner)]
 
     def evaluate(self, machine: Machine) -> bool:

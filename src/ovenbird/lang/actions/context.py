@@ -68,6 +68,10 @@ class Context(Protocol):
         """Whether the datapath is a switch; in routers connections are tracked in the DNAT zone."""
 
     @property
+    def zero_snat(self) -> bool:
+        """Whether connections are committed with a source of their own choice (the original's `ct_zero_snat`)."""
+
+    @property
     def datapath_key(self) -> int:
         """The tunnel key of the datapath."""
 

@@ -269,6 +269,10 @@ class _Prober:
         return self._ctx.is_switch
 
     @property
+    def zero_snat(self) -> bool:
+        return self._ctx.zero_snat
+
+    @property
     def controller_meter(self) -> int:
         return self._ctx.controller_meter
 

@@ -109,6 +109,7 @@ class Place:
         }  # fmt: skip
         self.dhcpv6_options = {"server_id": OptionType(2, "mac"), "ia_addr": OptionType(5, "ipv6")}
         self.collector_sets = frozenset((7,))
+        self.zero_snat = True
         self.ports = dict(PORTS)
         self.groups: dict[GroupSpec, int] = {}
         self.asked: list[object] = []

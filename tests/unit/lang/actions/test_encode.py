@@ -12,7 +12,7 @@ from ovenbird.lang.actions.services import decode_dhcp4, decode_dhcp6
 from ovenbird.lang.actions.stencils import Stencils
 from ovenbird.lang.actions.userdata import WITH_ACTIONS, WITH_RESULT
 from ovenbird.lang.errors import FieldError, LangError, UnknownNameError
-from ovenbird.openflow.actions import Controller, Group, Resubmit, decode_actions, encode_actions
+from ovenbird.openflow.actions import Controller, Group, Nat, Resubmit, decode_actions, encode_actions
 from ovenbird.openflow.errors import DecodeError
 from ovenbird.openflow.fields import FIELDS, Subfield
 from ovenbird.openflow.instructions import ApplyActions, Meter
@@ -272,3 +272,12 @@ def test_shapes_are_forgotten_when_there_are_too_many(place, monkeypatch) -> Non
             assert filled.actions == encode_actions(parse_actions(text).encode(here))
     assert len(stencils._shapes) <= 60 / len("next(1);")
     assert all(shape is None or len(shape.variants) <= 2 for shape in stencils._shapes.values())
+
+
+def test_a_switch_whose_conntrack_dies_of_it_is_not_asked_to_choose_a_source(place) -> None:
+    (commit,) = parse_actions("ct_commit { ct_mark.blocked = 0; };").encode(place())
+    here = place()
+    here.zero_snat = False
+    (plain,) = parse_actions("ct_commit { ct_mark.blocked = 0; };").encode(here)
+    assert commit.actions[0] == Nat(src=True)
+    assert plain.actions == commit.actions[1:]
