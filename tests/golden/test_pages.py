@@ -3,6 +3,7 @@
 A page is named after its feature. In it, blocks in this order, as often as wanted:
 
 - ``nbctl``: one ovn-nbctl command a line, all compiled at the end of the block;
+- ``learned``: neighbours that chassis have learned: a router port, IP and MAC address a line;
 - ``flows``: the feature's logical flows, by stage and priority, with the datapaths that each is for; words after
   ``flows`` pick stages;
 - ``rows TABLE COLUMN...``: rows of a Southbound table;
@@ -24,7 +25,7 @@ from ovenbird.features import FEATURES
 from ovenbird.model import sb
 
 PAGES = sorted(Path(__file__).parent.glob("*.md"))
-BLOCK = re.compile(r"^```(nbctl|flows|rows|packet)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(nbctl|learned|flows|rows|packet)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 UPDATE = bool(os.environ.get("OVENBIRD_UPDATE_GOLDEN"))
 
 
@@ -65,6 +66,15 @@ class Reader:
         self.servers.nbctl(*arguments[1:])
         self.servers.settle()
         assert not self.servers.contradictions()
+        return body
+
+    def learned(self, _words, body):
+        where = {port.logical_port: port.datapath.uuid for port in self.store().table(sb.PortBinding).rows.values()}
+        for line in body.splitlines():
+            port, ip, mac = line.split()
+            row = {"logical_port": port, "ip": ip, "mac": mac, "datapath": ["uuid", where[port]]}
+            self.servers.ours.transact({"op": "insert", "table": "MAC_Binding", "row": row})
+        self.servers.settle()
         return body
 
     def flows(self, words, _body):

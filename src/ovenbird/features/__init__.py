@@ -18,6 +18,7 @@ from ovenbird.features import (
     fdb,
     gateway,
     l2,
+    mac_binding,
     meters,
     nat,
     neighbours,
@@ -56,4 +57,5 @@ FEATURES = (
     policy.FEATURE,
     gateway.FEATURE,
     nat.FEATURE,
+    mac_binding.FEATURE,
 )

@@ -225,6 +225,9 @@ def _inner(values: list[Any]) -> Iterable[str]:
 LED_IN = Derived(nb.NAT.type, nb.NAT.external_ip, keys=_outer, parent=nb.LogicalRouter.nat)
 """A router's translations of destinations, by external address: nearly always one."""
 
+TRANSLATED = Derived(nb.NAT.type, nb.NAT.external_ip, keys=_outer)
+"""All routers' translations of destinations, by external address."""
+
 INSIDE = Derived(nb.NAT.logical_ip, keys=_inner, parent=nb.LogicalRouter.nat)
 """A router's translations by logical address or network: nearly always one."""
 

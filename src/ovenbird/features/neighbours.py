@@ -2,14 +2,13 @@
 
 ovn-northd(8), Logical Router Datapaths, "Ingress Table 1", "2", "3" (ARP and ND), "17" and "21". Each known host is
 told to the routers of its switch by its own port: a port that comes costs as many flows as its switch has routers,
-whatever else there is. What chassis learned (MAC_Binding) is kept as long as the router port that learned it is there.
+whatever else there is. Which of what chassis learned is kept, `mac_binding` says.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.engine.alarms import due
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
@@ -31,10 +30,10 @@ from ovenbird.logical.routers import (
     router_peer,
     seen,
 )
-from ovenbird.logical.tables import MAC_LEARNED, STATIC_MAC_BINDING, datapath, northbound_uuid
+from ovenbird.logical.tables import STATIC_MAC_BINDING, datapath
 from ovenbird.logical.traits import CAREFUL, EAGER, ROUTERS, Trait
 from ovenbird.model import nb, sb
-from ovenbird.model.options import flag, number
+from ovenbird.model.options import flag
 from ovenbird.net.addresses import ipv6_bytes
 
 if TYPE_CHECKING:
@@ -329,26 +328,8 @@ def static_binding(row: nb.StaticMACBinding) -> Iterator[Fact]:
         yield STATIC_MAC_BINDING(row.logical_port, row.ip, row.mac, row.override_dynamic_mac, port.datapath)
 
 
-@rule(sb.MACBinding)
-def learned(row: sb.MACBinding) -> Iterator[Fact]:
-    """Keep what a chassis learned as long as the port that it learned at is there, and until it is too old."""
-    port = named(row.logical_port)
-    if port is None or northbound_uuid(row.datapath) != port.router:
-        return
-    age = oldest(port.router)
-    if not age or not due(row, row.timestamp + age):
-        yield MAC_LEARNED(row.uuid)
-
-
-@view
-def oldest(uuid: UUID) -> int:
-    """Return how many milliseconds a router's neighbour lasts from when a chassis learned it; 0 for ever."""
-    router = get(nb.LogicalRouter, uuid)
-    return number(router.options, "mac_binding_age_threshold", 0) * 1000 if router is not None else 0
-
-
 FEATURE = Feature(
     "neighbours",
-    (way_of_learning, learning, resolving, next_hop_solicitation, router_port, static_binding, learned),
+    (way_of_learning, learning, resolving, next_hop_solicitation, router_port, static_binding),
     port,
 )
