@@ -62,7 +62,7 @@ def datapath_limit(datapath: UUID) -> int | None:
 @view
 def default_limit() -> int:
     """Return the limit of a port's zone where nothing is stated."""
-    return settings().ct_zone_limit
+    return min(settings().ct_zone_limit, _MOST)
 
 
 @rule(PortBinding, when=is_concerned)

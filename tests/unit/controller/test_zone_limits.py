@@ -34,6 +34,8 @@ def test_a_port_has_its_own_limit_its_switchs_or_the_chassis(net):
     assert limits(net) == {net.zone: CT_ZONE_LIMIT}
     net.set(net.root, external_ids=net.root["external_ids"] | {"ovn-ct-zone-limit": "1000"})
     assert limits(net) == {net.zone: 1000}
+    net.set(net.root, external_ids=net.root["external_ids"] | {"ovn-ct-zone-limit": "99999999999"})
+    assert limits(net) == {net.zone: 0xFFFFFFFF}  # as large as the switch's command takes
     net.set(net.net, external_ids={"logical-switch": "7", "ct-zone-limit": "500"})
     assert limits(net) == {net.zone: 500}
     net.set(net.port, options={"ct-zone-limit": "7"})
