@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ovenbird.controller.facts import AFTERWARDS, CHASSIS, EDIT
 from ovenbird.controller.own import progress
 from ovenbird.controller.settings import Settings, integration_bridge, own_chassis, settings
-from ovenbird.engine.lookups import find, rows
+from ovenbird.engine.lookups import find, get, rows
 from ovenbird.engine.rules import singleton
 from ovenbird.engine.views import view
 from ovenbird.model.sb import Chassis, ChassisPrivate, PortBinding, SBGlobal
@@ -102,10 +102,16 @@ def acknowledgement() -> Iterator[Fact]:
         return
     private = find(ChassisPrivate.name, settings().chassis)
     number = head[0].nb_cfg
-    if private is None or own_chassis() is None:
+    me = own_chassis()
+    if me is None:
         return
-    if private.nb_cfg != number:
-        yield AFTERWARDS(ChassisPrivate, private.uuid, (("nb_cfg", number),))
+    if private is not None:
+        if private.nb_cfg != number:
+            yield AFTERWARDS(ChassisPrivate, private.uuid, (("nb_cfg", number),))
+    else:  # before there was such a table, northd looked here
+        row = get(Chassis, me)
+        if row is not None and row.nb_cfg != number:
+            yield AFTERWARDS(Chassis, me, (("nb_cfg", number),))
     bridge = integration_bridge()
     if bridge is not None and bridge.external_ids.get("ovn-nb-cfg") != str(number):
         yield AFTERWARDS(Bridge, bridge.uuid, (("external_ids", (("ovn-nb-cfg", str(number)),)),))

@@ -113,7 +113,8 @@ def build(
         An engine to run; ``NORTHBOUND`` and ``SOUTHBOUND`` say whose each of its outputs is.
     """
     features = [each for feature in FEATURES for each in feature.rules]
-    own = rules(chosen_identity(), Changes(nb_store, sb_store, clock))
+    private = sb.ChassisPrivate.nb_cfg not in lacking
+    own = rules(chosen_identity(), Changes(nb_store, sb_store, clock), private=private)
     engine = Engine([nb_store, sb_store], [*features, switch_port, controller_role, *own], clock)
     (findings if findings is not None else Findings()).observe(engine)
     engine.alarms.limit = partial(removal_limit, nb_store)

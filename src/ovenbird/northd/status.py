@@ -75,12 +75,13 @@ class Changes:
         return last[1]
 
 
-def rules(identity: Identity, changes: Changes) -> tuple[Rule, ...]:
+def rules(identity: Identity, changes: Changes, *, private: bool = True) -> tuple[Rule, ...]:
     """Return the rules of this file.
 
     Arguments:
         identity: what to write where NB_Global's options have nothing yet.
         changes: knows when sequence numbers changed.
+        private: whether chassis acknowledge in Chassis_Private; before that table was, they did in Chassis.
     """
 
     @view
@@ -110,7 +111,7 @@ def rules(identity: Identity, changes: Changes) -> tuple[Rule, ...]:
             wanted = row.nb_cfg
         for southbound in rows(sb.SBGlobal):
             reached = southbound.nb_cfg
-        everywhere, when = chassis_progress()
+        everywhere, when = chassis_progress() if private else former_chassis_progress()
         # Chassis may still have a higher number, from before Northbound started over.
         everywhere = reached if everywhere is None else min(everywhere, wanted)
         asked, written = changes.time("nb_cfg", wanted), changes.time("sb_cfg", reached)
@@ -139,6 +140,13 @@ def chassis_progress() -> tuple[int | None, int]:
         elif number == least:
             when = max(when, private.nb_cfg_timestamp)
     return least, when
+
+
+@view
+def former_chassis_progress() -> tuple[int | None, int]:
+    """Return the same where the server has no Chassis_Private; there it is not said when."""
+    numbers = [chassis.nb_cfg for chassis in rows(sb.Chassis) if not flag(chassis.other_config, "is-remote")]
+    return min(numbers, default=None), 0
 
 
 _PB = sb.PortBinding

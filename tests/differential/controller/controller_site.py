@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import contextmanager
@@ -83,10 +85,18 @@ class Site:
 
 
 @contextmanager
-def one_chassis(network: str, ports: dict[str, int], *, real: bool = False, **ids: str) -> Iterator[Site]:
+def one_chassis(
+    network: str,
+    ports: dict[str, int],
+    *,
+    real: bool = False,
+    schemas: Callable[[str], object] | None = None,
+    **ids: str,
+) -> Iterator[Site]:
     """Make a site with a network, its ports' interfaces by OpenFlow port, and more of the chassis's configuration.
 
-    With `real` the switch has real tunnels, in a network namespace of its own.
+    With `real` the switch has real tunnels, in a network namespace of its own; with `schemas` of their own for
+    Northbound (`nb`) and Southbound (`sb`), northd is ours.
     """
     if real and os.geteuid() != 0:
         pytest.skip("needs root")
@@ -97,13 +107,18 @@ def one_chassis(network: str, ports: dict[str, int], *, real: bool = False, **id
     site = Site(directory)
     try:
         for name in ("nb", "sb"):
-            site.database(name, f"/usr/share/ovn/ovn-{name}.ovsschema")
+            schema = Path(f"/usr/share/ovn/ovn-{name}.ovsschema")
+            if schemas is not None:
+                schema = directory / f"{name}.ovsschema"
+                schema.write_text(json.dumps(schemas(name)))
+            site.database(name, str(schema))
         site.database("db", "/usr/share/openvswitch/vswitch.ovsschema")
         own = ("external_ids:system-id=hv1", "external_ids:hostname=host1")
         site.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".", *own)
         switch = ("unshare", "--net", "ovs-vswitchd") if real else ("ovs-vswitchd", "--enable-dummy=override")
         site.spawn(*switch, "--disable-system", f"unix:{directory}/db.sock")
-        site.spawn("ovn-northd", f"--ovnnb-db=unix:{directory}/nb.sock", f"--ovnsb-db=unix:{directory}/sb.sock")
+        northd = ("ovn-northd",) if schemas is None else (str(Path(sys.executable).parent / "ovenbird"), "northd")
+        site.spawn(*northd, f"--ovnnb-db=unix:{directory}/nb.sock", f"--ovnsb-db=unix:{directory}/sb.sock")
         bridges = ("br-ex", "br-ex2", "br-int") if real else ()
         site.vsctl(
             *("add-br", "br-ex", "--", "add-br", "br-ex2", "--", "add-br", "br-int"),
