@@ -21,7 +21,8 @@ from ovenbird.engine.derived import Derived
 from ovenbird.engine.lookups import get
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.features.nat import LED_IN, TRANSLATED, translation
+from ovenbird.features.nat_precedence import LED_IN, TRANSLATED
+from ovenbird.features.translation import translation
 from ovenbird.logical.addresses import parse_ip, parse_mac
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.routers import LRP, RouterPort, joint, named, seen, shared, subnets

@@ -8,23 +8,20 @@ translated address of the same port is led back in at the end of the egress pipe
 
 A router without either kind of gateway does not translate, and only answers for the external addresses. Each
 translation yields its own flows and the memberships that its router needs, so that one more costs the same whatever
-the router has.
-
-Of translations with an address in common one has the say, or flows would contradict each other: a floating address
-(`dnat_and_snat`) before `dnat`, that before `snat`, and of two of a kind the one with the lesser UUID.
+the router has. Which of several with an address in common has the say, `nat_precedence` decides.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from ovenbird.engine.derived import Derived
 from ovenbird.engine.rules import rule, singleton
-from ovenbird.engine.views import view
+from ovenbird.features.nat_precedence import Say, outranked, who_has_the_say
 from ovenbird.features.neighbours import ARP_REPLY
 from ovenbird.features.router_admission import ETHERNET, mtu_of, too_large
 from ovenbird.features.router_port import asked
-from ovenbird.logical.addresses import canonical, parse_ip, parse_mac, parse_network, quote, solicited_node
+from ovenbird.features.translation import Translation, told, translation
+from ovenbird.logical.addresses import parse_ip, parse_mac, parse_network, quote, solicited_node
 from ovenbird.logical.feature import Feature
 from ovenbird.logical.findings import finding
 from ovenbird.logical.flow import Author
@@ -39,20 +36,16 @@ from ovenbird.logical.routers import (
     home_chassis,
     joint,
     port_of,
-    seen,
     way_to,
 )
 from ovenbird.logical.tables import IN_NAT_ADDRESSES, datapath
 from ovenbird.logical.traits import Trait
 from ovenbird.model import nb
-from ovenbird.model.options import flag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import Any
+    from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
-    from ovenbird.engine.rows import UUID
 
 ADMISSION = stage("lr_in_admission")
 INPUT = stage("lr_in_ip_input")
@@ -81,226 +74,6 @@ flow = Author("nat")
 _CLEARED = " ".join(f"reg{n} = 0;" for n in range(10))
 
 
-class Translation(NamedTuple):
-    """A translation that takes place.
-
-    Arguments:
-        datapath, router: UUIDs of the router's datapath and of the router.
-        hint: the Northbound row's UUID.
-        outer, inner: the external address, and the logical one or a network, in canonical form.
-        ip: `ip4` or `ip6`; `register` and `source` hold the next hop and the router's address to it.
-        length: of the logical network's prefix.
-        sources, destinations: whether it translates what goes out, and what comes in.
-        stateless: whether it is without connection tracking.
-        ports: `,` and the range of ports to choose from, or nothing.
-        port: the distributed gateway port; None in a gateway router.
-        outside: the port towards the external address: the same, or a gateway router's in the address's network.
-        forced: whether what is translated inwards gets the router's own source, `options:dnat_force_snat_ip`.
-        mac: the external MAC of a distributed translation, or the empty string.
-        resident: the logical port on whose chassis it takes place; empty in a gateway router.
-        allowed, exempted: names of the address sets of peers to translate, and not to.
-    """
-
-    datapath: UUID
-    router: UUID
-    hint: str
-    outer: str
-    inner: str
-    ip: str
-    length: int
-    sources: bool
-    destinations: bool
-    stateless: bool
-    ports: str
-    port: RouterPort | None
-    outside: RouterPort | None
-    forced: bool
-    mac: str
-    resident: str
-    allowed: str
-    exempted: str
-
-    @property
-    def rank(self) -> tuple[bool, bool, bool, str]:
-        """Return what decides among translations with an address in common: the least has the say."""
-        return not (self.sources and self.destinations), not self.destinations, not self.mac, self.hint
-
-    @property
-    def at(self) -> str:
-        """Return the UUID of the distributed gateway port; nothing in a gateway router."""
-        return self.port.uuid if self.port is not None else ""
-
-    @property
-    def here(self) -> str:
-        """Return the condition that this chassis answers for the external address."""
-        return f"is_chassis_resident({quote(self.resident)})"
-
-    @property
-    def central(self) -> str:
-        """Return the condition, to append to a match, that this chassis translates; nothing if each may."""
-        return "" if self.mac or not self.resident else f" && {self.here}"
-
-    @property
-    def register(self) -> str:
-        """Return the register of the next hop."""
-        return "reg0" if self.ip == "ip4" else "xxreg0"
-
-
-@view
-def translation(nat: nb.NAT) -> Translation | None:
-    """Return a translation; None if it does not take place, or its addresses do not parse."""
-    router = nat.referrer(nb.LogicalRouter.nat)
-    if router is None or not enabled(router):
-        return None
-    outer, inner = parse_ip(nat.external_ip), parse_network(nat.logical_ip)
-    if not outer or inner is None:
-        return None
-    kind, whole = nat.type, inner.prefixlen == inner.max_prefixlen
-    if (":" in outer) != (inner.version == 6) or (kind != "snat" and not whole):
-        return None
-    if nat.allowed_ext_ips is not None and nat.exempted_ext_ips is not None:
-        return None
-    port = None
-    if home_chassis(router):
-        way = way_to(router, outer)
-        outside = way.port if way is not None else None
-    else:
-        outside = port = _gateway_port(router, nat, outer)
-        if port is None:
-            return None
-    mac, resident = "", port.redirect if port is not None else ""
-    given, instance = nat.external_mac, nat.logical_port
-    if port is not None and kind == "dnat_and_snat" and given is not None and instance is not None:
-        mac, resident = parse_mac(given), instance
-        if not mac:
-            return None
-    ports, allowed, exempted = nat.external_port_range, nat.allowed_ext_ips, nat.exempted_ext_ips
-    return Translation(
-        datapath(router),
-        router.uuid,
-        nat.uuid,
-        outer,
-        canonical(nat.logical_ip),
-        f"ip{inner.version}",
-        inner.prefixlen,
-        kind != "dnat",
-        kind != "snat",
-        kind == "dnat_and_snat" and flag(nat.options, "stateless"),
-        f",{ports}" if ports else "",
-        port,
-        outside,
-        port is None and bool(forced_sources(router)),
-        mac,
-        resident,
-        allowed.name if allowed is not None else "",
-        exempted.name if exempted is not None else "",
-    )
-
-
-def _gateway_port(router: nb.LogicalRouter, nat: nb.NAT, outer: str) -> RouterPort | None:
-    """Return the port that a translation belongs to: the one it names, the only one, or the one around its address."""
-    named = nat.gateway_port
-    if named is not None:
-        port = seen(named)
-        return port if port is not None and port.central and port.router == router.uuid else None
-    names = central_ports(router)
-    if len(names) == 1:
-        return port_of(router, names[0])
-    way = way_to(router, outer) if names else None
-    return way.port if way is not None and way.port.central else None
-
-
-# -- who has the say --------------------------------------------------------------------------------------------------
-
-
-def _outer(values: list[Any]) -> Iterable[str]:
-    outer = values[nb.NAT.external_ip.index] if values[nb.NAT.type.index] != "snat" else ""
-    return (address,) if outer and (address := canonical(outer)) else ()
-
-
-def _inner(values: list[Any]) -> Iterable[str]:
-    return (network,) if (network := canonical(values[nb.NAT.logical_ip.index])) else ()
-
-
-LED_IN = Derived(nb.NAT.type, nb.NAT.external_ip, keys=_outer, parent=nb.LogicalRouter.nat)
-"""A router's translations of destinations, by external address: nearly always one."""
-
-TRANSLATED = Derived(nb.NAT.type, nb.NAT.external_ip, keys=_outer)
-"""All routers' translations of destinations, by external address."""
-
-INSIDE = Derived(nb.NAT.logical_ip, keys=_inner, parent=nb.LogicalRouter.nat)
-"""A router's translations by logical address or network: nearly always one."""
-
-
-class Say(NamedTuple):
-    """Which translations have the say where another one has addresses in common with them: itself, if none has.
-
-    Arguments:
-        outside: over the external address: who answers for it and announces it.
-        inside: over what leaves from the logical address.
-        incoming: over what comes in to the external address, from the same peers.
-        replies: over the replies to that, on the same chassis.
-        leaving: over what leaves from the logical address at the instance's chassis.
-    """
-
-    outside: Translation
-    inside: Translation
-    incoming: Translation
-    replies: Translation
-    leaving: Translation
-
-
-def _say(made: Translation) -> Say:
-    """Return who has the say over the addresses of a translation."""
-    inward, outward = _others(made, LED_IN, made.outer), _others(made, INSIDE, made.inner)
-    return Say(
-        _least(made, inward),
-        _least(made, [other for other in outward if other.sources and other.allowed == made.allowed]),
-        _least(made, [other for other in inward if other.allowed == made.allowed]),
-        _least(made, [other for other in outward if other.destinations and other.central == made.central]),
-        _least(made, [other for other in outward if other.mac and other.resident == made.resident]),
-    )
-
-
-def _others(made: Translation, index: Derived, address: str) -> list[Translation]:
-    """Return the other translations of the same router and gateway port that are under an address in an index."""
-    found = []
-    for row in index.rows(made.router, address):
-        other = translation(row) if row.uuid != made.hint else None
-        if other is not None and other.at == made.at:
-            found.append(other)
-    return found
-
-
-def _least(made: Translation, others: list[Translation]) -> Translation:
-    return min([made, *others], key=lambda one: one.rank) if others else made
-
-
-def _outranked(nat: nb.NAT, made: Translation, say: Say) -> Iterator[Fact]:
-    """Say where a translation has no effect because another one has the say."""
-    if made.destinations and say.incoming.hint != made.hint:
-        yield finding(nat, f"{told(nat)} does not translate what comes in: {_told(say.incoming)} does")
-    elif say.outside.mac and say.outside.hint != made.hint:
-        yield finding(nat, f"{told(nat)} gets no replies: they go to {_told(say.outside)}, whose address it shares")
-    if made.sources and say.inside.hint != made.hint:
-        yield finding(nat, f"{told(nat)} does not translate what goes out: {_told(say.inside)} does")
-
-
-def _told(made: Translation) -> str:
-    kind = "snat" if not made.destinations else "dnat_and_snat" if made.sources else "dnat"
-    return f"{kind} {made.outer} of {made.inner}"
-
-
-def told(nat: nb.NAT) -> str:
-    """Return a translation as people know it."""
-    router = nat.referrer(nb.LogicalRouter.nat)
-    where = f"router {router.name}: " if router is not None else ""
-    return f"{where}{nat.type} {nat.external_ip} of {nat.logical_ip}"
-
-
-# -- flows ------------------------------------------------------------------------------------------------------------
-
-
 @singleton
 def every_translating_router() -> Iterator[Fact]:
     """Know connections that were translated here; a gateway router looks every packet's connection up."""
@@ -319,8 +92,8 @@ def nat(nat: nb.NAT) -> Iterator[Fact]:
         yield from _idle(nat)
         return
     yield TRANSLATING.has(made.datapath)
-    say = _say(made)
-    yield from _outranked(nat, made, say)
+    say = who_has_the_say(made)
+    yield from outranked(nat, made, say)
     if say.outside.hint == made.hint:
         yield from _answers(made)
         yield from _outside(made)
