@@ -111,7 +111,8 @@ def test_a_command_that_is_run_ends_with_the_server(tmp_path):
         ("northd", "--syslog-method=carrier-pigeon", "libc, null, unix:FILE or udp:HOST:PORT is needed"),
         ("northd", "-vPATTERN:console:%m", "--log-format"),
         ("db", "--damaged=ignore", "refuse or set-aside is needed"),
-        ("db", "--sync-from=tcp:127.0.0.1:1", "unknown option"),
+        ("db", "--sync-from=ptcp:1", "not a way to connect"),
+        ("db", "--sync-exclude-tables=Port", "can't parse excluded table"),
     ],
 )
 def test_what_is_not_done_is_refused(tmp_path, daemon, option, words):
