@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +75,8 @@ from ovenbird.model import sb, version, vswitch
 from ovenbird.ovsdb.errors import Disconnected
 from ovenbird.ovsdb.replica import Replica
 from ovenbird.ovsdb.tls_keys import KeyFiles, TlsKeys, of_switch
+from ovenbird.sockets.run_directory import run_directory as find_run_directory
+from ovenbird.sockets.run_directory import socket_path
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -157,7 +158,7 @@ class Controller:
     ) -> None:
         if run_directory is None:
             unix = local_remote.partition(":")[2] if local_remote.startswith("unix:") else ""
-            run_directory = Path(unix).parent if unix else Path(os.environ.get("OVS_RUNDIR", "/run/openvswitch"))
+            run_directory = Path(socket_path(unix)).parent if unix else Path(find_run_directory("ovs"))
         self.run_directory = run_directory
         self.system_id = system_id
         self.waves = 0

@@ -13,11 +13,12 @@ from ovenbird.controller.meters import NUMBERS as METERS
 from ovenbird.controller.translate import GROUPS
 from ovenbird.daemon import tls
 from ovenbird.daemon.errors import UsageError
-from ovenbird.daemon.options import Takes, run_directory, system_id_override
+from ovenbird.daemon.options import Takes, system_id_override
 from ovenbird.daemon.process import Daemon
 from ovenbird.daemon.unixctl import CommandError
 from ovenbird.lang.errors import LangError
 from ovenbird.net.errors import PacketError
+from ovenbird.sockets.run_directory import run_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from ovenbird.daemon import tls
 from ovenbird.daemon.errors import UsageError
-from ovenbird.daemon.options import Takes, run_directory
+from ovenbird.daemon.options import Takes
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.metadata.boot import BootStore
 from ovenbird.metadata.local import Local
 from ovenbird.metadata.namespace import Plumbing
 from ovenbird.metadata.nova import Nova
 from ovenbird.metadata.service import Service
+from ovenbird.sockets.run_directory import run_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

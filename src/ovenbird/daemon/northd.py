@@ -7,13 +7,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.daemon import tls
-from ovenbird.daemon.options import Takes, run_directory
+from ovenbird.daemon.options import Takes
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.pump import LockedPump
 from ovenbird.model import nb, sb
 from ovenbird.northd.findings import Findings
 from ovenbird.northd.northd import build
 from ovenbird.ovsdb.replica import Replica
+from ovenbird.sockets.run_directory import run_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

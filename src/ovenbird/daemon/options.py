@@ -131,16 +131,6 @@ def parse(argv: Sequence[str], own: Mapping[str, Takes], short: Mapping[str, str
     return Options({name: tuple(values) for name, values in given.items()}, tuple(arguments))
 
 
-def run_directory(kind: str) -> str:
-    """Return the directory for sockets and pid files, as `OVS_RUNDIR` or `OVN_RUNDIR` says.
-
-    Arguments:
-        kind: `"ovs"` or `"ovn"`.
-    """
-    default = {"ovs": "/var/run/openvswitch", "ovn": "/var/run/ovn"}[kind]
-    return os.environ.get(f"{kind.upper()}_RUNDIR") or default
-
-
 def system_id_override() -> str:
     """Return what the file `system-id-override` says, the chassis's name before the database's; nothing without one.
 

@@ -28,6 +28,7 @@ from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.logs import LEVELS, Logs
 from ovenbird.daemon.options import Options, Takes
 from ovenbird.daemon.unixctl import CommandError, Unixctl
+from ovenbird.sockets.run_directory import run_directory
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -172,13 +173,13 @@ class Daemon:
 
     def _control_path(self) -> Path:
         name = self.options.last("unixctl") or f"{self.program}.{os.getpid()}.ctl"
-        return Path(options.run_directory(self.kind), name)
+        return Path(run_directory(self.kind), name)
 
     def _write_pidfile(self) -> None:
         if not self.options.has("pidfile"):
             return
         name = self.options.last("pidfile") or f"{self.program}.pid"
-        path = Path(options.run_directory(self.kind), name)
+        path = Path(run_directory(self.kind), name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if self.options.has("overwrite-pidfile"):

@@ -27,6 +27,7 @@ from ovenbird.openflow.messages import (
     Message,
     PortDescReply,
 )
+from ovenbird.sockets.run_directory import socket_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -39,7 +40,7 @@ _CHUNK = 1 << 20  # bytes written between two looks at the socket's buffer
 async def _open(target: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     method, _, rest = target.partition(":")
     if method == "unix":
-        return await asyncio.open_unix_connection(rest)
+        return await asyncio.open_unix_connection(socket_path(rest))
     if method == "tcp":
         host, _, port = rest.rpartition(":")
         return await asyncio.open_connection(host.strip("[]"), int(port))

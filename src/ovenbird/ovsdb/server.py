@@ -145,7 +145,7 @@ class Server:
         if listener is not None:
             listener.close()
             if at.kind == "unix":
-                Path(at.address).unlink(missing_ok=True)  # noqa: ASYNC240 - one system call
+                Path(at.path).unlink(missing_ok=True)  # noqa: ASYNC240 - one system call
         dialer = self._dialers.pop(at, None)
         if dialer is not None:
             dialer.cancel()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ovenbird.ovsdb.errors import ProtocolError
 from ovenbird.ovsdb.jsonrpc import Framer
 from ovenbird.sockets.listener import HANDSHAKE, Limits, Listener, bound, unix_socket
+from ovenbird.sockets.run_directory import socket_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,11 @@ class Remote:
         if found := _ACTIVE.match(text):
             return cls(found[1], found[2].strip("[]"), int(found[3] or DEFAULT_PORT))
         raise ValueError(f"{text!r} is no remote such as unix:FILE, tcp:HOST:PORT, punix:FILE or ptcp:PORT")
+
+    @property
+    def path(self) -> str:
+        """Where a unix socket is; a relative path begins in Open vSwitch's run directory."""
+        return socket_path(self.address)
 
     @property
     def probed(self) -> bool:
@@ -295,7 +301,7 @@ async def listen(remote: Remote, factory: Callable[[], Connection], keys: TlsKey
     if remote.kind == "ssl" and keys is None:
         raise ValueError(_NO_KEYS)
     if remote.kind == "unix":
-        sockets = [unix_socket(remote.address)]
+        sockets = [unix_socket(remote.path)]
     else:
         sockets = await bound(remote.address, remote.port)
     listener = Listener(str(remote), factory, LIMITS, None if keys is None or remote.kind != "ssl" else keys.server)
@@ -311,7 +317,7 @@ async def connect(remote: Remote, factory: Callable[[], Connection], keys: TlsKe
     """
     loop = asyncio.get_running_loop()
     if remote.kind == "unix":
-        _, connection = await loop.create_unix_connection(factory, remote.address)
+        _, connection = await loop.create_unix_connection(factory, remote.path)
         return connection
     if remote.kind != "ssl":
         _, connection = await loop.create_connection(factory, remote.address, remote.port)

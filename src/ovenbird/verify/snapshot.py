@@ -147,7 +147,7 @@ def _open(remote: Remote) -> socket.socket:
         made = socket.socket(socket.AF_UNIX)
         try:
             made.settimeout(TIMEOUT)
-            made.connect(remote.address)
+            made.connect(remote.path)
         except OSError:
             made.close()
             raise

@@ -20,6 +20,7 @@ async def test_it_ends_before_it_has_reached_anything(tmp_path):
 
 async def test_it_ends_where_the_local_database_has_gone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # a path of a socket has to be short
+    monkeypatch.setenv("OVS_RUNDIR", ".")
     server = Server()
     client = server.add(Database(vswitch.schema(), vswitch.ROWS))
     await server.listen("punix:db.sock")
