@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.engine import Delta
     from ovenbird.engine.facts import Fact, Relation
     from ovenbird.engine.ids import Pool
+    from ovenbird.ovsdb.schema import DatabaseSchema
 
 log = logging.getLogger(__name__)
 
@@ -175,6 +176,7 @@ class Controller:
         self._books: dict[Replica, EditBook] = {}
         self._wake = asyncio.Event()
         self._write: dict[Replica, asyncio.Event] = {}
+        self._schemas: dict[Replica, DatabaseSchema] = {}
         self._interested = asyncio.Event()
         self._followed: Settings | None = None
         self._name = ""
@@ -379,6 +381,7 @@ class Controller:
         stores = (southbound.store, self._vswitch.store, self._own)
         self._books = {southbound: EditBook(southbound.store), self._vswitch: EditBook(self._vswitch.store)}
         self._write = {client: asyncio.Event() for client in self._books}
+        self._schemas = {client: client.schema for client in self._books}
         self._tell(complete=frozenset(), settled=False, everything=False)
         self.speaker.close()
         gc.disable()  # until the first full computation: what it makes lives on, and is not worth walking
@@ -478,6 +481,7 @@ class Controller:
             self._tell(settled=False)
             self._interested.set()
         self._absorb_edits(deltas)
+        self._absorb_schemas()
         self._absorb_zones(deltas)
         self._absorb_flows(deltas)
         self._absorb_limits(deltas)
@@ -486,6 +490,13 @@ class Controller:
         self.speaker.absorb(deltas)
         if (announced := deltas.get(ANNOUNCED)) is not None:
             self.packet_ins.notebook.correct(announced.added)
+
+    def _absorb_schemas(self) -> None:
+        """Write what a database lacked the place for, once it has been converted."""
+        for client in self._books:
+            if self._schemas.get(client) is not client.schema:
+                self._schemas[client] = client.schema
+                self._write[client].set()
 
     def _absorb_edits(self, deltas: dict[Relation, Delta]) -> None:
         for relation in _EDITS:

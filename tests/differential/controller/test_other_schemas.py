@@ -12,6 +12,7 @@ from controller_site import Site, one_chassis
 from other_schemas import newer, reduced, ungrouped
 
 from ovenbird.controller.controller import Controller
+from ovenbird.model import sb
 from ovenbird.ovsdb.replica import Replica, encode_transaction
 
 if TYPE_CHECKING:
@@ -91,3 +92,39 @@ def test_the_controller_beside_other_releases(monkeypatch, caplog) -> None:
     assert made["ungrouped"] == made["newer"]
     assert flows(ungrouped, monkeypatch, everything=True) == made["newer"]
     assert not [r for r in caplog.records if "refus" in r.message or r.levelno >= logging.ERROR]
+
+
+async def quiet(site: Site) -> Counter[str]:
+    """Return the flows once they are there and stay as they are."""
+    before: Counter[str] = Counter()
+    async with asyncio.timeout(60):
+        while not before or before != tables(site):
+            before = tables(site)
+            await asyncio.sleep(1)
+    return before
+
+
+async def converted(site: Site) -> None:
+    controller = Controller(f"unix:{site.directory}/db.sock")
+    running = asyncio.create_task(controller.run())
+    try:
+        before = await quiet(site)
+        schema = "/usr/share/ovn/ovn-sb.ovsschema"
+        await asyncio.to_thread(site.run, "ovsdb-client", "convert", f"unix:{site.directory}/sb.sock", schema)
+        assert controller.southbound is not None
+        store = controller.southbound.store
+        async with asyncio.timeout(60):
+            while not store.table(sb.LogicalDPGroup).rows or not store.table(sb.ChassisPrivate).rows:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        await asyncio.to_thread(site.nbctl, "--wait=hv", "sync")
+        assert await quiet(site) == before
+        assert all(chassis.other_config for chassis in store.table(sb.Chassis).rows.values())
+    finally:
+        await controller.close(restart=True)
+        await running
+
+
+def test_a_schema_that_is_converted_meanwhile_is_used_at_once() -> None:
+    with one_chassis(NETWORK, {"p1": 11, "q1": 12}, schemas=ungrouped, ovn_bridge_mappings="net1:br-ex") as site:
+        site.sbctl("chassis-del", "hv2")
+        asyncio.run(converted(site))
