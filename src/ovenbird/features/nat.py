@@ -57,6 +57,7 @@ TRANSLATED_HERE = stage("lr_out_chk_dnat_local")
 UNDNAT = stage("lr_out_undnat")
 COMMIT = stage("lr_out_post_undnat")
 SNAT = stage("lr_out_snat")
+REMEMBER = stage("lr_out_post_snat")
 LOOP = stage("lr_out_egr_loop")
 LOOKUP = stage("ls_in_l2_lkup")
 
@@ -65,6 +66,9 @@ TRANSLATING = Trait("translating routers")
 
 TRANSLATING_AT_HOME = Trait("translating gateway routers")
 """Gateway routers with a translation."""
+
+NO_REPLY = "(!ct.trk || !ct.rpl)"
+"""What is not known as a reply: a reply to a connection that was not translated is not translated either."""
 
 DISTRIBUTED_BASE = 128
 """Source translations at a distributed gateway port come before all others: added to their priority."""
@@ -238,12 +242,31 @@ def _snat(made: Translation) -> Iterator[Fact]:
         return
     to = f"({made.outer}{made.ports});"
     if made.port is None:
-        yield flow(SNAT, where, priority, f"{match} && (!ct.trk || !ct.rpl)", f"ct_snat{to}", hint)
+        yield flow(SNAT, where, priority, f"{match} && {NO_REPLY}", f"ct_snat{to}", hint)
         return
+    if not made.mac:
+        yield from _replies_known(made, made.port)
+        match += f" && {NO_REPLY}"
     yield flow(SNAT, where, priority, match, f"{begin}ct_snat{zone}{to}", hint)
     # Towards a destination that is translated here too, the source gets a zone of its own.
     both = f"{match} && {DNAT_LOCAL} == 1"
     yield flow(SNAT, where, priority + 1, both, f"{begin}{DNAT_LOCAL} = 0; ct_snat{to}", hint)
+
+
+def _replies_known(made: Translation, port: RouterPort) -> Iterator[Fact]:
+    """Remember connections that come in to the logical address itself, so that their replies are known.
+
+    As releases of the original since 24.03 have it; 23.03 translates such replies, which nobody outside waits for. All
+    is in the zone that a distributed router translates in: what has been led in or out by it is tracked already.
+    """
+    comes = f"ip && {made.ip}.dst == {made.inner} && inport == {port.quoted} && {made.here}"
+    leaves = f"ip && {made.ip}.src == {made.inner} && outport == {port.quoted} && {made.here}"
+    if made.allowed:
+        comes, leaves = f"{comes} && {made.ip}.src == ${made.allowed}", f"{leaves} && {made.ip}.dst == ${made.allowed}"
+    yield flow(COMMIT, made.datapath, 70, f"{comes} && !ct.trk", "ct_next;", made.hint)
+    if not made.destinations:
+        yield flow(COMMIT, made.datapath, 70, f"{leaves} && !ct.trk", "ct_next;", made.hint)
+    yield flow(REMEMBER, made.datapath, 70, f"{comes} && ct.new && !ct.dnat", "ct_commit { }; next;", made.hint)
 
 
 def _at_port(made: Translation, port: RouterPort, say: Say) -> Iterator[Fact]:

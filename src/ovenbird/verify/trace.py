@@ -228,6 +228,7 @@ class Tracer:
                 self._translate(*found)
         elif answer is not None:
             connection.answer.reverse.write(self.packet)
+            self.packet["ct_state"] |= translated
 
     def _translate(self, connection: Connection, reply: bool) -> None:
         """Translate the packet, and what it quotes, as its connection is."""

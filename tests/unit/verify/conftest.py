@@ -7,6 +7,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from traced import Traced
 
+from ovenbird.model import nb
+
 
 @pytest.fixture
 def traced():
@@ -26,3 +28,18 @@ def two(traced):
     traced.acl(group, "to-lport", "outport == @pg0 && ip", "drop", 1001)
     traced.acl(group, "from-lport", "inport == @pg0 && ip", "drop", 1001)
     return traced
+
+
+@pytest.fixture
+def routed(two):
+    """The switch of `two`, behind a gateway router that gives the inside its address, and another switch outside."""
+    router = two.insert(nb.LogicalRouter, name="r", options={"chassis": "hv1"})
+    two.insert(nb.NAT, (router, "nat"), type="snat", external_ip="172.16.0.1", logical_ip="10.0.0.0/24")
+    outer = two.switch("out")
+    two.port(outer, "far", "0a:00:00:00:00:09 172.16.0.9")
+    inner = two.nb.store.find(nb.LogicalSwitch.name, "sw0")
+    for switch, name, mac, networks in ((inner, "r-in", "0a:00:00:00:ff:01", {"10.0.0.254/24", "fd00::fe/64"}),
+                                        (outer, "r-out", "0a:00:00:00:ff:02", {"172.16.0.1/24"})):  # fmt: skip
+        two.insert(nb.LogicalRouterPort, (router, "ports"), name=name, mac=mac, networks=frozenset(networks))
+        two.port(switch, f"to-{name}", "router", type="router", options={"router-port": name})
+    return two

@@ -2,6 +2,7 @@
 
 import pytest
 from test_conntrack import packet, state
+from traced import distribute
 
 from ovenbird.lang.actions.lookup import CheckPacketLarger
 from ovenbird.lang.microflow import Microflow
@@ -75,21 +76,6 @@ def test_a_copy_has_a_quoted_packet_of_its_own():
     assert made.quoted["ip_src"] == 1
 
 
-@pytest.fixture
-def routed(two):
-    """The switch of `two`, behind a gateway router that gives the inside its address, and another switch outside."""
-    router = two.insert(nb.LogicalRouter, name="r", options={"chassis": "hv1"})
-    two.insert(nb.NAT, (router, "nat"), type="snat", external_ip="172.16.0.1", logical_ip="10.0.0.0/24")
-    outer = two.switch("out")
-    two.port(outer, "far", "0a:00:00:00:00:09 172.16.0.9")
-    inner = two.nb.store.find(nb.LogicalSwitch.name, "sw0")
-    for switch, name, mac, networks in ((inner, "r-in", "0a:00:00:00:ff:01", {"10.0.0.254/24", "fd00::fe/64"}),
-                                        (outer, "r-out", "0a:00:00:00:ff:02", {"172.16.0.1/24"})):  # fmt: skip
-        two.insert(nb.LogicalRouterPort, (router, "ports"), name=name, mac=mac, networks=frozenset(networks))
-        two.port(switch, f"to-{name}", "router", type="router", options={"router-port": name})
-    return two
-
-
 def udp(port, ttl=64, destination="172.16.0.9", router="0a:00:00:00:ff:01"):
     return (
         f'inport == "p2" && eth.src == 0a:00:00:00:00:02 && eth.dst == {router} && ip.ttl == {ttl} && '
@@ -143,10 +129,7 @@ def test_need_frag_quotes_what_the_outside_knows(routed, kind, distributed, monk
     inner = routed.nb.store.find(nb.LogicalRouterPort.name, "r-in")
     txn.update(inner, {"options": {"gateway_mtu": "1000"}})
     if distributed:
-        txn.update(next(iter(routed.nb.store.table(nb.LogicalRouter).rows.values())), {"options": {}})
-        gateway = txn.insert(nb.GatewayChassis, {"name": "r-out-hv1", "chassis_name": "hv1", "priority": 1})
-        outer = routed.nb.store.find(nb.LogicalRouterPort.name, "r-out")
-        txn.mutate(outer, "gateway_chassis", insert=[gateway])
+        distribute(routed, txn)
     if kind == "dnat_and_snat":
         nat = next(iter(routed.nb.store.table(nb.NAT).rows.values()))
         txn.update(nat, {"type": kind, "external_ip": "172.16.0.100", "logical_ip": "10.0.0.2"})

@@ -84,6 +84,13 @@ class Traced:
         return Tracer(Network(self.sb.store))
 
 
+def distribute(world, txn):
+    """Make the router of `routed` a distributed one, whose gateway port is the outer one."""
+    txn.update(next(iter(world.nb.store.table(nb.LogicalRouter).rows.values())), {"options": {}})
+    gateway = txn.insert(nb.GatewayChassis, {"name": "r-out-hv1", "chassis_name": "hv1", "priority": 1})
+    txn.mutate(world.nb.store.find(nb.LogicalRouterPort.name, "r-out"), "gateway_chassis", insert=[gateway])
+
+
 class Served:
     """A server with databases, in a thread of its own, at unix sockets in a directory."""
 

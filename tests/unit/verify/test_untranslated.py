@@ -1,0 +1,71 @@
+"""Connections from outside to a translated network's own addresses: their replies keep the source that is known there.
+
+As releases of OVN since 24.03 have it; see docs/upstream-fixes.md.
+"""
+
+import pytest
+from traced import distribute
+
+from ovenbird.model import nb
+from ovenbird.net.addresses import ipv4_text
+from ovenbird.verify import render
+
+IN = (
+    'inport == "far" && eth.src == 0a:00:00:00:00:09 && eth.dst == 0a:00:00:00:ff:02 && ip.ttl == 64 && '
+    "ip4.src == 172.16.0.9 && ip4.dst == {} && tcp.src == 5000 && tcp.dst == 22"
+)
+OUT = (
+    'inport == "p2" && eth.src == 0a:00:00:00:00:02 && eth.dst == 0a:00:00:00:ff:01 && ip.ttl == 64 && '
+    "ip4.src == 10.0.0.2 && ip4.dst == 172.16.0.9 && tcp.src == 6000 && tcp.dst == 80"
+)
+
+
+@pytest.fixture(params=["snat", "dnat_and_snat", "snat of some", "gateway router"])
+def translating(routed, request):
+    """Return the world of each kind of translation of p2, and its outer address."""
+    txn = routed.nb.transaction()
+    if request.param != "gateway router":
+        distribute(routed, txn)
+    nat = next(iter(routed.nb.store.table(nb.NAT).rows.values()))
+    outer = "172.16.0.1"
+    if request.param == "dnat_and_snat":
+        outer = "172.16.0.100"
+        txn.update(nat, {"type": "dnat_and_snat", "external_ip": outer, "logical_ip": "10.0.0.2"})
+    if request.param == "snat of some":
+        peers = txn.insert(nb.AddressSet, {"name": "peers", "addresses": frozenset(["172.16.0.9"])})
+        txn.update(nat, {"allowed_ext_ips": peers})
+    txn.commit()
+    return routed, outer
+
+
+def source(trace):
+    assert trace.outputs == ["far"], render.text(trace)
+    return ipv4_text(trace.deliveries[0].packet["ip_src"])
+
+
+def test_replies_to_what_was_not_translated_are_not_translated(translating):
+    world, outer = translating
+    tracer = world.tracer()
+    there = tracer.trace("out", IN.format("10.0.0.2"))
+    assert there.outputs == ["p2"], render.text(there)
+    back = tracer.reply(there)
+    assert source(back) == "10.0.0.2", render.text(back)
+    again = tracer.reply(back)  # a later packet of the connection, and its reply
+    assert again.outputs == ["p2"]
+    assert source(tracer.reply(again)) == "10.0.0.2"
+    assert source(tracer.trace("sw0", OUT)) == outer  # what the instance begins is translated as ever
+
+
+def test_what_is_translated_still_is(translating):
+    world, outer = translating
+    tracer = world.tracer()
+    there = tracer.trace("sw0", OUT)
+    assert source(there) == outer
+    back = tracer.reply(there)
+    assert back.outputs == ["p2"], render.text(back)
+    assert source(tracer.reply(back)) == outer
+    if outer.endswith("100"):
+        led_in = tracer.trace("out", IN.format(outer))
+        assert led_in.outputs == ["p2"], render.text(led_in)
+        assert source(tracer.reply(led_in)) == outer
+        assert source(tracer.reply(tracer.reply(tracer.reply(led_in)))) == outer
