@@ -181,12 +181,15 @@ def _external(text, word):
 
 FAR = {"0.0.0.0", "::", "::1", "::ffff:10.0.0.9"}
 
+REMEMBERS = ("lr_out_post_undnat", "lr_out_post_snat")
+
 DIFFERENT = {
     "addresses": lambda text, _: text == "10.0.0.9/",  # with blanks behind, a prefix length
     "networks": lambda text, word: word[1] == "lr_in_ip_routing" and text.startswith("10.0.0.9/"),  # two at one port
     # A mask is copied as it is written; and only ours has routers of one switch find each other's addresses for `snat`.
-    "central translations": lambda text, word: word[1] == "ls_in_l2_lkup" or _external(text, word),
-    "floating addresses": _external,
+    # Ours, as OVN since 24.03, remembers what comes in untranslated at a distributed gateway port.
+    "central translations": lambda text, word: word[1] in ("ls_in_l2_lkup", *REMEMBERS) or _external(text, word),
+    "floating addresses": lambda text, word: word[1] in REMEMBERS or _external(text, word),
     "gateway routers": _external,
     "translation options": lambda text, word: not parse_mac(text) and word[1] == "ls_in_l2_lkup",
     "numbers": lambda _, word: "set_queue" in word[2],  # copied as it is written
