@@ -191,7 +191,9 @@ DIFFERENT = {
     "central translations": lambda text, word: word[1] in ("ls_in_l2_lkup", *REMEMBERS) or _external(text, word),
     "floating addresses": lambda text, word: word[1] in REMEMBERS or _external(text, word),
     "gateway routers": _external,
-    "translation options": lambda text, word: not parse_mac(text) and word[1] == "ls_in_l2_lkup",
+    "translation options": lambda text, word: (
+        word[1] in REMEMBERS or (not parse_mac(text) and word[1] == "ls_in_l2_lkup")
+    ),
     "numbers": lambda _, word: "set_queue" in word[2],  # copied as it is written
     "routes": lambda text, _: text == "::ffff:10.0.0.9",
     "dhcp": lambda text, _: text == "10.0.0.9/255.0.255.0",
