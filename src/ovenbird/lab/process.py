@@ -27,6 +27,8 @@ NAME_MARK = "OVENBIRD_PROCESS"
 
 _POLL = 0.01  # seconds
 
+_KERNEL_THREAD = 0x00200000  # PF_KTHREAD among the flags of a process's stat line
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
@@ -214,15 +216,31 @@ def marked(rundir: Path, name: str | None = None) -> list[Process]:
     for entry in os.listdir("/proc"):  # noqa: PTH208 - /proc changes while it is read; names alone are safe
         if not entry.isdigit() or int(entry) in spared:
             continue
-        try:
-            environ = Path("/proc", entry, "environ").read_bytes()
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue
-        if marks.issubset(environ.split(b"\0")):
+        if marks.issubset(_environ(int(entry)).split(b"\0")):
             process = Process.of(int(entry))
             if process is not None:
                 found.append(process)
     return found
+
+
+def _environ(pid: int) -> bytes:
+    """Return the environment that a process was started with; nothing for one that has ended or hides it.
+
+    A process that is just replacing its program shows none, whatever it was given, until the new one is laid out. It is
+    asked again until what it shows agrees with `env_start` and `env_end` of its stat line (proc(5)), for at most 1 s.
+    """
+    deadline = time.monotonic() + 1.0
+    while True:
+        try:
+            environ = Path(f"/proc/{pid}/environ").read_bytes()
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            return b""
+        state, flags, start, end = fields[0], int(fields[6]), int(fields[47]), int(fields[48])
+        bare = start == end != 0 or state in "ZX" or flags & _KERNEL_THREAD
+        if environ or bare or time.monotonic() > deadline:
+            return environ
+        time.sleep(_POLL)
 
 
 def _lineage(pid: int) -> list[int]:

@@ -215,6 +215,9 @@ def difference(theirs: set[str], ours: set[str]) -> str:
 
 
 def physical(flows: set[str]) -> set[str]:
-    """Return the flows of the tables around the logical ones: what these do is said in more ways than one."""
+    """Return the flows of the tables around the logical ones: what these do is said in more ways than one.
+
+    Tables 66, 67, 71 and 72 are left out: they hold what packets have taught, as far as they have come by now.
+    """
     numbers = {line: int(found[1]) if (found := re.search(r"table=(\d+)", line)) else 0 for line in flows}
-    return {line for line, number in numbers.items() if number in {0, *range(37, 42), *range(64, 73)}}
+    return {line for line, number in numbers.items() if number in {0, *range(37, 42), 64, 65, *range(68, 71)}}

@@ -34,6 +34,14 @@ def test_a_process_runs_in_its_own_session_with_its_variables_and_log(tmp_path: 
     assert marked(tmp_path) == []
 
 
+def test_a_process_is_found_while_it_replaces_its_program(tmp_path: Path) -> None:
+    program = tmp_path / "again"
+    program.write_text('#!/bin/sh\nexec "$0"\n')
+    program.chmod(0o755)
+    it = spawn(_spec(tmp_path, str(program)), tmp_path)
+    assert all(marked(tmp_path) == [it] for _ in range(100))
+
+
 def test_a_process_that_ignores_the_request_is_killed(tmp_path: Path) -> None:
     it = spawn(_spec(tmp_path, "sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done"), tmp_path)
     wait_until(lambda: "ready" in (tmp_path / "log").read_text(), "the trap")
