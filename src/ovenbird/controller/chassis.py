@@ -70,18 +70,15 @@ def registration() -> Iterator[Fact]:
     config = other_config()
     row: Chassis | None = find(Chassis.name, mine.chassis)
     private = find(ChassisPrivate.name, mine.chassis)
-    changes: list[tuple[str, object]] = []
-    if row is not None:
+    if row is not None:  # an edit for each column: the role of controllers, for one, lets nobody change a hostname
         if row.hostname != mine.hostname:
-            changes.append(("hostname", mine.hostname))
+            yield EDIT(Chassis, row.uuid, (("hostname", mine.hostname),))
         if row.transport_zones != zones:
-            changes.append(("transport_zones", zones))
+            yield EDIT(Chassis, row.uuid, (("transport_zones", zones),))
         stored = row.other_config
         differing = [(key, value) for key, value in config.items() if stored.get(key) != value]
         if differing:
-            changes.append(("other_config", tuple(differing)))
-        if changes:
-            yield EDIT(Chassis, row.uuid, tuple(changes))
+            yield EDIT(Chassis, row.uuid, (("other_config", tuple(differing)),))
         there = {(e.type, e.ip, tuple(sorted(e.options.items()))) for e in row.encaps}
         if there == {(kind, ip, mine.encap_options) for kind, ip in encaps} and private is not None:
             if ChassisPrivate.chassis.raw(private) != row.uuid:

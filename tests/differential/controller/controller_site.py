@@ -20,12 +20,16 @@ import pytest
 from ovenbird.controller.controller import Controller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 PROGRAMS = (
     "ovsdb-server", "ovsdb-tool", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ovn-northd", "ovn-nbctl", "ovn-sbctl",
     "ovn-controller",
 )  # fmt: skip
+
+
+ORIGINAL_SERVER = ("ovsdb-server",)
+OVENBIRD = str(Path(sys.executable).parent / "ovenbird")
 
 
 class Site:
@@ -60,14 +64,15 @@ class Site:
             assert time.monotonic() < end, what
             time.sleep(0.02)
 
-    def database(self, name: str, schema: str) -> None:
+    def database(self, name: str, schema: str, server: Sequence[str] = ORIGINAL_SERVER) -> None:
         self.run("ovsdb-tool", "create", f"{self.directory}/{name}.db", schema)
-        self.serve(name, self.directory / f"{name}.db")
+        self.serve(name, self.directory / f"{name}.db", server)
 
-    def serve(self, name: str, file: Path) -> None:
+    def serve(self, name: str, file: Path, server: Sequence[str] = ORIGINAL_SERVER) -> None:
+        """Serve a database, by a program with its options."""
         socket = self.directory / f"{name}.sock"
         unixctl = self.directory / f"{name}.ctl"
-        self.spawn("ovsdb-server", f"--remote=punix:{socket}", f"--unixctl={unixctl}", str(file))
+        self.spawn(*server, f"--remote=punix:{socket}", f"--unixctl={unixctl}", str(file))
         self.await_(socket.exists, f"{name} to listen")
 
     def vsctl(self, *argv: str) -> str:
@@ -91,12 +96,14 @@ def one_chassis(
     *,
     real: bool = False,
     schemas: Callable[[str], object] | None = None,
+    servers: Mapping[str, Sequence[str]] | None = None,
+    northd: Sequence[str] = ("ovn-northd",),
     **ids: str,
 ) -> Iterator[Site]:
     """Make a site with a network, its ports' interfaces by OpenFlow port, and more of the chassis's configuration.
 
     With `real` the switch has real tunnels, in a network namespace of its own; with `schemas` of their own for
-    Northbound (`nb`) and Southbound (`sb`), northd is ours.
+    Northbound (`nb`) and Southbound (`sb`), northd is ours. `servers` serve these databases: programs with options.
     """
     if real and os.geteuid() != 0:
         pytest.skip("needs root")
@@ -111,14 +118,14 @@ def one_chassis(
             if schemas is not None:
                 schema = directory / f"{name}.ovsschema"
                 schema.write_text(json.dumps(schemas(name)))
-            site.database(name, str(schema))
+            site.database(name, str(schema), (servers or {}).get(name, ORIGINAL_SERVER))
         site.database("db", "/usr/share/openvswitch/vswitch.ovsschema")
         own = ("external_ids:system-id=hv1", "external_ids:hostname=host1")
         site.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".", *own)
         switch = ("unshare", "--net", "ovs-vswitchd") if real else ("ovs-vswitchd", "--enable-dummy=override")
         site.spawn(*switch, "--disable-system", f"unix:{directory}/db.sock")
-        northd = ("ovn-northd",) if schemas is None else (str(Path(sys.executable).parent / "ovenbird"), "northd")
-        site.spawn(*northd, f"--ovnnb-db=unix:{directory}/nb.sock", f"--ovnsb-db=unix:{directory}/sb.sock")
+        program = northd if schemas is None else (OVENBIRD, "northd")
+        site.spawn(*program, f"--ovnnb-db=unix:{directory}/nb.sock", f"--ovnsb-db=unix:{directory}/sb.sock")
         bridges = ("br-ex", "br-ex2", "br-int") if real else ()
         site.vsctl(
             *("add-br", "br-ex", "--", "add-br", "br-ex2", "--", "add-br", "br-int"),

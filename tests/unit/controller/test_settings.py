@@ -26,7 +26,9 @@ def test_defaults():
 
 def test_registration_says_what_this_chassis_can_do(world):
     world.run()
-    (changes,) = [dict(f[3]) for f in world.facts[EDIT] if f[1] is sb.Chassis]
+    edits = [f[3] for f in world.facts[EDIT] if f[1] is sb.Chassis]
+    assert [len(edit) for edit in edits] == [1, 1], "one edit each: a refused hostname costs the others nothing"
+    changes = dict(change for edit in edits for change in edit)
     config = dict(changes["other_config"])
     assert config["port-up-notif"] == config["ct-no-masked-label"] == "true"
     assert changes["hostname"] == "host1"
