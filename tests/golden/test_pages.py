@@ -22,7 +22,8 @@ import pytest
 
 from ovenbird.engine.rows import Store
 from ovenbird.features import FEATURES
-from ovenbird.model import sb
+from ovenbird.model import nb, sb
+from ovenbird.verify.origin import Origins
 
 PAGES = sorted(Path(__file__).parent.glob("*.md"))
 BLOCK = re.compile(r"^```(nbctl|learned|flows|rows|packet)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -66,7 +67,17 @@ class Reader:
         self.servers.nbctl(*arguments[1:])
         self.servers.settle()
         assert not self.servers.contradictions()
+        self.explained()
         return body
+
+    def explained(self):
+        """Check that the row behind every flow that names one is found, and said in words."""
+        northbound = Store("OVN_Northbound", nb.ROWS)
+        self.servers.nb.load(northbound)
+        origins = Origins(northbound)
+        flows = self.store().table(sb.LogicalFlow).rows.values()
+        named = [flow for flow in flows if "stage-hint" in flow.external_ids]
+        assert not [(flow.external_ids, flow.match) for flow in named if not str(origins.of(flow))]
 
     def learned(self, _words, body):
         where = {port.logical_port: port.datapath.uuid for port in self.store().table(sb.PortBinding).rows.values()}

@@ -13,7 +13,7 @@ from ovenbird.engine.rows import Row, Store
 from ovenbird.lab.plan import Plan
 from ovenbird.lab.state import Kind, State
 from ovenbird.lang.errors import LangError
-from ovenbird.model import cloud, nb, sb
+from ovenbird.model import cloud, sb
 from ovenbird.verify import render
 from ovenbird.verify.errors import UnreachableDatabaseError, VerifyError
 from ovenbird.verify.network import Network
@@ -23,7 +23,6 @@ from ovenbird.verify.snapshot import SOUTHBOUND, Snapshot
 from ovenbird.verify.steps import Trace
 from ovenbird.verify.trace import Tracer
 
-NORTHBOUND = (*SOURCES, nb.PortGroup)
 CLOUD = (cloud.SecurityGroup, cloud.SecurityGroupRule)
 
 STYLES = {
@@ -136,7 +135,7 @@ def _tracer(db: str | None, nb_remote: str | None, cloud_remote: str | None, run
         southbound = stack.enter_context(Snapshot(db, "OVN_Southbound", (*SOUTHBOUND, sb.LogicalFlow)))
         southbound.read(*SOUTHBOUND)
         stores: list[Store | None] = []
-        for remote, name, tables in ((nb_remote, "OVN_Northbound", NORTHBOUND), (cloud_remote, "Cloud", CLOUD)):
+        for remote, name, tables in ((nb_remote, "OVN_Northbound", SOURCES), (cloud_remote, "Cloud", CLOUD)):
             try:
                 stores.append(None if remote is None else _read(stack, remote, name, tables))
             except UnreachableDatabaseError as error:

@@ -13,21 +13,12 @@ from ovenbird.engine.rows import UUID
 from ovenbird.model import cloud, nb, sb
 
 if TYPE_CHECKING:
-    from ovenbird.engine.rows import Row, Store
+    from collections.abc import Callable
+
+    from ovenbird.engine.rows import Column, Row, Store
 
 _RULE = "neutron:security_group_rule_id"
-SOURCES: tuple[type[Row], ...] = (
-    nb.ACL,
-    nb.LogicalSwitchPort,
-    nb.LogicalSwitch,
-    nb.DHCPOptions,
-    nb.LogicalRouterPort,
-    nb.LogicalRouterStaticRoute,
-    nb.NAT,
-    nb.QoS,
-)
-"""Tables whose rows logical flows name by the beginning of their UUID."""
-
+_FLOATING = "neutron:fip_id"
 
 _DEFAULTS = {
     "ls_in_l2_unknown": "no port of the switch has that MAC address, and none takes unknown ones",
@@ -45,7 +36,7 @@ class Origin:
 
     Arguments:
         northbound: the Northbound row, if it is known.
-        owners: names of the switches and port groups that an ACL belongs to.
+        owners: names of the switches, port groups and routers that the row belongs to.
         rule: the security group rule, if the row was made for one and Cloud is at hand.
     """
 
@@ -60,14 +51,16 @@ class Origin:
         row = self.northbound
         if row is None:
             return ""
-        if not isinstance(row, nb.ACL):
-            return f"{row.TABLE.lower().replace('_', ' ')} {_name(row)}"
-        acl = f"acl {row.direction} {row.priority} {row.action}"
+        what, says = _SENTENCES.get(type(row), _named)(row)
         if self.rule is not None:
-            return f"{describe_rule(self.rule)}, by {acl}"
-        if _RULE in row.external_ids:
-            return f"security group rule {row.external_ids[_RULE]}, by {acl}: {row.match}"
-        return f"{acl} of {' and '.join(self.owners) or 'nobody'}: {row.match}"
+            return f"{describe_rule(self.rule)}, by {what}"
+        if isinstance(row, nb.ACL) and _RULE in row.external_ids:
+            return f"security group rule {row.external_ids[_RULE]}, by {what}: {says}"
+        if isinstance(row, nb.NAT) and _FLOATING in row.external_ids:
+            what = f"floating IP {row.external_ids[_FLOATING]}, by {what}"
+        if type(row) in OWNERS:
+            what += f" of {' and '.join(self.owners) or 'nobody'}"
+        return f"{what}: {says}" if says else what
 
     def to_json(self) -> dict[str, Any]:
         """Return the origin for programs."""
@@ -102,12 +95,12 @@ class Origins:
     def of(self, flow: sb.LogicalFlow) -> Origin:
         """Return what stands behind a flow."""
         row = self._by_hint.get(flow.external_ids.get("stage-hint", ""))
-        if not isinstance(row, nb.ACL):
-            return Origin(row)
-        owners = [*row.referrers(nb.LogicalSwitch.acls), *row.referrers(nb.PortGroup.acls)]
-        names = tuple(sorted(f"{owner.TABLE.lower().replace('_', ' ')} {owner['name']}" for owner in owners))
+        if row is None:
+            return Origin(None)
+        owners = [owner for column in OWNERS.get(type(row), ()) for owner in row.referrers(column)]
+        names = tuple(sorted(f"{_noun(owner)} {owner['name']}" for owner in owners))
         rule = None
-        if self._cloud is not None and _RULE in row.external_ids:
+        if self._cloud is not None and isinstance(row, nb.ACL) and _RULE in row.external_ids:
             rule = self._cloud.table(cloud.SecurityGroupRule).rows.get(UUID(row.external_ids[_RULE]))
         return Origin(row, names, rule)
 
@@ -142,3 +135,66 @@ def _name(row: Row) -> str:
     ids: dict[str, str] = row["external_ids"] if "external_ids" in columns else {}
     friendly = ids.get("neutron:port_name") or ids.get("neutron:network_name")
     return f"{name} ({friendly})" if friendly else name
+
+
+def _noun(row: Row) -> str:
+    return row.TABLE.lower().replace("_", " ")
+
+
+def _named(row: Row) -> tuple[str, str]:
+    return f"{_noun(row)} {_name(row)}", ""
+
+
+def _acl(row: nb.ACL) -> tuple[str, str]:
+    return f"acl {row.direction} {row.priority} {row.action}", row.match
+
+
+def _qos(row: nb.QoS) -> tuple[str, str]:
+    return f"qos {row.direction} {row.priority}", row.match
+
+
+def _nat(row: nb.NAT) -> tuple[str, str]:
+    return f"nat {row.type} {row.logical_ip} as {row.external_ip}", ""
+
+
+def _route(row: nb.LogicalRouterStaticRoute) -> tuple[str, str]:
+    table = f" in route table {row.route_table}" if row.route_table else ""
+    source = " for sources" if row.policy == "src-ip" else ""
+    out = f" out of {row.output_port}" if row.output_port else ""
+    return f"static route {row.ip_prefix}{source} via {row.nexthop}{out}{table}", ""
+
+
+def _policy(row: nb.LogicalRouterPolicy) -> tuple[str, str]:
+    hops = sorted(row.nexthops) or ([row.nexthop] if row.nexthop else [])
+    via = f" via {', '.join(hops)}" if row.action == "reroute" else ""
+    return f"routing policy {row.priority} {row.action}{via}", row.match
+
+
+def _dhcp_options(row: nb.DHCPOptions) -> tuple[str, str]:
+    return f"dhcp options {row.cidr}", ""
+
+
+_SENTENCES: dict[type[Row], Callable[[Any], tuple[str, str]]] = {
+    nb.ACL: _acl,
+    nb.DHCPOptions: _dhcp_options,
+    nb.LogicalRouterPolicy: _policy,
+    nb.LogicalRouterStaticRoute: _route,
+    nb.NAT: _nat,
+    nb.QoS: _qos,
+}
+"""What a row is in words and, behind it, the packets that it is about; rows of other tables have names."""
+
+OWNERS: dict[type[Row], tuple[Column[Any], ...]] = {
+    nb.ACL: (nb.LogicalSwitch.acls, nb.PortGroup.acls),
+    nb.LogicalRouterPolicy: (nb.LogicalRouter.policies,),
+    nb.LogicalRouterStaticRoute: (nb.LogicalRouter.static_routes,),
+    nb.NAT: (nb.LogicalRouter.nat,),
+    nb.QoS: (nb.LogicalSwitch.qos_rules,),
+}
+"""The columns by which rows without a name belong to somebody."""
+
+SOURCES: tuple[type[Row], ...] = (
+    *OWNERS,
+    *(nb.DHCPOptions, nb.LogicalRouter, nb.LogicalRouterPort, nb.LogicalSwitch, nb.LogicalSwitchPort, nb.PortGroup),
+)
+"""Tables whose rows logical flows name by the beginning of their UUID, and the owners of these."""

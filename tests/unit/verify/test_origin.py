@@ -53,6 +53,20 @@ def test_a_flow_of_a_port_names_the_port_as_people_do(traced):
     assert "" in texts  # flows made for no row
 
 
+def test_what_routers_do_is_named_with_the_router(traced):
+    router = traced.insert(nb.LogicalRouter, name="r0")
+    traced.insert(nb.LogicalRouterPort, (router, "ports"), name="rp", mac="0a:00:00:00:ff:01", networks={"10.0.0.1/24"})
+    policy = {"priority": 100, "match": "ip4.dst == 10.9.0.0/16", "action": "drop"}
+    traced.insert(nb.LogicalRouterPolicy, (router, "policies"), **policy)
+    route = {"ip_prefix": "10.8.0.0/16", "nexthop": "10.0.0.9"}
+    traced.insert(nb.LogicalRouterStaticRoute, (router, "static_routes"), **route)
+    traced.compile()
+    found = Origins(traced.nb.store)
+    texts = {str(found.of(row)) for row in traced.sb.store.table(sb.LogicalFlow).rows.values()}
+    assert "routing policy 100 drop of logical router r0: ip4.dst == 10.9.0.0/16" in texts
+    assert "static route 10.8.0.0/16 via 10.0.0.9 of logical router r0" in texts
+
+
 def test_without_northbound_nothing_is_known(traced):
     traced.acl(traced.switch("sw0"), "to-lport", "ip4", "drop", 7)
     traced.compile()
