@@ -24,6 +24,7 @@ from ovenbird.ovsdb.types import (
     ColumnType,
     atom_from_json,
     is_identifier,
+    is_uuid,
 )
 
 Decode = Callable[[Any, "Names | None"], Any]
@@ -56,11 +57,39 @@ class Names(dict[str, UUID]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.claimed: set[str] = set()
+        self._claimed: set[str] = set()
 
     def __missing__(self, name: str) -> UUID:
         uuid = self[name] = new_uuid()
         return uuid
+
+    def claim(self, name: str, table: str) -> bool:
+        """Note that an insert gives its row a name; say whether none of this transaction has done so before."""
+        del table
+        return self._claim(name)
+
+    def _claim(self, name: str) -> bool:
+        known = len(self._claimed)
+        self._claimed.add(name)
+        return len(self._claimed) > known
+
+
+class RestoredNames(Names):
+    """The named UUIDs of a restored backup: `row` and a UUID, with `_` for `-`, name that very UUID.
+
+    Rows of several tables may have the same one.
+    """
+
+    def __missing__(self, name: str) -> UUID:
+        uuid = name.removeprefix("row").replace("_", "-")
+        if name.startswith("row") and is_uuid(uuid):
+            self[name] = UUID(uuid)
+            return self[name]
+        return super().__missing__(name)
+
+    def claim(self, name: str, table: str) -> bool:
+        """Note that an insert gives its row a name; say whether none into that table has done so before."""
+        return self._claim(f"{table} {name}")
 
 
 def _atom(base: BaseType, json: Any, names: Names | None) -> Any:

@@ -2,6 +2,11 @@
 
 `execute` runs the operations of one request. A `wait` that does not hold yet raises `NotYet`: the caller drops what was
 staged and executes the request again after the next commit, until its time is over.
+
+`ovsdb-client restore` empties every table and inserts the rows of the backup again. It leaves their UUIDs out, but
+names each row after the one that it had (`row` and the UUID, with `_` for `-`); the original gives them new ones. Ids
+that others keep, as those of an API, would be lost: here such a request gives each row the UUID that its name says, and
+a row that is there already changes only where it differs from the backup.
 """
 
 # ruff: noqa: S101 - the assertions say what the type checker cannot know
@@ -27,7 +32,7 @@ from ovenbird.ovsdb.errors import (
 from ovenbird.ovsdb.mutation import Mutation, calculate, parse_mutation
 from ovenbird.ovsdb.rbac import Authority
 from ovenbird.ovsdb.table import UUID_COLUMN
-from ovenbird.ovsdb.transaction import Staged, Transaction
+from ovenbird.ovsdb.transaction import Staged, StagedEdit, Transaction
 from ovenbird.ovsdb.types import MAX_INTEGER, is_identifier, is_uuid
 
 if TYPE_CHECKING:
@@ -87,6 +92,8 @@ class Execution:
             NotYet: a `wait` does not hold, and there is time left.
         """
         results: list[Any] = []
+        if self._restores(operations):
+            self.names = notation.RestoredNames()
         for number, operation in enumerate(operations, 1):
             self._where = f"Parsing ovsdb operation {number} of {len(operations)} failed: "
             try:
@@ -100,6 +107,18 @@ class Execution:
         except OvsdbError as error:
             results.append(error.to_json())
         return results
+
+    def _restores(self, operations: list[Any]) -> bool:
+        """Say whether a request empties every table, as a restored backup does."""
+        if len(operations) < len(self.tables):
+            return False
+        emptied = {
+            table
+            for operation in operations
+            if type(operation) is dict and operation.get("op") == "delete" and operation.get("where") == []
+            if type(table := operation.get("table")) is str
+        }
+        return emptied >= self.tables.keys()
 
     def _execute(self, operation: Any) -> dict[str, Any]:
         if type(operation) is not dict:
@@ -194,12 +213,11 @@ class Execution:
                 raise DuplicateUuid(f"Table {table.name} has a row with this UUID, or had one.", operation["uuid"])
         name = operation.get("uuid-name")
         if name is not None:
-            if name in self.names.claimed:
+            if not self.names.claim(name, table.name):
                 raise DuplicateUuidName('An earlier "insert" operation has this "uuid-name".', name)
             if uuid is not None:
                 self.names[name] = uuid
             uuid = self.names[name]
-            self.names.claimed.add(name)
         given = table.decode_row(self._without_own(operation["row"])[0], self.names)
         values = table.defaults.copy()
         for position, value in given.items():
@@ -207,6 +225,10 @@ class Execution:
         for column in table.bad_defaults:
             column.type.check(values[table.position[column.name]])
         self.authority.check_insert(table, values)
+        deleted = None if uuid is None else self.transaction.staged.get(table.name, {}).get(uuid)
+        if isinstance(deleted, StagedEdit) and deleted.deleted and isinstance(self.names, notation.RestoredNames):
+            deleted.reinsert(values)
+            return {"uuid": ["uuid", uuid]}
         return {"uuid": ["uuid", self.transaction.stage_insert(table, values, uuid)]}
 
     def select(self, operation: Mapping[str, Any]) -> dict[str, Any]:

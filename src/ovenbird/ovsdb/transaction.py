@@ -134,6 +134,13 @@ class StagedEdit(Staged):
         self.changed.add(position)
         super().edit(position, insert, delete)
 
+    def reinsert(self, values: list[Any]) -> None:
+        """Insert the row anew where it was deleted, with all its values: what differs is all that changes."""
+        self.deleted = False
+        for position, value in enumerate(values):
+            if position in self.changed or self.values[position] != value:
+                self.put(position, value)
+
     def delta(self, position: int) -> notation.Delta:
         """Return what a set or map column gains and loses; call after `freeze`."""
         type_ = self.table.layout[position].type

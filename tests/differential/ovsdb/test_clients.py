@@ -94,6 +94,41 @@ def test_ovsdb_client(server):
     assert backup.stdout.startswith(b"OVSDB JSON ")
 
 
+def test_ovsdb_client_restores_a_backup_with_every_uuid(server, tmp_path):
+    run = lambda *args: tool("ovn-nbctl", f"--db={server.remote}", "--timeout=10", *args)  # noqa: E731
+    dump = lambda: tool("ovsdb-client", "dump", server.remote, "OVN_Northbound")  # noqa: E731
+    run("ls-add", "kept", "--", "lsp-add", "kept", "p1", "--", "lsp-add", "kept", "p2")
+    run("lr-add", "gone", "--", "lrp-add", "gone", "r1", "00:00:00:00:00:01", "10.0.0.1/24")
+    run("pg-add", "group", "p1", "p2", "--", "set", "Logical_Switch", "kept", "other_config:mcast_snoop=true")
+    before = dump()
+    backup = tmp_path / "backup"  # the program wants a file that it can seek in
+    backup.write_text(tool("ovsdb-client", "backup", server.remote, "OVN_Northbound"))
+
+    def restore() -> None:
+        with backup.open() as file:
+            tool("ovsdb-client", "restore", server.remote, "OVN_Northbound", stdin=file)
+
+    run("lr-del", "gone", "--", "ls-add", "new", "--", "lsp-del", "p1", "--", "set", "Logical_Switch", "kept", "name=x")
+    assert dump() != before
+    database = server.server.service.databases["OVN_Northbound"]
+    seen = []
+    server.loop.call_soon_threadsafe(database.subscribe, seen.append)
+    restore()
+    assert dump() == before, "UUIDs, references and all"
+    changed = {(name, change.uuid) for name, some in seen[-1].changes.items() for change in some}
+    assert {name for name, _ in changed} == {
+        "Logical_Router",
+        "Logical_Router_Port",
+        "Logical_Switch",
+        "Logical_Switch_Port",
+        "Port_Group",
+    }, "what is as it was has not changed"
+    assert len(changed) == 6  # the router, its port, both switches, p1, and the group that lost it
+    known = len(seen)
+    restore()
+    assert (dump(), len(seen)) == (before, known), "nothing to restore changes nothing"
+
+
 @pytest.mark.parametrize("method", ["monitor", "monitor-cond", "monitor-cond-since"])
 def test_ovsdb_client_monitor(server, method, tmp_path):
     output = tmp_path / "out"
