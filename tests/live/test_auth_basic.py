@@ -1,4 +1,4 @@
-"""``ovenbird central`` with passwords, and the ``openstack`` client with ``--os-auth-type http_basic``."""
+"""``ovenbird central`` with passwords, over TLS, and the ``openstack`` client with ``--os-auth-type http_basic``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pytest
 
 BIN = Path(sys.executable).parent
 PASSWORD = "correct-horse"
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "PYTHONWARNINGS": "ignore"}
 
 
 def find_client():
@@ -37,10 +38,17 @@ class Central:
         hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
         (home / "htpasswd").write_text("".join(f"{user}:{hashed}\n" for user in ("admin", "alice", "bob")))
         port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"https://127.0.0.1:{port}"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+             "-subj", "/CN=api", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", home / "key.pem",
+             "-out", home / "certificate.pem"],
+            check=True, capture_output=True,
+        )  # fmt: skip
         self.command = [
             str(BIN / "ovenbird"), "central", f"--rundir={home}", f"--api-port={port}", "--nb-port=0", "--sb-port=0",
-            "--cloud-port=0", f"--unixctl={home}/ctl", *options,
+            "--cloud-port=0", f"--unixctl={home}/ctl", f"--api-private-key={home}/key.pem",
+            f"--api-certificate={home}/certificate.pem", *options,
         ]  # fmt: skip
 
     def start(self):
@@ -49,7 +57,7 @@ class Central:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
-                httpx.get(self.url)
+                httpx.get(self.url, verify=False)
             except httpx.TransportError:
                 assert self.process.poll() is None, (self.home / "log").read_text()
                 time.sleep(0.05)
@@ -65,7 +73,7 @@ class Central:
         return subprocess.run(
             [find_client(), "--os-auth-type", "http_basic", "--os-username", user, "--os-password", password,
              "--os-endpoint", self.url, *command.split()],
-            env={"PATH": "/usr/bin:/bin", "HOME": str(self.home), "PYTHONWARNINGS": "ignore"},
+            env={**ENVIRONMENT, "HOME": str(self.home), "OS_CACERT": f"{self.home}/certificate.pem"},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
 
@@ -103,7 +111,7 @@ SDK = """
 import sys, openstack
 url, user, password = sys.argv[1:4]
 auth = {"username": user, "password": password, "endpoint": url}
-cloud = openstack.connect(auth_type="http_basic", auth=auth, network_endpoint_override=url).network
+cloud = openstack.connect(auth_type="http_basic", auth=auth, network_endpoint_override=url, verify=sys.argv[4]).network
 before = cloud.get_quota("bob")
 assert (before.networks, before.ports, before.routers) == (100, 500, 10), before
 cloud.update_quota("bob", networks=1, ports=7)
@@ -118,7 +126,7 @@ assert cloud.get_quota("bob", details=True).networks == {"limit": 1, "used": 0, 
 def test_quotas_by_the_sdk(central):
     """By the SDK, since ``openstack quota`` looks projects up in Keystone; ``test_auth_keystone`` runs it."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", SDK, central.url, "admin", PASSWORD],
+        [sys.executable, "-W", "ignore", "-c", SDK, central.url, "admin", PASSWORD, f"{central.home}/certificate.pem"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

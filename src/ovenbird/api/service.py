@@ -21,7 +21,8 @@ from ovenbird.sockets.listener import Limits, Listener, bound
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    import ssl
+    from collections.abc import Callable, Iterator
 
     from ovenbird.api.auth import Authenticator
     from ovenbird.api.policy import Policy
@@ -49,6 +50,7 @@ class Service:
         policy: says who may do what; None lets everybody do everything.
         limits: how many connections there may be.
         bounds: what each of them may take.
+        context: returns the keys for the next connection, where connections are TLS; it may raise `OSError`.
 
     Raises:
         NotLoopbackError: another machine could connect.
@@ -67,6 +69,7 @@ class Service:
         policy: Policy | None = None,
         limits: Limits = LIMITS,
         bounds: Bounds | None = None,
+        context: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         self._authenticator = authenticator or Open()
         if not self._authenticator.restricted or policy is None:
@@ -92,9 +95,10 @@ class Service:
             timeout_graceful_shutdown=GRACE,
             timeout_keep_alive=bounds.idle_seconds,  # type: ignore[arg-type]  # seconds, whole or not
         )
-        self._server = _Server(config, limits, Connections(bounds))
+        self._server = _Server(config, limits, Connections(bounds), context)
         self._task: asyncio.Task[None] | None = None
         self.host = host
+        self._scheme = "http" if context is None else "https"
 
     async def start(self) -> None:
         """Listen; return when connections are accepted.
@@ -132,7 +136,7 @@ class Service:
     def url(self) -> str:
         """The address that clients are given."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"{self._scheme}://{host}:{self.port}"
 
     async def stop(self) -> None:
         """Finish the requests under way and stop listening; nothing happens where nothing was started."""
@@ -150,12 +154,19 @@ class _Server(uvicorn.Server):
         config: uvicorn's.
         limits: how many connections there may be.
         connections: what each of them may take.
+        context: returns the keys for the next connection, where connections are TLS.
     """
 
-    def __init__(self, config: uvicorn.Config, limits: Limits, connections: Connections) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        limits: Limits,
+        connections: Connections,
+        context: Callable[[], ssl.SSLContext] | None = None,
+    ) -> None:
         super().__init__(config)
         self._connections = connections
-        self.listener = Listener("API", self._connection, limits)
+        self.listener = Listener("API", self._connection, limits, context)
 
     def _connection(self) -> Connection:
         return Connection(self._connections, self.config, self.server_state)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ovenbird.api.auth import NotLoopbackError
 from ovenbird.api.service import Service
 from ovenbird.cloud import compiler
-from ovenbird.daemon import login, nova, tls
+from ovenbird.daemon import https, login, nova, tls
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.northd import database
 from ovenbird.daemon.options import Takes
@@ -45,6 +45,7 @@ OPTIONS = {
     "port": Takes.VALUE,
     "no-compile": Takes.NOTHING,
     **login.OPTIONS,
+    **https.OPTIONS,
     **nova.OPTIONS,
 }
 
@@ -57,8 +58,9 @@ usage: ovenbird api [OPTION]...
   --host=ADDRESS      address to listen on (127.0.0.1)
   --port=PORT         TCP port to listen on (9696)
   --no-compile        serve only; another process compiles, and tells Nova
-{login.USAGE}{nova.USAGE}
-The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v --private-key --certificate --ca-cert.
+{login.USAGE}{https.USAGE}{nova.USAGE}
+The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v, and for the connections to the databases
+--private-key --certificate --ca-cert.
 """
 
 
@@ -79,13 +81,24 @@ def service(daemon: Daemon, cloud_client: Client, northbound: Client, southbound
     """Return the API, to be started.
 
     Raises:
-        UsageError: how people log in makes no sense, or nobody has to and other machines could connect.
+        UsageError: how people log in makes no sense, or nobody has to and other machines could connect; or keys of
+            TLS are no good.
     """
     try:
         host = daemon.options.last("host") or "127.0.0.1"
         who = login.authenticator(daemon.options)
         rules = login.policy(daemon.options, who)
-        return Service(cloud_client, northbound, southbound, host=host, port=port, authenticator=who, policy=rules)
+        keys = https.keys(daemon.options)
+        return Service(
+            cloud_client,
+            northbound,
+            southbound,
+            host=host,
+            port=port,
+            authenticator=who,
+            policy=rules,
+            context=None if keys is None else keys.server,
+        )
     except NotLoopbackError as e:
         raise UsageError(str(e)) from e
 

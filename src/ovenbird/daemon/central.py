@@ -1,8 +1,9 @@
 """`ovenbird central`: three databases, both compilers and the API in one process.
 
 The compilers and the API read the databases' own rows: nothing is copied, and no JSON lies between them. Everybody else
-(controllers, OVN's tools) connects to the sockets. The compilers hold the same locks as they would in processes of
-their own, so an original's northd may stand by.
+(controllers, OVN's tools) connects to the sockets: on this host, and where each database's tables Connection and SSL
+say, as with `ovsdb-server` under `ovn-ctl`. The compilers hold the
+same locks as they would in processes of their own, so an original's northd may stand by.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ovenbird.daemon import api, damage, login, northd, nova, tls
+from ovenbird.daemon import api, damage, https, login, northd, nova, tls
+from ovenbird.daemon.database_remotes import database_text
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.options import Takes
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.pump import long_lived
+from ovenbird.daemon.remotes import Remotes
 from ovenbird.model import cloud, nb, sb
 from ovenbird.northd.findings import Findings
 from ovenbird.ovsdb.conversion import open_converted
@@ -31,14 +34,22 @@ if TYPE_CHECKING:
 DATABASES = {"nb": (nb, 6641), "sb": (sb, 6642), "cloud": (cloud, 6643)}
 """Each database's model and its usual TCP port."""
 
+ROOTS = {
+    "nb": ("OVN_Northbound", "NB_Global"),
+    "sb": ("OVN_Southbound", "SB_Global"),
+    "cloud": ("Cloud", "Cloud_Global"),
+}
+"""Each database's name, and its table whose column `connections` says where it is served."""
+
 OPTIONS = {
     "rundir": Takes.VALUE,
     "host": Takes.VALUE,
     "api-port": Takes.VALUE,
     "set": Takes.VALUE,
     **damage.OPTIONS,
-    **{f"{name}-port": Takes.VALUE for name in DATABASES},
+    **{f"{name}-{what}": Takes.VALUE for name in DATABASES for what in ("port", "remote")},
     **login.OPTIONS,
+    **https.OPTIONS,
     **nova.OPTIONS,
 }
 
@@ -47,11 +58,17 @@ usage: ovenbird central --rundir=DIR [OPTION]...
 
   --rundir=DIR        where journals (nb.db, sb.db, cloud.db) and sockets (nb.sock, sb.sock, cloud.sock) are
   --api-port=PORT     TCP port of the API on 127.0.0.1 (9696)
-  --nb-port=PORT      TCP port of Northbound on 127.0.0.1 (6641); 0: none; likewise --sb-port, --cloud-port
+  --nb-port=PORT      TCP port of Northbound on 127.0.0.1 (6641); 0: none; a remote at this port that Connection or
+                      --nb-remote names takes its place; likewise --sb-port (6642), --cloud-port (6643)
+  --nb-remote=REMOTE  serve Northbound at pssl:PORT[:HOST], ptcp:PORT[:HOST], punix:FILE too, as --remote of
+                      ovsdb-server(1); may repeat; likewise --sb-remote, --cloud-remote
   --set=NAME=VALUE    give the cloud a setting, such as metadata=true or distributed_floating_ip=true
   --host=ADDRESS      address that the API listens on instead
-{damage.USAGE}{login.USAGE}{nova.USAGE}
-The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v.
+{damage.USAGE}{login.USAGE}{https.USAGE}{nova.USAGE}
+The databases are also served where their tables Connection say (ovn-nbctl set-connection, ovn-sbctl set-connection).
+Keys for pssl: are those of --private-key, --certificate and --ca-cert, or else of each database's table SSL (set-ssl).
+
+The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v --private-key --certificate --ca-cert.
 """
 
 
@@ -93,11 +110,11 @@ def open_all(
             clients[name] = servers[name].add(opened)
         except OvsdbError as e:
             raise damage.cannot_open(path, e) from e
-    northbound = clients["nb"]
-    if not northbound.store.table(nb.NBGlobal).rows:
-        first = northbound.transaction()
-        first.insert(nb.NBGlobal, {})
-        northbound.commit_now(first)
+    for name, root in (("nb", nb.NBGlobal), ("cloud", cloud.CloudGlobal)):
+        if not clients[name].store.table(root).rows:
+            first = clients[name].transaction()
+            first.insert(root, {})
+            clients[name].commit_now(first)
     return clients
 
 
@@ -124,29 +141,39 @@ def configure(daemon: Daemon, cloud_client: LocalClient) -> None:
     cloud_client.commit_now(change)
 
 
-async def listen(daemon: Daemon, servers: Mapping[str, Server], directory: Path) -> None:
-    """Serve every database at its socket and, where there is one, its TCP port.
+async def listen(daemon: Daemon, remotes: Mapping[str, Remotes], directory: Path) -> None:
+    """Serve every database at its socket, where the command line says, and where its table Connection says.
 
     Raises:
-        UsageError: an address cannot be had.
+        UsageError: an address that is no row's cannot be had.
     """
     for name, (_, usual) in DATABASES.items():
         port = api.tcp_port(daemon, f"{name}-port", usual)
-        remotes = [f"punix:{directory / name}.sock", *([f"ptcp:{port}:127.0.0.1"] if port else [])]
-        for remote in remotes:
-            try:
-                await servers[name].listen(remote)
-            except OSError as e:
-                raise UsageError(f"{remote}: {e.strerror or e}") from e
+        for remote in (f"punix:{directory / name}.sock", *daemon.options.all(f"{name}-remote")):
+            await remotes[name].listen(remote)
+        database, table = ROOTS[name]
+        await remotes[name].follow(f"db:{database},{table},connections", f"ptcp:{port}:127.0.0.1" if port else None)
+
+
+def make_server(daemon: Daemon, name: str) -> Server:
+    """Return the server of a database, with the keys that the command line or the database's table SSL names.
+
+    Raises:
+        UsageError: an option of TLS is missing or makes no sense.
+    """
+
+    def value(text: str) -> str:
+        return database_text(server, text)
+
+    server = Server(tls.of_database(daemon.options, ROOTS[name][0], value))
+    return server
 
 
 async def serve(daemon: Daemon) -> None:
     """Run until told to stop."""
-    for name in tls.NAMES:
-        if daemon.options.has(name):
-            raise UsageError(f"--{name}: central serves its databases on this machine alone, without TLS")
     directory = run_directory(daemon)
-    servers = {name: Server() for name in DATABASES}
+    servers = {name: make_server(daemon, name) for name in DATABASES}
+    remotes = {name: Remotes(server) for name, server in servers.items()}
     serving = None
     try:
         with long_lived():
@@ -158,7 +185,7 @@ async def serve(daemon: Daemon) -> None:
             northd.pump(clients["nb"], clients["sb"], findings),
         ]
         northd.register(daemon.unixctl, pumps[1], findings)
-        await listen(daemon, servers, directory)
+        await listen(daemon, remotes, directory)
         port = api.tcp_port(daemon, "api-port", 9696)
         serving = api.service(daemon, clients["cloud"], clients["nb"], clients["sb"], port)
         telling = nova.telling(daemon, clients["cloud"], clients["nb"])
@@ -171,7 +198,8 @@ async def serve(daemon: Daemon) -> None:
     finally:
         if serving is not None:
             await serving.stop()
-        for server in servers.values():
+        for name, server in servers.items():
+            await remotes[name].close()
             await server.close()
 
 

@@ -1,8 +1,12 @@
 """Remotes that a database names: `db:DB,TABLE,COLUMN` (ovsdb-server(1)), and the rows that describe them.
 
 Where the column refers to rows (as `SB_Global.connections` does), a row's `target` is a remote, its `role` and
-`read_only` are what clients there may do, and `inactivity_probe` is when they are probed. What changes in these closes
-the remote's connections. The server writes the columns `is_connected` and `status` of the row.
+`read_only` are what clients there may do, `inactivity_probe` is when they are probed, and `max_backoff` is how long an
+active remote waits at most before it connects again. What changes in these closes the remote's connections. The server
+writes the columns `is_connected` and `status` of the row.
+
+A remote that cannot be served at now (its port is taken, its address not there yet) is tried again; the reason is
+logged once and stands in the row's `status:last_error`, as does what is wrong with the keys of a TLS remote.
 """
 
 from __future__ import annotations
@@ -15,18 +19,23 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.daemon.errors import UsageError
 from ovenbird.ovsdb.errors import OvsdbError
 from ovenbird.ovsdb.rbac import FULL, Access
+from ovenbird.ovsdb.transport import Remote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ovenbird.engine.rows import Column, Row, Table
     from ovenbird.ovsdb.commit import Commit
+    from ovenbird.ovsdb.database import Database
     from ovenbird.ovsdb.server import Server
 
 log = logging.getLogger(__name__)
 
 STATUS_INTERVAL = 2.5
-"""Seconds between two looks at what the rows of remotes say of them (the original's)."""
+"""Seconds between two looks at what the rows of remotes say of them (the original's), and at those that failed."""
+
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what a remote without a host, and `[::]`, stand for
+"""Addresses that stand for all of this machine's."""
 
 
 def database_column(server: Server, spec: str) -> tuple[Table[Row], Column[Any]]:
@@ -48,12 +57,37 @@ def database_column(server: Server, spec: str) -> tuple[Table[Row], Column[Any]]
     return bound, bound.row_class.BY_NAME[column]
 
 
+def database_text(server: Server, text: str) -> str:
+    """Return what an option's text stands for: with `db:DB,TABLE,COLUMN` the first string that is there."""
+    if not text.startswith("db:"):
+        return text
+    try:
+        table, column = database_column(server, text)
+    except UsageError as e:
+        log.warning("%s", e)
+        return ""
+    values = [row.values[column.index] for row in table.rows.values()]
+    return next((value for value in values if type(value) is str and value), "")
+
+
+def replaces(target: str, remote: str) -> bool:
+    """Return whether a target takes the place of a passive remote: its port, at the same address or at all of them."""
+    try:
+        at, given = Remote.parse(remote), Remote.parse(target)
+    except ValueError:
+        return False
+    if not given.passive or "unix" in (at.kind, given.kind) or given.port != at.port:
+        return False
+    return given.address in (at.address, *EVERYWHERE)
+
+
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """How a remote is to be served; None for the usual probes."""
+    """How a remote is to be served; None for the usual probes and pauses."""
 
     access: Access = FULL
     probe: float | None = None
+    pause: float | None = None
 
 
 class DatabaseRemotes:
@@ -62,65 +96,108 @@ class DatabaseRemotes:
     Arguments:
         server: the server.
         spec: the remote as given.
+        otherwise: a passive remote that is served at while the database names none that takes its place.
+
+    Raises:
+        UsageError: there is no such column.
     """
 
-    def __init__(self, server: Server, spec: str) -> None:
+    def __init__(self, server: Server, spec: str, otherwise: str | None = None) -> None:
         self.server = server
         self.spec = spec
-        self.table, self.column = database_column(server, spec)
-        self.database = server.service.databases[self.table.store.name]
+        self.otherwise = otherwise
         self._open: dict[str, _Wanted] = {}
+        self._failed: dict[str, str] = {}
         self._applying = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._stop = self.database.subscribe(self._changed)
-        if self.column.target is not None:
-            self._start(self._report())
+        self._database: Database | None = None
+        self._stop: Callable[[], None] = lambda: None
+        self._bind(*database_column(server, spec))
+        self._stop_directory = server.service.directory.subscribe(self._databases_changed)
+        self._start(self._repeat())
 
     @property
     def open(self) -> set[str]:
         """The remotes that are served now."""
         return set(self._open)
 
+    @property
+    def failed(self) -> dict[str, str]:
+        """The remotes that cannot be served at now, and why."""
+        return dict(self._failed)
+
     async def apply(self) -> None:
         """Open what is wanted and not open, close what is no longer wanted, or not like that."""
         async with self._applying:
             wanted = self._wanted()
             for remote in [remote for remote, how in self._open.items() if wanted.get(remote) != how]:
-                await self.server.unlisten(remote)
                 del self._open[remote]
+                await self.server.unlisten(remote)
+            failed, self._failed = self._failed, {}
             for remote, how in wanted.items():
                 if remote not in self._open:
                     try:
-                        await self.server.listen(remote, how.access, how.probe)
+                        await self.server.listen(remote, how.access, how.probe, how.pause)
                         self._open[remote] = how
                     except (OSError, ValueError) as e:
-                        log.warning("%s: cannot serve at %s: %s", self.spec, remote, e)
+                        self._failed[remote] = why = str(getattr(e, "strerror", None) or e)
+                        if failed.get(remote) != why:
+                            log.warning("%s: cannot serve at %s: %s; trying again", self.spec, remote, why)
         self._write_status()
 
-    def close(self) -> None:
-        """Follow the column no more."""
+    async def close(self) -> None:
+        """Follow the column no more, and serve no more at what it named."""
         self._stop()
+        self._stop_directory()
         for task in self._tasks:
             task.cancel()
+        async with self._applying:
+            for remote in self._open:
+                await self.server.unlisten(remote)
+            self._open = {}
+
+    def _bind(self, table: Table[Row], column: Column[Any]) -> None:
+        self._table, self._column = table, column
+        self._database = self.server.service.databases[table.store.name]
+        self._stop = self._database.subscribe(self._changed)
+
+    def _databases_changed(self, _: Commit) -> None:
+        """Follow the column in the database that is served under its name now: it may have been converted."""
+        name = self._table.store.name
+        if self.server.service.databases.get(name) is self._database:
+            return
+        self._stop()
+        self._database, self._stop = None, lambda: None
+        try:
+            self._bind(*database_column(self.server, self.spec))
+        except UsageError as e:
+            log.warning("%s; nobody is served there", e)
+        self._start(self.apply())
 
     def _elements(self) -> Iterator[Any]:
-        for row in self.table.rows.values():
-            value = row.values[self.column.index]
+        for row in self._table.rows.values():
+            value = row.values[self._column.index]
             yield from value if isinstance(value, frozenset) else [value] if value else []
 
     def _rows(self) -> Iterator[Row]:
         """Yield the rows that describe remotes."""
-        if self.column.target is not None:
-            rows = self.table.store.tables[self.column.target].rows
+        if self._column.target is not None and self._database is not None:
+            rows = self._table.store.tables[self._column.target].rows
             yield from (row for uuid in self._elements() if (row := rows.get(uuid)) is not None and row["target"])
 
     def _wanted(self) -> dict[str, _Wanted]:
-        if self.column.target is None:
-            return dict.fromkeys(self._elements(), _Wanted())
-        return {row["target"]: _described(row) for row in self._rows()}
+        wanted: dict[str, _Wanted] = {}
+        if self._column.target is not None:
+            wanted = {row["target"]: _described(row) for row in self._rows()}
+        elif self._database is not None:
+            wanted = dict.fromkeys(self._elements(), _Wanted())
+        if self.otherwise is not None and not any(replaces(target, self.otherwise) for target in wanted):
+            wanted[self.otherwise] = _Wanted()
+        return wanted
 
     def _changed(self, commit: Commit) -> None:
-        if not commit.changes.keys().isdisjoint((self.table.name, self.column.target)) and self._wanted() != self._open:
+        tables = (self._table.name, self._column.target)
+        if not commit.changes.keys().isdisjoint(tables) and self._wanted() != self._open:
             self._start(self.apply())
 
     def _start(self, work: Any) -> None:
@@ -128,21 +205,29 @@ class DatabaseRemotes:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _report(self) -> None:
+    async def _repeat(self) -> None:
         while True:
             await asyncio.sleep(STATUS_INTERVAL)
             try:
-                self._write_status()
+                if self._failed:
+                    await self.apply()
+                else:
+                    self._write_status()
             except Exception:
                 log.exception("%s: the status of remotes is not known", self.spec)
 
+    def _status(self, remote: str) -> tuple[bool, dict[str, str]]:
+        if remote in self._failed:
+            return False, {"state": "BACKOFF", "last_error": self._failed[remote]}
+        return self.server.status(remote) if remote in self._open else (False, {})
+
     def _write_status(self) -> None:
         """Write what has changed of the remotes' status into their rows, unless those are another server's."""
-        if self.server.service.read_only:
+        if self.server.service.read_only or self._database is None:
             return
-        transaction = self.database.transaction()
+        transaction = self._database.transaction()
         for row in self._rows():
-            connected, status = self.server.status(row["target"]) if row["target"] in self._open else (False, {})
+            connected, status = self._status(row["target"])
             for name, value in (("is_connected", connected), ("status", status)):
                 if name in type(row).BY_NAME and row[name] != value:
                     transaction.update(row, {name: value})
@@ -159,6 +244,9 @@ def _described(row: Row) -> _Wanted:
     def column(name: str, default: Any) -> Any:
         return row[name] if name in type(row).BY_NAME else default
 
-    milliseconds = column("inactivity_probe", None)
-    probe = None if milliseconds is None else milliseconds / 1000
-    return _Wanted(Access(column("role", ""), bool(column("read_only", False))), probe)
+    def seconds(name: str) -> float | None:
+        milliseconds = column(name, None)
+        return None if milliseconds is None else max(milliseconds, 0) / 1000
+
+    access = Access(column("role", ""), bool(column("read_only", False)))
+    return _Wanted(access, seconds("inactivity_probe"), seconds("max_backoff"))

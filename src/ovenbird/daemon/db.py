@@ -11,10 +11,11 @@ import orjson
 
 from ovenbird.daemon import active_backup, damage, tls
 from ovenbird.daemon.active_backup import ActiveBackup
-from ovenbird.daemon.database_remotes import DatabaseRemotes, database_column
+from ovenbird.daemon.database_remotes import database_column, database_text
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.options import Takes
 from ovenbird.daemon.process import Daemon
+from ovenbird.daemon.remotes import Remotes
 from ovenbird.daemon.unixctl import CommandError
 from ovenbird.model import cloud, nb, sb, vswitch
 from ovenbird.ovsdb.compaction import compact
@@ -67,13 +68,13 @@ class DatabaseServer:
     def __init__(self, daemon: Daemon) -> None:
         self.daemon = daemon
         self.on_damage = damage.on_damage(daemon.options)
-        self.server = Server(tls.keys(daemon.options, self._option))
+        self.server: Server = Server(tls.keys(daemon.options, lambda text: database_text(self.server, text)))
+        self.remotes = Remotes(self.server)
         self.role = ActiveBackup(daemon, self.server)
-        self.given: dict[str, DatabaseRemotes | None] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         register = daemon.unixctl.register
         register("ovsdb-server/list-dbs", lambda _: "".join(f"{n}\n" for n in sorted(self.server.service.databases)))
-        register("ovsdb-server/list-remotes", lambda _: "".join(f"{r}\n" for r in sorted(self.given)))
+        register("ovsdb-server/list-remotes", lambda _: "".join(f"{r}\n" for r in sorted(self.remotes.given)))
         register("ovsdb-server/add-remote", self._add_remote, "REMOTE", 1)
         register("ovsdb-server/remove-remote", self._remove_remote, "REMOTE", 1)
         register("ovsdb-server/add-db", self._add_db, "DB", 1)
@@ -106,34 +107,6 @@ class DatabaseServer:
         self.role.update()
         return database
 
-    async def listen(self, remote: str) -> None:
-        """Serve at a remote, or at those that a database names.
-
-        Raises:
-            UsageError: it cannot be served at.
-        """
-        if remote.startswith("db:"):
-            remotes = self.given[remote] = DatabaseRemotes(self.server, remote)
-            await remotes.apply()
-            return
-        try:
-            await self.server.listen(remote)
-        except (OSError, ValueError) as e:
-            raise UsageError(f"{remote}: {e}") from e
-        self.given[remote] = None
-
-    def _option(self, text: str) -> str:
-        """Return what an option's text stands for: with `db:DB,TABLE,COLUMN` the first string that is there."""
-        if not text.startswith("db:"):
-            return text
-        try:
-            table, column = database_column(self.server, text)
-        except UsageError as e:
-            log.warning("%s", e)
-            return ""
-        values = [row.values[column.index] for row in table.rows.values()]
-        return next((value for value in values if type(value) is str and value), "")
-
     # -- commands -------------------------------------------------------------------------------------------------
 
     def _soon(self, work: Any) -> None:
@@ -142,24 +115,26 @@ class DatabaseServer:
         task.add_done_callback(self._tasks.discard)
 
     def _add_remote(self, args: list[str]) -> str:
-        if not args[0].startswith("db:"):
-            try:
+        try:
+            if args[0].startswith("db:"):
+                database_column(self.server, args[0])
+            else:
                 Remote.parse(args[0])
-            except ValueError as e:
-                raise CommandError(str(e)) from e
-        self._soon(self.listen(args[0]))
+        except (UsageError, ValueError) as e:
+            raise CommandError(str(e)) from e
+        self._soon(self._listen(args[0]))
         return ""
 
+    async def _listen(self, remote: str) -> None:
+        try:
+            await self.remotes.listen(remote)
+        except UsageError as e:
+            log.warning("cannot serve at %s", e)
+
     def _remove_remote(self, args: list[str]) -> str:
-        if args[0] not in self.given:
+        if args[0] not in self.remotes.given:
             raise CommandError("no such remote")
-        remotes = self.given.pop(args[0])
-        if remotes is None:
-            self._soon(self.server.unlisten(args[0]))
-        else:
-            remotes.close()
-            for remote in remotes.open:
-                self._soon(self.server.unlisten(remote))
+        self._soon(self.remotes.remove(args[0]))
         return ""
 
     def _add_db(self, args: list[str]) -> str:
@@ -217,7 +192,7 @@ async def serve(daemon: Daemon) -> None:
         if databases.role.starts_as_backup:
             databases.role.become_backup()
         for remote in daemon.options.all("remote"):
-            await databases.listen(remote)
+            await databases.remotes.listen(remote)
         daemon.ready()
         command = daemon.options.last("run")
         if command is not None:
@@ -230,6 +205,7 @@ async def serve(daemon: Daemon) -> None:
             await daemon.stopping.wait()
     finally:
         databases.role.close()
+        await databases.remotes.close()
         await databases.server.close()
 
 

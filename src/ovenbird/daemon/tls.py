@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.options import Options
 from ovenbird.ovsdb.tls_keys import KeyFiles, TlsKeys, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from ovenbird.daemon.options import Options
 
 NAMES = (
     "private-key",
@@ -26,6 +25,9 @@ NAMES = (
     "ssl-ciphers",
 )
 """The options."""
+
+STORED = ("private-key", "certificate", "ca-cert", "ssl-protocols", "ssl-ciphers")
+"""Those whose values a database's table SSL may have."""
 
 
 def files(options: Options, value: Callable[[str], str] = str) -> KeyFiles:
@@ -78,3 +80,21 @@ def keys(options: Options, value: Callable[[str], str] | None = None) -> TlsKeys
     if not {"private-key", "certificate"} <= {*named} or len(named) < 3:
         raise UsageError("TLS needs all of --private-key, --certificate and --ca-cert")
     return TlsKeys(lambda: files(options, value or str))
+
+
+def of_database(options: Options, name: str, value: Callable[[str], str]) -> TlsKeys:
+    """Return the keys that the options name, or else those that a database's table SSL says now (ovn-nb(5), ovn-sb(5)).
+
+    Arguments:
+        options: the command line.
+        name: the database.
+        value: returns what a text `db:DB,TABLE,COLUMN` stands for.
+
+    Raises:
+        UsageError: an option is missing, or says what is not understood.
+    """
+    given = keys(options)
+    if given is not None:
+        return given
+    stored = {option: (f"db:{name},SSL,{option.replace('-', '_')}",) for option in STORED}
+    return TlsKeys(lambda: files(Options({**stored, **options.given}), value))

@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.rows import Row
+from ovenbird.model.sb import SSL, Connection
 from ovenbird.model.types import (
     boolean,
     database_schema,
@@ -327,16 +328,18 @@ class CloudGlobal(Row, table="Cloud_Global", max_rows=1):
     __slots__ = ()
 
     options: Column[dict[str, str]] = string_map()
+    connections: References[Connection] = references("Connection")
+    ssl: OptionalReference[SSL] = optional_reference("SSL")
 
 
 ROWS: tuple[type[Row], ...] = (
-    CloudGlobal, Network, NetworkSegment, Subnet, Port, FixedAddress, Router, RouterInterface, RouterGateway,
-    FloatingIP, FloatingIPAssociation, AddressGroup, SecurityGroup, SecurityGroupRule, DefaultSecurityGroup, Quota,
-    QuotaTurn,
+    CloudGlobal, Connection, SSL, Network, NetworkSegment, Subnet, Port, FixedAddress, Router, RouterInterface,
+    RouterGateway, FloatingIP, FloatingIPAssociation, AddressGroup, SecurityGroup, SecurityGroupRule,
+    DefaultSecurityGroup, Quota, QuotaTurn,
 )  # fmt: skip
 """Every row class of the database."""
 
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", "1.2.0", "", ROWS)
+    return database_schema("Cloud", "1.3.0", "", ROWS)

@@ -7,6 +7,7 @@ durable reaches the disk within `SYNC_INTERVAL`, and the operating system at onc
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import math
 import time
@@ -87,21 +88,24 @@ class Server:
         self._clients.append(client)
         return client
 
-    async def listen(self, remote: str | Remote, access: Access = FULL, probe: float | None = None) -> None:
+    async def listen(
+        self, remote: str | Remote, access: Access = FULL, probe: float | None = None, pause: float | None = None
+    ) -> None:
         """Serve at a remote: accept connections at a passive one, keep connecting to an active one.
 
         Arguments:
             remote: the remote.
             access: what the clients there may do.
             probe: seconds of silence before they are probed, 0 never; by default the server's, and never on this host.
+            pause: longest pause in seconds, at least 1, between attempts to connect to an active remote.
 
         Raises:
-            OSError: the address is not to be had.
+            OSError: the address is not to be had, or this server serves there already.
             ValueError: it is no remote, or lacks keys.
         """
         at = Remote.parse(remote) if isinstance(remote, str) else remote
         if at in self._listeners or at in self._dialers:
-            return
+            raise OSError(errno.EADDRINUSE, "this server serves there already")
         if probe is None:
             probe = self._probe if at.probed else 0
         peers = Peers(access, probe)
@@ -110,7 +114,7 @@ class Server:
             if at.kind != "unix":
                 _log.info("%s: listening on port %d", at, self.port(at))
         else:
-            self._dialers[at] = asyncio.create_task(self._dial(at, peers))
+            self._dialers[at] = asyncio.create_task(self._dial(at, peers, max(pause or RECONNECT[1], RECONNECT[0])))
         self._peers[at] = peers
 
     def status(self, remote: str) -> tuple[bool, dict[str, str]]:
@@ -125,6 +129,11 @@ class Server:
         status = {"n_connections": str(count)} if count > 1 else {}
         if at.kind != "unix":
             status["bound_port"] = str(self.port(at))
+        if at.kind == "ssl" and self.keys is not None:
+            try:
+                self.keys.server()
+            except OSError as error:
+                status["last_error"] = str(error)
         return count > 0, status
 
     @property
@@ -185,7 +194,7 @@ class Server:
         connection.on_unclogged = session.unclogged
         connection.on_lost = lost
 
-    async def _dial(self, remote: Remote, peers: Peers) -> None:
+    async def _dial(self, remote: Remote, peers: Peers, longest: float) -> None:
         pause = RECONNECT[0]
         while True:
             gone = asyncio.Event()
@@ -198,7 +207,7 @@ class Server:
                 pause = RECONNECT[0]
                 await gone.wait()
             await asyncio.sleep(pause)
-            pause = min(2 * pause, RECONNECT[1])
+            pause = min(2 * pause, longest)
 
     async def close(self) -> None:
         """Close every listener and connection, and put the journals on the disk."""

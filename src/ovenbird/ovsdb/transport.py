@@ -303,7 +303,9 @@ async def listen(remote: Remote, factory: Callable[[], Connection], keys: TlsKey
     if remote.kind == "unix":
         sockets = [unix_socket(remote.path)]
     else:
-        sockets = await bound(remote.address, remote.port)
+        sockets = await bound(
+            remote.address, remote.port, dual=remote.address == "::"
+        )  # as the originals' libraries do
     listener = Listener(str(remote), factory, LIMITS, None if keys is None or remote.kind != "ssl" else keys.server)
     listener.start(sockets)
     return listener

@@ -193,7 +193,8 @@ class Listener:
             context = self._context() if callable(self._context) else self._context
             await self._loop.connect_accepted_socket(self._factory, accepted, ssl=context, ssl_handshake_timeout=limit)
         except (OSError, TimeoutError) as error:
-            log.info("%s: connection of %s ends: %s", self.name, accepted.source or "a unix socket", error)
+            level = logging.INFO if self._context is None else logging.WARNING  # wrong keys are somebody's to mend
+            log.log(level, "%s: connection of %s ends: %s", self.name, accepted.source or "a unix socket", error)
             accepted.close()
         except BaseException:
             accepted.close()
@@ -244,12 +245,13 @@ def unix_socket(path: str) -> socket.socket:
     return one
 
 
-async def bound(host: str, port: int) -> list[socket.socket]:
+async def bound(host: str, port: int, *, dual: bool = False) -> list[socket.socket]:
     """Return sockets bound to every address of a host.
 
     Arguments:
         host: a name or an address; empty for every address of this machine.
         port: TCP port; 0 for a free one.
+        dual: whether `::` stands for the addresses of IPv4, too.
 
     Raises:
         OSError: one of them cannot be had.
@@ -263,7 +265,7 @@ async def bound(host: str, port: int) -> list[socket.socket]:
             one = undo.enter_context(socket.socket(family, kind, protocol))
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
-                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
             one.bind(address)
             sockets.append(one)
         undo.pop_all()

@@ -104,7 +104,9 @@ def test_a_command_that_is_run_ends_with_the_server(tmp_path):
     [
         ("northd", "operand", "only options are understood"),
         ("controller", "--enable-dummy-vif-plug", "unknown option"),
-        ("central", "--private-key=x", "without TLS"),
+        ("central", "--private-key=x", "needs all of"),
+        ("central", "--api-certificate=x", "needs both of"),
+        ("central", "--nb-remote=nowhere", "is no remote"),
         ("northd", "--ssl-protocols=SSLv3", "no version of TLS"),
         ("northd", "--ssl-ciphers=NOSUCH", "no cipher"),
         ("northd", "--log-format=xml", "text or json is needed"),

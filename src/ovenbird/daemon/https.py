@@ -1,0 +1,44 @@
+"""The API over TLS: options of the daemons that serve it.
+
+Its key is not the databases' one: those know each other by an authority of their own, and clients of the API know a
+server by its name and by authorities that the whole site trusts. Clients show no certificate; they log in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.options import Takes
+from ovenbird.ovsdb.tls_keys import SELF, KeyFiles, TlsKeys
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ovenbird.daemon.options import Options
+
+OPTIONS: Mapping[str, Takes] = {"api-private-key": Takes.VALUE, "api-certificate": Takes.VALUE}
+
+USAGE = """\
+  --api-private-key=FILE, --api-certificate=FILE
+                        serve the API over TLS (https) with these; they are read again when they change
+"""
+
+
+def keys(options: Options) -> TlsKeys | None:
+    """Return the keys of the API; None where it is served without TLS.
+
+    Raises:
+        UsageError: one of the options is missing, or the files are no good.
+    """
+    key, certificate = options.last("api-private-key"), options.last("api-certificate")
+    if not key and not certificate:
+        return None
+    if not (key and certificate):
+        raise UsageError("the API over TLS needs both of --api-private-key and --api-certificate")
+    made = TlsKeys(lambda: KeyFiles(key, certificate, SELF))
+    try:
+        made.server()
+    except OSError as e:
+        raise UsageError(str(e)) from e
+    return made
