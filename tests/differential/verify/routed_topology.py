@@ -52,6 +52,7 @@ class Routed:
     routers: list[Router] = field(default_factory=list)
     outside: dict[str, Port] = field(default_factory=dict)  # localnet ports by their switch
     equal_ways: bool = False
+    sources: set[str] = field(default_factory=set)  # external addresses that only snat uses, and no router's port has
 
     @property
     def commands(self) -> list[str]:
@@ -277,6 +278,8 @@ def _translations(made: Routed, dice: random.Random, router: Router) -> None:
         made.net.add(*created)
         made.net.add("add", "Logical_Router", router.name, "nat", name)
         router.outers.append((outer, mac))
+        if kind == "snat" and outer != leg.ip:
+            made.sources.add(outer)
 
 
 def _names(made: Routed, dice: random.Random) -> None:

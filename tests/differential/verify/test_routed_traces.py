@@ -10,13 +10,12 @@ from collections import Counter
 
 import pytest
 import routed_topology
-from verify_bout import ENOUGH, STATES, Bout
+from verify_bout import ENOUGH, EVERY, STATES, Bout
 from verify_world import WHOSE
 
 PACKETS = int(os.environ.get("OVENBIRD_PACKETS", "15"))
 SEEDS = int(os.environ.get("OVENBIRD_SEEDS", "20"))
 FIRST = int(os.environ.get("OVENBIRD_FIRST_SEED", "0"))
-EVERY = bool(os.environ.get("OVENBIRD_EVERY_CT"))
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +29,17 @@ def test_routed_packets_fare_the_same_by_every_account(world, counts, seed):
     made = routed_topology.make(dice)
     world.build(made.commands)
     counts["topologies"] += 1
-    bout = Bout(world, {whose: world.network(whose) for whose in WHOSE}, counts, original=not made.whole_networks)
+    networks = {whose: world.network(whose) for whose in WHOSE}
+    bout = Bout(world, networks, counts, original=not made.whole_networks, sources=made.sources)
     for _ in range(PACKETS):
         datapath, microflow = routed_topology.packet(dice, made)
-        counts["packets"] += 1
         bout.followed(datapath, microflow)
-        for state in STATES if EVERY else (dice.choice(STATES),):
-            bout.forced(datapath, microflow, [state] * ENOUGH)
+        if EVERY:
+            bout.every(datapath, microflow)
+        else:
+            bout.forced(datapath, microflow, [dice.choice(STATES)] * ENOUGH)
+    bout.settle()
+    counts["asked of an ovn-trace of its own"] = world.alone
 
 
 def test_that_some_arrived_and_some_did_not(counts):

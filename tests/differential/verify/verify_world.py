@@ -6,12 +6,14 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.model import nb, sb
 from ovenbird.northd.northd import SOUTHBOUND as OUTPUTS
@@ -19,6 +21,9 @@ from ovenbird.northd.northd import build
 from ovenbird.ovsdb.notation import encode
 from ovenbird.verify.network import Network
 from ovenbird.verify.snapshot import SOUTHBOUND, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 BOUNDED = ("prlimit", "--as=500000000")
 """What keeps an ovn-trace that goes round in circles from taking the machine's memory."""
@@ -102,14 +107,45 @@ class Edits:
 
 
 TERSE = ("--minimal", "--select-id=1", "-vconsole:off")
+BATCH = 1000
+"""Questions for one ovn-trace: what it is told of connections are arguments, of which there must not be too many."""
+MANY = 20000
+"""More than one ovn-trace finds in all the copies of all packets of a batch."""
+_STATE = re.compile(r"\bct_next\(ct_state=([a-z|]+)")
+
+
+class Question(NamedTuple):
+    """What ovn-trace is asked.
+
+    Arguments:
+        datapath: where the packet begins.
+        microflow: the packet.
+        states: what ct_next finds, the first time, the second ...
+        later: what it finds after those; empty for what ovn-trace likes.
+        doubtful: whether all that it finds is one and the same, and it may well look more often or less.
+    """
+
+    datapath: str
+    microflow: str
+    states: tuple[str, ...]
+    later: str
+    doubtful: bool
+
+
+def told(states: Iterable[str]) -> list[str]:
+    return [f"--ct={state}" for state in states]
 
 
 class Listener:
-    """An ovn-trace that answers for one Southbound, with one state for every ct_next."""
+    """An ovn-trace that answers for one Southbound.
 
-    def __init__(self, world: World, name: str, whose: str, state: str) -> None:
+    It takes one of the states that it was started with at each ct_next, of whatever packet, and finds all established
+    when they are used up.
+    """
+
+    def __init__(self, world: World, name: str, whose: str, states: Iterable[str]) -> None:
         base = world.directory / name
-        command = [*BOUNDED, "ovn-trace", f"--db={world.remote(whose)}", *TERSE, *[f"--ct={state}"] * ENOUGH]
+        command = [*BOUNDED, "ovn-trace", f"--db={world.remote(whose)}", *TERSE, *told(states)]
         self.process = subprocess.Popen(
             [*command, "--detach", "--no-chdir", f"--pidfile={base}.pid", f"--unixctl={base}.ctl"],
             env=world.environment,
@@ -130,8 +166,26 @@ class Listener:
             os.kill(self.pid, signal.SIGKILL)
 
 
+def _words(state: str) -> frozenset[str]:
+    """Return the flags of a connection state, in whatever order and way they are written."""
+    return frozenset(re.split("[|,]", state))
+
+
 class GoneError(Exception):
     """The other side hung up."""
+
+
+def numbered(commands: list[str]) -> list[str]:
+    """Return commands that give every port a key of its own: our trace makes copies in their order on either side.
+
+    One copy can be the first of a connection that another one, refused, is answered by an error about.
+    """
+    ports = [commands[at + 2] for at, word in enumerate(commands) if word == "lsp-add"]
+    return [
+        word
+        for number, port in enumerate(ports, 1)
+        for word in ("--", "set", "Logical_Switch_Port", port, f"options:requested-tnl-key={number}")
+    ]
 
 
 class World:
@@ -140,7 +194,7 @@ class World:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.processes: list[subprocess.Popen] = []
-        self.tracers: dict[tuple[str, str], Listener] = {}
+        self.alone = 0  # questions that ovn-trace met ct_next at more or less often than expected
         self.numbers = itertools.count()
         names = ("OVN_RUNDIR", "OVS_RUNDIR", "OVN_LOGDIR", "OVS_LOGDIR", "OVN_DBDIR", "OVS_DBDIR")
         self.environment = os.environ | dict.fromkeys(names, str(directory))
@@ -171,10 +225,9 @@ class World:
 
     def build(self, commands: list[str]) -> None:
         """Replace the topology, compile it by our compiler too, and let ovn-trace read both results."""
-        self._stop_tracers()
         for tables in TABLES:
             self.transact("nb", "OVN_Northbound", *[{"op": "delete", "table": table, "where": []} for table in tables])
-        self.nbctl("clear", "NB_Global", ".", "options", "--", *commands)
+        self.nbctl("clear", "NB_Global", ".", "options", "--", *commands, *numbered(commands))
         self._compile()
 
     def _compile(self) -> None:
@@ -204,41 +257,58 @@ class World:
             southbound.read(*SOUTHBOUND, sb.LogicalFlow)
             return Network(southbound.store)
 
-    def ovn_traces(self, datapath: str, microflow: str, states: dict[str, list[str]]) -> dict[str, str | None]:
-        """Return what ovn-trace says of each Southbound, in its minimal form; None where it gave up.
+    def ovn_traces(self, whose: str, questions: list[Question]) -> list[str | None]:
+        """Return what ovn-trace says of a Southbound, in its minimal form; None where it gave up.
 
-        One that listens answers a hundred times faster than a new one starts. What it takes for the answer of ct_next
-        is given when it starts, so that there is one for each state that a packet keeps all the way.
+        One that listens answers a hundred times faster than a new one starts. What it is to find of connections is
+        given when it starts, for all that it will be asked. Where it met ct_next more or less often than was expected,
+        what it says counts for nothing, and one is asked that finds the same all the way, or a new one.
         """
-        return {whose: self._ovn_trace(whose, datapath, microflow, given) for whose, given in states.items()}
+        answers: list[str | None] = []
+        listeners: dict[str, Listener] = {}
+        try:
+            for number, question in enumerate(questions):
+                key = question.later if question.doubtful else ""
+                if number % BATCH == 0:
+                    self._end(listeners, *listeners)
+                if key not in listeners:
+                    rest = questions[number : number - number % BATCH + BATCH]
+                    states = [key] * MANY if key else [s for q in rest if not q.doubtful for s in q.states]
+                    listeners[key] = Listener(self, f"{whose}-{next(self.numbers)}", whose, states)
+                answer = listeners[key].ask(question.datapath, question.microflow)
+                met = [_words(state) for state in _STATE.findall(answer or "")]
+                if answer is None:
+                    self._end(listeners, key)
+                elif key:
+                    assert all(state == _words(key) | {"trk"} for state in met), (question, answer)
+                elif met != [_words(state) for state in question.states]:
+                    self._end(listeners, key)
+                    answer = self._alone(whose, question)
+                answers.append(answer)
+        finally:
+            self._end(listeners, *listeners)
+        return answers
 
-    def _ovn_trace(self, whose: str, datapath: str, microflow: str, states: list[str]) -> str | None:
-        if len(set(states)) > 1:
-            given = [f"--ct={state}" for state in states]
-            command = [*BOUNDED, "ovn-trace", f"--db={self.remote(whose)}", *TERSE, *given, datapath, microflow]
-            try:
-                done = subprocess.run(
-                    command, env=self.environment, capture_output=True, text=True, check=False, timeout=PATIENCE
-                )
-            except subprocess.TimeoutExpired:
-                return None
-            assert done.returncode <= 0 or not done.stderr, (microflow, done.stderr)
-            return done.stdout if done.returncode == 0 else None
-        key = whose, states[0] if states else "est"
-        if key not in self.tracers:
-            self.tracers[key] = Listener(self, f"{whose}-{next(self.numbers)}", whose, key[1])
-        answer = self.tracers[key].ask(datapath, microflow)
-        if answer is None:
-            self.tracers.pop(key).end()
-        return answer
+    def _end(self, listeners: dict[str, Listener], *keys: str) -> None:
+        for key in keys:
+            listeners.pop(key).end()
 
-    def _stop_tracers(self) -> None:
-        for tracer in self.tracers.values():
-            tracer.end()
-        self.tracers = {}
+    def _alone(self, whose: str, question: Question) -> str | None:
+        """Ask an ovn-trace started for one question."""
+        self.alone += 1
+        given = told([*question.states, *[question.later] * (ENOUGH if question.later else 0)])
+        command = [*BOUNDED, "ovn-trace", f"--db={self.remote(whose)}", *TERSE, *given]
+        try:
+            done = subprocess.run(
+                [*command, question.datapath, question.microflow],
+                env=self.environment, capture_output=True, text=True, check=False, timeout=PATIENCE,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return None
+        assert done.returncode <= 0 or not done.stderr, (question, done.stderr)
+        return done.stdout if done.returncode == 0 else None
 
     def close(self) -> None:
-        self._stop_tracers()
         for process in reversed(self.processes):
             process.terminate()
         for process in self.processes:
