@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from ovenbird.engine.alarms import Alarm
-    from ovenbird.engine.distinct import Tallies
     from ovenbird.engine.ids import Allocation, Pool, Scope
     from ovenbird.engine.outputs import Handle
     from ovenbird.engine.rows import Column, Deltas, Row, Store, Table
@@ -62,7 +61,7 @@ class Engine:
         self.memo: dict[tuple[Any, ...], Instance] = {}
         self.scopes: dict[tuple[Pool, Any], Scope] = {}
         self.outputs: dict[Rows, Output] = {}
-        self.gathered: dict[Rule, Tallies] = {}
+        self.gathered: dict[Rule, Any] = {}
         self.owners: dict[Fact, Run | dict[Run, None]] = {}
         self.failures: dict[Run, Exception] = {}
         self.ran: Counter[str] = Counter()

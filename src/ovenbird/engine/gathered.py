@@ -51,13 +51,13 @@ class Gathering(Run):
     def _hold(self, pairs: dict[Any, None]) -> None:
         before, self.pairs = self.pairs, pairs
         if before != pairs:
-            tallies = self.rule.tallies(self.engine)
+            kept = self.rule.kept(self.engine)
             for pair in pairs:
                 if pair not in before:
-                    tallies.count(*pair)
+                    kept.count(*pair)
             for pair in before:
                 if pair not in pairs:
-                    tallies.discount(*pair)
+                    kept.discount(*pair)
 
 
 class Gathered(Rule):
@@ -66,6 +66,8 @@ class Gathered(Rule):
     __slots__ = ()
 
     run = Gathering
+    keeps: type[Any] = Tallies
+    """What counts the pairs of an engine's rows."""
 
     def values(self, group: Hashable) -> frozenset[Any]:
         """Return the values that the rows give a group. The caller depends on these alone.
@@ -76,13 +78,14 @@ class Gathered(Rule):
         node = tracking.reader
         if node is None:
             raise LookupError(f"{self}: asked for outside of a computation")
-        return self.tallies(node.engine).values(group)
+        values: frozenset[Any] = self.kept(node.engine).values(group)
+        return values
 
-    def tallies(self, engine: Any) -> Tallies:
+    def kept(self, engine: Any) -> Any:
         """Return what an engine's rows give."""
-        found: Tallies | None = engine.gathered.get(self)
+        found = engine.gathered.get(self)
         if found is None:
-            found = engine.gathered[self] = Tallies()
+            found = engine.gathered[self] = self.keeps()
         return found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.derived import Derived
+from ovenbird.engine.least import Least, least_of
 from ovenbird.engine.lookups import rows
 from ovenbird.engine.rules import Rule, rule, singleton
 from ovenbird.engine.views import view
@@ -83,6 +84,7 @@ def rules(identity: Identity, changes: Changes, *, private: bool = True) -> tupl
         changes: knows when sequence numbers changed.
         private: whether chassis acknowledge in Chassis_Private; before that table was, they did in Chassis.
     """
+    acknowledged = progress if private else former_progress
 
     @view
     def options() -> tuple[tuple[str, str], ...]:
@@ -111,7 +113,7 @@ def rules(identity: Identity, changes: Changes, *, private: bool = True) -> tupl
             wanted = row.nb_cfg
         for southbound in rows(sb.SBGlobal):
             reached = southbound.nb_cfg
-        everywhere, when = chassis_progress() if private else former_chassis_progress()
+        everywhere, when = reached_by_all(acknowledged)
         # Chassis may still have a higher number, from before Northbound started over.
         everywhere = reached if everywhere is None else min(everywhere, wanted)
         asked, written = changes.time("nb_cfg", wanted), changes.time("sb_cfg", reached)
@@ -122,31 +124,29 @@ def rules(identity: Identity, changes: Changes, *, private: bool = True) -> tupl
         yield ADDRESS_SET("svc_monitor_mac")
         yield IN_ADDRESS_SET("svc_monitor_mac", dict(options())["svc_monitor_mac"])
 
-    return southbound_global, northbound_global, service_mac, port_up
+    return acknowledged, southbound_global, northbound_global, service_mac, port_up
 
 
-@view
-def chassis_progress() -> tuple[int | None, int]:
+@least_of(sb.ChassisPrivate)
+def progress(private: sb.ChassisPrivate) -> Iterator[tuple[int | None, int]]:
+    """Give the number that a chassis has reached and, by number, when it did: the latest is the least, below zero."""
+    chassis = private.chassis
+    if chassis is not None and not flag(chassis.other_config, "is-remote"):
+        yield None, private.nb_cfg
+        yield private.nb_cfg, -private.nb_cfg_timestamp
+
+
+@least_of(sb.Chassis)
+def former_progress(chassis: sb.Chassis) -> Iterator[tuple[int | None, int]]:
+    """Give the same where the server has no Chassis_Private; there it is not said when."""
+    if not flag(chassis.other_config, "is-remote"):
+        yield None, chassis.nb_cfg
+
+
+def reached_by_all(chassis: Least) -> tuple[int | None, int]:
     """Return the least `nb_cfg` of all chassis and when the last one reached it; None and 0 without chassis."""
-    least: int | None = None
-    when = 0
-    for private in rows(sb.ChassisPrivate):
-        chassis = private.chassis
-        if chassis is None or flag(chassis.other_config, "is-remote"):
-            continue
-        number = private.nb_cfg
-        if least is None or number < least:
-            least, when = number, private.nb_cfg_timestamp
-        elif number == least:
-            when = max(when, private.nb_cfg_timestamp)
-    return least, when
-
-
-@view
-def former_chassis_progress() -> tuple[int | None, int]:
-    """Return the same where the server has no Chassis_Private; there it is not said when."""
-    numbers = [chassis.nb_cfg for chassis in rows(sb.Chassis) if not flag(chassis.other_config, "is-remote")]
-    return min(numbers, default=None), 0
+    least = chassis.least(None)
+    return least, 0 if least is None else -(chassis.least(least) or 0)
 
 
 _PB = sb.PortBinding

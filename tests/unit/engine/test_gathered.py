@@ -97,7 +97,7 @@ def test_nothing_is_left_of_groups_without_values_and_readers():
     w = World([held, sizes])
     w.put("x", "a")
     w.run()
-    tallies = held.tallies(w.engine).tallies
+    tallies = held.kept(w.engine).tallies
     assert set(tallies) == {"x", "y", "all"}
     w.put("x")
     w.run()
@@ -113,7 +113,7 @@ def test_engines_over_the_same_rows_gather_for_themselves():
     w.run()
     other = Engine([w.source], [held])
     other.run()
-    assert set(held.tallies(other).tallies) == {"x", "all"}
+    assert set(held.kept(other).tallies) == {"x", "all"}
     other.close()
     w.put("y", "b")
     assert w.run()[0] == {"x": "1", "y": "1"}

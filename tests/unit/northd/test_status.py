@@ -96,6 +96,19 @@ def test_hv_cfg_is_the_slowest_chassis_and_its_time_the_last_to_reach_it(network
     assert (the(networks).hv_cfg, the(networks).hv_cfg_timestamp) == (5, 55)
 
 
+def test_an_answer_of_a_chassis_costs_no_look_at_the_others(networks):
+    networks.insert(nb.NBGlobal, nb_cfg=7)
+    everyone = [chassis(networks, f"hv{'v' * n}", nb_cfg=6, nb_cfg_timestamp=10) for n in range(30)]
+    networks.settle()
+    ran = []
+    for n, one in enumerate(everyone):
+        networks.update(one, nb_cfg=7, nb_cfg_timestamp=20 + n)
+        ran.append(networks.wave())
+    assert all(counts.get("northbound_global", 0) == 0 for counts in ran[:-1])
+    networks.settle()
+    assert (the(networks).hv_cfg, the(networks).hv_cfg_timestamp) == (7, 49)
+
+
 def test_a_restart_changes_nothing(networks):
     switch = networks.switch("s0")
     port = networks.port(switch, "p0", "00:00:00:00:00:01 10.0.0.1", "unknown")
