@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ovenbird.api import json_body
-from ovenbird.api.auth import Open
+from ovenbird.api.auth import Open, Unauthorized
 from ovenbird.api.collection import Collection
 from ovenbird.api.databases import Databases
 from ovenbird.api.derived import Adjustable, Derived
@@ -30,7 +30,7 @@ from ovenbird.api.errors.request import (
 )
 from ovenbird.api.errors.translated import translate
 from ovenbird.api.extensions import EXTENSIONS, extension
-from ovenbird.api.front import REQUEST_ID, Front
+from ovenbird.api.front import CALLER, REQUEST_ID, Front, peer
 from ovenbird.api.quota_requests import QuotaRequests
 from ovenbird.api.quotas import USUAL
 from ovenbird.api.resources import DERIVED, EMPTY, RESOURCES
@@ -251,6 +251,7 @@ class Api:
         caller = self.authenticator.known(headers)
         if caller is None:
             caller = await self.authenticator.identify(headers)
+        request.scope[CALLER] = caller
         if self.policy is None:
             return caller, None
         access = self.policy.access(caller)
@@ -315,7 +316,9 @@ def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
             return await handler(request)
         except Exception as error:
             answer = translate(error)
-            if isinstance(answer, ServiceUnavailable):  # nothing is wrong here; a trace says nothing
+            if isinstance(answer, Unauthorized) and answer.refused:
+                log.warning("%s: %s: login refused: %s", request.scope[REQUEST_ID], peer(request.scope), answer.refused)
+            elif isinstance(answer, ServiceUnavailable):  # nothing is wrong here; a trace says nothing
                 log.warning("%s: %s %s: %s", request.scope[REQUEST_ID], request.method, request.url.path, error)
             elif answer.status >= 500 and answer is not error:
                 log.exception(

@@ -45,14 +45,20 @@ class Caller:
 
 
 class Unauthorized(NeutronError):  # noqa: N818 (named as the others that are answers)
-    """Nobody, or nobody known, is asking. The body is that of Keystone's middleware."""
+    """Nobody, or nobody known, is asking. The body is that of Keystone's middleware.
+
+    Arguments:
+        challenge: how to log in.
+        refused: what was refused, for the log; empty where nobody tried to log in.
+    """
 
     status = 401
     message: ClassVar[str] = "The request you have made requires authentication."
 
-    def __init__(self, challenge: str) -> None:
+    def __init__(self, challenge: str, refused: str = "") -> None:
         super().__init__()
         self.challenge = challenge
+        self.refused = refused
 
     def body(self) -> dict[str, Any]:
         """Return the answer's JSON."""

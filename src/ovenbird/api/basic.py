@@ -126,7 +126,7 @@ class Basic:
             finally:
                 self._waiting -= 1
             if not right or hashed is None:
-                raise Unauthorized(CHALLENGE)
+                raise Unauthorized(CHALLENGE, f"{'user' if hashed is None else 'password of'} {user[:LONGEST]}")
             roles = ADMIN if user in self.admins else MEMBER
             return Caller(user, user, roles), time.time() + HOLDS
 
@@ -145,14 +145,14 @@ def credentials(given: bytes) -> tuple[str, bytes]:
     """
     scheme, _, encoded = given.partition(b" ")
     if scheme.lower() != b"basic":
-        raise Unauthorized(CHALLENGE)
+        raise Unauthorized(CHALLENGE, "Authorization that is not Basic" if given else "")
     try:
         name, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
         user = name.decode("utf-8")
     except (binascii.Error, UnicodeDecodeError) as error:
-        raise Unauthorized(CHALLENGE) from error
+        raise Unauthorized(CHALLENGE, "malformed Authorization") from error
     if not colon or not user or b"\0" in password:
-        raise Unauthorized(CHALLENGE)
+        raise Unauthorized(CHALLENGE, "malformed Authorization")
     return user, password
 
 

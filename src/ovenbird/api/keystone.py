@@ -149,7 +149,7 @@ class Keystone:
         """
         token, service = header(headers, b"x-auth-token"), header(headers, b"x-service-token")
         if not token or len(token) > LONGEST or len(service) > LONGEST:
-            raise Unauthorized(self.account.challenge)
+            raise Unauthorized(self.account.challenge, "token of an impossible length" if token else "")
 
         async def question() -> tuple[Caller, float]:
             caller, until = caller_of(await self._validate(token))
@@ -159,7 +159,7 @@ class Keystone:
                 until = min(until, ends)
             now = time.time()
             if until <= now:
-                raise Unauthorized(self.account.challenge)
+                raise Unauthorized(self.account.challenge, f"expired token of user {caller.user}")
             return caller, min(until, now + HOLDS)
 
         return await self._remembered.ask(self._remembered.hash(token, service), question)
@@ -177,7 +177,7 @@ class Keystone:
         if answer.status_code in (401, 403):  # this service's own token ran out, or was revoked
             answer = await self._show(await self.login(own), token)
         if answer.status_code == 404:
-            raise Unauthorized(self.account.challenge)
+            raise Unauthorized(self.account.challenge, "token that Keystone does not know")
         return _document(answer, 200)
 
     async def _show(self, own: str, token: bytes) -> httpx.Response:

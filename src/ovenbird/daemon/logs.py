@@ -18,6 +18,7 @@ from typing import ClassVar
 import orjson
 
 from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.log_file import LogFile
 from ovenbird.daemon.log_limit import LogLimit
 
 LEVELS = {
@@ -120,7 +121,7 @@ class Logs:
         self.file = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._install("file", logging.FileHandler(path))
+            self._install("file", LogFile(path))
         except OSError as e:
             raise UsageError(f"{path}: {e.strerror}") from e
         logging.getLogger("ovenbird.vlog").info("opened log file %s", path)
@@ -150,7 +151,11 @@ class Logs:
             raise UsageError(f"syslog {method}: {e.strerror or e}") from e
 
     def reopen(self) -> None:
-        """Open the log file anew, after a rotation moved the old one away."""
+        """Open the log file anew, after a rotation moved the old one away.
+
+        Raises:
+            UsageError: it cannot be opened; lines go where they went.
+        """
         if self.file is not None:
             self.open_file(self.file)
 
@@ -220,6 +225,8 @@ class Logs:
             handler.ident = f"{self.program}: "
         handler.addFilter(self.destinations[name])
         handler.addFilter(self._limit)
+        complain = handler.handleError
+        handler.handleError = lambda record: None if _is_gone() else complain(record)  # type: ignore[method-assign]
         self._handlers[name] = handler
         root.addHandler(handler)
         self._adjust()
@@ -229,3 +236,8 @@ class Logs:
         present = [self.destinations[name] for name in self._handlers]
         levels = [level for d in present for level in (d.level, *d.modules.values())]
         logging.getLogger().setLevel(min(levels, default=logging.WARNING))
+
+
+def _is_gone() -> bool:
+    """Return whether what is handled is the end of a terminal or a syslog: nobody would read a trace of that."""
+    return isinstance(sys.exc_info()[1], OSError)

@@ -145,7 +145,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, self.logs.reopen)
+        loop.add_signal_handler(signal.SIGHUP, self._rotated)
         self.unixctl = Unixctl(self._control_path(), self.version)
         self._register_commands()
         await self.unixctl.start()
@@ -186,13 +186,13 @@ class Daemon:
                 path.unlink(missing_ok=True)
             handle = path.open("a+")
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            handle.truncate(0)
+            handle.write(f"{os.getpid()}\n")
+            handle.flush()
         except BlockingIOError as e:
             raise UsageError(f"{path}: a running process holds this pid file") from e
         except OSError as e:
             raise UsageError(f"{path}: {e.strerror}") from e
-        handle.truncate(0)
-        handle.write(f"{os.getpid()}\n")
-        handle.flush()
         self._pidfile, self._pidfile_handle = path, handle
 
     # -- commands -------------------------------------------------------------------------------------------------
@@ -219,8 +219,18 @@ class Daemon:
         return ""
 
     def _reopen(self) -> str:
-        self.logs.reopen()
+        try:
+            self.logs.reopen()
+        except UsageError as error:
+            raise CommandError(str(error)) from error
         return ""
+
+    def _rotated(self) -> None:
+        """Open the log anew (SIGHUP)."""
+        try:
+            self.logs.reopen()
+        except UsageError as error:
+            log.warning("the log file is not reopened: %s", error)
 
 
 def drop_stdio() -> None:

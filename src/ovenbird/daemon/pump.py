@@ -303,6 +303,8 @@ class Refusals:
 
     def calm(self) -> None:
         """Note that the database took everything but rows that are left out."""
+        if self._failure:
+            log.info("%s: the database takes transactions again", self.name)
         self._pause, self.wait_until, self._failure = PAUSE[0], 0.0, ""
 
     def postpone(self, now: float) -> float:

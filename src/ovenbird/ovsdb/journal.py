@@ -136,6 +136,7 @@ class Journal:
         """Whether of changed sets and maps only the difference is written, which servers before 2.15 cannot read."""
         self.unsynced = False
         self._torn = False  # whether a write failed and what it left could not be cut off
+        self._refusing = False  # whether the last write failed
         self._renamed = False
         self.on_write: Callable[[], None] = lambda: None
         """Called after each record; whoever syncs the file in the background sets it."""
@@ -218,8 +219,13 @@ class Journal:
         except OSError as error:
             with contextlib.suppress(OSError):  # else the next write has to do it first
                 self.cut(self.size)
+            if not self._refusing:
+                _log.warning("%s: write failed (%s): changes are refused until it works", self.path, error.strerror)
+            self._refusing = True
             raise InputOutputError(f"cannot write to {self.path}: {error.strerror}") from error
-        self._torn = False
+        if self._refusing:
+            _log.info("%s: can be written again", self.path)
+        self._torn = self._refusing = False
         self.size += size
         self.unsynced = True
         self.on_write()

@@ -305,7 +305,7 @@ class _Sync:
                 self._compacting = asyncio.get_running_loop().create_task(self._compact(journal, database))
             await asyncio.get_running_loop().run_in_executor(None, journal.sync)
         except InputOutputError as error:
-            _log.exception("database %s is not durable", database.name)
+            _log.error("database %s is not durable: %s", database.name, error)
             return error
         return None
 
@@ -320,8 +320,8 @@ class _Sync:
             await asyncio.get_running_loop().run_in_executor(None, compaction.write)
             if compaction.current:
                 compaction.take_over()
-        except InputOutputError:
-            _log.exception("database %s stays as long as it is", database.name)
+        except InputOutputError as error:
+            _log.warning("database %s is not compacted now: %s", database.name, error)
             journal.put_off()
         finally:
             compaction.end()

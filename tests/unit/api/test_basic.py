@@ -137,6 +137,29 @@ async def test_over_http(basic):
         assert "provider:network_type" in seen.json()["networks"][0]
 
 
+async def test_each_request_is_a_line_of_the_log_and_a_refused_login_a_warning(basic, caplog):
+    caplog.set_level("INFO")
+    app = create_app(InProcess(cloud.schema(), cloud.ROWS), authenticator=basic, policy=Policy())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://neutron") as http:
+        answers = [
+            await http.get("/v2.0/networks?name=a%20b", auth=("alice", "wönder")),
+            await http.get("/v2.0/networks", auth=("alice", "wonder")),
+            await http.get("/v2.0/networks", auth=("mallory", "x")),
+            await http.get("/v2.0/networks"),
+        ]
+    ids = [answer.headers["x-openstack-request-id"] for answer in answers]
+    lines = [r.getMessage().partition(" time: ") for r in caplog.records if r.name == "ovenbird.api.request"]
+    assert [text for text, _, _ in lines] == [
+        f'{ids[0]} alice alice 127.0.0.1 "GET /v2.0/networks?name=a%20b HTTP/1.1" status: 200 len: 15',
+        *[f'{one} - - 127.0.0.1 "GET /v2.0/networks HTTP/1.1" status: 401 len: 108' for one in ids[1:]],
+    ]
+    assert all(0 < float(seconds) < 60 for _, _, seconds in lines)
+    assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING"] == [
+        f"{ids[1]}: 127.0.0.1: login refused: password of alice",
+        f"{ids[2]}: 127.0.0.1: login refused: user mallory",
+    ]
+
+
 def test_only_those_who_ask_who_is_there_may_listen_to_the_network(basic):
     database = InProcess(cloud.schema(), cloud.ROWS)
     Service(database, host="0.0.0.0", authenticator=basic, policy=Policy())

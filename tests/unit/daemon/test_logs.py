@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import re
 
 import pytest
@@ -69,6 +71,43 @@ def test_the_log_file_can_be_rotated(logs, tmp_path):
     logging.getLogger("ovenbird.test").warning("after")
     assert "after" in path.read_text()
     assert "after" not in (tmp_path / "x.log.1").read_text()
+
+
+def test_a_full_disk_costs_lines_and_says_so(logs, tmp_path, monkeypatch, caplog):
+    path, real, room = tmp_path / "x.log", os.write, 10_000
+
+    def write(descriptor: int, data: bytes) -> int:
+        nonlocal room
+        if not room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        room -= (some := min(room, len(data)))
+        return real(descriptor, data[:some])
+
+    logs.open_file(path)
+    before = path.read_text()
+    monkeypatch.setattr(os, "write", write)
+    room, log = 20, logging.getLogger("ovenbird.test")
+    for _ in range(3):
+        log.warning("lost")
+    assert path.read_text() == before, "no half lines"
+    told = f"{path}: write failed (No space left on device): lines are lost until it works"
+    assert sorted(caplog.messages[1:]) == [told, "lost", "lost", "lost"], "which other destinations get"
+    room = 10_000
+    log.warning("found")
+    missing, found = path.read_text().removeprefix(before).splitlines()
+    assert missing == "4 lines are missing here: the file could not be written"
+    assert found.endswith("found")
+
+
+def test_a_rotation_without_a_folder_keeps_the_old_file(logs, tmp_path):
+    path = tmp_path / "logs" / "x.log"
+    logs.open_file(path)
+    path.parent.rename(tmp_path / "old")
+    (tmp_path / "logs").touch()
+    with pytest.raises(UsageError, match="logs"):
+        logs.reopen()
+    logging.getLogger("ovenbird.test").warning("after")
+    assert "after" in (tmp_path / "old" / "x.log").read_text()
 
 
 def test_a_destination_alone():

@@ -90,3 +90,10 @@ class ServiceUnavailable(NeutronError):
 
     status = 503
     message = "The database is not reachable."
+
+
+class DatabaseNotWritable(ServiceUnavailable):
+    """The database's disk is full, or fails; what is read is served on."""
+
+    kind = "ServiceUnavailable"
+    message = "The database cannot be written now."

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ovenbird.api.errors.base import NeutronError
-from ovenbird.api.errors.request import RetryRequest, ServiceUnavailable
+from ovenbird.api.errors.request import DatabaseNotWritable, RetryRequest, ServiceUnavailable
 from ovenbird.ovsdb.errors import (
     Aborted,
     ConstraintViolation,
     Disconnected,
+    InputOutputError,
     OvsdbError,
     ReferentialIntegrityViolation,
     TimedOut,
@@ -15,6 +16,7 @@ from ovenbird.ovsdb.errors import (
 
 TRANSLATED: tuple[tuple[type[Exception], type[NeutronError]], ...] = (
     (Disconnected, ServiceUnavailable),
+    (InputOutputError, DatabaseNotWritable),
     (TimedOut, RetryRequest),
     (ConstraintViolation, RetryRequest),
     (ReferentialIntegrityViolation, RetryRequest),
