@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import traffic
 
-from ovenbird.lab import process, scene
+from ovenbird.lab import scene
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import CommandError
 from ovenbird.lab.instance import Instance
@@ -140,27 +140,3 @@ def test_status_leads_programs_to_every_part(cloud: Lab) -> None:
     for part, database in (("nb", "OVN_Northbound"), ("sb", "OVN_Southbound"), ("cloud", "Cloud")):
         assert database in run(["ovsdb-client", "list-dbs", status[part]]).split()
     assert run(["curl", "-sf", f"{status['api']}/v2.0/networks"])
-
-
-def test_up_says_that_it_runs_and_down_leaves_nothing(machine: None, rundir: Path) -> None:
-    ovenbird = _ovenbird(rundir)
-    ports = ("--api-port", "0", "--nb-port", "0", "--sb-port", "0", "--cloud-port", "0")
-    try:
-        first = ovenbird("up", *ports)
-        assert "3 packets transmitted, 3 received" in first
-        assert first.count("2 packets transmitted, 2 received") == 3  # outside in, inside out, over IPv6
-        for title in ("at its floating IP", "pings the outside world", "pings test2 over IPv6", "/meta_data.json"):
-            assert title in first
-        assert '"hostname": "test1"' in first
-        plan = Lab.open(rundir).plan
-        for word in ("test1", "test2", "hv1", "hv2", "ACTIVE", plan.api):
-            assert word in first
-        with pytest.raises(CommandError, match=f"a cloud is already running in {rundir}"):
-            ovenbird("up", *ports)
-        assert json.loads(ovenbird("status", "--json"))["healthy"]
-    finally:
-        ovenbird("down")
-    assert not rundir.exists()
-    assert process.marked(rundir) == []
-    assert plan.prefix not in run(["ip", "netns", "list"])
-    assert f"no cloud runs in {rundir}" in ovenbird("down")

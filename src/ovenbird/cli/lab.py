@@ -56,7 +56,10 @@ def boot(
     except BaseException:
         boots.remove(f"lab-{name}")
         raise
-    click.echo(f"{instance.name} runs on {instance.host} with {instance.address or 'no address'}")
+    member = (
+        f"security group {', '.join(groups)}" if groups else "the default security group, which lets in its own alone"
+    )
+    click.echo(f"{instance.name} runs on {instance.host} with {instance.address or 'no address'}, in {member}")
 
 
 @command.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

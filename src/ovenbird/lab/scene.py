@@ -20,6 +20,8 @@ from ovenbird.lab.process import wait_until
 NETWORK = "private"
 SUBNET = "10.0.0.0/24"
 SUBNET6 = "fd00:10::/64"
+ADDRESSES = ("10.0.0.11", "10.0.0.12")
+"""The instances' addresses, so that a page may name them."""
 SECURITY_GROUP = "icmp-ssh"
 
 _PING_PATIENCE = 15.0  # seconds
@@ -63,8 +65,8 @@ def play(lab: Lab, progress: Progress) -> Scene:
     progress("booting the instances")
     with ThreadPoolExecutor(max_workers=2) as pool:
         booting = [
-            pool.submit(lab.boot, f"test{number}", network["id"], host, (group,))
-            for number, host in enumerate(lab.plan.hosts[:2], 1)
+            pool.submit(lab.boot, f"test{number}", network["id"], host, (group,), fixed_ips=[{"ip_address": address}])
+            for number, (host, address) in enumerate(zip(lab.plan.hosts, ADDRESSES, strict=False), 1)
         ]
         instances = tuple(future.result() for future in booting)
     if len(instances) < 2:
