@@ -63,7 +63,7 @@ class Machine:
 
     def here(self, text: str) -> str:
         """Put the places that pages speak of into the directory."""
-        return text.replace(str(DEFAULT_RUNDIR), str(self.rundir)).replace("/var/lib", str(self.directory))
+        return text.replace(str(DEFAULT_RUNDIR), str(self.rundir)).replace("/var/lib/ovenbird", str(self.rundir))
 
     def shell(self) -> Shell:
         return Shell(self.namespace, self.directory, self.variables)
