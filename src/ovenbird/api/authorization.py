@@ -52,7 +52,7 @@ class Authorization:
             NotFound: it names what the caller does not see.
         """
         resource = self.resource
-        project = values.get("project_id") or self.caller.project
+        project = values.get("project_id", self.caller.project)
         if project != self.caller.project and not self.access.admin:
             raise HTTPBadRequest(
                 reason="Specifying 'project_id' or 'tenant_id' other than the authenticated project in request "

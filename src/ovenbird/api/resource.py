@@ -238,8 +238,8 @@ def project_of(draft: Draft, values: Mapping[str, Any]) -> str:
     Raises:
         HTTPBadRequest: neither names one.
     """
-    project: str = values.get("project_id") or draft.caller.project
-    if not project:
+    project: str = values.get("project_id", draft.caller.project)
+    if not project and "project_id" not in values:  # an administrator's resource may be in no project, which is ""
         raise HTTPBadRequest(reason="The request is in no project's name, and so has to give 'project_id'")
     return project
 

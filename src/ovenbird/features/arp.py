@@ -102,7 +102,7 @@ def _neighbor_discovery(port: SwitchPort, mac: str, ips: tuple[str, ...]) -> Ite
 
 def _virtual(port: SwitchPort) -> Iterator[Fact]:
     """Bind a virtual port where one of its parents announces its address."""
-    ip = port.options.get("virtual-ip")
+    ip = port.virtual_ip
     if not ip:
         return
     for parent in port.options.get("virtual-parents", "").split(","):

@@ -15,6 +15,7 @@ from ovenbird.engine.views import view
 from ovenbird.features.routing import next_hop
 from ovenbird.logical.addresses import braced, quote, solicited_node
 from ovenbird.logical.feature import Feature
+from ovenbird.logical.findings import finding
 from ovenbird.logical.flow import Author
 from ovenbird.logical.pipeline import stage
 from ovenbird.logical.protection import meters
@@ -301,7 +302,9 @@ def asks_routers(uuid: UUID) -> bool:
 
 def _virtual(port: SwitchPort) -> Iterator[Fact]:
     """Resolve a virtual address to the parent that holds it; ask for it anew while none does."""
-    ip = port.options.get("virtual-ip", "")
+    ip = port.virtual_ip
+    if not ip and (text := port.options.get("virtual-ip")):
+        yield finding(port.lsp, f"port {port.name}: nobody can have its virtual-ip {text!r}, which is no IP address")
     if not ip or not port.options.get("virtual-parents"):
         return
     binding = find(sb.PortBinding.logical_port, port.name)

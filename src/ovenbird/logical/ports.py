@@ -17,6 +17,7 @@ from ovenbird.logical.routers import SPECIAL, subnets
 from ovenbird.logical.tables import PORT_BINDING, datapath
 from ovenbird.model import nb
 from ovenbird.model.options import flag
+from ovenbird.net.ip import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,6 +149,12 @@ class SwitchPort:
                 parsed = self._special(text, parsed, rest)
             if parsed is not None:
                 self.addresses.append(parsed)
+
+    @property
+    def virtual_ip(self) -> str:
+        """The address that a virtual port is for; empty where there is none, or what there is is no IP address."""
+        ip = self.options.get("virtual-ip", "")
+        return ip if is_address(ip) else ""
 
     def _special(self, text: str, begins: Addresses | None, rest: str) -> Addresses | None:
         """Read an entry that is not a plain list of addresses; ``begins`` is the list that it begins with."""

@@ -125,6 +125,7 @@ NETWORKS: list[dict[str, Any]] = [
     {"project_id": "blue"},
     {"project_id": "blue", "tenant_id": "red"},
     {"project_id": None},
+    {"project_id": ""},
     {"project_id": 5},
     {"tags": ["a", "b"]},
     {"tags": ["a", "a"]},

@@ -23,6 +23,8 @@ async def test_the_project_is_the_callers_or_the_one_named(neutron):
     assert body["network"]["project_id"] == "a"
     _, body = await neutron.ask("POST", "networks", {"network": {"tenant_id": "b"}}, X_Project_Id="a")
     assert body["network"]["project_id"] == "b"
+    _, body = await neutron.ask("POST", "networks", {"network": {"project_id": ""}}, X_Project_Id="a")
+    assert body["network"]["project_id"] == "", "as Neutron has it: in no project, and not the caller's"
 
 
 @pytest.mark.parametrize(

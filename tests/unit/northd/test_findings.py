@@ -60,6 +60,18 @@ def test_a_translation_without_a_gateway():
     assert only(made).endswith("the router has neither a chassis nor a distributed gateway port")
 
 
+@pytest.mark.parametrize("text", ["0", "10.0.0.300", "fd00::x"])
+def test_virtual_addresses(made, text):
+    switch = made.switch("a")
+    made.port(switch, "parent", "00:00:00:00:00:01 10.0.0.1")
+    port = made.port(switch, "vip", type="virtual", options={"virtual-ip": text, "virtual-parents": "parent"})
+    made.settle()
+    assert only(made) == f"port vip: nobody can have its virtual-ip {text!r}, which is no IP address"
+    made.update(port, options={"virtual-ip": "10.0.0.9", "virtual-parents": "parent"})
+    made.settle()
+    assert not made.findings()
+
+
 def test_ports(made):
     switch, other = made.switch("a", other_config={"requested-tnl-key": "7"}), made.switch("b")
     port = made.port(switch, "p", "nonsense", "00:00:00:00:00:01 10.0.0.1 junk", "00:00:00:00:00:02 10.0.0.2")

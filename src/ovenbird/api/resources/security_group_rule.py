@@ -168,7 +168,7 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
                 raise self._exists(same)
         self.databases.take(draft, *((SecurityGroupRule.BY_NAME[name], value) for name, value in stored.items()))
         draft.touch(group)
-        project = values.get("project_id") or group.project_id
+        project = values.get("project_id", group.project_id)
         return draft.insert(SecurityGroupRule, {**stored, "project_id": project, "description": values["description"]})
 
     def update(self, draft: Draft, row: SecurityGroupRule, values: dict[str, Any]) -> None:
