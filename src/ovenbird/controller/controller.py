@@ -21,6 +21,7 @@ from ovenbird.controller import (
     announcements,
     bfd,
     binding,
+    binding_log,
     bridge,
     chassis,
     chassis_mac,
@@ -277,6 +278,7 @@ class Controller:
         try:
             await self._until_stopped(self._vswitch.start())
             self._vswitch.on_change(lambda _: self._wake.set())
+            self._vswitch.on_change(binding_log.report_interfaces)
             while not self._stopping.is_set():
                 await self._configured()
                 if not self._stopping.is_set():
@@ -318,7 +320,7 @@ class Controller:
         said = False
         while not ((self.settings.chassis and self.settings.remote) or self._stopping.is_set()):
             if not said:
-                log.info("waiting for external_ids:system-id and external_ids:ovn-remote in Open_vSwitch")
+                log.warning("waiting for external_ids:system-id and external_ids:ovn-remote in Open_vSwitch")
                 said = True
             self._wake.clear()
             await self._wake.wait()
@@ -346,6 +348,7 @@ class Controller:
             return
         starting.result()
         southbound.on_change(lambda _: self._wake.set())
+        southbound.on_change(lambda commit: binding_log.report_bindings(southbound.store, mine.chassis, commit))
         self._assemble(southbound)
         bridge_target = f"unix:{self.run_directory}/{mine.bridge}.mgmt"
         self._tasks = [

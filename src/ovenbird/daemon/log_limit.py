@@ -21,8 +21,8 @@ BURST = 100
 RATE = 1.0
 """Lines a second of one place in the source, in the long run."""
 
-METERED = frozenset(("acl_log", "ovenbird.api.request"))
-"""Loggers whose lines are limited where they come from, or are wanted each: those of the API's requests."""
+METERED = frozenset(("acl_log", "ovenbird.api.request", "ovenbird.binding"))
+"""Loggers whose lines are limited where they come from, or are wanted each: of API requests, and of claimed ports."""
 
 
 class LogLimit(logging.Filter):

@@ -302,16 +302,18 @@ async def keep_connected(
     The pause between attempts doubles from 0.1 seconds to `max_backoff`. Ends when `serve` returns or raises anything
     other than an `OpenFlowError`.
     """
-    pause = 0.1
+    pause, failure = 0.1, ""
     while True:
         try:
             session = await Session.connect(target, on_message, probe_interval=probe_interval)
         except (OSError, OpenFlowError) as error:
-            _log.info("%s: %s; trying again in %.1f s", target, error, pause)
+            if str(error) != failure:
+                failure = str(error)
+                _log.warning("%s: connection attempt failed (%s); trying again in the background", target, error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, max_backoff)
             continue
-        pause = 0.1
+        pause, failure = 0.1, ""
         _log.info("%s: connected", target)
         try:
             if await _serve_until_lost(session, serve):

@@ -225,3 +225,7 @@ class ProtocolError(Exception):
 
 class Disconnected(Exception):
     """The server is not reachable, or went away before it answered: the outcome of a commit is unknown."""
+
+
+class NotServingError(Disconnected):
+    """The server is there, but does not lead its cluster, or is no part of it now: another one may."""

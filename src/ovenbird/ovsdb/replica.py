@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.ovsdb import jsonrpc
@@ -19,6 +20,7 @@ from ovenbird.ovsdb.commit import Commit, unwritable
 from ovenbird.ovsdb.errors import (
     ClusterError,
     Disconnected,
+    NotServingError,
     OvsdbError,
     ProtocolError,
     UnknownDatabase,
@@ -330,14 +332,21 @@ class Replica:
 
     async def _run(self) -> None:
         pause, at = BACKOFF[0], 0
+        failures: dict[Remote, str] = {}  # what was said of each since it last worked
         while True:
             remote = self._remotes[at % len(self._remotes)]
             at += 1
             try:
                 if await self._serve(remote):
                     pause = BACKOFF[0]
-            except (OSError, Disconnected, ProtocolError, TimeoutError, OvsdbError) as error:
+                    failures.clear()
+            except NotServingError as error:
                 _log.info("%s: %s", remote, error)
+            except (OSError, Disconnected, ProtocolError, TimeoutError, OvsdbError) as error:
+                reason = _reason(error)
+                if failures.get(remote) != reason:
+                    failures[remote] = reason
+                    _log.warning("%s: connection attempt failed (%s); trying again in the background", remote, reason)
             finally:
                 self._drop()
             await asyncio.sleep(pause)
@@ -352,15 +361,16 @@ class Replica:
         self._probed = remote.probed
         self._connection = connection
         connection.on_message = self._receive
-        connection.on_lost = lambda _error: self._lost(gone)
+        connection.on_lost = lambda error: self._lost(gone, remote, error)
         async with asyncio.timeout(HANDSHAKE):
             if not await self._suitable():
-                raise Disconnected("not the leader, or not part of the cluster now")
+                raise NotServingError("not the leader, or not part of the cluster now; trying another server")
             schema = DatabaseSchema.from_json(await self.call("get_schema", [self.database]))
         if self._mirror is None or self._mirror.schema != schema:
             self._last_id = NIL
             self._mirror = self._mirror_of(schema)
         await self._monitor(self._mirror)
+        _log.info("%s: connected", remote)
         for name, lock in tuple(self._locks.items()):
             await self._ask_lock(name, lock)
         await gone.wait()
@@ -484,7 +494,9 @@ class Replica:
         if self._connection is not None:
             self._connection.abort()
 
-    def _lost(self, gone: asyncio.Event) -> None:
+    def _lost(self, gone: asyncio.Event, remote: Remote, error: Exception | None) -> None:
+        if not gone.is_set() and self._synced.is_set():
+            _log.warning("%s: connection %s", remote, f"dropped ({_reason(error)})" if error else "closed")
         gone.set()
         if gone is self._gone:
             self._drop()
@@ -504,6 +516,13 @@ class Replica:
         for lock in self._locks.values():
             lock.asked = False
             lock.lose()
+
+
+def _reason(error: Exception) -> str:
+    """Return why a connection failed, without addresses, which stand before it."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return str(error) or type(error).__name__
 
 
 class _Lock:

@@ -136,7 +136,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             return
         if not self._heard and not self._stopped:
-            _log.info("%s: no response to inactivity probe", self.peer)
+            _log.error("%s: no response to inactivity probe after %g seconds, disconnecting", self.peer, self._probe)
             self._transport.abort()
             return
         if not self.clogged:

@@ -308,3 +308,38 @@ async def test_what_was_held_waits_while_the_peer_does_not_read(monkeypatch):
     connection.release()
     await asyncio.sleep(0)
     assert (seen, woken) == ([], [])  # it is not looked at again and again
+
+
+async def test_connections_that_fail_come_and_go_are_said_once(tmp_path, caplog, monkeypatch):
+    caplog.set_level("INFO", "ovenbird.ovsdb.replica")
+    monkeypatch.setattr("ovenbird.ovsdb.replica.BACKOFF", (0.01, 0.01))
+    create(tmp_path / "s.db", SCHEMA)
+    remote = f"unix:{tmp_path}/s.sock"
+    replica = Replica(remote, "S", (Port, Switch))
+    starting = asyncio.create_task(replica.start())
+
+    async def until(condition):
+        async with asyncio.timeout(20):
+            while not condition():  # noqa: ASYNC110 - what is waited for is a file's, a socket's and a log's doing
+                await asyncio.sleep(0.01)
+
+    def said():
+        return [(record.levelname, record.getMessage()) for record in caplog.records]
+
+    why = "connection attempt failed (No such file or directory); trying again in the background"
+    failed = ("WARNING", f"{remote}: {why}")
+    try:
+        await until(lambda: said() == [failed])
+        for _ in range(2):
+            server = Server()
+            server.add(open_database(tmp_path / "s.db"))
+            await server.listen(f"punix:{tmp_path}/s.sock")
+            await until(lambda: replica.connected)
+            await server.close()
+            await until(lambda: said()[-1] == failed)
+        await starting
+        once = [("INFO", f"{remote}: connected"), ("WARNING", f"{remote}: connection closed"), failed]
+        assert said() == [failed, *once, *once]
+    finally:
+        starting.cancel()
+        await replica.close()
