@@ -90,7 +90,7 @@ class Api:
         made = {resource.collection: resource(databases) for resource in RESOURCES}
         self.collections: dict[str, Collection[Any]] = {r.path: Collection(r, made) for r in made.values()}
         self.quotas = QuotaRequests(databases.quotas)
-        self.derived = {kind.collection: kind(databases) for kind in DERIVED}
+        self.derived = {kind.path or kind.collection: kind(databases) for kind in DERIVED}
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
@@ -169,7 +169,7 @@ class Api:
         _allow(request, "GET")
         if not _may(access, f"get_{derived.member}"):
             return _json({derived.collection: []})
-        base = f"{_origin(request)}/v2.0/{derived.collection}"
+        base = f"{_origin(request)}/v2.0/{derived.path or derived.collection}"
         body = await derived.list(request.scope["query_string"], base)
         return Response(body, media_type="application/json")
 

@@ -5,10 +5,9 @@ They are few, change with the clock as much as with the rows, and so are compute
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
-
-import orjson
 
 from ovenbird.api import query
 from ovenbird.api.attributes import filterable
@@ -32,6 +31,10 @@ class Derived(ABC):
     """Its name in bodies, singular."""
     collection: ClassVar[str]
     """Its name in bodies and addresses, plural."""
+    path: ClassVar[str] = ""
+    """The last part of its address, where that is not the collection's name in bodies."""
+    identity: ClassVar[str] = "id"
+    """The attribute that names one of them, in addresses and as the marker of pages."""
     attributes: ClassVar[Mapping[str, Attribute]]
 
     def __init__(self, databases: Databases) -> None:
@@ -41,6 +44,10 @@ class Derived(ABC):
     @abstractmethod
     def values(self) -> list[dict[str, Any]]:
         """Return all of them, as they are shown."""
+
+    def select(self, filters: Mapping[str, query.Wanted]) -> list[dict[str, Any]]:
+        """Return those that filters ask for."""
+        return [value for value in self.values() if query.matches(value, filters)]
 
     def not_found(self, _uuid: str) -> Exception:
         """Return the refusal of an id that nothing has."""
@@ -53,7 +60,7 @@ class Derived(ABC):
             NotFound: it is not there.
         """
         for value in self.values():
-            if value.get("id") == uuid:
+            if value.get(self.identity) == uuid:
                 return value
         raise self.not_found(uuid)
 
@@ -64,12 +71,11 @@ class Derived(ABC):
             HTTPBadRequest: the query makes no sense.
         """
         asked = query.parse(query_string, self.filterable)
-        found = [value for value in self.values() if query.matches(value, asked.filters)]
-        page = query.arrange(found, asked)
+        page = query.arrange(self.select(asked.filters), asked, self.identity)
         body: dict[str, Any] = {self.collection: [query.only(asked.fields, value) for value in page]}
-        if links := query.links(base, query_string, asked, page):
+        if links := query.links(base, query_string, asked, page, self.identity):
             body[f"{self.collection}_links"] = links
-        return orjson.dumps(body)
+        return _encoded(body)
 
     def show(self, uuid: str, query_string: bytes = b"") -> bytes:
         """Return one resource, encoded.
@@ -78,7 +84,7 @@ class Derived(ABC):
             NotFound: it is not there.
         """
         fields = query.parse(query_string, self.filterable).fields
-        return orjson.dumps({self.member: query.only(fields, self.find(uuid))})
+        return _encoded({self.member: query.only(fields, self.find(uuid))})
 
 
 class Adjustable(Derived):
@@ -99,3 +105,8 @@ class Adjustable(Derived):
         Raises:
             NeutronError: it cannot go.
         """
+
+
+def _encoded(body: Any) -> bytes:
+    """Return a body in JSON with integers of any size: 64 bits do not count the addresses of IPv6 networks."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

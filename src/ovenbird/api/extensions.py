@@ -24,6 +24,7 @@ EXTENSIONS = {
     "ip_allocation": "IP Allocation",
     "net-mtu": "Network MTU",
     "net-mtu-writable": "Network MTU (writable)",
+    "network-ip-availability": "Network IP Availability",
     "network_availability_zone": "Network Availability Zone",
     "pagination": "Pagination support",
     "port-mac-address-regenerate": "Neutron Port MAC address regenerate",

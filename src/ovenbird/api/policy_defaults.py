@@ -169,6 +169,7 @@ CLOUD = {
     **_each(ADMIN, "create_agent", "get_agent", "update_agent", "delete_agent", "update_quota", "delete_quota"),
     "get_quota": MANAGER,
     "get_availability_zone": "role:reader",
+    "get_network_ip_availability": ADMIN,
 }
 
 OURS = {

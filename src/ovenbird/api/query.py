@@ -231,19 +231,24 @@ def only(fields: Sequence[str], shown: Mapping[str, Any]) -> dict[str, Any]:
 # -- order and pages --------------------------------------------------------------------------------------------------
 
 
-def arrange(shown: list[dict[str, Any]], query: Query) -> list[dict[str, Any]]:
+def arrange(shown: list[dict[str, Any]], query: Query, identity: str = "id") -> list[dict[str, Any]]:
     """Return resources in the order and the part asked for; ids decide what the sort keys leave open.
+
+    Arguments:
+        shown: the resources.
+        query: what is asked for.
+        identity: the attribute that has a resource's id.
 
     Raises:
         HTTPBadRequest: the marker is not among them.
     """
     if not (query.sort or query.paged):
         return shown
-    ordered = sorted(shown, key=lambda s: s.get("id") or s["name"])
+    ordered = sorted(shown, key=lambda s: str(s[identity]))
     for name, descending in reversed(query.sort):
         ordered.sort(key=lambda s, n=name: _sort_key(s.get(n)), reverse=descending)  # type: ignore[misc]
     if query.marker is not None:
-        at = next((i for i, s in enumerate(ordered) if s["id"] == query.marker), None)
+        at = next((i for i, s in enumerate(ordered) if s[identity] == query.marker), None)
         if at is None:
             raise HTTPBadRequest(reason=f"marker '{query.marker}' could not be found")
         ordered = ordered[:at] if query.reverse else ordered[at + 1 :]
@@ -259,7 +264,9 @@ def _sort_key(value: Any) -> tuple[bool, Any]:
     return (True, value) if isinstance(value, str | int) else (True, repr(value))
 
 
-def links(base: str, query_string: bytes, query: Query, page: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+def links(
+    base: str, query_string: bytes, query: Query, page: Sequence[dict[str, Any]], identity: str = "id"
+) -> list[dict[str, str]]:
     """Return the links to the pages beside one.
 
     Arguments:
@@ -267,6 +274,7 @@ def links(base: str, query_string: bytes, query: Query, page: Sequence[dict[str,
         query_string: of the request.
         query: the same, parsed.
         page: the resources shown, with their ids.
+        identity: the attribute that has a resource's id.
     """
     if query.limit is None:
         return []
@@ -277,9 +285,9 @@ def links(base: str, query_string: bytes, query: Query, page: Sequence[dict[str,
     ]
     answer = []
     if query.reverse or len(page) >= query.limit:
-        on = [*kept, ("marker", page[-1]["id"])] if page else kept
+        on = [*kept, ("marker", page[-1][identity])] if page else kept
         answer.append({"rel": "next", "href": f"{base}?{urlencode(on)}"})
     if not query.reverse or len(page) >= query.limit:
-        back = [*kept, *([("marker", page[0]["id"])] if page else ()), ("page_reverse", "True")]
+        back = [*kept, *([("marker", page[0][identity])] if page else ()), ("page_reverse", "True")]
         answer.append({"rel": "previous", "href": f"{base}?{urlencode(back)}"})
     return answer

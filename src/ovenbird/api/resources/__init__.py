@@ -9,6 +9,7 @@ from ovenbird.api.resources.agent import Agents
 from ovenbird.api.resources.availability_zone import AvailabilityZones
 from ovenbird.api.resources.floating_ip import FloatingIPs
 from ovenbird.api.resources.network import Networks
+from ovenbird.api.resources.network_ip_availability import NetworkIPAvailabilities
 from ovenbird.api.resources.port import Ports
 from ovenbird.api.resources.router import Routers
 from ovenbird.api.resources.security_group import SecurityGroups
@@ -31,7 +32,7 @@ RESOURCES: tuple[type[Resource[Any]], ...] = (
 )
 """Every resource that people create."""
 
-DERIVED: tuple[type[Derived], ...] = (Agents, AvailabilityZones)
+DERIVED: tuple[type[Derived], ...] = (Agents, AvailabilityZones, NetworkIPAvailabilities)
 """Every resource that they only see."""
 
 EMPTY = {"subnetpools": "subnetpools", "service-providers": "service_providers"}

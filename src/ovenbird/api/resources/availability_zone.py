@@ -48,6 +48,7 @@ class AvailabilityZones(Derived):
 
     member = "availability_zone"
     collection = "availability_zones"
+    identity = "name"
     attributes: ClassVar[Mapping[str, Attribute]] = {"name": shown(), "resource": shown(), "state": shown()}
 
     def values(self) -> list[dict[str, Any]]:
