@@ -213,6 +213,8 @@ class Tracer:
     ) -> None:
         """Commit the packet's connection and set bits of its mark and label."""
         place = self._zone(zone)
+        if translation is not None and not self.packet["ct_state"]:  # it goes on as a tracked one (ovs-fields(7))
+            self.tracker.look_up(place, self.packet)
         answer, translated = None, 0
         if translation is not None and translation.address is not None:
             answer = Tuple.of(self.packet).answer(translation, translation.address)

@@ -239,6 +239,7 @@ def _translations(made: Routed, dice: random.Random, router: Router) -> None:
         return
     inside = [p for p in made.net.ports if p.kind != "localnet" and router.leg(p.switch)]
     places = router.gateways or router.legs[:1]
+    single: set[str] = set()
     for n in range(dice.choice([0, 1, 2, 3, 4])):
         leg = dice.choice(places)
         four, six = made.net.subnet(leg.switch)
@@ -255,9 +256,15 @@ def _translations(made: Routed, dice: random.Random, router: Router) -> None:
             )
             if version == 4 and n == 0 and dice.random() < 0.5:
                 outer = leg.ip
+            if inner in single:
+                continue
+            single.add(inner)
         elif inside:
             port = inside.pop(dice.randrange(len(inside)))
             inner = port.ip if version == 4 else port.ip6
+            if inner in single:
+                continue  # which of two translations of one source ovn-northd means is anybody's guess
+            single.add(inner)
             if kind == "dnat_and_snat" and dice.random() < 0.5:
                 columns += [f"logical_port={port.name}", f'external_mac="00:00:00:bb:{router.number:02x}:{n:02x}"']
             if kind == "dnat_and_snat" and dice.random() < 0.3:

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import os
 import re
-from itertools import chain
 from typing import Any, NamedTuple
 
 from verify_world import WHOSE, Question
@@ -51,6 +50,8 @@ UNCHECKED = ("eth.type == 0x88cc", "eth.type == 0x8035", "ip.ttl == 64 && ip6.ds
 """Packets whose port security ovn-trace does not check: neither ARP nor IP, or solicitations of a wrong hop limit."""
 
 REFUSALS = {"icmp4_error { ... }", "icmp6_error { ... }", "reject { ... }", "tcp_reset { ... }", "sctp_abort { ... }"}
+
+TRANSLATIONS = ("ct_snat", "ct_dnat", "ct_lb", "ct_commit_nat")
 
 SHARED = {"multicast", f"{STATELESS} = 1;"}
 """A copy that a stateless ACL keeps from being tracked finds there what the copy before it was told: to be tracked."""
@@ -242,25 +243,22 @@ class Bout:
             excuse = "a state carried over"
         elif not reason and {step.text.partition("(")[0] for step in traces["ours"].steps()} >= SHARED:
             excuse = "a register left to the next copy"
-        doubtful = (
-            later
-            and (reason or excuse)
-            and all(flags(words) == flags(f"{later},trk") for words in chain(*states.values()))
-        )
-        questions = {whose: Question(datapath, microflow, tuple(states[whose]), later, bool(doubtful)) for whose in own}
+        translated = any(step.text.startswith(TRANSLATIONS) for step in traces["ours"].steps())
+        questions = {
+            whose: Question(datapath, microflow, tuple(states[whose]), later, bool(reason or excuse), translated)
+            for whose in own
+        }
         self.asked.append(Ask(what, questions, own, reason, excuse))
 
     def settle(self) -> None:
         """Ask ovn-trace all that was noted down, and compare; where it differs from the wire, with itself alone."""
         found: list[dict[str, str | None]] = [{} for _ in self.asked]
         for whose in WHOSE:
-            asked = [
-                (answers, ask.questions[whose])
-                for answers, ask in zip(found, self.asked, strict=True)
-                if whose in ask.own
+            both = [
+                (a, ask.questions[whose]) for a, ask in zip(found, self.asked, strict=True) if whose in ask.questions
             ]
-            texts = self.world.ovn_traces(whose, [question for _, question in asked])
-            for (answers, _), text in zip(asked, texts, strict=True):
+            texts = self.world.ovn_traces(whose, [question for _, question in both])
+            for (answers, _), text in zip(both, texts, strict=True):
                 answers[whose] = text
         for ask, answers in zip(self.asked, found, strict=True):
             self.judge(ask, answers)

@@ -38,6 +38,18 @@ def translating(routed, request):
     return routed, outer
 
 
+@pytest.fixture
+def floating(routed):
+    """Return the world where the network is translated, and p2 has an address of its own besides."""
+    txn = routed.nb.transaction()
+    distribute(routed, txn)
+    values = {"type": "dnat_and_snat", "external_ip": "172.16.0.100", "logical_ip": "10.0.0.2"}
+    router = next(iter(routed.nb.store.table(nb.LogicalRouter).rows.values()))
+    txn.mutate(router, "nat", insert=[txn.insert(nb.NAT, values)])
+    txn.commit()
+    return routed
+
+
 def source(trace):
     assert trace.outputs == ["far"], render.text(trace)
     return ipv4_text(trace.deliveries[0].packet["ip_src"])
@@ -69,3 +81,23 @@ def test_what_is_translated_still_is(translating):
         assert led_in.outputs == ["p2"], render.text(led_in)
         assert source(tracer.reply(led_in)) == outer
         assert source(tracer.reply(tracer.reply(tracer.reply(led_in)))) == outer
+
+
+def test_what_has_been_led_in_is_not_taken_for_untranslated(floating):
+    tracer = floating.tracer()
+    led_in = tracer.trace("out", IN.format("172.16.0.100"))
+    assert led_in.outputs == ["p2"], render.text(led_in)
+    assert "lr_out_post_undnat" not in {step.stage for step in led_in.steps() if step.flow and step.flow.priority}
+    for packet in (tracer.reply(led_in), tracer.reply(tracer.reply(tracer.reply(led_in)))):
+        assert source(packet) == "172.16.0.100"
+
+
+def test_an_instance_hears_itself_by_its_own_outer_address(floating):
+    tracer = floating.tracer()
+    there = tracer.trace("sw0", OUT.replace("172.16.0.9", "172.16.0.100").replace("tcp.dst == 80", "tcp.dst == 22"))
+    back = tracer.reply(there)
+    for trace, ports in ((there, (6000, 22)), (back, (22, 6000))):
+        assert trace.outputs == ["p2"], render.text(trace)
+        packet = trace.deliveries[0].packet
+        assert ipv4_text(packet["ip_src"]) == "172.16.0.100"
+        assert (packet["tcp_src"], packet["tcp_dst"]) == ports, render.text(trace)
