@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -207,6 +208,60 @@ def test_no_acknowledged_write_is_lost(request: pytest.FixtureRequest, arrangeme
             if name.startswith("write-"):
                 neutron.delete("network", ident)
     wait_until(lambda: len(switches()) == 1, "Northbound to forget them", timeout=10)
+
+
+RESOURCES = ("network", "subnet", "port", "security_group", "security_group_rule", "router")
+
+
+def _everything(lab: Lab) -> dict[str, dict[str, dict[str, object]]]:
+    """Return every resource of the API by its id, but for what writers make."""
+    with lab.neutron() as neutron:
+        everything = {kind: {found["id"]: found for found in neutron.list(kind)} for kind in RESOURCES}
+    networks = everything["network"].items()
+    return everything | {"network": {i: found for i, found in networks if not found["name"].startswith("write-")}}
+
+
+def test_backups_are_restored_under_traffic_with_every_id(whole: Lab, tmp_path: Path) -> None:
+    """Restore all three databases, as docs/operate.md has it, while instances talk and the API is written to."""
+    databases = {"cloud": "Cloud", "nb": "OVN_Northbound", "sb": "OVN_Southbound"}
+    one, two = whole.instance("test1"), whole.instance("test2")
+    wait_until(lambda: _back(whole), "all processes")
+    with whole.neutron() as neutron:
+        lost = neutron.create("network", name="lost")
+        neutron.create("subnet", name="lost", network_id=lost["id"], ip_version=4, cidr="10.9.0.0/24")
+        router = neutron.create("router", name="lost")
+        before = _everything(whole)
+        for short, name in databases.items():
+            text = run(["ovsdb-client", "backup", whole.plan.remote(short), name])
+            (tmp_path / f"{short}.backup").write_text(text)
+        neutron.delete("network", lost["id"])
+        neutron.delete("router", router["id"])
+        neutron.create("network", name="later")
+        neutron.update("port", one.port_id, description="changed")
+        writer = Writer(whole)
+        with traffic.serve(one, 80), traffic.serve(two, 80), Traffic(one, two) as running:
+            writer.start()
+            try:
+                for short, name in databases.items():
+                    goal = len(writer.created) + 10
+                    wait_until(lambda g=goal: len(writer.created) >= g, "10 more acknowledged writes", timeout=15)
+                    line = 'ovsdb-client restore "$0" "$1" < "$2"'
+                    run(["sh", "-c", line, whole.plan.remote(short), name, str(tmp_path / f"{short}.backup")])
+                    assert _everything(whole) == before, "every id, and all that it stands for"
+            finally:
+                writer.ended.set()
+                writer.join()
+            _opens_and_closes(whole, 80)
+            account = running.account()
+        assert account.complete, account
+        nbctl = ["ovn-nbctl", f"--db={whole.plan.remote('nb')}"]
+        for row in (f"Logical_Switch neutron-{lost['id']}", f"Logical_Router neutron-{router['id']}"):
+            wait_until(lambda r=row: "neutron-" in run([*nbctl, "--if-exists", "get", *r.split(), "name"]), row)
+        assert writer.created
+        for network in neutron.list("network"):
+            if network["name"].startswith(("write-", "lost")):
+                neutron.delete("network", network["id"])
+        neutron.delete("router", router["id"])
 
 
 @pytest.mark.parametrize("host", ["hv1", "hv2"])
