@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.model.binding_profile import is_external
 from ovenbird.model.chassis import physical_networks
 from ovenbird.model.cloud import NetworkSegment
+from ovenbird.model.nb import LogicalRouter, LogicalRouterPort
 from ovenbird.model.sb import Chassis, PortBinding
 
 if TYPE_CHECKING:
@@ -50,6 +51,17 @@ def gateway_host(databases: Databases, port: Port) -> str:
         if bound is not None and (chassis := bound.chassis) is not None:
             return str(chassis.hostname)
     return ""
+
+
+def is_unhosted(databases: Databases, port: Port) -> bool:
+    """Return whether Northbound has a router's gateway, and there is no chassis that could be its place."""
+    if databases.northbound is None:
+        return False
+    found = databases.northbound.store.find(LogicalRouterPort.name, f"lrp-{port.uuid}")
+    if found is None or found.gateway_chassis or found.ha_chassis_group is not None:
+        return False
+    router = found.referrer(LogicalRouter.ports)
+    return router is not None and not router.options.get("chassis")
 
 
 def chassis_of(databases: Databases, host: str) -> Chassis | None:

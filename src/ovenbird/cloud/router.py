@@ -267,6 +267,8 @@ def external_port(outside: cloud.RouterGateway) -> Iterator[Fact]:
         _port_ids(port, router, fixed, outside=True),
     )
     yield PORTS_OF_ROUTER(router_name, ROUTER_PORTS.uuid(name))
+    if not chassis_of(outside):
+        yield finding(outside.router, _unhosted(outside))
     chosen = () if home(outside.router) else chassis_of(outside)
     for place, chassis in enumerate(chosen):
         row = f"{name}_{chassis}"
@@ -289,6 +291,20 @@ def external_port(outside: cloud.RouterGateway) -> Iterator[Fact]:
         key = ids, DEFAULT_ROUTE[block.version], nexthop
         yield STATIC_ROUTES(*key, None if ip_address(nexthop) in block else name)
         yield ROUTES_OF_ROUTER(router_name, STATIC_ROUTES.uuid(*key))
+
+
+def _unhosted(outside: cloud.RouterGateway) -> str:
+    """Say that no chassis can have a router's gateway, and what one would need."""
+    router, (_, physical) = outside.router, segment_of(outside.port.network)
+    needs = ["enable-chassis-as-gw in ovn-cms-options"]
+    if hints := ":".join(sorted(router.availability_zone_hints)):
+        needs.append(f"one of the availability zones {hints}")
+    if physical is not None:
+        needs.append(f"{physical} in ovn-bridge-mappings")
+    what = (
+        f"router {router.uuid} ({router.name}): no chassis can host its gateway {names.router_port(outside.port.uuid)}"
+    )
+    return f"{what}, and nothing gets out or in: a chassis needs {', '.join(needs)}"
 
 
 def _gateway_options(outside: cloud.RouterGateway) -> names.Pairs:

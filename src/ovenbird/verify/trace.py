@@ -46,6 +46,7 @@ _CONNECTION = ("ct_state", "ct_mark", "ct_label")
 _FLAGS, _INPORT, _OUTPORT, _METADATA = "reg10", "reg14", "reg15", "metadata"
 _LOOPBACK = FlagBit.LOOPBACK.mask
 _JOINED = ("patch", "l3gateway")
+_IS_GATEWAY = "neutron:is_ext_gw"
 _TTL = 64
 _IP = (IPV4, IPV6)
 
@@ -343,6 +344,9 @@ class Tracer:
         if port is None:
             self._drop("the outport is gone")
             return
+        if lost := self._unhosted(port):
+            self._drop(lost)
+            return
         peer = self.network.peer(port) if port.type in _JOINED else None
         text = f'output to {label(port)}, type "{port.type}"'
         if peer is None:
@@ -355,6 +359,18 @@ class Tracer:
             packet[register] = 0
         packet[_INPORT] = peer.tunnel_key
         self._enter(self.network.of(peer.datapath), packet)
+
+    def _unhosted(self, port: sb.PortBinding) -> str:
+        """Return why nothing gets out by a cloud's gateway that is on no chassis; empty for any other port."""
+        if port.external_ids.get(_IS_GATEWAY) != str(True):
+            return ""
+        place = port if port.type == "l3gateway" else self._datapath.ports.get(f"cr-{port.logical_port}")
+        if place is None:
+            return (
+                f"no chassis can host the gateway {label(port)}: one needs the network in ovn-bridge-mappings and "
+                "enable-chassis-as-gw in ovn-cms-options"
+            )
+        return "" if sb.PortBinding.chassis.raw(place) else f"no chassis has claimed the gateway {label(place)}"
 
     def _walk(self) -> None:
         """Go from the present stage on, as long as each hands the packet to another with its last action."""

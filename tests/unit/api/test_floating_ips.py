@@ -88,3 +88,31 @@ async def test_a_lost_race_with_the_gateway(neutron):
     body = {"floatingip": {"floating_network_id": outside["id"], "port_id": port["id"]}}
     await neutron.refused(404, "ExternalGatewayForFloatingIPNotFound", "POST", "floatingips", body)
     assert neutron.cloud.store.table(FloatingIPAssociation).all() == []
+
+
+async def test_a_gateway_that_no_chassis_can_host_is_an_error_and_northbound_says_so(neutron):
+    outside, _, _, router, port = await neutron.routed()
+    wanted = {"floating_network_id": outside["id"], "port_id": port["id"]}
+    floating = await neutron.create("floatingip", **wanted)
+    [gateway] = await neutron.list("ports?device_owner=network:router_gateway")
+
+    async def statuses():
+        shown = (await neutron.ask("GET", f"{kind}s/{it['id']}") for kind, it in paths)
+        return [next(iter(body.values()))["status"] async for _, body in shown]
+
+    paths = (("router", router), ("floatingip", floating))
+    assert await statuses() == ["ACTIVE", "ACTIVE"], "nothing is known of it yet"
+    txn = neutron.northbound.transaction()
+    lrp = txn.insert(
+        "Logical_Router_Port",
+        {"name": f"lrp-{gateway['id']}", "mac": "0a:00:00:00:00:01", "networks": {"203.0.113.2/24"}},
+    )
+    txn.insert("Logical_Router", {"name": f"neutron-{router['id']}", "ports": {lrp}})
+    txn.commit()
+    assert await statuses() == ["ERROR", "ERROR"]
+    assert [found["id"] for found in await neutron.list("routers?status=ERROR")] == [router["id"]]
+    txn = neutron.northbound.transaction()
+    chassis = txn.insert("Gateway_Chassis", {"name": "x_hv1", "chassis_name": "hv1", "priority": 1})
+    txn.mutate(lrp, "gateway_chassis", insert=[chassis])
+    txn.commit()
+    assert await statuses() == ["ACTIVE", "ACTIVE"]

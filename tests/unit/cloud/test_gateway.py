@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ovenbird.cloud import compiler
 from ovenbird.model import cloud, nb
+from ovenbird.northd.findings import Findings
 
 
 def add_gateways(world, count, **router):
@@ -49,6 +50,21 @@ def test_candidates(world):
     world.fell(old)
     world.settle()
     assert list(placed(world).values()) == [["gw1"]]
+
+
+def test_a_gateway_that_no_chassis_can_host_is_said_with_what_one_needs(world):
+    found = Findings()
+    found.observe(world.engine)
+    [outside] = add_gateways(world, 1, name="edge", availability_zone_hints=frozenset(["az1"]))
+    world.chassis("no-zone")
+    world.settle()
+    [text] = found
+    assert f"(edge): no chassis can host its gateway lrp-{outside.port.uuid}, and nothing gets out or in" in text
+    assert text.endswith("enable-chassis-as-gw in ovn-cms-options, one of the availability zones az1, "
+                         "public in ovn-bridge-mappings")  # fmt: skip
+    world.chassis("gw1", options="enable-chassis-as-gw,availability-zones=az1")
+    world.settle()
+    assert list(found) == []
 
 
 def test_availability_zones(world):

@@ -1,6 +1,8 @@
 import pytest
+from traced import distribute
 
 from ovenbird.lang.errors import LangError
+from ovenbird.model import nb, sb
 from ovenbird.verify import render, trace
 from ovenbird.verify.errors import NoReplyError, UnknownDatapathError, UnknownPortError, VerifyError
 from ovenbird.verify.packets import headers
@@ -223,3 +225,36 @@ def test_time_to_live_ends(traced):
     found = tracer.trace("d", 'inport == "a" && ip4 && ip.ttl == 1')
     assert found.outputs == []
     assert "time to live" in found.verdicts()[0]
+
+
+@pytest.mark.parametrize("place", ["nowhere", "home", "gateway"])
+def test_a_gateway_that_is_on_no_chassis_lets_nothing_out_and_is_named(routed, place):
+    txn = routed.nb.transaction()
+    txn.update(
+        routed.nb.store.find(nb.LogicalRouterPort.name, "r-out"), {"external_ids": {"neutron:is_ext_gw": "True"}}
+    )
+    if place == "gateway":
+        distribute(routed, txn)
+    elif place == "nowhere":
+        txn.update(next(iter(routed.nb.store.table(nb.LogicalRouter).rows.values())), {"options": {}})
+    txn.commit()
+    routed.compile()
+    out = P1_TO_P2.replace("0a:00:00:00:00:02", "0a:00:00:00:ff:01")
+    found = routed.tracer().trace("sw0", f"{out}ip4.src == 10.0.0.1 && ip4.dst == 172.16.0.9 && icmp4.type == 8")
+    (drop,) = found.drops()
+    assert found.outputs == []
+    said = {
+        "nowhere": 'no chassis can host the gateway "r-out": one needs the network in ovn-bridge-mappings and ',
+        "home": 'no chassis has claimed the gateway "r-out"',
+        "gateway": 'no chassis has claimed the gateway "cr-r-out"',
+    }
+    assert said[place] in drop.verdict
+    bound = {"nowhere": "", "home": "r-out", "gateway": "cr-r-out"}[place]
+    if bound:
+        txn = routed.sb.transaction()
+        encap = txn.insert("Encap", {"type": "geneve", "ip": "192.0.2.1", "chassis_name": "hv1"})
+        chassis = txn.insert("Chassis", {"name": "hv1", "encaps": {encap}})
+        txn.update(routed.sb.store.find(sb.PortBinding.logical_port, bound), {"chassis": chassis})
+        txn.commit()
+        again = routed.tracer().trace("sw0", f"{out}ip4.src == 10.0.0.1 && ip4.dst == 172.16.0.9 && icmp4.type == 8")
+        assert again.outputs == ["far"]

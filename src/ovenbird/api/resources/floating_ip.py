@@ -13,6 +13,7 @@ from ovenbird.api.errors.router import (
     FloatingIPNotFound,
     FloatingIPPortAlreadyAssociated,
 )
+from ovenbird.api.port_bindings import is_unhosted
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.port import port_status
 from ovenbird.api.service_ports import FLOATING_OWNER, ServicePorts
@@ -81,13 +82,19 @@ class FloatingIPs(Resource[FloatingIP]):
             "fixed_ip_address": fixed.address if fixed is not None else None,
             "port_id": FixedAddress.port.raw(fixed) if fixed is not None else None,
             "router_id": RouterGateway.router.raw(association.gateway) if association is not None else None,
-            "status": "DOWN" if association is None else "ACTIVE",
+            "status": self._status(association),
             "port_details": self._details(fixed.port) if fixed is not None else None,
             "dns_name": row.dns_name,
             "dns_domain": row.dns_domain,
             "qos_policy_id": None,
             "tags": sorted(row.tags),
         }
+
+    def _status(self, association: FloatingIPAssociation | None) -> str:
+        """Return ACTIVE where a router translates the address, ERROR where no chassis can host its gateway."""
+        if association is None:
+            return "DOWN"
+        return "ERROR" if is_unhosted(self.databases, association.gateway.port) else "ACTIVE"
 
     def _details(self, port: Port) -> dict[str, Any]:
         return {

@@ -15,6 +15,7 @@ from ovenbird.api.errors.router import (
     RouterNotFound,
     RoutesExhausted,
 )
+from ovenbird.api.port_bindings import is_unhosted
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.availability_zone import ROUTER, check_hints
 from ovenbird.api.router_interfaces import (
@@ -127,7 +128,7 @@ class Routers(Resource[Router]):
         return {
             **standard(row),
             "name": row.name,
-            "status": "ACTIVE",
+            "status": "ERROR" if outside is not None and is_unhosted(self.databases, outside.port) else "ACTIVE",
             "admin_state_up": row.admin_state_up,
             "external_gateway_info": None if outside is None else render_gateway(outside),
             "routes": [{"destination": to, "nexthop": via} for to, via in routes],
