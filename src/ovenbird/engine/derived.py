@@ -18,7 +18,7 @@ from ovenbird.engine import tracking
 from ovenbird.engine.tracking import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterable
 
     from ovenbird.engine.rows import Column, Deltas, Row, Table
 
@@ -114,20 +114,17 @@ class Files:
     def refile(self, row: Row) -> None:
         """Put a row where it belongs now."""
         keys: tuple[Any, ...] = ()
-        if found := self._keys(row):
+        try:
+            found = tuple(self.derived.keys(row.values))
+        except Exception:  # one row stops nobody else's transaction
+            log.exception("%r cannot be filed", row)
+            found = ()
+        if found:
             if self.parents is None:
                 keys = tuple([(key,) for key in found])
             elif (owners := self.parents.buckets.get(row.uuid)) is not None:
                 keys = tuple([(owner.uuid, key) for owner in owners.held for key in found])
         self._move(row, keys)
-
-    def _keys(self, row: Row) -> Collection[Hashable]:
-        """Return a row's keys; none where the function fails, so that one row stops nobody else's transaction."""
-        try:
-            return tuple(self.derived.keys(row.values))
-        except Exception:
-            log.exception("%r cannot be filed", row)
-            return ()
 
     def _move(self, row: Row, keys: tuple[Any, ...]) -> None:
         before = self.filed.get(row, ())

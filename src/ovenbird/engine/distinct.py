@@ -76,17 +76,18 @@ class Tallies:
         tally.track()
         return frozenset(tally.counts)
 
-    def count(self, group: Hashable, value: Hashable) -> None:
-        """Count a value once more; tell readers if the group did not have it."""
+    def count(self, group: Hashable, value: Hashable, number: int = 1) -> None:
+        """Count a value once more, or several times; tell readers if the group did not have it."""
         tally = self._of(group)
-        count = tally.counts[value] = tally.counts.get(value, 0) + 1
-        if count == 1:
+        before = tally.counts.get(value, 0)
+        tally.counts[value] = before + number
+        if not before:
             tally.touch()
 
-    def discount(self, group: Hashable, value: Hashable) -> None:
-        """Count a value once less; tell readers if the group has it no more."""
+    def discount(self, group: Hashable, value: Hashable, number: int = 1) -> None:
+        """Count a value once less, or several times; tell readers if the group has it no more."""
         tally = self.tallies[group]
-        tally.counts[value] -= 1
+        tally.counts[value] -= number
         if tally.counts[value]:
             return
         del tally.counts[value]

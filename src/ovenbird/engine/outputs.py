@@ -166,7 +166,7 @@ class Output:
                 del wanted[key]
         fresh = dict(zip(come, added, strict=True))
         dirty.update(fresh)
-        if len(fresh) == len(added) and wanted.keys().isdisjoint(fresh):
+        if len(fresh) == len(added) and (not wanted or wanted.keys().isdisjoint(fresh)):
             wanted.update(fresh)
             return
         for key, fact in zip(come, added, strict=True):
@@ -183,18 +183,23 @@ class Output:
             if self.rejected.pop(key, key) is not key:
                 self.lifted.add(key)
                 self._doubt(key)
+        actual, sets = self.actual, self._sets
         for _, key, element in removed:
             self.barred.discard(element)
-            sets = self._sets[key]
-            del sets[member][element]
-            if not sets[member]:
-                del sets[member]
-                if not sets:
-                    del self._sets[key]
+            of_row = sets[key]
+            del of_row[member][element]
+            if not of_row[member]:
+                del of_row[member]
+                if not of_row:
+                    del sets[key]
             self._edit(key, member, element)
-        actual = self.actual
+        known: dict[Hashable, dict[Any, None]] = {}
         for _, key, element in added:
-            self._sets.setdefault(key, {}).setdefault(member, {})[element] = None
+            elements = known.get(key)
+            if elements is None:
+                of_row = sets.setdefault(key, {})
+                elements = known[key] = of_row.setdefault(member, {})
+            elements[element] = None
             if key in actual:  # else the row will be inserted with them
                 self._edit(key, member, element)
         if member.vital:

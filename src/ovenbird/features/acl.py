@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.engine.gathered import gathered
+from ovenbird.engine.overlap import Overlap
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.features.conntrack import ACL as STAGES
@@ -66,18 +66,14 @@ def traits(owner: nb.LogicalSwitch | nb.PortGroup) -> tuple[bool, bool]:
     return bool(acls), any(acl.action == "allow-related" for acl in acls)
 
 
-@gathered(nb.LogicalSwitchPort)
-def tracked(lsp: nb.LogicalSwitchPort) -> Iterator[tuple[UUID, bool]]:
-    """Say that a port's groups make its switch track connections."""
-    if any(traits(group)[1] for group in lsp.referrers(nb.PortGroup.ports)):
-        for switch in lsp.referrers(nb.LogicalSwitch.ports):
-            yield switch.uuid, True
+GROUPS = Overlap(nb.LogicalSwitch.ports, nb.PortGroup.ports)
+"""The port groups with a port on a switch."""
 
 
 @view
 def stateful(switch: nb.LogicalSwitch) -> bool:
     """Return whether a switch tracks connections: because of its own ACLs, or of a port group's with a port on it."""
-    return traits(switch)[1] or bool(tracked.values(switch.uuid))
+    return traits(switch)[1] or any(traits(group)[1] for group in GROUPS.rows(switch))
 
 
 def drops_by_default() -> bool:
@@ -95,13 +91,14 @@ def switch_traits(switch: nb.LogicalSwitch) -> Iterator[Fact]:
 
 
 @view
-def group_traits(group: nb.PortGroup, where: UUID, meter: str, tracks: bool) -> tuple[Fact, ...]:
-    """Return the traits that a port group with a port on a datapath gives to that datapath.
+def group_traits(group: nb.PortGroup, switch: nb.LogicalSwitch) -> tuple[Fact, ...]:
+    """Return the traits that a port group with a port on a switch gives to that switch.
 
     Where a meter limits rejections, the group's flows are made for that meter as well: for those who hold the facts.
     """
     if not traits(group)[0]:
         return ()
+    where, meter, tracks = datapath(switch), meters(switch).get("reject", ""), stateful(switch)
     trait = port_group(group.uuid, meter, tracks=tracks)
     found = [trait.has(where)]
     if meter:
@@ -113,12 +110,9 @@ def group_traits(group: nb.PortGroup, where: UUID, meter: str, tracks: bool) -> 
     return tuple(found)
 
 
-def port(port: SwitchPort) -> Iterator[Fact]:
+def port(port: SwitchPort) -> Iterable[Fact]:
     """Give the port's switch the traits that the port's groups imply."""
-    if port.groups:
-        meter, tracks = port.meters.get("reject", ""), stateful(port.switch)
-        for group in port.groups:
-            yield from group_traits(group, port.datapath, meter, tracks)
+    return [fact for group in port.groups for fact in group_traits(group, port.switch)]
 
 
 @singleton
@@ -205,4 +199,4 @@ def _log_replies(acl: nb.ACL, opposite: Stage, where: UUID | Trait, log: str) ->
     yield flow(opposite, where, 65_533, related, f"{log}{done}ct_commit_nat;", acl.uuid)
 
 
-FEATURE = Feature("acl", (tracked, switch_traits, neighbor_discovery, acl_flows), port)
+FEATURE = Feature("acl", (switch_traits, neighbor_discovery, acl_flows), port)

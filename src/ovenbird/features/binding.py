@@ -127,7 +127,7 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
     if kind == "external" and (group := port.lsp.ha_chassis_group) is not None:
         yield from group_facts(group)
     for text in mac:
-        if "dynamic" in text.split() and (given := port.given):
+        if (given := port.given) and "dynamic" in text.split():
             mac = mac - {text} | {given}
     wanted = requested_key(options) if options else None
     key = PORT_KEYS.get(port.name, port.switch.uuid, wanted)

@@ -26,8 +26,6 @@ flow = Author("external")
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Drop an external port's requests to routers on chassis that do not hold it."""
-    if port.type != "external":
-        return
     routers = [
         peer[1]
         for row in port_rows(switch_ports_of_type(port.switch, "router"))
@@ -47,4 +45,4 @@ def port(port: SwitchPort) -> Iterator[Fact]:
                     yield flow(STAGE, port.datapath, 100, f"{mine} && {ask}", "drop;", port.hint, name)
 
 
-FEATURE = Feature("external", port=port)
+FEATURE = Feature("external", port=port, types=frozenset({"external"}))

@@ -182,7 +182,7 @@ def _candidates(lrp: nb.LogicalRouterPort, name: str) -> Iterator[Fact]:
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Announce a router's addresses in the physical network that its port leads to."""
-    peer = named(port.options.get("router-port", "")) if port.type == "router" else None
+    peer = named(port.options.get("router-port", ""))
     router = get(nb.LogicalRouter, peer.router) if peer is not None else None
     if peer is None or router is None:
         return
@@ -213,4 +213,4 @@ def played_at(port: SwitchPort) -> str:
     return f" && is_chassis_resident({quote(redirect)})" if redirect else ""
 
 
-FEATURE = Feature("gateway", (surroundings, router_port), port)
+FEATURE = Feature("gateway", (surroundings, router_port), port, types=frozenset({"router"}))

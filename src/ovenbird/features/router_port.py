@@ -31,8 +31,6 @@ flow = Author("router_port")
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Skip connection tracking at router and localnet ports; lead requests for a router's addresses to it."""
-    if port.type not in ("router", "localnet"):
-        return
     where, hint = port.datapath, port.hint
     yield from _untracked(port)
     peer = named(port.options.get("router-port", "")) if port.type == "router" else None
@@ -72,4 +70,4 @@ def asked(port: str, *, alone: bool) -> str:
     return out if alone else f'clone {{{out} }}; outport = "_MC_flood_l2"; output;'
 
 
-FEATURE = Feature("router_port", port=port)
+FEATURE = Feature("router_port", port=port, types=frozenset({"router", "localnet"}))

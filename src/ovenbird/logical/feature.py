@@ -24,8 +24,10 @@ class Feature:
         name: as in `external_ids:source` of the flows it makes, and of its golden page.
         rules: its rules about rows other than switch ports.
         port: what it yields for each switch port, if anything.
+        types: the types of the ports that this is about; all if it is None.
     """
 
     name: str
     rules: tuple[Rule, ...] = ()
     port: Callable[[SwitchPort], Iterable[Fact]] | None = None
+    types: frozenset[str] | None = None

@@ -38,7 +38,12 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact, Members, Rows
     from ovenbird.engine.rows import UUID, Column, Store
 
-_PORT_PARTS = tuple(feature.port for feature in FEATURES if feature.port is not None)
+_PORT_TYPES = frozenset().union(*(feature.types or () for feature in FEATURES))
+_PORT_PARTS = {
+    kind: tuple(each.port for each in FEATURES if each.port is not None and (each.types is None or kind in each.types))
+    for kind in ("", *_PORT_TYPES)
+}
+"""What features do for ports of a type; for one that none of them names, what they do for ordinary ports."""
 
 SOUTHBOUND: tuple[tuple[Rows, tuple[Members, ...]], ...] = (
     (t.SB_GLOBAL, ()),
@@ -77,7 +82,7 @@ def switch_port(lsp: nb.LogicalSwitchPort) -> Iterable[Fact]:
     if not switches:
         return ()
     port = SwitchPort(lsp, switches[0])
-    parts = [part(port) for part in _PORT_PARTS]
+    parts = [part(port) for part in _PORT_PARTS.get(port.type, _PORT_PARTS[""])]
     if len(switches) > 1:
         others = ", ".join(sorted(switch.name for switch in switches[1:]))
         text = f"port {lsp.name} is in several switches, and is left out of {others}"

@@ -1,0 +1,115 @@
+"""Which rows have elements in common: "the port groups with a port on a switch".
+
+An ``Overlap`` counts what the sets of two rows share, so that one more port on a switch, of a group with others there,
+concerns nobody: readers run again only when two rows begin to share something, or cease to. No rule runs for the
+elements: an element that a set gains or loses costs as many looks as there are sets on the other side that have it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.engine.distinct import Tallies
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ovenbird.engine.indexes import Index
+    from ovenbird.engine.rows import Column, Deltas, Row, Table
+
+
+class Overlap:
+    """A way to compare the rows of two tables of one store.
+
+    Arguments:
+        column: a set column, of the rows that are asked for.
+        other: a set column of the rows that are the answer, with elements of the same kind.
+    """
+
+    __slots__ = ("column", "other")
+
+    def __init__(self, column: Column[Any], other: Column[Any]) -> None:
+        self.column = column
+        self.other = other
+
+    def rows(self, row: Row) -> frozenset[Any]:
+        """Return the other rows that share an element with a row. The caller depends on which they are alone."""
+        table = row.home
+        counts: Overlaps = table.kept.get(self) or Overlaps(self, table)
+        return counts.values(row)
+
+
+class Overlaps(Tallies):
+    """What an ``Overlap`` says of two tables, kept as they change."""
+
+    __slots__ = ()
+
+    def __init__(self, overlap: Overlap, table: Table[Any]) -> None:
+        super().__init__()
+        others = table.store.table(overlap.other.owner)
+        side = Side(self, overlap.column, others.index(overlap.other), asked=True)
+        across = Side(self, overlap.other, table.index(overlap.column), asked=False)
+        side.inserted(table.rows.values())
+        across.members.update((row, row.values[overlap.other.index]) for row in others.rows.values())
+        table.kept[overlap] = self
+        table.watchers.append(side)
+        others.watchers.append(across)
+
+
+class Side:
+    """Watches one of the tables.
+
+    Arguments:
+        tallies: what to keep.
+        column: the set column of this table.
+        others: the rows of the other table by the elements of theirs.
+        asked: whether it is the rows of this table that are asked for.
+    """
+
+    __slots__ = ("asked", "column", "members", "others", "tallies")
+
+    def __init__(self, tallies: Tallies, column: Column[Any], others: Index, *, asked: bool) -> None:
+        self.tallies = tallies
+        self.column = column
+        self.others = others
+        self.asked = asked
+        self.members: dict[Row, frozenset[Any]] = {}
+        """The elements that were counted for each row: the very sets that the rows have."""
+
+    def inserted(self, rows: Iterable[Row]) -> None:
+        """Count what new rows share with others."""
+        for row in rows:
+            self._file(row, row.values[self.column.index], None)
+
+    def modified(self, row: Row, mask: int, deltas: Deltas | None) -> None:
+        """Count what came and went."""
+        if mask & self.column.bit:
+            at = self.column.index
+            self._file(row, row.values[at], deltas.get(at) if deltas is not None else None)
+
+    def deleted(self, row: Row) -> None:
+        """Count a row no more."""
+        for other, number in self._shared(self.members.pop(row)).items():
+            self.tallies.discount(*self._pair(row, other), number)
+
+    def _file(self, row: Row, elements: frozenset[Any], delta: tuple[Iterable[Any], Iterable[Any]] | None) -> None:
+        before = self.members.get(row, frozenset())
+        self.members[row] = elements
+        added, removed = (elements - before, before - elements) if delta is None else delta
+        for other, number in self._shared(added).items():
+            self.tallies.count(*self._pair(row, other), number)
+        for other, number in self._shared(removed).items():
+            self.tallies.discount(*self._pair(row, other), number)
+
+    def _shared(self, elements: Iterable[Any]) -> dict[Row, int]:
+        """Return how many of the elements each row of the other table has."""
+        buckets = self.others.buckets
+        found: dict[Row, int] = {}
+        for element in elements:
+            bucket = buckets.get(element)
+            for other in bucket.held if bucket is not None else ():
+                found[other] = found.get(other, 0) + 1
+        return found
+
+    def _pair(self, row: Row, other: Row) -> tuple[Row, Row]:
+        return (row, other) if self.asked else (other, row)
