@@ -83,13 +83,13 @@ class EditBook:
 
         Arguments:
             transaction: the transaction.
-            only: some edits, if not all of them.
+            only: some edits in their order, if not all of them.
 
         Returns:
             Seconds after which to look again, because an edit has to wait, the one that waits least; 0 if none has.
         """
         now = self.clock() if self._refused else 0.0
-        chosen = self.outstanding if only is None else [f for f in self.outstanding if f in only]
+        chosen = self.outstanding if only is None else [f for f in only if f in self.outstanding]
         self._staged = [f for f in chosen if f[0] is not AFTERWARDS or f in self.confirmed]
         pauses = [self._refused[f][0] - now for f in self._staged if f in self._refused]
         self._staged = [f for f in self._staged if f not in self._refused or self._refused[f][0] <= now]

@@ -104,7 +104,7 @@ class Writer:
             A refusal that no edit is to blame for.
         """
         facts = list(self.book.staged)
-        bisection: Bisection[Fact] = Bisection(lambda part: self._commit(frozenset(part)))
+        bisection: Bisection[Fact] = Bisection(self._commit)
         await bisection.run(facts)
         for fact, refusal in bisection.refused.items():
             self.book.refuse(fact, refusal)

@@ -330,11 +330,13 @@ class Output:
             only: some of the `unsettled`, which alone are looked at; all of them by default.
         """
         theirs, actual, rejected = self.relation.theirs, self.actual, self.rejected
-        dirty, self.dirty = _split(self.dirty, only)
-        edits, self._edits = _split(self._edits, only)
-        suspect, self._suspect = _split(self._suspect, only)
+        if only is None:
+            dirty, edits, suspect = self.dirty, self._edits, self._suspect
+            self.dirty, self._edits, self._suspect = {}, {}, {}
+        else:
+            dirty, edits, suspect = _taken(self.dirty, only), _taken(self._edits, only), _taken(self._suspect, only)
         self._last = (dirty, edits, suspect)
-        for row in [row for row in self.surplus if (only is None or row in only) and row not in rejected]:
+        for row in [row for row in _among(self.surplus, only) if row not in rejected]:
             editor.delete(row)
         missing: list[Hashable] = [] if actual else list(dirty)
         for key in dirty if actual else ():
@@ -372,7 +374,7 @@ class Output:
                 self.rejected[key] = self.wanted(key)
                 found = True
         self._planned.clear()
-        for surplus in self.surplus:
+        for surplus in self.surplus if culprits else ():
             if surplus.uuid in culprits and surplus not in self.rejected:
                 self.rejected[surplus] = None
                 found = True
@@ -405,8 +407,11 @@ class Output:
         self.rejected[key] = None if key in self.surplus else self.wanted(key)
 
     def mended(self) -> bool:
-        """Return whether a key that had been rejected no longer is, since rules want something else of it."""
-        found = not self.lifted <= self.rejected.keys()
+        """Return whether rules want something else of a key that had been rejected, though it may not do by itself.
+
+        Of rows that refer to each other, each may have been left out for the other's sake.
+        """
+        found = bool(self.lifted)
         self.lifted.clear()
         return found
 
@@ -494,12 +499,16 @@ class Output:
             self._suspect[key] = None
 
 
-def _split(pending: dict[Hashable, Any], only: Collection[Hashable] | None) -> tuple[dict[Hashable, Any], Any]:
-    """Return what of `pending` is in `only`, and the rest; all of it and nothing by default."""
+def _among(pending: Mapping[Any, object], only: Collection[Hashable] | None) -> Iterable[Any]:
+    """Return those of the pending keys that are wanted, all by default, at the cost of the fewer of the two."""
     if only is None:
-        return pending, {}
-    chosen = {key: value for key, value in pending.items() if key in only}
-    return chosen, {key: value for key, value in pending.items() if key not in chosen}
+        return pending
+    return [key for key in pending if key in only] if len(pending) < len(only) else [k for k in only if k in pending]
+
+
+def _taken(pending: dict[Hashable, Any], only: Collection[Hashable]) -> dict[Hashable, Any]:
+    """Take out, and return, what is pending of the keys that are wanted."""
+    return {key: pending.pop(key) for key in _among(pending, only)}
 
 
 def _layout(relation: Rows) -> tuple[tuple[Any, ...], Callable[[tuple[Any, ...]], Sequence[Any]]]:

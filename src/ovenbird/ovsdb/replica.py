@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ovenbird.ovsdb import jsonrpc
 from ovenbird.ovsdb.commit import Commit, unwritable
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.tls_keys import TlsKeys
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 BACKOFF = (0.1, 8.0)
 """Shortest and longest pause between attempts to connect, in seconds; the longest is the original's."""
@@ -180,7 +182,7 @@ class Replica:
 
     async def _transact(self, transaction: Transaction, operations: list[dict[str, Any]]) -> None:
         try:
-            results = await self.call("transact", [self.database, *operations])
+            results = await self._answered(list, "transact", [self.database, *operations])
         except ProtocolError as error:
             raise unwritable(staged for rows in transaction.staged.values() for staged in rows.values()) from error
         for number, result in enumerate(results):
@@ -298,7 +300,7 @@ class Replica:
             Disconnected: there is no connection.
         """
         lock = self._locks.setdefault(name, _Lock(on_lost))
-        if (await self.call("steal", [name])).get("locked"):
+        if (await self._answered(dict, "steal", [name])).get("locked"):
             lock.held.set()
 
     def holds(self, name: str) -> bool:
@@ -328,6 +330,20 @@ class Replica:
         finally:
             self._calls.pop(number, None)
 
+    async def _answered(self, shape: type[T], method: str, params: Any) -> T:
+        """Call a method whose answer has a certain shape; a server that answers otherwise is left.
+
+        Raises:
+            OvsdbError: it answers with an error.
+            Disconnected: there is no connection, or it was lost, or given up, before a proper answer.
+        """
+        answer = await self.call(method, params)
+        if not isinstance(answer, shape):
+            _log.warning("database %s: the server's answer to %s makes no sense", self.database, method)
+            self._disconnect()
+            raise Disconnected(f"the answer of database {self.database} to {method} makes no sense")
+        return answer
+
     # -- the connection -------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
@@ -347,6 +363,11 @@ class Replica:
                 if failures.get(remote) != reason:
                     failures[remote] = reason
                     _log.warning("%s: connection attempt failed (%s); trying again in the background", remote, reason)
+            except Exception as error:  # noqa: BLE001 - an answer can be wrong in any way, and is its server's mistake
+                reason = repr(error)
+                if failures.get(remote) != reason:
+                    failures[remote] = reason
+                    _log.warning("%s: what the server says cannot be used: %s", remote, reason)
             finally:
                 self._drop()
             await asyncio.sleep(pause)
@@ -427,12 +448,19 @@ class Replica:
         """Apply the reply to the monitor request, when it comes and before any update behind it."""
         mirror = self._present()
         if self._monitoring == "monitor_cond_since":
-            found, self._last_id, updates = result
+            found, last_id, updates = result
         else:
-            found, updates = False, result
-        commit = mirror.apply(updates, self._last_id, whole=not found)
+            found, last_id, updates = False, self._last_id, result
+        commit = self._applied(mirror, updates, last_id, whole=not found)
         self._synced.set()
         self._tell(commit)
+
+    def _applied(self, mirror: Mirror, updates: Any, last_id: str, *, whole: bool = False) -> Commit:
+        """Bring the rows up to a transaction; where its updates make no sense, the next connection reads all anew."""
+        self._last_id = NIL
+        commit = mirror.apply(updates, last_id, whole=whole)
+        self._last_id = last_id
+        return commit
 
     def _receive(self, message: dict[str, Any]) -> None:
         method = message.get("method")
@@ -442,10 +470,9 @@ class Replica:
         params: Any = message.get("params")
         match method:
             case "update3" if params[0] == _MONITOR_ID:
-                self._last_id = params[1]
-                self._tell(self._present().apply(params[2], params[1]))
+                self._tell(self._applied(self._present(), params[2], params[1]))
             case "update2" | "update" if params[0] == _MONITOR_ID:
-                self._tell(self._present().apply(params[1], self._last_id))
+                self._tell(self._applied(self._present(), params[1], self._last_id))
             case "update" if params[0] == _SERVER_ID:
                 if not self._judge(params[1]):
                     _log.info("database %s: the server lost its leader or its leadership", self.database)
@@ -487,7 +514,7 @@ class Replica:
         if lock.asked:
             return
         lock.asked = True
-        if (await self.call("lock", [name])).get("locked"):
+        if (await self._answered(dict, "lock", [name])).get("locked"):
             lock.held.set()
 
     def _disconnect(self) -> None:

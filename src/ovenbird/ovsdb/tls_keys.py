@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import ssl
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -252,11 +253,25 @@ def fetch_authority(connection: ssl.SSLObject, path: Path) -> None:
         probe.load_verify_locations(cadata=text)
     if not any(found["subject"] == found["issuer"] for found in probe.get_ca_certs()):
         raise OSError("the server does not send its authority's certificate (its --peer-ca-cert): cannot bootstrap")
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-    try:
-        os.write(descriptor, text.encode())
-    finally:
-        os.close(descriptor)
+    _write_whole(path, text.encode())
     _log.info(
         "%s: written, the authority's certificate of the first server; those that follow must be signed by it", path
     )
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a new file so that, whenever this ends, there is all of it or none.
+
+    Raises:
+        OSError: it cannot be written, or there is one already.
+    """
+    descriptor, made = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), 0o444)
+            os.fsync(file.fileno())
+        path.hardlink_to(made)  # where a rename would replace another's
+    finally:
+        Path(made).unlink()

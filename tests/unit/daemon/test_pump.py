@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -41,6 +41,10 @@ def possible(made):
 
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(first=wishes.map(unique), second=wishes.map(unique))
+@example(  # each of two was left out for the other's sake
+    first={"a": ("a", ""), "k": ("too long", ""), "b": ("bb", "k")},
+    second={"a": ("a", ""), "k": ("k", "b"), "b": ("bb", "k")},
+)
 def test_only_the_rows_at_fault_are_left_out(first, second):
     async def run():
         world = World()

@@ -139,6 +139,26 @@ async def test_an_authority_is_taken_from_the_first_server_and_kept(made, tmp_pa
         await peer_name(keys, other)
 
 
+async def test_an_authority_s_file_is_whole_or_not_there(made, tmp_path, served, monkeypatch):
+    authority = tmp_path / "fetched" / "ca.pem"
+    authority.parent.mkdir()
+    keys = TlsKeys(lambda: KeyFiles(**{**made[0], "ca_cert": str(authority)}, bootstrap=True))
+    port = await served(KeyFiles(**made[0], peer_ca_cert=made[0]["ca_cert"]))
+
+    def full(_):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="no space left"):
+            await peer_name(keys, port)
+    assert not list(authority.parent.iterdir())
+    with pytest.raises(OSError, match="once more"):
+        await peer_name(keys, port)
+    assert [path.name for path in authority.parent.iterdir()] == ["ca.pem"]
+    assert await peer_name(keys, port) == "peer one"
+
+
 async def test_versions_and_ciphers_are_what_was_asked_for(made, served):
     old = await served(KeyFiles(**made[0], protocols="TLSv1.2", ciphers="ECDHE-ECDSA-AES128-GCM-SHA256"))
     new = await served(KeyFiles(**made[0], protocols="TLSv1.3"))
