@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,12 @@ from ovenbird.metadata.errors import RecordError
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+
+log = logging.getLogger(__name__)
+
+_MISSED = 1000
+"""Instances without a file of which it is remembered that this was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,7 @@ class BootStore:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._missed: dict[str, None] = {}
 
     def path(self, device: str) -> Path:
         """Return the file about an instance."""
@@ -103,17 +111,30 @@ class BootStore:
         draft.replace(path)
 
     def get(self, device: str) -> Boot:
-        """Return what an instance was booted with; nothing in particular if nobody has said.
+        """Return what an instance was booted with; nothing in particular if nobody has said, which is logged once.
 
         Raises:
-            RecordError: its file is damaged.
+            RecordError: its file is damaged, or cannot be read.
         """
         try:
-            return Boot.from_json(json.loads(self.path(device).read_bytes()))
+            boot = Boot.from_json(json.loads(self.path(device).read_bytes()))
         except FileNotFoundError:
+            self._miss(device)
             return Boot()
+        except OSError as error:
+            raise RecordError(f"{self.path(device)}: {error.strerror}") from error
         except ValueError as error:
             raise RecordError(f"{self.path(device)} is no JSON: {error}") from error
+        self._missed.pop(device, None)
+        return boot
+
+    def _miss(self, device: str) -> None:
+        """Say that an instance has no file, unless that has been said of late."""
+        if device not in self._missed:
+            log.warning("%s: no such boot file: the instance gets no keys and no user data", self.path(device))
+        self._missed[device] = None
+        if len(self._missed) > _MISSED:
+            del self._missed[next(iter(self._missed))]
 
     def remove(self, device: str) -> None:
         """Forget an instance."""

@@ -70,9 +70,16 @@ def find_caller(southbound: Store, chassis: UUID, network: str, datapath: UUID, 
         for port in local_instances(southbound, chassis)
         if PortBinding.datapath.raw(port) == datapath and wanted in _addresses(port)
     ]
-    if len(ports) != 1 or not ports[0].external_ids.get("neutron:device_id"):
-        raise UnknownCallerError(f"{address} on network {network} is {len(ports) or 'no'} instance(s)")
+    where = f"{address} on network {network}"
+    if not ports:
+        raise UnknownCallerError(f"{where} asks for metadata: no port that is bound here has that address")
+    if len(ports) > 1:
+        several = ", ".join(sorted(port.logical_port for port in ports))
+        raise UnknownCallerError(f"{where} asks for metadata: several ports here have that address: {several}")
     port = ports[0]
+    if not port.external_ids.get("neutron:device_id"):
+        name = port.logical_port
+        raise UnknownCallerError(f"{where} asks for metadata: its port {name} has no device_id, and is no instance's")
     ids = port.external_ids
     mtu = ids.get("neutron:mtu", "")
     return Caller(

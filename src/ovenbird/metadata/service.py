@@ -159,7 +159,7 @@ class Service:
     async def _follow(self, settings: Settings) -> None:
         """Follow one Southbound until the configuration changes."""
         if not (settings.chassis and settings.remote):
-            log.info("waiting for external_ids:system-id and external_ids:ovn-remote in Open_vSwitch")
+            log.warning("waiting for external_ids:system-id and external_ids:ovn-remote in Open_vSwitch")
             await self._change()
             return
         southbound = Replica(

@@ -220,3 +220,18 @@ async def test_a_fault_of_ours_is_answered_too():
 
     async with Guest(fail) as guest:
         assert (await guest.send(WHOLE)).startswith(b"HTTP/1.1 500")
+
+
+def test_an_instance_without_a_boot_file_is_said_once(tmp_path, caplog):
+    boots = BootStore(tmp_path)
+    assert boots.get("vm") == boots.get("vm") == Boot()
+    why = f"{tmp_path}/vm.json: no such boot file: the instance gets no keys and no user data"
+    assert caplog.messages == [why]
+    boots.put("vm", Boot(hostname="vm"))
+    assert boots.get("vm").hostname == "vm"
+    boots.remove("vm")
+    boots.get("vm")
+    assert caplog.messages == [why, why]
+    (tmp_path / "vm.json").mkdir()
+    with pytest.raises(RecordError, match=r"vm\.json: Is a directory"):
+        boots.get("vm")

@@ -61,17 +61,17 @@ def test_a_caller_may_use_its_link_local_address(store):
 
 def test_addresses_of_other_chassis_and_of_two_ports_name_nobody(store):
     add(store, "a", chassis=ELSEWHERE)
-    with pytest.raises(UnknownCallerError, match="no instance"):
+    with pytest.raises(UnknownCallerError, match="no port that is bound here has that address"):
         find_caller(store, ME, "one", ONE, "10.0.0.5")
     add(store, "b")
     add(store, "c", mac="02:00:00:00:00:06")
-    with pytest.raises(UnknownCallerError, match="2 instance"):
+    with pytest.raises(UnknownCallerError, match="several ports here have that address: b, c"):
         find_caller(store, ME, "one", ONE, "10.0.0.5")
 
 
 def test_a_port_without_a_device_is_nobody(store):
     add(store, "a", device="")
-    with pytest.raises(UnknownCallerError):
+    with pytest.raises(UnknownCallerError, match="its port a has no device_id"):
         find_caller(store, ME, "one", ONE, "10.0.0.5")
 
 
