@@ -2,13 +2,15 @@
 
 ovn-northd(8), "Ingress Table 19". A port's requests for its own address pass, so that it finds out whether another
 host uses it. For a router's port the switch answers for further addresses, if `arp_proxy` says so: their packets go to
-the router, wherever it has a route for them.
+the router, wherever it has a route for them. Routers themselves get no such answer, which could only send their packets
+in circles, nor does who asks an instance alone whether it is still there: as newer releases of the original have it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.engine.derived import Derived
 from ovenbird.engine.lookups import find
 from ovenbird.logical.addresses import braced, quote, scan_ips, solicited_node
 from ovenbird.logical.feature import Feature
@@ -19,6 +21,7 @@ from ovenbird.model import nb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from ovenbird.engine.facts import Fact
     from ovenbird.logical.ports import SwitchPort
@@ -26,6 +29,14 @@ if TYPE_CHECKING:
 RESPONDER = stage("ls_in_arp_rsp")
 
 flow = Author("arp")
+
+
+def _proxied(values: list[Any]) -> tuple[bool, ...]:
+    return (True,) if "arp_proxy" in values[LSP.options.index] else ()
+
+
+PROXIES = Derived(LSP.options, keys=_proxied, parent=nb.LogicalSwitch.ports)
+"""A switch's ports with `arp_proxy`."""
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
@@ -37,8 +48,8 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     if kind == "virtual":
         yield from _virtual(port)
         return
-    if kind == "router" and (proxied := port.options.get("arp_proxy")):
-        yield from _proxy(port, proxied)
+    if kind == "router" and PROXIES.rows(port.switch.uuid, True):
+        yield from _proxy(port, port.options.get("arp_proxy", ""))
     if kind in ("external", "vtep") or port.unknown or not port.addresses:
         return
     if port.passes_tags:  # the switch does not know which network an address is of
@@ -65,7 +76,8 @@ def port(port: SwitchPort) -> Iterator[Fact]:
 
 
 def _proxy(port: SwitchPort, texts: str) -> Iterator[Fact]:
-    """Answer for the addresses of others in a router's name."""
+    """Answer for the addresses of others in a router's name; let pass what a router asks in a switch that does so."""
+    yield flow(RESPONDER, port.datapath, 40, f"inport == {port.quoted} && arp.op == 1", "next;", port.hint, port.name)
     peer = router_port(port.options.get("router-port", ""))
     ips = [ip for ip, _ in scan_ips(texts)[0] if ":" not in ip]
     if peer is None or not ips:
@@ -74,8 +86,8 @@ def _proxy(port: SwitchPort, texts: str) -> Iterator[Fact]:
     yield flow(
         RESPONDER,
         port.datapath,
-        50,
-        f"arp.op == 1 && arp.tpa == {braced(ips)}",
+        30,
+        f"(eth.bcast || eth.dst == {mac}) && arp.op == 1 && arp.tpa == {braced(ips)}",
         f"eth.dst = eth.src; eth.src = {mac}; arp.op = 2; /* ARP reply */ arp.tha = arp.sha; arp.sha = {mac}; "
         "arp.tpa <-> arp.spa; outport = inport; flags.loopback = 1; output;",
         port.hint,

@@ -1,7 +1,8 @@
 """Where a packet goes by its Ethernet destination: one port, all of them, or those that hold unknown addresses.
 
 ovn-northd(8), "Ingress Table 25" and "26". The flood groups are ovn-sb(5)'s Multicast_Group rows: every enabled port;
-the same without routers; and those that take unknown addresses. What a gateway is sent goes to it only on the chassis
+the same without routers, which also get no frames that are neither ARP nor IP; and those that take unknown addresses.
+What a gateway is sent goes to it only on the chassis
 that plays it; but an address that its switch port has in so many words is taken at its word.
 """
 
@@ -40,7 +41,8 @@ def destinations() -> Iterator[Fact]:
     """Flood multicast; look up what no port has; drop what nobody takes."""
     yield SWITCHES.row
     yield UNKNOWN.row
-    yield flow(LOOKUP, SWITCHES, 70, "eth.mcast", 'outport = "_MC_flood"; output;')
+    yield flow(LOOKUP, SWITCHES, 71, "eth.mcast && (arp || ip)", 'outport = "_MC_flood"; output;')
+    yield flow(LOOKUP, SWITCHES, 70, "eth.mcast", 'outport = "_MC_flood_l2"; output;')  # routers would drop it
     yield flow(LOOKUP, SWITCHES, 0, "1", "outport = get_fdb(eth.dst); next;")
     yield flow(NOT_FOUND, UNKNOWN, 50, 'outport == "none"', 'outport = "_MC_unknown"; output;')
     yield flow(NOT_FOUND, SWITCHES, 40, 'outport == "none"', "drop;")

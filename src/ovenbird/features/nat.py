@@ -19,7 +19,7 @@ from ovenbird.engine.rules import rule, singleton
 from ovenbird.features.nat_precedence import Say, outranked, who_has_the_say
 from ovenbird.features.neighbours import ARP_REPLY
 from ovenbird.features.router_admission import ETHERNET, mtu_of, too_large
-from ovenbird.features.router_port import asked
+from ovenbird.features.router_port import asked, asks_as, asks_for
 from ovenbird.features.translation import Translation, told, translation
 from ovenbird.logical.addresses import parse_ip, parse_mac, parse_network, quote, solicited_node
 from ovenbird.logical.feature import Feature
@@ -354,8 +354,7 @@ def _outside(made: Translation) -> Iterator[Fact]:
         if "router" in lsp.addresses:
             out = f"outport = {quote(lsp.name)}; output;"
             yield flow(LOOKUP, where, 50, f"eth.dst == {made.mac} && {made.here}", out, lsp.uuid)
-        asks = f"eth.src == {{{made.mac}}} && (arp.op == 1 || rarp.op == 3 || nd_ns)"
-        yield flow(LOOKUP, where, 75, asks, 'outport = "_MC_flood_l2"; output;', lsp.uuid)
+        yield flow(LOOKUP, where, 75, asks_as(made.mac), 'outport = "_MC_flood_l2"; output;', lsp.uuid)
     if made.ip == "ip4" and not own and lsp.options.get("nat-addresses") == "router":
         resident = f" {made.here}" if made.port is not None else ""
         yield IN_NAT_ADDRESSES((lsp.name, where), f"{made.mac or port.mac} {made.outer}{resident}")
@@ -366,9 +365,8 @@ def _led(port: RouterPort, outer: str) -> Iterator[Fact]:
     met = joint(port.name)
     if met is None or not port.enabled or met.lsp.enabled is False:
         return
-    asks = f"nd_ns && nd.target == {outer}" if ":" in outer else f"arp.op == 1 && arp.tpa == {outer}"
     act = asked(quote(met.lsp.name), alone=only_routers(met.switch))
-    yield flow(LOOKUP, datapath(met.switch), 80, f"flags[1] == 0 && {asks}", act, met.lsp.uuid)
+    yield flow(LOOKUP, datapath(met.switch), 80, asks_for(outer), act, met.lsp.uuid)
 
 
 FEATURE = Feature("nat", (every_translating_router, nat, forced_source))

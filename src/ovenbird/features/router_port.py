@@ -2,7 +2,8 @@
 
 Who asks for a router's address is heard by that router and the other ports, not by every router of the switch; what a
 router itself asks goes to no other router where there are other ports. ovn-northd(8), "Ingress Table 25", priorities 80
-and 75. Connections are not tracked at these ports: their packets belong to the instances' zones at the other end.
+and 75; only what goes to all is meant, as newer releases of the original have it. Connections are not tracked at these
+ports: their packets belong to the instances' zones at the other end.
 """
 
 from __future__ import annotations
@@ -38,14 +39,11 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         return
     alone = only_routers(port.switch)
     act = asked(port.quoted, alone=alone)
-    for ip in [subnet.ip for subnet in peer.ipv4]:
-        yield flow(LOOKUP, where, 80, f"flags[1] == 0 && arp.op == 1 && arp.tpa == {ip}", act, hint)
-    for ip in [subnet.ip for subnet in peer.ipv6]:
-        yield flow(LOOKUP, where, 80, f"flags[1] == 0 && nd_ns && nd.target == {ip}", act, hint)
+    for subnet in (*peer.ipv4, *peer.ipv6):
+        yield flow(LOOKUP, where, 80, asks_for(subnet.ip), act, hint)
     if alone:  # a router's own requests then go to every other router, which might translate the address
         return
-    asks = f"eth.src == {{{peer.mac}}} && (arp.op == 1 || rarp.op == 3 || nd_ns)"
-    yield flow(LOOKUP, where, 75, asks, 'outport = "_MC_flood_l2"; output;', hint)
+    yield flow(LOOKUP, where, 75, asks_as(peer.mac), 'outport = "_MC_flood_l2"; output;', hint)
 
 
 def _untracked(port: SwitchPort) -> Iterator[Fact]:
@@ -57,6 +55,17 @@ def _untracked(port: SwitchPort) -> Iterator[Fact]:
     ):
         yield flow(ingress, port.datapath, 110, came, "next;", port.hint, port.name)
         yield flow(egress, port.datapath, 110, goes, "next;" if tracks else "ct_clear; next;", port.hint, port.name)
+
+
+def asks_for(ip: str) -> str:
+    """Return the match of a request to all for an address's MAC; one to a known MAC goes where any packet goes."""
+    asks = f"nd_ns && nd.target == {ip}" if ":" in ip else f"arp.op == 1 && arp.tpa == {ip}"
+    return f"flags[1] == 0 && eth.mcast && {asks}"
+
+
+def asks_as(mac: str) -> str:
+    """Return the match of what a router itself asks of all, or tells them, by its MAC."""
+    return f"eth.src == {{{mac}}} && eth.mcast && (arp.op == 1 || rarp.op == 3 || nd_ns)"
 
 
 def asked(port: str, *, alone: bool) -> str:

@@ -176,17 +176,20 @@ def static(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
             yield finding(route, f"{told(route)} is left out: {_why_not(router, route, key)}")
         return
     member = members[mine - 1]
-    if len(members) == 1:
+    symmetric = member.symmetric and bool(home_chassis(router))
+    if len(members) == 1 and not symmetric:
         yield from _route(where, priority, match, member.way, member.nexthop, route.uuid)
         return
     number = GROUPS.get(key, router.uuid)
     choices = ", ".join(str(n) for n in range(1, len(members) + 1))
-    act = f"ip.ttl--; flags.loopback = 1; {GROUP} = {number}; {MEMBER} = select({choices});"
-    yield flow(ROUTING, where, priority, match, act)
+    choose = f"select({choices});" if len(members) > 1 else "1; next;"
+    yield flow(
+        ROUTING, where, priority, match, f"ip.ttl--; flags.loopback = 1; {GROUP} = {number}; {MEMBER} = {choose}"
+    )
     chosen = f"{GROUP} == {number} && {MEMBER} == {mine}"
     act = f"{towards(member.way, member.nexthop, ':' in key[0])} next;"
     yield flow(ECMP, where, 100, chosen, act, route.uuid)
-    if member.symmetric and home_chassis(router):
+    if symmetric:  # a single one, too: its connections stay with it when another one comes
         yield from pinned_flows(where, Pinned(member.way, key[0], key[1], match), route.uuid)
 
 

@@ -1,4 +1,4 @@
-"""Replies that go back the way their connection came, where several equal routes lead there.
+"""Replies that go back the way their connection came, where several equal routes lead there, or may soon.
 
 ovn-northd(8), Logical Router Datapaths, "Ingress Table 5", "9", "13" and "17". A gateway router notes the neighbour's
 MAC and its own port in the connection; what belongs to a noted connection skips the choice among equal ways.

@@ -169,5 +169,5 @@ def test_one_bad_port_stops_nobody(networks):
     networks.port(switch, "bad", "nonsense", "00:00:00:00:00:zz", "router", type="router")
     networks.port(switch, "good", "00:00:00:00:00:01 10.0.0.1")
     networks.settle()
-    assert networks.flows("ls_in_l2_lkup", datapath="s0")[-1][2] == "eth.mcast"
+    assert [flow[2] for flow in networks.flows("ls_in_l2_lkup", datapath="s0")][-1].startswith("eth.mcast")
     assert ("ls_in_l2_lkup", 50, "eth.dst == 00:00:00:00:00:01", 'outport = "good"; output;') in networks.flows()

@@ -85,7 +85,7 @@ def test_floating_addresses_are_announced_outside(world):
 
 def led(world, address):
     """Return what the switch outside does with requests for an address."""
-    match = f"flags[1] == 0 && arp.op == 1 && arp.tpa == {address}"
+    match = f"flags[1] == 0 && eth.mcast && arp.op == 1 && arp.tpa == {address}"
     return [flow.actions for flow in world.rows(sb.LogicalFlow) if flow.match == match]
 
 
