@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 PATIENCE = 60
 """Seconds that one command may take."""
 BUILTINS = frozenset((".", "cd", "echo", "exec", "export", "printf", "set"))
-PROGRAMS = frozenset(("apt-get", "htpasswd", "make", "openstack", "ovenbird", "pip", "systemctl", "journalctl"))
+PROGRAMS = frozenset((
+    "apt-get", "curl", "htpasswd", "journalctl", "make", "openstack", "ovenbird", "ovn-appctl", "ovn-nbctl",
+    "ovn-sbctl", "ovs-appctl", "ovs-vsctl", "ovsdb-client", "ovsdb-tool", "pip", "systemctl",
+))  # fmt: skip
 """What is a program wherever the pages are read, whether this machine has it or not."""
 _FENCE = re.compile(r" *(```+|~~~+) *(\S*)")
 _SKIP = re.compile(r"\s*<!-- not run: (.+?) -->\s*")

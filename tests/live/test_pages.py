@@ -10,17 +10,24 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import traffic
+from click.testing import CliRunner
 from pages import PROGRAMS, Page, Shell, has_shape
 
-from ovenbird.lab import process
+from ovenbird.cli.commands import ovenbird
+from ovenbird.lab import process, scene
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import CommandError
 from ovenbird.lab.lab import Lab
+from ovenbird.lab.namespace import Namespace
+from ovenbird.lab.outside import ADDRESS, Outside
 from ovenbird.lab.plan import DEFAULT_RUNDIR
 from ovenbird.lab.requirements import environment
 
@@ -68,9 +75,16 @@ class Machine:
     def shell(self) -> Shell:
         return Shell(self.namespace, self.directory, self.variables)
 
+    def run(self, *argv: str) -> str:
+        return run(["nsenter", f"--net=/run/netns/{self.namespace}", *argv], env=self.variables, timeout=60)
+
     def ovenbird(self, *arguments: str) -> str:
-        line = ["nsenter", f"--net=/run/netns/{self.namespace}", sys.executable, "-m", "ovenbird.cli", *arguments]
-        return run(line, env=self.variables, timeout=60)
+        return self.run(sys.executable, "-m", "ovenbird.cli", *arguments)
+
+    def api(self, collection: str) -> list[dict[str, Any]]:
+        answer = json.loads(self.run("curl", "-sSf", f"http://127.0.0.1:9696/v2.0/{collection}"))
+        found: list[dict[str, Any]] = answer[collection]
+        return found
 
 
 def _machine(stack: ExitStack, name: str) -> Machine:
@@ -123,6 +137,56 @@ def test_up_says_that_it_runs(first_hours: tuple[Machine, str]) -> None:
     with pytest.raises(CommandError, match=f"a cloud is already running in {where.rundir}"):
         where.ovenbird("up")
     assert json.loads(where.ovenbird("status", "--json"))["healthy"]
+
+
+ALLOWED = ("delivered to", "sent back to")
+
+
+def _trace_says(rundir: Path, question: str) -> bool:
+    """Say whether a packet arrives, or is answered, by `ovenbird trace`."""
+    found = CliRunner().invoke(ovenbird, ["trace", "--rundir", str(rundir), "--json", *question.split()])
+    if found.exit_code:
+        assert found.output.startswith("Error: "), found.exception
+        return False
+    said: str = json.loads(found.output)["verdicts"][0]
+    return said.startswith(ALLOWED)
+
+
+def _pings(space: Namespace, address: str, *options: str) -> bool:
+    command = f"ping -n -c 2 -i 0.2 -W 1 {' '.join(options)} {address} || true"
+    return "bytes from" in space.run("sh", "-c", command)
+
+
+def test_trace_says_what_real_packets_find(first_hours: tuple[Machine, str]) -> None:
+    where, _ = first_hours
+    lab = Lab.open(where.rundir)
+    one, two = (lab.instance(name) for name in ("test1", "test2"))
+    outside, metadata = Outside(lab.plan).namespace, "169.254.169.254"
+    away = "192.0.2.1"  # which is what `public` stands for
+    floating = where.api("floatingips")[0]["floating_ip_address"]
+    router = where.api("routers")[0]["external_gateway_info"]["external_fixed_ips"][0]["ip_address"]
+    outside.batch([f"address add {away}/32 dev br-outside", f"route add {scene.SUBNET} via {router}"])
+    addresses = {"test1": one.address or "", "test2": two.address or "", "public": away}
+    near = ("test1", "test2", "10.0.0.1", "10.0.0.77", ADDRESS, "172.24.4.77", "public", metadata, floating, router)
+    pings = [("test1", one.namespace, to, ()) for to in (*near[1:], two.address6 or "", "fd00:10::", "2001:db8::1")]
+    pings += [("test2", two.namespace, to, ()) for to in near if to != "test2"]
+    pings += [(ADDRESS, outside, to, ()) for to in ("test1", "test2", floating, router, "172.24.4.77")]
+    pings += [("public", outside, to, ("-I", away)) for to in ("test1", "test2", router)]
+    tcp = [(one, to, port) for to in ("test2", floating) for port in (22, 80)] + [(one, metadata, 80)]
+    tcp += [(two, to, port) for to in ("test1", floating) for port in (22, 80)] + [(two, metadata, 80)]
+    with traffic.serve(one, 22, 80), traffic.serve(two, 22, 80), ThreadPoolExecutor(8) as pool:
+        found = {
+            f"--from {name} --to {to}": pool.submit(
+                _pings, space, floating if (space, to) == (outside, "test1") else addresses.get(to, to), *options
+            )
+            for name, space, to, options in pings
+        }
+        for instance, to, port in tcp:
+            question = f"--from {instance.name} --to {to} --tcp {port}"
+            found[question] = pool.submit(traffic.connects, instance, addresses.get(to, to), port)
+    answers = {question: answer.result() for question, answer in found.items()}
+    assert {question: _trace_says(where.rundir, question) for question in answers} == answers
+    assert 0 < sum(answers.values()) < len(answers)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

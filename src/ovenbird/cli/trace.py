@@ -10,8 +10,7 @@ import click
 
 from ovenbird.cli.options import rundir_option
 from ovenbird.engine.rows import Row, Store
-from ovenbird.lab.plan import Plan
-from ovenbird.lab.state import Kind, State
+from ovenbird.lab.lab import Lab
 from ovenbird.lang.errors import LangError
 from ovenbird.model import cloud, sb
 from ovenbird.verify import render
@@ -42,25 +41,40 @@ STYLES = {
 
 @click.command("trace")
 @click.argument("words", metavar="[DATAPATH] MICROFLOW", nargs=-1)
-@click.option("--db", metavar="REMOTE", envvar="OVN_SB_DB", help="Southbound; that of the running cloud if not given.")
-@click.option("--nb", "nb_remote", metavar="REMOTE", envvar="OVN_NB_DB", help="Northbound, for what is behind flows.")
+@click.option(
+    *("--db", "db"),
+    metavar="REMOTE",
+    envvar="OVN_SB_DB",
+    show_envvar=True,
+    help="Southbound; that of the running cloud if not given.",
+)
+@click.option(
+    *("--nb", "nb_remote"),
+    metavar="REMOTE",
+    envvar="OVN_NB_DB",
+    show_envvar=True,
+    help="Northbound, for what is behind flows.",
+)
 @click.option("--cloud", "cloud_remote", metavar="REMOTE", help="Cloud, for security group rules.")
 @rundir_option
-@click.option("--from", "source", metavar="PORT", help="In place of a microflow: the port (name, MAC, IP) that sends.")
-@click.option("--to", "target", metavar="PORT", help="The port or address that it sends to.")
+@click.option(
+    "--from", "source", metavar="WHO", help="Who sends: a port by its name, MAC or IP address, or WHO outside."
+)
+@click.option("--to", "target", metavar="WHO", help="Who is sent to, likewise.")
 @click.option("--tcp", metavar="N", type=click.IntRange(0, 65535), help="To that TCP port.")
 @click.option("--udp", metavar="N", type=click.IntRange(0, 65535), help="To that UDP port.")
-@click.option("--icmp", "protocol", flag_value=Protocol.ICMP.value, help="An echo request (the default).")
-@click.option("--arp", "protocol", flag_value=Protocol.ARP.value, help="An ARP request.")
-@click.option("--dhcp", "protocol", flag_value=Protocol.DHCP.value, help="A DHCP request; it needs no --to.")
+@click.option("--icmp", is_flag=True, help="An echo request (the default).")
+@click.option("--arp", is_flag=True, help="An ARP request.")
+@click.option("--dhcp", is_flag=True, help="A DHCP request, to everybody: without --to.")
 @click.option("--reply", is_flag=True, help="Trace the answer too, as part of the connection.")
 @click.option("--ct", metavar="FLAGS", multiple=True, help="What ct_next says (new or est,rpl ...), each in its turn.")
-@click.option("--detailed", "form", flag_value="detailed", default="detailed", help="Every stage that does something.")
-@click.option("--summary", "form", flag_value="summary", help="Pipelines and actions alone.")
-@click.option("--minimal", "form", flag_value="minimal", help="Changes and outputs alone.")
+@click.option("--detailed", is_flag=True, help="Every stage that does something (the default).")
+@click.option("--summary", is_flag=True, help="Pipelines and actions alone.")
+@click.option("--minimal", is_flag=True, help="Changes and outputs alone.")
 @click.option("--all", "everything", is_flag=True, help="Every stage, also those that hand every packet on.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="For programs; every stage.")
 def command(
+    *,
     words: tuple[str, ...],
     db: str | None,
     nb_remote: str | None,
@@ -70,23 +84,39 @@ def command(
     target: str | None,
     tcp: int | None,
     udp: int | None,
-    protocol: str | None,
+    icmp: bool,
+    arp: bool,
+    dhcp: bool,
     reply: bool,
     ct: tuple[str, ...],
-    form: str,
+    detailed: bool,
+    summary: bool,
+    minimal: bool,
     everything: bool,
     as_json: bool,
 ) -> None:
     """Trace a packet through the logical network, and say what decided: which flow, ACL, security group rule.
 
     MICROFLOW is an expression of ovn-trace(8): inport == "p" && eth.src == 0a:00:00:00:00:01 && icmp4 ... DATAPATH is
-    a switch, router or network, by name or UUID; that of the inport if not given. With --from and --to the expression
-    is made from the ports' addresses. The databases may be any OVN's: unix:FILE or tcp:HOST:PORT.
+    a switch, router or network, by name or UUID; that of the inport if not given. The databases may be any OVN's:
+    unix:FILE or tcp:HOST:PORT.
+
+    With --from and --to the expression is made as the sender would make the packet: by its DHCP routes, and the MAC
+    address of its next hop. WHO outside is a network that a physical one belongs to, for somebody beyond it
+    (192.0.2.1, 2001:db8::1), or an address that no port has; from there a port is sent to at its floating IP.
 
     Connections are followed: the first packet is new, its answer (--reply) belongs to the connection it began.
     """
-    datapath, text = _arguments(words, source)
-    question = None if source is None else _question(source, target, tcp, udp, protocol)
+    kinds = {"--tcp": tcp is not None, "--udp": udp is not None, "--icmp": icmp, "--arp": arp, "--dhcp": dhcp}
+    kind = _one_of(kinds)
+    form = _one_of({"--detailed": detailed, "--summary": summary, "--minimal": minimal, "--json": as_json})
+    if everything and form in ("--summary", "--minimal"):
+        raise click.UsageError(f"--all is of --detailed: {form} shows no stages")
+    datapath, text = _arguments(words, source, target, kind)
+    question = None
+    if source is not None:
+        protocol = Protocol(kind.removeprefix("--")) if kind else Protocol.ICMP
+        question = Question(source, target or "", protocol, tcp if tcp is not None else udp or 0)
     try:
         with _tracer(db, nb_remote, cloud_remote, rundir) as tracer:
             if question is not None:
@@ -100,27 +130,29 @@ def command(
     if as_json:
         click.echo(json.dumps([trace.to_json() for trace in traces] if reply else traces[0].to_json(), indent=2))
     else:
-        _show(traces, form, everything=everything)
+        _show(traces, form.removeprefix("--") or "detailed", everything=everything)
 
 
-def _arguments(words: tuple[str, ...], source: str | None) -> tuple[str | None, str]:
+def _one_of(options: dict[str, bool]) -> str:
+    """Return which of options that exclude each other is given, the empty string for none."""
+    given = [name for name, is_given in options.items() if is_given]
+    if len(given) > 1:
+        *names, last = options
+        raise click.UsageError(f"give one of {', '.join(names)} and {last}, not {' and '.join(given)}")
+    return given[0] if given else ""
+
+
+def _arguments(words: tuple[str, ...], source: str | None, target: str | None, kind: str) -> tuple[str | None, str]:
     """Return datapath and microflow; with --from there is no microflow."""
-    most = 2 if source is None else 1
-    if len(words) > most or (source is None and not words):
-        raise click.UsageError("give [DATAPATH] MICROFLOW, or [DATAPATH] --from PORT --to PORT")
     if source is not None:
+        if len(words) > 1:
+            raise click.UsageError("a question has no microflow: give [DATAPATH] --from WHO --to WHO")
         return words[0] if words else None, ""
+    if target is not None or kind:
+        raise click.UsageError(f"{'--to' if target is not None else kind} needs --from: a microflow says all by itself")
+    if len(words) not in (1, 2):
+        raise click.UsageError("give [DATAPATH] MICROFLOW, or [DATAPATH] --from WHO --to WHO")
     return words[0] if len(words) == 2 else None, words[-1]
-
-
-def _question(source: str, target: str | None, tcp: int | None, udp: int | None, protocol: str | None) -> Question:
-    if sum(choice is not None for choice in (tcp, udp, protocol)) > 1:
-        raise click.UsageError("give one of --tcp, --udp, --icmp, --arp and --dhcp")
-    if tcp is not None:
-        return Question(source, target or "", Protocol.TCP, tcp)
-    if udp is not None:
-        return Question(source, target or "", Protocol.UDP, udp)
-    return Question(source, target or "", Protocol(protocol or Protocol.ICMP))
 
 
 @contextmanager
@@ -128,7 +160,7 @@ def _tracer(db: str | None, nb_remote: str | None, cloud_remote: str | None, run
     """Read the databases: those named, or else those of the cloud in the run directory."""
     named = db is not None
     if db is None:
-        plan = Plan.from_json(State(rundir).things(Kind.PLAN)["lab"])
+        plan = Lab.open(rundir).plan
         db, nb_remote = plan.remote("sb"), nb_remote or plan.remote("nb")
         cloud_remote = cloud_remote or plan.remote("cloud")
     with ExitStack() as stack:

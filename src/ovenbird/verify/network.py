@@ -6,6 +6,7 @@ Read from Southbound once for each datapath that a packet enters; a flow is pars
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.lang.actions import Actions, parse_actions
@@ -14,6 +15,8 @@ from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.errors import LangError
 from ovenbird.lang.parser import parse
 from ovenbird.model import sb
+from ovenbird.net.addresses import is_mac, mac_number, mac_text
+from ovenbird.net.ip import ip_address, ip_interface, is_address
 from ovenbird.verify.errors import (
     AmbiguousDatapathError,
     AmbiguousPortError,
@@ -24,6 +27,7 @@ from ovenbird.verify.steps import label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
     from ovenbird.engine.rows import Store
 
@@ -85,6 +89,13 @@ class Datapath:
             if flow is None:
                 flow = parsed[row.uuid] = _flow(row)
             yield flow
+
+    def flows_with(self, action: str, match: str) -> Iterator[Flow]:
+        """Yield the flows whose actions and whose match hold a text, highest priority of each stage first."""
+        for rows in self._rows.values():
+            for row in rows:
+                if action in row.actions and match in row.match:
+                    yield self._parsed.setdefault(row.uuid, _flow(row))
 
     def port_name(self, key: int) -> str:
         """Return the name of the port or multicast group with that key, the empty string if there is none."""
@@ -163,8 +174,9 @@ class Network:
             exact, ports = within.ports.get(name), within.ports.values()
         if exact is not None:
             return exact
-        word = name.lower()
-        found = [p for p in ports if name in friendly_names(p)] or [p for p in ports if word in addresses(p)]
+        word = _canonical(name)
+        own = [p for p in ports if p.type != "chassisredirect"]  # which is another port's stand-in, with its addresses
+        found = [p for p in own if name in friendly_names(p)] or [p for p in own if word and word in addresses(p)]
         if not found:
             raise UnknownPortError(f"there is no logical port with the name or address {name}")
         if len(found) > 1:
@@ -187,6 +199,38 @@ class Network:
         peer: sb.PortBinding | None = self.store.find(sb.PortBinding.logical_port, name) if name else None
         return peer
 
+    def localnets(self) -> list[sb.PortBinding]:
+        """Return the ports that lead to physical networks."""
+        rows = self.store.table(sb.PortBinding).rows.values()
+        return sorted((port for port in rows if port.type == "localnet"), key=lambda port: port.logical_port)
+
+    def interface_prefix(self, address: IPv4Address | IPv6Address) -> IPv4Network | IPv6Network | None:
+        """Return the prefix of a router's port that an address is of; None if it is of none."""
+        for port in self.store.table(sb.PortBinding).rows.values():
+            if port.type in ("patch", "l3gateway"):
+                for prefix in _interface_prefixes(port):
+                    if address in prefix:
+                        return prefix
+        return None
+
+    def leads_to(self, switch: Datapath, mac: str, address: IPv4Address | IPv6Address) -> bool:
+        """Return whether the router whose port on a switch has a MAC address has a port in an address's prefix."""
+        for port in switch.ports.values():
+            peer = self.peer(port)
+            if peer is not None and any(text.split()[:1] == [mac] for text in peer.mac):
+                return any(
+                    address in prefix
+                    for p in self.of(peer.datapath).ports.values()
+                    for prefix in _interface_prefixes(p)
+                )
+        return False
+
+
+def _interface_prefixes(port: sb.PortBinding) -> Iterator[IPv4Network | IPv6Network]:
+    for word in " ".join(port.mac).split():
+        with suppress(ValueError):
+            yield ip_interface(word).network
+
 
 def friendly_names(port: sb.PortBinding) -> frozenset[str]:
     """Return the names that people gave a port."""
@@ -195,8 +239,14 @@ def friendly_names(port: sb.PortBinding) -> frozenset[str]:
 
 
 def addresses(port: sb.PortBinding) -> frozenset[str]:
-    """Return the MAC and IP addresses of a port, without prefix lengths."""
-    return frozenset(word.partition("/")[0].lower() for text in port.mac for word in text.split())
+    """Return the MAC and IP addresses of a port in their canonical forms, without prefix lengths."""
+    words = (_canonical(word.partition("/")[0]) for text in port.mac for word in text.split())
+    return frozenset(word for word in words if word)
+
+
+def _canonical(text: str) -> str:
+    """Return a MAC or IP address in its canonical form, the empty string for anything else."""
+    return mac_text(mac_number(text)) if is_mac(text) else str(ip_address(text)) if is_address(text) else ""
 
 
 class _AddressSets:

@@ -94,16 +94,16 @@ class Delivery(NamedTuple):
         port: which.
         packet: as it left.
         datapath: the switch or router that the port belongs to.
+        is_answer: whether it came out where the packet went in and is no copy of it: an answer made on the way, or a
+            refusal.
+        resolves: whether it asks for a neighbour's address, for a packet that waits for the answer.
     """
 
     port: sb.PortBinding
     packet: Microflow
     datapath: Datapath
-
-    @property
-    def is_answer(self) -> bool:
-        """Whether the packet came out where it went in: an answer made on the way, or a refusal."""
-        return bool(self.packet["reg14"] == self.port.tunnel_key)
+    is_answer: bool = False
+    resolves: bool = False
 
 
 @dataclass(slots=True)
@@ -141,8 +141,13 @@ class Trace:
     def verdicts(self) -> list[str]:
         """Return what became of the packet, in sentences without a full stop: each fate once."""
         found = []
-        for back, words in ((False, "delivered to"), (True, "sent back to")):
-            labels = dict.fromkeys(label(delivery.port) for delivery in self.deliveries if delivery.is_answer == back)
+        for fate, words in (
+            ((False, False), "delivered to"),
+            ((True, False), "sent back to"),
+            ((False, True), "the packet waits for its next hop's address, for which the router asks at"),
+            ((True, True), "the packet waits for its next hop's address, for which the router asks at"),
+        ):
+            labels = dict.fromkeys(label(d.port) for d in self.deliveries if (d.is_answer, d.resolves) == fate)
             if labels:
                 found.append(f"{words} {', '.join(labels)}")
         found += dict.fromkeys(step.verdict for step in self.steps() if step.verdict)
@@ -165,6 +170,10 @@ def stage_name(flow: sb.LogicalFlow) -> str:
 
 
 def label(port: sb.PortBinding) -> str:
-    """Return a port's name in quotes, and behind it the name that people gave it."""
+    """Return a port's name in quotes, and behind it the name that people gave it, or what it is there for."""
     friendly = port.external_ids.get("neutron:port_name") or port.external_ids.get("name")
+    if not friendly and port.type == "localnet":
+        friendly = f"physical network {port.options.get('network_name', 'unknown')}"
+    if not friendly and port.type == "localport" and "neutron:device_owner" in port.external_ids:
+        friendly = "metadata"
     return f'"{port.logical_port}" ({friendly})' if friendly else f'"{port.logical_port}"'

@@ -81,6 +81,9 @@ class Tracer:
         self._goto: tuple[Pipeline, int] | None = None
         self._refused = ""
         self._refusing = False  # whether the packet was made to refuse another
+        self._resolving = False  # whether it was made to ask for a neighbour's address
+        self._entry: sb.PortBinding  # where the packet entered
+        self._asked: tuple[int, ...] = ()  # what kind of packet it was then
         self._count = self._depth = 0
 
     def trace(self, datapath: str | None, microflow: str, ct: Sequence[str] = ()) -> Trace:
@@ -115,7 +118,9 @@ class Tracer:
         delivery = trace.deliveries[0]
         if delivery.is_answer:
             raise NoReplyError("the packet was answered on the way: what was delivered is the answer")
-        port, packet, datapath = delivery
+        if delivery.resolves:
+            raise NoReplyError("the packet waits for its next hop's address: nobody has it yet to answer it")
+        port, packet, datapath, *_ = delivery
         words = [word for text in sorted(port.mac) for word in text.split() if is_mac(word)]
         answer = reply(packet, mac_number(words[0]) if words else None)
         answer[_INPORT] = port.tunnel_key
@@ -145,7 +150,8 @@ class Tracer:
         self._block = self._here = root
         self._parent = root, True
         self._action, self._tail, self._goto, self._refused = None, False, None, ""
-        self._refusing, self._lessons = False, []
+        self._refusing, self._resolving, self._lessons = False, False, []
+        self._entry, self._asked = start.by_key[packet[_INPORT]], _kind(packet)
         self._count = self._depth = 0
         self._states = list(reversed(states))
         self.stack = []
@@ -350,7 +356,12 @@ class Tracer:
         peer = self.network.peer(port) if port.type in _JOINED else None
         text = f'output to {label(port)}, type "{port.type}"'
         if peer is None:
-            self._trace.deliveries.append(Delivery(port, self.packet.copy(), self._datapath))
+            answer = port == self._entry and (
+                self.packet[_INPORT] == port.tunnel_key or _kind(self.packet) != self._asked
+            )
+            self._trace.deliveries.append(
+                Delivery(port, self.packet.copy(), self._datapath, answer, self._resolving and not answer)
+            )
             self._here.steps.append(Step(Kind.OUTPUT, text))
             return
         self._note(text)
@@ -437,11 +448,12 @@ class Tracer:
         if refusal and self.packet["eth_type"] not in _IP:
             self._drop(f"the packet is not of IP, which is all that {name} answers")
             return True
-        before, self._refusing = self._refusing, self._refusing or refusal
+        before = self._refusing, self._resolving
+        self._refusing, self._resolving = self._refusing or refusal, self._resolving or name in _RESOLUTIONS
         with self._inside(f"{name} {{ ... }}", f"rejected {self._by(flow)}" if refusal else ""):
             self._action = None
             going = action.evaluate(self)
-        self._refusing = before
+        self._refusing, self._resolving = before
         return going
 
     def _match(self) -> Flow | None:
@@ -506,7 +518,13 @@ class Tracer:
         return f"{', '.join(where)}: {reason}"
 
 
+_RESOLUTIONS = frozenset(("arp", "nd_ns"))
 _REFUSALS = frozenset(("reject", "tcp_reset", "sctp_abort", "icmp4", "icmp6", "icmp4_error", "icmp6_error"))
+
+
+def _kind(packet: Microflow) -> tuple[int, ...]:
+    """Return what tells a question from the answer that a router makes of it."""
+    return tuple(packet[name] for name in ("nw_proto", "icmp_type", "icmpv6_type", "arp_op", "tcp_flags"))
 
 
 def _address(value: int, *, ipv6: bool) -> str:

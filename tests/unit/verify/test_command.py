@@ -85,6 +85,17 @@ def test_the_running_cloud_is_the_default(served):
         (("sw9", 'inport == "p1"'), 1, "there is no logical switch or router named sw9"),
         (('inport == "p1" && tcp.dst ==',), 1, "^"),
         (("--from", "p1", "--to", "p7"), 1, "there is no logical port with the name or address p7"),
+        (("--from", "p1", "--to", "p2", "--arp", "--dhcp"), 2, "give one of --tcp, --udp, --icmp, --arp and --dhcp"),
+        (("--from", "p1", "--to", "p2", "--icmp", "--tcp", "0"), 2, "not --tcp and --icmp"),
+        (("--from", "p1", "--to", "p2", "--json", "--summary"), 2, "not --summary and --json"),
+        (("--from", "p1", "--to", "p2", "--all", "--minimal"), 2, "--minimal shows no stages"),
+        (("--from", "p1", "--to", "p2", "sw0", SSH), 2, "a question has no microflow"),
+        (("--to", "p2", SSH), 2, "--to needs --from"),
+        (("--udp", "0", SSH), 2, "--udp needs --from"),
+        (("--from", "p1"), 1, "to whom?"),
+        (("--from", "p1", "--to", "p2", "--dhcp"), 1, "leave the target out"),
+        (("--from", "p1", "--to", "fd00::2", "--arp"), 1, "ARP asks for IPv4 addresses"),
+        (("--from", "p1", "--dhcp", "--reply"), 1, "nobody to answer it"),
         (("--ct", "old", SSH), 1, "old is no connection tracking flag"),
     ],
 )
@@ -105,3 +116,16 @@ def test_a_database_that_is_not_there_is_named(served):
         found = run("--db", remotes["cloud"], SSH)
     assert found.exit_code == 1
     assert "get_schema OVN_Southbound" in found.output
+
+
+def test_help_names_the_variables_that_are_honoured(served, monkeypatch):
+    words = " ".join(run("--help").output.split())
+    for variable in ("OVN_SB_DB", "OVN_NB_DB", "OVENBIRD_RUNDIR"):
+        assert variable in words
+    monkeypatch.setenv("OVN_SB_DB", served["sb"])
+    assert run(SSH).exit_code == 0
+
+
+def test_without_a_cloud_that_is_said(tmp_path):
+    found = run("--rundir", str(tmp_path), SSH)
+    assert "no cloud runs in" in str(found.exception)

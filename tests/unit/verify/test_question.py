@@ -1,5 +1,6 @@
 import pytest
 
+from ovenbird.model import nb
 from ovenbird.verify.errors import AmbiguousPortError, UnknownPortError, VerifyError
 from ovenbird.verify.question import Protocol, Question, microflow
 
@@ -46,7 +47,7 @@ def test_what_cannot_be_asked(two, traced):
     assert microflow(network, Question("10.0.0.1", "10.0.0.2"), "sw0")[0].name == "sw0"
     with pytest.raises(UnknownPortError, match="name or address nobody"):
         microflow(network, Question("nobody", "p2"))
-    with pytest.raises(UnknownPortError, match=r"no port with the address 8.8.8.8, and no router"):
+    with pytest.raises(UnknownPortError, match=r"asks for 8.8.8.8, which nobody on sw0 has"):
         microflow(network, Question("p1", "8.8.8.8"))
     with pytest.raises(VerifyError, match="no addresses of one IP version"):
         microflow(network, Question("web", "fd00::1"))
@@ -77,3 +78,117 @@ def test_a_blank_entry_is_no_address(two, traced):
     traced.port(switch, "p9", "0a:00:00:00:00:09 10.0.1.9")
     _, text = microflow(two.tracer().network, Question("p8", "p9"))
     assert "eth.src == 0a:00:00:00:00:08" in text
+
+
+@pytest.fixture
+def outside(routed):
+    """The network of `routed`, whose outer switch is a physical network named `phys`; p1 has a floating IP."""
+    world = routed
+    inner = world.nb.store.find(nb.LogicalSwitch.name, "sw0")
+    outer = world.nb.store.find(nb.LogicalSwitch.name, "out")
+    world.port(outer, "ln", "unknown", type="localnet", options={"network_name": "phys"})
+    router = world.nb.store.find(nb.LogicalRouter.name, "r")
+    world.insert(nb.NAT, (router, "nat"), type="dnat_and_snat", external_ip="172.16.0.5", logical_ip="10.0.0.1")
+    world.port(inner, "meta", "0a:00:00:00:00:0f 10.0.0.15", type="localport")
+    routes = "{169.254.169.254/32,10.0.0.15, 0.0.0.0/0,10.0.0.254}"
+    given = {"server_id": "10.0.0.254", "server_mac": "0a:00:00:00:ff:01", "lease_time": "3600"}
+    options = world.insert(
+        nb.DHCPOptions,
+        cidr="10.0.0.0/24",
+        options={**given, "router": "10.0.0.254", "classless_static_route": routes},
+    )
+    txn = world.nb.transaction()
+    p1 = world.nb.store.find(nb.LogicalSwitchPort.name, "p1")
+    txn.update(p1, {"dhcpv4_options": options.uuid, "external_ids": {"neutron:port_fip": "172.16.0.5"}})
+    txn.commit()
+    return world
+
+
+TO_ROUTER, TO_META, TO_OUTER = "0a:00:00:00:ff:01", "0a:00:00:00:00:0f", "0a:00:00:00:ff:02"
+BEYOND = "eth.src == 00:00:5e:00:53:01"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "protocol", "headers"),
+    [
+        # an instance's own routes, neighbours, and what is sent to everybody
+        ("p1", "169.254.169.254", "tcp", f"eth.dst == {TO_META} && ip4.src == 10.0.0.1 && ip4.dst == 169.254.169.254"),
+        ("p1", "8.8.8.8", "tcp", f"eth.dst == {TO_ROUTER} && ip4.src == 10.0.0.1 && ip4.dst == 8.8.8.8"),
+        ("p1", "10.0.0.254", "icmp", f"eth.dst == {TO_ROUTER} && ip4.src == 10.0.0.1 && ip4.dst == 10.0.0.254"),
+        ("p1", "r-out", "icmp", f"eth.dst == {TO_ROUTER} && ip4.src == 10.0.0.1 && ip4.dst == 172.16.0.1"),
+        ("p1", "to-r-out", "icmp", f"eth.dst == {TO_ROUTER} && ip4.src == 10.0.0.1 && ip4.dst == 172.16.0.1"),
+        ("p1", "10.0.0.255", "udp", "eth.dst == ff:ff:ff:ff:ff:ff && ip4.src == 10.0.0.1"),
+        ("p1", "255.255.255.255", "udp", "eth.dst == ff:ff:ff:ff:ff:ff && ip4.src == 10.0.0.1"),
+        ("p1", "224.0.0.5", "udp", "eth.dst == 01:00:5e:00:00:05 && ip4.src == 10.0.0.1"),
+        ("p1", "ff02::1", "udp", "eth.dst == 33:33:00:00:00:01 && ip6.src == fe80::800:ff:fe00:1"),
+        ("p1", "fe80::800:ff:fe00:ff01", "udp", f"eth.dst == {TO_ROUTER} && ip6.src == fe80::800:ff:fe00:1"),
+        ("FD00:0::1", "2001:db8::7", "tcp", f"eth.dst == {TO_ROUTER} && ip6.src == fd00::1"),
+        ("0A:00:00:00:00:01", "far", "tcp", f"eth.dst == {TO_ROUTER} && ip4.src == 10.0.0.1 && ip4.dst == 172.16.0.9"),
+        # to the outside, from the network there, and from it
+        ("p1", "out", "tcp", f"eth.dst == {TO_ROUTER} && ip4.src == 10.0.0.1 && ip4.dst == 192.0.2.1"),
+        ("p1", "phys", "tcp", f"eth.dst == {TO_ROUTER} && ip4.src == 10.0.0.1 && ip4.dst == 192.0.2.1"),
+        ("far", "172.16.0.77", "tcp", "eth.dst == 00:00:5e:00:53:02 && ip4.src == 172.16.0.9"),
+        ("far", "172.16.0.5", "tcp", f"eth.dst == {TO_OUTER} && ip4.src == 172.16.0.9"),
+        ("out", "p1", "tcp", f"{BEYOND} && eth.dst == {TO_OUTER} && ip4.src == 192.0.2.1 && ip4.dst == 172.16.0.5"),
+        ("ln", "web", "tcp", f"{BEYOND} && eth.dst == {TO_OUTER} && ip4.src == 192.0.2.1 && ip4.dst == 10.0.0.2"),
+        ("172.16.0.44", "p1", "tcp", f"{BEYOND} && eth.dst == {TO_OUTER} && ip4.src == 172.16.0.44"),
+        ("8.8.8.8", "far", "tcp", f"{BEYOND} && eth.dst == 0a:00:00:00:00:09 && ip4.src == 8.8.8.8"),
+        ("172.16.0.44", "172.16.0.5", "arp", "arp.spa == 172.16.0.44 && arp.tpa == 172.16.0.5"),
+    ],
+)  # fmt: skip
+def test_packets_go_as_their_sender_sends_them(outside, source, target, protocol, headers):
+    _, text = microflow(outside.tracer().network, Question(source, target, Protocol(protocol), 80))
+    assert headers in text
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        (Question("p1", "web", Protocol.DHCP), "sent to everybody: leave the target out"),
+        (Question("out", protocol=Protocol.DHCP), "instances send DHCP requests"),
+        (Question("p1", "fd00::fe", Protocol.ARP), "ARP asks for IPv4 addresses, and fd00::fe is of IPv6"),
+        (Question("p1", "p1"), "is the sender's own address"),
+        (Question("p1", "127.0.0.1"), "never leaves its sender"),
+        (Question("p1", "10.0.0.77"), "asks for 10.0.0.77, which nobody on sw0 has"),
+        (Question("r", "p1"), "r is a router: name one of its addresses, 10.0.0.254, 172.16.0.1, fd00::fe"),
+        (Question("p1", "r"), "r is a router"),
+        (Question("sw0", "p1"), "sw0 is a network that nothing physical belongs to"),
+        (Question("r-in", "p1"), "is a router's, which sends nothing by itself"),
+        (Question("to-r-in", "p1"), "is a router's"),
+        (Question("10.0.0.99", "p1"), "nobody has 10.0.0.99, which is of 10.0.0.0/24, a network inside"),
+        (Question("out", "out"), "never comes in here"),
+        (Question("out", "172.16.0.77"), "nobody on out has the address 172.16.0.77"),
+        (Question("out", "10.9.0.1"), "nobody on out has the address 10.9.0.1, and no router there leads to it"),
+    ],
+)  # fmt: skip
+def test_what_nobody_sends_is_refused_in_words(outside, question, words):
+    with pytest.raises(VerifyError, match=words):
+        microflow(outside.tracer().network, question)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "protocol", "verdict"),
+    [
+        ("p1", "169.254.169.254", "tcp", 'delivered to "meta"'),
+        ("far", "172.16.0.1", "icmp", 'sent back to "far"'),
+        ("172.16.0.44", "172.16.0.1", "icmp", 'sent back to "ln" (physical network phys)'),
+        ("172.16.0.44", "p1", "tcp", 'delivered to "p1"'),
+        ("172.16.0.44", "172.16.0.5", "arp", 'sent back to "ln" (physical network phys)'),
+        ("p1", "172.16.0.77", "tcp", "the packet waits for its next hop's address, for which the router asks at"),
+    ],
+)
+def test_what_became_of_a_packet_is_what_the_sender_sees(outside, source, target, protocol, verdict):
+    tracer = outside.tracer()
+    start, text = microflow(tracer.network, Question(source, target, Protocol(protocol), 22))
+    said = tracer.trace(start.uuid, text).verdicts()
+    assert [words for words in said if words.startswith(verdict)], said
+
+
+def test_several_ways_outside_are_told_apart_by_who_has_what(outside):
+    other = outside.switch("out2")
+    outside.port(other, "ln2", "unknown", type="localnet", options={"network_name": "phys"})
+    network = outside.tracer().network
+    assert microflow(network, Question("8.8.8.8", "p1", Protocol.TCP, 1))[0].name == "out"
+    assert microflow(network, Question("8.8.8.8", "172.16.0.5", Protocol.TCP, 1))[0].name == "out"
+    with pytest.raises(VerifyError, match="2 ports lead to phys"):
+        microflow(network, Question("phys", "p1"))
