@@ -32,6 +32,7 @@ class Bounds:
         pipelined: requests that may wait behind the one that is answered.
         head_seconds: from the connection's beginning, or a request's first byte, until its head is complete.
         body_seconds: from then until its body is.
+        slow_seconds: for which a peer may send next to nothing of a body.
         stalled_seconds: for which a peer may take nothing, or next to nothing, of an answer.
         idle_seconds: from an answer to the next request.
         unsent: bytes of answers that all peers together have not taken; beyond it the one that waits longest has to go.
@@ -42,13 +43,14 @@ class Bounds:
     pipelined: int = 16
     head_seconds: float = 15.0
     body_seconds: float = 60.0
+    slow_seconds: float = 10.0
     stalled_seconds: float = 30.0
     idle_seconds: float = 75.0
     unsent: int = 256 << 20
 
 
 LEAST_RATE = 1024
-"""Bytes a second below which a peer takes next to nothing."""
+"""Bytes a second below which a peer takes, or sends, next to nothing."""
 
 
 class _Reading(Enum):
@@ -198,6 +200,7 @@ class Connection(HttpToolsProtocol):
 
     def _begin(self, reading: _Reading) -> None:
         self._reading, self._since, self._size, self._head = reading, self.loop.time(), 0, 0
+        self._slow_since, self._slow_at = self._since, 0
 
     def _measure(self, size: int) -> None:
         self._head += size
@@ -267,10 +270,16 @@ class Connection(HttpToolsProtocol):
         if self._reading is _Reading.NOTHING or self.pipeline:
             return
         if self._reading is _Reading.BODY:
-            if now - self._since > self._bounds.body_seconds:
+            if now - self._since > self._bounds.body_seconds or self._sends_slowly(now):
                 self.transport.abort()
         elif now - self._since > self._bounds.head_seconds:
             self._end("408 Request Timeout")
+
+    def _sends_slowly(self, now: float) -> bool:
+        """Return whether the peer has sent next to nothing of a body for too long, though it is being read."""
+        if self.flow.read_paused or self._size - self._slow_at >= LEAST_RATE * (now - self._slow_since):
+            self._slow_since, self._slow_at = now, self._size
+        return now - self._slow_since > self._bounds.slow_seconds
 
     def _check_taking(self, unsent: int, now: float) -> None:
         """Close the connection if the peer takes next to nothing of its answers."""

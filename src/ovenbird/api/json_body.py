@@ -7,21 +7,30 @@ its values, as everywhere in Python (RFC 8259, section 4, leaves it open).
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.requests import ClientDisconnect
 
 from ovenbird.api.errors.request import HTTPBadRequest, HTTPRequestEntityTooLarge, TooManyBodies
+from ovenbird.api.front import CALLER, peer
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from starlette.requests import Request
+
+    from ovenbird.api.auth import Caller
 
 LARGEST = 8 << 20
 """Bytes of a request's body; a bulk creation of ten thousand ports has two million."""
 
 MOST_HELD = 64 << 20
 """Bytes of all bodies that a process is receiving at once."""
+
+MOST_OF_ONE = MOST_HELD // 4
+"""Bytes of those that come from one caller, or from one address where callers are not known."""
 
 DEEPEST = 32
 """Levels of lists and objects within one another."""
@@ -37,11 +46,15 @@ class Bodies:
 
     Arguments:
         most: bytes of all of them.
+        most_of_one: bytes of those of one sender, so that nobody alone takes what there is for all.
     """
 
-    def __init__(self, most: int = MOST_HELD) -> None:
+    def __init__(self, most: int = MOST_HELD, most_of_one: int = MOST_OF_ONE) -> None:
         self.most = most
+        self.most_of_one = most_of_one
         self.held = 0
+        self.held_of: Counter[Hashable] = Counter()
+        """Bytes by sender."""
 
     async def read(self, request: Request) -> bytes:
         """Return a request's body.
@@ -50,14 +63,15 @@ class Bodies:
             HTTPRequestEntityTooLarge: it is too large.
             TooManyBodies: it would be too much together with others.
         """
-        parts, size = [], 0
+        parts, size, sender = [], 0, _sender(request)
         try:
             async for part in request.stream():
                 size += len(part)
                 self.held += len(part)
+                self.held_of[sender] += len(part)
                 if size > LARGEST:
                     raise HTTPRequestEntityTooLarge(most=LARGEST)
-                if self.held > self.most:
+                if self.held > self.most or self.held_of[sender] > self.most_of_one:
                     raise TooManyBodies
                 parts.append(part)
             return b"".join(parts)
@@ -65,6 +79,15 @@ class Bodies:
             raise HTTPBadRequest(reason="The connection ended within the request") from None
         finally:
             self.held -= size
+            self.held_of[sender] -= size
+            if not self.held_of[sender]:
+                del self.held_of[sender]
+
+
+def _sender(request: Request) -> Hashable:
+    """Return whose a request is: a user's in a project, or where nobody has to log in an address's."""
+    caller: Caller | None = request.scope.get(CALLER)
+    return (caller.user, caller.project) if caller is not None and caller.user else peer(request.scope)
 
 
 BODIES = Bodies()

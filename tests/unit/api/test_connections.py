@@ -120,6 +120,16 @@ async def test_a_body_has_a_deadline(body):
         await until(lambda: not service.connections)
 
 
+async def test_a_body_that_comes_by_drops_is_not_waited_for():
+    async with serving(slow_seconds=0.3) as service, connected(service) as (reader, writer):
+        writer.write(POST % 100_000 + b"{" * 50_000)
+        answer = asyncio.create_task(rest(reader))
+        while not answer.done():  # each byte comes in time
+            writer.write(b"x")
+            await asyncio.wait([answer], timeout=0.02)
+        await until(lambda: not service.connections)
+
+
 async def test_bytes_one_at_a_time_buy_no_time():
     async with serving(head_seconds=0.5) as service, connected(service) as (reader, writer):
         answer = asyncio.create_task(rest(reader))

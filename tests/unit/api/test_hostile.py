@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 
 import pytest
 
 from ovenbird.api.attributes import MOST_AT_ONCE
+from ovenbird.api.auth import Caller
 from ovenbird.api.errors.base import NeutronError
+from ovenbird.api.errors.request import TooManyBodies
+from ovenbird.api.front import CALLER
 from ovenbird.api.json_body import LARGEST, Bodies
 from ovenbird.api.resources.port import _address_pairs, _dhcp_options, _fixed_ips
 from ovenbird.api.values import list_of, text
@@ -278,6 +282,40 @@ async def test_bodies_together_have_a_bound(neutron, monkeypatch):
     assert answer.status_code == 503
     assert bodies.held == 0
     assert (await neutron.network())["name"] == "net"
+
+
+class Upload:
+    """A request whose body comes when it is told to."""
+
+    def __init__(self, user, address):
+        self.scope = {CALLER: Caller(user=user), "client": (address, 1)}
+        self.parts = asyncio.Queue()
+
+    async def stream(self):
+        while part := await self.parts.get():
+            yield part
+
+
+async def test_nobody_alone_takes_the_place_for_all_bodies():
+    bodies = Bodies(most=100, most_of_one=50)
+
+    def begin(user, address="1.1.1.1"):
+        upload = Upload(user, address)
+        upload.parts.put_nowait(b"x" * 30)
+        return upload, asyncio.create_task(bodies.read(upload))
+
+    held = begin("alice")
+    await asyncio.sleep(0)  # it begins
+    assert bodies.held == 30
+    with pytest.raises(TooManyBodies):
+        await begin("alice", "2.2.2.2")[1]
+    for user, address in (("bob", "1.1.1.1"), ("", "1.1.1.1")):
+        upload, reading = begin(user, address)
+        upload.parts.put_nowait(b"")
+        assert await reading == b"x" * 30
+    held[0].parts.put_nowait(b"")
+    assert await held[1] == b"x" * 30
+    assert (bodies.held, bodies.held_of) == (0, {})
 
 
 async def test_more_resources_than_one_request_may_make(neutron):
