@@ -81,7 +81,7 @@ class RestoredNames(Names):
     """
 
     def __missing__(self, name: str) -> UUID:
-        uuid = name.removeprefix("row").replace("_", "-")
+        uuid = name.removeprefix("row").replace("_", "-").lower()
         if name.startswith("row") and is_uuid(uuid):
             self[name] = UUID(uuid)
             return self[name]

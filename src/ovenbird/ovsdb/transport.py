@@ -58,9 +58,9 @@ class Remote:
         if text.startswith(("unix:", "punix:")) and text.partition(":")[2]:
             return cls("unix", text.partition(":")[2], 0, text.startswith("p"))
         if found := _PASSIVE.match(text):
-            return cls(found[1], (found[3] or _ANY).strip("[]"), int(found[2] or DEFAULT_PORT), True)
+            return cls(found[1], _host(found[3] or _ANY), _port(found[2]), True)
         if found := _ACTIVE.match(text):
-            return cls(found[1], found[2].strip("[]"), int(found[3] or DEFAULT_PORT))
+            return cls(found[1], _host(found[2]), _port(found[3]))
         raise ValueError(f"{text!r} is no remote such as unix:FILE, tcp:HOST:PORT, punix:FILE or ptcp:PORT")
 
     @property
@@ -79,6 +79,22 @@ class Remote:
             return f"{kind}:{self.address}"
         host = f"[{self.address}]" if ":" in self.address else self.address
         return f"{kind}:{self.port}:{host}" if self.passive else f"{kind}:{host}:{self.port}"
+
+
+def _port(digits: str | None) -> int:
+    port = int(digits or DEFAULT_PORT)
+    if port > 0xFFFF:  # getaddrinfo(3) would take another one for it
+        raise ValueError(f"there is no port {digits}: they end at 65535")
+    return port
+
+
+def _host(text: str) -> str:
+    host = text.strip("[]")
+    try:
+        host.encode("idna")  # as getaddrinfo(3) is asked for it
+    except UnicodeError:
+        raise ValueError(f"{text} is no name of a host") from None
+    return host
 
 
 def parse_remotes(text: str) -> list[Remote]:

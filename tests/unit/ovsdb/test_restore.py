@@ -120,3 +120,10 @@ def test_other_names_get_uuids_of_their_own(db):
     odd = {"op": "insert", "table": "Port", "uuid-name": "row1", "row": {"peer": ["named-uuid", "row1"]}}
     uuid = run(db, *EMPTIED, odd)[-1]["uuid"][1]
     assert contents(db) == {"Switch": {}, "Port": {uuid: ["", uuid]}}
+
+
+def test_a_uuid_is_the_same_in_capital_letters(db):
+    one, capital = insert("Port", ONE, name="p"), insert("Port", ONE.upper(), name="p")
+    assert run(db, *EMPTIED, one, capital)[3]["error"] == "duplicate uuid"
+    assert "error" not in run(db, *EMPTIED, capital)[2]
+    assert set(db.tables["Port"].table.rows) == {ONE}

@@ -223,6 +223,9 @@ def test_remotes():
     for bad in ("", "tcp", "udp:1:2", "unix:", "tcp:a:b"):
         with pytest.raises(ValueError, match="remote"):
             Remote.parse(bad)
+    for bad in ("ptcp:65536", "tcp:a:72177", "pssl:6641:" + "a" * 64, "tcp:a..b:1"):
+        with pytest.raises(ValueError, match=r"there is no port|no name of a host"):
+            Remote.parse(bad)
 
 
 async def kept(replica, messages):
