@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from ovenbird.cli import screen
 from ovenbird.cli.options import rundir_option
+from ovenbird.cli.sheet import console
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.requirements import check
 from ovenbird.lab.status import Status
@@ -51,4 +51,4 @@ def start(name: str, rundir: Path) -> None:
 @rundir_option
 def list_hosts(rundir: Path) -> None:
     """List the hypervisors."""
-    Console().print(screen.hosts(Status.of(Lab.open(rundir))))
+    console().print(screen.hosts(Status.of(Lab.open(rundir))))

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 import click
-from rich.console import Console
 
 from ovenbird.cli import screen
 from ovenbird.cli.hosts import host
 from ovenbird.cli.options import rundir_option
+from ovenbird.cli.sheet import console
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.requirements import check, environment
 from ovenbird.lab.status import Status
@@ -92,4 +92,4 @@ def delete(name: str, rundir: Path) -> None:
 @rundir_option
 def list_instances(rundir: Path) -> None:
     """List the instances."""
-    Console().print(screen.instances(Status.of(Lab.open(rundir))))
+    console().print(screen.instances(Status.of(Lab.open(rundir))))

@@ -1,21 +1,13 @@
 """What commands print for people, with rich. Nothing here looks at the machine: it is given what to show."""
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
+from ovenbird.cli.sheet import Sheet
 from ovenbird.lab.plan import DEFAULT_RUNDIR
 from ovenbird.lab.scene import NETWORK, SECURITY_GROUP, Act, Scene
 from ovenbird.lab.status import Status
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
 
 
 def _state(word: str) -> Text:
@@ -23,7 +15,7 @@ def _state(word: str) -> Text:
 
 
 def _process(pid: int | None) -> Text:
-    return Text(f"pid {pid}", no_wrap=True) if pid else _state("not running")
+    return Text(f"pid {pid}") if pid else _state("not running")
 
 
 def cloud(status: Status) -> RenderableType:
@@ -31,9 +23,9 @@ def cloud(status: Status) -> RenderableType:
     return Group(_endpoints(status), hosts(status), instances(status))
 
 
-def _endpoints(status: Status) -> Table:
+def _endpoints(status: Status) -> Sheet:
     plan = status.lab.plan
-    table = _table("The cloud", "what", "where")
+    table = Sheet("The cloud", "what", "where")
     table.add_row("API", plan.api)
     for database, name in (("cloud", "Cloud"), ("nb", "Northbound"), ("sb", "Southbound")):
         port = plan.tcp_port(database)
@@ -46,24 +38,24 @@ def _endpoints(status: Status) -> Table:
     return table
 
 
-def hosts(status: Status) -> Table:
+def hosts(status: Status) -> Sheet:
     """Show the hypervisors and the process ids of their programs."""
     plan = status.lab.plan
     programs = {"database": "ovsdb-server", "switch": "ovs-vswitchd", "controller": "controller"}
     if plan.metadata:
         programs["metadata"] = "metadata"
-    table = _table("Hypervisors and their processes", "name", "namespace", "underlay", *programs)
+    table = Sheet("Hypervisors and their processes", "name", "namespace", "underlay", *programs)
     for host in plan.hosts:
         pids = [status.processes.get(f"{host}-{program}") for program in programs.values()]
-        cells = [Text(str(pid), no_wrap=True) if pid else _state("down") for pid in pids]
+        cells = [Text(str(pid)) if pid else _state("down") for pid in pids]
         name = f"{host} gateway" if host in plan.gateways else host
         table.add_row(name, plan.host_namespace(host), plan.encap_address(host), *cells)
     return table
 
 
-def instances(status: Status) -> Table:
+def instances(status: Status) -> Sheet:
     """Show the instances with their addresses, hosts and status."""
-    table = _table("Instances", "name", "address", "host", "network", "status", "MAC")
+    table = Sheet("Instances", "name", "address", "host", "network", "status", "MAC")
     for entry in status.instances:
         it = entry.instance
         table.add_row(it.name, entry.address or "none", it.host, it.network, _state(entry.status), it.mac)

@@ -19,9 +19,7 @@ def command(rundir: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(status.to_json(), indent=2))
     else:
-        from rich.console import Console  # noqa: PLC0415 - programs that read JSON need not wait for it
+        from ovenbird.cli import screen, sheet  # noqa: PLC0415 - programs that read JSON need not wait for rich
 
-        from ovenbird.cli import screen  # noqa: PLC0415 - likewise
-
-        Console().print(screen.cloud(status))
+        sheet.console().print(screen.cloud(status))
     raise SystemExit(0 if status.healthy else 1)

@@ -5,9 +5,8 @@ import time
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from ovenbird.cli import screen
+from ovenbird.cli import screen, sheet
 from ovenbird.cli.options import rundir_option
 from ovenbird.lab import scene
 from ovenbird.lab.lab import Lab
@@ -45,7 +44,7 @@ def command(
     namespace that plays the outside world, and what the metadata service tells the first instance.
     """
     check()
-    console = Console()
+    console = sheet.console()
     began = time.monotonic()
     with console.status("starting") as status:
 
