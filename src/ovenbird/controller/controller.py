@@ -392,6 +392,7 @@ class Controller:
         self.switch.sets.follow(southbound.store)
         ids = self._bridge_ids()
         zones.seed_zones(self.engine, ids)
+        self._limits.recall(zones.stored_zones(ids).values())
         tunnels.seed_numbers(self.engine, self._vswitch.store)
         self.packet_ins.attach(southbound)
         self.speaker.attach(southbound.store)
@@ -566,6 +567,7 @@ class Controller:
                     gc.freeze()
                     gc.enable()
                     self.switch.computed()
+                    self._limits.settle()
 
     async def _next_wave(self) -> None:
         """Return when a wave has run that saw everything there is now."""

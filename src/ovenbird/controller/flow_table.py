@@ -5,7 +5,8 @@ bundles, so that no packet ever meets half of a change, and a controller that st
 already. What has gone into a bundle counts as installed; if the switch does not make it, `put_back` has that undone.
 What should be is kept by key (table, priority, match), because a switch holds one flow for each: of two whole flows in
 conflict the one with the least cookie stays until it goes; a whole flow hides parts under the same key. Where rules and
-members of address sets give the same flow or part, it stays until the last of them drops it.
+members of address sets give the same flow or part, it stays until the last of them drops it. One that is too long for a
+message, or that the switch refuses, is left out until it changes: what the switch has in its place stays.
 
 Some tables are the switch's own: what it has learned by flows of ours (`learn`, ovs-actions(7)) which way a connection
 came or which backend a client has is left alone, also by a controller that starts again; it goes with those flows.
@@ -40,6 +41,9 @@ Key = tuple[int, int, bytes]
 
 Content = tuple[bytes, int]
 """Encoded instructions, cookie."""
+
+_ROOM = 0xFFFF - 72
+"""Octets of match and instructions that a flow_mod has room for, in the message that puts it into a bundle."""
 
 
 class FlowTable:
@@ -109,12 +113,12 @@ class FlowTable:
         held = self._whole.get(key)
         if held is not None:
             fact = min(held, key=_by_cookie) if type(held) is list else held
-            return encode_apply(fact[4]), fact[5]  # type: ignore[arg-type,return-value]  # a fact's elements are of any type
+            return _applied(fact[4]), fact[5]  # type: ignore[arg-type,return-value]  # a fact's elements are of any type
         parts = self._parts.get(key)
         if parts is None:
             return None
         ordered = sorted(parts, key=_by_order) if len(parts) > 1 else [*parts]
-        return encode_apply(b"".join([fact[6] for fact in ordered])), ordered[0][4]
+        return _applied(b"".join([fact[6] for fact in ordered])), ordered[0][4]
 
     # -- what is ------------------------------------------------------------------------------------------------------
 
@@ -140,7 +144,7 @@ class FlowTable:
                 actions = held[4]
                 instructions = applied.get(actions)
                 if instructions is None:
-                    instructions = applied[actions] = encode_apply(actions)
+                    instructions = applied[actions] = _applied(actions)
                 content: Content | None = (instructions, held[5])
             else:
                 content = desired(key)
@@ -150,6 +154,10 @@ class FlowTable:
                 continue
             there = installed.get(key)
             if there != content and not (there and content and _alike(there, content)):
+                if content is not None and len(key[2]) + len(content[0]) > _ROOM:
+                    log.error("flow %#x, table %d priority %d is left out: it is too long", content[1], key[0], key[1])
+                    self.refuse(key, content)
+                    continue
                 changes[key] = content
                 if there is not None and not any(key in taken for taken in self._taken):
                     before[key] = there
@@ -178,6 +186,11 @@ class FlowTable:
     def refuse(self, key: Key, content: Content) -> None:
         """Leave a flow out that the switch does not take, until it changes."""
         self._refused[key] = content
+
+
+def _applied(actions: bytes) -> bytes:
+    """Return the instruction to apply actions; those that no message has room for as they are, for `take` to refuse."""
+    return encode_apply(actions) if len(actions) <= _ROOM else actions
 
 
 def _by_cookie(fact: Fact) -> tuple[int, bytes]:

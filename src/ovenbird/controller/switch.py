@@ -19,7 +19,7 @@ from ovenbird.controller.flow_table import FlowTable, in_order
 from ovenbird.controller.group_table import GroupTable
 from ovenbird.controller.meters import MeterTable
 from ovenbird.controller.set_flows import SetFlows
-from ovenbird.openflow.errors import SwitchError
+from ovenbird.openflow.errors import EncodeError, SwitchError
 from ovenbird.openflow.messages import (
     CtFlushZone,
     Error,
@@ -197,7 +197,10 @@ class Switch:
     def _number_things(self, session: Session) -> None:
         """Send the groups and meters that flows may refer to."""
         for message in (*self.meters.before(), *self.groups.before()):
-            session.send(message)
+            try:
+                session.send(message)
+            except EncodeError as error:  # the flows that refer to it are refused in their turn
+                log.warning("%s is left out: %s", type(message).__name__, error)
 
     async def _bundle_up(self, session: Session, changes: list[FlowChange]) -> Bundle:
         """Add changes to the bundle that is open, or to a new one, and return it."""

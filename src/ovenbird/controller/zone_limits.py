@@ -7,7 +7,8 @@ Datapath_Binding.external_ids and Port_Binding.options). Connections beyond the 
 invalid to the pipeline, those of others are untouched.
 
 The switch keeps limits in memory alone and takes them by command (ovs-dpctl(8), `ct-set-limits`), so it is asked which
-it has whenever it is met, and given the difference.
+it has whenever it is met, and given the difference. Zones that the bridge records lose a limit that a controller before
+this one gave them, if none is wanted any more; zones of others, and the host's own, keep theirs.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ def router_limits(datapath: DatapathBinding) -> Iterator[Fact]:
     if is_hosted(datapath.uuid) and "logical-router" in datapath.external_ids:
         limit = datapath_limit(datapath.uuid)
         for zone in datapath_zones(datapath.uuid) if limit else ():
-            yield LIMIT(zone, limit)
+            if zone:  # 0 is the host's own (`snat-ct-zone`): its connections are not the router's to limit
+                yield LIMIT(zone, limit)
 
 
 class ZoneLimits:
@@ -96,6 +98,7 @@ class ZoneLimits:
     def __init__(self, directory: Path, datapath: Callable[[], str]) -> None:
         self.wanted: dict[int, int] = {}
         self.dropped: set[int] = set()
+        self._recorded: set[int] = set()
         self._directory = directory
         self._datapath = datapath
         self._wake = asyncio.Event()
@@ -110,6 +113,16 @@ class ZoneLimits:
         for _, zone, limit in added:
             self.wanted[zone] = limit
             self.dropped.discard(zone)
+        self._wake.set()
+
+    def recall(self, zones: Iterable[int]) -> None:
+        """Note which zones a controller before this one may have limited."""
+        self._recorded = {zone for zone in zones if zone}
+
+    def settle(self) -> None:
+        """Say that what is wanted is known in full: what else those before had is to go."""
+        self.dropped |= self._recorded - self.wanted.keys()
+        self._recorded = set()
         self._wake.set()
 
     def compare(self) -> None:
@@ -138,14 +151,14 @@ class ZoneLimits:
         """Give the switch the difference between what it has and what is wanted."""
         if not self.wanted and not self.dropped:
             return
-        datapath = self._datapath()
+        datapath, dropped = self._datapath(), set(self.dropped)
         text = await command(self._directory, "dpctl/ct-get-limits", datapath)
         there = {int(zone): int(limit) for zone, limit in _LIMIT.findall(text)}
         changes = [f"zone={zone},limit={limit}" for zone, limit in self.wanted.items() if there.get(zone) != limit]
-        gone = sorted(self.dropped & there.keys())
+        gone = sorted(dropped & there.keys())
         for start in range(0, len(gone), _AT_ONCE):
             zones = ",".join(map(str, gone[start : start + _AT_ONCE]))
             await command(self._directory, "dpctl/ct-del-limits", datapath, f"zone={zones}")
-        self.dropped.difference_update(gone)
+        self.dropped -= dropped
         for start in range(0, len(changes), _AT_ONCE):
             await command(self._directory, "dpctl/ct-set-limits", datapath, *changes[start : start + _AT_ONCE])

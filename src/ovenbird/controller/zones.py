@@ -2,7 +2,7 @@
 
 Numbers are kept in Bridge.external_ids as `ct-zone-<port>` and `ct-zone-<datapath>_dnat`/`_snat`, as the original keeps
 them, so that a restarted controller gives every port the zone in which its established connections are. A zone that a
-name has not had before is flushed before it is used.
+name has not had before is flushed before it is used, but for the host's own.
 """
 
 from __future__ import annotations
@@ -103,13 +103,16 @@ class ZoneBook:
         self.recorded = stored_zones(ids)
 
     def absorb(self, added: list[Fact], removed: list[Fact]) -> list[int]:
-        """Take in a wave's facts; return the zones to flush: those given to a name that had another before."""
+        """Take in a wave's facts; return the zones to flush: those given to a name that had another before.
+
+        Never zone 0, which a router may be told to use: the host's own connections are there.
+        """
         for _, name, _number in removed:
             self.used.pop(name, None)
         fresh = []
         for _, name, number in added:
             self.used[name] = number
-            if self.recorded.get(name) != number:
+            if number and self.recorded.get(name) != number:
                 fresh.append(number)
         return fresh
 

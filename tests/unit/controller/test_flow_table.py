@@ -8,6 +8,7 @@ from ovenbird.openflow.actions import Output, SetField, encode_actions
 from ovenbird.openflow.instructions import encode_apply
 from ovenbird.openflow.match import Match
 from ovenbird.openflow.messages import FlowStats
+from ovenbird.openflow.messages.bundle import encode_flow_change
 
 A = flow(8, 10, {"reg0": (1, 0xFFFFFFFF)}, (Output(1),), 5)
 B = flow(8, 10, {"reg0": (2, 0xFFFFFFFF)}, (Output(2),), 6)
@@ -96,6 +97,24 @@ def test_a_refused_flow_is_left_out_until_it_changes():
     changed = (FLOW, *A[1:4], encode_actions((Output(9),)), 5)
     table.absorb([changed], [A])
     assert list(table.take()) == [key]
+
+
+def test_a_flow_that_no_message_has_room_for_is_left_out_alone():
+    table, output = FlowTable(), encode_actions((Output(1),))
+    most = (0xFFFF - 72 - len(A[3]) - 8) // len(output)
+    table.absorb([A, B], [])
+    assert len(table.take()) == 2
+    table.confirm()
+    for outputs in (most + 1, 5000):
+        long = (FLOW, *A[1:4], outputs * output, 5)
+        table.absorb([long], [A])
+        assert table.take() == {}
+        assert set(table.installed) == {A[1:4], B[1:4]}  # what the switch has in its place stays
+        table.absorb([A], [long])
+        assert table.take() == {}
+    table.absorb([(FLOW, *A[1:4], most * output, 5)], [A])
+    (change,) = table.take().items()
+    assert len(encode_flow_change(1, change, 1)) > 0xFFFF - len(output) - 8
 
 
 def test_of_two_flows_in_conflict_one_stays():

@@ -10,6 +10,7 @@ from ovenbird.controller import zone_limits
 from ovenbird.controller.facts import LIMIT, ZONE
 from ovenbird.controller.settings import CT_ZONE_LIMIT
 from ovenbird.controller.zone_limits import ZoneLimits
+from ovenbird.controller.zones import ZoneBook
 from ovenbird.model import sb
 
 
@@ -55,6 +56,17 @@ def test_a_routers_zones_are_limited_when_it_says_so(net):
     net.set(router, external_ids={"logical-router": "8", "ct-zone-limit": "99999999999"})
     zones = {fact[2] for fact in net.facts[ZONE] if fact[1].startswith(router.uuid)}
     assert limits(net) == {net.zone: CT_ZONE_LIMIT} | dict.fromkeys(zones, 0xFFFFFFFF)
+    net.set(router, external_ids={"logical-router": "8", "ct-zone-limit": "9", "snat-ct-zone": "0"})
+    net.run()
+    zones = {fact[2] for fact in net.facts[ZONE] if fact[1].startswith(router.uuid)}
+    assert 0 in zones
+    assert limits(net) == {net.zone: CT_ZONE_LIMIT} | dict.fromkeys(zones - {0}, 9)  # the host's own is not limited
+
+
+def test_the_hosts_own_zone_is_not_flushed():
+    book = ZoneBook()
+    assert book.absorb([ZONE("r_dnat", 3), ZONE("r_snat", 0)], []) == [3]
+    assert book.changes() == (("ct-zone-r_dnat", "3"), ("ct-zone-r_snat", "0"))
 
 
 class Switch:
@@ -105,5 +117,12 @@ async def test_the_switch_is_given_the_difference(monkeypatch, tmp_path):
         switch.limits = {}  # another switch, which knows nothing
         book.compare()
         await become({90: 10, 1: 20})
+        switch.limits |= {0: 7, 91: 10, 92: 10}  # 91 is left of a controller before this one, the others are others'
+        book.recall([0, 1, 90, 91])
+        book.settle()
+        await become({0: 7, 90: 10, 1: 20, 92: 10})
+        switch.limits[91] = 3
+        book.absorb([LIMIT(93, 1)], [])
+        await become({0: 7, 90: 10, 1: 20, 91: 3, 92: 10, 93: 1})
     finally:
         running.cancel()
