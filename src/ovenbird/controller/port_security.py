@@ -17,7 +17,7 @@ from ovenbird.controller.local import VIF, hosted_row, is_concerned, resident
 from ovenbird.engine.rules import rule
 from ovenbird.lang.actions.layout import FlagBit, Tables
 from ovenbird.model.sb import PortBinding
-from ovenbird.net.addresses import mac_number
+from ovenbird.net.addresses import link_local, mac_number
 from ovenbird.net.ip import ipv4_interface, ipv6_interface
 from ovenbird.openflow.actions import Resubmit, SetField
 
@@ -58,9 +58,8 @@ class Entry(NamedTuple):
 
     @property
     def link_local(self) -> int:
-        """The address that the MAC gives (RFC 4291, appendix A)."""
-        upper, lower = self.mac >> 24, self.mac & 0xFFFFFF
-        return 0xFE80 << 112 | (upper ^ 0x020000) << 40 | 0xFFFE << 24 | lower
+        """The IPv6 link-local address that the MAC gives."""
+        return int.from_bytes(link_local(self.mac.to_bytes(6)))
 
     def sources6(self) -> list[tuple[int, int]]:
         """Return the IPv6 addresses that the port may use."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.net.addresses import ip_text, ipv4_text, ipv6_bytes, ipv6_text
+from ovenbird.net import addresses
+from ovenbird.net.addresses import ip_text, ipv4_text, ipv6_bytes, ipv6_text, mac_bytes
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ip import ip_interface
 
@@ -170,15 +171,13 @@ def network_text(network: IPv4Network | IPv6Network) -> str:
 
 
 def link_local(mac: str) -> str:
-    """Return the IPv6 link-local address that an Ethernet address gives (RFC 4291, appendix A)."""
-    b = bytes.fromhex(mac.replace(":", ""))
-    eui64 = bytes([b[0] ^ 2, b[1], b[2], 0xFF, 0xFE, b[3], b[4], b[5]])
-    return ipv6_text(b"\xfe\x80\0\0\0\0\0\0" + eui64)
+    """Return, as text, the IPv6 link-local address that an Ethernet address gives."""
+    return ipv6_text(addresses.link_local(mac_bytes(mac)))
 
 
 def solicited_node(ipv6: str) -> str:
-    """Return the solicited-node multicast address of an IPv6 address (RFC 4291, section 2.7.1)."""
-    return ipv6_text(b"\xff\x02" + bytes(9) + b"\x01\xff" + ipv6_bytes(ipv6)[13:])
+    """Return, as text, the solicited-node multicast address of an IPv6 address."""
+    return ipv6_text(addresses.solicited_node(ipv6_bytes(ipv6)))
 
 
 def braced(items: Iterable[str]) -> str:

@@ -171,7 +171,10 @@ class Service:
         """
         old = self.databases[name]
         if old.typed or name == "_Server":
-            raise NotSupported(f"database {name} cannot be converted while this program runs on it")
+            raise NotSupported(
+                f"database {name} is not converted while it is served, since this process compiles its rows: "
+                "stop it, convert the file (ovsdb-tool convert), and start it again"
+            )
         return convert(old, schema)
 
     def replace(self, new: Database) -> None:

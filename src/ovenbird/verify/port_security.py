@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.net.addresses import mac_number
+from ovenbird.net.addresses import link_local, mac_number
 from ovenbird.net.ethernet import ARP, IPV4, IPV6
 from ovenbird.net.ip import ipv4_interface, ipv6_interface
 from ovenbird.net.ipv4 import UDP
@@ -60,7 +60,7 @@ def parse(entry: str) -> Allowed | None:
     ipv4 = tuple(_network(int(i.ip), int(i.netmask), _ALL_ONES4) for i in v4)
     ipv6 = tuple(_network(int(i.ip), int(i.netmask), (1 << 128) - 1) for i in v6)
     if ipv6:
-        ipv6 = ((_link_local(mac), (1 << 128) - 1), *ipv6)
+        ipv6 = ((int.from_bytes(link_local(mac.to_bytes(6))), (1 << 128) - 1), *ipv6)
     return Allowed(mac, ipv4, ipv6, tuple(int(i.network.broadcast_address) for i in v4 if i.network.prefixlen < 31))
 
 
@@ -141,8 +141,3 @@ def _is_probe(packet: Microflow) -> bool:
 
 def _network(address: int, mask: int, ones: int) -> tuple[int, int]:
     return (address, mask) if address & ~mask == 0 else (address, ones)
-
-
-def _link_local(mac: int) -> int:
-    upper, lower = mac >> 24, mac & 0xFFFFFF
-    return 0xFE80 << 112 | (upper ^ 0x020000) << 40 | 0xFFFE << 24 | lower
