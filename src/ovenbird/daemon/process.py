@@ -17,6 +17,7 @@ import logging
 import os
 import pwd
 import signal
+import socket
 import sys
 from functools import partial
 from pathlib import Path
@@ -97,7 +98,8 @@ class Daemon:
             return 1
 
     def ready(self) -> None:
-        """Say that the daemon serves; a detached start returns to its caller."""
+        """Say that the daemon serves; a detached start returns to its caller, and a service manager hears of it."""
+        tell_service_manager("READY=1")
         if self._ready_pipe >= 0:
             with contextlib.suppress(BrokenPipeError):  # a restarted child: whoever waited has gone
                 os.write(self._ready_pipe, b"\0")
@@ -231,6 +233,18 @@ class Daemon:
             self.logs.reopen()
         except UsageError as error:
             log.warning("the log file is not reopened: %s", error)
+
+
+def tell_service_manager(state: str) -> None:
+    """Tell the service manager, where one has asked for it, what has become of this process (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        try:
+            sender.sendto(state.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
+        except OSError as error:
+            log.warning("NOTIFY_SOCKET=%s: %s", address, error)
 
 
 def drop_stdio() -> None:

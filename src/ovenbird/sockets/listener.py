@@ -194,7 +194,8 @@ class Listener:
             await self._loop.connect_accepted_socket(self._factory, accepted, ssl=context, ssl_handshake_timeout=limit)
         except (OSError, TimeoutError) as error:
             level = logging.INFO if self._context is None else logging.WARNING  # wrong keys are somebody's to mend
-            log.log(level, "%s: connection of %s ends: %s", self.name, accepted.source or "a unix socket", error)
+            why = str(error) or "the peer ends it during the handshake"
+            log.log(level, "%s: connection of %s ends: %s", self.name, accepted.source or "a unix socket", why)
             accepted.close()
         except BaseException:
             accepted.close()
