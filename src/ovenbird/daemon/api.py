@@ -16,6 +16,7 @@ from ovenbird.daemon.northd import database
 from ovenbird.daemon.options import Takes
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.pump import LockedPump
+from ovenbird.daemon.renumbering import Renumbering
 from ovenbird.model import cloud, nb, sb
 from ovenbird.net.numbers import is_decimal
 from ovenbird.northd.findings import Findings
@@ -156,9 +157,9 @@ async def serve(daemon: Daemon) -> None:
         if daemon.options.has("no-compile"):
             await daemon.stopping.wait()
         else:
-            await until_stopped(
-                daemon, pump(cloud_client, northbound, southbound).run(), *[one.run() for one in telling]
-            )
+            compiling = pump(cloud_client, northbound, southbound)
+            Renumbering(cloud_client, compiling).register(daemon.unixctl)
+            await until_stopped(daemon, compiling.run(), *[one.run() for one in telling])
 
     try:
         await until_stopped(daemon, work())  # also while databases are waited for

@@ -1,0 +1,78 @@
+"""A Cloud whose rows all have other UUIDs than a moment ago: the ids of the API have changed, and nobody meant that.
+
+`ovsdb-client restore` does so where `ovsdb-server` serves Cloud. Every port would get another name in Northbound, and
+every instance lose its network. So the compiler stops where it is, which leaves traffic as it is, and says what to do;
+it goes on by itself once the old ids are back, or when it is told that the new ones are to stay.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ovenbird.model.cloud import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ovenbird.daemon.pump import Pump
+    from ovenbird.daemon.unixctl import Unixctl
+    from ovenbird.engine.rows import UUID
+    from ovenbird.ovsdb.commit import Commit, RowChange
+    from ovenbird.ovsdb.transaction import Client
+
+log = logging.getLogger(__name__)
+
+_SAME = tuple(column.index for column in (Network.name, Network.project_id, Network.created_at))
+"""What a network keeps when it is restored under another id."""
+
+
+class Renumbering:
+    """Pauses a compiler while Cloud's ids are others than they were.
+
+    Arguments:
+        cloud: the database.
+        pump: the compiler.
+    """
+
+    def __init__(self, cloud: Client, pump: Pump) -> None:
+        self._table = cloud.store.table(Network)
+        self._pump = pump
+        self._lost: frozenset[UUID] = frozenset()
+        cloud.on_change(self._changed)
+
+    def register(self, unixctl: Unixctl) -> None:
+        """Let people say that new ids are to stay."""
+        unixctl.register("cloud/accept-ids", lambda _: self._accept())
+
+    def _accept(self) -> str:
+        if not self._lost:
+            return "the ids of Cloud are as they were\n"
+        self._go_on("the new ids of Cloud are to stay: the compiler goes on")
+        return ""
+
+    def _changed(self, commit: Commit) -> None:
+        changes = commit.changes.get(Network.TABLE, ())
+        if self._lost and any(change.old is None and change.uuid in self._lost for change in changes):
+            self._go_on("the ids of Cloud are back: the compiler goes on")
+        elif not self._lost and (lost := self._renumbered(changes)):
+            self._lost = lost
+            self._pump.pause()
+            log.error(
+                "the same networks have other ids now: Cloud was restored by a server that gives rows new UUIDs. "
+                "Northbound stays as it is. Restore the backup's file, which has the ids (docs/operate.md); if the new "
+                "ids are to stay, say cloud/accept-ids"
+            )
+
+    def _renumbered(self, changes: Sequence[RowChange]) -> frozenset[UUID]:
+        """Return the ids that there were, if every network has another one and some are the same but for that."""
+        gone = {tuple(c.old[i] for i in _SAME) for c in changes if c.old is not None and c.new is None}
+        come = [tuple(c.new[i] for i in _SAME) for c in changes if c.old is None and c.new is not None]
+        if not gone or len(come) < len(self._table.rows) or gone.isdisjoint(come):
+            return frozenset()
+        return frozenset(change.uuid for change in changes if change.new is None)
+
+    def _go_on(self, why: str) -> None:
+        self._lost = frozenset()
+        log.warning("%s", why)
+        self._pump.resume()
