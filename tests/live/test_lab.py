@@ -118,8 +118,8 @@ def test_whatever_is_killed_comes_back_and_nothing_else_is_touched(originals_lab
         victim = before[name]
         assert victim is not None
         os.kill(victim.pid, signal.SIGKILL)
-        wait_until(lambda: lab.process(name) not in {None, victim}, f"{name} to be back", timeout=5)
-        wait_until(lambda: None not in lab.processes().values(), "all processes", timeout=5)
+        wait_until(lambda: lab.process(name) not in {None, victim}, f"{name} to be back")
+        wait_until(lambda: None not in lab.processes().values(), "all processes")
         guards = {supervisor.NAME, supervisor.STANDBY, name}
         assert {n: p for n, p in lab.processes().items() if n not in guards} == {
             n: p for n, p in before.items() if n not in guards

@@ -53,7 +53,7 @@ _TALK = """
 import json, socket, sys
 listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
 listener.bind(("eth0", 0))
-listener.settimeout(5)
+listener.settimeout(30)
 frames = json.load(sys.stdin)
 last = bytes.fromhex(frames.pop("last"))
 heard = {}

@@ -112,7 +112,7 @@ class Pings:
     def stop(self) -> list[float]:
         """End it and return the times of the answers."""
         self.process.send_signal(signal.SIGINT)
-        output, _ = self.process.communicate(timeout=5)
+        output, _ = self.process.communicate(timeout=30)
         return [
             float(line[1 : line.index("]")]) for line in (*self.lines, *output.splitlines()) if "bytes from" in line
         ]

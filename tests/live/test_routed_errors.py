@@ -62,7 +62,7 @@ import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 with socket.socket(family, socket.SOCK_DGRAM) as asking:
     asking.connect((sys.argv[1], 7))
-    asking.settimeout(2)
+    asking.settimeout(30)
     asking.send(b"?")
     try:
         asking.recv(1)

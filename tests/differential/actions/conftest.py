@@ -60,7 +60,7 @@ class Oracle:
         self.processes.append(subprocess.Popen(command, env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
         log.close()
 
-    def wait(self, what: str, condition: object, seconds: float = 20) -> None:
+    def wait(self, what: str, condition: object, seconds: float = 60) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"waited {seconds} s for {what}"

@@ -334,7 +334,7 @@ async def undone(site: Site) -> None:
     running = asyncio.create_task(controller.run())
 
     async def until(condition: Callable[[], object], what: str) -> None:
-        end = time.monotonic() + 15
+        end = time.monotonic() + 60
         while not condition():
             assert time.monotonic() < end, what
             await asyncio.sleep(0.02)

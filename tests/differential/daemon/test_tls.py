@@ -67,7 +67,7 @@ class Programs:
 
     def until(self, *argv):
         """Run a command until it succeeds, and return what it prints."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (done := self.run(*argv)).returncode:
             assert time.monotonic() < deadline, done.stderr
         return done.stdout

@@ -101,7 +101,7 @@ def southbound() -> Iterator[dict[str, list[dict[str, object]]]]:
                 run("ovsdb-tool", "create", f"{directory}/{name}.db", str(schema))
                 start("ovsdb-server", f"--remote=punix:{directory}/{name}.sock", f"--unixctl={directory}/{name}.ctl",
                       f"{directory}/{name}.db")  # fmt: skip
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not all(Path(directory, f"{name}.sock").exists() for name in ("nb", "sb")):
                 assert time.monotonic() < deadline
                 time.sleep(0.02)

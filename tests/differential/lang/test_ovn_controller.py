@@ -190,7 +190,7 @@ class Chassis:
         self.start(
             "ovsdb-server", f"--remote=punix:{socket}", f"--unixctl={name}.ctl", str(self.directory / f"{name}.db")
         )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not socket.exists():
             assert time.monotonic() < deadline, f"no {socket}"
             time.sleep(0.02)

@@ -37,7 +37,7 @@ class Client:
 
     def __init__(self, path: Path, database: str) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 self.socket.connect(str(path))

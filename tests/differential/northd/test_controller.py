@@ -49,13 +49,13 @@ class Hypervisor:
         self.wait_for("Chassis")
 
     def wait_for(self, table):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not self.oracle.ours.select(table, "_uuid") and time.monotonic() < deadline:
             time.sleep(0.05)
 
     def vsctl(self, *arguments):
         command = ["ovs-vsctl", f"--db={self.remote}", "--timeout=20", *arguments]
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not self.oracle.path("conf.sock").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         subprocess.run(command, check=True, env=self.oracle.environment)

@@ -116,7 +116,7 @@ class Oracle:
 
     def _connect(self) -> Client:
         """Connect as soon as the server listens: for a moment its socket is there and refuses."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 return Client(self.path)

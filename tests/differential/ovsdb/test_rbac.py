@@ -191,7 +191,7 @@ class Served:
 
     @staticmethod
     def until(attempt):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             try:
                 return attempt()

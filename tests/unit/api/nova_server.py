@@ -65,7 +65,7 @@ class NovaServer:
         return await self._when(lambda: any(event[2] == port for event in self.events))
 
     async def _when(self, done):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not done():
                 self.heard.clear()
                 await self.heard.wait()

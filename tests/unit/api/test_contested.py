@@ -26,7 +26,7 @@ async def test_what_completes_a_change_that_was_contested_may_be_contested_too()
 
         return build
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         change = losing_once("change", [losing_once("completion")])
         assert await databases.change(Caller(), change) == "change"
         assert await databases.change(Caller(), losing_once("another")) == "another"

@@ -26,7 +26,7 @@ class Cloud:
         return Process.load(record_path(self.rundir, name))
 
     def wait(self, name: str, but: Process | None = None) -> Process:
-        wait_until(lambda: self.find(name) not in {None, but}, f"another {name}", timeout=5)
+        wait_until(lambda: self.find(name) not in {None, but}, f"another {name}")
         found = self.find(name)
         assert found is not None
         return found

@@ -101,7 +101,7 @@ async def test_a_lock_goes_from_process_to_process(served):
         await asyncio.sleep(0.02)
         assert not waiting.done()
         await client.unlock("L")
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, 60)
         assert replica.holds("L")
     finally:
         await replica.close()
@@ -121,7 +121,7 @@ async def test_a_lock_that_was_lost_is_awaited_again(served):
         await asyncio.wait_for(lost.wait(), 10)
         again = asyncio.create_task(one.lock("L", lost.set))
         await two.unlock("L")
-        await asyncio.wait_for(again, 10)
+        await asyncio.wait_for(again, 60)
         lost.clear()
         one._disconnect()
         await asyncio.wait_for(lost.wait(), 10)
@@ -140,7 +140,7 @@ async def test_a_replica_comes_back_after_the_server_does(served):
     assert not starting.done()
     try:
         await server.listen(f"punix:{folder}/again.sock")
-        await asyncio.wait_for(starting, 10)
+        await asyncio.wait_for(starting, 60)
         with pytest.raises(errors.OvsdbError):
             await replica.call("transact", ["nope"])
     finally:
@@ -175,7 +175,7 @@ async def test_the_server_dials_an_active_remote(served):
 
     listening = await asyncio.start_unix_server(manager, f"{folder}/m.sock")
     await server.listen(f"unix:{folder}/m.sock")
-    assert b'["_Server","S"]' in await asyncio.wait_for(asked, 10)
+    assert b'["_Server","S"]' in await asyncio.wait_for(asked, 60)
     await server.unlisten(f"unix:{folder}/m.sock")
     listening.close()
 
@@ -229,7 +229,7 @@ def test_remotes():
 
 
 async def kept(replica, messages):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(replica._connection._backlog) < messages:  # noqa: ASYNC110 - a connection tells nobody
             await asyncio.sleep(0.01)
 
@@ -274,7 +274,7 @@ async def test_a_message_that_cannot_be_handled_ends_the_connection(served, capl
     with replica.held():
         calling = asyncio.create_task(replica.call("echo", []))
         await kept(replica, 1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await lost.wait()
     assert "cannot be handled" in caplog.text
     calling.cancel()
@@ -322,7 +322,7 @@ async def test_connections_that_fail_come_and_go_are_said_once(tmp_path, caplog,
     starting = asyncio.create_task(replica.start())
 
     async def until(condition):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not condition():  # noqa: ASYNC110 - what is waited for is a file's, a socket's and a log's doing
                 await asyncio.sleep(0.01)
 
