@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LIKE = {"ovs": "3.1.0", "ovn": "23.03.1"}
+"""The release of Open vSwitch or OVN that a daemon stands in for: `ovs-ctl` and `ovn-ctl` read the last word of the
+first line of `version`, and use the command `exit` from 2.5.90 on; before that, SIGTERM."""
+
 
 class Daemon:
     """One daemon program.
@@ -77,7 +81,7 @@ class Daemon:
         self.stopping: asyncio.Event
         self.exit_arguments: tuple[str, ...] | None = None
         """What the command `exit` was given; None while nobody has given it."""
-        self.version = f"{program} (Ovenbird) {ovenbird.__version__}"
+        self.version = f"{program} (Ovenbird {ovenbird.__version__}) {LIKE[kind]}"
         self._ready_pipe = -1
         self._pidfile: Path | None = None
         self._pidfile_handle: Any = None
