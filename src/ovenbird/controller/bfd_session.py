@@ -16,6 +16,9 @@ SLOW = 1_000_000
 _FIRST = 2
 """Packets of an end that has just come up which may still come at the slow pace, as the original's do."""
 
+_LEAST = 1_000
+"""The least interval between packets, whatever the ends agree on: Northbound's unit."""
+
 _MICRO = 1e-6
 
 
@@ -154,7 +157,7 @@ class Session:
 
     def _schedule(self, since: float, now: float | None = None) -> None:
         """Have the next packet sent after the agreed interval, less a quarter at most, at random (section 6.8.7)."""
-        interval = max(self._used_tx, self._remote_rx) * _MICRO
+        interval = max(self._used_tx, self._remote_rx, _LEAST) * _MICRO
         jittered = interval * random.uniform(0.75, 0.9 if self._mult == 1 else 1.0)  # noqa: S311
         self.next_packet = max(since + jittered, now if now is not None else since)
 

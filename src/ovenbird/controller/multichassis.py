@@ -214,10 +214,14 @@ def _swapped(one: str, other: str) -> tuple[Action, ...]:
 
 
 def _answer(version: tuple[Action, ...], icmp: tuple[Action, ...], told: Userdata) -> tuple[Action, ...]:
-    """Return what sends an ICMP error back to who sent the packet, through the pipeline from its start."""
+    """Return what sends an ICMP error back to who sent the packet, through the pipeline from its start.
+
+    It enters by the port that the packet was for, or the switch would learn that port's addresses at the sender's.
+    """
     again = (
-        SetField.of("reg9", 0, 2), SetField.of("reg10", _LOOPBACK, _LOOPBACK), *_swapped("eth_src", "eth_dst"),
-        *version, SetTtl(255), *icmp, Controller(told.encode(), pause=True), Resubmit(_TABLES.ingress),
+        SetField.of("reg9", 0, 2), SetField.of("reg10", _LOOPBACK, _LOOPBACK),
+        *_swapped("reg14", "reg15"), *_swapped("eth_src", "eth_dst"), *version, SetTtl(255), *icmp,
+        Controller(told.encode(), pause=True), Resubmit(_TABLES.ingress),
     )  # fmt: skip
     return (Controller(Userdata(Opcode.ICMP, None, encode_actions(again)).encode()),)
 

@@ -12,7 +12,7 @@ from ovenbird.controller.notebook import Notebook
 from ovenbird.controller.packet_ins.learning import Learned
 from ovenbird.lang.actions.userdata import Opcode, Userdata
 from ovenbird.model import sb
-from ovenbird.openflow.actions import CheckPktLarger, Controller, Output, Resubmit
+from ovenbird.openflow.actions import CheckPktLarger, Controller, Output, Resubmit, StackPop, decode_actions
 from ovenbird.ovsdb.database import Database
 
 REQUESTED = {"requested-chassis": "hv1,hv2"}
@@ -105,6 +105,10 @@ def test_on_a_physical_network_such_a_port_is_reached_by_tunnels(world, switch):
     limits = {a.pkt_len for actions in world.flows(37, 100).values() for a in actions if isinstance(a, CheckPktLarger)}
     assert limits == {1500 - 58}  # what Geneve over IPv4 adds
     assert len(world.flows(37, 100)) == len(world.flows(38, 100)) == 4
+    for actions in world.flows(38, 100).values():  # an answer comes from the port that was addressed
+        answer = decode_actions(Userdata.decode(actions[0].userdata).payload)
+        popped = [action.dst.field.name for action in answer if isinstance(action, StackPop)]
+        assert popped[:2] == ["reg14", "reg15"]
     world.set(port, additional_chassis=frozenset())
     world.run()
     assert world.flows(39, 110) == world.flows(39, 100) == world.flows(37, 100) == world.flows(38, 100) == {}

@@ -115,6 +115,16 @@ def pair(tx=300_000, rx=200_000, mult=3):
     return Session(1, tx, rx, mult, 0.0), Session(2, 100_000, 100_000, 5, 0.0)
 
 
+def test_intervals_of_nothing_keep_nobody_busy():
+    session = Session(1, 0, 0, 1, 0.0)
+    session.receive(Control(State.DOWN, 9, 0, 1, 0, 0), 0.0)
+    session.receive(Control(State.UP, 9, 1, 1, 0, 0, final=True), 0.0)
+    for _ in range(3):
+        now = session.deadline
+        session.tick(now)
+        assert session.deadline > now
+
+
 def converse(ends, start, until, lost=lambda _now: False):
     """Let two ends talk, each deadline in turn; return how many packets went over."""
     now, count = start, 0
