@@ -3,7 +3,8 @@
 A switch with a localnet port learns where a MAC address is from packets. A port that comes to this chassis, or a
 router's address that this chassis now answers for, is announced by gratuitous ARP (RFC 5227, section 3), by an
 unsolicited neighbour advertisement (RFC 4861, section 7.2.6), or by RARP for a MAC address without any IP address; at
-once and, since packets get lost, after 1, 2, 4, 8 and 16 seconds more, as the original does.
+once and, since packets get lost, after 1, 2, 4, 8 and 16 seconds more, as the original does. A gateway does so again
+when another candidate is heard that was not: each may have taken the other for dead, and announced the same addresses.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.entering import entering
 from ovenbird.controller.facts import ANNOUNCED
+from ovenbird.controller.gateway import rivals
 from ovenbird.controller.local import (
     VIF,
     hosted_row,
@@ -23,6 +25,7 @@ from ovenbird.controller.local import (
     speaks_for,
 )
 from ovenbird.controller.repeated import Repeated
+from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule
 from ovenbird.model.sb import PortBinding
 from ovenbird.net import ethernet, nd
@@ -63,7 +66,7 @@ def announcements(port: PortBinding) -> Iterator[Fact]:
     for line in lines:
         mac, addresses = announced(line)
         for address in addresses or ([""] if mac else []):
-            yield ANNOUNCED(datapath.tunnel_key, port.tunnel_key, mac, address)
+            yield ANNOUNCED(datapath.tunnel_key, port.tunnel_key, mac, address, _rivals(line))
 
 
 def announced(line: str) -> tuple[str, list[str]]:
@@ -75,6 +78,13 @@ def announced(line: str) -> tuple[str, list[str]]:
     if not words or not _MAC.fullmatch(words[0]):
         return "", []
     return words[0], [word for word in words[1:] if is_address(word)]
+
+
+def _rivals(line: str) -> tuple[str, ...]:
+    """Return the other chassis that the port of a line's `is_chassis_resident` may be on, and that are heard."""
+    where = _RESIDENT.search(line)
+    port = find(PortBinding.logical_port, where[1]) if where is not None else None
+    return rivals(port) if port is not None else ()
 
 
 def announcement(mac: str, address: str) -> bytes:
@@ -98,6 +108,6 @@ class Announcer(Repeated):
 
     def say(self, fact: Fact, done: int) -> float | None:
         """Announce an address."""
-        _, datapath, port, mac, address = fact
+        _, datapath, port, mac, address, _ = fact
         self.send(PacketOut(announcement(mac, address), entering(datapath, port)))
         return PAUSES[done] if done < len(PAUSES) else None

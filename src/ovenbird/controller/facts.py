@@ -16,7 +16,8 @@
 - `TRANSLATED(flow, datapath)`: a logical flow is to be translated by itself in one of its datapaths.
 - `GROUP(number, spec)`: a group of the integration bridge, to which flows refer by number.
 - `METER(number, unit, bands)`: a meter of the integration bridge, in Southbound's unit, its bands as (rate, burst).
-- `ANNOUNCED(datapath, port, mac, address)`: an address that a physical network should hear of, at a port by keys.
+- `ANNOUNCED(datapath, port, mac, address, rivals)`: an address that a physical network should hear of, at a port by
+  keys, and the chassis heard now that might have announced it too.
 - `ADVERTISED(datapath, port, shortest, longest, frame)`: a router advertisement to send at a port, by keys, and the
   seconds between one and the next.
 - `SESSION(uuid, datapath, port, mac, source, address, numbers, times, enabled)`: a BFD session to run at a router's

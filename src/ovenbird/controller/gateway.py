@@ -79,6 +79,15 @@ def is_candidate(port: PortBinding) -> bool:
 
 
 @view
+def rivals(port: PortBinding) -> tuple[str, ...]:
+    """Return the names of the other chassis that may host a port and are heard now."""
+    if port.type not in HIGHLY_AVAILABLE:
+        return ()
+    heard = alive()
+    return tuple([chassis.name for chassis in candidates(port) if chassis.name in heard])
+
+
+@view
 def hosts(port: PortBinding) -> bool:
     """Return whether this chassis is the one that hosts the port now."""
     mine = own_chassis()

@@ -80,7 +80,7 @@ class Notebook:
         the address was.
         """
         store = self._southbound.store if self._southbound is not None else None
-        for _, datapath, port, mac, address in announced:
+        for _, datapath, port, mac, address, _ in announced:
             if store is not None and address:
                 for what in outdated(store, datapath, port, mac, str(ip_address(address))):
                     self.note(what)

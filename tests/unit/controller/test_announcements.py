@@ -52,9 +52,9 @@ def test_addresses_of_a_switch_with_a_physical_network(world):
     interface = world.port_on_bridge("tap1", 5, iface_id="p1")
     world.run()
     assert {fact[1:] for fact in world.facts[ANNOUNCED]} == {
-        (7, 1, "0a:00:00:00:00:01", "10.0.0.1"),
-        (7, 1, "0a:00:00:00:00:01", "fd00::1"),
-        (7, 3, MAC, "172.16.0.1"),
+        (7, 1, "0a:00:00:00:00:01", "10.0.0.1", ()),
+        (7, 1, "0a:00:00:00:00:01", "fd00::1", ()),
+        (7, 3, MAC, "172.16.0.1", ()),
     }
     world.unplug(interface)
     world.run()
@@ -68,7 +68,7 @@ def test_announcements_repeat_and_end(monkeypatch: pytest.MonkeyPatch):
 
     async def run() -> None:
         announcer = Announcer(sent.append)
-        kept, gone = (ANNOUNCED, 7, 1, MAC, "10.0.0.1"), (ANNOUNCED, 7, 1, MAC, "10.0.0.2")
+        kept, gone = (ANNOUNCED, 7, 1, MAC, "10.0.0.1", ()), (ANNOUNCED, 7, 1, MAC, "10.0.0.2", ())
         announcer.absorb([kept, gone], [])
         announcer.absorb([], [gone])
         async with asyncio.timeout(60):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ovenbird.controller.facts import EDIT
+from ovenbird.controller.facts import ANNOUNCED, EDIT
 from ovenbird.model import sb, vswitch
 from ovenbird.openflow.actions import Bundle, Output, SetField
 
@@ -115,3 +115,24 @@ def test_a_candidates_network_is_hosted_without_a_port_here(world):
     group(world, hv1=10, hv2=20)
     world.run()
     assert "metadata=0x8,reg15=0x3" in world.flows(39, 100)
+
+
+def test_a_gateway_announces_again_when_it_hears_a_rival_that_may_have_announced_too(net):
+    net.facts[ANNOUNCED] = set()
+    net.set(net.root, external_ids=net.root["external_ids"] | {"ovn-bridge-mappings": "net1:br-ex"})
+    outside = net.switch(9)
+    net.lport(outside, "ln", 1, type="localnet", options={"network_name": "net1"})
+    line = '0a:00:00:00:00:09 172.16.0.1 is_chassis_resident("cr")'
+    net.lport(outside, "out-r", 2, type="patch", options={"peer": "r-out"}, nat_addresses=frozenset([line]))
+    net.chassis("hv3", "192.0.2.3")  # no candidate: it is heard all the time
+    witness = net.port_on_bridge("ovn-hv3-0", 101, kind="geneve", port_ids={"ovn-chassis-id": "hv3@192.0.2.3"})
+    net.set(witness, bfd_status={"state": "up"})
+    group(net, hv1=30, hv2=20)
+    heard(net, "up")
+    before = set(net.facts[ANNOUNCED])
+    assert len(before) == 1
+    heard(net, "down")  # each hosts the port now
+    assert len(net.facts[ANNOUNCED]) == 1
+    alone = set(net.facts[ANNOUNCED])
+    heard(net, "up")
+    assert net.facts[ANNOUNCED] == before != alone  # a fact that comes is announced
