@@ -62,7 +62,11 @@ def boot(
     click.echo(f"{instance.name} runs on {instance.host} with {instance.address or 'no address'}, in {member}")
 
 
-@command.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@command.command(
+    "exec",
+    short_help="Run a command in an instance.",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 @click.argument("name")
 @click.argument("argv", metavar="-- COMMAND", nargs=-1, required=True, type=click.UNPROCESSED)
 @rundir_option
@@ -72,6 +76,8 @@ def execute(name: str, argv: tuple[str, ...], rundir: Path) -> None:
     command_line = argv[1:] if argv[0] == "--" else argv
     if not command_line:
         raise click.UsageError("no command is given")
+    if command_line[0].startswith("-"):
+        raise click.UsageError(f"{command_line[0]} is no command: options come before the instance's name")
     line = Lab.open(rundir).instance(name).namespace.enter(*command_line)
     os.execvpe(line[0], line, environment())  # noqa: S606 - the command takes this process's place, terminal and exit status
 

@@ -152,6 +152,8 @@ def _arguments(words: tuple[str, ...], source: str | None, target: str | None, k
         raise click.UsageError(f"{'--to' if target is not None else kind} needs --from: a microflow says all by itself")
     if len(words) not in (1, 2):
         raise click.UsageError("give [DATAPATH] MICROFLOW, or [DATAPATH] --from WHO --to WHO")
+    if not any(sign in words[-1] for sign in " =(!"):
+        raise click.UsageError(f"{words[-1]} describes no packet; between two ports: --from WHO --to WHO")
     return words[0] if len(words) == 2 else None, words[-1]
 
 

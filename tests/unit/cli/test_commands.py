@@ -114,6 +114,7 @@ def test_exec_enters_the_namespace_with_or_without_dashes(lab: Lab, monkeypatch:
     monkeypatch.setattr("ovenbird.cli.lab.check", lambda: None)
     monkeypatch.setattr("ovenbird.cli.lab.os.execvpe", lambda program, line, env: lines.append(line))
     place = ("lab", "exec", "--rundir", str(lab.plan.rundir), "test1")
+    assert "options come before the instance's name" in _run(*place, "--rundir", "/x", "--", "true").output
     for command in (("--", "ping", "-c", "1", "--", "x"), ("ping", "-c", "1", "--", "x")):
         assert _run(*place, *command).exit_code == 0
     inside = ("ip", "netns", "exec", f"{lab.plan.prefix}vm-test1", "ping", "-c", "1", "--", "x")

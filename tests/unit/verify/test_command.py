@@ -90,6 +90,7 @@ def test_the_running_cloud_is_the_default(served):
         (("--from", "p1", "--to", "p2", "--json", "--summary"), 2, "not --summary and --json"),
         (("--from", "p1", "--to", "p2", "--all", "--minimal"), 2, "--minimal shows no stages"),
         (("--from", "p1", "--to", "p2", "sw0", SSH), 2, "a question has no microflow"),
+        (("p1", "p2"), 2, "p2 describes no packet; between two ports: --from WHO --to WHO"),
         (("--to", "p2", SSH), 2, "--to needs --from"),
         (("--udp", "0", SSH), 2, "--udp needs --from"),
         (("--from", "p1"), 1, "to whom?"),
