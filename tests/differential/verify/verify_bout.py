@@ -54,7 +54,7 @@ UNCHECKED = (*ALIEN, "ip.ttl == 64 && ip6.dst == ff02::1:ff")
 
 REFUSALS = {"icmp4_error { ... }", "icmp6_error { ... }", "reject { ... }", "tcp_reset { ... }", "sctp_abort { ... }"}
 
-TRANSLATIONS = ("ct_snat", "ct_dnat", "ct_lb", "ct_commit_nat")
+TRANSLATIONS = ("ct_snat", "ct_dnat", "ct_lb")
 
 SHARED = {"multicast", f"{STATELESS} = 1;"}
 """A copy that a stateless ACL keeps from being tracked finds there what the copy before it was told: to be tracked."""
