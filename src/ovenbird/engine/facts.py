@@ -54,14 +54,16 @@ class Rows(Relation):
             stored values of the key columns.
         theirs: the rows are somebody else's: rules own the value columns of those that are there, and none is ever
             inserted or deleted.
+        returned: of rows that are theirs: a value that a fact set, and that is still there when no fact wants any more,
+            goes back to the column's default. Otherwise it stays.
         empty: further columns that rules own and always leave at their defaults.
         within: vital elements of other rows, the column that refers to one of these rows, and the column that refers
             to a single element instead: a fact counts only while the row that it refers to has any.
     """
 
     __slots__ = (
-        "columns", "empty", "initial", "key", "key_columns", "key_of", "named", "row_class", "start", "theirs",
-        "value_columns", "whole", "within",
+        "columns", "empty", "initial", "key", "key_columns", "key_of", "named", "returned", "row_class", "start",
+        "theirs", "value_columns", "whole", "within",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +75,7 @@ class Rows(Relation):
         initial: dict[Column[Any], Any] | None = None,
         key_of: Callable[[Any], Hashable | None] | None = None,
         theirs: bool = False,
+        returned: bool = False,
         empty: Sequence[Column[Any]] = (),
         within: tuple[Members, Column[Any], Column[Any]] | None = None,
     ) -> None:
@@ -87,6 +90,7 @@ class Rows(Relation):
         self.named = not self.key_columns and key_of is None
         self.key_of = key_of or self._stored_key
         self.theirs = theirs
+        self.returned = returned
         self.start = 1 if self.key_columns else 2  # where the columns' values begin in a fact
         n = len(self.key_columns)
         self.whole = n > 1 and not self.value_columns and key_of is None

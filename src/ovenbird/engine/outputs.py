@@ -99,6 +99,7 @@ class Output:
         self.barred: set[Any] = set()
         self.lifted: set[Hashable] = set()
         """Keys that were rejected until rules wanted something else of them; whoever writes the plans empties it."""
+        self._given: dict[Hashable, Fact] = {}  # what facts that have gone wanted of others' rows, until the next plan
         self._last: tuple[dict[Hashable, object], dict[Hashable, Any], dict[Hashable, None]] = ({}, {}, {})
         self._wanted: dict[Hashable, Fact | list[Fact]] = {}
         self._sets: dict[Hashable, dict[Members, dict[Any, None]]] = {}
@@ -155,6 +156,8 @@ class Output:
         for key in (*gone, *come) if rejected else ():
             if rejected.pop(key, key) is not key:
                 self.lifted.add(key)
+        if self.relation.returned:
+            self._given.update(zip(gone, removed, strict=True))
         for key, fact in zip(gone, removed, strict=True):
             dirty[key] = None
             held = wanted[key]
@@ -351,6 +354,10 @@ class Output:
                 self._update(editor, row_now, fact)
             elif not theirs:
                 editor.delete(row_now)
+            elif key in self._given:
+                self._take_back(editor, row_now, self._given[key])
+        for key in dirty if self._given else ():
+            self._given.pop(key, None)
         if missing and not theirs:
             self._insert(editor, missing)
         for key in (*suspect, *edits):
@@ -462,6 +469,13 @@ class Output:
             uuids = [handles[key].uuid if key in handles else uuid for key, uuid in zip(keys, uuids, strict=True)]
         self._planned.update(zip(uuids, keys, strict=True))
         editor.insert_rows(self.relation.row_class, dict(zip(uuids, rows, strict=True)))
+
+    def _take_back(self, editor: Editor, row: Row, given: Fact) -> None:
+        """Give columns of somebody else's row their defaults where they are as a fact that has gone wanted them."""
+        own = zip(self.relation.columns, given[self.relation.start :], strict=True)
+        changes = {c.name: c.default for c, value in own if value != c.default and row.values[c.index] == value}
+        if changes:
+            editor.update(row, changes)
 
     def _update(self, editor: Editor, row: Row, fact: Fact) -> None:
         changes: dict[str, Any] = {}

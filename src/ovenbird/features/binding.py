@@ -121,7 +121,7 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
             if others and "activation-strategy" in options:
                 pairs = tuple(sorted((*pairs, *_activated(port.name))))
     tag = port.tag
-    if port.tag_request is not None:
+    if port.tag_request or (port.tag_request is not None and port.parent):
         tag = given_tag(port)
         yield PORT_TAG(port.hint, tag)
     if kind == "external" and (group := port.lsp.ha_chassis_group) is not None:

@@ -155,7 +155,7 @@ NB_GLOBAL = Rows(
 )
 PORT_STATUS = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.up,), theirs=True)
 """Northbound's view of a port's state. Key: the port's UUID."""
-PORT_TAG = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.tag,), theirs=True)
+PORT_TAG = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.tag,), theirs=True, returned=True)
 """The VLAN that a port asked for by `tag_request`. Key: the port's UUID."""
 
 

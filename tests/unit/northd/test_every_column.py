@@ -106,7 +106,7 @@ def test_a_column_alone(row_class, column, value):
     changed = made.image()
     assert changed != before or (row_class, column) == (nb.LogicalSwitch, "external_ids"), "the change shows nowhere"
     assert changed == scratch(made)
-    # Rows that nothing refers to any more are gone for good, and a tag once given stays.
+    # Rows that nothing refers to any more are gone for good, and a tag that was replaced by one asked for.
     if row.exists() and column not in ("ports", "acls", "tag_request"):
         made.update(row, **{column: old})
         made.settle()

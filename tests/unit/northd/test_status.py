@@ -137,6 +137,28 @@ def test_a_tag_is_given_as_asked_or_one_that_is_free_behind_the_parent(networks)
     assert {b.logical_port: b.tag for b in networks.rows(sb.PortBinding)} == {"c1": 1, "c2": free.tag}
 
 
+def test_a_tag_goes_with_the_request_for_it_and_one_of_the_clouds_own_stays(networks):
+    switch = networks.switch("s0")
+    ports = {
+        "asked": networks.port(switch, "asked", tag_request=7),
+        "free": networks.port(switch, "free", parent_name="vm", tag_request=0),
+        "replaced": networks.port(switch, "replaced", tag_request=8),
+        "own": networks.port(switch, "own", tag=5),
+        "nothing": networks.port(switch, "nothing", tag=6, tag_request=0),
+    }
+    networks.settle()
+    assert ports["asked"].tag == 7
+    networks.update(ports["asked"], tag_request=None)
+    networks.update(ports["free"], tag_request=None)
+    networks.update(ports["nothing"], tag_request=None)
+    networks.update(ports["own"], external_ids={"a": "b"})
+    networks.update(ports["replaced"], tag_request=None, tag=9)
+    networks.settle()
+    expected = {"asked": None, "free": None, "replaced": 9, "own": 5, "nothing": 6}
+    assert {name: port.tag for name, port in ports.items()} == expected
+    assert {b.logical_port: b.tag for b in networks.rows(sb.PortBinding)} == expected
+
+
 def test_learned_macs_go_with_their_port(networks):
     switch = networks.switch("s0")
     port = networks.port(switch, "p0", "unknown")
