@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_DNS, uuid5
 
-from ovenbird.model.sb import ChassisPrivate, SBGlobal
+from ovenbird.model.chassis import answering
+from ovenbird.model.sb import SBGlobal
 
 if TYPE_CHECKING:
     from ovenbird.ovsdb.transaction import Client
@@ -29,7 +30,7 @@ async def report(southbound: Client, chassis: str) -> None:
     Raises:
         OvsdbError, Disconnected: it could not be said.
     """
-    private = southbound.store.find(ChassisPrivate.name, chassis)
+    private = southbound.store.find(answering(southbound).name, chassis)
     if private is None:
         return
     number = next((row.nb_cfg for row in southbound.store.table(SBGlobal)), 0)

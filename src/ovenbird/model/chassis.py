@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.model.sb import Chassis, ChassisPrivate
+
 if TYPE_CHECKING:
-    from ovenbird.model.sb import Chassis
+    from ovenbird.ovsdb.transaction import Client
 
 BRIDGE_MAPPINGS = "ovn-bridge-mappings"
 CMS_OPTIONS = "ovn-cms-options"
@@ -56,3 +58,10 @@ def availability_zones(chassis: Chassis) -> frozenset[str]:
 
 def _cms_options(chassis: Chassis) -> list[str]:
     return [option.strip() for option in chassis_setting(chassis, CMS_OPTIONS).split(",")]
+
+
+def answering(southbound: Client) -> type[Chassis | ChassisPrivate]:
+    """Return whose rows say what chassis have acknowledged: before OVN 20.09 there was no Chassis_Private."""
+    if southbound.store.table(ChassisPrivate).rows or not southbound.connected:
+        return ChassisPrivate
+    return Chassis if southbound.transaction().lacks(ChassisPrivate) else ChassisPrivate

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import time
 
+import httpx
 import pytest
 
+from ovenbird.api.app import create_app
 from ovenbird.api.resources.agent import Heartbeat
+from ovenbird.metadata.agent import report
 from ovenbird.model import cloud, nb, sb
+from ovenbird.ovsdb.database import Database
+from ovenbird.ovsdb.replica import Replica
+from ovenbird.ovsdb.schema import DatabaseSchema
+from ovenbird.ovsdb.server import Server
 
 
 def commit(client, change):
@@ -186,3 +193,34 @@ async def test_hints(neutron, member):
     assert why == "AvailabilityZone nowhere could not be found."
     got, _ = await neutron.ask("POST", f"{member}s", {member: {"availability_zone_hints": ["az3"]}})
     assert got == (201 if member == "network" else 404)
+
+
+async def test_agents_of_a_southbound_without_chassis_private(neutron, tmp_path):
+    """Before OVN 20.09 the row Chassis itself had the number."""
+    schema = sb.schema().to_json()
+    del schema["tables"]["Chassis_Private"]
+    server = Server()
+    older = server.add(Database(DatabaseSchema.from_json(schema), (sb.Chassis, sb.Encap, sb.SBGlobal)))
+    await server.listen(f"punix:{tmp_path}/sb.sock")
+    rows = (sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap)
+    replica = Replica(f"unix:{tmp_path}/sb.sock", "OVN_Southbound", rows)
+    try:
+        made = older.transaction()
+        made.insert(sb.SBGlobal, {"nb_cfg": 3})
+        encap = made.insert(sb.Encap, {"type": "geneve", "ip": "192.0.2.1", "chassis_name": "c1"})
+        made.insert(sb.Chassis, {"name": "c1", "hostname": "host1", "nb_cfg": 3, "encaps": frozenset((encap,))})
+        older.commit_now(made)
+        await replica.start()
+        await report(replica, "c1")
+        app = create_app(neutron.cloud, neutron.northbound, replica)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://neutron") as http:
+            agents = (await http.get("/v2.0/agents")).json()["agents"]
+            assert {(a["agent_type"], a["host"], a["alive"]) for a in agents} == {
+                ("OVN Controller agent", "host1", True), ("OVN Metadata agent", "host1", True),
+            }  # fmt: skip
+            changed = await http.put("/v2.0/agents/c1", json={"agent": {"description": "old"}})
+            assert changed.json()["agent"]["description"] == "old"
+            assert (await http.delete("/v2.0/agents/c1")).status_code == 400, "it is alive"
+    finally:
+        await replica.close()
+        await server.close()

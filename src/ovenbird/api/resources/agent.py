@@ -22,7 +22,7 @@ from ovenbird.api.errors.request import HTTPBadRequest
 from ovenbird.api.resource import LATEST
 from ovenbird.api.values import boolean, optional, text
 from ovenbird.model import settings
-from ovenbird.model.chassis import BRIDGE_MAPPINGS, availability_zones, chassis_setting, offers_gateway
+from ovenbird.model.chassis import BRIDGE_MAPPINGS, answering, availability_zones, chassis_setting, offers_gateway
 from ovenbird.model.nb import NBGlobal
 from ovenbird.model.sb import Chassis, ChassisPrivate, SBGlobal
 from ovenbird.net.numbers import is_decimal
@@ -133,10 +133,10 @@ class Agents(Adjustable):
         if self.databases.southbound is None:
             return []
         now = self._note()
-        rows = self.databases.southbound.store.table(ChassisPrivate)
+        rows = self.databases.southbound.store.table(answering(self.databases.southbound))
         return [agent for private in rows for agent in self._shown(private, now)]
 
-    def _shown(self, private: ChassisPrivate, now: float) -> Iterable[dict[str, Any]]:
+    def _shown(self, private: ChassisPrivate | Chassis, now: float) -> Iterable[dict[str, Any]]:
         """Return the agents of one chassis; none of one that says what cannot be, so that the others are shown."""
         try:
             return list(self._of_chassis(private, now))
@@ -200,11 +200,11 @@ class Agents(Adjustable):
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
-    def _row(self, agent: Mapping[str, Any]) -> tuple[Client, ChassisPrivate]:
+    def _row(self, agent: Mapping[str, Any]) -> tuple[Client, ChassisPrivate | Chassis]:
         """Return the row that an agent is shown from, and whose it is."""
         southbound = self.databases.southbound
         name = agent["configurations"]["chassis_name"]
-        found = southbound.store.find(ChassisPrivate.name, name) if southbound is not None else None
+        found = southbound.store.find(answering(southbound).name, name) if southbound is not None else None
         if southbound is None or found is None:
             raise AgentNotFound(id=agent["id"])
         return southbound, found
@@ -230,15 +230,15 @@ class Agents(Adjustable):
                 self.heartbeat.note(head.nb_cfg, when, self._patience(), now)
         return now
 
-    def _of_chassis(self, private: ChassisPrivate, now: float) -> Iterator[dict[str, Any]]:
+    def _of_chassis(self, private: ChassisPrivate | Chassis, now: float) -> Iterator[dict[str, Any]]:
         """Yield the agents of one chassis; the others die with its controller."""
-        chassis = private.chassis
+        chassis: Chassis | None = private if isinstance(private, Chassis) else private.chassis
         ids, patience = private.external_ids, self._patience()
         alive = chassis is not None and self.heartbeat.answers(private.nb_cfg, patience, now)
         kind = GATEWAY if chassis is not None and offers_gateway(chassis) else CONTROLLER
         common = {
             "host": chassis.hostname if chassis is not None else private.name,
-            "heartbeat_timestamp": _timestamp(private.nb_cfg_timestamp),
+            "heartbeat_timestamp": _timestamp(_acknowledged(private, now if alive else 0)),
             "availability_zone": ", ".join(sorted(availability_zones(chassis))) if chassis is not None else "",
             "topic": "n/a",
             "configurations": {
@@ -259,11 +259,16 @@ class Agents(Adjustable):
             yield own | common | {"description": ids.get(one.description, "")}
 
 
-def _forget_chassis(transaction: Transaction, private: ChassisPrivate) -> None:
-    chassis: Chassis | None = private.chassis
+def _forget_chassis(transaction: Transaction, private: ChassisPrivate | Chassis) -> None:
+    chassis: Chassis | None = None if isinstance(private, Chassis) else private.chassis
     if chassis is not None:
         transaction.delete(chassis)
     transaction.delete(private)
+
+
+def _acknowledged(private: ChassisPrivate | Chassis, otherwise: float) -> int:
+    """Return when a chassis last acknowledged a change, in milliseconds; the older kind of row does not say."""
+    return int(otherwise * 1000) if isinstance(private, Chassis) else private.nb_cfg_timestamp
 
 
 def _timestamp(milliseconds: int) -> str:
