@@ -12,7 +12,7 @@ from ovenbird.api.service import Service
 from ovenbird.cloud import compiler
 from ovenbird.daemon import https, login, nova, tls
 from ovenbird.daemon.errors import UsageError
-from ovenbird.daemon.northd import database
+from ovenbird.daemon.northd import database, list_findings
 from ovenbird.daemon.options import Takes
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.pump import LockedPump
@@ -65,10 +65,9 @@ The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v, 
 """
 
 
-def pump(cloud_client: Client, northbound: Client, southbound: Client) -> LockedPump:
-    """Return what runs the compiler from Cloud to Northbound while it holds the lock; it logs what it leaves out."""
+def pump(cloud_client: Client, northbound: Client, southbound: Client, findings: Findings) -> LockedPump:
+    """Return what runs the compiler from Cloud to Northbound while it holds the lock, and finds what it leaves out."""
     clients = (northbound, cloud_client, southbound)
-    findings = Findings()
 
     def build() -> Engine:
         engine = compiler(cloud_client.store, northbound.store, southbound.store)
@@ -157,7 +156,9 @@ async def serve(daemon: Daemon) -> None:
         if daemon.options.has("no-compile"):
             await daemon.stopping.wait()
         else:
-            compiling = pump(cloud_client, northbound, southbound)
+            findings = Findings()
+            list_findings(daemon.unixctl, findings)
+            compiling = pump(cloud_client, northbound, southbound, findings)
             Renumbering(cloud_client, compiling).register(daemon.unixctl)
             await until_stopped(daemon, compiling.run(), *[one.run() for one in telling])
 

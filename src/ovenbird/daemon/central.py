@@ -179,12 +179,12 @@ async def serve(daemon: Daemon) -> None:
         with long_lived():
             clients = open_all(servers, directory, damage.on_damage(daemon.options))
         configure(daemon, clients["cloud"])
-        findings = Findings()
+        left_out, findings = Findings(), Findings()
         pumps: list[LockedPump] = [
-            api.pump(clients["cloud"], clients["nb"], clients["sb"]),
+            api.pump(clients["cloud"], clients["nb"], clients["sb"], left_out),
             northd.pump(clients["nb"], clients["sb"], findings),
         ]
-        northd.register(daemon.unixctl, pumps[1], findings)
+        northd.register(daemon.unixctl, pumps[1], left_out, findings)
         await listen(daemon, remotes, directory)
         port = api.tcp_port(daemon, "api-port", 9696)
         serving = api.service(daemon, clients["cloud"], clients["nb"], clients["sb"], port)

@@ -76,7 +76,12 @@ def lacking(southbound: Client) -> set[Column[Any]]:
     }
 
 
-def register(unixctl: Unixctl, running: LockedPump, findings: Findings) -> None:
+def list_findings(unixctl: Unixctl, *findings: Findings) -> None:
+    """Offer `findings/list`: what has no effect of what compilers read, and why."""
+    unixctl.register("findings/list", lambda _: "".join(f"{text}\n" for some in findings for text in some))
+
+
+def register(unixctl: Unixctl, running: LockedPump, *findings: Findings) -> None:
     """Offer the commands of ovn-northd(8), and `findings/list`: what of Northbound has no effect, and why."""
 
     def doing(action: Callable[[], None]) -> Callable[[list[str]], str]:
@@ -91,7 +96,7 @@ def register(unixctl: Unixctl, running: LockedPump, findings: Findings) -> None:
     unixctl.register("is-paused", lambda _: "true\n" if running.paused else "false\n")
     unixctl.register("status", lambda _: f"Status: {running.status}\n")
     unixctl.register("inc-engine/recompute", doing(running.recompute))
-    unixctl.register("findings/list", lambda _: "".join(f"{text}\n" for text in findings))
+    list_findings(unixctl, *findings)
 
 
 def database(daemon: Daemon, option: str, variable: str, socket: str) -> str:

@@ -346,7 +346,8 @@ class LockedPump(Pump):
             self._lost.clear()
             await self.holder.lock(self.lock, self._lost.set)
             self.active = True
-            log.info("%s: acquired lock %s, now active", self.name, self.lock)
+            title = self.lock.replace("_", "-")  # the original's words have the program's name
+            log.info("%s lock acquired. This %s instance is now active.", title, title)
             pumping = asyncio.ensure_future(super().run())
             losing = asyncio.ensure_future(self._lost.wait())
             try:
@@ -358,7 +359,7 @@ class LockedPump(Pump):
                 pumping.cancel()
                 losing.cancel()
                 await asyncio.wait([pumping])  # awaiting it would swallow a cancellation of our own
-            log.warning("%s: lost lock %s, now standing by", self.name, self.lock)
+            log.warning("%s lock lost. This %s instance is now on standby.", title, title)
 
     def amend(self, client: Client, transaction: Transaction) -> None:
         """Let the database refuse the transaction if the lock has gone meanwhile."""

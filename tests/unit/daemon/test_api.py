@@ -6,7 +6,12 @@ import pytest
 
 from ovenbird.daemon.api import require_current
 from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.northd import list_findings
+from ovenbird.daemon.unixctl import Unixctl
+from ovenbird.engine.engine import Delta
+from ovenbird.logical.findings import FINDING
 from ovenbird.model import cloud
+from ovenbird.northd.findings import Findings
 from ovenbird.ovsdb.schema import DatabaseSchema
 
 
@@ -23,3 +28,13 @@ def test_an_older_cloud_is_named_with_what_it_lacks():
     del text["tables"]["Quota_Turn"]
     with pytest.raises(UsageError, match=r"1\.0\.0, which lacks Port\.dns_domain, Quota_Turn\.project_id"):
         require_current(DatabaseSchema.from_json({**text, "version": "1.0.0"}))
+
+
+def test_one_command_lists_what_several_compilers_leave_out(tmp_path):
+    unixctl, one, two = Unixctl(tmp_path / "ctl", "1"), Findings(), Findings()
+    list_findings(unixctl, one, two)
+    for some, text in ((two, "of Northbound"), (one, "of Cloud")):
+        delta = Delta()
+        delta.added.append((FINDING, "Router", "id", text))
+        some.absorb({FINDING: delta})
+    assert unixctl.commands["findings/list"].run([]) == "of Cloud\nof Northbound\n"
