@@ -16,6 +16,7 @@ from ovenbird.lang.errors import LangError
 from ovenbird.lang.evaluate import evaluate
 from ovenbird.lang.microflow import parse_microflow
 from ovenbird.net.addresses import ip_bytes, ip_text, is_mac, link_local, mac_bytes
+from ovenbird.net.errors import PacketError
 from ovenbird.net.ip import ip_address, ip_interface, ip_network, is_address
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def _offered(switch: Datapath, port: sb.PortBinding, mac: str, source: Address) 
         return []
     found = []
     if "netmask" in offer:
-        found.append(Route(ip_network(f"{source}/{offer['netmask'][0]}", strict=False), None))
+        with suppress(PacketError):  # any address may be given for a mask
+            found.append(Route(ip_network(f"{source}/{offer['netmask'][0]}", strict=False), None))
     classless = [word for value in offer.get("classless_static_route", ()) for word in value.split(",")]
     if classless:
         for prefix, hop in zip(classless[::2], classless[1::2], strict=False):

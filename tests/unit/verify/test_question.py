@@ -192,3 +192,14 @@ def test_several_ways_outside_are_told_apart_by_who_has_what(outside):
     assert microflow(network, Question("8.8.8.8", "172.16.0.5", Protocol.TCP, 1))[0].name == "out"
     with pytest.raises(VerifyError, match="2 ports lead to phys"):
         microflow(network, Question("phys", "p1"))
+
+
+@pytest.mark.parametrize("given", [{"netmask": "255.0.255.0"}, {"router": "0.0.0.0"}, {"netmask": "0.0.0.0"}])
+def test_odd_routes_of_a_dhcp_answer_cost_themselves(two, given):
+    server = {"server_id": "10.0.0.254", "server_mac": "0a:00:00:00:ff:01", "lease_time": "60"}
+    options = two.insert(nb.DHCPOptions, cidr="10.0.0.0/24", options=server | given)
+    txn = two.nb.transaction()
+    txn.update(two.nb.store.find(nb.LogicalSwitchPort.name, "p2"), {"dhcpv4_options": options.uuid})
+    txn.commit()
+    start, text = microflow(two.tracer().network, Question("p2", "10.0.0.1"))
+    assert (start.name, "eth.dst == 0a:00:00:00:00:01" in text) == ("sw0", True)
