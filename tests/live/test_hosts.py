@@ -79,7 +79,7 @@ def test_a_second_gateway_takes_over_from_one_that_is_killed(make_lab):
     with Capture(Outside(lab.plan).namespace, "br-outside", "arp") as wire:
         assert "hv1 is dead" in host("kill", "hv1")
         wire.wait(announced(address))  # lest the segment's switches send to the dead one for long
-    rows = {line.split()[0]: line for line in host("list").splitlines() if line.startswith(" hv")}
+    rows = {line.split()[0]: line for line in host("list").splitlines() if line.lstrip().startswith("hv")}
     assert rows["hv1"].count("down") == 4
     assert "down" not in rows["hv2"] + rows["hv3"]
     wait_until(answers, "the other gateway")
