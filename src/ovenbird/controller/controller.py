@@ -76,6 +76,7 @@ from ovenbird.model import sb, version, vswitch
 from ovenbird.ovsdb.errors import Disconnected
 from ovenbird.ovsdb.replica import Replica
 from ovenbird.ovsdb.tls_keys import KeyFiles, TlsKeys, of_switch
+from ovenbird.ovsdb.transport import lacks_remote
 from ovenbird.sockets.run_directory import run_directory as find_run_directory
 from ovenbird.sockets.run_directory import socket_path
 
@@ -124,6 +125,11 @@ _RUNS = 64
 def _connections(mine: Settings) -> tuple[object, ...]:
     """Return the settings that hold for a connection from its beginning."""
     return mine.remote, mine.bridge
+
+
+def _lacks(mine: Settings) -> str:
+    """Return why Southbound cannot be followed by what the local database says; empty if it can."""
+    return lacks_remote(mine.remote) if mine.chassis else "no system-id"
 
 
 async def _in_time(work: Coroutine[Any, Any, None]) -> None:
@@ -317,11 +323,11 @@ class Controller:
 
     async def _configured(self) -> None:
         """Return when the local database says who this chassis is and where Southbound is."""
-        said = False
-        while not ((self.settings.chassis and self.settings.remote) or self._stopping.is_set()):
-            if not said:
-                log.warning("waiting for external_ids:system-id and external_ids:ovn-remote in Open_vSwitch")
-                said = True
+        said = ""
+        while (lack := _lacks(self.settings)) and not self._stopping.is_set():
+            if lack != said:
+                log.warning("waiting for external_ids:system-id and external_ids:ovn-remote in Open_vSwitch: %s", lack)
+                said = lack
             self._wake.clear()
             await self._wake.wait()
 

@@ -28,6 +28,7 @@ from ovenbird.model.sb import Chassis, ChassisPrivate, PortBinding, SBGlobal
 from ovenbird.ovsdb.errors import Disconnected, OvsdbError
 from ovenbird.ovsdb.replica import Replica
 from ovenbird.ovsdb.tls_keys import KeyFiles, TlsKeys, of_switch
+from ovenbird.ovsdb.transport import lacks_remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -158,8 +159,9 @@ class Service:
 
     async def _follow(self, settings: Settings) -> None:
         """Follow one Southbound until the configuration changes."""
-        if not (settings.chassis and settings.remote):
-            log.warning("waiting for external_ids:system-id and external_ids:ovn-remote in Open_vSwitch")
+        if not settings.chassis or (lack := lacks_remote(settings.remote)):
+            lack = lack if settings.chassis else "no system-id"
+            log.warning("waiting for external_ids:system-id and external_ids:ovn-remote in Open_vSwitch: %s", lack)
             await self._change()
             return
         southbound = Replica(

@@ -106,6 +106,14 @@ def parse_remotes(text: str) -> list[Remote]:
     return [Remote.parse(part.strip()) for part in text.split(",") if part.strip()]
 
 
+def lacks_remote(text: str) -> str:
+    """Return why nobody can be connected to by a text from elsewhere, as a setting in a database; empty if one can."""
+    try:
+        return "" if parse_remotes(text) else "no remote"
+    except ValueError as error:
+        return str(error)
+
+
 class Connection(asyncio.Protocol):
     """A JSON-RPC connection: frames what comes in, counts what is unread, probes when idle.
 
