@@ -226,8 +226,9 @@ def marked(rundir: Path, name: str | None = None) -> list[Process]:
 def _environ(pid: int) -> bytes:
     """Return the environment that a process was started with; nothing for one that has ended or hides it.
 
-    A process that is just replacing its program shows none, whatever it was given, until the new one is laid out. It is
-    asked again until what it shows agrees with `env_start` and `env_end` of its stat line (proc(5)), for at most 1 s.
+    A process that is just replacing its program shows none, whatever it was given, until the new one is laid out: the
+    kernel sets `env_end` after `env_start`, and `startcode` after both (proc(5), its stat line). It is asked until
+    it shows some, or is laid out and was given none, for at most 1 s.
     """
     deadline = time.monotonic() + 1.0
     while True:
@@ -236,8 +237,8 @@ def _environ(pid: int) -> bytes:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             return b""
-        state, flags, start, end = fields[0], int(fields[6]), int(fields[47]), int(fields[48])
-        bare = start == end != 0 or state in "ZX" or flags & _KERNEL_THREAD
+        state, flags, code, start, end = fields[0], *(int(fields[number]) for number in (6, 23, 47, 48))
+        bare = (code != 0 and start == end != 0) or state in "ZX" or flags & _KERNEL_THREAD
         if environ or bare or time.monotonic() > deadline:
             return environ
         time.sleep(_POLL)
