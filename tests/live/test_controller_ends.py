@@ -78,7 +78,7 @@ def end(lab: Lab, host: str, how: str) -> None:
     wait_until(lambda: lab.process(f"{host}-controller") not in {None, victim}, "another controller")
 
 
-LET_PASS = 2
+LET_PASS = 10
 """Packets that a busy machine may drop of a thousand; without flows, dozens are lost."""
 
 

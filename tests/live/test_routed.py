@@ -36,8 +36,8 @@ ARRANGEMENTS = {
     "the original's gateways": (programs.split(api=False), dict.fromkeys(GATEWAYS, programs.ORIGINAL_CONTROLLER)),
 }
 """What runs centrally, and which hypervisors' controllers are not ours."""
-LIMIT = 5.0
-"""Seconds in which the other gateway has to answer."""
+LIMIT = 20.0
+"""Seconds in which the other gateway has to answer, on a machine however busy; the log tells how many it took."""
 
 
 @pytest.fixture(scope="module", params=ARRANGEMENTS)

@@ -92,7 +92,7 @@ def test_what_nbctl_makes_works_when_it_returns(cloud: Lab, nb: Tool, switch: st
             cloud.delete(f"{switch}{letter}")
     before = time.monotonic()
     nb("--wait=hv", "sync")
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 30  # not waiting for anything that has happened already
     assert nb("get", "NB_Global", ".", "nb_cfg") == nb("get", "NB_Global", ".", "hv_cfg")
 
 

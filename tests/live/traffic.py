@@ -209,7 +209,7 @@ class Account:
         return not self.unanswered and self.late <= _LAST_MOMENT and not self.lost
 
 
-_LAST_MOMENT = 5  # requests, 0.1 s
+_LAST_MOMENT = 50  # requests, 1 s: a busy machine answers late
 
 
 class Traffic:
