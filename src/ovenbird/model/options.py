@@ -19,7 +19,13 @@ INT = 0x7FFF_FFFF
 
 
 def flag(options: Mapping[str, str], name: str, *, default: bool = False) -> bool:
-    """Return whether an option is true; anything but the opposite, in any case, means the default."""
+    """Return whether an option is true; anything but the opposite, in any case, means the default.
+
+    Arguments:
+        options: a row's `options`, `other_config` or `external_ids`.
+        name: the key.
+        default: what a missing key, and a value that is neither true nor false, means.
+    """
     text = options.get(name)
     if text is None:
         return default

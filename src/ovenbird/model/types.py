@@ -70,7 +70,14 @@ def optional(atom: Column[K], **flags: Unpack[Flags]) -> Column[K | None]:
 def many(
     atom: Column[K], *, minimum: int = 0, maximum: int = UNLIMITED, **flags: Unpack[Flags]
 ) -> Column[frozenset[K]]:
-    """Make a column of a set of `atom`'s values; `minimum` is 0 or 1."""
+    """Make a column of a set of values.
+
+    Arguments:
+        atom: the column that one of the values would make.
+        minimum: the fewest members, 0 or 1.
+        maximum: the most members, from 1.
+        flags: as of every column.
+    """
     column_type = ColumnType(atom.type.key, low=minimum, high=maximum)
     return Column(column_type.default, type=column_type, many=True, **flags)
 
@@ -91,7 +98,14 @@ def string_map(**flags: Unpack[Flags]) -> Column[dict[str, str]]:
 
 
 def reference_map(key: Column[K], table: str, *, weak: bool = False, **flags: Unpack[Flags]) -> Column[dict[K, UUID]]:
-    """Make a column of pairs whose values refer to rows of `table`; reads as UUIDs."""
+    """Make a column of pairs whose values refer to rows; reads as UUIDs.
+
+    Arguments:
+        key: the column that one of the keys would make.
+        table: the name of the table referred to.
+        weak: whether a pair goes when the row that it refers to does, where otherwise the row cannot go.
+        flags: as of every column.
+    """
     return mapping(key, reference(table, weak=weak), **flags)
 
 
@@ -109,7 +123,15 @@ def optional_reference(table: str, *, weak: bool = False, **flags: Unpack[Flags]
 def references(
     table: str, *, weak: bool = False, minimum: int = 0, maximum: int = UNLIMITED, **flags: Unpack[Flags]
 ) -> References[Any]:
-    """Make a column that refers to a set of rows of `table`; `minimum` is 0 or 1."""
+    """Make a column that refers to a set of rows.
+
+    Arguments:
+        table: the name of the table referred to.
+        weak: whether a reference goes when its row does, where otherwise the row cannot go.
+        minimum: the fewest members, 0 or 1.
+        maximum: the most members, from 1.
+        flags: as of every column.
+    """
     column_type = ColumnType(_to(table, weak=weak), low=minimum, high=maximum)
     return References(column_type.default, type=column_type, many=True, target=table, **flags)
 

@@ -19,7 +19,11 @@ LINK_LOCAL_PREFIX = bytes.fromhex("fe80000000000000")
 
 
 def mac_bytes(text: str) -> bytes:
-    """Parse `aa:bb:cc:dd:ee:ff`; leading zeros of a part may be left out, as Open vSwitch allows."""
+    """Parse `aa:bb:cc:dd:ee:ff`; leading zeros of a part may be left out, as Open vSwitch allows.
+
+    Raises:
+        PacketError: it is no such address.
+    """
     if not _MAC.fullmatch(text):
         raise PacketError(f"{text!r} is not a MAC address")
     return bytes([int(part, 16) for part in text.split(":")])
@@ -41,7 +45,11 @@ def mac_text(mac: bytes | int) -> str:
 
 
 def ipv4_bytes(text: str) -> bytes:
-    """Parse a dotted quad."""
+    """Parse a dotted quad.
+
+    Raises:
+        PacketError: it is none.
+    """
     try:
         return socket.inet_pton(socket.AF_INET, text)
     except (OSError, ValueError):
@@ -54,7 +62,11 @@ def ipv4_text(address: bytes | int) -> str:
 
 
 def ipv6_bytes(text: str) -> bytes:
-    """Parse an IPv6 address; a zone (`%eth0`) is refused."""
+    """Parse an IPv6 address.
+
+    Raises:
+        PacketError: it is none, or it has a zone (`%eth0`).
+    """
     try:
         return socket.inet_pton(socket.AF_INET6, text)
     except (OSError, ValueError):
@@ -77,7 +89,15 @@ def ip_text(address: bytes) -> str:
 
 
 def prefix_mask(length: int, bits: int) -> int:
-    """Return the netmask of a prefix as a number of `bits` bits (32 or 128); `length` from 0 to `bits`."""
+    """Return the netmask of a prefix as a number.
+
+    Arguments:
+        length: of the prefix, from 0 to `bits`.
+        bits: of an address, 32 or 128.
+
+    Raises:
+        PacketError: the length is out of its range.
+    """
     if not 0 <= length <= bits:
         raise PacketError(f"a prefix of {length} bits of {bits}")
     return (1 << bits) - (1 << (bits - length))

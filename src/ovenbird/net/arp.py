@@ -28,7 +28,11 @@ class Arp:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode; bytes after the packet are padding. Raises `PacketError` for other hardware or protocols."""
+        """Decode; bytes after the packet are padding.
+
+        Raises:
+            PacketError: the packet is cut short, or about other hardware or another protocol than Ethernet and IPv4.
+        """
         if len(data) < _ARP.size:
             raise PacketError(f"ARP packet of {len(data)} bytes")
         hardware, protocol, hlen, plen, op, sha, spa, tha, tpa = _ARP.unpack_from(data)

@@ -57,7 +57,11 @@ class Control:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode; raise `PacketError` for what section 6.8.6 has discarded, authentication among it."""
+        """Decode a control packet.
+
+        Raises:
+            PacketError: section 6.8.6 has it discarded, for authentication among other reasons.
+        """
         if len(data) < _PACKET.size:
             raise PacketError(f"BFD packet of {len(data)} bytes")
         first, flags, mult, length, mine, yours, tx, rx, _ = _PACKET.unpack_from(data)

@@ -12,7 +12,14 @@ def internet_checksum(data: bytes) -> int:
 
 
 def pseudo_checksum(src: bytes, dst: bytes, proto: int, segment: bytes) -> int:
-    """Return a segment's checksum between two IPv4 or two IPv6 addresses; its own checksum field must be zero."""
+    """Return the checksum of a TCP, UDP or ICMPv6 segment between two IPv4 or two IPv6 addresses.
+
+    Arguments:
+        src: the sender's address, 4 or 16 bytes.
+        dst: the receiver's address, as long.
+        proto: the IP protocol number.
+        segment: header and payload, with zero in the place of the checksum.
+    """
     if len(src) == 4:
         header = src + dst + bytes([0, proto]) + len(segment).to_bytes(2, "big")
     else:

@@ -43,7 +43,11 @@ def _read_options(data: bytes, options: dict[int, bytes]) -> None:
 
 
 def encode_options(options: Mapping[int, bytes]) -> bytes:
-    """Encode options in the mapping's order, with the end mark."""
+    """Encode options in the mapping's order, with the end mark.
+
+    Raises:
+        PacketError: a code or a value is out of its range.
+    """
     out = bytearray()
     for code, value in options.items():
         if not PAD < code < END:
@@ -80,7 +84,11 @@ class Dhcp4:
         return int.from_bytes(self.options.get(MESSAGE_TYPE, b""), "big")
 
     def encode(self) -> bytes:
-        """Encode; raise `PacketError` when a field is too long for its place."""
+        """Encode the message.
+
+        Raises:
+            PacketError: a field is too long for its place.
+        """
         if len(self.chaddr) > 16 or len(self.sname) > 64 or len(self.file) > 128:
             raise PacketError("DHCP chaddr, sname or file too long")
         return _HEADER.pack(
@@ -90,7 +98,11 @@ class Dhcp4:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode; raise `PacketError` for a truncated message, a wrong cookie, or a malformed option."""
+        """Decode a message.
+
+        Raises:
+            PacketError: the message is cut short, its cookie is wrong, or an option is malformed.
+        """
         if len(data) < _HEADER.size:
             raise PacketError(f"DHCP message of {len(data)} bytes")
         op, htype, hlen, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file, cookie = (

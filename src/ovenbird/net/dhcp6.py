@@ -21,7 +21,11 @@ Options = tuple[tuple[int, bytes], ...]
 
 
 def encode_options(options: Options) -> bytes:
-    """Encode (code, value) options in order."""
+    """Encode (code, value) options in order.
+
+    Raises:
+        PacketError: a code is over 65,535, or a value is as long.
+    """
     try:
         return b"".join(struct.pack(">HH", code, len(value)) + value for code, value in options)
     except struct.error as error:
@@ -29,7 +33,11 @@ def encode_options(options: Options) -> bytes:
 
 
 def decode_options(data: bytes) -> Options:
-    """Decode options, of a message or within an option; raise `PacketError` for one cut short."""
+    """Decode options, of a message or within an option.
+
+    Raises:
+        PacketError: one is cut short.
+    """
     options, offset = [], 0
     while offset < len(data):
         end = offset + 4 + int.from_bytes(data[offset + 2 : offset + 4], "big")
@@ -54,7 +62,11 @@ class Dhcp6:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode; raise `PacketError` for a truncated message or one between relays (types 12 and 13)."""
+        """Decode a message.
+
+        Raises:
+            PacketError: the message is cut short, or one between relays (types 12 and 13).
+        """
         if len(data) < 4 or data[0] in {12, 13}:
             raise PacketError(f"DHCPv6 message {data[:1].hex()} of {len(data)} bytes")
         return cls(data[0], int.from_bytes(data[1:4], "big"), decode_options(data[4:]))
@@ -79,7 +91,11 @@ class IaNa:
 
     @classmethod
     def decode(cls, value: bytes) -> Self:
-        """Decode the value of option `IA_NA` or `IA_PD`; raise `PacketError` for a truncated one."""
+        """Decode the value of option `IA_NA` or `IA_PD`.
+
+        Raises:
+            PacketError: it is cut short.
+        """
         if len(value) < 12:
             raise PacketError(f"identity association of {len(value)} bytes")
         iaid, t1, t2 = struct.unpack_from(">III", value)
@@ -87,7 +103,13 @@ class IaNa:
 
 
 def ia_address(address: bytes, preferred: int, valid: int) -> tuple[int, bytes]:
-    """Return an option `IA_ADDR`; lifetimes in seconds."""
+    """Return an option `IA_ADDR`.
+
+    Arguments:
+        address: 16 bytes.
+        preferred: the preferred lifetime in seconds.
+        valid: the valid lifetime in seconds.
+    """
     return IA_ADDR, struct.pack(">16sII", address, preferred, valid)
 
 
@@ -106,7 +128,11 @@ class IaPrefix:
 
     @classmethod
     def decode(cls, value: bytes) -> Self:
-        """Decode the option's value; raise `PacketError` for a truncated one or a prefix of over 128 bits."""
+        """Decode the option's value.
+
+        Raises:
+            PacketError: it is cut short, or a prefix of over 128 bits.
+        """
         if len(value) < 25 or value[8] > 128:
             raise PacketError(f"delegated prefix of {len(value)} bytes")
         preferred, valid, length, prefix = struct.unpack_from(">IIB16s", value)

@@ -16,7 +16,11 @@ _RESPONSE, _OPCODE, _RECURSION_DESIRED, _RECURSION_AVAILABLE, _AUTHORITATIVE = 0
 
 
 def encode_name(name: str) -> bytes:
-    """Encode a domain name; raise `PacketError` for labels over 63 bytes or a name over 255."""
+    """Encode a domain name.
+
+    Raises:
+        PacketError: a label is empty or over 63 bytes, or the name over 255.
+    """
     out = b""
     for label in name.rstrip(".").split(".") if name.rstrip(".") else ():
         data = label.encode("latin-1", "replace")
@@ -43,7 +47,8 @@ class Query:
     def decode(cls, data: bytes) -> Self:
         """Decode a query; records after the question (EDNS) are not looked at.
 
-        Raises `PacketError` for anything but a standard query with exactly one question and a plain name.
+        Raises:
+            PacketError: it is anything but a standard query with exactly one question and a plain name.
         """
         if len(data) < 12:
             raise PacketError(f"DNS message of {len(data)} bytes")
@@ -66,7 +71,13 @@ class Query:
         return _HEADER.pack(self.ident, self.flags, 1, 0, 0, 0) + self.wire
 
     def answer(self, records: tuple[tuple[int, bytes], ...], ttl: int = 3600, rcode: int = 0) -> bytes:
-        """Build the answer from (type, data) records; `ttl` in seconds, `rcode` 0 for success, 3 for no such name."""
+        """Build the answer.
+
+        Arguments:
+            records: (type, data) of each record.
+            ttl: seconds for which the records may be kept.
+            rcode: 0 for success, 3 for no such name (RFC 1035, section 4.1.1).
+        """
         flags = _RESPONSE | _AUTHORITATIVE | (self.flags & _RECURSION_DESIRED) | _RECURSION_AVAILABLE | rcode
         out = _HEADER.pack(self.ident, flags, 1, len(records), 0, 0) + self.wire
         for kind, data in records:

@@ -28,7 +28,11 @@ class Ethernet:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode a frame; raise `PacketError` when it is cut short."""
+        """Decode a frame.
+
+        Raises:
+            PacketError: it is cut short.
+        """
         if len(data) < 14:
             raise PacketError(f"Ethernet frame of {len(data)} bytes")
         ethertype = int.from_bytes(data[12:14], "big")

@@ -35,20 +35,35 @@ class Icmp:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode without looking at the checksum; raise `PacketError` for a truncated message."""
+        """Decode without looking at the checksum.
+
+        Raises:
+            PacketError: the message is cut short.
+        """
         if len(data) < 4:
             raise PacketError(f"ICMP message of {len(data)} bytes")
         return cls(data[0], data[1], data[4:])
 
     @classmethod
     def error(cls, kind: int, code: int, packet: bytes, *, rest: int = 0) -> Self:
-        """Return an error about an IPv4 packet: quotes at most 548 of its bytes (RFC 1812, section 4.3.2.3).
+        """Return an error about an IPv4 packet: it quotes at most 548 of its bytes (RFC 1812, section 4.3.2.3).
 
-        `rest` is the word after the checksum: for "fragmentation needed" the MTU.
+        Arguments:
+            kind: the ICMP type.
+            code: the ICMP code.
+            packet: the IPv4 packet.
+            rest: the word after the checksum: for "fragmentation needed" the MTU in bytes.
         """
         return cls(kind, code, rest.to_bytes(4, "big") + packet[:548])
 
     @classmethod
     def error_v6(cls, kind: int, code: int, packet: bytes, *, rest: int = 0) -> Self:
-        """Return an error about an IPv6 packet: quotes what fits the minimum MTU of 1280 (RFC 4443, section 2.4)."""
+        """Return an error about an IPv6 packet: it quotes what fits the minimum MTU of 1280 (RFC 4443, section 2.4).
+
+        Arguments:
+            kind: the ICMPv6 type.
+            code: the ICMPv6 code.
+            packet: the IPv6 packet.
+            rest: the word after the checksum: for "packet too big" the MTU in bytes.
+        """
         return cls(kind, code, rest.to_bytes(4, "big") + packet[: 1280 - 48])

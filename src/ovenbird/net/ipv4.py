@@ -28,7 +28,11 @@ class IPv4:
     options: bytes = b""
 
     def encode(self) -> bytes:
-        """Encode, computing lengths and checksum; raise `PacketError` when it would be too long."""
+        """Encode, computing lengths and checksum.
+
+        Raises:
+            PacketError: the packet would be over 65,535 bytes.
+        """
         words = 5 + len(self.options) // 4
         total = words * 4 + len(self.payload)
         if len(self.options) % 4 or words > 15 or total > 0xFFFF:
@@ -41,7 +45,8 @@ class IPv4:
     def decode(cls, data: bytes) -> Self:
         """Decode; bytes after the packet's length are padding.
 
-        Raises `PacketError` for a truncated packet or a wrong header checksum.
+        Raises:
+            PacketError: the packet is cut short, of another version, or its header's checksum is wrong.
         """
         if len(data) < 20:
             raise PacketError(f"IPv4 packet of {len(data)} bytes")

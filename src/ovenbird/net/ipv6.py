@@ -28,7 +28,11 @@ class IPv6:
     flow_label: int = 0
 
     def encode(self) -> bytes:
-        """Encode; raise `PacketError` when it would be too long."""
+        """Encode the packet.
+
+        Raises:
+            PacketError: the payload is over 65,535 bytes.
+        """
         if len(self.payload) > 0xFFFF:
             raise PacketError(f"IPv6 payload of {len(self.payload)} bytes")
         first = 6 << 28 | self.traffic_class << 20 | self.flow_label
@@ -37,7 +41,11 @@ class IPv6:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode; bytes after the packet's length are padding. Raises `PacketError` for a truncated packet."""
+        """Decode; bytes after the packet's length are padding.
+
+        Raises:
+            PacketError: the packet is cut short, or of another version.
+        """
         if len(data) < 40:
             raise PacketError(f"IPv6 packet of {len(data)} bytes")
         first, length, next_header, hop_limit, src, dst = _HEADER.unpack_from(data)
@@ -47,7 +55,11 @@ class IPv6:
         return cls(src, dst, next_header, payload, hop_limit, first >> 20 & 0xFF, first & 0xFFFFF)
 
     def upper(self) -> tuple[int, bytes]:
-        """Return protocol and bytes behind the extension headers; raise `PacketError` when one is cut short."""
+        """Return protocol and bytes behind the extension headers.
+
+        Raises:
+            PacketError: one is cut short.
+        """
         proto, data = self.next_header, self.payload
         while proto in _EXTENSIONS or proto in {_FRAGMENT, _AUTHENTICATION}:
             if len(data) < 8:

@@ -19,7 +19,11 @@ Options = tuple[tuple[int, bytes], ...]
 
 
 def encode_options(options: Options) -> bytes:
-    """Encode (type, value) options; each value's length must be 2 short of a multiple of 8, or it is padded to it."""
+    """Encode (type, value) options; each value's length must be 2 short of a multiple of 8, or it is padded to it.
+
+    Raises:
+        PacketError: an option is longer than its length field tells, 2,040 bytes.
+    """
     out = b""
     for kind, value in options:
         units = (len(value) + 9) // 8
@@ -30,7 +34,11 @@ def encode_options(options: Options) -> bytes:
 
 
 def decode_options(data: bytes) -> Options:
-    """Decode options; raise `PacketError` for one of no length (RFC 4861, section 4.6) or cut short."""
+    """Decode options.
+
+    Raises:
+        PacketError: one has no length (RFC 4861, section 4.6), or is cut short.
+    """
     options, offset = [], 0
     while offset < len(data):
         size = data[offset + 1] * 8 if offset + 1 < len(data) else 0
@@ -56,7 +64,11 @@ class Neighbor:
 
     @classmethod
     def of(cls, message: Icmp) -> Self:
-        """Read an ICMPv6 message; raise `PacketError` when it is none of the two."""
+        """Read an ICMPv6 message.
+
+        Raises:
+            PacketError: it is neither a solicitation nor an advertisement of a neighbour.
+        """
         if message.type not in {NEIGHBOR_SOLICIT, NEIGHBOR_ADVERT} or message.code or len(message.body) < 20:
             raise PacketError(f"ICMPv6 type {message.type} of {len(message.body)} bytes is no neighbour message")
         flags = int.from_bytes(message.body[:4], "big")
@@ -81,7 +93,11 @@ class RouterAdvert:
 
     @classmethod
     def of(cls, message: Icmp) -> Self:
-        """Read an ICMPv6 message; raise `PacketError` when it is no router advertisement."""
+        """Read an ICMPv6 message.
+
+        Raises:
+            PacketError: it is no router advertisement.
+        """
         if message.type != ROUTER_ADVERT or message.code or len(message.body) < 12:
             raise PacketError(f"ICMPv6 type {message.type} of {len(message.body)} bytes is no router advertisement")
         hop_limit, flags, lifetime, reachable, retrans = struct.unpack_from(">BBHII", message.body)
@@ -89,5 +105,11 @@ class RouterAdvert:
 
 
 def prefix_information(prefix: bytes, length: int, *, autonomous: bool) -> tuple[int, bytes]:
-    """Return the option of a prefix that is on the link for ever (RFC 4861, section 4.6.2)."""
+    """Return the option of a prefix that is on the link for ever (RFC 4861, section 4.6.2).
+
+    Arguments:
+        prefix: an address of it, 16 bytes.
+        length: of the prefix, in bits from 0 to 128.
+        autonomous: whether hosts may make addresses of it.
+    """
     return PREFIX_INFORMATION, struct.pack(">BBII4x16s", length, 0x80 | autonomous << 6, FOREVER, FOREVER, prefix)

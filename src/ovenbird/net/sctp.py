@@ -52,7 +52,11 @@ class Sctp:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode without looking at the checksum; raise `PacketError` for a truncated packet."""
+        """Decode without looking at the checksum.
+
+        Raises:
+            PacketError: the packet is cut short.
+        """
         if len(data) < _HEADER.size + _CHUNK.size:
             raise PacketError(f"SCTP packet of {len(data)} bytes")
         sport, dport, tag, _ = _HEADER.unpack_from(data)
@@ -60,7 +64,11 @@ class Sctp:
         return cls(sport, dport, tag, chunk, flags, data[_HEADER.size + _CHUNK.size :])
 
     def abort(self) -> Sctp | None:
-        """Return the abort that answers this packet (section 8.4), or `None` for an abort: nothing answers it."""
+        """Return the abort that answers this packet (section 8.4), or `None` for an abort: nothing answers it.
+
+        Raises:
+            PacketError: it opens an association, and is cut short.
+        """
         if self.chunk == ABORT:
             return None
         if self.chunk != INIT:

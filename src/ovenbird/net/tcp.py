@@ -28,7 +28,11 @@ class Tcp:
     payload: bytes = b""
 
     def encode(self, src: bytes, dst: bytes) -> bytes:
-        """Encode with the checksum between two IP addresses; raise `PacketError` for options that do not fit."""
+        """Encode with the checksum between two IP addresses.
+
+        Raises:
+            PacketError: the options do not fit.
+        """
         words = 5 + len(self.options) // 4
         if len(self.options) % 4 or words > 15:
             raise PacketError(f"{len(self.options)} bytes of TCP options")
@@ -39,7 +43,11 @@ class Tcp:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode without looking at the checksum; raise `PacketError` for a truncated segment."""
+        """Decode without looking at the checksum.
+
+        Raises:
+            PacketError: the segment is cut short.
+        """
         if len(data) < 20:
             raise PacketError(f"TCP segment of {len(data)} bytes")
         sport, dport, seq, ack, flags, window, _, urgent = _HEADER.unpack_from(data)

@@ -19,7 +19,11 @@ class Udp:
     payload: bytes
 
     def encode(self, src: bytes, dst: bytes) -> bytes:
-        """Encode with the checksum between two IP addresses; raise `PacketError` when it would be too long."""
+        """Encode with the checksum between two IP addresses.
+
+        Raises:
+            PacketError: the datagram would be over 65,535 bytes.
+        """
         length = 8 + len(self.payload)
         if length > 0xFFFF:
             raise PacketError(f"UDP datagram of {length} bytes")
@@ -29,7 +33,11 @@ class Udp:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode without looking at the checksum; raise `PacketError` for a truncated datagram."""
+        """Decode without looking at the checksum.
+
+        Raises:
+            PacketError: the datagram is cut short.
+        """
         if len(data) < 8:
             raise PacketError(f"UDP datagram of {len(data)} bytes")
         sport, dport, length, _ = struct.unpack_from(">HHHH", data)

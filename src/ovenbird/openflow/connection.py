@@ -71,8 +71,9 @@ class Connection:
     def receive(self, data: bytes) -> list[Event]:
         """Take bytes of the stream, however they are cut; return the events they complete.
 
-        Raises `NegotiationError` when the peer does not speak OpenFlow 1.3, `DecodeError` when it does not speak
-        OpenFlow at all.
+        Raises:
+            NegotiationError: the peer does not speak OpenFlow 1.3.
+            DecodeError: it does not speak OpenFlow at all.
         """
         self._received += data
         events: list[Event] = []

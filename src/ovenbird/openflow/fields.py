@@ -240,9 +240,10 @@ BY_CODE_POINT: Mapping[tuple[int, int, int], Field] = MappingProxyType(
 
 
 def field_named(name: str) -> Field:
-    """Return the field called `name`, by its main name or an alias of ovs-fields(7).
+    """Return the field of a name, which may be an alias of ovs-fields(7).
 
-    Raise `EncodeError` when there is none.
+    Raises:
+        EncodeError: there is none.
     """
     field = FIELDS.get(name) or FIELDS.get(ALIASES.get(name, ""))
     if field is None:
@@ -265,9 +266,15 @@ class Subfield:
 
     @classmethod
     def of(cls, name: str, ofs: int = 0, n_bits: int | None = None) -> Subfield:
-        """Return bits of the field called `name`.
+        """Return bits of a field.
 
-        All its significant ones from `ofs` up unless `n_bits` says otherwise.
+        Arguments:
+            name: of the field, or an alias of it (ovs-fields(7)).
+            ofs: the lowest of the bits, counted from the field's least significant one.
+            n_bits: how many; None for all the significant ones from `ofs` up.
+
+        Raises:
+            EncodeError: no field has the name.
         """
         field = field_named(name)
         return cls(field, ofs, field.bits - ofs if n_bits is None else n_bits)

@@ -91,7 +91,11 @@ def encode_apply(actions: bytes) -> bytes:
 
 
 def decode_instructions(data: bytes) -> tuple[Instruction, ...]:
-    """Decode a list of instructions; raise `DecodeError` for unknown or malformed ones."""
+    """Decode a list of instructions.
+
+    Raises:
+        DecodeError: one is unknown or malformed.
+    """
     instructions: list[Instruction] = []
     offset = 0
     try:

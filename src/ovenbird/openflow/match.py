@@ -30,7 +30,11 @@ _ANY = bytes.fromhex("0001000400000000")
 
 
 def encode_oxm(fields: Mapping[str, tuple[int, int]]) -> bytes:
-    """Encode fields as a bare OXM list, in table order; raise `EncodeError` for a value with no encoding."""
+    """Encode fields as a bare OXM list, in table order.
+
+    Raises:
+        EncodeError: no field has a name, or a value or its mask has no encoding.
+    """
     out = []
     wire = _WIRE
     try:
@@ -62,8 +66,11 @@ def _variable(field: Field, value: int, mask: int) -> bytes:
 def decode_header(data: bytes, offset: int) -> tuple[Field, bool, int, int]:
     """Read the OXM header at `offset`.
 
-    Returns the field, whether a mask follows the value, the length of what follows the header, and the offset after
-    the header. Raises `DecodeError` for a truncated header or a code point that `FIELDS` does not know.
+    Returns:
+        The field, whether a mask follows the value, the length of what follows the header, and the offset after it.
+
+    Raises:
+        DecodeError: the header is cut short, or its code point is not in `FIELDS`.
     """
     end = offset + 4
     if end > len(data):
@@ -86,7 +93,8 @@ def decode_header(data: bytes, offset: int) -> tuple[Field, bool, int, int]:
 def decode_oxm(data: bytes) -> dict[str, tuple[int, int]]:
     """Decode a bare OXM list into name -> (value, mask).
 
-    Raise `DecodeError` for unknown fields, bad lengths and duplicates.
+    Raises:
+        DecodeError: a field is unknown or occurs twice, or a value is of a wrong length.
     """
     fields: dict[str, tuple[int, int]] = {}
     offset = 0
@@ -124,7 +132,13 @@ class Match(Mapping[str, tuple[int, int]]):
         return cls({(field := field_named(name)).name: (value, field.mask) for name, value in values.items()})
 
     def with_field(self, name: str, value: int, mask: int | None = None) -> Self:
-        """Return this match with one field more, or replaced: the whole field unless a mask is given."""
+        """Return this match with one field more, or replaced.
+
+        Arguments:
+            name: of the field.
+            value: with no bits outside of the mask.
+            mask: which bits are matched; None for all.
+        """
         field = field_named(name)
         return type(self)({**self._fields, field.name: (value, field.mask if mask is None else mask)})
 
@@ -168,7 +182,8 @@ class Match(Mapping[str, tuple[int, int]]):
     def decode(cls, data: bytes, offset: int = 0) -> tuple[Self, int]:
         """Decode the `struct ofp_match` at `offset`; return it and the offset after its padding.
 
-        Raises `DecodeError` for anything else.
+        Raises:
+            DecodeError: there is none, or it is malformed.
         """
         if offset + 4 > len(data) or data[offset : offset + 2] != b"\0\x01":
             raise DecodeError("not an OXM match")

@@ -83,10 +83,18 @@ class Session:
         *,
         probe_interval: float = 5.0,
     ) -> Self:
-        """Connect to `unix:PATH` or `tcp:HOST:PORT` and negotiate; `probe_interval` is in seconds, 0 never probes.
+        """Connect to a switch and negotiate.
 
-        Raises `OSError` when nobody listens, `NegotiationError` for a peer of another version, `ConnectionLostError`,
-        `DecodeError`.
+        Arguments:
+            target: `unix:PATH` or `tcp:HOST:PORT`.
+            on_message: what is called with the transaction id and the value of each message that answers no request.
+            probe_interval: seconds of silence after which the switch is asked whether it is there; 0 for never.
+
+        Raises:
+            OSError: nobody listens.
+            NegotiationError: the peer is of another version.
+            ConnectionLostError: it went away.
+            DecodeError: it does not speak OpenFlow.
         """  # fmt: skip
         reader, writer = await _open(target)
         session = cls(reader, writer, on_message, probe_interval)
@@ -192,7 +200,9 @@ class Session:
     async def request(self, message: Message, xid: int | None = None) -> list[Message]:
         """Send a request and return its answers: several parts for a long statistics reply, otherwise one.
 
-        Raises `SwitchError` when the switch refuses, `ConnectionLostError` when it goes away before it has answered.
+        Raises:
+            SwitchError: the switch refuses.
+            ConnectionLostError: it goes away before it has answered.
         """
         if self._task.done():
             raise ConnectionLostError("the session is closed")
@@ -214,7 +224,8 @@ class Session:
     async def write(self, frames: Iterable[bytes]) -> None:
         """Send encoded messages, no faster than the switch takes them.
 
-        Raises `ConnectionLostError`.
+        Raises:
+            ConnectionLostError: the connection broke, or was closed.
         """
         waiting: list[bytes] = []
         size = 0
@@ -297,10 +308,17 @@ async def keep_connected(
     probe_interval: float = 5.0,
     max_backoff: float = 8.0,
 ) -> None:
-    """Connect to a switch, run `serve(session)`, and when the connection is lost cancel it and begin again.
+    """Connect to a switch, serve it, and when the connection is lost cancel that and begin again.
 
-    The pause between attempts doubles from 0.1 seconds to `max_backoff`. Ends when `serve` returns or raises anything
-    other than an `OpenFlowError`.
+    The pause between attempts doubles from 0.1 seconds. Ends when `serve` returns or raises anything other than an
+    `OpenFlowError`.
+
+    Arguments:
+        target: `unix:PATH` or `tcp:HOST:PORT`.
+        serve: what is done with each session.
+        on_message: what is called with the transaction id and the value of each message that answers no request.
+        probe_interval: seconds of silence after which the switch is asked whether it is there; 0 for never.
+        max_backoff: the longest pause between two attempts, in seconds.
     """
     pause, failure = 0.1, ""
     while True:

@@ -43,7 +43,11 @@ class RowChange:
         self.new = new
 
     def delta(self, position: int) -> notation.Delta:
-        """Return what a set or map column of a row that was there gained and lost."""
+        """Return what a set or map column of a row that was there gained and lost.
+
+        Raises:
+            TypeError: the row is new.
+        """
         raise TypeError(f"row {self.uuid} is new, column {position} has not changed")
 
     def diff(self, position: int) -> Any:

@@ -56,6 +56,11 @@ class Clause:
 def parse_clause(table: BoundTable, json: Any, names: notation.Names | None = None) -> Clause:
     """Return a clause from its JSON.
 
+    Arguments:
+        table: whose rows are asked for.
+        json: a `<condition>` of RFC 7047, section 5.1, or a boolean (ovsdb-server(7)).
+        names: the named UUIDs of the transaction; None where there are none.
+
     Raises:
         BadSyntax, UnknownColumn, UnknownFunction, ConstraintViolation: it is not well formed for this table.
     """
@@ -143,7 +148,16 @@ class Where:
 
     @classmethod
     def from_json(cls, table: BoundTable, json: Any, names: notation.Names | None = None) -> Where:
-        """Parse the `where` of an operation."""
+        """Parse the `where` of an operation.
+
+        Arguments:
+            table: whose rows are asked for.
+            json: a list of conditions (RFC 7047, section 5.1).
+            names: the named UUIDs of the transaction; None where there are none.
+
+        Raises:
+            BadSyntax, UnknownColumn, UnknownFunction, ConstraintViolation: it is not well formed for this table.
+        """
         if type(json) is not list:
             raise BadSyntax("array expected", json)
         return cls([parse_clause(table, clause, names) for clause in json])
@@ -183,7 +197,11 @@ class AnyOf:
 
     @classmethod
     def from_json(cls, table: BoundTable, json: Any) -> AnyOf:
-        """Parse the `where` of a monitor request."""
+        """Parse the `where` of a monitor request.
+
+        Raises:
+            BadSyntax, UnknownColumn, UnknownFunction, ConstraintViolation: it is not well formed for this table.
+        """
         if type(json) is not list:
             raise BadSyntax("array expected", json)
         return cls([parse_clause(table, clause) for clause in json])

@@ -98,6 +98,12 @@ def open_converted(
 ) -> Database:
     """Open a journal as `open_database` does, converting it to a schema if it was written with an older one.
 
+    Arguments:
+        path: of the journal, which is made if there is none.
+        schema: what the database shall have.
+        row_classes: typed rows for tables of it.
+        on_damage: what is done about a journal that is damaged.
+
     Raises:
         ConstraintViolation: its schema is newer, or its contents do not fit; the file is as before.
         InputOutputError, DatabaseCorrupt: it cannot be opened.

@@ -243,7 +243,14 @@ def _apply_row(table: BoundTable, contents: dict[str, list[Any]], uuid: str, jso
 
 
 def decode_diff(table: BoundTable, position: int, old: Any, json: Any) -> Any:
-    """Return the new value of a column, given its old one and the JSON of a diff."""
+    """Return the new value of a column.
+
+    Arguments:
+        table: the column's.
+        position: the column's in its table.
+        old: the value before.
+        json: the diff, as a journal of ovsdb(5) has it.
+    """
     type_ = table.layout[position].type
     diff = notation.decoder(diff_type(type_))(json, None)
     return notation.apply_diff(type_, old, diff) if type_.high > 1 else diff

@@ -212,7 +212,13 @@ def encode(value: Any) -> bytes:
 
 
 def request(method: str, params: Any, id_: Any) -> bytes:
-    """Return the bytes of a request."""
+    """Return the bytes of a request.
+
+    Arguments:
+        method: its name.
+        params: its parameters, an array.
+        id_: what the answer will be known by, anything but null.
+    """
     return encode({"id": id_, "method": method, "params": params})
 
 

@@ -40,6 +40,11 @@ class Locks:
     def lock(self, holder: Holder, name: str, *, steal: bool = False) -> bool:
         """Ask for a lock; return whether it is held at once.
 
+        Arguments:
+            holder: who asks.
+            name: the lock's.
+            steal: whether whoever holds it loses it, where otherwise the holder waits its turn.
+
         Raises:
             BadSyntax: the holder asked for it before.
         """

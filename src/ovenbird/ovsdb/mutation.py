@@ -38,6 +38,11 @@ class Mutation:
 def parse_mutation(table: BoundTable, json: Any, names: notation.Names | None = None) -> Mutation:
     """Return a mutation from its JSON.
 
+    Arguments:
+        table: whose rows are changed.
+        json: a `<mutation>` of RFC 7047, section 5.1.
+        names: the named UUIDs of the transaction; None where there are none.
+
     Raises:
         BadSyntax, UnknownColumn, UnknownMutator, ConstraintViolation: it is not well formed for this table.
     """
@@ -82,6 +87,12 @@ def _operand(type_: ColumnType, mutator: str, raw: Any, names: notation.Names | 
 
 def calculate(type_: ColumnType, mutator: str, value: Any, operand: Any) -> Any:
     """Return the new value of an arithmetic mutation, checked against the column's constraints.
+
+    Arguments:
+        type_: the column's.
+        mutator: `+=`, `-=`, `*=`, `/=` or `%=`.
+        value: the old value.
+        operand: a number of the column's type.
 
     Raises:
         DomainError: division by zero.

@@ -251,7 +251,13 @@ def encode(type_: ColumnType, value: Any) -> Any:
 
 @lru_cache(maxsize=4096)
 def relaxed(type_: ColumnType, *, low: int = 0, high: int | None = None) -> ColumnType:
-    """Return a type with other numbers of members allowed, as operands of conditions, mutations and diffs need."""
+    """Return a type with other numbers of members allowed, as operands of conditions, mutations and diffs need.
+
+    Arguments:
+        type_: the column's.
+        low: the fewest members.
+        high: the most members; None for any number.
+    """
     return ColumnType(type_.key, type_.value, low, type_.high if high is None else high)
 
 
@@ -272,7 +278,13 @@ def from_members(type_: ColumnType, value: Any) -> Any:
 
 
 def delta_of(type_: ColumnType, old: Any, new: Any) -> Delta:
-    """Return what a set or map column gained and lost; a changed pair of a map is in both."""
+    """Return what a set or map column gained and lost; a changed pair of a map is in both.
+
+    Arguments:
+        type_: the column's.
+        old: the value before.
+        new: the value after.
+    """
     if type_.value is not None:
         old_items, new_items = old.items(), new.items()
         return {k: v for k, v in new_items if k not in old or old[k] != v}, {
@@ -290,7 +302,13 @@ def diff_from_delta(type_: ColumnType, delta: Delta) -> Any:
 
 
 def apply_diff(type_: ColumnType, old: Any, diff: Any) -> Any:
-    """Return the value that a diff makes of an old one."""
+    """Return the value that a diff makes of an old one.
+
+    Arguments:
+        type_: the column's.
+        old: the value before.
+        diff: the new value, or for sets and maps what changes (the `update2` notification of ovsdb-server(7)).
+    """
     if type_.value is not None:
         new = dict(old)
         for key, value in diff.items():

@@ -202,7 +202,12 @@ class Execution:
     # -- the operations -------------------------------------------------------------------------------------------
 
     def insert(self, operation: Mapping[str, Any]) -> dict[str, Any]:
-        """Execute `insert` (section 5.2.1), with the `uuid` member that the original knows."""
+        """Execute `insert` (section 5.2.1), with the `uuid` member that the original knows.
+
+        Raises:
+            BadSyntax, UnknownColumn, ConstraintViolation: the operation is not well formed.
+            DuplicateUuid, DuplicateUuidName: another row has the id or the name.
+        """
         table = self._table(operation)
         uuid: UUID | None = None
         if "uuid" in operation:
@@ -241,7 +246,12 @@ class Execution:
         return {"rows": _distinct(rows) if distinct else rows}
 
     def update(self, operation: Mapping[str, Any]) -> dict[str, Any]:
-        """Execute `update` (section 5.2.3)."""
+        """Execute `update` (section 5.2.3).
+
+        Raises:
+            BadSyntax, UnknownColumn: the operation is not well formed.
+            ConstraintViolation: a column is immutable, or a value breaks a constraint.
+        """
         table = self._table(operation)
         for name in operation["row"]:
             if name in ("_uuid", "_version") or (name in table.position and not table.column(name)[1].mutable):
@@ -281,7 +291,13 @@ class Execution:
         return {"count": len(found)}
 
     def wait(self, operation: Mapping[str, Any]) -> dict[str, Any]:
-        """Execute `wait` (section 5.2.6)."""
+        """Execute `wait` (section 5.2.6).
+
+        Raises:
+            BadSyntax, UnknownColumn, ConstraintViolation: the operation is not well formed.
+            NotYet: what it waits for is not so, and there is time.
+            TimedOut: what it waits for is not so, and its time is over.
+        """
         table = self._table(operation)
         until = operation["until"]
         if until not in ("==", "!="):
@@ -306,7 +322,11 @@ class Execution:
         return {}
 
     def abort(self, _operation: Mapping[str, Any]) -> dict[str, Any]:
-        """Execute `abort` (section 5.2.8)."""
+        """Execute `abort` (section 5.2.8).
+
+        Raises:
+            Aborted: always.
+        """
         raise Aborted("aborted by request")
 
     def comment(self, operation: Mapping[str, Any]) -> dict[str, Any]:
@@ -315,7 +335,11 @@ class Execution:
         return {}
 
     def assert_(self, operation: Mapping[str, Any]) -> dict[str, Any]:
-        """Execute `assert` (section 5.2.10)."""
+        """Execute `assert` (section 5.2.10).
+
+        Raises:
+            NotOwner: the session does not hold the lock.
+        """
         if not self.holds(operation["lock"]):
             raise NotOwner(f"Asserted lock {operation['lock']} not held.")
         return {}

@@ -82,7 +82,11 @@ class Nat:
     random: bool = False
 
     def encode(self) -> bytes:
-        """Encode as NXAST_NAT; raise `EncodeError` for a range with no beginning, or both directions at once."""
+        """Encode as NXAST_NAT.
+
+        Raises:
+            EncodeError: the range has no beginning, an address is of no IP version, or both directions are asked for.
+        """
         if (self.src and self.dst) or (self.addr_max and not self.addr_min) or (self.port_max and not self.port_min):
             raise EncodeError(f"contradictory {self}")
         flags = self.src | self.dst << 1 | self.persistent << 2 | self.hash << 3 | self.random << 4
@@ -101,7 +105,11 @@ class Nat:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode from the action's own bytes."""
+        """Decode from the action's own bytes.
+
+        Raises:
+            DecodeError: they are cut short.
+        """
         flags, present = struct.unpack_from(">12xHH", data)
         offset, values = 16, []
         for bit, size in enumerate(_RANGE_BYTES):

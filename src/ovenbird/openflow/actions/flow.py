@@ -24,7 +24,11 @@ class Conjunction:
     n_clauses: int
 
     def encode(self) -> bytes:
-        """Encode as NXAST_CONJUNCTION."""
+        """Encode as NXAST_CONJUNCTION.
+
+        Raises:
+            EncodeError: the clause is none of the conjunction's.
+        """
         if not 1 <= self.clause <= self.n_clauses <= 64:
             raise EncodeError(f"clause {self.clause} of {self.n_clauses}")
         return _CONJUNCTION.pack(0xFFFF, 16, 0x2320, 34, self.clause - 1, self.n_clauses, self.conj_id)
@@ -207,7 +211,11 @@ class Learn:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode from the action's own bytes."""
+        """Decode from the action's own bytes.
+
+        Raises:
+            DecodeError: it has unknown flags, or is malformed.
+        """
         subtype, idle, hard, priority, cookie, flags, table, fin_idle, fin_hard = struct.unpack_from(
             ">8xHHHHQHBxHH", data
         )

@@ -29,7 +29,16 @@ class SetField:
 
     @classmethod
     def of(cls, name: str, value: int, mask: int | None = None) -> Self:
-        """Return the assignment to the field called `name`, whole unless a mask is given."""
+        """Return the assignment to a field.
+
+        Arguments:
+            name: of the field, or an alias of it (ovs-fields(7)).
+            value: with no bits beyond the field's width.
+            mask: which bits are assigned; None for all.
+
+        Raises:
+            EncodeError: no field has the name.
+        """
         field = field_named(name)
         return cls(field, value, field.mask if mask is None else mask)
 
@@ -48,7 +57,11 @@ class SetField:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode from the action's own bytes."""
+        """Decode from the action's own bytes.
+
+        Raises:
+            DecodeError: they are cut short.
+        """
         start = 10 if data[0] == 0xFF else 4
         _, _, length, end = decode_header(data, start)
         if end + length > len(data):
@@ -66,7 +79,11 @@ class RegLoad:
     value: int
 
     def encode(self) -> bytes:
-        """Encode as NXAST_REG_LOAD."""
+        """Encode as NXAST_REG_LOAD.
+
+        Raises:
+            EncodeError: the value does not fit the bits.
+        """
         if self.value >> self.dst.n_bits:
             raise EncodeError(f"{self.value:#x} does not fit {self.dst}")
         header = short_header(self.dst.field)
@@ -88,7 +105,11 @@ class RegMove:
     dst: Subfield
 
     def encode(self) -> bytes:
-        """Encode as NXAST_REG_MOVE."""
+        """Encode as NXAST_REG_MOVE.
+
+        Raises:
+            EncodeError: source and destination differ in width.
+        """
         if self.src.n_bits != self.dst.n_bits:
             raise EncodeError(f"{self.src} and {self.dst} differ in width")
         body = struct.pack(">HHH", self.src.n_bits, self.src.ofs, self.dst.ofs)
@@ -261,7 +282,11 @@ class CheckPktLarger:
     dst: Subfield
 
     def encode(self) -> bytes:
-        """Encode as NXAST_CHECK_PKT_LARGER."""
+        """Encode as NXAST_CHECK_PKT_LARGER.
+
+        Raises:
+            EncodeError: the answer's place is wider than one bit.
+        """
         if self.dst.n_bits != 1:
             raise EncodeError(f"check_pkt_larger stores one bit, not {self.dst}")
         body = struct.pack(">HH", self.pkt_len, self.dst.ofs) + self.dst.field.header

@@ -46,7 +46,8 @@ class Port(IntEnum):
 def port_to_16(port: int) -> int:
     """Return a port as OpenFlow 1.0 and Nicira's actions write it, in 16 bits.
 
-    Raise `EncodeError` when it has no such form.
+    Raises:
+        EncodeError: it has no such form.
     """
     if 0 <= port < 0xFF00:
         return port
@@ -154,7 +155,11 @@ class Controller:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode from the action's own bytes."""
+        """Decode from the action's own bytes.
+
+        Raises:
+            DecodeError: a property is unknown or cut short.
+        """
         props: dict[int, bytes] = {}
         offset = 16
         while offset < len(data):

@@ -64,7 +64,11 @@ def nicira(subtype: int) -> Callable[[type[_Class]], type[_Class]]:
 
 
 def pack_nicira(subtype: int, body: bytes) -> bytes:
-    """Frame what follows a Nicira action's subtype, and pad it to 8 bytes; raise `EncodeError` over 65,535 bytes."""
+    """Frame what follows a Nicira action's subtype, and pad it to 8 bytes.
+
+    Raises:
+        EncodeError: the action would be over 65,535 bytes.
+    """
     length = (len(body) + 17) & ~7
     if length > 0xFFFF:
         raise EncodeError(f"action of {length} bytes")
@@ -72,7 +76,11 @@ def pack_nicira(subtype: int, body: bytes) -> bytes:
 
 
 def encode_actions(actions: Iterable[Action]) -> bytes:
-    """Encode a list of actions, one after the other; raise `EncodeError` for a value with no encoding."""
+    """Encode a list of actions, one after the other.
+
+    Raises:
+        EncodeError: a value has no encoding.
+    """
     try:
         return b"".join([action.encode() for action in actions])
     except (struct.error, OverflowError) as error:
@@ -80,7 +88,11 @@ def encode_actions(actions: Iterable[Action]) -> bytes:
 
 
 def decode_actions(data: bytes) -> tuple[Action, ...]:
-    """Decode a list of actions; raise `DecodeError` for unknown or malformed ones."""
+    """Decode a list of actions.
+
+    Raises:
+        DecodeError: one is unknown, malformed, or nested too deep.
+    """
     actions = []
     offset = 0
     try:
@@ -115,23 +127,40 @@ def _decode_one(kind: int, data: bytes) -> Action:
 
 
 def pack_ofs_n_bits(bits: Subfield) -> int:
-    """Return Nicira's 16-bit `ofs_nbits`: offset in the high 10 bits, width minus one in the low 6."""
+    """Return Nicira's 16-bit `ofs_nbits`: offset in the high 10 bits, width minus one in the low 6.
+
+    Raises:
+        EncodeError: the bits are more than 64.
+    """
     if bits.n_bits > 64:
         raise EncodeError(f"{bits} is wider than the 64 bits of this action")
     return bits.ofs << 6 | (bits.n_bits - 1)
 
 
 def short_header(field: Field) -> bytes:
-    """Return a field's 4-byte OXM header for actions with no room for an experimenter's, or raise `EncodeError`."""
+    """Return a field's 4-byte OXM header, for actions with no room for an experimenter's.
+
+    Raises:
+        EncodeError: the field has none.
+    """
     if len(field.header) != 4:
         raise EncodeError(f"{field.name} has no 4-byte header, which this action needs")
     return field.header
 
 
 def unpack_subfield(data: bytes, offset: int, ofs_n_bits: int) -> tuple[Subfield, int]:
-    """Read the OXM header at `offset`, join it with an `ofs_nbits`.
+    """Read an OXM header, and join it with an `ofs_nbits`.
 
-    Return the subfield and the offset after the header.
+    Arguments:
+        data: the bytes that hold the header.
+        offset: where it begins.
+        ofs_n_bits: as `pack_ofs_n_bits` makes it.
+
+    Returns:
+        The subfield, and the offset after the header.
+
+    Raises:
+        DecodeError: the header is cut short, or of an unknown field.
     """
     field, _, _, end = decode_header(data, offset)
     return Subfield(field, ofs_n_bits >> 6, (ofs_n_bits & 0x3F) + 1), end
@@ -149,7 +178,11 @@ class Plain:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode from the action's own bytes; raise `DecodeError` when there are more of them than there should be."""
+        """Decode from the action's own bytes.
+
+        Raises:
+            DecodeError: there are more or fewer of them than there should be.
+        """
         if len(data) != len(cls._BYTES):
             raise DecodeError(f"{cls.__name__} of {len(data)} bytes")
         return cls()

@@ -51,7 +51,14 @@ class BundleControl:
 
 
 def encode_bundle_add(bundle_id: int, message: bytes, xid: int, flags: int = ATOMIC | ORDERED) -> bytes:
-    """Put an encoded message, whose transaction id must be `xid` too, into a bundle."""
+    """Put an encoded message into a bundle.
+
+    Arguments:
+        bundle_id: of the open bundle.
+        message: whose own header has the transaction id `xid` too (OpenFlow 1.4, section 7.3.9.6).
+        xid: the transaction id.
+        flags: those that the bundle was opened with.
+    """
     return _ADD.pack(VERSION, 4, 24 + len(message), xid, ONF, 2301, bundle_id, flags) + message
 
 
@@ -63,6 +70,15 @@ def encode_flow_change(bundle_id: int, change: FlowChange, xid: int, flags: int 
     """Put the flow_mod that makes a change into a bundle, as `encode_bundle_add` does with the encoded message.
 
     A controller that starts sends a hundred thousand of these, hence one `pack` for both headers.
+
+    Arguments:
+        bundle_id: of the open bundle.
+        change: what becomes of the flow.
+        xid: the transaction id.
+        flags: those that the bundle was opened with.
+
+    Raises:
+        EncodeError: a value of the flow is out of its range.
     """
     (table, priority, match), content = change
     instructions, cookie = content or (b"", 0)

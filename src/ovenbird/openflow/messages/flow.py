@@ -85,7 +85,11 @@ class FlowMod:
     out_group: int = _ANY
 
     def encode(self, xid: int = 0) -> bytes:
-        """Encode as OFPT_FLOW_MOD."""
+        """Encode as OFPT_FLOW_MOD.
+
+        Raises:
+            EncodeError: a value is out of its range.
+        """
         match = self.match
         if not isinstance(match, bytes):
             match = match.encode()
@@ -218,7 +222,11 @@ class FlowStatsReply:
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        """Decode the body, from the flags on."""
+        """Decode the body, from the flags on.
+
+        Raises:
+            DecodeError: a flow is malformed.
+        """
         flows = []
         offset = 6
         while offset < len(body):

@@ -125,7 +125,11 @@ class GroupDescReply:
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        """Decode the body, from the flags on."""
+        """Decode the body, from the flags on.
+
+        Raises:
+            DecodeError: a group is malformed.
+        """
         groups, offset = [], 6
         while offset < len(body):
             length, group_type, group_id = struct.unpack_from(">HBxI", body, offset)
@@ -163,7 +167,11 @@ class MeterMod:
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        """Decode the body; bands other than drop are refused."""
+        """Decode the body.
+
+        Raises:
+            DecodeError: it has a band that does not drop, or one cut short.
+        """
         command, flags, meter_id = struct.unpack_from(">HHI", body)
         bands = []
         for kind_, length, rate, burst in struct.iter_unpack(">HHII4x", body[8:]):

@@ -59,7 +59,11 @@ class MeterConfigReply:
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        """Decode the body, from the flags on; bands that do not drop are left out."""
+        """Decode the body, from the flags on; bands that do not drop are left out.
+
+        Raises:
+            DecodeError: a meter is malformed.
+        """
         meters, offset = [], 6
         while offset < len(body):
             length, flags, meter_id = _HEAD.unpack_from(body, offset)

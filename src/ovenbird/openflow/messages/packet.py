@@ -61,7 +61,11 @@ class PacketIn:
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        """Decode the body; properties of unknown types are skipped."""
+        """Decode the body; properties of unknown types are skipped.
+
+        Raises:
+            DecodeError: a property is malformed.
+        """
         props: dict[int, bytes] = {}
         offset = 0
         while offset < len(body):
@@ -82,7 +86,8 @@ class PacketIn:
     def resume(self, packet: bytes | None = None, metadata: Match | None = None) -> Resume:
         """Return the message that lets the paused packet go on, with its bytes or metadata replaced if given.
 
-        Raises `EncodeError` for a packet-in that is not paused.
+        Raises:
+            EncodeError: the packet-in is not paused.
         """
         if not self.continuation:
             raise EncodeError("the packet-in is not paused: it has no continuation")
@@ -123,7 +128,11 @@ class PacketOut:
     in_port: int = Port.CONTROLLER
 
     def encode(self, xid: int = 0) -> bytes:
-        """Encode as OFPT_PACKET_OUT."""
+        """Encode as OFPT_PACKET_OUT.
+
+        Raises:
+            EncodeError: a value is out of its range.
+        """
         actions = self.actions if isinstance(self.actions, bytes) else encode_actions(self.actions)
         try:
             head = struct.pack(">IIH6x", _NO_BUFFER, self.in_port, len(actions))
@@ -133,7 +142,11 @@ class PacketOut:
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        """Decode the body."""
+        """Decode the body.
+
+        Raises:
+            DecodeError: its actions are longer than it is.
+        """
         _, in_port, length = struct.unpack_from(">IIH6x", body)
         if 16 + length > len(body):
             raise DecodeError(f"packet_out with {length} bytes of actions")

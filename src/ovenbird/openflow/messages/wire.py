@@ -77,7 +77,16 @@ def _register(key: _Key) -> Callable[[type[_Class]], type[_Class]]:
 
 
 def frame(number: int, xid: int, body: bytes = b"") -> bytes:
-    """Put a header before a body; raise `EncodeError` when the message would be over 65,535 bytes."""
+    """Put a header before a body.
+
+    Arguments:
+        number: the message's type.
+        xid: the transaction id.
+        body: what follows the header.
+
+    Raises:
+        EncodeError: the message would be over 65,535 bytes.
+    """
     try:
         return HEADER.pack(VERSION, number, len(body) + 8, xid) + body
     except struct.error:
@@ -85,7 +94,17 @@ def frame(number: int, xid: int, body: bytes = b"") -> bytes:
 
 
 def frame_experimenter(vendor: int, subtype: int, xid: int, body: bytes = b"") -> bytes:
-    """Put an experimenter's header before a body; raise `EncodeError` when the message would be over 65,535 bytes."""
+    """Put an experimenter's header before a body.
+
+    Arguments:
+        vendor: the experimenter's id.
+        subtype: the experimenter's own message type.
+        xid: the transaction id.
+        body: what follows the headers.
+
+    Raises:
+        EncodeError: the message would be over 65,535 bytes.
+    """
     try:
         return _EXPERIMENTER.pack(VERSION, EXPERIMENTER, len(body) + 16, xid, vendor, subtype) + body
     except struct.error:
@@ -93,7 +112,16 @@ def frame_experimenter(vendor: int, subtype: int, xid: int, body: bytes = b"") -
 
 
 def frame_multipart(number: int, xid: int, body: bytes = b"") -> bytes:
-    """Put a multipart request's header before a body."""
+    """Put a multipart request's header before a body.
+
+    Arguments:
+        number: the multipart type.
+        xid: the transaction id.
+        body: what follows the headers.
+
+    Raises:
+        EncodeError: the message would be over 65,535 bytes.
+    """
     return _MULTIPART.pack(VERSION, MULTIPART_REQUEST, len(body) + 16, xid, number, 0) + body
 
 
@@ -112,8 +140,8 @@ class Unknown:
 def decode_message(data: bytes) -> tuple[int, Message]:
     """Decode one whole message; return its transaction id and value, `Unknown` for types that we do not know.
 
-    Raises `DecodeError` for a wrong length, another version, or a malformed body. Hello is the exception: any version
-    may say it.
+    Raises:
+        DecodeError: the length is wrong, the body malformed, or the version another, which only Hello may have.
     """
     if len(data) < 8:
         raise DecodeError(f"message of {len(data)} bytes")
@@ -152,7 +180,11 @@ class Empty:
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        """Decode the body, which must be empty."""
+        """Decode the body.
+
+        Raises:
+            DecodeError: it is not empty.
+        """
         if body:
             raise DecodeError(f"{cls.__name__} with a body of {len(body)} bytes")
         return cls()
