@@ -74,7 +74,13 @@ def oldest(uuid: UUID) -> int:
 
 
 def contradicted(port: RouterPort, ip_text: str, mac_text: str) -> bool:
-    """Return whether Northbound says otherwise than what was learned at a port of an address."""
+    """Return whether Northbound says otherwise than what was learned at a port of an address.
+
+    Arguments:
+        port: the router's port.
+        ip_text: the address, as the row of MAC_Binding has it.
+        mac_text: the MAC address learned for it, likewise.
+    """
     ip, mac = parse_ip(ip_text), parse_mac(mac_text)
     if not ip or not mac:
         return False

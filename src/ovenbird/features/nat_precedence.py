@@ -85,7 +85,13 @@ def _least(made: Translation, others: list[Translation]) -> Translation:
 
 
 def outranked(nat: nb.NAT, made: Translation, say: Say) -> Iterator[Fact]:
-    """Say where a translation has no effect because another one has the say."""
+    """Say where a translation has no effect because another one has the say.
+
+    Arguments:
+        nat: the row.
+        made: what it says, parsed.
+        say: who has the say over its addresses.
+    """
     if made.destinations and say.incoming.hint != made.hint:
         yield finding(nat, f"{told(nat)} does not translate what comes in: {_told(say.incoming)} does")
     elif say.outside.mac and say.outside.hint != made.hint:

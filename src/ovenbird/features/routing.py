@@ -61,7 +61,13 @@ Key = tuple[str, bool, str]
 
 
 def key_of(prefix: str, policy: str | None, table: str) -> Key | None:
-    """Return a route's key, or None if its prefix does not parse."""
+    """Return a route's key, or None if its prefix does not parse.
+
+    Arguments:
+        prefix: the route's `ip_prefix`.
+        policy: `src-ip`, or `dst-ip` or None for the usual one.
+        table: the name of the route table, empty for the main one.
+    """
     found = parse_network(prefix)
     return (network_text(found), policy == "src-ip", table) if found is not None else None
 

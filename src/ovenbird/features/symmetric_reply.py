@@ -47,7 +47,13 @@ class Pinned(NamedTuple):
 
 
 def pinned_flows(where: UUID, pinned: Pinned, hint: str) -> Iterator[Fact]:
-    """Yield the flows that note where connections come from, and send their replies there."""
+    """Yield the flows that note where connections come from, and send their replies there.
+
+    Arguments:
+        where: the router's Logical_Router row.
+        pinned: the routes of one prefix whose replies are to leave the way the request came.
+        hint: the stage-hint of the flows.
+    """
     port = pinned.way.port
     six = ":" in pinned.network
     address, xx = ("ip6", "xx") if six else ("ip4", "")

@@ -48,8 +48,10 @@ _PORT_MASK = 0xFFFFFFFF
 def boxes(expr: Expr, bindings: Bindings) -> list[Box]:
     """Return the boxes of an annotated expression (see `passes.annotate`).
 
-    Raises `UnknownNameError` for an address set or port group that is not there, `FieldError` for a member that does
-    not fit its field, `CompileError` for a field that only a packet-in can carry.
+    Raises:
+        UnknownNameError: an address set or port group is not there.
+        FieldError: a member does not fit its field.
+        CompileError: a field is one that only a packet-in can carry, or the expression is not annotated.
     """
     match expr:
         case Boolean(value):
@@ -127,8 +129,11 @@ def _values(compare: Compare, bindings: Bindings) -> Cubes:
 def integers(compare: Compare, bindings: Bindings) -> Iterator[Integer]:
     """Yield the comparison's integer constants, with address sets replaced by their members.
 
-    A member that is no constant at all is left out with a warning, as the original does: the rest of the set still
-    counts.
+    A member that is no constant at all is left out with a warning, as the original does: the rest still counts.
+
+    Raises:
+        UnknownNameError: an address set is not there.
+        FieldError: a member does not fit its field.
     """
     for constant in compare.constants:
         if isinstance(constant, Integer):

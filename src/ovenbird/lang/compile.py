@@ -63,7 +63,8 @@ class Compiled(NamedTuple):
 def compile_match(text: str, bindings: Bindings) -> Compiled:
     """Compile a match; no flows when it can never hold.
 
-    Raises `LangError` with the culprit's span: bad text, an unknown set or group, what OpenFlow cannot express.
+    Raises:
+        LangError: with its place: the text is malformed, a set or group is unknown, or OpenFlow has no such match.
     """
     try:
         return compile_boxes(boxes(annotated(text), bindings))

@@ -74,7 +74,13 @@ def _complement(cubes: Iterable[Cube], value: int, mask: int) -> Iterator[Cube]:
 
 
 def between(low: int, high: int, width: int) -> Cubes:
-    """Return the numbers from `low` to `high`, both included, of `width` bits, as the fewest prefixes."""
+    """Return the numbers of a range as the fewest prefixes.
+
+    Arguments:
+        low: the first.
+        high: the last, itself included.
+        width: of the numbers, in bits.
+    """
     ones = (1 << width) - 1
     cubes: list[Cube] = []
     while low <= high:

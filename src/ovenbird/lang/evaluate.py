@@ -37,7 +37,17 @@ if TYPE_CHECKING:
 
 
 def evaluate(expr: Expr, packet: Microflow, bindings: Bindings, *, negative: bool = False) -> bool:
-    """Say whether the match (or its negation) holds for `packet`; an unknown set or group is an `UnknownNameError`."""
+    """Say whether a match holds for a packet.
+
+    Arguments:
+        expr: the match.
+        packet: the packet.
+        bindings: address sets, port groups, and the ports' keys.
+        negative: whether its negation is meant.
+
+    Raises:
+        UnknownNameError: a set or group is not there.
+    """
     match expr:
         case Boolean(value):
             return value != negative

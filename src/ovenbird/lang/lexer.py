@@ -72,7 +72,11 @@ _WRONG = {
 
 
 def tokenize(text: str) -> list[Token]:
-    """Cut `text` into tokens, the last of kind `end`; raise `LexError` where no token or constant is."""
+    """Cut a text into tokens, the last of kind `end`.
+
+    Raises:
+        LexError: there is no token or constant somewhere.
+    """
     tokens: list[Token] = []
     append = tokens.append
     match_at = _TOKEN.match
@@ -134,7 +138,10 @@ def parse_constant(text: str) -> tuple[int, int | None, Format]:
     """Read an integer, Ethernet, IPv4 or IPv6 constant, perhaps masked; return its value, mask (or None) and format.
 
     A mask has the value's own format, or is a CIDR prefix length after an IPv4 or IPv6 address, or is hexadecimal after
-    0. Raise `LexError` when `text` is none of these.
+    0.
+
+    Raises:
+        LexError: the text is none of these.
     """
     plain, slash, mask_text = text.partition("/")
     value, form = _integer(plain)
@@ -188,7 +195,13 @@ def _hexadecimal(text: str) -> int:
 
 
 def format_constant(value: int, mask: int | None = None, form: Format = Format.DECIMAL) -> str:
-    """Write a constant as `parse_constant` reads it; addresses with a prefix mask print in CIDR form."""
+    """Write a constant as `parse_constant` reads it; addresses with a prefix mask print in CIDR form.
+
+    Arguments:
+        value: its value.
+        mask: which bits count; None for all.
+        form: the form to write it in.
+    """
     if mask is None:
         return _format_integer(value, form)
     bits = {Format.IPV4: 32, Format.IPV6: 128}.get(form)
@@ -253,13 +266,21 @@ class Tokens:
         return False
 
     def expect(self, kind: str) -> Token:
-        """Step past a token of `kind` and return it; raise `ParseError` when another stands there."""
+        """Step past a token of a kind and return it.
+
+        Raises:
+            ParseError: another stands there.
+        """
         if self.token.kind != kind:
             raise self.syntax_error("expecting " + _SPOKEN.get(kind, f"`{kind}'"))
         return self.advance()
 
     def expect_int(self, limit: int = 1 << 31) -> int:
-        """Step past an unmasked decimal or hexadecimal integer below `limit` and return it."""
+        """Step past an unmasked decimal or hexadecimal integer below a limit and return it.
+
+        Raises:
+            ParseError: something else stands there.
+        """
         token = self.token
         small = token.format in (Format.DECIMAL, Format.HEXADECIMAL) and token.value < limit
         if token.kind != "integer" or not small:

@@ -58,7 +58,11 @@ class Microflow:
         return value if ref.symbol.is_string else value & ((1 << ref.n_bits) - 1)
 
     def set(self, ref: FieldRef, value: int) -> None:
-        """Set a field or some bits of it; raise `FieldError` when the value does not fit."""
+        """Set a field or some bits of it.
+
+        Raises:
+            FieldError: the value does not fit.
+        """
         field = _field(ref)
         ones = field.mask if ref.symbol.is_string else (1 << ref.n_bits) - 1
         if value & ~ones:
@@ -98,8 +102,12 @@ def _field(ref: FieldRef) -> Field:
 def parse_microflow(text: str, bindings: Bindings) -> Microflow:
     """Read a microflow such as `inport == "p" && eth.src == 0a:00:00:00:00:01 && icmp4`.
 
-    Bits that the expression leaves open are 0. Raises `MicroflowError` when no packet satisfies the expression (an
-    unknown port is such a contradiction) or when it offers alternatives, and other `LangError`s as `parse` does.
+    Bits that the expression leaves open are 0.
+
+    Raises:
+        MicroflowError: no packet satisfies the expression (an unknown port is such a contradiction), or it offers
+            alternatives.
+        LangError: as `parse`.
     """
     expr = annotated(text)
     try:

@@ -48,7 +48,11 @@ def parse_match(tokens: Tokens) -> Expr:
 
 
 def parse_field(tokens: Tokens) -> FieldRef:
-    """Parse a symbol with perhaps bits in brackets, such as `eth.dst[40]` or `reg0[0..15]`."""
+    """Parse a symbol with perhaps bits in brackets, such as `eth.dst[40]` or `reg0[0..15]`.
+
+    Raises:
+        LangError: there is none, or it has no such bits.
+    """
     token = tokens.token
     symbol = SYMBOLS.get(token.name) if token.kind == "id" else None
     if symbol is None:
@@ -77,7 +81,11 @@ def parse_field(tokens: Tokens) -> FieldRef:
 
 
 def parse_constant(tokens: Tokens) -> Constant:
-    """Parse one constant: an integer, a string, `$set` or `@group`."""
+    """Parse one constant: an integer, a string, `$set` or `@group`.
+
+    Raises:
+        ParseError: something else stands there.
+    """
     token = tokens.token
     constant: Constant
     match token.kind:
@@ -96,9 +104,18 @@ def parse_constant(tokens: Tokens) -> Constant:
 
 
 def check_constant(field: FieldRef, constant: Constant, text: str = "", span: tuple[int, int] = (0, 0)) -> None:
-    """Raise `FieldError` unless the constant is of the field's type and fits its symbol.
+    """Hold a constant against the type and the width of a field.
 
     Bits in brackets take a constant of the whole symbol's width and look at its low bits, as the original does.
+
+    Arguments:
+        field: the field.
+        constant: the constant.
+        text: what they stand in, for the error.
+        span: where in it.
+
+    Raises:
+        FieldError: the constant is of another type, or does not fit.
     """
     symbol = field.symbol
     if isinstance(constant, (String, PortGroup)) != symbol.is_string:
@@ -111,7 +128,16 @@ def check_constant(field: FieldRef, constant: Constant, text: str = "", span: tu
 
 
 def check_writable(field: FieldRef, scope: Scope = Scope.ANYWHERE, text: str = "") -> None:
-    """Raise `FieldError` unless an action in `scope` may assign to the field."""
+    """Hold a field against what actions may assign to.
+
+    Arguments:
+        field: the field.
+        scope: where the action stands.
+        text: what the field stands in, for the error.
+
+    Raises:
+        FieldError: no action there may assign to it.
+    """
     symbol = field.symbol
     if symbol.is_predicate:
         raise FieldError(f"Predicate symbol {symbol.name} used where lvalue required.", text, *field.span)

@@ -31,10 +31,12 @@ _ZERO = (Integer(0),)
 
 
 def annotate(expr: Expr, *, negative: bool = False, whole: bool = False) -> Expr:
-    """Return `expr` with predicates expanded, prerequisites added and `!` pushed to the leaves.
+    """Return an expression with predicates expanded, prerequisites added and `!` pushed to the leaves.
 
-    `negative` says that an odd number of `!` encloses the expression; `whole` asks for the negation of all that it
-    means, prerequisites included, as a negated predicate does.
+    Arguments:
+        expr: the expression.
+        negative: whether an odd number of `!` encloses it.
+        whole: whether its negation is that of all that it means, prerequisites included, as of a predicate.
     """
     flipped = negative != whole
     match expr:

@@ -134,7 +134,11 @@ class Replica:
         await self.synchronized()
 
     async def synchronized(self) -> None:
-        """Return when the rows follow a server."""
+        """Return when the rows follow a server.
+
+        Raises:
+            Disconnected: the replica is closed.
+        """
         waiter = asyncio.create_task(self._synced.wait())
         task = self._task
         assert task is not None
@@ -162,6 +166,11 @@ class Replica:
         """Commit; when this returns, `store` shows the outcome.
 
         What changed arrives through `on_change`, as everybody's changes do; the commit returned names the transaction.
+
+        Arguments:
+            transaction: made on this replica's store.
+            durable: whether the server's disk has it before this returns.
+            until: the event loop's time until which an unknown outcome has it sent again; None for one attempt.
 
         Raises:
             OvsdbError: the server refused; nothing was changed.

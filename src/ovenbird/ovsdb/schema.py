@@ -92,7 +92,11 @@ class TableSchema:
 
     @classmethod
     def from_json(cls, name: str, json: Any) -> TableSchema:
-        """Parse a `<table-schema>`."""
+        """Parse a `<table-schema>`.
+
+        Raises:
+            BadSyntax: it is none, or has columns or indexes that cannot be.
+        """
         given = members(
             json,
             f"table schema for table {name}",
@@ -183,7 +187,11 @@ class DatabaseSchema:
 
     @classmethod
     def from_text(cls, text: bytes | str) -> DatabaseSchema:
-        """Parse the text of an `.ovsschema` file."""
+        """Parse the text of an `.ovsschema` file.
+
+        Raises:
+            BadSyntax: it is not JSON, or no schema.
+        """
         try:
             return cls.from_json(orjson.loads(text))
         except orjson.JSONDecodeError as error:

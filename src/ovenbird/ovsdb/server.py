@@ -376,7 +376,12 @@ class LocalClient:
         """Return at once."""
 
     async def commit(self, transaction: Transaction, *, durable: bool = False, until: float | None = None) -> Commit:
-        """Commit, and with `durable` wait for the disk; there is no connection to lose, and nothing to wait `until`.
+        """Commit.
+
+        Arguments:
+            transaction: made on this database.
+            durable: whether the disk has it before this returns.
+            until: as for a replica; there is no connection to lose here, so nothing is waited for.
 
         Raises:
             OvsdbError: the database refused, or the disk failed.

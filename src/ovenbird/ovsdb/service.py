@@ -149,6 +149,11 @@ class Service:
     def database(self, name: Any, method: str, params: Any) -> Database:
         """Return a database by its name.
 
+        Arguments:
+            name: what a request has in the name's place.
+            method: the request's, for the error.
+            params: the request's, for the error.
+
         Raises:
             BadSyntax: the name is no name.
             UnknownDatabase: it is not served.

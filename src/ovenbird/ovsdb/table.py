@@ -62,7 +62,14 @@ class ReferenceColumn:
         return answer
 
     def names(self, value: Any, table: str, uuid: UUID, *, weak: bool) -> bool:
-        """Return whether a value has a reference of one kind to a row, without looking at all that it has."""
+        """Return whether a value has a reference of one kind to a row, without looking at all that it has.
+
+        Arguments:
+            value: the column's.
+            table: the name of the row's table.
+            uuid: the row's.
+            weak: the kind.
+        """
         key, base = self.key, self.value
         if value is None:
             return False

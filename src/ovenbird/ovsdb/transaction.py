@@ -82,6 +82,11 @@ class Staged(RowChange):
     def edit(self, position: int, insert: Any, delete: Any) -> None:
         """Take members out of a set or map column and put members in, in that order.
 
+        Arguments:
+            position: the column's in its table.
+            insert: members, or pairs, to be there.
+            delete: members, or pairs, to be there no longer.
+
         Raises:
             ConstraintViolation: too few or too many would remain.
         """
@@ -124,7 +129,16 @@ class StagedEdit(Staged):
             self.touched.pop(position, None)
 
     def edit(self, position: int, insert: Any, delete: Any) -> None:
-        """Take members out of a set or map column and put members in; note which."""
+        """Take members out of a set or map column and put members in; note which.
+
+        Arguments:
+            position: the column's in its table.
+            insert: members, or pairs, to be there.
+            delete: members, or pairs, to be there no longer.
+
+        Raises:
+            ConstraintViolation: too few or too many would remain.
+        """
         if position not in self.changed or (self.touched and position in self.touched):
             if self.touched is None:
                 self.touched = {}
@@ -359,7 +373,16 @@ class Transaction:
     # -- staging, used by the JSON operations too ---------------------------------------------------------------------
 
     def stage_insert(self, table: BoundTable, values: list[Any], uuid: UUID | None = None) -> UUID:
-        """Stage a row whose values are checked already."""
+        """Stage a row whose values are checked already.
+
+        Arguments:
+            table: where.
+            values: one for each column, by its position.
+            uuid: the row's; None for a new one.
+
+        Raises:
+            DuplicateUuid: another row has it.
+        """
         rows = self.staged.get(table.name)
         if rows is None:
             rows = self.staged[table.name] = {}

@@ -318,6 +318,11 @@ class Connection(asyncio.Protocol):
 async def listen(remote: Remote, factory: Callable[[], Connection], keys: TlsKeys | None = None) -> Listener:
     """Accept connections at a passive remote.
 
+    Arguments:
+        remote: `ptcp:`, `pssl:` or `punix:`.
+        factory: makes what serves one connection.
+        keys: for `pssl:`.
+
     Raises:
         OSError: the address is not to be had.
         ValueError: TLS is asked for without keys.
@@ -337,6 +342,11 @@ async def listen(remote: Remote, factory: Callable[[], Connection], keys: TlsKey
 
 async def connect(remote: Remote, factory: Callable[[], Connection], keys: TlsKeys | None = None) -> Connection:
     """Connect to an active remote.
+
+    Arguments:
+        remote: `tcp:`, `ssl:` or `unix:`.
+        factory: makes what serves the connection.
+        keys: for `ssl:`.
 
     Raises:
         OSError: nobody answers there, or there are no keys, or none that are good now.

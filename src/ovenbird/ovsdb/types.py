@@ -57,7 +57,17 @@ def is_identifier(name: Any) -> TypeGuard[str]:
 
 
 def members(json: Any, what: str, allowed: frozenset[str], required: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """Return a JSON object after checking which members it has."""
+    """Return a JSON object after checking which members it has.
+
+    Arguments:
+        json: what should be the object.
+        what: what it is, for the error.
+        allowed: the names of members that it may have.
+        required: the names of members that it must have.
+
+    Raises:
+        BadSyntax: it is no object, or has other members, or lacks some.
+    """
     if not isinstance(json, dict):
         raise BadSyntax(f"Parsing {what} failed: Object expected.", json)
     for name in required:
@@ -183,7 +193,11 @@ class BaseType:
 
     @classmethod
     def from_json(cls, json: Any) -> BaseType:
-        """Parse a `<base-type>`."""
+        """Parse a `<base-type>`.
+
+        Raises:
+            BadSyntax: it is none, or its constraints contradict one another.
+        """
         if isinstance(json, str):
             return cls(_atomic(json))
         given = members(json, "ovsdb type", _MEMBERS, frozenset(("type",)))
@@ -371,7 +385,11 @@ class ColumnType:
 
     @classmethod
     def from_json(cls, json: Any) -> ColumnType:
-        """Parse a `<type>`."""
+        """Parse a `<type>`.
+
+        Raises:
+            BadSyntax: it is none, or one that no column can have.
+        """
         if isinstance(json, str):
             return cls(BaseType.from_json(json))
         given = members(json, "ovsdb type", frozenset(("key", "value", "min", "max")), frozenset(("key",)))

@@ -151,7 +151,16 @@ def parse_typed_field(tokens: Tokens, width: int) -> FieldRef:
 
 
 def check_width(tokens: Tokens, ref: FieldRef, width: int) -> FieldRef:
-    """Return the field if it has `width` bits (0: a string); raise `FieldError` otherwise."""
+    """Return the field if it is of a width.
+
+    Arguments:
+        tokens: the text that the field stands in, for the error.
+        ref: the field.
+        width: in bits; 0 for a string.
+
+    Raises:
+        FieldError: it is of another.
+    """
     symbol = ref.symbol
     if symbol.is_string != (width == 0):
         used, needed = ("string", "numeric") if symbol.is_string else ("numeric", "string")
@@ -164,7 +173,16 @@ def check_width(tokens: Tokens, ref: FieldRef, width: int) -> FieldRef:
 
 
 def check_result(tokens: Tokens, dst: FieldRef, width: int = 1) -> FieldRef:
-    """Return a result's destination if it is writable and has `width` bits; raise `FieldError` otherwise."""
+    """Return a result's destination if a result may be written there.
+
+    Arguments:
+        tokens: the text that the field stands in, for the error.
+        dst: the field.
+        width: of the result, in bits.
+
+    Raises:
+        FieldError: it is read-only, or of another width.
+    """
     check_width(tokens, dst, width)
     check_writable(dst, text=tokens.text)
     return dst

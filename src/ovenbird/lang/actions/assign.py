@@ -229,7 +229,11 @@ def _in_parentheses(cursor: Cursor) -> FieldRef:
 
 
 def parse_assignment(cursor: Cursor) -> Action:
-    """Parse a statement that starts with a field; raise `LangError`."""
+    """Parse a statement that starts with a field.
+
+    Raises:
+        LangError: it is no assignment or exchange, or one of fields that do not fit one another.
+    """
     if cursor.peek().kind == "--":
         if not cursor.take_name("ip.ttl"):
             raise cursor.syntax_error("expecting action")
@@ -261,7 +265,11 @@ def parse_load(cursor: Cursor, dst: FieldRef) -> Load | FragMtu:
 
 
 def load_constant(cursor: Cursor, dst: FieldRef) -> Integer | String:
-    """Parse a constant that fits `dst`; raise `LangError` for any other, and for sets."""
+    """Parse a constant that fits a field.
+
+    Raises:
+        LangError: there is none, or it is a set.
+    """
     token = cursor.token
     if token.kind in ("macro", "group"):
         raise cursor.syntax_error("expecting constant")
@@ -280,7 +288,18 @@ def _move(cursor: Cursor, dst: FieldRef) -> Move:
 
 
 def check_compatible(cursor: Cursor, dst: FieldRef, src: FieldRef, verb: str, preposition: str) -> None:
-    """Raise `FieldError` unless two fields have the same type and width, and both have values in a packet."""
+    """Hold two fields against each other: both have values in a packet, of one type and width.
+
+    Arguments:
+        cursor: the text that they stand in, for the error.
+        dst: the field that is written.
+        src: the field that is read.
+        verb: what is done, for the error: "assign".
+        preposition: which goes with it: "to".
+
+    Raises:
+        FieldError: one of them has no value in a packet, or they differ.
+    """
     if src.symbol.is_predicate:
         raise FieldError(f"Predicate symbol {src.symbol.name} used where field required.", cursor.text, *src.span)
     if dst.symbol.is_string != src.symbol.is_string:

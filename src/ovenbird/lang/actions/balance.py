@@ -171,7 +171,11 @@ class Select(Action):
 
     @classmethod
     def parse(cls, cursor: Cursor, dst: FieldRef) -> Select:
-        """Parse the numbers and their weights."""
+        """Parse the numbers and their weights.
+
+        Raises:
+            LangError: there are fewer than two, a weight is 0, or the destination does not hold them.
+        """
         check_writable(dst, text=cursor.text)
         if dst.n_bits < 16:
             message = f'cannot use {dst.n_bits}-bit field {dst} for "select", which requires at least 16 bits.'
@@ -228,7 +232,11 @@ class ForwardGroup(Action):
 
     @classmethod
     def parse(cls, cursor: Cursor) -> ForwardGroup:
-        """Parse the arguments."""
+        """Parse the arguments.
+
+        Raises:
+            LangError: they are not `liveness` and at least one child port.
+        """
         cursor.expect("(")
         liveness = False
         if cursor.take_name("liveness"):

@@ -43,7 +43,14 @@ def nat(translation: Translation) -> Nat:
 
 
 def track_and_go(machine: Machine, zone: Zone, translation: Translation | None, *, commit: bool = False) -> bool:
-    """Send a copy through the tracker and on to the next table; the packet itself stays as it was."""
+    """Send a copy through the tracker and on to the next table; the packet itself stays as it was.
+
+    Arguments:
+        machine: what evaluates the actions.
+        zone: whose connections are looked at.
+        translation: what becomes of the addresses; None for nothing.
+        commit: whether the connection is kept.
+    """
     original = machine.packet
     machine.packet = original.copy()
     try:
@@ -304,7 +311,13 @@ class CtSnatToVip(Noted, Keyword):
 
 
 def format_address(address: int, *, ipv6: bool, port: int = 0) -> str:
-    """Write an endpoint: `10.0.0.1`, `10.0.0.1:80`, `fd00::1`, `[fd00::1]:80`."""
+    """Write an endpoint: `10.0.0.1`, `10.0.0.1:80`, `fd00::1`, `[fd00::1]:80`.
+
+    Arguments:
+        address: as a number.
+        ipv6: whether it is one of IPv6.
+        port: from 1 to 65,535; 0 for none.
+    """
     if not ipv6:
         return f"{ipv4_text(address)}:{port}" if port else ipv4_text(address)
     return f"[{ipv6_text(address)}]:{port}" if port else ipv6_text(address)

@@ -109,9 +109,15 @@ class Context(Protocol):
 
 
 def logical_table(ctx: Context, pipeline: Pipeline | None, table: int | None) -> int:
-    """Return the OpenFlow table of a logical one; by default the flow's own pipeline and the table after its own.
+    """Return the OpenFlow table of a logical one.
 
-    Raises `FieldError` when there is no such table.
+    Arguments:
+        ctx: where the flow stands.
+        pipeline: the table's; None for the flow's own.
+        table: from 0; None for the one after the flow's own.
+
+    Raises:
+        FieldError: there is no such table.
     """
     number = ctx.table + 1 if table is None else table
     if number >= ctx.tables.stages:

@@ -48,7 +48,11 @@ class Cursor(Tokens):
         self.depth = 0
 
     def actions(self, end: str) -> tuple[Action, ...]:
-        """Parse a list of actions up to a token of kind `end`, and step past it; raise `LangError`."""
+        """Parse a list of actions up to a token of a kind, and step past that.
+
+        Raises:
+            LangError: an action is malformed, or the list does not end so.
+        """
         actions: list[Action] = []
         if self.token.kind == "id" and self.token.name == "drop":
             self.advance()
@@ -63,7 +67,11 @@ class Cursor(Tokens):
         return tuple(actions)
 
     def statement(self) -> Action:
-        """Parse one action, up to its semicolon."""
+        """Parse one action, up to its semicolon.
+
+        Raises:
+            LangError: there is none.
+        """
         token = self.token
         if token.kind != "id":
             raise self.syntax_error("expecting action")
@@ -76,7 +84,11 @@ class Cursor(Tokens):
         return parse(self)
 
     def block(self) -> tuple[Action, ...]:
-        """Parse `{ list }`."""
+        """Parse `{ list }`.
+
+        Raises:
+            LangError: there is none, or it is nested too deeply.
+        """
         opening = self.expect("{")
         if self.depth >= _MAX_DEPTH:
             raise ParseError("Actions nested too deeply.", self.text, opening.start, opening.end)
@@ -86,7 +98,11 @@ class Cursor(Tokens):
         return actions
 
     def no_arguments(self, name: str) -> None:
-        """Step past `()`; raise `ParseError` when something stands between them."""
+        """Step past `()`.
+
+        Raises:
+            ParseError: something else stands there, or something between them.
+        """
         self.expect("(")
         if not self.take(")"):
             message = f"{name} doesn't take any parameters"

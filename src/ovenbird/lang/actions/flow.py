@@ -28,7 +28,11 @@ class Next(Action):
 
     @classmethod
     def parse(cls, cursor: Cursor) -> Next:
-        """Parse nothing, `(table)`, or key-value pairs in either order."""
+        """Parse nothing, `(table)`, or key-value pairs in either order.
+
+        Raises:
+            LangError: there is something else.
+        """
         if not cursor.take("("):
             return cls()
         pipeline: Pipeline | None = None

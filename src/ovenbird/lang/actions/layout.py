@@ -92,7 +92,11 @@ NEIGHBOR_IP6 = register("xxreg0")
 
 
 def bits_of(ref: FieldRef) -> Subfield:
-    """Return what a symbol or some bits of it are in Open vSwitch; raise `FieldError` for a field that it has not."""
+    """Return what a symbol or some bits of it are in Open vSwitch.
+
+    Raises:
+        FieldError: it has no such field.
+    """
     symbol = ref.symbol
     if symbol.field is None:
         raise FieldError(f"{symbol.name} cannot be read or written by a packet's actions.", "", *ref.span)

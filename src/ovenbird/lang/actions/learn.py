@@ -43,7 +43,11 @@ class CommitEcmpNextHop(Noted):
 
     @classmethod
     def parse(cls, cursor: Cursor) -> CommitEcmpNextHop:
-        """Parse the arguments."""
+        """Parse the arguments.
+
+        Raises:
+            LangError: they are not `ipv6`, `proto` and their values.
+        """
         cursor.expect("(")
         if not cursor.take_name("ipv6"):
             raise cursor.syntax_error("expecting ipv6")
@@ -111,7 +115,11 @@ class Endpoint:
 
     @classmethod
     def of(cls, text: str) -> Endpoint:
-        """Read `10.0.0.1`, `10.0.0.1:80`, `fd00::1` or `[fd00::1]:80`; raise `LexError` for anything else."""
+        """Read `10.0.0.1`, `10.0.0.1:80`, `fd00::1` or `[fd00::1]:80`.
+
+        Raises:
+            LexError: it is anything else.
+        """
         if text.startswith("["):
             host, _, port = text[1:].partition("]:")
         elif text.count(":") == 1:
@@ -139,7 +147,11 @@ class CommitLbAffinity(Noted):
 
     @classmethod
     def parse(cls, cursor: Cursor) -> CommitLbAffinity:
-        """Parse the arguments; a protocol goes with a port of the VIP."""
+        """Parse the arguments; a protocol goes with a port of the VIP.
+
+        Raises:
+            LangError: one is missing or malformed, or they are of two IP versions.
+        """
         cursor.expect("(")
         vip = _endpoint(cursor, "vip")
         cursor.expect(",")

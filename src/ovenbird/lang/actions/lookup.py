@@ -407,7 +407,16 @@ class Ask(Action):
 
     @classmethod
     def parse(cls, cursor: Cursor, dst: FieldRef, check: Check) -> Ask:
-        """Parse empty parentheses."""
+        """Parse empty parentheses.
+
+        Arguments:
+            cursor: stands behind the name of the action.
+            dst: the field that the answer goes to.
+            check: which of the checks it is.
+
+        Raises:
+            LangError: the parentheses are not empty, or the field does not do.
+        """
         cursor.no_arguments(check.value)
         return cls(check_result(cursor, dst), check)
 

@@ -92,16 +92,36 @@ class Machine(Protocol):
     def commit(
         self, zone: Zone, translation: Translation | None, mark: tuple[int, int], label: tuple[int, int]
     ) -> None:
-        """Commit the packet's connection and set the masked bits (value, mask) of its mark and label."""
+        """Commit the packet's connection and set bits of its mark and label.
+
+        Arguments:
+            zone: the connection's.
+            translation: what becomes of the addresses; None for nothing.
+            mark: value and mask.
+            label: value and mask.
+        """
 
     def clear_tracking(self) -> None:
         """Forget the packet's connection state."""
 
     def neighbor(self, port: int, address: int, *, ipv6: bool) -> int | None:
-        """Return the MAC of a neighbour behind the port with that key, or None."""
+        """Return the MAC of a neighbour, or None if it is not known.
+
+        Arguments:
+            port: the tunnel key of the logical port that it is behind.
+            address: the neighbour's, as a number.
+            ipv6: whether that is one of IPv6.
+        """
 
     def learn_neighbor(self, port: int, address: int, mac: int, *, ipv6: bool) -> None:
-        """Record a neighbour's MAC."""
+        """Record a neighbour's MAC.
+
+        Arguments:
+            port: the tunnel key of the logical port that it is behind.
+            address: the neighbour's, as a number.
+            mac: the neighbour's, as a number.
+            ipv6: whether the address is one of IPv6.
+        """
 
     def forwarding(self, mac: int) -> int | None:
         """Return the key of the port behind which a MAC was learned, or None."""
@@ -128,7 +148,13 @@ def run(actions: Sequence[Action], machine: Machine) -> bool:
 
 
 def run_on(packet: Microflow, actions: Sequence[Action], machine: Machine) -> None:
-    """Evaluate actions on another packet; afterwards the machine has its own back."""
+    """Evaluate actions on another packet; afterwards the machine has its own back.
+
+    Arguments:
+        packet: the other one.
+        actions: in order.
+        machine: what evaluates them.
+    """
     original = machine.packet
     machine.packet = packet
     try:

@@ -32,7 +32,11 @@ class Option:
 
     @property
     def number(self) -> int:
-        """Return the first value as a number; raise `FieldError` when it is a string."""
+        """Return the first value as a number.
+
+        Raises:
+            FieldError: it is a string.
+        """
         first = self.values[0]
         if isinstance(first, String):
             raise FieldError(f"Option {self.name} requires numeric value.")
@@ -40,7 +44,11 @@ class Option:
 
     @property
     def text(self) -> str:
-        """Return the first value as text; raise `FieldError` when it is a number."""
+        """Return the first value as text.
+
+        Raises:
+            FieldError: it is a number.
+        """
         first = self.values[0]
         if isinstance(first, Integer):
             raise FieldError(f"Option {self.name} requires string value.")
@@ -48,7 +56,11 @@ class Option:
 
     @property
     def numbers(self) -> tuple[Integer, ...]:
-        """Return all values, which must be numbers; raise `FieldError` when one is a string."""
+        """Return all values, as numbers.
+
+        Raises:
+            FieldError: one is a string.
+        """
         numbers = tuple([value for value in self.values if isinstance(value, Integer)])
         if len(numbers) != len(self.values):
             raise FieldError(f"Option {self.name} requires numeric value.")
@@ -92,7 +104,11 @@ _UINT_BYTES = {"bool": 1, "uint8": 1, "uint16": 2, "uint32": 4}
 
 
 def encode_dhcp4(option: Option, kind: str) -> bytes:
-    """Return the value of a DHCPv4 option of a type of DHCP_Options; raise `FieldError` for a value of another."""
+    """Return the value of a DHCPv4 option of a type of DHCP_Options.
+
+    Raises:
+        FieldError: the value is of another type.
+    """
     if size := _UINT_BYTES.get(kind):
         return _sized(option, option.number, size)
     match kind:
@@ -112,7 +128,11 @@ def encode_dhcp4(option: Option, kind: str) -> bytes:
 
 
 def encode_dhcp6(option: Option, kind: str) -> bytes:
-    """Return the value of a DHCPv6 option of a type of DHCPv6_Options; raise `FieldError` for a value of another."""
+    """Return the value of a DHCPv6 option of a type of DHCPv6_Options.
+
+    Raises:
+        FieldError: the value is of another type.
+    """
     match kind:
         case "ipv6":
             return b"".join([_sized(option, value.value, 16) for value in option.numbers])
@@ -144,7 +164,11 @@ def _static_routes(option: Option) -> bytes:
 
 
 def labels(domain: str) -> list[bytes]:
-    """Return a domain's labels; raise `FieldError` for one that is empty or longer than 63 bytes."""
+    """Return a domain's labels.
+
+    Raises:
+        FieldError: one is empty or longer than 63 bytes.
+    """
     out = [label.encode() for label in domain.strip().rstrip(".").split(".")]
     if any(not 0 < len(label) < 64 for label in out):
         raise FieldError(f"Invalid domain name {domain!r}.")

@@ -27,7 +27,11 @@ class SetQueue(Noted):
 
     @classmethod
     def parse(cls, cursor: Cursor) -> SetQueue:
-        """Parse the queue's number."""
+        """Parse the queue's number.
+
+        Raises:
+            LangError: there is none, or it is out of its range.
+        """
         cursor.expect("(")
         token = cursor.token
         queue = cursor.expect_int(_U32)
@@ -59,7 +63,11 @@ class SetMeter(Noted):
 
     @classmethod
     def parse(cls, cursor: Cursor) -> SetMeter:
-        """Parse rate and burst."""
+        """Parse rate and burst.
+
+        Raises:
+            LangError: they are malformed, or the rate is 0.
+        """
         if cursor.depth:
             raise cursor.syntax_error("inside braces, where set_meter cannot stand")
         cursor.expect("(")
@@ -100,7 +108,11 @@ class Sample(Noted):
 
     @classmethod
     def parse(cls, cursor: Cursor) -> Sample:
-        """Parse the arguments."""
+        """Parse the arguments.
+
+        Raises:
+            LangError: one is unknown or malformed, or the probability is 0.
+        """
         values: dict[str, int | None] = {"probability": 0, "collector_set": 0, "obs_domain": 0, "obs_point": 0}
         start = cursor.expect("(").start
         while not cursor.take(")"):

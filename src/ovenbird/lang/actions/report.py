@@ -53,7 +53,11 @@ class Log(Noted):
 
     @classmethod
     def parse(cls, cursor: Cursor) -> Log:
-        """Parse the arguments; a verdict is not optional."""
+        """Parse the arguments; a verdict is not optional.
+
+        Raises:
+            LangError: one is unknown or malformed, or the verdict is missing.
+        """
         verdict: Verdict | None = None
         severity, name, meter = Severity.INFO, "", ""
         cursor.expect("(")
@@ -97,7 +101,11 @@ class Log(Noted):
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:
-        """Read the payload of LOG; raise `DecodeError`."""
+        """Read the payload of LOG.
+
+        Raises:
+            DecodeError: it is malformed.
+        """
         try:
             return cls(Verdict(payload[0]), Severity(payload[1]), payload[2:].decode())
         except (ValueError, IndexError) as error:
@@ -121,7 +129,11 @@ class TriggerEvent(Noted):
 
     @classmethod
     def parse(cls, cursor: Cursor) -> TriggerEvent:
-        """Parse the event and its options."""
+        """Parse the event and its options.
+
+        Raises:
+            LangError: the event is unknown, or its options are not all there.
+        """
         cursor.expect("(")
         if not cursor.take_name("event"):
             raise cursor.syntax_error("expecting event")
@@ -155,7 +167,11 @@ class TriggerEvent(Noted):
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:
-        """Read the payload of EVENT; raise `DecodeError`."""
+        """Read the payload of EVENT.
+
+        Raises:
+            DecodeError: it is malformed.
+        """
         names = {code: name for name, code in cls.NAMES.items()}
         options = []
         try:
@@ -207,7 +223,11 @@ class BindVport(Noted):
 
     @classmethod
     def parse(cls, cursor: Cursor) -> BindVport:
-        """Parse the virtual port's name and the field that holds its parent."""
+        """Parse the virtual port's name and the field that holds its parent.
+
+        Raises:
+            LangError: one is missing or malformed.
+        """
         cursor.expect("(")
         if cursor.token.kind != "string":
             raise cursor.syntax_error("expecting port name string")

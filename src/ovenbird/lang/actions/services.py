@@ -92,7 +92,11 @@ class PutDhcpOpts(_Service):
 
     @classmethod
     def parse(cls, cursor: Cursor, dst: FieldRef) -> PutDhcpOpts:
-        """Parse the options, of which offerip must be one."""
+        """Parse the options.
+
+        Raises:
+            LangError: an option is unknown or malformed, or the offered address is missing.
+        """
         start = cursor.token.start
         options = parse_options(cursor)
         if all(option.name != "offerip" for option in options):
@@ -116,7 +120,11 @@ def _tlv4(option: Option, code: int, value: bytes) -> bytes:
 
 
 def decode_dhcp4(payload: bytes) -> tuple[int, tuple[tuple[int, bytes], ...]]:
-    """Read the payload of PUT_DHCP_OPTS: the offered address, and options as (code, value); raise `DecodeError`."""
+    """Read the payload of PUT_DHCP_OPTS: the offered address, and options as (code, value).
+
+    Raises:
+        DecodeError: it is cut short.
+    """
     options = []
     offset = 4
     while offset < len(payload):
@@ -152,7 +160,11 @@ class PutDhcp6Opts(_Service):
 
 
 def decode_dhcp6(payload: bytes) -> tuple[tuple[int, bytes], ...]:
-    """Read the payload of PUT_DHCPV6_OPTS: options as (code, value); raise `DecodeError`."""
+    """Read the payload of PUT_DHCPV6_OPTS: options as (code, value).
+
+    Raises:
+        DecodeError: it is cut short.
+    """
     options = []
     offset = 0
     while offset < len(payload):
@@ -194,7 +206,11 @@ class PutNdRaOpts(_Service):
 
     @classmethod
     def parse(cls, cursor: Cursor, dst: FieldRef) -> PutNdRaOpts:
-        """Parse the options and hold them against each other."""
+        """Parse the options and hold them against each other.
+
+        Raises:
+            LangError: an option is unknown or malformed, or they do not go together.
+        """
         start = cursor.token.start
         options = parse_options(cursor)
         action = cls(check_result(cursor, dst), options)
@@ -210,7 +226,11 @@ class PutNdRaOpts(_Service):
         return bytes((message.type, message.code, 0, 0)) + message.body
 
     def advertisement(self) -> Icmp:
-        """Return the ICMPv6 message; raise `FieldError` for options that do not go together."""
+        """Return the ICMPv6 message.
+
+        Raises:
+            FieldError: the options do not go together.
+        """
         by_name = {option.name: option for option in self.options}
         for name in by_name:
             if name not in _RA_OPTIONS:

@@ -85,7 +85,11 @@ class Userdata:
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Decode the userdata of a packet-in; raise `DecodeError` for anything that no action of ours encodes to."""
+        """Decode the userdata of a packet-in.
+
+        Raises:
+            DecodeError: no action of ours encodes to it.
+        """
         if len(data) < 8:
             raise DecodeError(f"userdata of {len(data)} bytes")
         number = int.from_bytes(data[:4], "big")
