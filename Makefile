@@ -2,7 +2,7 @@
 # make down    remove that cloud
 # make test    run the tests, beside a running cloud or not
 # make lint    style, format, types, and who may import whom
-# make docs    write docs/reference/features.md anew
+# make docs    write docs/reference anew
 # make install the set-up alone: the command is then .venv/bin/ovenbird
 # make clean   remove what the other targets made in this folder
 
@@ -55,7 +55,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 docs: tools oracles $(VENV)/.installed-dev
-	OVENBIRD_UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/golden/test_reference.py
+	OVENBIRD_UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/golden/test_reference.py tests/golden/test_option_reference.py
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

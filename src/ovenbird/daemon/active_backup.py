@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.daemon.errors import UsageError
-from ovenbird.daemon.options import Takes
+from ovenbird.daemon.options import flag, value
 from ovenbird.daemon.unixctl import CommandError
 from ovenbird.ovsdb.backup import Backup
 from ovenbird.ovsdb.transport import parse_remotes
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from ovenbird.daemon.process import Daemon
     from ovenbird.ovsdb.server import Server
 
-OPTIONS = {"sync-from": Takes.VALUE, "sync-exclude-tables": Takes.VALUE, "active": Takes.NOTHING}
-
-USAGE = """\
-  --sync-from=SERVER      start as a backup that makes its databases equal to those of SERVER, as unix:FILE,
-                          tcp:HOST:PORT or ssl:HOST:PORT; with --active, start as what a backup follows
-  --sync-exclude-tables=DB:TABLE,...   leave these tables as they are
-"""
+OPTIONS = {
+    "sync-from": value(
+        "SERVER",
+        "start as a backup that makes its databases equal to those of SERVER, as unix:FILE, tcp:HOST:PORT or "
+        "ssl:HOST:PORT",
+    ),
+    "sync-exclude-tables": value("DB:TABLE,...", "as a backup, leave these tables as they are"),
+    "active": flag("with --sync-from: start as what a backup follows, to be told later"),
+}
 
 PROBE = 60.0
 """Seconds of silence before the active server is probed (the original's)."""

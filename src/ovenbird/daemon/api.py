@@ -12,8 +12,9 @@ from ovenbird.api.service import Service
 from ovenbird.cloud import compiler
 from ovenbird.daemon import https, login, nova, tls
 from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.help import Usage
 from ovenbird.daemon.northd import database, list_findings
-from ovenbird.daemon.options import Takes
+from ovenbird.daemon.options import flag, value
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.pump import LockedPump
 from ovenbird.daemon.renumbering import Renumbering
@@ -39,30 +40,22 @@ LOCK = "ovenbird_cloud"
 """The lock, in Northbound, of the compiler that is active."""
 
 OPTIONS = {
-    "cloud-db": Takes.VALUE,
-    "ovnnb-db": Takes.VALUE,
-    "ovnsb-db": Takes.VALUE,
-    "host": Takes.VALUE,
-    "port": Takes.VALUE,
-    "no-compile": Takes.NOTHING,
+    "cloud-db": value("REMOTE", "where Cloud is served: $OVENBIRD_CLOUD_DB, or unix:RUNDIR/cloud.sock"),
+    "ovnnb-db": value("REMOTE", "where Northbound is served: $OVN_NB_DB, or unix:RUNDIR/ovnnb_db.sock"),
+    "ovnsb-db": value("REMOTE", "where Southbound is served: $OVN_SB_DB, or unix:RUNDIR/ovnsb_db.sock"),
+    "host": value("ADDRESS", "the address to listen on (127.0.0.1)"),
+    "port": value("PORT", "the TCP port to listen on (9696)"),
+    "no-compile": flag("serve only; another process compiles, and tells Nova"),
     **login.OPTIONS,
     **https.OPTIONS,
     **nova.OPTIONS,
 }
 
-USAGE = f"""ovenbird api: serve the Neutron v2.0 API, and compile Cloud to Northbound
-usage: ovenbird api [OPTION]...
-
-  --cloud-db=REMOTE   where Cloud is served: $OVENBIRD_CLOUD_DB, or unix:RUNDIR/cloud.sock
-  --ovnnb-db=REMOTE   where Northbound is served: $OVN_NB_DB, or unix:RUNDIR/ovnnb_db.sock
-  --ovnsb-db=REMOTE   where Southbound is served: $OVN_SB_DB, or unix:RUNDIR/ovnsb_db.sock
-  --host=ADDRESS      address to listen on (127.0.0.1)
-  --port=PORT         TCP port to listen on (9696)
-  --no-compile        serve only; another process compiles, and tells Nova
-{login.USAGE}{https.USAGE}{nova.USAGE}
-The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v, and for the connections to the databases
---private-key --certificate --ca-cert.
-"""
+USAGE = Usage(
+    "serve the Neutron v2.0 API, and compile Cloud to Northbound",
+    "[OPTION]...",
+    notes="The options of TLS are for the connections to the databases.",
+)
 
 
 def pump(cloud_client: Client, northbound: Client, southbound: Client, findings: Findings) -> LockedPump:
@@ -174,6 +167,11 @@ async def serve(daemon: Daemon) -> None:
         await southbound.close()
 
 
+def daemon() -> Daemon:
+    """Return the daemon, to be run."""
+    return Daemon("api", "ovenbird-api", "ovn", OPTIONS, USAGE, serve)
+
+
 def main(argv: Sequence[str]) -> int:
     """Run `ovenbird api` with these arguments and return its exit status."""
-    return Daemon("ovenbird-api", "ovn", OPTIONS, USAGE, serve).run(list(argv))
+    return daemon().run(list(argv))

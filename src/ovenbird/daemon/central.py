@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from ovenbird.daemon import api, damage, https, login, northd, nova, tls
 from ovenbird.daemon.database_remotes import database_text
 from ovenbird.daemon.errors import UsageError
-from ovenbird.daemon.options import Takes
+from ovenbird.daemon.help import Usage
+from ovenbird.daemon.options import value
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.pump import long_lived
 from ovenbird.daemon.remotes import Remotes
@@ -42,34 +43,45 @@ ROOTS = {
 """Each database's name, and its table whose column `connections` says where it is served."""
 
 OPTIONS = {
-    "rundir": Takes.VALUE,
-    "host": Takes.VALUE,
-    "api-port": Takes.VALUE,
-    "set": Takes.VALUE,
+    "rundir": value(
+        "DIR", "where journals (nb.db, sb.db, cloud.db) and sockets (nb.sock, sb.sock, cloud.sock) are; needed"
+    ),
+    "api-port": value("PORT", "TCP port of the API (9696)"),
+    "host": value("ADDRESS", "address that the API listens on (127.0.0.1)"),
+    "set": value(
+        "NAME=VALUE",
+        "give the cloud a setting, such as metadata=true or distributed_floating_ip=true",
+        repeats=True,
+    ),
+    **{
+        f"{name}-port": value(
+            "PORT",
+            f"TCP port of {database} on 127.0.0.1 ({port}); 0: none; a remote at this port that the table Connection "
+            f"or --{name}-remote names takes its place",
+        )
+        for name, database, port in (("nb", "Northbound", 6641), ("sb", "Southbound", 6642), ("cloud", "Cloud", 6643))
+    },
+    **{
+        f"{name}-remote": value(
+            "REMOTE",
+            f"serve {database} at pssl:PORT[:HOST], ptcp:PORT[:HOST], punix:FILE too (ovsdb-server(1), --remote)",
+            repeats=True,
+        )
+        for name, database in (("nb", "Northbound"), ("sb", "Southbound"), ("cloud", "Cloud"))
+    },
     **damage.OPTIONS,
-    **{f"{name}-{what}": Takes.VALUE for name in DATABASES for what in ("port", "remote")},
     **login.OPTIONS,
     **https.OPTIONS,
     **nova.OPTIONS,
 }
 
-USAGE = f"""ovenbird central: serve Cloud, Northbound and Southbound, compile between them, and serve the API
-usage: ovenbird central --rundir=DIR [OPTION]...
-
-  --rundir=DIR        where journals (nb.db, sb.db, cloud.db) and sockets (nb.sock, sb.sock, cloud.sock) are
-  --api-port=PORT     TCP port of the API on 127.0.0.1 (9696)
-  --nb-port=PORT      TCP port of Northbound on 127.0.0.1 (6641); 0: none; a remote at this port that Connection or
-                      --nb-remote names takes its place; likewise --sb-port (6642), --cloud-port (6643)
-  --nb-remote=REMOTE  serve Northbound at pssl:PORT[:HOST], ptcp:PORT[:HOST], punix:FILE too, as --remote of
-                      ovsdb-server(1); may repeat; likewise --sb-remote, --cloud-remote
-  --set=NAME=VALUE    give the cloud a setting, such as metadata=true or distributed_floating_ip=true
-  --host=ADDRESS      address that the API listens on instead
-{damage.USAGE}{login.USAGE}{https.USAGE}{nova.USAGE}
+USAGE = Usage(
+    "serve Cloud, Northbound and Southbound, compile between them, and serve the API",
+    "--rundir=DIR [OPTION]...",
+    notes="""\
 The databases are also served where their tables Connection say (ovn-nbctl set-connection, ovn-sbctl set-connection).
-Keys for pssl: are those of --private-key, --certificate and --ca-cert, or else of each database's table SSL (set-ssl).
-
-The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v --private-key --certificate --ca-cert.
-"""
+Keys for pssl: are those of --private-key, --certificate and --ca-cert, or else of each database's table SSL.""",
+)
 
 
 def run_directory(daemon: Daemon) -> Path:
@@ -203,6 +215,11 @@ async def serve(daemon: Daemon) -> None:
             await server.close()
 
 
+def daemon() -> Daemon:
+    """Return the daemon, to be run."""
+    return Daemon("central", "ovenbird-central", "ovn", OPTIONS, USAGE, serve)
+
+
 def main(argv: Sequence[str]) -> int:
     """Run `ovenbird central` with these arguments and return its exit status."""
-    return Daemon("ovenbird-central", "ovn", OPTIONS, USAGE, serve).run(list(argv))
+    return daemon().run(list(argv))

@@ -13,7 +13,8 @@ from ovenbird.controller.meters import NUMBERS as METERS
 from ovenbird.controller.translate import GROUPS
 from ovenbird.daemon import tls
 from ovenbird.daemon.errors import UsageError
-from ovenbird.daemon.options import Takes, system_id_override
+from ovenbird.daemon.help import Usage
+from ovenbird.daemon.options import system_id_override, value
 from ovenbird.daemon.process import Daemon
 from ovenbird.daemon.unixctl import CommandError
 from ovenbird.lang.errors import LangError
@@ -26,20 +27,18 @@ if TYPE_CHECKING:
     from ovenbird.daemon.unixctl import Unixctl
     from ovenbird.engine.ids import Pool
 
-OPTIONS = {"chassis": Takes.VALUE}
+OPTIONS = {"chassis": value("NAME", "the chassis's name, instead of system-id and of the file system-id-override")}
 
-USAGE = """ovenbird controller: program the local Open vSwitch from OVN's Southbound database, as ovn-controller(8) does
-usage: ovenbird controller [OPTION]... [OVS-DATABASE]
+USAGE = Usage(
+    "program the local Open vSwitch from OVN's Southbound database, as ovn-controller(8) does",
+    "[OPTION]... [OVS-DATABASE]",
+    """\
 where OVS-DATABASE is the local ovsdb-server (unix:RUNDIR/db.sock). The rest of the configuration is there, in
-external_ids of Open_vSwitch: system-id, ovn-remote, ovn-encap-type, ovn-encap-ip, ovn-bridge-mappings and others.
-
-  -n NAME             the chassis's name, instead of system-id and of the file system-id-override
-
+external_ids of Open_vSwitch: system-id, ovn-remote, ovn-encap-type, ovn-encap-ip, ovn-bridge-mappings and others.""",
+    """\
 At SIGTERM and SIGINT everything stays as it is for the next controller: flows, tunnels, the chassis and its bindings.
-The command `exit` takes chassis, bindings and tunnels away; `exit --restart` leaves them too.
-
-The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v --private-key --certificate --ca-cert.
-"""
+The command `exit` takes chassis, bindings and tunnels away; `exit --restart` leaves them too.""",
+)
 
 
 def register(unixctl: Unixctl, controller: Controller) -> None:
@@ -104,8 +103,21 @@ async def serve(daemon: Daemon) -> None:
             await running
 
 
+def daemon() -> Daemon:
+    """Return the daemon, to be run."""
+    return Daemon(
+        "controller",
+        "ovn-controller",
+        "ovn",
+        OPTIONS,
+        USAGE,
+        serve,
+        {"-n": "chassis"},
+        operands=True,
+        exit_options=("--restart",),
+    )
+
+
 def main(argv: Sequence[str]) -> int:
     """Run `ovenbird controller` with these arguments and return its exit status."""
-    return Daemon(
-        "ovn-controller", "ovn", OPTIONS, USAGE, serve, {"-n": "chassis"}, operands=True, exit_options=("--restart",)
-    ).run(list(argv))
+    return daemon().run(list(argv))

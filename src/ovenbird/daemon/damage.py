@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.daemon.errors import UsageError
-from ovenbird.daemon.options import Takes
+from ovenbird.daemon.options import value
 from ovenbird.ovsdb.errors import DamagedJournal, OvsdbError
 from ovenbird.ovsdb.journal import OnDamage
 
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ovenbird.daemon.options import Options
+    from ovenbird.daemon.options import Option, Options
 
-OPTIONS: Mapping[str, Takes] = {"damaged": Takes.VALUE}
-
-USAGE = """\
-  --damaged=HOW       what to do with a damaged database file: refuse to start (refuse, the default), or keep a copy of
-                      it beside it and go on with what comes before the damage (set-aside)
-"""
+OPTIONS: Mapping[str, Option] = {
+    "damaged": value(
+        "HOW",
+        "what to do with a damaged database file: refuse to start (refuse, the default), or keep a copy beside it and "
+        "go on with what comes before the damage (set-aside)",
+    )
+}
 
 
 def on_damage(options: Options) -> OnDamage:

@@ -13,11 +13,13 @@ from ovenbird.daemon import active_backup, damage, tls
 from ovenbird.daemon.active_backup import ActiveBackup
 from ovenbird.daemon.database_remotes import database_column, database_text
 from ovenbird.daemon.errors import UsageError
-from ovenbird.daemon.options import Takes
+from ovenbird.daemon.help import Usage
+from ovenbird.daemon.options import flag, value
 from ovenbird.daemon.process import Daemon
 from ovenbird.daemon.remotes import Remotes
 from ovenbird.daemon.unixctl import CommandError
 from ovenbird.model import cloud, nb, sb, vswitch
+from ovenbird.ovsdb import heap
 from ovenbird.ovsdb.compaction import compact
 from ovenbird.ovsdb.errors import OvsdbError
 from ovenbird.ovsdb.journal import create, open_database
@@ -36,26 +38,25 @@ SCHEMAS = {"cloud": cloud.schema, "nb": nb.schema, "sb": sb.schema, "vswitch": v
 DEFAULT_DATABASE = "/etc/openvswitch/conf.db"
 
 OPTIONS = {
-    "remote": Takes.VALUE,
-    "create": Takes.VALUE,
-    "run": Takes.VALUE,
-    "disable-file-column-diff": Takes.NOTHING,
+    "remote": value(
+        "REMOTE",
+        "serve at punix:FILE, ptcp:PORT[:HOST], pssl:PORT[:HOST], or keep connecting to unix:FILE, tcp:HOST:PORT, "
+        "ssl:HOST:PORT; db:DB,TABLE,COLUMN reads remotes from a database",
+        repeats=True,
+    ),
+    "create": value("SCHEMA", f"make a DATABASE that is not there: {', '.join(SCHEMAS)}, or a file (.ovsschema)"),
+    "no-dbs": flag("serve no database at first where none is named; `ovsdb-server/add-db` adds some"),
+    "run": value("COMMAND", "serve only while COMMAND runs"),
+    "disable-file-column-diff": flag("write changed columns to the file in full, for releases before 2.16"),
     **active_backup.OPTIONS,
     **damage.OPTIONS,
 }
 
-USAGE = f"""ovenbird db: serve OVSDB databases, as ovsdb-server(1) does
-usage: ovenbird db [OPTION]... [DATABASE]...
-where DATABASE is a file in ovsdb-server's standalone format ({DEFAULT_DATABASE} by default).
-
-  --remote=REMOTE   serve at punix:FILE, ptcp:PORT[:HOST], pssl:PORT[:HOST], or keep connecting to unix:FILE,
-                    tcp:HOST:PORT, ssl:HOST:PORT; db:DB,TABLE,COLUMN reads remotes from a database; may repeat
-  --create=SCHEMA   make a DATABASE that is not there: {", ".join(SCHEMAS)}, or a file (.ovsschema)
-  --run=COMMAND     serve only while COMMAND runs
-{active_backup.USAGE}{damage.USAGE}
-The usual options of Open vSwitch's daemons: --pidfile --detach --unixctl --log-file -v --private-key --certificate
---ca-cert. See ovsdb-server(1).
-"""
+USAGE = Usage(
+    "serve OVSDB databases, as ovsdb-server(1) does",
+    "[OPTION]... [DATABASE]...",
+    f"where DATABASE is a file in ovsdb-server's standalone format ({DEFAULT_DATABASE} by default).",
+)
 
 
 class DatabaseServer:
@@ -80,8 +81,7 @@ class DatabaseServer:
         register("ovsdb-server/add-db", self._add_db, "DB", 1)
         register("ovsdb-server/remove-db", self._remove_db, "DB", 1)
         register("ovsdb-server/compact", self._compact, "[DB]", 0, 1)
-        register("ovsdb-server/memory-trim-on-compaction", lambda _: "", "on|off", 1)
-        register("ovsdb-server/perf-counters-show", lambda _: "")
+        register("ovsdb-server/memory-trim-on-compaction", self._trim_on_compaction, "on|off", 1)
         register("memory/show", self._memory)
 
     def open(self, path: Path, schema: DatabaseSchema | None = None) -> Database:
@@ -159,6 +159,15 @@ class DatabaseServer:
             if journal is None:
                 raise CommandError(f"{name}: not a database that is kept in a file")
             compact(journal, databases[name])
+            self.server.compacted()
+        return ""
+
+    def _trim_on_compaction(self, args: list[str]) -> str:
+        if args[0] not in ("on", "off"):
+            raise CommandError("invalid argument")
+        if args[0] == "on" and not heap.can_trim():
+            raise CommandError("the C library of this host gives no memory back")
+        self.server.trims = args[0] == "on"
         return ""
 
     def _memory(self, _: list[str]) -> str:
@@ -187,7 +196,7 @@ async def serve(daemon: Daemon) -> None:
     create_as = daemon.options.last("create")
     schema = schema_named(create_as) if create_as is not None else None
     try:
-        for path in daemon.options.arguments or (DEFAULT_DATABASE,):
+        for path in daemon.options.arguments or (() if daemon.options.has("no-dbs") else (DEFAULT_DATABASE,)):
             databases.open(Path(path), schema)
         if databases.role.starts_as_backup:
             databases.role.become_backup()
@@ -221,6 +230,11 @@ async def ended(process: asyncio.subprocess.Process, stopping: asyncio.Event) ->
     return True
 
 
+def daemon() -> Daemon:
+    """Return the daemon, to be run."""
+    return Daemon("db", "ovsdb-server", "ovs", OPTIONS, USAGE, serve, operands=True)
+
+
 def main(argv: Sequence[str]) -> int:
     """Run `ovenbird db` with these arguments and return its exit status."""
-    return Daemon("ovsdb-server", "ovs", OPTIONS, USAGE, serve, operands=True).run(list(argv))
+    return daemon().run(list(argv))

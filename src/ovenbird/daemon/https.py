@@ -9,20 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.daemon.errors import UsageError
-from ovenbird.daemon.options import Takes
+from ovenbird.daemon.options import value
 from ovenbird.ovsdb.tls_keys import SELF, KeyFiles, TlsKeys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ovenbird.daemon.options import Options
+    from ovenbird.daemon.options import Option, Options
 
-OPTIONS: Mapping[str, Takes] = {"api-private-key": Takes.VALUE, "api-certificate": Takes.VALUE}
-
-USAGE = """\
-  --api-private-key=FILE, --api-certificate=FILE
-                        serve the API over TLS (https) with these; they are read again when they change
-"""
+OPTIONS: Mapping[str, Option] = {
+    "api-private-key": value(
+        "FILE",
+        "serve the API over TLS (https) with this key, and --api-certificate; both are read again when they change",
+    ),
+    "api-certificate": value("FILE", "the certificate of the API's server, and those between it and its authority"),
+}
 
 
 def keys(options: Options) -> TlsKeys | None:

@@ -10,30 +10,28 @@ from typing import TYPE_CHECKING
 
 from ovenbird.api.auth import Open
 from ovenbird.daemon.errors import UsageError
-from ovenbird.daemon.options import Takes
+from ovenbird.daemon.options import value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ovenbird.api.auth import Authenticator
     from ovenbird.api.policy import Policy
-    from ovenbird.daemon.options import Options
+    from ovenbird.daemon.options import Option, Options
 
-OPTIONS: Mapping[str, Takes] = {
-    "auth": Takes.VALUE,
-    "admin": Takes.VALUE,
-    "policy-file": Takes.VALUE,
+OPTIONS: Mapping[str, Option] = {
+    "auth": value(
+        "HOW",
+        "none: everybody may do everything (default), and the API listens on a loopback address only; basic:FILE: HTTP "
+        "Basic, users and bcrypt hashes as `htpasswd -B FILE USER` writes them, a user's project has the user's name; "
+        "keystone:FILE: tokens of Keystone, FILE has section [keystone_authtoken] as neutron.conf has it: auth_url, "
+        "username, password, project_name, ...",
+    ),
+    "admin": value("USER", "with basic: an administrator (admin)", repeats=True),
+    "policy-file": value(
+        "FILE", "rules that replace Neutron's default ones (YAML, as oslo.policy's); read again when it changes"
+    ),
 }
-
-USAGE = """
-  --auth=none           everybody may do everything (default); the API listens on a loopback address only
-  --auth=basic:FILE     HTTP Basic, users and bcrypt hashes as `htpasswd -B FILE USER` writes them; a user's project
-                        has the user's name
-  --auth=keystone:FILE  tokens of Keystone; FILE has section [keystone_authtoken] as neutron.conf has it: auth_url,
-                        username, password, project_name, ...
-  --admin=USER          with basic: an administrator (admin); may be given several times
-  --policy-file=FILE    rules that replace Neutron's default ones (YAML, as oslo.policy's); read again when it changes
-"""
 
 
 def authenticator(options: Options) -> Authenticator:

@@ -132,11 +132,22 @@ class Logs:
         Raises:
             UsageError: it is none of these, or nobody is there.
         """
-        kind, _, rest = method.partition(":")
-        address: str | tuple[str, int]
         if method == "null":
             self._remove("syslog")
-            return
+        else:
+            self._send_syslog("syslog", method)
+
+    def copy_syslog(self, target: str) -> None:
+        """Send what is for syslog to a UDP port as well (ovs-vswitchd(8), `--syslog-target`).
+
+        Raises:
+            UsageError: it is not HOST:PORT, or nobody knows the host.
+        """
+        self._send_syslog("syslog-target", f"udp:{target}")
+
+    def _send_syslog(self, name: str, method: str) -> None:
+        kind, _, rest = method.partition(":")
+        address: str | tuple[str, int]
         if method == "libc":
             address = SYSLOG
         elif kind == "unix" and rest:
@@ -146,7 +157,7 @@ class Logs:
         else:
             raise UsageError(f"syslog {method}: libc, null, unix:FILE or udp:HOST:PORT is needed")
         try:
-            self._install("syslog", logging.handlers.SysLogHandler(address))
+            self._install(name, logging.handlers.SysLogHandler(address))
         except OSError as e:
             raise UsageError(f"syslog {method}: {e.strerror or e}") from e
 
@@ -223,7 +234,7 @@ class Logs:
         handler.setFormatter(OvsFormatter(json=self.json))
         if isinstance(handler, logging.handlers.SysLogHandler):
             handler.ident = f"{self.program}: "
-        handler.addFilter(self.destinations[name])
+        handler.addFilter(self.destinations[_destination(name)])
         handler.addFilter(self._limit)
         complain = handler.handleError
         handler.handleError = lambda record: None if _is_gone() else complain(record)  # type: ignore[method-assign]
@@ -233,9 +244,14 @@ class Logs:
 
     def _adjust(self) -> None:
         """Let the root logger drop early what no destination wants."""
-        present = [self.destinations[name] for name in self._handlers]
+        present = [self.destinations[_destination(name)] for name in self._handlers]
         levels = [level for d in present for level in (d.level, *d.modules.values())]
         logging.getLogger().setLevel(min(levels, default=logging.WARNING))
+
+
+def _destination(handler: str) -> str:
+    """Return the destination whose levels a handler has: what goes to another host is for syslog, too."""
+    return "syslog" if handler == "syslog-target" else handler
 
 
 def _is_gone() -> bool:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from ovenbird.daemon import tls
 from ovenbird.daemon.errors import UsageError
-from ovenbird.daemon.options import Takes
+from ovenbird.daemon.help import Usage
+from ovenbird.daemon.options import value
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.metadata.boot import BootStore
 from ovenbird.metadata.local import Local
@@ -24,33 +25,25 @@ if TYPE_CHECKING:
     from ovenbird.metadata.source import Source
 
 OPTIONS = {
-    "nova": Takes.VALUE,
-    "nova-ca-cert": Takes.VALUE,
-    "secret-file": Takes.VALUE,
-    "boots": Takes.VALUE,
-    "chassis": Takes.VALUE,
-    "namespace": Takes.VALUE,
-    "prefix": Takes.VALUE,
+    "nova": value("URL", "pass requests on to Nova's metadata service, as http://controller:8775"),
+    "secret-file": value("FILE", "the secret shared with it"),
+    "nova-ca-cert": value("FILE", "trust these authorities for https, instead of the system's"),
+    "boots": value("DIRECTORY", "answer from files that say what each instance was booted with"),
+    "namespace": value("NAME", "the integration bridge is in this network namespace"),
+    "prefix": value("TEXT", "begin the names of the networks' namespaces with this"),
+    "chassis": value("NAME", "the chassis's name, instead of system-id"),
 }
 
-USAGE = """ovenbird metadata: serve each network's instances on this hypervisor at 169.254.169.254 and fe80::a9fe:a9fe
-usage: ovenbird metadata (--nova=URL --secret-file=FILE | --boots=DIRECTORY) [OPTION]... [OVS-DATABASE]
+USAGE = Usage(
+    "serve each network's instances on this hypervisor at 169.254.169.254 and fe80::a9fe:a9fe",
+    "(--nova=URL --secret-file=FILE | --boots=DIRECTORY) [OPTION]... [OVS-DATABASE]",
+    """\
 where OVS-DATABASE is the local ovsdb-server (unix:RUNDIR/db.sock). The chassis's name, the integration bridge and
-Southbound's address are there, in external_ids of Open_vSwitch, as for the controller.
-
-  --nova=URL          pass requests on to Nova's metadata service, as http://controller:8775
-  --secret-file=FILE  the secret shared with it
-  --nova-ca-cert=FILE trust these authorities for https, instead of the system's
-  --boots=DIRECTORY   answer from files that say what each instance was booted with
-  --namespace=NAME    the integration bridge is in this network namespace
-  --prefix=TEXT       begin the names of the networks' namespaces with this
-  -n NAME             the chassis's name, instead of system-id
-
+Southbound's address are there, in external_ids of Open_vSwitch, as for the controller.""",
+    """\
 What was made stays when the daemon ends, for the next to take over; `ovs-appctl -t ovenbird-metadata exit --cleanup`
-ends it and removes everything.
-
-The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v --private-key --certificate --ca-cert.
-"""
+ends it and removes everything.""",
+)
 
 
 def source(daemon: Daemon) -> Source:
@@ -116,8 +109,21 @@ async def serve(daemon: Daemon) -> None:
         await running.clear()
 
 
+def daemon() -> Daemon:
+    """Return the daemon, to be run."""
+    return Daemon(
+        "metadata",
+        "ovenbird-metadata",
+        "ovn",
+        OPTIONS,
+        USAGE,
+        serve,
+        {"-n": "chassis"},
+        operands=True,
+        exit_options=("--cleanup",),
+    )
+
+
 def main(argv: Sequence[str]) -> int:
     """Run `ovenbird metadata` with these arguments and return its exit status."""
-    return Daemon(
-        "ovenbird-metadata", "ovn", OPTIONS, USAGE, serve, {"-n": "chassis"}, operands=True, exit_options=("--cleanup",)
-    ).run(list(argv))
+    return daemon().run(list(argv))

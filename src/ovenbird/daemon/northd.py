@@ -7,7 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.daemon import tls
-from ovenbird.daemon.options import Takes
+from ovenbird.daemon.help import Usage
+from ovenbird.daemon.options import Option, Takes, flag, value
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.pump import LockedPump
 from ovenbird.model import nb, sb
@@ -29,22 +30,26 @@ log = logging.getLogger(__name__)
 LOCK = "ovn_northd"
 """The lock that the active one of several compilers holds; the original's, so that they stand by for one another."""
 
+
+def one_thread(count: str | None) -> str:
+    """Return why a number of threads has no effect; nothing for the one that there is."""
+    if count == "1":
+        return ""
+    return "changes are compiled in one thread, each at the cost of what it changes"
+
+
 OPTIONS = {
-    "ovnnb-db": Takes.VALUE,
-    "ovnsb-db": Takes.VALUE,
-    "dry-run": Takes.NOTHING,
-    "n-threads": Takes.VALUE,
+    "ovnnb-db": value("REMOTE", "where Northbound is served: $OVN_NB_DB, or unix:RUNDIR/ovnnb_db.sock"),
+    "ovnsb-db": value("REMOTE", "where Southbound is served: $OVN_SB_DB, or unix:RUNDIR/ovnsb_db.sock"),
+    "dry-run": flag("start paused"),
+    "n-threads": Option(
+        Takes.VALUE, "N", "accepted: there is one thread, and a warning if N is another number", no_effect=one_thread
+    ),
 }
 
-USAGE = """ovenbird northd: compile OVN's Northbound database to Southbound, as ovn-northd(8) does
-usage: ovenbird northd [OPTION]...
+SHORT = {"-D": "ovnnb-db", "-d": "ovnsb-db", "-n": "dry-run"}
 
-  --ovnnb-db=REMOTE   where Northbound is served: $OVN_NB_DB, or unix:RUNDIR/ovnnb_db.sock
-  --ovnsb-db=REMOTE   where Southbound is served: $OVN_SB_DB, or unix:RUNDIR/ovnsb_db.sock
-  --dry-run           start paused
-
-The usual options of OVN's daemons: --pidfile --detach --unixctl --log-file -v --private-key --certificate --ca-cert.
-"""
+USAGE = Usage("compile OVN's Northbound database to Southbound, as ovn-northd(8) does", "[OPTION]...")
 
 
 def pump(northbound: Client, southbound: Client, findings: Findings) -> LockedPump:
@@ -144,6 +149,11 @@ async def serve(daemon: Daemon) -> None:
         await southbound.close()
 
 
+def daemon() -> Daemon:
+    """Return the daemon, to be run."""
+    return Daemon("northd", "ovn-northd", "ovn", OPTIONS, USAGE, serve, SHORT)
+
+
 def main(argv: Sequence[str]) -> int:
     """Run `ovenbird northd` with these arguments and return its exit status."""
-    return Daemon("ovn-northd", "ovn", OPTIONS, USAGE, serve, {"-n": "dry-run"}).run(list(argv))
+    return daemon().run(list(argv))

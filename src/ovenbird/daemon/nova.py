@@ -6,20 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ovenbird.daemon.errors import UsageError
-from ovenbird.daemon.options import Takes
+from ovenbird.daemon.options import value
 
 if TYPE_CHECKING:
     from ovenbird.api.nova import Notifier
     from ovenbird.daemon.process import Daemon
     from ovenbird.ovsdb.transaction import Client
 
-OPTIONS = {"nova-url": Takes.VALUE, "nova-account": Takes.VALUE}
-
-USAGE = """\
-  --nova-url=URL      tell Nova's Compute API at this address (http://controller:8774/v2.1) which ports work
-  --nova-account=FILE who this service is to Nova: section [nova] of a file like neutron.conf, with auth_url,
-                      username, password, project_name; without it Nova is told without a token
-"""
+OPTIONS = {
+    "nova-url": value("URL", "tell Nova's Compute API at this address (http://controller:8774/v2.1) which ports work"),
+    "nova-account": value(
+        "FILE",
+        "who this service is to Nova: section [nova] of a file like neutron.conf, with auth_url, username, password, "
+        "project_name; without it Nova is told without a token",
+    ),
+}
 
 
 def telling(daemon: Daemon, cloud: Client, northbound: Client) -> list[Notifier]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ovenbird.daemon.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 
 class Takes(Enum):
@@ -28,31 +28,90 @@ class Takes(Enum):
     OPTIONAL = "optional"
 
 
-COMMON: Mapping[str, Takes] = {
-    "pidfile": Takes.OPTIONAL,
-    "overwrite-pidfile": Takes.NOTHING,
-    "detach": Takes.NOTHING,
-    "no-chdir": Takes.NOTHING,
-    "no-self-confinement": Takes.NOTHING,
-    "monitor": Takes.NOTHING,
-    "user": Takes.VALUE,
-    "log-file": Takes.OPTIONAL,
-    "syslog-target": Takes.VALUE,
-    "syslog-method": Takes.VALUE,
-    "log-format": Takes.VALUE,
-    "verbose": Takes.OPTIONAL,
-    "unixctl": Takes.VALUE,
-    "private-key": Takes.VALUE,
-    "certificate": Takes.VALUE,
-    "ca-cert": Takes.VALUE,
-    "bootstrap-ca-cert": Takes.VALUE,
-    "peer-ca-cert": Takes.VALUE,
-    "ssl-protocols": Takes.VALUE,
-    "ssl-ciphers": Takes.VALUE,
-    "help": Takes.NOTHING,
-    "version": Takes.NOTHING,
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One long option of a daemon, as the parser, `--help` and the reference of options know it.
+
+    Arguments:
+        takes: whether it takes a value.
+        value: what stands for the value in texts, as `FILE`.
+        text: what the option does.
+        repeats: whether every value counts that is given, and not the last alone.
+        no_effect: says of the value given why it has no effect; nothing if it has one.
+    """
+
+    takes: Takes
+    value: str
+    text: str
+    repeats: bool = False
+    no_effect: Callable[[str | None], str] = lambda _: ""
+
+    def spelled(self, name: str) -> str:
+        """Return how it is written with its name, as `--pidfile[=FILE]`."""
+        form = {Takes.NOTHING: "--{}", Takes.VALUE: "--{}={}", Takes.OPTIONAL: "--{}[={}]"}[self.takes]
+        return form.format(name, self.value)
+
+
+def flag(text: str) -> Option:
+    """Return an option without a value."""
+    return Option(Takes.NOTHING, "", text)
+
+
+def value(stands_for: str, text: str, *, repeats: bool = False) -> Option:
+    """Return an option that needs a value."""
+    return Option(Takes.VALUE, stands_for, text, repeats)
+
+
+def optional(stands_for: str, text: str, *, repeats: bool = False) -> Option:
+    """Return an option whose value may be left out."""
+    return Option(Takes.OPTIONAL, stands_for, text, repeats)
+
+
+GROUPS: Mapping[str, Mapping[str, Option]] = {
+    "Process": {
+        "detach": flag("run in the background; the command returns once the daemon works"),
+        "monitor": flag("start the daemon again when a programming error kills it (SIGSEGV, SIGABRT and their like)"),
+        "user": value("USER[:GROUP]", "become this user and group, without any capability; only root can"),
+        "no-chdir": flag("with --detach: stay in this directory, instead of going to /"),
+        "no-self-confinement": flag(
+            "accepted: with it and without it, no daemon here confines itself to certain directories"
+        ),
+        "pidfile": optional("FILE", "write the process's number there (RUNDIR/PROGRAM.pid), locked while it lives"),
+        "overwrite-pidfile": flag("with --pidfile: start even if a running process holds the file"),
+        "unixctl": value("SOCKET", "the control socket (RUNDIR/PROGRAM.PID.ctl); none: there is none"),
+    },
+    "Log": {
+        "verbose": optional(
+            "SPEC",
+            "levels of the log, as `file:info` or `ovsdb.replica:syslog:warn`; alone, everything",
+            repeats=True,
+        ),
+        "log-file": optional("FILE", "write the log to this file too (LOGDIR/PROGRAM.log)"),
+        "log-format": value("FORM", "text, lines as Open vSwitch writes them (default), or json, an object a line"),
+        "syslog-method": value(
+            "METHOD", "how syslog is reached: libc (default), null, unix:FILE or udp:HOST:PORT; else $OVS_SYSLOG_METHOD"
+        ),
+        "syslog-target": value("HOST:PORT", "send what is for syslog to this UDP port too"),
+    },
+    "TLS": {
+        "private-key": value("FILE", "this program's key, PEM"),
+        "certificate": value("FILE", "its certificate"),
+        "ca-cert": value("FILE", "the authority that the peers' certificates must be of; none: any"),
+        "bootstrap-ca-cert": value("FILE", "likewise; a file that is not there is made of what the first peer shows"),
+        "peer-ca-cert": value("FILE", "certificates of authorities to show to peers besides"),
+        "ssl-protocols": value("PROTOCOLS", "versions of TLS, as TLSv1.2,TLSv1.3 (default)"),
+        "ssl-ciphers": value("CIPHERS", "ciphers of TLS 1.2, in OpenSSL's notation"),
+    },
+    "Help": {
+        "help": flag("print this"),
+        "options": flag("print the options alone"),
+        "version": flag("print the version"),
+    },
 }
-"""Options that every daemon takes."""
+"""Options that every daemon takes, by what they are about (ovs-vswitchd(8), "OPTIONS")."""
+
+COMMON: Mapping[str, Option] = {name: option for group in GROUPS.values() for name, option in group.items()}
+"""The same by name."""
 
 SHORT: Mapping[str, str] = {
     "-v": "verbose",
@@ -61,6 +120,7 @@ SHORT: Mapping[str, str] = {
     "-C": "ca-cert",
     "-h": "help",
     "-V": "version",
+    "-o": "options",
     "-u": "unixctl",
 }
 """Short options and the long ones that they stand for."""
@@ -86,7 +146,7 @@ class Options:
         return tuple(v for v in self.given.get(name, ()) if v is not None)
 
 
-def parse(argv: Sequence[str], own: Mapping[str, Takes], short: Mapping[str, str] | None = None) -> Options:
+def parse(argv: Sequence[str], own: Mapping[str, Option], short: Mapping[str, str] | None = None) -> Options:
     """Parse a daemon's command line.
 
     Arguments:
@@ -109,25 +169,26 @@ def parse(argv: Sequence[str], own: Mapping[str, Takes], short: Mapping[str, str
             break
         if arg.startswith("--"):
             name, has_value, text = arg[2:].partition("=")
-            value: str | None = text if has_value else None
+            given_value: str | None = text if has_value else None
         elif arg.startswith("-") and arg[:2] in letters:
             name = letters[arg[:2]]
-            value = arg[2:] or None
+            given_value = arg[2:] or None
         elif arg.startswith("-") and arg != "-":
             raise UsageError(f"unknown option {arg}")
         else:
             arguments.append(arg)
             continue
-        takes = known.get(name)
-        if takes is None:
+        option = known.get(name)
+        if option is None:
             raise UsageError(f"unknown option --{name}")
-        if takes is Takes.NOTHING and value is not None:
+        takes = option.takes
+        if takes is Takes.NOTHING and given_value is not None:
             raise UsageError(f"option --{name} takes no value")
-        if takes is Takes.VALUE and value is None:
+        if takes is Takes.VALUE and given_value is None:
             if not rest:
                 raise UsageError(f"option --{name} needs a value")
-            value = rest.pop(0)
-        given.setdefault(name, []).append(value)
+            given_value = rest.pop(0)
+        given.setdefault(name, []).append(given_value)
     return Options({name: tuple(values) for name, values in given.items()}, tuple(arguments))
 
 

@@ -26,13 +26,16 @@ from typing import TYPE_CHECKING, Any
 import ovenbird
 from ovenbird.daemon import descriptors, options
 from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.help import Usage, help_text, option_list
 from ovenbird.daemon.logs import LEVELS, Logs
-from ovenbird.daemon.options import Options, Takes
+from ovenbird.daemon.options import COMMON, Options
 from ovenbird.daemon.unixctl import CommandError, Unixctl
 from ovenbird.sockets.run_directory import run_directory
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from ovenbird.daemon.options import Option
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +48,11 @@ class Daemon:
     """One daemon program.
 
     Arguments:
+        command: its name behind `ovenbird`.
         program: its name for pid file, control socket and log, as the original is called (`ovn-northd`).
         kind: whose run directory it uses, `"ovs"` or `"ovn"`.
         own: its long options beyond the common ones.
-        usage: the help text.
+        usage: what `--help` says besides the options.
         main: what it does, until `stopping` is set.
         short: its short options beyond the common ones.
         operands: whether it takes arguments that are no options.
@@ -57,16 +61,18 @@ class Daemon:
 
     def __init__(
         self,
+        command: str,
         program: str,
         kind: str,
-        own: Mapping[str, Takes],
-        usage: str,
+        own: Mapping[str, Option],
+        usage: Usage,
         main: Callable[[Daemon], Awaitable[None]],
         short: Mapping[str, str] | None = None,
         *,
         operands: bool = False,
         exit_options: tuple[str, ...] = (),
     ) -> None:
+        self.command = command
         self.program = program
         self.kind = kind
         self.own = own
@@ -91,7 +97,10 @@ class Daemon:
         try:
             self.options = options.parse(argv, self.own, self.short)
             if self.options.has("help"):
-                sys.stdout.write(self.usage)
+                sys.stdout.write(help_text(self.command, self.usage, self.own, self.short))
+                return 0
+            if self.options.has("options"):
+                sys.stdout.write(option_list(self.own, self.short))
                 return 0
             if self.options.has("version"):
                 sys.stdout.write(self.version + "\n")
@@ -123,6 +132,7 @@ class Daemon:
         if self.options.arguments and not self.operands:
             raise UsageError(f"{self.options.arguments[0]}: only options are understood")
         self._set_up_logs()
+        self._say_what_has_no_effect()
         descriptors.raise_limit()
         if self.options.has("detach"):
             reader, writer = os.pipe()
@@ -167,19 +177,25 @@ class Daemon:
         if form not in ("text", "json"):
             raise UsageError(f"--log-format={form}: text or json is needed")
         self.logs = Logs(self.program, json=form == "json")
-        if (method := self.options.last("syslog-method")) is not None:
+        if method := self.options.last("syslog-method") or os.environ.get("OVS_SYSLOG_METHOD"):
             self.logs.use_syslog(method)
         if (target := self.options.last("syslog-target")) is not None:
-            self.logs.use_syslog(f"udp:{target}")
+            self.logs.copy_syslog(target)
         for spec in self.options.given.get("verbose", ()):
             self.logs.set(spec or "dbg")
         if self.options.has("log-file"):
             name = self.options.last("log-file") or f"{self.program}.log"
             self.logs.open_file(Path(options.log_directory(self.kind), name))
 
-    def _control_path(self) -> Path:
+    def _say_what_has_no_effect(self) -> None:
+        known = {**COMMON, **self.own}
+        for name, values in self.options.given.items():
+            if reason := known[name].no_effect(values[-1]):
+                log.warning("--%s has no effect: %s", name if values[-1] is None else f"{name}={values[-1]}", reason)
+
+    def _control_path(self) -> Path | None:
         name = self.options.last("unixctl") or f"{self.program}.{os.getpid()}.ctl"
-        return Path(run_directory(self.kind), name)
+        return None if name == "none" else Path(run_directory(self.kind), name)
 
     def _write_pidfile(self) -> None:
         if not self.options.has("pidfile"):

@@ -54,11 +54,11 @@ class Unixctl:
     """The server of one daemon's commands.
 
     Arguments:
-        path: the socket.
+        path: the socket; None where nobody is to give commands.
         version: what `version` answers.
     """
 
-    def __init__(self, path: Path, version: str) -> None:
+    def __init__(self, path: Path | None, version: str) -> None:
         self.path = path
         self.commands: dict[str, Command] = {}
         self.callers: set[_Caller] = set()
@@ -79,6 +79,8 @@ class Unixctl:
         Raises:
             UsageError: the socket cannot be made.
         """
+        if self.path is None:
+            return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             listener = Listener(str(self.path), lambda: _Caller(self), LIMITS)
@@ -94,7 +96,8 @@ class Unixctl:
             self._listener = None
         for caller in tuple(self.callers):
             caller.close()
-        self.path.unlink(missing_ok=True)
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
 
     def answer(self, method: object, params: object) -> tuple[str | None, str | None]:
         """Run one command.

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.ovsdb import heap
 from ovenbird.ovsdb.compaction import Compaction
 from ovenbird.ovsdb.errors import InputOutputError, OvsdbError
 from ovenbird.ovsdb.journal import ROWS_AT_ONCE
@@ -57,6 +58,8 @@ class Server:
     def __init__(self, keys: TlsKeys | None = None, probe: float = PROBE_INTERVAL) -> None:
         self.service = Service(self._later, self._sync)
         self.keys = keys
+        self.trims = False
+        """Whether unused memory goes back to the system after a compaction."""
         self._limits = PeerLimits()
         self._probe = probe
         self._listeners: dict[Remote, Listener] = {}
@@ -82,11 +85,16 @@ class Server:
         """Serve a database; return the client through which this process uses it."""
         self.service.add(database)
         if database.journal is not None:
-            self._syncs[database.name] = sync = _Sync(lambda: self.service.databases[database.name])
+            self._syncs[database.name] = sync = _Sync(lambda: self.service.databases[database.name], self.compacted)
             database.journal.on_write = sync.soon
         client = LocalClient(self.service, database)
         self._clients.append(client)
         return client
+
+    def compacted(self) -> None:
+        """Do what is to be done after a compaction."""
+        if self.trims:
+            heap.trim()
 
     async def listen(
         self, remote: str | Remote, access: Access = FULL, probe: float | None = None, pause: float | None = None
@@ -262,8 +270,9 @@ class Peers:
 class _Sync:
     """Puts one journal on the disk, in a thread: one fsync for all that wait, the next for those who came meanwhile."""
 
-    def __init__(self, database: Callable[[], Database]) -> None:
+    def __init__(self, database: Callable[[], Database], compacted: Callable[[], None]) -> None:
         self._database = database  # asked each time: a conversion puts another in its place
+        self._compacted = compacted
         self._waiting: list[Callable[[OvsdbError | None], None]] = []
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -320,6 +329,7 @@ class _Sync:
             await asyncio.get_running_loop().run_in_executor(None, compaction.write)
             if compaction.current:
                 compaction.take_over()
+                self._compacted()
         except InputOutputError as error:
             _log.warning("database %s is not compacted now: %s", database.name, error)
             journal.put_off()

@@ -124,18 +124,40 @@ def test_what_is_not_done_is_refused(tmp_path, daemon, option, words):
     assert words in said
 
 
-def test_syslog_and_the_port_that_was_chosen(tmp_path):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as syslog:
-        syslog.bind(("127.0.0.1", 0))
-        syslog.settimeout(30)
-        target = f"--syslog-target=127.0.0.1:{syslog.getsockname()[1]}"
-        running = Running(tmp_path, "db", target, "--remote=ptcp:0:127.0.0.1")
-        received = syslog.recv(4096)
-    assert b"ovsdb-server: " in received
+@pytest.mark.parametrize(("count", "said"), [("1", ""), ("4", "--n-threads=4 has no effect"), ("x", "no effect")])
+def test_what_has_no_effect_is_said_and_a_daemon_without_commands_works(tmp_path, count, said):
+    environment = {**os.environ, "OVN_RUNDIR": str(tmp_path), "OVS_LOGDIR": str(tmp_path)}
+    argv = (*OVENBIRD, "northd", f"--n-threads={count}", "--unixctl=none", "--log-file=x.log", *DAEMONS["northd"])
+    process = subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True)
+    log = tmp_path / "x.log"
+    while not log.exists() or "northd" not in log.read_text():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.terminate()
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, "no effect" in errors) == (0, bool(said))
+    assert said in errors
+    assert not list(tmp_path.glob("*none*"))
+    assert not list(tmp_path.glob("*.ctl"))
+
+
+def test_syslog_and_the_port_that_was_chosen(tmp_path, monkeypatch):
+    with socket.socket(type=socket.SOCK_DGRAM) as syslog, socket.socket(type=socket.SOCK_DGRAM) as target:
+        for one in (syslog, target):
+            one.bind(("127.0.0.1", 0))
+            one.settimeout(30)
+        monkeypatch.setenv("OVS_SYSLOG_METHOD", f"udp:127.0.0.1:{syslog.getsockname()[1]}")
+        options = f"--syslog-target=127.0.0.1:{target.getsockname()[1]}", "--remote=ptcp:0:127.0.0.1"
+        running = Running(tmp_path, "db", *options)
+        received = syslog.recv(4096), target.recv(4096)
+    assert all(b"ovsdb-server: " in each for each in received)
     running.call("version")
     while "listening on port" not in running.log.read_text():
         time.sleep(0.01)
     port = int(running.log.read_text().partition("ptcp:0:127.0.0.1: listening on port ")[2].split()[0])
     socket.create_connection(("127.0.0.1", port)).close()
+    assert running.call("ovsdb-server/memory-trim-on-compaction", "of") == (None, "invalid argument")
+    for command in (("memory-trim-on-compaction", "on"), ("compact",), ("memory-trim-on-compaction", "off")):
+        assert running.call(f"ovsdb-server/{command[0]}", *command[1:]) == ("", None)
     running.process.terminate()
     assert running.ended() == 0

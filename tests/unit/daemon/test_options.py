@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from ovenbird.daemon.errors import UsageError
-from ovenbird.daemon.options import Takes, parse
+from ovenbird.daemon.options import flag, parse, value
 
-OWN = {"ovnnb-db": Takes.VALUE, "dry-run": Takes.NOTHING, "remote": Takes.VALUE}
+OWN = {"ovnnb-db": value("REMOTE", ""), "dry-run": flag(""), "remote": value("REMOTE", "")}
 
 
 def test_the_originals_command_lines():

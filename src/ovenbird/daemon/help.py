@@ -1,0 +1,80 @@
+"""What `--help` and `--options` of a daemon print: made from the options that its parser knows."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ovenbird.daemon.options import GROUPS, SHORT, Option, Takes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_WIDTH = 100
+"""Columns of a line."""
+_INDENT = 26
+"""Columns before what an option does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What is said of a daemon besides its options.
+
+    Arguments:
+        summary: what it does, in one line.
+        synopsis: its command line behind its name.
+        about: what its operands are, and the like; paragraphs.
+        notes: what stands below its options; paragraphs.
+    """
+
+    summary: str
+    synopsis: str
+    about: str = ""
+    notes: str = ""
+
+
+def letters(short: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the letter of each long option that has one, with its dash."""
+    return {name: letter for letter, name in {**SHORT, **(short or {})}.items()}
+
+
+def help_text(name: str, usage: Usage, own: Mapping[str, Option], short: Mapping[str, str] | None) -> str:
+    """Return what `--help` prints.
+
+    Arguments:
+        name: the command behind `ovenbird`.
+        usage: what is said besides the options.
+        own: the options beyond the common ones.
+        short: its short options beyond the common ones.
+    """
+    head = [f"ovenbird {name}: {usage.summary}", f"usage: ovenbird {name} {usage.synopsis}"]
+    known = letters(short)
+    groups = {"Options": own, **{f"{group} options": options for group, options in GROUPS.items()}}
+    lists = ["\n".join([f"{title}:", *_lines(options, known)]) for title, options in groups.items() if options]
+    first = "\n".join([*head, *([usage.about] if usage.about else [])])
+    return "\n\n".join([first, *lists, *([usage.notes] if usage.notes else [])]) + "\n"
+
+
+def _lines(options: Mapping[str, Option], known: Mapping[str, str]) -> Iterator[str]:
+    for name, option in options.items():
+        letter = f"{known[name]}, " if name in known else ""
+        label = f"  {letter}{option.spelled(name)}"
+        text = option.text + ("; may repeat" if option.repeats else "")
+        wrapped = textwrap.wrap(text, _WIDTH - _INDENT, break_on_hyphens=False)
+        if len(label) < _INDENT:
+            yield f"{label:<{_INDENT}}{wrapped.pop(0)}"
+        else:
+            yield label
+        yield from (" " * _INDENT + line for line in wrapped)
+
+
+def option_list(own: Mapping[str, Option], short: Mapping[str, str] | None) -> str:
+    """Return what `--options` prints, two lines an option as the original's: for completion in shells."""
+    known = letters(short)
+    lines = []
+    for options in (own, *GROUPS.values()):
+        for name, option in options.items():
+            argument = {Takes.NOTHING: "", Takes.VALUE: "=ARG", Takes.OPTIONAL: "=[ARG]"}[option.takes]
+            lines += [f"--{name}{argument}", *([known[name]] if name in known else [])]
+    return "\n".join(lines) + "\n"
