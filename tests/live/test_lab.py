@@ -14,13 +14,16 @@ from ovenbird.lab import dhcp, process, programs, supervisor
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import (
     AlreadyRunningError,
+    ClashError,
     CommandError,
     DuplicateInstanceError,
+    LabError,
     ProcessDiedError,
     WaitTimeoutError,
 )
 from ovenbird.lab.hypervisor import Hypervisor
 from ovenbird.lab.lab import Lab
+from ovenbird.lab.namespace import Namespace, existing
 from ovenbird.lab.plan import Plan
 from ovenbird.lab.process import ProcessSpec, wait_until
 from ovenbird.lab.requirements import find_program
@@ -251,3 +254,40 @@ def test_down_removes_everything_after_a_kill_of_everything(originals: None, mak
     assert lab.plan.prefix not in run(["ip", "netns", "list"])
     assert not lab.plan.rundir.exists()
     assert process.marked(lab.plan.rundir) == []
+
+
+def test_a_clash_of_names_is_said_and_costs_the_other_cloud_nothing(originals_lab: Lab, rundir: Path) -> None:
+    lab, before = originals_lab, existing(originals_lab.plan.prefix)
+    for hosts in (("hv1",), ("hv9",)):
+        with pytest.raises(ClashError, match=rf"^the namespace {lab.plan.prefix}\w+ exists .* {lab.plan.rundir}:"):
+            Lab.up(rundir, hosts, prefix=lab.plan.prefix, central=programs.originals)
+    assert not rundir.exists()
+    other = Hypervisor(Plan.make(rundir, ("hv1",), prefix=lab.plan.prefix), "hv1").namespace
+    with pytest.raises(ClashError):
+        other.make()
+    other.remove()
+    assert existing(lab.plan.prefix) == before
+    assert lab.hypervisor("hv1").reaches(lab.hypervisor("hv2"))
+
+
+def test_a_namespace_that_no_cloud_made_stays(machine: None, rundir: Path) -> None:
+    plan = Plan.make(rundir, ("hv1",))
+    strange = Namespace(plan.outside)
+    run(["ip", "netns", "add", strange.name])
+    try:
+        with pytest.raises(ClashError, match="no cloud's"):
+            Lab.up(rundir, ("hv1",), prefix=plan.prefix)
+        assert strange.whole
+        assert not rundir.exists()
+    finally:
+        strange.remove()
+    assert not strange.exists
+
+
+def test_a_host_that_cannot_be_added_leaves_nothing(originals_lab: Lab) -> None:
+    lab, before = originals_lab, existing(originals_lab.plan.prefix)
+    with pytest.raises(LabError):
+        lab.add_host("hv9", program=("no-such-controller",))
+    assert Lab.open(lab.plan.rundir).plan.hosts == lab.plan.hosts == ("hv1", "hv2")
+    assert existing(lab.plan.prefix) == before
+    assert not [name for name in lab.processes() if name.startswith("hv9")]

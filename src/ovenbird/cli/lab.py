@@ -1,6 +1,8 @@
 """`ovenbird lab`: instances, booted, entered, deleted and listed."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -48,18 +50,23 @@ def boot(
     lab = Lab.open(rundir)
     keys = {Path(key.name).stem: key.read().strip()} if key is not None else {}
     given = Boot(hostname or name, keys, user_data.read() if user_data is not None else None)
-    lab.check_new(name)
-    boots = BootStore(lab.plan.boots)
-    boots.put(f"lab-{name}", given)  # first: the instance asks as soon as it has an address
-    try:
-        instance = lab.boot(name, network, host, groups)
-    except BaseException:
-        boots.remove(f"lab-{name}")
-        raise
+    # Recorded first: the instance asks as soon as it has an address.
+    instance = lab.boot(name, network, host, groups, record=_recorded(BootStore(lab.plan.boots), f"lab-{name}", given))
     member = (
         f"security group {', '.join(groups)}" if groups else "the default security group, which lets in its own alone"
     )
     click.echo(f"{instance.name} runs on {instance.host} with {instance.address or 'no address'}, in {member}")
+
+
+@contextmanager
+def _recorded(boots: BootStore, device: str, boot: Boot) -> Iterator[None]:
+    """Record what an instance is booted with, unless it is not booted."""
+    boots.put(device, boot)
+    try:
+        yield
+    except BaseException:
+        boots.remove(device)
+        raise
 
 
 @command.command(

@@ -34,6 +34,10 @@ class PlanError(LabError):
     """The lab that was asked for cannot exist: a name, path or port is unusable."""
 
 
+class ClashError(LabError):
+    """Somebody else has a thing of a name that the lab would give to one of its own."""
+
+
 class WaitTimeoutError(LabError):
     """Something did not become true in its time."""
 

@@ -60,7 +60,7 @@ class Hypervisor:
     @property
     def namespace(self) -> Namespace:
         """The namespace it lives in."""
-        return Namespace(self.plan.host_namespace(self.name))
+        return Namespace(self.plan.host_namespace(self.name), self.plan.owner)
 
     @property
     def rundir(self) -> Path:

@@ -69,7 +69,7 @@ class Instance:
     @property
     def namespace(self) -> Namespace:
         """The namespace it lives in."""
-        return Namespace(self.plan.instance_namespace(self.name))
+        return Namespace(self.plan.instance_namespace(self.name), self.plan.owner)
 
     @property
     def hypervisor(self) -> Hypervisor:

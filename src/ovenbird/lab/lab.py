@@ -2,13 +2,15 @@
 
 A `Lab` holds nothing but its plan; everything else is in the state file, so that any process can open the lab in a run
 directory and go on from there. What is made is recorded first (see `state`), what runs is kept running (`supervisor`).
+Invariant: nothing is removed that this lab has not made; what fails takes back what it has done itself, and no more.
 """
 
 import os
 import shutil
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,14 @@ from ovenbird.lab import process, supervisor
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import (
     AlreadyRunningError,
+    ClashError,
     DuplicateInstanceError,
     LabError,
     NoSuchInstanceError,
     NotRunningError,
     PlanError,
 )
+from ovenbird.lab.exclusive import exclusively
 from ovenbird.lab.hypervisor import Hypervisor, listening
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.keeper import Keeper
@@ -104,7 +108,8 @@ class Lab(Keeper):
 
         Raises:
             RequirementError: the machine lacks something.
-            AlreadyRunningError: a cloud runs there.
+            AlreadyRunningError: a cloud runs there, or starts.
+            ClashError: somebody else has a namespace of a name that this lab would use; nothing was done.
             LabError: it did not start; nothing is left of it.
         """
         check()
@@ -114,30 +119,55 @@ class Lab(Keeper):
         ports = {"api_port": api_port, "nb_port": nb_port, "sb_port": sb_port, "cloud_port": cloud_port}
         served = (settings or {}).get("metadata") == "true"
         lab = cls(Plan.make(rundir, hosts, gateways=gateways, metadata=served, prefix=prefix, **ports))
-        lab._claim()
-        try:
-            lab._start(central, controllers or {}, external_ids or {}, settings or {}, progress)
-        except BaseException as error:
-            story = lab.story() if isinstance(error, LabError) else ""
-            lab.down()
-            if story:
-                error.add_note(story)
-            raise
+        lab._check_names()
+        with lab._changing():
+            if lab.state.exists:
+                lab._remove_leftovers()
+        with lab._changing():  # what there was is gone, the directory too
+            lab._claim()
+            try:
+                lab._start(central, controllers or {}, external_ids or {}, settings or {}, progress)
+            except BaseException as error:
+                story = lab.story() if isinstance(error, LabError) else ""
+                lab.down()
+                if story:
+                    error.add_note(story)
+                raise
         return lab
+
+    def _check_names(self) -> None:
+        """Make sure that nobody else has namespaces of the names that this lab gives.
+
+        Raises:
+            ClashError: somebody has.
+        """
+        plan = self.plan
+        names = [plan.underlay, plan.outside, *map(plan.host_namespace, plan.hosts), *existing(plan.instance_prefix)]
+        for name in names:
+            Namespace(name, plan.owner).check()
+        for host in plan.hosts:
+            served = [] if self.state.exists else existing(f"{plan.metadata_prefix(host)}ovnmeta-")
+            if served and not Namespace(plan.host_namespace(host)).exists:
+                raise ClashError(f"the namespace {served[0]} exists already: choose another --prefix, or remove it")
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a crashed lab has left in the run directory.
+
+        Raises:
+            AlreadyRunningError: it did not crash.
+        """
+        if supervisor.active(self.plan.rundir):
+            where = self.plan.rundir
+            raise AlreadyRunningError(f"a cloud is already running in {where}; `ovenbird down` ends it")
+        self.down()
 
     def _claim(self) -> None:
         """Take possession of the run directory."""
-        if self.state.exists:
-            if supervisor.active(self.plan.rundir):
-                where = self.plan.rundir
-                raise AlreadyRunningError(f"a cloud is already running in {where}; `ovenbird down` ends it")
-            self.down()
-        elif self.plan.rundir.is_dir() and any(self.plan.rundir.iterdir()):
+        if any(self.plan.rundir.iterdir()):
             raise PlanError(f"{self.plan.rundir} holds files that no lab made; choose another run directory")
         busy = self.plan.busy_ports()
         if busy:
             raise PlanError(f"somebody listens on TCP port {', '.join(map(str, busy))} of 127.0.0.1 already")
-        self.plan.rundir.mkdir(parents=True, exist_ok=True)
         self.state.add(Kind.PLAN, "lab", self.plan.to_json())
 
     def _start(
@@ -203,13 +233,36 @@ class Lab(Keeper):
             PlanError: the name is unusable or taken.
         """
         check()
-        self.plan = self.plan.with_host(name, gateway=gateway)
-        self.state.add(Kind.PLAN, "lab", self.plan.to_json())
-        self._start_host(name, {})
-        added = self.hypervisor(name)
-        self.keep(*self._services(name, program))
-        self._join((added, self.hypervisor(self.plan.hosts[0])))
-        return added
+        with self._changing():
+            self.plan = self.open(self.plan.rundir).plan  # others may have added hosts
+            before, self.plan = self.plan, self.plan.with_host(name, gateway=gateway)
+            added = self.hypervisor(name)
+            added.namespace.check()
+            self.state.add(Kind.PLAN, "lab", self.plan.to_json())
+            try:
+                self._start_host(name, {})
+                self.keep(*self._services(name, program))
+                self._join((added, self.hypervisor(self.plan.hosts[0])))
+            except BaseException:
+                self._remove_host(added)
+                self.plan = before
+                self.state.add(Kind.PLAN, "lab", before.to_json())
+                raise
+            return added
+
+    def _changing(self) -> AbstractContextManager[None]:
+        """Let nobody else start the cloud, or change which hosts there are."""
+        where = self.plan.rundir
+        return exclusively(where, AlreadyRunningError(f"the cloud in {where} is being started or changed"))
+
+    def _remove_host(self, hypervisor: Hypervisor) -> None:
+        """Remove a hypervisor that could not be added."""
+        kept = self.state.things(Kind.PROCESS)
+        self.drop(*(program for program in self._host_processes(hypervisor.name) if program in kept))
+        self._remove_metadata(hypervisor)
+        hypervisor.namespace.remove()
+        self.state.remove(Kind.NAMESPACE, hypervisor.namespace.name)
+        shutil.rmtree(hypervisor.rundir, ignore_errors=True)
 
     def kill_host(self, name: str) -> None:
         """Kill a hypervisor's switch, controller and database as a power cut would: at once, and nothing restarts."""
@@ -277,16 +330,22 @@ class Lab(Keeper):
         if active is not None:
             process.stop([active], grace=10)
         for _ in range(20):  # a dying lab may still start something between a look and the next
-            left = process.marked(rundir)
+            left = process.marked(plan.rundir)
             if not left:
                 break
             process.stop(left)
         for host in plan.hosts:
-            for name in existing(f"{plan.metadata_prefix(host)}ovnmeta-"):
-                Namespace(name).remove()
+            self._remove_metadata(Hypervisor(plan, host))
         for name in reversed(self.state.things(Kind.NAMESPACE)):
-            Namespace(name).remove()
+            Namespace(name, plan.owner).remove()
         shutil.rmtree(rundir)
+
+    @staticmethod
+    def _remove_metadata(hypervisor: Hypervisor) -> None:
+        """Remove the namespaces that a hypervisor's metadata service has made: those of its name, if that is ours."""
+        if not hypervisor.namespace.is_foreign:
+            for name in existing(f"{hypervisor.plan.metadata_prefix(hypervisor.name)}ovnmeta-"):
+                Namespace(name).remove()
 
     # Instances.
 
@@ -328,6 +387,7 @@ class Lab(Keeper):
         security_groups: Sequence[str] = (),
         *,
         wait: float = 30.0,
+        record: AbstractContextManager[object] | None = None,
         **port: Any,
     ) -> Instance:
         """Create a port through the API, plug an instance in, and return when it has its address and is ACTIVE.
@@ -338,15 +398,15 @@ class Lab(Keeper):
             host: the hypervisor; None takes the one with the fewest instances.
             security_groups: names or ids; none means the project's default group.
             wait: seconds until it must be ready.
+            record: is entered before the instance can ask anybody anything, and told if it is not to be.
             port: more attributes of the port.
 
         Raises:
             ApiError: the API refuses the port.
             LabError: it did not get ready; nothing is left of it.
         """
-        self.check_new(name)
         chosen = self.hypervisor(host or self._least_loaded()).name
-        with self.neutron() as neutron:
+        with self._reserved(name), record or nullcontext(), self.neutron() as neutron:
             found = neutron.find("network", network)
             dhcp = any(net["enable_dhcp"] for net in neutron.list("subnet", network_id=found["id"], ip_version="4"))
             if security_groups:
@@ -385,25 +445,33 @@ class Lab(Keeper):
         Raises:
             LabError: it did not get an address; nothing is left of it.
         """
-        self.check_new(name)
         instance = Instance(self.plan, name, self.hypervisor(host).name, port_id, mac, dhcp=dhcp)
-        try:
-            self._attach(instance, wait)
-        except BaseException:
-            self._detach(instance)
-            raise
+        with self._reserved(name):
+            try:
+                self._attach(instance, wait)
+            except BaseException:
+                self._detach(instance)
+                raise
         return instance
 
-    def check_new(self, name: str) -> None:
-        """Make sure that an instance may have a name.
+    @contextmanager
+    def _reserved(self, name: str) -> Iterator[None]:
+        """Keep a name for an instance that is being made.
 
         Raises:
             DuplicateInstanceError: one has it already.
             PlanError: none can have it.
+            ClashError: somebody else's namespace has the name that its would have.
         """
+        namespace = Namespace(self.plan.instance_namespace(name), self.plan.owner)
+        taken = DuplicateInstanceError(f"an instance named {name} exists already")
         if name in self.state.things(Kind.INSTANCE):
-            raise DuplicateInstanceError(f"an instance named {name} exists already")
-        self.plan.instance_namespace(name)
+            raise taken
+        with exclusively(self.plan.instance_rundir(name), taken):
+            if name in self.state.things(Kind.INSTANCE):
+                raise taken
+            namespace.check()
+            yield
 
     def _attach(self, instance: Instance, wait: float) -> None:
         self.state.add(Kind.INSTANCE, instance.name, instance.to_json())

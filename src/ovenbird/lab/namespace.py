@@ -1,8 +1,11 @@
 """A network namespace: made, entered and removed with iproute2 (ip-netns(8)).
 
-To make one that exists or to remove one that does not is no error, so that a crash at any point can be cleaned up.
+Invariant: nobody's namespace is removed but its owner's. Whose one is stands in the namespace itself, as the alias of
+its loopback (ip-link(8)): it is there before the namespace has a name, and goes with it. To make one that is ours
+already, or to remove one that is not there, is no error, so that a crash at any point can be cleaned up.
 """
 
+import json
 import os
 import signal
 import time
@@ -11,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ovenbird.lab.command import run
-from ovenbird.lab.errors import CommandError
+from ovenbird.lab.errors import ClashError, CommandError
 
 _DIRECTORY = Path("/run/netns")
 
@@ -24,12 +27,17 @@ def existing(start: str) -> list[str]:
         return []
 
 
+_OWNED = "ovenbird:"
+"""What the alias of an owned namespace's loopback begins with; the owner follows."""
+
 _SET_UP = """
-ip link set lo up
+ip link set lo up alias "$1"
 for knob in ipv6/conf/all/accept_dad=0 ipv6/conf/default/accept_dad=0 bridge/bridge-nf-call-iptables=0 %s; do
     [ ! -e "/proc/sys/net/${knob%%=*}" ] || echo "${knob#*=}" > "/proc/sys/net/${knob%%=*}"
 done
+ip netns attach "$0" $$
 """
+"""Run in a new namespace: a name, which must not exist, is given to it when all else is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +46,11 @@ class Namespace:
 
     Arguments:
         name: as `ip netns` shows it.
+        owner: who has made it, or would: the run directory of a lab; empty for nobody who says so.
     """
 
     name: str
+    owner: str = ""
 
     @property
     def exists(self) -> bool:
@@ -55,16 +65,55 @@ class Namespace:
         except FileNotFoundError:
             return False
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether there is such a namespace, and somebody else has made it."""
+        return self.whole and self.maker() != self.owner
+
+    def maker(self) -> str:
+        """Return who has made it; empty for somebody who does not say so."""
+        try:
+            (loopback,) = json.loads(run(["ip", "-json", "-netns", self.name, "link", "show", "dev", "lo"]))
+        except CommandError:
+            if self.whole:
+                raise
+            return self.owner  # it is gone now
+        alias = str(loopback.get("ifalias", ""))
+        return alias.removeprefix(_OWNED) if alias.startswith(_OWNED) else ""
+
+    def check(self) -> None:
+        """Make sure that it may be made.
+
+        Raises:
+            ClashError: somebody else has one of that name.
+        """
+        if not self.is_foreign:
+            return
+        maker = self.maker()
+        whose = f"belongs to the cloud in {maker}" if maker else "is no cloud's"
+        raise ClashError(
+            f"the namespace {self.name} exists already, and {whose}: choose another --prefix, or remove it"
+        )
+
     def make(self, *knobs: str) -> None:
         """Create the namespace with its loopback up and without duplicate address detection, which only costs time.
 
         Arguments:
             knobs: kernel settings below `net/`, as `ipv6/conf/all/disable_ipv6=1`; unknown ones are skipped.
+
+        Raises:
+            ClashError: somebody else has one of that name; it stays as it is.
         """
-        if not self.whole:
-            self.remove()
-            run(["ip", "netns", "add", self.name])
-        run(self.enter("sh", "-ec", _SET_UP % " ".join(knobs)))
+        if self.whole:
+            self.check()
+            return
+        (_DIRECTORY / self.name).unlink(missing_ok=True)  # half of one: a name without a namespace
+        alias = f"{_OWNED}{self.owner}" if self.owner else ""
+        try:
+            run(["unshare", "--net", "sh", "-ec", _SET_UP % " ".join(knobs), self.name, alias])
+        except CommandError:
+            self.check()  # somebody was faster
+            raise
 
     def enter(self, *argv: str) -> tuple[str, ...]:
         """Return the command line that runs a program inside; the program replaces `ip` and keeps its process id."""
@@ -96,8 +145,8 @@ class Namespace:
         return [int(pid) for pid in run(["ip", "netns", "pids", self.name]).split()]
 
     def remove(self) -> None:
-        """End the processes inside and remove the namespace with all its devices."""
-        if not self.exists:
+        """End the processes inside and remove the namespace with all its devices; somebody else's stays as it is."""
+        if not self.exists or self.is_foreign:
             return
         ignored = {os.getpid(), os.getppid()}
         for number in (signal.SIGTERM, signal.SIGKILL):

@@ -35,7 +35,7 @@ class Outside:
     @property
     def namespace(self) -> Namespace:
         """The namespace that plays it."""
-        return Namespace(self.plan.outside)
+        return Namespace(self.plan.outside, self.plan.owner)
 
     @property
     def segment(self) -> Segment:

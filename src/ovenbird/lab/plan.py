@@ -26,7 +26,10 @@ INSTANCE_MTU = 1442
 """Bytes; what OVN and Neutron give to Geneve networks on an underlay of 1500."""
 
 _RUNDIR_LIMIT = 64  # a unix socket's path has at most 107 bytes, and the longest name below a run directory has some 40
-_HOST_NAME = re.compile(r"[a-z][a-z0-9-]{0,14}")
+_HOST_NAME = re.compile(r"(?!.*ovnmeta-)(?!vm-)[a-z][a-z0-9-]{0,14}")
+_TAKEN = frozenset(("underlay", "outside", "instances", "processes", "boots"))
+"""Names that a lab gives to namespaces and directories of its own."""
+_PREFIX = re.compile(r"(?!.*ovnmeta-)[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 _INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
@@ -52,6 +55,18 @@ def port_is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def _check_host(name: str) -> None:
+    """Make sure that a hypervisor may have a name.
+
+    Raises:
+        PlanError: it may not.
+    """
+    if not _HOST_NAME.fullmatch(name):
+        raise PlanError(f"a host cannot be named {name!r}: lower-case letters, digits and dashes, at most 15")
+    if name in _TAKEN:
+        raise PlanError(f"a host cannot be named {name!r}: the lab has something of that name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +123,17 @@ class Plan:
             cloud_port: of Cloud, likewise.
 
         Raises:
-            PlanError: the run directory's path is too long for unix sockets, or a host's name is unusable.
+            PlanError: the run directory's path is too long for unix sockets, or the prefix or a host's name unusable.
         """
         rundir = rundir.absolute()
         if len(os.fsencode(rundir)) > _RUNDIR_LIMIT:
             raise PlanError(f"the run directory {rundir} is too long for unix sockets: at most {_RUNDIR_LIMIT} bytes")
+        if prefix is not None and not _PREFIX.fullmatch(prefix):
+            raise PlanError(
+                f"namespaces' names cannot begin with {prefix!r}: letters, digits, '.', '-', '_', at most 32"
+            )
         for host in hosts:
-            if not _HOST_NAME.fullmatch(host):
-                raise PlanError(f"a host cannot be named {host!r}: lower-case letters, digits and dashes, at most 15")
+            _check_host(host)
         if not hosts or len(set(hosts)) != len(hosts) or len(hosts) > 200:
             raise PlanError(f"a lab has 1 to 200 hosts of different names, not {list(hosts)}")
         if unknown := set(gateways) - set(hosts):
@@ -141,8 +159,7 @@ class Plan:
         Raises:
             PlanError: its name is unusable or taken.
         """
-        if not _HOST_NAME.fullmatch(host):
-            raise PlanError(f"a host cannot be named {host!r}: lower-case letters, digits and dashes, at most 15")
+        _check_host(host)
         if host in self.hosts:
             raise PlanError(f"a host named {host} exists already")
         if len(self.hosts) == 200:
@@ -164,6 +181,11 @@ class Plan:
     def api(self) -> str:
         """The API's URL."""
         return f"http://127.0.0.1:{self.api_port}"
+
+    @property
+    def owner(self) -> str:
+        """What the lab's namespaces say of who has made them."""
+        return str(self.rundir)
 
     @property
     def underlay(self) -> str:
@@ -191,12 +213,17 @@ class Plan:
         """Return the TCP port of the `nb`, `sb` or `cloud` database, 0 for none."""
         return {"nb": self.nb_port, "sb": self.sb_port, "cloud": self.cloud_port}[database]
 
+    @property
+    def instance_prefix(self) -> str:
+        """What the names of instances' namespaces begin with."""
+        return f"{self.prefix}vm-"
+
     def host_namespace(self, host: str) -> str:
         """Return the namespace of a hypervisor."""
         return f"{self.prefix}{host}"
 
     def metadata_prefix(self, host: str) -> str:
-        """Return what the names of the namespaces begin with that a hypervisor's metadata service makes."""
+        """Return what a hypervisor's metadata service begins the names of its namespaces with, before `ovnmeta-`."""
         return f"{self.host_namespace(host)}-"
 
     @property
@@ -233,7 +260,7 @@ class Plan:
         """
         if not _INSTANCE_NAME.fullmatch(instance):
             raise PlanError(f"an instance cannot be named {instance!r}: letters, digits, '.', '-', '_', at most 63")
-        return f"{self.prefix}vm-{instance}"
+        return f"{self.instance_prefix}{instance}"
 
     def instance_rundir(self, instance: str) -> Path:
         """Return the directory of an instance's lease and logs."""

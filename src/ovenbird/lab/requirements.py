@@ -15,6 +15,7 @@ PACKAGES = {
     "ovsdb-tool": "openvswitch-switch",
     "ovs-vsctl": "openvswitch-switch",
     "ovs-vswitchd": "openvswitch-switch",
+    "unshare": "util-linux",
 }
 """Program to Debian package."""
 

@@ -10,4 +10,4 @@ UPLINK = "eth0"
 
 def underlay(plan: Plan) -> Segment:
     """Return a lab's underlay; its cables carry what tunnels add to 1500 bytes."""
-    return Segment(plan, Namespace(plan.underlay), "br-underlay", UPLINK, UNDERLAY_MTU)
+    return Segment(plan, Namespace(plan.underlay, plan.owner), "br-underlay", UPLINK, UNDERLAY_MTU)

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -135,7 +136,11 @@ def test_what_an_instance_is_booted_with_goes_with_it(
     key.write_text("ssh-ed25519 AAAA me\n")
     given: list[Boot] = []
 
-    def boot(lab: Lab, name: str, *_: object) -> Instance:
+    def boot(lab: Lab, name: str, *_: object, record: AbstractContextManager[None]) -> Instance:
+        with lab._reserved(name), record:
+            return booted(lab, name)
+
+    def booted(lab: Lab, name: str) -> Instance:
         given.append(boots.get(f"lab-{name}"))
         if name == "fails":
             raise WaitTimeoutError("no address")
@@ -184,5 +189,5 @@ def test_what_is_missing_is_named_with_what_to_install(monkeypatch: pytest.Monke
     with pytest.raises(RequirementError, match=r"missing ovs-vswitchd: apt-get install openvswitch-switch$"):
         requirements.check()
     monkeypatch.setattr(requirements, "find_program", lambda name: None)
-    with pytest.raises(LabError, match=r"ethtool iproute2 iputils-ping openvswitch-switch udhcpc$"):
+    with pytest.raises(LabError, match=r"ethtool iproute2 iputils-ping openvswitch-switch udhcpc util-linux$"):
         requirements.check()

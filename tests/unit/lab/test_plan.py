@@ -37,7 +37,22 @@ def test_a_socket_of_a_hypervisor_fits_a_unix_address() -> None:
         Plan.make(Path("/" + "r" * 64))
 
 
-@pytest.mark.parametrize("hosts", [(), ("HV",), ("a", "a"), ("h" * 16,), ("1",), ("a b",), ("../x",)])
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        (),
+        ("HV",),
+        ("a", "a"),
+        ("h" * 16,),
+        ("1",),
+        ("a b",),
+        ("../x",),
+        ("vm-a",),
+        ("underlay",),
+        ("boots",),
+        ("a-ovnmeta-b",),
+    ],
+)
 def test_unusable_hosts_are_refused(hosts: tuple[str, ...]) -> None:
     with pytest.raises(PlanError):
         Plan.make(Path("/run/a"), hosts)
@@ -62,3 +77,9 @@ def test_the_run_directory_comes_from_the_environment(monkeypatch: pytest.Monkey
     assert default_rundir() == Path("/run/other")
     monkeypatch.delenv("OVENBIRD_RUNDIR")
     assert default_rundir() == DEFAULT_RUNDIR
+
+
+@pytest.mark.parametrize("prefix", ["", "a/b", "../", "-a", "x" * 33, "ob-hv1-ovnmeta-"])
+def test_unusable_prefixes_are_refused(prefix: str) -> None:
+    with pytest.raises(PlanError):
+        Plan.make(Path("/run/a"), prefix=prefix)
