@@ -27,16 +27,18 @@ def test_a_host_is_added_dies_and_comes_back(lab):
     with lab.neutron() as neutron:
         network = neutron.create("network", name="wire")["id"]
         neutron.create("subnet", network_id=network, ip_version=4, cidr="10.9.0.0/24")
-    near, far = lab.boot("near", network, "hv1"), lab.boot("far", network, "hv9")
+    near, far, _ = (lab.boot(name, network, host) for name, host in (("near", "hv1"), ("far", "hv9"), ("lost", "hv9")))
     wait_until(lambda: near.pings(far.address), "far to answer near")
     assert added.tunnels == 1
 
     lab.kill_host("hv9")
     wait_until(lambda: lab.process("hv9-ovs-vswitchd") is None, "the switch to die")
     assert not near.pings(far.address)
+    lab.delete("lost")
 
     lab.start_host("hv9")
     wait_until(lambda: near.pings(far.address), "far to answer again", 30)
+    assert added.plugged == {far.device}
 
 
 def test_a_gateway_has_a_cable_to_the_outside(lab):

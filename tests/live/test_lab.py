@@ -1,6 +1,7 @@
 """The lab itself, with OVN's own programs in every place: real DHCP, real packets across Geneve, nothing left."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from ovenbird.lab.errors import (
     CommandError,
     DuplicateInstanceError,
     LabError,
+    NotRunningError,
+    PlanError,
     ProcessDiedError,
     WaitTimeoutError,
 )
@@ -215,24 +218,44 @@ def test_a_cloud_that_cannot_start_says_why_and_leaves_nothing(make_lab: Callabl
     assert Plan.make(rundir).prefix not in run(["ip", "netns", "list"])
 
 
-def test_an_up_that_is_killed_half_way_is_cleaned_up_by_the_next(
-    originals: None, make_lab: Callable[..., Lab], rundir: Path
-) -> None:
+def test_an_up_is_alone_and_leaves_nothing_when_it_is_ended_or_killed(originals: None, rundir: Path) -> None:
+    """One that is ended takes back what it did; one that is killed leaves that to `down`."""
     script = (
-        "from pathlib import Path; from ovenbird.lab import programs; from ovenbird.lab.lab import Lab\n"
-        f"Lab.up(Path({str(rundir)!r}), central=programs.originals, progress=lambda step: print(step, flush=True))"
+        "from pathlib import Path; from ovenbird.cli import main; from ovenbird.lab import programs\n"
+        "from ovenbird.lab.lab import Lab\n"
+        f"up = lambda rundir, *_, **__: Lab.up(Path({str(rundir)!r}), central=programs.originals, progress=say)\n"
+        "def say(step): print(step, flush=True); 'making' in step and input()\n"
+        "from ovenbird.cli import up as command\n"
+        "command.Lab = type('Slow', (), {'up': staticmethod(up)})\n"
+        f"main.main(['up', '--no-scene', '--rundir', {str(rundir)!r}])\n"
     )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as half:
-        assert half.stdout is not None
-        while "making 2 hypervisors" not in half.stdout.readline():
-            assert half.poll() is None
-        half.kill()
-    lab = Lab.open(rundir)
-    assert process.marked(rundir)
-    lab.down()
-    assert process.marked(rundir) == []
-    assert lab.plan.prefix not in run(["ip", "netns", "list"])
+    prefix = Plan.make(rundir).prefix
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen([sys.executable, "-c", script], text=True, **pipes) as half:
+            assert half.stdout is not None
+            while "making 2 hypervisors" not in half.stdout.readline():
+                assert half.poll() is None
+            assert process.marked(rundir)
+            with pytest.raises(AlreadyRunningError, match=r"^the cloud in \S+ is being started, changed or removed"):
+                Lab.up(rundir, central=programs.originals)
+            half.send_signal(number)
+            half.communicate()
+        assert (number == signal.SIGKILL) == rundir.exists() == bool(process.marked(rundir))
+    with pytest.raises(AlreadyRunningError, match="down` ends it"):
+        Lab.up(rundir, central=programs.originals)
+    assert Lab.open(rundir).down() == []
+    assert existing(prefix) == process.marked(rundir) == []
+    Lab.up(rundir, ("hv1",), central=programs.originals, controllers={"hv1": programs.ORIGINAL_CONTROLLER})
+    assert existing(prefix) == [f"{prefix}hv1", f"{prefix}outside", f"{prefix}underlay"]
+    shutil.rmtree(rundir)  # the record is lost, what runs goes on
+    with pytest.raises(NotRunningError):
+        Lab.open(rundir)
+    with pytest.raises(PlanError, match="has no settings"):
+        Lab.up(rundir, ("hv1",), central=programs.originals, settings={"metadata": "true"})
     assert not rundir.exists()
+    assert process.marked(rundir) == []
+    assert existing(prefix) == []
 
 
 def test_down_removes_everything_after_a_kill_of_everything(originals: None, make_lab: Callable[..., Lab]) -> None:
@@ -275,7 +298,7 @@ def test_a_namespace_that_no_cloud_made_stays(machine: None, rundir: Path) -> No
     strange = Namespace(plan.outside)
     run(["ip", "netns", "add", strange.name])
     try:
-        with pytest.raises(ClashError, match="no cloud's"):
+        with pytest.raises(ClashError, match="made by no cloud"):
             Lab.up(rundir, ("hv1",), prefix=plan.prefix)
         assert strange.whole
         assert not rundir.exists()

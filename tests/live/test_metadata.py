@@ -69,7 +69,7 @@ def make_network(lab: Lab, network: str, ports: dict[str, str]) -> None:
 
 
 def namespace(lab: Lab, network: str) -> Namespace:
-    return Namespace(f"{lab.plan.metadata_prefix('hv1')}ovnmeta-{network}")
+    return Namespace(f"{lab.plan.metadata_namespaces('hv1')}{network}")
 
 
 @pytest.fixture(scope="module", params=["our controller", "the original's"])
@@ -185,7 +185,7 @@ def test_the_next_lab_removes_what_a_crashed_one_left(make_lab: Callable[..., La
     crashed = make_lab(hosts=("hv1",), prefix="obcrash-")
     crashed.plan = crashed.plan.with_host("hv7", gateway=False)
     crashed.state.add(Kind.PLAN, "lab", crashed.plan.to_json())
-    left = Namespace(f"{crashed.plan.metadata_prefix('hv7')}ovnmeta-{NETWORK}")
+    left = Namespace(f"{crashed.plan.metadata_namespaces('hv7')}{NETWORK}")
     run(["ip", "netns", "add", left.name])
     while victims := process.marked(crashed.plan.rundir):
         for victim in victims:

@@ -193,7 +193,7 @@ NETWORKS = 100
 
 def spaces(world: World, host: str) -> list[str]:
     """Return the namespaces of a host's metadata service."""
-    return existing(f"{world.lab.plan.metadata_prefix(host)}ovnmeta-")
+    return existing(world.lab.plan.metadata_namespaces(host))
 
 
 def make_networks(neutron: Neutron, host: str, stack: ExitStack) -> dict[str, str]:

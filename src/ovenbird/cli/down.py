@@ -20,5 +20,6 @@ def command(rundir: Path) -> None:
     except NotRunningError as nothing:
         click.echo(str(nothing))
         return
-    lab.down()
+    for space in lab.down():
+        click.echo(f"the namespace {space.name} stays: it {space.whose()}", err=True)
     click.echo(f"the cloud in {rundir} is gone")

@@ -5,6 +5,7 @@ cost no more than the interpreter and click, or the interpreter alone.
 """
 
 import importlib
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn, cast
@@ -43,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     from ovenbird.cli.commands import ovenbird  # noqa: PLC0415 - daemons start without click
     from ovenbird.lab.errors import LabError  # noqa: PLC0415 - likewise
 
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)  # so that what is half done is undone
     try:
         ovenbird.main(line, prog_name="ovenbird")
     except LabError as error:

@@ -219,6 +219,18 @@ class Hypervisor:
             "external_ids:iface-status=active",
         )
 
-    def unplug(self, interface: str) -> None:
-        """Take a device out of br-int."""
-        self.vsctl("--if-exists", "del-port", "br-int", interface)
+    @property
+    def plugged(self) -> set[str]:
+        """The devices that were plugged in and not unplugged; its database must run, its switch need not."""
+        return set(
+            self.vsctl("--bare", "--columns=name", "find", "Interface", "external_ids:iface-status=active").split()
+        )
+
+    def unplug(self, interface: str, *, wait: bool = True) -> None:
+        """Take a device out of br-int.
+
+        Arguments:
+            interface: the device.
+            wait: for the switch to have done it.
+        """
+        self.vsctl(*(() if wait else ("--no-wait",)), "--if-exists", "del-port", "br-int", interface)

@@ -15,33 +15,37 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ovenbird.lab import process, supervisor
+from ovenbird.lab import supervisor
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import (
     AlreadyRunningError,
-    ClashError,
     DuplicateInstanceError,
     LabError,
     NoSuchInstanceError,
     NotRunningError,
     PlanError,
 )
-from ovenbird.lab.exclusive import exclusively
 from ovenbird.lab.hypervisor import Hypervisor, listening
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.keeper import Keeper
-from ovenbird.lab.namespace import Namespace, existing
+from ovenbird.lab.lock import locked
+from ovenbird.lab.namespace import Namespace
 from ovenbird.lab.neutron import Neutron
 from ovenbird.lab.outside import Outside
 from ovenbird.lab.plan import DEFAULT_HOSTS, Plan
 from ovenbird.lab.process import ProcessSpec, wait_until
 from ovenbird.lab.programs import CentralPrograms, all_in_one, controller, metadata
+from ovenbird.lab.removal import check_names, remove_all, remove_metadata
 from ovenbird.lab.requirements import check
+from ovenbird.lab.rollback import undone_by
 from ovenbird.lab.settings import configure
 from ovenbird.lab.state import Kind, State
 from ovenbird.lab.underlay import underlay
 
 Progress = Callable[[str], None]
+
+
+_PATIENCE = 30.0  # seconds for another command to come to its end
 
 
 def _silent(_step: str) -> None:
@@ -119,56 +123,59 @@ class Lab(Keeper):
         ports = {"api_port": api_port, "nb_port": nb_port, "sb_port": sb_port, "cloud_port": cloud_port}
         served = (settings or {}).get("metadata") == "true"
         lab = cls(Plan.make(rundir, hosts, gateways=gateways, metadata=served, prefix=prefix, **ports))
-        lab._check_names()
-        with lab._changing():
-            if lab.state.exists:
-                lab._remove_leftovers()
-        with lab._changing():  # what there was is gone, the directory too
+        with lab._alone():
             lab._claim()
-            try:
+            with undone_by(partial(remove_all, lab.plan, lab.state)), lab._telling():
                 lab._start(central, controllers or {}, external_ids or {}, settings or {}, progress)
-            except BaseException as error:
-                story = lab.story() if isinstance(error, LabError) else ""
-                lab.down()
-                if story:
-                    error.add_note(story)
-                raise
         return lab
 
-    def _check_names(self) -> None:
-        """Make sure that nobody else has namespaces of the names that this lab gives.
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Let an error tell what the logs say."""
+        try:
+            yield
+        except LabError as error:
+            if story := self.story():
+                error.add_note(story)
+            raise
+
+    def _alone(self, wait: float = 0.0) -> AbstractContextManager[None]:
+        """Let no other command make, change or remove anything of the cloud.
+
+        Arguments:
+            wait: seconds for those that do so now.
+        """
+        return locked(self.plan.rundir, self._busy(), wait=wait)
+
+    def _busy(self) -> AlreadyRunningError:
+        return AlreadyRunningError(f"the cloud in {self.plan.rundir} is being started, changed or removed; try again")
+
+    @contextmanager
+    def _standing(self) -> Iterator[None]:
+        """Let nobody remove the cloud.
 
         Raises:
-            ClashError: somebody has.
+            NotRunningError: somebody has.
         """
-        plan = self.plan
-        names = [plan.underlay, plan.outside, *map(plan.host_namespace, plan.hosts), *existing(plan.instance_prefix)]
-        for name in names:
-            Namespace(name, plan.owner).check()
-        for host in plan.hosts:
-            served = [] if self.state.exists else existing(f"{plan.metadata_prefix(host)}ovnmeta-")
-            if served and not Namespace(plan.host_namespace(host)).exists:
-                raise ClashError(f"the namespace {served[0]} exists already: choose another --prefix, or remove it")
-
-    def _remove_leftovers(self) -> None:
-        """Remove what a crashed lab has left in the run directory.
-
-        Raises:
-            AlreadyRunningError: it did not crash.
-        """
-        if supervisor.active(self.plan.rundir):
-            where = self.plan.rundir
-            raise AlreadyRunningError(f"a cloud is already running in {where}; `ovenbird down` ends it")
-        self.down()
+        with locked(self.plan.rundir, self._busy(), shared=True, wait=_PATIENCE):
+            self.plan = self.open(self.plan.rundir).plan  # others may have added hosts
+            yield
 
     def _claim(self) -> None:
-        """Take possession of the run directory."""
-        if any(self.plan.rundir.iterdir()):
-            raise PlanError(f"{self.plan.rundir} holds files that no lab made; choose another run directory")
-        busy = self.plan.busy_ports()
+        """Take possession of the run directory, and remove what a crashed lab has left there."""
+        plan, where = self.plan, self.plan.rundir
+        recorded = self.open(where).plan if self.state.exists else None
+        if recorded and supervisor.active(where):
+            raise AlreadyRunningError(f"a cloud is already running in {where}; `ovenbird down` ends it")
+        if not recorded and any(where.iterdir()):
+            raise PlanError(f"{where} holds files that no lab made; choose another run directory")
+        check_names(plan, recorded)
+        for left in (recorded or plan, plan):  # the one of which there is a record, and one that has lost it
+            remove_all(left, self.state)
+        busy = plan.busy_ports()
         if busy:
             raise PlanError(f"somebody listens on TCP port {', '.join(map(str, busy))} of 127.0.0.1 already")
-        self.state.add(Kind.PLAN, "lab", self.plan.to_json())
+        self._record(plan)
 
     def _start(
         self,
@@ -233,55 +240,56 @@ class Lab(Keeper):
             PlanError: the name is unusable or taken.
         """
         check()
-        with self._changing():
-            self.plan = self.open(self.plan.rundir).plan  # others may have added hosts
-            before, self.plan = self.plan, self.plan.with_host(name, gateway=gateway)
-            added = self.hypervisor(name)
+        with self._standing(), self._hosts_alone():
+            before, plan = self.plan, self.plan.with_host(name, gateway=gateway)
+            added = Hypervisor(plan, name)
             added.namespace.check()
-            self.state.add(Kind.PLAN, "lab", self.plan.to_json())
-            try:
+            with undone_by(partial(self._remove_host, added), partial(self._record, before)):
+                self._record(plan)
                 self._start_host(name, {})
                 self.keep(*self._services(name, program))
                 self._join((added, self.hypervisor(self.plan.hosts[0])))
-            except BaseException:
-                self._remove_host(added)
-                self.plan = before
-                self.state.add(Kind.PLAN, "lab", before.to_json())
-                raise
             return added
 
-    def _changing(self) -> AbstractContextManager[None]:
-        """Let nobody else start the cloud, or change which hosts there are."""
-        where = self.plan.rundir
-        return exclusively(where, AlreadyRunningError(f"the cloud in {where} is being started or changed"))
+    def _record(self, plan: Plan) -> None:
+        self.plan = plan
+        self.state.add(Kind.PLAN, "lab", plan.to_json())
+
+    def _hosts_alone(self) -> AbstractContextManager[None]:
+        """Let no other command change which hosts there are and run."""
+        return locked(self.plan.rundir / "hosts", self._busy(), wait=_PATIENCE)
 
     def _remove_host(self, hypervisor: Hypervisor) -> None:
         """Remove a hypervisor that could not be added."""
         kept = self.state.things(Kind.PROCESS)
         self.drop(*(program for program in self._host_processes(hypervisor.name) if program in kept))
-        self._remove_metadata(hypervisor)
+        remove_metadata(hypervisor)
         hypervisor.namespace.remove()
         self.state.remove(Kind.NAMESPACE, hypervisor.namespace.name)
         shutil.rmtree(hypervisor.rundir, ignore_errors=True)
 
     def kill_host(self, name: str) -> None:
         """Kill a hypervisor's switch, controller and database as a power cut would: at once, and nothing restarts."""
-        mine = [p for p in self.state.things(Kind.PROCESS) if p in self._host_processes(name)]
-        running = [found for program in mine if (found := self.process(program)) is not None]
-        for program in mine:
-            self.state.remove(Kind.PROCESS, program)
-        for found in running:
-            os.kill(found.pid, signal.SIGKILL)
-        supervisor.notify(self.plan.rundir)
+        with self._standing(), self._hosts_alone():
+            mine = [p for p in self.state.things(Kind.PROCESS) if p in self._host_processes(name)]
+            running = [found for program in mine if (found := self.process(program)) is not None]
+            for program in mine:
+                self.state.remove(Kind.PROCESS, program)
+            for found in running:
+                os.kill(found.pid, signal.SIGKILL)
+            supervisor.notify(self.plan.rundir)
 
     def start_host(self, name: str, *, program: Sequence[str] = ()) -> None:
         """Start a killed hypervisor again, with the switch's configuration as it was."""
-        hypervisor = self.hypervisor(name)
-        self.keep(hypervisor.database_process())
-        wait_until(lambda: listening(hypervisor.database), f"{name}'s database")
-        self.keep(hypervisor.switch_process())
-        wait_until(lambda: hypervisor.switching, f"{name}'s switch", poll=0.03)
-        self.keep(*self._services(name, program))
+        with self._standing(), self._hosts_alone():
+            hypervisor = self.hypervisor(name)
+            self.keep(hypervisor.database_process())
+            wait_until(lambda: listening(hypervisor.database), f"{name}'s database")
+            for device in hypervisor.plugged - {instance.device for instance in self.list()}:
+                hypervisor.unplug(device, wait=False)  # its instance was deleted meanwhile
+            self.keep(hypervisor.switch_process())
+            wait_until(lambda: hypervisor.switching, f"{name}'s switch", poll=0.03)
+            self.keep(*self._services(name, program))
 
     def _services(self, host: str, program: Sequence[str] = ()) -> tuple[ProcessSpec, ...]:
         """Return what a hypervisor runs beside its switch; `program` takes the place of our controller."""
@@ -321,31 +329,20 @@ class Lab(Keeper):
 
     # Back to nothing.
 
-    def down(self) -> None:
-        """Remove every process, namespace and file of the lab, in whatever condition it is."""
-        rundir = self.plan.rundir
-        recorded = self.state.things(Kind.PLAN).get("lab")  # somebody else may have added hosts, or chosen the prefix
-        plan = self.plan if recorded is None else Plan.from_json(recorded)
-        active = supervisor.active(rundir)
-        if active is not None:
-            process.stop([active], grace=10)
-        for _ in range(20):  # a dying lab may still start something between a look and the next
-            left = process.marked(plan.rundir)
-            if not left:
-                break
-            process.stop(left)
-        for host in plan.hosts:
-            self._remove_metadata(Hypervisor(plan, host))
-        for name in reversed(self.state.things(Kind.NAMESPACE)):
-            Namespace(name, plan.owner).remove()
-        shutil.rmtree(rundir)
+    def down(self) -> list[Namespace]:
+        """Remove every process, namespace and file of the lab, in whatever condition it is.
 
-    @staticmethod
-    def _remove_metadata(hypervisor: Hypervisor) -> None:
-        """Remove the namespaces that a hypervisor's metadata service has made: those of its name, if that is ours."""
-        if not hypervisor.namespace.is_foreign:
-            for name in existing(f"{hypervisor.plan.metadata_prefix(hypervisor.name)}ovnmeta-"):
-                Namespace(name).remove()
+        Returns:
+            what it leaves: namespaces of its names that are somebody else's now.
+
+        Raises:
+            AlreadyRunningError: another command is about to change it.
+        """
+        with self._alone(wait=_PATIENCE):
+            plan = self.open(self.plan.rundir).plan if self.state.exists else self.plan  # others may have added hosts
+            left = remove_all(plan, self.state)
+            self.plan.rundir.rmdir()
+            return left
 
     # Instances.
 
@@ -415,14 +412,10 @@ class Lab(Keeper):
             made = neutron.create("port", **{"name": name, "network_id": found["id"], **owner, **port})
             ident, mac = made["id"], made["mac_address"]
             instance = Instance(self.plan, name, chosen, ident, mac, found["name"], dhcp=dhcp, owned=True)
-            try:
+            with undone_by(partial(self._detach, instance), partial(neutron.delete, "port", ident)):
                 self._attach(instance, wait)
                 active = f"the port of {name} to be ACTIVE"
                 wait_until(lambda: neutron.show("port", ident)["status"] == "ACTIVE", active, wait, poll=0.03)
-            except BaseException:
-                self._detach(instance)
-                neutron.delete("port", ident)
-                raise
         return instance
 
     def _least_loaded(self) -> str:
@@ -446,12 +439,8 @@ class Lab(Keeper):
             LabError: it did not get an address; nothing is left of it.
         """
         instance = Instance(self.plan, name, self.hypervisor(host).name, port_id, mac, dhcp=dhcp)
-        with self._reserved(name):
-            try:
-                self._attach(instance, wait)
-            except BaseException:
-                self._detach(instance)
-                raise
+        with self._reserved(name), undone_by(partial(self._detach, instance)):
+            self._attach(instance, wait)
         return instance
 
     @contextmanager
@@ -465,9 +454,7 @@ class Lab(Keeper):
         """
         namespace = Namespace(self.plan.instance_namespace(name), self.plan.owner)
         taken = DuplicateInstanceError(f"an instance named {name} exists already")
-        if name in self.state.things(Kind.INSTANCE):
-            raise taken
-        with exclusively(self.plan.instance_rundir(name), taken):
+        with self._standing(), locked(self.plan.instance_rundir(name), taken):
             if name in self.state.things(Kind.INSTANCE):
                 raise taken
             namespace.check()
@@ -486,7 +473,8 @@ class Lab(Keeper):
         inside = instance.namespace.name
         processes = self.state.things(Kind.PROCESS)
         self.drop(*(name for name, data in processes.items() if data["namespace"] == inside))
-        instance.hypervisor.unplug(instance.device)
+        if listening(instance.hypervisor.database):  # else it is unplugged when the hypervisor starts again
+            instance.hypervisor.unplug(instance.device)
         instance.namespace.remove()
         self.state.remove(Kind.NAMESPACE, instance.namespace.name)
         shutil.rmtree(instance.rundir, ignore_errors=True)
@@ -499,10 +487,12 @@ class Lab(Keeper):
             NoSuchInstanceError: there is none of that name.
         """
         instance = self.instance(name)
-        if instance.owned:
-            with self.neutron() as neutron:
-                neutron.delete("port", instance.port_id)
-        self._detach(instance)
+        busy = AlreadyRunningError(f"the instance {name} is being booted or deleted")
+        with self._standing(), locked(instance.rundir, busy):
+            if instance.owned:
+                with self.neutron() as neutron:
+                    neutron.delete("port", instance.port_id)
+            self._detach(instance)
 
     def exec(self, name: str, *argv: str, timeout: float = 30.0) -> str:
         """Run a program in an instance to its end and return its output.

@@ -89,11 +89,13 @@ class Namespace:
         """
         if not self.is_foreign:
             return
+        advice = "choose another --prefix or name, or remove it"
+        raise ClashError(f"the namespace {self.name} exists already, and {self.whose()}: {advice}")
+
+    def whose(self) -> str:
+        """Say in words who has made it: "belongs to the cloud in /run/ovenbird"."""
         maker = self.maker()
-        whose = f"belongs to the cloud in {maker}" if maker else "is no cloud's"
-        raise ClashError(
-            f"the namespace {self.name} exists already, and {whose}: choose another --prefix, or remove it"
-        )
+        return f"belongs to the cloud in {maker}" if maker else "was made by no cloud that says so"
 
     def make(self, *knobs: str) -> None:
         """Create the namespace with its loopback up and without duplicate address detection, which only costs time.

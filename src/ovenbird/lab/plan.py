@@ -27,7 +27,7 @@ INSTANCE_MTU = 1442
 
 _RUNDIR_LIMIT = 64  # a unix socket's path has at most 107 bytes, and the longest name below a run directory has some 40
 _HOST_NAME = re.compile(r"(?!.*ovnmeta-)(?!vm-)[a-z][a-z0-9-]{0,14}")
-_TAKEN = frozenset(("underlay", "outside", "instances", "processes", "boots"))
+_TAKEN = frozenset(("underlay", "outside", "hosts", "instances", "processes", "boots"))
 """Names that a lab gives to namespaces and directories of its own."""
 _PREFIX = re.compile(r"(?!.*ovnmeta-)[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 _INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -225,6 +225,10 @@ class Plan:
     def metadata_prefix(self, host: str) -> str:
         """Return what a hypervisor's metadata service begins the names of its namespaces with, before `ovnmeta-`."""
         return f"{self.host_namespace(host)}-"
+
+    def metadata_namespaces(self, host: str) -> str:
+        """Return what the names of the namespaces begin with that a hypervisor's metadata service makes."""
+        return f"{self.metadata_prefix(host)}ovnmeta-"
 
     @property
     def boots(self) -> Path:

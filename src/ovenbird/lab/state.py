@@ -97,7 +97,10 @@ class State:
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
-        fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except FileNotFoundError:  # the run directory is gone
+            raise NotRunningError(f"no cloud runs in {self.path.parent}") from None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
             yield fd

@@ -1,0 +1,24 @@
+"""Rollback: what fails half-way takes back what it has done."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ovenbird.lab.errors import LabError
+
+
+@contextmanager
+def undone_by(*steps: Callable[[], object]) -> Iterator[None]:
+    """If what is done inside fails, or is interrupted, undo it: by every step, whichever of them fail.
+
+    Arguments:
+        steps: in the order in which they are to be taken; the error notes those that fail, and is raised again.
+    """
+    try:
+        yield
+    except BaseException as error:
+        for step in steps:
+            try:
+                step()
+            except (LabError, OSError) as again:
+                error.add_note(f"and not all of it could be undone: {again}")
+        raise

@@ -1,0 +1,64 @@
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ovenbird.lab.errors import LabError, PlanError
+from ovenbird.lab.lock import locked
+
+BUSY = LabError("busy")
+
+
+def test_the_second_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
+    place = tmp_path / "x"
+    with locked(place, BUSY):
+        with pytest.raises(LabError, match="busy"), locked(place, BUSY):
+            pass
+        assert place.is_dir()
+    with locked(place, BUSY):
+        pass
+
+
+def test_only_an_empty_directory_that_it_made_is_removed(tmp_path: Path) -> None:
+    made, used, there = tmp_path / "made", tmp_path / "used", tmp_path / "there"
+    there.mkdir()
+    for place in (made, used, there):
+        with locked(place, BUSY):
+            if place == used:
+                (place / "file").touch()
+    assert not made.exists()
+    assert used.is_dir()
+    assert there.is_dir()
+
+
+def test_who_shares_keeps_out_who_does_not(tmp_path: Path) -> None:
+    both = locked(tmp_path, BUSY, shared=True), locked(tmp_path, BUSY, shared=True)
+    with both[0], both[1], pytest.raises(LabError, match="busy"), locked(tmp_path, BUSY):
+        pass
+    with locked(tmp_path, BUSY), pytest.raises(LabError, match="busy"), locked(tmp_path, BUSY, shared=True):
+        pass
+
+
+def test_who_waits_gets_it_when_it_is_given_up_even_if_the_directory_went(tmp_path: Path) -> None:
+    place = tmp_path / "x"
+    with ThreadPoolExecutor(1) as pool:
+        with locked(place, BUSY):
+            waiting = pool.submit(_hold, place)
+            assert not waiting.done()
+            (place / "file").touch()
+            shutil.rmtree(place)
+        assert waiting.result() is True
+    assert not place.exists()
+
+
+def _hold(place: Path) -> bool:
+    with locked(place, BUSY, wait=60):
+        return place.is_dir()
+
+
+@pytest.mark.parametrize("name", ["file", "file/x"])
+def test_what_can_be_no_directory_is_said(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PlanError, match="there can be no directory"), locked(tmp_path / name, BUSY):
+        pass
