@@ -16,9 +16,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ovenbird.api.keystone import Keystone, account
-from ovenbird.api.policy import Policy
-from ovenbird.api.service import Service
+from ovenbird.api.access.keystone import Keystone, account
+from ovenbird.api.access.policy import Policy
+from ovenbird.api.http.service import Service
 from ovenbird.model import cloud
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server

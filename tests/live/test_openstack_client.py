@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.api.service import Service
+from ovenbird.api.http.service import Service
 from ovenbird.cloud import compiler
 from ovenbird.model import cloud, nb, sb
 from ovenbird.ovsdb.database import Database

@@ -14,15 +14,15 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ovenbird.api.addressing import Allocator
+from ovenbird.api.access.quotas import USUAL, Quotas
 from ovenbird.api.errors.request import ServiceUnavailable
-from ovenbird.api.quotas import USUAL, Quotas
+from ovenbird.api.ports.ipam import Allocator
 from ovenbird.ovsdb.errors import ConstraintViolation, Disconnected, ReferentialIntegrityViolation, TimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ovenbird.api.auth import Caller
+    from ovenbird.api.access.auth import Caller
     from ovenbird.engine.rows import UUID, Column, Row, Store
     from ovenbird.ovsdb.transaction import Client, Transaction
 

@@ -18,7 +18,7 @@ from ovenbird.engine.rows import UUID, Row
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ovenbird.api.auth import Caller
+    from ovenbird.api.access.auth import Caller
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.api.errors.base import NotFound
     from ovenbird.api.query import Wanted

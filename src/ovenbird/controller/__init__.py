@@ -6,6 +6,7 @@ something else), the clauses of what to monitor, and what the chassis is to say.
 written, the rule that found it runs again and finds nothing, so whatever anybody breaks is repaired by the lines that
 made it.
 
-`controller` puts it together and keeps both databases; `switch` is the bridge over OpenFlow, `packet_in` answers what
-the bridge hands up, and `speaker` says what the chassis says of its own accord.
+`controller` puts it together and keeps both databases. `local` knows what is here; `logical_flows` and `physical` are
+the rules that yield flows; `ofctrl` is the bridge over OpenFlow, `pinctrl` answers what the bridge hands up, and
+`protocols` sends what the chassis sends of its own accord. `southbound` is what is monitored and what is written.
 """

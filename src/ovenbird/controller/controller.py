@@ -16,34 +16,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.controller import (
-    advertiser,
-    announcements,
-    bfd,
-    binding,
-    binding_log,
-    bridge,
-    chassis,
-    chassis_mac,
-    delegation,
-    hairpin,
-    inject,
-    learned,
-    local,
-    meters,
-    multichassis,
-    patch,
-    physical,
-    port_retries,
-    port_security,
-    sessions,
-    translate,
-    tunnels,
-    virtual,
-    zone_limits,
-    zones,
-)
-from ovenbird.controller.edits import EditBook
+from ovenbird.controller import inject
 from ovenbird.controller.errors import NotHereError
 from ovenbird.controller.facts import (
     ADD_PORT,
@@ -62,14 +35,32 @@ from ovenbird.controller.facts import (
     PART,
     ZONE,
 )
-from ovenbird.controller.interest import Interest, everything, first
-from ovenbird.controller.own import Attachment, Progress, own_store, reflect
-from ovenbird.controller.packet_in import PacketIns
-from ovenbird.controller.set_flows import SPREAD
-from ovenbird.controller.settings import Settings, read_settings
-from ovenbird.controller.speaker import Speaker
-from ovenbird.controller.switch import Switch
-from ovenbird.controller.writer import Writer
+from ovenbird.controller.local import binding, binding_log, bridge, chassis, ct_zones, local_data, virtual
+from ovenbird.controller.local.local_store import Attachment, Progress, own_store, reflect
+from ovenbird.controller.local.settings import Settings, read_settings
+from ovenbird.controller.logical_flows import logical_flow
+from ovenbird.controller.logical_flows.address_set_flows import SPREAD
+from ovenbird.controller.ofctrl import zone_limits
+from ovenbird.controller.ofctrl.bridge_session import Switch
+from ovenbird.controller.physical import (
+    chassis_mac,
+    encaps,
+    lb_hairpin,
+    mac_tables,
+    meters,
+    multichassis,
+    output,
+    patch,
+    port_retries,
+    port_security,
+    tunnel_bfd,
+)
+from ovenbird.controller.pinctrl.dispatch import PacketIns
+from ovenbird.controller.protocols import bfd_sessions, garp, periodic_ra, prefix_delegation
+from ovenbird.controller.protocols.protocols import Speaker
+from ovenbird.controller.southbound.monitor_conditions import Interest, everything, first
+from ovenbird.controller.southbound.row_edits import EditBook
+from ovenbird.controller.southbound.writer import Writer
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.ids import used
 from ovenbird.model import sb, version, vswitch
@@ -105,14 +96,15 @@ SWITCH = (vswitch.OpenVSwitch, vswitch.Bridge, vswitch.Port, vswitch.Interface, 
 """The tables of Open_vSwitch that this controller reads."""
 
 RULES = (
-    bridge.bridge, local.attachment, local.clauses, local.port_clause, chassis.registration, chassis.acknowledgement,
-    binding.claim, binding.up, binding.installed, tunnels.tunnels, tunnels.stale_tunnel, bfd.heartbeat, patch.patches,
-    patch.stale_patch, zones.port_zone, zones.datapath_zone, physical.skeleton, physical.tunnel_entry,
-    physical.port_flows, chassis_mac.others, hairpin.hairpin, port_security.port_security, translate.logical_flow,
-    translate.translation, learned.fdb, learned.mac_binding, learned.static_mac_binding, announcements.announcements,
-    meters.meters, advertiser.advertisements, sessions.sessions, sessions.session_status, delegation.delegations,
-    virtual.release, multichassis.large_packets, port_retries.failed_port,
-    zone_limits.port_limit, zone_limits.router_limits,
+    bridge.bridge, local_data.attachment, local_data.clauses, local_data.port_clause, chassis.registration,
+    chassis.acknowledgement, binding.claim, binding.up, binding.installed, encaps.tunnels, encaps.stale_tunnel,
+    tunnel_bfd.heartbeat, patch.patches, patch.stale_patch, ct_zones.port_zone, ct_zones.datapath_zone,
+    output.skeleton, output.tunnel_entry, output.port_flows, chassis_mac.others, lb_hairpin.hairpin,
+    port_security.port_security, logical_flow.logical_flow, logical_flow.translation, mac_tables.fdb,
+    mac_tables.mac_binding, mac_tables.static_mac_binding, garp.announcements, meters.meters,
+    periodic_ra.advertisements, bfd_sessions.sessions, bfd_sessions.session_status, prefix_delegation.delegations,
+    virtual.release, multichassis.large_packets, port_retries.failed_port, zone_limits.port_limit,
+    zone_limits.router_limits,
 )  # fmt: skip
 
 _EDITS = (EDIT, AFTERWARDS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
@@ -179,7 +171,7 @@ class Controller:
         self._own = own_store(system_id)
         self._interest = Interest()
         self._retries = port_retries.PortRetries(self._vswitch)
-        self._zones = zones.ZoneBook()
+        self._zones = ct_zones.ZoneBook()
         self._books: dict[Replica, EditBook] = {}
         self._wake = asyncio.Event()
         self._write: dict[Replica, asyncio.Event] = {}
@@ -397,9 +389,9 @@ class Controller:
         self.engine = Engine(stores, RULES)
         self.switch.sets.follow(southbound.store)
         ids = self._bridge_ids()
-        zones.seed_zones(self.engine, ids)
-        self._limits.recall(zones.stored_zones(ids).values())
-        tunnels.seed_numbers(self.engine, self._vswitch.store)
+        ct_zones.seed_zones(self.engine, ids)
+        self._limits.recall(ct_zones.stored_zones(ids).values())
+        encaps.seed_numbers(self.engine, self._vswitch.store)
         self.packet_ins.attach(southbound)
         self.speaker.attach(southbound.store)
         self._wake.set()
@@ -415,7 +407,7 @@ class Controller:
         self._absorb_flows(deltas)
         self._absorb_limits(deltas)
         self._retries.failed.clear()
-        self._interest, self._zones = Interest(), zones.ZoneBook()
+        self._interest, self._zones = Interest(), ct_zones.ZoneBook()
 
     def _bridge_ids(self) -> dict[str, str]:
         found = self._vswitch.store.find(vswitch.Bridge.name, self.settings.bridge)
@@ -619,7 +611,7 @@ class Controller:
         if self.southbound is not None and self.southbound.connected:
             await _in_time(chassis.unregister(self.southbound, self.settings.chassis))
         if self._vswitch.connected:
-            await _in_time(tunnels.remove_all(self._vswitch, self.settings.bridge))
+            await _in_time(encaps.remove_all(self._vswitch, self.settings.bridge))
 
     async def _stop_tasks(self) -> None:
         tasks, self._tasks = self._tasks, []

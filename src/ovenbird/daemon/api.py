@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.api.auth import NotLoopbackError
-from ovenbird.api.service import Service
+from ovenbird.api.access.auth import NotLoopbackError
+from ovenbird.api.http.service import Service
 from ovenbird.cloud import compiler
 from ovenbird.daemon import https, login, nova, tls
 from ovenbird.daemon.errors import UsageError

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.controller import Controller
 from ovenbird.controller.errors import NotHereError
-from ovenbird.controller.meters import NUMBERS as METERS
-from ovenbird.controller.translate import GROUPS
+from ovenbird.controller.logical_flows.logical_flow import GROUPS
+from ovenbird.controller.physical.meters import NUMBERS as METERS
 from ovenbird.daemon import tls
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.help import Usage

@@ -8,15 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ovenbird.api.auth import Open
+from ovenbird.api.access.auth import Open
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.options import value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ovenbird.api.auth import Authenticator
-    from ovenbird.api.policy import Policy
+    from ovenbird.api.access.auth import Authenticator
+    from ovenbird.api.access.policy import Policy
     from ovenbird.daemon.options import Option, Options
 
 OPTIONS: Mapping[str, Option] = {
@@ -45,14 +45,14 @@ def authenticator(options: Options) -> Authenticator:
     if kind == "none" and not name:
         return Open()
     if kind == "basic" and name:
-        from ovenbird.api.basic import Basic, BasicError  # noqa: PLC0415 (a service without passwords needs no bcrypt)
+        from ovenbird.api.access.basic import Basic, BasicError  # noqa: PLC0415 (a service without passwords needs no bcrypt)
 
         try:
             return Basic(Path(name), options.all("admin") or ("admin",))
         except BasicError as error:
             raise UsageError(str(error)) from error
     if kind == "keystone" and name:
-        from ovenbird.api.keystone import Keystone, KeystoneError, account  # noqa: PLC0415 (nor an HTTP client)
+        from ovenbird.api.access.keystone import Keystone, KeystoneError, account  # noqa: PLC0415 (nor an HTTP client)
 
         try:
             return Keystone(account(Path(name)))
@@ -72,7 +72,7 @@ def policy(options: Options, who: Authenticator) -> Policy | None:
         if name is not None:
             raise UsageError("--policy-file needs --auth=basic or --auth=keystone: nobody is told from anybody else")
         return None
-    from ovenbird.api.policy import Policy, PolicyError  # noqa: PLC0415 (oslo.policy takes a tenth of a second)
+    from ovenbird.api.access.policy import Policy, PolicyError  # noqa: PLC0415 (oslo.policy takes a tenth of a second)
 
     try:
         return Policy(Path(name) if name is not None else None)

@@ -36,7 +36,7 @@ def telling(daemon: Daemon, cloud: Client, northbound: Client) -> list[Notifier]
         return []
     if not url.startswith(("http://", "https://")):
         raise UsageError(f"--nova-url={url}: not an address of HTTP")
-    from ovenbird.api.keystone import Keystone, KeystoneError, account  # noqa: PLC0415 - few clouds of one's own need it
+    from ovenbird.api.access.keystone import Keystone, KeystoneError, account  # noqa: PLC0415 - few clouds of one's own need it
     from ovenbird.api.nova import Notifier  # noqa: PLC0415 - likewise
 
     try:

@@ -19,11 +19,11 @@ from unittest.mock import patch
 import httpx
 
 from ovenbird.api import databases
-from ovenbird.api.addressing import Allocator
-from ovenbird.api.app import create_app
-from ovenbird.api.auth import Caller
-from ovenbird.api.policy import Policy
-from ovenbird.api.quotas import COUNTED
+from ovenbird.api.access.auth import Caller
+from ovenbird.api.access.policy import Policy
+from ovenbird.api.access.quotas import COUNTED
+from ovenbird.api.http.app import create_app
+from ovenbird.api.ports.ipam import Allocator
 from ovenbird.model import cloud, nb, sb
 from ovenbird.ovsdb.database import Database
 

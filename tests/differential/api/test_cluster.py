@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ovenbird.api.app import create_app
-from ovenbird.api.quotas import NONE
+from ovenbird.api.access.quotas import NONE
+from ovenbird.api.http.app import create_app
 from ovenbird.model import cloud
 from ovenbird.ovsdb.replica import Replica
 

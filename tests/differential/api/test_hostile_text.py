@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ovenbird.api.app import create_app
-from ovenbird.api.quotas import NONE
+from ovenbird.api.access.quotas import NONE
+from ovenbird.api.http.app import create_app
 from ovenbird.model import cloud
 from ovenbird.ovsdb.replica import Replica
 

@@ -13,9 +13,9 @@ import sys
 
 import pytest
 
-from ovenbird.api.auth import Caller
-from ovenbird.api.policy import Access, parse
-from ovenbird.api.policy_defaults import DEFAULTS, OURS
+from ovenbird.api.access.auth import Caller
+from ovenbird.api.access.policy import Access, parse
+from ovenbird.api.access.policy_defaults import DEFAULTS, OURS
 
 DUMP = """
 import json, sys, warnings

@@ -16,9 +16,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ovenbird.api.app import create_app
-from ovenbird.api.auth import Caller
-from ovenbird.api.policy import Policy
+from ovenbird.api.access.auth import Caller
+from ovenbird.api.access.policy import Policy
+from ovenbird.api.http.app import create_app
 from ovenbird.model import cloud
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server

@@ -11,7 +11,7 @@ import pytest
 from controller_site import Site, difference, install, installed_by_the_original, one_chassis, physical, settled
 
 from ovenbird.controller.controller import SWITCH, Controller
-from ovenbird.controller.own import Attachment, Progress, Translation
+from ovenbird.controller.local.local_store import Attachment, Progress, Translation
 from ovenbird.model.sb import PortBinding
 
 if TYPE_CHECKING:

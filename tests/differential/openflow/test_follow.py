@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from ovenbird.controller.facts import flow
-from ovenbird.controller.switch import Switch
+from ovenbird.controller.ofctrl.bridge_session import Switch
 from ovenbird.openflow.actions import Output
 from ovenbird.openflow.errors import SwitchError
 from ovenbird.openflow.match import Match

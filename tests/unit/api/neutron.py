@@ -6,7 +6,7 @@ import asyncio
 
 import httpx
 
-from ovenbird.api.app import create_app
+from ovenbird.api.http.app import create_app
 from ovenbird.model import cloud, nb, sb
 from ovenbird.ovsdb.database import Database
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ovenbird.api.auth import Caller
+from ovenbird.api.access.auth import Caller
 from ovenbird.api.databases import Databases
 from ovenbird.model import cloud
 from ovenbird.ovsdb.database import Database

@@ -11,7 +11,7 @@ import pytest
 from nova_server import NovaServer
 
 from ovenbird.api import nova
-from ovenbird.api.keystone import Account, Keystone
+from ovenbird.api.access.keystone import Account, Keystone
 from ovenbird.model import cloud, nb
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.replica import Replica

@@ -11,7 +11,7 @@ import httpx
 import orjson
 import pytest
 
-from ovenbird.api.app import create_app
+from ovenbird.api.http.app import create_app
 from ovenbird.model import cloud
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.replica import Replica

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.controller.controller import RULES, SOUTHBOUND, SWITCH
 from ovenbird.controller.facts import ADD_PORT, AFTERWARDS, CLAUSE, EDIT, FLOW, PART, ZONE
-from ovenbird.controller.flow_table import FlowTable
-from ovenbird.controller.own import Progress, own_store, reflect
-from ovenbird.controller.set_flows import SPREAD, SetFlows
+from ovenbird.controller.local.local_store import Progress, own_store, reflect
+from ovenbird.controller.logical_flows.address_set_flows import SPREAD, SetFlows
+from ovenbird.controller.ofctrl.flow_table import FlowTable
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.outputs import new_uuids
 from ovenbird.engine.rows import UUID, Row, Store

@@ -8,9 +8,9 @@ import sys
 import bcrypt
 import pytest
 
-from ovenbird.api.auth import Open
-from ovenbird.api.basic import Basic
-from ovenbird.api.keystone import Keystone
+from ovenbird.api.access.auth import Open
+from ovenbird.api.access.basic import Basic
+from ovenbird.api.access.keystone import Keystone
 from ovenbird.daemon import login
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.options import parse

@@ -11,9 +11,9 @@ from cloud_world import World as Cloud
 from networks import Networks
 
 from ovenbird.controller.controller import RULES, SWITCH
-from ovenbird.controller.flow_table import FlowTable
-from ovenbird.controller.own import own_store
-from ovenbird.controller.set_flows import SetFlows, _entry
+from ovenbird.controller.local.local_store import own_store
+from ovenbird.controller.logical_flows.address_set_flows import SetFlows, _entry
+from ovenbird.controller.ofctrl.flow_table import FlowTable
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.rows import Store
 from ovenbird.lang import text_cache

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ovenbird.controller import port_security as flows
+from ovenbird.controller.physical import port_security as flows
 from ovenbird.lang.microflow import Microflow
 from ovenbird.verify import port_security
 

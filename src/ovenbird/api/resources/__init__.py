@@ -1,4 +1,4 @@
-"""The resources of the API, one file each. A new one has its line here, and its alias in ``extensions``."""
+"""The resources of the API, one file each. A new one has its line here, and its alias in `http/extensions`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ovenbird.api.resources.security_group_rule import SecurityGroupRules
 from ovenbird.api.resources.subnet import Subnets
 
 if TYPE_CHECKING:
-    from ovenbird.api.derived import Derived
+    from ovenbird.api.read_only_resource import Derived
     from ovenbird.api.resource import Resource
 
 RESOURCES: tuple[type[Resource[Any]], ...] = (

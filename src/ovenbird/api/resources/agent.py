@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api import attributes
 from ovenbird.api.attributes import Attribute, shown
-from ovenbird.api.derived import Adjustable
 from ovenbird.api.errors.other import AgentNotFound
 from ovenbird.api.errors.request import HTTPBadRequest
+from ovenbird.api.read_only_resource import Adjustable
 from ovenbird.api.resource import LATEST
 from ovenbird.api.values import boolean, optional, text
 from ovenbird.model import settings

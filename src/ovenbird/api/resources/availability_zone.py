@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.attributes import Attribute, shown
-from ovenbird.api.derived import Derived
 from ovenbird.api.errors.other import AvailabilityZoneNotFound
+from ovenbird.api.read_only_resource import Derived
 from ovenbird.model.chassis import availability_zones, offers_gateway
 from ovenbird.model.sb import Chassis
 

@@ -13,10 +13,10 @@ from ovenbird.api.errors.router import (
     FloatingIPNotFound,
     FloatingIPPortAlreadyAssociated,
 )
-from ovenbird.api.port_bindings import is_unhosted
+from ovenbird.api.ports.port_bindings import is_unhosted
+from ovenbird.api.ports.service_ports import FLOATING_OWNER, ServicePorts
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.port import port_status
-from ovenbird.api.service_ports import FLOATING_OWNER, ServicePorts
 from ovenbird.api.values import address, nothing, optional, text
 from ovenbird.api.values import uuid as uuid_value
 from ovenbird.engine.rows import UUID

@@ -18,10 +18,10 @@ from ovenbird.api.errors.network import (
 from ovenbird.api.errors.port import ExternalNetworkInUse
 from ovenbird.api.errors.request import InvalidInput
 from ovenbird.api.errors.subnet import NetworkMTUSubnetConflict
-from ovenbird.api.metadata_ports import MetadataPorts
+from ovenbird.api.ports.metadata_ports import MetadataPorts
+from ovenbird.api.ports.service_ports import ServicePorts
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.availability_zone import NETWORK, check_hints
-from ovenbird.api.service_ports import ServicePorts
 from ovenbird.api.values import boolean, domain, integer, list_of, text
 from ovenbird.model import settings
 from ovenbird.model.cloud import FloatingIP, Network, NetworkSegment, Port, RouterGateway, Subnet

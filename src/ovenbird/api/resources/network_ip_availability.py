@@ -10,10 +10,10 @@ import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api import query
-from ovenbird.api.addressing import parse_pool
 from ovenbird.api.attributes import Attribute, shown
-from ovenbird.api.derived import Derived
 from ovenbird.api.errors.network import NetworkNotFound
+from ovenbird.api.ports.ipam import parse_pool
+from ovenbird.api.read_only_resource import Derived
 from ovenbird.api.values import integer
 from ovenbird.engine.rows import UUID
 from ovenbird.model.cloud import FixedAddress, Network, Subnet

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
-from ovenbird.api.address_pairs import check_metadata, check_stays_shared
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
-from ovenbird.api.binding_profiles import check_profile
 from ovenbird.api.errors.network import NetworkNotFound
 from ovenbird.api.errors.port import (
     AddressPairAndPortSecurityRequired,
@@ -27,13 +25,15 @@ from ovenbird.api.errors.port import (
 from ovenbird.api.errors.request import InvalidInput
 from ovenbird.api.errors.router import PortInUse
 from ovenbird.api.errors.security_group import SecurityGroupConflict, SecurityGroupNotFound
-from ovenbird.api.fixed_ips import Addresses, release
-from ovenbird.api.macs import reserve_mac
-from ovenbird.api.port_bindings import BOUND, binding, gateway_host
+from ovenbird.api.ports.address_pairs import check_metadata, check_stays_shared
+from ovenbird.api.ports.binding_profiles import check_profile
+from ovenbird.api.ports.fixed_ips import Addresses, release
+from ovenbird.api.ports.macs import reserve_mac
+from ovenbird.api.ports.port_bindings import BOUND, binding, gateway_host
+from ovenbird.api.ports.router_interfaces import check_stays_connected
+from ovenbird.api.ports.service_ports import FLOATING_OWNER, GATEWAY_OWNER, is_service_port, refuse_service_port
 from ovenbird.api.resource import MOST_TAGS, STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.security_group import default_group
-from ovenbird.api.router_interfaces import check_stays_connected
-from ovenbird.api.service_ports import FLOATING_OWNER, GATEWAY_OWNER, is_service_port, refuse_service_port
 from ovenbird.api.values import (
     WrongTypeError,
     address,

@@ -15,10 +15,8 @@ from ovenbird.api.errors.router import (
     RouterNotFound,
     RoutesExhausted,
 )
-from ovenbird.api.port_bindings import is_unhosted
-from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
-from ovenbird.api.resources.availability_zone import ROUTER, check_hints
-from ovenbird.api.router_interfaces import (
+from ovenbird.api.ports.port_bindings import is_unhosted
+from ovenbird.api.ports.router_interfaces import (
     RouterInterfaces,
     check_new,
     check_reachable,
@@ -26,7 +24,9 @@ from ovenbird.api.router_interfaces import (
     listed_routes,
     router_ports,
 )
-from ovenbird.api.service_ports import GATEWAY_OWNER, ServicePorts
+from ovenbird.api.ports.service_ports import GATEWAY_OWNER, ServicePorts
+from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
+from ovenbird.api.resources.availability_zone import ROUTER, check_hints
 from ovenbird.api.values import (
     WrongTypeError,
     address,

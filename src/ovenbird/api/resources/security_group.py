@@ -22,7 +22,7 @@ from ovenbird.model.cloud import DefaultSecurityGroup, Port, SecurityGroup, Secu
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ovenbird.api.auth import Caller
+    from ovenbird.api.access.auth import Caller
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.engine.rows import UUID, Column
 

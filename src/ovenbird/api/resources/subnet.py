@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ovenbird.api.addressing import check_gateway, check_pools, default_pools, eui64
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
 from ovenbird.api.errors.network import NetworkNotFound
 from ovenbird.api.errors.port import GatewayIpInUse
@@ -20,11 +19,12 @@ from ovenbird.api.errors.subnet import (
     SubnetInUse,
     SubnetNotFound,
 )
-from ovenbird.api.fixed_ips import SELF_ADDRESSED, release, self_addressed
-from ovenbird.api.metadata_ports import MetadataPorts
+from ovenbird.api.ports.fixed_ips import SELF_ADDRESSED, release, self_addressed
+from ovenbird.api.ports.ipam import check_gateway, check_pools, default_pools, eui64
+from ovenbird.api.ports.metadata_ports import MetadataPorts
+from ovenbird.api.ports.service_ports import GO_ALONG, METADATA_OWNER
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
 from ovenbird.api.resources.network import MINIMUM_IPV6_MTU
-from ovenbird.api.service_ports import GO_ALONG, METADATA_OWNER
 from ovenbird.api.values import (
     address,
     boolean,

@@ -1,0 +1,164 @@
+"""Whether a caller may make a change: rules are found for a request, what it may not do is refused.
+
+A creation has to please the rule about the resource and one for each attribute that it gives other than its default;
+a change likewise. A refusal is 403 where the caller sees the resource, and otherwise 404, as if it were not there. The
+same goes for what a request names: another project's network cannot be used, nor found out about.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.api.errors.request import HTTPBadRequest, PolicyNotAuthorized
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from ovenbird.api.access.auth import Caller
+    from ovenbird.api.access.policy import Access
+    from ovenbird.api.rendering import Rendering
+    from ovenbird.api.resource import Resource
+
+
+class Authorization:
+    """Checks one caller's changes of one resource.
+
+    Arguments:
+        access: what the caller may do.
+        caller: who.
+        resource: what is to be changed.
+        others: every resource, by collection.
+    """
+
+    def __init__(
+        self, access: Access, caller: Caller, resource: Resource[Any], others: Mapping[str, Resource[Any]]
+    ) -> None:
+        self.access = access
+        self.caller = caller
+        self.resource = resource
+        self.others = others
+
+    def create(self, values: Mapping[str, Any], given: Iterable[str]) -> None:
+        """Check a creation.
+
+        Arguments:
+            values: what it makes, defaults filled in.
+            given: names of the attributes that the request gives.
+
+        Raises:
+            PolicyNotAuthorized: it is not the caller's to make.
+            HTTPBadRequest: it is in another project.
+            NotFound: it names what the caller does not see.
+        """
+        resource = self.resource
+        project = values.get("project_id", self.caller.project)
+        if project != self.caller.project and not self.access.admin:
+            raise HTTPBadRequest(
+                reason="Specifying 'project_id' or 'tenant_id' other than the authenticated project in request "
+                "requires admin privileges"
+            )
+        self.see(values)
+        chosen = {
+            name: values[name]
+            for name in given
+            if resource.attributes[name].explicit or values[name] != resource.attributes[name].default
+        }
+        names = [f"create_{resource.member}", *self._attributes("create", chosen)]
+        whole = {**values, "project_id": project}
+        self._demand(names, lambda name: resource.reader(name)(whole))
+
+    def update(self, rendering: Rendering, values: Mapping[str, Any]) -> None:
+        """Check a change of some attributes, whose rules may ask about the values that they are to have.
+
+        Raises:
+            PolicyNotAuthorized: it is not the caller's to make.
+            NotFound: the caller sees no such resource, or not what the change names.
+        """
+        self.change([f"update_{self.resource.member}"], rendering, values)
+        names = [f"update_{self.resource.member}", *self._attributes("update", values)]
+        self._demand_of(rendering, names, ChainMap(dict(values), rendering.value))
+
+    def change(self, names: Iterable[str], rendering: Rendering, given: Mapping[str, Any]) -> None:
+        """Check a change by the rules of these names, which ask about the resource as it is.
+
+        Arguments:
+            names: of the rules.
+            rendering: the resource.
+            given: what the request gives; nothing in it makes the resource look like another.
+
+        Raises:
+            PolicyNotAuthorized: it is not the caller's to make.
+            NotFound: the caller sees no such resource, or not what the change names.
+        """
+        self._demand_of(rendering, names, rendering.value)
+        self.see(given)
+
+    def _demand_of(self, rendering: Rendering, names: Iterable[str], values: Mapping[str, Any]) -> None:
+        """Check rules about a resource that is there; of one that the caller does not see, say that it is not."""
+        try:
+            self._demand(names, lambda name: self.resource.reader(name)(values))
+        except PolicyNotAuthorized:
+            seen = self.access.visibility(self.resource)
+            if seen is not None and not seen.sees(rendering):
+                raise self.resource.not_found(id=rendering.value["id"]) from None
+            raise
+
+    def _demand(self, names: Iterable[str], fact: Callable[[str], Any]) -> None:
+        names = list(names)
+        if not all(self.access.allows(name, fact) for name in names):
+            raise PolicyNotAuthorized(rule=_together(names))
+
+    def _attributes(self, verb: str, given: Mapping[str, Any]) -> Iterator[str]:
+        """Return the names of the rules about giving these attributes, and what is in them."""
+        for name, value in given.items():
+            rule = f"{verb}_{self.resource.member}:{name}"
+            parts = dict.fromkeys(part for one in _records(value) for part in one)
+            for wanted in (rule, *(f"{rule}:{part}" for part in parts)):
+                if self.access.knows(wanted):
+                    yield wanted
+
+    def see(self, values: Mapping[str, Any]) -> None:
+        """Check that what a request names is there, and that the caller sees it.
+
+        Raises:
+            NotFound: the caller sees no such thing.
+        """
+        for path, collection in self.resource.references.items():
+            other = self.others[collection]
+            seen = self.access.visibility(other)
+            if seen is None:
+                continue
+            for uuid in named(values, path):
+                if not seen.sees(other.renderings.of(other.get(uuid))):
+                    raise other.not_found(id=uuid)
+
+
+def named(values: Mapping[str, Any], path: str) -> Iterator[str]:
+    """Return the ids that a request names.
+
+    Arguments:
+        values: what it gives.
+        path: an attribute, or with dots an attribute of what is in it.
+    """
+    name, _, rest = path.partition(".")
+    value = values.get(name)
+    for item in value if isinstance(value, list) else [value]:
+        if rest and isinstance(item, dict):
+            yield from named(item, rest)
+        elif isinstance(item, str):
+            yield item
+
+
+def _records(value: Any) -> list[dict[str, Any]]:
+    if isinstance(value, dict):
+        return [value]
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _together(names: list[str]) -> str:
+    """Return rules that must all hold, as oslo.policy writes them."""
+    text = f"rule:{names[0]}"
+    for name in names[1:]:
+        text = f"({text} and rule:{name})"
+    return text

@@ -1,0 +1,238 @@
+"""Authentication by Keystone: a request's token is shown to the identity service, which says whose it is.
+
+Identity API v3: ``POST /v3/auth/tokens`` logs the service itself in; ``GET /v3/auth/tokens`` with the service's token
+in ``X-Auth-Token`` and the caller's in ``X-Subject-Token`` answers what the caller's is good for, or 404. Answers are
+remembered by a hash of the token for as long as the token lasts, but no longer than ``HOLDS``: that is how long a
+token that was revoked may still be taken. Everything is asynchronous; requests with tokens already known are answered
+while Keystone is slow or away.
+
+The service's own name and password are in a file, as neutron.conf has them: section ``keystone_authtoken``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import configparser
+import logging
+import ssl
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from ovenbird.api.access.auth import Caller, IdentityUnavailable, Unauthorized, header
+from ovenbird.api.access.token_cache import Remembered
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ovenbird.api.access.auth import Headers
+
+log = logging.getLogger(__name__)
+
+HOLDS = 300.0
+"""Seconds for which an answer is remembered at most; keystonemiddleware's default."""
+PATIENCE = 10.0
+"""Seconds that Keystone has to answer."""
+LONGEST = 8192
+"""Bytes of a token that is worth asking about."""
+SECTION = "keystone_authtoken"
+
+
+class KeystoneError(Exception):
+    """What says where Keystone is, and who this service is to it, is of no use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where Keystone is and who this service is to it; names are those of neutron.conf.
+
+    Arguments:
+        auth_url: of the identity service, with or without ``/v3``.
+        username: this service's user, who may validate tokens.
+        password: the user's.
+        project_name: project that the user acts for.
+        user_domain_name: domain of the user.
+        project_domain_name: domain of the project.
+        www_authenticate_uri: where callers are sent to log in; ``auth_url`` if empty.
+        cafile: certificates of the authorities that Keystone's own may be signed by; the system's if empty.
+    """
+
+    auth_url: str
+    username: str
+    password: str
+    project_name: str = "service"
+    user_domain_name: str = "Default"
+    project_domain_name: str = "Default"
+    www_authenticate_uri: str = ""
+    cafile: str = ""
+
+    @property
+    def tokens(self) -> str:
+        """The address of tokens."""
+        return f"{self.auth_url.rstrip('/').removesuffix('/v3')}/v3/auth/tokens"
+
+    @property
+    def challenge(self) -> str:
+        """What callers without a token are told."""
+        return f'Keystone uri="{self.www_authenticate_uri or self.auth_url}"'
+
+    def login(self) -> dict[str, Any]:
+        """Return the body that asks for this service's token."""
+        user = {"name": self.username, "password": self.password, "domain": {"name": self.user_domain_name}}
+        project = {"name": self.project_name, "domain": {"name": self.project_domain_name}}
+        identity = {"methods": ["password"], "password": {"user": user}}
+        return {"auth": {"identity": identity, "scope": {"project": project}}}
+
+
+def account(file: Path, section_name: str = SECTION) -> Account:
+    """Read an account from a section of a file in the form of neutron.conf.
+
+    Raises:
+        KeystoneError: it cannot be read, or lacks something.
+    """
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read_string(file.read_text("utf-8"), str(file))
+        section = parser[section_name]
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+        raise KeystoneError(f"{file}: {error}") from error
+    except KeyError as error:
+        raise KeystoneError(f"{file}: section [{section_name}] is missing") from error
+    missing = [name for name in ("auth_url", "username", "password") if not section.get(name)]
+    if missing:
+        raise KeystoneError(f"{file}: [{section_name}] lacks {', '.join(missing)}")
+    if (kind := section.get("auth_type", "password")) not in ("password", "v3password"):
+        raise KeystoneError(f"{file}: auth_type is {kind}; password is needed")
+    return Account(**{name: section[name] for name in Account.__slots__ if section.get(name)})
+
+
+class Keystone:
+    """Knows callers by their tokens.
+
+    Arguments:
+        account: where Keystone is, and who this service is to it.
+
+    Raises:
+        KeystoneError: the authorities' certificates cannot be read.
+    """
+
+    restricted = True
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self._remembered = Remembered()
+        try:
+            verify = ssl.create_default_context(cafile=account.cafile or None)
+        except OSError as error:
+            raise KeystoneError(f"{account.cafile}: {error}") from error
+        limits = httpx.Limits(max_connections=32, max_keepalive_connections=8)
+        self._http = httpx.AsyncClient(verify=verify, timeout=PATIENCE, limits=limits, trust_env=False)
+        self._own = ""
+        self._logging_in = asyncio.Lock()
+
+    # -- callers ------------------------------------------------------------------------------------------------------
+
+    def known(self, headers: Headers) -> Caller | None:
+        """Return who sent these headers if Keystone said so lately."""
+        token, service = header(headers, b"x-auth-token"), header(headers, b"x-service-token")
+        return self._remembered.get(self._remembered.hash(token, service)) if token else None
+
+    async def identify(self, headers: Headers) -> Caller:
+        """Ask Keystone who sent these headers.
+
+        Raises:
+            Unauthorized: there is no token, or it is not valid, or that of the service that passed it on is not.
+            IdentityUnavailable: Keystone does not answer, or not as it should.
+        """
+        token, service = header(headers, b"x-auth-token"), header(headers, b"x-service-token")
+        if not token or len(token) > LONGEST or len(service) > LONGEST:
+            raise Unauthorized(self.account.challenge, "token of an impossible length" if token else "")
+
+        async def question() -> tuple[Caller, float]:
+            caller, until = caller_of(await self._validate(token))
+            if service:
+                passing, ends = caller_of(await self._validate(service))
+                caller = Caller(caller.project, caller.user, caller.roles, passing.roles, caller.system)
+                until = min(until, ends)
+            now = time.time()
+            if until <= now:
+                raise Unauthorized(self.account.challenge, f"expired token of user {caller.user}")
+            return caller, min(until, now + HOLDS)
+
+        return await self._remembered.ask(self._remembered.hash(token, service), question)
+
+    async def close(self) -> None:
+        """Close the connections to Keystone."""
+        await self._http.aclose()
+
+    # -- Keystone -----------------------------------------------------------------------------------------------------
+
+    async def _validate(self, token: bytes) -> dict[str, Any]:
+        """Return what Keystone says of a token."""
+        own = self._own or await self.login("")
+        answer = await self._show(own, token)
+        if answer.status_code in (401, 403):  # this service's own token ran out, or was revoked
+            answer = await self._show(await self.login(own), token)
+        if answer.status_code == 404:
+            raise Unauthorized(self.account.challenge, "token that Keystone does not know")
+        return _document(answer, 200)
+
+    async def _show(self, own: str, token: bytes) -> httpx.Response:
+        headers = {"X-Auth-Token": own.encode(), "X-Subject-Token": token}
+        return await self._ask("GET", f"{self.account.tokens}?nocatalog", headers=headers)
+
+    async def login(self, failed: str) -> str:
+        """Return this service's token, a new one unless somebody got one meanwhile.
+
+        Arguments:
+            failed: the token that was refused.
+        """
+        async with self._logging_in:
+            if self._own == failed:
+                answer = await self._ask("POST", self.account.tokens, json=self.account.login())
+                _document(answer, 201)
+                self._own = answer.headers.get("x-subject-token", "")
+                if not self._own:
+                    log.error("Keystone's answer has no X-Subject-Token")
+                    raise IdentityUnavailable
+            return self._own
+
+    async def _ask(self, method: str, url: str, **what: Any) -> httpx.Response:
+        try:
+            return await self._http.request(method, url, **what)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            log.error("%s: %s", url, error or type(error).__name__)  # noqa: TRY400 (no trace: the network's fault)
+            raise IdentityUnavailable from error
+
+
+def _document(answer: httpx.Response, expected: int) -> dict[str, Any]:
+    """Return the token in an answer of Keystone's."""
+    if answer.status_code != expected:
+        log.error("Keystone answers %s to %s %s", answer.status_code, answer.request.method, answer.request.url.path)
+        raise IdentityUnavailable
+    try:
+        token: dict[str, Any] = answer.json()["token"]
+    except (ValueError, KeyError, TypeError) as error:
+        log.error("Keystone's answer has no token")  # noqa: TRY400 (the text says it all)
+        raise IdentityUnavailable from error
+    return token
+
+
+def caller_of(token: dict[str, Any]) -> tuple[Caller, float]:
+    """Return whose a token is, and until when (seconds since 1970) it lasts.
+
+    Raises:
+        IdentityUnavailable: it is not what the Identity API says a token is.
+    """
+    try:
+        until = datetime.fromisoformat(token["expires_at"]).timestamp()
+        roles = frozenset(str(role["name"]).lower() for role in token.get("roles", ()))
+        project = str(token["project"]["id"]) if token.get("project") else ""
+        user = str(token["user"]["id"])
+    except (KeyError, TypeError, ValueError) as error:
+        log.error("Keystone's token lacks something: %r", error)  # noqa: TRY400 (the text says it all)
+        raise IdentityUnavailable from error
+    return Caller(project, user, roles, system="system" in token), until

@@ -1,0 +1,321 @@
+"""Who may do what: rules in oslo.policy's language, settled once for each caller.
+
+A rule is parsed by oslo.policy and then *settled* for a caller: every part that depends on the caller alone becomes
+true or false, and what is left is a residue that reads some fields of the target, often none. So an administrator's
+list of ports evaluates no rule, and a member's evaluates each residue once for each combination of the fields that it
+reads (a project, whether a network is shared), not once a port.
+
+Defaults are in ``policy_defaults``; a file (YAML or JSON, as oslo.policy's) replaces those that it names, and is read
+again when it changes. A file that makes no sense at start is an error; later, the rules read last stay in force.
+
+oslo.policy takes a tenth of a second to import, which a service that asks nobody who they are does not need: nothing
+imports this module until someone does.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from oslo_policy import policy as oslo
+
+from ovenbird.api.access.policy_defaults import DEFAULTS
+from ovenbird.api.access.visibility import Visibility
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from ovenbird.api.access.auth import Caller
+    from ovenbird.api.resource import Resource
+
+log = logging.getLogger(__name__)
+
+MOST_CALLERS = 1_000
+"""Callers whose settled rules are remembered."""
+MOST_OUTCOMES = 10_000
+"""Outcomes of one residue that are remembered."""
+
+_PLACES = re.compile(r"%\(([^)]*)\)")
+
+
+class PolicyError(Exception):
+    """A policy file is of no use."""
+
+
+class FieldCheck(oslo.Check):
+    """Neutron's ``field:RESOURCE:FIELD=VALUE``, or ``=~PATTERN``: what a field of the target is."""
+
+    def __init__(self, kind: str, match: str) -> None:
+        super().__init__(kind, match)
+        field, equals, value = match.partition(":")[2].rpartition("=")
+        if not equals:
+            raise PolicyError(f"{kind}:{match}: field:RESOURCE:FIELD=VALUE is needed")
+        self.field = field
+        self.value = value
+        self.pattern = re.compile(value[1:]) if value.startswith("~") else None
+
+    def __call__(self, target: Mapping[str, Any], creds: Any, enforcer: Any, current_rule: str | None = None) -> bool:
+        """Return whether the field is as wanted."""
+        del creds, enforcer, current_rule
+        value = target.get(self.field)
+        if value is None:
+            return False
+        if self.pattern is not None:
+            return self.pattern.match(str(value)) is not None
+        if isinstance(value, bool):
+            return (self.value.lower() in ("true", "1")) is value
+        return str(value) == self.value
+
+
+oslo.register("field", FieldCheck)
+
+
+@dataclass(frozen=True, slots=True)
+class Residue:
+    """What is left of a rule when the caller is known.
+
+    Arguments:
+        fields: of the target, that it reads.
+        test: says whether a target, of which these fields are known, is as the rule wants.
+    """
+
+    fields: frozenset[str]
+    test: Callable[[Mapping[str, Any]], bool]
+
+
+Settled = bool | Residue
+
+
+class Access:
+    """What one caller may do, under the rules as they are.
+
+    Arguments:
+        rules: parsed, by name.
+        caller: who.
+    """
+
+    def __init__(self, rules: Mapping[str, Any], caller: Caller) -> None:
+        self._rules = rules
+        self._creds = credentials(caller)
+        self._settled: dict[str, Settled] = {}
+        self._outcomes: dict[tuple[str, tuple[Any, ...]], bool] = {}
+        self._visibility: dict[str, Visibility | None] = {}
+        self.admin = self.rule("context_is_admin") is True
+        self.caller = replace(caller, admin=self.admin)
+
+    def knows(self, name: str) -> bool:
+        """Return whether there is a rule of this name."""
+        return name in self._rules
+
+    def rule(self, name: str) -> Settled:
+        """Return what is left of a rule; one that is not there is ``default``, or refuses."""
+        found = self._settled.get(name)
+        if found is None:
+            check = self._rules.get(name, self._rules.get("default"))
+            found = self._settled[name] = False if check is None else self._settle(check)
+        return found
+
+    def allows(self, name: str, fact: Callable[[str], Any]) -> bool:
+        """Return whether a rule allows the caller what it is about.
+
+        Arguments:
+            name: the rule.
+            fact: returns a field of the target; KeyError for one that it does not have.
+        """
+        settled = self.rule(name)
+        if isinstance(settled, bool):
+            return settled
+        target = facts(settled.fields, fact)
+        try:
+            key = name, tuple(target.items())
+            outcome = self._outcomes.get(key)
+        except TypeError:  # a list or an object, which a rule of somebody's own may ask about
+            return settled.test(target)
+        if outcome is None:
+            if len(self._outcomes) >= MOST_OUTCOMES:
+                self._outcomes.clear()
+            outcome = self._outcomes[key] = settled.test(target)
+        return outcome
+
+    def visibility(self, resource: Resource[Any]) -> Visibility | None:
+        """Return what the caller sees of a resource; None if that is everything."""
+        member = resource.member
+        if member in self._visibility:
+            return self._visibility[member]
+        prefix = f"get_{member}:"
+        parts = {
+            name.removeprefix(prefix): settled
+            for name in self._rules
+            if name.startswith(prefix) and (settled := self.rule(name)) is not True
+        }
+        parts.pop("id", None)  # pages and links need it, and without it there is nothing to know about
+        whole = self.rule(f"get_{member}")
+        everything = whole is True and not parts
+        found = self._visibility[member] = None if everything else Visibility(resource, whole, parts)
+        return found
+
+    # -- settling -----------------------------------------------------------------------------------------------------
+
+    def _settle(self, check: Any) -> Settled:
+        if isinstance(check, oslo.RuleCheck):
+            # unlike a request's own rule, one that others name has to be there
+            return self.rule(check.match) if check.match in self._rules else False
+        if isinstance(check, oslo.AndCheck):
+            return _join([self._settle(part) for part in check.rules], all)
+        if isinstance(check, oslo.OrCheck):
+            return _join([self._settle(part) for part in check.rules], any)
+        if isinstance(check, oslo.NotCheck):
+            part = self._settle(check.rule)
+            if isinstance(part, bool):
+                return not part
+            test = part.test
+            return Residue(part.fields, lambda target: not test(target))
+        creds = self._creds
+        reads = fields(check)
+        if not reads:
+            return bool(check({}, creds, None))
+        return Residue(reads, lambda target: bool(check(target, creds, None)))
+
+
+def _join(parts: Sequence[Settled], together: Callable[[Any], bool]) -> Settled:
+    """Return ``all`` or ``any`` of some parts; those that are settled decide or drop out."""
+    decisive = together is any
+    if any(part is decisive for part in parts):
+        return decisive
+    left = [part for part in parts if isinstance(part, Residue)]
+    if not left:
+        return not decisive
+    if len(left) == 1:
+        return left[0]
+    tests = [part.test for part in left]
+    return Residue(
+        frozenset().union(*(part.fields for part in left)), lambda target: together(test(target) for test in tests)
+    )
+
+
+def facts(wanted: frozenset[str], fact: Callable[[str], Any]) -> dict[str, Any]:
+    """Return those of the wanted fields that a target has."""
+    found = {}
+    for name in sorted(wanted):
+        try:
+            found[name] = fact(name)
+        except KeyError:
+            continue
+    return found
+
+
+def fields(check: Any) -> frozenset[str]:
+    """Return the fields of the target that one check reads."""
+    if isinstance(check, FieldCheck):
+        return frozenset((check.field,))
+    return frozenset(_PLACES.findall(f"{getattr(check, 'kind', '')} {getattr(check, 'match', '')}"))
+
+
+def credentials(caller: Caller) -> dict[str, Any]:
+    """Return what rules may ask about a caller, by oslo.policy's names."""
+    project = caller.project or None
+    return {
+        "user_id": caller.user,
+        "project_id": project,
+        "tenant_id": project,
+        "roles": sorted(caller.roles),
+        "service_roles": sorted(caller.service_roles),
+        "system_scope": "all" if caller.system else None,
+    }
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+class Policy:
+    """The rules in force.
+
+    Arguments:
+        file: what replaces and adds to the defaults; None for nothing.
+
+    Raises:
+        PolicyError: the file cannot be read, or makes no sense.
+    """
+
+    def __init__(self, file: Path | None = None) -> None:
+        self.file = file
+        self._read_at: tuple[int, ...] = ()
+        self._looked = time.monotonic()
+        self._access: dict[Caller, Access] = {}
+        self._rules: Mapping[str, Any] = parse({})
+        if file is not None:
+            self._read(file)
+
+    def access(self, caller: Caller) -> Access:
+        """Return what a caller may do."""
+        if self.file is not None and time.monotonic() - self._looked >= 1:
+            self._refresh(self.file)
+        found = self._access.get(caller)
+        if found is None:
+            if len(self._access) >= MOST_CALLERS:
+                del self._access[next(iter(self._access))]
+            found = self._access[caller] = Access(self._rules, caller)
+        return found
+
+    def _refresh(self, file: Path) -> None:
+        self._looked = time.monotonic()
+        try:
+            self._read(file)
+        except PolicyError:
+            log.exception("the rules read last stay in force")
+
+    def _read(self, file: Path) -> None:
+        try:
+            status = file.stat()
+            stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
+            if stamp == self._read_at:
+                return
+            self._read_at = stamp
+            given: Any = oslo.parse_file_contents(file.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise PolicyError(f"{file}: {error}") from error
+        if not isinstance(given, dict):
+            raise PolicyError(f"{file}: rules by name are needed")
+        try:
+            self._rules = parse(given)
+        except PolicyError as error:
+            raise PolicyError(f"{file}: {error}") from error
+        self._access.clear()
+
+
+def parse(given: Mapping[Any, Any]) -> Mapping[str, Any]:
+    """Return the default rules with some replaced, parsed, by name.
+
+    Raises:
+        PolicyError: one is no rule, names one that is not there, or itself, or asks another server.
+    """
+    for name, text in given.items():
+        if not isinstance(name, str) or not isinstance(text, str | list):
+            raise PolicyError(f"{name}: {text!r} is not a rule")
+    parsed: Mapping[str, Any] = oslo.Rules.from_dict({**DEFAULTS, **given})
+    for name, check in parsed.items():
+        if str(check) == "!" and str(given.get(name, "!")).strip() != "!":
+            raise PolicyError(f"{name}: {given[name]!r} is not a rule")
+        _examine(name, check, parsed, ())
+    return parsed
+
+
+def _examine(name: str, check: Any, rules: Mapping[str, Any], above: tuple[str, ...]) -> None:
+    """Check that what a rule names is there, and that it does not go round in circles."""
+    if isinstance(check, oslo.RuleCheck):
+        if check.match not in rules:
+            raise PolicyError(f"{name}: there is no rule {check.match}")
+        if check.match in (name, *above):
+            raise PolicyError(f"{name}: the rule refers to itself")
+        _examine(name, rules[check.match], rules, (*above, check.match))
+    elif isinstance(check, oslo.AndCheck | oslo.OrCheck):
+        for part in check.rules:
+            _examine(name, part, rules, above)
+    elif isinstance(check, oslo.NotCheck):
+        _examine(name, check.rule, rules, above)
+    elif getattr(check, "kind", "") in ("http", "https"):
+        raise PolicyError(f"{name}: rules that ask another server are not available")

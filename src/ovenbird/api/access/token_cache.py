@@ -1,0 +1,94 @@
+"""Callers who have proved who they are, for a while: at most so many, found by a hash of what they proved it with.
+
+Nothing here can be used to log in if it leaks: keys are keyed hashes, the key is made anew by each process. Of several
+requests that need the same answer at once, one asks and the others wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ovenbird.api.access.auth import Caller
+
+MOST = 10_000
+"""Callers remembered; the oldest goes first."""
+
+
+class Remembered:
+    """Callers by what they proved themselves with.
+
+    Arguments:
+        most: how many are kept.
+        clock: seconds since 1970.
+    """
+
+    def __init__(self, most: int = MOST, clock: Callable[[], float] = time.time) -> None:
+        self.most = most
+        self.clock = clock
+        self._key = secrets.token_bytes(32)
+        self._callers: dict[bytes, tuple[Caller, float]] = {}
+        self._asking: dict[bytes, asyncio.Task[tuple[Caller, float]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._callers)
+
+    def hash(self, *proof: bytes) -> bytes:
+        """Return the key for what a caller presents."""
+        digest = blake2b(key=self._key, digest_size=32)
+        for part in proof:
+            digest.update(len(part).to_bytes(4, "big") + part)
+        return digest.digest()
+
+    def get(self, key: bytes) -> Caller | None:
+        """Return the caller who proved this, if that still holds."""
+        found = self._callers.get(key)
+        if found is None:
+            return None
+        if found[1] <= self.clock():
+            self._callers.pop(key, None)
+            return None
+        return found[0]
+
+    def clear(self) -> None:
+        """Forget everybody."""
+        self._callers.clear()
+        self._asking.clear()
+
+    async def ask(self, key: bytes, question: Callable[[], Awaitable[tuple[Caller, float]]]) -> Caller:
+        """Return a caller found by asking.
+
+        Arguments:
+            key: hash of the proof.
+            question: returns the caller, and until when (seconds since 1970) the answer holds.
+
+        Raises:
+            Exception: what the question raised; that is not remembered.
+        """
+        task = self._asking.get(key)
+        if task is None:
+            task = self._asking[key] = asyncio.ensure_future(_answer(question))
+            task.add_done_callback(lambda done: self._told(key, done))
+        caller, _ = await asyncio.shield(task)  # a client that goes away takes nobody else's answer along
+        return caller
+
+    def _told(self, key: bytes, task: asyncio.Task[tuple[Caller, float]]) -> None:
+        if self._asking.get(key) is not task:
+            return  # everybody was forgotten meanwhile, so the answer may be out of date
+        del self._asking[key]
+        if task.cancelled() or task.exception() is not None:
+            return
+        self._callers.pop(key, None)
+        while len(self._callers) >= self.most:
+            del self._callers[next(iter(self._callers))]
+        self._callers[key] = task.result()
+
+
+async def _answer(question: Callable[[], Awaitable[tuple[Caller, float]]]) -> tuple[Caller, float]:
+    return await question()

@@ -1,0 +1,85 @@
+"""What one caller sees of one resource: which rows, and which of their attributes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.api.attributes import ALIASES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ovenbird.api.access.policy import Settled
+    from ovenbird.api.rendering import Rendering, Shown
+    from ovenbird.api.resource import Resource
+
+MOST = 10_000
+"""Combinations of facts whose outcome is remembered."""
+
+_ABSENT = object()
+"""Stands for a field that a row does not have."""
+
+
+class Visibility:
+    """A caller's view of a resource that is not simply everything.
+
+    Arguments:
+        resource: which.
+        whole: the rule about seeing a row at all.
+        parts: the rules about seeing attributes, except those that always allow it.
+    """
+
+    def __init__(self, resource: Resource[Any], whole: Settled, parts: Mapping[str, Settled]) -> None:
+        self._whole = whole
+        self._parts = parts
+        settled = (whole, *parts.values())
+        read = [rule.fields for rule in settled if not isinstance(rule, bool)]
+        self._fields = tuple(sorted(frozenset().union(*read)))
+        self._readers = [resource.reader(name) for name in self._fields]
+        self._outcomes: dict[tuple[Any, ...], frozenset[str] | None] = {}
+
+    def of(self, rendering: Rendering) -> Rendering | Shown | None:
+        """Return what the caller sees of a row; None if nothing."""
+        hidden = self.hidden(rendering.value)
+        if hidden is None:
+            return None
+        return rendering.without(hidden) if hidden else rendering
+
+    def sees(self, rendering: Rendering) -> bool:
+        """Return whether the caller may know of a row."""
+        return self.hidden(rendering.value) is not None
+
+    def hidden(self, values: Mapping[str, Any]) -> frozenset[str] | None:
+        """Return the attributes that the caller does not see; None if not even the row."""
+        try:
+            key = tuple([read(values) for read in self._readers])
+        except KeyError:  # hardly ever: a rule of somebody's own asks about what this resource does not have
+            key = tuple([_read(reader, values) for reader in self._readers])
+        try:
+            return self._outcomes[key]
+        except KeyError:
+            pass
+        except TypeError:  # a list or an object, which a rule of somebody's own may ask about
+            return self._decide(key)
+        if len(self._outcomes) >= MOST:
+            self._outcomes.clear()
+        outcome = self._outcomes[key] = self._decide(key)
+        return outcome
+
+    def _decide(self, key: tuple[Any, ...]) -> frozenset[str] | None:
+        target = {name: value for name, value in zip(self._fields, key, strict=True) if value is not _ABSENT}
+
+        def holds(rule: Settled) -> bool:
+            return rule if isinstance(rule, bool) else rule.test(target)
+
+        if not holds(self._whole):
+            return None
+        hidden = {name for name, rule in self._parts.items() if not holds(rule)}
+        return frozenset(hidden | {old for old, name in ALIASES.items() if name in hidden})
+
+
+def _read(reader: Callable[[Mapping[str, Any]], Any], values: Mapping[str, Any]) -> Any:
+    try:
+        return reader(values)
+    except KeyError:
+        return _ABSENT

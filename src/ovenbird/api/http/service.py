@@ -1,0 +1,194 @@
+"""The API as a service: the application on a socket, run by uvicorn within a running event loop.
+
+Connections are accepted by a listener that bounds their number, and each is bounded in bytes and time
+(`api/http/connection.py`), so that whoever can connect can take neither the memory nor the descriptors of the
+databases in the same process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from ovenbird.api.access.auth import Open, require_loopback
+from ovenbird.api.access.quotas import NONE, USUAL
+from ovenbird.api.http.app import create_app
+from ovenbird.api.http.connection import Bounds, Connection, Connections
+from ovenbird.sockets.listener import Limits, Listener, bound
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Callable, Iterator
+
+    from ovenbird.api.access.auth import Authenticator
+    from ovenbird.api.access.policy import Policy
+    from ovenbird.ovsdb.transaction import Client
+
+GRACE = 5
+"""Seconds that requests under way have to finish when the service stops."""
+
+
+LIMITS = Limits(connections=1024, per_source=512, reserve=256)
+"""Connections at once, of all peers and of one, and the descriptors that are left to the databases."""
+
+
+class Service:
+    """The API on one address.
+
+    Arguments:
+        cloud: client of Cloud.
+        northbound: client of Northbound, for ports' status.
+        southbound: client of Southbound, for chassis.
+        host: address to listen on; where nobody has to log in a loopback one, so that nobody else may connect.
+        port: TCP port; 0 picks a free one.
+        durable: whether a change is on disk before it is answered.
+        authenticator: knows who is asking; None believes everybody. It is closed when the service stops.
+        policy: says who may do what; None lets everybody do everything.
+        limits: how many connections there may be.
+        bounds: what each of them may take.
+        context: returns the keys for the next connection, where connections are TLS; it may raise `OSError`.
+
+    Raises:
+        NotLoopbackError: another machine could connect.
+    """
+
+    def __init__(
+        self,
+        cloud: Client,
+        northbound: Client | None = None,
+        southbound: Client | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 9696,
+        durable: bool = True,
+        authenticator: Authenticator | None = None,
+        policy: Policy | None = None,
+        limits: Limits = LIMITS,
+        bounds: Bounds | None = None,
+        context: Callable[[], ssl.SSLContext] | None = None,
+    ) -> None:
+        self._authenticator = authenticator or Open()
+        if not self._authenticator.restricted or policy is None:
+            require_loopback(host)
+        bounds = bounds or Bounds()
+        config = uvicorn.Config(
+            create_app(
+                cloud,
+                northbound,
+                southbound,
+                durable=durable,
+                authenticator=self._authenticator,
+                policy=policy,
+                quotas=USUAL if self._authenticator.restricted else NONE,
+            ),
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            timeout_graceful_shutdown=GRACE,
+            timeout_keep_alive=bounds.idle_seconds,  # type: ignore[arg-type]  # seconds, whole or not
+        )
+        self._server = _Server(config, limits, Connections(bounds), context)
+        self._task: asyncio.Task[None] | None = None
+        self.host = host
+        self._scheme = "http" if context is None else "https"
+
+    async def start(self) -> None:
+        """Listen; return when connections are accepted.
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        self._task = asyncio.create_task(self._serve(), name="api")
+        while not self._server.started:
+            if self._task.done():
+                failed, self._task = self._task, None
+                await failed
+                raise OSError(f"the API cannot listen on {self.host}:{self._server.config.port}")
+            await asyncio.sleep(0.005)
+
+    async def _serve(self) -> None:
+        try:
+            await self._server.serve()
+        except OSError as error:
+            where = f"{self.host}:{self._server.config.port}"
+            raise OSError(f"the API cannot listen on {where}: {error.strerror or error}") from error
+
+    @property
+    def connections(self) -> frozenset[Any]:
+        """The connections that there are."""
+        return frozenset(self._server.server_state.connections)
+
+    @property
+    def port(self) -> int:
+        """The TCP port that it listens on."""
+        port: int = self._server.listener.sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        """The address that clients are given."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self._scheme}://{host}:{self.port}"
+
+    async def stop(self) -> None:
+        """Finish the requests under way and stop listening; nothing happens where nothing was started."""
+        self._server.should_exit = True
+        task, self._task = self._task, None
+        if task is not None:
+            await task
+        await self._authenticator.close()
+
+
+class _Server(uvicorn.Server):
+    """A server whose connections are bounded, and that leaves signals to the process it is part of.
+
+    Arguments:
+        config: uvicorn's.
+        limits: how many connections there may be.
+        connections: what each of them may take.
+        context: returns the keys for the next connection, where connections are TLS.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        limits: Limits,
+        connections: Connections,
+        context: Callable[[], ssl.SSLContext] | None = None,
+    ) -> None:
+        super().__init__(config)
+        self._connections = connections
+        self.listener = Listener("API", self._connection, limits, context)
+
+    def _connection(self) -> Connection:
+        return Connection(self._connections, self.config, self.server_state)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen (called by uvicorn).
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        await self.lifespan.startup()
+        self.listener.start(sockets or await bound(self.config.host, self.config.port))
+        self.servers = [self.listener]  # type: ignore[list-item]  # all that is asked of it is to close
+        self.started = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Hold connections to their deadlines (called by uvicorn ten times a second)."""
+        if counter % 10 == 0:
+            self._connections.check(self.server_state.connections, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield

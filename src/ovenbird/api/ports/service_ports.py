@@ -1,0 +1,125 @@
+"""Ports that the cloud makes for itself: of routers, floating IPs, and the metadata service.
+
+People see them, and cannot delete them by themselves: they go with what they were made for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.api.errors.port import ServicePortInUse
+from ovenbird.api.ports.fixed_ips import Addresses, release
+from ovenbird.api.ports.macs import reserve_mac
+from ovenbird.model.cloud import (
+    FixedAddress,
+    FloatingIP,
+    FloatingIPAssociation,
+    Network,
+    Port,
+    RouterGateway,
+    RouterInterface,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ovenbird.api.databases import Databases, Draft
+    from ovenbird.api.ports.fixed_ips import Choice
+    from ovenbird.engine.rows import UUID
+
+INTERFACE_OWNER = "network:router_interface"
+GATEWAY_OWNER = "network:router_gateway"
+FLOATING_OWNER = "network:floatingip"
+METADATA_OWNER = "network:distributed"
+
+GO_ALONG = frozenset(("network:dhcp", METADATA_OWNER, "network:floatingip_agent_gateway"))
+"""Device owners of the ports that serve a network alone: they go with it, and keep no subnet (Neutron's
+`AUTO_DELETE_PORT_OWNERS`)."""
+
+
+class ServicePorts:
+    """Makes and removes such ports.
+
+    Arguments:
+        databases: where they are.
+    """
+
+    def __init__(self, databases: Databases) -> None:
+        self.databases = databases
+        self.addresses = Addresses(databases)
+
+    def create(
+        self,
+        draft: Draft,
+        network: Network,
+        owner: str,
+        device: str,
+        project: str = "",
+        wanted: Sequence[Mapping[str, str]] | None = None,
+    ) -> tuple[UUID, list[Choice]]:
+        """Write a port, and return its id and addresses.
+
+        Arguments:
+            draft: the transaction.
+            network: where.
+            owner: its ``device_owner``.
+            device: its ``device_id``.
+            project: whose it is; nobody's if empty.
+            wanted: its addresses, as for ``Addresses.choose``.
+
+        Raises:
+            NeutronError: it cannot have the addresses.
+        """
+        mac = reserve_mac(self.databases, draft, network)
+        chosen = self.addresses.choose(draft, network, wanted, mac, owner)
+        values = {
+            "network": network.uuid,
+            "project_id": project,
+            "mac_address": mac,
+            "admin_state_up": True,
+            "device_owner": owner,
+            "device_id": device,
+            "vnic_type": "normal",
+        }
+        uuid = draft.insert(Port, values)
+        self.addresses.write(draft, uuid, chosen)
+        return uuid, chosen
+
+    def goes_along(self, port: Port) -> bool:
+        """Return whether a port goes when its network does: it serves that alone, or holds an unused floating IP."""
+        held: FloatingIP | None = port.referrer(FloatingIP.port)
+        if held is not None:
+            return not held.referrers(FloatingIPAssociation.floating_ip)
+        return port.device_owner in GO_ALONG and not is_service_port(port)
+
+    def delete(self, draft: Draft, port: Port) -> None:
+        """Write the removal of a port with its addresses, and of the floating IP that it holds."""
+        for held in port.referrers(FloatingIP.port):
+            draft.transaction.delete(held)
+        for fixed in port.referrers(FixedAddress.port):
+            release(draft, fixed)
+        draft.transaction.delete(port)
+
+
+def is_service_port(port: Port) -> bool:
+    """Return whether a port is a router's or a floating IP's."""
+    return any(port.referrers(column) for column in (RouterInterface.port, RouterGateway.port, FloatingIP.port))
+
+
+def refuse_service_port(port: Port) -> None:
+    """Refuse to delete a port that something else needs.
+
+    Raises:
+        ServicePortInUse: it is one.
+    """
+    for column, what in ((RouterInterface.port, "router"), (RouterGateway.port, "router"), (FloatingIP.port, "fip")):
+        if port.referrers(column):
+            owner = f"has device owner {port.device_owner}" if what == "router" else "it holds a floating IP"
+            raise ServicePortInUse(port_id=port.uuid, reason=owner)
+    if port.device_owner == METADATA_OWNER and port.device_id == metadata_device(Port.network.raw(port)):
+        raise ServicePortInUse(port_id=port.uuid, reason=f"has device owner {METADATA_OWNER}")
+
+
+def metadata_device(network: str) -> str:
+    """Return the ``device_id`` of the metadata port of a network, given by its id."""
+    return f"ovnmeta-{network}"

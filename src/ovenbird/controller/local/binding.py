@@ -1,0 +1,108 @@
+"""Binding: which ports this chassis claims, and when it says that they are up.
+
+A port is claimed when an interface of the integration bridge says that it is that port (external_ids:iface-id) and
+the port's options do not name other chassis alone; by those that they name after the first, as additional ones. It is
+`up`, and its interface `ovn-installed`, once the claim is in the database, everything about its datapath has been
+received, and the switch has confirmed the flows made from that. The column `up` belongs to the chassis that holds the
+port.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import AFTERWARDS, EDIT
+from ovenbird.controller.local.gateway import HIGHLY_AVAILABLE
+from ovenbird.controller.local.local_data import VIF, interface_of, is_additional, is_concerned, resident
+from ovenbird.controller.local.local_store import progress
+from ovenbird.controller.local.settings import own_chassis
+from ovenbird.controller.physical.multichassis import claimed_encaps
+from ovenbird.engine.lookups import find, get
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model.sb import Chassis, PortBinding
+from ovenbird.model.vswitch import Interface
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+
+CLAIMED_TYPES = (VIF, "l3gateway", "l2gateway", *HIGHLY_AVAILABLE)
+"""The types of ports that belong to the chassis where they are resident; a localport is everywhere."""
+
+
+@view
+def complete(datapath: UUID) -> bool:
+    """Return whether everything about a datapath has been received from Southbound."""
+    state = progress()
+    return state.everything or datapath in state.complete
+
+
+@view
+def encap_of(port: PortBinding) -> UUID | None:
+    """Return the encap that the port's interface asks for by external_ids:encap-ip; none for the chassis's best."""
+    uuid = interface_of(port.logical_port)
+    interface = get(Interface, uuid) if uuid is not None else None
+    ip = interface.external_ids.get("encap-ip", "") if interface is not None else ""
+    me = own_chassis()
+    row = get(Chassis, me) if ip and me is not None else None
+    return next((e.uuid for e in row.encaps if e.ip == ip), None) if row is not None else None
+
+
+@rule(PortBinding, when=is_concerned)
+def claim(port: PortBinding) -> Iterator[Fact]:
+    """Claim a resident port; release one that is no longer."""
+    me = own_chassis()
+    if port.type not in CLAIMED_TYPES or me is None or progress().stopping:
+        return
+    here, additional = resident(port), is_additional(port)
+    encap = encap_of(port) if here else None
+    changes: list[tuple[str, object]] = []
+    if here and not additional:
+        if PortBinding.chassis.raw(port) != me:
+            changes.append(("chassis", me))
+        if PortBinding.encap.raw(port) != encap:
+            changes.append(("encap", encap))
+    elif PortBinding.chassis.raw(port) == me and progress().settled:  # or what it depends on may not have come yet
+        changes += [("chassis", None), ("encap", None), ("up", False)]
+    held = me in PortBinding.additional_chassis.raw(port)
+    if held != (here and additional) and (not held or progress().settled):
+        changes.append(("additional_chassis", ((me, not held),)))
+    if moved := claimed_encaps(port, encap if additional else None):
+        changes.append(("additional_encap", moved))
+    if changes:
+        yield EDIT(PortBinding, port.uuid, tuple(changes))
+
+
+@rule(PortBinding, when=is_concerned)
+def up(port: PortBinding) -> Iterator[Fact]:
+    """Say that a claimed port's flows are in the switch, to Southbound and to the interface's owner."""
+    if port.type not in CLAIMED_TYPES or progress().stopping:
+        return
+    me = own_chassis()
+    main = PortBinding.chassis.raw(port) == me
+    if me is None or not (main or me in PortBinding.additional_chassis.raw(port)) or not resident(port):
+        return
+    if not complete(PortBinding.datapath.raw(port)):
+        return
+    if main and port.up is not True:
+        yield AFTERWARDS(PortBinding, port.uuid, (("up", True),))
+    uuid = interface_of(port.logical_port)
+    interface = get(Interface, uuid) if uuid is not None else None
+    if interface is not None and interface.external_ids.get("ovn-installed") != "true":
+        yield AFTERWARDS(Interface, uuid, (("external_ids", (("ovn-installed", "true"),)),))
+
+
+@rule(Interface)
+def installed(interface: Interface) -> Iterator[Fact]:
+    """Take `ovn-installed` back from an interface whose port is not, or no longer, this chassis's."""
+    ids = interface.external_ids
+    if "ovn-installed" not in ids or not progress().settled:
+        return
+    port = find(PortBinding.logical_port, ids.get("iface-id", ""))
+    me = own_chassis()
+    if port is None or (port.type == VIF and me is not None and not resident(port)):
+        removed = (("ovn-installed", None), ("ovn-installed-ts", None))
+        yield EDIT(Interface, interface.uuid, (("external_ids", removed),))

@@ -1,0 +1,124 @@
+"""Conntrack zones: one for each resident port, also a gateway router's, and two for each hosted datapath (DNAT, SNAT).
+
+Numbers are kept in Bridge.external_ids as `ct-zone-<port>` and `ct-zone-<datapath>_dnat`/`_snat`, as the original keeps
+them, so that a restarted controller gives every port the zone in which its established connections are. A zone that a
+name has not had before is flushed before it is used, but for the host's own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import ZONE
+from ovenbird.controller.local.local_data import is_concerned, is_hosted, resident
+from ovenbird.engine.ids import Pool, seed
+from ovenbird.engine.lookups import get
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model.options import integer
+from ovenbird.model.sb import DatapathBinding, PortBinding
+from ovenbird.net.numbers import is_decimal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ovenbird.engine.engine import Engine
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+
+ZONES = Pool("conntrack zone", 1, 0xFFFF)
+PREFIX = "ct-zone-"
+
+
+def zone_of(name: str) -> int:
+    """Return the zone of a port, or of a datapath's `_dnat` or `_snat`."""
+    return ZONES.get(name)
+
+
+@view
+def wanted_snat_zone(datapath: UUID) -> int | None:
+    """Return the zone for SNAT that a router's `options:snat-ct-zone` asks for, by way of Southbound."""
+    row = get(DatapathBinding, datapath)
+    wanted = integer(row.external_ids.get("snat-ct-zone", "")) if row is not None else None
+    return wanted if wanted is not None and 0 <= wanted <= ZONES.high else None
+
+
+def datapath_zones(datapath: UUID) -> tuple[int, int]:
+    """Return the zones of a datapath for DNAT and SNAT; the latter is the host's own, 0, only if that is asked for."""
+    wanted = wanted_snat_zone(datapath)
+    return ZONES.get(f"{datapath}_dnat"), 0 if wanted == 0 else ZONES.get(f"{datapath}_snat", want=wanted)
+
+
+def stored_zones(ids: Mapping[str, str]) -> dict[str, int]:
+    """Return the zones that a bridge's external_ids record, by name."""
+    return {
+        key.removeprefix(PREFIX): int(value)
+        for key, value in ids.items()
+        if key.startswith(PREFIX) and is_decimal(value)
+    }
+
+
+def seed_zones(engine: Engine, ids: Mapping[str, str]) -> None:
+    """Give every name the zone that it had before this process started."""
+    for name, number in stored_zones(ids).items():
+        seed(engine, ZONES, name, number)
+
+
+def has_zone(port: PortBinding) -> bool:
+    """Return whether packets of the port are tracked in a zone of its own here."""
+    return resident(port) or (port.type == "localnet" and is_hosted(PortBinding.datapath.raw(port)))
+
+
+def port_zone_of(port: PortBinding) -> int:
+    """Return the zone of a port; 0 for one that has none here, such as a distributed router's."""
+    return zone_of(port.logical_port) if has_zone(port) else 0
+
+
+@rule(PortBinding, when=is_concerned)
+def port_zone(port: PortBinding) -> Iterator[Fact]:
+    """Report the zone of a resident port."""
+    zone = port_zone_of(port)
+    if zone:
+        yield ZONE(port.logical_port, zone)
+
+
+@rule(DatapathBinding)
+def datapath_zone(datapath: DatapathBinding) -> Iterator[Fact]:
+    """Report the zones of a hosted datapath."""
+    if is_hosted(datapath.uuid):
+        dnat, snat = datapath_zones(datapath.uuid)
+        yield ZONE(f"{datapath.uuid}_dnat", dnat)
+        yield ZONE(f"{datapath.uuid}_snat", snat)
+
+
+class ZoneBook:
+    """The zones in use, as the rules report them, against those that the bridge records."""
+
+    def __init__(self) -> None:
+        self.used: dict[str, int] = {}
+        self.recorded: dict[str, int] = {}
+
+    def recall(self, ids: Mapping[str, str]) -> None:
+        """Take what a bridge's external_ids record for true."""
+        self.recorded = stored_zones(ids)
+
+    def absorb(self, added: list[Fact], removed: list[Fact]) -> list[int]:
+        """Take in a wave's facts; return the zones to flush: those given to a name that had another before.
+
+        Never zone 0, which a router may be told to use: the host's own connections are there.
+        """
+        for _, name, _number in removed:
+            self.used.pop(name, None)
+        fresh = []
+        for _, name, number in added:
+            self.used[name] = number
+            if number and self.recorded.get(name) != number:
+                fresh.append(number)
+        return fresh
+
+    def changes(self) -> tuple[tuple[str, str | None], ...]:
+        """Return the changes to the bridge's external_ids that record what is in use."""
+        put = [(PREFIX + n, str(z)) for n, z in self.used.items() if self.recorded.get(n) != z]
+        gone = [(PREFIX + n, None) for n in self.recorded if n not in self.used]
+        self.recorded = dict(self.used)
+        return (*put, *gone)

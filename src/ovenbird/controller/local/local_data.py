@@ -1,0 +1,369 @@
+"""What is local: interfaces of the integration bridge, ports resident on this chassis, datapaths hosted here.
+
+A datapath is hosted when a port of it is resident, or when it is joined to a hosted one by a pair of patch ports (a
+router and its switches). Everything else in Southbound is none of this chassis's business, and not monitored.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import ATTACHED, CLAUSE
+from ovenbird.controller.local.gateway import HIGHLY_AVAILABLE, hosts, is_candidate
+from ovenbird.controller.local.local_store import Attachment, progress
+from ovenbird.controller.local.settings import integration_bridge, own_chassis, settings
+from ovenbird.engine.derived import Derived
+from ovenbird.engine.lookups import find, get, rows, select, table
+from ovenbird.engine.rules import rule, singleton
+from ovenbird.engine.views import view
+from ovenbird.model.sb import DatapathBinding, LogicalDPGroup, PortBinding
+from ovenbird.model.vswitch import Bridge, Interface, Port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+
+VIF = ""
+"""The type of an ordinary port: a virtual machine's or container's interface."""
+
+PLUGGED = (VIF, "localport")
+"""The types of ports that have an interface of the integration bridge, their own or their parent's."""
+
+_PB = PortBinding
+_UNPLUGGED = Derived(
+    _PB.type,
+    _PB.datapath,
+    keys=lambda values: (values[_PB.datapath.index],) if values[_PB.type.index] not in PLUGGED else (),
+)
+"""The ports of all other types, by datapath."""
+
+
+@view
+def iface_id(interface: Interface) -> str:
+    """Return the logical port that an interface says it is, or nothing."""
+    return interface.external_ids.get("iface-id", "")
+
+
+@rule(Interface)
+def attachment(interface: Interface) -> Iterator[Fact]:
+    """Report an interface of the integration bridge that says which logical port it is."""
+    name = iface_id(interface)
+    bridge = integration_bridge()
+    if not name or bridge is None:
+        return
+    for port in interface.referrers(Port.interfaces):
+        if bridge in port.referrers(Bridge.ports):
+            yield ATTACHED(name, interface.uuid)
+
+
+def attached_names() -> list[str]:
+    """Return the logical ports that have an interface here."""
+    return list(dict.fromkeys([row.name for row in rows(Attachment)]))
+
+
+def interface_of(name: str) -> UUID | None:
+    """Return the interface that says it is the logical port `name`; of several the newest that the switch has made.
+
+    An instance that moves within a host has its new interface before it loses the old one.
+    """
+    found = [row.interface for row in select(Attachment.name, name)]
+    if len(found) > 1:
+        found = [uuid for uuid in found if _ofport(get(Interface, uuid))] or found
+    return found[-1] if found else None
+
+
+@view
+def ofport_of(name: str) -> int:
+    """Return the OpenFlow port of the logical port `name`; 0 while it has none here."""
+    uuid = interface_of(name)
+    return _ofport(get(Interface, uuid)) if uuid is not None else 0
+
+
+@view
+def ofport_named(name: str) -> int:
+    """Return the OpenFlow port of the interface called `name`; 0 while it has none."""
+    return _ofport(find(Interface.name, name))
+
+
+def _ofport(interface: Interface | None) -> int:
+    """Return an interface's OpenFlow port; 0 while it has none (the switch says -1 for one that failed)."""
+    return max(interface.ofport or 0, 0) if interface is not None else 0
+
+
+def carrier(port: PortBinding) -> PortBinding | None:
+    """Return the port whose interface a port has: itself, or the parent of a container's port."""
+    parent = port.parent_port
+    found: PortBinding | None = find(PortBinding.logical_port, parent) if parent else port
+    return found
+
+
+@view
+def shares_interface(port: PortBinding) -> bool:
+    """Return whether several logical ports share the port's interface: containers and their parent.
+
+    A packet from one of them to another leaves by the interface that it came in by, whichever way it took between.
+    """
+    return bool(port.type == VIF and (port.parent_port or select(PortBinding.parent_port, port.logical_port)))
+
+
+def turn(port: PortBinding) -> int | None:
+    """Return which of the chassis that the port's `requested-chassis` names this one is, by name or host name.
+
+    0 is the main one, as any is of a port without that option, others are additional; None if it is not among them
+    (ovn-nb(5), Logical_Switch_Port). A container's port is where its parent is.
+    """
+    host = carrier(port)
+    wanted = host.options.get("requested-chassis", "").strip() if host is not None else ""
+    if not wanted:
+        return 0
+    mine = settings()
+    names = [name.strip() for name in wanted.split(",")]
+    return next((i for i, name in enumerate(names) if name in (mine.chassis, mine.hostname)), None)
+
+
+def is_additional(port: PortBinding) -> bool:
+    """Return whether this chassis may only be an additional one of a port."""
+    return port.type == VIF and bool(turn(port))
+
+
+def may_bind(port: PortBinding) -> bool:
+    """Return whether the port's options let this chassis bind it with the interface that it has here.
+
+    By `requested-chassis`, where it stands in line; by `iface-id-ver`, what the interface says under that name
+    (ovn-nb(5), Logical_Switch_Port).
+    """
+    if turn(port) is None:
+        return False
+    version = port.options.get("iface-id-ver")
+    uuid = interface_of(port.logical_port) if version is not None else None
+    interface = get(Interface, uuid) if uuid is not None else None
+    return interface is None or interface.external_ids.get("iface-id-ver") == version
+
+
+def resident(port: PortBinding) -> bool:
+    """Return whether packets of the port enter and leave on this chassis, by an interface of its own."""
+    if port.type == VIF and not port.parent_port and interface_of(port.logical_port) is None:
+        return False  # as most ports of a large network: not worth remembering
+    return _resident(port)
+
+
+@view
+def _resident(port: PortBinding) -> bool:
+    kind = port.type
+    if kind == VIF:
+        if port.parent_port:
+            host = carrier(port)
+            return host is not None and port.tag is not None and resident(host)
+        return ofport_of(port.logical_port) > 0 and may_bind(port)
+    if kind == "localport":
+        return ofport_of(port.logical_port) > 0
+    if kind in ("l3gateway", "l2gateway"):
+        return port.options.get(f"{kind}-chassis", "") == settings().chassis != ""
+    if kind in HIGHLY_AVAILABLE:
+        return hosts(port)
+    if kind == "virtual":
+        mine = own_chassis()
+        return mine is not None and PortBinding.chassis.raw(port) == mine
+    return False
+
+
+def speaks_for(port: PortBinding) -> bool:
+    """Return whether the port is resident here, and not as on one of its additional chassis."""
+    return resident(port) and not is_additional(port)
+
+
+@view
+def resident_name(name: str) -> bool:
+    """Return whether this chassis speaks for the port of that name: the match language's `is_chassis_resident`.
+
+    Of ports that no chassis binds (a localport, a patch port) that is said nowhere (ovn-sb(5), Logical_Flow.match).
+    """
+    port = find(PortBinding.logical_port, name)
+    return port is not None and port.type != "localport" and speaks_for(port)
+
+
+@view
+def resident_names() -> dict[UUID, frozenset[str]]:
+    """Return the names of the resident ports that have an interface here, or are containers behind one, by datapath."""
+    found: dict[UUID, set[str]] = {}
+    for name in attached_names():
+        port = find(PortBinding.logical_port, name)
+        for each in [port, *select(PortBinding.parent_port, name)] if port is not None else ():
+            if resident(each):
+                found.setdefault(PortBinding.datapath.raw(each), set()).add(each.logical_port)
+    return {datapath: frozenset(names) for datapath, names in found.items()}
+
+
+@view
+def resident_in(datapath: UUID) -> frozenset[str]:
+    """Return the names of a datapath's resident ports that have an interface here, or are containers behind one."""
+    return resident_names().get(datapath, frozenset())
+
+
+def is_here(port: PortBinding) -> bool:
+    """Return whether packets of a hosted datapath may come in or go out by the port on this chassis.
+
+    By an ordinary port or a localport only where it has its interface. A port of any other type is a way between
+    datapaths, to a physical network, or to wherever its packets are sent: every chassis has it.
+    """
+    return port.type not in PLUGGED or resident(port)
+
+
+@view
+def here_in(datapath: UUID) -> frozenset[str]:
+    """Return the names of a datapath's ports that are here."""
+    return resident_in(datapath).union([port.logical_port for port in _UNPLUGGED.rows(datapath)])
+
+
+@view
+def hosted() -> frozenset[UUID]:
+    """Return the hosted datapaths."""
+    frontier: list[UUID] = list(resident_names())
+    mine = own_chassis()
+    if mine is not None:
+        bound = table(PortBinding).select(PortBinding.chassis, mine)
+        frontier += [PortBinding.datapath.raw(port) for port in bound if port.type != VIF]
+        frontier += candidate_datapaths()
+    found: set[UUID] = set()
+    while frontier:
+        datapath = frontier.pop()
+        if datapath not in found:
+            found.add(datapath)
+            frontier += joined(datapath)
+    return frozenset(found)
+
+
+@view
+def candidate_datapaths() -> frozenset[UUID]:
+    """Return the datapaths of ports that this chassis hosts, or may host at any moment."""
+    found = {PortBinding.datapath.raw(p) for kind in HIGHLY_AVAILABLE for p in ports_of(kind) if is_candidate(p)}
+    for kind in ("l3gateway", "l2gateway"):
+        found |= {PortBinding.datapath.raw(port) for port in ports_of(kind) if resident(port)}
+    return frozenset(found)
+
+
+def ports_of(kind: str) -> list[PortBinding]:
+    """Return the ports of a type."""
+    return select(PortBinding.type, kind)
+
+
+@view
+def joined(datapath: UUID) -> tuple[UUID, ...]:
+    """Return the datapaths that patch ports join to this one, as far as packets cross them on this chassis."""
+    index = table(PortBinding).index(PortBinding.datapath, PortBinding.type)
+    ports = [port for kind in ("patch", "l3gateway") for port in index.rows((datapath, kind)) if is_crossed(port)]
+    return tuple([PortBinding.datapath.raw(peer) for port in ports if (peer := peer_of(port)) is not None])
+
+
+@view
+def is_crossed(port: PortBinding) -> bool:
+    """Return whether packets cross a patch port here, and not on the gateway alone."""
+    if port.type == "l3gateway":
+        return resident(port)
+    redirect = find(PortBinding.logical_port, port.options.get("chassis-redirect-port", ""))
+    return redirect is None or redirect.options.get("always-redirect") != "true" or is_candidate(redirect)
+
+
+def peer_of(port: PortBinding) -> PortBinding | None:
+    """Return the patch port at the other side, if it is known."""
+    name = port.options.get("peer", "")
+    found: PortBinding | None = find(PortBinding.logical_port, name) if name else None
+    return found
+
+
+@view
+def is_hosted(datapath: UUID) -> bool:
+    """Return whether the datapath is hosted here."""
+    return datapath in hosted()
+
+
+@view
+def hosted_row(datapath: UUID) -> DatapathBinding | None:
+    """Return a hosted datapath's row; None for one that is not hosted or whose row has not come yet."""
+    return get(DatapathBinding, datapath) if is_hosted(datapath) else None
+
+
+@view
+def hosted_members(group: LogicalDPGroup) -> tuple[UUID, ...]:
+    """Return the hosted datapaths of a group, in order."""
+    return tuple(sorted(hosted() & LogicalDPGroup.datapaths.raw(group)))
+
+
+@view
+def plugged_localnets(datapath: UUID) -> tuple[PortBinding, ...]:
+    """Return the datapath's localnet ports whose networks this chassis has a bridge for, by tunnel key.
+
+    A switch may have one for each of several networks, of which a chassis is on some or none (routed provider
+    networks): what is not plugged here is no way to anywhere.
+    """
+    ports = table(PortBinding).index(PortBinding.datapath, PortBinding.type).rows((datapath, "localnet"))
+    mappings = settings().bridge_mappings if ports else {}
+    plugged = [port for port in ports if port.options.get("network_name", "") in mappings]
+    return tuple(sorted(plugged, key=lambda port: port.tunnel_key))
+
+
+@view
+def localnet_key(datapath: UUID) -> int:
+    """Return the key of the localnet port through which a datapath's remote ports are reached from here; 0 if none."""
+    ports = plugged_localnets(datapath)
+    return ports[0].tunnel_key if ports else 0
+
+
+def is_concerned(port: PortBinding) -> bool:
+    """Return whether there is anything to do here about a port: about all but ordinary ones that nobody has plugged.
+
+    On a chassis that hosts datapaths of ten thousand ports most are such; their rules do not even run.
+    """
+    if port.type != VIF or PortBinding.chassis.raw(port) is not None or resident(port):
+        return True
+    if PortBinding.additional_chassis.raw(port):
+        return True
+    return localnet_key(PortBinding.datapath.raw(port)) != 0
+
+
+@singleton
+def clauses() -> Iterator[Fact]:
+    """Ask for what concerns this chassis, and for nothing else unless everything is wanted."""
+    mine = settings()
+    if mine.monitor_all:
+        return
+    me = own_chassis()
+    for name in filter(None, (mine.chassis, progress().previous)):
+        yield CLAUSE("Chassis_Private", "name", "==", name)
+    for kind in ("patch", *HIGHLY_AVAILABLE):
+        yield CLAUSE("Port_Binding", "type", "==", kind)
+    for kind in ("l3gateway", "l2gateway"):
+        yield CLAUSE("Port_Binding", "options", "includes", (f"{kind}-chassis", mine.chassis))
+    if me is not None:
+        yield CLAUSE("Port_Binding", "chassis", "==", me)
+        yield CLAUSE("Port_Binding", "additional_chassis", "includes", me)
+    for datapath in hosted():
+        yield CLAUSE("Datapath_Binding", "_uuid", "==", datapath)
+        for table_name in ("Port_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding"):
+            yield CLAUSE(table_name, "datapath", "==", datapath)
+        yield CLAUSE("Logical_Flow", "logical_datapath", "==", datapath)
+        for table_name in ("DNS", "Load_Balancer"):
+            yield CLAUSE(table_name, "datapaths", "includes", datapath)
+        row = get(DatapathBinding, datapath)
+        if row is not None:
+            yield CLAUSE("FDB", "dp_key", "==", row.tunnel_key)
+        for group in table(LogicalDPGroup).select(LogicalDPGroup.datapaths, datapath):
+            yield CLAUSE("Logical_Flow", "logical_dp_group", "==", group.uuid)
+            yield CLAUSE("Load_Balancer", "datapath_group", "==", group.uuid)
+
+
+@rule(Attachment)
+def port_clause(row: Attachment) -> Iterator[Fact]:
+    """Ask for the port that an interface says it is, and for the containers behind it, whose switches may be others."""
+    if not settings().monitor_all:
+        yield CLAUSE("Port_Binding", "logical_port", "==", row.name)
+        yield CLAUSE("Port_Binding", "parent_port", "==", row.name)
+
+
+CONDITIONAL = (
+    "Chassis_Private", "Port_Binding", "Datapath_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding",
+    "Logical_Flow", "DNS", "FDB", "Load_Balancer",
+)  # fmt: skip
+"""The Southbound tables of which only the rows that a clause asks for are monitored."""

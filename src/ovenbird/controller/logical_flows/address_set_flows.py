@@ -1,0 +1,179 @@
+"""Flows with address sets: one pattern from the rules, one flow for each member of the set.
+
+A rule yields the pattern and depends on the set's being there, not on its members. The product of patterns and members
+is made here, between the rules and the flow table, from the exact changes of Southbound's Address_Set table: a member
+that comes or goes costs one flow for each pattern of its set, however large the set is. A pattern or a set that comes
+or goes costs the whole set once.
+
+`SPREAD(set, field, before, after, head, tail)`: for each member of the set a fact, whose match is the entries
+`before`, the member as a value of `field`, and the entries `after`; `head` is what the fact has before the match
+(relation, table, priority) and `tail` what it has behind.
+
+Invariants: the flow table holds, for every pattern and every row of its set's name, the facts of the row's members, as
+often as patterns and members give them. A member that is no address, or too wide for the field, is said once and
+stands for nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import PART
+from ovenbird.engine.facts import Relation
+from ovenbird.lang.errors import LexError
+from ovenbird.lang.lexer import parse_constant
+from ovenbird.model.sb import AddressSet
+from ovenbird.openflow.fields import FIELDS
+from ovenbird.openflow.match import encode_oxm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ovenbird.controller.ofctrl.flow_table import FlowTable
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import Deltas, Store, Table
+
+log = logging.getLogger(__name__)
+
+SPREAD = Relation("flow of each member")
+
+_NAME = AddressSet.name.index
+_ADDRESSES = AddressSet.addresses.index
+_MAX_MEMBERS = 16384
+_PADDING = [b"\0" * (-n % 8) for n in range(8)]
+
+
+def pattern(
+    match: Mapping[str, tuple[int, int]], field: str, address_set: str, head: Fact, tail: tuple[object, ...]
+) -> Fact:
+    """Make a pattern's fact.
+
+    Arguments:
+        match: the fields, among them `field`, whose value does not matter.
+        field: the field that members are values of.
+        address_set: the set's name.
+        head: the members' facts up to the match: relation, table, priority.
+        tail: the members' facts behind the match.
+    """
+    rank = FIELDS[field].rank
+    before = encode_oxm({name: cube for name, cube in match.items() if FIELDS[name].rank < rank})
+    after = encode_oxm({name: cube for name, cube in match.items() if FIELDS[name].rank > rank})
+    return (SPREAD, address_set, field, before, after, head, tail)
+
+
+@lru_cache(maxsize=_MAX_MEMBERS)
+def _entry(member: str, field_name: str) -> bytes | None:
+    """Return a member as an OXM entry of a field, nothing at all for all addresses; None for what is no such value."""
+    field = FIELDS[field_name]
+    try:
+        value, mask, _ = parse_constant(member)
+    except LexError as error:
+        log.warning("address set: left out %r: %s", member, error.message)
+        return None
+    if mask is None:
+        mask = field.mask
+    if (value | mask) & ~field.mask:
+        log.warning("address set: left out %r: %s has %d bits", member, field_name, field.mask.bit_length())
+        return None
+    return encode_oxm({field_name: (value & mask, mask)}) if mask else b""
+
+
+def facts(fact: Fact, members: Iterable[str]) -> list[Fact]:
+    """Return the facts that a pattern gives with some members."""
+    _, _, field, before, after, head, tail = fact
+    fixed = len(before) + len(after) + 4
+    made = []
+    for member in members:
+        entry = _entry(member, field)
+        if entry is None:
+            continue
+        length = fixed + len(entry)
+        match = (0x10000 | length).to_bytes(4, "big") + before + entry + after + _PADDING[length & 7]
+        made.append((*head, match, *tail))
+    return made
+
+
+class SetFlows:
+    """The product of patterns and the members of their sets, kept in a flow table.
+
+    Arguments:
+        table: where the flows go.
+    """
+
+    def __init__(self, table: FlowTable) -> None:
+        self._table = table
+        self._patterns: dict[str, dict[Fact, None]] = {}
+        self._rows: dict[str, dict[AddressSet, frozenset[str]]] = {}
+        self._names: dict[AddressSet, str] = {}
+        self._followed: Table[AddressSet] | None = None
+
+    def follow(self, store: Store) -> None:
+        """Take the sets from this store from now on; forget those of another, and the patterns made with it."""
+        if self._followed is not None:
+            self._followed.watchers.remove(self)
+            for row in list(self._names):
+                self.deleted(row)
+            self._patterns.clear()
+        self._followed = store.table(AddressSet)
+        self.inserted(self._followed.rows.values())
+        self._followed.watchers.append(self)
+
+    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+        """Take in a wave's patterns."""
+        for fact in removed:
+            name = fact[1]
+            patterns = self._patterns[name]
+            del patterns[fact]
+            if not patterns:
+                del self._patterns[name]
+            for members in self._rows.get(name, {}).values():
+                self._change([fact], (), members)
+        for fact in added:
+            name = fact[1]
+            self._patterns.setdefault(name, {})[fact] = None
+            for members in self._rows.get(name, {}).values():
+                self._change([fact], members, ())
+
+    # -- the sets' table: engine.rows.Watcher ---------------------------------------------------------------------
+
+    def inserted(self, rows: Iterable[AddressSet]) -> None:
+        """Give the patterns of new sets their members."""
+        for row in rows:
+            name, members = row.values[_NAME], row.values[_ADDRESSES]
+            self._names[row] = name
+            self._rows.setdefault(name, {})[row] = members
+            self._change(self._patterns.get(name, ()), members, ())
+
+    def modified(self, row: AddressSet, mask: int, deltas: Deltas | None) -> None:
+        """Give the set's patterns its new members, and take from them those that are gone."""
+        name = self._names[row]
+        if row.values[_NAME] != name:
+            self.deleted(row)
+            self.inserted((row,))
+            return
+        if not mask & AddressSet.addresses.bit:
+            return
+        rows, members = self._rows[name], row.values[_ADDRESSES]
+        known, rows[row] = rows[row], members
+        patterns = self._patterns.get(name)
+        if not patterns:
+            return
+        delta = deltas.get(_ADDRESSES) if deltas is not None else None
+        added, removed = delta if delta is not None else (members - known, known - members)
+        self._change(patterns, added, removed)
+
+    def deleted(self, row: AddressSet) -> None:
+        """Take from the patterns of a set all its members."""
+        name = self._names.pop(row)
+        rows = self._rows[name]
+        members = rows.pop(row)
+        if not rows:
+            del self._rows[name]
+        self._change(self._patterns.get(name, ()), (), members)
+
+    def _change(self, patterns: Iterable[Fact], added: Iterable[str], removed: Iterable[str]) -> None:
+        for fact in patterns:
+            absorb = self._table.absorb_parts if fact[5][0] is PART else self._table.absorb
+            absorb(facts(fact, added), facts(fact, removed))

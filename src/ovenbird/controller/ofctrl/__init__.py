@@ -1,0 +1,1 @@
+"""The integration bridge over OpenFlow: what is installed follows what the rules yield."""

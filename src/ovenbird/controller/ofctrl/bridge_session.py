@@ -1,0 +1,239 @@
+"""The integration bridge over OpenFlow: what is installed follows what should be.
+
+At each connection the switch is asked what it holds. Nothing is changed before the first full computation is done, so
+that a controller that starts, or a switch that it meets again, goes on forwarding; then the difference goes out. From
+then on every change is one bundle, and what waits for flows is told when the switch has confirmed them.
+
+A switch that holds no flow yet is sent those that are known while the rest is computed, so that both work at once: they
+wait there in a bundle, which is committed with the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.encapsulation import OPTION
+from ovenbird.controller.logical_flows.address_set_flows import SetFlows
+from ovenbird.controller.ofctrl.flow_table import FlowTable, in_order
+from ovenbird.controller.ofctrl.group_table import GroupTable
+from ovenbird.controller.physical.meters import MeterTable
+from ovenbird.openflow.errors import EncodeError, SwitchError
+from ovenbird.openflow.messages import (
+    CtFlushZone,
+    Error,
+    FlowStatsReply,
+    FlowStatsRequest,
+    GroupDescReply,
+    GroupDescRequest,
+    Message,
+    MeterConfigReply,
+    MeterConfigRequest,
+    PacketIn,
+    SetConfig,
+    SetPacketInFormat,
+    TlvCommand,
+    TlvTableMod,
+    TlvTableReply,
+    TlvTableRequest,
+)
+from ovenbird.openflow.transport import Session, keep_connected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.openflow.bundle import Bundle
+    from ovenbird.openflow.messages import FlowChange
+
+log = logging.getLogger(__name__)
+
+
+class Switch:
+    """One bridge.
+
+    Arguments:
+        waiting: returns the edits that wait for the flows known now.
+        confirmed: called with those edits when the switch has the flows.
+        on_packet: called with each packet that the switch hands up.
+    """
+
+    def __init__(
+        self,
+        waiting: Callable[[], Sequence[Fact]],
+        confirmed: Callable[[Sequence[Fact]], None],
+        on_packet: Callable[[PacketIn], None],
+    ) -> None:
+        self.table = FlowTable()
+        self.sets = SetFlows(self.table)
+        self.groups = GroupTable()
+        self.meters = MeterTable()
+        self.session: Session | None = None
+        self._waiting = waiting
+        self._confirmed = confirmed
+        self._on_packet = on_packet
+        self.on_met: Callable[[], None] = lambda: None
+        """Called at each connection."""
+        self._computed = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._flush: list[int] = []
+        self._doubted = False
+        self._bundle: Bundle | None = None
+        self._bundled: list[FlowChange] = []
+
+    @property
+    def connected(self) -> bool:
+        """Whether the bridge's flows follow what should be."""
+        return self.session is not None
+
+    def computed(self) -> None:
+        """Say that what should be is known in full: from now on it is installed."""
+        self._computed.set()
+        self.wake()
+
+    def hold(self) -> None:
+        """Say that what should be is not known any more, until `computed` says so again; for the next connection."""
+        self._computed.clear()
+
+    @property
+    def installing(self) -> bool:
+        """Whether flows are installed at all yet."""
+        return self._computed.is_set()
+
+    def wake(self) -> None:
+        """Look at what has changed, soon."""
+        self._wake.set()
+
+    def compare(self) -> None:
+        """Ask the switch again what it holds, and repair what differs."""
+        self._doubted = True
+        self.wake()
+
+    def flush_zones(self, zones: Sequence[int]) -> None:
+        """Forget the connections of zones before the next flows are installed."""
+        self._flush += zones
+
+    async def run(self, target: str, probe_interval: float = 5.0) -> None:
+        """Follow the bridge at `target` until cancelled."""
+        while True:
+            await keep_connected(target, self._serve, self._receive, probe_interval=probe_interval)
+
+    def send(self, message: Message) -> None:
+        """Send a message, if the switch is there."""
+        if self.session is not None:
+            self.session.send(message)
+
+    async def _serve(self, session: Session) -> None:
+        session.send(SetPacketInFormat())
+        session.send(SetConfig())
+        await self._map_option(session)
+        await self._recall(session)
+        self.session = session
+        self._wake.set()
+        self.on_met()
+        is_empty = not self.table.installed
+        try:
+            if not is_empty:
+                await self._computed.wait()
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                if not self.installing:
+                    await self._send_ahead(session)
+                    continue
+                if self._doubted:
+                    if self._bundle is not None:
+                        await self._install(session)  # what it holds is part of the answer
+                    await self._recall(session)
+                await self._install(session)
+        finally:
+            self.session = self._bundle = None
+
+    async def _recall(self, session: Session) -> None:
+        """Ask the switch what it holds."""
+        self._doubted = False
+        stats = await session.request(FlowStatsRequest())
+        self.table.recall([flow for part in stats if isinstance(part, FlowStatsReply) for flow in part.flows])
+        descriptions = await session.request(GroupDescRequest())
+        self.groups.recall([g for part in descriptions if isinstance(part, GroupDescReply) for g in part.groups])
+        configurations = await session.request(MeterConfigRequest())
+        self.meters.recall([m for part in configurations if isinstance(part, MeterConfigReply) for m in part.meters])
+        log.info("the bridge holds %d flows", len(self.table.installed))
+
+    async def _map_option(self, session: Session) -> None:
+        """Make the Geneve option a field, unless it is one already."""
+        (reply,) = await session.request(TlvTableRequest())
+        if isinstance(reply, TlvTableReply) and OPTION not in reply.maps:
+            same = tuple(m for m in reply.maps if m.index == OPTION.index or m.option_class == OPTION.option_class)
+            if same:
+                session.send(TlvTableMod(TlvCommand.DELETE, same))
+            session.send(TlvTableMod(TlvCommand.ADD, (OPTION,)))
+            await session.barrier()
+
+    async def _send_ahead(self, session: Session) -> None:
+        """Have the switch hold what is known by now for the bundle that `_install` will commit."""
+        self._number_things(session)
+        if changes := self.table.take():
+            await self._bundle_up(session, in_order(changes))
+
+    async def _install(self, session: Session) -> None:
+        waiting = self._waiting()
+        for zone in self._flush:
+            session.send(CtFlushZone(zone))
+        self._flush.clear()
+        self._number_things(session)
+        while (changes := self.table.take()) or self._bundle is not None:
+            if await self._commit(await self._bundle_up(session, in_order(changes))):
+                break
+        else:
+            if waiting:
+                await session.barrier()
+        for message in (*self.groups.after(), *self.meters.after()):
+            session.send(message)
+        if waiting:
+            self._confirmed(waiting)
+
+    def _number_things(self, session: Session) -> None:
+        """Send the groups and meters that flows may refer to."""
+        for message in (*self.meters.before(), *self.groups.before()):
+            try:
+                session.send(message)
+            except EncodeError as error:  # the flows that refer to it are refused in their turn
+                log.warning("%s is left out: %s", type(message).__name__, error)
+
+    async def _bundle_up(self, session: Session, changes: list[FlowChange]) -> Bundle:
+        """Add changes to the bundle that is open, or to a new one, and return it."""
+        if self._bundle is None:
+            self._bundle, self._bundled = await session.open_bundle(), []
+        self._bundled += changes
+        await self._bundle.add_flows(changes)
+        return self._bundle
+
+    async def _commit(self, bundle: Bundle) -> bool:
+        """Have the switch make the changes, and return whether it has; if not, they have to be taken again."""
+        self._bundle = None
+        try:
+            await bundle.commit()
+        except SwitchError as refusal:
+            self.table.put_back()
+            if not bundle.forgotten:
+                self._refuse(refusal)
+            return False
+        self.table.confirm()
+        self._bundled = []
+        return True
+
+    def _refuse(self, refusal: SwitchError) -> None:
+        """Leave out the flow that the switch named; without a name there is nothing to leave out, and nothing works."""
+        key, content = self._bundled[refusal.index] if refusal.index is not None else (None, None)
+        if key is None or content is None:
+            raise refusal
+        log.error("the switch refuses flow %#x, table %d priority %d: %s", content[1], key[0], key[1], refusal)
+        self.table.refuse(key, content)
+
+    def _receive(self, xid: int, message: Message) -> None:
+        if isinstance(message, PacketIn):
+            self._on_packet(message)
+        elif isinstance(message, Error):
+            log.warning("the switch refuses a message: %s", message.exception(xid))

@@ -1,0 +1,36 @@
+"""The groups that the integration bridge should hold, and those that it does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.ofctrl.id_table import Numbered
+from ovenbird.openflow.messages import GroupDesc, GroupMod, GroupType, ModCommand
+from ovenbird.openflow.messages.group import Bucket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.lang.actions.context import GroupSpec
+
+
+class GroupTable(Numbered[tuple[Bucket, ...]]):
+    """Desired groups against installed ones, by their buckets."""
+
+    def made_of(self, fact: Fact) -> tuple[Bucket, ...]:
+        """Return the buckets that a fact wants."""
+        return buckets_of(fact[2])
+
+    def change(self, command: ModCommand, number: int, thing: tuple[Bucket, ...] | None) -> GroupMod:
+        """Return the message that changes a group."""
+        return GroupMod(command, number) if thing is None else GroupMod(command, number, GroupType.SELECT, thing)
+
+    def recall(self, groups: Iterable[GroupDesc]) -> None:
+        """Take what the switch holds for true."""
+        self.installed = {group.group_id: group.buckets for group in groups}
+
+
+def buckets_of(spec: GroupSpec) -> tuple[Bucket, ...]:
+    """Return a group's buckets as the switch takes them; it spreads connections over them by the datapath's hash."""
+    return tuple([Bucket(bucket.actions, bucket.weight) for bucket in spec.buckets])

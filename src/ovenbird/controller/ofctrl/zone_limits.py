@@ -1,0 +1,164 @@
+"""How many connections the zones of conntrack may have, so that one guest cannot fill the table of all.
+
+A port's own zone has what its option `ct-zone-limit` says, else its switch's, else the chassis's default; a router's
+two zones have what the router says, and are unlimited without. 0 is no limit (ovn-nb(5) of newer OVN: Logical_Switch
+`other_config:ct-zone-limit`, Logical_Router and Logical_Switch_Port `options:ct-zone-limit`; northd passes them on in
+Datapath_Binding.external_ids and Port_Binding.options). Connections beyond the limit are not tracked: their packets are
+invalid to the pipeline, those of others are untouched.
+
+The switch keeps limits in memory alone and takes them by command (ovs-dpctl(8), `ct-set-limits`), so it is asked which
+it has whenever it is met, and given the difference. Zones that the bridge records lose a limit that a controller before
+this one gave them, if none is wanted any more; zones of others, and the host's own, keep theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import LIMIT
+from ovenbird.controller.local.ct_zones import datapath_zones, zone_of
+from ovenbird.controller.local.local_data import PLUGGED, is_concerned, is_hosted, resident
+from ovenbird.controller.local.settings import settings
+from ovenbird.controller.ofctrl.switch_commands import SwitchCommandError, command
+from ovenbird.engine.lookups import get
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model.sb import DatapathBinding, PortBinding
+from ovenbird.net.numbers import is_decimal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+
+log = logging.getLogger(__name__)
+
+OPTION = "ct-zone-limit"
+_MOST = 0xFFFFFFFF
+_AT_ONCE = 64
+"""How many zones one command names."""
+_PAUSE = (1.0, 60.0)
+"""Shortest and longest pause, in seconds, before the switch is asked again that could not be."""
+_LIMIT = re.compile(r"^zone=(\d+),limit=(\d+)", re.MULTILINE)
+
+
+def limit_of(options: Mapping[str, str]) -> int | None:
+    """Return the limit that a map of options states, 0 for none; None where it states nothing of use."""
+    text = options.get(OPTION, "")
+    return min(int(text), _MOST) if is_decimal(text) else None
+
+
+@view
+def datapath_limit(datapath: UUID) -> int | None:
+    """Return the limit that a datapath's switch or router states."""
+    row = get(DatapathBinding, datapath)
+    return limit_of(row.external_ids) if row is not None else None
+
+
+@view
+def default_limit() -> int:
+    """Return the limit of a port's zone where nothing is stated."""
+    return min(settings().ct_zone_limit, _MOST)
+
+
+@rule(PortBinding, when=is_concerned)
+def port_limit(port: PortBinding) -> Iterator[Fact]:
+    """Limit the zone of a port with an interface here."""
+    if port.type not in PLUGGED or not resident(port):
+        return
+    stated = (limit_of(port.options), datapath_limit(PortBinding.datapath.raw(port)), default_limit())
+    limit = next(each for each in stated if each is not None)
+    if limit:
+        yield LIMIT(zone_of(port.logical_port), limit)
+
+
+@rule(DatapathBinding)
+def router_limits(datapath: DatapathBinding) -> Iterator[Fact]:
+    """Limit the zones of a router that says so."""
+    if is_hosted(datapath.uuid) and "logical-router" in datapath.external_ids:
+        limit = datapath_limit(datapath.uuid)
+        for zone in datapath_zones(datapath.uuid) if limit else ():
+            if zone:  # 0 is the host's own (`snat-ct-zone`): its connections are not the router's to limit
+                yield LIMIT(zone, limit)
+
+
+class ZoneLimits:
+    """The limits that the switch should have, and those that it has.
+
+    Arguments:
+        directory: the switch's run directory.
+        datapath: returns the name of the bridge's datapath.
+    """
+
+    def __init__(self, directory: Path, datapath: Callable[[], str]) -> None:
+        self.wanted: dict[int, int] = {}
+        self.dropped: set[int] = set()
+        self._recorded: set[int] = set()
+        self._directory = directory
+        self._datapath = datapath
+        self._wake = asyncio.Event()
+        self._failure = ""
+
+    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+        """Take in a wave's limits."""
+        for _, zone, limit in removed:
+            if self.wanted.get(zone) == limit:
+                del self.wanted[zone]
+                self.dropped.add(zone)
+        for _, zone, limit in added:
+            self.wanted[zone] = limit
+            self.dropped.discard(zone)
+        self._wake.set()
+
+    def recall(self, zones: Iterable[int]) -> None:
+        """Note which zones a controller before this one may have limited."""
+        self._recorded = {zone for zone in zones if zone}
+
+    def settle(self) -> None:
+        """Say that what is wanted is known in full: what else those before had is to go."""
+        self.dropped |= self._recorded - self.wanted.keys()
+        self._recorded = set()
+        self._wake.set()
+
+    def compare(self) -> None:
+        """Ask the switch what it has: it was met anew."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Keep the switch's limits as wanted, until cancelled."""
+        pause = _PAUSE[0]
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._apply()
+            except SwitchCommandError as error:
+                if str(error) != self._failure:
+                    log.warning("the connections of zones are not limited: %s", error)
+                self._failure = str(error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _PAUSE[1])
+                self._wake.set()
+            else:
+                pause, self._failure = _PAUSE[0], ""
+
+    async def _apply(self) -> None:
+        """Give the switch the difference between what it has and what is wanted."""
+        if not self.wanted and not self.dropped:
+            return
+        datapath, dropped = self._datapath(), set(self.dropped)
+        text = await command(self._directory, "dpctl/ct-get-limits", datapath)
+        there = {int(zone): int(limit) for zone, limit in _LIMIT.findall(text)}
+        changes = [f"zone={zone},limit={limit}" for zone, limit in self.wanted.items() if there.get(zone) != limit]
+        gone = sorted(dropped & there.keys())
+        for start in range(0, len(gone), _AT_ONCE):
+            zones = ",".join(map(str, gone[start : start + _AT_ONCE]))
+            await command(self._directory, "dpctl/ct-del-limits", datapath, f"zone={zones}")
+        self.dropped -= dropped
+        for start in range(0, len(changes), _AT_ONCE):
+            await command(self._directory, "dpctl/ct-set-limits", datapath, *changes[start : start + _AT_ONCE])

@@ -1,0 +1,138 @@
+"""The chassis's own MAC address on a physical network, in place of a distributed router's.
+
+A router that is on every chassis would show the same MAC address to a physical switch at many of its ports. So packets
+of the router leave by a localnet port with the chassis's address (external_ids:ovn-chassis-mac-mappings), and those
+that come from other chassis's addresses get the router's back. The latter is one conjunctive match: source addresses
+of chassis, by VLANs of localnet ports; table 0 has no other.
+
+The chassis that hosts a router's gateway port shows the router's own address there: no other chassis has it, and what
+the outside sends to it has to come here, also after another chassis has hosted it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import cookie_of, flow, part
+from ovenbird.controller.local.local_data import peer_of, resident_name
+from ovenbird.controller.local.settings import own_chassis
+from ovenbird.engine.lookups import get, table
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model.sb import Chassis, PortBinding
+from ovenbird.openflow.actions import Conjunction, Output, PopVlan, PushVlan, SetField
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+    from ovenbird.openflow.actions import Action
+
+ENTRY, DELIVER = 0, 65
+KEY = "ovn-chassis-mac-mappings"
+CONJUNCTION = 100
+"""The number of table 0's only conjunction, as the original has it."""
+
+_ONES = 0xFFFFFFFF
+_MAC = (1 << 48) - 1
+_PRESENT = 0x1000  # of vlan_vid: there is a tag
+
+
+def parse_mac(text: str) -> int | None:
+    """Return a MAC address written with colons as a number; None for anything else."""
+    digits = text.split(":")
+    try:
+        return int("".join(digits), 16) if len(digits) == 6 and all(len(d) == 2 for d in digits) else None
+    except ValueError:
+        return None
+
+
+@view
+def chassis_macs(chassis: Chassis) -> dict[str, int]:
+    """Return a chassis's MAC address on each physical network."""
+    macs = {}
+    for item in chassis.other_config.get(KEY, "").split(","):
+        network, _, text = item.strip().partition(":")
+        mac = parse_mac(text)
+        if mac is not None:
+            macs[network] = mac
+    return macs
+
+
+@view
+def mac_here(network: str) -> int | None:
+    """Return this chassis's MAC address on a physical network."""
+    uuid = own_chassis()
+    chassis = get(Chassis, uuid) if uuid is not None else None
+    return chassis_macs(chassis).get(network) if chassis is not None else None
+
+
+@view
+def router_macs(datapath: UUID) -> tuple[tuple[int, int, str], ...]:
+    """Return the router ports that a switch is joined to: MAC address, cookie of its flows, and name of each."""
+    index = table(PortBinding).index(PortBinding.datapath, PortBinding.type)
+    found = set()
+    for port in [port for kind in ("patch", "l3gateway") for port in index.rows((datapath, kind))]:
+        peer = peer_of(port)
+        for text in peer.mac if peer is not None else ():
+            mac = parse_mac(text.partition(" ")[0])
+            if mac is not None and peer is not None:
+                found.add((mac, cookie_of(peer), peer.logical_port))
+    return tuple(sorted(found))
+
+
+def tag_match(tag: int) -> dict[str, tuple[int, int]]:
+    """Return the match of a localnet port's VLAN; 0: no tag at all."""
+    return {"vlan_vid": (_PRESENT | tag, 0x1FFF)} if tag else {"vlan_vid": (0, _PRESENT)}
+
+
+def leaving(port: PortBinding, there: Mapping[str, tuple[int, int]], ofport: int, cookie: int) -> Iterator[Fact]:
+    """Yield the flows by which routers' packets leave through a localnet port.
+
+    Arguments:
+        port: the localnet port.
+        there: the match of packets to it.
+        ofport: the patch port behind it.
+        cookie: of its flows.
+    """
+    mac, tag = mac_here(port.options.get("network_name", "")), port.tag or 0
+    if mac is None:
+        return
+    for router, _, name in router_macs(PortBinding.datapath.raw(port)):
+        if resident_name(f"cr-{name}"):
+            continue
+        push = (PushVlan(), SetField.of("vlan_vid", _PRESENT | tag)) if tag else ()
+        pop = (PopVlan(),) if tag else ()
+        actions = (SetField.of("eth_src", mac), *push, Output(ofport), SetField.of("eth_src", router), *pop)
+        yield flow(DELIVER, 150, {**there, "eth_src": (router, _MAC)}, actions, cookie)
+
+
+def arriving(port: PortBinding, ofport: int, enter: tuple[Action, ...]) -> Iterator[Fact]:
+    """Yield the flows that give packets of other chassis's routers their router's address back.
+
+    Arguments:
+        port: the localnet port.
+        ofport: the patch port behind it.
+        enter: what puts a packet into the ingress pipeline; its last action sends the packet there.
+    """
+    tag = port.tag or 0
+    routers = router_macs(PortBinding.datapath.raw(port))
+    if not routers or mac_here(port.options.get("network_name", "")) is None:
+        return
+    match = {**tag_match(tag), "conj_id": (CONJUNCTION, _ONES), "in_port_oxm": (ofport, _ONES)}
+    pop = (PopVlan(),) if tag else ()
+    for router, cookie, _ in routers:
+        actions = (*pop, *enter[:-1], SetField.of("eth_src", router), enter[-1])
+        yield flow(ENTRY, 180, match, actions, cookie)
+    yield part(ENTRY, 180, tag_match(tag), 0, (CONJUNCTION, 2), (Conjunction(CONJUNCTION, 2, 2),))
+
+
+@rule(Chassis)
+def others(chassis: Chassis) -> Iterator[Fact]:
+    """Recognise another chassis by its addresses."""
+    if chassis.uuid == own_chassis():
+        return
+    for mac in sorted(set(chassis_macs(chassis).values())):
+        clause = (Conjunction(CONJUNCTION, 1, 2),)
+        yield part(ENTRY, 180, {"eth_src": (mac, _MAC)}, 0, (CONJUNCTION, 1), clause)

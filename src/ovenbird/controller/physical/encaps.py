@@ -1,0 +1,226 @@
+"""Tunnels: a port of the integration bridge for each address of the best encapsulation of each other chassis.
+
+Ports are named like the original's, `ovn-<six letters of the chassis>-<number>`, and recognised by Port.external_ids:
+ovn-chassis-id, `<chassis>@<address>`; they carry any logical network (`key=flow`). The registers of a packet travel as
+ovn-architecture(7), "Tunnel Encapsulations", says.
+
+Two chassis that have several encapsulations in common use the best of them alone (ovn-sb(5), Encap), and all addresses
+that the remote end offers for it. An address leads to one chassis. Its port is kept for as long as the address is
+wanted: what is different about it (another chassis's name, another encapsulation, other options) is changed in place,
+since a switch that sees one tunnel replaced by another to the same address takes the new one for a duplicate.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import ADD_PORT, DROP_PORT, EDIT
+from ovenbird.controller.local.chassis import ENCAP_PREFERENCE
+from ovenbird.controller.local.gateway import address_of, chassis_id
+from ovenbird.controller.local.local_store import progress
+from ovenbird.controller.local.settings import Settings, former_bridge, integration_bridge, own_chassis, settings
+from ovenbird.engine.ids import Pool, seed
+from ovenbird.engine.lookups import find, get, select
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model.sb import Chassis, Encap
+from ovenbird.model.vswitch import Bridge, Interface, Port
+from ovenbird.ovsdb.errors import OvsdbError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.engine import Engine
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID, Store
+    from ovenbird.ovsdb.replica import Replica
+
+log = logging.getLogger(__name__)
+
+_MAX_ATTEMPTS = 256
+"""How many names that are taken already are passed over for a new port."""
+_HEXADECIMAL = re.compile("[0-9a-f]{1,4}")
+
+NUMBERS = Pool("tunnel number", 0, 0xFFFF)
+"""The numbers at the end of tunnel ports' names, by chassis and address, within the six letters before."""
+
+
+@view
+def tunnel_ports() -> dict[str, UUID]:
+    """Return the tunnel ports of the integration bridge by the address of their remote end."""
+    bridge = integration_bridge()
+    ends = [(end, port) for port in (bridge.ports if bridge is not None else ()) if (end := chassis_id(port))]
+    found: dict[str, UUID] = {}
+    for end, port in sorted(ends, key=lambda each: each[1].name):
+        found.setdefault(address_of(end), port.uuid)
+    return found
+
+
+@view
+def tunnel_port(address: str) -> UUID | None:
+    """Return the tunnel port to an address."""
+    return tunnel_ports().get(address)
+
+
+@view
+def is_moving() -> bool:
+    """Return whether a bridge that was the integration bridge still has tunnels."""
+    former = former_bridge()
+    return former is not None and any(chassis_id(port) for port in former.ports)
+
+
+def joined_zones(mine: Settings, theirs: frozenset[str]) -> bool:
+    """Return whether tunnels are made between chassis of these transport zones: in one together, or in none at all."""
+    return bool(mine.transport_zones & theirs) if mine.transport_zones or theirs else True
+
+
+@view
+def reachable(chassis: Chassis) -> bool:
+    """Return whether the chassis is another one to which tunnels are made."""
+    mine = settings()
+    return bool(mine.chassis) and chassis.uuid != own_chassis() and joined_zones(mine, chassis.transport_zones)
+
+
+@view
+def usable(chassis: Chassis) -> tuple[Encap, ...]:
+    """Return the encaps by which a chassis is reached, the first choice first: all of the best type that both have."""
+    mine = settings().encap_types
+    common = [e for e in chassis.encaps if e.type in mine and e.type in ENCAP_PREFERENCE]
+    best = max([ENCAP_PREFERENCE[e.type] for e in common], default=0)
+    return tuple(sorted([e for e in common if ENCAP_PREFERENCE[e.type] == best], key=lambda e: e.ip, reverse=True))
+
+
+@view
+def owner(address: str) -> UUID | None:
+    """Return the chassis to which the tunnel to an address leads; of several that say it is theirs, one."""
+    found = [
+        (ENCAP_PREFERENCE[encap.type], chassis.name, chassis.uuid)
+        for encap in select(Encap.ip, address)
+        for chassis in encap.referrers(Chassis.encaps)
+        if reachable(chassis) and encap in usable(chassis)
+    ]
+    return max(found)[2] if found else None
+
+
+@rule(Chassis)
+def tunnels(chassis: Chassis) -> Iterator[Fact]:
+    """Make the tunnel ports to a chassis, and keep them as they should be."""
+    bridge = integration_bridge()
+    if bridge is None or not reachable(chassis) or progress().stopping or is_moving():
+        return
+    for encap in usable(chassis):
+        if owner(encap.ip) == chassis.uuid:
+            yield from _tunnel(bridge, chassis.name, encap)
+
+
+def _tunnel(bridge: Bridge, chassis: str, encap: Encap) -> Iterator[Fact]:
+    """Yield what makes the tunnel port to an encap of a chassis, or what should be different about it."""
+    end = f"{chassis}@{encap.ip}"
+    options = tunnel_options(settings(), encap)
+    number = NUMBERS.get(end, chassis[:6])
+    uuid = tunnel_port(encap.ip)
+    port = get(Port, uuid) if uuid is not None else None
+    if port is None:
+        name = _free_name(end, chassis[:6], number)
+        yield ADD_PORT(bridge.uuid, name, encap.type, options, (("ovn-chassis-id", end),))
+        return
+    if chassis_id(port) != end:
+        yield EDIT(Port, port.uuid, (("external_ids", (("ovn-chassis-id", end),)),))
+    for interface in port.interfaces:
+        changes: list[tuple[str, object]] = [("type", encap.type)] if interface.type != encap.type else []
+        there, wanted = interface.options, dict(options)
+        if there != wanted:
+            keys = sorted(there.keys() | wanted.keys())
+            changes.append(("options", tuple([(k, wanted.get(k)) for k in keys if there.get(k) != wanted.get(k)])))
+        if changes:
+            yield EDIT(Interface, interface.uuid, tuple(changes))
+
+
+def _free_name(end: str, letters: str, number: int) -> str:
+    """Return the name of a new tunnel port; one that any port of the switch has already is passed over.
+
+    Arguments:
+        end: the remote end, whose number is to be kept.
+        letters: the first letters of the chassis's name.
+        number: the number to begin with.
+    """
+    for attempt in range(1, _MAX_ATTEMPTS):
+        if find(Port.name, f"ovn-{letters}-{number:x}") is None:
+            break
+        number = NUMBERS.get((end, attempt), letters)
+    return f"ovn-{letters}-{number:x}"
+
+
+def tunnel_options(mine: Settings, encap: Encap) -> tuple[tuple[str, str], ...]:
+    """Return the options of the interface that reaches an encap."""
+    options = {**dict(mine.tunnel_options), "key": "flow", "remote_ip": encap.ip}
+    options["csum"] = encap.options.get("csum", options["csum"])
+    if mine.set_local_ip and mine.encap_ips:
+        options["local_ip"] = mine.encap_ips[0]
+    return tuple(sorted(options.items()))
+
+
+@rule(Port)
+def stale_tunnel(port: Port) -> Iterator[Fact]:
+    """Remove a tunnel port to an address that is no longer a chassis's, or to which there is another.
+
+    Of a bridge that was the integration bridge all go, since the switch has one tunnel to an address.
+    """
+    end = chassis_id(port)
+    bridge, former = integration_bridge(), former_bridge()
+    if not end or bridge is None:
+        return
+    places = port.referrers(Bridge.ports)  # a bridge's own list changes with every port that is plugged
+    if former is not None and former in places:
+        yield DROP_PORT(former.uuid, port.uuid)
+    if not progress().settled or bridge not in places:
+        return
+    address = address_of(end)
+    if owner(address) is None or tunnel_port(address) != port.uuid:
+        yield DROP_PORT(bridge.uuid, port.uuid)
+
+
+@view
+def tunnel_to(chassis: UUID, encap: UUID | None) -> tuple[str, int] | None:
+    """Return the encapsulation and the OpenFlow port by which a chassis is reached; None while there is no way.
+
+    Arguments:
+        chassis: the remote chassis.
+        encap: its encap that the port at the other end asks for, if any; another is as good while that has no tunnel.
+    """
+    row = get(Chassis, chassis)
+    if row is None or not reachable(row):
+        return None
+    wanted = get(Encap, encap) if encap is not None else None
+    for choice in sorted(usable(row), key=lambda each: wanted is None or each.ip != wanted.ip):
+        uuid = tunnel_port(choice.ip) if owner(choice.ip) == chassis else None
+        port = get(Port, uuid) if uuid is not None else None
+        for interface in port.interfaces if port is not None else ():
+            if interface.type == choice.type and (interface.ofport or 0) > 0:
+                return choice.type, interface.ofport or 0
+    return None
+
+
+def seed_numbers(engine: Engine, store: Store) -> None:
+    """Give every remote end the number that its tunnel port's name ends with."""
+    for port in store.table(Port).rows.values():
+        end = port.external_ids.get("ovn-chassis-id", "")
+        letters, _, number = port.name.removeprefix("ovn-").rpartition("-")
+        if end and port.name.startswith("ovn-") and _HEXADECIMAL.fullmatch(number):
+            seed(engine, NUMBERS, end, int(number, 16), letters)
+
+
+async def remove_all(vswitch: Replica, bridge: str) -> None:
+    """Take the tunnel ports out of a bridge; what cannot be taken out is said and stays."""
+    row = vswitch.store.find(Bridge.name, bridge)
+    ports = [port.uuid for port in row.ports if "ovn-chassis-id" in port.external_ids] if row is not None else []
+    if row is None or not ports:
+        return
+    transaction = vswitch.transaction()
+    transaction.mutate(row, "ports", delete=ports)
+    try:
+        await vswitch.commit(transaction)
+    except OvsdbError as error:
+        log.warning("the tunnels of %s stay: %s", bridge, error)

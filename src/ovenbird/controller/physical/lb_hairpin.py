@@ -1,0 +1,137 @@
+"""Load balancing back to the sender: a client that is one of the backends itself (ovn-sb(5), chk_lb_hairpin).
+
+Table 68 knows a packet whose load-balanced destination is its own source, and learns into table 69 how its replies
+look; table 70 gives it the virtual address as source, so that the reply comes back this way. Logical flows keep the
+virtual address in reg1 or xxreg1, and its port in reg2, before they balance.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import cookie_of, flow
+from ovenbird.controller.local.local_data import hosted, hosted_members
+from ovenbird.engine.lookups import get, rows
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.lang.actions.layout import FlagBit, Tables
+from ovenbird.lang.actions.learn import Endpoint
+from ovenbird.lang.errors import LexError
+from ovenbird.model.sb import DatapathBinding, LoadBalancer, SBGlobal
+from ovenbird.openflow.actions import Ct, Learn, LearnLoad, LearnMatch, Nat, SetField
+from ovenbird.openflow.fields import Subfield
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+
+    Fields = dict[str, tuple[int, int]]
+
+TABLES = Tables()
+_NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132}
+_NATTED = 0x2  # the bit of ct_mark or ct_label by which northd knows balanced connections
+_FOUND = FlagBit.HAIRPIN.bits
+_SNAT_ZONE = Subfield.of("reg12", 0, 16)
+_M8, _M16, _M32 = 0xFF, 0xFFFF, 0xFFFFFFFF
+
+
+@view
+def natted() -> Fields:
+    """Return the match of connections that were balanced: by their mark, or by their label as older northds ask."""
+    found = rows(SBGlobal)
+    by_mark = not found or found[0].options.get("lb_hairpin_use_ct_mark", "true") == "true"
+    return {"ct_mark" if by_mark else "ct_label": (_NATTED, _NATTED)}
+
+
+@view
+def hosted_datapaths(balancer: LoadBalancer) -> tuple[UUID, ...]:
+    """Return the hosted datapaths that a load balancer is for, in order."""
+    found = set(hosted() & LoadBalancer.datapaths.raw(balancer))
+    group = balancer.datapath_group
+    return tuple(sorted(found.union(hosted_members(group)) if group is not None else found))
+
+
+@rule(LoadBalancer)
+def hairpin(balancer: LoadBalancer) -> Iterator[Fact]:
+    """Yield a load balancer's hairpin flows."""
+    datapaths = hosted_datapaths(balancer)
+    if not datapaths:
+        return
+    protocol, cookie = balancer.protocol or "tcp", cookie_of(balancer)
+    sources = [vip for text in balancer.options.get("hairpin_snat_ip", "").split() if (vip := _endpoint(text))]
+    for text, behind in sorted(balancer.vips.items()):
+        vip = _endpoint(text)
+        if vip is None:
+            continue
+        own = next((source for source in sources if source.ipv6 is vip.ipv6), None)
+        source = own or vip
+        for backend in sorted({b for each in behind.split(",") if (b := _endpoint(each.strip()))}, key=str):
+            yield _recognition(vip, backend, source, protocol, cookie)
+        yield from _translation(vip, source, protocol, cookie, () if own is None else datapaths)
+
+
+def _endpoint(text: str) -> Endpoint | None:
+    """Return an address and port; None for what is none, which northd has reported."""
+    try:
+        return Endpoint.of(text)
+    except LexError:
+        return None
+
+
+def _address(endpoint: Endpoint) -> bytes:
+    return endpoint.address.to_bytes(16 if endpoint.ipv6 else 4, "big")
+
+
+def _asked_for(vip: Endpoint, protocol: str) -> Fields:
+    """Return the match of packets to a virtual address, which is in registers now."""
+    match: Fields = {"eth_type": (0x86DD if vip.ipv6 else 0x0800, _M16)}
+    if vip.ipv6:
+        for number in range(4):
+            match[f"reg{4 + number}"] = (vip.address >> 96 - 32 * number & _M32, _M32)
+    else:
+        match["reg1"] = (vip.address, _M32)
+    if vip.port:
+        match |= {"nw_proto": (_NUMBERS[protocol], _M8), "reg2": (vip.port, _M16)}
+    return match
+
+
+def _recognition(vip: Endpoint, backend: Endpoint, source: Endpoint, protocol: str, cookie: int) -> Fact:
+    """Return the flow for packets of a backend that come back to it."""
+    ones = (1 << (128 if vip.ipv6 else 32)) - 1
+    src, dst = ("ipv6_src", "ipv6_dst") if vip.ipv6 else ("ip_src", "ip_dst")
+    match = {**_asked_for(vip, protocol), **natted(), src: (backend.address, ones), dst: (backend.address, ones)}
+    kind, _ = match["eth_type"]
+    specs = [_same("metadata"), LearnMatch(Subfield.of("eth_type"), kind), _same(src)]
+    specs.append(LearnMatch(Subfield.of(dst), source.address))
+    if backend.port:
+        match |= {"nw_proto": (_NUMBERS[protocol], _M8), f"{protocol}_dst": (backend.port, _M16)}
+        specs.append(LearnMatch(Subfield.of("nw_proto"), _NUMBERS[protocol]))
+        specs.append(LearnMatch(Subfield.of(f"{protocol}_src"), Subfield.of(f"{protocol}_dst")))
+    else:
+        specs.append(_same("nw_proto"))
+    replies = Learn(
+        TABLES.lb_hairpin_reply, (*specs, LearnLoad(_FOUND, 1)), cookie=cookie, delete_learned=True
+    )  # fmt: skip
+    return flow(TABLES.lb_hairpin, 100, match, (SetField.bits(_FOUND, 1), replies), cookie)
+
+
+def _same(name: str) -> LearnMatch:
+    return LearnMatch(Subfield.of(name), Subfield.of(name))
+
+
+def _translation(
+    vip: Endpoint, source: Endpoint, protocol: str, cookie: int, datapaths: tuple[UUID, ...]
+) -> Iterator[Fact]:
+    """Yield the flows that give hairpin packets their source: everywhere, or one that is these datapaths' own."""
+    action = Ct(_SNAT_ZONE, commit=True, actions=(Nat(src=True, addr_min=_address(source)),))
+    match = _asked_for(vip, protocol)
+    priority = (200 if datapaths else 100) - (0 if vip.port else 10)
+    if not datapaths:
+        yield flow(TABLES.snat_hairpin, priority, match, (action,), cookie)
+    for uuid in datapaths:
+        row = get(DatapathBinding, uuid)
+        if row is not None:
+            here = {**match, "metadata": (row.tunnel_key, (1 << 64) - 1)}
+            yield flow(TABLES.snat_hairpin, priority, here, (action,), cookie)

@@ -1,0 +1,83 @@
+"""What has been learned from traffic: MAC addresses behind ports (FDB), and neighbours (MAC_Binding).
+
+Tables 71 and 72 answer `get_fdb` and `lookup_fdb`; 66 and 67 answer `get_arp`/`get_nd` and `lookup_arp`/`lookup_nd`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import cookie_of, flow
+from ovenbird.controller.local.local_data import hosted_row
+from ovenbird.engine.lookups import find
+from ovenbird.engine.rules import rule
+from ovenbird.lang.actions.layout import FlagBit, Tables
+from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding, StaticMACBinding
+from ovenbird.net.addresses import is_mac, mac_number
+from ovenbird.net.ip import ip_address, is_address
+from ovenbird.openflow.actions import SetField
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from ipaddress import IPv4Address, IPv6Address
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.openflow.actions import Action
+
+TABLES = Tables()
+_M32, _M48, _M64 = ((1 << n) - 1 for n in (32, 48, 64))
+
+
+@rule(FDB)
+def fdb(row: FDB) -> Iterator[Fact]:
+    """Answer where a learned MAC address is."""
+    datapath = find(DatapathBinding.tunnel_key, row.dp_key)
+    if datapath is None or not is_mac(row.mac) or hosted_row(datapath.uuid) is None:
+        return
+    mac = mac_number(row.mac)
+    here = {"metadata": (row.dp_key, _M64)}
+    cookie = cookie_of(row)
+    found: tuple[Action, ...] = (SetField.of("reg15", row.port_key),)
+    yield flow(TABLES.get_fdb, 100, {**here, "eth_dst": (mac, _M48)}, found, cookie)
+    known: tuple[Action, ...] = (SetField.bits(FlagBit.FDB_FOUND.bits, 1),)
+    source = {**here, "reg14": (row.port_key, _M32), "eth_src": (mac, _M48)}
+    yield flow(TABLES.lookup_fdb, 100, source, known, cookie)
+
+
+@rule(MACBinding)
+def mac_binding(row: MACBinding) -> Iterator[Fact]:
+    """Answer what a neighbour's MAC address is."""
+    yield from _neighbour(row, 100)
+
+
+@rule(StaticMACBinding)
+def static_mac_binding(row: StaticMACBinding) -> Iterator[Fact]:
+    """Answer what a neighbour's MAC address is by decree; it overrides what was learned, or yields to it."""
+    yield from _neighbour(row, 150 if row.override_dynamic_mac else 50)
+
+
+def _neighbour(row: MACBinding | StaticMACBinding, priority: int) -> Iterator[Fact]:
+    port = find(PortBinding.logical_port, row.logical_port)
+    if port is None or not (is_mac(row.mac) and is_address(row.ip)):
+        return
+    mac, ip = mac_number(row.mac), ip_address(row.ip)
+    datapath = hosted_row(PortBinding.datapath.raw(port))
+    if datapath is None:
+        return
+    base = {"metadata": (datapath.tunnel_key, _M64), **_address(ip)}
+    cookie, bit = cookie_of(row), FlagBit.MAC_FOUND.bits
+    yes: tuple[Action, ...] = (SetField.of("eth_dst", mac), SetField.bits(bit, 1))
+    yield flow(TABLES.mac_binding, priority, {**base, "reg15": (port.tunnel_key, _M32)}, yes, cookie)
+    version = (0x0806, 0xFFFF) if ip.version == 4 else (0x86DD, 0xFFFF)
+    asked = {**base, "reg14": (port.tunnel_key, _M32), "eth_src": (mac, _M48), "eth_type": version}
+    if ip.version == 6:
+        asked |= {"nw_proto": (58, 0xFF), "icmpv6_code": (0, 0xFF)}
+    yield flow(TABLES.mac_lookup, priority, asked, (SetField.bits(bit, 1),), cookie)
+
+
+def _address(ip: IPv4Address | IPv6Address) -> dict[str, tuple[int, int]]:
+    """Return the registers that hold the address asked about: reg0, or reg0-3 from the most significant down."""
+    number = int(ip)
+    if ip.version == 4:
+        return {"reg0": (number, _M32)}
+    return {f"reg{n}": (number >> 32 * (3 - n) & _M32, _M32) for n in range(4)}

@@ -1,0 +1,94 @@
+"""Ports of ours that the switch failed to add: it is asked to try again, and what is wrong is said.
+
+The switch says `ofport=-1` and an `error` for an interface that it could not add (ovs-vswitchd.conf.db(5), Interface):
+another tunnel of equal settings, a wrong address, a name that is taken. It tries again whenever its configuration
+changes; asking it to is to raise Open_vSwitch.next_cfg, as ovs-vsctl(8) does with every change. That is done after a
+second, and then less and less often for as long as some port of ours has failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.controller.facts import FAILED
+from ovenbird.controller.local.gateway import chassis_id
+from ovenbird.controller.local.settings import integration_bridge
+from ovenbird.controller.physical.patch import KEYS
+from ovenbird.engine.rules import rule
+from ovenbird.model.vswitch import Bridge, Interface, Port
+from ovenbird.ovsdb.errors import Disconnected, OvsdbError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.ovsdb.replica import Replica
+
+log = logging.getLogger(__name__)
+
+FIRST, LONGEST = 1.0, 60.0
+"""Seconds until the switch is first asked, and the most between two times; each is twice the one before."""
+
+_ASKING = {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [["next_cfg", "+=", 1]]}
+
+
+@rule(Interface)
+def failed_port(interface: Interface) -> Iterator[Fact]:
+    """Report a tunnel or patch port of the integration bridge that the switch failed to add."""
+    if (interface.ofport or 0) >= 0 and not interface.error:
+        return
+    bridge = integration_bridge()
+    for port in interface.referrers(Port.interfaces):
+        ours = chassis_id(port) or any(key in port.external_ids for key in KEYS.values())
+        if ours and bridge is not None and bridge in port.referrers(Bridge.ports):
+            yield FAILED(interface.name, interface.error or "no reason is given")
+
+
+class PortRetries:
+    """The ports of ours that have failed, and when the switch is asked again.
+
+    Arguments:
+        vswitch: the switch's database.
+    """
+
+    def __init__(self, vswitch: Replica) -> None:
+        self.failed: dict[str, str] = {}
+        self._vswitch = vswitch
+        self._wake = asyncio.Event()
+
+    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+        """Take in a wave's failures, and say what is new about them."""
+        before = dict(self.failed)
+        for _, name, _error in removed:
+            self.failed.pop(name, None)
+        for _, name, error in added:
+            self.failed[name] = error
+            if before.get(name) != error:
+                log.warning("the switch could not add port %s: %s", name, error)
+        for name in before.keys() - self.failed.keys():
+            log.info("port %s is well, or gone", name)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Ask the switch to try again, for as long as there is need, until cancelled."""
+        while True:
+            await self._wake.wait()
+            pause = FIRST
+            while self.failed:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST)
+                if self.failed:
+                    await self._ask()
+            self._wake.clear()
+
+    async def _ask(self) -> None:
+        try:
+            results: Any = await self._vswitch.call("transact", [self._vswitch.database, _ASKING])
+        except (Disconnected, OvsdbError) as error:
+            log.info("the switch cannot be asked to add ports again: %s", error)
+            return
+        for result in results:
+            if isinstance(result, dict) and "error" in result:
+                log.warning("the switch cannot be asked to add ports again: %s", result)

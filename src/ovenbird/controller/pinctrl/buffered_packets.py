@@ -1,0 +1,134 @@
+"""Packets held until their next hop's MAC address is known.
+
+A router hands up the packet for whose next hop it asks (`arp { ... }`, `nd_ns { ... }`). The question goes out and
+the packet stays: it is sent when the answer has been learned, here or by another chassis, so that not even the first
+packet to a neighbour is lost (RFC 1122, section 2.3.2.2; RFC 4861, section 7.2.2). Held are at most 4 packets for a
+neighbour, for 10 seconds, and for 1,000 neighbours in all, as by the original.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.pinctrl.learning import address_asked, register
+from ovenbird.controller.pinctrl.replies import carried
+from ovenbird.lang.actions.layout import Tables
+from ovenbird.lang.actions.userdata import Opcode
+from ovenbird.model.sb import DatapathBinding, MACBinding, PortBinding
+from ovenbird.net.addresses import mac_bytes
+from ovenbird.net.ethernet import Ethernet
+from ovenbird.openflow.actions import Resubmit, encode_actions
+from ovenbird.openflow.messages import PacketOut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ovenbird.engine.rows import Store
+    from ovenbird.openflow.messages import Message, PacketIn
+
+PER_NEIGHBOUR, NEIGHBOURS = 4, 1000
+PATIENCE = 10.0
+"""Seconds that a packet is held."""
+
+_OUTPUT = Resubmit(Tables().output)
+
+Neighbour = tuple[int, int, str]
+"""A datapath's key, a port's, and the neighbour's address behind it."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    since: float
+    packets: list[PacketIn] = field(default_factory=list)
+
+
+class Held:
+    """The packets that one chassis holds.
+
+    Arguments:
+        send: sends a message to the switch.
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, send: Callable[[Message], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self.dropped = 0
+        self._send = send
+        self._clock = clock
+        self._waiting: dict[Neighbour, _Waiting] = {}
+
+    def __len__(self) -> int:
+        return sum(len(waiting.packets) for waiting in self._waiting.values())
+
+    def hold(self, packet_in: PacketIn, store: Store | None) -> bool:
+        """Hold a packet, or send it if its neighbour has become known meanwhile.
+
+        Returns:
+            Whether the neighbour still has to be asked for.
+        """
+        neighbour = neighbour_of(packet_in)
+        if not neighbour[1]:
+            return True  # without a port to leave by there is nothing to send later
+        mac = known(store, neighbour) if store is not None else None
+        if mac is not None:
+            self._send_to(packet_in, mac)
+            return False
+        now = self._clock()
+        self._expire(now)
+        waiting = self._waiting.get(neighbour)
+        if waiting is None:
+            if len(self._waiting) >= NEIGHBOURS:
+                self.dropped += 1
+                return True
+            waiting = self._waiting[neighbour] = _Waiting(now)
+        if len(waiting.packets) >= PER_NEIGHBOUR:
+            del waiting.packets[0]
+            self.dropped += 1
+        waiting.packets.append(packet_in)
+        return True
+
+    def found(self, neighbour: Neighbour, mac: str) -> None:
+        """Send what is held for a neighbour."""
+        waiting = self._waiting.pop(neighbour, None)
+        if waiting is not None and self._clock() - waiting.since < PATIENCE:
+            for packet_in in waiting.packets:
+                self._send_to(packet_in, mac)
+
+    def look(self, store: Store) -> None:
+        """Send what is held for neighbours that somebody else has found."""
+        for neighbour in list(self._waiting):
+            mac = known(store, neighbour)
+            if mac is not None:
+                self.found(neighbour, mac)
+
+    def _send_to(self, packet_in: PacketIn, mac: str) -> None:
+        frame = replace(Ethernet.decode(packet_in.packet), dst=mac_bytes(mac))
+        self._send(PacketOut(frame.encode(), encode_actions((*carried(packet_in), _OUTPUT))))
+
+    def _expire(self, now: float) -> None:
+        while self._waiting:
+            neighbour, waiting = next(iter(self._waiting.items()))
+            if now - waiting.since < PATIENCE:
+                return
+            self.dropped += len(waiting.packets)
+            del self._waiting[neighbour]
+
+
+def neighbour_of(packet_in: PacketIn) -> Neighbour:
+    """Return the next hop of a packet that a router hands up."""
+    datapath, port = register(packet_in, "metadata"), register(packet_in, "reg15")
+    four = int.from_bytes(packet_in.userdata[:4], "big") == Opcode.ARP
+    return datapath, port, address_asked(packet_in, ipv6=not four)
+
+
+def known(store: Store, neighbour: Neighbour) -> str | None:
+    """Return a neighbour's MAC address as Southbound knows it: behind a gateway's port, whoever hosts that."""
+    key, port_key, address = neighbour
+    datapath = store.find(DatapathBinding.tunnel_key, key)
+    if datapath is None:
+        return None
+    ports = store.table(PortBinding).index(PortBinding.datapath, PortBinding.tunnel_key).rows((datapath.uuid, port_key))
+    name = ports[0].options.get("distributed-port", ports[0].logical_port) if ports else ""
+    found = store.table(MACBinding).index(MACBinding.logical_port, MACBinding.ip).rows((name, address))
+    return str(found[0].mac) if found else None

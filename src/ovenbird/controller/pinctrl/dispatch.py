@@ -1,0 +1,186 @@
+"""Packets handed up: each to its kind, a bounded number at a time.
+
+Packets wait in turns and are taken for two milliseconds between everything else, so that a flood of them can neither
+starve the installation of flows nor fill the memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.local import virtual
+from ovenbird.controller.physical import multichassis
+from ovenbird.controller.pinctrl import acl_log, dhcp4, dhcp6, dns, frag_mtu, learning, ra, replies
+from ovenbird.controller.pinctrl.buffered_packets import Held
+from ovenbird.controller.pinctrl.fair_queue import Turns
+from ovenbird.controller.pinctrl.mac_learning import Notebook
+from ovenbird.lang.actions.layout import Tables
+from ovenbird.lang.actions.userdata import WITH_RESULT, Opcode, Userdata
+from ovenbird.lang.compile import narrow
+from ovenbird.model.sb import DNS, DatapathBinding
+from ovenbird.net.errors import PacketError
+from ovenbird.openflow.errors import DecodeError, OpenFlowError
+from ovenbird.openflow.fields import FIELDS
+from ovenbird.openflow.match import Match
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ovenbird.openflow.fields import Subfield
+    from ovenbird.openflow.messages import Message, PacketIn
+    from ovenbird.ovsdb.replica import Replica
+
+log = logging.getLogger(__name__)
+acl = logging.getLogger("acl_log")
+
+SLICE = 0.002
+"""Seconds for which packets are taken before everybody else has a turn."""
+
+_QUESTIONS = frozenset([Opcode.ARP, Opcode.ND_NS])
+_FIRST_EGRESS = Tables().egress
+
+
+class PacketIns:
+    """The packets of one switch.
+
+    Arguments:
+        send: sends a message to the switch.
+        others: who takes the packets of some opcodes, beside what is answered here.
+    """
+
+    def __init__(
+        self, send: Callable[[Message], None], others: Mapping[Opcode, Callable[[PacketIn], None]] | None = None
+    ) -> None:
+        self.turns = Turns()
+        self.notebook = Notebook()
+        self.held = Held(send)
+        self._send = send
+        self._others = dict(others or {})
+        self._scheduled = False
+        self._southbound: Replica | None = None
+        self._unknown: set[int] = set()
+
+    def attach(self, southbound: Replica) -> None:
+        """Read names and neighbours in this database, and write what is learned to it, from now on."""
+        self._southbound = southbound
+        self.notebook.attach(southbound)
+
+    def receive(self, packet_in: PacketIn) -> None:
+        """Take a packet from the switch."""
+        if self.turns.put(packet_in) and not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._work)
+
+    def refreshed(self) -> None:
+        """Take note that Southbound has changed."""
+        if self.held and self._southbound is not None:
+            self.held.look(self._southbound.store)
+
+    def _work(self) -> None:
+        try:
+            self._take()
+        finally:  # whatever happens to one packet, the next has its turn
+            self._scheduled = bool(self.turns)
+            if self._scheduled:
+                asyncio.get_running_loop().call_soon(self._work)
+
+    def _take(self) -> None:
+        until = time.perf_counter() + SLICE
+        while (packet_in := self.turns.take()) is not None:
+            try:
+                self.handle(packet_in)
+            except (PacketError, OpenFlowError) as error:
+                log.debug("packet from flow %#x dropped: %s", packet_in.cookie, error)
+            except Exception:  # one packet, or one row that it asked for; those behind it have their turn
+                log.exception("packet from flow %#x dropped", packet_in.cookie)
+            if time.perf_counter() > until:
+                return
+
+    def handle(self, packet_in: PacketIn) -> None:
+        """Do what the packet's flow asks for.
+
+        Raises:
+            PacketError, OpenFlowError: the packet or its userdata is not what it should be.
+        """
+        if not packet_in.userdata:
+            return
+        userdata = Userdata.decode(packet_in.userdata)
+        opcode = userdata.opcode
+        if opcode in WITH_RESULT:
+            self._resume(packet_in, userdata)
+        elif opcode in frag_mtu.OPCODES:
+            self._send(packet_in.resume(frag_mtu.written(packet_in.packet, userdata)))
+        elif opcode in _QUESTIONS and self._went(packet_in):
+            return
+        elif opcode in replies.OPCODES:
+            message = replies.reply(packet_in, userdata)
+            if message is not None:
+                self._send(message)
+        elif opcode in learning.OPCODES:
+            what = learning.learned(packet_in, opcode)
+            self.notebook.note(what)
+            if what.ip:
+                self.held.found((what.datapath, what.port, what.ip), what.mac)
+        elif opcode is Opcode.BIND_VPORT:
+            self.notebook.note(virtual.spoken(packet_in))
+        elif opcode is Opcode.ACTIVATION_STRATEGY_RARP:
+            self.notebook.note(multichassis.activated(packet_in))
+        elif opcode is Opcode.LOG:
+            acl.info("%s", acl_log.message(packet_in, userdata.payload, _FIRST_EGRESS))
+        elif opcode in self._others:
+            self._others[opcode](packet_in)
+        elif opcode not in self._unknown:
+            self._unknown.add(opcode)
+            log.warning("packets for %s are not supported by this controller", opcode.name)
+
+    def _went(self, packet_in: PacketIn) -> bool:
+        """Return whether a packet for whose next hop a router asks could be sent; if not it is held."""
+        return not self.held.hold(packet_in, self._southbound.store if self._southbound is not None else None)
+
+    def _resume(self, packet_in: PacketIn, userdata: Userdata) -> None:
+        """Let a paused packet go on, as the answer if there is one."""
+        made = None
+        try:
+            made = self._answer(packet_in, userdata)
+        except (PacketError, DecodeError) as error:
+            log.debug("no answer to a packet of flow %#x: %s", packet_in.cookie, error)
+        result = userdata.result
+        metadata = with_bit(packet_in.metadata, result, made is not None) if result is not None else None
+        self._send(packet_in.resume(made, metadata))
+
+    def _answer(self, packet_in: PacketIn, userdata: Userdata) -> bytes | None:
+        """Return what a paused packet goes on as; None if it goes on as it came."""
+        packet = packet_in.packet
+        match userdata.opcode:
+            case Opcode.PUT_DHCP_OPTS:
+                return dhcp4.answer(packet, userdata)
+            case Opcode.PUT_DHCPV6_OPTS:
+                return dhcp6.answer(packet, userdata)
+            case Opcode.PUT_ND_RA_OPTS:
+                return ra.answer(packet, userdata)
+            case Opcode.DNS_LOOKUP:
+                return dns.answer(packet, self._name_tables(packet_in))
+        return None
+
+    def _name_tables(self, packet_in: PacketIn) -> list[Mapping[str, str]]:
+        """Return the tables of names that hold in a packet's datapath."""
+        if self._southbound is None:
+            return []
+        store = self._southbound.store
+        key = packet_in.metadata["metadata"][0] if "metadata" in packet_in.metadata else 0
+        datapath = store.find(DatapathBinding.tunnel_key, key)
+        if datapath is None:
+            return []
+        return [row.records for row in store.select(DNS.datapaths, datapath.uuid)]
+
+
+def with_bit(metadata: Match, bit: Subfield, value: bool) -> Match:
+    """Return a packet's metadata with one bit set or cleared; the bits of wide registers are in their narrow parts."""
+    fields = dict(metadata)
+    for name, (ones, _) in narrow(bit.field.name, (1 << bit.ofs, 1 << bit.ofs)).items():
+        old = fields[name][0] if name in fields else 0
+        fields[name] = (old | ones if value else old & ~ones, FIELDS[name].mask)
+    return Match(fields)

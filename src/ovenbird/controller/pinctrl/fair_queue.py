@@ -1,0 +1,75 @@
+"""Packets that wait: bounded, and in turns.
+
+Packets wait by what they are for and by the port that they came from. One after the other of these has its turn with
+one packet, so that a port's flood delays that port's packets of that kind, and hardly any others; what does not fit is
+dropped and counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.pinctrl.learning import register
+
+if TYPE_CHECKING:
+    from ovenbird.openflow.messages import PacketIn
+
+PER_PORT = 64
+"""Packets of one kind that may wait from one port."""
+
+PER_KIND = 1024
+"""Packets of one kind that may wait from all ports."""
+
+Source = tuple[int, int, int]
+"""A kind (the opcode), a datapath's key, and a port's."""
+
+
+class Turns:
+    """Packets that wait for their turn."""
+
+    def __init__(self) -> None:
+        self.received: Counter[int] = Counter()
+        self.dropped: Counter[int] = Counter()
+        self._waiting: dict[Source, deque[PacketIn]] = {}
+        self._order: deque[Source] = deque()
+        self._of_kind: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return self._of_kind.total()
+
+    def put(self, packet_in: PacketIn) -> bool:
+        """Let a packet wait; return False for one that is dropped."""
+        source = source_of(packet_in)
+        kind = source[0]
+        self.received[kind] += 1
+        queue = self._waiting.get(source)
+        if self._of_kind[kind] >= PER_KIND or (queue is not None and len(queue) >= PER_PORT):
+            self.dropped[kind] += 1
+            return False
+        if queue is None:
+            queue = self._waiting[source] = deque()
+            self._order.append(source)
+        queue.append(packet_in)
+        self._of_kind[kind] += 1
+        return True
+
+    def take(self) -> PacketIn | None:
+        """Return the packet whose turn it is; None if none waits."""
+        if not self._order:
+            return None
+        source = self._order.popleft()
+        queue = self._waiting[source]
+        packet_in = queue.popleft()
+        self._of_kind[source[0]] -= 1
+        if queue:
+            self._order.append(source)
+        else:
+            del self._waiting[source]
+        return packet_in
+
+
+def source_of(packet_in: PacketIn) -> Source:
+    """Return what a packet is for, and where it came in."""
+    kind = int.from_bytes(packet_in.userdata[:4], "big")
+    return kind, register(packet_in, "metadata"), register(packet_in, "reg14")

@@ -1,0 +1,189 @@
+"""What packets taught, until Southbound has it: neighbours (MAC_Binding), stations behind ports (FDB), virtual ports.
+
+A neighbour that is known already costs nothing; one whose MAC address has changed gets the new one and a new
+timestamp, from which northd's ageing counts. What was learned from a multicast packet, which other chassis hear too,
+waits up to 50 ms, at random, so that most often one of them writes and the others find it written (the original's
+delay); of two that write at once the index decides, and the other's row is as good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.local.virtual import Spoken, stage_spoken
+from ovenbird.controller.physical.multichassis import Activated, stage_activated
+from ovenbird.controller.pinctrl.learning import Learned
+from ovenbird.model.options import flag
+from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding
+from ovenbird.net.ip import ip_address
+from ovenbird.ovsdb.bisection import Bisection
+from ovenbird.ovsdb.errors import Disconnected, OvsdbError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import Store
+    from ovenbird.ovsdb.replica import Replica
+    from ovenbird.ovsdb.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+LIMIT = 1000
+"""What may wait to be written."""
+
+_OTHERS_TURN = 0.05
+"""Seconds within which one of several chassis that heard the same writes it."""
+
+_PATIENCE = 0.2
+"""Seconds after which to look whether Southbound is there again."""
+
+
+Noted = Learned | Spoken | Activated
+
+
+class Notebook:
+    """What one chassis learned and has still to write."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._southbound: Replica | None = None
+        self._learned: dict[Noted, bool] = {}
+        self._writing: asyncio.Task[None] | None = None
+
+    def attach(self, southbound: Replica) -> None:
+        """Write to this database from now on."""
+        self._southbound = southbound
+
+    def note(self, what: Noted) -> None:
+        """Write something down, soon."""
+        if what in self._learned:
+            return
+        if len(self._learned) >= LIMIT:
+            self.dropped += 1
+            return
+        self._learned[what] = not what.heard_by_many
+        if what.heard_by_many:
+            asyncio.get_running_loop().call_later(random.uniform(0.001, _OTHERS_TURN), self._due, what)  # noqa: S311
+        else:
+            self._write_soon()
+
+    def correct(self, announced: Iterable[Fact]) -> None:
+        """Have the other routers of the same switch learn addresses that are announced from here.
+
+        A switch does not flood an announcement to its routers, so that they would ask first, or go on sending to where
+        the address was.
+        """
+        store = self._southbound.store if self._southbound is not None else None
+        for _, datapath, port, mac, address, _ in announced:
+            if store is not None and address:
+                for what in outdated(store, datapath, port, mac, str(ip_address(address))):
+                    self.note(what)
+
+    def _due(self, what: Noted) -> None:
+        if what in self._learned:
+            self._learned[what] = True
+            self._write_soon()
+
+    def _write_soon(self) -> None:
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.get_running_loop().create_task(self._write())
+
+    async def _write(self) -> None:
+        while due := [what for what, ready in self._learned.items() if ready]:
+            southbound = self._southbound
+            if southbound is None or not southbound.connected:
+                await self._put_off()
+                continue
+            try:
+                if await self._commit(southbound, due) is not None:  # as when another chassis learned the same first
+                    bisection = Bisection[Noted](partial(self._commit, southbound))
+                    await bisection.run(due)
+                    for what, refusal in bisection.refused.items():
+                        log.debug("what a packet taught is not written: %s: %s", what, refusal)
+                    if bisection.failure is not None:  # of no row's, as when Southbound is ahead of what was waited for
+                        await self._put_off()
+                        continue
+            except Disconnected:
+                await self._put_off()
+                continue
+            for what in due:
+                self._learned.pop(what, None)
+
+    @staticmethod
+    async def _commit(southbound: Replica, some: Sequence[Noted]) -> OvsdbError | None:
+        """Write some of what was noted; return the refusal, if it is refused."""
+        transaction = southbound.transaction()
+        try:
+            for what in some:
+                if isinstance(what, Spoken):
+                    stage_spoken(southbound.store, transaction, what)
+                elif isinstance(what, Activated):
+                    stage_activated(southbound.store, transaction, what)
+                else:
+                    stage(southbound, transaction, what)
+            if not transaction.empty:
+                await southbound.commit(transaction)
+        except OvsdbError as refusal:
+            return refusal
+        return None
+
+    async def _put_off(self) -> None:
+        """Forget what is learned again when there is somebody to tell; wait with what is said but once."""
+        self._learned = {what: ready for what, ready in self._learned.items() if isinstance(what, Activated)}
+        if self._learned:
+            await asyncio.sleep(_PATIENCE)
+
+
+def outdated(store: Store, key: int, port: int, mac: str, address: str) -> Iterator[Learned]:
+    """Yield what routers of a switch other than the one at a port have to learn of an address that is announced there.
+
+    Flows lead a request for a router's address to that router and to no other. A router that learns from requests only
+    what it knows (`always_learn_from_arp_request`) has to know the address already.
+    """
+    datapath = store.find(DatapathBinding.tunnel_key, key)
+    if datapath is None:
+        return
+    ports = store.table(PortBinding).index(PortBinding.datapath, PortBinding.type).rows((datapath.uuid, "patch"))
+    for patch in ports:
+        name = patch.options.get("peer", "")
+        peer = store.find(PortBinding.logical_port, name)
+        router = store.table(DatapathBinding).rows.get(PortBinding.datapath.raw(peer)) if peer is not None else None
+        if peer is None or router is None or patch.tunnel_key == port:
+            continue
+        known = store.table(MACBinding).index(MACBinding.logical_port, MACBinding.ip).rows((name, address))
+        learns = flag(router.external_ids, "always_learn_from_arp_request", default=True)
+        if known[0].mac != mac if known else learns:
+            yield Learned(router.tunnel_key, peer.tunnel_key, mac, address)
+
+
+def stage(southbound: Replica, transaction: Transaction, what: Learned) -> None:
+    """Put what a packet taught into a transaction, unless it is known."""
+    store = southbound.store
+    if not what.ip:
+        rows = store.table(FDB).index(FDB.mac, FDB.dp_key).rows((what.mac, what.datapath))
+        if not rows:
+            transaction.insert(FDB, {"mac": what.mac, "dp_key": what.datapath, "port_key": what.port})
+        elif rows[0].port_key != what.port:
+            transaction.update(rows[0], {"port_key": what.port})
+        return
+    datapath = store.find(DatapathBinding.tunnel_key, what.datapath)
+    if datapath is None:
+        return
+    index = store.table(PortBinding).index(PortBinding.datapath, PortBinding.tunnel_key)
+    ports = index.rows((datapath.uuid, what.port))
+    if not ports:
+        return
+    name = ports[0].logical_port
+    now = int(time.time() * 1000)
+    found = store.table(MACBinding).index(MACBinding.logical_port, MACBinding.ip).rows((name, what.ip))
+    if not found:
+        values = {"logical_port": name, "ip": what.ip, "mac": what.mac, "datapath": datapath.uuid, "timestamp": now}
+        transaction.insert(MACBinding, values)
+    elif found[0].mac != what.mac:
+        transaction.update(found[0], {"mac": what.mac, "timestamp": now})

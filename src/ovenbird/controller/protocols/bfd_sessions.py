@@ -1,0 +1,244 @@
+"""BFD sessions of logical routers with their next hops, as Southbound's BFD asks for them.
+
+A session runs where its router port is: on the gateway. Its packets enter the router as if they had come to the port,
+and are routed to the other end like any other; those that come are handed up (`handle_bfd_msg`). What becomes of a
+session is told in BFD.status, except for one that Southbound holds administratively down. (BFD on tunnels is the
+switch's own: see `bfd`.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.entering import entering
+from ovenbird.controller.facts import EDIT, SESSION
+from ovenbird.controller.local.local_data import hosted_row, resident
+from ovenbird.controller.local.local_store import outcome, record
+from ovenbird.controller.protocols.bfd_session import Session
+from ovenbird.engine.lookups import find
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model.sb import BFD, PortBinding
+from ovenbird.net import bfd, ethernet
+from ovenbird.net.addresses import ip_bytes, ip_text, mac_bytes
+from ovenbird.net.bfd import Control, State
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.ip import ip_address, ip_interface
+from ovenbird.net.ipv4 import UDP, IPv4
+from ovenbird.net.ipv6 import IPv6
+from ovenbird.net.udp import Udp
+from ovenbird.openflow.messages import PacketOut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import Store
+    from ovenbird.openflow.messages import Message, PacketIn
+
+_MICROSECONDS = 1000
+_HOPS, _CONTROL_TRAFFIC = 255, 0xC0
+_WORDS = {state: state.name.lower() for state in State}
+
+
+@view
+def is_disabled(row: BFD) -> bool:
+    """Return whether a session is administratively down."""
+    return row.status == "admin_down"
+
+
+@view
+def is_at_home(port: PortBinding) -> bool:
+    """Return whether a router's port is on this chassis alone: its gateway's, or a gateway router's."""
+    if port.type == "l3gateway":
+        return resident(port)
+    redirect = find(PortBinding.logical_port, port.options.get("chassis-redirect-port", ""))
+    return redirect is not None and resident(redirect)
+
+
+@view
+def own_addresses(port: PortBinding) -> tuple[str, tuple[str, ...]]:
+    """Return a router port's MAC address, and its IP addresses with their prefixes' lengths."""
+    mac, *networks = (" ".join(sorted(port.mac)) or " ").split(" ")
+    return mac, tuple(networks)
+
+
+def source_for(networks: Iterable[str], address: str) -> str:
+    """Return the address from which to speak to another: one of its network, or of its version; nothing if none is."""
+    try:
+        other = ip_address(address)
+        mine = [ip_interface(text) for text in networks]
+    except ValueError:
+        return ""
+    near = [i.ip for i in mine if other in i.network]
+    same = [i.ip for i in mine if i.version == other.version and not i.ip.is_link_local]
+    return next((str(ip) for ip in (*near, *same)), "")
+
+
+@rule(BFD)
+def sessions(row: BFD) -> Iterator[Fact]:
+    """Yield a session that this chassis runs."""
+    port = find(PortBinding.logical_port, row.logical_port)
+    if port is None or not is_at_home(port):
+        return
+    datapath = hosted_row(PortBinding.datapath.raw(port))
+    mac, networks = own_addresses(port)
+    source = source_for(networks, row.dst_ip)
+    if datapath is None or not source:
+        return
+    where, other = (datapath.tunnel_key, port.tunnel_key, mac), str(ip_address(row.dst_ip))
+    times = (row.min_tx, row.min_rx, row.detect_mult)
+    yield SESSION(row.uuid, *where, source, other, (row.src_port, row.disc), times, not is_disabled(row))
+
+
+@rule(BFD)
+def session_status(row: BFD) -> Iterator[Fact]:
+    """Tell what has become of a session."""
+    state = outcome(row.uuid)
+    if state is not None and row.status not in (state, "admin_down"):
+        yield EDIT(BFD, row.uuid, (("status", state),))
+
+
+class _Run:
+    """A session that runs: what it is, its state, and its timer."""
+
+    __slots__ = ("fact", "session", "timer")
+
+    def __init__(self, fact: Fact, session: Session) -> None:
+        self.fact = fact
+        self.session = session
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Sessions:
+    """Runs the sessions of one chassis.
+
+    Arguments:
+        send: sends a message to the switch.
+        own: the controller's own rows, where states are recorded.
+        wake: is called when a state has changed.
+    """
+
+    def __init__(self, send: Callable[[Message], None], own: Store, wake: Callable[[], None]) -> None:
+        self.refused = 0
+        self._send = send
+        self._own = own
+        self._wake = wake
+        self._runs: dict[str, _Run] = {}
+        self._by_number: dict[int, _Run] = {}
+
+    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+        """Take in a wave's facts; a session that has changed goes on."""
+        gone = {fact[1]: fact for fact in removed}
+        for fact in added:
+            run = self._runs.get(fact[1])
+            if run is not None and run.fact[2:8] == fact[2:8]:
+                gone.pop(fact[1], None)
+                run.fact = fact
+                self._configure(run)
+                continue
+            self._end(fact[1])
+            gone.pop(fact[1], None)
+            self._begin(fact)
+        for uuid in gone:
+            self._end(uuid)
+
+    def close(self) -> None:
+        """Run nothing any more."""
+        for uuid in list(self._runs):
+            self._end(uuid)
+
+    def receive(self, packet_in: PacketIn) -> None:
+        """Take a control packet that came to a router.
+
+        Raises:
+            PacketError: it is none, or of no session.
+        """
+        source, destination, packet = control_of(packet_in.packet)
+        known = packet.your_discriminator
+        run = self._by_number.get(known) if known else self._between(destination, source)
+        if run is None:
+            self.refused += 1
+            raise PacketError(f"BFD packet from {source} for session {packet.your_discriminator}")
+        answer = run.session.receive(packet, asyncio.get_running_loop().time())
+        if answer is not None:
+            self._out(run, answer)
+        self._follow(run)
+
+    def _between(self, mine: str, other: str) -> _Run | None:
+        """Return the session between two addresses, for a packet that does not know its number yet."""
+        return next((run for run in self._runs.values() if run.fact[5:7] == (mine, other)), None)
+
+    def _begin(self, fact: Fact) -> None:
+        (_, number), (min_tx, min_rx, mult) = fact[7:9]
+        now = asyncio.get_running_loop().time()
+        session = Session(number, min_tx * _MICROSECONDS, min_rx * _MICROSECONDS, mult, now)
+        run = self._runs[fact[1]] = self._by_number[number] = _Run(fact, session)
+        self._configure(run)
+
+    def _configure(self, run: _Run) -> None:
+        min_tx, min_rx, mult = run.fact[8]
+        now = asyncio.get_running_loop().time()
+        run.session.configure(min_tx * _MICROSECONDS, min_rx * _MICROSECONDS, mult)
+        if run.fact[9]:
+            run.session.enable(now)
+        else:
+            run.session.disable(now)
+        self._follow(run)
+
+    def _end(self, uuid: str) -> None:
+        run = self._runs.pop(uuid, None)
+        if run is None:
+            return
+        if run.timer is not None:
+            run.timer.cancel()
+        if self._by_number.get(run.session.discriminator) is run:
+            del self._by_number[run.session.discriminator]
+        record(self._own, uuid, None)
+        self._wake()
+
+    def _follow(self, run: _Run) -> None:
+        """Record a session's state, and set its timer anew."""
+        if record(self._own, run.fact[1], _WORDS[run.session.state]):
+            self._wake()
+        if run.timer is not None:
+            run.timer.cancel()
+        run.timer = asyncio.get_running_loop().call_at(run.session.deadline, self._tick, run)
+
+    def _tick(self, run: _Run) -> None:
+        packet = run.session.tick(asyncio.get_running_loop().time())
+        if packet is not None:
+            self._out(run, packet)
+        self._follow(run)
+
+    def _out(self, run: _Run, packet: Control) -> None:
+        _, _, datapath, port, mac, source, address, (udp_port, _), *_ = run.fact
+        self._send(PacketOut(framed(mac, source, address, udp_port, packet), entering(datapath, port)))
+
+
+def framed(mac: str, source: str, address: str, udp_port: int, packet: Control) -> bytes:
+    """Return the frame of a control packet, addressed to the router's port, which routes it on."""
+    src, dst, own = ip_bytes(source), ip_bytes(address), mac_bytes(mac)
+    segment = Udp(udp_port, bfd.PORT, packet.encode()).encode(src, dst)
+    if len(src) == 4:
+        body = IPv4(src, dst, UDP, segment, ttl=_HOPS, tos=_CONTROL_TRAFFIC).encode()
+        return Ethernet(own, own, ethernet.IPV4, body).encode()
+    body = IPv6(src, dst, UDP, segment, hop_limit=_HOPS, traffic_class=_CONTROL_TRAFFIC).encode()
+    return Ethernet(own, own, ethernet.IPV6, body).encode()
+
+
+def control_of(packet: bytes) -> tuple[str, str, Control]:
+    """Return who sent a frame's control packet, to whom, and the packet.
+
+    Raises:
+        PacketError: it has none.
+    """
+    frame = Ethernet.decode(packet)
+    ip = IPv4.decode(frame.payload) if frame.ethertype == ethernet.IPV4 else IPv6.decode(frame.payload)
+    protocol, body = (ip.proto, ip.payload) if isinstance(ip, IPv4) else ip.upper()
+    udp = Udp.decode(body)
+    if protocol != UDP or udp.dport != bfd.PORT:
+        raise PacketError(f"BFD in protocol {protocol}, port {udp.dport}")
+    return ip_text(ip.src), ip_text(ip.dst), Control.decode(udp.payload)

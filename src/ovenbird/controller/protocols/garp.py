@@ -1,0 +1,113 @@
+"""Announcements: what a physical network hears of the addresses that are behind this chassis now.
+
+A switch with a localnet port learns where a MAC address is from packets. A port that comes to this chassis, or a
+router's address that this chassis now answers for, is announced by gratuitous ARP (RFC 5227, section 3), by an
+unsolicited neighbour advertisement (RFC 4861, section 7.2.6), or by RARP for a MAC address without any IP address; at
+once and, since packets get lost, after 1, 2, 4, 8 and 16 seconds more, as the original does. A gateway does so again
+when another candidate is heard that was not: each may have taken the other for dead, and announced the same addresses.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.entering import entering
+from ovenbird.controller.facts import ANNOUNCED
+from ovenbird.controller.local.gateway import rivals
+from ovenbird.controller.local.local_data import (
+    VIF,
+    hosted_row,
+    is_concerned,
+    localnet_key,
+    resident,
+    resident_name,
+    speaks_for,
+)
+from ovenbird.controller.protocols.periodic import Repeated
+from ovenbird.engine.lookups import find
+from ovenbird.engine.rules import rule
+from ovenbird.model.sb import PortBinding
+from ovenbird.net import ethernet, nd
+from ovenbird.net.addresses import ALL_NODES, BROADCAST, ZERO_MAC, mac_bytes, multicast_mac
+from ovenbird.net.arp import REQUEST, Arp
+from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.ip import ip_address, is_address
+from ovenbird.net.ipv6 import ICMPV6, IPv6
+from ovenbird.net.nd import Neighbor
+from ovenbird.openflow.messages import PacketOut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+
+PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Seconds between an announcement and the next."""
+
+_REVERSE_REQUEST = 3  # RFC 903
+_RESIDENT = re.compile(r'is_chassis_resident\("([^"]*)"\)')
+_MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
+
+
+@rule(PortBinding, when=is_concerned)
+def announcements(port: PortBinding) -> Iterator[Fact]:
+    """Yield the addresses that a physical network should hear of."""
+    uuid = PortBinding.datapath.raw(port)
+    datapath = hosted_row(uuid)
+    if datapath is None or port.type not in (VIF, "patch", "l3gateway"):
+        return
+    if port.type == VIF:
+        lines = port.mac if speaks_for(port) and localnet_key(uuid) else frozenset()
+    elif port.type == "patch" or resident(port):
+        lines = port.nat_addresses if localnet_key(uuid) else frozenset()
+    else:
+        return
+    for line in lines:
+        mac, addresses = announced(line)
+        for address in addresses or ([""] if mac else []):
+            yield ANNOUNCED(datapath.tunnel_key, port.tunnel_key, mac, address, _rivals(line))
+
+
+def announced(line: str) -> tuple[str, list[str]]:
+    """Return the MAC and IP addresses of `MAC IP... is_chassis_resident("PORT")`; nothing if that port is not here."""
+    where = _RESIDENT.search(line)
+    if where is not None and not resident_name(where[1]):
+        return "", []
+    words = _RESIDENT.sub("", line).split()
+    if not words or not _MAC.fullmatch(words[0]):
+        return "", []
+    return words[0], [word for word in words[1:] if is_address(word)]
+
+
+def _rivals(line: str) -> tuple[str, ...]:
+    """Return the other chassis that the port of a line's `is_chassis_resident` may be on, and that are heard."""
+    where = _RESIDENT.search(line)
+    port = find(PortBinding.logical_port, where[1]) if where is not None else None
+    return rivals(port) if port is not None else ()
+
+
+def announcement(mac: str, address: str) -> bytes:
+    """Return the frame that announces an address; of no IP address, the MAC address itself."""
+    source = mac_bytes(mac)
+    if not address:
+        nobody = Arp(_REVERSE_REQUEST, source, bytes(4), source, bytes(4))
+        return Ethernet(BROADCAST, source, ethernet.RARP, nobody.encode()).encode()
+    ip = ip_address(address)
+    if ip.version == 4:
+        query = Arp(REQUEST, source, ip.packed, ZERO_MAC, ip.packed)
+        return Ethernet(BROADCAST, source, ethernet.ARP, query.encode()).encode()
+    message = Neighbor(nd.NEIGHBOR_ADVERT, ip.packed, nd.OVERRIDE, ((nd.TARGET_LLA, source),)).icmp()
+    segment = message.encode_v6(ip.packed, ALL_NODES)
+    packet = IPv6(ip.packed, ALL_NODES, ICMPV6, segment, hop_limit=255)
+    return Ethernet(multicast_mac(ALL_NODES), source, ethernet.IPV6, packet.encode()).encode()
+
+
+class Announcer(Repeated):
+    """Sends the announcements of one chassis."""
+
+    def say(self, fact: Fact, done: int) -> float | None:
+        """Announce an address."""
+        _, datapath, port, mac, address, _ = fact
+        self.send(PacketOut(announcement(mac, address), entering(datapath, port)))
+        return PAUSES[done] if done < len(PAUSES) else None

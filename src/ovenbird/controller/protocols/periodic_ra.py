@@ -1,0 +1,111 @@
+"""Router advertisements that nobody asked for: every router port that is to send them, on every chassis.
+
+What to say is in the options of the router port's binding (`ipv6_ra_*`; ovn-nb(5), Logical_Router_Port,
+`ipv6_ra_configs`). An advertisement enters the switch as if it came from the router, and stays on this chassis: the
+others send their own. Times are RFC 4861's (section 6.2.4): at random between the shortest and the longest interval,
+the first three not more than 16 seconds apart.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.entering import entering
+from ovenbird.controller.facts import ADVERTISED
+from ovenbird.controller.local.local_data import hosted_row, is_concerned, is_crossed, peer_of, resident
+from ovenbird.controller.protocols.periodic import Repeated
+from ovenbird.engine.rules import rule
+from ovenbird.lang.actions.registry import parse_actions
+from ovenbird.lang.actions.services import PutNdRaOpts
+from ovenbird.lang.errors import LangError
+from ovenbird.model.sb import PortBinding
+from ovenbird.net import ethernet
+from ovenbird.net.addresses import ALL_NODES, ipv6_bytes, mac_bytes, multicast_mac
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.ipv6 import ICMPV6, IPv6
+from ovenbird.net.numbers import is_decimal
+from ovenbird.openflow.messages import PacketOut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.net.icmp import Icmp
+
+log = logging.getLogger(__name__)
+
+INITIAL, INITIAL_INTERVAL = 3, 16.0
+"""How many advertisements come first, and the seconds that may be between them (MAX_INITIAL_RTR_ADVERTISEMENTS)."""
+
+LONGEST = 600
+"""Seconds of the longest interval where none is told."""
+
+_NUMBERS = (("mtu", "mtu"), ("rdnss", "rdnss"))
+_TEXTS = (("route_info", "route_info"), ("dnssl", "dnssl"), ("prf", "router_preference"))
+
+
+@rule(PortBinding, when=is_concerned)
+def advertisements(port: PortBinding) -> Iterator[Fact]:
+    """Yield what a router port advertises."""
+    options = port.options
+    if options.get("ipv6_ra_send_periodic") != "true" or port.type not in ("patch", "l3gateway"):
+        return
+    if port.type == "l3gateway" and not resident(port):
+        return
+    peer = peer_of(port)
+    if peer is None or hosted_row(PortBinding.datapath.raw(port)) is None or not is_crossed(port):
+        return
+    switch = hosted_row(PortBinding.datapath.raw(peer))
+    if switch is None:
+        return
+    try:
+        frame = advertisement(options)
+    except (LangError, PacketError, KeyError) as error:
+        log.warning("port %s advertises nothing: %s", port.logical_port, error)
+        return
+    longest = _seconds(options, "ipv6_ra_max_interval", LONGEST)
+    shortest = min(_seconds(options, "ipv6_ra_min_interval", max(longest // 3, 3)), longest)
+    yield ADVERTISED(switch.tunnel_key, peer.tunnel_key, shortest, longest, frame)
+
+
+def _seconds(options: Mapping[str, str], name: str, default: int) -> int:
+    text = options.get(name, "")
+    return int(text) if is_decimal(text) and int(text) else default
+
+
+def advertisement(options: Mapping[str, str]) -> bytes:
+    """Return the frame that a port's options ask for.
+
+    Raises:
+        LangError, PacketError, KeyError: the options are no advertisement's.
+    """
+    message = _message(options)
+    source = ipv6_bytes(options["ipv6_ra_src_addr"])
+    packet = IPv6(source, ALL_NODES, ICMPV6, message.encode_v6(source, ALL_NODES), hop_limit=255)
+    mac = mac_bytes(options["ipv6_ra_src_eth"])
+    return Ethernet(multicast_mac(ALL_NODES), mac, ethernet.IPV6, packet.encode()).encode()
+
+
+def _message(options: Mapping[str, str]) -> Icmp:
+    """Return the ICMPv6 message, made as the one that answers a solicitation is."""
+    says = [f'addr_mode = "{options.get("ipv6_ra_address_mode", "slaac")}"', f"slla = {options['ipv6_ra_src_eth']}"]
+    for names, form in ((_NUMBERS, "{} = {}"), (_TEXTS, '{} = "{}"')):
+        says += [form.format(option, text) for name, option in names if (text := options.get(f"ipv6_ra_{name}"))]
+    says += [f"prefix = {prefix}" for prefix in options.get("ipv6_ra_prefixes", "").split()]
+    (action,) = parse_actions(f"reg0[0] = put_nd_ra_opts({', '.join(says)});").actions
+    assert isinstance(action, PutNdRaOpts)  # noqa: S101 - what was written above is read
+    return action.advertisement()
+
+
+class Advertiser(Repeated):
+    """Sends the advertisements of one chassis."""
+
+    def say(self, fact: Fact, done: int) -> float:
+        """Advertise a router port."""
+        _, datapath, port, shortest, longest, frame = fact
+        self.send(PacketOut(frame, entering(datapath, port, local=True)))
+        pause = random.uniform(shortest, longest)  # noqa: S311 - to be spread is enough
+        return min(pause, INITIAL_INTERVAL) if done < INITIAL else pause

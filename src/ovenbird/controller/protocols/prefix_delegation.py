@@ -1,0 +1,190 @@
+"""Prefix delegation: router ports that get their IPv6 prefix from a delegating router outside.
+
+A router's gateway port with option `ipv6_prefix_delegation` asks, on the chassis that hosts it, once for each port of
+the router with option `ipv6_prefix`; what that port is given is told in its option `ipv6_ra_pd_list`, as
+`NUMBER:PREFIX/LENGTH` (ovn-sb(5), handle_dhcpv6_reply), and goes on to Northbound from there. The number is the
+port's, so that the next gateway asks for the same prefix.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.entering import entering
+from ovenbird.controller.facts import DELEGATION, EDIT
+from ovenbird.controller.local.local_data import hosted_row, is_concerned, peer_of
+from ovenbird.controller.local.local_store import outcome, record, recorded
+from ovenbird.controller.protocols.bfd_sessions import is_at_home, own_addresses
+from ovenbird.controller.protocols.prefix_client import PrefixClient
+from ovenbird.engine.lookups import table
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model.sb import PortBinding
+from ovenbird.net import dhcp6, ethernet
+from ovenbird.net.addresses import ipv6_bytes, ipv6_text, link_local, mac_bytes, multicast_mac
+from ovenbird.net.dhcp6 import Dhcp6, IaPrefix
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.ipv4 import UDP
+from ovenbird.net.ipv6 import IPv6
+from ovenbird.net.udp import Udp
+from ovenbird.openflow.messages import PacketOut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID, Store
+    from ovenbird.openflow.messages import Message, PacketIn
+
+LIST = "ipv6_ra_pd_list"
+_ALL_SERVERS = ipv6_bytes("ff02::1:2")
+_SUBJECT = "prefix of "
+
+
+@view
+def upstream(datapath: UUID) -> PortBinding | None:
+    """Return the port by which a router asks for prefixes from this chassis."""
+    index = table(PortBinding).index(PortBinding.datapath, PortBinding.type)
+    ports = [port for kind in ("patch", "l3gateway") for port in index.rows((datapath, kind)) if asks(port)]
+    return min(ports, key=lambda port: port.logical_port, default=None)
+
+
+@view
+def asks(port: PortBinding) -> bool:
+    """Return whether prefixes are asked for through a port, from this chassis."""
+    return port.options.get("ipv6_prefix_delegation") == "true" and is_at_home(port)
+
+
+@rule(PortBinding, when=is_concerned)
+def delegations(port: PortBinding) -> Iterator[Fact]:
+    """Yield a port that wants a prefix, and tell what it was given."""
+    if port.options.get("ipv6_prefix") != "true":
+        return
+    told = port.options.get(LIST)
+    given = outcome(_SUBJECT + port.logical_port)
+    if given is not None and (given or None) != told:
+        yield EDIT(PortBinding, port.uuid, (("options", ((LIST, given or None),)),))
+    outer = upstream(PortBinding.datapath.raw(port))
+    peer = peer_of(outer) if outer is not None else None
+    switch = hosted_row(PortBinding.datapath.raw(peer)) if peer is not None else None
+    if outer is not None and peer is not None and switch is not None:
+        mac, _ = own_addresses(outer)
+        yield DELEGATION(port.logical_port, switch.tunnel_key, peer.tunnel_key, mac)
+
+
+def number_of(port: str) -> int:
+    """Return the number of a port's association: the same on every chassis."""
+    return zlib.crc32(port.encode()) & 0x7FFFFFFF or 1
+
+
+def parse_list(text: str) -> IaPrefix | None:
+    """Return the prefix that `ipv6_ra_pd_list` has; None for none."""
+    prefix, _, length = text.partition(":")[2].partition("/")
+    try:
+        return IaPrefix(ipv6_bytes(prefix), int(length))
+    except (PacketError, ValueError):
+        return None
+
+
+class _Asking:
+    """A client, the fact that wants it, and its timer."""
+
+    __slots__ = ("client", "fact", "timer")
+
+    def __init__(self, fact: Fact, client: PrefixClient) -> None:
+        self.fact = fact
+        self.client = client
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Delegations:
+    """Asks for the prefixes that one chassis has to ask for.
+
+    Arguments:
+        send: sends a message to the switch.
+        own: the controller's own rows, where prefixes are recorded.
+        wake: is called when a prefix has changed.
+    """
+
+    def __init__(self, send: Callable[[Message], None], own: Store, wake: Callable[[], None]) -> None:
+        self._send = send
+        self._own = own
+        self._wake = wake
+        self._asking: dict[str, _Asking] = {}
+        self._southbound: Store | None = None
+
+    def attach(self, southbound: Store) -> None:
+        """Read in these rows, from now on, what ports were given before."""
+        self._southbound = southbound
+
+    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+        """Take in a wave's facts."""
+        for fact in removed:
+            self._end(fact[1])
+        for fact in added:
+            self._begin(fact)
+
+    def close(self) -> None:
+        """Ask for nothing any more."""
+        for port in list(self._asking):
+            self._end(port)
+
+    def receive(self, packet_in: PacketIn) -> None:
+        """Take a server's message that came to a router.
+
+        Raises:
+            PacketError: it is none, or answers no question of ours.
+        """
+        packet = IPv6.decode(Ethernet.decode(packet_in.packet).payload)
+        message = Dhcp6.decode(Udp.decode(packet.upper()[1]).payload)
+        now = asyncio.get_running_loop().time()
+        asking = next((one for one in self._asking.values() if one.client.receive(message, now)), None)
+        if asking is None:
+            raise PacketError(f"DHCPv6 message {message.type} that answers no question")
+        self._follow(asking)
+
+    def _begin(self, fact: Fact) -> None:
+        _, port, _datapath, _key, mac = fact
+        row = self._southbound.find(PortBinding.logical_port, port) if self._southbound is not None else None
+        known = parse_list(row.options.get(LIST, "")) if row is not None else None
+        client = PrefixClient(mac_bytes(mac), number_of(port), asyncio.get_running_loop().time(), known)
+        self._asking[port] = asking = _Asking(fact, client)
+        self._follow(asking)
+
+    def _end(self, port: str) -> None:
+        asking = self._asking.pop(port, None)
+        if asking is not None and asking.timer is not None:
+            asking.timer.cancel()
+        record(self._own, _SUBJECT + port, None)
+
+    def _follow(self, asking: _Asking) -> None:
+        """Record what a client has, and set its timer anew."""
+        client, port = asking.client, asking.fact[1]
+        prefix = client.prefix
+        text = f"{client.iaid}:{ipv6_text(prefix.prefix)}/{prefix.length}" if prefix is not None else ""
+        lapsed = prefix is None and recorded(self._own, _SUBJECT + port)
+        if (prefix is not None or lapsed) and record(self._own, _SUBJECT + port, text):
+            self._wake()
+        if asking.timer is not None:
+            asking.timer.cancel()
+            asking.timer = None
+        if client.due != float("inf"):
+            asking.timer = asyncio.get_running_loop().call_at(client.due, self._tick, asking)
+
+    def _tick(self, asking: _Asking) -> None:
+        message = asking.client.tick(asyncio.get_running_loop().time())
+        if message is not None:
+            _, _, datapath, key, mac = asking.fact
+            self._send(PacketOut(framed(mac_bytes(mac), message), entering(datapath, key)))
+        self._follow(asking)
+
+
+def framed(mac: bytes, message: Dhcp6) -> bytes:
+    """Return the frame of a client's message to all servers."""
+    source = link_local(mac)
+    segment = Udp(dhcp6.CLIENT_PORT, dhcp6.SERVER_PORT, message.encode()).encode(source, _ALL_SERVERS)
+    packet = IPv6(source, _ALL_SERVERS, UDP, segment, hop_limit=1)
+    return Ethernet(multicast_mac(_ALL_SERVERS), mac, ethernet.IPV6, packet.encode()).encode()

@@ -1,0 +1,68 @@
+"""What a chassis says of its own accord: announcements, router advertisements, BFD, and questions for prefixes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from ovenbird.controller.facts import ADVERTISED, ANNOUNCED, DELEGATION, SESSION
+from ovenbird.controller.protocols.bfd_sessions import Sessions
+from ovenbird.controller.protocols.garp import Announcer
+from ovenbird.controller.protocols.periodic_ra import Advertiser
+from ovenbird.controller.protocols.prefix_delegation import Delegations
+from ovenbird.lang.actions.userdata import Opcode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from ovenbird.engine.engine import Delta
+    from ovenbird.engine.facts import Fact, Relation
+    from ovenbird.engine.rows import Store
+    from ovenbird.openflow.messages import Message, PacketIn
+
+
+class _Speaks(Protocol):
+    """What the parts have in common."""
+
+    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Speaker:
+    """The protocols that one chassis speaks.
+
+    Arguments:
+        send: sends a message to the switch.
+        own: the controller's own rows, where outcomes are recorded.
+        wake: is called when there is a new outcome.
+    """
+
+    def __init__(self, send: Callable[[Message], None], own: Store, wake: Callable[[], None]) -> None:
+        self.announcer = Announcer(send)
+        self.advertiser = Advertiser(send)
+        self.sessions = Sessions(send, own, wake)
+        self.delegations = Delegations(send, own, wake)
+        self.listeners: Mapping[Opcode, Callable[[PacketIn], None]] = {
+            Opcode.BFD_MSG: self.sessions.receive,
+            Opcode.HANDLE_DHCPV6_REPLY: self.delegations.receive,
+        }
+        self._by_relation: dict[Relation, _Speaks] = {
+            ANNOUNCED: self.announcer, ADVERTISED: self.advertiser, SESSION: self.sessions,
+            DELEGATION: self.delegations,
+        }  # fmt: skip
+
+    def attach(self, southbound: Store) -> None:
+        """Read in these rows from now on."""
+        self.delegations.attach(southbound)
+
+    def absorb(self, deltas: Mapping[Relation, Delta]) -> None:
+        """Take in a wave's facts."""
+        for relation, speaker in self._by_relation.items():
+            delta = deltas.get(relation)
+            if delta is not None:
+                speaker.absorb(delta.added, delta.removed)
+
+    def close(self) -> None:
+        """Say nothing any more."""
+        for speaker in self._by_relation.values():
+            speaker.close()

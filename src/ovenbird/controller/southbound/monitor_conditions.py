@@ -1,0 +1,109 @@
+"""Interest: what the controller monitors of Southbound, from the rules' clauses to the server's conditions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.controller.local.local_data import CONDITIONAL
+from ovenbird.engine.rows import UUID
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from ovenbird.engine.facts import Fact
+
+_REFERENCES = frozenset((
+    "_uuid", "datapath", "datapaths", "datapath_group", "logical_datapath", "logical_dp_group", "chassis",
+    "additional_chassis",
+))  # fmt: skip
+_DATAPATHS, _FLOWS = "Datapath_Binding", "Logical_Flow"
+_PART = 25
+"""How many new datapaths make a step worth its while."""
+_PARTS = 4
+"""How many steps they make at most: for each the server looks at every row again."""
+_NOTHING = [False]
+"""The condition that no row meets (RFC 7047 has none; ovsdb-server(7), section 4.1.12)."""
+
+
+class Interest:
+    """The clauses in force, as the rules yield them."""
+
+    def __init__(self) -> None:
+        self._clauses: dict[Fact, None] = {}
+        self._asked: set[Fact] | None = set()  # None: everything
+
+    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+        """Take in a wave's facts."""
+        for fact in removed:
+            self._clauses.pop(fact, None)
+        for fact in added:
+            self._clauses[fact] = None
+
+    def steps(self, *, everywhere: bool = False) -> list[dict[str, list[Any]]]:
+        """Return the conditions as several changes that lead to them from those returned last.
+
+        Rows can then be worked on while the server looks for the next: for some of the new datapaths after others,
+        where there are many. Logical flows come last, which are most of all rows and in need of the others.
+
+        Arguments:
+            everywhere: whether all rows are wanted, whatever the clauses say.
+        """
+        if everywhere:
+            self._asked = None
+            return [everything()]
+        others = self._by_table()
+        flows = {_FLOWS: others.pop(_FLOWS)}
+        known = self._clauses if self._asked is None else self._asked
+        parts = min(_PARTS, len([clause for clause in others[_DATAPATHS] if clause not in known]) // _PART) or 1
+        steps = [step for tables in (others, flows) for step in _parts(tables, known, parts)]
+        self._asked = set(self._clauses)
+        return steps
+
+    def _by_table(self) -> dict[str, list[Fact]]:
+        found: dict[str, list[Fact]] = {name: [] for name in CONDITIONAL}
+        for clause in sorted(self._clauses, key=_order):
+            found[clause[1]].append(clause)
+        return found
+
+    def datapaths(self) -> frozenset[UUID]:
+        """Return the datapaths about which everything is asked for."""
+        return frozenset([UUID(fact[4]) for fact in self._clauses if fact[1] == _DATAPATHS])
+
+
+def _parts(tables: dict[str, list[Fact]], known: Collection[Fact], parts: int) -> Iterator[dict[str, list[Any]]]:
+    """Yield conditions that have all that was asked for before, and more and more of what is new."""
+    for part in range(1, parts):
+        step = {}
+        for name, clauses in tables.items():
+            new = [clause for clause in clauses if clause not in known]
+            left_out = set(new[len(new) * part // parts :])
+            step[name] = _condition([clause for clause in clauses if clause not in left_out])
+        yield step
+    yield {name: _condition(clauses) for name, clauses in tables.items()}
+
+
+def _condition(clauses: list[Fact]) -> list[Any]:
+    """Return a condition as the database writes it."""
+    return [[column, function, _operand(column, value)] for _, _, column, function, value in clauses] or _NOTHING
+
+
+def _operand(column: str, value: Any) -> Any:
+    """Return a clause's value as the database writes it; a pair is a map's element."""
+    if column in _REFERENCES:
+        return ["uuid", value]
+    return ["map", [list(value)]] if isinstance(value, tuple) else value
+
+
+def everything() -> dict[str, list[Any]]:
+    """Return the conditions that every row meets."""
+    return {name: [True] for name in CONDITIONAL}
+
+
+def first(chassis: str) -> dict[str, list[Any]]:
+    """Return the conditions to begin with: this chassis's own rows, from which the rules find out what else."""
+    return dict.fromkeys(CONDITIONAL, _NOTHING) | {"Chassis_Private": [["name", "==", chassis]]}
+
+
+def _order(fact: Fact) -> tuple[Any, ...]:
+    """Order clauses: of flows, first those of groups of datapaths, which are most of the work and few of the rows."""
+    return fact[1], fact[2] != "logical_dp_group", fact[2], str(fact[4])

@@ -1,0 +1,115 @@
+"""What the local database tells, and what is asked of Southbound."""
+
+from __future__ import annotations
+
+from ovenbird.controller.facts import CHASSIS, CLAUSE, EDIT
+from ovenbird.controller.local.settings import read_settings
+from ovenbird.controller.southbound.monitor_conditions import Interest, everything
+from ovenbird.model import sb
+
+
+def test_a_key_with_the_chassis_name_overrides():
+    ids = {"system-id": "hv1", "ovn-encap-ip": "1.1.1.1", "ovn-encap-ip-hv1": "2.2.2.2"}
+    ids["ovn-encap-type"] = "geneve,vxlan"
+    mine = read_settings(ids)
+    assert (mine.encap_ips, mine.encap_types) == (("2.2.2.2",), ("geneve", "vxlan"))
+    assert read_settings(ids, "other").encap_ips == ("1.1.1.1",)
+
+
+def test_defaults():
+    mine = read_settings({})
+    assert (mine.chassis, mine.remote, mine.bridge, mine.monitor_all) == ("", "", "br-int", False)
+    assert mine.encap_options == (("csum", "true"),)
+    mapped = read_settings({"ovn-bridge-mappings": "a:br-a, b:br-b,nonsense"})
+    assert mapped.bridge_mappings == {"a": "br-a", "b": "br-b"}
+
+
+def test_registration_says_what_this_chassis_can_do(world):
+    world.run()
+    edits = [f[3] for f in world.facts[EDIT] if f[1] is sb.Chassis]
+    assert [len(edit) for edit in edits] == [1, 1], "one edit each: a refused hostname costs the others nothing"
+    changes = dict(change for edit in edits for change in edit)
+    config = dict(changes["other_config"])
+    assert config["port-up-notif"] == config["ct-no-masked-label"] == "true"
+    assert changes["hostname"] == "host1"
+    world.set(world.me, hostname="host1", other_config=config)
+    world.run()
+    assert [f for f in world.facts[EDIT] if f[1] is sb.Chassis] == []
+
+
+def test_a_deleted_chassis_is_made_again(world):
+    world.facts[CHASSIS] = set()
+    world.run()
+    world.delete(world.me)
+    world.run()
+    ((_, name, _, _, _, encaps, _, _),) = world.facts[CHASSIS]
+    assert (name, encaps) == ("hv1", (("geneve", "192.0.2.1"),))
+
+
+def test_only_what_is_hosted_is_asked_for(world):
+    one, two = world.switch(1), world.switch(2)
+    world.lport(one, "p1", 1)
+    world.lport(two, "q1", 1)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    world.run()
+    interest = Interest()
+    interest.absorb(world.facts[CLAUSE], [])
+    assert interest.datapaths() == {one.uuid}
+    conditions = final(interest.steps())
+    assert conditions["Logical_Flow"] == [["logical_datapath", "==", ["uuid", one.uuid]]]
+    assert ["logical_port", "==", "p1"] in conditions["Port_Binding"]
+    assert conditions["FDB"] == [["dp_key", "==", 1]]
+    assert two.uuid not in str(conditions)
+
+
+def test_a_router_s_switches_are_hosted_together(world):
+    one, two, router = world.switch(1), world.switch(2), world.switch(3)
+    world.lport(one, "p1", 1)
+    for name, datapath, peer in (("a", one, "b"), ("b", router, "a"), ("c", router, "d"), ("d", two, "c")):
+        world.lport(datapath, name, 9, type="patch", options={"peer": peer})
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    world.run()
+    interest = Interest()
+    interest.absorb(world.facts[CLAUSE], [])
+    assert interest.datapaths() == {one.uuid, two.uuid, router.uuid}
+
+
+def final(steps):
+    return {name: clauses for step in steps for name, clauses in step.items()}
+
+
+def clauses_about(datapaths):
+    uuids = [f"{n:04}" for n in datapaths]
+    rows = [CLAUSE("Datapath_Binding", "_uuid", "==", uuid) for uuid in uuids]
+    return [*rows, *(CLAUSE("Logical_Flow", "logical_datapath", "==", uuid) for uuid in uuids)]
+
+
+def test_logical_flows_are_asked_for_last():
+    interest = Interest()
+    interest.absorb([CLAUSE("Port_Binding", "type", "==", "patch"), *clauses_about(range(3))], [])
+    others, flows = interest.steps()
+    assert others["Port_Binding"] == [["type", "==", "patch"]]
+    assert list(flows) == ["Logical_Flow"]
+
+
+def test_many_datapaths_come_in_parts_and_none_goes_meanwhile():
+    interest = Interest()
+    interest.absorb(clauses_about(range(100)), [])
+    steps = interest.steps()
+    assert [len(step["Datapath_Binding"]) for step in steps[:4]] == [25, 50, 75, 100]
+    assert [len(step["Logical_Flow"]) for step in steps[4:]] == [25, 50, 75, 100]
+    before = final(interest.steps())
+    assert steps[3] | steps[7] == before
+    interest.absorb(clauses_about(range(100, 150)), [])
+    steps = interest.steps()
+    assert [len(step["Logical_Flow"]) for step in steps[2:]] == [125, 150]
+    assert all(clause in steps[2]["Logical_Flow"] for clause in before["Logical_Flow"])
+    interest.absorb([], clauses_about([7]))
+    assert [len(step["Logical_Flow"]) for step in interest.steps()[1:]] == [149]
+
+
+def test_from_everything_to_what_is_wanted_is_one_step():
+    interest = Interest()
+    assert interest.steps(everywhere=True) == [everything()]
+    interest.absorb(clauses_about(range(100)), [])
+    assert [len(step.get("Logical_Flow", [])) for step in interest.steps()] == [0, 100]

@@ -1,0 +1,54 @@
+"""Groups: flows that choose among several ways, and the order in which the switch hears of them."""
+
+from __future__ import annotations
+
+from ovenbird.controller.facts import GROUP
+from ovenbird.controller.ofctrl.group_table import GroupTable
+from ovenbird.lang.actions.context import Bucket, GroupSpec
+from ovenbird.openflow.actions import Group, SetField
+from ovenbird.openflow.messages import GroupDesc, GroupType, ModCommand
+
+ONE = GroupSpec((Bucket((SetField.of("reg0", 1),), 10), Bucket((SetField.of("reg0", 2),), 20)))
+TWO = GroupSpec((Bucket((SetField.of("reg0", 3),)),))
+
+
+def test_a_choice_among_next_hops_is_a_group(world):
+    world.facts[GROUP] = set()
+    switch = world.switch(7)
+    world.lport(switch, "p1", 1)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    row = world.flow(switch, "ip4", "reg8[16..31] = select(1=10, 2=20);", table_id=3)
+    again = world.flow(switch, "ip6", "reg8[16..31] = select(1=10, 2=20);", table_id=3)
+    world.run()
+    ((_, number, spec),) = world.facts[GROUP]
+    assert [bucket.weight for bucket in spec.buckets] == [10, 20]
+    assert all(actions == (Group(number),) for actions in world.flows(11, 100).values())
+    assert len(world.flows(11, 100)) == 2
+    world.delete(row)
+    world.run()
+    assert len(world.facts[GROUP]) == 1
+    world.delete(again)
+    world.run()
+    assert not world.facts[GROUP]
+
+
+def test_groups_come_before_flows_and_go_after_them():
+    table = GroupTable()
+    table.absorb([(GROUP, 1, ONE), (GROUP, 2, TWO)], [])
+    first = table.before()
+    assert [(m.command, m.group_id, m.group_type) for m in first] == [
+        (ModCommand.ADD, 1, GroupType.SELECT), (ModCommand.ADD, 2, GroupType.SELECT),
+    ]  # fmt: skip
+    assert table.after() == table.before() == []
+    table.absorb([], [(GROUP, 2, TWO)])
+    assert table.before() == []
+    assert [(m.command, m.group_id) for m in table.after()] == [(ModCommand.DELETE, 2)]
+
+
+def test_what_the_switch_has_already_is_left_alone_and_what_differs_is_changed_in_place():
+    table = GroupTable()
+    table.absorb([(GROUP, 1, ONE), (GROUP, 2, TWO)], [])
+    table.before()
+    there = table.installed
+    table.recall([GroupDesc(1, GroupType.SELECT, there[1]), GroupDesc(2, GroupType.SELECT, there[1])])
+    assert [(m.command, m.group_id) for m in table.before()] == [(ModCommand.MODIFY, 2)]

@@ -1,0 +1,409 @@
+"""What a chassis says of its own accord: router advertisements, BFD, and questions for prefixes."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from itertools import pairwise
+
+import pytest
+
+from ovenbird.controller.facts import ADVERTISED, DELEGATION, EDIT, SESSION
+from ovenbird.controller.local.local_store import own_store, record, recorded
+from ovenbird.controller.protocols import periodic
+from ovenbird.controller.protocols.bfd_session import Session
+from ovenbird.controller.protocols.bfd_sessions import Sessions, source_for
+from ovenbird.controller.protocols.periodic_ra import Advertiser, advertisement
+from ovenbird.controller.protocols.prefix_client import PrefixClient, Stage
+from ovenbird.controller.protocols.prefix_delegation import Delegations, number_of, parse_list
+from ovenbird.lang.actions.userdata import Opcode, Userdata
+from ovenbird.model import sb
+from ovenbird.net import dhcp6, ethernet
+from ovenbird.net.addresses import ipv6_bytes, link_local
+from ovenbird.net.bfd import PORT, Control, Diagnostic, State
+from ovenbird.net.dhcp6 import FOREVER, Dhcp6, IaNa, IaPrefix
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.icmp import Icmp
+from ovenbird.net.ipv4 import UDP, IPv4
+from ovenbird.net.ipv6 import IPv6
+from ovenbird.net.nd import MTU, PREFIX_INFORMATION, RDNSS, SOURCE_LLA, RouterAdvert
+from ovenbird.net.udp import Udp
+from ovenbird.openflow.match import Match
+from ovenbird.openflow.messages import PacketIn
+
+MAC = "02:00:00:00:00:fe"
+RA = {
+    "ipv6_ra_send_periodic": "true", "ipv6_ra_address_mode": "slaac", "ipv6_ra_max_interval": "9",
+    "ipv6_ra_min_interval": "4", "ipv6_ra_src_eth": MAC, "ipv6_ra_src_addr": "fe80::1", "ipv6_ra_prf": "HIGH",
+    "ipv6_ra_mtu": "1442", "ipv6_ra_prefixes": "fd00::/64 fd01::/64", "ipv6_ra_rdnss": "fd00::53",
+    "ipv6_ra_dnssl": "example.org", "ipv6_ra_route_info": "LOW-fd02::/48",
+}  # fmt: skip
+
+
+# -- router advertisements --------------------------------------------------------------------------------------------
+
+
+def test_an_advertisement_says_what_the_options_say():
+    frame = Ethernet.decode(advertisement(RA))
+    packet = IPv6.decode(frame.payload)
+    message = Icmp.decode(packet.payload)
+    advert = RouterAdvert.of(message)
+    assert (frame.dst.hex(":"), frame.src.hex(":")) == ("33:33:00:00:00:01", MAC)
+    assert (packet.src, packet.dst, packet.hop_limit) == (ipv6_bytes("fe80::1"), ipv6_bytes("ff02::1"), 255)
+    assert message.encode_v6(packet.src, packet.dst) == packet.payload
+    assert (advert.lifetime, advert.flags) == (0xFFFF, 0x08)
+    kinds = [kind for kind, _ in advert.options]
+    assert sorted(kinds) == sorted([SOURCE_LLA, MTU, RDNSS, 31, 24, PREFIX_INFORMATION, PREFIX_INFORMATION])
+
+
+@pytest.fixture
+def routed(world):
+    """A router r with port r-net on the switch of the port that is here, and gateway port r-out hosted here."""
+    net, out, router = world.switch(1), world.switch(2), world.add(sb.DatapathBinding, tunnel_key=3)
+    world.lport(net, "p1", 1)
+    world.port_on_bridge("tap1", 5, iface_id="p1")
+    for number, (switch, name) in enumerate(((net, "net"), (out, "out")), 2):
+        world.lport(switch, f"{name}-r", number, type="patch", options={"peer": f"r-{name}"})
+    inner = world.lport(
+        router, "r-net", 2, type="patch", options={"peer": "net-r"}, mac=frozenset([f"{MAC} fd00::1/64"])
+    )
+    outer = {"peer": "out-r", "chassis-redirect-port": "cr-r-out"}
+    networks = frozenset(["02:00:00:00:00:fd 172.16.0.1/24 fd09::1/64"])
+    gateway = world.lport(router, "r-out", 3, type="patch", options=outer, mac=networks)
+    member = world.add(sb.GatewayChassis, name="g", chassis=world.me.uuid, priority=1)
+    world.lport(router, "cr-r-out", 4, type="chassisredirect", gateway_chassis=frozenset([member.uuid]),
+                options={"distributed-port": "r-out"})  # fmt: skip
+    for kind in (ADVERTISED, SESSION, DELEGATION):
+        world.facts[kind] = set()
+    return inner, gateway
+
+
+def test_a_router_port_advertises_into_its_switch(world, routed):
+    inner, _ = routed
+    world.run()
+    assert not world.facts[ADVERTISED]
+    world.set(inner, options=inner.options | RA)
+    world.run()
+    assert {fact[1:5] for fact in world.facts[ADVERTISED]} == {(1, 2, 4, 9)}
+    world.set(inner, options=inner.options | {"ipv6_ra_mtu": "nonsense"})
+    world.run()
+    assert not world.facts[ADVERTISED]
+
+
+async def test_advertisements_go_on_at_random_intervals(monkeypatch):
+    monkeypatch.setattr(periodic, "FIRST", 0.0)
+    sent = []
+    one = Advertiser(sent.append)
+    fact = (ADVERTISED, 1, 2, 0.001, 0.002, b"frame")
+    one.absorb([fact], [])
+    for _ in range(200):
+        if len(sent) > 5:
+            break
+        await asyncio.sleep(0.002)
+    assert len(sent) > 5
+    one.absorb([], [fact])
+    count = len(sent)
+    await asyncio.sleep(0.01)
+    assert len(sent) == count
+
+
+# -- BFD --------------------------------------------------------------------------------------------------------------
+
+
+def pair(tx=300_000, rx=200_000, mult=3):
+    return Session(1, tx, rx, mult, 0.0), Session(2, 100_000, 100_000, 5, 0.0)
+
+
+def test_intervals_of_nothing_keep_nobody_busy():
+    session = Session(1, 0, 0, 1, 0.0)
+    session.receive(Control(State.DOWN, 9, 0, 1, 0, 0), 0.0)
+    session.receive(Control(State.UP, 9, 1, 1, 0, 0, final=True), 0.0)
+    for _ in range(3):
+        now = session.deadline
+        session.tick(now)
+        assert session.deadline > now
+
+
+def converse(ends, start, until, lost=lambda _now: False):
+    """Let two ends talk, each deadline in turn; return how many packets went over."""
+    now, count = start, 0
+    while now < until:
+        now = max(now, min(end.deadline for end in ends))
+        for turn in (0, 1):
+            packet, to = ends[turn].tick(now), 1 - turn
+            while packet is not None and not lost(now):
+                count += 1
+                packet, to = ends[to].receive(Control.decode(packet.encode()), now), 1 - to
+    return count
+
+
+def test_a_session_comes_up_and_keeps_the_agreed_pace():
+    ends = pair()
+    converse(ends, 0.0, 5.0)
+    assert [end.state for end in ends] == [State.UP, State.UP]
+    packets = converse(ends, 5.0, 15.0)
+    assert 10 / 0.3 + 10 / 0.2 <= packets <= (10 / 0.3 + 10 / 0.2) / 0.75 + 2
+    assert ends[0].detection_time == pytest.approx(5 * 0.2)
+    assert ends[1].detection_time == pytest.approx(3 * 0.3)
+
+
+def test_silence_takes_a_session_down_and_speech_up_again():
+    ends = pair()
+    converse(ends, 0.0, 5.0)
+    converse(ends, 5.0, 7.0, lambda _now: True)
+    assert [(end.state, end.diagnostic) for end in ends] == [(State.DOWN, Diagnostic.TIME_EXPIRED)] * 2
+    assert ends[0].remote_discriminator == 0
+    converse(ends, 7.0, 12.0)
+    assert [end.state for end in ends] == [State.UP, State.UP]
+
+
+def test_an_end_that_is_disabled_takes_the_other_down():
+    ends = pair()
+    converse(ends, 0.0, 5.0)
+    ends[0].disable(5.0)
+    converse(ends, 5.0, 7.0)
+    assert (ends[0].state, ends[1].state) == (State.ADMIN_DOWN, State.DOWN)
+    ends[0].enable(7.0)
+    converse(ends, 7.0, 12.0)
+    assert [end.state for end in ends] == [State.UP, State.UP]
+
+
+def test_other_intervals_are_agreed_on_before_they_hold():
+    ends = pair()
+    converse(ends, 0.0, 5.0)
+    ends[0].configure(600_000, 900_000, 3)
+    packet = None
+    while packet is None:
+        packet = ends[0].tick(ends[0].deadline)
+    assert packet.poll
+    assert packet.desired_min_tx == 600_000
+    final = ends[1].receive(packet, 5.5)
+    assert final is not None
+    assert final.final
+    ends[0].receive(final, 5.5)
+    assert ends[1].detection_time == pytest.approx(3 * 0.6)
+    assert ends[0].detection_time == pytest.approx(5 * 0.9)
+
+
+@pytest.mark.parametrize(("offset", "value"), [(0, 0x40), (1, 0xC4), (2, 0), (3, 25), (3, 23), (7, 0)], ids=str)
+def test_what_is_no_control_packet_is_refused(offset, value):
+    data = bytearray(Control(State.UP, 1, 2, 3, 4, 5).encode())
+    assert Control.decode(bytes(data)) == Control(State.UP, 1, 2, 3, 4, 5)
+    data[offset] = value
+    with pytest.raises(PacketError):
+        Control.decode(bytes(data))
+    with pytest.raises(PacketError):
+        Control.decode(Control(State.UP, 1, 0, 3, 4, 5).encode())
+
+
+def test_the_source_is_in_the_others_network():
+    networks = ("172.16.0.1/24", "10.0.0.1/8", "fe80::1/64", "fd09::1/64")
+    assert source_for(networks, "10.2.3.4") == "10.0.0.1"
+    assert source_for(networks, "9.9.9.9") == "172.16.0.1"
+    assert source_for(networks, "fd77::1") == "fd09::1"
+    assert source_for(networks[:2], "fd77::1") == ""
+
+
+SESSION_ROW = {
+    "logical_port": "r-out", "dst_ip": "172.16.0.9", "src_port": 50000, "disc": 77, "min_tx": 10, "min_rx": 10,
+    "detect_mult": 3, "status": "down",
+}  # fmt: skip
+
+
+def test_a_session_runs_where_the_gateway_is_and_its_state_is_told(world, routed):
+    _, gateway = routed
+    row = world.add(sb.BFD, **SESSION_ROW)
+    world.run()
+    (fact,) = world.facts[SESSION]
+    assert fact[2:] == (3, 3, "02:00:00:00:00:fd", "172.16.0.1", "172.16.0.9", (50000, 77), (10, 10, 3), True)
+    record(world.own, row.uuid, "up")
+    ran = world.run()
+    assert (EDIT, sb.BFD, row.uuid, (("status", "up"),)) in world.facts[EDIT]
+    assert "sessions" not in ran
+    world.set(row, status="up")
+    ran = world.run()
+    assert "sessions" not in ran
+    assert not [fact for fact in world.facts[EDIT] if fact[1] is sb.BFD]
+    world.set(row, status="admin_down")
+    world.run()
+    assert [fact[9] for fact in world.facts[SESSION]] == [False]
+    assert not [fact for fact in world.facts[EDIT] if fact[1] is sb.BFD]
+    world.set(gateway, options={"peer": "out-r"})
+    world.run()
+    assert not world.facts[SESSION]
+
+
+def bfd_in(source, destination, packet):
+    segment = Udp(50000, PORT, packet.encode()).encode(source, destination)
+    frame = Ethernet(bytes(6), bytes(6), ethernet.IPV4, IPv4(source, destination, UDP, segment).encode())
+    return PacketIn(frame.encode(), Match.exact(metadata=3), Userdata(Opcode.BFD_MSG).encode())
+
+
+async def test_two_chassis_find_each_other_and_lose_each_other():
+    """Two ends whose packets are carried over by hand, as the network would."""
+    stores, ends, lost = [own_store(), own_store()], [], []
+
+    def deliver(to):
+        def send(message):
+            frame = Ethernet.decode(message.packet)
+            if not lost:
+                packet_in = PacketIn(message.packet, Match.exact(metadata=3), Userdata(Opcode.BFD_MSG).encode())
+                assert IPv4.decode(frame.payload).ttl == 255
+                asyncio.get_running_loop().call_soon(ends[to].receive, packet_in)
+
+        return send
+
+    ends += [Sessions(deliver(1 - me), stores[me], lambda: None) for me in (0, 1)]
+    for me, (mine, other) in enumerate((("10.0.0.1", "10.0.0.2"), ("10.0.0.2", "10.0.0.1"))):
+        ends[me].absorb([(SESSION, "s", 3, 3, MAC, mine, other, (50000, 7 + me), (20, 20, 3), True)], [])
+
+    async def becomes(state):
+        for _ in range(600):
+            if all(recorded(store, "s") == state for store in stores):
+                return
+            await asyncio.sleep(0.005)
+        raise AssertionError(f"{[recorded(store, 's') for store in stores]}, not {state}")
+
+    await becomes("up")
+    lost.append(True)
+    await becomes("down")
+    with pytest.raises(PacketError):
+        ends[0].receive(bfd_in(bytes([9, 9, 9, 9]), bytes([10, 0, 0, 1]), Control(State.DOWN, 5, 0, 3, 9, 9)))
+    for end in ends:
+        end.close()
+    assert [recorded(store, "s") for store in stores] == [None, None]
+
+
+# -- prefix delegation ------------------------------------------------------------------------------------------------
+
+
+def serve(message, prefix="fd77::", kind=None, valid=4000, status=b"", server=b"\0\3\0\1server"):
+    """Answer a client's message as a delegating router does."""
+    association = IaNa.decode(message.option(dhcp6.IA_PD))
+    given = IaPrefix(ipv6_bytes(prefix), 56, valid if valid == FOREVER else valid // 2, valid)
+    inner = [(dhcp6.IA_PREFIX, given.encode())] if valid else []
+    inner += [(dhcp6.STATUS_CODE, status)] if status else []
+    times = (0, 0) if valid == FOREVER else (1000, 1600)
+    options = (
+        (dhcp6.CLIENT_ID, message.option(dhcp6.CLIENT_ID)), (dhcp6.SERVER_ID, server),
+        (dhcp6.IA_PD, IaNa(association.iaid, *times, tuple(inner)).encode()),
+    )  # fmt: skip
+    kind = kind or (dhcp6.ADVERTISE if message.type == dhcp6.SOLICIT else dhcp6.REPLY)
+    return Dhcp6(kind, message.xid, options)
+
+
+def bound(**answer):
+    client = PrefixClient(bytes(6), 5, 0.0)
+    solicit = client.tick(0.0)
+    assert client.receive(serve(solicit, **answer), 0.1)
+    request = client.tick(0.1)
+    assert (solicit.type, request.type) == (dhcp6.SOLICIT, dhcp6.REQUEST)
+    assert request.option(dhcp6.SERVER_ID) == b"\0\3\0\1server"
+    assert client.receive(serve(request, **answer), 0.2)
+    return client
+
+
+def test_a_prefix_is_asked_for_given_and_renewed():
+    client = bound()
+    assert (client.prefix.prefix, client.prefix.length) == (ipv6_bytes("fd77::"), 56)
+    assert client.due == pytest.approx(1000.2)
+    renew = client.tick(client.due)
+    assert renew.type == dhcp6.RENEW
+    assert client.receive(serve(renew), 1000.5)
+    assert client.due == pytest.approx(2000.5)
+
+
+def test_without_the_server_another_is_asked_and_at_last_the_prefix_is_gone():
+    client = bound()
+    types = []
+    while client.prefix is not None:
+        message = client.tick(client.due)
+        if message is not None:
+            types.append(message.type)
+    assert types[0] == dhcp6.RENEW
+    assert dhcp6.REBIND in types
+    assert client.due == pytest.approx(4000.2, abs=5)
+    assert client.stage is Stage.SOLICIT
+
+
+def test_a_prefix_for_ever_is_not_asked_for_again():
+    assert bound(valid=FOREVER).due == float("inf")
+
+
+def test_questions_are_repeated_ever_more_seldom():
+    client = PrefixClient(bytes(6), 5, 0.0)
+    times = []
+    for _ in range(6):
+        times.append(client.due)
+        assert client.tick(client.due).type == dhcp6.SOLICIT
+    gaps = [b - a for a, b in pairwise(times)]
+    assert all(later > 1.5 * earlier for earlier, later in pairwise(gaps))
+
+
+def test_what_is_not_an_answer_to_the_question_is_left_alone():
+    client = PrefixClient(bytes(6), 5, 0.0)
+    solicit = client.tick(0.0)
+    for wrong in (
+        Dhcp6(dhcp6.ADVERTISE, solicit.xid ^ 1, serve(solicit).options),
+        serve(solicit, kind=dhcp6.REPLY),
+        serve(solicit, valid=0),
+        serve(solicit, status=struct.pack(">H", 6)),
+        serve(PrefixClient(bytes(6), 6, 0.0).tick(0.0)),
+    ):
+        assert not client.receive(wrong, 0.1)
+    client.receive(serve(solicit), 0.1)
+    request = client.tick(0.1)
+    assert client.receive(serve(request, valid=0), 0.2)
+    assert (client.stage, client.prefix) == (Stage.SOLICIT, None)
+
+
+def test_a_router_asks_through_its_gateway_and_tells_what_it_is_given(world, routed):
+    inner, gateway = routed
+    world.set(inner, options=inner.options | {"ipv6_prefix": "true"})
+    world.run()
+    assert not world.facts[DELEGATION]
+    world.set(gateway, options=gateway.options | {"ipv6_prefix_delegation": "true"})
+    world.run()
+    assert world.facts[DELEGATION] == {(DELEGATION, "r-net", 2, 3, "02:00:00:00:00:fd")}
+    record(world.own, "prefix of r-net", "5:fd77::/56")
+    world.run()
+    assert world.edits()[inner.uuid] == {"options": (("ipv6_ra_pd_list", "5:fd77::/56"),)}
+    world.set(inner, options=inner.options | {"ipv6_ra_pd_list": "5:fd77::/56"})
+    world.run()
+    assert inner.uuid not in world.edits()
+    record(world.own, "prefix of r-net", None)  # another chassis asks now
+    world.run()
+    assert inner.uuid not in world.edits()
+    record(world.own, "prefix of r-net", "")
+    world.run()
+    assert world.edits()[inner.uuid] == {"options": (("ipv6_ra_pd_list", None),)}
+
+
+async def test_a_prefix_is_recorded_when_the_server_answers():
+    sent, store = [], own_store()
+    asking = Delegations(sent.append, store, lambda: None)
+    asking.absorb([(DELEGATION, "r-net", 2, 3, MAC)], [])
+    messages = []
+
+    async def answered(count):
+        for _ in range(500):
+            if len(sent) >= count:
+                packet = IPv6.decode(Ethernet.decode(sent[count - 1].packet).payload)
+                messages.append(Dhcp6.decode(Udp.decode(packet.payload).payload))
+                return
+            await asyncio.sleep(0.005)
+        raise AssertionError("no question")
+
+    router = link_local(bytes.fromhex(MAC.replace(":", "")))
+    for count in (1, 2):
+        await answered(count)
+        segment = Udp(547, 546, serve(messages[-1]).encode()).encode(ipv6_bytes("fe80::1"), router)
+        packet = IPv6(ipv6_bytes("fe80::1"), router, UDP, segment).encode()
+        frame = Ethernet(bytes(6), bytes(6), ethernet.IPV6, packet).encode()
+        asking.receive(PacketIn(frame, Match.exact(metadata=3), Userdata(Opcode.HANDLE_DHCPV6_REPLY).encode()))
+    assert recorded(store, "prefix of r-net") == f"{number_of('r-net')}:fd77::/56"
+    assert parse_list(f"{number_of('r-net')}:fd77::/56") == IaPrefix(ipv6_bytes("fd77::"), 56)
+    assert parse_list("nonsense") is None
+    asking.close()
+    assert recorded(store, "prefix of r-net") is None

@@ -1,0 +1,131 @@
+"""From discrepancies to transactions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ovenbird.controller.facts import ADD_PORT, AFTERWARDS, CHASSIS, EDIT
+from ovenbird.controller.southbound.row_edits import CLAIM_PAUSE, EditBook
+from ovenbird.engine.outputs import new_uuids
+from ovenbird.model import sb, vswitch
+from ovenbird.ovsdb.errors import OvsdbError
+
+
+class Recorder:
+    """A transaction that only notes what it is given."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[Any, ...]] = []
+
+    def insert(self, table, values, uuid=None):
+        self.done.append(("insert", table.TABLE, values))
+        return new_uuids(1)[0]
+
+    def update(self, row, values):
+        self.done.append(("update", row.uuid, values))
+
+    def mutate(self, row, column, insert=(), delete=()):
+        self.done.append(("mutate", row.uuid, column, insert, list(delete)))
+
+    def delete(self, row):
+        self.done.append(("delete", row.uuid))
+
+    def lacks(self, table, columns=()):
+        return False
+
+    def wait(self, row, expected):
+        self.done.append(("wait", row.uuid, expected))
+
+
+@pytest.fixture
+def book(world):
+    return EditBook(world.sb, clock=lambda: world.now)
+
+
+def staged(book):
+    transaction = Recorder()
+    pause = book.stage(transaction)
+    return transaction.done, pause
+
+
+def test_an_edit_stays_until_it_is_no_longer_wanted(world, book):
+    port = world.lport(world.switch(1), "p1", 1)
+    fact = EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),))
+    world.now = 0.0
+    book.absorb([fact], [])
+    assert staged(book)[0] == staged(book)[0] == [("update", port.uuid, {"chassis": world.me.uuid})]
+    book.absorb([], [fact])
+    assert staged(book)[0] == []
+
+
+def test_edits_of_the_other_database_are_not_taken(world, book):
+    book.absorb([EDIT(vswitch.Interface, new_uuids(1)[0], (("name", "x"),))], [])
+    assert book.outstanding == {}
+
+
+def test_what_waits_for_the_switch_waits(world, book):
+    port = world.lport(world.switch(1), "p1", 1)
+    fact = AFTERWARDS(sb.PortBinding, port.uuid, (("up", True),))
+    book.absorb([fact], [])
+    assert staged(book)[0] == []
+    assert book.confirm(book.waiting())
+    assert staged(book)[0] == [("update", port.uuid, {"up": True})]
+    book.absorb([], [fact])
+    assert not book.confirm([fact])  # it is not wanted any more
+
+
+def test_two_chassis_do_not_fight_at_full_speed(world, book):
+    port = world.lport(world.switch(1), "p1", 1, chassis=world.other.uuid)
+    book.absorb([EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),))], [])
+    world.now = 0.0
+    assert staged(book) == ([("update", port.uuid, {"chassis": world.me.uuid})], 0)
+    world.now = 0.1
+    assert staged(book) == ([], pytest.approx(CLAIM_PAUSE - 0.1))
+    world.now = CLAIM_PAUSE
+    assert len(staged(book)[0]) == 1
+
+
+def test_an_edit_that_is_refused_holds_up_no_claim(world, book):
+    switch = world.switch(1)
+    port = world.lport(switch, "p1", 1, chassis=world.other.uuid)
+    refused = EDIT(sb.PortBinding, world.lport(switch, "p2", 2).uuid, (("up", True),))
+    world.now = 0.0
+    book.absorb([refused, EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),))], [])
+    for _ in range(8):
+        book.refuse(refused, OvsdbError("no"))
+    assert len(staged(book)[0]) == 1
+    world.now = 0.1
+    assert staged(book) == ([], pytest.approx(CLAIM_PAUSE - 0.1))
+
+
+def test_a_port_that_another_chassis_has_taken_meanwhile_is_not_given_back(world, book):
+    port = world.lport(world.switch(1), "p1", 1, chassis=world.me.uuid)
+    book.absorb([EDIT(sb.PortBinding, port.uuid, (("chassis", None), ("up", False)))], [])
+    assert staged(book)[0][0] == ("wait", port.uuid, {"chassis": world.me.uuid})
+
+
+def test_a_chassis_under_a_new_name_takes_its_address_with_it(world, book):
+    book.absorb([CHASSIS("new", "host", frozenset(), (), (("geneve", "192.0.2.1"),), (("csum", "true"),), "")], [])
+    done, _ = staged(book)
+    assert ("delete", world.me.uuid) in done
+    assert [step[1] for step in done if step[0] == "insert"] == ["Encap", "Chassis", "Chassis_Private"]
+
+
+def test_a_port_is_added_with_its_interface(world):
+    book = EditBook(world.vs)
+    book.absorb([ADD_PORT(world.bridge.uuid, "patch-a", "patch", (("peer", "b"),), (("k", "v"),))], [])
+    (interface, port, bridge), _ = staged(book)
+    assert interface[2] == {"name": "patch-a", "type": "patch", "options": {"peer": "b"}}
+    assert port[2]["external_ids"] == {"k": "v"}
+    assert bridge[:3] == ("mutate", world.bridge.uuid, "ports")
+
+
+def test_a_chassis_that_is_called_otherwise_keeps_its_rows(world, book):
+    (encap,) = world.me.encaps
+    book.absorb([CHASSIS("new", "host", frozenset(), (), (("geneve", "192.0.2.1"),), (("csum", "true"),), "hv1")], [])
+    done, _ = staged(book)
+    assert ("update", world.me.uuid, {"name": "new"}) in done
+    assert ("update", encap.uuid, {"chassis_name": "new"}) in done
+    assert not [each for each in done if each[0] in ("insert", "delete")]
