@@ -54,7 +54,19 @@ def test_out_by_the_routers_address(world: World) -> None:
     with serve(world.outside, 8080):  # type: ignore[arg-type]
         assert connects(world["red2"], outside.ADDRESS, 8080)
         assert connects(world["blue2"], outside.ADDRESS, 8080)
-    assert not world.outside.pings(world["red2"].address or "", wait=0.2)
+    inner = world["red2"].address or ""
+    assert not world.outside.pings(inner, wait=0.2)
+    route = f"{inner}/32 via {address}"
+    world.outside.namespace.batch([f"route add {route}"])
+    try:  # replies come from the address that was asked, while the instance's own packets are translated
+        wait_until(lambda: world.outside.pings(inner, wait=0.3), f"{inner} to answer the outside world")
+        answers(world, "red2", outside.ADDRESS)
+        with world.on_wire(f"icmp[icmptype] = icmp-echo and dst {outside.ADDRESS}") as wire:
+            world["red2"].run(*PING, outside.ADDRESS)
+            wire.wait(rf"{address} > {outside.ADDRESS}")
+            assert not wire.find(rf"10\.\d+\.\d+\.\d+ > {outside.ADDRESS}")
+    finally:
+        world.outside.namespace.batch([f"route delete {route}"])
 
 
 def test_floating_ips(world: World, floating: str) -> None:

@@ -55,7 +55,7 @@ RESOLVE = stage("lr_in_arp_resolve")
 REDIRECT = stage("lr_in_gw_redirect")
 TRANSLATED_HERE = stage("lr_out_chk_dnat_local")
 UNDNAT = stage("lr_out_undnat")
-COMMIT = stage("lr_out_post_undnat")
+LOOK_UP = stage("lr_out_post_undnat")
 SNAT = stage("lr_out_snat")
 REMEMBER = stage("lr_out_post_snat")
 LOOP = stage("lr_out_egr_loop")
@@ -69,6 +69,9 @@ TRANSLATING_AT_HOME = Trait("translating gateway routers")
 
 NO_REPLY = "(!ct.trk || !ct.rpl)"
 """What is not known as a reply: a reply to a connection that was not translated is not translated either."""
+
+UNTRANSLATED = "ct_mark[15]"
+"""The mark of connections that came in by a distributed gateway port without translation."""
 
 DISTRIBUTED_BASE = 128
 """Source translations at a distributed gateway port come before all others: added to their priority."""
@@ -85,7 +88,7 @@ def every_translating_router() -> Iterator[Fact]:
     yield flow(TRANSLATED_HERE, TRANSLATING, 50, "ip && ct_mark.natted == 1", f"{DNAT_LOCAL} = 1; next;")
     yield flow(UNDNAT, TRANSLATING_AT_HOME, 100, "nd || nd_rs || nd_ra", "next;")
     yield flow(UNDNAT, TRANSLATING_AT_HOME, 50, "ip", "flags.loopback = 1; ct_dnat;")
-    yield flow(COMMIT, TRANSLATING_AT_HOME, 50, "ip && ct.new", "ct_commit { } ; next;")
+    yield flow(LOOK_UP, TRANSLATING_AT_HOME, 50, "ip && ct.new", "ct_commit { } ; next;")
 
 
 @rule(nb.NAT)
@@ -233,6 +236,7 @@ def _snat(made: Translation) -> Iterator[Fact]:
         priority += DISTRIBUTED_BASE
         match += f" && outport == {made.port.quoted} && {made.here}"
         begin, zone = f"eth.src = {made.mac}; " if made.mac else "", "_in_czone"
+        yield from _untranslated(made, made.port, priority)
     if made.exempted:
         yield flow(SNAT, where, priority + 2, f"{match} && {made.ip}.dst == ${made.exempted}", "next;", hint)
     if made.allowed:
@@ -245,28 +249,42 @@ def _snat(made: Translation) -> Iterator[Fact]:
         yield flow(SNAT, where, priority, f"{match} && {NO_REPLY}", f"ct_snat{to}", hint)
         return
     if not made.mac:
-        yield from _replies_known(made, made.port)
-        match += f" && {NO_REPLY}"
+        match += f" && {UNTRANSLATED} == 0"
     yield flow(SNAT, where, priority, match, f"{begin}ct_snat{zone}{to}", hint)
     # Towards a destination that is translated here too, the source gets a zone of its own.
     both = f"{match} && {DNAT_LOCAL} == 1"
     yield flow(SNAT, where, priority + 1, both, f"{begin}{DNAT_LOCAL} = 0; ct_snat{to}", hint)
 
 
-def _replies_known(made: Translation, port: RouterPort) -> Iterator[Fact]:
-    """Remember connections that come in to the logical address itself, so that their replies are known.
+def _untranslated(made: Translation, port: RouterPort, priority: int) -> Iterator[Fact]:
+    """Mark connections that come in to the logical address itself, so that their replies keep their source.
 
     As releases of the original since 24.03 have it; 23.03 translates such replies, which nobody outside waits for. All
-    is in the zone that a distributed router translates in: what has been led in or out by it is tracked already.
+    is in the zone that a distributed router translates in: what has been led in or out by it is tracked already. What
+    comes in is marked without a look at its state, and what leaves is looked up as it is to be translated: no later
+    stage or datapath sees another state than with 23.03. What is translated without connection tracking, or not at
+    all, is left out of it.
+
+    Arguments:
+        made: the translation.
+        port: its distributed gateway port.
+        priority: of the translation among those of sources.
     """
-    comes = f"ip && {made.ip}.dst == {made.inner} && inport == {port.quoted} && {made.here}"
+    where, hint = made.datapath, made.hint
     leaves = f"ip && {made.ip}.src == {made.inner} && outport == {port.quoted} && {made.here}"
+    comes = f"ip && {made.ip}.dst == {made.inner} && inport == {port.quoted} && {made.here}"
+    if made.exempted and (made.stateless or not made.destinations):
+        yield flow(LOOK_UP, where, priority + 2, f"{leaves} && {made.ip}.dst == ${made.exempted}", "next;", hint)
     if made.allowed:
         comes, leaves = f"{comes} && {made.ip}.src == ${made.allowed}", f"{leaves} && {made.ip}.dst == ${made.allowed}"
-    yield flow(COMMIT, made.datapath, 70, f"{comes} && !ct.trk", "ct_next;", made.hint)
-    if not made.destinations:
-        yield flow(COMMIT, made.datapath, 70, f"{leaves} && !ct.trk", "ct_next;", made.hint)
-    yield flow(REMEMBER, made.datapath, 70, f"{comes} && ct.new && !ct.dnat", "ct_commit { }; next;", made.hint)
+    if made.stateless:
+        yield flow(LOOK_UP, where, priority, leaves, "next;", hint)
+        yield flow(REMEMBER, where, priority, comes, "next;", hint)
+    elif not made.mac:
+        if not made.destinations:
+            yield flow(LOOK_UP, where, priority, f"{leaves} && !ct.trk", "ct_dnat_in_czone;", hint)
+        note = f"ct_commit {{ {UNTRANSLATED} = 1; }}; next;"
+        yield flow(REMEMBER, where, priority, f"{comes} && !ct.trk", note, hint)
 
 
 def _at_port(made: Translation, port: RouterPort, say: Say) -> Iterator[Fact]:

@@ -2,6 +2,10 @@
 
 ovn-northd(8), Logical Router Datapaths, "Ingress Table 5", "9", "13" and "17". A gateway router notes the neighbour's
 MAC and its own port in the connection; what belongs to a noted connection skips the choice among equal ways.
+
+What comes in by a noted way may also be the reply to what came in by another one, if its destination is one of theirs:
+of a default route, everything is. It is then taken for a reply; if it is none, its connection is noted anew, as later
+releases do with each packet. In 23.03 both flows have one priority, and nothing says which of the two it meets.
 """
 
 from __future__ import annotations
@@ -58,7 +62,7 @@ def pinned_flows(where: UUID, pinned: Pinned, hint: str) -> Iterator[Fact]:
     six = ":" in pinned.network
     address, xx = ("ip6", "xx") if six else ("ip4", "")
     came = f"inport == {port.quoted} && {address}.{'dst' if pinned.by_source else 'src'} == {pinned.network}"
-    yield flow(DEFRAG, where, 100, came, f"{ECMP_KNOWN} = chk_ecmp_nh_mac(); ct_next;", hint)
+    yield flow(DEFRAG, where, 99, came, f"{ECMP_KNOWN} = chk_ecmp_nh_mac(); ct_next;", hint)
     yield flow(DEFRAG, where, 100, pinned.match, f"{ECMP_KNOWN} = chk_ecmp_nh(); ct_next;", hint)
     key = PORT_KEYS.get(port.name, port.router, requested_key(port.options))
     note = f"ct_commit {{ ct_label.ecmp_reply_eth = eth.src; ct_mark.ecmp_reply_port = {key}; }};"

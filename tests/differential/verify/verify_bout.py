@@ -17,10 +17,7 @@ header and on the stages that drop. Where ovn-trace knows less than the wire it 
 Where ours is not meant to do what Debian's does, either way is compared on our Southbound alone:
 
 - a router asks for an address of another one that only `snat` uses: Debian's northd lets nobody answer, ours does, as
-  later releases do (docs/upstream-fixes.md);
-- a connection that comes in untranslated by a distributed gateway port is tracked, so that its replies are known, and
-  what is a reply is given no source, as later releases have it: ct_next is met once more, and ovn-trace keeps that
-  state on the way into the switch, and one from a switch on the way to what translates.
+  later releases do (docs/upstream-fixes.md).
 
 What goes round in circles, and what makes it fall over (router advertisements and solicitations for routers), it is
 not asked.
@@ -241,9 +238,6 @@ class Bout:
         if self.answered(traces["ours"]):
             self.counts["on ours alone: an address that only snat uses"] += 1
             del own["theirs"]
-        elif later and self.remembers(traces["ours"], any("rpl" in state for state in tracers["ours"].states)):
-            self.counts["on ours alone: what is remembered of gateway ports"] += 1
-            del own["theirs"]
         assert own.get("theirs", own["ours"]) == own["ours"], (what, own)
         states = {whose: tracers[whose].states for whose in own}
         if unable := self.unable(traces["ours"], states["ours"]):
@@ -295,15 +289,6 @@ class Bout:
         """Say whether a router hears there, on our Southbound, that it is asked for an address that only snat uses."""
         asked = (s.flow.match for s in trace.steps() if s.kind is Kind.FLOW and s.stage == "ls_in_l2_lkup")
         return any(match.rpartition(" == ")[2] in self.sources and "flags[1]" in match for match in asked)
-
-    def remembers(self, trace, reply) -> bool:
-        """Say whether our Southbound tracks a packet where Debian's does not, or lets a reply's source be."""
-        for step in trace.steps():
-            if step.kind is Kind.FLOW and step.stage == "lr_out_post_undnat" and step.flow.match.endswith("&& !ct.trk"):
-                return True
-            if reply and step.kind is Kind.FLOW and step.stage == "lr_out_snat" and "outport" in step.flow.match:
-                return carries(trace.root)
-        return False
 
     def unable(self, trace, states) -> str:
         """Say why ovn-trace cannot follow a packet, if so."""

@@ -94,6 +94,19 @@ def test_a_route_that_discards_decides_for_all_and_says_so():
     assert "select(1, 2)" in actions(made, "lr_in_ip_routing", "== 1.0.0.0/8")[0]
 
 
+def test_what_may_be_a_reply_of_a_symmetric_default_route_is_taken_for_one():
+    """Everything that comes in by the way of a default route also has a destination of its."""
+    made = world("gateway router")
+    made.insert(
+        nb.LogicalRouterStaticRoute, (made.router, "static_routes"), ip_prefix="0.0.0.0/0", nexthop="172.16.0.9",
+        options={"ecmp_symmetric_reply": "true"},
+    )  # fmt: skip
+    made.settle()
+    checks = {flow[1]: flow[3] for flow in made.flows("lr_in_defrag") if "ecmp_nh" in flow[3]}
+    assert checks[max(checks)] == "reg9[5] = chk_ecmp_nh(); ct_next;"
+    assert sorted(checks.values()) == ["reg9[5] = chk_ecmp_nh(); ct_next;", "reg9[5] = chk_ecmp_nh_mac(); ct_next;"]
+
+
 def test_the_floating_address_wins():
     made = world()
     nat(made, type="snat", external_ip="172.16.0.50", logical_ip="10.0.0.5")

@@ -38,12 +38,13 @@ def translating(routed, request):
     return routed, outer
 
 
-@pytest.fixture
-def floating(routed):
-    """Return the world where the network is translated, and p2 has an address of its own besides."""
+@pytest.fixture(params=[{}])
+def floating(routed, request):
+    """Return the world where the network is translated, and p2 has an address of its own besides, of these options."""
     txn = routed.nb.transaction()
     distribute(routed, txn)
-    values = {"type": "dnat_and_snat", "external_ip": "172.16.0.100", "logical_ip": "10.0.0.2"}
+    addresses = {"external_ip": "172.16.0.100", "logical_ip": "10.0.0.2"}
+    values = {"type": "dnat_and_snat", "options": request.param, **addresses}
     router = next(iter(routed.nb.store.table(nb.LogicalRouter).rows.values()))
     txn.mutate(router, "nat", insert=[txn.insert(nb.NAT, values)])
     txn.commit()
@@ -90,6 +91,17 @@ def test_what_has_been_led_in_is_not_taken_for_untranslated(floating):
     assert "lr_out_post_undnat" not in {step.stage for step in led_in.steps() if step.flow and step.flow.priority}
     for packet in (tracer.reply(led_in), tracer.reply(tracer.reply(tracer.reply(led_in)))):
         assert source(packet) == "172.16.0.100"
+
+
+@pytest.mark.parametrize("floating", [{"stateless": "true"}], indirect=True)
+def test_what_is_translated_without_connection_tracking_is_not_tracked(floating):
+    tracer = floating.tracer()
+    led_in = tracer.trace("out", IN.format("172.16.0.100"))
+    assert led_in.outputs == ["p2"], render.text(led_in)
+    back = tracer.reply(led_in)
+    assert source(back) == "172.16.0.100"
+    met = [step for trace in (led_in, back) for step in trace.steps() if step.flow and step.stage.startswith("lr_")]
+    assert not [step.flow for step in met if "ct_" in step.flow.actions]
 
 
 def test_an_instance_hears_itself_by_its_own_outer_address(floating):
