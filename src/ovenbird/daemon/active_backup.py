@@ -12,7 +12,7 @@ from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.options import flag, value
 from ovenbird.daemon.unixctl import CommandError
 from ovenbird.ovsdb.backup import Backup
-from ovenbird.ovsdb.transport import parse_remotes
+from ovenbird.ovsdb.transport import lacks_remote
 
 if TYPE_CHECKING:
     from ovenbird.daemon.process import Daemon
@@ -53,12 +53,8 @@ def _checked(active: str) -> str:
     Raises:
         UsageError: it is no way to connect.
     """
-    try:
-        remotes = parse_remotes(active)
-    except ValueError as e:
-        raise UsageError(str(e)) from e
-    if any(remote.passive for remote in remotes):
-        raise UsageError(f"{active}: not a way to connect to an active server")
+    if active and (why := lacks_remote(active)):
+        raise UsageError(f"{active}: not a way to connect to an active server: {why}")
     return active
 
 

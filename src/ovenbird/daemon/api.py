@@ -5,15 +5,17 @@ Any number of these processes may serve one Cloud; the one that holds the lock c
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from ovenbird.api.access.auth import NotLoopbackError
 from ovenbird.api.http.service import Service
 from ovenbird.cloud import compiler
 from ovenbird.daemon import https, login, nova, tls
+from ovenbird.daemon.database_options import database
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.help import Usage
-from ovenbird.daemon.northd import database, list_findings
+from ovenbird.daemon.northd import list_findings
 from ovenbird.daemon.options import flag, value
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.pump import LockedPump
@@ -108,11 +110,10 @@ def tcp_port(daemon: Daemon, option: str, default: int) -> int:
     return int(text)
 
 
-def require_current(schema: DatabaseSchema) -> None:
-    """Check that Cloud, served elsewhere, has everything that this release writes.
+def lacks(schema: DatabaseSchema) -> str:
+    """Return why Cloud, served elsewhere, cannot be used; empty if it has everything that this release writes.
 
-    Raises:
-        UsageError: it is of an older release; converting it is for people to decide, who know of its other users.
+    One of an older release is waited for: converting it is for people to decide, who know of its other users.
     """
     tables = {name: table.position for name, table in schema.tables.items()}
     lacking = [
@@ -121,50 +122,46 @@ def require_current(schema: DatabaseSchema) -> None:
         for column in table.position
         if column not in tables.get(name, {})
     ]
-    if lacking:
-        what = ", ".join(lacking)
-        raise UsageError(f"Cloud is of schema {schema.version}, which lacks {what}: see ovsdb-client(1), convert")
+    if not lacking:
+        return ""
+    return f"Cloud is of schema {schema.version}, which lacks {', '.join(lacking)}: see ovsdb-client(1), convert"
 
 
 async def serve(daemon: Daemon) -> None:
-    """Run until told to stop."""
-    keys = tls.keys(daemon.options)
-    place = database(daemon, "cloud-db", "OVENBIRD_CLOUD_DB", "cloud.sock")
-    cloud_client = Replica(place, "Cloud", cloud.ROWS, leader_only=True, keys=keys)
-    place = database(daemon, "ovnnb-db", "OVN_NB_DB", "ovnnb_db.sock")
+    """Run until told to stop; the API answers 503 for what needs a database that has not been reached yet."""
+    options, keys = daemon.options, tls.keys(daemon.options)
+    place = database(options, "cloud-db", "OVENBIRD_CLOUD_DB", "cloud.sock")
+    cloud_client = Replica(place, "Cloud", cloud.ROWS, leader_only=True, keys=keys, lacks=lacks)
+    place = database(options, "ovnnb-db", "OVN_NB_DB", "ovnnb_db.sock")
     northbound = Replica(place, "OVN_Northbound", nb.ROWS, leader_only=True, keys=keys)
-    place = database(daemon, "ovnsb-db", "OVN_SB_DB", "ovnsb_db.sock")
+    place = database(options, "ovnsb-db", "OVN_SB_DB", "ovnsb_db.sock")
     southbound = Replica(place, "OVN_Southbound", CHASSIS, conditions=GATEWAYS, leader_only=True, keys=keys)
-    serving: list[Service] = []
+    clients = (cloud_client, northbound, southbound)
+    telling = nova.telling(daemon, cloud_client, northbound)
+    serving = service(daemon, *clients, tcp_port(daemon, "port", 9696))
+    findings = Findings()
+    list_findings(daemon.unixctl, findings)
 
     async def work() -> None:
-        await cloud_client.start()
-        require_current(cloud_client.schema)
-        await northbound.start()
-        await southbound.start()
-        telling = nova.telling(daemon, cloud_client, northbound)
-        serving.append(service(daemon, cloud_client, northbound, southbound, tcp_port(daemon, "port", 9696)))
-        await serving[0].start()
-        daemon.ready()
+        await asyncio.gather(*[client.start() for client in clients])
         if daemon.options.has("no-compile"):
             await daemon.stopping.wait()
-        else:
-            findings = Findings()
-            list_findings(daemon.unixctl, findings)
-            compiling = pump(cloud_client, northbound, southbound, findings)
-            Renumbering(cloud_client, compiling).register(daemon.unixctl)
-            await until_stopped(daemon, compiling.run(), *[one.run() for one in telling])
+            return
+        compiling = pump(*clients, findings)
+        Renumbering(cloud_client, compiling).register(daemon.unixctl)
+        await until_stopped(daemon, compiling.run(), *[one.run() for one in telling])
 
     try:
+        try:
+            await serving.start()
+        except OSError as e:
+            raise UsageError(str(e)) from e
+        daemon.ready()
         await until_stopped(daemon, work())  # also while databases are waited for
-    except OSError as e:
-        raise UsageError(str(e)) from e
     finally:
-        for one in serving:
-            await one.stop()
-        await cloud_client.close()
-        await northbound.close()
-        await southbound.close()
+        await serving.stop()
+        for client in clients:
+            await client.close()
 
 
 def daemon() -> Daemon:

@@ -88,13 +88,16 @@ def run_directory(daemon: Daemon) -> Path:
     """Return the directory of journals and sockets, made if need be.
 
     Raises:
-        UsageError: none was given.
+        UsageError: none was given, or it cannot be made.
     """
     given = daemon.options.last("rundir")
     if given is None:
         raise UsageError("--rundir is needed")
     directory = Path(given).absolute()
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise UsageError(f"--rundir={given}: {e.strerror}") from e
     return directory
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.controller import Controller
@@ -12,14 +11,13 @@ from ovenbird.controller.errors import NotHereError
 from ovenbird.controller.logical_flows.logical_flow import GROUPS
 from ovenbird.controller.physical.meters import NUMBERS as METERS
 from ovenbird.daemon import tls
-from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.database_options import local_database
 from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import system_id_override, value
 from ovenbird.daemon.process import Daemon
 from ovenbird.daemon.unixctl import CommandError
 from ovenbird.lang.errors import LangError
 from ovenbird.net.errors import PacketError
-from ovenbird.sockets.run_directory import run_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,12 +73,8 @@ def register(unixctl: Unixctl, controller: Controller) -> None:
 
 async def serve(daemon: Daemon) -> None:
     """Run until told to stop."""
-    arguments = daemon.options.arguments
-    if len(arguments) > 1:
-        raise UsageError(f"at most one database, not {len(arguments)}: {' '.join(arguments)}")
-    directory = Path(run_directory("ovs"))
     controller = Controller(
-        arguments[0] if arguments else f"unix:{directory / 'db.sock'}",
+        local_database(daemon.options),
         system_id=daemon.options.last("chassis") or system_id_override(),
         keys=tls.given(daemon.options),
     )

@@ -108,6 +108,7 @@ class Logs:
         self.destinations = {name: Destination(level) for name, level in self.defaults.items()}
         self._handlers: dict[str, logging.Handler] = {}
         self._limit = LogLimit()
+        logging.getLogger().addHandler(logging.NullHandler())  # without any handler lines would go to standard error
         self._install("console", logging.StreamHandler(sys.stderr))
         if Path(SYSLOG).exists():
             self._install("syslog", logging.handlers.SysLogHandler(SYSLOG))

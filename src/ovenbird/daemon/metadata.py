@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ovenbird.daemon import tls
+from ovenbird.daemon.database_options import local_database
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import value
@@ -17,7 +18,6 @@ from ovenbird.metadata.local import Local
 from ovenbird.metadata.namespace import Plumbing
 from ovenbird.metadata.nova import Nova
 from ovenbird.metadata.service import Service
-from ovenbird.sockets.run_directory import run_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,11 +85,8 @@ def service(daemon: Daemon) -> Service:
         UsageError: they make no sense.
     """
     options = daemon.options
-    if len(options.arguments) > 1:
-        raise UsageError(f"at most one database, not {len(options.arguments)}: {' '.join(options.arguments)}")
-    local = options.arguments[0] if options.arguments else f"unix:{Path(run_directory('ovs')) / 'db.sock'}"
     return Service(
-        local,
+        local_database(options),
         Plumbing(options.last("namespace") or "", options.last("prefix") or ""),
         source(daemon),
         chassis=options.last("chassis") or "",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.daemon import tls
+from ovenbird.daemon.database_options import database
 from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import Option, Takes, flag, value
 from ovenbird.daemon.process import Daemon, until_stopped
@@ -15,7 +15,6 @@ from ovenbird.model import nb, sb
 from ovenbird.northd.findings import Findings
 from ovenbird.northd.northd import build
 from ovenbird.ovsdb.replica import Replica
-from ovenbird.sockets.run_directory import run_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -104,12 +103,6 @@ def register(unixctl: Unixctl, running: LockedPump, *findings: Findings) -> None
     list_findings(unixctl, *findings)
 
 
-def database(daemon: Daemon, option: str, variable: str, socket: str) -> str:
-    """Return the remote of a database: as the option says, or the environment, or its usual place."""
-    default = f"unix:{run_directory('ovn')}/{socket}"
-    return daemon.options.last(option) or os.environ.get(variable) or default
-
-
 def connection_status(client: Client) -> str:
     """Return what a `connection-status` command answers."""
     return "connected\n" if client.connected else "not connected\n"
@@ -119,10 +112,10 @@ async def serve(daemon: Daemon) -> None:
     """Run until told to stop."""
     keys = tls.keys(daemon.options)
     northbound = Replica(
-        database(daemon, "ovnnb-db", "OVN_NB_DB", "ovnnb_db.sock"), "OVN_Northbound", nb.ROWS, keys=keys
+        database(daemon.options, "ovnnb-db", "OVN_NB_DB", "ovnnb_db.sock"), "OVN_Northbound", nb.ROWS, keys=keys
     )
     southbound = Replica(
-        database(daemon, "ovnsb-db", "OVN_SB_DB", "ovnsb_db.sock"),
+        database(daemon.options, "ovnsb-db", "OVN_SB_DB", "ovnsb_db.sock"),
         "OVN_Southbound",
         sb.ROWS,
         leader_only=True,

@@ -4,6 +4,7 @@
 goes to the background and the command returns once the daemon is ready, so that a script may rely on it; a pid file
 is locked for as long as the process lives; SIGTERM, SIGINT and the command `exit` end it cleanly, SIGHUP reopens the
 log. Only `exit` says that the daemon goes for good: a service manager or a machine that reboots sends SIGTERM.
+Invariant: a daemon that ends without having been told to has logged why, and its exit status is not 0.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ import pwd
 import signal
 import socket
 import sys
-from functools import partial
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ovenbird
 from ovenbird.daemon import descriptors, options
+from ovenbird.daemon.ending import Ending, Workers, leave
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.help import Usage, help_text, option_list
 from ovenbird.daemon.logs import LEVELS, Logs
@@ -89,8 +91,10 @@ class Daemon:
         """What the command `exit` was given; None while nobody has given it."""
         self.version = f"{program} (Ovenbird {ovenbird.__version__}) {LIKE[kind]}"
         self._ready_pipe = -1
-        self._pidfile: Path | None = None
         self._pidfile_handle: Any = None
+        self._files: list[Path] = []
+        """By which others find this process while it lives."""
+        self._ending = Ending(self._clean_up)
 
     def run(self, argv: Sequence[str]) -> int:
         """Run the daemon with these arguments and return its exit status."""
@@ -105,10 +109,10 @@ class Daemon:
             if self.options.has("version"):
                 sys.stdout.write(self.version + "\n")
                 return 0
-            return self._start()
+            return leave(self._start())
         except UsageError as e:
             sys.stderr.write(f"{self.program}: {e}\n")
-            return 1
+            return leave(1)
 
     def ready(self) -> None:
         """Say that the daemon serves; a detached start returns to its caller, and a service manager hears of it."""
@@ -133,12 +137,24 @@ class Daemon:
             raise UsageError(f"{self.options.arguments[0]}: only options are understood")
         self._set_up_logs()
         self._say_what_has_no_effect()
+        try:
+            return self._run()
+        except UsageError as e:
+            self.logs.drop_console()  # who started it reads the text alone
+            log.error("%s", e)  # noqa: TRY400 - the text says it all
+            raise
+        except Exception:
+            log.exception("%s ends because of a fault of its own", self.program)
+            return 1
+
+    def _run(self) -> int:
         descriptors.raise_limit()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is an event loop: the log was opened just now
         if self.options.has("detach"):
             reader, writer = os.pipe()
-            if os.fork():
+            if child := os.fork():
                 os.close(writer)
-                return 0 if os.read(reader, 1) else 1
+                return until_ready(self.program, child, reader)
             os.close(reader)
             os.setsid()
             self._ready_pipe = writer
@@ -148,27 +164,34 @@ class Daemon:
                 return outcome
         if (user := self.options.last("user")) is not None:
             become(user)
-        self._write_pidfile()
+        self._ending.watch()
         try:
+            self._write_pidfile()
             asyncio.run(self._main())
         finally:
-            if self._pidfile is not None:
-                self._pidfile.unlink(missing_ok=True)
+            self._clean_up()
         return 0
+
+    def _clean_up(self) -> None:
+        for path in self._files:
+            path.unlink(missing_ok=True)
 
     async def _main(self) -> None:
         self.stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stopping.set)
+        loop.set_default_executor(Workers())
         loop.add_signal_handler(signal.SIGHUP, self._rotated)
+        self._ending.pass_to(loop, self.stopping)
         self.unixctl = Unixctl(self._control_path(), self.version)
         self._register_commands()
         await self.unixctl.start()
+        if self.unixctl.path is not None:
+            self._files.append(self.unixctl.path)
         log.info("%s starts", self.version)
         try:
             await self.main(self)
         finally:
+            tell_service_manager("STOPPING=1")
             await self.unixctl.stop()
             log.info("%s ends", self.program)
 
@@ -215,7 +238,8 @@ class Daemon:
             raise UsageError(f"{path}: a running process holds this pid file") from e
         except OSError as e:
             raise UsageError(f"{path}: {e.strerror}") from e
-        self._pidfile, self._pidfile_handle = path, handle
+        self._files.append(path)
+        self._pidfile_handle = handle
 
     # -- commands -------------------------------------------------------------------------------------------------
 
@@ -275,6 +299,45 @@ def drop_stdio() -> None:
     os.close(null)
 
 
+def until_ready(program: str, child: int, reader: int) -> int:
+    """Wait until the daemon in the background is ready, or has ended before (`--detach`).
+
+    Arguments:
+        program: what the daemon is called.
+        child: its process, which SIGTERM and SIGINT are passed on to meanwhile.
+        reader: where it says that it is ready; closed when it ends.
+
+    Returns:
+        The exit status of the command: 0 if the daemon is ready.
+    """
+    pass_on(child)
+    if os.read(reader, 1):
+        return 0
+    outcome = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if outcome <= 0:  # otherwise it has said why
+        why = f", killed by {signal.Signals(-outcome).name}" if outcome else ""
+        sys.stderr.write(f"{program}: the daemon ended before it was ready{why}\n")
+    return max(outcome, 1)
+
+
+def pass_on(child: int) -> None:
+    """Have SIGTERM and SIGINT end a child, whose end is waited for."""
+
+    def tell(number: int, _frame: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, number)
+
+    for number in ENDS:
+        signal.signal(number, tell)
+
+
+ENDS = (signal.SIGTERM, signal.SIGINT)
+"""Signals that tell a process to end."""
+
+RESTARTS = 10.0
+"""Seconds from one restart of a daemon that crashes to the next, at least (the original's)."""
+
+
 def watch_child(*, detached: bool) -> int | None:
     """Fork, and restart the child whenever a programming error kills it (`--monitor`, ovs-vswitchd(8)).
 
@@ -284,22 +347,30 @@ def watch_child(*, detached: bool) -> int | None:
     Returns:
         None in the child, which is to do the work; in the parent, once the child has ended otherwise, its exit status.
     """
+    restarted = -RESTARTS
     while True:
         child = os.fork()
         if not child:
+            for number in ENDS:
+                signal.signal(number, signal.SIG_DFL)
             return None
         if detached:
             drop_stdio()
-        for number in (signal.SIGTERM, signal.SIGINT):  # the child is told of the end, and takes the parent with it
-            signal.signal(number, partial(_pass_on, child))
-        _, status = os.waitpid(child, 0)
-        if not os.WIFSIGNALED(status) or os.WTERMSIG(status) not in CRASHES:
-            return os.waitstatus_to_exitcode(status)
-        log.error("process %d died, killed by %s: restarting", child, signal.Signals(os.WTERMSIG(status)).name)
-
-
-def _pass_on(child: int, number: int, _frame: object) -> None:
-    os.kill(child, number)
+        pass_on(child)
+        outcome = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if outcome >= 0:
+            return outcome
+        death = f"process {child} died, killed by {signal.Signals(-outcome).name}"
+        if -outcome not in CRASHES:
+            log.warning("%s: exiting", death)
+            return 128 - outcome
+        for number in ENDS:
+            signal.signal(number, lambda *_: sys.exit(0))
+        if (pause := restarted + RESTARTS - time.monotonic()) > 0:
+            log.error("%s: waiting until %g s since the last restart", death, RESTARTS)
+            time.sleep(pause)
+        log.error("%s: restarting", death)
+        restarted = time.monotonic()
 
 
 CRASHES = frozenset(

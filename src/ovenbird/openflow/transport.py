@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _log = logging.getLogger(__name__)
+CONNECT = 10.0
+"""Seconds for a switch to accept a connection and to greet."""
 _CHUNK = 1 << 20  # bytes written between two looks at the socket's buffer
 
 
@@ -323,11 +325,13 @@ async def keep_connected(
     pause, failure = 0.1, ""
     while True:
         try:
-            session = await Session.connect(target, on_message, probe_interval=probe_interval)
+            async with asyncio.timeout(CONNECT):
+                session = await Session.connect(target, on_message, probe_interval=probe_interval)
         except (OSError, OpenFlowError) as error:
-            if str(error) != failure:
-                failure = str(error)
-                _log.warning("%s: connection attempt failed (%s); trying again in the background", target, error)
+            reason = str(error) or f"no connection after {CONNECT:g} s"
+            if reason != failure:
+                failure = reason
+                _log.warning("%s: connection attempt failed (%s); trying again in the background", target, reason)
             await asyncio.sleep(pause)
             pause = min(pause * 2, max_backoff)
             continue

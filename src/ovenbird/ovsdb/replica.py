@@ -48,6 +48,9 @@ BACKOFF = (0.1, 8.0)
 """Shortest and longest pause between attempts to connect, in seconds; the longest is the original's."""
 HANDSHAKE = 30.0
 """Seconds that a server may take to describe itself; its contents may take longer."""
+LATE = 5.0
+"""Seconds after which an answer that has not come is reported; and between two questions to a server that is not
+probed, which a client never leaves for its silence."""
 _MONITOR_ID = "ovenbird"
 _SERVER_ID = "_Server"
 
@@ -64,6 +67,7 @@ class Replica:
         leader_only: whether to stay with the leader of a cluster.
         keys: for `ssl:` remotes.
         probe: seconds of silence before the server is probed; 0 never.
+        lacks: returns why a server with some schema cannot be used, which is tried again then; empty if it can.
 
     Raises:
         ValueError: a remote is none.
@@ -80,6 +84,7 @@ class Replica:
         leader_only: bool = False,
         keys: TlsKeys | None = None,
         probe: float = 5.0,
+        lacks: Callable[[DatabaseSchema], str] = lambda _: "",
     ) -> None:
         self._remotes = parse_remotes(remotes)
         self.database = database
@@ -92,6 +97,8 @@ class Replica:
         self._keys = keys
         self._probe = probe
         self._probed = False
+        self._lacks = lacks
+        self._late = False
         self._mirror: Mirror | None = None
         self._connection: Connection | None = None
         self._calls: dict[int, asyncio.Future[Any]] = {}
@@ -141,7 +148,9 @@ class Replica:
         """
         waiter = asyncio.create_task(self._synced.wait())
         task = self._task
-        assert task is not None
+        if task is None:
+            waiter.cancel()
+            raise Disconnected(f"nobody connects to database {self.database}")
         try:
             await asyncio.wait((waiter, task), return_when=asyncio.FIRST_COMPLETED)
             if not waiter.done():
@@ -332,12 +341,20 @@ class Replica:
         if jsonrpc.has_nul(message):
             raise ProtocolError("a string contains U+0000 (RFC 7047, section 3.1)")
         self._next_id = number
-        future = self._calls[number] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future = self._calls[number] = loop.create_future()
+        late = loop.call_later(LATE, self._report_late, method)
         self._connection.send(message)
         try:
             return await future
         finally:
+            late.cancel()
             self._calls.pop(number, None)
+
+    def _report_late(self, method: str) -> None:
+        if not self._late:
+            self._late = True
+            _log.warning("database %s: the server has not answered %s for %g s", self.database, method, LATE)
 
     async def _answered(self, shape: type[T], method: str, params: Any) -> T:
         """Call a method whose answer has a certain shape; a server that answers otherwise is left.
@@ -396,6 +413,8 @@ class Replica:
             if not await self._suitable():
                 raise NotServingError("not the leader, or not part of the cluster now; trying another server")
             schema = DatabaseSchema.from_json(await self.call("get_schema", [self.database]))
+        if lack := self._lacks(schema):
+            raise ProtocolError(lack)
         if self._mirror is None or self._mirror.schema != schema:
             self._last_id = NIL
             self._mirror = self._mirror_of(schema)
@@ -403,8 +422,18 @@ class Replica:
         _log.info("%s: connected", remote)
         for name, lock in tuple(self._locks.items()):
             await self._ask_lock(name, lock)
-        await gone.wait()
+        await self._wait_for_end(gone, remote)
         return True
+
+    async def _wait_for_end(self, gone: asyncio.Event, remote: Remote) -> None:
+        """Return when the connection has ended; a server that is not probed is asked now and then, for the log."""
+        while not gone.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if remote.probed else LATE):
+                    await gone.wait()
+                return
+            with contextlib.suppress(Disconnected):
+                await self.call("echo", [])
 
     def _mirror_of(self, schema: DatabaseSchema) -> Mirror:
         """Return what keeps the rows of a server with this schema; those that are here stay."""
@@ -502,6 +531,9 @@ class Replica:
         future = self._calls.get(message.get("id"))  # type: ignore[arg-type]
         if future is None or future.done():
             return
+        if self._late:
+            self._late = False
+            _log.info("database %s: the server answers", self.database)
         error = message.get("error")
         if error is not None:
             future.set_exception(from_json(error))
@@ -540,6 +572,7 @@ class Replica:
     def _drop(self) -> None:
         """Forget a connection that ended."""
         connection, self._connection = self._connection, None
+        self._late = False
         self._synced.clear()
         self._monitoring = ""
         if connection is not None:

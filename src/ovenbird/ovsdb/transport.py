@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 LIMITS = Limits(connections=16_384, per_source=4_096, reserve=64)
 """Connections at one passive remote: every hypervisor of a large cloud, also where many come through one address."""
 DEFAULT_PORT = 6640  # RFC 7047, section 6.1
+CONNECT = 10.0
+"""Seconds to connect, a look at a name server and a TLS handshake included."""
 HIGH_WATER = 4 * 1024 * 1024
 """Bytes a peer may leave unread before it counts as clogged."""
 
@@ -109,9 +111,13 @@ def parse_remotes(text: str) -> list[Remote]:
 def lacks_remote(text: str) -> str:
     """Return why nobody can be connected to by a text from elsewhere, as a setting in a database; empty if one can."""
     try:
-        return "" if parse_remotes(text) else "no remote"
+        remotes = parse_remotes(text)
     except ValueError as error:
         return str(error)
+    passive = next((remote for remote in remotes if remote.passive), None)
+    if passive is not None:
+        return f"{passive} waits for connections, and makes none"
+    return "" if remotes else "no remote"
 
 
 class Connection(asyncio.Protocol):
@@ -349,8 +355,16 @@ async def connect(remote: Remote, factory: Callable[[], Connection], keys: TlsKe
         keys: for `ssl:`.
 
     Raises:
-        OSError: nobody answers there, or there are no keys, or none that are good now.
+        OSError: nobody answers there in time, or there are no keys, or none that are good now.
     """
+    try:
+        async with asyncio.timeout(CONNECT):
+            return await _connect(remote, factory, keys)
+    except TimeoutError as error:
+        raise TimeoutError(str(error) or f"no connection after {CONNECT:g} s") from error
+
+
+async def _connect(remote: Remote, factory: Callable[[], Connection], keys: TlsKeys | None) -> Connection:
     loop = asyncio.get_running_loop()
     if remote.kind == "unix":
         _, connection = await loop.create_unix_connection(factory, remote.path)

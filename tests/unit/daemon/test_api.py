@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from ovenbird.daemon.api import require_current
-from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.api import lacks
 from ovenbird.daemon.northd import list_findings
 from ovenbird.daemon.unixctl import Unixctl
 from ovenbird.engine.engine import Delta
@@ -17,17 +14,17 @@ from ovenbird.ovsdb.schema import DatabaseSchema
 
 def test_a_cloud_of_this_release_or_a_newer_one_will_do():
     text = cloud.schema().to_json()
-    require_current(DatabaseSchema.from_json(text))
+    assert not lacks(DatabaseSchema.from_json(text))
     text["tables"]["Port"]["columns"]["colour"] = {"type": "string"}
-    require_current(DatabaseSchema.from_json(text))
+    assert not lacks(DatabaseSchema.from_json(text))
 
 
 def test_an_older_cloud_is_named_with_what_it_lacks():
     text = cloud.schema().to_json()
     del text["tables"]["Port"]["columns"]["dns_domain"]
     del text["tables"]["Quota_Turn"]
-    with pytest.raises(UsageError, match=r"1\.0\.0, which lacks Port\.dns_domain, Quota_Turn\.project_id"):
-        require_current(DatabaseSchema.from_json({**text, "version": "1.0.0"}))
+    why = lacks(DatabaseSchema.from_json({**text, "version": "1.0.0"}))
+    assert "1.0.0, which lacks Port.dns_domain, Quota_Turn.project_id" in why
 
 
 def test_one_command_lists_what_several_compilers_leave_out(tmp_path):

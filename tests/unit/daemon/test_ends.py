@@ -9,8 +9,12 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from forked import ended, start
 
 OVENBIRD = (sys.executable, "-m", "ovenbird.cli")
 ABSENT = "unix:/nonexistent/db.sock"
@@ -23,6 +27,8 @@ DAEMONS = {
     "central": ("--api-port=0", "--nb-port=0", "--sb-port=0", "--cloud-port=0"),
 }
 """Each daemon with databases that are not there, where it needs any of others."""
+NEEDED = {"metadata": DAEMONS["metadata"][:2]}
+"""What a daemon needs before it looks at anything else."""
 
 
 class Running:
@@ -107,6 +113,13 @@ def test_a_command_that_is_run_ends_with_the_server(tmp_path):
         ("central", "--private-key=x", "needs all of"),
         ("central", "--api-certificate=x", "needs both of"),
         ("central", "--nb-remote=nowhere", "is no remote"),
+        ("northd", "--ovnnb-db=nonsense", "--ovnnb-db=nonsense: 'nonsense' is no remote"),
+        ("northd", "--ovnsb-db=ssl:127.0.0.1:1", "TLS needs --private-key"),
+        ("api", "--cloud-db=ptcp:6643", "waits for connections, and makes none"),
+        ("api", "OVN_SB_DB=,", "OVN_SB_DB=,: no remote"),
+        ("controller", "nonsense", "OVS-DATABASE nonsense: 'nonsense' is no remote"),
+        ("metadata", "tcp:host:65536", "there is no port 65536"),
+        ("central", "--rundir=/dev/null/here", "--rundir=/dev/null/here: Not a directory"),
         ("northd", "--ssl-protocols=SSLv3", "no version of TLS"),
         ("northd", "--ssl-ciphers=NOSUCH", "no cipher"),
         ("northd", "--log-format=xml", "text or json is needed"),
@@ -117,11 +130,19 @@ def test_a_command_that_is_run_ends_with_the_server(tmp_path):
         ("db", "--sync-exclude-tables=Port", "can't parse excluded table"),
     ],
 )
-def test_what_is_not_done_is_refused(tmp_path, daemon, option, words):
-    running = Running(tmp_path, daemon, option)
-    _, said = running.process.communicate(timeout=30)
-    assert running.process.returncode == 1
+async def test_what_is_not_done_is_refused(tmp_path, daemon, option, words):
+    name, _, value = option.partition("=")
+    argv = [f"--unixctl={tmp_path / 'ctl'}", "--log-file=log", "--detach", *NEEDED.get(daemon, ())]
+    if daemon == "central" and name != "--rundir":
+        argv.append(f"--rundir={tmp_path}")
+    process = start(daemon, argv if name.isupper() else [*argv, option], tmp_path, env=[(name, value)])
+    assert await ended(process) == 1
+    process.close()
+    said = (tmp_path / "err").read_text()
     assert words in said
+    assert said.count("\n") == 1
+    log = tmp_path / "log"
+    assert not log.exists() or words in log.read_text()
 
 
 @pytest.mark.parametrize(("count", "said"), [("1", ""), ("4", "--n-threads=4 has no effect"), ("x", "no effect")])

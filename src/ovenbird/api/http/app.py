@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from typing import TYPE_CHECKING, Any
@@ -314,6 +315,9 @@ def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
         try:
             _check_address(request)
             return await handler(request)
+        except asyncio.CancelledError:  # the service ends, and this request does not: nobody else cancels one
+            log.warning("%s: %s %s: the service ends", request.scope[REQUEST_ID], request.method, request.url.path)
+            return _json(ServiceUnavailable().body(), ServiceUnavailable.status)
         except Exception as error:
             answer = translate(error)
             if isinstance(answer, Unauthorized) and answer.refused:

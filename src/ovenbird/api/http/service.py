@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
     from ovenbird.api.access.policy import Policy
     from ovenbird.ovsdb.transaction import Client
 
-GRACE = 5
-"""Seconds that requests under way have to finish when the service stops."""
+log = logging.getLogger(__name__)
 
+GRACE = 0.7
+"""Seconds that requests under way have to finish when the service stops: a daemon ends within a second."""
 
 LIMITS = Limits(connections=1024, per_source=512, reserve=256)
 """Connections at once, of all peers and of one, and the descriptors that are left to the databases."""
@@ -92,7 +94,7 @@ class Service:
             lifespan="off",
             ws="none",
             server_header=False,
-            timeout_graceful_shutdown=GRACE,
+            timeout_graceful_shutdown=GRACE,  # type: ignore[arg-type]  # seconds, whole or not
             timeout_keep_alive=bounds.idle_seconds,  # type: ignore[arg-type]  # seconds, whole or not
         )
         self._server = _Server(config, limits, Connections(bounds), context)
@@ -181,6 +183,9 @@ class _Server(uvicorn.Server):
         self.listener.start(sockets or await bound(self.config.host, self.config.port))
         self.servers = [self.listener]  # type: ignore[list-item]  # all that is asked of it is to close
         self.started = True
+        for one in self.listener.sockets:
+            host, port = one.getsockname()[:2]
+            log.info("listening at %s, port %d", host, port)
 
     async def on_tick(self, counter: int) -> bool:
         """Hold connections to their deadlines (called by uvicorn ten times a second)."""

@@ -1,0 +1,66 @@
+"""Where the databases of a daemon are, as its command line and its environment say: checked before it starts.
+
+A server that is not there is waited for; a text that is no way to reach one is a mistake of whoever typed it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ovenbird.daemon import tls
+from ovenbird.daemon.errors import UsageError
+from ovenbird.ovsdb.transport import lacks_remote, parse_remotes
+from ovenbird.sockets.run_directory import run_directory
+
+if TYPE_CHECKING:
+    from ovenbird.daemon.options import Options
+
+
+def checked(text: str, said: str, options: Options | None = None) -> str:
+    """Return a text that says where a database is.
+
+    Arguments:
+        text: remotes separated by commas.
+        said: what says so, for the refusal, as `--ovnnb-db=`.
+        options: the command line that TLS's keys must be on, if they can be nowhere else.
+
+    Raises:
+        UsageError: nobody can be reached by it.
+    """
+    if why := lacks_remote(text):
+        raise UsageError(f"{said}{text}: {why}")
+    if options is not None and tls.keys(options) is None and any(r.kind == "ssl" for r in parse_remotes(text)):
+        raise UsageError(f"{said}{text}: TLS needs --private-key, --certificate and --ca-cert")
+    return text
+
+
+def database(options: Options, option: str, variable: str, socket: str) -> str:
+    """Return the remote of a database: as the option says, or the environment, or its usual place.
+
+    Arguments:
+        options: the command line.
+        option: its name, as `ovnnb-db`.
+        variable: the environment variable that stands in for it.
+        socket: the name of the socket in OVN's run directory that stands in for both.
+
+    Raises:
+        UsageError: what is said is no way to reach a database.
+    """
+    if (given := options.last(option)) is not None:
+        return checked(given, f"--{option}=", options)
+    if given := os.environ.get(variable):
+        return checked(given, f"{variable}=", options)
+    return f"unix:{run_directory('ovn')}/{socket}"
+
+
+def local_database(options: Options) -> str:
+    """Return the remote of this host's Open_vSwitch database: the only operand, or its usual place.
+
+    Raises:
+        UsageError: there are more operands, or it is no way to reach a database.
+    """
+    operands = options.arguments
+    if len(operands) > 1:
+        raise UsageError(f"at most one database, not {len(operands)}: {' '.join(operands)}")
+    return checked(operands[0], "OVS-DATABASE ") if operands else f"unix:{run_directory('ovs')}/db.sock"
