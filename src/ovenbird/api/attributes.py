@@ -83,6 +83,11 @@ def member_of(body: Any, name: str) -> Mapping[str, Any]:
 def members_of(body: Any, name: str, collection: str) -> list[Mapping[str, Any]]:
     """Return the resources in a bulk request's body.
 
+    Arguments:
+        body: the body, parsed.
+        name: of one resource: `port`.
+        collection: of several: `ports`.
+
     Raises:
         HTTPBadRequest: there are none, or one is no object.
     """

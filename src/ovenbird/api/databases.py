@@ -67,7 +67,13 @@ class Draft:
         self._bumped: set[UUID] = set()
 
     def insert(self, row_class: type[Row], values: Mapping[str, Any], uuid: UUID | None = None) -> UUID:
-        """Add a resource, with its standard attributes; its id is a new one if none is given."""
+        """Add a resource, with its standard attributes.
+
+        Arguments:
+            row_class: of its table.
+            values: of its columns, by name.
+            uuid: its id; None for a new one.
+        """
         standard = {"created_at": self.now, "updated_at": self.now, "revision_number": 1}
         return self.transaction.insert(row_class, {**values, **standard}, uuid)
 

@@ -257,6 +257,11 @@ def renamed(values: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, 
 def refuse(values: Mapping[str, Any], name: str, reason: str) -> None:
     """Refuse a value that only other values show to be wrong.
 
+    Arguments:
+        values: the request's.
+        name: of the attribute.
+        reason: what is wrong, for the answer.
+
     Raises:
         HTTPBadRequest: always.
     """

@@ -48,20 +48,33 @@ def optional(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def nothing(value: Any) -> None:
-    """Refuse every value but null, for what other Neutrons have and this one has none of."""
+    """Refuse every value but null, for what other Neutrons have and this one has none of.
+
+    Raises:
+        ValueError: it is another.
+    """
     if value is not None:
         raise ValueError(f"'{value}' is not available here")
 
 
 def never(value: Any) -> bool:
-    """Refuse that something be so which cannot be."""
+    """Refuse that something be so which cannot be.
+
+    Raises:
+        WrongTypeError: the value is no boolean.
+        ValueError: it is true.
+    """
     if value is not None and boolean(value):
         raise ValueError("it is not available here")
     return False
 
 
 def boolean(value: Any) -> bool:
-    """Convert a boolean, or a word or number for one."""
+    """Convert a boolean, or a word or number for one.
+
+    Raises:
+        WrongTypeError: the value is neither.
+    """
     if isinstance(value, bool):
         return value
     word = str(value).lower()
@@ -103,14 +116,22 @@ def one_of(*choices: Any) -> Callable[[Any], Any]:
 
 
 def uuid(value: Any) -> str:
-    """Convert a UUID."""
+    """Convert a UUID.
+
+    Raises:
+        ValueError: the value is none.
+    """
     if not isinstance(value, str) or not is_uuid(value):
         raise ValueError(f"'{value}' is not a valid UUID")
     return value.lower()
 
 
 def address(value: Any) -> str:
-    """Convert an IP address to its canonical text."""
+    """Convert an IP address to its canonical text.
+
+    Raises:
+        ValueError: the value is none.
+    """
     try:
         return ip_text(ip_address(value).packed)
     except ValueError:
@@ -118,7 +139,11 @@ def address(value: Any) -> str:
 
 
 def prefix(value: Any) -> str:
-    """Convert an IP prefix; one with host bits is a mistake that its sender should know of."""
+    """Convert an IP prefix; one with host bits is a mistake that its sender should know of.
+
+    Raises:
+        ValueError: the value is none, or has host bits.
+    """
     try:
         interface = ip_interface(value)
     except ValueError:
@@ -131,7 +156,11 @@ def prefix(value: Any) -> str:
 
 
 def loose_prefix(value: Any) -> str:
-    """Convert a prefix or an address, host bits and all, to its canonical text."""
+    """Convert a prefix or an address, host bits and all, to its canonical text.
+
+    Raises:
+        ValueError: the value is neither.
+    """
     try:
         interface = ip_interface(value)
     except ValueError:
@@ -145,7 +174,11 @@ def network_of(value: Any) -> str:
 
 
 def mac(value: Any) -> str:
-    """Convert a MAC, in any of the ways to write it, to lower case with colons."""
+    """Convert a MAC, in any of the ways to write it, to lower case with colons.
+
+    Raises:
+        ValueError: the value is none.
+    """
     word = _spelled(value.strip().lower()) if isinstance(value, str) else ""
     if not _MAC.match(word) or word in NO_MACS:
         raise ValueError(f"'{value}' is not a valid MAC address")
@@ -161,7 +194,12 @@ def _spelled(word: str) -> str:
 
 
 def dns_name(value: Any) -> str:
-    """Convert a name of the DNS, of one label or several (RFC 1123, section 2.1); empty for none."""
+    """Convert a name of the DNS, of one label or several (RFC 1123, section 2.1); empty for none.
+
+    Raises:
+        WrongTypeError: the value is no text.
+        ValueError: it is no such name.
+    """
     word = text()(value)
     labels = word.removesuffix(".").split(".") if word else []
     why = next((reason for label in labels if (reason := _wrong_label(label))), "")
@@ -173,7 +211,12 @@ def dns_name(value: Any) -> str:
 
 
 def domain(value: Any) -> str:
-    """Convert a domain of the DNS, fully qualified: it ends with a dot; empty for none."""
+    """Convert a domain of the DNS, fully qualified: it ends with a dot; empty for none.
+
+    Raises:
+        WrongTypeError: the value is no text.
+        ValueError: it is no such domain.
+    """
     if not isinstance(value, str):
         raise WrongTypeError(f"Input value {value} must be string type")
     word = dns_name(value.lower())
@@ -193,7 +236,11 @@ def _wrong_label(label: str) -> str:
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """Convert an object."""
+    """Convert an object.
+
+    Raises:
+        ValueError: the value is none.
+    """
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -202,7 +249,13 @@ def mapping(value: Any) -> dict[str, Any]:
 
 
 def list_of(convert: Callable[[Any], Any], *, most: int = 200, null: bool = True) -> Callable[[Any], list[Any]]:
-    """Make a converter of lists of at most ``most`` items without duplicates; ``null``: null is the empty one."""
+    """Make a converter of lists without duplicates.
+
+    Arguments:
+        convert: converts one item.
+        most: the most items.
+        null: whether null is the empty list, where otherwise it is refused.
+    """
 
     def each(value: Any) -> list[Any]:
         if null and (value is None or value == ""):

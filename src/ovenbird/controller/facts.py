@@ -78,7 +78,15 @@ def encode_match(fields: Mapping[str, tuple[int, int]]) -> bytes:
 def flow(
     table: int, priority: int, match: Mapping[str, tuple[int, int]], actions: Sequence[Action], cookie: int = 0
 ) -> Fact:
-    """Make a flow's fact; no actions drop the packet."""
+    """Make a flow's fact.
+
+    Arguments:
+        table: from 0 to 254.
+        priority: from 0 to 65,535.
+        match: value and mask of each field, by name.
+        actions: in order; none for a flow that drops.
+        cookie: 64 bits; the first half of the UUID of the Southbound row that the flow comes from.
+    """
     return (FLOW, table, priority, encode_match(match), encode_actions(actions), cookie)
 
 
@@ -90,7 +98,16 @@ def part(
     order: tuple[int, ...],
     actions: Sequence[Action],
 ) -> Fact:
-    """Make the fact of one piece of a flow."""
+    """Make the fact of one piece of a flow.
+
+    Arguments:
+        table: from 0 to 254.
+        priority: from 0 to 65,535.
+        match: value and mask of each field, by name.
+        cookie: 64 bits, of the whole flow.
+        order: where the piece's actions stand among those of the others.
+        actions: in order.
+    """
     return (PART, table, priority, encode_match(match), cookie, order, encode_actions(actions))
 
 

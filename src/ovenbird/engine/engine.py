@@ -114,9 +114,13 @@ class Engine:
         return deltas
 
     def bind(self, relation: Rows, store: Store, *members: Members, lacking: Collection[Column[Any]] = ()) -> Output:
-        """Keep the rows of ``relation`` (and the sets of ``members``) in ``store``'s table as the facts say.
+        """Keep the rows of a table, and their sets, as the facts say.
 
-        Columns in ``lacking`` are not there at the other end: the rows make do without them.
+        Arguments:
+            relation: the facts that want rows.
+            store: whose table has them.
+            members: the facts that want elements of their sets.
+            lacking: columns that are not there at the other end: the rows make do without them.
         """
         output = Output(self, relation, store.table(relation.row_class), members, lacking)
         self.outputs[relation] = output
@@ -262,7 +266,13 @@ class Engine:
     # -- subjects -------------------------------------------------------------------------------------------------
 
     def add_subject(self, row: Row, rules: list[Rule], gates: list[tuple[Rule, list[Rule]]]) -> None:
-        """Schedule ``rules`` for a new row, and a look at it by ``gates``: conditions, and the rules behind each."""
+        """Schedule rules for a new row, and a look at it by gates.
+
+        Arguments:
+            row: the row.
+            rules: those without a condition.
+            gates: conditions, and the rules behind each.
+        """
         runs = self._runs.setdefault(row, [])
         for rule in rules:
             runs.append(rule.run(self, rule, row))

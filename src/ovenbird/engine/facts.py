@@ -103,7 +103,11 @@ class Rows(Relation):
         return facts if self.whole else list(map(self.key, facts))
 
     def uuid(self, *key: Hashable) -> UUID:
-        """Return the UUID that the row with this key has or will have; for rules that refer to it."""
+        """Return the UUID that the row with this key has or will have; for rules that refer to it.
+
+        Raises:
+            LookupError: no rule is running.
+        """
         node = tracking.reader
         if node is None:
             raise LookupError(f"{self}: asked for a row's UUID outside of a computation")

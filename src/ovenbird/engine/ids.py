@@ -59,13 +59,27 @@ def _scope(engine: Any, pool: Pool, scope: Hashable) -> Scope:
 
 
 def seed(engine: Any, pool: Pool, key: Hashable, value: int, scope: Hashable = None) -> None:
-    """Reserve for ``key`` the number it had before this process started."""
+    """Reserve for a key the number that it had before this process started.
+
+    Arguments:
+        engine: whose numbers.
+        pool: of the numbers.
+        key: what has the number.
+        value: the number.
+        scope: within which numbers differ.
+    """
     if pool.low <= value <= pool.high:
         _scope(engine, pool, scope).seed(key, value)
 
 
 def used(engine: Any, pool: Pool, scope: Hashable = None) -> dict[Hashable, int]:
-    """Return the numbers that are in use in one scope of a pool, by key; for people who look."""
+    """Return the numbers that are in use in one scope of a pool, by key; for people who look.
+
+    Arguments:
+        engine: whose numbers.
+        pool: of the numbers.
+        scope: within which numbers differ.
+    """
     found = engine.scopes.get((pool, scope))
     return {key: each.value for key, each in found.by_key.items()} if found is not None else {}
 

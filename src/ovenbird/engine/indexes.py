@@ -93,7 +93,13 @@ class Index:
     def update(
         self, row: Row, old: list[Any], deltas: Mapping[int, tuple[Iterable[Any], Iterable[Any]]] | None
     ) -> None:
-        """Refile a row whose values were ``old``."""
+        """Refile a row.
+
+        Arguments:
+            row: with its new values.
+            old: its values before, by column position.
+            deltas: elements added and removed, by the position of set columns; None where they are not known.
+        """
         if self._many:
             if deltas is not None and self._only in deltas:
                 added, removed = deltas[self._only]

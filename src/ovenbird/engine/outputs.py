@@ -40,7 +40,14 @@ class Editor(Protocol):
         """Give a row new values of the columns named."""
 
     def mutate(self, row: Row, column: str, *, insert: Iterable[Any] = (), delete: Iterable[Any] = ()) -> None:
-        """Add elements to a set column and remove others."""
+        """Add elements to a set column and remove others.
+
+        Arguments:
+            row: whose column.
+            column: its name.
+            insert: elements to add.
+            delete: elements to remove.
+        """
 
     def delete(self, row: Row) -> None:
         """Remove a row."""
@@ -181,7 +188,13 @@ class Output:
                     wanted[key] = [held_now, fact]
 
     def absorb_members(self, member: Members, added: Collection[Fact], removed: Collection[Fact]) -> None:
-        """Take in a wave's facts about elements of the rows' sets."""
+        """Take in a wave's facts about elements of the rows' sets.
+
+        Arguments:
+            member: the relation of the facts.
+            added: facts that are new.
+            removed: facts that nobody yields any more.
+        """
         for _, key, _ in (*added, *removed) if self.rejected else ():
             if self.rejected.pop(key, key) is not key:
                 self.lifted.add(key)

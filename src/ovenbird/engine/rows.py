@@ -374,10 +374,14 @@ class Table(Generic[R]):
         changes: Mapping[int, Any],
         deltas: Deltas | None = None,
     ) -> None:
-        """Give ``row`` new values by column position.
+        """Give a row new values by column position.
 
-        ``deltas`` may give, for set columns, the elements added and removed, so that an index on a set of ten thousand
-        costs what changed. Values equal to the present ones must have been left out.
+        Arguments:
+            row: the row.
+            changes: new values; those equal to the present ones must have been left out.
+            deltas: elements added and removed, by the position of set columns, so that an index on a set of ten
+                thousand costs
+                what changed; None where they are not known.
         """
         values = row.values
         mask = 0

@@ -77,7 +77,11 @@ class Instance(Reader):
         self.computing = False
 
     def compute(self) -> None:
-        """Run the function; tell the readers if the outcome differs from the one remembered."""
+        """Run the function; tell the readers if the outcome differs from the one remembered.
+
+        Raises:
+            CycleError: the function reads itself.
+        """
         if self.computing:
             raise CycleError(f"{self.key[0].name} reads itself")
         old, old_error = self.value, self.error

@@ -98,6 +98,11 @@ class DhcpClient:
     def choose(cls, directory: Path, interface: str, hostname: str) -> "DhcpClient":
         """Return a client of the kind that this machine has.
 
+        Arguments:
+            directory: where it keeps its files.
+            interface: which it serves.
+            hostname: what it says of the machine.
+
         Raises:
             RequirementError: it has none.
         """

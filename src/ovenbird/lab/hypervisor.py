@@ -210,7 +210,13 @@ class Hypervisor:
         return self._tool("ovs-appctl", "-t", target, *arguments)
 
     def plug(self, interface: str, port_id: str, mac: str) -> None:
-        """Put a device of this namespace into br-int as the logical port of an id, as Nova does with a tap device."""
+        """Put a device of this namespace into br-int as the logical port of an id, as Nova does with a tap device.
+
+        Arguments:
+            interface: the device's name.
+            port_id: the port's id.
+            mac: the port's MAC address.
+        """
         self.vsctl(
             *("--may-exist", "add-port", "br-int", interface),
             *("--", "set", "Interface", interface),

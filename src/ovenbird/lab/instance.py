@@ -63,7 +63,13 @@ class Instance:
 
     @classmethod
     def from_json(cls, plan: Plan, name: str, value: Mapping[str, Any]) -> "Instance":
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote.
+
+        Arguments:
+            plan: of the lab.
+            name: the instance's.
+            value: what was written.
+        """
         return cls(plan, name, **value)
 
     @property

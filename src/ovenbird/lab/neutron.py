@@ -74,6 +74,12 @@ class Neutron:
     def act(self, resource: str, ident: str, action: str, **arguments: Any) -> Resource:
         """Have a resource do something of its own, as a router's `add_router_interface`, and return the answer.
 
+        Arguments:
+            resource: its kind: `router`.
+            ident: its id.
+            action: the action's name.
+            arguments: the request's body.
+
         Raises:
             ApiError: the API refuses.
         """

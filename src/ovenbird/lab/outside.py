@@ -51,6 +51,12 @@ class Outside:
         self.namespace.run("ethtool", "-K", segment.bridge, "tx", "off")
 
     def pings(self, address: str, count: int = 1, wait: float = 1.0) -> bool:
-        """Say whether an echo request from here is answered."""
+        """Say whether an echo request from here is answered.
+
+        Arguments:
+            address: who is asked.
+            count: how many requests are sent at most.
+            wait: seconds that each has for its answer.
+        """
         command = f"ping -n -c {count} -W {wait:g} {address} || true"
         return "bytes from" in self.namespace.run("sh", "-c", command, timeout=count + wait + 10)

@@ -48,7 +48,13 @@ class State:
         return self.path.exists()
 
     def add(self, kind: Kind, name: str, data: Mapping[str, Any] | None = None) -> None:
-        """Record a thing that is about to be made, or replace what is recorded about it."""
+        """Record a thing that is about to be made, or replace what is recorded about it.
+
+        Arguments:
+            kind: what it is.
+            name: unique among those of its kind.
+            data: what else is to be known about it.
+        """
         self._append(["+", kind, name, dict(data or {})])
 
     def remove(self, kind: Kind, name: str) -> None:

@@ -105,7 +105,13 @@ def plan(
 
 
 def unplug(switch: Store, interface: Interface, transaction: Transaction) -> None:
-    """Put into a transaction what takes an interface out of its bridge."""
+    """Put into a transaction what takes an interface out of its bridge.
+
+    Arguments:
+        switch: the store of Open_vSwitch.
+        interface: which.
+        transaction: on it.
+    """
     port = _port_of(interface)
     for bridge in switch.select(Bridge.ports, port):
         transaction.mutate(bridge, "ports", delete=[port])

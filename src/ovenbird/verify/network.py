@@ -214,7 +214,13 @@ class Network:
         return None
 
     def leads_to(self, switch: Datapath, mac: str, address: IPv4Address | IPv6Address) -> bool:
-        """Return whether the router whose port on a switch has a MAC address has a port in an address's prefix."""
+        """Return whether the router whose port on a switch has a MAC address has a port in an address's prefix.
+
+        Arguments:
+            switch: the switch.
+            mac: the MAC address.
+            address: the IP address.
+        """
         for port in switch.ports.values():
             peer = self.peer(port)
             if peer is not None and any(text.split()[:1] == [mac] for text in peer.mac):

@@ -105,6 +105,11 @@ class Quotas:
 
         What a draft claims of a resource several times adds up.
 
+        Arguments:
+            draft: the transaction.
+            resource: its name: `port`.
+            projects: one for each that is created.
+
         Raises:
             OverQuota: it may not.
         """
@@ -149,7 +154,13 @@ class Quotas:
         return list(self.databases.store.select(Quota.project_id, project))
 
     def set(self, draft: Draft, project: str, limits: Mapping[str, int]) -> None:
-        """Write a project's quotas; those not named stay."""
+        """Write a project's quotas; those not named stay.
+
+        Arguments:
+            draft: the transaction.
+            project: whose quotas.
+            limits: by resource; -1 for none.
+        """
         for resource, maximum in limits.items():
             row = self._row(project, resource)
             self._take_turn(draft, project, resource)

@@ -145,7 +145,11 @@ class Api:
         return Response(collection.list(access, query_string, base), media_type="application/json")
 
     async def on_member(self, request: Request) -> Response:
-        """Show, update or delete."""
+        """Show, update or delete.
+
+        Raises:
+            HTTPNotFound: there is no such collection.
+        """
         name, uuid = _name(request, "collection"), unquote(request.path_params["id"])
         caller, access = await self._who(request)
         if name == "extensions":
@@ -166,7 +170,13 @@ class Api:
         return Response(collection.show(access, uuid, request.scope["query_string"]), media_type="application/json")
 
     async def on_derived(self, request: Request, access: Access | None, derived: Derived) -> Response:
-        """List what nobody creates."""
+        """List what nobody creates.
+
+        Arguments:
+            request: the request.
+            access: what the caller may see and do; None for everything.
+            derived: the collection.
+        """
         _allow(request, "GET")
         if not _may(access, f"get_{derived.member}"):
             return _json({derived.collection: []})
@@ -175,7 +185,18 @@ class Api:
         return Response(body, media_type="application/json")
 
     async def on_derived_member(self, request: Request, access: Access | None, derived: Derived, uuid: str) -> Response:
-        """Show, update or delete one of what nobody creates."""
+        """Show, update or delete one of what nobody creates.
+
+        Arguments:
+            request: the request.
+            access: what the caller may see and do; None for everything.
+            derived: the collection.
+            uuid: the member's id.
+
+        Raises:
+            NotFound: it is not there, or the caller does not see it.
+            PolicyNotAuthorized: not for the caller.
+        """
         if not _may(access, f"get_{derived.member}"):
             raise derived.not_found(uuid)
         verb = {"PUT": "update", "DELETE": "delete"}.get(request.method, "get")
@@ -190,7 +211,11 @@ class Api:
         return Response(derived.show(uuid, request.scope["query_string"]), media_type="application/json")
 
     async def on_action(self, request: Request) -> Response:
-        """Do something to a resource that is no plain update."""
+        """Do something to a resource that is no plain update.
+
+        Raises:
+            HTTPNotFound: there is no such action.
+        """
         collection, action = self._collection(_name(request, "collection")), _name(request, "action")
         if action not in collection.resource.actions:
             raise HTTPNotFound
@@ -227,7 +252,11 @@ class Api:
         return _json({"tags": sorted(collection.tags(access, uuid))})
 
     async def on_tag(self, request: Request) -> Response:
-        """Show, add or remove one tag of a resource."""
+        """Show, add or remove one tag of a resource.
+
+        Raises:
+            TagNotFound: the resource does not have it.
+        """
         collection, uuid = self._tagged(request)
         caller, access = await self._who(request)
         tag = unquote(request.path_params["tag"])

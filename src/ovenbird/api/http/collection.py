@@ -94,6 +94,11 @@ class Collection(Generic[R]):
     def show(self, access: Access | None, uuid: str, query_string: bytes) -> bytes:
         """Return one resource.
 
+        Arguments:
+            access: what the caller may see and do; None for everything.
+            uuid: the resource's id.
+            query_string: of the request, as it came: which fields are asked for.
+
         Raises:
             NotFound: it is not there, or the caller does not see it.
         """
@@ -105,6 +110,11 @@ class Collection(Generic[R]):
 
     async def create(self, caller: Caller, access: Access | None, body: Any) -> bytes:
         """Create one resource, or several at once: all of them or none.
+
+        Arguments:
+            caller: who asks.
+            access: what the caller may see and do; None for everything.
+            body: the request's, parsed.
 
         Raises:
             NeutronError: it cannot be.
@@ -167,6 +177,12 @@ class Collection(Generic[R]):
     async def delete(self, caller: Caller, access: Access | None, uuid: str, revision: int | None) -> None:
         """Delete a resource.
 
+        Arguments:
+            caller: who asks.
+            access: what the caller may see and do; None for everything.
+            uuid: the resource's id.
+            revision: the revision number that it must still have; None for any.
+
         Raises:
             NeutronError: it cannot go.
         """
@@ -182,6 +198,13 @@ class Collection(Generic[R]):
 
     async def act(self, caller: Caller, access: Access | None, uuid: str, action: str, body: Any) -> bytes:
         """Do one of a resource's actions.
+
+        Arguments:
+            caller: who asks.
+            access: what the caller may see and do; None for everything.
+            uuid: the resource's id.
+            action: its name: `add_router_interface`.
+            body: the request's, parsed.
 
         Raises:
             NeutronError: it cannot be.

@@ -185,7 +185,11 @@ class Connection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Answer the request, or have it wait (called by the parser)."""
+        """Answer the request, or have it wait (called by the parser).
+
+        Raises:
+            _TooMuchError: the request is refused, so that nothing more of it is parsed.
+        """
         self._begin(_Reading.BODY)
         super().on_headers_complete()
         if len(self.pipeline) > self._bounds.pipelined:

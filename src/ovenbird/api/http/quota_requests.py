@@ -77,6 +77,12 @@ class QuotaRequests:
     async def update(self, caller: Caller, access: Access | None, project: str, body: Any) -> dict[str, Any]:
         """Change a project's quotas.
 
+        Arguments:
+            caller: who asks.
+            access: what the caller may see and do; None for everything.
+            project: whose quotas.
+            body: the request's, parsed.
+
         Raises:
             PolicyNotAuthorized: not for the caller.
             HTTPBadRequest: a limit makes no sense, or is less than there is, which ``force`` allows.
@@ -96,6 +102,11 @@ class QuotaRequests:
 
     async def delete(self, caller: Caller, access: Access | None, project: str) -> None:
         """Give a project the default quotas again.
+
+        Arguments:
+            caller: who asks.
+            access: what the caller may see and do; None for everything.
+            project: whose quotas.
 
         Raises:
             PolicyNotAuthorized: not for the caller.

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 def check_metadata(databases: Databases, network: str, pairs: Iterable[Mapping[str, Any]]) -> None:
     """Check that no pair is of the address at which a network's instances find the metadata service.
 
+    Arguments:
+        databases: where the network's metadata port is looked for.
+        network: its id.
+        pairs: allowed address pairs, as the request has them.
+
     Raises:
         InvalidInput: one is.
     """

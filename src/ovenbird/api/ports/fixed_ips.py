@@ -73,7 +73,13 @@ class Addresses:
         return chosen
 
     def write(self, draft: Draft, port: UUID, chosen: Iterable[Choice]) -> None:
-        """Write the allocations of a port."""
+        """Write the allocations of a port.
+
+        Arguments:
+            draft: the transaction.
+            port: the port's id.
+            chosen: its addresses.
+        """
         for subnet, address in chosen:
             draft.transaction.insert(FixedAddress, {"port": port, "subnet": subnet.uuid, "address": address})
 
@@ -81,7 +87,18 @@ class Addresses:
         """Write what makes a port's addresses those wanted, and return the subnets that it is in then.
 
         An address that is wanted by its subnet alone stays. So do those that a host makes for itself: nobody can keep
-        it from having them.
+        it from
+        having them.
+
+        Arguments:
+            draft: the transaction.
+            port: as it is.
+            wanted: `fixed_ips`, as the request has them.
+            mac: the MAC address that the port has after the request.
+
+        Raises:
+            BadPortRequest: the port's subnets must stay as they are.
+            NeutronError: an address is not to be had.
         """
         held: dict[tuple[str, str], FixedAddress] = {
             (FixedAddress.subnet.raw(fixed), fixed.address): fixed for fixed in port.referrers(FixedAddress.port)
@@ -116,7 +133,13 @@ class Addresses:
         return frozenset([FixedAddress.subnet.raw(f) for f in staying] + [subnet.uuid for subnet, _ in chosen])
 
     def follow(self, draft: Draft, port: Port, mac: str) -> set[tuple[str, str]]:
-        """Write the addresses that a host makes for itself, now that its MAC is another one; return them."""
+        """Write the addresses that a host makes for itself, now that its MAC is another one; return them.
+
+        Arguments:
+            draft: the transaction.
+            port: as it is.
+            mac: the MAC address that the port has after the request.
+        """
         own = set()
         for fixed in port.referrers(FixedAddress.port):
             subnet = fixed.subnet

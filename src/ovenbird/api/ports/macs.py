@@ -21,6 +21,12 @@ TRIES = 16
 def reserve_mac(databases: Databases, draft: Draft, network: Network, wanted: str | None = None) -> str:
     """Return the MAC of a port, wanted or random, after reserving it in the draft.
 
+    Arguments:
+        databases: where those that are taken are looked for.
+        draft: the transaction.
+        network: of the port.
+        wanted: the MAC that the request asks for; None for a random one.
+
     Raises:
         MacAddressInUse: the wanted one is taken.
         MacAddressGenerationFailure: every random one was.

@@ -40,7 +40,13 @@ class MetadataPorts:
         return next((port for port in ports if port.device_owner == METADATA_OWNER), None)
 
     def open(self, draft: Draft, network: UUID, project: str) -> UUID | None:
-        """Write the port of a network that has none, and return it; None where there is no metadata service."""
+        """Write the port of a network that has none, and return it; None where there is no metadata service.
+
+        Arguments:
+            draft: the transaction.
+            network: the network's id.
+            project: the network's.
+        """
         if not settings.enabled(self.databases.store, settings.METADATA):
             return None
         values = {
@@ -86,7 +92,13 @@ class MetadataPorts:
             draft.transaction.insert(FixedAddress, {"port": port, "subnet": subnet, "address": address})
 
     def leave(self, draft: Draft, network: str, subnet: Subnet) -> None:
-        """Write that a network's port has no address in a subnet."""
+        """Write that a network's port has no address in a subnet.
+
+        Arguments:
+            draft: the transaction.
+            network: the network's id.
+            subnet: the subnet.
+        """
         for fixed in self.addresses(network, subnet):
             release(draft, fixed)
 

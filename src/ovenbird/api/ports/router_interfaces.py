@@ -51,6 +51,11 @@ class RouterInterfaces:
     def add(self, draft: Draft, router: Router, body: Mapping[str, Any]) -> dict[str, Any]:
         """Write a new interface, and return the answer of the request.
 
+        Arguments:
+            draft: the transaction.
+            router: the router.
+            body: the request's, parsed: `subnet_id` or `port_id`.
+
         Raises:
             NeutronError: it cannot be.
         """
@@ -62,6 +67,11 @@ class RouterInterfaces:
 
     def remove(self, draft: Draft, router: Router, body: Mapping[str, Any]) -> dict[str, Any]:
         """Write the removal of an interface, or of one of its subnets, and return the answer of the request.
+
+        Arguments:
+            draft: the transaction.
+            router: the router.
+            body: the request's, parsed: `subnet_id`, `port_id` or both.
 
         Raises:
             NeutronError: there is none, or it is needed.

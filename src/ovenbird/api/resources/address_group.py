@@ -67,7 +67,17 @@ class AddressGroups(Resource[AddressGroup]):
     # -- actions ------------------------------------------------------------------------------------------------------
 
     def add(self, draft: Draft, row: AddressGroup, body: Mapping[str, Any]) -> None:
-        """Add addresses, none of which the group has."""
+        """Add addresses, none of which the group has.
+
+        Arguments:
+            draft: the transaction.
+            row: the group.
+            body: the request's, parsed.
+
+        Raises:
+            AddressesAlreadyExist: the group has one.
+            HTTPBadRequest: the group would have too many.
+        """
         given = _addresses_in(body)
         if there := sorted(given & row.addresses):
             raise AddressesAlreadyExist(addresses=there, address_group_id=row.uuid)
@@ -76,7 +86,16 @@ class AddressGroups(Resource[AddressGroup]):
         draft.update(row, {"addresses": row.addresses | given})
 
     def remove(self, draft: Draft, row: AddressGroup, body: Mapping[str, Any]) -> None:
-        """Remove addresses, all of which the group has."""
+        """Remove addresses, all of which the group has.
+
+        Arguments:
+            draft: the transaction.
+            row: the group.
+            body: the request's, parsed.
+
+        Raises:
+            AddressesNotFound: the group lacks one.
+        """
         given = _addresses_in(body)
         if missing := sorted(given - row.addresses):
             raise AddressesNotFound(addresses=missing, address_group_id=row.uuid)

@@ -97,7 +97,13 @@ class Heartbeat:
         return not self.asked or now - self.asked[-1][1] >= patience / 2
 
     def answers(self, number: int, patience: float, now: float) -> bool:
-        """Return whether whoever has copied a number has nothing overdue."""
+        """Return whether whoever has copied a number has nothing overdue.
+
+        Arguments:
+            number: the `nb_cfg` that an agent has acknowledged.
+            patience: seconds that an agent has for an answer (`agent_down_time`).
+            now: the time, in seconds since 1970.
+        """
         return all(number >= wanted for wanted, when in self.asked if now - when >= patience)
 
 

@@ -33,6 +33,11 @@ def zones(databases: Databases, resource: str) -> frozenset[str]:
 def check_hints(databases: Databases, resource: str, hints: Iterable[str]) -> frozenset[str]:
     """Return the availability zones that a request names, all of which are there.
 
+    Arguments:
+        databases: where the chassis and their zones are looked for.
+        resource: the kind of resource that is to be there: `router`.
+        hints: the zones' names.
+
     Raises:
         AvailabilityZoneNotFound: one is not.
     """

@@ -102,7 +102,12 @@ def _host(value: Any) -> str:
 
 
 def host_name(value: Any) -> str:
-    """Convert the name of a host within its domain."""
+    """Convert the name of a host within its domain.
+
+    Raises:
+        WrongTypeError: the value is no text.
+        ValueError: it is no such name.
+    """
     if not isinstance(value, str):
         raise WrongTypeError(f"Input value {value} must be string type")
     word = dns_name(value.lower())

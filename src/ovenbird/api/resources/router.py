@@ -180,20 +180,44 @@ class Routers(Resource[Router]):
             given(body)
 
     def add_interface(self, draft: Draft, row: Router, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Connect a subnet, or a port's subnets."""
+        """Connect a subnet, or a port's subnets.
+
+        Arguments:
+            draft: the transaction.
+            row: the router.
+            body: the request's, parsed.
+        """
         return self.interfaces.add(draft, row, body)
 
     def remove_interface(self, draft: Draft, row: Router, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Disconnect a subnet or a port."""
+        """Disconnect a subnet or a port.
+
+        Arguments:
+            draft: the transaction.
+            row: the router.
+            body: the request's, parsed.
+        """
         return self.interfaces.remove(draft, row, body)
 
     def add_routes(self, draft: Draft, row: Router, body: Mapping[str, Any]) -> None:
-        """Add extra routes to those that are there."""
+        """Add extra routes to those that are there.
+
+        Arguments:
+            draft: the transaction.
+            row: the router.
+            body: the request's, parsed.
+        """
         given = _routes_in(body)
         draft.update(row, {"routes": checked_routes(row, [*listed_routes(row), *given])})
 
     def remove_routes(self, draft: Draft, row: Router, body: Mapping[str, Any]) -> None:
-        """Remove extra routes; those that are not there are no mistake."""
+        """Remove extra routes; those that are not there are no mistake.
+
+        Arguments:
+            draft: the transaction.
+            row: the router.
+            body: the request's, parsed.
+        """
         draft.update(row, {"routes": row.routes - stored_routes(_routes_in(body))})
 
     # -- the gateway --------------------------------------------------------------------------------------------------

@@ -110,6 +110,11 @@ def default_group(databases: Databases, draft: Draft, project: str) -> UUID:
     """Return the default group of a project, written into the draft if the project has none.
 
     Of several who find none, the unique index lets one succeed; the others find it when they try again.
+
+    Arguments:
+        databases: where it is looked for.
+        draft: the transaction.
+        project: whose group.
     """
     found = databases.store.table(DefaultSecurityGroup).find(DefaultSecurityGroup.project_id, project)
     if found is not None:
@@ -127,7 +132,13 @@ def default_group(databases: Databases, draft: Draft, project: str) -> UUID:
 
 
 def new_group(draft: Draft, project: str, values: dict[str, Any]) -> UUID:
-    """Write a group that lets everything out, and return its id."""
+    """Write a group that lets everything out, and return its id.
+
+    Arguments:
+        draft: the transaction.
+        project: whose group.
+        values: of the row's other columns, by name.
+    """
     stored = {name: values[name] for name in ("name", "description", "stateful")}
     uuid = draft.insert(SecurityGroup, stored | {"project_id": project})
     for ethertype in ETHERTYPES:

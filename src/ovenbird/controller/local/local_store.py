@@ -114,7 +114,13 @@ def recorded(store: Store, subject: str) -> str | None:
 
 
 def record(store: Store, subject: str, value: str | None) -> bool:
-    """Record what has come of a subject, None to forget it; return whether that is news."""
+    """Record what has come of a subject; return whether that is news.
+
+    Arguments:
+        store: the controller's own.
+        subject: what it is about.
+        value: what has come of it; None to forget it.
+    """
     table = store.table(Outcome)
     if recorded(store, subject) == value:
         return False

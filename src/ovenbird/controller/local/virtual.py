@@ -63,7 +63,13 @@ def spoken(packet_in: PacketIn) -> Spoken:
 
 
 def stage_spoken(store: Store, transaction: Transaction, what: Spoken) -> None:
-    """Bind a virtual port to where its parent is, unless it is bound there."""
+    """Bind a virtual port to where its parent is, unless it is bound there.
+
+    Arguments:
+        store: Southbound's.
+        transaction: on it.
+        what: which virtual port was announced, and by whom.
+    """
     datapath = store.find(DatapathBinding.tunnel_key, what.datapath)
     if datapath is None:
         return

@@ -147,7 +147,13 @@ class SetFlows:
             self._change(self._patterns.get(name, ()), members, ())
 
     def modified(self, row: AddressSet, mask: int, deltas: Deltas | None) -> None:
-        """Give the set's patterns its new members, and take from them those that are gone."""
+        """Give the set's patterns its new members, and take from them those that are gone.
+
+        Arguments:
+            row: the address set.
+            mask: which columns have changed, by their bits.
+            deltas: members added and removed, by column; None where they are not known.
+        """
         name = self._names[row]
         if row.values[_NAME] != name:
             self.deleted(row)

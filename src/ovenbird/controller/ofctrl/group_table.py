@@ -23,7 +23,13 @@ class GroupTable(Numbered[tuple[Bucket, ...]]):
         return buckets_of(fact[2])
 
     def change(self, command: ModCommand, number: int, thing: tuple[Bucket, ...] | None) -> GroupMod:
-        """Return the message that changes a group."""
+        """Return the message that changes a group.
+
+        Arguments:
+            command: what is done.
+            number: the group's id.
+            thing: its buckets; None for a group that goes.
+        """
         return GroupMod(command, number) if thing is None else GroupMod(command, number, GroupType.SELECT, thing)
 
     def recall(self, groups: Iterable[GroupDesc]) -> None:

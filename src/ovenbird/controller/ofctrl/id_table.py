@@ -35,7 +35,13 @@ class Numbered(ABC, Generic[Thing]):
 
     @abstractmethod
     def change(self, command: ModCommand, number: int, thing: Thing | None) -> Message:
-        """Return the message that adds, modifies or (None) deletes a thing."""
+        """Return the message that adds, modifies or deletes a thing.
+
+        Arguments:
+            command: which of these.
+            number: the thing's id.
+            thing: what it is then; None for one that goes.
+        """
 
     def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
         """Take in a wave's facts."""

@@ -41,7 +41,13 @@ def meters(meter: Meter) -> Iterator[Fact]:
 
 
 def config_of(number: int, unit: str, bands: tuple[tuple[int, int], ...]) -> MeterConfig:
-    """Return a meter as the switch knows it."""
+    """Return a meter as the switch knows it.
+
+    Arguments:
+        number: the meter's id.
+        unit: `kbps` or `pktps`.
+        bands: rate and burst of each, in that unit.
+    """
     flags = MeterFlag.STATS | (MeterFlag.PKTPS if unit == "pktps" else MeterFlag.KBPS)
     if any(burst for _, burst in bands):
         return MeterConfig(number, flags | MeterFlag.BURST, bands)
@@ -56,7 +62,13 @@ class MeterTable(Numbered[MeterConfig]):
         return config_of(*fact[1:])
 
     def change(self, command: ModCommand, number: int, thing: MeterConfig | None) -> MeterMod:
-        """Return the message that changes a meter."""
+        """Return the message that changes a meter.
+
+        Arguments:
+            command: what is done.
+            number: the meter's id.
+            thing: what it is then; None for a meter that goes.
+        """
         return MeterMod(command, number) if thing is None else MeterMod(command, number, thing.flags, thing.bands)
 
     def recall(self, meters: Iterable[MeterConfig]) -> None:

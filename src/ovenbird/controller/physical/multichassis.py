@@ -172,7 +172,13 @@ def activated(packet_in: PacketIn) -> Activated:
 
 
 def stage_activated(store: Store, transaction: Transaction, what: Activated) -> None:
-    """Write down where a port was heard, unless that is known."""
+    """Write down where a port was heard, unless that is known.
+
+    Arguments:
+        store: Southbound's.
+        transaction: on it.
+        what: which port, and where.
+    """
     datapath = store.find(DatapathBinding.tunnel_key, what.datapath)
     index = store.table(_PB).index(_PB.datapath, _PB.tunnel_key)
     for port in index.rows((datapath.uuid, what.port)) if datapath is not None else ():

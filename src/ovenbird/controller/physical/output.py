@@ -382,7 +382,14 @@ def _to_gateways(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]
 
 @view
 def remote_copies(group: MulticastGroup, datapath: DatapathBinding, kind: str, ofport: int) -> tuple[Fact, ...]:
-    """Return the parts by which a group's packets reach one other chassis; its ports there all say the same."""
+    """Return the parts by which a group's packets reach one other chassis; its ports there all say the same.
+
+    Arguments:
+        group: the multicast group.
+        datapath: its datapath.
+        kind: the tunnel's type: `geneve` or `vxlan`.
+        ofport: the tunnel's port.
+    """
     number, key = datapath.tunnel_key, group.tunnel_key
     match, cookie = to_port(number, key), cookie_of(group)
     order = 5 if kind == "vxlan" else 3

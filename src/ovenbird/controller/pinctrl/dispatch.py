@@ -178,7 +178,13 @@ class PacketIns:
 
 
 def with_bit(metadata: Match, bit: Subfield, value: bool) -> Match:
-    """Return a packet's metadata with one bit set or cleared; the bits of wide registers are in their narrow parts."""
+    """Return a packet's metadata with one bit set or cleared; the bits of wide registers are in their narrow parts.
+
+    Arguments:
+        metadata: as it came.
+        bit: which bit.
+        value: whether it is set.
+    """
     fields = dict(metadata)
     for name, (ones, _) in narrow(bit.field.name, (1 << bit.ofs, 1 << bit.ofs)).items():
         old = fields[name][0] if name in fields else 0

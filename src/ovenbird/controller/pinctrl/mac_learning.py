@@ -144,7 +144,15 @@ def outdated(store: Store, key: int, port: int, mac: str, address: str) -> Itera
     """Yield what routers of a switch other than the one at a port have to learn of an address that is announced there.
 
     Flows lead a request for a router's address to that router and to no other. A router that learns from requests only
-    what it knows (`always_learn_from_arp_request`) has to know the address already.
+    what
+    it knows (`always_learn_from_arp_request`) has to know the address already.
+
+    Arguments:
+        store: Southbound's.
+        key: the tunnel key of the switch.
+        port: the tunnel key of the port.
+        mac: the MAC address that was announced.
+        address: the IP address that was announced.
     """
     datapath = store.find(DatapathBinding.tunnel_key, key)
     if datapath is None:
@@ -163,7 +171,13 @@ def outdated(store: Store, key: int, port: int, mac: str, address: str) -> Itera
 
 
 def stage(southbound: Replica, transaction: Transaction, what: Learned) -> None:
-    """Put what a packet taught into a transaction, unless it is known."""
+    """Put what a packet taught into a transaction, unless it is known.
+
+    Arguments:
+        southbound: the replica.
+        transaction: on it.
+        what: what was learned.
+    """
     store = southbound.store
     if not what.ip:
         rows = store.table(FDB).index(FDB.mac, FDB.dp_key).rows((what.mac, what.datapath))

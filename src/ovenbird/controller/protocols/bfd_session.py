@@ -52,7 +52,13 @@ class Session:
     # -- what the rest of the system wants ----------------------------------------------------------------------------
 
     def configure(self, min_tx: int, min_rx: int, detect_mult: int) -> None:
-        """Change the intervals; an end that is up agrees on them with the other first (section 6.8.3)."""
+        """Change the intervals; an end that is up agrees on them with the other first (section 6.8.3).
+
+        Arguments:
+            min_tx: milliseconds between two packets of ours at least.
+            min_rx: milliseconds between two packets of the other end's at least.
+            detect_mult: how many packets of ours may be missing before the other end says that we are down.
+        """
         if (min_tx, min_rx, detect_mult) == (self._min_tx, self._min_rx, self._mult):
             return
         before = self._desired_tx

@@ -219,7 +219,15 @@ class Sessions:
 
 
 def framed(mac: str, source: str, address: str, udp_port: int, packet: Control) -> bytes:
-    """Return the frame of a control packet, addressed to the router's port, which routes it on."""
+    """Return the frame of a control packet, addressed to the router's port, which routes it on.
+
+    Arguments:
+        mac: the MAC address of the router's port.
+        source: the IP address of the router's port.
+        address: the IP address of the other end.
+        udp_port: the source port, from 49,152 to 65,535 (RFC 5881, section 4).
+        packet: the control packet.
+    """
     src, dst, own = ip_bytes(source), ip_bytes(address), mac_bytes(mac)
     segment = Udp(udp_port, bfd.PORT, packet.encode()).encode(src, dst)
     if len(src) == 4:
