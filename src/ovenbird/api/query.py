@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlencode
 from ovenbird.api.attributes import ALIASES
 from ovenbird.api.errors.request import BadLimitRequest, HTTPBadRequest, InvalidInput
 from ovenbird.api.values import WrongTypeError, boolean
-from ovenbird.net.numbers import is_decimal
+from ovenbird.net.numbers import integer
 from ovenbird.ovsdb.types import is_uuid
 
 if TYPE_CHECKING:
@@ -150,8 +150,8 @@ def _wanted(name: str, texts: list[str], convert: Converter | None) -> Wanted:
 def _any_type(text: str) -> Iterator[Any]:
     """Yield what a text may mean of an attribute that says nothing of its type."""
     yield text
-    if is_decimal(text):
-        yield int(text)
+    if (number := integer(text)) is not None:
+        yield number
     with suppress(WrongTypeError):
         yield boolean(text)
 
@@ -159,9 +159,10 @@ def _any_type(text: str) -> Iterator[Any]:
 def _limit(value: str | None) -> int | None:
     if value is None:
         return None
-    if not is_decimal(value):
+    number = integer(value)
+    if number is None:
         raise BadLimitRequest(limit=value)
-    return int(value) or None
+    return number or None
 
 
 def _sort(keys: list[str], directions: list[str], allowed: Collection[str]) -> tuple[tuple[str, bool], ...]:

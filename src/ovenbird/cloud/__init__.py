@@ -40,6 +40,7 @@ from ovenbird.cloud.security_group import (
     port_group,
     rule_acl,
 )
+from ovenbird.cloud.settings import ineffective_settings
 from ovenbird.cloud.subnet import DHCP_OPTIONS, subnet_dhcp
 from ovenbird.engine.engine import Engine
 
@@ -63,6 +64,7 @@ RULES = (
     external_port,
     floating_ip,
     port_names,
+    ineffective_settings,
 )
 """Every rule from Cloud to Northbound."""
 

@@ -37,7 +37,8 @@ def port_names(port: cloud.Port) -> Iterator[Fact]:
     if not fixed:
         return
     network = port.network
-    full = f"{host}.{port.dns_domain.rstrip('.').lower() or domain(network)}"
+    outer = port.dns_domain.rstrip(".").lower() or domain(network)
+    full = f"{host}.{outer}" if outer else host
     both = " ".join(fixed)
     records = {host: both, full: both} | {ip_address(address).reverse_pointer: full for address in fixed}
     switch = names.switch(network.uuid)

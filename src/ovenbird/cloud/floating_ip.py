@@ -47,7 +47,7 @@ def floating_ip(association: cloud.FloatingIPAssociation) -> Iterator[Fact]:
     port = cloud.FixedAddress.port.raw(fixed)
     router = names.router(cloud.RouterGateway.router.raw(association.gateway))
     distributed = (
-        settings.enabled(floating.home.store, settings.DISTRIBUTED_FLOATING_IP)
+        settings.DISTRIBUTED_FLOATING_IP.of(floating.home.store)
         and segment_of(floating.network)[1] is not None
         and is_up(port)
     )

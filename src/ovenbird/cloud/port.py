@@ -139,7 +139,7 @@ def _where(port: cloud.Port, told: Profile) -> names.Pairs:
     if not target or target == host:
         return (("requested-chassis", host),)
     where = ("requested-chassis", f"{host},{target}")
-    strategy = settings.setting(port.home.store, settings.MIGRATION_ACTIVATION)
+    strategy = settings.MIGRATION_ACTIVATION.of(port.home.store)
     return (("activation-strategy", strategy), where) if strategy else (where,)
 
 

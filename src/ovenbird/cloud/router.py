@@ -136,7 +136,7 @@ def chassis_of(outside: cloud.RouterGateway) -> tuple[str, ...]:
     port = outside.port
     _, physical = segment_of(port.network)
     among = gateway.candidates(physical, outside.router.availability_zone_hints)
-    if settings.setting(port.home.store, settings.GATEWAY_SCHEDULER) == "chance":
+    if settings.GATEWAY_SCHEDULER.of(port.home.store) == "chance":
         return gateway.by_chance(port.uuid, among)
     return gateway.least_loaded(port.uuid, among)
 
@@ -196,7 +196,7 @@ def _router_options(router: cloud.Router) -> names.Pairs:
     options = dict(ROUTER_OPTIONS)
     if chassis := home(router):
         options[gateway.HOME] = chassis
-    if age := settings.number(router.home.store, settings.MAC_BINDING_AGE):
+    if age := settings.MAC_BINDING_AGE.of(router.home.store):
         options["mac_binding_age_threshold"] = str(age)
     return tuple(sorted(options.items()))
 
@@ -317,7 +317,7 @@ def _avoids_tunnels(router: cloud.Router) -> bool:
 
     Tunnels have no room for packets as large as those that physical networks carry.
     """
-    return settings.enabled(router.home.store, settings.DISTRIBUTED_FLOATING_IP) and is_on_wires(router)
+    return settings.DISTRIBUTED_FLOATING_IP.of(router.home.store) and is_on_wires(router)
 
 
 def router_advertisements(network: cloud.Network, fixed: list[tuple[str, cloud.Subnet]]) -> names.Pairs:

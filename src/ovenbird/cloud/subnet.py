@@ -27,8 +27,8 @@ RESOLVERS = Path("/etc/resolv.conf")
 METADATA = "169.254.169.254/32"
 """Where instances look for metadata."""
 
-NO_DOMAIN = settings.DEFAULTS[settings.DNS_DOMAIN].rstrip(".")
-"""The domain that is nobody's choice: instances are not told of it."""
+NO_DOMAINS = ("", settings.DNS_DOMAIN.default)
+"""The domain that is nobody's choice, and none at all: instances are not told of these."""
 
 STATELESS, SLAAC = "dhcpv6-stateless", "slaac"
 
@@ -66,7 +66,7 @@ def dhcp_options(subnet: cloud.Subnet) -> names.Pairs:
 @view
 def metadata_address(subnet: cloud.Subnet) -> str | None:
     """Return the address in a subnet of the port that the metadata service is behind; None where there is none."""
-    if not settings.enabled(subnet.home.store, settings.METADATA):
+    if not settings.METADATA.of(subnet.home.store):
         return None
     device = f"ovnmeta-{cloud.Subnet.network.raw(subnet)}"
     for port in lookups.select(cloud.Port.device_id, device):
@@ -86,14 +86,14 @@ def _dhcpv4_options(subnet: cloud.Subnet) -> names.Pairs:
     options = {
         "server_id": server,
         "server_mac": server_mac(subnet.uuid),
-        "lease_time": str(settings.number(subnet.home.store, settings.LEASE_TIME)),
+        "lease_time": str(settings.LEASE_TIME.of(subnet.home.store)),
         "mtu": str(network_mtu(subnet.network)),
     }
     if gateway is not None:
         options["router"] = gateway
     if servers := _name_servers(subnet):
         options["dns_server"] = servers
-    if (name := domain(subnet.network)) != NO_DOMAIN:
+    if (name := domain(subnet.network)) not in NO_DOMAINS:
         options["domain_name"] = orjson.dumps(name).decode()
     routes = [f"{METADATA},{metadata}"] if metadata is not None else []
     routes += [route.replace(" ", ",") for route in sorted(subnet.host_routes) if _is_route(route)]
@@ -121,9 +121,8 @@ def _name_servers(subnet: cloud.Subnet) -> str:
     servers = [server for _, server in sorted(subnet.dns_nameservers.items()) if is_address(server)]
     if not servers:
         store, version6 = subnet.home.store, ":" in subnet.cidr
-        given = [word.strip() for word in settings.setting(store, settings.DNS_SERVERS).split(",")]
-        for several in (given, host_name_servers()):
-            servers = servers or [s for s in several if is_address(s) and (":" in s) == version6]
+        for several in (settings.DNS_SERVERS.of(store), host_name_servers()):
+            servers = servers or [s for s in several if (":" in s) == version6]
     return _braced(servers) if servers and NO_SERVER.isdisjoint(servers) else ""
 
 

@@ -21,7 +21,7 @@ from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.pump import LockedPump
 from ovenbird.daemon.renumbering import Renumbering
 from ovenbird.model import cloud, nb, sb
-from ovenbird.net.numbers import is_decimal
+from ovenbird.net.numbers import integer
 from ovenbird.northd.findings import Findings
 from ovenbird.ovsdb.replica import Replica
 
@@ -105,9 +105,10 @@ def tcp_port(daemon: Daemon, option: str, default: int) -> int:
         UsageError: it is no port.
     """
     text = daemon.options.last(option) or str(default)
-    if not is_decimal(text) or int(text) > 65535:
+    port = integer(text, high=65535)
+    if port is None:
         raise UsageError(f"--{option}={text}: not a TCP port")
-    return int(text)
+    return port
 
 
 def lacks(schema: DatabaseSchema) -> str:

@@ -20,6 +20,8 @@ from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.pump import long_lived
 from ovenbird.daemon.remotes import Remotes
 from ovenbird.model import cloud, nb, sb
+from ovenbird.model.settings import SettingError, assignments
+from ovenbird.model.stored_settings import UnreachableError, change
 from ovenbird.northd.findings import Findings
 from ovenbird.ovsdb.conversion import open_converted
 from ovenbird.ovsdb.errors import OvsdbError
@@ -50,7 +52,7 @@ OPTIONS = {
     "host": value("ADDRESS", "address that the API listens on (127.0.0.1)"),
     "set": value(
         "NAME=VALUE",
-        "give the cloud a setting, such as metadata=true or distributed_floating_ip=true",
+        "give the cloud a setting, such as metadata=true; `ovenbird settings list` shows all",
         repeats=True,
     ),
     **{
@@ -133,27 +135,28 @@ def open_all(
     return clients
 
 
-def configure(daemon: Daemon, cloud_client: LocalClient) -> None:
-    """Store the settings that the command line gives.
+def settings(daemon: Daemon) -> dict[str, str]:
+    """Return the settings that the command line gives, as they are stored.
 
     Raises:
-        UsageError: one has no value.
+        UsageError: there is no such setting, or one cannot have its value.
     """
-    given = {}
-    for option in daemon.options.all("set"):
-        name, equals, value = option.partition("=")
-        if not equals:
-            raise UsageError(f"--set={option}: NAME=VALUE is needed")
-        given[name] = value
-    if not given:
-        return
-    change = cloud_client.transaction()
-    there = cloud_client.store.table(cloud.CloudGlobal).all()
-    if there:
-        change.update(there[0], {"options": {**there[0].options, **given}})
-    else:
-        change.insert(cloud.CloudGlobal, {"options": given})
-    cloud_client.commit_now(change)
+    try:
+        return assignments(daemon.options.all("set"))
+    except SettingError as e:
+        raise UsageError(f"--set: {e}") from e
+
+
+async def configure(cloud_client: LocalClient, given: Mapping[str, str]) -> None:
+    """Store settings.
+
+    Raises:
+        UsageError: they cannot be.
+    """
+    try:
+        await change(cloud_client, given)
+    except UnreachableError as e:
+        raise UsageError(f"--set: {e}") from e
 
 
 async def listen(daemon: Daemon, remotes: Mapping[str, Remotes], directory: Path) -> None:
@@ -186,6 +189,7 @@ def make_server(daemon: Daemon, name: str) -> Server:
 
 async def serve(daemon: Daemon) -> None:
     """Run until told to stop."""
+    given = settings(daemon)
     directory = run_directory(daemon)
     servers = {name: make_server(daemon, name) for name in DATABASES}
     remotes = {name: Remotes(server) for name, server in servers.items()}
@@ -193,7 +197,8 @@ async def serve(daemon: Daemon) -> None:
     try:
         with long_lived():
             clients = open_all(servers, directory, damage.on_damage(daemon.options))
-        configure(daemon, clients["cloud"])
+        if given:
+            await configure(clients["cloud"], given)
         left_out, findings = Findings(), Findings()
         pumps: list[LockedPump] = [
             api.pump(clients["cloud"], clients["nb"], clients["sb"], left_out),

@@ -1,8 +1,9 @@
 """Views: memoised pure functions of rows, with early cutoff.
 
 Inside a computation, calling a view reads its remembered value and depends on that value alone: when what the view
-read changes, the view is computed again, and only if the result differs are its readers. Outside of a computation a
-view is a plain function. A view that nobody reads any more is dropped at the end of the wave.
+read changes, the view is computed again, and only if the result differs are its readers. Outside of a computation, and
+for a reader that no engine computes, a view is a plain function. A view that nobody reads any more is dropped at the
+end of the wave.
 
 A view that raises remembers the exception and raises it in whoever reads it, until something that it read changes.
 """
@@ -39,7 +40,7 @@ class View(Generic[T, *Ts]):
     def __call__(self, *args: *Ts) -> T:
         """Return the function's value, remembered and tracked when something is being computed."""
         node = tracking.reader
-        if node is None:
+        if node is None or node.engine is None:
             return self.body(*args)
         memo = node.engine.memo
         key = (self, args)

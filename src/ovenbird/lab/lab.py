@@ -41,6 +41,7 @@ from ovenbird.lab.rollback import undone_by
 from ovenbird.lab.settings import configure
 from ovenbird.lab.state import Kind, State
 from ovenbird.lab.underlay import underlay
+from ovenbird.model.settings import METADATA, SettingError, checked
 
 Progress = Callable[[str], None]
 
@@ -112,6 +113,7 @@ class Lab(Keeper):
 
         Raises:
             RequirementError: the machine lacks something.
+            PlanError: what is asked for makes no sense.
             AlreadyRunningError: a cloud runs there, or starts.
             ClashError: somebody else has a namespace of a name that this lab would use; nothing was done.
             LabError: it did not start; nothing is left of it.
@@ -121,12 +123,16 @@ class Lab(Keeper):
         if unknown:
             raise PlanError(f"no such host: {', '.join(sorted(unknown))}")
         ports = {"api_port": api_port, "nb_port": nb_port, "sb_port": sb_port, "cloud_port": cloud_port}
-        served = (settings or {}).get("metadata") == "true"
+        try:
+            given = checked(settings or {})
+        except SettingError as error:
+            raise PlanError(str(error)) from error
+        served = METADATA.among(given) or False
         lab = cls(Plan.make(rundir, hosts, gateways=gateways, metadata=served, prefix=prefix, **ports))
         with lab._alone():
             lab._claim()
             with undone_by(partial(remove_all, lab.plan, lab.state)), lab._telling():
-                lab._start(central, controllers or {}, external_ids or {}, settings or {}, progress)
+                lab._start(central, controllers or {}, external_ids or {}, given, progress)
         return lab
 
     @contextmanager
@@ -298,7 +304,11 @@ class Lab(Keeper):
         return (steering, metadata(hypervisor)) if self.plan.metadata else (steering,)
 
     def configure(self, settings: Mapping[str, str]) -> None:
-        """Give the cloud settings, whatever others it has."""
+        """Give the cloud settings, whatever others it has.
+
+        Raises:
+            LabError: there is no such setting, it cannot have that value, or the database refuses; nothing is changed.
+        """
         configure(self.plan.remote("cloud"), settings)
 
     def _host_processes(self, name: str) -> tuple[str, ...]:

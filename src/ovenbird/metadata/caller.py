@@ -14,7 +14,7 @@ from ovenbird.metadata.network import local_instances
 from ovenbird.model.sb import PortBinding
 from ovenbird.net.addresses import ip_bytes, link_local, mac_bytes
 from ovenbird.net.errors import PacketError
-from ovenbird.net.numbers import is_decimal
+from ovenbird.net.numbers import integer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +90,7 @@ def find_caller(southbound: Store, chassis: UUID, network: str, datapath: UUID, 
         ids.get("neutron:port_name", ""),
         next((mac for mac, _ in _pairs(port)), ""),
         tuple(ids.get("neutron:cidrs", "").split()),
-        int(mtu) if is_decimal(mtu) else 0,
+        integer(mtu) or 0,
         address,
         next(iter(sorted(ids.get("neutron:port_fip", "").split())), ""),
     )

@@ -6,16 +6,17 @@ values like any other.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, overload
+
+from ovenbird.net import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NUMBER = re.compile(r"\s*([+-]?)0*([0-9]{1,19})", re.ASCII)
-"""As strtol(3) reads a number of base 10."""
-
 INT = 0x7FFF_FFFF
+
+_BLANKS = " \t\n\v\f\r"
+"""What strtol(3) skips before a number."""
 
 
 def flag(options: Mapping[str, str], name: str, *, default: bool = False) -> bool:
@@ -51,11 +52,5 @@ def number(
         high: the greatest.
     """
     text = options.get(name)
-    value = integer(text) if text is not None else None
-    return value if value is not None and low <= value <= high else default
-
-
-def integer(text: str) -> int | None:
-    """Return the number that a text holds, or None; of no more than 19 digits."""
-    found = _NUMBER.fullmatch(text)
-    return int(found[1] + found[2]) if found is not None else None
+    value = None if text is None else numbers.integer(text.lstrip(_BLANKS), low, high)
+    return default if value is None else value

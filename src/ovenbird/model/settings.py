@@ -1,106 +1,290 @@
-"""The settings that every process of a cloud shares: options of the one row of Cloud_Global, by name.
+"""The settings that every process of a cloud shares: options of the one row of Cloud_Global, each of which stands here.
 
 They are in the database so that all API processes and the compiler agree, and so that a change of one is a change like
-any other: whoever read it acts on the new value.
+any other: whoever read it acts on the new value, and nobody else is asked. Names and values are checked wherever people
+give them (`assignments`, `checked`). Whoever writes to the database by other means may write anything: what is no value
+counts as not set, and `complaints` says so.
 """
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from ovenbird.engine.views import view
 from ovenbird.model.cloud import CloudGlobal
-from ovenbird.net.numbers import is_decimal
+from ovenbird.model.setting_kinds import Addresses, Choice, Domain, Flag, Number
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
     from ovenbird.engine.rows import Store
+    from ovenbird.model.setting_kinds import Kind
 
-log = logging.getLogger(__name__)
+T = TypeVar("T")
 
-METADATA = "metadata"
-"""Whether each network has a port for the metadata service."""
+UNLIMITED = -1
+_INT = 0x7FFF_FFFF
 
-DISTRIBUTED_FLOATING_IP = "distributed_floating_ip"
-"""Whether a floating IP's traffic leaves where its instance runs, instead of through the router's gateway."""
+TUNNEL_OVERHEAD = 58
+"""Bytes of Geneve over IPv4 with OVN's option: 14 Ethernet, 20 IP, 8 UDP, 8 Geneve, 8 option."""
 
-GATEWAY_SCHEDULER = "gateway_scheduler"
-"""How gateways are spread over chassis: `leastloaded` or `chance`."""
+MINIMUM_MTU = 68
+"""Bytes of the smallest MTU of a network (RFC 791, section 3.2)."""
 
-MIGRATION_ACTIVATION = "live_migration_activation_strategy"
-"""What makes a port work at the place that its instance moves to: `rarp`, or nothing for at once."""
-
-DNS_DOMAIN = "dns_domain"
-"""Domain of instances on networks that name none."""
-
-DNS_SERVERS = "dns_servers"
-"""Name servers of instances on subnets that name none, between commas; without any, those of the compiler's host."""
-
-LEASE_TIME = "dhcp_default_lease_time"
-"""Seconds for which instances have their addresses before they ask again."""
-
-PHYSICAL_MTU = "global_physnet_mtu"
-"""Bytes of the largest packet that physical networks, and those below tunnels, carry."""
-
-MAX_ROUTES = "max_routes"
-"""How many extra routes a router may have."""
-
-MAX_ADDRESS_PAIRS = "max_allowed_address_pair"
-"""How many allowed address pairs a port may have."""
-
-AGENT_DOWN_TIME = "agent_down_time"
-"""Seconds after which an agent that has not answered counts as dead."""
-
-MAC_BINDING_AGE = "mac_binding_age_threshold"
-"""Seconds for which routers keep what they learned of a neighbour; 0 for ever."""
-
-QUOTA = "quota_"
-"""Before a resource's member name: how many of it a project may have that has no quota of its own; -1 for any."""
-
-DEFAULTS = {
-    METADATA: "false",
-    DISTRIBUTED_FLOATING_IP: "false",
-    GATEWAY_SCHEDULER: "leastloaded",
-    MIGRATION_ACTIVATION: "rarp",
-    DNS_DOMAIN: "openstacklocal.",
-    PHYSICAL_MTU: "1500",
-    MAX_ROUTES: "30",
-    MAX_ADDRESS_PAIRS: "10",
-    LEASE_TIME: "43200",
-    AGENT_DOWN_TIME: "75",
-    MAC_BINDING_AGE: "0",
-}
-"""What a setting is where nobody has said otherwise."""
+_QUOTED = 60
+"""Characters of somebody's text that a message repeats."""
+_COMPLAINTS = 20
+"""What is said of one row of settings, however many that are none stand in it."""
+_AT_ONCE = "at once"
 
 
-def setting(store: Store, name: str, default: str = "") -> str:
-    """Return a setting.
+class SettingError(ValueError):
+    """There is no such setting, or it cannot have that value; one line for whoever asked."""
+
+
+@dataclass(frozen=True, eq=False)
+class Setting(Generic[T]):
+    """A setting.
 
     Arguments:
-        store: Cloud's rows; the reader depends on the settings.
-        name: which.
-        default: its value where neither the database nor `DEFAULTS` has one.
+        name: the key in Cloud_Global's `options`.
+        kind: which values it may have.
+        default: what it is where nobody has said otherwise.
+        meaning: what it is for, in a line.
+        effect: when, or for what, a change counts.
     """
+
+    name: str
+    kind: Kind[T]
+    default: T
+    meaning: str
+    effect: str = _AT_ONCE
+
+    @property
+    def default_text(self) -> str:
+        """The default, as it would be stored."""
+        return self.kind.write(self.default)
+
+    def of(self, store: Store) -> T:
+        """Return its value; the reader depends on it and on no other setting.
+
+        Arguments:
+            store: Cloud's rows.
+        """
+        found = self.given(store)
+        return self.default if found is None else found
+
+    def given(self, store: Store) -> T | None:
+        """Return the value that the database has, or None where it has none of use; likewise."""
+        return cast("T | None", _given(store, self))
+
+    def among(self, options: Mapping[str, str]) -> T | None:
+        """Return the value that options have, or None where they have none of use."""
+        text = options.get(self.name)
+        if text is None:
+            return None
+        try:
+            return self.kind.read(text)
+        except ValueError:
+            return None
+
+    def canonical(self, text: str) -> str:
+        """Return the text to store for one that somebody gave.
+
+        Raises:
+            SettingError: it stands for no value.
+        """
+        try:
+            return self.kind.write(self.kind.read(text))
+        except ValueError:
+            raise SettingError(f"{self.name}={quoted(text)}: {self.name} is {self.kind.allowed}") from None
+
+
+@view
+def _given(store: Store, setting: Setting[Any]) -> Any:
     for row in store.table(CloudGlobal):
-        if name in row.options:
-            return row.options[name]
-    return DEFAULTS.get(name, default)
+        return setting.among(row.options)
+    return None
 
 
-def number(store: Store, name: str) -> int:
-    """Return a setting that is a number of at most 32 bits; one that is none counts as not set."""
-    text = setting(store, name)
-    given = int(text) if is_decimal(text) else None
-    if given is not None and given < 1 << 32:
-        return given
-    log.warning("the setting %s is no number: %s", name, text)
-    return int(DEFAULTS[name])
+METADATA = Setting(
+    "metadata",
+    Flag(),
+    False,
+    "each network has a port for the metadata service",
+    "for networks made from now on, and subnets made, or given DHCP, from now on",
+)
+DISTRIBUTED_FLOATING_IP = Setting(
+    "distributed_floating_ip",
+    Flag(),
+    False,
+    "floating IPs are translated where the instance runs, not at the router's gateway",
+)
+GATEWAY_SCHEDULER = Setting(
+    "gateway_scheduler",
+    Choice(("leastloaded", "chance")),
+    "leastloaded",
+    "how routers' gateways are spread over chassis: by load or at random",
+    "at once: gateways may move",
+)
+MIGRATION_ACTIVATION = Setting(
+    "live_migration_activation_strategy",
+    Choice(("rarp", "")),
+    "rarp",
+    "what makes a port work where its instance moves to: an announcement by RARP, or (empty) nothing",
+)
+DNS_DOMAIN = Setting(
+    "dns_domain",
+    Domain(),
+    "openstacklocal",
+    "domain of instances on networks that name none; instances are not told of the default",
+)
+DNS_SERVERS: Setting[tuple[str, ...]] = Setting(
+    "dns_servers",
+    Addresses(),
+    (),
+    "name servers of instances on subnets that name none; without any, those of the compiler's host",
+)
+LEASE_TIME = Setting(
+    "dhcp_default_lease_time",
+    Number(1, 0xFFFF_FFFF),  # RFC 2131, section 3.3
+    43_200,
+    "seconds for which instances have their addresses before they ask again; 4294967295: for ever",
+)
+PHYSICAL_MTU = Setting(
+    "global_physnet_mtu",
+    Number(MINIMUM_MTU + TUNNEL_OVERHEAD, 65_535),
+    1500,
+    f"bytes of the largest packet of physical networks; tunnelled networks carry {TUNNEL_OVERHEAD} less",
+    "for networks made from now on, and those whose MTU is set from now on",
+)
+MAX_ROUTES = Setting("max_routes", Number(0, _INT), 30, "extra routes of a router")
+MAX_ADDRESS_PAIRS = Setting("max_allowed_address_pair", Number(0, _INT), 10, "allowed address pairs of a port")
+AGENT_DOWN_TIME = Setting(
+    "agent_down_time", Number(1, _INT), 75, "seconds after which an agent that has not answered counts as dead"
+)
+MAC_BINDING_AGE = Setting(
+    "mac_binding_age_threshold",
+    Number(0, _INT),
+    0,
+    "seconds for which routers keep what they learned of a neighbour; 0: for ever",
+)
+
+QUOTAS: Mapping[str, Setting[int]] = {
+    member: Setting(
+        f"quota_{member}",
+        Number(UNLIMITED, _INT),
+        default,
+        f"{what} of a project without a quota of its own; {UNLIMITED}: any number, as where nobody has to log in",
+    )
+    for member, default, what in (
+        ("network", 100, "networks"),
+        ("subnet", 100, "subnets"),
+        ("port", 500, "ports"),
+        ("router", 10, "routers"),
+        ("floatingip", 50, "floating IPs"),
+        ("security_group", 10, "security groups"),
+        ("security_group_rule", 100, "security group rules"),
+        ("rbac_policy", 10, "RBAC policies (none are made here)"),
+        ("subnetpool", UNLIMITED, "subnet pools (none are made here)"),
+    )
+}
+"""By the resource's member name; Neutron's defaults."""
+
+_ALL: tuple[Setting[Any], ...] = (
+    METADATA,
+    DISTRIBUTED_FLOATING_IP,
+    GATEWAY_SCHEDULER,
+    MIGRATION_ACTIVATION,
+    DNS_DOMAIN,
+    DNS_SERVERS,
+    LEASE_TIME,
+    PHYSICAL_MTU,
+    MAX_ROUTES,
+    MAX_ADDRESS_PAIRS,
+    AGENT_DOWN_TIME,
+    MAC_BINDING_AGE,
+    *QUOTAS.values(),
+)
+
+SETTINGS: Mapping[str, Setting[Any]] = {setting.name: setting for setting in _ALL}
+"""Every setting, by name."""
 
 
 def domain(store: Store, *given: str) -> str:
-    """Return the first domain given that is not empty, or else the cloud's, without its final dot."""
-    return (next(filter(None, given), "") or setting(store, DNS_DOMAIN)).rstrip(".")
+    """Return the first domain given that is not empty, or else the cloud's, without its final dot; empty for none."""
+    return (next(filter(None, given), "") or DNS_DOMAIN.of(store)).rstrip(".")
 
 
-def enabled(store: Store, name: str) -> bool:
-    """Return whether a setting is on."""
-    return setting(store, name).lower() in ("true", "1", "yes", "on")
+# -- what people say --------------------------------------------------------------------------------------------------
+
+
+def named(name: str) -> Setting[Any]:
+    """Return the setting of a name.
+
+    Raises:
+        SettingError: there is none.
+    """
+    found = SETTINGS.get(name)
+    if found is None:
+        nearest = get_close_matches(name[:_QUOTED], SETTINGS, 1)
+        hint = f"is {nearest[0]} meant?" if nearest else "`ovenbird settings list` shows all"
+        raise SettingError(f"there is no setting {quoted(name)}: {hint}")
+    return found
+
+
+def checked(given: Mapping[str, str]) -> dict[str, str]:
+    """Return settings as they are stored.
+
+    Raises:
+        SettingError: there is no such setting, or one cannot have its value.
+    """
+    return {name: named(name).canonical(text) for name, text in given.items()}
+
+
+def assignments(words: Iterable[str]) -> dict[str, str]:
+    """Return what words `NAME=VALUE` say, as it is stored.
+
+    Raises:
+        SettingError: a word is none, one setting is given twice, or as for `checked`.
+    """
+    given: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise SettingError(f"{quoted(word)}: NAME=VALUE is needed")
+        if name in given:
+            raise SettingError(f"{quoted(name)} is given twice")
+        given[name] = value
+    return checked(given)
+
+
+def complaints(options: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is to be said of options that somebody wrote unchecked: which have no effect, and what holds instead.
+
+    Arguments:
+        options: of Cloud_Global; any names and values.
+    """
+    wrong = sorted(name for name, text in options.items() if not _holds(name, text))
+    for name in wrong[:_COMPLAINTS]:
+        try:
+            named(name).canonical(options[name])
+        except SettingError as error:
+            kept = f"{quoted(SETTINGS[name].default_text)}, the default, holds" if name in SETTINGS else "it is ignored"
+            yield f"settings of the cloud: {error}; {kept}"
+    if len(wrong) > _COMPLAINTS:
+        yield f"settings of the cloud: {len(wrong) - _COMPLAINTS} more have no effect"
+
+
+def _holds(name: str, text: str) -> bool:
+    setting = SETTINGS.get(name)
+    return setting is not None and setting.among({name: text}) is not None
+
+
+def quoted(text: str) -> str:
+    """Return somebody's text for a message of one line: as it is if it is short and plain, else in quotes and cut."""
+    if len(text) > _QUOTED:
+        return f"{text[:_QUOTED]!r}... ({len(text)} characters)"
+    return text if text.isascii() and text.isprintable() and text and " " not in text else repr(text)

@@ -1,16 +1,31 @@
-"""Text that becomes a number.
+"""Text that becomes a number: the one place where it does, for all that people and other programs write.
 
-`int` takes digits of every script, blanks, signs and underscores, and raises for what is thousands of digits long; a
-column that others fill may hold any of that.
+`int` takes digits of every script, blanks and underscores, and raises for what is thousands of digits long; a column
+that others fill may hold any of that.
 """
 
 from __future__ import annotations
 
 import re
 
-_DECIMAL = re.compile(r"[0-9]{1,19}")
+_INTEGER = re.compile(r"([+-]?)0*([0-9]{1,19})")
+
+INT64 = (1 << 63) - 1
 
 
-def is_decimal(text: str) -> bool:
-    """Return whether a text is decimal digits alone, and so few that a number of 64 bits may come of them."""
-    return _DECIMAL.fullmatch(text) is not None
+def integer(text: str, low: int = 0, high: int = INT64) -> int | None:
+    """Return the number that a text holds: decimal digits, maybe behind a sign, and nothing else.
+
+    Arguments:
+        text: of any length.
+        low: the least number.
+        high: the greatest, of at most 19 digits.
+
+    Returns:
+        The number; None if the text holds none, or one out of range.
+    """
+    found = _INTEGER.fullmatch(text)
+    if found is None:
+        return None
+    number = int(found[1] + found[2])
+    return number if low <= number <= high else None

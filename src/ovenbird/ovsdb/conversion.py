@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ovenbird.net.numbers import is_decimal
+from ovenbird.net.numbers import integer
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.compaction import compact
 from ovenbird.ovsdb.database import Database
@@ -127,4 +127,4 @@ def open_converted(
 
 
 def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if is_decimal(part))
+    return tuple(number for part in version.split(".") if (number := integer(part)) is not None)

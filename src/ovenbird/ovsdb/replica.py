@@ -111,6 +111,8 @@ class Replica:
         self._task: asyncio.Task[None] | None = None
         self._callbacks: list[Callable[[Commit], None]] = []
         self._locks: dict[str, _Lock] = {}
+        self.failures: dict[Remote, str] = {}
+        """Why each server could not be followed that has failed since one last was; said once."""
 
     # -- the client -----------------------------------------------------------------------------------------------
 
@@ -128,6 +130,11 @@ class Replica:
     def connected(self) -> bool:
         """Whether the rows follow a server now."""
         return self._synced.is_set()
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether every server has failed since one was last followed."""
+        return all(remote in self.failures for remote in self._remotes)
 
     def _present(self) -> Mirror:
         if self._mirror is None:
@@ -374,7 +381,7 @@ class Replica:
 
     async def _run(self) -> None:
         pause, at = BACKOFF[0], 0
-        failures: dict[Remote, str] = {}  # what was said of each since it last worked
+        failures = self.failures
         while True:
             remote = self._remotes[at % len(self._remotes)]
             at += 1

@@ -8,7 +8,6 @@ other.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,7 @@ from ovenbird.model.cloud import (
     SecurityGroupRule,
     Subnet,
 )
-from ovenbird.model.settings import QUOTA, setting
+from ovenbird.model.settings import QUOTAS, UNLIMITED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.engine.rows import Column
 
-log = logging.getLogger(__name__)
-
-UNLIMITED = -1
 NEAR = 256
 """Places left from which on creations take turns. More than this would have to be under way at once, unseen by each
 other, to exceed a limit."""
@@ -52,18 +48,8 @@ COUNTED: Mapping[str, Column[str] | None] = {
 }
 """The column that counts each resource; None for those that clients set quotas of and this API has none of."""
 
-USUAL: Mapping[str, int] = {
-    "network": 100,
-    "subnet": 100,
-    "port": 500,
-    "router": 10,
-    "floatingip": 50,
-    "security_group": 10,
-    "security_group_rule": 100,
-    "rbac_policy": 10,
-    "subnetpool": UNLIMITED,
-}
-"""Neutron's defaults."""
+USUAL: Mapping[str, int] = {resource: setting.default for resource, setting in QUOTAS.items()}
+"""Defaults where people log in."""
 NONE: Mapping[str, int] = dict.fromkeys(COUNTED, UNLIMITED)
 """Defaults where nobody has to say who he is, and so nobody needs to be kept from what is another's."""
 
@@ -82,13 +68,8 @@ class Quotas:
 
     def default(self, resource: str) -> int:
         """Return how many of a resource a project may have that has no quota of its own."""
-        usual = self.usual[resource]
-        text = setting(self.databases.store, QUOTA + resource, str(usual))
-        try:
-            return max(int(text), UNLIMITED)
-        except ValueError:
-            log.error("the setting %s%s is no number: %s", QUOTA, resource, text)  # noqa: TRY400 (no trace needed)
-            return usual
+        given = QUOTAS[resource].given(self.databases.store)
+        return self.usual[resource] if given is None else given
 
     def limit(self, project: str, resource: str) -> int:
         """Return how many of a resource a project may have; -1 for any number."""

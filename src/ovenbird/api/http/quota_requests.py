@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.api import attributes
-from ovenbird.api.access.quotas import COUNTED, UNLIMITED, Quotas
+from ovenbird.api.access.quotas import COUNTED, Quotas
 from ovenbird.api.attributes import Attribute
 from ovenbird.api.errors.quota import QuotaMissingTenant, TenantQuotaNotFound
 from ovenbird.api.errors.request import HTTPBadRequest, HTTPMethodNotAllowed, HTTPNotFound, PolicyNotAuthorized
 from ovenbird.api.values import boolean, integer
 from ovenbird.model.cloud import Quota
+from ovenbird.model.settings import UNLIMITED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -47,7 +47,7 @@ class MetadataPorts:
             network: the network's id.
             project: the network's.
         """
-        if not settings.enabled(self.databases.store, settings.METADATA):
+        if not settings.METADATA.of(self.databases.store):
             return None
         values = {
             "network": network,

@@ -25,7 +25,7 @@ from ovenbird.model import settings
 from ovenbird.model.chassis import BRIDGE_MAPPINGS, answering, availability_zones, chassis_setting, offers_gateway
 from ovenbird.model.nb import NBGlobal
 from ovenbird.model.sb import Chassis, ChassisPrivate, SBGlobal
-from ovenbird.net.numbers import is_decimal
+from ovenbird.net.numbers import integer
 from ovenbird.ovsdb.errors import Disconnected, TimedOut
 
 if TYPE_CHECKING:
@@ -216,12 +216,7 @@ class Agents(Adjustable):
         return southbound, found
 
     def _patience(self) -> float:
-        text = settings.setting(self.databases.store, settings.AGENT_DOWN_TIME)
-        try:
-            return float(text)
-        except ValueError:
-            log.warning("%s=%s is no number of seconds", settings.AGENT_DOWN_TIME, text)
-            return float(settings.DEFAULTS[settings.AGENT_DOWN_TIME])
+        return float(settings.AGENT_DOWN_TIME.of(self.databases.store))
 
     def _note(self) -> float:
         """Note what agents have been asked for, and return the time."""
@@ -259,8 +254,8 @@ class Agents(Adjustable):
             uuid = ids.get(f"{one.key}-id")
             if uuid is None:
                 continue
-            copied = ids.get(f"{one.key}-sb-cfg", "0")
-            there = alive and is_decimal(copied) and self.heartbeat.answers(int(copied), patience, now)
+            copied = integer(ids.get(f"{one.key}-sb-cfg", "0"))
+            there = alive and copied is not None and self.heartbeat.answers(copied, patience, now)
             own = {"id": uuid, "agent_type": one.agent_type, "binary": one.binary, "alive": there}
             yield own | common | {"description": ids.get(one.description, "")}
 

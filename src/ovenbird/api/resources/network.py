@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.engine.rows import UUID, Column
 
-TUNNEL_OVERHEAD = 58
-"""Geneve over IPv4 with OVN's option: 14 Ethernet, 20 IP, 8 UDP, 8 Geneve, 8 option."""
-
-MINIMUM_MTU = 68
 MINIMUM_IPV6_MTU = 1280
 """Bytes of a packet that every IPv6 link carries (RFC 8200, section 5)."""
 
@@ -69,8 +65,8 @@ PROVIDER = ("provider:network_type", "provider:physical_network", "provider:segm
 def _mtu(value: Any) -> int:
     """Convert an MTU; 0 stands for as much as the network can carry, and no link carries less than 68 (RFC 791)."""
     number = integer(0, 65_535)(value)
-    if 0 < number < MINIMUM_MTU:
-        raise ValueError(f"'{number}' is too small - must be at least '{MINIMUM_MTU}'")
+    if 0 < number < settings.MINIMUM_MTU:
+        raise ValueError(f"'{number}' is too small - must be at least '{settings.MINIMUM_MTU}'")
     return number
 
 
@@ -181,7 +177,7 @@ class Networks(Resource[Network]):
 
     def _largest_mtu(self, kind: str) -> int:
         """Return how large a packet a network of a type can carry."""
-        return settings.number(self.databases.store, settings.PHYSICAL_MTU) - TUNNEL_OVERHEAD * (kind in TUNNELS)
+        return settings.PHYSICAL_MTU.of(self.databases.store) - settings.TUNNEL_OVERHEAD * (kind in TUNNELS)
 
     def delete(self, draft: Draft, row: Network) -> None:
         """Write the removal of a network with its subnets, service ports and unused floating IPs; others keep it."""

@@ -305,7 +305,8 @@ class Ports(Resource[Port]):
         domain = settings.domain(store, row.dns_domain, row.network.dns_domain)
         host = row.dns_name
         named = [(ip, host or f"host-{ip.replace('.', '-').replace(':', '-')}") for ip in addresses]
-        return [{"ip_address": ip, "hostname": name, "fqdn": f"{name}.{domain}."} for ip, name in named]
+        end = f".{domain}." if domain else "."
+        return [{"ip_address": ip, "hostname": name, "fqdn": f"{name}{end}"} for ip, name in named]
 
     def candidates(self, filters: Mapping[str, Wanted]) -> Iterable[Port]:
         """Return rows among which are all those that the filters can match."""
@@ -402,7 +403,7 @@ class Ports(Resource[Port]):
 
     def _check_number(self, values: Mapping[str, Any]) -> None:
         """Check that a request gives no more allowed address pairs than a port may have."""
-        most = settings.number(self.databases.store, settings.MAX_ADDRESS_PAIRS)
+        most = settings.MAX_ADDRESS_PAIRS.of(self.databases.store)
         if len(values.get("allowed_address_pairs", ())) > most:
             raise AllowedAddressPairExhausted(quota=most)
 

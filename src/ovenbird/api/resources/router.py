@@ -327,7 +327,7 @@ def checked_routes(
             raise InvalidRoutes(routes=routes, reason="the nexthop is used by router")
     check_reachable(router, routes, outside)
     stored = stored_routes(routes)
-    most = settings.number(router.home.store, settings.MAX_ROUTES)
+    most = settings.MAX_ROUTES.of(router.home.store)
     if len(stored) > most:
         raise RoutesExhausted(router_id=router.uuid, quota=most)
     return stored

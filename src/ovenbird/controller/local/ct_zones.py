@@ -15,9 +15,9 @@ from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.lookups import get
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.model.options import integer
+from ovenbird.model import options
 from ovenbird.model.sb import DatapathBinding, PortBinding
-from ovenbird.net.numbers import is_decimal
+from ovenbird.net.numbers import integer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,8 +39,7 @@ def zone_of(name: str) -> int:
 def wanted_snat_zone(datapath: UUID) -> int | None:
     """Return the zone for SNAT that a router's `options:snat-ct-zone` asks for, by way of Southbound."""
     row = get(DatapathBinding, datapath)
-    wanted = integer(row.external_ids.get("snat-ct-zone", "")) if row is not None else None
-    return wanted if wanted is not None and 0 <= wanted <= ZONES.high else None
+    return options.number(row.external_ids, "snat-ct-zone", high=ZONES.high) if row is not None else None
 
 
 def datapath_zones(datapath: UUID) -> tuple[int, int]:
@@ -52,9 +51,9 @@ def datapath_zones(datapath: UUID) -> tuple[int, int]:
 def stored_zones(ids: Mapping[str, str]) -> dict[str, int]:
     """Return the zones that a bridge's external_ids record, by name."""
     return {
-        key.removeprefix(PREFIX): int(value)
+        key.removeprefix(PREFIX): zone
         for key, value in ids.items()
-        if key.startswith(PREFIX) and is_decimal(value)
+        if key.startswith(PREFIX) and (zone := integer(value)) is not None
     }
 
 

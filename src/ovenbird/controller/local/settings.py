@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from ovenbird.controller.local.local_store import progress
 from ovenbird.engine.lookups import find, rows
 from ovenbird.engine.views import view
+from ovenbird.model.options import INT
 from ovenbird.model.sb import Chassis
 from ovenbird.model.vswitch import Bridge, OpenVSwitch
-from ovenbird.net.numbers import is_decimal
+from ovenbird.net.numbers import integer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +73,7 @@ def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
     def option(key: str, default: str = "") -> str:
         return ids.get(f"{key}-{chassis}", ids.get(key, default))
 
-    probe, switch_probe = option("ovn-remote-probe-interval"), option("ovn-openflow-probe-interval")
+    limit = integer(option("ovn-ct-zone-limit"))
     csum = option("ovn-encap-csum", "true")
     tunnel = {"csum": csum}
     for key, name in (("ovn-encap-tos", "tos"), ("ovn-encap-df_default", "df_default")):
@@ -95,9 +96,9 @@ def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
         transport_zones=frozenset(_listed(option("ovn-transport-zones"))),
         monitor_all=option("ovn-monitor-all").lower() == "true",
         match_northd_version=option("ovn-match-northd-version").lower() == "true",
-        remote_probe_ms=int(probe) if is_decimal(probe) else None,
-        openflow_probe_s=int(switch_probe) if is_decimal(switch_probe) else 0,
-        ct_zone_limit=int(limit) if is_decimal(limit := option("ovn-ct-zone-limit")) else CT_ZONE_LIMIT,
+        remote_probe_ms=integer(option("ovn-remote-probe-interval"), high=INT),
+        openflow_probe_s=integer(option("ovn-openflow-probe-interval"), high=INT) or 0,
+        ct_zone_limit=CT_ZONE_LIMIT if limit is None else limit,
         published=published,
     )
 

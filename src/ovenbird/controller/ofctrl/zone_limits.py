@@ -27,7 +27,7 @@ from ovenbird.engine.lookups import get
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model.sb import DatapathBinding, PortBinding
-from ovenbird.net.numbers import is_decimal
+from ovenbird.net.numbers import integer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -49,8 +49,8 @@ _LIMIT = re.compile(r"^zone=(\d+),limit=(\d+)", re.MULTILINE)
 
 def limit_of(options: Mapping[str, str]) -> int | None:
     """Return the limit that a map of options states, 0 for none; None where it states nothing of use."""
-    text = options.get(OPTION, "")
-    return min(int(text), _MOST) if is_decimal(text) else None
+    given = integer(options.get(OPTION, ""))
+    return None if given is None else min(given, _MOST)
 
 
 @view

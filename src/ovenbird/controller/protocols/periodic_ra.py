@@ -26,7 +26,7 @@ from ovenbird.net.addresses import ALL_NODES, ipv6_bytes, mac_bytes, multicast_m
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.ipv6 import ICMPV6, IPv6
-from ovenbird.net.numbers import is_decimal
+from ovenbird.net.numbers import integer
 from ovenbird.openflow.messages import PacketOut
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ def advertisements(port: PortBinding) -> Iterator[Fact]:
 
 
 def _seconds(options: Mapping[str, str], name: str, default: int) -> int:
-    text = options.get(name, "")
-    return int(text) if is_decimal(text) and int(text) else default
+    return integer(options.get(name, "")) or default
 
 
 def advertisement(options: Mapping[str, str]) -> bytes:

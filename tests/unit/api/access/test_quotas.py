@@ -127,10 +127,11 @@ async def test_a_limit_below_what_there_is_needs_force(neutron):
 
 async def test_defaults_are_settings(neutron):
     change = neutron.cloud.transaction()
-    change.insert(CloudGlobal, {"options": {"quota_router": "1", "quota_port": "nonsense", "quota_network": "-7"}})
+    given = {"quota_router": "1", "quota_port": "nonsense", "quota_network": "-1", "quota_subnet": "-7"}
+    change.insert(CloudGlobal, {"options": given})
     await neutron.cloud.commit(change)
     _, body = await neutron.ask("GET", "quotas/red")
-    assert (body["quota"]["router"], body["quota"]["port"], body["quota"]["network"]) == (1, 500, -1)
+    assert [body["quota"][name] for name in ("router", "port", "network", "subnet")] == [1, 500, -1, 100]
     await neutron.create("router")
     await neutron.refused(409, "OverQuota", "POST", "routers", {"router": {}})
 

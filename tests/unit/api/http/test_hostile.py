@@ -138,13 +138,12 @@ async def test_one_chassis_that_lies_hides_no_other(neutron):
     assert {agent["host"] for agent in await neutron.list("agents")} == {"one", "two"}
 
 
-async def test_a_setting_that_is_no_number_is_as_if_it_were_not_there(neutron, caplog):
+async def test_a_setting_that_is_no_number_is_as_if_it_were_not_there(neutron):
     transaction = neutron.cloud.transaction()
-    transaction.insert(cloud.CloudGlobal, {"options": {settings.AGENT_DOWN_TIME: "soon"}})
+    transaction.insert(cloud.CloudGlobal, {"options": {settings.AGENT_DOWN_TIME.name: "soon"}})
     transaction.commit()
     neutron.chassis("one")
     assert len(await neutron.list("agents")) == 1
-    assert "no number" in caplog.text
 
 
 async def test_what_was_committed_is_never_answered_by_500(neutron, monkeypatch):

@@ -71,10 +71,14 @@ async def test_names(neutron):
     assert body["port"]["dns_domain"] == "own.example."
     assert body["port"]["dns_assignment"][0]["fqdn"] == "web.own.example."
     transaction = neutron.cloud.transaction()
-    transaction.insert(cloud.CloudGlobal, {"options": {"dns_domain": "cloud.example."}})
+    uuid = transaction.insert(cloud.CloudGlobal, {"options": {"dns_domain": "cloud.example."}})
     transaction.commit()
     await neutron.ask("PUT", f"networks/{network['id']}", {"network": {"dns_domain": ""}})
     assert (await shown(neutron, plain))["dns_assignment"][0]["fqdn"] == "host-10-0-0-5.cloud.example."
+    transaction = neutron.cloud.transaction()
+    transaction.update(uuid, {"options": {"dns_domain": ""}})
+    transaction.commit()
+    assert (await shown(neutron, plain))["dns_assignment"][0]["fqdn"] == "host-10-0-0-5."
 
 
 @pytest.mark.parametrize("name", ["-web", "web-", "we_b", "a" * 64, "web..org", ".", "web.org"])

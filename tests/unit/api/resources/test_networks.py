@@ -174,9 +174,8 @@ async def test_a_network_that_others_are_on_stays_shared(neutron):
     assert (status, body["network"]["shared"]) == (200, False)
 
 
-async def test_a_setting_that_is_no_number_counts_as_not_given(neutron, caplog):
+async def test_a_setting_that_is_no_number_counts_as_not_given(neutron):
     transaction = neutron.cloud.transaction()
     transaction.insert(CloudGlobal, {"options": {"global_physnet_mtu": "many"}})
     transaction.commit()
     assert (await neutron.network())["mtu"] == 1442
-    assert "global_physnet_mtu is no number: many" in caplog.text

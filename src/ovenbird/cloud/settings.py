@@ -1,0 +1,22 @@
+"""Settings that somebody wrote into Cloud unchecked: what of them has no effect is a finding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.rules import rule
+from ovenbird.logical.findings import finding
+from ovenbird.model.cloud import CloudGlobal
+from ovenbird.model.settings import complaints
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+
+
+@rule(CloudGlobal)
+def ineffective_settings(row: CloudGlobal) -> Iterator[Fact]:
+    """Yield a finding for each setting that is none, or has a value that is none."""
+    for text in complaints(row.options):
+        yield finding(row, text)
