@@ -32,11 +32,13 @@ from ovenbird.controller.facts import (
     GROUP,
     LIMIT,
     METER,
+    NOTICE,
     PART,
     ZONE,
 )
 from ovenbird.controller.local import binding, binding_log, bridge, chassis, ct_zones, local_data, virtual
 from ovenbird.controller.local.local_store import Attachment, Progress, own_store, reflect
+from ovenbird.controller.local.notices import Notices
 from ovenbird.controller.local.settings import Settings, read_settings
 from ovenbird.controller.logical_flows import logical_flow
 from ovenbird.controller.logical_flows.address_set_flows import SPREAD
@@ -97,8 +99,9 @@ SWITCH = (vswitch.OpenVSwitch, vswitch.Bridge, vswitch.Port, vswitch.Interface, 
 
 RULES = (
     bridge.bridge, local_data.attachment, local_data.clauses, local_data.port_clause, chassis.registration,
-    chassis.acknowledgement, binding.claim, binding.up, binding.installed, encaps.tunnels, encaps.stale_tunnel,
-    tunnel_bfd.heartbeat, patch.patches, patch.stale_patch, ct_zones.port_zone, ct_zones.datapath_zone,
+    chassis.configuration, chassis.acknowledgement, binding.claim, binding.up, binding.installed, binding.unclaimed,
+    binding.cut_off, encaps.tunnels, encaps.stale_tunnel, tunnel_bfd.heartbeat, patch.patches, patch.unplugged,
+    patch.stale_patch, ct_zones.port_zone, ct_zones.datapath_zone,
     output.skeleton, output.tunnel_entry, output.port_flows, chassis_mac.others, lb_hairpin.hairpin,
     port_security.port_security, logical_flow.logical_flow, logical_flow.translation, mac_tables.fdb,
     mac_tables.mac_binding, mac_tables.static_mac_binding, garp.announcements, meters.meters,
@@ -135,7 +138,7 @@ async def _in_time(work: Coroutine[Any, Any, None]) -> None:
 
 def _probe(mine: Settings) -> float:
     """Return the seconds of silence after which Southbound's server is probed."""
-    return 5.0 if mine.remote_probe_ms is None else mine.remote_probe_ms / 1000
+    return mine.remote_probe_ms / 1000
 
 
 class Controller:
@@ -171,6 +174,8 @@ class Controller:
         self._own = own_store(system_id)
         self._interest = Interest()
         self._retries = port_retries.PortRetries(self._vswitch)
+        self.notices = Notices()
+        """What of this chassis's configuration has no effect."""
         self._zones = ct_zones.ZoneBook()
         self._books: dict[Replica, EditBook] = {}
         self._wake = asyncio.Event()
@@ -407,6 +412,7 @@ class Controller:
         self._absorb_flows(deltas)
         self._absorb_limits(deltas)
         self._retries.failed.clear()
+        self.notices.forget()
         self._interest, self._zones = Interest(), ct_zones.ZoneBook()
 
     def _bridge_ids(self) -> dict[str, str]:
@@ -489,6 +495,8 @@ class Controller:
         self._absorb_limits(deltas)
         if (failed := deltas.get(FAILED)) is not None:
             self._retries.absorb(failed.added, failed.removed)
+        if (notices := deltas.get(NOTICE)) is not None:
+            self.notices.absorb(notices.added, notices.removed)
         self.speaker.absorb(deltas)
         if (announced := deltas.get(ANNOUNCED)) is not None:
             self.packet_ins.notebook.correct(announced.added)

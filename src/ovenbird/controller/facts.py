@@ -9,6 +9,7 @@
 - `AFTERWARDS`: the same, to be written when the switch has confirmed every flow of the wave that yielded it.
 - `CHASSIS`, `ADD_PORT`, `DROP_PORT`, `BRIDGE`: rows to make or to remove.
 - `FAILED(name, error)`: a port of ours that the switch could not add, and what it says about it.
+- `NOTICE(level, text)`: what of the configuration has no effect, and why, with the level of its line in the log.
 - `CLAUSE(table, column, function, value)`: what to monitor in Southbound.
 - `ZONE(name, number)`: a conntrack zone in use.
 - `LIMIT(number, connections)`: how many connections a conntrack zone may have.
@@ -49,6 +50,7 @@ ADD_PORT = Relation("port to add")
 DROP_PORT = Relation("port to drop")
 BRIDGE = Relation("bridge to add")
 FAILED = Relation("port that the switch could not add")
+NOTICE = Relation("notice")
 CLAUSE = Relation("monitor clause")
 ATTACHED = Relation("attachment")
 TRANSLATED = Relation("flow to translate")

@@ -62,6 +62,7 @@ def register(unixctl: Unixctl, controller: Controller) -> None:
     unixctl.register("inject-pkt", inject, "MICROFLOW", 1)
     unixctl.register("meter-table-list", numbers(METERS))
     unixctl.register("group-table-list", numbers(GROUPS))
+    unixctl.register("findings/list", lambda _: "".join(f"{text}\n" for text in controller.notices))
     unixctl.register("connection-status", lambda _: "connected\n" if controller.connected else "not connected\n")
     unixctl.register("recompute", doing(controller.recompute))
     unixctl.register("inc-engine/recompute", doing(controller.recompute))

@@ -101,6 +101,8 @@ class Service:
         self._switch = Replica(local_remote, "Open_vSwitch", ROWS, probe=0)
         self._southbound: Replica | None = None
         self._me: UUID | None = None
+        self._absent = ""
+        """The chassis's name while Southbound has no such chassis."""
         self._asked_for: UUID | None = None
         self._served: dict[str, Served] = {}
         self._deserted: dict[str, float] = {}
@@ -195,8 +197,14 @@ class Service:
 
     async def _look(self, southbound: Replica, settings: Settings) -> None:
         """Compare what is with what should be, and make it so."""
+        if not southbound.connected:
+            return
         row = southbound.store.find(Chassis.name, settings.chassis)
-        if row is None or not southbound.connected:
+        absent = settings.chassis if row is None else ""
+        if absent and absent != self._absent:
+            log.warning("chassis %s is not in Southbound: nothing is served before its controller registers it", absent)
+        self._absent = absent
+        if row is None:
             return
         self._me = row.uuid
         if self._asked_for != row.uuid:

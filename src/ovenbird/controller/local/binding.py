@@ -12,10 +12,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import AFTERWARDS, EDIT
-from ovenbird.controller.local.gateway import HIGHLY_AVAILABLE
-from ovenbird.controller.local.local_data import VIF, interface_of, is_additional, is_concerned, resident
-from ovenbird.controller.local.local_store import progress
-from ovenbird.controller.local.settings import own_chassis
+from ovenbird.controller.local.gateway import HIGHLY_AVAILABLE, alive, candidates, is_candidate
+from ovenbird.controller.local.local_data import (
+    VIF,
+    interface_of,
+    is_additional,
+    is_concerned,
+    may_bind,
+    resident,
+    turn,
+)
+from ovenbird.controller.local.local_store import Attachment, progress
+from ovenbird.controller.local.notices import info, warning
+from ovenbird.controller.local.settings import own_chassis, settings
 from ovenbird.controller.physical.multichassis import claimed_encaps
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule
@@ -95,6 +104,24 @@ def up(port: PortBinding) -> Iterator[Fact]:
         yield AFTERWARDS(Interface, uuid, (("external_ids", (("ovn-installed", "true"),)),))
 
 
+@rule(Attachment)
+def unclaimed(row: Attachment) -> Iterator[Fact]:
+    """Say why an interface here does not have the port that it says it is, or not the encap that it asks for."""
+    interface = get(Interface, row.interface)
+    if interface is None or own_chassis() is None or not progress().settled:
+        return
+    name, here = row.name, settings().chassis
+    port = find(PortBinding.logical_port, name)
+    if port is None:
+        yield info(f"interface {interface.name}: there is no lport {name} in Southbound")
+    elif port.type == VIF and turn(port) is None:
+        yield info(f"Not claiming lport {name}, chassis {here} requested-chassis {port.options['requested-chassis']}")
+    elif port.type == VIF and not may_bind(port):
+        yield info(f"Not claiming lport {name}: interface {interface.name} has another iface-id-ver than the port")
+    elif (ip := interface.external_ids.get("encap-ip", "")) and encap_of(port) is None:
+        yield warning(f"interface {interface.name}: encap-ip {ip} is no address of this chassis, its best one is used")
+
+
 @rule(Interface)
 def installed(interface: Interface) -> Iterator[Fact]:
     """Take `ovn-installed` back from an interface whose port is not, or no longer, this chassis's."""
@@ -106,3 +133,10 @@ def installed(interface: Interface) -> Iterator[Fact]:
     if port is None or (port.type == VIF and me is not None and not resident(port)):
         removed = (("ovn-installed", None), ("ovn-installed-ts", None))
         yield EDIT(Interface, interface.uuid, (("external_ids", removed),))
+
+
+@rule(PortBinding, when=is_concerned)
+def cut_off(port: PortBinding) -> Iterator[Fact]:
+    """Say that this chassis hears none of the others, so that it hosts nothing that they may host."""
+    if port.type in HIGHLY_AVAILABLE and is_candidate(port) and len(candidates(port)) > 1 and not alive():
+        yield warning("BFD hears no other chassis: gateways that others may host are not hosted here")

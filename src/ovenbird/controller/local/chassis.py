@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import AFTERWARDS, CHASSIS, EDIT
 from ovenbird.controller.local.local_store import progress
+from ovenbird.controller.local.notices import warning
 from ovenbird.controller.local.settings import Settings, integration_bridge, own_chassis, settings
 from ovenbird.engine.lookups import find, get, rows
 from ovenbird.engine.rules import singleton
@@ -56,6 +57,23 @@ def other_config() -> dict[str, str]:
 def wanted_encaps(mine: Settings) -> list[tuple[str, str]]:
     """Return the (type, address) pairs that the chassis offers."""
     return [(kind, ip) for kind in mine.encap_types if kind in ENCAP_PREFERENCE for ip in mine.encap_ips]
+
+
+@singleton
+def configuration() -> Iterator[Fact]:
+    """Say what of this chassis's configuration has no effect, and what it lacks."""
+    mine = settings()
+    if not mine.chassis or progress().stopping:
+        return
+    yield from map(warning, mine.problems)
+    for kind in mine.encap_types:
+        if kind not in ENCAP_PREFERENCE:
+            yield warning(f"Unknown tunnel type: {kind}")
+    if not wanted_encaps(mine):
+        yield warning("Need to specify an encap type and ip; until then Southbound is told nothing of this chassis")
+    for network, name in mine.bridge_mappings.items():
+        if find(Bridge.name, name) is None:
+            yield warning(f"bridge '{name}' not found for network '{network}'")
 
 
 @singleton

@@ -15,14 +15,19 @@ from ovenbird.engine.views import view
 from ovenbird.model.options import INT
 from ovenbird.model.sb import Chassis
 from ovenbird.model.vswitch import Bridge, OpenVSwitch
-from ovenbird.net.numbers import integer
+from ovenbird.net.addresses import is_mac
+from ovenbird.net.ip import is_address
+from ovenbird.net.numbers import INT64, integer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ovenbird.engine.rows import UUID
 
 NO_BRIDGE = "br-int"
+
+REMOTE_PROBE_MS = 5000
+"""Milliseconds of silence after which Southbound's server is probed, where nothing else is said."""
 
 CT_ZONE_LIMIT = 65536
 """Connections that a port may have where neither it nor its switch nor the chassis says (`ovn-ct-zone-limit`; 0: any
@@ -47,10 +52,12 @@ class Settings:
     transport_zones: frozenset[str]
     monitor_all: bool
     match_northd_version: bool
-    remote_probe_ms: int | None
+    remote_probe_ms: int
     openflow_probe_s: int
     ct_zone_limit: int
     published: Mapping[str, str]
+    problems: tuple[str, ...]
+    """What of it means nothing, and what counts instead."""
 
 
 @view
@@ -59,6 +66,50 @@ def settings() -> Settings:
     found = rows(OpenVSwitch)
     ids = found[0].external_ids if found else {}
     return read_settings(ids, progress().system_id)
+
+
+class _Reader:
+    """The keys of a map by name, each under `<key>-<chassis>` if it is there, and what is wrong with their values.
+
+    Arguments:
+        ids: the map.
+        chassis: the chassis's name.
+    """
+
+    def __init__(self, ids: Mapping[str, str], chassis: str) -> None:
+        self._ids = ids
+        self._chassis = chassis
+        self.problems: list[str] = []
+
+    def text(self, key: str, default: str = "") -> str:
+        return self._ids.get(f"{key}-{self._chassis}", self._ids.get(key, default))
+
+    def flag(self, key: str, *, default: bool = False) -> bool:
+        text = self.text(key).lower()
+        if text not in ("", "true", "false"):
+            self._note(key, f"neither true nor false, {str(default).lower()} is used")
+        return text != "false" if default else text == "true"
+
+    def number(self, key: str, default: int, least: int = 0, most: int = INT64) -> int:
+        """Return a number up to `most`: 0, which turns off what it is about, or at least `least`."""
+        text = self.text(key)
+        value = integer(text, high=most)
+        if value is None:
+            if text:
+                self._note(key, f"not a number, or too large, {default} is used")
+            return default
+        return max(value, least) if value else 0
+
+    def listed(self, key: str, accepts: Callable[[str], bool], what: str) -> list[str]:
+        """Return the items between commas that `accepts`; `what` says what the others are not."""
+        items = [item.strip() for item in self.text(key).split(",") if item.strip()]
+        for item in items:
+            if not accepts(item):
+                self.problems.append(f"external_ids:{key}: {item!r} is not {what}, and is left out")
+        return [item for item in items if accepts(item)]
+
+    def _note(self, key: str, words: str) -> None:
+        self.problems.append(f"external_ids:{key}={self.text(key)}: {words}")
 
 
 def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
@@ -70,36 +121,37 @@ def read_settings(ids: Mapping[str, str], system_id: str = "") -> Settings:
     """
     chassis = system_id or ids.get("system-id", "")
 
-    def option(key: str, default: str = "") -> str:
-        return ids.get(f"{key}-{chassis}", ids.get(key, default))
-
-    limit = integer(option("ovn-ct-zone-limit"))
-    csum = option("ovn-encap-csum", "true")
+    read = _Reader(ids, chassis)
+    csum = read.text("ovn-encap-csum", "true")
     tunnel = {"csum": csum}
     for key, name in (("ovn-encap-tos", "tos"), ("ovn-encap-df_default", "df_default")):
-        if value := option(key):
+        if value := read.text(key):
             tunnel[name] = value
-    published = {key: option(key, default) for key, default in _PUBLISHED.items()}
-    published["is-interconn"] = option("ovn-is-interconn", "false")
+    for key, default in (("ovn-encap-csum", True), ("ovn-encap-df_default", True), ("ovn-is-interconn", False)):
+        read.flag(key, default=default)
+    read.listed("ovn-chassis-mac-mappings", _is_network_and_mac, "NETWORK:MAC")
+    published = {key: read.text(key, default) for key, default in _PUBLISHED.items()}
+    published["is-interconn"] = read.text("ovn-is-interconn", "false")
     return Settings(
         chassis=chassis,
-        hostname=option("hostname") or socket.gethostname(),
-        remote=option("ovn-remote"),
-        bridge=option("ovn-bridge") or NO_BRIDGE,
-        bridge_datapath_type=option("ovn-bridge-datapath-type"),
-        encap_types=tuple(_listed(option("ovn-encap-type"))),
-        encap_ips=tuple(_listed(option("ovn-encap-ip"))),
+        hostname=read.text("hostname") or socket.gethostname(),
+        remote=read.text("ovn-remote"),
+        bridge=read.text("ovn-bridge") or NO_BRIDGE,
+        bridge_datapath_type=read.text("ovn-bridge-datapath-type"),
+        encap_types=tuple(read.listed("ovn-encap-type", _anything, "")),
+        encap_ips=tuple(read.listed("ovn-encap-ip", is_address, "an IP address")),
         encap_options=(("csum", csum),),
         tunnel_options=tuple(sorted(tunnel.items())),
-        set_local_ip=option("ovn-set-local-ip").lower() == "true",
-        bridge_mappings=dict(_pairs(option("ovn-bridge-mappings"))),
-        transport_zones=frozenset(_listed(option("ovn-transport-zones"))),
-        monitor_all=option("ovn-monitor-all").lower() == "true",
-        match_northd_version=option("ovn-match-northd-version").lower() == "true",
-        remote_probe_ms=integer(option("ovn-remote-probe-interval"), high=INT),
-        openflow_probe_s=integer(option("ovn-openflow-probe-interval"), high=INT) or 0,
-        ct_zone_limit=CT_ZONE_LIMIT if limit is None else limit,
+        set_local_ip=read.flag("ovn-set-local-ip"),
+        bridge_mappings=dict(_pair(item) for item in read.listed("ovn-bridge-mappings", _is_pair, "NETWORK:BRIDGE")),
+        transport_zones=frozenset(read.listed("ovn-transport-zones", _anything, "")),
+        monitor_all=read.flag("ovn-monitor-all"),
+        match_northd_version=read.flag("ovn-match-northd-version"),
+        remote_probe_ms=read.number("ovn-remote-probe-interval", REMOTE_PROBE_MS, 1000, INT),
+        openflow_probe_s=read.number("ovn-openflow-probe-interval", 0, 5, INT),
+        ct_zone_limit=read.number("ovn-ct-zone-limit", CT_ZONE_LIMIT),
         published=published,
+        problems=tuple(read.problems),
     )
 
 
@@ -118,14 +170,25 @@ _PUBLISHED = {
 }
 
 
-def _listed(text: str) -> list[str]:
-    return [item.strip() for item in text.split(",") if item.strip()]
+def _anything(_: str) -> bool:
+    return True
 
 
-def _pairs(text: str) -> list[tuple[str, str]]:
-    """Read `physnet1:br-ex,physnet2:br-ex2`; what has no colon is left out."""
-    pairs = [item.partition(":") for item in _listed(text)]
-    return [(network, bridge) for network, colon, bridge in pairs if colon]
+def _is_pair(item: str) -> bool:
+    """Return whether an item is `physnet1:br-ex`."""
+    network, _, bridge = item.partition(":")
+    return bool(network and bridge)
+
+
+def _pair(item: str) -> tuple[str, str]:
+    network, _, bridge = item.partition(":")
+    return network, bridge
+
+
+def _is_network_and_mac(item: str) -> bool:
+    """Return whether an item is `physnet1:aa:bb:cc:dd:ee:ff`."""
+    network, _, mac = item.partition(":")
+    return bool(network) and is_mac(mac)
 
 
 @view

@@ -20,6 +20,7 @@ from ovenbird.controller.facts import ADD_PORT, DROP_PORT, EDIT
 from ovenbird.controller.local.chassis import ENCAP_PREFERENCE
 from ovenbird.controller.local.gateway import address_of, chassis_id
 from ovenbird.controller.local.local_store import progress
+from ovenbird.controller.local.notices import warning
 from ovenbird.controller.local.settings import Settings, former_bridge, integration_bridge, own_chassis, settings
 from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.lookups import find, get, select
@@ -110,9 +111,13 @@ def tunnels(chassis: Chassis) -> Iterator[Fact]:
     bridge = integration_bridge()
     if bridge is None or not reachable(chassis) or progress().stopping or is_moving():
         return
+    if chassis.encaps and not usable(chassis):
+        yield warning(f"No supported encaps for '{chassis.name}': there is no tunnel to it")
     for encap in usable(chassis):
         if owner(encap.ip) == chassis.uuid:
             yield from _tunnel(bridge, chassis.name, encap)
+        else:
+            yield warning(f"{encap.ip} of '{chassis.name}' is another chassis's address, too: its tunnel leads there")
 
 
 def _tunnel(bridge: Bridge, chassis: str, encap: Encap) -> Iterator[Fact]:

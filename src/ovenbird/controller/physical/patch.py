@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import ADD_PORT, DROP_PORT
-from ovenbird.controller.local.local_data import is_concerned, is_hosted
+from ovenbird.controller.local.local_data import is_concerned, is_hosted, plugged_localnets, resident, resident_in
 from ovenbird.controller.local.local_store import progress
+from ovenbird.controller.local.notices import warning
 from ovenbird.controller.local.settings import integration_bridge, settings
 from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule
@@ -63,6 +64,20 @@ def patches(port: PortBinding) -> Iterator[Fact]:
     for bridge, name, peer in pair(port):
         if find(Port.name, name) is None:  # where it is, `stale_patch` sees to it that it is in the right bridge
             yield ADD_PORT(bridge.uuid, name, "patch", (("peer", peer),), ids)
+
+
+@rule(PortBinding, when=is_concerned)
+def unplugged(port: PortBinding) -> Iterator[Fact]:
+    """Say of a way to a physical network that somebody here needs, and that this chassis has no bridge for.
+
+    A chassis without instances on the network may well be without it: another one is its gateway.
+    """
+    if port.type not in KEYS or physical_bridge(port) is not None:
+        return
+    datapath = PortBinding.datapath.raw(port)
+    if resident_in(datapath) and not plugged_localnets(datapath) if port.type == "localnet" else resident(port):
+        network = port.options.get("network_name", "")
+        yield warning(f"bridge not found for {port.type} port '{port.logical_port}' with network name '{network}'")
 
 
 @rule(Port)

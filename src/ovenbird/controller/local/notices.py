@@ -1,0 +1,63 @@
+"""Notices: what of a chassis's configuration, or of what is plugged into it, has no effect, and why.
+
+They are facts, so a notice is there for as long as its cause is, and goes with it. Each is logged once, when it comes,
+and once when it goes, however often the databases change meanwhile; `findings/list` has all that there are. Words are
+those of ovn-controller where it has any for the same thing.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import NOTICE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ovenbird.engine.facts import Fact
+
+log = logging.getLogger("ovenbird.notices")
+
+
+def warning(text: str) -> Fact:
+    """Make the notice of something that somebody has to mend.
+
+    Arguments:
+        text: what is wrong, and what has become of it; without a full stop.
+    """
+    return NOTICE(logging.WARNING, text)
+
+
+def info(text: str) -> Fact:
+    """Make the notice of something that may be as it should be, or pass; of the same form."""
+    return NOTICE(logging.INFO, text)
+
+
+class Notices:
+    """The notices that there are, each with its level."""
+
+    __slots__ = ("_current",)
+
+    def __init__(self) -> None:
+        self._current: dict[str, int] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield them in the order of their text."""
+        return iter(sorted(self._current))
+
+    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+        """Take in what a wave changed, and log it."""
+        before = dict(self._current)
+        for _, _, text in removed:
+            self._current.pop(text, None)
+        for _, level, text in added:
+            self._current[text] = level
+            if text not in before:
+                log.log(level, "%s", text)
+        for text in before.keys() - self._current.keys():
+            log.info("no longer so: %s", text)
+
+    def forget(self) -> None:
+        """Begin again, with an engine that has not run."""
+        self._current.clear()
