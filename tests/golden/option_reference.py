@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ovenbird.cli.commands import COMMANDS
-from ovenbird.cli.main import DAEMONS
+from ovenbird.cli.daemons import DAEMONS
 from ovenbird.daemon.help import letters
 from ovenbird.daemon.options import GROUPS
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import option_reference
 import pytest
 
-from ovenbird.cli.main import DAEMONS
+from ovenbird.cli.daemons import DAEMONS
 from ovenbird.daemon.options import COMMON, GROUPS, SHORT
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "options.md"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import click
 
 from ovenbird import __version__
-from ovenbird.cli.main import DAEMONS
+from ovenbird.cli.daemons import DAEMONS
 
 COMMANDS = {
     "up": "Start a cloud network on this machine.",

@@ -4,32 +4,12 @@ Invariant: nothing is imported here that the called command does not need; `oven
 cost no more than the interpreter and click, or the interpreter alone.
 """
 
-import importlib
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import NoReturn, cast
+from collections.abc import Sequence
+from typing import NoReturn
 
-DAEMONS = {
-    "api": "Serve the network API (Neutron v2.0).",
-    "central": "Run databases, compilers and API in one process.",
-    "controller": "Program one hypervisor's switch from Southbound, as ovn-controller does.",
-    "db": "Serve OVSDB databases, as ovsdb-server does.",
-    "metadata": "Answer a hypervisor's instances at 169.254.169.254.",
-    "northd": "Compile Northbound to Southbound, as ovn-northd does.",
-}
-"""Daemons, each the `main(argv)` of a module of `ovenbird.daemon`, which parses the options of the originals itself."""
-
-
-def run_daemon(name: str, argv: Sequence[str]) -> int | None:
-    """Run a daemon to its end and return its exit status.
-
-    Arguments:
-        name: one of `DAEMONS`.
-        argv: its command line, without program and name.
-    """
-    module = importlib.import_module(f"ovenbird.daemon.{name}")
-    return cast("Callable[[list[str]], int | None]", module.main)(list(argv))
+from ovenbird.cli.daemons import DAEMONS, run_daemon
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

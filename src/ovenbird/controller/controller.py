@@ -20,6 +20,7 @@ from ovenbird.controller import inject
 from ovenbird.controller.errors import NotHereError
 from ovenbird.controller.facts import (
     ADD_PORT,
+    ADDRESS_SET_FLOW,
     AFTERWARDS,
     ANNOUNCED,
     BRIDGE,
@@ -36,30 +37,19 @@ from ovenbird.controller.facts import (
     PART,
     ZONE,
 )
-from ovenbird.controller.local import binding, binding_log, bridge, chassis, ct_zones, local_data, virtual
+from ovenbird.controller.local import binding_log, chassis, ct_zones
 from ovenbird.controller.local.local_store import Attachment, Progress, own_store, reflect
 from ovenbird.controller.local.notices import Notices
 from ovenbird.controller.local.settings import Settings, read_settings
-from ovenbird.controller.logical_flows import logical_flow
-from ovenbird.controller.logical_flows.address_set_flows import SPREAD
 from ovenbird.controller.ofctrl import zone_limits
 from ovenbird.controller.ofctrl.bridge_session import Switch
 from ovenbird.controller.physical import (
-    chassis_mac,
     encaps,
-    lb_hairpin,
-    mac_tables,
-    meters,
-    multichassis,
-    output,
-    patch,
     port_retries,
-    port_security,
-    tunnel_bfd,
 )
 from ovenbird.controller.pinctrl.dispatch import PacketIns
-from ovenbird.controller.protocols import bfd_sessions, garp, periodic_ra, prefix_delegation
 from ovenbird.controller.protocols.protocols import Speaker
+from ovenbird.controller.rules import OMITTED, RULES, SOUTHBOUND, SWITCH
 from ovenbird.controller.southbound.monitor_conditions import Interest, everything, first
 from ovenbird.controller.southbound.row_edits import EditBook
 from ovenbird.controller.southbound.writer import Writer
@@ -82,33 +72,6 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.schema import DatabaseSchema
 
 log = logging.getLogger(__name__)
-
-SOUTHBOUND = (
-    sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.AddressSet, sb.PortGroup, sb.LogicalFlow,
-    sb.LogicalDPGroup, sb.MulticastGroup, sb.DatapathBinding, sb.PortBinding, sb.MACBinding, sb.StaticMACBinding,
-    sb.DHCPOptions, sb.DHCPv6Options, sb.DNS, sb.FDB, sb.GatewayChassis, sb.HAChassis, sb.HAChassisGroup,
-    sb.Meter, sb.MeterBand, sb.BFD, sb.LoadBalancer,
-)  # fmt: skip
-"""The tables of Southbound that this controller reads."""
-
-OMITTED = {"Logical_Flow": ("external_ids",)}
-"""Columns of Southbound that people read, and nobody here: a third of what the server would send."""
-
-SWITCH = (vswitch.OpenVSwitch, vswitch.Bridge, vswitch.Port, vswitch.Interface, vswitch.SSL)
-"""The tables of Open_vSwitch that this controller reads."""
-
-RULES = (
-    bridge.bridge, local_data.attachment, local_data.clauses, local_data.port_clause, chassis.registration,
-    chassis.configuration, chassis.acknowledgement, binding.claim, binding.up, binding.installed, binding.unclaimed,
-    binding.cut_off, encaps.tunnels, encaps.stale_tunnel, tunnel_bfd.heartbeat, patch.patches, patch.unplugged,
-    patch.stale_patch, ct_zones.port_zone, ct_zones.datapath_zone,
-    output.skeleton, output.tunnel_entry, output.port_flows, chassis_mac.others, lb_hairpin.hairpin,
-    port_security.port_security, logical_flow.logical_flow, logical_flow.translation, mac_tables.fdb,
-    mac_tables.mac_binding, mac_tables.static_mac_binding, garp.announcements, meters.meters,
-    periodic_ra.advertisements, bfd_sessions.sessions, bfd_sessions.session_status, prefix_delegation.delegations,
-    virtual.release, multichassis.large_packets, port_retries.failed_port, zone_limits.port_limit,
-    zone_limits.router_limits,
-)  # fmt: skip
 
 _EDITS = (EDIT, AFTERWARDS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
 _LEAVING = 5.0
@@ -544,7 +507,7 @@ class Controller:
             self.switch.table.absorb(whole.added, whole.removed)
         if parts is not None:
             self.switch.table.absorb_parts(parts.added, parts.removed)
-        patterns = deltas.get(SPREAD)
+        patterns = deltas.get(ADDRESS_SET_FLOW)
         if patterns is not None:
             self.switch.sets.absorb(patterns.added, patterns.removed)
 

@@ -3,6 +3,9 @@
 - `FLOW(table, priority, match, actions, cookie)`: a flow of the integration bridge; match and actions are encoded.
 - `PART(table, priority, match, cookie, order, actions)`: a piece of a flow that several rules make together, such as
   one port's copy of a flooded packet, or one conjunction: the flow's actions are its parts in the order of `order`.
+- `ADDRESS_SET_FLOW(set, field, before, after, head, tail)`: for each member of an address set a fact, whose match is
+  the entries `before`, the member as a value of `field`, and the entries `after`; `head` is what the fact has before
+  the match (relation, table, priority) and `tail` what it has behind.
 - `EDIT(row_class, uuid, changes)`: columns of a row that ought to hold something else, as pairs; a map column's
   value is given as a tuple of pairs, of which only those keys are changed (None removes one), and so may be a set
   column's, of which only those members come (True) or go (False).
@@ -33,7 +36,8 @@ from typing import TYPE_CHECKING
 
 from ovenbird.engine.facts import Fact, Relation
 from ovenbird.openflow.actions import encode_actions
-from ovenbird.openflow.match import Match
+from ovenbird.openflow.fields import FIELDS
+from ovenbird.openflow.match import Match, encode_oxm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
 
 FLOW = Relation("flow")
 PART = Relation("part of a flow")
+ADDRESS_SET_FLOW = Relation("flow of each member")
 EDIT = Relation("edit")
 AFTERWARDS = Relation("edit after the flows")
 CHASSIS = Relation("chassis to register")
@@ -111,6 +116,24 @@ def part(
         actions: in order.
     """
     return (PART, table, priority, encode_match(match), cookie, order, encode_actions(actions))
+
+
+def address_set_flow(
+    match: Mapping[str, tuple[int, int]], field: str, address_set: str, head: Fact, tail: tuple[object, ...]
+) -> Fact:
+    """Make the fact of a flow with an address set: a pattern, which each of the set's members fills.
+
+    Arguments:
+        match: the fields, among them `field`, whose value does not matter.
+        field: the field that members are values of.
+        address_set: the set's name.
+        head: the members' facts up to the match: relation, table, priority.
+        tail: the members' facts behind the match.
+    """
+    rank = FIELDS[field].rank
+    before = encode_oxm({name: cube for name, cube in match.items() if FIELDS[name].rank < rank})
+    after = encode_oxm({name: cube for name, cube in match.items() if FIELDS[name].rank > rank})
+    return (ADDRESS_SET_FLOW, address_set, field, before, after, head, tail)
 
 
 def cookie_of(row: Row) -> int:

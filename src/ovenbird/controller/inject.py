@@ -1,13 +1,15 @@
-"""Packets made to order: ovn-controller(8)'s command `inject-pkt`.
+"""Packets of the controller's own: how they enter the switch, and those of ovn-controller(8)'s command `inject-pkt`.
 
-A microflow, in the language of matches, says what the headers are; fields that it leaves open are 0. The packet enters
-the switch by the interface of its `inport`, so that it is treated as any other from there.
+What a chassis sends of its own accord enters a datapath as if it came from a logical port (`entering`). A
+packet made to order is described by a microflow, in the language of matches: fields that it leaves open are 0. It
+enters the switch by the interface of its `inport`, so that it is treated as any other from there.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.lang.actions.layout import FlagBit, Tables
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.microflow import Microflow, parse_microflow
 from ovenbird.net import ethernet, nd
@@ -19,12 +21,14 @@ from ovenbird.net.ipv6 import ICMPV6, IPv6
 from ovenbird.net.sctp import Sctp
 from ovenbird.net.tcp import Tcp
 from ovenbird.net.udp import Udp
-from ovenbird.openflow.actions import PushVlan, Resubmit, SetField
+from ovenbird.openflow.actions import PushVlan, Resubmit, SetField, encode_actions
 from ovenbird.openflow.messages import PacketOut
 
 if TYPE_CHECKING:
     from ovenbird.openflow.actions import Action
 
+_INGRESS = Resubmit(Tables().ingress)
+_LOCAL_ONLY = SetField.bits(FlagBit.LOCAL_ONLY.bits, 1)
 _PRESENT = 0x1000
 _INIT = 1
 """The SCTP chunk of a packet that begins an association (RFC 9260, section 3.2)."""
@@ -138,3 +142,15 @@ def _transport(packet: Microflow, proto: int, source: bytes, target: bytes) -> b
     if proto == SCTP:
         return Sctp(packet["sctp_src"], packet["sctp_dst"], 0, _INIT).encode()
     return b""
+
+
+def entering(datapath: int, port: int, *, local: bool = False) -> bytes:
+    """Return the actions that let a packet enter a datapath as if it came from a port.
+
+    Arguments:
+        datapath: its tunnel key.
+        port: its tunnel key.
+        local: whether the packet stays on this chassis.
+    """
+    where = (SetField.of("metadata", datapath), SetField.of("reg14", port))
+    return encode_actions((*where, _LOCAL_ONLY, _INGRESS) if local else (*where, _INGRESS))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.controller import Controller
 from ovenbird.controller.errors import NotHereError
-from ovenbird.controller.logical_flows.logical_flow import GROUPS
-from ovenbird.controller.physical.meters import NUMBERS as METERS
+from ovenbird.controller.logical_flows.action_context import GROUPS
+from ovenbird.controller.logical_flows.meters import NUMBERS as METERS
 from ovenbird.daemon import tls
 from ovenbird.daemon.database_options import local_database
 from ovenbird.daemon.help import Usage

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from controller_site import Site, difference, install, installed_by_the_original, one_chassis, physical, settled
 
-from ovenbird.controller.controller import SWITCH, Controller
+from ovenbird.controller.controller import Controller
 from ovenbird.controller.local.local_store import Attachment, Progress, Translation
+from ovenbird.controller.rules import SWITCH
 from ovenbird.model.sb import PortBinding
 
 if TYPE_CHECKING:

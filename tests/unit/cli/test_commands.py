@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
+from ovenbird.cli import daemons, screen
 from ovenbird.cli import main as entry
-from ovenbird.cli import screen
 from ovenbird.cli.commands import COMMANDS, ovenbird
 from ovenbird.lab import requirements
 from ovenbird.lab.errors import LabError, RequirementError, WaitTimeoutError
@@ -58,7 +58,7 @@ def test_every_command_of_the_table_exists_and_has_help(name: str) -> None:
 
 def test_help_names_commands_and_daemons() -> None:
     output = _run("--help").output
-    assert all(f"  {name} " in output for name in (*COMMANDS, *entry.DAEMONS))
+    assert all(f"  {name} " in output for name in (*COMMANDS, *daemons.DAEMONS))
     assert _run("no-such-command").exit_code == 2
 
 
@@ -78,7 +78,7 @@ def test_a_daemon_gets_its_command_line_untouched(monkeypatch: pytest.MonkeyPatc
     seen = []
     module = SimpleNamespace(main=lambda argv: seen.append(argv) or 3)
     monkeypatch.setitem(sys.modules, "ovenbird.daemon.northd", module)
-    monkeypatch.setattr(entry.importlib, "import_module", lambda name: sys.modules[name])
+    monkeypatch.setattr(daemons.importlib, "import_module", lambda name: sys.modules[name])
     with pytest.raises(SystemExit) as caught:
         entry.main(["northd", "--help", "--ovnnb-db=unix:x", "-vconsole:off"])
     assert caught.value.code == 3

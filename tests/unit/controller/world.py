@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.controller.controller import RULES, SOUTHBOUND, SWITCH
-from ovenbird.controller.facts import ADD_PORT, AFTERWARDS, CLAUSE, EDIT, FLOW, PART, ZONE
+from ovenbird.controller.facts import ADD_PORT, ADDRESS_SET_FLOW, AFTERWARDS, CLAUSE, EDIT, FLOW, PART, ZONE
 from ovenbird.controller.local.local_store import Progress, own_store, reflect
-from ovenbird.controller.logical_flows.address_set_flows import SPREAD, SetFlows
+from ovenbird.controller.ofctrl.address_set_flows import SetFlows
 from ovenbird.controller.ofctrl.flow_table import FlowTable
+from ovenbird.controller.rules import RULES, SOUTHBOUND, SWITCH
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.outputs import new_uuids
 from ovenbird.engine.rows import UUID, Row, Store
@@ -115,7 +115,7 @@ class World:
                     self.table.absorb(delta.added, delta.removed)
                 elif relation is PART:
                     self.table.absorb_parts(delta.added, delta.removed)
-                elif relation is SPREAD:
+                elif relation is ADDRESS_SET_FLOW:
                     self.sets.absorb(delta.added, delta.removed)
                 elif relation in self.facts:
                     self.facts[relation] -= set(delta.removed)

@@ -10,10 +10,10 @@ import world
 from cloud_world import World as Cloud
 from networks import Networks
 
-from ovenbird.controller.controller import RULES, SWITCH
 from ovenbird.controller.local.local_store import own_store
-from ovenbird.controller.logical_flows.address_set_flows import SetFlows, _entry
+from ovenbird.controller.ofctrl.address_set_flows import SetFlows, _entry
 from ovenbird.controller.ofctrl.flow_table import FlowTable
+from ovenbird.controller.rules import RULES, SWITCH
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.rows import Store
 from ovenbird.lang import text_cache

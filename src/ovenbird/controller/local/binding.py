@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import AFTERWARDS, EDIT
+from ovenbird.controller.local.additional_chassis import claimed_encaps
 from ovenbird.controller.local.gateway import HIGHLY_AVAILABLE, alive, candidates, is_candidate
 from ovenbird.controller.local.local_data import (
     VIF,
@@ -25,7 +26,6 @@ from ovenbird.controller.local.local_data import (
 from ovenbird.controller.local.local_store import Attachment, progress
 from ovenbird.controller.local.notices import info, warning
 from ovenbird.controller.local.settings import own_chassis, settings
-from ovenbird.controller.physical.multichassis import claimed_encaps
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view

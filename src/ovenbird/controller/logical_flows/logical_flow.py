@@ -17,18 +17,16 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ovenbird.controller.facts import FLOW, GROUP, PART, TRANSLATED, cookie_of, encode_match
+from ovenbird.controller.facts import FLOW, PART, TRANSLATED, address_set_flow, cookie_of, encode_match
 from ovenbird.controller.local.bridge import zero_snat
-from ovenbird.controller.local.local_data import here_in, hosted_members, hosted_row, is_here, resident_name
+from ovenbird.controller.local.local_data import hosted_members, hosted_row, is_here, resident_name
 from ovenbird.controller.local.local_store import Translation
-from ovenbird.controller.logical_flows.address_set_flows import pattern
-from ovenbird.controller.physical.meters import meter_number
+from ovenbird.controller.logical_flows.action_context import TABLES, FlowContext, is_switch
+from ovenbird.controller.logical_flows.names import ADDRESS_SETS, EXISTING_SETS, PortGroups, Ports, is_relevant
 from ovenbird.engine.ids import Pool
-from ovenbird.engine.lookups import find, get, rows, table
+from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.lang.actions.context import GroupSpec, OptionType
-from ovenbird.lang.actions.layout import Pipeline, Tables
 from ovenbird.lang.actions.registry import parse_actions
 from ovenbird.lang.actions.stencils import Stencils
 from ovenbird.lang.bindings import Bindings
@@ -37,20 +35,15 @@ from ovenbird.lang.spread import spread
 from ovenbird.lang.template import Templates
 from ovenbird.lang.text_cache import cached_by_text
 from ovenbird.model.sb import (
-    AddressSet,
     DatapathBinding,
-    DHCPOptions,
-    DHCPv6Options,
     LogicalDPGroup,
     LogicalFlow,
-    MulticastGroup,
     PortBinding,
-    PortGroup,
 )
 from ovenbird.openflow.actions import Conjunction, encode_actions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ovenbird.engine.facts import Fact, Relation
     from ovenbird.engine.rows import UUID
@@ -59,19 +52,13 @@ if TYPE_CHECKING:
     from ovenbird.lang.stencil import MatchStencil
 
 log = logging.getLogger(__name__)
-
-TABLES = Tables()
 CONJUNCTIONS = Pool("conjunction id", 1, 0xFFFFFFFF)
 """Ids of conjunctive matches, by flow and place in the flow; one id serves every datapath of a flow."""
-
-GROUPS = Pool("group id", 1, 0xFFFFFF00)
-"""Ids of the switch's groups, by what they do: flows that choose alike share one."""
 
 _templates = Templates()
 _stencils = Stencils()
 _MAX_ENCODINGS, _MAX_ENCODED = 4096, 4096  # how many are remembered, and of how many characters each
 _METADATA_ONES = (1 << 64) - 1
-_MULTICAST = 0x8000
 _PORT_ONES = 0xFFFFFFFF
 _NAMES = re.compile(r'[@"$]|is_chassis_resident')
 
@@ -85,200 +72,6 @@ _DATAPATH, _GROUP = LogicalFlow.logical_datapath.index, LogicalFlow.logical_dp_g
 _PIPELINE, _TABLE, _PRIORITY = LogicalFlow.pipeline.index, LogicalFlow.table_id.index, LogicalFlow.priority.index
 _MATCH, _ACTIONS, _TAGS = LogicalFlow.match.index, LogicalFlow.actions.index, LogicalFlow.tags.index
 _METER = LogicalFlow.controller_meter.index
-_PLACE_OF_PORT = PortBinding.datapath.bit | PortBinding.tunnel_key.bit
-_PORT_DATAPATH, _PORT_KEY = PortBinding.datapath.index, PortBinding.tunnel_key.index
-
-
-# -- names ------------------------------------------------------------------------------------------------------------
-
-
-def port_key(name: str, datapath: UUID) -> int | None:
-    """Return the tunnel key of a port or multicast group of a datapath; None when it has none by that name.
-
-    Not a view: most names are asked for once, and what is read of a port hardly ever changes.
-    """
-    port: PortBinding | None = find(PortBinding.logical_port, name)
-    if port is not None:
-        values = port.watch(_PLACE_OF_PORT)
-        if values[_PORT_DATAPATH] == datapath:
-            key: int = values[_PORT_KEY]
-            return key
-    index = table(MulticastGroup).index(MulticastGroup.datapath, MulticastGroup.name)
-    groups = index.rows((datapath, name))
-    return groups[0].tunnel_key if groups else 0 if name == "none" else None
-
-
-@view
-def is_relevant(datapath: UUID, key: int) -> bool:
-    """Return whether packets from or to the port with that key can be on this chassis in the pipeline that asks."""
-    if key >= _MULTICAST or key == 0:
-        return True
-    ports = table(PortBinding).index(PortBinding.datapath, PortBinding.tunnel_key).rows((datapath, key))
-    return not ports or is_here(ports[0])
-
-
-@view
-def members(group: str, datapath_key: int) -> frozenset[str] | None:
-    """Return the ports that a group has in a datapath; None when there is no such group.
-
-    Southbound has a row for each datapath that a group has ports in, named `<datapath's key>_<group>`.
-    """
-    row = find(PortGroup.name, f"{datapath_key}_{group}") or find(PortGroup.name, group)
-    return row.ports if row is not None else None
-
-
-@view
-def local_members(group: str, datapath: DatapathBinding) -> tuple[str, ...] | None:
-    """Return the ports of a group in a datapath that are here; None when there is no such group."""
-    found = members(group, datapath.tunnel_key)
-    return tuple(sorted(here_in(datapath.uuid) & found)) if found is not None else None
-
-
-class Ports:
-    """Port names in one datapath, as tunnel keys."""
-
-    __slots__ = ("datapath",)
-
-    def __init__(self, datapath: UUID) -> None:
-        self.datapath = datapath
-
-    def get(self, name: str) -> int | None:
-        """Return the key of a port or multicast group."""
-        return port_key(name, self.datapath)
-
-
-class AddressSets:
-    """Address sets by name."""
-
-    __slots__ = ()
-
-    def get(self, name: str) -> frozenset[str] | None:
-        """Return the addresses of a set."""
-        row = find(AddressSet.name, name)
-        return row.addresses if row is not None else None
-
-
-class ExistingSets:
-    """Whether there are address sets, whatever their members."""
-
-    __slots__ = ()
-
-    def get(self, name: str) -> UUID | None:
-        """Return the UUID of a set."""
-        row = find(AddressSet.name, name)
-        return row.uuid if row is not None else None
-
-
-class PortGroups:
-    """Port groups in one datapath: their ports, or those of them that are here."""
-
-    __slots__ = ("datapath", "local")
-
-    def __init__(self, datapath: DatapathBinding, *, local: bool) -> None:
-        self.datapath = datapath
-        self.local = local
-
-    def get(self, name: str) -> frozenset[str] | tuple[str, ...] | None:
-        """Return the ports of a group."""
-        return local_members(name, self.datapath) if self.local else members(name, self.datapath.tunnel_key)
-
-
-_SETS = AddressSets()
-_EXISTING = ExistingSets()
-
-
-# -- actions ----------------------------------------------------------------------------------------------------------
-
-
-@view
-def dhcp_options() -> dict[str, OptionType]:
-    """Return the DHCPv4 options that actions may name."""
-    return {row.name: OptionType(row.code, row.type) for row in rows(DHCPOptions)}
-
-
-@view
-def dhcpv6_options() -> dict[str, OptionType]:
-    """Return the DHCPv6 options that actions may name."""
-    return {row.name: OptionType(row.code, row.type) for row in rows(DHCPv6Options)}
-
-
-class FlowContext:
-    """The logical flow around an action: `lang.actions.context.Context` of this chassis."""
-
-    __slots__ = ("asked", "datapath", "flow", "groups", "is_switch", "pipeline", "table", "zero_snat")
-
-    tables = TABLES
-    collector_sets: frozenset[int] = frozenset()
-
-    def __init__(self, flow: LogicalFlow, datapath: DatapathBinding) -> None:
-        self.flow = flow
-        self.pipeline = Pipeline.INGRESS if flow.pipeline == "ingress" else Pipeline.EGRESS
-        self.table = flow.table_id
-        self.datapath = datapath
-        self.is_switch = is_switch(datapath)
-        self.zero_snat = zero_snat()
-        self.asked = False
-        self.groups: list[Fact] = []
-
-    @property
-    def cookie(self) -> int:
-        """The first 32 bits of the flow's UUID."""
-        self.asked = True
-        return cookie_of(self.flow)
-
-    @property
-    def datapath_key(self) -> int:
-        """The tunnel key of the datapath."""
-        self.asked = True
-        return self.datapath.tunnel_key
-
-    @property
-    def dhcp_options(self) -> Mapping[str, OptionType]:
-        """DHCPv4 options by name."""
-        self.asked = True
-        return dhcp_options()
-
-    @property
-    def dhcpv6_options(self) -> Mapping[str, OptionType]:
-        """DHCPv6 options by name."""
-        self.asked = True
-        return dhcpv6_options()
-
-    def port_key(self, name: str) -> int:
-        """Return the tunnel key of a port or multicast group, 0 for none."""
-        self.asked = True
-        return port_key(name, self.datapath.uuid) or 0
-
-    @property
-    def controller_meter(self) -> int:
-        """The meter of packets that the flow sends to the controller, 0 for none."""
-        name = self.flow.controller_meter
-        return self.meter(name) if name else 0
-
-    def meter(self, name: str) -> int:
-        """Return the id of a meter, 0 when there is none by that name."""
-        self.asked = True
-        return meter_number(name)
-
-    def rate_meter(self, rate: int, burst: int) -> int:  # noqa: ARG002
-        """Return 0: the rates of QoS rules are not limited."""
-        return 0
-
-    def group(self, spec: GroupSpec) -> int:
-        """Return the id of the group with that specification, and note that the flow needs it."""
-        self.asked = True
-        number = GROUPS.get(spec)
-        self.groups.append(GROUP(number, spec))
-        return number
-
-
-@view
-def is_switch(datapath: DatapathBinding) -> bool:
-    """Return whether a datapath is a switch's."""
-    return "logical-switch" in datapath.external_ids
-
-
-# -- flows ------------------------------------------------------------------------------------------------------------
 
 
 class Place(NamedTuple):
@@ -426,7 +219,7 @@ def _translation(flow: LogicalFlow, here: Place) -> Iterator[Fact]:
     parsed = parse_actions(flow.actions)
     text = _guarded(flow.match, parsed.prerequisites)
     bindings = _bindings(text, datapath, ingress=ingress)
-    pattern_of = spread(text, bindings, _EXISTING) if "$" in text and "vlan" not in text else None
+    pattern_of = spread(text, bindings, EXISTING_SETS) if "$" in text and "vlan" not in text else None
     compiled = pattern_of.compiled if pattern_of is not None else _templates.compile(text, bindings)
     if not compiled.flows:
         return
@@ -455,7 +248,7 @@ def _translation(flow: LogicalFlow, here: Place) -> Iterator[Fact]:
         hole = pattern_of.hole(match) if pattern_of is not None else None
         if hole is not None:
             for tail in tails:
-                yield pattern(fields, *hole, head, tail)
+                yield address_set_flow(fields, *hole, head, tail)
             continue
         encoded = encode_match(fields)
         for tail in tails:
@@ -499,4 +292,4 @@ def _bindings(text: str, datapath: DatapathBinding, *, ingress: bool) -> Binding
     if _NAMES.search(text) is None:
         return _NO_NAMES
     groups = PortGroups(datapath, local=("outport" if ingress else "inport") not in text)
-    return Bindings(address_sets=_SETS, port_groups=groups, ports=Ports(datapath.uuid), resident=resident_name)
+    return Bindings(address_sets=ADDRESS_SETS, port_groups=groups, ports=Ports(datapath.uuid), resident=resident_name)

@@ -15,10 +15,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.encapsulation import OPTION
-from ovenbird.controller.logical_flows.address_set_flows import SetFlows
+from ovenbird.controller.ofctrl.address_set_flows import SetFlows
 from ovenbird.controller.ofctrl.flow_table import FlowTable, in_order
 from ovenbird.controller.ofctrl.group_table import GroupTable
-from ovenbird.controller.physical.meters import MeterTable
+from ovenbird.controller.ofctrl.meter_table import MeterTable
 from ovenbird.openflow.errors import EncodeError, SwitchError
 from ovenbird.openflow.messages import (
     CtFlushZone,

@@ -8,31 +8,25 @@ the network would deliver to one place only; what no tunnel can carry is answere
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import cookie_of, flow
+from ovenbird.controller.local.additional_chassis import _PB, locations
 from ovenbird.controller.local.local_data import (
-    carrier,
     interface_of,
-    is_additional,
     is_concerned,
     localnet_key,
     resident,
 )
 from ovenbird.controller.local.settings import own_chassis, settings
 from ovenbird.controller.physical.encaps import tunnel_to
-from ovenbird.controller.pinctrl.learning import register
-from ovenbird.engine.derived import Derived
 from ovenbird.engine.lookups import get
 from ovenbird.engine.rules import rule
-from ovenbird.engine.views import view
 from ovenbird.lang.actions.layout import FlagBit, Tables
 from ovenbird.lang.actions.userdata import Opcode, Userdata
 from ovenbird.model.sb import DatapathBinding, PortBinding
 from ovenbird.model.vswitch import Interface
 from ovenbird.net import ethernet
-from ovenbird.net.errors import PacketError
 from ovenbird.openflow.actions import (
     CheckPktLarger,
     Controller,
@@ -49,24 +43,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
-    from ovenbird.engine.rows import UUID, Store
     from ovenbird.openflow.actions import Action
-    from ovenbird.openflow.messages import PacketIn
-    from ovenbird.ovsdb.transaction import Transaction
-
-ACTIVATED = "additional-chassis-activated"
-"""The key of Port_Binding.options that names the additional chassis where the instance has been heard."""
 
 LARGE_PACKETS, LARGE_REPLIES = 37, 38
 
 _TABLES = Tables()
-_PB = PortBinding
-_SPREAD = Derived(
-    _PB.additional_chassis,
-    _PB.datapath,
-    keys=lambda values: (values[_PB.datapath.index],) if values[_PB.additional_chassis.index] else (),
-)
-"""The ports that have additional chassis, by datapath."""
 
 _OVERHEAD = {"geneve": 38, "stt": 18, "vxlan": 30}
 """Bytes that an encapsulation adds to an Ethernet frame, besides the outer IP header: as the original counts them."""
@@ -79,16 +60,6 @@ _ONES = 0xFFFFFFFF
 _METADATA_ONES = (1 << 64) - 1
 
 
-def locations(port: PortBinding) -> list[tuple[UUID, UUID | None]]:
-    """Return the chassis that a port is on, the main one first, each with the encap that it asks for."""
-    main = _PB.chassis.raw(port)
-    found = [(main, _PB.encap.raw(port))] if main is not None else []
-    if not _PB.additional_chassis.raw(port):
-        return found
-    encaps = {encap.chassis_name: encap.uuid for encap in port.additional_encap}
-    return found + [(chassis.uuid, encaps.get(chassis.name)) for chassis in port.additional_chassis]
-
-
 def elsewhere(port: PortBinding, *, to_many: bool = False) -> list[tuple[str, int]]:
     """Return the encapsulations and OpenFlow ports by which the other chassis that a port is on are reached.
 
@@ -99,32 +70,6 @@ def elsewhere(port: PortBinding, *, to_many: bool = False) -> list[tuple[str, in
     me = own_chassis()
     others = {chassis: None if to_many else encap for chassis, encap in locations(port) if chassis != me}
     return [way for chassis, encap in others.items() if (way := tunnel_to(chassis, encap))]
-
-
-@view
-def spread_here(datapath: UUID) -> tuple[int, ...]:
-    """Return the keys of a datapath's ports that are here and on other chassis as well."""
-    return tuple([port.tunnel_key for port in _SPREAD.rows(datapath) if resident(port)])
-
-
-def claimed_encaps(port: PortBinding, wanted: UUID | None) -> tuple[tuple[UUID, bool], ...]:
-    """Return which encaps of this chassis a port's `additional_encap` gains (True) and loses (False)."""
-    mine = settings().chassis
-    there = {encap.uuid for encap in port.additional_encap if encap.chassis_name == mine}
-    gained = {wanted} - there if wanted is not None else set()
-    return (*((uuid, True) for uuid in sorted(gained)), *((uuid, False) for uuid in sorted(there - {wanted})))
-
-
-# Activation.
-
-
-@view
-def is_blocked(port: PortBinding) -> bool:
-    """Return whether this additional chassis waits for the instance to say that it runs here."""
-    host = carrier(port)
-    if host is None or not is_additional(port) or host.options.get("activation-strategy") != "rarp":
-        return False
-    return settings().chassis not in host.options.get(ACTIVATED, "").split(",")
 
 
 def blocking(port: PortBinding, ofport: int, there: dict[str, tuple[int, int]], enter: tuple[Action, ...],
@@ -146,50 +91,6 @@ def blocking(port: PortBinding, ofport: int, there: dict[str, tuple[int, int]], 
     told = Controller(Userdata(Opcode.ACTIVATION_STRATEGY_RARP, None, settings().chassis.encode()).encode())
     yield flow(0, 1010, {**match, "eth_type": (ethernet.RARP, 0xFFFF)}, (*enter[:-1], told, enter[-1]), cookie)
     yield flow(0, 1000, match, (), cookie)
-
-
-@dataclass(frozen=True, slots=True)
-class Activated:
-    """A port, by key, that has been heard on a chassis, by name."""
-
-    datapath: int
-    port: int
-    chassis: str
-    heard_by_many: bool = False
-
-
-def activated(packet_in: PacketIn) -> Activated:
-    """Return which port was heard.
-
-    Raises:
-        PacketError: the flow does not say.
-    """
-    chassis = Userdata.decode(packet_in.userdata).payload.rstrip(b"\0").decode(errors="replace")
-    datapath, port = register(packet_in, "metadata"), register(packet_in, "reg14")
-    if not chassis or not datapath or not port:
-        raise PacketError("an activation without chassis or port")
-    return Activated(datapath, port, chassis)
-
-
-def stage_activated(store: Store, transaction: Transaction, what: Activated) -> None:
-    """Write down where a port was heard, unless that is known.
-
-    Arguments:
-        store: Southbound's.
-        transaction: on it.
-        what: which port, and where.
-    """
-    datapath = store.find(DatapathBinding.tunnel_key, what.datapath)
-    index = store.table(_PB).index(_PB.datapath, _PB.tunnel_key)
-    for port in index.rows((datapath.uuid, what.port)) if datapath is not None else ():
-        names = [name for name in port.options.get(ACTIVATED, "").split(",") if name]
-        if what.chassis not in names:
-            told = {ACTIVATED: ",".join([*names, what.chassis])}
-            transaction.wait(port, {"options": port.options})  # another chassis may say the same of itself
-            transaction.mutate(port, "options", delete=[ACTIVATED], insert=told)
-
-
-# Packets that fit the physical network and no tunnel.
 
 
 @rule(PortBinding, when=is_concerned)

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.pinctrl.learning import address_asked, register
+from ovenbird.controller.pinctrl.registers import address_asked, register
 from ovenbird.controller.pinctrl.replies import carried
 from ovenbird.lang.actions.layout import Tables
 from ovenbird.lang.actions.userdata import Opcode

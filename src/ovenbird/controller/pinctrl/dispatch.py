@@ -11,9 +11,18 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.local import virtual
-from ovenbird.controller.physical import multichassis
-from ovenbird.controller.pinctrl import acl_log, dhcp4, dhcp6, dns, frag_mtu, learning, ra, replies
+from ovenbird.controller.pinctrl import (
+    acl_log,
+    activation,
+    dhcp4,
+    dhcp6,
+    dns,
+    frag_mtu,
+    mac_learning,
+    ra,
+    replies,
+    virtual_ports,
+)
 from ovenbird.controller.pinctrl.buffered_packets import Held
 from ovenbird.controller.pinctrl.fair_queue import Turns
 from ovenbird.controller.pinctrl.mac_learning import Notebook
@@ -119,15 +128,15 @@ class PacketIns:
             message = replies.reply(packet_in, userdata)
             if message is not None:
                 self._send(message)
-        elif opcode in learning.OPCODES:
-            what = learning.learned(packet_in, opcode)
+        elif opcode in mac_learning.OPCODES:
+            what = mac_learning.learned(packet_in, opcode)
             self.notebook.note(what)
             if what.ip:
                 self.held.found((what.datapath, what.port, what.ip), what.mac)
         elif opcode is Opcode.BIND_VPORT:
-            self.notebook.note(virtual.spoken(packet_in))
+            self.notebook.note(virtual_ports.spoken(packet_in))
         elif opcode is Opcode.ACTIVATION_STRATEGY_RARP:
-            self.notebook.note(multichassis.activated(packet_in))
+            self.notebook.note(activation.activated(packet_in))
         elif opcode is Opcode.LOG:
             acl.info("%s", acl_log.message(packet_in, userdata.payload, _FIRST_EGRESS))
         elif opcode in self._others:

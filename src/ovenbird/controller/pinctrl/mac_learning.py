@@ -12,14 +12,19 @@ import asyncio
 import logging
 import random
 import time
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.local.virtual import Spoken, stage_spoken
-from ovenbird.controller.physical.multichassis import Activated, stage_activated
-from ovenbird.controller.pinctrl.learning import Learned
+from ovenbird.controller.pinctrl.activation import Activated, stage_activated
+from ovenbird.controller.pinctrl.registers import address_asked, register
+from ovenbird.controller.pinctrl.virtual_ports import Spoken, stage_spoken
+from ovenbird.lang.actions.userdata import Opcode
 from ovenbird.model.options import flag
 from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding
+from ovenbird.net.addresses import mac_text
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.ip import ip_address
 from ovenbird.ovsdb.bisection import Bisection
 from ovenbird.ovsdb.errors import Disconnected, OvsdbError
@@ -29,10 +34,14 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import Store
+    from ovenbird.openflow.messages import PacketIn
     from ovenbird.ovsdb.replica import Replica
     from ovenbird.ovsdb.transaction import Transaction
 
 log = logging.getLogger(__name__)
+
+OPCODES = frozenset([Opcode.PUT_ARP, Opcode.PUT_ND, Opcode.PUT_FDB])
+"""What a packet may teach: a neighbour (`put_arp`, `put_nd`), or a MAC address behind a port (`put_fdb`)."""
 
 LIMIT = 1000
 """What may wait to be written."""
@@ -42,6 +51,34 @@ _OTHERS_TURN = 0.05
 
 _PATIENCE = 0.2
 """Seconds after which to look whether Southbound is there again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A MAC address at a port of a datapath, both by key; with `ip` it is a neighbour's, without any station's.
+
+    `heard_by_many` says that the packet was for many, so that other chassis may have learned the same.
+    """
+
+    datapath: int
+    port: int
+    mac: str
+    ip: str = ""
+    heard_by_many: bool = field(default=False, compare=False)
+
+
+def learned(packet_in: PacketIn, opcode: Opcode) -> Learned:
+    """Return what a packet teaches.
+
+    Raises:
+        PacketError: the packet is no Ethernet frame, or its flow gave no port.
+    """
+    frame = Ethernet.decode(packet_in.packet)
+    datapath, port = register(packet_in, "metadata"), register(packet_in, "reg14")
+    if not datapath or not port:
+        raise PacketError("a packet without datapath or port")
+    address = "" if opcode is Opcode.PUT_FDB else address_asked(packet_in, ipv6=opcode is Opcode.PUT_ND)
+    return Learned(datapath, port, mac_text(frame.src), address, bool(frame.dst[0] & 1))
 
 
 Noted = Learned | Spoken | Activated

@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.entering import entering
 from ovenbird.controller.facts import EDIT, SESSION
+from ovenbird.controller.inject import entering
 from ovenbird.controller.local.local_data import hosted_row, resident
 from ovenbird.controller.local.local_store import outcome, record
 from ovenbird.controller.protocols.bfd_session import Session

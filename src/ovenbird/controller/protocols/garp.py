@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.entering import entering
 from ovenbird.controller.facts import ANNOUNCED
+from ovenbird.controller.inject import entering
 from ovenbird.controller.local.gateway import rivals
 from ovenbird.controller.local.local_data import (
     VIF,

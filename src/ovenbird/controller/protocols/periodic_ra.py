@@ -12,8 +12,8 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.entering import entering
 from ovenbird.controller.facts import ADVERTISED
+from ovenbird.controller.inject import entering
 from ovenbird.controller.local.local_data import hosted_row, is_concerned, is_crossed, peer_of, resident
 from ovenbird.controller.protocols.periodic import Repeated
 from ovenbird.engine.rules import rule

@@ -12,8 +12,8 @@ import asyncio
 import zlib
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.entering import entering
 from ovenbird.controller.facts import DELEGATION, EDIT
+from ovenbird.controller.inject import entering
 from ovenbird.controller.local.local_data import hosted_row, is_concerned, peer_of
 from ovenbird.controller.local.local_store import outcome, record, recorded
 from ovenbird.controller.protocols.bfd_sessions import is_at_home, own_addresses

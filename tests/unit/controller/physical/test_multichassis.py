@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from ovenbird.controller.facts import AFTERWARDS
-from ovenbird.controller.physical import multichassis
+from ovenbird.controller.local.additional_chassis import ACTIVATED
 from ovenbird.controller.pinctrl import mac_learning
-from ovenbird.controller.pinctrl.learning import Learned
-from ovenbird.controller.pinctrl.mac_learning import Notebook
+from ovenbird.controller.pinctrl.activation import Activated
+from ovenbird.controller.pinctrl.mac_learning import Learned, Notebook
 from ovenbird.lang.actions.userdata import Opcode, Userdata
 from ovenbird.model import sb
 from ovenbird.openflow.actions import CheckPktLarger, Controller, Output, Resubmit, StackPop, decode_actions
@@ -67,7 +67,7 @@ def test_an_additional_chassis_lets_nothing_through_until_it_has_heard_the_insta
     (heard,) = world.flows(0, 1010).values()
     (told,) = [action for action in heard if isinstance(action, Controller)]
     assert Userdata.decode(told.userdata) == Userdata(Opcode.ACTIVATION_STRATEGY_RARP, None, b"hv1")
-    world.set(port, options={**MOVING, multichassis.ACTIVATED: "hv9,hv1"})
+    world.set(port, options={**MOVING, ACTIVATED: "hv9,hv1"})
     world.run()
     assert world.flows(0, 1000) == world.flows(0, 1010) == world.flows(65, 1000) == {}
 
@@ -205,15 +205,15 @@ async def settled(book, left=0):
 async def test_chassis_that_hear_an_instance_at_once_are_both_written_down(southbound):
     def another():
         txn = southbound.transaction()
-        txn.mutate(southbound.port(), "options", insert={multichassis.ACTIVATED: "hv3"})
+        txn.mutate(southbound.port(), "options", insert={ACTIVATED: "hv3"})
         txn.commit()
 
     southbound.before_commit.append(another)
     book = Notebook()
     book.attach(southbound)
-    book.note(multichassis.Activated(7, 1, "hv1"))
+    book.note(Activated(7, 1, "hv1"))
     await settled(book)
-    assert southbound.port().options[multichassis.ACTIVATED] == "hv3,hv1"
+    assert southbound.port().options[ACTIVATED] == "hv3,hv1"
 
 
 async def test_what_is_heard_while_southbound_is_away_is_written_when_it_is_back(southbound, monkeypatch):
@@ -221,10 +221,10 @@ async def test_what_is_heard_while_southbound_is_away_is_written_when_it_is_back
     southbound.connected = False
     book = Notebook()
     book.attach(southbound)
-    book.note(multichassis.Activated(7, 1, "hv1"))
+    book.note(Activated(7, 1, "hv1"))
     book.note(Learned(7, 1, "0a:00:00:00:00:01"))
     await settled(book, left=1)
     southbound.connected = True
     await settled(book)
-    assert southbound.port().options[multichassis.ACTIVATED] == "hv1"
+    assert southbound.port().options[ACTIVATED] == "hv1"
     assert not southbound.store.table(sb.FDB).rows

@@ -11,14 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ovenbird.controller.facts import ANNOUNCED, METER
-from ovenbird.controller.physical.meters import MeterTable
-from ovenbird.controller.physical.multichassis import Activated
+from ovenbird.controller.ofctrl.meter_table import MeterTable
 from ovenbird.controller.pinctrl import mac_learning as notebooks
+from ovenbird.controller.pinctrl.activation import Activated
 from ovenbird.controller.pinctrl.buffered_packets import NEIGHBOURS, PATIENCE, PER_NEIGHBOUR, Held
 from ovenbird.controller.pinctrl.dispatch import PacketIns
 from ovenbird.controller.pinctrl.fair_queue import PER_KIND, PER_PORT, Turns
-from ovenbird.controller.pinctrl.learning import Learned, learned
-from ovenbird.controller.pinctrl.mac_learning import Notebook
+from ovenbird.controller.pinctrl.mac_learning import Learned, Notebook, learned
 from ovenbird.lang.actions.userdata import WITH_RESULT, Opcode, Userdata
 from ovenbird.model import sb
 from ovenbird.net import ethernet

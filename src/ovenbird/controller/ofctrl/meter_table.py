@@ -1,43 +1,16 @@
-"""Meters: how many packets of a kind may come up to the controller, as Southbound's Meter says.
-
-A flow names its meter in `controller_meter`, or in the arguments of `log`. Bands are in the meter's unit; each drops
-what exceeds its rate.
-"""
+"""The meters that the integration bridge should hold, and those that it does."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import METER
 from ovenbird.controller.ofctrl.id_table import Numbered
-from ovenbird.engine.ids import Pool
-from ovenbird.engine.lookups import find
-from ovenbird.engine.rules import rule
-from ovenbird.engine.views import view
-from ovenbird.model.sb import Meter
 from ovenbird.openflow.messages import MeterConfig, MeterFlag, MeterMod, ModCommand
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from ovenbird.engine.facts import Fact
-
-NUMBERS = Pool("meter id", 1, 0xFFFF)
-"""The switch's numbers of meters, by name."""
-
-
-@view
-def meter_number(name: str) -> int:
-    """Return the number of a meter; 0 when there is none by that name."""
-    return NUMBERS.get(name) if find(Meter.name, name) is not None else 0
-
-
-@rule(Meter)
-def meters(meter: Meter) -> Iterator[Fact]:
-    """Yield a meter."""
-    bands = tuple(sorted((band.rate, band.burst_size) for band in meter.bands))
-    if bands:
-        yield METER(NUMBERS.get(meter.name), meter.unit, bands)
 
 
 def config_of(number: int, unit: str, bands: tuple[tuple[int, int], ...]) -> MeterConfig:

@@ -5,10 +5,6 @@ is made here, between the rules and the flow table, from the exact changes of So
 that comes or goes costs one flow for each pattern of its set, however large the set is. A pattern or a set that comes
 or goes costs the whole set once.
 
-`SPREAD(set, field, before, after, head, tail)`: for each member of the set a fact, whose match is the entries
-`before`, the member as a value of `field`, and the entries `after`; `head` is what the fact has before the match
-(relation, table, priority) and `tail` what it has behind.
-
 Invariants: the flow table holds, for every pattern and every row of its set's name, the facts of the row's members, as
 often as patterns and members give them. A member that is no address, or too wide for the field, is said once and
 stands for nothing.
@@ -21,7 +17,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import PART
-from ovenbird.engine.facts import Relation
 from ovenbird.lang.errors import LexError
 from ovenbird.lang.lexer import parse_constant
 from ovenbird.model.sb import AddressSet
@@ -29,7 +24,7 @@ from ovenbird.openflow.fields import FIELDS
 from ovenbird.openflow.match import encode_oxm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from ovenbird.controller.ofctrl.flow_table import FlowTable
     from ovenbird.engine.facts import Fact
@@ -37,30 +32,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SPREAD = Relation("flow of each member")
-
 _NAME = AddressSet.name.index
 _ADDRESSES = AddressSet.addresses.index
 _MAX_MEMBERS = 16384
 _PADDING = [b"\0" * (-n % 8) for n in range(8)]
-
-
-def pattern(
-    match: Mapping[str, tuple[int, int]], field: str, address_set: str, head: Fact, tail: tuple[object, ...]
-) -> Fact:
-    """Make a pattern's fact.
-
-    Arguments:
-        match: the fields, among them `field`, whose value does not matter.
-        field: the field that members are values of.
-        address_set: the set's name.
-        head: the members' facts up to the match: relation, table, priority.
-        tail: the members' facts behind the match.
-    """
-    rank = FIELDS[field].rank
-    before = encode_oxm({name: cube for name, cube in match.items() if FIELDS[name].rank < rank})
-    after = encode_oxm({name: cube for name, cube in match.items() if FIELDS[name].rank > rank})
-    return (SPREAD, address_set, field, before, after, head, tail)
 
 
 @lru_cache(maxsize=_MAX_MEMBERS)

@@ -1,0 +1,119 @@
+"""The surroundings of a logical action: its flow and datapath, the options of DHCP, meters and groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import GROUP, cookie_of
+from ovenbird.controller.local.bridge import zero_snat
+from ovenbird.controller.logical_flows.meters import meter_number
+from ovenbird.controller.logical_flows.names import port_key
+from ovenbird.engine.ids import Pool
+from ovenbird.engine.lookups import rows
+from ovenbird.engine.views import view
+from ovenbird.lang.actions.context import GroupSpec, OptionType
+from ovenbird.lang.actions.layout import Pipeline, Tables
+from ovenbird.model.sb import (
+    DatapathBinding,
+    DHCPOptions,
+    DHCPv6Options,
+    LogicalFlow,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ovenbird.engine.facts import Fact
+
+TABLES = Tables()
+
+GROUPS = Pool("group id", 1, 0xFFFFFF00)
+"""Ids of the switch's groups, by what they do: flows that choose alike share one."""
+
+
+@view
+def dhcp_options() -> dict[str, OptionType]:
+    """Return the DHCPv4 options that actions may name."""
+    return {row.name: OptionType(row.code, row.type) for row in rows(DHCPOptions)}
+
+
+@view
+def dhcpv6_options() -> dict[str, OptionType]:
+    """Return the DHCPv6 options that actions may name."""
+    return {row.name: OptionType(row.code, row.type) for row in rows(DHCPv6Options)}
+
+
+class FlowContext:
+    """The logical flow around an action: `lang.actions.context.Context` of this chassis."""
+
+    __slots__ = ("asked", "datapath", "flow", "groups", "is_switch", "pipeline", "table", "zero_snat")
+
+    tables = TABLES
+    collector_sets: frozenset[int] = frozenset()
+
+    def __init__(self, flow: LogicalFlow, datapath: DatapathBinding) -> None:
+        self.flow = flow
+        self.pipeline = Pipeline.INGRESS if flow.pipeline == "ingress" else Pipeline.EGRESS
+        self.table = flow.table_id
+        self.datapath = datapath
+        self.is_switch = is_switch(datapath)
+        self.zero_snat = zero_snat()
+        self.asked = False
+        self.groups: list[Fact] = []
+
+    @property
+    def cookie(self) -> int:
+        """The first 32 bits of the flow's UUID."""
+        self.asked = True
+        return cookie_of(self.flow)
+
+    @property
+    def datapath_key(self) -> int:
+        """The tunnel key of the datapath."""
+        self.asked = True
+        return self.datapath.tunnel_key
+
+    @property
+    def dhcp_options(self) -> Mapping[str, OptionType]:
+        """DHCPv4 options by name."""
+        self.asked = True
+        return dhcp_options()
+
+    @property
+    def dhcpv6_options(self) -> Mapping[str, OptionType]:
+        """DHCPv6 options by name."""
+        self.asked = True
+        return dhcpv6_options()
+
+    def port_key(self, name: str) -> int:
+        """Return the tunnel key of a port or multicast group, 0 for none."""
+        self.asked = True
+        return port_key(name, self.datapath.uuid) or 0
+
+    @property
+    def controller_meter(self) -> int:
+        """The meter of packets that the flow sends to the controller, 0 for none."""
+        name = self.flow.controller_meter
+        return self.meter(name) if name else 0
+
+    def meter(self, name: str) -> int:
+        """Return the id of a meter, 0 when there is none by that name."""
+        self.asked = True
+        return meter_number(name)
+
+    def rate_meter(self, rate: int, burst: int) -> int:  # noqa: ARG002
+        """Return 0: the rates of QoS rules are not limited."""
+        return 0
+
+    def group(self, spec: GroupSpec) -> int:
+        """Return the id of the group with that specification, and note that the flow needs it."""
+        self.asked = True
+        number = GROUPS.get(spec)
+        self.groups.append(GROUP(number, spec))
+        return number
+
+
+@view
+def is_switch(datapath: DatapathBinding) -> bool:
+    """Return whether a datapath is a switch's."""
+    return "logical-switch" in datapath.external_ids

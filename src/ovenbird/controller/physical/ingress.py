@@ -1,0 +1,69 @@
+"""How packets enter logical datapaths: from tunnels, and by the ports of this chassis (ovn-architecture(7))."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.encapsulation import (
+    GENEVE_IN,
+    VXLAN_IN,
+    VXLAN_MULTICAST_BIT,
+    VXLAN_MULTICAST_IN,
+)
+from ovenbird.controller.facts import flow
+from ovenbird.controller.local.ct_zones import datapath_zones
+from ovenbird.controller.local.gateway import chassis_id
+from ovenbird.controller.local.settings import integration_bridge
+from ovenbird.controller.physical.static_flows import ENTRY, FROM_LOCALPORT, LOCAL, ONES, TABLES
+from ovenbird.engine.rules import rule
+from ovenbird.model.vswitch import Bridge, Port
+from ovenbird.openflow.actions import (
+    Resubmit,
+    SetField,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+    from ovenbird.model.sb import DatapathBinding, PortBinding
+    from ovenbird.openflow.actions import Action
+
+
+@rule(Port)
+def tunnel_entry(port: Port) -> Iterator[Fact]:
+    """Take packets from a tunnel to where the sending chassis has decided that they go."""
+    bridge = integration_bridge()
+    if not chassis_id(port) or bridge is None or bridge not in port.referrers(Bridge.ports):
+        return
+    for interface in port.interfaces:
+        ofport = interface.ofport or 0
+        if ofport <= 0:
+            continue
+        match = {"in_port_oxm": (ofport, ONES)}
+        if interface.type == "vxlan":
+            bit = VXLAN_MULTICAST_BIT
+            yield flow(ENTRY, 100, {**match, "tun_id": (0, bit)}, (*VXLAN_IN, Resubmit(LOCAL)))
+            yield flow(ENTRY, 100, {**match, "tun_id": (bit, bit)}, (*VXLAN_MULTICAST_IN, Resubmit(LOCAL)))
+        else:
+            yield flow(ENTRY, 100, match, (*GENEVE_IN, Resubmit(LOCAL)))
+
+
+def zones_of(datapath: UUID, port_zone: int) -> tuple[Action, ...]:
+    """Return what tells conntrack's zones to the pipeline: the port's own (0: it has none), and the datapath's."""
+    dnat, snat = datapath_zones(datapath)
+    common = (SetField.of("reg11", dnat), SetField.of("reg12", snat))
+    return (SetField.of("reg13", port_zone), *common) if port_zone else common
+
+
+def entry_actions(datapath: DatapathBinding, port: PortBinding, port_zone: int) -> tuple[Action, ...]:
+    """Return what puts a packet at the start of a datapath's ingress pipeline, as coming from the port."""
+    flag = (SetField.of("reg10", FROM_LOCALPORT, FROM_LOCALPORT),) if port.type == "localport" else ()
+    return (
+        *zones_of(datapath.uuid, port_zone),
+        SetField.of("metadata", datapath.tunnel_key),
+        SetField.of("reg14", port.tunnel_key),
+        *flag,
+        Resubmit(TABLES.ingress),
+    )

@@ -1,0 +1,189 @@
+"""The flows of each port that this chassis hosts, or sends to: by its kind, and by where it is (ovn-architecture(7)).
+
+Table 0 gives a packet that comes from an interface, a physical network or a tunnel its logical datapath and port.
+A flow's cookie leads to the Southbound row for which it was made.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import cookie_of, flow
+from ovenbird.controller.local.additional_chassis import is_blocked
+from ovenbird.controller.local.ct_zones import port_zone_of, zone_of
+from ovenbird.controller.local.local_data import (
+    VIF,
+    hosted_row,
+    is_concerned,
+    ofport_named,
+    ofport_of,
+    peer_of,
+    plugged_localnets,
+    resident,
+)
+from ovenbird.controller.local.settings import integration_bridge
+from ovenbird.controller.physical import chassis_mac
+from ovenbird.controller.physical.ingress import entry_actions, zones_of
+from ovenbird.controller.physical.multichassis import blocking
+from ovenbird.controller.physical.output import arrival_flows, copies, remote_flows, tunnel_flows
+from ovenbird.controller.physical.patch import patch_name, physical_bridge
+from ovenbird.controller.physical.static_flows import (
+    CLEAR_REGISTERS,
+    DELIVER,
+    ENTRY,
+    FROM_LOCALPORT,
+    LOCAL,
+    LOCAL_ONLY,
+    LOOPBACK,
+    METADATA_ONES,
+    ONES,
+    REGISTERS,
+    REMOTE,
+    TABLES,
+    to_port,
+)
+from ovenbird.engine.lookups import find, get
+from ovenbird.engine.rules import rule
+from ovenbird.model.sb import DatapathBinding, PortBinding
+from ovenbird.openflow.actions import (
+    Clone,
+    CtClear,
+    Output,
+    PopVlan,
+    PushVlan,
+    Resubmit,
+    SetField,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.openflow.actions import Action
+_MAC_ONES = (1 << 48) - 1
+_PRESENT = 0x1000  # of vlan_vid: there is a tag
+
+
+@rule(PortBinding, when=is_concerned)
+def port_flows(port: PortBinding) -> Iterator[Fact]:
+    """Yield a port's flows: one that is here, one that is elsewhere, or one that joins two datapaths."""
+    datapath = hosted_row(PortBinding.datapath.raw(port))
+    if datapath is None:
+        return
+    kind = port.type
+    if port in plugged_localnets(datapath.uuid) or (kind == "l2gateway" and resident(port)):
+        yield from _physical_network(port, datapath)
+    elif kind == "patch" or (kind == "l3gateway" and resident(port)):
+        yield from _joining(port, datapath)
+    elif kind == "chassisredirect" and resident(port):
+        yield from _redirected(port, datapath)
+    elif kind in (VIF, "localport") and resident(port):
+        yield from _interface(port, datapath)
+    else:
+        yield from remote_flows(port, datapath)
+        if kind == "external" and resident(port):
+            yield from _answers_of_localports(port, datapath)
+
+
+def _interface(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
+    """Yield the flows of a port with an interface here, or of a container behind one."""
+    name, cookie = port.logical_port, cookie_of(port)
+    zone = zone_of(name)
+    enter = entry_actions(datapath, port, zone)
+    parent, tag = port.parent_port, port.tag
+    ofport = ofport_of(parent or name)
+    match = {"in_port_oxm": (ofport, ONES)}
+    there = to_port(datapath.tunnel_key, port.tunnel_key)
+    if parent and tag is not None:
+        tagged = {**match, "vlan_vid": (_PRESENT | tag, 0x1FFF)}
+        yield flow(ENTRY, 150, tagged, (PopVlan(), *enter), cookie)
+        yield flow(DELIVER, 100, there, _tagged_output(ofport, tag), cookie)
+    else:
+        yield flow(ENTRY, 100, match, enter, cookie)
+        yield flow(DELIVER, 100, there, (Output(ofport),), cookie)
+    if is_blocked(port):
+        yield from blocking(port, ofport, there, enter, DELIVER)
+    yield from arrival_flows(port, datapath, zone)
+    yield from tunnel_flows(port, datapath, (Resubmit(LOCAL),))
+    if port.type == "localport":
+        here = {"reg14": (port.tunnel_key, ONES), "metadata": (datapath.tunnel_key, METADATA_ONES)}
+        yield flow(REMOTE, 150, here, (Resubmit(LOCAL),), cookie)
+        yield from copies(port, datapath, zone, REMOTE)
+    else:
+        yield from copies(port, datapath, zone, LOCAL)
+
+
+def _tagged_output(ofport: int, tag: int) -> tuple[Action, ...]:
+    """Return the output of a packet under a VLAN tag."""
+    return (PushVlan(), SetField.of("vlan_vid", _PRESENT | tag), Output(ofport), PopVlan())
+
+
+def _physical_network(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
+    """Yield the flows of a localnet port: through a patch port to the bridge of its network."""
+    inner = integration_bridge()
+    ofport = ofport_named(patch_name(port.logical_port, inner.name)) if inner is not None else 0
+    if ofport <= 0 or physical_bridge(port) is None:
+        return
+    cookie, tag = cookie_of(port), port.tag or 0
+    zone = zone_of(port.logical_port)
+    enter = entry_actions(datapath, port, zone)
+    match = {"in_port_oxm": (ofport, ONES)}
+    tagged = {**match, "vlan_vid": (_PRESENT | tag, 0x1FFF)}
+    yield flow(ENTRY, 150 if tag else 100, tagged, (PopVlan(), *enter), cookie)
+    there = to_port(datapath.tunnel_key, port.tunnel_key)
+    if tag:
+        yield flow(DELIVER, 100, there, _tagged_output(ofport, tag), cookie)
+    else:  # a tag of VLAN 0, which only carries a priority, counts as none
+        yield flow(ENTRY, 100, {**match, "vlan_vid": (0, _PRESENT)}, enter, cookie)
+        yield flow(DELIVER, 100, there, (Output(ofport),), cookie)
+    if port.type == "localnet":
+        yield from chassis_mac.leaving(port, there, ofport, cookie)
+        yield from chassis_mac.arriving(port, ofport, enter)
+        for flag in (LOCAL_ONLY, FROM_LOCALPORT):
+            yield flow(LOOPBACK, 160, {**there, "reg10": (flag, flag)}, (), cookie)
+    yield from arrival_flows(port, datapath, zone)
+    yield from copies(port, datapath, zone, LOCAL)
+
+
+def _answers_of_localports(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
+    """Yield the flows that let localports answer an external port, which this chassis speaks for, by its network."""
+    macs = [mac for line in port.mac if (mac := chassis_mac.parse_mac(line.partition(" ")[0])) is not None]
+    for way in plugged_localnets(datapath.uuid):
+        match = {**to_port(datapath.tunnel_key, way.tunnel_key), "reg10": (FROM_LOCALPORT, FROM_LOCALPORT)}
+        for mac in macs:
+            answers = {**match, "eth_dst": (mac, _MAC_ONES)}
+            yield flow(LOOPBACK, 170, answers, (*CLEAR_REGISTERS, Resubmit(TABLES.egress)), cookie_of(way))
+
+
+def _joining(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
+    """Yield the flows of a patch port: what leaves by it enters the peer's datapath, with nothing carried over.
+
+    A plain one is on every chassis, so that the chassis where a packet comes in makes its copy of what goes to many. A
+    gateway router's is on the router's chassis alone, which makes that of packets from tunnels as well.
+    """
+    peer = peer_of(port)
+    if peer is None:
+        return
+    beyond = get(DatapathBinding, PortBinding.datapath.raw(peer))
+    if beyond is None:
+        return
+    fresh = tuple(SetField.of(name, 0) for name in ("reg11", "reg12", "reg13"))
+    clear = tuple(SetField.of(name, 0) for name in ("reg10", "reg15", *REGISTERS))
+    crossing = Clone((
+        CtClear(), *fresh, *zones_of(beyond.uuid, port_zone_of(peer)),
+        SetField.of("metadata", beyond.tunnel_key), SetField.of("reg14", peer.tunnel_key), *clear,
+        Resubmit(TABLES.ingress),
+    ))  # fmt: skip
+    yield flow(DELIVER, 100, to_port(datapath.tunnel_key, port.tunnel_key), (crossing,), cookie_of(port))
+    zone = port_zone_of(port)
+    yield from arrival_flows(port, datapath, zone)
+    yield from copies(port, datapath, zone, LOCAL if port.type == "l3gateway" else REMOTE)
+
+
+def _redirected(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
+    """Yield the flow of a redirect port on its gateway: the packet goes on to the distributed port behind it."""
+    target = find(PortBinding.logical_port, port.options.get("distributed-port", ""))
+    if target is None:
+        return
+    onward = (SetField.of("reg15", target.tunnel_key), *zones_of(datapath.uuid, 0), Resubmit(LOOPBACK))
+    yield flow(LOCAL, 100, to_port(datapath.tunnel_key, port.tunnel_key), onward, cookie_of(port))

@@ -1,0 +1,54 @@
+"""The tables between the physical and the logical, and what they do with packets that nothing else concerns.
+
+Numbers are OVN 23.03's (ovn-architecture(7), "Architectural Physical Life Cycle of a Packet").
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import flow
+from ovenbird.controller.physical.multichassis import LARGE_PACKETS, LARGE_REPLIES
+from ovenbird.engine.rules import singleton
+from ovenbird.lang.actions.layout import FlagBit, Tables
+from ovenbird.openflow.actions import (
+    Resubmit,
+    SetField,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+
+TABLES = Tables()
+ENTRY, REMOTE, LOCAL, LOOPBACK, DELIVER = 0, 39, 40, 41, 65
+
+ALLOW_LOOPBACK, FROM_VTEP = FlagBit.LOOPBACK.mask, FlagBit.FROM_VTEP.mask
+LOCAL_ONLY, FROM_LOCALPORT = FlagBit.LOCAL_ONLY.mask, FlagBit.FROM_LOCALPORT.mask
+
+ONES = 0xFFFFFFFF
+METADATA_ONES = (1 << 64) - 1
+REGISTERS = tuple(f"reg{n}" for n in range(10))
+CLEAR_REGISTERS = tuple(SetField.of(name, 0) for name in REGISTERS)
+
+
+def to_port(datapath: int, key: int) -> dict[str, tuple[int, int]]:
+    """Return the match of packets to a port or multicast group of a datapath."""
+    return {"reg15": (key, ONES), "metadata": (datapath, METADATA_ONES)}
+
+
+@singleton
+def skeleton() -> Iterator[Fact]:
+    """Yield the flows that are there in any case: what happens to packets that nothing else concerns."""
+    yield flow(ENTRY, 0, {}, ())
+    yield flow(LARGE_PACKETS, 0, {}, (Resubmit(REMOTE),))
+    yield flow(LARGE_REPLIES, 10, {"reg10": (ALLOW_LOOPBACK, ALLOW_LOOPBACK)}, (Resubmit(LOCAL),))
+    yield flow(LARGE_REPLIES, 0, {}, (Resubmit(REMOTE),))
+    yield flow(REMOTE, 150, {"reg10": (LOCAL_ONLY, LOCAL_ONLY)}, (Resubmit(LOCAL),))
+    yield flow(REMOTE, 150, {"reg10": (FROM_VTEP, FROM_VTEP | ALLOW_LOOPBACK)}, (Resubmit(LOCAL),))
+    yield flow(REMOTE, 0, {}, (Resubmit(LOCAL),))
+    yield flow(LOCAL, 0, {}, ())
+    yield flow(LOOPBACK, 0, {}, (*CLEAR_REGISTERS, Resubmit(TABLES.egress)))
+    yield flow(TABLES.deliver, 0, {}, (Resubmit(DELIVER),))
+    yield flow(DELIVER, 0, {}, ())

@@ -1,0 +1,58 @@
+"""Instances that have moved here and said so by RARP (ovn-nb(5), `activation-strategy`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.local.additional_chassis import _PB, ACTIVATED
+from ovenbird.controller.pinctrl.registers import register
+from ovenbird.lang.actions.userdata import Userdata
+from ovenbird.model.sb import DatapathBinding
+from ovenbird.net.errors import PacketError
+
+if TYPE_CHECKING:
+    from ovenbird.engine.rows import Store
+    from ovenbird.openflow.messages import PacketIn
+    from ovenbird.ovsdb.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Activated:
+    """A port, by key, that has been heard on a chassis, by name."""
+
+    datapath: int
+    port: int
+    chassis: str
+    heard_by_many: bool = False
+
+
+def activated(packet_in: PacketIn) -> Activated:
+    """Return which port was heard.
+
+    Raises:
+        PacketError: the flow does not say.
+    """
+    chassis = Userdata.decode(packet_in.userdata).payload.rstrip(b"\0").decode(errors="replace")
+    datapath, port = register(packet_in, "metadata"), register(packet_in, "reg14")
+    if not chassis or not datapath or not port:
+        raise PacketError("an activation without chassis or port")
+    return Activated(datapath, port, chassis)
+
+
+def stage_activated(store: Store, transaction: Transaction, what: Activated) -> None:
+    """Write down where a port was heard, unless that is known.
+
+    Arguments:
+        store: Southbound's.
+        transaction: on it.
+        what: which port, and where.
+    """
+    datapath = store.find(DatapathBinding.tunnel_key, what.datapath)
+    index = store.table(_PB).index(_PB.datapath, _PB.tunnel_key)
+    for port in index.rows((datapath.uuid, what.port)) if datapath is not None else ():
+        names = [name for name in port.options.get(ACTIVATED, "").split(",") if name]
+        if what.chassis not in names:
+            told = {ACTIVATED: ",".join([*names, what.chassis])}
+            transaction.wait(port, {"options": port.options})  # another chassis may say the same of itself
+            transaction.mutate(port, "options", delete=[ACTIVATED], insert=told)

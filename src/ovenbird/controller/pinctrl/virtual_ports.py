@@ -1,0 +1,61 @@
+"""Virtual ports whose parents have announced their address: `bind_vport` (ovn-sb(5))."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.pinctrl.registers import register
+from ovenbird.lang.actions.userdata import Userdata
+from ovenbird.model.sb import DatapathBinding, PortBinding
+from ovenbird.net.errors import PacketError
+
+if TYPE_CHECKING:
+    from ovenbird.engine.rows import Store
+    from ovenbird.openflow.messages import PacketIn
+    from ovenbird.ovsdb.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A parent that spoke for a virtual port, both by key."""
+
+    datapath: int
+    virtual: int
+    parent: int
+    heard_by_many: bool = False
+
+
+def spoken(packet_in: PacketIn) -> Spoken:
+    """Return who spoke for which virtual port.
+
+    Raises:
+        PacketError: the flow names none.
+    """
+    payload = Userdata.decode(packet_in.userdata).payload
+    datapath, parent = register(packet_in, "metadata"), register(packet_in, "reg14")
+    if len(payload) < 4 or not datapath or not parent:
+        raise PacketError("a virtual port's announcement without port or parent")
+    return Spoken(datapath, int.from_bytes(payload[:4], "big"), parent)
+
+
+def stage_spoken(store: Store, transaction: Transaction, what: Spoken) -> None:
+    """Bind a virtual port to where its parent is, unless it is bound there.
+
+    Arguments:
+        store: Southbound's.
+        transaction: on it.
+        what: which virtual port was announced, and by whom.
+    """
+    datapath = store.find(DatapathBinding.tunnel_key, what.datapath)
+    if datapath is None:
+        return
+    index = store.table(PortBinding).index(PortBinding.datapath, PortBinding.tunnel_key)
+    ports = index.rows((datapath.uuid, what.virtual))
+    parents = index.rows((datapath.uuid, what.parent))
+    if not ports or not parents or ports[0].type != "virtual":
+        return
+    chassis, name = PortBinding.chassis.raw(parents[0]), parents[0].logical_port
+    if chassis is None or (PortBinding.chassis.raw(ports[0]), ports[0].virtual_parent) == (chassis, name):
+        return
+    transaction.update(ports[0], {"chassis": chassis, "virtual_parent": name})

@@ -1,0 +1,49 @@
+"""What the controller reads of its databases, and the rules that it runs."""
+
+from __future__ import annotations
+
+from ovenbird.controller.local import binding, bridge, chassis, ct_zones, local_data, virtual
+from ovenbird.controller.logical_flows import logical_flow, meters
+from ovenbird.controller.ofctrl import zone_limits
+from ovenbird.controller.physical import (
+    chassis_mac,
+    encaps,
+    ingress,
+    lb_hairpin,
+    mac_tables,
+    multichassis,
+    patch,
+    port_retries,
+    port_security,
+    ports,
+    static_flows,
+    tunnel_bfd,
+)
+from ovenbird.controller.protocols import bfd_sessions, garp, periodic_ra, prefix_delegation
+from ovenbird.model import sb, vswitch
+
+SOUTHBOUND = (
+    sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.AddressSet, sb.PortGroup, sb.LogicalFlow,
+    sb.LogicalDPGroup, sb.MulticastGroup, sb.DatapathBinding, sb.PortBinding, sb.MACBinding, sb.StaticMACBinding,
+    sb.DHCPOptions, sb.DHCPv6Options, sb.DNS, sb.FDB, sb.GatewayChassis, sb.HAChassis, sb.HAChassisGroup,
+    sb.Meter, sb.MeterBand, sb.BFD, sb.LoadBalancer,
+)  # fmt: skip
+"""The tables of Southbound that this controller reads."""
+
+OMITTED = {"Logical_Flow": ("external_ids",)}
+"""Columns of Southbound that people read, and nobody here: a third of what the server would send."""
+
+SWITCH = (vswitch.OpenVSwitch, vswitch.Bridge, vswitch.Port, vswitch.Interface, vswitch.SSL)
+"""The tables of Open_vSwitch that this controller reads."""
+
+RULES = (
+    bridge.bridge, local_data.attachment, local_data.clauses, local_data.port_clause, chassis.registration,
+    chassis.configuration, chassis.acknowledgement, binding.claim, binding.up, binding.installed, binding.unclaimed,
+    binding.cut_off, encaps.tunnels, encaps.stale_tunnel, tunnel_bfd.heartbeat, patch.patches, patch.unplugged,
+    patch.stale_patch, ct_zones.port_zone, ct_zones.datapath_zone, static_flows.skeleton, ingress.tunnel_entry,
+    ports.port_flows, chassis_mac.others, lb_hairpin.hairpin, port_security.port_security, logical_flow.logical_flow,
+    logical_flow.translation, mac_tables.fdb, mac_tables.mac_binding, mac_tables.static_mac_binding,
+    garp.announcements, meters.meters, periodic_ra.advertisements, bfd_sessions.sessions, bfd_sessions.session_status,
+    prefix_delegation.delegations, virtual.release, multichassis.large_packets, port_retries.failed_port,
+    zone_limits.port_limit, zone_limits.router_limits,
+)  # fmt: skip
