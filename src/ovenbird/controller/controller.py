@@ -21,37 +21,37 @@ from ovenbird.controller.errors import NotHereError
 from ovenbird.controller.facts import (
     ADD_PORT,
     ADDRESS_SET_FLOW,
-    AFTERWARDS,
     ANNOUNCED,
     BRIDGE,
     CHASSIS,
-    CLAUSE,
     DROP_PORT,
     EDIT,
+    EDIT_AFTER_FLOWS,
     FAILED,
     FLOW,
     GROUP,
     LIMIT,
     METER,
+    MONITOR_CLAUSE,
     NOTICE,
     PART,
     ZONE,
 )
 from ovenbird.controller.local import binding_log, chassis, ct_zones
-from ovenbird.controller.local.local_store import Attachment, Progress, own_store, reflect
+from ovenbird.controller.local.local_store import Attachment, Progress, make_local_store, reflect
 from ovenbird.controller.local.notices import Notices
 from ovenbird.controller.local.settings import Settings, read_settings
 from ovenbird.controller.ofctrl import zone_limits
-from ovenbird.controller.ofctrl.bridge_session import Switch
+from ovenbird.controller.ofctrl.bridge_session import BridgeSession
 from ovenbird.controller.physical import (
     encaps,
     port_retries,
 )
 from ovenbird.controller.pinctrl.dispatch import PacketIns
-from ovenbird.controller.protocols.protocols import Speaker
+from ovenbird.controller.protocols.protocols import Protocols
 from ovenbird.controller.rules import OMITTED, RULES, SOUTHBOUND, SWITCH
-from ovenbird.controller.southbound.monitor_conditions import Interest, everything, first
-from ovenbird.controller.southbound.row_edits import EditBook
+from ovenbird.controller.southbound.monitor_conditions import MonitorConditions, everything, first
+from ovenbird.controller.southbound.row_edits import RowEdits
 from ovenbird.controller.southbound.writer import Writer
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.ids import used
@@ -73,7 +73,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_EDITS = (EDIT, AFTERWARDS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
+_EDITS = (EDIT, EDIT_AFTER_FLOWS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
 _LEAVING = 5.0
 """Seconds that a database may take to answer a controller that ends."""
 _RUNS = 64
@@ -134,13 +134,13 @@ class Controller:
         self._mismatched = False
         self._keys = TlsKeys(lambda: of_switch(keys or KeyFiles(), self._vswitch.store.table(vswitch.SSL).all()))
         self._vswitch = Replica(local_remote, "Open_vSwitch", SWITCH, probe=0)
-        self._own = own_store(system_id)
-        self._interest = Interest()
+        self._own = make_local_store(system_id)
+        self._monitor_conditions = MonitorConditions()
         self._retries = port_retries.PortRetries(self._vswitch)
         self.notices = Notices()
         """What of this chassis's configuration has no effect."""
-        self._zones = ct_zones.ZoneBook()
-        self._books: dict[Replica, EditBook] = {}
+        self._zones = ct_zones.CtZones()
+        self._books: dict[Replica, RowEdits] = {}
         self._wake = asyncio.Event()
         self._write: dict[Replica, asyncio.Event] = {}
         self._schemas: dict[Replica, DatabaseSchema] = {}
@@ -152,11 +152,11 @@ class Controller:
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
         self._restarting = False
-        self.switch = Switch(self._waiting, self._confirmed, self._packet)
+        self.switch = BridgeSession(self._waiting, self._confirmed, self._packet)
         self._limits = zone_limits.ZoneLimits(self.run_directory, self._datapath)
         self.switch.on_met = self._limits.compare
-        self.speaker = Speaker(self.switch.send, self._own, self._wake.set)
-        self.packet_ins = PacketIns(self.switch.send, self.speaker.listeners)
+        self.protocols = Protocols(self.switch.send, self._own, self._wake.set)
+        self.packet_ins = PacketIns(self.switch.send, self.protocols.listeners)
 
     # -- status -------------------------------------------------------------------------------------------------------
 
@@ -252,7 +252,7 @@ class Controller:
             if not self._restarting:
                 await self._leave()
         finally:
-            self.speaker.close()
+            self.protocols.close()
             await self._stop_tasks()
             if self.southbound is not None:
                 await self.southbound.close()
@@ -348,11 +348,11 @@ class Controller:
     def _assemble(self, southbound: Replica) -> None:
         """Make the engine over both databases, with the numbers that were given out before."""
         stores = (southbound.store, self._vswitch.store, self._own)
-        self._books = {southbound: EditBook(southbound.store), self._vswitch: EditBook(self._vswitch.store)}
+        self._books = {southbound: RowEdits(southbound.store), self._vswitch: RowEdits(self._vswitch.store)}
         self._write = {client: asyncio.Event() for client in self._books}
         self._schemas = {client: client.schema for client in self._books}
         self._tell(complete=frozenset(), settled=False, everything=False)
-        self.speaker.close()
+        self.protocols.close()
         gc.disable()  # until the first full computation: what it makes lives on, and is not worth walking
         self.engine = Engine(stores, RULES)
         self.switch.sets.follow(southbound.store)
@@ -361,7 +361,7 @@ class Controller:
         self._limits.recall(ct_zones.stored_zones(ids).values())
         encaps.seed_numbers(self.engine, self._vswitch.store)
         self.packet_ins.attach(southbound)
-        self.speaker.attach(southbound.store)
+        self.protocols.attach(southbound.store)
         self._wake.set()
 
     def _disassemble(self) -> None:
@@ -376,7 +376,7 @@ class Controller:
         self._absorb_limits(deltas)
         self._retries.failed.clear()
         self.notices.forget()
-        self._interest, self._zones = Interest(), ct_zones.ZoneBook()
+        self._monitor_conditions, self._zones = MonitorConditions(), ct_zones.CtZones()
 
     def _bridge_ids(self) -> dict[str, str]:
         found = self._vswitch.store.find(vswitch.Bridge.name, self.settings.bridge)
@@ -445,9 +445,9 @@ class Controller:
         deltas = engine.run()
         self.waves += 1
         reflect(self._own, deltas)
-        clauses = deltas.get(CLAUSE)
+        clauses = deltas.get(MONITOR_CLAUSE)
         if clauses is not None:
-            self._interest.absorb(clauses.added, clauses.removed)
+            self._monitor_conditions.absorb(clauses.added, clauses.removed)
         if clauses is not None or self.waves == 1:
             self._tell(settled=False)
             self._interested.set()
@@ -460,9 +460,9 @@ class Controller:
             self._retries.absorb(failed.added, failed.removed)
         if (notices := deltas.get(NOTICE)) is not None:
             self.notices.absorb(notices.added, notices.removed)
-        self.speaker.absorb(deltas)
+        self.protocols.absorb(deltas)
         if (announced := deltas.get(ANNOUNCED)) is not None:
-            self.packet_ins.notebook.correct(announced.added)
+            self.packet_ins.mac_learning.correct(announced.added)
 
     def _absorb_schemas(self) -> None:
         """Write what a database lacked the place for, once it has been converted."""
@@ -478,9 +478,9 @@ class Controller:
                 continue
             for client, book in self._books.items():
                 book.absorb(delta.added, delta.removed)
-                if delta.added and relation is not AFTERWARDS:
+                if delta.added and relation is not EDIT_AFTER_FLOWS:
                     self._write[client].set()
-            if relation is AFTERWARDS and delta.added:
+            if relation is EDIT_AFTER_FLOWS and delta.added:
                 self.switch.wake()
 
     def _absorb_zones(self, deltas: dict[Relation, Delta]) -> None:
@@ -518,10 +518,10 @@ class Controller:
         while True:
             await self._interested.wait()
             self._interested.clear()
-            datapaths, everywhere = self._interest.datapaths(), self.settings.monitor_all
+            datapaths, everywhere = self._monitor_conditions.datapaths(), self.settings.monitor_all
             try:
                 await southbound.synchronized()
-                steps = self._interest.steps(everywhere=everywhere)
+                steps = self._monitor_conditions.steps(everywhere=everywhere)
                 await asyncio.gather(*map(southbound.set_conditions, steps))
             except Disconnected:
                 await southbound.synchronized()

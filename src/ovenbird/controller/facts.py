@@ -9,11 +9,11 @@
 - `EDIT(row_class, uuid, changes)`: columns of a row that ought to hold something else, as pairs; a map column's
   value is given as a tuple of pairs, of which only those keys are changed (None removes one), and so may be a set
   column's, of which only those members come (True) or go (False).
-- `AFTERWARDS`: the same, to be written when the switch has confirmed every flow of the wave that yielded it.
+- `EDIT_AFTER_FLOWS`: the same, to be written when the switch has confirmed every flow of the wave that yielded it.
 - `CHASSIS`, `ADD_PORT`, `DROP_PORT`, `BRIDGE`: rows to make or to remove.
 - `FAILED(name, error)`: a port of ours that the switch could not add, and what it says about it.
 - `NOTICE(level, text)`: what of the configuration has no effect, and why, with the level of its line in the log.
-- `CLAUSE(table, column, function, value)`: what to monitor in Southbound.
+- `MONITOR_CLAUSE(table, column, function, value)`: what to monitor in Southbound.
 - `ZONE(name, number)`: a conntrack zone in use.
 - `LIMIT(number, connections)`: how many connections a conntrack zone may have.
 - `ATTACHED(name, interface)`: a logical port has an interface on the integration bridge.
@@ -49,14 +49,14 @@ FLOW = Relation("flow")
 PART = Relation("part of a flow")
 ADDRESS_SET_FLOW = Relation("flow of each member")
 EDIT = Relation("edit")
-AFTERWARDS = Relation("edit after the flows")
+EDIT_AFTER_FLOWS = Relation("edit after the flows")
 CHASSIS = Relation("chassis to register")
 ADD_PORT = Relation("port to add")
 DROP_PORT = Relation("port to drop")
 BRIDGE = Relation("bridge to add")
 FAILED = Relation("port that the switch could not add")
 NOTICE = Relation("notice")
-CLAUSE = Relation("monitor clause")
+MONITOR_CLAUSE = Relation("monitor clause")
 ATTACHED = Relation("attachment")
 TRANSLATED = Relation("flow to translate")
 ZONE = Relation("conntrack zone")

@@ -1,6 +1,6 @@
 """Packets of the controller's own: how they enter the switch, and those of ovn-controller(8)'s command `inject-pkt`.
 
-What a chassis sends of its own accord enters a datapath as if it came from a logical port (`entering`). A
+What a chassis sends of its own accord enters a datapath as if it came from a logical port (`inject_actions`). A
 packet made to order is described by a microflow, in the language of matches: fields that it leaves open are 0. It
 enters the switch by the interface of its `inport`, so that it is treated as any other from there.
 """
@@ -144,7 +144,7 @@ def _transport(packet: Microflow, proto: int, source: bytes, target: bytes) -> b
     return b""
 
 
-def entering(datapath: int, port: int, *, local: bool = False) -> bytes:
+def inject_actions(datapath: int, port: int, *, local: bool = False) -> bytes:
     """Return the actions that let a packet enter a datapath as if it came from a port.
 
     Arguments:

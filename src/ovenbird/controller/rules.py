@@ -40,7 +40,7 @@ RULES = (
     bridge.bridge, local_data.attachment, local_data.clauses, local_data.port_clause, chassis.registration,
     chassis.configuration, chassis.acknowledgement, binding.claim, binding.up, binding.installed, binding.unclaimed,
     binding.cut_off, encaps.tunnels, encaps.stale_tunnel, tunnel_bfd.heartbeat, patch.patches, patch.unplugged,
-    patch.stale_patch, ct_zones.port_zone, ct_zones.datapath_zone, static_flows.skeleton, ingress.tunnel_entry,
+    patch.stale_patch, ct_zones.port_zone, ct_zones.datapath_zone, static_flows.static_flows, ingress.tunnel_entry,
     ports.port_flows, chassis_mac.others, lb_hairpin.hairpin, port_security.port_security, logical_flow.logical_flow,
     logical_flow.translation, mac_tables.fdb, mac_tables.mac_binding, mac_tables.static_mac_binding,
     garp.announcements, meters.meters, periodic_ra.advertisements, bfd_sessions.sessions, bfd_sessions.session_status,

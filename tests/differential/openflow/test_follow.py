@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from ovenbird.controller.facts import flow
-from ovenbird.controller.ofctrl.bridge_session import Switch
+from ovenbird.controller.ofctrl.bridge_session import BridgeSession
 from ovenbird.openflow.actions import Output
 from ovenbird.openflow.errors import SwitchError
 from ovenbird.openflow.match import Match
@@ -23,7 +23,7 @@ TIMEOUT = 20
 
 @contextlib.asynccontextmanager
 async def following(target):
-    follower = Switch(list, lambda _: None, lambda _: None)
+    follower = BridgeSession(list, lambda _: None, lambda _: None)
     task = asyncio.create_task(follower.run(target))
     try:
         await until(lambda: follower.connected)

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.controller.facts import ADD_PORT, ADDRESS_SET_FLOW, AFTERWARDS, CLAUSE, EDIT, FLOW, PART, ZONE
-from ovenbird.controller.local.local_store import Progress, own_store, reflect
-from ovenbird.controller.ofctrl.address_set_flows import SetFlows
+from ovenbird.controller.facts import (
+    ADD_PORT,
+    ADDRESS_SET_FLOW,
+    EDIT,
+    EDIT_AFTER_FLOWS,
+    FLOW,
+    MONITOR_CLAUSE,
+    PART,
+    ZONE,
+)
+from ovenbird.controller.local.local_store import Progress, make_local_store, reflect
+from ovenbird.controller.ofctrl.address_set_flows import AddressSetFlows
 from ovenbird.controller.ofctrl.flow_table import FlowTable
 from ovenbird.controller.rules import RULES, SOUTHBOUND, SWITCH
 from ovenbird.engine.engine import Engine
@@ -23,7 +32,7 @@ IDS = {
     "system-id": "hv1", "hostname": "host1", "ovn-remote": "tcp:127.0.0.1:6642", "ovn-encap-type": "geneve",
     "ovn-encap-ip": "192.0.2.1",
 }  # fmt: skip
-KINDS = (EDIT, AFTERWARDS, ADD_PORT, CLAUSE, ZONE)
+KINDS = (EDIT, EDIT_AFTER_FLOWS, ADD_PORT, MONITOR_CLAUSE, ZONE)
 
 
 class World:
@@ -32,9 +41,9 @@ class World:
     def __init__(self, **ids: str) -> None:
         self.sb = Store("OVN_Southbound", SOUTHBOUND)
         self.vs = Store("Open_vSwitch", SWITCH)
-        self.own = own_store()
+        self.own = make_local_store()
         self.table = FlowTable()
-        self.sets = SetFlows(self.table)
+        self.sets = AddressSetFlows(self.table)
         self.sets.follow(self.sb)
         self.facts: dict[Any, set[Any]] = {kind: set() for kind in KINDS}
         self.bridge = self.add(vswitch.Bridge, name="br-int", fail_mode="secure", ports=frozenset())

@@ -10,8 +10,8 @@ import world
 from cloud_world import World as Cloud
 from networks import Networks
 
-from ovenbird.controller.local.local_store import own_store
-from ovenbird.controller.ofctrl.address_set_flows import SetFlows, _entry
+from ovenbird.controller.local.local_store import make_local_store
+from ovenbird.controller.ofctrl.address_set_flows import AddressSetFlows, _entry
 from ovenbird.controller.ofctrl.flow_table import FlowTable
 from ovenbird.controller.rules import RULES, SWITCH
 from ovenbird.engine.engine import Engine
@@ -31,9 +31,9 @@ class Chassis(world.World):
     """A chassis on a Southbound in process, whose switch takes every flow."""
 
     def __init__(self, southbound):
-        self.sb, self.vs, self.own = southbound, Store("Open_vSwitch", SWITCH), own_store()
+        self.sb, self.vs, self.own = southbound, Store("Open_vSwitch", SWITCH), make_local_store()
         self.table = FlowTable()
-        self.sets = SetFlows(self.table)
+        self.sets = AddressSetFlows(self.table)
         self.sets.follow(self.sb)
         self.facts = {kind: set() for kind in world.KINDS}
         self.bridge = self.add(vswitch.Bridge, name="br-int", fail_mode="secure", ports=frozenset())

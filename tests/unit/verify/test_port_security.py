@@ -50,7 +50,7 @@ packets = st.one_of(
 ).map(Microflow)
 
 
-class Switch:
+class BridgeSession:
     """The controller's flows for one port, as a switch runs them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, column: list[str]) -> None:
@@ -76,7 +76,7 @@ class Switch:
 @given(entries, packets)
 def test_the_predicate_says_what_the_flows_do(column: list[str], packet: Microflow) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        switch = Switch(patch, column)
+        switch = BridgeSession(patch, column)
     packet["metadata"], packet["reg14"], packet["reg15"] = 1, 7, 7
     assert port_security.may_send(column, packet) == (not switch.fails(flows.IN, packet))
     assert port_security.may_receive(column, packet) == (not switch.fails(flows.OUT, packet))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.local.local_data import (
-    carrier,
     is_additional,
-    resident,
+    is_resident,
+    parent_port,
 )
 from ovenbird.controller.local.settings import settings
 from ovenbird.engine.derived import Derived
@@ -41,7 +41,7 @@ def locations(port: PortBinding) -> list[tuple[UUID, UUID | None]]:
 @view
 def spread_here(datapath: UUID) -> tuple[int, ...]:
     """Return the keys of a datapath's ports that are here and on other chassis as well."""
-    return tuple([port.tunnel_key for port in _SPREAD.rows(datapath) if resident(port)])
+    return tuple([port.tunnel_key for port in _SPREAD.rows(datapath) if is_resident(port)])
 
 
 def claimed_encaps(port: PortBinding, wanted: UUID | None) -> tuple[tuple[UUID, bool], ...]:
@@ -55,7 +55,7 @@ def claimed_encaps(port: PortBinding, wanted: UUID | None) -> tuple[tuple[UUID, 
 @view
 def is_blocked(port: PortBinding) -> bool:
     """Return whether this additional chassis waits for the instance to say that it runs here."""
-    host = carrier(port)
+    host = parent_port(port)
     if host is None or not is_additional(port) or host.options.get("activation-strategy") != "rarp":
         return False
     return settings().chassis not in host.options.get(ACTIVATED, "").split(",")

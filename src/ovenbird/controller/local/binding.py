@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import AFTERWARDS, EDIT
+from ovenbird.controller.facts import EDIT, EDIT_AFTER_FLOWS
 from ovenbird.controller.local.additional_chassis import claimed_encaps
 from ovenbird.controller.local.gateway import HIGHLY_AVAILABLE, alive, candidates, is_candidate
 from ovenbird.controller.local.local_data import (
     VIF,
     interface_of,
     is_additional,
-    is_concerned,
+    is_relevant,
+    is_resident,
     may_bind,
-    resident,
-    turn,
+    requested_chassis_rank,
 )
 from ovenbird.controller.local.local_store import Attachment, progress
 from ovenbird.controller.local.notices import info, warning
@@ -60,13 +60,13 @@ def encap_of(port: PortBinding) -> UUID | None:
     return next((e.uuid for e in row.encaps if e.ip == ip), None) if row is not None else None
 
 
-@rule(PortBinding, when=is_concerned)
+@rule(PortBinding, when=is_relevant)
 def claim(port: PortBinding) -> Iterator[Fact]:
     """Claim a resident port; release one that is no longer."""
     me = own_chassis()
     if port.type not in CLAIMED_TYPES or me is None or progress().stopping:
         return
-    here, additional = resident(port), is_additional(port)
+    here, additional = is_resident(port), is_additional(port)
     encap = encap_of(port) if here else None
     changes: list[tuple[str, object]] = []
     if here and not additional:
@@ -85,23 +85,23 @@ def claim(port: PortBinding) -> Iterator[Fact]:
         yield EDIT(PortBinding, port.uuid, tuple(changes))
 
 
-@rule(PortBinding, when=is_concerned)
+@rule(PortBinding, when=is_relevant)
 def up(port: PortBinding) -> Iterator[Fact]:
     """Say that a claimed port's flows are in the switch, to Southbound and to the interface's owner."""
     if port.type not in CLAIMED_TYPES or progress().stopping:
         return
     me = own_chassis()
     main = PortBinding.chassis.raw(port) == me
-    if me is None or not (main or me in PortBinding.additional_chassis.raw(port)) or not resident(port):
+    if me is None or not (main or me in PortBinding.additional_chassis.raw(port)) or not is_resident(port):
         return
     if not complete(PortBinding.datapath.raw(port)):
         return
     if main and port.up is not True:
-        yield AFTERWARDS(PortBinding, port.uuid, (("up", True),))
+        yield EDIT_AFTER_FLOWS(PortBinding, port.uuid, (("up", True),))
     uuid = interface_of(port.logical_port)
     interface = get(Interface, uuid) if uuid is not None else None
     if interface is not None and interface.external_ids.get("ovn-installed") != "true":
-        yield AFTERWARDS(Interface, uuid, (("external_ids", (("ovn-installed", "true"),)),))
+        yield EDIT_AFTER_FLOWS(Interface, uuid, (("external_ids", (("ovn-installed", "true"),)),))
 
 
 @rule(Attachment)
@@ -114,7 +114,7 @@ def unclaimed(row: Attachment) -> Iterator[Fact]:
     port = find(PortBinding.logical_port, name)
     if port is None:
         yield info(f"interface {interface.name}: there is no lport {name} in Southbound")
-    elif port.type == VIF and turn(port) is None:
+    elif port.type == VIF and requested_chassis_rank(port) is None:
         yield info(f"Not claiming lport {name}, chassis {here} requested-chassis {port.options['requested-chassis']}")
     elif port.type == VIF and not may_bind(port):
         yield info(f"Not claiming lport {name}: interface {interface.name} has another iface-id-ver than the port")
@@ -130,12 +130,12 @@ def installed(interface: Interface) -> Iterator[Fact]:
         return
     port = find(PortBinding.logical_port, ids.get("iface-id", ""))
     me = own_chassis()
-    if port is None or (port.type == VIF and me is not None and not resident(port)):
+    if port is None or (port.type == VIF and me is not None and not is_resident(port)):
         removed = (("ovn-installed", None), ("ovn-installed-ts", None))
         yield EDIT(Interface, interface.uuid, (("external_ids", removed),))
 
 
-@rule(PortBinding, when=is_concerned)
+@rule(PortBinding, when=is_relevant)
 def cut_off(port: PortBinding) -> Iterator[Fact]:
     """Say that this chassis hears none of the others, so that it hosts nothing that they may host."""
     if port.type in HIGHLY_AVAILABLE and is_candidate(port) and len(candidates(port)) > 1 and not alive():

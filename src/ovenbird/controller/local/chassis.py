@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import AFTERWARDS, CHASSIS, EDIT
+from ovenbird.controller.facts import CHASSIS, EDIT, EDIT_AFTER_FLOWS
 from ovenbird.controller.local.local_store import progress
 from ovenbird.controller.local.notices import warning
 from ovenbird.controller.local.settings import Settings, integration_bridge, own_chassis, settings
@@ -122,14 +122,14 @@ def acknowledgement() -> Iterator[Fact]:
         return
     if private is not None:
         if private.nb_cfg != number:
-            yield AFTERWARDS(ChassisPrivate, private.uuid, (("nb_cfg", number),))
+            yield EDIT_AFTER_FLOWS(ChassisPrivate, private.uuid, (("nb_cfg", number),))
     else:  # before there was such a table, northd looked here
         row = get(Chassis, me)
         if row is not None and row.nb_cfg != number:
-            yield AFTERWARDS(Chassis, me, (("nb_cfg", number),))
+            yield EDIT_AFTER_FLOWS(Chassis, me, (("nb_cfg", number),))
     bridge = integration_bridge()
     if bridge is not None and bridge.external_ids.get("ovn-nb-cfg") != str(number):
-        yield AFTERWARDS(Bridge, bridge.uuid, (("external_ids", (("ovn-nb-cfg", str(number)),)),))
+        yield EDIT_AFTER_FLOWS(Bridge, bridge.uuid, (("external_ids", (("ovn-nb-cfg", str(number)),)),))
 
 
 async def unregister(southbound: Replica, name: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import ZONE
-from ovenbird.controller.local.local_data import is_concerned, is_hosted, resident
+from ovenbird.controller.local.local_data import is_hosted, is_relevant, is_resident
 from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.lookups import get
 from ovenbird.engine.rules import rule
@@ -65,7 +65,7 @@ def seed_zones(engine: Engine, ids: Mapping[str, str]) -> None:
 
 def has_zone(port: PortBinding) -> bool:
     """Return whether packets of the port are tracked in a zone of its own here."""
-    return resident(port) or (port.type == "localnet" and is_hosted(PortBinding.datapath.raw(port)))
+    return is_resident(port) or (port.type == "localnet" and is_hosted(PortBinding.datapath.raw(port)))
 
 
 def port_zone_of(port: PortBinding) -> int:
@@ -73,7 +73,7 @@ def port_zone_of(port: PortBinding) -> int:
     return zone_of(port.logical_port) if has_zone(port) else 0
 
 
-@rule(PortBinding, when=is_concerned)
+@rule(PortBinding, when=is_relevant)
 def port_zone(port: PortBinding) -> Iterator[Fact]:
     """Report the zone of a resident port."""
     zone = port_zone_of(port)
@@ -90,7 +90,7 @@ def datapath_zone(datapath: DatapathBinding) -> Iterator[Fact]:
         yield ZONE(f"{datapath.uuid}_snat", snat)
 
 
-class ZoneBook:
+class CtZones:
     """The zones in use, as the rules report them, against those that the bridge records."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import ATTACHED, CLAUSE
+from ovenbird.controller.facts import ATTACHED, MONITOR_CLAUSE
 from ovenbird.controller.local.gateway import HIGHLY_AVAILABLE, hosts, is_candidate
 from ovenbird.controller.local.local_store import Attachment, progress
 from ovenbird.controller.local.settings import integration_bridge, own_chassis, settings
@@ -92,7 +92,7 @@ def _ofport(interface: Interface | None) -> int:
     return max(interface.ofport or 0, 0) if interface is not None else 0
 
 
-def carrier(port: PortBinding) -> PortBinding | None:
+def parent_port(port: PortBinding) -> PortBinding | None:
     """Return the port whose interface a port has: itself, or the parent of a container's port."""
     parent = port.parent_port
     found: PortBinding | None = find(PortBinding.logical_port, parent) if parent else port
@@ -108,13 +108,13 @@ def shares_interface(port: PortBinding) -> bool:
     return bool(port.type == VIF and (port.parent_port or select(PortBinding.parent_port, port.logical_port)))
 
 
-def turn(port: PortBinding) -> int | None:
+def requested_chassis_rank(port: PortBinding) -> int | None:
     """Return which of the chassis that the port's `requested-chassis` names this one is, by name or host name.
 
     0 is the main one, as any is of a port without that option, others are additional; None if it is not among them
     (ovn-nb(5), Logical_Switch_Port). A container's port is where its parent is.
     """
-    host = carrier(port)
+    host = parent_port(port)
     wanted = host.options.get("requested-chassis", "").strip() if host is not None else ""
     if not wanted:
         return 0
@@ -125,7 +125,7 @@ def turn(port: PortBinding) -> int | None:
 
 def is_additional(port: PortBinding) -> bool:
     """Return whether this chassis may only be an additional one of a port."""
-    return port.type == VIF and bool(turn(port))
+    return port.type == VIF and bool(requested_chassis_rank(port))
 
 
 def may_bind(port: PortBinding) -> bool:
@@ -134,7 +134,7 @@ def may_bind(port: PortBinding) -> bool:
     By `requested-chassis`, where it stands in line; by `iface-id-ver`, what the interface says under that name
     (ovn-nb(5), Logical_Switch_Port).
     """
-    if turn(port) is None:
+    if requested_chassis_rank(port) is None:
         return False
     version = port.options.get("iface-id-ver")
     uuid = interface_of(port.logical_port) if version is not None else None
@@ -142,7 +142,7 @@ def may_bind(port: PortBinding) -> bool:
     return interface is None or interface.external_ids.get("iface-id-ver") == version
 
 
-def resident(port: PortBinding) -> bool:
+def is_resident(port: PortBinding) -> bool:
     """Return whether packets of the port enter and leave on this chassis, by an interface of its own."""
     if port.type == VIF and not port.parent_port and interface_of(port.logical_port) is None:
         return False  # as most ports of a large network: not worth remembering
@@ -154,8 +154,8 @@ def _resident(port: PortBinding) -> bool:
     kind = port.type
     if kind == VIF:
         if port.parent_port:
-            host = carrier(port)
-            return host is not None and port.tag is not None and resident(host)
+            host = parent_port(port)
+            return host is not None and port.tag is not None and is_resident(host)
         return ofport_of(port.logical_port) > 0 and may_bind(port)
     if kind == "localport":
         return ofport_of(port.logical_port) > 0
@@ -169,19 +169,19 @@ def _resident(port: PortBinding) -> bool:
     return False
 
 
-def speaks_for(port: PortBinding) -> bool:
+def is_main_chassis(port: PortBinding) -> bool:
     """Return whether the port is resident here, and not as on one of its additional chassis."""
-    return resident(port) and not is_additional(port)
+    return is_resident(port) and not is_additional(port)
 
 
 @view
-def resident_name(name: str) -> bool:
+def is_chassis_resident(name: str) -> bool:
     """Return whether this chassis speaks for the port of that name: the match language's `is_chassis_resident`.
 
     Of ports that no chassis binds (a localport, a patch port) that is said nowhere (ovn-sb(5), Logical_Flow.match).
     """
     port = find(PortBinding.logical_port, name)
-    return port is not None and port.type != "localport" and speaks_for(port)
+    return port is not None and port.type != "localport" and is_main_chassis(port)
 
 
 @view
@@ -191,7 +191,7 @@ def resident_names() -> dict[UUID, frozenset[str]]:
     for name in attached_names():
         port = find(PortBinding.logical_port, name)
         for each in [port, *select(PortBinding.parent_port, name)] if port is not None else ():
-            if resident(each):
+            if is_resident(each):
                 found.setdefault(PortBinding.datapath.raw(each), set()).add(each.logical_port)
     return {datapath: frozenset(names) for datapath, names in found.items()}
 
@@ -208,7 +208,7 @@ def is_here(port: PortBinding) -> bool:
     By an ordinary port or a localport only where it has its interface. A port of any other type is a way between
     datapaths, to a physical network, or to wherever its packets are sent: every chassis has it.
     """
-    return port.type not in PLUGGED or resident(port)
+    return port.type not in PLUGGED or is_resident(port)
 
 
 @view
@@ -240,7 +240,7 @@ def candidate_datapaths() -> frozenset[UUID]:
     """Return the datapaths of ports that this chassis hosts, or may host at any moment."""
     found = {PortBinding.datapath.raw(p) for kind in HIGHLY_AVAILABLE for p in ports_of(kind) if is_candidate(p)}
     for kind in ("l3gateway", "l2gateway"):
-        found |= {PortBinding.datapath.raw(port) for port in ports_of(kind) if resident(port)}
+        found |= {PortBinding.datapath.raw(port) for port in ports_of(kind) if is_resident(port)}
     return frozenset(found)
 
 
@@ -261,7 +261,7 @@ def joined(datapath: UUID) -> tuple[UUID, ...]:
 def is_crossed(port: PortBinding) -> bool:
     """Return whether packets cross a patch port here, and not on the gateway alone."""
     if port.type == "l3gateway":
-        return resident(port)
+        return is_resident(port)
     redirect = find(PortBinding.logical_port, port.options.get("chassis-redirect-port", ""))
     return redirect is None or redirect.options.get("always-redirect") != "true" or is_candidate(redirect)
 
@@ -311,12 +311,12 @@ def localnet_key(datapath: UUID) -> int:
     return ports[0].tunnel_key if ports else 0
 
 
-def is_concerned(port: PortBinding) -> bool:
+def is_relevant(port: PortBinding) -> bool:
     """Return whether there is anything to do here about a port: about all but ordinary ones that nobody has plugged.
 
     On a chassis that hosts datapaths of ten thousand ports most are such; their rules do not even run.
     """
-    if port.type != VIF or PortBinding.chassis.raw(port) is not None or resident(port):
+    if port.type != VIF or PortBinding.chassis.raw(port) is not None or is_resident(port):
         return True
     if PortBinding.additional_chassis.raw(port):
         return True
@@ -331,35 +331,35 @@ def clauses() -> Iterator[Fact]:
         return
     me = own_chassis()
     for name in filter(None, (mine.chassis, progress().previous)):
-        yield CLAUSE("Chassis_Private", "name", "==", name)
+        yield MONITOR_CLAUSE("Chassis_Private", "name", "==", name)
     for kind in ("patch", *HIGHLY_AVAILABLE):
-        yield CLAUSE("Port_Binding", "type", "==", kind)
+        yield MONITOR_CLAUSE("Port_Binding", "type", "==", kind)
     for kind in ("l3gateway", "l2gateway"):
-        yield CLAUSE("Port_Binding", "options", "includes", (f"{kind}-chassis", mine.chassis))
+        yield MONITOR_CLAUSE("Port_Binding", "options", "includes", (f"{kind}-chassis", mine.chassis))
     if me is not None:
-        yield CLAUSE("Port_Binding", "chassis", "==", me)
-        yield CLAUSE("Port_Binding", "additional_chassis", "includes", me)
+        yield MONITOR_CLAUSE("Port_Binding", "chassis", "==", me)
+        yield MONITOR_CLAUSE("Port_Binding", "additional_chassis", "includes", me)
     for datapath in hosted():
-        yield CLAUSE("Datapath_Binding", "_uuid", "==", datapath)
+        yield MONITOR_CLAUSE("Datapath_Binding", "_uuid", "==", datapath)
         for table_name in ("Port_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding"):
-            yield CLAUSE(table_name, "datapath", "==", datapath)
-        yield CLAUSE("Logical_Flow", "logical_datapath", "==", datapath)
+            yield MONITOR_CLAUSE(table_name, "datapath", "==", datapath)
+        yield MONITOR_CLAUSE("Logical_Flow", "logical_datapath", "==", datapath)
         for table_name in ("DNS", "Load_Balancer"):
-            yield CLAUSE(table_name, "datapaths", "includes", datapath)
+            yield MONITOR_CLAUSE(table_name, "datapaths", "includes", datapath)
         row = get(DatapathBinding, datapath)
         if row is not None:
-            yield CLAUSE("FDB", "dp_key", "==", row.tunnel_key)
+            yield MONITOR_CLAUSE("FDB", "dp_key", "==", row.tunnel_key)
         for group in table(LogicalDPGroup).select(LogicalDPGroup.datapaths, datapath):
-            yield CLAUSE("Logical_Flow", "logical_dp_group", "==", group.uuid)
-            yield CLAUSE("Load_Balancer", "datapath_group", "==", group.uuid)
+            yield MONITOR_CLAUSE("Logical_Flow", "logical_dp_group", "==", group.uuid)
+            yield MONITOR_CLAUSE("Load_Balancer", "datapath_group", "==", group.uuid)
 
 
 @rule(Attachment)
 def port_clause(row: Attachment) -> Iterator[Fact]:
     """Ask for the port that an interface says it is, and for the containers behind it, whose switches may be others."""
     if not settings().monitor_all:
-        yield CLAUSE("Port_Binding", "logical_port", "==", row.name)
-        yield CLAUSE("Port_Binding", "parent_port", "==", row.name)
+        yield MONITOR_CLAUSE("Port_Binding", "logical_port", "==", row.name)
+        yield MONITOR_CLAUSE("Port_Binding", "parent_port", "==", row.name)
 
 
 CONDITIONAL = (

@@ -59,7 +59,7 @@ class Translation(Row, table="Translation"):
     datapath: Column[UUID] = Column("")
 
 
-class Outcome(Row, table="Outcome"):
+class ProtocolState(Row, table="ProtocolState"):
     """What a protocol that this chassis speaks has come to, by subject: a BFD session's state, a delegated prefix."""
 
     __slots__ = ()
@@ -68,13 +68,13 @@ class Outcome(Row, table="Outcome"):
     value: Column[str] = Column("")
 
 
-def own_store(system_id: str = "") -> Store:
+def make_local_store(system_id: str = "") -> Store:
     """Make the controller's own store: the one `Progress` row, and what rules say to rules.
 
     Arguments:
         system_id: the chassis's name if it was given to the program, which then overrides the database's.
     """
-    store = Store("controller", [Progress, Attachment, Translation, Outcome])
+    store = Store("controller", [Progress, Attachment, Translation, ProtocolState])
     values = list(Progress.DEFAULTS)
     values[Progress.system_id.index] = system_id
     store.table(Progress).insert(UUID("00000000-0000-4000-8000-000000000000"), values)
@@ -103,13 +103,13 @@ def progress() -> Progress:
 
 def outcome(subject: str) -> str | None:
     """Return what has come of a subject; None while nothing has."""
-    found = find(Outcome.subject, subject)
+    found = find(ProtocolState.subject, subject)
     return found.value if found is not None else None
 
 
 def recorded(store: Store, subject: str) -> str | None:
     """Return what was recorded of a subject; None for nothing."""
-    row = store.find(Outcome.subject, subject)
+    row = store.find(ProtocolState.subject, subject)
     return row.value if row is not None else None
 
 
@@ -121,14 +121,14 @@ def record(store: Store, subject: str, value: str | None) -> bool:
         subject: what it is about.
         value: what has come of it; None to forget it.
     """
-    table = store.table(Outcome)
+    table = store.table(ProtocolState)
     if recorded(store, subject) == value:
         return False
-    row = store.find(Outcome.subject, subject)
+    row = store.find(ProtocolState.subject, subject)
     if row is None:
         table.insert(new_uuids(1)[0], [subject, value])
     elif value is None:
         table.delete(row)
     else:
-        table.modify(row, {Outcome.value.index: value})
+        table.modify(row, {ProtocolState.value.index: value})
     return True

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import EDIT
-from ovenbird.controller.local.local_data import is_concerned, resident_name
+from ovenbird.controller.local.local_data import is_chassis_resident, is_relevant
 from ovenbird.controller.local.local_store import progress
 from ovenbird.controller.local.settings import own_chassis
 from ovenbird.engine.rules import rule
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
 
 
-@rule(PortBinding, when=is_concerned)
+@rule(PortBinding, when=is_relevant)
 def release(port: PortBinding) -> Iterator[Fact]:
     """Let a virtual port go whose parent is no longer here."""
     mine = own_chassis()
     if port.type != "virtual" or mine is None or PortBinding.chassis.raw(port) != mine or progress().stopping:
         return
-    if not resident_name(port.virtual_parent or ""):
+    if not is_chassis_resident(port.virtual_parent or ""):
         yield EDIT(PortBinding, port.uuid, (("chassis", None), ("virtual_parent", None)))

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ovenbird.controller.facts import FLOW, PART, TRANSLATED, address_set_flow, cookie_of, encode_match
 from ovenbird.controller.local.bridge import zero_snat
-from ovenbird.controller.local.local_data import hosted_members, hosted_row, is_here, resident_name
+from ovenbird.controller.local.local_data import hosted_members, hosted_row, is_chassis_resident, is_here
 from ovenbird.controller.local.local_store import Translation
 from ovenbird.controller.logical_flows.action_context import TABLES, FlowContext, is_switch
-from ovenbird.controller.logical_flows.names import ADDRESS_SETS, EXISTING_SETS, PortGroups, Ports, is_relevant
+from ovenbird.controller.logical_flows.names import ADDRESS_SETS, EXISTING_SETS, PortGroups, Ports, is_key_here
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule
@@ -74,7 +74,7 @@ _MATCH, _ACTIONS, _TAGS = LogicalFlow.match.index, LogicalFlow.actions.index, Lo
 _METER = LogicalFlow.controller_meter.index
 
 
-class Place(NamedTuple):
+class HostedDatapath(NamedTuple):
     """A hosted datapath, as its flows need it."""
 
     row: DatapathBinding
@@ -85,12 +85,12 @@ class Place(NamedTuple):
 
 
 @view
-def place(datapath: UUID) -> Place | None:
+def hosted_datapath(datapath: UUID) -> HostedDatapath | None:
     """Return a hosted datapath's place; None for one that is not hosted or whose row has not come yet."""
     row = hosted_row(datapath)
     if row is None:
         return None
-    return Place(row, row.tunnel_key, row.tunnel_key.to_bytes(8, "big"), is_switch(row), zero_snat())
+    return HostedDatapath(row, row.tunnel_key, row.tunnel_key.to_bytes(8, "big"), is_switch(row), zero_snat())
 
 
 @rule(LogicalFlow)
@@ -125,19 +125,19 @@ def translation(row: Translation) -> Iterable[Fact]:
 def _translated(flow: LogicalFlow, values: list[Any], uuids: Sequence[UUID]) -> list[Fact]:
     """Return the flows in some datapaths; in several only if no name in them can mean more than one thing."""
     facts: list[Fact] = []
-    stamps: dict[bool, Stamp | None] = {}
+    templates: dict[bool, FlowTemplate | None] = {}
     for uuid in uuids:
-        here = place(uuid)
+        here = hosted_datapath(uuid)
         if here is None:
             continue
         try:
-            if here.is_switch not in stamps:
-                stamps[here.is_switch] = _stamp(flow, values, here)
-            stamp = stamps[here.is_switch]
-            if stamp is None:
+            if here.is_switch not in templates:
+                templates[here.is_switch] = _template(flow, values, here)
+            template = templates[here.is_switch]
+            if template is None:
                 facts += _translation(flow, here)
             else:
-                _stamped(stamp, here, facts)
+                _instantiate(template, here, facts)
         except LangError as error:
             report(flow, str(error))
     return facts
@@ -155,7 +155,7 @@ def report(flow: LogicalFlow, error: str) -> None:
     _reported(f"flow left out: {where} match ({flow.match}) actions ({flow.actions}): {error}")
 
 
-class Stamp(NamedTuple):
+class FlowTemplate(NamedTuple):
     """A logical flow's OpenFlow flows, all but the datapath: stencils, what fills them, and the rest of the facts."""
 
     stencils: tuple[MatchStencil, ...]
@@ -165,7 +165,7 @@ class Stamp(NamedTuple):
     tail: tuple[bytes, int]
 
 
-def _stamp(flow: LogicalFlow, values: list[Any], here: Place) -> Stamp | None:
+def _template(flow: LogicalFlow, values: list[Any], here: HostedDatapath) -> FlowTemplate | None:
     """Return a flow whose match and actions are of known shapes; None for one that has to be compiled."""
     uuid, ingress, table_id = here.row.uuid, values[_PIPELINE] == "ingress", values[_TABLE]
     if values[_METER]:
@@ -183,18 +183,18 @@ def _stamp(flow: LogicalFlow, values: list[Any], here: Place) -> Stamp | None:
     if found is None:
         return None
     head = (FLOW, table_id + (TABLES.ingress if ingress else TABLES.egress), values[_PRIORITY])
-    return Stamp(*found, "reg14" if ingress else "reg15", head, (actions, cookie_of(flow)))
+    return FlowTemplate(*found, "reg14" if ingress else "reg15", head, (actions, cookie_of(flow)))
 
 
-def _stamped(stamp: Stamp, here: Place, facts: list[Fact]) -> None:
+def _instantiate(template: FlowTemplate, here: HostedDatapath, facts: list[Fact]) -> None:
     """Add a stamp's flows in one datapath."""
-    stencils, values, register, head, tail = stamp
+    stencils, values, register, head, tail = template
     values[0] = here.metadata
     for stencil in stencils:
         form, picked, ports = stencil
         if register in ports:
             port = stencil.port(register, values)
-            if port is not None and not is_relevant(here.row.uuid, port):
+            if port is not None and not is_key_here(here.row.uuid, port):
                 continue
         facts.append((*head, form % picked(values), *tail))
 
@@ -202,7 +202,7 @@ def _stamped(stamp: Stamp, here: Place, facts: list[Fact]) -> None:
 @lru_cache(maxsize=4096)
 def _names(datapath: UUID) -> Bindings:
     """Return what the names of ports mean in a datapath."""
-    return Bindings(ports=Ports(datapath), resident=resident_name)
+    return Bindings(ports=Ports(datapath), resident=is_chassis_resident)
 
 
 def _guarded(match: str, prerequisites: tuple[str, ...]) -> str:
@@ -212,7 +212,7 @@ def _guarded(match: str, prerequisites: tuple[str, ...]) -> str:
     return match
 
 
-def _translation(flow: LogicalFlow, here: Place) -> Iterator[Fact]:
+def _translation(flow: LogicalFlow, here: HostedDatapath) -> Iterator[Fact]:
     """Yield the flows in one datapath, compiled and encoded."""
     datapath, uuid = here.row, here.row.uuid
     ingress = flow.pipeline == "ingress"
@@ -231,7 +231,7 @@ def _translation(flow: LogicalFlow, here: Place) -> Iterator[Fact]:
     metadata = (here.key, _METADATA_ONES)
     for match, clauses in compiled.flows:
         port = match.get(register)
-        if port is not None and port[1] == _PORT_ONES and not is_relevant(uuid, port[0]):
+        if port is not None and port[1] == _PORT_ONES and not is_key_here(uuid, port[0]):
             continue
         fields = {**match, "metadata": metadata}
         if ids and "conj_id" in match:
@@ -292,4 +292,6 @@ def _bindings(text: str, datapath: DatapathBinding, *, ingress: bool) -> Binding
     if _NAMES.search(text) is None:
         return _NO_NAMES
     groups = PortGroups(datapath, local=("outport" if ingress else "inport") not in text)
-    return Bindings(address_sets=ADDRESS_SETS, port_groups=groups, ports=Ports(datapath.uuid), resident=resident_name)
+    return Bindings(
+        address_sets=ADDRESS_SETS, port_groups=groups, ports=Ports(datapath.uuid), resident=is_chassis_resident
+    )

@@ -39,7 +39,7 @@ def port_key(name: str, datapath: UUID) -> int | None:
 
 
 @view
-def is_relevant(datapath: UUID, key: int) -> bool:
+def is_key_here(datapath: UUID, key: int) -> bool:
     """Return whether packets from or to the port with that key can be on this chassis in the pipeline that asks."""
     if key >= _MULTICAST or key == 0:
         return True

@@ -70,7 +70,7 @@ def facts(fact: Fact, members: Iterable[str]) -> list[Fact]:
     return made
 
 
-class SetFlows:
+class AddressSetFlows:
     """The product of patterns and the members of their sets, kept in a flow table.
 
     Arguments:

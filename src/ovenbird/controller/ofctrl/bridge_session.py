@@ -15,7 +15,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.encapsulation import OPTION
-from ovenbird.controller.ofctrl.address_set_flows import SetFlows
+from ovenbird.controller.ofctrl.address_set_flows import AddressSetFlows
 from ovenbird.controller.ofctrl.flow_table import FlowTable, in_order
 from ovenbird.controller.ofctrl.group_table import GroupTable
 from ovenbird.controller.ofctrl.meter_table import MeterTable
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Switch:
+class BridgeSession:
     """One bridge.
 
     Arguments:
@@ -66,7 +66,7 @@ class Switch:
         on_packet: Callable[[PacketIn], None],
     ) -> None:
         self.table = FlowTable()
-        self.sets = SetFlows(self.table)
+        self.sets = AddressSetFlows(self.table)
         self.groups = GroupTable()
         self.meters = MeterTable()
         self.session: Session | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.ofctrl.id_table import Numbered
+from ovenbird.controller.ofctrl.id_table import IdTable
 from ovenbird.openflow.messages import GroupDesc, GroupMod, GroupType, ModCommand
 from ovenbird.openflow.messages.group import Bucket
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ovenbird.lang.actions.context import GroupSpec
 
 
-class GroupTable(Numbered[tuple[Bucket, ...]]):
+class GroupTable(IdTable[tuple[Bucket, ...]]):
     """Desired groups against installed ones, by their buckets."""
 
     def made_of(self, fact: Fact) -> tuple[Bucket, ...]:

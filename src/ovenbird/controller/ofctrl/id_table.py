@@ -22,7 +22,7 @@ Thing = TypeVar("Thing")
 """What has a number, as the switch says it when it is asked."""
 
 
-class Numbered(ABC, Generic[Thing]):
+class IdTable(ABC, Generic[Thing]):
     """Desired things against installed ones."""
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.ofctrl.id_table import Numbered
+from ovenbird.controller.ofctrl.id_table import IdTable
 from ovenbird.openflow.messages import MeterConfig, MeterFlag, MeterMod, ModCommand
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def config_of(number: int, unit: str, bands: tuple[tuple[int, int], ...]) -> Met
     return MeterConfig(number, flags, tuple([(rate, rate) for rate, _ in bands]))  # what the switch makes of none
 
 
-class MeterTable(Numbered[MeterConfig]):
+class MeterTable(IdTable[MeterConfig]):
     """Desired meters against installed ones."""
 
     def made_of(self, fact: Fact) -> MeterConfig:

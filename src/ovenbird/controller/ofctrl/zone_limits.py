@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import LIMIT
 from ovenbird.controller.local.ct_zones import datapath_zones, zone_of
-from ovenbird.controller.local.local_data import PLUGGED, is_concerned, is_hosted, resident
+from ovenbird.controller.local.local_data import PLUGGED, is_hosted, is_relevant, is_resident
 from ovenbird.controller.local.settings import settings
 from ovenbird.controller.ofctrl.switch_commands import SwitchCommandError, command
 from ovenbird.engine.lookups import get
@@ -66,10 +66,10 @@ def default_limit() -> int:
     return min(settings().ct_zone_limit, _MOST)
 
 
-@rule(PortBinding, when=is_concerned)
+@rule(PortBinding, when=is_relevant)
 def port_limit(port: PortBinding) -> Iterator[Fact]:
     """Limit the zone of a port with an interface here."""
-    if port.type not in PLUGGED or not resident(port):
+    if port.type not in PLUGGED or not is_resident(port):
         return
     stated = (limit_of(port.options), datapath_limit(PortBinding.datapath.raw(port)), default_limit())
     limit = next(each for each in stated if each is not None)

@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import cookie_of, flow, part
-from ovenbird.controller.local.local_data import peer_of, resident_name
+from ovenbird.controller.local.local_data import is_chassis_resident, peer_of
 from ovenbird.controller.local.settings import own_chassis
+from ovenbird.controller.physical.static_flows import LOG_TO_PHY, PHY_TO_LOG
 from ovenbird.engine.lookups import get, table
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
     from ovenbird.openflow.actions import Action
 
-ENTRY, DELIVER = 0, 65
 KEY = "ovn-chassis-mac-mappings"
 CONJUNCTION = 100
 """The number of table 0's only conjunction, as the original has it."""
@@ -100,12 +100,12 @@ def leaving(port: PortBinding, there: Mapping[str, tuple[int, int]], ofport: int
     if mac is None:
         return
     for router, _, name in router_macs(PortBinding.datapath.raw(port)):
-        if resident_name(f"cr-{name}"):
+        if is_chassis_resident(f"cr-{name}"):
             continue
         push = (PushVlan(), SetField.of("vlan_vid", _PRESENT | tag)) if tag else ()
         pop = (PopVlan(),) if tag else ()
         actions = (SetField.of("eth_src", mac), *push, Output(ofport), SetField.of("eth_src", router), *pop)
-        yield flow(DELIVER, 150, {**there, "eth_src": (router, _MAC)}, actions, cookie)
+        yield flow(LOG_TO_PHY, 150, {**there, "eth_src": (router, _MAC)}, actions, cookie)
 
 
 def arriving(port: PortBinding, ofport: int, enter: tuple[Action, ...]) -> Iterator[Fact]:
@@ -124,8 +124,8 @@ def arriving(port: PortBinding, ofport: int, enter: tuple[Action, ...]) -> Itera
     pop = (PopVlan(),) if tag else ()
     for router, cookie, _ in routers:
         actions = (*pop, *enter[:-1], SetField.of("eth_src", router), enter[-1])
-        yield flow(ENTRY, 180, match, actions, cookie)
-    yield part(ENTRY, 180, tag_match(tag), 0, (CONJUNCTION, 2), (Conjunction(CONJUNCTION, 2, 2),))
+        yield flow(PHY_TO_LOG, 180, match, actions, cookie)
+    yield part(PHY_TO_LOG, 180, tag_match(tag), 0, (CONJUNCTION, 2), (Conjunction(CONJUNCTION, 2, 2),))
 
 
 @rule(Chassis)
@@ -135,4 +135,4 @@ def others(chassis: Chassis) -> Iterator[Fact]:
         return
     for mac in sorted(set(chassis_macs(chassis).values())):
         clause = (Conjunction(CONJUNCTION, 1, 2),)
-        yield part(ENTRY, 180, {"eth_src": (mac, _MAC)}, 0, (CONJUNCTION, 1), clause)
+        yield part(PHY_TO_LOG, 180, {"eth_src": (mac, _MAC)}, 0, (CONJUNCTION, 1), clause)

@@ -14,7 +14,7 @@ from ovenbird.controller.facts import flow
 from ovenbird.controller.local.ct_zones import datapath_zones
 from ovenbird.controller.local.gateway import chassis_id
 from ovenbird.controller.local.settings import integration_bridge
-from ovenbird.controller.physical.static_flows import ENTRY, FROM_LOCALPORT, LOCAL, ONES, TABLES
+from ovenbird.controller.physical.static_flows import FROM_LOCALPORT, LOCAL_OUTPUT, ONES, PHY_TO_LOG, TABLES
 from ovenbird.engine.rules import rule
 from ovenbird.model.vswitch import Bridge, Port
 from ovenbird.openflow.actions import (
@@ -44,10 +44,10 @@ def tunnel_entry(port: Port) -> Iterator[Fact]:
         match = {"in_port_oxm": (ofport, ONES)}
         if interface.type == "vxlan":
             bit = VXLAN_MULTICAST_BIT
-            yield flow(ENTRY, 100, {**match, "tun_id": (0, bit)}, (*VXLAN_IN, Resubmit(LOCAL)))
-            yield flow(ENTRY, 100, {**match, "tun_id": (bit, bit)}, (*VXLAN_MULTICAST_IN, Resubmit(LOCAL)))
+            yield flow(PHY_TO_LOG, 100, {**match, "tun_id": (0, bit)}, (*VXLAN_IN, Resubmit(LOCAL_OUTPUT)))
+            yield flow(PHY_TO_LOG, 100, {**match, "tun_id": (bit, bit)}, (*VXLAN_MULTICAST_IN, Resubmit(LOCAL_OUTPUT)))
         else:
-            yield flow(ENTRY, 100, match, (*GENEVE_IN, Resubmit(LOCAL)))
+            yield flow(PHY_TO_LOG, 100, match, (*GENEVE_IN, Resubmit(LOCAL_OUTPUT)))
 
 
 def zones_of(datapath: UUID, port_zone: int) -> tuple[Action, ...]:

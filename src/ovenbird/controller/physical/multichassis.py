@@ -14,12 +14,13 @@ from ovenbird.controller.facts import cookie_of, flow
 from ovenbird.controller.local.additional_chassis import _PB, locations
 from ovenbird.controller.local.local_data import (
     interface_of,
-    is_concerned,
+    is_relevant,
+    is_resident,
     localnet_key,
-    resident,
 )
 from ovenbird.controller.local.settings import own_chassis, settings
 from ovenbird.controller.physical.encaps import tunnel_to
+from ovenbird.controller.physical.static_flows import LARGE_PACKETS, LARGE_REPLIES, PHY_TO_LOG
 from ovenbird.engine.lookups import get
 from ovenbird.engine.rules import rule
 from ovenbird.lang.actions.layout import FlagBit, Tables
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
     from ovenbird.openflow.actions import Action
 
-LARGE_PACKETS, LARGE_REPLIES = 37, 38
 
 _TABLES = Tables()
 
@@ -89,14 +89,14 @@ def blocking(port: PortBinding, ofport: int, there: dict[str, tuple[int, int]], 
     if port.parent_port:  # what comes from a container comes by its parent's interface
         return
     told = Controller(Userdata(Opcode.ACTIVATION_STRATEGY_RARP, None, settings().chassis.encode()).encode())
-    yield flow(0, 1010, {**match, "eth_type": (ethernet.RARP, 0xFFFF)}, (*enter[:-1], told, enter[-1]), cookie)
-    yield flow(0, 1000, match, (), cookie)
+    yield flow(PHY_TO_LOG, 1010, {**match, "eth_type": (ethernet.RARP, 0xFFFF)}, (*enter[:-1], told, enter[-1]), cookie)
+    yield flow(PHY_TO_LOG, 1000, match, (), cookie)
 
 
-@rule(PortBinding, when=is_concerned)
+@rule(PortBinding, when=is_relevant)
 def large_packets(port: PortBinding) -> Iterator[Fact]:
     """Answer packets from and to a port that is on several chassis, if they are too large for the way there."""
-    if not _PB.additional_chassis.raw(port) or not resident(port) or not localnet_key(_PB.datapath.raw(port)):
+    if not _PB.additional_chassis.raw(port) or not is_resident(port) or not localnet_key(_PB.datapath.raw(port)):
         return
     datapath = get(DatapathBinding, _PB.datapath.raw(port))
     limit = _largest(port)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import ADD_PORT, DROP_PORT
-from ovenbird.controller.local.local_data import is_concerned, is_hosted, plugged_localnets, resident, resident_in
+from ovenbird.controller.local.local_data import is_hosted, is_relevant, is_resident, plugged_localnets, resident_in
 from ovenbird.controller.local.local_store import progress
 from ovenbird.controller.local.notices import warning
 from ovenbird.controller.local.settings import integration_bridge, settings
@@ -55,7 +55,7 @@ def pair(port: PortBinding) -> tuple[tuple[Bridge, str, str], ...]:
     return (inner, here, there), (outer, there, here)
 
 
-@rule(PortBinding, when=is_concerned)
+@rule(PortBinding, when=is_relevant)
 def patches(port: PortBinding) -> Iterator[Fact]:
     """Make the pair of patch ports of a localnet port."""
     if port.type not in KEYS or progress().stopping:
@@ -66,7 +66,7 @@ def patches(port: PortBinding) -> Iterator[Fact]:
             yield ADD_PORT(bridge.uuid, name, "patch", (("peer", peer),), ids)
 
 
-@rule(PortBinding, when=is_concerned)
+@rule(PortBinding, when=is_relevant)
 def unplugged(port: PortBinding) -> Iterator[Fact]:
     """Say of a way to a physical network that somebody here needs, and that this chassis has no bridge for.
 
@@ -75,7 +75,7 @@ def unplugged(port: PortBinding) -> Iterator[Fact]:
     if port.type not in KEYS or physical_bridge(port) is not None:
         return
     datapath = PortBinding.datapath.raw(port)
-    if resident_in(datapath) and not plugged_localnets(datapath) if port.type == "localnet" else resident(port):
+    if resident_in(datapath) and not plugged_localnets(datapath) if port.type == "localnet" else is_resident(port):
         network = port.options.get("network_name", "")
         yield warning(f"bridge not found for {port.type} port '{port.logical_port}' with network name '{network}'")
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.controller.facts import cookie_of, flow
-from ovenbird.controller.local.local_data import VIF, hosted_row, is_concerned, resident
+from ovenbird.controller.local.local_data import VIF, hosted_row, is_relevant, is_resident
 from ovenbird.engine.rules import rule
 from ovenbird.lang.actions.layout import FlagBit, Tables
 from ovenbird.model.sb import PortBinding
@@ -84,11 +84,11 @@ def _cube(ip: IPv4Interface | IPv6Interface) -> tuple[int, int]:
     return (value, ones) if value & ~mask & ones else (value, mask)
 
 
-@rule(PortBinding, when=is_concerned)
+@rule(PortBinding, when=is_relevant)
 def port_security(port: PortBinding) -> Iterator[Fact]:
     """Yield the checks of a resident port."""
     texts = port.port_security
-    if not texts or port.type != VIF or not resident(port):
+    if not texts or port.type != VIF or not is_resident(port):
         return
     datapath = hosted_row(PortBinding.datapath.raw(port))
     entries = [entry for text in sorted(texts) if (entry := parse_entry(text)) is not None]

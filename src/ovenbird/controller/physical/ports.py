@@ -14,12 +14,12 @@ from ovenbird.controller.local.ct_zones import port_zone_of, zone_of
 from ovenbird.controller.local.local_data import (
     VIF,
     hosted_row,
-    is_concerned,
+    is_relevant,
+    is_resident,
     ofport_named,
     ofport_of,
     peer_of,
     plugged_localnets,
-    resident,
 )
 from ovenbird.controller.local.settings import integration_bridge
 from ovenbird.controller.physical import chassis_mac
@@ -28,17 +28,17 @@ from ovenbird.controller.physical.multichassis import blocking
 from ovenbird.controller.physical.output import arrival_flows, copies, remote_flows, tunnel_flows
 from ovenbird.controller.physical.patch import patch_name, physical_bridge
 from ovenbird.controller.physical.static_flows import (
+    CHECK_LOOPBACK,
     CLEAR_REGISTERS,
-    DELIVER,
-    ENTRY,
     FROM_LOCALPORT,
-    LOCAL,
     LOCAL_ONLY,
-    LOOPBACK,
+    LOCAL_OUTPUT,
+    LOG_TO_PHY,
     METADATA_ONES,
     ONES,
+    PHY_TO_LOG,
     REGISTERS,
-    REMOTE,
+    REMOTE_OUTPUT,
     TABLES,
     to_port,
 )
@@ -64,24 +64,24 @@ _MAC_ONES = (1 << 48) - 1
 _PRESENT = 0x1000  # of vlan_vid: there is a tag
 
 
-@rule(PortBinding, when=is_concerned)
+@rule(PortBinding, when=is_relevant)
 def port_flows(port: PortBinding) -> Iterator[Fact]:
     """Yield a port's flows: one that is here, one that is elsewhere, or one that joins two datapaths."""
     datapath = hosted_row(PortBinding.datapath.raw(port))
     if datapath is None:
         return
     kind = port.type
-    if port in plugged_localnets(datapath.uuid) or (kind == "l2gateway" and resident(port)):
+    if port in plugged_localnets(datapath.uuid) or (kind == "l2gateway" and is_resident(port)):
         yield from _physical_network(port, datapath)
-    elif kind == "patch" or (kind == "l3gateway" and resident(port)):
+    elif kind == "patch" or (kind == "l3gateway" and is_resident(port)):
         yield from _joining(port, datapath)
-    elif kind == "chassisredirect" and resident(port):
+    elif kind == "chassisredirect" and is_resident(port):
         yield from _redirected(port, datapath)
-    elif kind in (VIF, "localport") and resident(port):
+    elif kind in (VIF, "localport") and is_resident(port):
         yield from _interface(port, datapath)
     else:
         yield from remote_flows(port, datapath)
-        if kind == "external" and resident(port):
+        if kind == "external" and is_resident(port):
             yield from _answers_of_localports(port, datapath)
 
 
@@ -96,21 +96,21 @@ def _interface(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     there = to_port(datapath.tunnel_key, port.tunnel_key)
     if parent and tag is not None:
         tagged = {**match, "vlan_vid": (_PRESENT | tag, 0x1FFF)}
-        yield flow(ENTRY, 150, tagged, (PopVlan(), *enter), cookie)
-        yield flow(DELIVER, 100, there, _tagged_output(ofport, tag), cookie)
+        yield flow(PHY_TO_LOG, 150, tagged, (PopVlan(), *enter), cookie)
+        yield flow(LOG_TO_PHY, 100, there, _tagged_output(ofport, tag), cookie)
     else:
-        yield flow(ENTRY, 100, match, enter, cookie)
-        yield flow(DELIVER, 100, there, (Output(ofport),), cookie)
+        yield flow(PHY_TO_LOG, 100, match, enter, cookie)
+        yield flow(LOG_TO_PHY, 100, there, (Output(ofport),), cookie)
     if is_blocked(port):
-        yield from blocking(port, ofport, there, enter, DELIVER)
+        yield from blocking(port, ofport, there, enter, LOG_TO_PHY)
     yield from arrival_flows(port, datapath, zone)
-    yield from tunnel_flows(port, datapath, (Resubmit(LOCAL),))
+    yield from tunnel_flows(port, datapath, (Resubmit(LOCAL_OUTPUT),))
     if port.type == "localport":
         here = {"reg14": (port.tunnel_key, ONES), "metadata": (datapath.tunnel_key, METADATA_ONES)}
-        yield flow(REMOTE, 150, here, (Resubmit(LOCAL),), cookie)
-        yield from copies(port, datapath, zone, REMOTE)
+        yield flow(REMOTE_OUTPUT, 150, here, (Resubmit(LOCAL_OUTPUT),), cookie)
+        yield from copies(port, datapath, zone, REMOTE_OUTPUT)
     else:
-        yield from copies(port, datapath, zone, LOCAL)
+        yield from copies(port, datapath, zone, LOCAL_OUTPUT)
 
 
 def _tagged_output(ofport: int, tag: int) -> tuple[Action, ...]:
@@ -129,20 +129,20 @@ def _physical_network(port: PortBinding, datapath: DatapathBinding) -> Iterator[
     enter = entry_actions(datapath, port, zone)
     match = {"in_port_oxm": (ofport, ONES)}
     tagged = {**match, "vlan_vid": (_PRESENT | tag, 0x1FFF)}
-    yield flow(ENTRY, 150 if tag else 100, tagged, (PopVlan(), *enter), cookie)
+    yield flow(PHY_TO_LOG, 150 if tag else 100, tagged, (PopVlan(), *enter), cookie)
     there = to_port(datapath.tunnel_key, port.tunnel_key)
     if tag:
-        yield flow(DELIVER, 100, there, _tagged_output(ofport, tag), cookie)
+        yield flow(LOG_TO_PHY, 100, there, _tagged_output(ofport, tag), cookie)
     else:  # a tag of VLAN 0, which only carries a priority, counts as none
-        yield flow(ENTRY, 100, {**match, "vlan_vid": (0, _PRESENT)}, enter, cookie)
-        yield flow(DELIVER, 100, there, (Output(ofport),), cookie)
+        yield flow(PHY_TO_LOG, 100, {**match, "vlan_vid": (0, _PRESENT)}, enter, cookie)
+        yield flow(LOG_TO_PHY, 100, there, (Output(ofport),), cookie)
     if port.type == "localnet":
         yield from chassis_mac.leaving(port, there, ofport, cookie)
         yield from chassis_mac.arriving(port, ofport, enter)
         for flag in (LOCAL_ONLY, FROM_LOCALPORT):
-            yield flow(LOOPBACK, 160, {**there, "reg10": (flag, flag)}, (), cookie)
+            yield flow(CHECK_LOOPBACK, 160, {**there, "reg10": (flag, flag)}, (), cookie)
     yield from arrival_flows(port, datapath, zone)
-    yield from copies(port, datapath, zone, LOCAL)
+    yield from copies(port, datapath, zone, LOCAL_OUTPUT)
 
 
 def _answers_of_localports(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
@@ -152,7 +152,7 @@ def _answers_of_localports(port: PortBinding, datapath: DatapathBinding) -> Iter
         match = {**to_port(datapath.tunnel_key, way.tunnel_key), "reg10": (FROM_LOCALPORT, FROM_LOCALPORT)}
         for mac in macs:
             answers = {**match, "eth_dst": (mac, _MAC_ONES)}
-            yield flow(LOOPBACK, 170, answers, (*CLEAR_REGISTERS, Resubmit(TABLES.egress)), cookie_of(way))
+            yield flow(CHECK_LOOPBACK, 170, answers, (*CLEAR_REGISTERS, Resubmit(TABLES.egress)), cookie_of(way))
 
 
 def _joining(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
@@ -174,10 +174,10 @@ def _joining(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
         SetField.of("metadata", beyond.tunnel_key), SetField.of("reg14", peer.tunnel_key), *clear,
         Resubmit(TABLES.ingress),
     ))  # fmt: skip
-    yield flow(DELIVER, 100, to_port(datapath.tunnel_key, port.tunnel_key), (crossing,), cookie_of(port))
+    yield flow(LOG_TO_PHY, 100, to_port(datapath.tunnel_key, port.tunnel_key), (crossing,), cookie_of(port))
     zone = port_zone_of(port)
     yield from arrival_flows(port, datapath, zone)
-    yield from copies(port, datapath, zone, LOCAL if port.type == "l3gateway" else REMOTE)
+    yield from copies(port, datapath, zone, LOCAL_OUTPUT if port.type == "l3gateway" else REMOTE_OUTPUT)
 
 
 def _redirected(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
@@ -185,5 +185,5 @@ def _redirected(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     target = find(PortBinding.logical_port, port.options.get("distributed-port", ""))
     if target is None:
         return
-    onward = (SetField.of("reg15", target.tunnel_key), *zones_of(datapath.uuid, 0), Resubmit(LOOPBACK))
-    yield flow(LOCAL, 100, to_port(datapath.tunnel_key, port.tunnel_key), onward, cookie_of(port))
+    onward = (SetField.of("reg15", target.tunnel_key), *zones_of(datapath.uuid, 0), Resubmit(CHECK_LOOPBACK))
+    yield flow(LOCAL_OUTPUT, 100, to_port(datapath.tunnel_key, port.tunnel_key), onward, cookie_of(port))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import flow
-from ovenbird.controller.physical.multichassis import LARGE_PACKETS, LARGE_REPLIES
 from ovenbird.engine.rules import singleton
 from ovenbird.lang.actions.layout import FlagBit, Tables
 from ovenbird.openflow.actions import (
@@ -22,7 +21,9 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
 
 TABLES = Tables()
-ENTRY, REMOTE, LOCAL, LOOPBACK, DELIVER = 0, 39, 40, 41, 65
+PHY_TO_LOG, REMOTE_OUTPUT, LOCAL_OUTPUT, CHECK_LOOPBACK, LOG_TO_PHY = 0, 39, 40, 41, 65
+LARGE_PACKETS, LARGE_REPLIES = 37, 38
+"""Before a packet leaves for another chassis: what is larger than the way there can carry, and what answers it."""
 
 ALLOW_LOOPBACK, FROM_VTEP = FlagBit.LOOPBACK.mask, FlagBit.FROM_VTEP.mask
 LOCAL_ONLY, FROM_LOCALPORT = FlagBit.LOCAL_ONLY.mask, FlagBit.FROM_LOCALPORT.mask
@@ -39,16 +40,16 @@ def to_port(datapath: int, key: int) -> dict[str, tuple[int, int]]:
 
 
 @singleton
-def skeleton() -> Iterator[Fact]:
+def static_flows() -> Iterator[Fact]:
     """Yield the flows that are there in any case: what happens to packets that nothing else concerns."""
-    yield flow(ENTRY, 0, {}, ())
-    yield flow(LARGE_PACKETS, 0, {}, (Resubmit(REMOTE),))
-    yield flow(LARGE_REPLIES, 10, {"reg10": (ALLOW_LOOPBACK, ALLOW_LOOPBACK)}, (Resubmit(LOCAL),))
-    yield flow(LARGE_REPLIES, 0, {}, (Resubmit(REMOTE),))
-    yield flow(REMOTE, 150, {"reg10": (LOCAL_ONLY, LOCAL_ONLY)}, (Resubmit(LOCAL),))
-    yield flow(REMOTE, 150, {"reg10": (FROM_VTEP, FROM_VTEP | ALLOW_LOOPBACK)}, (Resubmit(LOCAL),))
-    yield flow(REMOTE, 0, {}, (Resubmit(LOCAL),))
-    yield flow(LOCAL, 0, {}, ())
-    yield flow(LOOPBACK, 0, {}, (*CLEAR_REGISTERS, Resubmit(TABLES.egress)))
-    yield flow(TABLES.deliver, 0, {}, (Resubmit(DELIVER),))
-    yield flow(DELIVER, 0, {}, ())
+    yield flow(PHY_TO_LOG, 0, {}, ())
+    yield flow(LARGE_PACKETS, 0, {}, (Resubmit(REMOTE_OUTPUT),))
+    yield flow(LARGE_REPLIES, 10, {"reg10": (ALLOW_LOOPBACK, ALLOW_LOOPBACK)}, (Resubmit(LOCAL_OUTPUT),))
+    yield flow(LARGE_REPLIES, 0, {}, (Resubmit(REMOTE_OUTPUT),))
+    yield flow(REMOTE_OUTPUT, 150, {"reg10": (LOCAL_ONLY, LOCAL_ONLY)}, (Resubmit(LOCAL_OUTPUT),))
+    yield flow(REMOTE_OUTPUT, 150, {"reg10": (FROM_VTEP, FROM_VTEP | ALLOW_LOOPBACK)}, (Resubmit(LOCAL_OUTPUT),))
+    yield flow(REMOTE_OUTPUT, 0, {}, (Resubmit(LOCAL_OUTPUT),))
+    yield flow(LOCAL_OUTPUT, 0, {}, ())
+    yield flow(CHECK_LOOPBACK, 0, {}, (*CLEAR_REGISTERS, Resubmit(TABLES.egress)))
+    yield flow(TABLES.deliver, 0, {}, (Resubmit(LOG_TO_PHY),))
+    yield flow(LOG_TO_PHY, 0, {}, ())

@@ -44,7 +44,7 @@ class _Waiting:
     packets: list[PacketIn] = field(default_factory=list)
 
 
-class Held:
+class BufferedPackets:
     """The packets that one chassis holds.
 
     Arguments:

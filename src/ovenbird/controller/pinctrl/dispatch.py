@@ -23,9 +23,9 @@ from ovenbird.controller.pinctrl import (
     replies,
     virtual_ports,
 )
-from ovenbird.controller.pinctrl.buffered_packets import Held
-from ovenbird.controller.pinctrl.fair_queue import Turns
-from ovenbird.controller.pinctrl.mac_learning import Notebook
+from ovenbird.controller.pinctrl.buffered_packets import BufferedPackets
+from ovenbird.controller.pinctrl.fair_queue import FairQueue
+from ovenbird.controller.pinctrl.mac_learning import MacLearning
 from ovenbird.lang.actions.layout import Tables
 from ovenbird.lang.actions.userdata import WITH_RESULT, Opcode, Userdata
 from ovenbird.lang.compile import narrow
@@ -63,9 +63,9 @@ class PacketIns:
     def __init__(
         self, send: Callable[[Message], None], others: Mapping[Opcode, Callable[[PacketIn], None]] | None = None
     ) -> None:
-        self.turns = Turns()
-        self.notebook = Notebook()
-        self.held = Held(send)
+        self.queue = FairQueue()
+        self.mac_learning = MacLearning()
+        self.buffered = BufferedPackets(send)
         self._send = send
         self._others = dict(others or {})
         self._scheduled = False
@@ -75,30 +75,30 @@ class PacketIns:
     def attach(self, southbound: Replica) -> None:
         """Read names and neighbours in this database, and write what is learned to it, from now on."""
         self._southbound = southbound
-        self.notebook.attach(southbound)
+        self.mac_learning.attach(southbound)
 
     def receive(self, packet_in: PacketIn) -> None:
         """Take a packet from the switch."""
-        if self.turns.put(packet_in) and not self._scheduled:
+        if self.queue.put(packet_in) and not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._work)
 
     def refreshed(self) -> None:
         """Take note that Southbound has changed."""
-        if self.held and self._southbound is not None:
-            self.held.look(self._southbound.store)
+        if self.buffered and self._southbound is not None:
+            self.buffered.look(self._southbound.store)
 
     def _work(self) -> None:
         try:
             self._take()
         finally:  # whatever happens to one packet, the next has its turn
-            self._scheduled = bool(self.turns)
+            self._scheduled = bool(self.queue)
             if self._scheduled:
                 asyncio.get_running_loop().call_soon(self._work)
 
     def _take(self) -> None:
         until = time.perf_counter() + SLICE
-        while (packet_in := self.turns.take()) is not None:
+        while (packet_in := self.queue.take()) is not None:
             try:
                 self.handle(packet_in)
             except (PacketError, OpenFlowError) as error:
@@ -130,13 +130,13 @@ class PacketIns:
                 self._send(message)
         elif opcode in mac_learning.OPCODES:
             what = mac_learning.learned(packet_in, opcode)
-            self.notebook.note(what)
+            self.mac_learning.note(what)
             if what.ip:
-                self.held.found((what.datapath, what.port, what.ip), what.mac)
+                self.buffered.found((what.datapath, what.port, what.ip), what.mac)
         elif opcode is Opcode.BIND_VPORT:
-            self.notebook.note(virtual_ports.spoken(packet_in))
+            self.mac_learning.note(virtual_ports.spoken(packet_in))
         elif opcode is Opcode.ACTIVATION_STRATEGY_RARP:
-            self.notebook.note(activation.activated(packet_in))
+            self.mac_learning.note(activation.activated(packet_in))
         elif opcode is Opcode.LOG:
             acl.info("%s", acl_log.message(packet_in, userdata.payload, _FIRST_EGRESS))
         elif opcode in self._others:
@@ -147,7 +147,7 @@ class PacketIns:
 
     def _went(self, packet_in: PacketIn) -> bool:
         """Return whether a packet for whose next hop a router asks could be sent; if not it is held."""
-        return not self.held.hold(packet_in, self._southbound.store if self._southbound is not None else None)
+        return not self.buffered.hold(packet_in, self._southbound.store if self._southbound is not None else None)
 
     def _resume(self, packet_in: PacketIn, userdata: Userdata) -> None:
         """Let a paused packet go on, as the answer if there is one."""

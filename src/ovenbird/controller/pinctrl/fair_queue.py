@@ -25,7 +25,7 @@ Source = tuple[int, int, int]
 """A kind (the opcode), a datapath's key, and a port's."""
 
 
-class Turns:
+class FairQueue:
     """Packets that wait for their turn."""
 
     def __init__(self) -> None:

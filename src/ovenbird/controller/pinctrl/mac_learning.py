@@ -84,7 +84,7 @@ def learned(packet_in: PacketIn, opcode: Opcode) -> Learned:
 Noted = Learned | Spoken | Activated
 
 
-class Notebook:
+class MacLearning:
     """What one chassis learned and has still to write."""
 
     def __init__(self) -> None:

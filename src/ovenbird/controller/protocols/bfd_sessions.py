@@ -12,8 +12,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import EDIT, SESSION
-from ovenbird.controller.inject import entering
-from ovenbird.controller.local.local_data import hosted_row, resident
+from ovenbird.controller.inject import inject_actions
+from ovenbird.controller.local.local_data import hosted_row, is_resident
 from ovenbird.controller.local.local_store import outcome, record
 from ovenbird.controller.protocols.bfd_session import Session
 from ovenbird.engine.lookups import find
@@ -53,9 +53,9 @@ def is_disabled(row: BFD) -> bool:
 def is_at_home(port: PortBinding) -> bool:
     """Return whether a router's port is on this chassis alone: its gateway's, or a gateway router's."""
     if port.type == "l3gateway":
-        return resident(port)
+        return is_resident(port)
     redirect = find(PortBinding.logical_port, port.options.get("chassis-redirect-port", ""))
-    return redirect is not None and resident(redirect)
+    return redirect is not None and is_resident(redirect)
 
 
 @view
@@ -215,7 +215,7 @@ class Sessions:
 
     def _out(self, run: _Run, packet: Control) -> None:
         _, _, datapath, port, mac, source, address, (udp_port, _), *_ = run.fact
-        self._send(PacketOut(framed(mac, source, address, udp_port, packet), entering(datapath, port)))
+        self._send(PacketOut(framed(mac, source, address, udp_port, packet), inject_actions(datapath, port)))
 
 
 def framed(mac: str, source: str, address: str, udp_port: int, packet: Control) -> bytes:

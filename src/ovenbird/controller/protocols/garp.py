@@ -13,18 +13,18 @@ import re
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import ANNOUNCED
-from ovenbird.controller.inject import entering
+from ovenbird.controller.inject import inject_actions
 from ovenbird.controller.local.gateway import rivals
 from ovenbird.controller.local.local_data import (
     VIF,
     hosted_row,
-    is_concerned,
+    is_chassis_resident,
+    is_main_chassis,
+    is_relevant,
+    is_resident,
     localnet_key,
-    resident,
-    resident_name,
-    speaks_for,
 )
-from ovenbird.controller.protocols.periodic import Repeated
+from ovenbird.controller.protocols.periodic import Periodic
 from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule
 from ovenbird.model.sb import PortBinding
@@ -50,7 +50,7 @@ _RESIDENT = re.compile(r'is_chassis_resident\("([^"]*)"\)')
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
 
 
-@rule(PortBinding, when=is_concerned)
+@rule(PortBinding, when=is_relevant)
 def announcements(port: PortBinding) -> Iterator[Fact]:
     """Yield the addresses that a physical network should hear of."""
     uuid = PortBinding.datapath.raw(port)
@@ -58,8 +58,8 @@ def announcements(port: PortBinding) -> Iterator[Fact]:
     if datapath is None or port.type not in (VIF, "patch", "l3gateway"):
         return
     if port.type == VIF:
-        lines = port.mac if speaks_for(port) and localnet_key(uuid) else frozenset()
-    elif port.type == "patch" or resident(port):
+        lines = port.mac if is_main_chassis(port) and localnet_key(uuid) else frozenset()
+    elif port.type == "patch" or is_resident(port):
         lines = port.nat_addresses if localnet_key(uuid) else frozenset()
     else:
         return
@@ -72,7 +72,7 @@ def announcements(port: PortBinding) -> Iterator[Fact]:
 def announced(line: str) -> tuple[str, list[str]]:
     """Return the MAC and IP addresses of `MAC IP... is_chassis_resident("PORT")`; nothing if that port is not here."""
     where = _RESIDENT.search(line)
-    if where is not None and not resident_name(where[1]):
+    if where is not None and not is_chassis_resident(where[1]):
         return "", []
     words = _RESIDENT.sub("", line).split()
     if not words or not _MAC.fullmatch(words[0]):
@@ -103,11 +103,11 @@ def announcement(mac: str, address: str) -> bytes:
     return Ethernet(multicast_mac(ALL_NODES), source, ethernet.IPV6, packet.encode()).encode()
 
 
-class Announcer(Repeated):
+class Announcer(Periodic):
     """Sends the announcements of one chassis."""
 
     def say(self, fact: Fact, done: int) -> float | None:
         """Announce an address."""
         _, datapath, port, mac, address, _ = fact
-        self.send(PacketOut(announcement(mac, address), entering(datapath, port)))
+        self.send(PacketOut(announcement(mac, address), inject_actions(datapath, port)))
         return PAUSES[done] if done < len(PAUSES) else None

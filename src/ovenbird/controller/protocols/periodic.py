@@ -16,7 +16,7 @@ FIRST = 0.05
 """Seconds before something is said first, so that the flows of the same wave are there."""
 
 
-class Repeated(ABC):
+class Periodic(ABC):
     """Says something for each fact that is there, as often as `say` wants.
 
     Arguments:

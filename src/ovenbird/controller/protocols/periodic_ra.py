@@ -13,9 +13,9 @@ import random
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import ADVERTISED
-from ovenbird.controller.inject import entering
-from ovenbird.controller.local.local_data import hosted_row, is_concerned, is_crossed, peer_of, resident
-from ovenbird.controller.protocols.periodic import Repeated
+from ovenbird.controller.inject import inject_actions
+from ovenbird.controller.local.local_data import hosted_row, is_crossed, is_relevant, is_resident, peer_of
+from ovenbird.controller.protocols.periodic import Periodic
 from ovenbird.engine.rules import rule
 from ovenbird.lang.actions.registry import parse_actions
 from ovenbird.lang.actions.services import PutNdRaOpts
@@ -47,13 +47,13 @@ _NUMBERS = (("mtu", "mtu"), ("rdnss", "rdnss"))
 _TEXTS = (("route_info", "route_info"), ("dnssl", "dnssl"), ("prf", "router_preference"))
 
 
-@rule(PortBinding, when=is_concerned)
+@rule(PortBinding, when=is_relevant)
 def advertisements(port: PortBinding) -> Iterator[Fact]:
     """Yield what a router port advertises."""
     options = port.options
     if options.get("ipv6_ra_send_periodic") != "true" or port.type not in ("patch", "l3gateway"):
         return
-    if port.type == "l3gateway" and not resident(port):
+    if port.type == "l3gateway" and not is_resident(port):
         return
     peer = peer_of(port)
     if peer is None or hosted_row(PortBinding.datapath.raw(port)) is None or not is_crossed(port):
@@ -99,12 +99,12 @@ def _message(options: Mapping[str, str]) -> Icmp:
     return action.advertisement()
 
 
-class Advertiser(Repeated):
+class Advertiser(Periodic):
     """Sends the advertisements of one chassis."""
 
     def say(self, fact: Fact, done: int) -> float:
         """Advertise a router port."""
         _, datapath, port, shortest, longest, frame = fact
-        self.send(PacketOut(frame, entering(datapath, port, local=True)))
+        self.send(PacketOut(frame, inject_actions(datapath, port, local=True)))
         pause = random.uniform(shortest, longest)  # noqa: S311 - to be spread is enough
         return min(pause, INITIAL_INTERVAL) if done < INITIAL else pause

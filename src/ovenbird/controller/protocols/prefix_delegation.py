@@ -13,8 +13,8 @@ import zlib
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import DELEGATION, EDIT
-from ovenbird.controller.inject import entering
-from ovenbird.controller.local.local_data import hosted_row, is_concerned, peer_of
+from ovenbird.controller.inject import inject_actions
+from ovenbird.controller.local.local_data import hosted_row, is_relevant, peer_of
 from ovenbird.controller.local.local_store import outcome, record, recorded
 from ovenbird.controller.protocols.bfd_sessions import is_at_home, own_addresses
 from ovenbird.controller.protocols.prefix_client import PrefixClient
@@ -58,7 +58,7 @@ def asks(port: PortBinding) -> bool:
     return port.options.get("ipv6_prefix_delegation") == "true" and is_at_home(port)
 
 
-@rule(PortBinding, when=is_concerned)
+@rule(PortBinding, when=is_relevant)
 def delegations(port: PortBinding) -> Iterator[Fact]:
     """Yield a port that wants a prefix, and tell what it was given."""
     if port.options.get("ipv6_prefix") != "true":
@@ -178,7 +178,7 @@ class Delegations:
         message = asking.client.tick(asyncio.get_running_loop().time())
         if message is not None:
             _, _, datapath, key, mac = asking.fact
-            self._send(PacketOut(framed(mac_bytes(mac), message), entering(datapath, key)))
+            self._send(PacketOut(framed(mac_bytes(mac), message), inject_actions(datapath, key)))
         self._follow(asking)
 
 

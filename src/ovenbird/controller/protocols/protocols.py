@@ -28,7 +28,7 @@ class _Speaks(Protocol):
     def close(self) -> None: ...
 
 
-class Speaker:
+class Protocols:
     """The protocols that one chassis speaks.
 
     Arguments:

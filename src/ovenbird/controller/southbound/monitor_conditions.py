@@ -25,7 +25,7 @@ _NOTHING = [False]
 """The condition that no row meets (RFC 7047 has none; ovsdb-server(7), section 4.1.12)."""
 
 
-class Interest:
+class MonitorConditions:
     """The clauses in force, as the rules yield them."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.controller.facts import ADD_PORT, AFTERWARDS, BRIDGE, CHASSIS, DROP_PORT, EDIT
+from ovenbird.controller.facts import ADD_PORT, BRIDGE, CHASSIS, DROP_PORT, EDIT, EDIT_AFTER_FLOWS
 from ovenbird.model.sb import Chassis, ChassisPrivate, Encap, PortBinding
 from ovenbird.model.vswitch import Bridge, Interface, OpenVSwitch, Port
 
@@ -35,7 +35,7 @@ _STAMPS = {"ovn-installed": "ovn-installed-ts", "ovn-nb-cfg": "ovn-nb-cfg-ts"}
 """Keys of external_ids whose last change, in milliseconds since the epoch, stands under another key."""
 
 
-class EditBook:
+class RowEdits:
     """The outstanding edits of one database.
 
     Arguments:
@@ -65,12 +65,12 @@ class EditBook:
     def concerns(self, fact: Fact) -> bool:
         """Return whether a fact is about a row of this database."""
         kind = fact[0]
-        row_class = fact[1] if kind in (EDIT, AFTERWARDS) else Chassis if kind is CHASSIS else Port
+        row_class = fact[1] if kind in (EDIT, EDIT_AFTER_FLOWS) else Chassis if kind is CHASSIS else Port
         return self.store.has(row_class)
 
     def waiting(self) -> list[Fact]:
         """Return the edits that wait for the switch's confirmation of what has been yielded so far."""
-        return [fact for fact in self.outstanding if fact[0] is AFTERWARDS and fact not in self.confirmed]
+        return [fact for fact in self.outstanding if fact[0] is EDIT_AFTER_FLOWS and fact not in self.confirmed]
 
     def confirm(self, facts: Iterable[Fact]) -> bool:
         """Let edits be written that waited for the switch; return whether any is still outstanding."""
@@ -90,13 +90,13 @@ class EditBook:
         """
         now = self.clock() if self._refused else 0.0
         chosen = self.outstanding if only is None else [f for f in only if f in self.outstanding]
-        self._staged = [f for f in chosen if f[0] is not AFTERWARDS or f in self.confirmed]
+        self._staged = [f for f in chosen if f[0] is not EDIT_AFTER_FLOWS or f in self.confirmed]
         pauses = [self._refused[f][0] - now for f in self._staged if f in self._refused]
         self._staged = [f for f in self._staged if f not in self._refused or self._refused[f][0] <= now]
         self._staged = [f for f in self._staged if not _in_vain(transaction, f)]
         for fact in self._staged:
             kind = fact[0]
-            if kind is EDIT or kind is AFTERWARDS:
+            if kind is EDIT or kind is EDIT_AFTER_FLOWS:
                 pauses.append(self._edit(transaction, *fact[1:]))
             elif kind is CHASSIS:
                 self._chassis(transaction, *fact[1:])
@@ -236,12 +236,12 @@ class EditBook:
 
 def _in_vain(transaction: Transaction, fact: Fact) -> bool:
     """Return whether the server lacks all columns that an edit is about."""
-    return fact[0] in (EDIT, AFTERWARDS) and transaction.lacks(fact[1], [name for name, _ in fact[3]])
+    return fact[0] in (EDIT, EDIT_AFTER_FLOWS) and transaction.lacks(fact[1], [name for name, _ in fact[3]])
 
 
 def _shown(fact: Fact) -> str:
     """Return what an edit is about, for logs."""
-    if fact[0] in (EDIT, AFTERWARDS):
+    if fact[0] in (EDIT, EDIT_AFTER_FLOWS):
         _, row_class, uuid, changes = fact
         return f"{row_class.TABLE} {uuid}: {', '.join(name for name, _ in changes)}"
     return f"{fact[0].name} {fact[1] if fact[0] in (CHASSIS, BRIDGE) else fact[2]}"

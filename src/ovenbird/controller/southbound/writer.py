@@ -17,7 +17,7 @@ from ovenbird.ovsdb.replica import encode_transaction
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
-    from ovenbird.controller.southbound.row_edits import EditBook
+    from ovenbird.controller.southbound.row_edits import RowEdits
     from ovenbird.engine.facts import Fact
     from ovenbird.ovsdb.replica import Replica
     from ovenbird.ovsdb.transaction import Transaction
@@ -44,7 +44,7 @@ class Writer:
     def __init__(
         self,
         client: Replica,
-        book: EditBook,
+        book: RowEdits,
         wanted: asyncio.Event,
         written: Callable[[], Awaitable[None]],
         stage_more: Callable[[Transaction], None] = lambda _: None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ovenbird.controller.facts import AFTERWARDS, CLAUSE, ZONE
+from ovenbird.controller.facts import EDIT_AFTER_FLOWS, MONITOR_CLAUSE, ZONE
 from ovenbird.openflow.actions import Output
 
 
@@ -22,20 +22,20 @@ def test_up_waits_for_the_claim_and_for_the_datapath(world):
     port = world.lport(switch, "p1", 1)
     interface = world.port_on_bridge("tap1", 5, iface_id="p1")
     world.run()
-    assert world.edits(AFTERWARDS) == {}
+    assert world.edits(EDIT_AFTER_FLOWS) == {}
     world.set(port, chassis=world.me.uuid)
     world.run()
-    assert world.edits(AFTERWARDS) == {}  # not everything about the datapath has come
+    assert world.edits(EDIT_AFTER_FLOWS) == {}  # not everything about the datapath has come
     world.set(world.progress, complete=frozenset([switch.uuid]))
     world.run()
-    assert world.edits(AFTERWARDS) == {
+    assert world.edits(EDIT_AFTER_FLOWS) == {
         port.uuid: {"up": True},
         interface.uuid: {"external_ids": (("ovn-installed", "true"),)},
     }
     world.set(port, up=True)
     world.set(interface, external_ids={"iface-id": "p1", "ovn-installed": "true"})
     world.run()
-    assert world.edits() == world.edits(AFTERWARDS) == {}
+    assert world.edits() == world.edits(EDIT_AFTER_FLOWS) == {}
 
 
 def test_unplugging_releases(world):
@@ -85,7 +85,7 @@ def test_a_localport_is_nobodys(world):
     world.lport(switch, "meta", 1, type="localport")
     world.port_on_bridge("tap1", 5, iface_id="meta")
     world.run()
-    assert world.edits() == world.edits(AFTERWARDS) == {}
+    assert world.edits() == world.edits(EDIT_AFTER_FLOWS) == {}
 
 
 def test_a_port_failed_by_the_switch_is_not_claimed(world):
@@ -131,8 +131,8 @@ def test_a_container_is_bound_with_its_parent_whichever_switch_it_is_on(world):
     interface = world.port_on_bridge("tap1", 5, iface_id="p1")
     world.run()
     assert world.edits() == {row.uuid: {"chassis": world.me.uuid} for row in (parent, child)}
-    assert CLAUSE("Port_Binding", "parent_port", "==", "p1") in world.facts[CLAUSE]
-    assert CLAUSE("Datapath_Binding", "_uuid", "==", other.uuid) in world.facts[CLAUSE]
+    assert MONITOR_CLAUSE("Port_Binding", "parent_port", "==", "p1") in world.facts[MONITOR_CLAUSE]
+    assert MONITOR_CLAUSE("Datapath_Binding", "_uuid", "==", other.uuid) in world.facts[MONITOR_CLAUSE]
     for key in (1, 2):  # what goes from one to the other, by whichever way, leaves by the interface it came in by
         assert f"metadata={key:#x},reg15=0x1" in world.flows(64, 100)
     world.delete(child)
@@ -140,7 +140,7 @@ def test_a_container_is_bound_with_its_parent_whichever_switch_it_is_on(world):
     assert "metadata=0x1,reg10=0x1/0x1,reg15=0x1" in world.flows(64, 100)
     world.unplug(interface)
     world.run()
-    assert not [fact for fact in world.facts[CLAUSE] if fact[2] in ("parent_port", "logical_port")]
+    assert not [fact for fact in world.facts[MONITOR_CLAUSE] if fact[2] in ("parent_port", "logical_port")]
 
 
 def test_of_two_interfaces_that_say_they_are_one_port_the_newer_is(world):

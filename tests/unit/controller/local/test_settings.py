@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ovenbird.controller.facts import CHASSIS, CLAUSE, EDIT
+from ovenbird.controller.facts import CHASSIS, EDIT, MONITOR_CLAUSE
 from ovenbird.controller.local.settings import read_settings
-from ovenbird.controller.southbound.monitor_conditions import Interest, everything
+from ovenbird.controller.southbound.monitor_conditions import MonitorConditions, everything
 from ovenbird.model import sb
 
 
@@ -52,8 +52,8 @@ def test_only_what_is_hosted_is_asked_for(world):
     world.lport(two, "q1", 1)
     world.port_on_bridge("tap1", 5, iface_id="p1")
     world.run()
-    interest = Interest()
-    interest.absorb(world.facts[CLAUSE], [])
+    interest = MonitorConditions()
+    interest.absorb(world.facts[MONITOR_CLAUSE], [])
     assert interest.datapaths() == {one.uuid}
     conditions = final(interest.steps())
     assert conditions["Logical_Flow"] == [["logical_datapath", "==", ["uuid", one.uuid]]]
@@ -69,8 +69,8 @@ def test_a_router_s_switches_are_hosted_together(world):
         world.lport(datapath, name, 9, type="patch", options={"peer": peer})
     world.port_on_bridge("tap1", 5, iface_id="p1")
     world.run()
-    interest = Interest()
-    interest.absorb(world.facts[CLAUSE], [])
+    interest = MonitorConditions()
+    interest.absorb(world.facts[MONITOR_CLAUSE], [])
     assert interest.datapaths() == {one.uuid, two.uuid, router.uuid}
 
 
@@ -80,20 +80,20 @@ def final(steps):
 
 def clauses_about(datapaths):
     uuids = [f"{n:04}" for n in datapaths]
-    rows = [CLAUSE("Datapath_Binding", "_uuid", "==", uuid) for uuid in uuids]
-    return [*rows, *(CLAUSE("Logical_Flow", "logical_datapath", "==", uuid) for uuid in uuids)]
+    rows = [MONITOR_CLAUSE("Datapath_Binding", "_uuid", "==", uuid) for uuid in uuids]
+    return [*rows, *(MONITOR_CLAUSE("Logical_Flow", "logical_datapath", "==", uuid) for uuid in uuids)]
 
 
 def test_logical_flows_are_asked_for_last():
-    interest = Interest()
-    interest.absorb([CLAUSE("Port_Binding", "type", "==", "patch"), *clauses_about(range(3))], [])
+    interest = MonitorConditions()
+    interest.absorb([MONITOR_CLAUSE("Port_Binding", "type", "==", "patch"), *clauses_about(range(3))], [])
     others, flows = interest.steps()
     assert others["Port_Binding"] == [["type", "==", "patch"]]
     assert list(flows) == ["Logical_Flow"]
 
 
 def test_many_datapaths_come_in_parts_and_none_goes_meanwhile():
-    interest = Interest()
+    interest = MonitorConditions()
     interest.absorb(clauses_about(range(100)), [])
     steps = interest.steps()
     assert [len(step["Datapath_Binding"]) for step in steps[:4]] == [25, 50, 75, 100]
@@ -109,7 +109,7 @@ def test_many_datapaths_come_in_parts_and_none_goes_meanwhile():
 
 
 def test_from_everything_to_what_is_wanted_is_one_step():
-    interest = Interest()
+    interest = MonitorConditions()
     assert interest.steps(everywhere=True) == [everything()]
     interest.absorb(clauses_about(range(100)), [])
     assert [len(step.get("Logical_Flow", [])) for step in interest.steps()] == [0, 100]

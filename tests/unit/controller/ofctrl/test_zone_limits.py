@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from ovenbird.controller.facts import LIMIT, ZONE
-from ovenbird.controller.local.ct_zones import ZoneBook
+from ovenbird.controller.local.ct_zones import CtZones
 from ovenbird.controller.local.settings import CT_ZONE_LIMIT
 from ovenbird.controller.ofctrl import zone_limits
 from ovenbird.controller.ofctrl.zone_limits import ZoneLimits
@@ -64,7 +64,7 @@ def test_a_routers_zones_are_limited_when_it_says_so(net):
 
 
 def test_the_hosts_own_zone_is_not_flushed():
-    book = ZoneBook()
+    book = CtZones()
     assert book.absorb([ZONE("r_dnat", 3), ZONE("r_snat", 0)], []) == [3]
     assert book.changes() == (("ct-zone-r_dnat", "3"), ("ct-zone-r_snat", "0"))
 

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from ovenbird.controller.facts import AFTERWARDS
+from ovenbird.controller.facts import EDIT_AFTER_FLOWS
 from ovenbird.controller.local.additional_chassis import ACTIVATED
 from ovenbird.controller.pinctrl import mac_learning
 from ovenbird.controller.pinctrl.activation import Activated
-from ovenbird.controller.pinctrl.mac_learning import Learned, Notebook
+from ovenbird.controller.pinctrl.mac_learning import Learned, MacLearning
 from ovenbird.lang.actions.userdata import Opcode, Userdata
 from ovenbird.model import sb
 from ovenbird.openflow.actions import CheckPktLarger, Controller, Output, Resubmit, StackPop, decode_actions
@@ -76,7 +76,7 @@ def test_an_additional_chassis_says_that_its_interface_works_and_not_that_the_po
     here = {"chassis": world.other.uuid, "additional_chassis": frozenset([world.me.uuid])}
     port = world.lport(switch, "p1", 1, options=MOVING, **here)
     world.run()
-    (changes,) = world.edits(AFTERWARDS).values()
+    (changes,) = world.edits(EDIT_AFTER_FLOWS).values()
     assert changes == {"external_ids": (("ovn-installed", "true"),)}
     assert port.uuid not in world.edits()
 
@@ -209,7 +209,7 @@ async def test_chassis_that_hear_an_instance_at_once_are_both_written_down(south
         txn.commit()
 
     southbound.before_commit.append(another)
-    book = Notebook()
+    book = MacLearning()
     book.attach(southbound)
     book.note(Activated(7, 1, "hv1"))
     await settled(book)
@@ -219,7 +219,7 @@ async def test_chassis_that_hear_an_instance_at_once_are_both_written_down(south
 async def test_what_is_heard_while_southbound_is_away_is_written_when_it_is_back(southbound, monkeypatch):
     monkeypatch.setattr(mac_learning, "_PATIENCE", 0.002)
     southbound.connected = False
-    book = Notebook()
+    book = MacLearning()
     book.attach(southbound)
     book.note(Activated(7, 1, "hv1"))
     book.note(Learned(7, 1, "0a:00:00:00:00:01"))

@@ -14,10 +14,10 @@ from ovenbird.controller.facts import ANNOUNCED, METER
 from ovenbird.controller.ofctrl.meter_table import MeterTable
 from ovenbird.controller.pinctrl import mac_learning as notebooks
 from ovenbird.controller.pinctrl.activation import Activated
-from ovenbird.controller.pinctrl.buffered_packets import NEIGHBOURS, PATIENCE, PER_NEIGHBOUR, Held
+from ovenbird.controller.pinctrl.buffered_packets import NEIGHBOURS, PATIENCE, PER_NEIGHBOUR, BufferedPackets
 from ovenbird.controller.pinctrl.dispatch import PacketIns
-from ovenbird.controller.pinctrl.fair_queue import PER_KIND, PER_PORT, Turns
-from ovenbird.controller.pinctrl.mac_learning import Learned, Notebook, learned
+from ovenbird.controller.pinctrl.fair_queue import PER_KIND, PER_PORT, FairQueue
+from ovenbird.controller.pinctrl.mac_learning import Learned, MacLearning, learned
 from ovenbird.lang.actions.userdata import WITH_RESULT, Opcode, Userdata
 from ovenbird.model import sb
 from ovenbird.net import ethernet
@@ -53,7 +53,7 @@ def routed(number=0):
 
 
 def test_a_ports_flood_delays_others_by_a_packet_at_most():
-    turns = Turns()
+    turns = FairQueue()
     flood = [packet_in(Opcode.PUT_DHCP_OPTS, port=1) for _ in range(PER_PORT)]
     for one in flood:
         assert turns.put(one)
@@ -64,7 +64,7 @@ def test_a_ports_flood_delays_others_by_a_packet_at_most():
 
 
 def test_what_does_not_fit_is_dropped_and_counted_by_kind():
-    turns = Turns()
+    turns = FairQueue()
     for _ in range(PER_PORT + 5):
         turns.put(packet_in(Opcode.ARP))
     assert (len(turns), turns.dropped[Opcode.ARP], turns.received[Opcode.ARP]) == (PER_PORT, 5, PER_PORT + 5)
@@ -119,7 +119,7 @@ async def test_a_packet_that_breaks_something_does_not_stop_the_next(caplog):
     assert said.exc_info[0] is ZeroDivisionError
     ins.receive(packet_in(Opcode.ARP, packet=b"short"))
     await asyncio.sleep(0)
-    assert not ins.turns
+    assert not ins.queue
     assert len(caplog.records) == 1
 
 
@@ -131,8 +131,10 @@ def test_no_packet_breaks_anything(data, opcode):
     ).encode()
     ethertype = data.draw(st.sampled_from([ethernet.IPV4, ethernet.IPV6, ethernet.ARP]))
     frame = bytearray(Ethernet(bytes(6), ROUTER, ethertype, ip).encode())
-    for place, value in data.draw(st.lists(st.tuples(st.integers(0, len(frame) - 1), st.integers(0, 255)), max_size=8)):
-        frame[place] = value
+    for hosted_datapath, value in data.draw(
+        st.lists(st.tuples(st.integers(0, len(frame) - 1), st.integers(0, 255)), max_size=8)
+    ):
+        frame[hosted_datapath] = value
     cut = bytes(frame[: data.draw(st.integers(0, len(frame)))])
     result = Subfield.of("reg0", 3, 1) if opcode in WITH_RESULT else None
     userdata = Userdata(opcode, result, data.draw(st.binary(max_size=24))).encode()
@@ -146,7 +148,7 @@ def test_no_packet_breaks_anything(data, opcode):
 
 def test_a_held_packet_is_sent_when_its_neighbour_is_known():
     sent = []
-    held = Held(sent.append)
+    held = BufferedPackets(sent.append)
     assert held.hold(routed(1), None)
     assert held.hold(routed(2), None)
     held.found((7, 3, "172.16.0.8"), NEIGHBOUR)
@@ -169,13 +171,13 @@ def test_without_a_way_out_the_question_is_asked_and_nothing_held():
     one = routed()
     ins.handle(PacketIn(one.packet, one.metadata.with_field("reg15", 0), one.userdata))
     assert len(sent) == 1
-    assert not ins.held
+    assert not ins.buffered
 
 
 def test_few_packets_are_held_and_not_for_ever():
     now = [0.0]
     sent = []
-    held = Held(sent.append, lambda: now[0])
+    held = BufferedPackets(sent.append, lambda: now[0])
     for number in range(PER_NEIGHBOUR + 2):
         held.hold(routed(number), None)
     assert (len(held), held.dropped) == (PER_NEIGHBOUR, 2)
@@ -190,7 +192,7 @@ def test_few_packets_are_held_and_not_for_ever():
 
 
 def test_neighbours_are_limited():
-    held = Held(lambda _message: None)
+    held = BufferedPackets(lambda _message: None)
     for number in range(NEIGHBOURS + 1):
         one = routed()
         assert held.hold(PacketIn(one.packet, one.metadata.with_field("reg0", number), one.userdata), None)
@@ -201,7 +203,7 @@ def test_a_neighbour_that_another_chassis_finds_gets_what_is_held(world):
     router = world.add(sb.DatapathBinding, tunnel_key=7)
     world.lport(router, "r-out", 3, type="patch")
     sent = []
-    held = Held(sent.append)
+    held = BufferedPackets(sent.append)
     held.hold(routed(1), world.sb)
     held.look(world.sb)
     assert not sent
@@ -216,7 +218,7 @@ def test_a_packet_on_its_way_to_the_gateway_waits_for_what_the_gateway_learns(wo
     world.lport(router, "cr-r-out", 3, type="chassisredirect", options={"distributed-port": "r-out"})
     world.add(sb.MACBinding, logical_port="r-out", ip="172.16.0.9", mac=NEIGHBOUR, datapath=router.uuid)
     sent = []
-    assert not Held(sent.append).hold(routed(1), world.sb)
+    assert not BufferedPackets(sent.append).hold(routed(1), world.sb)
     assert Ethernet.decode(sent[0].packet).dst.hex(":") == NEIGHBOUR
 
 
@@ -230,7 +232,7 @@ def test_an_answer_sends_what_is_held_at_once():
     address = int.from_bytes(NEXT_HOP, "big")
     with pytest.raises(RuntimeError, match="no running event loop"):  # what is learned is written by a task
         ins.handle(packet_in(Opcode.PUT_ARP, port=3, packet=reply.encode(), reg0=address))
-    ins.held.found((7, 3, "172.16.0.9"), NEIGHBOUR)
+    ins.buffered.found((7, 3, "172.16.0.9"), NEIGHBOUR)
     assert isinstance(sent[1], PacketOut)
 
 
@@ -285,7 +287,7 @@ async def settled(book):
 
 @pytest.mark.usefixtures("router")
 async def test_what_is_learned_is_written_once_and_one_by_one_after_a_refusal(world):
-    book, southbound = Notebook(), FakeSouthbound(world.sb, refusals=1)
+    book, southbound = MacLearning(), FakeSouthbound(world.sb, refusals=1)
     book.attach(southbound)
     for _ in range(3):
         book.note(Learned(7, 3, NEIGHBOUR, "172.16.0.9"))
@@ -298,7 +300,7 @@ async def test_what_is_learned_is_written_once_and_one_by_one_after_a_refusal(wo
 async def test_what_is_said_but_once_is_said_again_until_southbound_has_it(world, monkeypatch):
     monkeypatch.setattr(notebooks, "_PATIENCE", 0)
     world.lport(world.switch(7), "p1", 1)
-    book, southbound = Notebook(), FakeSouthbound(world.sb, refusals=6, refusal=TimedOut)
+    book, southbound = MacLearning(), FakeSouthbound(world.sb, refusals=6, refusal=TimedOut)
     book.attach(southbound)
     book.note(Activated(7, 1, "hv1"))
     await settled(book)
@@ -307,7 +309,7 @@ async def test_what_is_said_but_once_is_said_again_until_southbound_has_it(world
 
 async def test_a_known_neighbour_costs_nothing_and_a_moved_one_gets_a_new_timestamp(world, router):
     row = world.add(sb.MACBinding, logical_port="r-out", ip="172.16.0.9", mac=NEIGHBOUR, datapath=router.uuid)
-    book, southbound = Notebook(), FakeSouthbound(world.sb)
+    book, southbound = MacLearning(), FakeSouthbound(world.sb)
     book.attach(southbound)
     book.note(Learned(7, 3, NEIGHBOUR, "172.16.0.9"))
     await settled(book)
@@ -322,7 +324,7 @@ async def test_a_known_neighbour_costs_nothing_and_a_moved_one_gets_a_new_timest
 @pytest.mark.usefixtures("router")
 async def test_what_many_heard_waits_for_another_to_write_it(world, monkeypatch):
     monkeypatch.setattr(notebooks, "_OTHERS_TURN", 0.001)
-    book, southbound = Notebook(), FakeSouthbound(world.sb)
+    book, southbound = MacLearning(), FakeSouthbound(world.sb)
     book.attach(southbound)
     book.note(Learned(7, 3, NEIGHBOUR, "172.16.0.9", heard_by_many=True))
     await asyncio.sleep(0)
@@ -347,7 +349,7 @@ async def test_an_announcement_is_learned_by_the_other_routers_of_the_switch(wor
         if name in ("r1", "r2"):
             mac = "0a:00:00:00:00:66"
             world.add(sb.MACBinding, logical_port=f"{name}-out", ip="172.16.0.9", mac=mac, datapath=router.uuid)
-    book, southbound = Notebook(), FakeSouthbound(world.sb)
+    book, southbound = MacLearning(), FakeSouthbound(world.sb)
     book.attach(southbound)
     book.correct([(ANNOUNCED, 1, 7, NEIGHBOUR, "172.16.0.9", ()), (ANNOUNCED, 1, 7, NEIGHBOUR, "", ())])
     assert list(book._learned) == [Learned(key, 3, NEIGHBOUR, "172.16.0.9") for key in (8, 10)]
@@ -365,12 +367,12 @@ async def test_a_virtual_port_is_where_its_parent_spoke_and_goes_with_it(world):
     ins.attach(southbound)
     userdata = Userdata(Opcode.BIND_VPORT, None, (9).to_bytes(4, "big")).encode()
     ins.handle(PacketIn(b"", Match.exact(metadata=7, reg14=1), userdata))
-    await settled(ins.notebook)
+    await settled(ins.mac_learning)
     ((values,),) = southbound.commits
     assert values == {"chassis": world.me.uuid, "virtual_parent": "p1"}
     world.set(port, **values)
     ins.handle(PacketIn(b"", Match.exact(metadata=7, reg14=1), userdata))
-    await settled(ins.notebook)
+    await settled(ins.mac_learning)
     assert len(southbound.commits) == 1
     world.run()
     assert port.uuid not in world.edits()
@@ -381,7 +383,7 @@ async def test_a_virtual_port_is_where_its_parent_spoke_and_goes_with_it(world):
 
 
 async def test_what_waits_to_be_written_is_bounded():
-    book = Notebook()
+    book = MacLearning()
     for number in range(notebooks.LIMIT + 3):
         book.note(Learned(7, number, NEIGHBOUR, heard_by_many=True))
     assert book.dropped == 3

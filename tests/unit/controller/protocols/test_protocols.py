@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from ovenbird.controller.facts import ADVERTISED, DELEGATION, EDIT, SESSION
-from ovenbird.controller.local.local_store import own_store, record, recorded
+from ovenbird.controller.local.local_store import make_local_store, record, recorded
 from ovenbird.controller.protocols import periodic
 from ovenbird.controller.protocols.bfd_session import Session
 from ovenbird.controller.protocols.bfd_sessions import Sessions, source_for
@@ -242,7 +242,7 @@ def bfd_in(source, destination, packet):
 
 async def test_two_chassis_find_each_other_and_lose_each_other():
     """Two ends whose packets are carried over by hand, as the network would."""
-    stores, ends, lost = [own_store(), own_store()], [], []
+    stores, ends, lost = [make_local_store(), make_local_store()], [], []
 
     def deliver(to):
         def send(message):
@@ -381,7 +381,7 @@ def test_a_router_asks_through_its_gateway_and_tells_what_it_is_given(world, rou
 
 
 async def test_a_prefix_is_recorded_when_the_server_answers():
-    sent, store = [], own_store()
+    sent, store = [], make_local_store()
     asking = Delegations(sent.append, store, lambda: None)
     asking.absorb([(DELEGATION, "r-net", 2, 3, MAC)], [])
     messages = []

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ovenbird.controller.facts import ADD_PORT, AFTERWARDS, CHASSIS, EDIT
-from ovenbird.controller.southbound.row_edits import CLAIM_PAUSE, EditBook
+from ovenbird.controller.facts import ADD_PORT, CHASSIS, EDIT, EDIT_AFTER_FLOWS
+from ovenbird.controller.southbound.row_edits import CLAIM_PAUSE, RowEdits
 from ovenbird.engine.outputs import new_uuids
 from ovenbird.model import sb, vswitch
 from ovenbird.ovsdb.errors import OvsdbError
@@ -41,7 +41,7 @@ class Recorder:
 
 @pytest.fixture
 def book(world):
-    return EditBook(world.sb, clock=lambda: world.now)
+    return RowEdits(world.sb, clock=lambda: world.now)
 
 
 def staged(book):
@@ -67,7 +67,7 @@ def test_edits_of_the_other_database_are_not_taken(world, book):
 
 def test_what_waits_for_the_switch_waits(world, book):
     port = world.lport(world.switch(1), "p1", 1)
-    fact = AFTERWARDS(sb.PortBinding, port.uuid, (("up", True),))
+    fact = EDIT_AFTER_FLOWS(sb.PortBinding, port.uuid, (("up", True),))
     book.absorb([fact], [])
     assert staged(book)[0] == []
     assert book.confirm(book.waiting())
@@ -114,7 +114,7 @@ def test_a_chassis_under_a_new_name_takes_its_address_with_it(world, book):
 
 
 def test_a_port_is_added_with_its_interface(world):
-    book = EditBook(world.vs)
+    book = RowEdits(world.vs)
     book.absorb([ADD_PORT(world.bridge.uuid, "patch-a", "patch", (("peer", "b"),), (("k", "v"),))], [])
     (interface, port, bridge), _ = staged(book)
     assert interface[2] == {"name": "patch-a", "type": "patch", "options": {"peer": "b"}}

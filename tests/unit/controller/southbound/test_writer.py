@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ovenbird.controller.facts import EDIT
-from ovenbird.controller.southbound.row_edits import REFUSAL_PAUSE, EditBook
+from ovenbird.controller.southbound.row_edits import REFUSAL_PAUSE, RowEdits
 from ovenbird.controller.southbound.writer import Writer
 from ovenbird.model import sb
 from ovenbird.ovsdb.database import Database
@@ -23,7 +23,7 @@ def test_the_edits_at_fault_alone_are_left_out(caplog):
         ]
         client.commit_now(new)
         now = 0.0
-        book = EditBook(client.store, clock=lambda: now)
+        book = RowEdits(client.store, clock=lambda: now)
         bad = {ports[3], ports[4], ports[30]}
         values = {uuid: (("tunnel_key", 0 if uuid in bad else 1000 + n),) for n, uuid in enumerate(ports)}
         facts = {uuid: EDIT(sb.PortBinding, uuid, changes) for uuid, changes in values.items()}
