@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ovenbird.api.access.quotas import USUAL, Quotas
+from ovenbird.api.access.quotas import DEFAULT_QUOTAS, Quotas
 from ovenbird.api.errors.request import ServiceUnavailable
 from ovenbird.api.ports.ipam import Allocator
 from ovenbird.ovsdb.errors import ConstraintViolation, Disconnected, ReferentialIntegrityViolation, TimedOut
@@ -117,7 +117,7 @@ class Databases:
         southbound: Client | None = None,
         *,
         durable: bool = True,
-        quotas: Mapping[str, int] = USUAL,
+        quotas: Mapping[str, int] = DEFAULT_QUOTAS,
     ) -> None:
         self.cloud = cloud
         self.northbound = northbound

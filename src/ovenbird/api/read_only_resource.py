@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ovenbird.api.databases import Databases
 
 
-class Derived(ABC):
+class ReadOnlyResource(ABC):
     """One kind of such a resource.
 
     Arguments:
@@ -87,7 +87,7 @@ class Derived(ABC):
         return _encoded({self.member: query.only(fields, self.find(uuid))})
 
 
-class Adjustable(Derived):
+class PartlyWritable(ReadOnlyResource):
     """Such a resource, of which some things can be changed all the same."""
 
     @abstractmethod

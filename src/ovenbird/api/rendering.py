@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Shown:
+class Representation:
     """What a caller sees who may not see all of a row: as a dict, which nobody may change, and as JSON."""
 
     __slots__ = ("json", "value")
@@ -46,15 +46,15 @@ class Rendering(Reader):
         self.row = row
         self.value: dict[str, Any] = {}
         self.json = b""
-        self.less: dict[frozenset[str], Shown] | None = None
+        self.less: dict[frozenset[str], Representation] | None = None
 
-    def without(self, hidden: frozenset[str]) -> Shown:
+    def without(self, hidden: frozenset[str]) -> Representation:
         """Return what is left without some attributes."""
         if self.less is None:
             self.less = {}
         found = self.less.get(hidden)
         if found is None:
-            found = self.less[hidden] = Shown({n: v for n, v in self.value.items() if n not in hidden})
+            found = self.less[hidden] = Representation({n: v for n, v in self.value.items() if n not in hidden})
         return found
 
     def invalidate(self) -> None:

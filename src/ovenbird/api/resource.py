@@ -152,7 +152,7 @@ class Resource(ABC, Generic[R]):
             NeutronError: it is.
         """
 
-    async def prepare(self, caller: Caller) -> None:
+    async def ensure_defaults(self, caller: Caller) -> None:
         """Make what a list for this caller has to show, if it is not there yet."""
 
     @abstractmethod

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import bcrypt
 
 from ovenbird.api.access.auth import Caller, IdentityUnavailable, Unauthorized, header
-from ovenbird.api.access.token_cache import Remembered
+from ovenbird.api.access.token_cache import CallerCache
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -65,7 +65,7 @@ class Basic:
     def __init__(self, file: Path, admins: Collection[str] = ("admin",)) -> None:
         self.file = file
         self.admins = frozenset(admins)
-        self._remembered = Remembered()
+        self._remembered = CallerCache()
         self._users: dict[str, bytes] = {}
         self._read_at = (0, 0)
         self._looked = 0.0

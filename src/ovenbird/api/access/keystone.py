@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from ovenbird.api.access.auth import Caller, IdentityUnavailable, Unauthorized, header
-from ovenbird.api.access.token_cache import Remembered
+from ovenbird.api.access.token_cache import CallerCache
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,7 +123,7 @@ class Keystone:
 
     def __init__(self, account: Account) -> None:
         self.account = account
-        self._remembered = Remembered()
+        self._remembered = CallerCache()
         try:
             verify = ssl.create_default_context(cafile=account.cafile or None)
         except OSError as error:

@@ -1,9 +1,9 @@
-"""Who may do what: rules in oslo.policy's language, settled once for each caller.
+"""Who may do what: rules in oslo.policy's language, partially evaluated once for each caller.
 
-A rule is parsed by oslo.policy and then *settled* for a caller: every part that depends on the caller alone becomes
-true or false, and what is left is a residue that reads some fields of the target, often none. So an administrator's
-list of ports evaluates no rule, and a member's evaluates each residue once for each combination of the fields that it
-reads (a project, whether a network is shared), not once a port.
+A rule is parsed by oslo.policy and then *partially evaluated* for a caller: every part that depends on the caller alone
+becomes true or false, and what is left is a residual that reads some fields of the target, often none. So an
+administrator's list of ports evaluates no rule, and a member's evaluates each residual once for each combination of the
+fields that it reads (a project, whether a network is shared), not once a port.
 
 Defaults are in ``policy_defaults``; a file (YAML or JSON, as oslo.policy's) replaces those that it names, and is read
 again when it changes. A file that makes no sense at start is an error; later, the rules read last stay in force.
@@ -75,7 +75,7 @@ oslo.register("field", FieldCheck)
 
 
 @dataclass(frozen=True, slots=True)
-class Residue:
+class Residual:
     """What is left of a rule when the caller is known.
 
     Arguments:
@@ -87,7 +87,7 @@ class Residue:
     test: Callable[[Mapping[str, Any]], bool]
 
 
-Settled = bool | Residue
+PartiallyEvaluated = bool | Residual
 
 
 class Access:
@@ -101,7 +101,7 @@ class Access:
     def __init__(self, rules: Mapping[str, Any], caller: Caller) -> None:
         self._rules = rules
         self._creds = credentials(caller)
-        self._settled: dict[str, Settled] = {}
+        self._evaluated: dict[str, PartiallyEvaluated] = {}
         self._outcomes: dict[tuple[str, tuple[Any, ...]], bool] = {}
         self._visibility: dict[str, Visibility | None] = {}
         self.admin = self.rule("context_is_admin") is True
@@ -111,12 +111,12 @@ class Access:
         """Return whether there is a rule of this name."""
         return name in self._rules
 
-    def rule(self, name: str) -> Settled:
+    def rule(self, name: str) -> PartiallyEvaluated:
         """Return what is left of a rule; one that is not there is ``default``, or refuses."""
-        found = self._settled.get(name)
+        found = self._evaluated.get(name)
         if found is None:
             check = self._rules.get(name, self._rules.get("default"))
-            found = self._settled[name] = False if check is None else self._settle(check)
+            found = self._evaluated[name] = False if check is None else self._partially_evaluate(check)
         return found
 
     def allows(self, name: str, fact: Callable[[str], Any]) -> bool:
@@ -160,39 +160,39 @@ class Access:
 
     # -- settling -----------------------------------------------------------------------------------------------------
 
-    def _settle(self, check: Any) -> Settled:
+    def _partially_evaluate(self, check: Any) -> PartiallyEvaluated:
         if isinstance(check, oslo.RuleCheck):
             # unlike a request's own rule, one that others name has to be there
             return self.rule(check.match) if check.match in self._rules else False
         if isinstance(check, oslo.AndCheck):
-            return _join([self._settle(part) for part in check.rules], all)
+            return _join([self._partially_evaluate(part) for part in check.rules], all)
         if isinstance(check, oslo.OrCheck):
-            return _join([self._settle(part) for part in check.rules], any)
+            return _join([self._partially_evaluate(part) for part in check.rules], any)
         if isinstance(check, oslo.NotCheck):
-            part = self._settle(check.rule)
+            part = self._partially_evaluate(check.rule)
             if isinstance(part, bool):
                 return not part
             test = part.test
-            return Residue(part.fields, lambda target: not test(target))
+            return Residual(part.fields, lambda target: not test(target))
         creds = self._creds
         reads = fields(check)
         if not reads:
             return bool(check({}, creds, None))
-        return Residue(reads, lambda target: bool(check(target, creds, None)))
+        return Residual(reads, lambda target: bool(check(target, creds, None)))
 
 
-def _join(parts: Sequence[Settled], together: Callable[[Any], bool]) -> Settled:
+def _join(parts: Sequence[PartiallyEvaluated], together: Callable[[Any], bool]) -> PartiallyEvaluated:
     """Return ``all`` or ``any`` of some parts; those that are settled decide or drop out."""
     decisive = together is any
     if any(part is decisive for part in parts):
         return decisive
-    left = [part for part in parts if isinstance(part, Residue)]
+    left = [part for part in parts if isinstance(part, Residual)]
     if not left:
         return not decisive
     if len(left) == 1:
         return left[0]
     tests = [part.test for part in left]
-    return Residue(
+    return Residual(
         frozenset().union(*(part.fields for part in left)), lambda target: together(test(target) for test in tests)
     )
 

@@ -48,7 +48,7 @@ COUNTED: Mapping[str, Column[str] | None] = {
 }
 """The column that counts each resource; None for those that clients set quotas of and this API has none of."""
 
-USUAL: Mapping[str, int] = {resource: setting.default for resource, setting in QUOTAS.items()}
+DEFAULT_QUOTAS: Mapping[str, int] = {resource: setting.default for resource, setting in QUOTAS.items()}
 """Defaults where people log in."""
 NONE: Mapping[str, int] = dict.fromkeys(COUNTED, UNLIMITED)
 """Defaults where nobody has to say who he is, and so nobody needs to be kept from what is another's."""
@@ -62,7 +62,7 @@ class Quotas:
         usual: the quota of each resource where the settings have none.
     """
 
-    def __init__(self, databases: Databases, usual: Mapping[str, int] = USUAL) -> None:
+    def __init__(self, databases: Databases, usual: Mapping[str, int] = DEFAULT_QUOTAS) -> None:
         self.databases = databases
         self.usual = usual
 

@@ -21,7 +21,7 @@ MOST = 10_000
 """Callers remembered; the oldest goes first."""
 
 
-class Remembered:
+class CallerCache:
     """Callers by what they proved themselves with.
 
     Arguments:

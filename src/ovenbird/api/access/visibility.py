@@ -9,8 +9,8 @@ from ovenbird.api.attributes import ALIASES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ovenbird.api.access.policy import Settled
-    from ovenbird.api.rendering import Rendering, Shown
+    from ovenbird.api.access.policy import PartiallyEvaluated
+    from ovenbird.api.rendering import Rendering, Representation
     from ovenbird.api.resource import Resource
 
 MOST = 10_000
@@ -29,16 +29,18 @@ class Visibility:
         parts: the rules about seeing attributes, except those that always allow it.
     """
 
-    def __init__(self, resource: Resource[Any], whole: Settled, parts: Mapping[str, Settled]) -> None:
+    def __init__(
+        self, resource: Resource[Any], whole: PartiallyEvaluated, parts: Mapping[str, PartiallyEvaluated]
+    ) -> None:
         self._whole = whole
         self._parts = parts
-        settled = (whole, *parts.values())
-        read = [rule.fields for rule in settled if not isinstance(rule, bool)]
+        evaluated = (whole, *parts.values())
+        read = [rule.fields for rule in evaluated if not isinstance(rule, bool)]
         self._fields = tuple(sorted(frozenset().union(*read)))
         self._readers = [resource.reader(name) for name in self._fields]
         self._outcomes: dict[tuple[Any, ...], frozenset[str] | None] = {}
 
-    def of(self, rendering: Rendering) -> Rendering | Shown | None:
+    def of(self, rendering: Rendering) -> Rendering | Representation | None:
         """Return what the caller sees of a row; None if nothing."""
         hidden = self.hidden(rendering.value)
         if hidden is None:
@@ -69,7 +71,7 @@ class Visibility:
     def _decide(self, key: tuple[Any, ...]) -> frozenset[str] | None:
         target = {name: value for name, value in zip(self._fields, key, strict=True) if value is not _ABSENT}
 
-        def holds(rule: Settled) -> bool:
+        def holds(rule: PartiallyEvaluated) -> bool:
             return rule if isinstance(rule, bool) else rule.test(target)
 
         if not holds(self._whole):

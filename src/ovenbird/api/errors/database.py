@@ -26,7 +26,7 @@ TRANSLATED: tuple[tuple[type[Exception], type[NeutronError]], ...] = (
 """What an error that comes from below is to the caller; the first line that fits."""
 
 
-def translate(error: Exception) -> NeutronError:
+def from_database_error(error: Exception) -> NeutronError:
     """Return the API's error for one that a request ran into."""
     if isinstance(error, NeutronError):
         return error

@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ovenbird.api.access.auth import Open, Unauthorized
-from ovenbird.api.access.quotas import USUAL
+from ovenbird.api.access.quotas import DEFAULT_QUOTAS
 from ovenbird.api.databases import Databases
-from ovenbird.api.errors.database import translate
+from ovenbird.api.errors.database import from_database_error
 from ovenbird.api.errors.other import TagNotFound
 from ovenbird.api.errors.request import (
     HTTPBadRequest,
@@ -33,8 +33,8 @@ from ovenbird.api.http.collection import Collection
 from ovenbird.api.http.extensions import EXTENSIONS, extension
 from ovenbird.api.http.front import CALLER, REQUEST_ID, Front, peer
 from ovenbird.api.http.quota_requests import QuotaRequests
-from ovenbird.api.read_only_resource import Adjustable, Derived
-from ovenbird.api.resources import DERIVED, EMPTY, RESOURCES
+from ovenbird.api.read_only_resource import PartlyWritable, ReadOnlyResource
+from ovenbird.api.resources import EMPTY, READ_ONLY, RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -58,7 +58,7 @@ def create_app(
     durable: bool = True,
     authenticator: Authenticator | None = None,
     policy: Policy | None = None,
-    quotas: Mapping[str, int] = USUAL,
+    quotas: Mapping[str, int] = DEFAULT_QUOTAS,
 ) -> Starlette:
     """Return the application.
 
@@ -91,7 +91,7 @@ class Api:
         made = {resource.collection: resource(databases) for resource in RESOURCES}
         self.collections: dict[str, Collection[Any]] = {r.path: Collection(r, made) for r in made.values()}
         self.quotas = QuotaRequests(databases.quotas)
-        self.derived = {kind.path or kind.collection: kind(databases) for kind in DERIVED}
+        self.read_only = {kind.path or kind.collection: kind(databases) for kind in READ_ONLY}
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
@@ -132,14 +132,14 @@ class Api:
         if name in EMPTY:
             _allow(request, "GET")
             return _json({EMPTY[name]: []})
-        if name in self.derived:
-            return await self.on_derived(request, access, self.derived[name])
+        if name in self.read_only:
+            return await self.on_read_only(request, access, self.read_only[name])
         collection = self._collection(name)
         if request.method == "POST":
             body = await collection.create(caller, access, await json_body.read(request))
             return Response(body, 201, media_type="application/json")
         _allow(request, "GET", "POST")
-        await collection.resource.prepare(caller)
+        await collection.resource.ensure_defaults(caller)
         query_string = request.scope["query_string"]
         base = f"{_origin(request)}/v2.0/{name}" if query_string else ""
         return Response(collection.list(access, query_string, base), media_type="application/json")
@@ -157,8 +157,8 @@ class Api:
             if uuid not in EXTENSIONS:
                 raise HTTPNotFound
             return _json({"extension": extension(uuid)})
-        if name in self.derived:
-            return await self.on_derived_member(request, access, self.derived[name], uuid)
+        if name in self.read_only:
+            return await self.on_read_only_member(request, access, self.read_only[name], uuid)
         collection = self._collection(name)
         if request.method == "PUT":
             body = await collection.update(caller, access, uuid, await json_body.read(request), _revision(request))
@@ -169,46 +169,48 @@ class Api:
         _allow(request, "GET", "PUT", "DELETE")
         return Response(collection.show(access, uuid, request.scope["query_string"]), media_type="application/json")
 
-    async def on_derived(self, request: Request, access: Access | None, derived: Derived) -> Response:
+    async def on_read_only(self, request: Request, access: Access | None, resource: ReadOnlyResource) -> Response:
         """List what nobody creates.
 
         Arguments:
             request: the request.
             access: what the caller may see and do; None for everything.
-            derived: the collection.
+            resource: the collection.
         """
         _allow(request, "GET")
-        if not _may(access, f"get_{derived.member}"):
-            return _json({derived.collection: []})
-        base = f"{_origin(request)}/v2.0/{derived.path or derived.collection}"
-        body = await derived.list(request.scope["query_string"], base)
+        if not _may(access, f"get_{resource.member}"):
+            return _json({resource.collection: []})
+        base = f"{_origin(request)}/v2.0/{resource.path or resource.collection}"
+        body = await resource.list(request.scope["query_string"], base)
         return Response(body, media_type="application/json")
 
-    async def on_derived_member(self, request: Request, access: Access | None, derived: Derived, uuid: str) -> Response:
+    async def on_read_only_member(
+        self, request: Request, access: Access | None, resource: ReadOnlyResource, uuid: str
+    ) -> Response:
         """Show, update or delete one of what nobody creates.
 
         Arguments:
             request: the request.
             access: what the caller may see and do; None for everything.
-            derived: the collection.
+            resource: the collection.
             uuid: the member's id.
 
         Raises:
             NotFound: it is not there, or the caller does not see it.
             PolicyNotAuthorized: not for the caller.
         """
-        if not _may(access, f"get_{derived.member}"):
-            raise derived.not_found(uuid)
+        if not _may(access, f"get_{resource.member}"):
+            raise resource.not_found(uuid)
         verb = {"PUT": "update", "DELETE": "delete"}.get(request.method, "get")
-        if not _may(access, rule := f"{verb}_{derived.member}"):
+        if not _may(access, rule := f"{verb}_{resource.member}"):
             raise PolicyNotAuthorized(rule=f"rule:{rule}")
-        if isinstance(derived, Adjustable) and request.method == "DELETE":
-            await derived.delete(uuid)
+        if isinstance(resource, PartlyWritable) and request.method == "DELETE":
+            await resource.delete(uuid)
             return Response(status_code=204)
-        if isinstance(derived, Adjustable) and request.method == "PUT":
-            return Response(await derived.update(uuid, await json_body.read(request)), media_type="application/json")
+        if isinstance(resource, PartlyWritable) and request.method == "PUT":
+            return Response(await resource.update(uuid, await json_body.read(request)), media_type="application/json")
         _allow(request, "GET")
-        return Response(derived.show(uuid, request.scope["query_string"]), media_type="application/json")
+        return Response(resource.show(uuid, request.scope["query_string"]), media_type="application/json")
 
     async def on_action(self, request: Request) -> Response:
         """Do something to a resource that is no plain update.
@@ -222,7 +224,7 @@ class Api:
         _allow(request, "PUT")
         caller, access = await self._who(request)
         uuid = unquote(request.path_params["id"])
-        body = await collection.act(caller, access, uuid, action, await json_body.read(request))
+        body = await collection.action(caller, access, uuid, action, await json_body.read(request))
         return Response(body, media_type="application/json")
 
     async def on_quotas(self, request: Request) -> Response:
@@ -348,7 +350,7 @@ def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
             log.warning("%s: %s %s: the service ends", request.scope[REQUEST_ID], request.method, request.url.path)
             return _json(ServiceUnavailable().body(), ServiceUnavailable.status)
         except Exception as error:
-            answer = translate(error)
+            answer = from_database_error(error)
             if isinstance(answer, Unauthorized) and answer.refused:
                 log.warning("%s: %s: login refused: %s", request.scope[REQUEST_ID], peer(request.scope), answer.refused)
             elif isinstance(answer, ServiceUnavailable):  # nothing is wrong here; a trace says nothing

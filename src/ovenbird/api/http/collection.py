@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ovenbird.api.access.policy import Access
     from ovenbird.api.databases import Draft
     from ovenbird.api.query import Query
-    from ovenbird.api.rendering import Rendering, Shown
+    from ovenbird.api.rendering import Rendering, Representation
     from ovenbird.api.resource import Resource
     from ovenbird.engine.rows import UUID
 
@@ -67,7 +67,7 @@ class Collection(Generic[R]):
         if asked.filters:
             found = self._matching(found, asked)
         seen = access.visibility(resource) if access is not None else None
-        kept: Sequence[Rendering | Shown] = (
+        kept: Sequence[Rendering | Representation] = (
             found if seen is None else [shown for one in found if (shown := seen.of(one)) is not None]
         )
         if not (asked.fields or asked.sort or asked.paged):
@@ -196,7 +196,7 @@ class Collection(Generic[R]):
 
         await resource.databases.change(caller, build)
 
-    async def act(self, caller: Caller, access: Access | None, uuid: str, action: str, body: Any) -> bytes:
+    async def action(self, caller: Caller, access: Access | None, uuid: str, action: str, body: Any) -> bytes:
         """Do one of a resource's actions.
 
         Arguments:
@@ -222,12 +222,12 @@ class Collection(Generic[R]):
 
     # -- who sees and may what ----------------------------------------------------------------------------------------
 
-    def _shown(self, access: Access | None, uuid: str) -> Rendering | Shown | None:
+    def _shown(self, access: Access | None, uuid: str) -> Rendering | Representation | None:
         rendering = self.resource.renderings.of(self.resource.get(uuid))
         seen = access.visibility(self.resource) if access is not None else None
         return rendering if seen is None else seen.of(rendering)
 
-    def _visible(self, access: Access | None, uuid: str) -> Rendering | Shown:
+    def _visible(self, access: Access | None, uuid: str) -> Rendering | Representation:
         """Return a resource as the caller sees it.
 
         Raises:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from ovenbird.api.access.auth import Open, require_loopback
-from ovenbird.api.access.quotas import NONE, USUAL
+from ovenbird.api.access.quotas import DEFAULT_QUOTAS, NONE
 from ovenbird.api.http.app import create_app
 from ovenbird.api.http.connection import Bounds, Connection, Connections
 from ovenbird.sockets.listener import Limits, Listener, bound
@@ -85,7 +85,7 @@ class Service:
                 durable=durable,
                 authenticator=self._authenticator,
                 policy=policy,
-                quotas=USUAL if self._authenticator.restricted else NONE,
+                quotas=DEFAULT_QUOTAS if self._authenticator.restricted else NONE,
             ),
             host=host,
             port=port,

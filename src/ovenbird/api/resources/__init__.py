@@ -17,7 +17,7 @@ from ovenbird.api.resources.security_group_rule import SecurityGroupRules
 from ovenbird.api.resources.subnet import Subnets
 
 if TYPE_CHECKING:
-    from ovenbird.api.read_only_resource import Derived
+    from ovenbird.api.read_only_resource import ReadOnlyResource
     from ovenbird.api.resource import Resource
 
 RESOURCES: tuple[type[Resource[Any]], ...] = (
@@ -32,7 +32,7 @@ RESOURCES: tuple[type[Resource[Any]], ...] = (
 )
 """Every resource that people create."""
 
-DERIVED: tuple[type[Derived], ...] = (Agents, AvailabilityZones, NetworkIPAvailabilities)
+READ_ONLY: tuple[type[ReadOnlyResource], ...] = (Agents, AvailabilityZones, NetworkIPAvailabilities)
 """Every resource that they only see."""
 
 EMPTY = {"subnetpools": "subnetpools", "service-providers": "service_providers"}

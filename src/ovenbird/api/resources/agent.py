@@ -18,7 +18,7 @@ from ovenbird.api import attributes
 from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors.other import AgentNotFound
 from ovenbird.api.errors.request import HTTPBadRequest
-from ovenbird.api.read_only_resource import Adjustable
+from ovenbird.api.read_only_resource import PartlyWritable
 from ovenbird.api.resource import LATEST
 from ovenbird.api.values import boolean, optional, text
 from ovenbird.model import settings
@@ -107,7 +107,7 @@ class Heartbeat:
         return all(number >= wanted for wanted, when in self.asked if now - when >= patience)
 
 
-class Agents(Adjustable):
+class Agents(PartlyWritable):
     """``/v2.0/agents``."""
 
     member = "agent"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors.other import AvailabilityZoneNotFound
-from ovenbird.api.read_only_resource import Derived
+from ovenbird.api.read_only_resource import ReadOnlyResource
 from ovenbird.model.chassis import availability_zones, offers_gateway
 from ovenbird.model.sb import Chassis
 
@@ -48,7 +48,7 @@ def check_hints(databases: Databases, resource: str, hints: Iterable[str]) -> fr
     return wanted
 
 
-class AvailabilityZones(Derived):
+class AvailabilityZones(ReadOnlyResource):
     """``/v2.0/availability_zones``."""
 
     member = "availability_zone"

@@ -13,7 +13,7 @@ from ovenbird.api import query
 from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors.network import NetworkNotFound
 from ovenbird.api.ports.ipam import parse_pool
-from ovenbird.api.read_only_resource import Derived
+from ovenbird.api.read_only_resource import ReadOnlyResource
 from ovenbird.api.values import integer
 from ovenbird.engine.rows import UUID
 from ovenbird.model.cloud import FixedAddress, Network, Subnet
@@ -28,7 +28,7 @@ VERSION = "ip_version"
 """The filter that leaves subnets out, not networks."""
 
 
-class NetworkIPAvailabilities(Derived):
+class NetworkIPAvailabilities(ReadOnlyResource):
     """``/v2.0/network-ip-availabilities``."""
 
     member = "network_ip_availability"

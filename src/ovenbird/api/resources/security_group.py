@@ -45,7 +45,7 @@ class SecurityGroups(Resource[SecurityGroup]):
     }
     indexed: ClassVar[Mapping[str, Column[Any]]] = {"name": SecurityGroup.name, "project_id": SecurityGroup.project_id}
 
-    async def prepare(self, caller: Caller) -> None:
+    async def ensure_defaults(self, caller: Caller) -> None:
         """Make the default group of the caller's project, which a list of groups always shows."""
         table = self.databases.store.table(DefaultSecurityGroup)
         if not caller.project:

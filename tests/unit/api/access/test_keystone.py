@@ -11,7 +11,7 @@ import pytest
 
 from ovenbird.api.access.auth import Caller, IdentityUnavailable, Unauthorized
 from ovenbird.api.access.keystone import Account, Keystone, KeystoneError, account
-from ovenbird.api.access.token_cache import Remembered
+from ovenbird.api.access.token_cache import CallerCache
 
 
 def stamp(seconds):
@@ -231,7 +231,7 @@ async def test_an_impatient_client_takes_nobodys_answer_along(small):
 
 async def test_callers_are_forgotten_in_time_and_in_number():
     now = 100.0
-    kept = Remembered(2, clock=lambda: now)
+    kept = CallerCache(2, clock=lambda: now)
 
     async def answer(user, until):
         return Caller("p", user), until
@@ -247,7 +247,7 @@ async def test_callers_are_forgotten_in_time_and_in_number():
 
 
 async def test_an_answer_that_came_after_everybody_was_forgotten_is_not_kept():
-    kept = Remembered()
+    kept = CallerCache()
     started, go_on = asyncio.Event(), asyncio.Event()
 
     async def question():
@@ -264,9 +264,9 @@ async def test_an_answer_that_came_after_everybody_was_forgotten_is_not_kept():
 
 
 def test_hashes_keep_parts_apart():
-    kept = Remembered()
+    kept = CallerCache()
     assert kept.hash(b"ab", b"c") != kept.hash(b"a", b"bc")
-    assert kept.hash(b"a") != Remembered().hash(b"a")
+    assert kept.hash(b"a") != CallerCache().hash(b"a")
 
 
 # -- accounts ---------------------------------------------------------------------------------------------------------

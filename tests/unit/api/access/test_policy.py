@@ -10,12 +10,12 @@ import pytest
 from neutron import Neutron
 
 from ovenbird.api.access.auth import Caller
-from ovenbird.api.access.policy import Access, Policy, PolicyError, Residue, parse
+from ovenbird.api.access.policy import Access, Policy, PolicyError, Residual, parse
 from ovenbird.api.access.policy_defaults import DEFAULTS
 from ovenbird.api.access.visibility import Visibility
 from ovenbird.api.http.app import create_app
-from ovenbird.api.read_only_resource import Adjustable
-from ovenbird.api.resources import DERIVED, RESOURCES
+from ovenbird.api.read_only_resource import PartlyWritable
+from ovenbird.api.resources import READ_ONLY, RESOURCES
 
 ADMIN = Caller("ops", "root", frozenset(("admin", "manager", "member", "reader")))
 ALICE = Caller("red", "alice", frozenset(("member", "reader")))
@@ -83,7 +83,7 @@ def test_what_depends_on_the_caller_alone_is_settled():
     assert access(RITA).rule("create_network") is False
     assert access(ALICE).rule("create_network:shared") is False
     left = access(ALICE).rule("create_network")
-    assert isinstance(left, Residue)
+    assert isinstance(left, Residual)
     assert left.fields == {"project_id"}
 
 
@@ -160,10 +160,10 @@ def test_every_request_has_its_rule(resource):
     assert resource.parent is None or resource.parent[0] in resource.attributes
 
 
-@pytest.mark.parametrize("derived", DERIVED, ids=lambda derived: derived.member)
+@pytest.mark.parametrize("derived", READ_ONLY, ids=lambda derived: derived.member)
 def test_every_request_about_what_is_derived_has_its_rule(derived):
     assert f"get_{derived.member}" in DEFAULTS
-    assert not issubclass(derived, Adjustable) or {f"update_{derived.member}", f"delete_{derived.member}"} <= set(
+    assert not issubclass(derived, PartlyWritable) or {f"update_{derived.member}", f"delete_{derived.member}"} <= set(
         DEFAULTS
     )
 
