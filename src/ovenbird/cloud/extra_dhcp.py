@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from ovenbird.features.dhcp_options import known
-from ovenbird.lang.actions.dhcp_value import dhcp_value
+from ovenbird.lang.dhcp_value import dhcp_value
 from ovenbird.lang.errors import LangError
+from ovenbird.model.dhcp_options import known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

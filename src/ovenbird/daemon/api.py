@@ -14,8 +14,8 @@ from ovenbird.cloud import compiler
 from ovenbird.daemon import https, login, nova, tls
 from ovenbird.daemon.database_options import database
 from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.findings import list_findings
 from ovenbird.daemon.help import Usage
-from ovenbird.daemon.northd import list_findings
 from ovenbird.daemon.options import flag, value
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.pump import LockedPump

@@ -16,7 +16,6 @@ from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.metadata.boot import BootStore
 from ovenbird.metadata.local import Local
 from ovenbird.metadata.namespace import Plumbing
-from ovenbird.metadata.nova import Nova
 from ovenbird.metadata.service import Service
 
 if TYPE_CHECKING:
@@ -62,6 +61,8 @@ def source(daemon: Daemon) -> Source:
         raise UsageError("--nova needs --secret-file")
     if not nova.startswith(("http://", "https://")):
         raise UsageError(f"--nova={nova}: not an http or https URL")
+    from ovenbird.metadata.nova import Nova  # noqa: PLC0415 - files need no HTTP client, which takes a tenth of a second
+
     try:
         shared = Path(secret).read_text().strip()
         verify = ssl.create_default_context(cafile=authorities) if authorities is not None else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.daemon import tls
 from ovenbird.daemon.database_options import database
+from ovenbird.daemon.findings import list_findings
 from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import Option, Takes, flag, value
 from ovenbird.daemon.process import Daemon, until_stopped
@@ -78,11 +79,6 @@ def lacking(southbound: Client) -> set[Column[Any]]:
         or column.name not in tables[row_class.TABLE].position
         or (column.target is not None and column.target not in tables)
     }
-
-
-def list_findings(unixctl: Unixctl, *findings: Findings) -> None:
-    """Offer `findings/list`: what has no effect of what compilers read, and why."""
-    unixctl.register("findings/list", lambda _: "".join(f"{text}\n" for some in findings for text in some))
 
 
 def register(unixctl: Unixctl, running: LockedPump, *findings: Findings) -> None:

@@ -24,6 +24,7 @@ from ovenbird.lang.ast import (
     conjunction,
     disjunction,
 )
+from ovenbird.lang.constant import parse_constant
 from ovenbird.lang.errors import FieldError, LangError, ParseError, UnknownNameError
 from ovenbird.lang.lexer import Format, Token, Tokens
 from ovenbird.lang.symbols import SYMBOLS, Level, Scope
@@ -78,29 +79,6 @@ def parse_field(tokens: Tokens) -> FieldRef:
     if symbol.level is Level.NOMINAL and high - low + 1 != symbol.width:
         raise FieldError(f"Cannot select subfield of nominal field {symbol.name}.", tokens.text, bracket.start, end)
     return FieldRef(symbol, low, high - low + 1, (token.start, end))
-
-
-def parse_constant(tokens: Tokens) -> Constant:
-    """Parse one constant: an integer, a string, `$set` or `@group`.
-
-    Raises:
-        ParseError: something else stands there.
-    """
-    token = tokens.token
-    constant: Constant
-    match token.kind:
-        case "integer" | "masked":
-            constant = Integer(token.value, token.mask, token.format)
-        case "string":
-            constant = String(token.name)
-        case "macro":
-            constant = AddressSet(token.name, (token.start, token.end))
-        case "group":
-            constant = PortGroup(token.name, (token.start, token.end))
-        case _:
-            raise tokens.syntax_error("expecting constant")
-    tokens.advance()
-    return constant
 
 
 def check_constant(field: FieldRef, constant: Constant, text: str = "", span: tuple[int, int] = (0, 0)) -> None:

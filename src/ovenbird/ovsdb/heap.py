@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import ctypes
+from typing import Any
 
 
 def can_trim() -> bool:
     """Return whether the C library can give memory back when it is asked to (malloc_trim(3) of the GNU C library)."""
-    return hasattr(ctypes.CDLL(None), "malloc_trim")
+    return hasattr(_library(), "malloc_trim")
 
 
 def trim() -> None:
     """Give unused memory of the heap back to the system."""
-    ctypes.CDLL(None).malloc_trim(0)
+    _library().malloc_trim(0)
+
+
+def _library() -> Any:
+    import ctypes  # noqa: PLC0415 - hardly any server is asked to, and all would load it
+
+    return ctypes.CDLL(None)

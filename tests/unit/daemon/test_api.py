@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ovenbird.daemon.api import lacks
-from ovenbird.daemon.northd import list_findings
+from ovenbird.daemon.findings import list_findings
 from ovenbird.daemon.unixctl import Unixctl
 from ovenbird.engine.engine import Delta
 from ovenbird.logical.findings import FINDING

@@ -9,8 +9,9 @@ from ovenbird.lang.actions.action import Action, Noted, field_requires
 from ovenbird.lang.actions.layout import bits_of
 from ovenbird.lang.actions.userdata import Opcode, Userdata
 from ovenbird.lang.ast import FieldRef, Integer, String
+from ovenbird.lang.constant import parse_constant
 from ovenbird.lang.errors import FieldError
-from ovenbird.lang.parser import check_constant, check_writable, parse_constant, parse_field
+from ovenbird.lang.parser import check_constant, check_writable, parse_field
 from ovenbird.openflow.actions import DecTtl, RegMove, SetField, StackPop, StackPush
 
 if TYPE_CHECKING:

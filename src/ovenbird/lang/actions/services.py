@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ovenbird.lang.actions.action import Action, check_result, field_requires
 from ovenbird.lang.actions.layout import bits_of
-from ovenbird.lang.actions.options import Option, encode_dhcp4, encode_dhcp6, labels, parse_options
 from ovenbird.lang.actions.userdata import Opcode, Userdata
+from ovenbird.lang.dhcp_options import Option, encode_dhcp4, encode_dhcp6, labels, parse_options
 from ovenbird.lang.errors import FieldError, ParseError, UnknownNameError
 from ovenbird.lang.lexer import Format
 from ovenbird.net import nd

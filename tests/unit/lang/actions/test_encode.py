@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from ovenbird.lang.actions import Context, Opcode, Pipeline, Userdata, parse_actions, run
 from ovenbird.lang.actions import stencils as stencils_module
-from ovenbird.lang.actions.options import compressed_domains
 from ovenbird.lang.actions.report import Log, TriggerEvent
 from ovenbird.lang.actions.services import decode_dhcp4, decode_dhcp6
 from ovenbird.lang.actions.stencils import Stencils
 from ovenbird.lang.actions.userdata import WITH_ACTIONS, WITH_RESULT
+from ovenbird.lang.dhcp_options import compressed_domains
 from ovenbird.lang.errors import FieldError, LangError, UnknownNameError
 from ovenbird.openflow.actions import Controller, Group, Nat, Resubmit, decode_actions, encode_actions
 from ovenbird.openflow.errors import DecodeError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ovenbird.lang.actions.options import encode_dhcp4, encode_dhcp6, parse_options
+from ovenbird.lang.dhcp_options import encode_dhcp4, encode_dhcp6, parse_options
 from ovenbird.lang.errors import FieldError
 from ovenbird.lang.lexer import Tokens
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ovenbird.lang.ast import Integer, String
+from ovenbird.lang.constant import parse_constant
 from ovenbird.lang.errors import FieldError
 from ovenbird.lang.lexer import Format
-from ovenbird.lang.parser import parse_constant
 from ovenbird.net.dhcp4 import classless_routes
 
 if TYPE_CHECKING:
