@@ -55,7 +55,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 docs: tools oracles $(VENV)/.installed-dev
-	OVENBIRD_UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/golden/test_reference.py tests/golden/test_option_reference.py
+	OVENBIRD_UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/golden/test_reference.py tests/golden/test_option_reference.py tests/golden/test_setting_reference.py
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -40,10 +40,10 @@ VARIABLES = {
     "OVN_SYSCONFDIR": "directory of the file `system-id-override`, which names the chassis (/etc/ovn, /etc)",
     "OVN_NB_DB": "where Northbound is served, without `--ovnnb-db`, or `--nb` of `trace`",
     "OVN_SB_DB": "where Southbound is served, without `--ovnsb-db`, or `--db` of `trace`",
-    "OVENBIRD_CLOUD_DB": "where Cloud is served, without `--cloud-db`",
+    "OVENBIRD_CLOUD_DB": "where Cloud is served, without `--cloud-db`, or `--db` of `settings`",
     "OVS_SYSLOG_METHOD": "as `--syslog-method`, where that is not given",
     "NOTIFY_SOCKET": "where a service manager hears that a daemon works (sd_notify(3)); systemd sets it",
-    "OVENBIRD_RUNDIR": "the run directory of `up`, `down`, `status`, `lab`, `trace` (/run/ovenbird)",
+    "OVENBIRD_RUNDIR": "the run directory of `up`, `down`, `status`, `lab`, `settings`, `trace` (/run/ovenbird)",
     "COLUMNS": "width of tables; of `--help`",
     "PATH": "where programs are looked for; system programs' directories besides",
 }

@@ -283,7 +283,7 @@ def test_the_page(world):
     world.type("API's key")
     world.type("users")
     world.type("parts")
-    world.type("parts' settings")
+    world.type("settings")
     world.type("connection")
     until(lambda: "bound_port" in world.type("connection's status"))
     for name in ("compute1", "compute2"):

@@ -13,6 +13,7 @@ COMMANDS = {
     "down": "Remove it, whatever is left of it.",
     "status": "Show what runs and where.",
     "lab": "Boot, enter and delete instances.",
+    "settings": "Show and change the cloud's settings.",
     "trace": "Show what happens to a packet, and why.",
 }
 """Commands for people: each the `command` of the module of its name in this package."""

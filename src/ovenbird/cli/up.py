@@ -13,6 +13,7 @@ from ovenbird.lab.lab import Lab
 from ovenbird.lab.plan import DEFAULT_HOSTS
 from ovenbird.lab.requirements import check
 from ovenbird.lab.status import Status
+from ovenbird.model.settings import SettingError, assignments
 
 
 @click.command("up")
@@ -24,6 +25,7 @@ from ovenbird.lab.status import Status
 @click.option("--sb-port", default=6642, show_default=True, help="TCP port of Southbound; 0 for none.")
 @click.option("--cloud-port", default=6643, show_default=True, help="TCP port of Cloud; 0 for none.")
 @click.option("--metadata/--no-metadata", default=True, help="Whether instances find a metadata service.")
+@click.option("--set", "words", metavar="NAME=VALUE", multiple=True, help="A setting of the cloud; repeat it for more.")
 @click.option("--scene/--no-scene", "play", default=True, help="Whether to boot the first two instances.")
 def command(
     *,
@@ -35,6 +37,7 @@ def command(
     sb_port: int,
     cloud_port: int,
     metadata: bool,
+    words: tuple[str, ...],
     play: bool,
 ) -> None:
     """Start a cloud network on this machine, in the background.
@@ -43,6 +46,10 @@ def command(
     with two instances on it, which ping each other over IPv4 and IPv6, a router and a floating IP between them and a
     namespace that plays the outside world, and what the metadata service tells the first instance.
     """
+    try:
+        settings = ({"metadata": "true"} if metadata else {}) | assignments(words)
+    except SettingError as error:
+        raise click.UsageError(f"--set: {error}") from None
     check()
     console = sheet.console()
     began = time.monotonic()
@@ -56,7 +63,7 @@ def command(
             rundir,
             hosts,
             gateways=hosts[:1],
-            settings={"metadata": "true"} if metadata else {},
+            settings=settings,
             prefix=prefix,
             api_port=api_port,
             nb_port=nb_port,
@@ -68,7 +75,7 @@ def command(
         acts: list[scene.Act] = []
         if played is not None:
             acts += scene.play_routed(lab, played, progress)
-            if metadata:
+            if lab.plan.metadata:
                 acts.append(scene.play_metadata(played.instances[0], progress))
     now = Status.of(lab)
     console.print(screen.cloud(now))

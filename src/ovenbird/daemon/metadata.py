@@ -27,7 +27,7 @@ OPTIONS = {
     "nova": value("URL", "pass requests on to Nova's metadata service, as http://controller:8775"),
     "secret-file": value("FILE", "the secret shared with it"),
     "nova-ca-cert": value("FILE", "trust these authorities for https, instead of the system's"),
-    "boots": value("DIRECTORY", "answer from files that say what each instance was booted with"),
+    "boots": value("DIRECTORY", "answer from files DEVICE_ID.json, which say what instances were booted with"),
     "namespace": value("NAME", "the integration bridge is in this network namespace"),
     "prefix": value("TEXT", "begin the names of the networks' namespaces with this"),
     "chassis": value("NAME", "the chassis's name, instead of system-id"),
@@ -55,7 +55,7 @@ def source(daemon: Daemon) -> Source:
     if (nova is None) == (boots is None):
         raise UsageError("who answers? One of --nova and --boots is needed")
     if boots is not None:
-        return Local(BootStore(Path(boots).absolute()))
+        return Local(BootStore(_directory(boots)))
     secret, authorities = daemon.options.last("secret-file"), daemon.options.last("nova-ca-cert")
     if secret is None or nova is None:
         raise UsageError("--nova needs --secret-file")
@@ -71,6 +71,21 @@ def source(daemon: Daemon) -> Source:
     if not shared:
         raise UsageError(f"{secret}: no secret is in there")
     return Nova(nova, shared, verify)
+
+
+def _directory(boots: str) -> Path:
+    """Return the directory of boot files.
+
+    Raises:
+        UsageError: there is none, or this process may not read what is there.
+    """
+    path = Path(boots).absolute()
+    try:
+        next(path.iterdir(), None)
+        (path / "x.json").exists()  # files there can be looked for
+    except OSError as error:
+        raise UsageError(f"--boots={boots}: {error.strerror}") from error
+    return path
 
 
 def allow_sockets() -> None:

@@ -300,6 +300,8 @@ class Lab(Keeper):
     def _services(self, host: str, program: Sequence[str] = ()) -> tuple[ProcessSpec, ...]:
         """Return what a hypervisor runs beside its switch; `program` takes the place of our controller."""
         hypervisor = self.hypervisor(host)
+        if self.plan.metadata:
+            self.plan.boots.mkdir(exist_ok=True)
         steering = controller(hypervisor, tuple(program) or None)
         return (steering, metadata(hypervisor)) if self.plan.metadata else (steering,)
 

@@ -177,7 +177,7 @@ QUOTAS: Mapping[str, Setting[int]] = {
         f"quota_{member}",
         Number(UNLIMITED, _INT),
         default,
-        f"{what} of a project without a quota of its own; {UNLIMITED}: any number, as where nobody has to log in",
+        f"{what} of a project; {UNLIMITED}: any number, the default where nobody has to log in",
     )
     for member, default, what in (
         ("network", 100, "networks"),

@@ -13,6 +13,9 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
+import socket
+import ssl
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ovenbird.ovsdb import jsonrpc
@@ -46,6 +49,8 @@ T = TypeVar("T")
 
 BACKOFF = (0.1, 8.0)
 """Shortest and longest pause between attempts to connect, in seconds; the longest is the original's."""
+_PLACES = re.compile(r"^\[[^\]]*\] | \(_ssl\.c:\d+\)$")
+"""Where in OpenSSL, and in Python, an error of TLS came up."""
 HANDSHAKE = 30.0
 """Seconds that a server may take to describe itself; its contents may take longer."""
 LATE = 5.0
@@ -596,6 +601,8 @@ class Replica:
 
 def _reason(error: Exception) -> str:
     """Return why a connection failed, without addresses, which stand before it."""
+    if isinstance(error, ssl.SSLError | socket.gaierror):  # their numbers are none of the system's
+        return _PLACES.sub("", str(error.strerror or error))
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return str(error) or type(error).__name__

@@ -23,7 +23,7 @@ DAEMONS = {
     "northd": (f"--ovnnb-db={ABSENT}", f"--ovnsb-db={ABSENT}"),
     "api": (f"--cloud-db={ABSENT}", "--port=0"),
     "controller": (ABSENT,),
-    "metadata": ("--boots=/nonexistent", "--prefix=ends-", ABSENT),
+    "metadata": ("--boots=/", "--prefix=ends-", ABSENT),
     "central": ("--api-port=0", "--nb-port=0", "--sb-port=0", "--cloud-port=0"),
 }
 """Each daemon with databases that are not there, where it needs any of others."""

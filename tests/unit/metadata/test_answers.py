@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -235,3 +237,13 @@ def test_an_instance_without_a_boot_file_is_said_once(tmp_path, caplog):
     (tmp_path / "vm.json").mkdir()
     with pytest.raises(RecordError, match=r"vm\.json: Is a directory"):
         boots.get("vm")
+
+
+def test_the_file_that_the_page_shows(boots):
+    page = (Path(__file__).parents[3] / "docs/cloud.md").read_text()
+    (shown,) = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    boots.directory.mkdir(parents=True, exist_ok=True)
+    boots.path("a/b").write_text(shown)
+    boot = boots.get("a/b")
+    assert (boots.path("a/b").name, boot.user_data) == ("a%2Fb.json", b"#cloud-config\n")
+    assert boot.to_json().keys() == json.loads(shown).keys()

@@ -66,6 +66,13 @@ async def test_nobody_there(tmp_path, monkeypatch):
         assert str(error.value).startswith(why)
         assert "\n" not in str(error.value)
 
+    async def unknown(*_args, **_named):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
+    with pytest.raises(UnreachableError, match="tcp:nobody:1: Name or service not known"):
+        async with opened("tcp:nobody:1"):
+            pass
     monkeypatch.setattr(stored_settings, "PATIENCE", 0.1)
     with socket.socket(socket.AF_UNIX) as mute:
         mute.bind(f"{tmp_path}/mute")

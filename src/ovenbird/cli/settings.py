@@ -1,0 +1,235 @@
+"""`ovenbird settings`: the settings that every process of a cloud shares, listed, read and changed."""
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.text import Text
+
+from ovenbird.cli.options import rundir_option
+from ovenbird.cli.sheet import Sheet, console
+from ovenbird.lab.errors import NotRunningError
+from ovenbird.lab.lab import Lab
+from ovenbird.lab.plan import DEFAULT_RUNDIR
+from ovenbird.model.settings import SETTINGS, Setting, SettingError, assignments, complaints, named, quoted
+from ovenbird.model.stored_settings import UnreachableError, change, opened, options
+from ovenbird.ovsdb.tls_keys import KeyFiles, TlsKeys
+from ovenbird.ovsdb.transaction import Client
+from ovenbird.sockets.run_directory import run_directory
+
+T = TypeVar("T")
+
+NAME = "cloud.sock"
+"""The socket of Cloud in a run directory of `ovenbird up` or `ovenbird central`."""
+
+DEPLOYED = "ovncloud_db.sock"
+"""The socket of Cloud in OVN's run directory, where the units of systemd have it beside those of OVN's databases."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where Cloud is served, and the keys to get there."""
+
+    remotes: str
+    keys: TlsKeys | None
+
+    def run(self, work: Callable[[Client], Awaitable[T]]) -> T:
+        """Do something with a client of Cloud.
+
+        Arguments:
+            work: what.
+
+        Raises:
+            ClickException: it cannot be done; one line says why.
+        """
+
+        async def connected() -> T:
+            async with opened(self.remotes, self.keys) as client:
+                return await work(client)
+
+        logging.getLogger("ovenbird").addHandler(logging.NullHandler())  # what fails is said in one line, below
+        try:
+            return asyncio.run(connected())
+        except (UnreachableError, SettingError) as error:
+            raise click.ClickException(str(error)) from None
+
+    def options(self) -> dict[str, str]:
+        """Return what Cloud has of settings, and say which of them have no effect."""
+
+        async def read(client: Client) -> dict[str, str]:
+            return options(client.store)
+
+        found = self.run(read)
+        for text in complaints(found):
+            click.echo(f"ovenbird: {text}", err=True)
+        return found
+
+
+def place_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say where Cloud is; it gets a `Place` as `place`."""
+
+    def placed(
+        *,
+        db: str | None,
+        rundir: Path,
+        private_key: str | None,
+        certificate: str | None,
+        ca_cert: str | None,
+        **given: Any,
+    ) -> None:
+        keys = None
+        if private_key or certificate or ca_cert:
+            if not (private_key and certificate and ca_cert):
+                raise click.UsageError("TLS needs all of --private-key, --certificate and --ca-cert")
+            files = KeyFiles(private_key, certificate, ca_cert)
+            keys = TlsKeys(lambda: files)
+        command(place=Place(db or _found(rundir), keys), **given)
+
+    placed.__doc__ = command.__doc__
+    file = click.Path(dir_okay=False)
+    for option in (
+        click.option("--ca-cert", "-C", type=file, help="The authority's certificate, for ssl:."),
+        click.option("--certificate", "-c", type=file, help="The certificate of that key."),
+        click.option("--private-key", "-p", type=file, help="The private key, for ssl:."),
+        rundir_option,
+        click.option(
+            "--db",
+            metavar="REMOTE",
+            envvar="OVENBIRD_CLOUD_DB",
+            show_envvar=True,
+            help="Cloud: unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT; that of the run directory if not given, or else of "
+            "OVN's.",
+        ),
+    ):
+        placed = option(placed)
+    return placed
+
+
+def _found(rundir: Path) -> str:
+    """Return where Cloud is served on this host: the cloud or `central` of a run directory, or else in OVN's.
+
+    Raises:
+        ClickException: nowhere.
+    """
+    try:
+        return Lab.open(rundir).plan.remote("cloud")
+    except NotRunningError:
+        ovn = Path(run_directory("ovn"))
+        others = (ovn / DEPLOYED, ovn / NAME) if rundir == DEFAULT_RUNDIR else ()  # who names a cloud means no other
+    places = (rundir / NAME, *others)
+    for socket in places:
+        if os.access(socket, os.F_OK):
+            return f"unix:{socket}"
+    raise click.ClickException(f"Cloud is not at {' or '.join(map(str, places))}: name its place with --db")
+
+
+@click.group("settings")
+def command() -> None:
+    """Show and change the cloud's settings, which all its processes share. No daemon needs a restart."""
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@place_options
+def list_settings(*, place: Place, as_json: bool) -> None:
+    """Show every setting: its value, what it is by default, and what it is for."""
+    found = place.options()
+    if as_json:
+        click.echo(json.dumps([_entry(setting, found) for setting in SETTINGS.values()], indent=2))
+        return
+    sheet = Sheet("Settings of the cloud", "name", "value", "default", "meaning")
+    for setting in SETTINGS.values():
+        is_set = setting.among(found) is not None
+        value = Text(quoted(_text(setting, found)), style="bold" if is_set else "dim")
+        sheet.add_row(setting.name, value, quoted(setting.default_text), setting.meaning)
+    console().print(sheet)
+
+
+@command.command("get")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="For programs: with its default, and what it may be.")
+@place_options
+def get(*, place: Place, name: str, as_json: bool) -> None:
+    """Print the value that a setting has."""
+    setting = _named(name)
+    found = place.options()
+    click.echo(json.dumps(_entry(setting, found), indent=2) if as_json else _text(setting, found))
+
+
+@command.command("set")
+@click.argument("words", metavar="NAME=VALUE...", nargs=-1, required=True)
+@place_options
+def set_settings(*, place: Place, words: tuple[str, ...]) -> None:
+    """Change settings: all that are given, or if one makes no sense none."""
+    try:
+        given = assignments(words)
+    except SettingError as error:
+        raise click.ClickException(str(error)) from None
+
+    async def work(client: Client) -> dict[str, str]:
+        before = options(client.store)
+        await change(client, given)
+        return before
+
+    _tell(place.run(work), given)
+
+
+@command.command("unset")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@place_options
+def unset(*, place: Place, names: tuple[str, ...]) -> None:
+    """Let settings be what they are by default; what is no setting is removed if somebody wrote it."""
+
+    async def work(client: Client) -> dict[str, str]:
+        before = options(client.store)
+        for name in names:
+            if name not in before:
+                named(name)
+        await change(client, {}, names)
+        return before
+
+    before = place.run(work)
+    _tell(before, {name: SETTINGS[name].default_text for name in names if name in SETTINGS})
+    for name in names:
+        if name not in SETTINGS:
+            click.echo(f"{quoted(name)} is removed")
+
+
+def _named(name: str) -> Setting[Any]:
+    try:
+        return named(name)
+    except SettingError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _text(setting: Setting[Any], found: dict[str, str]) -> str:
+    """Return the text of the value that a setting has."""
+    value = setting.among(found)
+    return setting.default_text if value is None else setting.kind.write(value)
+
+
+def _entry(setting: Setting[Any], found: dict[str, str]) -> dict[str, Any]:
+    """Return a setting for programs."""
+    return {
+        "name": setting.name,
+        "value": _text(setting, found),
+        "is_set": setting.among(found) is not None,
+        "default": setting.default_text,
+        "allowed": setting.kind.allowed,
+        "meaning": setting.meaning,
+        "effect": setting.effect,
+    }
+
+
+def _tell(before: dict[str, str], now: dict[str, str]) -> None:
+    """Say what settings are, what they were, and when a change counts."""
+    for name, text in now.items():
+        old = _text(SETTINGS[name], before)
+        told = "as before" if old == text else f"it was {quoted(old)}; counts {SETTINGS[name].effect}"
+        click.echo(f"{name} is {quoted(text)}: {told}")
