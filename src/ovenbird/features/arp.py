@@ -32,11 +32,16 @@ flow = Author("arp")
 
 
 def _proxied(values: list[Any]) -> tuple[bool, ...]:
-    return (True,) if "arp_proxy" in values[LSP.options.index] else ()
+    texts = values[LSP.options.index].get("arp_proxy")
+    return (True,) if texts is not None and values[LSP.type.index] == "router" and _proxied_ips(texts) else ()
 
 
-PROXIES = Derived(LSP.options, keys=_proxied, parent=nb.LogicalSwitch.ports)
-"""A switch's ports with `arp_proxy`."""
+def _proxied_ips(texts: str) -> list[str]:
+    return [ip for ip, _ in scan_ips(texts)[0] if ":" not in ip]
+
+
+PROXIES = Derived(LSP.options, LSP.type, keys=_proxied, parent=nb.LogicalSwitch.ports)
+"""A switch's routers' ports with addresses in `arp_proxy`."""
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
@@ -79,7 +84,7 @@ def _proxy(port: SwitchPort, texts: str) -> Iterator[Fact]:
     """Answer for the addresses of others in a router's name; let pass what a router asks in a switch that does so."""
     yield flow(RESPONDER, port.datapath, 40, f"inport == {port.quoted} && arp.op == 1", "next;", port.hint, port.name)
     peer = router_port(port.options.get("router-port", ""))
-    ips = [ip for ip, _ in scan_ips(texts)[0] if ":" not in ip]
+    ips = _proxied_ips(texts)
     if peer is None or not ips:
         return
     mac = peer[1].mac

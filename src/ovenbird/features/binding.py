@@ -110,7 +110,7 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
     pairs: Pairs = ()
     group = None
     if kind == "router":
-        kind, pairs = _towards_router(options.get("router-port", ""))
+        kind, pairs = _towards_router(options.get("router-port"))
     else:
         if port.passes_tags:
             pairs = _pairs({**options, "vlan-passthru": "true"})
@@ -140,7 +140,7 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
         kind,
         key,
         pairs,
-        port.parent or None,
+        port.parent,
         tag,
         mac,
         port.security,
@@ -159,11 +159,11 @@ def _activated(name: str) -> Pairs:
     return ()
 
 
-def _towards_router(name: str) -> tuple[str, Pairs]:
+def _towards_router(name: str | None) -> tuple[str, Pairs]:
     """Return the type and options of a port that leads to the router port of that name."""
-    lrp = find(nb.LogicalRouterPort.name, name)
+    lrp = find(nb.LogicalRouterPort.name, name) if name is not None else None
     router = lrp.referrer(nb.LogicalRouter.ports) if lrp is not None else None
-    peer = (("peer", name),) if name else ()
+    peer = (("peer", name),) if name is not None else ()
     if router is not None and enabled(router) and (chassis := home_chassis(router)):
         return "l3gateway", (("l3gateway-chassis", chassis), *peer)
     return "patch", peer

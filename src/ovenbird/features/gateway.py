@@ -148,7 +148,7 @@ def _redirect(lrp: nb.LogicalRouterPort, port: RouterPort, mac: frozenset[str]) 
     router = lrp.referrer(nb.LogicalRouter.ports)
     options = {"distributed-port": port.name}
     how = port.options.get("redirect-type")
-    if how:
+    if how is not None:
         options["redirect-type"] = how
     if how != "bridged" and router is not None and not translates_at_hosts(router):
         options["always-redirect"] = "true"

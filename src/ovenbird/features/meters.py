@@ -46,10 +46,11 @@ def log_action(acl: nb.ACL, verdict: str) -> tuple[str, tuple[Fact, ...]]:
     """
     if not acl.log:
         return "", ()
-    words = [f"name={quote(acl.name)}"] if acl.name else []
+    words = [f"name={quote(acl.name)}"] if acl.name is not None else []
     words += [f"severity={acl.severity or 'info'}", f"verdict={verdict}"]
     facts: tuple[Fact, ...] = ()
-    if name := acl.meter:
+    name = acl.meter
+    if name is not None:
         meter = find(nb.Meter.name, name)
         if meter is not None and meter.fair:
             name = f"{name}__{acl.uuid}"

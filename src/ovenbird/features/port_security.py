@@ -71,7 +71,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     if not port.enabled:
         drop = f"{PORT_SEC_DROP} = 1; next;"
         yield flow(IN_CHECK, port.datapath, 100, f"inport == {port.quoted}", drop, port.hint, port.name)
-    elif port.options and (queue := number(port.options, "qdisc_queue_id", high=LAST_QUEUE)) is not None:
+    elif port.type != "router" and (queue := number(port.options, "qdisc_queue_id", high=LAST_QUEUE)) is not None:
         ask = f"set_queue({queue}); {_ASK}"
         yield flow(IN_CHECK, port.datapath, 70, f"inport == {port.quoted}", ask, port.hint, port.name)
 

@@ -255,15 +255,15 @@ def _why_not(router: nb.LogicalRouter, route: nb.LogicalRouterStaticRoute, key: 
         return f"{route.nexthop!r} is not an IP address"
     if hop and (":" in hop) != (":" in key[0]):
         return "its prefix and its next hop are of different IP versions"
-    if route.output_port and port_of(router, route.output_port) is None:
-        return f"the router has no port {route.output_port}"
-    if route.output_port:
+    if route.output_port is not None and port_of(router, route.output_port) is None:
+        return f"the router has no port {route.output_port!r}"
+    if route.output_port is not None:
         return f"port {route.output_port} has no address of that IP version"
     return f"no port of the router is in a network around {hop}" if hop else "it has neither next hop nor output port"
 
 
 def _way(router: nb.LogicalRouter, nexthop: str, output: str | None, six: bool) -> Way | None:
-    if not output:
+    if output is None:
         return way_to(router, nexthop) if nexthop else None
     port = port_of(router, output)
     if port is None:

@@ -161,12 +161,22 @@ def of_dhcp(made):
         made.add("stateless", text, dhcp6={"cidr": "fd00::/64", "options": {**six, "dhcpv6_stateless": text}})
 
 
+def of_empty_values(made):
+    """A text without anything in it, and a 0, is a value where the column or the option is there."""
+    route = {"ip_prefix": "1.0.0.0/8", "nexthop": "10.0.0.2"}
+    made.add("output port", "", static_routes=[{**route, "output_port": ""}])
+    made.add("parent", "", parent_name="", tag_request=5)
+    made.add("redirect", "", port={"redirect-type": ""}, gateway=True)
+    made.add("queue of a router", "0", joint_options={"qdisc_queue_id": "0"})
+    made.add("peer", "", joint_options={"router-port": ""})
+
+
 KINDS = {
     "addresses": of_addresses, "networks": of_networks, "routes": of_routes,
     "central translations": of_central_translations,
     "floating addresses": of_floating_addresses, "gateway routers": of_gateway_routers,
     "translation options": of_translation_options, "numbers": of_numbers, "flags": of_flags,
-    "lists": of_lists, "dhcp": of_dhcp,
+    "lists": of_lists, "dhcp": of_dhcp, "empty values": of_empty_values,
 }  # fmt: skip
 
 

@@ -9,7 +9,8 @@ LEFT_OUT = [
     ({"nexthop": "10.9.9.9"}, "no port of the router is in a network around 10.9.9.9"),
     ({"nexthop": "nonsense"}, "'nonsense' is not an IP address"),
     ({"nexthop": "fd00::9"}, "its prefix and its next hop are of different IP versions"),
-    ({"nexthop": "10.0.0.9", "output_port": "nowhere"}, "the router has no port nowhere"),
+    ({"nexthop": "10.0.0.9", "output_port": "nowhere"}, "the router has no port 'nowhere'"),
+    ({"nexthop": "10.0.0.9", "output_port": ""}, "the router has no port ''"),
     ({"nexthop": "10.0.0.9", "ip_prefix": "nonsense"}, "'nonsense' is not an IP network"),
 ]
 NATS = [

@@ -1,0 +1,26 @@
+"""Columns and options that are there but empty: such a value is one, where it means something."""
+
+from networks import Networks
+
+from ovenbird.model import nb
+
+
+def test_a_log_says_the_empty_name_and_meter():
+    made = Networks()
+    switch = made.switch("s")
+    made.acl(switch, "from-lport", "ip4", "drop", 3, log=True, name="", meter="")
+    made.settle()
+    said = [flow[3] for flow in made.flows("ls_in_acl") if "log(" in flow[3]]
+    assert said == ['log(name="", severity=info, verdict=drop, meter=""); /* drop */']
+
+
+def test_a_router_without_an_address_to_answer_for_answers_for_none():
+    made = Networks()
+    router = made.insert(nb.LogicalRouter, name="r")
+    values = {"name": "in", "mac": "00:00:00:00:ff:01", "networks": frozenset(["10.0.0.1/24"])}
+    made.insert(nb.LogicalRouterPort, (router, "ports"), **values)
+    switch = made.switch("s")
+    made.port(switch, "vm", options={"arp_proxy": "10.0.0.7"})
+    made.port(switch, "to-in", "router", type="router", options={"router-port": "in", "arp_proxy": ""})
+    made.settle()
+    assert not [flow for flow in made.flows("ls_in_arp_rsp") if flow[1] in (30, 40)]
