@@ -11,7 +11,7 @@ from ovenbird.cli.daemons import DAEMONS
 COMMANDS = {
     "up": "Start a cloud network on this machine.",
     "down": "Remove it, whatever is left of it.",
-    "status": "Show what runs and where.",
+    "status": "Show what runs and where, and what is wrong.",
     "lab": "Boot, enter and delete instances.",
     "settings": "Show and change the cloud's settings.",
     "trace": "Show what happens to a packet, and why.",

@@ -1,5 +1,7 @@
 """What commands print for people, with rich. Nothing here looks at the machine: it is given what to show."""
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
@@ -14,13 +16,24 @@ def _state(word: str) -> Text:
     return Text(word, style="green" if word in {"ACTIVE", "running"} else "bold red")
 
 
-def _process(pid: int | None) -> Text:
-    return Text(f"pid {pid}") if pid else _state("not running")
+def _process(status: Status, name: str, absent: str, word: str = "") -> Text:
+    pid = status.processes.get(name)
+    if not pid:
+        return _state(absent)
+    return Text(f"{word}{pid} stopped", style="bold red") if name in status.stopped else Text(f"{word}{pid}")
 
 
 def cloud(status: Status) -> RenderableType:
-    """Show what runs and where, and the instances."""
-    return Group(_endpoints(status), hosts(status), instances(status))
+    """Show what runs and where, the instances, and what is wrong if somebody has asked."""
+    shown = (_endpoints(status), hosts(status), instances(status))
+    return Group(*shown) if status.problems is None else Group(*shown, health(status.problems))
+
+
+def health(problems: Sequence[str]) -> Text:
+    """Say what is wrong, a line each, or that nothing is."""
+    if not problems:
+        return Text("All parts answer as they should.", style="green")
+    return Text.assemble(("Not as it should be:", "bold red"), *(f"\n  {problem}" for problem in problems))
 
 
 def _endpoints(status: Status) -> Sheet:
@@ -32,9 +45,9 @@ def _endpoints(status: Status) -> Sheet:
         table.add_row(f"{name} database", plan.remote(database) + (f", tcp:127.0.0.1:{port}" if port else ""))
     of_hosts = tuple(f"{host}-" for host in plan.hosts)
     of_instances = tuple(entry.instance.process_name for entry in status.instances)
-    for process, pid in status.processes.items():
+    for process in status.processes:
         if process not in of_instances and not process.startswith(of_hosts):
-            table.add_row(process, _process(pid))
+            table.add_row(process, _process(status, process, "not running", "pid "))
     return table
 
 
@@ -46,8 +59,7 @@ def hosts(status: Status) -> Sheet:
         programs["metadata"] = "metadata"
     table = Sheet("Hypervisors and their processes", "name", "namespace", "underlay", *programs)
     for host in plan.hosts:
-        pids = [status.processes.get(f"{host}-{program}") for program in programs.values()]
-        cells = [Text(str(pid)) if pid else _state("down") for pid in pids]
+        cells = [_process(status, f"{host}-{program}", "down") for program in programs.values()]
         name = f"{host} gateway" if host in plan.gateways else host
         table.add_row(name, plan.host_namespace(host), plan.encap_address(host), *cells)
     return table

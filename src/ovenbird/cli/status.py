@@ -14,8 +14,14 @@ from ovenbird.lab.status import Status
 @rundir_option
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def command(rundir: Path, as_json: bool) -> None:
-    """Show what runs and where. The exit status is 0 if everything that should run does."""
-    status = Status.of(Lab.open(rundir))
+    """Show what runs and where, and what is wrong with it, a line each. The exit status is 0 if nothing is.
+
+    Asked are processes, namespaces and their links, the databases for a transaction, the API, switches and their
+    tunnels, whether packets go from one host to the next, whether northd, controllers and metadata services acknowledge
+    a new number of Northbound (nb_cfg), and instances for their ports and addresses. What does not answer within 3
+    seconds is named.
+    """
+    status = Status.examined(Lab.open(rundir))
     if as_json:
         click.echo(json.dumps(status.to_json(), indent=2))
     else:

@@ -77,7 +77,7 @@ def command(
             acts += scene.play_routed(lab, played, progress)
             if lab.plan.metadata:
                 acts.append(scene.play_metadata(played.instances[0], progress))
-    now = Status.of(lab)
+    now = Status.examined(lab)
     console.print(screen.cloud(now))
     if played is not None and played.ping is not None:
         console.print(screen.ping(played))

@@ -38,6 +38,10 @@ class ClashError(LabError):
     """Somebody else has a thing of a name that the lab would give to one of its own."""
 
 
+class NoAnswerError(LabError):
+    """A server does not answer, or not as it should; the message follows the name of the server."""
+
+
 class WaitTimeoutError(LabError):
     """Something did not become true in its time."""
 

@@ -22,6 +22,9 @@ from ovenbird.lab.underlay import UPLINK
 EXTERNAL_BRIDGE = "br-ex"
 """The bridge that holds a gateway's cable to the outside world."""
 
+HOST_PROGRAMS = ("metadata", "controller", "ovs-vswitchd", "ovsdb-server")
+"""What runs on a hypervisor, in the order in which it is ended; each process is named `<host>-<program>`."""
+
 _SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 
 # The internal port is new, and without its address, whenever the switch has been started. Its MAC address is the last

@@ -5,9 +5,8 @@ directory and go on from there. What is made is recorded first (see `state`), wh
 Invariant: nothing is removed that this lab has not made; what fails takes back what it has done itself, and no more.
 """
 
-import os
 import shutil
-import signal
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,8 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ovenbird.lab import supervisor
-from ovenbird.lab.command import run
+from ovenbird.lab import process, supervisor
 from ovenbird.lab.errors import (
     AlreadyRunningError,
     DuplicateInstanceError,
@@ -24,8 +22,10 @@ from ovenbird.lab.errors import (
     NoSuchInstanceError,
     NotRunningError,
     PlanError,
+    WaitTimeoutError,
 )
-from ovenbird.lab.hypervisor import Hypervisor, listening
+from ovenbird.lab.health import answers, examine
+from ovenbird.lab.hypervisor import HOST_PROGRAMS, Hypervisor, listening
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.keeper import Keeper
 from ovenbird.lab.lock import locked
@@ -199,6 +199,8 @@ class Lab(Keeper):
             raise PlanError("a cloud without an API has no settings")
         progress("starting the databases, the compilers and the API" if chosen.api else "starting the databases")
         chosen.prepare()
+        for service in (*chosen.databases, *(("api",) if chosen.api else ())):
+            self.state.add(Kind.SERVICE, service)
         self.keep(*chosen.processes)
         progress(f"making {len(plan.hosts)} hypervisors")
         underlay(plan).make(self.state)
@@ -208,7 +210,7 @@ class Lab(Keeper):
                 future.result()
         progress("waiting for the databases")
         for database in chosen.databases:
-            self.wait_for(partial(listening, plan.socket(database)), f"the {database} database")
+            self.wait_for(partial(answers, plan, database), f"the {database} database")
         if settings:
             self.configure(settings)
         self.wait_for(self._has_southbound, "the compiler to fill Southbound")
@@ -220,6 +222,20 @@ class Lab(Keeper):
         progress("waiting for the hypervisors to reach each other")
         hypervisors = [self.hypervisor(host) for host in plan.hosts]
         self._join(*zip(hypervisors, hypervisors[1:] + hypervisors[:1], strict=True))
+        progress("waiting for every part to answer as it should")
+        self._settle()
+
+    def _settle(self, *parts: str) -> None:
+        """Wait until nothing is wrong with some parts, or with any if none is named.
+
+        Raises:
+            WaitTimeoutError: something stays wrong.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        while problems := [p for p in examine(self).problems if not parts or p.part in parts]:
+            if time.monotonic() > deadline:
+                raise WaitTimeoutError(f"waited {_PATIENCE:g} s in vain: {'; '.join(map(str, problems[:3]))}")
+            time.sleep(0.05)
 
     def _join(self, *pairs: tuple[Hypervisor, Hypervisor]) -> None:
         """Wait until every hypervisor has its tunnels, and those of each pair reach each other."""
@@ -255,6 +271,7 @@ class Lab(Keeper):
                 self._start_host(name, {})
                 self.keep(*self._services(name, program))
                 self._join((added, self.hypervisor(self.plan.hosts[0])))
+                self._settle(name)
             return added
 
     def _record(self, plan: Plan) -> None:
@@ -281,12 +298,19 @@ class Lab(Keeper):
             running = [found for program in mine if (found := self.process(program)) is not None]
             for program in mine:
                 self.state.remove(Kind.PROCESS, program)
-            for found in running:
-                os.kill(found.pid, signal.SIGKILL)
+            process.kill(running)
             supervisor.notify(self.plan.rundir)
 
     def start_host(self, name: str, *, program: Sequence[str] = ()) -> None:
-        """Start a killed hypervisor again, with the switch's configuration as it was."""
+        """Start a killed hypervisor again, with the switch's configuration as it was; return when nothing is wrong.
+
+        Arguments:
+            name: its name.
+            program: what runs in place of our controller.
+
+        Raises:
+            WaitTimeoutError: something stays wrong with it.
+        """
         with self._standing(), self._hosts_alone():
             hypervisor = self.hypervisor(name)
             self.keep(hypervisor.database_process())
@@ -296,6 +320,7 @@ class Lab(Keeper):
             self.keep(hypervisor.switch_process())
             wait_until(lambda: hypervisor.switching, f"{name}'s switch", poll=0.03)
             self.keep(*self._services(name, program))
+            self._settle(name)
 
     def _services(self, host: str, program: Sequence[str] = ()) -> tuple[ProcessSpec, ...]:
         """Return what a hypervisor runs beside its switch; `program` takes the place of our controller."""
@@ -315,13 +340,11 @@ class Lab(Keeper):
 
     def _host_processes(self, name: str) -> tuple[str, ...]:
         host = self.hypervisor(name).name
-        programs = ("metadata", "controller", "ovs-vswitchd", "ovsdb-server")
-        return tuple(f"{host}-{program}" for program in programs)
+        return tuple(f"{host}-{program}" for program in HOST_PROGRAMS)
 
     def _has_southbound(self) -> bool:
         """Say whether Southbound has its global row: the original's controller crashes if it meets none."""
-        query = '["OVN_Southbound",{"op":"select","table":"SB_Global","where":[],"columns":["_uuid"]}]'
-        return "uuid" in run(["ovsdb-client", "transact", self.plan.remote("sb"), query])
+        return answers(self.plan, "sb", rows=1)
 
     def _has_tunnels(self, hypervisor: Hypervisor) -> bool:
         return hypervisor.tunnels >= len(self.plan.hosts) - 1

@@ -9,9 +9,10 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import ClashError, CommandError
@@ -73,13 +74,20 @@ class Namespace:
     def maker(self) -> str:
         """Return who has made it; empty for somebody who does not say so."""
         try:
-            (loopback,) = json.loads(run(["ip", "-json", "-netns", self.name, "link", "show", "dev", "lo"]))
+            links = self.links()
         except CommandError:
             if self.whole:
                 raise
             return self.owner  # it is gone now
-        alias = str(loopback.get("ifalias", ""))
-        return alias.removeprefix(_OWNED) if alias.startswith(_OWNED) else ""
+        return maker_of(links)
+
+    def links(self) -> dict[str, dict[str, Any]]:
+        """Return the links inside by name, each as `ip -json link` shows it.
+
+        Raises:
+            CommandError: nobody can look inside.
+        """
+        return {link["ifname"]: link for link in json.loads(run(["ip", "-json", "-netns", self.name, "link", "show"]))}
 
     def check(self) -> None:
         """Make sure that it may be made.
@@ -163,6 +171,12 @@ class Namespace:
         except CommandError:
             if self.exists:
                 raise
+
+
+def maker_of(links: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return who has made the namespace that has these links; empty for somebody who does not say so."""
+    alias = str(links.get("lo", {}).get("ifalias", ""))
+    return alias.removeprefix(_OWNED) if alias.startswith(_OWNED) else ""
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -94,6 +94,14 @@ class Process:
         """Whether it still runs."""
         return Process.of(self.pid) == self
 
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal or a debugger has stopped it (proc(5), states `T` and `t`)."""
+        try:
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if the process is still there."""
         try:
@@ -190,8 +198,17 @@ def stop(processes: Iterable[Process], grace: float = 5.0) -> None:
         processes: which.
         grace: seconds.
     """
+    _end(processes, (signal.SIGTERM, grace), (signal.SIGKILL, 5.0))
+
+
+def kill(processes: Iterable[Process]) -> None:
+    """Kill processes, and return when they are gone."""
+    _end(processes, (signal.SIGKILL, 5.0))
+
+
+def _end(processes: Iterable[Process], *attempts: tuple[signal.Signals, float]) -> None:
     remaining = list(processes)
-    for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+    for number, patience in attempts:
         for process in remaining:
             process.signal(number)
         deadline = time.monotonic() + patience

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     """What a lab makes."""
 
     PLAN = "plan"
+    SERVICE = "service"
     NAMESPACE = "namespace"
     PROCESS = "process"
     INSTANCE = "instance"

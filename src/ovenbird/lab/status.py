@@ -1,9 +1,12 @@
 """What a lab looks like now: its processes, databases, hosts and instances, for people and for programs."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from ovenbird.lab.errors import ApiError
+from ovenbird.lab.health import examine, port_statuses
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.lab import Lab
 
@@ -33,26 +36,44 @@ class Status:
     Arguments:
         lab: which.
         processes: name to process id, None while it does not run.
+        stopped: the names of those that a signal has stopped.
         instances: in the order they were made.
+        problems: what is not as it should be, a line each; None if nobody has asked.
     """
 
     lab: Lab
     processes: dict[str, int | None]
+    stopped: frozenset[str]
     instances: tuple[InstanceStatus, ...]
+    problems: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, lab: Lab) -> "Status":
-        """Look at a lab."""
-        processes = {name: process.pid if process else None for name, process in lab.processes().items()}
-        instances = lab.list()
-        ports = _port_statuses(lab) if any(instance.owned for instance in instances) else {}
-        found = (InstanceStatus(i, i.address, ports.get(i.port_id, UNKNOWN)) for i in instances)
-        return cls(lab, processes, tuple(found))
+        """Look at a lab's records, its processes, and what the API says of its instances."""
+        ports: Mapping[str, str] = {}
+        if any(instance.owned for instance in lab.list()):
+            with suppress(ApiError):  # shown as UNKNOWN: a status must tell what it can while the API is down
+                ports = port_statuses(lab)
+        return cls._with(lab, ports)
+
+    @classmethod
+    def examined(cls, lab: Lab) -> "Status":
+        """Look at a lab, and ask every part of it whether it is as it should be."""
+        health = examine(lab)
+        return cls._with(lab, health.ports, tuple(map(str, health.problems)))
+
+    @classmethod
+    def _with(cls, lab: Lab, ports: Mapping[str, str], problems: tuple[str, ...] | None = None) -> "Status":
+        running = lab.processes()
+        processes = {name: process.pid if process else None for name, process in running.items()}
+        stopped = frozenset(name for name, process in running.items() if process and process.stopped)
+        found = (InstanceStatus(i, i.address, ports.get(i.port_id, UNKNOWN)) for i in lab.list())
+        return cls(lab, processes, stopped, tuple(found), problems)
 
     @property
     def healthy(self) -> bool:
-        """Whether everything that should run does."""
-        return None not in self.processes.values()
+        """Whether every part was asked, and is as it should be."""
+        return self.problems == ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the status for programs: `nb`, `sb` and `cloud` as `ovn-nbctl --db` takes them."""
@@ -60,6 +81,7 @@ class Status:
         return {
             "rundir": str(plan.rundir),
             "healthy": self.healthy,
+            "problems": list(self.problems or ()),
             "api": plan.api,
             **{database: plan.remote(database) for database in ("nb", "sb", "cloud")},
             "tcp": {
@@ -92,11 +114,3 @@ class Status:
             ],
             "processes": self.processes,
         }
-
-
-def _port_statuses(lab: Lab) -> dict[str, str]:
-    try:
-        with lab.neutron() as neutron:
-            return {port["id"]: port["status"] for port in neutron.list("port", device_owner="compute:lab")}
-    except ApiError:
-        return {}  # shown as UNKNOWN: a status must tell what it can while the API is down

@@ -108,6 +108,7 @@ def test_status_for_programs(lab: Lab) -> None:
     )
     assert status["processes"]["central"] is None
     assert status["healthy"] is False
+    assert "central: does not run" in status["problems"]
 
 
 def test_exec_enters_the_namespace_with_or_without_dashes(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
