@@ -293,6 +293,24 @@ def test_a_clash_of_names_is_said_and_costs_the_other_cloud_nothing(originals_la
     assert lab.hypervisor("hv1").reaches(lab.hypervisor("hv2"))
 
 
+@pytest.mark.parametrize("step", ["starting", "making", "the databases", "reach each other", "every part"])
+def test_an_up_that_fails_leaves_nothing_of_its_own_and_all_of_others(
+    originals_lab: Lab, rundir: Path, step: str
+) -> None:
+    def fail(said: str) -> None:
+        if step in said:
+            raise LabError(f"failed while {said}")
+
+    other, before = originals_lab.plan, existing(originals_lab.plan.prefix)
+    prefix = f"{other.prefix}x-"  # looks like one of the other's
+    with pytest.raises(LabError, match=r"^failed while"):
+        Lab.up(rundir, ("hv1",), prefix=prefix, central=programs.originals, progress=fail)
+    assert not rundir.exists()
+    assert process.marked(rundir) == []
+    assert existing(other.prefix) == before
+    assert None not in originals_lab.processes().values()
+
+
 def test_a_namespace_that_no_cloud_made_stays(machine: None, rundir: Path) -> None:
     plan = Plan.make(rundir, ("hv1",))
     strange = Namespace(plan.outside)

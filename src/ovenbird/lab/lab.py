@@ -262,7 +262,7 @@ class Lab(Keeper):
             PlanError: the name is unusable or taken.
         """
         check()
-        with self._standing(), self._hosts_alone():
+        with self._hosts_alone():
             before, plan = self.plan, self.plan.with_host(name, gateway=gateway)
             added = Hypervisor(plan, name)
             added.namespace.check()
@@ -278,9 +278,12 @@ class Lab(Keeper):
         self.plan = plan
         self.state.add(Kind.PLAN, "lab", plan.to_json())
 
-    def _hosts_alone(self) -> AbstractContextManager[None]:
-        """Let no other command change which hosts there are and run."""
-        return locked(self.plan.rundir / "hosts", self._busy(), wait=_PATIENCE)
+    @contextmanager
+    def _hosts_alone(self) -> Iterator[None]:
+        """Let no other command remove the cloud, or change which hosts there are and run."""
+        with self._standing(), locked(self.plan.rundir / "hosts", self._busy(), wait=_PATIENCE):
+            self.plan = self.open(self.plan.rundir).plan  # as the one before has left it
+            yield
 
     def _remove_host(self, hypervisor: Hypervisor) -> None:
         """Remove a hypervisor that could not be added."""
@@ -293,7 +296,7 @@ class Lab(Keeper):
 
     def kill_host(self, name: str) -> None:
         """Kill a hypervisor's switch, controller and database as a power cut would: at once, and nothing restarts."""
-        with self._standing(), self._hosts_alone():
+        with self._hosts_alone():
             mine = [p for p in self.state.things(Kind.PROCESS) if p in self._host_processes(name)]
             running = [found for program in mine if (found := self.process(program)) is not None]
             for program in mine:
@@ -311,7 +314,7 @@ class Lab(Keeper):
         Raises:
             WaitTimeoutError: something stays wrong with it.
         """
-        with self._standing(), self._hosts_alone():
+        with self._hosts_alone():
             hypervisor = self.hypervisor(name)
             self.keep(hypervisor.database_process())
             wait_until(lambda: listening(hypervisor.database), f"{name}'s database")

@@ -1,10 +1,12 @@
 """A small client of the network API (Neutron v2.0): what the lab needs, over HTTP like anybody else."""
 
+import json
 from collections.abc import Sequence
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from types import TracebackType
 from typing import Any, Self
-
-import httpx
+from urllib.parse import quote, urlencode, urlsplit
 
 from ovenbird.lab.errors import ApiError
 
@@ -12,15 +14,18 @@ Resource = dict[str, Any]
 
 
 class Neutron:
-    """A connection to the network API; a context manager.
+    """A way to the network API, with a connection for each request; a context manager.
+
+    It is made of the standard library: larger clients take longer to import than a command to run.
 
     Arguments:
         url: of the service, without the version: "http://127.0.0.1:9696".
-        timeout: seconds for each request.
+        timeout: seconds for each answer.
     """
 
     def __init__(self, url: str, timeout: float = 30.0) -> None:
-        self._http = httpx.Client(base_url=f"{url}/v2.0/", timeout=timeout, trust_env=False)
+        self._url = url
+        self._timeout = timeout
 
     def __enter__(self) -> Self:
         return self
@@ -28,21 +33,29 @@ class Neutron:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._http.close()
+        """Leave nothing open; nothing is."""
 
-    def _request(self, method: str, path: str, **arguments: Any) -> Any:
+    def _request(self, method: str, path: str, *, params: Any = None, body: Any = None) -> Any:
+        place = urlsplit(self._url)
+        connection = HTTPConnection(place.hostname or "", place.port, timeout=self._timeout)
+        target = f"/v2.0/{quote(path)}" + (f"?{urlencode(params, doseq=True)}" if params else "")
+        data = None if body is None else json.dumps(body).encode()
         try:
-            answer = self._http.request(method, path, **arguments)
-        except httpx.HTTPError as error:
-            raise ApiError(0, type(error).__name__, f"{self._http.base_url} does not answer: {error}") from error
-        if answer.is_success:
-            return answer.json() if answer.content else None
+            connection.request(method, target, data, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            content = answer.read()
+        except (OSError, HTTPException) as error:
+            raise ApiError(0, type(error).__name__, f"{self._url} does not answer: {error}") from error
+        finally:
+            connection.close()
+        if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            return json.loads(content) if content else None
         try:
-            body = answer.json()["NeutronError"]
-            kind, message = str(body["type"]), str(body["message"])
+            reason = json.loads(content)["NeutronError"]
+            kind, message = str(reason["type"]), str(reason["message"])
         except (ValueError, KeyError, TypeError):
-            kind, message = answer.reason_phrase, answer.text[:300]
-        raise ApiError(answer.status_code, kind, message)
+            kind, message = answer.reason, content.decode(errors="replace")[:300]
+        raise ApiError(answer.status, kind, message)
 
     @staticmethod
     def _collection(resource: str) -> str:
@@ -58,7 +71,7 @@ class Neutron:
         Raises:
             ApiError: the API refuses.
         """
-        created: Resource = self._request("POST", self._collection(resource), json={resource: attributes})[resource]
+        created: Resource = self._request("POST", self._collection(resource), body={resource: attributes})[resource]
         return created
 
     def update(self, resource: str, ident: str, **attributes: Any) -> Resource:
@@ -68,7 +81,7 @@ class Neutron:
             ApiError: the API refuses.
         """
         path = f"{self._collection(resource)}/{ident}"
-        updated: Resource = self._request("PUT", path, json={resource: attributes})[resource]
+        updated: Resource = self._request("PUT", path, body={resource: attributes})[resource]
         return updated
 
     def act(self, resource: str, ident: str, action: str, **arguments: Any) -> Resource:
@@ -83,7 +96,7 @@ class Neutron:
         Raises:
             ApiError: the API refuses.
         """
-        answer: Resource = self._request("PUT", f"{self._collection(resource)}/{ident}/{action}", json=arguments)
+        answer: Resource = self._request("PUT", f"{self._collection(resource)}/{ident}/{action}", body=arguments)
         return answer
 
     def list(self, resource: str, **filters: str | Sequence[str]) -> list[Resource]:
@@ -117,7 +130,7 @@ class Neutron:
         try:
             self._request("DELETE", f"{self._collection(resource)}/{ident}")
         except ApiError as error:
-            if error.status != httpx.codes.NOT_FOUND:
+            if error.status != HTTPStatus.NOT_FOUND:
                 raise
 
     def find(self, resource: str, name: str) -> Resource:

@@ -1,0 +1,87 @@
+"""Commands on one cloud at the same time; what they do to a machine is left out (see tests/live/test_lab.py)."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from ovenbird.lab import lab as module
+from ovenbird.lab.errors import AlreadyRunningError, DuplicateInstanceError, LabError, NotRunningError
+from ovenbird.lab.lab import Lab
+from ovenbird.lab.namespace import Namespace
+from ovenbird.lab.plan import Plan
+from ovenbird.lab.state import Kind
+
+
+@pytest.fixture
+def lab(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """Record a lab, whose hosts are made by doing nothing."""
+    for name in ("_start_host", "_join", "_settle"):
+        monkeypatch.setattr(Lab, name, lambda *_: None)
+    monkeypatch.setattr(module, "check", lambda: None)
+    monkeypatch.setattr(Namespace, "remove", lambda _: None)
+    lab = Lab(Plan.make(tmp_path_factory.mktemp("x")))
+    lab.state.add(Kind.PLAN, "lab", lab.plan.to_json())
+    return lab
+
+
+def test_hosts_that_are_added_at_once_are_all_there(lab: Lab) -> None:
+    names = [f"hv{number}" for number in range(10, 18)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: Lab.open(lab.plan.rundir).add_host(name), names))
+    hosts = Lab.open(lab.plan.rundir).plan.hosts
+    assert sorted(hosts[2:]) == names
+    assert not (lab.plan.rundir / "hosts").exists()
+
+
+def test_a_host_that_is_not_added_is_forgotten(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        assert Lab.open(lab.plan.rundir).plan.hosts == ("hv1", "hv2", "hv9")
+        raise LabError("no tunnel")
+
+    monkeypatch.setattr(Lab, "_join", fail)
+    monkeypatch.setattr(Lab, "drop", lambda *_: None)
+    with pytest.raises(LabError, match="no tunnel"):
+        lab.add_host("hv9")
+    assert Lab.open(lab.plan.rundir).plan == lab.plan
+    assert lab.plan.hosts == ("hv1", "hv2")
+
+
+def test_of_two_instances_of_a_name_one_is_made(lab: Lab) -> None:
+    with lab._reserved("a"):
+        with lab._reserved("b"):
+            pass
+        with pytest.raises(DuplicateInstanceError, match=r"^an instance named a exists"), lab._reserved("a"):
+            pass
+
+
+@pytest.mark.parametrize("doing", [lambda lab: lab._reserved("a"), Lab._alone])
+def test_a_cloud_is_not_removed_while_somebody_changes_it(
+    lab: Lab, doing: Callable[[Lab], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", 0.05)
+    with doing(lab):
+        for command in (lab.down, lambda: Lab.up(lab.plan.rundir)):
+            with pytest.raises(
+                AlreadyRunningError, match=r"^the cloud in \S+ is being started, changed or removed; try"
+            ):
+                command()
+    assert lab.state.exists
+    assert lab.down() == []
+    assert not lab.plan.rundir.exists()
+    with pytest.raises(NotRunningError), lab._reserved("a"):
+        pass
+    with pytest.raises(NotRunningError):
+        lab.add_host("hv9")
+    with pytest.raises(NotRunningError):
+        lab.state.add(Kind.NAMESPACE, "x")
+    assert not lab.plan.rundir.exists()
+
+
+def test_a_run_directory_of_somebody_else_is_left(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LabError, match="holds files that no lab made"):
+        Lab.up(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
