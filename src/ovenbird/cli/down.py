@@ -7,6 +7,8 @@ import click
 from ovenbird.cli.options import rundir_option
 from ovenbird.lab.errors import NotRunningError
 from ovenbird.lab.lab import Lab
+from ovenbird.lab.plan import Plan
+from ovenbird.lab.process import marked
 from ovenbird.lab.requirements import check
 
 
@@ -18,8 +20,10 @@ def command(rundir: Path) -> None:
     try:
         lab = Lab.open(rundir)
     except NotRunningError as nothing:
-        click.echo(str(nothing))
-        return
+        if not marked(rundir.absolute()):
+            click.echo(str(nothing))
+            return
+        lab = Lab(Plan.make(rundir))  # somebody has removed the record, and what runs goes on
     for space in lab.down():
         click.echo(f"the namespace {space.name} stays: it {space.whose()}", err=True)
     click.echo(f"the cloud in {rundir} is gone")

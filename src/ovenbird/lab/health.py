@@ -36,6 +36,8 @@ DATABASES = {
 }
 """The central databases: short name to its own and to that of the table with one row."""
 
+_AT_ONCE = 128
+"""How many questions are asked at once: they wait rather than work, and those that hang should not wait in line."""
 _METADATA = "neutron:ovn-metadata-sb-cfg"
 
 
@@ -174,7 +176,7 @@ class _Examination:
         return Health(tuple(dict.fromkeys(own)), self.ports or {})
 
     def _together(self, questions: Iterable[Callable[[], None]]) -> None:
-        with ThreadPoolExecutor(max_workers=16) as pool:
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             for asked in [pool.submit(question) for question in questions]:
                 asked.result()
 
