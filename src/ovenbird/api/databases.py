@@ -39,6 +39,9 @@ PATIENCE = 30.0
 """Seconds for which a request waits while the database cannot be reached, as when a cluster elects a leader; clients
 and proxies give up after sixty or so."""
 
+FIRST = 5.0
+"""Seconds for which a request waits for databases that have not been reached since the service started."""
+
 CONTESTED = (ConstraintViolation, ReferentialIntegrityViolation, TimedOut)
 """What the database answers to a draft that was right when it was built, and no longer is."""
 
@@ -126,6 +129,7 @@ class Databases:
         self.allocator = Allocator()
         self.quotas = Quotas(self, quotas)
         self._turn = asyncio.Lock()
+        self._present = False
 
     @property
     def store(self) -> Store:
@@ -168,24 +172,26 @@ class Databases:
 
     async def _attempt(self, caller: Caller, build: Callable[[Draft], T], until: float) -> tuple[T, Completions]:
         if not self.cloud.connected:
-            await self._reached(until)
+            await _reached(self.cloud, until)
         draft = Draft(self.cloud.transaction(), caller, int(time.time()))
         answer = build(draft)
         if not draft.transaction.empty:
             await self.cloud.commit(draft.transaction, durable=self.durable, until=until)
         return answer, draft.after
 
-    async def _reached(self, until: float) -> None:
-        """Return when the database can be reached.
+    async def present(self) -> None:
+        """Return when the rows of every database are there: a service may have started before them.
 
         Raises:
-            ServiceUnavailable: it could not be in time.
+            ServiceUnavailable: a database could not be reached in time.
         """
-        try:
-            async with asyncio.timeout_at(until):
-                await self.cloud.synchronized()
-        except TimeoutError:
-            raise ServiceUnavailable from None
+        if self._present:
+            return
+        until = asyncio.get_running_loop().time() + FIRST
+        for client in (self.cloud, self.northbound, self.southbound):
+            if client is not None and not _is_present(client):
+                await _reached(client, until)
+        self._present = True
 
     async def _complete(self, caller: Caller, more: Callable[[Draft], None], until: float) -> None:
         """Write what completes a change that is there for everybody to see; it stands even where this fails."""
@@ -207,3 +213,24 @@ class Databases:
     def take(self, draft: Draft, *key: tuple[Column[Any], Any]) -> None:
         """Note that a draft uses a key of a unique index."""
         draft.taken.add((key[0][0].owner, *[value for _, value in key]))
+
+
+def _is_present(client: Client) -> bool:
+    """Return whether a database's rows are there, be they up to date or not."""
+    try:
+        return client.store is not None
+    except Disconnected:
+        return False
+
+
+async def _reached(client: Client, until: float) -> None:
+    """Return when a database can be reached.
+
+    Raises:
+        ServiceUnavailable: it could not be in time.
+    """
+    try:
+        async with asyncio.timeout_at(until):
+            await client.synchronized()
+    except TimeoutError:
+        raise ServiceUnavailable from None

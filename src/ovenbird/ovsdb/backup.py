@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.ovsdb.collector import uncollected
-from ovenbird.ovsdb.errors import Disconnected, NotSupported, OvsdbError, ProtocolError
+from ovenbird.ovsdb.errors import Disconnected, NotSupported, OvsdbError, ProtocolError, UnknownDatabase
 from ovenbird.ovsdb.mirror import Mirror
 from ovenbird.ovsdb.replica import Replica
 
@@ -79,6 +79,8 @@ class Backup(Replica):
     async def _serve(self, remote: Remote) -> bool:
         try:
             done = await super()._serve(remote)
+        except UnknownDatabase:  # it may come, and asking costs nothing
+            raise
         except (OvsdbError, ProtocolError) as error:
             self._fail(error)
         except (OSError, Disconnected, TimeoutError):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import socket
 import sys
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 from ovenbird.cli.main import DAEMONS, run_daemon
 
@@ -30,7 +32,8 @@ def start(name, argv, place, *, env=(), instead=None):
     process = CONTEXT.Process(
         target=_run, args=(name, argv, {**os.environ, **places, **dict(env)}, str(place), instead)
     )
-    process.start()
+    with patch.dict(vars(sys.modules["__main__"]), __file__=None):  # each process would import it anew
+        process.start()
     return process
 
 
@@ -56,6 +59,7 @@ def turns_end():
     """Have the event loop never turn again once a daemon is ready, as while a large network is compiled."""
 
     async def busy(*_):
+        logging.getLogger("ovenbird.daemon").info("the event loop has no turn any more")
         while True:
             pass
 

@@ -278,12 +278,14 @@ class Api:
 
         Raises:
             Unauthorized: nobody known.
+            ServiceUnavailable: whatever is asked for, it cannot be answered yet.
         """
         headers = request.scope["headers"]
         caller = self.authenticator.known(headers)
         if caller is None:
             caller = await self.authenticator.identify(headers)
         request.scope[CALLER] = caller
+        await self.databases.present()
         if self.policy is None:
             return caller, None
         access = self.policy.access(caller)
