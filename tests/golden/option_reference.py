@@ -22,7 +22,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "ovenbird"
 HEAD = """# Options of every command
 
 Made by `make docs` from the programs' own parsers. `ovenbird COMMAND --help` says the same, and of daemons
-`ovenbird DAEMON --options` lists the options alone.
+`ovenbird DAEMON --options` lists the options alone. What daemons read from databases is in [keys](keys.md).
 
 Long options take their value behind `=` or as the next argument; values in brackets may be left out, and are given
 behind `=` alone. Options are not abbreviated. An option that a daemon does not know, or a value that it cannot use,

@@ -318,7 +318,7 @@ class Controller:
         self._assemble(southbound)
         bridge_target = f"unix:{self.run_directory}/{mine.bridge}.mgmt"
         self._tasks = [
-            asyncio.create_task(self.switch.run(bridge_target, float(mine.openflow_probe_s))),
+            asyncio.create_task(self.switch.run(bridge_target)),
             asyncio.create_task(self._monitor(southbound)),
             *(asyncio.create_task(self._writer(client).run()) for client in self._books),
             asyncio.create_task(self._retries.run()),
@@ -412,11 +412,12 @@ class Controller:
         return differs
 
     def _follow_settings(self) -> None:
-        """Take up what rules do not look at: the probe's interval; a name that was changed, until Southbound has it."""
+        """Take up what rules do not look at: intervals of probes; a name that was changed, until Southbound has it."""
         mine, state = self.settings, self._state()
         name = mine.chassis
         if self.southbound is not None:
             self.southbound.set_probe(_probe(mine))
+        self.switch.set_probe(float(mine.openflow_probe_s))
         if name and self._name not in ("", name):
             self._tell(previous=self._name)
         elif state.previous and self.southbound and self.southbound.store.find(sb.Chassis.name, name) is not None:

@@ -13,6 +13,7 @@ from ovenbird.daemon.options import Option, Takes, flag, value
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.pump import LockedPump
 from ovenbird.model import nb, sb
+from ovenbird.model.options import number
 from ovenbird.northd.findings import Findings
 from ovenbird.northd.northd import build
 from ovenbird.ovsdb.replica import Replica
@@ -37,6 +38,9 @@ def one_thread(count: str | None) -> str:
         return ""
     return "changes are compiled in one thread, each at the cost of what it changes"
 
+
+PROBE_INTERVAL, LEAST_PROBE_INTERVAL = 5000, 1000
+"""Milliseconds of silence before a database is probed: where nothing is said, and at least (the original's)."""
 
 OPTIONS = {
     "ovnnb-db": value("REMOTE", "where Northbound is served: $OVN_NB_DB, or unix:RUNDIR/ovnnb_db.sock"),
@@ -99,6 +103,14 @@ def register(unixctl: Unixctl, running: LockedPump, *findings: Findings) -> None
     list_findings(unixctl, *findings)
 
 
+def probe_interval(northbound: Client) -> float:
+    """Return the seconds of silence after which northd probes its databases, 0 for never (ovn-nb(5), NB_Global)."""
+    for row in northbound.store.table(nb.NBGlobal):
+        milliseconds = number(row.options, "northd_probe_interval", PROBE_INTERVAL)
+        return max(milliseconds, LEAST_PROBE_INTERVAL) / 1000 if milliseconds else 0
+    return PROBE_INTERVAL / 1000
+
+
 def connection_status(client: Client) -> str:
     """Return what a `connection-status` command answers."""
     return "connected\n" if client.connected else "not connected\n"
@@ -126,8 +138,14 @@ async def serve(daemon: Daemon) -> None:
         running.pause()
     daemon.ready()
 
+    def probe(_: object = None) -> None:
+        for client in (northbound, southbound):
+            client.set_probe(probe_interval(northbound))
+
     async def work() -> None:
         await northbound.start()
+        probe()
+        northbound.on_change(probe)
         await southbound.start()
         await running.run()
 

@@ -68,6 +68,7 @@ class Session:
         self._writer = writer
         self._on_message = on_message
         self._probe_interval = probe_interval
+        self._probing: asyncio.Task[None] | None = None
         self._answers: dict[int, asyncio.Future[list[Message]]] = {}
         self._parts: dict[int, list[Message]] = {}
         self._bundle: Bundle | None = None
@@ -110,7 +111,7 @@ class Session:
 
     async def _run(self) -> None:
         """Read until the end; then fail everything that waits."""
-        probe = asyncio.create_task(self._probe()) if self._probe_interval else None
+        self.set_probe(self._probe_interval)
         end: BaseException = ConnectionLostError("the session was closed")
         try:
             while data := await self._reader.read(1 << 18):
@@ -128,8 +129,7 @@ class Session:
         except Exception as error:  # noqa: BLE001 - raised again below, after those who wait have been told
             end = error
         finally:
-            if probe:
-                probe.cancel()
+            self.set_probe(0)
             self._writer.close()
             self._fail(end)
         raise end
@@ -143,6 +143,13 @@ class Session:
             if not future.done():
                 future.set_exception(lost)
                 future.exception()  # whoever waits gets it; if nobody does, `wait_closed` tells
+
+    def set_probe(self, interval: float) -> None:
+        """Ask the switch whether it is there after other seconds of silence than before; 0 for never."""
+        if self._probing is not None:
+            self._probing.cancel()
+        self._probe_interval = interval
+        self._probing = asyncio.create_task(self._probe()) if interval else None
 
     async def _probe(self) -> None:
         while True:

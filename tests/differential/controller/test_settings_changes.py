@@ -58,6 +58,11 @@ def probe(_: Site, controller: Controller) -> str:
     return str(controller.southbound._probe)
 
 
+def switch_probe(_: Site, controller: Controller) -> str:
+    session = controller.switch.session
+    return "not connected" if session is None else f"{session._probe_interval} {session._probing is not None}"
+
+
 def datapaths(_: Site, controller: Controller) -> str:
     assert controller.southbound is not None
     return f"{len(controller.southbound.store.table(sb.DatapathBinding).rows)} datapaths"
@@ -89,7 +94,8 @@ CHANGES = (
     ("ovn-monitor-all", "true", datapaths, "2 "),
     ("ovn-remote-probe-interval", "7000", probe, "7.0"),
     ("ovn-remote-probe-interval", "no number", probe, "5.0"),
-    ("ovn-openflow-probe-interval", "no number", probe, "5.0"),
+    ("ovn-openflow-probe-interval", "7", switch_probe, "7.0 True"),
+    ("ovn-openflow-probe-interval", "no number", switch_probe, "0.0 False"),
     ("hostname", "another", chassis("hostname"), "another"),
 )
 """What is set to which value, where that shows, and as what; `!`: what shows no longer. Unset, all is as it was."""

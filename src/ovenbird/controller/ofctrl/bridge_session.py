@@ -79,6 +79,7 @@ class BridgeSession:
         self._wake = asyncio.Event()
         self._flush: list[int] = []
         self._doubted = False
+        self._probe_interval = 0.0
         self._bundle: Bundle | None = None
         self._bundled: list[FlowChange] = []
 
@@ -114,10 +115,17 @@ class BridgeSession:
         """Forget the connections of zones before the next flows are installed."""
         self._flush += zones
 
-    async def run(self, target: str, probe_interval: float = 5.0) -> None:
+    async def run(self, target: str) -> None:
         """Follow the bridge at `target` until cancelled."""
         while True:
-            await keep_connected(target, self._serve, self._receive, probe_interval=probe_interval)
+            await keep_connected(target, self._serve, self._receive)
+
+    def set_probe(self, interval: float) -> None:
+        """Probe the switch after these seconds of silence; 0 for never."""
+        if interval != self._probe_interval:
+            self._probe_interval = interval
+            if self.session is not None:
+                self.session.set_probe(interval)
 
     def send(self, message: Message) -> None:
         """Send a message, if the switch is there."""
@@ -125,6 +133,7 @@ class BridgeSession:
             self.session.send(message)
 
     async def _serve(self, session: Session) -> None:
+        session.set_probe(self._probe_interval)
         session.send(SetPacketInFormat())
         session.send(SetConfig())
         await self._map_option(session)
