@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.options import flag, value
 from ovenbird.daemon.unixctl import CommandError
+from ovenbird.model.options import INT
+from ovenbird.net.numbers import integer
 from ovenbird.ovsdb.backup import Backup
 from ovenbird.ovsdb.transport import lacks_remote
 
@@ -142,9 +144,10 @@ class ActiveBackup:
         return ""
 
     def _set_probe(self, args: list[str]) -> str:
-        if not args[0].isdecimal():
+        probe = integer(args[0], high=INT)
+        if probe is None:
             raise CommandError("Invalid probe interval, integer value expected")
-        self.probe = int(args[0]) / 1000
+        self.probe = probe / 1000
         for backup in self._backups.values():
             backup.set_probe(self.probe)
         return ""

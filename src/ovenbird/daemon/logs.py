@@ -20,6 +20,7 @@ import orjson
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.log_file import LogFile
 from ovenbird.daemon.log_limit import LogLimit
+from ovenbird.net.numbers import integer
 
 LEVELS = {
     "off": logging.CRITICAL + 10,
@@ -153,8 +154,12 @@ class Logs:
             address = SYSLOG
         elif kind == "unix" and rest:
             address = rest
-        elif kind == "udp" and (host := rest.rpartition(":")[0]) and rest.rpartition(":")[2].isdecimal():
-            address = host.strip("[]"), int(rest.rpartition(":")[2])
+        elif (
+            kind == "udp"
+            and (host := rest.rpartition(":")[0])
+            and (port := integer(rest.rpartition(":")[2], 1, 65535)) is not None
+        ):
+            address = host.strip("[]"), port
         else:
             raise UsageError(f"syslog {method}: libc, null, unix:FILE or udp:HOST:PORT is needed")
         try:

@@ -267,7 +267,8 @@ def complaints(options: Mapping[str, str]) -> Iterator[str]:
     Arguments:
         options: of Cloud_Global; any names and values.
     """
-    wrong = sorted(name for name, text in options.items() if not _holds(name, text))
+    wrong = [name for name, text in options.items() if not _holds(name, text)]
+    wrong.sort(key=lambda name: (name not in SETTINGS, name))
     for name in wrong[:_COMPLAINTS]:
         try:
             named(name).canonical(options[name])

@@ -122,7 +122,9 @@ async def _reached(replica: Replica) -> None:
             await asyncio.wait((starting,), timeout=0.02)
             if not starting.done() and (replica.unreachable or loop.time() > deadline):
                 why = "; ".join(f"{remote}: {reason}" for remote, reason in replica.failures.items())
-                raise UnreachableError(f"Cloud cannot be reached: {why or f'no answer within {PATIENCE:g} seconds'}")
+                raise UnreachableError(
+                    f"Cloud cannot be reached: {why or f'nobody serves it within {PATIENCE:g} seconds'}"
+                )
         await starting
     finally:
         starting.cancel()

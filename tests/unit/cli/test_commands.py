@@ -192,3 +192,30 @@ def test_what_is_missing_is_named_with_what_to_install(monkeypatch: pytest.Monke
     monkeypatch.setattr(requirements, "find_program", lambda name: None)
     with pytest.raises(LabError, match=r"ethtool iproute2 iputils-ping openvswitch-switch udhcpc util-linux$"):
         requirements.check()
+
+
+def test_up_refuses_settings_that_make_no_sense_before_anything_is_done(tmp_path: Path) -> None:
+    rundir = tmp_path / "cloud"
+    result = _run("up", "--rundir", str(rundir), "--set", "max_routes=1", "--set", "metdta=true")
+    assert result.exit_code == 2
+    assert result.output.endswith("Error: --set: there is no setting metdta: is metadata meant?\n")
+    assert not rundir.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "served"), [((), True), (("--set=metadata=OFF",), False), (("--no-metadata",), False)]
+)
+def test_hosts_serve_metadata_if_the_setting_says_so(
+    words: tuple[str, ...], served: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def make(*_: object, metadata: bool, **__: object) -> Plan:
+        asked.append(metadata)
+        raise LabError("planned")
+
+    monkeypatch.setattr(Plan, "make", make)
+    for name in ("ovenbird.cli.up.check", "ovenbird.lab.lab.check"):
+        monkeypatch.setattr(name, lambda: None)
+    assert isinstance(_run("up", "--rundir", str(tmp_path), *words).exception, LabError)
+    assert asked == [served]

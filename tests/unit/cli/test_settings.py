@@ -122,8 +122,8 @@ async def test_what_somebody_wrote_unchecked_is_said_and_can_be_removed(served):
     done = await served.run("get", "metadata")
     assert done.stdout == "false\n"
     assert done.stderr.splitlines() == [
-        f"{SAID}there is no setting 'a\\nb': `ovenbird settings list` shows all; it is ignored",
         f"{SAID}metadata=banana: metadata is true or false; false, the default, holds",
+        f"{SAID}there is no setting 'a\\nb': `ovenbird settings list` shows all; it is ignored",
         f"{SAID}there is no setting metdta: is metadata meant?; it is ignored",
     ]
     assert await served.said("unset", "a\nb", "metdta", "metadata") == (

@@ -54,5 +54,6 @@ def test_a_backup_of_nobody(tmp_path):
     assert "active server is not specified" in daemon.unixctl.answer("ovsdb-server/connect-active-ovsdb-server", [])[1]
     assert not role.is_backup
     assert daemon.unixctl.answer("ovsdb-server/sync-status", []) == ("state: active\n", None)
-    assert daemon.unixctl.answer("ovsdb-server/set-active-ovsdb-server-probe-interval", ["x"])[1]
+    for text in ("x", "", "-1", "\u0661", "9" * 5000):
+        assert daemon.unixctl.answer("ovsdb-server/set-active-ovsdb-server-probe-interval", [text])[1]
     assert daemon.unixctl.answer("ovsdb-server/set-sync-exclude-tables", ["x"])[1]
