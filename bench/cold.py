@@ -20,7 +20,7 @@ from pathlib import Path
 import topology
 
 from ovenbird.model import nb, sb
-from ovenbird.northd.northd import build
+from ovenbird.northd.build import build
 from ovenbird.ovsdb.journal import create, open_database
 
 

@@ -12,10 +12,10 @@ from collections import defaultdict
 from pathlib import Path
 
 from ovenbird.engine import tracking
-from ovenbird.engine.derived import Files
+from ovenbird.engine.computed_index import Files
 from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
-from ovenbird.northd.northd import NORTHBOUND, build
+from ovenbird.northd.build import NORTHBOUND, build
 
 PAGES = sorted(Path(__file__).parent.glob("*.md"))
 BLOCK = re.compile(r"^```nbctl[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)

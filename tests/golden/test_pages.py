@@ -21,8 +21,8 @@ from pathlib import Path
 import pytest
 
 from ovenbird.engine.rows import Store
-from ovenbird.features import FEATURES
 from ovenbird.model import nb, sb
+from ovenbird.northd.features import FEATURES
 from ovenbird.verify.origin import Origins
 
 PAGES = sorted(Path(__file__).parent.glob("*.md"))

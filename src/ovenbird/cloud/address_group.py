@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ovenbird.cloud import names
 from ovenbird.engine.facts import Rows
+from ovenbird.engine.findings import finding
 from ovenbird.engine.rules import rule
-from ovenbird.logical.findings import finding
 from ovenbird.model import cloud, nb
 from ovenbird.net.ip import is_prefix
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from ovenbird.cloud import names
 from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.findings import finding
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.logical.findings import finding
 from ovenbird.model import cloud, nb, settings
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from ovenbird.cloud.extra_dhcp import merged, named_for_ovn
 from ovenbird.cloud.network import PORTS_OF_SWITCH, SWITCH_PORTS, network_mtu
 from ovenbird.cloud.security_group import PORTS_OF_GROUP
 from ovenbird.cloud.subnet import DHCP_OPTIONS, STATELESS, dhcp_options
+from ovenbird.engine.findings import finding
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.logical.findings import finding
 from ovenbird.model import cloud, settings
 from ovenbird.model.binding_profile import Profile, capabilities, container, is_external, migrating_to, profile, vtep
 from ovenbird.model.shared_address import shared_address

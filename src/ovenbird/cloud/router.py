@@ -12,9 +12,9 @@ from ovenbird.cloud import gateway, names
 from ovenbird.cloud.addressing import fixed_addresses
 from ovenbird.cloud.network import ON_A_WIRE, network_mtu
 from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.findings import finding
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.logical.findings import finding
 from ovenbird.model import cloud, nb, settings
 from ovenbird.net.ip import ip_address, ip_network, is_address, is_prefix
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.engine.findings import finding
 from ovenbird.engine.rules import rule
-from ovenbird.logical.findings import finding
 from ovenbird.model.cloud import CloudGlobal
 from ovenbird.model.settings import complaints
 

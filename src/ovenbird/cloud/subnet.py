@@ -10,9 +10,9 @@ import orjson
 from ovenbird.cloud import names
 from ovenbird.cloud.network import domain, network_mtu
 from ovenbird.engine import lookups
+from ovenbird.engine.findings import finding
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.logical.findings import finding
 from ovenbird.model import cloud, nb, settings
 from ovenbird.net.ip import ip_address, is_address, is_prefix
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.lang.actions.layout import FlagBit, Tables
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.microflow import Microflow, parse_microflow
 from ovenbird.net import ethernet, nd
@@ -23,6 +22,8 @@ from ovenbird.net.tcp import Tcp
 from ovenbird.net.udp import Udp
 from ovenbird.openflow.actions import PushVlan, Resubmit, SetField, encode_actions
 from ovenbird.openflow.messages import PacketOut
+from ovenbird.pipeline.flag_bits import FlagBit
+from ovenbird.pipeline.openflow_tables import Tables
 
 if TYPE_CHECKING:
     from ovenbird.openflow.actions import Action

@@ -18,8 +18,8 @@ from ovenbird.daemon.findings import list_findings
 from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import flag, value
 from ovenbird.daemon.process import Daemon, until_stopped
-from ovenbird.daemon.pump import LockedPump
 from ovenbird.daemon.renumbering import Renumbering
+from ovenbird.driver.engine_driver import LockedPump
 from ovenbird.model import cloud, nb, sb
 from ovenbird.net.numbers import integer
 from ovenbird.northd.findings import Findings

@@ -17,8 +17,8 @@ from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import value
 from ovenbird.daemon.process import Daemon, until_stopped
-from ovenbird.daemon.pump import long_lived
 from ovenbird.daemon.remotes import Remotes
+from ovenbird.driver.engine_driver import long_lived
 from ovenbird.model import cloud, nb, sb
 from ovenbird.model.settings import SettingError, assignments
 from ovenbird.model.stored_settings import UnreachableError, change
@@ -31,7 +31,7 @@ from ovenbird.ovsdb.server import Server
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ovenbird.daemon.pump import LockedPump
+    from ovenbird.driver.engine_driver import LockedPump
     from ovenbird.ovsdb.server import LocalClient
 
 DATABASES = {"nb": (nb, 6641), "sb": (sb, 6642), "cloud": (cloud, 6643)}

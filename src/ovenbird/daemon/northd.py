@@ -11,11 +11,11 @@ from ovenbird.daemon.findings import list_findings
 from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import Option, Takes, flag, value
 from ovenbird.daemon.process import Daemon, until_stopped
-from ovenbird.daemon.pump import LockedPump
+from ovenbird.driver.engine_driver import LockedPump
 from ovenbird.model import nb, sb
 from ovenbird.model.options import number
+from ovenbird.northd.build import build
 from ovenbird.northd.findings import Findings
-from ovenbird.northd.northd import build
 from ovenbird.ovsdb.replica import Replica
 
 if TYPE_CHECKING:

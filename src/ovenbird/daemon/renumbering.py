@@ -15,8 +15,8 @@ from ovenbird.model.cloud import Network
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ovenbird.daemon.pump import Pump
     from ovenbird.daemon.unixctl import Unixctl
+    from ovenbird.driver.engine_driver import Pump
     from ovenbird.engine.rows import UUID
     from ovenbird.ovsdb.commit import Commit, RowChange
     from ovenbird.ovsdb.transaction import Client

@@ -10,7 +10,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ovenbird.engine import tracking
-from ovenbird.engine.gathered import Gathered
+from ovenbird.engine.grouped import Gathered
 from ovenbird.engine.tracking import Source
 
 if TYPE_CHECKING:

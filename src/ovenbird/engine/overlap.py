@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.engine.distinct import Tallies
+from ovenbird.engine.value_counts import Tallies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.lang.boxes import Box, boxes
+from ovenbird.lang.dnf import Box, boxes
 from ovenbird.lang.errors import CompileError, LangError
 from ovenbird.lang.passes import annotated
 from ovenbird.openflow.fields import FIELDS
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.lang.bindings import Bindings
-    from ovenbird.lang.cubes import Cube, Cubes
+    from ovenbird.lang.ternary import Cube, Cubes
 
 _CONJ_ID_MASK = FIELDS["conj_id"].mask
 _MAX_CLAUSES = 64  # Open vSwitch's limit of dimensions, ovs-actions(7)

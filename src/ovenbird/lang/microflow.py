@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.lang.boxes import boxes
+from ovenbird.lang.dnf import boxes
 from ovenbird.lang.errors import FieldError, LangError, MicroflowError
 from ovenbird.lang.passes import annotated
 from ovenbird.lang.symbols import OVERLAYS

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.engine.derived import Derived
+from ovenbird.engine.computed_index import Derived
 from ovenbird.model.cloud import Port
 from ovenbird.net.ip import ip_network
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ovenbird.logical.findings import FINDING
-from ovenbird.logical.flow import LOGICAL_FLOW
+from ovenbird.engine.findings import FINDING
+from ovenbird.northd.ir.flow import LOGICAL_FLOW
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.engine.derived import Derived
+from ovenbird.engine.computed_index import Derived
 from ovenbird.engine.least import Least, least_of
 from ovenbird.engine.lookups import rows
 from ovenbird.engine.rules import Rule, rule, singleton
 from ovenbird.engine.views import view
-from ovenbird.logical.addresses import mac_prefix
-from ovenbird.logical.tables import (
+from ovenbird.model import nb, sb, version
+from ovenbird.model.options import flag
+from ovenbird.northd.ir.addresses import mac_prefix
+from ovenbird.northd.ir.southbound_rows import (
     ADDRESS_SET,
     DATAPATH_KEYS,
     IN_ADDRESS_SET,
@@ -24,8 +26,6 @@ from ovenbird.logical.tables import (
     SB_GLOBAL,
     northbound_uuid,
 )
-from ovenbird.model import nb, sb, version
-from ovenbird.model.options import flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

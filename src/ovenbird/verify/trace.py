@@ -13,7 +13,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.lang.actions import Check, FlagBit, Pipeline, Translation, Zone
+from ovenbird.lang.actions import Check, Translation, Zone
 from ovenbird.lang.actions.flow import Next, Output
 from ovenbird.lang.actions.services import DnsLookup
 from ovenbird.lang.errors import LangError
@@ -22,6 +22,8 @@ from ovenbird.lang.microflow import Microflow, parse_microflow
 from ovenbird.model import sb
 from ovenbird.net.addresses import ipv4_text, ipv6_text, is_mac, mac_number
 from ovenbird.net.ethernet import IPV4, IPV6
+from ovenbird.pipeline.flag_bits import FlagBit
+from ovenbird.pipeline.stages import Pipeline
 from ovenbird.verify import port_security
 from ovenbird.verify.conntrack import DESTINATION_TRANSLATED, SOURCE_TRANSLATED, Tracker, Tuple, flags, format_state
 from ovenbird.verify.errors import NoReplyError, UnknownPortError

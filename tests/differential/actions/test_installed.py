@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ovenbird.lang.actions import GroupSpec, OptionType, Pipeline, Tables, guarded, parse_actions
+from ovenbird.lang.actions import GroupSpec, OptionType, guarded, parse_actions
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.compile import compile_match
 from ovenbird.openflow.messages import Bucket as OpenFlowBucket
 from ovenbird.openflow.messages import FlowMod, GroupMod, GroupType, ModCommand
 from ovenbird.openflow.transport import Session
+from ovenbird.pipeline.openflow_tables import Tables
+from ovenbird.pipeline.stages import Pipeline
 
 PAGE = Path(__file__).with_name("openflow.md")
 TABLE = 200  # ovn-controller has no flows there

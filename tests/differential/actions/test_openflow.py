@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.lang.actions import Context, GroupSpec, OptionType, Pipeline, Tables, Userdata, guarded, parse_actions
+from ovenbird.lang.actions import Context, GroupSpec, OptionType, Userdata, guarded, parse_actions
 from ovenbird.lang.actions.userdata import WITH_ACTIONS
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.compile import compile_match
 from ovenbird.openflow.actions import encode_actions
 from ovenbird.openflow.fields import FIELDS
+from ovenbird.pipeline.openflow_tables import Tables
+from ovenbird.pipeline.stages import Pipeline
 
 # One flow a line; the page itself says how to read it.
 PAGE = Path(__file__).with_name("openflow.md")

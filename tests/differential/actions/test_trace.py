@@ -10,7 +10,7 @@ import shutil
 
 import pytest
 
-from ovenbird.lang.actions import Pipeline, parse_actions, run
+from ovenbird.lang.actions import parse_actions, run
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.microflow import Microflow, parse_microflow
 from ovenbird.lang.symbols import SYMBOLS
@@ -71,7 +71,7 @@ class Once:
     def __init__(self, packet: Microflow) -> None:
         self.packet, self.stack, self.is_switch, self.seen = packet, [], True, None
 
-    def next(self, pipeline: Pipeline | None, table: int | None) -> None:
+    def next(self, pipeline, table):
         self.seen = self.packet.copy()
 
     def port_key(self, name: str) -> int:

@@ -16,7 +16,7 @@ import pytest
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.compile import compile_match
 from ovenbird.lang.parser import parse
-from ovenbird.lang.template import Templates
+from ovenbird.lang.templates.match import Templates
 
 PROGRAMS = ("ovn-northd", "ovsdb-server", "ovsdb-tool", "ovn-nbctl", "ovn-sbctl", "ovn-trace")
 SCHEMAS = (Path("/usr/share/ovn/ovn-nb.ovsschema"), Path("/usr/share/ovn/ovn-sb.ovsschema"))

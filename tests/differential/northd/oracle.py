@@ -16,7 +16,7 @@ from contradictions import of_store
 
 from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
-from ovenbird.northd.northd import NORTHBOUND, SOUTHBOUND, build
+from ovenbird.northd.build import NORTHBOUND, SOUTHBOUND, build
 from ovenbird.ovsdb.notation import decoder, encode
 
 PROGRAMS = ("ovsdb-server", "ovsdb-tool", "ovn-northd", "ovn-trace", "prlimit", "ovn-appctl", "ovn-nbctl")

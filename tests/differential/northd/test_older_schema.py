@@ -17,8 +17,8 @@ from other_schemas import newer, reduced, ungrouped
 from ovenbird.daemon import northd
 from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
+from ovenbird.northd.build import SOUTHBOUND, build
 from ovenbird.northd.findings import Findings
-from ovenbird.northd.northd import SOUTHBOUND, build
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.replica import Replica
 

@@ -1,6 +1,6 @@
 """Our stages have the numbers that Debian's northd gives them."""
 
-from ovenbird.logical.pipeline import STAGES
+from ovenbird.pipeline.stages import STAGES
 
 
 def test_numbers(oracle):

@@ -7,7 +7,7 @@ ports' bindings say.
 import pytest
 from texts import Texts
 
-from ovenbird.logical.addresses import parse_ip, parse_mac
+from ovenbird.northd.ir.addresses import parse_ip, parse_mac
 
 MAC = "00:00:00:00:00:0a"
 MACS = [

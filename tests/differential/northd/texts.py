@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ovenbird.logical.addresses import canonical, parse_mac
+from ovenbird.northd.ir.addresses import canonical, parse_mac
 
 WORDS = re.compile(
     r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}(?![0-9a-f:])"  # MACs

@@ -34,7 +34,7 @@ from verify_world import WHOSE, Question
 from ovenbird.lang.ast import And, Boolean, Compare, Not, Or, Resident, Test
 from ovenbird.lang.microflow import parse_microflow
 from ovenbird.lang.parser import parse
-from ovenbird.logical.registers import STATELESS
+from ovenbird.pipeline.registers import STATELESS
 from ovenbird.verify.conntrack import flags, format_state
 from ovenbird.verify.errors import NoReplyError
 from ovenbird.verify.packets import headers

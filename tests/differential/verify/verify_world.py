@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.model import nb, sb
-from ovenbird.northd.northd import SOUTHBOUND as OUTPUTS
-from ovenbird.northd.northd import build
+from ovenbird.northd.build import SOUTHBOUND as OUTPUTS
+from ovenbird.northd.build import build
 from ovenbird.ovsdb.notation import encode
 from ovenbird.verify.network import Network
 from ovenbird.verify.snapshot import SOUTHBOUND, Snapshot

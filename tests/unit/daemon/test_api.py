@@ -6,7 +6,7 @@ from ovenbird.daemon.api import lacks
 from ovenbird.daemon.findings import list_findings
 from ovenbird.daemon.unixctl import Unixctl
 from ovenbird.engine.engine import Delta
-from ovenbird.logical.findings import FINDING
+from ovenbird.engine.findings import FINDING
 from ovenbird.model import cloud
 from ovenbird.northd.findings import Findings
 from ovenbird.ovsdb.schema import DatabaseSchema

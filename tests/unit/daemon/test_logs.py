@@ -24,7 +24,7 @@ def logs():
     root.setLevel(level)
 
 
-def record(name="ovenbird.northd.northd", level=logging.WARNING, **extra):
+def record(name="ovenbird.northd.build", level=logging.WARNING, **extra):
     made = logging.makeLogRecord(
         {"name": name, "levelno": level, "levelname": "WARNING", "msg": "hello %s", "args": ("x",)}
     )
@@ -35,7 +35,7 @@ def record(name="ovenbird.northd.northd", level=logging.WARNING, **extra):
 def test_lines_look_like_open_vswitchs():
     formatter = OvsFormatter()
     assert re.fullmatch(
-        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\|00001\|northd\.northd\|WARN\|hello x port=p1",
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\|00001\|northd\.build\|WARN\|hello x port=p1",
         formatter.format(record(port="p1")),
     )
     assert "|00002|" in formatter.format(record())
@@ -43,17 +43,17 @@ def test_lines_look_like_open_vswitchs():
 
 def test_json_lines_carry_the_fields():
     line = json.loads(OvsFormatter(json=True).format(record(port="p1")))
-    assert (line["module"], line["level"], line["message"], line["port"]) == ("northd.northd", "WARN", "hello x", "p1")
+    assert (line["module"], line["level"], line["message"], line["port"]) == ("northd.build", "WARN", "hello x", "p1")
 
 
 def test_levels_by_destination_and_module(logs):
     logs.set("file:err")
     assert logs.destinations["file"].level == logging.ERROR
     assert logs.destinations["console"].level == logging.WARNING
-    logs.set("northd.northd:console:dbg")
+    logs.set("northd.build:console:dbg")
     assert logs.destinations["console"].filter(record(level=logging.DEBUG))
     assert not logs.destinations["console"].filter(record("ovenbird.other", logging.DEBUG))
-    assert "northd.northd" in logs.show()
+    assert "northd.build" in logs.show()
     logs.set("ANY:console:off")
     assert not logs.destinations["console"].filter(record(level=logging.CRITICAL))
 

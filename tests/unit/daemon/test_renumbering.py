@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ovenbird.daemon.pump import Pump
 from ovenbird.daemon.renumbering import Renumbering
 from ovenbird.daemon.unixctl import Unixctl
+from ovenbird.driver.engine_driver import Pump
 from ovenbird.model import cloud
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server

@@ -2,7 +2,7 @@
 
 from things import Label, Thing, contents, settle
 
-from ovenbird.engine.derived import Derived
+from ovenbird.engine.computed_index import Derived
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.facts import Rows
 from ovenbird.engine.rows import Store

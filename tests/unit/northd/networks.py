@@ -7,8 +7,8 @@ import re
 from contradictions import contradictions
 
 from ovenbird.model import nb, sb
+from ovenbird.northd.build import NORTHBOUND, SOUTHBOUND, build
 from ovenbird.northd.findings import Findings
-from ovenbird.northd.northd import NORTHBOUND, SOUTHBOUND, build
 from ovenbird.ovsdb.database import Database
 
 DHCP = (sb.DHCPOptions, sb.DHCPv6Options)

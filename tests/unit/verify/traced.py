@@ -6,7 +6,7 @@ import asyncio
 import threading
 
 from ovenbird.model import nb, sb
-from ovenbird.northd.northd import NORTHBOUND, SOUTHBOUND, build
+from ovenbird.northd.build import NORTHBOUND, SOUTHBOUND, build
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server
 from ovenbird.verify.network import Network

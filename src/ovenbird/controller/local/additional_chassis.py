@@ -10,7 +10,7 @@ from ovenbird.controller.local.local_data import (
     parent_port,
 )
 from ovenbird.controller.local.settings import settings
-from ovenbird.engine.derived import Derived
+from ovenbird.engine.computed_index import Derived
 from ovenbird.engine.views import view
 from ovenbird.model.sb import PortBinding
 

@@ -12,7 +12,7 @@ from ovenbird.controller.facts import ATTACHED, MONITOR_CLAUSE
 from ovenbird.controller.local.gateway import HIGHLY_AVAILABLE, hosts, is_candidate
 from ovenbird.controller.local.local_store import Attachment, progress
 from ovenbird.controller.local.settings import integration_bridge, own_chassis, settings
-from ovenbird.engine.derived import Derived
+from ovenbird.engine.computed_index import Derived
 from ovenbird.engine.lookups import find, get, rows, select, table
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view

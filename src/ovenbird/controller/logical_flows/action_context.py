@@ -12,13 +12,14 @@ from ovenbird.engine.ids import Pool
 from ovenbird.engine.lookups import rows
 from ovenbird.engine.views import view
 from ovenbird.lang.actions.context import GroupSpec, OptionType
-from ovenbird.lang.actions.layout import Pipeline, Tables
 from ovenbird.model.sb import (
     DatapathBinding,
     DHCPOptions,
     DHCPv6Options,
     LogicalFlow,
 )
+from ovenbird.pipeline.openflow_tables import Tables
+from ovenbird.pipeline.stages import Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

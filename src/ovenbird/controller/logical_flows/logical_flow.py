@@ -28,11 +28,11 @@ from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.lang.actions.registry import parse_actions
-from ovenbird.lang.actions.stencils import Stencils
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.errors import LangError
-from ovenbird.lang.spread import spread
-from ovenbird.lang.template import Templates
+from ovenbird.lang.templates.action import Stencils
+from ovenbird.lang.templates.address_set import spread
+from ovenbird.lang.templates.match import Templates
 from ovenbird.lang.text_cache import cached_by_text
 from ovenbird.model.sb import (
     DatapathBinding,
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
     from ovenbird.lang.actions.action import Actions
     from ovenbird.lang.compile import Clause
-    from ovenbird.lang.stencil import MatchStencil
+    from ovenbird.lang.templates.bytes import MatchStencil
 
 log = logging.getLogger(__name__)
 CONJUNCTIONS = Pool("conjunction id", 1, 0xFFFFFFFF)

@@ -17,11 +17,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ovenbird.lang.actions.layout import Tables
 from ovenbird.lang.text_cache import cached_by_text
 from ovenbird.openflow.actions import SetField, encode_actions
 from ovenbird.openflow.errors import DecodeError, EncodeError
 from ovenbird.openflow.instructions import ApplyActions, decode_instructions, encode_apply
+from ovenbird.pipeline.openflow_tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,12 +14,13 @@ from ovenbird.controller.local.local_data import hosted, hosted_members
 from ovenbird.engine.lookups import get, rows
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.lang.actions.layout import FlagBit, Tables
 from ovenbird.lang.actions.learn import Endpoint
 from ovenbird.lang.errors import LexError
 from ovenbird.model.sb import DatapathBinding, LoadBalancer, SBGlobal
 from ovenbird.openflow.actions import Ct, Learn, LearnLoad, LearnMatch, Nat, SetField
 from ovenbird.openflow.fields import Subfield
+from ovenbird.pipeline.flag_bits import FlagBit
+from ovenbird.pipeline.openflow_tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

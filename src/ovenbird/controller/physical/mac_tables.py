@@ -11,11 +11,12 @@ from ovenbird.controller.facts import cookie_of, flow
 from ovenbird.controller.local.local_data import hosted_row
 from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule
-from ovenbird.lang.actions.layout import FlagBit, Tables
 from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding, StaticMACBinding
 from ovenbird.net.addresses import is_mac, mac_number
 from ovenbird.net.ip import ip_address, is_address
 from ovenbird.openflow.actions import SetField
+from ovenbird.pipeline.flag_bits import FlagBit
+from ovenbird.pipeline.openflow_tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

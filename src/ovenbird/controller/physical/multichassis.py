@@ -23,7 +23,6 @@ from ovenbird.controller.physical.encaps import tunnel_to
 from ovenbird.controller.physical.static_flows import LARGE_PACKETS, LARGE_REPLIES, PHY_TO_LOG
 from ovenbird.engine.lookups import get
 from ovenbird.engine.rules import rule
-from ovenbird.lang.actions.layout import FlagBit, Tables
 from ovenbird.lang.actions.userdata import Opcode, Userdata
 from ovenbird.model.sb import DatapathBinding, PortBinding
 from ovenbird.model.vswitch import Interface
@@ -39,6 +38,8 @@ from ovenbird.openflow.actions import (
     encode_actions,
 )
 from ovenbird.openflow.fields import Subfield
+from ovenbird.pipeline.flag_bits import FlagBit
+from ovenbird.pipeline.openflow_tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

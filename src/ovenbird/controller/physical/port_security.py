@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from ovenbird.controller.facts import cookie_of, flow
 from ovenbird.controller.local.local_data import VIF, hosted_row, is_relevant, is_resident
 from ovenbird.engine.rules import rule
-from ovenbird.lang.actions.layout import FlagBit, Tables
 from ovenbird.model.sb import PortBinding
 from ovenbird.net.addresses import link_local, mac_number
 from ovenbird.net.ip import ipv4_interface, ipv6_interface
 from ovenbird.openflow.actions import Resubmit, SetField
+from ovenbird.pipeline.flag_bits import FlagBit
+from ovenbird.pipeline.openflow_tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import flow
 from ovenbird.engine.rules import singleton
-from ovenbird.lang.actions.layout import FlagBit, Tables
 from ovenbird.openflow.actions import (
     Resubmit,
     SetField,
 )
+from ovenbird.pipeline.flag_bits import FlagBit
+from ovenbird.pipeline.openflow_tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

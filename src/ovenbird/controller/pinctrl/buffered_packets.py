@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.pinctrl.registers import address_asked, register
 from ovenbird.controller.pinctrl.replies import carried
-from ovenbird.lang.actions.layout import Tables
 from ovenbird.lang.actions.userdata import Opcode
 from ovenbird.model.sb import DatapathBinding, MACBinding, PortBinding
 from ovenbird.net.addresses import mac_bytes
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.openflow.actions import Resubmit, encode_actions
 from ovenbird.openflow.messages import PacketOut
+from ovenbird.pipeline.openflow_tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,7 +26,6 @@ from ovenbird.controller.pinctrl import (
 from ovenbird.controller.pinctrl.buffered_packets import BufferedPackets
 from ovenbird.controller.pinctrl.fair_queue import FairQueue
 from ovenbird.controller.pinctrl.mac_learning import MacLearning
-from ovenbird.lang.actions.layout import Tables
 from ovenbird.lang.actions.userdata import WITH_RESULT, Opcode, Userdata
 from ovenbird.lang.compile import narrow
 from ovenbird.model.sb import DNS, DatapathBinding
@@ -34,6 +33,7 @@ from ovenbird.net.errors import PacketError
 from ovenbird.openflow.errors import DecodeError, OpenFlowError
 from ovenbird.openflow.fields import FIELDS
 from ovenbird.openflow.match import Match
+from ovenbird.pipeline.openflow_tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

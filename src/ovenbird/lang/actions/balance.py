@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from ovenbird.lang.actions.action import Action, field_requires
 from ovenbird.lang.actions.conntrack import format_address, nat, track_and_go
 from ovenbird.lang.actions.context import Bucket, GroupSpec, logical_table
-from ovenbird.lang.actions.layout import OUTPORT, Pipeline, bits_of
+from ovenbird.lang.actions.layout import OUTPORT, bits_of
 from ovenbird.lang.actions.machine import Translation, Zone
 from ovenbird.lang.ast import String
 from ovenbird.lang.errors import FieldError
 from ovenbird.lang.lexer import Format
 from ovenbird.lang.parser import check_writable
 from ovenbird.openflow.actions import Ct, Group, Nat, Resubmit, SetField
+from ovenbird.pipeline.stages import Pipeline
 
 if TYPE_CHECKING:
     from ovenbird.lang.actions.context import Context

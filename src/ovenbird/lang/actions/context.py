@@ -14,8 +14,9 @@ from ovenbird.lang.errors import FieldError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ovenbird.lang.actions.layout import Pipeline, Tables
     from ovenbird.openflow.actions import Action as OpenFlowAction
+    from ovenbird.pipeline.openflow_tables import Tables
+    from ovenbird.pipeline.stages import Pipeline
 
 
 @dataclass(frozen=True, slots=True)

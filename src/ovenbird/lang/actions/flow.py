@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from ovenbird.lang.actions.action import Action, Keyword, encode_all, format_all
 from ovenbird.lang.actions.context import logical_table
-from ovenbird.lang.actions.layout import Pipeline
 from ovenbird.lang.actions.machine import run_on
 from ovenbird.openflow.actions import Clone as OpenFlowClone
 from ovenbird.openflow.actions import Resubmit
+from ovenbird.pipeline.stages import Pipeline
 
 if TYPE_CHECKING:
     from ovenbird.lang.actions.context import Context

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from ovenbird.lang.actions.action import Noted
 from ovenbird.lang.actions.conntrack import format_address
-from ovenbird.lang.actions.layout import FlagBit
 from ovenbird.lang.errors import LangError, LexError, ParseError
 from ovenbird.lang.lexer import Format, parse_constant
 from ovenbird.net.ethernet import IPV4, IPV6
 from ovenbird.openflow.actions import Learn, LearnLoad, LearnMatch
 from ovenbird.openflow.fields import Subfield
+from ovenbird.pipeline.flag_bits import FlagBit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

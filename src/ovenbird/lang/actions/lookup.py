@@ -12,21 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from ovenbird.lang.actions.action import Action, check_result, check_width, field_requires, parse_typed_field
-from ovenbird.lang.actions.layout import (
-    ETH_DST,
-    ETH_SRC,
-    INPORT,
-    NEIGHBOR_IP4,
-    NEIGHBOR_IP6,
-    OUTPORT,
-    FlagBit,
-    bits_of,
-)
+from ovenbird.lang.actions.layout import ETH_DST, ETH_SRC, INPORT, NEIGHBOR_IP4, NEIGHBOR_IP6, OUTPORT, bits_of
 from ovenbird.lang.actions.machine import Check
 from ovenbird.lang.actions.userdata import Opcode, Userdata
 from ovenbird.lang.parser import check_writable
 from ovenbird.openflow.actions import CheckPktLarger as OpenFlowCheckPktLarger
 from ovenbird.openflow.actions import RegMove, Resubmit, SetField, StackPop, StackPush
+from ovenbird.pipeline.flag_bits import FlagBit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from ovenbird.lang.actions.action import Action
     from ovenbird.lang.actions.context import Context
-    from ovenbird.lang.actions.layout import Pipeline
     from ovenbird.lang.microflow import Microflow
     from ovenbird.openflow.fields import Subfield
+    from ovenbird.pipeline.stages import Pipeline
 
 
 class Zone(Enum):

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ovenbird.lang.actions import OptionType, Pipeline, Tables
+from ovenbird.lang.actions import OptionType
 from ovenbird.lang.microflow import Microflow
+from ovenbird.pipeline.openflow_tables import Tables
+from ovenbird.pipeline.stages import Pipeline
 
 if TYPE_CHECKING:
     from ovenbird.lang.actions import Check, GroupSpec, Translation, Zone

@@ -4,18 +4,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ovenbird.lang.actions import Context, Opcode, Pipeline, Userdata, parse_actions, run
-from ovenbird.lang.actions import stencils as stencils_module
+from ovenbird.lang.actions import Context, Opcode, Userdata, parse_actions, run
 from ovenbird.lang.actions.report import Log, TriggerEvent
 from ovenbird.lang.actions.services import decode_dhcp4, decode_dhcp6
-from ovenbird.lang.actions.stencils import Stencils
 from ovenbird.lang.actions.userdata import WITH_ACTIONS, WITH_RESULT
 from ovenbird.lang.dhcp_options import compressed_domains
 from ovenbird.lang.errors import FieldError, LangError, UnknownNameError
+from ovenbird.lang.templates import action as stencils_module
+from ovenbird.lang.templates.action import Stencils
 from ovenbird.openflow.actions import Controller, Group, Nat, Resubmit, decode_actions, encode_actions
 from ovenbird.openflow.errors import DecodeError
 from ovenbird.openflow.fields import FIELDS, Subfield
 from ovenbird.openflow.instructions import ApplyActions, Meter
+from ovenbird.pipeline.stages import Pipeline
 
 
 def message(place: object, text: str) -> Userdata:

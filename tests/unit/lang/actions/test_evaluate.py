@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from ovenbird.lang.actions import Check, Machine, Pipeline, Translation, Zone, parse_actions, run
+from ovenbird.lang.actions import Check, Machine, Translation, Zone, parse_actions, run
+from ovenbird.pipeline.stages import Pipeline
 
 IP4, IP6, ARP = 0x0800, 0x86DD, 0x0806
 A, B, C = 0x0A0000000001, 0x0A0000000002, 0x0A0000000003

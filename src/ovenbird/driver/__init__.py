@@ -1,0 +1,1 @@
+"""What runs engines beside databases: waves become transactions, refusals cost the rows at fault."""

@@ -1,0 +1,98 @@
+"""What a function of each row comes to, gathered by group for others to read: "the chassis near a router".
+
+A ``Gathered`` is a rule whose pairs of (group, value) go to whoever asks, not out. They are counted, so that one more
+row that gives a value which its group has already concerns nobody. It runs for every row, asked or not: who begins to
+ask finds the answer there, and pays for its length alone. That is its place: between many rows that change one at a
+time, each joined to others over several tables, and few readers that would have to walk over all of them.
+
+A function must not read, by whatever way, what it gathers itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ovenbird.engine import tracking
+from ovenbird.engine.rules import Rule, Run
+from ovenbird.engine.value_counts import Tallies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import Row
+
+R = TypeVar("R", bound="Row")
+
+Pair = tuple["Hashable", "Hashable"]
+
+
+class Gathering(Run):
+    """The function applied to one subject, with the pairs it last gave."""
+
+    __slots__ = ("pairs",)
+
+    rule: Gathered
+
+    def __init__(self, engine: Any, rule: Gathered, subject: Row | None) -> None:
+        super().__init__(engine, rule, subject)
+        self.pairs: dict[Pair, None] = {}
+
+    def compute(self) -> tuple[Fact, ...]:
+        """Run the function and count its pairs; there are no facts."""
+        self._hold(dict.fromkeys(super().compute()))
+        return ()
+
+    def end(self) -> None:
+        """Take the pairs back and depend on nothing any more."""
+        super().end()
+        self._hold({})
+
+    def _hold(self, pairs: dict[Any, None]) -> None:
+        before, self.pairs = self.pairs, pairs
+        if before != pairs:
+            kept = self.rule.kept(self.engine)
+            for pair in pairs:
+                if pair not in before:
+                    kept.count(*pair)
+            for pair in before:
+                if pair not in pairs:
+                    kept.discount(*pair)
+
+
+class Gathered(Rule):
+    """A function of one row that gives pairs; make one with the decorator ``gathered``."""
+
+    __slots__ = ()
+
+    run = Gathering
+    keeps: type[Any] = Tallies
+    """What counts the pairs of an engine's rows."""
+
+    def values(self, group: Hashable) -> frozenset[Any]:
+        """Return the values that the rows give a group. The caller depends on these alone.
+
+        Raises:
+            LookupError: nothing is being computed, so there is no engine to ask.
+        """
+        node = tracking.reader
+        if node is None:
+            raise LookupError(f"{self}: asked for outside of a computation")
+        values: frozenset[Any] = self.kept(node.engine).values(group)
+        return values
+
+    def kept(self, engine: Any) -> Any:
+        """Return what an engine's rows give."""
+        found = engine.gathered.get(self)
+        if found is None:
+            found = engine.gathered[self] = self.keeps()
+        return found
+
+
+def gathered(subject: type[R]) -> Callable[[Callable[[R], Iterable[Pair]]], Gathered]:
+    """Make a function of the rows of ``subject``'s table one that gathers what it gives; list it among the rules."""
+
+    def decorate(body: Callable[[R], Iterable[Pair]]) -> Gathered:
+        return Gathered(body, subject)
+
+    return decorate

@@ -1,0 +1,217 @@
+"""The normal form of a match: a sum of boxes, each a product of one value set per field.
+
+A box maps Open vSwitch field names to `cubes.Cubes`; a field that is absent may have any value. The sum `[]` is false
+and `[{}]` is true. Invariants: no box holds an empty set, nor the set of all values; boxes that differ in one field
+alone are one box; no box lies inside another (looked for among up to `_CONTAINMENT_LIMIT` boxes). The order depends on
+the match's text alone, never on the order of a set's members.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, assert_never
+
+from ovenbird.lang import ternary as cube_sets
+from ovenbird.lang.ast import (
+    AddressSet,
+    And,
+    Boolean,
+    Compare,
+    Expr,
+    Integer,
+    Not,
+    Or,
+    PortGroup,
+    Relation,
+    Resident,
+    String,
+    Test,
+)
+from ovenbird.lang.errors import CompileError, LexError, UnknownNameError
+from ovenbird.lang.lexer import parse_constant
+from ovenbird.lang.parser import check_constant
+from ovenbird.lang.ternary import ALL, EMPTY, Cubes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.lang.bindings import Bindings
+
+Box = dict[str, Cubes]
+
+_log = logging.getLogger(__name__)
+_CONTAINMENT_LIMIT = 32
+_MAX_PRODUCT = 8192  # alternatives over different fields; beyond it one match would take a chassis seconds
+_PORT_MASK = 0xFFFFFFFF
+
+
+def boxes(expr: Expr, bindings: Bindings) -> list[Box]:
+    """Return the boxes of an annotated expression (see `passes.annotate`).
+
+    Raises:
+        UnknownNameError: an address set or port group is not there.
+        FieldError: a member does not fit its field.
+        CompileError: a field is one that only a packet-in can carry, or the expression is not annotated.
+    """
+    match expr:
+        case Boolean(value):
+            return [{}] if value else []
+        case Resident(port):
+            return [{}] if bindings.resident(port) else []
+        case Not(Resident(port)):
+            return [] if bindings.resident(port) else [{}]
+        case Compare():
+            return _leaf(expr, bindings)
+        case And(terms):
+            product: list[Box] = [{}]
+            for term in terms:
+                if not product:
+                    return product
+                product = _and(product, boxes(term, bindings))
+            return product
+        case Or(terms):
+            return merged([box for term in terms for box in boxes(term, bindings)])
+        case Test() | Not():
+            raise CompileError(f"`{expr}' is not annotated.")
+        case _:
+            assert_never(expr)
+
+
+def _leaf(compare: Compare, bindings: Bindings) -> list[Box]:
+    ref = compare.ref
+    field = ref.symbol.field
+    if field is None:
+        raise CompileError(f"Field {ref.symbol.name} cannot be matched.", "", *ref.span)
+    if ref.symbol.is_string:
+        values = cube_sets.union((key, _PORT_MASK) for key in _port_keys(compare, bindings))
+    else:
+        values = cube_sets.shifted(_values(compare, bindings), ref.symbol.ofs + ref.ofs)
+    if values == EMPTY:
+        return []
+    return [{}] if values == ALL else [{field.name: values}]
+
+
+def _port_keys(compare: Compare, bindings: Bindings) -> Iterator[int]:
+    for constant in compare.constants:
+        names = [constant.value] if isinstance(constant, String) else ()
+        if isinstance(constant, PortGroup):
+            found = bindings.port_groups.get(constant.name)
+            if found is None:
+                raise UnknownNameError(f"There is no port group {constant.name}.", "", *constant.span)
+            names = list(found)
+        for name in names:
+            key = bindings.ports.get(name)
+            if key is not None:
+                yield key
+
+
+def _values(compare: Compare, bindings: Bindings) -> Cubes:
+    """Return the values, of the bits that the comparison looks at, for which it holds."""
+    width = compare.ref.n_bits
+    ones = (1 << width) - 1
+    constants = list(integers(compare, bindings))
+    match compare.relation:
+        case Relation.EQ | Relation.NE:
+            listed = cube_sets.union((c.value & ones, ones if c.mask is None else c.mask & ones) for c in constants)
+            return listed if compare.relation is Relation.EQ else cube_sets.complement(listed)
+        case Relation.LT:
+            return cube_sets.between(0, (constants[0].value & ones) - 1, width)
+        case Relation.LE:
+            return cube_sets.between(0, constants[0].value & ones, width)
+        case Relation.GT:
+            return cube_sets.between((constants[0].value & ones) + 1, ones, width)
+        case Relation.GE:
+            return cube_sets.between(constants[0].value & ones, ones, width)
+        case _:
+            assert_never(compare.relation)
+
+
+def integers(compare: Compare, bindings: Bindings) -> Iterator[Integer]:
+    """Yield the comparison's integer constants, with address sets replaced by their members.
+
+    A member that is no constant at all is left out with a warning, as the original does: the rest still counts.
+
+    Raises:
+        UnknownNameError: an address set is not there.
+        FieldError: a member does not fit its field.
+    """
+    for constant in compare.constants:
+        if isinstance(constant, Integer):
+            yield constant
+        elif isinstance(constant, AddressSet):
+            members = bindings.address_sets.get(constant.name)
+            if members is None:
+                raise UnknownNameError(f"There is no address set {constant.name}.", "", *constant.span)
+            for member in members:
+                try:
+                    integer = Integer(*parse_constant(member))
+                except LexError as error:
+                    _log.warning("address set %s: left out %r: %s", constant.name, member, error.message)
+                    continue
+                check_constant(compare.ref, integer, "", constant.span)
+                yield integer
+
+
+def _and(left: list[Box], right: list[Box]) -> list[Box]:
+    if left == [{}]:
+        return right
+    if right == [{}]:
+        return left
+    if min(len(left), len(right)) > 1 and len(left) * len(right) > _MAX_PRODUCT:
+        raise CompileError(f"The match multiplies out to more than {_MAX_PRODUCT} alternatives.")
+    return merged([box for a in left for b in right if (box := _meet(a, b)) is not None])
+
+
+def _meet(left: Box, right: Box) -> Box | None:
+    box = dict(left)
+    for name, values in right.items():
+        mine = box.get(name)
+        if mine is not None:
+            values = cube_sets.intersection(mine, values)  # noqa: PLW2901
+            if not values:
+                return None
+        box[name] = values
+    return box
+
+
+def merged(sum_of_boxes: list[Box]) -> list[Box]:
+    """Return the same sum with boxes that differ in one field alone made one, and boxes inside others left out."""
+    while len(sum_of_boxes) > 1:
+        before = len(sum_of_boxes)
+        for name in dict.fromkeys(name for box in sum_of_boxes for name in box):
+            sum_of_boxes = _merged_on(name, sum_of_boxes)
+        sum_of_boxes = _uncovered(sum_of_boxes)
+        if len(sum_of_boxes) == before:
+            break
+    return sum_of_boxes
+
+
+def _merged_on(name: str, sum_of_boxes: list[Box]) -> list[Box]:
+    groups: dict[frozenset[tuple[str, Cubes]], list[Box]] = {}
+    for box in sum_of_boxes:
+        groups.setdefault(frozenset(item for item in box.items() if item[0] != name), []).append(box)
+    if len(groups) == len(sum_of_boxes):
+        return sum_of_boxes
+    result = []
+    for group in groups.values():
+        box = group[0]
+        if len(group) > 1:
+            values = cube_sets.union(cube for each in group for cube in each.get(name, ALL))
+            box = {key: value for key, value in box.items() if key != name} | ({} if values == ALL else {name: values})
+        result.append(box)
+    return result
+
+
+def _uncovered(sum_of_boxes: list[Box]) -> list[Box]:
+    if not 1 < len(sum_of_boxes) <= _CONTAINMENT_LIMIT:
+        return sum_of_boxes
+    kept: list[Box] = []
+    for index, box in enumerate(sum_of_boxes):
+        others = kept + sum_of_boxes[index + 1 :]
+        if not any(_holds(other, box) for other in others):
+            kept.append(box)
+    return kept
+
+
+def _holds(outer: Box, inner: Box) -> bool:
+    return all(name in inner and cube_sets.covers(values, inner[name]) for name, values in outer.items())

@@ -1,0 +1,319 @@
+"""Stencils of actions: texts that differ only in the constants that they assign are encoded once.
+
+A text is cut at the constants of its assignments (`field = constant;`, at any depth); what is left, with the place of
+the flow, is its *shape*. The first text of a shape is parsed, encoded, and encoded again with each constant all zeros
+and all ones: where exactly the constant's bytes differ there is a hole, and any other text of the shape is those bytes
+with its own constants in the holes. A constant without such a place (bits that share a byte with others) belongs to
+the shape. Texts that ask more of their surroundings than the keys of ports have no stencil; nor have wrong ones.
+"""
+
+from __future__ import annotations
+
+import re
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ovenbird.lang.actions.layout import bits_of
+from ovenbird.lang.actions.registry import parse_actions
+from ovenbird.lang.errors import LangError, LexError
+from ovenbird.lang.lexer import Tokens, parse_constant
+from ovenbird.lang.parser import parse_field
+from ovenbird.lang.templates.bytes import Stencil, escaped
+from ovenbird.openflow.actions import encode_actions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping
+
+    from ovenbird.lang.actions.context import Context, GroupSpec, OptionType
+    from ovenbird.pipeline.openflow_tables import Tables
+    from ovenbird.pipeline.stages import Pipeline
+
+_CONSTANT = re.compile(
+    r"""=\ ?("[^"\\]*" | [0-9][0-9A-Fa-fx.:]* | [0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]+)(?=\s*;)""", re.VERBOSE
+)
+_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*(?:\[\s*\d+\s*(?:\.\.\s*\d+\s*)?\])?\s*\Z")
+_MAX_VARIANTS = 256  # per shape; more means that its fixed constants vary, and that stencils are no gain
+_MAX_TEXT = 1 << 20
+"""Characters of the texts of which shapes and variants are remembered; with more than that, all are forgotten."""
+_PORT_BITS = 32
+
+
+class Filled(NamedTuple):
+    """Encoded actions, and what they require of packets."""
+
+    actions: bytes
+    prerequisites: tuple[str, ...]
+
+
+class _Hole(NamedTuple):
+    """A constant that has a hole: which one, how many bits it has, and whether it is a port's name."""
+
+    constant: int
+    n_bits: int
+    is_port: bool
+
+
+class _Variant(NamedTuple):
+    stencil: Stencil
+    prerequisites: tuple[str, ...]
+
+
+class _Shape:
+    """What texts share that agree between their constants, by the constants that have no hole."""
+
+    __slots__ = ("fixed", "holes", "variants")
+
+    def __init__(self, holes: tuple[_Hole, ...], fixed: tuple[int, ...]) -> None:
+        self.holes = holes
+        self.fixed = fixed
+        self.variants: dict[tuple[str, ...], _Variant | None] = {}
+
+
+class Stencils:
+    """A memory of shapes; one serves any number of datapaths, because ports are looked up on every use."""
+
+    __slots__ = ("_length", "_shapes")
+
+    def __init__(self) -> None:
+        self._length = 0
+        self._shapes: dict[tuple[Hashable, ...], _Shape | None] = {}
+
+    def fill(
+        self, text: str, place: Hashable, port_key: Callable[[str], int | None], context: Callable[[], Context]
+    ) -> Filled | None:
+        """Encode actions as `parse_actions(text).encode(context())` does, faster when the shape is known.
+
+        Arguments:
+            text: the actions.
+            place: pipeline, table, kind of datapath: all of the context but the names.
+            port_key: returns the key of a port or multicast group, 0 or None for none.
+            context: makes the context; called for the first text of a shape alone.
+
+        Returns:
+            None for actions that have to be encoded each by itself.
+        """
+        parts = _CONSTANT.split(text)
+        key = (place, *parts[::2])
+        constants = parts[1::2]
+        shape = self._shapes.get(key, _UNSEEN)
+        if shape is _UNSEEN:
+            shape = self._shapes[key] = _shape(text, context())
+            self._remember(text)
+        if shape is None:
+            return None
+        fixed = tuple([constants[index] for index in shape.fixed])
+        variant = shape.variants.get(fixed, _UNSEEN)
+        if variant is _UNSEEN:
+            variant = _variant(text, shape, context())
+            if len(shape.variants) < _MAX_VARIANTS:
+                shape.variants[fixed] = variant
+                self._remember(text)
+        values = _values(shape, constants, port_key)
+        if variant is None or values is None:
+            return None
+        stencil, prerequisites = variant
+        return Filled(stencil.form % stencil.picked(values), prerequisites)
+
+    def _remember(self, text: str) -> None:
+        """Count the text of which something new is remembered; forget everything when that is too much."""
+        self._length += len(text)
+        if self._length > _MAX_TEXT:
+            self._shapes.clear()
+            self._length = 0
+
+
+_UNSEEN: Any = object()
+
+
+def _values(shape: _Shape, constants: list[str], port_key: Callable[[str], int | None]) -> list[bytes] | None:
+    values = []
+    for index, n_bits, is_port in shape.holes:
+        constant = constants[index]
+        if (constant[0] == '"') is not is_port:
+            return None
+        if is_port:
+            value = (port_key(constant[1:-1]) or 0) if len(constant) > 2 else 0
+        else:
+            try:
+                value = parse_constant(constant)[0]
+            except LexError:
+                return None
+        if value >> n_bits:
+            return None
+        values.append(value.to_bytes(n_bits >> 3, "big"))
+    return values
+
+
+def _shape(text: str, context: Context) -> _Shape | None:
+    """Analyse the first text of a shape; None when its texts have no stencil."""
+    if _encoded(text, context, {}) is None:
+        return None
+    holes, fixed = [], []
+    for index, found in enumerate(_CONSTANT.finditer(text)):
+        is_port = found[1][0] == '"'
+        n_bits = _PORT_BITS if is_port else _width(text[: found.start()])
+        if n_bits and _place(text, context, found.span(1), n_bits, is_port=is_port) is not None:
+            holes.append(_Hole(index, n_bits, is_port))
+        else:
+            fixed.append(index)
+    return _Shape(tuple(holes), tuple(fixed))
+
+
+def _variant(text: str, shape: _Shape, context: Context) -> _Variant | None:
+    """Make the stencil of texts with the same fixed constants; None when it would not give back this very text."""
+    encoded = _encoded(text, context, {})
+    found = list(_CONSTANT.finditer(text))
+    values = _values(shape, [each[1] for each in found], context.port_key)
+    if encoded is None or values is None:
+        return None
+    plain, asked = encoded
+    if asked != sum(1 for index, _, is_port in shape.holes if is_port and len(found[index][1]) > 2):
+        return None  # a port in another place than an assignment
+    places = []
+    for number, (index, n_bits, is_port) in enumerate(shape.holes):
+        place = _place(text, context, found[index].span(1), n_bits, is_port=is_port)
+        if place is None:
+            return None
+        places.append((place, n_bits >> 3, number))
+    form, picks, at = b"", [], 0
+    for start, length, number in sorted(places):
+        form += escaped(plain[at:start]) + b"%b"
+        picks.append(number)
+        at = start + length
+    form += escaped(plain[at:])
+    stencil = Stencil(form, itemgetter(*picks) if picks else _none)
+    if stencil.filled(values) != plain:
+        return None
+    return _Variant(stencil, parse_actions(text).prerequisites)
+
+
+def _none(_values: object) -> tuple[()]:
+    return ()
+
+
+def _width(before: str) -> int:
+    """Return how many bits the field has that ends the text and is assigned to; 0 unless they are whole bytes."""
+    found = _FIELD.search(before)
+    if found is None:
+        return 0
+    try:
+        bits = bits_of(parse_field(Tokens(found[0])))
+    except LangError:
+        return 0
+    return bits.n_bits if bits.ofs % 8 == 0 and bits.n_bits % 8 == 0 else 0
+
+
+def _place(text: str, context: Context, span: tuple[int, int], n_bits: int, *, is_port: bool) -> int | None:
+    """Return where in the encoded text the constant's bytes are; None unless they are all that depends on it."""
+    start, end = span
+    ones = (1 << n_bits) - 1
+    if is_port:
+        name = "\N{REPLACEMENT CHARACTER}"  # stands for a port that nobody has named
+        probe = f'{text[:start]}"{name}"{text[end:]}'
+        low, high = _encoded(probe, context, {name: 0}), _encoded(probe, context, {name: ones})
+    else:
+        low = _encoded(f"{text[:start]}0{text[end:]}", context, {})
+        high = _encoded(f"{text[:start]}{ones:#x}{text[end:]}", context, {})
+    if low is None or high is None or len(low[0]) != len(high[0]):
+        return None
+    zeros, filled = low[0], high[0]
+    differ = [index for index, (a, b) in enumerate(zip(zeros, filled, strict=True)) if a != b]
+    length = n_bits >> 3
+    if len(differ) != length or differ[-1] - differ[0] != length - 1:
+        return None
+    at = differ[0]
+    return at if zeros[at : at + length] == bytes(length) and filled[at : at + length] == b"\xff" * length else None
+
+
+def _encoded(text: str, context: Context, keys: dict[str, int]) -> tuple[bytes, int] | None:
+    """Encode actions, and count the keys of ports asked for; None when they are wrong, or ask for anything else."""
+    listener = _Prober(context, keys)
+    try:
+        parsed = parse_actions(text)
+        parsed.instructions(listener)  # asks for the meters too
+        encoded = encode_actions(parsed.encode(listener))
+    except LangError:
+        return None
+    if listener.personal or any(question != "port_key" for question in listener.asked):
+        return None
+    return encoded, len(listener.asked) // 2
+
+
+class _Prober:
+    """A context that passes questions on and notes what they were; `personal` when one belongs to a single flow.
+
+    Names in `keys` stand for the keys there.
+    """
+
+    __slots__ = ("_ctx", "_keys", "asked", "personal")
+
+    def __init__(self, ctx: Context, keys: Mapping[str, int]) -> None:
+        self._ctx = ctx
+        self._keys = keys
+        self.asked: list[str] = []
+        self.personal = False
+
+    @property
+    def pipeline(self) -> Pipeline:
+        return self._ctx.pipeline
+
+    @property
+    def table(self) -> int:
+        return self._ctx.table
+
+    @property
+    def tables(self) -> Tables:
+        return self._ctx.tables
+
+    @property
+    def is_switch(self) -> bool:
+        return self._ctx.is_switch
+
+    @property
+    def zero_snat(self) -> bool:
+        return self._ctx.zero_snat
+
+    @property
+    def controller_meter(self) -> int:
+        return self._ctx.controller_meter
+
+    @property
+    def datapath_key(self) -> int:
+        self.personal = True
+        return self._ctx.datapath_key
+
+    @property
+    def cookie(self) -> int:
+        self.personal = True
+        return self._ctx.cookie
+
+    @property
+    def dhcp_options(self) -> Mapping[str, OptionType]:
+        self.personal = True
+        return self._ctx.dhcp_options
+
+    @property
+    def dhcpv6_options(self) -> Mapping[str, OptionType]:
+        self.personal = True
+        return self._ctx.dhcpv6_options
+
+    @property
+    def collector_sets(self) -> frozenset[int]:
+        self.personal = True
+        return self._ctx.collector_sets
+
+    def port_key(self, name: str) -> int:
+        self.asked.append("port_key")
+        return self._keys[name] if name in self._keys else self._ctx.port_key(name)
+
+    def meter(self, name: str) -> int:
+        self.asked.append("meter")
+        return self._ctx.meter(name)
+
+    def rate_meter(self, rate: int, burst: int) -> int:
+        self.asked.append("rate_meter")
+        return self._ctx.rate_meter(rate, burst)
+
+    def group(self, spec: GroupSpec) -> int:
+        self.asked.append("group")
+        return self._ctx.group(spec)

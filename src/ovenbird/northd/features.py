@@ -1,0 +1,60 @@
+"""Features: what logical networks can do, one file each.
+
+``FEATURES`` is all of them, in the order in which a packet meets them; northd is a loop over it. A feature owns its
+flows in every stage; what several share is in ``northd.ir`` and ``northd.shared``.
+"""
+
+from ovenbird.northd.router import (
+    admission,
+    bfd,
+    gateway,
+    ip_input,
+    mac_binding,
+    nat,
+    neighbor_resolution,
+    router_advertisement,
+    router_policies,
+    routing,
+)
+from ovenbird.northd.shared import address_sets, binding, meters, table_miss
+from ovenbird.northd.switch import (
+    acl,
+    arp,
+    conntrack,
+    dhcp,
+    dns,
+    external_ports,
+    fdb,
+    ipam,
+    l2_lookup,
+    port_security,
+    router_port,
+)
+
+FEATURES = (
+    binding.FEATURE,
+    ipam.FEATURE,
+    address_sets.FEATURE,
+    meters.FEATURE,
+    table_miss.FEATURE,
+    port_security.FEATURE,
+    fdb.FEATURE,
+    conntrack.FEATURE,
+    acl.FEATURE,
+    arp.FEATURE,
+    dhcp.FEATURE,
+    dns.FEATURE,
+    external_ports.FEATURE,
+    l2_lookup.FEATURE,
+    router_port.FEATURE,
+    admission.FEATURE,
+    neighbor_resolution.FEATURE,
+    ip_input.FEATURE,
+    bfd.FEATURE,
+    router_advertisement.FEATURE,
+    routing.FEATURE,
+    router_policies.FEATURE,
+    gateway.FEATURE,
+    nat.FEATURE,
+    mac_binding.FEATURE,
+)

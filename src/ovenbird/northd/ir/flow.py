@@ -1,0 +1,86 @@
+"""Logical flows as facts: one match and its actions, in a stage of a datapath or of all datapaths with a trait.
+
+A flow's row has no identity but its content, so the whole content is its key; the same flow yielded twice is one row.
+`external_ids` says which feature made it, its stage's name and the Northbound row it is for (the first eight digits of
+its UUID, as ovn-trace and ovn-northd(8) have it); `tags:in_out_port` lets a chassis skip flows for ports it lacks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.facts import Fact, Rows
+from ovenbird.model.sb import LogicalFlow
+from ovenbird.northd.ir.datapath_groups import IN_DP_GROUP, Trait
+
+if TYPE_CHECKING:
+    from ovenbird.engine.rows import UUID
+    from ovenbird.pipeline.stages import Stage
+
+LOGICAL_FLOW = Rows(
+    LogicalFlow,
+    key=(
+        LogicalFlow.logical_datapath,
+        LogicalFlow.logical_dp_group,
+        LogicalFlow.pipeline,
+        LogicalFlow.table_id,
+        LogicalFlow.priority,
+        LogicalFlow.match,
+        LogicalFlow.actions,
+        LogicalFlow.tags,
+        LogicalFlow.controller_meter,
+        LogicalFlow.external_ids,
+    ),
+    within=(IN_DP_GROUP, LogicalFlow.logical_dp_group, LogicalFlow.logical_datapath),
+)
+
+_NO_TAGS: tuple[tuple[str, str], ...] = ()
+
+
+class Author:
+    """Makes the flows of one feature.
+
+    Arguments:
+        source: the feature's name, for `external_ids:source`.
+    """
+
+    __slots__ = ("_names", "_source")
+
+    def __init__(self, source: str) -> None:
+        self._source = ("source", source)
+        self._names: dict[Stage, tuple[tuple[str, str], tuple[tuple[str, str], ...]]] = {}
+
+    def __call__(
+        self,
+        stage: Stage,
+        where: UUID | Trait,
+        priority: int,
+        match: str,
+        actions: str,
+        hint: str = "",
+        port: str = "",
+        meter: str | None = None,
+    ) -> Fact:
+        """Make a flow.
+
+        Arguments:
+            stage: the stage it lives in.
+            where: the datapath's UUID, or the trait of the datapaths that it is for.
+            priority: 0 to 65535; the highest that matches wins.
+            match: an expression of ovn-sb(5).
+            actions: actions of ovn-sb(5).
+            hint: UUID of the Northbound row that the flow is for.
+            port: name of the one logical port that the flow is about, if a chassis without it can do without the flow.
+            meter: limits the packets that the flow hands to the chassis' controller.
+        """
+        found = self._names.get(stage)
+        if found is None:
+            name = ("stage-name", stage.name)
+            found = self._names[stage] = (name, (self._source, name))
+        ids = (self._source, ("stage-hint", hint[:8]), found[0]) if hint else found[1]
+        tags = (("in_out_port", port),) if port else _NO_TAGS
+        if type(where) is Trait:
+            return (
+                LOGICAL_FLOW, None, where.uuid, stage.pipeline, stage.table, priority, match, actions, tags, meter, ids,
+            )  # fmt: skip
+        return (LOGICAL_FLOW, where, None, stage.pipeline, stage.table, priority, match, actions, tags, meter, ids)

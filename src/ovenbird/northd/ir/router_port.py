@@ -1,0 +1,391 @@
+"""Logical routers as features see them: a router port's columns read once, its place, and whom it meets there.
+
+Whatever needs "the ports of this router that ..." asks an index by what the ports imply (``engine.computed_index``),
+never the router's set of ports: a port that comes or goes then costs the same in a router of five and of five hundred.
+
+A *central* port is a distributed gateway port: one chassis at a time plays it, through its chassisredirect port `cr-…`
+(ovn-architecture(7), "Distributed Gateway Ports"). A *gateway router* lives on one chassis as a whole
+(`options:chassis`).
+"""
+
+from __future__ import annotations
+
+from socket import AF_INET, AF_INET6, inet_pton
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ovenbird.engine.computed_index import Derived
+from ovenbird.engine.lookups import find
+from ovenbird.engine.views import view
+from ovenbird.model import nb
+from ovenbird.model.options import flag
+from ovenbird.net.addresses import ip_text
+from ovenbird.northd.ir.addresses import (
+    canonical,
+    link_local,
+    network_text,
+    parse_interface,
+    parse_mac,
+    quote,
+    scan_ips,
+)
+from ovenbird.northd.ir.copp import meters
+from ovenbird.northd.ir.southbound_rows import datapath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ovenbird.engine.rows import UUID
+
+LRP = nb.LogicalRouterPort
+LSP = nb.LogicalSwitchPort
+
+
+class Subnet(NamedTuple):
+    """An address of a router port and the network it is in.
+
+    Arguments:
+        ip: the port's address.
+        network: the network in CIDR notation, without host bits.
+        broadcast: the network's broadcast address; empty for IPv6 and for networks too small to have one.
+        length: of the prefix.
+        low, high: the network's first and last address as numbers.
+    """
+
+    ip: str
+    network: str
+    broadcast: str
+    length: int
+    low: int
+    high: int
+
+
+class RouterPort(NamedTuple):
+    """One port of a router that is there.
+
+    Arguments:
+        uuid: the Northbound row's.
+        name: the port's name; `quoted` is the same as a constant in a match.
+        router, datapath: UUIDs of the router and of its datapath binding.
+        mac: its Ethernet address.
+        ipv4, ipv6: its addresses, sorted as text; the link-local one that its MAC gives is the last of IPv6.
+        enabled: whether the cloud lets it take part.
+        options: the column.
+        central: whether it is a distributed gateway port.
+        chassis: where its router lives, if that is a gateway router.
+        meters: the router's, by kind of packet.
+    """
+
+    uuid: UUID
+    name: str
+    quoted: str
+    router: UUID
+    datapath: UUID
+    mac: str
+    ipv4: tuple[Subnet, ...]
+    ipv6: tuple[Subnet, ...]
+    enabled: bool
+    options: dict[str, str]
+    central: bool
+    chassis: str
+    meters: Mapping[str, str]
+
+    @property
+    def redirect(self) -> str:
+        """Return the name of the chassisredirect port that goes with a central port."""
+        return f"cr-{self.name}"
+
+    @property
+    def resident(self) -> str:
+        """Return the condition, to append to a match, that this chassis plays a central port; nothing for others."""
+        return f" && is_chassis_resident({quote(self.redirect)})" if self.central else ""
+
+
+# -- indexes ----------------------------------------------------------------------------------------------------------
+
+
+def _joined_to(values: list[Any]) -> Iterable[str]:
+    if values[LSP.type.index] != "router":
+        return ()
+    peer = values[LSP.options.index].get("router-port")
+    return (peer,) if peer else ()
+
+
+def _kind(values: list[Any]) -> Iterable[str]:
+    kind: str = values[LSP.type.index]
+    return (kind,) if kind in ("router", "localnet", "vtep") else ()
+
+
+def _is_central(values: list[Any]) -> Iterable[bool]:
+    return (True,) if values[LRP.gateway_chassis.index] or values[LRP.ha_chassis_group.index] is not None else ()
+
+
+def _networks(values: list[Any]) -> Iterable[tuple[int, int, int]]:
+    texts = values[LRP.networks.index]
+    found = {(32, s.low, s.length): None for s in subnets(texts, 4)}
+    return found | {(128, s.low, s.length): None for s in subnets(texts, 6)}
+
+
+JOINED = Derived(LSP.type, LSP.options, keys=_joined_to)
+"""Switch ports by the name of the router port that they are joined to."""
+
+SPECIAL = Derived(LSP.type, keys=_kind, parent=nb.LogicalSwitch.ports)
+"""A switch's ports by type, of the types that few ports have."""
+
+CENTRAL = Derived(LRP.gateway_chassis, LRP.ha_chassis_group, keys=_is_central, parent=nb.LogicalRouter.ports)
+"""A router's ports that may be distributed gateway ports."""
+
+ATTACHED = Derived(LRP.networks, keys=_networks, parent=nb.LogicalRouter.ports)
+"""A router's ports by the networks they are in: the width of an address, the first address, the prefix length."""
+
+
+def _translated(values: list[Any]) -> Iterable[str]:
+    return (canonical(values[nb.NAT.external_ip.index]),) if values[nb.NAT.type.index] == "snat" else ()
+
+
+SHARED = Derived(nb.NAT.type, nb.NAT.external_ip, keys=_translated, parent=nb.LogicalRouter.nat)
+"""A router's source translations by external address: a port's own address that is among these is not its alone."""
+
+
+def _distributed(values: list[Any]) -> Iterable[bool]:
+    kind = values[nb.NAT.type.index] == "dnat_and_snat"
+    distributed = values[nb.NAT.external_mac.index] is not None and values[nb.NAT.logical_port.index] is not None
+    return (True,) if kind and distributed else ()
+
+
+DISTRIBUTED = Derived(
+    nb.NAT.type, nb.NAT.external_mac, nb.NAT.logical_port, keys=_distributed, parent=nb.LogicalRouter.nat
+)
+"""A router's translations that happen where the instance is."""
+
+
+def subnets(texts: Iterable[str], version: int) -> list[Subnet]:
+    """Return the addresses of one IP version, in the order of the text; what does not parse is left out."""
+    found = []
+    for text in sorted(texts):
+        parsed = parse_interface(text) if (":" in text) == (version == 6) else None
+        if parsed is None or (version == 4 and not int(parsed.ip)):
+            continue
+        network = parsed.network
+        low, high = int(network.network_address), int(network.broadcast_address)
+        broadcast = str(network.broadcast_address) if network.version == 4 and network.prefixlen < 32 else ""
+        own = ip_text(parsed.ip.packed)
+        found.append(Subnet(own, network_text(network), broadcast, network.prefixlen, low, high))
+    return found
+
+
+# -- views ------------------------------------------------------------------------------------------------------------
+
+
+@view
+def enabled(router: nb.LogicalRouter) -> bool:
+    """Return whether a router takes part; one that does not has no datapath."""
+    return router.enabled is not False
+
+
+@view
+def home_chassis(router: nb.LogicalRouter) -> str:
+    """Return the chassis that a gateway router lives on, or the empty string."""
+    return router.options.get("chassis", "")
+
+
+@view
+def seen(lrp: nb.LogicalRouterPort) -> RouterPort | None:
+    """Return a router port as features see it; None if its router is not there or its address does not parse."""
+    router = lrp.referrer(nb.LogicalRouter.ports)
+    if router is None or not enabled(router) or find(LSP.name, lrp.name) is not None:
+        return None
+    mac = parse_mac(lrp.mac)
+    if not mac:
+        return None
+    chassis = home_chassis(router)
+    networks = lrp.networks
+    return RouterPort(
+        lrp.uuid,
+        lrp.name,
+        quote(lrp.name),
+        router.uuid,
+        datapath(router),
+        mac,
+        tuple(subnets(networks, 4)),
+        (*subnets(networks, 6), *subnets([f"{link_local(mac)}/64"], 6)),
+        lrp.enabled is not False,
+        lrp.options,
+        not chassis and bool(lrp.gateway_chassis or lrp.ha_chassis_group is not None),
+        chassis,
+        meters(router),
+    )
+
+
+@view
+def central_ports(router: nb.LogicalRouter) -> tuple[str, ...]:
+    """Return the names of a router's distributed gateway ports, sorted."""
+    if home_chassis(router):
+        return ()
+    return tuple(sorted(lrp.name for lrp in CENTRAL.rows(router.uuid, True)))
+
+
+@view
+def shared(router: nb.LogicalRouter, ip: str) -> bool:
+    """Return whether a router translates sources to an address."""
+    return ip in forced_sources(router) or ip in one_of_each(router, "lb") or bool(SHARED.rows(router.uuid, ip))
+
+
+@view
+def forced_sources(router: nb.LogicalRouter) -> tuple[str, ...]:
+    """Return what sources a router gives to what it translates inwards, at most one of each IP version."""
+    return one_of_each(router, "dnat")
+
+
+def one_of_each(router: nb.LogicalRouter, what: str) -> tuple[str, ...]:
+    """Return the addresses of `options:…_force_snat_ip`; none if there are several of a version, or a network."""
+    found, _ = scan_ips(router.options.get(f"{what}_force_snat_ip", ""))
+    four, six = [ip for ip in found if ":" not in ip[0]], [ip for ip in found if ":" in ip[0]]
+    whole = all(length == (128 if ":" in ip else 32) for ip, length in found)
+    return tuple([ip for ip, _ in found]) if whole and len(four) <= 1 and len(six) <= 1 else ()
+
+
+@view
+def translates_at_hosts(router: nb.LogicalRouter) -> bool:
+    """Return whether any of a router's translations is distributed."""
+    return bool(DISTRIBUTED.rows(router.uuid, True))
+
+
+def named(name: str) -> RouterPort | None:
+    """Return the router port of that name as features see it, or None."""
+    lrp = find(LRP.name, name)
+    return seen(lrp) if lrp is not None else None
+
+
+class Joint(NamedTuple):
+    """Where a router port meets a switch: the switch port, and the switch."""
+
+    lsp: nb.LogicalSwitchPort
+    switch: nb.LogicalSwitch
+
+
+@view
+def joint(name: str) -> Joint | None:
+    """Return where the router port of that name meets a switch; None if it does not."""
+    for lsp in JOINED.rows(name):
+        switch = lsp.referrer(nb.LogicalSwitch.ports)
+        if switch is not None:
+            return Joint(lsp, switch)
+    return None
+
+
+@view
+def router_peer(lrp: nb.LogicalRouterPort) -> nb.LogicalRouterPort | None:
+    """Return the router port that a router port is joined to directly: each names the other; else None."""
+    name = lrp.peer
+    peer = find(LRP.name, name) if name else None
+    return peer if peer is not None and peer.peer == lrp.name else None
+
+
+@view
+def physical(switch: nb.LogicalSwitch) -> bool:
+    """Return whether a switch is joined to a physical network."""
+    return bool(SPECIAL.rows(switch.uuid, "localnet"))
+
+
+@view
+def attached(switch: nb.LogicalSwitch) -> tuple[tuple[str, RouterPort], ...]:
+    """Return the router ports that a switch is joined to, each after the name of the switch port between."""
+    found = []
+    for lsp in SPECIAL.rows(switch.uuid, "router"):
+        port = named(lsp.options.get("router-port", ""))
+        if port is not None:
+            found.append((lsp.name, port))
+    return tuple(sorted(found))
+
+
+@view
+def only_at(lrp: nb.LogicalRouterPort) -> str:
+    """Return the chassisredirect port on whose chassis alone a router port deals with its physical network, or "".
+
+    That is a central port's own; and the router's only one for a port with `reside-on-redirect-chassis`. Without a
+    physical network at the other end there is none.
+    """
+    port = seen(lrp)
+    if port is None or not (port.central or flag(port.options, "reside-on-redirect-chassis")):
+        return ""
+    met = joint(port.name)
+    if met is None or not physical(met.switch):
+        return ""
+    if port.central:
+        return port.redirect
+    router = lrp.referrer(nb.LogicalRouter.ports)
+    names = central_ports(router) if router is not None else ()
+    return f"cr-{names[0]}" if len(names) == 1 else ""
+
+
+# -- which way -------------------------------------------------------------------------------------------------------
+
+
+class Way(NamedTuple):
+    """How a next hop is reached: through which port, and with which of its addresses as source."""
+
+    port: RouterPort
+    source: str
+
+
+@view
+def way_to(router: nb.LogicalRouter, nexthop: str) -> Way | None:
+    """Return the way to a next hop in a network that the router is attached to, or None.
+
+    Every port has a link-local network; a next hop there is looked for at the first port, by name. Whoever means
+    another one says so.
+
+    Arguments:
+        router: where the packet is.
+        nexthop: an address in canonical form.
+    """
+    for lrp in sorted(router.ports, key=_name) if is_link_local(nexthop) else _ports_around(router, nexthop):
+        port = seen(lrp)
+        if port is not None and (source := source_for(port, nexthop)) is not None:
+            return Way(port, source)
+    return None
+
+
+def is_link_local(nexthop: str) -> bool:
+    """Return whether an address is an IPv6 link-local one (RFC 4291, section 2.5.6)."""
+    return ":" in nexthop and number_of(nexthop) >> 64 == 0xFE80 << 48
+
+
+def _name(lrp: nb.LogicalRouterPort) -> str:
+    return lrp.name
+
+
+def _ports_around(router: nb.LogicalRouter, nexthop: str) -> Iterable[nb.LogicalRouterPort]:
+    """Yield the router's ports that are in a network around an address, the smallest network first."""
+    width, number = 128 if ":" in nexthop else 32, number_of(nexthop)
+    for host_bits in range(width + 1):
+        yield from ATTACHED.rows(router.uuid, (width, number >> host_bits << host_bits, width - host_bits))
+
+
+@view
+def port_of(router: nb.LogicalRouter, name: str) -> RouterPort | None:
+    """Return the router's port of that name, or None."""
+    port = named(name)
+    return port if port is not None and port.router == router.uuid else None
+
+
+def source_for(port: RouterPort, nexthop: str) -> str | None:
+    """Return the address of the port that is in the same network as a next hop, or None."""
+    subnets: Sequence[Subnet] = port.ipv6 if ":" in nexthop else port.ipv4
+    number = number_of(nexthop)
+    for subnet in subnets:
+        if subnet.low <= number <= subnet.high:
+            return subnet.ip
+    return None
+
+
+def number_of(ip: str) -> int:
+    """Return an address as a number.
+
+    Raises:
+        ValueError: it is not an address.
+    """
+    try:
+        return int.from_bytes(inet_pton(AF_INET6 if ":" in ip else AF_INET, ip), "big")
+    except OSError:
+        raise ValueError(f"{ip!r} is not an IP address") from None

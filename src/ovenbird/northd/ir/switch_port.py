@@ -1,0 +1,207 @@
+"""A logical switch port as features see it: its columns read once, its addresses parsed, its place known.
+
+One rule runs for each port (``northd.build.switch_port``): it makes a ``SwitchPort`` and hands it to every feature, so
+that a port costs one run and its columns are read once, however many features there are.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from ovenbird.engine.lookups import find, get, rows
+from ovenbird.engine.views import view
+from ovenbird.model import nb
+from ovenbird.model.options import flag
+from ovenbird.net.ip import is_address
+from ovenbird.northd.ir.addresses import Addresses, link_local, parse_addresses, parse_mac, quote, scan_addresses
+from ovenbird.northd.ir.copp import meters
+from ovenbird.northd.ir.router_port import LRP, SPECIAL, only_at, physical, subnets
+from ovenbird.northd.ir.southbound_rows import PORT_BINDING, datapath
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ovenbird.engine.rows import UUID
+
+LSP = nb.LogicalSwitchPort
+
+
+@view
+def setting(name: str) -> str:
+    """Return NB_Global's option of that name, or the empty string."""
+    for row in rows(nb.NBGlobal):
+        return row.options.get(name, "")
+    return ""
+
+
+@view
+def router_port(name: str) -> tuple[UUID, Addresses] | None:
+    """Return a logical router port's UUID and its addresses, link-local one included; None if there is none."""
+    lrp = find(nb.LogicalRouterPort.name, name)
+    mac = parse_mac(lrp.mac) if lrp is not None else ""
+    if lrp is None or not mac:
+        return None
+    networks = lrp.networks
+    four, six = ([subnet.ip for subnet in subnets(networks, version)] for version in (4, 6))
+    return lrp.uuid, Addresses(mac, tuple(four), (*six, link_local(mac)))
+
+
+@view
+def global_flag(name: str, default: bool) -> bool:
+    """Return whether NB_Global's option of that name is true."""
+    for row in rows(nb.NBGlobal):
+        return flag(row.options, name, default=default)
+    return default
+
+
+class Manners(NamedTuple):
+    """How a switch treats its ports.
+
+    Arguments:
+        passes_tags: whether packets with VLAN tags pass.
+        waits: whether it answers for a port only once that is up.
+        assigns: whether it gives addresses to ports that ask.
+        meters: what limits the packets that it hands to controllers, by kind.
+    """
+
+    passes_tags: bool
+    waits: bool
+    assigns: bool
+    meters: Mapping[str, str]
+
+
+@view
+def manners(switch: nb.LogicalSwitch) -> Manners:
+    """Return how a switch treats its ports."""
+    config = switch.other_config
+    waits = not global_flag("ignore_lsp_down", True)
+    return Manners(flag(config, "vlan-passthru"), waits, assigns(config), meters(switch))
+
+
+def assigns(config: Mapping[str, str]) -> bool:
+    """Return whether a switch with this `other_config` gives addresses to ports that ask."""
+    return "subnet" in config or "ipv6_prefix" in config or flag(config, "mac_only")
+
+
+_COLUMNS = (
+    LSP.name, LSP.type, LSP.options, LSP.addresses, LSP.port_security, LSP.enabled, LSP.parent_name, LSP.tag,
+    LSP.tag_request, LSP.external_ids, LSP.dhcpv4_options, LSP.dhcpv6_options, LSP.dynamic_addresses,
+)  # fmt: skip
+_MASK = 0
+for _column in _COLUMNS:
+    _MASK |= _column.bit
+_read = itemgetter(*[column.index for column in _COLUMNS])
+
+
+class SwitchPort:
+    """One logical switch port.
+
+    Attributes:
+        lsp: the Northbound row.
+        switch: the switch it belongs to.
+        name: the port's name; `quoted` is the same as a constant in a match.
+        hint: the row's UUID, for the flows that it is the reason of.
+        datapath: UUID of the switch's datapath binding; `binding` that of the port's own.
+        type, options, texts, security, parent, tag, tag_request, external_ids: columns as they are; `texts` are the
+            addresses'.
+        enabled: whether the cloud lets it take part.
+        dhcp: whether it has DHCP options of either version.
+        groups: the port groups it is in.
+        addresses: the entries of the `addresses` column that name a MAC, a router's if it says so.
+        router: the one of these that the word `router` stands for.
+        troubles: what of the addresses is left out, and why.
+        unknown: whether the port takes what is for unknown addresses.
+        given: the column `dynamic_addresses`: what the port was given when it asked.
+        passes_tags, waits, assigns, meters: the switch's ``manners``.
+    """
+
+    __slots__ = (
+        "addresses", "assigns", "binding", "datapath", "dhcp", "enabled", "external_ids", "given", "groups", "hint",
+        "lsp", "meters", "name", "options", "parent", "passes_tags", "quoted", "router", "security", "switch", "tag",
+        "tag_request", "texts", "troubles", "type", "unknown", "waits",
+    )  # fmt: skip
+
+    def __init__(self, lsp: nb.LogicalSwitchPort, switch: nb.LogicalSwitch) -> None:
+        # Ten thousand of these are made at a cold start: all columns in one go.
+        (
+            self.name, self.type, self.options, self.texts, self.security, enabled, self.parent, self.tag,
+            self.tag_request, self.external_ids, dhcpv4, dhcpv6, self.given,
+        ) = _read(lsp.watch(_MASK))  # fmt: skip
+        self.lsp = lsp
+        self.switch = switch
+        self.quoted = quote(self.name)
+        self.hint = lsp.uuid
+        self.enabled = enabled is not False
+        self.dhcp = dhcpv4 is not None or dhcpv6 is not None
+        self.passes_tags, self.waits, self.assigns, self.meters = manners(switch)
+        self.datapath = datapath(switch)
+        self.binding = PORT_BINDING.uuid(self.name, self.datapath)
+        self.groups: list[nb.PortGroup] = lsp.referrers(nb.PortGroup.ports)
+        self.router: Addresses | None = None
+        self.unknown = False
+        self.addresses: list[Addresses] = []
+        self.troubles: list[str] = []
+        texts = self.texts
+        for text in texts if len(texts) == 1 else sorted(texts):
+            parsed, rest = scan_addresses(text)
+            if parsed is None or rest:
+                parsed = self._special(text, parsed, rest)
+            if parsed is not None:
+                self.addresses.append(parsed)
+
+    @property
+    def virtual_ip(self) -> str:
+        """The address that a virtual port is for; empty where there is none, or what there is is no IP address."""
+        ip = self.options.get("virtual-ip", "")
+        return ip if is_address(ip) else ""
+
+    def _special(self, text: str, begins: Addresses | None, rest: str) -> Addresses | None:
+        """Read an entry that is not a plain list of addresses; ``begins`` is the list that it begins with."""
+        if text == "unknown":
+            self.unknown = True
+            return None
+        if text == "router":
+            peer = router_port(self.options.get("router-port", ""))
+            self.router = peer[1] if peer is not None else None
+            return self.router
+        if "dynamic" in text.split():
+            return parse_addresses(self.given) if self.given is not None else begins
+        if begins is None:
+            self.troubles.append(f"{text!r} does not begin with an Ethernet address and is left out")
+        elif rest.strip():
+            self.troubles.append(f"of {text!r} what begins with {rest.strip()!r} is left out: it is not an address")
+        return begins
+
+
+@view
+def switch_ports_of_type(switch: nb.LogicalSwitch, kind: str) -> tuple[UUID, ...]:
+    """Return the switch's ports of a type that few ports have (`localnet`, `router`)."""
+    return tuple([lsp.uuid for lsp in SPECIAL.rows(switch.uuid, kind)])
+
+
+@view
+def only_routers(switch: nb.LogicalSwitch) -> bool:
+    """Return whether a switch has no ports but those to routers.
+
+    Of a switch with others one witness is enough, so that ports which come and go concern only what asked last time.
+    """
+    for uuid in switch.values[nb.LogicalSwitch.ports.index]:  # untracked: what is found is read once more below
+        lsp = get(LSP, uuid)
+        if lsp is not None and lsp.type != "router" and switch in lsp.referrers(nb.LogicalSwitch.ports):
+            return False
+    return all(lsp.type == "router" for lsp in switch.ports)
+
+
+def port_rows(uuids: tuple[UUID, ...]) -> list[nb.LogicalSwitchPort]:
+    """Return the ports with those UUIDs that are still there."""
+    return [lsp for uuid in uuids if (lsp := get(LSP, uuid)) is not None]
+
+
+def played_at(port: SwitchPort) -> str:
+    """Return the condition, to append to a match, that this chassis takes what is for the router behind a port."""
+    if port.type != "router" or not physical(port.switch):
+        return ""
+    lrp = find(LRP.name, port.options.get("router-port", ""))
+    redirect = only_at(lrp) if lrp is not None else ""
+    return f" && is_chassis_resident({quote(redirect)})" if redirect else ""

@@ -1,0 +1,87 @@
+"""BFD sessions to next hops: asked for in Northbound, run by chassis, and their state told back.
+
+ovn-nb(5) and ovn-sb(5), BFD; ovn-northd(8), Logical Router Datapaths, "Ingress Table 3". A session that no route names
+is administratively down, which chassis are told in the column where they tell what else it is: its value, while the
+session is wanted, is theirs. RFC 5881 gives the port, 3784.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.ids import Pool
+from ovenbird.engine.lookups import find, select
+from ovenbird.engine.rules import rule
+from ovenbird.model import nb, sb
+from ovenbird.northd.ir.addresses import braced
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.router_port import LRP, seen
+from ovenbird.northd.ir.southbound_rows import BFD, BFD_STATUS
+from ovenbird.northd.router.routing import BFD_PORT, watched
+from ovenbird.pipeline.stages import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+
+INPUT = stage("lr_in_ip_input")
+
+DISCRIMINATORS = Pool("BFD discriminators", 1, 0xFFFF_FFFF)
+SOURCE_PORTS = Pool("BFD source ports", 49_152, 65_535)
+"""RFC 5881, section 4."""
+
+MILLISECONDS, MULTIPLIER = 1000, 5
+"""Intervals and detection multiplier of sessions that do not say."""
+
+flow = Author("bfd")
+
+
+@rule(nb.BFD)
+def session(row: nb.BFD) -> Iterator[Fact]:
+    """Ask chassis for a session, and say how it is."""
+    key = (row.logical_port, row.dst_ip)
+    lrp = find(LRP.name, row.logical_port)
+    if lrp is None or seen(lrp) is None:
+        return
+    used = any(route.nexthop == row.dst_ip for route in row.referrers(nb.LogicalRouterStaticRoute.bfd))
+    status = state(*key) if used else "admin_down"
+    yield BFD_STATUS(row.uuid, status)
+    yield BFD(
+        *key,
+        SOURCE_PORTS.get(key),
+        DISCRIMINATORS.get(key),
+        row.min_tx or MILLISECONDS,
+        row.min_rx if row.min_rx is not None else MILLISECONDS,
+        row.detect_mult or MULTIPLIER,
+        tuple(sorted(row.external_ids.items())),
+        tuple(sorted(row.options.items())),
+        status,
+    )
+
+
+def state(port: str, address: str) -> str:
+    """Return what chassis say of a session; until they say something, and as long as nobody asked them, it is down."""
+    for row in select(sb.BFD.logical_port, port):
+        if row.dst_ip == address and row.status != "admin_down":
+            return str(row.status)
+    return "down"
+
+
+@rule(LRP)
+def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
+    """Hand BFD packets for a port's addresses to the chassis, and let its own pass."""
+    port = seen(lrp)
+    if port is None or not watched(port.name):
+        return
+    for address, subnets in (("ip4", port.ipv4), ("ip6", port.ipv6)):
+        if subnets:
+            own = braced([subnet.ip for subnet in subnets])
+            ours, theirs = (f"{address}.{end} == {own} && {BFD_PORT}" for end in ("src", "dst"))
+            yield flow(INPUT, port.datapath, 110, ours, "next;", port.uuid)
+            meter = port.meters.get("bfd")
+            yield flow(INPUT, port.datapath, 110, theirs, "handle_bfd_msg();", port.uuid, meter=meter)
+
+
+FEATURE = Feature("bfd", (session, router_port))

@@ -1,0 +1,213 @@
+"""Router ports in the Southbound database, and gateways: where a router meets a physical network.
+
+ovn-architecture(7), "Distributed Gateway Ports"; ovn-nb(5), Gateway_Chassis and HA_Chassis_Group. A gateway router is
+on one chassis as a whole: its ports and the switch ports joined to them are `l3gateway`. A distributed gateway port has
+a chassisredirect port beside it, which chassis of a group take over from each other; what leaves by the one is sent to
+the other ("Ingress Table 20" of ovn-northd(8)). The chassis that plays a port announces its addresses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.findings import finding
+from ovenbird.engine.lookups import find, get
+from ovenbird.engine.rules import rule
+from ovenbird.model import nb, sb
+from ovenbird.model.options import flag
+from ovenbird.northd.ir.addresses import parse_addresses, parse_mac, quote
+from ovenbird.northd.ir.datapath_groups import named_uuid
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.router_port import (
+    LRP,
+    RouterPort,
+    central_ports,
+    enabled,
+    home_chassis,
+    joint,
+    named,
+    physical,
+    seen,
+    subnets,
+    translates_at_hosts,
+)
+from ovenbird.northd.ir.southbound_rows import (
+    HA_CHASSIS,
+    HA_CHASSIS_GROUP,
+    IN_NAT_ADDRESSES,
+    PORT_BINDING,
+    PORT_KEYS,
+    PORT_PREFIX,
+)
+from ovenbird.northd.router.router_advertisement import delegated, periodic
+from ovenbird.northd.shared.binding import requested_key
+from ovenbird.northd.shared.ha_chassis import dependents, group_facts, surroundings
+from ovenbird.pipeline.stages import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+    from ovenbird.northd.ir.switch_port import SwitchPort
+
+REDIRECT = stage("lr_in_gw_redirect")
+
+flow = Author("gateway")
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@rule(LRP)
+def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
+    """Give a router port its binding, and a distributed gateway port its chassisredirect port."""
+    port = seen(lrp)
+    yield from _left_out(lrp)
+    if port is None:
+        return
+    mac = frozenset([" ".join([lrp.mac, *sorted(lrp.networks)])])
+    kind, options = "patch", periodic(lrp, port)
+    if port.chassis:
+        kind = "l3gateway"
+        options["l3gateway-chassis"] = port.chassis
+    if port.central:
+        options["chassis-redirect-port"] = port.redirect
+    if peer := lrp.peer or _peer(port.name):
+        options["peer"] = peer
+    yield from _prefixes(lrp, port, options)
+    yield _binding(port, port.name, kind, options, mac, tuple(sorted(lrp.external_ids.items())), None)
+    if port.central:
+        yield from _redirect(lrp, port, mac)
+
+
+def _left_out(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
+    """Say what of a router port is left out, and why."""
+    router = lrp.referrer(nb.LogicalRouter.ports)
+    if router is None or not enabled(router):
+        return
+    where = f"port {lrp.name} of router {router.name}"
+    if find(nb.LogicalSwitchPort.name, lrp.name) is not None:
+        yield finding(lrp, f"{where} is left out: there is a switch port of that name")
+    elif not parse_mac(lrp.mac):
+        yield finding(lrp, f"{where} is left out: {lrp.mac!r} is not an Ethernet address")
+    for text in sorted(lrp.networks):
+        if not (subnets([text], 4) or subnets([text], 6)):
+            yield finding(lrp, f"{where}: {text!r} is left out: it is not an IP address in a network")
+    if len(lrp.referrers(nb.LogicalRouter.ports)) > 1:
+        yield finding(lrp, f"{where} is in other routers too, and is left out there")
+    if home_chassis(router) and (lrp.gateway_chassis or lrp.ha_chassis_group is not None):
+        yield finding(lrp, f"{where}: its gateway chassis are left out, since the router as a whole is on one chassis")
+
+
+def _prefixes(lrp: nb.LogicalRouterPort, port: RouterPort, options: dict[str, str]) -> Iterator[Fact]:
+    """Have a chassis ask for IPv6 prefixes at a gateway and give them to ports that want one; tell Northbound which.
+
+    The chassis keeps the prefix among the binding's options, which are otherwise ours.
+    """
+    if port.enabled and flag(port.options, "prefix_delegation"):
+        router = lrp.referrer(nb.LogicalRouter.ports)
+        if port.chassis or (router is not None and central_ports(router)):
+            options["ipv6_prefix_delegation"] = "true"
+    if not port.enabled or not flag(port.options, "prefix"):
+        return
+    options["ipv6_prefix"] = "true"
+    if given := delegated(lrp):
+        options["ipv6_ra_pd_list"] = given
+        yield PORT_PREFIX(port.uuid, frozenset([given.partition(":")[2]]))
+
+
+def _peer(name: str) -> str | None:
+    met = joint(name)
+    return met.lsp.name if met is not None else None
+
+
+def _binding(
+    port: RouterPort,
+    name: str,
+    kind: str,
+    options: dict[str, str],
+    mac: frozenset[str],
+    external_ids: Pairs,
+    group: UUID | None,
+) -> Fact:
+    wanted = requested_key(port.options) if name == port.name else None
+    return PORT_BINDING(
+        name,
+        port.datapath,
+        kind,
+        PORT_KEYS.get(name, port.router, wanted),
+        tuple(sorted(options.items())),
+        None,
+        None,
+        mac,
+        frozenset(),
+        external_ids,
+        None,
+        frozenset(),
+        group,
+    )
+
+
+def _redirect(lrp: nb.LogicalRouterPort, port: RouterPort, mac: frozenset[str]) -> Iterator[Fact]:
+    """Yield the chassisredirect port, its chassis, and the flow that leads to it."""
+    router = lrp.referrer(nb.LogicalRouter.ports)
+    options = {"distributed-port": port.name}
+    how = port.options.get("redirect-type")
+    if how is not None:
+        options["redirect-type"] = how
+    if how != "bridged" and router is not None and not translates_at_hosts(router):
+        options["always-redirect"] = "true"
+    ids = tuple(sorted(lrp.external_ids.items()))
+    name = port.name
+    group = lrp.ha_chassis_group
+    if group is not None:
+        name, candidates = group.name, len(group.ha_chassis)
+        yield from group_facts(group)
+    else:
+        candidates = len(lrp.gateway_chassis)
+        yield from _candidates(lrp, name)
+    if candidates > 1 and router is not None:  # one alone has nobody to give way to
+        yield from dependents(router, name)
+    yield _binding(port, port.redirect, "chassisredirect", options, mac, ids, HA_CHASSIS_GROUP.uuid(name))
+    act = f"outport = {quote(port.redirect)}; next;"
+    yield flow(REDIRECT, port.datapath, 50, f"outport == {port.quoted}", act, port.uuid)
+
+
+def _candidates(lrp: nb.LogicalRouterPort, name: str) -> Iterator[Fact]:
+    """Make a group, named after the port, of the chassis that its Gateway_Chassis rows name."""
+    members = []
+    for candidate in lrp.gateway_chassis:
+        chassis = find(sb.Chassis.name, candidate.chassis_name)
+        uuid = named_uuid("ha chassis", lrp.uuid, candidate.uuid)
+        ids = (("chassis-name", candidate.chassis_name),)
+        yield HA_CHASSIS(uuid, chassis.uuid if chassis is not None else None, candidate.priority, ids)
+        members.append(uuid)
+    yield HA_CHASSIS_GROUP(name, frozenset(members), ())
+
+
+def port(port: SwitchPort) -> Iterator[Fact]:
+    """Announce a router's addresses in the physical network that its port leads to."""
+    peer = named(port.options.get("router-port", ""))
+    router = get(nb.LogicalRouter, peer.router) if peer is not None else None
+    if peer is None or router is None:
+        return
+    given = port.options.get("nat-addresses", "")
+    resides = flag(peer.options, "reside-on-redirect-chassis")
+    if given in ("", "router") and not (resides or peer.central or peer.chassis):
+        return  # whatever gateways the router has elsewhere
+    key = (port.name, port.datapath)
+    names = central_ports(router)
+    if given not in ("", "router") and (names or peer.chassis) and parse_addresses(given) is not None:
+        at = f" is_chassis_resident({quote(peer.redirect if peer.central else f'cr-{names[0]}')})" if names else ""
+        yield IN_NAT_ADDRESSES(key, f"{given}{at}")
+    own = " ".join([peer.mac, *(subnet.ip for subnet in peer.ipv4)])
+    if names:
+        redirect = peer.redirect if peer.central else f"cr-{names[0]}" if resides and len(names) == 1 else ""
+        if redirect:
+            yield IN_NAT_ADDRESSES(key, f"{own} is_chassis_resident({quote(redirect)})")
+    elif peer.chassis and physical(port.switch):
+        yield IN_NAT_ADDRESSES(key, own)
+
+
+FEATURE = Feature("gateway", (surroundings, router_port), port, types=frozenset({"router"}))

@@ -1,0 +1,121 @@
+"""Neighbours that chassis learned (MAC_Binding): which are kept, and which are known to be no longer true.
+
+One is kept as long as the router port that learned it is there, until it is too old (`mac_binding_age_threshold`), and
+unless Northbound contradicts it. An address that moves from one router to another, or ceases to be translated, would
+else be sent to where it was: a chassis does not ask for what it knows, and not everybody hears an announcement.
+Contradicted is, in the switch beside the port that learned it:
+
+- an address that a distributed gateway port or a translation has, by another MAC address than theirs;
+- a router port's MAC address, by an IP address that its router does not answer for.
+
+So a neighbour that Northbound knows nothing of is nobody's to judge here. Each is judged by the few rows that have its
+addresses, whatever else there is. Neutron's driver deletes such rows as it makes and deletes floating IPs and gateways.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.engine.alarms import due
+from ovenbird.engine.computed_index import Derived
+from ovenbird.engine.lookups import get
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model import nb, sb
+from ovenbird.model.options import number
+from ovenbird.northd.ir.addresses import parse_ip, parse_mac
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.router_port import LRP, RouterPort, joint, named, seen, shared, subnets
+from ovenbird.northd.ir.southbound_rows import MAC_LEARNED, northbound_uuid
+from ovenbird.northd.router.nat_precedence import LED_IN, TRANSLATED
+from ovenbird.northd.router.nat_rule import translation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+
+
+def _mac(values: list[Any]) -> Iterable[str]:
+    return (mac,) if (mac := parse_mac(values[LRP.mac.index])) else ()
+
+
+def _central_addresses(values: list[Any]) -> Iterable[str]:
+    if not values[LRP.gateway_chassis.index] and values[LRP.ha_chassis_group.index] is None:
+        return ()
+    texts = values[LRP.networks.index]
+    return {subnet.ip: None for version in (4, 6) for subnet in subnets(texts, version)}
+
+
+BY_MAC = Derived(LRP.mac, keys=_mac)
+"""Router ports by MAC address."""
+
+GATEWAYS = Derived(LRP.networks, LRP.gateway_chassis, LRP.ha_chassis_group, keys=_central_addresses)
+"""Distributed gateway ports by address: those of other ports are the same in many networks."""
+
+
+@rule(sb.MACBinding)
+def learned(row: sb.MACBinding) -> Iterator[Fact]:
+    """Keep what a chassis learned until its port is gone, it is too old, or it is contradicted."""
+    port = named(row.logical_port)
+    if port is None or northbound_uuid(row.datapath) != port.router or contradicted(port, row.ip, row.mac):
+        return
+    age = oldest(port.router)
+    if not age or not due(row, row.timestamp + age):
+        yield MAC_LEARNED(row.uuid)
+
+
+@view
+def oldest(uuid: UUID) -> int:
+    """Return how many milliseconds a router's neighbour lasts from when a chassis learned it; 0 for ever."""
+    router = get(nb.LogicalRouter, uuid)
+    return number(router.options, "mac_binding_age_threshold", 0) * 1000 if router is not None else 0
+
+
+def contradicted(port: RouterPort, ip_text: str, mac_text: str) -> bool:
+    """Return whether Northbound says otherwise than what was learned at a port of an address.
+
+    Arguments:
+        port: the router's port.
+        ip_text: the address, as the row of MAC_Binding has it.
+        mac_text: the MAC address learned for it, likewise.
+    """
+    ip, mac = parse_ip(ip_text), parse_mac(mac_text)
+    if not ip or not mac:
+        return False
+    owners = {owner for near, owner in _owners(ip) if _beside(near, port)}
+    if owners:
+        return mac not in owners
+    return any(_beside(other, port) and not _answers(other, ip) for lrp in BY_MAC.rows(mac) if (other := seen(lrp)))
+
+
+def _owners(ip: str) -> Iterator[tuple[RouterPort, str]]:
+    """Yield the router ports that answer for an address, and the MAC address with which each does."""
+    for lrp in GATEWAYS.rows(ip):
+        port = seen(lrp)
+        if port is not None:
+            yield port, port.mac
+    for row in TRANSLATED.rows(ip):
+        made = translation(row)
+        if made is not None and made.outside is not None:
+            yield made.outside, made.mac or made.outside.mac
+
+
+def _beside(one: RouterPort, other: RouterPort) -> bool:
+    """Return whether two router ports are joined to the same switch."""
+    here, there = joint(one.name), joint(other.name)
+    return here is not None and there is not None and here.switch is there.switch
+
+
+def _answers(port: RouterPort, ip: str) -> bool:
+    """Return whether an address may be answered for by a router port's MAC address, or the switch says so for it."""
+    router, met = get(nb.LogicalRouter, port.router), joint(port.name)
+    if router is None or any(subnet.ip == ip for subnet in (*port.ipv4, *port.ipv6)):
+        return True
+    if router.load_balancer or router.load_balancer_group or (met is not None and "arp_proxy" in met.lsp.options):
+        return True
+    return shared(router, ip) or bool(LED_IN.rows(router.uuid, ip))
+
+
+FEATURE = Feature("mac_binding", (learned,))

@@ -1,0 +1,390 @@
+"""Network address translation: a router's networks behind one address, and floating addresses.
+
+ovn-nb(5), NAT; ovn-northd(8), Logical Router Datapaths, "Ingress Table 3", "4", "7", "17" and "20", "Egress Table 0",
+"1", "2", "3" and "5". A gateway router translates where it lives. Another router translates at one of its distributed
+gateway ports: on the chassis that plays the port or, if the translation has a MAC and an instance's port of its own,
+on the instance's chassis. There it uses one connection tracking zone for both directions, and what is for another
+translated address of the same port is led back in at the end of the egress pipeline.
+
+A router without either kind of gateway does not translate, and only answers for the external addresses. Each
+translation yields its own flows and the memberships that its router needs, so that one more costs the same whatever
+the router has. Which of several with an address in common has the say, `nat_precedence` decides.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.findings import finding
+from ovenbird.engine.rules import rule, singleton
+from ovenbird.model import nb
+from ovenbird.northd.ir.addresses import parse_ip, parse_mac, parse_network, quote, solicited_node
+from ovenbird.northd.ir.datapath_groups import Trait
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.router_port import (
+    RouterPort,
+    central_ports,
+    enabled,
+    forced_sources,
+    home_chassis,
+    joint,
+    port_of,
+    way_to,
+)
+from ovenbird.northd.ir.southbound_rows import IN_NAT_ADDRESSES, datapath
+from ovenbird.northd.ir.switch_port import only_routers
+from ovenbird.northd.router.admission import ETHERNET, mtu_of, too_large
+from ovenbird.northd.router.nat_precedence import Say, outranked, who_has_the_say
+from ovenbird.northd.router.nat_rule import Translation, told, translation
+from ovenbird.northd.router.neighbor_resolution import ARP_REPLY
+from ovenbird.northd.shared.arp_requests import asked, asks_as, asks_for
+from ovenbird.pipeline.registers import DNAT_LOCAL, LOOPED, TOO_LARGE
+from ovenbird.pipeline.stages import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+
+ADMISSION = stage("lr_in_admission")
+INPUT = stage("lr_in_ip_input")
+UNSNAT = stage("lr_in_unsnat")
+DNAT = stage("lr_in_dnat")
+RESOLVE = stage("lr_in_arp_resolve")
+REDIRECT = stage("lr_in_gw_redirect")
+TRANSLATED_HERE = stage("lr_out_chk_dnat_local")
+UNDNAT = stage("lr_out_undnat")
+LOOK_UP = stage("lr_out_post_undnat")
+SNAT = stage("lr_out_snat")
+REMEMBER = stage("lr_out_post_snat")
+LOOP = stage("lr_out_egr_loop")
+LOOKUP = stage("ls_in_l2_lkup")
+
+TRANSLATING = Trait("translating routers")
+"""Routers with a translation."""
+
+TRANSLATING_AT_HOME = Trait("translating gateway routers")
+"""Gateway routers with a translation."""
+
+NO_REPLY = "(!ct.trk || !ct.rpl)"
+"""What is not known as a reply: a reply to a connection that was not translated is not translated either."""
+
+UNTRANSLATED = "ct_mark[15]"
+"""The mark of connections that came in by a distributed gateway port without translation."""
+
+DISTRIBUTED_BASE = 128
+"""Source translations at a distributed gateway port come before all others: added to their priority."""
+
+flow = Author("nat")
+
+_CLEARED = " ".join(f"reg{n} = 0;" for n in range(10))
+
+
+@singleton
+def every_translating_router() -> Iterator[Fact]:
+    """Know connections that were translated here; a gateway router looks every packet's connection up."""
+    yield from (TRANSLATING.row, TRANSLATING_AT_HOME.row)
+    yield flow(TRANSLATED_HERE, TRANSLATING, 50, "ip && ct_mark.natted == 1", f"{DNAT_LOCAL} = 1; next;")
+    yield flow(UNDNAT, TRANSLATING_AT_HOME, 100, "nd || nd_rs || nd_ra", "next;")
+    yield flow(UNDNAT, TRANSLATING_AT_HOME, 50, "ip", "flags.loopback = 1; ct_dnat;")
+    yield flow(LOOK_UP, TRANSLATING_AT_HOME, 50, "ip && ct.new", "ct_commit { } ; next;")
+
+
+@rule(nb.NAT)
+def nat(nat: nb.NAT) -> Iterator[Fact]:
+    """Translate, and answer for the external address."""
+    made = translation(nat)
+    if made is None:
+        yield from _idle(nat)
+        return
+    yield TRANSLATING.has(made.datapath)
+    say = who_has_the_say(made)
+    yield from outranked(nat, made, say)
+    if say.outside.hint == made.hint:
+        yield from _answers(made)
+        yield from _outside(made)
+    if made.sources:
+        if say.outside.hint == made.hint or not say.outside.sources:
+            yield from _unsnat(made)
+        if say.inside.hint == made.hint:
+            yield from _snat(made)
+    if made.destinations:
+        yield from _dnat(made, say)
+    if made.port is None:
+        yield TRANSLATING_AT_HOME.has(made.datapath)
+    else:
+        yield from _at_port(made, made.port, say)
+    if made.mac:
+        yield from _beside_bridge(nat, made)
+
+
+@rule(nb.LogicalRouter)
+def forced_source(router: nb.LogicalRouter) -> Iterator[Fact]:
+    """Give what a gateway router translates inwards a source of the router's, so that replies come back to it."""
+    if not enabled(router) or not home_chassis(router):
+        return
+    where = datapath(router)
+    for ip in forced_sources(router):
+        family = "ip6" if ":" in ip else "ip4"
+        yield flow(UNSNAT, where, 110, f"{family} && {family}.dst == {ip}", "ct_snat;", router.uuid)
+        match = f"flags.force_snat_for_dnat == 1 && {family}"
+        yield flow(SNAT, where, 100, match, f"ct_snat({ip});", router.uuid)
+
+
+def _idle(nat: nb.NAT) -> Iterator[Fact]:
+    """Answer for the external address of a translation that does not take place, as ovn-northd does; say why not."""
+    router = nat.referrer(nb.LogicalRouter.nat)
+    if router is None or not enabled(router):
+        return
+    yield finding(nat, f"{told(nat)} does not take place: {_why_not(nat, router)}")
+    outer = parse_ip(nat.external_ip)
+    if not outer:
+        return
+    yield flow(INPUT, datapath(router), 90, *_answer(outer))
+    way = way_to(router, outer)
+    if way is not None and nat.type != "snat":
+        yield from _led(way.port, outer)
+
+
+def _why_not(nat: nb.NAT, router: nb.LogicalRouter) -> str:
+    """Return why a translation does not take place."""
+    outer, inner = parse_ip(nat.external_ip), parse_network(nat.logical_ip)
+    if not outer:
+        return f"{nat.external_ip!r} is not an IP address"
+    if inner is None or (nat.type != "snat" and inner.prefixlen != inner.max_prefixlen):
+        return f"{nat.logical_ip!r} is not an IP address" + (" or network" if nat.type == "snat" else "")
+    if (":" in outer) != (inner.version == 6):
+        return "its two addresses are of different IP versions"
+    if nat.allowed_ext_ips is not None and nat.exempted_ext_ips is not None:
+        return "it has both allowed and exempted external addresses"
+    if nat.external_mac is not None and not parse_mac(nat.external_mac):
+        return f"{nat.external_mac!r} is not an Ethernet address"
+    if nat.gateway_port is not None:
+        return f"{nat.gateway_port.name} is not a distributed gateway port of the router"
+    if central_ports(router):
+        return f"none of the router's distributed gateway ports is in a network around {outer}, and it names none"
+    return "the router has neither a chassis nor a distributed gateway port"
+
+
+def _answer(outer: str) -> tuple[str, str]:
+    """Return the question for an address's MAC, by ARP or ND, and the answer."""
+    if ":" not in outer:
+        return f"arp.op == 1 && arp.tpa == {outer}", ARP_REPLY
+    asks = f"ip6.dst == {{{outer}, {solicited_node(outer)}}} && nd_ns && nd.target == {outer}"
+    reply = (
+        "nd_na { eth.src = xreg0[0..47]; ip6.src = nd.target; nd.tll = xreg0[0..47]; outport = inport; "
+        "flags.loopback = 1; output; };"
+    )
+    return asks, reply
+
+
+def _answers(made: Translation) -> Iterator[Fact]:
+    """Answer ARP and ND for the external address: at a gateway port only where it is translated."""
+    where, (asks, reply) = made.datapath, _answer(made.outer)
+    yield flow(INPUT, where, 90, asks, reply)
+    if made.port is not None:
+        asks = f"inport == {made.port.quoted} && {asks}"
+        yield flow(INPUT, where, 91, asks, "drop;")
+        if made.mac:
+            reply = reply.replace("xreg0[0..47]", made.mac)
+        yield flow(INPUT, where, 92, f"{asks} && {made.here}", reply)
+
+
+def _unsnat(made: Translation) -> Iterator[Fact]:
+    """Give replies their inner destination back."""
+    match = f"ip && {made.ip}.dst == {made.outer}"
+    if made.port is None:
+        yield flow(UNSNAT, made.datapath, 90, match, "next;" if made.stateless else "ct_snat;", made.hint)
+        return
+    match += f" && inport == {made.port.quoted} && flags.loopback =="
+    act = "next;" if made.stateless else "ct_snat_in_czone;"
+    yield flow(UNSNAT, made.datapath, 100, f"{match} 0{made.central}", act, made.hint)
+    if not made.stateless:
+        again = f"{match} 1 && flags.use_snat_zone == 1{made.central}"
+        yield flow(UNSNAT, made.datapath, 100, again, "ct_snat;", made.hint)
+
+
+def _dnat(made: Translation, say: Say) -> Iterator[Fact]:
+    """Lead new connections in, and give their replies the outer source back."""
+    where, hint, port = made.datapath, made.hint, made.port
+    match = f"ip && {made.ip}.dst == {made.outer}"
+    begin, zone = "flags.loopback = 1; ", ""
+    if port is None:
+        begin = f"flags.force_snat_for_dnat = 1; {begin}" if made.forced else begin
+    else:
+        match += f" && inport == {port.quoted}{made.central}"
+        begin, zone = "", "_in_czone"
+    act = f"{made.ip}.dst={made.inner}; next;" if made.stateless else f"ct_dnat{zone}({made.inner}{made.ports});"
+    if say.incoming.hint == hint:
+        if made.exempted:
+            yield flow(DNAT, where, 102, f"{match} && {made.ip}.src == ${made.exempted}", "next;", hint)
+        peers = f" && {made.ip}.src == ${made.allowed}" if made.allowed else ""
+        yield flow(DNAT, where, 100, f"{match}{peers}", f"{begin}{act}", hint)
+    if port is not None and say.replies.hint == hint:
+        match = f"ip && {made.ip}.src == {made.inner} && outport == {port.quoted}{made.central}"
+        act = "next;" if made.stateless else "ct_dnat_in_czone;"
+        yield flow(UNDNAT, where, 100, match, f"eth.src = {made.mac}; {act}" if made.mac else act, hint)
+
+
+def _snat(made: Translation) -> Iterator[Fact]:
+    """Give what leaves its outer source; the longest prefix wins."""
+    where, hint, priority = made.datapath, made.hint, made.length + 1
+    match = f"ip && {made.ip}.src == {made.inner}"
+    zone = begin = ""
+    if made.port is not None:
+        priority += DISTRIBUTED_BASE
+        match += f" && outport == {made.port.quoted} && {made.here}"
+        begin, zone = f"eth.src = {made.mac}; " if made.mac else "", "_in_czone"
+        yield from _untranslated(made, made.port, priority)
+    if made.exempted:
+        yield flow(SNAT, where, priority + 2, f"{match} && {made.ip}.dst == ${made.exempted}", "next;", hint)
+    if made.allowed:
+        match += f" && {made.ip}.dst == ${made.allowed}"
+    if made.stateless:
+        yield flow(SNAT, where, priority, match, f"{begin}{made.ip}.src={made.outer}; next;", hint)
+        return
+    to = f"({made.outer}{made.ports});"
+    if made.port is None:
+        yield flow(SNAT, where, priority, f"{match} && {NO_REPLY}", f"ct_snat{to}", hint)
+        return
+    if not made.mac:
+        match += f" && {UNTRANSLATED} == 0"
+    yield flow(SNAT, where, priority, match, f"{begin}ct_snat{zone}{to}", hint)
+    # Towards a destination that is translated here too, the source gets a zone of its own.
+    both = f"{match} && {DNAT_LOCAL} == 1"
+    yield flow(SNAT, where, priority + 1, both, f"{begin}{DNAT_LOCAL} = 0; ct_snat{to}", hint)
+
+
+def _untranslated(made: Translation, port: RouterPort, priority: int) -> Iterator[Fact]:
+    """Mark connections that come in to the logical address itself, so that their replies keep their source.
+
+    As releases of the original since 24.03 have it; 23.03 translates such replies, which nobody outside waits for. All
+    is in the zone that a distributed router translates in: what has been led in or out by it is tracked already. What
+    comes in is marked without a look at its state, and what leaves is looked up as it is to be translated: no later
+    stage or datapath sees another state than with 23.03. What is translated without connection tracking, or not at
+    all, is left out of it.
+
+    Arguments:
+        made: the translation.
+        port: its distributed gateway port.
+        priority: of the translation among those of sources.
+    """
+    where, hint = made.datapath, made.hint
+    leaves = f"ip && {made.ip}.src == {made.inner} && outport == {port.quoted} && {made.here}"
+    comes = f"ip && {made.ip}.dst == {made.inner} && inport == {port.quoted} && {made.here}"
+    if made.exempted and (made.stateless or not made.destinations):
+        yield flow(LOOK_UP, where, priority + 2, f"{leaves} && {made.ip}.dst == ${made.exempted}", "next;", hint)
+    if made.allowed:
+        comes, leaves = f"{comes} && {made.ip}.src == ${made.allowed}", f"{leaves} && {made.ip}.dst == ${made.allowed}"
+    if made.stateless:
+        yield flow(LOOK_UP, where, priority, leaves, "next;", hint)
+        yield flow(REMEMBER, where, priority, comes, "next;", hint)
+    elif not made.mac:
+        if not made.destinations:
+            yield flow(LOOK_UP, where, priority, f"{leaves} && !ct.trk", "ct_dnat_in_czone;", hint)
+        note = f"ct_commit {{ {UNTRANSLATED} = 1; }}; next;"
+        yield flow(REMEMBER, where, priority, f"{comes} && !ct.trk", note, hint)
+
+
+def _at_port(made: Translation, port: RouterPort, say: Say) -> Iterator[Fact]:
+    """Yield what only distributed gateway ports need: admission, resolution, redirection and the way back in."""
+    where, ip, outer = made.datapath, made.ip, made.outer
+    mac = made.mac or port.mac
+    goes = f"outport == {port.quoted}"
+    if made.mac:
+        yield from _at_host(made, port, say)
+    if made.stateless:
+        yield from _peers_elsewhere(made, port)
+    if not made.destinations:
+        yield flow(INPUT, where, 120, f"inport == {port.quoted} && {ip}.src == {outer}", "next;")
+    if say.outside.hint == made.hint:
+        yield flow(RESOLVE, where, 100, f"{goes} && {made.register} == {outer}", f"eth.dst = {mac}; next;")
+    yield flow(RESOLVE, where, 150, f"inport == {port.quoted} && {goes} && {ip}.dst == {outer}", "drop;")
+    yield flow(TRANSLATED_HERE, where, 50, f"ip && {ip}.dst == {outer} && {made.here}", f"{DNAT_LOCAL} = 1; next;")
+    back = (
+        'clone { ct_clear; inport = outport; outport = ""; eth.dst <-> eth.src; flags = 0; flags.loopback = 1; '
+        f"flags.use_snat_zone = {DNAT_LOCAL}; {_CLEARED} {LOOPED} = 1; "
+        f"next(pipeline=ingress, table={ADMISSION.table}); }};"
+    )
+    yield flow(LOOP, where, 100, f"{ip}.dst == {outer} && {goes} && {made.here}", back)
+
+
+def _at_host(made: Translation, port: RouterPort, say: Say) -> Iterator[Fact]:
+    """Yield what a translation at an instance's chassis needs: its MAC is let in there, and goes out from there."""
+    where, hint, ip, outer, mac = made.datapath, made.hint, made.ip, made.outer, made.mac
+    mtu = mtu_of(port)
+    measure = f"{TOO_LARGE} = check_pkt_larger({mtu + ETHERNET}); " if mtu else ""
+    own = f"eth.dst == {mac} && inport == {port.quoted} && {made.here}"
+    yield flow(ADMISSION, where, 50, own, f"{measure}xreg0[0..47] = {port.mac}; next;", hint)
+    leaves = f"{ip}.src == {made.inner} && outport == {port.quoted} && {made.here}"
+    register = "reg1" if ip == "ip4" else "xxreg1"
+    if say.leaving.hint == hint:
+        yield flow(REDIRECT, where, 100, leaves, f"eth.src = {mac}; {register} = {outer}; next;", hint)
+    if mtu and say.outside.hint == hint:
+        match = f"inport == {port.quoted} && {TOO_LARGE} && {LOOPED} == 0 && {ip} && {ip}.dst == {outer}"
+        answer = (
+            f"{LOOPED} = 1; {TOO_LARGE} = 0; eth.dst = eth.src; eth.src = {mac}; {ip}.dst = {ip}.src; "
+            f"{ip}.src = {outer}; ip.ttl = 254; {too_large(ip, mtu)} outport = {port.quoted}; "
+            "flags.loopback = 1; output;"
+        )
+        yield flow(INPUT, where, 160, match, f"icmp{ip[2]}_error {{ {answer} }};", hint)
+
+
+def _beside_bridge(nat: nb.NAT, made: Translation) -> Iterator[Fact]:
+    """Find the next hop's MAC for what is translated here, where other packets cross a physical network first."""
+    router = nat.referrer(nb.LogicalRouter.nat)
+    if router is None:
+        return
+    get = "get_arp(outport, reg0)" if made.ip == "ip4" else "get_nd(outport, xxreg0)"
+    for name in central_ports(router):
+        port = port_of(router, name)
+        if port is not None and port.options.get("redirect-type") == "bridged":
+            match = f"outport == {port.quoted} && {made.ip}.src == {made.inner} && {made.here}"
+            yield flow(RESOLVE, made.datapath, 90, match, f"{get}; next;", made.hint)
+
+
+def _peers_elsewhere(made: Translation, port: RouterPort) -> Iterator[Fact]:
+    """Keep from the outside what a stateless translation must leave alone."""
+    peers = f"outport == {port.quoted} && {made.ip}.src == $"
+    if made.allowed:
+        act = f"outport = {quote(port.redirect)}; next;"
+        yield flow(REDIRECT, made.datapath, 75, f"{peers}{made.allowed}", act, made.hint)
+        yield flow(REDIRECT, made.datapath, 70, f"ip && {made.ip}.dst == {made.outer}", "drop;", made.hint)
+    elif made.exempted:
+        yield flow(REDIRECT, made.datapath, 75, f"{peers}{made.exempted}", "drop;", made.hint)
+
+
+# -- the switch outside -----------------------------------------------------------------------------------------------
+
+
+def _outside(made: Translation) -> Iterator[Fact]:
+    """Lead what is for the external address to the router in the switch outside, and announce it there."""
+    port = made.outside
+    met = joint(port.name) if port is not None else None
+    if port is None or met is None:
+        return
+    lsp, where = met.lsp, datapath(met.switch)
+    own = any(subnet.ip == made.outer for subnet in (*port.ipv4, *port.ipv6))
+    if not own:  # of its own addresses, the port's feature says it; other routers ask for those of `snat` too
+        yield from _led(port, made.outer)
+    if made.mac:
+        if "router" in lsp.addresses:
+            out = f"outport = {quote(lsp.name)}; output;"
+            yield flow(LOOKUP, where, 50, f"eth.dst == {made.mac} && {made.here}", out, lsp.uuid)
+        yield flow(LOOKUP, where, 75, asks_as(made.mac), 'outport = "_MC_flood_l2"; output;', lsp.uuid)
+    if made.ip == "ip4" and not own and lsp.options.get("nat-addresses") == "router":
+        resident = f" {made.here}" if made.port is not None else ""
+        yield IN_NAT_ADDRESSES((lsp.name, where), f"{made.mac or port.mac} {made.outer}{resident}")
+
+
+def _led(port: RouterPort, outer: str) -> Iterator[Fact]:
+    """Lead requests for an external address to the router, in the switch behind one of its ports."""
+    met = joint(port.name)
+    if met is None or not port.enabled or met.lsp.enabled is False:
+        return
+    act = asked(quote(met.lsp.name), alone=only_routers(met.switch))
+    yield flow(LOOKUP, datapath(met.switch), 80, asks_for(outer), act, met.lsp.uuid)
+
+
+FEATURE = Feature("nat", (every_translating_router, nat, forced_source))

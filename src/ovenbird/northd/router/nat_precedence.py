@@ -1,0 +1,105 @@
+"""Which of several translations with an address in common has the say, or flows would contradict each other.
+
+A floating address (`dnat_and_snat`) comes before `dnat`, that before `snat`, and of two of a kind the one with the
+lesser UUID.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ovenbird.engine.computed_index import Derived
+from ovenbird.engine.findings import finding
+from ovenbird.model import nb
+from ovenbird.northd.ir.addresses import canonical
+from ovenbird.northd.router.nat_rule import Translation, told, translation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    from ovenbird.engine.facts import Fact
+
+
+def _outer(values: list[Any]) -> Iterable[str]:
+    outer = values[nb.NAT.external_ip.index] if values[nb.NAT.type.index] != "snat" else ""
+    return (address,) if outer and (address := canonical(outer)) else ()
+
+
+def _inner(values: list[Any]) -> Iterable[str]:
+    return (network,) if (network := canonical(values[nb.NAT.logical_ip.index])) else ()
+
+
+LED_IN = Derived(nb.NAT.type, nb.NAT.external_ip, keys=_outer, parent=nb.LogicalRouter.nat)
+"""A router's translations of destinations, by external address: nearly always one."""
+
+TRANSLATED = Derived(nb.NAT.type, nb.NAT.external_ip, keys=_outer)
+"""All routers' translations of destinations, by external address."""
+
+INSIDE = Derived(nb.NAT.logical_ip, keys=_inner, parent=nb.LogicalRouter.nat)
+"""A router's translations by logical address or network: nearly always one."""
+
+
+class Say(NamedTuple):
+    """Which translations have the say where another one has addresses in common with them: itself, if none has.
+
+    Arguments:
+        outside: over the external address: who answers for it and announces it.
+        inside: over what leaves from the logical address.
+        incoming: over what comes in to the external address, from the same peers.
+        replies: over the replies to that, on the same chassis.
+        leaving: over what leaves from the logical address at the instance's chassis.
+    """
+
+    outside: Translation
+    inside: Translation
+    incoming: Translation
+    replies: Translation
+    leaving: Translation
+
+
+def who_has_the_say(made: Translation) -> Say:
+    """Return who has the say over the addresses of a translation."""
+    inward, outward = _others(made, LED_IN, made.outer), _others(made, INSIDE, made.inner)
+    return Say(
+        _least(made, inward),
+        _least(made, [other for other in outward if other.sources and other.allowed == made.allowed]),
+        _least(made, [other for other in inward if other.allowed == made.allowed]),
+        _least(made, [other for other in outward if other.destinations and other.central == made.central]),
+        _least(made, [other for other in outward if other.mac and other.resident == made.resident]),
+    )
+
+
+def _others(made: Translation, index: Derived, address: str) -> list[Translation]:
+    """Return the other translations of the same router and gateway port that are under an address in an index."""
+    found = []
+    for row in index.rows(made.router, address):
+        other = translation(row) if row.uuid != made.hint else None
+        if other is not None and other.at == made.at:
+            found.append(other)
+    return found
+
+
+def _least(made: Translation, others: list[Translation]) -> Translation:
+    return min([made, *others], key=lambda one: one.rank) if others else made
+
+
+def outranked(nat: nb.NAT, made: Translation, say: Say) -> Iterator[Fact]:
+    """Say where a translation has no effect because another one has the say.
+
+    Arguments:
+        nat: the row.
+        made: what it says, parsed.
+        say: who has the say over its addresses.
+    """
+    if made.destinations and say.incoming.hint != made.hint:
+        yield finding(nat, f"{told(nat)} does not translate what comes in: {_told(say.incoming)} does")
+    elif say.outside.mac and say.outside.hint != made.hint:
+        yield finding(nat, f"{told(nat)} gets no replies: they go to {_told(say.outside)}, whose address it shares")
+    if made.sources and say.inside.hint != made.hint:
+        yield finding(nat, f"{told(nat)} does not translate what goes out: {_told(say.inside)} does")
+
+
+def _told(made: Translation) -> str:
+    kind = "snat" if not made.destinations else "dnat_and_snat" if made.sources else "dnat"
+    return f"{kind} {made.outer} of {made.inner}"

@@ -1,0 +1,160 @@
+"""A router's translation as it takes place: where, of which addresses, and by which port (ovn-nb(5), NAT)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ovenbird.engine.views import view
+from ovenbird.model import nb
+from ovenbird.model.options import flag
+from ovenbird.northd.ir.addresses import canonical, parse_ip, parse_mac, parse_network, quote
+from ovenbird.northd.ir.router_port import (
+    RouterPort,
+    central_ports,
+    enabled,
+    forced_sources,
+    home_chassis,
+    port_of,
+    seen,
+    way_to,
+)
+from ovenbird.northd.ir.southbound_rows import datapath
+
+if TYPE_CHECKING:
+    from ovenbird.engine.rows import UUID
+
+
+class Translation(NamedTuple):
+    """A translation that takes place.
+
+    Arguments:
+        datapath, router: UUIDs of the router's datapath and of the router.
+        hint: the Northbound row's UUID.
+        outer, inner: the external address, and the logical one or a network, in canonical form.
+        ip: `ip4` or `ip6`; `register` and `source` hold the next hop and the router's address to it.
+        length: of the logical network's prefix.
+        sources, destinations: whether it translates what goes out, and what comes in.
+        stateless: whether it is without connection tracking.
+        ports: `,` and the range of ports to choose from, or nothing.
+        port: the distributed gateway port; None in a gateway router.
+        outside: the port towards the external address: the same, or a gateway router's in the address's network.
+        forced: whether what is translated inwards gets the router's own source, `options:dnat_force_snat_ip`.
+        mac: the external MAC of a distributed translation, or the empty string.
+        resident: the logical port on whose chassis it takes place; empty in a gateway router.
+        allowed, exempted: names of the address sets of peers to translate, and not to.
+    """
+
+    datapath: UUID
+    router: UUID
+    hint: str
+    outer: str
+    inner: str
+    ip: str
+    length: int
+    sources: bool
+    destinations: bool
+    stateless: bool
+    ports: str
+    port: RouterPort | None
+    outside: RouterPort | None
+    forced: bool
+    mac: str
+    resident: str
+    allowed: str
+    exempted: str
+
+    @property
+    def rank(self) -> tuple[bool, bool, bool, str]:
+        """Return what decides among translations with an address in common: the least has the say."""
+        return not (self.sources and self.destinations), not self.destinations, not self.mac, self.hint
+
+    @property
+    def at(self) -> str:
+        """Return the UUID of the distributed gateway port; nothing in a gateway router."""
+        return self.port.uuid if self.port is not None else ""
+
+    @property
+    def here(self) -> str:
+        """Return the condition that this chassis answers for the external address."""
+        return f"is_chassis_resident({quote(self.resident)})"
+
+    @property
+    def central(self) -> str:
+        """Return the condition, to append to a match, that this chassis translates; nothing if each may."""
+        return "" if self.mac or not self.resident else f" && {self.here}"
+
+    @property
+    def register(self) -> str:
+        """Return the register of the next hop."""
+        return "reg0" if self.ip == "ip4" else "xxreg0"
+
+
+@view
+def translation(nat: nb.NAT) -> Translation | None:
+    """Return a translation; None if it does not take place, or its addresses do not parse."""
+    router = nat.referrer(nb.LogicalRouter.nat)
+    if router is None or not enabled(router):
+        return None
+    outer, inner = parse_ip(nat.external_ip), parse_network(nat.logical_ip)
+    if not outer or inner is None:
+        return None
+    kind, whole = nat.type, inner.prefixlen == inner.max_prefixlen
+    if (":" in outer) != (inner.version == 6) or (kind != "snat" and not whole):
+        return None
+    if nat.allowed_ext_ips is not None and nat.exempted_ext_ips is not None:
+        return None
+    port = None
+    if home_chassis(router):
+        way = way_to(router, outer)
+        outside = way.port if way is not None else None
+    else:
+        outside = port = _gateway_port(router, nat, outer)
+        if port is None:
+            return None
+    mac, resident = "", port.redirect if port is not None else ""
+    given, instance = nat.external_mac, nat.logical_port
+    if port is not None and kind == "dnat_and_snat" and given is not None and instance is not None:
+        mac, resident = parse_mac(given), instance
+        if not mac:
+            return None
+    ports, allowed, exempted = nat.external_port_range, nat.allowed_ext_ips, nat.exempted_ext_ips
+    return Translation(
+        datapath(router),
+        router.uuid,
+        nat.uuid,
+        outer,
+        canonical(nat.logical_ip),
+        f"ip{inner.version}",
+        inner.prefixlen,
+        kind != "dnat",
+        kind != "snat",
+        kind == "dnat_and_snat" and flag(nat.options, "stateless"),
+        f",{ports}" if ports else "",
+        port,
+        outside,
+        port is None and bool(forced_sources(router)),
+        mac,
+        resident,
+        allowed.name if allowed is not None else "",
+        exempted.name if exempted is not None else "",
+    )
+
+
+def _gateway_port(router: nb.LogicalRouter, nat: nb.NAT, outer: str) -> RouterPort | None:
+    """Return the port that a translation belongs to: the one it names, the only one, or the one around its address."""
+    named = nat.gateway_port
+    if named is not None:
+        port = seen(named)
+        return port if port is not None and port.central and port.router == router.uuid else None
+    names = central_ports(router)
+    if len(names) == 1:
+        return port_of(router, names[0])
+    way = way_to(router, outer) if names else None
+    return way.port if way is not None and way.port.central else None
+
+
+def told(nat: nb.NAT) -> str:
+    """Return a translation as people know it."""
+    router = nat.referrer(nb.LogicalRouter.nat)
+    where = f"router {router.name}: " if router is not None else ""
+    return f"{where}{nat.type} {nat.external_ip} of {nat.logical_ip}"

@@ -1,0 +1,338 @@
+"""Neighbours of a router: whom it answers, whom it learns, whom it knows, and how it asks for the others.
+
+ovn-northd(8), Logical Router Datapaths, "Ingress Table 1", "2", "3" (ARP and ND), "17" and "21". Each known host is
+told to the routers of its switch by its own port: a port that comes costs as many flows as its switch has routers,
+whatever else there is. Which of what chassis learned is kept, `mac_binding` says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ovenbird.engine.findings import finding
+from ovenbird.engine.lookups import find, get
+from ovenbird.engine.rules import rule, singleton
+from ovenbird.engine.views import view
+from ovenbird.model import nb, sb
+from ovenbird.model.options import flag
+from ovenbird.net.addresses import ipv6_bytes
+from ovenbird.northd.ir.addresses import braced, quote, solicited_node
+from ovenbird.northd.ir.copp import meters
+from ovenbird.northd.ir.datapath_groups import CAREFUL, EAGER, ROUTERS, Trait
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.router_port import (
+    LSP,
+    RouterPort,
+    attached,
+    enabled,
+    named,
+    number_of,
+    only_at,
+    router_peer,
+    seen,
+)
+from ovenbird.northd.ir.southbound_rows import STATIC_MAC_BINDING, datapath
+from ovenbird.northd.router.routing import next_hop
+from ovenbird.pipeline.registers import NEIGHBOR_KNOWN, NEIGHBOR_WANTED
+from ovenbird.pipeline.stages import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+    from ovenbird.northd.ir.addresses import Addresses
+    from ovenbird.northd.ir.switch_port import SwitchPort
+
+LOOKUP = stage("lr_in_lookup_neighbor")
+LEARN = stage("lr_in_learn_neighbor")
+INPUT = stage("lr_in_ip_input")
+RESOLVE = stage("lr_in_arp_resolve")
+REQUEST = stage("lr_in_arp_request")
+SNAT = stage("lr_out_snat")
+
+NOBODY = "00:00:00:00:00:00"
+
+flow = Author("neighbor_resolution")
+
+_ARP = f"{NEIGHBOR_KNOWN} = lookup_arp(inport, arp.spa, arp.sha); "
+_SAYS = f"{NEIGHBOR_KNOWN} = lookup_nd(inport, nd.target, nd.tll); "
+_ASKS = f"{NEIGHBOR_KNOWN} = lookup_nd(inport, ip6.src, nd.sll); "
+_WANTED = f"{NEIGHBOR_WANTED} = 1; "
+
+
+# -- every router -----------------------------------------------------------------------------------------------------
+
+
+@view
+def eager(router: nb.LogicalRouter) -> bool:
+    """Return whether a router learns from every ARP request."""
+    return flag(router.options, "always_learn_from_arp_request", default=True)
+
+
+UNLIMITED = Trait("routers without meters")
+"""Routers whose control plane nobody protects."""
+
+_CONTROLLED = (
+    (LEARN, 95, "nd_na && nd.tll == 0", "put_nd(inport, nd.target, eth.src); next;", "nd-na"),
+    (LEARN, 90, "arp", "put_arp(inport, arp.spa, arp.sha); next;", "arp"),
+    (LEARN, 90, "nd_na", "put_nd(inport, nd.target, nd.tll); next;", "nd-na"),
+    (LEARN, 90, "nd_ns", "put_nd(inport, ip6.src, nd.sll); next;", "nd-ns"),
+    (
+        REQUEST,
+        100,
+        f"eth.dst == {NOBODY} && ip4",
+        "arp { eth.dst = ff:ff:ff:ff:ff:ff; arp.spa = reg1; arp.tpa = reg0; arp.op = 1; output; };",
+        "arp-resolve",
+    ),
+    (REQUEST, 100, f"eth.dst == {NOBODY} && ip6", "nd_ns { nd.target = xxreg0; output; };", "nd-ns-resolve"),
+)
+"""What chassis do for routers: stage, priority, match, actions, and the kind of packet that a meter may be for."""
+
+
+@rule(nb.LogicalRouter)
+def way_of_learning(router: nb.LogicalRouter) -> Iterator[Fact]:
+    """Say whether a router learns eagerly or carefully; learn and ask, within the limits that are set."""
+    if not enabled(router):
+        return
+    where, limits = datapath(router), meters(router)
+    yield (EAGER if eager(router) else CAREFUL).has(where)
+    if not limits:
+        yield UNLIMITED.has(where)
+        return
+    for at, priority, match, act, kind in _CONTROLLED:
+        yield flow(at, where, priority, match, act, meter=limits.get(kind))
+
+
+@singleton
+def learning() -> Iterator[Fact]:
+    """Learn from what neighbours say and ask, unless it is known already."""
+    yield from (ROUTERS.row, EAGER.row, CAREFUL.row, UNLIMITED.row)
+    for at, priority, match, act, _ in _CONTROLLED:
+        yield flow(at, UNLIMITED, priority, match, act)
+    for trait, said, asked in (
+        (EAGER, "", ""),
+        (CAREFUL, _WANTED, f"{NEIGHBOR_WANTED} = lookup_nd_ip(inport, ip6.src); "),
+    ):
+        yield flow(LOOKUP, trait, 100, "arp.op == 2", f"{_ARP}{said}next;")
+        yield flow(LOOKUP, trait, 100, "nd_na", f"{_SAYS}{said}next;")
+        yield flow(LOOKUP, trait, 100, "nd_ns", f"{_ASKS}{asked}next;")
+    look = f"{NEIGHBOR_KNOWN} = lookup_nd(inport, ip6.src, nd.tll); {NEIGHBOR_WANTED} = lookup_nd_ip(inport, ip6.src);"
+    yield flow(LOOKUP, CAREFUL, 110, "nd_na && ip6.src == fe80::/10 && ip6.dst == ff00::/8", f"{look} next;")
+    yield flow(LOOKUP, ROUTERS, 0, "1", f"{NEIGHBOR_KNOWN} = 1; next;")
+    yield flow(LEARN, EAGER, 100, f"{NEIGHBOR_KNOWN} == 1", "next;")
+    yield flow(LEARN, CAREFUL, 100, f"{NEIGHBOR_KNOWN} == 1 || {NEIGHBOR_WANTED} == 0", "next;")
+    for priority, match, act in (
+        (95, "nd_ns && (ip6.src == 0 || nd.sll == 0)", "next;"),
+        (0, "1", "drop;"),
+    ):
+        yield flow(LEARN, ROUTERS, priority, match, act)
+
+
+@singleton
+def resolving() -> Iterator[Fact]:
+    """Look up next hops among what was learned, and ask for those that are not there."""
+    yield ROUTERS.row
+    for priority, match, act in (
+        (500, "ip4.mcast || ip6.mcast", "next;"),
+        (1, "ip4", "get_arp(outport, reg0); next;"),
+        (1, "ip6", "get_nd(outport, xxreg0); next;"),
+        (0, "1", "drop;"),
+    ):
+        yield flow(RESOLVE, ROUTERS, priority, match, act)
+    yield flow(REQUEST, ROUTERS, 0, "1", "output;")
+    yield flow(SNAT, ROUTERS, 120, "nd_ns", "next;")
+
+
+@rule(nb.LogicalRouterStaticRoute)
+def next_hop_solicitation(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
+    """Ask for an IPv6 next hop at its own solicited-node address: it is known beforehand."""
+    router = route.referrer(nb.LogicalRouter.static_routes)
+    if router is None or not enabled(router) or ":" not in route.nexthop:
+        return
+    hop = next_hop(route.nexthop)
+    if not hop:
+        return
+    node = solicited_node(hop)
+    mac = "33:33:" + ":".join(f"{octet:02x}" for octet in ipv6_bytes(node)[12:])
+    ask = f"nd_ns {{ eth.dst = {mac}; ip6.dst = {node}; nd.target = {hop}; output; }};"
+    match, meter = f"eth.dst == {NOBODY} && ip6 && xxreg0 == {hop}", meters(router).get("nd-ns-resolve")
+    yield flow(REQUEST, datapath(router), 200, match, ask, route.uuid, meter=meter)
+
+
+# -- router ports -----------------------------------------------------------------------------------------------------
+
+
+@rule(nb.LogicalRouterPort)
+def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
+    """Learn from those in the port's networks and answer them; know the port at the other end of a link."""
+    port = seen(lrp)
+    router = lrp.referrer(nb.LogicalRouter.ports)
+    if port is None or router is None:
+        return
+    where, hint, came = port.datapath, port.uuid, f"inport == {port.quoted}"
+    learns = eager(router)
+    redirect = only_at(lrp)
+    resident = f" && is_chassis_resident({quote(redirect)})" if redirect else ""
+    for subnet in port.ipv4:
+        near = f"arp.spa == {subnet.network}"
+        if learns:
+            yield flow(LOOKUP, where, 100, f"{came} && {near} && arp.op == 1{port.resident}", f"{_ARP}next;", hint)
+        else:
+            mine = f"{came} && {near} && arp.tpa == {subnet.ip} && arp.op == 1{port.resident}"
+            yield flow(LOOKUP, where, 110, mine, f"{_ARP}{_WANTED}next;", hint)
+            known = f"{_ARP}{NEIGHBOR_WANTED} = lookup_arp_ip(inport, arp.spa); next;"
+            yield flow(LOOKUP, where, 100, f"{came} && {near} && arp.op == 1{port.resident}", known, hint)
+        asks = f"{came} && arp.op == 1 && arp.tpa == {subnet.ip} && {near}{resident}"
+        yield flow(INPUT, where, 90, asks, ARP_REPLY, hint)
+    for subnet in port.ipv6:
+        group = f"{{{subnet.ip}, {solicited_node(subnet.ip)}}}"
+        asks = f"{came} && ip6.dst == {group} && nd_ns && nd.target == {subnet.ip}{port.resident}"
+        yield flow(INPUT, where, 90, asks, ND_REPLY, hint, meter=port.meters.get("nd-na"))
+    if port.central and port.options.get("redirect-type") == "bridged":
+        away = f"outport == {port.quoted} && !is_chassis_resident({quote(port.redirect)})"
+        yield flow(RESOLVE, where, 50, away, f"eth.dst = {port.mac}; next;", hint)
+    yield from _link(lrp, port)
+
+
+ARP_REPLY = (
+    "eth.dst = eth.src; eth.src = xreg0[0..47]; arp.op = 2; /* ARP reply */ arp.tha = arp.sha; "
+    "arp.sha = xreg0[0..47]; arp.tpa <-> arp.spa; outport = inport; flags.loopback = 1; output;"
+)
+"""Answers with the MAC of the port that the request came to."""
+
+ND_REPLY = (
+    "nd_na_router { eth.src = xreg0[0..47]; ip6.src = nd.target; nd.tll = xreg0[0..47]; outport = inport; "
+    "flags.loopback = 1; output; };"
+)
+
+
+def _link(lrp: nb.LogicalRouterPort, port: RouterPort) -> Iterator[Fact]:
+    peer = router_peer(lrp)
+    other = seen(peer) if peer is not None else None
+    if other is not None:
+        yield from _known_router(port, other)
+
+
+def _known_router(port: RouterPort, other: RouterPort) -> Iterator[Fact]:
+    """Let ``port`` know the addresses of another router's port."""
+    act = f"eth.dst = {other.mac}; next;"
+    for register, subnets in (("reg0", other.ipv4), ("xxreg0", other.ipv6)):
+        if subnets:
+            match = f"outport == {port.quoted} && {register} == {braced([s.ip for s in subnets])}"
+            yield flow(RESOLVE, port.datapath, 100, match, act, port.uuid)
+
+
+# -- hosts ------------------------------------------------------------------------------------------------------------
+
+
+class Door(NamedTuple):
+    """A router port as the hosts of its switch see it.
+
+    Arguments:
+        datapath: the router's.
+        match: the beginning of a match on what leaves by it.
+        ipv4, ipv6: its networks, as first and last address.
+    """
+
+    datapath: UUID
+    match: str
+    ipv4: tuple[tuple[int, int], ...]
+    ipv6: tuple[tuple[int, int], ...]
+
+
+@view
+def doors(switch: nb.LogicalSwitch) -> tuple[Door, ...]:
+    """Return the router ports that a switch is joined to."""
+    return tuple(
+        [
+            Door(
+                port.datapath,
+                f"outport == {port.quoted} && ",
+                tuple([(s.low, s.high) for s in port.ipv4]),
+                tuple([(s.low, s.high) for s in port.ipv6]),
+            )
+            for _, port in attached(switch)
+        ]
+    )
+
+
+def port(port: SwitchPort) -> Iterator[Fact]:
+    """Tell the routers of the port's switch where its addresses are."""
+    kind = port.type
+    if kind == "router":
+        yield from _beside(port)
+    elif kind == "virtual":
+        yield from _virtual(port)
+    elif port.enabled and port.addresses and (found := doors(port.switch)):
+        for address in port.addresses:
+            yield from _known_host(found, address, address.mac, port.hint)
+
+
+def _known_host(found: Sequence[Door], address: Addresses, mac: str, hint: str) -> Iterator[Fact]:
+    act = f"eth.dst = {mac}; next;"
+    for register, ips in (("reg0", address.ipv4), ("xxreg0", address.ipv6)):
+        for ip in ips:
+            number = number_of(ip)
+            for door in found:
+                for low, high in door.ipv4 if register == "reg0" else door.ipv6:
+                    if low <= number <= high:
+                        yield flow(RESOLVE, door.datapath, 100, f"{door.match}{register} == {ip}", act, hint)
+                        break
+
+
+def _beside(port: SwitchPort) -> Iterator[Fact]:
+    """Tell the other routers of the switch of the router behind this port."""
+    name = port.options.get("router-port", "")
+    mine = named(name)
+    if mine is None:
+        return
+    for _, other in attached(port.switch):
+        if other.name != name and not asks_routers(other.router):
+            yield from _known_router(other, mine)
+
+
+@view
+def asks_routers(uuid: UUID) -> bool:
+    """Return whether a router asks for the routers beside it instead of knowing them (`dynamic_neigh_routers`)."""
+    router = get(nb.LogicalRouter, uuid)
+    return router is not None and flag(router.options, "dynamic_neigh_routers")
+
+
+def _virtual(port: SwitchPort) -> Iterator[Fact]:
+    """Resolve a virtual address to the parent that holds it; ask for it anew while none does."""
+    ip = port.virtual_ip
+    if not ip and (text := port.options.get("virtual-ip")):
+        yield finding(port.lsp, f"port {port.name}: nobody can have its virtual-ip {text!r}, which is no IP address")
+    if not ip or not port.options.get("virtual-parents"):
+        return
+    binding = find(sb.PortBinding.logical_port, port.name)
+    parent = binding.virtual_parent if binding is not None and binding.chassis is not None else None
+    macs = [NOBODY]
+    if parent and (row := find(LSP.name, parent)) is not None:
+        macs = [text.split()[0] for text in sorted(row.addresses) if text[:1].isalnum() and ":" in text]
+    register, number = "xxreg0" if ":" in ip else "reg0", number_of(ip)
+    for mac in macs:
+        for door in doors(port.switch):
+            if any(low <= number <= high for low, high in (door.ipv6 if ":" in ip else door.ipv4)):
+                match = f"{door.match}{register} == {ip}"
+                yield flow(RESOLVE, door.datapath, 100, match, f"eth.dst = {mac}; next;", port.hint)
+
+
+# -- what is configured and what was learned --------------------------------------------------------------------------
+
+
+@rule(nb.StaticMACBinding)
+def static_binding(row: nb.StaticMACBinding) -> Iterator[Fact]:
+    """Give chassis a neighbour that is configured."""
+    port = named(row.logical_port)
+    if port is not None:
+        yield STATIC_MAC_BINDING(row.logical_port, row.ip, row.mac, row.override_dynamic_mac, port.datapath)
+
+
+FEATURE = Feature(
+    "neighbor_resolution",
+    (way_of_learning, learning, resolving, next_hop_solicitation, router_port, static_binding),
+    port,
+)

@@ -1,0 +1,97 @@
+"""Routing policies: what a router does with a packet whatever its routes say.
+
+ovn-northd(8), Logical Router Datapaths, "Ingress Table 15" and "16"; ovn-nb(5), Logical_Router_Policy. A policy allows,
+drops, or sends to another next hop; to several, connections are spread over them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.findings import finding
+from ovenbird.engine.ids import Pool
+from ovenbird.engine.rules import rule, singleton
+from ovenbird.model import nb
+from ovenbird.model.options import number
+from ovenbird.northd.ir.datapath_groups import ROUTERS
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.router_port import Way, enabled, way_to
+from ovenbird.northd.ir.southbound_rows import datapath
+from ovenbird.northd.router.routing import next_hop, towards
+from ovenbird.pipeline.registers import GROUP, MEMBER
+from ovenbird.pipeline.stages import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+
+POLICY = stage("lr_in_policy")
+ECMP = stage("lr_in_policy_ecmp")
+
+GROUPS = Pool("groups of a policy's next hops", 1, 65_535)
+"""One scope for each router."""
+
+flow = Author("router_policies")
+
+
+@singleton
+def every_router() -> Iterator[Fact]:
+    """Do as the routes say unless a policy matches."""
+    yield ROUTERS.row
+    yield flow(POLICY, ROUTERS, 0, "1", f"{GROUP} = 0; next;")
+    yield flow(ECMP, ROUTERS, 150, f"{GROUP} == 0", "next;")
+    yield flow(ECMP, ROUTERS, 0, "1", "drop;")
+
+
+@rule(nb.LogicalRouterPolicy)
+def policy(row: nb.LogicalRouterPolicy) -> Iterator[Fact]:
+    """Make the flows of one policy."""
+    router = row.referrer(nb.LogicalRouter.policies)
+    if router is None or not enabled(router):
+        return
+    where, priority, match, hint = datapath(router), row.priority, row.match, row.uuid
+    mark = f"pkt.mark = {value}; " if (value := number(row.options, "pkt_mark", 0, high=0xFFFF_FFFF)) else ""
+    if row.action == "drop":
+        yield flow(POLICY, where, priority, match, "drop;", hint)
+    elif row.action == "allow":
+        yield flow(POLICY, where, priority, match, f"{mark}{GROUP} = 0; next;", hint)
+    else:
+        yield from _reroute(row, router, where, mark)
+
+
+def _reroute(row: nb.LogicalRouterPolicy, router: nb.LogicalRouter, where: UUID, mark: str) -> Iterator[Fact]:
+    """Send to the policy's next hops; if the router is not in the network of each, there is no policy."""
+    hops = sorted(row.nexthops) or ([row.nexthop] if row.nexthop else [])
+    ways = [(hop, way) for text in hops for hop, way in _ways(router, text)]
+    if not ways or len(ways) != len(hops):
+        lost = [text for text in hops if not any(_ways(router, text))] or ["nothing"]
+        yield finding(
+            row,
+            f"router {router.name}: policy {row.priority} {row.match!r} is left out: no port of the router is in a "
+            f"network around {', '.join(lost)}",
+        )
+        return
+    actions = [f"{mark}{towards(way, hop, ':' in hop)} flags.loopback = 1;" for hop, way in ways]
+    if len(actions) == 1:
+        act = f"{actions[0]} {GROUP} = 0; next;"
+        yield flow(POLICY, where, row.priority, row.match, act, row.uuid)
+        return
+    number = GROUPS.get(row.uuid, router.uuid)
+    members = ", ".join(str(n) for n in range(1, len(actions) + 1))
+    act = f"{GROUP} = {number}; {MEMBER} = select({members});"
+    yield flow(POLICY, where, row.priority, row.match, act, row.uuid)
+    for member, act in enumerate(actions, 1):
+        yield flow(ECMP, where, 100, f"{GROUP} == {number} && {MEMBER} == {member}", f"{act} next;", row.uuid)
+
+
+def _ways(router: nb.LogicalRouter, text: str) -> Iterator[tuple[str, Way]]:
+    hop = next_hop(text)
+    way = way_to(router, hop) if hop else None
+    if way is not None:
+        yield hop, way
+
+
+FEATURE = Feature("router_policies", (every_router, policy))

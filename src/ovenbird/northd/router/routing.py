@@ -1,0 +1,291 @@
+"""Routes: where a router sends a packet by its destination, or by its source.
+
+ovn-northd(8), Logical Router Datapaths, "Ingress Table 12", "13" and "14"; ovn-nb(5), Logical_Router_Static_Route. The
+longest prefix wins; among equal ones the networks that the router is in, then routes by destination, then those by
+source. Routes of one router with the same prefix, policy and table share the traffic: each yields the group's flow,
+which is one flow, and its own way. A route that BFD watches is there only while its session is up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ovenbird.engine.computed_index import Derived
+from ovenbird.engine.findings import finding
+from ovenbird.engine.ids import Pool
+from ovenbird.engine.lookups import select
+from ovenbird.engine.rules import rule, singleton
+from ovenbird.engine.views import view
+from ovenbird.model import nb
+from ovenbird.model.options import flag
+from ovenbird.net.addresses import ip_bytes, ip_text
+from ovenbird.net.errors import PacketError
+from ovenbird.northd.ir.addresses import network_text, parse_network
+from ovenbird.northd.ir.datapath_groups import ROUTERS
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.router_port import Way, enabled, home_chassis, port_of, seen, source_for, way_to
+from ovenbird.northd.ir.southbound_rows import datapath
+from ovenbird.northd.router.ecmp_symmetric_reply import Pinned, pinned_flows
+from ovenbird.pipeline.registers import GROUP, MEMBER, ROUTE_TABLE
+from ovenbird.pipeline.stages import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+
+PRE = stage("lr_in_ip_routing_pre")
+ROUTING = stage("lr_in_ip_routing")
+ECMP = stage("lr_in_ip_routing_ecmp")
+
+ROUTE = nb.LogicalRouterStaticRoute
+
+ROUTE_TABLES = Pool("route tables", 1, 0xFFFF_FFFF)
+"""One scope for each router; 0 is the main table."""
+
+GROUPS = Pool("groups of equal routes", 1, 65_535)
+"""One scope for each router."""
+
+BY_SOURCE, BY_DESTINATION, CONNECTED = 0, 1, 2
+"""What decides among routes with equal prefixes, added to three times the prefix length."""
+
+BFD_PORT = "udp.dst == 3784"
+
+flow = Author("routing")
+
+Key = tuple[str, bool, str]
+"""What routes of one group have in common: the prefix, whether it is the source's, the route table."""
+
+
+def key_of(prefix: str, policy: str | None, table: str) -> Key | None:
+    """Return a route's key, or None if its prefix does not parse.
+
+    Arguments:
+        prefix: the route's `ip_prefix`.
+        policy: `src-ip`, or `dst-ip` or None for the usual one.
+        table: the name of the route table, empty for the main one.
+    """
+    found = parse_network(prefix)
+    return (network_text(found), policy == "src-ip", table) if found is not None else None
+
+
+def _keys(values: list[Any]) -> tuple[Key, ...]:
+    key = key_of(values[ROUTE.ip_prefix.index], values[ROUTE.policy.index], values[ROUTE.route_table.index])
+    return (key,) if key is not None else ()
+
+
+EQUAL = Derived(ROUTE.ip_prefix, ROUTE.policy, ROUTE.route_table, keys=_keys, parent=nb.LogicalRouter.static_routes)
+"""A router's routes by key."""
+
+
+class Member(NamedTuple):
+    """A route that leads somewhere.
+
+    Arguments:
+        uuid: the Northbound row's.
+        nexthop: in canonical form; empty if the destination itself is the next hop.
+        way: how to get there.
+        symmetric: whether replies are to go back the way that their connection came.
+    """
+
+    uuid: UUID
+    nexthop: str
+    way: Way
+    symmetric: bool
+
+
+@singleton
+def every_router() -> Iterator[Fact]:
+    """Begin in the main table; drop what no route is for."""
+    yield ROUTERS.row
+    yield flow(PRE, ROUTERS, 0, "1", f"{ROUTE_TABLE} = 0; next;")
+    yield flow(ROUTING, ROUTERS, 0, "1", "drop;")
+    yield flow(ECMP, ROUTERS, 150, f"{GROUP} == 0", "next;")
+    yield flow(ECMP, ROUTERS, 0, "1", "drop;")
+
+
+# -- connected networks -----------------------------------------------------------------------------------------------
+
+
+@rule(nb.LogicalRouterPort)
+def connected(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
+    """Route to the networks that a port is in; choose the route table for what comes in at it."""
+    port = seen(lrp)
+    if port is None:
+        return
+    # Of several addresses in one network the first is the source: flows for each would contradict each other.
+    for subnet in {subnet.network: subnet for subnet in reversed((*port.ipv4, *port.ipv6))}.values():
+        address = "ip6" if ":" in subnet.ip else "ip4"
+        match = f"{address}.dst == {subnet.network}"
+        if subnet.network == "fe80::/64":  # link-local: there is one on every link
+            match = f"inport == {port.quoted} && {match}"
+        yield from _route(port.datapath, 3 * subnet.length + CONNECTED, match, Way(port, subnet.ip), "", port.uuid)
+    if table := port.options.get("route_table"):
+        number = ROUTE_TABLES.get(table, port.router)
+        yield flow(PRE, port.datapath, 100, f"inport == {port.quoted}", f"{ROUTE_TABLE} = {number}; next;", port.uuid)
+
+
+@view
+def watched(name: str) -> bool:
+    """Return whether a router port has BFD sessions."""
+    return bool(select(nb.BFD.logical_port, name))
+
+
+def _route(where: UUID, priority: int, match: str, way: Way, nexthop: str, hint: str) -> Iterator[Fact]:
+    six = "ip6." in match
+    act = f"{GROUP} = 0; {towards(way, nexthop, six)} flags.loopback = 1; next;"
+    yield flow(ROUTING, where, priority, match, f"ip.ttl--; {act}", hint)
+    if watched(way.port.name):  # BFD packets keep their time to live, 255 (RFC 5881, section 5)
+        yield flow(ROUTING, where, priority + 1, f"{match} && {BFD_PORT}", act, hint)
+
+
+def towards(way: Way, nexthop: str, six: bool) -> str:
+    """Return the actions that choose a way: next hop, source, and port.
+
+    Arguments:
+        way: the port and the source address.
+        nexthop: empty for the packet's own destination.
+        six: whether it is for IPv6.
+    """
+    xx, address = ("xx", "ip6") if six else ("", "ip4")
+    port = way.port
+    hop = nexthop or f"{address}.dst"
+    return f"{xx}reg0 = {hop}; {xx}reg1 = {way.source}; eth.src = {port.mac}; outport = {port.quoted};"
+
+
+# -- static routes ----------------------------------------------------------------------------------------------------
+
+
+@rule(ROUTE)
+def static(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
+    """Route as configured, alone or as one of several equal ways."""
+    router = route.referrer(nb.LogicalRouter.static_routes)
+    key = key_of(route.ip_prefix, route.policy, route.route_table)
+    if router is None or not enabled(router):
+        return
+    if key is None:
+        yield finding(route, f"{told(route)} is left out: {route.ip_prefix!r} is not an IP network")
+        return
+    where, (priority, match) = datapath(router), _match(router, key)
+    if discarding := discards(router, key):
+        yield flow(ROUTING, where, priority, match, "drop;", discarding)
+        if route.nexthop != "discard":
+            yield finding(route, f"{told(route)} drops all traffic: another route to {key[0]} has the next hop discard")
+        return
+    members = group(router, key)
+    mine = next((number for number, member in enumerate(members, 1) if member.uuid == route.uuid), 0)
+    if not mine:
+        if route.nexthop != "discard" and not _session_down(route):
+            yield finding(route, f"{told(route)} is left out: {_why_not(router, route, key)}")
+        return
+    member = members[mine - 1]
+    symmetric = member.symmetric and bool(home_chassis(router))
+    if len(members) == 1 and not symmetric:
+        yield from _route(where, priority, match, member.way, member.nexthop, route.uuid)
+        return
+    number = GROUPS.get(key, router.uuid)
+    choices = ", ".join(str(n) for n in range(1, len(members) + 1))
+    choose = f"select({choices});" if len(members) > 1 else "1; next;"
+    yield flow(
+        ROUTING, where, priority, match, f"ip.ttl--; flags.loopback = 1; {GROUP} = {number}; {MEMBER} = {choose}"
+    )
+    chosen = f"{GROUP} == {number} && {MEMBER} == {mine}"
+    act = f"{towards(member.way, member.nexthop, ':' in key[0])} next;"
+    yield flow(ECMP, where, 100, chosen, act, route.uuid)
+    if symmetric:  # a single one, too: its connections stay with it when another one comes
+        yield from pinned_flows(where, Pinned(member.way, key[0], key[1], match), route.uuid)
+
+
+def _match(router: nb.LogicalRouter, key: Key) -> tuple[int, str]:
+    """Return the priority and the match of routes with a key."""
+    network, by_source, table = key
+    address = "ip6" if ":" in network else "ip4"
+    match = f"{address}.{'src' if by_source else 'dst'} == {network}"
+    if table or not by_source:
+        number = ROUTE_TABLES.get(table, router.uuid) if table else 0
+        match = f"{ROUTE_TABLE} == {number} && {match}"
+    length = int(network.rpartition("/")[2])
+    return 3 * length + (BY_SOURCE if by_source else BY_DESTINATION), match
+
+
+@view
+def discards(router: nb.LogicalRouter, key: Key) -> str:
+    """Return the UUID of the route that has all traffic of a router's routes with a key dropped, or nothing.
+
+    One with the next hop `discard` decides for all: as newer releases of the original have it, where 23.03 leaves to
+    chance what becomes of a packet.
+    """
+    return min((route.uuid for route in EQUAL.rows(router.uuid, key) if route.nexthop == "discard"), default="")
+
+
+def told(route: nb.LogicalRouterStaticRoute) -> str:
+    """Return a route as people know it."""
+    router = route.referrer(nb.LogicalRouter.static_routes)
+    where = f"router {router.name}: " if router is not None else ""
+    return f"{where}static route {route.ip_prefix} via {route.nexthop}"
+
+
+@view
+def group(router: nb.LogicalRouter, key: Key) -> tuple[Member, ...]:
+    """Return the routes of a router with a key that lead somewhere now, in a stable order."""
+    found = [member for route in EQUAL.rows(router.uuid, key) if (member := _member(router, route, key)) is not None]
+    return tuple(sorted(found, key=lambda member: member.uuid))
+
+
+def _member(router: nb.LogicalRouter, route: nb.LogicalRouterStaticRoute, key: Key) -> Member | None:
+    text = route.nexthop
+    if text == "discard" or _session_down(route):
+        return None
+    nexthop = next_hop(text)
+    if (text and not nexthop) or (nexthop and (":" in nexthop) != (":" in key[0])):
+        return None
+    way = _way(router, nexthop, route.output_port, ":" in key[0])
+    if way is None:
+        return None
+    return Member(route.uuid, nexthop, way, flag(route.options, "ecmp_symmetric_reply"))
+
+
+def _why_not(router: nb.LogicalRouter, route: nb.LogicalRouterStaticRoute, key: Key) -> str:
+    """Return why a route leads nowhere."""
+    hop = next_hop(route.nexthop)
+    if route.nexthop and not hop:
+        return f"{route.nexthop!r} is not an IP address"
+    if hop and (":" in hop) != (":" in key[0]):
+        return "its prefix and its next hop are of different IP versions"
+    if route.output_port is not None and port_of(router, route.output_port) is None:
+        return f"the router has no port {route.output_port!r}"
+    if route.output_port is not None:
+        return f"port {route.output_port} has no address of that IP version"
+    return f"no port of the router is in a network around {hop}" if hop else "it has neither next hop nor output port"
+
+
+def _way(router: nb.LogicalRouter, nexthop: str, output: str | None, six: bool) -> Way | None:
+    if output is None:
+        return way_to(router, nexthop) if nexthop else None
+    port = port_of(router, output)
+    if port is None:
+        return None
+    subnets = port.ipv6 if six else port.ipv4
+    source = source_for(port, nexthop) if nexthop else None
+    if source is None and subnets:  # no address is near the next hop, but the port was asked for
+        source = subnets[0].ip
+    return Way(port, source) if source is not None else None
+
+
+def next_hop(text: str) -> str:
+    """Return a next hop in canonical form; the empty string if it is not an address and nothing else."""
+    try:
+        return ip_text(ip_bytes(text))
+    except PacketError:
+        return ""
+
+
+def _session_down(route: nb.LogicalRouterStaticRoute) -> bool:
+    session = route.bfd
+    return session is not None and session.dst_ip == route.nexthop and session.status in (None, "down", "admin_down")
+
+
+FEATURE = Feature("routing", (every_router, connected, static))

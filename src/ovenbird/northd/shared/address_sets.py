@@ -1,0 +1,64 @@
+"""Address sets and port groups as matches on chassis need them.
+
+ovn-sb(5), Address_Set and Port_Group. A port group becomes one Southbound group for each switch, named after the
+datapath's tunnel key, so that a chassis hears only of ports on its own datapaths; and two address sets, `<name>_ip4`
+and `<name>_ip6`, with its ports' addresses. Members come from the ports: a port that joins costs one port.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model import nb
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.southbound_rows import ADDRESS_SET, IN_ADDRESS_SET, IN_PORT_GROUP, PORT_GROUP
+from ovenbird.northd.shared.binding import switch_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.northd.ir.switch_port import SwitchPort
+
+
+@rule(nb.AddressSet)
+def address_set(row: nb.AddressSet) -> Iterator[Fact]:
+    """Copy an address set."""
+    name = row.name
+    yield ADDRESS_SET(name)
+    for address in row.addresses:
+        yield (IN_ADDRESS_SET, name, address)
+
+
+@rule(nb.PortGroup)
+def group_address_sets(group: nb.PortGroup) -> Iterator[Fact]:
+    """Give each port group its two address sets."""
+    name = group.name
+    yield ADDRESS_SET(f"{name}_ip4")
+    yield ADDRESS_SET(f"{name}_ip6")
+
+
+@view
+def names(group: nb.PortGroup, switch: nb.LogicalSwitch) -> tuple[str, str, str]:
+    """Return what a group is called on a switch's datapath, and its two address sets."""
+    name = group.name
+    return f"{switch_key(switch)}_{name}", f"{name}_ip4", f"{name}_ip6"
+
+
+def port(port: SwitchPort) -> Iterator[Fact]:
+    """Enter a port and its addresses into its groups."""
+    addresses = () if "router" in port.texts else port.addresses  # a router's are nobody's in the group
+    for group in port.groups:
+        here, ip4, ip6 = names(group, port.switch)
+        yield (PORT_GROUP, here)
+        yield (IN_PORT_GROUP, here, port.name)
+        for address in addresses:
+            for ip in address.ipv4:
+                yield (IN_ADDRESS_SET, ip4, ip)
+            for ip in address.ipv6:
+                yield (IN_ADDRESS_SET, ip6, ip)
+
+
+FEATURE = Feature("address_sets", (address_set, group_address_sets), port)

@@ -1,0 +1,220 @@
+"""Datapaths and ports in the Southbound database: identity, tunnel keys, and what chassis need to bind a port.
+
+ovn-sb(5), Datapath_Binding and Port_Binding. A switch or router asks for its tunnel key by `requested-tnl-key` in
+`other_config` or `options`, a port in `options`; otherwise keys are given out and stay.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.findings import finding
+from ovenbird.engine.lookups import find, get, select
+from ovenbird.engine.rules import rule
+from ovenbird.engine.views import view
+from ovenbird.model import nb, sb
+from ovenbird.model.options import flag, number
+from ovenbird.northd.ir.datapath_groups import SWITCHES
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.router_port import enabled, home_chassis
+from ovenbird.northd.ir.southbound_rows import (
+    DATAPATH,
+    DATAPATH_KEYS,
+    HA_CHASSIS_GROUP,
+    LEARNED,
+    PORT_BINDING,
+    PORT_KEYS,
+    PORT_TAG,
+    VLAN_TAGS,
+    datapath,
+    northbound_uuid,
+)
+from ovenbird.northd.shared.ha_chassis import group_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID, Row
+    from ovenbird.northd.ir.switch_port import SwitchPort
+
+Pairs = tuple[tuple[str, str], ...]
+
+ACTIVATED = "additional-chassis-activated"
+"""Where a port blocked by `activation-strategy` has been let through: the chassis write it."""
+
+
+def requested_key(options: Mapping[str, str]) -> int | None:
+    """Return the tunnel key that the options ask for, if it is a number."""
+    return number(options, "requested-tnl-key", low=1)
+
+
+@view
+def switch_key(switch: nb.LogicalSwitch) -> int:
+    """Return the tunnel key of the switch's datapath."""
+    return DATAPATH_KEYS.get(switch.uuid, want=requested_key(switch.other_config))
+
+
+@rule(nb.LogicalSwitch)
+def switch_datapath(switch: nb.LogicalSwitch) -> Iterator[Fact]:
+    """Give each logical switch its datapath binding."""
+    ids = {"logical-switch": switch.uuid, "name": switch.name}
+    if name := switch.external_ids.get("neutron:network_name"):
+        ids["name2"] = name
+    if interconnection := switch.other_config.get("interconn-ts"):
+        ids["interconn-ts"] = interconnection
+    limit = number(switch.other_config, "ct-zone-limit")
+    if limit is not None:
+        ids["ct-zone-limit"] = str(limit)
+    yield DATAPATH(switch.uuid, switch_key(switch), _pairs(ids))
+    yield from _refused_key(switch, f"switch {switch.name}", requested_key(switch.other_config), switch_key(switch))
+    yield SWITCHES.has(datapath(switch))
+
+
+@rule(nb.LogicalRouter)
+def router_datapath(router: nb.LogicalRouter) -> Iterator[Fact]:
+    """Give each logical router that is enabled its datapath binding."""
+    if not enabled(router):
+        return
+    options = router.options
+    ids = {"logical-router": router.uuid, "name": router.name}
+    if name := router.external_ids.get("neutron:router_name"):
+        ids["name2"] = name
+    zone = number(options, "snat-ct-zone")
+    if zone is not None:
+        ids["snat-ct-zone"] = str(zone)
+    limit = number(options, "ct-zone-limit")
+    if limit is not None:
+        ids["ct-zone-limit"] = str(limit)
+    if not flag(options, "always_learn_from_arp_request", default=True):
+        ids["always_learn_from_arp_request"] = "false"
+    wanted = requested_key(options)
+    key = DATAPATH_KEYS.get(router.uuid, want=wanted)
+    yield DATAPATH(router.uuid, key, _pairs(ids))
+    yield from _refused_key(router, f"router {router.name}", wanted, key)
+
+
+def _refused_key(row: Row, name: str, wanted: int | None, given: int) -> Iterator[Fact]:
+    """Say that somebody did not get the tunnel key that it requests."""
+    if wanted is not None and wanted != given:
+        yield finding(row, f"{name} has tunnel key {given} instead of {wanted}: that is taken, or out of range")
+
+
+def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
+    """Give each switch port its port binding."""
+    options, kind, mac = port.options, port.type, port.texts
+    for trouble in port.troubles:
+        yield finding(port.lsp, f"port {port.name}: {trouble}")
+    chassis: UUID | None = None
+    others: frozenset[UUID] = frozenset()
+    pairs: Pairs = ()
+    group = None
+    if kind == "router":
+        kind, pairs = _towards_router(options.get("router-port"))
+    else:
+        if port.passes_tags:
+            pairs = _pairs({**options, "vlan-passthru": "true"})
+        elif options:
+            pairs = _pairs(options)
+        if options and (requested := options.get("requested-chassis")):
+            chassis, others = requested_chassis(requested)
+            if others and "activation-strategy" in options:
+                pairs = tuple(sorted((*pairs, *_activated(port.name))))
+    tag = port.tag
+    if port.tag_request or (port.tag_request is not None and port.parent):
+        tag = given_tag(port)
+        yield PORT_TAG(port.hint, tag)
+    if kind == "external" and (group := port.lsp.ha_chassis_group) is not None:
+        yield from group_facts(group)
+    for text in mac:
+        if (given := port.given) and "dynamic" in text.split():
+            mac = mac - {text} | {given}
+    wanted = requested_key(options) if options else None
+    key = PORT_KEYS.get(port.name, port.switch.uuid, wanted)
+    if wanted is not None:
+        yield from _refused_key(port.lsp, f"port {port.name}", wanted, key)
+    yield (
+        PORT_BINDING,
+        port.name,
+        port.datapath,
+        kind,
+        key,
+        pairs,
+        port.parent,
+        tag,
+        mac,
+        port.security,
+        lsp_ids(port) if port.external_ids else (),
+        chassis,
+        others,
+        HA_CHASSIS_GROUP.uuid(group.name) if group is not None else None,
+    )
+
+
+def _activated(name: str) -> Pairs:
+    """Return which further chassis say that a port works there, as they keep it among the binding's options."""
+    for binding in select(sb.PortBinding.logical_port, name):
+        if text := binding.options.get(ACTIVATED):
+            return ((ACTIVATED, text),)
+    return ()
+
+
+def _towards_router(name: str | None) -> tuple[str, Pairs]:
+    """Return the type and options of a port that leads to the router port of that name."""
+    lrp = find(nb.LogicalRouterPort.name, name) if name is not None else None
+    router = lrp.referrer(nb.LogicalRouter.ports) if lrp is not None else None
+    peer = (("peer", name),) if name is not None else ()
+    if router is not None and enabled(router) and (chassis := home_chassis(router)):
+        return "l3gateway", (("l3gateway-chassis", chassis), *peer)
+    return "patch", peer
+
+
+def given_tag(port: SwitchPort) -> int | None:
+    """Return the VLAN tag that a port asks for; 0 asks for any that is free behind its parent."""
+    wanted: int | None = port.tag_request or port.tag
+    if not port.parent:
+        return wanted
+    free = VLAN_TAGS.get(port.name, port.parent, wanted)
+    return port.tag_request or free  # two that ask for the same one both get it: that is the cloud's mistake to see
+
+
+def lsp_ids(port: SwitchPort) -> Pairs:
+    """Return the binding's `external_ids`: the port's own, and its Neutron name for people."""
+    ids = port.external_ids
+    if name := ids.get("neutron:port_name"):
+        ids = {**ids, "name": name}
+    return _pairs(ids)
+
+
+@view
+def requested_chassis(names: str) -> tuple[UUID | None, frozenset[UUID]]:
+    """Return the chassis that `requested-chassis` names first, and the further ones."""
+    found = [_chassis(name.strip()) for name in names.split(",")]
+    return found[0], frozenset(uuid for uuid in found[1:] if uuid is not None)
+
+
+def _chassis(name: str) -> UUID | None:
+    """Return the chassis of that name, or else of that host name."""
+    for column in (sb.Chassis.name, sb.Chassis.hostname):
+        for chassis in select(column, name):
+            return chassis.uuid  # type: ignore[no-any-return]
+    return None
+
+
+@rule(sb.FDB)
+def learned(fdb: sb.FDB) -> Iterable[Fact]:
+    """Keep what a chassis learned as long as the port that it learned is there."""
+    binding = find(sb.DatapathBinding.tunnel_key, fdb.dp_key)
+    if binding is None:
+        return
+    network = northbound_uuid(binding)
+    ports = binding.home.store.table(sb.PortBinding).index(sb.PortBinding.datapath, sb.PortBinding.tunnel_key)
+    if network and get(nb.LogicalSwitch, network) is not None and ports.rows((binding.uuid, fdb.port_key)):
+        yield LEARNED(fdb.uuid)
+
+
+def _pairs(mapping: Mapping[str, str]) -> Pairs:
+    return tuple(sorted(mapping.items()))
+
+
+FEATURE = Feature("binding", (switch_datapath, router_datapath, learned), switch_port_binding)

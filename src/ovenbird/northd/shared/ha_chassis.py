@@ -1,0 +1,107 @@
+"""Groups of chassis that take over from each other: copied for the ports that refer to them, and who depends on them.
+
+ovn-sb(5), HA_Chassis_Group. `ref_chassis` are the chassis whose instances reach a gateway through its routers: they and
+the group's members watch each other by BFD (ovn-architecture(7), "High Availability for Distributed Gateways"). A
+gateway port in a physical network is the end of the way: what goes on from there does so outside of tunnels. The
+original goes on, so that there every chassis watches every gateway of an external network, whoever's it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.computed_index import Derived
+from ovenbird.engine.grouped import gathered
+from ovenbird.engine.lookups import find, get
+from ovenbird.engine.value_counts import Distinct
+from ovenbird.engine.views import view
+from ovenbird.model import nb, sb
+from ovenbird.northd.ir.datapath_groups import named_uuid
+from ovenbird.northd.ir.router_port import LRP, attached, enabled, joint, physical, router_peer, seen
+from ovenbird.northd.ir.southbound_rows import HA_CHASSIS, HA_CHASSIS_GROUP, REF_CHASSIS, datapath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+
+
+def group_facts(group: nb.HAChassisGroup) -> Iterator[Fact]:
+    """Yield the Southbound rows of a group, for whoever refers to it."""
+    members = []
+    for member in group.ha_chassis:
+        chassis = find(sb.Chassis.name, member.chassis_name)
+        uuid = named_uuid("ha chassis", group.uuid, member.uuid)
+        ids = (("chassis-name", member.chassis_name),)
+        yield HA_CHASSIS(uuid, chassis.uuid if chassis is not None else None, member.priority, ids)
+        members.append(uuid)
+    yield HA_CHASSIS_GROUP(group.name, frozenset(members), tuple(sorted(group.external_ids.items())))
+
+
+HOSTS = Distinct(sb.PortBinding.datapath, sb.PortBinding.chassis)
+"""The chassis that hold ports of a datapath. A port more or less on one that has others there concerns nobody."""
+
+LINKED = Derived(LRP.peer, keys=lambda values: (True,) if values[LRP.peer.index] else (), parent=nb.LogicalRouter.ports)
+"""A router's ports at links to other routers."""
+
+CHASSIS, CROSSINGS = "chassis", "crossings"
+
+
+@gathered(LRP)
+def surroundings(lrp: nb.LogicalRouterPort) -> Iterator[tuple[tuple[UUID, str], UUID]]:
+    """Give a router the chassis with ports on its port's switch, and that switch if other ports of routers are there.
+
+    So the few switches that lead on to other routers are found at once, and what is behind a router costs its length.
+    """
+    port, met = seen(lrp), joint(lrp.name)
+    if port is None or met is None or (port.central and physical(met.switch)):
+        return
+    for chassis in HOSTS.values(datapath(met.switch)):
+        yield (port.router, CHASSIS), chassis
+    if len(attached(met.switch)) > 1:
+        yield (port.router, CROSSINGS), met.switch.uuid
+
+
+def dependents(router: nb.LogicalRouter, group: str) -> Iterator[Fact]:
+    """Yield the chassis that depend on a group that plays a gateway of ``router``."""
+    for each in routers_around(router):
+        for chassis in surroundings.values((each.uuid, CHASSIS)):
+            yield REF_CHASSIS(group, chassis)
+
+
+@view
+def routers_around(router: nb.LogicalRouter) -> frozenset[nb.LogicalRouter]:
+    """Return a router and those that lead to it, directly or through others."""
+    reached, ahead = {router}, [router]
+    while ahead:
+        for other in neighbours(ahead.pop()):
+            if other not in reached:
+                reached.add(other)
+                ahead.append(other)
+    return frozenset(reached)
+
+
+@view
+def neighbours(router: nb.LogicalRouter) -> frozenset[nb.LogicalRouter]:
+    """Return the routers one step from a router: at the other ends of its links, and on its switches."""
+    found: set[nb.LogicalRouter] = set()
+    for lrp in LINKED.rows(router.uuid, True):
+        peer = router_peer(lrp)
+        other = peer.referrer(nb.LogicalRouter.ports) if peer is not None else None
+        if other is not None and enabled(other):
+            found.add(other)
+    for uuid in surroundings.values((router.uuid, CROSSINGS)):
+        switch = get(nb.LogicalSwitch, uuid)
+        if switch is not None:
+            found.update(_routers(switch))
+    return frozenset(found - {router})
+
+
+def _routers(switch: nb.LogicalSwitch) -> Iterator[nb.LogicalRouter]:
+    """Yield the routers that a switch leads to, but for those that it is the outside of."""
+    outside = physical(switch)
+    for _, port in attached(switch):
+        router = get(nb.LogicalRouter, port.router)
+        if router is not None and not (outside and port.central):
+            yield router

@@ -1,0 +1,202 @@
+"""Access control lists: what a switch lets pass, by rules of its own and of the port groups its ports are in.
+
+ovn-nb(5), ACL; ovn-northd(8), "Ingress Table 4", "8", "17" and "Egress Table 4". An ACL of a port group is one set of
+flows for the trait "has a port in that group", so it costs the same for one switch and for five hundred; each port
+says which groups its switch belongs to. Whether a switch tracks connections follows from its ACLs alone; on one that
+does not, ACLs are plain flows, which ask for no hint: so there are two such traits, and a port says which one its
+switch has. The first ACL of a switch that tracks connections therefore costs one run for each port in a group.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.overlap import Overlap
+from ovenbird.engine.rules import rule, singleton
+from ovenbird.engine.views import view
+from ovenbird.model import nb
+from ovenbird.model.options import flag
+from ovenbird.northd.ir.copp import meters
+from ovenbird.northd.ir.datapath_groups import FILTERED, STATEFUL, SWITCHES, Trait, port_group
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.southbound_rows import datapath
+from ovenbird.northd.ir.switch_port import global_flag
+from ovenbird.northd.shared.meters import log_action
+from ovenbird.northd.switch.conntrack import ACL as STAGES
+from ovenbird.northd.switch.conntrack import AFTER_LB, PRE_ACL
+from ovenbird.pipeline.registers import (
+    COMMIT,
+    ESTABLISHED,
+    HINT_ALLOW,
+    HINT_ALLOW_NEW,
+    HINT_BLOCK,
+    HINT_DROP,
+    LABEL,
+    LABEL_SET,
+    STATELESS,
+)
+from ovenbird.pipeline.stages import Stage, stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+    from ovenbird.northd.ir.switch_port import SwitchPort
+
+flow = Author("acl")
+
+ALLOWING = ("allow", "allow-related")
+
+OFFSET = 1000
+"""What is added to an ACL's priority, so that flows fit below and above."""
+
+_BLOCK = "ct_commit { ct_mark.blocked = 1; }; "
+_REJECT = {
+    "from-lport": f"next(pipeline=egress,table={stage('ls_out_qos_mark').table})",
+    "to-lport": f"next(pipeline=ingress,table={stage('ls_in_l2_lkup').table})",
+}
+
+
+@view
+def traits(owner: nb.LogicalSwitch | nb.PortGroup) -> tuple[bool, bool]:
+    """Return whether a switch or port group has any ACL, and whether any of them tracks connections."""
+    acls = owner.acls
+    return bool(acls), any(acl.action == "allow-related" for acl in acls)
+
+
+GROUPS = Overlap(nb.LogicalSwitch.ports, nb.PortGroup.ports)
+"""The port groups with a port on a switch."""
+
+
+@view
+def stateful(switch: nb.LogicalSwitch) -> bool:
+    """Return whether a switch tracks connections: because of its own ACLs, or of a port group's with a port on it."""
+    return traits(switch)[1] or any(traits(group)[1] for group in GROUPS.rows(switch))
+
+
+def drops_by_default() -> bool:
+    """Return whether what no ACL allows is dropped, where there is any."""
+    return global_flag("default_acl_drop", False)
+
+
+@rule(nb.LogicalSwitch)
+def switch_traits(switch: nb.LogicalSwitch) -> Iterator[Fact]:
+    """Give a switch the traits that its own ACLs imply, and say whether it tracks connections."""
+    if traits(switch)[0] and drops_by_default():
+        yield FILTERED.has(datapath(switch))
+    if stateful(switch):
+        yield STATEFUL.has(datapath(switch))
+
+
+@view
+def group_traits(group: nb.PortGroup, switch: nb.LogicalSwitch) -> tuple[Fact, ...]:
+    """Return the traits that a port group with a port on a switch gives to that switch.
+
+    Where a meter limits rejections, the group's flows are made for that meter as well: for those who hold the facts.
+    """
+    if not traits(group)[0]:
+        return ()
+    where, meter, tracks = datapath(switch), meters(switch).get("reject", ""), stateful(switch)
+    trait = port_group(group.uuid, meter, tracks=tracks)
+    found = [trait.has(where)]
+    if meter:
+        found.append(trait.row)
+        for acl in group.acls:
+            found += _flows(acl, trait, meter, tracks=tracks)
+    if drops_by_default():
+        found.append(FILTERED.has(where))
+    return tuple(found)
+
+
+def port(port: SwitchPort) -> Iterable[Fact]:
+    """Give the port's switch the traits that the port's groups imply."""
+    return [fact for group in port.groups for fact in group_traits(group, port.switch)]
+
+
+@singleton
+def neighbor_discovery() -> Iterator[Fact]:
+    """Let neighbour discovery pass whatever the ACLs say, and settle what becomes of packets that no ACL matches."""
+    yield SWITCHES.row
+    stages = (*STAGES, AFTER_LB)
+    for each in stages:
+        yield flow(each, SWITCHES, 65_532, "nd || nd_ra || nd_rs || mldv1 || mldv2", "next;")
+    if drops_by_default():
+        yield FILTERED.row
+        for each in stages:
+            yield flow(each, FILTERED, 1, "1", "drop;")
+
+
+@rule(nb.ACL)
+def acl_flows(acl: nb.ACL) -> Iterator[Fact]:
+    """Make the flows of one ACL, for the switch or the port group that it belongs to."""
+    for switch in acl.referrers(nb.LogicalSwitch.acls):
+        yield from _flows(acl, datapath(switch), meters(switch).get("reject"), tracks=stateful(switch))
+    for group in acl.referrers(nb.PortGroup.acls):
+        for tracks in (True,) if traits(group)[1] else (True, False):
+            trait = port_group(group.uuid, tracks=tracks)
+            yield trait.row
+            yield from _flows(acl, trait, tracks=tracks)
+
+
+def _flows(acl: nb.ACL, where: UUID | Trait, meter: str | None = None, *, tracks: bool) -> Iterable[Fact]:
+    """Make the flows of an ACL for switches that all track connections, or none of which does."""
+    action = acl.action
+    log, bands = log_action(acl, {"drop": "drop", "reject": "reject"}.get(action, "allow"))
+    yield from bands
+    at = STAGES[acl.direction == "to-lport"]
+    if at is STAGES[0] and flag(acl.options, "apply-after-lb"):
+        at = AFTER_LB
+    if action == "allow-stateless" and tracks:
+        pre_acl = PRE_ACL[acl.direction == "to-lport"]
+        yield flow(pre_acl, where, acl.priority + OFFSET, acl.match, f"{STATELESS} = 1; next;", acl.uuid)
+    verdicts = _verdicts(acl, log) if tracks else _plain_verdict(acl, log)
+    for match, act in verdicts:
+        yield flow(at, where, acl.priority + OFFSET, match, act, acl.uuid, meter=meter if action == "reject" else None)
+    if tracks and acl.label and acl.log and action in ALLOWING and flag(acl.options, "log-related"):
+        yield from _log_replies(acl, STAGES[acl.direction == "from-lport"], where, log)
+
+
+def _plain_verdict(acl: nb.ACL, log: str) -> Iterator[tuple[str, str]]:
+    """Yield match and actions where nothing is tracked: the ACL's own words, for every packet."""
+    yield acl.match, f"{log}{_refusal(acl)}" if acl.action in ("drop", "reject") else f"{log}next;"
+
+
+def _verdicts(acl: nb.ACL, log: str) -> Iterator[tuple[str, str]]:
+    """Yield matches and actions where connections are tracked, by the hints that tell what they can be about."""
+    match = acl.match
+    if acl.action == "allow-stateless":
+        yield match, f"{log}next;"
+    elif acl.action in ALLOWING:
+        label = f"{LABEL_SET} = 1; {LABEL} = {acl.label}; " if acl.label else ""
+        commit = f"{COMMIT} = 1; {label}"
+        yield f"{HINT_ALLOW_NEW} == 1 && ({match})", f"{commit}{log}next;"
+        yield f"{HINT_ALLOW} == 1 && ({match})", f"{commit if label else ''}{log}next;"
+    else:
+        refuse = _refusal(acl)
+        yield f"{HINT_DROP} == 1 && ({match})", f"{log}{refuse}"
+        yield f"{HINT_BLOCK} == 1 && ({match})", f"{_BLOCK}{log}{refuse}"
+
+
+def _refusal(acl: nb.ACL) -> str:
+    """Return the actions by which a packet is dropped or rejected."""
+    if acl.action == "drop":
+        return "/* drop */"
+    swap = "/* eth.dst <-> eth.src; ip.dst <-> ip.src; is implicit. */ outport <-> inport;"
+    return f"reg0 = 0; reject {{ {swap} {_REJECT[acl.direction]}; }};"
+
+
+def _log_replies(acl: nb.ACL, opposite: Stage, where: UUID | Trait, log: str) -> Iterator[Fact]:
+    """Log the replies and related packets of connections that carry the ACL's label, in the other direction."""
+    valid = " && !ct.inv" if global_flag("use_ct_inv_match", True) else ""
+    same = f"ct_mark.blocked == 0 && ct_label.label == {acl.label}"
+    done = f"{HINT_DROP} = 0; {HINT_BLOCK} = 0; {ESTABLISHED} = 1; " if opposite is STAGES[0] else ""
+    reply = f"ct.est && !ct.rel && !ct.new{valid} && ct.rpl && {same}"
+    yield flow(opposite, where, 65_533, reply, f"{log}{done}next;", acl.uuid)
+    done = f"{ESTABLISHED} = 1; " if opposite is STAGES[0] else ""
+    related = f"!ct.est && ct.rel && !ct.new{valid} && {same}"
+    yield flow(opposite, where, 65_533, related, f"{log}{done}ct_commit_nat;", acl.uuid)
+
+
+FEATURE = Feature("acl", (switch_traits, neighbor_discovery, acl_flows), port)

@@ -1,0 +1,139 @@
+"""The ARP and ND responder: a switch answers for the addresses it knows, so that requests need not be flooded.
+
+ovn-northd(8), "Ingress Table 19". A port's requests for its own address pass, so that it finds out whether another
+host uses it. For a router's port the switch answers for further addresses, if `arp_proxy` says so: their packets go to
+the router, wherever it has a route for them. Routers themselves get no such answer, which could only send their packets
+in circles, nor does who asks an instance alone whether it is still there: as newer releases of the original have it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.computed_index import Derived
+from ovenbird.engine.lookups import find
+from ovenbird.model import nb
+from ovenbird.northd.ir.addresses import braced, quote, scan_ips, solicited_node
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.switch_port import LSP, router_port
+from ovenbird.pipeline.stages import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.northd.ir.switch_port import SwitchPort
+
+RESPONDER = stage("ls_in_arp_rsp")
+
+flow = Author("arp")
+
+
+def _proxied(values: list[Any]) -> tuple[bool, ...]:
+    texts = values[LSP.options.index].get("arp_proxy")
+    return (True,) if texts is not None and values[LSP.type.index] == "router" and _proxied_ips(texts) else ()
+
+
+def _proxied_ips(texts: str) -> list[str]:
+    return [ip for ip, _ in scan_ips(texts)[0] if ":" not in ip]
+
+
+PROXIES = Derived(LSP.options, LSP.type, keys=_proxied, parent=nb.LogicalSwitch.ports)
+"""A switch's routers' ports with addresses in `arp_proxy`."""
+
+
+def port(port: SwitchPort) -> Iterator[Fact]:
+    """Answer for a port's addresses, where nobody else should."""
+    kind = port.type
+    if kind == "localnet":
+        yield flow(RESPONDER, port.datapath, 100, f"inport == {port.quoted}", "next;", port.hint, port.name)
+        return
+    if kind == "virtual":
+        yield from _virtual(port)
+        return
+    if kind == "router" and PROXIES.rows(port.switch.uuid, True):
+        yield from _proxy(port, port.options.get("arp_proxy", ""))
+    if kind in ("external", "vtep") or port.unknown or not port.addresses:
+        return
+    if port.passes_tags:  # the switch does not know which network an address is of
+        return
+    if port.waits and kind not in ("router", "localport") and port.lsp.up is not True:
+        return
+    for address in port.addresses:
+        mac = address.mac
+        for ip in address.ipv4:
+            asks = f"arp.tpa == {ip} && arp.op == 1"
+            yield flow(
+                RESPONDER,
+                port.datapath,
+                50,
+                asks,
+                f"eth.dst = eth.src; eth.src = {mac}; arp.op = 2; /* ARP reply */ arp.tha = arp.sha; arp.sha = {mac}; "
+                f"arp.tpa = arp.spa; arp.spa = {ip}; outport = inport; flags.loopback = 1; output;",
+                port.hint,
+            )
+            own = f"{asks} && inport == {port.quoted}"
+            yield flow(RESPONDER, port.datapath, 100, own, "next;", port.hint, port.name)
+        if address.ipv6:
+            yield from _neighbor_discovery(port, mac, address.ipv6)
+
+
+def _proxy(port: SwitchPort, texts: str) -> Iterator[Fact]:
+    """Answer for the addresses of others in a router's name; let pass what a router asks in a switch that does so."""
+    yield flow(RESPONDER, port.datapath, 40, f"inport == {port.quoted} && arp.op == 1", "next;", port.hint, port.name)
+    peer = router_port(port.options.get("router-port", ""))
+    ips = _proxied_ips(texts)
+    if peer is None or not ips:
+        return
+    mac = peer[1].mac
+    yield flow(
+        RESPONDER,
+        port.datapath,
+        30,
+        f"(eth.bcast || eth.dst == {mac}) && arp.op == 1 && arp.tpa == {braced(ips)}",
+        f"eth.dst = eth.src; eth.src = {mac}; arp.op = 2; /* ARP reply */ arp.tha = arp.sha; arp.sha = {mac}; "
+        "arp.tpa <-> arp.spa; outport = inport; flags.loopback = 1; output;",
+        port.hint,
+    )
+
+
+def _neighbor_discovery(port: SwitchPort, mac: str, ips: tuple[str, ...]) -> Iterator[Fact]:
+    answer = "nd_na_router" if port.type == "router" else "nd_na"
+    for ip in ips:
+        asks = f"nd_ns && ip6.dst == {{{ip}, {solicited_node(ip)}}} && nd.target == {ip}"
+        yield flow(
+            RESPONDER,
+            port.datapath,
+            50,
+            asks,
+            f"{answer} {{ eth.src = {mac}; ip6.src = {ip}; nd.target = {ip}; nd.tll = {mac}; outport = inport; "
+            "flags.loopback = 1; output; };",
+            port.hint,
+            meter=port.meters.get("nd-na"),
+        )
+        own = f"{asks} && inport == {port.quoted}"
+        yield flow(RESPONDER, port.datapath, 100, own, "next;", port.hint, port.name)
+
+
+def _virtual(port: SwitchPort) -> Iterator[Fact]:
+    """Bind a virtual port where one of its parents announces its address."""
+    ip = port.virtual_ip
+    if not ip:
+        return
+    for parent in port.options.get("virtual-parents", "").split(","):
+        row = find(LSP.name, parent)
+        if row is None or row.referrer(nb.LogicalSwitch.ports) is not port.switch:
+            continue
+        if ":" in ip:
+            asks = f"nd_ns && ip6.dst == {{{ip}, {solicited_node(ip)}}} && nd.target == {ip}"
+            says = f"({asks}) || (nd_na && nd.target == {ip})"
+        else:
+            says = f"(arp.op == 1 && arp.spa == {ip} && arp.tpa == {ip}) || (arp.op == 2 && arp.spa == {ip})"
+        match = f"inport == {quote(parent)} && ({says})"
+        act = f"bind_vport({port.quoted}, inport); next;"
+        yield flow(RESPONDER, port.datapath, 100, match, act, row.uuid, parent)
+
+
+FEATURE = Feature("arp", port=port)

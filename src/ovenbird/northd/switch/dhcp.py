@@ -1,0 +1,156 @@
+"""Native DHCP: the chassis of a port answers it, from the options that the cloud gave the port.
+
+ovn-nb(5), DHCP_Options; ovn-northd(8), "Ingress Table 20" and "21"; RFC 2131 and RFC 8415. Options are written in the
+match language's notation and go into `put_dhcp_opts` and `put_dhcpv6_opts` as they are, in order of their names. A
+port of type external is answered where it comes in, at the localnet ports, by the chassis that holds it.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.findings import finding
+from ovenbird.engine.views import view
+from ovenbird.model.options import flag
+from ovenbird.net.ip import ipv4_address, ipv6_address
+from ovenbird.northd.ir.addresses import link_local, parse_mac, parse_network, quote
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.switch_port import port_rows, switch_ports_of_type
+from ovenbird.northd.switch.conntrack import ACL
+from ovenbird.northd.switch.dhcp_options import known_options
+from ovenbird.pipeline.registers import COMMIT, DHCP_ANSWERED
+from ovenbird.pipeline.stages import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.model import nb
+    from ovenbird.northd.ir.addresses import Addresses
+    from ovenbird.northd.ir.switch_port import SwitchPort
+
+OPTIONS = stage("ls_in_dhcp_options")
+RESPONSE = stage("ls_in_dhcp_response")
+
+flow = Author("dhcp")
+
+_CLIENT4 = "udp.src == 68 && udp.dst == 67"
+_CLIENT6 = "ip6.dst == ff02::1:2 && udp.src == 546 && udp.dst == 547"
+
+
+UNUSABLE4 = "the options of {!r} lack an IPv4 network, server_id, server_mac or lease_time"
+UNUSABLE6 = "the options of {!r} lack an IPv6 network or, as server_id, an Ethernet address"
+
+
+@view
+def server4(options: nb.DHCPOptions) -> tuple[IPv4Network, str, str, tuple[tuple[str, str], ...]] | None:
+    """Return the network, the server's address and MAC, and what it gives out; None where something is missing."""
+    network = parse_network(options.cidr)
+    if not isinstance(network, IPv4Network):
+        return None
+    given = dict(options.options)
+    address, mac = given.get("server_id"), given.pop("server_mac", None)
+    if address is None or mac is None or "lease_time" not in given:
+        return None
+    given.setdefault("netmask", str(network.netmask))
+    return network, address, mac, tuple(sorted(given.items()))
+
+
+@view
+def server6(options: nb.DHCPOptions) -> tuple[IPv6Network, str, bool, tuple[tuple[str, str], ...]] | None:
+    """Return the network, the server's MAC, whether it gives no addresses, and what it gives out; None if unusable."""
+    network = parse_network(options.cidr)
+    given = dict(options.options)
+    mac = parse_mac(given.get("server_id", ""))
+    if not isinstance(network, IPv6Network) or not mac:
+        return None
+    stateless = flag(given, "dhcpv6_stateless")
+    given.pop("dhcpv6_stateless", None)
+    return network, mac, stateless, tuple(sorted(given.items()))
+
+
+def port(port: SwitchPort) -> Iterator[Fact]:
+    """Answer a port's DHCP requests."""
+    if not port.dhcp or not port.enabled or port.type == "router":
+        return
+    lsp = port.lsp
+    four, six = lsp.dhcpv4_options, lsp.dhcpv6_options
+    if port.type == "external":
+        if lsp.ha_chassis_group is None:
+            return
+        resident = f" && is_chassis_resident({port.quoted})"
+        places = [(row.name, resident) for row in port_rows(switch_ports_of_type(port.switch, "localnet"))]
+    else:
+        places = [(port.name, "")]
+    for name, resident in places:
+        for address in port.addresses:
+            if four is not None:
+                yield from _flows4(port, four, address, name, resident)
+            if six is not None:
+                yield from _flows6(port, six, address, name, resident)
+
+
+def _flows4(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name: str, resident: str) -> Iterator[Fact]:
+    server = server4(options)
+    if server is None:
+        yield finding(options, f"port {port.name} gets no DHCPv4: {UNUSABLE4.format(options.cidr)}")
+        return
+    network, server_ip, mac, given = server
+    ip = next((ip for ip in address.ipv4 if ipv4_address(ip) in network), None)
+    if ip is None:
+        return
+    hostname = port.options.get("hostname")
+    if hostname:
+        # The original leaves the quotes to whoever wrote the option, and chassis then refuse the flow without them.
+        quoted = hostname if hostname.startswith('"') else quote(hostname)
+        given = tuple(sorted({**dict(given), "hostname": quoted}.items()))
+    offer = ", ".join([f"offerip = {ip}", *[f"{key} = {value}" for key, value in given]])
+    put = f"{DHCP_ANSWERED} = put_dhcp_opts({offer}); next;"
+    mine = f"inport == {quote(name)} && eth.src == {address.mac}"
+    hint = options.uuid
+    discover = f"{mine} && ip4.src == 0.0.0.0 && ip4.dst == 255.255.255.255 && {_CLIENT4}{resident}"
+    renew = f"{mine} && ip4.src == {ip} && ip4.dst == {{{server_ip}, 255.255.255.255}} && {_CLIENT4}{resident}"
+    meter = port.meters.get("dhcpv4-opts")
+    yield flow(OPTIONS, port.datapath, 100, discover, put, hint, name, meter)
+    yield flow(OPTIONS, port.datapath, 100, renew, put, hint, name, meter)
+    answer = (
+        f"eth.dst = eth.src; eth.src = {mac}; ip4.src = {server_ip}; udp.src = 67; udp.dst = 68; "
+        "outport = inport; flags.loopback = 1; output;"
+    )
+    asked = f"{mine} && ip4 && {_CLIENT4} && {DHCP_ANSWERED}{resident}"
+    yield flow(RESPONSE, port.datapath, 100, asked, answer, hint, name)
+    if not resident:
+        server_says = f"eth.src == {mac} && ip4.src == {server_ip} && udp && udp.src == 67 && udp.dst == 68"
+        back = f"outport == {port.quoted} && {server_says}"
+        yield flow(ACL[1], port.datapath, 34_000, back, f"{COMMIT} = 1; next;", hint, port.name)
+
+
+def _flows6(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name: str, resident: str) -> Iterator[Fact]:
+    server = server6(options)
+    if server is None:
+        yield finding(options, f"port {port.name} gets no DHCPv6: {UNUSABLE6.format(options.cidr)}")
+        return
+    network, mac, stateless, given = server
+    ip = next((ip for ip in address.ipv6 if ipv6_address(ip) in network), None)
+    if ip is None:
+        return
+    server_ip = link_local(mac)
+    hint = options.uuid
+    words = [] if stateless else [f"ia_addr = {ip}"]
+    put = f"{DHCP_ANSWERED} = put_dhcpv6_opts({', '.join([*words, *[f'{k} = {v}' for k, v in given]])}); next;"
+    mine = f"inport == {quote(name)} && eth.src == {address.mac} && {_CLIENT6}"
+    yield flow(OPTIONS, port.datapath, 100, f"{mine}{resident}", put, hint, name, port.meters.get("dhcpv6-opts"))
+    answer = (
+        f"eth.dst = eth.src; eth.src = {mac}; ip6.dst = ip6.src; ip6.src = {server_ip}; udp.src = 547; udp.dst = 546; "
+        "outport = inport; flags.loopback = 1; output;"
+    )
+    yield flow(RESPONSE, port.datapath, 100, f"{mine} && {DHCP_ANSWERED}{resident}", answer, hint, name)
+    if not resident:
+        server_says = f"eth.src == {mac} && ip6.src == {server_ip} && udp && udp.src == 547 && udp.dst == 546"
+        back = f"outport == {port.quoted} && {server_says}"
+        yield flow(ACL[1], port.datapath, 34_000, back, f"{COMMIT} = 1; next;", hint, port.name)
+
+
+FEATURE = Feature("dhcp", (known_options,), port)

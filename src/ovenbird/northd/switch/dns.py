@@ -1,0 +1,76 @@
+"""Native DNS: chassis answer names that the cloud put into the switch's DNS records.
+
+ovn-nb(5), DNS; ovn-northd(8), "Ingress Table 22" and "23".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.rules import rule, singleton
+from ovenbird.model import nb
+from ovenbird.northd.ir.copp import meters
+from ovenbird.northd.ir.datapath_groups import Trait
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.southbound_rows import DNS, DNS_OF, datapath
+from ovenbird.pipeline.registers import DNS_ANSWERED
+from ovenbird.pipeline.stages import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+
+LOOKUP = stage("ls_in_dns_lookup")
+RESPONSE = stage("ls_in_dns_response")
+RESOLVING = Trait("dns")
+"""Switches with DNS records."""
+
+UNLIMITED = Trait("dns without a meter")
+"""Those of them whose queries no meter limits."""
+
+ASKED, ASK = "udp.dst == 53", f"{DNS_ANSWERED} = dns_lookup(); next;"
+
+flow = Author("dns")
+
+
+@singleton
+def answers() -> Iterator[Fact]:
+    """Look up what is asked, and send the answer back."""
+    yield from (RESOLVING.row, UNLIMITED.row)
+    yield flow(LOOKUP, UNLIMITED, 100, ASKED, ASK)
+    for ip in ("ip4", "ip6"):
+        yield flow(
+            RESPONSE,
+            RESOLVING,
+            100,
+            f"{ip} && udp.dst == 53 && {DNS_ANSWERED}",
+            f"eth.dst <-> eth.src; {ip}.src <-> {ip}.dst; udp.dst = udp.src; udp.src = 53; outport = inport; "
+            "flags.loopback = 1; output;",
+        )
+
+
+@rule(nb.LogicalSwitch)
+def switch_records(switch: nb.LogicalSwitch) -> Iterator[Fact]:
+    """Copy the records that a switch refers to; a record without a switch stays away from chassis."""
+    records = switch.dns_records
+    if not records:
+        return
+    where, meter = datapath(switch), meters(switch).get("dns")
+    yield RESOLVING.has(where)
+    if meter is None:
+        yield UNLIMITED.has(where)
+    else:
+        yield flow(LOOKUP, where, 100, ASKED, ASK, meter=meter)
+    for record in records:
+        yield DNS(record.uuid, _lowered(record), (("dns_id", record.uuid),))
+        yield DNS_OF(record.uuid, where)
+
+
+def _lowered(record: nb.DNS) -> tuple[tuple[str, str], ...]:
+    """Return the records by name in lower case, as chassis compare them (RFC 4343)."""
+    return tuple(sorted({name.lower(): addresses for name, addresses in record.records.items()}.items()))
+
+
+FEATURE = Feature("dns", (answers, switch_records))

@@ -1,0 +1,43 @@
+"""Learning MACs behind ports that hold unknown addresses, as a plain Ethernet switch does.
+
+Learned are sources at a port that takes unknown addresses and has no port security; a localnet port learns if its
+`localnet_learn_fdb` option says so. ovn-northd(8), "Ingress Table 2" and "3".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.model.options import flag
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.flow import Author
+from ovenbird.pipeline.registers import FDB_KNOWN
+from ovenbird.pipeline.stages import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.northd.ir.switch_port import SwitchPort
+
+LOOKUP = stage("ls_in_lookup_fdb")
+PUT = stage("ls_in_put_fdb")
+
+flow = Author("fdb")
+
+
+def port(port: SwitchPort) -> Iterator[Fact]:
+    """Look up and learn sources at a port of unknown addresses."""
+    if not port.unknown or not port.enabled:
+        return
+    learns = port.type == "" or (port.type == "localnet" and flag(port.options, "localnet_learn_fdb"))
+    if not learns or port.security:
+        return
+    match = f"inport == {port.quoted}"
+    look = f"{FDB_KNOWN} = lookup_fdb(inport, eth.src); next;"
+    yield flow(LOOKUP, port.datapath, 100, match, look, port.hint, port.name)
+    learn = "put_fdb(inport, eth.src); next;"
+    yield flow(PUT, port.datapath, 100, f"{match} && {FDB_KNOWN} == 0", learn, port.hint, port.name)
+
+
+FEATURE = Feature("fdb", port=port)

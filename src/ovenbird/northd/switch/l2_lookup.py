@@ -1,0 +1,82 @@
+"""Where a packet goes by its Ethernet destination: one port, all of them, or those that hold unknown addresses.
+
+ovn-northd(8), "Ingress Table 25" and "26". The flood groups are ovn-sb(5)'s Multicast_Group rows: every enabled port;
+the same without routers, which also get no frames that are neither ARP nor IP; and those that take unknown addresses.
+What a gateway is sent goes to it only on the chassis
+that plays it; but an address that its switch port has in so many words is taken at its word.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.rules import rule, singleton
+from ovenbird.model import nb
+from ovenbird.northd.ir.datapath_groups import SWITCHES, UNKNOWN
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.southbound_rows import IN_MULTICAST_GROUP, MULTICAST_GROUP, datapath
+from ovenbird.northd.ir.switch_port import played_at
+from ovenbird.pipeline.stages import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.northd.ir.switch_port import SwitchPort
+
+LOOKUP = stage("ls_in_l2_lkup")
+NOT_FOUND = stage("ls_in_l2_unknown")
+
+FLOOD = ("_MC_flood", 32_768)
+FLOOD_UNKNOWN = ("_MC_unknown", 32_769)
+FLOOD_L2 = ("_MC_flood_l2", 32_772)
+"""Multicast groups: name and tunnel key, as ovn-northd numbers them."""
+
+flow = Author("l2_lookup")
+
+
+@singleton
+def destinations() -> Iterator[Fact]:
+    """Flood multicast; look up what no port has; drop what nobody takes."""
+    yield SWITCHES.row
+    yield UNKNOWN.row
+    yield flow(LOOKUP, SWITCHES, 71, "eth.mcast && (arp || ip)", 'outport = "_MC_flood"; output;')
+    yield flow(LOOKUP, SWITCHES, 70, "eth.mcast", 'outport = "_MC_flood_l2"; output;')  # routers would drop it
+    yield flow(LOOKUP, SWITCHES, 0, "1", "outport = get_fdb(eth.dst); next;")
+    yield flow(NOT_FOUND, UNKNOWN, 50, 'outport == "none"', 'outport = "_MC_unknown"; output;')
+    yield flow(NOT_FOUND, SWITCHES, 40, 'outport == "none"', "drop;")
+    yield flow(NOT_FOUND, SWITCHES, 0, "1", "output;")
+
+
+@rule(nb.LogicalSwitch)
+def flood_groups(switch: nb.LogicalSwitch) -> Iterator[Fact]:
+    """Give each switch its flood groups; ports join them."""
+    where = datapath(switch)
+    yield MULTICAST_GROUP(where, *FLOOD)
+    yield MULTICAST_GROUP(where, *FLOOD_L2)
+
+
+def port(port: SwitchPort) -> Iterator[Fact]:
+    """Make a port a destination."""
+    where = port.datapath
+    if port.enabled:
+        act = f"outport = {port.quoted}; output;"
+        yield (IN_MULTICAST_GROUP, (where, "_MC_flood"), port.binding)
+        if port.type != "router":
+            yield (IN_MULTICAST_GROUP, (where, "_MC_flood_l2"), port.binding)
+        if port.unknown and port.type != "external":
+            yield MULTICAST_GROUP(where, *FLOOD_UNKNOWN)
+            yield (IN_MULTICAST_GROUP, (where, "_MC_unknown"), port.binding)
+            yield UNKNOWN.has(where)
+    else:
+        act = "drop;"
+        yield flow(NOT_FOUND, where, 50, f"outport == {port.quoted}", act, port.hint, port.name)
+    if port.type != "external":
+        here = played_at(port) if port.router is not None else ""
+        for address in port.addresses:
+            match = f"eth.dst == {address.mac}{here}" if address is port.router else f"eth.dst == {address.mac}"
+            yield flow(LOOKUP, where, 50, match, act, port.hint)
+
+
+FEATURE = Feature("l2_lookup", (destinations, flood_groups), port)

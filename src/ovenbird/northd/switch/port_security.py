@@ -1,0 +1,79 @@
+"""Port security: what a port may send and receive as its own.
+
+Chassis apply Port_Binding.port_security themselves, in tables of their own that `check_in_port_sec` and
+`check_out_port_sec` ask; the pipeline only asks, and drops. ovn-northd(8), "Ingress Table 0" and "Egress Table 8".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.rules import rule, singleton
+from ovenbird.model import nb
+from ovenbird.model.options import number
+from ovenbird.northd.ir.datapath_groups import SWITCHES, Trait
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.southbound_rows import datapath
+from ovenbird.northd.ir.switch_port import manners
+from ovenbird.pipeline.registers import PORT_SEC_DROP
+from ovenbird.pipeline.stages import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.northd.ir.switch_port import SwitchPort
+
+IN_CHECK = stage("ls_in_check_port_sec")
+IN_APPLY = stage("ls_in_apply_port_sec")
+OUT_CHECK = stage("ls_out_check_port_sec")
+OUT_APPLY = stage("ls_out_apply_port_sec")
+
+UNTAGGED = Trait("untagged")
+"""Switches that do not pass VLAN tags through."""
+
+LAST_QUEUE = 61_440
+"""ovn-sb(5), `set_queue`."""
+
+flow = Author("port_security")
+
+_ASK = f"{PORT_SEC_DROP} = check_in_port_sec(); next;"
+_BAD = f"{PORT_SEC_DROP} == 1"
+
+
+@singleton
+def checks() -> Iterator[Fact]:
+    """Ask for every packet, and drop what did not pass."""
+    yield SWITCHES.row
+    yield UNTAGGED.row
+    yield flow(IN_CHECK, UNTAGGED, 100, "vlan.present", "drop;")
+    yield flow(IN_CHECK, SWITCHES, 100, "eth.src[40]", "drop;")
+    yield flow(IN_CHECK, SWITCHES, 50, "1", _ASK)
+    yield flow(IN_APPLY, SWITCHES, 50, _BAD, "drop;")
+    yield flow(OUT_CHECK, SWITCHES, 100, "eth.mcast", f"{PORT_SEC_DROP} = 0; next;")
+    yield flow(OUT_CHECK, SWITCHES, 0, "1", f"{PORT_SEC_DROP} = check_out_port_sec(); next;")
+    yield flow(OUT_APPLY, SWITCHES, 50, _BAD, "drop;")
+    yield flow(OUT_APPLY, SWITCHES, 0, "1", "output;")
+
+
+@rule(nb.LogicalSwitch)
+def untagged(switch: nb.LogicalSwitch) -> Iterator[Fact]:
+    """Have a switch drop tagged frames, unless it is told to pass them through."""
+    if not manners(switch).passes_tags:
+        yield UNTAGGED.has(datapath(switch))
+
+
+def port(port: SwitchPort) -> Iterator[Fact]:
+    """Let nothing in from a disabled port; mark what goes to a port's queue."""
+    if port.type == "external":  # nothing comes in there
+        return
+    if not port.enabled:
+        drop = f"{PORT_SEC_DROP} = 1; next;"
+        yield flow(IN_CHECK, port.datapath, 100, f"inport == {port.quoted}", drop, port.hint, port.name)
+    elif port.type != "router" and (queue := number(port.options, "qdisc_queue_id", high=LAST_QUEUE)) is not None:
+        ask = f"set_queue({queue}); {_ASK}"
+        yield flow(IN_CHECK, port.datapath, 70, f"inport == {port.quoted}", ask, port.hint, port.name)
+
+
+FEATURE = Feature("port_security", (checks, untagged), port)

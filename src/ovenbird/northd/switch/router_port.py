@@ -1,0 +1,61 @@
+"""How a switch treats the ports that lead to routers, and to physical networks.
+
+Who asks for a router's address is heard by that router and the other ports, not by every router of the switch; what a
+router itself asks goes to no other router where there are other ports. ovn-northd(8), "Ingress Table 25", priorities 80
+and 75; only what goes to all is meant, as newer releases of the original have it. Connections are not tracked at these
+ports: their packets belong to the instances' zones at the other end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.router_port import named
+from ovenbird.northd.ir.switch_port import only_routers
+from ovenbird.northd.shared.arp_requests import asked, asks_as, asks_for
+from ovenbird.northd.switch.acl import stateful
+from ovenbird.pipeline.stages import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.northd.ir.switch_port import SwitchPort
+
+LOOKUP = stage("ls_in_l2_lkup")
+IN_PRE_ACL, OUT_PRE_ACL = stage("ls_in_pre_acl"), stage("ls_out_pre_acl")
+IN_PRE_LB, OUT_PRE_LB = stage("ls_in_pre_lb"), stage("ls_out_pre_lb")
+
+flow = Author("router_port")
+
+
+def port(port: SwitchPort) -> Iterator[Fact]:
+    """Skip connection tracking at router and localnet ports; lead requests for a router's addresses to it."""
+    where, hint = port.datapath, port.hint
+    yield from _untracked(port)
+    peer = named(port.options.get("router-port", "")) if port.type == "router" else None
+    if peer is None or not (port.enabled and peer.enabled):
+        return
+    alone = only_routers(port.switch)
+    act = asked(port.quoted, alone=alone)
+    for subnet in (*peer.ipv4, *peer.ipv6):
+        yield flow(LOOKUP, where, 80, asks_for(subnet.ip), act, hint)
+    if alone:  # a router's own requests then go to every other router, which might translate the address
+        return
+    yield flow(LOOKUP, where, 75, asks_as(peer.mac), 'outport = "_MC_flood_l2"; output;', hint)
+
+
+def _untracked(port: SwitchPort) -> Iterator[Fact]:
+    """Skip connection tracking at a port; where the switch does not track at all, forget what a router has found."""
+    tracks = stateful(port.switch)
+    came, goes = f"ip && inport == {port.quoted}", f"ip && outport == {port.quoted}"
+    for ingress, egress in (
+        ((IN_PRE_ACL, OUT_PRE_ACL), (IN_PRE_LB, OUT_PRE_LB)) if tracks else ((IN_PRE_LB, OUT_PRE_LB),)
+    ):
+        yield flow(ingress, port.datapath, 110, came, "next;", port.hint, port.name)
+        yield flow(egress, port.datapath, 110, goes, "next;" if tracks else "ct_clear; next;", port.hint, port.name)
+
+
+FEATURE = Feature("router_port", port=port, types=frozenset({"router", "localnet"}))

@@ -1,0 +1,32 @@
+"""The bits of `flags`, as chassis see them (ovn-sb(5), Logical_Flow; ovn-architecture(7), "Logical registers")."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from ovenbird.openflow.fields import FIELDS, Subfield
+
+
+class FlagBit(IntEnum):
+    """Bits of `flags`: where a packet may go, and where a subroutine leaves its answer."""
+
+    LOOPBACK = 0  # back out of the port that it came from, too
+    FROM_VTEP = 1
+    LOCAL_ONLY = 4  # to no other chassis
+    MAC_FOUND = 6
+    HAIRPIN = 7
+    FDB_FOUND = 8
+    FROM_LOCALPORT = 10
+    PORT_SEC_FAILED = 12
+    ECMP_NH_FOUND = 13
+    LB_AFFINITY = 14
+
+    @property
+    def bits(self) -> Subfield:
+        """Return the bit as OpenFlow knows it."""
+        return Subfield(FIELDS["reg10"], self.value, 1)
+
+    @property
+    def mask(self) -> int:
+        """Return the bit as a number of the whole register."""
+        return 1 << self.value

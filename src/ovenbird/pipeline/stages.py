@@ -1,0 +1,143 @@
+"""The stages that packets pass through in a logical switch and in a logical router.
+
+A stage's number is its place in these lists, and nobody writes it down anywhere else: a new stage is one line here.
+Names and order are those of OVN 23.03, ovn-northd(8), "Logical Flow Table Structure", so that ``lflow-list`` and
+``ovn-trace`` read the same for both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Pipeline(StrEnum):
+    """Half of a logical datapath."""
+
+    INGRESS = "ingress"
+    EGRESS = "egress"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """One table of one pipeline; there is one object for each.
+
+    Arguments:
+        name: as `lflow-list` and `external_ids:stage-name` give it.
+        pipeline: `ingress` or `egress`.
+        table: the number of the logical table.
+    """
+
+    name: str
+    pipeline: str
+    table: int
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _stages(pipeline: str, names: str) -> tuple[Stage, ...]:
+    return tuple([Stage(name, pipeline, table) for table, name in enumerate(names.split())])
+
+
+SWITCH_INGRESS = _stages(
+    "ingress",
+    """
+    ls_in_check_port_sec
+    ls_in_apply_port_sec
+    ls_in_lookup_fdb
+    ls_in_put_fdb
+    ls_in_pre_acl
+    ls_in_pre_lb
+    ls_in_pre_stateful
+    ls_in_acl_hint
+    ls_in_acl
+    ls_in_qos_mark
+    ls_in_qos_meter
+    ls_in_lb_aff_check
+    ls_in_lb
+    ls_in_lb_aff_learn
+    ls_in_pre_hairpin
+    ls_in_nat_hairpin
+    ls_in_hairpin
+    ls_in_acl_after_lb
+    ls_in_stateful
+    ls_in_arp_rsp
+    ls_in_dhcp_options
+    ls_in_dhcp_response
+    ls_in_dns_lookup
+    ls_in_dns_response
+    ls_in_external_port
+    ls_in_l2_lkup
+    ls_in_l2_unknown
+    """,
+)
+
+SWITCH_EGRESS = _stages(
+    "egress",
+    """
+    ls_out_pre_acl
+    ls_out_pre_lb
+    ls_out_pre_stateful
+    ls_out_acl_hint
+    ls_out_acl
+    ls_out_qos_mark
+    ls_out_qos_meter
+    ls_out_stateful
+    ls_out_check_port_sec
+    ls_out_apply_port_sec
+    """,
+)
+
+ROUTER_INGRESS = _stages(
+    "ingress",
+    """
+    lr_in_admission
+    lr_in_lookup_neighbor
+    lr_in_learn_neighbor
+    lr_in_ip_input
+    lr_in_unsnat
+    lr_in_defrag
+    lr_in_lb_aff_check
+    lr_in_dnat
+    lr_in_lb_aff_learn
+    lr_in_ecmp_stateful
+    lr_in_nd_ra_options
+    lr_in_nd_ra_response
+    lr_in_ip_routing_pre
+    lr_in_ip_routing
+    lr_in_ip_routing_ecmp
+    lr_in_policy
+    lr_in_policy_ecmp
+    lr_in_arp_resolve
+    lr_in_chk_pkt_len
+    lr_in_larger_pkts
+    lr_in_gw_redirect
+    lr_in_arp_request
+    """,
+)
+
+ROUTER_EGRESS = _stages(
+    "egress",
+    """
+    lr_out_chk_dnat_local
+    lr_out_undnat
+    lr_out_post_undnat
+    lr_out_snat
+    lr_out_post_snat
+    lr_out_egr_loop
+    lr_out_delivery
+    """,
+)
+
+STAGES = {stage.name: stage for stage in (*SWITCH_INGRESS, *SWITCH_EGRESS, *ROUTER_INGRESS, *ROUTER_EGRESS)}
+"""Every stage by name."""
+
+
+def stage(name: str) -> Stage:
+    """Return the stage of that name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return STAGES[name]

@@ -1,0 +1,35 @@
+"""Registers keep out of each other's way."""
+
+from itertools import combinations
+
+from ovenbird.pipeline.registers import REGISTERS, Register
+from ovenbird.pipeline.stages import stage
+
+
+def test_no_two_registers_share_a_place_while_both_mean_something():
+    assert len(REGISTERS) > 10
+    assert [(a.name, b.name) for a, b in combinations(REGISTERS, 2) if a.collides(b)] == []
+
+
+def test_every_life_is_a_stretch_of_one_pipeline():
+    for register in REGISTERS:
+        for first, last in register.lives:
+            assert first.pipeline == last.pipeline
+            assert first.table <= last.table
+
+
+def test_collisions_are_found():
+    life = ((stage("ls_in_acl"), stage("ls_in_stateful")),)
+    later = ((stage("ls_in_arp_rsp"), stage("ls_in_l2_lkup")),)
+    word, bit = Register("word", "reg0", 0, 31, life), Register("bit", "reg0", 5, 5, life)
+    assert word.collides(bit)
+    assert not bit.collides(Register("other bit", "reg0", 6, 6, life))
+    assert not bit.collides(Register("later", "reg0", 5, 5, later))
+    assert not bit.collides(Register("elsewhere", "reg1", 5, 5, life))
+
+
+def test_a_register_is_written_as_in_a_match():
+    life = ((stage("ls_in_acl"), stage("ls_in_stateful")),)
+    assert str(Register("", "reg3", 0, 31, life)) == "reg3"
+    assert str(Register("", "reg0", 7, 7, life)) == "reg0[7]"
+    assert str(Register("", "reg0", 4, 7, life)) == "reg0[4..7]"
