@@ -17,7 +17,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 PYTHON_TOOLS := $(PYTHON):python3
 TOOLS   := ovs-vswitchd:openvswitch-switch ip:iproute2 ping:iputils-ping ethtool:ethtool udhcpc:udhcpc curl:curl
 ORACLES := ovn-nbctl:ovn-common ovn-northd:ovn-central ovn-controller:ovn-host dhclient:isc-dhcp-client dig:bind9-dnsutils \
-	tcpdump:tcpdump htpasswd:apache2-utils systemd-analyze:systemd openssl:openssl
+	tcpdump:tcpdump htpasswd:apache2-utils systemd-analyze:systemd openssl:openssl logrotate:logrotate
 
 # $(call packages,program:package ...) names the packages of the programs that are missing.
 packages = for pair in $(1); do command -v "$${pair%%:*}" >/dev/null || echo "$${pair\#*:}"; done | sort -u | tr '\n' ' '

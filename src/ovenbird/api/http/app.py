@@ -31,8 +31,9 @@ from ovenbird.api.errors.request import (
 from ovenbird.api.http import json_body
 from ovenbird.api.http.collection import Collection
 from ovenbird.api.http.extensions import EXTENSIONS, extension
-from ovenbird.api.http.front import CALLER, REQUEST_ID, Front, peer
+from ovenbird.api.http.front import Front
 from ovenbird.api.http.quota_requests import QuotaRequests
+from ovenbird.api.http.request_log import CALLER, REQUEST_ID, peer
 from ovenbird.api.read_only_resource import PartlyWritable, ReadOnlyResource
 from ovenbird.api.resources import EMPTY, READ_ONLY, RESOURCES
 

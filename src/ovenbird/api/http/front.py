@@ -1,31 +1,19 @@
 """What every request passes first: it gets an id, its address loses a slash at the end, and its answer is logged.
 
 Neutron's answers carry `x-openstack-request-id` (oslo.middleware, `RequestId`), which clients show and operators look
-for in logs; a slash at the end of an address means nothing there. The line of each request has what Neutron's has: the
-id, the user and the project, who asked for what, the status, the bytes and the seconds of the answer.
+for in logs; a slash at the end of an address means nothing there.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from ovenbird.api.http.request_log import REQUEST_ID, RequestLog
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-    from ovenbird.api.access.auth import Caller
-
-REQUEST_ID = "ovenbird.request_id"
-"""Where a request's scope has its id."""
-CALLER = "ovenbird.caller"
-"""Where it has whoever sent it, once that is known."""
-
-requests = logging.getLogger("ovenbird.api.request")
-"""Has a line for each request, as many as there are."""
-LONGEST = 2048
-"""Characters of an address that a line has at most."""
 
 
 class Front:
@@ -37,6 +25,7 @@ class Front:
 
     def __init__(self, application: ASGIApp) -> None:
         self.application = application
+        self._log = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and its answer back."""
@@ -62,22 +51,4 @@ class Front:
         try:
             await self.application(scope, receive, answer)
         finally:
-            if requests.isEnabledFor(logging.INFO):
-                _report(scope, status, length, time.perf_counter() - begun)
-
-
-def _report(scope: Scope, status: int, length: int, seconds: float) -> None:
-    """Log a request and its answer; the status is 0 where whoever asked went before it."""
-    caller: Caller | None = scope.get(CALLER)
-    who = f" {caller.user or '-'} {caller.project or '-'}" if caller is not None else " - -"
-    query = scope.get("query_string", b"").decode("latin-1")
-    address = scope.get("raw_path", b"").decode("latin-1") + (f"?{query}" if query else "")
-    line = f'"{scope["method"]} {address[:LONGEST]} HTTP/{scope["http_version"]}"'
-    requests.info("%s%s %s %s status: %d len: %d time: %.6f",
-                  scope[REQUEST_ID], who, peer(scope), line, status, length, seconds)  # fmt: skip
-
-
-def peer(scope: Scope) -> str:
-    """Return the address that a request came from."""
-    client = scope.get("client")
-    return client[0] if client else "-"
+            self._log.report(scope, status, length, time.perf_counter() - begun)

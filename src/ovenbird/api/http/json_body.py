@@ -14,7 +14,7 @@ import orjson
 from starlette.requests import ClientDisconnect
 
 from ovenbird.api.errors.request import HTTPBadRequest, HTTPRequestEntityTooLarge, TooManyBodies
-from ovenbird.api.http.front import CALLER, peer
+from ovenbird.api.http.request_log import CALLER, peer
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

@@ -13,8 +13,8 @@ from ovenbird.api.access.auth import Caller
 from ovenbird.api.attributes import MOST_AT_ONCE
 from ovenbird.api.errors.base import NeutronError
 from ovenbird.api.errors.request import TooManyBodies
-from ovenbird.api.http.front import CALLER
 from ovenbird.api.http.json_body import LARGEST, Bodies
+from ovenbird.api.http.request_log import CALLER
 from ovenbird.api.resources.port import _address_pairs, _dhcp_options, _fixed_ips
 from ovenbird.api.values import list_of, text
 from ovenbird.engine.rows import UUID

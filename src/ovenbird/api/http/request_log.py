@@ -1,0 +1,110 @@
+"""The line of each request in the log, and how many there may be: whoever asks and asks fills no disk.
+
+A line has what Neutron's has: id, user and project, who asked for what, status, bytes and seconds of the answer. Users
+have a line for each request as long as they ask at a pace of people and of services; who is not logged in has a pace of
+all such together. What is left out is counted: the next line of the same user has the number as `left_out`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Scope
+
+    from ovenbird.api.access.auth import Caller
+
+REQUEST_ID = "ovenbird.request_id"
+"""Where a request's scope has its id."""
+CALLER = "ovenbird.caller"
+"""Where it has whoever sent it, once that is known."""
+
+requests = logging.getLogger("ovenbird.api.request")
+
+LONGEST, STRANGERS_LONGEST = 2048, 256
+"""Characters of an address that a line has at most; of somebody's who is not logged in."""
+ALL, USER, STRANGERS = (4_000_000, 100_000), (1_000_000, 20_000), (64_000, 1_000)
+"""Characters of lines at once, and a second in the long run: of all, of one user, of all who are not logged in."""
+USERS = 1024
+"""Users whose pace is known; one that comes back after so many others begins again."""
+
+
+class RequestLog:
+    """The lines of one service's requests.
+
+    Arguments:
+        clock: gives seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._all = _Budget(ALL, clock())
+        self._strangers = _Budget(STRANGERS, clock())
+        self._users: OrderedDict[str, _Budget] = OrderedDict()
+
+    def report(self, scope: Scope, status: int, length: int, seconds: float) -> None:
+        """Log a request and its answer; the status is 0 where whoever asked went before it."""
+        if not requests.isEnabledFor(logging.INFO):
+            return
+        caller: Caller | None = scope.get(CALLER)
+        text = _line(scope, caller, status, length, seconds)
+        own, now = self._budget(caller), self._clock()
+        if self._all.has(now) and own.has(now):
+            self._all.left -= len(text)
+            own.left -= len(text)
+            extra, own.left_out = {"left_out": own.left_out} if own.left_out else {}, 0
+            requests.info("%s", text, extra=extra)
+        else:
+            own.left_out += 1
+
+    def _budget(self, caller: Caller | None) -> _Budget:
+        if caller is None:
+            return self._strangers
+        found = self._users.pop(caller.user, None) or _Budget(USER, self._clock())
+        self._users[caller.user] = found
+        if len(self._users) > USERS:
+            self._users.popitem(last=False)
+        return found
+
+
+class _Budget:
+    """Characters that may be written: some at once, and more as time goes by.
+
+    Arguments:
+        rate: how many at once, and a second.
+        now: the time.
+    """
+
+    __slots__ = ("_at", "_burst", "_rate", "left", "left_out")
+
+    def __init__(self, rate: tuple[int, int], now: float) -> None:
+        self._burst, self._rate = rate
+        self._at = now
+        self.left = float(self._burst)
+        self.left_out = 0
+
+    def has(self, now: float) -> bool:
+        """Return whether there are any left; the last ones make a whole line."""
+        self.left = min(float(self._burst), self.left + (now - self._at) * self._rate)
+        self._at = now
+        return self.left > 0
+
+
+def _line(scope: Scope, caller: Caller | None, status: int, length: int, seconds: float) -> str:
+    who = f" {caller.user or '-'} {caller.project or '-'}" if caller is not None else " - -"
+    query = scope.get("query_string", b"").decode("latin-1")
+    address = scope.get("raw_path", b"").decode("latin-1") + (f"?{query}" if query else "")
+    address = address[: LONGEST if caller is not None else STRANGERS_LONGEST]
+    what = f'"{scope["method"]} {address} HTTP/{scope["http_version"]}"'
+    return f"{scope[REQUEST_ID]}{who} {peer(scope)} {what} status: {status} len: {length} time: {seconds:.6f}"
+
+
+def peer(scope: Scope) -> str:
+    """Return the address that a request came from."""
+    client = scope.get("client")
+    return client[0] if client else "-"
