@@ -173,6 +173,13 @@ def network_of(value: Any) -> str:
     return str(ip_network(loose_prefix(value), strict=False))
 
 
+def network_prefix(value: Any) -> str:
+    """Convert a prefix, which has to say how long it is; bits of hosts are dropped."""
+    if "/" not in str(value):
+        raise ValueError(f"'{value}' is not a valid IP subnet")
+    return network_of(value)
+
+
 def mac(value: Any) -> str:
     """Convert a MAC, in any of the ways to write it, to lower case with colons.
 

@@ -3,12 +3,12 @@
 A row's UUID is the resource's id in the API. What must not happen is refused by the database, whoever writes to it:
 
 - an address is used once in a subnet, a MAC once in a network, a VLAN or VNI by one network: unique indexes;
-- a network with ports, a subnet with addresses, a router with interfaces, a security group with members, or the default
-  one, cannot go: strong references point from the dependent row to what it needs, so that adding a port costs the same
-  in a network of any size;
+- a network with ports, a subnet with addresses, a subnet pool with subnets, a router with interfaces, a security group
+  with members, or the default one, cannot go: strong references point from the dependent row to what it needs, so that
+  adding a port costs the same in a network of any size;
 - what cannot change after creation is immutable.
 
-Rules that no single constraint can say (subnets of a network must not overlap) are kept by changing
+Rules that no single constraint can say (subnets of a network, or of a pool, must not overlap) are kept by changing
 `revision_number` of the row in question in the same transaction: every change of a resource waits for the revision
 it was computed from. Status is not here; it is read from Northbound.
 """
@@ -50,7 +50,7 @@ class Network(Row):
     admin_state_up: Column[bool] = boolean()
     shared: Column[bool] = boolean()
     external: Column[bool] = boolean()
-    mtu: Column[int] = integer(68, 65_535)
+    mtu: Column[int] = integer(1, 65_535)
     port_security_enabled: Column[bool] = boolean()
     dns_domain: Column[str] = string()
     availability_zone_hints: Column[frozenset[str]] = strings()
@@ -71,12 +71,46 @@ class NetworkSegment(Row, table="Network_Segment", indexes=(("network_type", "ph
     segmentation_id: Column[int | None] = optional(integer(0, 16_777_215))
 
 
+class SubnetPool(Row, table="Subnet_Pool"):
+    """Prefixes of one IP version that blocks are allocated from as subnets."""
+
+    __slots__ = ()
+
+    name: Column[str] = string()
+    description: Column[str] = string()
+    project_id: Column[str] = string(mutable=False)
+    shared: Column[bool] = boolean(mutable=False)
+    ip_version: Column[int] = integer(4, 6, mutable=False)
+    prefixes: Column[frozenset[str]] = strings()
+    """None is within another."""
+    min_prefixlen: Column[int] = integer(0, 128)
+    max_prefixlen: Column[int] = integer(0, 128)
+    default_prefixlen: Column[int] = integer(0, 128)
+    default_quota: Column[int | None] = optional(integer(0))
+    """What a project may have: of IPv4 that many addresses, of IPv6 that many /64."""
+    tags: Column[frozenset[str]] = strings()
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
+class DefaultSubnetPool(Row, table="Default_Subnet_Pool", indexes=(("ip_version",),)):
+    """The pool of subnets that ask for the default one: the index allows one an IP version."""
+
+    __slots__ = ()
+
+    ip_version: Column[int] = integer(4, 6, mutable=False)
+    subnet_pool: Reference[SubnetPool] = reference("Subnet_Pool", mutable=False)
+
+
 class Subnet(Row):
     """A block of addresses of a network."""
 
     __slots__ = ()
 
     network: Reference[Network] = reference("Network", mutable=False)
+    subnet_pool: OptionalReference[SubnetPool] = optional_reference("Subnet_Pool")
+    """Where its block is from."""
     name: Column[str] = string()
     description: Column[str] = string()
     project_id: Column[str] = string(mutable=False)
@@ -333,13 +367,13 @@ class CloudGlobal(Row, table="Cloud_Global", max_rows=1):
 
 
 ROWS: tuple[type[Row], ...] = (
-    CloudGlobal, Connection, SSL, Network, NetworkSegment, Subnet, Port, FixedAddress, Router, RouterInterface,
-    RouterGateway, FloatingIP, FloatingIPAssociation, AddressGroup, SecurityGroup, SecurityGroupRule,
-    DefaultSecurityGroup, Quota, QuotaTurn,
+    CloudGlobal, Connection, SSL, Network, NetworkSegment, SubnetPool, DefaultSubnetPool, Subnet, Port, FixedAddress,
+    Router, RouterInterface, RouterGateway, FloatingIP, FloatingIPAssociation, AddressGroup, SecurityGroup,
+    SecurityGroupRule, DefaultSecurityGroup, Quota, QuotaTurn,
 )  # fmt: skip
 """Every row class of the database."""
 
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", "1.3.0", "", ROWS)
+    return database_schema("Cloud", "1.4.0", "", ROWS)

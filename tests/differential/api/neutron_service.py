@@ -44,6 +44,7 @@ quota_port = 1000
 quota_floatingip = 1000
 quota_security_group = 1000
 quota_security_group_rule = 1000
+quota_subnetpool = 1000
 [ml2]
 mechanism_drivers = ovn
 type_drivers = geneve,vlan,flat,local

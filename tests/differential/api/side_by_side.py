@@ -48,7 +48,6 @@ NOT_OURS = frozenset(
         "external_gateways",
         "rbac_policy",
         "router_route",
-        "subnetpool",
         "ovs_create_tap",
         "gw_port_id",
         "ha_vr_id",

@@ -43,6 +43,7 @@ NAMES = {
     "shared": "field:networks:shared=True",
     "external": "field:networks:router:external=True",
     "external_network": "field:subnets:router:external=True",
+    "shared_subnetpools": "field:subnetpools:shared=True",
     "shared_address_groups": "field:address_groups:shared=True",
     "shared_security_group": "field:security_groups:shared=True",
     "network_device": "field:port:device_owner=~^network:",
@@ -95,6 +96,16 @@ SUBNET = {
     ),
     **_tags("subnet", SEES_SUBNET, ON_SUBNET),
 }
+
+SEES_POOL = f"{READER} or rule:shared_subnetpools"
+
+SUBNET_POOL = {
+    **_each(MEMBER, "create_subnetpool", "update_subnetpool", "delete_subnetpool", "add_prefixes", "remove_prefixes",
+            "onboard_network_subnets"),
+    "get_subnetpool": SEES_POOL,
+    **_each(ADMIN, "create_subnetpool:shared", "create_subnetpool:is_default", "update_subnetpool:is_default"),
+    **_tags("subnetpool", SEES_POOL, MEMBER),
+}  # fmt: skip
 
 PORT_OWNER = f"({NET_MEMBER} or (role:member and {OWN}))"
 SERVED_PORT = f"{MEMBER} or rule:service_api"
@@ -182,6 +193,7 @@ DEFAULTS: dict[str, str] = {
     **NAMES,
     **NETWORK,
     **SUBNET,
+    **SUBNET_POOL,
     **PORT,
     **ROUTER,
     **FLOATING_IP,

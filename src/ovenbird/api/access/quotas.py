@@ -22,6 +22,7 @@ from ovenbird.model.cloud import (
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    SubnetPool,
 )
 from ovenbird.model.settings import QUOTAS, UNLIMITED
 
@@ -44,7 +45,7 @@ COUNTED: Mapping[str, Column[str] | None] = {
     "security_group": SecurityGroup.project_id,
     "security_group_rule": SecurityGroupRule.project_id,
     "rbac_policy": None,
-    "subnetpool": None,
+    "subnetpool": SubnetPool.project_id,
 }
 """The column that counts each resource; None for those that clients set quotas of and this API has none of."""
 

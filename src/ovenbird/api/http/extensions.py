@@ -10,6 +10,7 @@ EXTENSIONS = {
     "allowed-address-pairs": "Allowed Address Pairs",
     "availability_zone": "Availability Zone",
     "binding": "Port Binding",
+    "default-subnetpools": "Default Subnetpools",
     "dns-domain-ports": "dns_domain for ports",
     "dns-integration": "DNS Integration",
     "empty-string-filtering": "Empty String Filtering Extension",
@@ -55,6 +56,9 @@ EXTENSIONS = {
     "stateful-security-group": "Stateful security group",
     "subnet-external-network": "Subnet belongs to an external network",
     "subnet-service-types": "Subnet service types",
+    "subnet_allocation": "Subnet Allocation",
+    "subnet_onboard": "Subnet Onboard",
+    "subnetpool-prefix-ops": "Subnet Pool Prefix Operations",
     "tag-creation": "Tag creation extension",
     "tag-ports-during-bulk-creation": "Tag Ports During Bulk Creation",
 }

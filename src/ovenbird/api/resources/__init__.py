@@ -15,6 +15,7 @@ from ovenbird.api.resources.router import Routers
 from ovenbird.api.resources.security_group import SecurityGroups
 from ovenbird.api.resources.security_group_rule import SecurityGroupRules
 from ovenbird.api.resources.subnet import Subnets
+from ovenbird.api.resources.subnet_pool import SubnetPools
 
 if TYPE_CHECKING:
     from ovenbird.api.read_only_resource import ReadOnlyResource
@@ -29,12 +30,13 @@ RESOURCES: tuple[type[Resource[Any]], ...] = (
     Routers,
     FloatingIPs,
     AddressGroups,
+    SubnetPools,
 )
 """Every resource that people create."""
 
 READ_ONLY: tuple[type[ReadOnlyResource], ...] = (Agents, AvailabilityZones, NetworkIPAvailabilities)
 """Every resource that they only see."""
 
-EMPTY = {"subnetpools": "subnetpools", "service-providers": "service_providers"}
+EMPTY = {"service-providers": "service_providers"}
 """Collections that clients list in passing, and of which this API has none: the answer is that there are none. By their
 names in addresses, those in bodies."""

@@ -8,7 +8,7 @@ from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors.other import AddressesAlreadyExist, AddressesNotFound, AddressGroupInUse, AddressGroupNotFound
 from ovenbird.api.errors.request import HTTPBadRequest
 from ovenbird.api.resource import STANDARD, Resource, project_of, standard
-from ovenbird.api.values import list_of, network_of, text
+from ovenbird.api.values import list_of, network_of, network_prefix, text
 from ovenbird.model.cloud import AddressGroup, SecurityGroupRule
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class AddressGroups(Resource[AddressGroup]):
     not_found = AddressGroupNotFound
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "name": Attribute(text(), default=""),
-        "addresses": Attribute(list_of(network_of, most=MOST), default=[], put=False, filterable=False),
+        "addresses": Attribute(list_of(network_prefix, most=MOST), default=[], put=False, filterable=False),
         "shared": shown(),
     }
     indexed: ClassVar[Mapping[str, Column[Any]]] = {"name": AddressGroup.name}

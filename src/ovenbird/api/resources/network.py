@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.engine.rows import UUID, Column
 
-MINIMUM_IPV6_MTU = 1280
-"""Bytes of a packet that every IPv6 link carries (RFC 8200, section 5)."""
+MINIMUM_MTU = {4: settings.MINIMUM_MTU, 6: 1280}
+"""Bytes of a packet that every link carries, by IP version (RFC 791; RFC 8200, section 5)."""
 
 TUNNELS = ("geneve", "vxlan", "gre")
 TYPES = frozenset(("local", "flat", "vlan", *TUNNELS))
@@ -63,11 +63,8 @@ PROVIDER = ("provider:network_type", "provider:physical_network", "provider:segm
 
 
 def _mtu(value: Any) -> int:
-    """Convert an MTU; 0 stands for as much as the network can carry, and no link carries less than 68 (RFC 791)."""
-    number = integer(0, 65_535)(value)
-    if 0 < number < settings.MINIMUM_MTU:
-        raise ValueError(f"'{number}' is too small - must be at least '{settings.MINIMUM_MTU}'")
-    return number
+    """Convert an MTU; 0 stands for as much as the network can carry."""
+    return integer(0, 65_535)(value)
 
 
 def _one_segment(value: Any) -> None:
@@ -171,8 +168,9 @@ class Networks(Resource[Network]):
             largest = self._largest_mtu(shown["provider:network_type"])
             values["mtu"] = values["mtu"] or largest
             _check_mtu(values["mtu"], largest)
-            if values["mtu"] < MINIMUM_IPV6_MTU and any(":" in s.cidr for s in row.referrers(Subnet.network)):
-                raise NetworkMTUSubnetConflict(net_id=row.uuid, mtu=MINIMUM_IPV6_MTU)
+            versions = {6 if ":" in subnet.cidr else 4 for subnet in row.referrers(Subnet.network)}
+            if values["mtu"] < (least := max((MINIMUM_MTU[version] for version in versions), default=0)):
+                raise NetworkMTUSubnetConflict(net_id=row.uuid, mtu=least)
         draft.update(row, renamed(values, COLUMNS))
 
     def _largest_mtu(self, kind: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect
+from bisect import insort
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
@@ -19,12 +19,15 @@ from ovenbird.api.errors.subnet import (
     SubnetInUse,
     SubnetNotFound,
 )
+from ovenbird.api.errors.subnet_pool import NetworkSubnetPoolAffinityError, SubnetPoolNotFound
 from ovenbird.api.ports.fixed_ips import SELF_ADDRESSED, release, self_addressed
 from ovenbird.api.ports.ipam import check_gateway, check_pools, default_pools, eui64
 from ovenbird.api.ports.metadata_ports import MetadataPorts
 from ovenbird.api.ports.service_ports import GO_ALONG, METADATA_OWNER
 from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
-from ovenbird.api.resources.network import MINIMUM_IPV6_MTU
+from ovenbird.api.resources.network import MINIMUM_MTU
+from ovenbird.api.resources.subnet_pool import default_pool
+from ovenbird.api.subnet_allocation import BITS, address_range, allocate, overlaps
 from ovenbird.api.values import (
     address,
     boolean,
@@ -39,7 +42,9 @@ from ovenbird.api.values import (
     text,
 )
 from ovenbird.api.values import uuid as uuid_value
-from ovenbird.model.cloud import FixedAddress, Network, Port, RouterInterface, Subnet
+from ovenbird.engine.rows import UUID
+from ovenbird.model.cloud import FixedAddress, Network, Port, RouterInterface, Subnet, SubnetPool
+from ovenbird.net.addresses import ipv4_text, ipv6_text
 from ovenbird.net.ip import ip_address, ip_network
 
 if TYPE_CHECKING:
@@ -47,7 +52,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
     from ovenbird.api.databases import Databases, Draft
-    from ovenbird.engine.rows import UUID, Column
+    from ovenbird.engine.rows import Column
 
 COLUMNS = {
     "name": "name",
@@ -100,6 +105,13 @@ def _service_type(value: Any) -> str:
     return value
 
 
+def _pool(value: Any) -> str:
+    """Convert a subnet pool's id."""
+    if value == "prefix_delegation":
+        raise ValueError("prefix delegation is not available here")
+    return uuid_value(value)
+
+
 class Subnets(Resource[Subnet]):
     """``/v2.0/subnets``."""
 
@@ -108,7 +120,7 @@ class Subnets(Resource[Subnet]):
     row_class = Subnet
     not_found = SubnetNotFound
     parent = ("network_id", "network", Network)
-    references: ClassVar[Mapping[str, str]] = {"network_id": "networks"}
+    references: ClassVar[Mapping[str, str]] = {"network_id": "networks", "subnetpool_id": "subnetpools"}
     unshown = frozenset(("shared",))
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "name": Attribute(text(), default=""),
@@ -127,8 +139,9 @@ class Subnets(Resource[Subnet]):
         "ipv6_ra_mode": Attribute(optional(one_of(*IPV6_MODES)), default=None, put=False),
         "ipv6_address_mode": Attribute(optional(one_of(*IPV6_MODES)), default=None, put=False),
         "service_types": Attribute(list_of(_service_type), default=[], filterable=False),
-        "subnetpool_id": Attribute(nothing, default=None, put=False),
-        "use_default_subnetpool": Attribute(never, default=False, put=False, filterable=False),
+        "subnetpool_id": Attribute(optional(_pool), default=None, put=False),
+        "use_default_subnetpool": Attribute(boolean, default=False, put=False, filterable=False),
+        "prefixlen": Attribute(integer(0), default=UNSET, put=False, filterable=False),
         "segment_id": Attribute(nothing, default=None, filterable=False),
         "dns_publish_fixed_ip": Attribute(never, default=False, sought=boolean),
         "router:external": shown(boolean),
@@ -137,6 +150,7 @@ class Subnets(Resource[Subnet]):
         "network_id": Subnet.network,
         "name": Subnet.name,
         "cidr": Subnet.cidr,
+        "subnetpool_id": Subnet.subnet_pool,
     }
 
     def __init__(self, databases: Databases) -> None:
@@ -161,7 +175,7 @@ class Subnets(Resource[Subnet]):
             "ipv6_ra_mode": row.ipv6_ra_mode,
             "ipv6_address_mode": row.ipv6_address_mode,
             "service_types": sorted(row.service_types),
-            "subnetpool_id": None,
+            "subnetpool_id": Subnet.subnet_pool.raw(row),
             "segment_id": None,
             "dns_publish_fixed_ip": False,
             "router:external": row.network.external,
@@ -173,7 +187,8 @@ class Subnets(Resource[Subnet]):
         network = self.databases.store.table(Network).get(values["network_id"])
         if network is None:
             raise NetworkNotFound(id=values["network_id"])
-        cidr = values["cidr"]
+        pool = self._pool(draft, values)
+        cidr = values["cidr"] if pool is None else self._allocated(draft, pool, values)
         if cidr is None:
             raise BadSubnetRequest(reason="a subnetpool must be specified in the absence of a cidr")
         block = ip_network(cidr)
@@ -188,12 +203,15 @@ class Subnets(Resource[Subnet]):
             _check_dhcp(block)
         if block.version == 6 and int(block.network_address) == 0:
             raise InvalidInput(error_message="IPv6 subnet '::' is not supported")
-        if block.version == 6 and network.mtu < MINIMUM_IPV6_MTU:
-            raise NetworkMTUSubnetConflict(net_id=network.uuid, mtu=MINIMUM_IPV6_MTU)
+        if block.prefixlen == 0:
+            raise InvalidInput(error_message="0 is not allowed as CIDR prefix length")
+        if network.mtu < (least := MINIMUM_MTU[block.version]):
+            raise NetworkMTUSubnetConflict(net_id=network.uuid, mtu=least)
         self._check_overlap(draft, network, cidr)
+        self._check_affinity(draft, network, block.version, pool)
         draft.touch(network)
         if "gateway_ip" not in values:
-            values["gateway_ip"] = str(block[1 if block.version == 4 else 0])
+            values["gateway_ip"] = _default_gateway(block, chosen=values["cidr"] is None)
         _check_gateway_in(cidr, values["gateway_ip"])
         if values.get("allocation_pools"):
             pools = check_pools(cidr, [(p["start"], p["end"]) for p in values["allocation_pools"]])
@@ -206,6 +224,7 @@ class Subnets(Resource[Subnet]):
             | {
                 "project_id": project_of(draft, values),
                 "network": network.uuid,
+                "subnet_pool": None if pool is None else pool.uuid,
                 "cidr": cidr,
                 "allocation_pools": frozenset(pools),
             }
@@ -296,22 +315,73 @@ class Subnets(Resource[Subnet]):
         """Check that no other subnet of the network, stored or in this draft, shares addresses with a new one."""
         key = ("subnets", network.uuid)
         if key not in draft.made:
-            draft.made[key] = sorted(_range(subnet.cidr) for subnet in network.referrers(Subnet.network))
-        taken, new = draft.made[key], _range(cidr)
-        at = bisect(taken, new)
-        version, low, high = new
-        if any(v == version and first <= high and low <= last for v, first, last in taken[max(at - 1, 0) : at + 1]):
+            draft.made[key] = {4: [], 6: []}
+            for subnet in network.referrers(Subnet.network):
+                insort(draft.made[key][address_range(subnet.cidr)[0]], address_range(subnet.cidr)[1:])
+        version, *new = address_range(cidr)
+        taken = draft.made[key][version]
+        if overlaps(taken, (new[0], new[1])):
             raise InvalidInput(
                 error_message=f"Requested subnet with cidr: {cidr} for network: {network.uuid} "
                 f"overlaps with another subnet"
             )
-        taken.insert(at, new)
+        insort(taken, (new[0], new[1]))
 
+    # -- subnet pools -------------------------------------------------------------------------------------------------
 
-def _range(cidr: str) -> tuple[int, int, int]:
-    """Return the IP version of a block, its first and its last address: what blocks that share none are sorted by."""
-    block = ip_network(cidr)
-    return block.version, int(block.network_address), int(block.broadcast_address)
+    def _pool(self, draft: Draft, values: Mapping[str, Any]) -> SubnetPool | None:
+        """Return the pool that a new subnet's block is to be from, or None where the request gives the block alone."""
+        cidr, wanted = values["cidr"], values["subnetpool_id"]
+        if cidr is not None and "prefixlen" in values:
+            raise BadSubnetRequest(reason="cidr and prefixlen must not be supplied together")
+        if wanted is None and not values["use_default_subnetpool"]:
+            return None
+        if wanted is not None and values["use_default_subnetpool"]:
+            raise BadSubnetRequest(reason="subnetpool_id and use_default_subnetpool cannot both be specified")
+        if cidr is None and "allocation_pools" in values:
+            raise BadSubnetRequest(reason="allocation_pools allowed only for specific subnet requests.")
+        if wanted is not None:
+            pool = self.databases.store.table(SubnetPool).get(UUID(wanted))
+            if pool is None:
+                raise SubnetPoolNotFound(id=wanted)
+            return pool
+        version = values.get("ip_version") if cidr is None else ip_network(cidr).version
+        if version is None:
+            raise BadSubnetRequest(reason="ip_version must be specified in the absence of cidr and subnetpool_id")
+        pool = default_pool(self.databases, draft, version)
+        if pool is None:
+            raise BadSubnetRequest(reason=f"No default subnetpool found for IPv{version}")
+        return pool
+
+    def _allocated(self, draft: Draft, pool: SubnetPool, values: Mapping[str, Any]) -> str:
+        """Write that a new subnet's block is allocated from a pool, and return it."""
+        version, cidr, gateway = pool.ip_version, values["cidr"], values.get("gateway_ip")
+        asked = values.get("ip_version", version)
+        if asked != version:
+            raise BadSubnetRequest(reason=f"Cannot allocate IPv{asked} subnet from IPv{version} subnet pool")
+        length = values.get("prefixlen", pool.default_prefixlen)
+        if cidr is None and gateway is not None and length <= BITS[version]:
+            _check_gateway_version(gateway, version)
+            cidr = str(ip_network(f"{gateway}/{length}", strict=False))
+        block = None
+        if cidr is not None:
+            there, *addresses = address_range(cidr)
+            if there != version:
+                raise InvalidInput(error_message=f"'{cidr}' is not a valid IPv{version} subnet")
+            length, block = ip_network(cidr).prefixlen, (addresses[0], addresses[1])
+        return allocate(draft, pool, length, block, project_of(draft, values))
+
+    def _check_affinity(self, draft: Draft, network: Network, version: int, pool: SubnetPool | None) -> None:
+        """Check that a network's subnets of an IP version are from one pool, or none of them is from any."""
+        key = ("pool", network.uuid, version)
+        if key not in draft.made:
+            for subnet in network.referrers(Subnet.network):
+                if address_range(subnet.cidr)[0] == version:
+                    draft.made[key] = Subnet.subnet_pool.raw(subnet)
+                    break
+        wanted = None if pool is None else pool.uuid
+        if draft.made.setdefault(key, wanted) != wanted:
+            raise NetworkSubnetPoolAffinityError
 
 
 def _stored(values: dict[str, Any]) -> dict[str, Any]:
@@ -331,10 +401,31 @@ def _check_gateway_in(cidr: str, gateway: str | None) -> None:
     if gateway is None:
         return
     block, at = ip_network(cidr), ip_address(gateway)
-    if at.version != block.version:
-        raise InvalidInput(error_message=f"gateway_ip '{gateway}' does not match the ip_version '{block.version}'")
+    _check_gateway_version(gateway, block.version)
     if at.version == 4 and at in (block.network_address, block.broadcast_address):
         raise InvalidInput(error_message="Gateway is not valid on subnet")
+
+
+def _default_gateway(block: IPv4Network | IPv6Network, *, chosen: bool) -> str:
+    """Return the gateway's address in a new subnet whose request gives none; of one IPv4 address it is not in it.
+
+    Arguments:
+        block: the subnet's.
+        chosen: whether the block was allocated rather than asked for, and an IPv6 router so does not get the first.
+
+    Raises:
+        InvalidInput: there is no such address.
+    """
+    at = int(block.network_address) + (1 if block.version == 4 or chosen else 0)
+    if at >> BITS[block.version]:
+        raise InvalidInput(error_message="Gateway is not valid on subnet")
+    return ipv4_text(at) if block.version == 4 else ipv6_text(at)
+
+
+def _check_gateway_version(gateway: str, version: int) -> None:
+    """Check that a gateway's address is of a subnet's IP version."""
+    if (":" in gateway) != (version == 6):
+        raise InvalidInput(error_message=f"gateway_ip '{gateway}' does not match the ip_version '{version}'")
 
 
 def _check_dhcp(block: IPv4Network | IPv6Network) -> None:

@@ -68,9 +68,9 @@ async def test_what_is_not_there_and_what_cannot_be_done(neutron):
     await neutron.refused(404, "HTTPNotFound", "GET", "extensions/unicorns")
     await neutron.refused(404, "HTTPNotFound", "GET", "networks/1/2/3/4")
     await neutron.refused(405, "HTTPMethodNotAllowed", "DELETE", "networks")
-    assert await neutron.list("subnetpools") == []
-    await neutron.refused(405, "HTTPMethodNotAllowed", "POST", "subnetpools", {"subnetpool": {}})
-    await neutron.refused(404, "HTTPNotFound", "GET", "subnetpools/1")
+    assert await neutron.list("service-providers") == []
+    await neutron.refused(405, "HTTPMethodNotAllowed", "POST", "service-providers", {"service_provider": {}})
+    await neutron.refused(404, "HTTPNotFound", "GET", "service-providers/1")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"3", b'{"network": 3}', b'{"networks": []}', b'{"networks": [3]}'])

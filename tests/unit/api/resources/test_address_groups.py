@@ -5,10 +5,13 @@ from __future__ import annotations
 
 async def test_life_of_an_address_group(neutron):
     _, body = await neutron.ask(
-        "POST", "address-groups", {"address_group": {"name": "g", "addresses": ["192.0.2.1", "fd00::/64"]}}
+        "POST", "address-groups", {"address_group": {"name": "g", "addresses": ["192.0.2.1/32", "fd00::1/64"]}}
     )
     group = body["address_group"]
     assert group["addresses"] == ["192.0.2.1/32", "fd00::/64"]
+    for wrong in (["192.0.2.1"], ["fd00::1"], ["192.0.2.0/33"], [5]):
+        body = {"address_group": {"name": "g", "addresses": wrong}}
+        await neutron.refused(400, "HTTPBadRequest", "POST", "address-groups", body)
     path = f"address-groups/{group['id']}"
     _, body = await neutron.ask("PUT", f"{path}/add_addresses", {"addresses": ["10.0.0.0/8"]})
     assert body["address_group"]["addresses"] == ["10.0.0.0/8", "192.0.2.1/32", "fd00::/64"]

@@ -34,7 +34,7 @@ async def test_the_project_is_the_callers_or_the_one_named(neutron):
         ({"name": 3}, "HTTPBadRequest"),
         ({"name": "x" * 256}, "HTTPBadRequest"),
         ({"id": "x"}, "HTTPBadRequest"),
-        ({"mtu": 5}, "HTTPBadRequest"),
+        ({"mtu": -1}, "HTTPBadRequest"),
         ({"admin_state_up": "perhaps"}, "InvalidInput"),
         ({"provider:network_type": "vlan"}, "InvalidInput"),
         ({"provider:network_type": "token-ring"}, "InvalidInput"),

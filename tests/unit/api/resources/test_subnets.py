@@ -124,3 +124,28 @@ async def test_self_addressed_subnets_are_of_64_bits(neutron, mode):
     subnet = await neutron.create("subnet", **body | {"cidr": "fd00::/64"})
     assert subnet["gateway_ip"] == "fd00::"
     assert subnet["allocation_pools"] == [{"start": "fd00::1", "end": "fd00::ffff:ffff:ffff:ffff"}]
+
+
+async def test_blocks_that_hold_almost_nothing_or_everything(neutron):
+    """One address has its gateway outside of it; all of IPv4 is no subnet."""
+    network = await neutron.network()
+    for cidr, version, gateway in (
+        ("192.0.2.9/32", 4, "192.0.2.10"), ("fd00::9/128", 6, "fd00::9"), ("64.0.0.0/2", 4, "64.0.0.1")
+    ):  # fmt: skip
+        subnet = await neutron.subnet(network, cidr=cidr, ip_version=version, enable_dhcp=False)
+        assert subnet["gateway_ip"] == gateway
+    for cidr in ("255.255.255.255/32", "0.0.0.0/0", "192.0.3.0/31"):
+        body = {"subnet": {"network_id": network["id"], "cidr": cidr, "enable_dhcp": False}}
+        await neutron.refused(400, "InvalidInput", "POST", "subnets", body)
+
+
+async def test_a_network_carries_what_its_subnets_need(neutron):
+    network = await neutron.network(mtu=67)
+    for version, cidr in ((4, "192.0.2.0/24"), (6, "fd00::/64")):
+        body = {"subnet": {"network_id": network["id"], "cidr": cidr, "ip_version": version}}
+        await neutron.refused(409, "NetworkMTUSubnetConflict", "POST", "subnets", body)
+    path = f"networks/{network['id']}"
+    assert (await neutron.ask("PUT", path, {"network": {"mtu": 1280}}))[0] == 200
+    for version, cidr, mtu in ((4, "192.0.2.0/24", 67), (6, "fd00::/64", 1279)):
+        await neutron.subnet(network, cidr=cidr, ip_version=version)
+        await neutron.refused(409, "NetworkMTUSubnetConflict", "PUT", path, {"network": {"mtu": mtu}})

@@ -116,4 +116,3 @@ async def test_ports_can_be_tagged_as_they_are_made(neutron):
 
 async def test_what_there_is_none_of_is_an_empty_list(neutron):
     assert await neutron.ask("GET", "service-providers") == (200, {"service_providers": []})
-    assert await neutron.ask("GET", "subnetpools") == (200, {"subnetpools": []})
