@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 from rich.text import Text
 
 from ovenbird.cli.options import rundir_option
@@ -89,7 +90,7 @@ def place_options(command: Callable[..., None]) -> Callable[..., None]:
                 raise click.UsageError("TLS needs all of --private-key, --certificate and --ca-cert")
             files = KeyFiles(private_key, certificate, ca_cert)
             keys = TlsKeys(lambda: files)
-        command(place=Place(db or _found(rundir), keys), **given)
+        command(place=Place(_chosen(db, rundir), keys), **given)
 
     placed.__doc__ = command.__doc__
     file = click.Path(dir_okay=False)
@@ -109,6 +110,21 @@ def place_options(command: Callable[..., None]) -> Callable[..., None]:
     ):
         placed = option(placed)
     return placed
+
+
+def _chosen(db: str | None, rundir: Path) -> str:
+    """Return where Cloud is: what the command line names goes before the environment.
+
+    Raises:
+        UsageError: it names two places.
+        ClickException: none is named, and none is found.
+    """
+    source = click.get_current_context().get_parameter_source
+    if db and source("rundir") is ParameterSource.COMMANDLINE:
+        if source("db") is ParameterSource.COMMANDLINE:
+            raise click.UsageError("give one of --db and --rundir")
+        return _found(rundir)
+    return db or _found(rundir)
 
 
 def _found(rundir: Path) -> str:

@@ -136,13 +136,16 @@ async def test_where_cloud_is(served, tmp_path):
     here = f"unix:{served.place}/cloud.sock"
     for how in ({"env": {"OVENBIRD_CLOUD_DB": here}}, {"env": {"OVENBIRD_RUNDIR": str(served.place)}}):
         assert (await served.run("get", "max_routes", place=False, **how)).stdout == "30\n"
-    assert await served.said("get", "--db", here, "max_routes") == "30\n"
+    elsewhere = {"OVENBIRD_CLOUD_DB": f"unix:{tmp_path}/gone", "OVENBIRD_RUNDIR": "/nonexistent"}
+    assert (await served.run("get", "max_routes", env=elsewhere)).stdout == "30\n"
+    assert (await served.run("get", "--db", here, "max_routes", place=False, env=elsewhere)).stdout == "30\n"
+    assert await served.refused("get", "--db", here, "max_routes") == "give one of --db and --rundir"
     empty = tmp_path / "empty"
     why = f"Cloud is not at {empty}/cloud.sock: name its place with --db"
-    assert await served.refused("list", "--rundir", str(empty)) == why
+    assert await served.refused("list", "--rundir", str(empty), place=False) == why
     assert not empty.exists()
     gone = f"unix:{tmp_path}/gone"
     why = f"Cloud cannot be reached: {gone}: No such file or directory"
-    assert await served.refused("set", "--db", gone, "metadata=true") == why
+    assert await served.refused("set", "--db", gone, "metadata=true", place=False) == why
     why = "Cloud cannot be reached: 'banana' is no remote such as "
-    assert (await served.refused("list", "--db", "banana")).startswith(why)
+    assert (await served.refused("list", "--db", "banana", place=False)).startswith(why)
