@@ -18,6 +18,7 @@ import pytest
 
 from ovenbird.api.access.keystone import Keystone, account
 from ovenbird.api.access.policy import Policy
+from ovenbird.api.http.catalogue import RULES
 from ovenbird.api.http.service import Service
 from ovenbird.model import cloud
 from ovenbird.ovsdb.database import Database
@@ -145,7 +146,7 @@ class Api:
             "project_domain_name = Default\n"
         )
         self.keystone = Keystone(account(conf))
-        self.service = Service(database, port=0, authenticator=self.keystone, policy=Policy())
+        self.service = Service(database, port=0, authenticator=self.keystone, policy=Policy(RULES))
 
     async def start(self):
         await self.service.start()

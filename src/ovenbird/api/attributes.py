@@ -41,6 +41,7 @@ class Attribute:
         filterable: whether a list may be filtered and sorted by it.
         sought: converts what a filter gives, where that is not what ``convert`` takes: an element of a list, or a value
             that only the API writes.
+        column: the column that has the value as it is; empty where the resource writes it in a way of its own.
         explicit: whether to rules about who may give it a creation gives it even if what it gives is the default; so
             it is where Neutron's default is that the request has none (`ATTR_NOT_SPECIFIED`).
     """
@@ -52,6 +53,7 @@ class Attribute:
     filterable: bool = True
     explicit: bool = False
     sought: Callable[[Any], Any] | None = None
+    column: str = ""
 
 
 def shown(sought: Callable[[Any], Any] | None = None, *, filterable: bool = True) -> Attribute:

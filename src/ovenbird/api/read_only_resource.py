@@ -36,6 +36,10 @@ class ReadOnlyResource(ABC):
     identity: ClassVar[str] = "id"
     """The attribute that names one of them, in addresses and as the marker of pages."""
     attributes: ClassVar[Mapping[str, Attribute]]
+    extensions: ClassVar[Mapping[str, str]] = {}
+    """Extensions of the API that it makes true: name by alias."""
+    rules: ClassVar[Mapping[str, str]] = {}
+    """Who may do what with it unless a policy file says otherwise."""
 
     def __init__(self, databases: Databases) -> None:
         self.databases = databases

@@ -1,13 +1,15 @@
 """A resource: its attributes, how a row of it is shown, and what creating, changing and deleting one means.
 
-To add a resource is to add a file in ``resources/`` with a subclass, and its line in ``resources/__init__.py``.
+A resource declares everything that is said of it: its names, attributes and their columns, its extensions and rules,
+what it is within. To add one is to add a file in ``resources/`` with a subclass, and its line in
+``resources/__init__.py``; `http/catalogue` collects the rest.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from ovenbird.api.attributes import ALIASES, Attribute, filterable, shown
 from ovenbird.api.errors.request import HTTPBadRequest, RevisionNumberConstraintFailed
@@ -29,7 +31,7 @@ R = TypeVar("R", bound=Row)
 STANDARD: dict[str, Attribute] = {
     "id": shown(uuid),
     "project_id": Attribute(text(), put=False),
-    "description": Attribute(text(), default=""),
+    "description": Attribute(text(), default="", column="description"),
     "created_at": shown(),
     "updated_at": shown(),
     "revision_number": shown(integer()),
@@ -46,6 +48,22 @@ PARENTAL = {"project_id": "project_id", "tenant_id": "project_id", "shared": "sh
 """Column of what rules may ask about that to which a resource belongs."""
 
 
+class Parent(NamedTuple):
+    """What a resource belongs to.
+
+    Arguments:
+        attribute: of the resource, that says which; it need not be shown.
+        column: the resource's, that refers to it.
+        called: what rules of policies call it.
+        rows: the kind of its rows.
+    """
+
+    attribute: str
+    column: str
+    called: str
+    rows: type[Row]
+
+
 class Resource(ABC, Generic[R]):
     """One kind of resource.
 
@@ -56,7 +74,7 @@ class Resource(ABC, Generic[R]):
     member: ClassVar[str]
     """Its name in bodies, singular."""
     collection: ClassVar[str]
-    """Its name in bodies, plural; in addresses, with - for _."""
+    """Its name in bodies, plural."""
     row_class: ClassVar[type[Row]]
     not_found: ClassVar[type[NotFound]]
     attributes: ClassVar[Mapping[str, Attribute]]
@@ -65,23 +83,36 @@ class Resource(ABC, Generic[R]):
     unshown: ClassVar[frozenset[str]] = frozenset()
     """What a list may be filtered by and does not show: facts that `reader` finds in what the resource belongs to."""
     taggable: ClassVar[bool] = True
-    parent: ClassVar[tuple[str, str, type[Row]] | None] = None
-    """The attribute that says what it belongs to, what rules of policies call that, and the kind of its rows."""
+    parent: ClassVar[Parent | None] = None
+    """What it belongs to, which rules of policies ask about."""
+    within: ClassVar[str] = ""
+    """The collection that its address is within, of what it belongs to: `/v2.0/floatingips/ID/port_forwardings`."""
+    path: ClassVar[str]
+    """The collection as addresses have it; by default its name with - for _."""
+    policy_name: ClassVar[str]
+    """What rules of policies call it; by default its name in bodies."""
+    extensions: ClassVar[Mapping[str, str]] = {}
+    """Extensions of the API that it makes true: name by alias."""
+    rules: ClassVar[Mapping[str, str]] = {}
+    """Who may do what with it unless a policy file says otherwise, by Neutron's names (`access/rules`)."""
     references: ClassVar[Mapping[str, str]] = {}
     """Collection of what an attribute of a request names, which the caller has to see. ``A.B`` is B of what is in A."""
     actions: ClassVar[Mapping[str, str]] = {}
     """Method of each action, by its name in addresses: it takes the draft, the row and the request's body, and returns
     the answer, or None for the resource as it then is."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "path" not in vars(cls):
+            cls.path = cls.collection.replace("_", "-")
+        if "policy_name" not in vars(cls):
+            cls.policy_name = cls.member
+
     def __init__(self, databases: Databases) -> None:
         self.databases = databases
         self.renderings = Renderings(self.render, self.remains)
         self.filterable = filterable(self.attributes) | dict.fromkeys(self.unshown, None)
-
-    @property
-    def path(self) -> str:
-        """The collection as addresses have it."""
-        return self.collection.replace("_", "-")
+        self._columns = {name: attribute.column for name, attribute in self.attributes.items() if attribute.column}
 
     @property
     def table(self) -> Table[R]:
@@ -110,6 +141,15 @@ class Resource(ABC, Generic[R]):
                 return [row for value in filters[name] for row in table.select(column, value)]
         return table.rows.values()
 
+    def stored(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values that are stored as they are, by column.
+
+        Arguments:
+            values: parsed attributes, by name.
+        """
+        columns = self._columns
+        return {columns[name]: value for name, value in values.items() if name in columns}
+
     def check_revision(self, row: R, wanted: int | None) -> None:
         """Check the revision that If-Match names.
 
@@ -131,14 +171,20 @@ class Resource(ABC, Generic[R]):
         name = ALIASES.get(name, name)
         if self.parent is None or name in self.attributes:
             return lambda values: values[name]
-        attribute, called, rows = self.parent
-        column = PARENTAL.get(name.removeprefix(f"{called}:").removeprefix("ext_parent:"), "")
+        parent, rows = self.parent, self.parent.rows
+        column = PARENTAL.get(name.removeprefix(f"{parent.called}:").removeprefix("ext_parent:"), "")
         if column not in rows.BY_NAME:
             return lambda values: values[name]
         get, raw = self.databases.store.table(rows).get, rows.BY_NAME[column].raw
+        find, attribute, unshown = self.table.get, parent.attribute, parent.attribute not in self.attributes
+        reference = self.row_class.BY_NAME[parent.column].raw
 
         def of_parent(values: Mapping[str, Any]) -> Any:
-            row = get(values[attribute])
+            if unshown and attribute not in values:
+                mine = find(values["id"])
+                row = get(reference(mine)) if mine is not None else None
+            else:
+                row = get(values[attribute])
             if row is None:
                 raise KeyError(name)
             return raw(row)
@@ -242,16 +288,6 @@ def project_of(draft: Draft, values: Mapping[str, Any]) -> str:
     if not project and "project_id" not in values:  # an administrator's resource may be in no project, which is ""
         raise HTTPBadRequest(reason="The request is in no project's name, and so has to give 'project_id'")
     return project
-
-
-def renamed(values: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
-    """Return the values that are stored as they are, by column name.
-
-    Arguments:
-        values: by attribute.
-        columns: column of each such attribute.
-    """
-    return {columns[name]: value for name, value in values.items() if name in columns}
 
 
 def refuse(values: Mapping[str, Any], name: str, reason: str) -> None:

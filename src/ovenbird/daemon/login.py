@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ovenbird.api.access.auth import Open
+from ovenbird.api.http.catalogue import RULES
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.options import value
 
@@ -75,6 +76,6 @@ def policy(options: Options, who: Authenticator) -> Policy | None:
     from ovenbird.api.access.policy import Policy, PolicyError  # noqa: PLC0415 (oslo.policy takes a tenth of a second)
 
     try:
-        return Policy(Path(name) if name is not None else None)
+        return Policy(RULES, Path(name) if name is not None else None)
     except PolicyError as error:
         raise UsageError(str(error)) from error

@@ -15,7 +15,8 @@ it was computed from. Status is not here; it is read from Northbound.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from ovenbird.engine.rows import Row
 from ovenbird.model.sb import SSL, Connection
@@ -39,10 +40,26 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.schema import DatabaseSchema
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Rows of which a project may have so many.
+
+    Arguments:
+        member: what quotas call one of them.
+        default: how many, where nothing else is said; Neutron's.
+        words: what people call several.
+    """
+
+    member: str
+    default: int
+    words: str
+
+
 class Network(Row):
     """An L2 network."""
 
     __slots__ = ()
+    quota: ClassVar = Counted("network", 100, "networks")
 
     name: Column[str] = string()
     description: Column[str] = string()
@@ -75,6 +92,7 @@ class SubnetPool(Row, table="Subnet_Pool"):
     """Prefixes of one IP version that blocks are allocated from as subnets."""
 
     __slots__ = ()
+    quota: ClassVar = Counted("subnetpool", -1, "subnet pools")
 
     name: Column[str] = string()
     description: Column[str] = string()
@@ -107,6 +125,7 @@ class Subnet(Row):
     """A block of addresses of a network."""
 
     __slots__ = ()
+    quota: ClassVar = Counted("subnet", 100, "subnets")
 
     network: Reference[Network] = reference("Network", mutable=False)
     subnet_pool: OptionalReference[SubnetPool] = optional_reference("Subnet_Pool")
@@ -138,6 +157,7 @@ class Port(Row, indexes=(("network", "mac_address"),)):
     """A connection to a network."""
 
     __slots__ = ()
+    quota: ClassVar = Counted("port", 500, "ports")
 
     network: Reference[Network] = reference("Network", mutable=False)
     name: Column[str] = string()
@@ -192,6 +212,7 @@ class Router(Row):
     """Connects subnets, and them with an external network."""
 
     __slots__ = ()
+    quota: ClassVar = Counted("router", 10, "routers")
 
     name: Column[str] = string()
     description: Column[str] = string()
@@ -232,6 +253,7 @@ class FloatingIP(Row, table="Floating_IP", indexes=(("port",),)):
     """An address of an external network, which its port holds and which can stand for an internal one."""
 
     __slots__ = ()
+    quota: ClassVar = Counted("floatingip", 50, "floating IPs")
 
     network: Reference[Network] = reference("Network", mutable=False)
     port: Reference[Port] = reference("Port", mutable=False)
@@ -278,6 +300,7 @@ class SecurityGroup(Row, table="Security_Group"):
     """What may reach the ports that are its members, and what they may reach."""
 
     __slots__ = ()
+    quota: ClassVar = Counted("security_group", 10, "security groups")
 
     name: Column[str] = string()
     description: Column[str] = string()
@@ -309,6 +332,7 @@ class SecurityGroupRule(
     """Traffic that a security group allows; the index makes each rule say something new."""
 
     __slots__ = ()
+    quota: ClassVar = Counted("security_group_rule", 100, "security group rules")
 
     security_group: Reference[SecurityGroup] = reference("Security_Group", mutable=False)
     direction: Column[str] = enum("ingress", "egress", mutable=False)
@@ -372,6 +396,9 @@ ROWS: tuple[type[Row], ...] = (
     SecurityGroupRule, DefaultSecurityGroup, Quota, QuotaTurn,
 )  # fmt: skip
 """Every row class of the database."""
+
+COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(row, "quota")}
+"""Those that quotas are about."""
 
 
 def schema() -> DatabaseSchema:

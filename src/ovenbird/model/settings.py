@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from ovenbird.engine.views import view
-from ovenbird.model.cloud import CloudGlobal
+from ovenbird.model.cloud import COUNTED, CloudGlobal
 from ovenbird.model.setting_kinds import Addresses, Choice, Domain, Flag, Number
 
 if TYPE_CHECKING:
@@ -180,15 +180,8 @@ QUOTAS: Mapping[str, Setting[int]] = {
         f"{what} of a project; {UNLIMITED}: any number, the default where nobody has to log in",
     )
     for member, default, what in (
-        ("network", 100, "networks"),
-        ("subnet", 100, "subnets"),
-        ("port", 500, "ports"),
-        ("router", 10, "routers"),
-        ("floatingip", 50, "floating IPs"),
-        ("security_group", 10, "security groups"),
-        ("security_group_rule", 100, "security group rules"),
+        *((counted.member, counted.default, counted.words) for counted in COUNTED.values()),
         ("rbac_policy", 10, "RBAC policies (none are made here)"),
-        ("subnetpool", UNLIMITED, "subnet pools (none are made here)"),
     )
 }
 """By the resource's member name; Neutron's defaults."""

@@ -23,6 +23,7 @@ from ovenbird.api.access.auth import Caller
 from ovenbird.api.access.policy import Policy
 from ovenbird.api.access.quotas import COUNTED
 from ovenbird.api.http.app import create_app
+from ovenbird.api.http.catalogue import RULES
 from ovenbird.api.ports.ipam import Allocator
 from ovenbird.model import cloud, nb, sb
 from ovenbird.ovsdb.database import Database
@@ -187,7 +188,7 @@ class Pair:
         transaction.commit()
         quotas = dict.fromkeys(COUNTED, QUOTA)
         with patch.object(databases, "Allocator", First):
-            app = create_app(*self.databases, authenticator=Trusting(), policy=Policy(), quotas=quotas)
+            app = create_app(*self.databases, authenticator=Trusting(), policy=Policy(RULES), quotas=quotas)
         self.ours = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://127.0.0.1:{port}/v2.0")
         self.theirs = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/v2.0", timeout=60)
         self.project = project

@@ -19,6 +19,7 @@ import pytest
 from ovenbird.api.access.auth import Caller
 from ovenbird.api.access.policy import Policy
 from ovenbird.api.http.app import create_app
+from ovenbird.api.http.catalogue import RULES
 from ovenbird.model import cloud
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server
@@ -122,7 +123,7 @@ class Api:
 
     def __init__(self):
         database = Server().add(Database(cloud.schema(), cloud.ROWS))
-        app = create_app(database, authenticator=Trusting(), policy=Policy())
+        app = create_app(database, authenticator=Trusting(), policy=Policy(RULES))
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://neutron/v2.0")
 
     async def ask(self, role, method, path, body=None):

@@ -64,7 +64,7 @@ class Authorization:
             for name in given
             if resource.attributes[name].explicit or values[name] != resource.attributes[name].default
         }
-        names = [f"create_{resource.member}", *self._attributes("create", chosen)]
+        names = [f"create_{resource.policy_name}", *self._attributes("create", chosen)]
         whole = {**values, "project_id": project}
         self._demand(names, lambda name: resource.reader(name)(whole))
 
@@ -75,8 +75,8 @@ class Authorization:
             PolicyNotAuthorized: it is not the caller's to make.
             NotFound: the caller sees no such resource, or not what the change names.
         """
-        self.change([f"update_{self.resource.member}"], rendering, values)
-        names = [f"update_{self.resource.member}", *self._attributes("update", values)]
+        self.change([f"update_{self.resource.policy_name}"], rendering, values)
+        names = [f"update_{self.resource.policy_name}", *self._attributes("update", values)]
         self._demand_of(rendering, names, ChainMap(dict(values), rendering.value))
 
     def change(self, names: Iterable[str], rendering: Rendering, given: Mapping[str, Any]) -> None:
@@ -112,7 +112,7 @@ class Authorization:
     def _attributes(self, verb: str, given: Mapping[str, Any]) -> Iterator[str]:
         """Return the names of the rules about giving these attributes, and what is in them."""
         for name, value in given.items():
-            rule = f"{verb}_{self.resource.member}:{name}"
+            rule = f"{verb}_{self.resource.policy_name}:{name}"
             parts = dict.fromkeys(part for one in _records(value) for part in one)
             for wanted in (rule, *(f"{rule}:{part}" for part in parts)):
                 if self.access.knows(wanted):

@@ -5,8 +5,9 @@ becomes true or false, and what is left is a residual that reads some fields of 
 administrator's list of ports evaluates no rule, and a member's evaluates each residual once for each combination of the
 fields that it reads (a project, whether a network is shared), not once a port.
 
-Defaults are in ``policy_defaults``; a file (YAML or JSON, as oslo.policy's) replaces those that it names, and is read
-again when it changes. A file that makes no sense at start is an error; later, the rules read last stay in force.
+Defaults are the rules that resources declare; a file (YAML or JSON, as oslo.policy's) replaces those that it names, and
+is read again when it changes. A file that makes no sense at start is an error; later, the rules read last stay in
+force.
 
 oslo.policy takes a tenth of a second to import, which a service that asks nobody who they are does not need: nothing
 imports this module until someone does.
@@ -22,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 from oslo_policy import policy as oslo
 
-from ovenbird.api.access.policy_defaults import DEFAULTS
 from ovenbird.api.access.visibility import Visibility
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Access:
 
     def visibility(self, resource: Resource[Any]) -> Visibility | None:
         """Return what the caller sees of a resource; None if that is everything."""
-        member = resource.member
+        member = resource.policy_name
         if member in self._visibility:
             return self._visibility[member]
         prefix = f"get_{member}:"
@@ -235,18 +235,20 @@ class Policy:
     """The rules in force.
 
     Arguments:
+        defaults: rule by name.
         file: what replaces and adds to the defaults; None for nothing.
 
     Raises:
         PolicyError: the file cannot be read, or makes no sense.
     """
 
-    def __init__(self, file: Path | None = None) -> None:
+    def __init__(self, defaults: Mapping[str, str], file: Path | None = None) -> None:
         self.file = file
+        self._defaults = defaults
         self._read_at: tuple[int, ...] = ()
         self._looked = time.monotonic()
         self._access: dict[Caller, Access] = {}
-        self._rules: Mapping[str, Any] = parse({})
+        self._rules: Mapping[str, Any] = parse(defaults, {})
         if file is not None:
             self._read(file)
 
@@ -281,14 +283,18 @@ class Policy:
         if not isinstance(given, dict):
             raise PolicyError(f"{file}: rules by name are needed")
         try:
-            self._rules = parse(given)
+            self._rules = parse(self._defaults, given)
         except PolicyError as error:
             raise PolicyError(f"{file}: {error}") from error
         self._access.clear()
 
 
-def parse(given: Mapping[Any, Any]) -> Mapping[str, Any]:
+def parse(defaults: Mapping[str, str], given: Mapping[Any, Any]) -> Mapping[str, Any]:
     """Return the default rules with some replaced, parsed, by name.
+
+    Arguments:
+        defaults: rule by name.
+        given: those of a policy file, as it has them.
 
     Raises:
         PolicyError: one is no rule, names one that is not there, or itself, or asks another server.
@@ -296,7 +302,7 @@ def parse(given: Mapping[Any, Any]) -> Mapping[str, Any]:
     for name, text in given.items():
         if not isinstance(name, str) or not isinstance(text, str | list):
             raise PolicyError(f"{name}: {text!r} is not a rule")
-    parsed: Mapping[str, Any] = oslo.Rules.from_dict({**DEFAULTS, **given})
+    parsed: Mapping[str, Any] = oslo.Rules.from_dict({**defaults, **given})
     for name, check in parsed.items():
         if str(check) == "!" and str(given.get(name, "!")).strip() != "!":
             raise PolicyError(f"{name}: {given[name]!r} is not a rule")

@@ -12,18 +12,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.api.errors.quota import OverQuota
-from ovenbird.model.cloud import (
-    FloatingIP,
-    Network,
-    Port,
-    Quota,
-    QuotaTurn,
-    Router,
-    SecurityGroup,
-    SecurityGroupRule,
-    Subnet,
-    SubnetPool,
-)
+from ovenbird.model import cloud
+from ovenbird.model.cloud import Quota, QuotaTurn
 from ovenbird.model.settings import QUOTAS, UNLIMITED
 
 if TYPE_CHECKING:
@@ -36,16 +26,8 @@ NEAR = 256
 """Places left from which on creations take turns. More than this would have to be under way at once, unseen by each
 other, to exceed a limit."""
 
-COUNTED: Mapping[str, Column[str] | None] = {
-    "network": Network.project_id,
-    "subnet": Subnet.project_id,
-    "port": Port.project_id,
-    "router": Router.project_id,
-    "floatingip": FloatingIP.project_id,
-    "security_group": SecurityGroup.project_id,
-    "security_group_rule": SecurityGroupRule.project_id,
-    "rbac_policy": None,
-    "subnetpool": SubnetPool.project_id,
+COUNTED: Mapping[str, Column[str] | None] = dict.fromkeys(QUOTAS) | {
+    counted.member: rows.BY_NAME["project_id"] for rows, counted in cloud.COUNTED.items()
 }
 """The column that counts each resource; None for those that clients set quotas of and this API has none of."""
 

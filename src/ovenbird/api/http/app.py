@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -24,18 +23,13 @@ from ovenbird.api.errors.request import (
     HTTPMethodNotAllowed,
     HTTPNotFound,
     InvalidInput,
-    PolicyNotAuthorized,
-    RevisionNumberConstraintFailed,
     ServiceUnavailable,
 )
 from ovenbird.api.http import json_body
-from ovenbird.api.http.collection import Collection
-from ovenbird.api.http.extensions import EXTENSIONS, extension
+from ovenbird.api.http.catalogue import Catalogue
+from ovenbird.api.http.endpoints import Call, origin
 from ovenbird.api.http.front import Front
-from ovenbird.api.http.quota_requests import QuotaRequests
 from ovenbird.api.http.request_log import CALLER, REQUEST_ID, peer
-from ovenbird.api.read_only_resource import PartlyWritable, ReadOnlyResource
-from ovenbird.api.resources import EMPTY, READ_ONLY, RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -44,11 +38,11 @@ if TYPE_CHECKING:
 
     from ovenbird.api.access.auth import Authenticator, Caller
     from ovenbird.api.access.policy import Access, Policy
+    from ovenbird.api.http.collection import Collection
+    from ovenbird.api.http.endpoints import Endpoint
     from ovenbird.ovsdb.transaction import Client
 
 log = logging.getLogger(__name__)
-
-_REVISION = re.compile(r"revision_number=([0-9]{1,19})\Z")
 
 
 def create_app(
@@ -89,35 +83,33 @@ class Api:
         self.databases = databases
         self.authenticator = authenticator
         self.policy = policy
-        made = {resource.collection: resource(databases) for resource in RESOURCES}
-        self.collections: dict[str, Collection[Any]] = {r.path: Collection(r, made) for r in made.values()}
-        self.quotas = QuotaRequests(databases.quotas)
-        self.read_only = {kind.path or kind.collection: kind(databases) for kind in READ_ONLY}
+        self.catalogue = Catalogue(databases)
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
-        routes = {
-            "/v2.0/quotas": self.on_quotas,
-            "/v2.0/quotas/{project}": self.on_quotas,
-            "/v2.0/quotas/{project}/{what}": self.on_quotas,
-            "/v2.0/{collection}": self.on_collection,
-            "/v2.0/{collection}/{id}": self.on_member,
-            "/v2.0/{collection}/{id}/tags": self.on_tags,
-            "/v2.0/{collection}/{id}/tags/{tag:path}": self.on_tag,
-            "/v2.0/{collection}/{id}/{action}": self.on_action,
-            "/": self.on_root,
-            "/v2.0": self.on_version,
-            "/healthcheck": self.on_healthcheck,
-        }
         methods = ["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH"]
-        made = Starlette(
-            routes=[
-                Route(path.replace("{collection}", "{collection:str}"), _guarded(handler), methods=methods)
-                for path, handler in routes.items()
-            ],
-            exception_handlers={404: _not_found},
-            middleware=[Middleware(Front)],
-        )
+        routes = [
+            Route(f"/v2.0/{name}{rest}", _guarded(handler, whose), methods=methods)
+            for name, whose in (("{collection}", ""), *((n, n) for n in self.catalogue.endpoints if "/" in n))
+            for rest, handler in {
+                "": self.on_collection,
+                "/{id}": self.on_member,
+                "/{id}/tags": self.on_tags,
+                "/{id}/tags/{tag:path}": self.on_tag,
+                "/{id}/{nested}": self.on_nested,
+                "/{id}/{nested}/{member}": self.on_nested_member,
+            }.items()
+        ]
+        routes.sort(key=lambda route: route.path.startswith("/v2.0/{"))  # addresses of several parts go first
+        routes += [
+            Route(path, _guarded(handler), methods=methods)
+            for path, handler in {
+                "/": self.on_root,
+                "/v2.0": self.on_version,
+                "/healthcheck": self.on_healthcheck,
+            }.items()
+        ]
+        made = Starlette(routes=routes, exception_handlers={404: _not_found}, middleware=[Middleware(Front)])
         made.router.redirect_slashes = False
         return made
 
@@ -125,134 +117,77 @@ class Api:
 
     async def on_collection(self, request: Request) -> Response:
         """List or create."""
-        name = _name(request, "collection")
-        caller, access = await self._who(request)
-        if name == "extensions":
-            _allow(request, "GET")
-            return _json({"extensions": [extension(alias) for alias in EXTENSIONS]})
-        if name in EMPTY:
-            _allow(request, "GET")
-            return _json({EMPTY[name]: []})
-        if name in self.read_only:
-            return await self.on_read_only(request, access, self.read_only[name])
-        collection = self._collection(name)
-        if request.method == "POST":
-            body = await collection.create(caller, access, await json_body.read(request))
-            return Response(body, 201, media_type="application/json")
-        _allow(request, "GET", "POST")
-        await collection.resource.ensure_defaults(caller)
-        query_string = request.scope["query_string"]
-        base = f"{_origin(request)}/v2.0/{name}" if query_string else ""
-        return Response(collection.list(access, query_string, base), media_type="application/json")
+        call = await self._call(request)
+        return await self._collection_answer(call, self._endpoint(request))
 
     async def on_member(self, request: Request) -> Response:
-        """Show, update or delete.
+        """Show, update or delete."""
+        call = await self._call(request)
+        return await self._member_answer(call, self._endpoint(request), unquote(request.path_params["id"]))
+
+    async def on_nested(self, request: Request) -> Response:
+        """List or create what is in a resource; or do something to the resource that is no plain update.
 
         Raises:
-            HTTPNotFound: there is no such collection.
+            HTTPNotFound: there is no such thing, and no such action.
         """
-        name, uuid = _name(request, "collection"), unquote(request.path_params["id"])
-        caller, access = await self._who(request)
-        if name == "extensions":
-            _allow(request, "GET")
-            if uuid not in EXTENSIONS:
-                raise HTTPNotFound
-            return _json({"extension": extension(uuid)})
-        if name in self.read_only:
-            return await self.on_read_only_member(request, access, self.read_only[name], uuid)
-        collection = self._collection(name)
-        if request.method == "PUT":
-            body = await collection.update(caller, access, uuid, await json_body.read(request), _revision(request))
-            return Response(body, media_type="application/json")
-        if request.method == "DELETE":
-            await collection.delete(caller, access, uuid, _revision(request))
-            return Response(status_code=204)
-        _allow(request, "GET", "PUT", "DELETE")
-        return Response(collection.show(access, uuid, request.scope["query_string"]), media_type="application/json")
-
-    async def on_read_only(self, request: Request, access: Access | None, resource: ReadOnlyResource) -> Response:
-        """List what nobody creates.
-
-        Arguments:
-            request: the request.
-            access: what the caller may see and do; None for everything.
-            resource: the collection.
-        """
-        _allow(request, "GET")
-        if not _may(access, f"get_{resource.member}"):
-            return _json({resource.collection: []})
-        base = f"{_origin(request)}/v2.0/{resource.path or resource.collection}"
-        body = await resource.list(request.scope["query_string"], base)
-        return Response(body, media_type="application/json")
-
-    async def on_read_only_member(
-        self, request: Request, access: Access | None, resource: ReadOnlyResource, uuid: str
-    ) -> Response:
-        """Show, update or delete one of what nobody creates.
-
-        Arguments:
-            request: the request.
-            access: what the caller may see and do; None for everything.
-            resource: the collection.
-            uuid: the member's id.
-
-        Raises:
-            NotFound: it is not there, or the caller does not see it.
-            PolicyNotAuthorized: not for the caller.
-        """
-        if not _may(access, f"get_{resource.member}"):
-            raise resource.not_found(uuid)
-        verb = {"PUT": "update", "DELETE": "delete"}.get(request.method, "get")
-        if not _may(access, rule := f"{verb}_{resource.member}"):
-            raise PolicyNotAuthorized(rule=f"rule:{rule}")
-        if isinstance(resource, PartlyWritable) and request.method == "DELETE":
-            await resource.delete(uuid)
-            return Response(status_code=204)
-        if isinstance(resource, PartlyWritable) and request.method == "PUT":
-            return Response(await resource.update(uuid, await json_body.read(request)), media_type="application/json")
-        _allow(request, "GET")
-        return Response(resource.show(uuid, request.scope["query_string"]), media_type="application/json")
-
-    async def on_action(self, request: Request) -> Response:
-        """Do something to a resource that is no plain update.
-
-        Raises:
-            HTTPNotFound: there is no such action.
-        """
-        collection, action = self._collection(_name(request, "collection")), _name(request, "action")
-        if action not in collection.resource.actions:
+        name, nested = _name(request, "collection"), _name(request, "nested")
+        endpoint = self.catalogue.nested.get((name, nested))
+        if endpoint is not None:
+            call = await self._call(request, unquote(request.path_params["id"]))
+            return await self._collection_answer(call, endpoint)
+        collection = self.catalogue.collections.get(name)
+        if collection is None or nested not in collection.resource.actions:
             raise HTTPNotFound
         _allow(request, "PUT")
-        caller, access = await self._who(request)
-        uuid = unquote(request.path_params["id"])
-        body = await collection.action(caller, access, uuid, action, await json_body.read(request))
-        return Response(body, media_type="application/json")
+        call = await self._call(request)
+        return _encoded(await collection.action(call, unquote(request.path_params["id"]), nested))
 
-    async def on_quotas(self, request: Request) -> Response:
-        """Do what there is to do about quotas."""
-        caller, access = await self._who(request)
-        path = [unquote(request.path_params.get(part, "")).removesuffix(".json") for part in ("project", "what")]
-        body = await json_body.read(request) if request.method == "PUT" else None
-        answer = await self.quotas.answer(request.method, caller, access, (path[0], path[1]), body)
-        return _json(answer) if answer is not None else Response(status_code=204)
+    async def on_nested_member(self, request: Request) -> Response:
+        """Show, update or delete one of what is in a resource.
+
+        Raises:
+            HTTPNotFound: there is no such thing.
+        """
+        endpoint = self.catalogue.nested.get((_name(request, "collection"), request.path_params["nested"]))
+        if endpoint is None:
+            raise HTTPNotFound
+        call = await self._call(request, unquote(request.path_params["id"]))
+        return await self._member_answer(call, endpoint, unquote(request.path_params["member"]))
+
+    async def _collection_answer(self, call: Call, endpoint: Endpoint) -> Response:
+        if call.request.method == "POST":
+            return _encoded(await endpoint.create(call), 201)
+        _allow(call.request, "GET", "POST")
+        return _encoded(await endpoint.list(call))
+
+    async def _member_answer(self, call: Call, endpoint: Endpoint, uuid: str) -> Response:
+        method = call.request.method
+        if method == "PUT":
+            return _encoded(await endpoint.update(call, uuid))
+        if method == "DELETE":
+            await endpoint.delete(call, uuid)
+            return Response(status_code=204)
+        _allow(call.request, "GET", "PUT", "DELETE")
+        return _encoded(await endpoint.show(call, uuid))
 
     async def on_tags(self, request: Request) -> Response:
         """Show, add, replace or remove all tags of a resource."""
         collection, uuid = self._tagged(request)
-        caller, access = await self._who(request)
+        call = await self._call(request)
         if request.method in ("PUT", "POST"):
             given = _tags_in(await json_body.read(request))
             if request.method == "PUT":
-                await collection.set_tags(caller, access, "update", uuid, lambda _: given)
+                await collection.set_tags(call, "update", uuid, lambda _: given)
             else:
-                await collection.set_tags(caller, access, "create", uuid, lambda tags: tags | given)
+                await collection.set_tags(call, "create", uuid, lambda tags: tags | given)
                 return _json({"tags": sorted(given)})
         elif request.method == "DELETE":
-            await collection.set_tags(caller, access, "delete", uuid, lambda _: frozenset())
+            await collection.set_tags(call, "delete", uuid, lambda _: frozenset())
             return Response(status_code=204)
         else:
             _allow(request, "GET", "POST", "PUT", "DELETE")
-        return _json({"tags": sorted(collection.tags(access, uuid))})
+        return _json({"tags": sorted(collection.tags(call, uuid))})
 
     async def on_tag(self, request: Request) -> Response:
         """Show, add or remove one tag of a resource.
@@ -261,15 +196,15 @@ class Api:
             TagNotFound: the resource does not have it.
         """
         collection, uuid = self._tagged(request)
-        caller, access = await self._who(request)
+        call = await self._call(request)
         tag = unquote(request.path_params["tag"])
         if request.method == "PUT":
-            await collection.set_tags(caller, access, "update", uuid, lambda tags: tags | {tag})
+            await collection.set_tags(call, "update", uuid, lambda tags: tags | {tag})
             return Response(status_code=201)
-        if tag not in collection.tags(access, uuid):
+        if tag not in collection.tags(call, uuid):
             raise TagNotFound(tag=tag)
         if request.method == "DELETE":
-            await collection.set_tags(caller, access, "delete", uuid, lambda tags: tags - {tag})
+            await collection.set_tags(call, "delete", uuid, lambda tags: tags - {tag})
         else:
             _allow(request, "GET", "PUT", "DELETE")
         return Response(status_code=204)
@@ -292,15 +227,19 @@ class Api:
         access = self.policy.access(caller)
         return access.caller, access
 
-    def _collection(self, name: str) -> Collection[Any]:
-        found = self.collections.get(name)
+    async def _call(self, request: Request, parent: str = "") -> Call:
+        caller, access = await self._who(request)
+        return Call(request, caller, access, parent)
+
+    def _endpoint(self, request: Request) -> Endpoint:
+        found = self.catalogue.endpoints.get(_name(request, "collection"))
         if found is None:
             raise HTTPNotFound
         return found
 
     def _tagged(self, request: Request) -> tuple[Collection[Any], str]:
-        collection = self._collection(_name(request, "collection"))
-        if not collection.resource.taggable:
+        collection = self.catalogue.collections.get(_name(request, "collection"))
+        if collection is None or not collection.resource.taggable:
             raise HTTPNotFound
         return collection, unquote(request.path_params["id"])
 
@@ -315,14 +254,14 @@ class Api:
         """List the version's resources."""
         _allow(request, "GET")
         await self._who(request)
-        origin = _origin(request)
+        base = origin(request)
         resources = [
             {
                 "name": c.resource.member,
                 "collection": c.resource.collection,
-                "links": [{"rel": "self", "href": f"{origin}/v2.0/{path}"}],
+                "links": [{"rel": "self", "href": f"{base}/v2.0/{path}"}],
             }
-            for path, c in self.collections.items()
+            for path, c in self.catalogue.collections.items()
         ]
         return _json({"resources": resources})
 
@@ -338,14 +277,23 @@ def _version(request: Request) -> dict[str, Any]:
     return {
         "id": "v2.0",
         "status": "CURRENT",
-        "links": [{"rel": "self", "href": f"{_origin(request)}/v2.0/"}],
+        "links": [{"rel": "self", "href": f"{origin(request)}/v2.0/"}],
     }
 
 
-def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """Return a handler whose exceptions are answers."""
+def _guarded(
+    handler: Callable[[Request], Awaitable[Response]], collection: str = ""
+) -> Callable[[Request], Awaitable[Response]]:
+    """Return a handler whose exceptions are answers.
+
+    Arguments:
+        handler: answers requests.
+        collection: which it answers for, where the address does not say it in one part.
+    """
 
     async def handle(request: Request) -> Response:
+        if collection:
+            request.path_params["collection"] = collection
         try:
             _check_address(request)
             return await handler(request)
@@ -385,12 +333,8 @@ def _json(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str]
     return Response(orjson.dumps(body), status, headers, media_type="application/json")
 
 
-_NO_FACTS: dict[str, Any] = {}
-
-
-def _may(access: Access | None, rule: str) -> bool:
-    """Return whether a caller may do something that is about no resource of a project."""
-    return access is None or access.allows(rule, _NO_FACTS.__getitem__)
+def _encoded(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, media_type="application/json")
 
 
 def _tags_in(body: Any) -> frozenset[str]:
@@ -412,18 +356,3 @@ def _name(request: Request, part: str) -> str:
     """Return the collection that an address names; Neutron's clients may add ``.json``."""
     name: str = request.path_params[part]
     return name.removesuffix(".json")
-
-
-def _origin(request: Request) -> str:
-    return f"{request.url.scheme}://{request.headers.get('host') or request.url.netloc}"
-
-
-def _revision(request: Request) -> int | None:
-    """Return the revision that If-Match constrains a change to."""
-    wanted = request.headers.get("if-match")
-    if wanted is None:
-        return None
-    found = _REVISION.match(wanted.strip())
-    if found is None:
-        raise RevisionNumberConstraintFailed(expected=wanted, current="another")
-    return int(found[1])

@@ -10,30 +10,27 @@ import orjson
 from ovenbird.api import attributes, query
 from ovenbird.api.access.authorization import Authorization
 from ovenbird.api.errors.request import HTTPBadRequest, InvalidInput
+from ovenbird.api.http.endpoints import Call, Endpoint
 from ovenbird.api.resource import MOST_TAGS, project_of
-from ovenbird.engine.rows import Row
+from ovenbird.engine.rows import UUID, Row
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from ovenbird.api.access.auth import Caller
     from ovenbird.api.access.policy import Access
     from ovenbird.api.databases import Draft
     from ovenbird.api.query import Query
     from ovenbird.api.rendering import Rendering, Representation
     from ovenbird.api.resource import Resource
-    from ovenbird.engine.rows import UUID
 
 log = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=Row)
 
 
-class Collection(Generic[R]):
+class Collection(Endpoint, Generic[R]):
     """Answers requests on one resource; every answer is a body already encoded.
-
-    A request comes with its caller and with what the caller may do; None stands for everything.
 
     Arguments:
         resource: which.
@@ -46,24 +43,19 @@ class Collection(Generic[R]):
         self._opening = f'{{"{resource.collection}":['.encode()
         self._member = f'{{"{resource.member}":'.encode()
 
-    def list(self, access: Access | None, query_string: bytes, base: str) -> bytes:
+    async def list(self, call: Call) -> bytes:
         """Return the resources that a query asks for.
 
         A filter may ask for attributes that the caller does not see, such as `provider:network_type`, as Neutron's may.
 
-        Arguments:
-            access: what the caller may do.
-            query_string: undecoded.
-            base: URL of the collection, for links to other pages.
-
         Raises:
             HTTPBadRequest: the query makes no sense.
         """
-        resource = self.resource
-        asked = query.parse(query_string, resource.filterable)
+        resource, access = self.resource, call.access
+        await resource.ensure_defaults(call.caller)
+        asked = query.parse(call.query, resource.filterable)
         renderings = resource.renderings
-        rows = resource.table.rows.values() if asked.plain else resource.candidates(asked.filters)
-        found = [renderings.of(row) for row in rows]
+        found = [renderings.of(row) for row in self._candidates(call, asked)]
         if asked.filters:
             found = self._matching(found, asked)
         seen = access.visibility(resource) if access is not None else None
@@ -72,7 +64,19 @@ class Collection(Generic[R]):
         )
         if not (asked.fields or asked.sort or asked.paged):
             return self._opening + b",".join([shown.json for shown in kept]) + b"]}"
-        return self._selected([shown.value for shown in kept], asked, query_string, base)
+        return self._selected([shown.value for shown in kept], asked, call)
+
+    def _candidates(self, call: Call, asked: Query) -> Iterable[R]:  # noqa: ARG002 - a nested one asks for its parent
+        """Return rows among which are all those that a list has to have."""
+        return self.resource.table.rows.values() if asked.plain else self.resource.candidates(asked.filters)
+
+    def _row(self, call: Call, uuid: str) -> R:  # noqa: ARG002 - likewise
+        """Return the row with an id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self.resource.get(uuid)
 
     def _matching(self, found: builtins.list[Rendering], asked: Query) -> builtins.list[Rendering]:
         """Return the resources that the filters match."""
@@ -82,53 +86,43 @@ class Collection(Generic[R]):
         known = ((one, one.value | {name: read(one.value) for name, read in unshown.items()}) for one in found)
         return [one for one, facts in known if query.matches(facts, asked.filters)]
 
-    def _selected(self, values: builtins.list[dict[str, Any]], asked: Query, query_string: bytes, base: str) -> bytes:
+    def _selected(self, values: builtins.list[dict[str, Any]], asked: Query, call: Call) -> bytes:
         """Return a list that is sorted, cut to a page, or reduced to some fields."""
         resource = self.resource
         page = query.arrange(values, asked)
         body: dict[str, Any] = {resource.collection: [query.only(asked.fields, value) for value in page]}
-        if links := query.links(base, query_string, asked, page):
+        if links := query.links(call.url, call.query, asked, page):
             body[f"{resource.collection}_links"] = links
         return orjson.dumps(body)
 
-    def show(self, access: Access | None, uuid: str, query_string: bytes) -> bytes:
+    async def show(self, call: Call, uuid: str) -> bytes:
         """Return one resource.
-
-        Arguments:
-            access: what the caller may see and do; None for everything.
-            uuid: the resource's id.
-            query_string: of the request, as it came: which fields are asked for.
 
         Raises:
             NotFound: it is not there, or the caller does not see it.
         """
-        shown = self._visible(access, uuid)
-        fields = query.parse(query_string, self.resource.filterable).fields if query_string else ()
+        shown = self._visible(call, uuid)
+        fields = query.parse(call.query, self.resource.filterable).fields if call.query else ()
         if fields:
             return orjson.dumps({self.resource.member: query.only(fields, shown.value)})
         return self._member + shown.json + b"}"
 
-    async def create(self, caller: Caller, access: Access | None, body: Any) -> bytes:
+    async def create(self, call: Call) -> bytes:
         """Create one resource, or several at once: all of them or none.
-
-        Arguments:
-            caller: who asks.
-            access: what the caller may see and do; None for everything.
-            body: the request's, parsed.
 
         Raises:
             NeutronError: it cannot be.
         """
-        resource = self.resource
+        resource, body = self.resource, await call.body()
         bulk = isinstance(body, dict) and resource.collection in body
         given = (
             attributes.members_of(body, resource.member, resource.collection)
             if bulk
             else [attributes.member_of(body, resource.member)]
         )
-        parsed = [attributes.parse(resource.attributes, one, creating=True) for one in given]
-        if access is not None:
-            authorization = Authorization(access, caller, resource, self.resources)
+        parsed = [self._parse(call, one, creating=True) for one in given]
+        if call.access is not None:
+            authorization = self._authorization(call, call.access)
             for values, one in zip(parsed, given, strict=True):
                 authorization.create(values, attributes.current_names(one))
 
@@ -137,88 +131,77 @@ class Collection(Generic[R]):
             quotas.claim(draft, resource.member, [project_of(draft, values) for values in parsed])
             return [resource.create(draft, dict(values)) for values in parsed]
 
-        uuids = await resource.databases.change(caller, build)
-        made = [self._written(access, uuid) for uuid in uuids]
+        uuids = await resource.databases.change(call.caller, build)
+        made = [self._written(call.access, uuid) for uuid in uuids]
         return self._opening + b",".join(made) + b"]}" if bulk else self._member + made[0] + b"}"
 
-    async def update(self, caller: Caller, access: Access | None, uuid: str, body: Any, revision: int | None) -> bytes:
-        """Change a resource.
+    def _parse(self, call: Call, given: Mapping[str, Any], *, creating: bool) -> dict[str, Any]:  # noqa: ARG002
+        """Return the values that a request gives, checked by themselves."""
+        return attributes.parse(self.resource.attributes, given, creating=creating)
 
-        Arguments:
-            caller: who asked.
-            access: what the caller may do.
-            uuid: which.
-            body: what to change.
-            revision: what its revision must be; None for any.
+    async def update(self, call: Call, uuid: str) -> bytes:
+        """Change a resource.
 
         Raises:
             NeutronError: it cannot be.
         """
-        resource = self.resource
-        given = attributes.member_of(body, resource.member)
-        row = resource.get(uuid)
-        if access is None:
-            parsed = attributes.parse(resource.attributes, given, creating=False)
+        resource, revision = self.resource, call.revision
+        given = attributes.member_of(await call.body(), resource.member)
+        row = self._row(call, uuid)
+        if call.access is None:
+            parsed = self._parse(call, given, creating=False)
         else:
-            authorization = Authorization(access, caller, resource, self.resources)
+            authorization = self._authorization(call, call.access)
             rendering = resource.renderings.of(row)
-            authorization.change([f"update_{resource.member}"], rendering, {})  # before the body says what is wrong
-            parsed = attributes.parse(resource.attributes, given, creating=False)
+            authorization.change([f"update_{resource.policy_name}"], rendering, {})  # before what the body has wrong
+            parsed = self._parse(call, given, creating=False)
             authorization.update(rendering, parsed)
 
         def build(draft: Draft) -> None:
-            row = resource.get(uuid)
+            row = self._row(call, uuid)
             resource.check_revision(row, revision)
             resource.update(draft, row, dict(parsed))
 
-        await resource.databases.change(caller, build)
-        return self._member + self._written(access, uuid) + b"}"
+        await resource.databases.change(call.caller, build)
+        return self._member + self._written(call.access, uuid) + b"}"
 
-    async def delete(self, caller: Caller, access: Access | None, uuid: str, revision: int | None) -> None:
+    async def delete(self, call: Call, uuid: str) -> None:
         """Delete a resource.
-
-        Arguments:
-            caller: who asks.
-            access: what the caller may see and do; None for everything.
-            uuid: the resource's id.
-            revision: the revision number that it must still have; None for any.
 
         Raises:
             NeutronError: it cannot go.
         """
-        resource = self.resource
-        self._authorize(caller, access, uuid, f"delete_{resource.member}")
+        resource, revision = self.resource, call.revision
+        self._authorize(call, uuid, f"delete_{resource.policy_name}")
 
         def build(draft: Draft) -> None:
-            row = resource.get(uuid)
+            row = self._row(call, uuid)
             resource.check_revision(row, revision)
             resource.delete(draft, row)
 
-        await resource.databases.change(caller, build)
+        await resource.databases.change(call.caller, build)
 
-    async def action(self, caller: Caller, access: Access | None, uuid: str, action: str, body: Any) -> bytes:
+    async def action(self, call: Call, uuid: str, action: str) -> bytes:
         """Do one of a resource's actions.
 
         Arguments:
-            caller: who asks.
-            access: what the caller may see and do; None for everything.
+            call: the request.
             uuid: the resource's id.
             action: its name: `add_router_interface`.
-            body: the request's, parsed.
 
         Raises:
             NeutronError: it cannot be.
         """
-        resource = self.resource
+        resource, body = self.resource, await call.body()
         if not isinstance(body, dict):
             raise HTTPBadRequest(reason="Resource body required")
-        self._authorize(caller, access, uuid, action)
+        self._authorize(call, uuid, action)
         resource.check_action(action, body)
-        if access is not None:
-            Authorization(access, caller, resource, self.resources).see(body)
+        if call.access is not None:
+            self._authorization(call, call.access).see(body)
         method = getattr(resource, resource.actions[action])
-        answer = await resource.databases.change(caller, lambda draft: method(draft, resource.get(uuid), body))
-        return self._member + self._written(access, uuid) + b"}" if answer is None else orjson.dumps(answer)
+        answer = await resource.databases.change(call.caller, lambda draft: method(draft, resource.get(uuid), body))
+        return self._member + self._written(call.access, uuid) + b"}" if answer is None else orjson.dumps(answer)
 
     # -- who sees and may what ----------------------------------------------------------------------------------------
 
@@ -227,13 +210,13 @@ class Collection(Generic[R]):
         seen = access.visibility(self.resource) if access is not None else None
         return rendering if seen is None else seen.of(rendering)
 
-    def _visible(self, access: Access | None, uuid: str) -> Rendering | Representation:
+    def _visible(self, call: Call, uuid: str) -> Rendering | Representation:
         """Return a resource as the caller sees it.
 
         Raises:
             NotFound: it is not there, or the caller does not see it.
         """
-        shown = self._shown(access, uuid)
+        shown = self._shown(call.access, self._row(call, uuid).uuid)
         if shown is None:
             raise self.resource.not_found(id=uuid)
         return shown
@@ -250,44 +233,40 @@ class Collection(Generic[R]):
             shown = None
         return orjson.dumps({"id": uuid}) if shown is None else shown.json
 
-    def _authorize(self, caller: Caller, access: Access | None, uuid: str, rule: str) -> None:
+    def _authorization(self, call: Call, access: Access) -> Authorization:
+        return Authorization(access, call.caller, self.resource, self.resources)
+
+    def _authorize(self, call: Call, uuid: str, rule: str) -> None:
         """Check a change of a resource by one rule.
 
         Raises:
             NotFound: it is not there, or the caller does not see it.
             PolicyNotAuthorized: the caller may not.
         """
-        row = self.resource.get(uuid)
-        if access is not None:
-            rendering = self.resource.renderings.of(row)
-            Authorization(access, caller, self.resource, self.resources).change([rule], rendering, {})
+        row = self._row(call, uuid)
+        if call.access is not None:
+            self._authorization(call, call.access).change([rule], self.resource.renderings.of(row), {})
 
     # -- tags ---------------------------------------------------------------------------------------------------------
 
-    def tags(self, access: Access | None, uuid: str) -> frozenset[str]:
+    def tags(self, call: Call, uuid: str) -> frozenset[str]:
         """Return a resource's tags.
 
         Raises:
             NotFound: there is no such resource, or the caller does not see it or its tags.
         """
-        shown = self._visible(access, uuid)
+        shown = self._visible(call, uuid)
         if "tags" not in shown.value:
             raise self.resource.not_found(id=uuid)
         return frozenset(shown.value["tags"])
 
     async def set_tags(
-        self,
-        caller: Caller,
-        access: Access | None,
-        verb: str,
-        uuid: str,
-        change: Callable[[frozenset[str]], frozenset[str]],
+        self, call: Call, verb: str, uuid: str, change: Callable[[frozenset[str]], frozenset[str]]
     ) -> None:
         """Change a resource's tags.
 
         Arguments:
-            caller: who asked.
-            access: what the caller may do.
+            call: the request.
             verb: what the change is to rules: ``create``, ``update`` or ``delete``.
             uuid: which resource.
             change: returns the tags that it is to have, given those that it has.
@@ -295,7 +274,7 @@ class Collection(Generic[R]):
         Raises:
             NeutronError: there is no such resource, the caller may not, or a tag is too long, or one too many.
         """
-        self._authorize(caller, access, uuid, f"{verb}_{self.resource.member}:tags")
+        self._authorize(call, uuid, f"{verb}_{self.resource.policy_name}:tags")
 
         def build(draft: Draft) -> None:
             row = self.resource.get(uuid)
@@ -305,7 +284,51 @@ class Collection(Generic[R]):
             if after != before:
                 draft.update(row, {"tags": after})
 
-        await self.resource.databases.change(caller, build)
+        await self.resource.databases.change(call.caller, build)
+
+
+class NestedCollection(Collection[R]):
+    """Answers requests on a resource whose address is within that of another, as a floating IP's port forwardings.
+
+    Whoever does not see the other one, or names one that this is not in, hears that there is none.
+    """
+
+    def __init__(self, resource: Resource[R], resources: Mapping[str, Resource[Any]]) -> None:
+        super().__init__(resource, resources)
+        if resource.parent is None:
+            raise TypeError(f"{type(resource).__name__} is nested in nothing")
+        self._attribute = resource.parent.attribute
+        self._column = resource.row_class.BY_NAME[resource.parent.column]
+        self._parent = resources[resource.within]
+
+    def _candidates(self, call: Call, asked: Query) -> Iterable[R]:
+        del asked
+        self._check_parent(call)
+        return self.resource.table.select(self._column, engine_uuid(call.parent))
+
+    def _row(self, call: Call, uuid: str) -> R:
+        self._check_parent(call)
+        row = super()._row(call, uuid)
+        if self._column.raw(row) != engine_uuid(call.parent):
+            raise self.resource.not_found(id=uuid)
+        return row
+
+    def _parse(self, call: Call, given: Mapping[str, Any], *, creating: bool) -> dict[str, Any]:
+        self._check_parent(call)
+        values = super()._parse(call, given, creating=creating)
+        return values | {self._attribute: engine_uuid(call.parent)} if creating else values
+
+    def _check_parent(self, call: Call) -> None:
+        """Refuse an address whose first half leads nowhere, as far as the caller can tell."""
+        row = self._parent.get(call.parent)
+        seen = call.access.visibility(self._parent) if call.access is not None else None
+        if seen is not None and not seen.sees(self._parent.renderings.of(row)):
+            raise self._parent.not_found(id=call.parent)
+
+
+def engine_uuid(text: str) -> UUID:
+    """Return an id as rows have it: in small letters."""
+    return UUID(text.lower())
 
 
 def _check_tags(new: frozenset[str], number: int) -> None:

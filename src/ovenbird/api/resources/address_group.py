@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ovenbird.api.access.rules import MEMBER, READER, each, tags
 from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors.other import AddressesAlreadyExist, AddressesNotFound, AddressGroupInUse, AddressGroupNotFound
 from ovenbird.api.errors.request import HTTPBadRequest
@@ -30,8 +31,17 @@ class AddressGroups(Resource[AddressGroup]):
     collection = "address_groups"
     row_class = AddressGroup
     not_found = AddressGroupNotFound
+    extensions: ClassVar[Mapping[str, str]] = {
+        "address-group": "Address group",
+    }
+    rules: ClassVar[Mapping[str, str]] = {
+        **each(MEMBER, "create_address_group", "update_address_group", "delete_address_group", "add_addresses",
+                "remove_addresses"),
+        "get_address_group": f"{READER} or rule:shared_address_groups",
+        **tags("address_group", f"{READER} or rule:shared_address_groups", MEMBER),  # Neutron has none for these
+    }  # fmt: skip
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
-        "name": Attribute(text(), default=""),
+        "name": Attribute(text(), default="", column="name"),
         "addresses": Attribute(list_of(network_prefix, most=MOST), default=[], put=False, filterable=False),
         "shared": shown(),
     }

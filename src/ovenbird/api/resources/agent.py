@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api import attributes
+from ovenbird.api.access.rules import ADMIN, each
 from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors.other import AgentNotFound
 from ovenbird.api.errors.request import HTTPBadRequest
@@ -112,6 +113,12 @@ class Agents(PartlyWritable):
 
     member = "agent"
     collection = "agents"
+    extensions: ClassVar[Mapping[str, str]] = {
+        "agent": "agent",
+    }
+    rules: ClassVar[Mapping[str, str]] = {
+        **each(ADMIN, "create_agent", "get_agent", "update_agent", "delete_agent"),
+    }
     attributes: ClassVar[Mapping[str, Attribute]] = {
         "id": shown(),
         "agent_type": shown(),

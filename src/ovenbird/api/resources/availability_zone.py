@@ -54,6 +54,12 @@ class AvailabilityZones(ReadOnlyResource):
     member = "availability_zone"
     collection = "availability_zones"
     identity = "name"
+    extensions: ClassVar[Mapping[str, str]] = {
+        "availability_zone": "Availability Zone",
+    }
+    rules: ClassVar[Mapping[str, str]] = {
+        "get_availability_zone": "role:reader",
+    }
     attributes: ClassVar[Mapping[str, Attribute]] = {"name": shown(), "resource": shown(), "state": shown()}
 
     def values(self) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ovenbird.api.access.rules import MANAGER, MEMBER, READER, each, tags
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
 from ovenbird.api.errors.network import NetworkNotFound
 from ovenbird.api.errors.port import PortNotFound
@@ -15,7 +16,7 @@ from ovenbird.api.errors.router import (
 )
 from ovenbird.api.ports.port_bindings import is_unhosted
 from ovenbird.api.ports.service_ports import FLOATING_OWNER, ServicePorts
-from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
+from ovenbird.api.resource import STANDARD, Resource, project_of, standard
 from ovenbird.api.resources.port import port_status
 from ovenbird.api.values import address, nothing, optional, text
 from ovenbird.api.values import uuid as uuid_value
@@ -51,14 +52,23 @@ class FloatingIPs(Resource[FloatingIP]):
         "subnet_id": "subnets",
         "port_id": "ports",
     }
+    extensions: ClassVar[Mapping[str, str]] = {
+        "fip-port-details": "Floating IP Port Details Extension",
+    }
+    rules: ClassVar[Mapping[str, str]] = {
+        **each(MEMBER, "create_floatingip", "update_floatingip", "delete_floatingip"),
+        "get_floatingip": READER,
+        "create_floatingip:floating_ip_address": MANAGER,
+        **tags("floatingip", READER, MEMBER),
+    }
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "floating_network_id": Attribute(uuid_value, default=REQUIRED, put=False),
         "floating_ip_address": Attribute(optional(address), default=None, put=False),
         "subnet_id": Attribute(optional(uuid_value), default=None, put=False, filterable=False),
         "port_id": Attribute(optional(uuid_value), default=UNSET),
         "fixed_ip_address": Attribute(optional(address), default=UNSET),
-        "dns_name": Attribute(text(63), default="", put=False),
-        "dns_domain": Attribute(text(), default="", put=False),
+        "dns_name": Attribute(text(63), default="", put=False, column="dns_name"),
+        "dns_domain": Attribute(text(), default="", put=False, column="dns_domain"),
         "qos_policy_id": Attribute(nothing, default=None, filterable=False),
         "router_id": shown(uuid_value),
         "status": shown(),
@@ -135,7 +145,7 @@ class FloatingIPs(Resource[FloatingIP]):
         held = next((ip for _, ip in chosen if ":" not in ip), None)
         if held is None:
             raise _bad(f"Network {network.uuid} does not contain any IPv4 subnet")
-        stored = renamed(values, {name: name for name in ("description", "dns_name", "dns_domain")})
+        stored = self.stored(values)
         stored |= {"project_id": project_of(draft, values), "network": network.uuid, "port": port}
         draft.insert(FloatingIP, stored, uuid)
         if values.get("port_id") is not None:

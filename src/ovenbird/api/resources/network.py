@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ovenbird.api.access.rules import ADMIN, MEMBER, READER, each, tags
 from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors.network import (
     FlatNetworkInUse,
@@ -20,7 +21,7 @@ from ovenbird.api.errors.request import InvalidInput
 from ovenbird.api.errors.subnet import NetworkMTUSubnetConflict
 from ovenbird.api.ports.metadata_ports import MetadataPorts
 from ovenbird.api.ports.service_ports import ServicePorts
-from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
+from ovenbird.api.resource import STANDARD, Resource, project_of, standard
 from ovenbird.api.resources.availability_zone import NETWORK, check_hints
 from ovenbird.api.values import boolean, domain, integer, list_of, text
 from ovenbird.model import settings
@@ -47,18 +48,6 @@ MOST_TUNNEL_ID = 16_777_215
 CHOICES = 64
 """How many random tunnel ids are tried before the range counts as full."""
 
-COLUMNS = {
-    "name": "name",
-    "description": "description",
-    "admin_state_up": "admin_state_up",
-    "shared": "shared",
-    "router:external": "external",
-    "mtu": "mtu",
-    "port_security_enabled": "port_security_enabled",
-    "dns_domain": "dns_domain",
-}
-
-
 PROVIDER = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
 
 
@@ -73,6 +62,9 @@ def _one_segment(value: Any) -> None:
         raise InvalidInput(error_message="a network has one segment here: give the provider attributes, not segments")
 
 
+PUBLIC = "rule:shared or rule:external or rule:context_is_advsvc"
+
+
 class Networks(Resource[Network]):
     """``/v2.0/networks``."""
 
@@ -80,14 +72,35 @@ class Networks(Resource[Network]):
     collection = "networks"
     row_class = Network
     not_found = NetworkNotFound
+    extensions: ClassVar[Mapping[str, str]] = {
+        "external-net": "Neutron external network",
+        "net-mtu": "Network MTU",
+        "net-mtu-writable": "Network MTU (writable)",
+        "network_availability_zone": "Network Availability Zone",
+        "provider": "Provider Network",
+    }
+    rules: ClassVar[Mapping[str, str]] = {
+        **each(MEMBER, "create_network", "update_network", "delete_network"),
+        "get_network": f"{READER} or rule:service_api or {PUBLIC}",
+        **each(MEMBER, "create_network:port_security_enabled", "update_network:port_security_enabled"),
+        **each(
+            ADMIN,
+            *(f"{verb}_network:provider:{part}" for verb in ("create", "get", "update")
+              for part in ("network_type", "physical_network", "segmentation_id")),
+            *(f"{verb}_network:{part}" for verb in ("create", "update")
+              for part in ("shared", "router:external", "is_default", "segments")),
+            "get_network:segments",
+        ),
+        **tags("network", f"{READER} or {PUBLIC}", MEMBER),
+    }  # fmt: skip
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
-        "name": Attribute(text(), default=""),
-        "admin_state_up": Attribute(boolean, default=True),
-        "shared": Attribute(boolean, default=False),
-        "router:external": Attribute(boolean, default=False),
-        "mtu": Attribute(_mtu, default=0, sought=integer()),
-        "port_security_enabled": Attribute(boolean, default=True),
-        "dns_domain": Attribute(domain, default=""),
+        "name": Attribute(text(), default="", column="name"),
+        "admin_state_up": Attribute(boolean, default=True, column="admin_state_up"),
+        "shared": Attribute(boolean, default=False, column="shared"),
+        "router:external": Attribute(boolean, default=False, column="external"),
+        "mtu": Attribute(_mtu, default=0, sought=integer(), column="mtu"),
+        "port_security_enabled": Attribute(boolean, default=True, column="port_security_enabled"),
+        "dns_domain": Attribute(domain, default="", column="dns_domain"),
         "availability_zone_hints": Attribute(list_of(text(), null=False), default=[], put=False),
         "provider:network_type": Attribute(text(32), default=None, explicit=True),
         "provider:physical_network": Attribute(text(64), default=None, explicit=True),
@@ -139,7 +152,7 @@ class Networks(Resource[Network]):
         largest = self._largest_mtu(segment["network_type"] if segment is not None else "local")
         mtu = values["mtu"] or largest
         _check_mtu(mtu, largest)
-        stored = renamed(values, COLUMNS) | {
+        stored = self.stored(values) | {
             "project_id": project_of(draft, values),
             "availability_zone_hints": check_hints(self.databases, NETWORK, values["availability_zone_hints"]),
             "mtu": mtu,
@@ -171,7 +184,7 @@ class Networks(Resource[Network]):
             versions = {6 if ":" in subnet.cidr else 4 for subnet in row.referrers(Subnet.network)}
             if values["mtu"] < (least := max((MINIMUM_MTU[version] for version in versions), default=0)):
                 raise NetworkMTUSubnetConflict(net_id=row.uuid, mtu=least)
-        draft.update(row, renamed(values, COLUMNS))
+        draft.update(row, self.stored(values))
 
     def _largest_mtu(self, kind: str) -> int:
         """Return how large a packet a network of a type can carry."""

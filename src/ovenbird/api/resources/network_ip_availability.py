@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api import query
+from ovenbird.api.access.rules import ADMIN
 from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors.network import NetworkNotFound
 from ovenbird.api.ports.ipam import parse_pool
@@ -35,6 +36,12 @@ class NetworkIPAvailabilities(ReadOnlyResource):
     collection = "network_ip_availabilities"
     path = "network-ip-availabilities"
     identity = "network_id"
+    extensions: ClassVar[Mapping[str, str]] = {
+        "network-ip-availability": "Network IP Availability",
+    }
+    rules: ClassVar[Mapping[str, str]] = {
+        "get_network_ip_availability": ADMIN,
+    }
     attributes: ClassVar[Mapping[str, Attribute]] = {
         "network_id": shown(),
         "network_name": shown(),

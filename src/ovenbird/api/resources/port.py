@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
+from ovenbird.api.access.rules import ADMIN, MEMBER, NET_MEMBER, NET_READER, ON_NETWORK, OWN, SERVICE, each, tags
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
 from ovenbird.api.errors.network import NetworkNotFound
 from ovenbird.api.errors.port import (
@@ -32,7 +33,7 @@ from ovenbird.api.ports.macs import reserve_mac
 from ovenbird.api.ports.port_bindings import BOUND, binding, gateway_host
 from ovenbird.api.ports.router_interfaces import check_stays_connected
 from ovenbird.api.ports.service_ports import FLOATING_OWNER, GATEWAY_OWNER, is_service_port, refuse_service_port
-from ovenbird.api.resource import MOST_TAGS, STANDARD, Resource, project_of, renamed, standard
+from ovenbird.api.resource import MOST_TAGS, STANDARD, Parent, Resource, project_of, standard
 from ovenbird.api.resources.security_group import default_group
 from ovenbird.api.values import (
     WrongTypeError,
@@ -67,20 +68,6 @@ INFRASTRUCTURE = "network:"
 """Prefix of the device owners that belong to the network itself and are in no security group."""
 
 VNIC_TYPES = tuple(sorted(Port.vnic_type.type.key.enum))
-
-COLUMNS = {
-    "name": "name",
-    "description": "description",
-    "admin_state_up": "admin_state_up",
-    "device_id": "device_id",
-    "device_owner": "device_owner",
-    "mac_address": "mac_address",
-    "port_security_enabled": "port_security_enabled",
-    "binding:host_id": "host",
-    "binding:vnic_type": "vnic_type",
-    "dns_name": "dns_name",
-    "dns_domain": "dns_domain",
-}
 
 MAY_BE_BLANK = ("router", "classless-static-route")
 """Extra DHCP options that say something when they are empty: that there is none."""
@@ -211,6 +198,12 @@ def _profile(value: Any) -> dict[str, Any]:
 _FIXED = record((), subnet_id=uuid_value, ip_address=address)
 
 
+PORT_OWNER = f"({NET_MEMBER} or (role:member and {OWN}))"
+SERVED_PORT = f"{MEMBER} or rule:service_api"
+SOMEBODYS_DEVICE = "not rule:compute_device and not rule:baremetal_device and not rule:manila_device"
+PAIRS = ("allowed_address_pairs", "allowed_address_pairs:mac_address", "allowed_address_pairs:ip_address")
+
+
 class Ports(Resource[Port]):
     """``/v2.0/ports``."""
 
@@ -218,31 +211,68 @@ class Ports(Resource[Port]):
     collection = "ports"
     row_class = Port
     not_found = PortNotFound
-    parent = ("network_id", "network", Network)
+    parent = Parent("network_id", "network", "network", Network)
     references: ClassVar[Mapping[str, str]] = {
         "network_id": "networks",
         "security_groups": "security_groups",
         "fixed_ips.subnet_id": "subnets",
     }
+    extensions: ClassVar[Mapping[str, str]] = {
+        "allowed-address-pairs": "Allowed Address Pairs",
+        "binding": "Port Binding",
+        "dns-domain-ports": "dns_domain for ports",
+        "dns-integration": "DNS Integration",
+        "extra_dhcp_opt": "Neutron Extra DHCP options",
+        "ip_allocation": "IP Allocation",
+        "port-mac-address-regenerate": "Neutron Port MAC address regenerate",
+        "port-security": "Port Security",
+        "port-security-groups-filtering": "Port filtering on security groups",
+        "tag-ports-during-bulk-creation": "Tag Ports During Bulk Creation",
+    }
+    rules: ClassVar[Mapping[str, str]] = {
+        "create_port": f"{ON_NETWORK} or rule:shared",
+        "get_port": f"{SERVICE} or {NET_READER} or (role:reader and {OWN})",
+        "update_port": SERVED_PORT,
+        "delete_port": f"{SERVICE} or (service_roles:service and {PORT_OWNER}) "
+                       f"or ({SOMEBODYS_DEVICE} and {PORT_OWNER})",
+        **each(f"not rule:network_device or {ON_NETWORK}", "create_port:device_owner", "update_port:device_owner"),
+        **each(SERVED_PORT, "create_port:device_id", "update_port:device_id"),
+        "create_port:mac_address": ON_NETWORK,
+        "update_port:mac_address": f"{SERVICE} or (role:manager and rule:network_owner)",
+        "create_port:fixed_ips": f"{ON_NETWORK} or rule:shared",
+        "update_port:fixed_ips": ON_NETWORK,
+        **each(ON_NETWORK, "create_port:fixed_ips:ip_address", "update_port:fixed_ips:ip_address"),
+        **each(f"{ON_NETWORK} or rule:shared", "create_port:fixed_ips:subnet_id", "update_port:fixed_ips:subnet_id"),
+        **each(ON_NETWORK, *(f"{verb}_port:{part}" for verb in ("create", "update")
+                              for part in ("port_security_enabled", *PAIRS))),
+        **each(SERVICE, "create_port:binding:host_id", "update_port:binding:host_id"),
+        **each("rule:service_api", "create_port:binding:profile", "update_port:binding:profile"),
+        **each(SERVED_PORT, "create_port:binding:vnic_type", "update_port:binding:vnic_type"),
+        **each(SERVICE, *(f"get_port:binding:{part}" for part in ("vif_type", "vif_details", "host_id", "profile"))),
+        "get_port:resource_request": ADMIN,
+        **tags("port", f"rule:context_is_advsvc or {ADMIN} or {NET_READER} or (role:reader and {OWN})",
+                f"{MEMBER} or rule:context_is_advsvc"),
+        "delete_port:tags": f"rule:context_is_advsvc or {MEMBER} or {NET_MEMBER}",
+    }  # fmt: skip
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
-        "name": Attribute(text(), default=""),
+        "name": Attribute(text(), default="", column="name"),
         "network_id": Attribute(uuid_value, default=REQUIRED, put=False),
-        "admin_state_up": Attribute(boolean, default=True),
-        "mac_address": Attribute(optional(mac), default=UNSET),
+        "admin_state_up": Attribute(boolean, default=True, column="admin_state_up"),
+        "mac_address": Attribute(optional(mac), default=UNSET, column="mac_address"),
         "fixed_ips": Attribute(_fixed_ips, default=UNSET, sought=_sought_fixed_ip),
-        "device_id": Attribute(text(), default=""),
-        "device_owner": Attribute(text(), default=""),
-        "port_security_enabled": Attribute(boolean, default=UNSET),
+        "device_id": Attribute(text(), default="", column="device_id"),
+        "device_owner": Attribute(text(), default="", column="device_owner"),
+        "port_security_enabled": Attribute(boolean, default=UNSET, column="port_security_enabled"),
         "security_groups": Attribute(list_of(uuid_value), default=UNSET, sought=uuid_value),
         "allowed_address_pairs": Attribute(_address_pairs, default=[], filterable=False, explicit=True),
         "extra_dhcp_opts": Attribute(_dhcp_options, default=[], filterable=False),
-        "binding:host_id": Attribute(_host, default="", explicit=True),
-        "binding:vnic_type": Attribute(one_of(*VNIC_TYPES), default="normal"),
+        "binding:host_id": Attribute(_host, default="", explicit=True, column="host"),
+        "binding:vnic_type": Attribute(one_of(*VNIC_TYPES), default="normal", column="vnic_type"),
         "binding:profile": Attribute(_profile, default={}, filterable=False, explicit=True),
         "binding:vif_type": shown(),
         "binding:vif_details": shown(filterable=False),
-        "dns_name": Attribute(host_name, default=""),
-        "dns_domain": Attribute(domain, default=""),
+        "dns_name": Attribute(host_name, default="", column="dns_name"),
+        "dns_domain": Attribute(domain, default="", column="dns_domain"),
         "tags": Attribute(list_of(_tag, most=MOST_TAGS), default=[], put=False),
         "status": shown(),
         "ip_allocation": shown(),
@@ -342,7 +372,7 @@ class Ports(Resource[Port]):
         check_profile(self.databases, values["binding:profile"], values["binding:vnic_type"])
         chosen = self.addresses.choose(draft, network, values.get("fixed_ips"), mac_address, values["device_owner"])
         stored = (
-            renamed(values, COLUMNS)
+            self.stored(values)
             | _stored(values, mac_address)
             | {
                 "project_id": project,
@@ -385,7 +415,7 @@ class Ports(Resource[Port]):
         check_stays_shared(row, values)
         if "binding:profile" in values:
             check_profile(self.databases, values["binding:profile"], values.get("binding:vnic_type", row.vnic_type))
-        stored = renamed(values, COLUMNS) | _stored(values, mac_address, row)
+        stored = self.stored(values) | _stored(values, mac_address, row)
         if "security_groups" in values:
             stored["security_groups"] = frozenset(groups)
         if mac_address != row.mac_address and "fixed_ips" not in values:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ovenbird.api.access.rules import ADMIN, MEMBER, READER, each, tags
 from ovenbird.api.attributes import UNSET, Attribute, shown
 from ovenbird.api.errors.network import NetworkNotFound
 from ovenbird.api.errors.request import HTTPBadRequest
@@ -25,7 +26,7 @@ from ovenbird.api.ports.router_interfaces import (
     router_ports,
 )
 from ovenbird.api.ports.service_ports import GATEWAY_OWNER, ServicePorts
-from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
+from ovenbird.api.resource import STANDARD, Resource, project_of, standard
 from ovenbird.api.resources.availability_zone import ROUTER, check_hints
 from ovenbird.api.values import (
     WrongTypeError,
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
 
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.engine.rows import UUID, Column
-
-COLUMNS = {"name": "name", "description": "description", "admin_state_up": "admin_state_up"}
 
 ROUTES = list_of(record(("destination", "nexthop"), destination=prefix, nexthop=address))
 LOOSE_ROUTES = record(("destination", "nexthop"), destination=network_of, nexthop=address)
@@ -81,6 +80,9 @@ def _always(value: Any) -> None:
         raise WrongTypeError("every router is distributed and highly available")
 
 
+GATEWAY_INFO = "external_gateway_info"
+
+
 class Routers(Resource[Router]):
     """``/v2.0/routers``."""
 
@@ -94,9 +96,28 @@ class Routers(Resource[Router]):
         "subnet_id": "subnets",  # of the actions that add and remove interfaces
         "port_id": "ports",
     }
+    extensions: ClassVar[Mapping[str, str]] = {
+        "ext-gw-mode": "Neutron L3 Configurable external gateway mode",
+        "extraroute": "Neutron Extra Route",
+        "extraroute-atomic": "Atomically add/remove extra routes",
+        "router": "Neutron L3 Router",
+        "router_availability_zone": "Router Availability Zone",
+    }
+    rules: ClassVar[Mapping[str, str]] = {
+        **each(MEMBER, "create_router", "update_router", "delete_router", "add_router_interface",
+                "remove_router_interface", "add_extraroutes", "remove_extraroutes"),
+        "get_router": READER,
+        **each(ADMIN, *(f"{verb}_router:{part}" for verb in ("create", "get", "update")
+                         for part in ("distributed", "ha"))),
+        **each(MEMBER, *(f"{verb}_router:{part}" for verb in ("create", "update")
+                          for part in (GATEWAY_INFO, f"{GATEWAY_INFO}:network_id"))),
+        **each(ADMIN, *(f"{verb}_router:{GATEWAY_INFO}:{part}" for verb in ("create", "update")
+                         for part in ("enable_snat", "external_fixed_ips"))),
+        **tags("router", READER, MEMBER),
+    }  # fmt: skip
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
-        "name": Attribute(text(), default=""),
-        "admin_state_up": Attribute(boolean, default=True),
+        "name": Attribute(text(), default="", column="name"),
+        "admin_state_up": Attribute(boolean, default=True, column="admin_state_up"),
         "external_gateway_info": Attribute(_gateway, default=UNSET, filterable=False),
         "routes": Attribute(ROUTES, default=UNSET, post=False, filterable=False),
         "distributed": Attribute(_always, default=None, explicit=True, sought=boolean),
@@ -145,7 +166,7 @@ class Routers(Resource[Router]):
         """Write a new router, with its gateway if it has one."""
         project = project_of(draft, values)
         hints = check_hints(self.databases, ROUTER, values["availability_zone_hints"])
-        stored = renamed(values, COLUMNS) | {"project_id": project, "availability_zone_hints": hints}
+        stored = self.stored(values) | {"project_id": project, "availability_zone_hints": hints}
         uuid = draft.insert(Router, stored)
         if values.get("external_gateway_info"):
             self._open(draft, uuid, values["external_gateway_info"], [])
@@ -153,7 +174,7 @@ class Routers(Resource[Router]):
 
     def update(self, draft: Draft, row: Router, values: dict[str, Any]) -> None:
         """Write a change of a router."""
-        stored = renamed(values, COLUMNS)
+        stored = self.stored(values)
         outside: Iterable[UUID] | None = None
         if "external_gateway_info" in values:
             outside = self._set_gateway(draft, row, values["external_gateway_info"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ovenbird.api.access.rules import MEMBER, OWN, READER, SERVICE, each, tags
 from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors.quota import OverQuota
 from ovenbird.api.errors.security_group import (
@@ -30,6 +31,9 @@ DEFAULT = "default"
 ETHERTYPES = ("IPv4", "IPv6")
 
 
+SEES_GROUP = f"{READER} or rule:shared_security_group"
+
+
 class SecurityGroups(Resource[SecurityGroup]):
     """``/v2.0/security-groups``."""
 
@@ -37,9 +41,20 @@ class SecurityGroups(Resource[SecurityGroup]):
     collection = "security_groups"
     row_class = SecurityGroup
     not_found = SecurityGroupNotFound
+    extensions: ClassVar[Mapping[str, str]] = {
+        "security-group": "security-group",
+        "security-groups-shared-filtering": "Security group filtering on the shared field",
+        "stateful-security-group": "Stateful security group",
+    }
+    rules: ClassVar[Mapping[str, str]] = {
+        **each(MEMBER, "create_security_group", "update_security_group", "delete_security_group"),
+        "get_security_group": SEES_GROUP,
+        "create_default_security_group": f"{SERVICE} or (role:reader and {OWN})",
+        **tags("security_group", SEES_GROUP, MEMBER),
+    }
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
-        "name": Attribute(text(), default=""),
-        "stateful": Attribute(boolean, default=True),
+        "name": Attribute(text(), default="", column="name"),
+        "stateful": Attribute(boolean, default=True, column="stateful"),
         "shared": shown(),
         "security_group_rules": shown(filterable=False),
     }

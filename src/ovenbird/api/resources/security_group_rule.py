@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ovenbird.api.access.rules import ADMIN, each
 from ovenbird.api.attributes import REQUIRED, Attribute, shown
 from ovenbird.api.errors.other import AddressGroupNotFound
 from ovenbird.api.errors.security_group import (
@@ -24,7 +25,7 @@ from ovenbird.api.errors.security_group import (
     SecurityGroupRuleNotFound,
     SecurityGroupRuleParameterConflict,
 )
-from ovenbird.api.resource import STANDARD, Resource, standard
+from ovenbird.api.resource import STANDARD, Parent, Resource, standard
 from ovenbird.api.values import boolean, integer, one_of, optional, text
 from ovenbird.engine.rows import UUID
 from ovenbird.model.cloud import AddressGroup, DefaultSecurityGroup, SecurityGroup, SecurityGroupRule
@@ -115,11 +116,27 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
     collection = "security_group_rules"
     row_class = SecurityGroupRule
     not_found = SecurityGroupRuleNotFound
-    parent = ("security_group_id", "security_group", SecurityGroup)
+    parent = Parent("security_group_id", "security_group", "security_group", SecurityGroup)
     references: ClassVar[Mapping[str, str]] = {
         "security_group_id": "security_groups",
         "remote_group_id": "security_groups",
         "remote_address_group_id": "address_groups",
+    }
+    extensions: ClassVar[Mapping[str, str]] = {
+        "security-groups-normalized-cidr": "Normalized CIDR field for security group rules",
+        "security-groups-remote-address-group": "Remote address group id field for security group rules",
+        "security-groups-rules-belongs-to-default-sg": (
+            "Security group rule belongs to the project's default security group"
+        ),
+    }
+    rules: ClassVar[Mapping[str, str]] = {
+        **each(
+            f"{ADMIN} or (role:member and rule:sg_owner)",
+            "create_security_group_rule",
+            "update_security_group_rule",  # which Neutron has no rule for, since nobody can change one there
+            "delete_security_group_rule",
+        ),
+        "get_security_group_rule": f"{ADMIN} or (role:reader and rule:sg_owner)",
     }
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "security_group_id": Attribute(_group, default=REQUIRED, put=False),

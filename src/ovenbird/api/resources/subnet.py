@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ovenbird.api.access.rules import ADMIN, NET_MEMBER, NET_READER, OWN, each, tags
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
 from ovenbird.api.errors.network import NetworkNotFound
 from ovenbird.api.errors.port import GatewayIpInUse
@@ -24,7 +25,7 @@ from ovenbird.api.ports.fixed_ips import SELF_ADDRESSED, release, self_addressed
 from ovenbird.api.ports.ipam import check_gateway, check_pools, default_pools, eui64
 from ovenbird.api.ports.metadata_ports import MetadataPorts
 from ovenbird.api.ports.service_ports import GO_ALONG, METADATA_OWNER
-from ovenbird.api.resource import STANDARD, Resource, project_of, renamed, standard
+from ovenbird.api.resource import STANDARD, Parent, Resource, project_of, standard
 from ovenbird.api.resources.network import MINIMUM_MTU
 from ovenbird.api.resources.subnet_pool import default_pool
 from ovenbird.api.subnet_allocation import BITS, address_range, allocate, overlaps
@@ -53,15 +54,6 @@ if TYPE_CHECKING:
 
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.engine.rows import Column
-
-COLUMNS = {
-    "name": "name",
-    "description": "description",
-    "enable_dhcp": "enable_dhcp",
-    "gateway_ip": "gateway_ip",
-    "ipv6_ra_mode": "ipv6_ra_mode",
-    "ipv6_address_mode": "ipv6_address_mode",
-}
 
 IPV6_MODES = ("slaac", "dhcpv6-stateful", "dhcpv6-stateless")
 MOST_NAME_SERVERS, MOST_ROUTES = 5, 20
@@ -112,6 +104,10 @@ def _pool(value: Any) -> str:
     return uuid_value(value)
 
 
+ON_SUBNET = f"(role:member and {OWN}) or {ADMIN} or {NET_MEMBER}"
+SEES_SUBNET = f"(role:reader and {OWN}) or rule:shared or rule:external_network or {ADMIN} or {NET_READER}"
+
+
 class Subnets(Resource[Subnet]):
     """``/v2.0/subnets``."""
 
@@ -119,16 +115,32 @@ class Subnets(Resource[Subnet]):
     collection = "subnets"
     row_class = Subnet
     not_found = SubnetNotFound
-    parent = ("network_id", "network", Network)
+    parent = Parent("network_id", "network", "network", Network)
     references: ClassVar[Mapping[str, str]] = {"network_id": "networks", "subnetpool_id": "subnetpools"}
     unshown = frozenset(("shared",))
+    extensions: ClassVar[Mapping[str, str]] = {
+        "subnet-external-network": "Subnet belongs to an external network",
+        "subnet-service-types": "Subnet service types",
+    }
+    rules: ClassVar[Mapping[str, str]] = {
+        "create_subnet": f"{ADMIN} or {NET_MEMBER}",
+        "get_subnet": f"{SEES_SUBNET} or rule:service_api",
+        **each(ON_SUBNET, "update_subnet", "delete_subnet"),
+        **each(
+            ADMIN,
+            "create_subnet:segment_id",
+            "get_subnet:segment_id",
+            "update_subnet:segment_id",
+        ),
+        **tags("subnet", SEES_SUBNET, ON_SUBNET),
+    }
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
-        "name": Attribute(text(), default=""),
+        "name": Attribute(text(), default="", column="name"),
         "network_id": Attribute(uuid_value, default=REQUIRED, put=False),
         "ip_version": Attribute(integer(), default=UNSET, put=False),
         "cidr": Attribute(_cidr, default=None, put=False),
-        "gateway_ip": Attribute(optional(address), default=UNSET),
-        "enable_dhcp": Attribute(boolean, default=True),
+        "gateway_ip": Attribute(optional(address), default=UNSET, column="gateway_ip"),
+        "enable_dhcp": Attribute(boolean, default=True, column="enable_dhcp"),
         "allocation_pools": Attribute(_pools, default=UNSET, filterable=False),
         "dns_nameservers": Attribute(list_of(address), default=[], filterable=False),
         "host_routes": Attribute(
@@ -136,8 +148,10 @@ class Subnets(Resource[Subnet]):
             default=[],
             filterable=False,
         ),
-        "ipv6_ra_mode": Attribute(optional(one_of(*IPV6_MODES)), default=None, put=False),
-        "ipv6_address_mode": Attribute(optional(one_of(*IPV6_MODES)), default=None, put=False),
+        "ipv6_ra_mode": Attribute(optional(one_of(*IPV6_MODES)), default=None, put=False, column="ipv6_ra_mode"),
+        "ipv6_address_mode": Attribute(
+            optional(one_of(*IPV6_MODES)), default=None, put=False, column="ipv6_address_mode"
+        ),
         "service_types": Attribute(list_of(_service_type), default=[], filterable=False),
         "subnetpool_id": Attribute(optional(_pool), default=None, put=False),
         "use_default_subnetpool": Attribute(boolean, default=False, put=False, filterable=False),
@@ -219,7 +233,7 @@ class Subnets(Resource[Subnet]):
         else:
             pools = default_pools(cidr, values["gateway_ip"])
         stored = (
-            renamed(values, COLUMNS)
+            self.stored(values)
             | _stored(values)
             | {
                 "project_id": project_of(draft, values),
@@ -246,7 +260,7 @@ class Subnets(Resource[Subnet]):
         _check_options(values, ip_network(row.cidr).version)
         if values.get("enable_dhcp") and not row.enable_dhcp:
             _check_dhcp(ip_network(row.cidr))
-        stored = renamed(values, COLUMNS) | _stored(values)
+        stored = self.stored(values) | _stored(values)
         pools = sorted(row.allocation_pools)
         if "allocation_pools" in values:
             pools = check_pools(row.cidr, [(p["start"], p["end"]) for p in values["allocation_pools"]])

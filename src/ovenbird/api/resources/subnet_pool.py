@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ovenbird.api.access.rules import ADMIN, MEMBER, READER, each, tags
 from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
 from ovenbird.api.errors.network import NetworkNotFound
 from ovenbird.api.errors.request import HTTPBadRequest, InvalidInput
@@ -53,6 +54,9 @@ PREFIXES = list_of(network_prefix, most=MOST_PREFIXES, null=False)
 LENGTH = Attribute(integer(0), sought=lambda value: str(integer()(value)))
 
 
+SEES_POOL = f"{READER} or rule:shared_subnetpools"
+
+
 class SubnetPools(Resource[SubnetPool]):
     """``/v2.0/subnetpools``."""
 
@@ -61,8 +65,21 @@ class SubnetPools(Resource[SubnetPool]):
     row_class = SubnetPool
     not_found = SubnetPoolNotFound
     references: ClassVar[Mapping[str, str]] = {"network_id": "networks"}
+    extensions: ClassVar[Mapping[str, str]] = {
+        "default-subnetpools": "Default Subnetpools",
+        "subnet_allocation": "Subnet Allocation",
+        "subnet_onboard": "Subnet Onboard",
+        "subnetpool-prefix-ops": "Subnet Pool Prefix Operations",
+    }
+    rules: ClassVar[Mapping[str, str]] = {
+        **each(MEMBER, "create_subnetpool", "update_subnetpool", "delete_subnetpool", "add_prefixes",
+               "remove_prefixes", "onboard_network_subnets"),
+        "get_subnetpool": SEES_POOL,
+        **each(ADMIN, "create_subnetpool:shared", "create_subnetpool:is_default", "update_subnetpool:is_default"),
+        **tags("subnetpool", SEES_POOL, MEMBER),
+    }  # fmt: skip
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
-        "name": Attribute(_name, default=REQUIRED),
+        "name": Attribute(_name, default=REQUIRED, column="name"),
         "prefixes": Attribute(PREFIXES, default=REQUIRED, filterable=False),
         "ip_version": shown(),
         "min_prefixlen": LENGTH,

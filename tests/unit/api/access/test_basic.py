@@ -16,6 +16,7 @@ from ovenbird.api.access.auth import IdentityUnavailable, NotLoopbackError, Open
 from ovenbird.api.access.basic import Basic, BasicError, credentials
 from ovenbird.api.access.policy import Policy
 from ovenbird.api.http.app import create_app
+from ovenbird.api.http.catalogue import RULES
 from ovenbird.api.http.service import Service
 from ovenbird.model import cloud
 
@@ -119,7 +120,7 @@ async def test_guesses_wait_in_line_and_the_line_is_short(basic, monkeypatch):
 
 async def test_over_http(basic):
     database = InProcess(cloud.schema(), cloud.ROWS)
-    app = create_app(database, authenticator=basic, policy=Policy())
+    app = create_app(database, authenticator=basic, policy=Policy(RULES))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://neutron") as http:
         assert (await http.get("/")).status_code == 200  # versions are anybody's to see
         for path in ("/v2.0", "/v2.0/networks", "/v2.0/extensions", "/v2.0/networks/x", "/v2.0/quotas"):
@@ -139,7 +140,7 @@ async def test_over_http(basic):
 
 async def test_each_request_is_a_line_of_the_log_and_a_refused_login_a_warning(basic, caplog):
     caplog.set_level("INFO")
-    app = create_app(InProcess(cloud.schema(), cloud.ROWS), authenticator=basic, policy=Policy())
+    app = create_app(InProcess(cloud.schema(), cloud.ROWS), authenticator=basic, policy=Policy(RULES))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://neutron") as http:
         answers = [
             await http.get("/v2.0/networks?name=a%20b", auth=("alice", "wönder")),
@@ -162,7 +163,7 @@ async def test_each_request_is_a_line_of_the_log_and_a_refused_login_a_warning(b
 
 def test_only_those_who_ask_who_is_there_may_listen_to_the_network(basic):
     database = InProcess(cloud.schema(), cloud.ROWS)
-    Service(database, host="0.0.0.0", authenticator=basic, policy=Policy())
+    Service(database, host="0.0.0.0", authenticator=basic, policy=Policy(RULES))
     with pytest.raises(NotLoopbackError):
         Service(database, host="0.0.0.0", authenticator=Open())
     with pytest.raises(NotLoopbackError):

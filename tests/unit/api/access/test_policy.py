@@ -11,9 +11,9 @@ from neutron import Neutron
 
 from ovenbird.api.access.auth import Caller
 from ovenbird.api.access.policy import Access, Policy, PolicyError, Residual, parse
-from ovenbird.api.access.policy_defaults import DEFAULTS
 from ovenbird.api.access.visibility import Visibility
 from ovenbird.api.http.app import create_app
+from ovenbird.api.http.catalogue import RULES
 from ovenbird.api.read_only_resource import PartlyWritable
 from ovenbird.api.resources import READ_ONLY, RESOURCES
 
@@ -62,13 +62,13 @@ class Restricted(Neutron):
 
 @pytest.fixture
 async def clouded():
-    made = Restricted(Policy())
+    made = Restricted(Policy(RULES))
     async with made.http:
         yield made
 
 
 def access(caller, **rules):
-    return Access(parse({name.replace("__", ":"): rule for name, rule in rules.items()}), caller)
+    return Access(parse(RULES, {name.replace("__", ":"): rule for name, rule in rules.items()}), caller)
 
 
 def facts(**given):
@@ -155,16 +155,16 @@ def test_every_request_has_its_rule(resource):
     rules = {f"{verb}_{resource.member}" for verb in ("create", "get", "update", "delete")}
     if resource.taggable:
         rules |= {f"{rule}:tags" for rule in rules}
-    assert rules | set(resource.actions) <= set(DEFAULTS)
+    assert rules | set(resource.actions) <= set(RULES)
     assert set(resource.references.values()) <= {other.collection for other in RESOURCES}
     assert resource.parent is None or resource.parent[0] in resource.attributes
 
 
 @pytest.mark.parametrize("derived", READ_ONLY, ids=lambda derived: derived.member)
 def test_every_request_about_what_is_derived_has_its_rule(derived):
-    assert f"get_{derived.member}" in DEFAULTS
+    assert f"get_{derived.member}" in RULES
     assert not issubclass(derived, PartlyWritable) or {f"update_{derived.member}", f"delete_{derived.member}"} <= set(
-        DEFAULTS
+        RULES
     )
 
 
@@ -188,7 +188,7 @@ def test_a_file_that_makes_no_sense_is_refused(tmp_path, text, message):
     file = tmp_path / "policy.yaml"
     file.write_text(text)
     with pytest.raises(PolicyError, match=message):
-        Policy(file)
+        Policy(RULES, file)
 
 
 def test_a_file_is_read_again_when_it_changes(tmp_path, monkeypatch):
@@ -196,7 +196,7 @@ def test_a_file_is_read_again_when_it_changes(tmp_path, monkeypatch):
     file.write_text('"create_network": "role:reader"\n')
     now = 0.0
     monkeypatch.setattr("ovenbird.api.access.policy.time.monotonic", lambda: now)
-    policy = Policy(file)
+    policy = Policy(RULES, file)
     assert policy.access(RITA).rule("create_network") is True
     file.write_text('{"create_network": "role:member"}')
     now = 0.5
@@ -213,7 +213,7 @@ def test_a_file_is_read_again_when_it_changes(tmp_path, monkeypatch):
 
 def test_callers_are_remembered_up_to_a_number(monkeypatch):
     monkeypatch.setattr("ovenbird.api.access.policy.MOST_CALLERS", 2)
-    policy = Policy()
+    policy = Policy(RULES)
     kept = policy.access(ALICE)
     assert policy.access(ALICE) is kept
     policy.access(BOB)
@@ -433,7 +433,7 @@ async def test_agents_are_the_administrators(clouded):
 async def test_a_file_can_forbid_even_administrators(tmp_path):
     file = tmp_path / "policy.yaml"
     file.write_text('create_network: "!"\nget_network:mtu: "role:wizard"\nupdate_network: "@"\n')
-    clouded = Restricted(Policy(file))
+    clouded = Restricted(Policy(RULES, file))
     async with clouded.http:
         await clouded.refused(403, "PolicyNotAuthorized", "POST", "networks", {"network": {}})
         assert await clouded.list("networks") == []
@@ -442,7 +442,7 @@ async def test_a_file_can_forbid_even_administrators(tmp_path):
 async def test_an_attribute_hides_under_all_its_names_and_the_id_never(tmp_path):
     file = tmp_path / "policy.yaml"
     file.write_text('get_network:project_id: "!"\nget_network:id: "!"\nget_network:subnets: "!"\n')
-    clouded = Restricted(Policy(file))
+    clouded = Restricted(Policy(RULES, file))
     async with clouded.http:
         made = await clouded.network()
         assert not {"project_id", "tenant_id", "subnets"} & set(made)
@@ -456,7 +456,7 @@ async def test_an_attribute_hides_under_all_its_names_and_the_id_never(tmp_path)
 async def test_who_may_write_but_not_read_gets_the_id(tmp_path):
     file = tmp_path / "policy.yaml"
     file.write_text('get_network: "!"\n')
-    clouded = Restricted(Policy(file))
+    clouded = Restricted(Policy(RULES, file))
     async with clouded.http:
         network = await clouded.network(name="blind")
         assert list(network) == ["id"]

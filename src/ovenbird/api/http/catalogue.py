@@ -1,0 +1,54 @@
+"""The catalogue: every endpoint by its address; and extensions and rules of policies, which resources declare."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ovenbird.api.access.rules import NAMES
+from ovenbird.api.http.collection import Collection, NestedCollection
+from ovenbird.api.http.endpoints import Empty, Endpoint, Extensions, ReadOnlyEndpoint
+from ovenbird.api.http.extensions import GENERAL
+from ovenbird.api.http.quota_requests import DefaultQuotas, QuotaDetails, QuotaRequests
+from ovenbird.api.resources import EMPTY, READ_ONLY, RESOURCES
+
+if TYPE_CHECKING:
+    from ovenbird.api.databases import Databases
+    from ovenbird.api.read_only_resource import ReadOnlyResource
+    from ovenbird.api.resource import Resource
+
+_DECLARING: tuple[type[Resource[Any] | ReadOnlyResource | QuotaRequests], ...] = (*RESOURCES, *READ_ONLY, QuotaRequests)
+
+EXTENSIONS: dict[str, str] = GENERAL | {alias: name for kind in _DECLARING for alias, name in kind.extensions.items()}
+"""What the API can do beyond the core: name by alias."""
+
+RULES: dict[str, str] = NAMES | {name: rule for kind in _DECLARING for name, rule in kind.rules.items()}
+"""Who may do what unless a policy file says otherwise: rule by name."""
+
+
+class Catalogue:
+    """Every endpoint over some databases.
+
+    Arguments:
+        databases: which.
+    """
+
+    def __init__(self, databases: Databases) -> None:
+        made = {kind.collection: kind(databases) for kind in RESOURCES}
+        self.collections: dict[str, Collection[Any]] = {
+            one.path: Collection(one, made) for one in made.values() if not one.within
+        }
+        """Resources by address."""
+        self.endpoints: dict[str, Endpoint] = {
+            **self.collections,
+            **{kind.path or kind.collection: ReadOnlyEndpoint(kind(databases)) for kind in READ_ONLY},
+            **{path: Empty(collection) for path, collection in EMPTY.items()},
+            "extensions": Extensions(EXTENSIONS),
+            "quotas": QuotaRequests(databases.quotas),
+        }
+        """Whatever has an address of its own, by that address."""
+        self.nested: dict[tuple[str, str], Endpoint] = {
+            **{(made[one.within].path, one.path): NestedCollection(one, made) for one in made.values() if one.within},
+            ("quotas", "default"): DefaultQuotas(databases.quotas),
+            ("quotas", "details"): QuotaDetails(databases.quotas),
+        }
+        """What is within one of another, by both addresses."""

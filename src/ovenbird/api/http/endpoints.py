@@ -1,0 +1,240 @@
+"""Endpoints: what answers at an address, be it a resource, one that is only read, a nested one, quotas, or extensions.
+
+An endpoint takes a call and returns a body that is already encoded. What it does not do is 405. `catalogue` has all of
+them, by address; `app` finds the one that a request is for.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import orjson
+
+from ovenbird.api.errors.request import (
+    HTTPMethodNotAllowed,
+    HTTPNotFound,
+    PolicyNotAuthorized,
+    RevisionNumberConstraintFailed,
+)
+from ovenbird.api.http import json_body
+from ovenbird.api.read_only_resource import PartlyWritable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+    from ovenbird.api.access.auth import Caller
+    from ovenbird.api.access.policy import Access
+    from ovenbird.api.read_only_resource import ReadOnlyResource
+
+_REVISION = re.compile(r"revision_number=([0-9]{1,19})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, and who makes it.
+
+    Arguments:
+        request: as it came.
+        caller: who asks.
+        access: what the caller may see and do; None for everything.
+        parent: the id of the resource that a nested one is in; empty for others.
+    """
+
+    request: Request
+    caller: Caller
+    access: Access | None
+    parent: str = ""
+
+    @property
+    def query(self) -> bytes:
+        """What the address has behind the question mark, undecoded."""
+        query: bytes = self.request.scope["query_string"]
+        return query
+
+    @property
+    def url(self) -> str:
+        """The address without a query, for links to other pages of a list."""
+        return f"{origin(self.request)}{quote(self.request.scope['path'].removesuffix('.json'))}"
+
+    @property
+    def revision(self) -> int | None:
+        """The revision that If-Match constrains a change to; None for any.
+
+        Raises:
+            RevisionNumberConstraintFailed: If-Match says something else.
+        """
+        wanted = self.request.headers.get("if-match")
+        if wanted is None:
+            return None
+        found = _REVISION.match(wanted.strip())
+        if found is None:
+            raise RevisionNumberConstraintFailed(expected=wanted, current="another")
+        return int(found[1])
+
+    async def body(self) -> Any:
+        """Return what the request says, parsed.
+
+        Raises:
+            HTTPBadRequest, HTTPRequestEntityTooLarge, TooManyBodies: it is nothing that can be taken.
+        """
+        return await json_body.read(self.request)
+
+    def may(self, rule: str) -> bool:
+        """Return whether the caller may do something that is about no resource of a project."""
+        return self.access is None or self.access.allows(rule, _NO_FACTS.__getitem__)
+
+
+class Endpoint:
+    """What answers at an address; a subclass does what it can, and the rest is 405.
+
+    Each raises a NeutronError where the request cannot be fulfilled.
+    """
+
+    async def list(self, call: Call) -> bytes:
+        """Return what there is, as far as the caller sees it and the query asks for it."""
+        del call
+        raise HTTPMethodNotAllowed
+
+    async def show(self, call: Call, uuid: str) -> bytes:
+        """Return one.
+
+        Arguments:
+            call: the request.
+            uuid: its id, or whatever else names it in addresses.
+        """
+        del call, uuid
+        raise HTTPMethodNotAllowed
+
+    async def create(self, call: Call) -> bytes:
+        """Create what the body says, and return it."""
+        del call
+        raise HTTPMethodNotAllowed
+
+    async def update(self, call: Call, uuid: str) -> bytes:
+        """Change one as the body says, and return it.
+
+        Arguments:
+            call: the request.
+            uuid: its id, or whatever else names it in addresses.
+        """
+        del call, uuid
+        raise HTTPMethodNotAllowed
+
+    async def delete(self, call: Call, uuid: str) -> None:
+        """Remove one.
+
+        Arguments:
+            call: the request.
+            uuid: its id, or whatever else names it in addresses.
+        """
+        del call, uuid
+        raise HTTPMethodNotAllowed
+
+
+class ReadOnlyEndpoint(Endpoint):
+    """Answers for what nobody creates.
+
+    Arguments:
+        resource: which.
+    """
+
+    def __init__(self, resource: ReadOnlyResource) -> None:
+        self.resource = resource
+
+    async def list(self, call: Call) -> bytes:
+        """Return the resources that the query asks for; none to whom they are not for."""
+        if not call.may(f"get_{self.resource.member}"):
+            return orjson.dumps({self.resource.collection: []})
+        return await self.resource.list(call.query, call.url)
+
+    async def show(self, call: Call, uuid: str) -> bytes:
+        """Return one resource."""
+        self._demand(call, "get", uuid)
+        return self.resource.show(uuid, call.query)
+
+    async def update(self, call: Call, uuid: str) -> bytes:
+        """Change a resource of which something can be changed."""
+        self._demand(call, "update", uuid)
+        if not isinstance(self.resource, PartlyWritable):
+            raise HTTPMethodNotAllowed
+        return await self.resource.update(uuid, await call.body())
+
+    async def delete(self, call: Call, uuid: str) -> None:
+        """Remove what a resource was derived from."""
+        self._demand(call, "delete", uuid)
+        if not isinstance(self.resource, PartlyWritable):
+            raise HTTPMethodNotAllowed
+        await self.resource.delete(uuid)
+
+    def _demand(self, call: Call, verb: str, uuid: str) -> None:
+        """Check the rule about something; whoever does not see a resource hears that it is not there."""
+        if not call.may(f"get_{self.resource.member}"):
+            raise self.resource.not_found(uuid)
+        if not call.may(rule := f"{verb}_{self.resource.member}"):
+            raise PolicyNotAuthorized(rule=f"rule:{rule}")
+
+
+class Extensions(Endpoint):
+    """Answers at ``/v2.0/extensions``.
+
+    Arguments:
+        names: name by alias.
+    """
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self.names = dict(sorted(names.items()))
+
+    async def list(self, call: Call) -> bytes:
+        """Return all of them."""
+        del call
+        return orjson.dumps({"extensions": [self._shown(alias) for alias in self.names]})
+
+    async def show(self, call: Call, uuid: str) -> bytes:
+        """Return one, by its alias."""
+        del call
+        if uuid not in self.names:
+            raise HTTPNotFound
+        return orjson.dumps({"extension": self._shown(uuid)})
+
+    def _shown(self, alias: str) -> dict[str, Any]:
+        return {
+            "alias": alias,
+            "name": self.names[alias],
+            "description": self.names[alias],
+            "updated": "2026-01-01T00:00:00-00:00",
+            "links": [],
+        }
+
+
+class Empty(Endpoint):
+    """Answers for a collection that clients list in passing, and of which this API has none.
+
+    Arguments:
+        collection: its name in bodies.
+    """
+
+    def __init__(self, collection: str) -> None:
+        self.collection = collection
+
+    async def list(self, call: Call) -> bytes:
+        """Return that there are none."""
+        del call
+        return orjson.dumps({self.collection: []})
+
+    async def show(self, call: Call, uuid: str) -> bytes:
+        """Return nothing: there are none."""
+        del call, uuid
+        raise HTTPNotFound
+
+
+_NO_FACTS: dict[str, Any] = {}
+
+
+def origin(request: Request) -> str:
+    """Return where the request went: scheme, host and port."""
+    return f"{request.url.scheme}://{request.headers.get('host') or request.url.netloc}"
