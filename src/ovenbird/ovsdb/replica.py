@@ -56,6 +56,8 @@ HANDSHAKE = 30.0
 LATE = 5.0
 """Seconds after which an answer that has not come is reported; and between two questions to a server that is not
 probed, which a client never leaves for its silence."""
+FEW = 8
+"""Tables and columns that a server lacks of which a line of the log has the names."""
 _MONITOR_ID = "ovenbird"
 _SERVER_ID = "_Server"
 
@@ -430,6 +432,9 @@ class Replica:
         if self._mirror is None or self._mirror.schema != schema:
             self._last_id = NIL
             self._mirror = self._mirror_of(schema)
+            if missing := [*_missing(schema, self._classes)]:
+                few, more = ", ".join(missing[:FEW]), f" and {len(missing) - FEW} more" if len(missing) > FEW else ""
+                _log.warning("%s: %s lacks %s%s (database needs upgrade?)", remote, self.database, few, more)
         await self._monitor(self._mirror)
         _log.info("%s: connected", remote)
         for name, lock in tuple(self._locks.items()):
@@ -597,6 +602,16 @@ class Replica:
         for lock in self._locks.values():
             lock.asked = False
             lock.lose()
+
+
+def _missing(schema: DatabaseSchema, row_classes: Iterable[type[Row]]) -> Iterator[str]:
+    """Yield the tables and columns that a server lacks: they are read as if they were empty."""
+    for row_class in row_classes:
+        table = schema.tables.get(row_class.TABLE)
+        if table is None:
+            yield row_class.TABLE
+            continue
+        yield from (f"{table.name}.{c.name}" for c in row_class.COLUMNS if c.name not in table.position)
 
 
 def _reason(error: Exception) -> str:

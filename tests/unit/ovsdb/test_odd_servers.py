@@ -10,8 +10,11 @@ import pytest
 
 from ovenbird.model import nb
 from ovenbird.ovsdb import replica
+from ovenbird.ovsdb import server as ovsdb
+from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.errors import Disconnected
 from ovenbird.ovsdb.jsonrpc import Framer
+from ovenbird.ovsdb.schema import DatabaseSchema
 
 SHAPES = [None, 7, "x", True, [], [[]], [None], {}, {"a": None}, {"tables": 3}, [1, 2, 3], [False, "x", {"Q": 1}]]
 UUID = "00000000-0000-4000-8000-000000000001"
@@ -114,3 +117,25 @@ async def test_odd_answers_to_transactions_and_locks_leave_the_outcome_unknown(b
                 await client.commit(transaction)
         await client.lock("l")
     assert server.connections == 4
+
+
+async def test_what_a_server_lacks_is_told_once_with_a_few_names(tmp_path, caplog):
+    text = nb.schema().to_json()
+    for name in ("Logical_Switch", "Meter"):
+        del text["tables"][name]["columns"]["external_ids"]
+    older = {**text, "tables": {n: t for n, t in text["tables"].items() if n not in ("BFD", "Copp")}}
+    for table in older["tables"].values():
+        table["columns"] = {
+            n: c for n, c in table["columns"].items() if "'BFD'" not in str(c) and "'Copp'" not in str(c)
+        }
+    server = ovsdb.Server()
+    server.add(Database(DatabaseSchema.from_json(older)))
+    await server.listen(f"punix:{tmp_path}/s")
+    client = replica.Replica(f"unix:{tmp_path}/s", "OVN_Northbound", nb.ROWS)
+    await client.start()
+    told = [record.getMessage() for record in caplog.records if "lacks" in record.getMessage()]
+    assert len(told) == 1
+    assert "OVN_Northbound lacks " in told[0]
+    assert "Copp, Logical_Switch.copp, Logical_Switch.external_ids" in told[0]
+    await client.close()
+    await server.close()
