@@ -134,7 +134,7 @@ class Placement(Source):
 
     def unread(self) -> None:
         """Let the engine release the chassis at the end of the wave, if nobody has asked for them again."""
-        self.placements.engine.orphans.append(self)
+        self.placements.engine.unread.append(self)
 
     def dispose(self) -> None:
         """Release the chassis."""
@@ -179,7 +179,7 @@ class Placements:
             self.load.subtract(enumerate(placement.chosen))
             self.load = +self.load
 
-    def drop_seeds(self) -> None:
+    def release_unclaimed(self) -> None:
         """Release the placements that were found at start and that nobody has claimed."""
         for placement in list(self.by_key.values()):
             if not placement.readers:

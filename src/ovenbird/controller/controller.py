@@ -66,7 +66,7 @@ from ovenbird.sockets.run_directory import socket_path
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
-    from ovenbird.engine.engine import Delta
+    from ovenbird.engine.engine import FactDelta
     from ovenbird.engine.facts import Fact, Relation
     from ovenbird.engine.ids import Pool
     from ovenbird.ovsdb.schema import DatabaseSchema
@@ -472,7 +472,7 @@ class Controller:
                 self._schemas[client] = client.schema
                 self._write[client].set()
 
-    def _absorb_edits(self, deltas: dict[Relation, Delta]) -> None:
+    def _absorb_edits(self, deltas: dict[Relation, FactDelta]) -> None:
         for relation in _EDITS:
             delta = deltas.get(relation)
             if delta is None:
@@ -484,7 +484,7 @@ class Controller:
             if relation is EDIT_AFTER_FLOWS and delta.added:
                 self.switch.wake()
 
-    def _absorb_zones(self, deltas: dict[Relation, Delta]) -> None:
+    def _absorb_zones(self, deltas: dict[Relation, FactDelta]) -> None:
         delta = deltas.get(ZONE)
         if delta is None:
             return
@@ -492,12 +492,12 @@ class Controller:
         self.switch.flush_zones(self._zones.absorb(delta.added, delta.removed))
         self._write[self._vswitch].set()
 
-    def _absorb_limits(self, deltas: dict[Relation, Delta]) -> None:
+    def _absorb_limits(self, deltas: dict[Relation, FactDelta]) -> None:
         delta = deltas.get(LIMIT)
         if delta is not None:
             self._limits.absorb(delta.added, delta.removed)
 
-    def _absorb_flows(self, deltas: dict[Relation, Delta]) -> None:
+    def _absorb_flows(self, deltas: dict[Relation, FactDelta]) -> None:
         whole, parts = deltas.get(FLOW), deltas.get(PART)
         for relation, chosen in ((GROUP, self.switch.groups), (METER, self.switch.meters)):
             delta = deltas.get(relation)
@@ -533,7 +533,7 @@ class Controller:
                 if not self.switch.installing:
                     await self._next_wave()
                     if self.engine is not None:
-                        self.engine.drop_seeds()
+                        self.engine.release_unclaimed()
                     gc.freeze()
                     gc.enable()
                     self.switch.computed()

@@ -19,7 +19,7 @@ from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import flag, value
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.renumbering import Renumbering
-from ovenbird.driver.engine_driver import LockedPump
+from ovenbird.driver.engine_driver import ActiveStandbyDriver
 from ovenbird.model import cloud, nb, sb
 from ovenbird.net.numbers import integer
 from ovenbird.northd.findings import Findings
@@ -60,7 +60,7 @@ USAGE = Usage(
 )
 
 
-def pump(cloud_client: Client, northbound: Client, southbound: Client, findings: Findings) -> LockedPump:
+def driver(cloud_client: Client, northbound: Client, southbound: Client, findings: Findings) -> ActiveStandbyDriver:
     """Return what runs the compiler from Cloud to Northbound while it holds the lock, and finds what it leaves out."""
     clients = (northbound, cloud_client, southbound)
 
@@ -69,7 +69,7 @@ def pump(cloud_client: Client, northbound: Client, southbound: Client, findings:
         findings.observe(engine)
         return engine
 
-    return LockedPump("cloud", build, clients, LOCK, northbound)
+    return ActiveStandbyDriver("cloud", build, clients, LOCK, northbound)
 
 
 def service(daemon: Daemon, cloud_client: Client, northbound: Client, southbound: Client, port: int) -> Service:
@@ -148,7 +148,7 @@ async def serve(daemon: Daemon) -> None:
         if daemon.options.has("no-compile"):
             await daemon.stopping.wait()
             return
-        compiling = pump(*clients, findings)
+        compiling = driver(*clients, findings)
         Renumbering(cloud_client, compiling).register(daemon.unixctl)
         await until_stopped(daemon, compiling.run(), *[one.run() for one in telling])
 

@@ -31,7 +31,7 @@ from ovenbird.ovsdb.server import Server
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ovenbird.driver.engine_driver import LockedPump
+    from ovenbird.driver.engine_driver import ActiveStandbyDriver
     from ovenbird.ovsdb.server import LocalClient
 
 DATABASES = {"nb": (nb, 6641), "sb": (sb, 6642), "cloud": (cloud, 6643)}
@@ -200,11 +200,11 @@ async def serve(daemon: Daemon) -> None:
         if given:
             await configure(clients["cloud"], given)
         left_out, findings = Findings(), Findings()
-        pumps: list[LockedPump] = [
-            api.pump(clients["cloud"], clients["nb"], clients["sb"], left_out),
-            northd.pump(clients["nb"], clients["sb"], findings),
+        drivers: list[ActiveStandbyDriver] = [
+            api.driver(clients["cloud"], clients["nb"], clients["sb"], left_out),
+            northd.driver(clients["nb"], clients["sb"], findings),
         ]
-        northd.register(daemon.unixctl, pumps[1], left_out, findings)
+        northd.register(daemon.unixctl, drivers[1], left_out, findings)
         await listen(daemon, remotes, directory)
         port = api.tcp_port(daemon, "api-port", 9696)
         serving = api.service(daemon, clients["cloud"], clients["nb"], clients["sb"], port)
@@ -214,7 +214,7 @@ async def serve(daemon: Daemon) -> None:
         except OSError as e:
             raise UsageError(str(e)) from e
         daemon.ready()
-        await until_stopped(daemon, *[pump.run() for pump in pumps], *[one.run() for one in telling])
+        await until_stopped(daemon, *[driver.run() for driver in drivers], *[one.run() for one in telling])
     finally:
         if serving is not None:
             await serving.stop()

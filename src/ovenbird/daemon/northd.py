@@ -11,7 +11,7 @@ from ovenbird.daemon.findings import list_findings
 from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import Option, Takes, flag, value
 from ovenbird.daemon.process import Daemon, until_stopped
-from ovenbird.driver.engine_driver import LockedPump
+from ovenbird.driver.engine_driver import ActiveStandbyDriver
 from ovenbird.model import nb, sb
 from ovenbird.model.options import number
 from ovenbird.northd.build import build
@@ -56,7 +56,7 @@ SHORT = {"-D": "ovnnb-db", "-d": "ovnsb-db", "-n": "dry-run"}
 USAGE = Usage("compile OVN's Northbound database to Southbound, as ovn-northd(8) does", "[OPTION]...")
 
 
-def pump(northbound: Client, southbound: Client, findings: Findings) -> LockedPump:
+def driver(northbound: Client, southbound: Client, findings: Findings) -> ActiveStandbyDriver:
     """Return what runs the compiler between two databases while it holds the lock.
 
     Arguments:
@@ -69,7 +69,7 @@ def pump(northbound: Client, southbound: Client, findings: Findings) -> LockedPu
     def make() -> Engine:
         return build(northbound.store, southbound.store, findings=findings, lacking=lacking(southbound))
 
-    return LockedPump("northd", make, clients, LOCK, southbound)
+    return ActiveStandbyDriver("northd", make, clients, LOCK, southbound)
 
 
 def lacking(southbound: Client) -> set[Column[Any]]:
@@ -85,7 +85,7 @@ def lacking(southbound: Client) -> set[Column[Any]]:
     }
 
 
-def register(unixctl: Unixctl, running: LockedPump, *findings: Findings) -> None:
+def register(unixctl: Unixctl, running: ActiveStandbyDriver, *findings: Findings) -> None:
     """Offer the commands of ovn-northd(8), and `findings/list`: what of Northbound has no effect, and why."""
 
     def doing(action: Callable[[], None]) -> Callable[[list[str]], str]:
@@ -130,7 +130,7 @@ async def serve(daemon: Daemon) -> None:
         keys=keys,
     )
     findings = Findings()
-    running = pump(northbound, southbound, findings)
+    running = driver(northbound, southbound, findings)
     register(daemon.unixctl, running, findings)
     daemon.unixctl.register("nb-connection-status", lambda _: connection_status(northbound))
     daemon.unixctl.register("sb-connection-status", lambda _: connection_status(southbound))

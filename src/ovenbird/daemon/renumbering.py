@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ovenbird.daemon.unixctl import Unixctl
-    from ovenbird.driver.engine_driver import Pump
+    from ovenbird.driver.engine_driver import EngineDriver
     from ovenbird.engine.rows import UUID
     from ovenbird.ovsdb.commit import Commit, RowChange
     from ovenbird.ovsdb.transaction import Client
@@ -32,12 +32,12 @@ class Renumbering:
 
     Arguments:
         cloud: the database.
-        pump: the compiler.
+        driver: the compiler.
     """
 
-    def __init__(self, cloud: Client, pump: Pump) -> None:
+    def __init__(self, cloud: Client, driver: EngineDriver) -> None:
         self._table = cloud.store.table(Network)
-        self._pump = pump
+        self._driver = driver
         self._lost: frozenset[UUID] = frozenset()
         cloud.on_change(self._changed)
 
@@ -57,7 +57,7 @@ class Renumbering:
             self._go_on("the ids of Cloud are back: the compiler goes on")
         elif not self._lost and (lost := self._renumbered(changes)):
             self._lost = lost
-            self._pump.pause()
+            self._driver.pause()
             log.error(
                 "the same networks have other ids now: Cloud was restored by a server that gives rows new UUIDs. "
                 "Northbound stays as it is. Restore the backup's file, which has the ids (docs/operate.md); if the new "
@@ -75,4 +75,4 @@ class Renumbering:
     def _go_on(self, why: str) -> None:
         self._lost = frozenset()
         log.warning("%s", why)
-        self._pump.resume()
+        self._driver.resume()

@@ -65,7 +65,7 @@ def long_lived() -> Iterator[None]:
         gc.enable()
 
 
-class Pump:
+class EngineDriver:
     """Runs one engine against its databases.
 
     Arguments:
@@ -93,7 +93,7 @@ class Pump:
         """Whether a wave is under way or wanted."""
         return self._waving or self._wake.is_set()
 
-    def wake(self, *_: object) -> None:
+    def schedule(self, *_: object) -> None:
         """Run a wave soon."""
         self._wake.set()
 
@@ -110,13 +110,13 @@ class Pump:
         """Compare everything derived with what is there, not just what changed."""
         for output in self.engine.outputs.values() if self.engine is not None else ():
             output.suspect_all()
-        self.wake()
+        self.schedule()
 
     async def run(self) -> None:
         """Make the engine and run waves until cancelled."""
         with contextlib.ExitStack() as stack:
             for client in self.clients:
-                stack.callback(client.on_change(self.wake))
+                stack.callback(client.on_change(self.schedule))
             with long_lived():
                 self.engine = engine = self.build()
                 stack.callback(self._end)
@@ -128,7 +128,7 @@ class Pump:
                     await self._wake.wait()
                     self._wake.clear()
                 await self._wave(engine)
-            engine.drop_seeds()
+            engine.release_unclaimed()
             while True:
                 await self._wake.wait()
                 self._wake.clear()
@@ -158,7 +158,7 @@ class Pump:
             self._timer.cancel()
             self._timer = None
         if (pause := engine.alarms.pause) is not None:
-            self._timer = asyncio.get_running_loop().call_later(min(max(pause, INSTANT), HOUR), self.wake)
+            self._timer = asyncio.get_running_loop().call_later(min(max(pause, INSTANT), HOUR), self.schedule)
 
     async def _write(self, client: Client) -> None:
         outputs = self._outputs[client]
@@ -188,11 +188,11 @@ class Pump:
             if max([output.mended() for output in outputs]):  # what needs those rows can go in now
                 for output in outputs:
                     output.reconsider()
-                self.wake()
+                self.schedule()
         else:
-            loop.call_later(refusals.postpone(loop.time()), self.wake)
+            loop.call_later(refusals.postpone(loop.time()), self.schedule)
         if any(output.rejected or output.barred for output in outputs) and refusals.reconsider_at == math.inf:
-            loop.call_later(refusals.put_off(loop.time()), self.wake)
+            loop.call_later(refusals.put_off(loop.time()), self.schedule)
 
     async def _deliver(self, client: Client, outputs: Sequence[Output], refusals: Refusals) -> bool:
         """Write what differs; return whether all is written, but for rows that the database refuses."""
@@ -269,7 +269,7 @@ class Refusals:
     """What one database has refused of late: when to try again, and what has been said of it.
 
     Arguments:
-        name: what logs call the pump.
+        name: what logs call the driver.
     """
 
     def __init__(self, name: str) -> None:
@@ -321,8 +321,8 @@ class Refusals:
         return self._longer
 
 
-class LockedPump(Pump):
-    """A pump that runs only while it holds a lock of a database: one of several is active, the others stand by.
+class ActiveStandbyDriver(EngineDriver):
+    """A driver that runs only while it holds a lock of a database: one of several is active, the others stand by.
 
     Each time it becomes active the engine is made anew, from the rows as whoever was active before has left them.
 

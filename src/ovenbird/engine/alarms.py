@@ -57,7 +57,7 @@ class Alarm(Source):
 
     def unread(self) -> None:
         """Let the engine drop the alarm at the end of the wave, if nobody has asked for it again."""
-        self.engine.orphans.append(self)
+        self.engine.unread.append(self)
 
     def dispose(self) -> None:
         """Drop the alarm for good."""

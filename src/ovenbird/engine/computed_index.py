@@ -1,8 +1,8 @@
 """Indexes by what columns imply instead of what they hold, and by parent: "the switch's ports that lead to routers".
 
-A ``Derived`` names the columns that matter and a function from them to keys; with a ``parent``, a set column of another
-table, a row is filed once for each row that refers to it there. So a rule finds the few children of a kind without
-reading a set of ten thousand, and depends on that one bucket alone. A bucket that nobody reads
+A ``ComputedIndex`` names the columns that matter and a function from them to keys; with a ``parent``, a set column of
+another table, a row is filed once for each row that refers to it there. So a rule finds the few children of a kind
+without reading a set of ten thousand, and depends on that one bucket alone. A bucket that nobody reads
 and that holds nothing disappears, as in a plain index.
 
 The function is called for each row as it comes and whenever one of the columns changes; it must be quick for rows that
@@ -20,12 +20,12 @@ from ovenbird.engine.tracking import Source
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
-    from ovenbird.engine.rows import Column, Deltas, Row, Table
+    from ovenbird.engine.rows import Column, Row, SetDeltas, Table
 
 log = logging.getLogger(__name__)
 
 
-class Derived:
+class ComputedIndex:
     """A way to file the rows of one table.
 
     Arguments:
@@ -82,11 +82,11 @@ class Bucket(Source):
 
 
 class Files:
-    """What a ``Derived`` says of one table, kept as the table and its parents change."""
+    """What a ``ComputedIndex`` says of one table, kept as the table and its parents change."""
 
     __slots__ = ("buckets", "derived", "filed", "mask", "parents", "table")
 
-    def __init__(self, derived: Derived, table: Table[Any]) -> None:
+    def __init__(self, derived: ComputedIndex, table: Table[Any]) -> None:
         self.derived = derived
         self.table = table
         self.buckets: dict[Any, Bucket] = {}
@@ -158,7 +158,7 @@ class Files:
         for row in rows:
             self.refile(row)
 
-    def modified(self, row: Row, mask: int, deltas: Deltas | None) -> None:  # noqa: ARG002 (a watcher's signature)
+    def modified(self, row: Row, mask: int, deltas: SetDeltas | None) -> None:  # noqa: ARG002 (a watcher's signature)
         """File a row anew if what it is filed by has changed."""
         if mask & self.mask:
             self.refile(row)
@@ -182,7 +182,7 @@ class Parents:
         for row in rows:
             self._refile(row.values[self.column.index])
 
-    def modified(self, row: Row, mask: int, deltas: Deltas | None) -> None:
+    def modified(self, row: Row, mask: int, deltas: SetDeltas | None) -> None:
         """File the children that came or went."""
         if not mask & self.column.bit:
             return

@@ -5,7 +5,7 @@ whose value differs concern their readers; then the rules concerned run again, a
 with those they yielded before. Views and rules not concerned are not looked at, so a wave costs what changed.
 
 Facts held are counted by their owners, the runs that yield them: ``owners`` is both the reference count and the
-provenance. What a wave changed comes back as a ``Delta`` for each relation, and relations bound to a table by
+provenance. What a wave changed comes back as a ``FactDelta`` for each relation, and relations bound to a table by
 ``bind`` keep an ``Output`` that turns it into row edits.
 """
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from ovenbird.engine.alarms import Alarm
     from ovenbird.engine.ids import Allocation, Pool, Scope
     from ovenbird.engine.outputs import Handle
-    from ovenbird.engine.rows import Column, Deltas, Row, Store, Table
+    from ovenbird.engine.rows import Column, Row, SetDeltas, Store, Table
     from ovenbird.engine.rules import Run
     from ovenbird.engine.views import Instance
 
 log = logging.getLogger(__name__)
 
 
-class Delta:
+class FactDelta:
     """What a wave changed in one relation: facts that came and facts that went."""
 
     __slots__ = ("added", "removed")
@@ -61,16 +61,16 @@ class Engine:
         self.memo: dict[tuple[Any, ...], Instance] = {}
         self.scopes: dict[tuple[Pool, Any], Scope] = {}
         self.outputs: dict[Rows, Output] = {}
-        self.gathered: dict[Rule, Any] = {}
+        self.grouped_values: dict[Rule, Any] = {}
         self.owners: dict[Fact, Run | dict[Run, None]] = {}
         self.failures: dict[Run, Exception] = {}
         self.ran: Counter[str] = Counter()
         self.alarms = Alarms(clock)
-        self.observers: list[Callable[[dict[Relation, Delta]], None]] = []
+        self.observers: list[Callable[[dict[Relation, FactDelta]], None]] = []
         """Told after each wave what it changed."""
         self.dirty_views: list[tuple[int, int, Instance]] = []
         self.dirty_runs: deque[Run] = deque()
-        self.orphans: list[Instance | Allocation | Handle | Alarm] = []
+        self.unread: list[Instance | Allocation | Handle | Alarm] = []
         self.sequence = 0
         self._dead: list[Run] = []
         self._runs: dict[Row, list[Run]] = {}
@@ -93,7 +93,7 @@ class Engine:
             table.watchers.append(subjects)
             self._watching.append((table, subjects))
 
-    def close(self) -> dict[Relation, Delta]:
+    def close(self) -> dict[Relation, FactDelta]:
         """Leave the tables: watch and depend on nothing any more. The engine cannot be used afterwards.
 
         Returns:
@@ -107,7 +107,7 @@ class Engine:
         for run in (*self._singletons, *(run for runs in self._runs.values() for run in _with_gated(runs))):
             run.forget()
         self._bury()
-        deltas: dict[Relation, Delta] = {}
+        deltas: dict[Relation, FactDelta] = {}
         for fact in self.owners:
             _delta(deltas, fact[0]).removed.append(fact)
         self.owners.clear()
@@ -131,7 +131,7 @@ class Engine:
         """Whether there is nothing to run, and nothing that ran ahead."""
         return not (self.dirty_runs or self.dirty_views or self._dead or self._came or self._went)
 
-    def run(self) -> dict[Relation, Delta]:
+    def run(self) -> dict[Relation, FactDelta]:
         """Run one wave.
 
         Returns:
@@ -163,10 +163,10 @@ class Engine:
         self._wave(runs)
         return bool(self.dirty_runs)
 
-    def drop_seeds(self) -> None:
+    def release_unclaimed(self) -> None:
         """Release ids that were reserved at the start and that nothing has claimed; call after the first wave."""
         for scope in list(self.scopes.values()):
-            scope.drop_seeds()
+            scope.release_unclaimed()
 
     # -- one wave -------------------------------------------------------------------------------------------------
 
@@ -189,8 +189,8 @@ class Engine:
 
     def _bury(self) -> None:
         """Drop what nobody reads any more, now that the wave has asked for all that it wants."""
-        while self.orphans:
-            orphan = self.orphans.pop()
+        while self.unread:
+            orphan = self.unread.pop()
             if not orphan.readers:
                 orphan.dispose()
 
@@ -240,11 +240,11 @@ class Engine:
             if len(holders) == 1:
                 (self.owners[fact],) = holders
 
-    def _settle(self) -> dict[Relation, Delta]:
+    def _settle(self) -> dict[Relation, FactDelta]:
         """Return the net change of the facts that came and went; one that did both as often did neither."""
         came, went = self._came, self._went
         self._came, self._went = [], []
-        deltas: dict[Relation, Delta] = {}
+        deltas: dict[Relation, FactDelta] = {}
         if went:
             balance = dict.fromkeys(came, 0)
             balance.update(dict.fromkeys(went, 0))
@@ -307,10 +307,10 @@ def _with_gated(runs: Iterable[Run]) -> Iterator[Run]:
             yield from run.runs
 
 
-def _delta(deltas: dict[Relation, Delta], relation: Relation) -> Delta:
+def _delta(deltas: dict[Relation, FactDelta], relation: Relation) -> FactDelta:
     found = deltas.get(relation)
     if found is None:
-        found = deltas[relation] = Delta()
+        found = deltas[relation] = FactDelta()
     return found
 
 
@@ -333,7 +333,7 @@ class Subjects:
         for row in rows:
             self.engine.add_subject(row, self.rules, self.gates)
 
-    def modified(self, row: Row, mask: int, deltas: Deltas | None) -> None:
+    def modified(self, row: Row, mask: int, deltas: SetDeltas | None) -> None:
         """Do nothing: runs know themselves which columns they read."""
 
     def deleted(self, row: Row) -> None:

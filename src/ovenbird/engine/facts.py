@@ -52,7 +52,7 @@ class Rows(Relation):
         initial: values of unowned columns at insertion, by column.
         key_of: for a row found in the table, its key, or None if the row is nobody's business here. By default the
             stored values of the key columns.
-        theirs: the rows are somebody else's: rules own the value columns of those that are there, and none is ever
+        update_only: the rows are somebody else's: rules own the value columns of those that are there, and none is ever
             inserted or deleted.
         returned: of rows that are theirs: a value that a fact set, and that is still there when no fact wants any more,
             goes back to the column's default. Otherwise it stays.
@@ -63,7 +63,7 @@ class Rows(Relation):
 
     __slots__ = (
         "columns", "empty", "initial", "key", "key_columns", "key_of", "named", "returned", "row_class", "start",
-        "theirs", "value_columns", "whole", "within",
+        "update_only", "value_columns", "whole", "within",
     )  # fmt: skip
 
     def __init__(
@@ -74,7 +74,7 @@ class Rows(Relation):
         *,
         initial: dict[Column[Any], Any] | None = None,
         key_of: Callable[[Any], Hashable | None] | None = None,
-        theirs: bool = False,
+        update_only: bool = False,
         returned: bool = False,
         empty: Sequence[Column[Any]] = (),
         within: tuple[Members, Column[Any], Column[Any]] | None = None,
@@ -89,7 +89,7 @@ class Rows(Relation):
         self.initial = {c.name: v for c, v in (initial or {}).items()}
         self.named = not self.key_columns and key_of is None
         self.key_of = key_of or self._stored_key
-        self.theirs = theirs
+        self.update_only = update_only
         self.returned = returned
         self.start = 1 if self.key_columns else 2  # where the columns' values begin in a fact
         n = len(self.key_columns)

@@ -1,8 +1,8 @@
 """What a function of each row comes to, gathered by group for others to read: "the chassis near a router".
 
-A ``Gathered`` is a rule whose pairs of (group, value) go to whoever asks, not out. They are counted, so that one more
-row that gives a value which its group has already concerns nobody. It runs for every row, asked or not: who begins to
-ask finds the answer there, and pays for its length alone. That is its place: between many rows that change one at a
+A ``GroupedValues`` is a rule whose pairs of (group, value) go to whoever asks, not out. They are counted, so that one
+more row that gives a value which its group has already concerns nobody. It runs for every row, asked or not: who begins
+to ask finds the answer there, and pays for its length alone. That is its place: between many rows that change one at a
 time, each joined to others over several tables, and few readers that would have to walk over all of them.
 
 A function must not read, by whatever way, what it gathers itself.
@@ -32,9 +32,9 @@ class Gathering(Run):
 
     __slots__ = ("pairs",)
 
-    rule: Gathered
+    rule: GroupedValues
 
-    def __init__(self, engine: Any, rule: Gathered, subject: Row | None) -> None:
+    def __init__(self, engine: Any, rule: GroupedValues, subject: Row | None) -> None:
         super().__init__(engine, rule, subject)
         self.pairs: dict[Pair, None] = {}
 
@@ -60,8 +60,8 @@ class Gathering(Run):
                     kept.discount(*pair)
 
 
-class Gathered(Rule):
-    """A function of one row that gives pairs; make one with the decorator ``gathered``."""
+class GroupedValues(Rule):
+    """A function of one row that gives pairs; make one with the decorator ``grouped_values``."""
 
     __slots__ = ()
 
@@ -83,16 +83,16 @@ class Gathered(Rule):
 
     def kept(self, engine: Any) -> Any:
         """Return what an engine's rows give."""
-        found = engine.gathered.get(self)
+        found = engine.grouped_values.get(self)
         if found is None:
-            found = engine.gathered[self] = self.keeps()
+            found = engine.grouped_values[self] = self.keeps()
         return found
 
 
-def gathered(subject: type[R]) -> Callable[[Callable[[R], Iterable[Pair]]], Gathered]:
+def grouped_values(subject: type[R]) -> Callable[[Callable[[R], Iterable[Pair]]], GroupedValues]:
     """Make a function of the rows of ``subject``'s table one that gathers what it gives; list it among the rules."""
 
-    def decorate(body: Callable[[R], Iterable[Pair]]) -> Gathered:
-        return Gathered(body, subject)
+    def decorate(body: Callable[[R], Iterable[Pair]]) -> GroupedValues:
+        return GroupedValues(body, subject)
 
     return decorate

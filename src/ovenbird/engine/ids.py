@@ -98,7 +98,7 @@ class Allocation(Source):
 
     def unread(self) -> None:
         """Let the engine release the number at the end of the wave, if nobody has asked for it again."""
-        self.scope.engine.orphans.append(self)
+        self.scope.engine.unread.append(self)
 
     def dispose(self) -> None:
         """Release the number."""
@@ -165,7 +165,7 @@ class Scope:
             self.exhausted.track()
         return found.value
 
-    def drop_seeds(self) -> None:
+    def release_unclaimed(self) -> None:
         """Release the reservations that nobody has claimed."""
         for key, value in self.seeds.items():
             if self.taken.get(value) == key and key not in self.by_key:

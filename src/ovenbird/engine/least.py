@@ -1,7 +1,7 @@
 """The least value that a function of each row gives a group: "the configuration that every chassis has installed".
 
-A ``Least`` is a ``Gathered`` whose readers depend on the least value of a group alone. One more row, or one row less,
-costs the logarithm of the group's size, and concerns readers only where the least value becomes another one.
+A ``Least`` is a ``GroupedValues`` whose readers depend on the least value of a group alone. One more row, or one row
+less, costs the logarithm of the group's size, and concerns readers only where the least value becomes another one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ovenbird.engine import tracking
-from ovenbird.engine.grouped import Gathered
+from ovenbird.engine.grouped import GroupedValues
 from ovenbird.engine.tracking import Source
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Orders:
         return order
 
 
-class Least(Gathered):
+class Least(GroupedValues):
     """A function of one row that gives pairs of (group, value); make one with the decorator ``least_of``."""
 
     __slots__ = ()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 
     from ovenbird.engine.facts import Fact, Members, Rows
-    from ovenbird.engine.rows import UUID, Column, Deltas, Row, Table
+    from ovenbird.engine.rows import UUID, Column, Row, SetDeltas, Table
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Handle(Source):
 
     def unread(self) -> None:
         """Let the engine forget the handle at the end of the wave."""
-        self.output.engine.orphans.append(self)
+        self.output.engine.unread.append(self)
 
     def dispose(self) -> None:
         """Forget the UUID; if the row is there, it keeps it."""
@@ -256,7 +256,7 @@ class Output:
     def inserted(self, rows: Iterable[Row]) -> None:
         """Note rows that appeared."""
         planned, actual, keys = self._planned, self.actual, self._keys
-        if self.relation.named and self.relation.theirs and not self.members:  # nobody plans them, and keys differ
+        if self.relation.named and self.relation.update_only and not self.members:  # nobody plans them, and keys differ
             fresh = {row.uuid: row for row in rows}
             actual.update(zip(fresh, fresh.values(), strict=True))
             keys.update(zip(fresh.values(), fresh, strict=True))
@@ -286,7 +286,7 @@ class Output:
             handle.touch()
         self._doubt(key)
 
-    def modified(self, row: Row, mask: int, deltas: Deltas | None) -> None:
+    def modified(self, row: Row, mask: int, deltas: SetDeltas | None) -> None:
         """Note a row that changed."""
         if not mask & self._mine:
             return
@@ -345,7 +345,7 @@ class Output:
             editor: the transaction.
             only: some of the `unsettled`, which alone are looked at; all of them by default.
         """
-        theirs, actual, rejected = self.relation.theirs, self.actual, self.rejected
+        update_only, actual, rejected = self.relation.update_only, self.actual, self.rejected
         if only is None:
             dirty, edits, suspect = self.dirty, self._edits, self._suspect
             self.dirty, self._edits, self._suspect = {}, {}, {}
@@ -365,13 +365,13 @@ class Output:
             fact = self.wanted(key)
             if fact is not None:
                 self._update(editor, row_now, fact)
-            elif not theirs:
+            elif not update_only:
                 editor.delete(row_now)
             elif key in self._given:
                 self._take_back(editor, row_now, self._given[key])
         for key in dirty if self._given else ():
             self._given.pop(key, None)
-        if missing and not theirs:
+        if missing and not update_only:
             self._insert(editor, missing)
         for key in (*suspect, *edits):
             row_now = self.actual.get(key)

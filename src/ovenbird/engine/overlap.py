@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ovenbird.engine.indexes import Index
-    from ovenbird.engine.rows import Column, Deltas, Row, Table
+    from ovenbird.engine.rows import Column, Row, SetDeltas, Table
 
 
 class Overlap:
@@ -81,7 +81,7 @@ class Side:
         for row in rows:
             self._file(row, row.values[self.column.index], None)
 
-    def modified(self, row: Row, mask: int, deltas: Deltas | None) -> None:
+    def modified(self, row: Row, mask: int, deltas: SetDeltas | None) -> None:
         """Count what came and went."""
         if mask & self.column.bit:
             at = self.column.index

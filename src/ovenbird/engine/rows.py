@@ -233,7 +233,7 @@ class Row(Source):
         return f"<{self.TABLE} {name or self.uuid}>"
 
 
-Deltas = Mapping[int, tuple[Iterable[Any], Iterable[Any]]]
+SetDeltas = Mapping[int, tuple[Iterable[Any], Iterable[Any]]]
 """Elements added to and removed from set columns, by column position."""
 
 
@@ -243,7 +243,7 @@ class Watcher(Protocol):
     def inserted(self, rows: Sequence[Any]) -> None:
         """React to new rows."""
 
-    def modified(self, row: Any, mask: int, deltas: Deltas | None) -> None:
+    def modified(self, row: Any, mask: int, deltas: SetDeltas | None) -> None:
         """React to a changed row.
 
         Arguments:
@@ -372,7 +372,7 @@ class Table(Generic[R]):
         self,
         row: R,
         changes: Mapping[int, Any],
-        deltas: Deltas | None = None,
+        deltas: SetDeltas | None = None,
     ) -> None:
         """Give a row new values by column position.
 

@@ -1,7 +1,7 @@
 """Which values a column has among rows with a certain value of another: "the chassis that a network's ports are on".
 
-A ``Distinct`` counts, so that one more row with a value that is there already concerns nobody: readers of a group run
-again only when a value comes that none of its rows had, or when the last row with a value is gone.
+A ``ValueCounts`` counts, so that one more row with a value that is there already concerns nobody: readers of a group
+run again only when a value comes that none of its rows had, or when the last row with a value is gone.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from ovenbird.engine.tracking import Source
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
-    from ovenbird.engine.rows import Column, Deltas, Row, Table
+    from ovenbird.engine.rows import Column, Row, SetDeltas, Table
 
 
-class Distinct:
+class ValueCounts:
     """A way to count the rows of one table.
 
     Arguments:
@@ -104,11 +104,11 @@ class Tallies:
 
 
 class Counts(Tallies):
-    """What a ``Distinct`` says of one table, kept as the table changes."""
+    """What a ``ValueCounts`` says of one table, kept as the table changes."""
 
     __slots__ = ("distinct", "filed", "mask")
 
-    def __init__(self, distinct: Distinct, table: Table[Any]) -> None:
+    def __init__(self, distinct: ValueCounts, table: Table[Any]) -> None:
         super().__init__()
         self.distinct = distinct
         self.mask = distinct.group.bit | distinct.value.bit
@@ -128,7 +128,7 @@ class Counts(Tallies):
             filed = self.filed[row] = (row.values[self.distinct.group.index], value)
             self.count(*filed)
 
-    def modified(self, row: Row, mask: int, deltas: Deltas | None) -> None:  # noqa: ARG002 (a watcher's signature)
+    def modified(self, row: Row, mask: int, deltas: SetDeltas | None) -> None:  # noqa: ARG002 (a watcher's signature)
         """Count a row where it belongs now."""
         if mask & self.mask:
             self.deleted(row)

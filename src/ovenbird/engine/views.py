@@ -113,7 +113,7 @@ class Instance(Reader):
 
     def unread(self) -> None:
         """Let the engine drop this view at the end of the wave, if nobody has asked for it again."""
-        self.engine.orphans.append(self)
+        self.engine.unread.append(self)
 
     def dispose(self) -> None:
         """Drop this view for good."""

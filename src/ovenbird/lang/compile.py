@@ -15,7 +15,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.lang.dnf import Box, boxes
+from ovenbird.lang.dnf import Conjunction, conjunctions
 from ovenbird.lang.errors import CompileError, LangError
 from ovenbird.lang.passes import annotated
 from ovenbird.openflow.fields import FIELDS
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.lang.bindings import Bindings
-    from ovenbird.lang.ternary import Cube, Cubes
+    from ovenbird.lang.ternary import Cube, MaskSet
 
 _CONJ_ID_MASK = FIELDS["conj_id"].mask
 _MAX_CLAUSES = 64  # Open vSwitch's limit of dimensions, ovs-actions(7)
@@ -67,17 +67,17 @@ def compile_match(text: str, bindings: Bindings) -> Compiled:
         LangError: with its place: the text is malformed, a set or group is unknown, or OpenFlow has no such match.
     """
     try:
-        return compile_boxes(boxes(annotated(text), bindings))
+        return compile_boxes(conjunctions(annotated(text), bindings))
     except LangError as error:
         raise error.within(text) from None
 
 
-def compile_boxes(sum_of_boxes: list[Box]) -> Compiled:
+def compile_boxes(disjunction: list[Conjunction]) -> Compiled:
     """Turn the normal form into flows; raise `CompileError` for single bits of a field that cannot be masked."""
     plain: dict[Match, None] = {}
     clauses: dict[Match, list[Clause]] = {}
     n_conjunctions = 0
-    for box in sum_of_boxes:
+    for box in disjunction:
         for fixed, dimensions in _products(box):
             if not dimensions:
                 plain[Match(fixed)] = None
@@ -94,14 +94,14 @@ def compile_boxes(sum_of_boxes: list[Box]) -> Compiled:
     return Compiled(tuple(flows), n_conjunctions)
 
 
-def _products(box: Box) -> Iterator[tuple[dict[str, Cube], list[tuple[str, Cubes]]]]:
+def _products(box: Conjunction) -> Iterator[tuple[dict[str, Cube], list[tuple[str, MaskSet]]]]:
     """Split a box into products of single cubes, each with a conjunctive match's dimensions (none, or at least two).
 
     Fields that cannot be masked are multiplied out first: they are what other fields' prerequisites ask for.
     """
     fixed: dict[str, Cube] = {}
-    multiplied: list[tuple[str, Cubes]] = []
-    open_: list[tuple[str, Cubes]] = []
+    multiplied: list[tuple[str, MaskSet]] = []
+    open_: list[tuple[str, MaskSet]] = []
     for name, values in box.items():
         field = FIELDS[name]
         if not field.maskable and any(mask != field.mask for _, mask in values):

@@ -1,9 +1,9 @@
 """The normal form of a match: a sum of boxes, each a product of one value set per field.
 
-A box maps Open vSwitch field names to `cubes.Cubes`; a field that is absent may have any value. The sum `[]` is false
-and `[{}]` is true. Invariants: no box holds an empty set, nor the set of all values; boxes that differ in one field
-alone are one box; no box lies inside another (looked for among up to `_CONTAINMENT_LIMIT` boxes). The order depends on
-the match's text alone, never on the order of a set's members.
+A box (a conjunction) maps Open vSwitch field names to `ternary.MaskSet`; a field that is absent may have any value. The
+sum `[]` is false and `[{}]` is true. Invariants: no box holds an empty set, nor the set of all values; boxes that
+differ in one field alone are one box; no box lies inside another (looked for among up to `_CONTAINMENT_LIMIT` boxes).
+The order depends on the match's text alone, never on the order of a set's members.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from ovenbird.lang.ast import (
 from ovenbird.lang.errors import CompileError, LexError, UnknownNameError
 from ovenbird.lang.lexer import parse_constant
 from ovenbird.lang.parser import check_constant
-from ovenbird.lang.ternary import ALL, EMPTY, Cubes
+from ovenbird.lang.ternary import ALL, EMPTY, MaskSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.lang.bindings import Bindings
 
-Box = dict[str, Cubes]
+Conjunction = dict[str, MaskSet]
 
 _log = logging.getLogger(__name__)
 _CONTAINMENT_LIMIT = 32
@@ -45,7 +45,7 @@ _MAX_PRODUCT = 8192  # alternatives over different fields; beyond it one match w
 _PORT_MASK = 0xFFFFFFFF
 
 
-def boxes(expr: Expr, bindings: Bindings) -> list[Box]:
+def conjunctions(expr: Expr, bindings: Bindings) -> list[Conjunction]:
     """Return the boxes of an annotated expression (see `passes.annotate`).
 
     Raises:
@@ -63,21 +63,21 @@ def boxes(expr: Expr, bindings: Bindings) -> list[Box]:
         case Compare():
             return _leaf(expr, bindings)
         case And(terms):
-            product: list[Box] = [{}]
+            product: list[Conjunction] = [{}]
             for term in terms:
                 if not product:
                     return product
-                product = _and(product, boxes(term, bindings))
+                product = _and(product, conjunctions(term, bindings))
             return product
         case Or(terms):
-            return merged([box for term in terms for box in boxes(term, bindings)])
+            return merged([box for term in terms for box in conjunctions(term, bindings)])
         case Test() | Not():
             raise CompileError(f"`{expr}' is not annotated.")
         case _:
             assert_never(expr)
 
 
-def _leaf(compare: Compare, bindings: Bindings) -> list[Box]:
+def _leaf(compare: Compare, bindings: Bindings) -> list[Conjunction]:
     ref = compare.ref
     field = ref.symbol.field
     if field is None:
@@ -105,7 +105,7 @@ def _port_keys(compare: Compare, bindings: Bindings) -> Iterator[int]:
                 yield key
 
 
-def _values(compare: Compare, bindings: Bindings) -> Cubes:
+def _values(compare: Compare, bindings: Bindings) -> MaskSet:
     """Return the values, of the bits that the comparison looks at, for which it holds."""
     width = compare.ref.n_bits
     ones = (1 << width) - 1
@@ -152,7 +152,7 @@ def integers(compare: Compare, bindings: Bindings) -> Iterator[Integer]:
                 yield integer
 
 
-def _and(left: list[Box], right: list[Box]) -> list[Box]:
+def _and(left: list[Conjunction], right: list[Conjunction]) -> list[Conjunction]:
     if left == [{}]:
         return right
     if right == [{}]:
@@ -162,7 +162,7 @@ def _and(left: list[Box], right: list[Box]) -> list[Box]:
     return merged([box for a in left for b in right if (box := _meet(a, b)) is not None])
 
 
-def _meet(left: Box, right: Box) -> Box | None:
+def _meet(left: Conjunction, right: Conjunction) -> Conjunction | None:
     box = dict(left)
     for name, values in right.items():
         mine = box.get(name)
@@ -174,24 +174,24 @@ def _meet(left: Box, right: Box) -> Box | None:
     return box
 
 
-def merged(sum_of_boxes: list[Box]) -> list[Box]:
+def merged(disjunction: list[Conjunction]) -> list[Conjunction]:
     """Return the same sum with boxes that differ in one field alone made one, and boxes inside others left out."""
-    while len(sum_of_boxes) > 1:
-        before = len(sum_of_boxes)
-        for name in dict.fromkeys(name for box in sum_of_boxes for name in box):
-            sum_of_boxes = _merged_on(name, sum_of_boxes)
-        sum_of_boxes = _uncovered(sum_of_boxes)
-        if len(sum_of_boxes) == before:
+    while len(disjunction) > 1:
+        before = len(disjunction)
+        for name in dict.fromkeys(name for box in disjunction for name in box):
+            disjunction = _merged_on(name, disjunction)
+        disjunction = _uncovered(disjunction)
+        if len(disjunction) == before:
             break
-    return sum_of_boxes
+    return disjunction
 
 
-def _merged_on(name: str, sum_of_boxes: list[Box]) -> list[Box]:
-    groups: dict[frozenset[tuple[str, Cubes]], list[Box]] = {}
-    for box in sum_of_boxes:
+def _merged_on(name: str, disjunction: list[Conjunction]) -> list[Conjunction]:
+    groups: dict[frozenset[tuple[str, MaskSet]], list[Conjunction]] = {}
+    for box in disjunction:
         groups.setdefault(frozenset(item for item in box.items() if item[0] != name), []).append(box)
-    if len(groups) == len(sum_of_boxes):
-        return sum_of_boxes
+    if len(groups) == len(disjunction):
+        return disjunction
     result = []
     for group in groups.values():
         box = group[0]
@@ -202,16 +202,16 @@ def _merged_on(name: str, sum_of_boxes: list[Box]) -> list[Box]:
     return result
 
 
-def _uncovered(sum_of_boxes: list[Box]) -> list[Box]:
-    if not 1 < len(sum_of_boxes) <= _CONTAINMENT_LIMIT:
-        return sum_of_boxes
-    kept: list[Box] = []
-    for index, box in enumerate(sum_of_boxes):
-        others = kept + sum_of_boxes[index + 1 :]
+def _uncovered(disjunction: list[Conjunction]) -> list[Conjunction]:
+    if not 1 < len(disjunction) <= _CONTAINMENT_LIMIT:
+        return disjunction
+    kept: list[Conjunction] = []
+    for index, box in enumerate(disjunction):
+        others = kept + disjunction[index + 1 :]
         if not any(_holds(other, box) for other in others):
             kept.append(box)
     return kept
 
 
-def _holds(outer: Box, inner: Box) -> bool:
+def _holds(outer: Conjunction, inner: Conjunction) -> bool:
     return all(name in inner and cube_sets.covers(values, inner[name]) for name, values in outer.items())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.lang.dnf import boxes
+from ovenbird.lang.dnf import conjunctions
 from ovenbird.lang.errors import FieldError, LangError, MicroflowError
 from ovenbird.lang.passes import annotated
 from ovenbird.lang.symbols import OVERLAYS
@@ -111,7 +111,7 @@ def parse_microflow(text: str, bindings: Bindings) -> Microflow:
     """
     expr = annotated(text)
     try:
-        alternatives = boxes(expr, bindings)
+        alternatives = conjunctions(expr, bindings)
     except LangError as error:
         raise error.within(text) from None
     if not alternatives:

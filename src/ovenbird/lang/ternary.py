@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 Cube = tuple[int, int]
-Cubes = tuple[Cube, ...]
+MaskSet = tuple[Cube, ...]
 
-EMPTY: Cubes = ()
-ALL: Cubes = ((0, 0),)
+EMPTY: MaskSet = ()
+ALL: MaskSet = ((0, 0),)
 
 
-def union(cubes: Iterable[Cube]) -> Cubes:
+def union(cubes: Iterable[Cube]) -> MaskSet:
     """Return the set of all that one of `cubes` holds, with cubes inside others left out."""
     unique = set(cubes)
     if len(unique) < 2:
@@ -35,7 +35,7 @@ def union(cubes: Iterable[Cube]) -> Cubes:
     return tuple(sorted(unique))
 
 
-def intersection(left: Cubes, right: Cubes) -> Cubes:
+def intersection(left: MaskSet, right: MaskSet) -> MaskSet:
     """Return the set of what both sets hold."""
     if right in (left, ALL):
         return left
@@ -52,7 +52,7 @@ def intersection(left: Cubes, right: Cubes) -> Cubes:
     )
 
 
-def complement(cubes: Cubes) -> Cubes:
+def complement(cubes: MaskSet) -> MaskSet:
     """Return the set of all that `cubes` does not hold, by splitting on one bit after another, the highest first."""
     return tuple(sorted(_complement(cubes, 0, 0)))
 
@@ -73,7 +73,7 @@ def _complement(cubes: Iterable[Cube], value: int, mask: int) -> Iterator[Cube]:
         yield from _complement(rest, value | side, mask | bit)
 
 
-def between(low: int, high: int, width: int) -> Cubes:
+def between(low: int, high: int, width: int) -> MaskSet:
     """Return the numbers of a range as the fewest prefixes.
 
     Arguments:
@@ -92,11 +92,11 @@ def between(low: int, high: int, width: int) -> Cubes:
     return tuple(cubes)
 
 
-def shifted(cubes: Cubes, ofs: int) -> Cubes:
+def shifted(cubes: MaskSet, ofs: int) -> MaskSet:
     """Return the set for the field of which `cubes` speaks about the bits from `ofs` up."""
     return tuple((value << ofs, mask << ofs) for value, mask in cubes) if ofs else cubes
 
 
-def covers(outer: Cubes, inner: Cubes) -> bool:
+def covers(outer: MaskSet, inner: MaskSet) -> bool:
     """Say whether each cube of `inner` lies in a single cube of `outer` (enough for a superset, not necessary)."""
     return all(any(wide & mask == wide and v & wide == w for w, wide in outer) for v, mask in inner)

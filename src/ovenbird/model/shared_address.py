@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.engine.computed_index import Derived
+from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.model.cloud import Port
 from ovenbird.net.ip import ip_network
 
@@ -44,7 +44,7 @@ def single_address(text: str) -> str:
 INFRASTRUCTURE = "network:"
 """Prefix of the device owners that belong to the network itself: routers, DHCP, metadata."""
 
-PAIRED = Derived(Port.network, Port.allowed_address_pairs, keys=_paired)
+PAIRED = ComputedIndex(Port.network, Port.allowed_address_pairs, keys=_paired)
 """Ports by network and each single address of their pairs."""
 
 

@@ -16,7 +16,7 @@ from ovenbird.northd.ir.flow import LOGICAL_FLOW
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 
-    from ovenbird.engine.engine import Delta, Engine
+    from ovenbird.engine.engine import Engine, FactDelta
     from ovenbird.engine.facts import Fact, Relation
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Findings:
         """Yield the findings that there are, in the order of their text."""
         return iter(sorted(self._current.values()))
 
-    def absorb(self, deltas: Mapping[Relation, Delta]) -> None:
+    def absorb(self, deltas: Mapping[Relation, FactDelta]) -> None:
         """Take in what a wave changed."""
         if (found := deltas.get(FINDING)) is not None:
             for fact in found.removed:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.engine.computed_index import Derived
+from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.least import Least, least_of
 from ovenbird.engine.lookups import rows
 from ovenbird.engine.rules import Rule, rule, singleton
@@ -150,7 +150,7 @@ def reached_by_all(chassis: Least) -> tuple[int | None, int]:
 
 
 _PB = sb.PortBinding
-_BOUND = Derived(
+_BOUND = ComputedIndex(
     _PB.logical_port,
     _PB.chassis,
     keys=lambda values: () if values[_PB.chassis.index] is None else (values[_PB.logical_port.index],),

@@ -42,7 +42,7 @@ class RowChange:
         self.row = row
         self.new = new
 
-    def delta(self, position: int) -> notation.Delta:
+    def delta(self, position: int) -> notation.FactDelta:
         """Return what a set or map column of a row that was there gained and lost.
 
         Raises:
@@ -80,7 +80,7 @@ class RowEdit(RowChange):
         old: list[Any],
         new: list[Any] | None,
         columns: tuple[int, ...] = (),
-        deltas: dict[int, notation.Delta] | None = None,
+        deltas: dict[int, notation.FactDelta] | None = None,
     ) -> None:
         self.table = table
         self.uuid = uuid
@@ -90,7 +90,7 @@ class RowEdit(RowChange):
         self.columns = columns
         self._deltas = {} if deltas is None else deltas
 
-    def delta(self, position: int) -> notation.Delta:
+    def delta(self, position: int) -> notation.FactDelta:
         """Return what a set or map column gained and lost; found out once."""
         found = self._deltas.get(position)
         if found is None:

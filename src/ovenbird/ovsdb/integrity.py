@@ -387,7 +387,7 @@ def _change(staged: Staged) -> RowChange | None:
     if staged.deleted:
         return RowEdit(staged.table, staged.uuid, row, row.values, None)
     old, new = row.values, staged.values
-    deltas: dict[int, notation.Delta] = {}
+    deltas: dict[int, notation.FactDelta] = {}
     columns = []
     for position in staged.changed:
         if staged.touched and position in staged.touched and staged.table.layout[position].type.high > 1:

@@ -126,7 +126,7 @@ class Mirror:
         if row is None:
             raise ProtocolError(f"row {uuid} of table {table.name} is modified before it is inserted")
         values = row.values.copy()
-        deltas: dict[int, notation.Delta] = {}
+        deltas: dict[int, notation.FactDelta] = {}
         columns = []
         for name, json in diffs.items():
             at = table.position.get(name)

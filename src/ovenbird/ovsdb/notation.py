@@ -29,7 +29,7 @@ from ovenbird.ovsdb.types import (
 
 Decode = Callable[[Any, "Names | None"], Any]
 Encode = Callable[[Any], Any]
-Delta = tuple[Any, Any]
+FactDelta = tuple[Any, Any]
 """What a set or map gained and lost: (added, removed), as frozensets, or as dicts of a map's pairs."""
 
 _pool: list[UUID] = []
@@ -277,7 +277,7 @@ def from_members(type_: ColumnType, value: Any) -> Any:
     return next(iter(value), None)
 
 
-def delta_of(type_: ColumnType, old: Any, new: Any) -> Delta:
+def delta_of(type_: ColumnType, old: Any, new: Any) -> FactDelta:
     """Return what a set or map column gained and lost; a changed pair of a map is in both.
 
     Arguments:
@@ -293,7 +293,7 @@ def delta_of(type_: ColumnType, old: Any, new: Any) -> Delta:
     return new - old, old - new
 
 
-def diff_from_delta(type_: ColumnType, delta: Delta) -> Any:
+def diff_from_delta(type_: ColumnType, delta: FactDelta) -> Any:
     """Return the diff that a gain and a loss make."""
     added, removed = delta
     if type_.value is not None:

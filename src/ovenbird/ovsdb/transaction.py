@@ -155,7 +155,7 @@ class StagedEdit(Staged):
             if position in self.changed or self.values[position] != value:
                 self.put(position, value)
 
-    def delta(self, position: int) -> notation.Delta:
+    def delta(self, position: int) -> notation.FactDelta:
         """Return what a set or map column gains and loses; call after `freeze`."""
         type_ = self.table.layout[position].type
         old, new = self.row.values[position], self.values[position]

@@ -159,7 +159,7 @@ def test_a_restart_moves_nothing(world):
     world.engine.close()
     world.engine = compiler(world.cloud.store, world.nb.store, world.sb.store)
     assert world.settle() == 0
-    world.engine.drop_seeds()
+    world.engine.release_unclaimed()
     assert placed(world) == before
     add_gateways(world, 1)
     world.settle()

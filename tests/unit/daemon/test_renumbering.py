@@ -6,7 +6,7 @@ import pytest
 
 from ovenbird.daemon.renumbering import Renumbering
 from ovenbird.daemon.unixctl import Unixctl
-from ovenbird.driver.engine_driver import Pump
+from ovenbird.driver.engine_driver import EngineDriver
 from ovenbird.model import cloud
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server
@@ -15,9 +15,9 @@ from ovenbird.ovsdb.server import Server
 class World:
     def __init__(self, place):
         self.client = Server().add(Database(cloud.schema(), cloud.ROWS))
-        self.pump = Pump("cloud", lambda: pytest.fail("it is not run"), [self.client])
+        self.driver = EngineDriver("cloud", lambda: pytest.fail("it is not run"), [self.client])
         self.unixctl = Unixctl(place / "ctl", "1")
-        Renumbering(self.client, self.pump).register(self.unixctl)
+        Renumbering(self.client, self.driver).register(self.unixctl)
         self.ids = self.change(add=("a", "b"))
 
     def change(self, add=(), remove=(), ids=None):
@@ -39,12 +39,12 @@ async def world(tmp_path):
 
 async def test_the_same_networks_with_other_ids_stop_the_compiler_until_the_ids_are_back(world, caplog):
     other = world.change(add=("b", "a"), remove=world.ids)
-    assert world.pump.paused
+    assert world.driver.paused
     assert "restored by a server that gives rows new UUIDs" in caplog.text
     more = world.change(add=("c",))
-    assert world.pump.paused
+    assert world.driver.paused
     world.change(add=("a", "b"), remove=other + more, ids=world.ids)
-    assert not world.pump.paused
+    assert not world.driver.paused
     assert caplog.messages[-1] == "the ids of Cloud are back: the compiler goes on"
     assert len(caplog.messages) == 2
 
@@ -53,9 +53,9 @@ async def test_new_ids_can_be_accepted(world):
     assert world.unixctl.commands["cloud/accept-ids"].run([]) == "the ids of Cloud are as they were\n"
     other = world.change(add=("a", "b"), remove=world.ids)
     assert world.unixctl.commands["cloud/accept-ids"].run([]) == ""
-    assert not world.pump.paused
+    assert not world.driver.paused
     world.change(add=("a", "b"), remove=other)
-    assert world.pump.paused, "once more"
+    assert world.driver.paused, "once more"
 
 
 async def test_what_people_do_is_nothing_of_the_kind(world):
@@ -64,4 +64,4 @@ async def test_what_people_do_is_nothing_of_the_kind(world):
     world.change(add=("c", "d"), remove=rest)
     world.change(remove=list(world.client.store.table(cloud.Network).rows))
     world.change(add=("c",))
-    assert not world.pump.paused
+    assert not world.driver.paused

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ovenbird.driver.engine_driver import Pump
+from ovenbird.driver.engine_driver import EngineDriver
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.facts import Members, Rows
 from ovenbird.engine.lookups import find
@@ -69,7 +69,7 @@ class World:
 
     def __init__(self) -> None:
         self.wishes = Server().add(Database(SOURCE, [Wish]))
-        self.pump: Pump | None = None
+        self.driver: EngineDriver | None = None
         self.running: asyncio.Task[None] | None = None
 
     def local_target(self) -> Client:
@@ -82,8 +82,8 @@ class World:
             return engine
 
         self.target = target
-        self.pump = Pump("test", build, [target, self.wishes])
-        self.running = asyncio.create_task(self.pump.run())
+        self.driver = EngineDriver("test", build, [target, self.wishes])
+        self.running = asyncio.create_task(self.driver.run())
 
     async def stop(self) -> None:
         assert self.running is not None
@@ -110,10 +110,10 @@ class World:
 
     async def settled(self) -> None:
         """Return when the pump has nothing to do."""
-        assert self.pump is not None
+        assert self.driver is not None
         calm = 0
         async with asyncio.timeout(60):
             while calm < 20:
                 await asyncio.sleep(0 if calm else 0.005)
-                busy = self.pump.engine is None or not self.pump.engine.idle or self.pump.busy
+                busy = self.driver.engine is None or not self.driver.engine.idle or self.driver.busy
                 calm = 0 if busy else calm + 1

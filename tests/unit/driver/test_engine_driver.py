@@ -117,7 +117,7 @@ def test_a_database_that_refuses_everything_is_asked_more_and_more_rarely(caplog
         async with asyncio.timeout(60):
             while len(asked) < 5:
                 await asyncio.sleep(0.01)
-                world.pump.wake()  # whatever else changes
+                world.driver.schedule()  # whatever else changes
         await world.stop()
 
     asyncio.run(run())
@@ -139,8 +139,8 @@ def test_what_is_in_the_way_of_a_row_may_go_away(caplog):
         assert world.granted() == {"a": ("mine", "")}
         world.wish({"b": ("mine", ""), "c": ("c", "b")})
         await world.settled()
-        world.pump._refusals[target].reconsider_at = 0
-        world.pump.wake()
+        world.driver._refusals[target].reconsider_at = 0
+        world.driver.schedule()
         await world.settled()
         assert world.granted() == {"b": ("mine", ""), "c": ("c", "b")}
         await world.stop()

@@ -2,14 +2,14 @@
 
 from things import Label, Thing, contents, settle
 
-from ovenbird.engine.computed_index import Derived
+from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.facts import Rows
 from ovenbird.engine.rows import Store
 from ovenbird.engine.rules import rule
 
 LABEL = Rows(Label, [Label.name], [Label.text])
-HALVES = Derived(Thing.name, Thing.size, keys=lambda values: [100 // values[Thing.size.index]])
+HALVES = ComputedIndex(Thing.name, Thing.size, keys=lambda values: [100 // values[Thing.size.index]])
 
 
 @rule(Thing)

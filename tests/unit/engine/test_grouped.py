@@ -5,14 +5,14 @@ from things import Box, Label, Thing, settle
 
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.facts import Rows
-from ovenbird.engine.grouped import gathered
+from ovenbird.engine.grouped import grouped_values
 from ovenbird.engine.rows import Store
 from ovenbird.engine.rules import rule
 
 LABEL = Rows(Label, [Label.name], [Label.text])
 
 
-@gathered(Thing)
+@grouped_values(Thing)
 def held(thing):
     """A thing gives each box that it is in its size, and zero to a group of all."""
     if thing.size < 0:

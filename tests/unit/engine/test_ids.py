@@ -64,7 +64,7 @@ def test_seeds_survive_a_restart_and_unclaimed_ones_are_dropped():
     w.add("a")
     w.add("b")
     assert w.numbers() == {"a": 3, "b": 2}
-    w.engine.drop_seeds()
+    w.engine.release_unclaimed()
     w.add("c")
     w.add("d")
     assert sorted(w.numbers().values()) == [1, 2, 3, 4]

@@ -10,12 +10,12 @@ from ovenbird.engine.rules import rule
 
 NAME = UUID("0b7bb7f4-0000-4000-8000-000000000001")
 NAMED = Rows(Label, values=[Label.name])
-STATUS = Rows(Label, values=[Label.note], theirs=True)
+STATUS = Rows(Label, values=[Label.note], update_only=True)
 LABELS = Rows(Label, [Label.name], [Label.text])
 BOXES = Rows(Box, [Box.name], [Box.labels])
 PAIR = Rows(Label, [Label.name, Label.text])
 """Rows that are nothing but their key."""
-GROUPS = Rows(Group, values=[Group.name], theirs=True)
+GROUPS = Rows(Group, values=[Group.name], update_only=True)
 IN_GROUP = Members(GROUPS, Group.members)
 
 

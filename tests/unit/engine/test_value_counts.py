@@ -6,10 +6,10 @@ from ovenbird.engine.engine import Engine
 from ovenbird.engine.facts import Rows
 from ovenbird.engine.rows import Store
 from ovenbird.engine.rules import rule
-from ovenbird.engine.value_counts import Distinct
+from ovenbird.engine.value_counts import ValueCounts
 
 LABEL = Rows(Label, [Label.name], [Label.text])
-POINTED = Distinct(Thing.size, Thing.next)
+POINTED = ValueCounts(Thing.size, Thing.next)
 
 
 @rule(Thing)

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ovenbird.lang import ternary
-from ovenbird.lang.ternary import ALL, EMPTY, Cubes
+from ovenbird.lang.ternary import ALL, EMPTY, MaskSet
 
 UNIVERSE = range(16)
 
 
-def numbers(values: Cubes) -> set[int]:
+def numbers(values: MaskSet) -> set[int]:
     return {number for number in UNIVERSE if any(number & mask == value for value, mask in values)}
 
 
@@ -30,12 +30,12 @@ def test_union_holds_what_its_parts_hold_and_no_cube_inside_another(parts: list[
 
 
 @given(CUBES, CUBES)
-def test_intersection(left: Cubes, right: Cubes) -> None:
+def test_intersection(left: MaskSet, right: MaskSet) -> None:
     assert numbers(ternary.intersection(left, right)) == numbers(left) & numbers(right)
 
 
 @given(CUBES)
-def test_complement_is_disjoint(values: Cubes) -> None:
+def test_complement_is_disjoint(values: MaskSet) -> None:
     result = ternary.complement(values)
     assert numbers(result) == set(UNIVERSE) - numbers(values)
     assert sum(len(numbers((cube,))) for cube in result) == len(numbers(result))

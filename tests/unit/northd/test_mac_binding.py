@@ -52,22 +52,22 @@ def known(networks):
 
 
 def test_a_floating_address_that_is_deleted_is_forgotten_and_no_other(site):
-    translation = floating(site, 1)
+    nat_rule = floating(site, 1)
     for ip in (FLOATING, "172.16.0.1", "fd00::1", "fe80::200:ff:fe00:ff01"):
         learn(site, ip, MAC.format(1))
     learn(site, "172.16.0.99", "00:00:00:00:99:99")
     before = known(site)
     assert len(before) == 5
-    site.delete(translation, (site.routers[1], "nat"))
+    site.delete(nat_rule, (site.routers[1], "nat"))
     assert site.wave()["learned"] == 1, "what has another address does not even run"
     assert known(site) == {ip: mac for ip, mac in before.items() if ip != FLOATING}
 
 
 def test_a_floating_address_moves_to_a_router_or_to_its_instances_chassis(site):
-    translation = floating(site, 1)
+    nat_rule = floating(site, 1)
     learn(site, FLOATING, MAC.format(1))
     assert FLOATING in known(site)
-    site.update(translation, external_mac="00:00:00:00:ee:01", logical_port="vm")
+    site.update(nat_rule, external_mac="00:00:00:00:ee:01", logical_port="vm")
     assert known(site) == {}
     learn(site, FLOATING, "00:00:00:00:ee:01")
     assert FLOATING in known(site)

@@ -43,7 +43,7 @@ def test_a_translation_added_or_removed_runs_rules_about_it_alone(world, values)
     before = len(nat_flows(world))
     added = floating(world, 15, **values)
     ran = world.wave()
-    assert ran["nat"] == ran["translation"] == 1
+    assert ran["nat"] == ran["nat_rule"] == 1
     assert sum(ran.values()) <= 4, ran
     assert len(nat_flows(world)) > before
     world.delete(added, (world.router, "nat"))

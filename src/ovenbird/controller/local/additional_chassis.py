@@ -10,7 +10,7 @@ from ovenbird.controller.local.local_data import (
     parent_port,
 )
 from ovenbird.controller.local.settings import settings
-from ovenbird.engine.computed_index import Derived
+from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.views import view
 from ovenbird.model.sb import PortBinding
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ACTIVATED = "additional-chassis-activated"
 """The key of Port_Binding.options that names the additional chassis where the instance has been heard."""
 _PB = PortBinding
-_SPREAD = Derived(
+_SPREAD = ComputedIndex(
     _PB.additional_chassis,
     _PB.datapath,
     keys=lambda values: (values[_PB.datapath.index],) if values[_PB.additional_chassis.index] else (),

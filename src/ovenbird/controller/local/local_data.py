@@ -12,7 +12,7 @@ from ovenbird.controller.facts import ATTACHED, MONITOR_CLAUSE
 from ovenbird.controller.local.gateway import HIGHLY_AVAILABLE, hosts, is_candidate
 from ovenbird.controller.local.local_store import Attachment, progress
 from ovenbird.controller.local.settings import integration_bridge, own_chassis, settings
-from ovenbird.engine.computed_index import Derived
+from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.lookups import find, get, rows, select, table
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
@@ -32,7 +32,7 @@ PLUGGED = (VIF, "localport")
 """The types of ports that have an interface of the integration bridge, their own or their parent's."""
 
 _PB = PortBinding
-_UNPLUGGED = Derived(
+_UNPLUGGED = ComputedIndex(
     _PB.type,
     _PB.datapath,
     keys=lambda values: (values[_PB.datapath.index],) if values[_PB.type.index] not in PLUGGED else (),

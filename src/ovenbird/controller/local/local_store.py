@@ -16,7 +16,7 @@ from ovenbird.engine.rows import UUID, Column, Row, Store
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ovenbird.engine.engine import Delta
+    from ovenbird.engine.engine import FactDelta
     from ovenbird.engine.facts import Relation
 
 
@@ -81,7 +81,7 @@ def make_local_store(system_id: str = "") -> Store:
     return store
 
 
-def reflect(store: Store, deltas: Mapping[Relation, Delta]) -> None:
+def reflect(store: Store, deltas: Mapping[Relation, FactDelta]) -> None:
     """Make rows of what a wave's rules say to other rules; afterwards the engine has another wave to run, or none."""
     for relation, row_class in ((ATTACHED, Attachment), (TRANSLATED, Translation)):
         delta = deltas.get(relation)

@@ -30,8 +30,8 @@ from ovenbird.engine.views import view
 from ovenbird.lang.actions.registry import parse_actions
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.errors import LangError
-from ovenbird.lang.templates.action import Stencils
-from ovenbird.lang.templates.address_set import spread
+from ovenbird.lang.templates.action import ActionTemplates
+from ovenbird.lang.templates.address_set import address_set_template
 from ovenbird.lang.templates.match import Templates
 from ovenbird.lang.text_cache import cached_by_text
 from ovenbird.model.sb import (
@@ -49,14 +49,14 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
     from ovenbird.lang.actions.action import Actions
     from ovenbird.lang.compile import Clause
-    from ovenbird.lang.templates.bytes import MatchStencil
+    from ovenbird.lang.templates.bytes import MatchTemplate
 
 log = logging.getLogger(__name__)
 CONJUNCTIONS = Pool("conjunction id", 1, 0xFFFFFFFF)
 """Ids of conjunctive matches, by flow and place in the flow; one id serves every datapath of a flow."""
 
 _templates = Templates()
-_stencils = Stencils()
+_stencils = ActionTemplates()
 _MAX_ENCODINGS, _MAX_ENCODED = 4096, 4096  # how many are remembered, and of how many characters each
 _METADATA_ONES = (1 << 64) - 1
 _PORT_ONES = 0xFFFFFFFF
@@ -158,7 +158,7 @@ def report(flow: LogicalFlow, error: str) -> None:
 class FlowTemplate(NamedTuple):
     """A logical flow's OpenFlow flows, all but the datapath: stencils, what fills them, and the rest of the facts."""
 
-    stencils: tuple[MatchStencil, ...]
+    stencils: tuple[MatchTemplate, ...]
     values: list[bytes]
     register: str
     head: tuple[Relation, int, int]
@@ -219,7 +219,7 @@ def _translation(flow: LogicalFlow, here: HostedDatapath) -> Iterator[Fact]:
     parsed = parse_actions(flow.actions)
     text = _guarded(flow.match, parsed.prerequisites)
     bindings = _bindings(text, datapath, ingress=ingress)
-    pattern_of = spread(text, bindings, EXISTING_SETS) if "$" in text and "vlan" not in text else None
+    pattern_of = address_set_template(text, bindings, EXISTING_SETS) if "$" in text and "vlan" not in text else None
     compiled = pattern_of.compiled if pattern_of is not None else _templates.compile(text, bindings)
     if not compiled.flows:
         return

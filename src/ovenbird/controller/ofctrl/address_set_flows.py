@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ovenbird.controller.ofctrl.flow_table import FlowTable
     from ovenbird.engine.facts import Fact
-    from ovenbird.engine.rows import Deltas, Store, Table
+    from ovenbird.engine.rows import SetDeltas, Store, Table
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class AddressSetFlows:
             self._rows.setdefault(name, {})[row] = members
             self._change(self._patterns.get(name, ()), members, ())
 
-    def modified(self, row: AddressSet, mask: int, deltas: Deltas | None) -> None:
+    def modified(self, row: AddressSet, mask: int, deltas: SetDeltas | None) -> None:
         """Give the set's patterns its new members, and take from them those that are gone.
 
         Arguments:

@@ -1,4 +1,4 @@
-"""Stencils of actions: texts that differ only in the constants that they assign are encoded once.
+"""Templates of actions: texts that differ only in the constants that they assign are encoded once.
 
 A text is cut at the constants of its assignments (`field = constant;`, at any depth); what is left, with the place of
 the flow, is its *shape*. The first text of a shape is parsed, encoded, and encoded again with each constant all zeros
@@ -18,7 +18,7 @@ from ovenbird.lang.actions.registry import parse_actions
 from ovenbird.lang.errors import LangError, LexError
 from ovenbird.lang.lexer import Tokens, parse_constant
 from ovenbird.lang.parser import parse_field
-from ovenbird.lang.templates.bytes import Stencil, escaped
+from ovenbird.lang.templates.bytes import ByteTemplate, escaped
 from ovenbird.openflow.actions import encode_actions
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Filled(NamedTuple):
     prerequisites: tuple[str, ...]
 
 
-class _Hole(NamedTuple):
+class _Slot(NamedTuple):
     """A constant that has a hole: which one, how many bits it has, and whether it is a port's name."""
 
     constant: int
@@ -54,7 +54,7 @@ class _Hole(NamedTuple):
 
 
 class _Variant(NamedTuple):
-    stencil: Stencil
+    stencil: ByteTemplate
     prerequisites: tuple[str, ...]
 
 
@@ -63,13 +63,13 @@ class _Shape:
 
     __slots__ = ("fixed", "holes", "variants")
 
-    def __init__(self, holes: tuple[_Hole, ...], fixed: tuple[int, ...]) -> None:
+    def __init__(self, holes: tuple[_Slot, ...], fixed: tuple[int, ...]) -> None:
         self.holes = holes
         self.fixed = fixed
         self.variants: dict[tuple[str, ...], _Variant | None] = {}
 
 
-class Stencils:
+class ActionTemplates:
     """A memory of shapes; one serves any number of datapaths, because ports are looked up on every use."""
 
     __slots__ = ("_length", "_shapes")
@@ -153,7 +153,7 @@ def _shape(text: str, context: Context) -> _Shape | None:
         is_port = found[1][0] == '"'
         n_bits = _PORT_BITS if is_port else _width(text[: found.start()])
         if n_bits and _place(text, context, found.span(1), n_bits, is_port=is_port) is not None:
-            holes.append(_Hole(index, n_bits, is_port))
+            holes.append(_Slot(index, n_bits, is_port))
         else:
             fixed.append(index)
     return _Shape(tuple(holes), tuple(fixed))
@@ -181,7 +181,7 @@ def _variant(text: str, shape: _Shape, context: Context) -> _Variant | None:
         picks.append(number)
         at = start + length
     form += escaped(plain[at:])
-    stencil = Stencil(form, itemgetter(*picks) if picks else _none)
+    stencil = ByteTemplate(form, itemgetter(*picks) if picks else _none)
     if stencil.filled(values) != plain:
         return None
     return _Variant(stencil, parse_actions(text).prerequisites)

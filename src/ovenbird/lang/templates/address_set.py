@@ -1,6 +1,6 @@
 """Patterns: a match with address sets, compiled once for whatever members the sets have.
 
-In place of a set's members stand the numbers from 1 to `PLACES`, enough of them that the flows are built as many
+In place of a set's members stand the numbers from 1 to `SLOTS`, enough of them that the flows are built as many
 members need: conjunctive where several dimensions have several values. The flows of the first number are the pattern,
 with a hole where the number is; those of the others are its copies and are left out.
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from ovenbird.lang.bindings import Lookup
     from ovenbird.openflow.match import Match
 
-PLACES = 8
+SLOTS = 8
 """Stand-ins for a set's members: two ports times eight members are more flows than a conjunctive match of them."""
 
-_STAND_INS = tuple(str(number) for number in range(1, PLACES + 1))
+_STAND_INS = tuple(str(number) for number in range(1, SLOTS + 1))
 
 
-class Spread(NamedTuple):
+class AddressSetTemplate(NamedTuple):
     """A compiled match with holes: `holes` maps an Open vSwitch field to the address set that fills it."""
 
     compiled: Compiled
@@ -58,7 +58,7 @@ class _StandIns:
         return _STAND_INS if self._exists.get(name) is not None else None
 
 
-def spread(text: str, bindings: Bindings, exists: Lookup[object]) -> Spread | None:
+def address_set_template(text: str, bindings: Bindings, exists: Lookup[object]) -> AddressSetTemplate | None:
     """Compile a match into a pattern.
 
     Arguments:
@@ -84,7 +84,7 @@ def spread(text: str, bindings: Bindings, exists: Lookup[object]) -> Spread | No
             return None  # a product of two sets
         if not filled or filled[0] == 1:
             kept.append(flow)
-    return Spread(Compiled(tuple(kept), compiled.n_conjunctions), holes)
+    return AddressSetTemplate(Compiled(tuple(kept), compiled.n_conjunctions), holes)
 
 
 @cached_by_text

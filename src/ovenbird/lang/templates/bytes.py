@@ -1,4 +1,4 @@
-"""Stencils: encoded bytes with holes, for what differs from its likes in a few values alone.
+"""Templates: encoded bytes with holes, for what differs from its likes in a few values alone.
 
 A chassis meets tens of thousands of logical flows that are a few dozen sentences with other addresses and ports.
 Encoding a sentence once, and putting the values into its bytes, is ten times as fast as encoding each flow.
@@ -26,7 +26,7 @@ _UNFIT = frozenset(("metadata", "conj_id", "vlan_tci"))
 """Fields that whoever encodes a match looks at before."""
 
 
-class Stencil(NamedTuple):
+class ByteTemplate(NamedTuple):
     """Bytes with a hole wherever `picked` puts a value: `form % picked(values)`."""
 
     form: bytes
@@ -38,7 +38,7 @@ class Stencil(NamedTuple):
         return filled
 
 
-class MatchStencil(NamedTuple):
+class MatchTemplate(NamedTuple):
     """A match's bytes; `ports` says which hole, or else which number, a whole register has that may hold a port."""
 
     form: bytes
@@ -64,7 +64,7 @@ def escaped(data: bytes) -> bytes:
     return data.replace(b"%", b"%%")
 
 
-def match_stencil(match: Match, holes: Mapping[str, int]) -> MatchStencil | None:
+def match_template(match: Match, holes: Mapping[str, int]) -> MatchTemplate | None:
     """Return a match with the values of some fields left open.
 
     Arguments:
@@ -95,4 +95,4 @@ def match_stencil(match: Match, holes: Mapping[str, int]) -> MatchStencil | None
         for name in ("reg14", "reg15")
         if name in match and match[name][1] == FIELDS[name].mask
     }
-    return MatchStencil(form, itemgetter(*picks), ports)
+    return MatchTemplate(form, itemgetter(*picks), ports)

@@ -26,7 +26,7 @@ from ovenbird.lang.errors import LangError, LexError
 from ovenbird.lang.lexer import Format, parse_constant
 from ovenbird.lang.parser import parse
 from ovenbird.lang.passes import annotate
-from ovenbird.lang.templates.bytes import MatchStencil, match_stencil
+from ovenbird.lang.templates.bytes import MatchTemplate, match_template
 from ovenbird.openflow.fields import FIELDS
 from ovenbird.openflow.match import Match
 
@@ -87,7 +87,7 @@ class _Shape:
     sets: dict[str, tuple[int, ...]] = field(default_factory=dict)
     group: _Slot | None = None
     templates: dict[tuple[object, ...], Compiled] = field(default_factory=dict)
-    stencils: dict[tuple[object, ...], tuple[MatchStencil, ...] | None] = field(default_factory=dict)
+    stencils: dict[tuple[object, ...], tuple[MatchTemplate, ...] | None] = field(default_factory=dict)
 
 
 class Templates:
@@ -109,7 +109,7 @@ class Templates:
             return compile_match(text, bindings)
         return self._instantiate(shape, text, parts[1::2], bindings)
 
-    def stencils(self, text: str, bindings: Bindings) -> tuple[tuple[MatchStencil, ...], list[bytes]] | None:
+    def stencils(self, text: str, bindings: Bindings) -> tuple[tuple[MatchTemplate, ...], list[bytes]] | None:
         """Return a match's flows as bytes with holes, and what fills the holes from the second on.
 
         Returns:
@@ -225,7 +225,7 @@ def _values(shape: _Shape, literals: list[str], bindings: Bindings) -> list[byte
     return values
 
 
-def _stencils(shape: _Shape, compiled: Compiled, values: list[bytes]) -> tuple[MatchStencil, ...] | None:
+def _stencils(shape: _Shape, compiled: Compiled, values: list[bytes]) -> tuple[MatchTemplate, ...] | None:
     """Return a template's flows as stencils, with a hole for each part of each slot; None if one of them is unfit."""
     if compiled.n_conjunctions:
         return None
@@ -241,7 +241,7 @@ def _stencils(shape: _Shape, compiled: Compiled, values: list[bytes]) -> tuple[M
             if name in match:
                 value = match[name][0].to_bytes(FIELDS[name].n_bytes, "big")
                 holes[name] = next(hole for hole in among if values[hole] == value)
-        stencil = match_stencil(match, holes)
+        stencil = match_template(match, holes)
         if stencil is None:
             return None
         stencils.append(stencil)

@@ -27,7 +27,7 @@ def named_uuid(*name: str) -> UUID:
     return UUID(f"{h[:8]}-{h[8:12]}-8{h[13:16]}-8{h[17:20]}-{h[20:32]}")
 
 
-class Trait:
+class DatapathGroup:
     """A property that datapaths share.
 
     Arguments:
@@ -41,39 +41,39 @@ class Trait:
         self.uuid = named_uuid("trait", *name)
         self.row: Fact = DP_GROUP(self.uuid)
 
-    def has(self, datapath: UUID) -> Fact:
-        """Make the fact that the datapath has the trait."""
+    def includes(self, datapath: UUID) -> Fact:
+        """Make the fact that the group includes a datapath."""
         return (IN_DP_GROUP, self.uuid, datapath)
 
     def __repr__(self) -> str:
         return f"<trait {self.name}>"
 
 
-SWITCHES = Trait("switches")
+SWITCHES = DatapathGroup("switches")
 """Every logical switch."""
 
-STATEFUL = Trait("stateful")
+STATEFUL = DatapathGroup("stateful")
 """Switches whose traffic passes through connection tracking."""
 
-FILTERED = Trait("filtered")
+FILTERED = DatapathGroup("filtered")
 """Switches with any ACL, where the cloud wants what no ACL allows dropped."""
 
-UNKNOWN = Trait("unknown")
+UNKNOWN = DatapathGroup("unknown")
 """Switches with a port that takes what is for unknown addresses."""
 
-ROUTERS = Trait("routers")
+ROUTERS = DatapathGroup("routers")
 """Every logical router that is enabled."""
 
-EAGER = Trait("eager routers")
+ALWAYS_LEARN = DatapathGroup("eager routers")
 """Routers that learn from every ARP request."""
 
-CAREFUL = Trait("careful routers")
+LEARN_KNOWN_ONLY = DatapathGroup("careful routers")
 """Routers that learn from ARP requests only what they know already or are asked for."""
 
-_port_groups: dict[str, Trait] = {}
+_port_groups: dict[str, DatapathGroup] = {}
 
 
-def port_group(uuid: str, meter: str = "", *, tracks: bool) -> Trait:
+def port_group(uuid: str, meter: str = "", *, tracks: bool) -> DatapathGroup:
     """Return the trait of switches with a port in the Northbound port group of that UUID.
 
     Arguments:
@@ -88,5 +88,5 @@ def port_group(uuid: str, meter: str = "", *, tracks: bool) -> Trait:
     if found is None:
         if len(_port_groups) > 65_536:
             _port_groups.clear()
-        found = _port_groups[key] = Trait("port group", key)
+        found = _port_groups[key] = DatapathGroup("port group", key)
     return found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.engine.facts import Fact, Rows
 from ovenbird.model.sb import LogicalFlow
-from ovenbird.northd.ir.datapath_groups import IN_DP_GROUP, Trait
+from ovenbird.northd.ir.datapath_groups import IN_DP_GROUP, DatapathGroup
 
 if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
@@ -37,7 +37,7 @@ LOGICAL_FLOW = Rows(
 _NO_TAGS: tuple[tuple[str, str], ...] = ()
 
 
-class Author:
+class FlowBuilder:
     """Makes the flows of one feature.
 
     Arguments:
@@ -53,7 +53,7 @@ class Author:
     def __call__(
         self,
         stage: Stage,
-        where: UUID | Trait,
+        where: UUID | DatapathGroup,
         priority: int,
         match: str,
         actions: str,
@@ -79,7 +79,7 @@ class Author:
             found = self._names[stage] = (name, (self._source, name))
         ids = (self._source, ("stage-hint", hint[:8]), found[0]) if hint else found[1]
         tags = (("in_out_port", port),) if port else _NO_TAGS
-        if type(where) is Trait:
+        if type(where) is DatapathGroup:
             return (
                 LOGICAL_FLOW, None, where.uuid, stage.pipeline, stage.table, priority, match, actions, tags, meter, ids,
             )  # fmt: skip

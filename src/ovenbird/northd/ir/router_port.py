@@ -3,7 +3,7 @@
 Whatever needs "the ports of this router that ..." asks an index by what the ports imply (``engine.computed_index``),
 never the router's set of ports: a port that comes or goes then costs the same in a router of five and of five hundred.
 
-A *central* port is a distributed gateway port: one chassis at a time plays it, through its chassisredirect port `cr-…`
+A distributed gateway port is active on one chassis at a time, through its chassisredirect port `cr-…`
 (ovn-architecture(7), "Distributed Gateway Ports"). A *gateway router* lives on one chassis as a whole
 (`options:chassis`).
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ovenbird.engine.computed_index import Derived
+from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.lookups import find
 from ovenbird.engine.views import view
 from ovenbird.model import nb
@@ -70,7 +70,7 @@ class RouterPort(NamedTuple):
         ipv4, ipv6: its addresses, sorted as text; the link-local one that its MAC gives is the last of IPv6.
         enabled: whether the cloud lets it take part.
         options: the column.
-        central: whether it is a distributed gateway port.
+        is_distributed_gateway: whether it is a distributed gateway port.
         chassis: where its router lives, if that is a gateway router.
         meters: the router's, by kind of packet.
     """
@@ -85,19 +85,19 @@ class RouterPort(NamedTuple):
     ipv6: tuple[Subnet, ...]
     enabled: bool
     options: dict[str, str]
-    central: bool
+    is_distributed_gateway: bool
     chassis: str
     meters: Mapping[str, str]
 
     @property
     def redirect(self) -> str:
-        """Return the name of the chassisredirect port that goes with a central port."""
+        """Return the name of the chassisredirect port that goes with a distributed gateway port."""
         return f"cr-{self.name}"
 
     @property
     def resident(self) -> str:
-        """Return the condition, to append to a match, that this chassis plays a central port; nothing for others."""
-        return f" && is_chassis_resident({quote(self.redirect)})" if self.central else ""
+        """Return the condition, to append to a match, that a distributed gateway port is active here; else nothing."""
+        return f" && is_chassis_resident({quote(self.redirect)})" if self.is_distributed_gateway else ""
 
 
 # -- indexes ----------------------------------------------------------------------------------------------------------
@@ -125,16 +125,16 @@ def _networks(values: list[Any]) -> Iterable[tuple[int, int, int]]:
     return found | {(128, s.low, s.length): None for s in subnets(texts, 6)}
 
 
-JOINED = Derived(LSP.type, LSP.options, keys=_joined_to)
+JOINED = ComputedIndex(LSP.type, LSP.options, keys=_joined_to)
 """Switch ports by the name of the router port that they are joined to."""
 
-SPECIAL = Derived(LSP.type, keys=_kind, parent=nb.LogicalSwitch.ports)
+SPECIAL = ComputedIndex(LSP.type, keys=_kind, parent=nb.LogicalSwitch.ports)
 """A switch's ports by type, of the types that few ports have."""
 
-CENTRAL = Derived(LRP.gateway_chassis, LRP.ha_chassis_group, keys=_is_central, parent=nb.LogicalRouter.ports)
+CENTRAL = ComputedIndex(LRP.gateway_chassis, LRP.ha_chassis_group, keys=_is_central, parent=nb.LogicalRouter.ports)
 """A router's ports that may be distributed gateway ports."""
 
-ATTACHED = Derived(LRP.networks, keys=_networks, parent=nb.LogicalRouter.ports)
+ATTACHED = ComputedIndex(LRP.networks, keys=_networks, parent=nb.LogicalRouter.ports)
 """A router's ports by the networks they are in: the width of an address, the first address, the prefix length."""
 
 
@@ -142,7 +142,7 @@ def _translated(values: list[Any]) -> Iterable[str]:
     return (canonical(values[nb.NAT.external_ip.index]),) if values[nb.NAT.type.index] == "snat" else ()
 
 
-SHARED = Derived(nb.NAT.type, nb.NAT.external_ip, keys=_translated, parent=nb.LogicalRouter.nat)
+SHARED = ComputedIndex(nb.NAT.type, nb.NAT.external_ip, keys=_translated, parent=nb.LogicalRouter.nat)
 """A router's source translations by external address: a port's own address that is among these is not its alone."""
 
 
@@ -152,7 +152,7 @@ def _distributed(values: list[Any]) -> Iterable[bool]:
     return (True,) if kind and distributed else ()
 
 
-DISTRIBUTED = Derived(
+DISTRIBUTED = ComputedIndex(
     nb.NAT.type, nb.NAT.external_mac, nb.NAT.logical_port, keys=_distributed, parent=nb.LogicalRouter.nat
 )
 """A router's translations that happen where the instance is."""
@@ -183,13 +183,13 @@ def enabled(router: nb.LogicalRouter) -> bool:
 
 
 @view
-def home_chassis(router: nb.LogicalRouter) -> str:
+def gateway_chassis(router: nb.LogicalRouter) -> str:
     """Return the chassis that a gateway router lives on, or the empty string."""
     return router.options.get("chassis", "")
 
 
 @view
-def seen(lrp: nb.LogicalRouterPort) -> RouterPort | None:
+def router_port_of(lrp: nb.LogicalRouterPort) -> RouterPort | None:
     """Return a router port as features see it; None if its router is not there or its address does not parse."""
     router = lrp.referrer(nb.LogicalRouter.ports)
     if router is None or not enabled(router) or find(LSP.name, lrp.name) is not None:
@@ -197,7 +197,7 @@ def seen(lrp: nb.LogicalRouterPort) -> RouterPort | None:
     mac = parse_mac(lrp.mac)
     if not mac:
         return None
-    chassis = home_chassis(router)
+    chassis = gateway_chassis(router)
     networks = lrp.networks
     return RouterPort(
         lrp.uuid,
@@ -217,9 +217,9 @@ def seen(lrp: nb.LogicalRouterPort) -> RouterPort | None:
 
 
 @view
-def central_ports(router: nb.LogicalRouter) -> tuple[str, ...]:
+def distributed_gateway_ports(router: nb.LogicalRouter) -> tuple[str, ...]:
     """Return the names of a router's distributed gateway ports, sorted."""
-    if home_chassis(router):
+    if gateway_chassis(router):
         return ()
     return tuple(sorted(lrp.name for lrp in CENTRAL.rows(router.uuid, True)))
 
@@ -250,13 +250,13 @@ def translates_at_hosts(router: nb.LogicalRouter) -> bool:
     return bool(DISTRIBUTED.rows(router.uuid, True))
 
 
-def named(name: str) -> RouterPort | None:
+def router_port_by_name(name: str) -> RouterPort | None:
     """Return the router port of that name as features see it, or None."""
     lrp = find(LRP.name, name)
-    return seen(lrp) if lrp is not None else None
+    return router_port_of(lrp) if lrp is not None else None
 
 
-class Joint(NamedTuple):
+class NeighborPort(NamedTuple):
     """Where a router port meets a switch: the switch port, and the switch."""
 
     lsp: nb.LogicalSwitchPort
@@ -264,12 +264,12 @@ class Joint(NamedTuple):
 
 
 @view
-def joint(name: str) -> Joint | None:
+def peer_switch_port(name: str) -> NeighborPort | None:
     """Return where the router port of that name meets a switch; None if it does not."""
     for lsp in JOINED.rows(name):
         switch = lsp.referrer(nb.LogicalSwitch.ports)
         if switch is not None:
-            return Joint(lsp, switch)
+            return NeighborPort(lsp, switch)
     return None
 
 
@@ -288,40 +288,40 @@ def physical(switch: nb.LogicalSwitch) -> bool:
 
 
 @view
-def attached(switch: nb.LogicalSwitch) -> tuple[tuple[str, RouterPort], ...]:
+def router_peers(switch: nb.LogicalSwitch) -> tuple[tuple[str, RouterPort], ...]:
     """Return the router ports that a switch is joined to, each after the name of the switch port between."""
     found = []
     for lsp in SPECIAL.rows(switch.uuid, "router"):
-        port = named(lsp.options.get("router-port", ""))
+        port = router_port_by_name(lsp.options.get("router-port", ""))
         if port is not None:
             found.append((lsp.name, port))
     return tuple(sorted(found))
 
 
 @view
-def only_at(lrp: nb.LogicalRouterPort) -> str:
+def redirect_port(lrp: nb.LogicalRouterPort) -> str:
     """Return the chassisredirect port on whose chassis alone a router port deals with its physical network, or "".
 
-    That is a central port's own; and the router's only one for a port with `reside-on-redirect-chassis`. Without a
-    physical network at the other end there is none.
+    That is a distributed gateway port's own; and the router's only one for a port with `reside-on-redirect-chassis`.
+    Without a physical network at the other end there is none.
     """
-    port = seen(lrp)
-    if port is None or not (port.central or flag(port.options, "reside-on-redirect-chassis")):
+    port = router_port_of(lrp)
+    if port is None or not (port.is_distributed_gateway or flag(port.options, "reside-on-redirect-chassis")):
         return ""
-    met = joint(port.name)
+    met = peer_switch_port(port.name)
     if met is None or not physical(met.switch):
         return ""
-    if port.central:
+    if port.is_distributed_gateway:
         return port.redirect
     router = lrp.referrer(nb.LogicalRouter.ports)
-    names = central_ports(router) if router is not None else ()
+    names = distributed_gateway_ports(router) if router is not None else ()
     return f"cr-{names[0]}" if len(names) == 1 else ""
 
 
 # -- which way -------------------------------------------------------------------------------------------------------
 
 
-class Way(NamedTuple):
+class NextHop(NamedTuple):
     """How a next hop is reached: through which port, and with which of its addresses as source."""
 
     port: RouterPort
@@ -329,7 +329,7 @@ class Way(NamedTuple):
 
 
 @view
-def way_to(router: nb.LogicalRouter, nexthop: str) -> Way | None:
+def resolve_next_hop(router: nb.LogicalRouter, nexthop: str) -> NextHop | None:
     """Return the way to a next hop in a network that the router is attached to, or None.
 
     Every port has a link-local network; a next hop there is looked for at the first port, by name. Whoever means
@@ -340,9 +340,9 @@ def way_to(router: nb.LogicalRouter, nexthop: str) -> Way | None:
         nexthop: an address in canonical form.
     """
     for lrp in sorted(router.ports, key=_name) if is_link_local(nexthop) else _ports_around(router, nexthop):
-        port = seen(lrp)
+        port = router_port_of(lrp)
         if port is not None and (source := source_for(port, nexthop)) is not None:
-            return Way(port, source)
+            return NextHop(port, source)
     return None
 
 
@@ -365,7 +365,7 @@ def _ports_around(router: nb.LogicalRouter, nexthop: str) -> Iterable[nb.Logical
 @view
 def port_of(router: nb.LogicalRouter, name: str) -> RouterPort | None:
     """Return the router's port of that name, or None."""
-    port = named(name)
+    port = router_port_by_name(name)
     return port if port is not None and port.router == router.uuid else None
 
 

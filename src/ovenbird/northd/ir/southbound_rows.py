@@ -115,7 +115,7 @@ BFD = Rows(
         _BFD.status,
     ),
 )
-BFD_STATUS = Rows(nb.BFD, values=(nb.BFD.status,), theirs=True)
+BFD_STATUS = Rows(nb.BFD, values=(nb.BFD.status,), update_only=True)
 """Northbound's view of a session. Key: the row's UUID."""
 
 MAC_LEARNED = Rows(sb.MACBinding)
@@ -153,15 +153,15 @@ NB_GLOBAL = Rows(
     ),
     key_of=lambda _: "global",
 )
-PORT_STATUS = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.up,), theirs=True)
+PORT_STATUS = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.up,), update_only=True)
 """Northbound's view of a port's state. Key: the port's UUID."""
-PORT_TAG = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.tag,), theirs=True, returned=True)
+PORT_TAG = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.tag,), update_only=True, returned=True)
 """The VLAN that a port asked for by `tag_request`. Key: the port's UUID."""
 
 
-PORT_ADDRESSES = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.dynamic_addresses,), theirs=True)
+PORT_ADDRESSES = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.dynamic_addresses,), update_only=True)
 """The addresses that a port asked for by `dynamic`. Key: the port's UUID."""
-PORT_PREFIX = Rows(nb.LogicalRouterPort, values=(nb.LogicalRouterPort.ipv6_prefix,), theirs=True)
+PORT_PREFIX = Rows(nb.LogicalRouterPort, values=(nb.LogicalRouterPort.ipv6_prefix,), update_only=True)
 """The IPv6 prefix that was delegated to a router port. Key: the port's UUID."""
 
 

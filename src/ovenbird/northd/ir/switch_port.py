@@ -16,7 +16,7 @@ from ovenbird.model.options import flag
 from ovenbird.net.ip import is_address
 from ovenbird.northd.ir.addresses import Addresses, link_local, parse_addresses, parse_mac, quote, scan_addresses
 from ovenbird.northd.ir.copp import meters
-from ovenbird.northd.ir.router_port import LRP, SPECIAL, only_at, physical, subnets
+from ovenbird.northd.ir.router_port import LRP, SPECIAL, physical, redirect_port, subnets
 from ovenbird.northd.ir.southbound_rows import PORT_BINDING, datapath
 
 if TYPE_CHECKING:
@@ -55,31 +55,31 @@ def global_flag(name: str, default: bool) -> bool:
     return default
 
 
-class Manners(NamedTuple):
+class SwitchOptions(NamedTuple):
     """How a switch treats its ports.
 
     Arguments:
-        passes_tags: whether packets with VLAN tags pass.
-        waits: whether it answers for a port only once that is up.
-        assigns: whether it gives addresses to ports that ask.
+        vlan_passthru: whether packets with VLAN tags pass.
+        arp_responds_when_up: whether it answers for a port only once that is up.
+        has_ipam: whether it gives addresses to ports that ask.
         meters: what limits the packets that it hands to controllers, by kind.
     """
 
-    passes_tags: bool
-    waits: bool
-    assigns: bool
+    vlan_passthru: bool
+    arp_responds_when_up: bool
+    has_ipam: bool
     meters: Mapping[str, str]
 
 
 @view
-def manners(switch: nb.LogicalSwitch) -> Manners:
+def switch_options(switch: nb.LogicalSwitch) -> SwitchOptions:
     """Return how a switch treats its ports."""
     config = switch.other_config
-    waits = not global_flag("ignore_lsp_down", True)
-    return Manners(flag(config, "vlan-passthru"), waits, assigns(config), meters(switch))
+    arp_responds_when_up = not global_flag("ignore_lsp_down", True)
+    return SwitchOptions(flag(config, "vlan-passthru"), arp_responds_when_up, has_ipam(config), meters(switch))
 
 
-def assigns(config: Mapping[str, str]) -> bool:
+def has_ipam(config: Mapping[str, str]) -> bool:
     """Return whether a switch with this `other_config` gives addresses to ports that ask."""
     return "subnet" in config or "ipv6_prefix" in config or flag(config, "mac_only")
 
@@ -113,13 +113,37 @@ class SwitchPort:
         troubles: what of the addresses is left out, and why.
         unknown: whether the port takes what is for unknown addresses.
         given: the column `dynamic_addresses`: what the port was given when it asked.
-        passes_tags, waits, assigns, meters: the switch's ``manners``.
+        vlan_passthru, arp_responds_when_up, has_ipam, meters: the switch's ``switch_options``.
     """
 
     __slots__ = (
-        "addresses", "assigns", "binding", "datapath", "dhcp", "enabled", "external_ids", "given", "groups", "hint",
-        "lsp", "meters", "name", "options", "parent", "passes_tags", "quoted", "router", "security", "switch", "tag",
-        "tag_request", "texts", "troubles", "type", "unknown", "waits",
+        "addresses",
+        "arp_responds_when_up",
+        "binding",
+        "datapath",
+        "dhcp",
+        "enabled",
+        "external_ids",
+        "given",
+        "groups",
+        "has_ipam",
+        "hint",
+        "lsp",
+        "meters",
+        "name",
+        "options",
+        "parent",
+        "quoted",
+        "router",
+        "security",
+        "switch",
+        "tag",
+        "tag_request",
+        "texts",
+        "troubles",
+        "type",
+        "unknown",
+        "vlan_passthru",
     )  # fmt: skip
 
     def __init__(self, lsp: nb.LogicalSwitchPort, switch: nb.LogicalSwitch) -> None:
@@ -134,7 +158,7 @@ class SwitchPort:
         self.hint = lsp.uuid
         self.enabled = enabled is not False
         self.dhcp = dhcpv4 is not None or dhcpv6 is not None
-        self.passes_tags, self.waits, self.assigns, self.meters = manners(switch)
+        self.vlan_passthru, self.arp_responds_when_up, self.has_ipam, self.meters = switch_options(switch)
         self.datapath = datapath(switch)
         self.binding = PORT_BINDING.uuid(self.name, self.datapath)
         self.groups: list[nb.PortGroup] = lsp.referrers(nb.PortGroup.ports)
@@ -198,10 +222,10 @@ def port_rows(uuids: tuple[UUID, ...]) -> list[nb.LogicalSwitchPort]:
     return [lsp for uuid in uuids if (lsp := get(LSP, uuid)) is not None]
 
 
-def played_at(port: SwitchPort) -> str:
+def active_at(port: SwitchPort) -> str:
     """Return the condition, to append to a match, that this chassis takes what is for the router behind a port."""
     if port.type != "router" or not physical(port.switch):
         return ""
     lrp = find(LRP.name, port.options.get("router-port", ""))
-    redirect = only_at(lrp) if lrp is not None else ""
+    redirect = redirect_port(lrp) if lrp is not None else ""
     return f" && is_chassis_resident({quote(redirect)})" if redirect else ""

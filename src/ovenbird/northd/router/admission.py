@@ -1,25 +1,25 @@
 """What a router lets in and out at its ports, and what becomes of packets that none of its features holds.
 
-ovn-northd(8), Logical Router Datapaths, "Ingress Table 0", "18", "19" and "Egress Table 6". Frames to a central port's
-own MAC are let in on the chassis that plays the port. A port with `gateway_mtu` measures what comes and goes; what is
-too large is answered with ICMP, unless `gateway_mtu_bypass` says not to care. What came in through a translation is
-quoted as it is behind it: so that whoever sent it knows it again, such an answer is led through the connections of the
-gateway that it leaves by, which translates both (RFC 5508, section 4).
+ovn-northd(8), Logical Router Datapaths, "Ingress Table 0", "18", "19" and "Egress Table 6". Frames to a distributed
+gateway port's own MAC are let in on the chassis that it is active on. A port with `gateway_mtu` measures what comes and
+goes; what is too large is answered with ICMP, unless `gateway_mtu_bypass` says not to care. What came in through a
+translation is quoted as it is behind it: so that whoever sent it knows it again, such an answer is led through the
+connections of the gateway that it leaves by, which translates both (RFC 5508, section 4).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.engine.computed_index import Derived
+from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.model import nb
 from ovenbird.model.options import number
 from ovenbird.northd.ir.datapath_groups import ROUTERS
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
-from ovenbird.northd.ir.router_port import LRP, RouterPort, enabled, seen
+from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.router_port import LRP, RouterPort, enabled, router_port_of
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.pipeline.registers import DNAT_LOCAL, LOOPED, QUOTES_INSIDE, TOO_LARGE
 from ovenbird.pipeline.stages import ROUTER_EGRESS, ROUTER_INGRESS, stage
@@ -62,14 +62,14 @@ DECIDED_ELSEWHERE = frozenset(
 ETHERNET = 14
 """Octets that a frame has beyond the MTU; a VLAN tag is not counted."""
 
-flow = Author("admission")
+flow = FlowBuilder("admission")
 
 
 def _measures(values: list[Any]) -> tuple[bool, ...]:
     return (True,) if "gateway_mtu" in values[LRP.options.index] else ()
 
 
-MEASURED = Derived(LRP.options, keys=_measures, parent=nb.LogicalRouter.ports)
+MEASURED = ComputedIndex(LRP.options, keys=_measures, parent=nb.LogicalRouter.ports)
 """A router's ports with `gateway_mtu`."""
 
 
@@ -77,7 +77,7 @@ MEASURED = Derived(LRP.options, keys=_measures, parent=nb.LogicalRouter.ports)
 def membership(router: nb.LogicalRouter) -> Iterator[Fact]:
     """Make a router one of all routers."""
     if enabled(router):
-        yield ROUTERS.has(datapath(router))
+        yield ROUTERS.includes(datapath(router))
 
 
 @singleton
@@ -96,7 +96,7 @@ def every_router() -> Iterator[Fact]:
 @rule(nb.LogicalRouterPort)
 def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     """Let in what is for the port, deliver what leaves by it, and measure it."""
-    port = seen(lrp)
+    port = router_port_of(lrp)
     if port is None:
         return
     where, name, hint, mtu = port.datapath, port.quoted, port.uuid, mtu_of(port)
@@ -128,7 +128,7 @@ def _quoting_inside(port: RouterPort) -> Iterator[Fact]:
     match = f"icmp && {QUOTES_INSIDE} == 1 && outport == {port.quoted}"
     if port.chassis:
         yield flow(SNAT, port.datapath, ERRORS, match, "ct_snat;", port.uuid)
-    elif port.central:
+    elif port.is_distributed_gateway:
         yield flow(UNDNAT, port.datapath, ERRORS, f"{match}{port.resident}", "ct_dnat_in_czone;", port.uuid)
 
 
@@ -140,7 +140,7 @@ def mtu_of(port: RouterPort) -> int:
 @view
 def router_limits(router: nb.LogicalRouter) -> tuple[tuple[int, str], ...]:
     """Return the MTU and the quoted name of each port of a router that has one."""
-    ports = [port for lrp in MEASURED.rows(router.uuid, True) if (port := seen(lrp)) is not None]
+    ports = [port for lrp in MEASURED.rows(router.uuid, True) if (port := router_port_of(lrp)) is not None]
     return tuple(sorted((mtu, port.quoted) for port in ports if (mtu := mtu_of(port))))
 
 

@@ -15,8 +15,8 @@ from ovenbird.engine.rules import rule
 from ovenbird.model import nb, sb
 from ovenbird.northd.ir.addresses import braced
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
-from ovenbird.northd.ir.router_port import LRP, seen
+from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.router_port import LRP, router_port_of
 from ovenbird.northd.ir.southbound_rows import BFD, BFD_STATUS
 from ovenbird.northd.router.routing import BFD_PORT, watched
 from ovenbird.pipeline.stages import stage
@@ -35,7 +35,7 @@ SOURCE_PORTS = Pool("BFD source ports", 49_152, 65_535)
 MILLISECONDS, MULTIPLIER = 1000, 5
 """Intervals and detection multiplier of sessions that do not say."""
 
-flow = Author("bfd")
+flow = FlowBuilder("bfd")
 
 
 @rule(nb.BFD)
@@ -43,7 +43,7 @@ def session(row: nb.BFD) -> Iterator[Fact]:
     """Ask chassis for a session, and say how it is."""
     key = (row.logical_port, row.dst_ip)
     lrp = find(LRP.name, row.logical_port)
-    if lrp is None or seen(lrp) is None:
+    if lrp is None or router_port_of(lrp) is None:
         return
     used = any(route.nexthop == row.dst_ip for route in row.referrers(nb.LogicalRouterStaticRoute.bfd))
     status = state(*key) if used else "admin_down"
@@ -72,7 +72,7 @@ def state(port: str, address: str) -> str:
 @rule(LRP)
 def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     """Hand BFD packets for a port's addresses to the chassis, and let its own pass."""
-    port = seen(lrp)
+    port = router_port_of(lrp)
     if port is None or not watched(port.name):
         return
     for address, subnets in (("ip4", port.ipv4), ("ip6", port.ipv6)):

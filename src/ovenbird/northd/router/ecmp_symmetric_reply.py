@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.southbound_rows import PORT_KEYS
 from ovenbird.northd.shared.binding import requested_key
 from ovenbird.pipeline.registers import ECMP_KNOWN
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID
-    from ovenbird.northd.ir.router_port import Way
+    from ovenbird.northd.ir.router_port import NextHop
 
 DEFRAG = stage("lr_in_defrag")
 REMEMBER = stage("lr_in_ecmp_stateful")
@@ -31,7 +31,7 @@ ROUTING = stage("lr_in_ip_routing")
 POLICY = stage("lr_in_policy")
 RESOLVE = stage("lr_in_arp_resolve")
 
-flow = Author("routing")
+flow = FlowBuilder("routing")
 
 
 class Pinned(NamedTuple):
@@ -44,7 +44,7 @@ class Pinned(NamedTuple):
         match: the route's match.
     """
 
-    way: Way
+    way: NextHop
     network: str
     by_source: bool
     match: str

@@ -3,7 +3,7 @@
 ovn-architecture(7), "Distributed Gateway Ports"; ovn-nb(5), Gateway_Chassis and HA_Chassis_Group. A gateway router is
 on one chassis as a whole: its ports and the switch ports joined to them are `l3gateway`. A distributed gateway port has
 a chassisredirect port beside it, which chassis of a group take over from each other; what leaves by the one is sent to
-the other ("Ingress Table 20" of ovn-northd(8)). The chassis that plays a port announces its addresses.
+the other ("Ingress Table 20" of ovn-northd(8)). The chassis that a port is active on announces its addresses.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from ovenbird.model.options import flag
 from ovenbird.northd.ir.addresses import parse_addresses, parse_mac, quote
 from ovenbird.northd.ir.datapath_groups import named_uuid
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.router_port import (
     LRP,
     RouterPort,
-    central_ports,
+    distributed_gateway_ports,
     enabled,
-    home_chassis,
-    joint,
-    named,
+    gateway_chassis,
+    peer_switch_port,
     physical,
-    seen,
+    router_port_by_name,
+    router_port_of,
     subnets,
     translates_at_hosts,
 )
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 REDIRECT = stage("lr_in_gw_redirect")
 
-flow = Author("gateway")
+flow = FlowBuilder("gateway")
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -62,7 +62,7 @@ Pairs = tuple[tuple[str, str], ...]
 @rule(LRP)
 def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     """Give a router port its binding, and a distributed gateway port its chassisredirect port."""
-    port = seen(lrp)
+    port = router_port_of(lrp)
     yield from _left_out(lrp)
     if port is None:
         return
@@ -71,13 +71,13 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     if port.chassis:
         kind = "l3gateway"
         options["l3gateway-chassis"] = port.chassis
-    if port.central:
+    if port.is_distributed_gateway:
         options["chassis-redirect-port"] = port.redirect
     if peer := lrp.peer or _peer(port.name):
         options["peer"] = peer
     yield from _prefixes(lrp, port, options)
     yield _binding(port, port.name, kind, options, mac, tuple(sorted(lrp.external_ids.items())), None)
-    if port.central:
+    if port.is_distributed_gateway:
         yield from _redirect(lrp, port, mac)
 
 
@@ -96,7 +96,7 @@ def _left_out(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
             yield finding(lrp, f"{where}: {text!r} is left out: it is not an IP address in a network")
     if len(lrp.referrers(nb.LogicalRouter.ports)) > 1:
         yield finding(lrp, f"{where} is in other routers too, and is left out there")
-    if home_chassis(router) and (lrp.gateway_chassis or lrp.ha_chassis_group is not None):
+    if gateway_chassis(router) and (lrp.gateway_chassis or lrp.ha_chassis_group is not None):
         yield finding(lrp, f"{where}: its gateway chassis are left out, since the router as a whole is on one chassis")
 
 
@@ -107,7 +107,7 @@ def _prefixes(lrp: nb.LogicalRouterPort, port: RouterPort, options: dict[str, st
     """
     if port.enabled and flag(port.options, "prefix_delegation"):
         router = lrp.referrer(nb.LogicalRouter.ports)
-        if port.chassis or (router is not None and central_ports(router)):
+        if port.chassis or (router is not None and distributed_gateway_ports(router)):
             options["ipv6_prefix_delegation"] = "true"
     if not port.enabled or not flag(port.options, "prefix"):
         return
@@ -118,7 +118,7 @@ def _prefixes(lrp: nb.LogicalRouterPort, port: RouterPort, options: dict[str, st
 
 
 def _peer(name: str) -> str | None:
-    met = joint(name)
+    met = peer_switch_port(name)
     return met.lsp.name if met is not None else None
 
 
@@ -188,22 +188,25 @@ def _candidates(lrp: nb.LogicalRouterPort, name: str) -> Iterator[Fact]:
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Announce a router's addresses in the physical network that its port leads to."""
-    peer = named(port.options.get("router-port", ""))
+    peer = router_port_by_name(port.options.get("router-port", ""))
     router = get(nb.LogicalRouter, peer.router) if peer is not None else None
     if peer is None or router is None:
         return
     given = port.options.get("nat-addresses", "")
     resides = flag(peer.options, "reside-on-redirect-chassis")
-    if given in ("", "router") and not (resides or peer.central or peer.chassis):
+    if given in ("", "router") and not (resides or peer.is_distributed_gateway or peer.chassis):
         return  # whatever gateways the router has elsewhere
     key = (port.name, port.datapath)
-    names = central_ports(router)
+    names = distributed_gateway_ports(router)
     if given not in ("", "router") and (names or peer.chassis) and parse_addresses(given) is not None:
-        at = f" is_chassis_resident({quote(peer.redirect if peer.central else f'cr-{names[0]}')})" if names else ""
+        redirect = peer.redirect if peer.is_distributed_gateway else f"cr-{names[0]}" if names else ""
+        at = f" is_chassis_resident({quote(redirect)})" if names else ""
         yield IN_NAT_ADDRESSES(key, f"{given}{at}")
     own = " ".join([peer.mac, *(subnet.ip for subnet in peer.ipv4)])
     if names:
-        redirect = peer.redirect if peer.central else f"cr-{names[0]}" if resides and len(names) == 1 else ""
+        redirect = (
+            peer.redirect if peer.is_distributed_gateway else f"cr-{names[0]}" if resides and len(names) == 1 else ""
+        )
         if redirect:
             yield IN_NAT_ADDRESSES(key, f"{own} is_chassis_resident({quote(redirect)})")
     elif peer.chassis and physical(port.switch):

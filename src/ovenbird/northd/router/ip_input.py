@@ -15,8 +15,8 @@ from ovenbird.model import nb
 from ovenbird.northd.ir.addresses import braced
 from ovenbird.northd.ir.datapath_groups import ROUTERS
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
-from ovenbird.northd.ir.router_port import RouterPort, central_ports, is_link_local, seen, shared
+from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.router_port import RouterPort, distributed_gateway_ports, is_link_local, router_port_of, shared
 from ovenbird.pipeline.registers import LOOPED
 from ovenbird.pipeline.stages import stage
 
@@ -34,7 +34,7 @@ MARTIANS = (
     "ip4.src == 0.0.0.0/8 || ip4.dst == 0.0.0.0/8"
 )
 
-flow = Author("ip_input")
+flow = FlowBuilder("ip_input")
 
 
 @singleton
@@ -58,7 +58,7 @@ def every_router() -> Iterator[Fact]:
 @rule(nb.LogicalRouterPort)
 def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     """Answer for a port's addresses."""
-    port = seen(lrp)
+    port = router_port_of(lrp)
     router = lrp.referrer(nb.LogicalRouter.ports)
     if port is None or router is None:
         return
@@ -79,7 +79,7 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
         prefixes = f"ip6.dst == {ip} && udp.src == 547 && udp.dst == 546"
         yield flow(INPUT, where, 100, prefixes, "reg0 = 0; handle_dhcpv6_reply;", hint)
     yield from _time_exceeded(port)
-    if not port.chassis and not central_ports(router):
+    if not port.chassis and not distributed_gateway_ports(router):
         yield from _unreachable(port)
 
 
@@ -88,16 +88,16 @@ def _time_exceeded(port: RouterPort) -> Iterator[Fact]:
     done = f"ip.ttl = 254; outport = {port.quoted}; flags.loopback = 1; output; }};"
     late = "ip.ttl == {0, 1} && !ip.later_frag"
     code = "/* Time exceeded */ icmp{}.code = 0; /* TTL exceeded in transit */"
-    # On a central port the packet's own destination is a translated address, which answers.
+    # On a distributed gateway port the packet's own destination is a translated address, which answers.
     for subnet in port.ipv4[:1]:
-        turn = "ip4.dst <-> ip4.src;" if port.central else f"ip4.dst = ip4.src; ip4.src = {subnet.ip};"
+        turn = "ip4.dst <-> ip4.src;" if port.is_distributed_gateway else f"ip4.dst = ip4.src; ip4.src = {subnet.ip};"
         match = f"inport == {port.quoted} && ip4 && {late}"
         answer = f"icmp4 {{eth.dst <-> eth.src; icmp4.type = 11; {code.format(4)} {turn} {done}"
         yield flow(INPUT, port.datapath, 31, match, answer, port.uuid, meter=port.meters.get("icmp4-error"))
     for subnet in port.ipv6[:-1]:
         if is_link_local(subnet.ip):
             continue
-        turn = "ip6.dst <-> ip6.src;" if port.central else f"ip6.dst = ip6.src; ip6.src = {subnet.ip};"
+        turn = "ip6.dst <-> ip6.src;" if port.is_distributed_gateway else f"ip6.dst = ip6.src; ip6.src = {subnet.ip};"
         match = f"inport == {port.quoted} && ip6 && ip6.src == {subnet.network} && {late}"
         answer = f"icmp6 {{eth.dst <-> eth.src; {turn} icmp6.type = 3; {code.format(6)} {done}"
         yield flow(INPUT, port.datapath, 31, match, answer, port.uuid, meter=port.meters.get("icmp6-error"))

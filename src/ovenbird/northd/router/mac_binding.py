@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.alarms import due
-from ovenbird.engine.computed_index import Derived
+from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.lookups import get
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
@@ -25,10 +25,18 @@ from ovenbird.model import nb, sb
 from ovenbird.model.options import number
 from ovenbird.northd.ir.addresses import parse_ip, parse_mac
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.router_port import LRP, RouterPort, joint, named, seen, shared, subnets
+from ovenbird.northd.ir.router_port import (
+    LRP,
+    RouterPort,
+    peer_switch_port,
+    router_port_by_name,
+    router_port_of,
+    shared,
+    subnets,
+)
 from ovenbird.northd.ir.southbound_rows import MAC_LEARNED, northbound_uuid
 from ovenbird.northd.router.nat_precedence import LED_IN, TRANSLATED
-from ovenbird.northd.router.nat_rule import translation
+from ovenbird.northd.router.nat_rule import nat_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,17 +56,17 @@ def _central_addresses(values: list[Any]) -> Iterable[str]:
     return {subnet.ip: None for version in (4, 6) for subnet in subnets(texts, version)}
 
 
-BY_MAC = Derived(LRP.mac, keys=_mac)
+BY_MAC = ComputedIndex(LRP.mac, keys=_mac)
 """Router ports by MAC address."""
 
-GATEWAYS = Derived(LRP.networks, LRP.gateway_chassis, LRP.ha_chassis_group, keys=_central_addresses)
+GATEWAYS = ComputedIndex(LRP.networks, LRP.gateway_chassis, LRP.ha_chassis_group, keys=_central_addresses)
 """Distributed gateway ports by address: those of other ports are the same in many networks."""
 
 
 @rule(sb.MACBinding)
 def learned(row: sb.MACBinding) -> Iterator[Fact]:
     """Keep what a chassis learned until its port is gone, it is too old, or it is contradicted."""
-    port = named(row.logical_port)
+    port = router_port_by_name(row.logical_port)
     if port is None or northbound_uuid(row.datapath) != port.router or contradicted(port, row.ip, row.mac):
         return
     age = oldest(port.router)
@@ -87,30 +95,32 @@ def contradicted(port: RouterPort, ip_text: str, mac_text: str) -> bool:
     owners = {owner for near, owner in _owners(ip) if _beside(near, port)}
     if owners:
         return mac not in owners
-    return any(_beside(other, port) and not _answers(other, ip) for lrp in BY_MAC.rows(mac) if (other := seen(lrp)))
+    return any(
+        _beside(other, port) and not _answers(other, ip) for lrp in BY_MAC.rows(mac) if (other := router_port_of(lrp))
+    )
 
 
 def _owners(ip: str) -> Iterator[tuple[RouterPort, str]]:
     """Yield the router ports that answer for an address, and the MAC address with which each does."""
     for lrp in GATEWAYS.rows(ip):
-        port = seen(lrp)
+        port = router_port_of(lrp)
         if port is not None:
             yield port, port.mac
     for row in TRANSLATED.rows(ip):
-        made = translation(row)
+        made = nat_rule(row)
         if made is not None and made.outside is not None:
             yield made.outside, made.mac or made.outside.mac
 
 
 def _beside(one: RouterPort, other: RouterPort) -> bool:
     """Return whether two router ports are joined to the same switch."""
-    here, there = joint(one.name), joint(other.name)
+    here, there = peer_switch_port(one.name), peer_switch_port(other.name)
     return here is not None and there is not None and here.switch is there.switch
 
 
 def _answers(port: RouterPort, ip: str) -> bool:
     """Return whether an address may be answered for by a router port's MAC address, or the switch says so for it."""
-    router, met = get(nb.LogicalRouter, port.router), joint(port.name)
+    router, met = get(nb.LogicalRouter, port.router), peer_switch_port(port.name)
     if router is None or any(subnet.ip == ip for subnet in (*port.ipv4, *port.ipv6)):
         return True
     if router.load_balancer or router.load_balancer_group or (met is not None and "arp_proxy" in met.lsp.options):

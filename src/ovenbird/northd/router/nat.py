@@ -2,8 +2,8 @@
 
 ovn-nb(5), NAT; ovn-northd(8), Logical Router Datapaths, "Ingress Table 3", "4", "7", "17" and "20", "Egress Table 0",
 "1", "2", "3" and "5". A gateway router translates where it lives. Another router translates at one of its distributed
-gateway ports: on the chassis that plays the port or, if the translation has a MAC and an instance's port of its own,
-on the instance's chassis. There it uses one connection tracking zone for both directions, and what is for another
+gateway ports: on the chassis that the port is active on or, if the translation has a MAC and an instance's port of its
+own, on the instance's chassis. There it uses one connection tracking zone for both directions, and what is for another
 translated address of the same port is led back in at the end of the egress pipeline.
 
 A router without either kind of gateway does not translate, and only answers for the external addresses. Each
@@ -19,24 +19,24 @@ from ovenbird.engine.findings import finding
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.model import nb
 from ovenbird.northd.ir.addresses import parse_ip, parse_mac, parse_network, quote, solicited_node
-from ovenbird.northd.ir.datapath_groups import Trait
+from ovenbird.northd.ir.datapath_groups import DatapathGroup
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.router_port import (
     RouterPort,
-    central_ports,
+    distributed_gateway_ports,
     enabled,
     forced_sources,
-    home_chassis,
-    joint,
+    gateway_chassis,
+    peer_switch_port,
     port_of,
-    way_to,
+    resolve_next_hop,
 )
 from ovenbird.northd.ir.southbound_rows import IN_NAT_ADDRESSES, datapath
 from ovenbird.northd.ir.switch_port import only_routers
 from ovenbird.northd.router.admission import ETHERNET, mtu_of, too_large
 from ovenbird.northd.router.nat_precedence import Say, outranked, who_has_the_say
-from ovenbird.northd.router.nat_rule import Translation, told, translation
+from ovenbird.northd.router.nat_rule import NatRule, nat_rule, told
 from ovenbird.northd.router.neighbor_resolution import ARP_REPLY
 from ovenbird.northd.shared.arp_requests import asked, asks_as, asks_for
 from ovenbird.pipeline.registers import DNAT_LOCAL, LOOPED, TOO_LARGE
@@ -61,10 +61,10 @@ REMEMBER = stage("lr_out_post_snat")
 LOOP = stage("lr_out_egr_loop")
 LOOKUP = stage("ls_in_l2_lkup")
 
-TRANSLATING = Trait("translating routers")
+NAT_ROUTERS = DatapathGroup("translating routers")
 """Routers with a translation."""
 
-TRANSLATING_AT_HOME = Trait("translating gateway routers")
+NAT_GATEWAY_ROUTERS = DatapathGroup("translating gateway routers")
 """Gateway routers with a translation."""
 
 NO_REPLY = "(!ct.trk || !ct.rpl)"
@@ -76,7 +76,7 @@ UNTRANSLATED = "ct_mark[15]"
 DISTRIBUTED_BASE = 128
 """Source translations at a distributed gateway port come before all others: added to their priority."""
 
-flow = Author("nat")
+flow = FlowBuilder("nat")
 
 _CLEARED = " ".join(f"reg{n} = 0;" for n in range(10))
 
@@ -84,25 +84,25 @@ _CLEARED = " ".join(f"reg{n} = 0;" for n in range(10))
 @singleton
 def every_translating_router() -> Iterator[Fact]:
     """Know connections that were translated here; a gateway router looks every packet's connection up."""
-    yield from (TRANSLATING.row, TRANSLATING_AT_HOME.row)
-    yield flow(TRANSLATED_HERE, TRANSLATING, 50, "ip && ct_mark.natted == 1", f"{DNAT_LOCAL} = 1; next;")
-    yield flow(UNDNAT, TRANSLATING_AT_HOME, 100, "nd || nd_rs || nd_ra", "next;")
-    yield flow(UNDNAT, TRANSLATING_AT_HOME, 50, "ip", "flags.loopback = 1; ct_dnat;")
-    yield flow(LOOK_UP, TRANSLATING_AT_HOME, 50, "ip && ct.new", "ct_commit { } ; next;")
+    yield from (NAT_ROUTERS.row, NAT_GATEWAY_ROUTERS.row)
+    yield flow(TRANSLATED_HERE, NAT_ROUTERS, 50, "ip && ct_mark.natted == 1", f"{DNAT_LOCAL} = 1; next;")
+    yield flow(UNDNAT, NAT_GATEWAY_ROUTERS, 100, "nd || nd_rs || nd_ra", "next;")
+    yield flow(UNDNAT, NAT_GATEWAY_ROUTERS, 50, "ip", "flags.loopback = 1; ct_dnat;")
+    yield flow(LOOK_UP, NAT_GATEWAY_ROUTERS, 50, "ip && ct.new", "ct_commit { } ; next;")
 
 
 @rule(nb.NAT)
 def nat(nat: nb.NAT) -> Iterator[Fact]:
     """Translate, and answer for the external address."""
-    made = translation(nat)
+    made = nat_rule(nat)
     if made is None:
-        yield from _idle(nat)
+        yield from _inactive_nat(nat)
         return
-    yield TRANSLATING.has(made.datapath)
+    yield NAT_ROUTERS.includes(made.datapath)
     say = who_has_the_say(made)
     yield from outranked(nat, made, say)
     if say.outside.hint == made.hint:
-        yield from _answers(made)
+        yield from _arp_responder(made)
         yield from _outside(made)
     if made.sources:
         if say.outside.hint == made.hint or not say.outside.sources:
@@ -112,7 +112,7 @@ def nat(nat: nb.NAT) -> Iterator[Fact]:
     if made.destinations:
         yield from _dnat(made, say)
     if made.port is None:
-        yield TRANSLATING_AT_HOME.has(made.datapath)
+        yield NAT_GATEWAY_ROUTERS.includes(made.datapath)
     else:
         yield from _at_port(made, made.port, say)
     if made.mac:
@@ -122,7 +122,7 @@ def nat(nat: nb.NAT) -> Iterator[Fact]:
 @rule(nb.LogicalRouter)
 def forced_source(router: nb.LogicalRouter) -> Iterator[Fact]:
     """Give what a gateway router translates inwards a source of the router's, so that replies come back to it."""
-    if not enabled(router) or not home_chassis(router):
+    if not enabled(router) or not gateway_chassis(router):
         return
     where = datapath(router)
     for ip in forced_sources(router):
@@ -132,7 +132,7 @@ def forced_source(router: nb.LogicalRouter) -> Iterator[Fact]:
         yield flow(SNAT, where, 100, match, f"ct_snat({ip});", router.uuid)
 
 
-def _idle(nat: nb.NAT) -> Iterator[Fact]:
+def _inactive_nat(nat: nb.NAT) -> Iterator[Fact]:
     """Answer for the external address of a translation that does not take place, as ovn-northd does; say why not."""
     router = nat.referrer(nb.LogicalRouter.nat)
     if router is None or not enabled(router):
@@ -142,9 +142,9 @@ def _idle(nat: nb.NAT) -> Iterator[Fact]:
     if not outer:
         return
     yield flow(INPUT, datapath(router), 90, *_answer(outer))
-    way = way_to(router, outer)
+    way = resolve_next_hop(router, outer)
     if way is not None and nat.type != "snat":
-        yield from _led(way.port, outer)
+        yield from _redirect_arp(way.port, outer)
 
 
 def _why_not(nat: nb.NAT, router: nb.LogicalRouter) -> str:
@@ -162,7 +162,7 @@ def _why_not(nat: nb.NAT, router: nb.LogicalRouter) -> str:
         return f"{nat.external_mac!r} is not an Ethernet address"
     if nat.gateway_port is not None:
         return f"{nat.gateway_port.name} is not a distributed gateway port of the router"
-    if central_ports(router):
+    if distributed_gateway_ports(router):
         return f"none of the router's distributed gateway ports is in a network around {outer}, and it names none"
     return "the router has neither a chassis nor a distributed gateway port"
 
@@ -179,7 +179,7 @@ def _answer(outer: str) -> tuple[str, str]:
     return asks, reply
 
 
-def _answers(made: Translation) -> Iterator[Fact]:
+def _arp_responder(made: NatRule) -> Iterator[Fact]:
     """Answer ARP and ND for the external address: at a gateway port only where it is translated."""
     where, (asks, reply) = made.datapath, _answer(made.outer)
     yield flow(INPUT, where, 90, asks, reply)
@@ -191,7 +191,7 @@ def _answers(made: Translation) -> Iterator[Fact]:
         yield flow(INPUT, where, 92, f"{asks} && {made.here}", reply)
 
 
-def _unsnat(made: Translation) -> Iterator[Fact]:
+def _unsnat(made: NatRule) -> Iterator[Fact]:
     """Give replies their inner destination back."""
     match = f"ip && {made.ip}.dst == {made.outer}"
     if made.port is None:
@@ -199,13 +199,13 @@ def _unsnat(made: Translation) -> Iterator[Fact]:
         return
     match += f" && inport == {made.port.quoted} && flags.loopback =="
     act = "next;" if made.stateless else "ct_snat_in_czone;"
-    yield flow(UNSNAT, made.datapath, 100, f"{match} 0{made.central}", act, made.hint)
+    yield flow(UNSNAT, made.datapath, 100, f"{match} 0{made.where_active}", act, made.hint)
     if not made.stateless:
-        again = f"{match} 1 && flags.use_snat_zone == 1{made.central}"
+        again = f"{match} 1 && flags.use_snat_zone == 1{made.where_active}"
         yield flow(UNSNAT, made.datapath, 100, again, "ct_snat;", made.hint)
 
 
-def _dnat(made: Translation, say: Say) -> Iterator[Fact]:
+def _dnat(made: NatRule, say: Say) -> Iterator[Fact]:
     """Lead new connections in, and give their replies the outer source back."""
     where, hint, port = made.datapath, made.hint, made.port
     match = f"ip && {made.ip}.dst == {made.outer}"
@@ -213,7 +213,7 @@ def _dnat(made: Translation, say: Say) -> Iterator[Fact]:
     if port is None:
         begin = f"flags.force_snat_for_dnat = 1; {begin}" if made.forced else begin
     else:
-        match += f" && inport == {port.quoted}{made.central}"
+        match += f" && inport == {port.quoted}{made.where_active}"
         begin, zone = "", "_in_czone"
     act = f"{made.ip}.dst={made.inner}; next;" if made.stateless else f"ct_dnat{zone}({made.inner}{made.ports});"
     if say.incoming.hint == hint:
@@ -222,12 +222,12 @@ def _dnat(made: Translation, say: Say) -> Iterator[Fact]:
         peers = f" && {made.ip}.src == ${made.allowed}" if made.allowed else ""
         yield flow(DNAT, where, 100, f"{match}{peers}", f"{begin}{act}", hint)
     if port is not None and say.replies.hint == hint:
-        match = f"ip && {made.ip}.src == {made.inner} && outport == {port.quoted}{made.central}"
+        match = f"ip && {made.ip}.src == {made.inner} && outport == {port.quoted}{made.where_active}"
         act = "next;" if made.stateless else "ct_dnat_in_czone;"
         yield flow(UNDNAT, where, 100, match, f"eth.src = {made.mac}; {act}" if made.mac else act, hint)
 
 
-def _snat(made: Translation) -> Iterator[Fact]:
+def _snat(made: NatRule) -> Iterator[Fact]:
     """Give what leaves its outer source; the longest prefix wins."""
     where, hint, priority = made.datapath, made.hint, made.length + 1
     match = f"ip && {made.ip}.src == {made.inner}"
@@ -256,7 +256,7 @@ def _snat(made: Translation) -> Iterator[Fact]:
     yield flow(SNAT, where, priority + 1, both, f"{begin}{DNAT_LOCAL} = 0; ct_snat{to}", hint)
 
 
-def _untranslated(made: Translation, port: RouterPort, priority: int) -> Iterator[Fact]:
+def _untranslated(made: NatRule, port: RouterPort, priority: int) -> Iterator[Fact]:
     """Mark connections that come in to the logical address itself, so that their replies keep their source.
 
     As releases of the original since 24.03 have it; 23.03 translates such replies, which nobody outside waits for. All
@@ -287,7 +287,7 @@ def _untranslated(made: Translation, port: RouterPort, priority: int) -> Iterato
         yield flow(REMEMBER, where, priority, f"{comes} && !ct.trk", note, hint)
 
 
-def _at_port(made: Translation, port: RouterPort, say: Say) -> Iterator[Fact]:
+def _at_port(made: NatRule, port: RouterPort, say: Say) -> Iterator[Fact]:
     """Yield what only distributed gateway ports need: admission, resolution, redirection and the way back in."""
     where, ip, outer = made.datapath, made.ip, made.outer
     mac = made.mac or port.mac
@@ -310,7 +310,7 @@ def _at_port(made: Translation, port: RouterPort, say: Say) -> Iterator[Fact]:
     yield flow(LOOP, where, 100, f"{ip}.dst == {outer} && {goes} && {made.here}", back)
 
 
-def _at_host(made: Translation, port: RouterPort, say: Say) -> Iterator[Fact]:
+def _at_host(made: NatRule, port: RouterPort, say: Say) -> Iterator[Fact]:
     """Yield what a translation at an instance's chassis needs: its MAC is let in there, and goes out from there."""
     where, hint, ip, outer, mac = made.datapath, made.hint, made.ip, made.outer, made.mac
     mtu = mtu_of(port)
@@ -331,20 +331,20 @@ def _at_host(made: Translation, port: RouterPort, say: Say) -> Iterator[Fact]:
         yield flow(INPUT, where, 160, match, f"icmp{ip[2]}_error {{ {answer} }};", hint)
 
 
-def _beside_bridge(nat: nb.NAT, made: Translation) -> Iterator[Fact]:
+def _beside_bridge(nat: nb.NAT, made: NatRule) -> Iterator[Fact]:
     """Find the next hop's MAC for what is translated here, where other packets cross a physical network first."""
     router = nat.referrer(nb.LogicalRouter.nat)
     if router is None:
         return
     get = "get_arp(outport, reg0)" if made.ip == "ip4" else "get_nd(outport, xxreg0)"
-    for name in central_ports(router):
+    for name in distributed_gateway_ports(router):
         port = port_of(router, name)
         if port is not None and port.options.get("redirect-type") == "bridged":
             match = f"outport == {port.quoted} && {made.ip}.src == {made.inner} && {made.here}"
             yield flow(RESOLVE, made.datapath, 90, match, f"{get}; next;", made.hint)
 
 
-def _peers_elsewhere(made: Translation, port: RouterPort) -> Iterator[Fact]:
+def _peers_elsewhere(made: NatRule, port: RouterPort) -> Iterator[Fact]:
     """Keep from the outside what a stateless translation must leave alone."""
     peers = f"outport == {port.quoted} && {made.ip}.src == $"
     if made.allowed:
@@ -358,16 +358,16 @@ def _peers_elsewhere(made: Translation, port: RouterPort) -> Iterator[Fact]:
 # -- the switch outside -----------------------------------------------------------------------------------------------
 
 
-def _outside(made: Translation) -> Iterator[Fact]:
+def _outside(made: NatRule) -> Iterator[Fact]:
     """Lead what is for the external address to the router in the switch outside, and announce it there."""
     port = made.outside
-    met = joint(port.name) if port is not None else None
+    met = peer_switch_port(port.name) if port is not None else None
     if port is None or met is None:
         return
     lsp, where = met.lsp, datapath(met.switch)
     own = any(subnet.ip == made.outer for subnet in (*port.ipv4, *port.ipv6))
     if not own:  # of its own addresses, the port's feature says it; other routers ask for those of `snat` too
-        yield from _led(port, made.outer)
+        yield from _redirect_arp(port, made.outer)
     if made.mac:
         if "router" in lsp.addresses:
             out = f"outport = {quote(lsp.name)}; output;"
@@ -378,9 +378,9 @@ def _outside(made: Translation) -> Iterator[Fact]:
         yield IN_NAT_ADDRESSES((lsp.name, where), f"{made.mac or port.mac} {made.outer}{resident}")
 
 
-def _led(port: RouterPort, outer: str) -> Iterator[Fact]:
+def _redirect_arp(port: RouterPort, outer: str) -> Iterator[Fact]:
     """Lead requests for an external address to the router, in the switch behind one of its ports."""
-    met = joint(port.name)
+    met = peer_switch_port(port.name)
     if met is None or not port.enabled or met.lsp.enabled is False:
         return
     act = asked(quote(met.lsp.name), alone=only_routers(met.switch))

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.engine.computed_index import Derived
+from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.findings import finding
 from ovenbird.model import nb
 from ovenbird.northd.ir.addresses import canonical
-from ovenbird.northd.router.nat_rule import Translation, told, translation
+from ovenbird.northd.router.nat_rule import NatRule, nat_rule, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,13 +30,13 @@ def _inner(values: list[Any]) -> Iterable[str]:
     return (network,) if (network := canonical(values[nb.NAT.logical_ip.index])) else ()
 
 
-LED_IN = Derived(nb.NAT.type, nb.NAT.external_ip, keys=_outer, parent=nb.LogicalRouter.nat)
+LED_IN = ComputedIndex(nb.NAT.type, nb.NAT.external_ip, keys=_outer, parent=nb.LogicalRouter.nat)
 """A router's translations of destinations, by external address: nearly always one."""
 
-TRANSLATED = Derived(nb.NAT.type, nb.NAT.external_ip, keys=_outer)
+TRANSLATED = ComputedIndex(nb.NAT.type, nb.NAT.external_ip, keys=_outer)
 """All routers' translations of destinations, by external address."""
 
-INSIDE = Derived(nb.NAT.logical_ip, keys=_inner, parent=nb.LogicalRouter.nat)
+INSIDE = ComputedIndex(nb.NAT.logical_ip, keys=_inner, parent=nb.LogicalRouter.nat)
 """A router's translations by logical address or network: nearly always one."""
 
 
@@ -51,40 +51,43 @@ class Say(NamedTuple):
         leaving: over what leaves from the logical address at the instance's chassis.
     """
 
-    outside: Translation
-    inside: Translation
-    incoming: Translation
-    replies: Translation
-    leaving: Translation
+    outside: NatRule
+    inside: NatRule
+    incoming: NatRule
+    replies: NatRule
+    leaving: NatRule
 
 
-def who_has_the_say(made: Translation) -> Say:
+def who_has_the_say(made: NatRule) -> Say:
     """Return who has the say over the addresses of a translation."""
     inward, outward = _others(made, LED_IN, made.outer), _others(made, INSIDE, made.inner)
     return Say(
         _least(made, inward),
         _least(made, [other for other in outward if other.sources and other.allowed == made.allowed]),
         _least(made, [other for other in inward if other.allowed == made.allowed]),
-        _least(made, [other for other in outward if other.destinations and other.central == made.central]),
+        _least(
+            made,
+            [other for other in outward if other.destinations and other.where_active == made.where_active],
+        ),
         _least(made, [other for other in outward if other.mac and other.resident == made.resident]),
     )
 
 
-def _others(made: Translation, index: Derived, address: str) -> list[Translation]:
+def _others(made: NatRule, index: ComputedIndex, address: str) -> list[NatRule]:
     """Return the other translations of the same router and gateway port that are under an address in an index."""
     found = []
     for row in index.rows(made.router, address):
-        other = translation(row) if row.uuid != made.hint else None
+        other = nat_rule(row) if row.uuid != made.hint else None
         if other is not None and other.at == made.at:
             found.append(other)
     return found
 
 
-def _least(made: Translation, others: list[Translation]) -> Translation:
+def _least(made: NatRule, others: list[NatRule]) -> NatRule:
     return min([made, *others], key=lambda one: one.rank) if others else made
 
 
-def outranked(nat: nb.NAT, made: Translation, say: Say) -> Iterator[Fact]:
+def outranked(nat: nb.NAT, made: NatRule, say: Say) -> Iterator[Fact]:
     """Say where a translation has no effect because another one has the say.
 
     Arguments:
@@ -100,6 +103,6 @@ def outranked(nat: nb.NAT, made: Translation, say: Say) -> Iterator[Fact]:
         yield finding(nat, f"{told(nat)} does not translate what goes out: {_told(say.inside)} does")
 
 
-def _told(made: Translation) -> str:
+def _told(made: NatRule) -> str:
     kind = "snat" if not made.destinations else "dnat_and_snat" if made.sources else "dnat"
     return f"{kind} {made.outer} of {made.inner}"

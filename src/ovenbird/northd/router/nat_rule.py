@@ -10,13 +10,13 @@ from ovenbird.model.options import flag
 from ovenbird.northd.ir.addresses import canonical, parse_ip, parse_mac, parse_network, quote
 from ovenbird.northd.ir.router_port import (
     RouterPort,
-    central_ports,
+    distributed_gateway_ports,
     enabled,
     forced_sources,
-    home_chassis,
+    gateway_chassis,
     port_of,
-    seen,
-    way_to,
+    resolve_next_hop,
+    router_port_of,
 )
 from ovenbird.northd.ir.southbound_rows import datapath
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
 
 
-class Translation(NamedTuple):
+class NatRule(NamedTuple):
     """A translation that takes place.
 
     Arguments:
@@ -79,8 +79,8 @@ class Translation(NamedTuple):
         return f"is_chassis_resident({quote(self.resident)})"
 
     @property
-    def central(self) -> str:
-        """Return the condition, to append to a match, that this chassis translates; nothing if each may."""
+    def where_active(self) -> str:
+        """Return the condition, to append to a match, that the translation is active here; nothing if each may."""
         return "" if self.mac or not self.resident else f" && {self.here}"
 
     @property
@@ -90,7 +90,7 @@ class Translation(NamedTuple):
 
 
 @view
-def translation(nat: nb.NAT) -> Translation | None:
+def nat_rule(nat: nb.NAT) -> NatRule | None:
     """Return a translation; None if it does not take place, or its addresses do not parse."""
     router = nat.referrer(nb.LogicalRouter.nat)
     if router is None or not enabled(router):
@@ -104,8 +104,8 @@ def translation(nat: nb.NAT) -> Translation | None:
     if nat.allowed_ext_ips is not None and nat.exempted_ext_ips is not None:
         return None
     port = None
-    if home_chassis(router):
-        way = way_to(router, outer)
+    if gateway_chassis(router):
+        way = resolve_next_hop(router, outer)
         outside = way.port if way is not None else None
     else:
         outside = port = _gateway_port(router, nat, outer)
@@ -118,7 +118,7 @@ def translation(nat: nb.NAT) -> Translation | None:
         if not mac:
             return None
     ports, allowed, exempted = nat.external_port_range, nat.allowed_ext_ips, nat.exempted_ext_ips
-    return Translation(
+    return NatRule(
         datapath(router),
         router.uuid,
         nat.uuid,
@@ -144,13 +144,13 @@ def _gateway_port(router: nb.LogicalRouter, nat: nb.NAT, outer: str) -> RouterPo
     """Return the port that a translation belongs to: the one it names, the only one, or the one around its address."""
     named = nat.gateway_port
     if named is not None:
-        port = seen(named)
-        return port if port is not None and port.central and port.router == router.uuid else None
-    names = central_ports(router)
+        port = router_port_of(named)
+        return port if port is not None and port.is_distributed_gateway and port.router == router.uuid else None
+    names = distributed_gateway_ports(router)
     if len(names) == 1:
         return port_of(router, names[0])
-    way = way_to(router, outer) if names else None
-    return way.port if way is not None and way.port.central else None
+    way = resolve_next_hop(router, outer) if names else None
+    return way.port if way is not None and way.port.is_distributed_gateway else None
 
 
 def told(nat: nb.NAT) -> str:

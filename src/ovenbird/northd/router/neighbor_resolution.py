@@ -18,19 +18,19 @@ from ovenbird.model.options import flag
 from ovenbird.net.addresses import ipv6_bytes
 from ovenbird.northd.ir.addresses import braced, quote, solicited_node
 from ovenbird.northd.ir.copp import meters
-from ovenbird.northd.ir.datapath_groups import CAREFUL, EAGER, ROUTERS, Trait
+from ovenbird.northd.ir.datapath_groups import ALWAYS_LEARN, LEARN_KNOWN_ONLY, ROUTERS, DatapathGroup
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.router_port import (
     LSP,
     RouterPort,
-    attached,
     enabled,
-    named,
     number_of,
-    only_at,
+    redirect_port,
     router_peer,
-    seen,
+    router_peers,
+    router_port_by_name,
+    router_port_of,
 )
 from ovenbird.northd.ir.southbound_rows import STATIC_MAC_BINDING, datapath
 from ovenbird.northd.router.routing import next_hop
@@ -54,7 +54,7 @@ SNAT = stage("lr_out_snat")
 
 NOBODY = "00:00:00:00:00:00"
 
-flow = Author("neighbor_resolution")
+flow = FlowBuilder("neighbor_resolution")
 
 _ARP = f"{NEIGHBOR_KNOWN} = lookup_arp(inport, arp.spa, arp.sha); "
 _SAYS = f"{NEIGHBOR_KNOWN} = lookup_nd(inport, nd.target, nd.tll); "
@@ -71,7 +71,7 @@ def eager(router: nb.LogicalRouter) -> bool:
     return flag(router.options, "always_learn_from_arp_request", default=True)
 
 
-UNLIMITED = Trait("routers without meters")
+UNLIMITED = DatapathGroup("routers without meters")
 """Routers whose control plane nobody protects."""
 
 _CONTROLLED = (
@@ -97,9 +97,9 @@ def way_of_learning(router: nb.LogicalRouter) -> Iterator[Fact]:
     if not enabled(router):
         return
     where, limits = datapath(router), meters(router)
-    yield (EAGER if eager(router) else CAREFUL).has(where)
+    yield (ALWAYS_LEARN if eager(router) else LEARN_KNOWN_ONLY).includes(where)
     if not limits:
-        yield UNLIMITED.has(where)
+        yield UNLIMITED.includes(where)
         return
     for at, priority, match, act, kind in _CONTROLLED:
         yield flow(at, where, priority, match, act, meter=limits.get(kind))
@@ -108,21 +108,21 @@ def way_of_learning(router: nb.LogicalRouter) -> Iterator[Fact]:
 @singleton
 def learning() -> Iterator[Fact]:
     """Learn from what neighbours say and ask, unless it is known already."""
-    yield from (ROUTERS.row, EAGER.row, CAREFUL.row, UNLIMITED.row)
+    yield from (ROUTERS.row, ALWAYS_LEARN.row, LEARN_KNOWN_ONLY.row, UNLIMITED.row)
     for at, priority, match, act, _ in _CONTROLLED:
         yield flow(at, UNLIMITED, priority, match, act)
     for trait, said, asked in (
-        (EAGER, "", ""),
-        (CAREFUL, _WANTED, f"{NEIGHBOR_WANTED} = lookup_nd_ip(inport, ip6.src); "),
+        (ALWAYS_LEARN, "", ""),
+        (LEARN_KNOWN_ONLY, _WANTED, f"{NEIGHBOR_WANTED} = lookup_nd_ip(inport, ip6.src); "),
     ):
         yield flow(LOOKUP, trait, 100, "arp.op == 2", f"{_ARP}{said}next;")
         yield flow(LOOKUP, trait, 100, "nd_na", f"{_SAYS}{said}next;")
         yield flow(LOOKUP, trait, 100, "nd_ns", f"{_ASKS}{asked}next;")
     look = f"{NEIGHBOR_KNOWN} = lookup_nd(inport, ip6.src, nd.tll); {NEIGHBOR_WANTED} = lookup_nd_ip(inport, ip6.src);"
-    yield flow(LOOKUP, CAREFUL, 110, "nd_na && ip6.src == fe80::/10 && ip6.dst == ff00::/8", f"{look} next;")
+    yield flow(LOOKUP, LEARN_KNOWN_ONLY, 110, "nd_na && ip6.src == fe80::/10 && ip6.dst == ff00::/8", f"{look} next;")
     yield flow(LOOKUP, ROUTERS, 0, "1", f"{NEIGHBOR_KNOWN} = 1; next;")
-    yield flow(LEARN, EAGER, 100, f"{NEIGHBOR_KNOWN} == 1", "next;")
-    yield flow(LEARN, CAREFUL, 100, f"{NEIGHBOR_KNOWN} == 1 || {NEIGHBOR_WANTED} == 0", "next;")
+    yield flow(LEARN, ALWAYS_LEARN, 100, f"{NEIGHBOR_KNOWN} == 1", "next;")
+    yield flow(LEARN, LEARN_KNOWN_ONLY, 100, f"{NEIGHBOR_KNOWN} == 1 || {NEIGHBOR_WANTED} == 0", "next;")
     for priority, match, act in (
         (95, "nd_ns && (ip6.src == 0 || nd.sll == 0)", "next;"),
         (0, "1", "drop;"),
@@ -167,13 +167,13 @@ def next_hop_solicitation(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
 @rule(nb.LogicalRouterPort)
 def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     """Learn from those in the port's networks and answer them; know the port at the other end of a link."""
-    port = seen(lrp)
+    port = router_port_of(lrp)
     router = lrp.referrer(nb.LogicalRouter.ports)
     if port is None or router is None:
         return
     where, hint, came = port.datapath, port.uuid, f"inport == {port.quoted}"
     learns = eager(router)
-    redirect = only_at(lrp)
+    redirect = redirect_port(lrp)
     resident = f" && is_chassis_resident({quote(redirect)})" if redirect else ""
     for subnet in port.ipv4:
         near = f"arp.spa == {subnet.network}"
@@ -190,7 +190,7 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
         group = f"{{{subnet.ip}, {solicited_node(subnet.ip)}}}"
         asks = f"{came} && ip6.dst == {group} && nd_ns && nd.target == {subnet.ip}{port.resident}"
         yield flow(INPUT, where, 90, asks, ND_REPLY, hint, meter=port.meters.get("nd-na"))
-    if port.central and port.options.get("redirect-type") == "bridged":
+    if port.is_distributed_gateway and port.options.get("redirect-type") == "bridged":
         away = f"outport == {port.quoted} && !is_chassis_resident({quote(port.redirect)})"
         yield flow(RESOLVE, where, 50, away, f"eth.dst = {port.mac}; next;", hint)
     yield from _link(lrp, port)
@@ -210,7 +210,7 @@ ND_REPLY = (
 
 def _link(lrp: nb.LogicalRouterPort, port: RouterPort) -> Iterator[Fact]:
     peer = router_peer(lrp)
-    other = seen(peer) if peer is not None else None
+    other = router_port_of(peer) if peer is not None else None
     if other is not None:
         yield from _known_router(port, other)
 
@@ -253,7 +253,7 @@ def doors(switch: nb.LogicalSwitch) -> tuple[Door, ...]:
                 tuple([(s.low, s.high) for s in port.ipv4]),
                 tuple([(s.low, s.high) for s in port.ipv6]),
             )
-            for _, port in attached(switch)
+            for _, port in router_peers(switch)
         ]
     )
 
@@ -285,10 +285,10 @@ def _known_host(found: Sequence[Door], address: Addresses, mac: str, hint: str) 
 def _beside(port: SwitchPort) -> Iterator[Fact]:
     """Tell the other routers of the switch of the router behind this port."""
     name = port.options.get("router-port", "")
-    mine = named(name)
+    mine = router_port_by_name(name)
     if mine is None:
         return
-    for _, other in attached(port.switch):
+    for _, other in router_peers(port.switch):
         if other.name != name and not asks_routers(other.router):
             yield from _known_router(other, mine)
 
@@ -326,7 +326,7 @@ def _virtual(port: SwitchPort) -> Iterator[Fact]:
 @rule(nb.StaticMACBinding)
 def static_binding(row: nb.StaticMACBinding) -> Iterator[Fact]:
     """Give chassis a neighbour that is configured."""
-    port = named(row.logical_port)
+    port = router_port_by_name(row.logical_port)
     if port is not None:
         yield STATIC_MAC_BINDING(row.logical_port, row.ip, row.mac, row.override_dynamic_mac, port.datapath)
 

@@ -17,8 +17,8 @@ from ovenbird.model import nb, sb
 from ovenbird.model.options import INT, flag, number
 from ovenbird.net.ip import ip_network
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
-from ovenbird.northd.ir.router_port import LRP, RouterPort, seen
+from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.router_port import LRP, RouterPort, router_port_of
 from ovenbird.pipeline.registers import ADVERTISED
 from ovenbird.pipeline.stages import stage
 
@@ -34,7 +34,7 @@ MODES = ("slaac", "dhcpv6_stateful", "dhcpv6_stateless")
 LEAST_MTU = 1280
 """RFC 8200, section 5."""
 
-flow = Author("router_advertisement")
+flow = FlowBuilder("router_advertisement")
 
 _WORDS = (("dnssl", "dnssl"), ("route_info", "route_info"))
 
@@ -42,7 +42,7 @@ _WORDS = (("dnssl", "dnssl"), ("route_info", "route_info"))
 @rule(LRP)
 def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     """Answer router solicitations that come to a port."""
-    port = seen(lrp)
+    port = router_port_of(lrp)
     given = lrp.ipv6_ra_configs
     if port is None or not given or not (prefixes := advertised(lrp, port)):
         return

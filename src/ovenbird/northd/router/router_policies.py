@@ -15,8 +15,8 @@ from ovenbird.model import nb
 from ovenbird.model.options import number
 from ovenbird.northd.ir.datapath_groups import ROUTERS
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
-from ovenbird.northd.ir.router_port import Way, enabled, way_to
+from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.router_port import NextHop, enabled, resolve_next_hop
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.router.routing import next_hop, towards
 from ovenbird.pipeline.registers import GROUP, MEMBER
@@ -34,7 +34,7 @@ ECMP = stage("lr_in_policy_ecmp")
 GROUPS = Pool("groups of a policy's next hops", 1, 65_535)
 """One scope for each router."""
 
-flow = Author("router_policies")
+flow = FlowBuilder("router_policies")
 
 
 @singleton
@@ -87,9 +87,9 @@ def _reroute(row: nb.LogicalRouterPolicy, router: nb.LogicalRouter, where: UUID,
         yield flow(ECMP, where, 100, f"{GROUP} == {number} && {MEMBER} == {member}", f"{act} next;", row.uuid)
 
 
-def _ways(router: nb.LogicalRouter, text: str) -> Iterator[tuple[str, Way]]:
+def _ways(router: nb.LogicalRouter, text: str) -> Iterator[tuple[str, NextHop]]:
     hop = next_hop(text)
-    way = way_to(router, hop) if hop else None
+    way = resolve_next_hop(router, hop) if hop else None
     if way is not None:
         yield hop, way
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.engine.computed_index import Derived
+from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.findings import finding
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.lookups import select
@@ -23,8 +23,16 @@ from ovenbird.net.errors import PacketError
 from ovenbird.northd.ir.addresses import network_text, parse_network
 from ovenbird.northd.ir.datapath_groups import ROUTERS
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
-from ovenbird.northd.ir.router_port import Way, enabled, home_chassis, port_of, seen, source_for, way_to
+from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.router_port import (
+    NextHop,
+    enabled,
+    gateway_chassis,
+    port_of,
+    resolve_next_hop,
+    router_port_of,
+    source_for,
+)
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.router.ecmp_symmetric_reply import Pinned, pinned_flows
 from ovenbird.pipeline.registers import GROUP, MEMBER, ROUTE_TABLE
@@ -54,7 +62,7 @@ BY_SOURCE, BY_DESTINATION, CONNECTED = 0, 1, 2
 
 BFD_PORT = "udp.dst == 3784"
 
-flow = Author("routing")
+flow = FlowBuilder("routing")
 
 Key = tuple[str, bool, str]
 """What routes of one group have in common: the prefix, whether it is the source's, the route table."""
@@ -77,7 +85,9 @@ def _keys(values: list[Any]) -> tuple[Key, ...]:
     return (key,) if key is not None else ()
 
 
-EQUAL = Derived(ROUTE.ip_prefix, ROUTE.policy, ROUTE.route_table, keys=_keys, parent=nb.LogicalRouter.static_routes)
+EQUAL = ComputedIndex(
+    ROUTE.ip_prefix, ROUTE.policy, ROUTE.route_table, keys=_keys, parent=nb.LogicalRouter.static_routes
+)
 """A router's routes by key."""
 
 
@@ -93,7 +103,7 @@ class Member(NamedTuple):
 
     uuid: UUID
     nexthop: str
-    way: Way
+    way: NextHop
     symmetric: bool
 
 
@@ -113,7 +123,7 @@ def every_router() -> Iterator[Fact]:
 @rule(nb.LogicalRouterPort)
 def connected(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     """Route to the networks that a port is in; choose the route table for what comes in at it."""
-    port = seen(lrp)
+    port = router_port_of(lrp)
     if port is None:
         return
     # Of several addresses in one network the first is the source: flows for each would contradict each other.
@@ -122,7 +132,7 @@ def connected(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
         match = f"{address}.dst == {subnet.network}"
         if subnet.network == "fe80::/64":  # link-local: there is one on every link
             match = f"inport == {port.quoted} && {match}"
-        yield from _route(port.datapath, 3 * subnet.length + CONNECTED, match, Way(port, subnet.ip), "", port.uuid)
+        yield from _route(port.datapath, 3 * subnet.length + CONNECTED, match, NextHop(port, subnet.ip), "", port.uuid)
     if table := port.options.get("route_table"):
         number = ROUTE_TABLES.get(table, port.router)
         yield flow(PRE, port.datapath, 100, f"inport == {port.quoted}", f"{ROUTE_TABLE} = {number}; next;", port.uuid)
@@ -134,7 +144,7 @@ def watched(name: str) -> bool:
     return bool(select(nb.BFD.logical_port, name))
 
 
-def _route(where: UUID, priority: int, match: str, way: Way, nexthop: str, hint: str) -> Iterator[Fact]:
+def _route(where: UUID, priority: int, match: str, way: NextHop, nexthop: str, hint: str) -> Iterator[Fact]:
     six = "ip6." in match
     act = f"{GROUP} = 0; {towards(way, nexthop, six)} flags.loopback = 1; next;"
     yield flow(ROUTING, where, priority, match, f"ip.ttl--; {act}", hint)
@@ -142,7 +152,7 @@ def _route(where: UUID, priority: int, match: str, way: Way, nexthop: str, hint:
         yield flow(ROUTING, where, priority + 1, f"{match} && {BFD_PORT}", act, hint)
 
 
-def towards(way: Way, nexthop: str, six: bool) -> str:
+def towards(way: NextHop, nexthop: str, six: bool) -> str:
     """Return the actions that choose a way: next hop, source, and port.
 
     Arguments:
@@ -182,7 +192,7 @@ def static(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
             yield finding(route, f"{told(route)} is left out: {_why_not(router, route, key)}")
         return
     member = members[mine - 1]
-    symmetric = member.symmetric and bool(home_chassis(router))
+    symmetric = member.symmetric and bool(gateway_chassis(router))
     if len(members) == 1 and not symmetric:
         yield from _route(where, priority, match, member.way, member.nexthop, route.uuid)
         return
@@ -262,9 +272,9 @@ def _why_not(router: nb.LogicalRouter, route: nb.LogicalRouterStaticRoute, key: 
     return f"no port of the router is in a network around {hop}" if hop else "it has neither next hop nor output port"
 
 
-def _way(router: nb.LogicalRouter, nexthop: str, output: str | None, six: bool) -> Way | None:
+def _way(router: nb.LogicalRouter, nexthop: str, output: str | None, six: bool) -> NextHop | None:
     if output is None:
-        return way_to(router, nexthop) if nexthop else None
+        return resolve_next_hop(router, nexthop) if nexthop else None
     port = port_of(router, output)
     if port is None:
         return None
@@ -272,7 +282,7 @@ def _way(router: nb.LogicalRouter, nexthop: str, output: str | None, six: bool) 
     source = source_for(port, nexthop) if nexthop else None
     if source is None and subnets:  # no address is near the next hop, but the port was asked for
         source = subnets[0].ip
-    return Way(port, source) if source is not None else None
+    return NextHop(port, source) if source is not None else None
 
 
 def next_hop(text: str) -> str:

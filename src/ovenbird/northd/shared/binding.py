@@ -16,7 +16,7 @@ from ovenbird.model import nb, sb
 from ovenbird.model.options import flag, number
 from ovenbird.northd.ir.datapath_groups import SWITCHES
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.router_port import enabled, home_chassis
+from ovenbird.northd.ir.router_port import enabled, gateway_chassis
 from ovenbird.northd.ir.southbound_rows import (
     DATAPATH,
     DATAPATH_KEYS,
@@ -68,7 +68,7 @@ def switch_datapath(switch: nb.LogicalSwitch) -> Iterator[Fact]:
         ids["ct-zone-limit"] = str(limit)
     yield DATAPATH(switch.uuid, switch_key(switch), _pairs(ids))
     yield from _refused_key(switch, f"switch {switch.name}", requested_key(switch.other_config), switch_key(switch))
-    yield SWITCHES.has(datapath(switch))
+    yield SWITCHES.includes(datapath(switch))
 
 
 @rule(nb.LogicalRouter)
@@ -112,7 +112,7 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
     if kind == "router":
         kind, pairs = _towards_router(options.get("router-port"))
     else:
-        if port.passes_tags:
+        if port.vlan_passthru:
             pairs = _pairs({**options, "vlan-passthru": "true"})
         elif options:
             pairs = _pairs(options)
@@ -164,7 +164,7 @@ def _towards_router(name: str | None) -> tuple[str, Pairs]:
     lrp = find(nb.LogicalRouterPort.name, name) if name is not None else None
     router = lrp.referrer(nb.LogicalRouter.ports) if lrp is not None else None
     peer = (("peer", name),) if name is not None else ()
-    if router is not None and enabled(router) and (chassis := home_chassis(router)):
+    if router is not None and enabled(router) and (chassis := gateway_chassis(router)):
         return "l3gateway", (("l3gateway-chassis", chassis), *peer)
     return "patch", peer
 

@@ -10,14 +10,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.engine.computed_index import Derived
-from ovenbird.engine.grouped import gathered
+from ovenbird.engine.computed_index import ComputedIndex
+from ovenbird.engine.grouped import grouped_values
 from ovenbird.engine.lookups import find, get
-from ovenbird.engine.value_counts import Distinct
+from ovenbird.engine.value_counts import ValueCounts
 from ovenbird.engine.views import view
 from ovenbird.model import nb, sb
 from ovenbird.northd.ir.datapath_groups import named_uuid
-from ovenbird.northd.ir.router_port import LRP, attached, enabled, joint, physical, router_peer, seen
+from ovenbird.northd.ir.router_port import (
+    LRP,
+    enabled,
+    peer_switch_port,
+    physical,
+    router_peer,
+    router_peers,
+    router_port_of,
+)
 from ovenbird.northd.ir.southbound_rows import HA_CHASSIS, HA_CHASSIS_GROUP, REF_CHASSIS, datapath
 
 if TYPE_CHECKING:
@@ -39,32 +47,34 @@ def group_facts(group: nb.HAChassisGroup) -> Iterator[Fact]:
     yield HA_CHASSIS_GROUP(group.name, frozenset(members), tuple(sorted(group.external_ids.items())))
 
 
-HOSTS = Distinct(sb.PortBinding.datapath, sb.PortBinding.chassis)
+HOSTS = ValueCounts(sb.PortBinding.datapath, sb.PortBinding.chassis)
 """The chassis that hold ports of a datapath. A port more or less on one that has others there concerns nobody."""
 
-LINKED = Derived(LRP.peer, keys=lambda values: (True,) if values[LRP.peer.index] else (), parent=nb.LogicalRouter.ports)
+LINKED = ComputedIndex(
+    LRP.peer, keys=lambda values: (True,) if values[LRP.peer.index] else (), parent=nb.LogicalRouter.ports
+)
 """A router's ports at links to other routers."""
 
 CHASSIS, CROSSINGS = "chassis", "crossings"
 
 
-@gathered(LRP)
+@grouped_values(LRP)
 def surroundings(lrp: nb.LogicalRouterPort) -> Iterator[tuple[tuple[UUID, str], UUID]]:
     """Give a router the chassis with ports on its port's switch, and that switch if other ports of routers are there.
 
     So the few switches that lead on to other routers are found at once, and what is behind a router costs its length.
     """
-    port, met = seen(lrp), joint(lrp.name)
-    if port is None or met is None or (port.central and physical(met.switch)):
+    port, met = router_port_of(lrp), peer_switch_port(lrp.name)
+    if port is None or met is None or (port.is_distributed_gateway and physical(met.switch)):
         return
     for chassis in HOSTS.values(datapath(met.switch)):
         yield (port.router, CHASSIS), chassis
-    if len(attached(met.switch)) > 1:
+    if len(router_peers(met.switch)) > 1:
         yield (port.router, CROSSINGS), met.switch.uuid
 
 
 def dependents(router: nb.LogicalRouter, group: str) -> Iterator[Fact]:
-    """Yield the chassis that depend on a group that plays a gateway of ``router``."""
+    """Yield the chassis that depend on a group that hosts a gateway of ``router``."""
     for each in routers_around(router):
         for chassis in surroundings.values((each.uuid, CHASSIS)):
             yield REF_CHASSIS(group, chassis)
@@ -101,7 +111,7 @@ def neighbours(router: nb.LogicalRouter) -> frozenset[nb.LogicalRouter]:
 def _routers(switch: nb.LogicalSwitch) -> Iterator[nb.LogicalRouter]:
     """Yield the routers that a switch leads to, but for those that it is the outside of."""
     outside = physical(switch)
-    for _, port in attached(switch):
+    for _, port in router_peers(switch):
         router = get(nb.LogicalRouter, port.router)
-        if router is not None and not (outside and port.central):
+        if router is not None and not (outside and port.is_distributed_gateway):
             yield router

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ovenbird.engine.rules import singleton
 from ovenbird.northd.ir.datapath_groups import SWITCHES
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.pipeline.stages import SWITCH_EGRESS, SWITCH_INGRESS
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact
 
-flow = Author("table_miss")
+flow = FlowBuilder("table_miss")
 
 DECIDED_ELSEWHERE = frozenset(
     ["ls_in_check_port_sec", "ls_in_l2_lkup", "ls_in_l2_unknown", "ls_out_check_port_sec", "ls_out_apply_port_sec"]

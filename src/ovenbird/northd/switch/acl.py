@@ -17,9 +17,9 @@ from ovenbird.engine.views import view
 from ovenbird.model import nb
 from ovenbird.model.options import flag
 from ovenbird.northd.ir.copp import meters
-from ovenbird.northd.ir.datapath_groups import FILTERED, STATEFUL, SWITCHES, Trait, port_group
+from ovenbird.northd.ir.datapath_groups import FILTERED, STATEFUL, SWITCHES, DatapathGroup, port_group
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.ir.switch_port import global_flag
 from ovenbird.northd.shared.meters import log_action
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
     from ovenbird.northd.ir.switch_port import SwitchPort
 
-flow = Author("acl")
+flow = FlowBuilder("acl")
 
 ALLOWING = ("allow", "allow-related")
 
@@ -85,9 +85,9 @@ def drops_by_default() -> bool:
 def switch_traits(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     """Give a switch the traits that its own ACLs imply, and say whether it tracks connections."""
     if traits(switch)[0] and drops_by_default():
-        yield FILTERED.has(datapath(switch))
+        yield FILTERED.includes(datapath(switch))
     if stateful(switch):
-        yield STATEFUL.has(datapath(switch))
+        yield STATEFUL.includes(datapath(switch))
 
 
 @view
@@ -100,13 +100,13 @@ def group_traits(group: nb.PortGroup, switch: nb.LogicalSwitch) -> tuple[Fact, .
         return ()
     where, meter, tracks = datapath(switch), meters(switch).get("reject", ""), stateful(switch)
     trait = port_group(group.uuid, meter, tracks=tracks)
-    found = [trait.has(where)]
+    found = [trait.includes(where)]
     if meter:
         found.append(trait.row)
         for acl in group.acls:
             found += _flows(acl, trait, meter, tracks=tracks)
     if drops_by_default():
-        found.append(FILTERED.has(where))
+        found.append(FILTERED.includes(where))
     return tuple(found)
 
 
@@ -140,7 +140,7 @@ def acl_flows(acl: nb.ACL) -> Iterator[Fact]:
             yield from _flows(acl, trait, tracks=tracks)
 
 
-def _flows(acl: nb.ACL, where: UUID | Trait, meter: str | None = None, *, tracks: bool) -> Iterable[Fact]:
+def _flows(acl: nb.ACL, where: UUID | DatapathGroup, meter: str | None = None, *, tracks: bool) -> Iterable[Fact]:
     """Make the flows of an ACL for switches that all track connections, or none of which does."""
     action = acl.action
     log, bands = log_action(acl, {"drop": "drop", "reject": "reject"}.get(action, "allow"))
@@ -187,7 +187,7 @@ def _refusal(acl: nb.ACL) -> str:
     return f"reg0 = 0; reject {{ {swap} {_REJECT[acl.direction]}; }};"
 
 
-def _log_replies(acl: nb.ACL, opposite: Stage, where: UUID | Trait, log: str) -> Iterator[Fact]:
+def _log_replies(acl: nb.ACL, opposite: Stage, where: UUID | DatapathGroup, log: str) -> Iterator[Fact]:
     """Log the replies and related packets of connections that carry the ACL's label, in the other direction."""
     valid = " && !ct.inv" if global_flag("use_ct_inv_match", True) else ""
     same = f"ct_mark.blocked == 0 && ct_label.label == {acl.label}"

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.engine.computed_index import Derived
+from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.lookups import find
 from ovenbird.model import nb
 from ovenbird.northd.ir.addresses import braced, quote, scan_ips, solicited_node
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.switch_port import LSP, router_port
 from ovenbird.pipeline.stages import stage
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 RESPONDER = stage("ls_in_arp_rsp")
 
-flow = Author("arp")
+flow = FlowBuilder("arp")
 
 
 def _proxied(values: list[Any]) -> tuple[bool, ...]:
@@ -40,7 +40,7 @@ def _proxied_ips(texts: str) -> list[str]:
     return [ip for ip, _ in scan_ips(texts)[0] if ":" not in ip]
 
 
-PROXIES = Derived(LSP.options, LSP.type, keys=_proxied, parent=nb.LogicalSwitch.ports)
+PROXIES = ComputedIndex(LSP.options, LSP.type, keys=_proxied, parent=nb.LogicalSwitch.ports)
 """A switch's routers' ports with addresses in `arp_proxy`."""
 
 
@@ -57,9 +57,9 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         yield from _proxy(port, port.options.get("arp_proxy", ""))
     if kind in ("external", "vtep") or port.unknown or not port.addresses:
         return
-    if port.passes_tags:  # the switch does not know which network an address is of
+    if port.vlan_passthru:  # the switch does not know which network an address is of
         return
-    if port.waits and kind not in ("router", "localport") and port.lsp.up is not True:
+    if port.arp_responds_when_up and kind not in ("router", "localport") and port.lsp.up is not True:
         return
     for address in port.addresses:
         mac = address.mac

@@ -16,7 +16,7 @@ from ovenbird.model.options import flag
 from ovenbird.net.ip import ipv4_address, ipv6_address
 from ovenbird.northd.ir.addresses import link_local, parse_mac, parse_network, quote
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.switch_port import port_rows, switch_ports_of_type
 from ovenbird.northd.switch.conntrack import ACL
 from ovenbird.northd.switch.dhcp_options import known_options
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 OPTIONS = stage("ls_in_dhcp_options")
 RESPONSE = stage("ls_in_dhcp_response")
 
-flow = Author("dhcp")
+flow = FlowBuilder("dhcp")
 
 _CLIENT4 = "udp.src == 68 && udp.dst == 67"
 _CLIENT6 = "ip6.dst == ff02::1:2 && udp.src == 546 && udp.dst == 547"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.model import nb
 from ovenbird.northd.ir.copp import meters
-from ovenbird.northd.ir.datapath_groups import Trait
+from ovenbird.northd.ir.datapath_groups import DatapathGroup
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.southbound_rows import DNS, DNS_OF, datapath
 from ovenbird.pipeline.registers import DNS_ANSWERED
 from ovenbird.pipeline.stages import stage
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 LOOKUP = stage("ls_in_dns_lookup")
 RESPONSE = stage("ls_in_dns_response")
-RESOLVING = Trait("dns")
+RESOLVING = DatapathGroup("dns")
 """Switches with DNS records."""
 
-UNLIMITED = Trait("dns without a meter")
+UNLIMITED = DatapathGroup("dns without a meter")
 """Those of them whose queries no meter limits."""
 
 ASKED, ASK = "udp.dst == 53", f"{DNS_ANSWERED} = dns_lookup(); next;"
 
-flow = Author("dns")
+flow = FlowBuilder("dns")
 
 
 @singleton
@@ -58,9 +58,9 @@ def switch_records(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     if not records:
         return
     where, meter = datapath(switch), meters(switch).get("dns")
-    yield RESOLVING.has(where)
+    yield RESOLVING.includes(where)
     if meter is None:
-        yield UNLIMITED.has(where)
+        yield UNLIMITED.includes(where)
     else:
         yield flow(LOOKUP, where, 100, ASKED, ASK, meter=meter)
     for record in records:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.northd.ir.addresses import quote, solicited_node
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.switch_port import port_rows, router_port, switch_ports_of_type
 from ovenbird.pipeline.stages import stage
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 STAGE = stage("ls_in_external_port")
 
-flow = Author("external_ports")
+flow = FlowBuilder("external_ports")
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.model.options import flag
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.pipeline.registers import FDB_KNOWN
 from ovenbird.pipeline.stages import stage
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LOOKUP = stage("ls_in_lookup_fdb")
 PUT = stage("ls_in_put_fdb")
 
-flow = Author("fdb")
+flow = FlowBuilder("fdb")
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:

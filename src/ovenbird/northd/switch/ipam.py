@@ -31,9 +31,9 @@ from ovenbird.northd.ir.addresses import (
     parse_network,
 )
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.router_port import attached
+from ovenbird.northd.ir.router_port import router_peers
 from ovenbird.northd.ir.southbound_rows import PORT_ADDRESSES
-from ovenbird.northd.ir.switch_port import assigns, manners, setting
+from ovenbird.northd.ir.switch_port import has_ipam, setting, switch_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -140,13 +140,13 @@ def made_up_prefix() -> str:
 @rule(nb.LogicalSwitch)
 def reserved(switch: nb.LogicalSwitch) -> Iterable[Fact]:
     """Take what is not for ports: excluded addresses, and those of the routers on the switch."""
-    if not manners(switch).assigns:
+    if not switch_options(switch).has_ipam:
         return
     made = plan(switch)
     if made.network is not None:
         for number in made.excluded:
             _claim4(switch, made.network, number)
-        for _, router in attached(switch):
+        for _, router in router_peers(switch):
             for subnet in router.ipv4:
                 _claim4(switch, made.network, int(ipv4_address(subnet.ip)))
     for trouble in made.troubles:
@@ -155,7 +155,7 @@ def reserved(switch: nb.LogicalSwitch) -> Iterable[Fact]:
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Give a port what it asks for; claim what it has by configuration."""
-    if port.assigns and (asks := next((text for text in port.texts if "dynamic" in text.split()), None)):
+    if port.has_ipam and (asks := next((text for text in port.texts if "dynamic" in text.split()), None)):
         request = Request(port, asks)
         yield PORT_ADDRESSES(port.hint, request.given())
         for trouble in request.troubles:
@@ -163,7 +163,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         return
     if port.given is not None:
         yield PORT_ADDRESSES(port.hint, None)
-    if port.assigns and port.type != "router":
+    if port.has_ipam and port.type != "router":
         for address in port.addresses:
             _claim(port.switch, address)
 
@@ -283,7 +283,7 @@ def keep(engine: Engine, northbound: Store) -> None:
     ports = northbound.table(nb.LogicalSwitchPort).rows
     for switch in northbound.table(nb.LogicalSwitch).rows.values():
         config = switch.other_config
-        if not assigns(config):
+        if not has_ipam(config):
             continue
         network = _network(config.get("subnet", ""))
         for uuid in nb.LogicalSwitch.ports.raw(switch):

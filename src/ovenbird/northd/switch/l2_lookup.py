@@ -3,7 +3,7 @@
 ovn-northd(8), "Ingress Table 25" and "26". The flood groups are ovn-sb(5)'s Multicast_Group rows: every enabled port;
 the same without routers, which also get no frames that are neither ARP nor IP; and those that take unknown addresses.
 What a gateway is sent goes to it only on the chassis
-that plays it; but an address that its switch port has in so many words is taken at its word.
+where it is active; but an address that its switch port has in so many words is taken at its word.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from ovenbird.engine.rules import rule, singleton
 from ovenbird.model import nb
 from ovenbird.northd.ir.datapath_groups import SWITCHES, UNKNOWN
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.southbound_rows import IN_MULTICAST_GROUP, MULTICAST_GROUP, datapath
-from ovenbird.northd.ir.switch_port import played_at
+from ovenbird.northd.ir.switch_port import active_at
 from ovenbird.pipeline.stages import stage
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ FLOOD_UNKNOWN = ("_MC_unknown", 32_769)
 FLOOD_L2 = ("_MC_flood_l2", 32_772)
 """Multicast groups: name and tunnel key, as ovn-northd numbers them."""
 
-flow = Author("l2_lookup")
+flow = FlowBuilder("l2_lookup")
 
 
 @singleton
@@ -68,12 +68,12 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         if port.unknown and port.type != "external":
             yield MULTICAST_GROUP(where, *FLOOD_UNKNOWN)
             yield (IN_MULTICAST_GROUP, (where, "_MC_unknown"), port.binding)
-            yield UNKNOWN.has(where)
+            yield UNKNOWN.includes(where)
     else:
         act = "drop;"
         yield flow(NOT_FOUND, where, 50, f"outport == {port.quoted}", act, port.hint, port.name)
     if port.type != "external":
-        here = played_at(port) if port.router is not None else ""
+        here = active_at(port) if port.router is not None else ""
         for address in port.addresses:
             match = f"eth.dst == {address.mac}{here}" if address is port.router else f"eth.dst == {address.mac}"
             yield flow(LOOKUP, where, 50, match, act, port.hint)

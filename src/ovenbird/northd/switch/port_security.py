@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.model import nb
 from ovenbird.model.options import number
-from ovenbird.northd.ir.datapath_groups import SWITCHES, Trait
+from ovenbird.northd.ir.datapath_groups import SWITCHES, DatapathGroup
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
+from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.southbound_rows import datapath
-from ovenbird.northd.ir.switch_port import manners
+from ovenbird.northd.ir.switch_port import switch_options
 from ovenbird.pipeline.registers import PORT_SEC_DROP
 from ovenbird.pipeline.stages import stage
 
@@ -30,13 +30,13 @@ IN_APPLY = stage("ls_in_apply_port_sec")
 OUT_CHECK = stage("ls_out_check_port_sec")
 OUT_APPLY = stage("ls_out_apply_port_sec")
 
-UNTAGGED = Trait("untagged")
+UNTAGGED = DatapathGroup("untagged")
 """Switches that do not pass VLAN tags through."""
 
 LAST_QUEUE = 61_440
 """ovn-sb(5), `set_queue`."""
 
-flow = Author("port_security")
+flow = FlowBuilder("port_security")
 
 _ASK = f"{PORT_SEC_DROP} = check_in_port_sec(); next;"
 _BAD = f"{PORT_SEC_DROP} == 1"
@@ -60,8 +60,8 @@ def checks() -> Iterator[Fact]:
 @rule(nb.LogicalSwitch)
 def untagged(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     """Have a switch drop tagged frames, unless it is told to pass them through."""
-    if not manners(switch).passes_tags:
-        yield UNTAGGED.has(datapath(switch))
+    if not switch_options(switch).vlan_passthru:
+        yield UNTAGGED.includes(datapath(switch))
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.flow import Author
-from ovenbird.northd.ir.router_port import named
+from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.router_port import router_port_by_name
 from ovenbird.northd.ir.switch_port import only_routers
 from ovenbird.northd.shared.arp_requests import asked, asks_as, asks_for
 from ovenbird.northd.switch.acl import stateful
@@ -28,14 +28,14 @@ LOOKUP = stage("ls_in_l2_lkup")
 IN_PRE_ACL, OUT_PRE_ACL = stage("ls_in_pre_acl"), stage("ls_out_pre_acl")
 IN_PRE_LB, OUT_PRE_LB = stage("ls_in_pre_lb"), stage("ls_out_pre_lb")
 
-flow = Author("router_port")
+flow = FlowBuilder("router_port")
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Skip connection tracking at router and localnet ports; lead requests for a router's addresses to it."""
     where, hint = port.datapath, port.hint
     yield from _untracked(port)
-    peer = named(port.options.get("router-port", "")) if port.type == "router" else None
+    peer = router_port_by_name(port.options.get("router-port", "")) if port.type == "router" else None
     if peer is None or not (port.enabled and peer.enabled):
         return
     alone = only_routers(port.switch)

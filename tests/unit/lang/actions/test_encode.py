@@ -11,7 +11,7 @@ from ovenbird.lang.actions.userdata import WITH_ACTIONS, WITH_RESULT
 from ovenbird.lang.dhcp_options import compressed_domains
 from ovenbird.lang.errors import FieldError, LangError, UnknownNameError
 from ovenbird.lang.templates import action as stencils_module
-from ovenbird.lang.templates.action import Stencils
+from ovenbird.lang.templates.action import ActionTemplates
 from ovenbird.openflow.actions import Controller, Group, Nat, Resubmit, decode_actions, encode_actions
 from ovenbird.openflow.errors import DecodeError
 from ovenbird.openflow.fields import FIELDS, Subfield
@@ -219,7 +219,7 @@ def test_formatting_and_encoding_lose_nothing(place, machine, text, is_switch) -
         assert 0 <= value <= FIELDS[name].mask
 
 
-SHARED = Stencils()  # lives through all examples, so that texts meet the shapes of others
+SHARED = ActionTemplates()  # lives through all examples, so that texts meet the shapes of others
 EDGES = [
     'reg0 = "p1";', "reg0[0..7] = 300;", "reg0 = 99999999999;", "inport = 5;", "ip4.src = 10.0.0;", "igmp;",
     "eth.dst = 10.0.0.1;", 'log(name="reg0 = 5;");', 'bind_vport("p1", inport); outport = "p2";', "reg8[4..11] = 77;",
@@ -232,7 +232,7 @@ EDGES = [
 @given(texts=st.lists(LISTS | st.sampled_from(EDGES), min_size=1, max_size=6), is_switch=st.booleans())
 @settings(max_examples=300)
 def test_stencils_equal_the_plain_encoding(place, texts, is_switch) -> None:
-    fresh, here = Stencils(), place(is_switch=is_switch)
+    fresh, here = ActionTemplates(), place(is_switch=is_switch)
     for stencils in (SHARED, fresh):
         for text in texts:
             filled = stencils.fill(text, is_switch, here.ports.get, lambda: here)
@@ -246,7 +246,7 @@ def test_what_has_a_stencil(place) -> None:
         found = stencils.fill(text, 0, here.ports.get, lambda: here)
         return found.actions if found else None
 
-    stencils, here = Stencils(), place()
+    stencils, here = ActionTemplates(), place()
     text = 'nd_na {{ eth.src = 0a:00:00:00:00:{:02x}; nd.target = fe80::{}; outport = "{}"; output; }};'
     for number, port in ((1, "p1"), (0x25, "p2"), (0, "nosuch"), (0xFF, "")):
         sentence = text.format(number, number, port)
@@ -265,7 +265,7 @@ def test_what_has_a_stencil(place) -> None:
 def test_shapes_are_forgotten_when_there_are_too_many(place, monkeypatch) -> None:
     monkeypatch.setattr(stencils_module, "_MAX_TEXT", 60)
     monkeypatch.setattr(stencils_module, "_MAX_VARIANTS", 2)
-    stencils, here = Stencils(), place()
+    stencils, here = ActionTemplates(), place()
     for number in range(28):
         for text in (f"next({number});", f"reg0[{number}] = 1;", f"reg0[1..5] = {number};"):
             filled = stencils.fill(text, 0, here.ports.get, lambda: here)

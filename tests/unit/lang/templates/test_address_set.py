@@ -6,7 +6,7 @@ import pytest
 
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.errors import UnknownNameError
-from ovenbird.lang.templates.address_set import spread
+from ovenbird.lang.templates.address_set import address_set_template
 
 SETS = {"a": "there", "b": "there"}
 BINDINGS = Bindings(port_groups={"pg": ["p", "q"]}, ports={"p": 1, "q": 2})
@@ -24,7 +24,7 @@ BINDINGS = Bindings(port_groups={"pg": ["p", "q"]}, ports={"p": 1, "q": 2})
     ],
 )
 def test_a_set_that_is_alone_with_its_field_fills_a_hole(text, holes):
-    found = spread(text, BINDINGS, SETS)
+    found = address_set_template(text, BINDINGS, SETS)
     assert found is not None
     assert found.holes == holes
 
@@ -44,11 +44,11 @@ def test_a_set_that_is_alone_with_its_field_fills_a_hole(text, holes):
     ],
 )
 def test_where_members_matter_there_is_no_pattern(text):
-    assert spread(text, BINDINGS, SETS) is None
+    assert address_set_template(text, BINDINGS, SETS) is None
 
 
 def test_each_flow_with_a_hole_is_there_once():
-    found = spread("outport == @pg && ip4.src == $a", BINDINGS, SETS)
+    found = address_set_template("outport == @pg && ip4.src == $a", BINDINGS, SETS)
     assert found is not None
     assert [found.hole(flow.match) for flow in found.compiled.flows if "ip_src" in flow.match] == [("ip_src", "a")]
     assert found.compiled.n_conjunctions == 1
@@ -57,5 +57,5 @@ def test_each_flow_with_a_hole_is_there_once():
 
 def test_a_set_that_is_not_there_is_an_error_with_its_place():
     with pytest.raises(UnknownNameError) as raised:
-        spread("ip4.src == $none", BINDINGS, SETS)
+        address_set_template("ip4.src == $none", BINDINGS, SETS)
     assert raised.value.start == 11

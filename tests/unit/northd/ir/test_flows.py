@@ -1,8 +1,8 @@
 """Stages, flows and traits."""
 
 from ovenbird.model.sb import LogicalFlow
-from ovenbird.northd.ir.datapath_groups import SWITCHES, Trait, named_uuid, port_group
-from ovenbird.northd.ir.flow import LOGICAL_FLOW, Author
+from ovenbird.northd.ir.datapath_groups import SWITCHES, DatapathGroup, named_uuid, port_group
+from ovenbird.northd.ir.flow import LOGICAL_FLOW, FlowBuilder
 from ovenbird.pipeline.stages import ROUTER_EGRESS, ROUTER_INGRESS, STAGES, SWITCH_EGRESS, SWITCH_INGRESS, stage
 
 
@@ -13,7 +13,7 @@ def test_numbers_are_places():
 
 
 def test_a_flow_says_where_it_comes_from():
-    flow = Author("acl")
+    flow = FlowBuilder("acl")
     fact = flow(stage("ls_in_acl"), "dp", 7, "ip4", "next;", "0123456789", "p0")
     row = dict(zip((c.name for c in LOGICAL_FLOW.columns), fact[1:], strict=True))
     assert row["logical_datapath"] == "dp"
@@ -26,13 +26,13 @@ def test_a_flow_says_where_it_comes_from():
 
 
 def test_a_flow_for_a_trait_names_its_group():
-    fact = Author("x")(stage("ls_in_acl"), SWITCHES, 0, "1", "next;")
+    fact = FlowBuilder("x")(stage("ls_in_acl"), SWITCHES, 0, "1", "next;")
     assert fact[1:3] == (None, SWITCHES.uuid)
 
 
 def test_a_name_always_gives_the_same_uuid():
     assert named_uuid("a", "b") == named_uuid("a", "b") != named_uuid("ab")
-    assert Trait("switches").uuid == SWITCHES.uuid
+    assert DatapathGroup("switches").uuid == SWITCHES.uuid
     assert port_group("u1", tracks=True) is port_group("u1", tracks=True)
     uuids = {port_group(group, tracks=tracks).uuid for group in ("u1", "u2") for tracks in (True, False)}
     assert len(uuids) == 4
