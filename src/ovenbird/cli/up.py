@@ -9,7 +9,8 @@ import click
 from ovenbird.cli import screen, sheet
 from ovenbird.cli.options import rundir_option
 from ovenbird.lab import scene
-from ovenbird.lab.lab import Lab
+from ovenbird.lab.errors import LabError
+from ovenbird.lab.lab import Lab, Progress
 from ovenbird.lab.plan import DEFAULT_HOSTS
 from ovenbird.lab.requirements import check
 from ovenbird.lab.status import Status
@@ -71,12 +72,7 @@ def command(
             cloud_port=cloud_port,
             progress=progress,
         )
-        played = scene.play(lab, progress) if play else None
-        acts: list[scene.Act] = []
-        if played is not None:
-            acts += scene.play_routed(lab, played, progress)
-            if lab.plan.metadata:
-                acts.append(scene.play_metadata(played.instances[0], progress))
+        played, acts = _play(lab, progress) if play else (None, [])
     now = Status.examined(lab)
     console.print(screen.cloud(now))
     if played is not None and played.ping is not None:
@@ -84,3 +80,16 @@ def command(
     for shown in acts:
         console.print(screen.act(shown))
     console.print(screen.next_steps(now, sys.argv[0], time.monotonic() - began), soft_wrap=True)
+
+
+def _play(lab: Lab, progress: Progress) -> tuple[scene.Scene, list[scene.Act]]:
+    """Play the scenes; one that fails leaves a cloud that runs, and the error says so."""
+    try:
+        played = scene.play(lab, progress)
+        acts = [*scene.play_routed(lab, played, progress)]
+        if lab.plan.metadata:
+            acts.append(scene.play_metadata(played.instances[0], progress))
+    except LabError as error:
+        error.add_note("The cloud runs all the same: `ovenbird status` says how it is, `ovenbird down` removes it.")
+        raise
+    return played, acts

@@ -38,10 +38,8 @@ from ovenbird.lab.programs import CentralPrograms, all_in_one, controller, metad
 from ovenbird.lab.removal import check_names, remove_all, remove_metadata
 from ovenbird.lab.requirements import check
 from ovenbird.lab.rollback import undone_by
-from ovenbird.lab.settings import configure
 from ovenbird.lab.state import Kind, State
 from ovenbird.lab.underlay import underlay
-from ovenbird.model.settings import METADATA, SettingError, checked
 
 Progress = Callable[[str], None]
 
@@ -118,6 +116,8 @@ class Lab(Keeper):
             ClashError: somebody else has a namespace of a name that this lab would use; nothing was done.
             LabError: it did not start; nothing is left of it.
         """
+        from ovenbird.model.settings import METADATA, SettingError, checked  # noqa: PLC0415 - `status` needs no schemas
+
         check()
         unknown = (set(controllers or ()) | set(external_ids or ())) - set(hosts)
         if unknown:
@@ -339,6 +339,8 @@ class Lab(Keeper):
         Raises:
             LabError: there is no such setting, it cannot have that value, or the database refuses; nothing is changed.
         """
+        from ovenbird.lab.settings import configure  # noqa: PLC0415 - commands such as `status` need no replica
+
         configure(self.plan.remote("cloud"), settings)
 
     def _host_processes(self, name: str) -> tuple[str, ...]:

@@ -74,6 +74,15 @@ def test_help_and_daemons_start_without_what_they_do_not_need() -> None:
     assert output.splitlines()[-1] == "[]"
 
 
+def test_status_needs_no_replica_and_no_web_client() -> None:
+    script = (
+        "import sys, ovenbird.cli.status, ovenbird.lab.status\n"
+        "print([name for name in ('asyncio', 'httpx', 'ovenbird.ovsdb.replica') if name in sys.modules])"
+    )
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert output.splitlines()[-1] == "[]"
+
+
 def test_a_daemon_gets_its_command_line_untouched(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     module = SimpleNamespace(main=lambda argv: seen.append(argv) or 3)
