@@ -173,6 +173,7 @@ def test_what_somebody_took_away_is_made_again(asked: Instance, lab: Lab) -> Non
 
 def test_the_lab_leaves_no_namespace(originals: None, make_lab: Callable[..., Lab]) -> None:
     lab = make_lab(hosts=("hv1",), central=programs.originals)
+    lab.plan.boots.mkdir()
     lab.keep(programs.metadata(lab.hypervisor("hv1")))
     make_network(lab, NETWORK, {"a": "10.8.0.1"})
     lab.attach("a", "hv1", "a", MACS["a"])

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 WEB = ("ovenbird.api", "starlette", "uvicorn", "httpx", "bcrypt", "oslo_policy")
-NORTHD = ("ovenbird.northd.build", "ovenbird.northd.features", "ovenbird.northd.switch", "ovenbird.northd.router")
+NORTHD = ("ovenbird.northd.build", "ovenbird.northd.switch", "ovenbird.northd.router", "ovenbird.northd.shared")
 OPENFLOW = ("ovenbird.openflow", "ovenbird.lang.actions", "ovenbird.lang.parser")
 UNUSED = {
     "api": (*OPENFLOW, *NORTHD, "ovenbird.controller", "ovenbird.lab", "httpx", "bcrypt", "oslo_policy"),
