@@ -24,3 +24,16 @@ def test_a_router_without_an_address_to_answer_for_answers_for_none():
     made.port(switch, "to-in", "router", type="router", options={"router-port": "in", "arp_proxy": ""})
     made.settle()
     assert not [flow for flow in made.flows("ls_in_arp_rsp") if flow[1] in (30, 40)]
+
+
+def test_what_a_dhcp_server_says_passes_to_a_port_without_an_address_too():
+    made = Networks()
+    options = {"server_id": "10.0.0.254", "server_mac": "00:00:00:00:ff:01", "lease_time": "60"}
+    four = made.insert(nb.DHCPOptions, cidr="10.0.0.0/24", options=options)
+    switch = made.switch("s")
+    made.port(switch, "vm", "00:00:00:00:00:01", dhcpv4_options=four.uuid)
+    made.acl(switch, "to-lport", "ip4", "drop", 3)
+    made.settle()
+    said = "eth.src == 00:00:00:00:ff:01 && ip4.src == 10.0.0.254 && udp && udp.src == 67 && udp.dst == 68"
+    passes = [flow[2] for flow in made.flows("ls_out_acl") if flow[1] == 34_000]
+    assert passes == [f'outport == "vm" && {said}']

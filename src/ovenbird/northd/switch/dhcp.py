@@ -84,12 +84,29 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         places = [(row.name, resident) for row in port_rows(switch_ports_of_type(port.switch, "localnet"))]
     else:
         places = [(port.name, "")]
+        yield from _let_pass(port, four, six)
     for name, resident in places:
         for address in port.addresses:
             if four is not None:
                 yield from _flows4(port, four, address, name, resident)
             if six is not None:
                 yield from _flows6(port, six, address, name, resident)
+
+
+def _let_pass(port: SwitchPort, four: nb.DHCPOptions | None, six: nb.DHCPOptions | None) -> Iterator[Fact]:
+    """Have no ACL drop what the servers send to a port, whether or not it has an address that they give."""
+    says: list[tuple[str, str]] = []
+    if four is not None and (found := server4(four)) is not None:
+        _, server_ip, mac, _ = found
+        said = f"eth.src == {mac} && ip4.src == {server_ip} && udp && udp.src == 67 && udp.dst == 68"
+        says.append((four.uuid, said))
+    if six is not None and (known := server6(six)) is not None:
+        mac = known[1]
+        said = f"eth.src == {mac} && ip6.src == {link_local(mac)} && udp && udp.src == 547 && udp.dst == 546"
+        says.append((six.uuid, said))
+    for hint, said in says:
+        back = f"outport == {port.quoted} && {said}"
+        yield flow(ACL[1], port.datapath, 34_000, back, f"{COMMIT} = 1; next;", hint, port.name)
 
 
 def _flows4(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name: str, resident: str) -> Iterator[Fact]:
@@ -121,10 +138,6 @@ def _flows4(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name:
     )
     asked = f"{mine} && ip4 && {_CLIENT4} && {DHCP_ANSWERED}{resident}"
     yield flow(RESPONSE, port.datapath, 100, asked, answer, hint, name)
-    if not resident:
-        server_says = f"eth.src == {mac} && ip4.src == {server_ip} && udp && udp.src == 67 && udp.dst == 68"
-        back = f"outport == {port.quoted} && {server_says}"
-        yield flow(ACL[1], port.datapath, 34_000, back, f"{COMMIT} = 1; next;", hint, port.name)
 
 
 def _flows6(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name: str, resident: str) -> Iterator[Fact]:
@@ -147,10 +160,6 @@ def _flows6(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name:
         "outport = inport; flags.loopback = 1; output;"
     )
     yield flow(RESPONSE, port.datapath, 100, f"{mine} && {DHCP_ANSWERED}{resident}", answer, hint, name)
-    if not resident:
-        server_says = f"eth.src == {mac} && ip6.src == {server_ip} && udp && udp.src == 547 && udp.dst == 546"
-        back = f"outport == {port.quoted} && {server_says}"
-        yield flow(ACL[1], port.datapath, 34_000, back, f"{COMMIT} = 1; next;", hint, port.name)
 
 
 FEATURE = Feature("dhcp", (known_options,), port)
