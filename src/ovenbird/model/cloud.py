@@ -280,6 +280,26 @@ class FloatingIPAssociation(Row, table="Floating_IP_Association", indexes=(("flo
     gateway: Reference[RouterGateway] = reference("Router_Gateway", mutable=False)
 
 
+class PortForwarding(
+    Row,
+    table="Port_Forwarding",
+    indexes=(("floating_ip", "protocol", "external_port"), ("fixed", "protocol", "internal_port")),
+):
+    """One port of a floating IP, and the port of an address that it leads to."""
+
+    __slots__ = ()
+
+    floating_ip: Reference[FloatingIP] = reference("Floating_IP", mutable=False)
+    fixed: Reference[FixedAddress] = reference("Fixed_Address")
+    protocol: Column[str] = enum("tcp", "udp")
+    external_port: Column[int] = integer(1, 65_535)
+    internal_port: Column[int] = integer(1, 65_535)
+    description: Column[str] = string()
+    created_at: Column[int] = integer(0, mutable=False)
+    updated_at: Column[int] = integer(0)
+    revision_number: Column[int] = integer(0)
+
+
 class AddressGroup(Row, table="Address_Group"):
     """Addresses that security group rules name together."""
 
@@ -392,8 +412,8 @@ class CloudGlobal(Row, table="Cloud_Global", max_rows=1):
 
 ROWS: tuple[type[Row], ...] = (
     CloudGlobal, Connection, SSL, Network, NetworkSegment, SubnetPool, DefaultSubnetPool, Subnet, Port, FixedAddress,
-    Router, RouterInterface, RouterGateway, FloatingIP, FloatingIPAssociation, AddressGroup, SecurityGroup,
-    SecurityGroupRule, DefaultSecurityGroup, Quota, QuotaTurn,
+    Router, RouterInterface, RouterGateway, FloatingIP, FloatingIPAssociation, PortForwarding, AddressGroup,
+    SecurityGroup, SecurityGroupRule, DefaultSecurityGroup, Quota, QuotaTurn,
 )  # fmt: skip
 """Every row class of the database."""
 
@@ -403,4 +423,4 @@ COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(r
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", "1.4.0", "", ROWS)
+    return database_schema("Cloud", "1.5.0", "", ROWS)

@@ -1,8 +1,9 @@
+# ruff: noqa: N818 (the classes have the names that Neutron sends as "type")
 """What is refused about routers and floating IPs."""
 
 from __future__ import annotations
 
-from ovenbird.api.errors.base import BadRequest, Conflict, NotFound
+from ovenbird.api.errors.base import BadRequest, Conflict, NeutronError, NotFound
 
 
 class BadRouterRequest(BadRequest):
@@ -119,3 +120,44 @@ class FloatingIPPortAlreadyAssociated(Conflict):
         "Cannot associate floating IP {floating_ip_address} ({fip_id}) with port {port_id} using fixed IP {fixed_ip}, "
         "as that fixed IP already has a floating IP on external network {net_id}."
     )
+
+
+class PortForwardingNotFound(NotFound):
+    """A floating IP has no such port forwarding."""
+
+    message = "Port Forwarding {id} could not be found."
+
+
+class PortForwardingUnavailable(NeutronError):
+    """A port forwarding that would forward nothing."""
+
+    status = 501
+    message = "Port forwarding is not available in this cloud: its routers do not forward single ports yet."
+
+
+class FipInUseByPortForwarding(Conflict):
+    """A floating IP that is to stand for a port, or to go, while single ports of it lead elsewhere."""
+
+    message = "Floating IP {id} in use by Port Forwarding resources."
+
+
+class PortHasBindingFloatingIP(Conflict):
+    """A port whose address has a floating IP of its own already."""
+
+    message = (
+        "Cannot create port forwarding to floating IP {floating_ip_address} ({fip_id}) with port {port_id} using fixed "
+        "IP {fixed_ip}, as that port already has a binding floating IP."
+    )
+
+
+class BadPortForwardingRequest(BadRequest):
+    """A port forwarding that cannot be."""
+
+    kind = "BadRequest"
+    message = "Bad port_forwarding request: {reason}."
+
+
+class PortHasPortForwarding(BadRequest):
+    """A port that is to have a floating IP, while single ports of another lead to it."""
+
+    message = "Cannot associate floating IP to port {port_id} because it already has a Port Forwarding binding."

@@ -16,7 +16,7 @@ from ovenbird.api.errors.request import InvalidInput
 from ovenbird.api.errors.subnet import SubnetNotFound
 from ovenbird.api.ports.ipam import eui64
 from ovenbird.engine.rows import UUID
-from ovenbird.model.cloud import FixedAddress, FloatingIPAssociation, Port, Subnet
+from ovenbird.model.cloud import FixedAddress, FloatingIPAssociation, Port, PortForwarding, Subnet
 from ovenbird.net.ip import ip_address, ip_network
 
 if TYPE_CHECKING:
@@ -228,10 +228,12 @@ class Addresses:
 
 
 def release(draft: Draft, fixed: FixedAddress) -> None:
-    """Write that an address is free; a floating IP that stood for it stands for none."""
+    """Write that an address is free; a floating IP that stood for it, or a port of one, stands for none."""
     for association in fixed.referrers(FloatingIPAssociation.fixed):
         draft.touch(association.floating_ip)
         draft.transaction.delete(association)
+    for forwarding in fixed.referrers(PortForwarding.fixed):
+        draft.transaction.delete(forwarding)
     draft.transaction.delete(fixed)
 
 

@@ -16,6 +16,7 @@ from ovenbird.model.cloud import (
     FloatingIPAssociation,
     Network,
     Port,
+    PortForwarding,
     RouterGateway,
     RouterInterface,
 )
@@ -89,7 +90,7 @@ class ServicePorts:
         """Return whether a port goes when its network does: it serves that alone, or holds an unused floating IP."""
         held: FloatingIP | None = port.referrer(FloatingIP.port)
         if held is not None:
-            return not held.referrers(FloatingIPAssociation.floating_ip)
+            return not (held.referrers(FloatingIPAssociation.floating_ip) or held.referrers(PortForwarding.floating_ip))
         return port.device_owner in GO_ALONG and not is_service_port(port)
 
     def delete(self, draft: Draft, port: Port) -> None:

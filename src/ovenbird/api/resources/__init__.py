@@ -11,6 +11,7 @@ from ovenbird.api.resources.floating_ip import FloatingIPs
 from ovenbird.api.resources.network import Networks
 from ovenbird.api.resources.network_ip_availability import NetworkIPAvailabilities
 from ovenbird.api.resources.port import Ports
+from ovenbird.api.resources.port_forwarding import PortForwardings
 from ovenbird.api.resources.router import Routers
 from ovenbird.api.resources.security_group import SecurityGroups
 from ovenbird.api.resources.security_group_rule import SecurityGroupRules
@@ -29,6 +30,7 @@ RESOURCES: tuple[type[Resource[Any]], ...] = (
     SecurityGroupRules,
     Routers,
     FloatingIPs,
+    PortForwardings,
     AddressGroups,
     SubnetPools,
 )

@@ -11,8 +11,10 @@ from ovenbird.api.errors.port import PortNotFound
 from ovenbird.api.errors.router import (
     BadFloatingIPRequest,
     ExternalGatewayForFloatingIPNotFound,
+    FipInUseByPortForwarding,
     FloatingIPNotFound,
     FloatingIPPortAlreadyAssociated,
+    PortHasPortForwarding,
 )
 from ovenbird.api.ports.port_bindings import is_unhosted
 from ovenbird.api.ports.service_ports import FLOATING_OWNER, ServicePorts
@@ -27,6 +29,7 @@ from ovenbird.model.cloud import (
     FloatingIPAssociation,
     Network,
     Port,
+    PortForwarding,
     RouterGateway,
     RouterInterface,
 )
@@ -160,6 +163,8 @@ class FloatingIPs(Resource[FloatingIP]):
         wanted, fixed_ip = values.get("port_id", UNSET if values else None), values.get("fixed_ip_address")
         if fixed_ip is not None and wanted in (UNSET, None):
             raise _bad("fixed_ip_address cannot be specified without a port_id")
+        if wanted not in (UNSET, None) and row.referrers(PortForwarding.floating_ip):
+            raise FipInUseByPortForwarding(id=row.uuid)
         if wanted is not UNSET:
             if association is not None:
                 draft.transaction.delete(association)
@@ -170,6 +175,8 @@ class FloatingIPs(Resource[FloatingIP]):
 
     def delete(self, draft: Draft, row: FloatingIP) -> None:
         """Write the removal of a floating IP; its address is free."""
+        if row.referrers(PortForwarding.floating_ip):
+            raise FipInUseByPortForwarding(id=row.uuid)
         for association in row.referrers(FloatingIPAssociation.floating_ip):
             draft.transaction.delete(association)
         self.ports.delete(draft, row.port)
@@ -188,6 +195,8 @@ class FloatingIPs(Resource[FloatingIP]):
                 f"Cannot process floating IP association with Port {port_id}, since that port is owned by a different "
                 "project"
             )
+        if any(f.referrers(PortForwarding.fixed) for f in port.referrers(FixedAddress.port)):
+            raise PortHasPortForwarding(port_id=port_id)
         fixed = _fixed(port, fixed_ip)
         key = (FloatingIPAssociation.network, network.uuid), (FloatingIPAssociation.fixed, fixed.uuid)
         if any(
@@ -199,7 +208,7 @@ class FloatingIPs(Resource[FloatingIP]):
                 floating_ip_address=held, fip_id=uuid, port_id=port_id, fixed_ip=fixed.address, net_id=network.uuid
             )
         self.databases.take(draft, *key)
-        interface, outside = _way_out(network, port, fixed)
+        interface, outside = way_out(network, port, fixed)
         values = {"floating_ip": uuid, "network": network.uuid, "fixed": fixed.uuid}
         draft.transaction.insert(FloatingIPAssociation, values | {"interface": interface.uuid, "gateway": outside.uuid})
 
@@ -222,7 +231,7 @@ def _fixed(port: Port, wanted: str | None) -> FixedAddress:
     return fixed[0]
 
 
-def _way_out(network: Network, port: Port, fixed: FixedAddress) -> tuple[RouterInterface, RouterGateway]:
+def way_out(network: Network, port: Port, fixed: FixedAddress) -> tuple[RouterInterface, RouterGateway]:
     """Return the router's ends between an address and an external network, those of the subnet's gateway first.
 
     Raises:

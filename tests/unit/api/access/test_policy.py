@@ -16,6 +16,7 @@ from ovenbird.api.http.app import create_app
 from ovenbird.api.http.catalogue import RULES
 from ovenbird.api.read_only_resource import PartlyWritable
 from ovenbird.api.resources import READ_ONLY, RESOURCES
+from ovenbird.model.cloud import FixedAddress, PortForwarding
 
 ADMIN = Caller("ops", "root", frozenset(("admin", "manager", "member", "reader")))
 ALICE = Caller("red", "alice", frozenset(("member", "reader")))
@@ -152,12 +153,12 @@ def test_outcomes_are_remembered_and_bounded(monkeypatch):
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.member)
 def test_every_request_has_its_rule(resource):
-    rules = {f"{verb}_{resource.member}" for verb in ("create", "get", "update", "delete")}
+    rules = {f"{verb}_{resource.policy_name}" for verb in ("create", "get", "update", "delete")}
     if resource.taggable:
         rules |= {f"{rule}:tags" for rule in rules}
     assert rules | set(resource.actions) <= set(RULES)
     assert set(resource.references.values()) <= {other.collection for other in RESOURCES}
-    assert resource.parent is None or resource.parent[0] in resource.attributes
+    assert resource.parent is None or resource.parent.attribute in resource.attributes or resource.within
 
 
 @pytest.mark.parametrize("derived", READ_ONLY, ids=lambda derived: derived.member)
@@ -513,3 +514,24 @@ async def test_what_is_no_id_is_wrong_before_it_is_not_there(clouded):
     await alice.refused(
         404, "PortNotFound", "PUT", f"routers/{router['id']}/add_router_interface", {"port_id": nowhere}
     )
+
+
+async def test_what_is_within_another_is_for_whoever_has_that(clouded):
+    clouded.by("root")
+    outside, _, _, _, port = await clouded.routed()
+    floating = await clouded.create("floatingip", floating_network_id=outside["id"], project_id="red")
+    path = f"floatingips/{floating['id']}/port_forwardings"
+    txn = clouded.cloud.transaction()
+    [fixed] = clouded.cloud.store.select(FixedAddress.port, port["id"])
+    there = {"protocol": "tcp", "external_port": 2222, "internal_port": 22, "revision_number": 1}
+    uuid = txn.insert(PortForwarding, there | {"floating_ip": floating["id"], "fixed": fixed.uuid})
+    clouded.cloud.database.commit(txn)
+    for user, number in (("root", 1), ("alice", 1), ("rita", 1)):
+        assert len(await clouded.by(user).list(path)) == number
+    await clouded.by("bob").refused(404, "FloatingIPNotFound", "GET", path)
+    await clouded.refused(404, "FloatingIPNotFound", "DELETE", f"{path}/{uuid}")
+    await clouded.by("rita").refused(403, "PolicyNotAuthorized", "DELETE", f"{path}/{uuid}")
+    change = {"port_forwarding": {"description": "x"}}
+    await clouded.refused(403, "PolicyNotAuthorized", "PUT", f"{path}/{uuid}", change)
+    assert (await clouded.by("alice").ask("PUT", f"{path}/{uuid}", change))[0] == 200
+    assert (await clouded.ask("DELETE", f"{path}/{uuid}"))[0] == 204

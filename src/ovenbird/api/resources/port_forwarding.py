@@ -1,0 +1,175 @@
+"""Port forwardings: single ports of a floating IP, each of which leads to a port of an address.
+
+Nothing makes anything of them yet, so none is created (501), once all that is wrong with a request has been said; the
+extension's alias, by which clients know that they can be made, is not among ours until then.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ovenbird.api.access.rules import ADMIN, each
+from ovenbird.api.attributes import REQUIRED, UNSET, Attribute, shown
+from ovenbird.api.errors.port import PortNotFound
+from ovenbird.api.errors.router import (
+    BadPortForwardingRequest,
+    ExternalGatewayForFloatingIPNotFound,
+    FloatingIPNotFound,
+    FloatingIPPortAlreadyAssociated,
+    PortForwardingNotFound,
+    PortForwardingUnavailable,
+    PortHasBindingFloatingIP,
+)
+from ovenbird.api.resource import Parent, Resource
+from ovenbird.api.resources.floating_ip import way_out
+from ovenbird.api.values import address, integer, one_of, text
+from ovenbird.api.values import uuid as uuid_value
+from ovenbird.engine.rows import UUID
+from ovenbird.model.cloud import FixedAddress, FloatingIP, FloatingIPAssociation, Port, PortForwarding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ovenbird.api.databases import Draft
+
+PORT = integer(1, 65_535)
+
+
+class PortForwardings(Resource[PortForwarding]):
+    """``/v2.0/floatingips/ID/port_forwardings``."""
+
+    member = "port_forwarding"
+    collection = "port_forwardings"
+    within = "floatingips"
+    path = "port_forwardings"
+    policy_name = "floatingip_port_forwarding"
+    row_class = PortForwarding
+    not_found = PortForwardingNotFound
+    taggable = False
+    parent = Parent("floatingip_id", "floating_ip", "floatingip", FloatingIP)
+    references: ClassVar[Mapping[str, str]] = {"internal_port_id": "ports"}
+    rules: ClassVar[Mapping[str, str]] = {
+        **each(
+            f"{ADMIN} or (role:member and rule:ext_parent_owner)",
+            *(f"{verb}_floatingip_port_forwarding" for verb in ("create", "update", "delete")),
+        ),
+        "get_floatingip_port_forwarding": f"{ADMIN} or (role:reader and rule:ext_parent_owner)",
+    }
+    attributes: ClassVar[Mapping[str, Attribute]] = {
+        "id": shown(uuid_value),
+        "project_id": Attribute(text(), put=False, filterable=False),
+        "internal_port_id": Attribute(uuid_value, default=REQUIRED),
+        "internal_ip_address": Attribute(address, default=UNSET, filterable=False),
+        "internal_port": Attribute(PORT, default=REQUIRED, filterable=False, column="internal_port"),
+        "external_port": Attribute(PORT, default=REQUIRED, column="external_port"),
+        "protocol": Attribute(one_of("tcp", "udp"), default=REQUIRED, column="protocol"),
+        "description": Attribute(text(), default="", column="description"),
+    }
+
+    def render(self, row: PortForwarding) -> dict[str, Any]:
+        """Return what the API shows of a port forwarding."""
+        return {
+            "id": row.uuid,
+            "internal_port_id": FixedAddress.port.raw(row.fixed),
+            "internal_ip_address": row.fixed.address,
+            "internal_port": row.internal_port,
+            "external_port": row.external_port,
+            "protocol": row.protocol,
+            "description": row.description,
+        }
+
+    def create(self, draft: Draft, values: dict[str, Any]) -> UUID:  # noqa: ARG002 - until something is made of them
+        """Refuse a port forwarding: for what is wrong with it, or because it would forward nothing."""
+        floating = self.databases.store.table(FloatingIP).get(values["floatingip_id"])
+        if floating is None:
+            raise FloatingIPNotFound(id=values["floatingip_id"])
+        fixed = self._target(floating, values["internal_port_id"], values.get("internal_ip_address"))
+        if floating.referrers(FloatingIPAssociation.floating_ip):
+            raise FloatingIPPortAlreadyAssociated(
+                floating_ip_address=_address_of(floating),
+                fip_id=floating.uuid,
+                port_id=values["internal_port_id"],
+                fixed_ip=fixed.address,
+                net_id=FloatingIP.network.raw(floating),
+            )
+        self._check_free(floating, fixed, values, None)
+        raise PortForwardingUnavailable
+
+    def update(self, draft: Draft, row: PortForwarding, values: dict[str, Any]) -> None:
+        """Write a change of where a port leads, or of which."""
+        fixed = row.fixed
+        if "internal_port_id" in values or "internal_ip_address" in values:
+            port = values.get("internal_port_id", FixedAddress.port.raw(fixed))
+            fixed = self._target(row.floating_ip, port, values.get("internal_ip_address"))
+        names = ("protocol", "external_port", "internal_port")
+        self._check_free(row.floating_ip, fixed, {name: values.get(name, row[name]) for name in names}, row)
+        draft.update(row, self.stored(values) | {"fixed": fixed.uuid})
+
+    def delete(self, draft: Draft, row: PortForwarding) -> None:
+        """Write the removal of a port forwarding."""
+        draft.transaction.delete(row)
+
+    def _target(self, floating: FloatingIP, port_id: str, wanted: str | None) -> FixedAddress:
+        """Return the address that a port forwarding leads to: the one wanted, or the port's first.
+
+        Arguments:
+            floating: whose port is forwarded.
+            port_id: the internal port.
+            wanted: its address; None for any.
+
+        Raises:
+            NeutronError: the floating IP cannot lead there.
+        """
+        port = self.databases.store.table(Port).get(UUID(port_id))
+        if port is None:
+            raise PortNotFound(id=port_id)
+        fixed: list[FixedAddress] = [f for f in port.referrers(FixedAddress.port) if ":" not in f.address]
+        if not fixed:
+            raise _bad(f"Requested internal port {port_id} must allocate an IPv4 address at least")
+        found = next((f for f in fixed if wanted in (None, f.address)), None)
+        if found is None:
+            raise _bad(f"Requested internal IP address {wanted} is not an address of port {port_id}")
+        for association in (a for f in fixed for a in f.referrers(FloatingIPAssociation.fixed)):
+            raise PortHasBindingFloatingIP(
+                floating_ip_address=_address_of(association.floating_ip),
+                fip_id=association.floating_ip.uuid,
+                port_id=port_id,
+                fixed_ip=found.address,
+            )
+        try:
+            way_out(floating.network, port, found)
+        except ExternalGatewayForFloatingIPNotFound as error:
+            raise _bad(str(error).rstrip(".")) from error
+        return found
+
+    def _check_free(
+        self, floating: FloatingIP, fixed: FixedAddress, values: Mapping[str, Any], but: PortForwarding | None
+    ) -> None:
+        """Check that no other port forwarding has the same port, outside or inside; the database's indexes decide.
+
+        Arguments:
+            floating: whose port is forwarded.
+            fixed: the address that it leads to.
+            values: protocol and ports.
+            but: the port forwarding that is changed.
+
+        Raises:
+            BadPortForwardingRequest: there is one.
+        """
+        for column, row, name in (
+            (PortForwarding.floating_ip, floating, "external_port"),
+            (PortForwarding.fixed, fixed, "internal_port"),
+        ):
+            for other in row.referrers(column):
+                same = (other.protocol, other[name]) == (values["protocol"], values[name])
+                if same and (but is None or other.uuid != but.uuid):
+                    raise _bad(f"{name} {values[name]}/{values['protocol']} is forwarded by {other.uuid} already")
+
+
+def _address_of(floating: FloatingIP) -> str:
+    held: FixedAddress | None = floating.port.referrer(FixedAddress.port)
+    return held.address if held is not None else ""
+
+
+def _bad(reason: str) -> BadPortForwardingRequest:
+    return BadPortForwardingRequest(reason=reason)

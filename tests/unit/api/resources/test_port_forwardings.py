@@ -1,0 +1,90 @@
+"""Port forwardings of floating IPs: what is refused, and what is done with those that are there."""
+
+from __future__ import annotations
+
+from ovenbird.model.cloud import FixedAddress, PortForwarding
+
+
+async def world(neutron):
+    outside, network, _, _, port = await neutron.routed()
+    floating = await neutron.create("floatingip", floating_network_id=outside["id"])
+    return outside, network, port, floating, f"floatingips/{floating['id']}/port_forwardings"
+
+
+def insert(neutron, floating, port, **values):
+    """Write a port forwarding as whoever has write access to the database may."""
+    txn = neutron.cloud.transaction()
+    [fixed] = neutron.cloud.store.select(FixedAddress.port, port["id"])
+    there = {"protocol": "tcp", "external_port": 2222, "internal_port": 22, "revision_number": 1}
+    uuid = txn.insert(PortForwarding, there | {"floating_ip": floating["id"], "fixed": fixed.uuid} | values)
+    neutron.cloud.database.commit(txn)
+    return uuid
+
+
+def body(port, **values):
+    there = {"internal_port_id": port["id"], "internal_port": 22, "external_port": 2222, "protocol": "tcp"}
+    return {"port_forwarding": there | values}
+
+
+async def test_what_would_forward_nothing_is_refused_after_what_is_wrong(neutron):
+    outside, network, port, floating, path = await world(neutron)
+    message = await neutron.refused(501, "PortForwardingUnavailable", "POST", path, body(port))
+    assert "not available" in message
+    assert (await neutron.ask("GET", "extensions/floating-ip-port-forwarding"))[0] == 404  # as clients ask first
+    for wrong in ({"external_port": 0}, {"internal_port": 65536}, {"protocol": "icmp"}, {"internal_ip_address": "x"}):
+        await neutron.refused(400, "HTTPBadRequest", "POST", path, body(port, **wrong))
+    await neutron.refused(400, "BadRequest", "POST", path, body(port, internal_ip_address="10.0.0.99"))
+    alone = await neutron.network()
+    await neutron.subnet(alone, cidr="10.7.0.0/24")
+    far = await neutron.port(alone)
+    assert "not reachable" in await neutron.refused(400, "BadRequest", "POST", path, body(far))
+    missing = {"internal_port_id": "00000000-0000-4000-8000-000000000000"}
+    await neutron.refused(404, "PortNotFound", "POST", path, body(port, **missing))
+    nowhere = "floatingips/00000000-0000-4000-8000-000000000000/port_forwardings"
+    await neutron.refused(404, "FloatingIPNotFound", "POST", nowhere, body(port))
+    await neutron.refused(404, "FloatingIPNotFound", "GET", nowhere)
+    insert(neutron, floating, port)
+    await neutron.refused(400, "BadRequest", "POST", path, body(port))
+    other = await neutron.port(network)
+    await neutron.create("floatingip", floating_network_id=outside["id"], port_id=other["id"])
+    await neutron.refused(409, "PortHasBindingFloatingIP", "POST", path, body(other, external_port=80))
+
+
+async def test_those_that_are_there(neutron):
+    outside, network, port, floating, path = await world(neutron)
+    uuid = insert(neutron, floating, port)
+    insert(neutron, floating, port, external_port=80, internal_port=8080, description="web")
+    _, answer = await neutron.ask("GET", f"{path}/{uuid}")
+    assert answer["port_forwarding"] == {
+        "id": uuid, "internal_port_id": port["id"], "internal_ip_address": "10.0.0.2", "internal_port": 22,
+        "external_port": 2222, "protocol": "tcp", "description": "",
+    }  # fmt: skip
+    assert len(await neutron.list(path)) == 2
+    assert [one["id"] for one in await neutron.list(f"{path}?external_port=2222")] == [uuid]
+    _, page = await neutron.ask("GET", f"{path}?limit=1&sort_key=external_port")
+    assert page["port_forwardings"][0]["external_port"] == 80
+    assert f"/v2.0/{path}?" in page["port_forwardings_links"][0]["href"]
+
+    change = {"port_forwarding": {"external_port": 80}}
+    await neutron.refused(400, "BadRequest", "PUT", f"{path}/{uuid}", change)
+    other = await neutron.port(network)
+    change = {"port_forwarding": {"external_port": 23, "internal_port_id": other["id"], "description": "x"}}
+    _, answer = await neutron.ask("PUT", f"{path}/{uuid}", change)
+    got = answer["port_forwarding"]
+    assert (got["internal_port_id"], got["external_port"], got["description"]) == (other["id"], 23, "x")
+
+    second = await neutron.create("floatingip", floating_network_id=outside["id"])
+    elsewhere = f"floatingips/{second['id']}/port_forwardings"
+    assert await neutron.list(elsewhere) == []
+    for method in ("GET", "DELETE"):
+        await neutron.refused(404, "PortForwardingNotFound", method, f"{elsewhere}/{uuid}")
+
+    whole = f"floatingips/{floating['id']}"
+    await neutron.refused(409, "FipInUseByPortForwarding", "DELETE", whole)
+    await neutron.refused(409, "FipInUseByPortForwarding", "PUT", whole, {"floatingip": {"port_id": port["id"]}})
+    taken = {"floatingip": {"port_id": port["id"]}}
+    await neutron.refused(400, "PortHasPortForwarding", "PUT", f"floatingips/{second['id']}", taken)
+    assert (await neutron.ask("DELETE", f"{path}/{uuid}"))[0] == 204
+    assert (await neutron.ask("DELETE", f"ports/{port['id']}"))[0] == 204  # and what leads to it
+    assert await neutron.list(path) == []
+    assert (await neutron.ask("DELETE", whole))[0] == 204
