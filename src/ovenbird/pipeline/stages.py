@@ -1,6 +1,7 @@
 """The stages that packets pass through in a logical switch and in a logical router.
 
-A stage's number is its place in these lists, and nobody writes it down anywhere else: a new stage is one line here.
+A stage's number is its place in these lists, and nobody writes it down anywhere else: a new stage is one line here. The
+word behind its name says what becomes of a packet that no other flow of it matches; without a word it goes to the next.
 Names and order are those of OVN 23.03, ovn-northd(8), "Logical Flow Table Structure", so that ``lflow-list`` and
 ``ovn-trace`` read the same for both.
 """
@@ -18,6 +19,14 @@ class Pipeline(StrEnum):
     EGRESS = "egress"
 
 
+class Miss(StrEnum):
+    """What a stage does with a packet that nothing matched."""
+
+    NEXT = "next"  # hands it to the next stage
+    DROP = "drop"
+    OWN = "own"  # what the feature whose stage it is says
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
     """One table of one pipeline; there is one object for each.
@@ -26,24 +35,30 @@ class Stage:
         name: as `lflow-list` and `external_ids:stage-name` give it.
         pipeline: `ingress` or `egress`.
         table: the number of the logical table.
+        miss: what it does with a packet that nothing matched.
     """
 
     name: str
     pipeline: str
     table: int
+    miss: Miss = Miss.NEXT
 
     def __str__(self) -> str:
         return self.name
 
 
-def _stages(pipeline: str, names: str) -> tuple[Stage, ...]:
-    return tuple([Stage(name, pipeline, table) for table, name in enumerate(names.split())])
+def _stages(pipeline: str, lines: str) -> tuple[Stage, ...]:
+    found = []
+    for table, line in enumerate(lines.strip().splitlines()):
+        name, *miss = line.split()
+        found.append(Stage(name, pipeline, table, *map(Miss, miss)))
+    return tuple(found)
 
 
 SWITCH_INGRESS = _stages(
     "ingress",
     """
-    ls_in_check_port_sec
+    ls_in_check_port_sec      own
     ls_in_apply_port_sec
     ls_in_lookup_fdb
     ls_in_put_fdb
@@ -68,8 +83,8 @@ SWITCH_INGRESS = _stages(
     ls_in_dns_lookup
     ls_in_dns_response
     ls_in_external_port
-    ls_in_l2_lkup
-    ls_in_l2_unknown
+    ls_in_l2_lkup             own
+    ls_in_l2_unknown          own
     """,
 )
 
@@ -84,17 +99,17 @@ SWITCH_EGRESS = _stages(
     ls_out_qos_mark
     ls_out_qos_meter
     ls_out_stateful
-    ls_out_check_port_sec
-    ls_out_apply_port_sec
+    ls_out_check_port_sec     own
+    ls_out_apply_port_sec     own
     """,
 )
 
 ROUTER_INGRESS = _stages(
     "ingress",
     """
-    lr_in_admission
-    lr_in_lookup_neighbor
-    lr_in_learn_neighbor
+    lr_in_admission           drop
+    lr_in_lookup_neighbor     own
+    lr_in_learn_neighbor      own
     lr_in_ip_input
     lr_in_unsnat
     lr_in_defrag
@@ -104,29 +119,29 @@ ROUTER_INGRESS = _stages(
     lr_in_ecmp_stateful
     lr_in_nd_ra_options
     lr_in_nd_ra_response
-    lr_in_ip_routing_pre
-    lr_in_ip_routing
-    lr_in_ip_routing_ecmp
-    lr_in_policy
-    lr_in_policy_ecmp
-    lr_in_arp_resolve
+    lr_in_ip_routing_pre      own
+    lr_in_ip_routing          own
+    lr_in_ip_routing_ecmp     own
+    lr_in_policy              own
+    lr_in_policy_ecmp         own
+    lr_in_arp_resolve         own
     lr_in_chk_pkt_len
     lr_in_larger_pkts
     lr_in_gw_redirect
-    lr_in_arp_request
+    lr_in_arp_request         own
     """,
 )
 
 ROUTER_EGRESS = _stages(
     "egress",
     """
-    lr_out_chk_dnat_local
+    lr_out_chk_dnat_local     own
     lr_out_undnat
     lr_out_post_undnat
     lr_out_snat
     lr_out_post_snat
     lr_out_egr_loop
-    lr_out_delivery
+    lr_out_delivery           drop
     """,
 )
 

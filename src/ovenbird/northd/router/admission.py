@@ -21,6 +21,7 @@ from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.router_port import LRP, RouterPort, enabled, router_port_of
 from ovenbird.northd.ir.southbound_rows import datapath
+from ovenbird.northd.ir.table_miss import table_misses
 from ovenbird.pipeline.registers import DNAT_LOCAL, LOOPED, QUOTES_INSIDE, TOO_LARGE
 from ovenbird.pipeline.stages import ROUTER_EGRESS, ROUTER_INGRESS, stage
 
@@ -41,23 +42,6 @@ DELIVERY = stage("lr_out_delivery")
 
 ERRORS = 300
 """The priority of errors that quote a packet from behind a translation: before all translations."""
-
-DECIDED_ELSEWHERE = frozenset(
-    [
-        "lr_in_admission",
-        "lr_in_lookup_neighbor",
-        "lr_in_learn_neighbor",
-        "lr_in_ip_routing_pre",
-        "lr_in_ip_routing",
-        "lr_in_ip_routing_ecmp",
-        "lr_in_policy",
-        "lr_in_policy_ecmp",
-        "lr_in_arp_resolve",
-        "lr_in_arp_request",
-        "lr_out_chk_dnat_local",
-        "lr_out_delivery",
-    ]
-)
 
 ETHERNET = 14
 """Octets that a frame has beyond the MTU; a VLAN tag is not counted."""
@@ -82,15 +66,11 @@ def membership(router: nb.LogicalRouter) -> Iterator[Fact]:
 
 @singleton
 def every_router() -> Iterator[Fact]:
-    """Refuse what no port admits; advance in every stage where no feature has the last word."""
+    """Refuse what no port admits; do in every stage what it says of packets that nothing matched."""
     yield ROUTERS.row
     yield flow(ADMISSION, ROUTERS, 100, "vlan.present || eth.src[40]", "drop;")
-    yield flow(ADMISSION, ROUTERS, 0, "1", "drop;")
-    yield flow(DELIVERY, ROUTERS, 0, "1", "drop;")
     yield flow(TRANSLATED_HERE, ROUTERS, 0, "1", f"{DNAT_LOCAL} = 0; next;")
-    for each in (*ROUTER_INGRESS, *ROUTER_EGRESS):
-        if each.name not in DECIDED_ELSEWHERE:
-            yield flow(each, ROUTERS, 0, "1", "next;")
+    yield from table_misses(flow, (*ROUTER_INGRESS, *ROUTER_EGRESS), ROUTERS)
 
 
 @rule(nb.LogicalRouterPort)

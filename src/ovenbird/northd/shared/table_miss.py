@@ -1,7 +1,4 @@
-"""What happens to a packet that no feature holds: each stage hands it to the next one.
-
-Stages whose last word is a feature's own (port security's verdict, the destination's) are that feature's.
-"""
+"""What happens to a packet that nothing matched in a switch, as each stage says; routers' are with their admission."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from ovenbird.engine.rules import singleton
 from ovenbird.northd.ir.datapath_groups import SWITCHES
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.table_miss import table_misses
 from ovenbird.pipeline.stages import SWITCH_EGRESS, SWITCH_INGRESS
 
 if TYPE_CHECKING:
@@ -20,18 +18,12 @@ if TYPE_CHECKING:
 
 flow = FlowBuilder("table_miss")
 
-DECIDED_ELSEWHERE = frozenset(
-    ["ls_in_check_port_sec", "ls_in_l2_lkup", "ls_in_l2_unknown", "ls_out_check_port_sec", "ls_out_apply_port_sec"]
-)
-
 
 @singleton
-def next_stage() -> Iterator[Fact]:
-    """Advance in every stage of a switch."""
+def every_switch() -> Iterator[Fact]:
+    """Do in every stage of a switch what it says of packets that nothing matched."""
     yield SWITCHES.row
-    for stage in (*SWITCH_INGRESS, *SWITCH_EGRESS):
-        if stage.name not in DECIDED_ELSEWHERE:
-            yield flow(stage, SWITCHES, 0, "1", "next;")
+    yield from table_misses(flow, (*SWITCH_INGRESS, *SWITCH_EGRESS), SWITCHES)
 
 
-FEATURE = Feature("table_miss", (next_stage,))
+FEATURE = Feature("table_miss", (every_switch,))
