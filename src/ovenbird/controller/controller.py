@@ -429,14 +429,17 @@ class Controller:
 
         The first ones, which are long, give way again and again: the databases' rows stay as they are meanwhile, but
         what comes next is received, so that their servers work too; and the switch takes what earlier waves have sent.
+        A controller that is to end does no more of them.
         """
         with contextlib.ExitStack() as held:
             if not self.switch.installing:
                 for client in self._books:
                     held.enter_context(client.held())
             while not engine.idle:
-                while not self.switch.installing and engine.advance(_RUNS):  # noqa: ASYNC110 - this is the work itself
+                while not self.switch.installing and engine.advance(_RUNS):
                     await asyncio.sleep(0)
+                    if self._stopping.is_set():
+                        return
                 self._wave(engine)
         self.packet_ins.refreshed()
         if self.switch.table.dirty:  # by the rules, or by address sets alone
