@@ -23,12 +23,12 @@ from ovenbird.net.udp import Udp
 from ovenbird.openflow.actions import PushVlan, Resubmit, SetField, encode_actions
 from ovenbird.openflow.messages import PacketOut
 from ovenbird.pipeline.flag_bits import FlagBit
-from ovenbird.pipeline.openflow_tables import Tables
+from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
     from ovenbird.openflow.actions import Action
 
-_INGRESS = Resubmit(Tables().ingress)
+_INGRESS = Resubmit(OFTable.LOG_INGRESS_PIPELINE)
 _LOCAL_ONLY = SetField.bits(FlagBit.LOCAL_ONLY.bits, 1)
 _PRESENT = 0x1000
 _INIT = 1

@@ -1,35 +1,40 @@
-"""OpenFlow's tables on a chassis (ovn-architecture(7)).
+"""OpenFlow's tables on a chassis, under OVN's names (ovn-architecture(7), "Life Cycle of a Packet").
 
-The numbers are those of OVN 23.03, so that flows of ours and of the original read alike.
+The stages of the logical pipelines have a range of tables each. The numbers follow from where a range begins and from
+the order of names; they come out as OVN 23.03's, so that flows of ours and of the original read alike.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from enum import IntEnum, auto
+
+STAGES = 29
+"""The most stages that a pipeline may have, of ours or of the original's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """OpenFlow's number of each table that an action may send a packet to.
+class OFTable(IntEnum):
+    """A table of br-int."""
 
-    `ingress` and `egress` are the first tables of the pipelines, each of `stages` tables; `output` is where `output`
-    leads from ingress, `deliver` where it leads from egress. The others are subroutines that a lookup resubmits to.
-    """
-
-    ingress: int = 8
-    output: int = 37
-    egress: int = 42
-    deliver: int = 64
-    mac_binding: int = 66
-    mac_lookup: int = 67
-    lb_hairpin: int = 68
-    lb_hairpin_reply: int = 69
-    snat_hairpin: int = 70
-    get_fdb: int = 71
-    lookup_fdb: int = 72
-    in_port_sec: int = 73
-    out_port_sec: int = 75
-    ecmp_nh_mac: int = 76
-    ecmp_nh: int = 77
-    lb_affinity: int = 78
-    stages: int = 29
+    PHY_TO_LOG = 0
+    LOG_INGRESS_PIPELINE = 8  # the first of a range
+    OUTPUT_LARGE_PKT_DETECT = LOG_INGRESS_PIPELINE + STAGES
+    OUTPUT_LARGE_PKT_PROCESS = auto()
+    REMOTE_OUTPUT = auto()
+    LOCAL_OUTPUT = auto()
+    CHECK_LOOPBACK = auto()
+    LOG_EGRESS_PIPELINE = auto()  # the first of a range
+    SAVE_INPORT = 64
+    LOG_TO_PHY = auto()
+    MAC_BINDING = auto()
+    MAC_LOOKUP = auto()
+    CHK_LB_HAIRPIN = auto()
+    CHK_LB_HAIRPIN_REPLY = auto()
+    CT_SNAT_HAIRPIN = auto()
+    GET_FDB = auto()
+    LOOKUP_FDB = auto()
+    CHK_IN_PORT_SEC = auto()
+    CHK_IN_PORT_SEC_ND = auto()
+    CHK_OUT_PORT_SEC = auto()
+    ECMP_NH_MAC = auto()
+    ECMP_NH = auto()
+    CHK_LB_AFFINITY = auto()

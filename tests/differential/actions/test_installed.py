@@ -10,7 +10,6 @@ from ovenbird.lang.compile import compile_match
 from ovenbird.openflow.messages import Bucket as OpenFlowBucket
 from ovenbird.openflow.messages import FlowMod, GroupMod, GroupType, ModCommand
 from ovenbird.openflow.transport import Session
-from ovenbird.pipeline.openflow_tables import Tables
 from ovenbird.pipeline.stages import Pipeline
 
 PAGE = Path(__file__).with_name("openflow.md")
@@ -21,7 +20,6 @@ class Chassis:
     """A context whose groups can be installed."""
 
     pipeline, table, is_switch, zero_snat = Pipeline.INGRESS, 3, True, True
-    tables = Tables()
     datapath_key, cookie, controller_meter = 5, 1, 0
     collector_sets = frozenset((200,))
 

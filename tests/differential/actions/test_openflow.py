@@ -13,13 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.lang.actions import Context, GroupSpec, OptionType, Userdata, guarded, parse_actions
+from ovenbird.lang.actions import GroupSpec, OptionType, Userdata, guarded, parse_actions
 from ovenbird.lang.actions.userdata import WITH_ACTIONS
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.compile import compile_match
 from ovenbird.openflow.actions import encode_actions
 from ovenbird.openflow.fields import FIELDS
-from ovenbird.pipeline.openflow_tables import Tables
 from ovenbird.pipeline.stages import Pipeline
 
 # One flow a line; the page itself says how to read it.
@@ -46,7 +45,6 @@ class Flow:
     pipeline: Pipeline
     is_switch: bool
     table: int = 3
-    tables: Tables = field(default_factory=Tables)
     datapath_key: int = 5
     cookie: int = 0x12345678
     controller_meter: int = 0
@@ -238,11 +236,6 @@ def group_differences(oracle: object, text: str, ours: GroupSpec, theirs: tuple[
     if (list(ours.hash_fields), mine) == (fields, expected):
         return []
     return [f"{text}\n  original {fields} {expected}\n  ours     {ours.hash_fields} {mine}"]
-
-
-def test_the_context_is_one(topology) -> None:
-    context: Context = Flow(topology, Pipeline.INGRESS, is_switch=True)
-    assert context.tables.ingress == 8
 
 
 def test_userdata_is_read_back(topology) -> None:

@@ -18,7 +18,6 @@ from ovenbird.model.sb import (
     DHCPv6Options,
     LogicalFlow,
 )
-from ovenbird.pipeline.openflow_tables import Tables
 from ovenbird.pipeline.stages import Pipeline
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact
 
-TABLES = Tables()
 
 GROUPS = Pool("group id", 1, 0xFFFFFF00)
 """Ids of the switch's groups, by what they do: flows that choose alike share one."""
@@ -49,7 +47,6 @@ class FlowContext:
 
     __slots__ = ("asked", "datapath", "flow", "groups", "is_switch", "pipeline", "table", "zero_snat")
 
-    tables = TABLES
     collector_sets: frozenset[int] = frozenset()
 
     def __init__(self, flow: LogicalFlow, datapath: DatapathBinding) -> None:

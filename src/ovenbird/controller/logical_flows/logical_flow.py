@@ -21,7 +21,7 @@ from ovenbird.controller.facts import FLOW, PART, TRANSLATED, address_set_flow, 
 from ovenbird.controller.local.bridge import zero_snat
 from ovenbird.controller.local.local_data import hosted_members, hosted_row, is_chassis_resident, is_here
 from ovenbird.controller.local.local_store import Translation
-from ovenbird.controller.logical_flows.action_context import TABLES, FlowContext, is_switch
+from ovenbird.controller.logical_flows.action_context import FlowContext, is_switch
 from ovenbird.controller.logical_flows.names import ADDRESS_SETS, EXISTING_SETS, PortGroups, Ports, is_key_here
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.lookups import find, get
@@ -41,6 +41,7 @@ from ovenbird.model.sb import (
     PortBinding,
 )
 from ovenbird.openflow.actions import Conjunction, encode_actions
+from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -56,6 +57,8 @@ CONJUNCTIONS = Pool("conjunction id", 1, 0xFFFFFFFF)
 """Ids of conjunctive matches, by flow and place in the flow; one id serves every datapath of a flow."""
 
 _templates = Templates()
+_INGRESS, _EGRESS = int(OFTable.LOG_INGRESS_PIPELINE), int(OFTable.LOG_EGRESS_PIPELINE)
+
 _stencils = ActionTemplates()
 _MAX_ENCODINGS, _MAX_ENCODED = 4096, 4096  # how many are remembered, and of how many characters each
 _METADATA_ONES = (1 << 64) - 1
@@ -182,7 +185,7 @@ def _template(flow: LogicalFlow, values: list[Any], here: HostedDatapath) -> Flo
     found = _templates.stencils(match, names)
     if found is None:
         return None
-    head = (FLOW, table_id + (TABLES.ingress if ingress else TABLES.egress), values[_PRIORITY])
+    head = (FLOW, table_id + (_INGRESS if ingress else _EGRESS), values[_PRIORITY])
     return FlowTemplate(*found, "reg14" if ingress else "reg15", head, (actions, cookie_of(flow)))
 
 
@@ -226,7 +229,7 @@ def _translation(flow: LogicalFlow, here: HostedDatapath) -> Iterator[Fact]:
     register = "reg14" if ingress else "reg15"
     ids = [CONJUNCTIONS.get((flow.uuid, n)) for n in range(compiled.n_conjunctions)]
     actions = None
-    number = flow.table_id + (TABLES.ingress if ingress else TABLES.egress)
+    number = flow.table_id + (_INGRESS if ingress else _EGRESS)
     priority, cookie = flow.priority, cookie_of(flow)
     metadata = (here.key, _METADATA_ONES)
     for match, clauses in compiled.flows:

@@ -21,7 +21,7 @@ from ovenbird.lang.text_cache import cached_by_text
 from ovenbird.openflow.actions import SetField, encode_actions
 from ovenbird.openflow.errors import DecodeError, EncodeError
 from ovenbird.openflow.instructions import ApplyActions, decode_instructions, encode_apply
-from ovenbird.pipeline.openflow_tables import Tables
+from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_TABLES = Tables()
-_LEARNED = frozenset((_TABLES.lb_hairpin_reply, _TABLES.ecmp_nh_mac, _TABLES.ecmp_nh, _TABLES.lb_affinity))
+_LEARNED = frozenset((OFTable.CHK_LB_HAIRPIN_REPLY, OFTable.ECMP_NH_MAC, OFTable.ECMP_NH, OFTable.CHK_LB_AFFINITY))
 """The tables that only the switch writes to."""
 
 Key = tuple[int, int, bytes]

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 from ovenbird.controller.facts import cookie_of, flow, part
 from ovenbird.controller.local.local_data import is_chassis_resident, peer_of
 from ovenbird.controller.local.settings import own_chassis
-from ovenbird.controller.physical.static_flows import LOG_TO_PHY, PHY_TO_LOG
 from ovenbird.engine.lookups import get, table
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model.sb import Chassis, PortBinding
 from ovenbird.openflow.actions import Conjunction, Output, PopVlan, PushVlan, SetField
+from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -105,7 +105,7 @@ def leaving(port: PortBinding, there: Mapping[str, tuple[int, int]], ofport: int
         push = (PushVlan(), SetField.of("vlan_vid", _PRESENT | tag)) if tag else ()
         pop = (PopVlan(),) if tag else ()
         actions = (SetField.of("eth_src", mac), *push, Output(ofport), SetField.of("eth_src", router), *pop)
-        yield flow(LOG_TO_PHY, 150, {**there, "eth_src": (router, _MAC)}, actions, cookie)
+        yield flow(OFTable.LOG_TO_PHY, 150, {**there, "eth_src": (router, _MAC)}, actions, cookie)
 
 
 def arriving(port: PortBinding, ofport: int, enter: tuple[Action, ...]) -> Iterator[Fact]:
@@ -124,8 +124,8 @@ def arriving(port: PortBinding, ofport: int, enter: tuple[Action, ...]) -> Itera
     pop = (PopVlan(),) if tag else ()
     for router, cookie, _ in routers:
         actions = (*pop, *enter[:-1], SetField.of("eth_src", router), enter[-1])
-        yield flow(PHY_TO_LOG, 180, match, actions, cookie)
-    yield part(PHY_TO_LOG, 180, tag_match(tag), 0, (CONJUNCTION, 2), (Conjunction(CONJUNCTION, 2, 2),))
+        yield flow(OFTable.PHY_TO_LOG, 180, match, actions, cookie)
+    yield part(OFTable.PHY_TO_LOG, 180, tag_match(tag), 0, (CONJUNCTION, 2), (Conjunction(CONJUNCTION, 2, 2),))
 
 
 @rule(Chassis)
@@ -135,4 +135,4 @@ def others(chassis: Chassis) -> Iterator[Fact]:
         return
     for mac in sorted(set(chassis_macs(chassis).values())):
         clause = (Conjunction(CONJUNCTION, 1, 2),)
-        yield part(PHY_TO_LOG, 180, {"eth_src": (mac, _MAC)}, 0, (CONJUNCTION, 1), clause)
+        yield part(OFTable.PHY_TO_LOG, 180, {"eth_src": (mac, _MAC)}, 0, (CONJUNCTION, 1), clause)

@@ -14,13 +14,14 @@ from ovenbird.controller.facts import flow
 from ovenbird.controller.local.ct_zones import datapath_zones
 from ovenbird.controller.local.gateway import chassis_id
 from ovenbird.controller.local.settings import integration_bridge
-from ovenbird.controller.physical.static_flows import FROM_LOCALPORT, LOCAL_OUTPUT, ONES, PHY_TO_LOG, TABLES
+from ovenbird.controller.physical.static_flows import FROM_LOCALPORT, ONES
 from ovenbird.engine.rules import rule
 from ovenbird.model.vswitch import Bridge, Port
 from ovenbird.openflow.actions import (
     Resubmit,
     SetField,
 )
+from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,10 +45,17 @@ def tunnel_entry(port: Port) -> Iterator[Fact]:
         match = {"in_port_oxm": (ofport, ONES)}
         if interface.type == "vxlan":
             bit = VXLAN_MULTICAST_BIT
-            yield flow(PHY_TO_LOG, 100, {**match, "tun_id": (0, bit)}, (*VXLAN_IN, Resubmit(LOCAL_OUTPUT)))
-            yield flow(PHY_TO_LOG, 100, {**match, "tun_id": (bit, bit)}, (*VXLAN_MULTICAST_IN, Resubmit(LOCAL_OUTPUT)))
+            yield flow(
+                OFTable.PHY_TO_LOG, 100, {**match, "tun_id": (0, bit)}, (*VXLAN_IN, Resubmit(OFTable.LOCAL_OUTPUT))
+            )
+            yield flow(
+                OFTable.PHY_TO_LOG,
+                100,
+                {**match, "tun_id": (bit, bit)},
+                (*VXLAN_MULTICAST_IN, Resubmit(OFTable.LOCAL_OUTPUT)),
+            )
         else:
-            yield flow(PHY_TO_LOG, 100, match, (*GENEVE_IN, Resubmit(LOCAL_OUTPUT)))
+            yield flow(OFTable.PHY_TO_LOG, 100, match, (*GENEVE_IN, Resubmit(OFTable.LOCAL_OUTPUT)))
 
 
 def zones_of(datapath: UUID, port_zone: int) -> tuple[Action, ...]:
@@ -65,5 +73,5 @@ def entry_actions(datapath: DatapathBinding, port: PortBinding, port_zone: int) 
         SetField.of("metadata", datapath.tunnel_key),
         SetField.of("reg14", port.tunnel_key),
         *flag,
-        Resubmit(TABLES.ingress),
+        Resubmit(OFTable.LOG_INGRESS_PIPELINE),
     )

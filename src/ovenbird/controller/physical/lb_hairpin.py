@@ -20,7 +20,7 @@ from ovenbird.model.sb import DatapathBinding, LoadBalancer, SBGlobal
 from ovenbird.openflow.actions import Ct, Learn, LearnLoad, LearnMatch, Nat, SetField
 from ovenbird.openflow.fields import Subfield
 from ovenbird.pipeline.flag_bits import FlagBit
-from ovenbird.pipeline.openflow_tables import Tables
+from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     Fields = dict[str, tuple[int, int]]
 
-TABLES = Tables()
 _NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132}
 _NATTED = 0x2  # the bit of ct_mark or ct_label by which northd knows balanced connections
 _FOUND = FlagBit.HAIRPIN.bits
@@ -113,9 +112,9 @@ def _recognition(vip: Endpoint, backend: Endpoint, source: Endpoint, protocol: s
     else:
         specs.append(_same("nw_proto"))
     replies = Learn(
-        TABLES.lb_hairpin_reply, (*specs, LearnLoad(_FOUND, 1)), cookie=cookie, delete_learned=True
+        OFTable.CHK_LB_HAIRPIN_REPLY, (*specs, LearnLoad(_FOUND, 1)), cookie=cookie, delete_learned=True
     )  # fmt: skip
-    return flow(TABLES.lb_hairpin, 100, match, (SetField.bits(_FOUND, 1), replies), cookie)
+    return flow(OFTable.CHK_LB_HAIRPIN, 100, match, (SetField.bits(_FOUND, 1), replies), cookie)
 
 
 def _same(name: str) -> LearnMatch:
@@ -130,9 +129,9 @@ def _translation(
     match = _asked_for(vip, protocol)
     priority = (200 if datapaths else 100) - (0 if vip.port else 10)
     if not datapaths:
-        yield flow(TABLES.snat_hairpin, priority, match, (action,), cookie)
+        yield flow(OFTable.CT_SNAT_HAIRPIN, priority, match, (action,), cookie)
     for uuid in datapaths:
         row = get(DatapathBinding, uuid)
         if row is not None:
             here = {**match, "metadata": (row.tunnel_key, (1 << 64) - 1)}
-            yield flow(TABLES.snat_hairpin, priority, here, (action,), cookie)
+            yield flow(OFTable.CT_SNAT_HAIRPIN, priority, here, (action,), cookie)

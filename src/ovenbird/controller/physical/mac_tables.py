@@ -16,7 +16,7 @@ from ovenbird.net.addresses import is_mac, mac_number
 from ovenbird.net.ip import ip_address, is_address
 from ovenbird.openflow.actions import SetField
 from ovenbird.pipeline.flag_bits import FlagBit
-from ovenbird.pipeline.openflow_tables import Tables
+from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
     from ovenbird.openflow.actions import Action
 
-TABLES = Tables()
 _M32, _M48, _M64 = ((1 << n) - 1 for n in (32, 48, 64))
 
 
@@ -39,10 +38,10 @@ def fdb(row: FDB) -> Iterator[Fact]:
     here = {"metadata": (row.dp_key, _M64)}
     cookie = cookie_of(row)
     found: tuple[Action, ...] = (SetField.of("reg15", row.port_key),)
-    yield flow(TABLES.get_fdb, 100, {**here, "eth_dst": (mac, _M48)}, found, cookie)
+    yield flow(OFTable.GET_FDB, 100, {**here, "eth_dst": (mac, _M48)}, found, cookie)
     known: tuple[Action, ...] = (SetField.bits(FlagBit.FDB_FOUND.bits, 1),)
     source = {**here, "reg14": (row.port_key, _M32), "eth_src": (mac, _M48)}
-    yield flow(TABLES.lookup_fdb, 100, source, known, cookie)
+    yield flow(OFTable.LOOKUP_FDB, 100, source, known, cookie)
 
 
 @rule(MACBinding)
@@ -68,12 +67,12 @@ def _neighbour(row: MACBinding | StaticMACBinding, priority: int) -> Iterator[Fa
     base = {"metadata": (datapath.tunnel_key, _M64), **_address(ip)}
     cookie, bit = cookie_of(row), FlagBit.MAC_FOUND.bits
     yes: tuple[Action, ...] = (SetField.of("eth_dst", mac), SetField.bits(bit, 1))
-    yield flow(TABLES.mac_binding, priority, {**base, "reg15": (port.tunnel_key, _M32)}, yes, cookie)
+    yield flow(OFTable.MAC_BINDING, priority, {**base, "reg15": (port.tunnel_key, _M32)}, yes, cookie)
     version = (0x0806, 0xFFFF) if ip.version == 4 else (0x86DD, 0xFFFF)
     asked = {**base, "reg14": (port.tunnel_key, _M32), "eth_src": (mac, _M48), "eth_type": version}
     if ip.version == 6:
         asked |= {"nw_proto": (58, 0xFF), "icmpv6_code": (0, 0xFF)}
-    yield flow(TABLES.mac_lookup, priority, asked, (SetField.bits(bit, 1),), cookie)
+    yield flow(OFTable.MAC_LOOKUP, priority, asked, (SetField.bits(bit, 1),), cookie)
 
 
 def _address(ip: IPv4Address | IPv6Address) -> dict[str, tuple[int, int]]:

@@ -20,7 +20,6 @@ from ovenbird.controller.local.local_data import (
 )
 from ovenbird.controller.local.settings import own_chassis, settings
 from ovenbird.controller.physical.encaps import tunnel_to
-from ovenbird.controller.physical.static_flows import LARGE_PACKETS, LARGE_REPLIES, PHY_TO_LOG
 from ovenbird.engine.lookups import get
 from ovenbird.engine.rules import rule
 from ovenbird.lang.actions.userdata import Opcode, Userdata
@@ -39,7 +38,7 @@ from ovenbird.openflow.actions import (
 )
 from ovenbird.openflow.fields import Subfield
 from ovenbird.pipeline.flag_bits import FlagBit
-from ovenbird.pipeline.openflow_tables import Tables
+from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,8 +46,6 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
     from ovenbird.openflow.actions import Action
 
-
-_TABLES = Tables()
 
 _OVERHEAD = {"geneve": 38, "stt": 18, "vxlan": 30}
 """Bytes that an encapsulation adds to an Ethernet frame, besides the outer IP header: as the original counts them."""
@@ -90,8 +87,10 @@ def blocking(port: PortBinding, ofport: int, there: dict[str, tuple[int, int]], 
     if port.parent_port:  # what comes from a container comes by its parent's interface
         return
     told = Controller(Userdata(Opcode.ACTIVATION_STRATEGY_RARP, None, settings().chassis.encode()).encode())
-    yield flow(PHY_TO_LOG, 1010, {**match, "eth_type": (ethernet.RARP, 0xFFFF)}, (*enter[:-1], told, enter[-1]), cookie)
-    yield flow(PHY_TO_LOG, 1000, match, (), cookie)
+    yield flow(
+        OFTable.PHY_TO_LOG, 1010, {**match, "eth_type": (ethernet.RARP, 0xFFFF)}, (*enter[:-1], told, enter[-1]), cookie
+    )
+    yield flow(OFTable.PHY_TO_LOG, 1000, match, (), cookie)
 
 
 @rule(PortBinding, when=is_relevant)
@@ -104,13 +103,15 @@ def large_packets(port: PortBinding) -> Iterator[Fact]:
     if datapath is None or limit <= _ETHERNET:
         return
     cookie = cookie_of(port)
-    measure = (CheckPktLarger(limit, _TOO_LARGE), Resubmit(LARGE_REPLIES))
+    measure = (CheckPktLarger(limit, _TOO_LARGE), Resubmit(OFTable.OUTPUT_LARGE_PKT_PROCESS))
     for register_ in ("reg14", "reg15"):
         match = {"metadata": (datapath.tunnel_key, _METADATA_ONES), register_: (port.tunnel_key, _ONES)}
         for ethertype, answer in ((ethernet.IPV4, _too_large4), (ethernet.IPV6, _too_large6)):
             of_version = {**match, "eth_type": (ethertype, 0xFFFF)}
-            yield flow(LARGE_PACKETS, 100, of_version, measure, cookie)
-            yield flow(LARGE_REPLIES, 100, {**of_version, "reg9": (2, 2)}, answer(limit - _ETHERNET), cookie)
+            yield flow(OFTable.OUTPUT_LARGE_PKT_DETECT, 100, of_version, measure, cookie)
+            yield flow(
+                OFTable.OUTPUT_LARGE_PKT_PROCESS, 100, {**of_version, "reg9": (2, 2)}, answer(limit - _ETHERNET), cookie
+            )
 
 
 def _largest(port: PortBinding) -> int:
@@ -136,7 +137,7 @@ def _answer(version: tuple[Action, ...], icmp: tuple[Action, ...], told: Userdat
     again = (
         SetField.of("reg9", 0, 2), SetField.of("reg10", _LOOPBACK, _LOOPBACK),
         *_swapped("reg14", "reg15"), *_swapped("eth_src", "eth_dst"), *version, SetTtl(255), *icmp,
-        Controller(told.encode(), pause=True), Resubmit(_TABLES.ingress),
+        Controller(told.encode(), pause=True), Resubmit(OFTable.LOG_INGRESS_PIPELINE),
     )  # fmt: skip
     return (Controller(Userdata(Opcode.ICMP, None, encode_actions(again)).encode()),)
 

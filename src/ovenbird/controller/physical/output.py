@@ -26,16 +26,7 @@ from ovenbird.controller.physical import chassis_mac
 from ovenbird.controller.physical.encaps import tunnel_to
 from ovenbird.controller.physical.ingress import zones_of
 from ovenbird.controller.physical.multichassis import elsewhere
-from ovenbird.controller.physical.static_flows import (
-    ALLOW_LOOPBACK,
-    CHECK_LOOPBACK,
-    LOCAL_OUTPUT,
-    LOG_TO_PHY,
-    ONES,
-    REMOTE_OUTPUT,
-    TABLES,
-    to_port,
-)
+from ovenbird.controller.physical.static_flows import ALLOW_LOOPBACK, ONES, to_port
 from ovenbird.engine.lookups import find
 from ovenbird.engine.views import view
 from ovenbird.model.sb import DatapathBinding, MulticastGroup, PortBinding
@@ -48,6 +39,7 @@ from ovenbird.openflow.actions import (
     StackPush,
 )
 from ovenbird.openflow.fields import Subfield
+from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +49,7 @@ if TYPE_CHECKING:
 _IN_PORT = Subfield.of("in_port")
 NO_PORT = 0xFFFF  # OFPP_NONE: an output to where the packet came from is not dropped then
 _ANONYMOUS: tuple[Action, ...] = (
-    StackPush(_IN_PORT), SetField.of("in_port", NO_PORT), Resubmit(LOG_TO_PHY), StackPop(_IN_PORT),
+    StackPush(_IN_PORT), SetField.of("in_port", NO_PORT), Resubmit(OFTable.LOG_TO_PHY), StackPop(_IN_PORT),
 )  # fmt: skip
 
 
@@ -65,12 +57,18 @@ def arrival_flows(port: PortBinding, datapath: DatapathBinding, port_zone: int) 
     """Yield what any port has that can be delivered to from here."""
     key, number, cookie = port.tunnel_key, datapath.tunnel_key, cookie_of(port)
     match = to_port(number, key)
-    yield flow(LOCAL_OUTPUT, 100, match, (*zones_of(datapath.uuid, port_zone), Resubmit(CHECK_LOOPBACK)), cookie)
+    yield flow(
+        OFTable.LOCAL_OUTPUT,
+        100,
+        match,
+        (*zones_of(datapath.uuid, port_zone), Resubmit(OFTable.CHECK_LOOPBACK)),
+        cookie,
+    )
     bounced = {**match, "reg14": (key, ONES), "reg10": (0, ALLOW_LOOPBACK)}
-    yield flow(CHECK_LOOPBACK, 100, bounced, (), cookie)
+    yield flow(OFTable.CHECK_LOOPBACK, 100, bounced, (), cookie)
     if not shares_interface(port):
         match = {**match, "reg10": (ALLOW_LOOPBACK, ALLOW_LOOPBACK)}
-    yield flow(TABLES.deliver, 100, match, _ANONYMOUS, cookie)
+    yield flow(OFTable.SAVE_INPORT, 100, match, _ANONYMOUS, cookie)
 
 
 def _member(table: int, group: MulticastGroup, datapath: DatapathBinding, order: int, actions: tuple[Action, ...],
@@ -80,14 +78,14 @@ def _member(table: int, group: MulticastGroup, datapath: DatapathBinding, order:
     yield part(table, 100, match, cookie, (order, key), actions)
     end: tuple[Action, ...] = (SetField.of("reg15", group.tunnel_key),)
     yield part(table, 100, match, cookie, (2, 0), end)
-    if table == REMOTE_OUTPUT:
-        yield part(table, 100, match, cookie, (9, 0), (Resubmit(LOCAL_OUTPUT),))
+    if table == OFTable.REMOTE_OUTPUT:
+        yield part(table, 100, match, cookie, (9, 0), (Resubmit(OFTable.LOCAL_OUTPUT),))
 
 
 def copies(port: PortBinding, datapath: DatapathBinding, port_zone: int, table: int) -> Iterator[Fact]:
     """Yield the port's copies of what goes to its multicast groups."""
     zone = (SetField.of("reg13", port_zone),) if port_zone else ()
-    actions = (*zone, SetField.of("reg15", port.tunnel_key), Resubmit(CHECK_LOOPBACK))
+    actions = (*zone, SetField.of("reg15", port.tunnel_key), Resubmit(OFTable.CHECK_LOOPBACK))
     for group in port.referrers(MulticastGroup.ports):
         yield from _member(table, group, datapath, 1, actions, port.tunnel_key)
 
@@ -100,11 +98,17 @@ def remote_flows(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]
     exit_key = localnet_key(datapath.uuid)
     there = to_port(datapath.tunnel_key, port.tunnel_key)
     if exit_key and not PortBinding.additional_chassis.raw(port):
-        yield flow(LOCAL_OUTPUT, 100, there, (SetField.of("reg15", exit_key), Resubmit(LOCAL_OUTPUT)), cookie_of(port))
+        yield flow(
+            OFTable.LOCAL_OUTPUT,
+            100,
+            there,
+            (SetField.of("reg15", exit_key), Resubmit(OFTable.LOCAL_OUTPUT)),
+            cookie_of(port),
+        )
         for key in spread_here(datapath.uuid):
             tunnelled = {**there, "reg14": (key, ONES)}
             for way in elsewhere(port):
-                yield flow(REMOTE_OUTPUT, 110, tunnelled, _tunnelled(way, datapath, port), cookie_of(port))
+                yield flow(OFTable.REMOTE_OUTPUT, 110, tunnelled, _tunnelled(way, datapath, port), cookie_of(port))
         return
     if port.type == "localport":
         return
@@ -121,7 +125,7 @@ def tunnel_flows(port: PortBinding, datapath: DatapathBinding, after: tuple[Acti
         return
     made = tuple([action for way in ways for action in _tunnelled(way, datapath, port)])
     there = to_port(datapath.tunnel_key, port.tunnel_key)
-    yield flow(REMOTE_OUTPUT, 100, there, (*made, *after), cookie_of(port))
+    yield flow(OFTable.REMOTE_OUTPUT, 100, there, (*made, *after), cookie_of(port))
     if localnet_key(datapath.uuid):  # what is for many goes out by the physical network
         return
     for group in port.referrers(MulticastGroup.ports):
@@ -146,9 +150,9 @@ def _bridged(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
         return
     onward = (
         SetField.of("eth_src", mac), SetField.of("metadata", switch.tunnel_key),
-        SetField.of("reg15", localnet_key(switch.uuid)), Resubmit(LOG_TO_PHY),
+        SetField.of("reg15", localnet_key(switch.uuid)), Resubmit(OFTable.LOG_TO_PHY),
     )  # fmt: skip
-    yield flow(LOCAL_OUTPUT, 100, to_port(datapath.tunnel_key, port.tunnel_key), onward, cookie_of(port))
+    yield flow(OFTable.LOCAL_OUTPUT, 100, to_port(datapath.tunnel_key, port.tunnel_key), onward, cookie_of(port))
 
 
 def _to_gateways(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
@@ -162,7 +166,7 @@ def _to_gateways(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]
         *outward(kind, datapath.tunnel_key, port.tunnel_key),
         Bundle(fields=0, basis=0, algorithm=0, members=ofports),
     )
-    yield flow(REMOTE_OUTPUT, 100, to_port(datapath.tunnel_key, port.tunnel_key), actions, cookie_of(port))
+    yield flow(OFTable.REMOTE_OUTPUT, 100, to_port(datapath.tunnel_key, port.tunnel_key), actions, cookie_of(port))
 
 
 @view
@@ -179,8 +183,8 @@ def remote_copies(group: MulticastGroup, datapath: DatapathBinding, kind: str, o
     match, cookie = to_port(number, key), cookie_of(group)
     order = 5 if kind == "vxlan" else 3
     return (
-        part(REMOTE_OUTPUT, 100, match, cookie, (2, 0), (SetField.of("reg15", key),)),
-        part(REMOTE_OUTPUT, 100, match, cookie, (order, 0), outward(kind, number, key)),
-        part(REMOTE_OUTPUT, 100, match, cookie, (order + 1, ofport), (Output(ofport),)),
-        part(REMOTE_OUTPUT, 100, match, cookie, (9, 0), (Resubmit(LOCAL_OUTPUT),)),
+        part(OFTable.REMOTE_OUTPUT, 100, match, cookie, (2, 0), (SetField.of("reg15", key),)),
+        part(OFTable.REMOTE_OUTPUT, 100, match, cookie, (order, 0), outward(kind, number, key)),
+        part(OFTable.REMOTE_OUTPUT, 100, match, cookie, (order + 1, ofport), (Output(ofport),)),
+        part(OFTable.REMOTE_OUTPUT, 100, match, cookie, (9, 0), (Resubmit(OFTable.LOCAL_OUTPUT),)),
     )

@@ -20,7 +20,7 @@ from ovenbird.net.addresses import link_local, mac_number
 from ovenbird.net.ip import ipv4_interface, ipv6_interface
 from ovenbird.openflow.actions import Resubmit, SetField
 from ovenbird.pipeline.flag_bits import FlagBit
-from ovenbird.pipeline.openflow_tables import Tables
+from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
     Fields = dict[str, tuple[int, int]]
 
-TABLES = Tables()
-IN, IN_NEIGHBOURS, OUT = TABLES.in_port_sec, TABLES.in_port_sec + 1, TABLES.out_port_sec
+IN, IN_NEIGHBOURS, OUT = OFTable.CHK_IN_PORT_SEC, OFTable.CHK_IN_PORT_SEC_ND, OFTable.CHK_OUT_PORT_SEC
 
 _PASS: tuple[Action, ...] = (SetField.bits(FlagBit.PORT_SEC_FAILED.bits, 0),)
 _FAIL: tuple[Action, ...] = (SetField.bits(FlagBit.PORT_SEC_FAILED.bits, 1),)

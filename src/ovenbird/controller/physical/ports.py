@@ -28,18 +28,12 @@ from ovenbird.controller.physical.multichassis import blocking
 from ovenbird.controller.physical.output import arrival_flows, copies, remote_flows, tunnel_flows
 from ovenbird.controller.physical.patch import patch_name, physical_bridge
 from ovenbird.controller.physical.static_flows import (
-    CHECK_LOOPBACK,
     CLEAR_REGISTERS,
     FROM_LOCALPORT,
     LOCAL_ONLY,
-    LOCAL_OUTPUT,
-    LOG_TO_PHY,
     METADATA_ONES,
     ONES,
-    PHY_TO_LOG,
     REGISTERS,
-    REMOTE_OUTPUT,
-    TABLES,
     to_port,
 )
 from ovenbird.engine.lookups import find, get
@@ -54,6 +48,7 @@ from ovenbird.openflow.actions import (
     Resubmit,
     SetField,
 )
+from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,21 +91,21 @@ def _interface(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     there = to_port(datapath.tunnel_key, port.tunnel_key)
     if parent and tag is not None:
         tagged = {**match, "vlan_vid": (_PRESENT | tag, 0x1FFF)}
-        yield flow(PHY_TO_LOG, 150, tagged, (PopVlan(), *enter), cookie)
-        yield flow(LOG_TO_PHY, 100, there, _tagged_output(ofport, tag), cookie)
+        yield flow(OFTable.PHY_TO_LOG, 150, tagged, (PopVlan(), *enter), cookie)
+        yield flow(OFTable.LOG_TO_PHY, 100, there, _tagged_output(ofport, tag), cookie)
     else:
-        yield flow(PHY_TO_LOG, 100, match, enter, cookie)
-        yield flow(LOG_TO_PHY, 100, there, (Output(ofport),), cookie)
+        yield flow(OFTable.PHY_TO_LOG, 100, match, enter, cookie)
+        yield flow(OFTable.LOG_TO_PHY, 100, there, (Output(ofport),), cookie)
     if is_blocked(port):
-        yield from blocking(port, ofport, there, enter, LOG_TO_PHY)
+        yield from blocking(port, ofport, there, enter, OFTable.LOG_TO_PHY)
     yield from arrival_flows(port, datapath, zone)
-    yield from tunnel_flows(port, datapath, (Resubmit(LOCAL_OUTPUT),))
+    yield from tunnel_flows(port, datapath, (Resubmit(OFTable.LOCAL_OUTPUT),))
     if port.type == "localport":
         here = {"reg14": (port.tunnel_key, ONES), "metadata": (datapath.tunnel_key, METADATA_ONES)}
-        yield flow(REMOTE_OUTPUT, 150, here, (Resubmit(LOCAL_OUTPUT),), cookie)
-        yield from copies(port, datapath, zone, REMOTE_OUTPUT)
+        yield flow(OFTable.REMOTE_OUTPUT, 150, here, (Resubmit(OFTable.LOCAL_OUTPUT),), cookie)
+        yield from copies(port, datapath, zone, OFTable.REMOTE_OUTPUT)
     else:
-        yield from copies(port, datapath, zone, LOCAL_OUTPUT)
+        yield from copies(port, datapath, zone, OFTable.LOCAL_OUTPUT)
 
 
 def _tagged_output(ofport: int, tag: int) -> tuple[Action, ...]:
@@ -129,20 +124,20 @@ def _physical_network(port: PortBinding, datapath: DatapathBinding) -> Iterator[
     enter = entry_actions(datapath, port, zone)
     match = {"in_port_oxm": (ofport, ONES)}
     tagged = {**match, "vlan_vid": (_PRESENT | tag, 0x1FFF)}
-    yield flow(PHY_TO_LOG, 150 if tag else 100, tagged, (PopVlan(), *enter), cookie)
+    yield flow(OFTable.PHY_TO_LOG, 150 if tag else 100, tagged, (PopVlan(), *enter), cookie)
     there = to_port(datapath.tunnel_key, port.tunnel_key)
     if tag:
-        yield flow(LOG_TO_PHY, 100, there, _tagged_output(ofport, tag), cookie)
+        yield flow(OFTable.LOG_TO_PHY, 100, there, _tagged_output(ofport, tag), cookie)
     else:  # a tag of VLAN 0, which only carries a priority, counts as none
-        yield flow(PHY_TO_LOG, 100, {**match, "vlan_vid": (0, _PRESENT)}, enter, cookie)
-        yield flow(LOG_TO_PHY, 100, there, (Output(ofport),), cookie)
+        yield flow(OFTable.PHY_TO_LOG, 100, {**match, "vlan_vid": (0, _PRESENT)}, enter, cookie)
+        yield flow(OFTable.LOG_TO_PHY, 100, there, (Output(ofport),), cookie)
     if port.type == "localnet":
         yield from chassis_mac.leaving(port, there, ofport, cookie)
         yield from chassis_mac.arriving(port, ofport, enter)
         for flag in (LOCAL_ONLY, FROM_LOCALPORT):
-            yield flow(CHECK_LOOPBACK, 160, {**there, "reg10": (flag, flag)}, (), cookie)
+            yield flow(OFTable.CHECK_LOOPBACK, 160, {**there, "reg10": (flag, flag)}, (), cookie)
     yield from arrival_flows(port, datapath, zone)
-    yield from copies(port, datapath, zone, LOCAL_OUTPUT)
+    yield from copies(port, datapath, zone, OFTable.LOCAL_OUTPUT)
 
 
 def _answers_of_localports(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
@@ -152,7 +147,13 @@ def _answers_of_localports(port: PortBinding, datapath: DatapathBinding) -> Iter
         match = {**to_port(datapath.tunnel_key, way.tunnel_key), "reg10": (FROM_LOCALPORT, FROM_LOCALPORT)}
         for mac in macs:
             answers = {**match, "eth_dst": (mac, _MAC_ONES)}
-            yield flow(CHECK_LOOPBACK, 170, answers, (*CLEAR_REGISTERS, Resubmit(TABLES.egress)), cookie_of(way))
+            yield flow(
+                OFTable.CHECK_LOOPBACK,
+                170,
+                answers,
+                (*CLEAR_REGISTERS, Resubmit(OFTable.LOG_EGRESS_PIPELINE)),
+                cookie_of(way),
+            )
 
 
 def _joining(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
@@ -172,12 +173,12 @@ def _joining(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     crossing = Clone((
         CtClear(), *fresh, *zones_of(beyond.uuid, port_zone_of(peer)),
         SetField.of("metadata", beyond.tunnel_key), SetField.of("reg14", peer.tunnel_key), *clear,
-        Resubmit(TABLES.ingress),
+        Resubmit(OFTable.LOG_INGRESS_PIPELINE),
     ))  # fmt: skip
-    yield flow(LOG_TO_PHY, 100, to_port(datapath.tunnel_key, port.tunnel_key), (crossing,), cookie_of(port))
+    yield flow(OFTable.LOG_TO_PHY, 100, to_port(datapath.tunnel_key, port.tunnel_key), (crossing,), cookie_of(port))
     zone = port_zone_of(port)
     yield from arrival_flows(port, datapath, zone)
-    yield from copies(port, datapath, zone, LOCAL_OUTPUT if port.type == "l3gateway" else REMOTE_OUTPUT)
+    yield from copies(port, datapath, zone, OFTable.LOCAL_OUTPUT if port.type == "l3gateway" else OFTable.REMOTE_OUTPUT)
 
 
 def _redirected(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
@@ -185,5 +186,5 @@ def _redirected(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     target = find(PortBinding.logical_port, port.options.get("distributed-port", ""))
     if target is None:
         return
-    onward = (SetField.of("reg15", target.tunnel_key), *zones_of(datapath.uuid, 0), Resubmit(CHECK_LOOPBACK))
-    yield flow(LOCAL_OUTPUT, 100, to_port(datapath.tunnel_key, port.tunnel_key), onward, cookie_of(port))
+    onward = (SetField.of("reg15", target.tunnel_key), *zones_of(datapath.uuid, 0), Resubmit(OFTable.CHECK_LOOPBACK))
+    yield flow(OFTable.LOCAL_OUTPUT, 100, to_port(datapath.tunnel_key, port.tunnel_key), onward, cookie_of(port))

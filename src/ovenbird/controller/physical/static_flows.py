@@ -14,17 +14,13 @@ from ovenbird.openflow.actions import (
     SetField,
 )
 from ovenbird.pipeline.flag_bits import FlagBit
-from ovenbird.pipeline.openflow_tables import Tables
+from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
 
-TABLES = Tables()
-PHY_TO_LOG, REMOTE_OUTPUT, LOCAL_OUTPUT, CHECK_LOOPBACK, LOG_TO_PHY = 0, 39, 40, 41, 65
-LARGE_PACKETS, LARGE_REPLIES = 37, 38
-"""Before a packet leaves for another chassis: what is larger than the way there can carry, and what answers it."""
 
 ALLOW_LOOPBACK, FROM_VTEP = FlagBit.LOOPBACK.mask, FlagBit.FROM_VTEP.mask
 LOCAL_ONLY, FROM_LOCALPORT = FlagBit.LOCAL_ONLY.mask, FlagBit.FROM_LOCALPORT.mask
@@ -43,14 +39,24 @@ def to_port(datapath: int, key: int) -> dict[str, tuple[int, int]]:
 @singleton
 def static_flows() -> Iterator[Fact]:
     """Yield the flows that are there in any case: what happens to packets that nothing else concerns."""
-    yield flow(PHY_TO_LOG, 0, {}, ())
-    yield flow(LARGE_PACKETS, 0, {}, (Resubmit(REMOTE_OUTPUT),))
-    yield flow(LARGE_REPLIES, 10, {"reg10": (ALLOW_LOOPBACK, ALLOW_LOOPBACK)}, (Resubmit(LOCAL_OUTPUT),))
-    yield flow(LARGE_REPLIES, 0, {}, (Resubmit(REMOTE_OUTPUT),))
-    yield flow(REMOTE_OUTPUT, 150, {"reg10": (LOCAL_ONLY, LOCAL_ONLY)}, (Resubmit(LOCAL_OUTPUT),))
-    yield flow(REMOTE_OUTPUT, 150, {"reg10": (FROM_VTEP, FROM_VTEP | ALLOW_LOOPBACK)}, (Resubmit(LOCAL_OUTPUT),))
-    yield flow(REMOTE_OUTPUT, 0, {}, (Resubmit(LOCAL_OUTPUT),))
-    yield flow(LOCAL_OUTPUT, 0, {}, ())
-    yield flow(CHECK_LOOPBACK, 0, {}, (*CLEAR_REGISTERS, Resubmit(TABLES.egress)))
-    yield flow(TABLES.deliver, 0, {}, (Resubmit(LOG_TO_PHY),))
-    yield flow(LOG_TO_PHY, 0, {}, ())
+    yield flow(OFTable.PHY_TO_LOG, 0, {}, ())
+    yield flow(OFTable.OUTPUT_LARGE_PKT_DETECT, 0, {}, (Resubmit(OFTable.REMOTE_OUTPUT),))
+    yield flow(
+        OFTable.OUTPUT_LARGE_PKT_PROCESS,
+        10,
+        {"reg10": (ALLOW_LOOPBACK, ALLOW_LOOPBACK)},
+        (Resubmit(OFTable.LOCAL_OUTPUT),),
+    )
+    yield flow(OFTable.OUTPUT_LARGE_PKT_PROCESS, 0, {}, (Resubmit(OFTable.REMOTE_OUTPUT),))
+    yield flow(OFTable.REMOTE_OUTPUT, 150, {"reg10": (LOCAL_ONLY, LOCAL_ONLY)}, (Resubmit(OFTable.LOCAL_OUTPUT),))
+    yield flow(
+        OFTable.REMOTE_OUTPUT,
+        150,
+        {"reg10": (FROM_VTEP, FROM_VTEP | ALLOW_LOOPBACK)},
+        (Resubmit(OFTable.LOCAL_OUTPUT),),
+    )
+    yield flow(OFTable.REMOTE_OUTPUT, 0, {}, (Resubmit(OFTable.LOCAL_OUTPUT),))
+    yield flow(OFTable.LOCAL_OUTPUT, 0, {}, ())
+    yield flow(OFTable.CHECK_LOOPBACK, 0, {}, (*CLEAR_REGISTERS, Resubmit(OFTable.LOG_EGRESS_PIPELINE)))
+    yield flow(OFTable.SAVE_INPORT, 0, {}, (Resubmit(OFTable.LOG_TO_PHY),))
+    yield flow(OFTable.LOG_TO_PHY, 0, {}, ())

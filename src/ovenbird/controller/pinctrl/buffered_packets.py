@@ -20,7 +20,7 @@ from ovenbird.net.addresses import mac_bytes
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.openflow.actions import Resubmit, encode_actions
 from ovenbird.openflow.messages import PacketOut
-from ovenbird.pipeline.openflow_tables import Tables
+from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ PER_NEIGHBOUR, NEIGHBOURS = 4, 1000
 PATIENCE = 10.0
 """Seconds that a packet is held."""
 
-_OUTPUT = Resubmit(Tables().output)
+_OUTPUT = Resubmit(OFTable.OUTPUT_LARGE_PKT_DETECT)
 
 Neighbour = tuple[int, int, str]
 """A datapath's key, a port's, and the neighbour's address behind it."""

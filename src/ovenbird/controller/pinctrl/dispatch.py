@@ -33,7 +33,7 @@ from ovenbird.net.errors import PacketError
 from ovenbird.openflow.errors import DecodeError, OpenFlowError
 from ovenbird.openflow.fields import FIELDS
 from ovenbird.openflow.match import Match
-from ovenbird.pipeline.openflow_tables import Tables
+from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,7 +49,7 @@ SLICE = 0.002
 """Seconds for which packets are taken before everybody else has a turn."""
 
 _QUESTIONS = frozenset([Opcode.ARP, Opcode.ND_NS])
-_FIRST_EGRESS = Tables().egress
+_FIRST_EGRESS = OFTable.LOG_EGRESS_PIPELINE
 
 
 class PacketIns:

@@ -15,6 +15,7 @@ from ovenbird.lang.errors import FieldError
 from ovenbird.lang.lexer import Format
 from ovenbird.lang.parser import check_writable
 from ovenbird.openflow.actions import Ct, Group, Nat, Resubmit, SetField
+from ovenbird.pipeline.openflow_tables import OFTable
 from ovenbird.pipeline.stages import Pipeline
 
 if TYPE_CHECKING:
@@ -266,7 +267,7 @@ class ForwardGroup(Action):
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
         """Return a group whose buckets set outport and output; ports that do not exist are left out."""
-        output = Resubmit(ctx.tables.output if ctx.pipeline == Pipeline.INGRESS else ctx.tables.deliver)
+        output = Resubmit(OFTable.OUTPUT_LARGE_PKT_DETECT if ctx.pipeline == Pipeline.INGRESS else OFTable.SAVE_INPORT)
         keys = [(port, key) for port in self.ports if (key := ctx.port_key(port))]
         buckets = [
             Bucket((SetField.bits(OUTPORT, key), output), watch=port if self.liveness else "") for port, key in keys

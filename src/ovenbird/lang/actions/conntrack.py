@@ -21,6 +21,7 @@ from ovenbird.lang.symbols import SYMBOLS, Scope
 from ovenbird.net.addresses import ipv4_text, ipv6_text
 from ovenbird.openflow.actions import Ct, Nat, Resubmit
 from ovenbird.openflow.actions import CtClear as OpenFlowCtClear
+from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
     from ovenbird.lang.actions.context import Context
@@ -305,9 +306,9 @@ class CtSnatToVip(Noted, Keyword):
 
     NAME = "ct_snat_to_vip"
 
-    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
         """Return one resubmit."""
-        return [Resubmit(ctx.tables.snat_hairpin)]
+        return [Resubmit(OFTable.CT_SNAT_HAIRPIN)]
 
 
 def format_address(address: int, *, ipv6: bool, port: int = 0) -> str:

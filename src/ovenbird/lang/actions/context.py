@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ovenbird.lang.errors import FieldError
+from ovenbird.pipeline.openflow_tables import STAGES, OFTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ovenbird.openflow.actions import Action as OpenFlowAction
-    from ovenbird.pipeline.openflow_tables import Tables
     from ovenbird.pipeline.stages import Pipeline
 
 
@@ -59,10 +59,6 @@ class Context(Protocol):
     @property
     def table(self) -> int:
         """The flow's logical table within its pipeline."""
-
-    @property
-    def tables(self) -> Tables:
-        """OpenFlow's table numbers."""
 
     @property
     def is_switch(self) -> bool:
@@ -121,7 +117,7 @@ def logical_table(ctx: Context, pipeline: Pipeline | None, table: int | None) ->
         FieldError: there is no such table.
     """
     number = ctx.table + 1 if table is None else table
-    if number >= ctx.tables.stages:
-        raise FieldError(f'"next" action cannot advance beyond table {ctx.tables.stages - 1}.')
+    if number >= STAGES:
+        raise FieldError(f'"next" action cannot advance beyond table {STAGES - 1}.')
     chosen = ctx.pipeline if pipeline is None else pipeline
-    return number + (ctx.tables.ingress if chosen == "ingress" else ctx.tables.egress)
+    return number + (OFTable.LOG_INGRESS_PIPELINE if chosen == "ingress" else OFTable.LOG_EGRESS_PIPELINE)

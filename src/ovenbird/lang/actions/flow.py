@@ -10,6 +10,7 @@ from ovenbird.lang.actions.context import logical_table
 from ovenbird.lang.actions.machine import run_on
 from ovenbird.openflow.actions import Clone as OpenFlowClone
 from ovenbird.openflow.actions import Resubmit
+from ovenbird.pipeline.openflow_tables import OFTable
 from ovenbird.pipeline.stages import Pipeline
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Output(Keyword):
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
         """Return a resubmit to where this pipeline's output begins."""
-        return [Resubmit(ctx.tables.output if ctx.pipeline == Pipeline.INGRESS else ctx.tables.deliver)]
+        return [Resubmit(OFTable.OUTPUT_LARGE_PKT_DETECT if ctx.pipeline == Pipeline.INGRESS else OFTable.SAVE_INPORT)]
 
     def evaluate(self, machine: Machine) -> bool:
         """Output the packet."""

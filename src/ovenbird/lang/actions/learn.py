@@ -13,6 +13,7 @@ from ovenbird.net.ethernet import IPV4, IPV6
 from ovenbird.openflow.actions import Learn, LearnLoad, LearnMatch
 from ovenbird.openflow.fields import Subfield
 from ovenbird.pipeline.flag_bits import FlagBit
+from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,7 +72,7 @@ class CommitEcmpNextHop(Noted):
         """Require packets that have the fields learned from."""
         return ("ip6" if self.ipv6 else "ip4", self.protocol)
 
-    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
         """Return two learns: what comes from this next hop, and what goes the other way."""
         src, dst = ("ipv6_src", "ipv6_dst") if self.ipv6 else ("ip_src", "ip_dst")
         port_src, port_dst = f"{self.protocol}_src", f"{self.protocol}_dst"
@@ -92,7 +93,7 @@ class CommitEcmpNextHop(Noted):
             _same("metadata"), kind, _same(src, dst), _same(dst, src), protocol, _same(port_src, port_dst),
             _same(port_dst, port_src),
         )  # fmt: skip
-        return [_ecmp(ctx.tables.ecmp_nh_mac, (*same, found)), _ecmp(ctx.tables.ecmp_nh, (*back, found))]
+        return [_ecmp(OFTable.ECMP_NH_MAC, (*same, found)), _ecmp(OFTable.ECMP_NH, (*back, found))]
 
 
 def _ecmp(table: int, specs: Iterable[LearnSpec]) -> Learn:
@@ -200,7 +201,7 @@ class CommitLbAffinity(Noted):
         specs.append(LearnLoad(Subfield.of(found), self.backend.address))
         if self.backend.port:
             specs.append(LearnLoad(Subfield.of("reg8", 0, 16), self.backend.port))
-        return [Learn(ctx.tables.lb_affinity, tuple(specs), idle_timeout=self.timeout, delete_learned=True)]
+        return [Learn(OFTable.CHK_LB_AFFINITY, tuple(specs), idle_timeout=self.timeout, delete_learned=True)]
 
 
 def _key(cursor: Cursor, name: str) -> None:

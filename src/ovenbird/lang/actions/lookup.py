@@ -19,6 +19,7 @@ from ovenbird.lang.parser import check_writable
 from ovenbird.openflow.actions import CheckPktLarger as OpenFlowCheckPktLarger
 from ovenbird.openflow.actions import RegMove, Resubmit, SetField, StackPop, StackPush
 from ovenbird.pipeline.flag_bits import FlagBit
+from ovenbird.pipeline.openflow_tables import OFTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,9 +94,9 @@ class _GetNeighbor(Action):
         """Return the fields' prerequisites."""
         return field_requires(self.port, self.address)
 
-    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
         """Return the call."""
-        body: list[OpenFlowAction] = [SetField.bits(ETH_DST, 0), Resubmit(ctx.tables.mac_binding)]
+        body: list[OpenFlowAction] = [SetField.bits(ETH_DST, 0), Resubmit(OFTable.MAC_BINDING)]
         return with_arguments(((self.port, OUTPORT), (self.address, self.PLACE)), body)
 
     def evaluate(self, machine: Machine) -> bool:
@@ -198,10 +199,10 @@ class _LookupNeighbor(Action):
         """Return the fields' prerequisites."""
         return field_requires(self.dst, self.port, self.address, self.mac)
 
-    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
         """Return the call."""
         arguments = ((self.port, INPORT), (self.address, self.PLACE), (self.mac, ETH_SRC))
-        body = ask(ctx.tables.mac_lookup, FlagBit.MAC_FOUND)
+        body = ask(OFTable.MAC_LOOKUP, FlagBit.MAC_FOUND)
         return [*with_arguments(arguments, body), RegMove(FlagBit.MAC_FOUND.bits, bits_of(self.dst))]
 
     def evaluate(self, machine: Machine) -> bool:
@@ -249,9 +250,9 @@ class _LookupAddress(Action):
         """Return the fields' prerequisites."""
         return field_requires(self.dst, self.port, self.address)
 
-    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
         """Return the call; its table writes eth.dst too, which is kept aside."""
-        body = [StackPush(ETH_DST), *ask(ctx.tables.mac_binding, FlagBit.MAC_FOUND), StackPop(ETH_DST)]
+        body = [StackPush(ETH_DST), *ask(OFTable.MAC_BINDING, FlagBit.MAC_FOUND), StackPop(ETH_DST)]
         arguments = ((self.port, OUTPORT), (self.address, self.PLACE))
         return [*with_arguments(arguments, body), RegMove(FlagBit.MAC_FOUND.bits, bits_of(self.dst))]
 
@@ -298,10 +299,10 @@ class GetFdb(Action):
         """Return the fields' prerequisites."""
         return field_requires(self.dst, self.mac)
 
-    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
         """Return the call; its table answers in outport."""
         dst = bits_of(self.dst)
-        body: list[OpenFlowAction] = [SetField.bits(OUTPORT, 0), Resubmit(ctx.tables.get_fdb)]
+        body: list[OpenFlowAction] = [SetField.bits(OUTPORT, 0), Resubmit(OFTable.GET_FDB)]
         if dst != OUTPORT:
             body = [StackPush(OUTPORT), *body, RegMove(OUTPORT, dst), StackPop(OUTPORT)]
         return with_arguments(((self.mac, ETH_DST),), body)
@@ -366,10 +367,10 @@ class LookupFdb(Action):
         """Return the fields' prerequisites."""
         return field_requires(self.dst, self.port, self.mac)
 
-    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
         """Return the call."""
         arguments = ((self.port, INPORT), (self.mac, ETH_SRC))
-        body = ask(ctx.tables.lookup_fdb, FlagBit.FDB_FOUND)
+        body = ask(OFTable.LOOKUP_FDB, FlagBit.FDB_FOUND)
         return [*with_arguments(arguments, body), RegMove(FlagBit.FDB_FOUND.bits, bits_of(self.dst))]
 
     def evaluate(self, machine: Machine) -> bool:
@@ -378,15 +379,15 @@ class LookupFdb(Action):
         return _set_bit(machine, self.dst, machine.forwarding(packet.get(self.mac)) == packet.get(self.port))
 
 
-# Check -> (name of its table in `Tables`, flag that holds the answer)
+# Check -> (its table, flag that holds the answer)
 _CHECKS = {
-    Check.IN_PORT_SEC: ("in_port_sec", FlagBit.PORT_SEC_FAILED),
-    Check.OUT_PORT_SEC: ("out_port_sec", FlagBit.PORT_SEC_FAILED),
-    Check.HAIRPIN: ("lb_hairpin", FlagBit.HAIRPIN),
-    Check.HAIRPIN_REPLY: ("lb_hairpin_reply", FlagBit.HAIRPIN),
-    Check.LB_AFFINITY: ("lb_affinity", FlagBit.LB_AFFINITY),
-    Check.ECMP_NH_MAC: ("ecmp_nh_mac", FlagBit.ECMP_NH_FOUND),
-    Check.ECMP_NH: ("ecmp_nh", FlagBit.ECMP_NH_FOUND),
+    Check.IN_PORT_SEC: (OFTable.CHK_IN_PORT_SEC, FlagBit.PORT_SEC_FAILED),
+    Check.OUT_PORT_SEC: (OFTable.CHK_OUT_PORT_SEC, FlagBit.PORT_SEC_FAILED),
+    Check.HAIRPIN: (OFTable.CHK_LB_HAIRPIN, FlagBit.HAIRPIN),
+    Check.HAIRPIN_REPLY: (OFTable.CHK_LB_HAIRPIN_REPLY, FlagBit.HAIRPIN),
+    Check.LB_AFFINITY: (OFTable.CHK_LB_AFFINITY, FlagBit.LB_AFFINITY),
+    Check.ECMP_NH_MAC: (OFTable.ECMP_NH_MAC, FlagBit.ECMP_NH_FOUND),
+    Check.ECMP_NH: (OFTable.ECMP_NH, FlagBit.ECMP_NH_FOUND),
 }
 
 
@@ -420,10 +421,10 @@ class Ask(Action):
         """Return the field's prerequisite."""
         return field_requires(self.dst)
 
-    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
         """Return the call."""
         table, flag = _CHECKS[self.check]
-        return [*ask(getattr(ctx.tables, table), flag), RegMove(flag.bits, bits_of(self.dst))]
+        return [*ask(table, flag), RegMove(flag.bits, bits_of(self.dst))]
 
     def evaluate(self, machine: Machine) -> bool:
         """Ask the machine."""

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
     from ovenbird.lang.actions.context import Context, GroupSpec, OptionType
-    from ovenbird.pipeline.openflow_tables import Tables
     from ovenbird.pipeline.stages import Pipeline
 
 _CONSTANT = re.compile(
@@ -260,10 +259,6 @@ class _Prober:
     @property
     def table(self) -> int:
         return self._ctx.table
-
-    @property
-    def tables(self) -> Tables:
-        return self._ctx.tables
 
     @property
     def is_switch(self) -> bool:

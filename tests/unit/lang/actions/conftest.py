@@ -9,7 +9,6 @@ import pytest
 
 from ovenbird.lang.actions import OptionType
 from ovenbird.lang.microflow import Microflow
-from ovenbird.pipeline.openflow_tables import Tables
 from ovenbird.pipeline.stages import Pipeline
 
 if TYPE_CHECKING:
@@ -99,7 +98,6 @@ class Place:
         self.pipeline = pipeline
         self.table = table
         self.is_switch = is_switch
-        self.tables = Tables()
         self.datapath_key = 5
         self.cookie = 0x12345678
         self.controller_meter = 0
