@@ -124,12 +124,24 @@ def overlaps(blocks: list[Range], block: Range) -> bool:
 
 
 def is_free(prefixes: list[Range], taken: list[Range], block: Range) -> bool:
-    """Return whether a block is in one of the prefixes and nobody's."""
+    """Return whether a block is in one of the prefixes and nobody's.
+
+    Arguments:
+        prefixes: first and last number of each, sorted.
+        taken: likewise.
+        block: its first and last number.
+    """
     return any(low <= block[0] and block[1] <= high for low, high in prefixes) and not overlaps(taken, block)
 
 
 def smallest_free(prefixes: list[Range], taken: list[Range], size: int) -> int | None:
-    """Return where the smallest free block begins that holds ``size`` addresses; None if there is none."""
+    """Return where the smallest free block begins that is large enough; None if there is none.
+
+    Arguments:
+        prefixes: first and last number of each, sorted.
+        taken: likewise.
+        size: how many addresses it has to hold.
+    """
     best: tuple[int, int] | None = None
     for first, last in gaps(prefixes, taken):
         if last - first + 1 < size:

@@ -174,7 +174,11 @@ def network_of(value: Any) -> str:
 
 
 def network_prefix(value: Any) -> str:
-    """Convert a prefix, which has to say how long it is; bits of hosts are dropped."""
+    """Convert a prefix, which has to say how long it is; bits of hosts are dropped.
+
+    Raises:
+        ValueError: the value is none, or does not say how long it is.
+    """
     if "/" not in str(value):
         raise ValueError(f"'{value}' is not a valid IP subnet")
     return network_of(value)

@@ -61,7 +61,14 @@ USAGE = Usage(
 
 
 def driver(cloud_client: Client, northbound: Client, southbound: Client, findings: Findings) -> ActiveStandbyDriver:
-    """Return what runs the compiler from Cloud to Northbound while it holds the lock, and finds what it leaves out."""
+    """Return what runs the compiler from Cloud to Northbound while it holds the lock, and finds what it leaves out.
+
+    Arguments:
+        cloud_client: follows Cloud.
+        northbound: follows Northbound.
+        southbound: follows Southbound.
+        findings: where what is left out is collected.
+    """
     clients = (northbound, cloud_client, southbound)
 
     def build() -> Engine:
@@ -75,9 +82,17 @@ def driver(cloud_client: Client, northbound: Client, southbound: Client, finding
 def service(daemon: Daemon, cloud_client: Client, northbound: Client, southbound: Client, port: int) -> Service:
     """Return the API, to be started.
 
+    Arguments:
+        daemon: whose options count.
+        cloud_client: follows Cloud.
+        northbound: follows Northbound.
+        southbound: follows Southbound.
+        port: the TCP port to listen on.
+
     Raises:
-        UsageError: how people log in makes no sense, or nobody has to and other machines could connect; or keys of
-            TLS are no good.
+        UsageError: how people log in makes no sense, or nobody has to and other machines could connect; or keys of TLS
+            are
+            no good.
     """
     try:
         host = daemon.options.last("host") or "127.0.0.1"
@@ -100,6 +115,11 @@ def service(daemon: Daemon, cloud_client: Client, northbound: Client, southbound
 
 def tcp_port(daemon: Daemon, option: str, default: int) -> int:
     """Return the port that an option gives.
+
+    Arguments:
+        daemon: whose options count.
+        option: its name.
+        default: the port without it.
 
     Raises:
         UsageError: it is no port.
@@ -129,7 +149,11 @@ def lacks(schema: DatabaseSchema) -> str:
 
 
 async def serve(daemon: Daemon) -> None:
-    """Run until told to stop; the API answers 503 for what needs a database that has not been reached yet."""
+    """Run until told to stop.
+
+    Raises:
+        UsageError: an option is of no use.
+    """
     options, keys = daemon.options, tls.keys(daemon.options)
     place = database(options, "cloud-db", "OVENBIRD_CLOUD_DB", "cloud.sock")
     cloud_client = Replica(place, "Cloud", cloud.ROWS, leader_only=True, keys=keys, lacks=lacks)

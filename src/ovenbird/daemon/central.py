@@ -110,6 +110,11 @@ def open_all(
 
     Each has a server of its own, so that a tool that is not told which database it wants finds the one it expects.
 
+    Arguments:
+        servers: by the name of the database.
+        directory: where the journals are.
+        on_damage: what is done about a journal that is damaged.
+
     Raises:
         UsageError: a journal cannot be used.
     """
@@ -162,6 +167,11 @@ async def configure(cloud_client: LocalClient, given: Mapping[str, str]) -> None
 async def listen(daemon: Daemon, remotes: Mapping[str, Remotes], directory: Path) -> None:
     """Serve every database at its socket, where the command line says, and where its table Connection says.
 
+    Arguments:
+        daemon: whose options count.
+        remotes: where each database is served, by its name.
+        directory: where the sockets are.
+
     Raises:
         UsageError: an address that is no row's cannot be had.
     """
@@ -188,7 +198,11 @@ def make_server(daemon: Daemon, name: str) -> Server:
 
 
 async def serve(daemon: Daemon) -> None:
-    """Run until told to stop."""
+    """Run until told to stop.
+
+    Raises:
+        UsageError: an option is of no use.
+    """
     given = settings(daemon)
     directory = run_directory(daemon)
     servers = {name: make_server(daemon, name) for name in DATABASES}

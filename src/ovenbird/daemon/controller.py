@@ -73,7 +73,11 @@ def register(unixctl: Unixctl, controller: Controller) -> None:
 
 
 async def serve(daemon: Daemon) -> None:
-    """Run until told to stop."""
+    """Run until told to stop.
+
+    Raises:
+        UsageError: an option or the operand is of no use.
+    """
     controller = Controller(
         local_database(daemon.options),
         system_id=daemon.options.last("chassis") or system_id_override(),

@@ -191,7 +191,11 @@ def schema_named(name: str) -> DatabaseSchema:
 
 
 async def serve(daemon: Daemon) -> None:
-    """Serve until told to stop."""
+    """Serve until told to stop.
+
+    Raises:
+        UsageError: an option is of no use, a journal cannot be used, or the command of `--run` has failed.
+    """
     databases = DatabaseServer(daemon)
     create_as = daemon.options.last("create")
     schema = schema_named(create_as) if create_as is not None else None

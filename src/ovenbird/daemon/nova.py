@@ -26,6 +26,11 @@ OPTIONS = {
 def telling(daemon: Daemon, cloud: Client, northbound: Client) -> list[Notifier]:
     """Return what tells Nova, if the command line says that it is to be told.
 
+    Arguments:
+        daemon: whose options count.
+        cloud: follows Cloud.
+        northbound: follows Northbound.
+
     Raises:
         UsageError: the options are of no use.
     """

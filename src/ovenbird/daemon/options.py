@@ -58,12 +58,24 @@ def flag(text: str) -> Option:
 
 
 def value(stands_for: str, text: str, *, repeats: bool = False) -> Option:
-    """Return an option that needs a value."""
+    """Return an option that needs a value.
+
+    Arguments:
+        stands_for: what `--help` has in the value's place: `FILE`.
+        text: what `--help` says of it.
+        repeats: whether it may be given several times.
+    """
     return Option(Takes.VALUE, stands_for, text, repeats)
 
 
 def optional(stands_for: str, text: str, *, repeats: bool = False) -> Option:
-    """Return an option whose value may be left out."""
+    """Return an option whose value may be left out.
+
+    Arguments:
+        stands_for: what `--help` has in the value's place: `FILE`.
+        text: what `--help` says of it.
+        repeats: whether it may be given several times.
+    """
     return Option(Takes.OPTIONAL, stands_for, text, repeats)
 
 

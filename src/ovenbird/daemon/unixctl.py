@@ -70,7 +70,15 @@ class Unixctl:
     def register(
         self, name: str, run: Callable[[list[str]], str], usage: str = "", least: int = 0, most: int = 0
     ) -> None:
-        """Add a command that takes from `least` to `most` arguments."""
+        """Add a command.
+
+        Arguments:
+            name: its name.
+            run: takes the arguments and returns the answer.
+            usage: what `list-commands` says of its arguments.
+            least: the fewest arguments.
+            most: the most arguments.
+        """
         self.commands[name] = Command(run, usage, least, max(least, most))
 
     async def start(self) -> None:

@@ -286,7 +286,13 @@ class Refusals:
         self._reported: set[str] = set()
 
     def report(self, output: Output, key: Hashable, refusal: OvsdbError) -> None:
-        """Log that a row is left out, unless that has been logged before."""
+        """Log that a row is left out, unless that has been logged before.
+
+        Arguments:
+            output: which wanted the row.
+            key: the row's.
+            refusal: what the database said.
+        """
         row = f"row {key!r} of {output.relation.name}"
         reported = f"{row} {refusal.error}"
         if reported not in self._reported:

@@ -77,7 +77,13 @@ class Tallies:
         return frozenset(tally.counts)
 
     def count(self, group: Hashable, value: Hashable, number: int = 1) -> None:
-        """Count a value once more, or several times; tell readers if the group did not have it."""
+        """Count a value once more, or several times; tell readers if the group did not have it.
+
+        Arguments:
+            group: where it counts.
+            value: the value.
+            number: how many times, from 1.
+        """
         tally = self._of(group)
         before = tally.counts.get(value, 0)
         tally.counts[value] = before + number
@@ -85,7 +91,13 @@ class Tallies:
             tally.touch()
 
     def discount(self, group: Hashable, value: Hashable, number: int = 1) -> None:
-        """Count a value once less, or several times; tell readers if the group has it no more."""
+        """Count a value once less, or several times; tell readers if the group has it no more.
+
+        Arguments:
+            group: where it counts.
+            value: the value.
+            number: how many times, from 1.
+        """
         tally = self.tallies[group]
         tally.counts[value] -= number
         if tally.counts[value]:

@@ -96,7 +96,11 @@ class Endpoint:
     """
 
     async def list(self, call: Call) -> bytes:
-        """Return what there is, as far as the caller sees it and the query asks for it."""
+        """Return what there is, as far as the caller sees it and the query asks for it.
+
+        Raises:
+            HTTPMethodNotAllowed: nothing can be listed here.
+        """
         del call
         raise HTTPMethodNotAllowed
 
@@ -106,12 +110,19 @@ class Endpoint:
         Arguments:
             call: the request.
             uuid: its id, or whatever else names it in addresses.
+
+        Raises:
+            HTTPMethodNotAllowed: nothing can be shown here.
         """
         del call, uuid
         raise HTTPMethodNotAllowed
 
     async def create(self, call: Call) -> bytes:
-        """Create what the body says, and return it."""
+        """Create what the body says, and return it.
+
+        Raises:
+            HTTPMethodNotAllowed: nothing can be created here.
+        """
         del call
         raise HTTPMethodNotAllowed
 
@@ -121,6 +132,9 @@ class Endpoint:
         Arguments:
             call: the request.
             uuid: its id, or whatever else names it in addresses.
+
+        Raises:
+            HTTPMethodNotAllowed: nothing can be changed here.
         """
         del call, uuid
         raise HTTPMethodNotAllowed
@@ -131,6 +145,9 @@ class Endpoint:
         Arguments:
             call: the request.
             uuid: its id, or whatever else names it in addresses.
+
+        Raises:
+            HTTPMethodNotAllowed: nothing can be removed here.
         """
         del call, uuid
         raise HTTPMethodNotAllowed

@@ -48,7 +48,14 @@ class RequestLog:
         self._users: OrderedDict[str, _Budget] = OrderedDict()
 
     def report(self, scope: Scope, status: int, length: int, seconds: float) -> None:
-        """Log a request and its answer; the status is 0 where whoever asked went before it."""
+        """Log a request and its answer.
+
+        Arguments:
+            scope: the request's, of ASGI.
+            status: of the answer; 0 where whoever asked went before it.
+            length: of the answer's body, in bytes.
+            seconds: from the request's head to the answer's end.
+        """
         if not requests.isEnabledFor(logging.INFO):
             return
         caller: Caller | None = scope.get(CALLER)

@@ -234,6 +234,11 @@ def _fixed(port: Port, wanted: str | None) -> FixedAddress:
 def way_out(network: Network, port: Port, fixed: FixedAddress) -> tuple[RouterInterface, RouterGateway]:
     """Return the router's ends between an address and an external network, those of the subnet's gateway first.
 
+    Arguments:
+        network: the external one.
+        port: the inner port.
+        fixed: its address that is meant.
+
     Raises:
         ExternalGatewayForFloatingIPNotFound: no router leads there.
     """

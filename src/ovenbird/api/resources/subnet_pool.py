@@ -184,11 +184,26 @@ class SubnetPools(Resource[SubnetPool]):
     # -- actions ------------------------------------------------------------------------------------------------------
 
     def add(self, draft: Draft, row: SubnetPool, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Add prefixes to a pool, and return all that it has."""
+        """Add prefixes to a pool, and return all that it has.
+
+        Arguments:
+            draft: the transaction.
+            row: the pool.
+            body: the request's, parsed.
+        """
         return _write(draft, row, _compact([*row.prefixes, *_prefixes_in(body)]))
 
     def remove(self, draft: Draft, row: SubnetPool, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Remove prefixes that no subnet is in from a pool, and return those that are left."""
+        """Remove prefixes that no subnet is in from a pool, and return those that are left.
+
+        Arguments:
+            draft: the transaction.
+            row: the pool.
+            body: the request's, parsed.
+
+        Raises:
+            IllegalSubnetPoolPrefixUpdate: a subnet is in one.
+        """
         version = row.ip_version
         given = _ranges(block for block in _compact_each(_prefixes_in(body)) if _version([block]) == version)
         if any(overlaps(allocated(draft, row).blocks, block) for block in given):
@@ -197,7 +212,16 @@ class SubnetPools(Resource[SubnetPool]):
         return _write(draft, row, left)
 
     def onboard(self, draft: Draft, row: SubnetPool, body: Mapping[str, Any]) -> list[dict[str, str]]:
-        """Make a network's subnets the pool's, and their blocks its prefixes; return them."""
+        """Make a network's subnets the pool's, and their blocks its prefixes; return them.
+
+        Arguments:
+            draft: the transaction.
+            row: the pool.
+            body: the request's, parsed: `network_id`.
+
+        Raises:
+            NeutronError: the network is not there or not the caller's, or a subnet cannot be the pool's.
+        """
         wanted = body.get("network_id")
         if not isinstance(wanted, str):
             raise InvalidInput(error_message="network_id must be specified.")
@@ -224,7 +248,13 @@ class SubnetPools(Resource[SubnetPool]):
 
 
 def default_pool(databases: Databases, draft: Draft, version: int) -> SubnetPool | None:
-    """Return the default pool of an IP version, if there is one that the caller may use."""
+    """Return the default pool of an IP version, if there is one that the caller may use.
+
+    Arguments:
+        databases: where it is looked for.
+        draft: the transaction, and whose it is.
+        version: 4 or 6.
+    """
     for row in databases.store.select(DefaultSubnetPool.ip_version, version):
         pool: SubnetPool = row.subnet_pool
         if pool.shared or draft.caller.admin or pool.project_id == draft.caller.project:

@@ -66,7 +66,13 @@ def zones_of(datapath: UUID, port_zone: int) -> tuple[Action, ...]:
 
 
 def entry_actions(datapath: DatapathBinding, port: PortBinding, port_zone: int) -> tuple[Action, ...]:
-    """Return what puts a packet at the start of a datapath's ingress pipeline, as coming from the port."""
+    """Return what puts a packet at the start of a datapath's ingress pipeline, as coming from a port.
+
+    Arguments:
+        datapath: the datapath.
+        port: the port.
+        port_zone: the port's conntrack zone; 0 for none.
+    """
     flag = (SetField.of("reg10", FROM_LOCALPORT, FROM_LOCALPORT),) if port.type == "localport" else ()
     return (
         *zones_of(datapath.uuid, port_zone),

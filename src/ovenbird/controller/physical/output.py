@@ -54,7 +54,13 @@ _ANONYMOUS: tuple[Action, ...] = (
 
 
 def arrival_flows(port: PortBinding, datapath: DatapathBinding, port_zone: int) -> Iterator[Fact]:
-    """Yield what any port has that can be delivered to from here."""
+    """Yield what any port has that can be delivered to from here.
+
+    Arguments:
+        port: the port.
+        datapath: its datapath.
+        port_zone: its conntrack zone; 0 for none.
+    """
     key, number, cookie = port.tunnel_key, datapath.tunnel_key, cookie_of(port)
     match = to_port(number, key)
     yield flow(
@@ -83,7 +89,14 @@ def _member(table: int, group: MulticastGroup, datapath: DatapathBinding, order:
 
 
 def copies(port: PortBinding, datapath: DatapathBinding, port_zone: int, table: int) -> Iterator[Fact]:
-    """Yield the port's copies of what goes to its multicast groups."""
+    """Yield the port's copies of what goes to its multicast groups.
+
+    Arguments:
+        port: the port.
+        datapath: its datapath.
+        port_zone: its conntrack zone; 0 for none.
+        table: the OpenFlow table that makes the copies.
+    """
     zone = (SetField.of("reg13", port_zone),) if port_zone else ()
     actions = (*zone, SetField.of("reg15", port.tunnel_key), Resubmit(OFTable.CHECK_LOOPBACK))
     for group in port.referrers(MulticastGroup.ports):
@@ -119,7 +132,13 @@ def remote_flows(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]
 
 
 def tunnel_flows(port: PortBinding, datapath: DatapathBinding, after: tuple[Action, ...] = ()) -> Iterator[Fact]:
-    """Yield the flows by which packets reach a port on all other chassis that it is on, and then do what is `after`."""
+    """Yield the flows by which packets reach a port on all other chassis that it is on.
+
+    Arguments:
+        port: the port.
+        datapath: its datapath.
+        after: what is done with the packet then.
+    """
     ways = elsewhere(port) if port.type != "localport" else ()
     if not ways:
         return

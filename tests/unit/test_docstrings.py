@@ -1,0 +1,131 @@
+"""Public functions say what they take and what they raise, in one form that people and tools find.
+
+`Arguments:` is asked of those with three parameters or more, `Raises:` of those that raise something themselves. A
+method that overrides another, or that a protocol asks for, has its words there. A command's parameters are options,
+which have their words in `--help`.
+"""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import ovenbird
+
+SOURCE = Path(ovenbird.__file__).parent
+MANY = 3
+UNSAID = ("NotImplementedError", "AssertionError", "SystemExit", "StopIteration", "StopAsyncIteration")
+"""What a caller need not be told of: errors of ours, and the ends of programs and iterations."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Public:
+    """A public function of a module, or method of a public class."""
+
+    path: Path
+    owner: ast.ClassDef | None
+    node: Function
+
+    def __str__(self) -> str:
+        owner = f"{self.owner.name}." if self.owner else ""
+        return f"{self.path.relative_to(SOURCE)}:{self.node.lineno} {owner}{self.node.name}"
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of the parameters, without `self` and `cls`."""
+        given = self.node.args
+        named = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+        return named[1:] if self.owner and named[:1] in (["self"], ["cls"]) else named
+
+    @property
+    def doc(self) -> str:
+        return ast.get_docstring(self.node) or ""
+
+    @property
+    def is_command(self) -> bool:
+        return any("command(" in ast.unparse(one) or "group(" in ast.unparse(one) for one in self.node.decorator_list)
+
+    @property
+    def is_overload(self) -> bool:
+        return any(ast.unparse(one).endswith("overload") for one in self.node.decorator_list)
+
+    @property
+    def raises(self) -> bool:
+        """Whether there is a `raise` of a new error in its own body."""
+        return any(not name.startswith(UNSAID) for name in _raised(self.node))
+
+
+def _raised(node: ast.AST) -> Iterator[str]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, Function | ast.Lambda | ast.ClassDef):
+            continue
+        if isinstance(child, ast.Raise) and child.exc is not None:
+            yield ast.unparse(child.exc)
+        yield from _raised(child)
+
+
+def trees() -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        yield path, ast.parse(path.read_text())
+
+
+TREES = list(trees())
+CLASSES = [node for _, tree in TREES for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+
+
+def base_names(node: ast.ClassDef) -> set[str]:
+    return {ast.unparse(base).split("[")[0].rpartition(".")[2] for base in node.bases}
+
+
+PROTOCOLS = [node for node in CLASSES if "Protocol" in base_names(node)]
+
+
+def inherited(owner: ast.ClassDef, name: str, seen: frozenset[str] = frozenset()) -> bool:
+    """Return whether a base class of the package has a method of this name."""
+    for base in base_names(owner) - seen:
+        for node in CLASSES:
+            if node.name == base and node is not owner:
+                if any(isinstance(one, Function) and one.name == name for one in node.body):
+                    return True
+                if inherited(node, name, seen | {base}):
+                    return True
+    return False
+
+
+def asked_for(function: Public) -> bool:
+    """Return whether a protocol has a method of this name and these parameters."""
+    return any(
+        isinstance(one, Function) and one.name == function.node.name
+        and Public(function.path, node, one).parameters == function.parameters
+        for node in PROTOCOLS if node is not function.owner for one in node.body
+    )  # fmt: skip
+
+
+def functions() -> Iterator[Public]:
+    for path, tree in TREES:
+        for node in tree.body:
+            if isinstance(node, Function):
+                yield Public(path, None, node)
+            elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                for method in node.body:
+                    if isinstance(method, Function) and not inherited(node, method.name):
+                        function = Public(path, node, method)
+                        if not asked_for(function):
+                            yield function
+
+
+PUBLIC = [
+    one for one in functions() if not one.node.name.startswith("_") and not one.is_command and not one.is_overload
+]
+
+
+def test_functions_of_many_parameters_say_what_these_are():
+    silent = [str(one) for one in PUBLIC if len(one.parameters) >= MANY and "Arguments:\n" not in one.doc]
+    assert not silent, "\n" + "\n".join(silent)
+
+
+def test_functions_that_raise_say_what_and_when():
+    silent = [str(one) for one in PUBLIC if one.raises and "Raises:\n" not in one.doc]
+    assert not silent, "\n" + "\n".join(silent)
