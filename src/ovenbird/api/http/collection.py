@@ -147,15 +147,10 @@ class Collection(Endpoint, Generic[R]):
         """
         resource, revision = self.resource, call.revision
         given = attributes.member_of(await call.body(), resource.member)
+        parsed = self._parse(call, given, creating=False)  # what is wrong by itself comes first
         row = self._row(call, uuid)
-        if call.access is None:
-            parsed = self._parse(call, given, creating=False)
-        else:
-            authorization = self._authorization(call, call.access)
-            rendering = resource.renderings.of(row)
-            authorization.change([f"update_{resource.policy_name}"], rendering, {})  # before what the body has wrong
-            parsed = self._parse(call, given, creating=False)
-            authorization.update(rendering, parsed)
+        if call.access is not None:
+            self._authorization(call, call.access).update(resource.renderings.of(row), parsed)
 
         def build(draft: Draft) -> None:
             row = self._row(call, uuid)

@@ -535,3 +535,14 @@ async def test_what_is_within_another_is_for_whoever_has_that(clouded):
     await clouded.refused(403, "PolicyNotAuthorized", "PUT", f"{path}/{uuid}", change)
     assert (await clouded.by("alice").ask("PUT", f"{path}/{uuid}", change))[0] == 200
     assert (await clouded.ask("DELETE", f"{path}/{uuid}"))[0] == 204
+
+
+async def test_what_is_wrong_by_itself_is_said_before_who_may_change_what(clouded):
+    """It tells nothing of what there is."""
+    network = await clouded.network()
+    nowhere = "11111111-2222-3333-4444-555555555555"
+    for uuid in (network["id"], nowhere):
+        for wrong in ({"mtu": "x"}, {"id": nowhere}, {"nonsense": 1}):
+            got, _ = await clouded.by("bob").ask("PUT", f"networks/{uuid}", {"network": wrong})
+            assert got == 400
+        await clouded.refused(404, "NetworkNotFound", "PUT", f"networks/{uuid}", {"network": {"name": "x"}})
