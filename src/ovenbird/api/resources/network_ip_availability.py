@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api import query
-from ovenbird.api.access.rules import ADMIN
+from ovenbird.api.access.rules import SERVICE
 from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors.network import NetworkNotFound
 from ovenbird.api.ports.ipam import parse_pool
@@ -40,7 +40,7 @@ class NetworkIPAvailabilities(ReadOnlyResource):
         "network-ip-availability": "Network IP Availability",
     }
     rules: ClassVar[Mapping[str, str]] = {
-        "get_network_ip_availability": ADMIN,
+        "get_network_ip_availability": SERVICE,
     }
     attributes: ClassVar[Mapping[str, Attribute]] = {
         "network_id": shown(),
