@@ -95,7 +95,7 @@ def test_a_change_of_state_concerns_its_own_routes(routed):
     routed.settle()
     chassis_says(routed, "up")
     assert routed.wave() == {"session": 1}
-    assert routed.wave() == {"static": 1, "group": 1, "way_to": 1}
+    assert routed.wave() == {"static": 1, "group": 1, "resolve_next_hop": 1}
 
 
 def test_a_session_goes_with_its_port(routed):

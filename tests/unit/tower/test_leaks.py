@@ -98,8 +98,8 @@ class Tower:
 def tower(monkeypatch):
     monkeypatch.setattr("ovenbird.ovsdb.database.HISTORY", 5)  # bounded, and no leak
     monkeypatch.setattr(text_cache, "LIMIT", 1000)
-    for module in ("template", "actions.stencils"):
-        monkeypatch.setattr(f"ovenbird.lang.{module}._MAX_TEXT", 1000)
+    for module in ("match", "action"):
+        monkeypatch.setattr(f"ovenbird.lang.templates.{module}._MAX_TEXT", 1000)
     return Tower()
 
 

@@ -55,7 +55,7 @@ class BridgeSession:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, column: list[str]) -> None:
         self.flows: list[tuple[int, int, dict[str, tuple[int, int]], object]] = []
-        monkeypatch.setattr(flows, "resident", lambda port: True)
+        monkeypatch.setattr(flows, "is_resident", lambda port: True)
         monkeypatch.setattr(flows, "hosted_row", lambda uuid: SimpleNamespace(tunnel_key=1))
         monkeypatch.setattr(flows, "cookie_of", lambda port: 0)
         binding = SimpleNamespace(datapath=SimpleNamespace(raw=lambda port: ""))
