@@ -124,13 +124,13 @@ async def compiled(made):
     southbound = Replica(made.remote("sb"), "OVN_Southbound", sb.ROWS, probe=0)
     await northbound.start()
     await southbound.start()
-    pump = northd.pump(northbound, southbound, Findings())
+    driver = northd.driver(northbound, southbound, Findings())
     commits = []
     for replica in (northbound, southbound):
         replica.commit = counted(replica.commit, commits)
-    running = asyncio.create_task(pump.run())
+    running = asyncio.create_task(driver.run())
     async with asyncio.timeout(60):
-        while not pump.waves or pump.busy:  # noqa: ASYNC110
+        while not driver.waves or driver.busy:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         while True:
             before = len(commits)
@@ -138,7 +138,7 @@ async def compiled(made):
             if len(commits) == before:
                 break
     assert len(commits) < 10
-    assert not pump.engine.failures
+    assert not driver.engine.failures
     running.cancel()
     await asyncio.wait([running])
     await northbound.close()

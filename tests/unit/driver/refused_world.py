@@ -65,7 +65,7 @@ def grant(wish: Wish):
 
 
 class World:
-    """Wishes of a database in process, granted by a pump to a target."""
+    """Wishes of a database in process, granted by a driver to a target."""
 
     def __init__(self) -> None:
         self.wishes = Server().add(Database(SOURCE, [Wish]))
@@ -109,7 +109,7 @@ class World:
         return {r.name: (r.text, rows[n].name if (n := Grant.next.raw(r)) else "") for r in rows.values()}
 
     async def settled(self) -> None:
-        """Return when the pump has nothing to do."""
+        """Return when the driver has nothing to do."""
         assert self.driver is not None
         calm = 0
         async with asyncio.timeout(60):
