@@ -249,6 +249,8 @@ class Bout:
             excuse = "a state carried over"
         elif not reason and {step.text.partition("(")[0] for step in traces["ours"].steps()} >= SHARED:
             excuse = "a register left to the next copy"
+        elif not reason and any("time to live is over" in step.text for step in traces["ours"].drops()):
+            excuse = "a time to live that ovn-trace counts down to 0, where the switch drops the packet"
         translated = any(step.text.startswith(TRANSLATIONS) for step in traces["ours"].steps())
         questions = {
             whose: Question(datapath, microflow, tuple(states[whose]), later, bool(reason or excuse), translated)
