@@ -111,7 +111,8 @@ class Host:
         """Return a text with this host's folders in it."""
         text = text.replace("/opt/ovenbird/bin", str(Path(sys.executable).parent))
         for path, folder in FOLDERS.items():
-            text = re.sub(rf"(?<![\w/]){path}(?=[/\s'\"]|$)", f"{self.place}/{folder}", text)
+            others = f"(?!{re.escape(str(ROOT))}/)"  # the source may be in /tmp itself
+            text = re.sub(rf"(?<![\w/]){others}{path}(?=[/\s'\"]|$)", f"{self.place}/{folder}", text)
         return text
 
     def sh(self, text):

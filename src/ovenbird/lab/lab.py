@@ -494,7 +494,7 @@ class Lab(Keeper):
         """
         namespace = Namespace(self.plan.instance_namespace(name), self.plan.owner)
         taken = DuplicateInstanceError(f"an instance named {name} exists already")
-        with self._standing(), locked(self.plan.instance_rundir(name), taken):
+        with self._standing(), locked(self.plan.instance_rundir(name), taken, keep=True):
             if name in self.state.things(Kind.INSTANCE):
                 raise taken
             namespace.check()

@@ -17,13 +17,16 @@ _POLL = 0.02  # seconds
 
 
 @contextmanager
-def locked(directory: Path, busy: LabError, *, shared: bool = False, wait: float = 0.0) -> Iterator[None]:
+def locked(
+    directory: Path, busy: LabError, *, shared: bool = False, keep: bool = False, wait: float = 0.0
+) -> Iterator[None]:
     """Hold the lock of a directory, which is made if it is not there, and then removed again if nothing was put there.
 
     Arguments:
         directory: which.
         busy: what to raise if somebody else holds it.
         shared: whether others may hold it at the same time, if they share it too.
+        keep: whether an empty directory stays, unless what is done under the lock fails.
         wait: seconds for others to give it up.
 
     Raises:
@@ -50,10 +53,12 @@ def locked(directory: Path, busy: LabError, *, shared: bool = False, wait: float
                 raise busy from None
             time.sleep(_POLL)
         os.close(fd)  # or whoever held it before has removed the directory
+    needed = False
     try:
         yield
+        needed = keep
     finally:
-        if made and _is(directory, fd) and not any(directory.iterdir()):
+        if made and not needed and _is(directory, fd) and not any(directory.iterdir()):
             directory.rmdir()
         os.close(fd)
 

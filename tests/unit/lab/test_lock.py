@@ -32,6 +32,14 @@ def test_only_an_empty_directory_that_it_made_is_removed(tmp_path: Path) -> None
     assert there.is_dir()
 
 
+def test_an_empty_directory_stays_where_it_is_needed_unless_what_needs_it_fails(tmp_path: Path) -> None:
+    with locked(tmp_path / "kept", BUSY, keep=True):
+        pass
+    with pytest.raises(ZeroDivisionError), locked(tmp_path / "failed", BUSY, keep=True):
+        raise ZeroDivisionError
+    assert [place.name for place in tmp_path.iterdir()] == ["kept"]
+
+
 def test_who_shares_keeps_out_who_does_not(tmp_path: Path) -> None:
     both = locked(tmp_path, BUSY, shared=True), locked(tmp_path, BUSY, shared=True)
     with both[0], both[1], pytest.raises(LabError, match="busy"), locked(tmp_path, BUSY):
