@@ -13,7 +13,8 @@ from other_schemas import newer, reduced, ungrouped
 
 from ovenbird.controller.controller import Controller
 from ovenbird.model import sb
-from ovenbird.ovsdb.replica import Replica, encode_transaction
+from ovenbird.ovsdb.replica import Replica
+from ovenbird.ovsdb.transact_request import encode_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable

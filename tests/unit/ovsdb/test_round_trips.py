@@ -14,11 +14,11 @@ from ovenbird.ovsdb.errors import OvsdbError
 from ovenbird.ovsdb.journal import create, open_database
 from ovenbird.ovsdb.mirror import Mirror
 from ovenbird.ovsdb.operation import Execution
-from ovenbird.ovsdb.replica import encode_transaction
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.service import Service
 from ovenbird.ovsdb.session import Session
 from ovenbird.ovsdb.table import diff_type
+from ovenbird.ovsdb.transact_request import encode_transaction
 from ovenbird.ovsdb.types import NIL, UNLIMITED, Atomic, ColumnType
 
 UUIDS = st.uuids(version=4).map(str)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.ovsdb.bisection import Bisection, is_about_rows
 from ovenbird.ovsdb.errors import Disconnected, OvsdbError, TimedOut
-from ovenbird.ovsdb.replica import encode_transaction
+from ovenbird.ovsdb.transact_request import encode_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
