@@ -34,7 +34,7 @@ class Cloud:
         self.engine = compiler(self.cloud.store, self.nb.store, self.sb.store)
         self.cloud.on_change(lambda _commit: self.compile())
         self.compile()
-        self.api = Service(self.cloud, self.nb, self.sb, port=0)
+        self.api = Service(self.cloud, northbound=self.nb, southbound=self.sb, port=0)
 
     def compile(self):
         self.engine.run()

@@ -6,7 +6,7 @@ with Neutron's words; what depends on other rows is the resource's to check.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ovenbird.api.errors.request import HTTPBadRequest, InvalidInput
@@ -48,6 +48,7 @@ class Attribute:
 
     convert: Callable[[Any], Any] | None = None
     default: Any = UNSET
+    _: KW_ONLY
     post: bool = True
     put: bool = True
     filterable: bool = True
@@ -82,7 +83,7 @@ def member_of(body: Any, name: str) -> Mapping[str, Any]:
     return member
 
 
-def members_of(body: Any, name: str, collection: str) -> list[Mapping[str, Any]]:
+def members_of(body: Any, name: str, *, collection: str) -> list[Mapping[str, Any]]:
     """Return the resources in a bulk request's body.
 
     Arguments:

@@ -116,9 +116,9 @@ class Databases:
     def __init__(
         self,
         cloud: Client,
+        *,
         northbound: Client | None = None,
         southbound: Client | None = None,
-        *,
         durable: bool = True,
         quotas: Mapping[str, int] = DEFAULT_QUOTAS,
     ) -> None:

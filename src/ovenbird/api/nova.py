@@ -64,7 +64,7 @@ class Tokens(Protocol):
         """Give up connections."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something that Nova is told.
 
@@ -94,7 +94,7 @@ class Notifier:
         tokens: who logs in; None where Nova asks nobody who they are.
     """
 
-    def __init__(self, cloud: Client, northbound: Client, url: str, tokens: Tokens | None = None) -> None:
+    def __init__(self, cloud: Client, *, northbound: Client, url: str, tokens: Tokens | None = None) -> None:
         self.cloud = cloud
         self.northbound = northbound
         self.url = f"{url.rstrip('/')}/os-server-external-events"
@@ -193,11 +193,11 @@ class Notifier:
         known = self.told.get(uuid)
         if port is None:
             server = self.gone.get(uuid, known)
-            return None if server is None else Event(DELETED, server, uuid)
+            return None if server is None else Event(name=DELETED, server=server, port=uuid)
         server = _server(port)
         if server is not None and self._works(port):
-            return Event(PLUGGED, server, uuid)
-        return None if known is None else Event(UNPLUGGED, known, uuid)
+            return Event(name=PLUGGED, server=server, port=uuid)
+        return None if known is None else Event(name=UNPLUGGED, server=known, port=uuid)
 
     async def _tell_all(self, http: httpx.AsyncClient) -> None:
         """Tell Nova of one change after the other until cancelled."""

@@ -71,7 +71,7 @@ class Renderings:
         remains: what it shows of one that ``render`` fails on; it never fails itself.
     """
 
-    def __init__(self, render: Callable[[Any], dict[str, Any]], remains: Callable[[Any], dict[str, Any]]) -> None:
+    def __init__(self, render: Callable[[Any], dict[str, Any]], *, remains: Callable[[Any], dict[str, Any]]) -> None:
         self.render = render
         self.remains = remains
         self.known: dict[Row, Rendering] = {}

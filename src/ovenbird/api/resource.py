@@ -110,7 +110,7 @@ class Resource(ABC, Generic[R]):
 
     def __init__(self, databases: Databases) -> None:
         self.databases = databases
-        self.renderings = Renderings(self.render, self.remains)
+        self.renderings = Renderings(self.render, remains=self.remains)
         self.filterable = filterable(self.attributes) | dict.fromkeys(self.unshown, None)
         self._columns = {name: attribute.column for name, attribute in self.attributes.items() if attribute.column}
 
@@ -288,17 +288,3 @@ def project_of(draft: Draft, values: Mapping[str, Any]) -> str:
     if not project and "project_id" not in values:  # an administrator's resource may be in no project, which is ""
         raise HTTPBadRequest(reason="The request is in no project's name, and so has to give 'project_id'")
     return project
-
-
-def refuse(values: Mapping[str, Any], name: str, reason: str) -> None:
-    """Refuse a value that only other values show to be wrong.
-
-    Arguments:
-        values: the request's.
-        name: of the attribute.
-        reason: what is wrong, for the answer.
-
-    Raises:
-        HTTPBadRequest: always.
-    """
-    raise HTTPBadRequest(reason=f"Invalid input for {name}. Reason: '{values.get(name)}' {reason}.")

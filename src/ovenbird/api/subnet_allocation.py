@@ -105,11 +105,11 @@ def allocate(draft: Draft, pool: SubnetPool, length: int, block: Range | None, p
             raise SubnetPoolQuotaExceeded
     prefixes = sorted(address_range(prefix)[1:] for prefix in pool.prefixes)
     if block is None:
-        first = smallest_free(prefixes, there.blocks, size)
+        first = smallest_free(prefixes, taken=there.blocks, size=size)
         if first is None:
             raise SubnetAllocationError(reason=f"Insufficient prefix space to allocate subnet size /{length}")
         block = first, first + size - 1
-    elif not is_free(prefixes, there.blocks, block):
+    elif not is_free(prefixes, taken=there.blocks, block=block):
         raise SubnetAllocationError(reason="Cannot allocate requested subnet from the available set of prefixes")
     there.add(project, block)
     draft.touch(pool)
@@ -123,7 +123,7 @@ def overlaps(blocks: list[Range], block: Range) -> bool:
     return any(first <= block[1] and block[0] <= last for first, last in blocks[max(at - 1, 0) : at + 1])
 
 
-def is_free(prefixes: list[Range], taken: list[Range], block: Range) -> bool:
+def is_free(prefixes: list[Range], *, taken: list[Range], block: Range) -> bool:
     """Return whether a block is in one of the prefixes and nobody's.
 
     Arguments:
@@ -134,7 +134,7 @@ def is_free(prefixes: list[Range], taken: list[Range], block: Range) -> bool:
     return any(low <= block[0] and block[1] <= high for low, high in prefixes) and not overlaps(taken, block)
 
 
-def smallest_free(prefixes: list[Range], taken: list[Range], size: int) -> int | None:
+def smallest_free(prefixes: list[Range], *, taken: list[Range], size: int) -> int | None:
     """Return where the smallest free block begins that is large enough; None if there is none.
 
     Arguments:

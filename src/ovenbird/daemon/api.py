@@ -101,8 +101,8 @@ def service(daemon: Daemon, cloud_client: Client, northbound: Client, southbound
         keys = https.keys(daemon.options)
         return Service(
             cloud_client,
-            northbound,
-            southbound,
+            northbound=northbound,
+            southbound=southbound,
             host=host,
             port=port,
             authenticator=who,

@@ -48,4 +48,4 @@ def telling(daemon: Daemon, cloud: Client, northbound: Client) -> list[Notifier]
         tokens = Keystone(account(Path(file), "nova")) if file is not None else None
     except KeystoneError as e:
         raise UsageError(str(e)) from e
-    return [Notifier(cloud, northbound, url, tokens)]
+    return [Notifier(cloud, northbound=northbound, url=url, tokens=tokens)]

@@ -69,7 +69,7 @@ class Trusting:
     def known(self, headers):
         given = {name.decode(): value.decode() for name, value in headers}
         roles = frozenset(given["x-roles"].split(","))
-        return Caller(given["x-project-id"], given["x-user-id"], roles)
+        return Caller(project=given["x-project-id"], user=given["x-user-id"], roles=roles)
 
     async def identify(self, headers):
         raise AssertionError
@@ -188,7 +188,14 @@ class Pair:
         transaction.commit()
         quotas = dict.fromkeys(COUNTED, QUOTA)
         with patch.object(databases, "Allocator", First):
-            app = create_app(*self.databases, authenticator=Trusting(), policy=Policy(RULES), quotas=quotas)
+            app = create_app(
+                self.databases[0],
+                northbound=self.databases[1],
+                southbound=self.databases[2],
+                authenticator=Trusting(),
+                policy=Policy(RULES),
+                quotas=quotas,
+            )
         self.ours = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://127.0.0.1:{port}/v2.0")
         self.theirs = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/v2.0", timeout=60)
         self.project = project

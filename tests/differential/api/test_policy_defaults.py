@@ -54,7 +54,7 @@ def test_every_rule_is_one_of_neutrons(neutrons):
 @pytest.mark.parametrize("roles", ROLES)
 @pytest.mark.parametrize("service", [(), ("service",)])
 def test_rules_decide_as_neutrons_do(neutrons, roles, service):
-    caller = Caller("red", "somebody", frozenset(roles), frozenset(service))
+    caller = Caller(project="red", user="somebody", roles=frozenset(roles), service_roles=frozenset(service))
     ours = Access(parse(RULES, {}), caller)
     original = Access(parse(RULES, {name: neutrons[name] for name in RULES if name in neutrons}), caller)
     targets = [

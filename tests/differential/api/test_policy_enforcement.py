@@ -109,7 +109,7 @@ class Trusting:
 
     def known(self, headers):
         role = dict(headers)[b"x-role"].decode()
-        return Caller("red", "somebody", frozenset(CALLERS[role]))
+        return Caller(project="red", user="somebody", roles=frozenset(CALLERS[role]))
 
     async def identify(self, headers):
         raise AssertionError

@@ -40,7 +40,7 @@ class Neutron:
         self.cloud = InProcess(cloud.schema(), cloud.ROWS)
         self.northbound = InProcess(nb.schema(), nb.ROWS)
         self.southbound = InProcess(sb.schema(), sb.ROWS)
-        self.app = create_app(self.cloud, self.northbound, self.southbound)
+        self.app = create_app(self.cloud, northbound=self.northbound, southbound=self.southbound)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://neutron")
 
     async def ask(self, method, path, body=None, **headers):

@@ -83,7 +83,7 @@ async def compute():
 @contextlib.asynccontextmanager
 async def telling(world, compute, tokens=None):
     """Run a notifier; leave when it has taken stock."""
-    notifier = nova.Notifier(world.cloud, world.northbound, compute.url, tokens)
+    notifier = nova.Notifier(world.cloud, northbound=world.northbound, url=compute.url, tokens=tokens)
     task = asyncio.ensure_future(notifier.run())
     await asyncio.sleep(0.01)
     try:
@@ -220,9 +220,9 @@ async def test_who_takes_over_tells_again_of_the_ports_that_somebody_may_wait_fo
 
 async def test_one_tells_and_the_other_takes_over(world, compute):
     other = LocalClient(world.servers[1].service, world.northbound.database)
-    first = asyncio.ensure_future(nova.Notifier(world.cloud, world.northbound, compute.url).run())
+    first = asyncio.ensure_future(nova.Notifier(world.cloud, northbound=world.northbound, url=compute.url).run())
     await asyncio.sleep(0.01)
-    second = asyncio.ensure_future(nova.Notifier(world.cloud, other, compute.url).run())
+    second = asyncio.ensure_future(nova.Notifier(world.cloud, northbound=other, url=compute.url).run())
     try:
         assert [e[0] for e in await told_of(world, compute)] == [PLUGGED]
         first.cancel()
@@ -287,7 +287,7 @@ async def test_a_token_that_ran_out_is_replaced(world, compute):
 
 async def test_keystone_gives_the_token(world, compute):
     compute.answers = [401]
-    account = Account(f"http://127.0.0.1:{compute.port}", "ovenbird", "secret")
+    account = Account(auth_url=f"http://127.0.0.1:{compute.port}", username="ovenbird", password="secret")
     async with telling(world, compute, Keystone(account)):
         world.set(world.port(), up=True)
         await compute.until(1)
@@ -335,7 +335,8 @@ async def test_of_databases_elsewhere(world, compute):
         world.cloud, world.northbound = (remote.local for remote in remotes)
         world.network = world.change(world.cloud, lambda t: t.insert(cloud.Network, {"name": "net", "mtu": 1442}))
         world.switch = world.change(world.northbound, lambda t: t.insert(nb.LogicalSwitch, {"name": "net"}))
-        task = asyncio.ensure_future(nova.Notifier(*[remote.replica for remote in remotes], compute.url).run())
+        ours, northbound = (remote.replica for remote in remotes)
+        task = asyncio.ensure_future(nova.Notifier(ours, northbound=northbound, url=compute.url).run())
         try:
             first = world.port()
             world.set(first, up=True)

@@ -23,7 +23,7 @@ DEFAULT_PROJECT = "0" * 32
 """The project of callers that name none where nobody has to log in."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """Whoever sent a request.
 
@@ -55,7 +55,7 @@ class Unauthorized(NeutronError):  # noqa: N818 (named as the others that are an
     status = 401
     message: ClassVar[str] = "The request you have made requires authentication."
 
-    def __init__(self, challenge: str, refused: str = "") -> None:
+    def __init__(self, challenge: str, *, refused: str = "") -> None:
         super().__init__()
         self.challenge = challenge
         self.refused = refused
@@ -113,7 +113,7 @@ class Open:
         """Return who sent a request with these headers."""
         for name, value in headers:
             if name in (b"x-project-id", b"x-tenant-id") and value:
-                return Caller(value.decode("latin-1"), admin=True)
+                return Caller(project=value.decode("latin-1"), admin=True)
         return NOBODY_IN_PARTICULAR
 
     async def identify(self, headers: Headers) -> Caller:

@@ -83,7 +83,7 @@ class Basic:
             text = self.file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise BasicError(f"{self.file}: {error}") from error
-        self._users = users(text, str(self.file))
+        self._users = users(text, where=str(self.file))
         self._read_at = stamp
         self._remembered.clear()
 
@@ -126,9 +126,9 @@ class Basic:
             finally:
                 self._waiting -= 1
             if not right or hashed is None:
-                raise Unauthorized(CHALLENGE, f"{'user' if hashed is None else 'password of'} {user[:LONGEST]}")
+                raise Unauthorized(CHALLENGE, refused=f"{'user' if hashed is None else 'password of'} {user[:LONGEST]}")
             roles = ADMIN if user in self.admins else MEMBER
-            return Caller(user, user, roles), time.time() + HOLDS
+            return Caller(project=user, user=user, roles=roles), time.time() + HOLDS
 
         return await self._remembered.ask(self._remembered.hash(given), question)
 
@@ -145,18 +145,18 @@ def credentials(given: bytes) -> tuple[str, bytes]:
     """
     scheme, _, encoded = given.partition(b" ")
     if scheme.lower() != b"basic":
-        raise Unauthorized(CHALLENGE, "Authorization that is not Basic" if given else "")
+        raise Unauthorized(CHALLENGE, refused="Authorization that is not Basic" if given else "")
     try:
         name, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
         user = name.decode("utf-8")
     except (binascii.Error, UnicodeDecodeError) as error:
-        raise Unauthorized(CHALLENGE, "malformed Authorization") from error
+        raise Unauthorized(CHALLENGE, refused="malformed Authorization") from error
     if not colon or not user or b"\0" in password:
-        raise Unauthorized(CHALLENGE, "malformed Authorization")
+        raise Unauthorized(CHALLENGE, refused="malformed Authorization")
     return user, password
 
 
-def users(text: str, where: str) -> dict[str, bytes]:
+def users(text: str, *, where: str) -> dict[str, bytes]:
     """Return the hash of each user's password in the text of a password file.
 
     Arguments:

@@ -45,7 +45,7 @@ class KeystoneError(Exception):
     """What says where Keystone is, and who this service is to it, is of no use."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """Where Keystone is and who this service is to it; names are those of neutron.conf.
 
@@ -149,17 +149,23 @@ class Keystone:
         """
         token, service = header(headers, b"x-auth-token"), header(headers, b"x-service-token")
         if not token or len(token) > LONGEST or len(service) > LONGEST:
-            raise Unauthorized(self.account.challenge, "token of an impossible length" if token else "")
+            raise Unauthorized(self.account.challenge, refused="token of an impossible length" if token else "")
 
         async def question() -> tuple[Caller, float]:
             caller, until = caller_of(await self._validate(token))
             if service:
                 passing, ends = caller_of(await self._validate(service))
-                caller = Caller(caller.project, caller.user, caller.roles, passing.roles, caller.system)
+                caller = Caller(
+                    project=caller.project,
+                    user=caller.user,
+                    roles=caller.roles,
+                    service_roles=passing.roles,
+                    system=caller.system,
+                )
                 until = min(until, ends)
             now = time.time()
             if until <= now:
-                raise Unauthorized(self.account.challenge, f"expired token of user {caller.user}")
+                raise Unauthorized(self.account.challenge, refused=f"expired token of user {caller.user}")
             return caller, min(until, now + HOLDS)
 
         return await self._remembered.ask(self._remembered.hash(token, service), question)
@@ -177,7 +183,7 @@ class Keystone:
         if answer.status_code in (401, 403):  # this service's own token ran out, or was revoked
             answer = await self._show(await self.login(own), token)
         if answer.status_code == 404:
-            raise Unauthorized(self.account.challenge, "token that Keystone does not know")
+            raise Unauthorized(self.account.challenge, refused="token that Keystone does not know")
         return _document(answer, 200)
 
     async def _show(self, own: str, token: bytes) -> httpx.Response:
@@ -235,4 +241,4 @@ def caller_of(token: dict[str, Any]) -> tuple[Caller, float]:
     except (KeyError, TypeError, ValueError) as error:
         log.error("Keystone's token lacks something: %r", error)  # noqa: TRY400 (the text says it all)
         raise IdentityUnavailable from error
-    return Caller(project, user, roles, system="system" in token), until
+    return Caller(project=project, user=user, roles=roles, system="system" in token), until

@@ -54,12 +54,12 @@ class Quotas:
         given = QUOTAS[resource].given(self.databases.store)
         return self.usual[resource] if given is None else given
 
-    def limit(self, project: str, resource: str) -> int:
+    def limit(self, project: str, *, resource: str) -> int:
         """Return how many of a resource a project may have; -1 for any number."""
         row = self._row(project, resource)
         return row.maximum if row is not None else self.default(resource)
 
-    def used(self, project: str, resource: str) -> int:
+    def used(self, project: str, *, resource: str) -> int:
         """Return how many of a resource a project has."""
         column = COUNTED[resource]
         return 0 if column is None else self.databases.store.table(column.owner).index(column).count(project)
@@ -80,12 +80,12 @@ class Quotas:
         if resource not in COUNTED:
             return
         for project, number in Counter(projects).items():
-            limit = self.limit(project, resource)
+            limit = self.limit(project, resource=resource)
             if limit == UNLIMITED:
                 continue
             draft.claimed[project, resource] += number
             wanted = draft.claimed[project, resource]
-            left = limit - self.used(project, resource) - wanted
+            left = limit - self.used(project, resource=resource) - wanted
             if left < 0:
                 raise OverQuota(resource=resource)
             if left < NEAR:

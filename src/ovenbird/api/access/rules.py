@@ -59,7 +59,7 @@ def each(rule: str, *names: str) -> dict[str, str]:
     return dict.fromkeys(names, rule)
 
 
-def tags(resource: str, reader: str, member: str) -> dict[str, str]:
+def tags(resource: str, *, reader: str, member: str) -> dict[str, str]:
     """Return the rules about a resource's tags.
 
     Arguments:

@@ -27,7 +27,7 @@ class NeutronError(Exception):
 
     def body(self) -> dict[str, Any]:
         """Return the answer's JSON."""
-        return error_body(self.kind or type(self).__name__, str(self))
+        return error_body(self.kind or type(self).__name__, message=str(self))
 
     def headers(self) -> Mapping[str, str]:
         """Return the answer's own headers."""
@@ -53,6 +53,6 @@ class Conflict(NeutronError):
     status = 409
 
 
-def error_body(kind: str, message: str) -> dict[str, Any]:
+def error_body(kind: str, *, message: str) -> dict[str, Any]:
     """Return the JSON of an error."""
     return {"NeutronError": {"type": kind, "message": message, "detail": ""}}

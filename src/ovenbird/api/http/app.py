@@ -47,9 +47,9 @@ log = logging.getLogger(__name__)
 
 def create_app(
     cloud: Client,
+    *,
     northbound: Client | None = None,
     southbound: Client | None = None,
-    *,
     durable: bool = True,
     authenticator: Authenticator | None = None,
     policy: Policy | None = None,
@@ -66,7 +66,7 @@ def create_app(
         policy: says who may do what; None lets everybody do everything.
         quotas: how many of each resource a project may have that nothing else is said of.
     """
-    databases = Databases(cloud, northbound, southbound, durable=durable, quotas=quotas)
+    databases = Databases(cloud, northbound=northbound, southbound=southbound, durable=durable, quotas=quotas)
     return Api(databases, authenticator or Open(), policy).application()
 
 
@@ -141,7 +141,7 @@ class Api:
             raise HTTPNotFound
         _allow(request, "PUT")
         call = await self._call(request)
-        return _encoded(await collection.action(call, unquote(request.path_params["id"]), nested))
+        return _encoded(await collection.action(call, unquote(request.path_params["id"]), action=nested))
 
     async def on_nested_member(self, request: Request) -> Response:
         """Show, update or delete one of what is in a resource.
@@ -178,12 +178,12 @@ class Api:
         if request.method in ("PUT", "POST"):
             given = _tags_in(await json_body.read(request))
             if request.method == "PUT":
-                await collection.set_tags(call, "update", uuid, lambda _: given)
+                await collection.set_tags(call, "update", uuid=uuid, change=lambda _: given)
             else:
-                await collection.set_tags(call, "create", uuid, lambda tags: tags | given)
+                await collection.set_tags(call, "create", uuid=uuid, change=lambda tags: tags | given)
                 return _json({"tags": sorted(given)})
         elif request.method == "DELETE":
-            await collection.set_tags(call, "delete", uuid, lambda _: frozenset())
+            await collection.set_tags(call, "delete", uuid=uuid, change=lambda _: frozenset())
             return Response(status_code=204)
         else:
             _allow(request, "GET", "POST", "PUT", "DELETE")
@@ -199,12 +199,12 @@ class Api:
         call = await self._call(request)
         tag = unquote(request.path_params["tag"])
         if request.method == "PUT":
-            await collection.set_tags(call, "update", uuid, lambda tags: tags | {tag})
+            await collection.set_tags(call, "update", uuid=uuid, change=lambda tags: tags | {tag})
             return Response(status_code=201)
         if tag not in collection.tags(call, uuid):
             raise TagNotFound(tag=tag)
         if request.method == "DELETE":
-            await collection.set_tags(call, "delete", uuid, lambda tags: tags - {tag})
+            await collection.set_tags(call, "delete", uuid=uuid, change=lambda tags: tags - {tag})
         else:
             _allow(request, "GET", "PUT", "DELETE")
         return Response(status_code=204)

@@ -116,7 +116,7 @@ class Collection(Endpoint, Generic[R]):
         resource, body = self.resource, await call.body()
         bulk = isinstance(body, dict) and resource.collection in body
         given = (
-            attributes.members_of(body, resource.member, resource.collection)
+            attributes.members_of(body, resource.member, collection=resource.collection)
             if bulk
             else [attributes.member_of(body, resource.member)]
         )
@@ -176,7 +176,7 @@ class Collection(Endpoint, Generic[R]):
 
         await resource.databases.change(call.caller, build)
 
-    async def action(self, call: Call, uuid: str, action: str) -> bytes:
+    async def action(self, call: Call, uuid: str, *, action: str) -> bytes:
         """Do one of a resource's actions.
 
         Arguments:
@@ -256,7 +256,7 @@ class Collection(Endpoint, Generic[R]):
         return frozenset(shown.value["tags"])
 
     async def set_tags(
-        self, call: Call, verb: str, uuid: str, change: Callable[[frozenset[str]], frozenset[str]]
+        self, call: Call, verb: str, *, uuid: str, change: Callable[[frozenset[str]], frozenset[str]]
     ) -> None:
         """Change a resource's tags.
 

@@ -51,4 +51,4 @@ class Front:
         try:
             await self.application(scope, receive, answer)
         finally:
-            self._log.report(scope, status, length, time.perf_counter() - begun)
+            self._log.report(scope, status=status, length=length, seconds=time.perf_counter() - begun)

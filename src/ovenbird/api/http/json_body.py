@@ -49,7 +49,7 @@ class Bodies:
         most_of_one: bytes of those of one sender, so that nobody alone takes what there is for all.
     """
 
-    def __init__(self, most: int = MOST_HELD, most_of_one: int = MOST_OF_ONE) -> None:
+    def __init__(self, *, most: int = MOST_HELD, most_of_one: int = MOST_OF_ONE) -> None:
         self.most = most
         self.most_of_one = most_of_one
         self.held = 0

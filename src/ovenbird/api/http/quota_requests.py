@@ -125,11 +125,11 @@ class QuotaRequests(Endpoint):
         await self.quotas.databases.change(call.caller, build)
 
     def _limits(self, project: str) -> dict[str, Any]:
-        return {name: self.quotas.limit(project, name) for name in COUNTED}
+        return {name: self.quotas.limit(project, resource=name) for name in COUNTED}
 
     def _check(self, project: str, limits: Mapping[str, int]) -> None:
         for name, limit in limits.items():
-            used = self.quotas.used(project, name)
+            used = self.quotas.used(project, resource=name)
             if UNLIMITED < limit < used:
                 raise HTTPBadRequest(
                     reason=f"Quota limit {limit} for {name} must be greater than or equal to already used {used}"
@@ -175,7 +175,7 @@ class QuotaDetails(Endpoint):
         _demand_sight(call, call.parent)
         limit, used = self.quotas.limit, self.quotas.used
         details = {
-            name: {"limit": limit(call.parent, name), "used": used(call.parent, name), "reserved": 0}
+            name: {"limit": limit(call.parent, resource=name), "used": used(call.parent, resource=name), "reserved": 0}
             for name in COUNTED
         }
         return orjson.dumps({"quota": details})

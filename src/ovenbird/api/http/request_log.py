@@ -47,7 +47,7 @@ class RequestLog:
         self._strangers = _Budget(STRANGERS, clock())
         self._users: OrderedDict[str, _Budget] = OrderedDict()
 
-    def report(self, scope: Scope, status: int, length: int, seconds: float) -> None:
+    def report(self, scope: Scope, *, status: int, length: int, seconds: float) -> None:
         """Log a request and its answer.
 
         Arguments:

@@ -61,9 +61,9 @@ class Service:
     def __init__(
         self,
         cloud: Client,
+        *,
         northbound: Client | None = None,
         southbound: Client | None = None,
-        *,
         host: str = "127.0.0.1",
         port: int = 9696,
         durable: bool = True,
@@ -80,8 +80,8 @@ class Service:
         config = uvicorn.Config(
             create_app(
                 cloud,
-                northbound,
-                southbound,
+                northbound=northbound,
+                southbound=southbound,
                 durable=durable,
                 authenticator=self._authenticator,
                 policy=policy,

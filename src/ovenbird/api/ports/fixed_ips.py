@@ -47,6 +47,7 @@ class Addresses:
         draft: Draft,
         network: Network,
         wanted: Sequence[Mapping[str, str]] | None,
+        *,
         mac: str,
         device_owner: str,
     ) -> list[Choice]:
@@ -69,7 +70,7 @@ class Addresses:
         if not device_owner.startswith("network:"):  # hosts make themselves addresses whether asked or not
             there = {subnet for subnet, _ in chosen}
             own = [s for s in _for_owner(subnets, device_owner) if self_addressed(s) and s not in there]
-            chosen += [(s, self._take(draft, s, eui64(s.cidr, mac))) for s in own]
+            chosen += [(s, self._take(draft, s, eui64(s.cidr, mac=mac))) for s in own]
         return chosen
 
     def write(self, draft: Draft, port: UUID, chosen: Iterable[Choice]) -> None:
@@ -143,9 +144,9 @@ class Addresses:
         own = set()
         for fixed in port.referrers(FixedAddress.port):
             subnet = fixed.subnet
-            if self_addressed(subnet) and fixed.address == eui64(subnet.cidr, port.mac_address):
+            if self_addressed(subnet) and fixed.address == eui64(subnet.cidr, mac=port.mac_address):
                 release(draft, fixed)
-                address = self._take(draft, subnet, eui64(subnet.cidr, mac))
+                address = self._take(draft, subnet, eui64(subnet.cidr, mac=mac))
                 self.write(draft, port.uuid, [(subnet, address)])
                 own.add((subnet.uuid, address))
         return own
@@ -155,7 +156,7 @@ class Addresses:
     def _any(self, draft: Draft, network: Network, subnets: list[Subnet], mac: str, device_owner: str) -> list[Choice]:
         """Return one address of each IP version that the network has, and one of each self-addressed subnet."""
         usable = _for_owner(subnets, device_owner)
-        chosen = [(s, self._take(draft, s, eui64(s.cidr, mac))) for s in usable if self_addressed(s)]
+        chosen = [(s, self._take(draft, s, eui64(s.cidr, mac=mac))) for s in usable if self_addressed(s)]
         for version in (4, 6):
             candidates = [s for s in usable if (":" in s.cidr) == (version == 6) and not self_addressed(s)]
             if not candidates:
@@ -204,7 +205,7 @@ class Addresses:
         return subnet
 
     def _from(self, draft: Draft, network: Network, subnet: Subnet, mac: str) -> Choice:
-        address = eui64(subnet.cidr, mac) if self_addressed(subnet) else self._propose(draft, subnet)
+        address = eui64(subnet.cidr, mac=mac) if self_addressed(subnet) else self._propose(draft, subnet)
         if address is None:
             raise IpAddressGenerationFailure(network=network.uuid)
         return subnet, self._take(draft, subnet, address)
@@ -266,7 +267,7 @@ def _holds(subnet: Subnet, address: str) -> bool:
 
 def _check_own(subnet: Subnet, address: str, mac: str, owner: str) -> None:
     """Check that a host is not given an address in place of the one that it makes itself; routers may have any."""
-    if self_addressed(subnet) and not owner.startswith("network:") and address != eui64(subnet.cidr, mac):
+    if self_addressed(subnet) and not owner.startswith("network:") and address != eui64(subnet.cidr, mac=mac):
         raise AllocationOnAutoAddressSubnet(ip=address, subnet_id=subnet.uuid)
 
 

@@ -38,7 +38,7 @@ def hosts(network: IPv4Network | IPv6Network) -> Pool:
     return first + 1, last - 1 if network.version == 4 else last
 
 
-def default_pools(cidr: str, gateway: str | None) -> list[str]:
+def default_pools(cidr: str, *, gateway: str | None) -> list[str]:
     """Return every host address of a subnet but the gateway's, as pools."""
     network = ip_network(cidr)
     first, last = hosts(network)
@@ -98,7 +98,7 @@ def check_gateway(gateway: str | None, pools: Iterable[str]) -> None:
             raise GatewayConflictWithAllocationPools(address=gateway, pool=pool)
 
 
-def eui64(cidr: str, mac: str) -> str:
+def eui64(cidr: str, *, mac: str) -> str:
     """Return the address that a host with a MAC makes for itself in an IPv6 prefix (RFC 4291, appendix A)."""
     octets = bytes.fromhex(mac.replace(":", ""))
     identifier = bytes((octets[0] ^ 2,)) + octets[1:3] + b"\xff\xfe" + octets[3:]

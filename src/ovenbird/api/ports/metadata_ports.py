@@ -82,7 +82,7 @@ class MetadataPorts:
             return
         index = self.databases.store.table(FixedAddress).index(FixedAddress.subnet, FixedAddress.address)
         if mode in SELF_ADDRESSED and found is not None:
-            address: str | None = eui64(cidr, found.mac_address)
+            address: str | None = eui64(cidr, mac=found.mac_address)
         else:
             allocator = self.databases.allocator
             count = self.databases.store.table(FixedAddress).index(FixedAddress.subnet).count(subnet)

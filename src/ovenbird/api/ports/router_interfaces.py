@@ -109,11 +109,15 @@ class RouterInterfaces:
         wanted = [{"subnet_id": subnet.uuid, "ip_address": subnet.gateway_ip}]
         shared = self._ipv6_port(router, network.uuid) if ":" in subnet.cidr else None
         if shared is not None:
-            chosen = self.ports.addresses.choose(draft, network, wanted, shared.mac_address, INTERFACE_OWNER)
+            chosen = self.ports.addresses.choose(
+                draft, network, wanted, mac=shared.mac_address, device_owner=INTERFACE_OWNER
+            )
             self.ports.addresses.write(draft, shared.uuid, chosen)
             draft.touch(shared)
             return _answer(router, shared.uuid, network.uuid, [subnet.uuid])
-        port, _ = self.ports.create(draft, network, INTERFACE_OWNER, router.uuid, router.project_id, wanted)
+        port, _ = self.ports.create(
+            draft, network, owner=INTERFACE_OWNER, device=router.uuid, project=router.project_id, wanted=wanted
+        )
         values = {"router": router.uuid, "network": network.uuid, "port": port}
         draft.transaction.insert(RouterInterface, values)
         return _answer(router, port, network.uuid, [subnet.uuid])

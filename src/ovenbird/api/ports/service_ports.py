@@ -53,6 +53,7 @@ class ServicePorts:
         self,
         draft: Draft,
         network: Network,
+        *,
         owner: str,
         device: str,
         project: str = "",
@@ -72,7 +73,7 @@ class ServicePorts:
             NeutronError: it cannot have the addresses.
         """
         mac = reserve_mac(self.databases, draft, network)
-        chosen = self.addresses.choose(draft, network, wanted, mac, owner)
+        chosen = self.addresses.choose(draft, network, wanted, mac=mac, device_owner=owner)
         values = {
             "network": network.uuid,
             "project_id": project,

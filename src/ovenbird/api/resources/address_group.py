@@ -38,7 +38,8 @@ class AddressGroups(Resource[AddressGroup]):
         **each(MEMBER, "create_address_group", "update_address_group", "delete_address_group", "add_addresses",
                 "remove_addresses"),
         "get_address_group": f"{READER} or rule:shared_address_groups",
-        **tags("address_group", f"{READER} or rule:shared_address_groups", MEMBER),  # Neutron has none for these
+        # Neutron has none for these:
+        **tags("address_group", reader=f"{READER} or rule:shared_address_groups", member=MEMBER),
     }  # fmt: skip
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "name": Attribute(text(), default="", column="name"),

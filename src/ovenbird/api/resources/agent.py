@@ -42,7 +42,7 @@ DESCRIPTION = "neutron:description"
 """Where a controller's description is kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Companion:
     """A kind of agent beside the controller of its chassis.
 
@@ -61,10 +61,16 @@ class Companion:
 
 COMPANIONS = (
     Companion(
-        "OVN Metadata agent", "neutron-ovn-metadata-agent", "neutron:ovn-metadata", "neutron:description-metadata"
+        agent_type="OVN Metadata agent",
+        binary="neutron-ovn-metadata-agent",
+        key="neutron:ovn-metadata",
+        description="neutron:description-metadata",
     ),
     Companion(
-        "OVN Neutron agent", "neutron-ovn-agent", "neutron:ovn-neutron-agent", "neutron:description-neutron-agent"
+        agent_type="OVN Neutron agent",
+        binary="neutron-ovn-agent",
+        key="neutron:ovn-neutron-agent",
+        description="neutron:description-neutron-agent",
     ),
 )
 
@@ -75,7 +81,7 @@ class Heartbeat:
     def __init__(self) -> None:
         self.asked: list[tuple[int, float]] = []
 
-    def note(self, number: int, when: float, patience: float, now: float) -> None:
+    def note(self, number: int, *, when: float, patience: float, now: float) -> None:
         """Note that agents were asked for a number at a time; forget what no longer decides anything.
 
         Arguments:
@@ -93,11 +99,11 @@ class Heartbeat:
         overdue = sum(now - when >= patience for _, when in self.asked)
         del self.asked[: max(0, overdue - 1)]
 
-    def due(self, patience: float, now: float) -> bool:
+    def due(self, *, patience: float, now: float) -> bool:
         """Return whether it is time to ask again."""
         return not self.asked or now - self.asked[-1][1] >= patience / 2
 
-    def answers(self, number: int, patience: float, now: float) -> bool:
+    def answers(self, number: int, *, patience: float, now: float) -> bool:
         """Return whether whoever has copied a number has nothing overdue.
 
         Arguments:
@@ -169,7 +175,7 @@ class Agents(PartlyWritable):
             return
         now = self._note()
         rows = northbound.store.table(NBGlobal).all()
-        if not rows or not self.heartbeat.due(self._patience(), now):
+        if not rows or not self.heartbeat.due(patience=self._patience(), now=now):
             return
         transaction = northbound.transaction()
         number = rows[0].nb_cfg
@@ -235,14 +241,14 @@ class Agents(PartlyWritable):
                 for row in northbound.store.table(NBGlobal):
                     if row.nb_cfg == head.nb_cfg and row.nb_cfg_timestamp:
                         when = min(now, row.nb_cfg_timestamp / 1000)
-                self.heartbeat.note(head.nb_cfg, when, self._patience(), now)
+                self.heartbeat.note(head.nb_cfg, when=when, patience=self._patience(), now=now)
         return now
 
     def _of_chassis(self, private: ChassisPrivate | Chassis, now: float) -> Iterator[dict[str, Any]]:
         """Yield the agents of one chassis; the others die with its controller."""
         chassis: Chassis | None = private if isinstance(private, Chassis) else private.chassis
         ids, patience = private.external_ids, self._patience()
-        alive = chassis is not None and self.heartbeat.answers(private.nb_cfg, patience, now)
+        alive = chassis is not None and self.heartbeat.answers(private.nb_cfg, patience=patience, now=now)
         kind = GATEWAY if chassis is not None and offers_gateway(chassis) else CONTROLLER
         common = {
             "host": chassis.hostname if chassis is not None else private.name,
@@ -262,7 +268,7 @@ class Agents(PartlyWritable):
             if uuid is None:
                 continue
             copied = integer(ids.get(f"{one.key}-sb-cfg", "0"))
-            there = alive and copied is not None and self.heartbeat.answers(copied, patience, now)
+            there = alive and copied is not None and self.heartbeat.answers(copied, patience=patience, now=now)
             own = {"id": uuid, "agent_type": one.agent_type, "binary": one.binary, "alive": there}
             yield own | common | {"description": ids.get(one.description, "")}
 

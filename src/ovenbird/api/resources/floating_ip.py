@@ -62,7 +62,7 @@ class FloatingIPs(Resource[FloatingIP]):
         **each(MEMBER, "create_floatingip", "update_floatingip", "delete_floatingip"),
         "get_floatingip": READER,
         "create_floatingip:floating_ip_address": MANAGER,
-        **tags("floatingip", READER, MEMBER),
+        **tags("floatingip", reader=READER, member=MEMBER),
     }
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "floating_network_id": Attribute(uuid_value, default=REQUIRED, put=False),
@@ -144,7 +144,9 @@ class FloatingIPs(Resource[FloatingIP]):
         asked = {"subnet_id": values["subnet_id"], "ip_address": values["floating_ip_address"]}
         wanted = {name: value for name, value in asked.items() if value is not None}
         uuid = new_uuid()
-        port, chosen = self.ports.create(draft, network, FLOATING_OWNER, uuid, wanted=[wanted] if wanted else None)
+        port, chosen = self.ports.create(
+            draft, network, owner=FLOATING_OWNER, device=uuid, wanted=[wanted] if wanted else None
+        )
         held = next((ip for _, ip in chosen if ":" not in ip), None)
         if held is None:
             raise _bad(f"Network {network.uuid} does not contain any IPv4 subnet")

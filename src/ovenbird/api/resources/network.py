@@ -91,7 +91,7 @@ class Networks(Resource[Network]):
               for part in ("shared", "router:external", "is_default", "segments")),
             "get_network:segments",
         ),
-        **tags("network", f"{READER} or {PUBLIC}", MEMBER),
+        **tags("network", reader=f"{READER} or {PUBLIC}", member=MEMBER),
     }  # fmt: skip
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "name": Attribute(text(), default="", column="name"),

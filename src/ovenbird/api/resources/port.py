@@ -250,8 +250,8 @@ class Ports(Resource[Port]):
         **each(SERVED_PORT, "create_port:binding:vnic_type", "update_port:binding:vnic_type"),
         **each(SERVICE, *(f"get_port:binding:{part}" for part in ("vif_type", "vif_details", "host_id", "profile"))),
         "get_port:resource_request": ADMIN,
-        **tags("port", f"rule:context_is_advsvc or {ADMIN} or {NET_READER} or (role:reader and {OWN})",
-                f"{MEMBER} or rule:context_is_advsvc"),
+        **tags("port", reader=f"rule:context_is_advsvc or {ADMIN} or {NET_READER} or (role:reader and {OWN})",
+                member=f"{MEMBER} or rule:context_is_advsvc"),
         "delete_port:tags": f"rule:context_is_advsvc or {MEMBER} or {NET_MEMBER}",
     }  # fmt: skip
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
@@ -370,7 +370,9 @@ class Ports(Resource[Port]):
         _check_security(secured, groups, values["allowed_address_pairs"])
         check_metadata(self.databases, values["network_id"], values["allowed_address_pairs"])
         check_profile(self.databases, values["binding:profile"], values["binding:vnic_type"])
-        chosen = self.addresses.choose(draft, network, values.get("fixed_ips"), mac_address, values["device_owner"])
+        chosen = self.addresses.choose(
+            draft, network, values.get("fixed_ips"), mac=mac_address, device_owner=values["device_owner"]
+        )
         stored = (
             self.stored(values)
             | _stored(values, mac_address)

@@ -113,7 +113,7 @@ class Routers(Resource[Router]):
                           for part in (GATEWAY_INFO, f"{GATEWAY_INFO}:network_id"))),
         **each(ADMIN, *(f"{verb}_router:{GATEWAY_INFO}:{part}" for verb in ("create", "update")
                          for part in ("enable_snat", "external_fixed_ips"))),
-        **tags("router", READER, MEMBER),
+        **tags("router", reader=READER, member=MEMBER),
     }  # fmt: skip
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "name": Attribute(text(), default="", column="name"),
@@ -271,7 +271,7 @@ class Routers(Resource[Router]):
             raise BadRouterRequest(reason=f"Network {network.uuid} is not an external network.")
         wanted = given.get("external_fixed_ips")
         _check_outside(network, wanted or ())
-        port, chosen = self.ports.create(draft, network, GATEWAY_OWNER, router, wanted=wanted or None)
+        port, chosen = self.ports.create(draft, network, owner=GATEWAY_OWNER, device=router, wanted=wanted or None)
         for cidr in inside:
             block = ip_network(cidr)
             for subnet, _ in chosen:

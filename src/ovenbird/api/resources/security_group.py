@@ -50,7 +50,7 @@ class SecurityGroups(Resource[SecurityGroup]):
         **each(MEMBER, "create_security_group", "update_security_group", "delete_security_group"),
         "get_security_group": SEES_GROUP,
         "create_default_security_group": f"{SERVICE} or (role:reader and {OWN})",
-        **tags("security_group", SEES_GROUP, MEMBER),
+        **tags("security_group", reader=SEES_GROUP, member=MEMBER),
     }
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "name": Attribute(text(), default="", column="name"),

@@ -132,7 +132,7 @@ class Subnets(Resource[Subnet]):
             "get_subnet:segment_id",
             "update_subnet:segment_id",
         ),
-        **tags("subnet", SEES_SUBNET, ON_SUBNET),
+        **tags("subnet", reader=SEES_SUBNET, member=ON_SUBNET),
     }
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "name": Attribute(text(), default="", column="name"),
@@ -231,7 +231,7 @@ class Subnets(Resource[Subnet]):
             pools = check_pools(cidr, [(p["start"], p["end"]) for p in values["allocation_pools"]])
             check_gateway(values["gateway_ip"], pools)
         else:
-            pools = default_pools(cidr, values["gateway_ip"])
+            pools = default_pools(cidr, gateway=values["gateway_ip"])
         stored = (
             self.stored(values)
             | _stored(values)
@@ -315,7 +315,7 @@ class Subnets(Resource[Subnet]):
             if any(FixedAddress.subnet.raw(fixed) == subnet for fixed in index.rows(port.uuid)):
                 continue
             draft.expect(port)
-            values = {"port": port.uuid, "subnet": subnet, "address": eui64(cidr, port.mac_address)}
+            values = {"port": port.uuid, "subnet": subnet, "address": eui64(cidr, mac=port.mac_address)}
             draft.transaction.insert(FixedAddress, values)
 
     def _check_gateway_free(self, row: Subnet) -> None:

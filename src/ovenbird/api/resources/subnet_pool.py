@@ -76,7 +76,7 @@ class SubnetPools(Resource[SubnetPool]):
                "remove_prefixes", "onboard_network_subnets"),
         "get_subnetpool": SEES_POOL,
         **each(ADMIN, "create_subnetpool:shared", "create_subnetpool:is_default", "update_subnetpool:is_default"),
-        **tags("subnetpool", SEES_POOL, MEMBER),
+        **tags("subnetpool", reader=SEES_POOL, member=MEMBER),
     }  # fmt: skip
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "name": Attribute(_name, default=REQUIRED, column="name"),

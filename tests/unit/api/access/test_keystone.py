@@ -87,7 +87,7 @@ class SmallKeystone:
 async def small():
     made = SmallKeystone()
     url = await made.start()
-    made.client = Keystone(Account(url, "neutron", "secret"))
+    made.client = Keystone(Account(auth_url=url, username="neutron", password="secret"))
     yield made
     await made.client.close()
     await made.stop()
@@ -101,7 +101,7 @@ def headers(subject, service=None):
 async def test_a_token_says_who_is_asking(small):
     assert small.client.known(headers("t-alice")) is None
     caller = await small.client.identify(headers("t-alice"))
-    assert caller == Caller("red", "alice", frozenset(("member", "reader")))
+    assert caller == Caller(project="red", user="alice", roles=frozenset(("member", "reader")))
     assert small.client.known(headers("t-alice")) == caller
     assert small.client.known([(b"x-project-id", b"blue")]) is None
 
@@ -166,7 +166,7 @@ async def test_the_services_own_token_is_renewed_once(small):
 
 
 async def test_a_wrong_password_is_not_the_callers_fault(small):
-    client = Keystone(Account(small.client.account.auth_url, "neutron", "wrong"))
+    client = Keystone(Account(auth_url=small.client.account.auth_url, username="neutron", password="wrong"))
     with pytest.raises(IdentityUnavailable):
         await client.identify(headers("t-alice"))
     await client.close()
@@ -201,7 +201,7 @@ async def test_a_token_that_lacks_something_is_nobodys(small, lacking):
 async def test_no_keystone(small):
     await small.client.identify(headers("t-alice"))
     small.server.close()
-    client = Keystone(Account("http://127.0.0.1:1", "neutron", "secret"))
+    client = Keystone(Account(auth_url="http://127.0.0.1:1", username="neutron", password="secret"))
     with pytest.raises(IdentityUnavailable):
         await client.identify(headers("t-alice"))
     await client.close()
@@ -209,10 +209,12 @@ async def test_no_keystone(small):
 
 async def test_tokens_without_a_project(small):
     small.tokens["unscoped"] = {"user": {"id": "u"}, "expires_at": stamp(60)}
-    assert await small.client.identify(headers("unscoped")) == Caller("", "u")
+    assert await small.client.identify(headers("unscoped")) == Caller(project="", user="u")
     small.tokens["system"] = {"user": {"id": "u"}, "system": {"all": True}, "roles": [{"name": "admin"}],
                               "expires_at": stamp(60)}  # fmt: skip
-    assert await small.client.identify(headers("system")) == Caller("", "u", frozenset(("admin",)), system=True)
+    assert await small.client.identify(headers("system")) == Caller(
+        project="", user="u", roles=frozenset(("admin",)), system=True
+    )
 
 
 async def test_an_impatient_client_takes_nobodys_answer_along(small):
@@ -234,7 +236,7 @@ async def test_callers_are_forgotten_in_time_and_in_number():
     kept = CallerCache(2, clock=lambda: now)
 
     async def answer(user, until):
-        return Caller("p", user), until
+        return Caller(project="p", user=user), until
 
     for user in ("a", "b", "c"):
         await kept.ask(kept.hash(user.encode()), lambda user=user: answer(user, 110.0))
@@ -253,7 +255,7 @@ async def test_an_answer_that_came_after_everybody_was_forgotten_is_not_kept():
     async def question():
         started.set()
         await go_on.wait()
-        return Caller("p", "u"), time.time() + 60
+        return Caller(project="p", user="u"), time.time() + 60
 
     asking = asyncio.create_task(kept.ask(kept.hash(b"x"), question))
     await started.wait()
@@ -283,7 +285,10 @@ def test_an_account_is_read_as_neutron_conf_has_it(tmp_path):
     assert (found.username, found.password, found.project_name) == ("neutron", "s3%cret$", "services")
     assert found.tokens == "http://id:5000/v3/auth/tokens"
     assert found.challenge == 'Keystone uri="http://public:5000"'
-    assert Account("http://id/identity/v3", "n", "p").tokens == "http://id/identity/v3/auth/tokens"
+    assert (
+        Account(auth_url="http://id/identity/v3", username="n", password="p").tokens
+        == "http://id/identity/v3/auth/tokens"
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,14 +18,14 @@ from ovenbird.api.read_only_resource import PartlyWritable
 from ovenbird.api.resources import READ_ONLY, RESOURCES
 from ovenbird.model.cloud import FixedAddress, PortForwarding
 
-ADMIN = Caller("ops", "root", frozenset(("admin", "manager", "member", "reader")))
-ALICE = Caller("red", "alice", frozenset(("member", "reader")))
-RITA = Caller("red", "rita", frozenset(("reader",)))
-MAX = Caller("red", "max", frozenset(("manager", "member", "reader")))
-BOB = Caller("blue", "bob", frozenset(("member", "reader")))
-NOVA = Caller("service", "nova", frozenset(("service",)))
-NOBODY = Caller("", "nobody", frozenset())
-WATCHER = Caller("", "watcher", frozenset(("reader",)), system=True)
+ADMIN = Caller(project="ops", user="root", roles=frozenset(("admin", "manager", "member", "reader")))
+ALICE = Caller(project="red", user="alice", roles=frozenset(("member", "reader")))
+RITA = Caller(project="red", user="rita", roles=frozenset(("reader",)))
+MAX = Caller(project="red", user="max", roles=frozenset(("manager", "member", "reader")))
+BOB = Caller(project="blue", user="bob", roles=frozenset(("member", "reader")))
+NOVA = Caller(project="service", user="nova", roles=frozenset(("service",)))
+NOBODY = Caller(project="", user="nobody", roles=frozenset())
+WATCHER = Caller(project="", user="watcher", roles=frozenset(("reader",)), system=True)
 
 
 class People:
@@ -49,7 +49,9 @@ class Restricted(Neutron):
 
     def __init__(self, policy):
         super().__init__()
-        self.app = create_app(self.cloud, self.northbound, self.southbound, authenticator=People(), policy=policy)
+        self.app = create_app(
+            self.cloud, northbound=self.northbound, southbound=self.southbound, authenticator=People(), policy=policy
+        )
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://neutron")
         self.user = "root"
 

@@ -30,7 +30,7 @@ class World:
             scope[CALLER] = Caller(project="p", user=user)
         self.caplog.clear()
         for _ in range(times):
-            self.log.report(scope, 200, 17, 0.25)
+            self.log.report(scope, status=200, length=17, seconds=0.25)
         return list(self.caplog.records)
 
 

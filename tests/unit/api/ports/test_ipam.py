@@ -26,11 +26,11 @@ from ovenbird.api.ports.ipam import Allocator, default_pools, eui64, parse_pool
     ],
 )
 def test_default_pools_are_every_host_but_the_gateway(cidr, gateway, pools):
-    assert default_pools(cidr, gateway) == pools
+    assert default_pools(cidr, gateway=gateway) == pools
 
 
 def test_eui64_is_rfc_4291s():
-    assert eui64("2001:db8::/64", "34:56:78:9a:bc:de") == "2001:db8::3656:78ff:fe9a:bcde"
+    assert eui64("2001:db8::/64", mac="34:56:78:9a:bc:de") == "2001:db8::3656:78ff:fe9a:bcde"
 
 
 @given(
@@ -59,7 +59,7 @@ def test_every_free_address_of_the_pools_is_found_before_giving_up(pools, taken,
 
 def test_a_choice_costs_the_same_with_ten_thousand_taken():
     network = ip_network("10.0.0.0/16")
-    pools, used, asked = default_pools(str(network), "10.0.0.1"), set(), 0
+    pools, used, asked = default_pools(str(network), gateway="10.0.0.1"), set(), 0
 
     def is_taken(address):
         nonlocal asked

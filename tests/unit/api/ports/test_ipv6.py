@@ -32,7 +32,7 @@ async def test_every_combination(neutron, advertised, addressed):
     subnet = await neutron.create("subnet", **given)
     assert (subnet["ipv6_ra_mode"], subnet["ipv6_address_mode"]) == (advertised, addressed)
     port = await neutron.port(network)
-    own = eui64(CIDR, port["mac_address"])
+    own = eui64(CIDR, mac=port["mac_address"])
     assert (addresses(port) == {own}) == (advertised in SELF or addressed in SELF)
     off = {"subnet": {"enable_dhcp": False}}
     if advertised or addressed:
@@ -64,7 +64,7 @@ async def test_no_other_address_than_the_one_that_the_host_makes(neutron):
     for fixed in ({"ip_address": "2001:db8::77"}, {"ip_address": "2001:db8::77", "subnet_id": subnet["id"]}):
         body = {"port": wanted | {"fixed_ips": [fixed]}}
         await neutron.refused(400, "AllocationOnAutoAddressSubnet", "POST", "ports", body)
-    own = {"ip_address": eui64(CIDR, mac)}
+    own = {"ip_address": eui64(CIDR, mac=mac)}
     port = await neutron.create("port", **wanted | {"fixed_ips": [own]})
     assert addresses(port) == {own["ip_address"]}
     body = {"port": {"fixed_ips": [own], "name": "same"}}
@@ -89,14 +89,14 @@ async def test_a_host_keeps_the_address_that_it_makes(neutron):
         assert got == 200, body
         return addresses(body["port"])
 
-    assert await changed(fixed_ips=[{"ip_address": "10.0.0.77"}]) == {"10.0.0.77", eui64(CIDR, first)}
-    assert await changed(fixed_ips=[]) == {eui64(CIDR, first)}
-    both = [{"ip_address": "10.0.0.78"}, {"ip_address": eui64(CIDR, second)}]
-    assert await changed(fixed_ips=both, mac_address=second) == {"10.0.0.78", eui64(CIDR, second)}
-    assert await changed(mac_address=first) == {"10.0.0.78", eui64(CIDR, first)}
+    assert await changed(fixed_ips=[{"ip_address": "10.0.0.77"}]) == {"10.0.0.77", eui64(CIDR, mac=first)}
+    assert await changed(fixed_ips=[]) == {eui64(CIDR, mac=first)}
+    both = [{"ip_address": "10.0.0.78"}, {"ip_address": eui64(CIDR, mac=second)}]
+    assert await changed(fixed_ips=both, mac_address=second) == {"10.0.0.78", eui64(CIDR, mac=second)}
+    assert await changed(mac_address=first) == {"10.0.0.78", eui64(CIDR, mac=first)}
     assert await changed(fixed_ips=[{"ip_address": "10.0.0.9"}], mac_address=second) == {
         "10.0.0.9",
-        eui64(CIDR, second),
+        eui64(CIDR, mac=second),
     }
 
 
@@ -107,7 +107,7 @@ async def test_a_subnet_for_some_owners_is_for_those_alone(neutron):
     only = {"service_types": ["compute:a"]} | modes("slaac", "slaac")
     await neutron.subnet(network, ip_version=6, cidr=CIDR, **only)
     ports = {p["id"]: addresses(p) for p in await neutron.list("ports")}
-    assert ports == {ours["id"]: {eui64(CIDR, ours["mac_address"])}, other["id"]: set()}
+    assert ports == {ours["id"]: {eui64(CIDR, mac=ours["mac_address"])}, other["id"]: set()}
 
 
 async def test_a_port_made_while_its_subnet_is_made(neutron):
@@ -124,7 +124,7 @@ async def test_a_port_made_while_its_subnet_is_made(neutron):
     neutron.cloud.interfere.append(other_process)
     await neutron.subnet(network, ip_version=6, cidr=CIDR, **modes("slaac", "slaac"))
     [port] = await neutron.list("ports")
-    assert (port["id"], addresses(port)) == (made[0], {eui64(CIDR, "fa:16:3e:00:00:07")})
+    assert (port["id"], addresses(port)) == (made[0], {eui64(CIDR, mac="fa:16:3e:00:00:07")})
 
 
 async def test_a_subnet_made_while_its_port_is_made(neutron):
@@ -141,7 +141,7 @@ async def test_a_subnet_made_while_its_port_is_made(neutron):
 
     neutron.cloud.interfere.append(other_process)
     port = await neutron.port(network)
-    assert addresses(port) == {eui64(CIDR, port["mac_address"])}
+    assert addresses(port) == {eui64(CIDR, mac=port["mac_address"])}
 
 
 async def test_a_bulk_of_ports_in_two_self_addressed_subnets(neutron):
@@ -150,7 +150,7 @@ async def test_a_bulk_of_ports_in_two_self_addressed_subnets(neutron):
         await neutron.subnet(network, ip_version=6, cidr=cidr, **modes("dhcpv6-stateless", "dhcpv6-stateless"))
     _, body = await neutron.ask("POST", "ports", {"ports": [{"network_id": network["id"]}] * 20})
     for port in body["ports"]:
-        assert addresses(port) == {eui64(cidr, port["mac_address"]) for cidr in (CIDR, "2001:db8:1::/64")}
+        assert addresses(port) == {eui64(cidr, mac=port["mac_address"]) for cidr in (CIDR, "2001:db8:1::/64")}
 
 
 async def test_packets_too_small_for_ipv6(neutron):

@@ -109,21 +109,21 @@ async def test_patience_is_a_setting(neutron):
 def test_frequent_questions_do_not_keep_the_dead_alive():
     heartbeat = Heartbeat()
     for number in range(1, 100):
-        heartbeat.note(number, float(number), 75.0, float(number))
-    assert heartbeat.answers(99, 75.0, 99.0)
-    assert heartbeat.answers(24, 75.0, 99.0)
-    assert not heartbeat.answers(23, 75.0, 99.0)
+        heartbeat.note(number, when=float(number), patience=75.0, now=float(number))
+    assert heartbeat.answers(99, patience=75.0, now=99.0)
+    assert heartbeat.answers(24, patience=75.0, now=99.0)
+    assert not heartbeat.answers(23, patience=75.0, now=99.0)
     assert len(heartbeat.asked) < 80
-    heartbeat.note(5, 99.0, 75.0, 99.0)  # a database started over
-    assert heartbeat.answers(0, 75.0, 99.0)
+    heartbeat.note(5, when=99.0, patience=75.0, now=99.0)  # a database started over
+    assert heartbeat.answers(0, patience=75.0, now=99.0)
 
 
 def test_a_time_that_has_not_been_written_yet_makes_nobody_late():
     heartbeat = Heartbeat()
-    heartbeat.note(1, 0.0, 75.0, 10.0)
-    heartbeat.note(2, 0.0, 75.0, 500.0)  # the number is there, its time still that of the one before
-    assert heartbeat.answers(1, 75.0, 510.0)
-    assert not heartbeat.answers(1, 75.0, 576.0)
+    heartbeat.note(1, when=0.0, patience=75.0, now=10.0)
+    heartbeat.note(2, when=0.0, patience=75.0, now=500.0)  # the number is there, its time still that of the one before
+    assert heartbeat.answers(1, patience=75.0, now=510.0)
+    assert not heartbeat.answers(1, patience=75.0, now=576.0)
 
 
 async def test_descriptions_and_what_cannot_be_switched_off(neutron):
@@ -212,7 +212,7 @@ async def test_agents_of_a_southbound_without_chassis_private(neutron, tmp_path)
         older.commit_now(made)
         await replica.start()
         await report(replica, "c1")
-        app = create_app(neutron.cloud, neutron.northbound, replica)
+        app = create_app(neutron.cloud, northbound=neutron.northbound, southbound=replica)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://neutron") as http:
             agents = (await http.get("/v2.0/agents")).json()["agents"]
             assert {(a["agent_type"], a["host"], a["alive"]) for a in agents} == {

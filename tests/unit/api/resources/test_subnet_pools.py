@@ -230,10 +230,10 @@ def test_the_block_cut_is_the_first_of_the_smallest_that_are_large_enough(prefix
                     for low, high in gaps(prefixes, taken))
     ]  # fmt: skip
     enough = sorted((length, start) for length, start in largest if length >= size)
-    assert smallest_free(prefixes, taken, size) == (enough[0][1] if enough else None)
+    assert smallest_free(prefixes, taken=taken, size=size) == (enough[0][1] if enough else None)
     for start in range(0, 64, size):
         within = any(low <= start and start + size - 1 <= high for low, high in prefixes)
-        assert is_free(prefixes, taken, (start, start + size - 1)) == (within and whole(start, size))
+        assert is_free(prefixes, taken=taken, block=(start, start + size - 1)) == (within and whole(start, size))
 
 
 @given(st.integers(0, 1 << 32), st.integers(0, 1 << 20))

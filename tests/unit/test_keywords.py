@@ -1,0 +1,135 @@
+"""Two values of one type, side by side in a call, can be swapped and nobody notices: they are given by name.
+
+So a public function, method or class of the package has no two neighbouring positional parameters of one type; what
+is behind the first of them is keyword-only. A named tuple cannot have it so, and is held where it is made.
+"""
+
+import ast
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import ovenbird
+
+SOURCE = Path(ovenbird.__file__).parent
+
+BOUNDS = {("low", "high"), ("minimum", "maximum"), ("least", "most"), ("first", "last")}
+"""Ends of a range: written in this order everywhere, and a range with its ends swapped has nothing in it."""
+
+CALLED_BY_OTHERS = {
+    "api/access/policy.py FieldCheck.__init__": "oslo.policy",
+    "api/access/policy.py FieldCheck.__call__": "oslo.policy",
+    "api/http/connection.py Connection.on_header": "httptools",
+}
+"""What other programs' code calls, and how they have it, with who does."""
+
+HOT: dict[str, str] = {}
+"""What is called so often that a name for each value costs measurably."""
+
+OF_ONE_KIND: dict[str, str] = {}
+"""Where the order means nothing, or is the meaning."""
+
+ELSEWHERE = (
+    "cli/",
+    "cloud/",
+    "controller/",
+    "daemon/",
+    "driver/",
+    "engine/",
+    "lab/",
+    "lang/",
+    "metadata/",
+    "model/",
+    "net/",
+    "northd/",
+    "openflow/",
+    "ovsdb/",
+    "pipeline/",
+    "sockets/",
+    "verify/",
+)
+"""Packages whose turn is yet to come."""
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+CALLS = ("__init__", "__new__", "__call__")
+
+
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        yield str(path.relative_to(SOURCE)), ast.parse(path.read_text())
+
+
+TREES = list(trees())
+
+
+def kinds(annotation: ast.expr | None) -> set[str]:
+    """Return the types that an annotation allows, but for None; a whole number is a number."""
+    if annotation is None:
+        return set()
+    if isinstance(annotation, ast.BinOp):
+        return kinds(annotation.left) | kinds(annotation.right)
+    text = ast.unparse(annotation)
+    return {"None": set(), "int": {"float"}}.get(text, {text})
+
+
+def swappable(parameters: Sequence[tuple[str, ast.expr | None]]) -> list[tuple[str, str]]:
+    """Return the neighbours of one type, by their names."""
+    return [
+        (name, other)
+        for (name, kind), (other, other_kind) in pairwise(parameters)
+        if kinds(kind) & kinds(other_kind) and (name, other) not in BOUNDS
+    ]
+
+
+def called(tree: ast.Module) -> Iterator[tuple[str, Function | ast.ClassDef]]:
+    """Yield the public functions and classes of a module, and the public methods of these."""
+    for node in tree.body:
+        if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_"):
+            yield node.name, node
+            for method in node.body if isinstance(node, ast.ClassDef) else ():
+                if isinstance(method, Function) and (method.name in CALLS or not method.name.startswith("_")):
+                    yield f"{node.name}.{method.name}", method
+
+
+def decorators(node: Function | ast.ClassDef) -> str:
+    return " ".join(ast.unparse(one) for one in node.decorator_list)
+
+
+def fields(node: ast.ClassDef) -> list[ast.AnnAssign]:
+    return [
+        one for one in node.body if isinstance(one, ast.AnnAssign) and "ClassVar" not in ast.unparse(one.annotation)
+    ]
+
+
+def is_named_tuple(node: ast.ClassDef) -> bool:
+    return any(ast.unparse(base) == "NamedTuple" for base in node.bases)
+
+
+def positional(node: Function | ast.ClassDef) -> list[tuple[str, ast.expr | None]]:
+    """Return names and types of what may be given by its place."""
+    if isinstance(node, ast.ClassDef):
+        if "dataclass" not in decorators(node) or "kw_only=True" in decorators(node):
+            return []
+        found: list[tuple[str, ast.expr | None]] = []
+        for one in fields(node):
+            if ast.unparse(one.annotation) == "KW_ONLY":
+                break
+            if one.value is None or "init=False" not in ast.unparse(one.value):
+                found.append((ast.unparse(one.target), one.annotation))
+        return found
+    if "command(" in decorators(node) or "group(" in decorators(node) or "overload" in decorators(node):
+        return []
+    given = [(one.arg, one.annotation) for one in (*node.args.posonlyargs, *node.args.args)]
+    return given[1:] if given and given[0][0] in ("self", "cls") else given
+
+
+def test_neighbours_of_one_type_are_given_by_name():
+    excused = CALLED_BY_OTHERS.keys() | HOT.keys() | OF_ONE_KIND.keys()
+    found = [
+        f"{path} {name}: {', '.join(pair)}"
+        for path, tree in TREES
+        for name, node in called(tree)
+        if f"{path} {name}" not in excused and not path.startswith(ELSEWHERE or ("-",))
+        for pair in swappable(positional(node))
+    ]
+    assert not found, "\n" + "\n".join(found)
