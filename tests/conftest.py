@@ -2,8 +2,10 @@
 
 import gc
 
+import pytest
 from hypothesis import HealthCheck, settings
 
+pytest.register_assert_rewrite("support")  # what it asserts is explained, too
 slow = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]  # a fixture for all examples is what is meant
 settings.register_profile("loaded", deadline=None, suppress_health_check=slow)
 settings.load_profile("loaded")

@@ -7,7 +7,6 @@ import importlib
 import re
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +17,10 @@ from ovenbird.metadata.switch import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from support import ROOT
+
 SOURCE = ROOT / "src" / "ovenbird"
 PAGE = (ROOT / "docs" / "reference" / "keys.md").read_text()
 FEATURES = (ROOT / "docs" / "reference" / "features.md").read_text()

@@ -10,13 +10,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import option_reference
 import pytest
 
 from ovenbird.cli.daemons import DAEMONS
 from ovenbird.daemon.options import COMMON, GROUPS, SHORT
+from support import ROOT
+from support.reference import options as option_reference
 
-REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "options.md"
+REFERENCE = ROOT / "docs" / "reference" / "options.md"
 OVN_CTL = Path("/usr/share/ovn/scripts/ovn-ctl")
 LONG = re.compile(r"(?<![\w/-])--([a-z][a-z-]+[a-z])")
 

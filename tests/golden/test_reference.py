@@ -1,11 +1,11 @@
 """docs/reference/features.md says what the code does. `make docs` writes it."""
 
 import os
-from pathlib import Path
 
-from feature_reference import PAGES, Survey
+from support import ROOT
+from support.reference.features import PAGES, Survey
 
-REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "features.md"
+REFERENCE = ROOT / "docs" / "reference" / "features.md"
 
 
 def test_the_reference_is_up_to_date(servers):

@@ -1,11 +1,11 @@
 """docs/reference/settings.md says what the table of settings does. `make docs` writes it."""
 
 import os
-from pathlib import Path
 
 from ovenbird.model.settings import SETTINGS
+from support import ROOT
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference" / "settings.md"
 HEAD = """\
 # Settings of the cloud

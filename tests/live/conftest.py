@@ -1,7 +1,6 @@
 """Fixtures of the live tests: labs with directories, namespaces and ports of their own, beside any running cloud."""
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,8 +14,7 @@ from ovenbird.lab.command import run
 from ovenbird.lab.errors import RequirementError
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.requirements import check, find_program
-
-sys.path.insert(0, str(Path(__file__).parent))  # for `traffic`
+from support.live.routed_world import HOSTS, SETTINGS, World
 
 ORIGINALS = ("ovn-nbctl", "ovn-sbctl", "ovn-northd", "ovn-controller", "ovn-trace")
 
@@ -91,17 +89,15 @@ def cloud(machine: None) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="session")
-def world(machine: None) -> Iterator[Any]:
+def world(machine: None) -> Iterator[World]:
     """Give the routed cloud that the routed tests share."""
-    from routed_world import HOSTS, SETTINGS, World  # noqa: PLC0415 - found through the path set above
-
     with ExitStack() as stack:
         lab = _lab_maker(stack)(hosts=HOSTS, gateways=HOSTS, settings=SETTINGS)
         yield World(lab).build()
 
 
 @pytest.fixture(params=["centralised", "distributed"])
-def floating(world: Any, request: pytest.FixtureRequest) -> Iterator[str]:
+def floating(world: World, request: pytest.FixtureRequest) -> Iterator[str]:
     """Where floating IPs are, while the test runs."""
     world.lab.configure({"distributed_floating_ip": str(request.param == "distributed").lower()})
     yield request.param

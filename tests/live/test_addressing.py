@@ -7,21 +7,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from capture import announced
-from routed_world import GATEWAY, offer_gateways, port_addresses
-from traffic import Program
 
 from ovenbird.lab import outside
 from ovenbird.lab.process import wait_until
 from ovenbird.lab.requirements import find_program
+from support.live.capture import announced
+from support.live.routed_world import GATEWAY, offer_gateways, port_addresses
+from support.live.traffic import Program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from routed_world import World
-
     from ovenbird.lab.instance import Instance
+    from support.live.routed_world import World
 
 pytestmark = pytest.mark.live
 

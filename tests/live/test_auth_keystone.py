@@ -23,8 +23,9 @@ from ovenbird.api.http.service import Service
 from ovenbird.model import cloud
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server
+from support import SUPPORT
 
-SERVER = Path(__file__).with_name("keystone_server.py")
+SERVER = SUPPORT / "live" / "keystone_server.py"
 PASSWORD = "correct horse"
 
 

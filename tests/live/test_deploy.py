@@ -19,10 +19,11 @@ from pathlib import Path
 import pytest
 
 from ovenbird.lab.requirements import environment, find_program
+from support import ROOT, SUPPORT
 
 pytestmark = pytest.mark.live
 
-ROOT = Path(__file__).parents[2]
+
 PAGE = ROOT / "docs/deploy.md"
 BLOCK = re.compile(r"^<!-- on ([\w, ]+): ([^>]+) -->\n```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LIMIT = 90.0
@@ -78,7 +79,7 @@ class Host:
         for folder in (*FOLDERS.values(), "pids", "log", "bin", "ovs"):
             (self.place / folder).mkdir(parents=True)
         for shim, text in SHIMS.items():
-            body = text.format(python=sys.executable, here=Path(__file__).parent, place=self.place, hosts=hosts)
+            body = text.format(python=sys.executable, here=SUPPORT / "live", place=self.place, hosts=hosts)
             (self.place / "bin" / shim).write_text(f"#!/bin/sh\n{body}\n")
             (self.place / "bin" / shim).chmod(0o755)
         resolver = Path("/etc/resolv.conf")

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-import traffic
-from traffic import Traffic, flow_ages, kill
 
 from ovenbird.lab import programs, scene
 from ovenbird.lab.command import run
@@ -18,6 +16,8 @@ from ovenbird.lab.errors import ApiError
 from ovenbird.lab.hypervisor import listening
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.process import wait_until
+from support.live import traffic
+from support.live.traffic import Traffic, flow_ages, kill
 
 pytestmark = pytest.mark.live
 

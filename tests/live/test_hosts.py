@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 import pytest
-from capture import Capture, announced
 
 from ovenbird.lab import scene
 from ovenbird.lab.command import run
@@ -14,6 +13,7 @@ from ovenbird.lab.lab import Lab
 from ovenbird.lab.namespace import existing
 from ovenbird.lab.outside import ADDRESS, Outside
 from ovenbird.lab.process import wait_until
+from support.live.capture import Capture, announced
 
 
 @pytest.fixture(scope="module")

@@ -14,25 +14,24 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from routed_world import GATEWAY, GROUP
-from traffic import kill
 
 from ovenbird.lab import programs
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import CommandError
 from ovenbird.lab.namespace import existing
 from ovenbird.lab.process import wait_until
+from support.live.routed_world import GATEWAY, GROUP
+from support.live.traffic import kill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from email.message import Message
     from pathlib import Path
 
-    from routed_world import World
-
     from ovenbird.lab.hypervisor import Hypervisor
     from ovenbird.lab.instance import Instance
     from ovenbird.lab.neutron import Neutron
+    from support.live.routed_world import World
 
 pytestmark = pytest.mark.live
 

@@ -10,22 +10,21 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 import pytest
-from capture import Capture
-from routed_world import GROUP
-from traffic import SEND, Program, announcement
 
 from ovenbird.lab import outside
 from ovenbird.lab.command import run
 from ovenbird.lab.instance import INTERFACE
 from ovenbird.lab.process import wait_until
+from support.live.capture import Capture
+from support.live.routed_world import GROUP
+from support.live.traffic import SEND, Program, announcement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from routed_world import World
-
     from ovenbird.lab.instance import Instance
     from ovenbird.lab.outside import Outside
+    from support.live.routed_world import World
 
 pytestmark = pytest.mark.live
 

@@ -6,12 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from capture import Capture
 
 from ovenbird.lab import programs
 from ovenbird.lab.command import run
 from ovenbird.lab.outside import PHYSICAL_NETWORK
 from ovenbird.lab.process import wait_until
+from support.live.capture import Capture
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,9 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import traffic
 from click.testing import CliRunner
-from pages import PROGRAMS, Page, Shell, has_shape
 
 from ovenbird.cli.commands import ovenbird
 from ovenbird.lab import process, scene
@@ -30,10 +28,13 @@ from ovenbird.lab.namespace import Namespace
 from ovenbird.lab.outside import ADDRESS, Outside
 from ovenbird.lab.plan import DEFAULT_RUNDIR
 from ovenbird.lab.requirements import environment
+from support import ROOT
+from support.live import traffic
+from support.live.pages import PROGRAMS, Page, Shell, has_shape
 
 pytestmark = pytest.mark.live
 
-ROOT = Path(__file__).parents[2]
+
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
 """README's last command removes the cloud."""
 

@@ -6,15 +6,15 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from capture import Capture
-from routed_world import GATEWAY, GROUP, hop_limit, port_addresses, vlan_outside
-from traffic import Program, connects, serve
 
 from ovenbird.lab import outside
 from ovenbird.lab.process import wait_until
+from support.live.capture import Capture
+from support.live.routed_world import GATEWAY, GROUP, hop_limit, port_addresses, vlan_outside
+from support.live.traffic import Program, connects, serve
 
 if TYPE_CHECKING:
-    from routed_world import World
+    from support.live.routed_world import World
 
 pytestmark = pytest.mark.live
 

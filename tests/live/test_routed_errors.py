@@ -6,16 +6,15 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from routed_world import GROUP
-from traffic import CONNECT, Program, serve
 
 from ovenbird.lab import outside
 from ovenbird.lab.process import wait_until
+from support.live.routed_world import GROUP
+from support.live.traffic import CONNECT, Program, serve
 
 if TYPE_CHECKING:
-    from routed_world import World
-
     from ovenbird.lab.instance import Instance
+    from support.live.routed_world import World
 
 pytestmark = pytest.mark.live
 

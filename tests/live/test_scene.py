@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import traffic
 
 from ovenbird.lab import scene
 from ovenbird.lab.command import run
@@ -14,6 +13,7 @@ from ovenbird.lab.errors import CommandError
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.process import wait_until
+from support.live import traffic
 
 pytestmark = pytest.mark.live
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from traffic import connects, serve
 
 from ovenbird.lab import outside, programs, scene
 from ovenbird.lab.errors import ApiError
@@ -18,6 +17,7 @@ from ovenbird.lab.lab import Lab
 from ovenbird.lab.neutron import Neutron
 from ovenbird.lab.outside import Outside
 from ovenbird.lab.process import ProcessSpec, wait_until
+from support.live.traffic import connects, serve
 
 pytestmark = pytest.mark.live
 

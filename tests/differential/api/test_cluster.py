@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -16,10 +15,7 @@ from ovenbird.api.access.quotas import NONE
 from ovenbird.api.http.app import create_app
 from ovenbird.model import cloud
 from ovenbird.ovsdb.replica import Replica
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "ovsdb"))
-
-from cluster import Cluster
+from support.ovsdb.cluster import Cluster
 
 WORKERS = 8
 CALLS = 25

@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import httpx
 import pytest
@@ -23,8 +22,9 @@ from ovenbird.api.http.catalogue import RULES
 from ovenbird.model import cloud
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server
+from support import SUPPORT
 
-PROGRAM = Path(__file__).with_name("neutron_enforcement.py")
+PROGRAM = SUPPORT / "beside_neutron" / "neutron_enforcement.py"
 
 CALLERS = {
     "reader": ["reader"],

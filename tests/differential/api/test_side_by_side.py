@@ -11,14 +11,15 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from neutron_walk import CHASSIS, networks, subnets
-from neutron_walk_groups import security_groups
-from neutron_walk_lists import lists, members
-from neutron_walk_pools import subnet_pools
-from neutron_walk_ports import ports
-from neutron_walk_random import astray
-from neutron_walk_routers import floating_ips, routers
-from side_by_side import Neutron, Pair
+
+from support.beside_neutron.neutron_walk import CHASSIS, networks, subnets
+from support.beside_neutron.neutron_walk_groups import security_groups
+from support.beside_neutron.neutron_walk_lists import lists, members
+from support.beside_neutron.neutron_walk_pools import subnet_pools
+from support.beside_neutron.neutron_walk_ports import ports
+from support.beside_neutron.neutron_walk_random import astray
+from support.beside_neutron.neutron_walk_routers import floating_ips, routers
+from support.beside_neutron.side_by_side import Neutron, Pair
 
 DELIBERATE = [
     r"Neutron's 500",  # it fails; we answer

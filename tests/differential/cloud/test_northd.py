@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "cloud"))
-
-from cloud_world import World
-
 from ovenbird.model import cloud, sb
 from ovenbird.ovsdb.server import Server
+from support.cloud.world import World
 
 MAC1, MAC2 = "fa:16:3e:00:00:01", "fa:16:3e:00:00:02"
 

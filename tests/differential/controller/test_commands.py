@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from controller_site import Site, one_chassis
+
+from support.controller.site import Site, one_chassis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,13 +7,13 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from controller_site import one_chassis
-from test_flows import NETWORK, PORTS
+
+from support.controller.site import NETWORK, PORTS, one_chassis
 
 if TYPE_CHECKING:
     import subprocess
 
-    from controller_site import Site
+    from support.controller.site import Site
 
 OURS = (sys.executable, "-m", "ovenbird.cli", "controller")
 ORIGINAL = ("ovn-controller",)

@@ -8,40 +8,28 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from controller_site import Site, difference, install, installed_by_the_original, one_chassis, physical, settled
 
 from ovenbird.controller.controller import Controller
 from ovenbird.controller.local.local_store import Attachment, Progress, Translation
 from ovenbird.controller.rules import SWITCH
 from ovenbird.model.sb import PortBinding
+from support.controller.site import (
+    NETWORK,
+    PORTS,
+    Site,
+    difference,
+    install,
+    installed_by_the_original,
+    one_chassis,
+    physical,
+    settled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ovenbird.ovsdb.commit import Commit
     from ovenbird.ovsdb.transaction import Transaction
-
-NETWORK = r"""
-ls-add sw0
-ls-add sw1
-ls-add sw2
-lsp-add sw2 c1 p1 5 -- lsp-set-addresses c1 "0a:00:00:00:02:01 10.2.0.11"
-lsp-add sw0 p1 -- lsp-set-addresses p1 "0a:00:00:00:00:01 10.0.0.11"
-lsp-set-port-security p1 "0a:00:00:00:00:01 10.0.0.11"
-lsp-add sw0 p2 -- lsp-set-addresses p2 "0a:00:00:00:00:02 10.0.0.12"
-lsp-add sw0 p3 -- lsp-set-addresses p3 "0a:00:00:00:00:03 10.0.0.13" unknown
-lsp-add sw0 meta -- lsp-set-type meta localport -- lsp-set-addresses meta "0a:00:00:00:00:99 10.0.0.2"
-lsp-add sw1 q1 -- lsp-set-addresses q1 "0a:00:00:00:01:01 10.1.0.11"
-lsp-add sw1 ln -- lsp-set-type ln localnet -- lsp-set-addresses ln unknown
-lsp-set-options ln network_name=net1 -- set Logical_Switch_Port ln tag=42
-pg-add pg p1 p2 q1
-acl-add pg from-lport 1002 "inport == @pg && ip4" allow-related
-acl-add pg to-lport 1002 "outport == @pg && ip4.src == $pg_ip4 && tcp.dst == 22" allow-related
-acl-add pg to-lport 1002 "outport == @pg && ip4.src == {1.1.1.1, 2.2.2.2, 4.4.4.4} && udp.dst == {3, 6, 12}" allow
-acl-add pg to-lport 1003 "outport == @pg && tcp.dst == 8000" allow-stateless
-acl-add pg to-lport 1001 "outport == @pg && ip" drop
-"""
-PORTS = {"p1": 11, "p3": 13, "meta": 14, "q1": 15}
 
 ROUTED = r"""
 ls-add ls1

@@ -8,13 +8,12 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from controller_site import Site, one_chassis
-from other_schemas import newer, reduced, ungrouped
-
 from ovenbird.controller.controller import Controller
 from ovenbird.model import sb
 from ovenbird.ovsdb.replica import Replica
 from ovenbird.ovsdb.transact_request import encode_transaction
+from support.controller.site import Site, one_chassis
+from support.ovsdb.other_schemas import newer, reduced, ungrouped
 
 if TYPE_CHECKING:
     from collections.abc import Callable

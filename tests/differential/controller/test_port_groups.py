@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 
-from controller_site import Site, install, installed_by_the_original, one_chassis
+from support.controller.site import Site, install, installed_by_the_original, one_chassis
 
 NETWORK = r"""
 ls-add sw0

@@ -7,18 +7,17 @@ all its work, and lets no other chassis's certificate touch it (ovn-architecture
 from __future__ import annotations
 
 import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from controller_site import ORIGINAL_SERVER, OVENBIRD, one_chassis
 
-sys.path.append(str(Path(__file__).parent.parent / "ovsdb"))
-from certificates import Authority
+from support.controller.site import ORIGINAL_SERVER, OVENBIRD, one_chassis
+from support.ovsdb.certificates import Authority
 
 if TYPE_CHECKING:
-    from controller_site import Site
+    from pathlib import Path
+
+    from support.controller.site import Site
 
 NETWORK = r"""
 ls-add sw0

@@ -6,10 +6,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from controller_site import Site, one_chassis
-
 from ovenbird.controller.controller import Controller
 from ovenbird.model import sb
+from support.controller.site import Site, one_chassis
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from controller_site import Site, one_chassis
 
 from ovenbird.controller.controller import Controller
+from support.controller.site import Site, one_chassis
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -8,12 +8,10 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "ovsdb"))
-from certificates import Authority
+from support.ovsdb.certificates import Authority
 
 PROGRAMS = ("openssl", "ovsdb-client", "ovsdb-server", "ovsdb-tool", "ovn-nbctl")
 MISSING = [p for p in PROGRAMS if shutil.which(p) is None]

@@ -10,12 +10,13 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 
 from ovenbird.model import cloud, nb, sb
 from ovenbird.ovsdb.journal import create
+from support.places import free_port
+from support.waiting import until
 
 PROGRAMS = ("ovsdb-client", "ovsdb-server", "ovn-nbctl", "ovn-sbctl", "openssl")
 MISSING = [p for p in PROGRAMS if shutil.which(p) is None]
@@ -23,24 +24,8 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING
 OVENBIRD = (sys.executable, "-m", "ovenbird.cli")
 ROOTS = {"nb": "OVN_Northbound,NB_Global", "sb": "OVN_Southbound,SB_Global", "cloud": "Cloud,Cloud_Global"}
 SCHEMAS = {"nb": nb.schema, "sb": sb.schema, "cloud": cloud.schema}
-LIMIT = 60.0
-"""Seconds to wait for what has to happen, on a busy machine."""
 ELSEWHERE = "127.0.0.2"
 """An address of this machine where nothing is served by default."""
-
-
-def until(what):
-    deadline = time.monotonic() + LIMIT
-    while not (found := what()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("0.0.0.0", 0))
-        return probe.getsockname()[1]
 
 
 def as_ovn_ctl_does(command, place, name):
@@ -90,27 +75,6 @@ class Served:
             process.terminate()
         for process in self.processes:
             process.wait(20)
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory):
-    """Make an authority's certificate, and options and paths of a key that it signed and of a stranger's."""
-    place = tmp_path_factory.mktemp("keys")
-
-    def openssl(*args):
-        subprocess.run(["openssl", *args], check=True, capture_output=True)
-
-    made = {}
-    new = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    for name in ("ours", "stranger"):
-        ca, ca_key, key, request, certificate = (
-            str(place / f"{name}-{n}.pem") for n in ("ca", "ca-key", "key", "request", "certificate")
-        )
-        openssl(*new, "-x509", "-subj", f"/CN=authority of {name}", "-days", "2", "-keyout", ca_key, "-out", ca)
-        openssl(*new, "-subj", f"/CN={name}", "-keyout", key, "-out", request)
-        openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-out", certificate)
-        made[name] = (key, certificate, ca)
-    return made
 
 
 def answers(remote, keys=(), database="OVN_Southbound"):

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent.parent / "ovsdb"))
-from certificates import Authority
+from support.ovsdb.certificates import Authority
 
 OVN_CTL, OVS_CTL = Path("/usr/share/ovn/scripts/ovn-ctl"), Path("/usr/share/openvswitch/scripts/ovs-ctl")
 PROGRAMS = ("ovsdb-tool", "ovs-vsctl", "ovn-nbctl", "ovn-sbctl", "ovs-appctl", "openssl")

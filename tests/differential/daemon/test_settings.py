@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-sys.path.insert(0, str(Path(__file__).parent))
-from test_connections import MISSING, OVENBIRD, free_port, keys, until
-
 from ovenbird.cli.commands import ovenbird
 from ovenbird.model import cloud
 from ovenbird.ovsdb.journal import create
+from support.places import free_port
+from support.waiting import until
 
-__all__ = ["keys"]
+MISSING = [p for p in ("ovsdb-client", "ovsdb-server", "openssl") if shutil.which(p) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
+OVENBIRD = (sys.executable, "-m", "ovenbird.cli")
 SERVERS = {
     "original": ("ovsdb-server",),
     "db": (*OVENBIRD, "db"),

@@ -1,14 +1,10 @@
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parent.parent / "verify"))
-
-import oracle as programs
+from support.northd import oracle as programs
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from itertools import count, product
 
-from test_routers import normal
+from support.northd.oracle import normal
 
 WORDS = (
     ("router",),

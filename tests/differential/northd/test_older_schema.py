@@ -10,9 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import oracle as programs
 import pytest
-from other_schemas import newer, reduced, ungrouped
 
 from ovenbird.daemon import northd
 from ovenbird.engine.rows import Store
@@ -21,6 +19,8 @@ from ovenbird.northd.build import SOUTHBOUND, build
 from ovenbird.northd.findings import Findings
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.replica import Replica
+from support.northd import oracle as programs
+from support.ovsdb.other_schemas import newer, reduced, ungrouped
 
 pytestmark = pytest.mark.skipif(bool(programs.missing()), reason="needs Debian's OVN")
 

@@ -5,14 +5,13 @@ How packets fare in them is compared beside our own trace: ``tests/differential/
 
 import os
 import random
-import re
 import subprocess
 
 import pytest
-import routed_topology
 
-QUOTES_INSIDE = "flags[17]"
-"""The mark of errors that quote a packet from behind a translation, which OVN knows since 24.03."""
+from support.northd.oracle import QUOTES_INSIDE, normal
+from support.verify import routed_topology
+
 UNTRANSLATED = ("lr_out_post_undnat", "lr_out_post_snat")
 """Where ours marks who came in untranslated at a distributed gateway port, and looks for it, as OVN has it since 24.03.
 
@@ -182,12 +181,3 @@ def router_flows(client):
 def references(value):
     kind, content = value
     return [uuid for _, uuid in content] if kind == "set" else [content]
-
-
-def normal(text):
-    """Return a match or actions without comments, accidental spaces and numbers, the actions sorted."""
-    text = re.sub(r"/\*.*?\*/", "", text.replace(f"{QUOTES_INSIDE} = 1; ", ""))
-    text = re.sub(r"(reg8\[0\.\.15\] ==?|ecmp_reply_port ==?) [1-9]\d*", r"\1 N", text)
-    text = re.sub(r"\{([^{},]+)\}", r"\1", text)
-    statements = [" ".join(re.sub(r"([=|&<>!]+)", r" \1 ", part).split()) for part in re.split("[;{}]", text)]
-    return "; ".join(sorted(filter(None, statements)))

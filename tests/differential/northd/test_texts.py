@@ -5,9 +5,9 @@ ports' bindings say.
 """
 
 import pytest
-from texts import Texts
 
 from ovenbird.northd.ir.addresses import parse_ip, parse_mac
+from support.northd.texts import Texts
 
 MAC = "00:00:00:00:00:0a"
 MACS = [

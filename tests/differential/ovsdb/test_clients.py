@@ -6,7 +6,6 @@ import asyncio
 import json
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -14,14 +13,12 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-import original_server
-
 from ovenbird.ovsdb import errors
 from ovenbird.ovsdb.journal import create, open_database
 from ovenbird.ovsdb.replica import Replica
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.server import Server
+from support.ovsdb import original_server
 
 pytestmark = pytest.mark.skipif(original_server.MISSING is not None, reason=str(original_server.MISSING))
 

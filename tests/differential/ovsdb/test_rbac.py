@@ -9,22 +9,19 @@ import ssl
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import orjson
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parent))
-import original_server
-from certificates import Authority
-
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.rbac import Access
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.service import Service
 from ovenbird.ovsdb.session import Session
+from support.ovsdb import original_server
+from support.ovsdb.certificates import Authority
 
 MISSING = [name for name in ("ovsdb-server", "ovsdb-tool", "openssl") if shutil.which(name) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")

@@ -5,21 +5,16 @@ Of one thing the original says nothing: that a request which waited has been can
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import orjson
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parent))
-import original_server
-
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.service import Service
 from ovenbird.ovsdb.session import Session
+from support.ovsdb import original_server
 
 pytestmark = pytest.mark.skipif(original_server.MISSING is not None, reason=str(original_server.MISSING))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -12,15 +11,13 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-sys.path.insert(0, str(Path(__file__).parent))
-import original_server
-
 from ovenbird.ovsdb.compaction import compact
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.journal import create, open_database
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.service import Service
 from ovenbird.ovsdb.session import Session
+from support.ovsdb import original_server
 
 pytestmark = pytest.mark.skipif(original_server.MISSING is not None, reason=str(original_server.MISSING))
 

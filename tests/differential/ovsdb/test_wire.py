@@ -16,16 +16,12 @@ from __future__ import annotations
 import json
 import re
 import socket
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parent))
-import original_server
 
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.errors import ProtocolError
@@ -33,6 +29,10 @@ from ovenbird.ovsdb.jsonrpc import Framer
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.service import Service
 from ovenbird.ovsdb.session import Session
+from support.ovsdb import original_server
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(original_server.MISSING is not None, reason=str(original_server.MISSING))
 

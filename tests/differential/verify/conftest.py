@@ -1,13 +1,10 @@
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import verify_world
+from support.verify import world as verify_world
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ import random
 from collections import Counter
 
 import pytest
-import routed_topology
-from verify_bout import ENOUGH, EVERY, STATES, Bout
-from verify_world import WHOSE
+
+from support.verify import routed_topology
+from support.verify.bout import ENOUGH, EVERY, STATES, Bout
+from support.verify.world import WHOSE
 
 PACKETS = int(os.environ.get("OVENBIRD_PACKETS", "15"))
 SEEDS = int(os.environ.get("OVENBIRD_SEEDS", "20"))

@@ -8,12 +8,12 @@ import random
 from collections import Counter
 
 import pytest
-import verify_topology
-from verify_bout import ENOUGH, EVERY, STATES, Bout
-from verify_world import WHOSE
 
 from ovenbird.lang.microflow import parse_microflow
 from ovenbird.verify.packets import describe, headers
+from support.verify import topology as verify_topology
+from support.verify.bout import ENOUGH, EVERY, STATES, Bout
+from support.verify.world import WHOSE
 
 PACKETS = int(os.environ.get("OVENBIRD_PACKETS", "30"))
 SEEDS = int(os.environ.get("OVENBIRD_SEEDS", "30"))

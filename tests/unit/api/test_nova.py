@@ -8,7 +8,6 @@ import tempfile
 import time
 
 import pytest
-from nova_server import NovaServer
 
 from ovenbird.api import nova
 from ovenbird.api.access.keystone import Account, Keystone
@@ -16,6 +15,7 @@ from ovenbird.model import cloud, nb
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.replica import Replica
 from ovenbird.ovsdb.server import LocalClient, Server
+from support.api.nova_server import NovaServer
 
 SERVER = "aaaaaaaa-0000-4000-8000-00000000000{}".format
 FIRST, LAST = SERVER(1), SERVER(9)

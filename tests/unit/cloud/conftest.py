@@ -1,13 +1,7 @@
-import sys
-from pathlib import Path
-
 import pytest
 
 from ovenbird.cloud import subnet
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from cloud_world import World
+from support.cloud.world import World
 
 
 @pytest.fixture(autouse=True)

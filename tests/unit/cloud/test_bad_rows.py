@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from pathlib import Path
 
 import pytest
 
 from ovenbird import cloud as compiler
 from ovenbird.model import cloud
 from ovenbird.ovsdb.errors import OvsdbError
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "api"))
-
-from neutron import Neutron
+from support.api.neutron import Neutron
 
 GARBAGE = ["", " ", "x", "a b c", "9" * 5000, "-1", "\u0665", "fd00::5%a b", "10.0.0.0/33", '"', "\\", "{", "\n", "a-b"]
 NUMBERS = [-(2**63), -1, 0, 2**63 - 1]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from cloud_world import World
 
 from ovenbird.model import cloud, nb
+from support.cloud.world import World
 
 HOST = "enable-chassis-as-extport-host"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from cloud_world import World
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ovenbird.cloud import compiler
 from ovenbird.model import cloud, nb
 from ovenbird.northd.findings import Findings
+from support.cloud.world import World
 
 
 def add_gateways(world, count, **router):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 
-from cloud_world import World
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -13,6 +12,7 @@ from ovenbird.cloud import compiler
 from ovenbird.model import cloud, nb, sb
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.errors import ConstraintViolation
+from support.cloud.world import World
 
 
 def contents(database):

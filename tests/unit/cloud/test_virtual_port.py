@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from cloud_world import World
 
 from ovenbird.model import cloud, nb
+from support.cloud.world import World
 
 VIP = "10.0.0.100"
 VIP6 = "fd00::100"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 
 import pytest
-from world import World
 
 from ovenbird.model import sb
+from support.controller.world import World
 
 FLOWS = (
     ("ip4", "next;"),

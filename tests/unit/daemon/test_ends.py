@@ -9,12 +9,10 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from forked import ended, start
+from support.daemon.forked import ended, start
 
 OVENBIRD = (sys.executable, "-m", "ovenbird.cli")
 ABSENT = "unix:/nonexistent/db.sock"

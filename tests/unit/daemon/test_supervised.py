@@ -13,7 +13,6 @@ import re
 import shutil
 import signal
 import socket
-import sys
 import tempfile
 import urllib.error
 import urllib.request
@@ -25,9 +24,7 @@ import pytest
 
 from ovenbird.model import cloud, nb, sb, vswitch
 from ovenbird.ovsdb.journal import create, open_database
-
-sys.path.insert(0, str(Path(__file__).parent))
-from forked import ended, names_block, start, turns_end, until
+from support.daemon.forked import ended, names_block, start, turns_end, until
 
 AT_ONCE = 24
 """Cells at work."""

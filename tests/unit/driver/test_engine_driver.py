@@ -6,18 +6,14 @@ import asyncio
 import itertools
 import logging
 import string
-import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parent))
-from refused_world import World
-
 from ovenbird.driver import engine_driver
 from ovenbird.ovsdb.errors import NotAllowed
+from support.driver.refused_world import World
 
 names = st.sampled_from(string.ascii_lowercase[:12])
 wishes = st.dictionaries(names, st.tuples(st.sampled_from(["ok", "fine", "too long"]), st.one_of(st.just(""), names)))
@@ -150,10 +146,9 @@ def test_what_is_in_the_way_of_a_row_may_go_away(caplog):
 
 @pytest.mark.parametrize("bad", ["\0", "a\ud800"])
 def test_a_text_that_no_database_can_have_is_refused_by_itself(tmp_path, bad):
-    from refused_world import TARGET, Grant  # noqa: PLC0415
-
     from ovenbird.ovsdb.journal import create, open_database  # noqa: PLC0415
     from ovenbird.ovsdb.server import Server  # noqa: PLC0415
+    from support.driver.refused_world import TARGET, Grant  # noqa: PLC0415
 
     async def run():
         create(tmp_path / "t.db", TARGET)

@@ -1,13 +1,13 @@
 """Rules that wait for a moment run again when it has come, and not before."""
 
 import pytest
-from things import Label, Thing, settle
 
 from ovenbird.engine.alarms import PACE, due
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.facts import Rows
 from ovenbird.engine.rows import Store
 from ovenbird.engine.rules import rule
+from support.engine.things import Label, Thing, settle
 
 LABEL = Rows(Label, [Label.name])
 

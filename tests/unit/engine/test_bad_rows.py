@@ -1,12 +1,11 @@
 """A row on which a function fails costs what is made of it, and stops nobody else."""
 
-from things import Label, Thing, contents, settle
-
 from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.facts import Rows
 from ovenbird.engine.rows import Store
 from ovenbird.engine.rules import rule
+from support.engine.things import Label, Thing, contents, settle
 
 LABEL = Rows(Label, [Label.name], [Label.text])
 HALVES = ComputedIndex(Thing.name, Thing.size, keys=lambda values: [100 // values[Thing.size.index]])

@@ -3,7 +3,6 @@ from __future__ import annotations
 import logging
 
 import pytest
-from things import Box, Edits, Group, Label, Thing, contents, settle
 
 from ovenbird.engine import tracking
 from ovenbird.engine.engine import Engine
@@ -16,6 +15,7 @@ from ovenbird.engine.rows import Store
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.tracking import Cell
 from ovenbird.engine.views import view
+from support.engine.things import Box, Edits, Group, Label, Thing, contents, settle
 
 LABEL = Rows(Label, [Label.name], [Label.text, Label.labels])
 GROUP = Rows(Group, [Group.name])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from things import Box, Thing
-
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.facts import Relation
 from ovenbird.engine.rows import Store
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
+from support.engine.things import Box, Thing
 
 SIZE, NAME = Relation("size"), Relation("name")
 

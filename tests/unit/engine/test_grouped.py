@@ -1,13 +1,13 @@
 """What rows give a group is there for whoever asks, in the same wave, and concerns them only when it differs."""
 
 import pytest
-from things import Box, Label, Thing, settle
 
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.facts import Rows
 from ovenbird.engine.grouped import grouped_values
 from ovenbird.engine.rows import Store
 from ovenbird.engine.rules import rule
+from support.engine.things import Box, Label, Thing, settle
 
 LABEL = Rows(Label, [Label.name], [Label.text])
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from things import Label, Thing, settle
 
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.errors import IdsExhaustedError
@@ -9,6 +8,7 @@ from ovenbird.engine.facts import Rows
 from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.rows import Store
 from ovenbird.engine.rules import rule
+from support.engine.things import Label, Thing, settle
 
 LABEL = Rows(Label, [Label.name], [Label.text])
 KEYS = Pool("keys", 1, 4)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from things import Box, Edits, Group, Label, Thing, contents, settle
 
 from ovenbird.engine import rules as engine_rules
 from ovenbird.engine.engine import Engine
@@ -17,6 +16,7 @@ from ovenbird.engine.facts import Members, Rows
 from ovenbird.engine.lookups import rows, select
 from ovenbird.engine.rows import Store
 from ovenbird.engine.views import view
+from support.engine.things import Box, Edits, Group, Label, Thing, contents, settle
 
 LABEL = Rows(Label, [Label.name, Label.text], [Label.labels])
 GROUP = Rows(Group, [Group.name])

@@ -3,13 +3,13 @@
 import random
 
 import pytest
-from things import Box, Label, Thing, settle
 
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.facts import Rows
 from ovenbird.engine.overlap import Overlap
 from ovenbird.engine.rows import Column, References, Row, Store
 from ovenbird.engine.rules import rule
+from support.engine.things import Box, Label, Thing, settle
 
 LABEL = Rows(Label, [Label.name], [Label.text])
 

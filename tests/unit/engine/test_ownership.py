@@ -1,12 +1,12 @@
 """Rows that rules name by UUID, and rows of somebody else of which rules own some columns."""
 
 import pytest
-from things import Box, Edits, Group, Label, Thing, settle
 
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.facts import Members, Rows
 from ovenbird.engine.rows import UUID, Column, Row, Store
 from ovenbird.engine.rules import rule
+from support.engine.things import Box, Edits, Group, Label, Thing, settle
 
 NAME = UUID("0b7bb7f4-0000-4000-8000-000000000001")
 NAMED = Rows(Label, values=[Label.name])

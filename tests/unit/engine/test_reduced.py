@@ -2,12 +2,11 @@
 
 import random
 
-from things import Box, Group, Label, Thing, settle
-
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.facts import Members, Rows
 from ovenbird.engine.rows import UUID, Store
 from ovenbird.engine.rules import rule
+from support.engine.things import Box, Group, Label, Thing, settle
 
 GROUPS = Rows(Group, [Group.name])
 MEMBERS = Members(GROUPS, Group.members, vital=True)

@@ -1,12 +1,11 @@
 """A group's values concern their readers when one comes or goes, and not when one more row has it."""
 
-from things import Label, Thing, settle
-
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.facts import Rows
 from ovenbird.engine.rows import Store
 from ovenbird.engine.rules import rule
 from ovenbird.engine.value_counts import ValueCounts
+from support.engine.things import Label, Thing, settle
 
 LABEL = Rows(Label, [Label.name], [Label.text])
 POINTED = ValueCounts(Thing.size, Thing.next)

@@ -1,11 +1,10 @@
 """What is said of a group's members counts while it has any: its row, and the rows that refer to it."""
 
-from things import Box, Group, Label, Thing, contents, settle
-
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.facts import Members, Rows
 from ovenbird.engine.rows import UUID, Store
 from ovenbird.engine.rules import rule
+from support.engine.things import Box, Group, Label, Thing, contents, settle
 
 GROUPS = Rows(Group, [Group.name])
 MEMBERS = Members(GROUPS, Group.members, vital=True)

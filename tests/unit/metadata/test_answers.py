@@ -7,7 +7,6 @@ import json
 import re
 import socket
 import stat
-from pathlib import Path
 
 import pytest
 
@@ -20,6 +19,7 @@ from ovenbird.metadata.nova import Nova, sign
 from ovenbird.metadata.server import Server
 from ovenbird.metadata.source import Request, Response
 from ovenbird.sockets.listener import Limits
+from support import ROOT
 
 WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 CALLER = Caller(
@@ -240,7 +240,7 @@ def test_an_instance_without_a_boot_file_is_said_once(tmp_path, caplog):
 
 
 def test_the_file_that_the_page_shows(boots):
-    page = (Path(__file__).parents[3] / "docs/cloud.md").read_text()
+    page = (ROOT / "docs/cloud.md").read_text()
     (shown,) = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     boots.directory.mkdir(parents=True, exist_ok=True)
     boots.path("a/b").write_text(shown)

@@ -1,12 +1,6 @@
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[2] / "differential" / "northd"))
-
-from networks import Networks
+from support.northd.networks import Networks
 
 
 @pytest.fixture

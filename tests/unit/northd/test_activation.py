@@ -1,9 +1,8 @@
 """A port that moves: where it has been let through already is for chassis to say, and stays while it moves."""
 
-from networks import Networks
-from test_gateways import chassis
-
 from ovenbird.model import nb, sb
+from support.northd.gateways import chassis
+from support.northd.networks import Networks
 
 ACTIVATED = "additional-chassis-activated"
 

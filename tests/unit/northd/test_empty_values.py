@@ -1,8 +1,7 @@
 """Columns and options that are there but empty: such a value is one, where it means something."""
 
-from networks import Networks
-
 from ovenbird.model import nb
+from support.northd.networks import Networks
 
 
 def test_a_log_says_the_empty_name_and_meter():

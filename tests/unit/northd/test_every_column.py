@@ -1,9 +1,9 @@
 """Each column alone, changed and changed back: nothing that a rule reads escapes it."""
 
 import pytest
-from networks import Networks
 
 from ovenbird.model import nb
+from support.northd.networks import Networks
 
 
 def world():

@@ -1,9 +1,9 @@
 """Each row that the compiler leaves out, in whole or in part, is a finding that says why, until it is mended."""
 
 import pytest
-from test_contradictions import nat, route, world
 
 from ovenbird.model import nb
+from support.northd.one_router import nat, route, world
 
 LEFT_OUT = [
     ({"nexthop": "10.9.9.9"}, "no port of the router is in a network around 10.9.9.9"),

@@ -3,10 +3,10 @@
 import random
 
 import pytest
-from networks import Networks
-from test_gateways import bind, candidates, chassis
 
 from ovenbird.model import nb, sb
+from support.northd.gateways import bind, candidates, chassis
+from support.northd.networks import Networks
 
 HOSTS = ("hv1", "hv2", "hv3", "hv4")
 

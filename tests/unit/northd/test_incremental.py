@@ -3,9 +3,9 @@
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from networks import Networks
 
 from ovenbird.model import nb, sb
+from support.northd.networks import Networks
 
 NUMBERS = st.integers(0, 5)
 ACTIONS = st.sampled_from(["allow", "allow-related", "allow-stateless", "drop", "reject"])

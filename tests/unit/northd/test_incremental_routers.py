@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from networks import Networks
 
 from ovenbird.model import nb, sb
+from support.northd.networks import Networks
 
 NUMBERS = st.integers(0, 5)
 HOPS = ["10.0.0.1", "10.0.0.9", "172.16.0.9", "10.200.0.2", "fd00::9", "discard", "nonsense"]

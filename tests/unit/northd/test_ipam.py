@@ -1,9 +1,9 @@
 """Ports that ask for dynamic addresses are given what nobody else has, and keep it."""
 
 import pytest
-from networks import Networks
 
 from ovenbird.model import nb, sb
+from support.northd.networks import Networks
 
 
 @pytest.fixture

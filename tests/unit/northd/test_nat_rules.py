@@ -1,9 +1,9 @@
 """Translations: what one costs, and which do not take place."""
 
 import pytest
-from networks import Networks
 
 from ovenbird.model import nb, sb
+from support.northd.networks import Networks
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """An edit runs the same rules and views, as often, in a network of ten times the size."""
 
 import pytest
-from networks import Networks
 
 from ovenbird.model import nb, sb
+from support.northd.networks import Networks
 
 
 def cloud(switches, ports):

@@ -1,8 +1,7 @@
 """What flows back up, and what keeps its place: sequence numbers, times, tags, tunnel keys."""
 
-from networks import Networks
-
 from ovenbird.model import nb, sb
+from support.northd.networks import Networks
 
 
 def chassis(made, name, **private):

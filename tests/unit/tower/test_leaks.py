@@ -6,9 +6,6 @@ import gc
 import sys
 
 import pytest
-import world
-from cloud_world import World as Cloud
-from networks import Networks
 
 from ovenbird.controller.local.local_store import make_local_store
 from ovenbird.controller.ofctrl.address_set_flows import AddressSetFlows, _entry
@@ -19,6 +16,9 @@ from ovenbird.engine.rows import Store
 from ovenbird.lang import text_cache
 from ovenbird.lang.lexer import parse_constant
 from ovenbird.model import cloud, sb, vswitch
+from support.cloud.world import World as Cloud
+from support.controller import world
+from support.northd.networks import Networks
 
 WARM, MEASURED = 60, 120
 """Ports before memory is looked at, and between two looks."""

@@ -1,13 +1,7 @@
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from traced import Traced
-
 from ovenbird.model import nb
+from support.verify.traced import Traced
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from traced import Served
 
 from ovenbird.cli.commands import ovenbird
 from ovenbird.lab.plan import Plan
 from ovenbird.lab.state import Kind, State
 from ovenbird.model import cloud
 from ovenbird.ovsdb.database import Database
+from support.verify.traced import Served
 
 SSH = (
     'inport == "p1" && eth.src == 0a:00:00:00:00:01 && eth.dst == 0a:00:00:00:00:02 && ip4.src == 10.0.0.1 && '

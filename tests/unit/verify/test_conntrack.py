@@ -3,15 +3,7 @@ import pytest
 from ovenbird.lang.microflow import Microflow
 from ovenbird.verify.conntrack import ESTABLISHED, INVALID, NEW, REPLY, TRACKED, Tracker, Tuple, flags, format_state
 from ovenbird.verify.errors import VerifyError
-
-
-def packet(source=1, destination=2, proto=6, **more):
-    return Microflow({"eth_type": 0x800, "ip_src": source, "ip_dst": destination, "nw_proto": proto, **more})
-
-
-def state(tracker, made, zone="z"):
-    tracker.look_up(zone, made)
-    return made["ct_state"]
+from support.verify.tracked import packet, state
 
 
 def test_a_connection_is_new_until_committed_and_then_established_both_ways():

@@ -1,8 +1,6 @@
 """ICMP errors made inside a trace: they are related to the connection of the packet that they quote."""
 
 import pytest
-from test_conntrack import packet, state
-from traced import distribute
 
 from ovenbird.lang.actions.lookup import CheckPacketLarger
 from ovenbird.lang.microflow import Microflow
@@ -20,6 +18,8 @@ from ovenbird.verify.conntrack import (
     Tuple,
 )
 from ovenbird.verify.packets import describe
+from support.verify.traced import distribute
+from support.verify.tracked import packet, state
 
 INSIDE, OUTSIDE, PUBLIC, MIDDLE = 1, 2, 9, 7
 

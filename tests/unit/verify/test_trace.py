@@ -1,5 +1,4 @@
 import pytest
-from traced import distribute
 
 from ovenbird.lang.errors import LangError
 from ovenbird.model import nb, sb
@@ -7,6 +6,7 @@ from ovenbird.verify import render, trace
 from ovenbird.verify.errors import NoReplyError, UnknownDatapathError, UnknownPortError, VerifyError
 from ovenbird.verify.packets import headers
 from ovenbird.verify.steps import Kind
+from support.verify.traced import distribute
 
 P1_TO_P2 = 'inport == "p1" && eth.src == 0a:00:00:00:00:01 && eth.dst == 0a:00:00:00:00:02 && ip.ttl == 64 && '
 P2_TO_P1 = 'inport == "p2" && eth.src == 0a:00:00:00:00:02 && eth.dst == 0a:00:00:00:00:01 && ip.ttl == 64 && '

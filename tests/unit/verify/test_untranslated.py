@@ -4,11 +4,11 @@ As releases of OVN since 24.03 have it; see docs/upstream-fixes.md.
 """
 
 import pytest
-from traced import distribute
 
 from ovenbird.model import nb
 from ovenbird.net.addresses import ipv4_text
 from ovenbird.verify import render
+from support.verify.traced import distribute
 
 IN = (
     'inport == "far" && eth.src == 0a:00:00:00:00:09 && eth.dst == 0a:00:00:00:ff:02 && ip.ttl == 64 && '

@@ -10,7 +10,6 @@ from collections import Counter
 import bcrypt
 import httpx
 import pytest
-from neutron import InProcess
 
 from ovenbird.api.access.auth import IdentityUnavailable, NotLoopbackError, Open, Unauthorized
 from ovenbird.api.access.basic import Basic, BasicError, credentials
@@ -19,6 +18,7 @@ from ovenbird.api.http.app import create_app
 from ovenbird.api.http.catalogue import RULES
 from ovenbird.api.http.service import Service
 from ovenbird.model import cloud
+from support.api.neutron import InProcess
 
 
 def line(user, password):

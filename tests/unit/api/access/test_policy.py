@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import httpx
 import pytest
-from neutron import Neutron
 
 from ovenbird.api.access.auth import Caller
 from ovenbird.api.access.policy import Access, Policy, PolicyError, Residual, parse
@@ -17,6 +16,7 @@ from ovenbird.api.http.catalogue import RULES
 from ovenbird.api.read_only_resource import PartlyWritable
 from ovenbird.api.resources import READ_ONLY, RESOURCES
 from ovenbird.model.cloud import FixedAddress, PortForwarding
+from support.api.neutron import Neutron
 
 ADMIN = Caller(project="ops", user="root", roles=frozenset(("admin", "manager", "member", "reader")))
 ALICE = Caller(project="red", user="alice", roles=frozenset(("member", "reader")))

@@ -7,11 +7,11 @@ import contextlib
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from neutron import Neutron
 
 from ovenbird.api import query
 from ovenbird.api.errors.request import HTTPBadRequest
 from ovenbird.api.resources import RESOURCES
+from support.api.neutron import Neutron
 
 ID = "0b2b8b6e-2a7f-4c88-9b63-7a1d4c9b0b6f"
 LIKELY = ["", "x", "10.0.0.5", "10.0.0.0/24", "fd00::/64", "fd00::1", "-1", "65536", "tcp", "icmp", "IPv4", "ingress",

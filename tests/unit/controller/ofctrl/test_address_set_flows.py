@@ -6,7 +6,6 @@ import random
 from typing import Any
 
 import pytest
-from world import World, actions_of
 
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.compile import Clause, compile_match
@@ -14,6 +13,7 @@ from ovenbird.lang.microflow import Microflow
 from ovenbird.model import sb
 from ovenbird.openflow.actions import Conjunction
 from ovenbird.openflow.match import Match
+from support.controller.world import World, actions_of
 
 V4 = ("10.0.0.1", "10.0.0.1/32", "10.0.0.2", "10.0.0.3", "10.0.0.0/30", "10.0.1.0/24", "0.0.0.0/0", "no address")
 V6 = ("fd00::1", "fd00::2", "fd00::/120", "fd01::7", "::/0")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 import pytest
-from world import actions_of
 
 from ovenbird.controller.physical.port_security import parse_entry
 from ovenbird.openflow.actions import Resubmit, SetField
 from ovenbird.openflow.match import Match
+from support.controller.world import actions_of
 
 MAC, OTHER = 0x0A0000000001, 0x0A0000000002
 IP, IP6, ARP = {"eth_type": 0x800}, {"eth_type": 0x86DD}, {"eth_type": 0x806}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from neutron_walk import NOWHERE
+from support.beside_neutron.neutron_walk import NOWHERE
 
 if TYPE_CHECKING:
-    from side_by_side import Pair
+    from support.beside_neutron.side_by_side import Pair
 
 PAIR = {"ip_address": "10.50.0.99"}
 

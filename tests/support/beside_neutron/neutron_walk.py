@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from side_by_side import Pair
+    from support.beside_neutron.side_by_side import Pair
 
 CHASSIS = {
     "host1": {

@@ -29,8 +29,6 @@ import os
 import re
 from typing import Any, NamedTuple
 
-from verify_world import WHOSE, Question
-
 from ovenbird.lang.ast import And, Boolean, Compare, Not, Or, Resident, Test
 from ovenbird.lang.microflow import parse_microflow
 from ovenbird.lang.parser import parse
@@ -40,6 +38,7 @@ from ovenbird.verify.errors import NoReplyError
 from ovenbird.verify.packets import headers
 from ovenbird.verify.steps import Kind
 from ovenbird.verify.trace import Tracer
+from support.verify.world import WHOSE, Question
 
 EVERY = bool(os.environ.get("OVENBIRD_EVERY_CT"))
 STATES = ("new", "est", "est,rpl", "rel", "rel,rpl", "inv", "new,rel")

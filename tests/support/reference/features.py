@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 import shlex
 from collections import defaultdict
-from pathlib import Path
 
 from ovenbird.engine import tracking
 from ovenbird.engine.computed_index import Files
 from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
 from ovenbird.northd.build import NORTHBOUND, build
+from support import ROOT
 
-PAGES = sorted(Path(__file__).parent.glob("*.md"))
+PAGES = sorted((ROOT / "tests" / "golden").glob("*.md"))
 BLOCK = re.compile(r"^```nbctl[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ROOTS = (
     ("Logical_Router", "Logical_Switch", "Port_Group", "Static_MAC_Binding", "BFD"),

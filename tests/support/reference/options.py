@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,11 +12,12 @@ from ovenbird.cli.commands import COMMANDS
 from ovenbird.cli.daemons import DAEMONS
 from ovenbird.daemon.help import letters
 from ovenbird.daemon.options import GROUPS
+from support import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SOURCE = Path(__file__).parents[2] / "src" / "ovenbird"
+SOURCE = ROOT / "src" / "ovenbird"
 
 HEAD = """# Options of every command
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from neutron_walk import flat
+from support.beside_neutron.neutron_walk import flat
 
 if TYPE_CHECKING:
-    from side_by_side import Pair
+    from support.beside_neutron.side_by_side import Pair
 
 BLOCKS = ("10.90.0.0/24", "10.90.0.0/25", "10.91.0.0/24", "10.92.0.0/29", "fd90::/64", "fd91::/64")
 DELETABLE = ("floatingips", "ports", "routers", "subnets", "security-groups", "networks")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from neutron_walk import MEMBER, NOWHERE
+from support.beside_neutron.neutron_walk import MEMBER, NOWHERE
 
 if TYPE_CHECKING:
-    from side_by_side import Pair
+    from support.beside_neutron.side_by_side import Pair
 
 V4: dict[str, Any] = {"name": "p", "prefixes": ["10.0.0.0/8"]}
 V6: dict[str, Any] = {"name": "p6", "prefixes": ["fd00::/48"]}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from neutron_walk import NOWHERE, flat
-from neutron_walk_ports import named
+from support.beside_neutron.neutron_walk import NOWHERE, flat
+from support.beside_neutron.neutron_walk_ports import named
 
 if TYPE_CHECKING:
-    from side_by_side import Pair
+    from support.beside_neutron.side_by_side import Pair
 
 ROUTERS: list[dict[str, Any]] = [
     {},

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from neutron_walk import MEMBER, NOWHERE, flat
-from neutron_walk_ports import named
+from support.beside_neutron.neutron_walk import MEMBER, NOWHERE, flat
+from support.beside_neutron.neutron_walk_ports import named
 
 if TYPE_CHECKING:
-    from side_by_side import Pair
+    from support.beside_neutron.side_by_side import Pair
 
 QUERIES = """
 name=l1 name=l1&name=l2 name= name=L1 fields=name fields=id&fields=name fields=nonsense fields=tenant_id

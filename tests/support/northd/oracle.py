@@ -12,12 +12,11 @@ import subprocess
 import time
 from pathlib import Path
 
-from contradictions import of_store
-
 from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
 from ovenbird.northd.build import NORTHBOUND, SOUTHBOUND, build
 from ovenbird.ovsdb.notation import decoder, encode
+from support.northd.contradictions import of_store
 
 PROGRAMS = ("ovsdb-server", "ovsdb-tool", "ovn-northd", "ovn-trace", "prlimit", "ovn-appctl", "ovn-nbctl")
 REGISTERS = re.compile(r"reg\d+=0x[0-9a-f]+,")
@@ -25,6 +24,8 @@ SCHEMAS = Path("/usr/share/ovn")
 
 TRACE_SECONDS, TRACE_MEMORY = 10, 500_000_000
 """What one ovn-trace may take: a packet that loops and floods at each turn multiplies until the machine is full."""
+QUOTES_INSIDE = "flags[17]"
+"""The mark of errors that quote a packet from behind a translation, which OVN knows since 24.03."""
 
 
 def missing() -> list[str]:
@@ -259,3 +260,12 @@ class Oracle:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def normal(text):
+    """Return a match or actions without comments, accidental spaces and numbers, the actions sorted."""
+    text = re.sub(r"/\*.*?\*/", "", text.replace(f"{QUOTES_INSIDE} = 1; ", ""))
+    text = re.sub(r"(reg8\[0\.\.15\] ==?|ecmp_reply_port ==?) [1-9]\d*", r"\1 N", text)
+    text = re.sub(r"\{([^{},]+)\}", r"\1", text)
+    statements = [" ".join(re.sub(r"([=|&<>!]+)", r" \1 ", part).split()) for part in re.split("[;{}]", text)]
+    return "; ".join(sorted(filter(None, statements)))

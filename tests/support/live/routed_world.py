@@ -15,15 +15,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from capture import Capture
-from traffic import SNIFF, Program
-
 from ovenbird.lab import outside
 from ovenbird.lab.command import run
 from ovenbird.lab.hypervisor import EXTERNAL_BRIDGE
 from ovenbird.lab.outside import OUTSIDE_LINK, Outside
 from ovenbird.lab.process import wait_until
 from ovenbird.lab.underlay import UPLINK
+from support.live.capture import Capture
+from support.live.traffic import SNIFF, Program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import verify_topology
-from verify_topology import BROADCAST, STRANGER, TCP_PORTS, UDP_PORTS, Port, Topology
+from support.verify import topology as verify_topology
+from support.verify.topology import BROADCAST, STRANGER, TCP_PORTS, UDP_PORTS, Port, Topology
 
 if TYPE_CHECKING:
     import random

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 
-from contradictions import contradictions
-
 from ovenbird.model import nb, sb
 from ovenbird.northd.build import NORTHBOUND, SOUTHBOUND, build
 from ovenbird.northd.findings import Findings
 from ovenbird.ovsdb.database import Database
+from support.northd.contradictions import contradictions
 
 DHCP = (sb.DHCPOptions, sb.DHCPv6Options)
 NUMBER = re.compile(r"(reg8\[0\.\.15\] ==? |reg7 ==? |ecmp_reply_port ==? )[1-9]\d*")
