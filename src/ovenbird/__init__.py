@@ -1,8 +1,8 @@
 """Ovenbird: a complete virtual network for clouds.
 
-A tower of compilers over OVSDB databases: the Neutron API writes Cloud, `cloud` compiles it to Northbound,
+A sequence of compilers between OVSDB databases: the Neutron API writes Cloud, `cloud` compiles it to Northbound,
 `northd` compiles that to Southbound, and one `controller` per hypervisor compiles that to OpenFlow.
-`docs/architecture.md` is the map.
+`docs/architecture.md` describes them.
 """
 
 __version__ = "0.1.0"

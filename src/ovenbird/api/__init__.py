@@ -1,7 +1,7 @@
-"""The network API, Neutron's v2.0: HTTP in, one transaction on Cloud out.
+"""The network API, Neutron's v2.0: each HTTP request that changes something is one transaction on Cloud.
 
-`http/` takes requests in and routes them, and runs the service on a loopback address; `access/` says who asks and what
-they may; `resource` says what a resource is, `resources/` has them; `ports/` is what ports consist of. `attributes` and
-`values` check bodies, `query` what lists ask for; `databases` commits, `rendering` remembers encoded rows; `errors/` is
-every refusal.
+`http/` receives and routes requests and runs the service on a socket; `access/` authenticates callers and evaluates
+policies and quotas; `resource` defines what a resource is, and `resources/` contains them; `ports/` has the parts of
+ports. `attributes` and `values` validate bodies, `query` parses list requests, `databases` commits changes, `rendering`
+caches encoded rows, and `errors/` has all errors.
 """

@@ -1,7 +1,7 @@
-"""Attributes of resources, declared: what a request may give, how it is checked, what it is when not given.
+"""Declarations of attributes: what a request may set, how it is validated, and the default.
 
-Each resource has one table of attributes by name. Everything that a body can be wrong about by itself is found here,
-with Neutron's words; what depends on other rows is the resource's to check.
+Each resource has one table of attributes by name. Errors that depend on the body only are found here, with Neutron's
+messages; checks that depend on other rows belong to the resource.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""A request's change: one transaction on Cloud, built from what is there, decided by the database.
+"""Changes: one transaction on Cloud for each request, prepared from the current rows and decided by the database.
 
-``Databases.change`` builds a draft against the rows in memory, which raises precise errors, and commits it. When the
-database refuses because somebody else was faster (an index, a reference, a revision waited for), the draft is built
-again from the rows as they now are: either it fits this time, or building it raises the precise error. Nothing is
-checked only in memory, so any number of API processes may do this at once.
+``Databases.change`` prepares a transaction from the rows in memory, which raises precise errors, and commits it. If the
+database refuses it because of a concurrent change (an index, a reference, a revision waited for), the transaction is
+prepared again from the current rows: it is then accepted, or preparing it raises the precise error. No condition is
+checked in memory only, so any number of API processes can work at once.
 """
 
 from __future__ import annotations

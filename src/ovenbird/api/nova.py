@@ -1,11 +1,11 @@
-"""Nova's server external events: whoever starts an instance waits to hear that its ports work.
+"""Sends Nova's server external events: Nova waits for them when it starts an instance.
 
-There is no queue of events. What changed is a set of ports; what Nova is told about each follows from how the port is
-when Nova listens, so that a burst, or an hour in which Nova is away, is as many events as there are ports at most. A
-port that went down and came back meanwhile is told again: somebody may be waiting for just that. Events are idempotent
-to Nova, and the first thing that one who takes over does is to tell again what may have got lost.
+There is no queue of events. The state is the set of ports whose status has changed; the event for each is derived from
+the port's status when Nova is reached. The number of events is therefore bounded by the number of ports, however long
+Nova is unreachable. For a port that went down and up in the meantime the event is sent again, since Nova may be waiting
+for it. Events are idempotent, and a process that takes over first sends those again that may have been lost.
 
-`POST /os-server-external-events` of the Compute API; names and members of events are its.
+`POST /os-server-external-events` of the Compute API defines the names and members of events.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a list request asks for: filters, fields, sorting, paging (Networking API v2.0, "Filtering", "Pagination").
+"""Parses list requests: filters, fields, sorting, pagination (Networking API v2.0, "Filtering", "Pagination").
 
-Values of one filter are alternatives, filters together must all hold. Each is converted as the attribute's own values
-are (``admin_state_up=yes``, ``mac_address=FA:16:3E:…``), so that whatever a request may write is found by it. A value
-that is itself a list matches when one of its elements does; elements that are objects are asked for as
+The values of one filter are alternatives; all filters must match. Each value is converted like the attribute's own
+values (``admin_state_up=yes``, ``mac_address=FA:16:3E:…``), so that all notations that a request may use are found. A
+list attribute matches if one of its elements does; elements that are objects are given as
 ``fixed_ips=ip_address=10.0.0.5``.
 """
 

@@ -1,6 +1,6 @@
-"""Resources that nobody creates: what the API shows of rows that other parts write, such as chassis.
+"""Read-only resources: rows that other parts write, such as chassis, as the API shows them.
 
-They are few, change with the clock as much as with the rows, and so are computed anew for each request.
+They are few and depend on the clock as well as on rows, so they are computed again at each request.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Rows as the API shows them, remembered until something that they show changes.
+"""Rows as the API shows them, cached until something that they depend on changes.
 
-A rendering is a pure function of tracked rows, so the engine's own tracking says when it is out of date: a list of ten
-thousand ports is ten thousand look-ups of JSON that is already encoded.
+A rendering is a pure function of tracked rows, so the engine's tracking tells when it is out of date: a list of ten
+thousand ports is ten thousand lookups of encoded JSON.
 
-A row that cannot be rendered, because another program or an older release wrote what this one does not understand, is
-reported and shown by what can be said of it: it must be found and deleted, and no list may fail because of it.
+A row that cannot be rendered, because another program or release wrote something that is not understood, is reported
+and shown in part, so that it can be found and deleted; it does not make a list fail.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""A resource: its attributes, how a row of it is shown, and what creating, changing and deleting one means.
+"""The base of resources: attributes, the rendering of a row, and what create, update and delete do.
 
-A resource declares everything that is said of it: its names, attributes and their columns, its extensions and rules,
-what it is within. To add one is to add a file in ``resources/`` with a subclass, and its line in
-``resources/__init__.py``; `http/catalogue` collects the rest.
+A resource declares its names, attributes and their columns, extensions, policy rules and parent. To add a resource, add
+a file with a subclass in ``resources/`` and its line in ``resources/__init__.py``; `http/catalogue` collects the rest.
 """
 
 from __future__ import annotations

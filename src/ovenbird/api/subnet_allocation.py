@@ -1,10 +1,10 @@
-"""Which block of a subnet pool's prefixes a new subnet gets.
+"""Allocation of subnets from the prefixes of a subnet pool.
 
-Subnets of a pool share no addresses: whoever allocates from a pool, or changes its prefixes, raises its revision in the
-same transaction, so that of two at once the second is built again. Of the free blocks that are large enough the
-smallest is cut, and of several the first, so that large ones stay whole (as Neutron does).
+Subnets of a pool do not overlap: each allocation, and each change of the pool's prefixes, increments the pool's
+revision in the same transaction, so that of two concurrent requests the second is prepared again. As in Neutron, the
+smallest free block that is large enough is used, and of several the first, so that large blocks remain.
 
-The time that it takes grows with the number of subnets in the pool, a few milliseconds a thousand.
+The time grows with the number of subnets in the pool, by a few milliseconds for a thousand.
 """
 
 from __future__ import annotations

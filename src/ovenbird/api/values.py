@@ -1,7 +1,7 @@
-"""Converters of attribute values: each takes what JSON gave and returns what is stored, or says what is wrong.
+"""Converters of attribute values: each takes a JSON value and returns the value to store, or raises an error.
 
-A converter raises ``ValueError`` with the reason, in Neutron's words; the attribute's name is put before it by whoever
-called (``Invalid input for NAME. Reason: REASON.``).
+A converter raises ``ValueError`` with the reason, in Neutron's words; the caller adds the attribute's name (``Invalid
+input for NAME. Reason: REASON.``).
 """
 
 from __future__ import annotations

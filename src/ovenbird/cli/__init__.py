@@ -1,1 +1,1 @@
-"""The command `ovenbird`: what people type. Each command is a file, imported only when it is called."""
+"""The command `ovenbird`. Each subcommand is a file, imported only when it is used."""

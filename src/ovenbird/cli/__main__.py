@@ -1,4 +1,4 @@
-"""`python -m ovenbird.cli` is `ovenbird`: how the lab starts our daemons with the interpreter it runs in."""
+"""`python -m ovenbird.cli` is `ovenbird`: the lab starts daemons this way, with its own interpreter."""
 
 from ovenbird.cli.main import main
 

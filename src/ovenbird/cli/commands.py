@@ -1,4 +1,4 @@
-"""The table of commands: name, module, and the line that `--help` shows, so that help needs no module."""
+"""The table of commands: name, module, and the line that `--help` shows, so that help imports no module."""
 
 import importlib
 from collections.abc import Mapping

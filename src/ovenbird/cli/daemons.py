@@ -1,4 +1,4 @@
-"""The table of daemons, which get their command line untouched; each is imported when it is started."""
+"""The table of daemons, which parse their command lines themselves; each is imported when it is started."""
 
 import importlib
 from collections.abc import Callable, Sequence

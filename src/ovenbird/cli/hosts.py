@@ -1,4 +1,4 @@
-"""`ovenbird lab host`: the hypervisors of a running lab, added, killed, started again and listed."""
+"""`ovenbird lab host`: add, kill, start and list the hypervisors of a running lab."""
 
 from pathlib import Path
 

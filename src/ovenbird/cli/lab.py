@@ -1,4 +1,4 @@
-"""`ovenbird lab`: instances, booted, entered, deleted and listed."""
+"""`ovenbird lab`: boot, enter, delete and list instances."""
 
 import os
 from collections.abc import Iterator

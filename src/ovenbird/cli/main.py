@@ -1,7 +1,7 @@
-"""The entry point: commands for people by click, daemons by handing the command line on untouched.
+"""The entry point: user commands are parsed by click; daemons receive their command line unchanged.
 
-Invariant: nothing is imported here that the called command does not need; `ovenbird --help` and the start of a daemon
-cost no more than the interpreter and click, or the interpreter alone.
+Invariant: only modules that the command needs are imported; `ovenbird --help` and the start of a daemon cost no more
+than the interpreter and click, or the interpreter alone.
 """
 
 import signal

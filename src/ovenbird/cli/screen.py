@@ -1,4 +1,4 @@
-"""What commands print for people, with rich. Nothing here looks at the machine: it is given what to show."""
+"""The output of commands for people, with rich. It only formats what it is given."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""`ovenbird settings`: the settings that every process of a cloud shares, listed, read and changed."""
+"""`ovenbird settings`: list, read and change the settings that all processes of a cloud share."""
 
 import asyncio
 import json

@@ -1,7 +1,7 @@
-"""Tables that read well at any width: as a table where a terminal has the width, else a few lines for each row.
+"""Tables that are readable at any width: a table if the terminal is wide enough, else a few lines for each row.
 
-No heading and no cell is broken: an address that ends on the next line can be neither read nor copied. Where no
-terminal is, nothing is narrow, since whatever reads the lines wants whole ones.
+No heading and no cell is wrapped, since a wrapped address can be neither read nor copied. Without a terminal the width
+is not limited, since the reader is a program.
 """
 
 import os

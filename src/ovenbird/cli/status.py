@@ -1,4 +1,4 @@
-"""`ovenbird status`: what runs and where."""
+"""`ovenbird status`: what runs where, and what is wrong."""
 
 import json
 from pathlib import Path

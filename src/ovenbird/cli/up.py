@@ -1,4 +1,4 @@
-"""`ovenbird up`: start a cloud network and show the first scene."""
+"""`ovenbird up`: start a cloud network and show a demonstration of it."""
 
 import sys
 import time

@@ -1,7 +1,7 @@
-"""Cloud to Northbound: pure rules, one file a resource, run by the engine.
+"""Cloud → Northbound: pure rules, one file for each resource, run by the engine.
 
-``compiler`` makes an engine with all of them. Whoever runs it calls ``engine.run()`` after Cloud changed or somebody
-touched Northbound, and writes the plan of each of ``engine.outputs`` in one transaction on Northbound.
+``compiler`` makes an engine with all of them. Its owner calls ``engine.run()`` after a change of Cloud or Northbound,
+and writes the plans of all ``engine.outputs`` in one transaction on Northbound.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Address groups: an address set for each IP version that the rules of security groups can name."""
+"""Address groups: an address set for each IP version, to which the ACLs of security groups refer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a port holds, and what it may send from."""
+"""A port's addresses and port security."""
 
 from __future__ import annotations
 

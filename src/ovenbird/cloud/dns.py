@@ -1,6 +1,6 @@
-"""Names of instances: DNS records that every chassis answers its instances from (ovn-nb(5), DNS).
+"""Names of instances: DNS records, which every chassis answers (ovn-nb(5), DNS).
 
-Each port with a name has a row of its own, so that one more name costs the same in a network of any size.
+Each port with a name has a row of its own, so that the cost of a name does not depend on the size of the network.
 """
 
 from __future__ import annotations

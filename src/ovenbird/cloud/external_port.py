@@ -1,11 +1,12 @@
-"""External ports: hosts and devices that no virtual switch connects, and the chassis that stand in for them.
+"""External ports: hosts and devices that are not connected to a virtual switch, and the chassis that act for them.
 
-A bare metal host or an SR-IOV function is on the physical network itself. One chassis answers what it asks by DHCP, of
-routers and of the metadata service: the first of a group that works (ovn-nb(5), `external`). These are
+A bare metal host or an SR-IOV function is connected to the physical network itself. One chassis answers its DHCP
+requests, routes for it and serves its metadata: the first live one of an HA chassis group (ovn-nb(5), `external`). The
+group consists of
 
-- the gateways of the router that its network is connected to, so that what it sends out takes no second turn;
-- else chassis that offer themselves for it (`ovn-cms-options=enable-chassis-as-extport-host`), each port its own order;
-- else those that may be gateways to its physical network, in one order for the whole network.
+- the gateway chassis of the router that its network is connected to, so that packets take no detour;
+- else the chassis with `ovn-cms-options=enable-chassis-as-extport-host`, in an order of its own for each port;
+- else the chassis that may be gateways to its physical network, in one order for the whole network.
 """
 
 from __future__ import annotations

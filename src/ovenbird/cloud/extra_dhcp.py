@@ -1,7 +1,7 @@
-"""DHCP options that people give to single ports: their names in Neutron, and in OVN.
+"""Extra DHCP options of ports: Neutron's names, and OVN's.
 
-Neutron's names are those that dnsmasq gave to options, or their numbers; OVN's are those that chassis know. An option
-that no chassis knows, or whose value none could encode, is left out.
+Neutron's names are dnsmasq's names of options, or their numbers; OVN's are those that controllers know. An option that
+no controller knows, or whose value cannot be encoded, is left out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Floating IPs: a `dnat_and_snat` row each, on the router through which the port is reached (ovn-nb(5), NAT)."""
+"""Floating IPs: a `dnat_and_snat` row for each, on the router that reaches the port (ovn-nb(5), NAT)."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""Gateways: which chassis may carry a router's traffic to an external network, in what order.
+"""Gateway scheduling: which chassis may host a router's gateway port, in what order.
 
-A candidate carries the network's physical network (`ovn-bridge-mappings`), says that it is a gateway
-(`ovn-cms-options=enable-chassis-as-gw`), and is in one of the availability zones that the router asks for. Up to
-``MOST`` candidates are chosen; the first one works, and BFD between them decides when the next takes over, so a
-chassis that fails without leaving the Southbound database is no cause to choose again.
+A candidate has a bridge mapping for the external network's physical network (`ovn-bridge-mappings`), is enabled as a
+gateway (`ovn-cms-options=enable-chassis-as-gw`), and is in one of the router's availability zones. Up to ``MOST``
+candidates are chosen. The first one is active; BFD between them decides when the next takes over, so the failure of a
+chassis whose row stays in Southbound does not change the schedule.
 
-Where tunnels carry the external network there is no wire for a gateway to be at: the whole router is then on the first
-candidate, and moves when that is none any more.
+If tunnels carry the external network, no chassis is connected to it physically: the whole router is then on the first
+candidate, and moves when that is no longer a candidate.
 
-A placement is stable: it keeps the chassis it has for as long as they are candidates. One that goes is left out and
-the others move up; one that comes is added, and becomes the first for as many gateways as make the loads even.
-Placements are found again in Northbound when the compiler starts.
+A schedule is stable: it keeps its chassis as long as they are candidates. When one is removed, the others move up; a
+new candidate is added, and becomes the first for as many gateways as balance the load. The schedules are read back from
+Northbound when the compiler starts.
 """
 
 from __future__ import annotations

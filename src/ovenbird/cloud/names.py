@@ -1,4 +1,4 @@
-"""Neutron's names for things in Northbound, so that tools written for Neutron with OVN keep working."""
+"""Names of rows in Northbound, the same as Neutron's, so that tools written for Neutron with OVN keep working."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks: a logical switch each, and a localnet port for a segment that lives on a physical network."""
+"""Networks: a logical switch for each, and a localnet port for a segment on a physical network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ports: a logical switch port each, its type, addresses, port security, DHCP options and port groups."""
+"""Ports: a logical switch port for each, with its type, addresses, port security, DHCP options and port groups."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Routers: a logical router each, with a router port for each of its ports, its routes, and SNAT (ovn-nb(5)).
+"""Routers: a logical router for each, with a router port for each of its ports, its routes, and SNAT (ovn-nb(5)).
 
-A router's port is one Cloud port on both sides: the switch port named by its UUID, of type `router`, and the router
-port `lrp-` and the same UUID.
+A router's port is one port in Cloud and two in Northbound: the switch port of type `router`, whose name is the port's
+UUID, and the router port, whose name is `lrp-` and the same UUID.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Security groups: a port group each, an ACL for each rule, and the group that drops whatever no rule allows."""
+"""Security groups: a port group for each, an ACL for each rule, and the port group that drops all other traffic."""
 
 from __future__ import annotations
 

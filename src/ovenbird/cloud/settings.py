@@ -1,4 +1,4 @@
-"""Settings that somebody wrote into Cloud unchecked: what of them has no effect is a finding."""
+"""Findings about settings that were written into Cloud without validation and have no effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subnets: the DHCP options that native DHCP answers with (ovn-nb(5), DHCP_Options)."""
+"""Subnets: the options with which native DHCP answers (ovn-nb(5), DHCP_Options)."""
 
 from __future__ import annotations
 

@@ -3,8 +3,9 @@
     a change in Southbound or Open_vSwitch → one wave of the rules → flows to the switch in one bundle, edits to the
     databases in one transaction each → the switch confirms → edits that waited for that
 
-What is monitored of Southbound follows what is hosted. While a change of that is on its way nothing is reported as
-done. Southbound may go away: the switch keeps its flows, and rows keep their last values until it is back.
+The monitor conditions on Southbound follow from the local datapaths. While a change of conditions is in progress
+nothing is acknowledged. If the connection to Southbound is lost, the switch keeps its flows, and rows keep their last
+values until it is back.
 """
 
 from __future__ import annotations

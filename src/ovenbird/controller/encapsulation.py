@@ -1,8 +1,8 @@
-"""A packet's logical metadata on the wire between chassis (ovn-architecture(7), "Tunnel Encapsulations").
+"""A packet's logical metadata in tunnels between chassis (ovn-architecture(7), "Tunnel Encapsulations").
 
 Geneve carries the datapath's key as VNI and one option (class 0x0102, type 0x80, 4 bytes): the ingress port's key in
-the upper half, the egress port's or multicast group's in the lower. VXLAN has the 24 bits of its VNI and nothing else:
-12 for the datapath, 12 for the egress port, of which the highest says that it is a multicast group.
+the upper half, the key of the egress port or multicast group in the lower. VXLAN has the 24 bits of its VNI only: 12
+for the datapath, 12 for the egress port, of which the highest marks a multicast group.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What can go wrong in the controller."""
+"""Errors of the controller."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Packets of the controller's own: how they enter the switch, and those of ovn-controller(8)'s command `inject-pkt`.
+"""Packets that the controller sends itself: how they enter the switch, and ovn-controller(8)'s command `inject-pkt`.
 
-What a chassis sends of its own accord enters a datapath as if it came from a logical port (`inject_actions`). A
-packet made to order is described by a microflow, in the language of matches: fields that it leaves open are 0. It
-enters the switch by the interface of its `inport`, so that it is treated as any other from there.
+A packet that the chassis originates enters a datapath as if it came from a logical port (`inject_actions`). A packet
+for `inject-pkt` is described by a microflow in the match language; fields that it does not mention are 0. It enters the
+switch through the interface of its `inport`, and is then treated like any other packet.
 """
 
 from __future__ import annotations

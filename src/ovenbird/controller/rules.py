@@ -1,4 +1,4 @@
-"""What the controller reads of its databases, and the rules that it runs."""
+"""The tables and columns that the controller reads, and the rules that it runs."""
 
 from __future__ import annotations
 

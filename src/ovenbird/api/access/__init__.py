@@ -1,1 +1,1 @@
-"""Who is asking, what they may do and see, and how much of it they may have."""
+"""Authentication, policies, visibility and quotas."""

@@ -1,8 +1,8 @@
-"""Who is asking: callers, and the ways to know them.
+"""Authentication: callers, and how they are identified.
 
-An authenticator turns a request's headers into a ``Caller``. ``Open`` believes everybody and so serves this machine
-alone; `basic` has passwords in a file, `keystone` asks the identity service. What a caller may do is `policy`'s
-to say; with ``Open`` every caller may do everything, as with Neutron's ``auth_strategy = noauth``.
+An authenticator turns a request's headers into a ``Caller``. ``Open`` accepts everybody and therefore only serves
+loopback; `basic` checks passwords in a file, `keystone` asks the identity service. What a caller may do is decided by
+`policy`; with ``Open`` every caller may do everything, as with Neutron's ``auth_strategy = noauth``.
 """
 
 from __future__ import annotations

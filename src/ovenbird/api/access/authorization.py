@@ -1,8 +1,9 @@
-"""Whether a caller may make a change: rules are found for a request, what it may not do is refused.
+"""Authorization: whether a caller may make a change.
 
-A creation has to please the rule about the resource and one for each attribute that it gives other than its default;
-a change likewise. A refusal is 403 where the caller sees the resource, and otherwise 404, as if it were not there. The
-same goes for what a request names: another project's network cannot be used, nor found out about.
+To create a resource, a caller must pass the rule for the resource, and the rule for each attribute that is given with
+another value than its default; likewise for a change. The error is 403 if the caller may see the resource, and 404
+otherwise. The same applies to resources that a request refers to: a network of another project can be neither used nor
+detected.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""HTTP Basic authentication (RFC 7617) against a file as Apache's ``htpasswd -B`` writes it: ``USER:BCRYPT`` a line.
+"""HTTP Basic authentication (RFC 7617) with a file written by Apache's ``htpasswd -B``: ``USER:BCRYPT`` in each line.
 
-A user's project has the user's name. Everybody is a member of their project; those listed as administrators are
-administrators besides. The file is read again when it changes. Checking a password is slow on purpose, so it happens
-on a thread of its own, one after the other: however many wrong ones come, the API answers those it knows.
+A user's project has the user's name. Each user is a member of that project; users listed as administrators are also
+administrators. The file is read again when it changes. Checking a password is slow by design, so a separate thread does
+it, one at a time: a flood of wrong passwords does not delay callers whose passwords have been checked before.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Authentication by Keystone: a request's token is shown to the identity service, which says whose it is.
+"""Authentication by Keystone: the identity service validates a request's token.
 
-Identity API v3: ``POST /v3/auth/tokens`` logs the service itself in; ``GET /v3/auth/tokens`` with the service's token
-in ``X-Auth-Token`` and the caller's in ``X-Subject-Token`` answers what the caller's is good for, or 404. Answers are
-remembered by a hash of the token for as long as the token lasts, but no longer than ``HOLDS``: that is how long a
-token that was revoked may still be taken. Everything is asynchronous; requests with tokens already known are answered
-while Keystone is slow or away.
+Identity API v3: ``POST /v3/auth/tokens`` authenticates the service itself. ``GET /v3/auth/tokens``, with the service's
+token in ``X-Auth-Token`` and the caller's in ``X-Subject-Token``, returns the caller's project and roles, or 404.
+Results are cached by a hash of the token until the token expires, but no longer than ``HOLDS``: this is how long a
+revoked token may still be accepted. All requests are asynchronous; callers with cached tokens are answered while
+Keystone is slow or unreachable.
 
-The service's own name and password are in a file, as neutron.conf has them: section ``keystone_authtoken``.
+The service's name and password are in a file, in the section ``keystone_authtoken`` as in neutron.conf.
 """
 
 from __future__ import annotations

@@ -1,16 +1,15 @@
-"""Who may do what: rules in oslo.policy's language, partially evaluated once for each caller.
+"""Policies: rules in oslo.policy's language, partially evaluated once for each caller.
 
-A rule is parsed by oslo.policy and then *partially evaluated* for a caller: every part that depends on the caller alone
-becomes true or false, and what is left is a residual that reads some fields of the target, often none. So an
-administrator's list of ports evaluates no rule, and a member's evaluates each residual once for each combination of the
-fields that it reads (a project, whether a network is shared), not once a port.
+A rule is parsed by oslo.policy and then *partially evaluated* for a caller: every part that depends on the caller only
+becomes true or false. The remaining residual reads some fields of the target, often none. For an administrator's list
+of ports no rule is evaluated; for a member's, each residual is evaluated once for each combination of the fields that
+it reads (the project, whether a network is shared), not once for each port.
 
-Defaults are the rules that resources declare; a file (YAML or JSON, as oslo.policy's) replaces those that it names, and
-is read again when it changes. A file that makes no sense at start is an error; later, the rules read last stay in
-force.
+Resources declare the default rules. A file (YAML or JSON, as for oslo.policy) overrides some of them, and is read again
+when it changes. An invalid file is an error at start; later it is logged, and the previous rules stay in force.
 
-oslo.policy takes a tenth of a second to import, which a service that asks nobody who they are does not need: nothing
-imports this module until someone does.
+Importing oslo.policy takes a tenth of a second, which a service without authentication does not need: this module is
+imported when it is first used.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Quotas: how many of each resource a project may have.
 
-What a project has is counted by an index, at no cost in its number. A creation near the limit takes a *turn*: it waits
-for the number of the turn before, and raises it, in the transaction that creates; so of several that each see the last
-place, in whichever process, one gets it and the others see it gone. Far from the limit creations do not wait for each
-other.
+The resources of a project are counted by an index, at a cost independent of their number. Creations close to the limit
+are serialised: each waits for the previous value of a counter and increments it, in the transaction that creates the
+resource. So of several requests that find one place left, in any processes, one succeeds and the others fail. Creations
+far from the limit do not wait for each other.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Who may do what unless a policy file says otherwise: Neutron's rules, by Neutron's names.
+"""Common policy rules, with Neutron's names and defaults.
 
-Rules are in oslo.policy's language. ``create_network`` is about the request, ``create_network:shared`` about giving
-that attribute, ``get_network:provider:network_type`` about seeing it. An attribute without a rule goes with its
-resource. The roles are Keystone's: ``reader`` sees what its project has, ``member`` changes it, ``manager`` does a
-little more, ``admin`` does everything; ``service`` is for Nova and its like.
+Rules are in oslo.policy's language. ``create_network`` is about the request, ``create_network:shared`` about setting
+that attribute, ``get_network:provider:network_type`` about reading it. An attribute without a rule follows its
+resource. The roles are Keystone's: ``reader`` reads the resources of its project, ``member`` changes them, ``manager``
+has some more rights, ``admin`` has all; ``service`` is for Nova and other services.
 
-The facts are those of Neutron 29's defaults for what this API has (``oslopolicy-policy-generator --namespace
+The rules are those of Neutron 29's defaults for the implemented resources (``oslopolicy-policy-generator --namespace
 neutron`` prints them); a test compares the two where Neutron is installed.
 """
 

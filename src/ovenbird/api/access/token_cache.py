@@ -1,7 +1,7 @@
-"""Callers who have proved who they are, for a while: at most so many, found by a hash of what they proved it with.
+"""A cache of authenticated callers, bounded in number and time, by a hash of their credentials.
 
-Nothing here can be used to log in if it leaks: keys are keyed hashes, the key is made anew by each process. Of several
-requests that need the same answer at once, one asks and the others wait for it.
+Keys are keyed hashes with a key that each process generates, so the content cannot be used to authenticate. If several
+requests need the same result at once, one of them obtains it and the others wait.
 """
 
 from __future__ import annotations

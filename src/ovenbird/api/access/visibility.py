@@ -1,4 +1,4 @@
-"""What one caller sees of one resource: which rows, and which of their attributes."""
+"""What one caller may see of a resource: which rows, and which of their attributes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: N818 (the classes have the names that Neutron sends as "type")
-"""What the API answers when it refuses: the form of it, and the kinds that all others are of."""
+"""The base classes of the API's errors, and their form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a database's errors are to callers of the API, where nobody has turned them into better ones."""
+"""Database errors that no resource has turned into more precise ones, as errors of the API."""
 
 from __future__ import annotations
 

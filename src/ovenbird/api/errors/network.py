@@ -1,4 +1,4 @@
-"""What is refused about networks."""
+"""Errors of requests about networks."""
 
 from __future__ import annotations
 

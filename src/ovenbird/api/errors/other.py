@@ -1,4 +1,4 @@
-"""What is refused about agents, zones, address groups and tags."""
+"""Errors of requests about agents, availability zones, address groups and tags."""
 
 from __future__ import annotations
 

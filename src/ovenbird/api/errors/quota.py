@@ -1,4 +1,4 @@
-"""What is refused about quotas."""
+"""Errors of requests about quotas."""
 
 from __future__ import annotations
 

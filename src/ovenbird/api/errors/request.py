@@ -1,5 +1,5 @@
 # ruff: noqa: N818 (the classes have the names that Neutron sends as "type")
-"""What the API answers to requests that it cannot read, or may not or cannot serve."""
+"""Errors of requests that cannot be parsed, are not permitted, or cannot be served."""
 
 from __future__ import annotations
 

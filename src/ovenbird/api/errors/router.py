@@ -1,5 +1,5 @@
 # ruff: noqa: N818 (the classes have the names that Neutron sends as "type")
-"""What is refused about routers and floating IPs."""
+"""Errors of requests about routers and floating IPs."""
 
 from __future__ import annotations
 

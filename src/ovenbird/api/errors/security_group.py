@@ -1,4 +1,4 @@
-"""What is refused about security groups and their rules."""
+"""Errors of requests about security groups and their rules."""
 
 from __future__ import annotations
 

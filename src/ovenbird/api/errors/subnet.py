@@ -1,4 +1,4 @@
-"""What is refused about subnets."""
+"""Errors of requests about subnets."""
 
 from __future__ import annotations
 

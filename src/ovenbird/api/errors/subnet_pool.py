@@ -1,5 +1,5 @@
 # ruff: noqa: N818 (the classes have the names that Neutron sends as "type")
-"""What is refused about subnet pools."""
+"""Errors of requests about subnet pools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ASGI application: addresses and methods to collections, exceptions to Neutron's error bodies."""
+"""The ASGI application: routes paths and methods to endpoints, and turns exceptions into Neutron's error bodies."""
 
 from __future__ import annotations
 

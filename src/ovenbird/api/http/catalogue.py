@@ -1,4 +1,4 @@
-"""The catalogue: every endpoint by its address; and extensions and rules of policies, which resources declare."""
+"""The catalogue: endpoints by path, extensions, and policy rules, collected from the resources."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""One HTTP connection to the API, and what all of them may take of the process's memory and time.
+"""A protocol for HTTP connections with limits on memory and time.
 
-uvicorn's protocol answers requests; it has no limits of its own. Here a request must be complete within deadlines, a
-peer must take its answers, only a few requests may wait behind the one that is answered (RFC 9112, section 9.3.2), and
-nothing is read while any do. What is too much ends the connection, after the answers to what was accepted.
+uvicorn's protocol answers requests but has no limits of its own. Here a request must be complete within deadlines, the
+client must read its answers, and only a few pipelined requests may wait (RFC 9112, section 9.3.2), during which nothing
+more is read. Beyond a limit the connection is closed, after the answers to the accepted requests.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Endpoints: what answers at an address, be it a resource, one that is only read, a nested one, quotas, or extensions.
+"""Endpoints: resources, read-only resources, nested resources, quotas and extensions, each at its path.
 
-An endpoint takes a call and returns a body that is already encoded. What it does not do is 405. `catalogue` has all of
-them, by address; `app` finds the one that a request is for.
+An endpoint takes a call and returns an encoded body. A method that it does not implement is answered with 405.
+`catalogue` has all endpoints by path; `app` finds the one for a request.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the API can do beyond the core, by the aliases that clients look for: its own here, those of resources there."""
+"""Extensions, by their aliases: those of the API as a whole here, those of resources in their files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What every request passes first: it gets an id, its address loses a slash at the end, and its answer is logged.
+"""Middleware for all requests: the request id, trailing slashes, and the request log.
 
-Neutron's answers carry `x-openstack-request-id` (oslo.middleware, `RequestId`), which clients show and operators look
-for in logs; a slash at the end of an address means nothing there.
+Neutron's answers carry `x-openstack-request-id` (oslo.middleware, `RequestId`), which clients show and operators search
+for in logs. A trailing slash in a path is ignored, as by Neutron.
 """
 
 from __future__ import annotations

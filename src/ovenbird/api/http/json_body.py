@@ -1,8 +1,8 @@
-"""JSON that a request holds, as far as the databases can hold what it says.
+"""Parses the JSON body of a request, and refuses what the databases cannot store.
 
-RFC 7047, section 3.1, has strings without U+0000 and integers of 64 bits with a sign. What is deeper than anything that
-the API knows would only exhaust the stacks of those who handle it. A name that an object has twice means the last of
-its values, as everywhere in Python (RFC 8259, section 4, leaves it open).
+Strings contain no U+0000 and integers have 64 bits (RFC 7047, section 3.1). Deeper nesting than any attribute has is
+refused, since it could exhaust the stack. If an object has a name twice, the last value is used, as everywhere in
+Python (RFC 8259, section 4, leaves it open).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The line of each request in the log, and how many there may be: whoever asks and asks fills no disk.
+"""The request log, with a limit on its rate, so that clients cannot fill the disk.
 
-A line has what Neutron's has: id, user and project, who asked for what, status, bytes and seconds of the answer. Users
-have a line for each request as long as they ask at a pace of people and of services; who is not logged in has a pace of
-all such together. What is left out is counted: the next line of the same user has the number as `left_out`.
+A line has the same fields as Neutron's: id, user and project, method and path, status, bytes and seconds of the answer.
+The limit for each user is above the rate of people and services; all unauthenticated clients share one limit.
+Suppressed lines are counted: the next line of the same user has the number as `left_out`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The API as a service: the application on a socket, run by uvicorn within a running event loop.
 
-Connections are accepted by a listener that bounds their number, and each is bounded in bytes and time
-(`api/http/connection.py`), so that whoever can connect can take neither the memory nor the descriptors of the
-databases in the same process.
+The listener bounds the number of connections, and each connection is bounded in bytes and time
+(`api/http/connection.py`), so that clients cannot exhaust the memory or file descriptors of the databases in the same
+process.
 """
 
 from __future__ import annotations

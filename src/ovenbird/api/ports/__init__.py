@@ -1,1 +1,1 @@
-"""What a port consists of: addresses, MAC, bindings; and the ports that the cloud makes for itself."""
+"""Parts of ports (addresses, MACs, bindings), and ports that belong to the cloud itself."""

@@ -1,4 +1,4 @@
-"""Address pairs: which addresses may not be shared, and what a port that shares its own cannot do."""
+"""Checks of allowed address pairs: addresses that may not be shared, and restrictions on ports that share theirs."""
 
 from __future__ import annotations
 

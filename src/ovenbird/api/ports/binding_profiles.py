@@ -1,7 +1,7 @@
-"""Binding profiles: what the API refuses of them, as Neutron's OVN driver does.
+"""Checks of binding profiles, the same as those of Neutron's OVN driver.
 
-Nova, trunks and operators write into `binding:profile`. Keys that belong together are given together and have the
-types that OVN needs; what OVN does not know is theirs, and is kept as it is.
+Nova, trunks and operators write into `binding:profile`. Keys that belong together must be given together, with the
+types that OVN needs; keys that OVN does not use are kept unchanged.
 """
 
 from __future__ import annotations

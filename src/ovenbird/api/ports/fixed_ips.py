@@ -1,4 +1,4 @@
-"""A port's addresses: which ones a request means, and the rows that take them."""
+"""A port's fixed IPs: which addresses a request asks for, and the rows that allocate them."""
 
 from __future__ import annotations
 

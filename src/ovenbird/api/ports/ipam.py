@@ -1,8 +1,8 @@
-"""Addresses of subnets: pools, and the choice of a free address.
+"""IPAM: allocation pools, and the choice of a free address.
 
-The database decides who gets an address, by the unique index of its allocations. Here one is only proposed, in time
-that does not depend on how many are taken: each process walks through a subnet's pools in a circle, from where it last
-stood, past what the index shows to be taken.
+The database decides about each allocation, by a unique index. This module only proposes an address, in a time that does
+not depend on the number of allocations: each process walks through the pools of a subnet in a circle, from its last
+position, and skips allocated addresses.
 """
 
 from __future__ import annotations

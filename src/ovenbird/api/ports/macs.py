@@ -1,4 +1,4 @@
-"""MACs of ports: wanted ones, or random ones of OpenStack's range; unique in a network by an index."""
+"""MACs of ports: requested ones, or random ones in OpenStack's range; unique within a network by an index."""
 
 from __future__ import annotations
 

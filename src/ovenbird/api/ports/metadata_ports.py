@@ -1,7 +1,7 @@
-"""The port of each network that its instances find the metadata service behind, where the setting asks for it.
+"""The port of the metadata service in each network, if the setting asks for it.
 
-It is on every chassis at once, has an address in each subnet that DHCP serves (its route to 169.254.169.254 comes by
-DHCP), and goes with the network.
+It exists on every chassis, has an address in each subnet with DHCP (DHCP gives instances a route to 169.254.169.254
+through it), and is deleted with the network.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Port bindings: whether the host that a port is wanted on can have it, and how Nova has to plug it.
+"""Port bindings: whether a port can be bound on its host, and how Nova has to plug it.
 
-Nothing is stored but the host. Whether the binding holds follows from what is known of the host's chassis now, so that
-a chassis that registers late binds the ports that waited for it.
+Only the host is stored. The result of binding is computed from the current state of the host's chassis, so ports become
+bound when their chassis registers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A router's interfaces: how a subnet, or a port, comes to be a router's, and stops being it."""
+"""Router interfaces: how a subnet or a port is added to a router and removed from it."""
 
 from __future__ import annotations
 

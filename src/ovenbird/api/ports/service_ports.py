@@ -1,6 +1,6 @@
-"""Ports that the cloud makes for itself: of routers, floating IPs, and the metadata service.
+"""Ports that the cloud creates for itself: of routers, floating IPs, and the metadata service.
 
-People see them, and cannot delete them by themselves: they go with what they were made for.
+Users can see them but not delete them directly: they are deleted with what they were created for.
 """
 
 from __future__ import annotations

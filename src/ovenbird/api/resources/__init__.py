@@ -1,4 +1,4 @@
-"""The resources of the API, one file each. A new one has its line here, and its alias in `http/extensions`."""
+"""The resources of the API, one in each file. A new one is added to the list here."""
 
 from __future__ import annotations
 

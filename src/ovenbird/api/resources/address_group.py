@@ -1,4 +1,4 @@
-"""Address groups: addresses that the rules of security groups name together."""
+"""Address groups: sets of addresses that security group rules refer to."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""Agents: what runs on each chassis, alive if it answers.
+"""Agents: the programs on each chassis, with their liveness.
 
-A chassis has a controller, and says in the ``external_ids`` of its Chassis_Private row what else it has; the keys are
-Neutron's, so a chassis set up for Neutron with OVN shows the same agents here. Whoever raises ``nb_cfg`` in Northbound
-asks all of them: each copies the number once it has done everything up to it (ovn-nb(5), NB_Global). One that has left
-a number unanswered for ``agent_down_time`` is dead. Lists ask, so that a chassis that nothing happens on is noticed.
+A chassis has a controller, and lists its other agents in ``external_ids`` of its Chassis_Private row. The keys are
+Neutron's, so a chassis installed for Neutron with OVN shows the same agents here. Each chassis acknowledges an
+increment of ``nb_cfg`` in Northbound when it has processed everything up to it (ovn-nb(5), NB_Global). An agent that
+has not acknowledged a number within ``agent_down_time`` is down. Listing agents increments the number, so that a dead
+chassis is detected even if nothing else changes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Availability zones: where chassis say they are.
+"""Availability zones, as chassis report them.
 
-A zone is there for networks if some chassis is in it, and for routers if that chassis is a gateway: hints of a router
-choose where its gateway may be.
+A zone is available for networks if some chassis is in it, and for routers if that chassis is a gateway: the hints of a
+router restrict where its gateway may be.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Floating IPs: addresses of external networks, and the internal ones that they stand for."""
+"""Floating IPs: addresses of external networks that are translated to fixed IPs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks, with the provider attributes that say how each is carried between hosts."""
+"""Networks, with the provider attributes that define how each is carried between hosts."""
 
 from __future__ import annotations
 

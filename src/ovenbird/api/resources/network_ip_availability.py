@@ -1,7 +1,7 @@
-"""How many addresses networks have, and how many of them are taken (Networking API v2.0, "Network IP availability").
+"""The number of addresses of networks, and of those in use (Networking API v2.0, "Network IP availability").
 
-What a subnet has is what its allocation pools hold, or its whole block where it has none; what is taken is every
-address of a port, in the pools or not, as Neutron counts.
+The total is the size of a subnet's allocation pools, or of the whole subnet if it has none. As in Neutron, every
+address of a port counts as used, inside the pools or not.
 """
 
 from __future__ import annotations

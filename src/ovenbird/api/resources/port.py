@@ -1,6 +1,6 @@
 """Ports: connections to a network, with a MAC, addresses, and what they may send and receive.
 
-A port's status is Northbound's word for it (``Logical_Switch_Port.up``), read when the port is shown.
+A port's status is read from Northbound (``Logical_Switch_Port.up``) when the port is shown.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Port forwardings: single ports of a floating IP, each of which leads to a port of an address.
+"""Port forwardings: single ports of a floating IP that are forwarded to ports of fixed IPs.
 
-Nothing makes anything of them yet, so none is created (501), once all that is wrong with a request has been said; the
-extension's alias, by which clients know that they can be made, is not among ours until then.
+No compiler implements them yet, so a creation is validated and then refused with 501. The extension's alias, by which
+clients detect the feature, is not announced until then.
 """
 
 from __future__ import annotations

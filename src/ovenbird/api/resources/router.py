@@ -1,4 +1,4 @@
-"""Routers: their gateway to an external network, their extra routes; interfaces are added and removed by actions."""
+"""Routers: the gateway to an external network, extra routes, and the actions that add and remove interfaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Security groups, and the default one that every project has as soon as it is needed."""
+"""Security groups, and the default group that each project receives when it first needs one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Security group rules: immutable, each saying something that its group does not say yet."""
+"""Security group rules: immutable, and unique within their group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subnets: blocks of a network's addresses, and what DHCP tells about them."""
+"""Subnets: address ranges of a network, and their DHCP settings."""
 
 from __future__ import annotations
 

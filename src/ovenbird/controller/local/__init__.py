@@ -1,1 +1,1 @@
-"""What is here: the chassis and its settings, the ports bound to it, the datapaths hosted on it."""
+"""What is local: the chassis and its settings, the ports bound to it, the local datapaths."""

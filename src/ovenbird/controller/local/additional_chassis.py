@@ -1,4 +1,4 @@
-"""The chassis that a port is on: several while its instance moves (ovn-nb(5), `requested-chassis`)."""
+"""The chassis that a port is bound on: several during a live migration (ovn-nb(5), `requested-chassis`)."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Binding: which ports this chassis claims, and when it says that they are up.
+"""Binding: which ports this chassis claims, and when it sets them up.
 
-A port is claimed when an interface of the integration bridge says that it is that port (external_ids:iface-id) and
-the port's options do not name other chassis alone; by those that they name after the first, as additional ones. It is
-`up`, and its interface `ovn-installed`, once the claim is in the database, everything about its datapath has been
-received, and the switch has confirmed the flows made from that. The column `up` belongs to the chassis that holds the
-port.
+A port is claimed when an interface of the integration bridge has its name (external_ids:iface-id), unless the port's
+options request other chassis only; a chassis that the options list after the first claims it as an additional chassis.
+The port is `up`, and its interface `ovn-installed`, once the claim is in the database, everything about its datapath
+has been received, and the switch has confirmed the resulting flows. The column `up` belongs to the chassis that has
+claimed the port.
 """
 
 from __future__ import annotations

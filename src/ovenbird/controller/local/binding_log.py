@@ -1,7 +1,7 @@
-"""What is logged of ports: claims, releases, and when they are up, in the words of ovn-controller.
+"""Log lines about ports: claims, releases, and when they are up, in the words of ovn-controller.
 
-Lines follow what the databases say has happened, not what was tried: a claim that was refused and made again is one
-line. What a controller finds when it starts is nothing that happened.
+Lines follow the state of the databases, not attempts: a claim that was refused and made again is one line. The state
+that a controller finds at its start is not logged.
 """
 
 from __future__ import annotations

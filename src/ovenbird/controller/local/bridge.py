@@ -1,4 +1,4 @@
-"""The integration bridge itself: made if it is not there, and kept from switching anything by itself."""
+"""The integration bridge: it is created if it does not exist, and does no switching of its own."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A chassis's own rows in Southbound: Chassis, its Encaps, Chassis_Private; and nb_cfg, the acknowledgement of changes.
+"""A chassis's own rows in Southbound: Chassis, its Encaps, Chassis_Private; and the acknowledgement of nb_cfg.
 
-nb_cfg is reported only when everything that concerns this chassis has been received and the switch has confirmed the
-flows made from it: whoever waits for it (`ovn-nbctl --wait=hv sync`) may rely on the packets' behaviour.
+nb_cfg is written only when everything that concerns this chassis has been received and the switch has confirmed the
+resulting flows, so that `ovn-nbctl --wait=hv sync` returns when packets are treated accordingly.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Conntrack zones: one for each resident port, also a gateway router's, and two for each hosted datapath (DNAT, SNAT).
+"""Conntrack zones: one for each local port, and two for each local datapath (DNAT, SNAT).
 
-Numbers are kept in Bridge.external_ids as `ct-zone-<port>` and `ct-zone-<datapath>_dnat`/`_snat`, as the original keeps
-them, so that a restarted controller gives every port the zone in which its established connections are. A zone that a
-name has not had before is flushed before it is used, but for the host's own.
+As by the original, numbers are stored in Bridge.external_ids as `ct-zone-<port>` and `ct-zone-<datapath>_dnat`/`_snat`,
+so that each port keeps the zone of its established connections when the controller is restarted. A zone that is
+assigned to a name for the first time is flushed before it is used, except the host's own.
 """
 
 from __future__ import annotations

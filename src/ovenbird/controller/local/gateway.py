@@ -1,8 +1,8 @@
-"""Gateways: ports that one of several chassis hosts, and which of them it is.
+"""Gateways: ports that one of several chassis hosts, and which of them is active.
 
 See ovn-architecture(7), "Distributed Gateway Ports", and ovn-sb(5), HA_Chassis_Group. The candidate of the highest
-priority whose tunnel is alive hosts the port; with the tunnels' BFD every candidate finds that out by itself, without
-a word to a database. A candidate that sees nobody at all is cut off, and hosts nothing.
+priority whose tunnel is up is active; by BFD on the tunnels each candidate determines this itself, without a database.
+A candidate that receives BFD packets from no other is isolated, and hosts nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What is local: interfaces of the integration bridge, ports resident on this chassis, datapaths hosted here.
+"""What is local: interfaces of the integration bridge, ports bound to this chassis, local datapaths.
 
-A datapath is hosted when a port of it is resident, or when it is joined to a hosted one by a pair of patch ports (a
-router and its switches). Everything else in Southbound is none of this chassis's business, and not monitored.
+A datapath is local if a port of it is bound here, or if it is connected to a local datapath by a pair of patch ports (a
+router and its switches). All other datapaths in Southbound do not concern this chassis and are not monitored.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Notices: what of a chassis's configuration, or of what is plugged into it, has no effect, and why.
+"""Notices: configuration of a chassis, or of what is plugged into it, that has no effect, and why.
 
-They are facts, so a notice is there for as long as its cause is, and goes with it. Each is logged once, when it comes,
-and once when it goes, however often the databases change meanwhile; `findings/list` has all that there are. Words are
-those of ovn-controller where it has any for the same thing.
+They are facts, so a notice exists as long as its cause. Each is logged once when it appears and once when it
+disappears, however often the databases change in between; `findings/list` lists the present ones. Messages are those of
+ovn-controller where it has one for the same condition.
 """
 
 from __future__ import annotations

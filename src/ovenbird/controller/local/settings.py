@@ -1,6 +1,6 @@
-"""What the local Open_vSwitch database tells the controller (ovn-controller(8), "Configuration").
+"""The settings in the local Open_vSwitch database (ovn-controller(8), "Configuration").
 
-`Settings` is the one reading of Open_vSwitch.external_ids; a key with `-<chassis>` appended overrides the plain one.
+`Settings` is the only reader of Open_vSwitch.external_ids; a key with `-<chassis>` appended overrides the plain one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Virtual ports: addresses that move between instances, such as VRRP's.
 
-A port of type `virtual` is where the instance is that last announced its address (ovn-nb(5), Logical_Switch_Port,
-`virtual-parents`; ovn-sb(5), bind_vport). The flow hands the announcement up; the port is bound to the chassis of the
-parent that spoke, by whichever chassis heard it, and let go when that parent leaves.
+A port of type `virtual` is located at the instance that announced its address last (ovn-nb(5), Logical_Switch_Port,
+`virtual-parents`; ovn-sb(5), bind_vport). A flow sends the announcement to the controller; the chassis that received it
+binds the port to the chassis of the announcing parent, and releases it when that parent is unplugged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The surroundings of a logical action: its flow and datapath, the options of DHCP, meters and groups."""
+"""The context in which a logical action is encoded: its flow and datapath, DHCP options, meters and groups."""
 
 from __future__ import annotations
 

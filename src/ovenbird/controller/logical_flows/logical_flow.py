@@ -1,13 +1,13 @@
-"""Logical flows → OpenFlow: each Logical_Flow, in each hosted datapath that it is for.
+"""Logical flows → OpenFlow: each Logical_Flow, in each local datapath that it applies to.
 
 A logical table is an OpenFlow table (ingress from 8, egress from 42); a match becomes OpenFlow matches with the
-datapath in `metadata`; ports are their tunnel keys. A flow that can only concern packets of a port that is not here is
-left out: in ingress by `inport`, in egress by `outport`, by the flow's tag `in_out_port`, and by the members of a port
-group that are elsewhere. A chassis with 20 of a group's 10,000 ports compiles 20. What is here, a flow's port or a
-group's member, says `local_data.is_here` alone. A flow with an address set becomes a pattern, which
-`address_set_flows` fills with the set's members.
+datapath in `metadata`; ports are their tunnel keys. A flow that can only match packets of a port that is not local is
+omitted: in ingress by `inport`, in egress by `outport`, by the flow's tag `in_out_port`, and for the members of a port
+group that are not local. A chassis with 20 of a group's 10,000 ports compiles 20. `local_data.is_here` alone decides
+whether a flow's port or a group's member is local. A flow with an address set becomes a template, which
+`address_set_flows` instantiates with the set's members.
 
-A flow that this controller cannot translate is reported once and left out; it stops nothing else.
+A flow that this controller cannot translate is reported once and omitted; it does not affect others.
 """
 
 from __future__ import annotations

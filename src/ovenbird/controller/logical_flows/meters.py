@@ -1,7 +1,7 @@
-"""Meters: how many packets of a kind may come up to the controller, as Southbound's Meter says.
+"""Meters: how many packets of a kind may be sent to the controller, from Southbound's Meter.
 
 A flow names its meter in `controller_meter`, or in the arguments of `log`. Bands are in the meter's unit; each drops
-what exceeds its rate.
+packets that exceed its rate.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What names in logical flows mean: ports, groups and address sets, as a datapath of this chassis has them."""
+"""The resolution of names in logical flows: ports, groups and address sets, in a local datapath."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The integration bridge over OpenFlow: what is installed follows what the rules yield."""
+"""The integration bridge over OpenFlow: the installed flows follow the facts of the rules."""

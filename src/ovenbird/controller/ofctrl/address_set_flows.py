@@ -1,13 +1,13 @@
-"""Flows with address sets: one pattern from the rules, one flow for each member of the set.
+"""Flows with address sets: one template from the rules, one flow for each member of the set.
 
-A rule yields the pattern and depends on the set's being there, not on its members. The product of patterns and members
-is made here, between the rules and the flow table, from the exact changes of Southbound's Address_Set table: a member
-that comes or goes costs one flow for each pattern of its set, however large the set is. A pattern or a set that comes
-or goes costs the whole set once.
+A rule yields the template and depends on the existence of the set, not on its members. Templates are combined with
+members here, between the rules and the flow table, from the exact changes of Southbound's Address_Set table: adding or
+removing a member costs one flow for each template of its set, however large the set is. Adding or removing a template
+or a set costs the whole set once.
 
-Invariants: the flow table holds, for every pattern and every row of its set's name, the facts of the row's members, as
-often as patterns and members give them. A member that is no address, or too wide for the field, is said once and
-stands for nothing.
+Invariants: the flow table holds, for every template and every row of its set's name, the facts of the row's members,
+with the multiplicity that templates and members give them. A member that is not an address, or too wide for the field,
+is reported once and yields no flow.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The integration bridge over OpenFlow: what is installed follows what should be.
+"""The session with the integration bridge over OpenFlow.
 
-At each connection the switch is asked what it holds. Nothing is changed before the first full computation is done, so
-that a controller that starts, or a switch that it meets again, goes on forwarding; then the difference goes out. From
-then on every change is one bundle, and what waits for flows is told when the switch has confirmed them.
+At each connection the controller reads the switch's flows. Nothing is changed before the first full computation is
+done, so that the switch continues to forward while a controller starts or reconnects; then the difference is sent. From
+then on every change is one bundle, and edits that wait for flows are written when the switch has confirmed them.
 
-A switch that holds no flow yet is sent those that are known while the rest is computed, so that both work at once: they
-wait there in a bundle, which is committed with the rest.
+To a switch that has no flows yet, flows are sent in an open bundle while the rest is being computed, so that both work
+at the same time; the bundle is committed with the last of them.
 """
 
 from __future__ import annotations

@@ -1,15 +1,16 @@
-"""The flows that the integration bridge should hold, and those that it does.
+"""The flows that the integration bridge should have, and those that it has.
 
-Rules say what should be, as facts; the switch has said, when it was connected, what is. The difference goes out in
-bundles, so that no packet ever meets half of a change, and a controller that starts again touches nothing that is right
-already. What has gone into a bundle counts as installed; if the switch does not make it, `put_back` has that undone.
-What should be is kept by key (table, priority, match), because a switch holds one flow for each: of two whole flows in
-conflict the one with the least cookie stays until it goes; a whole flow hides parts under the same key. Where rules and
-members of address sets give the same flow or part, it stays until the last of them drops it. One that is too long for a
-message, or that the switch refuses, is left out until it changes: what the switch has in its place stays.
+The rules yield the former as facts; the switch reports the latter at each connection. The difference is sent in
+bundles, so that no packet meets half of a change, and a restarted controller does not touch flows that are right. The
+content of a bundle counts as installed; if the switch refuses it, `put_back` reverts this. Wanted flows are kept by key
+(table, priority, match), since a switch has one flow for each: of two complete flows in conflict the one with the lower
+cookie is used as long as it exists; a complete flow hides parts under the same key. If rules and members of address
+sets yield the same flow or part, it stays until the last of them withdraws it. A flow that is too long for a message,
+or that the switch refuses, is omitted until it changes; a flow that the switch has under its key stays.
 
-Some tables are the switch's own: what it has learned by flows of ours (`learn`, ovs-actions(7)) which way a connection
-came or which backend a client has is left alone, also by a controller that starts again; it goes with those flows.
+The entries of some tables belong to the switch: what it has learned by `learn` actions (ovs-actions(7)) about the way
+of a connection or the backend of a client is not touched, also after a restart; it is removed with the flows that
+learn.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What the integration bridge should hold by number (groups, meters), and what it does.
+"""Objects with a number (groups, meters) that the integration bridge should have, and those that it has.
 
-A thing with a number must be there before a flow that refers to it, and may go only after: with a group the switch
-removes the flows that lead to it. Numbers are the rules'; one that the switch has for something else is changed in
-place.
+An object must exist before a flow that refers to it, and may be removed only after the flow: with a group the switch
+removes the flows that refer to it. Numbers are assigned by the rules; an object with the number of another one is
+modified in place.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The meters that the integration bridge should hold, and those that it does."""
+"""The meters that the integration bridge should have, and those that it has."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Commands of `ovs-vswitchd`, as `ovs-appctl` gives them (ovs-vswitchd(8), "RUNTIME MANAGEMENT COMMANDS").
+"""Commands of `ovs-vswitchd` over its control socket (ovs-vswitchd(8), "RUNTIME MANAGEMENT COMMANDS").
 
-JSON-RPC 1.0 over the daemon's control socket, `ovs-vswitchd.<pid>.ctl` in its run directory.
+JSON-RPC 1.0 over `ovs-vswitchd.<pid>.ctl` in the daemon's run directory.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""How many connections the zones of conntrack may have, so that one guest cannot fill the table of all.
+"""Limits of conntrack zones, so that one instance cannot fill the connection table of the host.
 
-A port's own zone has what its option `ct-zone-limit` says, else its switch's, else the chassis's default; a router's
-two zones have what the router says, and are unlimited without. 0 is no limit (ovn-nb(5) of newer OVN: Logical_Switch
-`other_config:ct-zone-limit`, Logical_Router and Logical_Switch_Port `options:ct-zone-limit`; northd passes them on in
+The limit of a port's zone is its option `ct-zone-limit`, else that of its switch, else the chassis's default. A
+router's two zones have the router's limit, or none. 0 means no limit (ovn-nb(5) of newer OVN: Logical_Switch
+`other_config:ct-zone-limit`, Logical_Router and Logical_Switch_Port `options:ct-zone-limit`; northd copies them to
 Datapath_Binding.external_ids and Port_Binding.options). Connections beyond the limit are not tracked: their packets are
-invalid to the pipeline, those of others are untouched.
+invalid to the pipeline; other zones are not affected.
 
-The switch keeps limits in memory alone and takes them by command (ovs-dpctl(8), `ct-set-limits`), so it is asked which
-it has whenever it is met, and given the difference. Zones that the bridge records lose a limit that a controller before
-this one gave them, if none is wanted any more; zones of others, and the host's own, keep theirs.
+The switch keeps limits in memory only and accepts them by command (ovs-dpctl(8), `ct-set-limits`), so it is asked for
+its limits at each connection and given the difference. Zones recorded in the bridge lose limits of a previous
+controller that are no longer wanted; zones of other programs, and the host's own, keep theirs.
 """
 
 from __future__ import annotations

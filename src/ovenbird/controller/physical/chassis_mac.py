@@ -1,12 +1,12 @@
 """The chassis's own MAC address on a physical network, in place of a distributed router's.
 
-A router that is on every chassis would show the same MAC address to a physical switch at many of its ports. So packets
-of the router leave by a localnet port with the chassis's address (external_ids:ovn-chassis-mac-mappings), and those
-that come from other chassis's addresses get the router's back. The latter is one conjunctive match: source addresses
-of chassis, by VLANs of localnet ports; table 0 has no other.
+A router that exists on every chassis would show the same MAC address at many ports of a physical switch. Packets of the
+router therefore leave through a localnet port with the chassis's address (external_ids:ovn-chassis-mac-mappings), and
+packets from other chassis's addresses receive the router's again. The latter is one conjunctive match, the only one in
+table 0: source addresses of chassis, by VLANs of localnet ports.
 
-The chassis that hosts a router's gateway port shows the router's own address there: no other chassis has it, and what
-the outside sends to it has to come here, also after another chassis has hosted it.
+The chassis that hosts a router's gateway port uses the router's own address there: no other chassis has it, and packets
+of the external network must be delivered here, also after another chassis has hosted it.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Tunnels: a port of the integration bridge for each address of the best encapsulation of each other chassis.
 
-Ports are named like the original's, `ovn-<six letters of the chassis>-<number>`, and recognised by Port.external_ids:
-ovn-chassis-id, `<chassis>@<address>`; they carry any logical network (`key=flow`). The registers of a packet travel as
-ovn-architecture(7), "Tunnel Encapsulations", says.
+Ports are named like the original's, `ovn-<six letters of the chassis>-<number>`, and identified by Port.external_ids:
+ovn-chassis-id, `<chassis>@<address>`; they carry all logical networks (`key=flow`). ovn-architecture(7), "Tunnel
+Encapsulations", defines how a packet's registers are carried.
 
-Two chassis that have several encapsulations in common use the best of them alone (ovn-sb(5), Encap), and all addresses
-that the remote end offers for it. An address leads to one chassis. Its port is kept for as long as the address is
-wanted: what is different about it (another chassis's name, another encapsulation, other options) is changed in place,
-since a switch that sees one tunnel replaced by another to the same address takes the new one for a duplicate.
+Two chassis with several encapsulations in common use the best of them only (ovn-sb(5), Encap), with all addresses that
+the remote chassis offers for it. An address leads to one chassis. Its port is kept as long as the address is wanted:
+another chassis name, another encapsulation or other options are changed in place, since a switch that sees one tunnel
+replaced by another to the same address refuses the new one as a duplicate.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What has been learned from traffic: MAC addresses behind ports (FDB), and neighbours (MAC_Binding).
+"""Learned addresses: MAC addresses behind ports (FDB), and neighbours (MAC_Binding).
 
-Tables 71 and 72 answer `get_fdb` and `lookup_fdb`; 66 and 67 answer `get_arp`/`get_nd` and `lookup_arp`/`lookup_nd`.
+Tables 71 and 72 implement `get_fdb` and `lookup_fdb`; 66 and 67 implement `get_arp`/`get_nd` and
+`lookup_arp`/`lookup_nd`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Ports on several chassis at once, as those of an instance that moves while it runs (ovn-nb(5), `requested-chassis`).
+"""Ports on several chassis at once, as during a live migration (ovn-nb(5), `requested-chassis`).
 
-The first chassis that the option names holds the port, the others are its additional ones. What goes to the port goes
-to all of them. With `activation-strategy=rarp` an additional chassis lets nothing in or out until the instance has
-said by RARP that it runs there now. On a switch with a physical network such a port is reached through tunnels, since
-the network would deliver to one place only; what no tunnel can carry is answered with the size that one can.
+The first chassis in the option is the port's chassis, the others are additional ones. Packets to the port are sent to
+all of them. With `activation-strategy=rarp` an additional chassis blocks the port until the instance has sent a RARP
+there. On a switch with a physical network such a port is reached through tunnels, since the network would deliver to
+one place only; a packet too large for the tunnel is answered with an ICMP error that has the tunnel's MTU.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""How packets leave logical datapaths: to ports that are here, by tunnels, by gateways (ovn-architecture(7)).
+"""How packets leave logical datapaths: to local ports, by tunnels, by gateways (ovn-architecture(7)).
 
-Tables 39 and 40 take what the ingress pipeline has decided to the chassis and ports concerned; 41 drops what would go
-back where it came from; 64 and 65 deliver.
+Tables 39 and 40 send packets to the chassis and ports that the ingress pipeline chose; 41 drops packets that would
+return to their input port; 64 and 65 deliver.
 
-A multicast group's flows are made of one part for each member, by the member: a port that comes costs its own part.
+A multicast group's flows consist of one part for each member, yielded for the member: a new port costs its own part
+only.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Patch ports: how a localnet port reaches its physical network.
 
-A localnet port names a network, ovn-bridge-mappings says which bridge of this chassis leads there, and a pair of patch
-ports joins the two: `patch-<integration bridge>-to-<port>` and `patch-<port>-to-<integration bridge>`, both with
-external_ids:ovn-localnet-port, as the original makes them.
+A localnet port names a network, and ovn-bridge-mappings the bridge of this chassis for it. As by the original, a pair
+of patch ports connects the two: `patch-<integration bridge>-to-<port>` and `patch-<port>-to-<integration bridge>`, both
+with external_ids:ovn-localnet-port.
 """
 
 from __future__ import annotations

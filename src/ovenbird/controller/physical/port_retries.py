@@ -1,9 +1,9 @@
-"""Ports of ours that the switch failed to add: it is asked to try again, and what is wrong is said.
+"""Ports of the controller that the switch could not add: it is made to try again, and the error is reported.
 
-The switch says `ofport=-1` and an `error` for an interface that it could not add (ovs-vswitchd.conf.db(5), Interface):
-another tunnel of equal settings, a wrong address, a name that is taken. It tries again whenever its configuration
-changes; asking it to is to raise Open_vSwitch.next_cfg, as ovs-vsctl(8) does with every change. That is done after a
-second, and then less and less often for as long as some port of ours has failed.
+The switch reports `ofport=-1` and an `error` for an interface that it could not add (ovs-vswitchd.conf.db(5),
+Interface): another tunnel with equal settings, an invalid address, a name that is taken. It tries again whenever its
+configuration changes; incrementing Open_vSwitch.next_cfg, as ovs-vsctl(8) does with every change, triggers that. It is
+incremented after one second, and then at growing intervals, as long as some port of the controller has failed.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Port security: who a port may be, checked by subroutine tables 73, 74 (in) and 75 (out), ovn-nb(5) port_security.
+"""Port security: the addresses that a port may use, in tables 73, 74 (in) and 75 (out); ovn-nb(5), port_security.
 
-The logical flows ask with `check_in_port_sec()` and `check_out_port_sec()`; a table answers in bit 12 of `flags`, set
-for a packet that must go. Each entry is a MAC address with the IP addresses that it may use (none: any). An address
-with a prefix and host bits is that host's, without host bits the whole network's.
+Logical flows call `check_in_port_sec()` and `check_out_port_sec()`; a table sets bit 12 of `flags` for a packet that
+must be dropped. Each entry is a MAC address with the IP addresses that it may use (none: any). An address with a prefix
+and host bits is that host's, without host bits the whole network's.
 
-One difference from the original: it lets through neighbour solicitations whose source link-layer address is not the
-port's (its flows ask for a hop limit of 225, and a rule below allows the rest); here they are dropped.
+One difference from the original: that accepts neighbour solicitations whose source link-layer address is not the port's
+(its flows match a hop limit of 225, and a later flow accepts the rest); here they are dropped.
 """
 
 from __future__ import annotations

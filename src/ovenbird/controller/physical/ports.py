@@ -1,7 +1,7 @@
-"""The flows of each port that this chassis hosts, or sends to: by its kind, and by where it is (ovn-architecture(7)).
+"""The flows of each port that is local or remote: by its type, and by its location (ovn-architecture(7)).
 
-Table 0 gives a packet that comes from an interface, a physical network or a tunnel its logical datapath and port.
-A flow's cookie leads to the Southbound row for which it was made.
+Table 0 assigns packets from interfaces, physical networks and tunnels to a logical datapath and port. A flow's cookie
+identifies the Southbound row from which it was made.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The tables between the physical and the logical, and what they do with packets that nothing else concerns.
+"""The fixed flows of the tables between the physical and the logical network.
 
 Numbers are OVN 23.03's (ovn-architecture(7), "Architectural Physical Life Cycle of a Packet").
 """

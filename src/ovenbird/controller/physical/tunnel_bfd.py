@@ -1,10 +1,9 @@
-"""BFD on tunnels: the heartbeat between gateways, and between them and the chassis that use them.
+"""BFD on tunnels: between gateways, and between gateways and the chassis that use them.
 
-Only tunnels at whose other end a chassis of a group of several candidates is, with this one concerned, are watched
-(ovn-architecture(7), "High Availability for Distributed Gateways"). The intervals are Southbound's, SB_Global.options
-bfd-min-rx, bfd-min-tx, bfd-decay-min-rx and bfd-mult; what they leave out is the switch's own default. Only packets
-of no logical network count: those of sessions between logical routers, which go through the same tunnels, are not the
-switch's (see `protocols.bfd_sessions`).
+A tunnel is monitored if its other end is in an HA chassis group of several candidates that concerns this chassis
+(ovn-architecture(7), "High Availability for Distributed Gateways"). The intervals are in SB_Global.options bfd-min-rx,
+bfd-min-tx, bfd-decay-min-rx and bfd-mult, with the switch's defaults. Only packets outside logical networks count: BFD
+between logical routers, which passes the same tunnels, is not the switch's (see `protocols.bfd_sessions`).
 """
 
 from __future__ import annotations

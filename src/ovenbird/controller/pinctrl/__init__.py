@@ -1,4 +1,4 @@
-"""Packets that flows hand up, one kind a file: a packet-in and what its flow said, in; messages for the switch, out.
+"""Packet-ins, one kind in each file: each takes a packet and its flow's userdata, and returns messages for the switch.
 
-Nothing here does I/O. A packet that is not what its flow promised raises `net.errors.PacketError`.
+Nothing here does I/O. A packet that does not have the form that its flow implies raises `net.errors.PacketError`.
 """

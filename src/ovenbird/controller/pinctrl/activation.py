@@ -1,4 +1,4 @@
-"""Instances that have moved here and said so by RARP (ovn-nb(5), `activation-strategy`)."""
+"""Activation of migrated instances by RARP (ovn-nb(5), `activation-strategy`)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Packets held until their next hop's MAC address is known.
+"""Packets buffered until the MAC address of their next hop is known.
 
-A router hands up the packet for whose next hop it asks (`arp { ... }`, `nd_ns { ... }`). The question goes out and
-the packet stays: it is sent when the answer has been learned, here or by another chassis, so that not even the first
-packet to a neighbour is lost (RFC 1122, section 2.3.2.2; RFC 4861, section 7.2.2). Held are at most 4 packets for a
-neighbour, for 10 seconds, and for 1,000 neighbours in all, as by the original.
+A router sends the packet to the controller when it asks for the next hop (`arp { ... }`, `nd_ns { ... }`). The request
+is sent and the packet is buffered: it is sent when the answer has been learned, here or by another chassis, so that the
+first packet to a neighbour is not lost (RFC 1122, section 2.3.2.2; RFC 4861, section 7.2.2). As in the original, at
+most 4 packets are buffered for a neighbour, for 10 seconds, for at most 1,000 neighbours.
 """
 
 from __future__ import annotations

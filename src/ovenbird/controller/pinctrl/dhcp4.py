@@ -1,7 +1,7 @@
 """DHCP answers: `put_dhcp_opts` (RFC 2131).
 
-The flow pauses the packet and says what to offer; the packet goes on as the answer, with the result bit set, or as it
-came, with the bit clear. The flows behind give the answer its addresses and ports.
+The flow pauses the packet and has the options to offer; the pipeline resumes with the answer and the result bit set, or
+with the unchanged packet and the bit clear. Later flows set the answer's addresses and ports.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """DHCPv6 answers: `put_dhcpv6_opts` (RFC 8415).
 
-The flow says which options a client gets, its address (IA_NA) among them. What a client is given lasts for ever: it is
-the port's. The flows behind give the answer its addresses and ports.
+The flow has the options for the client, including its address (IA_NA). Lifetimes are infinite, since the address
+belongs to the port. Later flows set the answer's addresses and ports.
 """
 
 from __future__ import annotations

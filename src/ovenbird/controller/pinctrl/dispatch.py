@@ -1,7 +1,7 @@
-"""Packets handed up: each to its kind, a bounded number at a time.
+"""Dispatches packet-ins to their handlers, a bounded number at a time.
 
-Packets wait in turns and are taken for two milliseconds between everything else, so that a flood of them can neither
-starve the installation of flows nor fill the memory.
+Packets wait in fair queues and are handled for two milliseconds between other work, so that a flood of them can neither
+delay the installation of flows nor fill the memory.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Answers to name queries: `dns_lookup` (RFC 1035), from the rows of Southbound's DNS.
+"""Answers to DNS queries: `dns_lookup` (RFC 1035), from the rows of Southbound's DNS.
 
-A row's records are names, in lower case, with the addresses of each, or what a reverse name stands for. A query that
-they cannot answer goes on to the name server that it was meant for.
+A row's records map names in lower case to addresses, and reverse names to names. A query that they cannot answer
+continues to the name server that it was sent to.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Packets that wait: bounded, and in turns.
+"""A bounded, fair queue of packets.
 
-Packets wait by what they are for and by the port that they came from. One after the other of these has its turn with
-one packet, so that a port's flood delays that port's packets of that kind, and hardly any others; what does not fit is
-dropped and counted.
+Packets wait in one queue for each combination of kind and port. The queues are served in turn, one packet each, so that
+a flood from a port delays only packets of that kind from that port. Packets beyond the bound are dropped and counted.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What packets taught, until Southbound has it: neighbours (MAC_Binding), stations behind ports (FDB), virtual ports.
+"""Learned addresses that are to be written to Southbound: neighbours (MAC_Binding), stations (FDB), virtual ports.
 
-A neighbour that is known already costs nothing; one whose MAC address has changed gets the new one and a new
-timestamp, from which northd's ageing counts. What was learned from a multicast packet, which other chassis hear too,
-waits up to 50 ms, at random, so that most often one of them writes and the others find it written (the original's
-delay); of two that write at once the index decides, and the other's row is as good.
+A neighbour that is known already costs nothing; if its MAC address has changed, the row is updated with a new
+timestamp, from which northd's ageing counts. What was learned from a multicast packet, which other chassis receive too,
+is delayed by a random time up to 50 ms, as in the original, so that usually one of them writes the row and the others
+find it. If two write at once, the index refuses one of them, which is harmless since both rows are equal.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Router advertisements that answer solicitations: `put_nd_ra_opts` (RFC 4861, section 6.2.6).
 
-The flow has the advertisement ready but for its checksum; the flows behind give it its addresses.
+The flow has the complete advertisement except its checksum; later flows set its addresses.
 """
 
 from __future__ import annotations

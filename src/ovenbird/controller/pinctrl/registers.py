@@ -1,4 +1,4 @@
-"""What a flow leaves in registers for the controller: keys, and the address that is asked for."""
+"""The registers that flows set for the controller: keys, and the requested address."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Packets that the controller makes in place of one it was handed: questions and answers, errors, resets and aborts.
+"""Packets that the controller makes from a packet-in: ARP and ND, ICMP errors, TCP resets, SCTP aborts.
 
-The nested actions of the flow's action (`arp { ... }`, `reject { ... }`) run on the new packet, with the registers of
-the old one.
+The nested actions of the flow's action (`arp { ... }`, `reject { ... }`) are executed on the new packet, with the
+registers of the original one.
 """
 
 from __future__ import annotations

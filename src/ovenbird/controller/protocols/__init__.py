@@ -1,1 +1,1 @@
-"""What a chassis sends of its own accord: announcements, advertisements, BFD, prefix delegation."""
+"""Packets that a chassis originates: gratuitous ARP, router advertisements, BFD, prefix delegation."""

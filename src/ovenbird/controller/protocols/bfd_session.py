@@ -1,7 +1,7 @@
-"""One BFD session in asynchronous mode, without I/O and without a clock of its own (RFC 5880, section 6.8).
+"""One BFD session in asynchronous mode, without I/O and without a clock (RFC 5880, section 6.8).
 
-Control packets and the time go in, control packets to send come out. Intervals are in microseconds as on the wire,
-times in seconds.
+The caller passes received control packets and the time, and gets the control packets to send. Intervals are in
+microseconds as on the wire, times in seconds.
 """
 
 from __future__ import annotations

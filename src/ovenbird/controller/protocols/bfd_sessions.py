@@ -1,9 +1,9 @@
-"""BFD sessions of logical routers with their next hops, as Southbound's BFD asks for them.
+"""BFD sessions of logical routers with their next hops, from Southbound's BFD table.
 
-A session runs where its router port is: on the gateway. Its packets enter the router as if they had come to the port,
-and are routed to the other end like any other; those that come are handed up (`handle_bfd_msg`). What becomes of a
-session is told in BFD.status, except for one that Southbound holds administratively down. (BFD on tunnels is the
-switch's own: see `bfd`.)
+A session runs on the chassis that hosts its router port. Its packets enter the router as if they came from the port,
+and are routed normally; received ones are sent to the controller (`handle_bfd_msg`). The state is written to
+BFD.status, unless the session is administratively down in Southbound. (BFD on tunnels is run by the switch: see
+`physical.tunnel_bfd`.)
 """
 
 from __future__ import annotations

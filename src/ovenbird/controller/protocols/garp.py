@@ -1,10 +1,11 @@
-"""Announcements: what a physical network hears of the addresses that are behind this chassis now.
+"""Gratuitous ARP and its equivalents, by which physical networks learn the addresses on this chassis.
 
-A switch with a localnet port learns where a MAC address is from packets. A port that comes to this chassis, or a
-router's address that this chassis now answers for, is announced by gratuitous ARP (RFC 5227, section 3), by an
-unsolicited neighbour advertisement (RFC 4861, section 7.2.6), or by RARP for a MAC address without any IP address; at
-once and, since packets get lost, after 1, 2, 4, 8 and 16 seconds more, as the original does. A gateway does so again
-when another candidate is heard that was not: each may have taken the other for dead, and announced the same addresses.
+A physical network behind a localnet port learns the location of a MAC address from packets. A port that is bound to
+this chassis, or a router's address for which this chassis now answers, is announced by gratuitous ARP (RFC 5227,
+section 3), by an unsolicited neighbour advertisement (RFC 4861, section 7.2.6), or by RARP for a MAC address without an
+IP address; at once and, since packets may be lost, after 1, 2, 4, 8 and 16 more seconds, as by the original. A gateway
+repeats this when it begins to receive BFD from another candidate: each may have taken the other for dead and announced
+the same addresses.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a chassis says again and again: a frame for each fact, each in its own rhythm."""
+"""Frames that are sent periodically: one for each fact, each with its own interval."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Router advertisements that nobody asked for: every router port that is to send them, on every chassis.
+"""Unsolicited router advertisements: for every router port that sends them, on every chassis.
 
-What to say is in the options of the router port's binding (`ipv6_ra_*`; ovn-nb(5), Logical_Router_Port,
-`ipv6_ra_configs`). An advertisement enters the switch as if it came from the router, and stays on this chassis: the
-others send their own. Times are RFC 4861's (section 6.2.4): at random between the shortest and the longest interval,
-the first three not more than 16 seconds apart.
+Their contents are in the options of the router port's binding (`ipv6_ra_*`; ovn-nb(5), Logical_Router_Port,
+`ipv6_ra_configs`). An advertisement enters the switch as if it came from the router, and stays on this chassis, since
+the others send their own. Intervals are those of RFC 4861 (section 6.2.4): random between the minimum and the maximum,
+for the first three at most 16 seconds.
 """
 
 from __future__ import annotations

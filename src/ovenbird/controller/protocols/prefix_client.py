@@ -1,7 +1,7 @@
-"""A requesting router's half of prefix delegation, without I/O and without a clock of its own (RFC 8415, section 18.2).
+"""A requesting router for prefix delegation, without I/O and without a clock (RFC 8415, section 18.2).
 
-One client asks for one prefix for one router port. Messages and the time go in, messages to send come out. The first
-server that offers a prefix gets the request.
+One client requests one prefix for one router port. The caller passes messages and the time, and gets messages to send.
+The first server that offers a prefix receives the request.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Prefix delegation: router ports that get their IPv6 prefix from a delegating router outside.
+"""Prefix delegation: router ports that receive their IPv6 prefix from an external delegating router.
 
-A router's gateway port with option `ipv6_prefix_delegation` asks, on the chassis that hosts it, once for each port of
-the router with option `ipv6_prefix`; what that port is given is told in its option `ipv6_ra_pd_list`, as
-`NUMBER:PREFIX/LENGTH` (ovn-sb(5), handle_dhcpv6_reply), and goes on to Northbound from there. The number is the
-port's, so that the next gateway asks for the same prefix.
+On the chassis that hosts a router's gateway port with option `ipv6_prefix_delegation`, a prefix is requested for each
+port of the router with option `ipv6_prefix`. The result is written to that port's option `ipv6_ra_pd_list` as
+`NUMBER:PREFIX/LENGTH` (ovn-sb(5), handle_dhcpv6_reply), and copied to Northbound from there. The number belongs to the
+port, so that another gateway that takes over requests the same prefix.
 """
 
 from __future__ import annotations

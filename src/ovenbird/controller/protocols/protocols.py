@@ -1,4 +1,4 @@
-"""What a chassis says of its own accord: announcements, router advertisements, BFD, and questions for prefixes."""
+"""All protocols that a chassis runs itself: gratuitous ARP, router advertisements, BFD, prefix delegation."""
 
 from __future__ import annotations
 

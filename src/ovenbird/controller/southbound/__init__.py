@@ -1,1 +1,1 @@
-"""What is monitored of Southbound, and what is written to it and to the local database."""
+"""What is monitored in Southbound, and the writers of Southbound and of the local database."""

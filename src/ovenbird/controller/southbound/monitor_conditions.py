@@ -1,4 +1,4 @@
-"""Interest: what the controller monitors of Southbound, from the rules' clauses to the server's conditions."""
+"""Monitor conditions on Southbound, from the clauses that rules yield."""
 
 from __future__ import annotations
 

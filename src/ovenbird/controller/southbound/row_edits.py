@@ -1,7 +1,7 @@
-"""Edits: what ought to be different in a database, from facts to transactions.
+"""Edits: columns of rows that should have other values, from facts to transactions.
 
-An edit is a discrepancy that a rule has found; it stays outstanding until the rule no longer finds it. Writing it
-makes the rule run again, so an edit that was written is gone, and one that was refused, or undone by somebody else
+An edit is a difference that a rule has found; it is pending until the rule no longer finds it. Writing it makes the
+rule run again. An edit that was written therefore disappears, and one that was refused, or reverted by another client
 before the rule saw it, is still there and is tried again.
 """
 

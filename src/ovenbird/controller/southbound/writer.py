@@ -1,7 +1,7 @@
-"""The writer of one database: what the rules find different goes there, in one transaction after the other.
+"""The writer of one database: pending edits, in one transaction after the other.
 
-A database's refusal costs the edits at fault: they are found by halving (`ovsdb.bisection`), each is reported once, and
-tried again by and by. Where the database refuses everything, the pauses between attempts grow.
+If the database refuses a transaction, the edits at fault are found by bisection (`ovsdb.bisection`), each is reported
+once, and tried again with growing pauses. If the database refuses everything, the pauses between attempts grow.
 """
 
 from __future__ import annotations
