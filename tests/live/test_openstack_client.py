@@ -31,7 +31,7 @@ class Cloud:
         self.cloud = self.server.add(Database(cloud.schema(), cloud.ROWS))
         self.nb = self.server.add(Database(nb.schema(), nb.ROWS))
         self.sb = self.server.add(Database(sb.schema(), sb.ROWS))
-        self.engine = compiler(self.cloud.store, self.nb.store, self.sb.store)
+        self.engine = compiler(self.cloud.store, northbound=self.nb.store, southbound=self.sb.store)
         self.cloud.on_change(lambda _commit: self.compile())
         self.compile()
         self.api = Service(self.cloud, northbound=self.nb, southbound=self.sb, port=0)

@@ -91,48 +91,74 @@ DHCP_OPTIONS = (
 def four(
     payload: bytes, protocol: int, src: bytes = MINE, dst: bytes = FAR, to: bytes = ROUTER, ttl: int = 64
 ) -> bytes:
-    return Ethernet(to, ME, ethernet.IPV4, IPv4(src, dst, protocol, payload, ttl=ttl).encode()).encode()
+    return Ethernet(
+        dst=to,
+        src=ME,
+        ethertype=ethernet.IPV4,
+        payload=IPv4(src=src, dst=dst, proto=protocol, payload=payload, ttl=ttl).encode(),
+    ).encode()
 
 
 def six(
     payload: bytes, protocol: int, src: bytes = MINE6, dst: bytes = FAR6, to: bytes = ROUTER, hops: int = 64
 ) -> bytes:
-    return Ethernet(to, ME, ethernet.IPV6, IPv6(src, dst, protocol, payload, hop_limit=hops).encode()).encode()
+    return Ethernet(
+        dst=to,
+        src=ME,
+        ethertype=ethernet.IPV6,
+        payload=IPv6(src=src, dst=dst, next_header=protocol, payload=payload, hop_limit=hops).encode(),
+    ).encode()
 
 
 def dhcp(kind: int, options: dict[int, bytes] | None = None, *, src: bytes = bytes(4), **fields: Any) -> bytes:
     asked = {dhcp4.MESSAGE_TYPE: bytes([kind]), dhcp4.PARAMETERS: bytes([1, 3, 6, 15, 26, 119, 121])} | (options or {})
-    message = Dhcp4(1, 0x1234567, ME, asked, **fields).encode()
+    message = Dhcp4(op=1, xid=0x1234567, chaddr=ME, options=asked, **fields).encode()
     to = ROUTER if any(src) else b"\xff" * 6
     dst = GATE if any(src) else b"\xff" * 4
-    packet = IPv4(src, dst, UDP, Udp(68, 67, message).encode(src, dst), ttl=128, tos=16)
-    return Ethernet(to, ME, ethernet.IPV4, packet.encode()).encode()
+    packet = IPv4(
+        src=src,
+        dst=dst,
+        proto=UDP,
+        payload=Udp(sport=68, dport=67, payload=message).encode(src=src, dst=dst),
+        ttl=128,
+        tos=16,
+    )
+    return Ethernet(dst=to, src=ME, ethertype=ethernet.IPV4, payload=packet.encode()).encode()
 
 
 def dhcp_v6(kind: int, *options: tuple[int, bytes]) -> bytes:
     group = ipv6_bytes("ff02::1:2")
-    message = Dhcp6(kind, 0x123456, ((dhcp6.CLIENT_ID, DUID), *options)).encode()
-    return six(Udp(546, 547, message).encode(LINK, group), UDP, LINK, group, multicast_mac(group))
+    message = Dhcp6(type=kind, xid=0x123456, options=((dhcp6.CLIENT_ID, DUID), *options)).encode()
+    return six(
+        Udp(sport=546, dport=547, payload=message).encode(src=LINK, dst=group), UDP, LINK, group, multicast_mac(group)
+    )
 
 
 def name(what: str, kind: int, *, v6: bool = False, port: int = 40000) -> bytes:
-    query = Query(7, 0x0100, what, kind, dns.IN, dns.encode_name(what) + struct.pack(">HH", kind, dns.IN)).encode()
+    query = Query(
+        ident=7,
+        flags=0x0100,
+        name=what,
+        qtype=kind,
+        qclass=dns.IN,
+        wire=dns.encode_name(what) + struct.pack(">HH", kind, dns.IN),
+    ).encode()
     if v6:
-        return six(Udp(port, 53, query).encode(MINE6, FAR6), UDP)
-    return four(Udp(port, 53, query).encode(MINE, FAR), UDP)
+        return six(Udp(sport=port, dport=53, payload=query).encode(src=MINE6, dst=FAR6), UDP)
+    return four(Udp(sport=port, dport=53, payload=query).encode(src=MINE, dst=FAR), UDP)
 
 
 def both(
-    make: Callable[[bytes, bytes], bytes], protocol: int, ends: tuple[bytes, bytes] = (FAR, FAR6), **where: Any
+    make: Callable[..., bytes], protocol: int, ends: tuple[bytes, bytes] = (FAR, FAR6), **where: Any
 ) -> dict[str, bytes]:
     hops = {"hops": where["ttl"]} if "ttl" in where else {}
     return {
-        "4": four(make(MINE, ends[0]), protocol, dst=ends[0], **where),
-        "6": six(make(MINE6, ends[1]), protocol, dst=ends[1], **hops),
+        "4": four(make(src=MINE, dst=ends[0]), protocol, dst=ends[0], **where),
+        "6": six(make(src=MINE6, dst=ends[1]), protocol, dst=ends[1], **hops),
     }
 
 
-IA = (dhcp6.IA_NA, IaNa(7).encode())
+IA = (dhcp6.IA_NA, IaNa(iaid=7).encode())
 SERVER = (dhcp6.SERVER_ID, bytes.fromhex("00030001") + ROUTER)
 
 
@@ -168,23 +194,29 @@ def packets() -> dict[str, bytes]:
         "unknown name": name("nobody.example.org", dns.A),
     }  # fmt: skip
     question = bytes.fromhex("0001080006040001") + ME + MINE + bytes(6) + GATE
-    found["arp for the router"] = Ethernet(b"\xff" * 6, ME, ethernet.ARP, question).encode()
+    found["arp for the router"] = Ethernet(dst=b"\xff" * 6, src=ME, ethertype=ethernet.ARP, payload=question).encode()
     group = ipv6_bytes("ff02::2")
-    solicit = Icmp(nd.ROUTER_SOLICIT, 0, bytes(4) + nd.encode_options(((nd.SOURCE_LLA, ME),)))
-    found["router solicitation"] = six(solicit.encode_v6(LINK, group), ICMPV6, LINK, group, multicast_mac(group), 255)
+    solicit = Icmp(type=nd.ROUTER_SOLICIT, code=0, body=bytes(4) + nd.encode_options(((nd.SOURCE_LLA, ME),)))
+    found["router solicitation"] = six(
+        solicit.encode_v6(src=LINK, dst=group), ICMPV6, LINK, group, multicast_mac(group), 255
+    )
     group = solicited_node(GATE6)
     asked = Neighbor(nd.NEIGHBOR_SOLICIT, GATE6, 0, ((nd.SOURCE_LLA, ME),)).icmp()
     found["neighbour solicitation"] = six(
-        asked.encode_v6(MINE6, group), ICMPV6, MINE6, group, multicast_mac(group), 255
+        asked.encode_v6(src=MINE6, dst=group), ICMPV6, MINE6, group, multicast_mac(group), 255
     )
 
     def echo(src: bytes, dst: bytes) -> bytes:
-        return Icmp(8, 0, b"echo" * 4).encode() if len(src) == 4 else Icmp(128, 0, b"echo" * 4).encode_v6(src, dst)
+        return (
+            Icmp(type=8, code=0, body=b"echo" * 4).encode()
+            if len(src) == 4
+            else Icmp(type=128, code=0, body=b"echo" * 4).encode_v6(src=src, dst=dst)
+        )
 
     def icmp(ends: tuple[bytes, bytes] = (FAR, FAR6), size: int = 4, ttl: int = 64) -> dict[str, bytes]:
-        six_body = Icmp(128, 0, b"echo" * size).encode_v6(MINE6, ends[1])
+        six_body = Icmp(type=128, code=0, body=b"echo" * size).encode_v6(src=MINE6, dst=ends[1])
         return {
-            "4": four(Icmp(8, 0, b"echo" * size).encode(), ICMP, dst=ends[0], ttl=ttl),
+            "4": four(Icmp(type=8, code=0, body=b"echo" * size).encode(), ICMP, dst=ends[0], ttl=ttl),
             "6": six(six_body, ICMPV6, dst=ends[1], hops=ttl),
         }
 
@@ -192,20 +224,26 @@ def packets() -> dict[str, bytes]:
     kinds = {
         "echo to the router": icmp(gate),
         "late echo": icmp(ttl=1),
-        "late datagram": both(Udp(4000, 4001, b"data").encode, UDP, ttl=1),
-        "late segment": both(Tcp(4000, 4001, 1, 0, SYN).encode, TCP, ttl=1),
+        "late datagram": both(Udp(sport=4000, dport=4001, payload=b"data").encode, UDP, ttl=1),
+        "late segment": both(Tcp(sport=4000, dport=4001, seq=1, ack=0, flags=SYN).encode, TCP, ttl=1),
         "large echo": icmp(size=330),
-        "datagram to the router": both(Udp(4000, 4001, b"data").encode, UDP, gate),
-        "segment to the router": both(Tcp(4000, 4001, 77, 0, SYN).encode, TCP, gate),
-        "unknown protocol to the router": both(lambda _src, _dst: b"data" * 4, 200, gate),
-        "refused segment": both(Tcp(4000, 81, 77, 0, SYN, payload=b"abc").encode, TCP),
-        "refused segment with ack": both(Tcp(4000, 81, 77, 99, ACK).encode, TCP),
-        "refused reset": both(Tcp(4000, 81, 77, 99, RST).encode, TCP),
-        "refused datagram": both(Udp(4000, 81, b"data" * 9).encode, UDP),
-        "refused association": both(lambda _src, _dst: Sctp(4000, 81, 0, 1, 0, bytes(range(16))).encode(), SCTP),
-        "refused sctp data": both(lambda _src, _dst: Sctp(4000, 81, 55, 0, 3, bytes(range(16))).encode(), SCTP),
-        "refused abort": both(lambda _src, _dst: Sctp(4000, 81, 55, 6).encode(), SCTP),
-        "refused protocol": both(lambda _src, _dst: b"data" * 4, 201),
+        "datagram to the router": both(Udp(sport=4000, dport=4001, payload=b"data").encode, UDP, gate),
+        "segment to the router": both(Tcp(sport=4000, dport=4001, seq=77, ack=0, flags=SYN).encode, TCP, gate),
+        "unknown protocol to the router": both(lambda **_: b"data" * 4, 200, gate),
+        "refused segment": both(Tcp(sport=4000, dport=81, seq=77, ack=0, flags=SYN, payload=b"abc").encode, TCP),
+        "refused segment with ack": both(Tcp(sport=4000, dport=81, seq=77, ack=99, flags=ACK).encode, TCP),
+        "refused reset": both(Tcp(sport=4000, dport=81, seq=77, ack=99, flags=RST).encode, TCP),
+        "refused datagram": both(Udp(sport=4000, dport=81, payload=b"data" * 9).encode, UDP),
+        "refused association": both(
+            lambda **_: Sctp(sport=4000, dport=81, tag=0, chunk=1, flags=0, value=bytes(range(16))).encode(),
+            SCTP,
+        ),
+        "refused sctp data": both(
+            lambda **_: Sctp(sport=4000, dport=81, tag=55, chunk=0, flags=3, value=bytes(range(16))).encode(),
+            SCTP,
+        ),
+        "refused abort": both(lambda **_: Sctp(sport=4000, dport=81, tag=55, chunk=6).encode(), SCTP),
+        "refused protocol": both(lambda **_: b"data" * 4, 201),
     }
     return found | {f"{what}, {version}": frame for what, made in kinds.items() for version, frame in made.items()}
 

@@ -31,7 +31,6 @@ OF_ONE_KIND: dict[str, str] = {}
 
 ELSEWHERE = (
     "cli/",
-    "cloud/",
     "controller/",
     "daemon/",
     "driver/",
@@ -40,12 +39,10 @@ ELSEWHERE = (
     "lang/",
     "metadata/",
     "model/",
-    "net/",
     "northd/",
     "openflow/",
     "ovsdb/",
     "pipeline/",
-    "sockets/",
     "verify/",
 )
 """Packages whose turn is yet to come."""

@@ -89,7 +89,7 @@ OUTPUTS = {
 """What the rules own in Northbound: rows, and which of their set columns."""
 
 
-def compiler(cloud: Store, northbound: Store, southbound: Store) -> Engine:
+def compiler(cloud: Store, *, northbound: Store, southbound: Store) -> Engine:
     """Return an engine that keeps Northbound's rows as Cloud says.
 
     Arguments:

@@ -93,7 +93,7 @@ def _is_readable(version: int, name: str, kind: str, text: str) -> bool:
     return True
 
 
-def merged(options: dict[str, str], extra: dict[str, str]) -> dict[str, str]:
+def merged(options: dict[str, str], *, extra: dict[str, str]) -> dict[str, str]:
     """Return a subnet's options with a port's own, whose routes come after the subnet's."""
     both = options | extra
     for name in _ROUTES:

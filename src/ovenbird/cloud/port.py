@@ -192,7 +192,7 @@ def port_dhcp(port: cloud.Port) -> Iterator[Fact]:
             ("port_id", port.uuid),
             ("subnet_id", subnet.uuid),
         )
-        yield DHCP_OPTIONS(ids, subnet.cidr, tuple(sorted(merged(dict(dhcp_options(subnet)), own).items())))
+        yield DHCP_OPTIONS(ids, subnet.cidr, tuple(sorted(merged(dict(dhcp_options(subnet)), extra=own).items())))
 
 
 def _options_row(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...], version: int) -> UUID | None:

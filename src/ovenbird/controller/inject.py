@@ -84,13 +84,17 @@ def frame(packet: Microflow) -> bytes:
     elif kind == ethernet.IPV6:
         payload = _ipv6(packet)
     elif kind in (ethernet.ARP, ethernet.RARP):
-        addresses = [_bytes(packet, name, size) for name, size in _ARP]
-        payload = Arp(packet["arp_op"], *addresses).encode()
+        payload = Arp(
+            op=packet["arp_op"],
+            sha=_bytes(packet, "arp_sha", 6),
+            spa=_bytes(packet, "arp_spa", 4),
+            tha=_bytes(packet, "arp_tha", 6),
+            tpa=_bytes(packet, "arp_tpa", 4),
+        ).encode()
     vlan = tci & ~_PRESENT if tci & _PRESENT else None
-    return Ethernet(_bytes(packet, "eth_dst", 6), _bytes(packet, "eth_src", 6), kind, payload, vlan).encode()
-
-
-_ARP = (("arp_sha", 6), ("arp_spa", 4), ("arp_tha", 6), ("arp_tpa", 4))
+    return Ethernet(
+        dst=_bytes(packet, "eth_dst", 6), src=_bytes(packet, "eth_src", 6), ethertype=kind, payload=payload, vlan=vlan
+    ).encode()
 
 
 def _bytes(packet: Microflow, name: str, size: int) -> bytes:
@@ -108,8 +112,16 @@ def _ipv4(packet: Microflow) -> bytes:
     more, offset = 0x2000 if first and not later else 0, 1 if later else 0
     payload = b"" if later else _transport(packet, proto, source, target)
     if proto == ICMP and not later:
-        payload = Icmp(packet["icmp_type"], packet["icmp_code"], bytes(4)).encode()
-    made = IPv4(source, target, proto, payload, packet["nw_ttl"], _traffic_class(packet), fragment=more | offset)
+        payload = Icmp(type=packet["icmp_type"], code=packet["icmp_code"], body=bytes(4)).encode()
+    made = IPv4(
+        src=source,
+        dst=target,
+        proto=proto,
+        payload=payload,
+        ttl=packet["nw_ttl"],
+        tos=_traffic_class(packet),
+        fragment=more | offset,
+    )
     return made.encode()
 
 
@@ -118,17 +130,23 @@ def _ipv6(packet: Microflow) -> bytes:
     proto = packet["nw_proto"]
     payload = _transport(packet, proto, source, target)
     if proto == ICMPV6:
-        payload = _icmpv6(packet).encode_v6(source, target)
+        payload = _icmpv6(packet).encode_v6(src=source, dst=target)
     made = IPv6(
-        source, target, proto, payload, packet["nw_ttl"], _traffic_class(packet), flow_label=packet["ipv6_label"],
-    )  # fmt: skip
+        src=source,
+        dst=target,
+        next_header=proto,
+        payload=payload,
+        hop_limit=packet["nw_ttl"],
+        traffic_class=_traffic_class(packet),
+        flow_label=packet["ipv6_label"],
+    )
     return made.encode()
 
 
 def _icmpv6(packet: Microflow) -> Icmp:
     kind, code = packet["icmpv6_type"], packet["icmpv6_code"]
     if code or kind not in (nd.NEIGHBOR_SOLICIT, nd.NEIGHBOR_ADVERT):
-        return Icmp(kind, code, bytes(4))
+        return Icmp(type=kind, code=code, body=bytes(4))
     option, name = (nd.SOURCE_LLA, "nd_sll") if kind == nd.NEIGHBOR_SOLICIT else (nd.TARGET_LLA, "nd_tll")
     options = ((option, _bytes(packet, name, 6)),) if packet[name] else ()
     return nd.Neighbor(kind, _bytes(packet, "nd_target", 16), options=options).icmp()
@@ -137,11 +155,13 @@ def _icmpv6(packet: Microflow) -> Icmp:
 def _transport(packet: Microflow, proto: int, source: bytes, target: bytes) -> bytes:
     """Return the segment of a protocol with ports; nothing for another."""
     if proto == TCP:
-        return Tcp(packet["tcp_src"], packet["tcp_dst"], 0, 0, packet["tcp_flags"]).encode(source, target)
+        return Tcp(sport=packet["tcp_src"], dport=packet["tcp_dst"], seq=0, ack=0, flags=packet["tcp_flags"]).encode(
+            src=source, dst=target
+        )
     if proto == UDP:
-        return Udp(packet["udp_src"], packet["udp_dst"], b"").encode(source, target)
+        return Udp(sport=packet["udp_src"], dport=packet["udp_dst"], payload=b"").encode(src=source, dst=target)
     if proto == SCTP:
-        return Sctp(packet["sctp_src"], packet["sctp_dst"], 0, _INIT).encode()
+        return Sctp(sport=packet["sctp_src"], dport=packet["sctp_dst"], tag=0, chunk=_INIT).encode()
     return b""
 
 

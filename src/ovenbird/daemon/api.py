@@ -72,7 +72,7 @@ def driver(cloud_client: Client, northbound: Client, southbound: Client, finding
     clients = (northbound, cloud_client, southbound)
 
     def build() -> Engine:
-        engine = compiler(cloud_client.store, northbound.store, southbound.store)
+        engine = compiler(cloud_client.store, northbound=northbound.store, southbound=southbound.store)
         findings.observe(engine)
         return engine
 

@@ -150,9 +150,9 @@ def parse_constant(text: str) -> tuple[int, int | None, Format]:
     mask, mask_form = _integer(mask_text)
     if form is not mask_form:
         if form is Format.IPV4 and mask_form is Format.DECIMAL and mask <= 32:
-            mask = prefix_mask(mask, 32)
+            mask = prefix_mask(mask, bits=32)
         elif form is Format.IPV6 and mask_form is Format.DECIMAL and mask <= 128:
-            mask = prefix_mask(mask, 128)
+            mask = prefix_mask(mask, bits=128)
         elif form is Format.DECIMAL and mask_form is Format.HEXADECIMAL and value == 0:
             form = Format.HEXADECIMAL
         else:

@@ -88,7 +88,7 @@ def ip_text(address: bytes) -> str:
     return ipv4_text(address) if len(address) == 4 else ipv6_text(address)
 
 
-def prefix_mask(length: int, bits: int) -> int:
+def prefix_mask(length: int, *, bits: int) -> int:
     """Return the netmask of a prefix as a number.
 
     Arguments:

@@ -12,7 +12,7 @@ REQUEST, REPLY = 1, 2
 _ARP = struct.Struct(">HHBBH6s4s6s4s")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arp:
     """An ARP packet: operation, then hardware and protocol address of sender and target."""
 
@@ -38,4 +38,4 @@ class Arp:
         hardware, protocol, hlen, plen, op, sha, spa, tha, tpa = _ARP.unpack_from(data)
         if (hardware, protocol, hlen, plen) != (1, 0x0800, 6, 4):
             raise PacketError(f"ARP for hardware {hardware} and protocol {protocol:#x}")
-        return cls(op, sha, spa, tha, tpa)
+        return cls(op=op, sha=sha, spa=spa, tha=tha, tpa=tpa)

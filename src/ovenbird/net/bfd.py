@@ -33,7 +33,7 @@ class Diagnostic(IntEnum):
     ADMINISTRATIVELY_DOWN = 7
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
     """A control packet; intervals in microseconds, discriminators 0 for unknown."""
 
@@ -72,4 +72,14 @@ class Control:
         state = State(flags >> 6)
         if not yours and state > State.DOWN:
             raise PacketError(f"BFD state {state.name} without your discriminator")
-        return cls(state, mine, yours, mult, tx, rx, first & 0x1F, bool(flags & _POLL), bool(flags & _FINAL))
+        return cls(
+            state=state,
+            my_discriminator=mine,
+            your_discriminator=yours,
+            detect_mult=mult,
+            desired_min_tx=tx,
+            required_min_rx=rx,
+            diagnostic=first & 0x1F,
+            poll=bool(flags & _POLL),
+            final=bool(flags & _FINAL),
+        )

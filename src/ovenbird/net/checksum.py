@@ -11,7 +11,7 @@ def internet_checksum(data: bytes) -> int:
     return 0xFFFF - (remainder or (0xFFFF if number else 0))
 
 
-def pseudo_checksum(src: bytes, dst: bytes, proto: int, segment: bytes) -> int:
+def pseudo_checksum(*, src: bytes, dst: bytes, proto: int, segment: bytes) -> int:
     """Return the checksum of a TCP, UDP or ICMPv6 segment between two IPv4 or two IPv6 addresses.
 
     Arguments:

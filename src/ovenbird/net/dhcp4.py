@@ -59,7 +59,7 @@ def encode_options(options: Mapping[int, bytes]) -> bytes:
     return bytes(out)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dhcp4:
     """A message: `op` 1 to the server, 2 from it; addresses are 4 bytes; `chaddr` has the client's hardware address."""
 
@@ -120,9 +120,21 @@ class Dhcp4:
             _read_options(sname, options)
             sname = b""
         return cls(
-            op, xid, chaddr[:hlen], options, ciaddr, yiaddr, siaddr, giaddr, flags, secs, hops, htype,
-            sname.rstrip(b"\0"), file.rstrip(b"\0"),
-        )  # fmt: skip
+            op=op,
+            xid=xid,
+            chaddr=chaddr[:hlen],
+            options=options,
+            ciaddr=ciaddr,
+            yiaddr=yiaddr,
+            siaddr=siaddr,
+            giaddr=giaddr,
+            flags=flags,
+            secs=secs,
+            hops=hops,
+            htype=htype,
+            sname=sname.rstrip(b"\0"),
+            file=file.rstrip(b"\0"),
+        )
 
 
 def classless_routes(routes: Iterable[tuple[bytes, int, bytes]]) -> bytes:

@@ -48,7 +48,7 @@ def decode_options(data: bytes) -> Options:
     return tuple(options)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dhcp6:
     """A message between client and server; `xid` has 24 bits."""
 
@@ -69,14 +69,14 @@ class Dhcp6:
         """
         if len(data) < 4 or data[0] in {12, 13}:
             raise PacketError(f"DHCPv6 message {data[:1].hex()} of {len(data)} bytes")
-        return cls(data[0], int.from_bytes(data[1:4], "big"), decode_options(data[4:]))
+        return cls(type=data[0], xid=int.from_bytes(data[1:4], "big"), options=decode_options(data[4:]))
 
     def option(self, code: int) -> bytes | None:
         """Return the first option with this code."""
         return next((value for number, value in self.options if number == code), None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IaNa:
     """An identity association's value: its id, the times T1 and T2 in seconds, and its own options."""
 
@@ -99,10 +99,10 @@ class IaNa:
         if len(value) < 12:
             raise PacketError(f"identity association of {len(value)} bytes")
         iaid, t1, t2 = struct.unpack_from(">III", value)
-        return cls(iaid, t1, t2, decode_options(value[12:]))
+        return cls(iaid=iaid, t1=t1, t2=t2, options=decode_options(value[12:]))
 
 
-def ia_address(address: bytes, preferred: int, valid: int) -> tuple[int, bytes]:
+def ia_address(address: bytes, *, preferred: int, valid: int) -> tuple[int, bytes]:
     """Return an option `IA_ADDR`.
 
     Arguments:
@@ -113,7 +113,7 @@ def ia_address(address: bytes, preferred: int, valid: int) -> tuple[int, bytes]:
     return IA_ADDR, struct.pack(">16sII", address, preferred, valid)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IaPrefix:
     """A delegated prefix: option `IA_PREFIX` within `IA_PD`; lifetimes in seconds, all ones for ever."""
 
@@ -136,7 +136,7 @@ class IaPrefix:
         if len(value) < 25 or value[8] > 128:
             raise PacketError(f"delegated prefix of {len(value)} bytes")
         preferred, valid, length, prefix = struct.unpack_from(">IIB16s", value)
-        return cls(prefix, length, preferred, valid)
+        return cls(prefix=prefix, length=length, preferred=preferred, valid=valid)
 
 
 def status_of(options: Options) -> int:

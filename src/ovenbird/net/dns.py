@@ -32,7 +32,7 @@ def encode_name(name: str) -> bytes:
     return out + b"\0"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """A standard query with one question; `name` keeps its case, `wire` is the question as it came."""
 
@@ -64,13 +64,15 @@ class Query:
         if offset + 5 > len(data):
             raise PacketError("DNS question cut short")
         qtype, qclass = struct.unpack_from(">HH", data, offset + 1)
-        return cls(ident, flags, ".".join(labels), qtype, qclass, data[12 : offset + 5])
+        return cls(
+            ident=ident, flags=flags, name=".".join(labels), qtype=qtype, qclass=qclass, wire=data[12 : offset + 5]
+        )
 
     def encode(self) -> bytes:
         """Encode as a query."""
         return _HEADER.pack(self.ident, self.flags, 1, 0, 0, 0) + self.wire
 
-    def answer(self, records: tuple[tuple[int, bytes], ...], ttl: int = 3600, rcode: int = 0) -> bytes:
+    def answer(self, records: tuple[tuple[int, bytes], ...], *, ttl: int = 3600, rcode: int = 0) -> bytes:
         """Build the answer.
 
         Arguments:

@@ -11,7 +11,7 @@ from ovenbird.net.errors import PacketError
 IPV4, ARP, VLAN, RARP, IPV6, QINQ = 0x0800, 0x0806, 0x8100, 0x8035, 0x86DD, 0x88A8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ethernet:
     """A frame; `vlan` is the 16-bit tag control information of an 802.1Q tag, or `None`."""
 
@@ -37,8 +37,8 @@ class Ethernet:
             raise PacketError(f"Ethernet frame of {len(data)} bytes")
         ethertype = int.from_bytes(data[12:14], "big")
         if ethertype != VLAN:
-            return cls(data[:6], data[6:12], ethertype, data[14:])
+            return cls(dst=data[:6], src=data[6:12], ethertype=ethertype, payload=data[14:])
         if len(data) < 18:
             raise PacketError("Ethernet frame ends in its VLAN tag")
         tci, inner = struct.unpack_from(">HH", data, 14)
-        return cls(data[:6], data[6:12], inner, data[18:], tci)
+        return cls(dst=data[:6], src=data[6:12], ethertype=inner, payload=data[18:], vlan=tci)

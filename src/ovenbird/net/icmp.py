@@ -13,7 +13,7 @@ ECHO_REPLY, UNREACHABLE, ECHO_REQUEST, TIME_EXCEEDED = 0, 3, 8, 11
 V6_UNREACHABLE, V6_TOO_BIG, V6_TIME_EXCEEDED, V6_ECHO_REQUEST, V6_ECHO_REPLY = 1, 2, 3, 128, 129
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Icmp:
     """A message: type, code, and all that follows the checksum (the first 4 bytes' meaning depends on the type)."""
 
@@ -25,10 +25,10 @@ class Icmp:
         """Encode for IPv4."""
         return self._with(internet_checksum(bytes([self.type, self.code, 0, 0]) + self.body))
 
-    def encode_v6(self, src: bytes, dst: bytes) -> bytes:
+    def encode_v6(self, *, src: bytes, dst: bytes) -> bytes:
         """Encode for IPv6, whose checksum covers the addresses."""
         segment = bytes([self.type, self.code, 0, 0]) + self.body
-        return self._with(pseudo_checksum(src, dst, ICMPV6, segment))
+        return self._with(pseudo_checksum(src=src, dst=dst, proto=ICMPV6, segment=segment))
 
     def _with(self, checksum: int) -> bytes:
         return bytes([self.type, self.code]) + checksum.to_bytes(2, "big") + self.body
@@ -42,10 +42,10 @@ class Icmp:
         """
         if len(data) < 4:
             raise PacketError(f"ICMP message of {len(data)} bytes")
-        return cls(data[0], data[1], data[4:])
+        return cls(type=data[0], code=data[1], body=data[4:])
 
     @classmethod
-    def error(cls, kind: int, code: int, packet: bytes, *, rest: int = 0) -> Self:
+    def error(cls, kind: int, *, code: int, packet: bytes, rest: int = 0) -> Self:
         """Return an error about an IPv4 packet: it quotes at most 548 of its bytes (RFC 1812, section 4.3.2.3).
 
         Arguments:
@@ -54,10 +54,10 @@ class Icmp:
             packet: the IPv4 packet.
             rest: the word after the checksum: for "fragmentation needed" the MTU in bytes.
         """
-        return cls(kind, code, rest.to_bytes(4, "big") + packet[:548])
+        return cls(type=kind, code=code, body=rest.to_bytes(4, "big") + packet[:548])
 
     @classmethod
-    def error_v6(cls, kind: int, code: int, packet: bytes, *, rest: int = 0) -> Self:
+    def error_v6(cls, kind: int, *, code: int, packet: bytes, rest: int = 0) -> Self:
         """Return an error about an IPv6 packet: it quotes what fits the minimum MTU of 1280 (RFC 4443, section 2.4).
 
         Arguments:
@@ -66,4 +66,4 @@ class Icmp:
             packet: the IPv6 packet.
             rest: the word after the checksum: for "packet too big" the MTU in bytes.
         """
-        return cls(kind, code, rest.to_bytes(4, "big") + packet[: 1280 - 48])
+        return cls(type=kind, code=code, body=rest.to_bytes(4, "big") + packet[: 1280 - 48])

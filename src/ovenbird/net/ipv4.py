@@ -13,7 +13,7 @@ ICMP, IGMP, TCP, UDP, SCTP = 1, 2, 6, 17, 132
 _HEADER = struct.Struct(">BBHHHBBH4s4s")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IPv4:
     """A packet; `fragment` is the 16 bits of flags and offset, `options` a multiple of 4 bytes up to 40."""
 
@@ -57,4 +57,14 @@ class IPv4:
             raise PacketError(f"IPv4 version {version >> 4}, {sizes}")
         if internet_checksum(data[:header]):
             raise PacketError("wrong IPv4 header checksum")
-        return cls(src, dst, proto, data[header:total], ttl, tos, ident, fragment, data[20:header])
+        return cls(
+            src=src,
+            dst=dst,
+            proto=proto,
+            payload=data[header:total],
+            ttl=ttl,
+            tos=tos,
+            ident=ident,
+            fragment=fragment,
+            options=data[20:header],
+        )

@@ -15,7 +15,7 @@ _FRAGMENT, _AUTHENTICATION = 44, 51
 _HEADER = struct.Struct(">IHBB16s16s")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IPv6:
     """A packet; `next_header` is what the payload begins with, which may be an extension header."""
 
@@ -52,7 +52,15 @@ class IPv6:
         if first >> 28 != 6 or 40 + length > len(data):
             raise PacketError(f"IPv6 version {first >> 28}, payload of {length} in {len(data)} bytes")
         payload = data[40 : 40 + length]
-        return cls(src, dst, next_header, payload, hop_limit, first >> 20 & 0xFF, first & 0xFFFFF)
+        return cls(
+            src=src,
+            dst=dst,
+            next_header=next_header,
+            payload=payload,
+            hop_limit=hop_limit,
+            traffic_class=first >> 20 & 0xFF,
+            flow_label=first & 0xFFFFF,
+        )
 
     def upper(self) -> tuple[int, bytes]:
         """Return protocol and bytes behind the extension headers.

@@ -60,7 +60,9 @@ class Neighbor:
 
     def icmp(self) -> Icmp:
         """Return the ICMPv6 message that carries it."""
-        return Icmp(self.type, 0, self.flags.to_bytes(4, "big") + self.target + encode_options(self.options))
+        return Icmp(
+            type=self.type, code=0, body=self.flags.to_bytes(4, "big") + self.target + encode_options(self.options)
+        )
 
     @classmethod
     def of(cls, message: Icmp) -> Self:
@@ -75,7 +77,7 @@ class Neighbor:
         return cls(message.type, message.body[4:20], flags, decode_options(message.body[20:]))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouterAdvert:
     """A router advertisement; lifetimes in seconds, reachable time and retransmission timer in milliseconds."""
 
@@ -89,7 +91,7 @@ class RouterAdvert:
     def icmp(self) -> Icmp:
         """Return the ICMPv6 message that carries it."""
         head = struct.pack(">BBHII", self.hop_limit, self.flags, self.lifetime, self.reachable_time, self.retrans_timer)
-        return Icmp(ROUTER_ADVERT, 0, head + encode_options(self.options))
+        return Icmp(type=ROUTER_ADVERT, code=0, body=head + encode_options(self.options))
 
     @classmethod
     def of(cls, message: Icmp) -> Self:
@@ -101,7 +103,14 @@ class RouterAdvert:
         if message.type != ROUTER_ADVERT or message.code or len(message.body) < 12:
             raise PacketError(f"ICMPv6 type {message.type} of {len(message.body)} bytes is no router advertisement")
         hop_limit, flags, lifetime, reachable, retrans = struct.unpack_from(">BBHII", message.body)
-        return cls(hop_limit, flags, lifetime, reachable, retrans, decode_options(message.body[12:]))
+        return cls(
+            hop_limit=hop_limit,
+            flags=flags,
+            lifetime=lifetime,
+            reachable_time=reachable,
+            retrans_timer=retrans,
+            options=decode_options(message.body[12:]),
+        )
 
 
 def prefix_information(prefix: bytes, length: int, *, autonomous: bool) -> tuple[int, bytes]:

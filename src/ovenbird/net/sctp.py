@@ -32,7 +32,7 @@ def crc32c(data: bytes) -> int:
     return crc ^ 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sctp:
     """A packet with its first chunk; `value` is what follows the chunk's header, other chunks included."""
 
@@ -61,7 +61,9 @@ class Sctp:
             raise PacketError(f"SCTP packet of {len(data)} bytes")
         sport, dport, tag, _ = _HEADER.unpack_from(data)
         chunk, flags, _ = _CHUNK.unpack_from(data, _HEADER.size)
-        return cls(sport, dport, tag, chunk, flags, data[_HEADER.size + _CHUNK.size :])
+        return cls(
+            sport=sport, dport=dport, tag=tag, chunk=chunk, flags=flags, value=data[_HEADER.size + _CHUNK.size :]
+        )
 
     def abort(self) -> Sctp | None:
         """Return the abort that answers this packet (section 8.4), or `None` for an abort: nothing answers it.
@@ -72,7 +74,7 @@ class Sctp:
         if self.chunk == ABORT:
             return None
         if self.chunk != INIT:
-            return Sctp(self.dport, self.sport, self.tag, ABORT, _REFLECTED)
+            return Sctp(sport=self.dport, dport=self.sport, tag=self.tag, chunk=ABORT, flags=_REFLECTED)
         if len(self.value) < 4:
             raise PacketError(f"SCTP association begun in {len(self.value)} bytes")
-        return Sctp(self.dport, self.sport, int.from_bytes(self.value[:4], "big"), ABORT)
+        return Sctp(sport=self.dport, dport=self.sport, tag=int.from_bytes(self.value[:4], "big"), chunk=ABORT)

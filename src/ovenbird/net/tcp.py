@@ -13,7 +13,7 @@ FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 _HEADER = struct.Struct(">HHIIHHHH")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tcp:
     """A segment; `options` is a multiple of 4 bytes up to 40."""
 
@@ -27,7 +27,7 @@ class Tcp:
     options: bytes = b""
     payload: bytes = b""
 
-    def encode(self, src: bytes, dst: bytes) -> bytes:
+    def encode(self, *, src: bytes, dst: bytes) -> bytes:
         """Encode with the checksum between two IP addresses.
 
         Raises:
@@ -38,7 +38,7 @@ class Tcp:
             raise PacketError(f"{len(self.options)} bytes of TCP options")
         fields = (self.sport, self.dport, self.seq, self.ack, words << 12 | self.flags, self.window)
         rest = self.options + self.payload
-        checksum = pseudo_checksum(src, dst, 6, _HEADER.pack(*fields, 0, self.urgent) + rest)
+        checksum = pseudo_checksum(src=src, dst=dst, proto=6, segment=_HEADER.pack(*fields, 0, self.urgent) + rest)
         return _HEADER.pack(*fields, checksum, self.urgent) + rest
 
     @classmethod
@@ -54,13 +54,23 @@ class Tcp:
         header = (flags >> 12) * 4
         if not 20 <= header <= len(data):
             raise PacketError(f"TCP header of {header} in {len(data)} bytes")
-        return cls(sport, dport, seq, ack, flags & 0xFFF, window, urgent, data[20:header], data[header:])
+        return cls(
+            sport=sport,
+            dport=dport,
+            seq=seq,
+            ack=ack,
+            flags=flags & 0xFFF,
+            window=window,
+            urgent=urgent,
+            options=data[20:header],
+            payload=data[header:],
+        )
 
     def reset(self) -> Tcp | None:
         """Return the reset that answers this segment (section 3.10.7.1), or `None` for a reset: nothing answers it."""
         if self.flags & RST:
             return None
         if self.flags & ACK:
-            return Tcp(self.dport, self.sport, self.ack, 0, RST)
+            return Tcp(sport=self.dport, dport=self.sport, seq=self.ack, ack=0, flags=RST)
         length = len(self.payload) + bool(self.flags & SYN) + bool(self.flags & FIN)
-        return Tcp(self.dport, self.sport, 0, (self.seq + length) & 0xFFFFFFFF, RST | ACK)
+        return Tcp(sport=self.dport, dport=self.sport, seq=0, ack=(self.seq + length) & 0xFFFFFFFF, flags=RST | ACK)

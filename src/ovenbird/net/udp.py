@@ -10,7 +10,7 @@ from ovenbird.net.checksum import pseudo_checksum
 from ovenbird.net.errors import PacketError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Udp:
     """A datagram."""
 
@@ -18,7 +18,7 @@ class Udp:
     dport: int
     payload: bytes
 
-    def encode(self, src: bytes, dst: bytes) -> bytes:
+    def encode(self, *, src: bytes, dst: bytes) -> bytes:
         """Encode with the checksum between two IP addresses.
 
         Raises:
@@ -28,7 +28,9 @@ class Udp:
         if length > 0xFFFF:
             raise PacketError(f"UDP datagram of {length} bytes")
         segment = struct.pack(">HHHH", self.sport, self.dport, length, 0) + self.payload
-        checksum = pseudo_checksum(src, dst, 17, segment) or 0xFFFF  # 0 on the wire means there is none
+        checksum = (
+            pseudo_checksum(src=src, dst=dst, proto=17, segment=segment) or 0xFFFF
+        )  # 0 on the wire means there is none
         return segment[:6] + checksum.to_bytes(2, "big") + self.payload
 
     @classmethod
@@ -43,4 +45,4 @@ class Udp:
         sport, dport, length, _ = struct.unpack_from(">HHHH", data)
         if not 8 <= length <= len(data):
             raise PacketError(f"UDP length {length} in {len(data)} bytes")
-        return cls(sport, dport, data[8:length])
+        return cls(sport=sport, dport=dport, payload=data[8:length])

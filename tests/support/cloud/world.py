@@ -14,13 +14,13 @@ class World:
         self.cloud = Database(cloud.schema(), cloud.ROWS)
         self.nb = Database(nb.schema(), nb.ROWS)
         self.sb = Database(sb.schema(), sb.ROWS)
-        self.engine = compiler.compiler(self.cloud.store, self.nb.store, self.sb.store)
+        self.engine = compiler.compiler(self.cloud.store, northbound=self.nb.store, southbound=self.sb.store)
         self.settle()
 
     def restart(self):
         """Start the compiler again over what is there."""
         self.engine.close()
-        self.engine = compiler.compiler(self.cloud.store, self.nb.store, self.sb.store)
+        self.engine = compiler.compiler(self.cloud.store, northbound=self.nb.store, southbound=self.sb.store)
         self.settle()
 
     def settle(self):

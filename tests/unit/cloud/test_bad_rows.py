@@ -52,7 +52,9 @@ class World:
     def __init__(self):
         self.neutron = neutron = Neutron()
         asyncio.run(tenant(neutron, 1))
-        self.engine = compiler.compiler(neutron.cloud.store, neutron.northbound.store, neutron.southbound.store)
+        self.engine = compiler.compiler(
+            neutron.cloud.store, northbound=neutron.northbound.store, southbound=neutron.southbound.store
+        )
         self.settle()
         mine = {row.uuid for row in self.northbound()}
         theirs = {row.uuid for table in neutron.cloud.store.tables.values() for row in table.rows.values()}

@@ -157,7 +157,7 @@ def test_a_restart_moves_nothing(world):
         world.settle()
     before = placed(world)
     world.engine.close()
-    world.engine = compiler(world.cloud.store, world.nb.store, world.sb.store)
+    world.engine = compiler(world.cloud.store, northbound=world.nb.store, southbound=world.sb.store)
     assert world.settle() == 0
     world.engine.release_unclaimed()
     assert placed(world) == before

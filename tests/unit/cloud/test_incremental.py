@@ -252,7 +252,7 @@ class Editing(RuleBasedStateMachine):
         self.world.settle()
         fresh = World.__new__(World)
         fresh.cloud, fresh.nb = self.world.cloud, Database(nb.schema(), nb.ROWS)
-        fresh.engine = compiler(fresh.cloud.store, fresh.nb.store, self.world.sb.store)
+        fresh.engine = compiler(fresh.cloud.store, northbound=fresh.nb.store, southbound=self.world.sb.store)
         fresh.settle()
         fresh.engine.close()
         assert contents(self.world.nb) == contents(fresh.nb)

@@ -32,7 +32,7 @@ def test_tcp_over_ipv4():
     assert (packet.src, packet.dst, packet.ttl) == (bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2)), 9)
     segment = Tcp.decode(packet.payload)
     assert (segment.dport, segment.flags) == (80, 2)
-    assert packet.payload == segment.encode(packet.src, packet.dst), "the checksum is right"
+    assert packet.payload == segment.encode(src=packet.src, dst=packet.dst), "the checksum is right"
 
 
 def test_other_packets_over_ipv4():

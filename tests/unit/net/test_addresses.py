@@ -41,12 +41,12 @@ def test_what_is_no_mac_is_a_packet_error(text):
 def test_a_prefix_is_the_mask_of_its_network(case):
     length, bits = case
     network = ipaddress.ip_network(("0.0.0.0" if bits == 32 else "::", length))
-    assert addresses.prefix_mask(length, bits) == int(network.netmask)
+    assert addresses.prefix_mask(length, bits=bits) == int(network.netmask)
 
 
 def test_a_prefix_is_not_longer_than_an_address():
     with pytest.raises(PacketError):
-        addresses.prefix_mask(33, 32)
+        addresses.prefix_mask(33, bits=32)
 
 
 def test_addresses_made_from_addresses():

@@ -32,15 +32,60 @@ dhcp4_options = st.dictionaries(
 )
 
 ROUND_TRIPS = [
-    (st.builds(Ethernet, mac, mac, ethertype, payload, st.none() | u16), Ethernet.decode),
-    (st.builds(Arp, u16, mac, ip4, mac, ip4), Arp.decode),
-    (st.builds(IPv4, ip4, ip4, u8, payload, u8, u8, u16, u16, words), IPv4.decode),
-    (st.builds(IPv6, ip6, ip6, u8, payload, u8, u8, st.integers(0, 0xFFFFF)), IPv6.decode),
-    (st.builds(Icmp, u8, u8, payload), Icmp.decode),
-    (st.builds(Dhcp6, u8.filter(lambda kind: kind not in {12, 13}), st.integers(0, 0xFFFFFF), dhcp6_options),
-    Dhcp6.decode), (st.builds(IaNa, u32, u32, u32, dhcp6_options), IaNa.decode),
-    (st.builds(Dhcp4, u8, u32, mac, dhcp4_options, ip4, ip4, ip4, ip4, u16, u16, u8, u8), Dhcp4.decode),
-]  # fmt: skip
+    (
+        st.builds(Ethernet, dst=mac, src=mac, ethertype=ethertype, payload=payload, vlan=st.none() | u16),
+        Ethernet.decode,
+    ),
+    (st.builds(Arp, op=u16, sha=mac, spa=ip4, tha=mac, tpa=ip4), Arp.decode),
+    (
+        st.builds(
+            IPv4, src=ip4, dst=ip4, proto=u8, payload=payload, ttl=u8, tos=u8, ident=u16, fragment=u16, options=words
+        ),
+        IPv4.decode,
+    ),
+    (
+        st.builds(
+            IPv6,
+            src=ip6,
+            dst=ip6,
+            next_header=u8,
+            payload=payload,
+            hop_limit=u8,
+            traffic_class=u8,
+            flow_label=st.integers(0, 0xFFFFF),
+        ),
+        IPv6.decode,
+    ),
+    (st.builds(Icmp, type=u8, code=u8, body=payload), Icmp.decode),
+    (
+        st.builds(
+            Dhcp6,
+            type=u8.filter(lambda kind: kind not in {12, 13}),
+            xid=st.integers(0, 0xFFFFFF),
+            options=dhcp6_options,
+        ),
+        Dhcp6.decode,
+    ),
+    (st.builds(IaNa, iaid=u32, t1=u32, t2=u32, options=dhcp6_options), IaNa.decode),
+    (
+        st.builds(
+            Dhcp4,
+            op=u8,
+            xid=u32,
+            chaddr=mac,
+            options=dhcp4_options,
+            ciaddr=ip4,
+            yiaddr=ip4,
+            siaddr=ip4,
+            giaddr=ip4,
+            flags=u16,
+            secs=u16,
+            hops=u8,
+            htype=u8,
+        ),
+        Dhcp4.decode,
+    ),
+]
 DECODERS = [decode for _, decode in ROUND_TRIPS] + [Udp.decode, Tcp.decode, dns.Query.decode]
 
 
@@ -55,31 +100,40 @@ def test_what_is_encoded_decodes_to_itself(values, decode):
 
 @given(u16, u16, payload, ip4, ip4)
 def test_udp_reads_back_and_its_checksum_holds(sport, dport, data, src, dst):
-    segment = Udp(sport, dport, data).encode(src, dst)
-    assert Udp.decode(segment) == Udp(sport, dport, data)
-    assert pseudo_checksum(src, dst, 17, segment) == 0
+    segment = Udp(sport=sport, dport=dport, payload=data).encode(src=src, dst=dst)
+    assert Udp.decode(segment) == Udp(sport=sport, dport=dport, payload=data)
+    assert pseudo_checksum(src=src, dst=dst, proto=17, segment=segment) == 0
     assert segment[6:8] != b"\0\0"
 
 
 @given(u16, u16, u32, u32, st.integers(0, 63), u16, words, payload, ip6, ip6)
 def test_tcp_reads_back_and_its_checksum_holds(sport, dport, seq, ack, flags, window, options, data, src, dst):
-    segment = Tcp(sport, dport, seq, ack, flags, window, 0, options, data)
-    wire = segment.encode(src, dst)
+    segment = Tcp(
+        sport=sport, dport=dport, seq=seq, ack=ack, flags=flags, window=window, urgent=0, options=options, payload=data
+    )
+    wire = segment.encode(src=src, dst=dst)
     assert Tcp.decode(wire) == segment
-    assert pseudo_checksum(src, dst, 6, wire) == 0
+    assert pseudo_checksum(src=src, dst=dst, proto=6, segment=wire) == 0
 
 
 @given(st.sampled_from([135, 136]), ip6, u32, nd_options, ip6, ip6)
 def test_neighbor_messages_read_back(kind, target, flags, options, src, dst):
     message = Neighbor(kind, target, flags, options)
-    wire = message.icmp().encode_v6(src, dst)
+    wire = message.icmp().encode_v6(src=src, dst=dst)
     assert Neighbor.of(Icmp.decode(wire)) == message
-    assert pseudo_checksum(src, dst, 58, wire) == 0
+    assert pseudo_checksum(src=src, dst=dst, proto=58, segment=wire) == 0
 
 
 @given(u8, u8, u16, u32, u32, nd_options)
 def test_router_adverts_read_back(hop_limit, flags, lifetime, reachable, retrans, options):
-    advert = RouterAdvert(hop_limit, flags, lifetime, reachable, retrans, options)
+    advert = RouterAdvert(
+        hop_limit=hop_limit,
+        flags=flags,
+        lifetime=lifetime,
+        reachable_time=reachable,
+        retrans_timer=retrans,
+        options=options,
+    )
     assert RouterAdvert.of(advert.icmp()) == advert
 
 
@@ -95,15 +149,15 @@ def test_noise_is_a_packet_error_and_nothing_else(noise, decode, start):
 
 @given(st.binary(max_size=300), st.integers(0, 255))
 def test_noise_behind_good_headers_is_a_packet_error_and_nothing_else(noise, kind):
-    good = Dhcp4(1, 5, bytes(6)).encode()[:-1]
+    good = Dhcp4(op=1, xid=5, chaddr=bytes(6)).encode()[:-1]
     for decode in (
         lambda: Dhcp4.decode(good + noise),
         lambda: Dhcp4.decode(good + b"\x34\x01\x03" + noise),
         lambda: Dhcp6.decode(bytes([1, 0, 0, 5]) + noise),
         lambda: dns.Query.decode(bytes.fromhex("000501000001000000000000") + noise),
-        lambda: IPv6(bytes(16), bytes(16), kind, noise).upper(),
-        lambda: Neighbor.of(Icmp(135, 0, bytes(20) + noise)),
-        lambda: RouterAdvert.of(Icmp(134, 0, bytes(12) + noise)),
+        lambda: IPv6(src=bytes(16), dst=bytes(16), next_header=kind, payload=noise).upper(),
+        lambda: Neighbor.of(Icmp(type=135, code=0, body=bytes(20) + noise)),
+        lambda: RouterAdvert.of(Icmp(type=134, code=0, body=bytes(12) + noise)),
     ):
         try:
             decode()
@@ -118,26 +172,28 @@ def test_the_checksum_of_rfc_1071s_example():
 
 
 def test_a_wrong_ipv4_checksum_is_refused():
-    wire = bytearray(IPv4(bytes(4), bytes(4), 17, b"x").encode())
+    wire = bytearray(IPv4(src=bytes(4), dst=bytes(4), proto=17, payload=b"x").encode())
     wire[10] ^= 1
     with pytest.raises(PacketError, match="checksum"):
         IPv4.decode(bytes(wire))
 
 
 def test_resets_answer_as_rfc_9293_says():
-    syn = Tcp(1000, 22, 41, 0, tcp.SYN)
-    assert syn.reset() == Tcp(22, 1000, 0, 42, tcp.RST | tcp.ACK)
-    data = Tcp(1000, 22, 41, 77, tcp.ACK, payload=b"abc")
-    assert data.reset() == Tcp(22, 1000, 77, 0, tcp.RST)
+    syn = Tcp(sport=1000, dport=22, seq=41, ack=0, flags=tcp.SYN)
+    assert syn.reset() == Tcp(sport=22, dport=1000, seq=0, ack=42, flags=tcp.RST | tcp.ACK)
+    data = Tcp(sport=1000, dport=22, seq=41, ack=77, flags=tcp.ACK, payload=b"abc")
+    assert data.reset() == Tcp(sport=22, dport=1000, seq=77, ack=0, flags=tcp.RST)
     assert data.reset().reset() is None
 
 
 def test_dhcp_long_options_split_and_overloaded_fields_are_read():
-    message = Dhcp4(2, 7, b"\2" * 6, {53: b"\5", 121: bytes(300), 12: b""})
+    message = Dhcp4(op=2, xid=7, chaddr=b"\2" * 6, options={53: b"\5", 121: bytes(300), 12: b""})
     wire = message.encode()
     assert Dhcp4.decode(wire).options == message.options
     assert message.message_type == dhcp4.ACK
-    overloaded = Dhcp4(2, 7, b"\2" * 6, {52: b"\3"}, sname=b"\x0c\1h\xff", file=b"\x0f\1d\xff").encode()
+    overloaded = Dhcp4(
+        op=2, xid=7, chaddr=b"\2" * 6, options={52: b"\3"}, sname=b"\x0c\1h\xff", file=b"\x0f\1d\xff"
+    ).encode()
     assert Dhcp4.decode(overloaded).options == {52: b"\3", 12: b"h", 15: b"d"}
 
 
@@ -147,14 +203,17 @@ def test_dhcp_routes_are_compact():
 
 
 def test_dhcp6_address_within_an_association():
-    association = IaNa(9, options=(ia_address(b"\1" * 16, 100, 200),))
-    message = Dhcp6(7, 5, ((3, association.encode()),))
+    association = IaNa(iaid=9, options=(ia_address(b"\1" * 16, preferred=100, valid=200),))
+    message = Dhcp6(type=7, xid=5, options=((3, association.encode()),))
     assert IaNa.decode(Dhcp6.decode(message.encode()).option(3)) == association
 
 
 def test_ipv6_extension_headers_are_skipped():
     hop_by_hop, fragment = bytes([44, 0]) + bytes(6), bytes([58]) + bytes(7)
-    assert IPv6(bytes(16), bytes(16), 0, hop_by_hop + fragment + b"icmp").upper() == (58, b"icmp")
+    assert IPv6(src=bytes(16), dst=bytes(16), next_header=0, payload=hop_by_hop + fragment + b"icmp").upper() == (
+        58,
+        b"icmp",
+    )
 
 
 def test_a_dns_query_is_read_and_answered():

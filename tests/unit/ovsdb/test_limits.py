@@ -145,7 +145,7 @@ async def test_monitors_waits_and_locks_of_a_client_are_counted(site, monkeypatc
 
 
 async def test_connections_of_an_address_and_in_all(site, monkeypatch):
-    monkeypatch.setattr(transport, "LIMITS", Limits(3, 2))
+    monkeypatch.setattr(transport, "LIMITS", Limits(connections=3, per_source=2))
     await site.server.listen("ptcp:0:127.0.0.1")
     port = site.server.port("ptcp:0:127.0.0.1")
 

@@ -52,9 +52,11 @@ def answer(packet: bytes, userdata: Userdata) -> bytes | None:
     reply = _reply(request, kind, offer, options)
     broadcast = request.flags & dhcp4.BROADCAST_FLAG or kind == dhcp4.NAK
     destination = _BROADCAST if broadcast else request.ciaddr if any(request.ciaddr) else offer
-    segment = Udp(udp.sport, udp.dport, reply.encode()).encode(ip.src, destination)
-    out = IPv4(ip.src, destination, ip.proto, segment, ttl=128, tos=16)
-    return Ethernet(frame.dst, frame.src, frame.ethertype, out.encode(), frame.vlan).encode()
+    segment = Udp(sport=udp.sport, dport=udp.dport, payload=reply.encode()).encode(src=ip.src, dst=destination)
+    out = IPv4(src=ip.src, dst=destination, proto=ip.proto, payload=segment, ttl=128, tos=16)
+    return Ethernet(
+        dst=frame.dst, src=frame.src, ethertype=frame.ethertype, payload=out.encode(), vlan=frame.vlan
+    ).encode()
 
 
 def _asked_for(request: dhcp4.Dhcp4) -> bytes | None:
@@ -79,10 +81,10 @@ def _reply(request: dhcp4.Dhcp4, kind: int, offer: bytes, options: dict[int, byt
     if dhcp4.CLIENT_ID in request.options:
         options[dhcp4.CLIENT_ID] = request.options[dhcp4.CLIENT_ID]  # RFC 6842
     return dhcp4.Dhcp4(
-        2,
-        request.xid,
-        request.chaddr,
-        {dhcp4.MESSAGE_TYPE: bytes([kind]), **options},
+        op=2,
+        xid=request.xid,
+        chaddr=request.chaddr,
+        options={dhcp4.MESSAGE_TYPE: bytes([kind]), **options},
         ciaddr=request.ciaddr,
         yiaddr=bytes(4) if inform or kind == dhcp4.NAK else offer,
         siaddr=next_server,

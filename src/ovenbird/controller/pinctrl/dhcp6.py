@@ -53,9 +53,13 @@ def answer(packet: bytes, userdata: Userdata) -> bytes | None:
     options = _options(request, given)
     if options is None:
         return None
-    segment = Udp(udp.sport, udp.dport, Dhcp6(kind, request.xid, options).encode()).encode(ip.src, ip.dst)
-    out = IPv6(ip.src, ip.dst, UDP, segment, hop_limit=64)
-    return Ethernet(frame.dst, frame.src, frame.ethertype, out.encode(), frame.vlan).encode()
+    segment = Udp(
+        sport=udp.sport, dport=udp.dport, payload=Dhcp6(type=kind, xid=request.xid, options=options).encode()
+    ).encode(src=ip.src, dst=ip.dst)
+    out = IPv6(src=ip.src, dst=ip.dst, next_header=UDP, payload=segment, hop_limit=64)
+    return Ethernet(
+        dst=frame.dst, src=frame.src, ethertype=frame.ethertype, payload=out.encode(), vlan=frame.vlan
+    ).encode()
 
 
 def _options(request: Dhcp6, given: dhcp6.Options) -> dhcp6.Options | None:
@@ -86,5 +90,7 @@ def _association(request: Dhcp6, address: bytes) -> dhcp6.Options:
     asked = request.option(dhcp6.IA_NA)
     if asked is None or request.type not in _GIVING:
         return ()
-    lease = (dhcp6.ia_address(address, dhcp6.FOREVER, dhcp6.FOREVER),)
-    return ((dhcp6.IA_NA, IaNa(IaNa.decode(asked).iaid, dhcp6.FOREVER, dhcp6.FOREVER, lease).encode()),)
+    lease = (dhcp6.ia_address(address, preferred=dhcp6.FOREVER, valid=dhcp6.FOREVER),)
+    return (
+        (dhcp6.IA_NA, IaNa(iaid=IaNa.decode(asked).iaid, t1=dhcp6.FOREVER, t2=dhcp6.FOREVER, options=lease).encode()),
+    )

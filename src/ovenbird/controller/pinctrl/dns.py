@@ -42,9 +42,15 @@ def answer(packet: bytes, tables: Iterable[Mapping[str, str]]) -> bytes | None:
     found = records(query, tables)
     if not found:
         return None
-    segment = Udp(udp.sport, udp.dport, query.answer(found)).encode(ip.src, ip.dst)
-    out = IPv4(ip.src, ip.dst, UDP, segment) if isinstance(ip, IPv4) else IPv6(ip.src, ip.dst, UDP, segment)
-    return Ethernet(frame.dst, frame.src, frame.ethertype, out.encode(), frame.vlan).encode()
+    segment = Udp(sport=udp.sport, dport=udp.dport, payload=query.answer(found)).encode(src=ip.src, dst=ip.dst)
+    out = (
+        IPv4(src=ip.src, dst=ip.dst, proto=UDP, payload=segment)
+        if isinstance(ip, IPv4)
+        else IPv6(src=ip.src, dst=ip.dst, next_header=UDP, payload=segment)
+    )
+    return Ethernet(
+        dst=frame.dst, src=frame.src, ethertype=frame.ethertype, payload=out.encode(), vlan=frame.vlan
+    ).encode()
 
 
 def records(query: Query, tables: Iterable[Mapping[str, str]]) -> tuple[tuple[int, bytes], ...]:

@@ -31,14 +31,14 @@ def written(packet: bytes, userdata: Userdata) -> bytes:
         if ip.proto != ICMP:
             raise PacketError(f"an MTU in protocol {ip.proto}")
         old = Icmp.decode(ip.payload)
-        body = Icmp(old.type, old.code, mtu + old.body[4:]).encode()
-        out = IPv4(ip.src, ip.dst, ICMP, body, ttl=ip.ttl, tos=ip.tos).encode()
+        body = Icmp(type=old.type, code=old.code, body=mtu + old.body[4:]).encode()
+        out = IPv4(src=ip.src, dst=ip.dst, proto=ICMP, payload=body, ttl=ip.ttl, tos=ip.tos).encode()
     else:
         ip6 = IPv6.decode(frame.payload)
         protocol, body = ip6.upper()
         if protocol != ICMPV6:
             raise PacketError(f"an MTU in protocol {protocol}")
         old = Icmp.decode(body)
-        body = Icmp(old.type, old.code, mtu + old.body[4:]).encode_v6(ip6.src, ip6.dst)
-        out = IPv6(ip6.src, ip6.dst, ICMPV6, body, hop_limit=ip6.hop_limit).encode()
-    return Ethernet(frame.dst, frame.src, frame.ethertype, out, frame.vlan).encode()
+        body = Icmp(type=old.type, code=old.code, body=mtu + old.body[4:]).encode_v6(src=ip6.src, dst=ip6.dst)
+        out = IPv6(src=ip6.src, dst=ip6.dst, next_header=ICMPV6, payload=body, hop_limit=ip6.hop_limit).encode()
+    return Ethernet(dst=frame.dst, src=frame.src, ethertype=frame.ethertype, payload=out, vlan=frame.vlan).encode()

@@ -34,6 +34,8 @@ def answer(packet: bytes, userdata: Userdata) -> bytes:
     if protocol != ICMPV6 or Icmp.decode(body).type != nd.ROUTER_SOLICIT:
         raise PacketError("not a router solicitation")
     asker = ip.src if any(ip.src) else ALL_NODES
-    advert = Icmp.decode(userdata.payload).encode_v6(asker, ip.dst)
-    out = IPv6(asker, ip.dst, ICMPV6, advert, hop_limit=255)
-    return Ethernet(frame.dst, frame.src, frame.ethertype, out.encode(), frame.vlan).encode()
+    advert = Icmp.decode(userdata.payload).encode_v6(src=asker, dst=ip.dst)
+    out = IPv6(src=asker, dst=ip.dst, next_header=ICMPV6, payload=advert, hop_limit=255)
+    return Ethernet(
+        dst=frame.dst, src=frame.src, ethertype=frame.ethertype, payload=out.encode(), vlan=frame.vlan
+    ).encode()

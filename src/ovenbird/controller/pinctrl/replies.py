@@ -6,7 +6,7 @@ registers of the original one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ovenbird.lang.actions.userdata import Opcode
 from ovenbird.net import ethernet, ipv4, nd
@@ -60,8 +60,8 @@ def carried(packet_in: PacketIn) -> list[SetField]:
 def arp_request(frame: Ethernet) -> Ethernet:
     """Return an ARP request for the destination of an IPv4 packet."""
     packet = IPv4.decode(frame.payload)
-    query = Arp(_ARP_REQUEST, frame.src, packet.src, ZERO_MAC, packet.dst)
-    return Ethernet(BROADCAST, frame.src, ethernet.ARP, query.encode())
+    query = Arp(op=_ARP_REQUEST, sha=frame.src, spa=packet.src, tha=ZERO_MAC, tpa=packet.dst)
+    return Ethernet(dst=BROADCAST, src=frame.src, ethertype=ethernet.ARP, payload=query.encode())
 
 
 def solicitation(frame: Ethernet) -> Ethernet:
@@ -72,8 +72,10 @@ def solicitation(frame: Ethernet) -> Ethernet:
     packet = IPv6.decode(frame.payload)
     source, group = link_local(frame.src), solicited_node(packet.dst)
     message = Neighbor(nd.NEIGHBOR_SOLICIT, packet.dst, 0, ((nd.SOURCE_LLA, frame.src),)).icmp()
-    out = IPv6(source, group, _ICMPV6, message.encode_v6(source, group), hop_limit=255)
-    return Ethernet(multicast_mac(group), frame.src, ethernet.IPV6, out.encode())
+    out = IPv6(
+        src=source, dst=group, next_header=_ICMPV6, payload=message.encode_v6(src=source, dst=group), hop_limit=255
+    )
+    return Ethernet(dst=multicast_mac(group), src=frame.src, ethertype=ethernet.IPV6, payload=out.encode())
 
 
 def _advertisement(frame: Ethernet, flags: int) -> Ethernet:
@@ -83,8 +85,19 @@ def _advertisement(frame: Ethernet, flags: int) -> Ethernet:
     to = ALL_NODES if unspecified else packet.src
     flags = flags | nd.OVERRIDE | (0 if unspecified else nd.SOLICITED)
     message = Neighbor(nd.NEIGHBOR_ADVERT, asked.target, flags, ((nd.TARGET_LLA, frame.dst),)).icmp()
-    out = IPv6(asked.target, to, _ICMPV6, message.encode_v6(asked.target, to), hop_limit=255)
-    return Ethernet(multicast_mac(to) if unspecified else frame.src, frame.dst, ethernet.IPV6, out.encode())
+    out = IPv6(
+        src=asked.target,
+        dst=to,
+        next_header=_ICMPV6,
+        payload=message.encode_v6(src=asked.target, dst=to),
+        hop_limit=255,
+    )
+    return Ethernet(
+        dst=multicast_mac(to) if unspecified else frame.src,
+        src=frame.dst,
+        ethertype=ethernet.IPV6,
+        payload=out.encode(),
+    )
 
 
 def advertisement(frame: Ethernet) -> Ethernet:
@@ -97,17 +110,28 @@ def router_advertisement(frame: Ethernet) -> Ethernet:
     return _advertisement(frame, nd.ROUTER)
 
 
-def _sent(frame: Ethernet, protocol: int, body: Callable[[bytes, bytes], bytes], *, back: bool) -> Ethernet:
+class _Body(Protocol):
+    """Encodes what an IP packet carries, whose checksum has the packet's ends in it."""
+
+    def __call__(self, *, src: bytes, dst: bytes) -> bytes: ...
+
+
+def _sent(frame: Ethernet, protocol: int, body: _Body, *, back: bool) -> Ethernet:
     """Return an IP packet in place of another: back to where that came from, or between the same two ends."""
     src, dst = (frame.dst, frame.src) if back else (frame.src, frame.dst)
+    payload = _packet(frame, protocol, body, back=back).encode()
+    return Ethernet(dst=dst, src=src, ethertype=frame.ethertype, payload=payload)
+
+
+def _packet(frame: Ethernet, protocol: int, body: _Body, *, back: bool) -> IPv4 | IPv6:
     if frame.ethertype == ethernet.IPV4:
         old = IPv4.decode(frame.payload)
-        ends = (old.dst, old.src) if back else (old.src, old.dst)
-        packet = IPv4(*ends, protocol, body(*ends), ttl=255, fragment=_DO_NOT_FRAGMENT)
-        return Ethernet(dst, src, frame.ethertype, packet.encode())
+        src, dst = (old.dst, old.src) if back else (old.src, old.dst)
+        carried = body(src=src, dst=dst)
+        return IPv4(src=src, dst=dst, proto=protocol, payload=carried, ttl=255, fragment=_DO_NOT_FRAGMENT)
     old6 = IPv6.decode(frame.payload)
-    ends = (old6.dst, old6.src) if back else (old6.src, old6.dst)
-    return Ethernet(dst, src, frame.ethertype, IPv6(*ends, protocol, body(*ends), hop_limit=255).encode())
+    src, dst = (old6.dst, old6.src) if back else (old6.src, old6.dst)
+    return IPv6(src=src, dst=dst, next_header=protocol, payload=body(src=src, dst=dst), hop_limit=255)
 
 
 def _upper(frame: Ethernet) -> tuple[int, bytes]:
@@ -129,7 +153,7 @@ def reset(frame: Ethernet, *, back: bool = False) -> Ethernet | None:
 def abort(frame: Ethernet, *, back: bool = False) -> Ethernet | None:
     """Return the SCTP abort that answers a packet, its ends not yet exchanged unless `back`; none answers an abort."""
     packet = Sctp.decode(_upper(frame)[1]).abort()
-    return _sent(frame, ipv4.SCTP, lambda _src, _dst: packet.encode(), back=back) if packet is not None else None
+    return _sent(frame, ipv4.SCTP, lambda **_: packet.encode(), back=back) if packet is not None else None
 
 
 def error(frame: Ethernet, *, back: bool = False) -> Ethernet | None:
@@ -143,11 +167,11 @@ def error(frame: Ethernet, *, back: bool = False) -> Ethernet | None:
     if frame.ethertype == ethernet.IPV4:
         if protocol == ipv4.ICMP and body[:1] not in (b"\x08", b"\x00"):
             return None
-        message = Icmp.error(3, 3 if of_port else 1, frame.payload)
-        return _sent(frame, ipv4.ICMP, lambda _src, _dst: message.encode(), back=back)
+        message = Icmp.error(3, code=3 if of_port else 1, packet=frame.payload)
+        return _sent(frame, ipv4.ICMP, lambda **_: message.encode(), back=back)
     if protocol == _ICMPV6 and body[:1] < b"\x80":
         return None
-    message = Icmp.error_v6(1, 4 if of_port else 1, frame.payload)
+    message = Icmp.error_v6(1, code=4 if of_port else 1, packet=frame.payload)
     return _sent(frame, _ICMPV6, message.encode_v6, back=back)
 
 

@@ -169,6 +169,13 @@ class Session:
 
     def _packet(self, *, final: bool) -> Control:
         return Control(
-            self.state, self.discriminator, self.remote_discriminator, self._mult, self._desired_tx, self._min_rx,
-            self.diagnostic, poll=self._polling and not final, final=final,
-        )  # fmt: skip
+            state=self.state,
+            my_discriminator=self.discriminator,
+            your_discriminator=self.remote_discriminator,
+            detect_mult=self._mult,
+            desired_min_tx=self._desired_tx,
+            required_min_rx=self._min_rx,
+            diagnostic=self.diagnostic,
+            poll=self._polling and not final,
+            final=final,
+        )

@@ -229,12 +229,14 @@ def framed(mac: str, source: str, address: str, udp_port: int, packet: Control) 
         packet: the control packet.
     """
     src, dst, own = ip_bytes(source), ip_bytes(address), mac_bytes(mac)
-    segment = Udp(udp_port, bfd.PORT, packet.encode()).encode(src, dst)
+    segment = Udp(sport=udp_port, dport=bfd.PORT, payload=packet.encode()).encode(src=src, dst=dst)
     if len(src) == 4:
-        body = IPv4(src, dst, UDP, segment, ttl=_HOPS, tos=_CONTROL_TRAFFIC).encode()
-        return Ethernet(own, own, ethernet.IPV4, body).encode()
-    body = IPv6(src, dst, UDP, segment, hop_limit=_HOPS, traffic_class=_CONTROL_TRAFFIC).encode()
-    return Ethernet(own, own, ethernet.IPV6, body).encode()
+        body = IPv4(src=src, dst=dst, proto=UDP, payload=segment, ttl=_HOPS, tos=_CONTROL_TRAFFIC).encode()
+        return Ethernet(dst=own, src=own, ethertype=ethernet.IPV4, payload=body).encode()
+    body = IPv6(
+        src=src, dst=dst, next_header=UDP, payload=segment, hop_limit=_HOPS, traffic_class=_CONTROL_TRAFFIC
+    ).encode()
+    return Ethernet(dst=own, src=own, ethertype=ethernet.IPV6, payload=body).encode()
 
 
 def control_of(packet: bytes) -> tuple[str, str, Control]:

@@ -92,16 +92,16 @@ def announcement(mac: str, address: str) -> bytes:
     """Return the frame that announces an address; of no IP address, the MAC address itself."""
     source = mac_bytes(mac)
     if not address:
-        nobody = Arp(_REVERSE_REQUEST, source, bytes(4), source, bytes(4))
-        return Ethernet(BROADCAST, source, ethernet.RARP, nobody.encode()).encode()
+        nobody = Arp(op=_REVERSE_REQUEST, sha=source, spa=bytes(4), tha=source, tpa=bytes(4))
+        return Ethernet(dst=BROADCAST, src=source, ethertype=ethernet.RARP, payload=nobody.encode()).encode()
     ip = ip_address(address)
     if ip.version == 4:
-        query = Arp(REQUEST, source, ip.packed, ZERO_MAC, ip.packed)
-        return Ethernet(BROADCAST, source, ethernet.ARP, query.encode()).encode()
+        query = Arp(op=REQUEST, sha=source, spa=ip.packed, tha=ZERO_MAC, tpa=ip.packed)
+        return Ethernet(dst=BROADCAST, src=source, ethertype=ethernet.ARP, payload=query.encode()).encode()
     message = Neighbor(nd.NEIGHBOR_ADVERT, ip.packed, nd.OVERRIDE, ((nd.TARGET_LLA, source),)).icmp()
-    segment = message.encode_v6(ip.packed, ALL_NODES)
-    packet = IPv6(ip.packed, ALL_NODES, ICMPV6, segment, hop_limit=255)
-    return Ethernet(multicast_mac(ALL_NODES), source, ethernet.IPV6, packet.encode()).encode()
+    segment = message.encode_v6(src=ip.packed, dst=ALL_NODES)
+    packet = IPv6(src=ip.packed, dst=ALL_NODES, next_header=ICMPV6, payload=segment, hop_limit=255)
+    return Ethernet(dst=multicast_mac(ALL_NODES), src=source, ethertype=ethernet.IPV6, payload=packet.encode()).encode()
 
 
 class Announcer(Periodic):

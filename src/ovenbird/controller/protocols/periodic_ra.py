@@ -83,9 +83,15 @@ def advertisement(options: Mapping[str, str]) -> bytes:
     """
     message = _message(options)
     source = ipv6_bytes(options["ipv6_ra_src_addr"])
-    packet = IPv6(source, ALL_NODES, ICMPV6, message.encode_v6(source, ALL_NODES), hop_limit=255)
+    packet = IPv6(
+        src=source,
+        dst=ALL_NODES,
+        next_header=ICMPV6,
+        payload=message.encode_v6(src=source, dst=ALL_NODES),
+        hop_limit=255,
+    )
     mac = mac_bytes(options["ipv6_ra_src_eth"])
-    return Ethernet(multicast_mac(ALL_NODES), mac, ethernet.IPV6, packet.encode()).encode()
+    return Ethernet(dst=multicast_mac(ALL_NODES), src=mac, ethertype=ethernet.IPV6, payload=packet.encode()).encode()
 
 
 def _message(options: Mapping[str, str]) -> Icmp:

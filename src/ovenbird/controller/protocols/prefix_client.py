@@ -99,9 +99,13 @@ class PrefixClient:
         if self.stage in (Stage.REQUEST, Stage.RENEW):
             options.append((dhcp6.SERVER_ID, self._server))
         wanted = self.prefix or self._hint
-        inner = ((dhcp6.IA_PREFIX, IaPrefix(wanted.prefix, wanted.length).encode()),) if wanted is not None else ()
-        options.append((dhcp6.IA_PD, IaNa(self.iaid, options=inner).encode()))
-        return Dhcp6(_TYPES[self.stage], self._xid, tuple(options))
+        inner = (
+            ((dhcp6.IA_PREFIX, IaPrefix(prefix=wanted.prefix, length=wanted.length).encode()),)
+            if wanted is not None
+            else ()
+        )
+        options.append((dhcp6.IA_PD, IaNa(iaid=self.iaid, options=inner).encode()))
+        return Dhcp6(type=_TYPES[self.stage], xid=self._xid, options=tuple(options))
 
     def receive(self, message: Dhcp6, now: float) -> bool:
         """Take a server's message; return whether it was for this client.

@@ -84,7 +84,7 @@ def parse_list(text: str) -> IaPrefix | None:
     """Return the prefix that `ipv6_ra_pd_list` has; None for none."""
     prefix, _, length = text.partition(":")[2].partition("/")
     try:
-        return IaPrefix(ipv6_bytes(prefix), int(length))
+        return IaPrefix(prefix=ipv6_bytes(prefix), length=int(length))
     except (PacketError, ValueError):
         return None
 
@@ -185,6 +185,8 @@ class Delegations:
 def framed(mac: bytes, message: Dhcp6) -> bytes:
     """Return the frame of a client's message to all servers."""
     source = link_local(mac)
-    segment = Udp(dhcp6.CLIENT_PORT, dhcp6.SERVER_PORT, message.encode()).encode(source, _ALL_SERVERS)
-    packet = IPv6(source, _ALL_SERVERS, UDP, segment, hop_limit=1)
-    return Ethernet(multicast_mac(_ALL_SERVERS), mac, ethernet.IPV6, packet.encode()).encode()
+    segment = Udp(sport=dhcp6.CLIENT_PORT, dport=dhcp6.SERVER_PORT, payload=message.encode()).encode(
+        src=source, dst=_ALL_SERVERS
+    )
+    packet = IPv6(src=source, dst=_ALL_SERVERS, next_header=UDP, payload=segment, hop_limit=1)
+    return Ethernet(dst=multicast_mac(_ALL_SERVERS), src=mac, ethertype=ethernet.IPV6, payload=packet.encode()).encode()

@@ -247,7 +247,7 @@ class PutNdRaOpts(_Service):
         autonomous = mode != "dhcpv6_stateful"
         told = tuple([pair for option in self.options for pair in _ra_options(option, autonomous=autonomous)])
         try:
-            return RouterAdvert(255, flags, 0xFFFF, options=told).icmp()
+            return RouterAdvert(hop_limit=255, flags=flags, lifetime=0xFFFF, options=told).icmp()
         except PacketError as error:
             raise FieldError(f"Invalid router advertisement: {error}.") from None
 

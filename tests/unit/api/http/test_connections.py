@@ -24,7 +24,7 @@ async def serving(limits=None, **bounds):
     service = Service(
         Server().add(Database(cloud.schema(), cloud.ROWS)),
         port=0,
-        limits=limits or Limits(1000, 1000),
+        limits=limits or Limits(connections=1000, per_source=1000),
         bounds=Bounds(**bounds),
     )
     await service.start()

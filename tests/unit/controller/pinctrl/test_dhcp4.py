@@ -19,10 +19,14 @@ USERDATA = Userdata(Opcode.PUT_DHCP_OPTS, None, OFFER + OPTIONS)
 
 
 def ask(kind, options=None, **fields):
-    message = dhcp4.Dhcp4(1, 7, MAC, {dhcp4.MESSAGE_TYPE: bytes([kind]), **(options or {})}, **fields)
+    message = dhcp4.Dhcp4(
+        op=1, xid=7, chaddr=MAC, options={dhcp4.MESSAGE_TYPE: bytes([kind]), **(options or {})}, **fields
+    )
     src, dst = fields.get("ciaddr", bytes(4)), b"\xff" * 4
-    packet = IPv4(src, dst, 17, Udp(68, 67, message.encode()).encode(src, dst))
-    return Ethernet(b"\xff" * 6, MAC, 0x0800, packet.encode()).encode()
+    packet = IPv4(
+        src=src, dst=dst, proto=17, payload=Udp(sport=68, dport=67, payload=message.encode()).encode(src=src, dst=dst)
+    )
+    return Ethernet(dst=b"\xff" * 6, src=MAC, ethertype=0x0800, payload=packet.encode()).encode()
 
 
 def reply_to(packet):

@@ -44,8 +44,8 @@ def packet_in(opcode, *, port=1, datapath=7, packet=b"", **registers):
 
 def routed(number=0):
     """A packet that a router hands up because it does not know the next hop."""
-    ip = IPv4(bytes([10, 0, 0, 1]), bytes([8, 8, 8, 8]), UDP, bytes([number]) * 8).encode()
-    frame = Ethernet(bytes(6), ROUTER, ethernet.IPV4, ip)
+    ip = IPv4(src=bytes([10, 0, 0, 1]), dst=bytes([8, 8, 8, 8]), proto=UDP, payload=bytes([number]) * 8).encode()
+    frame = Ethernet(dst=bytes(6), src=ROUTER, ethertype=ethernet.IPV4, payload=ip)
     return packet_in(Opcode.ARP, packet=frame.encode(), reg15=3, reg0=int.from_bytes(NEXT_HOP, "big"))
 
 
@@ -127,10 +127,13 @@ async def test_a_packet_that_breaks_something_does_not_stop_the_next(caplog):
 def test_no_packet_breaks_anything(data, opcode):
     ins = PacketIns(lambda message: message.encode())
     ip = IPv4(
-        bytes([10, 0, 0, 1]), bytes([8, 8, 8, 8]), data.draw(st.sampled_from([1, 6, 17, 132])), bytes(60)
+        src=bytes([10, 0, 0, 1]),
+        dst=bytes([8, 8, 8, 8]),
+        proto=data.draw(st.sampled_from([1, 6, 17, 132])),
+        payload=bytes(60),
     ).encode()
     ethertype = data.draw(st.sampled_from([ethernet.IPV4, ethernet.IPV6, ethernet.ARP]))
-    frame = bytearray(Ethernet(bytes(6), ROUTER, ethertype, ip).encode())
+    frame = bytearray(Ethernet(dst=bytes(6), src=ROUTER, ethertype=ethertype, payload=ip).encode())
     for hosted_datapath, value in data.draw(
         st.lists(st.tuples(st.integers(0, len(frame) - 1), st.integers(0, 255)), max_size=8)
     ):
@@ -228,7 +231,9 @@ def test_an_answer_sends_what_is_held_at_once():
     ins.handle(routed(1))
     (question,) = sent
     assert Arp.decode(Ethernet.decode(question.packet).payload).op == 1
-    reply = Ethernet(ROUTER, bytes.fromhex(NEIGHBOUR.replace(":", "")), ethernet.ARP, bytes(28))
+    reply = Ethernet(
+        dst=ROUTER, src=bytes.fromhex(NEIGHBOUR.replace(":", "")), ethertype=ethernet.ARP, payload=bytes(28)
+    )
     address = int.from_bytes(NEXT_HOP, "big")
     with pytest.raises(RuntimeError, match="no running event loop"):  # what is learned is written by a task
         ins.handle(packet_in(Opcode.PUT_ARP, port=3, packet=reply.encode(), reg0=address))
@@ -335,7 +340,7 @@ async def test_what_many_heard_waits_for_another_to_write_it(world, monkeypatch)
 
 def test_a_multicast_packet_is_heard_by_many():
     for destination, many in ((b"\xff" * 6, True), (ROUTER, False)):
-        frame = Ethernet(destination, HOST, ethernet.ARP, bytes(28)).encode()
+        frame = Ethernet(dst=destination, src=HOST, ethertype=ethernet.ARP, payload=bytes(28)).encode()
         assert learned(packet_in(Opcode.PUT_FDB, packet=frame), Opcode.PUT_FDB).heard_by_many is many
 
 

@@ -29,7 +29,12 @@ DUID = bytes.fromhex("000300010a0000000001")
 
 
 def frame6(payload, protocol, src=SRC6):
-    return Ethernet(SERVER, CLIENT, ethernet.IPV6, IPv6(src, DST6, protocol, payload).encode()).encode()
+    return Ethernet(
+        dst=SERVER,
+        src=CLIENT,
+        ethertype=ethernet.IPV6,
+        payload=IPv6(src=src, dst=DST6, next_header=protocol, payload=payload).encode(),
+    ).encode()
 
 
 def upper6(packet):
@@ -48,18 +53,18 @@ GIVEN = Userdata(
 
 
 def ask6(kind, *options):
-    message = Dhcp6(kind, 0x123456, ((dhcp6.CLIENT_ID, DUID), *options))
-    udp = Udp(dhcp6.CLIENT_PORT, dhcp6.SERVER_PORT, message.encode()).encode(SRC6, DST6)
+    message = Dhcp6(type=kind, xid=0x123456, options=((dhcp6.CLIENT_ID, DUID), *options))
+    udp = Udp(sport=dhcp6.CLIENT_PORT, dport=dhcp6.SERVER_PORT, payload=message.encode()).encode(src=SRC6, dst=DST6)
     made = dhcp6_answers.answer(frame6(udp, 17), GIVEN)
     if made is None:
         return None
     packet = upper6(made)
     segment = Udp.decode(packet.payload)
-    assert segment.encode(packet.src, packet.dst) == packet.payload
+    assert segment.encode(src=packet.src, dst=packet.dst) == packet.payload
     return Dhcp6.decode(segment.payload)
 
 
-IA = (dhcp6.IA_NA, IaNa(7).encode())
+IA = (dhcp6.IA_NA, IaNa(iaid=7).encode())
 
 
 @pytest.mark.parametrize(
@@ -99,31 +104,35 @@ def test_a_servers_message_gets_no_answer():
 
 def test_a_solicitation_becomes_the_advertisement():
     advert = struct.pack(">BBHBBHII", 134, 0, 0, 255, 0, 0xFFFF, 0, 0)
-    asked = frame6(Icmp(nd.ROUTER_SOLICIT, 0, bytes(4)).encode_v6(SRC6, DST6), ICMPV6)
+    asked = frame6(Icmp(type=nd.ROUTER_SOLICIT, code=0, body=bytes(4)).encode_v6(src=SRC6, dst=DST6), ICMPV6)
     packet = upper6(ra.answer(asked, Userdata(Opcode.PUT_ND_RA_OPTS, None, advert)))
     message = Icmp.decode(packet.payload)
     assert packet.hop_limit == 255
     assert (message.type, message.body) == (nd.ROUTER_ADVERT, advert[4:])
-    assert message.encode_v6(packet.src, packet.dst) == packet.payload
+    assert message.encode_v6(src=packet.src, dst=packet.dst) == packet.payload
 
 
 def test_who_has_no_address_yet_is_answered_as_all_nodes():
     """The flow that the answer goes back to makes its source the destination; and `::` is no destination."""
-    asked = frame6(Icmp(nd.ROUTER_SOLICIT, 0, bytes(4)).encode_v6(bytes(16), DST6), ICMPV6, src=bytes(16))
+    asked = frame6(
+        Icmp(type=nd.ROUTER_SOLICIT, code=0, body=bytes(4)).encode_v6(src=bytes(16), dst=DST6), ICMPV6, src=bytes(16)
+    )
     packet = upper6(ra.answer(asked, Userdata(Opcode.PUT_ND_RA_OPTS, None, bytes([134, *bytes(15)]))))
     assert packet.src == ALL_NODES
-    assert Icmp.decode(packet.payload).encode_v6(packet.src, packet.dst) == packet.payload
+    assert Icmp.decode(packet.payload).encode_v6(src=packet.src, dst=packet.dst) == packet.payload
 
 
 def test_a_router_asks_from_its_own_link_local_address():
-    made = replies.solicitation(Ethernet.decode(frame6(Icmp(128, 0, bytes(4)).encode_v6(SRC6, DST6), ICMPV6)))
+    made = replies.solicitation(
+        Ethernet.decode(frame6(Icmp(type=128, code=0, body=bytes(4)).encode_v6(src=SRC6, dst=DST6), ICMPV6))
+    )
     packet = IPv6.decode(made.payload)
     assert packet.src == link_local(made.src) != SRC6
-    assert Icmp.decode(packet.payload).encode_v6(packet.src, packet.dst) == packet.payload
+    assert Icmp.decode(packet.payload).encode_v6(src=packet.src, dst=packet.dst) == packet.payload
 
 
 def test_what_is_no_solicitation_is_refused():
-    other = frame6(Icmp(128, 0, bytes(4)).encode_v6(SRC6, DST6), ICMPV6)
+    other = frame6(Icmp(type=128, code=0, body=bytes(4)).encode_v6(src=SRC6, dst=DST6), ICMPV6)
     with pytest.raises(PacketError):
         ra.answer(other, Userdata(Opcode.PUT_ND_RA_OPTS))
 
@@ -132,9 +141,21 @@ RECORDS = {"vm1.example.org": "10.0.0.11 fd00::11", "11.0.0.10.in-addr.arpa": "v
 
 
 def resolve(name, qtype):
-    query = Query(7, 0x0100, name, qtype, dns.IN, dns.encode_name(name) + struct.pack(">HH", qtype, dns.IN))
-    udp = Udp(40000, dns.PORT, query.encode()).encode(SRC4, DST4)
-    packet = Ethernet(SERVER, CLIENT, ethernet.IPV4, IPv4(SRC4, DST4, UDP, udp).encode()).encode()
+    query = Query(
+        ident=7,
+        flags=0x0100,
+        name=name,
+        qtype=qtype,
+        qclass=dns.IN,
+        wire=dns.encode_name(name) + struct.pack(">HH", qtype, dns.IN),
+    )
+    udp = Udp(sport=40000, dport=dns.PORT, payload=query.encode()).encode(src=SRC4, dst=DST4)
+    packet = Ethernet(
+        dst=SERVER,
+        src=CLIENT,
+        ethertype=ethernet.IPV4,
+        payload=IPv4(src=SRC4, dst=DST4, proto=UDP, payload=udp).encode(),
+    ).encode()
     made = dns_answers.answer(packet, [{}, RECORDS])
     return None if made is None else Udp.decode(IPv4.decode(Ethernet.decode(made).payload).payload).payload
 
@@ -155,24 +176,30 @@ def test_an_unknown_name_goes_on():
 
 
 def test_the_mtu_is_written_into_an_error_and_its_checksum_is_right():
-    packet = IPv4(DST4, SRC4, ICMP, Icmp.error(3, 4, bytes(28)).encode()).encode()
-    frame = Ethernet(CLIENT, SERVER, ethernet.IPV4, packet).encode()
+    packet = IPv4(src=DST4, dst=SRC4, proto=ICMP, payload=Icmp.error(3, code=4, packet=bytes(28)).encode()).encode()
+    frame = Ethernet(dst=CLIENT, src=SERVER, ethertype=ethernet.IPV4, payload=packet).encode()
     userdata = Userdata(Opcode.PUT_ICMP4_FRAG_MTU, None, (1400).to_bytes(2, "big"))
     body = IPv4.decode(Ethernet.decode(frag_mtu.written(frame, userdata)).payload).payload
     message = Icmp.decode(body)
     assert message.body[:4] == (1400).to_bytes(4, "big")
     assert message.encode() == body
-    six = frame6(Icmp.error_v6(2, 0, bytes(48)).encode_v6(SRC6, DST6), ICMPV6)
+    six = frame6(Icmp.error_v6(2, code=0, packet=bytes(48)).encode_v6(src=SRC6, dst=DST6), ICMPV6)
     userdata6 = Userdata(Opcode.PUT_ICMP6_FRAG_MTU, None, (1400).to_bytes(4, "big"))
     made = upper6(frag_mtu.written(six, userdata6))
     assert Icmp.decode(made.payload).body[:4] == (1400).to_bytes(4, "big")
-    assert Icmp.decode(made.payload).encode_v6(SRC6, DST6) == made.payload
+    assert Icmp.decode(made.payload).encode_v6(src=SRC6, dst=DST6) == made.payload
 
 
 def refused(protocol, body, *, six=False):
     """What the sender of a refused packet hears: protocol and payload."""
-    packet = IPv6(SRC6, DST6, protocol, body) if six else IPv4(SRC4, DST4, protocol, body)
-    made = replies.rejection(Ethernet(SERVER, CLIENT, ethernet.IPV6 if six else ethernet.IPV4, packet.encode()))
+    packet = (
+        IPv6(src=SRC6, dst=DST6, next_header=protocol, payload=body)
+        if six
+        else IPv4(src=SRC4, dst=DST4, proto=protocol, payload=body)
+    )
+    made = replies.rejection(
+        Ethernet(dst=SERVER, src=CLIENT, ethertype=ethernet.IPV6 if six else ethernet.IPV4, payload=packet.encode())
+    )
     if made is None:
         return None
     assert (made.src, made.dst) == (SERVER, CLIENT)
@@ -183,24 +210,24 @@ def refused(protocol, body, *, six=False):
 
 @pytest.mark.parametrize("six", [False, True])
 def test_an_association_is_refused_by_an_abort(six):
-    begun = Sctp(4000, 81, 0, 1, 0, bytes.fromhex("0000abcd") + bytes(12)).encode()
+    begun = Sctp(sport=4000, dport=81, tag=0, chunk=1, flags=0, value=bytes.fromhex("0000abcd") + bytes(12)).encode()
     protocol, body = refused(SCTP, begun, six=six)
-    assert (protocol, Sctp.decode(body)) == (SCTP, Sctp(81, 4000, 0xABCD, 6))
-    _, body = refused(SCTP, Sctp(4000, 81, 55, 0, 3, bytes(8)).encode(), six=six)
-    assert Sctp.decode(body) == Sctp(81, 4000, 55, 6, 1)
-    assert refused(SCTP, Sctp(4000, 81, 55, 6).encode(), six=six) is None
+    assert (protocol, Sctp.decode(body)) == (SCTP, Sctp(sport=81, dport=4000, tag=0xABCD, chunk=6))
+    _, body = refused(SCTP, Sctp(sport=4000, dport=81, tag=55, chunk=0, flags=3, value=bytes(8)).encode(), six=six)
+    assert Sctp.decode(body) == Sctp(sport=81, dport=4000, tag=55, chunk=6, flags=1)
+    assert refused(SCTP, Sctp(sport=4000, dport=81, tag=55, chunk=6).encode(), six=six) is None
     with pytest.raises(PacketError):
         refused(SCTP, begun[:14], six=six)
 
 
 def test_a_checksum_of_sctp_is_that_of_the_rfc():
     assert crc32c(b"123456789") == 0xE3069283
-    data = Sctp(81, 4000, 55, 6).encode()
+    data = Sctp(sport=81, dport=4000, tag=55, chunk=6).encode()
     assert int.from_bytes(data[8:12], "little") == crc32c(data[:8] + bytes(4) + data[12:])
 
 
 def test_what_is_refused_is_the_port_of_a_datagram_and_else_the_host():
-    datagram = Udp(1, 2, b"").encode(SRC4, DST4)
+    datagram = Udp(sport=1, dport=2, payload=b"").encode(src=SRC4, dst=DST4)
     assert refused(UDP, datagram)[1][:2] == bytes([3, 3])
     assert refused(200, b"data")[1][:2] == bytes([3, 1])
     assert refused(UDP, datagram, six=True)[1][:2] == bytes([1, 4])

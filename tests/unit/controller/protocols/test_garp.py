@@ -31,7 +31,7 @@ def test_an_ipv4_address_is_announced_by_an_arp_request_for_itself():
 def test_an_ipv6_address_is_announced_by_an_advertisement():
     packet = IPv6.decode(Ethernet.decode(announcement(MAC, "2001:db8::1")).payload)
     message = Icmp.decode(packet.payload)
-    assert message.encode_v6(packet.src, packet.dst) == packet.payload
+    assert message.encode_v6(src=packet.src, dst=packet.dst) == packet.payload
     assert Neighbor.of(message).target == packet.src
     assert packet.hop_limit == 255
 

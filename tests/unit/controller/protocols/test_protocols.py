@@ -51,7 +51,7 @@ def test_an_advertisement_says_what_the_options_say():
     advert = RouterAdvert.of(message)
     assert (frame.dst.hex(":"), frame.src.hex(":")) == ("33:33:00:00:00:01", MAC)
     assert (packet.src, packet.dst, packet.hop_limit) == (ipv6_bytes("fe80::1"), ipv6_bytes("ff02::1"), 255)
-    assert message.encode_v6(packet.src, packet.dst) == packet.payload
+    assert message.encode_v6(src=packet.src, dst=packet.dst) == packet.payload
     assert (advert.lifetime, advert.flags) == (0xFFFF, 0x08)
     kinds = [kind for kind, _ in advert.options]
     assert sorted(kinds) == sorted([SOURCE_LLA, MTU, RDNSS, 31, 24, PREFIX_INFORMATION, PREFIX_INFORMATION])
@@ -117,8 +117,29 @@ def pair(tx=300_000, rx=200_000, mult=3):
 
 def test_intervals_of_nothing_keep_nobody_busy():
     session = Session(1, 0, 0, 1, 0.0)
-    session.receive(Control(State.DOWN, 9, 0, 1, 0, 0), 0.0)
-    session.receive(Control(State.UP, 9, 1, 1, 0, 0, final=True), 0.0)
+    session.receive(
+        Control(
+            state=State.DOWN,
+            my_discriminator=9,
+            your_discriminator=0,
+            detect_mult=1,
+            desired_min_tx=0,
+            required_min_rx=0,
+        ),
+        0.0,
+    )
+    session.receive(
+        Control(
+            state=State.UP,
+            my_discriminator=9,
+            your_discriminator=1,
+            detect_mult=1,
+            desired_min_tx=0,
+            required_min_rx=0,
+            final=True,
+        ),
+        0.0,
+    )
     for _ in range(3):
         now = session.deadline
         session.tick(now)
@@ -188,13 +209,28 @@ def test_other_intervals_are_agreed_on_before_they_hold():
 
 @pytest.mark.parametrize(("offset", "value"), [(0, 0x40), (1, 0xC4), (2, 0), (3, 25), (3, 23), (7, 0)], ids=str)
 def test_what_is_no_control_packet_is_refused(offset, value):
-    data = bytearray(Control(State.UP, 1, 2, 3, 4, 5).encode())
-    assert Control.decode(bytes(data)) == Control(State.UP, 1, 2, 3, 4, 5)
+    data = bytearray(
+        Control(
+            state=State.UP, my_discriminator=1, your_discriminator=2, detect_mult=3, desired_min_tx=4, required_min_rx=5
+        ).encode()
+    )
+    assert Control.decode(bytes(data)) == Control(
+        state=State.UP, my_discriminator=1, your_discriminator=2, detect_mult=3, desired_min_tx=4, required_min_rx=5
+    )
     data[offset] = value
     with pytest.raises(PacketError):
         Control.decode(bytes(data))
     with pytest.raises(PacketError):
-        Control.decode(Control(State.UP, 1, 0, 3, 4, 5).encode())
+        Control.decode(
+            Control(
+                state=State.UP,
+                my_discriminator=1,
+                your_discriminator=0,
+                detect_mult=3,
+                desired_min_tx=4,
+                required_min_rx=5,
+            ).encode()
+        )
 
 
 def test_the_source_is_in_the_others_network():
@@ -235,8 +271,13 @@ def test_a_session_runs_where_the_gateway_is_and_its_state_is_told(world, routed
 
 
 def bfd_in(source, destination, packet):
-    segment = Udp(50000, PORT, packet.encode()).encode(source, destination)
-    frame = Ethernet(bytes(6), bytes(6), ethernet.IPV4, IPv4(source, destination, UDP, segment).encode())
+    segment = Udp(sport=50000, dport=PORT, payload=packet.encode()).encode(src=source, dst=destination)
+    frame = Ethernet(
+        dst=bytes(6),
+        src=bytes(6),
+        ethertype=ethernet.IPV4,
+        payload=IPv4(src=source, dst=destination, proto=UDP, payload=segment).encode(),
+    )
     return PacketIn(frame.encode(), Match.exact(metadata=3), Userdata(Opcode.BFD_MSG).encode())
 
 
@@ -269,7 +310,20 @@ async def test_two_chassis_find_each_other_and_lose_each_other():
     lost.append(True)
     await becomes("down")
     with pytest.raises(PacketError):
-        ends[0].receive(bfd_in(bytes([9, 9, 9, 9]), bytes([10, 0, 0, 1]), Control(State.DOWN, 5, 0, 3, 9, 9)))
+        ends[0].receive(
+            bfd_in(
+                bytes([9, 9, 9, 9]),
+                bytes([10, 0, 0, 1]),
+                Control(
+                    state=State.DOWN,
+                    my_discriminator=5,
+                    your_discriminator=0,
+                    detect_mult=3,
+                    desired_min_tx=9,
+                    required_min_rx=9,
+                ),
+            )
+        )
     for end in ends:
         end.close()
     assert [recorded(store, "s") for store in stores] == [None, None]
@@ -281,16 +335,18 @@ async def test_two_chassis_find_each_other_and_lose_each_other():
 def serve(message, prefix="fd77::", kind=None, valid=4000, status=b"", server=b"\0\3\0\1server"):
     """Answer a client's message as a delegating router does."""
     association = IaNa.decode(message.option(dhcp6.IA_PD))
-    given = IaPrefix(ipv6_bytes(prefix), 56, valid if valid == FOREVER else valid // 2, valid)
+    given = IaPrefix(
+        prefix=ipv6_bytes(prefix), length=56, preferred=valid if valid == FOREVER else valid // 2, valid=valid
+    )
     inner = [(dhcp6.IA_PREFIX, given.encode())] if valid else []
     inner += [(dhcp6.STATUS_CODE, status)] if status else []
-    times = (0, 0) if valid == FOREVER else (1000, 1600)
+    t1, t2 = (0, 0) if valid == FOREVER else (1000, 1600)
     options = (
         (dhcp6.CLIENT_ID, message.option(dhcp6.CLIENT_ID)), (dhcp6.SERVER_ID, server),
-        (dhcp6.IA_PD, IaNa(association.iaid, *times, tuple(inner)).encode()),
+        (dhcp6.IA_PD, IaNa(iaid=association.iaid, t1=t1, t2=t2, options=tuple(inner)).encode()),
     )  # fmt: skip
     kind = kind or (dhcp6.ADVERTISE if message.type == dhcp6.SOLICIT else dhcp6.REPLY)
-    return Dhcp6(kind, message.xid, options)
+    return Dhcp6(type=kind, xid=message.xid, options=options)
 
 
 def bound(**answer):
@@ -345,7 +401,7 @@ def test_what_is_not_an_answer_to_the_question_is_left_alone():
     client = PrefixClient(bytes(6), 5, 0.0)
     solicit = client.tick(0.0)
     for wrong in (
-        Dhcp6(dhcp6.ADVERTISE, solicit.xid ^ 1, serve(solicit).options),
+        Dhcp6(type=dhcp6.ADVERTISE, xid=solicit.xid ^ 1, options=serve(solicit).options),
         serve(solicit, kind=dhcp6.REPLY),
         serve(solicit, valid=0),
         serve(solicit, status=struct.pack(">H", 6)),
@@ -398,12 +454,14 @@ async def test_a_prefix_is_recorded_when_the_server_answers():
     router = link_local(bytes.fromhex(MAC.replace(":", "")))
     for count in (1, 2):
         await answered(count)
-        segment = Udp(547, 546, serve(messages[-1]).encode()).encode(ipv6_bytes("fe80::1"), router)
-        packet = IPv6(ipv6_bytes("fe80::1"), router, UDP, segment).encode()
-        frame = Ethernet(bytes(6), bytes(6), ethernet.IPV6, packet).encode()
+        segment = Udp(sport=547, dport=546, payload=serve(messages[-1]).encode()).encode(
+            src=ipv6_bytes("fe80::1"), dst=router
+        )
+        packet = IPv6(src=ipv6_bytes("fe80::1"), dst=router, next_header=UDP, payload=segment).encode()
+        frame = Ethernet(dst=bytes(6), src=bytes(6), ethertype=ethernet.IPV6, payload=packet).encode()
         asking.receive(PacketIn(frame, Match.exact(metadata=3), Userdata(Opcode.HANDLE_DHCPV6_REPLY).encode()))
     assert recorded(store, "prefix of r-net") == f"{number_of('r-net')}:fd77::/56"
-    assert parse_list(f"{number_of('r-net')}:fd77::/56") == IaPrefix(ipv6_bytes("fd77::"), 56)
+    assert parse_list(f"{number_of('r-net')}:fd77::/56") == IaPrefix(prefix=ipv6_bytes("fd77::"), length=56)
     assert parse_list("nonsense") is None
     asking.close()
     assert recorded(store, "prefix of r-net") is None
