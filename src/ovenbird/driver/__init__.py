@@ -1,1 +1,1 @@
-"""What runs engines beside databases: waves become transactions, refusals cost the rows at fault."""
+"""Runs engines beside databases: each wave becomes transactions, and a refused row is left out by itself."""

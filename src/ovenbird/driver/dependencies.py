@@ -1,6 +1,6 @@
-"""Which edits of a plan need which others, so that some can be committed without the rest.
+"""Dependencies between the edits of a plan, so that some can be committed without the rest.
 
-A row that refers to a new one needs it. A row can only be deleted together with the edits that drop references to it.
+A row that refers to a new row needs it. A row can only be deleted together with the edits that drop references to it.
 """
 
 from __future__ import annotations

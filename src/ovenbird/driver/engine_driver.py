@@ -1,14 +1,14 @@
 """The driver of an engine: it turns waves into transactions.
 
-A change in any database the engine reads wakes the driver; one wave takes in everything that has come meanwhile, and
-what it changed goes out as one transaction a database. While a transaction is on its way changes queue up, and the
-next wave takes them together.
+A change in any database that the engine reads schedules a wave; the wave processes everything that has arrived by then,
+and results in one transaction on each database. While a transaction is in progress changes accumulate, and the next
+wave processes them together.
 
-What a database refuses costs the rows that are at fault: those that the refusal names are left out, and where it names
-none they are found by halving (`ovsdb.bisection`). Each is reported once and left out until rules want something else
-of it; it is tried again after a minute, and then more and more rarely, since the cause may have been somebody else's
-row. Where a database refuses everything (it is read-only, or its disk is full), the pauses between attempts grow. After
-a lost connection everything is looked at again.
+If a database refuses a transaction, the rows at fault are left out: those that the error names, and otherwise those
+that bisection finds (`ovsdb.bisection`). Each is reported once and left out until rules yield other values for it; it
+is also tried again after a minute, and then at growing intervals, since another client's row may have been the cause.
+If a database refuses everything (it is read-only, or its disk is full), the pauses between attempts grow. After a lost
+connection everything is compared again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Moments that rules wait for: "has this time come?", asked once and answered again when it has.
+"""Alarms: points in time that rules wait for.
 
-Time itself is nothing that a pure function can read. An alarm is: it has rung, or it has not, and whoever read that it
-has not is run again once it has. Alarms ring at the beginning of a wave and at no other time, in the order of their
-moments, and no more in one wave than ``limit`` allows; ``pause`` says when the next wave should be.
+A pure function cannot read the time. It can read whether an alarm has gone off; a reader that found that it has not
+runs again when it does. Alarms go off only at the beginning of a wave, in the order of their times, and no more in one
+wave than ``limit`` permits; ``pause`` tells when the next wave is needed.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Indexes by what columns imply instead of what they hold, and by parent: "the switch's ports that lead to routers".
+"""Indexes by values computed from columns, and by parent: "the switch's ports that lead to routers".
 
-A ``ComputedIndex`` names the columns that matter and a function from them to keys; with a ``parent``, a set column of
-another table, a row is filed once for each row that refers to it there. So a rule finds the few children of a kind
-without reading a set of ten thousand, and depends on that one bucket alone. A bucket that nobody reads
-and that holds nothing disappears, as in a plain index.
+A ``ComputedIndex`` names the columns that it depends on and a function from them to keys; with a ``parent``, a set
+column of another table, a row is indexed once for each row that refers to it there. A rule can thus find the few
+children of a kind without reading a set of ten thousand, and depends on that bucket only. An empty bucket that is not
+read disappears, as in a plain index.
 
-The function is called for each row as it comes and whenever one of the columns changes; it must be quick for rows that
-have no keys at all, which should be nearly all of them or else a plain index serves better.
+The function is called for each new row and whenever one of the columns changes. It must be fast for rows without keys,
+which should be nearly all; otherwise a plain index serves better.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""The engine: waves of change through views and rules to facts.
+"""The engine: propagates changes in waves through views and rules to facts.
 
-A wave runs when ``run`` is called: views that read something changed are computed again, lowest first, and only those
-whose value differs concern their readers; then the rules concerned run again, and the facts they yield are compared
-with those they yielded before. Views and rules not concerned are not looked at, so a wave costs what changed.
+``run`` executes a wave. Views that read something changed are computed again in the order of their height, and their
+readers are only affected if the value differs; then the affected rules run again, and the facts that they yield are
+compared with those of their previous runs. Other views and rules are not visited, so the cost depends on the change
+only.
 
-Facts held are counted by their owners, the runs that yield them: ``owners`` is both the reference count and the
-provenance. What a wave changed comes back as a ``FactDelta`` for each relation, and relations bound to a table by
-``bind`` keep an ``Output`` that turns it into row edits.
+The engine counts the owners of each fact, the runs that yield it: ``owners`` is both the reference count and the
+provenance. The result of a wave is a ``FactDelta`` for each relation; a relation bound to a table by ``bind`` has an
+``Output`` that turns it into row edits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What can go wrong inside the engine. A rule's own exceptions never leave it: they become reported failures."""
+"""Errors of the engine. An exception raised by a rule does not propagate: it becomes a reported failure."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Facts: what rules yield, as plain tuples whose first element says what kind of fact it is.
+"""Facts: what rules yield, as tuples whose first element is the relation.
 
-A ``Rows`` fact is the content of one output row: key columns, which identify the row, then value columns. A
-``Members`` fact is one element of a set column of such a row. Any other ``Relation`` is for a consumer of its own (a
-switch's flow table). Facts are hashable and compared by value; the same fact yielded by two rules is held twice and
-disappears when both have dropped it. Map columns are given as tuples of pairs, set columns as frozensets.
+A ``Rows`` fact is the content of one output row: key columns, which identify the row, then value columns. A ``Members``
+fact is one element of a set column of such a row. Any other ``Relation`` is for a consumer of its own (a switch's flow
+table). Facts are hashable and compared by value; a fact that two rules yield has two owners, and disappears when both
+have withdrawn it. Map columns are given as tuples of pairs, set columns as frozensets.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Findings: what of a database has no effect, or not the one that was meant, and why.
+"""Findings: content of a database that has no effect, or not the intended one, with the reason.
 
-They are facts, so a finding is there for as long as its cause is, and goes with it. ``northd.findings`` keeps them and
-logs each that comes. The text names rows as people know them, and speaks in addresses and names.
+They are facts, so a finding exists as long as its cause. ``northd.findings`` collects them and logs each new one. The
+text names rows by the names and addresses that their authors use.
 """
 
 from __future__ import annotations

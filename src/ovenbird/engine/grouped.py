@@ -1,11 +1,11 @@
-"""What a function of each row comes to, gathered by group for others to read: "the chassis near a router".
+"""Values that a function of each row contributes to groups: "the chassis near a router".
 
-A ``GroupedValues`` is a rule whose pairs of (group, value) go to whoever asks, not out. They are counted, so that one
-more row that gives a value which its group has already concerns nobody. It runs for every row, asked or not: who begins
-to ask finds the answer there, and pays for its length alone. That is its place: between many rows that change one at a
-time, each joined to others over several tables, and few readers that would have to walk over all of them.
+A ``GroupedValues`` is a rule whose pairs of (group, value) are read by other rules instead of being output. They are
+counted, so that a row that contributes a value which its group has already affects no reader. It runs for every row,
+whether the groups are read or not; a new reader finds the result, at a cost of the group's length. It is meant for few
+readers that would otherwise have to search many rows over several tables, each of which changes separately.
 
-A function must not read, by whatever way, what it gathers itself.
+A function must not read, directly or indirectly, what it contributes to.
 """
 
 from __future__ import annotations

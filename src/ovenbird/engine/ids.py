@@ -1,8 +1,8 @@
 """Stable small numbers: tunnel keys, conntrack zones, conjunction ids.
 
-A pool gives each key of a scope a number that stays the same for as long as somebody reads it, whatever else comes
-and goes. Numbers found in a database at start are seeded, so that a restart renumbers nothing. A reader may want a
-certain number: it gets it unless another key wants that one too, and a key that held it by chance moves.
+A pool assigns a number to each key of a scope. The number stays the same as long as it is read, whatever other keys
+come and go. Numbers found in a database at start are seeded, so that a restart renumbers nothing. A reader may request
+a certain number: it receives it unless another key has requested it too, and a key that had it without a request moves.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Hash indexes over a table's rows, with each bucket a source of its own.
+"""Hash indexes over a table's rows, in which each bucket is a separate source.
 
-Who asks for the rows under a key depends on that bucket alone: rows that come and go under other keys do not concern
-it. A bucket that nobody reads and that holds nothing disappears.
+A reader of the rows under a key depends on that bucket only, not on rows under other keys. An empty bucket that is not
+read disappears.
 """
 
 from __future__ import annotations

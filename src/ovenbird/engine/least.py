@@ -1,7 +1,7 @@
-"""The least value that a function of each row gives a group: "the configuration that every chassis has installed".
+"""The least value of each group: "the configuration that every chassis has installed".
 
-A ``Least`` is a ``GroupedValues`` whose readers depend on the least value of a group alone. One more row, or one row
-less, costs the logarithm of the group's size, and concerns readers only where the least value becomes another one.
+A ``Least`` is a ``GroupedValues`` whose readers depend on the least value of a group only. A row more or less costs the
+logarithm of the group's size, and affects readers only if the least value changes.
 """
 
 from __future__ import annotations

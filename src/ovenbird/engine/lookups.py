@@ -1,6 +1,6 @@
-"""How rules and views find rows other than their subject, in whichever of the engine's stores holds them.
+"""Lookups of rows other than the subject, in whichever of the engine's stores has their table.
 
-All of these are tracked; outside of a computation there is no engine to ask, so use the store's own methods there.
+All lookups are tracked. Outside of a computation there is no engine; use the store's own methods there.
 """
 
 from __future__ import annotations

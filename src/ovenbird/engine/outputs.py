@@ -1,9 +1,9 @@
-"""Outputs: the rows that facts call for, kept equal to the rows that are there.
+"""Outputs: keep the rows of a table equal to the facts of a relation.
 
-An ``Output`` knows both sides by key: what the facts want and which row holds it. A key is *dirty* when either side
-changed: a wave added or removed facts, or somebody edited the table. ``plan`` looks at the dirty keys alone and writes
-the smallest edits that make them agree, so a derived row that somebody edits or deletes is repaired by the same few
-lines that create it.
+An ``Output`` knows both sides by key: the wanted row from the facts, and the row in the table. A key is *dirty* when
+either side has changed: a wave added or removed facts, or a client edited the table. ``plan`` visits the dirty keys
+only and produces the smallest edits that make both sides equal, so creating a row and reverting somebody's edit are the
+same operation.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Which rows have elements in common: "the port groups with a port on a switch".
 
-An ``Overlap`` counts what the sets of two rows share, so that one more port on a switch, of a group with others there,
-concerns nobody: readers run again only when two rows begin to share something, or cease to. No rule runs for the
-elements: an element that a set gains or loses costs as many looks as there are sets on the other side that have it.
+An ``Overlap`` counts the common elements of two rows' sets. Readers run again only when two rows begin or cease to have
+elements in common, so another port of a group with ports on the switch affects none. No rule runs for the elements:
+adding or removing an element costs one step for each set on the other side that has it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Why a fact exists: the runs that yield it, and the rows that each of them read."""
+"""Provenance: why a fact exists, given by the runs that yield it, and the rows that each of them read."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Facts as a table without some of the columns holds them: for servers whose schema is older than ours.
+"""Facts for tables that lack some of the columns: for servers with an older schema.
 
-A column that is not there reads as its default, so facts that differ in nothing else are one row. Where it is the
-column that names a group, a fact about a group is one fact about each of the group's members instead: a fact that comes
-or goes costs as many looks as its group has members, and a member as many as its group has facts.
+A missing column has its default, so facts that differ in it only become one row. If the missing column refers to a
+group, a fact about a group becomes one fact for each of its members: adding or removing a fact costs one step for each
+member of its group, and adding or removing a member one step for each fact of the group.
 """
 
 from __future__ import annotations

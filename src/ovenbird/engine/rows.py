@@ -1,15 +1,15 @@
-"""Typed rows in tracked tables: the one store that servers, replicas, compilers and the API share.
+"""Typed rows in tracked tables: the store that servers, replicas, compilers and the API share.
 
-A row class lists its columns as descriptors. Reading one inside a computation records exactly that column of that
-row; outside of a computation it is a plain read. Values are held by position in ``row.values``:
+A row class declares its columns as descriptors. Reading one inside a computation records that column of that row;
+outside of a computation it is a plain read. Values are held by position in ``row.values``:
 
-- a scalar column holds its atom; an optional one the atom or ``None``; a set a ``frozenset`` or what behaves like
-  one; a map a ``dict`` that nobody mutates; a reference the UUID string of the row it names;
-- reference columns *read* as rows (``lsp.dhcpv4_options`` is the row or ``None``, ``switch.acls`` a list of rows),
-  and give the stored UUIDs by ``Column.raw``.
+- a scalar column holds its atom; an optional one the atom or ``None``; a set a ``frozenset`` or an equivalent type; a
+  map a ``dict`` that is never mutated; a reference the UUID string of its row;
+- reference columns *read* as rows (``lsp.dhcpv4_options`` is the row or ``None``, ``switch.acls`` a list of rows), and
+  ``Column.raw`` gives the stored UUIDs.
 
-Only the owner of a table (a server committing, a replica applying an update) calls ``insert``, ``modify``,
-``delete``. Those never fail half-way: whoever calls them has checked the change before.
+Only the owner of a table (a server that commits, a replica that applies an update) calls ``insert``, ``modify`` and
+``delete``. These never fail half-way: the caller has validated the change before.
 """
 
 from __future__ import annotations

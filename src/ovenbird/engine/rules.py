@@ -1,10 +1,10 @@
 """Rules: pure functions of one subject row that yield facts.
 
-There is one ``Run`` for each rule and subject; for a rule with a condition only while a ``Gate`` finds it met, so that
-ten thousand rows that concern nobody cost one look each, however many rules there are. A run depends on exactly what
-the function read; when any of that changes it runs again, and what it yields is compared with what it yielded before.
-A run that raises yields nothing until something it read changes; the failure is reported with its subject and stops
-nobody else.
+There is one ``Run`` for each rule and subject. A rule with a condition has runs only while a ``Gate`` finds the
+condition true, so that ten thousand irrelevant rows cost one evaluation each, however many rules there are. A run
+depends on exactly what its function read; when any of it changes the function runs again, and the facts are compared
+with the previous ones. A run that raises yields nothing until something that it read changes; the failure is reported
+with its subject and affects no other run.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Who reads what: the dependency graph's two kinds of ends.
+"""The dependency graph: sources and readers.
 
 A ``Source`` is anything whose value can change: a row, a bucket of an index, the membership of a table, a view, an
 allocated id. A ``Reader`` is a computation: an instance of a view or of a rule. While a reader computes, ``reader``
-names it, and every source it touches notes it under a bit mask (rows use one bit a column, other sources the bit
-``WHOLE``). Both directions are kept: ``source.readers`` to know whom a change concerns, ``reader.deps`` to forget
-everything before computing again.
+names it, and every source that it reads records it under a bit mask (rows use one bit for each column, other sources
+the bit ``WHOLE``). Both directions are stored: ``source.readers`` to find who is affected by a change, ``reader.deps``
+to remove the dependencies before computing again.
 
 Waves are synchronous, so one module variable is enough; several engines may read the same rows.
 """

@@ -1,7 +1,7 @@
-"""Which values a column has among rows with a certain value of another: "the chassis that a network's ports are on".
+"""Counts of the values that a column has in a group of rows: "the chassis that a network's ports are on".
 
-A ``ValueCounts`` counts, so that one more row with a value that is there already concerns nobody: readers of a group
-run again only when a value comes that none of its rows had, or when the last row with a value is gone.
+Readers of a group run again only when its first row with some value appears or its last one disappears, so another row
+with a value that exists already affects none.
 """
 
 from __future__ import annotations

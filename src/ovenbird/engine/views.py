@@ -1,11 +1,10 @@
 """Views: memoised pure functions of rows, with early cutoff.
 
-Inside a computation, calling a view reads its remembered value and depends on that value alone: when what the view
-read changes, the view is computed again, and only if the result differs are its readers. Outside of a computation, and
-for a reader that no engine computes, a view is a plain function. A view that nobody reads any more is dropped at the
-end of the wave.
+Inside a computation, calling a view reads its cached value and depends on that value only: when what the view read
+changes, the view is computed again, and its readers only if the result differs. Outside of a computation, and for a
+reader that no engine computes, a view is a plain function. A view without readers is dropped at the end of the wave.
 
-A view that raises remembers the exception and raises it in whoever reads it, until something that it read changes.
+A view that raises caches the exception and raises it in its readers, until something that it read changes.
 """
 
 from __future__ import annotations

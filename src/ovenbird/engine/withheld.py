@@ -1,8 +1,8 @@
 """Facts that count only while a row that they refer to has elements in one of its sets.
 
-What is said of all members of a group says nothing while the group has none: neither the group's row nor the rows that
-refer to it are called for then. Every such fact is filed under its group, whether it counts or not, so that a group
-which gains its first element or loses its last one costs as many looks as it has facts.
+A fact about all members of a group has no meaning while the group is empty: then neither the group's row nor rows that
+refer to it are wanted. Every such fact is indexed by its group, whether it counts or not, so that the first element of
+a group, and the removal of its last one, cost one step for each of its facts.
 """
 
 from __future__ import annotations

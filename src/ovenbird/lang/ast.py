@@ -1,8 +1,8 @@
-"""The tree of a match, as it was written: nothing expanded, nothing simplified (ovn-sb(5), table Logical_Flow).
+"""The tree of a match as it was written, without expansion or simplification (ovn-sb(5), table Logical_Flow).
 
 Invariants: `And` holds no `And` and `Or` no `Or` directly; both hold at least two terms; a comparison's constants are
-either all integers (and address sets) or all strings (and port groups). Spans say where a node stands in the text and
-do not count when nodes are compared. `str(node)` is text that parses back to an equal node.
+either all integers (and address sets) or all strings (and port groups). Spans give a node's position in the text and
+are ignored when nodes are compared. `str(node)` is text that parses to an equal node.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the names in a match stand for, as the one who compiles or evaluates it sees them.
+"""The values of the names in a match: ports, address sets and port groups, as given by the caller.
 
-The mappings are asked by `get` alone, so that a caller can hand in objects that record what was read.
+The mappings are only read with `get`, so that a caller can pass objects that record what was read.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""From a match to OpenFlow: matches that together hold for exactly the packets for which the expression holds.
+"""Compiles a match to OpenFlow matches that together match exactly the packets for which the expression is true.
 
-The list is a disjunction; all its flows carry the same priority and actions, so that overlap does no harm, and ranges
-and complements of one field are disjoint. Where sets of several fields multiply, the list is a sum instead of a
-product, by conjunctive matches (ovs-fields(7), "Conjunctive Match Fields"): flows with `clauses` say "one dimension is
-satisfied", and one flow that matches `conj_id` carries the actions.
+The list is a disjunction; all its flows have the same priority and actions, so overlaps are harmless, and ranges and
+complements of one field are disjoint. If sets of several fields would multiply, the list is a sum instead of a product,
+by conjunctive matches (ovs-fields(7), "Conjunctive Match Fields"): flows with `clauses` mean "one dimension is
+satisfied", and one flow that matches `conj_id` has the actions.
 
-Invariants: the result depends on the match and on what its names stand for, never on the order of a set's members;
-registers come out as reg0-reg9 of 32 bits, never as xreg or xxreg; every match satisfies Open vSwitch's prerequisites
+Invariants: the result depends on the match and on the values of its names, never on the order of a set's members;
+registers appear as reg0-reg9 of 32 bits, never as xreg or xxreg; every match satisfies Open vSwitch's prerequisites
 because the symbols' prerequisites do; no two flows of a result have the same match.
 """
 

@@ -1,4 +1,4 @@
-"""Constants as they stand in matches and actions, before anybody asks what they are compared with or written to."""
+"""Constants in matches and actions, before their field is known."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Name-value options of DHCP and router advertisements: their grammar, and their types' wire forms.
+"""Options of DHCP and router advertisements as name-value pairs: their grammar, and the encodings of their types.
 
-Parsing knows no option's type; what a value may be is settled when it is encoded, from the Southbound's DHCP_Options
-and DHCPv6_Options (RFC 2132, RFC 3442 for static routes, RFC 1035 section 4.1.4 for compressed domains, RFC 8415).
+Parsing does not depend on an option's type; values are validated when they are encoded, with the Southbound's
+DHCP_Options and DHCPv6_Options (RFC 2132, RFC 3442 for static routes, RFC 1035 section 4.1.4 for compressed domains,
+RFC 8415).
 """
 
 from __future__ import annotations

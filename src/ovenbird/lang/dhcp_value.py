@@ -1,4 +1,4 @@
-"""One DHCP option as the text of an action has it: whether a chassis could read and encode it."""
+"""Checks of one DHCP option in the text of an action: whether a chassis can read and encode it."""
 
 from __future__ import annotations
 

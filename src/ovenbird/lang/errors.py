@@ -1,6 +1,6 @@
-"""What can be wrong with a match or an action, and where.
+"""Errors in a match or an action, with their position.
 
-Every error carries the text it is about and a span of it; printed, it shows the line with a caret under the culprit.
+Every error has the text and a span of it; printed, it shows the line with a caret under the error.
 """
 
 from __future__ import annotations

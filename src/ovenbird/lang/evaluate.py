@@ -1,8 +1,7 @@
-"""The reference evaluator: what a match means, said plainly (ovn-sb(5), column match of Logical_Flow).
+"""The reference evaluator of matches, a direct implementation of the manual (ovn-sb(5), column match of Logical_Flow).
 
-The compiler is proved against this file, so it follows the manual's words and shares no shortcut with the compiler: it
-reads the tree as written and decides each comparison on the packet at hand. `negative` tells whether an odd number of
-`!` encloses the node.
+The compiler is tested against it, so it shares no shortcut with the compiler: it reads the tree as written and decides
+each comparison for the given packet. `negative` tells whether an odd number of `!` encloses the node.
 """
 
 from __future__ import annotations

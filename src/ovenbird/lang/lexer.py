@@ -1,8 +1,8 @@
 """Tokens of OVN's match and action language (ovn-sb(5), table Logical_Flow; comments and constants as described there).
 
-Invariants: tokens tile the text in order, with only white space and comments between them; a constant is at most 128
-bits and carries the format it was written in, so that it prints as it was read; a masked constant has no 1-bit outside
-its mask; the list of tokens always ends with one token of kind `end`.
+Invariants: tokens cover the text in order, with only white space and comments between them; a constant has at most 128
+bits and keeps the format in which it was written; a masked constant has no 1-bit outside its mask; the list of tokens
+always ends with one token of kind `end`.
 """
 
 from __future__ import annotations

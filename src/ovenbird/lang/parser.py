@@ -1,8 +1,8 @@
 """The parser of matches (ovn-sb(5), column match of Logical_Flow), by recursive descent over `lexer.Tokens`.
 
-Invariants: every tree it returns is well typed: constants fit their field, nominal fields and predicates are used in
-the positive sense only, order is asked of ordinal fields only. What an address set holds is checked where its members
-become known. `parse` remembers trees by text, because the same few thousand matches come back on every recompute.
+Invariants: every returned tree is well typed: constants fit their field, nominal fields and predicates are used in the
+positive sense only, relational operators with ordinal fields only. The members of an address set are checked where they
+become known. `parse` caches trees by text, because the same few thousand matches are parsed repeatedly.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Annotation: from a match as written to one that says all that is meant (ovn-sb(5), "Prerequisites" and "Predicates").
+"""Annotation: makes the implied parts of a match explicit (ovn-sb(5), "Prerequisites" and "Predicates").
 
 `annotate` pushes `!` down to the comparisons, replaces predicates by their expansions, and adds the prerequisites of
-every symbol mentioned. Prerequisites are conditions of the comparison and are never negated: `!(tcp.dst == 80)` is of
-TCP packets. A negated predicate is the negation of its whole expansion. The result holds no `Not` but around
+every symbol. Prerequisites are conditions of the comparison and are never negated: `!(tcp.dst == 80)` matches TCP
+packets only. A negated predicate is the negation of its whole expansion. The result has no `Not` except around
 `Resident`, no `Test`, and no predicate.
 """
 

@@ -1,9 +1,9 @@
-"""Caches of what is made of texts, bounded by how long the texts are.
+"""Caches of what is computed from texts, bounded by the total length of the texts.
 
-Matches and actions come from outside, as long and as many as somebody cares to write, and what is made of one takes
-some ten times its length. A number of entries is no bound of that; a number of characters is. The newer half of a
-cache is kept: when the texts added since the last time are together as long as the limit, those before are forgotten,
-but for what has been asked for meanwhile.
+Matches and actions are written by others, in any length and number, and what is computed from one takes some ten times
+its length. A bound on the number of entries would not bound the memory; a number of characters does. When the texts
+added since the last time reach the limit, the entries before them are dropped, except those that were used in the
+meantime.
 """
 
 from __future__ import annotations

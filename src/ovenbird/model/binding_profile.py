@@ -1,7 +1,7 @@
-"""What a port's `binding:profile` means to OVN, with the keys that Neutron's OVN driver knows.
+"""The meaning of a port's `binding:profile` to OVN, with the keys of Neutron's OVN driver.
 
-The profile is JSON that Nova and drivers write to each other; what is none of ours in it stays unread. A key whose
-value cannot be what it has to be counts as absent: the API refuses such profiles.
+The profile is JSON that Nova and drivers exchange; other keys are ignored. A key with an invalid value counts as
+absent: the API refuses such profiles.
 """
 
 from __future__ import annotations

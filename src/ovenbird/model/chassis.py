@@ -1,7 +1,7 @@
-"""What a chassis says about itself to whoever places things on it (ovn-controller(8), "Configuration").
+"""The configuration that a chassis reports for scheduling (ovn-controller(8), "Configuration").
 
-Its controller copies these from the switch's database into `other_config` of the chassis's row in Southbound. Each
-function reads tracked columns, so whoever calls it from a rule or a view depends on what it read.
+Its controller copies these keys from the switch's database to `other_config` of the chassis's row in Southbound. Each
+function reads tracked columns, so a rule or view that calls it depends on what it read.
 """
 
 from __future__ import annotations

@@ -1,16 +1,16 @@
-"""The Cloud database: what people asked for through the API, and nothing that can be derived from it.
+"""The Cloud database: the resources created through the API, and nothing that can be computed from them.
 
-A row's UUID is the resource's id in the API. What must not happen is refused by the database, whoever writes to it:
+A row's UUID is the resource's id in the API. The database enforces these constraints for all clients:
 
 - an address is used once in a subnet, a MAC once in a network, a VLAN or VNI by one network: unique indexes;
 - a network with ports, a subnet with addresses, a subnet pool with subnets, a router with interfaces, a security group
-  with members, or the default one, cannot go: strong references point from the dependent row to what it needs, so that
-  adding a port costs the same in a network of any size;
+  with members, and the default group, cannot be deleted: strong references point from the dependent row to what it
+  needs, so that adding a port costs the same in a network of any size;
 - what cannot change after creation is immutable.
 
-Rules that no single constraint can say (subnets of a network, or of a pool, must not overlap) are kept by changing
-`revision_number` of the row in question in the same transaction: every change of a resource waits for the revision
-it was computed from. Status is not here; it is read from Northbound.
+Rules that are not a single constraint (subnets of a network, or of a pool, must not overlap) are enforced by changing
+the `revision_number` of the row concerned in the same transaction: every change of a resource waits for the revision
+that it was computed from. Status is not stored here; it is read from Northbound.
 """
 
 from __future__ import annotations

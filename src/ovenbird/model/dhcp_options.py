@@ -1,4 +1,4 @@
-"""The DHCP options that chassis know how to encode: names, codes and types (ovn-sb(5), DHCP_Options, DHCPv6_Options).
+"""The DHCP options that chassis can encode: names, codes and types (ovn-sb(5), DHCP_Options, DHCPv6_Options).
 
 Codes are IANA's "BOOTP Vendor Extensions and DHCP Options" and "DHCPv6 option codes"; 253 and 254 stand for fields of
 the header and an alternative boot file, which have no code.

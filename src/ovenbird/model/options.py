@@ -1,7 +1,6 @@
-"""Values of string maps, as Open vSwitch's programs read them: truths in any case, decimal numbers, nothing behind.
+"""Values of string maps, parsed as by Open vSwitch's programs: booleans in any case, decimal numbers.
 
-A value that is not what is asked for counts as not set, as in the original. Zero, an empty string and an empty set are
-values like any other.
+An invalid value counts as not set, as in the original. Zero, an empty string and an empty set are valid values.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The Southbound database, ovn-sb(5): logical flows, bindings and chassis. Schema 20.27.0, that of OVN 23.03.
 
-Tables, columns, types and constraints are exactly the original's, so that any of its programs can connect; a
-differential test compares them. Class names are the tables' without underscores.
+Tables, columns, types and constraints are exactly the original's, so that all its programs can connect; a differential
+test compares them. Class names are the tables' without underscores.
 """
 
 from __future__ import annotations

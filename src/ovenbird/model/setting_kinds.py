@@ -1,7 +1,7 @@
-"""What values a setting may have: each kind reads the text that the database has, and says what it takes.
+"""The kinds of settings: each parses the stored text, and describes the values that it accepts.
 
-A text of any length and content is read in time proportional to it at most. An empty text is a value where a kind says
-so, and else none: it is never "not set".
+A text of any length and content is parsed in linear time. An empty text is a value if the kind permits it, and
+otherwise invalid; it never means "not set".
 """
 
 from __future__ import annotations

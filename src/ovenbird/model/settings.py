@@ -1,9 +1,8 @@
-"""The settings that every process of a cloud shares: options of the one row of Cloud_Global, each of which stands here.
+"""The settings that all processes of a cloud share: options of the one row of Cloud_Global, all of them declared here.
 
-They are in the database so that all API processes and the compiler agree, and so that a change of one is a change like
-any other: whoever read it acts on the new value, and nobody else is asked. Names and values are checked wherever people
-give them (`assignments`, `checked`). Whoever writes to the database by other means may write anything: what is no value
-counts as not set, and `complaints` says so.
+They are stored in the database so that all API processes and the compiler agree, and a change of one is processed like
+any other change. Names and values are validated wherever users give them (`assignments`, `checked`). Clients that write
+to the database directly may write anything: an invalid value counts as not set, and `complaints` reports it.
 """
 
 from __future__ import annotations

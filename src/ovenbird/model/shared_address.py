@@ -1,12 +1,12 @@
-"""Shared addresses: a port's address that other ports may use too, and that belongs to whoever announced it last.
+"""Shared addresses: a port's address that other ports may use too, and that belongs to whichever announced it last.
 
-A port that is on no host, and whose address stands in the `allowed_address_pairs` of other ports of its network, is of
-type `virtual` (ovn-nb(5), Logical_Switch_Port). The chassis of those ports, its parents, watch for their ARP and
-neighbour discovery, and bind it where its address was announced: a floating IP and routers follow it there. This is
-how the addresses of keepalived, of Octavia's amphorae and of OpenShift's ingress work.
+A port that is on no host, and whose address is in the `allowed_address_pairs` of other ports of its network, is of type
+`virtual` (ovn-nb(5), Logical_Switch_Port). The chassis of those ports, its parents, watch for their ARP and neighbour
+discovery, and bind it where its address was announced: a floating IP and routers follow it there. This is how the
+addresses of keepalived, of Octavia's amphorae and of OpenShift's ingress work.
 
-A port that a host was named for, or that belongs to the network itself, is never virtual: nobody else's pairs may take
-it from where it is.
+A port with a host, or one that belongs to the network itself, is never virtual, so address pairs of other ports cannot
+take its address away.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The settings of a cloud where they are stored: read and changed at whatever serves its Cloud database.
+"""Reads and changes the settings of a cloud through a connection to its Cloud database.
 
-A change is one transaction that names what it was made from, so that of several people each sees the others' or comes
-after them, and it is on disk when it is answered.
+A change is one transaction that waits for the values that it was computed from, so that concurrent changes are
+serialised. It is on disk when the reply arrives.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""How a row class says what its columns hold: constructors that give typed descriptors (RFC 7047, section 3.2).
+"""Constructors of typed column descriptors for row classes (RFC 7047, section 3.2).
 
-An atom's constructor (`string`, `integer`, `boolean`, `real`, `enum`, `uuid`) makes a column of one. `optional`,
-`many` and `mapping` build on those: `optional(integer(1, 4095))` is a column of at most one VLAN. References name the
-table they point to; they are strong unless said to be weak. Every column accepts `mutable=False` (it keeps the value
-it was inserted with) and `ephemeral=True` (it may be lost with the server).
+An atom's constructor (`string`, `integer`, `boolean`, `real`, `enum`, `uuid`) makes a column of one. `optional`, `many`
+and `mapping` build on those: `optional(integer(1, 4095))` is a column of at most one VLAN. References name the table
+they point to; they are strong unless declared weak. Every column accepts `mutable=False` (it keeps the value it was
+inserted with) and `ephemeral=True` (it may be lost with the server).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The internal version: which northd and which controller understand each other's logical flows.
+"""The internal version: whether a northd and a controller understand each other's logical flows.
 
 northd writes it into SB_Global.options:northd_internal_version; a controller with
-`external_ids:ovn-match-northd-version=true` takes in no changes while it is another than its own (ovn-controller(8)).
-It goes up with every change after which one of the two could not follow the other.
+`external_ids:ovn-match-northd-version=true` processes no changes while it differs from its own (ovn-controller(8)). It
+is incremented with every change after which the two would not understand each other.
 """
 
 INTERNAL = "ovenbird-1"

@@ -1,7 +1,7 @@
-"""DHCP for IPv4: messages and options, known and unknown alike (RFC 2131, RFC 2132, RFC 3396).
+"""DHCP for IPv4: messages and options (RFC 2131, RFC 2132, RFC 3396).
 
 An option that is longer than 255 bytes is split on the wire and joined when read. The fields `sname` and `file` are
-kept as bytes, unless option 52 lends them to options, which are then read from there too.
+bytes, unless option 52 declares that they contain options, which are then read too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""DHCP for IPv6: messages and options, known and unknown alike (RFC 8415)."""
+"""DHCP for IPv6: messages and options (RFC 8415)."""
 
 from __future__ import annotations
 

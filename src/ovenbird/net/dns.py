@@ -1,4 +1,4 @@
-"""DNS as far as answering from a table needs it: read a query, build its answer (RFC 1035)."""
+"""DNS queries, and answers to them from a table (RFC 1035)."""
 
 from __future__ import annotations
 

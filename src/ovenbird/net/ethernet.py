@@ -1,4 +1,4 @@
-"""Ethernet II frames, with at most one 802.1Q tag taken apart (IEEE 802.3, 802.1Q)."""
+"""Ethernet II frames with at most one 802.1Q tag (IEEE 802.3, 802.1Q)."""
 
 from __future__ import annotations
 

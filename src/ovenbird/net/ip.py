@@ -1,12 +1,11 @@
-"""Text that becomes an IP address, a prefix or an interface: the one parser of it.
+"""The parser of IP addresses, prefixes and interfaces in text.
 
-The standard library's `ipaddress` takes more than addresses: anything behind a `%` as an IPv6 zone (RFC 4007, section
-11), so that one address has any number of spellings, blanks among them, and no database's unique index sees them as
-one; integers and bytes; the inverse of a netmask. What comes from outside means itself alone, in one spelling at most
-for each way to write an address (RFC 4291, section 2.2; inet_pton(3)). A prefix's length is a plain decimal number, or
-for IPv4 a netmask.
+The standard library's `ipaddress` accepts more than addresses: anything after a `%` as an IPv6 zone (RFC 4007, section
+11), so that one address has any number of spellings and no unique index detects that they are equal; integers and
+bytes; the inverse of a netmask. Here a text must be exactly an address in one of its notations (RFC 4291, section 2.2;
+inet_pton(3)). A prefix's length is a plain decimal number, or for IPv4 a netmask.
 
-No other module reads addresses with `ipaddress`, whose types these functions return; a test sees to that.
+No other module parses addresses with `ipaddress`, whose types these functions return; a test checks this.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Text that becomes a number: the one place where it does, for all that people and other programs write.
+"""The parser of numbers in text that people and other programs write.
 
-`int` takes digits of every script, blanks and underscores, and raises for what is thousands of digits long; a column
-that others fill may hold any of that.
+Python's `int` accepts digits of every script, blanks and underscores, and raises for texts of thousands of digits; a
+column that others write may contain any of these.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SCTP packets as far as refusing one needs it: the first chunk, and the abort that answers it (RFC 9260)."""
+"""SCTP packets: the first chunk, and the abort that answers it (RFC 9260)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Northbound → Southbound: what logical networks mean, as logical flows and bindings. ``northd.build`` makes it run."""
+"""Northbound → Southbound: logical networks as logical flows and bindings. ``northd.build`` makes the compiler."""

@@ -1,8 +1,8 @@
-"""What northd has to say about Northbound: rows that it leaves out, and logical flows that contradict each other.
+"""northd's findings about Northbound: rows that have no effect, and logical flows that contradict each other.
 
-Each finding is logged once, when it comes, within the daemon's limit on log lines; `findings/list` has all that there
-are. Two logical flows contradict each other if they have stage, priority, match and datapath (or group of
-datapaths) in common and differ in their actions: which of them a packet meets is then left to chance.
+Each finding is logged once when it appears, within the daemon's limit on log lines; `findings/list` lists the present
+ones. Two logical flows contradict each other if they have stage, priority, match and datapath (or group of datapaths)
+in common and differ in their actions: it is then undefined which of them a packet matches.
 """
 
 from __future__ import annotations

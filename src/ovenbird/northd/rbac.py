@@ -1,7 +1,7 @@
-"""What the role `ovn-controller` may do in Southbound: the rows of the original's northd (ovn-architecture(7)).
+"""The permissions of the role `ovn-controller` in Southbound: the same rows as the original's (ovn-architecture(7)).
 
-A chassis may change what is its own by name, and of what all chassis share the columns that they have to write. Roles
-and permissions of other names are an operator's, and left alone.
+A chassis may change its own rows, identified by its name, and in shared rows the columns that controllers write. Roles
+and permissions with other names belong to the operator and are not changed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""What flows between the two databases' global rows, and from chassis back up.
+"""The global rows of the two databases, and status that chassis report.
 
-ovn-nb(5), NB_Global: `nb_cfg` goes down to chassis, `sb_cfg` says which of its values the Southbound has, `hv_cfg`
-which all chassis have. A sequence number goes up only after the Southbound database itself shows it, so that whoever
-waits for it waits for the flows as well. Each number's timestamp is of its last change; after a restart it stays.
+ovn-nb(5), NB_Global: `nb_cfg` is copied to Southbound for chassis, `sb_cfg` is the value that Southbound has, `hv_cfg`
+the value that all chassis have acknowledged. A number is written to Northbound only after it was seen in Southbound
+itself, so that a client that waits for it also waits for the flows. A timestamp is that of its number's last change,
+also after a restart.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A bundle under way: changes that the switch makes at once or not at all (ONF extension 230 for OpenFlow 1.3).
+"""A bundle: changes that the switch makes all at once or not at all (ONF extension 230 for OpenFlow 1.3).
 
-The switch collects what is added, and checks it, while the sender still finds out what else belongs there; `commit`
-then takes what the changes themselves cost. A switch forgets a bundle that nothing is added to for long (Open vSwitch's
-`bundle-idle-timeout`, 10 seconds): then `commit` raises. Whatever raises ends the bundle, and the switch is as it was.
+The switch collects and checks what is added while the sender computes the rest; `commit` then costs only the changes
+themselves. Open vSwitch discards a bundle to which nothing is added for 10 seconds (`bundle-idle-timeout`): then
+`commit` raises. Any exception ends the bundle, and the switch is unchanged.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """One OpenFlow connection without I/O: bytes in, events out; messages in, bytes out.
 
-The connection says hello, checks that the peer speaks OpenFlow 1.3, answers echo requests by itself, numbers
-transactions, and cuts the stream into messages. A message that does not decode is an event, not the end: the frame
-around it was sound. A frame that is not OpenFlow raises, and the connection is of no more use (OpenFlow 1.3.5, sections
-6.3.1 and 7.1).
+The connection sends hello, checks that the peer speaks OpenFlow 1.3, answers echo requests by itself, numbers
+transactions, and splits the stream into messages. A message that cannot be decoded is an event and does not end the
+connection, since its frame was valid. A frame that is not OpenFlow raises, and the connection cannot be used any more
+(OpenFlow 1.3.5, sections 6.3.1 and 7.1).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What can go wrong in OpenFlow, by whose fault it was.
+"""Errors of OpenFlow, by their cause.
 
-`EncodeError` is ours (a value that has no encoding), `DecodeError` is the peer's (bytes that are not OpenFlow),
-`SwitchError` is the switch refusing a request in good form (OFPT_ERROR), and the rest are the connection's.
+`EncodeError` is the caller's (a value that has no encoding), `DecodeError` is the peer's (bytes that are not OpenFlow),
+`SwitchError` is a valid request that the switch refuses (OFPT_ERROR), and the rest belong to the connection.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all chassis and compilers agree on: stages, logical registers and OpenFlow tables (ovn-architecture(7)).
+"""What compilers and chassis share: stages, logical registers and OpenFlow tables (ovn-architecture(7)).
 
-Numbers are computed from the order of names, or are OVN's own where chassis of the original meet them.
+Numbers are computed from the order of names, or are OVN's own where the original's chassis depend on them.
 """

@@ -1,8 +1,9 @@
-"""Registers: where stages leave notes for later ones, and between which stages each note lives.
+"""The logical registers that stages use to pass values to later stages, and between which stages each is in use.
 
-Bits may share a place only if the stages between which they live do not overlap; a test enforces that. Registers start
-at zero in each pipeline. The places are OVN 23.03's, for the chassis' own tables (port security, MAC learning) and for
-mixed deployments; see ovn-sb(5), Logical_Flow, and ovn-architecture(7), "Logical registers".
+Two registers may share bits only if the ranges of stages in which they are in use do not overlap; a test checks this.
+Registers are zero at the start of each pipeline. The positions are OVN 23.03's, for the chassis's own tables (port
+security, MAC learning) and for mixed deployments; see ovn-sb(5), Logical_Flow, and ovn-architecture(7), "Logical
+registers".
 """
 
 from __future__ import annotations

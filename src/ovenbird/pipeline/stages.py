@@ -1,9 +1,9 @@
-"""The stages that packets pass through in a logical switch and in a logical router.
+"""The stages of the pipelines of logical switches and logical routers.
 
-A stage's number is its place in these lists, and nobody writes it down anywhere else: a new stage is one line here. The
-word behind its name says what becomes of a packet that no other flow of it matches; without a word it goes to the next.
-Names and order are those of OVN 23.03, ovn-northd(8), "Logical Flow Table Structure", so that ``lflow-list`` and
-``ovn-trace`` read the same for both.
+A stage's number is its position in these lists and is written nowhere else: a new stage is one line here. The word
+after its name says what happens to a packet that matches none of its flows; without a word it continues in the next
+stage. Names and order are those of OVN 23.03, ovn-northd(8), "Logical Flow Table Structure", so that ``lflow-list`` and
+``ovn-trace`` work with both.
 """
 
 from __future__ import annotations

@@ -1,4 +1,1 @@
-"""Sockets that strangers connect to: how many connections there may be, and of whom.
-
-Protocols know nothing of this, and this knows nothing of protocols.
-"""
+"""Listening sockets with limits on connections, in total and from one source; independent of protocols."""

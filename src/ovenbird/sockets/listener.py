@@ -1,11 +1,10 @@
-"""A listener: accepts connections within stated limits, and never lets its peers use up the process's descriptors.
+"""A listener with limits on connections, which reserves file descriptors for more important listeners.
 
-asyncio's own servers accept everything, and when no descriptor is left they log a traceback for each place in the
-backlog, again and again. Here a connection beyond a limit is closed at once, so that its peer learns of it and nobody
-waits behind it; and the last descriptors of the process belong to others: a listener that leaves a larger reserve gives
-way to one that leaves a smaller one.
+asyncio's own servers accept every connection, and when no descriptor is left they log a traceback for each place in the
+backlog, repeatedly. Here a connection beyond a limit is closed at once, so that the client learns of it and no other
+waits behind it. A listener with a larger reserve stops accepting before one with a smaller reserve.
 
-A new descriptor has the lowest number that is free (accept(2), open(2)), which says how many are left.
+A new descriptor has the lowest free number (accept(2), open(2)), which tells how many are left.
 """
 
 from __future__ import annotations

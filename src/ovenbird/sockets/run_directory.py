@@ -1,4 +1,4 @@
-"""Where sockets and pid files are unless their path says: the run directories of Open vSwitch and OVN."""
+"""The run directories of Open vSwitch and OVN, in which relative paths of sockets and pid files are."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The shape of a logical action: one class that parses, formats, encodes and evaluates (ovn-sb(5), Logical_Flow).
+"""The base of logical actions: a class that parses, formats, encodes and evaluates one (ovn-sb(5), Logical_Flow).
 
-Invariants: actions are frozen values; `parse(format(x)) == x`; parsing needs no context, so that its results can be
-remembered by text, and what depends on the flow's place, on ports and on options is settled by `encode`.
+Invariants: actions are frozen values; `parse(format(x)) == x`; parsing needs no context, so its results can be cached
+by text; `encode` resolves what depends on the flow's stage, on ports and on options.
 """
 
 from __future__ import annotations

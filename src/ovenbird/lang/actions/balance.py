@@ -1,4 +1,4 @@
-"""Actions that choose among alternatives, by an OpenFlow group: ct_lb, ct_lb_mark, select, fwd_group."""
+"""Actions that choose among alternatives by an OpenFlow group: ct_lb, ct_lb_mark, select, fwd_group."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Actions of connection tracking and address translation (ovn-sb(5), ct_next to ct_commit_nat; ovs-actions(7), ct).
 
-Where the tracker moves the packet on to the next table, a copy goes there with the connection's state known, and what
-follows the action sees the packet as it was.
+Where an action sends the packet through the connection tracker to the next table, a copy continues there with the
+connection's state, and the rest of the action list sees the packet unchanged.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What surrounds an action while it is encoded: one logical flow on one chassis, as the controller sees it.
+"""The context in which an action is encoded: one logical flow on one chassis.
 
-Actions are pure of this context: equal actions in equal contexts encode alike, so a caller may remember encodings by
-`(actions, what the context answered)`.
+The encoding is a pure function of action and context: equal actions in equal contexts have equal encodings, so a caller
+may cache them by `(actions, the context's answers)`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a packet's logical state lives in OpenFlow: the fields behind symbols and registers (ovn-architecture(7))."""
+"""The OpenFlow fields that hold a packet's logical state, behind symbols and registers (ovn-architecture(7))."""
 
 from __future__ import annotations
 

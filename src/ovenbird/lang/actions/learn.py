@@ -1,4 +1,4 @@
-"""Actions that make the switch itself learn a flow: commit_ecmp_nh, commit_lb_aff (ovs-actions(7), learn)."""
+"""Actions by which the switch learns a flow: commit_ecmp_nh, commit_lb_aff (ovs-actions(7), learn)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Actions that ask a subroutine table: neighbours, learned addresses, and checks about the packet.
+"""Actions that call a subroutine table: neighbours, learned addresses, and checks of the packet.
 
-The tables look at fixed fields: a neighbour's port in outport (inport for the lookups that compare), its address in
-reg0 or xxreg0, its MAC in eth.src; addresses learned from traffic by eth.dst or eth.src. Arguments that live
-elsewhere are put there around the call, by way of the stack. The answer to a question comes in a bit of `flags`, and
-is stored after the arguments' places were restored.
+The tables match fixed fields: a neighbour's port in outport (inport for the lookups that compare), its address in reg0
+or xxreg0, its MAC in eth.src; addresses learned from traffic by eth.dst or eth.src. Arguments in other fields are
+copied there for the call, by way of the stack. The result is in a bit of `flags`, and is stored after the fields were
+restored.
 """
 
 from __future__ import annotations

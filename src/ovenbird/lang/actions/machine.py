@@ -1,7 +1,7 @@
-"""What an action needs of whoever evaluates it: the tracer, or a test.
+"""The interface between an action's `evaluate` and its caller: the tracer, or a test.
 
 The machine holds the packet and everything that outlives it (connections, neighbours, learned addresses). Connection
-tracking is followed: `track` answers from what earlier packets and actions committed.
+tracking is simulated: `track` answers from what earlier packets and actions committed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every action, one row each (ovn-sb(5), column actions of Logical_Flow), and the parser of whole lists.
+"""The registry of actions, one row each (ovn-sb(5), column actions of Logical_Flow), and the parser of action lists.
 
 To add an action: write its class, add its row here, and its case to the golden page of the differential tests.
 """

@@ -1,4 +1,4 @@
-"""Actions that tell the controller something about a packet and leave the packet as it is."""
+"""Actions that report a packet to the controller and leave the packet unchanged."""
 
 from __future__ import annotations
 

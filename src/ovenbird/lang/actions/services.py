@@ -1,7 +1,7 @@
-"""Actions by which the controller answers a packet in the sender's place: DHCPv4, DHCPv6, DNS, router advertisements.
+"""Actions by which the controller answers a packet: DHCPv4, DHCPv6, DNS, router advertisements.
 
-The flow pauses; the controller rewrites the packet into an answer (or leaves it), writes 1 (or 0) into the result
-bit, and resumes it.
+The flow pauses; the controller replaces the packet by an answer (or leaves it), writes 1 (or 0) into the result bit,
+and resumes it.
 """
 
 from __future__ import annotations

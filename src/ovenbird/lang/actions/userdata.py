@@ -1,12 +1,11 @@
-"""What a flow tells the controller with a packet: the userdata of a packet-in, one codec for both sides.
+"""The userdata of packet-ins, by which a flow tells the controller what to do: one codec for both sides.
 
     0  opcode (32 bits) and 4 bytes of zero
-    8  where an answer's bit goes, for opcodes of `WITH_RESULT`: the field's OXM header (32 bits) and a bit offset (32
-    bits)
-       the payload: what the opcode's action says, or nested actions as OpenFlow 1.3 encodes them
+    8  the result bit, for opcodes of `WITH_RESULT`: the field's OXM header (32 bits) and a bit offset (32 bits)
+       the payload: the arguments of the opcode's action, or nested actions as OpenFlow 1.3 encodes them
 
-Opcodes are those of OVN 23.03, so that its flows and ours read alike. A packet-in whose flow paused carries a
-continuation, with which the controller resumes the packet after it wrote the answer.
+Opcodes are those of OVN 23.03, so that its flows and ours look alike. The packet-in of a paused flow carries a
+continuation, with which the controller resumes the packet after it has written the answer.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Texts that differ only in constants are compiled once: templates with slots, for matches, actions and bytes."""
+"""Templates with slots, for matches, actions and bytes: texts that differ only in constants are compiled once."""

@@ -1,10 +1,10 @@
-"""Templates: encoded bytes with holes, for what differs from its likes in a few values alone.
+"""Templates of bytes: encodings with slots for a few values.
 
-A chassis meets tens of thousands of logical flows that are a few dozen sentences with other addresses and ports.
-Encoding a sentence once, and putting the values into its bytes, is ten times as fast as encoding each flow.
+A chassis receives tens of thousands of logical flows that consist of a few dozen texts with various addresses and
+ports. Encoding a text once and filling in the values is ten times as fast as encoding each flow.
 
-A match's stencil is its OpenFlow match, with the datapath in `metadata` as hole 0. Widths are fixed by the fields, so
-that values change neither length nor order.
+A match's template is its OpenFlow match, with the datapath in `metadata` as slot 0. Widths are fixed by the fields, so
+values change neither length nor order.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What northd's features are written in: switch and router ports, addresses, flows, and the Southbound rows they fill.
+"""The types that features are written in: switch and router ports, addresses, flows, and Southbound rows.
 
-Nothing here decides what a network does; that is for ``switch``, ``router`` and ``shared``.
+Nothing here defines behaviour; that is the subject of ``switch``, ``router`` and ``shared``.
 """

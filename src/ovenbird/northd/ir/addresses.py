@@ -1,9 +1,9 @@
-"""The addresses of logical ports as text: what `addresses` and `networks` columns hold, read into values.
+"""Parsers of the addresses of logical ports: the columns `addresses` and `networks`.
 
 An entry of Logical_Switch_Port.addresses is an Ethernet address followed by any number of IP addresses, or one of the
-words `unknown`, `router`, `dynamic`, ovn-nb(5). Northbound holds text that others wrote, so it is read as the original
-reads it: blanks before a number, leading zeros and a plus sign are nothing, a prefix may be a netmask, and what comes
-before the first junk counts. Only where the original cuts a number down to eight bits is that junk here.
+words `unknown`, `router`, `dynamic`, ovn-nb(5). The text is parsed as by the original: blanks before a number, leading
+zeros and a plus sign are ignored, a prefix may be a netmask, and everything before the first error counts. The
+exception are numbers that the original truncates to eight bits; they are errors here.
 """
 
 from __future__ import annotations

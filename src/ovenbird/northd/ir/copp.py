@@ -1,7 +1,7 @@
-"""Control plane protection: which meter limits what a switch or router asks of chassis, by kind of packet.
+"""Control plane protection: meters for the packets that a switch or router sends to controllers, by kind of packet.
 
-ovn-nb(5), Copp. The kinds are its keys: `arp`, `dhcpv4-opts`, `icmp4-error` and so on. A key whose meter is not there
-limits nothing.
+ovn-nb(5), Copp. The kinds are its keys: `arp`, `dhcpv4-opts`, `icmp4-error` and so on. A key whose meter does not exist
+has no effect.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Logical flows as facts: one match and its actions, in a stage of a datapath or of all datapaths with a trait.
+"""Logical flows as facts: a match and its actions, in a stage of a datapath or of a datapath group.
 
-A flow's row has no identity but its content, so the whole content is its key; the same flow yielded twice is one row.
-`external_ids` says which feature made it, its stage's name and the Northbound row it is for (the first eight digits of
-its UUID, as ovn-trace and ovn-northd(8) have it); `tags:in_out_port` lets a chassis skip flows for ports it lacks.
+A flow's row has no other identity, so its whole content is its key; the same flow yielded twice is one row.
+`external_ids` has the feature that made it, its stage's name and the Northbound row that it is for (the first eight
+digits of the UUID, as in ovn-trace(8) and ovn-northd(8)); `tags:in_out_port` lets a chassis skip flows for ports that
+it does not have.
 """
 
 from __future__ import annotations

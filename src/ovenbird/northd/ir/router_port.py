@@ -1,11 +1,11 @@
-"""Logical routers as features see them: a router port's columns read once, its place, and whom it meets there.
+"""Logical routers as features see them: a router port's columns, its router, and its peers.
 
-Whatever needs "the ports of this router that ..." asks an index by what the ports imply (``engine.computed_index``),
-never the router's set of ports: a port that comes or goes then costs the same in a router of five and of five hundred.
+A rule that needs "the ports of this router that ..." reads an index computed from the ports
+(``engine.computed_index``), never the router's set of ports: the cost of a port is then the same in a router of five
+and of five hundred.
 
 A distributed gateway port is active on one chassis at a time, through its chassisredirect port `cr-…`
-(ovn-architecture(7), "Distributed Gateway Ports"). A *gateway router* lives on one chassis as a whole
-(`options:chassis`).
+(ovn-architecture(7), "Distributed Gateway Ports"). A *gateway router* is on one chassis as a whole (`options:chassis`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A logical switch port as features see it: its columns read once, its addresses parsed, its place known.
+"""A logical switch port as features see it: its columns, its parsed addresses, its switch.
 
-One rule runs for each port (``northd.build.switch_port``): it makes a ``SwitchPort`` and hands it to every feature, so
+One rule runs for each port (``northd.build.switch_port``): it makes a ``SwitchPort`` and passes it to every feature, so
 that a port costs one run and its columns are read once, however many features there are.
 """
 

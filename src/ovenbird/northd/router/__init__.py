@@ -1,1 +1,1 @@
-"""What logical routers can do, one feature a file (ovn-northd(8), "Logical Router Datapaths")."""
+"""The features of logical routers, one in each file (ovn-northd(8), "Logical Router Datapaths")."""

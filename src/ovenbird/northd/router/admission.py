@@ -1,10 +1,11 @@
-"""What a router lets in and out at its ports, and what becomes of packets that none of its features holds.
+"""Admission and delivery: which packets a router accepts and sends at its ports, and the default flows.
 
 ovn-northd(8), Logical Router Datapaths, "Ingress Table 0", "18", "19" and "Egress Table 6". Frames to a distributed
-gateway port's own MAC are let in on the chassis that it is active on. A port with `gateway_mtu` measures what comes and
-goes; what is too large is answered with ICMP, unless `gateway_mtu_bypass` says not to care. What came in through a
-translation is quoted as it is behind it: so that whoever sent it knows it again, such an answer is led through the
-connections of the gateway that it leaves by, which translates both (RFC 5508, section 4).
+gateway port's own MAC are accepted on the chassis where it is active. A port with `gateway_mtu` checks the size of
+packets in both directions; a packet that is too large is answered with ICMP, unless `gateway_mtu_bypass` exempts it.
+The ICMP error quotes a translated packet as it is after translation; the error is therefore sent through the connection
+tracking of the gateway that it leaves by, which translates both, so that the sender recognises the packet (RFC 5508,
+section 4).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""BFD sessions to next hops: asked for in Northbound, run by chassis, and their state told back.
+"""BFD sessions to next hops: configured in Northbound, run by chassis, with their state copied back.
 
-ovn-nb(5) and ovn-sb(5), BFD; ovn-northd(8), Logical Router Datapaths, "Ingress Table 3". A session that no route names
-is administratively down, which chassis are told in the column where they tell what else it is: its value, while the
-session is wanted, is theirs. RFC 5881 gives the port, 3784.
+ovn-nb(5) and ovn-sb(5), BFD; ovn-northd(8), Logical Router Datapaths, "Ingress Table 3". A session that no route refers
+to is administratively down; this is written to the column in which chassis report the state, which otherwise belongs to
+them. The UDP port 3784 is from RFC 5881.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""Replies that go back the way their connection came, where several equal routes lead there, or may soon.
+"""Symmetric replies: packets of a connection return the way it came, where several equal routes may exist.
 
-ovn-northd(8), Logical Router Datapaths, "Ingress Table 5", "9", "13" and "17". A gateway router notes the neighbour's
-MAC and its own port in the connection; what belongs to a noted connection skips the choice among equal ways.
+ovn-northd(8), Logical Router Datapaths, "Ingress Table 5", "9", "13" and "17". A gateway router stores the neighbour's
+MAC and its own port with the connection; packets of such a connection skip the choice among equal routes.
 
-What comes in by a noted way may also be the reply to what came in by another one, if its destination is one of theirs:
-of a default route, everything is. It is then taken for a reply; if it is none, its connection is noted anew, as later
-releases do with each packet. In 23.03 both flows have one priority, and nothing says which of the two it meets.
+A packet that arrives by a route with symmetric replies may also be a reply to a connection of another route, if its
+destination is within that route; for a default route everything is. It is then treated as a reply; if it is none, its
+connection is stored anew, as later releases do with each packet. In 23.03 both flows have one priority, and it is
+undefined which of the two matches.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Router ports in the Southbound database, and gateways: where a router meets a physical network.
+"""Router ports in the Southbound database, and gateways: where a router is connected to a physical network.
 
 ovn-architecture(7), "Distributed Gateway Ports"; ovn-nb(5), Gateway_Chassis and HA_Chassis_Group. A gateway router is
-on one chassis as a whole: its ports and the switch ports joined to them are `l3gateway`. A distributed gateway port has
-a chassisredirect port beside it, which chassis of a group take over from each other; what leaves by the one is sent to
-the other ("Ingress Table 20" of ovn-northd(8)). The chassis that a port is active on announces its addresses.
+on one chassis as a whole: its ports and the switch ports connected to them are `l3gateway`. A distributed gateway port
+has a chassisredirect port, which is active on one chassis of a group; packets that leave by the former are sent to the
+latter ("Ingress Table 20" of ovn-northd(8)). The active chassis announces the addresses.
 """
 
 from __future__ import annotations

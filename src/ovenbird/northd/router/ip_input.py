@@ -1,9 +1,9 @@
-"""A router as an IP host: what it answers for its own addresses, and what it never forwards.
+"""A router as an IP host: packets that it answers, and packets that it never forwards.
 
-ovn-northd(8), Logical Router Datapaths, "Ingress Table 3": martians, echo, time exceeded, and the refusal of
-everything else that is addressed to the router itself. Routers with a gateway accept connections to their addresses
-for translation, so there nothing is refused with an answer; and what is for an address that sources are translated to
-is dropped only where it is still for that address after translation.
+ovn-northd(8), Logical Router Datapaths, "Ingress Table 3": martians, echo, time exceeded, and the rejection of other
+packets to the router itself. Routers with a gateway accept connections to their addresses for translation, so they
+reject nothing with an answer; packets to an address used for source translation are dropped only if they still have
+that destination after translation.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""Neighbours that chassis learned (MAC_Binding): which are kept, and which are known to be no longer true.
+"""Ageing and invalidation of the neighbours that chassis learned (MAC_Binding).
 
-One is kept as long as the router port that learned it is there, until it is too old (`mac_binding_age_threshold`), and
-unless Northbound contradicts it. An address that moves from one router to another, or ceases to be translated, would
-else be sent to where it was: a chassis does not ask for what it knows, and not everybody hears an announcement.
-Contradicted is, in the switch beside the port that learned it:
+A row is kept as long as the router port that learned it exists, until it expires (`mac_binding_age_threshold`), and
+unless Northbound contradicts it. Otherwise packets to an address that moves from one router to another, or is no longer
+translated, would be sent to its previous location: a chassis does not send requests for addresses that it knows, and
+not every chassis receives an announcement. Contradicted is, in the switch of the port that learned it:
 
-- an address that a distributed gateway port or a translation has, by another MAC address than theirs;
-- a router port's MAC address, by an IP address that its router does not answer for.
+- an address of a distributed gateway port or a translation, with another MAC address than theirs;
+- a router port's MAC address, for an IP address that its router does not answer for.
 
-So a neighbour that Northbound knows nothing of is nobody's to judge here. Each is judged by the few rows that have its
-addresses, whatever else there is. Neutron's driver deletes such rows as it makes and deletes floating IPs and gateways.
+Other neighbours are not checked. Each row is compared with the few rows that have its addresses, independent of the
+size of the network. Neutron's driver deletes such rows when it creates and deletes floating IPs and gateways.
 """
 
 from __future__ import annotations

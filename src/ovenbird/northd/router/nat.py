@@ -1,14 +1,14 @@
-"""Network address translation: a router's networks behind one address, and floating addresses.
+"""Network address translation: SNAT for a router's networks, DNAT, and floating IPs.
 
 ovn-nb(5), NAT; ovn-northd(8), Logical Router Datapaths, "Ingress Table 3", "4", "7", "17" and "20", "Egress Table 0",
-"1", "2", "3" and "5". A gateway router translates where it lives. Another router translates at one of its distributed
-gateway ports: on the chassis that the port is active on or, if the translation has a MAC and an instance's port of its
-own, on the instance's chassis. There it uses one connection tracking zone for both directions, and what is for another
-translated address of the same port is led back in at the end of the egress pipeline.
+"1", "2", "3" and "5". A gateway router translates on its chassis. Another router translates at one of its distributed
+gateway ports: on the chassis where the port is active or, for a rule with a MAC and an instance's port, on the
+instance's chassis. There it uses one connection tracking zone for both directions, and packets to another translated
+address of the same port are sent back into the ingress pipeline at the end of the egress pipeline.
 
-A router without either kind of gateway does not translate, and only answers for the external addresses. Each
-translation yields its own flows and the memberships that its router needs, so that one more costs the same whatever
-the router has. Which of several with an address in common has the say, `nat_precedence` decides.
+A router without a gateway of either kind does not translate, and only answers for the external addresses. Each rule
+yields its own flows and the memberships that its router needs, so that its cost does not depend on the router's other
+rules. `nat_precedence` decides between rules with an address in common.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Which of several translations with an address in common has the say, or flows would contradict each other.
+"""The precedence of NAT rules with an address in common, whose flows would contradict each other.
 
-A floating address (`dnat_and_snat`) comes before `dnat`, that before `snat`, and of two of a kind the one with the
-lesser UUID.
+`dnat_and_snat` takes precedence over `dnat`, that over `snat`, and of two of a type the one with the lower UUID.
 """
 
 from __future__ import annotations

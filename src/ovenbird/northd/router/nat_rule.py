@@ -1,4 +1,4 @@
-"""A router's translation as it takes place: where, of which addresses, and by which port (ovn-nb(5), NAT)."""
+"""A NAT rule in its router: where it translates, which addresses, and at which port (ovn-nb(5), NAT)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Neighbours of a router: whom it answers, whom it learns, whom it knows, and how it asks for the others.
+"""Neighbours of a router: which addresses it answers for, learning, known neighbours, requests for others.
 
-ovn-northd(8), Logical Router Datapaths, "Ingress Table 1", "2", "3" (ARP and ND), "17" and "21". Each known host is
-told to the routers of its switch by its own port: a port that comes costs as many flows as its switch has routers,
-whatever else there is. Which of what chassis learned is kept, `mac_binding` says.
+ovn-northd(8), Logical Router Datapaths, "Ingress Table 1", "2", "3" (ARP and ND), "17" and "21". Each port with known
+addresses yields the flows for the routers of its switch: a new port costs as many flows as its switch has routers.
+`mac_binding` decides which learned neighbours are kept.
 """
 
 from __future__ import annotations

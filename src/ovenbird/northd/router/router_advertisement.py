@@ -1,9 +1,9 @@
-"""Router advertisements: IPv6 hosts learn from the router's port how to get an address.
+"""Router advertisements, by which IPv6 hosts learn how to configure an address.
 
-ovn-northd(8), Logical Router Datapaths, "Ingress Table 10" and "11"; ovn-nb(5), Logical_Router_Port,
-`ipv6_ra_configs`. A solicitation is answered where it is; unsolicited ones are sent by chassis, which find what to say
-in the binding. A prefix that was delegated to the port (RFC 8415, section 6.3) is announced like those that it is
-configured with.
+ovn-northd(8), Logical Router Datapaths, "Ingress Table 10" and "11"; ovn-nb(5), Logical_Router_Port, `ipv6_ra_configs`.
+A solicitation is answered on the chassis of its sender; unsolicited advertisements are sent by chassis, with the
+contents in the port's binding. A prefix that was delegated to the port (RFC 8415, section 6.3) is advertised like
+configured ones.
 """
 
 from __future__ import annotations

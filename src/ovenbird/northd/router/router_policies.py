@@ -1,7 +1,7 @@
-"""Routing policies: what a router does with a packet whatever its routes say.
+"""Router policies: decisions that take precedence over a router's routes.
 
-ovn-northd(8), Logical Router Datapaths, "Ingress Table 15" and "16"; ovn-nb(5), Logical_Router_Policy. A policy allows,
-drops, or sends to another next hop; to several, connections are spread over them.
+ovn-northd(8), Logical Router Datapaths, "Ingress Table 15" and "16"; ovn-nb(5), Logical_Router_Policy. A policy allows
+or drops packets, or reroutes them to another next hop; with several next hops, connections are distributed over them.
 """
 
 from __future__ import annotations

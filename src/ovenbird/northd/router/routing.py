@@ -1,9 +1,9 @@
-"""Routes: where a router sends a packet by its destination, or by its source.
+"""Routes: the next hop of a packet by its destination, or by its source.
 
 ovn-northd(8), Logical Router Datapaths, "Ingress Table 12", "13" and "14"; ovn-nb(5), Logical_Router_Static_Route. The
-longest prefix wins; among equal ones the networks that the router is in, then routes by destination, then those by
-source. Routes of one router with the same prefix, policy and table share the traffic: each yields the group's flow,
-which is one flow, and its own way. A route that BFD watches is there only while its session is up.
+longest prefix is used; of equal ones, connected networks come first, then routes by destination, then those by source.
+Routes of one router with the same prefix, policy and table share the traffic: each yields the group's flow, which is
+one fact, and the flow of its own next hop. A route with BFD exists only while its session is up.
 """
 
 from __future__ import annotations

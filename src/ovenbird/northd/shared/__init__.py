@@ -1,1 +1,1 @@
-"""Features that concern switches and routers alike, and what features of both sides share."""
+"""Features of both switches and routers, and helpers that features of both kinds use."""

@@ -1,8 +1,8 @@
-"""Address sets and port groups as matches on chassis need them.
+"""Address sets and port groups for the matches that chassis evaluate.
 
-ovn-sb(5), Address_Set and Port_Group. A port group becomes one Southbound group for each switch, named after the
-datapath's tunnel key, so that a chassis hears only of ports on its own datapaths; and two address sets, `<name>_ip4`
-and `<name>_ip6`, with its ports' addresses. Members come from the ports: a port that joins costs one port.
+ovn-sb(5), Address_Set and Port_Group. A port group becomes one Southbound group for each switch, with the datapath's
+tunnel key in its name, so that a chassis receives only ports on its own datapaths; and two address sets, `<name>_ip4`
+and `<name>_ip6`, with its ports' addresses. Each port yields its own memberships, so adding a port costs one port.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""ARP and ND requests for a router's addresses in a switch: their matches, and whom they are led to."""
+"""ARP and ND requests for a router's addresses in a switch: their matches and their destinations."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Datapaths and ports in the Southbound database: identity, tunnel keys, and what chassis need to bind a port.
 
-ovn-sb(5), Datapath_Binding and Port_Binding. A switch or router asks for its tunnel key by `requested-tnl-key` in
-`other_config` or `options`, a port in `options`; otherwise keys are given out and stay.
+ovn-sb(5), Datapath_Binding and Port_Binding. A switch or router requests a tunnel key by `requested-tnl-key` in
+`other_config` or `options`, a port in `options`; other keys are allocated, and kept.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Groups of chassis that take over from each other: copied for the ports that refer to them, and who depends on them.
+"""HA chassis groups: copied for the ports that refer to them, with the chassis that depend on them.
 
-ovn-sb(5), HA_Chassis_Group. `ref_chassis` are the chassis whose instances reach a gateway through its routers: they and
-the group's members watch each other by BFD (ovn-architecture(7), "High Availability for Distributed Gateways"). A
-gateway port in a physical network is the end of the way: what goes on from there does so outside of tunnels. The
-original goes on, so that there every chassis watches every gateway of an external network, whoever's it is.
+ovn-sb(5), HA_Chassis_Group. `ref_chassis` are the chassis whose instances reach a gateway through its routers: these
+and the group's members monitor each other by BFD (ovn-architecture(7), "High Availability for Distributed Gateways").
+The search ends at a gateway port in a physical network, since packets beyond it do not use tunnels. The original
+continues, so that there every chassis monitors every gateway of an external network, whichever tenant's it is.
 """
 
 from __future__ import annotations

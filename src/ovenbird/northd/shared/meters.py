@@ -1,6 +1,6 @@
-"""Meters, and the log action of an ACL that may refer to one.
+"""Meters, and the log action of ACLs that may refer to one.
 
-ovn-nb(5), Meter. A fair meter gives each ACL its own allowance: a Southbound meter named after both.
+ovn-nb(5), Meter. A fair meter gives each ACL its own rate: a Southbound meter for each pair of meter and ACL.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What happens to a packet that nothing matched in a switch, as each stage says; routers' are with their admission."""
+"""The default flow of each stage of a switch; those of routers are in their admission feature."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What logical switches can do, one feature a file (ovn-northd(8), "Logical Switch Datapaths")."""
+"""The features of logical switches, one in each file (ovn-northd(8), "Logical Switch Datapaths")."""

@@ -1,10 +1,11 @@
-"""Access control lists: what a switch lets pass, by rules of its own and of the port groups its ports are in.
+"""Access control lists: the packets that a switch permits, by its own ACLs and those of its ports' port groups.
 
 ovn-nb(5), ACL; ovn-northd(8), "Ingress Table 4", "8", "17" and "Egress Table 4". An ACL of a port group is one set of
-flows for the trait "has a port in that group", so it costs the same for one switch and for five hundred; each port
-says which groups its switch belongs to. Whether a switch tracks connections follows from its ACLs alone; on one that
-does not, ACLs are plain flows, which ask for no hint: so there are two such traits, and a port says which one its
-switch has. The first ACL of a switch that tracks connections therefore costs one run for each port in a group.
+flows for the datapath group "has a port in that port group", so it costs the same for one switch and for five hundred;
+each port yields the groups of its switch. Whether a switch tracks connections depends on its ACLs only; on a switch
+that does not, ACLs are plain flows without hints. There are therefore two such datapath groups for each port group, and
+a port yields the one for its switch. The first ACL that makes a switch track connections costs one run for each port in
+a group.
 """
 
 from __future__ import annotations

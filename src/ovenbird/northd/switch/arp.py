@@ -1,9 +1,9 @@
-"""The ARP and ND responder: a switch answers for the addresses it knows, so that requests need not be flooded.
+"""The ARP and ND responder: a switch answers for the addresses that it knows, so that requests need not be flooded.
 
-ovn-northd(8), "Ingress Table 19". A port's requests for its own address pass, so that it finds out whether another
-host uses it. For a router's port the switch answers for further addresses, if `arp_proxy` says so: their packets go to
-the router, wherever it has a route for them. Routers themselves get no such answer, which could only send their packets
-in circles, nor does who asks an instance alone whether it is still there: as newer releases of the original have it.
+ovn-northd(8), "Ingress Table 19". A port's requests for its own address are not answered, so that it can detect
+duplicates. For a router's port with `arp_proxy` the switch answers for further addresses: their packets are sent to the
+router. As in newer releases of the original, requests of routers themselves are not answered in this way, which could
+only cause loops, nor are unicast requests that check whether an instance is still there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Connection tracking in a switch: who goes through it, what is known of a connection, and when it is committed.
+"""Connection tracking in a switch: which packets are tracked, hints for ACLs, and commits.
 
-Only switches with the trait ``STATEFUL`` track connections, and give packets the hints that tell ACLs what there can be
-to do (ovn-northd(8), "Ingress Table 7"). ACLs of other switches ask for none.
+Only switches in the datapath group ``STATEFUL`` track connections, and set the hints that ACLs match (ovn-northd(8),
+"Ingress Table 7"). ACLs of other switches match none.
 """
 
 from __future__ import annotations

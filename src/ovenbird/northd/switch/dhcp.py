@@ -1,8 +1,8 @@
-"""Native DHCP: the chassis of a port answers it, from the options that the cloud gave the port.
+"""Native DHCP: the chassis of a port answers it, with the options configured for the port.
 
 ovn-nb(5), DHCP_Options; ovn-northd(8), "Ingress Table 20" and "21"; RFC 2131 and RFC 8415. Options are written in the
-match language's notation and go into `put_dhcp_opts` and `put_dhcpv6_opts` as they are, in order of their names. A
-port of type external is answered where it comes in, at the localnet ports, by the chassis that holds it.
+match language's notation and copied to `put_dhcp_opts` and `put_dhcpv6_opts`, in order of their names. A port of type
+external is answered at the localnet ports, by the chassis that holds it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The DHCP options that chassis know how to encode, in tables that chassis read (ovn-sb(5), DHCP_Options)."""
+"""The tables of DHCP options that chassis can encode (ovn-sb(5), DHCP_Options and DHCPv6_Options)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Native DNS: chassis answer names that the cloud put into the switch's DNS records.
+"""Native DNS: chassis answer queries for the names in the switch's DNS records.
 
 ovn-nb(5), DNS; ovn-northd(8), "Ingress Table 22" and "23".
 """

@@ -1,6 +1,6 @@
-"""External ports: instances that reach their switch through a localnet port, and that one chassis answers for.
+"""External ports: instances that reach their switch through a localnet port, for which one chassis answers.
 
-ovn-northd(8), "Ingress table 24": a chassis that does not hold an external port drops what the port asks of routers.
+ovn-northd(8), "Ingress table 24": a chassis that does not hold an external port drops its packets to routers.
 """
 
 from __future__ import annotations

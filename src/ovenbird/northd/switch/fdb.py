@@ -1,7 +1,7 @@
-"""Learning MACs behind ports that hold unknown addresses, as a plain Ethernet switch does.
+"""Learning of MACs behind ports with unknown addresses, as by a plain Ethernet switch.
 
-Learned are sources at a port that takes unknown addresses and has no port security; a localnet port learns if its
-`localnet_learn_fdb` option says so. ovn-northd(8), "Ingress Table 2" and "3".
+Source MACs are learned at ports with unknown addresses and without port security; at a localnet port if its option
+`localnet_learn_fdb` is set. ovn-northd(8), "Ingress Table 2" and "3".
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Addresses for ports that ask for `dynamic` ones: an Ethernet address, one of the switch's subnet, one of its prefix.
+"""IPAM for ports with `dynamic` addresses: an Ethernet address, one of the switch's subnet, one of its IPv6 prefix.
 
-ovn-nb(5), Logical_Switch, "IP Address Assignment", and Logical_Switch_Port, `addresses`. What a port was given is in
-its `dynamic_addresses` and stays as long as it asks; a port, or a router, that has an address by configuration takes it
-from whoever was given it. Every port of a switch that assigns addresses claims its own, so nothing is given twice.
+ovn-nb(5), Logical_Switch, "IP Address Assignment", and Logical_Switch_Port, `addresses`. An assigned address is stored
+in `dynamic_addresses` and kept as long as the port requests one; a port or router with the same configured address
+takes it from the port that it was assigned to. Every port of a switch with IPAM claims its own addresses, so none is
+assigned twice.
 """
 
 from __future__ import annotations

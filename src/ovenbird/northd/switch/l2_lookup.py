@@ -1,9 +1,9 @@
-"""Where a packet goes by its Ethernet destination: one port, all of them, or those that hold unknown addresses.
+"""The lookup of the Ethernet destination: one port, all ports, or those with unknown addresses.
 
-ovn-northd(8), "Ingress Table 25" and "26". The flood groups are ovn-sb(5)'s Multicast_Group rows: every enabled port;
-the same without routers, which also get no frames that are neither ARP nor IP; and those that take unknown addresses.
-What a gateway is sent goes to it only on the chassis
-where it is active; but an address that its switch port has in so many words is taken at its word.
+ovn-northd(8), "Ingress Table 25" and "26". The flood groups are rows of ovn-sb(5), Multicast_Group: every enabled port;
+the same without routers, for frames that are neither ARP nor IP; and the ports with unknown addresses. Packets to a
+gateway are sent to it only on the chassis where it is active, but an address given explicitly in `addresses` of its
+switch port is used everywhere.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Port security: what a port may send and receive as its own.
+"""Port security: the addresses that a port may send from and receive.
 
-Chassis apply Port_Binding.port_security themselves, in tables of their own that `check_in_port_sec` and
-`check_out_port_sec` ask; the pipeline only asks, and drops. ovn-northd(8), "Ingress Table 0" and "Egress Table 8".
+Chassis apply Port_Binding.port_security themselves, in tables that `check_in_port_sec` and `check_out_port_sec` call;
+the logical pipeline calls them and drops packets. ovn-northd(8), "Ingress Table 0" and "Egress Table 8".
 """
 
 from __future__ import annotations

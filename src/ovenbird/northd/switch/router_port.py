@@ -1,9 +1,9 @@
-"""How a switch treats the ports that lead to routers, and to physical networks.
+"""A switch's ports that lead to routers and to physical networks.
 
-Who asks for a router's address is heard by that router and the other ports, not by every router of the switch; what a
-router itself asks goes to no other router where there are other ports. ovn-northd(8), "Ingress Table 25", priorities 80
-and 75; only what goes to all is meant, as newer releases of the original have it. Connections are not tracked at these
-ports: their packets belong to the instances' zones at the other end.
+Requests for a router's address are sent to that router and to the ports that are not routers, not to every router of
+the switch; requests of a router are sent to no other router where there are other ports. ovn-northd(8), "Ingress Table
+25", priorities 80 and 75; as in newer releases of the original, only broadcast and multicast requests are matched.
+Connections are not tracked at these ports: their packets belong to the zones of the instances at the other end.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Actions: what a flow does to a packet, one frozen class each (OpenFlow 1.3.5, section 7.2.5; ovs-actions(7))."""
+"""Actions of flows, one frozen class each (OpenFlow 1.3.5, section 7.2.5; ovs-actions(7))."""
 
 from ovenbird.openflow.actions.conntrack import Ct, CtClear, Nat
 from ovenbird.openflow.actions.flow import (

@@ -1,4 +1,4 @@
-"""Actions that send the packet somewhere: a port, the controller, a group, a queue, another table, a collector."""
+"""Actions that output the packet: to a port, the controller, a group, a queue, another table, a collector."""
 
 from __future__ import annotations
 
