@@ -40,7 +40,6 @@ ELSEWHERE = (
     "metadata/",
     "model/",
     "northd/",
-    "openflow/",
     "ovsdb/",
     "pipeline/",
     "verify/",

@@ -16,7 +16,7 @@ from ovenbird.openflow.messages import TlvMap
 if TYPE_CHECKING:
     from ovenbird.openflow.actions import Action
 
-OPTION = TlvMap(0x0102, 0x80, 4, 0)
+OPTION = TlvMap(option_class=0x0102, option_type=0x80, length=4, index=0)
 """The Geneve option, as the switch's field tun_metadata0."""
 
 MULTICAST = 0x8000
@@ -25,25 +25,25 @@ MULTICAST = 0x8000
 _VXLAN_MULTICAST = 0x800
 
 _bits = Subfield.of
-_EGRESS_OPTION, _INGRESS_OPTION = _bits("tun_metadata0", 0, 16), _bits("tun_metadata0", 16, 15)
+_EGRESS_OPTION, _INGRESS_OPTION = _bits("tun_metadata0", ofs=0, n_bits=16), _bits("tun_metadata0", ofs=16, n_bits=15)
 
 GENEVE_IN = (
-    RegMove(_bits("tun_id", 0, 24), _bits("metadata", 0, 24)),
-    RegMove(_INGRESS_OPTION, _bits("reg14", 0, 15)),
-    RegMove(_EGRESS_OPTION, _bits("reg15", 0, 16)),
+    RegMove(src=_bits("tun_id", ofs=0, n_bits=24), dst=_bits("metadata", ofs=0, n_bits=24)),
+    RegMove(src=_INGRESS_OPTION, dst=_bits("reg14", ofs=0, n_bits=15)),
+    RegMove(src=_EGRESS_OPTION, dst=_bits("reg15", ofs=0, n_bits=16)),
 )
 """What brings a packet's metadata back from a Geneve tunnel."""
 
 VXLAN_IN = (
-    RegMove(_bits("tun_id", 0, 12), _bits("metadata", 0, 12)),
-    RegMove(_bits("tun_id", 12, 12), _bits("reg15", 0, 12)),
+    RegMove(src=_bits("tun_id", ofs=0, n_bits=12), dst=_bits("metadata", ofs=0, n_bits=12)),
+    RegMove(src=_bits("tun_id", ofs=12, n_bits=12), dst=_bits("reg15", ofs=0, n_bits=12)),
 )
 """The same from a VXLAN tunnel, for a packet to a port."""
 
 VXLAN_MULTICAST_IN = (
-    RegMove(_bits("tun_id", 0, 12), _bits("metadata", 0, 12)),
-    RegMove(_bits("tun_id", 12, 11), _bits("reg15", 0, 11)),
-    SetField.of("reg15", MULTICAST, MULTICAST),
+    RegMove(src=_bits("tun_id", ofs=0, n_bits=12), dst=_bits("metadata", ofs=0, n_bits=12)),
+    RegMove(src=_bits("tun_id", ofs=12, n_bits=11), dst=_bits("reg15", ofs=0, n_bits=11)),
+    SetField.of("reg15", MULTICAST, mask=MULTICAST),
 )
 """The same for a packet to a multicast group."""
 
@@ -60,9 +60,9 @@ def outward(encapsulation: str, datapath: int, key: int) -> tuple[Action, ...]:
     """
     if encapsulation == "vxlan":
         wire = key & 0x7FF | _VXLAN_MULTICAST if key & MULTICAST else key & 0xFFF
-        return (SetField.of("tun_id", wire << 12 | datapath & 0xFFF, 0xFFFFFF),)
+        return (SetField.of("tun_id", wire << 12 | datapath & 0xFFF, mask=0xFFFFFF),)
     return (
-        SetField.of("tun_id", datapath, 0xFFFFFF),
-        SetField.of("tun_metadata0", key, 0xFFFFFFFF),
-        RegMove(_bits("reg14", 0, 15), _INGRESS_OPTION),
+        SetField.of("tun_id", datapath, mask=0xFFFFFF),
+        SetField.of("tun_metadata0", key, mask=0xFFFFFFFF),
+        RegMove(src=_bits("reg14", ofs=0, n_bits=15), dst=_INGRESS_OPTION),
     )

@@ -72,7 +72,7 @@ def packet_out(packet: bytes, ofport: int, tag: int | None) -> PacketOut:
         tag: the VLAN of the container behind the interface whose packet it is; None for the interface's own.
     """
     tagged: tuple[Action, ...] = (PushVlan(), SetField.of("vlan_vid", _PRESENT | tag)) if tag is not None else ()
-    return PacketOut(packet, (*tagged, Resubmit(0)), ofport)
+    return PacketOut(packet=packet, actions=(*tagged, Resubmit(0)), in_port=ofport)
 
 
 def frame(packet: Microflow) -> bytes:

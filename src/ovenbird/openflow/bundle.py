@@ -32,7 +32,7 @@ class Bundle:
         flags: `ATOMIC`, `ORDERED` or both.
     """
 
-    def __init__(self, session: Session, number: int, xid: int, flags: int) -> None:
+    def __init__(self, session: Session, *, number: int, xid: int, flags: int) -> None:
         self.errors: dict[int, Error] = {}
         self._session = session
         self._number = number
@@ -60,7 +60,7 @@ class Bundle:
         """
         first, self._next = self._next, self._next + len(messages)
         await self._write(
-            encode_bundle_add(self._number, message.encode(xid), xid, self._flags)
+            encode_bundle_add(self._number, message.encode(xid), xid=xid, flags=self._flags)
             for xid, message in enumerate(messages, first)
         )
 
@@ -68,7 +68,9 @@ class Bundle:
         """Add changes of flows, as `add` does."""
         first, self._next = self._next, self._next + len(changes)
         number, flags = self._number, self._flags
-        await self._write(encode_flow_change(number, change, xid, flags) for xid, change in enumerate(changes, first))
+        await self._write(
+            encode_flow_change(number, change, xid=xid, flags=flags) for xid, change in enumerate(changes, first)
+        )
 
     async def commit(self) -> None:
         """Have the switch make the changes.

@@ -66,7 +66,7 @@ _BUNDLE_CODES = (
 )  # fmt: skip
 
 
-def error_name(error_type: int, code: int) -> str:
+def error_name(error_type: int, *, code: int) -> str:
     """Name an error as Open vSwitch's log does, such as `bad_match.bad_prereq`; unknown codes stay numbers.
 
     For experimenter errors (type 0xffff) `code` is the experimenter's type.
@@ -83,8 +83,8 @@ class SwitchError(OpenFlowError):
     is the request's place in its bundle, if it was in one.
     """
 
-    def __init__(self, error_type: int, code: int, xid: int, data: bytes) -> None:
-        super().__init__(f"switch refused request {xid:#x}: {error_name(error_type, code)}")
+    def __init__(self, error_type: int, *, code: int, xid: int, data: bytes) -> None:
+        super().__init__(f"switch refused request {xid:#x}: {error_name(error_type, code=code)}")
         self.error_type = error_type
         self.code = code
         self.xid = xid

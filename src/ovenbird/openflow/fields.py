@@ -8,7 +8,7 @@ and for class 0xffff an experimenter (OpenFlow 1.3.5, section 7.2.3; ovs-fields(
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -159,7 +159,7 @@ PREREQUISITES: Mapping[str, tuple[Mapping[str, int], ...]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CodePoint:
     """Where a field lives in OXM: class, number, and for class 0xffff the experimenter (otherwise 0)."""
 
@@ -174,7 +174,7 @@ class CodePoint:
         return head + self.experimenter.to_bytes(4, "big") if self.experimenter else head
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Field:
     """One match field; fields are singletons, compared by identity.
 
@@ -207,14 +207,23 @@ class Field:
 def _rows() -> Iterator[Field]:
     for rank, (name, bits, n_bytes, points, maskable, writable, prerequisites) in enumerate(_TABLE):
         code_points = tuple(
-            CodePoint(_CLASSES[prefix][0], int(number), _CLASSES[prefix][1])
+            CodePoint(oxm_class=_CLASSES[prefix][0], number=int(number), experimenter=_CLASSES[prefix][1])
             for prefix, _, number in (point.partition(":") for point in points.split())
         )
         first = code_points[0]
         yield Field(
-            name, bits, n_bytes, code_points, maskable, writable, prerequisites, rank, (1 << bits) - 1,
-            first.header(n_bytes), first.header(n_bytes, masked=True),
-        )  # fmt: skip
+            name=name,
+            bits=bits,
+            n_bytes=n_bytes,
+            code_points=code_points,
+            maskable=maskable,
+            writable=writable,
+            prerequisites=prerequisites,
+            rank=rank,
+            mask=(1 << bits) - 1,
+            header=first.header(n_bytes),
+            masked_header=first.header(n_bytes, masked=True),
+        )
 
 
 FIELDS: Mapping[str, Field] = MappingProxyType({field.name: field for field in _rows()})
@@ -256,6 +265,7 @@ class Subfield:
     """Bits `ofs` up to and without `ofs + n_bits` of a field, counted from the least significant."""
 
     field: Field
+    _: KW_ONLY
     ofs: int
     n_bits: int
 
@@ -265,7 +275,7 @@ class Subfield:
             raise EncodeError(f"{self.field.name} has no bits {self.ofs}..{self.ofs + self.n_bits - 1}")
 
     @classmethod
-    def of(cls, name: str, ofs: int = 0, n_bits: int | None = None) -> Subfield:
+    def of(cls, name: str, *, ofs: int = 0, n_bits: int | None = None) -> Subfield:
         """Return bits of a field.
 
         Arguments:
@@ -277,7 +287,7 @@ class Subfield:
             EncodeError: no field has the name.
         """
         field = field_named(name)
-        return cls(field, ofs, field.bits - ofs if n_bits is None else n_bits)
+        return cls(field, ofs=ofs, n_bits=field.bits - ofs if n_bits is None else n_bits)
 
     def __str__(self) -> str:
         return f"{self.field.name}[{self.ofs}..{self.ofs + self.n_bits - 1}]"

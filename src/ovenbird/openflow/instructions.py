@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from ovenbird.openflow.actions.wire import Action, decode_actions, encode_actions
 from ovenbird.openflow.errors import DecodeError, EncodeError
@@ -27,6 +27,7 @@ class WriteMetadata:
     """Write the bits of the metadata field that `mask` names."""
 
     metadata: int
+    _: KW_ONLY
     mask: int = 0xFFFF_FFFF_FFFF_FFFF
 
     def encode(self) -> bytes:
@@ -115,7 +116,8 @@ def _decode_one(kind: int, data: bytes) -> Instruction:
         case 1:
             return GotoTable(data[4])
         case 2:
-            return WriteMetadata(*struct.unpack(">8xQQ", data))
+            metadata, mask = struct.unpack(">8xQQ", data)
+            return WriteMetadata(metadata, mask=mask)
         case 3:
             return WriteActions(decode_actions(data[8:]))
         case 4:

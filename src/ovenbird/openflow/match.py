@@ -131,7 +131,7 @@ class Match(Mapping[str, tuple[int, int]]):
         """Return a match on whole fields; aliases of ovs-fields(7) are taken too."""
         return cls({(field := field_named(name)).name: (value, field.mask) for name, value in values.items()})
 
-    def with_field(self, name: str, value: int, mask: int | None = None) -> Self:
+    def with_field(self, name: str, value: int, *, mask: int | None = None) -> Self:
         """Return this match with one field more, or replaced.
 
         Arguments:

@@ -258,7 +258,7 @@ class Session:
         """
         await self._bundling.acquire()
         self._bundles += 1
-        bundle = self._bundle = Bundle(self, self._bundles, self._connection.next_xid(), flags)
+        bundle = self._bundle = Bundle(self, number=self._bundles, xid=self._connection.next_xid(), flags=flags)
         try:
             await bundle.open()
         except BaseException:

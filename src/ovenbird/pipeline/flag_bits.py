@@ -24,7 +24,7 @@ class FlagBit(IntEnum):
     @property
     def bits(self) -> Subfield:
         """Return the bit as OpenFlow knows it."""
-        return Subfield(FIELDS["reg10"], self.value, 1)
+        return Subfield(FIELDS["reg10"], ofs=self.value, n_bits=1)
 
     @property
     def mask(self) -> int:

@@ -51,11 +51,14 @@ async def test_the_switch_takes_every_action(oracle, topology) -> None:
         instructions = tuple(actions.instructions(here))
         compiled = compile_match(guarded(match if arrow else "1", actions.prerequisites), Bindings())
         assert compiled.flows, f"nothing satisfies {line}"
-        flows += [FlowMod(TABLE, priority + 1, flow.match, instructions) for flow in compiled.flows]
+        flows += [
+            FlowMod(table=TABLE, priority=priority + 1, match=flow.match, instructions=instructions)
+            for flow in compiled.flows
+        ]
     groups = [
         GroupMod(
             ModCommand.ADD, number, GroupType.SELECT,
-            tuple(OpenFlowBucket(bucket.actions, bucket.weight) for bucket in spec.buckets),
+            tuple(OpenFlowBucket(bucket.actions, weight=bucket.weight) for bucket in spec.buckets),
         )
         for spec, number in here.groups.items()
     ]  # fmt: skip

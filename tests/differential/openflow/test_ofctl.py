@@ -125,39 +125,41 @@ def test_every_action_of_ofctl_is_read_and_written_back_byte_for_byte(ofctl_send
             assert mod.encode(xid) == data, flow
 
 
-REG0, REG5 = Subfield.of("reg0"), Subfield.of("reg5", 4, 8)
+REG0, REG5 = Subfield.of("reg0"), Subfield.of("reg5", ofs=4, n_bits=8)
 OUR_ACTIONS = [
     (Output(1), "output:1"),
     (Output(Port.LOCAL), "LOCAL"),
     (OutputReg(Subfield.of("reg15")), "output:NXM_NX_REG15[]"),
     (Controller(b"\1\2", pause=True), "controller(userdata=01.02,pause)"),
     (Resubmit(17), "resubmit(,17)"),
-    (Resubmit(17, 5, ct=True), "resubmit(5,17,ct)"),
+    (Resubmit(17, in_port=5, ct=True), "resubmit(5,17,ct)"),
     (SetField.of("eth_dst", 0x10203040506), "set_field:01:02:03:04:05:06->eth_dst"),
-    (SetField.of("reg1", 5, 0xF), "set_field:0x5/0xf->reg1"),
-    (SetField.bits(Subfield.of("xxreg1", 96, 32), 7),
+    (SetField.of("reg1", 5, mask=0xF), "set_field:0x5/0xf->reg1"),
+    (SetField.bits(Subfield.of("xxreg1", ofs=96, n_bits=32), 7),
      f"set_field:0x7{24 * '0'}/0xffffffff{24 * '0'}->xxreg1"),
     (RegLoad(REG5, 3), "load:0x3->NXM_NX_REG5[4..11]"),
-    (RegMove(Subfield.of("reg14", 0, 16), Subfield.of("tun_metadata0", 16, 16)),
+    (RegMove(src=Subfield.of("reg14", ofs=0, n_bits=16), dst=Subfield.of("tun_metadata0", ofs=16, n_bits=16)),
      "move:NXM_NX_REG14[0..15]->NXM_NX_TUN_METADATA0[16..31]"),
     (PushVlan(), "push_vlan:0x8100"),
     (DecTtl(), "dec_ttl"),
-    (Ct(Subfield.of("reg13", 0, 16), commit=True, actions=(SetField.of("ct_mark", 1, 1),)),
+    (Ct(Subfield.of("reg13", ofs=0, n_bits=16), commit=True, actions=(SetField.of("ct_mark", 1, mask=1),)),
      "ct(commit,zone=NXM_NX_REG13[0..15],exec(set_field:0x1/0x1->ct_mark))"),
     (Ct(7, commit=True, table=9, actions=(Nat(src=True, addr_min=b"\n\0\0\1", addr_max=b"\n\0\0\2", port_min=5, port_max=9),)),  # noqa: E501 - text as the program prints it
      "ct(commit,table=9,zone=7,nat(src=10.0.0.1-10.0.0.2:5-9))"),
     (Ct(table=3, actions=(Nat(),)), "ct(table=3,nat)"),
     (CtClear(), "ct_clear"),
-    (Conjunction(5, 2, 3), "conjunction(5,2/3)"),
+    (Conjunction(conj_id=5, clause=2, n_clauses=3), "conjunction(5,2/3)"),
     (Note(b"\1\2\3\4\5\6"), "note:01.02.03.04.05.06"),
     (Clone((Output(1), CtClear())), "clone(output:1,ct_clear)"),
-    (CheckPktLarger(1500, Subfield.of("reg0", 3, 1)), "check_pkt_larger(1500)->NXM_NX_REG0[3]"),
+    (CheckPktLarger(1500, Subfield.of("reg0", ofs=3, n_bits=1)), "check_pkt_larger(1500)->NXM_NX_REG0[3]"),
     (DeleteField(FIELDS["tun_metadata3"]), "delete_field:tun_metadata3"),
     (StackPush(REG5), "push:NXM_NX_REG5[4..11]"),
-    (Multipath(1, 0, 0, 16, 0, REG5), "multipath(symmetric_l4,0,modulo_n,16,0,NXM_NX_REG5[4..11])"),
-    (Bundle(0, 0, 1, (4, 8), REG0), "bundle_load(eth_src,0,hrw,ofport,NXM_NX_REG0[],members:4,8)"),
-    (Learn(7, (LearnMatch(Subfield.of("eth_dst"), Subfield.of("eth_src")), LearnLoad(REG5, 9), LearnOutput(REG0)),
-           idle_timeout=5),
+    (Multipath(fields=1, basis=0, algorithm=0, n_links=16, arg=0, dst=REG5),
+     "multipath(symmetric_l4,0,modulo_n,16,0,NXM_NX_REG5[4..11])"),
+    (Bundle(fields=0, basis=0, algorithm=1, members=(4, 8), dst=REG0),
+     "bundle_load(eth_src,0,hrw,ofport,NXM_NX_REG0[],members:4,8)"),
+    (Learn(7, (LearnMatch(dst=Subfield.of("eth_dst"), src=Subfield.of("eth_src")), LearnLoad(dst=REG5, src=9),
+               LearnOutput(REG0)), idle_timeout=5),
      "learn(table=7,idle_timeout=5,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],load:0x9->NXM_NX_REG5[4..11],output:NXM_NX_REG0[])"),
 ]  # fmt: skip
 
@@ -166,7 +168,10 @@ OUR_ACTIONS = [
 def test_ofctl_reads_each_action_as_we_meant(action, text, ofp_print):
     printed = ofp_print(
         FlowMod(
-            0, 1, Match.exact(eth_type=0x800).with_field("ct_state", 0x20, 0x30), (ApplyActions((action,)),)
+            table=0,
+            priority=1,
+            match=Match.exact(eth_type=0x800).with_field("ct_state", 0x20, mask=0x30),
+            instructions=(ApplyActions((action,)),),
         ).encode()
     )
     assert printed.endswith(f"actions={text}")
@@ -175,7 +180,7 @@ def test_ofctl_reads_each_action_as_we_meant(action, text, ofp_print):
 def test_ofctl_reads_a_match_on_every_plain_field(ofp_print):
     for field in FIELDS.values():
         if field.prerequisites in {"none", "Ethernet"} and not field.variable and field.name != "packet_type":
-            printed = ofp_print(FlowMod(0, 1, Match({field.name: (1, field.mask)})).encode())
+            printed = ofp_print(FlowMod(table=0, priority=1, match=Match({field.name: (1, field.mask)})).encode())
             assert "***" not in printed, field
             assert printed.count("actions=drop") == 1, field
 
@@ -186,13 +191,16 @@ def test_ofctl_reads_a_match_on_every_plain_field(ofp_print):
         (SetPacketInFormat(), "NXT_SET_PACKET_IN_FORMAT (OF1.3) (xid=0x5): format=nxt_packet_in2"),
         (CtFlushZone(9), "NXT_CT_FLUSH_ZONE (OF1.3) (xid=0x5): zone_id=9"),
         (BundleControl(7, BundleControlType.OPEN_REQUEST), "bundle_id=0x7 type=OPEN_REQUEST flags=atomic ordered"),
-        (TlvTableMod(TlvCommand.ADD, (TlvMap(0x102, 0x80, 4, 0),)), "ADD mapping table:"),
+        (
+            TlvTableMod(TlvCommand.ADD, (TlvMap(option_class=0x102, option_type=0x80, length=4, index=0),)),
+            "ADD mapping table:",
+        ),
         (FlowStatsRequest(5, cookie=7, cookie_mask=0xFF), "OFPST_FLOW request (OF1.3) (xid=0x5): table=5"),
         (
-            PacketIn(b"\0" * 64, Match.exact(reg0=5), b"\1", b"", 9, 3, 1),
+            PacketIn(b"\0" * 64, Match.exact(reg0=5), userdata=b"\1", continuation=b"", cookie=9, table=3, reason=1),
             "NXT_PACKET_IN2 (OF1.3) (xid=0x5): table_id=3",
         ),
-        (Resume(PacketIn(b"\0" * 64, Match.exact(reg0=5), b"", b"\0" * 4)), "NXT_RESUME (OF1.3)"),
+        (Resume(PacketIn(b"\0" * 64, Match.exact(reg0=5), userdata=b"", continuation=b"\0" * 4)), "NXT_RESUME (OF1.3)"),
     ],
 )
 def test_ofctl_reads_messages_as_we_meant(message, text, ofp_print):

@@ -41,9 +41,15 @@ PACKET = bytes.fromhex("0000000000020000000000010800") + bytes(46)
 
 
 def _flows(count):
-    actions = encode_apply(encode_actions((RegLoad(Subfield.of("reg0", 0, 1), 1), Resubmit(17))))
+    actions = encode_apply(encode_actions((RegLoad(Subfield.of("reg0", ofs=0, n_bits=1), 1), Resubmit(17))))
     for n in range(count):
-        yield FlowMod(8, 100, Match({"eth_type": (0x800, 0xFFFF), "ip_src": (n, 0xFFFFFFFF)}), actions, cookie=n)
+        yield FlowMod(
+            table=8,
+            priority=100,
+            match=Match({"eth_type": (0x800, 0xFFFF), "ip_src": (n, 0xFFFFFFFF)}),
+            instructions=actions,
+            cookie=n,
+        )
 
 
 async def test_a_bundle_installs_flows_that_read_back_as_they_were_sent(switch):
@@ -62,11 +68,11 @@ async def test_a_bundle_installs_flows_that_read_back_as_they_were_sent(switch):
 async def test_a_bundle_with_one_bad_flow_changes_nothing_and_names_it(switch):
     target, _ = switch
     async with await Session.connect(target) as session:
-        bad = FlowMod(8, 1, Match.exact(ip_src=5))  # lacks its prerequisite
+        bad = FlowMod(table=8, priority=1, match=Match.exact(ip_src=5))  # lacks its prerequisite
         with pytest.raises(SwitchError, match=r"bad_match\.bad_prereq") as refused:
             await session.bundle([*_flows(2), bad, *_flows(2)])
         assert refused.value.index == 2
-        fails_late = FlowMod(8, 1, Match(), (Meter(77),))
+        fails_late = FlowMod(table=8, priority=1, match=Match(), instructions=(Meter(77),))
         with pytest.raises(SwitchError) as refused:
             await session.bundle([*_flows(2), fails_late])
         assert refused.value.index == 2
@@ -84,16 +90,22 @@ async def test_a_packet_goes_out_comes_in_paused_and_is_resumed(switch):
         session.send(SetConfig())
         session.send(SetPacketInFormat())
         pause = Controller(b"\0\0\0\5", pause=True)
-        after = FlowMod(9, 1, Match.exact(reg1=7), (ApplyActions((Output(1),)),), cookie=0xAA)
+        after = FlowMod(
+            table=9, priority=1, match=Match.exact(reg1=7), instructions=(ApplyActions((Output(1),)),), cookie=0xAA
+        )
         await session.bundle(
             [
                 FlowMod(
-                    8, 1, Match.exact(reg1=3), (ApplyActions((Controller(b"\1"), pause, Resubmit(9))),), cookie=0xC0FFEE
+                    table=8,
+                    priority=1,
+                    match=Match.exact(reg1=3),
+                    instructions=(ApplyActions((Controller(b"\1"), pause, Resubmit(9))),),
+                    cookie=0xC0FFEE,
                 ),
                 after,
             ]
         )
-        session.send(PacketOut(PACKET, (RegLoad(Subfield.of("reg1"), 3), Resubmit(8))))
+        session.send(PacketOut(packet=PACKET, actions=(RegLoad(Subfield.of("reg1"), 3), Resubmit(8))))
         plain = await asyncio.wait_for(packets.get(), 5)
         assert isinstance(plain, PacketIn)
         assert (plain.userdata, plain.cookie, plain.table, plain.reason) == (b"\1", 0xC0FFEE, 8, 1)
@@ -112,10 +124,10 @@ async def test_tables_ports_groups_meters_and_zones(switch):
     seen = asyncio.Queue()
     async with await Session.connect(target, lambda _xid, message: seen.put_nowait(message)) as session:
         session.send(SetConfig())  # without it a management connection is told of nothing
-        session.send(TlvTableMod(TlvCommand.ADD, (TlvMap(0x102, 0x80, 4, 0),)))
+        session.send(TlvTableMod(TlvCommand.ADD, (TlvMap(option_class=0x102, option_type=0x80, length=4, index=0),)))
         await session.barrier()
         (table,) = await session.request(TlvTableRequest())
-        assert table.maps == (TlvMap(0x102, 0x80, 4, 0),)
+        assert table.maps == (TlvMap(option_class=0x102, option_type=0x80, length=4, index=0),)
         (features,) = await session.request(FeaturesRequest())
         assert features.n_tables == 254
         (ports,) = await session.request(PortDescRequest())

@@ -59,9 +59,9 @@ def test_a_value_outside_its_field_or_mask_is_an_encode_error(fields):
 
 def test_values_outside_actions_are_encode_errors():
     with pytest.raises(EncodeError):
-        RegLoad(Subfield.of("reg0", 0, 2), 4).encode()
+        RegLoad(Subfield.of("reg0", ofs=0, n_bits=2), 4).encode()
     with pytest.raises(EncodeError):
-        Subfield.of("reg0", 30, 3)
+        Subfield.of("reg0", ofs=30, n_bits=3)
     with pytest.raises(EncodeError):
         field_named("nope")
     assert SetField.of("nw_src", 1).field is FIELDS["ip_src"]
@@ -99,7 +99,7 @@ def test_nesting_without_end_is_a_decode_error():
 @given(st.lists(st.integers(1, 40), max_size=20))
 def test_a_stream_may_be_cut_anywhere(cuts):
     ours, theirs = Connection(), Connection()
-    theirs.send(FlowMod(1, 2, Match.exact(reg0=5)))
+    theirs.send(FlowMod(table=1, priority=2, match=Match.exact(reg0=5)))
     theirs.send(BarrierRequest())
     stream, events = theirs.data_to_send(), []
     for cut in [*cuts, len(stream)]:
@@ -131,7 +131,16 @@ def test_only_openflow_1_3_is_accepted():
 
 
 def test_packet_ins_read_back():
-    packet_in = PacketIn(b"p" * 20, Match.exact(reg0=1, in_port_oxm=3), b"u", b"c" * 4, 9, 8, 1, 20)
+    packet_in = PacketIn(
+        b"p" * 20,
+        Match.exact(reg0=1, in_port_oxm=3),
+        userdata=b"u",
+        continuation=b"c" * 4,
+        cookie=9,
+        table=8,
+        reason=1,
+        full_len=20,
+    )
     connection = Connection()
     connection.receive(Hello().encode())
     assert connection.receive(packet_in.encode(5)) == [Received(5, packet_in)]
@@ -145,7 +154,14 @@ def test_a_change_of_a_flow_is_bundled_as_its_flow_mod_is(instructions: bytes | 
     match = Match.exact(eth_type=0x800, ip_src=5).encode()
     command = Command.DELETE_STRICT if instructions is None else Command.ADD
     content = None if instructions is None else (instructions, 0xC0FFEE)
-    plain = FlowMod(8, 100, match, instructions or b"", 0 if content is None else 0xC0FFEE, command)
-    assert encode_flow_change(7, ((8, 100, match), content), 99) == encode_bundle_add(7, plain.encode(99), 99)
+    plain = FlowMod(
+        table=8,
+        priority=100,
+        match=match,
+        instructions=instructions or b"",
+        cookie=0 if content is None else 0xC0FFEE,
+        command=command,
+    )
+    assert encode_flow_change(7, ((8, 100, match), content), xid=99) == encode_bundle_add(7, plain.encode(99), xid=99)
     with pytest.raises(EncodeError):
-        encode_flow_change(7, ((8, 70000, match), content), 99)
+        encode_flow_change(7, ((8, 70000, match), content), xid=99)

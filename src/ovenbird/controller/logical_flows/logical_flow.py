@@ -260,7 +260,7 @@ def _translation(flow: LogicalFlow, here: HostedDatapath) -> Iterator[Fact]:
 
 def _part_tail(clause: Clause, ids: list[int]) -> tuple[int, tuple[int, int], bytes]:
     """Return what a part's fact says of a clause: no cookie, its place, the action."""
-    conjunction = Conjunction(ids[clause.conjunction - 1], clause.dimension, clause.dimensions)
+    conjunction = Conjunction(conj_id=ids[clause.conjunction - 1], clause=clause.dimension, n_clauses=clause.dimensions)
     return 0, (conjunction.conj_id, clause.dimension), encode_actions((conjunction,))
 
 

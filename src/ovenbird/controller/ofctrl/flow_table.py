@@ -226,7 +226,7 @@ def _canonical(instructions: bytes) -> bytes:
 def _trimmed(action: Action) -> Action:
     """Return the assignment of a Geneve option's word as we write it; the switch says how long the option is."""
     if isinstance(action, SetField) and action.field.variable and action.mask == action.field.mask:
-        return SetField(action.field, action.value, 0xFFFFFFFF)
+        return SetField(action.field, action.value, mask=0xFFFFFFFF)
     return action
 
 

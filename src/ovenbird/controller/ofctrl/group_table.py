@@ -39,4 +39,4 @@ class GroupTable(IdTable[tuple[Bucket, ...]]):
 
 def buckets_of(spec: GroupSpec) -> tuple[Bucket, ...]:
     """Return a group's buckets as the switch takes them; it spreads connections over them by the datapath's hash."""
-    return tuple([Bucket(bucket.actions, bucket.weight) for bucket in spec.buckets])
+    return tuple([Bucket(bucket.actions, weight=bucket.weight) for bucket in spec.buckets])

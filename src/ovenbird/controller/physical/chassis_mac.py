@@ -125,7 +125,14 @@ def arriving(port: PortBinding, ofport: int, enter: tuple[Action, ...]) -> Itera
     for router, cookie, _ in routers:
         actions = (*pop, *enter[:-1], SetField.of("eth_src", router), enter[-1])
         yield flow(OFTable.PHY_TO_LOG, 180, match, actions, cookie)
-    yield part(OFTable.PHY_TO_LOG, 180, tag_match(tag), 0, (CONJUNCTION, 2), (Conjunction(CONJUNCTION, 2, 2),))
+    yield part(
+        OFTable.PHY_TO_LOG,
+        180,
+        tag_match(tag),
+        0,
+        (CONJUNCTION, 2),
+        (Conjunction(conj_id=CONJUNCTION, clause=2, n_clauses=2),),
+    )
 
 
 @rule(Chassis)
@@ -134,5 +141,5 @@ def others(chassis: Chassis) -> Iterator[Fact]:
     if chassis.uuid == own_chassis():
         return
     for mac in sorted(set(chassis_macs(chassis).values())):
-        clause = (Conjunction(CONJUNCTION, 1, 2),)
+        clause = (Conjunction(conj_id=CONJUNCTION, clause=1, n_clauses=2),)
         yield part(OFTable.PHY_TO_LOG, 180, {"eth_src": (mac, _MAC)}, 0, (CONJUNCTION, 1), clause)

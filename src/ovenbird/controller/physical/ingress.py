@@ -73,7 +73,7 @@ def entry_actions(datapath: DatapathBinding, port: PortBinding, port_zone: int) 
         port: the port.
         port_zone: the port's conntrack zone; 0 for none.
     """
-    flag = (SetField.of("reg10", FROM_LOCALPORT, FROM_LOCALPORT),) if port.type == "localport" else ()
+    flag = (SetField.of("reg10", FROM_LOCALPORT, mask=FROM_LOCALPORT),) if port.type == "localport" else ()
     return (
         *zones_of(datapath.uuid, port_zone),
         SetField.of("metadata", datapath.tunnel_key),

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _NUMBERS = {"tcp": 6, "udp": 17, "sctp": 132}
 _NATTED = 0x2  # the bit of ct_mark or ct_label by which northd knows balanced connections
 _FOUND = FlagBit.HAIRPIN.bits
-_SNAT_ZONE = Subfield.of("reg12", 0, 16)
+_SNAT_ZONE = Subfield.of("reg12", ofs=0, n_bits=16)
 _M8, _M16, _M32 = 0xFF, 0xFFFF, 0xFFFFFFFF
 
 
@@ -103,22 +103,22 @@ def _recognition(vip: Endpoint, backend: Endpoint, source: Endpoint, protocol: s
     src, dst = ("ipv6_src", "ipv6_dst") if vip.ipv6 else ("ip_src", "ip_dst")
     match = {**_asked_for(vip, protocol), **natted(), src: (backend.address, ones), dst: (backend.address, ones)}
     kind, _ = match["eth_type"]
-    specs = [_same("metadata"), LearnMatch(Subfield.of("eth_type"), kind), _same(src)]
-    specs.append(LearnMatch(Subfield.of(dst), source.address))
+    specs = [_same("metadata"), LearnMatch(dst=Subfield.of("eth_type"), src=kind), _same(src)]
+    specs.append(LearnMatch(dst=Subfield.of(dst), src=source.address))
     if backend.port:
         match |= {"nw_proto": (_NUMBERS[protocol], _M8), f"{protocol}_dst": (backend.port, _M16)}
-        specs.append(LearnMatch(Subfield.of("nw_proto"), _NUMBERS[protocol]))
-        specs.append(LearnMatch(Subfield.of(f"{protocol}_src"), Subfield.of(f"{protocol}_dst")))
+        specs.append(LearnMatch(dst=Subfield.of("nw_proto"), src=_NUMBERS[protocol]))
+        specs.append(LearnMatch(dst=Subfield.of(f"{protocol}_src"), src=Subfield.of(f"{protocol}_dst")))
     else:
         specs.append(_same("nw_proto"))
     replies = Learn(
-        OFTable.CHK_LB_HAIRPIN_REPLY, (*specs, LearnLoad(_FOUND, 1)), cookie=cookie, delete_learned=True
+        OFTable.CHK_LB_HAIRPIN_REPLY, (*specs, LearnLoad(dst=_FOUND, src=1)), cookie=cookie, delete_learned=True
     )  # fmt: skip
     return flow(OFTable.CHK_LB_HAIRPIN, 100, match, (SetField.bits(_FOUND, 1), replies), cookie)
 
 
 def _same(name: str) -> LearnMatch:
-    return LearnMatch(Subfield.of(name), Subfield.of(name))
+    return LearnMatch(dst=Subfield.of(name), src=Subfield.of(name))
 
 
 def _translation(

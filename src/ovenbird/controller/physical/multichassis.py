@@ -52,7 +52,7 @@ _OVERHEAD = {"geneve": 38, "stt": 18, "vxlan": 30}
 _ETHERNET = 18
 """Bytes of an Ethernet header with a VLAN tag."""
 
-_TOO_LARGE = Subfield.of("reg9", 1, 1)
+_TOO_LARGE = Subfield.of("reg9", ofs=1, n_bits=1)
 _LOOPBACK = FlagBit.LOOPBACK.mask
 _ONES = 0xFFFFFFFF
 _METADATA_ONES = (1 << 64) - 1
@@ -135,7 +135,7 @@ def _answer(version: tuple[Action, ...], icmp: tuple[Action, ...], told: Userdat
     It enters by the port that the packet was for, or the switch would learn that port's addresses at the sender's.
     """
     again = (
-        SetField.of("reg9", 0, 2), SetField.of("reg10", _LOOPBACK, _LOOPBACK),
+        SetField.of("reg9", 0, mask=2), SetField.of("reg10", _LOOPBACK, mask=_LOOPBACK),
         *_swapped("reg14", "reg15"), *_swapped("eth_src", "eth_dst"), *version, SetTtl(255), *icmp,
         Controller(told.encode(), pause=True), Resubmit(OFTable.LOG_INGRESS_PIPELINE),
     )  # fmt: skip

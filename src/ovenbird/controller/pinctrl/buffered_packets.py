@@ -104,7 +104,7 @@ class BufferedPackets:
 
     def _send_to(self, packet_in: PacketIn, mac: str) -> None:
         frame = replace(Ethernet.decode(packet_in.packet), dst=mac_bytes(mac))
-        self._send(PacketOut(frame.encode(), encode_actions((*carried(packet_in), _OUTPUT))))
+        self._send(PacketOut(packet=frame.encode(), actions=encode_actions((*carried(packet_in), _OUTPUT))))
 
     def _expire(self, now: float) -> None:
         while self._waiting:

@@ -45,13 +45,13 @@ def reply(packet_in: PacketIn, userdata: Userdata) -> PacketOut | None:
     made = maker(Ethernet.decode(packet_in.packet))
     if made is None:
         return None
-    return PacketOut(made.encode(), encode_actions((*carried(packet_in), *userdata.actions)))
+    return PacketOut(packet=made.encode(), actions=encode_actions((*carried(packet_in), *userdata.actions)))
 
 
 def carried(packet_in: PacketIn) -> list[SetField]:
     """Return the actions that give a packet of ours the registers of the one that was handed up."""
     return [
-        SetField(FIELDS[name], value, FIELDS[name].mask)
+        SetField(FIELDS[name], value, mask=FIELDS[name].mask)
         for name, (value, _) in packet_in.metadata.items()
         if name in _CARRIED
     ]

@@ -215,7 +215,9 @@ class Sessions:
 
     def _out(self, run: _Run, packet: Control) -> None:
         _, _, datapath, port, mac, source, address, (udp_port, _), *_ = run.fact
-        self._send(PacketOut(framed(mac, source, address, udp_port, packet), inject_actions(datapath, port)))
+        self._send(
+            PacketOut(packet=framed(mac, source, address, udp_port, packet), actions=inject_actions(datapath, port))
+        )
 
 
 def framed(mac: str, source: str, address: str, udp_port: int, packet: Control) -> bytes:

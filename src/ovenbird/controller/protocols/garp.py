@@ -110,5 +110,5 @@ class Announcer(Periodic):
     def say(self, fact: Fact, done: int) -> float | None:
         """Announce an address."""
         _, datapath, port, mac, address, _ = fact
-        self.send(PacketOut(announcement(mac, address), inject_actions(datapath, port)))
+        self.send(PacketOut(packet=announcement(mac, address), actions=inject_actions(datapath, port)))
         return PAUSES[done] if done < len(PAUSES) else None

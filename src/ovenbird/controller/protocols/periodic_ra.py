@@ -111,6 +111,6 @@ class Advertiser(Periodic):
     def say(self, fact: Fact, done: int) -> float:
         """Advertise a router port."""
         _, datapath, port, shortest, longest, frame = fact
-        self.send(PacketOut(frame, inject_actions(datapath, port, local=True)))
+        self.send(PacketOut(packet=frame, actions=inject_actions(datapath, port, local=True)))
         pause = random.uniform(shortest, longest)  # noqa: S311 - to be spread is enough
         return min(pause, INITIAL_INTERVAL) if done < INITIAL else pause

@@ -178,7 +178,7 @@ class Delegations:
         message = asking.client.tick(asyncio.get_running_loop().time())
         if message is not None:
             _, _, datapath, key, mac = asking.fact
-            self._send(PacketOut(framed(mac_bytes(mac), message), inject_actions(datapath, key)))
+            self._send(PacketOut(packet=framed(mac_bytes(mac), message), actions=inject_actions(datapath, key)))
         self._follow(asking)
 
 

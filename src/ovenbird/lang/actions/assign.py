@@ -44,7 +44,7 @@ class Load(Action):
             return [SetField.bits(bits, ctx.port_key(value.value) if value.value else 0)]
         ones = (1 << bits.n_bits) - 1  # a constant for some bits in brackets may be as wide as the whole symbol
         mask = ones if value.mask is None else value.mask & ones
-        return [SetField(bits.field, (value.value & mask) << bits.ofs, mask << bits.ofs)]
+        return [SetField(bits.field, (value.value & mask) << bits.ofs, mask=mask << bits.ofs)]
 
     def evaluate(self, machine: Machine) -> bool:
         """Set the field."""
@@ -75,7 +75,7 @@ class Move(Action):
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
         """Return one move."""
-        return [RegMove(bits_of(self.src), bits_of(self.dst))]
+        return [RegMove(src=bits_of(self.src), dst=bits_of(self.dst))]
 
     def evaluate(self, machine: Machine) -> bool:
         """Copy the value."""

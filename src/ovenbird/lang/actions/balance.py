@@ -75,9 +75,9 @@ class _LoadBalance(Action):
         zone, table = Zone.flow(ctx).bits, logical_table(ctx, None, None)
         if not self.backends:
             return [Ct(zone, table=table, actions=(Nat(),))]
-        mark = [SetField.of(self.FIELD, _NATTED, _NATTED)]
+        mark = [SetField.of(self.FIELD, _NATTED, mask=_NATTED)]
         if self.ct_flag:
-            mark.append(SetField.of(self.FIELD, _SNAT_FLAGS[self.ct_flag], _SNAT_FLAGS[self.ct_flag]))
+            mark.append(SetField.of(self.FIELD, _SNAT_FLAGS[self.ct_flag], mask=_SNAT_FLAGS[self.ct_flag]))
         buckets = [
             Bucket((Ct(zone, commit=True, table=table, actions=(nat(_translation(backend)), *mark)),))
             for backend in self.backends

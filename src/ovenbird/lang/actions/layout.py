@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def register(name: str) -> Subfield:
     """Return a whole field of Open vSwitch; reg0-9 as the bits of the wide register that they are."""
     root, ofs = OVERLAYS.get(name, (name, 0))
-    return Subfield(FIELDS[root], ofs, FIELDS[name].bits)
+    return Subfield(FIELDS[root], ofs=ofs, n_bits=FIELDS[name].bits)
 
 
 INPORT = register("reg14")
@@ -35,4 +35,4 @@ def bits_of(ref: FieldRef) -> Subfield:
     symbol = ref.symbol
     if symbol.field is None:
         raise FieldError(f"{symbol.name} cannot be read or written by a packet's actions.", "", *ref.span)
-    return Subfield(symbol.field, symbol.ofs + ref.ofs, ref.n_bits or symbol.field.bits)
+    return Subfield(symbol.field, ofs=symbol.ofs + ref.ofs, n_bits=ref.n_bits or symbol.field.bits)

@@ -28,11 +28,11 @@ _ECMP_IDLE, _ECMP_HARD = 20, 30  # seconds, as OVN 23.03
 
 
 def _same(name: str, src: str = "") -> LearnMatch:
-    return LearnMatch(Subfield.of(name), Subfield.of(src or name))
+    return LearnMatch(dst=Subfield.of(name), src=Subfield.of(src or name))
 
 
 def _exactly(name: str, value: int) -> LearnMatch:
-    return LearnMatch(Subfield.of(name), value)
+    return LearnMatch(dst=Subfield.of(name), src=value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class CommitEcmpNextHop(Noted):
         port_src, port_dst = f"{self.protocol}_src", f"{self.protocol}_dst"
         kind = _exactly("eth_type", IPV6 if self.ipv6 else IPV4)
         protocol = _exactly("nw_proto", _PROTOCOLS[self.protocol])
-        found = LearnLoad(FlagBit.ECMP_NH_FOUND.bits, 1)
+        found = LearnLoad(dst=FlagBit.ECMP_NH_FOUND.bits, src=1)
         same = (
             _same("metadata"),
             _same("eth_src"),
@@ -197,10 +197,10 @@ class CommitLbAffinity(Noted):
         if self.protocol:
             specs.append(_exactly("nw_proto", _PROTOCOLS[self.protocol]))
             specs.append(_exactly(f"{self.protocol}_dst", self.vip.port))
-        specs.append(LearnLoad(FlagBit.LB_AFFINITY.bits, 1))
-        specs.append(LearnLoad(Subfield.of(found), self.backend.address))
+        specs.append(LearnLoad(dst=FlagBit.LB_AFFINITY.bits, src=1))
+        specs.append(LearnLoad(dst=Subfield.of(found), src=self.backend.address))
         if self.backend.port:
-            specs.append(LearnLoad(Subfield.of("reg8", 0, 16), self.backend.port))
+            specs.append(LearnLoad(dst=Subfield.of("reg8", ofs=0, n_bits=16), src=self.backend.port))
         return [Learn(OFTable.CHK_LB_AFFINITY, tuple(specs), idle_timeout=self.timeout, delete_learned=True)]
 
 

@@ -203,7 +203,7 @@ class _LookupNeighbor(Action):
         """Return the call."""
         arguments = ((self.port, INPORT), (self.address, self.PLACE), (self.mac, ETH_SRC))
         body = ask(OFTable.MAC_LOOKUP, FlagBit.MAC_FOUND)
-        return [*with_arguments(arguments, body), RegMove(FlagBit.MAC_FOUND.bits, bits_of(self.dst))]
+        return [*with_arguments(arguments, body), RegMove(src=FlagBit.MAC_FOUND.bits, dst=bits_of(self.dst))]
 
     def evaluate(self, machine: Machine) -> bool:
         """Look the neighbour up."""
@@ -254,7 +254,7 @@ class _LookupAddress(Action):
         """Return the call; its table writes eth.dst too, which is kept aside."""
         body = [StackPush(ETH_DST), *ask(OFTable.MAC_BINDING, FlagBit.MAC_FOUND), StackPop(ETH_DST)]
         arguments = ((self.port, OUTPORT), (self.address, self.PLACE))
-        return [*with_arguments(arguments, body), RegMove(FlagBit.MAC_FOUND.bits, bits_of(self.dst))]
+        return [*with_arguments(arguments, body), RegMove(src=FlagBit.MAC_FOUND.bits, dst=bits_of(self.dst))]
 
     def evaluate(self, machine: Machine) -> bool:
         """Look the neighbour up."""
@@ -304,7 +304,7 @@ class GetFdb(Action):
         dst = bits_of(self.dst)
         body: list[OpenFlowAction] = [SetField.bits(OUTPORT, 0), Resubmit(OFTable.GET_FDB)]
         if dst != OUTPORT:
-            body = [StackPush(OUTPORT), *body, RegMove(OUTPORT, dst), StackPop(OUTPORT)]
+            body = [StackPush(OUTPORT), *body, RegMove(src=OUTPORT, dst=dst), StackPop(OUTPORT)]
         return with_arguments(((self.mac, ETH_DST),), body)
 
     def evaluate(self, machine: Machine) -> bool:
@@ -371,7 +371,7 @@ class LookupFdb(Action):
         """Return the call."""
         arguments = ((self.port, INPORT), (self.mac, ETH_SRC))
         body = ask(OFTable.LOOKUP_FDB, FlagBit.FDB_FOUND)
-        return [*with_arguments(arguments, body), RegMove(FlagBit.FDB_FOUND.bits, bits_of(self.dst))]
+        return [*with_arguments(arguments, body), RegMove(src=FlagBit.FDB_FOUND.bits, dst=bits_of(self.dst))]
 
     def evaluate(self, machine: Machine) -> bool:
         """Look the MAC up."""
@@ -424,7 +424,7 @@ class Ask(Action):
     def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
         """Return the call."""
         table, flag = _CHECKS[self.check]
-        return [*ask(table, flag), RegMove(flag.bits, bits_of(self.dst))]
+        return [*ask(table, flag), RegMove(src=flag.bits, dst=bits_of(self.dst))]
 
     def evaluate(self, machine: Machine) -> bool:
         """Ask the machine."""

@@ -38,7 +38,7 @@ class Zone(Enum):
     def bits(self) -> Subfield:
         """Return the register's 16 bits that hold the zone's number."""
         whole = register(self.value)
-        return type(whole)(whole.field, 0, 16)
+        return type(whole)(whole.field, ofs=0, n_bits=16)
 
 
 @dataclass(frozen=True, slots=True)

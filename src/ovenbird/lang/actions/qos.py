@@ -147,4 +147,11 @@ class Sample(Noted):
             return []
         domain = self.domain << 24 | ctx.datapath_key & 0xFF_FFFF
         point = ctx.cookie if self.point is None else self.point
-        return [OpenFlowSample(self.probability, self.collector_set, domain, point)]
+        return [
+            OpenFlowSample(
+                probability=self.probability,
+                collector_set_id=self.collector_set,
+                obs_domain_id=domain,
+                obs_point_id=point,
+            )
+        ]

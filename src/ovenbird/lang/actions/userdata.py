@@ -102,7 +102,7 @@ class Userdata:
         ofs = int.from_bytes(data[end : end + 4], "big")
         if len(data) < end + 4 or ofs >= field.bits:
             raise DecodeError(f"userdata with result bit {ofs} of {field}")
-        return cls(opcode, Subfield(field, ofs, 1), data[end + 4 :])
+        return cls(opcode, Subfield(field, ofs=ofs, n_bits=1), data[end + 4 :])
 
     @property
     def actions(self) -> tuple[OpenFlowAction, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Self
 
 from ovenbird.openflow.actions.wire import (
@@ -38,6 +38,7 @@ class Ct:
     """
 
     zone: int | Subfield = 0
+    _: KW_ONLY
     commit: bool = False
     force: bool = False
     table: int | None = None
@@ -58,13 +59,20 @@ class Ct:
     def decode(cls, data: bytes) -> Self:
         """Decode from the action's own bytes."""
         flags, source, number, table, alg = struct.unpack_from(">10xHIHB3xH", data)
-        zone = unpack_subfield(data, 12, number)[0] if source else number
+        zone = unpack_subfield(data, 12, ofs_n_bits=number)[0] if source else number
         actions = decode_actions(data[24:])
-        return cls(zone, bool(flags & 1), bool(flags & 2), None if table == 255 else table, alg, actions)
+        return cls(
+            zone,
+            commit=bool(flags & 1),
+            force=bool(flags & 2),
+            table=None if table == 255 else table,
+            alg=alg,
+            actions=actions,
+        )
 
 
 @nicira(36)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Nat:
     """Translate addresses within `Ct`: by the connection's own translation when neither `src` nor `dst` is set.
 
@@ -121,7 +129,17 @@ class Nat:
         low, high = values[0] or values[2], values[1] or values[3]
         ports = [int.from_bytes(value, "big") for value in values[4:]]
         flag = [bool(flags >> bit & 1) for bit in range(5)]
-        return cls(flag[0], flag[1], low, high, ports[0], ports[1], flag[2], flag[3], flag[4])
+        return cls(
+            src=flag[0],
+            dst=flag[1],
+            addr_min=low,
+            addr_max=high,
+            port_min=ports[0],
+            port_max=ports[1],
+            persistent=flag[2],
+            hash=flag[3],
+            random=flag[4],
+        )
 
 
 @nicira(43)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Self
 
 from ovenbird.openflow.actions.wire import Action, Plain, decode_actions, encode_actions, nicira, pack_nicira
@@ -15,7 +15,7 @@ _CONJUNCTION = struct.Struct(">HHIHBBI")
 
 
 @nicira(34)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conjunction:
     """Satisfy dimension `clause` (counted from 1) of the `n_clauses` of the conjunctive flow `conj_id`."""
 
@@ -37,7 +37,7 @@ class Conjunction:
     def decode(cls, data: bytes) -> Self:
         """Decode from the action's own bytes."""
         _, _, _, _, clause, n_clauses, conj_id = _CONJUNCTION.unpack(data)
-        return cls(conj_id, clause + 1, n_clauses)
+        return cls(conj_id=conj_id, clause=clause + 1, n_clauses=n_clauses)
 
 
 @nicira(8)
@@ -83,7 +83,7 @@ class Clone:
 
 
 @nicira(19)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FinTimeout:
     """Shorten the flow's timeouts, in seconds, when a TCP packet with FIN or RST passes."""
 
@@ -97,10 +97,11 @@ class FinTimeout:
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Decode from the action's own bytes."""
-        return cls(*struct.unpack(">10xHH2x", data))
+        idle, hard = struct.unpack(">10xHH2x", data)
+        return cls(idle=idle, hard=hard)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LearnMatch:
     """The learned flow matches `dst` against `src`: a subfield of this packet, or a number."""
 
@@ -108,7 +109,7 @@ class LearnMatch:
     src: Subfield | int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LearnLoad:
     """The learned flow loads `src`, a subfield of this packet or a number, into `dst`."""
 
@@ -149,7 +150,7 @@ def _encode_spec(spec: LearnSpec) -> bytes:
 def _decode_bits(data: bytes, offset: int, n_bits: int) -> tuple[Subfield, int]:
     field, _, _, offset = decode_header(data, offset)
     (ofs,) = struct.unpack_from(">H", data, offset)
-    return Subfield(field, ofs, n_bits), offset + 2
+    return Subfield(field, ofs=ofs, n_bits=n_bits), offset + 2
 
 
 def _decode_specs(data: bytes, offset: int) -> tuple[LearnSpec, ...]:
@@ -171,7 +172,7 @@ def _decode_specs(data: bytes, offset: int) -> tuple[LearnSpec, ...]:
             specs.append(LearnOutput(source))
         elif kind < 2:
             dst, offset = _decode_bits(data, offset, n_bits)
-            specs.append((LearnMatch, LearnLoad)[kind](dst, source))
+            specs.append((LearnMatch, LearnLoad)[kind](dst=dst, src=source))
         else:
             raise DecodeError(f"learn specification {head:#06x}")
     return tuple(specs)
@@ -189,6 +190,7 @@ class Learn:
 
     table: int
     specs: tuple[LearnSpec, ...]
+    _: KW_ONLY
     priority: int = 0x8000
     idle_timeout: int = 0
     hard_timeout: int = 0
@@ -226,6 +228,15 @@ class Learn:
         if flags & ~3:
             raise DecodeError(f"learn with flags {flags:#x}")
         return cls(
-            table, _decode_specs(data, offset), priority, idle, hard, cookie, fin_idle, fin_hard, bool(flags & 1),
-            bool(flags & 2), limit,
-        )  # fmt: skip
+            table,
+            _decode_specs(data, offset),
+            priority=priority,
+            idle_timeout=idle,
+            hard_timeout=hard,
+            cookie=cookie,
+            fin_idle_timeout=fin_idle,
+            fin_hard_timeout=fin_hard,
+            send_flow_rem=bool(flags & 1),
+            delete_learned=bool(flags & 2),
+            limit=limit,
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Self
 
 from ovenbird.openflow.actions.wire import Plain, nicira, pack_nicira, pack_ofs_n_bits, short_header, standard
@@ -25,10 +25,11 @@ class SetField:
 
     field: Field
     value: int
+    _: KW_ONLY
     mask: int
 
     @classmethod
-    def of(cls, name: str, value: int, mask: int | None = None) -> Self:
+    def of(cls, name: str, value: int, *, mask: int | None = None) -> Self:
         """Return the assignment to a field.
 
         Arguments:
@@ -40,12 +41,12 @@ class SetField:
             EncodeError: no field has the name.
         """
         field = field_named(name)
-        return cls(field, value, field.mask if mask is None else mask)
+        return cls(field, value, mask=field.mask if mask is None else mask)
 
     @classmethod
     def bits(cls, dst: Subfield, value: int) -> Self:
         """Return the assignment of `value` to a subfield, of any width."""
-        return cls(dst.field, value << dst.ofs, ((1 << dst.n_bits) - 1) << dst.ofs)
+        return cls(dst.field, value << dst.ofs, mask=((1 << dst.n_bits) - 1) << dst.ofs)
 
     def encode(self) -> bytes:
         """Encode as OFPAT_SET_FIELD, or as NXAST_REG_LOAD2 when masked, which OpenFlow 1.3's own form cannot be."""
@@ -67,7 +68,7 @@ class SetField:
         if end + length > len(data):
             raise DecodeError("truncated set_field")
         ((name, (value, mask)),) = decode_oxm(data[start : end + length]).items()
-        return cls(field_named(name), value, mask)
+        return cls(field_named(name), value, mask=mask)
 
 
 @nicira(7)
@@ -93,11 +94,11 @@ class RegLoad:
     def decode(cls, data: bytes) -> Self:
         """Decode from the action's own bytes."""
         _, _, _, _, ofs_n_bits, _, value = _REG_LOAD.unpack(data)
-        return cls(_subfield(data, 12, ofs_n_bits)[0], value)
+        return cls(_subfield(data, 12, ofs_n_bits=ofs_n_bits)[0], value)
 
 
 @nicira(6)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegMove:
     """Copy one subfield to another of the same width."""
 
@@ -121,7 +122,7 @@ class RegMove:
         n_bits, src_ofs, dst_ofs = struct.unpack_from(">10xHHH", data)
         src, _, _, offset = decode_header(data, 16)
         dst, _, _, _ = decode_header(data, offset)
-        return cls(Subfield(src, src_ofs, n_bits), Subfield(dst, dst_ofs, n_bits))
+        return cls(src=Subfield(src, ofs=src_ofs, n_bits=n_bits), dst=Subfield(dst, ofs=dst_ofs, n_bits=n_bits))
 
 
 def _stack(subtype: int, bits: Subfield) -> bytes:
@@ -133,7 +134,7 @@ def _unstack(data: bytes) -> Subfield:
     (ofs,) = struct.unpack_from(">10xH", data)
     field, _, _, offset = decode_header(data, 12)
     (n_bits,) = struct.unpack_from(">H", data, offset)
-    return Subfield(field, ofs, n_bits)
+    return Subfield(field, ofs=ofs, n_bits=n_bits)
 
 
 @nicira(27)
@@ -296,7 +297,7 @@ class CheckPktLarger:
     def decode(cls, data: bytes) -> Self:
         """Decode from the action's own bytes."""
         pkt_len, ofs = struct.unpack_from(">10xHH", data)
-        return cls(pkt_len, Subfield(decode_header(data, 14)[0], ofs, 1))
+        return cls(pkt_len, Subfield(decode_header(data, 14)[0], ofs=ofs, n_bits=1))
 
 
 @nicira(50)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import IntEnum
 from typing import Self
 
@@ -67,6 +67,7 @@ class Output:
     """Send the packet out of a port; `max_len` bounds what the controller gets (0xffff: all of it)."""
 
     port: int
+    _: KW_ONLY
     max_len: int = 0
 
     def encode(self) -> bytes:
@@ -77,7 +78,7 @@ class Output:
     def decode(cls, data: bytes) -> Self:
         """Decode from the action's own bytes."""
         _, _, port, max_len = _OUTPUT.unpack(data)
-        return cls(port, max_len)
+        return cls(port, max_len=max_len)
 
 
 @nicira(15)
@@ -97,7 +98,7 @@ class OutputReg:
     def decode(cls, data: bytes) -> Self:
         """Decode from the action's own bytes."""
         ofs_n_bits, max_len = struct.unpack(">10xH4xH6x", data)
-        return cls(unpack_subfield(data, 12, ofs_n_bits)[0], max_len)
+        return cls(unpack_subfield(data, 12, ofs_n_bits=ofs_n_bits)[0], max_len)
 
 
 @nicira(39)
@@ -106,6 +107,7 @@ class OutputTrunc:
     """Send the first `max_len` (at least 14) bytes of the packet out of a port."""
 
     port: int
+    _: KW_ONLY
     max_len: int
 
     def encode(self) -> bytes:
@@ -116,7 +118,7 @@ class OutputTrunc:
     def decode(cls, data: bytes) -> Self:
         """Decode from the action's own bytes."""
         port, max_len = struct.unpack(">10xHI", data)
-        return cls(port_from_16(port), max_len)
+        return cls(port_from_16(port), max_len=max_len)
 
 
 @nicira(37)
@@ -129,6 +131,7 @@ class Controller:
     """
 
     userdata: bytes = b""
+    _: KW_ONLY
     max_len: int = 0xFFFF
     controller_id: int = 0
     reason: int = 1
@@ -170,12 +173,17 @@ class Controller:
             offset += (length + 7) & ~7
         number = {kind: int.from_bytes(value[: _WIDTHS[kind]], "big") for kind, value in props.items()}
         return cls(
-            props.get(3, b""), number.get(0, 0xFFFF), number.get(1, 0), number.get(2, 1), 4 in props, number.get(5, 0)
+            props.get(3, b""),
+            max_len=number.get(0, 0xFFFF),
+            controller_id=number.get(1, 0),
+            reason=number.get(2, 1),
+            pause=4 in props,
+            meter_id=number.get(5, 0),
         )
 
 
 @nicira(20)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlainController:
     """Send the packet to the controller, the older form with no userdata.
 
@@ -193,7 +201,8 @@ class PlainController:
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Decode from the action's own bytes."""
-        return cls(*struct.unpack(">10xHHBx", data))
+        max_len, controller_id, reason = struct.unpack(">10xHHBx", data)
+        return cls(max_len=max_len, controller_id=controller_id, reason=reason)
 
 
 @nicira(14)
@@ -206,6 +215,7 @@ class Resubmit:
     """
 
     table: int = 255
+    _: KW_ONLY
     in_port: int = Port.IN_PORT
     ct: bool = False
 
@@ -218,7 +228,7 @@ class Resubmit:
     def decode(cls, data: bytes) -> Self:
         """Decode from the action's own bytes."""
         _, _, _, subtype, in_port, table = _RESUBMIT.unpack(data)
-        return cls(table, port_from_16(in_port), subtype == 44)
+        return cls(table, in_port=port_from_16(in_port), ct=subtype == 44)
 
 
 @standard(22)
@@ -264,7 +274,7 @@ class PopQueue(Plain):
 
 
 @nicira(10)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Multipath:
     """Hash the packet and store a link number below `n_links` in `dst`.
 
@@ -293,12 +303,19 @@ class Multipath:
     def decode(cls, data: bytes) -> Self:
         """Decode from the action's own bytes."""
         fields, basis, algorithm, max_link, arg, ofs_n_bits = struct.unpack(">10xHH2xHHI2xH4x", data)
-        return cls(fields, basis, algorithm, max_link + 1, arg, unpack_subfield(data, 28, ofs_n_bits)[0])
+        return cls(
+            fields=fields,
+            basis=basis,
+            algorithm=algorithm,
+            n_links=max_link + 1,
+            arg=arg,
+            dst=unpack_subfield(data, 28, ofs_n_bits=ofs_n_bits)[0],
+        )
 
 
 @nicira(12)
 @nicira(13)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """Choose a live member port by hash, then output to it, or with `dst` store its number there.
 
@@ -327,13 +344,13 @@ class Bundle:
         """Decode from the action's own bytes."""
         subtype, algorithm, fields, basis, count, ofs_n_bits = struct.unpack_from(">8xHHHH4xHH8x", data)
         members = struct.unpack_from(f">{count}H", data, 32)
-        dst = unpack_subfield(data, 24, ofs_n_bits)[0] if subtype == 13 else None
-        return cls(fields, basis, algorithm, tuple(map(port_from_16, members)), dst)
+        dst = unpack_subfield(data, 24, ofs_n_bits=ofs_n_bits)[0] if subtype == 13 else None
+        return cls(fields=fields, basis=basis, algorithm=algorithm, members=tuple(map(port_from_16, members)), dst=dst)
 
 
 @nicira(29)
 @nicira(41)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """Send a copy of `probability`/65535 of the packets to an IPFIX collector set.
 
@@ -361,6 +378,13 @@ class Sample:
         """Decode from the action's own bytes."""
         probability, collector, domain, point = struct.unpack_from(">10xHIII", data)
         if len(data) == 24:
-            return cls(probability, collector, domain, point)
+            return cls(probability=probability, collector_set_id=collector, obs_domain_id=domain, obs_point_id=point)
         port, direction = struct.unpack_from(">24xHB5x", data)
-        return cls(probability, collector, domain, point, port_from_16(port), direction)
+        return cls(
+            probability=probability,
+            collector_set_id=collector,
+            obs_domain_id=domain,
+            obs_point_id=point,
+            sampling_port=port_from_16(port),
+            direction=direction,
+        )

@@ -148,7 +148,7 @@ def short_header(field: Field) -> bytes:
     return field.header
 
 
-def unpack_subfield(data: bytes, offset: int, ofs_n_bits: int) -> tuple[Subfield, int]:
+def unpack_subfield(data: bytes, offset: int, *, ofs_n_bits: int) -> tuple[Subfield, int]:
     """Read an OXM header, and join it with an `ofs_nbits`.
 
     Arguments:
@@ -163,7 +163,7 @@ def unpack_subfield(data: bytes, offset: int, ofs_n_bits: int) -> tuple[Subfield
         DecodeError: the header is cut short, or of an unknown field.
     """
     field, _, _, end = decode_header(data, offset)
-    return Subfield(field, ofs_n_bits >> 6, (ofs_n_bits & 0x3F) + 1), end
+    return Subfield(field, ofs=ofs_n_bits >> 6, n_bits=(ofs_n_bits & 0x3F) + 1), end
 
 
 class Plain:

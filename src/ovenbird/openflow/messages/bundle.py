@@ -30,7 +30,7 @@ class BundleControlType(IntEnum):
     DISCARD_REPLY = 7
 
 
-@experimenter(ONF, 2300)
+@experimenter(ONF, subtype=2300)
 @dataclass(frozen=True, slots=True)
 class BundleControl:
     """Open, close, commit or discard a bundle, or the answer."""
@@ -41,7 +41,9 @@ class BundleControl:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as ONFT_BUNDLE_CONTROL."""
-        return frame_experimenter(ONF, 2300, xid, struct.pack(">IHH", self.bundle_id, self.control, self.flags))
+        return frame_experimenter(
+            ONF, subtype=2300, xid=xid, body=struct.pack(">IHH", self.bundle_id, self.control, self.flags)
+        )
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -50,7 +52,7 @@ class BundleControl:
         return cls(bundle_id, BundleControlType(control), flags)
 
 
-def encode_bundle_add(bundle_id: int, message: bytes, xid: int, flags: int = ATOMIC | ORDERED) -> bytes:
+def encode_bundle_add(bundle_id: int, message: bytes, *, xid: int, flags: int = ATOMIC | ORDERED) -> bytes:
     """Put an encoded message into a bundle.
 
     Arguments:
@@ -66,7 +68,7 @@ FlowChange = tuple[tuple[int, int, bytes], tuple[bytes, int] | None]
 """Table, priority and encoded match; what the flow is to be, its encoded instructions and cookie, or None: it goes."""
 
 
-def encode_flow_change(bundle_id: int, change: FlowChange, xid: int, flags: int = ATOMIC | ORDERED) -> bytes:
+def encode_flow_change(bundle_id: int, change: FlowChange, *, xid: int, flags: int = ATOMIC | ORDERED) -> bytes:
     """Put the flow_mod that makes a change into a bundle, as `encode_bundle_add` does with the encoded message.
 
     A controller that starts sends a hundred thousand of these, hence one `pack` for both headers.
@@ -97,7 +99,7 @@ def encode_flow_change(bundle_id: int, change: FlowChange, xid: int, flags: int 
         raise EncodeError(f"flow_mod with a value out of range: {error}") from None
 
 
-@experimenter(ONF, 2301)
+@experimenter(ONF, subtype=2301)
 @dataclass(frozen=True, slots=True)
 class BundleAdd:
     """Put a message into a bundle."""
@@ -108,7 +110,7 @@ class BundleAdd:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as ONFT_BUNDLE_ADD_MESSAGE."""
-        return encode_bundle_add(self.bundle_id, self.message.encode(xid), xid, self.flags)
+        return encode_bundle_add(self.bundle_id, self.message.encode(xid), xid=xid, flags=self.flags)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:

@@ -7,7 +7,7 @@ instructions may be bytes that were encoded before.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import IntEnum, IntFlag
 from typing import Self
 
@@ -61,7 +61,7 @@ def _instructions(instructions: tuple[Instruction, ...] | bytes) -> bytes:
 
 
 @kind(14)
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(slots=True, unsafe_hash=True, kw_only=True)
 class FlowMod:
     """Add, change or delete flows.
 
@@ -117,13 +117,23 @@ class FlowMod:
         )
         match, end = Match.decode(body, 40)
         return cls(
-            table, priority, match, decode_instructions(body[end:]), cookie, Command(command), cookie_mask, idle, hard,
-            flags, out_port, out_group,
-        )  # fmt: skip
+            table=table,
+            priority=priority,
+            match=match,
+            instructions=decode_instructions(body[end:]),
+            cookie=cookie,
+            command=Command(command),
+            cookie_mask=cookie_mask,
+            idle_timeout=idle,
+            hard_timeout=hard,
+            flags=flags,
+            out_port=out_port,
+            out_group=out_group,
+        )
 
 
 @kind(11)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRemoved:
     """A flow is gone: by idle timeout (reason 0), hard timeout (1), deletion (2), or its group's deletion (3)."""
 
@@ -145,14 +155,25 @@ class FlowRemoved:
             self.cookie, self.priority, self.reason, self.table, seconds, int((self.duration - seconds) * 1e9),
             self.idle_timeout, self.hard_timeout, self.n_packets, self.n_bytes,
         )  # fmt: skip
-        return frame(11, xid, head + self.match.encode())
+        return frame(11, xid=xid, body=head + self.match.encode())
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
         """Decode the body."""
         cookie, priority, reason, table, sec, nsec, idle, hard, n_packets, n_bytes = _REMOVED.unpack_from(body)
         match, _ = Match.decode(body, _REMOVED.size)
-        return cls(cookie, priority, reason, table, sec + nsec / 1e9, idle, hard, n_packets, n_bytes, match)
+        return cls(
+            cookie=cookie,
+            priority=priority,
+            reason=reason,
+            table=table,
+            duration=sec + nsec / 1e9,
+            idle_timeout=idle,
+            hard_timeout=hard,
+            n_packets=n_packets,
+            n_bytes=n_bytes,
+            match=match,
+        )
 
 
 @multipart_request(1)
@@ -162,6 +183,7 @@ class FlowStatsRequest:
 
     table: int = ALL_TABLES
     match: Match = Match()  # noqa: RUF009 - immutable
+    _: KW_ONLY
     cookie: int = 0
     cookie_mask: int = 0
     out_port: int = _ANY
@@ -173,16 +195,23 @@ class FlowStatsRequest:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPMP_FLOW."""
-        return frame_multipart(1, xid, self._body())
+        return frame_multipart(1, xid=xid, body=self._body())
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
         """Decode the body."""
         table, out_port, out_group, cookie, cookie_mask = _STATS_REQUEST.unpack_from(body)
-        return cls(table, Match.decode(body, _STATS_REQUEST.size)[0], cookie, cookie_mask, out_port, out_group)
+        return cls(
+            table,
+            Match.decode(body, _STATS_REQUEST.size)[0],
+            cookie=cookie,
+            cookie_mask=cookie_mask,
+            out_port=out_port,
+            out_group=out_group,
+        )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FlowStats:
     """One flow in the switch; `instructions` are kept as the switch encoded them."""
 
@@ -218,7 +247,7 @@ class FlowStatsReply:
                 flow.idle_timeout, flow.hard_timeout, flow.flags, flow.cookie, flow.n_packets, flow.n_bytes,
             )  # fmt: skip
             out.append(head + tail)
-        return frame(19, xid, struct.pack(">HH4x", 1, self.more) + b"".join(out))
+        return frame(19, xid=xid, body=struct.pack(">HH4x", 1, self.more) + b"".join(out))
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -238,10 +267,19 @@ class FlowStatsReply:
                 raise DecodeError(f"flow statistics of {length} bytes")
             flows.append(
                 FlowStats(
-                    table, priority, match, body[start : offset + length], cookie, flags, idle, hard, sec + nsec / 1e9,
-                    n_packets, n_bytes,
+                    table=table,
+                    priority=priority,
+                    match=match,
+                    instructions=body[start : offset + length],
+                    cookie=cookie,
+                    flags=flags,
+                    idle_timeout=idle,
+                    hard_timeout=hard,
+                    duration=sec + nsec / 1e9,
+                    n_packets=n_packets,
+                    n_bytes=n_bytes,
                 )
-            )  # fmt: skip
+            )
             offset += length
         return cls(tuple(flows), bool(body[1] & 1))
 
@@ -253,11 +291,11 @@ class AggregateStatsRequest(FlowStatsRequest):
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPMP_AGGREGATE."""
-        return frame_multipart(2, xid, self._body())
+        return frame_multipart(2, xid=xid, body=self._body())
 
 
 @multipart_reply(2)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AggregateStatsReply:
     """Sums over flows."""
 
@@ -267,9 +305,10 @@ class AggregateStatsReply:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPMP_AGGREGATE's reply."""
-        return frame(19, xid, struct.pack(">HH4xQQI4x", 2, 0, self.n_packets, self.n_bytes, self.n_flows))
+        return frame(19, xid=xid, body=struct.pack(">HH4xQQI4x", 2, 0, self.n_packets, self.n_bytes, self.n_flows))
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
         """Decode the body, from the flags on."""
-        return cls(*struct.unpack(">6xQQI4x", body))
+        n_packets, n_bytes, n_flows = struct.unpack(">6xQQI4x", body)
+        return cls(n_packets=n_packets, n_bytes=n_bytes, n_flows=n_flows)

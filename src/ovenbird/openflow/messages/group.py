@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import IntEnum, IntFlag
 from typing import Self
 
@@ -39,6 +39,7 @@ class Bucket:
     """One alternative of a group; `weight` counts in select groups (elsewhere 0), `watch_*` in fast failover."""
 
     actions: tuple[Action, ...]
+    _: KW_ONLY
     weight: int = 0
     watch_port: int = _ANY
     watch_group: int = _ANY
@@ -56,7 +57,7 @@ def _decode_buckets(data: bytes) -> tuple[Bucket, ...]:
         if length < 16 or offset + length > len(data):
             raise DecodeError(f"bucket of {length} bytes")
         actions = decode_actions(data[offset + 16 : offset + length])
-        buckets.append(Bucket(actions, weight, watch_port, watch_group))
+        buckets.append(Bucket(actions, weight=weight, watch_port=watch_port, watch_group=watch_group))
         offset += length
     return tuple(buckets)
 
@@ -74,7 +75,7 @@ class GroupMod:
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPT_GROUP_MOD."""
         buckets = b"".join(bucket.encode() for bucket in self.buckets)
-        return frame(15, xid, struct.pack(">HBxI", self.command, self.group_type, self.group_id) + buckets)
+        return frame(15, xid=xid, body=struct.pack(">HBxI", self.command, self.group_type, self.group_id) + buckets)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -99,7 +100,7 @@ class GroupDescRequest:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPMP_GROUP_DESC."""
-        return frame_multipart(7, xid)
+        return frame_multipart(7, xid=xid)
 
     @classmethod
     def decode(cls, _body: bytes) -> Self:
@@ -121,7 +122,7 @@ class GroupDescReply:
         for group in self.groups:
             buckets = b"".join(bucket.encode() for bucket in group.buckets)
             out += struct.pack(">HBxI", 8 + len(buckets), group.group_type, group.group_id) + buckets
-        return frame(19, xid, out)
+        return frame(19, xid=xid, body=out)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -163,7 +164,7 @@ class MeterMod:
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPT_METER_MOD."""
         bands = b"".join(struct.pack(">HHII4x", 1, 16, rate, burst) for rate, burst in self.bands)
-        return frame(29, xid, struct.pack(">HHI", self.command, self.flags, self.meter_id) + bands)
+        return frame(29, xid=xid, body=struct.pack(">HHI", self.command, self.flags, self.meter_id) + bands)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:

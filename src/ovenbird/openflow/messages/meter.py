@@ -33,7 +33,7 @@ class MeterConfigRequest:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPMP_METER_CONFIG."""
-        return frame_multipart(10, xid, struct.pack(">I4x", self.meter_id))
+        return frame_multipart(10, xid=xid, body=struct.pack(">I4x", self.meter_id))
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -55,7 +55,7 @@ class MeterConfigReply:
         for meter in self.meters:
             bands = b"".join(_BAND.pack(_DROP, _BAND.size, rate, burst) for rate, burst in meter.bands)
             out += _HEAD.pack(_HEAD.size + len(bands), meter.flags, meter.meter_id) + bands
-        return frame(19, xid, out)
+        return frame(19, xid=xid, body=out)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:

@@ -6,7 +6,7 @@ See ovs-actions(7), "The controller action", and OpenFlow 1.3.5, section 7.3.7.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Self
 
 from ovenbird.openflow.actions import Action, Port, decode_actions, encode_actions
@@ -25,7 +25,7 @@ def _property(number: int, value: bytes) -> bytes:
     return struct.pack(">HH", number, length) + value + bytes(-length % 8)
 
 
-@experimenter(NICIRA, 30)
+@experimenter(NICIRA, subtype=30)
 @dataclass(frozen=True, slots=True)
 class PacketIn:
     """A packet that a flow sent to the controller.
@@ -37,6 +37,7 @@ class PacketIn:
 
     packet: bytes
     metadata: Match
+    _: KW_ONLY
     userdata: bytes = b""
     continuation: bytes = b""
     cookie: int = 0
@@ -57,7 +58,7 @@ class PacketIn:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as NXT_PACKET_IN2."""
-        return frame_experimenter(NICIRA, 30, xid, self._encode_body())
+        return frame_experimenter(NICIRA, subtype=30, xid=xid, body=self._encode_body())
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -77,11 +78,15 @@ class PacketIn:
         packet = props.get(_PACKET, b"")
         full_len = props.get(_FULL_LEN)
         return cls(
-            packet, Match(decode_oxm(props.get(_METADATA, b""))), props.get(_USERDATA, b""),
-            props.get(_CONTINUATION, b""), int.from_bytes(props.get(_COOKIE, b"")[4:], "big"),
-            int.from_bytes(props.get(_TABLE_ID, b"")[:1], "big"), int.from_bytes(props.get(_REASON, b"")[:1], "big"),
-            len(packet) if full_len is None else int.from_bytes(full_len, "big"),
-        )  # fmt: skip
+            packet,
+            Match(decode_oxm(props.get(_METADATA, b""))),
+            userdata=props.get(_USERDATA, b""),
+            continuation=props.get(_CONTINUATION, b""),
+            cookie=int.from_bytes(props.get(_COOKIE, b"")[4:], "big"),
+            table=int.from_bytes(props.get(_TABLE_ID, b"")[:1], "big"),
+            reason=int.from_bytes(props.get(_REASON, b"")[:1], "big"),
+            full_len=len(packet) if full_len is None else int.from_bytes(full_len, "big"),
+        )
 
     def resume(self, packet: bytes | None = None, metadata: Match | None = None) -> Resume:
         """Return the message that lets the paused packet go on, with its bytes or metadata replaced if given.
@@ -101,7 +106,7 @@ class PacketIn:
         )
 
 
-@experimenter(NICIRA, 28)
+@experimenter(NICIRA, subtype=28)
 @dataclass(frozen=True, slots=True)
 class Resume:
     """Let a paused packet go on where its flow paused it."""
@@ -110,7 +115,7 @@ class Resume:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as NXT_RESUME."""
-        return frame_experimenter(NICIRA, 28, xid, self.packet_in._encode_body())  # noqa: SLF001 - same file, same form
+        return frame_experimenter(NICIRA, subtype=28, xid=xid, body=self.packet_in._encode_body())  # noqa: SLF001 - same file, same form
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -119,7 +124,7 @@ class Resume:
 
 
 @kind(13)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PacketOut:
     """Run actions on a packet as if it had come in at `in_port`; metadata is set by the first of the actions."""
 
@@ -138,7 +143,7 @@ class PacketOut:
             head = struct.pack(">IIH6x", _NO_BUFFER, self.in_port, len(actions))
         except struct.error as error:
             raise EncodeError(f"packet_out with a value out of range: {error}") from None
-        return frame(13, xid, head + actions + self.packet)
+        return frame(13, xid=xid, body=head + actions + self.packet)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -150,4 +155,4 @@ class PacketOut:
         _, in_port, length = struct.unpack_from(">IIH6x", body)
         if 16 + length > len(body):
             raise DecodeError(f"packet_out with {length} bytes of actions")
-        return cls(body[16 + length :], decode_actions(body[16 : 16 + length]), in_port)
+        return cls(packet=body[16 + length :], actions=decode_actions(body[16 : 16 + length]), in_port=in_port)

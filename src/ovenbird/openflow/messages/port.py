@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import IntEnum
 from typing import Self
 
 from ovenbird.openflow.messages.wire import frame, frame_multipart, kind, multipart_reply, multipart_request
 
 _PORT = struct.Struct(">I4x6s2x16s8I")
+_NUMBERS = ("config", "state", "curr", "advertised", "supported", "peer", "curr_speed", "max_speed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class PortDesc:
     port_no: int
     hw_addr: bytes
     name: str
+    _: KW_ONLY
     config: int
     state: int
     curr: int = 0
@@ -38,8 +40,9 @@ class PortDesc:
     @classmethod
     def decode(cls, data: bytes, offset: int = 0) -> Self:
         """Decode the struct ofp_port at `offset`; a name that is not UTF-8 keeps its bytes as escapes."""
-        port_no, hw_addr, name, *rest = _PORT.unpack_from(data, offset)
-        return cls(port_no, hw_addr, name.split(b"\0", 1)[0].decode("utf-8", "backslashreplace"), *rest)
+        port_no, hw_addr, name, *numbers = _PORT.unpack_from(data, offset)
+        text = name.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+        return cls(port_no, hw_addr, text, **dict(zip(_NUMBERS, numbers, strict=True)))
 
 
 class PortReason(IntEnum):
@@ -60,7 +63,7 @@ class PortStatus:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPT_PORT_STATUS."""
-        return frame(12, xid, struct.pack(">B7x", self.reason) + self.port.encode())
+        return frame(12, xid=xid, body=struct.pack(">B7x", self.reason) + self.port.encode())
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -75,7 +78,7 @@ class PortDescRequest:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPMP_PORT_DESC."""
-        return frame_multipart(13, xid)
+        return frame_multipart(13, xid=xid)
 
     @classmethod
     def decode(cls, _body: bytes) -> Self:
@@ -94,7 +97,7 @@ class PortDescReply:
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPMP_PORT_DESC's reply."""
         body = b"".join(port.encode() for port in self.ports)
-        return frame(19, xid, struct.pack(">HH4x", 13, self.more) + body)
+        return frame(19, xid=xid, body=struct.pack(">HH4x", 13, self.more) + body)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:

@@ -6,7 +6,7 @@ OpenFlow 1.3.5, sections 7.3.1, 7.3.2, 7.3.8 to 7.3.10, 7.4.4 and 7.5.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import IntEnum
 from typing import Self
 
@@ -23,7 +23,9 @@ class Hello:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPT_HELLO with a version bitmap."""
-        return frame(0, xid, struct.pack(">HHI", 1, 8, sum(1 << version for version in self.versions if version < 32)))
+        return frame(
+            0, xid=xid, body=struct.pack(">HHI", 1, 8, sum(1 << version for version in self.versions if version < 32))
+        )
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -45,25 +47,26 @@ class Error:
     """The switch refuses a request; `data` begins with the request. An experimenter's `code` is its own type."""
 
     error_type: int
+    _: KW_ONLY
     code: int
     data: bytes = b""
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPT_ERROR."""
-        return frame(1, xid, struct.pack(">HH", self.error_type, self.code) + self.data)
+        return frame(1, xid=xid, body=struct.pack(">HH", self.error_type, self.code) + self.data)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
         """Decode the body."""
         error_type, code = struct.unpack_from(">HH", body)
-        return cls(error_type, code, body[8:] if error_type == 0xFFFF else body[4:])
+        return cls(error_type, code=code, data=body[8:] if error_type == 0xFFFF else body[4:])
 
     def exception(self, xid: int) -> SwitchError:
         """Return what to raise for the request `xid`."""
-        return SwitchError(self.error_type, self.code, xid, self.data)
+        return SwitchError(self.error_type, code=self.code, xid=xid, data=self.data)
 
     def __str__(self) -> str:
-        return error_name(self.error_type, self.code)
+        return error_name(self.error_type, code=self.code)
 
 
 @kind(2)
@@ -75,7 +78,7 @@ class EchoRequest:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPT_ECHO_REQUEST."""
-        return frame(2, xid, self.data)
+        return frame(2, xid=xid, body=self.data)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -92,7 +95,7 @@ class EchoReply:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPT_ECHO_REPLY."""
-        return frame(3, xid, self.data)
+        return frame(3, xid=xid, body=self.data)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -109,7 +112,7 @@ class FeaturesRequest(Empty):
 
 
 @kind(6)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeaturesReply:
     """What switch this is."""
 
@@ -124,12 +127,19 @@ class FeaturesReply:
         body = struct.pack(
             ">QIBB2xI4x", self.datapath_id, self.n_buffers, self.n_tables, self.auxiliary_id, self.capabilities
         )
-        return frame(6, xid, body)
+        return frame(6, xid=xid, body=body)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
         """Decode the body."""
-        return cls(*struct.unpack(">QIBB2xI4x", body))
+        datapath_id, n_buffers, n_tables, auxiliary_id, capabilities = struct.unpack(">QIBB2xI4x", body)
+        return cls(
+            datapath_id=datapath_id,
+            n_buffers=n_buffers,
+            n_tables=n_tables,
+            auxiliary_id=auxiliary_id,
+            capabilities=capabilities,
+        )
 
 
 @kind(7)
@@ -141,7 +151,7 @@ class GetConfigRequest(Empty):
 
 
 @kind(8)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GetConfigReply:
     """The switch's configuration: fragment handling, and how many bytes of a table miss the controller gets."""
 
@@ -150,16 +160,17 @@ class GetConfigReply:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPT_GET_CONFIG_REPLY."""
-        return frame(8, xid, struct.pack(">HH", self.flags, self.miss_send_len))
+        return frame(8, xid=xid, body=struct.pack(">HH", self.flags, self.miss_send_len))
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
         """Decode the body."""
-        return cls(*struct.unpack(">HH", body))
+        flags, miss_send_len = struct.unpack(">HH", body)
+        return cls(flags=flags, miss_send_len=miss_send_len)
 
 
 @kind(9)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetConfig:
     """Set the configuration; while `miss_send_len` is 0, a service connection (br.mgmt) is told of nothing."""
 
@@ -168,12 +179,13 @@ class SetConfig:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPT_SET_CONFIG."""
-        return frame(9, xid, struct.pack(">HH", self.flags, self.miss_send_len))
+        return frame(9, xid=xid, body=struct.pack(">HH", self.flags, self.miss_send_len))
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
         """Decode the body."""
-        return cls(*struct.unpack(">HH", body))
+        flags, miss_send_len = struct.unpack(">HH", body)
+        return cls(flags=flags, miss_send_len=miss_send_len)
 
 
 @kind(20)
@@ -211,7 +223,7 @@ class RoleRequest:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPT_ROLE_REQUEST."""
-        return frame(24, xid, struct.pack(">I4xQ", self.role, self.generation_id))
+        return frame(24, xid=xid, body=struct.pack(">I4xQ", self.role, self.generation_id))
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -230,7 +242,7 @@ class RoleReply:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPT_ROLE_REPLY."""
-        return frame(25, xid, struct.pack(">I4xQ", self.role, self.generation_id))
+        return frame(25, xid=xid, body=struct.pack(">I4xQ", self.role, self.generation_id))
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -240,7 +252,7 @@ class RoleReply:
 
 
 @kind(28)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetAsync:
     """Choose asynchronous messages: a bit per reason, for the roles (primary or equal, secondary)."""
 
@@ -250,16 +262,16 @@ class SetAsync:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as OFPT_SET_ASYNC."""
-        return frame(28, xid, struct.pack(">6I", *self.packet_in, *self.port_status, *self.flow_removed))
+        return frame(28, xid=xid, body=struct.pack(">6I", *self.packet_in, *self.port_status, *self.flow_removed))
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
         """Decode the body."""
         masks = struct.unpack(">6I", body)
-        return cls((masks[0], masks[1]), (masks[2], masks[3]), (masks[4], masks[5]))
+        return cls(packet_in=(masks[0], masks[1]), port_status=(masks[2], masks[3]), flow_removed=(masks[4], masks[5]))
 
 
-@experimenter(NICIRA, 16)
+@experimenter(NICIRA, subtype=16)
 @dataclass(frozen=True, slots=True)
 class SetPacketInFormat:
     """Choose the form of packet-ins: 0 OpenFlow's, 1 NXT_PACKET_IN, 2 NXT_PACKET_IN2, which is the one we read."""
@@ -268,7 +280,7 @@ class SetPacketInFormat:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as NXT_SET_PACKET_IN_FORMAT."""
-        return frame_experimenter(NICIRA, 16, xid, struct.pack(">I", self.format))
+        return frame_experimenter(NICIRA, subtype=16, xid=xid, body=struct.pack(">I", self.format))
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -276,7 +288,7 @@ class SetPacketInFormat:
         return cls(*struct.unpack(">I", body))
 
 
-@experimenter(NICIRA, 20)
+@experimenter(NICIRA, subtype=20)
 @dataclass(frozen=True, slots=True)
 class SetControllerId:
     """Choose which `Controller` actions reach this connection: those with its id."""
@@ -285,7 +297,7 @@ class SetControllerId:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as NXT_SET_CONTROLLER_ID."""
-        return frame_experimenter(NICIRA, 20, xid, struct.pack(">6xH", self.controller_id))
+        return frame_experimenter(NICIRA, subtype=20, xid=xid, body=struct.pack(">6xH", self.controller_id))
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -293,7 +305,7 @@ class SetControllerId:
         return cls(*struct.unpack(">6xH", body))
 
 
-@experimenter(NICIRA, 29)
+@experimenter(NICIRA, subtype=29)
 @dataclass(frozen=True, slots=True)
 class CtFlushZone:
     """Forget all connections of a conntrack zone."""
@@ -302,7 +314,7 @@ class CtFlushZone:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as NXT_CT_FLUSH_ZONE."""
-        return frame_experimenter(NICIRA, 29, xid, struct.pack(">6xH", self.zone))
+        return frame_experimenter(NICIRA, subtype=29, xid=xid, body=struct.pack(">6xH", self.zone))
 
     @classmethod
     def decode(cls, body: bytes) -> Self:

@@ -12,7 +12,7 @@ from ovenbird.openflow.messages.wire import NICIRA, experimenter, frame_experime
 _MAP = struct.Struct(">HBBH2x")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TlvMap:
     """A Geneve option (class, type, length in bytes: a multiple of 4 up to 124) is tun_metadata<index>."""
 
@@ -26,6 +26,13 @@ class TlvMap:
         return _MAP.pack(self.option_class, self.option_type, self.length, self.index)
 
 
+def _maps(data: bytes) -> tuple[TlvMap, ...]:
+    return tuple(
+        TlvMap(option_class=option_class, option_type=option_type, length=length, index=index)
+        for option_class, option_type, length, index in _MAP.iter_unpack(data)
+    )
+
+
 class TlvCommand(IntEnum):
     """What a TLV table mod does."""
 
@@ -34,7 +41,7 @@ class TlvCommand(IntEnum):
     CLEAR = 2
 
 
-@experimenter(NICIRA, 24)
+@experimenter(NICIRA, subtype=24)
 @dataclass(frozen=True, slots=True)
 class TlvTableMod:
     """Add or delete mappings, or clear them all."""
@@ -45,23 +52,23 @@ class TlvTableMod:
     def encode(self, xid: int = 0) -> bytes:
         """Encode as NXT_TLV_TABLE_MOD."""
         body = struct.pack(">H6x", self.command) + b"".join(one.encode() for one in self.maps)
-        return frame_experimenter(NICIRA, 24, xid, body)
+        return frame_experimenter(NICIRA, subtype=24, xid=xid, body=body)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
         """Decode the body."""
         (command,) = struct.unpack_from(">H6x", body)
-        return cls(TlvCommand(command), tuple(TlvMap(*one) for one in _MAP.iter_unpack(body[8:])))
+        return cls(TlvCommand(command), _maps(body[8:]))
 
 
-@experimenter(NICIRA, 25)
+@experimenter(NICIRA, subtype=25)
 @dataclass(frozen=True, slots=True)
 class TlvTableRequest:
     """Ask for the mappings."""
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as NXT_TLV_TABLE_REQUEST."""
-        return frame_experimenter(NICIRA, 25, xid)
+        return frame_experimenter(NICIRA, subtype=25, xid=xid)
 
     @classmethod
     def decode(cls, _body: bytes) -> Self:
@@ -69,8 +76,8 @@ class TlvTableRequest:
         return cls()
 
 
-@experimenter(NICIRA, 26)
-@dataclass(frozen=True, slots=True)
+@experimenter(NICIRA, subtype=26)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TlvTableReply:
     """The mappings, and how many bytes of options and how many fields the switch can map."""
 
@@ -81,10 +88,10 @@ class TlvTableReply:
     def encode(self, xid: int = 0) -> bytes:
         """Encode as NXT_TLV_TABLE_REPLY."""
         body = struct.pack(">IH10x", self.max_option_space, self.max_fields)
-        return frame_experimenter(NICIRA, 26, xid, body + b"".join(one.encode() for one in self.maps))
+        return frame_experimenter(NICIRA, subtype=26, xid=xid, body=body + b"".join(one.encode() for one in self.maps))
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
         """Decode the body."""
         space, fields = struct.unpack_from(">IH10x", body)
-        return cls(space, fields, tuple(TlvMap(*one) for one in _MAP.iter_unpack(body[16:])))
+        return cls(max_option_space=space, max_fields=fields, maps=_maps(body[16:]))

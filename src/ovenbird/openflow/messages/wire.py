@@ -53,7 +53,7 @@ def kind(number: int) -> Callable[[type[_Class]], type[_Class]]:
     return _register((number, 0, 0))
 
 
-def experimenter(vendor: int, subtype: int) -> Callable[[type[_Class]], type[_Class]]:
+def experimenter(vendor: int, *, subtype: int) -> Callable[[type[_Class]], type[_Class]]:
     """Register a class as the decoder of an experimenter's message."""
     return _register((EXPERIMENTER, vendor, subtype))
 
@@ -76,7 +76,7 @@ def _register(key: _Key) -> Callable[[type[_Class]], type[_Class]]:
     return register
 
 
-def frame(number: int, xid: int, body: bytes = b"") -> bytes:
+def frame(number: int, *, xid: int, body: bytes = b"") -> bytes:
     """Put a header before a body.
 
     Arguments:
@@ -93,7 +93,7 @@ def frame(number: int, xid: int, body: bytes = b"") -> bytes:
         raise EncodeError(f"message of {len(body) + 8} bytes") from None
 
 
-def frame_experimenter(vendor: int, subtype: int, xid: int, body: bytes = b"") -> bytes:
+def frame_experimenter(vendor: int, *, subtype: int, xid: int, body: bytes = b"") -> bytes:
     """Put an experimenter's header before a body.
 
     Arguments:
@@ -111,7 +111,7 @@ def frame_experimenter(vendor: int, subtype: int, xid: int, body: bytes = b"") -
         raise EncodeError(f"message of {len(body) + 16} bytes") from None
 
 
-def frame_multipart(number: int, xid: int, body: bytes = b"") -> bytes:
+def frame_multipart(number: int, *, xid: int, body: bytes = b"") -> bytes:
     """Put a multipart request's header before a body.
 
     Arguments:
@@ -134,7 +134,7 @@ class Unknown:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as it came."""
-        return frame(self.number, xid, self.body)
+        return frame(self.number, xid=xid, body=self.body)
 
 
 def decode_message(data: bytes) -> tuple[int, Message]:
@@ -176,7 +176,7 @@ class Empty:
 
     def encode(self, xid: int = 0) -> bytes:
         """Encode as one OpenFlow 1.3 message."""
-        return frame(self._NUMBER, xid)
+        return frame(self._NUMBER, xid=xid)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:

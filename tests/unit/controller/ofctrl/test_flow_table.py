@@ -17,7 +17,19 @@ B = flow(8, 10, {"reg0": (2, 0xFFFFFFFF)}, (Output(2),), 6)
 def stats(fact, instructions=None):
     match, _ = Match.decode(fact[3])
     content = encode_apply(fact[4]) if instructions is None else instructions
-    return FlowStats(fact[1], fact[2], match, content, fact[5], 0, 0, 0, 0.0, 0, 0)
+    return FlowStats(
+        table=fact[1],
+        priority=fact[2],
+        match=match,
+        instructions=content,
+        cookie=fact[5],
+        flags=0,
+        idle_timeout=0,
+        hard_timeout=0,
+        duration=0.0,
+        n_packets=0,
+        n_bytes=0,
+    )
 
 
 def test_only_the_difference_is_sent():
@@ -114,7 +126,7 @@ def test_a_flow_that_no_message_has_room_for_is_left_out_alone():
         assert table.take() == {}
     table.absorb([(FLOW, *A[1:4], most * output, 5)], [A])
     (change,) = table.take().items()
-    assert len(encode_flow_change(1, change, 1)) > 0xFFFF - len(output) - 8
+    assert len(encode_flow_change(1, change, xid=1)) > 0xFFFF - len(output) - 8
 
 
 def test_of_two_flows_in_conflict_one_stays():
@@ -142,9 +154,9 @@ def test_parts_join_in_order_whoever_comes_first():
 
 
 def test_an_option_s_length_is_no_difference():
-    word = SetField.of("tun_metadata0", 2, 0xFFFFFFFF)
+    word = SetField.of("tun_metadata0", 2, mask=0xFFFFFFFF)
     fact = flow(39, 100, {}, (word,), 1)
-    said = SetField(word.field, 2, word.field.mask)
+    said = SetField(word.field, 2, mask=word.field.mask)
     header = bytes.fromhex("00015004")  # NXM_NX_TUN_METADATA0, 4 bytes
     body = header + (2).to_bytes(4, "big")
     action = (25).to_bytes(2, "big") + (16).to_bytes(2, "big") + body + bytes(4)

@@ -8,7 +8,7 @@ from ovenbird.lang.actions.context import Bucket, GroupSpec
 from ovenbird.openflow.actions import Group, SetField
 from ovenbird.openflow.messages import GroupDesc, GroupType, ModCommand
 
-ONE = GroupSpec((Bucket((SetField.of("reg0", 1),), 10), Bucket((SetField.of("reg0", 2),), 20)))
+ONE = GroupSpec((Bucket((SetField.of("reg0", 1),), weight=10), Bucket((SetField.of("reg0", 2),), weight=20)))
 TWO = GroupSpec((Bucket((SetField.of("reg0", 3),)),))
 
 

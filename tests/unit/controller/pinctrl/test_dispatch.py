@@ -39,7 +39,7 @@ NEXT_HOP = bytes([172, 16, 0, 9])
 
 def packet_in(opcode, *, port=1, datapath=7, packet=b"", **registers):
     fields = {"metadata": datapath, "reg14": port, **registers}
-    return PacketIn(packet, Match.exact(**fields), Userdata(opcode).encode())
+    return PacketIn(packet, Match.exact(**fields), userdata=Userdata(opcode).encode())
 
 
 def routed(number=0):
@@ -139,11 +139,11 @@ def test_no_packet_breaks_anything(data, opcode):
     ):
         frame[hosted_datapath] = value
     cut = bytes(frame[: data.draw(st.integers(0, len(frame)))])
-    result = Subfield.of("reg0", 3, 1) if opcode in WITH_RESULT else None
+    result = Subfield.of("reg0", ofs=3, n_bits=1) if opcode in WITH_RESULT else None
     userdata = Userdata(opcode, result, data.draw(st.binary(max_size=24))).encode()
     fields = Match.exact(metadata=data.draw(st.integers(0, 1)), reg14=1, reg15=1)
     with contextlib.suppress(PacketError, OpenFlowError, RuntimeError):  # no loop: what would be written is not
-        ins.handle(PacketIn(cut, fields, userdata, data.draw(st.sampled_from([b"", b"paused"]))))
+        ins.handle(PacketIn(cut, fields, userdata=userdata, continuation=data.draw(st.sampled_from([b"", b"paused"]))))
 
 
 # -- packets that wait for a neighbour --------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ def test_without_a_way_out_the_question_is_asked_and_nothing_held():
     sent = []
     ins = PacketIns(sent.append)
     one = routed()
-    ins.handle(PacketIn(one.packet, one.metadata.with_field("reg15", 0), one.userdata))
+    ins.handle(PacketIn(one.packet, one.metadata.with_field("reg15", 0), userdata=one.userdata))
     assert len(sent) == 1
     assert not ins.buffered
 
@@ -190,7 +190,7 @@ def test_few_packets_are_held_and_not_for_ever():
     held.hold(routed(), None)
     now[0] += PATIENCE
     other = routed()
-    held.hold(PacketIn(other.packet, other.metadata.with_field("reg0", 5), other.userdata), None)
+    held.hold(PacketIn(other.packet, other.metadata.with_field("reg0", 5), userdata=other.userdata), None)
     assert (len(held), held.dropped) == (1, 3)
 
 
@@ -198,7 +198,7 @@ def test_neighbours_are_limited():
     held = BufferedPackets(lambda _message: None)
     for number in range(NEIGHBOURS + 1):
         one = routed()
-        assert held.hold(PacketIn(one.packet, one.metadata.with_field("reg0", number), one.userdata), None)
+        assert held.hold(PacketIn(one.packet, one.metadata.with_field("reg0", number), userdata=one.userdata), None)
     assert (len(held), held.dropped) == (NEIGHBOURS, 1)
 
 
@@ -371,12 +371,12 @@ async def test_a_virtual_port_is_where_its_parent_spoke_and_goes_with_it(world):
     ins = PacketIns(lambda _message: None)
     ins.attach(southbound)
     userdata = Userdata(Opcode.BIND_VPORT, None, (9).to_bytes(4, "big")).encode()
-    ins.handle(PacketIn(b"", Match.exact(metadata=7, reg14=1), userdata))
+    ins.handle(PacketIn(b"", Match.exact(metadata=7, reg14=1), userdata=userdata))
     await settled(ins.mac_learning)
     ((values,),) = southbound.commits
     assert values == {"chassis": world.me.uuid, "virtual_parent": "p1"}
     world.set(port, **values)
-    ins.handle(PacketIn(b"", Match.exact(metadata=7, reg14=1), userdata))
+    ins.handle(PacketIn(b"", Match.exact(metadata=7, reg14=1), userdata=userdata))
     await settled(ins.mac_learning)
     assert len(southbound.commits) == 1
     world.run()

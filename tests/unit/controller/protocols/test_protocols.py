@@ -278,7 +278,7 @@ def bfd_in(source, destination, packet):
         ethertype=ethernet.IPV4,
         payload=IPv4(src=source, dst=destination, proto=UDP, payload=segment).encode(),
     )
-    return PacketIn(frame.encode(), Match.exact(metadata=3), Userdata(Opcode.BFD_MSG).encode())
+    return PacketIn(frame.encode(), Match.exact(metadata=3), userdata=Userdata(Opcode.BFD_MSG).encode())
 
 
 async def test_two_chassis_find_each_other_and_lose_each_other():
@@ -289,7 +289,9 @@ async def test_two_chassis_find_each_other_and_lose_each_other():
         def send(message):
             frame = Ethernet.decode(message.packet)
             if not lost:
-                packet_in = PacketIn(message.packet, Match.exact(metadata=3), Userdata(Opcode.BFD_MSG).encode())
+                packet_in = PacketIn(
+                    message.packet, Match.exact(metadata=3), userdata=Userdata(Opcode.BFD_MSG).encode()
+                )
                 assert IPv4.decode(frame.payload).ttl == 255
                 asyncio.get_running_loop().call_soon(ends[to].receive, packet_in)
 
@@ -459,7 +461,7 @@ async def test_a_prefix_is_recorded_when_the_server_answers():
         )
         packet = IPv6(src=ipv6_bytes("fe80::1"), dst=router, next_header=UDP, payload=segment).encode()
         frame = Ethernet(dst=bytes(6), src=bytes(6), ethertype=ethernet.IPV6, payload=packet).encode()
-        asking.receive(PacketIn(frame, Match.exact(metadata=3), Userdata(Opcode.HANDLE_DHCPV6_REPLY).encode()))
+        asking.receive(PacketIn(frame, Match.exact(metadata=3), userdata=Userdata(Opcode.HANDLE_DHCPV6_REPLY).encode()))
     assert recorded(store, "prefix of r-net") == f"{number_of('r-net')}:fd77::/56"
     assert parse_list(f"{number_of('r-net')}:fd77::/56") == IaPrefix(prefix=ipv6_bytes("fd77::"), length=56)
     assert parse_list("nonsense") is None

@@ -65,7 +65,7 @@ def test_dhcp_options_reach_the_controller(place) -> None:
         "routes = {10.1.0.0/16, 10.0.0.1, 0.0.0.0/0, 10.0.0.254}, flag = 1, tftp = 10.0.0.9);"
     )
     got = message(place, text)
-    assert (got.opcode, got.result) == (Opcode.PUT_DHCP_OPTS, Subfield.of("xxreg0", 99, 1))
+    assert (got.opcode, got.result) == (Opcode.PUT_DHCP_OPTS, Subfield.of("xxreg0", ofs=99, n_bits=1))
     offer, options = decode_dhcp4(got.payload)
     assert offer == 0x0A000002
     assert options == (
