@@ -15,7 +15,7 @@ from ovenbird.lab.requirements import check
 @click.command("down")
 @rundir_option
 def command(rundir: Path) -> None:
-    """Remove the cloud network: every process, namespace and file of it, also after a crash. To find none is fine."""
+    """Remove the cloud network with all its processes, namespaces and files. It is no error if there is none."""
     check()
     try:
         lab = Lab.open(rundir)

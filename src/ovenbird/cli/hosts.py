@@ -19,7 +19,7 @@ def host() -> None:
 
 @host.command("add")
 @click.argument("name")
-@click.option("--gateway", is_flag=True, help="Give it a cable to the outside world.")
+@click.option("--gateway", is_flag=True, help="Connect it to the external network.")
 @rundir_option
 def add(name: str, gateway: bool, rundir: Path) -> None:
     """Add a hypervisor to the running cloud."""

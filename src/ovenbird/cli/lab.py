@@ -31,9 +31,9 @@ command.add_command(host)
 @click.option("--network", required=True, help="Name or id.")
 @click.option("--host", help="The hypervisor; the one with the fewest instances if not given.")
 @click.option("--security-group", "groups", multiple=True, help="Name or id; the default group if not given.")
-@click.option("--hostname", help="What it finds in its metadata as its name, instead of NAME.")
-@click.option("--key", type=click.File("r"), help="A file with a public key for the instance to find in its metadata.")
-@click.option("--user-data", type=click.File("rb"), help="A file for it to find there as user data.")
+@click.option("--hostname", help="The host name in its metadata (NAME).")
+@click.option("--key", type=click.File("r"), help="A file with a public key for its metadata.")
+@click.option("--user-data", type=click.File("rb"), help="A file with user data for its metadata.")
 @rundir_option
 def boot(
     name: str,

@@ -10,6 +10,6 @@ rundir_option = click.option(
     "--rundir",
     type=click.Path(file_okay=False, path_type=Path),
     default=default_rundir,
-    help="Where the cloud lives: that of the environment variable OVENBIRD_RUNDIR, or else /run/ovenbird.",
+    help="The cloud's run directory (the environment variable OVENBIRD_RUNDIR, or /run/ovenbird).",
 )
 """The run directory of the cloud that a command is about."""

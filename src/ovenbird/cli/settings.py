@@ -151,10 +151,10 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @place_options
 def list_settings(*, place: Place, as_json: bool) -> None:
-    """Show every setting: its value, what it is by default, and what it is for."""
+    """List all settings with value, default and meaning."""
     found = place.options()
     if as_json:
         click.echo(json.dumps([_entry(setting, found) for setting in SETTINGS.values()], indent=2))
@@ -169,10 +169,10 @@ def list_settings(*, place: Place, as_json: bool) -> None:
 
 @command.command("get")
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="For programs: with its default, and what it may be.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the default and the permitted values.")
 @place_options
 def get(*, place: Place, name: str, as_json: bool) -> None:
-    """Print the value that a setting has."""
+    """Print the value of a setting."""
     setting = _named(name)
     found = place.options()
     click.echo(json.dumps(_entry(setting, found), indent=2) if as_json else _text(setting, found))
@@ -182,7 +182,7 @@ def get(*, place: Place, name: str, as_json: bool) -> None:
 @click.argument("words", metavar="NAME=VALUE...", nargs=-1, required=True)
 @place_options
 def set_settings(*, place: Place, words: tuple[str, ...]) -> None:
-    """Change settings: all that are given, or if one makes no sense none."""
+    """Change settings. If one of them is invalid, none is changed."""
     try:
         given = assignments(words)
     except SettingError as error:
@@ -200,7 +200,7 @@ def set_settings(*, place: Place, words: tuple[str, ...]) -> None:
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @place_options
 def unset(*, place: Place, names: tuple[str, ...]) -> None:
-    """Let settings be what they are by default; what is no setting is removed if somebody wrote it."""
+    """Reset settings to their defaults. Unknown names in the database are removed."""
 
     async def work(client: Client) -> dict[str, str]:
         before = options(client.store)

@@ -12,9 +12,9 @@ from ovenbird.lab.status import Status
 
 @click.command("status")
 @rundir_option
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(rundir: Path, as_json: bool) -> None:
-    """Show what runs and where, and what is wrong with it, a line each. The exit status is 0 if nothing is.
+    """Show what runs where, and each problem in a line. The exit status is 0 if there is none.
 
     Asked are processes, namespaces and their links, the databases for a transaction, the API, switches and their
     tunnels, whether packets go from one host to the next, whether northd, controllers and metadata services acknowledge

@@ -46,33 +46,36 @@ STYLES = {
     metavar="REMOTE",
     envvar="OVN_SB_DB",
     show_envvar=True,
-    help="Southbound; that of the running cloud if not given.",
+    help="Southbound (that of the running cloud).",
 )
 @click.option(
     *("--nb", "nb_remote"),
     metavar="REMOTE",
     envvar="OVN_NB_DB",
     show_envvar=True,
-    help="Northbound, for what is behind flows.",
+    help="Northbound, to name the rows behind flows.",
 )
-@click.option("--cloud", "cloud_remote", metavar="REMOTE", help="Cloud, for security group rules.")
+@click.option("--cloud", "cloud_remote", metavar="REMOTE", help="Cloud, to name security group rules.")
 @rundir_option
 @click.option(
-    "--from", "source", metavar="WHO", help="Who sends: a port by its name, MAC or IP address, or WHO outside."
+    "--from",
+    "source",
+    metavar="WHO",
+    help="The sender: a port's name, MAC or IP address, or an outside address.",
 )
-@click.option("--to", "target", metavar="WHO", help="Who is sent to, likewise.")
-@click.option("--tcp", metavar="N", type=click.IntRange(0, 65535), help="To that TCP port.")
-@click.option("--udp", metavar="N", type=click.IntRange(0, 65535), help="To that UDP port.")
+@click.option("--to", "target", metavar="WHO", help="The destination, likewise.")
+@click.option("--tcp", metavar="N", type=click.IntRange(0, 65535), help="A TCP segment to this port.")
+@click.option("--udp", metavar="N", type=click.IntRange(0, 65535), help="A UDP datagram to this port.")
 @click.option("--icmp", is_flag=True, help="An echo request (the default).")
 @click.option("--arp", is_flag=True, help="An ARP request.")
-@click.option("--dhcp", is_flag=True, help="A DHCP request, to everybody: without --to.")
-@click.option("--reply", is_flag=True, help="Trace the answer too, as part of the connection.")
-@click.option("--ct", metavar="FLAGS", multiple=True, help="What ct_next says (new or est,rpl ...), each in its turn.")
+@click.option("--dhcp", is_flag=True, help="A DHCP request (broadcast, without --to).")
+@click.option("--reply", is_flag=True, help="Also trace the reply in the same connection.")
+@click.option("--ct", metavar="FLAGS", multiple=True, help="The result of each ct_next in turn (new or est,rpl ...).")
 @click.option("--detailed", is_flag=True, help="Every stage that does something (the default).")
-@click.option("--summary", is_flag=True, help="Pipelines and actions alone.")
-@click.option("--minimal", is_flag=True, help="Changes and outputs alone.")
-@click.option("--all", "everything", is_flag=True, help="Every stage, also those that hand every packet on.")
-@click.option("--json", "as_json", is_flag=True, help="For programs; every stage.")
+@click.option("--summary", is_flag=True, help="Only pipelines and actions.")
+@click.option("--minimal", is_flag=True, help="Only changes and outputs.")
+@click.option("--all", "everything", is_flag=True, help="Every stage, also those without effect.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every stage.")
 def command(
     *,
     words: tuple[str, ...],

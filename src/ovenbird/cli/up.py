@@ -20,14 +20,14 @@ from ovenbird.model.settings import SettingError, assignments
 @click.command("up")
 @rundir_option
 @click.option("--host", "hosts", multiple=True, default=DEFAULT_HOSTS, help="A hypervisor; repeat it for more.")
-@click.option("--prefix", help="What the namespaces' names begin with.")
+@click.option("--prefix", help="The prefix of namespace names.")
 @click.option("--api-port", default=9696, show_default=True, help="TCP port of the API; 0 picks a free one.")
 @click.option("--nb-port", default=6641, show_default=True, help="TCP port of Northbound; 0 for none.")
 @click.option("--sb-port", default=6642, show_default=True, help="TCP port of Southbound; 0 for none.")
 @click.option("--cloud-port", default=6643, show_default=True, help="TCP port of Cloud; 0 for none.")
-@click.option("--metadata/--no-metadata", default=True, help="Whether instances find a metadata service.")
+@click.option("--metadata/--no-metadata", default=True, help="Whether to provide the metadata service.")
 @click.option("--set", "words", metavar="NAME=VALUE", multiple=True, help="A setting of the cloud; repeat it for more.")
-@click.option("--scene/--no-scene", "play", default=True, help="Whether to boot the first two instances.")
+@click.option("--scene/--no-scene", "play", default=True, help="Whether to create a demonstration network.")
 def command(
     *,
     rundir: Path,

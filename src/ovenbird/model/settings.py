@@ -112,63 +112,65 @@ METADATA = Setting(
     "metadata",
     Flag(),
     False,
-    "each network has a port for the metadata service",
+    "whether each network has a port for the metadata service",
     "for networks made from now on, and subnets made, or given DHCP, from now on",
 )
 DISTRIBUTED_FLOATING_IP = Setting(
     "distributed_floating_ip",
     Flag(),
     False,
-    "floating IPs are translated where the instance runs, not at the router's gateway",
+    "whether floating IPs are translated on the instance's host instead of the router's gateway",
 )
 GATEWAY_SCHEDULER = Setting(
     "gateway_scheduler",
     Choice(("leastloaded", "chance")),
     "leastloaded",
-    "how routers' gateways are spread over chassis: by load or at random",
+    "how gateways are scheduled on chassis: by load, or at random",
     "at once: gateways may move",
 )
 MIGRATION_ACTIVATION = Setting(
     "live_migration_activation_strategy",
     Choice(("rarp", "")),
     "rarp",
-    "what makes a port work where its instance moves to: an announcement by RARP, or (empty) nothing",
+    "what activates a port on the new host of its instance: a RARP, or (empty) nothing",
 )
 DNS_DOMAIN = Setting(
     "dns_domain",
     Domain(),
     "openstacklocal",
-    "domain of instances on networks that name none; instances are not told of the default",
+    "domain of instances on networks without dns_domain; the default is not sent to instances",
 )
 DNS_SERVERS: Setting[tuple[str, ...]] = Setting(
     "dns_servers",
     Addresses(),
     (),
-    "name servers of instances on subnets that name none; without any, those of the compiler's host",
+    "name servers of subnets without dns_nameservers; if empty, those of the compiler's host",
 )
 LEASE_TIME = Setting(
     "dhcp_default_lease_time",
     Number(1, 0xFFFF_FFFF),  # RFC 2131, section 3.3
     43_200,
-    "seconds for which instances have their addresses before they ask again; 4294967295: for ever",
+    "lease time in seconds; 4294967295 means infinite",
 )
 PHYSICAL_MTU = Setting(
     "global_physnet_mtu",
     Number(MINIMUM_MTU + TUNNEL_OVERHEAD, 65_535),
     1500,
-    f"bytes of the largest packet of physical networks; tunnelled networks carry {TUNNEL_OVERHEAD} less",
+    f"MTU of physical networks in bytes; that of tunnelled networks is {TUNNEL_OVERHEAD} less",
     "for networks made from now on, and those whose MTU is set from now on",
 )
-MAX_ROUTES = Setting("max_routes", Number(0, _INT), 30, "extra routes of a router")
-MAX_ADDRESS_PAIRS = Setting("max_allowed_address_pair", Number(0, _INT), 10, "allowed address pairs of a port")
+MAX_ROUTES = Setting("max_routes", Number(0, _INT), 30, "maximum number of extra routes of a router")
+MAX_ADDRESS_PAIRS = Setting(
+    "max_allowed_address_pair", Number(0, _INT), 10, "maximum number of address pairs of a port"
+)
 AGENT_DOWN_TIME = Setting(
-    "agent_down_time", Number(1, _INT), 75, "seconds after which an agent that has not answered counts as dead"
+    "agent_down_time", Number(1, _INT), 75, "seconds after which an agent that has not acknowledged nb_cfg is down"
 )
 MAC_BINDING_AGE = Setting(
     "mac_binding_age_threshold",
     Number(0, _INT),
     0,
-    "seconds for which routers keep what they learned of a neighbour; 0: for ever",
+    "seconds after which learned neighbours of routers expire; 0 means never",
 )
 
 QUOTAS: Mapping[str, Setting[int]] = {
@@ -176,7 +178,7 @@ QUOTAS: Mapping[str, Setting[int]] = {
         f"quota_{member}",
         Number(UNLIMITED, _INT),
         default,
-        f"{what} of a project; {UNLIMITED}: any number, the default where nobody has to log in",
+        f"{what} of a project; {UNLIMITED} means no limit, the default without authentication",
     )
     for member, default, what in (
         *((counted.member, counted.default, counted.words) for counted in COUNTED.values()),
