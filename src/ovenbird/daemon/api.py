@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ovenbird.api.access.auth import NotLoopbackError
 from ovenbird.api.http.service import Service
 from ovenbird.cloud import compiler
-from ovenbird.daemon import https, login, nova, tls
+from ovenbird.daemon import auth_options, https, nova, tls
 from ovenbird.daemon.database_options import database
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.findings import list_findings
@@ -48,7 +48,7 @@ OPTIONS = {
     "host": value("ADDRESS", "the address to listen on (127.0.0.1)"),
     "port": value("PORT", "the TCP port to listen on (9696)"),
     "no-compile": flag("serve only; another process compiles, and tells Nova"),
-    **login.OPTIONS,
+    **auth_options.OPTIONS,
     **https.OPTIONS,
     **nova.OPTIONS,
 }
@@ -96,8 +96,8 @@ def service(daemon: Daemon, cloud_client: Client, northbound: Client, southbound
     """
     try:
         host = daemon.options.last("host") or "127.0.0.1"
-        who = login.authenticator(daemon.options)
-        rules = login.policy(daemon.options, who)
+        who = auth_options.authenticator(daemon.options)
+        rules = auth_options.policy(daemon.options, who)
         keys = https.keys(daemon.options)
         return Service(
             cloud_client,

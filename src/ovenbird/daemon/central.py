@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ovenbird.daemon import api, damage, https, login, northd, nova, tls
+from ovenbird.daemon import api, auth_options, damage, https, northd, nova, tls
 from ovenbird.daemon.database_remotes import database_text
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.help import Usage
@@ -72,7 +72,7 @@ OPTIONS = {
         for name, database in (("nb", "Northbound"), ("sb", "Southbound"), ("cloud", "Cloud"))
     },
     **damage.OPTIONS,
-    **login.OPTIONS,
+    **auth_options.OPTIONS,
     **https.OPTIONS,
     **nova.OPTIONS,
 }

@@ -11,13 +11,13 @@ import pytest
 from ovenbird.api.access.auth import Open
 from ovenbird.api.access.basic import Basic
 from ovenbird.api.access.keystone import Keystone
-from ovenbird.daemon import login
+from ovenbird.daemon import auth_options
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.options import parse
 
 
 def options(*argv):
-    return parse(argv, login.OPTIONS)
+    return parse(argv, auth_options.OPTIONS)
 
 
 @pytest.fixture
@@ -29,24 +29,24 @@ def passwords(tmp_path):
 
 async def test_nobody_has_to_log_in_unless_told(tmp_path):
     for given in (options(), options("--auth=none")):
-        who = login.authenticator(given)
+        who = auth_options.authenticator(given)
         assert isinstance(who, Open)
-        assert login.policy(given, who) is None
+        assert auth_options.policy(given, who) is None
 
 
 async def test_basic(passwords):
     given = options(f"--auth=basic:{passwords}", "--admin=alice", "--admin=bob")
-    who = login.authenticator(given)
+    who = auth_options.authenticator(given)
     assert isinstance(who, Basic)
     assert who.admins == {"alice", "bob"}
-    assert login.policy(given, who) is not None
+    assert auth_options.policy(given, who) is not None
     await who.close()
 
 
 async def test_keystone(tmp_path):
     file = tmp_path / "neutron.conf"
     file.write_text("[keystone_authtoken]\nauth_url = http://127.0.0.1:5000\nusername = neutron\npassword = x\n")
-    who = login.authenticator(options(f"--auth=keystone:{file}"))
+    who = auth_options.authenticator(options(f"--auth=keystone:{file}"))
     assert isinstance(who, Keystone)
     await who.close()
 
@@ -54,18 +54,18 @@ async def test_keystone(tmp_path):
 @pytest.mark.parametrize("how", ["", "basic", "basic:", "none:x", "keystone", "Basic:x", "magic:y"])
 def test_other_ways_are_refused(how):
     with pytest.raises(UsageError, match="none, basic:FILE or keystone:FILE"):
-        login.authenticator(options(f"--auth={how}"))
+        auth_options.authenticator(options(f"--auth={how}"))
 
 
 async def test_a_policy_needs_callers_who_differ(tmp_path, passwords):
     file = tmp_path / "policy.yaml"
     file.write_text("create_network: rule:none\n")
     with pytest.raises(UsageError, match="nobody is told from anybody else"):
-        login.policy(options(f"--policy-file={file}"), Open())
+        auth_options.policy(options(f"--policy-file={file}"), Open())
     given = options(f"--auth=basic:{passwords}", f"--policy-file={file}")
-    who = login.authenticator(given)
+    who = auth_options.authenticator(given)
     with pytest.raises(UsageError, match="there is no rule none"):
-        login.policy(given, who)
+        auth_options.policy(given, who)
     await who.close()
 
 
