@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ovenbird.engine import tracking
 from ovenbird.engine.rules import Rule, Run
-from ovenbird.engine.value_counts import Tallies
+from ovenbird.engine.value_counts import CountsByGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -66,7 +66,7 @@ class GroupedValues(Rule):
     __slots__ = ()
 
     run = Gathering
-    keeps: type[Any] = Tallies
+    keeps: type[Any] = CountsByGroup
     """What counts the pairs of an engine's rows."""
 
     def values(self, group: Hashable) -> frozenset[Any]:

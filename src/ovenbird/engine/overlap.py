@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.engine.value_counts import Tallies
+from ovenbird.engine.value_counts import CountsByGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +39,7 @@ class Overlap:
         return counts.values(row)
 
 
-class Overlaps(Tallies):
+class Overlaps(CountsByGroup):
     """What an ``Overlap`` says of two tables, kept as they change."""
 
     __slots__ = ()
@@ -60,16 +60,16 @@ class Side:
     """Watches one of the tables.
 
     Arguments:
-        tallies: what to keep.
+        counts: what to keep.
         column: the set column of this table.
         others: the rows of the other table by the elements of theirs.
         asked: whether it is the rows of this table that are asked for.
     """
 
-    __slots__ = ("asked", "column", "members", "others", "tallies")
+    __slots__ = ("asked", "column", "counts", "members", "others")
 
-    def __init__(self, tallies: Tallies, column: Column[Any], others: Index, *, asked: bool) -> None:
-        self.tallies = tallies
+    def __init__(self, counts: CountsByGroup, column: Column[Any], others: Index, *, asked: bool) -> None:
+        self.counts = counts
         self.column = column
         self.others = others
         self.asked = asked
@@ -90,16 +90,16 @@ class Side:
     def deleted(self, row: Row) -> None:
         """Count a row no more."""
         for other, number in self._shared(self.members.pop(row)).items():
-            self.tallies.discount(*self._pair(row, other), number)
+            self.counts.discount(*self._pair(row, other), number)
 
     def _file(self, row: Row, elements: frozenset[Any], delta: tuple[Iterable[Any], Iterable[Any]] | None) -> None:
         before = self.members.get(row, frozenset())
         self.members[row] = elements
         added, removed = (elements - before, before - elements) if delta is None else delta
         for other, number in self._shared(added).items():
-            self.tallies.count(*self._pair(row, other), number)
+            self.counts.count(*self._pair(row, other), number)
         for other, number in self._shared(removed).items():
-            self.tallies.discount(*self._pair(row, other), number)
+            self.counts.discount(*self._pair(row, other), number)
 
     def _shared(self, elements: Iterable[Any]) -> dict[Row, int]:
         """Return how many of the elements each row of the other table has."""

@@ -41,40 +41,40 @@ class ValueCounts:
         if node is None:
             raise LookupError(f"{self.group.owner.TABLE}: asked for outside of a computation")
         table = node.engine.tables[self.group.owner]
-        counts: Counts = table.kept.get(self) or Counts(self, table)
+        counts: TableCounts = table.kept.get(self) or TableCounts(self, table)
         return counts.values(group)
 
 
-class Tally(Source):
+class GroupCounts(Source):
     """How often one group has each value."""
 
-    __slots__ = ("counts", "key", "tallies")
+    __slots__ = ("counts", "groups", "key")
 
-    def __init__(self, tallies: dict[Hashable, Tally], key: Hashable) -> None:
+    def __init__(self, groups: dict[Hashable, GroupCounts], key: Hashable) -> None:
         self.readers = {}
-        self.tallies = tallies
+        self.groups = groups
         self.key = key
         self.counts: dict[Any, int] = {}
 
     def unread(self) -> None:
         """Disappear when empty."""
         if not self.counts:
-            self.tallies.pop(self.key, None)
+            self.groups.pop(self.key, None)
 
 
-class Tallies:
+class CountsByGroup:
     """Counted values by group; a group that is empty and that nobody reads disappears."""
 
-    __slots__ = ("tallies",)
+    __slots__ = ("groups",)
 
     def __init__(self) -> None:
-        self.tallies: dict[Hashable, Tally] = {}
+        self.groups: dict[Hashable, GroupCounts] = {}
 
     def values(self, group: Hashable) -> frozenset[Any]:
         """Return the values in a group; the caller depends on them."""
-        tally = self._of(group)
-        tally.track()
-        return frozenset(tally.counts)
+        counted = self._of(group)
+        counted.track()
+        return frozenset(counted.counts)
 
     def count(self, group: Hashable, value: Hashable, number: int = 1) -> None:
         """Count a value once more, or several times; tell readers if the group did not have it.
@@ -84,11 +84,11 @@ class Tallies:
             value: the value.
             number: how many times, from 1.
         """
-        tally = self._of(group)
-        before = tally.counts.get(value, 0)
-        tally.counts[value] = before + number
+        counted = self._of(group)
+        before = counted.counts.get(value, 0)
+        counted.counts[value] = before + number
         if not before:
-            tally.touch()
+            counted.touch()
 
     def discount(self, group: Hashable, value: Hashable, number: int = 1) -> None:
         """Count a value once less, or several times; tell readers if the group has it no more.
@@ -98,35 +98,35 @@ class Tallies:
             value: the value.
             number: how many times, from 1.
         """
-        tally = self.tallies[group]
-        tally.counts[value] -= number
-        if tally.counts[value]:
+        counted = self.groups[group]
+        counted.counts[value] -= number
+        if counted.counts[value]:
             return
-        del tally.counts[value]
-        if tally.readers:
-            tally.touch()
-        elif not tally.counts:
-            del self.tallies[group]
+        del counted.counts[value]
+        if counted.readers:
+            counted.touch()
+        elif not counted.counts:
+            del self.groups[group]
 
-    def _of(self, group: Hashable) -> Tally:
-        tally = self.tallies.get(group)
-        if tally is None:
-            tally = self.tallies[group] = Tally(self.tallies, group)
-        return tally
+    def _of(self, group: Hashable) -> GroupCounts:
+        counted = self.groups.get(group)
+        if counted is None:
+            counted = self.groups[group] = GroupCounts(self.groups, group)
+        return counted
 
 
-class Counts(Tallies):
+class TableCounts(CountsByGroup):
     """What a ``ValueCounts`` says of one table, kept as the table changes."""
 
-    __slots__ = ("distinct", "filed", "mask")
+    __slots__ = ("filed", "mask", "value_counts")
 
-    def __init__(self, distinct: ValueCounts, table: Table[Any]) -> None:
+    def __init__(self, value_counts: ValueCounts, table: Table[Any]) -> None:
         super().__init__()
-        self.distinct = distinct
-        self.mask = distinct.group.bit | distinct.value.bit
+        self.value_counts = value_counts
+        self.mask = value_counts.group.bit | value_counts.value.bit
         self.filed: dict[Row, tuple[Hashable, Hashable]] = {}
         self.inserted(table.rows.values())
-        table.kept[distinct] = self
+        table.kept[value_counts] = self
         table.watchers.append(self)
 
     def inserted(self, rows: Iterable[Row]) -> None:
@@ -135,9 +135,9 @@ class Counts(Tallies):
             self._file(row)
 
     def _file(self, row: Row) -> None:
-        value = row.values[self.distinct.value.index]
+        value = row.values[self.value_counts.value.index]
         if value is not None:
-            filed = self.filed[row] = (row.values[self.distinct.group.index], value)
+            filed = self.filed[row] = (row.values[self.value_counts.group.index], value)
             self.count(*filed)
 
     def modified(self, row: Row, mask: int, deltas: SetDeltas | None) -> None:  # noqa: ARG002 (a watcher's signature)

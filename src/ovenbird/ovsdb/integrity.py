@@ -2,7 +2,7 @@
 
 Strong references are counted, and a row that others refer to stays; rows of non-root tables that nobody refers to go.
 Weak references to rows that go are taken out. Tables keep to `maxRows`, indexes stay unique. Everything is computed
-from what the transaction staged plus three tallies kept here, so the cost follows the change and not the database.
+from what the transaction staged plus three counts kept here, so the cost follows the change and not the database.
 A reference of a row to itself does not count, as in the original.
 """
 
@@ -28,7 +28,7 @@ Key = Any
 
 
 class Integrity:
-    """The tallies of one database.
+    """The counts of one database.
 
     Arguments:
         tables: its tables.

@@ -97,14 +97,14 @@ def test_nothing_is_left_of_groups_without_values_and_readers():
     w = World([held, sizes])
     w.put("x", "a")
     w.run()
-    tallies = held.kept(w.engine).tallies
-    assert set(tallies) == {"x", "y", "all"}
+    groups = held.kept(w.engine).groups
+    assert set(groups) == {"x", "y", "all"}
     w.put("x")
     w.run()
-    assert set(tallies) == {"x", "y"}
+    assert set(groups) == {"x", "y"}
     w.boxes.delete(w.boxes.rows["x"])
     w.run()
-    assert set(tallies) == {"y"}
+    assert set(groups) == {"y"}
 
 
 def test_engines_over_the_same_rows_gather_for_themselves():
@@ -113,7 +113,7 @@ def test_engines_over_the_same_rows_gather_for_themselves():
     w.run()
     other = Engine([w.source], [held])
     other.run()
-    assert set(held.kept(other).tallies) == {"x", "all"}
+    assert set(held.kept(other).groups) == {"x", "all"}
     other.close()
     w.put("y", "b")
     assert w.run()[0] == {"x": "1", "y": "1"}

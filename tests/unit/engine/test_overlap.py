@@ -91,4 +91,4 @@ def test_after_any_edits_the_answer_is_what_the_sets_say(told):
         for row in list(table.rows.values()):
             table.delete(row)
     w.run()
-    assert not w.boxes.kept[SHARING].tallies
+    assert not w.boxes.kept[SHARING].groups

@@ -72,12 +72,12 @@ def test_rows_move_between_values_and_groups():
 
 def test_nothing_is_left_of_groups_without_rows_and_readers():
     w = World()
-    (counts,) = [watcher for watcher in w.things.watchers if type(watcher).__name__ == "Counts"]
+    (counts,) = [watcher for watcher in w.things.watchers if type(watcher).__name__ == "TableCounts"]
     for n in range(3, 50):
         w.add(f"t{n}", n, "a")
         w.things.delete(w.things.rows[f"t{n}"])
     w.run()
-    assert set(counts.tallies) == {1, 2}
+    assert set(counts.groups) == {1, 2}
     w.things.delete(w.things.rows["two"])
     w.engine.run()
-    assert set(counts.tallies) == {1}
+    assert set(counts.groups) == {1}

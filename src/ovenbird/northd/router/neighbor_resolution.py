@@ -227,7 +227,7 @@ def _known_router(port: RouterPort, other: RouterPort) -> Iterator[Fact]:
 # -- hosts ------------------------------------------------------------------------------------------------------------
 
 
-class Door(NamedTuple):
+class NeighborPort(NamedTuple):
     """A router port as the hosts of its switch see it.
 
     Arguments:
@@ -243,11 +243,11 @@ class Door(NamedTuple):
 
 
 @view
-def doors(switch: nb.LogicalSwitch) -> tuple[Door, ...]:
+def neighbor_ports(switch: nb.LogicalSwitch) -> tuple[NeighborPort, ...]:
     """Return the router ports that a switch is joined to."""
     return tuple(
         [
-            Door(
+            NeighborPort(
                 port.datapath,
                 f"outport == {port.quoted} && ",
                 tuple([(s.low, s.high) for s in port.ipv4]),
@@ -265,20 +265,20 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         yield from _beside(port)
     elif kind == "virtual":
         yield from _virtual(port)
-    elif port.enabled and port.addresses and (found := doors(port.switch)):
+    elif port.enabled and port.addresses and (found := neighbor_ports(port.switch)):
         for address in port.addresses:
             yield from _known_host(found, address, address.mac, port.hint)
 
 
-def _known_host(found: Sequence[Door], address: Addresses, mac: str, hint: str) -> Iterator[Fact]:
+def _known_host(found: Sequence[NeighborPort], address: Addresses, mac: str, hint: str) -> Iterator[Fact]:
     act = f"eth.dst = {mac}; next;"
     for register, ips in (("reg0", address.ipv4), ("xxreg0", address.ipv6)):
         for ip in ips:
             number = number_of(ip)
-            for door in found:
-                for low, high in door.ipv4 if register == "reg0" else door.ipv6:
+            for neighbor in found:
+                for low, high in neighbor.ipv4 if register == "reg0" else neighbor.ipv6:
                     if low <= number <= high:
-                        yield flow(RESOLVE, door.datapath, 100, f"{door.match}{register} == {ip}", act, hint)
+                        yield flow(RESOLVE, neighbor.datapath, 100, f"{neighbor.match}{register} == {ip}", act, hint)
                         break
 
 
@@ -314,10 +314,10 @@ def _virtual(port: SwitchPort) -> Iterator[Fact]:
         macs = [text.split()[0] for text in sorted(row.addresses) if text[:1].isalnum() and ":" in text]
     register, number = "xxreg0" if ":" in ip else "reg0", number_of(ip)
     for mac in macs:
-        for door in doors(port.switch):
-            if any(low <= number <= high for low, high in (door.ipv6 if ":" in ip else door.ipv4)):
-                match = f"{door.match}{register} == {ip}"
-                yield flow(RESOLVE, door.datapath, 100, match, f"eth.dst = {mac}; next;", port.hint)
+        for neighbor in neighbor_ports(port.switch):
+            if any(low <= number <= high for low, high in (neighbor.ipv6 if ":" in ip else neighbor.ipv4)):
+                match = f"{neighbor.match}{register} == {ip}"
+                yield flow(RESOLVE, neighbor.datapath, 100, match, f"eth.dst = {mac}; next;", port.hint)
 
 
 # -- what is configured and what was learned --------------------------------------------------------------------------
