@@ -18,7 +18,7 @@ from ovenbird.lab.lab import Lab
 from ovenbird.lab.namespace import Namespace
 from ovenbird.lab.process import wait_until
 from ovenbird.lab.state import Kind
-from ovenbird.metadata.boot import Boot, BootStore
+from ovenbird.metadata.instance_userdata import InstanceUserdata, UserdataStore
 from ovenbird.metadata.namespace import ADDRESS, ADDRESS6
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.live
 NETWORK = "5f0e8a54-93b7-4c0f-8a25-6d1c9d0f3b11"
 OTHER = "c41d2f9e-0c5b-4d5e-9a0a-1f6f4d3f8a22"
 MACS = {"a": "02:00:00:00:0a:01", "b": "02:00:00:00:0a:02", "c": "02:00:00:00:0a:03"}
-BOOT = Boot("alpha", {"mine": "ssh-ed25519 AAAA me"}, b"#!/bin/sh\necho \x00\xff\n", {"role": "web"})
+USERDATA = InstanceUserdata("alpha", {"mine": "ssh-ed25519 AAAA me"}, b"#!/bin/sh\necho \x00\xff\n", {"role": "web"})
 
 
 def make_network(lab: Lab, network: str, ports: dict[str, str]) -> None:
@@ -81,7 +81,7 @@ def lab(request: pytest.FixtureRequest, originals: None, make_module_lab: Callab
 @pytest.fixture(scope="module")
 def a(lab: Lab) -> Instance:
     make_network(lab, NETWORK, {"a": "10.8.0.1", "b": "10.8.0.2"})
-    BootStore(lab.plan.boots).put("lab-a", BOOT)
+    UserdataStore(lab.plan.boots).put("lab-a", USERDATA)
     lab.keep(programs.metadata(lab.hypervisor("hv1")))
     return lab.attach("a", "hv1", "a", MACS["a"])
 
@@ -112,7 +112,7 @@ def test_the_openstack_format(asked: Instance) -> None:
     network = json.loads(curl(asked, "/openstack/latest/network_data.json") or "")
     assert network["links"][0]["ethernet_mac_address"] == MACS["a"]
     encoded = asked.run("sh", "-c", f"curl -s http://{ADDRESS}/openstack/latest/user_data | base64 -w0")
-    assert base64.b64decode(encoded) == BOOT.user_data
+    assert base64.b64decode(encoded) == USERDATA.user_data
 
 
 def test_the_ec2_format(asked: Instance) -> None:

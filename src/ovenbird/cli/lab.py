@@ -15,7 +15,7 @@ from ovenbird.cli.sheet import console
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.requirements import check, environment
 from ovenbird.lab.status import Status
-from ovenbird.metadata.boot import Boot, BootStore
+from ovenbird.metadata.instance_userdata import InstanceUserdata, UserdataStore
 
 
 @click.group("lab")
@@ -49,9 +49,11 @@ def boot(
     check()
     lab = Lab.open(rundir)
     keys = {Path(key.name).stem: key.read().strip()} if key is not None else {}
-    given = Boot(hostname or name, keys, user_data.read() if user_data is not None else None)
+    given = InstanceUserdata(hostname or name, keys, user_data.read() if user_data is not None else None)
     # Recorded first: the instance asks as soon as it has an address.
-    instance = lab.boot(name, network, host, groups, record=_recorded(BootStore(lab.plan.boots), f"lab-{name}", given))
+    instance = lab.boot(
+        name, network, host, groups, record=_recorded(UserdataStore(lab.plan.boots), f"lab-{name}", given)
+    )
     member = (
         f"security group {', '.join(groups)}" if groups else "the default security group, which lets in its own alone"
     )
@@ -59,13 +61,13 @@ def boot(
 
 
 @contextmanager
-def _recorded(boots: BootStore, device: str, boot: Boot) -> Iterator[None]:
+def _recorded(store: UserdataStore, device: str, userdata: InstanceUserdata) -> Iterator[None]:
     """Record what an instance is booted with, unless it is not booted."""
-    boots.put(device, boot)
+    store.put(device, userdata)
     try:
         yield
     except BaseException:
-        boots.remove(device)
+        store.remove(device)
         raise
 
 
@@ -97,7 +99,7 @@ def delete(name: str, rundir: Path) -> None:
     check()
     lab = Lab.open(rundir)
     lab.delete(name)
-    BootStore(lab.plan.boots).remove(f"lab-{name}")
+    UserdataStore(lab.plan.boots).remove(f"lab-{name}")
     click.echo(f"{name} is gone")
 
 

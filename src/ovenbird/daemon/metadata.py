@@ -13,15 +13,15 @@ from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import value
 from ovenbird.daemon.process import Daemon, until_stopped
-from ovenbird.metadata.boot import BootStore
-from ovenbird.metadata.local import Local
+from ovenbird.metadata.builtin_provider import BuiltinProvider
+from ovenbird.metadata.instance_userdata import UserdataStore
 from ovenbird.metadata.namespace import Plumbing
 from ovenbird.metadata.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ovenbird.metadata.source import Source
+    from ovenbird.metadata.provider import Provider
 
 OPTIONS = {
     "nova": value("URL", "pass requests on to Nova's metadata service, as http://controller:8775"),
@@ -45,7 +45,7 @@ ends it and removes everything.""",
 )
 
 
-def source(daemon: Daemon) -> Source:
+def provider(daemon: Daemon) -> Provider:
     """Return what answers.
 
     Raises:
@@ -55,7 +55,7 @@ def source(daemon: Daemon) -> Source:
     if (nova is None) == (boots is None):
         raise UsageError("who answers? One of --nova and --boots is needed")
     if boots is not None:
-        return Local(BootStore(_directory(boots)))
+        return BuiltinProvider(UserdataStore(_directory(boots)))
     secret, authorities = daemon.options.last("secret-file"), daemon.options.last("nova-ca-cert")
     if secret is None or nova is None:
         raise UsageError("--nova needs --secret-file")
@@ -104,7 +104,7 @@ def service(daemon: Daemon) -> Service:
     return Service(
         local_database(options),
         Plumbing(options.last("namespace") or "", options.last("prefix") or ""),
-        source(daemon),
+        provider(daemon),
         chassis=options.last("chassis") or "",
         keys=tls.given(options),
     )

@@ -1,6 +1,7 @@
-"""The metadata service of one hypervisor: 169.254.169.254 and fe80::a9fe:a9fe for every network with instances here.
+"""The metadata service of one hypervisor: it serves 169.254.169.254 and fe80::a9fe:a9fe in networks with instances.
 
-Each network's localport is a namespace with a cable into the integration bridge; sockets opened inside it are served by
-the one process. Who asks is known by network and source address; what is answered comes from a `Source`: Nova's
-metadata service behind signed headers, or files that say what instances were booted with.
+The localport of each network is an interface in a network namespace, plugged into the integration bridge. One process
+serves the sockets that it opens in all these namespaces. A request is identified by its network and source address
+(`instance_lookup`); a `Provider` answers it: Nova's metadata service, reached with signed headers, or files that hold
+what each instance was booted with.
 """

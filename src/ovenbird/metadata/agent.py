@@ -1,7 +1,6 @@
-"""The metadata service as an agent of its chassis: in Chassis_Private it says that it is there, and how far it is.
+"""The metadata agent's entry in Chassis_Private: its id, and the last `nb_cfg` that it has served.
 
-The keys are those of Neutron's agent, so that its API shows ours as it shows its own: an id, and the last `nb_cfg` of
-Southbound up to which everything is served.
+The keys of `external_ids` are those of Neutron's metadata agent, so that its API lists this one as it lists its own.
 """
 
 from __future__ import annotations

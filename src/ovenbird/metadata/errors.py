@@ -1,4 +1,4 @@
-"""What can go wrong in the metadata service."""
+"""Errors of the metadata service."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ class MetadataError(Exception):
     """Any failure of this package."""
 
 
-class UnknownCallerError(MetadataError):
+class UnknownInstanceError(MetadataError):
     """No instance, or more than one, of this chassis and network has the address that a request came from."""
 
 

@@ -1,8 +1,8 @@
-"""Namespaces, cables and addresses: what a network's localport is made of, with iproute2 (ip-netns(8), ip-link(8)).
+"""Network namespaces, veth pairs and addresses of localports, made with iproute2 (ip-netns(8), ip-link(8)).
 
-A network has the namespace `ovnmeta-<network>` and the cable `tap<network[:10]>0` to `...1`, one end where the bridge
-is, the other inside. Every step may be repeated: what is right already stays as it is, and what a crash left half-made
-is made whole or removed. Nothing is remembered: the machine itself says what there is.
+A network has the namespace `ovnmeta-<network>` and a veth pair: `tap<network[:10]>0` in the bridge's namespace and
+`tap<network[:10]>1` inside. Every step is idempotent: what exists as wanted is left alone, and what a crash left
+incomplete is completed or removed. Nothing is stored; the state is read from the kernel.
 """
 
 from __future__ import annotations

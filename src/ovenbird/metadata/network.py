@@ -1,7 +1,8 @@
-"""Networks: which of them have instances on this chassis, and what their localport is.
+"""The networks that have instances on this chassis, and their localports.
 
-A network's localport is the binding of type `localport` whose `neutron:device_id` is `ovnmeta-<network>`; its addresses
-are in `neutron:cidrs` (Neutron's convention). It is served while a port of the same datapath is bound to this chassis.
+The localport of a network is the Port_Binding of type `localport` whose `neutron:device_id` is `ovnmeta-<network>`;
+its addresses are in `neutron:cidrs` (Neutron's convention). A network is served while a port of the same datapath is
+bound to this chassis.
 """
 
 from __future__ import annotations

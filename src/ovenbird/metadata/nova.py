@@ -1,8 +1,8 @@
-"""Nova's metadata service behind a proxy: the instance is named by headers, and a signature vouches for them.
+"""A provider that forwards requests to Nova's metadata service.
 
-The signature is HMAC-SHA256 of the instance's id under the secret that both services share, Nova's option
-`metadata_proxy_shared_secret`. Of what the instance sent only the headers listed here go on, so that it cannot name
-itself.
+Headers name the instance, and a signature authenticates them: HMAC-SHA256 of the instance's id with the secret that
+both services share (Nova's option `metadata_proxy_shared_secret`). Of the instance's own headers only those in
+`FORWARDED` are sent on, so that an instance cannot claim to be another.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import httpx
 
 from ovenbird.metadata.errors import UpstreamError
-from ovenbird.metadata.source import Response
+from ovenbird.metadata.provider import Response
 
 if TYPE_CHECKING:
     import ssl
 
-    from ovenbird.metadata.caller import Caller
-    from ovenbird.metadata.source import Request
+    from ovenbird.metadata.instance_lookup import InstancePort
+    from ovenbird.metadata.provider import Request
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Nova:
             timeout=TIMEOUT, trust_env=False, limits=_POOL, verify=True if verify is None else verify
         )
 
-    async def answer(self, caller: Caller, request: Request) -> Response:
+    async def answer(self, instance: InstancePort, request: Request) -> Response:
         """Ask Nova in the instance's name.
 
         Raises:
@@ -62,10 +62,10 @@ class Nova:
         """
         headers = [(name, value) for name, value in request.headers if name in FORWARDED]
         headers += [
-            (b"x-forwarded-for", caller.address.encode()),
-            (b"x-instance-id", caller.device.encode()),
-            (b"x-tenant-id", caller.project.encode()),
-            (b"x-instance-id-signature", sign(self._secret, caller.device).encode()),
+            (b"x-forwarded-for", instance.address.encode()),
+            (b"x-instance-id", instance.device.encode()),
+            (b"x-tenant-id", instance.project.encode()),
+            (b"x-instance-id-signature", sign(self._secret, instance.device).encode()),
         ]
         prefix = self._url.raw_path.rstrip(b"/")
         url = self._url.copy_with(raw_path=prefix + request.target.encode())

@@ -1,4 +1,4 @@
-"""What this service reads of Open_vSwitch: a few columns, since the statistics of interfaces change all the time.
+"""The columns of Open_vSwitch that this service monitors: few, since interface statistics change all the time.
 
 The classes have the table names of ovs-vswitchd.conf.db(5); columns that are not listed keep the server's defaults.
 """

@@ -1,8 +1,8 @@
-"""HTTP/1.1 for guests that nobody trusts: h11 on listening sockets, with limits on everything that a guest decides.
+"""An HTTP/1.1 server for untrusted guests: h11 on listening sockets, with a limit on all that a guest can use up.
 
-An address may hold a few connections, a request must be complete within seconds and is small, and what is malformed
-ends the connection. One server is one network's; the handler is told the source address and nothing that the guest
-says about itself.
+An address may have a few connections; a request must be small and complete within `PATIENCE` seconds; a malformed
+request ends its connection. One server serves one network; its handler receives the source address and nothing that
+the guest says of itself.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import h11
 
-from ovenbird.metadata.errors import MetadataError, UnknownCallerError, UpstreamError
-from ovenbird.metadata.source import Request, Response
+from ovenbird.metadata.errors import MetadataError, UnknownInstanceError, UpstreamError
+from ovenbird.metadata.provider import Request, Response
 from ovenbird.sockets.listener import Limits, Listener
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Server:
             return _plain(400)
         try:
             return await self._handle(address, request)
-        except UnknownCallerError as error:
+        except UnknownInstanceError as error:
             log.warning("%s", error)
             return _plain(404)
         except UpstreamError as error:

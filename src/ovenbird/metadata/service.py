@@ -1,11 +1,11 @@
-"""The service: what Southbound wants served, made so, again and again, beginning with what is there.
+"""The metadata service: it keeps the namespaces of this chassis's networks equal to what Southbound asks for.
 
-    a change in Southbound or Open_vSwitch → which networks have instances here → namespaces made, plugged in, listened
-    in; those of other networks unplugged and removed
+    a change in Southbound or Open_vSwitch → the networks with instances on this chassis → their namespaces are created,
+    plugged into the bridge and listened in; those of other networks are unplugged and removed
 
-At the start whatever is left of earlier runs is compared with what is wanted, like any other time: there is no state
-but the machine's. A network is given up only some seconds after its last instance has gone, so that a controller that
-restarts costs nobody the metadata; while Southbound or this chassis's row in it is away everything stays as it is.
+When the service starts it compares what earlier runs left on the machine with what is wanted; it keeps no state of
+its own. A network is removed only `LINGER` seconds after its last instance has gone, so that instances keep their
+metadata while a controller restarts. While Southbound is unreachable, or has no row of this chassis, nothing changes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ovenbird.metadata.agent import report
-from ovenbird.metadata.caller import find_caller
-from ovenbird.metadata.errors import PlumbingError, UnknownCallerError
+from ovenbird.metadata.errors import PlumbingError, UnknownInstanceError
+from ovenbird.metadata.instance_lookup import find_instance
 from ovenbird.metadata.namespace import Plumbing, departed
 from ovenbird.metadata.network import networks
 from ovenbird.metadata.rows import ROWS, SSL, OpenVSwitch
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.rows import UUID
     from ovenbird.metadata.network import Network
-    from ovenbird.metadata.source import Request, Response, Source
+    from ovenbird.metadata.provider import Provider, Request, Response
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Service:
     Arguments:
         local_remote: the local Open_vSwitch database.
         plumbing: makes and removes namespaces.
-        source: answers.
+        provider: what answers instances.
         chassis: this chassis's name, if it is not to be the database's.
         keys: for a Southbound at `ssl:`; without them those of the local database are used.
         linger: see `LINGER`.
@@ -87,14 +87,14 @@ class Service:
         self,
         local_remote: str,
         plumbing: Plumbing,
-        source: Source,
+        provider: Provider,
         *,
         chassis: str = "",
         keys: KeyFiles | None = None,
         linger: float = LINGER,
     ) -> None:
         self._plumbing = plumbing
-        self._source = source
+        self._provider = provider
         self._chassis = chassis
         self._keys = TlsKeys(lambda: of_switch(keys or KeyFiles(), self._switch.store.table(SSL).all()))
         self._linger = linger
@@ -150,7 +150,7 @@ class Service:
             if self._southbound is not None:
                 await self._southbound.close()
             await self._switch.close()
-            await self._source.close()
+            await self._provider.close()
 
     def _woken(self, *_: object) -> None:
         self._wake.set()
@@ -371,6 +371,6 @@ class Service:
     async def _answer(self, network: Network, address: str, request: Request) -> Response:
         southbound, me = self._southbound, self._me
         if southbound is None or me is None:
-            raise UnknownCallerError(f"{address} on network {network.id}: Southbound has not been reached yet")
-        caller = find_caller(southbound.store, me, network.id, network.datapath, address)
-        return await self._source.answer(caller, request)
+            raise UnknownInstanceError(f"{address} on network {network.id}: Southbound has not been reached yet")
+        instance = find_instance(southbound.store, me, network.id, network.datapath, address)
+        return await self._provider.answer(instance, request)

@@ -1,7 +1,7 @@
-"""The local switch's side: who we are, and which localports are plugged into the integration bridge.
+"""The local Open_vSwitch database: this chassis's name, and the localports plugged into the integration bridge.
 
-An interface of ours carries the network it is for in `external_ids`, besides the localport's name as `iface-id`; by
-that it is found again, after a crash too.
+An interface of this service has its network's id in `external_ids`, beside the localport's name in `iface-id`. By that
+id the service finds its interfaces again after a crash.
 """
 
 from __future__ import annotations

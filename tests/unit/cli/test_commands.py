@@ -21,7 +21,7 @@ from ovenbird.lab.process import Process, record_path
 from ovenbird.lab.scene import Scene
 from ovenbird.lab.state import Kind
 from ovenbird.lab.status import Status
-from ovenbird.metadata.boot import Boot, BootStore
+from ovenbird.metadata.instance_userdata import InstanceUserdata, UserdataStore
 
 
 @pytest.fixture
@@ -137,14 +137,14 @@ def test_what_an_instance_is_booted_with_goes_with_it(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ovenbird.cli.lab.check", lambda: None)
-    boots = BootStore(lab.plan.boots)
-    first = Boot("first")
+    boots = UserdataStore(lab.plan.boots)
+    first = InstanceUserdata("first")
     boots.put("lab-test1", first)
     data = tmp_path / "data"
     data.write_bytes(b"\x00data")
     key = tmp_path / "laptop.pub"
     key.write_text("ssh-ed25519 AAAA me\n")
-    given: list[Boot] = []
+    given: list[InstanceUserdata] = []
 
     def boot(lab: Lab, name: str, *_: object, record: AbstractContextManager[None]) -> Instance:
         with lab._reserved(name), record:
@@ -164,7 +164,7 @@ def test_what_an_instance_is_booted_with_goes_with_it(
     assert not boots.path("lab-fails").exists()
     options = ("--hostname", "web.example", "--key", str(key), "--user-data", str(data))
     assert _run(*place, "web", *options).exit_code == 0
-    assert given[-1] == Boot("web.example", {"laptop": "ssh-ed25519 AAAA me"}, b"\x00data")
+    assert given[-1] == InstanceUserdata("web.example", {"laptop": "ssh-ed25519 AAAA me"}, b"\x00data")
 
 
 def test_status_for_people(lab: Lab) -> None:

@@ -11,72 +11,72 @@ import stat
 import pytest
 
 from ovenbird.metadata import server as server_module
-from ovenbird.metadata.boot import Boot, BootStore
-from ovenbird.metadata.caller import Caller
-from ovenbird.metadata.errors import RecordError, UnknownCallerError, UpstreamError
-from ovenbird.metadata.local import Local
+from ovenbird.metadata.builtin_provider import BuiltinProvider
+from ovenbird.metadata.errors import RecordError, UnknownInstanceError, UpstreamError
+from ovenbird.metadata.instance_lookup import InstancePort
+from ovenbird.metadata.instance_userdata import InstanceUserdata, UserdataStore
 from ovenbird.metadata.nova import Nova, sign
+from ovenbird.metadata.provider import Request, Response
 from ovenbird.metadata.server import Server
-from ovenbird.metadata.source import Request, Response
 from ovenbird.sockets.listener import Limits
 from support import ROOT
 
 WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-CALLER = Caller(
+INSTANCE = InstancePort(
     "n1", "7d2c4a0e-port", "lab-a", "p1", "a", "02:00:00:00:00:05", ("10.0.0.5/24", "fd00::5/64"), 1442, "10.0.0.5"
 )
-BOOT = Boot("alpha", {"mine": "ssh-ed25519 AAAA"}, b"\x00\xff", {"k": "v"})
+USERDATA = InstanceUserdata("alpha", {"mine": "ssh-ed25519 AAAA"}, b"\x00\xff", {"k": "v"})
 
 
 @pytest.fixture
-def boots(tmp_path):
-    return BootStore(tmp_path / "boots")
+def store(tmp_path):
+    return UserdataStore(tmp_path / "boots")
 
 
-async def get(boots, path, method="GET"):
-    return await Local(boots).answer(CALLER, Request(method, path))
+async def get(store, path, method="GET"):
+    return await BuiltinProvider(store).answer(INSTANCE, Request(method, path))
 
 
-async def test_the_openstack_documents(boots):
-    boots.put("lab-a", BOOT)
-    data = json.loads((await get(boots, "/openstack/latest/meta_data.json")).body)
+async def test_the_openstack_documents(store):
+    store.put("lab-a", USERDATA)
+    data = json.loads((await get(store, "/openstack/latest/meta_data.json")).body)
     assert (data["hostname"], data["project_id"], data["public_keys"]) == ("alpha", "p1", {"mine": "ssh-ed25519 AAAA"})
-    network = json.loads((await get(boots, "/openstack/2018-08-27/network_data.json")).body)
+    network = json.loads((await get(store, "/openstack/2018-08-27/network_data.json")).body)
     assert [n["type"] for n in network["networks"]] == ["ipv4_dhcp", "ipv6"]
-    assert (await get(boots, "/openstack/latest/user_data")).body == b"\x00\xff"
-    assert (await get(boots, "/openstack")).body.splitlines()[-1] == b"latest"
+    assert (await get(store, "/openstack/latest/user_data")).body == b"\x00\xff"
+    assert (await get(store, "/openstack")).body.splitlines()[-1] == b"latest"
 
 
-async def test_the_ec2_documents(boots):
-    boots.put("lab-a", BOOT)
-    assert (await get(boots, "/latest/")).body == b"meta-data/\nuser-data"
-    assert (await get(boots, "/latest/meta-data/local-ipv4")).body == b"10.0.0.5"
-    assert (await get(boots, "/latest/meta-data/public-keys/")).body == b"0=mine"
-    assert (await get(boots, "//2009-04-04/meta-data/public-keys/0/openssh-key")).body == b"ssh-ed25519 AAAA"
+async def test_the_ec2_documents(store):
+    store.put("lab-a", USERDATA)
+    assert (await get(store, "/latest/")).body == b"meta-data/\nuser-data"
+    assert (await get(store, "/latest/meta-data/local-ipv4")).body == b"10.0.0.5"
+    assert (await get(store, "/latest/meta-data/public-keys/")).body == b"0=mine"
+    assert (await get(store, "//2009-04-04/meta-data/public-keys/0/openssh-key")).body == b"ssh-ed25519 AAAA"
 
 
-async def test_what_was_not_given_is_not_there(boots):
-    assert (await get(boots, "/openstack/latest/user_data")).status == 404
-    assert (await get(boots, "/latest/meta-data/hostname")).body == b"a"
-    assert (await get(boots, "/latest/meta-data/hostname/x")).status == 404
-    assert (await get(boots, "/", "POST")).status == 405
+async def test_what_was_not_given_is_not_there(store):
+    assert (await get(store, "/openstack/latest/user_data")).status == 404
+    assert (await get(store, "/latest/meta-data/hostname")).body == b"a"
+    assert (await get(store, "/latest/meta-data/hostname/x")).status == 404
+    assert (await get(store, "/", "POST")).status == 405
 
 
-def test_boots_survive_and_are_private(boots):
-    boots.put("../odd", BOOT)
-    assert boots.get("../odd") == BOOT
-    assert stat.S_IMODE(boots.path("../odd").stat().st_mode) == 0o600
-    assert boots.path("../odd").parent == boots.directory
-    boots.remove("../odd")
-    assert boots.get("../odd") == Boot()
+def test_userdata_survives_and_is_private(store):
+    store.put("../odd", USERDATA)
+    assert store.get("../odd") == USERDATA
+    assert stat.S_IMODE(store.path("../odd").stat().st_mode) == 0o600
+    assert store.path("../odd").parent == store.directory
+    store.remove("../odd")
+    assert store.get("../odd") == InstanceUserdata()
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"hostname": 1}', '{"user_data": "%"}', '{"other": ""}', '{"keys": []}'])
-def test_a_damaged_boot_is_refused(boots, text):
-    boots.put("a", BOOT)
-    boots.path("a").write_text(text)
+def test_a_damaged_file_is_refused(store, text):
+    store.put("a", USERDATA)
+    store.path("a").write_text(text)
     with pytest.raises(RecordError):
-        boots.get("a")
+        store.get("a")
 
 
 def test_the_signature():
@@ -120,10 +120,10 @@ async def test_nova_is_asked_in_the_instances_name_alone():
         return Response(200, b"from nova", "application/json")
 
     async with Guest(nova) as upstream:
-        source = Nova(f"http://127.0.0.1:{upstream.port}", "secret")
+        provider = Nova(f"http://127.0.0.1:{upstream.port}", "secret")
         forged = ((b"x-instance-id", b"other"), (b"x-forwarded-for", b"1.2.3.4"), (b"accept", b"text/x"))
-        answer = await source.answer(CALLER, Request("POST", "/openstack/latest/password?a=%2F", forged, b"pw"))
-        await source.close()
+        answer = await provider.answer(INSTANCE, Request("POST", "/openstack/latest/password?a=%2F", forged, b"pw"))
+        await provider.close()
     assert answer == Response(200, b"from nova", "application/json")
     ((_, request),) = asked
     assert (request.method, request.target, request.body) == ("POST", "/openstack/latest/password?a=%2F", b"pw")
@@ -140,11 +140,11 @@ async def test_nova_is_asked_in_the_instances_name_alone():
 async def test_a_nova_that_is_not_there_is_unavailable():
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    source = Nova(f"http://127.0.0.1:{port}", "secret")
+    provider = Nova(f"http://127.0.0.1:{port}", "secret")
     with pytest.raises(UpstreamError) as refused:
-        await source.answer(CALLER, Request("GET", "/"))
+        await provider.answer(INSTANCE, Request("GET", "/"))
     assert refused.value.status == 503
-    await source.close()
+    await provider.close()
 
 
 async def echo(address, request):
@@ -177,7 +177,7 @@ async def test_what_is_malformed_or_too_large_is_refused(request_, status):
         assert (await guest.send(request_)).startswith(b"HTTP/1.1 " + status)
 
 
-@pytest.mark.parametrize(("error", "status"), [(UnknownCallerError("x"), b"404"), (UpstreamError(503, "x"), b"503")])
+@pytest.mark.parametrize(("error", "status"), [(UnknownInstanceError("x"), b"404"), (UpstreamError(503, "x"), b"503")])
 async def test_errors_become_statuses(error, status):
     async def fail(_address, _request):
         raise error
@@ -225,25 +225,25 @@ async def test_a_fault_of_ours_is_answered_too():
 
 
 def test_an_instance_without_a_boot_file_is_said_once(tmp_path, caplog):
-    boots = BootStore(tmp_path)
-    assert boots.get("vm") == boots.get("vm") == Boot()
+    store = UserdataStore(tmp_path)
+    assert store.get("vm") == store.get("vm") == InstanceUserdata()
     why = f"{tmp_path}/vm.json: no such boot file: the instance gets no keys and no user data"
     assert caplog.messages == [why]
-    boots.put("vm", Boot(hostname="vm"))
-    assert boots.get("vm").hostname == "vm"
-    boots.remove("vm")
-    boots.get("vm")
+    store.put("vm", InstanceUserdata(hostname="vm"))
+    assert store.get("vm").hostname == "vm"
+    store.remove("vm")
+    store.get("vm")
     assert caplog.messages == [why, why]
     (tmp_path / "vm.json").mkdir()
     with pytest.raises(RecordError, match=r"vm\.json: Is a directory"):
-        boots.get("vm")
+        store.get("vm")
 
 
-def test_the_file_that_the_page_shows(boots):
+def test_the_file_that_the_page_shows(store):
     page = (ROOT / "docs/cloud.md").read_text()
     (shown,) = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    boots.directory.mkdir(parents=True, exist_ok=True)
-    boots.path("a/b").write_text(shown)
-    boot = boots.get("a/b")
-    assert (boots.path("a/b").name, boot.user_data) == ("a%2Fb.json", b"#cloud-config\n")
-    assert boot.to_json().keys() == json.loads(shown).keys()
+    store.directory.mkdir(parents=True, exist_ok=True)
+    store.path("a/b").write_text(shown)
+    userdata = store.get("a/b")
+    assert (store.path("a/b").name, userdata.user_data) == ("a%2Fb.json", b"#cloud-config\n")
+    assert userdata.to_json().keys() == json.loads(shown).keys()

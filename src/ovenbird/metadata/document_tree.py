@@ -1,11 +1,11 @@
-"""A tree of documents, and how HTTP walks it: a directory lists its entries, one a line, as EC2's metadata does."""
+"""A tree of documents that HTTP paths walk; a directory lists its entries one per line, as EC2's service does."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ovenbird.metadata.source import Response
+from ovenbird.metadata.provider import Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,7 +1,7 @@
-"""Callers: the instance that a request came from, known by network and source address alone.
+"""Find the instance that sent a request, from the network and the source address.
 
-What the switch lets through a localport comes from this chassis, so only ports bound here are looked at; port security
-has made sure that the source address is the port's own. An address that two ports share names nobody.
+Only ports that are bound to this chassis are searched, since a localport's packets never leave the chassis; port
+security guarantees that the source address is the port's own. An address that two ports share identifies no instance.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ovenbird.metadata.errors import UnknownCallerError
+from ovenbird.metadata.errors import UnknownInstanceError
 from ovenbird.metadata.network import local_instances
 from ovenbird.model.sb import PortBinding
 from ovenbird.net.addresses import ip_bytes, link_local, mac_bytes
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class InstancePort:
     """One port of an instance.
 
     Arguments:
@@ -51,7 +51,7 @@ class Caller:
     public: str = ""
 
 
-def find_caller(southbound: Store, chassis: UUID, network: str, datapath: UUID, address: str) -> Caller:
+def find_instance(southbound: Store, chassis: UUID, network: str, datapath: UUID, address: str) -> InstancePort:
     """Return the instance that has an address.
 
     Arguments:
@@ -62,7 +62,7 @@ def find_caller(southbound: Store, chassis: UUID, network: str, datapath: UUID, 
         address: the source address, IPv4 or IPv6, without a zone.
 
     Raises:
-        UnknownCallerError: there is none, or there are several.
+        UnknownInstanceError: there is none, or there are several.
     """
     wanted = ip_bytes(address)
     ports = [
@@ -72,17 +72,17 @@ def find_caller(southbound: Store, chassis: UUID, network: str, datapath: UUID, 
     ]
     where = f"{address} on network {network}"
     if not ports:
-        raise UnknownCallerError(f"{where} asks for metadata: no port that is bound here has that address")
+        raise UnknownInstanceError(f"{where} asks for metadata: no port that is bound here has that address")
     if len(ports) > 1:
         several = ", ".join(sorted(port.logical_port for port in ports))
-        raise UnknownCallerError(f"{where} asks for metadata: several ports here have that address: {several}")
+        raise UnknownInstanceError(f"{where} asks for metadata: several ports here have that address: {several}")
     port = ports[0]
     if not port.external_ids.get("neutron:device_id"):
         name = port.logical_port
-        raise UnknownCallerError(f"{where} asks for metadata: its port {name} has no device_id, and is no instance's")
+        raise UnknownInstanceError(f"{where} asks for metadata: its port {name} has no device_id, and is no instance's")
     ids = port.external_ids
     mtu = ids.get("neutron:mtu", "")
-    return Caller(
+    return InstancePort(
         network,
         port.logical_port,
         ids["neutron:device_id"],

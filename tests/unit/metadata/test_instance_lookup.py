@@ -4,8 +4,8 @@ import pytest
 
 from ovenbird.engine.outputs import new_uuids
 from ovenbird.engine.rows import Store
-from ovenbird.metadata.caller import find_caller
-from ovenbird.metadata.errors import UnknownCallerError
+from ovenbird.metadata.errors import UnknownInstanceError
+from ovenbird.metadata.instance_lookup import find_instance
 from ovenbird.metadata.network import networks
 from ovenbird.model.sb import Chassis, PortBinding
 
@@ -41,8 +41,8 @@ def localport(store, network, datapath=ONE, **values):
 def test_a_caller_is_known_by_network_and_address(store):
     add(store, "a", ONE)
     add(store, "b", TWO, ips="10.0.0.5/24 fd00::5/64")
-    assert find_caller(store, ME, "one", ONE, "10.0.0.5").device == "a"
-    found = find_caller(store, ME, "two", TWO, "fd00::5")
+    assert find_instance(store, ME, "one", ONE, "10.0.0.5").device == "a"
+    found = find_instance(store, ME, "two", TWO, "fd00::5")
     assert (found.device, found.project, found.cidrs) == ("b", "p", ("10.0.0.5/24", "fd00::5/64"))
 
 
@@ -50,29 +50,29 @@ def test_a_caller_has_a_floating_ip(store):
     ids = {"neutron:device_id": "a", "neutron:cidrs": "10.0.0.5/24"}
     add(store, "a", external_ids={**ids, "neutron:port_fip": "172.24.4.9"})
     add(store, "b", TWO, external_ids=ids)
-    assert find_caller(store, ME, "one", ONE, "10.0.0.5").public == "172.24.4.9"
-    assert find_caller(store, ME, "two", TWO, "10.0.0.5").public == ""
+    assert find_instance(store, ME, "one", ONE, "10.0.0.5").public == "172.24.4.9"
+    assert find_instance(store, ME, "two", TWO, "10.0.0.5").public == ""
 
 
 def test_a_caller_may_use_its_link_local_address(store):
     add(store, "a")
-    assert find_caller(store, ME, "one", ONE, "fe80::ff:fe00:5").port == "a"
+    assert find_instance(store, ME, "one", ONE, "fe80::ff:fe00:5").port == "a"
 
 
 def test_addresses_of_other_chassis_and_of_two_ports_name_nobody(store):
     add(store, "a", chassis=ELSEWHERE)
-    with pytest.raises(UnknownCallerError, match="no port that is bound here has that address"):
-        find_caller(store, ME, "one", ONE, "10.0.0.5")
+    with pytest.raises(UnknownInstanceError, match="no port that is bound here has that address"):
+        find_instance(store, ME, "one", ONE, "10.0.0.5")
     add(store, "b")
     add(store, "c", mac="02:00:00:00:00:06")
-    with pytest.raises(UnknownCallerError, match="several ports here have that address: b, c"):
-        find_caller(store, ME, "one", ONE, "10.0.0.5")
+    with pytest.raises(UnknownInstanceError, match="several ports here have that address: b, c"):
+        find_instance(store, ME, "one", ONE, "10.0.0.5")
 
 
 def test_a_port_without_a_device_is_nobody(store):
     add(store, "a", device="")
-    with pytest.raises(UnknownCallerError, match="its port a has no device_id"):
-        find_caller(store, ME, "one", ONE, "10.0.0.5")
+    with pytest.raises(UnknownInstanceError, match="its port a has no device_id"):
+        find_instance(store, ME, "one", ONE, "10.0.0.5")
 
 
 def test_networks_with_instances_here_are_served(store):
@@ -104,4 +104,4 @@ def test_a_port_whose_row_makes_no_sense_hides_no_other(store):
     add(store, "a")
     add(store, "b", mac="", ips="", external_ids={"neutron:device_id": "b", "neutron:cidrs": "x fd00::5%a/64"})
     add(store, "c", mac="dynamic", ips="", external_ids={"neutron:mtu": "9" * 5000})
-    assert find_caller(store, ME, "one", ONE, "10.0.0.5").device == "a"
+    assert find_instance(store, ME, "one", ONE, "10.0.0.5").device == "a"

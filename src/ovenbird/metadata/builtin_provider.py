@@ -1,7 +1,8 @@
-"""Answers of our own, in the formats of EC2 and OpenStack, from the port and from what the instance was booted with.
+"""A provider that answers in the EC2 and OpenStack formats from the instance's port and its userdata file.
 
-Every version that is listed has the newest one's documents: they only ever gained members. What an instance was not
-given is not there: without user data, `user_data` and `user-data` are not found, which is what cloud-init expects.
+All listed versions have the documents of the newest one, since later versions only added members. A document that the
+instance was not given does not exist: without user data `user_data` and `user-data` answer 404, which cloud-init
+expects.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ovenbird.metadata.documents import Directory, Document, Entry, read, text
-from ovenbird.metadata.source import Response
+from ovenbird.metadata.document_tree import Directory, Document, Entry, read, text
+from ovenbird.metadata.provider import Response
 from ovenbird.net.ip import ip_interface
 
 if TYPE_CHECKING:
-    from ovenbird.metadata.boot import Boot, BootStore
-    from ovenbird.metadata.caller import Caller
-    from ovenbird.metadata.source import Request
+    from ovenbird.metadata.instance_lookup import InstancePort
+    from ovenbird.metadata.instance_userdata import InstanceUserdata, UserdataStore
+    from ovenbird.metadata.provider import Request
 
 OPENSTACK_VERSIONS = (
     "2012-08-10", "2013-04-04", "2013-10-17", "2015-10-15", "2016-06-30", "2016-10-06", "2017-02-22", "2018-08-27",
@@ -38,23 +39,23 @@ _INSTANCES = uuid.UUID("3e2ac5a6-6a5e-4d0f-9a39-6f1e8f7c8a57")  # of ids that ar
 _SEED = 512  # bytes of randomness for the instance's pool, as many as Nova gives
 
 
-class Local:
-    """A source that needs no other service.
+class BuiltinProvider:
+    """A provider that needs no other service.
 
     Arguments:
-        boots: what instances were booted with.
+        store: what instances were booted with.
     """
 
-    def __init__(self, boots: BootStore) -> None:
-        self._boots = boots
+    def __init__(self, store: UserdataStore) -> None:
+        self._store = store
 
-    async def answer(self, caller: Caller, request: Request) -> Response:
+    async def answer(self, instance: InstancePort, request: Request) -> Response:
         """Return the document asked for."""
         if request.method not in ("GET", "HEAD"):
             return Response(405, b"405 Method Not Allowed\n")
-        boot = self._boots.get(caller.device)
+        userdata = self._store.get(instance.device)
         first = request.path.lstrip("/").partition("/")[0]
-        return read(openstack(caller, boot) if first == "openstack" else ec2(caller, boot), request.path)
+        return read(openstack(instance, userdata) if first == "openstack" else ec2(instance, userdata), request.path)
 
     async def close(self) -> None:
         """Do nothing: nothing is held."""
@@ -68,59 +69,59 @@ def instance_uuid(device: str) -> str:
         return str(uuid.uuid5(_INSTANCES, device))
 
 
-def _hostname(caller: Caller, boot: Boot) -> str:
-    return boot.hostname or caller.name or caller.device
+def _hostname(instance: InstancePort, userdata: InstanceUserdata) -> str:
+    return userdata.hostname or instance.name or instance.device
 
 
 # -- the OpenStack format ---------------------------------------------------------------------------------------------
 
 
-def openstack(caller: Caller, boot: Boot) -> Directory:
+def openstack(instance: InstancePort, userdata: InstanceUserdata) -> Directory:
     """Return the tree of the OpenStack format."""
-    entries: dict[str, Entry] = {"meta_data.json": _json(meta_data(caller, boot))}
-    if boot.user_data is not None:
-        entries["user_data"] = Document(boot.user_data, "application/octet-stream")
+    entries: dict[str, Entry] = {"meta_data.json": _json(meta_data(instance, userdata))}
+    if userdata.user_data is not None:
+        entries["user_data"] = Document(userdata.user_data, "application/octet-stream")
     entries |= {
         "vendor_data.json": _json({}),
-        "network_data.json": _json(network_data(caller)),
+        "network_data.json": _json(network_data(instance)),
         "vendor_data2.json": _json({}),
     }
     latest = Directory(entries)
     return Directory({"openstack": Directory(dict.fromkeys(OPENSTACK_VERSIONS, latest), bare=True)})
 
 
-def meta_data(caller: Caller, boot: Boot) -> dict[str, Any]:
+def meta_data(instance: InstancePort, userdata: InstanceUserdata) -> dict[str, Any]:
     """Return the content of `meta_data.json`."""
-    name = _hostname(caller, boot)
+    name = _hostname(instance, userdata)
     found = {
-        "uuid": instance_uuid(caller.device),
+        "uuid": instance_uuid(instance.device),
         "name": name,
         "hostname": name,
         "launch_index": 0,
-        "availability_zone": boot.availability_zone,
-        "project_id": caller.project,
-        "meta": dict(boot.meta),
+        "availability_zone": userdata.availability_zone,
+        "project_id": instance.project,
+        "meta": dict(userdata.meta),
         "devices": [],
         "dedicated_cpus": [],
         "random_seed": base64.b64encode(os.urandom(_SEED)).decode(),
     }
-    if boot.keys:
-        found["public_keys"] = dict(boot.keys)
-        found["keys"] = [{"name": key, "type": "ssh", "data": data} for key, data in boot.keys.items()]
+    if userdata.keys:
+        found["public_keys"] = dict(userdata.keys)
+        found["keys"] = [{"name": key, "type": "ssh", "data": data} for key, data in userdata.keys.items()]
     return found
 
 
-def network_data(caller: Caller) -> dict[str, Any]:
+def network_data(instance: InstancePort) -> dict[str, Any]:
     """Return the content of `network_data.json`: the port that asks, IPv4 by DHCP, IPv6 as it is."""
-    link = f"tap{caller.port[:11]}"
-    mtu = caller.mtu or None
+    link = f"tap{instance.port[:11]}"
+    mtu = instance.mtu or None
     links = [
-        {"id": link, "vif_id": caller.port, "type": "ovs", "mtu": mtu, "ethernet_mac_address": caller.mac},
+        {"id": link, "vif_id": instance.port, "type": "ovs", "mtu": mtu, "ethernet_mac_address": instance.mac},
     ]
     networks: list[dict[str, Any]] = []
-    for number, cidr in enumerate(caller.cidrs):
+    for number, cidr in enumerate(instance.cidrs):
         interface = ip_interface(cidr)
-        entry = {"id": f"network{number}", "link": link, "network_id": caller.network}
+        entry = {"id": f"network{number}", "link": link, "network_id": instance.network}
         if interface.version == 4:
             networks.append({**entry, "type": "ipv4_dhcp"})
         else:
@@ -136,22 +137,23 @@ def _json(value: Any) -> Document:
 # -- the EC2 format ---------------------------------------------------------------------------------------------------
 
 
-def ec2(caller: Caller, boot: Boot) -> Directory:
+def ec2(instance: InstancePort, userdata: InstanceUserdata) -> Directory:
     """Return the tree of the EC2 format."""
-    entries: dict[str, Entry] = {"meta-data": ec2_meta_data(caller, boot)}
-    if boot.user_data is not None:
-        entries["user-data"] = Document(boot.user_data, "application/octet-stream")
+    entries: dict[str, Entry] = {"meta-data": ec2_meta_data(instance, userdata)}
+    if userdata.user_data is not None:
+        entries["user-data"] = Document(userdata.user_data, "application/octet-stream")
     return Directory(dict.fromkeys(EC2_VERSIONS, Directory(entries)), bare=True)
 
 
-def ec2_meta_data(caller: Caller, boot: Boot) -> Directory:
+def ec2_meta_data(instance: InstancePort, userdata: InstanceUserdata) -> Directory:
     """Return the directory `meta-data`."""
-    name = _hostname(caller, boot)
-    number = instance_uuid(caller.device)[:8]
-    addresses = [ip_interface(cidr) for cidr in caller.cidrs]
+    name = _hostname(instance, userdata)
+    number = instance_uuid(instance.device)[:8]
+    addresses = [ip_interface(cidr) for cidr in instance.cidrs]
     address = next((str(found.ip) for found in addresses if found.version == 4), "")
     keys = {
-        str(at): Directory({"openssh-key": text(data)}, label=key) for at, (key, data) in enumerate(boot.keys.items())
+        str(at): Directory({"openssh-key": text(data)}, label=key)
+        for at, (key, data) in enumerate(userdata.keys.items())
     }
     entries: dict[str, Entry] = {
         "ami-id": text("None"),
@@ -164,10 +166,10 @@ def ec2_meta_data(caller: Caller, boot: Boot) -> Directory:
         "instance-type": text("lab"),
         "local-hostname": text(name),
         "local-ipv4": text(address),
-        "mac": text(caller.mac),
-        "placement": Directory({"availability-zone": text(boot.availability_zone)}),
+        "mac": text(instance.mac),
+        "placement": Directory({"availability-zone": text(userdata.availability_zone)}),
         "public-hostname": text(name),
-        "public-ipv4": text(caller.public),
+        "public-ipv4": text(instance.public),
         "reservation-id": text(f"r-{number}"),
     }
     if keys:

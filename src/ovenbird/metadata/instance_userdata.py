@@ -1,9 +1,8 @@
-"""What instances were booted with: a JSON file for each, named after the instance's id, in one directory.
+"""What instances were booted with: one JSON file per instance, named after the instance's id, in one directory.
 
-Whoever boots an instance writes its file before the instance can ask; a metadata service reads it when asked, so that
-neither has to tell the other. The members are `hostname`, `keys` (name to public key), `user_data` (base64), `meta`
-(string to string) and `availability_zone`; all of them may be missing. User data may hold secrets: only the owner may
-read it.
+Whoever boots an instance writes its file before the instance starts; the metadata service reads the file at each
+request. The members are `hostname`, `keys` (name to public key), `user_data` (base64), `meta` (string to string) and
+`availability_zone`; each may be missing. User data may hold secrets, so only the file's owner may read it.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _MISSED = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Boot:
+class InstanceUserdata:
     """What one instance was booted with.
 
     Arguments:
@@ -60,7 +59,7 @@ class Boot:
         }
 
     @classmethod
-    def from_json(cls, value: Any) -> Boot:
+    def from_json(cls, value: Any) -> InstanceUserdata:
         """Read what `to_json` gave.
 
         Raises:
@@ -70,7 +69,7 @@ class Boot:
             case dict() if value.keys() <= cls().to_json().keys():
                 known = {name: member for name, member in value.items() if member is not None}
             case _:
-                raise RecordError("no object of the members that a boot has")
+                raise RecordError("no object of the members that such a file has")
         data = known.pop("user_data", None)
         maps = [known.get("keys", {}), known.get("meta", {})]
         texts = [known.get("hostname", ""), known.get("availability_zone", "")]
@@ -86,11 +85,11 @@ class Boot:
             raise RecordError(f"`user_data` is not base64: {error}") from error
 
 
-class BootStore:
-    """The directory of boots.
+class UserdataStore:
+    """The directory of these files.
 
     Arguments:
-        directory: made when the first boot is put there.
+        directory: made when the first file is put there.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -101,32 +100,32 @@ class BootStore:
         """Return the file about an instance."""
         return self.directory / f"{quote(device, safe='')}.json"
 
-    def put(self, device: str, boot: Boot) -> None:
+    def put(self, device: str, userdata: InstanceUserdata) -> None:
         """Record what an instance is booted with, in one step."""
         self.directory.mkdir(parents=True, exist_ok=True)
         path = self.path(device)
         draft = path.with_suffix(".new")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
-            json.dump(boot.to_json(), file)
+            json.dump(userdata.to_json(), file)
         draft.replace(path)
 
-    def get(self, device: str) -> Boot:
+    def get(self, device: str) -> InstanceUserdata:
         """Return what an instance was booted with; nothing in particular if nobody has said, which is logged once.
 
         Raises:
             RecordError: its file is damaged, or cannot be read.
         """
         try:
-            boot = Boot.from_json(json.loads(self.path(device).read_bytes()))
+            userdata = InstanceUserdata.from_json(json.loads(self.path(device).read_bytes()))
         except FileNotFoundError:
             self._miss(device)
-            return Boot()
+            return InstanceUserdata()
         except OSError as error:
             raise RecordError(f"{self.path(device)}: {error.strerror}") from error
         except ValueError as error:
             raise RecordError(f"{self.path(device)} is no JSON: {error}") from error
         self._missed.pop(device, None)
-        return boot
+        return userdata
 
     def _miss(self, device: str) -> None:
         """Say that an instance has no file, unless that has been said of late."""

@@ -1,4 +1,4 @@
-"""The seam between who asks and what is answered: a request, a response, and what makes one from the other."""
+"""The interface between the HTTP server and what answers instances: requests, responses and the `Provider` protocol."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from ovenbird.metadata.caller import Caller
+    from ovenbird.metadata.instance_lookup import InstancePort
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ class Response:
     content_type: str = "text/plain; charset=utf-8"
 
 
-class Source(Protocol):
+class Provider(Protocol):
     """Answers instances."""
 
-    async def answer(self, caller: Caller, request: Request) -> Response:
+    async def answer(self, instance: InstancePort, request: Request) -> Response:
         """Return what an instance is told.
 
         Raises:
