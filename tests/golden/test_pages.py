@@ -23,7 +23,7 @@ import pytest
 from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
 from ovenbird.northd.features import FEATURES
-from ovenbird.verify.origin import Origins
+from ovenbird.verify.provenance import Provenance
 
 PAGES = sorted(Path(__file__).parent.glob("*.md"))
 BLOCK = re.compile(r"^```(nbctl|learned|flows|rows|packet)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -74,10 +74,10 @@ class Reader:
         """Check that the row behind every flow that names one is found, and said in words."""
         northbound = Store("OVN_Northbound", nb.ROWS)
         self.servers.nb.load(northbound)
-        origins = Origins(northbound)
+        provenance = Provenance(northbound)
         flows = self.store().table(sb.LogicalFlow).rows.values()
         named = [flow for flow in flows if "stage-hint" in flow.external_ids]
-        assert not [(flow.external_ids, flow.match) for flow in named if not str(origins.of(flow))]
+        assert not [(flow.external_ids, flow.match) for flow in named if not str(provenance.of(flow))]
 
     def learned(self, _words, body):
         where = {port.logical_port: port.datapath.uuid for port in self.store().table(sb.PortBinding).rows.values()}

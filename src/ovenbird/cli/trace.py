@@ -14,11 +14,11 @@ from ovenbird.lab.lab import Lab
 from ovenbird.lang.errors import LangError
 from ovenbird.model import cloud, sb
 from ovenbird.verify import render
+from ovenbird.verify.database_dump import SOUTHBOUND, DatabaseDump
 from ovenbird.verify.errors import UnreachableDatabaseError, VerifyError
 from ovenbird.verify.network import Network
-from ovenbird.verify.origin import SOURCES, Origins
-from ovenbird.verify.question import Protocol, Question, microflow
-from ovenbird.verify.snapshot import SOUTHBOUND, Snapshot
+from ovenbird.verify.packet_query import PacketQuery, Protocol, microflow
+from ovenbird.verify.provenance import SOURCES, Provenance
 from ovenbird.verify.steps import Trace
 from ovenbird.verify.trace import Tracer
 
@@ -116,14 +116,14 @@ def command(
     if everything and form in ("--summary", "--minimal"):
         raise click.UsageError(f"--all is of --detailed: {form} shows no stages")
     datapath, text = _arguments(words, source, target, kind)
-    question = None
+    query = None
     if source is not None:
         protocol = Protocol(kind.removeprefix("--")) if kind else Protocol.ICMP
-        question = Question(source, target or "", protocol, tcp if tcp is not None else udp or 0)
+        query = PacketQuery(source, target or "", protocol, tcp if tcp is not None else udp or 0)
     try:
         with _tracer(db, nb_remote, cloud_remote, rundir) as tracer:
-            if question is not None:
-                start, text = microflow(tracer.network, question, datapath)
+            if query is not None:
+                start, text = microflow(tracer.network, query, datapath)
                 datapath = start.uuid
             traces = [tracer.trace(datapath, text, ct)]
             if reply:
@@ -169,7 +169,7 @@ def _tracer(db: str | None, nb_remote: str | None, cloud_remote: str | None, run
         db, nb_remote = plan.remote("sb"), nb_remote or plan.remote("nb")
         cloud_remote = cloud_remote or plan.remote("cloud")
     with ExitStack() as stack:
-        southbound = stack.enter_context(Snapshot(db, "OVN_Southbound", (*SOUTHBOUND, sb.LogicalFlow)))
+        southbound = stack.enter_context(DatabaseDump(db, "OVN_Southbound", (*SOUTHBOUND, sb.LogicalFlow)))
         southbound.read(*SOUTHBOUND)
         stores: list[Store | None] = []
         for remote, name, tables in ((nb_remote, "OVN_Northbound", SOURCES), (cloud_remote, "Cloud", CLOUD)):
@@ -180,14 +180,14 @@ def _tracer(db: str | None, nb_remote: str | None, cloud_remote: str | None, run
                     raise
                 click.echo(f"ovenbird: {error}: flows are shown without what is behind them", err=True)
                 stores.append(None)
-        yield Tracer(Network(southbound.store, southbound.read_flows), Origins(*stores))
+        yield Tracer(Network(southbound.store, southbound.read_flows), Provenance(*stores))
 
 
 def _read(stack: ExitStack, remote: str, name: str, tables: tuple[type[Row], ...]) -> Store:
     """Return whole tables of a database."""
-    snapshot = stack.enter_context(Snapshot(remote, name, tables))
-    snapshot.read(*tables)
-    return snapshot.store
+    dump = stack.enter_context(DatabaseDump(remote, name, tables))
+    dump.read(*tables)
+    return dump.store
 
 
 def _show(traces: Iterable[Trace], form: str, *, everything: bool) -> None:

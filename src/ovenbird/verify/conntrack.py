@@ -1,10 +1,10 @@
-"""Connection tracking as the tracer follows it: what is committed is established afterwards, in both directions.
+"""Connection tracking for the tracer: a connection that a trace commits is established afterwards, in both directions.
 
-A connection belongs to a zone and is known by its protocol, addresses and ports (ovs-fields(7), "Connection Tracking
-Fields"). A packet of a connection that nobody committed is new. Timeouts and the TCP state machine are not followed: a
-connection stays until the tracker is thrown away. An ICMP error is related to the connection of the packet that it
-quotes, in the direction against that packet's; translating it translates the quoted packet as well (RFC 5508, section
-4), and it begins no connection.
+A connection belongs to a zone and is identified by its protocol, addresses and ports (ovs-fields(7), "Connection
+Tracking Fields"). A packet of a connection that was not committed is new. Timeouts and the TCP state machine are not
+modelled: a connection stays as long as the tracker. An ICMP error is related to the connection of the packet that it
+quotes, in the opposite direction; translating the error translates the quoted packet as well (RFC 5508, section 4), and
+an error never begins a connection.
 """
 
 from __future__ import annotations

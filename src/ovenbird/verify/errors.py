@@ -1,4 +1,4 @@
-"""What a question about a network can be wrong about."""
+"""Errors in what somebody asks about a network."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What a port's host knows of the way: which addresses it takes for neighbours, and by whom it reaches the others.
+"""The routing table of a port's host: the prefixes that it has on its link, and its routes to other destinations.
 
-IPv4 routes are those of the DHCP answer that the port's flows make: its classless routes, which put the router option
-out of force (RFC 3442), its netmask and its router. Without DHCP, and for IPv6, they are what the routers on the switch
-and the port's own prefixes say.
+IPv4 routes are those of the DHCP reply that the port's logical flows make: its classless static routes, which override
+the router option (RFC 3442), else its netmask and router. Without DHCP, and for IPv6, they follow from the addresses of
+the port and of the routers on its switch.
 """
 
 from __future__ import annotations

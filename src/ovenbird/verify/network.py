@@ -1,6 +1,7 @@
-"""Logical datapaths as the tracer walks them: flows by stage, ports by name and key, what names in matches stand for.
+"""Logical datapaths as the tracer reads them: flows by stage, ports by name and by key, and the names used in matches.
 
-Read from Southbound once for each datapath that a packet enters; a flow is parsed when a packet first comes to it.
+A datapath is read from Southbound once, when the first packet enters it; a flow is parsed when the first packet comes
+to its table.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Packets as the tracer shows and answers them: header fields by their symbols, and the packet that is the reply.
+"""Packets as the tracer prints and answers them: header fields by their symbols, and the packet that is the reply.
 
-Header fields are those of symbols that stand for a whole Open vSwitch field which is no register, metadata or
-connection state (ovn-sb(5), "Symbols").
+Header fields are the symbols that stand for a whole Open vSwitch field that is not a register, metadata or connection
+state (ovn-sb(5), "Symbols").
 """
 
 from __future__ import annotations

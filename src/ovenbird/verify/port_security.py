@@ -1,7 +1,7 @@
 """Port security as a predicate on one packet (ovn-nb(5), Logical_Switch_Port, column port_security).
 
-The controller turns the same column into OpenFlow; this is the plain reading of the manual, for the tracer, and a test
-holds the two together. A port with IP addresses in the column sends ARP and IP, and nothing else.
+The controller compiles the same column to OpenFlow; the tracer uses this direct reading of the manual, and a test
+compares the two. A port that has IP addresses in the column may send ARP, neighbour discovery and IP, nothing else.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A trace as text, in ovn-trace(8)'s three forms: detailed, summary, minimal.
+"""A trace as text, in the three forms of ovn-trace(8): detailed, summary, minimal.
 
-Each yields lines with what kind of step they are of, so that a terminal may colour them; the last lines, after `=>`,
-say what became of the packet.
+Each form yields lines, each with its kind of step, so that a terminal can colour them; the last lines, after `=>`, say
+what became of the packet.
 """
 
 from __future__ import annotations

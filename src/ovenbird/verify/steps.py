@@ -1,9 +1,8 @@
-"""A trace as a value: what happened to one packet, step by step, and what became of it.
+"""A trace as a value: the steps of one packet, and what became of it.
 
 Invariants: a block (a pipeline, a packet behind `ct_next`, a copy) holds flows in the order in which the packet met
-them; a flow holds its actions. What the last action of a flow opens comes after the flow and is not nested in it
-(`tail`), so that a long way through many stages reads as a list and only real forks are indented, as ovn-trace(8)
-does it.
+them; a flow holds its actions. What the last action of a flow opens follows the flow and is not nested in it (`tail`):
+a long path through many stages is a flat list, and only forks are indented, as in ovn-trace(8).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from ovenbird.lang.microflow import Microflow
     from ovenbird.model import sb
     from ovenbird.verify.network import Datapath
-    from ovenbird.verify.origin import Origin
+    from ovenbird.verify.provenance import Origin
 
 
 class Kind(StrEnum):

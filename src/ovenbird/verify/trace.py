@@ -1,11 +1,11 @@
 """Follow one packet through the logical pipelines, and say at each step which flow decided and why (ovn-trace(8)).
 
-The tracer is the machine that actions act on: a trace runs the very `evaluate` of the actions whose `encode` the
-controller installs. Connections that a trace commits are established for the traces after it, so that the reply to a
-packet is traced by tracing the reply.
+The tracer is a machine for actions: a trace runs the `evaluate` of the same actions whose `encode` the controller
+installs. Connections that a trace commits are established for later traces, so that the reply to a packet is traced by
+tracing the reply.
 
-A stage that hands the packet on with its last action is left before the next one is entered, so that the way through a
-pipeline costs no stack; a packet that goes round in circles is given up and said to be.
+A stage whose last action hands the packet on is left before the next one is entered, so the length of a pipeline does
+not deepen the stack. A packet that loops is stopped after `STAGES` stages, and the trace says so.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from ovenbird.pipeline.stages import Pipeline
 from ovenbird.verify import port_security
 from ovenbird.verify.conntrack import DESTINATION_TRANSLATED, SOURCE_TRANSLATED, Tracker, Tuple, flags, format_state
 from ovenbird.verify.errors import NoReplyError, UnknownPortError
-from ovenbird.verify.origin import Origins, explain
 from ovenbird.verify.packets import changes, describe, is_refusal, reply
+from ovenbird.verify.provenance import Provenance, explain
 from ovenbird.verify.steps import Delivery, Kind, Step, Trace, label, stage_name
 
 if TYPE_CHECKING:
@@ -58,12 +58,12 @@ class Tracer:
 
     Arguments:
         network: what to walk.
-        origins: where to look for what stands behind flows.
+        provenance: finds the rows that flows were made for.
     """
 
-    def __init__(self, network: Network, origins: Origins | None = None) -> None:
+    def __init__(self, network: Network, provenance: Provenance | None = None) -> None:
         self.network = network
-        self.origins = origins or Origins()
+        self.provenance = provenance or Provenance()
         self.tracker = Tracker()
         self.packet = Microflow()
         self.stack: list[int] = []
@@ -410,7 +410,7 @@ class Tracer:
         """Run a flow's actions, and leave in `_goto` where the packet goes next."""
         row, actions = flow.row, () if flow.actions is None else flow.actions.actions
         text = f"{row.table_id:2}. {stage_name(row)}: {row.match}, priority {row.priority}, uuid {row.uuid[:8]}"
-        step = Step(Kind.FLOW, text, row, self.origins.of(row))
+        step = Step(Kind.FLOW, text, row, self.provenance.of(row))
         block, outer, action_before = self._block, self._parent, self._action
         block.steps.append(step)
         self._here, self._goto = step, None

@@ -10,7 +10,7 @@ from ovenbird.northd.build import NORTHBOUND, SOUTHBOUND, build
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server
 from ovenbird.verify.network import Network
-from ovenbird.verify.origin import Origins
+from ovenbird.verify.provenance import Provenance
 from ovenbird.verify.trace import Tracer
 
 
@@ -63,7 +63,7 @@ class Traced:
 
     def tracer(self, cloud_store=None) -> Tracer:
         self.compile()
-        return Tracer(Network(self.sb.store), Origins(self.nb.store, cloud_store))
+        return Tracer(Network(self.sb.store), Provenance(self.nb.store, cloud_store))
 
     # -- Southbound by hand ---------------------------------------------------------------------------------------
 

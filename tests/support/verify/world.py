@@ -19,8 +19,8 @@ from ovenbird.model import nb, sb
 from ovenbird.northd.build import SOUTHBOUND as OUTPUTS
 from ovenbird.northd.build import build
 from ovenbird.ovsdb.notation import encode
+from ovenbird.verify.database_dump import SOUTHBOUND, DatabaseDump
 from ovenbird.verify.network import Network
-from ovenbird.verify.snapshot import SOUTHBOUND, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -243,8 +243,8 @@ class World:
 
     def _compile(self) -> None:
         with (
-            Snapshot(self.remote("nb"), "OVN_Northbound", nb.ROWS) as northbound,
-            Snapshot(self.remote("ours"), "OVN_Southbound", sb.ROWS) as southbound,
+            DatabaseDump(self.remote("nb"), "OVN_Northbound", nb.ROWS) as northbound,
+            DatabaseDump(self.remote("ours"), "OVN_Southbound", sb.ROWS) as southbound,
         ):
             northbound.read(*nb.ROWS)
             southbound.read(*sb.ROWS)
@@ -264,7 +264,7 @@ class World:
 
     def network(self, whose: str) -> Network:
         """Read a Southbound for our own trace."""
-        with Snapshot(self.remote(whose), "OVN_Southbound", (*SOUTHBOUND, sb.LogicalFlow)) as southbound:
+        with DatabaseDump(self.remote(whose), "OVN_Southbound", (*SOUTHBOUND, sb.LogicalFlow)) as southbound:
             southbound.read(*SOUTHBOUND, sb.LogicalFlow)
             return Network(southbound.store)
 

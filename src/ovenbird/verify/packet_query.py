@@ -1,9 +1,9 @@
 """From "can A reach B on TCP 22" to a microflow: ports by name or address, and what their packets look like.
 
-Headers are what a host would send first. It picks the next hop by the routes that it has (`host_routes`), and asks for
-that neighbour's MAC address as a host does; only who is asked differs: Southbound's ports first, then whatever answers
-in a trace of the question. Somebody outside is a host on a physical network: known by an address that no port has, or
-by the network's name, and then of an address that stands for all that is beyond it.
+The headers are those of the first packet that a host would send. The host chooses the next hop by its routes
+(`host_routes`) and resolves that neighbour's MAC address: from Southbound's ports, else by tracing an ARP request or a
+neighbour solicitation. A sender or target outside is a host on a physical network. It is named by an address that no
+port has, or by the network's name, which stands for an address beyond that network.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Protocol(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PacketQuery:
     """A packet between two ports, or between a port and somebody outside.
 
     Arguments:
@@ -80,30 +80,30 @@ class _Sender(NamedTuple):
         return self.port.type == "localnet"
 
 
-def microflow(network: Network, question: Question, datapath: str | None = None) -> tuple[Datapath, str]:
+def microflow(network: Network, query: PacketQuery, datapath: str | None = None) -> tuple[Datapath, str]:
     """Return where a packet begins and the expression that describes it.
 
     Arguments:
         network: where.
-        question: which packet.
+        query: which packet.
         datapath: the switch whose ports are meant; None for all.
 
     Raises:
         VerifyError: there is no such port, or no such packet, or nothing leads to the target.
     """
     within = None if datapath is None else network.datapath(datapath)
-    protocol = question.protocol
+    protocol = query.protocol
     if protocol is Protocol.DHCP:
-        if question.target:
+        if query.target:
             raise VerifyError("a DHCP request is sent to everybody: leave the target out")
-    elif not question.target:
+    elif not query.target:
         raise VerifyError("to whom? Only a DHCP request needs no target")
-    sender = _sender(network, question, within)
+    sender = _sender(network, query, within)
     if protocol is Protocol.DHCP:
         if sender.is_outside:
             raise VerifyError("instances send DHCP requests, not somebody outside: name an instance's port")
         return sender.switch, host_routes.dhcp_request(sender.port.logical_port, sender.mac)
-    source, target = _pair(network, sender, question, _addresses(network, sender, question.target))
+    source, target = _pair(network, sender, query, _addresses(network, sender, query.target))
     terms = [f'inport == "{sender.port.logical_port}"', f"eth.src == {sender.mac}"]
     if protocol is Protocol.ARP:
         if source.version == 6:
@@ -116,23 +116,23 @@ def microflow(network: Network, question: Question, datapath: str | None = None)
     if protocol is Protocol.ICMP:
         terms.append(f"icmp{source.version}.type == {8 if source.version == 4 else 128}")
     else:
-        terms.append(f"{protocol.value}.src == {CLIENT_PORT} && {protocol.value}.dst == {question.port}")
+        terms.append(f"{protocol.value}.src == {CLIENT_PORT} && {protocol.value}.dst == {query.port}")
     return sender.switch, " && ".join(terms)
 
 
 # -- who sends --------------------------------------------------------------------------------------------------------
 
 
-def _sender(network: Network, question: Question, within: Datapath | None) -> _Sender:
+def _sender(network: Network, query: PacketQuery, within: Datapath | None) -> _Sender:
     """Return who sends."""
-    text = question.source
+    text = query.source
     address = _address(text)
     try:
         port = network.port(text, within)
     except UnknownPortError as unknown:
         outside = _way_outside(network, text, within)
         if outside is None and address is not None:
-            outside = _side_of(network, address, question.target, within)
+            outside = _side_of(network, address, query.target, within)
         if outside is None:
             raise unknown from None
         port = outside
@@ -271,13 +271,13 @@ def _addresses(network: Network, sender: _Sender, target: str) -> list[Address]:
     return next((addresses for mac, addresses in known if mac == target.lower()), known[0][1])
 
 
-def _pair(network: Network, sender: _Sender, question: Question, theirs: list[Address]) -> tuple[Address, Address]:
+def _pair(network: Network, sender: _Sender, query: PacketQuery, theirs: list[Address]) -> tuple[Address, Address]:
     """Return source and destination address.
 
     Raises:
         VerifyError: they have none of one IP version, or the sender is sent to.
     """
-    if _address(question.source) is None and not sender.is_outside:
+    if _address(query.source) is None and not sender.is_outside:
         ours = [*sender.addresses, own_link_local(sender.mac)]
     else:
         ours = sender.addresses
@@ -286,11 +286,11 @@ def _pair(network: Network, sender: _Sender, question: Question, theirs: list[Ad
             raise VerifyError(f"{target} is the sender's own address: such a packet never leaves it")
         same = [address for address in ours if address.version == target.version]
         local = [address for address in same if (address.version == 6 and address.is_link_local) == _is_local(target)]
-        if sender.is_outside and question.protocol is Protocol.ARP and sender.addresses == list(BEYOND):
+        if sender.is_outside and query.protocol is Protocol.ARP and sender.addresses == list(BEYOND):
             local = [found for found in [_on_link(network, sender, target)] if found is not None]
         if chosen := local or (same if _is_local(target) else []):
             return chosen[0], target
-    raise VerifyError(f"{label(sender.port)} and {question.target} have no addresses of one IP version")
+    raise VerifyError(f"{label(sender.port)} and {query.target} have no addresses of one IP version")
 
 
 def _is_local(address: Address) -> bool:

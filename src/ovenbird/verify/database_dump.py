@@ -1,8 +1,8 @@
-"""A database read once, from any OVSDB server, without staying connected (RFC 7047, sections 4.1.1 to 4.1.3).
+"""A dump of some tables of a database, read from any OVSDB server over one short connection (RFC 7047, 4.1.1 to 4.1.3).
 
-A question about a network needs its rows as they are now and no more: one blocking connection, one transaction of
-`select` operations for each batch of tables, rows in the engine's typed tables. Columns that the server does not have
-take their defaults, so that older and newer schemas will do.
+A trace needs the rows as they are now and no updates: one blocking connection, one transaction of `select` operations
+for each batch of tables, and the rows in the engine's typed tables. Columns that the server lacks have their defaults,
+so that older and newer schemas can be read.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SOUTHBOUND: tuple[type[Row], ...] = (
 """What a trace needs of Southbound besides flows, which are fetched for each datapath that a packet enters."""
 
 
-class Snapshot:
+class DatabaseDump:
     """One database as it was when each part of it was read.
 
     Arguments:

@@ -1,7 +1,7 @@
-"""What stands behind a logical flow: the Northbound row it was made for, and what that row was made for in its turn.
+"""What a logical flow was made for: its Northbound row, and the row of Neutron's that this row was made for.
 
-Flows carry the first eight digits of a Northbound row's UUID (`stage-hint`, ovn-northd(8)); rows made for Neutron
-carry the UUIDs of its objects (`neutron:security_group_rule_id`).
+Flows carry the first eight digits of a Northbound row's UUID (`stage-hint`, ovn-northd(8)); rows that were made for
+Neutron carry the UUIDs of its objects (`neutron:security_group_rule_id`).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Origin:
         return found
 
 
-class Origins:
+class Provenance:
     """Finds origins in the databases that are at hand.
 
     Arguments:
