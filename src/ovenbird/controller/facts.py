@@ -17,7 +17,6 @@
 - `ZONE(name, number)`: a conntrack zone in use.
 - `LIMIT(number, connections)`: how many connections a conntrack zone may have.
 - `ATTACHED(name, interface)`: a logical port has an interface on the integration bridge.
-- `TRANSLATED(flow, datapath)`: a logical flow is to be translated by itself in one of its datapaths.
 - `GROUP(number, spec)`: a group of the integration bridge, to which flows refer by number.
 - `METER(number, unit, bands)`: a meter of the integration bridge, in Southbound's unit, its bands as (rate, burst).
 - `ANNOUNCED(datapath, port, mac, address, rivals)`: an address that a physical network should hear of, at a port by
@@ -58,7 +57,6 @@ FAILED = Relation("port that the switch could not add")
 NOTICE = Relation("notice")
 MONITOR_CLAUSE = Relation("monitor clause")
 ATTACHED = Relation("attachment")
-TRANSLATED = Relation("flow to translate")
 ZONE = Relation("conntrack zone")
 LIMIT = Relation("limit of a conntrack zone")
 GROUP = Relation("group")

@@ -105,7 +105,7 @@ class Engine:
         for output in self.outputs.values():
             output.table.watchers.remove(output)
         self._watching.clear()
-        for run in (*self._singletons, *(run for runs in self._runs.values() for run in _with_gated(runs))):
+        for run in (*self._singletons, *(run for runs in self._runs.values() for run in _with_held(runs))):
             run.forget()
         self._bury()
         deltas: dict[Relation, FactDelta] = {}
@@ -284,28 +284,31 @@ class Engine:
 
     def drop_subject(self, row: Row) -> None:
         """Retract what rules yielded for a row that is gone."""
-        for run in _with_gated(self._runs.pop(row, ())):
+        runs = self._runs.pop(row, [])
+        for run in _with_held(runs):
             run.dead = True
-            self._dead.append(run)
+        self._dead += runs
 
     def end(self, runs: Iterable[Run]) -> None:
         """Retract what runs yielded; they run no more."""
         for run in runs:
             run.end()
+            if held := run.held():
+                self.end(held)
             self._replace(run, ())
             self.failures.pop(run, None)
 
     def run_count(self) -> int:
         """Return how many runs of rules with a subject there are; for leak tests."""
-        return sum(1 for runs in self._runs.values() for _ in _with_gated(runs))
+        return sum(1 for runs in self._runs.values() for _ in _with_held(runs))
 
 
-def _with_gated(runs: Iterable[Run]) -> Iterator[Run]:
-    """Yield runs, and behind each gate the runs that it holds."""
+def _with_held(runs: Iterable[Run]) -> Iterator[Run]:
+    """Yield runs, and behind each those that live only as long as it does."""
     for run in runs:
         yield run
-        if isinstance(run, Gate):
-            yield from run.runs
+        if held := run.held():
+            yield from _with_held(held)
 
 
 def _delta(deltas: dict[Relation, FactDelta], relation: Relation) -> FactDelta:

@@ -15,12 +15,13 @@ from ovenbird.engine import tracking
 from ovenbird.engine.tracking import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import Row
 
 R = TypeVar("R", bound="Row")
+T = TypeVar("T")
 
 
 class Run(Reader):
@@ -53,6 +54,25 @@ class Run(Reader):
             return ()
         finally:
             tracking.reader = None
+
+    def observed(self, function: Callable[[], T]) -> T | None:
+        """Return what a function returns, and depend on what it reads; on an exception, note it and return None."""
+        if self.deps:
+            self.forget()
+        self.dirty = False
+        self.error = None
+        tracking.reader = self
+        try:
+            return function()
+        except Exception as e:  # noqa: BLE001 (one feature's failure must not stop the wave)
+            self.error = e
+            return None
+        finally:
+            tracking.reader = None
+
+    def held(self) -> Collection[Run]:
+        """Return the runs that live only as long as this one."""
+        return ()
 
     def invalidate(self) -> None:
         """Queue for running again."""
@@ -114,18 +134,9 @@ class Gate(Run):
 
     def compute(self) -> tuple[Fact, ...]:
         """Look at the subject; on an exception, note it and change nothing."""
-        if self.deps:
-            self.forget()
-        self.dirty = False
-        self.error = None
-        tracking.reader = self
-        try:
-            is_open = self.rule.body(self.subject)
-        except Exception as e:  # noqa: BLE001 (one feature's failure must not stop the wave)
-            self.error = e
+        is_open = self.observed(lambda: bool(self.rule.body(self.subject)))
+        if is_open is None:
             return ()
-        finally:
-            tracking.reader = None
         if is_open and not self.runs:
             self.runs = [rule.run(self.engine, rule, self.subject) for rule in self.rules]
             for run in self.runs:
@@ -134,6 +145,10 @@ class Gate(Run):
             self.engine.end(self.runs)
             self.runs = []
         return ()
+
+    def held(self) -> Collection[Run]:
+        """Return the runs behind the gate."""
+        return self.runs
 
 
 def rule(subject: type[R], when: Callable[[R], bool] | None = None) -> Callable[[Callable[[R], Iterable[Fact]]], Rule]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import ATTACHED, TRANSLATED
+from ovenbird.controller.facts import ATTACHED
 from ovenbird.engine.lookups import find, rows
 from ovenbird.engine.outputs import new_uuids
 from ovenbird.engine.rows import UUID, Column, Row, Store
@@ -50,15 +50,6 @@ class Attachment(Row, table="Attachment"):
     interface: Column[UUID] = Column("")
 
 
-class Translation(Row, table="Translation"):
-    """A logical flow in one of several datapaths: the unit in which flows with names are translated anew."""
-
-    __slots__ = ()
-
-    flow: Column[UUID] = Column("")
-    datapath: Column[UUID] = Column("")
-
-
 class ProtocolState(Row, table="ProtocolState"):
     """What a protocol that this chassis speaks has come to, by subject: a BFD session's state, a delegated prefix."""
 
@@ -74,7 +65,7 @@ def make_local_store(system_id: str = "") -> Store:
     Arguments:
         system_id: the chassis's name if it was given to the program, which then overrides the database's.
     """
-    store = Store("controller", [Progress, Attachment, Translation, ProtocolState])
+    store = Store("controller", [Progress, Attachment, ProtocolState])
     values = list(Progress.DEFAULTS)
     values[Progress.system_id.index] = system_id
     store.table(Progress).insert(UUID("00000000-0000-4000-8000-000000000000"), values)
@@ -83,7 +74,7 @@ def make_local_store(system_id: str = "") -> Store:
 
 def reflect(store: Store, deltas: Mapping[Relation, FactDelta]) -> None:
     """Make rows of what a wave's rules say to other rules; afterwards the engine has another wave to run, or none."""
-    for relation, row_class in ((ATTACHED, Attachment), (TRANSLATED, Translation)):
+    for relation, row_class in ((ATTACHED, Attachment),):
         delta = deltas.get(relation)
         if delta is None:
             continue

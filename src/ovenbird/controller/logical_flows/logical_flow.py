@@ -17,15 +17,14 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ovenbird.controller.facts import FLOW, PART, TRANSLATED, address_set_flow, cookie_of, encode_match
+from ovenbird.controller.facts import FLOW, PART, address_set_flow, cookie_of, encode_match
 from ovenbird.controller.local.bridge import zero_snat
 from ovenbird.controller.local.local_data import hosted_members, hosted_row, is_chassis_resident, is_here
-from ovenbird.controller.local.local_store import Translation
 from ovenbird.controller.logical_flows.action_context import FlowContext, is_switch
 from ovenbird.controller.logical_flows.names import ADDRESS_SETS, EXISTING_SETS, PortGroups, Ports, is_key_here
+from ovenbird.engine.branches import Branches, branching
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.lookups import find, get
-from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.lang.actions.registry import parse_actions
 from ovenbird.lang.bindings import Bindings
@@ -96,8 +95,13 @@ def hosted_datapath(datapath: UUID) -> HostedDatapath | None:
     return HostedDatapath(row, row.tunnel_key, row.tunnel_key.to_bytes(8, "big"), is_switch(row), zero_snat())
 
 
-@rule(LogicalFlow)
-def logical_flow(flow: LogicalFlow) -> Iterable[Fact]:
+def translation(flow: LogicalFlow, datapath: UUID) -> Iterable[Fact]:
+    """Return the OpenFlow flows of a logical flow in one of its datapaths."""
+    return _translated(flow, flow.watch(_READ), (datapath,))
+
+
+@branching(LogicalFlow, translation)
+def logical_flow(flow: LogicalFlow) -> Iterable[Fact | Branches]:
     """Return a logical flow's OpenFlow flows."""
     values = flow.watch(_READ)
     tag = values[_TAGS].get("in_out_port")
@@ -114,15 +118,8 @@ def logical_flow(flow: LogicalFlow) -> Iterable[Fact]:
         uuids += [uuid for uuid in hosted_members(group) if uuid != own]
     # What names stand for changes in one datapath at a time: then that one alone is translated again.
     if len(uuids) > 1 and (_NAMES.search(values[_MATCH]) is not None or '"' in values[_ACTIONS]):
-        return [TRANSLATED(flow.uuid, uuid) for uuid in uuids]
+        return (Branches(uuids),)
     return _translated(flow, values, uuids)
-
-
-@rule(Translation)
-def translation(row: Translation) -> Iterable[Fact]:
-    """Return the OpenFlow flows of a logical flow in one of its datapaths."""
-    flow = get(LogicalFlow, row.flow)
-    return _translated(flow, flow.watch(_READ), (row.datapath,)) if flow is not None else ()
 
 
 def _translated(flow: LogicalFlow, values: list[Any], uuids: Sequence[UUID]) -> list[Fact]:

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from ovenbird.controller.facts import FLOW
 from ovenbird.model import sb
 from ovenbird.openflow.actions import Conjunction, Nat, Resubmit, SetField
 
@@ -39,6 +40,29 @@ def test_a_group_means_each_of_its_hosted_datapaths(network):
     world.flow([switch, second, unhosted], "1", "next;")
     world.run()
     assert set(world.flows(8)) == {"metadata=0x7", "metadata=0x8"}
+
+
+def test_a_flow_with_names_is_translated_by_itself_in_each_of_its_datapaths_in_one_wave(network):
+    world, switch = network
+    second = world.switch(8)
+    world.lport(second, "q1", 1)
+    world.port_on_bridge("tap2", 6, iface_id="q1")
+    world.add(sb.PortGroup, name="7_pg", ports=frozenset(["p1"]))
+    group = world.add(sb.PortGroup, name="8_pg", ports=frozenset(["q1"]))
+    world.run()
+    flow = world.flow([switch, second], "inport == @pg", "next;")
+    deltas = world.engine.run()
+    assert len(deltas[FLOW].added) == 2
+    assert (world.engine.ran["logical_flow"], world.engine.ran["translation"]) == (1, 2)
+    assert world.engine.idle, "there is nothing for another wave to do"
+    world.set(group, ports=frozenset())
+    assert len(world.engine.run()[FLOW].removed) == 1
+    assert (world.engine.ran["logical_flow"], world.engine.ran["translation"]) == (0, 1), "the other keeps its flow"
+    assert world.engine.idle
+    world.delete(flow)
+    assert len(world.engine.run()[FLOW].removed) == 1
+    assert world.engine.ran["translation"] == 0
+    assert world.engine.idle
 
 
 def test_flows_of_ports_elsewhere_are_left_out(network):
