@@ -39,7 +39,7 @@ from ovenbird.controller.facts import (
     ZONE,
 )
 from ovenbird.controller.local import binding_log, chassis, ct_zones
-from ovenbird.controller.local.local_store import Attachment, Progress, make_local_store, reflect
+from ovenbird.controller.local.local_store import Attachment, Progress, make_local_store
 from ovenbird.controller.local.notices import Notices
 from ovenbird.controller.local.settings import Settings, read_settings
 from ovenbird.controller.ofctrl import zone_limits
@@ -50,11 +50,10 @@ from ovenbird.controller.physical import (
 )
 from ovenbird.controller.pinctrl.dispatch import PacketIns
 from ovenbird.controller.protocols.protocols import Protocols
-from ovenbird.controller.rules import OMITTED, RULES, SOUTHBOUND, SWITCH
+from ovenbird.controller.rules import OMITTED, SOUTHBOUND, SWITCH, make_engine
 from ovenbird.controller.southbound.monitor_conditions import MonitorConditions, everything, first
 from ovenbird.controller.southbound.row_edits import RowEdits
 from ovenbird.controller.southbound.writer import Writer
-from ovenbird.engine.engine import Engine
 from ovenbird.engine.ids import used
 from ovenbird.model import sb, version, vswitch
 from ovenbird.ovsdb.errors import Disconnected
@@ -67,7 +66,7 @@ from ovenbird.sockets.run_directory import socket_path
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
-    from ovenbird.engine.engine import FactDelta
+    from ovenbird.engine.engine import Engine, FactDelta
     from ovenbird.engine.facts import Fact, Relation
     from ovenbird.engine.ids import Pool
     from ovenbird.ovsdb.schema import DatabaseSchema
@@ -348,14 +347,13 @@ class Controller:
 
     def _assemble(self, southbound: Replica) -> None:
         """Make the engine over both databases, with the numbers that were given out before."""
-        stores = (southbound.store, self._vswitch.store, self._own)
         self._books = {southbound: RowEdits(southbound.store), self._vswitch: RowEdits(self._vswitch.store)}
         self._write = {client: asyncio.Event() for client in self._books}
         self._schemas = {client: client.schema for client in self._books}
         self._tell(complete=frozenset(), settled=False, everything=False)
         self.protocols.close()
         gc.disable()  # until the first full computation: what it makes lives on, and is not worth walking
-        self.engine = Engine(stores, RULES)
+        self.engine = make_engine(southbound=southbound.store, switch=self._vswitch.store, own=self._own)
         self.switch.sets.follow(southbound.store)
         ids = self._bridge_ids()
         ct_zones.seed_zones(self.engine, ids)
@@ -372,7 +370,6 @@ class Controller:
         self.switch.hold()
         deltas = self.engine.close()
         self.engine = None
-        reflect(self._own, deltas)
         self._absorb_flows(deltas)
         self._absorb_limits(deltas)
         self._retries.failed.clear()
@@ -449,7 +446,6 @@ class Controller:
     def _wave(self, engine: Engine) -> None:
         deltas = engine.run()
         self.waves += 1
-        reflect(self._own, deltas)
         clauses = deltas.get(MONITOR_CLAUSE)
         if clauses is not None:
             self._monitor_conditions.absorb(clauses.added, clauses.removed)

@@ -16,7 +16,6 @@
 - `MONITOR_CLAUSE(table, column, function, value)`: what to monitor in Southbound.
 - `ZONE(name, number)`: a conntrack zone in use.
 - `LIMIT(number, connections)`: how many connections a conntrack zone may have.
-- `ATTACHED(name, interface)`: a logical port has an interface on the integration bridge.
 - `GROUP(number, spec)`: a group of the integration bridge, to which flows refer by number.
 - `METER(number, unit, bands)`: a meter of the integration bridge, in Southbound's unit, its bands as (rate, burst).
 - `ANNOUNCED(datapath, port, mac, address, rivals)`: an address that a physical network should hear of, at a port by
@@ -56,7 +55,6 @@ BRIDGE = Relation("bridge to add")
 FAILED = Relation("port that the switch could not add")
 NOTICE = Relation("notice")
 MONITOR_CLAUSE = Relation("monitor clause")
-ATTACHED = Relation("attachment")
 ZONE = Relation("conntrack zone")
 LIMIT = Relation("limit of a conntrack zone")
 GROUP = Relation("group")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ovenbird.controller.local import binding, bridge, chassis, ct_zones, local_data, virtual
+from ovenbird.controller.local.local_store import ATTACHED
 from ovenbird.controller.logical_flows import logical_flow, meters
 from ovenbird.controller.ofctrl import zone_limits
 from ovenbird.controller.physical import (
@@ -20,7 +23,11 @@ from ovenbird.controller.physical import (
     tunnel_bfd,
 )
 from ovenbird.controller.protocols import bfd_sessions, garp, periodic_ra, prefix_delegation
+from ovenbird.engine.engine import Engine
 from ovenbird.model import sb, vswitch
+
+if TYPE_CHECKING:
+    from ovenbird.engine.rows import Store
 
 SOUTHBOUND = (
     sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.AddressSet, sb.PortGroup, sb.LogicalFlow,
@@ -47,3 +54,16 @@ RULES = (
     prefix_delegation.delegations, virtual.release, multichassis.large_packets, port_retries.failed_port,
     zone_limits.port_limit, zone_limits.router_limits,
 )  # fmt: skip
+
+
+def make_engine(*, southbound: Store, switch: Store, own: Store) -> Engine:
+    """Make the engine of one chassis.
+
+    Arguments:
+        southbound: the rows of Southbound's tables.
+        switch: those of the local Open_vSwitch.
+        own: the controller's (`local_store.make_local_store`).
+    """
+    engine = Engine((southbound, switch, own), RULES)
+    engine.derive(ATTACHED, own)
+    return engine

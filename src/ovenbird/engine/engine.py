@@ -7,7 +7,8 @@ only.
 
 The engine counts the owners of each fact, the runs that yield it: ``owners`` is both the reference count and the
 provenance. The result of a wave is a ``FactDelta`` for each relation; a relation bound to a table by ``bind`` has an
-``Output`` that turns it into row edits.
+``Output`` that turns it into row edits. A relation bound by ``derive`` fills a table of this process at the end of the
+wave, which other rules read in the next wave.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ovenbird.engine.alarms import Alarms, now
 from ovenbird.engine.facts import Fact, Members, Relation, Rows
 from ovenbird.engine.outputs import Output
 from ovenbird.engine.rules import Gate, Rule
+from ovenbird.engine.store_editor import StoreEditor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -73,6 +75,7 @@ class Engine:
         self.dirty_runs: deque[Run] = deque()
         self.unread: list[Instance | Allocation | Handle | Alarm] = []
         self.sequence = 0
+        self._derived: list[tuple[Output, StoreEditor]] = []
         self._dead: list[Run] = []
         self._runs: dict[Row, list[Run]] = {}
         self._singletons: list[Run] = []
@@ -104,6 +107,9 @@ class Engine:
             table.watchers.remove(watcher)
         for output in self.outputs.values():
             output.table.watchers.remove(output)
+        for output, editor in self._derived:
+            for row in (*output.actual.values(), *output.surplus):
+                editor.delete(row)
         self._watching.clear()
         for run in (*self._singletons, *(run for runs in self._runs.values() for run in _with_held(runs))):
             run.forget()
@@ -127,6 +133,16 @@ class Engine:
         self.outputs[relation] = output
         return output
 
+    def derive(self, relation: Rows, store: Store, *members: Members) -> None:
+        """Keep a table of this process alone as the facts say, for other rules to read from the next wave on.
+
+        Arguments:
+            relation: the facts that want rows.
+            store: one of the engine's, whose table nobody else writes to.
+            members: the facts that want elements of their sets.
+        """
+        self._derived.append((self.bind(relation, store, *members), StoreEditor(store)))
+
     @property
     def idle(self) -> bool:
         """Whether there is nothing to run, and nothing that ran ahead."""
@@ -136,7 +152,8 @@ class Engine:
         """Run one wave.
 
         Returns:
-            What changed, by relation. Bound outputs have been told already.
+            What changed, by relation. Bound outputs have been told already; if derived tables have changed by that,
+            there is another wave to run (`idle`).
         """
         self.ran.clear()
         self.alarms.ring()
@@ -148,6 +165,8 @@ class Engine:
                 self.outputs[relation].absorb(delta.added, delta.removed)
             elif isinstance(relation, Members) and relation.rows in self.outputs:
                 self.outputs[relation.rows].absorb_members(relation, delta.added, delta.removed)
+        for output, editor in self._derived:
+            output.plan(editor)
         for observer in self.observers:
             observer(deltas)
         return deltas

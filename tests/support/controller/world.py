@@ -14,11 +14,10 @@ from ovenbird.controller.facts import (
     PART,
     ZONE,
 )
-from ovenbird.controller.local.local_store import Progress, make_local_store, reflect
+from ovenbird.controller.local.local_store import Progress, make_local_store
 from ovenbird.controller.ofctrl.address_set_flows import AddressSetFlows
 from ovenbird.controller.ofctrl.flow_table import FlowTable
-from ovenbird.controller.rules import RULES, SOUTHBOUND, SWITCH
-from ovenbird.engine.engine import Engine
+from ovenbird.controller.rules import SOUTHBOUND, SWITCH, make_engine
 from ovenbird.engine.outputs import new_uuids
 from ovenbird.engine.rows import UUID, Row, Store
 from ovenbird.model import sb, vswitch
@@ -52,7 +51,7 @@ class World:
         self.other = self.chassis("hv2", "192.0.2.2")
         self.port_on_bridge("ovn-hv2-0", 100, kind="geneve", port_ids={"ovn-chassis-id": "hv2@192.0.2.2"})
         self.set(self.progress, everything=True, settled=True)
-        self.engine = Engine((self.sb, self.vs, self.own), RULES)
+        self.engine = make_engine(southbound=self.sb, switch=self.vs, own=self.own)
 
     @property
     def progress(self) -> Progress:
@@ -118,7 +117,6 @@ class World:
             deltas = self.engine.run()
             for name, count in self.engine.ran.items():
                 ran[name] = ran.get(name, 0) + count
-            reflect(self.own, deltas)
             for relation, delta in deltas.items():
                 if relation is FLOW:
                     self.table.absorb(delta.added, delta.removed)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from things import Box, Thing
-
 from ovenbird.engine.branches import Branches, branching
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.facts import Relation
 from ovenbird.engine.lookups import get
 from ovenbird.engine.rows import Store
+from support.engine.things import Box, Thing
 
 CONTENT, EMPTY = Relation("content"), Relation("empty box")
 

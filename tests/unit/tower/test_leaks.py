@@ -10,8 +10,7 @@ import pytest
 from ovenbird.controller.local.local_store import make_local_store
 from ovenbird.controller.ofctrl.address_set_flows import AddressSetFlows, _entry
 from ovenbird.controller.ofctrl.flow_table import FlowTable
-from ovenbird.controller.rules import RULES, SWITCH
-from ovenbird.engine.engine import Engine
+from ovenbird.controller.rules import SWITCH, make_engine
 from ovenbird.engine.rows import Store
 from ovenbird.lang import text_cache
 from ovenbird.lang.lexer import parse_constant
@@ -39,7 +38,7 @@ class Chassis(world.World):
         self.bridge = self.add(vswitch.Bridge, name="br-int", fail_mode="secure", ports=frozenset())
         self.root = self.add(vswitch.OpenVSwitch, external_ids=world.IDS, bridges=frozenset([self.bridge.uuid]))
         self.set(self.progress, everything=True, settled=True)
-        self.engine = Engine((self.sb, self.vs, self.own), RULES)
+        self.engine = make_engine(southbound=self.sb, switch=self.vs, own=self.own)
 
     def run(self):
         ran = super().run()

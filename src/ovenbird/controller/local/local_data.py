@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import ATTACHED, MONITOR_CLAUSE
+from ovenbird.controller.facts import MONITOR_CLAUSE
 from ovenbird.controller.local.gateway import HIGHLY_AVAILABLE, hosts, is_candidate
-from ovenbird.controller.local.local_store import Attachment, progress
+from ovenbird.controller.local.local_store import ATTACHED, Attachment, progress
 from ovenbird.controller.local.settings import integration_bridge, own_chassis, settings
 from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.lookups import find, get, rows, select, table

@@ -1,23 +1,15 @@
 """The controller's own tables: what is in no database, but rules read it like anything else.
 
-`Progress` holds facts from outside. The others hold what rules say to rules: facts of one wave are rows in the next,
-so that who reads them depends on one of them and not on all.
+`Progress` and `ProtocolState` hold what comes from outside of the rules. `Attachment` is derived: facts of one wave are
+its rows in the next, so that who reads them depends on one of them and not on all.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from ovenbird.controller.facts import ATTACHED
+from ovenbird.engine.facts import Rows
 from ovenbird.engine.lookups import find, rows
 from ovenbird.engine.outputs import new_uuids
 from ovenbird.engine.rows import UUID, Column, Row, Store
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from ovenbird.engine.engine import FactDelta
-    from ovenbird.engine.facts import Relation
 
 
 class Progress(Row, table="Progress"):
@@ -50,6 +42,10 @@ class Attachment(Row, table="Attachment"):
     interface: Column[UUID] = Column("")
 
 
+ATTACHED = Rows(Attachment, key=(Attachment.name, Attachment.interface))
+"""A logical port has an interface on the integration bridge."""
+
+
 class ProtocolState(Row, table="ProtocolState"):
     """What a protocol that this chassis speaks has come to, by subject: a BFD session's state, a delegated prefix."""
 
@@ -60,7 +56,7 @@ class ProtocolState(Row, table="ProtocolState"):
 
 
 def make_local_store(system_id: str = "") -> Store:
-    """Make the controller's own store: the one `Progress` row, and what rules say to rules.
+    """Make the controller's own store, with the one `Progress` row.
 
     Arguments:
         system_id: the chassis's name if it was given to the program, which then overrides the database's.
@@ -70,21 +66,6 @@ def make_local_store(system_id: str = "") -> Store:
     values[Progress.system_id.index] = system_id
     store.table(Progress).insert(UUID("00000000-0000-4000-8000-000000000000"), values)
     return store
-
-
-def reflect(store: Store, deltas: Mapping[Relation, FactDelta]) -> None:
-    """Make rows of what a wave's rules say to other rules; afterwards the engine has another wave to run, or none."""
-    for relation, row_class in ((ATTACHED, Attachment),):
-        delta = deltas.get(relation)
-        if delta is None:
-            continue
-        table = store.table(row_class)
-        index = table.index(*row_class.COLUMNS)
-        for fact in delta.removed:
-            for row in index.rows(fact[1:]):
-                table.delete(row)
-        for fact in delta.added:
-            table.insert(new_uuids(1)[0], list(fact[1:]))
 
 
 def progress() -> Progress:
