@@ -3,34 +3,23 @@
 import asyncio
 import json
 import logging
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from click.core import ParameterSource
 from rich.text import Text
 
 from ovenbird.cli.options import rundir_option
+from ovenbird.cli.remotes import chosen, key_options
 from ovenbird.cli.sheet import Sheet, console
-from ovenbird.lab.errors import NotRunningError
-from ovenbird.lab.lab import Lab
-from ovenbird.lab.plan import DEFAULT_RUNDIR
 from ovenbird.model.settings import SETTINGS, Setting, SettingError, assignments, complaints, named, quoted
 from ovenbird.model.stored_settings import UnreachableError, change, opened, options
-from ovenbird.ovsdb.tls_keys import KeyFiles, TlsKeys
+from ovenbird.ovsdb.tls_keys import TlsKeys
 from ovenbird.ovsdb.transaction import Client
-from ovenbird.sockets.run_directory import run_directory
 
 T = TypeVar("T")
-
-NAME = "cloud.sock"
-"""The socket of Cloud in a run directory of `ovenbird up` or `ovenbird central`."""
-
-DEPLOYED = "ovncloud_db.sock"
-"""The socket of Cloud in OVN's run directory, where the units of systemd have it beside those of OVN's databases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +64,12 @@ class Place:
 def place_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say where Cloud is; it gets a `Place` as `place`."""
 
-    def placed(
-        *,
-        db: str | None,
-        rundir: Path,
-        private_key: str | None,
-        certificate: str | None,
-        ca_cert: str | None,
-        **given: Any,
-    ) -> None:
-        keys = None
-        if private_key or certificate or ca_cert:
-            if not (private_key and certificate and ca_cert):
-                raise click.UsageError("TLS needs all of --private-key, --certificate and --ca-cert")
-            files = KeyFiles(private_key, certificate, ca_cert)
-            keys = TlsKeys(lambda: files)
-        command(place=Place(_chosen(db, rundir), keys), **given)
+    def placed(*, db: str | None, rundir: Path, keys: TlsKeys | None, **given: Any) -> None:
+        command(place=Place(chosen(db, "cloud", rundir), keys), **given)
 
     placed.__doc__ = command.__doc__
-    file = click.Path(dir_okay=False)
+    placed = key_options(placed)
     for option in (
-        click.option("--ca-cert", "-C", type=file, help="The authority's certificate, for ssl:."),
-        click.option("--certificate", "-c", type=file, help="The certificate of that key."),
-        click.option("--private-key", "-p", type=file, help="The private key, for ssl:."),
         rundir_option,
         click.option(
             "--db",
@@ -110,39 +82,6 @@ def place_options(command: Callable[..., None]) -> Callable[..., None]:
     ):
         placed = option(placed)
     return placed
-
-
-def _chosen(db: str | None, rundir: Path) -> str:
-    """Return where Cloud is: what the command line names goes before the environment.
-
-    Raises:
-        UsageError: it names two places.
-        ClickException: none is named, and none is found.
-    """
-    source = click.get_current_context().get_parameter_source
-    if db and source("rundir") is ParameterSource.COMMANDLINE:
-        if source("db") is ParameterSource.COMMANDLINE:
-            raise click.UsageError("give one of --db and --rundir")
-        return _found(rundir)
-    return db or _found(rundir)
-
-
-def _found(rundir: Path) -> str:
-    """Return where Cloud is served on this host: the cloud or `central` of a run directory, or else in OVN's.
-
-    Raises:
-        ClickException: nowhere.
-    """
-    try:
-        return Lab.open(rundir).plan.remote("cloud")
-    except NotRunningError:
-        ovn = Path(run_directory("ovn"))
-        others = (ovn / DEPLOYED, ovn / NAME) if rundir == DEFAULT_RUNDIR else ()  # who names a cloud means no other
-    places = (rundir / NAME, *others)
-    for socket in places:
-        if os.access(socket, os.F_OK):
-            return f"unix:{socket}"
-    raise click.ClickException(f"Cloud is not at {' or '.join(map(str, places))}: name its place with --db")
 
 
 @click.group("settings")

@@ -7,12 +7,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from ovenbird.cli.options import rundir_option
+from ovenbird.cli.remotes import chosen, found, key_options, named
 from ovenbird.engine.rows import Row, Store
-from ovenbird.lab.lab import Lab
 from ovenbird.lang.errors import LangError
 from ovenbird.model import cloud, sb
+from ovenbird.ovsdb.tls_keys import TlsKeys
 from ovenbird.verify import render
 from ovenbird.verify.database_dump import SOUTHBOUND, DatabaseDump
 from ovenbird.verify.errors import UnreachableDatabaseError, VerifyError
@@ -46,7 +48,8 @@ STYLES = {
     metavar="REMOTE",
     envvar="OVN_SB_DB",
     show_envvar=True,
-    help="Southbound (that of the running cloud).",
+    help="Southbound: unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT; that of the run directory if not given, or else of "
+    "OVN's.",
 )
 @click.option(
     *("--nb", "nb_remote"),
@@ -55,7 +58,13 @@ STYLES = {
     show_envvar=True,
     help="Northbound, to name the rows behind flows.",
 )
-@click.option("--cloud", "cloud_remote", metavar="REMOTE", help="Cloud, to name security group rules.")
+@click.option(
+    *("--cloud", "cloud_remote"),
+    metavar="REMOTE",
+    envvar="OVENBIRD_CLOUD_DB",
+    show_envvar=True,
+    help="Cloud, to name security group rules.",
+)
 @rundir_option
 @click.option(
     "--from",
@@ -76,6 +85,7 @@ STYLES = {
 @click.option("--minimal", is_flag=True, help="Only changes and outputs.")
 @click.option("--all", "everything", is_flag=True, help="Every stage, also those without effect.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with every stage.")
+@key_options
 def command(
     *,
     words: tuple[str, ...],
@@ -83,6 +93,7 @@ def command(
     nb_remote: str | None,
     cloud_remote: str | None,
     rundir: Path,
+    keys: TlsKeys | None,
     source: str | None,
     target: str | None,
     tcp: int | None,
@@ -101,8 +112,7 @@ def command(
     """Trace a packet through the logical network, and say what decided: which flow, ACL, security group rule.
 
     MICROFLOW is an expression of ovn-trace(8): inport == "p" && eth.src == 0a:00:00:00:00:01 && icmp4 ... DATAPATH is
-    a switch, router or network, by name or UUID; that of the inport if not given. The databases may be any OVN's:
-    unix:FILE or tcp:HOST:PORT.
+    a switch, router or network, by name or UUID; that of the inport if not given. The databases may be any OVN's.
 
     With --from and --to the expression is made as the sender would make the packet: by its DHCP routes, and the MAC
     address of its next hop. WHO outside is a network that a physical one belongs to, for somebody beyond it
@@ -121,7 +131,7 @@ def command(
         protocol = Protocol(kind.removeprefix("--")) if kind else Protocol.ICMP
         query = PacketQuery(source, target or "", protocol, tcp if tcp is not None else udp or 0)
     try:
-        with _tracer(db, nb_remote, cloud_remote, rundir) as tracer:
+        with _tracer(db, nb_remote, cloud_remote, rundir, keys) as tracer:
             if query is not None:
                 start, text = microflow(tracer.network, query, datapath)
                 datapath = start.uuid
@@ -161,32 +171,35 @@ def _arguments(words: tuple[str, ...], source: str | None, target: str | None, k
 
 
 @contextmanager
-def _tracer(db: str | None, nb_remote: str | None, cloud_remote: str | None, rundir: Path) -> Iterator[Tracer]:
+def _tracer(
+    db: str | None, nb_remote: str | None, cloud_remote: str | None, rundir: Path, keys: TlsKeys | None
+) -> Iterator[Tracer]:
     """Read the databases: those named, or else those of the cloud in the run directory."""
-    named = db is not None
-    if db is None:
-        plan = Lab.open(rundir).plan
-        db, nb_remote = plan.remote("sb"), nb_remote or plan.remote("nb")
-        cloud_remote = cloud_remote or plan.remote("cloud")
+    remote = chosen(db, "sb", rundir)
+    is_named = bool(named("db", db))
+    source = click.get_current_context().get_parameter_source
     with ExitStack() as stack:
-        southbound = stack.enter_context(DatabaseDump(db, "OVN_Southbound", (*SOUTHBOUND, sb.LogicalFlow)))
+        southbound = stack.enter_context(DatabaseDump(remote, "OVN_Southbound", (*SOUTHBOUND, sb.LogicalFlow), keys))
         southbound.read(*SOUTHBOUND)
         stores: list[Store | None] = []
-        for remote, name, tables in ((nb_remote, "OVN_Northbound", SOURCES), (cloud_remote, "Cloud", CLOUD)):
+        for option, given, database, name, tables in (
+            ("nb_remote", nb_remote, "nb", "OVN_Northbound", SOURCES),
+            ("cloud_remote", cloud_remote, "cloud", "Cloud", CLOUD),
+        ):
             try:
-                stores.append(None if remote is None else _read(stack, remote, name, tables))
-            except UnreachableDatabaseError as error:
-                if named:
+                place = named(option, given) or ("" if is_named else found(database, rundir))
+                stores.append(_read(stack, DatabaseDump(place, name, tables, keys), tables) if place else None)
+            except (UnreachableDatabaseError, click.ClickException) as error:
+                if source(option) is ParameterSource.COMMANDLINE:
                     raise
                 click.echo(f"ovenbird: {error}: flows are shown without what is behind them", err=True)
                 stores.append(None)
         yield Tracer(Network(southbound.store, southbound.read_flows), Provenance(*stores))
 
 
-def _read(stack: ExitStack, remote: str, name: str, tables: tuple[type[Row], ...]) -> Store:
+def _read(stack: ExitStack, dump: DatabaseDump, tables: tuple[type[Row], ...]) -> Store:
     """Return whole tables of a database."""
-    dump = stack.enter_context(DatabaseDump(remote, name, tables))
-    dump.read(*tables)
+    stack.enter_context(dump).read(*tables)
     return dump.store
 
 

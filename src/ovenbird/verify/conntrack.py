@@ -1,20 +1,23 @@
 """Connection tracking for the tracer: a connection that a trace commits is established afterwards, in both directions.
 
 A connection belongs to a zone and is identified by its protocol, addresses and ports (ovs-fields(7), "Connection
-Tracking Fields"). A packet of a connection that was not committed is new. Timeouts and the TCP state machine are not
-modelled: a connection stays as long as the tracker. An ICMP error is related to the connection of the packet that it
-quotes, in the opposite direction; translating the error translates the quoted packet as well (RFC 5508, section 4), and
-an error never begins a connection.
+Tracking Fields"). A packet of a connection that was not committed is new, and so is one of a connection that has had no
+reply yet. Timeouts and the TCP state machine are not modelled: a connection stays as long as the tracker. An ICMP error
+is related to the connection of the packet that it quotes, in the opposite direction; translating the error translates
+the quoted packet as well (RFC 5508, section 4), and an error never begins a connection. A packet that belongs to no
+connection and begins none is invalid: it is neither translated nor committed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from ovenbird.net.ethernet import IPV6
 from ovenbird.net.ipv4 import ICMP, SCTP, TCP, UDP
 from ovenbird.net.ipv6 import ICMPV6
+from ovenbird.net.tcp import ACK, FIN, RST, SYN
 from ovenbird.verify.errors import VerifyError
 
 if TYPE_CHECKING:
@@ -37,9 +40,15 @@ FLAGS = {
 }
 """Bits of ct_state by the names that ovn-trace(8) has for them."""
 
+_OTHER_END = {0: 0, SOURCE_TRANSLATED: DESTINATION_TRANSLATED, DESTINATION_TRANSLATED: SOURCE_TRANSLATED}
+"""What a translation is to a reply."""
 _ADDRESSES = (("ip_src", "ip_dst"), ("ipv6_src", "ipv6_dst"))
 _PORTS = {TCP: "tcp", UDP: "udp", SCTP: "sctp"}
-_ECHO = {ICMP: (8, 0), ICMPV6: (128, 129)}
+_QUESTIONS = {ICMP: {8: 0, 13: 14, 15: 16}, ICMPV6: {128: 129}}
+"""Types of ICMP that are answered, and the types of their answers."""
+_PARTNERS = {proto: {**kinds, **{a: q for q, a in kinds.items()}} for proto, kinds in _QUESTIONS.items()}
+_ICMP_TYPE = {ICMP: "icmp_type", ICMPV6: "icmpv6_type"}
+_PORT_RANGES = ((0, 511), (512, 1023), (1024, 65535))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +76,18 @@ class Tuple:
         if protocol in _PORTS:
             name = _PORTS[protocol]
             ports = (packet[f"{name}_src"], packet[f"{name}_dst"])
+        elif protocol in _QUESTIONS:  # a question in the other direction is another connection's
+            kind = packet[_ICMP_TYPE[protocol]]
+            ports = (kind, _PARTNERS[protocol].get(kind, 0))
         return cls(family, protocol, packet[source], packet[destination], *ports)
 
     def answer(self, translation: Translation, address: int) -> Tuple:
         """Return what replies look like to a connection that is committed with a translation to an address."""
+        port = translation.port if self.protocol in _PORTS else 0
         if translation.source:
-            port = translation.port or self.source_port
+            port = port or self.source_port
             return Tuple(self.family, self.protocol, self.destination, address, self.destination_port, port)
-        port = translation.port or self.destination_port
+        port = port or self.destination_port
         return Tuple(self.family, self.protocol, address, self.source, port, self.source_port)
 
     def write(self, packet: Microflow) -> None:
@@ -95,6 +108,7 @@ class Connection:
     mark: int = 0
     label: int = 0
     translated: int = 0
+    answered: bool = False
 
     def translate(self, packet: Microflow, *, reply: bool) -> None:
         """Give a packet of the connection, or an error about one, the addresses that it has on the other side.
@@ -104,6 +118,7 @@ class Connection:
             reply: whether it goes against the connection's first packet.
         """
         there = (self.original if reply else self.answer).reverse
+        packet["ct_state"] |= _OTHER_END[self.translated] if reply else self.translated
         if packet.quoted is None:
             there.write(packet)
             return
@@ -123,46 +138,94 @@ class Tracker:
     def __init__(self) -> None:
         self._connections: dict[tuple[Hashable, Tuple], Connection] = {}
 
-    def find(self, zone: Hashable, packet: Microflow) -> tuple[Connection, bool] | None:
-        """Return the connection of a packet in a zone, and whether the packet is a reply; None if it is new."""
-        direction = Tuple.of(packet) if packet.quoted is None else Tuple.of(packet.quoted).reverse
-        found = self._connections.get((zone, direction))
-        return None if found is None else (found, direction != found.original)
-
-    def look_up(self, zone: Hashable, packet: Microflow) -> tuple[Connection, bool] | None:
-        """Set a packet's ct_state, ct_mark and ct_label; return what `find` returns."""
-        found = self.find(zone, packet)
-        if found is None:
-            packet["ct_state"] = TRACKED | (NEW if _may_begin(packet) else INVALID)
-            packet["ct_mark"] = packet["ct_label"] = 0
-        else:
-            connection, reply = found
-            kind = ESTABLISHED if packet.quoted is None else RELATED
-            packet["ct_state"] = TRACKED | kind | (REPLY if reply else 0) | connection.translated
-            packet["ct_mark"], packet["ct_label"] = connection.mark, connection.label
-        return found
-
-    def commit(
-        self, zone: Hashable, packet: Microflow, answer: Tuple | None = None, translated: int = 0
-    ) -> Connection | None:
-        """Remember a packet's connection, if it is new, and return it; None for an error about no connection.
+    def track(self, zone: Hashable, packet: Microflow, *, translate: bool = False) -> Connection | None:
+        """Set a packet's ct_state, ct_mark and ct_label.
 
         Arguments:
             zone: where.
-            packet: as it is before translation.
-            answer: the direction of replies, where a translation makes it other than the reverse.
-            translated: the ct_state bits of a translation.
+            packet: as it came.
+            translate: whether it gets the translation that its connection was committed with.
+
+        Returns:
+            its connection; None for a packet of one that nobody has committed, and for an invalid one.
         """
-        found = self.find(zone, packet)
-        if found is not None:
-            return found[0]
-        if packet.quoted is not None:
+        found, reply = self._find(zone, packet)
+        if found is None:
+            packet["ct_state"] = TRACKED | (NEW if _kind(packet) is _Kind.FIRST else INVALID)
+            packet["ct_mark"] = packet["ct_label"] = 0
             return None
+        if packet.quoted is not None:
+            state = RELATED
+        else:
+            found.answered |= reply
+            state = ESTABLISHED if found.answered else NEW
+        packet["ct_state"] = TRACKED | state | (REPLY if reply else 0)
+        packet["ct_mark"], packet["ct_label"] = found.mark, found.label
+        if translate:
+            found.translate(packet, reply=reply)
+        return found
+
+    def commit(self, zone: Hashable, packet: Microflow, translation: Translation | None = None) -> Connection | None:
+        """Do as `track` does, and remember the packet's connection if there is none.
+
+        A connection that there is keeps the translation that it has, whatever this one is. Nothing is remembered of an
+        invalid packet, nor is it translated (ovs-actions(7), "ct").
+
+        Arguments:
+            zone: where.
+            packet: as it came.
+            translation: what becomes of the addresses of a new connection; None: nothing, nor of those of one known.
+
+        Returns:
+            the connection; None for an invalid packet, and where a translation has no free port left.
+        """
+        found = self.track(zone, packet, translate=translation is not None)
+        if found is not None or packet["ct_state"] & INVALID:
+            return found
         original = Tuple.of(packet)
-        connection = Connection(original, answer or original.reverse, translated=translated)
-        self._connections[zone, original] = connection
-        self._connections[zone, connection.answer] = connection
+        connection = Connection(original, original.reverse)
+        if translation is not None and translation.address is not None:
+            answer = self._free(zone, original.answer(translation, translation.address), translation)
+            if answer is None:
+                return None
+            connection.answer = answer
+            connection.translated = SOURCE_TRANSLATED if translation.source else DESTINATION_TRANSLATED
+            connection.translate(packet, reply=False)
+        for direction in (original, connection.answer):
+            self._connections[zone, direction] = connection
         return connection
+
+    def _find(self, zone: Hashable, packet: Microflow) -> tuple[Connection | None, bool]:
+        """Return the connection of a packet in a zone, and whether the packet is a reply."""
+        direction = Tuple.of(packet)
+        if packet.quoted is not None:
+            quoted = Tuple.of(packet.quoted)
+            if quoted.source != direction.destination:  # of no use to whoever gets it
+                return None, False
+            direction = quoted.reverse
+        elif _kind(packet) is _Kind.UNKNOWN:
+            return None, False
+        found = self._connections.get((zone, direction))
+        return found, found is not None and direction != found.original
+
+    def _free(self, zone: Hashable, answer: Tuple, translation: Translation) -> Tuple | None:
+        """Return a direction of replies that no other connection has, None if there is none.
+
+        Where another has it, the sender shows its next free port: of those that the translation names, or of the same
+        range as its own, as Open vSwitch's tracker has them. Of ICMP the latest connection wins, since a microflow has
+        no identifier, by which a switch tells them apart.
+        """
+        if answer.protocol in _QUESTIONS or (zone, answer) not in self._connections:
+            return answer
+        if answer.protocol not in _PORTS:
+            return None
+        wanted = answer.destination_port
+        low, high = next(bounds for bounds in _PORT_RANGES if wanted <= bounds[1])
+        if translation.source and translation.port:
+            low, high = translation.port, translation.port_max or translation.port
+        count = high - low + 1
+        candidates = (replace(answer, destination_port=low + (wanted - low + i) % count) for i in range(count))
+        return next((free for free in candidates if (zone, free) not in self._connections), None)
 
 
 def flags(words: str) -> int:
@@ -187,10 +250,27 @@ def format_state(state: int) -> str:
     return "|".join(name for name, bit in FLAGS.items() if state & bit) or "0"
 
 
-def _may_begin(packet: Microflow) -> bool:
-    """Return whether a packet can be a connection's first: not an ICMP echo reply, nor an ICMP error."""
+class _Kind(Enum):
+    """What a packet can be to a connection that nobody has committed, as Open vSwitch's own tracker has it."""
+
+    FIRST = 1
+    LATER = 2
+    UNKNOWN = 3  # belongs to no connection whatever
+
+
+def _kind(packet: Microflow) -> _Kind:
+    """Return what a packet can be.
+
+    Of ICMP only questions begin anything, and only they and their answers belong anywhere. TCP may be picked up in the
+    middle, but not by the answer to a first segment; a microflow without TCP flags is any segment.
+    """
     protocol = packet["nw_proto"]
-    if protocol not in _ECHO:
-        return True
-    kind = packet["icmpv6_type" if protocol == ICMPV6 else "icmp_type"]
-    return kind == _ECHO[protocol][0] or (protocol == ICMPV6 and kind >= 133)
+    if protocol in _QUESTIONS:
+        kind = packet[_ICMP_TYPE[protocol]]
+        if packet.quoted is not None or kind in _QUESTIONS[protocol]:
+            return _Kind.FIRST if packet.quoted is None else _Kind.LATER
+        return _Kind.LATER if kind in _QUESTIONS[protocol].values() else _Kind.UNKNOWN
+    if protocol == TCP and (flags := packet["tcp_flags"] & 0xFFF):
+        begins = (flags & SYN and not flags & (ACK | RST | FIN)) or (flags & (ACK | RST) and not flags & SYN)
+        return _Kind.FIRST if begins else _Kind.LATER
+    return _Kind.FIRST

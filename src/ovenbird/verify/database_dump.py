@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ovenbird.engine.rows import Row, Store
+    from ovenbird.ovsdb.tls_keys import TlsKeys
 
 TIMEOUT = 30.0
 """Seconds that the server may keep silent."""
@@ -45,18 +46,22 @@ class DatabaseDump:
     """One database as it was when each part of it was read.
 
     Arguments:
-        remotes: where it is served, as `ovn-sbctl --db` takes it: `unix:FILE` or `tcp:HOST:PORT`, several with
-            commas between.
+        remotes: where it is served, as `ovn-sbctl --db` takes it: `unix:FILE`, `tcp:HOST:PORT` or `ssl:HOST:PORT`,
+            several with commas between.
         database: the database's name.
         row_classes: the tables that may be read.
+        keys: for `ssl:` remotes.
 
     Raises:
         UnreachableDatabaseError: nobody answers there, or not with that database.
     """
 
-    def __init__(self, remotes: str, database: str, row_classes: Iterable[type[Row]]) -> None:
+    def __init__(
+        self, remotes: str, database: str, row_classes: Iterable[type[Row]], keys: TlsKeys | None = None
+    ) -> None:
         self.database = database
         self._remotes = remotes
+        self._keys = keys
         self._framer = jsonrpc.Framer()
         self._socket = self._connect()
         try:
@@ -114,7 +119,7 @@ class DatabaseDump:
         reason = "no remote is given"
         for remote in remotes:
             try:
-                return _open(remote)
+                return _open(remote, self._keys)
             except OSError as error:
                 reason = f"{remote}: {error.strerror or error}"
         raise UnreachableDatabaseError(f"{self.database} cannot be read: {reason}")
@@ -140,9 +145,16 @@ class DatabaseDump:
         return message["result"]
 
 
-def _open(remote: Remote) -> socket.socket:
-    if remote.passive or remote.kind == "ssl":
-        raise UnreachableDatabaseError(f"{remote}: databases are read at unix:FILE or tcp:HOST:PORT")
+def _open(remote: Remote, keys: TlsKeys | None) -> socket.socket:
+    """Connect.
+
+    Raises:
+        OSError: it does not succeed.
+    """
+    if remote.passive:
+        raise UnreachableDatabaseError(f"{remote}: databases are read at unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT")
+    if remote.kind == "ssl" and keys is None:
+        raise UnreachableDatabaseError(f"{remote}: needs --private-key, --certificate and --ca-cert")
     if remote.kind == "unix":
         made = socket.socket(socket.AF_UNIX)
         try:
@@ -152,4 +164,11 @@ def _open(remote: Remote) -> socket.socket:
             made.close()
             raise
         return made
-    return socket.create_connection((remote.address, remote.port), TIMEOUT)
+    made = socket.create_connection((remote.address, remote.port), TIMEOUT)
+    if remote.kind != "ssl" or keys is None:
+        return made
+    try:
+        return keys.client().wrap_socket(made)
+    except OSError:
+        made.close()
+        raise

@@ -25,7 +25,7 @@ from ovenbird.net.ethernet import IPV4, IPV6
 from ovenbird.pipeline.flag_bits import FlagBit
 from ovenbird.pipeline.stages import Pipeline
 from ovenbird.verify import port_security
-from ovenbird.verify.conntrack import DESTINATION_TRANSLATED, SOURCE_TRANSLATED, Tracker, Tuple, flags, format_state
+from ovenbird.verify.conntrack import Tracker, flags, format_state
 from ovenbird.verify.errors import NoReplyError, UnknownPortError
 from ovenbird.verify.packets import changes, describe, is_refusal, reply
 from ovenbird.verify.provenance import Provenance, explain
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
 
     from ovenbird.lang.actions import Action
-    from ovenbird.verify.conntrack import Connection
     from ovenbird.verify.network import Datapath, Flow, Network
 
 STAGES = 4096
@@ -68,6 +67,7 @@ class Tracer:
         self.packet = Microflow()
         self.stack: list[int] = []
         self._states: list[int] = []
+        self._told: dict[Hashable, int] = {}  # what a zone's tracker was said to say
         self._neighbours: dict[tuple[str, str], int] = {}
         self._learned: dict[tuple[int, int], int] = {}
         self._lessons: list[tuple[dict[Any, int], Hashable, int]] = []  # what chassis will have learned from the packet
@@ -156,6 +156,7 @@ class Tracer:
         self._entry, self._asked = start.by_key[packet[_INPORT]], _kind(packet)
         self._count = self._depth = 0
         self._states = list(reversed(states))
+        self._told = {}
         self.stack = []
         self._enter(start, packet)
         for known, name, value in self._lessons:
@@ -208,44 +209,36 @@ class Tracer:
             self._drop("output to no port" if not key else f"there is no port with key {key}")
 
     def track(self, zone: Zone, translation: Translation | None = None) -> None:
-        """Look the packet's connection up; with a translation, undo the one it was committed with."""
+        """Look the packet's connection up; with a translation, apply the one it was committed with."""
+        place = self._zone(zone)
         if self._states and translation is None:
-            self.packet["ct_state"] = self._states.pop()
+            self.packet["ct_state"] = self._told[place] = self._states.pop()
             self.packet["ct_mark"] = self.packet["ct_label"] = 0
             return
-        found = self.tracker.look_up(self._zone(zone), self.packet)
-        if found is not None and translation is not None:
-            self._translate(*found)
+        with self._quoting():
+            self.tracker.track(place, self.packet, translate=translation is not None)
 
     def commit(
         self, zone: Zone, translation: Translation | None, mark: tuple[int, int], label: tuple[int, int]
     ) -> None:
         """Commit the packet's connection and set bits of its mark and label."""
         place = self._zone(zone)
-        if translation is not None and not self.packet["ct_state"]:  # it goes on as a tracked one (ovs-fields(7))
-            self.tracker.look_up(place, self.packet)
-        answer, translated = None, 0
-        if translation is not None and translation.address is not None:
-            answer = Tuple.of(self.packet).answer(translation, translation.address)
-            translated = SOURCE_TRANSLATED if translation.source else DESTINATION_TRANSLATED
-        connection = self.tracker.commit(place, self.packet, answer, translated)
+        packet = self.packet if translation is not None else self.packet.copy()  # without one nothing sees the state
+        with self._quoting():
+            connection = self.tracker.commit(place, packet, translation)
         if connection is None:
             return
-        connection.mark = connection.mark & ~mark[1] | mark[0]
-        connection.label = connection.label & ~label[1] | label[0]
-        if self.packet.quoted is not None and translation is not None:
-            found = self.tracker.find(place, self.packet)
-            if found is not None:
-                self._translate(*found)
-        elif answer is not None:
-            connection.answer.reverse.write(self.packet)
-            self.packet["ct_state"] |= translated
+        packet["ct_mark"] = connection.mark = connection.mark & ~mark[1] | mark[0]
+        packet["ct_label"] = connection.label = connection.label & ~label[1] | label[0]
+        if place in self._told:
+            packet["ct_state"] = self._told[place] | connection.translated
 
-    def _translate(self, connection: Connection, reply: bool) -> None:
-        """Translate the packet, and what it quotes, as its connection is."""
+    @contextmanager
+    def _quoting(self) -> Iterator[None]:
+        """Tell what a translation makes of the packet that an error quotes."""
         quoted = self.packet.quoted
         before = dict(quoted.values) if quoted is not None else {}
-        connection.translate(self.packet, reply=reply)
+        yield
         if quoted is not None and (changed := " ".join(changes(before, quoted.values))):
             self._note(f"in the packet that it quotes: {changed}")
 

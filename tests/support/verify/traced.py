@@ -9,9 +9,12 @@ from ovenbird.model import nb, sb
 from ovenbird.northd.build import NORTHBOUND, SOUTHBOUND, build
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server
+from ovenbird.ovsdb.tls_keys import KeyFiles, TlsKeys
 from ovenbird.verify.network import Network
 from ovenbird.verify.provenance import Provenance
 from ovenbird.verify.trace import Tracer
+
+_TLS = "pssl:0:127.0.0.1"
 
 
 class Traced:
@@ -92,11 +95,11 @@ def distribute(world, txn):
 
 
 class Served:
-    """A server with databases, in a thread of its own, at unix sockets in a directory."""
+    """A server with databases, in a thread of its own: at unix sockets in a directory, or with keys at a TLS port."""
 
-    def __init__(self, directory, **databases: Database) -> None:
+    def __init__(self, directory, keys: KeyFiles | None = None, **databases: Database) -> None:
         self.remotes = {name: f"unix:{directory}/{name}.sock" for name in databases}
-        self._databases = databases
+        self._databases, self._keys = databases, keys
         self._started, self._loop = threading.Event(), asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
 
@@ -113,11 +116,14 @@ class Served:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        server = Server()
+        server = Server(self._keys and TlsKeys(lambda: self._keys))
         for database in self._databases.values():
             server.add(database)
         for remote in self.remotes.values():
             await server.listen(f"p{remote}")
+        if self._keys:
+            await server.listen(_TLS)
+            self.remotes = dict.fromkeys(self.remotes, f"ssl:127.0.0.1:{server.port(_TLS)}")
         self._started.set()
         await self._stop.wait()
         await server.close()

@@ -8,5 +8,5 @@ def packet(source=1, destination=2, proto=6, **more):
 
 
 def state(tracker, made, zone="z"):
-    tracker.look_up(zone, made)
+    tracker.track(zone, made)
     return made["ct_state"]

@@ -1,6 +1,8 @@
 """`ovenbird trace` against a server on real sockets."""
 
 import json
+import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from ovenbird.lab.plan import Plan
 from ovenbird.lab.state import Kind, State
 from ovenbird.model import cloud
 from ovenbird.ovsdb.database import Database
+from ovenbird.ovsdb.tls_keys import KeyFiles
 from support.verify.traced import Served
 
 SSH = (
@@ -109,7 +112,7 @@ def test_mistakes_are_named(served, words, status, text):
 def test_a_database_that_is_not_there_is_named(served):
     assert "/nowhere/sb.sock: No such file or directory" in run("--db", "unix:/nowhere/sb.sock", SSH).output
     assert "is no remote" in run("--db", "sb.sock", SSH).output
-    assert "ssl:h:6642: databases are read at" in run("--db", "ssl:h:6642", SSH).output
+    assert "pssl:6642:0.0.0.0: databases are read at" in run("--db", "pssl:6642", SSH).output
     with (
         tempfile.TemporaryDirectory(prefix="ovb-") as directory,
         Served(directory, cloud=Database(cloud.schema(), cloud.ROWS)) as remotes,
@@ -121,12 +124,52 @@ def test_a_database_that_is_not_there_is_named(served):
 
 def test_help_names_the_variables_that_are_honoured(served, monkeypatch):
     words = " ".join(run("--help").output.split())
-    for variable in ("OVN_SB_DB", "OVN_NB_DB", "OVENBIRD_RUNDIR"):
+    for variable in ("OVN_SB_DB", "OVN_NB_DB", "OVENBIRD_CLOUD_DB", "OVENBIRD_RUNDIR"):
         assert variable in words
     monkeypatch.setenv("OVN_SB_DB", served["sb"])
     assert run(SSH).exit_code == 0
 
 
+def test_a_run_directory_on_the_command_line_goes_before_the_environment(served, monkeypatch):
+    rundir = served["sb"].removeprefix("unix:").removesuffix("/sb.sock")
+    for variable in ("OVN_SB_DB", "OVN_NB_DB", "OVENBIRD_CLOUD_DB"):
+        monkeypatch.setenv(variable, "unix:/nowhere/at.sock")
+    assert "/nowhere/at.sock" in run(SSH).output
+    found = run("--rundir", rundir, SSH)  # of a central, which has made no plan
+    assert found.exit_code == 0, found.output
+    assert "# acl to-lport 1002" in found.output
+    assert "/nowhere" not in found.output
+    found = run("--rundir", rundir, "--nb", "unix:/nowhere/nb.sock", SSH)
+    assert found.exit_code == 1
+    assert "/nowhere/nb.sock" in found.output
+    assert "give one of --db and --rundir" in run("--rundir", rundir, "--db", served["sb"], SSH).output
+    found = run("--db", served["sb"], SSH)  # what others have set does not stand in the way
+    assert (found.exit_code, "shown without what is behind them" in found.output) == (0, True)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_databases_are_read_by_tls(two, tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=all")
+    made = ("openssl", "req", "-x509", *new, "-keyout", key, "-out", certificate)
+    subprocess.run(made, check=True, capture_output=True)
+    two.compile()
+    keys = ("--private-key", str(key), "--certificate", str(certificate), "--ca-cert", str(certificate))
+    with (
+        tempfile.TemporaryDirectory(prefix="ovb-") as directory,
+        Served(directory, KeyFiles(*keys[1::2]), sb=two.sb, nb=two.nb) as remotes,
+    ):
+        found = run("--db", remotes["sb"], "--nb", remotes["nb"], *keys, SSH)
+        assert found.exit_code == 0, found.output
+        assert "# acl to-lport 1002" in found.output
+        assert "needs --private-key" in run("--db", remotes["sb"], SSH).output
+        assert "TLS needs all of" in run("--db", remotes["sb"], *keys[:2], SSH).output
+        wrong = run("--db", remotes["sb"], *keys[:2], "--certificate", str(key), *keys[4:], SSH)
+    assert wrong.exit_code == 1
+    assert "do not" in wrong.output or "private key" in wrong.output
+
+
 def test_without_a_cloud_that_is_said(tmp_path):
     found = run("--rundir", str(tmp_path), SSH)
-    assert "no cloud runs in" in str(found.exception)
+    assert found.exit_code == 1
+    assert f"Southbound is not at {tmp_path}/sb.sock: name its place with --db" in found.output

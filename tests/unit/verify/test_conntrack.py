@@ -1,19 +1,34 @@
 import pytest
 
+from ovenbird.lang.actions import Translation
 from ovenbird.lang.microflow import Microflow
-from ovenbird.verify.conntrack import ESTABLISHED, INVALID, NEW, REPLY, TRACKED, Tracker, Tuple, flags, format_state
+from ovenbird.verify.conntrack import (
+    DESTINATION_TRANSLATED,
+    ESTABLISHED,
+    INVALID,
+    NEW,
+    REPLY,
+    SOURCE_TRANSLATED,
+    TRACKED,
+    Tracker,
+    flags,
+    format_state,
+)
 from ovenbird.verify.errors import VerifyError
 from support.verify.tracked import packet, state
 
+TO_9 = Translation(source=True, address=9)
 
-def test_a_connection_is_new_until_committed_and_then_established_both_ways():
+
+def test_a_connection_is_new_until_answered_and_then_established_both_ways():
     tracker = Tracker()
     there, back = packet(tcp_src=5, tcp_dst=22), packet(2, 1, tcp_src=22, tcp_dst=5)
     assert state(tracker, there) == TRACKED | NEW
     assert state(tracker, there) == TRACKED | NEW
     tracker.commit("z", there)
-    assert state(tracker, there) == TRACKED | ESTABLISHED
+    assert state(tracker, there) == TRACKED | NEW
     assert state(tracker, back) == TRACKED | ESTABLISHED | REPLY
+    assert state(tracker, there) == TRACKED | ESTABLISHED
 
 
 @pytest.mark.parametrize(
@@ -40,10 +55,13 @@ def test_an_echo_reply_belongs_to_its_request_and_alone_begins_nothing():
     assert state(tracker, reply) == TRACKED | ESTABLISHED | REPLY
 
 
-def test_neighbour_discovery_begins_a_connection_and_an_icmpv6_error_does_not():
+@pytest.mark.parametrize("kind", [1, 129, 133, 135, 136])
+def test_of_icmpv6_only_an_echo_request_begins_a_connection(kind):
     six = {"eth_type": 0x86DD, "nw_proto": 58, "ipv6_src": 1, "ipv6_dst": 2}
-    assert state(Tracker(), Microflow({**six, "icmpv6_type": 135})) == TRACKED | NEW
-    assert state(Tracker(), Microflow({**six, "icmpv6_type": 1})) == TRACKED | INVALID
+    assert state(Tracker(), Microflow({**six, "icmpv6_type": 128})) == TRACKED | NEW
+    tracker, made = Tracker(), Microflow({**six, "icmpv6_type": kind})
+    assert tracker.commit("z", made) is None
+    assert state(tracker, made) == TRACKED | INVALID
 
 
 def test_mark_and_label_stay_with_the_connection():
@@ -52,18 +70,44 @@ def test_mark_and_label_stay_with_the_connection():
     connection.mark, connection.label = 1, 2 << 96
     assert tracker.commit("z", packet(2, 1)) is connection
     back = packet(2, 1)
-    tracker.look_up("z", back)
+    tracker.track("z", back)
     assert (back["ct_mark"], back["ct_label"]) == (1, 2 << 96)
-    tracker.look_up("y", back)
+    tracker.track("y", back)
     assert (back["ct_mark"], back["ct_label"]) == (0, 0)
 
 
 def test_answers_to_a_translated_connection_come_to_the_translation():
     tracker = Tracker()
     there = packet(tcp_src=5, tcp_dst=22)
-    tracker.commit("z", there, Tuple(0x800, 6, 2, 9, 22, 5), 0x40)
-    assert state(tracker, packet(2, 9, tcp_src=22, tcp_dst=5)) == TRACKED | ESTABLISHED | REPLY | 0x40
+    tracker.commit("z", there, TO_9)
+    assert (there["ct_state"], there["ip_src"]) == (TRACKED | NEW | SOURCE_TRANSLATED, 9)
+    back = packet(2, 9, tcp_src=22, tcp_dst=5)
+    tracker.track("z", back, translate=True)
+    assert back["ct_state"] == TRACKED | ESTABLISHED | REPLY | DESTINATION_TRANSLATED
+    assert back["ip_dst"] == 1
     assert state(tracker, packet(2, 1, tcp_src=22, tcp_dst=5)) == TRACKED | NEW
+
+
+def test_a_connection_that_is_there_keeps_its_translation():
+    tracker = Tracker()
+    tracker.commit("z", packet(tcp_src=5, tcp_dst=22))
+    back = packet(2, 1, tcp_src=22, tcp_dst=5)
+    tracker.commit("z", back, TO_9)
+    assert (back["ct_state"], back["ip_src"]) == (TRACKED | ESTABLISHED | REPLY, 2)
+
+
+def test_connections_that_would_look_the_same_outside_get_other_ports():
+    tracker = Tracker()
+    first, second = packet(1, tcp_src=5, tcp_dst=22), packet(3, tcp_src=5, tcp_dst=22)
+    tracker.commit("z", first, TO_9)
+    tracker.commit("z", second, TO_9)
+    assert (first["tcp_src"], second["tcp_src"]) == (5, 6)
+    back = packet(2, 9, tcp_src=22, tcp_dst=6)
+    tracker.track("z", back, translate=True)
+    assert (back["ip_dst"], back["tcp_dst"]) == (3, 5)
+    taken = packet(4, tcp_src=5, tcp_dst=22)
+    assert tracker.commit("z", taken, Translation(source=True, address=9, port=5, port_max=6)) is None
+    assert taken["ip_src"] == 4
 
 
 def test_flags_in_words():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ovenbird.lang.actions import Translation
 from ovenbird.lang.actions.lookup import CheckPacketLarger
 from ovenbird.lang.microflow import Microflow
 from ovenbird.model import nb
@@ -15,7 +16,6 @@ from ovenbird.verify.conntrack import (
     SOURCE_TRANSLATED,
     TRACKED,
     Tracker,
-    Tuple,
 )
 from ovenbird.verify.packets import describe
 from support.verify.traced import distribute
@@ -38,34 +38,33 @@ def test_an_error_is_related_to_the_connection_that_it_quotes():
     tracker.commit("z", there)
     assert state(tracker, error(MIDDLE, 1, there)) == TRACKED | RELATED | REPLY
     assert state(tracker, error(MIDDLE, 2, back)) == TRACKED | RELATED
+    assert state(tracker, error(MIDDLE, 3, there)) == TRACKED | INVALID  # of no use to whoever gets it
     assert state(tracker, error(MIDDLE, 1, there), "y") == TRACKED | INVALID
 
 
 def test_errors_about_translated_connections_are_translated_with_what_they_quote():
     """By source: from halfway to the inside, and from the inside; the end that is halfway keeps its address."""
     tracker = Tracker()
-    answer = Tuple(0x800, 17, OUTSIDE, PUBLIC, 53, 5)
-    made = tracker.commit("z", packet(INSIDE, OUTSIDE, 17, udp_src=5, udp_dst=53), answer, SOURCE_TRANSLATED)
+    made = tracker.commit(
+        "z", packet(INSIDE, OUTSIDE, 17, udp_src=5, udp_dst=53), Translation(source=True, address=PUBLIC)
+    )
     about = error(MIDDLE, PUBLIC, packet(PUBLIC, OUTSIDE, 17, udp_src=5, udp_dst=53))
-    connection, reply = tracker.find("z", about)
-    assert (connection, reply) == (made, True)
-    made.translate(about, reply=reply)
+    assert tracker.track("z", about, translate=True) is made
+    assert about["ct_state"] == TRACKED | RELATED | REPLY | DESTINATION_TRANSLATED
     assert (about["ip_src"], about["ip_dst"]) == (MIDDLE, INSIDE)
     assert about.quoted == packet(INSIDE, OUTSIDE, 17, udp_src=5, udp_dst=53)
     refused = error(INSIDE, OUTSIDE, packet(OUTSIDE, INSIDE, 17, udp_src=53, udp_dst=5))
-    connection, reply = tracker.find("z", refused)
-    assert reply is False
-    made.translate(refused, reply=reply)
+    tracker.track("z", refused, translate=True)
+    assert refused["ct_state"] == TRACKED | RELATED | SOURCE_TRANSLATED
     assert (refused["ip_src"], refused["ip_dst"]) == (PUBLIC, OUTSIDE)
     assert refused.quoted == packet(OUTSIDE, PUBLIC, 17, udp_src=53, udp_dst=5)
 
 
 def test_errors_about_connections_to_a_translated_destination():
     tracker = Tracker()
-    answer = Tuple(0x800, 6, INSIDE, OUTSIDE, 80, 5)
-    made = tracker.commit("z", packet(OUTSIDE, PUBLIC, tcp_src=5, tcp_dst=80), answer, DESTINATION_TRANSLATED)
+    tracker.commit("z", packet(OUTSIDE, PUBLIC, tcp_src=5, tcp_dst=80), Translation(address=INSIDE))
     about = error(MIDDLE, OUTSIDE, packet(OUTSIDE, INSIDE, tcp_src=5, tcp_dst=80))
-    made.translate(about, reply=tracker.find("z", about)[1])
+    tracker.track("z", about, translate=True)
     assert (about["ip_src"], about["ip_dst"]) == (PUBLIC, OUTSIDE)
     assert about.quoted == packet(OUTSIDE, PUBLIC, tcp_src=5, tcp_dst=80)
 
