@@ -22,11 +22,12 @@ import pytest
 
 from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
-from ovenbird.northd.features import FEATURES
+from ovenbird.northd.features import EXPLANATIONS, FEATURES
 from ovenbird.verify.provenance import Provenance
 
 PAGES = sorted(Path(__file__).parent.glob("*.md"))
 BLOCK = re.compile(r"^```(nbctl|learned|flows|rows|packet)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+HINTED = {feature.name: {table.row_class for table in feature.hints} for feature in FEATURES}
 UPDATE = bool(os.environ.get("OVENBIRD_UPDATE_GOLDEN"))
 
 
@@ -71,13 +72,17 @@ class Reader:
         return body
 
     def explained(self):
-        """Check that the row behind every flow that names one is found, and said in words."""
+        """Check that every flow that names a row leads to one, which its own feature says in words."""
         northbound = Store("OVN_Northbound", nb.ROWS)
         self.servers.nb.load(northbound)
-        provenance = Provenance(northbound)
+        provenance = Provenance(EXPLANATIONS, northbound=northbound)
         flows = self.store().table(sb.LogicalFlow).rows.values()
-        named = [flow for flow in flows if "stage-hint" in flow.external_ids]
-        assert not [(flow.external_ids, flow.match) for flow in named if not str(provenance.of(flow))]
+        named = [(flow, provenance.of(flow)) for flow in flows if "stage-hint" in flow.external_ids]
+        assert not [
+            (flow.external_ids, flow.match)
+            for flow, origin in named
+            if not str(origin) or type(origin.northbound) not in HINTED[flow.external_ids["source"]]
+        ]
 
     def learned(self, _words, body):
         where = {port.logical_port: port.datapath.uuid for port in self.store().table(sb.PortBinding).rows.values()}

@@ -14,13 +14,14 @@ from ovenbird.cli.remotes import chosen, found, key_options, named
 from ovenbird.engine.rows import Row, Store
 from ovenbird.lang.errors import LangError
 from ovenbird.model import cloud, sb
+from ovenbird.northd.features import EXPLANATIONS
 from ovenbird.ovsdb.tls_keys import TlsKeys
 from ovenbird.verify import render
 from ovenbird.verify.database_dump import SOUTHBOUND, DatabaseDump
 from ovenbird.verify.errors import UnreachableDatabaseError, VerifyError
 from ovenbird.verify.network import Network
 from ovenbird.verify.packet_query import PacketQuery, Protocol, microflow
-from ovenbird.verify.provenance import SOURCES, Provenance
+from ovenbird.verify.provenance import Provenance, tables_of
 from ovenbird.verify.steps import Trace
 from ovenbird.verify.trace import Tracer
 
@@ -183,7 +184,7 @@ def _tracer(
         southbound.read(*SOUTHBOUND)
         stores: list[Store | None] = []
         for option, given, database, name, tables in (
-            ("nb_remote", nb_remote, "nb", "OVN_Northbound", SOURCES),
+            ("nb_remote", nb_remote, "nb", "OVN_Northbound", tables_of(EXPLANATIONS)),
             ("cloud_remote", cloud_remote, "cloud", "Cloud", CLOUD),
         ):
             try:
@@ -194,7 +195,9 @@ def _tracer(
                     raise
                 click.echo(f"ovenbird: {error}: flows are shown without what is behind them", err=True)
                 stores.append(None)
-        yield Tracer(Network(southbound.store, southbound.read_flows), Provenance(*stores))
+        northbound, cloud_store = stores
+        provenance = Provenance(EXPLANATIONS, northbound=northbound, cloud_store=cloud_store)
+        yield Tracer(Network(southbound.store, southbound.read_flows), provenance)
 
 
 def _read(stack: ExitStack, dump: DatabaseDump, tables: tuple[type[Row], ...]) -> Store:

@@ -120,10 +120,7 @@ class EngineDriver:
             with long_lived():
                 self.engine = engine = self.build()
                 stack.callback(self._end)
-                self._outputs = {
-                    client: [o for o in engine.outputs.values() if o.table.store is client.store]
-                    for client in self.clients
-                }
+                self._outputs = {client: engine.outputs_of(client.store) for client in self.clients}
                 while self.paused:
                     await self._wake.wait()
                     self._wake.clear()

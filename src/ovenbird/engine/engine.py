@@ -143,6 +143,10 @@ class Engine:
         """
         self._derived.append((self.bind(relation, store, *members), StoreEditor(store)))
 
+    def outputs_of(self, store: Store) -> list[Output]:
+        """Return the outputs whose tables are in a store, in the order in which they were bound."""
+        return [output for output in self.outputs.values() if output.table.store is store]
+
     @property
     def idle(self) -> bool:
         """Whether there is nothing to run, and nothing that ran ahead."""

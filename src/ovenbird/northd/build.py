@@ -10,34 +10,28 @@ and what is not called for is removed.
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import chain
-from os import urandom
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.alarms import now
 from ovenbird.engine.engine import Engine
+from ovenbird.engine.facts import Members, Rows
 from ovenbird.engine.findings import finding
-from ovenbird.engine.ids import seed
 from ovenbird.engine.rules import rule
 from ovenbird.model import nb, sb
-from ovenbird.model.options import number
 from ovenbird.northd.features import FEATURES
 from ovenbird.northd.findings import Findings
-from ovenbird.northd.ir import southbound_rows as t
 from ovenbird.northd.ir.datapath_groups import DP_GROUP, IN_DP_GROUP
 from ovenbird.northd.ir.flow import LOGICAL_FLOW
 from ovenbird.northd.ir.switch_port import SwitchPort
-from ovenbird.northd.rbac import RBAC_PERMISSION, RBAC_ROLE, controller_role
-from ovenbird.northd.router.bfd import DISCRIMINATORS, SOURCE_PORTS
-from ovenbird.northd.status import Changes, Identity, rules
-from ovenbird.northd.switch import ipam
+from ovenbird.northd.status import Changes, status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from ovenbird.engine.facts import Fact, Members, Rows
-    from ovenbird.engine.rows import UUID, Column, Store
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import Column, Row, Store
+    from ovenbird.northd.ir.feature import Feature
 
 _PORT_TYPES = frozenset().union(*(feature.types or () for feature in FEATURES))
 _PORT_PARTS = {
@@ -46,34 +40,17 @@ _PORT_PARTS = {
 }
 """What features do for ports of a type; for one that none of them names, what they do for ordinary ports."""
 
-SOUTHBOUND: tuple[tuple[Rows, tuple[Members, ...]], ...] = (
-    (t.SB_GLOBAL, ()),
-    (t.DATAPATH, ()),
-    (DP_GROUP, (IN_DP_GROUP,)),
-    (t.HA_CHASSIS, ()),
-    (t.HA_CHASSIS_GROUP, (t.REF_CHASSIS,)),
-    (t.PORT_BINDING, (t.IN_NAT_ADDRESSES,)),
-    (t.MULTICAST_GROUP, (t.IN_MULTICAST_GROUP,)),
-    (t.ADDRESS_SET, (t.IN_ADDRESS_SET,)),
-    (t.PORT_GROUP, (t.IN_PORT_GROUP,)),
-    (t.METER_BAND, ()),
-    (t.METER, ()),
-    (t.DNS, (t.DNS_OF,)),
-    (t.DHCP_OPTION, ()),
-    (t.DHCPV6_OPTION, ()),
-    (t.LEARNED, ()),
-    (t.MAC_LEARNED, ()),
-    (t.BFD, ()),
-    (t.STATIC_MAC_BINDING, ()),
-    *((rows, ()) for rows in t.UNCLAIMED),
-    (RBAC_PERMISSION, ()),
-    (RBAC_ROLE, ()),
-    (LOGICAL_FLOW, ()),
-)
-"""What is written to the Southbound database: rows, and the sets in them."""
+SHARED = (DP_GROUP, IN_DP_GROUP)
+"""What all features write, besides logical flows."""
 
-NORTHBOUND: tuple[Rows, ...] = (t.NB_GLOBAL, t.PORT_STATUS, t.PORT_TAG, t.BFD_STATUS, t.PORT_PREFIX, t.PORT_ADDRESSES)
-"""What is written back to the Northbound database."""
+LEFT_BEHIND: tuple[type[Row], ...] = (
+    *(sb.LoadBalancer, sb.ServiceMonitor, sb.IPMulticast, sb.IGMPGroup, sb.Mirror, sb.ChassisTemplateVar),
+)
+"""Tables that the original's northd, or chassis at its bidding, fill: where no feature writes one, it is emptied.
+
+References from it would keep datapaths and groups of datapaths from being deleted; and IGMP groups of one address and
+chassis become alike when their datapaths go, which a unique index refuses.
+"""
 
 
 @rule(nb.LogicalSwitchPort)
@@ -89,14 +66,6 @@ def switch_port(lsp: nb.LogicalSwitchPort) -> Iterable[Fact]:
         text = f"port {lsp.name} is in several switches, and is left out of {others}"
         parts.append([finding(lsp, text)])
     return chain.from_iterable(parts)
-
-
-def chosen_identity() -> Identity:
-    """Choose what a deployment has at random: locally administered unicast MACs."""
-    octets = urandom(9)
-    prefix = f"{octets[0] & 0xFC | 2:02x}:{octets[1]:02x}:{octets[2]:02x}"
-    mac = ":".join(f"{octet:02x}" for octet in (octets[3] & 0xFC | 2, *octets[4:9]))
-    return Identity(prefix, mac)
 
 
 def build(
@@ -116,44 +85,30 @@ def build(
         lacking: columns of Southbound that its server lacks; flows are given for each datapath if it has no groups.
 
     Returns:
-        An engine to run; ``NORTHBOUND`` and ``SOUTHBOUND`` say whose each of its outputs is.
+        An engine to run, whose outputs are those of all features.
     """
-    features = [each for feature in FEATURES for each in feature.rules]
+    settings = [setting for feature in FEATURES for setting in feature.settings]
     private = sb.ChassisPrivate.nb_cfg not in lacking
-    own = rules(chosen_identity(), Changes(nb_store, sb_store, clock), private=private)
-    engine = Engine([nb_store, sb_store], [*features, switch_port, controller_role, *own], clock)
+    features = (*FEATURES, status(settings, Changes(nb_store, sb_store, clock), private=private))
+    rules = [each for feature in features for each in feature.rules]
+    engine = Engine([nb_store, sb_store], [*rules, switch_port], clock)
     (findings if findings is not None else Findings()).observe(engine)
-    engine.alarms.limit = partial(removal_limit, nb_store)
-    _seed(engine, sb_store)
-    ipam.keep(engine, nb_store)
-    for relation, members in SOUTHBOUND:
-        engine.bind(relation, sb_store, *members, lacking=lacking)
-    for relation in NORTHBOUND:
-        engine.bind(relation, nb_store)
+    for feature in features:
+        if feature.start is not None:
+            feature.start(engine, nb_store, sb_store)
+    for rows, members in outputs(features).items():
+        if rows.row_class in nb.ROWS:
+            engine.bind(rows, nb_store, *members)
+        else:
+            engine.bind(rows, sb_store, *members, lacking=lacking)
     return engine
 
 
-def removal_limit(nb_store: Store) -> int:
-    """Return how many learned neighbours may go in one transaction, 0 for any number."""
-    for row in nb_store.table(nb.NBGlobal).rows.values():
-        return number(row.options, "mac_binding_removal_limit", 0)
-    return 0
-
-
-def _seed(engine: Engine, sb_store: Store) -> None:
-    """Keep the numbers that the Southbound database has."""
-    networks: dict[str, UUID] = {}
-    for datapath in sb_store.table(sb.DatapathBinding).rows.values():
-        network = t.northbound_uuid(datapath)
-        if network is not None:
-            networks[datapath.uuid] = network
-            seed(engine, t.DATAPATH_KEYS, network, datapath.tunnel_key)
-    for session in sb_store.table(sb.BFD).rows.values():
-        key = (session.logical_port, session.dst_ip)
-        seed(engine, SOURCE_PORTS, key, session.src_port)
-        seed(engine, DISCRIMINATORS, key, session.disc)
-    where = sb.PortBinding.datapath.index
-    for port in sb_store.table(sb.PortBinding).rows.values():
-        network = networks.get(port.values[where])
-        if network is not None:
-            seed(engine, t.PORT_KEYS, port.logical_port, port.tunnel_key, network)
+def outputs(features: Iterable[Feature]) -> dict[Rows, tuple[Members, ...]]:
+    """Return the rows that features write, and which sets in them; those that others are within come first."""
+    written = dict.fromkeys(chain(SHARED, *(feature.outputs for feature in features)))
+    rows = [each for each in written if isinstance(each, Rows)]
+    left = [row_class for row_class in LEFT_BEHIND if not any(each.row_class is row_class for each in rows)]
+    rows += [Rows(row_class) for row_class in left]
+    rows.append(LOGICAL_FLOW)
+    return {each: tuple(m for m in written if isinstance(m, Members) and m.rows is each) for each in rows}

@@ -1,7 +1,8 @@
 """Features: what logical networks can do, one file each.
 
 ``FEATURES`` is all of them, in the order in which a packet meets them; northd is a loop over it. A feature owns its
-flows in every stage; what several share is in ``northd.ir`` and ``northd.shared``.
+flows in every stage, the rows that it writes and what is to say about both (``northd.ir.feature``); what several share
+is in ``northd.ir`` and ``northd.shared``.
 """
 
 from ovenbird.northd.router import (
@@ -16,7 +17,7 @@ from ovenbird.northd.router import (
     router_policies,
     routing,
 )
-from ovenbird.northd.shared import address_sets, binding, meters, table_miss
+from ovenbird.northd.shared import address_sets, binding, meters, rbac, table_miss
 from ovenbird.northd.switch import (
     acl,
     arp,
@@ -30,12 +31,14 @@ from ovenbird.northd.switch import (
     port_security,
     router_port,
 )
+from ovenbird.pipeline.explanations import Explanations
 
 FEATURES = (
     binding.FEATURE,
     ipam.FEATURE,
     address_sets.FEATURE,
     meters.FEATURE,
+    rbac.FEATURE,
     table_miss.FEATURE,
     port_security.FEATURE,
     fdb.FEATURE,
@@ -58,3 +61,9 @@ FEATURES = (
     nat.FEATURE,
     mac_binding.FEATURE,
 )
+
+EXPLANATIONS = Explanations(
+    tables=tuple(dict.fromkeys(table for feature in FEATURES for table in feature.hints)),
+    drops={stage.name: why for feature in FEATURES for stage, why in feature.drops.items()},
+)
+"""What stands behind the flows of all features."""

@@ -8,46 +8,58 @@ also after a restart.
 
 from __future__ import annotations
 
+from os import urandom
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.computed_index import ComputedIndex
+from ovenbird.engine.facts import Rows
 from ovenbird.engine.least import Least, least_of
 from ovenbird.engine.lookups import rows
-from ovenbird.engine.rules import Rule, rule, singleton
+from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.model import nb, sb, version
 from ovenbird.model.options import flag
-from ovenbird.northd.ir.addresses import mac_prefix
-from ovenbird.northd.ir.southbound_rows import (
-    ADDRESS_SET,
-    DATAPATH_KEYS,
-    IN_ADDRESS_SET,
-    NB_GLOBAL,
-    PORT_STATUS,
-    SB_GLOBAL,
-    northbound_uuid,
-)
+from ovenbird.northd.ir.addresses import parse_mac
+from ovenbird.northd.ir.feature import Feature, Setting
+from ovenbird.northd.ir.southbound_rows import northbound_uuid
+from ovenbird.northd.shared.address_sets import ADDRESS_SET, IN_ADDRESS_SET
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import Store
 
 
-class Identity:
-    """What a deployment chooses once, at random, unless the cloud has said it.
+SB_GLOBAL = Rows(
+    sb.SBGlobal,
+    values=(sb.SBGlobal.nb_cfg, sb.SBGlobal.options, sb.SBGlobal.ipsec),
+    key_of=lambda _: "global",
+)
+NB_GLOBAL = Rows(
+    nb.NBGlobal,
+    values=(
+        nb.NBGlobal.options,
+        nb.NBGlobal.nb_cfg_timestamp,
+        nb.NBGlobal.sb_cfg,
+        nb.NBGlobal.sb_cfg_timestamp,
+        nb.NBGlobal.hv_cfg,
+        nb.NBGlobal.hv_cfg_timestamp,
+    ),
+    key_of=lambda _: "global",
+)
 
-    Arguments:
-        mac_prefix: the first three octets of MACs that are made up.
-        service_mac: the MAC that load balancers' probes come from.
-    """
+PORT_STATUS = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.up,), update_only=True)
+"""Northbound's view of a port's state. Key: the port's UUID."""
 
-    __slots__ = ("mac_prefix", "service_mac")
+SERVICE_MAC = "svc_monitor_mac"
+"""The MAC address that load balancers' probes come from; an address set of that name holds it."""
 
-    def __init__(self, mac_prefix: str, service_mac: str) -> None:
-        self.mac_prefix = mac_prefix
-        self.service_mac = service_mac
+
+def random_mac() -> str:
+    """Return a locally administered unicast Ethernet address."""
+    octets = urandom(6)
+    return ":".join(f"{octet:02x}" for octet in (octets[0] & 0xFC | 2, *octets[1:]))
 
 
 class Changes:
@@ -77,26 +89,25 @@ class Changes:
         return last[1]
 
 
-def rules(identity: Identity, changes: Changes, *, private: bool = True) -> tuple[Rule, ...]:
-    """Return the rules of this file.
+def status(settings: Sequence[Setting], changes: Changes, *, private: bool = True) -> Feature:
+    """Return the feature of this file.
 
     Arguments:
-        identity: what to write where NB_Global's options have nothing yet.
+        settings: what other features need of NB_Global's options.
         changes: knows when sequence numbers changed.
         private: whether chassis acknowledge in Chassis_Private; before that table was, they did in Chassis.
     """
     acknowledged = progress if private else former_progress
+    settings = (*settings, Setting(SERVICE_MAC, random_mac, lambda text: text if parse_mac(text) else ""))
+    chosen = {setting.key: setting.choose() for setting in settings}
 
     @view
     def options() -> tuple[tuple[str, str], ...]:
-        found = {
-            "mac_prefix": identity.mac_prefix,
-            "max_tunid": str(DATAPATH_KEYS.high),
-            "svc_monitor_mac": identity.service_mac,
-        }
+        found = dict(chosen)
         for row in rows(nb.NBGlobal):
             found |= row.options
-        found["mac_prefix"] = mac_prefix(found["mac_prefix"]) or identity.mac_prefix
+        for setting in settings:
+            found[setting.key] = setting.valid(found[setting.key]) or chosen[setting.key]
         found["northd_internal_version"] = version.INTERNAL
         return tuple(sorted(found.items()))
 
@@ -122,10 +133,14 @@ def rules(identity: Identity, changes: Changes, *, private: bool = True) -> tupl
 
     @singleton
     def service_mac() -> Iterator[Fact]:
-        yield ADDRESS_SET("svc_monitor_mac")
-        yield IN_ADDRESS_SET("svc_monitor_mac", dict(options())["svc_monitor_mac"])
+        yield ADDRESS_SET(SERVICE_MAC)
+        yield IN_ADDRESS_SET(SERVICE_MAC, dict(options())[SERVICE_MAC])
 
-    return acknowledged, southbound_global, northbound_global, service_mac, port_up
+    return Feature(
+        "status",
+        rules=(acknowledged, southbound_global, northbound_global, service_mac, port_up),
+        outputs=(SB_GLOBAL, NB_GLOBAL, PORT_STATUS, ADDRESS_SET, IN_ADDRESS_SET),
+    )
 
 
 @least_of(sb.ChassisPrivate)

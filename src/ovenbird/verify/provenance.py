@@ -1,7 +1,8 @@
 """What a logical flow was made for: its Northbound row, and the row of Neutron's that this row was made for.
 
-Flows carry the first eight digits of a Northbound row's UUID (`stage-hint`, ovn-northd(8)); rows that were made for
-Neutron carry the UUIDs of its objects (`neutron:security_group_rule_id`).
+Flows carry the first eight digits of a Northbound row's UUID (`stage-hint`, ovn-northd(8)). What such a row is in words
+the features say that make the flows (``pipeline.explanations``). Rows made for Neutron carry the UUIDs of its objects
+(`neutron:security_group_rule_id`).
 """
 
 from __future__ import annotations
@@ -10,24 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.rows import UUID
-from ovenbird.model import cloud, nb, sb
+from ovenbird.model import cloud, nb
+from ovenbird.pipeline.explanations import NOTHING, HintedTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ovenbird.engine.rows import Column, Row, Store
+    from ovenbird.engine.rows import Row, Store
+    from ovenbird.model import sb
+    from ovenbird.pipeline.explanations import Explanations
 
 _RULE = "neutron:security_group_rule_id"
 _FLOATING = "neutron:fip_id"
-
-_DEFAULTS = {
-    "ls_in_l2_unknown": "no port of the switch has that MAC address, and none takes unknown ones",
-    "ls_in_check_port_sec": "the frame has a VLAN tag, or a group for its source",
-    "ls_in_apply_port_sec": "the port is disabled",
-    "ls_out_check_port_sec": "the port is disabled",
-    "ls_out_apply_port_sec": "the port is disabled",
-}
-"""Why a packet ends in a stage by a flow that was made for no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +29,13 @@ class Origin:
 
     Arguments:
         northbound: the Northbound row, if it is known.
+        table: what there is to say of that row.
         owners: names of the switches, port groups and routers that the row belongs to.
         rule: the security group rule, if the row was made for one and Cloud is at hand.
     """
 
     northbound: Row | None
+    table: HintedTable | None = None
     owners: tuple[str, ...] = ()
     rule: cloud.SecurityGroupRule | None = None
 
@@ -51,14 +46,15 @@ class Origin:
         row = self.northbound
         if row is None:
             return ""
-        what, says = _SENTENCES.get(type(row), _named)(row)
+        table = self.table
+        what, says = table.sentence(row) if table is not None and table.sentence is not None else _named(row)
         if self.rule is not None:
             return f"{describe_rule(self.rule)}, by {what}"
         if isinstance(row, nb.ACL) and _RULE in row.external_ids:
             return f"security group rule {row.external_ids[_RULE]}, by {what}: {says}"
         if isinstance(row, nb.NAT) and _FLOATING in row.external_ids:
             what = f"floating IP {row.external_ids[_FLOATING]}, by {what}"
-        if type(row) in OWNERS:
+        if table is not None and table.owners:
             what += f" of {' and '.join(self.owners) or 'nobody'}"
         return f"{what}: {says}" if says else what
 
@@ -79,16 +75,25 @@ class Provenance:
     """Finds origins in the databases that are at hand.
 
     Arguments:
-        northbound: Northbound's rows, if at hand.
+        explanations: what features say of their flows.
+        northbound: Northbound's rows, if at hand: what `tables_of` names.
         cloud_store: Cloud's rows, if at hand.
     """
 
-    def __init__(self, northbound: Store | None = None, cloud_store: Store | None = None) -> None:
+    def __init__(
+        self,
+        explanations: Explanations = NOTHING,
+        *,
+        northbound: Store | None = None,
+        cloud_store: Store | None = None,
+    ) -> None:
+        self._drops = explanations.drops
+        self._tables = hinted(explanations)
         self._cloud = cloud_store
         self._by_hint: dict[str, Row] = {}
         if northbound is None:
             return
-        for row_class in SOURCES:
+        for row_class in self._tables:
             for row in northbound.table(row_class).rows.values():
                 self._by_hint.setdefault(row.uuid[:8], row)
 
@@ -97,22 +102,34 @@ class Provenance:
         row = self._by_hint.get(flow.external_ids.get("stage-hint", ""))
         if row is None:
             return Origin(None)
-        owners = [owner for column in OWNERS.get(type(row), ()) for owner in row.referrers(column)]
+        table = self._tables[type(row)]
+        owners = [owner for column in table.owners for owner in row.referrers(column)]
         names = tuple(sorted(f"{_noun(owner)} {owner['name']}" for owner in owners))
         rule = None
         if self._cloud is not None and isinstance(row, nb.ACL) and _RULE in row.external_ids:
             rule = self._cloud.table(cloud.SecurityGroupRule).rows.get(UUID(row.external_ids[_RULE]))
-        return Origin(row, names, rule)
+        return Origin(row, table, names, rule)
+
+    def explain(self, stage: str, refused: str = "") -> str:
+        """Return why a packet ends in a stage by a flow that was made for no row; empty if that says nothing.
+
+        Arguments:
+            stage: the stage's name.
+            refused: the port security that the packet is against, if it is.
+        """
+        return (refused if stage.endswith("apply_port_sec") else "") or self._drops.get(stage, "")
 
 
-def explain(stage: str, refused: str = "") -> str:
-    """Return why a packet ends in a stage by a flow that was made for no row; empty if that says nothing.
+def hinted(explanations: Explanations) -> dict[type[Row], HintedTable]:
+    """Return the tables whose rows flows name, with what features say of them."""
+    return {table.row_class: table for table in (*THEIRS, *explanations.tables)}
 
-    Arguments:
-        stage: the stage's name.
-        refused: the port security that the packet is against, if it is.
-    """
-    return (refused if stage.endswith("apply_port_sec") else "") or _DEFAULTS.get(stage, "")
+
+def tables_of(explanations: Explanations) -> tuple[type[Row], ...]:
+    """Return the tables of Northbound that origins are found in: those that flows name, and those of owners."""
+    tables = hinted(explanations)
+    owners = [column.owner for table in tables.values() for column in table.owners]
+    return tuple(dict.fromkeys((*tables, *owners)))
 
 
 def describe_rule(rule: cloud.SecurityGroupRule) -> str:
@@ -145,56 +162,12 @@ def _named(row: Row) -> tuple[str, str]:
     return f"{_noun(row)} {_name(row)}", ""
 
 
-def _acl(row: nb.ACL) -> tuple[str, str]:
-    return f"acl {row.direction} {row.priority} {row.action}", row.match
-
-
 def _qos(row: nb.QoS) -> tuple[str, str]:
     return f"qos {row.direction} {row.priority}", row.match
 
 
-def _nat(row: nb.NAT) -> tuple[str, str]:
-    return f"nat {row.type} {row.logical_ip} as {row.external_ip}", ""
-
-
-def _route(row: nb.LogicalRouterStaticRoute) -> tuple[str, str]:
-    table = f" in route table {row.route_table}" if row.route_table else ""
-    source = " for sources" if row.policy == "src-ip" else ""
-    out = f" out of {row.output_port}" if row.output_port else ""
-    return f"static route {row.ip_prefix}{source} via {row.nexthop}{out}{table}", ""
-
-
-def _policy(row: nb.LogicalRouterPolicy) -> tuple[str, str]:
-    hops = sorted(row.nexthops) or ([row.nexthop] if row.nexthop else [])
-    via = f" via {', '.join(hops)}" if row.action == "reroute" else ""
-    return f"routing policy {row.priority} {row.action}{via}", row.match
-
-
-def _dhcp_options(row: nb.DHCPOptions) -> tuple[str, str]:
-    return f"dhcp options {row.cidr}", ""
-
-
-_SENTENCES: dict[type[Row], Callable[[Any], tuple[str, str]]] = {
-    nb.ACL: _acl,
-    nb.DHCPOptions: _dhcp_options,
-    nb.LogicalRouterPolicy: _policy,
-    nb.LogicalRouterStaticRoute: _route,
-    nb.NAT: _nat,
-    nb.QoS: _qos,
-}
-"""What a row is in words and, behind it, the packets that it is about; rows of other tables have names."""
-
-OWNERS: dict[type[Row], tuple[Column[Any], ...]] = {
-    nb.ACL: (nb.LogicalSwitch.acls, nb.PortGroup.acls),
-    nb.LogicalRouterPolicy: (nb.LogicalRouter.policies,),
-    nb.LogicalRouterStaticRoute: (nb.LogicalRouter.static_routes,),
-    nb.NAT: (nb.LogicalRouter.nat,),
-    nb.QoS: (nb.LogicalSwitch.qos_rules,),
-}
-"""The columns by which rows without a name belong to somebody."""
-
-SOURCES: tuple[type[Row], ...] = (
-    *OWNERS,
-    *(nb.DHCPOptions, nb.LogicalRouter, nb.LogicalRouterPort, nb.LogicalSwitch, nb.LogicalSwitchPort, nb.PortGroup),
+THEIRS = (
+    *map(HintedTable, (nb.LogicalSwitch, nb.LoadBalancer)),
+    HintedTable(nb.QoS, _qos, (nb.LogicalSwitch.qos_rules,)),
 )
-"""Tables whose rows logical flows name by the beginning of their UUID, and the owners of these."""
+"""Tables whose rows flows of the original's northd name, where none of ours does."""

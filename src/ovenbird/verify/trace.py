@@ -28,7 +28,7 @@ from ovenbird.verify import port_security
 from ovenbird.verify.conntrack import Tracker, flags, format_state
 from ovenbird.verify.errors import NoReplyError, UnknownPortError
 from ovenbird.verify.packets import changes, describe, is_refusal, reply
-from ovenbird.verify.provenance import Provenance, explain
+from ovenbird.verify.provenance import Provenance
 from ovenbird.verify.steps import Delivery, Kind, Step, Trace, label, stage_name
 
 if TYPE_CHECKING:
@@ -507,7 +507,7 @@ class Tracer:
         where = [f"in {at.stage} of {self._datapath.name}"] if at.stage else [f"in {self._datapath.name}"]
         if self._pipeline is Pipeline.EGRESS and (port := self._datapath.by_key.get(self.packet[_OUTPORT])) is not None:
             where.append(f"on the way to {label(port)}")
-        reason = text or (str(at.origin) if at.origin else "") or explain(at.stage, self._refused)
+        reason = text or (str(at.origin) if at.origin else "") or self.provenance.explain(at.stage, self._refused)
         if not reason and at.flow is not None:
             reason = f"flow {at.flow.uuid[:8]}, {at.flow.match}"
         return f"{', '.join(where)}: {reason}"

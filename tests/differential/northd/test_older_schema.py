@@ -15,7 +15,7 @@ import pytest
 from ovenbird.daemon import northd
 from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
-from ovenbird.northd.build import SOUTHBOUND, build
+from ovenbird.northd.build import build
 from ovenbird.northd.findings import Findings
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.replica import Replica
@@ -96,8 +96,8 @@ def grouped_flows(made):
     engine = build(northbound, database.store)
     engine.run()
     transaction = database.transaction()
-    for relation, _ in SOUTHBOUND:
-        engine.outputs[relation].plan(transaction)
+    for output in engine.outputs_of(database.store):
+        output.plan(transaction)
     transaction.commit()
     return sorted(
         {

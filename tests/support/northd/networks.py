@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ovenbird.model import nb, sb
-from ovenbird.northd.build import NORTHBOUND, SOUTHBOUND, build
+from ovenbird.northd.build import build
 from ovenbird.northd.findings import Findings
 from ovenbird.ovsdb.database import Database
 from support.northd.contradictions import contradictions
@@ -79,10 +79,10 @@ class Networks:
         self.engine.run()
         ran = dict(self.engine.ran)
         assert not self.engine.failures, self.engine.failures
-        for database, relations in ((self.sb, [r for r, _ in SOUTHBOUND]), (self.nb, NORTHBOUND)):
+        for database in (self.sb, self.nb):
             txn = database.transaction()
-            for relation in relations:
-                self.engine.outputs[relation].plan(txn)
+            for output in self.engine.outputs_of(database.store):
+                output.plan(txn)
             if not txn.empty:
                 txn.commit()
                 self.quiet = False
@@ -232,7 +232,7 @@ class Networks:
         self.engine.run()
         assert not self.engine.failures, self.engine.failures
         txn = self.sb.transaction()
-        for relation, _ in SOUTHBOUND:
-            self.engine.outputs[relation].plan(txn)
+        for output in self.engine.outputs_of(self.sb.store):
+            output.plan(txn)
         if not txn.empty:
             txn.commit()

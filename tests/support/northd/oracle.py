@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
-from ovenbird.northd.build import NORTHBOUND, SOUTHBOUND, build
+from ovenbird.northd.build import build
 from ovenbird.ovsdb.notation import decoder, encode
 from support.northd.contradictions import of_store
 
@@ -210,8 +210,8 @@ class Oracle:
         engine.run()
         assert not engine.failures, engine.failures
         plan = Plan()
-        for relation, _ in SOUTHBOUND:
-            engine.outputs[relation].plan(plan)
+        for output in engine.outputs_of(southbound):
+            output.plan(plan)
         if plan.ops:
             target.transact(*plan.ops)
         return southbound, len(plan.ops)
@@ -231,10 +231,10 @@ class Oracle:
             engine = build(northbound, southbound)
             engine.run()
             assert not engine.failures, engine.failures
-            for client, relations in ((self.ours, [rows for rows, _ in SOUTHBOUND]), (self.nb, NORTHBOUND)):
+            for client, store in ((self.ours, southbound), (self.nb, northbound)):
                 plan = Plan()
-                for relation in relations:
-                    engine.outputs[relation].plan(plan)
+                for output in engine.outputs_of(store):
+                    output.plan(plan)
                 if plan.ops:
                     client.transact(*plan.ops)
 

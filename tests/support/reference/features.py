@@ -14,7 +14,7 @@ from ovenbird.engine import tracking
 from ovenbird.engine.computed_index import Files
 from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
-from ovenbird.northd.build import NORTHBOUND, build
+from ovenbird.northd.build import build
 from support import ROOT
 
 PAGES = sorted((ROOT / "tests" / "golden").glob("*.md"))
@@ -68,8 +68,9 @@ class Survey:
     def __init__(self) -> None:
         self.readers = defaultdict(set)  # (table, column) or (table, column, key): features that read it
         self.pages = defaultdict(set)  # the same: pages that set it
-        written = ((relation.row_class.TABLE, c.name) for relation in NORTHBOUND for c in relation.value_columns)
-        self.written = set(written)
+        northbound = Store("OVN_Northbound", nb.ROWS)
+        made = build(northbound, Store("OVN_Southbound", sb.ROWS)).outputs_of(northbound)
+        self.written = {(out.table.name, column.name) for out in made for column in out.relation.value_columns}
 
     def page(self, servers, page) -> None:
         """Compile a page, block by block."""

@@ -6,7 +6,8 @@ import asyncio
 import threading
 
 from ovenbird.model import nb, sb
-from ovenbird.northd.build import NORTHBOUND, SOUTHBOUND, build
+from ovenbird.northd.build import build
+from ovenbird.northd.features import EXPLANATIONS
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server
 from ovenbird.ovsdb.tls_keys import KeyFiles, TlsKeys
@@ -53,10 +54,10 @@ class Traced:
             self.engine.run()
             assert not self.engine.failures, self.engine.failures
             quiet = True
-            for database, relations in ((self.sb, [relation for relation, _ in SOUTHBOUND]), (self.nb, NORTHBOUND)):
+            for database in (self.sb, self.nb):
                 txn = database.transaction()
-                for relation in relations:
-                    self.engine.outputs[relation].plan(txn)
+                for output in self.engine.outputs_of(database.store):
+                    output.plan(txn)
                 if not txn.empty:
                     quiet = False
                     txn.commit()
@@ -66,7 +67,9 @@ class Traced:
 
     def tracer(self, cloud_store=None) -> Tracer:
         self.compile()
-        return Tracer(Network(self.sb.store), Provenance(self.nb.store, cloud_store))
+        return Tracer(
+            Network(self.sb.store), Provenance(EXPLANATIONS, northbound=self.nb.store, cloud_store=cloud_store)
+        )
 
     # -- Southbound by hand ---------------------------------------------------------------------------------------
 
@@ -84,7 +87,7 @@ class Traced:
         self.insert(sb.LogicalFlow, database=self.sb, logical_datapath=datapath.uuid, **values)
 
     def by_hand(self) -> Tracer:
-        return Tracer(Network(self.sb.store))
+        return Tracer(Network(self.sb.store), Provenance(EXPLANATIONS))
 
 
 def distribute(world, txn):

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.model import nb, sb
-from ovenbird.northd.build import SOUTHBOUND as OUTPUTS
 from ovenbird.northd.build import build
 from ovenbird.ovsdb.notation import encode
 from ovenbird.verify.database_dump import SOUTHBOUND, DatabaseDump
@@ -252,8 +251,8 @@ class World:
             engine.run()
             assert not engine.failures, engine.failures
             edits = Edits()
-            for relation, _ in OUTPUTS:
-                engine.outputs[relation].plan(edits)
+            for output in engine.outputs_of(southbound.store):
+                output.plan(edits)
         self.transact("ours", "OVN_Southbound", *edits.operations)
 
     def transact(self, name: str, database: str, *operations: dict[str, object]) -> None:

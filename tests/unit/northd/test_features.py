@@ -1,19 +1,24 @@
 """Rules about features as such."""
 
+from collections import Counter
 from importlib import import_module
 from pkgutil import iter_modules
 
 import pytest
 
+from ovenbird import northd
+from ovenbird.engine.facts import Members, Rows
 from ovenbird.model import nb
-from ovenbird.northd import router, shared, switch
-from ovenbird.northd.features import FEATURES
+from ovenbird.northd import ir, router, shared, switch
+from ovenbird.northd.features import EXPLANATIONS, FEATURES
+from support.northd.networks import Networks
 
 MODULES = [
     import_module(found.name)
-    for package in (switch, router, shared)
+    for package in (switch, router, shared, ir, northd)
     for found in iter_modules(package.__path__, f"{package.__name__}.")
 ]
+OUTPUTS = Networks().engine.outputs
 
 
 def test_names_are_distinct_and_each_does_something():
@@ -33,3 +38,20 @@ def test_flows_carry_their_features_name(feature):
     author = getattr(module, "flow", None)
     assert module.__name__.endswith(f".{feature.name}")
     assert author is None or author._source == ("source", feature.name)
+
+
+def test_every_kind_of_row_that_a_file_declares_is_written():
+    declared = {each for module in MODULES for each in vars(module).values() if isinstance(each, Rows | Members)}
+    assert declared <= {*OUTPUTS, *(members for output in OUTPUTS.values() for members in output.members)}
+
+
+def test_each_column_has_one_owner():
+    owned = [
+        c for rows, output in OUTPUTS.items() for c in (*rows.columns, *rows.empty, *(m.column for m in output.members))
+    ]
+    assert [column.name for column, times in Counter(owned).items() if times > 1] == []
+
+
+def test_each_table_reads_in_one_way():
+    tables = [table.row_class for table in EXPLANATIONS.tables]
+    assert len(set(tables)) == len(tables)

@@ -1,6 +1,7 @@
 from ovenbird.model import cloud, nb, sb
+from ovenbird.northd.features import EXPLANATIONS
 from ovenbird.ovsdb.database import Database
-from ovenbird.verify.provenance import Provenance, explain
+from ovenbird.verify.provenance import Provenance
 
 RULE = "neutron:security_group_rule_id"
 
@@ -17,7 +18,9 @@ def cloud_with_rule(traced):
 def origins_of(traced, database=None):
     """What stands behind the flows of the ACL stage, each once."""
     traced.compile()
-    found = Provenance(traced.nb.store, None if database is None else database.store)
+    found = Provenance(
+        EXPLANATIONS, northbound=traced.nb.store, cloud_store=None if database is None else database.store
+    )
     rows = traced.sb.store.table(sb.LogicalFlow).rows.values()
     made = [found.of(row) for row in rows if row.external_ids.get("stage-name") == "ls_out_acl"]
     return list(dict.fromkeys(origin for origin in made if origin))
@@ -47,7 +50,7 @@ def test_a_flow_of_a_port_names_the_port_as_people_do(traced):
     switch = traced.switch("sw0")
     traced.port(switch, "p1", "0a:00:00:00:00:01 10.0.0.1", external_ids={"neutron:port_name": "web"})
     traced.compile()
-    found = Provenance(traced.nb.store)
+    found = Provenance(EXPLANATIONS, northbound=traced.nb.store)
     texts = {str(found.of(row)) for row in traced.sb.store.table(sb.LogicalFlow).rows.values()}
     assert "logical switch port p1 (web)" in texts
     assert "" in texts  # flows made for no row
@@ -61,7 +64,7 @@ def test_what_routers_do_is_named_with_the_router(traced):
     route = {"ip_prefix": "10.8.0.0/16", "nexthop": "10.0.0.9"}
     traced.insert(nb.LogicalRouterStaticRoute, (router, "static_routes"), **route)
     traced.compile()
-    found = Provenance(traced.nb.store)
+    found = Provenance(EXPLANATIONS, northbound=traced.nb.store)
     texts = {str(found.of(row)) for row in traced.sb.store.table(sb.LogicalFlow).rows.values()}
     assert "routing policy 100 drop of logical router r0: ip4.dst == 10.9.0.0/16" in texts
     assert "static route 10.8.0.0/16 via 10.0.0.9 of logical router r0" in texts
@@ -70,11 +73,12 @@ def test_what_routers_do_is_named_with_the_router(traced):
 def test_without_northbound_nothing_is_known(traced):
     traced.acl(traced.switch("sw0"), "to-lport", "ip4", "drop", 7)
     traced.compile()
-    assert not any(Provenance().of(row) for row in traced.sb.store.table(sb.LogicalFlow).rows.values())
+    assert not any(Provenance(EXPLANATIONS).of(row) for row in traced.sb.store.table(sb.LogicalFlow).rows.values())
     assert len(traced.nb.store.table(nb.ACL).rows) == 1
 
 
 def test_stages_explain_what_no_row_does():
+    explain = Provenance(EXPLANATIONS).explain
     assert "no port of the switch has that MAC address" in explain("ls_in_l2_unknown")
     assert explain("ls_in_apply_port_sec", "the port security of x") == "the port security of x"
     assert explain("ls_in_acl") == ""

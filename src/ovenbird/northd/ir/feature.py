@@ -1,19 +1,39 @@
 """A feature: everything that one capability of a logical network adds, in one value.
 
 To add one: its file in ``northd/switch``, ``router`` or ``shared``, its place in ``northd.features``, its golden page.
+Whatever else others have to know of it, ``northd.build`` and ``ovenbird trace`` read here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.engine import Engine
+    from ovenbird.engine.facts import Fact, Members, Rows
+    from ovenbird.engine.rows import Store
     from ovenbird.engine.rules import Rule
     from ovenbird.northd.ir.switch_port import SwitchPort
+    from ovenbird.pipeline.explanations import HintedTable
+    from ovenbird.pipeline.stages import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A key of NB_Global's `options` that always has a value.
+
+    Arguments:
+        key: the option's name.
+        choose: makes the value that counts until the cloud gives one; called once, when an engine is made.
+        valid: returns the cloud's value as it counts, empty if it cannot.
+    """
+
+    key: str
+    choose: Callable[[], str]
+    valid: Callable[[str], str] = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +45,22 @@ class Feature:
         rules: its rules about rows other than switch ports.
         port: what it yields for each switch port, if anything.
         types: the types of the ports that this is about; all if it is None.
+        outputs: the rows, and the sets in them, that it writes to Southbound and Northbound besides logical flows;
+            several features may write the same ones.
+        settings: the options of NB_Global that it needs.
+        start: what it does with a new engine before the first wave, given Northbound and Southbound as they are: it
+            keeps the numbers that are there (`engine.ids.seed`), or sets a limit.
+        hints: the tables of the rows that its flows are made for.
+        drops: why packets end in a stage by a flow of its that was made for no row.
     """
 
     name: str
+    _: KW_ONLY
     rules: tuple[Rule, ...] = ()
     port: Callable[[SwitchPort], Iterable[Fact]] | None = None
     types: frozenset[str] | None = None
+    outputs: tuple[Rows | Members, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    start: Callable[[Engine, Store, Store], None] | None = None
+    hints: tuple[HintedTable, ...] = ()
+    drops: Mapping[Stage, str] = field(default_factory=dict)

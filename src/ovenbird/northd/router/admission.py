@@ -23,6 +23,7 @@ from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.router_port import LRP, RouterPort, enabled, router_port_of
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.ir.table_miss import table_misses
+from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import DNAT_LOCAL, LOOPED, QUOTES_INSIDE, TOO_LARGE
 from ovenbird.pipeline.stages import ROUTER_EGRESS, ROUTER_INGRESS, stage
 
@@ -182,4 +183,4 @@ def too_large(ip: str, mtu: int) -> str:
     return f"icmp6.type = 2; /* Packet Too Big. */ icmp6.code = 0; icmp6.frag_mtu = {mtu};"
 
 
-FEATURE = Feature("admission", (membership, every_router, router_port))
+FEATURE = Feature("admission", rules=(membership, every_router, router_port), hints=(HintedTable(LRP),))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.engine.ids import Pool
+from ovenbird.engine.facts import Rows
+from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.lookups import find, select
 from ovenbird.engine.rules import rule
 from ovenbird.model import nb, sb
@@ -17,20 +18,40 @@ from ovenbird.northd.ir.addresses import braced
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.router_port import LRP, router_port_of
-from ovenbird.northd.ir.southbound_rows import BFD, BFD_STATUS
 from ovenbird.northd.router.routing import BFD_PORT, watched
+from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.stages import stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ovenbird.engine.engine import Engine
     from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import Store
 
 INPUT = stage("lr_in_ip_input")
 
 DISCRIMINATORS = Pool("BFD discriminators", 1, 0xFFFF_FFFF)
 SOURCE_PORTS = Pool("BFD source ports", 49_152, 65_535)
 """RFC 5881, section 4."""
+
+_BFD = sb.BFD
+BFD = Rows(
+    _BFD,
+    key=(_BFD.logical_port, _BFD.dst_ip),
+    values=(
+        _BFD.src_port,
+        _BFD.disc,
+        _BFD.min_tx,
+        _BFD.min_rx,
+        _BFD.detect_mult,
+        _BFD.external_ids,
+        _BFD.options,
+        _BFD.status,
+    ),
+)
+BFD_STATUS = Rows(nb.BFD, values=(nb.BFD.status,), update_only=True)
+"""Northbound's view of a session. Key: the row's UUID."""
 
 MILLISECONDS, MULTIPLIER = 1000, 5
 """Intervals and detection multiplier of sessions that do not say."""
@@ -84,4 +105,23 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
             yield flow(INPUT, port.datapath, 110, theirs, "handle_bfd_msg();", port.uuid, meter=meter)
 
 
-FEATURE = Feature("bfd", (session, router_port))
+def keep_numbers(engine: Engine, _: Store, southbound: Store) -> None:
+    """Keep the ports and discriminators of the sessions that Southbound has.
+
+    Arguments:
+        engine: whose numbers.
+        southbound: the database as it is.
+    """
+    for row in southbound.table(sb.BFD).rows.values():
+        key = (row.logical_port, row.dst_ip)
+        seed(engine, SOURCE_PORTS, key, row.src_port)
+        seed(engine, DISCRIMINATORS, key, row.disc)
+
+
+FEATURE = Feature(
+    "bfd",
+    rules=(session, router_port),
+    outputs=(BFD, BFD_STATUS),
+    start=keep_numbers,
+    hints=(HintedTable(LRP),),
+)

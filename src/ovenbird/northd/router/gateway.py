@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.engine.facts import Rows
 from ovenbird.engine.findings import finding
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule
@@ -32,17 +33,18 @@ from ovenbird.northd.ir.router_port import (
     subnets,
     translates_at_hosts,
 )
-from ovenbird.northd.ir.southbound_rows import (
-    HA_CHASSIS,
-    HA_CHASSIS_GROUP,
-    IN_NAT_ADDRESSES,
-    PORT_BINDING,
-    PORT_KEYS,
-    PORT_PREFIX,
-)
+from ovenbird.northd.ir.southbound_rows import IN_NAT_ADDRESSES, PORT_BINDING, PORT_KEYS
 from ovenbird.northd.router.router_advertisement import delegated, periodic
 from ovenbird.northd.shared.binding import requested_key
-from ovenbird.northd.shared.ha_chassis import dependents, group_facts, surroundings
+from ovenbird.northd.shared.ha_chassis import (
+    HA_CHASSIS,
+    HA_CHASSIS_GROUP,
+    REF_CHASSIS,
+    dependents,
+    group_facts,
+    surroundings,
+)
+from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.stages import stage
 
 if TYPE_CHECKING:
@@ -53,6 +55,9 @@ if TYPE_CHECKING:
     from ovenbird.northd.ir.switch_port import SwitchPort
 
 REDIRECT = stage("lr_in_gw_redirect")
+
+PORT_PREFIX = Rows(nb.LogicalRouterPort, values=(nb.LogicalRouterPort.ipv6_prefix,), update_only=True)
+"""The IPv6 prefix that was delegated to a router port. Key: the port's UUID."""
 
 flow = FlowBuilder("gateway")
 
@@ -213,4 +218,11 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         yield IN_NAT_ADDRESSES(key, own)
 
 
-FEATURE = Feature("gateway", (surroundings, router_port), port, types=frozenset({"router"}))
+FEATURE = Feature(
+    "gateway",
+    rules=(surroundings, router_port),
+    port=port,
+    types=frozenset({"router"}),
+    outputs=(HA_CHASSIS, HA_CHASSIS_GROUP, REF_CHASSIS, PORT_BINDING, IN_NAT_ADDRESSES, PORT_PREFIX),
+    hints=(HintedTable(LRP),),
+)

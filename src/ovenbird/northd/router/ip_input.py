@@ -17,6 +17,7 @@ from ovenbird.northd.ir.datapath_groups import ROUTERS
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.router_port import RouterPort, distributed_gateway_ports, is_link_local, router_port_of, shared
+from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import LOOPED
 from ovenbird.pipeline.stages import stage
 
@@ -121,4 +122,4 @@ def _unreachable(port: RouterPort) -> Iterator[Fact]:
             yield flow(INPUT, port.datapath, 70, mine, f"{why}{no_protocol}; next; }};", port.uuid, meter=error)
 
 
-FEATURE = Feature("ip_input", (every_router, router_port))
+FEATURE = Feature("ip_input", rules=(every_router, router_port), hints=(HintedTable(nb.LogicalRouterPort),))

@@ -14,10 +14,12 @@ size of the network. Neutron's driver deletes such rows when it creates and dele
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.alarms import due
 from ovenbird.engine.computed_index import ComputedIndex
+from ovenbird.engine.facts import Rows
 from ovenbird.engine.lookups import get
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
@@ -34,15 +36,19 @@ from ovenbird.northd.ir.router_port import (
     shared,
     subnets,
 )
-from ovenbird.northd.ir.southbound_rows import MAC_LEARNED, northbound_uuid
+from ovenbird.northd.ir.southbound_rows import northbound_uuid
 from ovenbird.northd.router.nat_precedence import LED_IN, TRANSLATED
 from ovenbird.northd.router.nat_rule import nat_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from ovenbird.engine.engine import Engine
     from ovenbird.engine.facts import Fact
-    from ovenbird.engine.rows import UUID
+    from ovenbird.engine.rows import UUID, Store
+
+MAC_LEARNED = Rows(sb.MACBinding)
+"""Neighbours that chassis learned: a fact keeps one, and those without are removed."""
 
 
 def _mac(values: list[Any]) -> Iterable[str]:
@@ -128,4 +134,21 @@ def _answers(port: RouterPort, ip: str) -> bool:
     return shared(router, ip) or bool(LED_IN.rows(router.uuid, ip))
 
 
-FEATURE = Feature("mac_binding", (learned,))
+def removal_limit(northbound: Store) -> int:
+    """Return how many learned neighbours may go in one transaction, 0 for any number."""
+    for row in northbound.table(nb.NBGlobal).rows.values():
+        return number(row.options, "mac_binding_removal_limit", 0)
+    return 0
+
+
+def limit_removals(engine: Engine, northbound: Store, _: Store) -> None:
+    """Have no more neighbours go at once than Northbound wants.
+
+    Arguments:
+        engine: whose alarms they wait for.
+        northbound: says how many, at any time.
+    """
+    engine.alarms.limit = partial(removal_limit, northbound)
+
+
+FEATURE = Feature("mac_binding", rules=(learned,), outputs=(MAC_LEARNED,), start=limit_removals)

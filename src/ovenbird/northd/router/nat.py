@@ -39,6 +39,7 @@ from ovenbird.northd.router.nat_precedence import Say, outranked, who_has_the_sa
 from ovenbird.northd.router.nat_rule import NatRule, nat_rule, told
 from ovenbird.northd.router.neighbor_resolution import ARP_REPLY
 from ovenbird.northd.shared.arp_requests import asked, asks_as, asks_for
+from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import DNAT_LOCAL, LOOPED, TOO_LARGE
 from ovenbird.pipeline.stages import stage
 
@@ -387,4 +388,16 @@ def _redirect_arp(port: RouterPort, outer: str) -> Iterator[Fact]:
     yield flow(LOOKUP, datapath(met.switch), 80, asks_for(outer), act, met.lsp.uuid)
 
 
-FEATURE = Feature("nat", (every_translating_router, nat, forced_source))
+def _in_words(row: nb.NAT) -> tuple[str, str]:
+    return f"nat {row.type} {row.logical_ip} as {row.external_ip}", ""
+
+
+FEATURE = Feature(
+    "nat",
+    rules=(every_translating_router, nat, forced_source),
+    outputs=(IN_NAT_ADDRESSES,),
+    hints=(
+        *map(HintedTable, (nb.LogicalRouter, nb.LogicalSwitchPort)),
+        HintedTable(nb.NAT, _in_words, (nb.LogicalRouter.nat,)),
+    ),
+)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ovenbird.engine.facts import Rows
 from ovenbird.engine.findings import finding
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule, singleton
@@ -32,8 +33,9 @@ from ovenbird.northd.ir.router_port import (
     router_port_by_name,
     router_port_of,
 )
-from ovenbird.northd.ir.southbound_rows import STATIC_MAC_BINDING, datapath
+from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.router.routing import next_hop
+from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import NEIGHBOR_KNOWN, NEIGHBOR_WANTED
 from ovenbird.pipeline.stages import stage
 
@@ -51,6 +53,9 @@ INPUT = stage("lr_in_ip_input")
 RESOLVE = stage("lr_in_arp_resolve")
 REQUEST = stage("lr_in_arp_request")
 SNAT = stage("lr_out_snat")
+
+_SM = sb.StaticMACBinding
+STATIC_MAC_BINDING = Rows(_SM, key=(_SM.logical_port, _SM.ip), values=(_SM.mac, _SM.override_dynamic_mac, _SM.datapath))
 
 NOBODY = "00:00:00:00:00:00"
 
@@ -333,6 +338,8 @@ def static_binding(row: nb.StaticMACBinding) -> Iterator[Fact]:
 
 FEATURE = Feature(
     "neighbor_resolution",
-    (way_of_learning, learning, resolving, next_hop_solicitation, router_port, static_binding),
-    port,
+    rules=(way_of_learning, learning, resolving, next_hop_solicitation, router_port, static_binding),
+    port=port,
+    outputs=(STATIC_MAC_BINDING,),
+    hints=(HintedTable(nb.LogicalRouterPort), HintedTable(LSP)),
 )

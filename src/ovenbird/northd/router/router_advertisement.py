@@ -19,6 +19,7 @@ from ovenbird.net.ip import ip_network
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.router_port import LRP, RouterPort, router_port_of
+from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import ADVERTISED
 from ovenbird.pipeline.stages import stage
 
@@ -127,4 +128,4 @@ def _seconds(given: dict[str, str], name: str, low: int, high: int, default: int
     return min(max(number(given, name, default, -INT), low), high)
 
 
-FEATURE = Feature("router_advertisement", (router_port,))
+FEATURE = Feature("router_advertisement", rules=(router_port,), hints=(HintedTable(nb.LogicalRouterPort),))

@@ -19,6 +19,7 @@ from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.router_port import NextHop, enabled, resolve_next_hop
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.router.routing import next_hop, towards
+from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import GROUP, MEMBER
 from ovenbird.pipeline.stages import stage
 
@@ -94,4 +95,14 @@ def _ways(router: nb.LogicalRouter, text: str) -> Iterator[tuple[str, NextHop]]:
         yield hop, way
 
 
-FEATURE = Feature("router_policies", (every_router, policy))
+def _told(row: nb.LogicalRouterPolicy) -> tuple[str, str]:
+    hops = sorted(row.nexthops) or ([row.nexthop] if row.nexthop else [])
+    via = f" via {', '.join(hops)}" if row.action == "reroute" else ""
+    return f"routing policy {row.priority} {row.action}{via}", row.match
+
+
+FEATURE = Feature(
+    "router_policies",
+    rules=(every_router, policy),
+    hints=(HintedTable(nb.LogicalRouterPolicy, _told, (nb.LogicalRouter.policies,)),),
+)

@@ -35,6 +35,7 @@ from ovenbird.northd.ir.router_port import (
 )
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.router.ecmp_symmetric_reply import Pinned, pinned_flows
+from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import GROUP, MEMBER, ROUTE_TABLE
 from ovenbird.pipeline.stages import stage
 
@@ -298,4 +299,15 @@ def _session_down(route: nb.LogicalRouterStaticRoute) -> bool:
     return session is not None and session.dst_ip == route.nexthop and session.status in (None, "down", "admin_down")
 
 
-FEATURE = Feature("routing", (every_router, connected, static))
+def _in_words(route: nb.LogicalRouterStaticRoute) -> tuple[str, str]:
+    table = f" in route table {route.route_table}" if route.route_table else ""
+    source = " for sources" if route.policy == "src-ip" else ""
+    out = f" out of {route.output_port}" if route.output_port else ""
+    return f"static route {route.ip_prefix}{source} via {route.nexthop}{out}{table}", ""
+
+
+FEATURE = Feature(
+    "routing",
+    rules=(every_router, connected, static),
+    hints=(HintedTable(nb.LogicalRouterPort), HintedTable(ROUTE, _in_words, (nb.LogicalRouter.static_routes,))),
+)

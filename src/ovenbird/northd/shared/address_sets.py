@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.engine.facts import Members, Rows
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
-from ovenbird.model import nb
+from ovenbird.model import nb, sb
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.southbound_rows import ADDRESS_SET, IN_ADDRESS_SET, IN_PORT_GROUP, PORT_GROUP
 from ovenbird.northd.shared.binding import switch_key
 
 if TYPE_CHECKING:
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact
     from ovenbird.northd.ir.switch_port import SwitchPort
+
+ADDRESS_SET = Rows(sb.AddressSet, key=(sb.AddressSet.name,))
+IN_ADDRESS_SET = Members(ADDRESS_SET, sb.AddressSet.addresses)
+
+PORT_GROUP = Rows(sb.PortGroup, key=(sb.PortGroup.name,))
+IN_PORT_GROUP = Members(PORT_GROUP, sb.PortGroup.ports)
 
 
 @rule(nb.AddressSet)
@@ -61,4 +67,9 @@ def port(port: SwitchPort) -> Iterator[Fact]:
                 yield (IN_ADDRESS_SET, ip6, ip)
 
 
-FEATURE = Feature("address_sets", (address_set, group_address_sets), port)
+FEATURE = Feature(
+    "address_sets",
+    rules=(address_set, group_address_sets),
+    port=port,
+    outputs=(ADDRESS_SET, IN_ADDRESS_SET, PORT_GROUP, IN_PORT_GROUP),
+)

@@ -8,35 +8,45 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.engine.facts import Rows
 from ovenbird.engine.findings import finding
+from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.lookups import find, get, select
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import nb, sb
 from ovenbird.model.options import flag, number
 from ovenbird.northd.ir.datapath_groups import SWITCHES
-from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.feature import Feature, Setting
 from ovenbird.northd.ir.router_port import enabled, gateway_chassis
 from ovenbird.northd.ir.southbound_rows import (
     DATAPATH,
-    DATAPATH_KEYS,
-    HA_CHASSIS_GROUP,
-    LEARNED,
     PORT_BINDING,
     PORT_KEYS,
-    PORT_TAG,
-    VLAN_TAGS,
     datapath,
     northbound_uuid,
 )
-from ovenbird.northd.shared.ha_chassis import group_facts
+from ovenbird.northd.shared.ha_chassis import HA_CHASSIS, HA_CHASSIS_GROUP, group_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from ovenbird.engine.engine import Engine
     from ovenbird.engine.facts import Fact
-    from ovenbird.engine.rows import UUID, Row
+    from ovenbird.engine.rows import UUID, Row, Store
     from ovenbird.northd.ir.switch_port import SwitchPort
+
+DATAPATH_KEYS = Pool("datapath tunnel keys", 1, 16_711_680)
+"""The upper limit leaves room for keys that chassis choose themselves, as the original does."""
+
+VLAN_TAGS = Pool("VLAN tags of ports behind one parent", 1, 4095)
+"""One scope for each parent port."""
+
+LEARNED = Rows(sb.FDB)
+"""MACs that chassis learned: a fact keeps one, and those without are removed."""
+
+PORT_TAG = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.tag,), update_only=True, returned=True)
+"""The VLAN that a port asked for by `tag_request`. Key: the port's UUID."""
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -217,4 +227,31 @@ def _pairs(mapping: Mapping[str, str]) -> Pairs:
     return tuple(sorted(mapping.items()))
 
 
-FEATURE = Feature("binding", (switch_datapath, router_datapath, learned), switch_port_binding)
+def keep_keys(engine: Engine, _: Store, southbound: Store) -> None:
+    """Keep the tunnel keys that Southbound has.
+
+    Arguments:
+        engine: whose keys.
+        southbound: the database as it is.
+    """
+    networks: dict[str, UUID] = {}
+    for binding in southbound.table(sb.DatapathBinding).rows.values():
+        network = northbound_uuid(binding)
+        if network is not None:
+            networks[binding.uuid] = network
+            seed(engine, DATAPATH_KEYS, network, binding.tunnel_key)
+    where = sb.PortBinding.datapath.index
+    for port in southbound.table(sb.PortBinding).rows.values():
+        network = networks.get(port.values[where])
+        if network is not None:
+            seed(engine, PORT_KEYS, port.logical_port, port.tunnel_key, network)
+
+
+FEATURE = Feature(
+    "binding",
+    rules=(switch_datapath, router_datapath, learned),
+    port=switch_port_binding,
+    outputs=(DATAPATH, HA_CHASSIS, HA_CHASSIS_GROUP, PORT_BINDING, LEARNED, PORT_TAG),
+    settings=(Setting("max_tunid", lambda: str(DATAPATH_KEYS.high)),),
+    start=keep_keys,
+)

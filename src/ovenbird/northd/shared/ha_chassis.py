@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.computed_index import ComputedIndex
+from ovenbird.engine.facts import Members, Rows
 from ovenbird.engine.grouped import grouped_values
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.value_counts import ValueCounts
@@ -26,13 +27,22 @@ from ovenbird.northd.ir.router_port import (
     router_peers,
     router_port_of,
 )
-from ovenbird.northd.ir.southbound_rows import HA_CHASSIS, HA_CHASSIS_GROUP, REF_CHASSIS, datapath
+from ovenbird.northd.ir.southbound_rows import datapath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID
+
+HA_CHASSIS_GROUP = Rows(
+    sb.HAChassisGroup,
+    key=(sb.HAChassisGroup.name,),
+    values=(sb.HAChassisGroup.ha_chassis, sb.HAChassisGroup.external_ids),
+)
+REF_CHASSIS = Members(HA_CHASSIS_GROUP, sb.HAChassisGroup.ref_chassis)
+"""Chassis with instances that reach a gateway through a group."""
+HA_CHASSIS = Rows(sb.HAChassis, values=(sb.HAChassis.chassis, sb.HAChassis.priority, sb.HAChassis.external_ids))
 
 
 def group_facts(group: nb.HAChassisGroup) -> Iterator[Fact]:

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.engine.facts import Rows
 from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule
-from ovenbird.model import nb
+from ovenbird.model import nb, sb
 from ovenbird.northd.ir.addresses import quote
 from ovenbird.northd.ir.datapath_groups import named_uuid
 from ovenbird.northd.ir.feature import Feature
-from ovenbird.northd.ir.southbound_rows import METER, METER_BAND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
+
+
+METER = Rows(sb.Meter, key=(sb.Meter.name,), values=(sb.Meter.unit, sb.Meter.bands))
+METER_BAND = Rows(sb.MeterBand, values=(sb.MeterBand.action, sb.MeterBand.rate, sb.MeterBand.burst_size))
 
 
 def meter_facts(meter: nb.Meter, name: str) -> Iterator[Fact]:
@@ -59,4 +63,4 @@ def log_action(acl: nb.ACL, verdict: str) -> tuple[str, tuple[Fact, ...]]:
     return f"log({', '.join(words)}); ", facts
 
 
-FEATURE = Feature("meters", (meters,))
+FEATURE = Feature("meters", rules=(meters,), outputs=(METER_BAND, METER))

@@ -26,4 +26,4 @@ def every_switch() -> Iterator[Fact]:
     yield from table_misses(flow, (*SWITCH_INGRESS, *SWITCH_EGRESS), SWITCHES)
 
 
-FEATURE = Feature("table_miss", (every_switch,))
+FEATURE = Feature("table_miss", rules=(every_switch,))

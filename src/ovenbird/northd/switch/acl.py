@@ -23,9 +23,10 @@ from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.ir.switch_port import global_flag
-from ovenbird.northd.shared.meters import log_action
+from ovenbird.northd.shared.meters import METER, METER_BAND, log_action
 from ovenbird.northd.switch.conntrack import ACL as STAGES
 from ovenbird.northd.switch.conntrack import AFTER_LB, PRE_ACL
+from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import (
     COMMIT,
     ESTABLISHED,
@@ -200,4 +201,14 @@ def _log_replies(acl: nb.ACL, opposite: Stage, where: UUID | DatapathGroup, log:
     yield flow(opposite, where, 65_533, related, f"{log}{done}ct_commit_nat;", acl.uuid)
 
 
-FEATURE = Feature("acl", (switch_traits, neighbor_discovery, acl_flows), port)
+def _told(acl: nb.ACL) -> tuple[str, str]:
+    return f"acl {acl.direction} {acl.priority} {acl.action}", acl.match
+
+
+FEATURE = Feature(
+    "acl",
+    rules=(switch_traits, neighbor_discovery, acl_flows),
+    port=port,
+    outputs=(METER_BAND, METER),
+    hints=(HintedTable(nb.ACL, _told, (nb.LogicalSwitch.acls, nb.PortGroup.acls)),),
+)

@@ -17,6 +17,7 @@ from ovenbird.northd.ir.addresses import braced, quote, scan_ips, solicited_node
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.switch_port import LSP, router_port
+from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.stages import stage
 
 if TYPE_CHECKING:
@@ -136,4 +137,4 @@ def _virtual(port: SwitchPort) -> Iterator[Fact]:
         yield flow(RESPONDER, port.datapath, 100, match, act, row.uuid, parent)
 
 
-FEATURE = Feature("arp", port=port)
+FEATURE = Feature("arp", port=port, hints=(HintedTable(nb.LogicalSwitchPort),))

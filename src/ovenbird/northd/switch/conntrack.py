@@ -102,4 +102,4 @@ def connections() -> Iterator[Fact]:
         yield flow(acl, STATEFUL, 2, "ip && ct.est && ct_mark.blocked == 1", f"{COMMIT} = 1; next;")
 
 
-FEATURE = Feature("conntrack", (tracking, connections))
+FEATURE = Feature("conntrack", rules=(tracking, connections))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.engine.findings import finding
 from ovenbird.engine.views import view
+from ovenbird.model import nb
 from ovenbird.model.options import flag
 from ovenbird.net.ip import ipv4_address, ipv6_address
 from ovenbird.northd.ir.addresses import link_local, parse_mac, parse_network, quote
@@ -19,7 +20,8 @@ from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.switch_port import port_rows, switch_ports_of_type
 from ovenbird.northd.switch.conntrack import ACL
-from ovenbird.northd.switch.dhcp_options import known_options
+from ovenbird.northd.switch.dhcp_options import DHCP_OPTION, DHCPV6_OPTION, known_options
+from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import COMMIT, DHCP_ANSWERED
 from ovenbird.pipeline.stages import stage
 
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
-    from ovenbird.model import nb
     from ovenbird.northd.ir.addresses import Addresses
     from ovenbird.northd.ir.switch_port import SwitchPort
 
@@ -162,4 +163,14 @@ def _flows6(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name:
     yield flow(RESPONSE, port.datapath, 100, f"{mine} && {DHCP_ANSWERED}{resident}", answer, hint, name)
 
 
-FEATURE = Feature("dhcp", (known_options,), port)
+def _told(options: nb.DHCPOptions) -> tuple[str, str]:
+    return f"dhcp options {options.cidr}", ""
+
+
+FEATURE = Feature(
+    "dhcp",
+    rules=(known_options,),
+    port=port,
+    outputs=(DHCP_OPTION, DHCPV6_OPTION),
+    hints=(HintedTable(nb.DHCPOptions, _told),),
+)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.engine.facts import Rows
 from ovenbird.engine.rules import singleton
+from ovenbird.model import sb
 from ovenbird.model.dhcp_options import known
-from ovenbird.northd.ir.southbound_rows import DHCP_OPTION, DHCPV6_OPTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
+
+DHCP_OPTION = Rows(sb.DHCPOptions, key=(sb.DHCPOptions.name, sb.DHCPOptions.code, sb.DHCPOptions.type))
+DHCPV6_OPTION = Rows(sb.DHCPv6Options, key=(sb.DHCPv6Options.name, sb.DHCPv6Options.code, sb.DHCPv6Options.type))
 
 
 @singleton

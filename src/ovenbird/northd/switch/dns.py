@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.engine.facts import Members, Rows
 from ovenbird.engine.rules import rule, singleton
-from ovenbird.model import nb
+from ovenbird.model import nb, sb
 from ovenbird.northd.ir.copp import meters
 from ovenbird.northd.ir.datapath_groups import DatapathGroup
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
-from ovenbird.northd.ir.southbound_rows import DNS, DNS_OF, datapath
+from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.pipeline.registers import DNS_ANSWERED
 from ovenbird.pipeline.stages import stage
 
@@ -29,6 +30,14 @@ RESOLVING = DatapathGroup("dns")
 
 UNLIMITED = DatapathGroup("dns without a meter")
 """Those of them whose queries no meter limits."""
+
+DNS = Rows(
+    sb.DNS,
+    values=(sb.DNS.records, sb.DNS.external_ids),
+    key_of=lambda row: row.external_ids.get("dns_id", ""),
+)
+"""Key: UUID of the Northbound row, which is in `external_ids:dns_id`."""
+DNS_OF = Members(DNS, sb.DNS.datapaths)
 
 ASKED, ASK = "udp.dst == 53", f"{DNS_ANSWERED} = dns_lookup(); next;"
 
@@ -73,4 +82,4 @@ def _lowered(record: nb.DNS) -> tuple[tuple[str, str], ...]:
     return tuple(sorted({name.lower(): addresses for name, addresses in record.records.items()}.items()))
 
 
-FEATURE = Feature("dns", (answers, switch_records))
+FEATURE = Feature("dns", rules=(answers, switch_records), outputs=(DNS, DNS_OF))

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.model import nb
 from ovenbird.northd.ir.addresses import quote, solicited_node
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.switch_port import port_rows, router_port, switch_ports_of_type
+from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.stages import stage
 
 if TYPE_CHECKING:
@@ -45,4 +47,6 @@ def port(port: SwitchPort) -> Iterator[Fact]:
                     yield flow(STAGE, port.datapath, 100, f"{mine} && {ask}", "drop;", port.hint, name)
 
 
-FEATURE = Feature("external_ports", port=port, types=frozenset({"external"}))
+FEATURE = Feature(
+    "external_ports", port=port, types=frozenset({"external"}), hints=(HintedTable(nb.LogicalSwitchPort),)
+)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.model import nb
 from ovenbird.model.options import flag
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import FDB_KNOWN
 from ovenbird.pipeline.stages import stage
 
@@ -40,4 +42,4 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     yield flow(PUT, port.datapath, 100, f"{match} && {FDB_KNOWN} == 0", learn, port.hint, port.name)
 
 
-FEATURE = Feature("fdb", port=port)
+FEATURE = Feature("fdb", port=port, hints=(HintedTable(nb.LogicalSwitchPort),))

@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 from functools import cache
 from ipaddress import IPv4Network
+from os import urandom
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.errors import IdsExhaustedError
+from ovenbird.engine.facts import Rows
 from ovenbird.engine.findings import finding
 from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.rules import rule
@@ -31,9 +33,8 @@ from ovenbird.northd.ir.addresses import (
     parse_mac,
     parse_network,
 )
-from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.feature import Feature, Setting
 from ovenbird.northd.ir.router_port import router_peers
-from ovenbird.northd.ir.southbound_rows import PORT_ADDRESSES
 from ovenbird.northd.ir.switch_port import has_ipam, setting, switch_options
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 
 MACS = Pool("Ethernet addresses", 1, 0xFF_FFFF)
 """The last three octets of made-up Ethernet addresses, behind NB_Global's `mac_prefix`; one scope for all switches."""
+
+PORT_ADDRESSES = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.dynamic_addresses,), update_only=True)
+"""The addresses that a port asked for by `dynamic`. Key: the port's UUID."""
 
 INTERFACE_ID = (1 << 64) - 1
 """The half of an IPv6 address that an Ethernet address gives (RFC 4291, section 2.5.1)."""
@@ -276,8 +280,19 @@ def made_up(mac: str, prefix: str) -> int | None:
     return int(mac[9:].replace(":", ""), 16) or None
 
 
-def keep(engine: Engine, northbound: Store) -> None:
-    """Reserve for ports what they were given before this process started."""
+def random_prefix() -> str:
+    """Return three octets that locally administered unicast Ethernet addresses can begin with."""
+    octets = urandom(3)
+    return f"{octets[0] & 0xFC | 2:02x}:{octets[1]:02x}:{octets[2]:02x}"
+
+
+def keep_addresses(engine: Engine, northbound: Store, _: Store) -> None:
+    """Reserve for ports what they were given before this process started.
+
+    Arguments:
+        engine: whose addresses.
+        northbound: the database as it is.
+    """
     prefix = next(
         (mac_prefix(row.options.get("mac_prefix", "")) for row in northbound.table(nb.NBGlobal).rows.values()), ""
     )
@@ -297,4 +312,11 @@ def keep(engine: Engine, northbound: Store) -> None:
                 seed(engine, addresses_of(network), uuid, int(ipv4_address(given.ipv4[0])), switch.uuid)
 
 
-FEATURE = Feature("ipam", (reserved,), port)
+FEATURE = Feature(
+    "ipam",
+    rules=(reserved,),
+    port=port,
+    outputs=(PORT_ADDRESSES,),
+    settings=(Setting("mac_prefix", random_prefix, mac_prefix),),
+    start=keep_addresses,
+)

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.engine.facts import Members, Rows
 from ovenbird.engine.rules import rule, singleton
-from ovenbird.model import nb
+from ovenbird.model import nb, sb
 from ovenbird.northd.ir.datapath_groups import SWITCHES, UNKNOWN
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
-from ovenbird.northd.ir.southbound_rows import IN_MULTICAST_GROUP, MULTICAST_GROUP, datapath
+from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.ir.switch_port import active_at
+from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.stages import stage
 
 if TYPE_CHECKING:
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 
 LOOKUP = stage("ls_in_l2_lkup")
 NOT_FOUND = stage("ls_in_l2_unknown")
+
+_MG = sb.MulticastGroup
+MULTICAST_GROUP = Rows(_MG, key=(_MG.datapath, _MG.name), values=(_MG.tunnel_key,))
+IN_MULTICAST_GROUP = Members(MULTICAST_GROUP, _MG.ports)
 
 FLOOD = ("_MC_flood", 32_768)
 FLOOD_UNKNOWN = ("_MC_unknown", 32_769)
@@ -79,4 +85,11 @@ def port(port: SwitchPort) -> Iterator[Fact]:
             yield flow(LOOKUP, where, 50, match, act, port.hint)
 
 
-FEATURE = Feature("l2_lookup", (destinations, flood_groups), port)
+FEATURE = Feature(
+    "l2_lookup",
+    rules=(destinations, flood_groups),
+    port=port,
+    outputs=(MULTICAST_GROUP, IN_MULTICAST_GROUP),
+    hints=(HintedTable(nb.LogicalSwitchPort),),
+    drops={NOT_FOUND: "no port of the switch has that MAC address, and none takes unknown ones"},
+)

@@ -16,6 +16,7 @@ from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.ir.switch_port import switch_options
+from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import PORT_SEC_DROP
 from ovenbird.pipeline.stages import stage
 
@@ -76,4 +77,13 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         yield flow(IN_CHECK, port.datapath, 70, f"inport == {port.quoted}", ask, port.hint, port.name)
 
 
-FEATURE = Feature("port_security", (checks, untagged), port)
+FEATURE = Feature(
+    "port_security",
+    rules=(checks, untagged),
+    port=port,
+    hints=(HintedTable(nb.LogicalSwitchPort),),
+    drops={
+        IN_CHECK: "the frame has a VLAN tag, or a group for its source",
+        **dict.fromkeys((IN_APPLY, OUT_CHECK, OUT_APPLY), "the port is disabled"),
+    },
+)

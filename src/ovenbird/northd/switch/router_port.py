@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.model import nb
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.router_port import router_port_by_name
 from ovenbird.northd.ir.switch_port import only_routers
 from ovenbird.northd.shared.arp_requests import asked, asks_as, asks_for
 from ovenbird.northd.switch.acl import stateful
+from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.stages import stage
 
 if TYPE_CHECKING:
@@ -58,4 +60,6 @@ def _untracked(port: SwitchPort) -> Iterator[Fact]:
         yield flow(egress, port.datapath, 110, goes, "next;" if tracks else "ct_clear; next;", port.hint, port.name)
 
 
-FEATURE = Feature("router_port", port=port, types=frozenset({"router", "localnet"}))
+FEATURE = Feature(
+    "router_port", port=port, types=frozenset({"router", "localnet"}), hints=(HintedTable(nb.LogicalSwitchPort),)
+)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ovenbird.engine.facts import Rows
 from ovenbird.engine.rules import singleton
 from ovenbird.model import sb
+from ovenbird.northd.ir.feature import Feature
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,3 +53,6 @@ def controller_role() -> Iterator[Fact]:
     for table, (owner, insert_delete, update) in PERMISSIONS.items():
         yield RBAC_PERMISSION(table, frozenset([owner]), insert_delete, frozenset(update))
     yield RBAC_ROLE(ROLE, tuple((table, RBAC_PERMISSION.uuid(table)) for table in sorted(PERMISSIONS)))
+
+
+FEATURE = Feature("rbac", rules=(controller_role,), outputs=(RBAC_PERMISSION, RBAC_ROLE))
