@@ -14,7 +14,7 @@ from ovenbird.cloud import compiler
 from ovenbird.daemon import auth_options, https, nova, tls
 from ovenbird.daemon.database_options import database
 from ovenbird.daemon.errors import UsageError
-from ovenbird.daemon.findings import list_findings
+from ovenbird.daemon.findings import FindingWriter, list_findings
 from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import flag, value
 from ovenbird.daemon.process import Daemon, until_stopped
@@ -174,7 +174,8 @@ async def serve(daemon: Daemon) -> None:
             return
         compiling = driver(*clients, findings)
         Renumbering(cloud_client, compiling).register(daemon.unixctl)
-        await until_stopped(daemon, compiling.run(), *[one.run() for one in telling])
+        written = FindingWriter("cloud", findings, cloud_client)
+        await until_stopped(daemon, compiling.run(), written.run(), *[one.run() for one in telling])
 
     try:
         try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ovenbird.daemon import api, auth_options, damage, https, northd, nova, tls
 from ovenbird.daemon.database_remotes import database_text
 from ovenbird.daemon.errors import UsageError
+from ovenbird.daemon.findings import FindingWriter
 from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import value
 from ovenbird.daemon.process import Daemon, until_stopped
@@ -228,7 +229,12 @@ async def serve(daemon: Daemon) -> None:
         except OSError as e:
             raise UsageError(str(e)) from e
         daemon.ready()
-        await until_stopped(daemon, *[driver.run() for driver in drivers], *[one.run() for one in telling])
+        writers = [
+            FindingWriter("cloud", left_out, clients["cloud"]),
+            FindingWriter("northd", findings, clients["cloud"]),
+        ]
+        compiling = [driver.run() for driver in drivers]
+        await until_stopped(daemon, *compiling, *[one.run() for one in writers], *[one.run() for one in telling])
     finally:
         if serving is not None:
             await serving.stop()

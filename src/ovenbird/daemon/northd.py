@@ -6,13 +6,14 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.daemon import tls
-from ovenbird.daemon.database_options import database
-from ovenbird.daemon.findings import list_findings
+from ovenbird.daemon.database_options import checked, database
+from ovenbird.daemon.findings import FindingWriter, list_findings
 from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import Option, Takes, flag, value
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.driver.engine_driver import ActiveStandbyDriver
 from ovenbird.model import nb, sb
+from ovenbird.model.cloud import Finding
 from ovenbird.model.options import number
 from ovenbird.northd.build import build
 from ovenbird.northd.findings import Findings
@@ -45,6 +46,7 @@ PROBE_INTERVAL, LEAST_PROBE_INTERVAL = 5000, 1000
 OPTIONS = {
     "ovnnb-db": value("REMOTE", "where Northbound is served: $OVN_NB_DB, or unix:RUNDIR/ovnnb_db.sock"),
     "ovnsb-db": value("REMOTE", "where Southbound is served: $OVN_SB_DB, or unix:RUNDIR/ovnsb_db.sock"),
+    "cloud-db": value("REMOTE", "where Cloud is served, whose table Finding is to have what is left out (nowhere)"),
     "dry-run": flag("start paused"),
     "n-threads": Option(
         Takes.VALUE, "N", "accepted: there is one thread, and a warning if N is another number", no_effect=one_thread
@@ -149,11 +151,24 @@ async def serve(daemon: Daemon) -> None:
         await southbound.start()
         await running.run()
 
+    tasks, clients = [work()], [northbound, southbound]
+    if (remote := daemon.options.last("cloud-db")) is not None:
+        cloud_client = Replica(
+            checked(remote, "--cloud-db=", daemon.options), "Cloud", (Finding,), leader_only=True, keys=keys
+        )
+        tasks.append(_write_findings(findings, cloud_client))
+        clients.append(cloud_client)
     try:
-        await until_stopped(daemon, work())
+        await until_stopped(daemon, *tasks)
     finally:
-        await northbound.close()
-        await southbound.close()
+        for client in clients:
+            await client.close()
+
+
+async def _write_findings(findings: Findings, cloud_client: Replica) -> None:
+    """Write findings to Cloud, once it can be reached."""
+    await cloud_client.start()
+    await FindingWriter("northd", findings, cloud_client).run()
 
 
 def daemon() -> Daemon:

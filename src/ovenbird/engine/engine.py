@@ -75,6 +75,8 @@ class Engine:
         self.dirty_runs: deque[Run] = deque()
         self.unread: list[Instance | Allocation | Handle | Alarm] = []
         self.sequence = 0
+        self.closed = False
+        """Whether it has left its tables."""
         self._derived: list[tuple[Output, StoreEditor]] = []
         self._dead: list[Run] = []
         self._runs: dict[Row, list[Run]] = {}
@@ -103,6 +105,7 @@ class Engine:
         Returns:
             All facts that there were, as removed, for those who keep something for each.
         """
+        self.closed = True
         for table, watcher in self._watching:
             table.watchers.remove(watcher)
         for output in self.outputs.values():

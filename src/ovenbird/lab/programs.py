@@ -84,16 +84,18 @@ def _server(plan: Plan, database: str, program: tuple[str, ...]) -> ProcessSpec:
     )
 
 
-def _northd(plan: Plan, program: tuple[str, ...]) -> ProcessSpec:
+def _northd(plan: Plan, program: tuple[str, ...] | None, *, cloud: bool) -> ProcessSpec:
+    """Return the specification of northd: a program of others, or ours, which tells Cloud what it finds."""
     return _spec(
         plan,
         "northd",
-        *program,
+        *(program or ovenbird("northd")),
         "--no-chdir",
         "-vsyslog:off",
         f"--unixctl={plan.rundir}/northd.ctl",
         f"--ovnnb-db={plan.remote('nb')}",
         f"--ovnsb-db={plan.remote('sb')}",
+        *([f"--cloud-db={plan.remote('cloud')}"] if cloud and program is None else []),
     )
 
 
@@ -121,7 +123,7 @@ def split(
 
     def decide(plan: Plan) -> Central:
         processes = [_server(plan, database, server or ovenbird("db")) for database in databases]
-        processes.append(_northd(plan, northd or ovenbird("northd")))
+        processes.append(_northd(plan, northd, cloud=api))
         if api:
             options = {"cloud": "cloud-db", "nb": "ovnnb-db", "sb": "ovnsb-db"}
             remotes = tuple(f"--{option}={plan.remote(database)}" for database, option in options.items())

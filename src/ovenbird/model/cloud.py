@@ -10,7 +10,8 @@ A row's UUID is the resource's id in the API. The database enforces these constr
 
 Rules that are not a single constraint (subnets of a network, or of a pool, must not overlap) are enforced by changing
 the `revision_number` of the row concerned in the same transaction: every change of a resource waits for the revision
-that it was computed from. Status is not stored here; it is read from Northbound.
+that it was computed from. Status is not stored here; it is read from Northbound. The table `Finding` is written by the
+compilers alone, and no other row depends on it.
 """
 
 from __future__ import annotations
@@ -400,6 +401,19 @@ class QuotaTurn(Row, table="Quota_Turn", indexes=(("project_id", "resource"),)):
     number: Column[int] = integer(0)
 
 
+class Finding(Row):
+    """Something that has no effect of what a compiler reads, as it says; it is there for as long as its cause is."""
+
+    __slots__ = ()
+
+    reporter: Column[str] = enum("cloud", "northd")
+    """The compiler: from Cloud to Northbound, or from there to Southbound."""
+    row_table: Column[str] = string()
+    """Of the row that somebody has to mend, in the database that the compiler reads; empty if there is no one row."""
+    row_uuid: Column[str] = string()
+    text: Column[str] = string()
+
+
 class CloudGlobal(Row, table="Cloud_Global", max_rows=1):
     """The settings that every process of a cloud shares; `settings` says which there are."""
 
@@ -413,7 +427,7 @@ class CloudGlobal(Row, table="Cloud_Global", max_rows=1):
 ROWS: tuple[type[Row], ...] = (
     CloudGlobal, Connection, SSL, Network, NetworkSegment, SubnetPool, DefaultSubnetPool, Subnet, Port, FixedAddress,
     Router, RouterInterface, RouterGateway, FloatingIP, FloatingIPAssociation, PortForwarding, AddressGroup,
-    SecurityGroup, SecurityGroupRule, DefaultSecurityGroup, Quota, QuotaTurn,
+    SecurityGroup, SecurityGroupRule, DefaultSecurityGroup, Quota, QuotaTurn, Finding,
 )  # fmt: skip
 """Every row class of the database."""
 
@@ -423,4 +437,4 @@ COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(r
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", "1.5.0", "", ROWS)
+    return database_schema("Cloud", "1.6.0", "", ROWS)

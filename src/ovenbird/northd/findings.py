@@ -8,13 +8,13 @@ in common and differ in their actions: it is then undefined which of them a pack
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.findings import FINDING
 from ovenbird.northd.ir.flow import LOGICAL_FLOW
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 
     from ovenbird.engine.engine import Engine, FactDelta
     from ovenbird.engine.facts import Fact, Relation
@@ -25,42 +25,84 @@ _PLACE, _ACTIONS, _IDS = slice(1, 7), 7, 10
 """What of a flow's fact says where it is and what it matches; what it does; and what it is for."""
 
 
+class Found(NamedTuple):
+    """A finding.
+
+    Arguments:
+        table: that of the row which somebody has to mend; empty if there is no one row.
+        row: the row's UUID.
+        text: what is wrong, and what has become of it.
+    """
+
+    table: str
+    row: str
+    text: str
+
+
 class Findings:
     """The findings of one compiler after the other: of whichever has the engine."""
 
-    __slots__ = ("_current", "_flows")
+    __slots__ = ("_current", "_engine", "_flows", "watchers")
 
     def __init__(self) -> None:
-        self._current: dict[Hashable, str] = {}
+        self._current: dict[Hashable, Found] = {}
         self._flows = Contradictions()
+        self._engine: Engine | None = None
+        self.watchers: list[Callable[[], None]] = []
+        """Told when there are others than before, and when a compiler has run for the first time."""
 
     def observe(self, engine: Engine) -> None:
         """Take the findings of an engine that has not run yet, and forget those of the one before."""
         self._current.clear()
         self._flows = Contradictions()
-        engine.observers.append(self.absorb)
+        self._engine = None
+
+        def absorb(deltas: Mapping[Relation, FactDelta]) -> None:
+            first, self._engine = self._engine is None, engine
+            self._absorb(deltas, first=first)
+
+        engine.observers.append(absorb)
+
+    @property
+    def known(self) -> bool:
+        """Whether a compiler is at work here, and has run; else nobody knows what it would find."""
+        return self._engine is not None and not self._engine.closed
+
+    def all(self) -> Collection[Found]:
+        """Return the findings that there are, those that came first at the front; none of a compiler that stopped."""
+        return self._current.values() if self.known else ()
 
     def __iter__(self) -> Iterator[str]:
-        """Yield the findings that there are, in the order of their text."""
-        return iter(sorted(self._current.values()))
+        """Yield what they say, in the order of the text."""
+        return iter(sorted([found.text for found in self.all()]))
 
-    def absorb(self, deltas: Mapping[Relation, FactDelta]) -> None:
-        """Take in what a wave changed."""
-        if (found := deltas.get(FINDING)) is not None:
-            for fact in found.removed:
+    def _absorb(self, deltas: Mapping[Relation, FactDelta], *, first: bool) -> None:
+        """Take in what a wave changed.
+
+        Arguments:
+            deltas: the facts that came and went, by relation.
+            first: whether it is the engine's first wave.
+        """
+        changed = first
+        if (facts := deltas.get(FINDING)) is not None:
+            changed = True
+            for fact in facts.removed:
                 self._current.pop(fact, None)
-            for fact in found.added:
-                self._note(fact, fact[3])
+            for fact in facts.added:
+                self._note(fact, Found(*fact[1:]))
         if (flows := deltas.get(LOGICAL_FLOW)) is not None:
             for place, actions in self._flows.absorb(flows.added, flows.removed).items():
+                changed = True
                 self._current.pop(place, None)
                 if actions:
-                    self._note(place, actions)
+                    self._note(place, Found("", "", actions))
+        for watcher in self.watchers if changed else ():
+            watcher()
 
-    def _note(self, key: Hashable, text: str) -> None:
+    def _note(self, key: Hashable, found: Found) -> None:
         """Keep a finding, and log it."""
-        self._current[key] = text
-        log.warning("%s", text)
+        self._current[key] = found
+        log.warning("%s", found.text)
 
 
 class Contradictions:

@@ -1,4 +1,4 @@
-"""Errors of requests about agents, availability zones, address groups and tags."""
+"""Errors of requests about agents, availability zones, address groups, findings and tags."""
 
 from __future__ import annotations
 
@@ -39,6 +39,12 @@ class AddressesAlreadyExist(BadRequest):
     """The group has the addresses."""
 
     message = "Addresses {addresses} already exist in the address group {address_group_id}."
+
+
+class FindingNotFound(NotFound):
+    """No finding has this id; its cause may have gone."""
+
+    message = "Finding {id} could not be found."
 
 
 class TagNotFound(NotFound):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ovenbird.api.resources.address_group import AddressGroups
 from ovenbird.api.resources.agent import Agents
 from ovenbird.api.resources.availability_zone import AvailabilityZones
+from ovenbird.api.resources.finding import Findings
 from ovenbird.api.resources.floating_ip import FloatingIPs
 from ovenbird.api.resources.network import Networks
 from ovenbird.api.resources.network_ip_availability import NetworkIPAvailabilities
@@ -36,7 +37,7 @@ RESOURCES: tuple[type[Resource[Any]], ...] = (
 )
 """Every resource that people create."""
 
-READ_ONLY: tuple[type[ReadOnlyResource], ...] = (Agents, AvailabilityZones, NetworkIPAvailabilities)
+READ_ONLY: tuple[type[ReadOnlyResource], ...] = (Agents, AvailabilityZones, Findings, NetworkIPAvailabilities)
 """Every resource that they only see."""
 
 EMPTY = {"service-providers": "service_providers"}
