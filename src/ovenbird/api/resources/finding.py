@@ -1,8 +1,8 @@
 """Findings: what has no effect of what people asked for, as compilers say (`ovenbird.engine.findings`).
 
-Neutron has nothing like it. A finding is there for as long as its cause is; its id is that of its row in Cloud. It names
-the resource that it is about where the API made that: a row of Northbound says so by its name or its `external_ids`,
-which are Neutron's.
+Neutron has nothing like it. A finding is there for as long as its cause is; its id is that of its row in Cloud. It
+names the resource that it is about where the API made that: a row of Northbound says so by its name or its
+`external_ids`, which are Neutron's.
 """
 
 from __future__ import annotations
@@ -130,10 +130,10 @@ def _of_options(row: nb.DHCPOptions) -> Subject:
 
 def _of_router_row(row: nb.NAT | nb.LogicalRouterStaticRoute) -> Subject:
     """Return the floating IP of a translation, else the router that a translation or a route is of."""
-    ids = row.external_ids
-    if uuid := ids.get("neutron:fip_id"):
+    made_for = row.external_ids
+    if uuid := made_for.get("neutron:fip_id"):
         return "floatingip", uuid
-    name = ids.get("neutron:router_name", "")
+    name = made_for.get("neutron:router_name", "")
     return ("router", name.removeprefix(_NEUTRON)) if name.startswith(_NEUTRON) else UNKNOWN
 
 

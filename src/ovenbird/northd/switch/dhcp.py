@@ -26,7 +26,7 @@ from ovenbird.pipeline.registers import COMMIT, DHCP_ANSWERED
 from ovenbird.pipeline.stages import stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ovenbird.engine.facts import Fact
     from ovenbird.northd.ir.addresses import Addresses
@@ -45,6 +45,12 @@ UNUSABLE4 = "the options of {!r} lack an IPv4 network, server_id, server_mac or 
 UNUSABLE6 = "the options of {!r} lack an IPv6 network or, as server_id, an Ethernet address"
 
 
+def _known4(options: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return the address and the MAC of a server of DHCPv4; None where something is missing."""
+    address, mac = options.get("server_id"), options.get("server_mac")
+    return None if address is None or mac is None or "lease_time" not in options else (address, mac)
+
+
 @view
 def server4(options: nb.DHCPOptions) -> tuple[IPv4Network, str, str, tuple[tuple[str, str], ...]] | None:
     """Return the network, the server's address and MAC, and what it gives out; None where something is missing."""
@@ -52,11 +58,11 @@ def server4(options: nb.DHCPOptions) -> tuple[IPv4Network, str, str, tuple[tuple
     if not isinstance(network, IPv4Network):
         return None
     given = dict(options.options)
-    address, mac = given.get("server_id"), given.pop("server_mac", None)
-    if address is None or mac is None or "lease_time" not in given:
+    if (known := _known4(given)) is None:
         return None
+    del given["server_mac"]
     given.setdefault("netmask", str(network.netmask))
-    return network, address, mac, tuple(sorted(given.items()))
+    return network, *known, tuple(sorted(given.items()))
 
 
 @view
@@ -74,10 +80,14 @@ def server6(options: nb.DHCPOptions) -> tuple[IPv6Network, str, bool, tuple[tupl
 
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Answer a port's DHCP requests."""
-    if not port.dhcp or not port.enabled or port.type == "router":
+    if not port.dhcp:
         return
     lsp = port.lsp
     four, six = lsp.dhcpv4_options, lsp.dhcpv6_options
+    if port.type != "external":
+        yield from _let_pass(port, four, six)
+    if not port.enabled or port.type == "router":
+        return
     if port.type == "external":
         if lsp.ha_chassis_group is None:
             return
@@ -85,7 +95,6 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         places = [(row.name, resident) for row in port_rows(switch_ports_of_type(port.switch, "localnet"))]
     else:
         places = [(port.name, "")]
-        yield from _let_pass(port, four, six)
     for name, resident in places:
         for address in port.addresses:
             if four is not None:
@@ -95,14 +104,16 @@ def port(port: SwitchPort) -> Iterator[Fact]:
 
 
 def _let_pass(port: SwitchPort, four: nb.DHCPOptions | None, six: nb.DHCPOptions | None) -> Iterator[Fact]:
-    """Have no ACL drop what the servers send to a port, whether or not it has an address that they give."""
+    """Have no ACL drop what the servers send to a port, whether or not it is the chassis that answers it.
+
+    The original does so for whatever has a server: also for disabled ports, for routers' and for unusable networks.
+    """
     says: list[tuple[str, str]] = []
-    if four is not None and (found := server4(four)) is not None:
-        _, server_ip, mac, _ = found
+    if four is not None and (known := _known4(four.options)) is not None:
+        server_ip, mac = known
         said = f"eth.src == {mac} && ip4.src == {server_ip} && udp && udp.src == 67 && udp.dst == 68"
         says.append((four.uuid, said))
-    if six is not None and (known := server6(six)) is not None:
-        mac = known[1]
+    if six is not None and (mac := parse_mac(six.options.get("server_id", ""))):
         said = f"eth.src == {mac} && ip6.src == {link_local(mac)} && udp && udp.src == 547 && udp.dst == 546"
         says.append((six.uuid, said))
     for hint, said in says:

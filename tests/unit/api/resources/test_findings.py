@@ -60,7 +60,7 @@ PARTS = [
     (nb.LogicalSwitchPort, "ports", {"name": ID, "external_ids": {"neutron:port_name": ""}}, "port"),
     (nb.LogicalSwitchPort, "ports", {"name": "provnet-x", "type": "localnet"}, "network"),
     (nb.LogicalSwitchPort, "ports", {"name": "vm1"}, None),
-    (nb.LogicalRouterPort, "ports", {"name": f"lrp-{ID}", "mac": "junk", "networks": frozenset(("10.0.0.1/24",))}, "port"),
+    (nb.LogicalRouterPort, "ports", {"name": f"lrp-{ID}", "mac": "x", "networks": frozenset(("10.0.0.1/24",))}, "port"),
     (nb.LogicalRouterStaticRoute, "static_routes", {"external_ids": ROUTER}, "router"),
     (nb.NAT, "nat", {"type": "snat", "external_ids": ROUTER}, "router"),
     (nb.NAT, "nat", {"type": "dnat_and_snat", "external_ids": {**ROUTER, "neutron:fip_id": ID}}, "floatingip"),
