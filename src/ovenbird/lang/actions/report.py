@@ -44,12 +44,12 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Log(Noted):
-    """`log(name="N", verdict=V, severity=S, meter="M");`."""
+    """`log(name="N", verdict=V, severity=S, meter="M");`: an empty name or meter is one, None is none."""
 
     verdict: Verdict
     severity: Severity = Severity.INFO
-    name: str = ""
-    meter: str = ""
+    name: str | None = None
+    meter: str | None = None
 
     @classmethod
     def parse(cls, cursor: Cursor) -> Log:
@@ -59,7 +59,7 @@ class Log(Noted):
             LangError: one is unknown or malformed, or the verdict is missing.
         """
         verdict: Verdict | None = None
-        severity, name, meter = Severity.INFO, "", ""
+        severity, name, meter = Severity.INFO, None, None
         cursor.expect("(")
         while not cursor.take(")"):
             key = cursor.expect("id").name
@@ -88,32 +88,32 @@ class Log(Noted):
 
     def format(self) -> str:
         """Write the arguments that differ from their defaults."""
-        out = [f"name={String(self.name)}"] if self.name else []
+        out = [f"name={String(self.name)}"] if self.name is not None else []
         out += [f"verdict={self.verdict.name.lower()}", f"severity={self.severity.name.lower()}"]
-        if self.meter:
+        if self.meter is not None:
             out.append(f"meter={String(self.meter)}")
         return f"log({', '.join(out)});"
 
     @property
     def payload(self) -> bytes:
         """Return what the controller needs to write the message."""
-        return bytes([self.verdict, self.severity]) + self.name.encode()
+        return bytes([self.verdict, self.severity]) + (self.name or "").encode()
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:
-        """Read the payload of LOG.
+        """Read the payload of LOG, which does not tell an empty name from none.
 
         Raises:
             DecodeError: it is malformed.
         """
         try:
-            return cls(Verdict(payload[0]), Severity(payload[1]), payload[2:].decode())
+            return cls(Verdict(payload[0]), Severity(payload[1]), payload[2:].decode() or None)
         except (ValueError, IndexError) as error:
             raise DecodeError(f"log userdata {payload.hex()}: {error}") from None
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
         """Return one packet-in, through the log's own meter and never the flow's."""
-        meter_id = ctx.meter(self.meter) if self.meter else 0
+        meter_id = ctx.meter(self.meter) if self.meter is not None else 0
         return [Controller(Userdata(Opcode.LOG, None, self.payload).encode(), meter_id=meter_id)]
 
 

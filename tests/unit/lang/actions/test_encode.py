@@ -132,6 +132,12 @@ def test_a_meter_of_the_flow_and_of_the_log(place) -> None:
     assert parse_actions("log(verdict=drop);").encode(here)[0].meter_id == 0
 
 
+def test_an_empty_name_and_an_empty_meter_of_a_log_are_there() -> None:
+    text = 'log(name="", verdict=drop, severity=info, meter="");'
+    assert str(parse_actions(text)) == text
+    assert str(parse_actions("log(verdict=drop);")) == "log(verdict=drop, severity=info);"
+
+
 def test_samples_go_to_sets_that_exist(place) -> None:
     (sample,) = parse_actions("sample(probability=5,collector_set=7,obs_domain=2,obs_point=$cookie);").encode(place())
     assert (sample.obs_domain_id, sample.obs_point_id) == (0x02000005, 0x12345678)
