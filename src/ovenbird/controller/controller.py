@@ -76,6 +76,8 @@ log = logging.getLogger(__name__)
 _EDITS = (EDIT, EDIT_AFTER_FLOWS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
 _LEAVING = 5.0
 """Seconds that a database may take to answer a controller that ends."""
+_TELLING = 1.0
+"""Seconds from one change of what Southbound says is to be mended here to the next."""
 _RUNS = 64
 """How many rules run between two looks at what databases and switch send and take, before there are flows."""
 
@@ -139,6 +141,7 @@ class Controller:
         self._retries = port_retries.PortRetries(self._vswitch)
         self.notices = Notices()
         """What of this chassis's configuration has no effect."""
+        self._telling: asyncio.TimerHandle | None = None
         self._zones = ct_zones.CtZones()
         self._books: dict[Replica, RowEdits] = {}
         self._wake = asyncio.Event()
@@ -190,6 +193,16 @@ class Controller:
         if changes:
             self._own.table(Progress).modify(row, changes)
             self._wake.set()
+
+    def _tell_findings_soon(self) -> None:
+        """Have what is to be mended here written to Southbound, once for whatever changes within a moment."""
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(_TELLING, self._tell_findings)
+
+    def _tell_findings(self) -> None:
+        """Let the rules know what is to be mended here."""
+        self._telling = None
+        self._tell(findings=self.notices.findings)
 
     def recompute(self) -> None:
         """Compare everything installed with what should be, by asking the switch again."""
@@ -252,6 +265,8 @@ class Controller:
             if not self._restarting:
                 await self._leave()
         finally:
+            if self._telling is not None:
+                self._telling.cancel()
             self.protocols.close()
             await self._stop_tasks()
             if self.southbound is not None:
@@ -361,6 +376,7 @@ class Controller:
         encaps.seed_numbers(self.engine, self._vswitch.store)
         self.packet_ins.attach(southbound)
         self.protocols.attach(southbound.store)
+        self._tell_findings_soon()
         self._wake.set()
 
     def _disassemble(self) -> None:
@@ -461,6 +477,7 @@ class Controller:
             self._retries.absorb(failed.added, failed.removed)
         if (notices := deltas.get(NOTICE)) is not None:
             self.notices.absorb(notices.added, notices.removed)
+            self._tell_findings_soon()
         self.protocols.absorb(deltas)
         if (announced := deltas.get(ANNOUNCED)) is not None:
             self.packet_ins.mac_learning.correct(announced.added)

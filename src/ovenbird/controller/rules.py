@@ -52,7 +52,7 @@ RULES = (
     mac_tables.fdb, mac_tables.mac_binding, mac_tables.static_mac_binding,
     garp.announcements, meters.meters, periodic_ra.advertisements, bfd_sessions.sessions, bfd_sessions.session_status,
     prefix_delegation.delegations, virtual.release, multichassis.large_packets, port_retries.failed_port,
-    zone_limits.port_limit, zone_limits.router_limits,
+    zone_limits.port_limit, zone_limits.router_limits, chassis.findings,
 )  # fmt: skip
 
 

@@ -62,6 +62,10 @@ def switch_probe(_: Site, controller: Controller) -> str:
     return "not connected" if session is None else f"{session._probe_interval} {session._probing is not None}"
 
 
+def findings(site: Site, _: Controller) -> str:
+    return site.sbctl("--bare", "--columns=external_ids", "find", "Chassis_Private", "name=hv1")
+
+
 def datapaths(_: Site, controller: Controller) -> str:
     assert controller.southbound is not None
     return f"{len(controller.southbound.store.table(sb.DatapathBinding).rows)} datapaths"
@@ -80,6 +84,7 @@ CHANGES = (
     ("ovn-encap-ip", "192.0.2.8", encaps, "192.0.2.8"),
     ("ovn-encap-ip", "192.0.2.1,192.0.2.8", encaps, "192.0.2.8"),
     ("ovn-encap-csum", "false", encaps, "csum=false"),
+    ("ovn-encap-csum", "off", findings, "neither true nor false"),
     ("ovn-encap-tos", "inherit", tunnel, "tos=inherit"),
     ("ovn-encap-df_default", "false", tunnel, "df_default=false"),
     ("ovn-set-local-ip", "true", tunnel, "local_ip=192.0.2.1"),

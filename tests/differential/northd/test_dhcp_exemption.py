@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from texts import elements, map_of, set_of
-
 from ovenbird.northd.ir.addresses import parse_mac
+from support.northd.texts import elements, map_of, set_of
 
 FOUR = {"server_id": "10.0.0.254", "server_mac": "00:00:00:00:00:fd", "lease_time": "60"}
 SIX = {"server_id": "00:00:00:00:00:fd"}

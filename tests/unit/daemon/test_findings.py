@@ -19,6 +19,7 @@ from ovenbird.ovsdb.errors import ConstraintViolation
 from ovenbird.ovsdb.replica import Replica
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.server import Server
+from support.waiting import until_async
 
 
 @rule(nb.LogicalSwitch)
@@ -62,12 +63,6 @@ def written(client):
     return sorted((row.reporter, row.text) for row in client.store.table(cloud.Finding).rows.values())
 
 
-async def until(condition):
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 (what is waited for has no event)
-            await asyncio.sleep(0.001)
-
-
 @contextlib.asynccontextmanager
 async def running(compiler):
     task = asyncio.ensure_future(compiler.writer.run(0))
@@ -92,7 +87,9 @@ async def test_rows_come_and_go_with_findings_and_are_mended(client):
     async with running(compiler):
         compiler.begin()
         compiler.switches("a", "b")
-        await until(lambda: written(client) == [("cloud", "of another compiler"), ("northd", "a"), ("northd", "b")])
+        await until_async(
+            lambda: written(client) == [("cloud", "of another compiler"), ("northd", "a"), ("northd", "b")]
+        )
         row = next(row for row in client.store.table(cloud.Finding).rows.values() if row.text == "a")
         uuid = next(iter(compiler.northbound.store.table(nb.LogicalSwitch).rows))
         assert row.row_table == "Logical_Switch"
@@ -101,11 +98,11 @@ async def test_rows_come_and_go_with_findings_and_are_mended(client):
         transaction.delete(row)
         transaction.insert(cloud.Finding, {"reporter": "northd", "text": "forged", "row_uuid": uuid})
         client.commit_now(transaction)
-        await until(lambda: written(client)[1:] == [("northd", "a"), ("northd", "b")])
+        await until_async(lambda: written(client)[1:] == [("northd", "a"), ("northd", "b")])
         compiler.switches("b")
-        await until(lambda: written(client)[1:] == [("northd", "b")])
+        await until_async(lambda: written(client)[1:] == [("northd", "b")])
         compiler.switches()
-        await until(lambda: written(client)[1:] == [])
+        await until_async(lambda: written(client)[1:] == [])
 
 
 async def test_a_compiler_that_stands_by_leaves_the_rows_to_the_active_one(client):
@@ -113,15 +110,15 @@ async def test_a_compiler_that_stands_by_leaves_the_rows_to_the_active_one(clien
     async with running(active), running(other):
         active.begin()
         active.switches("a")
-        await until(lambda: written(client) == [("northd", "a")])
+        await until_async(lambda: written(client) == [("northd", "a")])
         other.begin()
         other.switches("b")
-        await until(lambda: ("northd", "b") in written(client))
+        await until_async(lambda: ("northd", "b") in written(client))
         active.engine.close()
         assert list(active.findings) == [], "what it found was of then"
-        await until(lambda: written(client) == [("northd", "b")])
+        await until_async(lambda: written(client) == [("northd", "b")])
         insert(client, "cloud", "wakes both")
-        await until(lambda: not (active.writer._wake.is_set() or other.writer._wake.is_set()))
+        await until_async(lambda: not (active.writer._wake.is_set() or other.writer._wake.is_set()))
         assert written(client) == [("cloud", "wakes both"), ("northd", "b")]
 
 
@@ -131,12 +128,12 @@ async def test_number_and_length_are_bounded(client):
     async with running(compiler):
         compiler.begin()
         compiler.switches(*names)
-        await until(lambda: len(written(client)) == MOST + 1)
+        await until_async(lambda: len(written(client)) == MOST + 1)
         assert [text for _, text in written(client) if not text.isdigit()] == [
             "5 more findings are in the log of northd, and its findings/list has all"
         ]
         compiler.switches("€" * LONGEST)
-        await until(lambda: len(written(client)) == 1)
+        await until_async(lambda: len(written(client)) == 1)
     ((_, text),) = written(client)
     assert text == shortened("€" * LONGEST)
     assert len(text.encode()) <= LONGEST
@@ -158,7 +155,7 @@ async def test_a_refusal_is_logged_and_tried_again(client, monkeypatch, caplog):
     async with running(compiler):
         compiler.begin()
         compiler.switches("a")
-        await until(lambda: written(client) == [("northd", "a")])
+        await until_async(lambda: written(client) == [("northd", "a")])
     assert [text for text in caplog.messages if "cannot be written" in text] == [
         "findings of northd cannot be written to Cloud: constraint violation: no"
     ]
@@ -185,14 +182,14 @@ async def test_northd_writes_over_connections_that_come_and_go(tmp_path):
     await server.listen(f"p{remote}")
     await starting
     async with running(compiler):
-        await until(lambda: written(local) == [("northd", "a")])
+        await until_async(lambda: written(local) == [("northd", "a")])
         await server.close()
-        await until(lambda: not replica.connected)
+        await until_async(lambda: not replica.connected)
         compiler.switches("b")
         server = Server()
         local = server.add(database)
         await server.listen(f"p{remote}")
-        await until(lambda: written(local) == [("northd", "b")])
+        await until_async(lambda: written(local) == [("northd", "b")])
     await replica.close()
     await server.close()
 
@@ -210,6 +207,6 @@ async def test_a_cloud_that_has_no_such_table_is_left_alone(tmp_path):
     async with running(compiler):
         compiler.begin()
         compiler.switches("a")
-        await until(lambda: not compiler.writer._wake.is_set())
+        await until_async(lambda: not compiler.writer._wake.is_set())
     await replica.close()
     await server.close()

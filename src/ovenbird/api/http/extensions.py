@@ -9,6 +9,7 @@ GENERAL = {
     "pagination": "Pagination support",
     "project-id": "project_id field enabled",
     "revision-if-match": "If-Match constraints based on revision_number",
+    "service-type": "Neutron Service Type Management",
     "sort-key-validation": "Sort keys validation",
     "sorting": "Sorting support",
     "standard-attr-description": "standard-attr-description",

@@ -2,11 +2,13 @@
 
 Neutron has nothing like it. A finding is there for as long as its cause is; its id is that of its row in Cloud. It
 names the resource that it is about where the API made that: a row of Northbound says so by its name or its
-`external_ids`, which are Neutron's.
+`external_ids`, which are Neutron's. What controllers find is in Southbound, with their chassis.
 """
 
 from __future__ import annotations
 
+import json
+import uuid as uuids
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ovenbird.api.access.rules import ADMIN
@@ -15,6 +17,8 @@ from ovenbird.api.errors.other import FindingNotFound
 from ovenbird.api.read_only_resource import ReadOnlyResource
 from ovenbird.engine.rows import UUID
 from ovenbird.model import cloud, nb
+from ovenbird.model.chassis import FINDINGS
+from ovenbird.model.sb import ChassisPrivate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,8 +54,12 @@ class Findings(ReadOnlyResource):
     }
 
     def values(self) -> list[dict[str, Any]]:
-        """Return every finding."""
-        return [self._shown(row) for row in self.databases.store.table(cloud.Finding).rows.values()]
+        """Return every finding: of the compilers, and of the controllers."""
+        found = [self._shown(row) for row in self.databases.store.table(cloud.Finding).rows.values()]
+        southbound = self.databases.southbound
+        for chassis in southbound.store.table(ChassisPrivate).rows.values() if southbound is not None else ():
+            found += _of_chassis(chassis)
+        return found
 
     def not_found(self, uuid: str) -> Exception:
         """Return the refusal of an id that no finding has."""
@@ -83,6 +91,31 @@ class Findings(ReadOnlyResource):
         rows, subject = OF_NORTHBOUND[finding.row_table]
         row = northbound.store.table(rows).get(UUID(finding.row_uuid))
         return subject(row) if row is not None else UNKNOWN
+
+
+def _of_chassis(private: ChassisPrivate) -> list[dict[str, Any]]:
+    """Return what a controller finds on its host; their ids follow from the text and the chassis."""
+    try:
+        told = json.loads(private.external_ids.get(FINDINGS, "[]"))
+    except (ValueError, RecursionError):  # somebody else wrote it
+        return []
+    chassis = private.chassis
+    host = chassis.hostname if chassis is not None else private.name
+    return [
+        {
+            "id": str(uuids.uuid5(uuids.UUID(private.uuid), text)),
+            "project_id": "",
+            "tenant_id": "",
+            "reporter": "controller",
+            "description": f"{host}: {text}",
+            "resource_type": "agent",
+            "resource_id": private.name,
+            "row_table": ChassisPrivate.TABLE,
+            "row_uuid": private.uuid,
+        }
+        for text in (told if isinstance(told, list) else ())
+        if isinstance(text, str)
+    ]
 
 
 TABLES: dict[str, type[Row]] = {

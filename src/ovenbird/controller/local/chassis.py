@@ -16,6 +16,7 @@ from ovenbird.controller.local.settings import Settings, integration_bridge, own
 from ovenbird.engine.lookups import find, get, rows
 from ovenbird.engine.rules import singleton
 from ovenbird.engine.views import view
+from ovenbird.model.chassis import FINDINGS
 from ovenbird.model.sb import Chassis, ChassisPrivate, PortBinding, SBGlobal
 from ovenbird.model.vswitch import Bridge, OpenVSwitch
 from ovenbird.ovsdb.errors import OvsdbError
@@ -130,6 +131,17 @@ def acknowledgement() -> Iterator[Fact]:
     bridge = integration_bridge()
     if bridge is not None and bridge.external_ids.get("ovn-nb-cfg") != str(number):
         yield EDIT_AFTER_FLOWS(Bridge, bridge.uuid, (("external_ids", (("ovn-nb-cfg", str(number)),)),))
+
+
+@singleton
+def findings() -> Iterator[Fact]:
+    """Say in Southbound what is to be mended on this host, for the API to show."""
+    state, private = progress(), find(ChassisPrivate.name, settings().chassis)
+    if private is None or state.stopping or state.findings is None:
+        return
+    told = state.findings or None
+    if private.external_ids.get(FINDINGS) != told:
+        yield EDIT(ChassisPrivate, private.uuid, (("external_ids", ((FINDINGS, told),)),))
 
 
 async def unregister(southbound: Replica, name: str) -> None:

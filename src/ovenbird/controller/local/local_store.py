@@ -28,6 +28,8 @@ class Progress(Row, table="Progress"):
     """The integration bridge that is followed: what `ovn-bridge` says, but for the moment after a change."""
     former_bridge: Column[str] = Column("")
     """The one before `ovn-bridge` was changed."""
+    findings: Column[str | None] = Column(None)
+    """What is to be mended on this host, as Southbound is to have it; None until that is known."""
 
 
 class Attachment(Row, table="Attachment"):

@@ -2,11 +2,13 @@
 
 They are facts, so a notice exists as long as its cause. Each is logged once when it appears and once when it
 disappears, however often the databases change in between; `findings/list` lists the present ones. Messages are those of
-ovn-controller where it has one for the same condition.
+ovn-controller where it has one for the same condition. Warnings are also written to Southbound, within bounds, for the
+API to show: to `external_ids:ovenbird-findings` of the chassis's row in Chassis_Private.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
 
 log = logging.getLogger("ovenbird.notices")
+
+MOST = 20
+"""Warnings of a chassis that are in Southbound."""
+LONGEST = 500
+"""Characters of each."""
 
 
 def warning(text: str) -> Fact:
@@ -45,6 +52,15 @@ class Notices:
     def __iter__(self) -> Iterator[str]:
         """Yield them in the order of their text."""
         return iter(sorted(self._current))
+
+    @property
+    def findings(self) -> str:
+        """The warnings as Southbound has them: a list in JSON; nothing if there are none."""
+        texts = sorted(text for text, level in self._current.items() if level >= logging.WARNING)
+        told = [text if len(text) <= LONGEST else text[: LONGEST - 1] + "…" for text in texts[:MOST]]
+        if len(texts) > MOST:
+            told.append(f"{len(texts) - MOST} more: this controller's findings/list has all")
+        return json.dumps(told, ensure_ascii=False) if told else ""
 
     def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
         """Take in what a wave changed, and log it."""

@@ -68,6 +68,7 @@ async def test_what_is_not_there_and_what_cannot_be_done(neutron):
     await neutron.refused(404, "HTTPNotFound", "GET", "extensions/unicorns")
     await neutron.refused(404, "HTTPNotFound", "GET", "networks/1/2/3/4")
     await neutron.refused(405, "HTTPMethodNotAllowed", "DELETE", "networks")
+    assert "service-type" in {extension["alias"] for extension in await neutron.list("extensions")}
     assert await neutron.list("service-providers") == []
     await neutron.refused(405, "HTTPMethodNotAllowed", "POST", "service-providers", {"service_provider": {}})
     await neutron.refused(404, "HTTPNotFound", "GET", "service-providers/1")

@@ -9,6 +9,7 @@ from ovenbird.api.access.policy import Policy
 from ovenbird.api.http.catalogue import RULES
 from ovenbird.api.resources.finding import OF_NORTHBOUND
 from ovenbird.model import cloud, nb
+from ovenbird.model.chassis import FINDINGS
 
 
 def found(neutron, reporter, row_table, row_uuid, text="is left out"):
@@ -99,8 +100,24 @@ async def test_a_segment_is_about_its_network_and_what_is_gone_about_nothing(neu
     assert [one["resource_id"] for one in shown if one["description"] != "gone"] == [network["id"]]
 
 
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [('["no tunnel", "no bridge"]', ["hv1.example: no bridge", "hv1.example: no tunnel"]),
+     ('["a", 7, null]', ["hv1.example: a"]),
+     ("[]", []), ("{}", []), ("junk", []), ("[" * 100_000, []), ("null", [])],
+)  # fmt: skip
+async def test_what_controllers_find_names_their_host(neutron, told, shown):
+    neutron.chassis("hv1", "hv1.example", ids={FINDINGS: told})
+    neutron.chassis("hv2")
+    found = await neutron.list("findings?sort_key=description&reporter=controller")
+    assert [one["description"] for one in found] == shown
+    for one in found:
+        assert (one["resource_type"], one["resource_id"]) == ("agent", "hv1")
+        assert await neutron.ask("GET", f"findings/{one['id']}") == (200, {"finding": one})
+
+
 def test_it_is_for_administrators():
     policy = Policy(RULES)
     for role in ("reader", "member", "manager", "service", "admin"):
-        access = policy.access(Caller("p", "u", frozenset((role,))))
+        access = policy.access(Caller(project="p", user="u", roles=frozenset((role,))))
         assert access.allows("get_finding", {}.__getitem__) == (role == "admin")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
 
-from ovenbird.controller.facts import NOTICE
-from ovenbird.controller.local.notices import Notices, info, warning
+from ovenbird.controller.facts import EDIT, NOTICE
+from ovenbird.controller.local.notices import LONGEST, MOST, Notices, info, warning
 from ovenbird.controller.local.settings import read_settings
 from ovenbird.model import sb, vswitch
+from ovenbird.model.chassis import FINDINGS
 
 
 @pytest.fixture
@@ -45,6 +47,36 @@ def test_each_is_logged_when_it_comes_and_when_it_goes(caplog):
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
         ("WARNING", "b is wrong"), ("INFO", "a is odd"), ("INFO", "no longer so: b is wrong")
     ]  # fmt: skip
+
+
+def test_southbound_has_so_many_warnings_of_such_a_length():
+    notices = Notices()
+    assert notices.findings == ""
+    notices.absorb([warning(f"{number:03} is wrong") for number in range(MOST)] + [info("that is odd")], [])
+    assert json.loads(notices.findings) == [f"{number:03} is wrong" for number in range(MOST)]
+    notices.absorb([warning("€" * 5000), warning("and more")], [])
+    *_, last = json.loads(notices.findings)
+    assert last == "2 more: this controller's findings/list has all"
+    notices.forget()
+    notices.absorb([warning("€" * 5000)], [])
+    assert json.loads(notices.findings) == ["€" * (LONGEST - 1) + "…"]
+
+
+def test_a_chassis_says_in_its_own_row_what_is_to_be_mended(world):
+    (private,) = [row for row in world.sb.table(sb.ChassisPrivate).rows.values() if row.name == "hv1"]
+    world.set(private, external_ids={"of": "others"})
+
+    def edits():
+        world.run()
+        return [fact[3] for fact in world.facts[EDIT] if fact[2] == private.uuid and fact[3][0][0] == "external_ids"]
+
+    assert not edits(), "not before it is known"
+    world.set(world.progress, findings="[1]")
+    assert edits() == [(("external_ids", ((FINDINGS, "[1]"),)),)]
+    world.set(private, external_ids={"of": "others", FINDINGS: "[1]"})
+    assert not edits()
+    world.set(world.progress, findings="")
+    assert edits() == [(("external_ids", ((FINDINGS, None),)),)]
 
 
 @pytest.mark.parametrize(
