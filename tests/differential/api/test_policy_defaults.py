@@ -41,6 +41,7 @@ def neutrons():
 
 
 OURS = {
+    "get_finding",
     "update_security_group_rule",
     *(f"{verb}_address_group:tags" for verb in ("get", "create", "update", "delete")),
 }
