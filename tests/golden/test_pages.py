@@ -26,6 +26,7 @@ from ovenbird.northd.features import EXPLANATIONS, FEATURES
 from ovenbird.verify.provenance import Provenance
 
 PAGES = sorted(Path(__file__).parent.glob("*.md"))
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 BLOCK = re.compile(r"^```(nbctl|learned|flows|rows|packet)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HINTED = {feature.name: {table.row_class for table in feature.hints} for feature in FEATURES}
 UPDATE = bool(os.environ.get("OVENBIRD_UPDATE_GOLDEN"))
@@ -103,8 +104,9 @@ class Reader:
             where = row.logical_datapath
             datapaths = [where] if where is not None else row.logical_dp_group.datapaths
             names = " ".join(sorted(d.external_ids["name"] for d in datapaths))
+            actions = UUID.sub("…", row.actions)
             key = (row.pipeline == "egress", row.table_id, -row.priority, row.match)
-            lines.append((key, f"{names or '(none)'}: {stage} {row.priority}: {row.match}\n    {row.actions}\n"))
+            lines.append((key, f"{names or '(none)'}: {stage} {row.priority}: {row.match}\n    {actions}\n"))
         return "".join(line for _, line in sorted(lines))
 
     def rows(self, words, _body):

@@ -58,7 +58,7 @@ class Rows(Relation):
             goes back to the column's default. Otherwise it stays.
         empty: further columns that rules own and always leave at their defaults.
         within: vital elements of other rows, the column that refers to one of these rows, and the column that refers
-            to a single element instead: a fact counts only while the row that it refers to has any.
+            to a single element instead, if there is one: a fact counts only while the row that it refers to has any.
     """
 
     __slots__ = (
@@ -77,7 +77,7 @@ class Rows(Relation):
         update_only: bool = False,
         returned: bool = False,
         empty: Sequence[Column[Any]] = (),
-        within: tuple[Members, Column[Any], Column[Any]] | None = None,
+        within: tuple[Members, Column[Any], Column[Any] | None] | None = None,
     ) -> None:
         super().__init__(row_class.TABLE)
         self.row_class = row_class

@@ -143,7 +143,8 @@ class Output:
             members, column, alone = relation.within
             place = relation.columns.index
             at = relation.start + place(column)
-            self._withheld = Spread(at, relation.start + place(alone)) if column in lacking else Withheld(at)
+            spread = alone is not None and column in lacking
+            self._withheld = Spread(at, relation.start + place(alone)) if spread else Withheld(at)
             self.engine.outputs[members.rows]._within.append(self)  # noqa: SLF001 (another of the same class)
 
     # -- what the facts want --------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from ovenbird.northd.router import (
     nat,
     neighbor_resolution,
     router_advertisement,
+    router_load_balancer,
     router_policies,
     routing,
 )
@@ -28,6 +29,7 @@ from ovenbird.northd.switch import (
     fdb,
     ipam,
     l2_lookup,
+    load_balancer,
     port_security,
     router_port,
 )
@@ -44,6 +46,7 @@ FEATURES = (
     fdb.FEATURE,
     conntrack.FEATURE,
     acl.FEATURE,
+    load_balancer.FEATURE,
     arp.FEATURE,
     dhcp.FEATURE,
     dns.FEATURE,
@@ -59,6 +62,7 @@ FEATURES = (
     router_policies.FEATURE,
     gateway.FEATURE,
     nat.FEATURE,
+    router_load_balancer.FEATURE,
     mac_binding.FEATURE,
 )
 

@@ -92,6 +92,20 @@ STATELESS = _register(
 )
 ESTABLISHED = _register("a reply, allowed once for all", "reg0[17]", ("ls_in_acl", "ls_in_acl_after_lb"))
 LABEL = _register("the rule's label", "reg3", *_COMMIT)
+HAIRPIN = _register("balanced to its sender", "reg0[6]", ("ls_in_pre_hairpin", "ls_in_hairpin"))
+HAIRPIN_REPLY = _register("a reply to that", "reg0[12]", ("ls_in_pre_hairpin", "ls_in_hairpin"))
+VIP = _register("virtual address; IPv6 in xxreg1", "reg1", ("ls_in_pre_stateful", "ls_in_nat_hairpin"))
+VIP6 = "xxreg1"
+VIP_PORT = _register("its port", "reg2[0..15]", ("ls_in_pre_stateful", "ls_in_nat_hairpin"))
+AFFINE = _register(
+    "the client's last backend is known", "reg9[6]", ("ls_in_lb_aff_check", "ls_in_lb_aff_learn"),
+    ("lr_in_lb_aff_check", "lr_in_lb_aff_learn"),
+)  # fmt: skip
+AFFINE_BACKEND = _register("that backend; IPv6 in xxreg0", "reg4", ("ls_in_lb_aff_check", "ls_in_lb"))
+AFFINE_BACKEND6 = "xxreg0"
+AFFINE_PORT = _register(
+    "its port", "reg8[0..15]", ("ls_in_lb_aff_check", "ls_in_lb"), ("lr_in_lb_aff_check", "lr_in_dnat")
+)
 
 # -- routers ----------------------------------------------------------------------------------------------------------
 
@@ -120,3 +134,8 @@ SOURCE = _register("own address to the next hop; IPv6 in xxreg1", "reg1", ("lr_i
 ROUTE_TABLE = _register("route table", "reg7", ("lr_in_defrag", "lr_in_ip_routing"))
 GROUP = _register("group of equal ways", "reg8[0..15]", ("lr_in_ip_routing", "lr_in_policy_ecmp"))
 MEMBER = _register("way in the group", "reg8[16..31]", ("lr_in_ip_routing", "lr_in_policy_ecmp"))
+LB_VIP = _register("virtual address; IPv6 in xxreg0", "reg0", ("lr_in_lb_aff_check", "lr_in_lb_aff_learn"))
+LB_VIP6 = "xxreg0"
+LB_VIP_PORT = _register("its port", "reg9[16..31]", ("lr_in_lb_aff_check", "lr_in_lb_aff_learn"))
+ROUTER_AFFINE_BACKEND = _register("the backend; IPv6 in xxreg1", "reg4", ("lr_in_lb_aff_check", "lr_in_dnat"))
+ROUTER_AFFINE_BACKEND6 = "xxreg1"

@@ -167,7 +167,7 @@ def _qos(row: nb.QoS) -> tuple[str, str]:
 
 
 THEIRS = (
-    *map(HintedTable, (nb.LogicalSwitch, nb.LoadBalancer)),
+    HintedTable(nb.LogicalSwitch),
     HintedTable(nb.QoS, _qos, (nb.LogicalSwitch.qos_rules,)),
 )
 """Tables whose rows flows of the original's northd name, where none of ours does."""

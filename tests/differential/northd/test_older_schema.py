@@ -39,8 +39,10 @@ def test_northd_beside_a_server_of_another_release(change, caplog):
     made = programs.Oracle(folder)
     try:
         southbound = serve(made, folder, change)
-        transact(made, TOPOLOGY)
+        transact(made, (*TOPOLOGY, "lb-add l 10.0.9.9:80 10.0.0.7:80", "ls-lb-add s l"))
         asyncio.run(compiled(made))
+        (balancer,) = southbound.select("Load_Balancer", "datapaths")
+        assert balancer["datapaths"][0] == ("uuid" if change is reduced else "set")  # or else in a group
         assert len(southbound.select("Logical_Flow", "_uuid")) > 100
         assert southbound.select("Port_Binding", "_uuid")
         assert not [r for r in caplog.records if "refus" in r.message or r.levelno >= logging.ERROR]

@@ -11,8 +11,8 @@ from ovenbird.ovsdb.database import Database
 from support.northd.contradictions import contradictions
 
 DHCP = (sb.DHCPOptions, sb.DHCPv6Options)
-NUMBER = re.compile(r"(reg8\[0\.\.15\] ==? |reg7 ==? |ecmp_reply_port ==? )[1-9]\d*")
-"""Numbers of groups, tables and ports in flows: which is which depends on what came first."""
+NUMBER = re.compile(r"(reg8\[0\.\.15\] ==? |reg7 ==? |ecmp_reply_port ==? |_rtr_lb_)[1-9]\d*")
+"""Numbers of groups, tables, ports and routers in flows and names: which is which depends on what came first."""
 
 
 class Networks:
@@ -173,7 +173,11 @@ class Networks:
                 (m.datapath.external_ids["name"], m.name, m.tunnel_key, sorted(p.logical_port for p in m.ports))
                 for m in self.rows(sb.MulticastGroup)
             ),
-            "sets": {a.name: sorted(a.addresses) for a in self.rows(sb.AddressSet) if a.name != "svc_monitor_mac"},
+            "sets": sorted(
+                (NUMBER.sub(r"\1N", a.name), sorted(a.addresses))
+                for a in self.rows(sb.AddressSet)
+                if a.name != "svc_monitor_mac"
+            ),
             "groups": sorted((group(g.name), sorted(g.ports)) for g in self.rows(sb.PortGroup)),
             "meters": sorted((m.name, m.unit, [b.rate for b in m.bands]) for m in self.rows(sb.Meter)),
             "dns": sorted(
@@ -196,6 +200,16 @@ class Networks:
                 for m in self.rows(sb.StaticMACBinding)
             ),
             "dhcp": sorted((type(o).TABLE, o.name, o.code, o.type) for c in DHCP for o in self.rows(c)),
+            "balancers": sorted(
+                (
+                    b.name,
+                    sorted(b.vips.items()),
+                    b.protocol or "",
+                    sorted(b.options.items()),
+                    sorted(d.external_ids["name"] for d in b.datapath_group.datapaths),
+                )
+                for b in self.rows(sb.LoadBalancer)
+            ),
             "nb_cfg": [g.nb_cfg for g in self.rows(sb.SBGlobal)],
         }
 

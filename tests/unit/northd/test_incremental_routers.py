@@ -47,7 +47,8 @@ ROUTER = {
     "enabled": [None, False],
     "options": [
         {}, {"chassis": "hv1"}, {"always_learn_from_arp_request": "false"}, {"dynamic_neigh_routers": "true"},
-        {"chassis": "hv1", "dnat_force_snat_ip": "172.16.0.1"},
+        {"chassis": "hv1", "dnat_force_snat_ip": "172.16.0.1"}, {"chassis": "hv1", "lb_force_snat_ip": "router_ip"},
+        {"chassis": "hv1", "lb_force_snat_ip": "172.16.0.7"},
     ],
 }  # fmt: skip
 ROUTER_PORT = {
@@ -104,6 +105,21 @@ DHCP = {
         {"server_id": "00:00:00:00:ee:01"}, {},
     ],
 }  # fmt: skip
+BALANCER = {
+    "vips": [
+        {"172.16.0.80:80": "10.0.0.1:80,10.0.0.2:80", "30.0.0.1": "10.0.0.1"}, {"172.16.0.1:80": "10.0.0.1:80"},
+        {"172.16.0.80:80": "", "[fd01::80]:80": "[fd00::1]:80"}, {"172.16.0.9:80": "10.0.0.1:80,nonsense"}, {},
+        {"10.0.0.254:80": "10.0.0.1:80"}, {"nonsense": "10.0.0.1"},
+    ],
+    "protocol": [None, "udp"],
+    "selection_fields": [frozenset(), frozenset(["ip_src", "tp_dst"])],
+    "options": [
+        {}, {"reject": "true"}, {"event": "true"}, {"skip_snat": "true"}, {"affinity_timeout": "10"},
+        {"neighbor_responder": "all"}, {"neighbor_responder": "none", "add_route": "true"}, {"template": "true"},
+    ],
+    "name": ["lb0", "lbx"],
+}  # fmt: skip
+USERS = (nb.LogicalSwitch, nb.LogicalRouter, nb.LoadBalancerGroup)
 
 OWNED = {
     nb.LogicalRouterStaticRoute: (nb.LogicalRouter, "static_routes", ROUTE),
@@ -122,6 +138,7 @@ OTHER = {
     nb.DNS: NAMES,
     nb.DHCPOptions: DHCP,
     nb.GatewayChassis: CANDIDATE,
+    nb.LoadBalancer: BALANCER,
 }
 UNIQUE = {nb.BFD: ("logical_port", "dst_ip"), nb.StaticMACBinding: ("logical_port", "ip")}
 
@@ -172,6 +189,10 @@ def start(world):
     for kind, outer, inner in (("dnat_and_snat", "172.16.0.9", "10.0.0.1"), ("snat", "172.16.0.1", "10.0.0.0/24")):
         world.insert(nb.NAT, (r0, "nat"), type=kind, external_ip=outer, logical_ip=inner)
     world.insert(nb.StaticMACBinding, logical_port="r0-in", ip="10.0.0.77", mac="00:00:00:00:77:77")
+    alone, grouped = (world.insert(nb.LoadBalancer, name=f"lb{n}", vips=BALANCER["vips"][n]) for n in range(2))
+    group = world.insert(nb.LoadBalancerGroup, name="group", load_balancer=frozenset([grouped.uuid]))
+    for user in (inside, r0):
+        world.update(user, load_balancer=frozenset([alone.uuid]), load_balancer_group=frozenset([group.uuid]))
 
 
 def columns_of(kind):
@@ -271,6 +292,16 @@ class RoutedEdits(RuleBasedStateMachine):
             if any(r is not row and [r[column] for column in key] == wanted for r in self.table(kind)):
                 return
         self.world.update(row, **{name: value})
+
+    @rule(kind=st.sampled_from(USERS), number=NUMBERS, which=NUMBERS, joins=st.booleans())
+    def balance(self, kind, number, which, joins):
+        user, balancer = self.pick(kind, number), self.pick(nb.LoadBalancer, which)
+        self.world.mutate(user, "load_balancer", **{"insert" if joins else "delete": [balancer]})
+
+    @rule(kind=st.sampled_from(USERS[:2]), number=NUMBERS, joins=st.booleans())
+    def balance_by_group(self, kind, number, joins):
+        user, group = self.pick(kind, number), self.pick(nb.LoadBalancerGroup, 0)
+        self.world.mutate(user, "load_balancer_group", **{"insert" if joins else "delete": [group]})
 
     @rule(kind=st.sampled_from(list(UNIQUE)), number=NUMBERS, data=st.data())
     def add_unique(self, kind, number, data):

@@ -53,7 +53,13 @@ SWITCHES = DatapathGroup("switches")
 """Every logical switch."""
 
 STATEFUL = DatapathGroup("stateful")
-"""Switches whose traffic passes through connection tracking."""
+"""Switches with ACLs that track connections."""
+
+BALANCING = DatapathGroup("balancing")
+"""Switches with load balancers."""
+
+TRACKING = DatapathGroup("tracking")
+"""Switches whose traffic passes through connection tracking: both of these."""
 
 FILTERED = DatapathGroup("filtered")
 """Switches with any ACL, where the cloud wants what no ACL allows dropped."""

@@ -227,13 +227,20 @@ def distributed_gateway_ports(router: nb.LogicalRouter) -> tuple[str, ...]:
 @view
 def shared(router: nb.LogicalRouter, ip: str) -> bool:
     """Return whether a router translates sources to an address."""
-    return ip in forced_sources(router) or ip in one_of_each(router, "lb") or bool(SHARED.rows(router.uuid, ip))
+    forced = ip in forced_sources(router) or ip in one_of_each(router, "lb") or forces_own_addresses(router)
+    return forced or bool(SHARED.rows(router.uuid, ip))
 
 
 @view
 def forced_sources(router: nb.LogicalRouter) -> tuple[str, ...]:
     """Return what sources a router gives to what it translates inwards, at most one of each IP version."""
     return one_of_each(router, "dnat")
+
+
+@view
+def forces_own_addresses(router: nb.LogicalRouter) -> bool:
+    """Return whether a gateway router gives what it balances the address of the port that it leaves by."""
+    return router.options.get("lb_force_snat_ip") == "router_ip" and bool(gateway_chassis(router))
 
 
 def one_of_each(router: nb.LogicalRouter, what: str) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 ovn-northd(8), Logical Router Datapaths, "Ingress Table 3": martians, echo, time exceeded, and the rejection of other
 packets to the router itself. Routers with a gateway accept connections to their addresses for translation, so they
-reject nothing with an answer; packets to an address used for source translation are dropped only if they still have
-that destination after translation.
+reject nothing with an answer; packets to an address used for source translation or by a load balancer are dropped only
+if they still have that destination after translation.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ovenbird.northd.ir.datapath_groups import ROUTERS
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.router_port import RouterPort, distributed_gateway_ports, is_link_local, router_port_of, shared
+from ovenbird.northd.router.load_balancer_addresses import is_virtual
 from ovenbird.pipeline.explanations import HintedTable
 from ovenbird.pipeline.registers import LOOPED
 from ovenbird.pipeline.stages import stage
@@ -74,7 +75,7 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     yield flow(INPUT, where, 90, f"ip6.dst == {braced(six)} && icmp6.type == 128 && icmp6.code == 0", echo, hint)
     for field, ips in (("ip4.dst", four), ("ip6.dst", six)):
         for common, at, priority in ((False, INPUT, 60), (True, RESOLVE, 2)):
-            if dropped := [ip for ip in ips if shared(router, ip) is common]:
+            if dropped := [ip for ip in ips if (shared(router, ip) or is_virtual(router, ip)) is common]:
                 yield flow(at, where, priority, f"{field} == {braced(dropped)}", "drop;", hint)
     for ip in six:
         prefixes = f"ip6.dst == {ip} && udp.src == 547 && udp.dst == 546"

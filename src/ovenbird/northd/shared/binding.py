@@ -65,6 +65,12 @@ def switch_key(switch: nb.LogicalSwitch) -> int:
     return DATAPATH_KEYS.get(switch.uuid, want=requested_key(switch.other_config))
 
 
+@view
+def router_key(router: nb.LogicalRouter) -> int:
+    """Return the tunnel key of the router's datapath."""
+    return DATAPATH_KEYS.get(router.uuid, want=requested_key(router.options))
+
+
 @rule(nb.LogicalSwitch)
 def switch_datapath(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     """Give each logical switch its datapath binding."""
@@ -99,7 +105,7 @@ def router_datapath(router: nb.LogicalRouter) -> Iterator[Fact]:
     if not flag(options, "always_learn_from_arp_request", default=True):
         ids["always_learn_from_arp_request"] = "false"
     wanted = requested_key(options)
-    key = DATAPATH_KEYS.get(router.uuid, want=wanted)
+    key = router_key(router)
     yield DATAPATH(router.uuid, key, _pairs(ids))
     yield from _refused_key(router, f"router {router.name}", wanted, key)
 

@@ -2,10 +2,10 @@
 
 ovn-nb(5), ACL; ovn-northd(8), "Ingress Table 4", "8", "17" and "Egress Table 4". An ACL of a port group is one set of
 flows for the datapath group "has a port in that port group", so it costs the same for one switch and for five hundred;
-each port yields the groups of its switch. Whether a switch tracks connections depends on its ACLs only; on a switch
-that does not, ACLs are plain flows without hints. There are therefore two such datapath groups for each port group, and
-a port yields the one for its switch. The first ACL that makes a switch track connections costs one run for each port in
-a group.
+each port yields the groups of its switch. Whether a switch tracks connections depends on its ACLs and on whether it has
+load balancers; on a switch that does not, ACLs are plain flows without hints. There are therefore two such datapath
+groups for each port group, and a port yields the one for its switch. The first ACL that makes a switch track
+connections costs one run for each port in a group, and so does the first load balancer.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from ovenbird.engine.views import view
 from ovenbird.model import nb
 from ovenbird.model.options import flag
 from ovenbird.northd.ir.copp import meters
-from ovenbird.northd.ir.datapath_groups import FILTERED, STATEFUL, SWITCHES, DatapathGroup, port_group
+from ovenbird.northd.ir.datapath_groups import FILTERED, STATEFUL, SWITCHES, TRACKING, DatapathGroup, port_group
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.load_balancer import balances
 from ovenbird.northd.ir.southbound_rows import datapath
 from ovenbird.northd.ir.switch_port import global_flag
 from ovenbird.northd.shared.meters import METER, METER_BAND, log_action
@@ -74,8 +75,14 @@ GROUPS = Overlap(nb.LogicalSwitch.ports, nb.PortGroup.ports)
 
 @view
 def stateful(switch: nb.LogicalSwitch) -> bool:
-    """Return whether a switch tracks connections: because of its own ACLs, or of a port group's with a port on it."""
+    """Return whether a switch's ACLs track connections: its own, or those of a port group with a port on it."""
     return traits(switch)[1] or any(traits(group)[1] for group in GROUPS.rows(switch))
+
+
+@view
+def tracking(switch: nb.LogicalSwitch) -> bool:
+    """Return whether a switch tracks connections, be it for load balancers."""
+    return stateful(switch) or balances(switch)
 
 
 def drops_by_default() -> bool:
@@ -90,6 +97,8 @@ def switch_traits(switch: nb.LogicalSwitch) -> Iterator[Fact]:
         yield FILTERED.includes(datapath(switch))
     if stateful(switch):
         yield STATEFUL.includes(datapath(switch))
+    if tracking(switch):
+        yield TRACKING.includes(datapath(switch))
 
 
 @view
@@ -100,7 +109,7 @@ def group_traits(group: nb.PortGroup, switch: nb.LogicalSwitch) -> tuple[Fact, .
     """
     if not traits(group)[0]:
         return ()
-    where, meter, tracks = datapath(switch), meters(switch).get("reject", ""), stateful(switch)
+    where, meter, tracks = datapath(switch), meters(switch).get("reject", ""), tracking(switch)
     trait = port_group(group.uuid, meter, tracks=tracks)
     found = [trait.includes(where)]
     if meter:
@@ -134,7 +143,7 @@ def neighbor_discovery() -> Iterator[Fact]:
 def acl_flows(acl: nb.ACL) -> Iterator[Fact]:
     """Make the flows of one ACL, for the switch or the port group that it belongs to."""
     for switch in acl.referrers(nb.LogicalSwitch.acls):
-        yield from _flows(acl, datapath(switch), meters(switch).get("reject"), tracks=stateful(switch))
+        yield from _flows(acl, datapath(switch), meters(switch).get("reject"), tracks=tracking(switch))
     for group in acl.referrers(nb.PortGroup.acls):
         for tracks in (True,) if traits(group)[1] else (True, False):
             trait = port_group(group.uuid, tracks=tracks)

@@ -1,7 +1,7 @@
 """Connection tracking in a switch: which packets are tracked, hints for ACLs, and commits.
 
-Only switches in the datapath group ``STATEFUL`` track connections, and set the hints that ACLs match (ovn-northd(8),
-"Ingress Table 7"). ACLs of other switches match none.
+Only switches in the datapath group ``TRACKING`` track connections, because of ACLs or of load balancers, and set the
+hints that ACLs match (ovn-northd(8), "Ingress Table 7"). ACLs of other switches match none.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.engine.rules import singleton
-from ovenbird.northd.ir.datapath_groups import STATEFUL
+from ovenbird.northd.ir.datapath_groups import STATEFUL, TRACKING
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
 from ovenbird.northd.ir.switch_port import global_flag
@@ -23,7 +23,6 @@ from ovenbird.pipeline.registers import (
     HINT_DROP,
     LABEL,
     LABEL_SET,
-    STATELESS,
 )
 from ovenbird.pipeline.stages import stage
 
@@ -59,47 +58,44 @@ _HINTS = (
 
 @singleton
 def tracking() -> Iterator[Fact]:
-    """Send IP to the connection tracker and commit what ACLs say, on stateful switches."""
-    yield STATEFUL.row
+    """Send IP to the connection tracker where ACLs ask for that, and commit what they say."""
+    yield from (STATEFUL.row, TRACKING.row)
     dhcp6 = "(udp && udp.src == 546 && udp.dst == 547)"
     for pre_acl in PRE_ACL:
         yield flow(pre_acl, STATEFUL, 110, "eth.mcast", "next;")
         yield flow(pre_acl, STATEFUL, 110, f"{NEIGHBORS} || {dhcp6}", "next;")
         yield flow(pre_acl, STATEFUL, 100, "ip", f"{DEFRAG} = 1; next;")
-    for pre_lb in PRE_LB:
-        yield flow(pre_lb, STATEFUL, 110, f"{STATELESS} == 1", "next;")
     for pre_stateful in PRE_STATEFUL:
         yield flow(pre_stateful, STATEFUL, 100, f"{DEFRAG} == 1", "ct_next;")
     for hint in HINT:
         for priority, match, act in _HINTS:
-            yield flow(hint, STATEFUL, priority, match, act)
+            yield flow(hint, TRACKING, priority, match, act)
     marked, plain = f"{COMMIT} == 1 && {LABEL_SET} == 1", f"{COMMIT} == 1 && {LABEL_SET} == 0"
     for committing in COMMITTING:
-        yield flow(committing, STATEFUL, 100, plain, "ct_commit { ct_mark.blocked = 0; }; next;")
+        yield flow(committing, TRACKING, 100, plain, "ct_commit { ct_mark.blocked = 0; }; next;")
         with_label = f"ct_commit {{ ct_mark.blocked = 0; ct_label.label = {LABEL}; }}; next;"
-        yield flow(committing, STATEFUL, 100, marked, with_label)
+        yield flow(committing, TRACKING, 100, marked, with_label)
 
 
 @singleton
 def connections() -> Iterator[Fact]:
     """Let replies and related packets of committed connections pass, drop invalid ones, commit by default."""
-    yield STATEFUL.row
+    yield TRACKING.row
     checks_invalid = global_flag("use_ct_inv_match", True)
     valid, invalid = (" && !ct.inv", "ct.inv || ") if checks_invalid else ("", "")
     reply = f"ct.est && !ct.rel && !ct.new{valid} && ct.rpl && ct_mark.blocked == 0"
     related = f"!ct.est && ct.rel && !ct.new{valid} && ct_mark.blocked == 0"
     done = f"{ESTABLISHED} = 1; "
-    yield flow(ACL[0], STATEFUL, 65_532, reply, f"{HINT_DROP} = 0; {HINT_BLOCK} = 0; {done}next;")
-    yield flow(ACL[0], STATEFUL, 65_532, related, f"{done}ct_commit_nat;")
-    yield flow(ACL[1], STATEFUL, 65_532, reply, "next;")
-    yield flow(ACL[1], STATEFUL, 65_532, related, "ct_commit_nat;")
-    yield flow(AFTER_LB, STATEFUL, 65_532, f"{ESTABLISHED} == 1", "next;")
+    yield flow(ACL[0], TRACKING, 65_532, reply, f"{HINT_DROP} = 0; {HINT_BLOCK} = 0; {done}next;")
+    yield flow(ACL[0], TRACKING, 65_532, related, f"{done}ct_commit_nat;")
+    yield flow(ACL[1], TRACKING, 65_532, reply, "next;")
+    yield flow(ACL[1], TRACKING, 65_532, related, "ct_commit_nat;")
+    yield flow(AFTER_LB, TRACKING, 65_532, f"{ESTABLISHED} == 1", "next;")
     drops = global_flag("default_acl_drop", False)
     for acl in ACL:
-        yield flow(acl, STATEFUL, 65_532, f"{invalid}(ct.est && ct.rpl && ct_mark.blocked == 1)", "drop;")
-        if not drops:  # with it, the ACL feature drops at this place
-            yield flow(acl, STATEFUL, 1, "ip && !ct.est", f"{COMMIT} = 1; next;")
-        yield flow(acl, STATEFUL, 2, "ip && ct.est && ct_mark.blocked == 1", f"{COMMIT} = 1; next;")
+        yield flow(acl, TRACKING, 65_532, f"{invalid}(ct.est && ct.rpl && ct_mark.blocked == 1)", "drop;")
+        yield flow(acl, TRACKING, 1, "ip && !ct.est", "drop;" if drops else f"{COMMIT} = 1; next;")
+        yield flow(acl, TRACKING, 2, "ip && ct.est && ct_mark.blocked == 1", f"{COMMIT} = 1; next;")
 
 
 FEATURE = Feature("conntrack", rules=(tracking, connections))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ovenbird.model import nb
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.load_balancer import balances
 from ovenbird.northd.ir.router_port import router_port_by_name
 from ovenbird.northd.ir.switch_port import only_routers
 from ovenbird.northd.shared.arp_requests import asked, asks_as, asks_for
@@ -50,12 +51,17 @@ def port(port: SwitchPort) -> Iterator[Fact]:
 
 
 def _untracked(port: SwitchPort) -> Iterator[Fact]:
-    """Skip connection tracking at a port; where the switch does not track at all, forget what a router has found."""
-    tracks = stateful(port.switch)
+    """Skip connection tracking at a port; where no ACL tracks, forget what a router has found.
+
+    What comes from a physical network to a switch with load balancers is for them to see.
+    """
+    tracks, stages = stateful(port.switch), []
+    if tracks:
+        stages.append((IN_PRE_ACL, OUT_PRE_ACL))
+    if port.type == "router" or not balances(port.switch):
+        stages.append((IN_PRE_LB, OUT_PRE_LB))
     came, goes = f"ip && inport == {port.quoted}", f"ip && outport == {port.quoted}"
-    for ingress, egress in (
-        ((IN_PRE_ACL, OUT_PRE_ACL), (IN_PRE_LB, OUT_PRE_LB)) if tracks else ((IN_PRE_LB, OUT_PRE_LB),)
-    ):
+    for ingress, egress in stages:
         yield flow(ingress, port.datapath, 110, came, "next;", port.hint, port.name)
         yield flow(egress, port.datapath, 110, goes, "next;" if tracks else "ct_clear; next;", port.hint, port.name)
 

@@ -1,0 +1,271 @@
+"""Load balancers as features see them: virtual addresses and backends read into values, and who uses which balancer.
+
+ovn-nb(5), Load_Balancer. A virtual address is a key of `vips`, its backends the value: an IP address, with a port or
+without. In a *template* either part may be a variable, `^NAME`, that each chassis fills in; which IP version it is of,
+`options:address-family` says. An entry that cannot be read, or a backend that does not go with its virtual address, is
+left out and found fault with; the others count. (ovn-northd drops a virtual address whole for one such backend.)
+
+Two thousand balancers in a group that five hundred switches use must not cost a million steps, so flows are for the
+datapaths of *users*: the groups that a balancer is in, and itself where datapaths refer to it directly. Balancers with
+the same users share one datapath group, and a switch or router that uses a group joins the few that its balancers have.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from ovenbird.engine.findings import finding
+from ovenbird.engine.grouped import grouped_values
+from ovenbird.engine.views import view
+from ovenbird.model import nb
+from ovenbird.model.options import flag, number
+from ovenbird.net.addresses import ipv4_bytes, ipv6_bytes, ipv6_text
+from ovenbird.net.errors import PacketError
+from ovenbird.northd.ir.copp import meters
+from ovenbird.northd.ir.datapath_groups import DatapathGroup
+from ovenbird.northd.ir.switch_port import global_flag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.grouped import Pair
+    from ovenbird.engine.rows import UUID
+
+LB = nb.LoadBalancer
+
+_NAME = r"\^[A-Za-z_][A-Za-z0-9_]*"
+_ENDPOINT = re.compile(rf"(?:\[([0-9a-fA-F:.]+|{_NAME})\]|([0-9.]+|{_NAME}))(?::(\d{{1,5}}|{_NAME}))?|([0-9a-fA-F:.]+)")
+"""An address in brackets or a dotted quad, perhaps with a port; or an IPv6 address alone."""
+
+REJECT, EVENT = "reject", "event-elb"
+"""Kinds of packets that meters limit, ovn-nb(5), Copp."""
+
+
+class Endpoint(NamedTuple):
+    """An address and a port, each a number as text or the name of a variable.
+
+    Arguments:
+        ip: in canonical form.
+        port: empty if there is none.
+        six: whether it is of IPv6.
+    """
+
+    ip: str
+    port: str
+    six: bool
+
+    def __str__(self) -> str:
+        if not self.port:
+            return self.ip
+        return f"[{self.ip}]:{self.port}" if self.six else f"{self.ip}:{self.port}"
+
+    @property
+    def family(self) -> str:
+        """The name of the IP version in the match language."""
+        return "ip6" if self.six else "ip4"
+
+
+class Vip(NamedTuple):
+    """A virtual address and what is behind it."""
+
+    at: Endpoint
+    backends: tuple[Endpoint, ...]
+
+
+class Balancer(NamedTuple):
+    """A load balancer.
+
+    Arguments:
+        uuid: the Northbound row's.
+        protocol: `tcp`, `udp` or `sctp`.
+        vips: those that can be read, in the order of their text.
+        hashed: the fields that choose a backend, in the names of the action; empty for all that the switch hashes by.
+        reject: whether connections are refused where no backend is left; otherwise they are dropped.
+        event: whether chassis tell of them.
+        skips_snat: whether the source that a router forces on what it balances is not for this one.
+        affinity: how long a client stays with its backend, in seconds; 0 for one connection.
+        responder: whether routers answer for its addresses: `reachable`, `all` or `none`.
+        adds_route: whether routers beside those that use it know the way to its addresses.
+        template: whether there are variables in it.
+        troubles: what of it is left out, and why.
+    """
+
+    uuid: UUID
+    protocol: str
+    vips: tuple[Vip, ...]
+    hashed: str
+    reject: bool
+    event: bool
+    skips_snat: bool
+    affinity: int
+    responder: str
+    adds_route: bool
+    template: bool
+    troubles: tuple[str, ...]
+
+
+@view
+def balancer(row: LB) -> Balancer:
+    """Return a load balancer as it takes place."""
+    options, protocol = row.options, row.protocol or "tcp"
+    template = flag(options, "template")
+    six = options.get("address-family", "ipv4") == "ipv6" if template else None
+    troubles: list[str] = []
+    vips = [vip for text, behind in sorted(row.vips.items()) if (vip := _vip(text, behind, six, troubles)) is not None]
+    responder = options.get("neighbor_responder", "")
+    if responder not in ("all", "none") and not (responder == "reachable" and not template):
+        responder = "none" if template else "reachable"
+    reject = flag(options, "reject")
+    return Balancer(
+        row.uuid,
+        protocol,
+        tuple(vips),
+        ",".join(name.replace("tp_", f"{protocol}_") for name in sorted(row.selection_fields)),
+        reject,
+        not reject and (flag(options, "event") or global_flag("controller_event", False)),
+        flag(options, "skip_snat"),
+        number(options, "affinity_timeout", 0, 0, 0xFFFF),
+        responder,
+        flag(options, "add_route"),
+        template,
+        tuple(troubles),
+    )
+
+
+def _vip(text: str, behind: str, six: bool | None, troubles: list[str]) -> Vip | None:
+    """Return a virtual address with its backends; None if it cannot be read.
+
+    Arguments:
+        text: the key.
+        behind: the value.
+        six: in a template, whether it is of IPv6; otherwise None.
+        troubles: where to say what is left out.
+    """
+    at = parse_endpoint(text, six)
+    if at is None:
+        troubles.append(f"virtual address {text!r} is left out: it is not an IP address, alone or with a port")
+        return None
+    backends = []
+    for each in filter(str.strip, behind.split(",")):
+        backend = parse_endpoint(each.strip(), six)
+        if backend is None:
+            troubles.append(f"backend {each!r} of {text} is left out: it is not an IP address, alone or with a port")
+        elif backend.six is not at.six:
+            troubles.append(f"backend {each!r} of {text} is left out: it is of another IP version")
+        elif six is None and bool(backend.port) is not bool(at.port):
+            troubles.append(f"backend {each!r} of {text} is left out: one of the two has a port, the other has none")
+        else:
+            backends.append(backend)
+    return Vip(at, tuple(backends))
+
+
+def parse_endpoint(text: str, six: bool | None = None) -> Endpoint | None:
+    """Return an address and its port, 0 being none; None for anything else.
+
+    Arguments:
+        text: `IP`, `IP:PORT` or `[IPv6]:PORT`.
+        six: in a template, whether variables are of IPv6; None where there must be none.
+    """
+    found = _ENDPOINT.fullmatch(text)
+    if found is None or (six is None and "^" in text):
+        return None
+    bracketed, plain, port, alone = found.groups()
+    ip, port = bracketed or plain or alone, port or ""
+    if port.isdecimal():
+        if int(port) > 0xFFFF:
+            return None
+        port = str(int(port)) if int(port) else ""
+    try:
+        if ip[0] == "^":
+            return Endpoint(ip, port, bool(six))
+        if ":" in ip:
+            return Endpoint(ipv6_text(ipv6_bytes(ip)), port, True)
+        ipv4_bytes(ip)
+    except PacketError:
+        return None
+    return Endpoint(ip, port, False) if bracketed is None else None
+
+
+# -- who uses it -------------------------------------------------------------------------------------------------------
+
+Users = tuple["UUID", ...]
+"""UUIDs of the groups that a balancer is in; the last one is its own if datapaths refer to it directly."""
+
+
+@view
+def switch_users(row: LB) -> Users:
+    """Return through whom switches use a load balancer."""
+    return _users(row, bool(row.referrers(nb.LogicalSwitch.load_balancer)))
+
+
+@view
+def router_users(row: LB) -> Users:
+    """Return through whom routers use a load balancer."""
+    return _users(row, bool(row.referrers(nb.LogicalRouter.load_balancer)))
+
+
+def _users(row: LB, direct: bool) -> Users:
+    groups = sorted(group.uuid for group in row.referrers(nb.LoadBalancerGroup.load_balancer))
+    return (*groups, row.uuid) if direct else tuple(groups)
+
+
+@grouped_values(LB)
+def sharing(row: LB) -> Iterator[Pair]:
+    """Give each group the users that its balancers have: nearly always itself alone."""
+    if row.vips:
+        groups = row.referrers(nb.LoadBalancerGroup.load_balancer)
+        for group in groups:
+            yield ("switches", group.uuid), switch_users(row)
+            yield ("routers", group.uuid), router_users(row)
+
+
+@grouped_values(nb.LogicalSwitch)
+def switch_meters(switch: nb.LogicalSwitch) -> Iterator[Pair]:
+    """Give each group the meters of the switches that use it."""
+    limits = meters(switch)
+    for group in switch.load_balancer_group:
+        for kind in (REJECT, EVENT):
+            yield (group.uuid, kind), limits.get(kind, "")
+
+
+@view
+def balances(switch: nb.LogicalSwitch) -> bool:
+    """Return whether a switch uses a load balancer with any virtual address."""
+    if any(sharing.values(("switches", group.uuid)) for group in switch.load_balancer_group):
+        return True
+    return any(row.vips for row in switch.load_balancer)
+
+
+_groups: dict[tuple[object, ...], DatapathGroup] = {}
+
+
+def used_by(kind: str, users: Users, limit: str = "") -> DatapathGroup:
+    """Return the datapath group of the switches or routers that use balancers with these users.
+
+    Arguments:
+        kind: of datapaths, or of flows that only some of them have.
+        users: the users.
+        limit: the meter of the flows.
+    """
+    key = (kind, users, limit)
+    found = _groups.get(key)
+    if found is None:
+        if len(_groups) > 65_536:
+            _groups.clear()
+        found = _groups[key] = DatapathGroup("load balancers", kind, *users, limit)
+    return found
+
+
+def in_words(row: LB) -> tuple[str, str]:
+    """Return what a load balancer is in words, and behind it what becomes of which packets."""
+    vips = [f"{vip} -> {behind or 'no backend'}" for vip, behind in sorted(row.vips.items())]
+    more = f" and {len(vips) - 4} more" if len(vips) > 4 else ""
+    return f"load balancer {row.name or row.uuid}", ", ".join(vips[:4]) + more
+
+
+def trouble(row: LB) -> Iterator[Fact]:
+    """Say what of a load balancer is left out."""
+    for text in balancer(row).troubles:
+        yield finding(row, f"load balancer {row.name}: {text}")

@@ -1,0 +1,332 @@
+"""Load balancing in a router: what goes to a virtual address is led to a backend where the router has a gateway.
+
+ovn-northd(8), Logical Router Datapaths, "Ingress Table 4" to "8", "Egress Table 1" and "3". A gateway router, and a
+router without any gateway, balances wherever it is; a router with distributed gateway ports on the chassis that one of
+them is active on, in the zone in which it translates both ways. A gateway router may force a source of its own on what
+it balances (`lb_force_snat_ip`), so that replies come back to it; a balancer may be excepted (`skip_snat`).
+
+What is the same for all routers that balance in one way is one flow for all of them (``Way``). Who answers for the
+virtual addresses is in ``load_balancer_addresses``.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
+
+from ovenbird.engine.grouped import grouped_values
+from ovenbird.engine.rules import rule, singleton
+from ovenbird.engine.views import view
+from ovenbird.model import nb
+from ovenbird.northd.ir.copp import meters
+from ovenbird.northd.ir.datapath_groups import DatapathGroup
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.load_balancer import (
+    EVENT,
+    LB,
+    REJECT,
+    Balancer,
+    Endpoint,
+    Users,
+    Vip,
+    balancer,
+    in_words,
+    router_users,
+    sharing,
+    used_by,
+)
+from ovenbird.northd.ir.router_port import (
+    LRP,
+    distributed_gateway_ports,
+    enabled,
+    forces_own_addresses,
+    gateway_chassis,
+    is_link_local,
+    one_of_each,
+    port_of,
+    router_port_of,
+)
+from ovenbird.northd.ir.southbound_rows import IN_NAT_ADDRESSES, datapath
+from ovenbird.northd.router import load_balancer_addresses as addresses
+from ovenbird.northd.router.nat import DNAT, NAT_GATEWAY_ROUTERS, SNAT, UNDNAT, UNSNAT
+from ovenbird.northd.shared.address_sets import ADDRESS_SET, IN_ADDRESS_SET
+from ovenbird.northd.shared.load_balancing import backends_action, event_action, learn_action, order
+from ovenbird.pipeline.explanations import HintedTable
+from ovenbird.pipeline.registers import (
+    AFFINE,
+    AFFINE_PORT,
+    LB_VIP,
+    LB_VIP6,
+    LB_VIP_PORT,
+    ROUTER_AFFINE_BACKEND,
+    ROUTER_AFFINE_BACKEND6,
+)
+from ovenbird.pipeline.stages import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.grouped import Pair
+    from ovenbird.engine.rows import UUID
+
+DEFRAG = stage("lr_in_defrag")
+AFFINITY_CHECK = stage("lr_in_lb_aff_check")
+AFFINITY_LEARN = stage("lr_in_lb_aff_learn")
+
+ROUTERS = "routers"
+
+BALANCING_ROUTERS = DatapathGroup("balancing routers")
+"""Routers with load balancers."""
+
+flow = FlowBuilder("router_load_balancer")
+
+
+class Way(NamedTuple):
+    """How a router balances.
+
+    Arguments:
+        forced: whether it forces a source of its own.
+        reject, event: the meters of what it refuses, and of what its chassis tell of; "" is none.
+        datapath: of a router with distributed gateway ports, its datapath; otherwise None.
+        gateways: these ports: the name, and that of the chassisredirect port, as constants of a match.
+    """
+
+    forced: bool
+    reject: str
+    event: str
+    datapath: UUID | None
+    gateways: tuple[tuple[str, str], ...]
+
+    @property
+    def kind(self) -> str:
+        """The name of the routers without distributed gateway ports that balance so."""
+        return "forcing routers" if self.forced else "plain routers"
+
+
+@view
+def way(router: nb.LogicalRouter) -> Way:
+    """Return how a router balances."""
+    limits = meters(router)
+    ports = [port_of(router, name) for name in distributed_gateway_ports(router)]
+    gateways = tuple([(port.quoted, f'"{port.redirect}"') for port in ports if port is not None])
+    forced = bool(gateway_chassis(router)) and (forces_own_addresses(router) or bool(one_of_each(router, "lb")))
+    where = datapath(router) if gateways else None
+    return Way(forced, limits.get(REJECT, ""), limits.get(EVENT, ""), where, gateways)
+
+
+@grouped_values(nb.LogicalRouter)
+def ways(router: nb.LogicalRouter) -> Iterator[Pair]:
+    """Give each group the ways in which the routers that use it balance."""
+    if enabled(router):
+        for group in router.load_balancer_group:
+            yield group.uuid, way(router)
+
+
+def ways_of(row: LB, users: Users) -> list[Way]:
+    """Return the ways in which the routers that use a load balancer do so."""
+    direct = [way(router) for router in row.referrers(nb.LogicalRouter.load_balancer) if enabled(router)]
+    return sorted({*direct, *chain.from_iterable(ways.values(user) for user in users)}, key=repr)
+
+
+@singleton
+def every_balancing_router() -> Iterator[Fact]:
+    """Let connections that are balanced already go on, with what is noted of them."""
+    yield BALANCING_ROUTERS.row
+    related, established = "ct.rel && !ct.est && !ct.new", "ct.est && !ct.rel && !ct.new && ct_mark.natted"
+    for match, act in ((related, "ct_commit_nat;"), (established, "next;")):
+        yield flow(DNAT, BALANCING_ROUTERS, 50, match, act)
+        for mark in ("skip_snat", "force_snat"):
+            noted = f"{match} && ct_mark.{mark} == 1"
+            yield flow(DNAT, BALANCING_ROUTERS, 70, noted, f"flags.{mark}_for_lb = 1; {act}")
+
+
+@rule(nb.LogicalRouter)
+def router_membership(router: nb.LogicalRouter) -> Iterator[Fact]:
+    """Make a router one of those that use the balancers of its groups."""
+    if enabled(router):
+        for group in router.load_balancer_group:
+            for users in sharing.values((ROUTERS, group.uuid)):
+                yield from _membership(router, users)
+
+
+@rule(LB)
+def router_direct_membership(row: LB) -> Iterator[Fact]:
+    """Make the routers that refer to a load balancer users of it."""
+    if row.vips:
+        for router in row.referrers(nb.LogicalRouter.load_balancer):
+            if enabled(router):
+                yield from _membership(router, router_users(row))
+
+
+def _membership(router: nb.LogicalRouter, users: Users) -> Iterator[Fact]:
+    where, how = datapath(router), way(router)
+    yield BALANCING_ROUTERS.includes(where)
+    yield used_by(ROUTERS, users).includes(where)
+    yield used_by(f"{ROUTERS} {EVENT}", users, how.event).includes(where)
+    if not how.gateways:
+        yield used_by(how.kind, users).includes(where)
+        yield used_by(f"{how.kind} {REJECT}", users, how.reject).includes(where)
+    if gateway_chassis(router):  # looks up the connection of every packet that leaves
+        yield NAT_GATEWAY_ROUTERS.includes(where)
+
+
+@rule(LB)
+def router_load_balancer(row: LB) -> Iterator[Fact]:
+    """Lead what goes to a load balancer's virtual addresses to their backends."""
+    users, made = router_users(row), balancer(row)
+    if not users or not made.vips:
+        return
+    everywhere = used_by(ROUTERS, users)
+    yield everywhere.row
+    for ip, family in dict.fromkeys([(vip.at.ip, vip.at.family) for vip in made.vips]):
+        yield flow(DEFRAG, everywhere, 100, f"ip && {family}.dst == {ip}", "ct_dnat;", made.uuid)
+    if made.skips_snat:
+        yield flow(SNAT, everywhere, 120, "flags.skip_snat_for_lb == 1 && ip", "next;")
+    for vip in made.vips:
+        if made.affinity:
+            yield from _affinity(made, vip, everywhere)
+        for router in addresses.translating_to(row, users, vip.at):
+            match = f"{vip.at.family} && {_goes_to(vip.at, made.protocol)}"
+            match += "" if vip.at.port else f" && {made.protocol}"
+            yield flow(UNSNAT, router, 120, match, "next;", made.uuid)
+        for how in ways_of(row, users):
+            yield from _balance(made, vip, how, users)
+        if made.event and not vip.backends:
+            yield from _event(made, vip, sorted({how.event for how in ways_of(row, users)}), users)
+
+
+def _goes_to(at: Endpoint, protocol: str) -> str:
+    """Return the match of packets to an address, or to one of its ports."""
+    match = f"{at.family}.dst == {at.ip}"
+    return f"{match} && {protocol} && {protocol}.dst == {at.port}" if at.port else match
+
+
+def _begins(at: Endpoint, protocol: str) -> str:
+    """Return the match of what begins a connection to a virtual address."""
+    return f"ct.new && !ct.rel && {at.family} && {_goes_to(at, protocol)}"
+
+
+def _event(made: Balancer, vip: Vip, limits: Iterable[str], users: Users) -> Iterator[Fact]:
+    for limit in limits:
+        where = used_by(f"{ROUTERS} {EVENT}", users, limit)
+        yield where.row
+        yield flow(DNAT, where, 130, *event_action(made, vip.at), made.uuid, meter=limit or None)
+
+
+def _mark(made: Balancer, how: Way) -> str:
+    """Return what is noted of a connection that is balanced."""
+    return "skip_snat" if made.skips_snat else "force_snat" if how.forced else ""
+
+
+def _balance(made: Balancer, vip: Vip, how: Way, users: Users) -> Iterator[Fact]:
+    """Choose a backend where routers balance in one way."""
+    mark, match = _mark(made, how), _begins(vip.at, made.protocol)
+    note = f"flags.{mark}_for_lb = 1; " if mark else ""
+    kind, limit = how.kind, ""
+    if vip.backends:
+        act = f"{note}{backends_action(vip.backends, made.hashed, mark)}"
+    elif made.reject:
+        act = f"{note}reg0 = 0; reject {{ outport <-> inport; next(pipeline=egress,table={SNAT.table}); }};"
+        kind, limit = f"{kind} {REJECT}", how.reject
+    else:
+        act = f"{note}drop;" if note else "drop;"
+    if how.datapath is None:
+        where = used_by(kind, users, limit)
+        yield where.row
+        yield flow(DNAT, where, order(vip.at), match, act, made.uuid, meter=limit or None)
+    else:
+        for port, redirect in how.gateways:
+            here = f" && is_chassis_resident({redirect})"
+            resident = "" if made.reject and not vip.backends else here
+            new = f"{match}{resident}"
+            yield flow(DNAT, how.datapath, order(vip.at), new, act, made.uuid, meter=limit or None)
+            if vip.backends:
+                replies = f"{_comes_from(made, vip)} && outport == {port}{here}"
+                yield flow(UNDNAT, how.datapath, 120, replies, f"{note}ct_dnat_in_czone;", made.uuid)
+    if made.affinity and vip.backends:
+        yield from _affine(made, vip, how, used_by(how.kind, users))
+
+
+def _comes_from(made: Balancer, vip: Vip) -> str:
+    """Return the match of what comes from the backends of a virtual address."""
+    sources = []
+    for backend in dict.fromkeys(vip.backends):
+        port = f" && {made.protocol}.src == {backend.port}" if backend.port else ""
+        sources.append(f"({backend.family}.src == {backend.ip}{port})")
+    return f"{vip.at.family} && ({' || '.join(sources)})"
+
+
+# -- affinity ----------------------------------------------------------------------------------------------------------
+
+
+def _affinity(made: Balancer, vip: Vip, where: DatapathGroup) -> Iterator[Fact]:
+    """Look up the backend that a client had last, and note which one a new client gets."""
+    at, hint, register = vip.at, made.uuid, LB_VIP6 if vip.at.six else LB_VIP
+    if not vip.backends:
+        return
+    note = f"{register} = {at.family}.dst; "
+    note += f"{LB_VIP_PORT} = {made.protocol}.dst; " if at.port else ""
+    yield flow(AFFINITY_CHECK, where, 100, _begins(at, made.protocol), f"{note}{AFFINE} = chk_lb_aff(); next;", hint)
+    noted = f"{register} == {at.ip}" + (f" && {LB_VIP_PORT} == {at.port}" if at.port else "")
+    for backend in dict.fromkeys(vip.backends):
+        goes = f"{backend.family}.dst == {backend.ip}"
+        goes += f" && {made.protocol}.dst == {backend.port}" if backend.port else ""
+        match = f"{AFFINE} == 0 && ct.new && {at.family} && {noted} && {goes}"
+        yield flow(AFFINITY_LEARN, where, 100, match, learn_action(made, at, backend), hint)
+
+
+def _affine(made: Balancer, vip: Vip, how: Way, where: DatapathGroup) -> Iterator[Fact]:
+    """Use the backend that a client had last."""
+    at, mark = vip.at, _mark(made, how)
+    note = f"flags.{mark}_for_lb = 1; " if mark else ""
+    for backend in dict.fromkeys(vip.backends):
+        register = ROUTER_AFFINE_BACKEND6 if at.six else ROUTER_AFFINE_BACKEND
+        match = f"{AFFINE} == 1 && ct.new && {at.family} && {_goes_to(at, made.protocol)} && {register} == {backend.ip}"
+        match += f" && {AFFINE_PORT} == {backend.port}" if backend.port else ""
+        act = f"{LB_VIP6 if at.six else LB_VIP} = {at.ip}; {note}{backends_action((backend,), mark=mark)}"
+        yield flow(DNAT, how.datapath or where, 150, match, act, made.uuid)
+
+
+# -- sources of the router's own ---------------------------------------------------------------------------------------
+
+
+@rule(nb.LogicalRouter)
+def forced_source(router: nb.LogicalRouter) -> Iterator[Fact]:
+    """Give what a gateway router balances a source that it is told."""
+    if not enabled(router) or not gateway_chassis(router):
+        return
+    where = datapath(router)
+    for ip in one_of_each(router, "lb"):
+        family = "ip6" if ":" in ip else "ip4"
+        yield flow(UNSNAT, where, 110, f"{family} && {family}.dst == {ip}", "ct_snat;", router.uuid)
+        yield flow(SNAT, where, 100, f"flags.force_snat_for_lb == 1 && {family}", f"ct_snat({ip});", router.uuid)
+
+
+@rule(LRP)
+def forced_own_source(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
+    """Give what a gateway router balances the address of the port that it leaves by."""
+    port, router = router_port_of(lrp), lrp.referrer(nb.LogicalRouter.ports)
+    if port is None or router is None or not port.chassis or not forces_own_addresses(router):
+        return
+    for family, subnets in (("ip4", port.ipv4), ("ip6", port.ipv6)):
+        for ip in [subnet.ip for subnet in subnets if not is_link_local(subnet.ip)][:1]:
+            back = f"inport == {port.quoted} && {family}.dst == {ip}"
+            yield flow(UNSNAT, port.datapath, 110, back, "ct_snat;", port.uuid)
+            leaves = f"flags.force_snat_for_lb == 1 && {family} && outport == {port.quoted}"
+            yield flow(SNAT, port.datapath, 110, leaves, f"ct_snat({ip});", port.uuid)
+
+
+FEATURE = Feature(
+    "router_load_balancer",
+    rules=(
+        *(ways, every_balancing_router, router_membership, router_direct_membership, router_load_balancer),
+        *(forced_source, forced_own_source, *addresses.RULES),
+    ),
+    outputs=(ADDRESS_SET, IN_ADDRESS_SET, IN_NAT_ADDRESSES),
+    hints=(
+        *map(HintedTable, (nb.LogicalRouter, nb.LogicalRouterPort, nb.LogicalSwitchPort)),
+        HintedTable(LB, in_words),
+    ),
+)

@@ -1,0 +1,50 @@
+"""What load balancing says in switches and routers alike: the actions that choose a backend, and note the choice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.northd.ir.addresses import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ovenbird.northd.ir.load_balancer import Balancer, Endpoint
+
+
+def order(at: Endpoint) -> int:
+    """Return the priority of the flows of a virtual address: one with a port comes before one without."""
+    return 120 if at.port else 110
+
+
+def backends_action(backends: Iterable[Endpoint], hashed: str = "", mark: str = "") -> str:
+    """Return the action that sends a new connection to one of the backends.
+
+    Arguments:
+        backends: at least one; one that stands there twice gets twice as much.
+        hashed: the fields to choose by.
+        mark: `skip_snat`, `force_snat` or nothing.
+    """
+    by = f'; hash_fields="{hashed}"' if hashed else ""
+    return f"ct_lb_mark(backends={','.join(map(str, backends))}{by}{f'; {mark}' if mark else ''});"
+
+
+def event_action(made: Balancer, at: Endpoint) -> tuple[str, str]:
+    """Return the match of packets to a virtual address without backends, and the action that tells of them."""
+    match = f"{at.family}.dst == {at.ip} && {made.protocol}"
+    match += f" && {made.protocol}.dst == {at.port}" if at.port else ""
+    event = f'event = "empty_lb_backends", vip = {quote(str(at))}, protocol = "{made.protocol}"'
+    return match, f'trigger_event({event}, load_balancer = "{made.uuid}");'
+
+
+def learn_action(made: Balancer, at: Endpoint, backend: Endpoint) -> str:
+    """Return the action that notes which backend a client of a virtual address got.
+
+    Arguments:
+        made: the load balancer.
+        at: the virtual address.
+        backend: the backend.
+    """
+    protocol = f", proto = {made.protocol}" if at.port else ""
+    ends = f"vip = {quote(str(at))}, backend = {quote(str(backend))}"
+    return f"commit_lb_aff({ends}{protocol}, timeout = {made.affinity});"

@@ -1,0 +1,245 @@
+"""Load balancing in a switch: what goes to a virtual address is led to a backend, its replies come from there.
+
+ovn-northd(8), "Ingress Table 5", "6", "11" to "16", "Egress Table 1" and "2". The connection tracker remembers which
+backend a connection has, so all IP of such a switch passes it. A backend that reaches itself by the virtual address is
+sent the packet back at the port that it came from, with the virtual address as source (*hairpin*), by flows of the
+chassis' own, which it makes from Southbound's Load_Balancer rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.grouped import grouped_values
+from ovenbird.engine.rules import rule, singleton
+from ovenbird.model import nb, sb
+from ovenbird.northd.ir.copp import meters
+from ovenbird.northd.ir.datapath_groups import BALANCING, IN_DP_GROUP, DatapathGroup
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.load_balancer import (
+    EVENT,
+    LB,
+    REJECT,
+    Balancer,
+    Endpoint,
+    Users,
+    Vip,
+    balancer,
+    balances,
+    in_words,
+    sharing,
+    switch_meters,
+    switch_users,
+    trouble,
+    used_by,
+)
+from ovenbird.northd.ir.southbound_rows import datapath
+from ovenbird.northd.shared.load_balancing import backends_action, event_action, learn_action, order
+from ovenbird.northd.switch.conntrack import NEIGHBORS, PRE_LB, PRE_STATEFUL
+from ovenbird.pipeline.explanations import HintedTable
+from ovenbird.pipeline.registers import (
+    AFFINE,
+    AFFINE_BACKEND,
+    AFFINE_BACKEND6,
+    AFFINE_PORT,
+    COMMIT,
+    HAIRPIN,
+    HAIRPIN_REPLY,
+    NAT,
+    STATELESS,
+    VIP,
+    VIP6,
+    VIP_PORT,
+)
+from ovenbird.pipeline.stages import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.grouped import Pair
+
+AFFINITY_CHECK = stage("ls_in_lb_aff_check")
+BALANCE = stage("ls_in_lb")
+AFFINITY_LEARN = stage("ls_in_lb_aff_learn")
+PRE_HAIRPIN = stage("ls_in_pre_hairpin")
+NAT_HAIRPIN = stage("ls_in_nat_hairpin")
+HAIRPINNING = stage("ls_in_hairpin")
+AFTER_REJECT = stage("ls_out_qos_mark")
+
+SWITCHES = "switches"
+
+_SB = sb.LoadBalancer
+LOAD_BALANCER = Rows(
+    _SB,
+    values=(_SB.name, _SB.vips, _SB.protocol, _SB.datapath_group, _SB.options, _SB.external_ids),
+    key_of=lambda row: row.external_ids.get("lb_id", ""),
+    within=(IN_DP_GROUP, _SB.datapath_group, None),
+)
+"""Key: UUID of the Northbound row, which is in `external_ids:lb_id`."""
+OF_LOAD_BALANCER = Members(LOAD_BALANCER, _SB.datapaths)
+"""Its datapaths one by one, where the server has no groups of them."""
+
+flow = FlowBuilder("load_balancer")
+
+
+@singleton
+def every_balancing_switch() -> Iterator[Fact]:
+    """Send IP to the connection tracker for balancing; send what comes back to its sender out again."""
+    yield BALANCING.row
+    for pre_lb in PRE_LB:
+        yield flow(pre_lb, BALANCING, 110, "eth.mcast", "next;")
+        yield flow(pre_lb, BALANCING, 110, NEIGHBORS, "next;")
+        yield flow(pre_lb, BALANCING, 110, f"{STATELESS} == 1", "next;")
+        yield flow(pre_lb, BALANCING, 100, "ip", f"{NAT} = 1; next;")
+    for pre_stateful in PRE_STATEFUL:
+        yield flow(pre_stateful, BALANCING, 110, f"{NAT} == 1", "ct_lb_mark;")
+    look = f"{HAIRPIN} = chk_lb_hairpin(); {HAIRPIN_REPLY} = chk_lb_hairpin_reply(); next;"
+    yield flow(PRE_HAIRPIN, BALANCING, 100, "ip && ct.trk", look)
+    yield flow(NAT_HAIRPIN, BALANCING, 100, f"ip && ct.new && ct.trk && {HAIRPIN} == 1", "ct_snat_to_vip; next;")
+    yield flow(NAT_HAIRPIN, BALANCING, 100, f"ip && ct.est && ct.trk && {HAIRPIN} == 1", "ct_snat;")
+    yield flow(NAT_HAIRPIN, BALANCING, 90, f"ip && {HAIRPIN_REPLY} == 1", "ct_snat;")
+    back = "eth.dst <-> eth.src; outport = inport; flags.loopback = 1; output;"
+    yield flow(HAIRPINNING, BALANCING, 1, f"({HAIRPIN} == 1 || {HAIRPIN_REPLY} == 1)", back)
+
+
+@rule(nb.LogicalSwitch)
+def switch_membership(switch: nb.LogicalSwitch) -> Iterator[Fact]:
+    """Make a switch one of those that balance, and of those that use the balancers of its groups."""
+    if not balances(switch):
+        return
+    where, limits = datapath(switch), meters(switch)
+    yield BALANCING.includes(where)
+    for group in switch.load_balancer_group:
+        for users in sharing.values((SWITCHES, group.uuid)):
+            yield used_by(SWITCHES, users).includes(where)
+            for kind in (REJECT, EVENT):
+                yield used_by(kind, users, limits.get(kind, "")).includes(where)
+
+
+@rule(LB)
+def direct_membership(row: LB) -> Iterator[Fact]:
+    """Make the switches that refer to a load balancer users of it."""
+    switches = row.referrers(nb.LogicalSwitch.load_balancer)
+    if not switches:
+        return
+    users, made = switch_users(row), balancer(row)
+    kinds = [REJECT] if made.reject else [EVENT] if made.event else []
+    for switch in switches:
+        where = datapath(switch)
+        yield used_by(SWITCHES, users).includes(where)
+        for kind in kinds:
+            yield used_by(kind, users, meters(switch).get(kind, "")).includes(where)
+
+
+@grouped_values(nb.LogicalSwitch)
+def group_switches(switch: nb.LogicalSwitch) -> Iterator[Pair]:
+    """Give each group the switches that use it."""
+    for group in switch.load_balancer_group:
+        yield group.uuid, datapath(switch)
+
+
+@rule(LB)
+def every_datapath(row: LB) -> Iterator[Fact]:
+    """Tell chassis of each datapath of a load balancer."""
+    direct = {datapath(switch) for switch in row.referrers(nb.LogicalSwitch.load_balancer)}
+    for where in direct.union(*[group_switches.values(user) for user in switch_users(row)]):
+        yield OF_LOAD_BALANCER(row.uuid, where)
+
+
+UNGROUPED = (group_switches, every_datapath)
+"""The rules that a Southbound server without groups of datapaths needs besides."""
+
+
+def limits(row: LB, users: Users, kind: str) -> list[str]:
+    """Return the meters by which switches that use a load balancer limit a kind of packets; "" is none.
+
+    Arguments:
+        row: the load balancer.
+        users: through whom switches use it.
+        kind: of the packets.
+    """
+    found = {meters(switch).get(kind, "") for switch in row.referrers(nb.LogicalSwitch.load_balancer)}
+    return sorted(found.union(*[switch_meters.values((user, kind)) for user in users]))
+
+
+@rule(LB)
+def load_balancer(row: LB) -> Iterator[Fact]:
+    """Tell chassis of a load balancer, and lead what goes to its virtual addresses to their backends."""
+    yield from trouble(row)
+    users, made = switch_users(row), balancer(row)
+    if not users or not made.vips:
+        return
+    where = used_by(SWITCHES, users)
+    yield where.row
+    vips = tuple([(str(vip.at), ",".join(map(str, vip.backends))) for vip in made.vips])
+    options = tuple(sorted({**row.options, "hairpin_orig_tuple": "true"}.items()))
+    yield LOAD_BALANCER(row.uuid, row.name, vips, row.protocol, where.uuid, options, (("lb_id", row.uuid),))
+    for vip in made.vips:
+        yield from _vip(row, made, vip, users)
+
+
+def _vip(row: LB, made: Balancer, vip: Vip, users: Users) -> Iterator[Fact]:
+    where, at, hint = used_by(SWITCHES, users), vip.at, made.uuid
+    match = _goes_to(at, made.protocol)
+    yield flow(PRE_STATEFUL[0], where, 120, f"{NAT} == 1 && {match}", f"{_note(at)} ct_lb_mark;", hint)
+    priority, match = order(at), f"ct.new && {match}"
+    backends = vip.backends
+    if backends:
+        act = f"{COMMIT} = 0; {backends_action(backends, made.hashed)}"
+        yield flow(BALANCE, where, priority, match, act, hint)
+        if made.affinity:
+            yield from _affinity(made, vip, where)
+        return
+    if not made.reject:
+        yield flow(BALANCE, where, priority, match, "drop;", hint)
+    for limit in limits(row, users, REJECT) if made.reject else ():
+        metered = used_by(REJECT, users, limit)
+        yield metered.row
+        act = f"reg0 = 0; reject {{ outport <-> inport; next(pipeline=egress,table={AFTER_REJECT.table}); }};"
+        yield flow(BALANCE, metered, priority, match, act, hint, meter=limit or None)
+    for limit in limits(row, users, EVENT) if made.event else ():
+        metered = used_by(EVENT, users, limit)
+        yield metered.row
+        yield flow(PRE_LB[0], metered, 130, *event_action(made, at), hint, meter=limit or None)
+
+
+def _goes_to(at: Endpoint, protocol: str) -> str:
+    """Return the match of packets to a virtual address."""
+    match = f"{at.family}.dst == {at.ip}"
+    return f"{match} && {protocol}.dst == {at.port}" if at.port else match
+
+
+def _note(at: Endpoint) -> str:
+    """Return the actions that keep a virtual address in registers."""
+    act = f"{VIP6 if at.six else VIP} = {at.ip};"
+    return f"{act} {VIP_PORT} = {at.port};" if at.port else act
+
+
+def _noted(at: Endpoint) -> str:
+    """Return the match of packets whose virtual address is in registers."""
+    match = f"ct.new && {at.family} && {VIP6 if at.six else VIP} == {at.ip}"
+    return f"{match} && {VIP_PORT} == {at.port}" if at.port else match
+
+
+def _affinity(made: Balancer, vip: Vip, where: DatapathGroup) -> Iterator[Fact]:
+    """Keep clients at their backends: look up the last one, use it, and note which one a new client gets."""
+    at, hint = vip.at, made.uuid
+    yield flow(AFFINITY_CHECK, where, 100, _noted(at), f"{AFFINE} = chk_lb_aff(); next;", hint)
+    for backend in dict.fromkeys(vip.backends):
+        known = f"{AFFINE} == 1 && {_noted(at)} && {AFFINE_BACKEND6 if at.six else AFFINE_BACKEND} == {backend.ip}"
+        known += f" && {AFFINE_PORT} == {backend.port}" if backend.port else ""
+        act = f"{COMMIT} = 0; {_note(at)} {backends_action((backend,))}"
+        yield flow(BALANCE, where, 150, known, act, hint)
+        match = f"{AFFINE} == 0 && {_noted(at)} && {_goes_to(backend, made.protocol)}"
+        yield flow(AFFINITY_LEARN, where, 100, match, learn_action(made, at, backend), hint)
+
+
+FEATURE = Feature(
+    "load_balancer",
+    rules=(sharing, switch_meters, every_balancing_switch, switch_membership, direct_membership, load_balancer),
+    outputs=(LOAD_BALANCER, OF_LOAD_BALANCER),
+    hints=(HintedTable(LB, in_words),),
+)

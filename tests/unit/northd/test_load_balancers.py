@@ -1,0 +1,210 @@
+"""Load balancers: what cannot be read, who uses them, and what an edit costs, whatever number shares them."""
+
+import pytest
+
+from ovenbird.model import nb, sb
+from ovenbird.northd.ir.load_balancer import parse_endpoint
+from support.northd.networks import Networks
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("10.0.0.1", "10.0.0.1"), ("10.0.0.1:80", "10.0.0.1:80"), ("10.0.0.1:0", "10.0.0.1"),
+        ("fd00::0001", "fd00::1"), ("[fd00::1]:80", "[fd00::1]:80"), ("[fd00::1]", "fd00::1"),
+        ("10.0.0.1:65536", None), ("10.0.0.256", None), ("10.0.0.1/24", None), ("[10.0.0.1]:80", None), ("", None),
+        ("x", None), ("10.0.0.1:", None), ("fd00::g", None), ("^vip", None), ("10.0.0.1:^port", None), (":80", None),
+    ],
+)  # fmt: skip
+def test_addresses_and_ports(text, told):
+    found = parse_endpoint(text)
+    assert (str(found) if found is not None else None) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "six", "told"),
+    [
+        ("^vip", False, "^vip"), ("^vip:^port", False, "^vip:^port"), ("^vip:80", True, "[^vip]:80"),
+        ("[^vip]:80", True, "[^vip]:80"), ("10.0.0.1:^port", False, "10.0.0.1:^port"), ("^9", False, None),
+        ("^a^b", False, None), ("^", False, None),
+    ],
+)  # fmt: skip
+def test_addresses_of_templates(text, six, told):
+    found = parse_endpoint(text, six)
+    assert (str(found) if found is not None else None) == told
+
+
+def balancer(networks, name, vips, *groups, **values):
+    row = networks.insert(nb.LoadBalancer, name=name, vips=vips, **values)
+    for group in groups:
+        networks.mutate(group, "load_balancer", insert=[row])
+    return row
+
+
+def chosen(networks, datapath):
+    """Return the match and backends of the flows that choose a backend in a datapath."""
+    stages = ("ls_in_lb", "lr_in_dnat")
+    return [(m, a) for _, p, m, a in networks.flows(*stages, datapath=datapath) if p >= 110]
+
+
+def test_what_cannot_be_read_costs_itself_alone(networks):
+    switch = networks.switch("s0")
+    vips = {
+        "nonsense": "10.0.0.1", "30.0.0.1:80": "10.0.0.1:80,x,fd00::1,10.0.0.2,10.0.0.3:80,", "30.0.0.2": "10.0.0.9:1",
+        "[fd30::1]:80": "10.0.0.1:80,[fd00::1]:80",
+    }  # fmt: skip
+    row = balancer(networks, "lb", vips)
+    networks.mutate(switch, "load_balancer", insert=[row])
+    networks.settle()
+    assert chosen(networks, "s0") == [
+        ("ct.new && ip4.dst == 30.0.0.2", "drop;"),
+        ("ct.new && ip4.dst == 30.0.0.1 && tcp.dst == 80",
+         "reg0[1] = 0; ct_lb_mark(backends=10.0.0.1:80,10.0.0.3:80);"),
+        ("ct.new && ip6.dst == fd30::1 && tcp.dst == 80", "reg0[1] = 0; ct_lb_mark(backends=[fd00::1]:80);"),
+    ]  # fmt: skip
+    found = networks.findings()
+    assert len(found) == 6
+    assert all(text.startswith("load balancer lb: ") for text in found)
+    (written,) = networks.rows(sb.LoadBalancer)
+    assert written.vips == {
+        "30.0.0.1:80": "10.0.0.1:80,10.0.0.3:80", "30.0.0.2": "", "[fd30::1]:80": "[fd00::1]:80",
+    }  # fmt: skip
+
+
+def test_a_southbound_row_is_there_while_a_switch_uses_it(networks):
+    switch, router = networks.switch("s0"), networks.insert(nb.LogicalRouter, name="r0")
+    group = networks.insert(nb.LoadBalancerGroup, name="g")
+    row = balancer(networks, "lb", {"30.0.0.1:80": "10.0.0.1:80"}, group)
+    networks.update(router, load_balancer=frozenset([row.uuid]), load_balancer_group=frozenset([group.uuid]))
+    networks.settle()
+    assert not networks.rows(sb.LoadBalancer)
+    networks.update(switch, load_balancer_group=frozenset([group.uuid]))
+    networks.settle()
+    (written,) = networks.rows(sb.LoadBalancer)
+    assert [d.external_ids["name"] for d in written.datapath_group.datapaths] == ["s0"]
+    assert written.options == {"hairpin_orig_tuple": "true"}
+    networks.mutate(group, "load_balancer", delete=[row])
+    networks.settle()
+    assert not networks.rows(sb.LoadBalancer)
+    assert not chosen(networks, "s0")
+    networks.mutate(switch, "load_balancer", insert=[row])
+    networks.settle()
+    assert len(networks.rows(sb.LoadBalancer)) == len(chosen(networks, "s0")) == 1
+
+
+# -- what an edit costs ------------------------------------------------------------------------------------------------
+
+
+def shared(nodes, balancers):
+    """Make nodes: a switch and a gateway router each that use one group; some balancers of two backends in it."""
+    made = Networks()
+    made.insert(nb.NBGlobal)
+    made.group_row = made.insert(nb.LoadBalancerGroup, name="all")
+    join = made.switch("join")
+    outside = made.switch("outside")
+    made.port(outside, "ln", "unknown", type="localnet", options={"network_name": "phys"})
+    for n in range(nodes):
+        users = frozenset([made.group_row.uuid])
+        switch = made.switch(f"s{n}", load_balancer_group=users)
+        made.port(switch, f"p{n}", f"00:00:00:00:{n:02x}:01 10.{n}.0.1")
+        router = made.insert(nb.LogicalRouter, name=f"r{n}", options={"chassis": f"hv{n}"}, load_balancer_group=users)
+        for where, kind, net in ((join, "j", f"100.64.0.{n + 1}/16"), (outside, "o", f"172.16.0.{n + 1}/16")):
+            lrp = made.insert(
+                nb.LogicalRouterPort, (router, "ports"), name=f"{kind}{n}", mac=f"00:00:00:0{len(kind)}:ff:{n:02x}",
+                networks=frozenset([net]),
+            )  # fmt: skip
+            options = {"router-port": lrp.name, "nat-addresses": "router"}
+            made.port(where, f"to-{kind}{n}", "router", type="router", options=options)
+        made.insert(nb.NAT, (router, "nat"), type="snat", external_ip=f"172.16.0.{n + 1}", logical_ip=f"10.{n}.0.0/24")
+    made.balancers = [
+        balancer(made, f"lb{b}", {f"30.0.{b}.1:80": f"10.0.0.1:{b + 1},10.1.0.1:{b + 1}"}, made.group_row)
+        for b in range(balancers)
+    ]
+    made.settle()
+    return made
+
+
+def change_backend(made):
+    made.update(made.balancers[0], vips={"30.0.0.1:80": "10.0.0.1:1,10.1.0.1:2"})
+
+
+def add_vip(made):
+    made.update(made.balancers[0], vips={**made.balancers[0].vips, "30.0.0.2:443": "10.0.0.1:443"})
+
+
+def lose_backends(made):
+    made.update(made.balancers[0], vips={"30.0.0.1:80": ""})
+
+
+def add_balancer(made):
+    txn = made.nb.transaction()
+    uuid = txn.insert(nb.LoadBalancer, {"name": "new", "vips": {"30.9.9.9:80": "10.0.0.1:80"}})
+    txn.mutate(made.group_row, "load_balancer", insert=[uuid])
+    txn.commit()
+
+
+def take_balancer(made):
+    made.delete(made.balancers[1])
+
+
+def change_options(made):
+    made.update(made.balancers[0], options={"affinity_timeout": "10", "reject": "true"})
+
+
+EDITS = [change_backend, add_vip, lose_backends, add_balancer, take_balancer, change_options]
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.__name__)
+def test_an_edit_costs_the_same_however_many_share_it(edit):
+    counts = []
+    for nodes, balancers in ((2, 2), (6, 2), (6, 9)):
+        made = shared(nodes, balancers)
+        edit(made)
+        ran = made.settle()
+        counts.append(ran)
+        assert made.image() == made.from_scratch()
+    assert counts[0] == counts[1] == counts[2]
+    assert sum(counts[0].values()) <= 25, counts[0]
+
+
+def test_flows_are_shared_by_all_users():
+    made = shared(4, 3)
+    before = len(made.rows(sb.LogicalFlow))
+    add_balancer(made)
+    made.settle()
+    assert len(made.rows(sb.LogicalFlow)) - before == 4  # two for switches, two for routers
+    assert len(made.rows(sb.LoadBalancer)) == 4
+
+
+def test_one_more_user_costs_itself():
+    counts = []
+    for balancers in (2, 9):
+        made = shared(3, balancers)
+        before = len(made.rows(sb.LogicalFlow))
+        made.switch("new", load_balancer_group=frozenset([made.group_row.uuid]))
+        ran = made.settle()
+        assert len(made.rows(sb.LogicalFlow)) == before
+        counts.append(ran)
+    assert counts[0] == counts[1]
+
+
+def test_a_router_answers_for_what_is_in_its_networks():
+    made = shared(3, 1)
+    sets = {row.name: row.addresses for row in made.rows(sb.AddressSet) if row.name.startswith("_rtr_lb")}
+    assert not sets
+    made.update(made.balancers[0], vips={"172.16.7.7:80": "10.0.0.1:80", "30.0.0.1:80": "10.0.0.1:80"})
+    made.settle()
+    sets = {row.name: row.addresses for row in made.rows(sb.AddressSet) if row.name.startswith("_rtr_lb")}
+    assert len(sets) == 3
+    assert set(sets.values()) == {frozenset(["172.16.7.7"])}
+    led = [f for f in made.flows("ls_in_l2_lkup", datapath="outside") if "172.16.7.7" in f[2]]
+    assert len(led) == 1  # all three have it: requests go to one of them
+    made.update(made.balancers[0], options={"neighbor_responder": "none"})
+    made.settle()
+    assert not [row for row in made.rows(sb.AddressSet) if row.name.startswith("_rtr_lb")]
+    made.update(made.balancers[0], options={"neighbor_responder": "all"})
+    made.settle()
+    sets = [row.addresses for row in made.rows(sb.AddressSet) if row.name.startswith("_rtr_lb")]
+    assert sets == [frozenset(["172.16.7.7", "30.0.0.1"])] * 3
+    assert not made.contradictions()
+    assert made.image() == made.from_scratch()
