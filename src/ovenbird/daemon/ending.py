@@ -83,8 +83,12 @@ class Workers(ThreadPoolExecutor):
 
 
 def leave(status: int) -> int:
-    """Return an exit status, or end the process with it where threads would be waited for."""
-    if threading.active_count() > 1:
+    """Return an exit status, or end the process with it where something would still take its time.
+
+    Threads would be waited for; and where the end was asked for, its time runs, but the interpreter's own end takes the
+    handler of the alarm away first: SIGALRM would kill the process.
+    """
+    if threading.active_count() > 1 or signal.getitimer(signal.ITIMER_REAL)[0]:
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

@@ -152,7 +152,7 @@ class Daemon:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is an event loop: the log was opened just now
         if self.options.has("detach"):
             reader, writer = os.pipe()
-            if child := os.fork():
+            if child := fork():
                 os.close(writer)
                 return until_ready(self.program, child, reader)
             os.close(reader)
@@ -304,13 +304,12 @@ def until_ready(program: str, child: int, reader: int) -> int:
 
     Arguments:
         program: what the daemon is called.
-        child: its process, which SIGTERM and SIGINT are passed on to meanwhile.
+        child: its process.
         reader: where it says that it is ready; closed when it ends.
 
     Returns:
         The exit status of the command: 0 if the daemon is ready.
     """
-    pass_on(child)
     if os.read(reader, 1):
         return 0
     outcome = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -320,8 +319,26 @@ def until_ready(program: str, child: int, reader: int) -> int:
     return max(outcome, 1)
 
 
-def pass_on(child: int) -> None:
-    """Have SIGTERM and SIGINT end a child, whose end is waited for."""
+def fork() -> int:
+    """Fork; in the parent, which waits for the child, SIGTERM and SIGINT are the child's from the first moment on.
+
+    Returns:
+        In the parent, the child; in the child, 0.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+    try:
+        child = os.fork()
+        if child:
+            _pass_on(child)
+        else:
+            for number in ENDS:
+                signal.signal(number, signal.SIG_DFL)
+        return child
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+
+
+def _pass_on(child: int) -> None:
 
     def tell(number: int, _frame: object) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -349,14 +366,11 @@ def watch_child(*, detached: bool) -> int | None:
     """
     restarted = -RESTARTS
     while True:
-        child = os.fork()
+        child = fork()
         if not child:
-            for number in ENDS:
-                signal.signal(number, signal.SIG_DFL)
             return None
         if detached:
             drop_stdio()
-        pass_on(child)
         outcome = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if outcome >= 0:
             return outcome

@@ -1,0 +1,24 @@
+"""An end in time, whatever the interpreter still has to do."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import os, signal, time
+from ovenbird.daemon import ending
+
+class Slow:
+    def __del__(self):
+        time.sleep(60)
+
+kept = Slow()
+order = ending.Ending(lambda: None)
+order.watch()
+os.kill(os.getpid(), signal.SIGTERM)
+assert order.asked
+raise SystemExit(ending.leave(7))
+"""
+
+
+def test_a_slow_end_of_the_interpreter_changes_no_exit_status():
+    assert subprocess.run([sys.executable, "-c", PROGRAM], check=False, timeout=50).returncode == 7
