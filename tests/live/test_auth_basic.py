@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import bcrypt
 import httpx
 import pytest
+
+from support.places import free_port
+from support.waiting import until
 
 BIN = Path(sys.executable).parent
 PASSWORD = "correct-horse"
@@ -22,12 +23,6 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "PYTHONWARNINGS": "ignore"}
 
 def find_client():
     return str(BIN / "openstack") if (BIN / "openstack").exists() else shutil.which("openstack")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Central:
@@ -54,16 +49,13 @@ class Central:
     def start(self):
         with (self.home / "log").open("w") as log:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            try:
-                httpx.get(self.url, verify=False)
-            except httpx.TransportError:
-                assert self.process.poll() is None, (self.home / "log").read_text()
-                time.sleep(0.05)
-            else:
-                return
-        pytest.fail("the daemon does not answer")
+
+        def answers():
+            if self.process.poll() is not None:
+                pytest.fail((self.home / "log").read_text())
+            return httpx.get(self.url, verify=False)
+
+        until(answers, despite=(httpx.TransportError,))
 
     def stop(self):
         self.process.terminate()

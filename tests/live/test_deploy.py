@@ -20,6 +20,7 @@ import pytest
 
 from ovenbird.lab.requirements import environment, find_program
 from support import ROOT, SUPPORT
+from support.waiting import until
 
 pytestmark = pytest.mark.live
 
@@ -54,14 +55,6 @@ SHIMS = {
     "chown": "exit 0",
 }
 """What hosts have instead of some programs; there is no user `ovenbird` and no network of ssh."""
-
-
-def until(what, limit=LIMIT):
-    deadline = time.monotonic() + limit
-    while not (found := what()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return found
 
 
 def run(*argv, **options):

@@ -3,7 +3,6 @@
 import contextlib
 import re
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +17,7 @@ from ovenbird.lab.lab import Lab
 from ovenbird.lab.process import wait_until
 from support.live import traffic
 from support.live.traffic import Traffic, flow_ages, kill
+from support.waiting import until
 
 pytestmark = pytest.mark.live
 
@@ -65,14 +65,16 @@ def _active(lab: Lab) -> bool:
 
 def _patiently(request: Callable[[], T]) -> T:
     """Ask the API until it answers: for a moment after a crash it may be gone, or say that a database is."""
-    deadline = time.monotonic() + 30
-    while True:
+
+    def answered() -> tuple[T] | None:
         try:
-            return request()
+            return (request(),)
         except ApiError as error:
-            if error.status not in {0, 503} or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
+            if error.status in {0, 503}:
+                return None
+            raise
+
+    return until(answered)[0]
 
 
 def _opens_and_closes(lab: Lab, port: int) -> None:

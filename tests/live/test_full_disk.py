@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from support.places import free_port
+from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,9 +44,7 @@ class Central:
     def __init__(self, disk: Path, errors: Path) -> None:
         self.disk = disk
         self.errors = errors
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -82,13 +81,6 @@ class Central:
     def switches(self) -> int:
         listed = ["ovn-nbctl", f"--db=unix:{self.disk}/nb.sock", "ls-list"]
         return len(subprocess.run(listed, check=True, capture_output=True, timeout=30).stdout.splitlines())
-
-
-def until(condition: Any) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_a_full_disk_loses_nothing_and_says_so(disk: Path, tmp_path: Path) -> None:

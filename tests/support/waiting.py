@@ -12,6 +12,7 @@ from inspect import isawaitable
 from typing import TypeVar
 
 T = TypeVar("T")
+Errors = tuple[type[Exception], ...]
 LIMIT = 120.0
 """Seconds."""
 _LONGEST = 0.05
@@ -41,12 +42,13 @@ class _Patience:
         return self._pause
 
 
-def until(condition: Callable[[], T], seconds: float = LIMIT) -> T:
+def until(condition: Callable[[], T], seconds: float = LIMIT, *, despite: Errors = ()) -> T:
     """Return the first true value that the condition gives.
 
     Arguments:
         condition: a function without arguments. It may assert: what it asserts does not hold yet, then.
         seconds: how long it may take.
+        despite: exceptions that mean as little.
 
     Raises:
         AssertionError: it took longer; with what the condition gave or asserted last.
@@ -56,18 +58,19 @@ def until(condition: Callable[[], T], seconds: float = LIMIT) -> T:
         try:
             if found := condition():
                 return found
-        except AssertionError as error:
-            time.sleep(patience.pause(str(error)))
+        except (AssertionError, *despite) as error:
+            time.sleep(patience.pause(str(error) or repr(error)))
         else:
             time.sleep(patience.pause(repr(found)))
 
 
-async def until_async(condition: Callable[[], T | Awaitable[T]], seconds: float = LIMIT) -> T:
+async def until_async(condition: Callable[[], T | Awaitable[T]], seconds: float = LIMIT, *, despite: Errors = ()) -> T:
     """Return the first true value that the condition gives, while the event loop runs.
 
     Arguments:
         condition: a function without arguments, or a coroutine function; as in `until`.
         seconds: how long it may take.
+        despite: exceptions that mean as little.
 
     Raises:
         AssertionError: it took longer; with what the condition gave or asserted last.
@@ -78,7 +81,7 @@ async def until_async(condition: Callable[[], T | Awaitable[T]], seconds: float 
             given = condition()
             if found := (await given if isawaitable(given) else given):
                 return found
-        except AssertionError as error:
-            await asyncio.sleep(patience.pause(str(error)))
+        except (AssertionError, *despite) as error:
+            await asyncio.sleep(patience.pause(str(error) or repr(error)))
         else:
             await asyncio.sleep(patience.pause(repr(found)))

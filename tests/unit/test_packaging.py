@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import time
 
 import pytest
 
 from support import ROOT
+from support.waiting import until
 
 PACKAGING = ROOT / "packaging"
 UNITS = sorted((PACKAGING / "systemd").glob("*.service"))
@@ -61,9 +61,7 @@ def test_a_log_is_rotated_and_goes_on_in_a_new_file(tmp_path):
     argv = [sys.executable, "-m", "ovenbird.cli", "northd", f"--log-file={log}", f"--unixctl={run}/northd.ctl", *absent]
     daemon = subprocess.Popen([*argv, "-vconsole:off"])
     try:
-        while not log.exists() or "starts" not in log.read_text():
-            assert daemon.poll() is None
-            time.sleep(0.01)
+        until(lambda: daemon.poll() is not None or (log.exists() and "starts" in log.read_text()))
         subprocess.run(["logrotate", "--force", f"--state={tmp_path}/state", rules], check=True)
         assert "starts" in old.read_text()
         assert "opened log file" in log.read_text()

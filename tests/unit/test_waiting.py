@@ -32,6 +32,13 @@ def said(what):
     assert what == "something", f"it is {what}"
 
 
+def test_other_exceptions_are_failures_unless_they_are_expected(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        until((tmp_path / "pid").read_text)
+    with pytest.raises(AssertionError, match="No such file"):
+        until((tmp_path / "pid").read_text, 0.01, despite=(FileNotFoundError,))
+
+
 async def test_the_event_loop_runs_meanwhile():
     looks = iter([False, True])
 

@@ -10,11 +10,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+from support.waiting import until
 
 SB_SCHEMA = Path("/usr/share/ovn/ovn-sb.ovsschema")
 VSWITCH_SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
@@ -60,12 +61,6 @@ class Oracle:
         self.processes.append(subprocess.Popen(command, env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
         log.close()
 
-    def wait(self, what: str, condition: object, seconds: float = 60) -> None:
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, f"waited {seconds} s for {what}"
-            time.sleep(0.05)
-
     def start(self) -> None:
         root = self.root
         self.run("ovsdb-tool", "create", f"{root}/sb.db", str(SB_SCHEMA))
@@ -77,7 +72,7 @@ class Oracle:
             f"{root}/sb.db",
             f"{root}/conf.db",
         )
-        self.wait("ovsdb-server", (root / "db.sock").exists)
+        until((root / "db.sock").exists)
         self.run("ovs-vsctl", "--no-wait", "init")
         self.spawn("ovs-vswitchd", "--enable-dummy", "--disable-system", f"--unixctl={root}/vs.ctl")
         self.run(
@@ -92,7 +87,7 @@ class Oracle:
         )  # fmt: skip
         self.transact(*self.topology())
         self.spawn("ovn-controller", f"unix:{root}/db.sock")
-        self.wait("the ports to be bound", self.bound)
+        until(self.bound)
 
     def bound(self) -> bool:
         select = {"op": "select", "table": "Port_Binding", "where": [["up", "==", True]], "columns": ["logical_port"]}
@@ -146,7 +141,7 @@ class Oracle:
         cookies = self.logical_flows([(pipeline, TABLE, *flow) for flow in flows], is_switch=is_switch)
         self.transact({"op": "mutate", "table": "SB_Global", "where": [], "mutations": [["nb_cfg", "+=", 1]]})
         last = self.nb_cfg("SB_Global")
-        self.wait("ovn-controller", lambda: self.nb_cfg("Chassis_Private") == last)
+        until(lambda: self.nb_cfg("Chassis_Private") == last)
         found: dict[int, list[tuple[str, str]]] = {}
         dump = self.run(
             "ovs-ofctl", "-O", "OpenFlow15", "--no-stats", "--no-names", "dump-flows", f"unix:{self.root}/br-int.mgmt"
@@ -230,7 +225,7 @@ def northd_actions() -> dict[tuple[str, bool], set[str]]:
             f"{root}/nb.db",
             f"{root}/sb.db",
         )
-        it.wait("ovsdb-server", (root / "db.sock").exists)
+        until((root / "db.sock").exists)
         db = f"--db=unix:{root}/db.sock"
         it.run("ovn-sbctl", db, "init", "--", "chassis-add", "hv1", "geneve", "127.0.0.1")
         it.spawn(

@@ -16,6 +16,7 @@ from ovenbird.api.http.app import create_app
 from ovenbird.model import cloud
 from ovenbird.ovsdb.replica import Replica
 from support.ovsdb.cluster import Cluster
+from support.waiting import until_async
 
 WORKERS = 8
 CALLS = 25
@@ -66,11 +67,7 @@ async def test_no_call_fails_and_none_is_done_twice_when_leaders_go(cluster, cap
     done = []
 
     async def progress(calls):
-        for _ in range(20_000):
-            if len(done) >= calls:
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError(len(done))
+        await until_async(lambda: len(done) >= calls, 200)
 
     async def disturb():
         """Kill a leader, bring it back, and end the next one in order."""

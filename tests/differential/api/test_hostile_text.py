@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
-import time
 
 import httpx
 import orjson
@@ -17,6 +16,7 @@ from ovenbird.api.access.quotas import NONE
 from ovenbird.api.http.app import create_app
 from ovenbird.model import cloud
 from ovenbird.ovsdb.replica import Replica
+from support.waiting import until
 
 ODD = ["\0", "\x01", "\x1b[2J", "\n", "\r\n", "\t", "\x7f", "\x85", "\u2028", "\ufeff", "\uffff", "\U0010ffff",
        "\U0001f600", "e\u0301", "\u202e", '"', "\\", "\\u0000", "%00", "'; DROP TABLE", "${x}", "x" * 255,
@@ -32,10 +32,7 @@ def remote(tmp_path_factory):
     subprocess.run(["ovsdb-tool", "create", place / "db", place / "schema"], check=True)
     quiet = ["-vconsole:off", "-vsyslog:off", f"--unixctl={place / 'ctl'}"]
     server = subprocess.Popen(["ovsdb-server", str(place / "db"), f"--remote=punix:{place / 'sock'}", *quiet])
-    for _ in range(500):
-        if (place / "sock").exists():
-            break
-        time.sleep(0.02)
+    until((place / "sock").exists)
     yield f"unix:{place / 'sock'}"
     assert server.poll() is None
     server.terminate()

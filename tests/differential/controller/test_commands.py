@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.controller.site import Site, one_chassis
+from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,7 @@ def start(site: Site, program: tuple[str, ...]) -> str:
     """Start a controller; return its control socket when its ports are there."""
     process = site.spawn(*program, f"--log-file={site.directory}/oc.log", f"unix:{site.directory}/db.sock")
     ours = ("--bare", "--columns=up", "find", "Port_Binding", "logical_port=p2")
-    site.await_(lambda: site.sbctl(*ours).strip() == "true", "its ports")
+    until(lambda: site.sbctl(*ours).strip() == "true")
     return str(site.directory / f"ovn-controller.{process.pid}.ctl")
 
 
@@ -61,9 +62,9 @@ def test_a_packet_made_to_order_enters_by_its_port(site: Site, program: tuple[st
     socket = start(site, program)
     assert appctl(site, socket, "inject-pkt", f'inport == "p1" && {MICROFLOW}') == ""
     if program is OURS:  # the original lets a packet in behind the first table, and knows no containers there
-        site.await_(lambda: packets(site, 11) == 1, "the packet")
+        until(lambda: packets(site, 11) == 1)
         assert appctl(site, socket, "inject-pkt", f'inport == "c1" && {MICROFLOW}') == ""
-        site.await_(lambda: packets(site, 11, ",dl_vlan=5") == 1, "the container's packet")
+        until(lambda: packets(site, 11, ",dl_vlan=5") == 1)
     for wrong in (f'inport == "nobody" && {MICROFLOW}', f'inport == "far" && {MICROFLOW}', MICROFLOW, "ip4 &&"):
         assert appctl(site, socket, "inject-pkt", wrong).startswith("error: "), wrong
 
@@ -73,7 +74,7 @@ def test_the_bridge_says_which_changes_are_installed(site: Site, program: tuple[
     site.nbctl("--wait=hv", "set", "NB_Global", ".", "external_ids:x=y")
     number = site.nbctl("--bare", "get", "NB_Global", ".", "nb_cfg").strip()
     said = "external_ids:ovn-nb-cfg"
-    site.await_(lambda: site.vsctl("--if-exists", "get", "Bridge", "br-int", said).strip() == f'"{number}"', "nb_cfg")
+    until(lambda: site.vsctl("--if-exists", "get", "Bridge", "br-int", said).strip() == f'"{number}"')
     assert int(site.vsctl("get", "Bridge", "br-int", f"{said}-ts").strip().strip('"')) > 1_600_000_000_000
     assert site.vsctl("get", "Bridge", "br-int", "datapath_type").strip() == "system"
     assert "datapath-type=system" in site.sbctl("get", "Chassis", "hv1", "other_config")
@@ -83,15 +84,15 @@ def test_a_file_may_name_the_chassis(site: Site, program: tuple[str, ...]) -> No
     (site.directory / "system-id-override").write_text("special\n")
     site.vsctl("set", "Open_vSwitch", ".", "external_ids:ovn-encap-ip-special=192.0.2.77")
     start(site, program)
-    site.await_(lambda: "special" in site.sbctl("--bare", "--columns=name", "list", "Chassis"), "the chassis")
+    until(lambda: "special" in site.sbctl("--bare", "--columns=name", "list", "Chassis"))
     assert site.sbctl("--bare", "--columns=ip", "find", "Encap", "chassis_name=special").strip() == "192.0.2.77"
 
 
 def test_changes_wait_for_a_northd_of_the_same_version(site: Site) -> None:
     start(site, OURS)  # the site's northd is the original
     site.vsctl("set", "Open_vSwitch", ".", "external_ids:ovn-match-northd-version=true")
-    site.await_(lambda: "mismatch" in (site.directory / "oc.log").read_text(), "a word about it")
+    until(lambda: "mismatch" in (site.directory / "oc.log").read_text())
     site.vsctl("add-port", "br-int", "far", "--", "set", "Interface", "far", "type=dummy", "external_ids:iface-id=far")
     assert site.sbctl("get", "Port_Binding", "far", "chassis").strip() == "[]"
     site.vsctl("set", "Open_vSwitch", ".", "external_ids:ovn-match-northd-version=false")
-    site.await_(lambda: site.sbctl("get", "Port_Binding", "far", "chassis").strip() != "[]", "the port")
+    until(lambda: site.sbctl("get", "Port_Binding", "far", "chassis").strip() != "[]")

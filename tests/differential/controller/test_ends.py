@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from support.controller.site import NETWORK, PORTS, one_chassis
+from support.waiting import until
 
 if TYPE_CHECKING:
     import subprocess
@@ -55,7 +56,7 @@ def test_ours_leaves_what_the_original_leaves(how: str) -> None:
     for program in (ORIGINAL, OURS):
         with one_chassis(NETWORK, PORTS, ovn_bridge_mappings="net1:br-ex") as site:
             process = site.spawn(*program, f"unix:{site.directory}/db.sock")
-            site.await_(lambda site=site: "p1" in left(site).bound, "the ports to be bound")
+            until(lambda site=site: "p1" in left(site).bound)
             site.nbctl("--wait=hv", "sync")
             before = left(site)
             assert "ovn-hv2-0" in before.tunnels

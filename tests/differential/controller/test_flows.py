@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,9 +23,10 @@ from support.controller.site import (
     physical,
     settled,
 )
+from support.waiting import until_async
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from ovenbird.ovsdb.commit import Commit
     from ovenbird.ovsdb.transaction import Transaction
@@ -320,17 +320,11 @@ async def undone(site: Site) -> None:
     controller = Controller(f"unix:{site.directory}/db.sock")
     running = asyncio.create_task(controller.run())
 
-    async def until(condition: Callable[[], object], what: str) -> None:
-        end = time.monotonic() + 60
-        while not condition():
-            assert time.monotonic() < end, what
-            await asyncio.sleep(0.02)
-
     def claimed() -> str:
         return site.sbctl("--bare", "--columns=chassis", "find", "Port_Binding", "logical_port=p1").strip()
 
     try:
-        await until(lambda: controller.settled, "the controller to settle")
+        await until_async(lambda: controller.settled)
         assert claimed()
         southbound = controller.southbound
         assert southbound is not None
@@ -346,14 +340,14 @@ async def undone(site: Site) -> None:
             outcome = await commit(transaction)
             assert port.chassis is not None
             await asyncio.to_thread(site.sbctl, "lsp-unbind", "p1")
-            await until(lambda: port.chassis is None, "the claim to be undone")
+            await until_async(lambda: port.chassis is None)
             controller.resume()
             return outcome
 
         southbound.commit = overtaken
         await asyncio.to_thread(site.sbctl, "lsp-unbind", "p1")
-        await until(lambda: southbound.commit is not overtaken and not controller.paused, "p1 to be claimed again")
-        await until(claimed, "p1 to be claimed once more")
+        await until_async(lambda: southbound.commit is not overtaken and not controller.paused)
+        await until_async(claimed)
     finally:
         await controller.close()
         await running

@@ -14,6 +14,7 @@ from ovenbird.ovsdb.replica import Replica
 from ovenbird.ovsdb.transact_request import encode_transaction
 from support.controller.site import Site, one_chassis
 from support.ovsdb.other_schemas import newer, reduced, ungrouped
+from support.waiting import until_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,9 +114,7 @@ async def converted(site: Site) -> None:
         await asyncio.to_thread(site.run, "ovsdb-client", "convert", f"unix:{site.directory}/sb.sock", schema)
         assert controller.southbound is not None
         store = controller.southbound.store
-        async with asyncio.timeout(60):
-            while not store.table(sb.LogicalDPGroup).rows or not store.table(sb.ChassisPrivate).rows:  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
+        await until_async(lambda: store.table(sb.LogicalDPGroup).rows and store.table(sb.ChassisPrivate).rows)
         await asyncio.to_thread(site.nbctl, "--wait=hv", "sync")
         assert await quiet(site) == before
         assert all(chassis.other_config for chassis in store.table(sb.Chassis).rows.values())

@@ -13,6 +13,7 @@ import pytest
 
 from support.controller.site import ORIGINAL_SERVER, OVENBIRD, one_chassis
 from support.ovsdb.certificates import Authority
+from support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,13 +58,13 @@ def learns(site: Site, port: str, mac: str, address: str, table: str, *condition
         announce(site, port, mac, address)
         return found(site, table, *condition)
 
-    site.await_(there, f"{table} {condition}")
+    until(there)
 
 
 def works(site: Site, keys: list[str], program: tuple[str, ...], number: int) -> None:
     """See a controller do all its work, and leave when told to."""
     process = site.spawn(*program, f"unix:{site.directory}/db.sock", "--pidfile", *keys)
-    site.await_(lambda: found(site, "Port_Binding", "logical_port=p1", "up=true"), "a port to come up")
+    until(lambda: found(site, "Port_Binding", "logical_port=p1", "up=true"))
     site.nbctl("--wait=hv", "sync")
     station = f"0a:00:00:00:01:{number:02x}"
     learns(site, "p3", station, f"10.0.0.{50 + number}", "FDB", f'mac="{station}"')
@@ -73,9 +74,9 @@ def works(site: Site, keys: list[str], program: tuple[str, ...], number: int) ->
     if program == CONTROLLERS["ours"]:  # which the role does not let it tell, and which stops the original's
         site.vsctl("set", "Open_vSwitch", ".", "external_ids:hostname=other")
     site.vsctl("set", "Open_vSwitch", ".", f"external_ids:ovn-cms-options=x{number}")
-    site.await_(lambda: found(site, "Chassis", f"other_config:ovn-cms-options=x{number}"), "settings to be told")
+    until(lambda: found(site, "Chassis", f"other_config:ovn-cms-options=x{number}"))
     site.vsctl("set", "Open_vSwitch", ".", f"external_ids:ovn-encap-ip=192.0.2.{number}")
-    site.await_(lambda: found(site, "Encap", f"ip=192.0.2.{number}"), "an address to be told")
+    until(lambda: found(site, "Encap", f"ip=192.0.2.{number}"))
     site.nbctl("--wait=hv", "sync")
     site.run("ovs-appctl", "-t", "ovn-controller", "exit")
     process.wait(10)
@@ -106,7 +107,7 @@ def others_may_not(site: Site, keys: list[str], remote: str) -> None:
         assert "permission error" in done.stderr, (change, done.stderr)
     log = site.directory / "intruder.log"
     site.spawn(*CONTROLLERS["ours"], f"unix:{site.directory}/db.sock", *keys, f"--log-file={log}")
-    site.await_(lambda: log.exists() and "prohibit" in log.read_text(), "an intruder to be refused")
+    until(lambda: log.exists() and "prohibit" in log.read_text())
     assert [site.sbctl("list", table) for table in owned] == before
 
 
@@ -118,7 +119,7 @@ def test_a_controller_may_do_its_work_and_no_other_may(tmp_path: Path, place: st
     southbound = (*server, "--remote=db:OVN_Southbound,SB_Global,connections", *keys["server"])
     with one_chassis(NETWORK, PORTS, servers={"nb": server, "sb": southbound}, northd=northd) as site:
         site.sbctl("set-connection", "role=ovn-controller", "pssl:0:127.0.0.1")
-        site.await_(lambda: found(site, "Connection", column="status"), "the remote to be there")
+        until(lambda: found(site, "Connection", column="status"))
         port = found(site, "Connection", column="status").partition("bound_port=")[2].split()[0]
         remote = f"ssl:127.0.0.1:{port}"
         site.vsctl("set", "Open_vSwitch", ".", f'external_ids:ovn-remote="{remote}"')

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.controller import Controller
 from ovenbird.model import sb
-from support.controller.site import Site, one_chassis
+from support.controller.site import Site, one_chassis, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,29 +108,22 @@ def words(text: str) -> list[str]:
     return sorted(text.split())
 
 
-async def until(condition: Callable[[], object], what: str) -> None:
-    limit = time.monotonic() + 30
-    while not await asyncio.to_thread(condition):
-        assert time.monotonic() < limit, what
-        await asyncio.sleep(0.1)
-
-
 async def change_everything(site: Site) -> None:
     controller = Controller(f"unix:{site.directory}/db.sock")
     running = asyncio.create_task(controller.run())
     root = ("Open_vSwitch", ".")
     try:
-        await until(lambda: INNER in ports(site, controller) and tunnel(site, controller), "the beginning")
+        await told(lambda: INNER in ports(site, controller) and tunnel(site, controller))
         for key, value, show, sign in CHANGES:
             was = show(site, controller)
             wanted, hidden = sign.lstrip("!"), sign.startswith("!")
             site.vsctl("--no-wait", "set", *root, f'external_ids:{key}="{value}"')
-            await until(lambda c=(show, wanted, hidden): (c[1] in c[0](site, controller)) is not c[2], f"{key}={value}")
+            await told(lambda c=(show, wanted, hidden): (c[1] in c[0](site, controller)) is not c[2])
             if key in BEFORE:
                 site.vsctl("--no-wait", "set", *root, f'external_ids:{key}="{BEFORE[key]}"')
             else:
                 site.vsctl("--no-wait", "remove", *root, "external_ids", key)
-            await until(lambda c=(show, was): words(c[0](site, controller)) == words(c[1]), f"{key} as it was")
+            await told(lambda c=(show, was): words(c[0](site, controller)) == words(c[1]))
             assert not running.done()
         await asyncio.to_thread(site.nbctl, "--wait=hv", "sync")
         assert not controller._retries.failed

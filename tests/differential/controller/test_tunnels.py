@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ovenbird.controller.controller import Controller
-from support.controller.site import Site, one_chassis
+from support.controller.site import Site, one_chassis, told
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 NETWORK = r"""
 ls-add sw0
@@ -56,20 +55,13 @@ def interfaces(site: Site) -> list[tuple[str, str, str, str]]:
     return found
 
 
-async def until(condition: Callable[[], object], what: str) -> None:
-    limit = time.monotonic() + 30
-    while not await asyncio.to_thread(condition):
-        assert time.monotonic() < limit, what
-        await asyncio.sleep(0.1)
-
-
 async def become(site: Site, wanted: dict[str, str]) -> None:
     """Wait until the tunnels that the switch has are these, type by remote end."""
 
     def condition() -> bool:
         return {end: kind for _, end, kind, port in interfaces(site) if int(port) > 0} == wanted
 
-    await until(condition, f"tunnels {wanted}")
+    await told(condition)
     assert len(interfaces(site)) == len(wanted)
 
 
@@ -91,11 +83,11 @@ async def a_neighbour_changes(site: Site) -> None:
         await become(site, {"hv2-new@192.0.2.2": "geneve"})
         assert interfaces(site)[0][3] == port[3], "the tunnel itself is the same"
         site.sbctl("lsp-bind", "there", "hv2-new")
-        await until(lambda: outputs(site) == {port[3]}, "the way to the port")
+        await told(lambda: outputs(site) == {port[3]})
         site.sbctl("chassis-del", "hv2-new", "--", "chassis-add", "hv2-new", "geneve", "192.0.2.3")
         site.sbctl("lsp-bind", "there", "hv2-new")
         await become(site, {"hv2-new@192.0.2.3": "geneve"})
-        await until(lambda: outputs(site) == {interfaces(site)[0][3]}, "the way to the new address")
+        await told(lambda: outputs(site) == {interfaces(site)[0][3]})
         site.sbctl("chassis-del", "hv2-new", "--", "chassis-add", "hv2-new", "geneve,vxlan", "192.0.2.3")
         site.sbctl("chassis-add", "hv3", "vxlan", "192.0.2.4")
         await become(site, {"hv2-new@192.0.2.3": "geneve", "hv3@192.0.2.4": "vxlan"})
@@ -121,15 +113,13 @@ async def the_chassis_changes(site: Site) -> None:
         ids = ("ovn-set-local-ip=true", "ovn-encap-ip=192.0.2.7", "system-id=hv1-new")
         site.vsctl("--no-wait", "set", "Open_vSwitch", ".", *(f"external_ids:{each}" for each in ids))
         name = interfaces(site)[0][0]
-        await until(lambda: "local_ip=" in site.vsctl("get", "Interface", name, "options"), "the local address")
+        await told(lambda: "local_ip=" in site.vsctl("get", "Interface", name, "options"))
         await become(site, {"hv2@192.0.2.2": "geneve"})
         names = ("--bare", "--columns=name", "list", "Chassis")
-        await until(
-            lambda: site.sbctl(*names).split() in (["hv1-new", "hv2"], ["hv2", "hv1-new"]), "the new name alone"
-        )
+        await told(lambda: sorted(site.sbctl(*names).split()) == ["hv1-new", "hv2"])
         assert row(site, "hv1-new") == before[2], "it is the same row, and its ports stay bound"
         columns = ("--bare", "--columns=ip", "find", "Encap", "chassis_name=hv1-new")
-        await until(lambda: set(site.sbctl(*columns).split()) == {"192.0.2.7"}, "the new address")
+        await told(lambda: set(site.sbctl(*columns).split()) == {"192.0.2.7"})
 
 
 def test_tunnels_follow_the_chassis_itself(site: Site) -> None:
@@ -143,10 +133,10 @@ async def others_are_there(site: Site) -> None:
     site.sbctl("chassis-add", "hv3", "geneve", "192.0.2.3")
     async with controlled(site) as controller:
         await become_but(site, {"hv3@192.0.2.3": "geneve"}, failed="hv2@192.0.2.2")
-        await until(lambda: "exists" in " ".join(controller._retries.failed.values()), "the switch's reason")
+        await told(lambda: "exists" in " ".join(controller._retries.failed.values()))
         site.vsctl("--no-wait", "del-port", "mine")
         await become(site, {"hv2@192.0.2.2": "geneve", "hv3@192.0.2.3": "geneve"})
-        await until(lambda: not controller._retries.failed, "the end of the trouble")
+        await told(lambda: not controller._retries.failed)
 
 
 async def become_but(site: Site, wanted: dict[str, str], failed: str) -> None:
@@ -156,7 +146,7 @@ async def become_but(site: Site, wanted: dict[str, str], failed: str) -> None:
         found = {end: (kind, int(port)) for _, end, kind, port in interfaces(site) if port != "[]"}
         return found.pop(failed, ("", 0))[1] < 0 and {end: kind for end, (kind, _) in found.items()} == wanted
 
-    await until(condition, f"tunnels {wanted}, but not to {failed}")
+    await told(condition)
 
 
 def test_a_tunnel_that_fails_is_told_of_and_tried_again_and_costs_no_other(site: Site) -> None:

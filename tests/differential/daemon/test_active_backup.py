@@ -7,9 +7,10 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 
 import pytest
+
+from support.waiting import until
 
 PROGRAMS = ("ovs-appctl", "ovsdb-client", "ovsdb-server", "ovsdb-tool", "ovn-nbctl")
 MISSING = [p for p in PROGRAMS if shutil.which(p) is None]
@@ -81,13 +82,6 @@ class Served:
     def refuses(self):
         change = json.dumps(["OVN_Northbound", {"op": "insert", "table": "Logical_Switch", "row": {"name": "x"}}])
         return "not allowed" in run("ovsdb-client", "transact", self.remote, change).stdout
-
-
-def until(holds):
-    deadline = time.monotonic() + LIMIT
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(("one", "other"), [(OURS, ORIGINAL), (ORIGINAL, OURS), (OURS, OURS)])

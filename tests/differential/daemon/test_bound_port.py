@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import subprocess
 import sys
-import time
 
 import pytest
 
 from support.ovsdb.certificates import Authority
+from support.waiting import until
 
 PROGRAMS = ("openssl", "ovsdb-client", "ovsdb-server", "ovsdb-tool", "ovn-nbctl")
 MISSING = [p for p in PROGRAMS if shutil.which(p) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
 SERVERS = {"original": ("ovsdb-server",), "ours": (sys.executable, "-m", "ovenbird.cli", "db")}
-LIMIT = 30.0
-"""Seconds to wait for what has to happen, on a busy machine."""
+FAILED = (subprocess.CalledProcessError,)
 
 
 def output(*argv):
     return subprocess.run(argv, capture_output=True, text=True, timeout=20, check=True).stdout
-
-
-def until(attempt):
-    """Return what an attempt returns once that is true and no program fails."""
-    deadline = time.monotonic() + LIMIT
-    found = None
-    while not found:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-        with contextlib.suppress(subprocess.CalledProcessError):
-            found = attempt()
-    return found
 
 
 def statuses(remote):
@@ -58,10 +44,10 @@ def test_a_chosen_port_is_told_and_answers(tmp_path, server):
     )  # fmt: skip
     try:
         local = f"unix:{socket}"
-        until(lambda: output("ovn-nbctl", f"--db={local}", "init") is not None)
+        until(lambda: output("ovn-nbctl", f"--db={local}", "init") is not None, despite=FAILED)
         targets = ("ptcp:0:127.0.0.1", "pssl:0:127.0.0.1")
         output("ovn-nbctl", f"--db={local}", "--", "set-connection", *targets)
-        told = until(lambda: statuses(local))
+        told = until(lambda: statuses(local), despite=FAILED)
         assert set(told) == set(targets)
         ports = [int(told[target]["bound_port"]) for target in targets]
         assert ports[0] != ports[1]

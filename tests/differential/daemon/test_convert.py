@@ -5,17 +5,17 @@ What the older Northbound schemas lack is from the history of OVN's `ovn-nb.ovss
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shlex
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+
+from support.waiting import until
 
 PROGRAMS = ("ovsdb-client", "ovsdb-server", "ovsdb-tool", "ovn-nbctl", "ovn-sbctl", "ovn-northd")
 MISSING = [p for p in PROGRAMS if shutil.which(p) is None]
@@ -125,13 +125,13 @@ class Site:
         return done.stdout
 
     def until(self, found, *argv):
-        deadline = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(AssertionError):
-                if found(answer := self.run(*argv)):
-                    return answer
-            assert time.monotonic() < deadline, (argv, answer)
-            time.sleep(0.05)
+
+        def answer():
+            said = self.run(*argv)
+            assert found(said), (argv, said)
+            return said
+
+        return until(answer)
 
     def nbctl(self, *words):
         return self.run("ovn-nbctl", "--no-leader-only", f"--db={self.nb}", *words)

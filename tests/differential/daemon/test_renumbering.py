@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from contextlib import ExitStack
 
@@ -16,6 +14,8 @@ import pytest
 
 from ovenbird.model import cloud
 from ovenbird.ovsdb.journal import create
+from support.places import free_port
+from support.waiting import until
 
 MISSING = [p for p in ("ovsdb-client", "ovsdb-server", "ovn-nbctl") if shutil.which(p) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
@@ -25,9 +25,7 @@ OVENBIRD = (sys.executable, "-m", "ovenbird.cli")
 class Site:
     def __init__(self, place, stack):
         self.place, self.stack = place, stack
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
     def start(self, *argv):
         process = self.stack.enter_context(subprocess.Popen(argv, env=self.env))
@@ -49,15 +47,7 @@ class Site:
         return subprocess.run(line, shell=True, cwd=self.place, check=True, capture_output=True, text=True).stdout
 
     def until(self, condition):
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                if condition():
-                    return
-            except (OSError, subprocess.CalledProcessError):
-                pass
-            assert time.monotonic() < deadline, (self.place / "api.log").read_text()
-            time.sleep(0.05)
+        until(condition, despite=(OSError, subprocess.CalledProcessError))
 
     def networks(self):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/v2.0/networks", timeout=60) as answer:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 
 import pytest
+
+from support.places import free_port
+from support.waiting import until
 
 PROGRAMS = ("openssl", "ovsdb-client", "ovsdb-server", "ovsdb-tool", "ovn-nbctl")
 MISSING = [p for p in PROGRAMS if shutil.which(p) is None]
@@ -47,12 +48,6 @@ def keys(tmp_path_factory):
     return [f"--private-key={key}", f"--certificate={cert}", f"--ca-cert={ca}"]
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Programs:
     def __init__(self, place):
         self.place = place
@@ -67,10 +62,13 @@ class Programs:
 
     def until(self, *argv):
         """Run a command until it succeeds, and return what it prints."""
-        deadline = time.monotonic() + 60
-        while (done := self.run(*argv)).returncode:
-            assert time.monotonic() < deadline, done.stderr
-        return done.stdout
+
+        def done():
+            made = self.run(*argv)
+            assert made.returncode == 0, made.stderr
+            return made
+
+        return until(done).stdout
 
     def stop(self):
         for process in reversed(self.running):

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.compile import compile_match
 from ovenbird.lang.parser import parse
 from ovenbird.lang.templates.match import Templates
+from support.waiting import until
 
 PROGRAMS = ("ovn-northd", "ovsdb-server", "ovsdb-tool", "ovn-nbctl", "ovn-sbctl", "ovn-trace")
 SCHEMAS = (Path("/usr/share/ovn/ovn-nb.ovsschema"), Path("/usr/share/ovn/ovn-sb.ovsschema"))
@@ -101,10 +101,7 @@ def southbound() -> Iterator[dict[str, list[dict[str, object]]]]:
                 run("ovsdb-tool", "create", f"{directory}/{name}.db", str(schema))
                 start("ovsdb-server", f"--remote=punix:{directory}/{name}.sock", f"--unixctl={directory}/{name}.ctl",
                       f"{directory}/{name}.db")  # fmt: skip
-            deadline = time.monotonic() + 60
-            while not all(Path(directory, f"{name}.sock").exists() for name in ("nb", "sb")):
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+            until(lambda: all(Path(directory, f"{name}.sock").exists() for name in ("nb", "sb")))
             nb, sb = (f"unix:{directory}/{name}.sock" for name in ("nb", "sb"))
             start("ovn-northd", f"--ovnnb-db={nb}", f"--ovnsb-db={sb}", f"--unixctl={directory}/northd.ctl")
             nbctl = ("ovn-nbctl", f"--db={nb}", "--timeout=30")

@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from ovenbird.lang.microflow import Microflow
 from ovenbird.lang.parser import parse
 from ovenbird.openflow.fields import FIELDS, field_named
 from ovenbird.openflow.match import Match
+from support.waiting import until
 
 PROGRAMS = ("ovn-controller", "ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovn-sbctl", "ovs-vsctl", "ovs-ofctl")
 SCHEMAS = (Path("/usr/share/ovn/ovn-sb.ovsschema"), Path("/usr/share/openvswitch/vswitch.ovsschema"))
@@ -190,10 +190,7 @@ class Chassis:
         self.start(
             "ovsdb-server", f"--remote=punix:{socket}", f"--unixctl={name}.ctl", str(self.directory / f"{name}.db")
         )
-        deadline = time.monotonic() + 60
-        while not socket.exists():
-            assert time.monotonic() < deadline, f"no {socket}"
-            time.sleep(0.02)
+        until(socket.exists)
         return f"unix:{socket}"
 
     def sbctl(self, *words: str) -> str:

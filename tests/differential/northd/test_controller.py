@@ -4,9 +4,10 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 
 import pytest
+
+from support.waiting import until
 
 NEEDED = ("ovn-controller", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl")
 
@@ -49,15 +50,11 @@ class Hypervisor:
         self.wait_for("Chassis")
 
     def wait_for(self, table):
-        deadline = time.monotonic() + 60
-        while not self.oracle.ours.select(table, "_uuid") and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: self.oracle.ours.select(table, "_uuid"))
 
     def vsctl(self, *arguments):
         command = ["ovs-vsctl", f"--db={self.remote}", "--timeout=20", *arguments]
-        deadline = time.monotonic() + 60
-        while not self.oracle.path("conf.sock").exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(self.oracle.path("conf.sock").exists)
         subprocess.run(command, check=True, env=self.oracle.environment)
 
     def plug(self, name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import shutil
 import subprocess
 import tempfile
@@ -21,6 +22,7 @@ from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.replica import Replica
 from support.northd import oracle as programs
 from support.ovsdb.other_schemas import newer, reduced, ungrouped
+from support.waiting import until_async
 
 pytestmark = pytest.mark.skipif(bool(programs.missing()), reason="needs Debian's OVN")
 
@@ -131,14 +133,15 @@ async def compiled(made):
     for replica in (northbound, southbound):
         replica.commit = counted(replica.commit, commits)
     running = asyncio.create_task(driver.run())
-    async with asyncio.timeout(60):
-        while not driver.waves or driver.busy:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-        while True:
-            before = len(commits)
-            await asyncio.sleep(1.5)  # longer than any pause before something is tried again
-            if len(commits) == before:
-                break
+
+    async def done():
+        for replica in (northbound, southbound):
+            await replica.call("echo", [])  # what came of the last transaction has come before
+        later = [r for r in driver._refusals.values() if r.reconsider_at < math.inf or r.wait_until > loop.time()]
+        return driver.waves and not driver.busy and not later
+
+    loop = asyncio.get_running_loop()
+    await until_async(done)
     assert len(commits) < 10
     assert not driver.engine.failures
     running.cancel()

@@ -14,6 +14,7 @@ from ovenbird.openflow.errors import SwitchError
 from ovenbird.openflow.match import Match
 from ovenbird.openflow.messages import AggregateStatsRequest, FlowMod
 from ovenbird.openflow.transport import Session
+from support.waiting import until_async
 
 FLOWS = [flow(8, 100, {"reg0": (n, 0xFFFFFFFF)}, (Output(1),), n) for n in range(1, 3001)]
 STRANGER = FlowMod(table=9, priority=1, match=Match(), instructions=b"", cookie=77)
@@ -26,20 +27,11 @@ async def following(target):
     follower = BridgeSession(list, lambda _: None, lambda _: None)
     task = asyncio.create_task(follower.run(target))
     try:
-        await until(lambda: follower.connected)
+        await until_async(lambda: follower.connected)
         yield follower
     finally:
         task.cancel()
         await asyncio.wait({task})
-
-
-async def until(condition):
-    async with asyncio.timeout(TIMEOUT):
-        while True:
-            met = condition()
-            if await met if asyncio.iscoroutine(met) else met:
-                return
-            await asyncio.sleep(0.01)
 
 
 async def holds(session, count):
@@ -53,7 +45,7 @@ def tell(follower, added, removed=()):
 
 
 async def sent(follower):
-    await until(lambda: follower._bundle and not follower.table.dirty)
+    await until_async(lambda: follower._bundle and not follower.table.dirty)
     await follower.session.barrier()
 
 
@@ -67,9 +59,9 @@ async def test_an_empty_bridge_is_sent_flows_ahead_and_has_them_all_at_once(swit
         assert await holds(session, 0)
         tell(follower, FLOWS[2000:])
         follower.computed()
-        await until(lambda: holds(session, 2990))
+        await until_async(lambda: holds(session, 2990))
         follower.compare()
-        await until(lambda: not follower._doubted)
+        await until_async(lambda: not follower._doubted)
         assert follower.table.take() == {}
 
 
@@ -81,8 +73,8 @@ async def test_what_is_doubted_while_a_bundle_is_open_is_looked_at_afterwards(sw
         follower.compare()
         follower.table.absorb([], FLOWS[:10])
         follower.computed()
-        await until(lambda: holds(session, 90))
-        await until(lambda: not follower._doubted)
+        await until_async(lambda: holds(session, 90))
+        await until_async(lambda: not follower._doubted)
         assert follower.table.take() == {}
 
 
@@ -96,7 +88,7 @@ async def test_a_bridge_that_holds_flows_keeps_them_until_all_is_known(switch):
             assert follower._bundle is None
             assert await holds(session, 1)
             follower.computed()
-            await until(lambda: holds(session, 100))
+            await until_async(lambda: holds(session, 100))
 
 
 async def test_a_flow_that_is_refused_is_left_out_alone(switch, caplog):
@@ -107,7 +99,7 @@ async def test_a_flow_that_is_refused_is_left_out_alone(switch, caplog):
         tell(follower, [REFUSED, *FLOWS[100:200]])
         await sent(follower)
         follower.computed()
-        await until(lambda: holds(session, 200))
+        await until_async(lambda: holds(session, 200))
     assert "refuses flow 0x5, table 8 priority 1" in caplog.text
 
 
@@ -117,11 +109,11 @@ async def test_a_bundle_that_the_switch_has_forgotten_is_sent_again(switch):
     async with await Session.connect(target) as session, following(target) as follower:
         tell(follower, FLOWS[:100])
         await sent(follower)
-        await until(lambda: follower._bundle.forgotten)
+        await until_async(lambda: follower._bundle.forgotten)
         tell(follower, FLOWS[100:200])
         follower.computed()
-        await until(lambda: holds(session, 200))
+        await until_async(lambda: holds(session, 200))
         bundle = await session.open_bundle()
-        await until(lambda: bundle.forgotten)
+        await until_async(lambda: bundle.forgotten)
         with pytest.raises(SwitchError):
             await bundle.commit()

@@ -8,7 +8,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 
 import orjson
 import pytest
@@ -22,6 +21,8 @@ from ovenbird.ovsdb.service import Service
 from ovenbird.ovsdb.session import Session
 from support.ovsdb import original_server
 from support.ovsdb.certificates import Authority
+from support.places import free_port
+from support.waiting import until
 
 MISSING = [name for name in ("ovsdb-server", "ovsdb-tool", "openssl") if shutil.which(name) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
@@ -152,16 +153,6 @@ class Tls(original_server.Client):
         self.buffer = ""
 
 
-def free_ports(number):
-    probes = [socket.socket() for _ in range(number)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
 class Served:
     """A server, ours or the original, with one TLS listener for each way of access."""
 
@@ -174,8 +165,8 @@ class Served:
             [*command, f"--remote=punix:{folder}/s.sock", "--remote=db:T,Root,connections", f"--unixctl={folder}/s.ctl",
              "-vconsole:off", *authority.options(folder.name), folder / "t.db"],
         )  # fmt: skip
-        self.local = self.until(lambda: original_server.Client(folder / "s.sock"))
-        self.ports = free_ports(len(ACCESS))
+        self.local = until(lambda: original_server.Client(folder / "s.sock"), despite=(OSError,))
+        self.ports = [free_port() for _ in ACCESS]
         made = [
             {"op": "insert", "table": "Connection", "uuid-name": f"c{n}",
              "row": {"target": f"pssl:{port}:127.0.0.1", "role": role, "read_only": read_only}}
@@ -186,20 +177,10 @@ class Served:
         assert not any("error" in result for result in done["result"]), done
         self.clients = {}
 
-    @staticmethod
-    def until(attempt):
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                return attempt()
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-
     def client(self, name, access):
         if (name, access) not in self.clients:
             port = self.ports[ACCESS.index(access)]
-            self.clients[name, access] = self.until(lambda: Tls(port, self.authority, *self.keys[name]))
+            self.clients[name, access] = until(lambda: Tls(port, self.authority, *self.keys[name]), despite=(OSError,))
         return self.clients[name, access]
 
     def close(self):
@@ -320,16 +301,7 @@ def test_the_rows_of_remotes_say_who_is_connected(ours, original):
         for client in served.clients.values():
             client.close()
         served.clients.clear()
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            equal()
-        except AssertionError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-        else:
-            break
+    until(lambda: equal() is None)
 
 
 def test_a_remote_that_gets_another_role_closes_its_connections(ours):

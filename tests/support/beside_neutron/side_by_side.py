@@ -11,7 +11,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -27,6 +26,7 @@ from ovenbird.api.http.catalogue import RULES
 from ovenbird.api.ports.ipam import Allocator
 from ovenbird.model import cloud, nb, sb
 from ovenbird.ovsdb.database import Database
+from support.waiting import until
 
 PROGRAM = Path(__file__).with_name("neutron_service.py")
 SCHEMAS = Path("/usr/share/ovn")
@@ -150,10 +150,7 @@ class Neutron:
         self.processes.append(
             subprocess.Popen(["ovsdb-server", str(file), f"--remote=punix:{socket}", control, *quiet], text=True)
         )
-        for _ in range(500):
-            if socket.exists():
-                break
-            time.sleep(0.02)
+        until(socket.exists)
         tool = {"nb": "ovn-nbctl", "sb": "ovn-sbctl"}[name]
         subprocess.run([tool, f"--db=unix:{socket}", "--timeout=20", "init"], check=True)
         return f"unix:{socket}"

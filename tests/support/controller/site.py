@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ovenbird.controller.controller import Controller
+from support.waiting import until, until_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,12 +79,6 @@ class Site:
         process.wait(10)
         self.processes.remove(process)
 
-    def await_(self, condition: object, what: str) -> None:
-        end = time.monotonic() + 60
-        while not condition():  # type: ignore[operator]
-            assert time.monotonic() < end, what
-            time.sleep(0.02)
-
     def database(self, name: str, schema: str, server: Sequence[str] = ORIGINAL_SERVER) -> None:
         self.run("ovsdb-tool", "create", f"{self.directory}/{name}.db", schema)
         self.serve(name, self.directory / f"{name}.db", server)
@@ -94,7 +88,7 @@ class Site:
         socket = self.directory / f"{name}.sock"
         unixctl = self.directory / f"{name}.ctl"
         self.spawn(*server, f"--remote=punix:{socket}", f"--unixctl={unixctl}", str(file))
-        self.await_(socket.exists, f"{name} to listen")
+        until(socket.exists)
 
     def vsctl(self, *argv: str) -> str:
         return self.run("ovs-vsctl", f"--db=unix:{self.directory}/db.sock", "--timeout=10", *argv)
@@ -200,11 +194,18 @@ def compared(flows: set[str]) -> set[str]:
 
 async def settled(site: Site, condition: Callable[[set[str]], bool], what: str) -> set[str]:
     """Return the flows when they are as they should be."""
-    end = time.monotonic() + 60
-    while not condition(flows := await asyncio.to_thread(site.flows)):
-        assert time.monotonic() < end, what
-        await asyncio.sleep(0.05)
-    return flows
+
+    def there() -> set[str]:
+        flows = site.flows()
+        assert condition(flows), what
+        return flows
+
+    return await until_async(lambda: asyncio.to_thread(there))
+
+
+async def told(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds that asks programs, while ours run."""
+    await until_async(lambda: asyncio.to_thread(condition))
 
 
 async def install(site: Site, sync: list[str]) -> set[str]:
@@ -227,7 +228,7 @@ def installed_by_the_original(site: Site) -> set[str]:
     original = site.spawn("ovn-controller", f"unix:{site.directory}/db.sock")
     site.sbctl("wait-until", "Chassis_Private", "hv1")  # before that nobody waits for it
     site.nbctl("--wait=hv", "sync")
-    site.await_(lambda: "table=65" in "".join(site.flows()), "the original's flows")
+    until(lambda: "table=65" in "".join(site.flows()))
     site.nbctl("--wait=hv", "sync")
     theirs = site.flows()
     original.kill()  # so that it leaves everything as it is

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import multiprocessing
 import os
@@ -13,6 +12,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from ovenbird.cli.main import DAEMONS, run_daemon
+from support.waiting import until_async
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([*(f"ovenbird.daemon.{name}" for name in DAEMONS), "uvicorn.lifespan.off"])
@@ -68,17 +68,7 @@ def turns_end():
     northd.until_stopped = busy
 
 
-async def until(condition, what, limit=120):
-    """Wait for a condition; the limit is generous, since the machine may have much else to do."""
-    try:
-        async with asyncio.timeout(limit):
-            while not condition():  # noqa: ASYNC110 - of processes and files, which tell nobody
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise AssertionError(f"waited in vain for {what}") from None
-
-
 async def ended(process):
     """Return the exit status of a process that is to end."""
-    await until(lambda: process.exitcode is not None, "the end of a process")
+    await until_async(lambda: process.exitcode is not None)
     return process.exitcode

@@ -14,6 +14,7 @@ from ovenbird.engine.rules import rule
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.server import Server
+from support.waiting import until_async
 
 if TYPE_CHECKING:
     from ovenbird.ovsdb.transaction import Client
@@ -111,9 +112,12 @@ class World:
     async def settled(self) -> None:
         """Return when the driver has nothing to do."""
         assert self.driver is not None
-        calm = 0
-        async with asyncio.timeout(60):
-            while calm < 20:
-                await asyncio.sleep(0 if calm else 0.005)
-                busy = self.driver.engine is None or not self.driver.engine.idle or self.driver.busy
-                calm = 0 if busy else calm + 1
+
+        async def calm() -> bool:
+            for _ in range(20):
+                await asyncio.sleep(0)
+                if self.driver.engine is None or not self.driver.engine.idle or self.driver.busy:
+                    return False
+            return True
+
+        await until_async(calm)

@@ -9,7 +9,6 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 from ovenbird.engine.rows import Store
@@ -17,6 +16,7 @@ from ovenbird.model import nb, sb
 from ovenbird.northd.build import build
 from ovenbird.ovsdb.notation import decoder, encode
 from support.northd.contradictions import of_store
+from support.waiting import until
 
 PROGRAMS = ("ovsdb-server", "ovsdb-tool", "ovn-northd", "ovn-trace", "prlimit", "ovn-appctl", "ovn-nbctl")
 REGISTERS = re.compile(r"reg\d+=0x[0-9a-f]+,")
@@ -38,15 +38,7 @@ class Client:
 
     def __init__(self, path: Path, database: str) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                self.socket.connect(str(path))
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
+        until(lambda: self.socket.connect_ex(str(path)) == 0)
         self.database = database
         self.buffer = ""
 

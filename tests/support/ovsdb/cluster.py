@@ -10,6 +10,8 @@ import subprocess
 import orjson
 import pytest
 
+from support.waiting import until_async
+
 
 def free_ports(number):
     """Return TCP ports that nobody listens on."""
@@ -71,13 +73,15 @@ class Cluster:
 
     async def leader(self, *, members=3):
         """Return the leader, when there is one and this many servers are members."""
-        for _ in range(600):
+
+        async def leaders():
             told = {n: await asyncio.to_thread(self.status, n) for n in range(3) if self.processes[n] is not None}
-            leaders = [n for n, text in told.items() if "Role: leader" in text]
-            if len(leaders) == 1 and sum("Status: cluster member" in text for text in told.values()) == members:
-                return leaders[0]
-            await asyncio.sleep(0.1)
-        raise AssertionError(told)
+            found = [n for n, text in told.items() if "Role: leader" in text]
+            assert sum("Status: cluster member" in text for text in told.values()) == members, told
+            assert len(found) == 1, told
+            return found
+
+        return (await until_async(leaders))[0]
 
     def stop(self, n, *, kill=False):
         """End a server, at once or in order."""

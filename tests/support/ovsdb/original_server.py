@@ -6,8 +6,9 @@ import json
 import shutil
 import socket
 import subprocess
-import time
 from typing import TYPE_CHECKING, Any
+
+from support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,14 +117,7 @@ class Oracle:
 
     def _connect(self) -> Client:
         """Connect as soon as the server listens: for a moment its socket is there and refuses."""
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                return Client(self.path)
-            except (FileNotFoundError, ConnectionRefusedError):
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(0.01)
+        return until(lambda: Client(self.path), despite=(FileNotFoundError, ConnectionRefusedError))
 
     def close(self) -> None:
         self.client.close()

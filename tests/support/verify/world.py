@@ -11,7 +11,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +19,7 @@ from ovenbird.northd.build import build
 from ovenbird.ovsdb.notation import encode
 from ovenbird.verify.database_dump import SOUTHBOUND, DatabaseDump
 from ovenbird.verify.network import Network
+from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,12 +47,9 @@ def missing() -> list[str]:
 class Rpc:
     """A blocking JSON-RPC connection to a unix socket."""
 
-    def __init__(self, path: Path, patience: float = 10) -> None:
+    def __init__(self, path: Path) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
-        deadline = time.monotonic() + patience
-        while self.socket.connect_ex(str(path)):
-            assert time.monotonic() < deadline, f"nobody listens at {path}"
-            time.sleep(0.005)
+        until(lambda: self.socket.connect_ex(str(path)) == 0)
         self.socket.settimeout(PATIENCE)
 
     def call(self, method: str, *params):

@@ -16,6 +16,7 @@ from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.replica import Replica
 from ovenbird.ovsdb.server import LocalClient, Server
 from support.api.nova_server import NovaServer
+from support.waiting import until_async
 
 SERVER = "aaaaaaaa-0000-4000-8000-00000000000{}".format
 FIRST, LAST = SERVER(1), SERVER(9)
@@ -80,12 +81,25 @@ async def compute():
         yield server
 
 
+def stock_taken(notifier):
+    """Return an event that is set when a notifier has seen what there is, and hears of changes."""
+    event, look_around = asyncio.Event(), notifier.look_around
+
+    def look(now):
+        look_around(now)
+        event.set()
+
+    notifier.look_around = look
+    return event
+
+
 @contextlib.asynccontextmanager
 async def telling(world, compute, tokens=None):
     """Run a notifier; leave when it has taken stock."""
     notifier = nova.Notifier(world.cloud, northbound=world.northbound, url=compute.url, tokens=tokens)
+    ready = stock_taken(notifier)
     task = asyncio.ensure_future(notifier.run())
-    await asyncio.sleep(0.01)
+    await ready.wait()
     try:
         yield notifier
     finally:
@@ -190,10 +204,19 @@ async def test_a_nova_that_is_away_hears_how_things_are_when_it_is_back(world, c
 async def test_a_nova_that_was_never_there_hears_when_it_comes(world):
     async with NovaServer() as compute:
         pass
-    async with telling(world, compute):
+    async with telling(world, compute) as notifier:
+        tell, unheard = notifier._tell_some, asyncio.Event()
+
+        async def tell_some(http):
+            heard = await tell(http)
+            if not heard:
+                unheard.set()
+            return heard
+
+        notifier._tell_some = tell_some
         port = world.port()
         world.set(port, up=True)
-        await asyncio.sleep(4 * nova.GATHER)
+        await unheard.wait()
         async with NovaServer(compute.port) as late:
             assert await late.hears_of(port) == [(PLUGGED, FIRST, port, "completed")]
 
@@ -202,7 +225,7 @@ async def test_what_nova_does_not_understand_is_not_repeated(world, compute):
     compute.answers = [400]
     async with telling(world, compute):
         world.set(world.port(), up=True)
-        await asyncio.sleep(4 * nova.GATHER)
+        await until_async(lambda: compute.requests)
         assert await settled(world, compute) == []
     assert [r[3] for r in compute.requests] == [400, 200]
 
@@ -220,8 +243,10 @@ async def test_who_takes_over_tells_again_of_the_ports_that_somebody_may_wait_fo
 
 async def test_one_tells_and_the_other_takes_over(world, compute):
     other = LocalClient(world.servers[1].service, world.northbound.database)
-    first = asyncio.ensure_future(nova.Notifier(world.cloud, northbound=world.northbound, url=compute.url).run())
-    await asyncio.sleep(0.01)
+    notifier = nova.Notifier(world.cloud, northbound=world.northbound, url=compute.url)
+    ready = stock_taken(notifier)
+    first = asyncio.ensure_future(notifier.run())
+    await ready.wait()
     second = asyncio.ensure_future(nova.Notifier(world.cloud, northbound=other, url=compute.url).run())
     try:
         assert [e[0] for e in await told_of(world, compute)] == [PLUGGED]

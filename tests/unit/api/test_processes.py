@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import tempfile
-from pathlib import Path
 
 import httpx
 import orjson
@@ -16,13 +14,14 @@ from ovenbird.model import cloud
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.replica import Replica
 from ovenbird.ovsdb.server import Server
+from support.places import short_directory
+from support.waiting import until_async
 
 
 @pytest.fixture
 def directory():
-    made = Path(tempfile.mkdtemp(prefix="ob"))  # short: unix sockets' paths have a limit
-    yield made
-    shutil.rmtree(made)
+    with short_directory() as made:
+        yield made
 
 
 async def ours(directory):
@@ -48,9 +47,7 @@ async def original(directory):
         directory / "db",
         stderr=asyncio.subprocess.DEVNULL,
     )
-    while not (directory / "db.sock").exists():
-        assert process.returncode is None
-        await asyncio.sleep(0.01)
+    await until_async((directory / "db.sock").exists)
 
     async def stop():
         process.terminate()
@@ -82,11 +79,13 @@ async def post(client, member, **values):
 
 async def agreed(client, path, wanted):
     """Wait until a client shows a resource that another one made."""
-    for _ in range(500):
-        if (await client.get(path)).status_code == wanted:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(path)
+
+    async def shown():
+        answer = await client.get(path)
+        assert answer.status_code == wanted, path
+        return answer
+
+    await until_async(shown)
 
 
 async def test_addresses_are_given_once_and_all_of_them(processes):
@@ -106,10 +105,11 @@ async def test_addresses_are_given_once_and_all_of_them(processes):
 async def test_the_last_places_of_a_quota_are_taken_once(processes):
     project = "0" * 32
     assert (await processes[0].put(f"/quotas/{project}", json={"quota": {"router": 7}})).status_code == 200
-    for _ in range(500):
-        if (await processes[1].get(f"/quotas/{project}")).json()["quota"]["router"] == 7:
-            break
-        await asyncio.sleep(0.01)
+
+    async def known():
+        return (await processes[1].get(f"/quotas/{project}")).json()["quota"]["router"] == 7
+
+    await until_async(known)
     single = [post(processes[i % 2], "router", name=str(i)) for i in range(12)]
     bulk = [processes[i % 2].post("/routers", json={"routers": [{}, {}]}) for i in range(4)]
     answers = await asyncio.gather(*single, *bulk)

@@ -8,11 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 
 from support.daemon.forked import ended, start
+from support.waiting import until
 
 OVENBIRD = (sys.executable, "-m", "ovenbird.cli")
 ABSENT = "unix:/nonexistent/db.sock"
@@ -43,19 +43,12 @@ class Running:
         self.process = subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True)
 
     def call(self, method, *params):
-        deadline = time.monotonic() + 30
-        while True:
-            with socket.socket(socket.AF_UNIX) as caller:
-                try:
-                    caller.connect(str(self.ctl))
-                except OSError:
-                    assert self.process.poll() is None, self.process.stderr.read()
-                    assert time.monotonic() < deadline
-                    time.sleep(0.01)
-                    continue
-                caller.sendall(json.dumps({"id": 0, "method": method, "params": params}).encode())
-                answer = json.loads(caller.recv(1 << 16))
-            return answer["result"], answer["error"]
+        with socket.socket(socket.AF_UNIX) as caller:
+            until(lambda: self.process.poll() is not None or caller.connect_ex(str(self.ctl)) == 0)
+            assert self.process.poll() is None, self.process.stderr.read()
+            caller.sendall(json.dumps({"id": 0, "method": method, "params": params}).encode())
+            answer = json.loads(caller.recv(1 << 16))
+        return answer["result"], answer["error"]
 
     def ended(self):
         try:
@@ -95,8 +88,7 @@ def test_exit(tmp_path, name):
 
 def test_a_command_that_is_run_ends_with_the_server(tmp_path):
     running = Running(tmp_path, "db", f"--run=echo $$ > {tmp_path}/pid; exec sleep 1000")
-    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
-        time.sleep(0.01)
+    until((tmp_path / "pid").read_text, despite=(FileNotFoundError,))
     running.process.terminate()
     assert running.ended() == 0
     with pytest.raises(ProcessLookupError):
@@ -149,9 +141,7 @@ def test_what_has_no_effect_is_said_and_a_daemon_without_commands_works(tmp_path
     argv = (*OVENBIRD, "northd", f"--n-threads={count}", "--unixctl=none", "--log-file=x.log", *DAEMONS["northd"])
     process = subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True)
     log = tmp_path / "x.log"
-    while not log.exists() or "northd" not in log.read_text():
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.01)
+    until(lambda: process.poll() is not None or (log.exists() and "northd" in log.read_text()))
     process.terminate()
     _, errors = process.communicate(timeout=30)
     assert (process.returncode, "no effect" in errors) == (0, bool(said))
@@ -171,8 +161,7 @@ def test_syslog_and_the_port_that_was_chosen(tmp_path, monkeypatch):
         received = syslog.recv(4096), target.recv(4096)
     assert all(b"ovsdb-server: " in each for each in received)
     running.call("version")
-    while "listening on port" not in running.log.read_text():
-        time.sleep(0.01)
+    until(lambda: "listening on port" in running.log.read_text())
     port = int(running.log.read_text().partition("ptcp:0:127.0.0.1: listening on port ")[2].split()[0])
     socket.create_connection(("127.0.0.1", port)).close()
     assert running.call("ovsdb-server/memory-trim-on-compaction", "of") == (None, "invalid argument")

@@ -7,12 +7,12 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from ovenbird.daemon.descriptors import ENOUGH
+from support.waiting import until
 
 OVENBIRD = (sys.executable, "-m", "ovenbird.cli")
 
@@ -34,13 +34,6 @@ class Daemon:
     @property
     def log(self):
         return (self.place / "a.log").read_text()
-
-
-def until(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def gone(pid):

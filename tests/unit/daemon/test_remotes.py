@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 
@@ -15,6 +14,7 @@ from ovenbird.daemon.remotes import Remotes
 from ovenbird.model import nb
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server
+from support.waiting import until_async
 
 SPEC = "db:OVN_Northbound,NB_Global,connections"
 
@@ -36,14 +36,6 @@ def name(database, *targets):
     made = [change.insert(nb.Connection, {"target": target}) for target in targets]
     change.insert(nb.NBGlobal, {"connections": frozenset(made)})
     database.commit(change)
-
-
-async def until(condition):
-    for _ in range(2000):
-        if condition():
-            return
-        await asyncio.sleep(0.005)
-    pytest.fail("it does not happen")
 
 
 def ports(remotes):
@@ -68,7 +60,7 @@ async def test_a_given_remote_stays_when_a_row_of_the_same_target_goes(served):
     (row,) = database.store.table(nb.Connection).all()
     assert row.status["last_error"] == "this server serves there already"
     name(database)
-    await until(lambda: not database.store.table(nb.Connection).rows)
+    await until_async(lambda: not database.store.table(nb.Connection).rows)
     await remotes.given[SPEC].apply()
     assert ports(remotes) == [given]
 
@@ -81,9 +73,9 @@ async def test_a_row_takes_the_place_of_the_default_until_it_goes(served):
     await remotes.follow(SPEC, default)
     assert ports(remotes) == [default]
     name(database, f"ptcp:{port}")
-    await until(lambda: ports(remotes) == [everywhere])
+    await until_async(lambda: ports(remotes) == [everywhere])
     name(database)
-    await until(lambda: ports(remotes) == [default])
+    await until_async(lambda: ports(remotes) == [default])
     await remotes.close()
     assert not ports(remotes)
 

@@ -24,7 +24,8 @@ import pytest
 
 from ovenbird.model import cloud, nb, sb, vswitch
 from ovenbird.ovsdb.journal import create, open_database
-from support.daemon.forked import ended, names_block, start, turns_end, until
+from support.daemon.forked import ended, names_block, start, turns_end
+from support.waiting import until_async
 
 AT_ONCE = 24
 """Cells at work."""
@@ -198,7 +199,7 @@ class Cell:
             assert done or self.process.exitcode is None, f"it has ended with {self.process.exitcode}"
             return done
 
-        await until(said, f"{pattern!r} in the log")
+        await until_async(said)
 
     async def stop(self):
         """Tell the daemon to end, and look at how it does."""
@@ -297,7 +298,7 @@ class Cell:
         """Have it end while the database is not as it should be."""
         await self.begin()
         await self.says("starts")
-        await until(lambda: self.faked is None or self.met, "a connection")
+        await until_async(lambda: self.faked is None or self.met)
         await self.stop()
 
     async def waits_for_names(self):
@@ -329,15 +330,18 @@ class Cell:
                 return error.code
 
         for path in ("/healthcheck", "/v2.0/ports"):
-            while await asyncio.to_thread(status, path) != wanted:  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
+
+            async def answered(path=path):
+                return await asyncio.to_thread(status, path) == wanted
+
+            await until_async(answered)
 
 
 @pytest.fixture
 async def world():
     with tempfile.TemporaryDirectory(prefix="ovb") as name:  # short: it is part of the names of sockets
         made = World(Path(name))
-        await until(made.good.exists, "databases that are in order")
+        await until_async(made.good.exists)
         yield made
         made.server.kill()
         await ended(made.server)
@@ -416,7 +420,7 @@ async def test_a_handshake_that_does_not_come_to_an_end_delays_no_end(cell):
     options = (f"--{name}={cell.place / file}" for name, file in
                (("private-key", "key"), ("certificate", "cert"), ("ca-cert", "cert")))  # fmt: skip
     cell.start(f"--ovnsb-db=ssl:127.0.0.1:{silent.sockets[0].getsockname()[1]}", *options)
-    await until(lambda: cell.met, "a connection")
+    await until_async(lambda: cell.met)
     await cell.stop()
     silent.close()
 
@@ -441,7 +445,7 @@ async def test_a_daemon_is_in_the_background_before_its_databases_are_there(cell
     assert await ended(cell.process) == 0, cell.text("err")
     assert running(cell)
     os.kill(int(cell.text("pid")), signal.SIGTERM)
-    await until(lambda: not cell.text("pid"), "the end")
+    await until_async(lambda: not cell.text("pid"))
     assert not (cell.place / "ctl").exists()
 
 
@@ -454,7 +458,7 @@ def children(pid):
 async def test_a_daemon_that_ends_before_it_is_ready_is_told_of(cell, number):
     os.mkfifo(cell.place / "pipe")  # which nobody writes to: to open it takes for ever
     cell.start("--detach")
-    await until(lambda: running(cell), "the daemon")
+    await until_async(lambda: running(cell))
     assert children(cell.process.pid) == [int(cell.text("pid"))]
     os.kill(cell.process.pid if number == signal.SIGTERM else int(cell.text("pid")), number)
     assert await ended(cell.process) == 1

@@ -8,6 +8,7 @@ import pytest
 
 from ovenbird.daemon import unixctl
 from ovenbird.daemon.unixctl import CommandError, Unixctl
+from support.waiting import until_async
 
 
 def fail(_):
@@ -88,12 +89,8 @@ async def test_who_does_not_read_is_asked_no_more_and_then_dropped(ctl, monkeypa
     ctl.register("long", lambda _: "x" * 100_000)
     reader, writer = await asyncio.open_unix_connection(ctl.path)
     writer.write(b'{"id":1,"method":"long","params":[]}' * 10_000)
-    async with asyncio.timeout(30):
-        while not ctl.callers:  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0.001)
-        (caller,) = ctl.callers
-        while ctl.callers:  # noqa: ASYNC110 - likewise
-            await asyncio.sleep(0.001)
+    (caller,) = await until_async(lambda: list(ctl.callers))
+    await until_async(lambda: not ctl.callers)
     assert caller._transport.get_write_buffer_size() <= unixctl.UNREAD + 100_100
     assert await ended(reader)
     writer.close()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ovenbird.driver import engine_driver
 from ovenbird.ovsdb.errors import NotAllowed
 from support.driver.refused_world import World
+from support.waiting import until_async
 
 names = st.sampled_from(string.ascii_lowercase[:12])
 wishes = st.dictionaries(names, st.tuples(st.sampled_from(["ok", "fine", "too long"]), st.one_of(st.just(""), names)))
@@ -110,10 +111,7 @@ def test_a_database_that_refuses_everything_is_asked_more_and_more_rarely(caplog
 
         monkeypatch.setattr(target, "commit", commit)
         await world.start(target)
-        async with asyncio.timeout(60):
-            while len(asked) < 5:
-                await asyncio.sleep(0.01)
-                world.driver.schedule()  # whatever else changes
+        await until_async(lambda: len(asked) >= 5 or world.driver.schedule())  # whatever else changes
         await world.stop()
 
     asyncio.run(run())

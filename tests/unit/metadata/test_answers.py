@@ -20,6 +20,7 @@ from ovenbird.metadata.provider import Request, Response
 from ovenbird.metadata.server import Server
 from ovenbird.sockets.listener import Limits
 from support import ROOT
+from support.waiting import until_async
 
 WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 INSTANCE = InstancePort(
@@ -206,12 +207,8 @@ async def test_who_takes_no_answers_is_cut_off(monkeypatch):
     async with Guest(large) as guest:
         reader, writer = await asyncio.open_connection("127.0.0.1", guest.port, limit=1)
         writer.write(WHOLE)
-        await asyncio.sleep(0)
-        async with asyncio.timeout(60):
-            while not guest.server.connections:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-            while guest.server.connections:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await until_async(lambda: guest.server.connections)
+        await until_async(lambda: not guest.server.connections)
         writer.transport.abort()
         del reader
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 
 import pytest
@@ -12,6 +11,7 @@ from ovenbird.ovsdb.backup import Backup
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.server import Server
+from support.waiting import until_async
 
 MANY = {"min": 0, "max": "unlimited"}
 SCHEMA = {
@@ -47,12 +47,6 @@ def rows(database, *excluded):
         if name not in excluded
         for uuid, row in table.table.rows.items()
     }
-
-
-async def until(holds):
-    async with asyncio.timeout(30):
-        while not holds():  # noqa: ASYNC110 - what it waits for is on sockets
-            await asyncio.sleep(0.01)
 
 
 class Pair:
@@ -102,7 +96,7 @@ async def test_a_schema_that_lacks_something_keeps_what_it_has(pair, change, cap
     here = database(change)
     kept = pair.insert(here, "Switch")
     failing = pair.follow(here)
-    await until(lambda: failing.failure)
+    await until_async(lambda: failing.failure)
     assert not failing.connected
     assert ("Switch", kept) in rows(here)
     assert "cannot be replicated" in caplog.text
@@ -112,14 +106,14 @@ async def test_a_schema_that_has_more_gets_what_there_is(pair):
     here = database(lambda tables: tables["Switch"]["columns"].update(more={"type": "string"}))
     uuid = pair.insert(pair.active, "Switch", name="a")
     pair.follow(here)
-    await until(lambda: ("Switch", uuid) in rows(here))
+    await until_async(lambda: ("Switch", uuid) in rows(here))
     assert rows(here)["Switch", uuid]["more"] == ""
 
 
 async def test_nobody_follows_itself(pair):
     kept = pair.insert(pair.active, "Switch", name="a")
     failing = pair.follow(pair.active, own_id=pair.server.service.id)
-    await until(lambda: failing.failure)
+    await until_async(lambda: failing.failure)
     assert ("Switch", kept) in rows(pair.active)
 
 
@@ -131,12 +125,12 @@ async def test_content_that_is_refused_is_tried_again(pair, monkeypatch):
     port = transaction.insert("Port", {})
     switch = transaction.insert("Switch", {"name": "a", "ports": frozenset((port,))})
     transaction.commit()
-    await until(lambda: failing.failure)
+    await until_async(lambda: failing.failure)
     assert not rows(here)
     transaction = pair.active.transaction()
     transaction.update(switch, {"ports": frozenset()})
     transaction.commit()
-    await until(lambda: ("Switch", switch) in rows(here) and not failing.failure)
+    await until_async(lambda: ("Switch", switch) in rows(here) and not failing.failure)
     assert rows(here) == rows(pair.active)
 
 
@@ -148,12 +142,12 @@ async def test_rows_that_only_excluded_ones_refer_to_are_not_kept(pair):
     transaction.commit()
     own = pair.insert(here, "Switch", name="own")
     following = pair.follow(here, "Switch")
-    await until(lambda: following.connected)
+    await until_async(lambda: following.connected)
     transaction = pair.active.transaction()
     transaction.update(port, {"name": "changed"})
     transaction.commit()
     marked = pair.insert(pair.active, "Own", name="later")
-    await until(lambda: ("Own", marked) in rows(here))
+    await until_async(lambda: ("Own", marked) in rows(here))
     assert set(rows(here)) == {("Switch", own), ("Own", marked)}
     assert not following.failure
 
@@ -163,13 +157,13 @@ async def test_references_to_excluded_rows_go_and_the_rest_of_a_set_follows(pair
     following = pair.follow(here, "Own")
     own = pair.insert(pair.active, "Own")
     switch = pair.insert(pair.active, "Switch", name="a", seen=frozenset((own,)), tags=frozenset("ab"))
-    await until(lambda: ("Switch", switch) in rows(here))
+    await until_async(lambda: ("Switch", switch) in rows(here))
     assert rows(here)["Switch", switch]["seen"] == frozenset()
     transaction = pair.active.transaction()
     transaction.delete(own)
     transaction.mutate(switch, "tags", insert=("c",), delete=("a",))
     transaction.commit()
-    await until(lambda: rows(here)["Switch", switch]["tags"] == frozenset("bc"))
+    await until_async(lambda: rows(here)["Switch", switch]["tags"] == frozenset("bc"))
     assert rows(here, "Own") == rows(pair.active, "Own")
     assert not following.failure
 
@@ -177,25 +171,25 @@ async def test_references_to_excluded_rows_go_and_the_rest_of_a_set_follows(pair
 async def test_after_it_is_stopped_nothing_changes(pair):
     here = database()
     following = pair.follow(here)
-    await until(lambda: following.connected)
+    await until_async(lambda: following.connected)
     following.stop()
     pair.insert(pair.active, "Switch", name="a")
     other = database()
     pair.follow(other)
-    await until(lambda: rows(other))
+    await until_async(lambda: rows(other))
     assert not rows(here)
 
 
 async def test_clients_of_a_backup_connect_again_and_change_nothing(pair):
     here = database()
     following = pair.follow(here)
-    await until(lambda: following.connected)
+    await until_async(lambda: following.connected)
     connections = set(pair.server._connections)
     pair.server.set_read_only(True)
-    await until(lambda: following.connected and not connections & pair.server._connections)
+    await until_async(lambda: following.connected and not connections & pair.server._connections)
     insert = {"op": "insert", "table": "Own", "row": {}}
     assert (await following.call("transact", ["S", insert]))[0]["error"] == "not allowed"
     pair.server.set_read_only(False)
-    await until(lambda: following._connection is None)
-    await until(lambda: following.connected)
+    await until_async(lambda: following._connection is None)
+    await until_async(lambda: following.connected)
     assert "uuid" in (await following.call("transact", ["S", insert]))[0]

@@ -13,6 +13,7 @@ from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.server import Server
 from ovenbird.sockets.listener import Limits
+from support.waiting import until_async
 
 SCHEMA = DatabaseSchema.from_json(
     {"name": "L", "version": "1.0.0", "tables": {"T": {"columns": {"s": {"type": "string"}}}}}
@@ -77,12 +78,6 @@ def hasty(monkeypatch):
     monkeypatch.setattr(transport, "HIGH_WATER", 1 << 16)
 
 
-async def until(happens):
-    async with asyncio.timeout(60):
-        while not happens():  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0.01)
-
-
 async def test_unfinished_messages_have_a_bound_together_and_the_longest_ends(site, hasty):
     short, long = await site(), await site()
     short.writer.write(b'{"id":"' + b"a" * 1000)
@@ -104,7 +99,7 @@ async def test_who_does_not_read_is_dropped_and_others_are_served(site, hasty):
     deaf = await site()
     deaf.writer.write(SELECT * 1000)  # answers of 200 MB
     assert (await other.call("echo"))["result"] == []
-    await until(lambda: len(site.server._connections) == 1)
+    await until_async(lambda: len(site.server._connections) == 1)
     assert (await other.call("echo"))["result"] == []
 
 
@@ -116,10 +111,10 @@ async def test_while_too_much_is_unread_others_wait_and_then_go_on(site, hasty, 
     for peer in deaf:
         peer.writer.write(SELECT * 4)
     limits = site.server._limits
-    await until(lambda: limits.full)
+    await until_async(lambda: limits.full)
     answer = asyncio.create_task(other.call("echo"))
     assert (await answer)["result"] == []
-    await until(lambda: len(site.server._connections) == 1)
+    await until_async(lambda: len(site.server._connections) == 1)
     assert limits._unread_bytes == 0
 
 

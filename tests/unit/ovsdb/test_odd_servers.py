@@ -15,6 +15,7 @@ from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.errors import Disconnected
 from ovenbird.ovsdb.jsonrpc import Framer
 from ovenbird.ovsdb.schema import DatabaseSchema
+from support.waiting import until_async
 
 SHAPES = [None, 7, "x", True, [], [[]], [None], {}, {"a": None}, {"tables": 3}, [1, 2, 3], [False, "x", {"Q": 1}]]
 UUID = "00000000-0000-4000-8000-000000000001"
@@ -88,10 +89,15 @@ async def test_a_server_that_answers_oddly_is_left(beside, method):
     server, client = await beside([{method: shape} for shape in SHAPES])
     async with asyncio.timeout(30):
         await client.start()
-        while server.odd or names(client) != ["sw"]:  # of some shapes one may make nothing, or no rows
-            if client._synced.is_set():
-                client._disconnect()
-            await asyncio.sleep(0.002)
+
+    def over():  # of some shapes one may make nothing, or no rows
+        if not server.odd and names(client) == ["sw"]:
+            return True
+        if client._synced.is_set():
+            client._disconnect()
+        return False
+
+    await until_async(over)
     assert not client._task.done()
 
 
@@ -99,8 +105,7 @@ async def test_odd_events_end_the_connection(beside):
     server, client = await beside([{"then": event} for event in NO_EVENTS])
     async with asyncio.timeout(30):
         await client.start()
-        while server.connections <= len(NO_EVENTS):  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.002)
+        await until_async(lambda: server.connections > len(NO_EVENTS))
         await client.synchronized()
     assert names(client) == ["sw"]
 

@@ -16,6 +16,7 @@ from ovenbird.ovsdb.replica import Replica
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.server import Server
 from ovenbird.ovsdb.transport import Connection, Remote, parse_remotes
+from support.waiting import until_async
 
 SCHEMA = DatabaseSchema.from_json(
     {
@@ -98,7 +99,8 @@ async def test_a_lock_goes_from_process_to_process(served):
     try:
         await client.lock("L")
         waiting = asyncio.create_task(replica.lock("L", lost.set))
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0)  # it asks
+        await replica.call("echo", [])  # and is answered before this is
         assert not waiting.done()
         await client.unlock("L")
         await asyncio.wait_for(waiting, 60)
@@ -132,11 +134,11 @@ async def test_a_lock_that_was_lost_is_awaited_again(served):
         await two.close()
 
 
-async def test_a_replica_comes_back_after_the_server_does(served):
+async def test_a_replica_comes_back_after_the_server_does(served, caplog):
     server, client, _, folder = served
     replica = Replica(f"unix:{folder}/again.sock", "S")
     starting = asyncio.create_task(replica.start())
-    await asyncio.sleep(0.02)
+    await until_async(lambda: "connection attempt failed" in caplog.text)
     assert not starting.done()
     try:
         await server.listen(f"punix:{folder}/again.sock")
@@ -229,9 +231,7 @@ def test_remotes():
 
 
 async def kept(replica, messages):
-    async with asyncio.timeout(60):
-        while len(replica._connection._backlog) < messages:  # noqa: ASYNC110 - a connection tells nobody
-            await asyncio.sleep(0.01)
+    await until_async(lambda: len(replica._connection._backlog) >= messages)
 
 
 async def test_what_comes_while_rows_are_held_is_applied_afterwards_one_transaction_after_the_other(served):
@@ -293,7 +293,8 @@ async def test_held_again_a_replica_keeps_what_it_has_not_applied_yet(served):
             await client.commit(txn)
         await kept(replica, 2)
     with replica.held():
-        await asyncio.sleep(0.01)
+        for _ in range(10):  # turns of the event loop
+            await asyncio.sleep(0)
         assert [row.name for row in table.rows.values()] == ["a"]
     await replica.call("echo", [])
     assert [row.name for row in table.rows.values()] == ["a", "b"]
@@ -321,25 +322,20 @@ async def test_connections_that_fail_come_and_go_are_said_once(tmp_path, caplog,
     replica = Replica(remote, "S", (Port, Switch))
     starting = asyncio.create_task(replica.start())
 
-    async def until(condition):
-        async with asyncio.timeout(60):
-            while not condition():  # noqa: ASYNC110 - what is waited for is a file's, a socket's and a log's doing
-                await asyncio.sleep(0.01)
-
     def said():
         return [(record.levelname, record.getMessage()) for record in caplog.records]
 
     why = "connection attempt failed (No such file or directory); trying again in the background"
     failed = ("WARNING", f"{remote}: {why}")
     try:
-        await until(lambda: said() == [failed])
+        await until_async(lambda: said() == [failed])
         for _ in range(2):
             server = Server()
             server.add(open_database(tmp_path / "s.db"))
             await server.listen(f"punix:{tmp_path}/s.sock")
-            await until(lambda: replica.connected)
+            await until_async(lambda: replica.connected)
             await server.close()
-            await until(lambda: said()[-1] == failed)
+            await until_async(lambda: said()[-1] == failed)
         await starting
         once = [("INFO", f"{remote}: connected"), ("WARNING", f"{remote}: connection closed"), failed]
         lacks = ("WARNING", f"{remote}: S lacks Switch.newer (database needs upgrade?)")

@@ -10,6 +10,7 @@ import socket
 import pytest
 
 from ovenbird.sockets.listener import Limits, Listener, bound, source_of
+from support.waiting import until_async
 
 
 class Greeter(asyncio.Protocol):
@@ -40,12 +41,6 @@ async def connect(port, source="127.0.0.1"):
     return first, writer
 
 
-async def until(condition):
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
 async def test_one_source_has_a_share_and_others_are_served():
     async with greeting(Limits(connections=10, per_source=2)) as (listener, port):
         held = [await connect(port) for _ in range(3)]
@@ -54,12 +49,12 @@ async def test_one_source_has_a_share_and_others_are_served():
         assert other == b"hello"
         assert listener.refused == 1
         held[0][1].close()
-        await until(lambda: len(listener) == 2)
+        await until_async(lambda: len(listener) == 2)
         again, last = await connect(port)
         assert again == b"hello"
         for one in (writer, last, *[w for _, w in held]):
             one.close()
-        await until(lambda: len(listener) == 0)
+        await until_async(lambda: len(listener) == 0)
 
 
 async def test_all_sources_together_have_a_limit():
@@ -68,7 +63,7 @@ async def test_all_sources_together_have_a_limit():
         assert [first for first, _ in held] == [b"hello"] * 3 + [b""] * 2
         for _, writer in held:
             writer.close()
-        await until(lambda: len(listener) == 0)
+        await until_async(lambda: len(listener) == 0)
 
 
 async def test_the_last_descriptors_are_left_to_others():
@@ -83,7 +78,7 @@ async def test_the_last_descriptors_are_left_to_others():
                 client.setblocking(False)
                 with contextlib.suppress(BlockingIOError):
                     client.connect(("127.0.0.1", port))
-            await until(lambda: len(listener) + listener.refused == 60)
+            await until_async(lambda: len(listener) + listener.refused == 60)
             assert 35 <= len(listener) <= 41
             with contextlib.ExitStack() as stack:
                 for _ in range(15):  # what others can still open
@@ -92,7 +87,7 @@ async def test_the_last_descriptors_are_left_to_others():
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             for client in clients:
                 client.close()
-        await until(lambda: len(listener) == 0)
+        await until_async(lambda: len(listener) == 0)
 
 
 async def test_with_no_descriptor_left_it_waits_and_says_so_once_a_second(caplog):
@@ -107,15 +102,15 @@ async def test_with_no_descriptor_left_it_waits_and_says_so_once_a_second(caplog
                 client.setblocking(False)
                 with contextlib.suppress(BlockingIOError):
                     client.connect(("127.0.0.1", port))
-            await until(lambda: caplog.records)
+            await until_async(lambda: caplog.records)
             assert len(listener) == 0
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        await until(lambda: len(listener) == 5)
+        await until_async(lambda: len(listener) == 5)
         assert len(caplog.records) < 10
         for client in clients:
             client.close()
-        await until(lambda: len(listener) == 0)
+        await until_async(lambda: len(listener) == 0)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from ovenbird.api.access.auth import Caller, IdentityUnavailable, Unauthorized
 from ovenbird.api.access.keystone import Account, Keystone, KeystoneError, account
 from ovenbird.api.access.token_cache import CallerCache
+from support.waiting import until_async
 
 
 def stamp(seconds):
@@ -36,7 +37,8 @@ class SmallKeystone:
         self.valid = set()
         self.requests = []
         self.broken = None
-        self.delay = 0.0
+        self.answering = asyncio.Event()
+        self.answering.set()
 
     async def start(self):
         self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
@@ -52,7 +54,7 @@ class SmallKeystone:
                 headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines[1:] if line)}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 status, extra, answer = self.answer(*lines[0].split()[:2], headers, body)
-                await asyncio.sleep(self.delay)
+                await self.answering.wait()
                 sent = json.dumps(answer).encode() if not isinstance(answer, bytes) else answer
                 fields = "".join(f"{k}: {v}\r\n" for k, v in extra.items())
                 writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(sent)}\r\n{fields}\r\n".encode() + sent)
@@ -115,7 +117,6 @@ async def test_a_service_that_passes_a_request_on_is_known_too(small):
 
 
 async def test_many_requests_at_once_ask_once(small):
-    small.delay = 0.02
     callers = await asyncio.gather(*[small.client.identify(headers("t-alice")) for _ in range(50)])
     assert len(set(callers)) == 1
     assert small.asked("t-alice") == 1
@@ -157,7 +158,6 @@ async def test_the_services_own_token_is_renewed_once(small):
     await small.client.identify(headers("t-nova"))
     assert small.own == 2
     small.valid.clear()
-    small.delay = 0.01
     for name in ("a", "b", "c"):
         small.tokens[name] = token(name)
     found = await asyncio.gather(*[small.client.identify(headers(name)) for name in ("a", "b", "c")])
@@ -218,11 +218,12 @@ async def test_tokens_without_a_project(small):
 
 
 async def test_an_impatient_client_takes_nobodys_answer_along(small):
-    small.delay = 0.05
+    small.answering.clear()
     impatient = asyncio.create_task(small.client.identify(headers("t-alice")))
     patient = asyncio.create_task(small.client.identify(headers("t-alice")))
-    await asyncio.sleep(0.01)
+    await until_async(lambda: small.requests)
     impatient.cancel()
+    small.answering.set()
     assert (await patient).user == "alice"
     with pytest.raises(asyncio.CancelledError):
         await impatient

@@ -13,6 +13,7 @@ from ovenbird.model import cloud
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server
 from ovenbird.sockets.listener import Limits
+from support.waiting import until_async
 
 GET = b"GET /v2.0/networks HTTP/1.1\r\nhost: x\r\n\r\n"
 HALF = b"GET /v2.0/networks HTTP/1.1\r\nhost: x"
@@ -52,12 +53,6 @@ async def rest(reader):
             return b""
 
 
-async def until(condition):
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
 async def answers(reader, number):
     async with asyncio.timeout(60):
         for _ in range(number):
@@ -93,7 +88,7 @@ async def test_more_are_not_accepted_and_the_last_answer_says_so():
 async def test_nothing_is_read_while_requests_wait():
     """However much a peer sends that takes no answers, what is kept for it stays the same."""
     async with serving(stalled_seconds=600) as service, connected(service) as (_, writer):
-        await until(lambda: service.connections)
+        await until_async(lambda: service.connections)
         (connection,) = service.connections
         sent = 0
         with contextlib.suppress(TimeoutError, ConnectionError):
@@ -117,7 +112,7 @@ async def test_a_body_has_a_deadline(body):
     async with serving(body_seconds=0.2) as service, connected(service) as (reader, writer):
         writer.write(POST % 20 + body)
         await rest(reader)
-        await until(lambda: not service.connections)
+        await until_async(lambda: not service.connections)
 
 
 async def test_a_body_that_comes_by_drops_is_not_waited_for():
@@ -127,7 +122,7 @@ async def test_a_body_that_comes_by_drops_is_not_waited_for():
         while not answer.done():  # each byte comes in time
             writer.write(b"x")
             await asyncio.wait([answer], timeout=0.02)
-        await until(lambda: not service.connections)
+        await until_async(lambda: not service.connections)
 
 
 async def test_bytes_one_at_a_time_buy_no_time():
@@ -139,7 +134,7 @@ async def test_bytes_one_at_a_time_buy_no_time():
             if answer.done():
                 break
         assert answer.done()
-        await until(lambda: not service.connections)
+        await until_async(lambda: not service.connections)
 
 
 async def test_a_connection_on_which_nothing_is_asked_is_closed():
@@ -163,7 +158,7 @@ async def test_a_head_has_a_longest_length(head):
         writer.write(head)
         got = await rest(reader)
         assert b"HTTP/1.1 2" not in got
-        await until(lambda: not service.connections)
+        await until_async(lambda: not service.connections)
 
 
 async def test_a_body_has_a_longest_length_as_it_is_sent():
@@ -191,19 +186,19 @@ async def test_a_peer_that_takes_no_answer_is_let_go():
         async with connected(service) as (reader, writer):
             reader._limit = 1  # asyncio's own flow control: it takes nothing more than this
             writer.write(GET)
-            await until(lambda: service.connections)
-            await until(lambda: not service.connections)
+            await until_async(lambda: service.connections)
+            await until_async(lambda: not service.connections)
 
 
 async def test_answers_that_nobody_takes_have_a_bound_together():
     async with serving(unsent=16 << 20) as service, contextlib.AsyncExitStack() as stack:
         await fill(service, 12 << 20)
-        await until(lambda: not service.connections)
+        await until_async(lambda: not service.connections)
         for _ in range(6):
             reader, writer = await stack.enter_async_context(connected(service))
             reader._limit = 1
             writer.write(GET)
-        await until(lambda: 0 < len(service.connections) <= 2)
+        await until_async(lambda: 0 < len(service.connections) <= 2)
 
 
 async def test_connections_have_a_number():
@@ -222,10 +217,9 @@ async def test_a_request_under_way_is_finished_when_the_service_stops():
     async with serving() as service, connected(service) as (reader, writer):
         body = b'{"network":{"name":"n"}}'
         writer.write(POST % len(body) + body[:5])
-        await until(lambda: service.connections)
-        await asyncio.sleep(0.1)
+        await until_async(lambda: any(connection.cycle is not None for connection in service.connections))
         stopping = asyncio.create_task(service.stop())
-        await asyncio.sleep(0.1)
+        await until_async(lambda: not service._server.listener.sockets)
         writer.write(body[5:])
         assert (await rest(reader)).startswith(b"HTTP/1.1 201")
         await stopping

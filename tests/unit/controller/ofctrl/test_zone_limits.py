@@ -12,6 +12,7 @@ from ovenbird.controller.local.settings import CT_ZONE_LIMIT
 from ovenbird.controller.ofctrl import zone_limits
 from ovenbird.controller.ofctrl.zone_limits import ZoneLimits
 from ovenbird.model import sb
+from support.waiting import until_async
 
 
 @pytest.fixture
@@ -101,11 +102,11 @@ async def test_the_switch_is_given_the_difference(monkeypatch, tmp_path):
     running = asyncio.create_task(book.run())
 
     async def become(wanted):
-        for _ in range(1000):
-            await asyncio.sleep(0)
-            if switch.limits == wanted:
-                return
-        assert switch.limits == wanted
+        def has():
+            assert switch.limits == wanted
+            return True
+
+        await until_async(has)
 
     try:
         many = dict.fromkeys(range(1, 91), 10)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from ovenbird.controller.facts import EDIT_AFTER_FLOWS
@@ -15,6 +13,7 @@ from ovenbird.lang.actions.userdata import Opcode, Userdata
 from ovenbird.model import sb
 from ovenbird.openflow.actions import CheckPktLarger, Controller, Output, Resubmit, StackPop, decode_actions
 from ovenbird.ovsdb.database import Database
+from support.waiting import until_async
 
 REQUESTED = {"requested-chassis": "hv1,hv2"}
 MOVING = {"requested-chassis": "hv2,hv1", "activation-strategy": "rarp"}
@@ -195,11 +194,11 @@ def southbound():
 
 
 async def settled(book, left=0):
-    for _ in range(2000):
-        if len(book._learned) == left:
-            return
-        await asyncio.sleep(0.002)
-    raise AssertionError(f"still to write: {book._learned}")
+    def written():
+        assert len(book._learned) == left, book._learned
+        return True
+
+    await until_async(written)
 
 
 async def test_chassis_that_hear_an_instance_at_once_are_both_written_down(southbound):

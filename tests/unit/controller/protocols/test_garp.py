@@ -13,6 +13,7 @@ from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.icmp import Icmp
 from ovenbird.net.ipv6 import IPv6
 from ovenbird.net.nd import Neighbor
+from support.waiting import until_async
 
 if TYPE_CHECKING:
     import pytest
@@ -71,10 +72,8 @@ def test_announcements_repeat_and_end(monkeypatch: pytest.MonkeyPatch):
         kept, gone = (ANNOUNCED, 7, 1, MAC, "10.0.0.1", ()), (ANNOUNCED, 7, 1, MAC, "10.0.0.2", ())
         announcer.absorb([kept, gone], [])
         announcer.absorb([], [gone])
-        async with asyncio.timeout(60):
-            while len(sent) < 3:  # noqa: ASYNC110 - an announcer tells nobody
-                await asyncio.sleep(0.001)
-        await asyncio.sleep(0.01)
+        await until_async(lambda: len(sent) >= 3)
+        assert not announcer._timers
 
     asyncio.run(run())
     assert [Arp.decode(Ethernet.decode(m.packet).payload).tpa[3] for m in sent] == [1, 1, 1]

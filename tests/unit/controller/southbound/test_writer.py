@@ -10,6 +10,7 @@ from ovenbird.controller.southbound.writer import Writer
 from ovenbird.model import sb
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server
+from support.waiting import until_async
 
 
 def test_the_edits_at_fault_alone_are_left_out(caplog):
@@ -37,9 +38,7 @@ def test_the_edits_at_fault_alone_are_left_out(caplog):
 
         writing = asyncio.create_task(Writer(client, book, wanted, written).run())
         wanted.set()
-        async with asyncio.timeout(30):
-            while len(book.outstanding) != len(bad):  # noqa: ASYNC110 - the writer is what runs
-                await asyncio.sleep(0.01)
+        await until_async(lambda: len(book.outstanding) == len(bad))
         assert {fact[2] for fact in book.outstanding} == bad
         assert len(caplog.records) == len(bad)
         for tenth in range(10 * int(REFUSAL_PAUSE[1])):
