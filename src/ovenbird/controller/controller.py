@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +53,7 @@ from ovenbird.controller.rules import OMITTED, SOUTHBOUND, SWITCH, make_engine
 from ovenbird.controller.southbound.monitor_conditions import MonitorConditions, everything, first
 from ovenbird.controller.southbound.row_edits import RowEdits
 from ovenbird.controller.southbound.writer import Writer
+from ovenbird.engine.gc_pause import GcPause
 from ovenbird.engine.ids import used
 from ovenbird.model import sb, version, vswitch
 from ovenbird.ovsdb.errors import Disconnected
@@ -330,18 +330,19 @@ class Controller:
         starting.result()
         southbound.on_change(lambda _: self._wake.set())
         southbound.on_change(lambda commit: binding_log.report_bindings(southbound.store, mine.chassis, commit))
-        self._assemble(southbound)
-        bridge_target = f"unix:{self.run_directory}/{mine.bridge}.mgmt"
-        self._tasks = [
-            asyncio.create_task(self.switch.run(bridge_target)),
-            asyncio.create_task(self._monitor(southbound)),
-            *(asyncio.create_task(self._writer(client).run()) for client in self._books),
-            asyncio.create_task(self._retries.run()),
-            asyncio.create_task(self._limits.run()),
-            asyncio.create_task(self._pump()),
-        ]
-        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-        await self._stop_tasks()
+        with GcPause() as pause:
+            self._assemble(southbound)
+            bridge_target = f"unix:{self.run_directory}/{mine.bridge}.mgmt"
+            self._tasks = [
+                asyncio.create_task(self.switch.run(bridge_target)),
+                asyncio.create_task(self._monitor(southbound, pause)),
+                *(asyncio.create_task(self._writer(client).run()) for client in self._books),
+                asyncio.create_task(self._retries.run()),
+                asyncio.create_task(self._limits.run()),
+                asyncio.create_task(self._pump(pause)),
+            ]
+            done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            await self._stop_tasks()
         for task in done:
             task.result()
         if not self._stopping.is_set():
@@ -367,7 +368,6 @@ class Controller:
         self._schemas = {client: client.schema for client in self._books}
         self._tell(complete=frozenset(), settled=False, everything=False)
         self.protocols.close()
-        gc.disable()  # until the first full computation: what it makes lives on, and is not worth walking
         self.engine = make_engine(southbound=southbound.store, switch=self._vswitch.store, own=self._own)
         self.switch.sets.follow(southbound.store)
         ids = self._bridge_ids()
@@ -401,8 +401,12 @@ class Controller:
         row = self._vswitch.store.find(vswitch.Bridge.name, self.settings.bridge)
         return "netdev@ovs-netdev" if row is not None and row.datapath_type == "netdev" else "system@ovs-system"
 
-    async def _pump(self) -> None:
-        """Run waves for whatever has changed."""
+    async def _pump(self, pause: GcPause) -> None:
+        """Run waves for whatever has changed.
+
+        Arguments:
+            pause: ends where the first full computation has to wait.
+        """
         while self._follows() and not self._stopping.is_set():
             await self._wake.wait()
             self._wake.clear()
@@ -411,6 +415,8 @@ class Controller:
                 await self._settle(self.engine)
                 self._waved.set()
                 await asyncio.sleep(0)
+            else:
+                pause.end()
 
     def _of_another_version(self) -> bool:
         """Return whether changes have to wait, as the settings demand, for a northd of this controller's version."""
@@ -531,8 +537,13 @@ class Controller:
 
     # -- what is monitored --------------------------------------------------------------------------------------------
 
-    async def _monitor(self, southbound: Replica) -> None:
-        """Keep what is monitored as the rules want it, and say when it has all come."""
+    async def _monitor(self, southbound: Replica, pause: GcPause) -> None:
+        """Keep what is monitored as the rules want it, and say when it has all come.
+
+        Arguments:
+            southbound: what is monitored.
+            pause: ends with the first full computation, whose results live on.
+        """
         while True:
             await self._interested.wait()
             self._interested.clear()
@@ -542,6 +553,7 @@ class Controller:
                 steps = self._monitor_conditions.steps(everywhere=everywhere)
                 await asyncio.gather(*map(southbound.set_conditions, steps))
             except Disconnected:
+                pause.end()  # it may be away for hours
                 await southbound.synchronized()
             self._tell(complete=datapaths, everything=everywhere)
             await self._next_wave()
@@ -551,8 +563,7 @@ class Controller:
                     await self._next_wave()
                     if self.engine is not None:
                         self.engine.release_unclaimed()
-                    gc.freeze()
-                    gc.enable()
+                    pause.keep()
                     self.switch.computed()
                     self._limits.settle()
 

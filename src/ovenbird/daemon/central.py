@@ -19,7 +19,7 @@ from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import value
 from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.daemon.remotes import Remotes
-from ovenbird.driver.engine_driver import long_lived
+from ovenbird.engine.gc_pause import GcPause
 from ovenbird.model import cloud, nb, sb
 from ovenbird.model.settings import SettingError, assignments
 from ovenbird.model.stored_settings import UnreachableError, change
@@ -210,8 +210,9 @@ async def serve(daemon: Daemon) -> None:
     remotes = {name: Remotes(server) for name, server in servers.items()}
     serving = None
     try:
-        with long_lived():
+        with GcPause() as pause:
             clients = open_all(servers, directory, damage.on_damage(daemon.options))
+            pause.keep()
         if given:
             await configure(clients["cloud"], given)
         left_out, findings = Findings(), Findings()

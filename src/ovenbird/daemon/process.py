@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import gc
 import grp
 import logging
 import os
@@ -32,6 +31,7 @@ from ovenbird.daemon.help import Usage, help_text, option_list
 from ovenbird.daemon.logs import LEVELS, Logs
 from ovenbird.daemon.options import COMMON, Options
 from ovenbird.daemon.unixctl import CommandError, Unixctl
+from ovenbird.engine.gc_pause import tune
 from ovenbird.sockets.run_directory import run_directory
 
 if TYPE_CHECKING:
@@ -130,9 +130,7 @@ class Daemon:
     # -- starting -------------------------------------------------------------------------------------------------
 
     def _start(self) -> int:
-        # Rows live long and refer to one another without cycles that matter: the collector's usual eagerness only
-        # costs time here, in proportion to everything that lives.
-        gc.set_threshold(200_000, 50, 100)
+        tune()
         if self.options.arguments and not self.operands:
             raise UsageError(f"{self.options.arguments[0]}: only options are understood")
         self._set_up_logs()

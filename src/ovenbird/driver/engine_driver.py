@@ -15,18 +15,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import math
 import re
 from typing import TYPE_CHECKING
 
 from ovenbird.driver.dependencies import Dependencies, Unit
+from ovenbird.engine.gc_pause import GcPause
 from ovenbird.ovsdb.bisection import Bisection, is_about_rows
 from ovenbird.ovsdb.errors import Disconnected, OvsdbError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 
     from ovenbird.engine.engine import Engine
     from ovenbird.engine.outputs import Output
@@ -48,21 +48,6 @@ HOUR = 3600.0
 """Seconds to wait at most: by then the clock may have been put right."""
 _REMEMBERED = 1000  # reports that are not repeated
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-@contextlib.contextmanager
-def long_lived() -> Iterator[None]:
-    """Keep the garbage collector off while objects are made that will live as long as the process.
-
-    A cold start makes millions of them; the collector would walk them again and again, then, and at each full
-    collection later.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 class EngineDriver:
@@ -117,14 +102,17 @@ class EngineDriver:
         with contextlib.ExitStack() as stack:
             for client in self.clients:
                 stack.callback(client.on_change(self.schedule))
-            with long_lived():
+            with GcPause() as pause:
                 self.engine = engine = self.build()
-                stack.callback(self._end)
-                self._outputs = {client: engine.outputs_of(client.store) for client in self.clients}
-                while self.paused:
-                    await self._wake.wait()
-                    self._wake.clear()
+                pause.keep()
+            stack.callback(self._end)
+            self._outputs = {client: engine.outputs_of(client.store) for client in self.clients}
+            while self.paused:
+                await self._wake.wait()
+                self._wake.clear()
+            with GcPause() as pause:
                 await self._wave(engine)
+                pause.keep()
             engine.release_unclaimed()
             while True:
                 await self._wake.wait()

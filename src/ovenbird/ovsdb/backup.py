@@ -11,7 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.ovsdb.collector import uncollected
+from ovenbird.engine.gc_pause import uncollected
 from ovenbird.ovsdb.errors import Disconnected, NotSupported, OvsdbError, ProtocolError, UnknownDatabase
 from ovenbird.ovsdb.mirror import Mirror
 from ovenbird.ovsdb.replica import Replica

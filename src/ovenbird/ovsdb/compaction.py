@@ -13,7 +13,7 @@ import time
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from ovenbird.ovsdb.collector import uncollected
+from ovenbird.engine.gc_pause import uncollected
 from ovenbird.ovsdb.errors import InputOutputError
 from ovenbird.ovsdb.journal import Journal, body, piece, record, record_of, write_all
 from ovenbird.ovsdb.table import encode_row

@@ -11,8 +11,8 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.engine.gc_pause import uncollected
 from ovenbird.ovsdb import notation
-from ovenbird.ovsdb.collector import uncollected
 from ovenbird.ovsdb.commit import Commit, RowChange, put
 from ovenbird.ovsdb.errors import NotOwner, TimedOut, UnknownDatabase
 from ovenbird.ovsdb.integrity import Assessment, Integrity

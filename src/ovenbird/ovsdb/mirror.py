@@ -9,9 +9,9 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.engine.gc_pause import uncollected
 from ovenbird.engine.rows import UUID
 from ovenbird.ovsdb import notation
-from ovenbird.ovsdb.collector import uncollected
 from ovenbird.ovsdb.commit import Commit, RowChange, RowEdit, put
 from ovenbird.ovsdb.errors import OvsdbError, ProtocolError
 from ovenbird.ovsdb.table import bind, diff_type

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from ovenbird.engine.gc_pause import uncollected
 from ovenbird.ovsdb import notation
-from ovenbird.ovsdb.collector import uncollected
 from ovenbird.ovsdb.condition import AnyOf
 from ovenbird.ovsdb.errors import BadSyntax
 from ovenbird.ovsdb.table import BoundTable, encode_row

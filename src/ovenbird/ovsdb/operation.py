@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ovenbird.engine.gc_pause import uncollected
 from ovenbird.engine.rows import UUID, Row
 from ovenbird.ovsdb import notation
-from ovenbird.ovsdb.collector import uncollected
 from ovenbird.ovsdb.condition import Where
 from ovenbird.ovsdb.errors import (
     Aborted,
