@@ -11,7 +11,9 @@ from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
+from ovenbird.cli.trace import command as trace
 from ovenbird.lab import outside, programs
 from ovenbird.lab.command import run
 from ovenbird.lab.outside import Outside
@@ -81,6 +83,23 @@ def answered(lab: Lab, address: str) -> bool:
 def test_the_instance_reaches_the_outside_and_the_outside_the_instance(lab: Lab, instance: Instance) -> None:
     wait_until(lambda: instance.pings(outside.ADDRESS), "the outside to answer")
     wait_until(lambda: answered(lab, FLOATING), "the floating IP to answer")
+
+
+def test_a_policy_that_drops_is_named_by_trace(lab: Lab, nb: Nbctl, instance: Instance) -> None:
+    match, word = f"ip4.dst == {outside.ADDRESS}", "lr_in_policy of r: routing policy 7 drop of logical router r"
+    microflow = f'inport == "a" && eth.src == {MAC} && eth.dst == 02:00:00:00:08:fe && ip4.src == 10.8.0.1 && {match}'
+    databases = [f"--{option}={lab.plan.remote(name)}" for option, name in (("db", "sb"), ("nb", "nb"))]
+
+    def traced() -> str:
+        return CliRunner().invoke(trace, [*databases, f"{microflow} && ip.ttl == 64 && icmp4"]).output
+
+    wait_until(lambda: instance.pings(outside.ADDRESS), "the outside to answer")
+    assert "routing policy" not in traced()
+    nb("lr-policy-add", "r", "7", match, "drop")
+    wait_until(lambda: f"dropped in {word}: {match}" in traced(), "trace to name the policy")
+    wait_until(lambda: not instance.pings(outside.ADDRESS), "the policy to drop")
+    nb("lr-policy-del", "r", "7")
+    wait_until(lambda: instance.pings(outside.ADDRESS), "the outside to answer without the policy")
 
 
 def host_of(lab: Lab, port: str) -> str:
