@@ -2,5 +2,5 @@
 
 It is independent of networks. ``rows`` and ``indexes`` hold data and record who reads it; ``views`` and ``rules`` are
 the pure functions that read; ``facts`` are what rules yield; ``engine`` runs waves; ``outputs`` turns changed facts
-into row edits; ``ids`` allocates stable numbers; ``provenance`` tells why a fact exists.
+into row edits; ``ids`` allocates stable numbers.
 """

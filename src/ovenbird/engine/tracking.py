@@ -11,9 +11,7 @@ Waves are synchronous, so one module variable is enough; several engines may rea
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 WHOLE = 1
 
@@ -72,28 +70,3 @@ class Reader(Source):
             if not readers:
                 source.unread()
         self.deps = []
-
-
-class Cell(Source, Generic[T]):
-    """One value from outside of any table (a clock's minute, a setting), tracked when read.
-
-    Arguments:
-        value: what it holds at first.
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: T) -> None:
-        self.readers = {}
-        self._value = value
-
-    def get(self) -> T:
-        """Return the value; the caller depends on it."""
-        self.track()
-        return self._value
-
-    def set(self, value: T) -> None:
-        """Hold ``value`` from now on; readers run again only if it differs."""
-        if value != self._value:
-            self._value = value
-            self.touch()

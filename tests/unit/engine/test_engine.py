@@ -10,10 +10,8 @@ from ovenbird.engine.errors import CycleError, NotUniqueError
 from ovenbird.engine.facts import Members, Relation, Rows
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.lookups import find, select
-from ovenbird.engine.provenance import why
 from ovenbird.engine.rows import Store
 from ovenbird.engine.rules import rule, singleton
-from ovenbird.engine.tracking import Cell
 from ovenbird.engine.views import view
 from support.engine.things import Box, Edits, Group, Label, Thing, contents, settle
 
@@ -272,30 +270,6 @@ def test_find_refuses_to_choose():
     assert len(store.select(Thing.name, "same")) == 2
     with pytest.raises(NotUniqueError, match="2 rows of Thing have name 'same'"):
         store.find(Thing.name, "same")
-
-
-def test_a_cell_is_tracked():
-    minute = Cell(0)
-
-    @singleton
-    def clock():
-        yield LABEL(str(minute.get()), "", ())
-
-    w = World((clock,))
-    w.settle()
-    minute.set(0)
-    assert w.engine.idle
-    minute.set(5)
-    w.settle()
-    assert [r[0] for r in w.outputs()["Label"]] == ["5"]
-
-
-def test_why_names_rule_subject_and_every_row_read(world):
-    thing, box = world.things.rows["t2"], world.boxes.rows["b1"]
-    (reason,) = why(world.engine, LABEL("thing2", "big in box1", (("box", "box1"),)))
-    assert (reason.rule, reason.subject) == ("label", thing)
-    assert set(reason.rows) == {thing, box}
-    assert why(world.engine, LABEL("nobody", "", ())) == ()
 
 
 def test_references_to_derived_rows_follow_the_row_that_is_there():
