@@ -105,6 +105,7 @@ class Oracle:
                 for i, (name, (code, kind)) in enumerate(DHCP6.items())
             ),
             insert("Meter", "m1", name="acl-meter", unit="pktps", bands=["named-uuid", "b1"]),
+            insert("Meter", "m2", name="", unit="pktps", bands=["named-uuid", "b1"]),
             insert("Meter_Band", "b1", action="drop", rate=10),
             insert("SB_Global", "g", nb_cfg=1, options=["map", []]),
         ]

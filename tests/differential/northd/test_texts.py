@@ -107,6 +107,16 @@ def of_translation_options(made):
         made.add("forced", text, nat=[FLOATING], router={"chassis": "gw", "dnat_force_snat_ip": text})
 
 
+def of_plain_external_macs(made):
+    """An `external_mac` means nothing without a `logical_port`, nor where a translation is not `dnat_and_snat`."""
+    outward = {"external_ip": "10.0.0.50", "logical_ip": "192.168.0.5"}
+    for text in MACS:
+        for gateway in (True, False):
+            rest = {"gateway": True} if gateway else {"router": {"chassis": "gw"}}
+            for port in ({}, {"logical_port": ""}, {"logical_port": "vm"}):
+                made.add("plain mac", text, nat=[{**outward, "type": "dnat", "external_mac": text, **port}], **rest)
+
+
 def of_numbers(made):
     advertise = {"address_mode": "slaac", "send_periodic": "true"}
     for text in NUMBERS:
@@ -175,8 +185,8 @@ KINDS = {
     "addresses": of_addresses, "networks": of_networks, "routes": of_routes,
     "central translations": of_central_translations,
     "floating addresses": of_floating_addresses, "gateway routers": of_gateway_routers,
-    "translation options": of_translation_options, "numbers": of_numbers, "flags": of_flags,
-    "lists": of_lists, "dhcp": of_dhcp, "empty values": of_empty_values,
+    "translation options": of_translation_options, "plain external MACs": of_plain_external_macs,
+    "numbers": of_numbers, "flags": of_flags, "lists": of_lists, "dhcp": of_dhcp, "empty values": of_empty_values,
 }  # fmt: skip
 
 
@@ -204,6 +214,8 @@ DIFFERENT = {
     "translation options": lambda text, word: (
         word[1] in REMEMBERS or (not parse_mac(text) and word[1] == "ls_in_l2_lkup")
     ),
+    # The original sends frames with such a MAC to the router, and answers ARP with it; the router does not admit them.
+    "plain external MACs": lambda _, word: word[1] in ("ls_in_l2_lkup", "lr_in_ip_input"),
     "numbers": lambda _, word: "set_queue" in word[2],  # copied as it is written
     "routes": lambda text, _: text == "::ffff:10.0.0.9",
     "dhcp": lambda text, _: text == "10.0.0.9/255.0.255.0",

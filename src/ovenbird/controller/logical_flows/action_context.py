@@ -92,7 +92,7 @@ class FlowContext:
     def controller_meter(self) -> int:
         """The meter of packets that the flow sends to the controller, 0 for none."""
         name = self.flow.controller_meter
-        return self.meter(name) if name else 0
+        return self.meter(name) if name is not None else 0
 
     def meter(self, name: str) -> int:
         """Return the id of a meter, 0 when there is none by that name."""

@@ -168,7 +168,7 @@ class FlowTemplate(NamedTuple):
 def _template(flow: LogicalFlow, values: list[Any], here: HostedDatapath) -> FlowTemplate | None:
     """Return a flow whose match and actions are of known shapes; None for one that has to be compiled."""
     uuid, ingress, table_id = here.row.uuid, values[_PIPELINE] == "ingress", values[_TABLE]
-    if values[_METER]:
+    if values[_METER] is not None:
         return None
     names = _names(uuid)
     where = (ingress, table_id, here.is_switch, here.zero_snat)
@@ -272,7 +272,7 @@ def _encoded_actions(flow: LogicalFlow, datapath: DatapathBinding, parsed: Actio
     """
     key = (flow.actions, flow.pipeline, flow.table_id, is_switch(datapath), zero_snat())
     found = _encodings.get(key)
-    if found is not None and not flow.controller_meter:
+    if found is not None and flow.controller_meter is None:
         return found, []
     context = FlowContext(flow, datapath)
     found = encode_actions(parsed.encode(context))
