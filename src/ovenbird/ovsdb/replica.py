@@ -28,7 +28,7 @@ from ovenbird.ovsdb.errors import (
     UnknownDatabase,
     from_json,
 )
-from ovenbird.ovsdb.mirror import Mirror
+from ovenbird.ovsdb.mirror import Mirror, mistyped
 from ovenbird.ovsdb.outcome import Outcome, outcome
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.transact_request import encode_transaction, row_of
@@ -426,6 +426,8 @@ class Replica:
             if not await self._suitable():
                 raise NotServingError("not the leader, or not part of the cluster now; trying another server")
             schema = DatabaseSchema.from_json(await self.call("get_schema", [self.database]))
+        if wrong := mistyped(schema, self._classes):
+            raise ProtocolError(f"{self.database} cannot be read: {wrong}")
         if lack := self._lacks(schema):
             raise ProtocolError(lack)
         if self._mirror is None or self._mirror.schema != schema:

@@ -307,6 +307,17 @@ class ColumnType:
         """Whether values hold references to rows."""
         return self.key.ref_table is not None or (self.value is not None and self.value.ref_table is not None)
 
+    def reads_as(self, other: ColumnType) -> bool:
+        """Return whether values of this type can be read by who expects the other one.
+
+        Ranges, enumerations and references may differ, and one value may be at most one: so releases differ.
+        """
+        if self.key.atomic is not other.key.atomic or self.is_map is not other.is_map:
+            return False
+        if self.value is not None and other.value is not None:
+            return self.value.atomic is other.value.atomic
+        return self.is_set is other.is_set
+
     def check_count(self, count: int) -> None:
         """Check how many members a value has.
 

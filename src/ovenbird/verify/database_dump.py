@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ovenbird.model import sb
 from ovenbird.ovsdb import jsonrpc
 from ovenbird.ovsdb.errors import OvsdbError, ProtocolError
-from ovenbird.ovsdb.mirror import Mirror
+from ovenbird.ovsdb.mirror import Mirror, mistyped
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.transport import Remote, parse_remotes
 from ovenbird.ovsdb.types import NIL
@@ -65,7 +65,7 @@ class DatabaseDump:
         self._framer = jsonrpc.Framer()
         self._socket = self._connect()
         try:
-            schema = DatabaseSchema.from_json(self._call("get_schema", [database]))
+            schema = self._schema(row_classes)
         except UnreachableDatabaseError:
             self._socket.close()
             raise
@@ -93,6 +93,17 @@ class DatabaseDump:
         wheres += [["logical_dp_group", "==", ["uuid", group.uuid]] for group in groups]
         name = sb.LogicalFlow.TABLE
         self._select([(name, [where]) for where in self._mirror.condition(name, wheres)])
+
+    def _schema(self, row_classes: Iterable[type[Row]]) -> DatabaseSchema:
+        """Return the server's schema.
+
+        Raises:
+            UnreachableDatabaseError: it has no such database, or one whose columns are of other types.
+        """
+        schema = DatabaseSchema.from_json(self._call("get_schema", [self.database]))
+        if wrong := mistyped(schema, row_classes):
+            raise UnreachableDatabaseError(f"{self._remotes}: {self.database} cannot be read: {wrong}")
+        return schema
 
     def _select(self, parts: list[tuple[str, list[Any]]]) -> None:
         asked = self._mirror.request({}, conditional=False)

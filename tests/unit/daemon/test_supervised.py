@@ -24,6 +24,7 @@ import pytest
 
 from ovenbird.model import cloud, nb, sb, vswitch
 from ovenbird.ovsdb.journal import create, open_database
+from ovenbird.ovsdb.schema import DatabaseSchema
 from support.daemon.forked import ended, names_block, start, turns_end
 from support.waiting import until_async
 
@@ -35,6 +36,13 @@ FIRST_ROWS = {
     "cloud": (cloud, cloud.CloudGlobal, {}),
 }
 OVN = ("nb", "sb", "cloud")
+OTHER_TYPES = {
+    "nb": (nb, "NB_Global", "nb_cfg"),
+    "sb": (sb, "SB_Global", "nb_cfg"),
+    "cloud": (cloud, "Cloud_Global", "options"),
+    "vswitch": (vswitch, "Open_vSwitch", "external_ids"),
+}
+"""By database: a column that is read, to be of a type that it should not have."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ REASONS = {
     "absent": "No such file or directory",
     "no socket": "Connection refused",
     "another": "no database|unknown database",
+    "other types": r"(NB_Global|SB_Global|Cloud_Global|Open_vSwitch)\.\w+ is real, not ",
     "no OVSDB": "connection attempt failed",
     "refusing": "connection attempt failed",
     "silent": "has not answered",
@@ -133,6 +142,13 @@ class World:
         made = self.place / str(next(self.numbers))
         made.mkdir()
         return made
+
+
+def mistyped(model, table, column):
+    """Return a schema in which one column holds a real number."""
+    json = model.schema().to_json()
+    json["tables"][table]["columns"][column] = {"type": "real"}
+    return DatabaseSchema.from_json(json)
 
 
 def database(path, model, row, values):
@@ -215,12 +231,14 @@ class Cell:
 
     # -- its database ---------------------------------------------------------------------------------------------
 
-    def serve(self, names=None):
-        """Serve what is in question as it should be, or databases of other names."""
+    def serve(self, names=None, types=None):
+        """Serve what is in question as it should be, or databases of other names, or with a column of another type."""
         files = []
         for name in names or self.case.has:
-            files.append(self.place / f"{name}.db")
-            if name == "vswitch" and not files[-1].exists():
+            files.append(self.place / f"{'mistyped-' if types else ''}{name}.db")
+            if types:
+                create(files[-1], mistyped(*types[name]))
+            elif name == "vswitch" and not files[-1].exists():
                 self.switch(files[-1], self.place / "nobody")
             elif not files[-1].exists():
                 shutil.copy(self.world.files[name], files[-1])
@@ -243,6 +261,8 @@ class Cell:
             self.at.write_text("")
         elif self.what == "another":
             self.serve(("sb",) if "vswitch" in self.case.has else ("vswitch",))
+        elif self.what == "other types":
+            self.serve(types=OTHER_TYPES)
         elif self.what != "absent":
             loop = asyncio.get_running_loop()
             self.faked = await loop.create_unix_server(partial(Peer, self.what, self.met), self.at)
@@ -368,7 +388,12 @@ async def test_whatever_becomes_of_its_database_a_daemon_waits_works_and_ends(wo
             Cell.waits_for_names, Case("northd", ("--ovnnb-db=unix:GOOD", "--ovnsb-db=tcp:name.that.blocks:6642"), OVN)
         ),
         run(Cell.notifies, CASES["api"]),
-        *(run(Cell.waits_and_works, case, what) for what in REASONS for case in CASES.values()),
+        *(
+            run(Cell.waits_and_works, case, what)
+            for what in REASONS
+            for case in CASES.values()
+            if (case.daemon, what) != ("db", "other types")
+        ),
         *(run(Cell.ends_at_once, case, what) for what in CONNECTED for case in CASES.values()),
     ]
     await asyncio.gather(*cells)

@@ -12,8 +12,9 @@ from click.testing import CliRunner
 from ovenbird.cli.commands import ovenbird
 from ovenbird.lab.plan import Plan
 from ovenbird.lab.state import Kind, State
-from ovenbird.model import cloud
+from ovenbird.model import cloud, sb
 from ovenbird.ovsdb.database import Database
+from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.tls_keys import KeyFiles
 from support.verify.traced import Served
 
@@ -120,6 +121,18 @@ def test_a_database_that_is_not_there_is_named(served):
         found = run("--db", remotes["cloud"], SSH)
     assert found.exit_code == 1
     assert "get_schema OVN_Southbound" in found.output
+
+
+def test_a_database_whose_columns_are_of_other_types_is_said_to_be():
+    schema = sb.schema().to_json()
+    schema["tables"]["Port_Binding"]["columns"]["tunnel_key"] = {"type": "string"}
+    with (
+        tempfile.TemporaryDirectory(prefix="ovb-") as directory,
+        Served(directory, sb=Database(DatabaseSchema.from_json(schema))) as remotes,
+    ):
+        found = run("--db", remotes["sb"], SSH)
+    assert found.exit_code == 1
+    assert "OVN_Southbound cannot be read: Port_Binding.tunnel_key is string, not integer\n" in found.output
 
 
 def test_help_names_the_variables_that_are_honoured(served, monkeypatch):
