@@ -2,7 +2,8 @@
 
 Each place in the source that logs has a bucket of tokens, as each has in Open vSwitch (vlog(3), "VLOG_WARN_RL"): so
 many lines at once, so many a second after that. What is left out is counted, and the next line from there has the
-number as `left_out`. Lines for debugging are what somebody asked for, and those of ACLs have meters of their own.
+number as `left_out`. Lines for debugging are what somebody asked for. Those of ACLs and about ports are wanted each, up
+to what a flood makes of them: an ACL may have no meter, and a port may come and go without end.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ BURST = 100
 RATE = 1.0
 """Lines a second of one place in the source, in the long run."""
 
-METERED = frozenset(("acl_log", "ovenbird.api.request", "ovenbird.binding"))
-"""Loggers whose lines are limited where they come from, or are wanted each: of API requests, and of claimed ports."""
+METERED = frozenset(("ovenbird.api.request",))
+"""Loggers whose lines are limited where they come from."""
+
+LIMITS = {"acl_log": (1_000, 100.0), "ovenbird.binding": (10_000, 100.0)}
+"""Burst and rate of loggers whose lines are wanted each, all their places together."""
 
 
 class LogLimit(logging.Filter):
@@ -45,10 +49,11 @@ class LogLimit(logging.Filter):
             return True
         if self._last is None or self._last() is not record:
             self._last = ref(record)
-            place = record.pathname, record.lineno
+            own = LIMITS.get(record.name)
+            place = (record.name, 0) if own else (record.pathname, record.lineno)
             bucket = self._buckets.get(place)
             if bucket is None:
-                bucket = self._buckets[place] = _Bucket(self._clock())
+                bucket = self._buckets[place] = _Bucket(self._clock(), *own or (BURST, RATE))
             self._passes = bucket.take(self._clock())
             if self._passes and bucket.left_out:
                 record.left_out, bucket.left_out = bucket.left_out, 0
@@ -56,18 +61,26 @@ class LogLimit(logging.Filter):
 
 
 class _Bucket:
-    """The tokens of one place."""
+    """The tokens of one place.
 
-    __slots__ = ("at", "left_out", "tokens")
+    Arguments:
+        at: the time, in seconds.
+        burst: lines at once.
+        rate: lines a second, in the long run.
+    """
 
-    def __init__(self, at: float) -> None:
-        self.tokens = float(BURST)
+    __slots__ = ("at", "burst", "left_out", "rate", "tokens")
+
+    def __init__(self, at: float, burst: int, rate: float) -> None:
+        self.tokens = float(burst)
         self.at = at
+        self.burst = burst
+        self.rate = rate
         self.left_out = 0
 
     def take(self, now: float) -> bool:
         """Take a token if there is one; count it if there is none."""
-        self.tokens = min(float(BURST), self.tokens + (now - self.at) * RATE)
+        self.tokens = min(float(self.burst), self.tokens + (now - self.at) * self.rate)
         self.at = now
         if self.tokens < 1:
             self.left_out += 1

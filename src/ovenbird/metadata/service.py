@@ -21,7 +21,7 @@ from ovenbird.metadata.errors import PlumbingError, UnknownInstanceError
 from ovenbird.metadata.instance_lookup import find_instance
 from ovenbird.metadata.namespace import Plumbing, departed
 from ovenbird.metadata.network import networks
-from ovenbird.metadata.rows import ROWS, SSL, OpenVSwitch
+from ovenbird.metadata.rows import ROWS, SSL, Bridge, OpenVSwitch
 from ovenbird.metadata.server import Server
 from ovenbird.metadata.switch import Settings, plan, plugged, userspace
 from ovenbird.model.sb import Chassis, ChassisPrivate, PortBinding, SBGlobal
@@ -103,6 +103,8 @@ class Service:
         self._me: UUID | None = None
         self._absent = ""
         """The chassis's name while Southbound has no such chassis."""
+        self._lacking = ""
+        """The integration bridge's name while the switch has no such bridge."""
         self._asked_for: UUID | None = None
         self._served: dict[str, Served] = {}
         self._deserted: dict[str, float] = {}
@@ -206,6 +208,12 @@ class Service:
         self._absent = absent
         if row is None:
             return
+        lacking = "" if self._switch.store.find(Bridge.name, settings.bridge) else settings.bridge
+        if lacking and lacking != self._lacking:
+            log.warning(
+                "bridge %s is not in Open_vSwitch: no network is reached before its controller makes it", lacking
+            )
+        self._lacking = lacking
         self._me = row.uuid
         if self._asked_for != row.uuid:
             me = ["uuid", row.uuid]
@@ -219,7 +227,8 @@ class Service:
             self._asked_for = row.uuid
         try:
             await self._reconcile(networks(southbound.store, row.uuid), settings)
-            await report(southbound, settings.chassis)
+            if not lacking:  # until then what Southbound wants is not served
+                await report(southbound, settings.chassis)
         except (OvsdbError, Disconnected, PlumbingError) as error:
             self._failed(error)
         except Exception:  # what is served already is served on

@@ -104,6 +104,7 @@ class Replica:
         self._probe = probe
         self._probed = False
         self._lacks = lacks
+        self._asked: asyncio.Task[bool] | None = None  # whether the server answers
         self._late = False
         self._mirror: Mirror | None = None
         self._connection: Connection | None = None
@@ -363,6 +364,23 @@ class Replica:
         finally:
             late.cancel()
             self._calls.pop(number, None)
+
+    async def answers(self, seconds: float) -> bool:
+        """Return whether the server answers within some seconds; all who ask meanwhile wait for the same answer."""
+        if not self.connected:
+            return False
+        asked = self._asked
+        if asked is None or asked.done():
+            asked = self._asked = asyncio.create_task(self._echoes())
+        done, _ = await asyncio.wait((asked,), timeout=seconds)
+        return bool(done) and asked.result()
+
+    async def _echoes(self) -> bool:
+        try:
+            await self.call("echo", [])
+        except (OvsdbError, Disconnected):
+            return False
+        return True
 
     def _report_late(self, method: str) -> None:
         if not self._late:

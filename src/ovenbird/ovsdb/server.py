@@ -374,6 +374,11 @@ class LocalClient:
         """Always true."""
         return True
 
+    async def answers(self, seconds: float) -> bool:
+        """Return at once that it does."""
+        del seconds
+        return self.connected
+
     def transaction(self) -> LocalTransaction:
         """Return a new transaction."""
         return self.database.transaction()

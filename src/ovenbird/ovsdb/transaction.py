@@ -459,6 +459,9 @@ class Client(Protocol):
     def connected(self) -> bool:
         """Whether commits can be tried now."""
 
+    async def answers(self, seconds: float) -> bool:
+        """Return whether whoever serves the database answers within some seconds."""
+
     def transaction(self) -> Transaction:
         """Return a new empty transaction."""
 

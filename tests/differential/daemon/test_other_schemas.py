@@ -166,7 +166,10 @@ def serves_metadata(site):
     ids = f"external_ids:ovn-remote={site.remotes['sb']}"
     vsctl = ("ovs-vsctl", "--no-wait", f"--db={site.remotes['vs']}")
     site.run(*vsctl, "init", "--", "set", "Open_vSwitch", ".", "external_ids:system-id=hv1", ids)
-    site.run(*vsctl, "add-br", "br-int")
     site.daemon("metadata", f"--boots={site.place}", f"--prefix=s{os.getpid()}-", site.remotes["vs"])
+    log = site.place / "metadata.log"
+    until(lambda: log.exists() and "bridge br-int is not in Open_vSwitch" in log.read_text(), "a word of the bridge")
     said = ("list", site.answering)
+    assert "neutron:ovn-metadata-id" not in site.sbctl(*said)
+    site.run(*vsctl, "add-br", "br-int")
     until(lambda: "neutron:ovn-metadata-id" in site.sbctl(*said), "the metadata service's word")

@@ -20,6 +20,10 @@ class InProcess:
         self.connected = True
         self.interfere = []
 
+    async def answers(self, seconds):
+        del seconds
+        return self.connected
+
     def transaction(self):
         return self.database.transaction()
 

@@ -6,7 +6,9 @@ import gc
 import logging
 import weakref
 
-from ovenbird.daemon.log_limit import BURST, LogLimit
+import pytest
+
+from ovenbird.daemon.log_limit import BURST, LIMITS, LogLimit
 
 
 class Lines(logging.Handler):
@@ -53,10 +55,27 @@ def test_lines_for_debugging_and_metered_ones_are_not_limited():
     for _ in range(BURST * 2):
         log.debug("asked for")
     assert len(lines.records) == BURST * 2
-    log.name = "acl_log"
+    log.name = "ovenbird.api.request"
     for _ in range(BURST * 2):
-        log.info("name=x, verdict=drop")
+        log.info("GET /v2.0/ports")
     assert len(lines.records) == BURST * 4
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_lines_that_are_wanted_each_are_limited_by_their_logger(name):
+    now = [0.0]
+    lines, (burst, rate) = Lines(), LIMITS[name]
+    log = logger(lambda: now[0], (lines,))
+    log.name = name
+    for _ in range(burst):
+        log.info("Claiming lport p for this chassis.")
+    log.info("of another place in the source")
+    assert len(lines.records) == burst
+    now[0] = 1.0
+    for _ in range(2 * int(rate)):
+        log.info("Releasing lport p from this chassis")
+    assert len(lines.records) == burst + rate
+    assert lines.records[burst].left_out == 1
 
 
 def test_what_an_exception_holds_goes_with_its_line():

@@ -305,6 +305,8 @@ class Cell:
         os.kill(self.process.pid, signal.SIGHUP)
         await self.says("opened log file", opened + 1)
         connected = self.text("log").count(f"unix:{self.at}: connected")
+        if self.what == "frozen" and "--cloud-db=unix:AT" in self.case.argv:
+            await self.answers(503, "/healthcheck")
         await self.mend()
         if self.what == "frozen":
             await self.says("the server answers")
@@ -338,8 +340,8 @@ class Cell:
             await self.stop()
             assert manager.recv(64) == b"STOPPING=1"
 
-    async def answers(self, wanted):
-        """Wait until the API answers with a status."""
+    async def answers(self, wanted, *paths):
+        """Wait until the API answers with a status: to all requests, or those named."""
         port = int(self.text("log").rpartition("127.0.0.1, port ")[2].split()[0])
 
         def status(path):
@@ -349,7 +351,7 @@ class Cell:
             except urllib.error.HTTPError as error:
                 return error.code
 
-        for path in ("/healthcheck", "/v2.0/ports"):
+        for path in paths or ("/healthcheck", "/v2.0/ports"):
 
             async def answered(path=path):
                 return await asyncio.to_thread(status, path) == wanted

@@ -268,9 +268,13 @@ class Api:
     async def on_healthcheck(self, request: Request) -> Response:
         """Tell a load balancer, which does not log in, whether requests can be served (as oslo.middleware does)."""
         _allow(request, "GET")
-        if not self.databases.cloud.connected:
+        if not await self.databases.cloud.answers(_HEALTHY):
             return Response("DATABASE NOT REACHABLE", 503, media_type="text/plain")
         return Response("OK", media_type="text/plain")
+
+
+_HEALTHY = 2.0
+"""Seconds within which Cloud answers while requests can be served; load balancers wait longer than that."""
 
 
 def _version(request: Request) -> dict[str, Any]:
