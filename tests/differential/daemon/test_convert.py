@@ -15,6 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from ovenbird.ovsdb.conversion import open_converted
+from ovenbird.ovsdb.journal import open_database
+from ovenbird.ovsdb.notation import encode
+from ovenbird.ovsdb.schema import DatabaseSchema
 from support.waiting import until
 
 PROGRAMS = ("ovsdb-client", "ovsdb-server", "ovsdb-tool", "ovn-nbctl", "ovn-sbctl", "ovn-northd")
@@ -246,3 +250,64 @@ def test_older_files_become_newer_ones_under_northd(site, release, whose):
     assert "later1" in site.run(
         "ovsdb-tool", "query", str(site.place / "nb.db"), json.dumps(["OVN_Northbound", select])
     )
+
+
+def read_by_tool(site, file, schema):
+    """Return every row of a file as ovsdb-tool reads it, by table and UUID."""
+    selects = [{"op": "select", "table": table, "where": []} for table in schema["tables"]]
+    answers = json.loads(site.run("ovsdb-tool", "query", str(file), json.dumps(["OVN_Northbound", *selects])))
+    return {
+        (table, row["_uuid"][1]): {column: ordered(value) for column, value in row.items() if column != "_version"}
+        for table, answer in zip(schema["tables"], answers, strict=True)
+        for row in answer["rows"]
+    }
+
+
+def read_by_ours(file):
+    """Return the same as our server reads it."""
+    database = open_database(file)
+    database.journal.close()
+    rows = {}
+    for name, table in database.tables.items():
+        for uuid, row in table.table.rows.items():
+            values = zip(table.layout, row.values, strict=True)
+            told = {column.name: json.loads(json.dumps(encode(column.type, value))) for column, value in values}
+            rows[name, uuid] = {"_uuid": ["uuid", uuid], **{column: ordered(value) for column, value in told.items()}}
+    return rows
+
+
+@pytest.mark.parametrize("release", OLDER)
+def test_files_are_converted_alike_by_ovsdb_tool_a_server_of_ours_and_at_the_opening(site, release):
+    before, path = older(release), site.place / "nb.db"
+    targets = [json.loads(INSTALLED.read_text()), newer()]
+    schemas = [site.place / f"{number}.ovsschema" for number in range(3)]
+    for file, schema in zip(schemas, (before, *targets), strict=True):
+        file.write_text(json.dumps(schema))
+    site.run("ovsdb-tool", "create", str(path), str(schemas[0]))
+    site.start("ovsdb-server", "--unixctl=o.ctl", f"--remote=punix:{site.place}/nb.sock", str(path))
+    site.until(bool, "ovsdb-client", "list-dbs", site.nb)
+    for line in COMMANDS.strip().splitlines():
+        site.nbctl(*shlex.split(line))
+    site.stop()
+    site.running.clear()
+    rows = read_by_tool(site, path, before)
+    files = {who: site.place / f"{who}.db" for who in ("tool", "server", "opening")}
+    for file in files.values():
+        shutil.copy(path, file)
+    for schema in schemas[1:]:
+        site.run("ovsdb-tool", "convert", str(files["tool"]), str(schema))
+    site.start(*OVENBIRD, "db", "--unixctl=u.ctl", f"--remote=punix:{site.place}/nb2.sock", str(files["server"]))
+    site.until(bool, "ovsdb-client", "list-dbs", f"unix:{site.place}/nb2.sock")
+    for schema in schemas[1:]:
+        site.run("ovsdb-client", "convert", f"unix:{site.place}/nb2.sock", str(schema))
+    site.stop()
+    site.running.clear()
+    for schema in targets:
+        open_converted(files["opening"], DatabaseSchema.from_json(schema)).journal.close()
+    expected = read_by_tool(site, files["tool"], targets[-1])
+    assert expected.keys() == rows.keys()
+    for key, row in rows.items():
+        assert expected[key] == {**expected[key], **row}, key
+    for who, file in files.items():
+        assert read_by_tool(site, file, targets[-1]) == expected, who
+        assert read_by_ours(file) == expected, who

@@ -12,7 +12,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,19 +19,11 @@ from pathlib import Path
 import pytest
 
 from support.ovsdb.other_schemas import newer, ungrouped
+from support.waiting import until
 
 PROGRAMS = ("ovsdb-server", "ovsdb-tool", "ovn-nbctl", "ovn-sbctl")
 pytestmark = pytest.mark.skipif(any(shutil.which(p) is None for p in PROGRAMS), reason="needs Debian's OVN")
 OVENBIRD = (sys.executable, "-m", "ovenbird.cli")
-NAMES = {"nb": "OVN_Northbound", "sb": "OVN_Southbound"}
-
-
-def until(condition, what):
-    deadline = time.monotonic() + 120
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.1)
-    return found
 
 
 class Site:
@@ -95,7 +86,7 @@ class Site:
     def wait_bound(self, port):
         """Wait until northd has brought a port to Southbound."""
         find = ("--bare", "--columns=_uuid", "find", "Port_Binding", f"logical_port={port}")
-        until(lambda: self.sbctl(*find).strip(), f"the binding of {port}")
+        until(lambda: self.sbctl(*find).strip())
 
     def close(self):
         for process in reversed(self.running):
@@ -126,7 +117,7 @@ def test_the_api_its_compilers_trace_and_metadata(site):
     below = (f"--ovnnb-db={site.remotes['nb']}", f"--ovnsb-db={site.remotes['sb']}")
     site.daemon("api", f"--cloud-db={site.remotes['cloud']}", *below, f"--port={site.port}")
     site.daemon("northd", *below)
-    until(site.answers, "the API")
+    until(site.answers)
     site.sbctl("chassis-add", "hv1", "geneve", "127.0.0.1")
     site.sbctl("set", "Chassis", "hv1", "hostname=hv1")
     if site.answering == "Chassis_Private":
@@ -149,14 +140,14 @@ def network_and_ports(site):
         site.wait_bound(port["id"])
     remotes = ("--db", site.remotes["sb"], "--nb", site.remotes["nb"], "--cloud", site.remotes["cloud"])
     ask = (*OVENBIRD, "trace", *remotes, "--from", first["id"], "--to", second["fixed_ips"][0]["ip_address"])
-    until(lambda: "=>" in site.run(*ask), "the trace")
+    until(lambda: "=>" in site.run(*ask))
     said = site.run(*ask, "--tcp", "22")  # the default group lets its members in
     assert f'delivered to "{second["id"]}"' in said, said
     assert f'output to "{second["id"]}"' in site.run(*ask, "--reply", "--summary")
 
 
 def agents(site):
-    (agent,) = until(lambda: site.call("GET", "agents")["agents"], "the chassis among the agents")
+    (agent,) = until(lambda: site.call("GET", "agents")["agents"])
     changed = site.call("PUT", f"agents/{agent['id']}", {"agent": {"description": "rack 1"}})["agent"]
     assert (changed["host"], changed["description"]) == ("hv1", "rack 1")
     assert site.call("GET", "availability_zones")["availability_zones"] is not None
@@ -168,8 +159,8 @@ def serves_metadata(site):
     site.run(*vsctl, "init", "--", "set", "Open_vSwitch", ".", "external_ids:system-id=hv1", ids)
     site.daemon("metadata", f"--boots={site.place}", f"--prefix=s{os.getpid()}-", site.remotes["vs"])
     log = site.place / "metadata.log"
-    until(lambda: log.exists() and "bridge br-int is not in Open_vSwitch" in log.read_text(), "a word of the bridge")
+    until(lambda: log.exists() and "bridge br-int is not in Open_vSwitch" in log.read_text())
     said = ("list", site.answering)
     assert "neutron:ovn-metadata-id" not in site.sbctl(*said)
     site.run(*vsctl, "add-br", "br-int")
-    until(lambda: "neutron:ovn-metadata-id" in site.sbctl(*said), "the metadata service's word")
+    until(lambda: "neutron:ovn-metadata-id" in site.sbctl(*said))
