@@ -15,7 +15,6 @@ from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.commit import Commit, RowChange, RowEdit, put
 from ovenbird.ovsdb.errors import OvsdbError, ProtocolError
 from ovenbird.ovsdb.table import bind, diff_type
-from ovenbird.ovsdb.types import ColumnType
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import Row, Store
     from ovenbird.ovsdb.schema import DatabaseSchema
     from ovenbird.ovsdb.table import BoundTable
-
-_FEW = 3
-"""Columns of another type that are named."""
 
 
 class Mirror:
@@ -144,24 +140,3 @@ class Mirror:
             values[at] = notation.apply_diff(type_, old, diff) if type_.high > 1 else diff
             columns.append(at)
         return RowEdit(table, uuid, row, row.values.copy(), values, tuple(columns), deltas)
-
-
-def mistyped(schema: DatabaseSchema, row_classes: Iterable[type[Row]]) -> str:
-    """Return which columns have a type whose values cannot be read as those that are expected, a few of them by name.
-
-    Arguments:
-        schema: of a server.
-        row_classes: what is expected; tables and columns that the server lacks are no matter.
-    """
-    wrong = []
-    for row_class in row_classes:
-        table = schema.tables.get(row_class.TABLE)
-        for column in row_class.COLUMNS if table is not None else ():
-            expected = column.type
-            if table is None or column.name not in table.position or not isinstance(expected, ColumnType):
-                continue
-            found = table.column(column.name).type
-            if not found.reads_as(expected):
-                wrong.append(f"{table.name}.{column.name} is {found.describe()}, not {expected.describe()}")
-    more = f"; and {len(wrong) - _FEW} more" if len(wrong) > _FEW else ""
-    return "; ".join(wrong[:_FEW]) + more

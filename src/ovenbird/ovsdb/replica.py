@@ -28,9 +28,10 @@ from ovenbird.ovsdb.errors import (
     UnknownDatabase,
     from_json,
 )
-from ovenbird.ovsdb.mirror import Mirror, mistyped
+from ovenbird.ovsdb.mirror import Mirror
 from ovenbird.ovsdb.outcome import Outcome, outcome
 from ovenbird.ovsdb.schema import DatabaseSchema
+from ovenbird.ovsdb.table import mistyped
 from ovenbird.ovsdb.transact_request import encode_transaction, row_of
 from ovenbird.ovsdb.transaction import Transaction
 from ovenbird.ovsdb.transport import Connection, Remote, connect, parse_remotes

@@ -80,6 +80,10 @@ class ReferenceColumn:
         return base is not None and base.weak is weak and base.ref_table == table and uuid in value.values()
 
 
+_FEW = 3
+"""Columns of another type that are named."""
+
+
 class BoundTable:
     """One table of a database: schema, engine table, and per-column functions by position.
 
@@ -261,14 +265,42 @@ def bind(
     given: Mapping[str, type[Row]] = {cls.TABLE: cls for cls in row_classes}
     if not partial:
         for name, cls in given.items():
-            if name not in schema.tables or set(cls.BY_NAME) != set(schema.tables[name].position):
-                raise UnknownColumn(f"row class {cls.__name__} does not match table {name} of schema {schema.name}")
+            if name not in schema.tables:
+                raise UnknownColumn(f"schema {schema.name} {schema.version} has no table {name}")
+            if different := set(cls.BY_NAME) ^ set(schema.tables[name].position):
+                raise UnknownColumn(
+                    f"schema {schema.name} {schema.version} is of another release than this program: column "
+                    f"{name}.{min(different)} is only in one of them"
+                )
+        if wrong := mistyped(schema, given.values()):
+            raise UnknownColumn(f"schema {schema.name} {schema.version} is not this program's: {wrong}")
     if store is None:
         tables = given if partial else _classes(schema, given)
         store = Store(schema.name, tables.values())
     return store, {
         name: BoundTable(schema.tables.get(name, TableSchema(name, ())), table) for name, table in store.tables.items()
     }
+
+
+def mistyped(schema: DatabaseSchema, row_classes: Iterable[type[Row]]) -> str:
+    """Return which columns have a type whose values cannot be read as those that are expected, a few of them by name.
+
+    Arguments:
+        schema: of a server.
+        row_classes: what is expected; tables and columns that the server lacks are no matter.
+    """
+    wrong = []
+    for row_class in row_classes:
+        table = schema.tables.get(row_class.TABLE)
+        for column in row_class.COLUMNS if table is not None else ():
+            expected = column.type
+            if table is None or column.name not in table.position or not isinstance(expected, ColumnType):
+                continue
+            found = table.column(column.name).type
+            if not found.reads_as(expected):
+                wrong.append(f"{table.name}.{column.name} is {found.describe()}, not {expected.describe()}")
+    more = f"; and {len(wrong) - _FEW} more" if len(wrong) > _FEW else ""
+    return "; ".join(wrong[:_FEW]) + more
 
 
 def _classes(schema: DatabaseSchema, given: Mapping[str, type[Row]]) -> dict[str, type[Row]]:

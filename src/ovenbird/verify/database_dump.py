@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 from ovenbird.model import sb
 from ovenbird.ovsdb import jsonrpc
 from ovenbird.ovsdb.errors import OvsdbError, ProtocolError
-from ovenbird.ovsdb.mirror import Mirror, mistyped
+from ovenbird.ovsdb.mirror import Mirror
 from ovenbird.ovsdb.schema import DatabaseSchema
+from ovenbird.ovsdb.table import mistyped
 from ovenbird.ovsdb.transport import Remote, parse_remotes
 from ovenbird.ovsdb.types import NIL
 from ovenbird.verify.errors import UnreachableDatabaseError

@@ -452,6 +452,37 @@ async def test_a_handshake_that_does_not_come_to_an_end_delays_no_end(cell):
     silent.close()
 
 
+FILES = {
+    "another": (lambda path: create(path, sb.schema()), "has no table "),
+    "of other types": (
+        lambda path: create(path, mistyped(*OTHER_TYPES["nb"])),
+        "NB_Global.nb_cfg is real, not integer",
+    ),
+    "of another release": (lambda path: create(path, without(nb, "ACL", "label")), "ACL.label is only in one of them"),
+    "no database": (lambda path: path.write_text("hello"), "not a database of the standalone format"),
+    "a directory": (lambda path: path.mkdir(), "Is a directory"),
+}
+"""What may be where central has Northbound's file, and what it says of it."""
+
+
+def without(model, table, column):
+    """Return a schema that lacks a column."""
+    json = model.schema().to_json()
+    del json["tables"][table]["columns"][column]
+    return DatabaseSchema.from_json(json)
+
+
+@pytest.mark.parametrize("what", FILES)
+@told("central", "--rundir=PLACE", *(f"--{of}-port=0" for of in ("api", *OVN)))
+async def test_a_file_of_its_own_that_is_not_right_is_one_line_of_central(cell, what):
+    make, reason = FILES[what]
+    make(cell.place / "nb.db")
+    cell.start()
+    assert await ended(cell.process) == 1
+    assert reason in cell.text("err")
+    assert cell.text("err").count("\n") == 1
+
+
 # -- in the background ------------------------------------------------------------------------------------------------
 
 DETACHED = {
