@@ -87,7 +87,7 @@ def _text(kind: str, value: str) -> str:
 def _is_readable(version: int, name: str, kind: str, text: str) -> bool:
     """Return whether a chassis can encode an option; one that it cannot would cost a port all the others."""
     try:
-        dhcp_value(version, name, kind, text)
+        dhcp_value(version, name, kind=kind, text=text)
     except LangError:
         return False
     return True

@@ -75,7 +75,7 @@ class RowsById(Rows):
         values: Sequence[Column[Any]],
     ) -> None:
         super().__init__(
-            row_class, (), (external_ids, *values), key_of=lambda row: id_of(row.values[external_ids.index])
+            row_class, (), values=(external_ids, *values), key_of=lambda row: id_of(row.values[external_ids.index])
         )
         self.start = 1  # the key is inside the first column: the external_ids, as pairs
         self.key = lambda fact: id_of(dict(fact[1]))

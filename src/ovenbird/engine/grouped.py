@@ -54,10 +54,10 @@ class Gathering(Run):
             kept = self.rule.kept(self.engine)
             for pair in pairs:
                 if pair not in before:
-                    kept.count(*pair)
+                    kept.count(pair[0], value=pair[1])
             for pair in before:
                 if pair not in pairs:
-                    kept.discount(*pair)
+                    kept.discount(pair[0], value=pair[1])
 
 
 class GroupedValues(Rule):

@@ -32,7 +32,7 @@ class Pool:
         self.low = low
         self.high = high
 
-    def get(self, key: Hashable, scope: Hashable = None, want: int | None = None, *, yields: bool = False) -> int:
+    def get(self, key: Hashable, *, scope: Hashable = None, want: int | None = None, yields: bool = False) -> int:
         """Return the number of ``key`` in ``scope``; the caller depends on it, and keeps it taken.
 
         Arguments:
@@ -48,7 +48,7 @@ class Pool:
         node = tracking.reader
         if node is None:
             raise LookupError(f"{self.name}: asked for an id outside of a computation")
-        return _scope(node.engine, self, scope).get(key, want, 0 if want is None else 1 if yields else 2)
+        return _scope(node.engine, self, scope).get(key, want, strength=0 if want is None else 1 if yields else 2)
 
 
 def _scope(engine: Any, pool: Pool, scope: Hashable) -> Scope:
@@ -89,7 +89,7 @@ class Allocation(Source):
 
     __slots__ = ("key", "scope", "strength", "value")
 
-    def __init__(self, scope: Scope, key: Hashable, value: int, strength: int) -> None:
+    def __init__(self, scope: Scope, key: Hashable, *, value: int, strength: int) -> None:
         self.readers = {}
         self.scope = scope
         self.key = key
@@ -142,7 +142,7 @@ class Scope:
         if self.taken.setdefault(value, key) == key:
             self.seeds[key] = value
 
-    def get(self, key: Hashable, want: int | None, strength: int) -> int:
+    def get(self, key: Hashable, want: int | None, *, strength: int) -> int:
         """Return the number of ``key``, allocating or moving it as needed.
 
         Arguments:
@@ -153,7 +153,7 @@ class Scope:
         found = self.by_key.get(key)
         if found is None:
             value = self._choose(key, want, strength)
-            found = self.by_key[key] = Allocation(self, key, value, strength if value == want else 0)
+            found = self.by_key[key] = Allocation(self, key, value=value, strength=strength if value == want else 0)
             self.taken[value] = key
         elif want is not None and (found.value != want or found.strength < strength):
             value = self._choose(key, want, strength)

@@ -58,7 +58,7 @@ class Orders:
         order.track()
         return order.least
 
-    def count(self, group: Hashable, value: Any) -> None:
+    def count(self, group: Hashable, *, value: Any) -> None:
         """Count a value once more; tell readers if it is the least now."""
         order = self._of(group)
         before = order.least
@@ -68,7 +68,7 @@ class Orders:
             if order.least != before:
                 order.touch()
 
-    def discount(self, group: Hashable, value: Any) -> None:
+    def discount(self, group: Hashable, *, value: Any) -> None:
         """Count a value once less; tell readers if it was the least."""
         order = self.orders[group]
         before = order.least

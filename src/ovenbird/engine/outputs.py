@@ -144,7 +144,7 @@ class Output:
             place = relation.columns.index
             at = relation.start + place(column)
             spread = alone is not None and column in lacking
-            self._withheld = Spread(at, relation.start + place(alone)) if spread else Withheld(at)
+            self._withheld = Spread(at, alone=relation.start + place(alone)) if spread else Withheld(at)
             self.engine.outputs[members.rows]._within.append(self)  # noqa: SLF001 (another of the same class)
 
     # -- what the facts want --------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ class Overlap:
 
     __slots__ = ("column", "other")
 
-    def __init__(self, column: Column[Any], other: Column[Any]) -> None:
+    def __init__(self, column: Column[Any], *, other: Column[Any]) -> None:
         self.column = column
         self.other = other
 
@@ -90,16 +90,19 @@ class Side:
     def deleted(self, row: Row) -> None:
         """Count a row no more."""
         for other, number in self._shared(self.members.pop(row)).items():
-            self.counts.discount(*self._pair(row, other), number)
+            group, value = self._pair(row, other)
+            self.counts.discount(group, value=value, number=number)
 
     def _file(self, row: Row, elements: frozenset[Any], delta: tuple[Iterable[Any], Iterable[Any]] | None) -> None:
         before = self.members.get(row, frozenset())
         self.members[row] = elements
         added, removed = (elements - before, before - elements) if delta is None else delta
         for other, number in self._shared(added).items():
-            self.counts.count(*self._pair(row, other), number)
+            group, value = self._pair(row, other)
+            self.counts.count(group, value=value, number=number)
         for other, number in self._shared(removed).items():
-            self.counts.discount(*self._pair(row, other), number)
+            group, value = self._pair(row, other)
+            self.counts.discount(group, value=value, number=number)
 
     def _shared(self, elements: Iterable[Any]) -> dict[Row, int]:
         """Return how many of the elements each row of the other table has."""

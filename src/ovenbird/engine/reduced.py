@@ -64,7 +64,7 @@ class Spread:
 
     __slots__ = ("_alone", "_filed", "_group", "_members")
 
-    def __init__(self, group: int, alone: int) -> None:
+    def __init__(self, group: int, *, alone: int) -> None:
         self._group = group
         self._alone = alone
         self._filed: dict[Hashable, dict[Fact, None]] = {}

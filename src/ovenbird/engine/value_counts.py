@@ -27,7 +27,7 @@ class ValueCounts:
 
     __slots__ = ("group", "value")
 
-    def __init__(self, group: Column[Any], value: Column[Any]) -> None:
+    def __init__(self, group: Column[Any], *, value: Column[Any]) -> None:
         self.group = group
         self.value = value
 
@@ -76,7 +76,7 @@ class CountsByGroup:
         counted.track()
         return frozenset(counted.counts)
 
-    def count(self, group: Hashable, value: Hashable, number: int = 1) -> None:
+    def count(self, group: Hashable, *, value: Hashable, number: int = 1) -> None:
         """Count a value once more, or several times; tell readers if the group did not have it.
 
         Arguments:
@@ -90,7 +90,7 @@ class CountsByGroup:
         if not before:
             counted.touch()
 
-    def discount(self, group: Hashable, value: Hashable, number: int = 1) -> None:
+    def discount(self, group: Hashable, *, value: Hashable, number: int = 1) -> None:
         """Count a value once less, or several times; tell readers if the group has it no more.
 
         Arguments:
@@ -137,8 +137,9 @@ class TableCounts(CountsByGroup):
     def _file(self, row: Row) -> None:
         value = row.values[self.value_counts.value.index]
         if value is not None:
-            filed = self.filed[row] = (row.values[self.value_counts.group.index], value)
-            self.count(*filed)
+            group = row.values[self.value_counts.group.index]
+            self.filed[row] = (group, value)
+            self.count(group, value=value)
 
     def modified(self, row: Row, mask: int, deltas: SetDeltas | None) -> None:  # noqa: ARG002 (a watcher's signature)
         """Count a row where it belongs now."""
@@ -150,4 +151,4 @@ class TableCounts(CountsByGroup):
         """Count a row no more."""
         filed = self.filed.pop(row, None)
         if filed is not None:
-            self.discount(*filed)
+            self.discount(filed[0], value=filed[1])

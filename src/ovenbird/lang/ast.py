@@ -8,7 +8,7 @@ are ignored when nodes are compared. `str(node)` is text that parses to an equal
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,7 @@ class Integer:
     """An integer constant, perhaps masked, and the format it was written in."""
 
     value: int
+    _: KW_ONLY
     mask: int | None = None
     format: Format = Format.DECIMAL
 
@@ -63,7 +64,7 @@ class Integer:
         return (self.value if self.mask is None else self.mask).bit_length()
 
     def __str__(self) -> str:
-        return format_constant(self.value, self.mask, self.format)
+        return format_constant(self.value, mask=self.mask, form=self.format)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ class FieldRef:
     """A symbol or some bits of it: `n_bits` from bit `ofs` of the symbol up; both are 0 for a string."""
 
     symbol: Symbol
+    _: KW_ONLY
     ofs: int
     n_bits: int
     span: Span = field(default=_NOWHERE, compare=False)
@@ -113,7 +115,7 @@ class FieldRef:
     @classmethod
     def whole(cls, symbol: Symbol, span: Span = _NOWHERE) -> FieldRef:
         """Return the reference to all of `symbol`."""
-        return cls(symbol, 0, symbol.width, span)
+        return cls(symbol, ofs=0, n_bits=symbol.width, span=span)
 
     def __str__(self) -> str:
         if self.n_bits == self.symbol.width:

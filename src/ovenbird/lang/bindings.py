@@ -5,7 +5,7 @@ The mappings are only read with `get`, so that a caller can pass objects that re
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Bindings:
     """
 
     address_sets: Lookup[Iterable[str]] = field(default_factory=dict)
+    _: KW_ONLY
     port_groups: Lookup[Iterable[str]] = field(default_factory=dict)
     ports: Lookup[int] = field(default_factory=dict)
     resident: Callable[[str], bool] = _nowhere

@@ -20,7 +20,7 @@ def parse_constant(tokens: Tokens) -> Constant:
     constant: Constant
     match token.kind:
         case "integer" | "masked":
-            constant = Integer(token.value, token.mask, token.format)
+            constant = Integer(token.value, mask=token.mask, format=token.format)
         case "string":
             constant = String(token.name)
         case "macro":

@@ -10,7 +10,7 @@ LONGEST = 255
 """Bytes of a DHCPv4 option's value (RFC 2132, section 2)."""
 
 
-def dhcp_value(version: int, name: str, kind: str, text: str) -> bytes:
+def dhcp_value(version: int, name: str, *, kind: str, text: str) -> bytes:
     """Return the encoded value of one option.
 
     Arguments:

@@ -81,7 +81,7 @@ def _leaf(compare: Compare, bindings: Bindings) -> list[Conjunction]:
     ref = compare.ref
     field = ref.symbol.field
     if field is None:
-        raise CompileError(f"Field {ref.symbol.name} cannot be matched.", "", *ref.span)
+        raise CompileError(f"Field {ref.symbol.name} cannot be matched.", span=ref.span)
     if ref.symbol.is_string:
         values = cube_sets.union((key, _PORT_MASK) for key in _port_keys(compare, bindings))
     else:
@@ -97,7 +97,7 @@ def _port_keys(compare: Compare, bindings: Bindings) -> Iterator[int]:
         if isinstance(constant, PortGroup):
             found = bindings.port_groups.get(constant.name)
             if found is None:
-                raise UnknownNameError(f"There is no port group {constant.name}.", "", *constant.span)
+                raise UnknownNameError(f"There is no port group {constant.name}.", span=constant.span)
             names = list(found)
         for name in names:
             key = bindings.ports.get(name)
@@ -115,13 +115,13 @@ def _values(compare: Compare, bindings: Bindings) -> MaskSet:
             listed = cube_sets.union((c.value & ones, ones if c.mask is None else c.mask & ones) for c in constants)
             return listed if compare.relation is Relation.EQ else cube_sets.complement(listed)
         case Relation.LT:
-            return cube_sets.between(0, (constants[0].value & ones) - 1, width)
+            return cube_sets.between(0, (constants[0].value & ones) - 1, width=width)
         case Relation.LE:
-            return cube_sets.between(0, constants[0].value & ones, width)
+            return cube_sets.between(0, constants[0].value & ones, width=width)
         case Relation.GT:
-            return cube_sets.between((constants[0].value & ones) + 1, ones, width)
+            return cube_sets.between((constants[0].value & ones) + 1, ones, width=width)
         case Relation.GE:
-            return cube_sets.between(constants[0].value & ones, ones, width)
+            return cube_sets.between(constants[0].value & ones, ones, width=width)
         case _:
             assert_never(compare.relation)
 
@@ -141,10 +141,11 @@ def integers(compare: Compare, bindings: Bindings) -> Iterator[Integer]:
         elif isinstance(constant, AddressSet):
             members = bindings.address_sets.get(constant.name)
             if members is None:
-                raise UnknownNameError(f"There is no address set {constant.name}.", "", *constant.span)
+                raise UnknownNameError(f"There is no address set {constant.name}.", span=constant.span)
             for member in members:
                 try:
-                    integer = Integer(*parse_constant(member))
+                    value, mask, form = parse_constant(member)
+                    integer = Integer(value, mask=mask, format=form)
                 except LexError as error:
                     _log.warning("address set %s: left out %r: %s", constant.name, member, error.message)
                     continue
@@ -214,4 +215,4 @@ def _uncovered(disjunction: list[Conjunction]) -> list[Conjunction]:
 
 
 def _holds(outer: Conjunction, inner: Conjunction) -> bool:
-    return all(name in inner and cube_sets.covers(values, inner[name]) for name, values in outer.items())
+    return all(name in inner and cube_sets.covers(values, inner=inner[name]) for name, values in outer.items())

@@ -11,16 +11,16 @@ from typing import Self
 class LangError(ValueError):
     """Any mistake in a match or an action: `message`, and the culprit `text[start:end]`."""
 
-    def __init__(self, message: str, text: str = "", start: int = 0, end: int | None = None) -> None:
-        super().__init__(message, text, start, end)
+    def __init__(self, message: str, *, text: str = "", span: tuple[int, int] = (0, 0)) -> None:
+        super().__init__(message)
         self.message = message
         self.text = text
-        self.start = start
-        self.end = start + 1 if end is None else max(end, start + 1)
+        self.start = span[0]
+        self.end = max(span[1], span[0] + 1)
 
     def within(self, text: str) -> Self:
         """Return the error with `text` to show, unless it already has one."""
-        return self if self.text else type(self)(self.message, text, self.start, self.end)
+        return self if self.text else type(self)(self.message, text=text, span=(self.start, self.end))
 
     def __str__(self) -> str:
         if not self.text:

@@ -104,7 +104,7 @@ def _numbers(constants: tuple[Constant, ...], bindings: Bindings) -> Iterator[tu
     """Yield values and masks of constants: ports as tunnel keys, unknown ports as nothing, sets as their members."""
     for constant in constants:
         match constant:
-            case Integer(value, mask):
+            case Integer(value, mask=mask):
                 yield value, mask
             case String(name):
                 key = bindings.ports.get(name)
@@ -113,14 +113,14 @@ def _numbers(constants: tuple[Constant, ...], bindings: Bindings) -> Iterator[tu
             case AddressSet(name):
                 members = bindings.address_sets.get(name)
                 if members is None:
-                    raise UnknownNameError(f"There is no address set {name}.", "", *constant.span)
+                    raise UnknownNameError(f"There is no address set {name}.", span=constant.span)
                 for member in members:
                     value, mask, _ = parse_constant(member)
                     yield value, mask
             case PortGroup(name):
                 ports = bindings.port_groups.get(name)
                 if ports is None:
-                    raise UnknownNameError(f"There is no port group {name}.", "", *constant.span)
+                    raise UnknownNameError(f"There is no port group {name}.", span=constant.span)
                 for port in ports:
                     key = bindings.ports.get(port)
                     if key is not None:

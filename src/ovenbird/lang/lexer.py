@@ -107,12 +107,12 @@ def tokenize(text: str) -> list[Token]:
 def _error_at(text: str, position: int) -> LexError:
     letter = text[position]
     if text.startswith("/*", position):
-        return LexError("`/*' without matching `*/'.", text, position, position + 2)
+        return LexError("`/*' without matching `*/'.", text=text, span=(position, position + 2))
     message = _WRONG.get(letter)
     if message is None:
         shown = f"character `{letter}'" if letter.isprintable() else f"byte {ord(letter):#x}"
         message = f"Invalid {shown} in input."
-    return LexError(message, text, position, len(text) if letter == '"' else position + 1)
+    return LexError(message, text=text, span=(position, len(text) if letter == '"' else position + 1))
 
 
 def _unescape(text: str, start: int, end: int) -> str:
@@ -122,14 +122,14 @@ def _unescape(text: str, start: int, end: int) -> str:
     try:
         return str(json.loads(text[start:end], strict=False))
     except json.JSONDecodeError as error:
-        raise LexError(f"Invalid escape in string: {error.msg}.", text, start, end) from None
+        raise LexError(f"Invalid escape in string: {error.msg}.", text=text, span=(start, end)) from None
 
 
 def _number(text: str, start: int, end: int) -> Token:
     try:
         value, mask, form = parse_constant(text[start:end])
     except LexError as error:
-        raise LexError(error.message, text, start, end) from None
+        raise LexError(error.message, text=text, span=(start, end)) from None
     return Token("integer" if mask is None else "masked", start, end, "", value, mask, form)
 
 
@@ -156,7 +156,7 @@ def parse_constant(text: str) -> tuple[int, int | None, Format]:
         elif form is Format.DECIMAL and mask_form is Format.HEXADECIMAL and value == 0:
             form = Format.HEXADECIMAL
         else:
-            raise LexError("Value and mask have incompatible formats.", text, 0, len(text))
+            raise LexError("Value and mask have incompatible formats.", text=text, span=(0, len(text)))
     return value & mask, mask, form
 
 
@@ -167,10 +167,10 @@ def _integer(text: str) -> tuple[int, Format]:
         return int(text.replace(":", ""), 16), Format.ETHERNET
     if text.isdecimal() and text.isascii():
         if text[0] == "0" and len(text) > 1:
-            raise LexError("Decimal constants must not have leading zeros.", text, 0, len(text))
+            raise LexError("Decimal constants must not have leading zeros.", text=text, span=(0, len(text)))
         value = int(text) if len(text) <= 20 else 1 << 64
         if value >> 64:
-            raise LexError("Decimal constants must be less than 2**64.", text, 0, len(text))
+            raise LexError("Decimal constants must be less than 2**64.", text=text, span=(0, len(text)))
         return value, Format.DECIMAL
     if text[:2] in ("0x", "0X"):
         return _hexadecimal(text), Format.HEXADECIMAL
@@ -179,22 +179,22 @@ def _integer(text: str) -> tuple[int, Format]:
             return int.from_bytes(inet_pton(AF_INET6, text), "big"), Format.IPV6
         return int.from_bytes(inet_pton(AF_INET, text), "big"), Format.IPV4
     except OSError:
-        raise LexError("Invalid numeric constant.", text, 0, len(text)) from None
+        raise LexError("Invalid numeric constant.", text=text, span=(0, len(text))) from None
 
 
 def _hexadecimal(text: str) -> int:
     digits = text[2:]
     if not digits:
-        raise LexError(f"Hex digits expected following {text}.", text, 0, len(text))
+        raise LexError(f"Hex digits expected following {text}.", text=text, span=(0, len(text)))
     if not re.fullmatch("[0-9a-fA-F]+", digits):
-        raise LexError("Invalid syntax in hexadecimal constant.", text, 0, len(text))
+        raise LexError("Invalid syntax in hexadecimal constant.", text=text, span=(0, len(text)))
     value = int(digits, 16)
     if value >> 128:
-        raise LexError("Hexadecimal constant requires more than 128 bits.", text, 0, len(text))
+        raise LexError("Hexadecimal constant requires more than 128 bits.", text=text, span=(0, len(text)))
     return value
 
 
-def format_constant(value: int, mask: int | None = None, form: Format = Format.DECIMAL) -> str:
+def format_constant(value: int, *, mask: int | None = None, form: Format = Format.DECIMAL) -> str:
     """Write a constant as `parse_constant` reads it; addresses with a prefix mask print in CIDR form.
 
     Arguments:
@@ -291,4 +291,4 @@ class Tokens:
         """Return the error of a current token that is not what was expected, such as `expecting constant`."""
         token = self.token
         where = "at end of input" if token.kind == "end" else f"at `{self.text[token.start : token.end]}'"
-        return ParseError(f"Syntax error {where} {expectation}.", self.text, token.start, token.end)
+        return ParseError(f"Syntax error {where} {expectation}.", text=self.text, span=(token.start, token.end))

@@ -95,7 +95,7 @@ class Microflow:
 def _field(ref: FieldRef) -> Field:
     field = ref.symbol.field
     if field is None:
-        raise FieldError(f"{ref.symbol.name} has no value in a packet.", "", *ref.span)
+        raise FieldError(f"{ref.symbol.name} has no value in a packet.", span=ref.span)
     return field
 
 
@@ -115,8 +115,8 @@ def parse_microflow(text: str, bindings: Bindings) -> Microflow:
     except LangError as error:
         raise error.within(text) from None
     if not alternatives:
-        raise MicroflowError("Constraints are contradictory.", text, 0, len(text))
+        raise MicroflowError("Constraints are contradictory.", text=text, span=(0, len(text)))
     box = alternatives[0]
     if len(alternatives) > 1 or any(len(values) > 1 for values in box.values()):
-        raise MicroflowError(f"Constraints are ambiguous: {expr}.", text, 0, len(text))
+        raise MicroflowError(f"Constraints are ambiguous: {expr}.", text=text, span=(0, len(text)))
     return Microflow({name: values[0][0] for name, values in box.items()})

@@ -59,26 +59,30 @@ def parse_field(tokens: Tokens) -> FieldRef:
     if symbol is None:
         error = tokens.syntax_error("expecting field name")
         kind = UnknownNameError if token.kind == "id" else ParseError
-        raise kind(error.message, error.text, error.start, error.end)
+        raise kind(error.message, text=error.text, span=(error.start, error.end))
     tokens.advance()
     if tokens.token.kind != "[":
-        return FieldRef(symbol, 0, symbol.width, (token.start, token.end))
+        return FieldRef(symbol, ofs=0, n_bits=symbol.width, span=(token.start, token.end))
     bracket = tokens.advance()
     if symbol.is_string:
         raise FieldError(
-            f"Cannot select subfield of string field {symbol.name}.", tokens.text, bracket.start, bracket.end
+            f"Cannot select subfield of string field {symbol.name}.",
+            text=tokens.text,
+            span=(bracket.start, bracket.end),
         )
     low = tokens.expect_int()
     high = tokens.expect_int() if tokens.take("..") else low
     end = tokens.expect("]").end
     if low > high:
-        raise FieldError(f"Invalid bit range {low} to {high}.", tokens.text, bracket.start, end)
+        raise FieldError(f"Invalid bit range {low} to {high}.", text=tokens.text, span=(bracket.start, end))
     if high >= symbol.width:
         message = f"Cannot select bits {low} to {high} of {symbol.width}-bit field {symbol.name}."
-        raise FieldError(message, tokens.text, bracket.start, end)
+        raise FieldError(message, text=tokens.text, span=(bracket.start, end))
     if symbol.level is Level.NOMINAL and high - low + 1 != symbol.width:
-        raise FieldError(f"Cannot select subfield of nominal field {symbol.name}.", tokens.text, bracket.start, end)
-    return FieldRef(symbol, low, high - low + 1, (token.start, end))
+        raise FieldError(
+            f"Cannot select subfield of nominal field {symbol.name}.", text=tokens.text, span=(bracket.start, end)
+        )
+    return FieldRef(symbol, ofs=low, n_bits=high - low + 1, span=(token.start, end))
 
 
 def check_constant(field: FieldRef, constant: Constant, text: str = "", span: tuple[int, int] = (0, 0)) -> None:
@@ -99,10 +103,10 @@ def check_constant(field: FieldRef, constant: Constant, text: str = "", span: tu
     if isinstance(constant, (String, PortGroup)) != symbol.is_string:
         field_type, constant_type = ("String", "integer") if symbol.is_string else ("Integer", "string")
         message = f"{field_type} field {symbol.name} is not compatible with {constant_type} constant."
-        raise FieldError(message, text, *span)
+        raise FieldError(message, text=text, span=span)
     if isinstance(constant, Integer) and constant.width > symbol.width:
         message = f"{constant.width}-bit constant is not compatible with {symbol.width}-bit field {symbol.name}."
-        raise FieldError(message, text, *span)
+        raise FieldError(message, text=text, span=span)
 
 
 def check_writable(field: FieldRef, scope: Scope = Scope.ANYWHERE, text: str = "") -> None:
@@ -118,10 +122,10 @@ def check_writable(field: FieldRef, scope: Scope = Scope.ANYWHERE, text: str = "
     """
     symbol = field.symbol
     if symbol.is_predicate:
-        raise FieldError(f"Predicate symbol {symbol.name} used where lvalue required.", text, *field.span)
+        raise FieldError(f"Predicate symbol {symbol.name} used where lvalue required.", text=text, span=field.span)
     if not symbol.writable(scope):
         where = "" if symbol.scope is Scope.NOWHERE else " here"
-        raise FieldError(f"Field {symbol.name} is not modifiable{where}.", text, *field.span)
+        raise FieldError(f"Field {symbol.name} is not modifiable{where}.", text=text, span=field.span)
 
 
 class _Parser:
@@ -202,7 +206,7 @@ class _Parser:
             raise tokens.syntax_error("expecting relational operator")
         if field.n_bits > 1 and not self.negative:
             message = "Explicit `!= 0' is required for inequality test of multibit field against 0."
-            raise FieldError(message, tokens.text, *field.span)
+            raise FieldError(message, text=tokens.text, span=field.span)
         self.check_positive(field, Relation.NE, (Integer(0),))
         return Test(field)
 
@@ -257,14 +261,14 @@ class _Parser:
         if relation not in (Relation.EQ, Relation.NE):
             only = "Only == and != operators may be used"
             if braces:
-                raise FieldError(f"{only} with value sets.", text, *field.span)
+                raise FieldError(f"{only} with value sets.", text=text, span=field.span)
             if symbol.level is not Level.ORDINAL:
-                raise FieldError(f"{only} with {symbol.level.value} field {symbol.name}.", text, *field.span)
+                raise FieldError(f"{only} with {symbol.level.value} field {symbol.name}.", text=text, span=field.span)
             if isinstance(constants[0], AddressSet):
-                raise FieldError(f"{only} with address sets.", text, *constants[0].span)
+                raise FieldError(f"{only} with address sets.", text=text, span=constants[0].span)
             if isinstance(constants[0], Integer) and constants[0].mask is not None:
                 message = f"{only} with masked constants.  Compare a subfield instead, such as eth.src[0..15] > 0x1111."
-                raise FieldError(message, text, *field.span)
+                raise FieldError(message, text=text, span=field.span)
         self.check_positive(field, relation, constants)
         return Compare(field, relation, constants, braces, field.span)
 
@@ -280,14 +284,14 @@ class _Parser:
                     f"Nominal field {symbol.name} may only be tested for equality "
                     "(taking enclosing `!' operators into account)."
                 )
-                raise FieldError(message, text, *field.span)
+                raise FieldError(message, text=text, span=field.span)
         elif any(isinstance(constant, Integer) and bool(constant.value & 1) == negative for constant in constants):
             name = symbol.name
             message = (
                 f"Nominal predicate {name} may only be tested positively, "
                 f"e.g. `{name}' or `{name} == 1' but not `!{name}' or `{name} == 0'."
             )
-            raise FieldError(message, text, *field.span)
+            raise FieldError(message, text=text, span=field.span)
 
     def error(self, kind: type[LangError], message: str, token: Token) -> LangError:
-        return kind(message, self.tokens.text, token.start, token.end)
+        return kind(message, text=self.tokens.text, span=(token.start, token.end))

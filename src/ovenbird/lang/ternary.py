@@ -73,7 +73,7 @@ def _complement(cubes: Iterable[Cube], value: int, mask: int) -> Iterator[Cube]:
         yield from _complement(rest, value | side, mask | bit)
 
 
-def between(low: int, high: int, width: int) -> MaskSet:
+def between(low: int, high: int, *, width: int) -> MaskSet:
     """Return the numbers of a range as the fewest prefixes.
 
     Arguments:
@@ -97,6 +97,6 @@ def shifted(cubes: MaskSet, ofs: int) -> MaskSet:
     return tuple((value << ofs, mask << ofs) for value, mask in cubes) if ofs else cubes
 
 
-def covers(outer: MaskSet, inner: MaskSet) -> bool:
+def covers(outer: MaskSet, *, inner: MaskSet) -> bool:
     """Say whether each cube of `inner` lies in a single cube of `outer` (enough for a superset, not necessary)."""
     return all(any(wide & mask == wide and v & wide == w for w, wide in outer) for v, mask in inner)

@@ -437,4 +437,4 @@ COUNTED: dict[type[Row], Counted] = {row: row.quota for row in ROWS if hasattr(r
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Cloud", "1.6.0", "", ROWS)
+    return database_schema("Cloud", version="1.6.0", checksum="", rows=ROWS)

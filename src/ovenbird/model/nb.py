@@ -443,4 +443,4 @@ ROWS: tuple[type[Row], ...] = (
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("OVN_Northbound", "7.0.0", "94023179 33468", ROWS)
+    return database_schema("OVN_Northbound", version="7.0.0", checksum="94023179 33468", rows=ROWS)

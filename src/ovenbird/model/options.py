@@ -33,13 +33,13 @@ def flag(options: Mapping[str, str], name: str, *, default: bool = False) -> boo
 
 
 @overload
-def number(options: Mapping[str, str], name: str, default: int, low: int = ..., high: int = ...) -> int: ...
+def number(options: Mapping[str, str], name: str, default: int, *, low: int = ..., high: int = ...) -> int: ...
 @overload
 def number(
-    options: Mapping[str, str], name: str, default: None = ..., low: int = ..., high: int = ...
+    options: Mapping[str, str], name: str, default: None = ..., *, low: int = ..., high: int = ...
 ) -> int | None: ...
 def number(
-    options: Mapping[str, str], name: str, default: int | None = None, low: int = 0, high: int = INT
+    options: Mapping[str, str], name: str, default: int | None = None, *, low: int = 0, high: int = INT
 ) -> int | None:
     """Return the number that an option holds.
 

@@ -476,4 +476,4 @@ ROWS: tuple[type[Row], ...] = (
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("OVN_Southbound", "20.27.0", "4078371916 30328", ROWS)
+    return database_schema("OVN_Southbound", version="20.27.0", checksum="4078371916 30328", rows=ROWS)

@@ -7,7 +7,7 @@ to the database directly may write anything: an invalid value counts as not set,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -59,6 +59,7 @@ class Setting(Generic[T]):
     kind: Kind[T]
     default: T
     meaning: str
+    _: KW_ONLY
     effect: str = _AT_ONCE
 
     @property
@@ -113,7 +114,7 @@ METADATA = Setting(
     Flag(),
     False,
     "whether each network has a port for the metadata service",
-    "for networks made from now on, and subnets made, or given DHCP, from now on",
+    effect="for networks made from now on, and subnets made, or given DHCP, from now on",
 )
 DISTRIBUTED_FLOATING_IP = Setting(
     "distributed_floating_ip",
@@ -126,7 +127,7 @@ GATEWAY_SCHEDULER = Setting(
     Choice(("leastloaded", "chance")),
     "leastloaded",
     "how gateways are scheduled on chassis: by load, or at random",
-    "at once: gateways may move",
+    effect="at once: gateways may move",
 )
 MIGRATION_ACTIVATION = Setting(
     "live_migration_activation_strategy",
@@ -157,7 +158,7 @@ PHYSICAL_MTU = Setting(
     Number(MINIMUM_MTU + TUNNEL_OVERHEAD, 65_535),
     1500,
     f"MTU of physical networks in bytes; that of tunnelled networks is {TUNNEL_OVERHEAD} less",
-    "for networks made from now on, and those whose MTU is set from now on",
+    effect="for networks made from now on, and those whose MTU is set from now on",
 )
 MAX_ROUTES = Setting("max_routes", Number(0, _INT), 30, "maximum number of extra routes of a router")
 MAX_ADDRESS_PAIRS = Setting(

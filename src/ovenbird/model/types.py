@@ -140,7 +140,7 @@ def _to(table: str, *, weak: bool) -> BaseType:
     return BaseType(Atomic.UUID, ref_table=table, weak=weak)
 
 
-def database_schema(name: str, version: str, checksum: str, rows: tuple[type[Row], ...]) -> DatabaseSchema:
+def database_schema(name: str, *, version: str, checksum: str, rows: tuple[type[Row], ...]) -> DatabaseSchema:
     """Return the schema of a database with these row classes.
 
     A table's columns keep the order of the class, so that a column's position is the same in both.

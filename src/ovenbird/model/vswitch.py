@@ -381,4 +381,4 @@ ROWS: tuple[type[Row], ...] = (
 
 def schema() -> DatabaseSchema:
     """Return the database's schema."""
-    return database_schema("Open_vSwitch", "8.3.1", "3012963480 26720", ROWS)
+    return database_schema("Open_vSwitch", version="8.3.1", checksum="3012963480 26720", rows=ROWS)

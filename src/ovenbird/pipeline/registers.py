@@ -8,7 +8,7 @@ registers".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from ovenbird.pipeline.stages import Stage, stage
 
@@ -25,6 +25,7 @@ class Register:
     """
 
     name: str
+    _: KW_ONLY
     register: str
     low: int
     high: int
@@ -55,7 +56,9 @@ def _register(name: str, place: str, *lives: tuple[str, str]) -> Register:
     first, _, last = bits.rstrip("]").partition("..")
     low = int(first) if bits else 0
     high = (int(last) if last else low) if bits else 31
-    made = Register(name, register, low, high, tuple((stage(begin), stage(end)) for begin, end in lives))
+    made = Register(
+        name, register=register, low=low, high=high, lives=tuple((stage(begin), stage(end)) for begin, end in lives)
+    )
     REGISTERS.append(made)
     return made
 

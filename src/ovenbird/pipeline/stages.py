@@ -8,7 +8,7 @@ stage. Names and order are those of OVN 23.03, ovn-northd(8), "Logical Flow Tabl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 
 
@@ -39,6 +39,7 @@ class Stage:
     """
 
     name: str
+    _: KW_ONLY
     pipeline: str
     table: int
     miss: Miss = Miss.NEXT
@@ -50,8 +51,8 @@ class Stage:
 def _stages(pipeline: str, lines: str) -> tuple[Stage, ...]:
     found = []
     for table, line in enumerate(lines.strip().splitlines()):
-        name, *miss = line.split()
-        found.append(Stage(name, pipeline, table, *map(Miss, miss)))
+        name, _, miss = line.strip().partition(" ")
+        found.append(Stage(name, pipeline=pipeline, table=table, miss=Miss(miss.strip()) if miss else Miss.NEXT))
     return tuple(found)
 
 

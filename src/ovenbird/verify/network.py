@@ -74,7 +74,9 @@ class Datapath:
         for port in self.ports.values():
             for name in friendly_names(port):
                 self.keys.setdefault(name, port.tunnel_key)
-        self.bindings = Bindings(_AddressSets(store), _PortGroups(store, self.key), self.keys, self._resident)
+        self.bindings = Bindings(
+            _AddressSets(store), port_groups=_PortGroups(store, self.key), ports=self.keys, resident=self._resident
+        )
         self._rows: dict[tuple[str, int], list[sb.LogicalFlow]] = {}
         self._parsed: dict[str, Flow] = {}
         for flow in self._all_flows():

@@ -219,7 +219,7 @@ class Tracer:
             self.tracker.track(place, self.packet, translate=translation is not None)
 
     def commit(
-        self, zone: Zone, translation: Translation | None, mark: tuple[int, int], label: tuple[int, int]
+        self, zone: Zone, translation: Translation | None, *, mark: tuple[int, int], label: tuple[int, int]
     ) -> None:
         """Commit the packet's connection and set bits of its mark and label."""
         place = self._zone(zone)
@@ -247,7 +247,7 @@ class Tracer:
         for name in _CONNECTION:
             self.packet[name] = 0
 
-    def neighbor(self, port: int, address: int, *, ipv6: bool) -> int | None:
+    def neighbor(self, port: int, *, address: int, ipv6: bool) -> int | None:
         """Return the MAC of a neighbour, as Southbound or an earlier packet has it."""
         name, text = self._datapath.port_name(port), _address(address, ipv6=ipv6)
         if (name, text) in self._neighbours:
@@ -257,7 +257,7 @@ class Tracer:
                 return mac_number(row.mac)
         return None
 
-    def learn_neighbor(self, port: int, address: int, mac: int, *, ipv6: bool) -> None:
+    def learn_neighbor(self, port: int, *, address: int, mac: int, ipv6: bool) -> None:
         """Remember a neighbour's MAC, for the packets after this one."""
         self._lessons.append((self._neighbours, (self._datapath.port_name(port), _address(address, ipv6=ipv6)), mac))
 
@@ -272,7 +272,7 @@ class Tracer:
                 return found
         return None
 
-    def learn_forwarding(self, mac: int, port: int) -> None:
+    def learn_forwarding(self, mac: int, *, port: int) -> None:
         """Remember behind which port a MAC is, for the packets after this one."""
         self._lessons.append((self._learned, (self._datapath.key, mac), port))
 

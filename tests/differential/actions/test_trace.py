@@ -80,7 +80,7 @@ class Once:
     def answers(self, action: object) -> bool:
         return True
 
-    def neighbor(self, *_: int, ipv6: bool) -> None:
+    def neighbor(self, port: int, *, address: int, ipv6: bool) -> None:
         return None
 
     def forwarding(self, mac: int) -> None:

@@ -109,7 +109,7 @@ def some_step(rng, family):
     if commit := rng.random() < 0.5:
         port = rng.choice((0, 0, 7))
         to = rng.choice(PUBLIC[family] + ADDRESSES[family])
-        translation = rng.choice((None, Translation(rng.random() < 0.5, to, family == IPV6, port)))
+        translation = rng.choice((None, Translation(rng.random() < 0.5, to, family == IPV6, port=port)))
         if packet["nw_proto"] in (ICMP, ICMPV6):
             translation = None  # Open vSwitch tells identifiers apart, which microflows do not have
     return Step(packet, rng.choice(ZONES), commit, translation, rng.choice((0, 0, 1, 2)))

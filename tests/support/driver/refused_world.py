@@ -54,7 +54,7 @@ TARGET_JSON = {
     },
 }
 TARGET = DatabaseSchema.from_json(TARGET_JSON)
-GRANT = Rows(Grant, [Grant.name], [Grant.text, Grant.next])
+GRANT = Rows(Grant, [Grant.name], values=[Grant.text, Grant.next])
 TAGS = Members(GRANT, Grant.tags)
 
 

@@ -7,7 +7,7 @@ from ovenbird.engine.rows import Store
 from ovenbird.engine.rules import rule
 from support.engine.things import Label, Thing, contents, settle
 
-LABEL = Rows(Label, [Label.name], [Label.text])
+LABEL = Rows(Label, [Label.name], values=[Label.text])
 HALVES = ComputedIndex(Thing.name, Thing.size, keys=lambda values: [100 // values[Thing.size.index]])
 
 

@@ -15,7 +15,7 @@ from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from support.engine.things import Box, Edits, Group, Label, Thing, contents, settle
 
-LABEL = Rows(Label, [Label.name], [Label.text, Label.labels])
+LABEL = Rows(Label, [Label.name], values=[Label.text, Label.labels])
 GROUP = Rows(Group, [Group.name])
 GROUP_MEMBERS = Members(GROUP, Group.members)
 NUMBERED = Relation("numbered")
@@ -168,7 +168,9 @@ def test_a_second_engine_takes_over_without_an_edit(world):
 
 
 def test_rows_of_others_are_nobodys_business():
-    mine = Rows(Label, [Label.name], [Label.text], key_of=lambda r: r.values[0] if r.values[3] != "theirs" else None)
+    mine = Rows(
+        Label, [Label.name], values=[Label.text], key_of=lambda r: r.values[0] if r.values[3] != "theirs" else None
+    )
 
     @singleton
     def one():
@@ -273,7 +275,7 @@ def test_find_refuses_to_choose():
 
 
 def test_references_to_derived_rows_follow_the_row_that_is_there():
-    tag = Rows(Label, [Label.name], [Label.text])
+    tag = Rows(Label, [Label.name], values=[Label.text])
 
     @rule(Thing)
     def pointer(thing):

@@ -9,7 +9,7 @@ from ovenbird.engine.rows import Store
 from ovenbird.engine.rules import rule
 from support.engine.things import Box, Label, Thing, settle
 
-LABEL = Rows(Label, [Label.name], [Label.text])
+LABEL = Rows(Label, [Label.name], values=[Label.text])
 
 
 @grouped_values(Thing)

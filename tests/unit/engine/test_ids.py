@@ -10,7 +10,7 @@ from ovenbird.engine.rows import Store
 from ovenbird.engine.rules import rule
 from support.engine.things import Label, Thing, settle
 
-LABEL = Rows(Label, [Label.name], [Label.text])
+LABEL = Rows(Label, [Label.name], values=[Label.text])
 KEYS = Pool("keys", 1, 4)
 
 

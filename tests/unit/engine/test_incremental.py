@@ -18,7 +18,7 @@ from ovenbird.engine.rows import Store
 from ovenbird.engine.views import view
 from support.engine.things import Box, Edits, Group, Label, Thing, contents, settle
 
-LABEL = Rows(Label, [Label.name, Label.text], [Label.labels])
+LABEL = Rows(Label, [Label.name, Label.text], values=[Label.labels])
 GROUP = Rows(Group, [Group.name])
 MEMBERS = Members(GROUP, Group.members)
 

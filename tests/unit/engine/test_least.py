@@ -29,10 +29,10 @@ def test_the_least_is_known_whatever_comes_and_goes(steps):
         before, told = min(values, default=None), asked.told
         if comes:
             values.append(value)
-            asked.count("g", value)
+            asked.count("g", value=value)
         elif value in values:
             values.remove(value)
-            asked.discount("g", value)
+            asked.discount("g", value=value)
         assert asked.least("g") == min(values, default=None)
         assert asked.told - told == (min(values, default=None) != before)
         assert len(asked.orders["g"].heap) <= 2 * len(set(values)) + 18
@@ -40,6 +40,6 @@ def test_the_least_is_known_whatever_comes_and_goes(steps):
 
 def test_a_group_without_values_and_readers_is_gone():
     orders = Orders()
-    orders.count("g", 1)
-    orders.discount("g", 1)
+    orders.count("g", value=1)
+    orders.discount("g", value=1)
     assert orders.orders == {}

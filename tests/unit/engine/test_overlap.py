@@ -11,7 +11,7 @@ from ovenbird.engine.rows import Column, References, Row, Store
 from ovenbird.engine.rules import rule
 from support.engine.things import Box, Label, Thing, settle
 
-LABEL = Rows(Label, [Label.name], [Label.text])
+LABEL = Rows(Label, [Label.name], values=[Label.text])
 
 
 class Basket(Row, table="Basket"):
@@ -19,7 +19,7 @@ class Basket(Row, table="Basket"):
     things: References[Thing] = References(frozenset(), many=True, target="Thing")
 
 
-SHARING = Overlap(Box.things, Basket.things)
+SHARING = Overlap(Box.things, other=Basket.things)
 
 
 @rule(Box)

@@ -11,8 +11,8 @@ from support.engine.things import Box, Edits, Group, Label, Thing, settle
 NAME = UUID("0b7bb7f4-0000-4000-8000-000000000001")
 NAMED = Rows(Label, values=[Label.name])
 STATUS = Rows(Label, values=[Label.note], update_only=True)
-LABELS = Rows(Label, [Label.name], [Label.text])
-BOXES = Rows(Box, [Box.name], [Box.labels])
+LABELS = Rows(Label, [Label.name], values=[Label.text])
+BOXES = Rows(Box, [Box.name], values=[Box.labels])
 PAIR = Rows(Label, [Label.name, Label.text])
 """Rows that are nothing but their key."""
 GROUPS = Rows(Group, values=[Group.name], update_only=True)
@@ -135,7 +135,7 @@ class Marked(Row, table="Marked"):
 
 
 def test_a_map_that_rules_leave_empty_is_empty():
-    marked = Rows(Marked, [Marked.name], [Marked.marks])
+    marked = Rows(Marked, [Marked.name], values=[Marked.marks])
 
     @rule(Thing)
     def mark(thing: Thing):

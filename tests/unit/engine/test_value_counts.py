@@ -7,8 +7,8 @@ from ovenbird.engine.rules import rule
 from ovenbird.engine.value_counts import ValueCounts
 from support.engine.things import Label, Thing, settle
 
-LABEL = Rows(Label, [Label.name], [Label.text])
-POINTED = ValueCounts(Thing.size, Thing.next)
+LABEL = Rows(Label, [Label.name], values=[Label.text])
+POINTED = ValueCounts(Thing.size, value=Thing.next)
 
 
 @rule(Thing)

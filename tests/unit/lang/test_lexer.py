@@ -39,7 +39,7 @@ def kinds(text: str) -> list[str]:
 )
 def test_constants(text: str, value: int, mask: int | None, form: Format) -> None:
     assert parse_constant(text) == (value, mask, form)
-    assert parse_constant(format_constant(value, mask, form)) == (value, mask, form)
+    assert parse_constant(format_constant(value, mask=mask, form=form)) == (value, mask, form)
     assert kinds(text) == ["integer" if mask is None else "masked", "end"]
 
 

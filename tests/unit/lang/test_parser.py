@@ -138,13 +138,13 @@ def leaves(draw: st.DrawFn, positive: bool) -> Expr:
         return Compare(FieldRef.whole(symbol), relation, (Integer(value),))
     low = draw(st.integers(0, symbol.width - 1))
     high = draw(st.integers(low, symbol.width - 1))
-    ref = FieldRef(symbol, low, high - low + 1)
+    ref = FieldRef(symbol, ofs=low, n_bits=high - low + 1)
     form = FORMATS.get(symbol.width, Format.HEXADECIMAL)
     number = st.integers(0, (1 << symbol.width) - 1)
-    plain = st.builds(Integer, number, st.none(), st.just(form))
+    plain = st.builds(Integer, number, mask=st.none(), format=st.just(form))
     if draw(st.booleans()):
         return Compare(ref, draw(st.sampled_from(list(Relation))), (draw(plain),))
-    masked = st.builds(lambda value, mask: Integer(value & mask, mask, form), number, number)
+    masked = st.builds(lambda value, mask: Integer(value & mask, mask=mask, format=form), number, number)
     constants = draw(st.lists(plain | masked | st.just(AddressSet("set")), min_size=1, max_size=3))
     return Compare(ref, draw(st.sampled_from((Relation.EQ, Relation.NE))), tuple(constants), draw(st.just(True)))
 

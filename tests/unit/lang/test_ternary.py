@@ -25,8 +25,8 @@ def test_union_holds_what_its_parts_hold_and_no_cube_inside_another(parts: list[
     assert numbers(result) == set().union(*(numbers((part,)) for part in parts))
     assert result == tuple(sorted(result))
     for one, other in combinations(result, 2):
-        assert not ternary.covers((one,), (other,))
-        assert not ternary.covers((other,), (one,))
+        assert not ternary.covers((one,), inner=(other,))
+        assert not ternary.covers((other,), inner=(one,))
 
 
 @given(CUBES, CUBES)
@@ -44,12 +44,12 @@ def test_complement_is_disjoint(values: MaskSet) -> None:
 def test_between_is_minimal_and_disjoint() -> None:
     for low in UNIVERSE:
         for high in UNIVERSE:
-            result = ternary.between(low, high, 4)
+            result = ternary.between(low, high, width=4)
             assert numbers(result) == set(range(low, high + 1))
             assert sum(len(numbers((cube,))) for cube in result) == max(0, high - low + 1)
             assert len(result) <= 6
-    assert ternary.between(0, 15, 4) == ALL
-    assert ternary.between(0, -1, 4) == EMPTY
+    assert ternary.between(0, 15, width=4) == ALL
+    assert ternary.between(0, -1, width=4) == EMPTY
 
 
 def test_the_complement_of_many_values_is_fast_and_small() -> None:

@@ -21,15 +21,18 @@ def test_every_life_is_a_stretch_of_one_pipeline():
 def test_collisions_are_found():
     life = ((stage("ls_in_acl"), stage("ls_in_stateful")),)
     later = ((stage("ls_in_arp_rsp"), stage("ls_in_l2_lkup")),)
-    word, bit = Register("word", "reg0", 0, 31, life), Register("bit", "reg0", 5, 5, life)
+    word, bit = (
+        Register("word", register="reg0", low=0, high=31, lives=life),
+        Register("bit", register="reg0", low=5, high=5, lives=life),
+    )
     assert word.collides(bit)
-    assert not bit.collides(Register("other bit", "reg0", 6, 6, life))
-    assert not bit.collides(Register("later", "reg0", 5, 5, later))
-    assert not bit.collides(Register("elsewhere", "reg1", 5, 5, life))
+    assert not bit.collides(Register("other bit", register="reg0", low=6, high=6, lives=life))
+    assert not bit.collides(Register("later", register="reg0", low=5, high=5, lives=later))
+    assert not bit.collides(Register("elsewhere", register="reg1", low=5, high=5, lives=life))
 
 
 def test_a_register_is_written_as_in_a_match():
     life = ((stage("ls_in_acl"), stage("ls_in_stateful")),)
-    assert str(Register("", "reg3", 0, 31, life)) == "reg3"
-    assert str(Register("", "reg0", 7, 7, life)) == "reg0[7]"
-    assert str(Register("", "reg0", 4, 7, life)) == "reg0[4..7]"
+    assert str(Register("", register="reg3", low=0, high=31, lives=life)) == "reg3"
+    assert str(Register("", register="reg0", low=7, high=7, lives=life)) == "reg0[7]"
+    assert str(Register("", register="reg0", low=4, high=7, lives=life)) == "reg0[4..7]"

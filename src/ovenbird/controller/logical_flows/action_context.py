@@ -99,7 +99,7 @@ class FlowContext:
         self.asked = True
         return meter_number(name)
 
-    def rate_meter(self, rate: int, burst: int) -> int:  # noqa: ARG002
+    def rate_meter(self, rate: int, *, burst: int) -> int:  # noqa: ARG002
         """Return 0: the rates of QoS rules are not limited."""
         return 0
 

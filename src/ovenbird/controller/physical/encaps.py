@@ -124,7 +124,7 @@ def _tunnel(bridge: Bridge, chassis: str, encap: Encap) -> Iterator[Fact]:
     """Yield what makes the tunnel port to an encap of a chassis, or what should be different about it."""
     end = f"{chassis}@{encap.ip}"
     options = tunnel_options(settings(), encap)
-    number = NUMBERS.get(end, chassis[:6])
+    number = NUMBERS.get(end, scope=chassis[:6])
     uuid = tunnel_port(encap.ip)
     port = get(Port, uuid) if uuid is not None else None
     if port is None:
@@ -154,7 +154,7 @@ def _free_name(end: str, letters: str, number: int) -> str:
     for attempt in range(1, _MAX_ATTEMPTS):
         if find(Port.name, f"ovn-{letters}-{number:x}") is None:
             break
-        number = NUMBERS.get((end, attempt), letters)
+        number = NUMBERS.get((end, attempt), scope=letters)
     return f"ovn-{letters}-{number:x}"
 
 

@@ -165,10 +165,10 @@ def check_width(tokens: Tokens, ref: FieldRef, width: int) -> FieldRef:
     if symbol.is_string != (width == 0):
         used, needed = ("string", "numeric") if symbol.is_string else ("numeric", "string")
         message = f"Cannot use {used} field {symbol.name} where {needed} field is required."
-        raise FieldError(message, tokens.text, *ref.span)
+        raise FieldError(message, text=tokens.text, span=ref.span)
     if ref.n_bits != width:
         message = f"Cannot use {ref.n_bits}-bit field {ref} where {width}-bit field is required."
-        raise FieldError(message, tokens.text, *ref.span)
+        raise FieldError(message, text=tokens.text, span=ref.span)
     return ref
 
 

@@ -58,7 +58,7 @@ class Load(Action):
         return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Move(Action):
     """`field1 = field2;`."""
 
@@ -284,11 +284,11 @@ def load_constant(cursor: Cursor, dst: FieldRef) -> Integer | String:
 def _move(cursor: Cursor, dst: FieldRef) -> Move:
     src = parse_field(cursor)
     check_writable(dst, text=cursor.text)
-    check_compatible(cursor, dst, src, "assign", "to")
-    return Move(dst, src)
+    check_compatible(cursor, dst=dst, src=src, verb="assign", preposition="to")
+    return Move(dst=dst, src=src)
 
 
-def check_compatible(cursor: Cursor, dst: FieldRef, src: FieldRef, verb: str, preposition: str) -> None:
+def check_compatible(cursor: Cursor, *, dst: FieldRef, src: FieldRef, verb: str, preposition: str) -> None:
     """Hold two fields against each other: both have values in a packet, of one type and width.
 
     Arguments:
@@ -302,22 +302,24 @@ def check_compatible(cursor: Cursor, dst: FieldRef, src: FieldRef, verb: str, pr
         FieldError: one of them has no value in a packet, or they differ.
     """
     if src.symbol.is_predicate:
-        raise FieldError(f"Predicate symbol {src.symbol.name} used where field required.", cursor.text, *src.span)
+        raise FieldError(
+            f"Predicate symbol {src.symbol.name} used where field required.", text=cursor.text, span=src.span
+        )
     if dst.symbol.is_string != src.symbol.is_string:
         first, second = ("string", "integer") if src.symbol.is_string else ("integer", "string")
         message = f"Can't {verb} {first} field ({src}) {preposition} {second} field ({dst})."
-        raise FieldError(message, cursor.text, *src.span)
+        raise FieldError(message, text=cursor.text, span=src.span)
     if dst.n_bits != src.n_bits:
         message = f"Can't {verb} {src.n_bits}-bit value {preposition} {dst.n_bits}-bit destination."
-        raise FieldError(message, cursor.text, *src.span)
+        raise FieldError(message, text=cursor.text, span=src.span)
     for ref in (dst, src):
         if ref.symbol.field is None:
-            raise FieldError(f"Field {ref.symbol.name} takes constants only.", cursor.text, *ref.span)
+            raise FieldError(f"Field {ref.symbol.name} takes constants only.", text=cursor.text, span=ref.span)
 
 
 def _exchange(cursor: Cursor, dst: FieldRef) -> Exchange:
     src = parse_field(cursor)
-    check_compatible(cursor, dst, src, "exchange", "with")
+    check_compatible(cursor, dst=dst, src=src, verb="exchange", preposition="with")
     check_writable(dst, text=cursor.text)
     check_writable(src, text=cursor.text)
     return Exchange(dst, src)

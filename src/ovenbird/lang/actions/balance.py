@@ -96,7 +96,9 @@ class _LoadBalance(Action):
         try:
             flags, none = (bits, bits), (0, 0)
             by_mark = self.FIELD == "ct_mark"
-            machine.commit(zone, _translation(backend), flags if by_mark else none, none if by_mark else flags)
+            machine.commit(
+                zone, _translation(backend), mark=flags if by_mark else none, label=none if by_mark else flags
+            )
             machine.next(None, None)
         finally:
             machine.packet = original
@@ -181,7 +183,7 @@ class Select(Action):
         check_writable(dst, text=cursor.text)
         if dst.n_bits < 16:
             message = f'cannot use {dst.n_bits}-bit field {dst} for "select", which requires at least 16 bits.'
-            raise FieldError(message, cursor.text, *dst.span)
+            raise FieldError(message, text=cursor.text, span=dst.span)
         cursor.expect("(")
         choices: list[tuple[int, int]] = []
         while not cursor.take(")"):

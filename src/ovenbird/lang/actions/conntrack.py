@@ -56,7 +56,7 @@ def track_and_go(machine: Machine, zone: Zone, translation: Translation | None, 
     machine.packet = original.copy()
     try:
         if commit:
-            machine.commit(zone, translation, (0, 0), (0, 0))
+            machine.commit(zone, translation, mark=(0, 0), label=(0, 0))
         else:
             machine.track(zone, translation)
         machine.next(None, None)
@@ -153,7 +153,7 @@ class CtCommit(Action):
                 mask = ones if not isinstance(constant, Integer) or constant.mask is None else constant.mask & ones
             target[0] = target[0] & ~(mask << ofs) | (value & mask) << ofs
             target[1] |= mask << ofs
-        machine.commit(Zone.flow(machine), None, (mark[0], mark[1]), (label[0], label[1]))
+        machine.commit(Zone.flow(machine), None, mark=(mark[0], mark[1]), label=(label[0], label[1]))
         return True
 
 
@@ -161,12 +161,12 @@ def _commit_assignment(cursor: Cursor) -> Load | Move:
     dst = parse_field(cursor)
     check_writable(dst, Scope.CT_COMMIT, cursor.text)
     if dst.symbol.scope is not Scope.CT_COMMIT:
-        raise ParseError(f"Field {dst.symbol.name} is not modifiable.", cursor.text, *dst.span)
+        raise ParseError(f"Field {dst.symbol.name} is not modifiable.", text=cursor.text, span=dst.span)
     cursor.expect("=")
     if cursor.token.kind == "id":
         src = parse_field(cursor)
-        check_compatible(cursor, dst, src, "assign", "to")
-        return Move(dst, src)
+        check_compatible(cursor, dst=dst, src=src, verb="assign", preposition="to")
+        return Move(dst=dst, src=src)
     return Load(dst, load_constant(cursor, dst))
 
 
@@ -219,7 +219,7 @@ class _Translate(Action):
         if self.address is None:
             return Translation()
         ipv6 = self.address.format is Format.IPV6
-        return Translation(self.SOURCE, self.address.value, ipv6, self.port, self.port_max)
+        return Translation(self.SOURCE, self.address.value, ipv6, port=self.port, port_max=self.port_max)
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
         """Return one ct that goes on to the next table."""
@@ -249,7 +249,7 @@ def _translation_arguments(cursor: Cursor) -> tuple[Integer | None, int, int]:
                 raise cursor.syntax_error("range high should be greater than range low")
             high = cursor.expect_int(1 << 16)
     cursor.expect(")")
-    return Integer(token.value, None, token.format), low, high
+    return Integer(token.value, mask=None, format=token.format), low, high
 
 
 @dataclass(frozen=True, slots=True)

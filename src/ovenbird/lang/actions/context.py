@@ -98,7 +98,7 @@ class Context(Protocol):
     def meter(self, name: str) -> int:
         """Return the id of the meter of that name, 0 when there is none."""
 
-    def rate_meter(self, rate: int, burst: int) -> int:
+    def rate_meter(self, rate: int, *, burst: int) -> int:
         """Return the id of a meter that drops above `rate` kbps with bursts of `burst` kbit (0: default)."""
 
     def group(self, spec: GroupSpec) -> int:

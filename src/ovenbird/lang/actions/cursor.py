@@ -91,7 +91,7 @@ class Cursor(Tokens):
         """
         opening = self.expect("{")
         if self.depth >= _MAX_DEPTH:
-            raise ParseError("Actions nested too deeply.", self.text, opening.start, opening.end)
+            raise ParseError("Actions nested too deeply.", text=self.text, span=(opening.start, opening.end))
         self.depth += 1
         actions = self.actions("}")
         self.depth -= 1
@@ -106,4 +106,4 @@ class Cursor(Tokens):
         self.expect("(")
         if not self.take(")"):
             message = f"{name} doesn't take any parameters"
-            raise ParseError(message, self.text, self.token.start, self.token.end)
+            raise ParseError(message, text=self.text, span=(self.token.start, self.token.end))

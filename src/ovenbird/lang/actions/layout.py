@@ -34,5 +34,5 @@ def bits_of(ref: FieldRef) -> Subfield:
     """
     symbol = ref.symbol
     if symbol.field is None:
-        raise FieldError(f"{symbol.name} cannot be read or written by a packet's actions.", "", *ref.span)
+        raise FieldError(f"{symbol.name} cannot be read or written by a packet's actions.", span=ref.span)
     return Subfield(symbol.field, ofs=symbol.ofs + ref.ofs, n_bits=ref.n_bits or symbol.field.bits)

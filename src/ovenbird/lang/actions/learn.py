@@ -130,14 +130,14 @@ class Endpoint:
         value, mask, form = parse_constant(host)
         number = parse_constant(port)[0] if port else 0
         if mask is not None or form not in (Format.IPV4, Format.IPV6) or number >= 1 << 16:
-            raise LexError("Invalid address.", text, 0, len(text))
+            raise LexError("Invalid address.", text=text, span=(0, len(text)))
         return cls(value, form is Format.IPV6, number)
 
     def __str__(self) -> str:
         return format_address(self.address, ipv6=self.ipv6, port=self.port)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommitLbAffinity(Noted):
     """`commit_lb_aff(vip = "V", backend = "B", proto = P, timeout = T);`: a client keeps its backend."""
 
@@ -161,7 +161,9 @@ class CommitLbAffinity(Noted):
         cursor.expect(",")
         protocol = ""
         if backend.ipv6 != vip.ipv6:
-            raise ParseError("vip and backend are of different IP versions.", cursor.text, start, cursor.token.start)
+            raise ParseError(
+                "vip and backend are of different IP versions.", text=cursor.text, span=(start, cursor.token.start)
+            )
         if vip.port:
             _key(cursor, "proto")
             protocol = _protocol(cursor)
@@ -169,7 +171,7 @@ class CommitLbAffinity(Noted):
         _key(cursor, "timeout")
         timeout = cursor.expect_int(1 << 16)
         cursor.expect(")")
-        return cls(vip, backend, protocol, timeout)
+        return cls(vip=vip, backend=backend, protocol=protocol, timeout=timeout)
 
     def format(self) -> str:
         """Write the action."""
@@ -218,4 +220,4 @@ def _endpoint(cursor: Cursor, name: str) -> Endpoint:
     try:
         return Endpoint.of(token.name)
     except LangError as error:
-        raise ParseError(error.message, cursor.text, token.start, token.end) from None
+        raise ParseError(error.message, text=cursor.text, span=(token.start, token.end)) from None

@@ -8,7 +8,7 @@ restored.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from ovenbird.lang.actions.action import Action, check_result, check_width, field_requires, parse_typed_field
@@ -103,7 +103,7 @@ class _GetNeighbor(Action):
         """Look the neighbour up."""
         packet = machine.packet
         mac = machine.neighbor(
-            packet.get(self.port), packet.get(self.address), ipv6=self.PLACE is NEIGHBOR_IP6
+            packet.get(self.port), address=packet.get(self.address), ipv6=self.PLACE is NEIGHBOR_IP6
         )  # fmt: skip
         packet["eth_dst"] = mac or 0
         return True
@@ -156,7 +156,9 @@ class _PutNeighbor(Action):
     def evaluate(self, machine: Machine) -> bool:
         """Record the neighbour."""
         packet, ipv6 = machine.packet, self.PLACE is NEIGHBOR_IP6
-        machine.learn_neighbor(packet.get(self.port), packet.get(self.address), packet.get(self.mac), ipv6=ipv6)
+        machine.learn_neighbor(
+            packet.get(self.port), address=packet.get(self.address), mac=packet.get(self.mac), ipv6=ipv6
+        )
         return True
 
 
@@ -208,7 +210,7 @@ class _LookupNeighbor(Action):
     def evaluate(self, machine: Machine) -> bool:
         """Look the neighbour up."""
         packet, ipv6 = machine.packet, self.PLACE is NEIGHBOR_IP6
-        known = machine.neighbor(packet.get(self.port), packet.get(self.address), ipv6=ipv6)
+        known = machine.neighbor(packet.get(self.port), address=packet.get(self.address), ipv6=ipv6)
         return _set_bit(machine, self.dst, known is not None and known == packet.get(self.mac))
 
 
@@ -259,7 +261,7 @@ class _LookupAddress(Action):
     def evaluate(self, machine: Machine) -> bool:
         """Look the neighbour up."""
         packet, ipv6 = machine.packet, self.PLACE is NEIGHBOR_IP6
-        known = machine.neighbor(packet.get(self.port), packet.get(self.address), ipv6=ipv6)
+        known = machine.neighbor(packet.get(self.port), address=packet.get(self.address), ipv6=ipv6)
         return _set_bit(machine, self.dst, known is not None)
 
 
@@ -282,6 +284,7 @@ class GetFdb(Action):
     """`P = get_fdb(A);`: the port behind which a MAC was learned, none (key 0) when it was not."""
 
     dst: FieldRef
+    _: KW_ONLY
     mac: FieldRef
 
     @classmethod
@@ -289,7 +292,8 @@ class GetFdb(Action):
         """Parse the MAC."""
         check_width(cursor, dst, 0)
         check_writable(dst, text=cursor.text)
-        return cls(dst, *_comma_separated(cursor, 48))
+        (mac,) = _comma_separated(cursor, 48)
+        return cls(dst, mac=mac)
 
     def format(self) -> str:
         """Write the action."""
@@ -314,7 +318,7 @@ class GetFdb(Action):
         return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PutFdb(Action):
     """`put_fdb(P, A);`: tell the controller behind which port a MAC is."""
 
@@ -324,7 +328,8 @@ class PutFdb(Action):
     @classmethod
     def parse(cls, cursor: Cursor) -> PutFdb:
         """Parse port and MAC."""
-        return cls(*_comma_separated(cursor, 0, 48))
+        port, mac = _comma_separated(cursor, 0, 48)
+        return cls(port=port, mac=mac)
 
     def format(self) -> str:
         """Write the action."""
@@ -342,7 +347,7 @@ class PutFdb(Action):
     def evaluate(self, machine: Machine) -> bool:
         """Record the MAC."""
         packet = machine.packet
-        machine.learn_forwarding(packet.get(self.mac), packet.get(self.port))
+        machine.learn_forwarding(packet.get(self.mac), port=packet.get(self.port))
         return True
 
 
@@ -351,13 +356,16 @@ class LookupFdb(Action):
     """`R = lookup_fdb(P, A);`: whether a MAC was learned behind that very port."""
 
     dst: FieldRef
+    _: KW_ONLY
     port: FieldRef
     mac: FieldRef
 
     @classmethod
     def parse(cls, cursor: Cursor, dst: FieldRef) -> LookupFdb:
         """Parse port and MAC."""
-        return cls(check_result(cursor, dst), *_comma_separated(cursor, 0, 48))
+        bit = check_result(cursor, dst)
+        port, mac = _comma_separated(cursor, 0, 48)
+        return cls(bit, port=port, mac=mac)
 
     def format(self) -> str:
         """Write the action."""

@@ -6,7 +6,7 @@ tracking is simulated: `track` answers from what earlier packets and actions com
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -51,6 +51,7 @@ class Translation:
     source: bool = False
     address: int | None = None
     ipv6: bool = False
+    _: KW_ONLY
     port: int = 0
     port_max: int = 0
 
@@ -90,7 +91,7 @@ class Machine(Protocol):
         """Look the packet's connection up: set ct_state, ct_mark and ct_label, and with a translation apply it."""
 
     def commit(
-        self, zone: Zone, translation: Translation | None, mark: tuple[int, int], label: tuple[int, int]
+        self, zone: Zone, translation: Translation | None, *, mark: tuple[int, int], label: tuple[int, int]
     ) -> None:
         """Commit the packet's connection and set bits of its mark and label.
 
@@ -104,7 +105,7 @@ class Machine(Protocol):
     def clear_tracking(self) -> None:
         """Forget the packet's connection state."""
 
-    def neighbor(self, port: int, address: int, *, ipv6: bool) -> int | None:
+    def neighbor(self, port: int, *, address: int, ipv6: bool) -> int | None:
         """Return the MAC of a neighbour, or None if it is not known.
 
         Arguments:
@@ -113,7 +114,7 @@ class Machine(Protocol):
             ipv6: whether that is one of IPv6.
         """
 
-    def learn_neighbor(self, port: int, address: int, mac: int, *, ipv6: bool) -> None:
+    def learn_neighbor(self, port: int, *, address: int, mac: int, ipv6: bool) -> None:
         """Record a neighbour's MAC.
 
         Arguments:
@@ -126,7 +127,7 @@ class Machine(Protocol):
     def forwarding(self, mac: int) -> int | None:
         """Return the key of the port behind which a MAC was learned, or None."""
 
-    def learn_forwarding(self, mac: int, port: int) -> None:
+    def learn_forwarding(self, mac: int, *, port: int) -> None:
         """Record behind which port a MAC is."""
 
     def check(self, check: Check) -> bool:

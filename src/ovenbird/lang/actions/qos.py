@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
 from ovenbird.lang.actions.action import Noted
@@ -37,7 +37,7 @@ class SetQueue(Noted):
         queue = cursor.expect_int(_U32)
         if queue > _MAX_QUEUE:
             message = f"Queue ID {queue} for set_queue is not in valid range 0 to {_MAX_QUEUE}."
-            raise FieldError(message, cursor.text, token.start, token.end)
+            raise FieldError(message, text=cursor.text, span=(token.start, token.end))
         cursor.expect(")")
         return cls(queue)
 
@@ -59,6 +59,7 @@ class SetMeter(Noted):
     """
 
     rate: int
+    _: KW_ONLY
     burst: int = 0
 
     @classmethod
@@ -76,10 +77,10 @@ class SetMeter(Noted):
         token = cursor.token
         rate = cursor.expect_int(_U32)
         if rate == 0:
-            raise ParseError("Rate 0 for set_meter is not in valid.", cursor.text, token.start, token.end)
+            raise ParseError("Rate 0 for set_meter is not in valid.", text=cursor.text, span=(token.start, token.end))
         burst = cursor.expect_int(_U32) if cursor.take(",") else 0
         cursor.expect(")")
-        return cls(rate, burst)
+        return cls(rate, burst=burst)
 
     def format(self) -> str:
         """Write the action."""
@@ -91,10 +92,10 @@ class SetMeter(Noted):
 
     def meter_id(self, ctx: Context) -> int:
         """Return the meter of this rate and burst."""
-        return ctx.rate_meter(self.rate, self.burst)
+        return ctx.rate_meter(self.rate, burst=self.burst)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample(Noted):
     """`sample(probability=P, collector_set=C, obs_domain=D, obs_point=N);`: P of 65535 packets go to IPFIX.
 
@@ -130,8 +131,15 @@ class Sample(Noted):
                 break
         probability = values["probability"] or 0
         if probability == 0:
-            raise ParseError("probability must be greater than zero", cursor.text, start, cursor.token.start)
-        return cls(probability, values["collector_set"] or 0, values["obs_domain"] or 0, values["obs_point"])
+            raise ParseError(
+                "probability must be greater than zero", text=cursor.text, span=(start, cursor.token.start)
+            )
+        return cls(
+            probability=probability,
+            collector_set=values["collector_set"] or 0,
+            domain=values["obs_domain"] or 0,
+            point=values["obs_point"],
+        )
 
     def format(self) -> str:
         """Write the action."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
@@ -48,6 +48,7 @@ class Log(Noted):
 
     verdict: Verdict
     severity: Severity = Severity.INFO
+    _: KW_ONLY
     name: str | None = None
     meter: str | None = None
 
@@ -84,7 +85,7 @@ class Log(Noted):
             cursor.take(",")
         if verdict is None:
             raise cursor.syntax_error("expecting verdict")
-        return cls(verdict, severity, name, meter)
+        return cls(verdict, severity, name=name, meter=meter)
 
     def format(self) -> str:
         """Write the arguments that differ from their defaults."""
@@ -107,7 +108,7 @@ class Log(Noted):
             DecodeError: it is malformed.
         """
         try:
-            return cls(Verdict(payload[0]), Severity(payload[1]), payload[2:].decode() or None)
+            return cls(Verdict(payload[0]), Severity(payload[1]), name=payload[2:].decode() or None)
         except (ValueError, IndexError) as error:
             raise DecodeError(f"log userdata {payload.hex()}: {error}") from None
 

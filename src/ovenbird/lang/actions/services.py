@@ -100,7 +100,9 @@ class PutDhcpOpts(_Service):
         start = cursor.token.start
         options = parse_options(cursor)
         if all(option.name != "offerip" for option in options):
-            raise ParseError("put_dhcp_opts requires offerip to be specified.", cursor.text, start, cursor.token.start)
+            raise ParseError(
+                "put_dhcp_opts requires offerip to be specified.", text=cursor.text, span=(start, cursor.token.start)
+            )
         return cls(check_result(cursor, dst), options)
 
     def payload(self, ctx: Context) -> bytes:
@@ -217,7 +219,7 @@ class PutNdRaOpts(_Service):
         try:
             action.advertisement()
         except FieldError as error:
-            raise ParseError(error.message, cursor.text, start, cursor.token.start) from None
+            raise ParseError(error.message, text=cursor.text, span=(start, cursor.token.start)) from None
         return action
 
     def payload(self, ctx: Context) -> bytes:  # noqa: ARG002 - the same everywhere

@@ -307,7 +307,7 @@ class _Prober:
 
     def rate_meter(self, rate: int, burst: int) -> int:
         self.asked.append("rate_meter")
-        return self._ctx.rate_meter(rate, burst)
+        return self._ctx.rate_meter(rate, burst=burst)
 
     def group(self, spec: GroupSpec) -> int:
         self.asked.append("group")

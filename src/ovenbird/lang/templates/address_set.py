@@ -75,7 +75,9 @@ def address_set_template(text: str, bindings: Bindings, exists: Lookup[object]) 
     holes = _holes(text)
     if holes is None:
         return None
-    stand_ins = Bindings(_StandIns(exists), bindings.port_groups, bindings.ports, bindings.resident)
+    stand_ins = Bindings(
+        _StandIns(exists), port_groups=bindings.port_groups, ports=bindings.ports, resident=bindings.resident
+    )
     compiled = compile_match(text, stand_ins)
     kept = []
     for flow in compiled.flows:

@@ -126,7 +126,7 @@ def balancer(row: LB) -> Balancer:
         reject,
         not reject and (flag(options, "event") or global_flag("controller_event", False)),
         flag(options, "skip_snat"),
-        number(options, "affinity_timeout", 0, 0, 0xFFFF),
+        number(options, "affinity_timeout", 0, low=0, high=0xFFFF),
         responder,
         flag(options, "add_route"),
         template,

@@ -65,7 +65,7 @@ def pinned_flows(where: UUID, pinned: Pinned, hint: str) -> Iterator[Fact]:
     came = f"inport == {port.quoted} && {address}.{'dst' if pinned.by_source else 'src'} == {pinned.network}"
     yield flow(DEFRAG, where, 99, came, f"{ECMP_KNOWN} = chk_ecmp_nh_mac(); ct_next;", hint)
     yield flow(DEFRAG, where, 100, pinned.match, f"{ECMP_KNOWN} = chk_ecmp_nh(); ct_next;", hint)
-    key = PORT_KEYS.get(port.name, port.router, requested_key(port.options))
+    key = PORT_KEYS.get(port.name, scope=port.router, want=requested_key(port.options))
     note = f"ct_commit {{ ct_label.ecmp_reply_eth = eth.src; ct_mark.ecmp_reply_port = {key}; }};"
     for protocol in ("tcp", "udp", "sctp"):
         act = f"{note} commit_ecmp_nh(ipv6 = {str(six).lower()}, proto = {protocol}); next;"

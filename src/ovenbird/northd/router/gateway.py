@@ -141,7 +141,7 @@ def _binding(
         name,
         port.datapath,
         kind,
-        PORT_KEYS.get(name, port.router, wanted),
+        PORT_KEYS.get(name, scope=port.router, want=wanted),
         tuple(sorted(options.items())),
         None,
         None,

@@ -89,7 +89,7 @@ def delegated(lrp: nb.LogicalRouterPort) -> str:
 
 
 def _mtu(given: dict[str, str]) -> int:
-    return number(given, "mtu", 0, LEAST_MTU)
+    return number(given, "mtu", 0, low=LEAST_MTU)
 
 
 def _preference(given: dict[str, str]) -> str:
@@ -125,7 +125,7 @@ def periodic(lrp: nb.LogicalRouterPort, port: RouterPort) -> dict[str, str]:
 
 def _seconds(given: dict[str, str], name: str, low: int, high: int, default: int) -> int:
     """Return an interval within its bounds (RFC 4861, section 6.2.1)."""
-    return min(max(number(given, name, default, -INT), low), high)
+    return min(max(number(given, name, default, low=-INT), low), high)
 
 
 FEATURE = Feature("router_advertisement", rules=(router_port,), hints=(HintedTable(nb.LogicalRouterPort),))

@@ -80,7 +80,7 @@ def _reroute(row: nb.LogicalRouterPolicy, router: nb.LogicalRouter, where: UUID,
         act = f"{actions[0]} {GROUP} = 0; next;"
         yield flow(POLICY, where, row.priority, row.match, act, row.uuid)
         return
-    number = GROUPS.get(row.uuid, router.uuid)
+    number = GROUPS.get(row.uuid, scope=router.uuid)
     members = ", ".join(str(n) for n in range(1, len(actions) + 1))
     act = f"{GROUP} = {number}; {MEMBER} = select({members});"
     yield flow(POLICY, where, row.priority, row.match, act, row.uuid)

@@ -135,7 +135,7 @@ def connected(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
             match = f"inport == {port.quoted} && {match}"
         yield from _route(port.datapath, 3 * subnet.length + CONNECTED, match, NextHop(port, subnet.ip), "", port.uuid)
     if table := port.options.get("route_table"):
-        number = ROUTE_TABLES.get(table, port.router)
+        number = ROUTE_TABLES.get(table, scope=port.router)
         yield flow(PRE, port.datapath, 100, f"inport == {port.quoted}", f"{ROUTE_TABLE} = {number}; next;", port.uuid)
 
 
@@ -197,7 +197,7 @@ def static(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
     if len(members) == 1 and not symmetric:
         yield from _route(where, priority, match, member.way, member.nexthop, route.uuid)
         return
-    number = GROUPS.get(key, router.uuid)
+    number = GROUPS.get(key, scope=router.uuid)
     choices = ", ".join(str(n) for n in range(1, len(members) + 1))
     choose = f"select({choices});" if len(members) > 1 else "1; next;"
     yield flow(
@@ -216,7 +216,7 @@ def _match(router: nb.LogicalRouter, key: Key) -> tuple[int, str]:
     address = "ip6" if ":" in network else "ip4"
     match = f"{address}.{'src' if by_source else 'dst'} == {network}"
     if table or not by_source:
-        number = ROUTE_TABLES.get(table, router.uuid) if table else 0
+        number = ROUTE_TABLES.get(table, scope=router.uuid) if table else 0
         match = f"{ROUTE_TABLE} == {number} && {match}"
     length = int(network.rpartition("/")[2])
     return 3 * length + (BY_SOURCE if by_source else BY_DESTINATION), match

@@ -146,7 +146,7 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
         if (given := port.given) and "dynamic" in text.split():
             mac = mac - {text} | {given}
     wanted = requested_key(options) if options else None
-    key = PORT_KEYS.get(port.name, port.switch.uuid, wanted)
+    key = PORT_KEYS.get(port.name, scope=port.switch.uuid, want=wanted)
     if wanted is not None:
         yield from _refused_key(port.lsp, f"port {port.name}", wanted, key)
     yield (
@@ -190,7 +190,7 @@ def given_tag(port: SwitchPort) -> int | None:
     wanted: int | None = port.tag_request or port.tag
     if not port.parent:
         return wanted
-    free = VLAN_TAGS.get(port.name, port.parent, wanted)
+    free = VLAN_TAGS.get(port.name, scope=port.parent, want=wanted)
     return port.tag_request or free  # two that ask for the same one both get it: that is the cloud's mistake to see
 
 

@@ -69,7 +69,7 @@ def traits(owner: nb.LogicalSwitch | nb.PortGroup) -> tuple[bool, bool]:
     return bool(acls), any(acl.action == "allow-related" for acl in acls)
 
 
-GROUPS = Overlap(nb.LogicalSwitch.ports, nb.PortGroup.ports)
+GROUPS = Overlap(nb.LogicalSwitch.ports, other=nb.PortGroup.ports)
 """The port groups with a port on a switch."""
 
 

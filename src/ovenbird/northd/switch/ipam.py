@@ -217,7 +217,7 @@ class Request:
         if want is not None and not pool.low <= want <= pool.high:
             want = None
         try:
-            number = pool.get(key, switch, want, yields=True)
+            number = pool.get(key, scope=switch, want=want, yields=True)
         except IdsExhaustedError:
             self.troubles.append(f"no IPv4 address of {network} is free")
             return ""
@@ -236,7 +236,7 @@ class Request:
         number = int(ipv6_address(asked))
         if number & ~INTERFACE_ID != prefix:
             why = f"it is not one of {ipv6_text(prefix)}/64"
-        elif ASKED.get(self.port.hint, (self.port.switch.uuid, number), 1, yields=True) != 1:
+        elif ASKED.get(self.port.hint, scope=(self.port.switch.uuid, number), want=1, yields=True) != 1:
             why = "somebody else has it"
         else:
             return asked
@@ -270,7 +270,7 @@ def _claim4(switch: nb.LogicalSwitch, network: IPv4Network, number: int) -> None
     """Take an address from those to give; all that have it by configuration hold it together."""
     pool = addresses_of(network)
     if pool.low <= number <= pool.high:
-        pool.get(number, switch.uuid, number)
+        pool.get(number, scope=switch.uuid, want=number)
 
 
 def made_up(mac: str, prefix: str) -> int | None:

@@ -160,7 +160,7 @@ def test_after_any_edits_the_flows_match_what_the_plain_compilers_do(seed):
             fresh.flow(fresh_switch, text, "next;", pipeline="egress", table_id=9, priority=n)
         fresh.run()
         again = listed(fresh)
-        bindings = Bindings(sets.members(), {"pg": ["p1", "p2"]}, {"p1": 1, "p2": 2})
+        bindings = Bindings(sets.members(), port_groups={"pg": ["p1", "p2"]}, ports={"p1": 1, "p2": 2})
         for n in range(len(FLOWS)):
             mine = found.get(n, [])
             assert normal(mine) == normal(again.get(n, []))
