@@ -29,7 +29,7 @@ class LazyGroup(click.Group):
         daemons: names of daemons and their lines, for help alone: `main` has started them before click is imported.
     """
 
-    def __init__(self, name: str, text: str, members: Mapping[str, str], daemons: Mapping[str, str]) -> None:
+    def __init__(self, name: str, *, text: str, members: Mapping[str, str], daemons: Mapping[str, str]) -> None:
         super().__init__(name, help=text, context_settings={"help_option_names": ["-h", "--help"]})
         self._members = members
         self._daemons = daemons
@@ -58,5 +58,5 @@ class LazyGroup(click.Group):
 
 
 ovenbird = click.version_option(__version__, prog_name="ovenbird")(
-    LazyGroup("ovenbird", "Ovenbird: a complete virtual network for clouds.", COMMANDS, DAEMONS)
+    LazyGroup("ovenbird", text="Ovenbird: a complete virtual network for clouds.", members=COMMANDS, daemons=DAEMONS)
 )

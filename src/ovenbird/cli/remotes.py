@@ -21,7 +21,7 @@ NAMES = {"nb": "Northbound", "sb": "Southbound", "cloud": "Cloud"}
 """What the databases are called, by the names of their sockets in a run directory."""
 
 
-def named(option: str, remote: str | None) -> str | None:
+def named(option: str, *, remote: str | None) -> str | None:
     """Return what an option says, unless the environment says it and the command line names a run directory.
 
     Arguments:
@@ -34,7 +34,7 @@ def named(option: str, remote: str | None) -> str | None:
     return remote
 
 
-def chosen(remote: str | None, database: str, rundir: Path) -> str:
+def chosen(remote: str | None, *, database: str, rundir: Path) -> str:
     """Return where the database of a command's `--db` is.
 
     Arguments:
@@ -46,7 +46,7 @@ def chosen(remote: str | None, database: str, rundir: Path) -> str:
         UsageError: the command line names two places.
         ClickException: none is named, and none is found.
     """
-    remote = named("db", remote)
+    remote = named("db", remote=remote)
     source = click.get_current_context().get_parameter_source
     if remote and source("rundir") is ParameterSource.COMMANDLINE:
         raise click.UsageError("give one of --db and --rundir")
@@ -84,7 +84,7 @@ def key_options(command: Callable[..., None]) -> Callable[..., None]:
         if private_key or certificate or ca_cert:
             if not (private_key and certificate and ca_cert):
                 raise click.UsageError("TLS needs all of --private-key, --certificate and --ca-cert")
-            files = KeyFiles(private_key, certificate, ca_cert)
+            files = KeyFiles(private_key=private_key, certificate=certificate, ca_cert=ca_cert)
             keys = TlsKeys(lambda: files)
         command(keys=keys, **given)
 

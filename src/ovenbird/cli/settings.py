@@ -65,7 +65,7 @@ def place_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say where Cloud is; it gets a `Place` as `place`."""
 
     def placed(*, db: str | None, rundir: Path, keys: TlsKeys | None, **given: Any) -> None:
-        command(place=Place(chosen(db, "cloud", rundir), keys), **given)
+        command(place=Place(chosen(db, database="cloud", rundir=rundir), keys), **given)
 
     placed.__doc__ = command.__doc__
     placed = key_options(placed)

@@ -130,13 +130,15 @@ def command(
     query = None
     if source is not None:
         protocol = Protocol(kind.removeprefix("--")) if kind else Protocol.ICMP
-        query = PacketQuery(source, target or "", protocol, tcp if tcp is not None else udp or 0)
+        query = PacketQuery(
+            source=source, target=target or "", protocol=protocol, port=tcp if tcp is not None else udp or 0
+        )
     try:
         with _tracer(db, nb_remote, cloud_remote, rundir, keys) as tracer:
             if query is not None:
                 start, text = microflow(tracer.network, query, datapath)
                 datapath = start.uuid
-            traces = [tracer.trace(datapath, text, ct)]
+            traces = [tracer.trace(datapath, text, ct=ct)]
             if reply:
                 traces.append(tracer.reply(traces[0]))
     except (VerifyError, LangError) as error:
@@ -176,11 +178,13 @@ def _tracer(
     db: str | None, nb_remote: str | None, cloud_remote: str | None, rundir: Path, keys: TlsKeys | None
 ) -> Iterator[Tracer]:
     """Read the databases: those named, or else those of the cloud in the run directory."""
-    remote = chosen(db, "sb", rundir)
-    is_named = bool(named("db", db))
+    remote = chosen(db, database="sb", rundir=rundir)
+    is_named = bool(named("db", remote=db))
     source = click.get_current_context().get_parameter_source
     with ExitStack() as stack:
-        southbound = stack.enter_context(DatabaseDump(remote, "OVN_Southbound", (*SOUTHBOUND, sb.LogicalFlow), keys))
+        southbound = stack.enter_context(
+            DatabaseDump(remote, database="OVN_Southbound", row_classes=(*SOUTHBOUND, sb.LogicalFlow), keys=keys)
+        )
         southbound.read(*SOUTHBOUND)
         stores: list[Store | None] = []
         for option, given, database, name, tables in (
@@ -188,8 +192,12 @@ def _tracer(
             ("cloud_remote", cloud_remote, "cloud", "Cloud", CLOUD),
         ):
             try:
-                place = named(option, given) or ("" if is_named else found(database, rundir))
-                stores.append(_read(stack, DatabaseDump(place, name, tables, keys), tables) if place else None)
+                place = named(option, remote=given) or ("" if is_named else found(database, rundir))
+                stores.append(
+                    _read(stack, DatabaseDump(place, database=name, row_classes=tables, keys=keys), tables)
+                    if place
+                    else None
+                )
             except (UnreachableDatabaseError, click.ClickException) as error:
                 if source(option) is ParameterSource.COMMANDLINE:
                     raise

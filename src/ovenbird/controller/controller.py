@@ -135,7 +135,7 @@ class Controller:
         self.paused = False
         self._mismatched = False
         self._keys = TlsKeys(lambda: of_switch(keys or KeyFiles(), self._vswitch.store.table(vswitch.SSL).all()))
-        self._vswitch = Replica(local_remote, "Open_vSwitch", SWITCH, probe=0)
+        self._vswitch = Replica(local_remote, database="Open_vSwitch", row_classes=SWITCH, probe=0)
         self._own = make_local_store(system_id)
         self._monitor_conditions = MonitorConditions()
         self._retries = port_retries.PortRetries(self._vswitch)
@@ -315,9 +315,14 @@ class Controller:
         self._followed = mine
         conditions = everything() if mine.monitor_all else first(mine.chassis)
         southbound = Replica(
-            mine.remote, "OVN_Southbound", SOUTHBOUND, conditions=conditions, omitted=OMITTED, keys=self._keys,
+            mine.remote,
+            database="OVN_Southbound",
+            row_classes=SOUTHBOUND,
+            conditions=conditions,
+            omitted=OMITTED,
+            keys=self._keys,
             probe=_probe(mine),
-        )  # fmt: skip
+        )
         self.southbound = southbound
         starting = asyncio.create_task(southbound.start())
         waiting = asyncio.create_task(self._reconfigured())

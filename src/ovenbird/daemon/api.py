@@ -156,11 +156,13 @@ async def serve(daemon: Daemon) -> None:
     """
     options, keys = daemon.options, tls.keys(daemon.options)
     place = database(options, "cloud-db", "OVENBIRD_CLOUD_DB", "cloud.sock")
-    cloud_client = Replica(place, "Cloud", cloud.ROWS, leader_only=True, keys=keys, lacks=lacks)
+    cloud_client = Replica(place, database="Cloud", row_classes=cloud.ROWS, leader_only=True, keys=keys, lacks=lacks)
     place = database(options, "ovnnb-db", "OVN_NB_DB", "ovnnb_db.sock")
-    northbound = Replica(place, "OVN_Northbound", nb.ROWS, leader_only=True, keys=keys)
+    northbound = Replica(place, database="OVN_Northbound", row_classes=nb.ROWS, leader_only=True, keys=keys)
     place = database(options, "ovnsb-db", "OVN_SB_DB", "ovnsb_db.sock")
-    southbound = Replica(place, "OVN_Southbound", CHASSIS, conditions=GATEWAYS, leader_only=True, keys=keys)
+    southbound = Replica(
+        place, database="OVN_Southbound", row_classes=CHASSIS, conditions=GATEWAYS, leader_only=True, keys=keys
+    )
     clients = (cloud_client, northbound, southbound)
     telling = nova.telling(daemon, cloud_client, northbound)
     serving = service(daemon, *clients, tcp_port(daemon, "port", 9696))

@@ -137,7 +137,7 @@ class DatabaseRemotes:
             for remote, how in wanted.items():
                 if remote not in self._open:
                     try:
-                        await self.server.listen(remote, how.access, how.probe, how.pause)
+                        await self.server.listen(remote, how.access, probe=how.probe, pause=how.pause)
                         self._open[remote] = how
                     except (OSError, ValueError) as e:
                         self._failed[remote] = why = str(getattr(e, "strerror", None) or e)

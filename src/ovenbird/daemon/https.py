@@ -37,7 +37,7 @@ def keys(options: Options) -> TlsKeys | None:
         return None
     if not (key and certificate):
         raise UsageError("the API over TLS needs both of --api-private-key and --api-certificate")
-    made = TlsKeys(lambda: KeyFiles(key, certificate, SELF))
+    made = TlsKeys(lambda: KeyFiles(private_key=key, certificate=certificate, ca_cert=SELF))
     try:
         made.server()
     except OSError as e:

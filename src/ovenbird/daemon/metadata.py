@@ -70,7 +70,7 @@ def provider(daemon: Daemon) -> Provider:
         raise UsageError(f"{secret if authorities is None else authorities}: {error.strerror or error}") from error
     if not shared:
         raise UsageError(f"{secret}: no secret is in there")
-    return Nova(nova, shared, verify)
+    return Nova(nova, secret=shared, verify=verify)
 
 
 def _directory(boots: str) -> Path:
@@ -103,7 +103,7 @@ def service(daemon: Daemon) -> Service:
     options = daemon.options
     return Service(
         local_database(options),
-        Plumbing(options.last("namespace") or "", options.last("prefix") or ""),
+        Plumbing(options.last("namespace") or "", prefix=options.last("prefix") or ""),
         provider(daemon),
         chassis=options.last("chassis") or "",
         keys=tls.given(options),

@@ -122,12 +122,15 @@ async def serve(daemon: Daemon) -> None:
     """Run until told to stop."""
     keys = tls.keys(daemon.options)
     northbound = Replica(
-        database(daemon.options, "ovnnb-db", "OVN_NB_DB", "ovnnb_db.sock"), "OVN_Northbound", nb.ROWS, keys=keys
+        database(daemon.options, "ovnnb-db", "OVN_NB_DB", "ovnnb_db.sock"),
+        database="OVN_Northbound",
+        row_classes=nb.ROWS,
+        keys=keys,
     )
     southbound = Replica(
         database(daemon.options, "ovnsb-db", "OVN_SB_DB", "ovnsb_db.sock"),
-        "OVN_Southbound",
-        sb.ROWS,
+        database="OVN_Southbound",
+        row_classes=sb.ROWS,
         leader_only=True,
         keys=keys,
     )
@@ -154,7 +157,11 @@ async def serve(daemon: Daemon) -> None:
     tasks, clients = [work()], [northbound, southbound]
     if (remote := daemon.options.last("cloud-db")) is not None:
         cloud_client = Replica(
-            checked(remote, "--cloud-db=", daemon.options), "Cloud", (Finding,), leader_only=True, keys=keys
+            checked(remote, "--cloud-db=", daemon.options),
+            database="Cloud",
+            row_classes=(Finding,),
+            leader_only=True,
+            keys=keys,
         )
         tasks.append(_write_findings(findings, cloud_client))
         clients.append(cloud_client)

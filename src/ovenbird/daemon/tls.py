@@ -39,13 +39,13 @@ def files(options: Options, value: Callable[[str], str] = str) -> KeyFiles:
     """
     said = {name: value(options.last(name) or "") for name in NAMES}
     return KeyFiles(
-        said["private-key"],
-        said["certificate"],
-        said["ca-cert"] or said["bootstrap-ca-cert"],
-        bool(said["bootstrap-ca-cert"] and not said["ca-cert"]),
-        said["peer-ca-cert"],
-        said["ssl-protocols"],
-        said["ssl-ciphers"],
+        private_key=said["private-key"],
+        certificate=said["certificate"],
+        ca_cert=said["ca-cert"] or said["bootstrap-ca-cert"],
+        bootstrap=bool(said["bootstrap-ca-cert"] and not said["ca-cert"]),
+        peer_ca_cert=said["peer-ca-cert"],
+        protocols=said["ssl-protocols"],
+        ciphers=said["ssl-ciphers"],
     )
 
 

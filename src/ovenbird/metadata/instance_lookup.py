@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID, Store
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstancePort:
     """One port of an instance.
 
@@ -83,16 +83,16 @@ def find_instance(southbound: Store, chassis: UUID, network: str, datapath: UUID
     ids = port.external_ids
     mtu = ids.get("neutron:mtu", "")
     return InstancePort(
-        network,
-        port.logical_port,
-        ids["neutron:device_id"],
-        ids.get("neutron:project_id", ""),
-        ids.get("neutron:port_name", ""),
-        next((mac for mac, _ in _pairs(port)), ""),
-        tuple(ids.get("neutron:cidrs", "").split()),
-        integer(mtu) or 0,
-        address,
-        next(iter(sorted(ids.get("neutron:port_fip", "").split())), ""),
+        network=network,
+        port=port.logical_port,
+        device=ids["neutron:device_id"],
+        project=ids.get("neutron:project_id", ""),
+        name=ids.get("neutron:port_name", ""),
+        mac=next((mac for mac, _ in _pairs(port)), ""),
+        cidrs=tuple(ids.get("neutron:cidrs", "").split()),
+        mtu=integer(mtu) or 0,
+        address=address,
+        public=next(iter(sorted(ids.get("neutron:port_fip", "").split())), ""),
     )
 
 

@@ -143,7 +143,7 @@ class Plumbing:
         directory: where namespaces have their names.
     """
 
-    def __init__(self, host: str = "", prefix: str = "", directory: Path = DIRECTORY) -> None:
+    def __init__(self, host: str = "", *, prefix: str = "", directory: Path = DIRECTORY) -> None:
         self._host = host
         self._start = prefix + DEVICE
         self._directory = directory

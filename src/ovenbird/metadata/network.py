@@ -36,7 +36,7 @@ def outer_name(network: str) -> str:
     return f"tap{network[:10]}0"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """One network that is served.
 
@@ -103,4 +103,10 @@ def _network(port: PortBinding, datapath: UUID) -> Network | None:
     if mac is None or not _ID.fullmatch(network):
         log.warning("localport %s has no hardware address, or no network that it is for", port.logical_port)
         return None
-    return Network(network, datapath, port.logical_port, mac.lower(), tuple(ids.get("neutron:cidrs", "").split()))
+    return Network(
+        id=network,
+        datapath=datapath,
+        port=port.logical_port,
+        mac=mac.lower(),
+        cidrs=tuple(ids.get("neutron:cidrs", "").split()),
+    )

@@ -33,7 +33,7 @@ TIMEOUT = 30.0
 _POOL = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 
 
-def sign(secret: str, instance: str) -> str:
+def sign(secret: str, *, instance: str) -> str:
     """Return the signature of an instance's id, in hexadecimal."""
     return hmac.new(secret.encode(), instance.encode(), "sha256").hexdigest()
 
@@ -47,7 +47,7 @@ class Nova:
         verify: for https, the authorities to trust; None for the system's.
     """
 
-    def __init__(self, url: str, secret: str, verify: ssl.SSLContext | None = None) -> None:
+    def __init__(self, url: str, *, secret: str, verify: ssl.SSLContext | None = None) -> None:
         self._url = httpx.URL(url)
         self._secret = secret
         self._http = httpx.AsyncClient(
@@ -65,7 +65,7 @@ class Nova:
             (b"x-forwarded-for", instance.address.encode()),
             (b"x-instance-id", instance.device.encode()),
             (b"x-tenant-id", instance.project.encode()),
-            (b"x-instance-id-signature", sign(self._secret, instance.device).encode()),
+            (b"x-instance-id-signature", sign(self._secret, instance=instance.device).encode()),
         ]
         prefix = self._url.raw_path.rstrip(b"/")
         url = self._url.copy_with(raw_path=prefix + request.target.encode())

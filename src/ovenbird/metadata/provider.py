@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ovenbird.metadata.instance_lookup import InstancePort
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A request of an instance.
 

@@ -180,7 +180,7 @@ async def _receive(
                 raise h11.RemoteProtocolError("the body is too large", error_status_hint=413)
         elif isinstance(event, h11.EndOfMessage) and head is not None:
             method, target = head.method.decode("ascii"), head.target.decode("ascii")
-            return Request(method, target, tuple(head.headers), bytes(body))
+            return Request(method=method, target=target, headers=tuple(head.headers), body=bytes(body))
         else:  # the end of the connection, or an upgrade that was not answered
             return None
 

@@ -98,7 +98,7 @@ class Service:
         self._chassis = chassis
         self._keys = TlsKeys(lambda: of_switch(keys or KeyFiles(), self._switch.store.table(SSL).all()))
         self._linger = linger
-        self._switch = Replica(local_remote, "Open_vSwitch", ROWS, probe=0)
+        self._switch = Replica(local_remote, database="Open_vSwitch", row_classes=ROWS, probe=0)
         self._southbound: Replica | None = None
         self._me: UUID | None = None
         self._absent = ""
@@ -170,8 +170,8 @@ class Service:
             return
         southbound = Replica(
             settings.remote,
-            "OVN_Southbound",
-            (SBGlobal, Chassis, ChassisPrivate, PortBinding),
+            database="OVN_Southbound",
+            row_classes=(SBGlobal, Chassis, ChassisPrivate, PortBinding),
             conditions={
                 "Chassis": [["name", "==", settings.chassis]],
                 "Chassis_Private": [["name", "==", settings.chassis]],

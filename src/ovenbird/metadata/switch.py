@@ -23,7 +23,7 @@ MARK = "ovenbird-metadata"
 """The key of an interface's external_ids that holds the network it is for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the local database says about this chassis (ovn-controller(8), "Configuration").
 
@@ -51,7 +51,7 @@ class Settings:
         def option(key: str, default: str) -> str:
             return ids.get(f"{key}-{name}", ids.get(key, default))
 
-        return cls(name, option("ovn-remote", ""), option("ovn-bridge", "br-int"))
+        return cls(chassis=name, remote=option("ovn-remote", ""), bridge=option("ovn-bridge", "br-int"))
 
 
 def plugged(switch: Store) -> dict[str, list[Interface]]:

@@ -101,7 +101,7 @@ async def opened(remotes: str, keys: TlsKeys | None = None) -> AsyncIterator[Cli
     """
     if why := lacks_remote(remotes):
         raise UnreachableError(f"Cloud cannot be reached: {why}")
-    replica = Replica(remotes, "Cloud", (CloudGlobal,), leader_only=True, keys=keys)
+    replica = Replica(remotes, database="Cloud", row_classes=(CloudGlobal,), leader_only=True, keys=keys)
     try:
         await _reached(replica)
         yield replica

@@ -89,7 +89,7 @@ def strings(*, minimum: int = 0, maximum: int = UNLIMITED, **flags: Unpack[Flags
 
 def mapping(key: Column[K], value: Column[V], **flags: Unpack[Flags]) -> Column[dict[K, V]]:
     """Make a column of any number of pairs, each key once."""
-    return Column({}, type=ColumnType(key.type.key, value.type.key, low=0, high=UNLIMITED), **flags)
+    return Column({}, type=ColumnType(key.type.key, value=value.type.key, low=0, high=UNLIMITED), **flags)
 
 
 def string_map(**flags: Unpack[Flags]) -> Column[dict[str, str]]:
@@ -152,10 +152,10 @@ def database_schema(name: str, *, version: str, checksum: str, rows: tuple[type[
         rows: one class a table.
     """
     tables = {row.TABLE: _table_schema(row) for row in rows}
-    return DatabaseSchema(name, version, tables, checksum)
+    return DatabaseSchema(name, version=version, tables=tables, checksum=checksum)
 
 
 def _table_schema(row: type[Row]) -> TableSchema:
-    columns = tuple(ColumnSchema(c.name, c.type, c.mutable, c.ephemeral) for c in row.COLUMNS)
+    columns = tuple(ColumnSchema(c.name, c.type, mutable=c.mutable, ephemeral=c.ephemeral) for c in row.COLUMNS)
     limit = UNLIMITED if row.MAX_ROWS is None else row.MAX_ROWS
     return TableSchema(row.TABLE, columns, row.ROOT, limit, row.INDEXES)

@@ -58,7 +58,7 @@ class Backup(Replica):
         keys: TlsKeys | None = None,
         probe: float = 60.0,
     ) -> None:
-        super().__init__(active, database.name, keys=keys, probe=probe)
+        super().__init__(active, database=database.name, keys=keys, probe=probe)
         self.failure = ""
         """Why the content of the server that was reached last cannot be had; empty if it can."""
         self._target = database
@@ -186,7 +186,8 @@ class BackupMirror(Mirror):
                         transaction.remove(staged)
                     for position in change.columns:
                         if change.table.layout[position].type.is_set:
-                            staged.edit(position, *change.delta(position))
+                            insert, delete = change.delta(position)
+                            staged.edit(position, insert=insert, delete=delete)
                         else:
                             staged.put(position, change.new[position])  # type: ignore[index]
             return transaction.commit()

@@ -77,6 +77,7 @@ class RowEdit(RowChange):
         table: BoundTable,
         uuid: UUID,
         row: Row | None,
+        *,
         old: list[Any],
         new: list[Any] | None,
         columns: tuple[int, ...] = (),
@@ -96,7 +97,7 @@ class RowEdit(RowChange):
         if found is None:
             assert self.new is not None
             type_ = self.table.layout[position].type
-            found = self._deltas[position] = notation.delta_of(type_, self.old[position], self.new[position])
+            found = self._deltas[position] = notation.delta_of(type_, old=self.old[position], new=self.new[position])
         return found
 
 

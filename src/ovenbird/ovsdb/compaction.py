@@ -117,7 +117,7 @@ class Compaction:
         except OSError as error:
             raise InputOutputError(f"cannot compact {self._journal.path}: {error.strerror}") from error
         descriptor, self._fd = self._fd, -1
-        self._journal.replaced(descriptor, self._size)
+        self._journal.replaced(descriptor=descriptor, size=self._size)
 
     def end(self) -> None:
         """Leave nothing behind, whether it came to its end or not."""
@@ -134,7 +134,7 @@ class Compaction:
     def _follow(self) -> None:
         """Copy what was appended to the old file."""
         while self._copied < (size := self._journal.size):
-            data = self._journal.read(self._copied, min(size - self._copied, 1 << 20))
+            data = self._journal.read(self._copied, length=min(size - self._copied, 1 << 20))
             self._append(data)
             self._copied += len(data)
 

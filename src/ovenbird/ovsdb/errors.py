@@ -200,7 +200,7 @@ _CLASSES: dict[str, type[OvsdbError]] = {cls.error: cls for cls in OvsdbError.__
 class RemoteOvsdbError(OvsdbError):
     """An error string that has no class of its own here."""
 
-    def __init__(self, error: str, details: str = "") -> None:
+    def __init__(self, error: str, *, details: str = "") -> None:
         super().__init__(details)
         self.tag = error
         self.args = (f"{error}: {details}",)
@@ -216,7 +216,7 @@ def from_json(answer: Any) -> OvsdbError:
         answer = {"error": str(answer)}
     tag, details = str(answer.get("error", "ovsdb error")), str(answer.get("details", ""))
     cls = _CLASSES.get(tag)
-    return RemoteOvsdbError(tag, details) if cls is None else cls(details, answer.get("syntax"))
+    return RemoteOvsdbError(tag, details=details) if cls is None else cls(details, answer.get("syntax"))
 
 
 class ProtocolError(Exception):

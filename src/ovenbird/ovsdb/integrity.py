@@ -324,7 +324,7 @@ class Assessment:
                 f"Deletion of a row that column {reference.name} in table {staged.table.name} row {staged.uuid} names "
                 f"weakly would leave {count} values there, fewer than the minimum of {type_.low}",
             )
-        staged.edit(at, (), lost)
+        staged.edit(at, insert=(), delete=lost)
         staged.freeze()
 
     def _changes(self) -> Changes:
@@ -385,7 +385,7 @@ def _change(staged: Staged) -> RowChange | None:
     if row is None:
         return staged
     if staged.deleted:
-        return RowEdit(staged.table, staged.uuid, row, row.values, None)
+        return RowEdit(staged.table, staged.uuid, row, old=row.values, new=None)
     old, new = row.values, staged.values
     deltas: dict[int, notation.FactDelta] = {}
     columns = []
@@ -399,4 +399,6 @@ def _change(staged: Staged) -> RowChange | None:
             columns.append(position)
     if not columns:
         return None
-    return RowEdit(staged.table, staged.uuid, row, old.copy(), new, tuple(sorted(columns)), deltas)
+    return RowEdit(
+        staged.table, staged.uuid, row, old=old.copy(), new=new, columns=tuple(sorted(columns)), deltas=deltas
+    )

@@ -123,7 +123,7 @@ class Journal:
         lock: what `_lock` returned for it.
     """
 
-    def __init__(self, path: Path, descriptor: int, size: int, lock: int) -> None:
+    def __init__(self, path: Path, *, descriptor: int, size: int, lock: int) -> None:
         self.path = path
         self._fd = descriptor
         self.size = size
@@ -239,7 +239,7 @@ class Journal:
         os.ftruncate(self._fd, size)
         self.size, self._torn = size, False
 
-    def read(self, offset: int, length: int) -> bytes:
+    def read(self, offset: int, *, length: int) -> bytes:
         """Return part of the file; callable from any thread."""
         return os.pread(self._fd, length, offset)
 
@@ -264,7 +264,7 @@ class Journal:
             return False
         return self._commits >= COMPACT_COMMITS or time.monotonic() - self._compacted_at >= COMPACT_SECONDS
 
-    def replaced(self, descriptor: int, size: int) -> None:
+    def replaced(self, *, descriptor: int, size: int) -> None:
         """Go on with the file that took this one's name."""
         os.dup2(descriptor, self._fd, inheritable=False)  # the number stays, since a sync may be using it in a thread
         os.close(descriptor)
@@ -380,7 +380,7 @@ def open_database(
     except OSError as error:
         _unlock(path, lock)
         raise InputOutputError(f"cannot open {path}: {error.strerror}") from error
-    journal = Journal(path, descriptor, len(data), lock)
+    journal = Journal(path, descriptor=descriptor, size=len(data), lock=lock)
     try:
         _remove_leftovers(path)
         database = _opened(journal, data, tuple(row_classes), on_damage)
@@ -398,7 +398,7 @@ def _opened(journal: Journal, data: bytes, row_classes: tuple[type[Row], ...], o
     try:
         rows = replay(database.tables, records[1:])
     except SenselessRecord as bad:
-        damage = Damage(bad.offset, len(data) - bad.offset, bad.reason)
+        damage = Damage(offset=bad.offset, lost=len(data) - bad.offset, reason=bad.reason)
         rows = {}
     if damage is not None:
         if not damage.torn and on_damage is OnDamage.REFUSE:

@@ -44,7 +44,7 @@ class Record:
     json: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
     """What of a journal cannot be used.
 
@@ -93,7 +93,7 @@ def read_records(data: bytes) -> tuple[list[Record], Damage | None]:
         try:
             records.append(Record(offset, orjson.loads(body)))
         except orjson.JSONDecodeError as error:
-            return records, Damage(offset, len(data) - offset, f"a record is not JSON ({error})")
+            return records, Damage(offset=offset, lost=len(data) - offset, reason=f"a record is not JSON ({error})")
         offset = end
     return records, None
 
@@ -114,8 +114,8 @@ def _damage(data: bytes, offset: int, *, early: bool, reason: str) -> Damage:
     lost = len(data) - offset
     blank = data.find(b"\0", offset) == offset and not data[offset:].strip(b"\0")
     if (early or blank) and not _is_record_behind(data, offset):
-        return Damage(offset, lost, "the last record ends early", torn=True)
-    return Damage(offset, lost, reason)
+        return Damage(offset=offset, lost=lost, reason="the last record ends early", torn=True)
+    return Damage(offset=offset, lost=lost, reason=reason)
 
 
 def _is_record_behind(data: bytes, offset: int) -> bool:
@@ -234,7 +234,7 @@ def _apply_row(table: BoundTable, contents: dict[str, list[Any]], uuid: str, jso
             if fresh or not is_diff:
                 values[position] = table.decoders[position](value, None)
             else:
-                values[position] = decode_diff(table, position, values[position], value)
+                values[position] = decode_diff(table, position, old=values[position], json=value)
         except OvsdbError as error:
             type_ = table.layout[position].type
             raise DatabaseCorrupt(
@@ -242,7 +242,7 @@ def _apply_row(table: BoundTable, contents: dict[str, list[Any]], uuid: str, jso
             ) from error
 
 
-def decode_diff(table: BoundTable, position: int, old: Any, json: Any) -> Any:
+def decode_diff(table: BoundTable, position: int, *, old: Any, json: Any) -> Any:
     """Return the new value of a column.
 
     Arguments:
@@ -253,4 +253,4 @@ def decode_diff(table: BoundTable, position: int, old: Any, json: Any) -> Any:
     """
     type_ = table.layout[position].type
     diff = notation.decoder(diff_type(type_))(json, None)
-    return notation.apply_diff(type_, old, diff) if type_.high > 1 else diff
+    return notation.apply_diff(type_, old, diff=diff) if type_.high > 1 else diff

@@ -211,7 +211,7 @@ def encode(value: Any) -> bytes:
             raise ProtocolError(f"a value cannot be written as JSON: {error}") from error
 
 
-def request(method: str, params: Any, id_: Any) -> bytes:
+def request(method: str, params: Any, *, id_: Any) -> bytes:
     """Return the bytes of a request.
 
     Arguments:
@@ -227,11 +227,11 @@ def notification(method: str, params: Any) -> bytes:
     return orjson.dumps({"id": None, "method": method, "params": params})
 
 
-def reply(result: Any, id_: Any) -> bytes:
+def reply(result: Any, *, id_: Any) -> bytes:
     """Return the bytes of a successful reply."""
     return encode({"id": id_, "result": result, "error": None})
 
 
-def error_reply(error: Any, id_: Any) -> bytes:
+def error_reply(error: Any, *, id_: Any) -> bytes:
     """Return the bytes of a reply that says what went wrong."""
     return encode({"id": id_, "result": None, "error": error})

@@ -28,7 +28,7 @@ class LargeSet(AbstractSet[Any]):
 
     __slots__ = ("_differs", "_shared", "_size")
 
-    def __init__(self, shared: frozenset[Any], differs: frozenset[Any], size: int) -> None:
+    def __init__(self, shared: frozenset[Any], *, differs: frozenset[Any], size: int) -> None:
         self._shared = shared
         self._differs = differs
         self._size = size
@@ -39,7 +39,7 @@ class LargeSet(AbstractSet[Any]):
         if len(differs) ** 2 > len(self._shared):
             return differs ^ self._shared  # in this order the large one is copied, not taken in one by one
         taken = sum([member in self for member in members])
-        return LargeSet(self._shared, differs, self._size + len(members) - 2 * taken)
+        return LargeSet(self._shared, differs=differs, size=self._size + len(members) - 2 * taken)
 
     def __contains__(self, member: object) -> bool:
         return (member in self._shared) is not (member in self._differs)
@@ -70,11 +70,11 @@ class LargeSet(AbstractSet[Any]):
         return frozenset(members)
 
 
-def exchange(members: frozenset[Any] | LargeSet, few: frozenset[Any] | set[Any]) -> frozenset[Any] | LargeSet:
+def exchange(members: frozenset[Any] | LargeSet, *, few: frozenset[Any] | set[Any]) -> frozenset[Any] | LargeSet:
     """Return the symmetric difference of a set and a few members; it costs what those are, however large the set."""
     few = frozenset(few)
     if isinstance(members, LargeSet):
         return members.exchange(few)
     if len(members) >= LARGE:
-        return LargeSet(members, frozenset(), len(members)).exchange(few)
+        return LargeSet(members, differs=frozenset(), size=len(members)).exchange(few)
     return few ^ members

@@ -92,7 +92,11 @@ class Mirror:
         if whole:
             for name, table in self.tables.items():
                 present = updates.get(name, {})
-                gone = [RowEdit(table, u, r, r.values, None) for u, r in table.table.rows.items() if u not in present]
+                gone = [
+                    RowEdit(table, u, r, old=r.values, new=None)
+                    for u, r in table.table.rows.items()
+                    if u not in present
+                ]
                 if gone:
                     changes.setdefault(name, []).extend(gone)
         return self._put(changes, last_id)
@@ -110,7 +114,7 @@ class Mirror:
         if content is None:
             content = told.get("initial", told.get("new"))
         if content is None:
-            return None if row is None else RowEdit(table, uuid, row, row.values, None)
+            return None if row is None else RowEdit(table, uuid, row, old=row.values, new=None)
         values = table.defaults.copy()
         decoding = table.decoding
         for name, json in content.items():
@@ -120,7 +124,7 @@ class Mirror:
         if row is None:
             return RowChange(table, uuid, None, values)
         columns = tuple(i for i, (old, new) in enumerate(zip(row.values, values, strict=True)) if old != new)
-        return RowEdit(table, uuid, row, row.values.copy(), values, columns) if columns else None
+        return RowEdit(table, uuid, row, old=row.values.copy(), new=values, columns=columns) if columns else None
 
     def _modified(self, table: BoundTable, uuid: UUID, row: Row | None, diffs: dict[str, Any]) -> RowChange | None:
         if row is None:
@@ -137,6 +141,6 @@ class Mirror:
             old = values[at]
             if type_.is_set:
                 deltas[at] = diff - old, diff & old
-            values[at] = notation.apply_diff(type_, old, diff) if type_.high > 1 else diff
+            values[at] = notation.apply_diff(type_, old, diff=diff) if type_.high > 1 else diff
             columns.append(at)
-        return RowEdit(table, uuid, row, row.values.copy(), values, tuple(columns), deltas)
+        return RowEdit(table, uuid, row, old=row.values.copy(), new=values, columns=tuple(columns), deltas=deltas)

@@ -34,7 +34,7 @@ _EVENTS = ("initial", "insert", "delete", "modify")
 _ALL = AnyOf([])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """What a monitor shows of one table: the columns for each kind of event, and the condition."""
 
@@ -249,7 +249,7 @@ class Monitor:
             else:
                 type_ = table.layout[i].type
                 diff = (
-                    notation.diff_from_delta(type_, notation.delta_of(type_, old[i], new[i]))
+                    notation.diff_from_delta(type_, notation.delta_of(type_, old=old[i], new=new[i]))
                     if type_.high > 1
                     else new[i]
                 )
@@ -310,13 +310,13 @@ def _view(table: BoundTable, parts: list[Any], version: int) -> View:
     plans = {event: table.plan(columns[event]) if event in wanted else None for event in _EVENTS}
     condition = AnyOf.from_json(table, where)
     return View(
-        table,
-        plans["initial"],
-        plans["insert"],
-        plans["modify"],
-        plans["delete"],
-        {table.position[name]: name for name in columns["modify"]},
-        _ALL if unconditional else condition,
-        [] if unconditional else where,
-        with_version,
+        table=table,
+        initial=plans["initial"],
+        insert=plans["insert"],
+        modify=plans["modify"],
+        delete=plans["delete"],
+        modified={table.position[name]: name for name in columns["modify"]},
+        condition=_ALL if unconditional else condition,
+        where=[] if unconditional else where,
+        version=with_version,
     )

@@ -81,11 +81,11 @@ def _operand(type_: ColumnType, mutator: str, raw: Any, names: notation.Names | 
         try:
             return notation.decoder(operand)(raw, names)
         except OvsdbError:  # no map of pairs, so a set of keys
-            operand = ColumnType(type_.key, None, 0, UNLIMITED)
+            operand = ColumnType(type_.key, value=None, low=0, high=UNLIMITED)
     return notation.members(operand, notation.decoder(operand)(raw, names))
 
 
-def calculate(type_: ColumnType, mutator: str, value: Any, operand: Any) -> Any:
+def calculate(type_: ColumnType, mutator: str, value: Any, *, operand: Any) -> Any:
     """Return the new value of an arithmetic mutation, checked against the column's constraints.
 
     Arguments:

@@ -63,7 +63,7 @@ class Names(dict[str, UUID]):
         uuid = self[name] = new_uuid()
         return uuid
 
-    def claim(self, name: str, table: str) -> bool:
+    def claim(self, name: str, *, table: str) -> bool:
         """Note that an insert gives its row a name; say whether none of this transaction has done so before."""
         del table
         return self._claim(name)
@@ -87,7 +87,7 @@ class RestoredNames(Names):
             return self[name]
         return super().__missing__(name)
 
-    def claim(self, name: str, table: str) -> bool:
+    def claim(self, name: str, *, table: str) -> bool:
         """Note that an insert gives its row a name; say whether none into that table has done so before."""
         return self._claim(f"{table} {name}")
 
@@ -258,7 +258,7 @@ def relaxed(type_: ColumnType, *, low: int = 0, high: int | None = None) -> Colu
         low: the fewest members.
         high: the most members; None for any number.
     """
-    return ColumnType(type_.key, type_.value, low, type_.high if high is None else high)
+    return ColumnType(type_.key, value=type_.value, low=low, high=type_.high if high is None else high)
 
 
 def members(type_: ColumnType, value: Any) -> Any:
@@ -277,7 +277,7 @@ def from_members(type_: ColumnType, value: Any) -> Any:
     return next(iter(value), None)
 
 
-def delta_of(type_: ColumnType, old: Any, new: Any) -> FactDelta:
+def delta_of(type_: ColumnType, *, old: Any, new: Any) -> FactDelta:
     """Return what a set or map column gained and lost; a changed pair of a map is in both.
 
     Arguments:
@@ -301,7 +301,7 @@ def diff_from_delta(type_: ColumnType, delta: FactDelta) -> Any:
     return added | removed
 
 
-def apply_diff(type_: ColumnType, old: Any, diff: Any) -> Any:
+def apply_diff(type_: ColumnType, old: Any, *, diff: Any) -> Any:
     """Return the value that a diff makes of an old one.
 
     Arguments:
@@ -318,5 +318,5 @@ def apply_diff(type_: ColumnType, old: Any, diff: Any) -> Any:
                 new[key] = value
         return new
     if type_.high > 1:
-        return exchange(old, diff)
+        return exchange(old, few=diff)
     return diff

@@ -80,7 +80,7 @@ class Execution:
         self.holds = holds
         self.waited = waited
         self.read_only = read_only
-        self.authority = authority or Authority(database.tables, "", "")
+        self.authority = authority or Authority(database.tables, role="", client="")
         self.durable = False
         self._where = ""
 
@@ -218,7 +218,7 @@ class Execution:
                 raise DuplicateUuid(f"Table {table.name} has a row with this UUID, or had one.", operation["uuid"])
         name = operation.get("uuid-name")
         if name is not None:
-            if not self.names.claim(name, table.name):
+            if not self.names.claim(name, table=table.name):
                 raise DuplicateUuidName('An earlier "insert" operation has this "uuid-name".', name)
             if uuid is not None:
                 self.names[name] = uuid
@@ -407,12 +407,12 @@ def _uuid_of(json: Any, names: notation.Names) -> Any:
 def _mutate(staged: Staged, mutation: Mutation) -> None:
     position, mutator, operand = mutation.position, mutation.mutator, mutation.value
     if mutator == "insert":
-        staged.edit(position, operand, ())
+        staged.edit(position, insert=operand, delete=())
     elif mutator == "delete":
-        staged.edit(position, (), operand)
+        staged.edit(position, insert=(), delete=operand)
     else:
         type_ = staged.table.layout[position].type
-        staged.put(position, calculate(type_, mutator, staged.freeze()[position], operand))
+        staged.put(position, calculate(type_, mutator, staged.freeze()[position], operand=operand))
 
 
 def _distinct(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -57,7 +57,7 @@ class Authority:
         client: the common name in its certificate; empty if it showed none.
     """
 
-    def __init__(self, tables: Mapping[str, BoundTable], role: str, client: str) -> None:
+    def __init__(self, tables: Mapping[str, BoundTable], *, role: str, client: str) -> None:
         self._tables = tables
         self._role = role
         self._client = client

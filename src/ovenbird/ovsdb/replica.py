@@ -83,9 +83,9 @@ class Replica:
     def __init__(
         self,
         remotes: str,
+        *,
         database: str,
         row_classes: Iterable[type[Row]] = (),
-        *,
         conditions: Mapping[str, list[Any]] | None = None,
         omitted: Mapping[str, Collection[str]] | None = None,
         leader_only: bool = False,
@@ -352,7 +352,7 @@ class Replica:
         if self._connection is None:
             raise Disconnected(f"no connection to database {self.database}")
         number = self._next_id + 1
-        message = jsonrpc.request(method, params, number)
+        message = jsonrpc.request(method, params, id_=number)
         if jsonrpc.has_nul(message):
             raise ProtocolError("a string contains U+0000 (RFC 7047, section 3.1)")
         self._next_id = number
@@ -554,7 +554,7 @@ class Replica:
                     self._disconnect()
             case "echo":
                 if self._connection is not None:
-                    self._connection.send(jsonrpc.reply(params, message.get("id")))
+                    self._connection.send(jsonrpc.reply(params, id_=message.get("id")))
             case "locked" if params[0] in self._locks:
                 self._locks[params[0]].held.set()
             case "stolen" if params[0] in self._locks:

@@ -6,7 +6,7 @@ Parsed from and written to the JSON of `.ovsschema` files; `types` has what a co
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ class ColumnSchema:
 
     name: str
     type: ColumnType
+    _: KW_ONLY
     mutable: bool = True
     ephemeral: bool = False
 
@@ -43,14 +44,14 @@ class ColumnSchema:
         given = members(
             json,
             f"schema for column {name}",
-            frozenset(("type", "mutable", "ephemeral")),
-            frozenset(("type",)),
+            allowed=frozenset(("type", "mutable", "ephemeral")),
+            required=frozenset(("type",)),
         )
         return cls(
             name,
             ColumnType.from_json(given["type"]),
-            _boolean(given, "mutable", default=True),
-            _boolean(given, "ephemeral"),
+            mutable=_boolean(given, "mutable", default=True),
+            ephemeral=_boolean(given, "ephemeral"),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -100,8 +101,8 @@ class TableSchema:
         given = members(
             json,
             f"table schema for table {name}",
-            frozenset(("columns", "maxRows", "isRoot", "indexes")),
-            frozenset(("columns",)),
+            allowed=frozenset(("columns", "maxRows", "isRoot", "indexes")),
+            required=frozenset(("columns",)),
         )
         columns = []
         if not isinstance(given["columns"], dict) or not given["columns"]:
@@ -140,6 +141,7 @@ class DatabaseSchema:
     """A database: its name, version (x.y.z), and tables. Where no table is a root, all are (RFC 7047, section 3.2)."""
 
     name: str
+    _: KW_ONLY
     version: str
     tables: Mapping[str, TableSchema]
     checksum: str = ""
@@ -155,8 +157,8 @@ class DatabaseSchema:
         given = members(
             json,
             "database schema",
-            frozenset(("name", "version", "cksum", "tables")),
-            frozenset(("name", "tables")),
+            allowed=frozenset(("name", "version", "cksum", "tables")),
+            required=frozenset(("name", "tables")),
         )
         version = given.get("version", "")
         if not is_identifier(given["name"]) or type(version) is not str or (version and not _VERSION.match(version)):
@@ -183,7 +185,7 @@ class DatabaseSchema:
                             f"table {table.name} column {column.name} refers to undefined table {base.ref_table}",
                             json,
                         )
-        return cls(given["name"], version, tables, given.get("cksum", ""), given)
+        return cls(given["name"], version=version, tables=tables, checksum=given.get("cksum", ""), source=given)
 
     @classmethod
     def from_text(cls, text: bytes | str) -> DatabaseSchema:

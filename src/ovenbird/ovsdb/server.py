@@ -97,7 +97,7 @@ class Server:
             heap.trim()
 
     async def listen(
-        self, remote: str | Remote, access: Access = FULL, probe: float | None = None, pause: float | None = None
+        self, remote: str | Remote, access: Access = FULL, *, probe: float | None = None, pause: float | None = None
     ) -> None:
         """Serve at a remote: accept connections at a passive one, keep connecting to an active one.
 

@@ -139,12 +139,12 @@ class Session:
                 raise Refusal("unknown method")  # noqa: TRY301 - one place makes the replies
             result = handler(self, params, id_)
         except OvsdbError as error:
-            self.send(jsonrpc.error_reply(error.to_json(), id_))
+            self.send(jsonrpc.error_reply(error.to_json(), id_=id_))
         except Refusal as refusal:
-            self.send(jsonrpc.error_reply(str(refusal), id_))
+            self.send(jsonrpc.error_reply(str(refusal), id_=id_))
         else:
             if result is not None:
-                self.send(jsonrpc.reply(result, id_))
+                self.send(jsonrpc.reply(result, id_=id_))
 
     def ended(self) -> None:
         """Forget everything of a client that is gone."""
@@ -206,7 +206,7 @@ class Session:
             if waiting.database is database:
                 self._end_waiting(key)
                 error = UnknownDatabase(f"database {database.name} was removed")
-                self.send(jsonrpc.error_reply(error.to_json(), waiting.id))
+                self.send(jsonrpc.error_reply(error.to_json(), id_=waiting.id))
 
     # -- methods --------------------------------------------------------------------------------------------------
 
@@ -243,7 +243,7 @@ class Session:
         if schema.name != database.name:
             raise BadSyntax(f"schema is for database {schema.name}, not {database.name}", params[1])
         converted = self.service.convert(database.name, schema)
-        self.send(jsonrpc.reply({}, id_))
+        self.send(jsonrpc.reply({}, id_=id_))
         self.service.replace(converted)
 
     def _transact(self, params: list[Any], id_: Any) -> Any:
@@ -258,7 +258,9 @@ class Session:
             request.database,
             lambda name: self.service.locks.holds(self, name),
             (self.service.now() - request.since) * 1000,
-            Authority(request.database.tables, self.access.role, self.identity()) if self.access.role else None,
+            Authority(request.database.tables, role=self.access.role, client=self.identity())
+            if self.access.role
+            else None,
             read_only=self.read_only or request.database is self.service.directory,
         )
         try:
@@ -266,7 +268,7 @@ class Session:
         except NotYet as wait:
             if len(self.waiting) >= WAITING:
                 full = ResourcesExhausted(f"at most {WAITING} transactions of a client may wait")
-                self.send(jsonrpc.error_reply(full.to_json(), request.id))
+                self.send(jsonrpc.error_reply(full.to_json(), id_=request.id))
                 return
             key = jsonrpc.encode(request.id)
             if wait.timeout is not None:
@@ -277,13 +279,13 @@ class Session:
         if execution.durable and request.database.journal is not None:
             self.service.sync(request.database, lambda error: self._answer_durable(request.id, results, error))
         else:
-            self.send(jsonrpc.reply(results, request.id))
+            self.send(jsonrpc.reply(results, id_=request.id))
 
     def _answer_durable(self, id_: Any, results: list[Any], error: OvsdbError | None) -> None:
         if error is not None:
             results = [*results, error.to_json()]
         if self in self.service.sessions:
-            self.send(jsonrpc.reply(results, id_))
+            self.send(jsonrpc.reply(results, id_=id_))
 
     def waits_for(self, database: Database) -> bool:
         """Say whether a request of this client waits for a change of a database."""
@@ -310,7 +312,7 @@ class Session:
     def _cancel(self, id_: Any) -> None:
         waiting = self._end_waiting(jsonrpc.encode(id_))
         if waiting is not None:
-            self.send(jsonrpc.error_reply("canceled", waiting.id))
+            self.send(jsonrpc.error_reply("canceled", id_=waiting.id))
 
     def _monitor(self, params: list[Any], _id: Any) -> Any:
         return self._attach("monitor", params, 3, "update", 1)[1]

@@ -7,7 +7,7 @@ are looked up here once, so that the hot paths are loops over plain tuples.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.rows import (
@@ -43,6 +43,7 @@ class ReferenceColumn:
     position: int
     name: str
     type: ColumnType
+    _: KW_ONLY
     key: BaseType | None
     value: BaseType | None
 
@@ -195,8 +196,8 @@ def _reference(position: int, column: ColumnSchema) -> ReferenceColumn:
         position,
         column.name,
         column.type,
-        key if key.ref_table is not None else None,
-        value if value is not None and value.ref_table is not None else None,
+        key=key if key.ref_table is not None else None,
+        value=value if value is not None and value.ref_table is not None else None,
     )
 
 

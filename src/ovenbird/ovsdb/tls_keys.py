@@ -32,7 +32,7 @@ SELF = "none"
 """In place of an authority's certificate: peers are not verified."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFiles:
     """What TLS is set up from.
 
@@ -190,7 +190,13 @@ def _state_of(path: str) -> tuple[int, int, int] | None:
 
 
 def _unverified(files: KeyFiles) -> KeyFiles:
-    return KeyFiles(files.private_key, files.certificate, SELF, protocols=files.protocols, ciphers=files.ciphers)
+    return KeyFiles(
+        private_key=files.private_key,
+        certificate=files.certificate,
+        ca_cert=SELF,
+        protocols=files.protocols,
+        ciphers=files.ciphers,
+    )
 
 
 def _load(files: KeyFiles, *, server: bool) -> ssl.SSLContext:

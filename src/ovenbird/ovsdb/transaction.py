@@ -68,7 +68,7 @@ class Staged(RowChange):
             for position, live in self.live.items():
                 type_ = self.table.layout[position].type
                 if type_.value is None:
-                    live = exchange(notation.members(type_, self.values[position]), live[0] | live[1])  # noqa: PLW2901
+                    live = exchange(notation.members(type_, self.values[position]), few=live[0] | live[1])  # noqa: PLW2901
                 self.values[position] = notation.from_members(type_, live)
             self.live = None
         return self.values
@@ -79,7 +79,7 @@ class Staged(RowChange):
         if self.live:
             self.live.pop(position, None)
 
-    def edit(self, position: int, insert: Any, delete: Any) -> None:
+    def edit(self, position: int, *, insert: Any, delete: Any) -> None:
         """Take members out of a set or map column and put members in, in that order.
 
         Arguments:
@@ -128,7 +128,7 @@ class StagedEdit(Staged):
         if self.touched:
             self.touched.pop(position, None)
 
-    def edit(self, position: int, insert: Any, delete: Any) -> None:
+    def edit(self, position: int, *, insert: Any, delete: Any) -> None:
         """Take members out of a set or map column and put members in; note which.
 
         Arguments:
@@ -146,7 +146,7 @@ class StagedEdit(Staged):
             touched.update(insert)
             touched.update(delete)
         self.changed.add(position)
-        super().edit(position, insert, delete)
+        super().edit(position, insert=insert, delete=delete)
 
     def reinsert(self, values: list[Any]) -> None:
         """Insert the row anew where it was deleted, with all its values: what differs is all that changes."""
@@ -161,7 +161,7 @@ class StagedEdit(Staged):
         old, new = self.row.values[position], self.values[position]
         touched = self.touched.get(position) if self.touched else None
         if touched is None:
-            return notation.delta_of(type_, old, new)
+            return notation.delta_of(type_, old=old, new=new)
         if type_.value is not None:
             changed = [key for key in touched if (key in old) != (key in new) or (key in old and old[key] != new[key])]
             return {k: new[k] for k in changed if k in new}, {k: old[k] for k in changed if k in old}
@@ -336,7 +336,7 @@ class Transaction:
             gained = frozenset(insert)
             for atom in gained:
                 type_.key.check_python(atom)
-        staged.edit(position, gained, frozenset(delete))
+        staged.edit(position, insert=gained, delete=frozenset(delete))
 
     def delete(self, row: Target) -> None:
         """Remove a row."""

@@ -11,7 +11,7 @@ import logging
 import re
 import sys
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from ovenbird.ovsdb.errors import ProtocolError
@@ -46,6 +46,7 @@ class Remote:
     """One end of connections: `kind` is unix, tcp or ssl; `address` a path or a host."""
 
     kind: str
+    _: KW_ONLY
     address: str
     port: int = 0
     passive: bool = False
@@ -58,11 +59,11 @@ class Remote:
             ValueError: it is none.
         """
         if text.startswith(("unix:", "punix:")) and text.partition(":")[2]:
-            return cls("unix", text.partition(":")[2], 0, text.startswith("p"))
+            return cls("unix", address=text.partition(":")[2], port=0, passive=text.startswith("p"))
         if found := _PASSIVE.match(text):
-            return cls(found[1], _host(found[3] or _ANY), _port(found[2]), True)
+            return cls(found[1], address=_host(found[3] or _ANY), port=_port(found[2]), passive=True)
         if found := _ACTIVE.match(text):
-            return cls(found[1], _host(found[2]), _port(found[3]))
+            return cls(found[1], address=_host(found[2]), port=_port(found[3]))
         raise ValueError(f"{text!r} is no remote such as unix:FILE, tcp:HOST:PORT, punix:FILE or ptcp:PORT")
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json as json_text
 import re
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from typing import Any, TypeGuard
 
@@ -56,7 +56,7 @@ def is_identifier(name: Any) -> TypeGuard[str]:
     return isinstance(name, str) and _IDENTIFIER.match(name) is not None
 
 
-def members(json: Any, what: str, allowed: frozenset[str], required: frozenset[str] = frozenset()) -> dict[str, Any]:
+def members(json: Any, what: str, *, allowed: frozenset[str], required: frozenset[str] = frozenset()) -> dict[str, Any]:
     """Return a JSON object after checking which members it has.
 
     Arguments:
@@ -200,7 +200,7 @@ class BaseType:
         """
         if isinstance(json, str):
             return cls(_atomic(json))
-        given = members(json, "ovsdb type", _MEMBERS, frozenset(("type",)))
+        given = members(json, "ovsdb type", allowed=_MEMBERS, required=frozenset(("type",)))
         atomic = _atomic(given["type"])
         enum = None
         if "enum" in given:
@@ -269,6 +269,7 @@ class ColumnType:
     """The type of a column: a key, perhaps a value, and how many."""
 
     key: BaseType
+    _: KW_ONLY
     value: BaseType | None = None
     low: int = 1
     high: int = 1
@@ -403,14 +404,16 @@ class ColumnType:
         """
         if isinstance(json, str):
             return cls(BaseType.from_json(json))
-        given = members(json, "ovsdb type", frozenset(("key", "value", "min", "max")), frozenset(("key",)))
+        given = members(
+            json, "ovsdb type", allowed=frozenset(("key", "value", "min", "max")), required=frozenset(("key",))
+        )
         low, high = given.get("min", 1), given.get("max", 1)
         if high == "unlimited":
             high = UNLIMITED
         if type(low) is not int or type(high) is not int or low not in (0, 1) or not 1 <= high <= UNLIMITED:
             raise BadSyntax("ovsdb type fails constraint checks", json)
         value = BaseType.from_json(given["value"]) if "value" in given else None
-        return cls(BaseType.from_json(given["key"]), value, low, high)
+        return cls(BaseType.from_json(given["key"]), value=value, low=low, high=high)
 
     def to_json(self) -> Any:
         """Return the shortest `<type>`."""

@@ -51,7 +51,7 @@ _ICMP_TYPE = {ICMP: "icmp_type", ICMPV6: "icmpv6_type"}
 _PORT_RANGES = ((0, 511), (512, 1023), (1024, 65535))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tuple:
     """One direction of a connection."""
 
@@ -65,7 +65,14 @@ class Tuple:
     @property
     def reverse(self) -> Tuple:
         """The other direction, before any translation."""
-        return Tuple(self.family, self.protocol, self.destination, self.source, self.destination_port, self.source_port)
+        return Tuple(
+            family=self.family,
+            protocol=self.protocol,
+            source=self.destination,
+            destination=self.source,
+            source_port=self.destination_port,
+            destination_port=self.source_port,
+        )
 
     @classmethod
     def of(cls, packet: Microflow) -> Tuple:
@@ -79,16 +86,37 @@ class Tuple:
         elif protocol in _QUESTIONS:  # a question in the other direction is another connection's
             kind = packet[_ICMP_TYPE[protocol]]
             ports = (kind, _PARTNERS[protocol].get(kind, 0))
-        return cls(family, protocol, packet[source], packet[destination], *ports)
+        return cls(
+            family=family,
+            protocol=protocol,
+            source=packet[source],
+            destination=packet[destination],
+            source_port=ports[0],
+            destination_port=ports[1],
+        )
 
     def answer(self, translation: Translation, address: int) -> Tuple:
         """Return what replies look like to a connection that is committed with a translation to an address."""
         port = translation.port if self.protocol in _PORTS else 0
         if translation.source:
             port = port or self.source_port
-            return Tuple(self.family, self.protocol, self.destination, address, self.destination_port, port)
+            return Tuple(
+                family=self.family,
+                protocol=self.protocol,
+                source=self.destination,
+                destination=address,
+                source_port=self.destination_port,
+                destination_port=port,
+            )
         port = port or self.destination_port
-        return Tuple(self.family, self.protocol, address, self.source, port, self.source_port)
+        return Tuple(
+            family=self.family,
+            protocol=self.protocol,
+            source=address,
+            destination=self.source,
+            source_port=port,
+            destination_port=self.source_port,
+        )
 
     def write(self, packet: Microflow) -> None:
         """Give a packet the addresses and ports of this direction."""
@@ -99,7 +127,7 @@ class Tuple:
             packet[f"{name}_src"], packet[f"{name}_dst"] = self.source_port, self.destination_port
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Connection:
     """A committed connection: its two directions before any translation, and what is kept with it."""
 
@@ -183,7 +211,7 @@ class Tracker:
         if found is not None or packet["ct_state"] & INVALID:
             return found
         original = Tuple.of(packet)
-        connection = Connection(original, original.reverse)
+        connection = Connection(original=original, answer=original.reverse)
         if translation is not None and translation.address is not None:
             answer = self._free(zone, original.answer(translation, translation.address), translation)
             if answer is None:

@@ -58,7 +58,7 @@ class DatabaseDump:
     """
 
     def __init__(
-        self, remotes: str, database: str, row_classes: Iterable[type[Row]], keys: TlsKeys | None = None
+        self, remotes: str, *, database: str, row_classes: Iterable[type[Row]], keys: TlsKeys | None = None
     ) -> None:
         self.database = database
         self._remotes = remotes
@@ -138,14 +138,14 @@ class DatabaseDump:
 
     def _call(self, method: str, params: list[Any]) -> Any:
         try:
-            self._socket.sendall(jsonrpc.request(method, params, 0))
+            self._socket.sendall(jsonrpc.request(method, params, id_=0))
             while True:
                 data = self._socket.recv(_CHUNK)
                 if not data:
                     raise UnreachableDatabaseError(f"{self._remotes}: the server closed the connection")
                 for message in self._framer.feed(data):
                     if message.get("method") == "echo":
-                        self._socket.sendall(jsonrpc.reply(message.get("params"), message.get("id")))
+                        self._socket.sendall(jsonrpc.reply(message.get("params"), id_=message.get("id")))
                     elif message.get("id") == 0 and "method" not in message:
                         return self._result(method, message)
         except (OSError, ProtocolError, OvsdbError) as error:

@@ -53,7 +53,7 @@ def identities(port: sb.PortBinding) -> list[tuple[str, list[Address]]]:
     return found
 
 
-def dhcp_request(port: str, mac: str) -> str:
+def dhcp_request(port: str, *, mac: str) -> str:
     """Return the expression of what a host without an address broadcasts (RFC 2131, section 4.1)."""
     headers = "ip4.src == 0.0.0.0 && ip4.dst == 255.255.255.255 && udp.src == 68 && udp.dst == 67"
     return f'inport == "{port}" && eth.src == {mac} && eth.dst == ff:ff:ff:ff:ff:ff && {headers}'
@@ -120,8 +120,8 @@ def _offered(switch: Datapath, port: sb.PortBinding, mac: str, source: Address) 
 
 def _offer(switch: Datapath, port: sb.PortBinding, mac: str) -> dict[str, list[str]]:
     """Return the options of the DHCP answer that a port gets, as text; none where there is no answer."""
-    packet = parse_microflow(dhcp_request(port.logical_port, mac), switch.bindings)
-    for flow in switch.flows_with("put_dhcp_opts", mac):
+    packet = parse_microflow(dhcp_request(port.logical_port, mac=mac), switch.bindings)
+    for flow in switch.flows_with("put_dhcp_opts", match=mac):
         if flow.match is None or flow.actions is None:
             continue
         with suppress(LangError):

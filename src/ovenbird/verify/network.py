@@ -93,7 +93,7 @@ class Datapath:
                 flow = parsed[row.uuid] = _flow(row)
             yield flow
 
-    def flows_with(self, action: str, match: str) -> Iterator[Flow]:
+    def flows_with(self, action: str, *, match: str) -> Iterator[Flow]:
         """Yield the flows whose actions and whose match hold a text, highest priority of each stage first."""
         for rows in self._rows.values():
             for row in rows:

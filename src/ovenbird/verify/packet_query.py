@@ -50,7 +50,7 @@ class Protocol(StrEnum):
     DHCP = "dhcp"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PacketQuery:
     """A packet between two ports, or between a port and somebody outside.
 
@@ -102,7 +102,7 @@ def microflow(network: Network, query: PacketQuery, datapath: str | None = None)
     if protocol is Protocol.DHCP:
         if sender.is_outside:
             raise VerifyError("instances send DHCP requests, not somebody outside: name an instance's port")
-        return sender.switch, host_routes.dhcp_request(sender.port.logical_port, sender.mac)
+        return sender.switch, host_routes.dhcp_request(sender.port.logical_port, mac=sender.mac)
     source, target = _pair(network, sender, query, _addresses(network, sender, query.target))
     terms = [f'inport == "{sender.port.logical_port}"', f"eth.src == {sender.mac}"]
     if protocol is Protocol.ARP:

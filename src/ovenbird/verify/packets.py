@@ -49,7 +49,7 @@ def headers(packet: Microflow) -> dict[str, int]:
     return {name: value for name, value in packet.values.items() if value and name in HEADERS}
 
 
-def changes(before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[str]:
+def changes(before: Mapping[str, int], *, after: Mapping[str, int]) -> Iterator[str]:
     """Yield assignments of constants that turn one packet's headers into another's."""
     for name, value in after.items():
         if name in HEADERS and before.get(name, 0) != value:

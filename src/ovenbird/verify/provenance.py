@@ -110,7 +110,7 @@ class Provenance:
             rule = self._cloud.table(cloud.SecurityGroupRule).rows.get(UUID(row.external_ids[_RULE]))
         return Origin(row, table, names, rule)
 
-    def explain(self, stage: str, refused: str = "") -> str:
+    def explain(self, stage: str, *, refused: str = "") -> str:
         """Return why a packet ends in a stage by a flow that was made for no row; empty if that says nothing.
 
         Arguments:

@@ -239,7 +239,7 @@ class Tracer:
         quoted = self.packet.quoted
         before = dict(quoted.values) if quoted is not None else {}
         yield
-        if quoted is not None and (changed := " ".join(changes(before, quoted.values))):
+        if quoted is not None and (changed := " ".join(changes(before, after=quoted.values))):
             self._note(f"in the packet that it quotes: {changed}")
 
     def clear_tracking(self) -> None:
@@ -430,7 +430,7 @@ class Tracer:
         before = dict(self.packet.values)
         step = self._here
         going = action.evaluate(self)
-        step.steps += [Step(Kind.CHANGE, text) for text in changes(before, self.packet.values)]
+        step.steps += [Step(Kind.CHANGE, text) for text in changes(before, after=self.packet.values)]
         return going
 
     def _evaluate_block(self, action: Action) -> bool:
@@ -507,7 +507,9 @@ class Tracer:
         where = [f"in {at.stage} of {self._datapath.name}"] if at.stage else [f"in {self._datapath.name}"]
         if self._pipeline is Pipeline.EGRESS and (port := self._datapath.by_key.get(self.packet[_OUTPORT])) is not None:
             where.append(f"on the way to {label(port)}")
-        reason = text or (str(at.origin) if at.origin else "") or self.provenance.explain(at.stage, self._refused)
+        reason = (
+            text or (str(at.origin) if at.origin else "") or self.provenance.explain(at.stage, refused=self._refused)
+        )
         if not reason and at.flow is not None:
             reason = f"flow {at.flow.uuid[:8]}, {at.flow.match}"
         return f"{', '.join(where)}: {reason}"

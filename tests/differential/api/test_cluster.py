@@ -61,7 +61,7 @@ async def work(client, name, done):
 
 async def test_no_call_fails_and_none_is_done_twice_when_leaders_go(cluster, caplog):
     caplog.set_level(logging.INFO)
-    replica = Replica(cluster.remote, "Cloud", cloud.ROWS, leader_only=True)
+    replica = Replica(cluster.remote, database="Cloud", row_classes=cloud.ROWS, leader_only=True)
     await replica.start()
     transport = httpx.ASGITransport(create_app(replica, quotas=NONE))
     done = []

@@ -42,7 +42,7 @@ def remote(tmp_path_factory):
 
 
 async def keep(remote, texts, numbers):
-    replica = Replica(remote, "Cloud", cloud.ROWS)
+    replica = Replica(remote, database="Cloud", row_classes=cloud.ROWS)
     await replica.start()
     transport = httpx.ASGITransport(create_app(replica, quotas=NONE))
     try:

@@ -124,8 +124,8 @@ def serve(made, folder, change):
 
 async def compiled(made):
     """Run northd until it has nothing more to do; return how many transactions that took."""
-    northbound = Replica(made.remote("nb"), "OVN_Northbound", nb.ROWS, probe=0)
-    southbound = Replica(made.remote("sb"), "OVN_Southbound", sb.ROWS, probe=0)
+    northbound = Replica(made.remote("nb"), database="OVN_Northbound", row_classes=nb.ROWS, probe=0)
+    southbound = Replica(made.remote("sb"), database="OVN_Southbound", row_classes=sb.ROWS, probe=0)
     await northbound.start()
     await southbound.start()
     driver = northd.driver(northbound, southbound, Findings())

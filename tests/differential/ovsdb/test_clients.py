@@ -254,7 +254,7 @@ def remote(request):
 
 
 async def test_replica(remote):  # noqa: PLR0915 - one life, told in order
-    replica, other = Replica(remote, "T"), Replica(remote, "T")
+    replica, other = Replica(remote, database="T"), Replica(remote, database="T")
     batches = []
     await asyncio.wait_for(replica.start(), 10)
     await asyncio.wait_for(other.start(), 10)

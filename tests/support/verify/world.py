@@ -239,8 +239,8 @@ class World:
 
     def _compile(self) -> None:
         with (
-            DatabaseDump(self.remote("nb"), "OVN_Northbound", nb.ROWS) as northbound,
-            DatabaseDump(self.remote("ours"), "OVN_Southbound", sb.ROWS) as southbound,
+            DatabaseDump(self.remote("nb"), database="OVN_Northbound", row_classes=nb.ROWS) as northbound,
+            DatabaseDump(self.remote("ours"), database="OVN_Southbound", row_classes=sb.ROWS) as southbound,
         ):
             northbound.read(*nb.ROWS)
             southbound.read(*sb.ROWS)
@@ -260,7 +260,9 @@ class World:
 
     def network(self, whose: str) -> Network:
         """Read a Southbound for our own trace."""
-        with DatabaseDump(self.remote(whose), "OVN_Southbound", (*SOUTHBOUND, sb.LogicalFlow)) as southbound:
+        with DatabaseDump(
+            self.remote(whose), database="OVN_Southbound", row_classes=(*SOUTHBOUND, sb.LogicalFlow)
+        ) as southbound:
             southbound.read(*SOUTHBOUND, sb.LogicalFlow)
             return Network(southbound.store)
 

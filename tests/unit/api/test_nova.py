@@ -341,7 +341,7 @@ class Remote:
         self.server = Server()
         self.local = self.server.add(Database(model.schema(), model.ROWS))
         self.remote = f"punix:{directory}/{name}"
-        self.replica = Replica(f"unix:{directory}/{name}", model.schema().name, model.ROWS)
+        self.replica = Replica(f"unix:{directory}/{name}", database=model.schema().name, row_classes=model.ROWS)
 
     async def start(self):
         await self.server.listen(self.remote)

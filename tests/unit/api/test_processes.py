@@ -59,7 +59,7 @@ async def original(directory):
 @pytest.fixture(params=[ours, original], ids=["ours", "original"])
 async def processes(request, directory):
     stop = await request.param(directory)
-    replicas = [Replica(f"unix:{directory}/db.sock", "Cloud", cloud.ROWS) for _ in range(2)]
+    replicas = [Replica(f"unix:{directory}/db.sock", database="Cloud", row_classes=cloud.ROWS) for _ in range(2)]
     clients = []
     for replica in replicas:
         await replica.start()

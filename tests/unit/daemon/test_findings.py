@@ -172,7 +172,7 @@ async def test_one_command_lists_what_several_compilers_leave_out(client, tmp_pa
 
 async def test_northd_writes_over_connections_that_come_and_go(tmp_path):
     remote, database = f"unix:{tmp_path}/cloud.sock", Database(cloud.schema(), cloud.ROWS)
-    replica = Replica(remote, "Cloud", (cloud.Finding,), probe=0)
+    replica = Replica(remote, database="Cloud", row_classes=(cloud.Finding,), probe=0)
     compiler = Compiler(replica)
     starting = asyncio.ensure_future(replica.start())
     compiler.begin()
@@ -201,7 +201,7 @@ async def test_a_cloud_that_has_no_such_table_is_left_alone(tmp_path):
     server, remote = Server(), f"unix:{tmp_path}/cloud.sock"
     server.add(Database(DatabaseSchema.from_json(schema), rows))
     await server.listen(f"p{remote}")
-    replica = Replica(remote, "Cloud", (cloud.Finding,), probe=0)
+    replica = Replica(remote, database="Cloud", row_classes=(cloud.Finding,), probe=0)
     compiler = Compiler(replica)
     await replica.start()
     async with running(compiler):

@@ -24,7 +24,15 @@ from support.waiting import until_async
 
 WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 INSTANCE = InstancePort(
-    "n1", "7d2c4a0e-port", "lab-a", "p1", "a", "02:00:00:00:00:05", ("10.0.0.5/24", "fd00::5/64"), 1442, "10.0.0.5"
+    network="n1",
+    port="7d2c4a0e-port",
+    device="lab-a",
+    project="p1",
+    name="a",
+    mac="02:00:00:00:00:05",
+    cidrs=("10.0.0.5/24", "fd00::5/64"),
+    mtu=1442,
+    address="10.0.0.5",
 )
 USERDATA = InstanceUserdata("alpha", {"mine": "ssh-ed25519 AAAA"}, b"\x00\xff", {"k": "v"})
 
@@ -35,7 +43,7 @@ def store(tmp_path):
 
 
 async def get(store, path, method="GET"):
-    return await BuiltinProvider(store).answer(INSTANCE, Request(method, path))
+    return await BuiltinProvider(store).answer(INSTANCE, Request(method=method, target=path))
 
 
 async def test_the_openstack_documents(store):
@@ -82,7 +90,7 @@ def test_a_damaged_file_is_refused(store, text):
 
 def test_the_signature():
     # RFC 4231, test case 2
-    assert sign("Jefe", "what do ya want for nothing?") == (
+    assert sign("Jefe", instance="what do ya want for nothing?") == (
         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
     )
 
@@ -121,9 +129,11 @@ async def test_nova_is_asked_in_the_instances_name_alone():
         return Response(200, b"from nova", "application/json")
 
     async with Guest(nova) as upstream:
-        provider = Nova(f"http://127.0.0.1:{upstream.port}", "secret")
+        provider = Nova(f"http://127.0.0.1:{upstream.port}", secret="secret")
         forged = ((b"x-instance-id", b"other"), (b"x-forwarded-for", b"1.2.3.4"), (b"accept", b"text/x"))
-        answer = await provider.answer(INSTANCE, Request("POST", "/openstack/latest/password?a=%2F", forged, b"pw"))
+        answer = await provider.answer(
+            INSTANCE, Request(method="POST", target="/openstack/latest/password?a=%2F", headers=forged, body=b"pw")
+        )
         await provider.close()
     assert answer == Response(200, b"from nova", "application/json")
     ((_, request),) = asked
@@ -133,7 +143,7 @@ async def test_nova_is_asked_in_the_instances_name_alone():
         (b"accept", b"text/x"),
         (b"x-forwarded-for", b"10.0.0.5"),
         (b"x-instance-id", b"lab-a"),
-        (b"x-instance-id-signature", sign("secret", "lab-a").encode()),
+        (b"x-instance-id-signature", sign("secret", instance="lab-a").encode()),
         (b"x-tenant-id", b"p1"),
     ]
 
@@ -141,9 +151,9 @@ async def test_nova_is_asked_in_the_instances_name_alone():
 async def test_a_nova_that_is_not_there_is_unavailable():
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    provider = Nova(f"http://127.0.0.1:{port}", "secret")
+    provider = Nova(f"http://127.0.0.1:{port}", secret="secret")
     with pytest.raises(UpstreamError) as refused:
-        await provider.answer(INSTANCE, Request("GET", "/"))
+        await provider.answer(INSTANCE, Request(method="GET", target="/"))
     assert refused.value.status == 503
     await provider.close()
 

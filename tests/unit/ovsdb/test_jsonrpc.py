@@ -74,7 +74,7 @@ def test_u_0000_is_refused_however_the_stream_is_cut(cut):
 
 def test_what_a_peer_sent_can_be_sent_back():
     deep = orjson.loads("[" * 400 + "]" * 400)
-    assert orjson.loads(jsonrpc.reply(deep, 1))["result"] == deep
-    assert orjson.loads(jsonrpc.error_reply(BadSyntax("", 2**80).to_json(), 1))["error"]["syntax"] == str(2**80)
+    assert orjson.loads(jsonrpc.reply(deep, id_=1))["result"] == deep
+    assert orjson.loads(jsonrpc.error_reply(BadSyntax("", 2**80).to_json(), id_=1))["error"]["syntax"] == str(2**80)
     with pytest.raises(ProtocolError):
-        jsonrpc.reply(orjson.loads("[" * 1020 + "]" * 1020), 1)
+        jsonrpc.reply(orjson.loads("[" * 1020 + "]" * 1020), id_=1)

@@ -17,7 +17,7 @@ def test_it_behaves_as_a_frozenset(changes, other):
     made, model = START, START
     for change in changes:
         before, was = made, model
-        made, model = exchange(made, change), model ^ change
+        made, model = exchange(made, few=change), model ^ change
         assert before == was, "a value never changes"
     assert len(made) == len(model)
     assert sorted(made) == sorted(model)
@@ -50,24 +50,24 @@ def test_it_behaves_as_a_frozenset(changes, other):
 @settings(deadline=None)
 @given(few, few)
 def test_equality_is_of_members_whatever_they_were_made_from(one, other):
-    made, again = exchange(START, one), exchange(START, other)
+    made, again = exchange(START, few=one), exchange(START, few=other)
     assert (made == again) is (one == other)
-    assert exchange(made, one) == START
-    assert (exchange(START | {-99}, one | {-99}) == again) is (one - {-99} == other)
+    assert exchange(made, few=one) == START
+    assert (exchange(START | {-99}, few=one | {-99}) == again) is (one - {-99} == other)
 
 
 def test_the_large_part_is_shared_until_the_rest_is_its_root():
     made, whole = START, 0
     for n in range(10 * LARGE):
-        made = exchange(made, {n + LARGE})
+        made = exchange(made, few={n + LARGE})
         whole += type(made) is frozenset
     assert len(made) == 11 * LARGE
     assert 50 < whole < 400
 
 
 def test_small_sets_are_frozensets():
-    assert type(exchange(frozenset(range(LARGE - 1)), {-1})) is frozenset
-    assert exchange(frozenset([1, 2]), {2, 3}) == {1, 3}
+    assert type(exchange(frozenset(range(LARGE - 1)), few={-1})) is frozenset
+    assert exchange(frozenset([1, 2]), few={2, 3}) == {1, 3}
 
 
 def test_a_column_of_thousands_is_changed_taken_over_and_journalled(tmp_path):

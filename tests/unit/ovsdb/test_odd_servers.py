@@ -68,7 +68,9 @@ async def beside(tmp_path, monkeypatch):
     async def make(odd):
         server = Server(odd)
         listening = await asyncio.start_unix_server(server.serve, tmp_path / "s")
-        client = replica.Replica(f"unix:{tmp_path / 's'}", "OVN_Northbound", (nb.LogicalSwitch,), probe=0)
+        client = replica.Replica(
+            f"unix:{tmp_path / 's'}", database="OVN_Northbound", row_classes=(nb.LogicalSwitch,), probe=0
+        )
         made.append((client, listening, server))
         return server, client
 
@@ -136,7 +138,7 @@ async def test_what_a_server_lacks_is_told_once_with_a_few_names(tmp_path, caplo
     server = ovsdb.Server()
     server.add(Database(DatabaseSchema.from_json(older)))
     await server.listen(f"punix:{tmp_path}/s")
-    client = replica.Replica(f"unix:{tmp_path}/s", "OVN_Northbound", nb.ROWS)
+    client = replica.Replica(f"unix:{tmp_path}/s", database="OVN_Northbound", row_classes=nb.ROWS)
     await client.start()
     told = [record.getMessage() for record in caplog.records if "lacks" in record.getMessage()]
     assert len(told) == 1

@@ -24,7 +24,7 @@ async def replica():
     server = Server()
     server.add(Database(cloud.schema(), cloud.ROWS))
     await server.listen(f"punix:{directory}/db.sock")
-    made = Replica(f"unix:{directory}/db.sock", "Cloud", cloud.ROWS)
+    made = Replica(f"unix:{directory}/db.sock", database="Cloud", row_classes=cloud.ROWS)
     await made.start()
     yield made
     await made.close()

@@ -153,9 +153,9 @@ def test_notation(type_, data):
         wide = diff_type(type_)
         assert wide.high == UNLIMITED
         new = data.draw(values(type_, TARGETS))
-        diff = notation.diff_from_delta(type_, notation.delta_of(type_, value, new))
+        diff = notation.diff_from_delta(type_, notation.delta_of(type_, old=value, new=new))
         again = notation.decoder(wide)(notation.encode(wide, diff), None)
-        assert notation.apply_diff(type_, value, again) == new
+        assert notation.apply_diff(type_, value, diff=again) == new
 
 
 @settings(max_examples=150)

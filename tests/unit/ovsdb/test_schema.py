@@ -58,7 +58,7 @@ def test_defaults():
     assert ColumnType(integer, low=0).default is None
     assert ColumnType(integer, low=0, high=UNLIMITED).default == frozenset()
     assert ColumnType(integer, low=1, high=3).default == {0}
-    assert ColumnType(string, integer, 0, 5).default == {}
+    assert ColumnType(string, value=integer, low=0, high=5).default == {}
 
 
 def test_lengths_are_in_characters():

@@ -64,7 +64,7 @@ async def served():
 
 async def test_a_typed_replica_follows_commits_in_process(served):
     _, client, remote, _ = served
-    replica = Replica(remote, "S", [Switch, Port])
+    replica = Replica(remote, database="S", row_classes=[Switch, Port])
     await asyncio.wait_for(replica.start(), 10)
     try:
         changed = asyncio.Event()
@@ -93,7 +93,7 @@ async def test_a_typed_replica_follows_commits_in_process(served):
 
 async def test_a_lock_goes_from_process_to_process(served):
     _, client, remote, _ = served
-    replica = Replica(remote, "S")
+    replica = Replica(remote, database="S")
     await asyncio.wait_for(replica.start(), 10)
     lost = asyncio.Event()
     try:
@@ -113,7 +113,7 @@ async def test_a_lock_goes_from_process_to_process(served):
 
 async def test_a_lock_that_was_lost_is_awaited_again(served):
     _, _, remote, _ = served
-    one, two = Replica(remote, "S"), Replica(remote, "S")
+    one, two = Replica(remote, database="S"), Replica(remote, database="S")
     for replica in (one, two):
         await asyncio.wait_for(replica.start(), 10)
     lost = asyncio.Event()
@@ -136,7 +136,7 @@ async def test_a_lock_that_was_lost_is_awaited_again(served):
 
 async def test_a_replica_comes_back_after_the_server_does(served, caplog):
     server, client, _, folder = served
-    replica = Replica(f"unix:{folder}/again.sock", "S")
+    replica = Replica(f"unix:{folder}/again.sock", database="S")
     starting = asyncio.create_task(replica.start())
     await until_async(lambda: "connection attempt failed" in caplog.text)
     assert not starting.done()
@@ -151,7 +151,7 @@ async def test_a_replica_comes_back_after_the_server_does(served, caplog):
 
 
 async def test_who_gives_up_waiting_for_a_server_leaves_nothing_behind(tmp_path):
-    replica = Replica(f"unix:{tmp_path}/nobody.sock", "D", ())
+    replica = Replica(f"unix:{tmp_path}/nobody.sock", database="D", row_classes=())
     starting = asyncio.create_task(replica.start())
     await asyncio.sleep(0)
     before = asyncio.all_tasks()
@@ -187,7 +187,7 @@ async def test_a_database_can_be_converted(served):
     txn = client.transaction()
     txn.insert("Switch", {"name": "kept", "extra": "dropped"})
     await client.commit(txn)
-    replica = Replica(remote, "S")
+    replica = Replica(remote, database="S")
     await asyncio.wait_for(replica.start(), 10)
     try:
         schema = SCHEMA.to_json()
@@ -216,11 +216,11 @@ async def test_a_silent_peer_is_probed_and_dropped():
 
 def test_remotes():
     assert parse_remotes("tcp:a:1,tcp:[::1]:2, unix:/x") == [
-        Remote("tcp", "a", 1),
-        Remote("tcp", "::1", 2),
-        Remote("unix", "/x"),
+        Remote("tcp", address="a", port=1),
+        Remote("tcp", address="::1", port=2),
+        Remote("unix", address="/x"),
     ]
-    assert Remote.parse("ptcp:6641") == Remote("tcp", "0.0.0.0", 6641, passive=True)
+    assert Remote.parse("ptcp:6641") == Remote("tcp", address="0.0.0.0", port=6641, passive=True)
     assert str(Remote.parse("pssl:6641:[::]")) == "pssl:6641:[::]"
     for bad in ("", "tcp", "udp:1:2", "unix:", "tcp:a:b"):
         with pytest.raises(ValueError, match="remote"):
@@ -236,7 +236,7 @@ async def kept(replica, messages):
 
 async def test_what_comes_while_rows_are_held_is_applied_afterwards_one_transaction_after_the_other(served):
     _, client, remotes, _ = served
-    replica = Replica(remotes, "S", [Port, Switch])
+    replica = Replica(remotes, database="S", row_classes=[Port, Switch])
     await replica.start()
     seen = []
     replica.on_change(lambda _: seen.append(sorted(row.name for row in replica.store.table(Switch).rows.values())))
@@ -265,7 +265,7 @@ async def test_an_echo_is_answered_while_rows_are_held():
 
 async def test_a_message_that_cannot_be_handled_ends_the_connection(served, caplog):
     _, _, remotes, _ = served
-    replica = Replica(remotes, "S", [Port, Switch])
+    replica = Replica(remotes, database="S", row_classes=[Port, Switch])
     await replica.start()
     connection = replica._connection
     lost = asyncio.Event()
@@ -283,7 +283,7 @@ async def test_a_message_that_cannot_be_handled_ends_the_connection(served, capl
 
 async def test_held_again_a_replica_keeps_what_it_has_not_applied_yet(served):
     _, client, remotes, _ = served
-    replica = Replica(remotes, "S", [Port, Switch])
+    replica = Replica(remotes, database="S", row_classes=[Port, Switch])
     await replica.start()
     table = replica.store.table(Switch)
     with replica.held():
@@ -319,7 +319,7 @@ async def test_connections_that_fail_come_and_go_are_said_once(tmp_path, caplog,
     monkeypatch.setattr("ovenbird.ovsdb.replica.BACKOFF", (0.01, 0.01))
     create(tmp_path / "s.db", SCHEMA)
     remote = f"unix:{tmp_path}/s.sock"
-    replica = Replica(remote, "S", (Port, Switch))
+    replica = Replica(remote, database="S", row_classes=(Port, Switch))
     starting = asyncio.create_task(replica.start())
 
     def said():

@@ -206,6 +206,10 @@ def test_what_is_not_understood_or_not_safe_is_refused(wrong):
 
 def test_the_command_line_goes_before_the_switchs_table():
     row = {"private_key": "k", "certificate": "c", "ca_cert": "a", "bootstrap_ca_cert": True}
-    assert of_switch(KeyFiles(protocols="TLSv1.3"), [row]) == KeyFiles("k", "c", "a", True, protocols="TLSv1.3")
-    assert of_switch(KeyFiles("x", "y", "z"), [row]) == KeyFiles("x", "y", "z")
+    assert of_switch(KeyFiles(protocols="TLSv1.3"), [row]) == KeyFiles(
+        private_key="k", certificate="c", ca_cert="a", bootstrap=True, protocols="TLSv1.3"
+    )
+    assert of_switch(KeyFiles(private_key="x", certificate="y", ca_cert="z"), [row]) == KeyFiles(
+        private_key="x", certificate="y", ca_cert="z"
+    )
     assert of_switch(KeyFiles(), []) == KeyFiles()

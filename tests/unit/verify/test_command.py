@@ -168,9 +168,10 @@ def test_databases_are_read_by_tls(two, tmp_path):
     subprocess.run(made, check=True, capture_output=True)
     two.compile()
     keys = ("--private-key", str(key), "--certificate", str(certificate), "--ca-cert", str(certificate))
+    files = KeyFiles(private_key=str(key), certificate=str(certificate), ca_cert=str(certificate))
     with (
         tempfile.TemporaryDirectory(prefix="ovb-") as directory,
-        Served(directory, KeyFiles(*keys[1::2]), sb=two.sb, nb=two.nb) as remotes,
+        Served(directory, files, sb=two.sb, nb=two.nb) as remotes,
     ):
         found = run("--db", remotes["sb"], "--nb", remotes["nb"], *keys, SSH)
         assert found.exit_code == 0, found.output

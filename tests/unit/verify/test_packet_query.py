@@ -12,7 +12,7 @@ def network(two):
 
 @pytest.mark.parametrize("target", ["p2", "web", "10.0.0.2", "0a:00:00:00:00:02"])
 def test_tcp_by_any_name(network, target):
-    start, text = microflow(network, PacketQuery("10.0.0.1", target, Protocol.TCP, 22))
+    start, text = microflow(network, PacketQuery(source="10.0.0.1", target=target, protocol=Protocol.TCP, port=22))
     assert start.name == "sw0"
     assert text == (
         'inport == "p1" && eth.src == 0a:00:00:00:00:01 && eth.dst == 0a:00:00:00:00:02 && '
@@ -23,12 +23,12 @@ def test_tcp_by_any_name(network, target):
 @pytest.mark.parametrize(
     ("query", "outputs"),
     [
-        (PacketQuery("p1", "p2", Protocol.TCP, 22), ["p2"]),
-        (PacketQuery("p1", "p2", Protocol.UDP, 22), []),
-        (PacketQuery("p1", "p2"), []),
-        (PacketQuery("web", "p1"), ["p1"]),
-        (PacketQuery("p1", "web", Protocol.ARP), ["p1"]),
-        (PacketQuery("web", protocol=Protocol.DHCP), ["p1"]),
+        (PacketQuery(source="p1", target="p2", protocol=Protocol.TCP, port=22), ["p2"]),
+        (PacketQuery(source="p1", target="p2", protocol=Protocol.UDP, port=22), []),
+        (PacketQuery(source="p1", target="p2"), []),
+        (PacketQuery(source="web", target="p1"), ["p1"]),
+        (PacketQuery(source="p1", target="web", protocol=Protocol.ARP), ["p1"]),
+        (PacketQuery(source="web", protocol=Protocol.DHCP), ["p1"]),
     ],
 )
 def test_queries_are_traced(two, query, outputs):
@@ -43,18 +43,18 @@ def test_what_cannot_be_asked(two, traced):
     traced.port(other, "q2", "unknown")
     network = two.tracer().network
     with pytest.raises(AmbiguousPortError, match=r"2 logical ports have the name or address 10\.0\.0\.1"):
-        microflow(network, PacketQuery("10.0.0.1", "p2"))
-    assert microflow(network, PacketQuery("10.0.0.1", "10.0.0.2"), "sw0")[0].name == "sw0"
+        microflow(network, PacketQuery(source="10.0.0.1", target="p2"))
+    assert microflow(network, PacketQuery(source="10.0.0.1", target="10.0.0.2"), "sw0")[0].name == "sw0"
     with pytest.raises(UnknownPortError, match="name or address nobody"):
-        microflow(network, PacketQuery("nobody", "p2"))
+        microflow(network, PacketQuery(source="nobody", target="p2"))
     with pytest.raises(UnknownPortError, match=r"asks for 8.8.8.8, which nobody on sw0 has"):
-        microflow(network, PacketQuery("p1", "8.8.8.8"))
+        microflow(network, PacketQuery(source="p1", target="8.8.8.8"))
     with pytest.raises(VerifyError, match="no addresses of one IP version"):
-        microflow(network, PacketQuery("web", "fd00::1"))
+        microflow(network, PacketQuery(source="web", target="fd00::1"))
     with pytest.raises(VerifyError, match="no address of its own"):
-        microflow(network, PacketQuery("q2", "q1"))
+        microflow(network, PacketQuery(source="q2", target="q1"))
     with pytest.raises(VerifyError, match="to whom"):
-        microflow(network, PacketQuery("p1"))
+        microflow(network, PacketQuery(source="p1"))
 
 
 def test_beyond_the_switch_packets_go_to_its_router(traced):
@@ -67,7 +67,7 @@ def test_beyond_the_switch_packets_go_to_its_router(traced):
             txn = traced.sb.transaction()
             txn.update(port, {"mac": frozenset([addresses[port.logical_port]])})
             txn.commit()
-    start, text = microflow(traced.by_hand().network, PacketQuery("p1", "8.8.8.8"))
+    start, text = microflow(traced.by_hand().network, PacketQuery(source="p1", target="8.8.8.8"))
     assert start.uuid == datapath.uuid
     assert "eth.dst == 0a:00:00:00:00:ff && ip4.src == 10.0.0.1 && ip4.dst == 8.8.8.8" in text
 
@@ -76,7 +76,7 @@ def test_a_blank_entry_is_no_address(two, traced):
     switch = traced.switch("sw1")
     traced.port(switch, "p8", "", "0a:00:00:00:00:08 10.0.1.8")
     traced.port(switch, "p9", "0a:00:00:00:00:09 10.0.1.9")
-    _, text = microflow(two.tracer().network, PacketQuery("p8", "p9"))
+    _, text = microflow(two.tracer().network, PacketQuery(source="p8", target="p9"))
     assert "eth.src == 0a:00:00:00:00:08" in text
 
 
@@ -137,30 +137,44 @@ BEYOND = "eth.src == 00:00:5e:00:53:01"
     ],
 )  # fmt: skip
 def test_packets_go_as_their_sender_sends_them(outside, source, target, protocol, headers):
-    _, text = microflow(outside.tracer().network, PacketQuery(source, target, Protocol(protocol), 80))
+    _, text = microflow(
+        outside.tracer().network, PacketQuery(source=source, target=target, protocol=Protocol(protocol), port=80)
+    )
     assert headers in text
 
 
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        (PacketQuery("p1", "web", Protocol.DHCP), "sent to everybody: leave the target out"),
-        (PacketQuery("out", protocol=Protocol.DHCP), "instances send DHCP requests"),
-        (PacketQuery("p1", "fd00::fe", Protocol.ARP), "ARP asks for IPv4 addresses, and fd00::fe is of IPv6"),
-        (PacketQuery("p1", "p1"), "is the sender's own address"),
-        (PacketQuery("p1", "127.0.0.1"), "never leaves its sender"),
-        (PacketQuery("p1", "10.0.0.77"), "asks for 10.0.0.77, which nobody on sw0 has"),
-        (PacketQuery("r", "p1"), "r is a router: name one of its addresses, 10.0.0.254, 172.16.0.1, fd00::fe"),
-        (PacketQuery("p1", "r"), "r is a router"),
-        (PacketQuery("sw0", "p1"), "sw0 is a network that nothing physical belongs to"),
-        (PacketQuery("r-in", "p1"), "is a router's, which sends nothing by itself"),
-        (PacketQuery("to-r-in", "p1"), "is a router's"),
-        (PacketQuery("10.0.0.99", "p1"), "nobody has 10.0.0.99, which is of 10.0.0.0/24, a network inside"),
-        (PacketQuery("out", "out"), "never comes in here"),
-        (PacketQuery("out", "172.16.0.77"), "nobody on out has the address 172.16.0.77"),
-        (PacketQuery("out", "10.9.0.1"), "nobody on out has the address 10.9.0.1, and no router there leads to it"),
+        (PacketQuery(source="p1", target="web", protocol=Protocol.DHCP), "sent to everybody: leave the target out"),
+        (PacketQuery(source="out", protocol=Protocol.DHCP), "instances send DHCP requests"),
+        (
+            PacketQuery(source="p1", target="fd00::fe", protocol=Protocol.ARP),
+            "ARP asks for IPv4 addresses, and fd00::fe is of IPv6",
+        ),
+        (PacketQuery(source="p1", target="p1"), "is the sender's own address"),
+        (PacketQuery(source="p1", target="127.0.0.1"), "never leaves its sender"),
+        (PacketQuery(source="p1", target="10.0.0.77"), "asks for 10.0.0.77, which nobody on sw0 has"),
+        (
+            PacketQuery(source="r", target="p1"),
+            "r is a router: name one of its addresses, 10.0.0.254, 172.16.0.1, fd00::fe",
+        ),
+        (PacketQuery(source="p1", target="r"), "r is a router"),
+        (PacketQuery(source="sw0", target="p1"), "sw0 is a network that nothing physical belongs to"),
+        (PacketQuery(source="r-in", target="p1"), "is a router's, which sends nothing by itself"),
+        (PacketQuery(source="to-r-in", target="p1"), "is a router's"),
+        (
+            PacketQuery(source="10.0.0.99", target="p1"),
+            "nobody has 10.0.0.99, which is of 10.0.0.0/24, a network inside",
+        ),
+        (PacketQuery(source="out", target="out"), "never comes in here"),
+        (PacketQuery(source="out", target="172.16.0.77"), "nobody on out has the address 172.16.0.77"),
+        (
+            PacketQuery(source="out", target="10.9.0.1"),
+            "nobody on out has the address 10.9.0.1, and no router there leads to it",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_nobody_sends_is_refused_in_words(outside, query, words):
     with pytest.raises(VerifyError, match=words):
         microflow(outside.tracer().network, query)
@@ -179,7 +193,9 @@ def test_what_nobody_sends_is_refused_in_words(outside, query, words):
 )
 def test_what_became_of_a_packet_is_what_the_sender_sees(outside, source, target, protocol, verdict):
     tracer = outside.tracer()
-    start, text = microflow(tracer.network, PacketQuery(source, target, Protocol(protocol), 22))
+    start, text = microflow(
+        tracer.network, PacketQuery(source=source, target=target, protocol=Protocol(protocol), port=22)
+    )
     said = tracer.trace(start.uuid, text).verdicts()
     assert [words for words in said if words.startswith(verdict)], said
 
@@ -188,10 +204,15 @@ def test_several_ways_outside_are_told_apart_by_who_has_what(outside):
     other = outside.switch("out2")
     outside.port(other, "ln2", "unknown", type="localnet", options={"network_name": "phys"})
     network = outside.tracer().network
-    assert microflow(network, PacketQuery("8.8.8.8", "p1", Protocol.TCP, 1))[0].name == "out"
-    assert microflow(network, PacketQuery("8.8.8.8", "172.16.0.5", Protocol.TCP, 1))[0].name == "out"
+    assert (
+        microflow(network, PacketQuery(source="8.8.8.8", target="p1", protocol=Protocol.TCP, port=1))[0].name == "out"
+    )
+    assert (
+        microflow(network, PacketQuery(source="8.8.8.8", target="172.16.0.5", protocol=Protocol.TCP, port=1))[0].name
+        == "out"
+    )
     with pytest.raises(VerifyError, match="2 ports lead to phys"):
-        microflow(network, PacketQuery("phys", "p1"))
+        microflow(network, PacketQuery(source="phys", target="p1"))
 
 
 @pytest.mark.parametrize("given", [{"netmask": "255.0.255.0"}, {"router": "0.0.0.0"}, {"netmask": "0.0.0.0"}])
@@ -201,5 +222,5 @@ def test_odd_routes_of_a_dhcp_answer_cost_themselves(two, given):
     txn = two.nb.transaction()
     txn.update(two.nb.store.find(nb.LogicalSwitchPort.name, "p2"), {"dhcpv4_options": options.uuid})
     txn.commit()
-    start, text = microflow(two.tracer().network, PacketQuery("p2", "10.0.0.1"))
+    start, text = microflow(two.tracer().network, PacketQuery(source="p2", target="10.0.0.1"))
     assert (start.name, "eth.dst == 0a:00:00:00:00:01" in text) == ("sw0", True)

@@ -80,5 +80,5 @@ def test_without_northbound_nothing_is_known(traced):
 def test_stages_explain_what_no_row_does():
     explain = Provenance(EXPLANATIONS).explain
     assert "no port of the switch has that MAC address" in explain("ls_in_l2_unknown")
-    assert explain("ls_in_apply_port_sec", "the port security of x") == "the port security of x"
+    assert explain("ls_in_apply_port_sec", refused="the port security of x") == "the port security of x"
     assert explain("ls_in_acl") == ""

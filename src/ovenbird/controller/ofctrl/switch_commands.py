@@ -60,7 +60,7 @@ async def command(directory: Path, name: str, *arguments: str) -> str:
 async def _asked(path: Path, name: str, arguments: tuple[str, ...]) -> str:
     reader, writer = await asyncio.open_unix_connection(path)
     try:
-        writer.write(request(name, list(arguments), 0))
+        writer.write(request(name, list(arguments), id_=0))
         framer = Framer()
         while data := await reader.read(_PIECE):
             for answer in framer.feed(data):

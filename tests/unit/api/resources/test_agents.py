@@ -203,7 +203,7 @@ async def test_agents_of_a_southbound_without_chassis_private(neutron, tmp_path)
     older = server.add(Database(DatabaseSchema.from_json(schema), (sb.Chassis, sb.Encap, sb.SBGlobal)))
     await server.listen(f"punix:{tmp_path}/sb.sock")
     rows = (sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap)
-    replica = Replica(f"unix:{tmp_path}/sb.sock", "OVN_Southbound", rows)
+    replica = Replica(f"unix:{tmp_path}/sb.sock", database="OVN_Southbound", row_classes=rows)
     try:
         made = older.transaction()
         made.insert(sb.SBGlobal, {"nb_cfg": 3})
