@@ -165,7 +165,7 @@ def test_every_part_is_swapped_and_swapped_back_in_a_running_cloud(
 
     def part(name: str, original: bool) -> ProcessSpec:
         if name == "northd":
-            return programs._northd(lab.plan, programs.ORIGINAL_NORTHD if original else programs.ovenbird("northd"))
+            return programs._northd(lab.plan, programs.ORIGINAL_NORTHD if original else None, cloud=True)
         if name.startswith("db-"):
             server = programs.ORIGINAL_SERVER if original else programs.ovenbird("db")
             return programs._server(lab.plan, name.removeprefix("db-"), server)
