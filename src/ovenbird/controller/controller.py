@@ -17,16 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ovenbird.controller import inject
+from ovenbird.controller.edits import EditRelation
 from ovenbird.controller.errors import NotHereError
 from ovenbird.controller.facts import (
-    ADD_PORT,
     ADDRESS_SET_FLOW,
     ANNOUNCED,
-    BRIDGE,
-    CHASSIS,
-    DROP_PORT,
-    EDIT,
-    EDIT_AFTER_FLOWS,
     FAILED,
     FLOW,
     GROUP,
@@ -66,14 +61,13 @@ from ovenbird.sockets.run_directory import socket_path
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
-    from ovenbird.engine.engine import Engine, FactDelta
-    from ovenbird.engine.facts import Fact, Relation
+    from ovenbird.controller.edits import Edit
+    from ovenbird.engine.engine import Deltas, Engine
     from ovenbird.engine.ids import Pool
     from ovenbird.ovsdb.schema import DatabaseSchema
 
 log = logging.getLogger(__name__)
 
-_EDITS = (EDIT, EDIT_AFTER_FLOWS, CHASSIS, ADD_PORT, DROP_PORT, BRIDGE)
 _LEAVING = 5.0
 """Seconds that a database may take to answer a controller that ends."""
 _TELLING = 1.0
@@ -500,19 +494,18 @@ class Controller:
                 self._schemas[client] = client.schema
                 self._write[client].set()
 
-    def _absorb_edits(self, deltas: dict[Relation, FactDelta]) -> None:
-        for relation in _EDITS:
-            delta = deltas.get(relation)
-            if delta is None:
+    def _absorb_edits(self, deltas: Deltas) -> None:
+        for relation, delta in deltas.items():
+            if not isinstance(relation, EditRelation):
                 continue
             for client, book in self._books.items():
                 book.absorb(delta.added, delta.removed)
-                if delta.added and relation is not EDIT_AFTER_FLOWS:
+                if delta.added and not relation.after_flows:
                     self._write[client].set()
-            if relation is EDIT_AFTER_FLOWS and delta.added:
+            if delta.added and relation.after_flows:
                 self.switch.wake()
 
-    def _absorb_zones(self, deltas: dict[Relation, FactDelta]) -> None:
+    def _absorb_zones(self, deltas: Deltas) -> None:
         delta = deltas.get(ZONE)
         if delta is None:
             return
@@ -520,12 +513,12 @@ class Controller:
         self.switch.flush_zones(self._zones.absorb(delta.added, delta.removed))
         self._write[self._vswitch].set()
 
-    def _absorb_limits(self, deltas: dict[Relation, FactDelta]) -> None:
+    def _absorb_limits(self, deltas: Deltas) -> None:
         delta = deltas.get(LIMIT)
         if delta is not None:
             self._limits.absorb(delta.added, delta.removed)
 
-    def _absorb_flows(self, deltas: dict[Relation, FactDelta]) -> None:
+    def _absorb_flows(self, deltas: Deltas) -> None:
         whole, parts = deltas.get(FLOW), deltas.get(PART)
         for relation, chosen in ((GROUP, self.switch.groups), (METER, self.switch.meters)):
             delta = deltas.get(relation)
@@ -580,10 +573,10 @@ class Controller:
 
     # -- what is written ----------------------------------------------------------------------------------------------
 
-    def _waiting(self) -> Sequence[Fact]:
+    def _waiting(self) -> Sequence[Edit]:
         return [fact for book in self._books.values() for fact in book.waiting()]
 
-    def _confirmed(self, facts: Sequence[Fact]) -> None:
+    def _confirmed(self, facts: Sequence[Edit]) -> None:
         for client, book in self._books.items():
             if book.confirm(facts):
                 self._write[client].set()

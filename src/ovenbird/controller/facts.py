@@ -1,4 +1,4 @@
-"""What the controller's rules yield.
+"""What the controller's rules yield, besides edits of rows (`edits`).
 
 - `FLOW(table, priority, match, actions, cookie)`: a flow of the integration bridge; match and actions are encoded.
 - `PART(table, priority, match, cookie, order, actions)`: a piece of a flow that several rules make together, such as
@@ -6,11 +6,6 @@
 - `ADDRESS_SET_FLOW(set, field, before, after, head, tail)`: for each member of an address set a fact, whose match is
   the entries `before`, the member as a value of `field`, and the entries `after`; `head` is what the fact has before
   the match (relation, table, priority) and `tail` what it has behind.
-- `EDIT(row_class, uuid, changes)`: columns of a row that ought to hold something else, as pairs; a map column's
-  value is given as a tuple of pairs, of which only those keys are changed (None removes one), and so may be a set
-  column's, of which only those members come (True) or go (False).
-- `EDIT_AFTER_FLOWS`: the same, to be written when the switch has confirmed every flow of the wave that yielded it.
-- `CHASSIS`, `ADD_PORT`, `DROP_PORT`, `BRIDGE`: rows to make or to remove.
 - `FAILED(name, error)`: a port of ours that the switch could not add, and what it says about it.
 - `NOTICE(level, text)`: what of the configuration has no effect, and why, with the level of its line in the log.
 - `MONITOR_CLAUSE(table, column, function, value)`: what to monitor in Southbound.
@@ -46,12 +41,6 @@ if TYPE_CHECKING:
 FLOW = Relation("flow")
 PART = Relation("part of a flow")
 ADDRESS_SET_FLOW = Relation("flow of each member")
-EDIT = Relation("edit")
-EDIT_AFTER_FLOWS = Relation("edit after the flows")
-CHASSIS = Relation("chassis to register")
-ADD_PORT = Relation("port to add")
-DROP_PORT = Relation("port to drop")
-BRIDGE = Relation("bridge to add")
 FAILED = Relation("port that the switch could not add")
 NOTICE = Relation("notice")
 MONITOR_CLAUSE = Relation("monitor clause")

@@ -17,10 +17,10 @@ import logging
 import sys
 from collections import Counter, defaultdict, deque
 from heapq import heappop
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from ovenbird.engine.alarms import Alarms, now
-from ovenbird.engine.facts import Fact, Members, Relation, Rows
+from ovenbird.engine.facts import F, Fact, Members, NamedRelation, Relation, Rows
 from ovenbird.engine.outputs import Output
 from ovenbird.engine.rules import Gate, Rule
 from ovenbird.engine.store_editor import StoreEditor
@@ -38,14 +38,24 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class FactDelta:
+class FactDelta(Generic[F]):
     """What a wave changed in one relation: facts that came and facts that went."""
 
     __slots__ = ("added", "removed")
 
     def __init__(self) -> None:
-        self.added: list[Fact] = []
-        self.removed: list[Fact] = []
+        self.added: list[F] = []
+        self.removed: list[F] = []
+
+
+class Deltas(dict[Relation, FactDelta[Any]]):
+    """What a wave changed, by relation; relations without a change are not there."""
+
+    __slots__ = ()
+
+    def of(self, relation: NamedRelation[..., F]) -> FactDelta[F] | None:
+        """Return the change of a relation whose facts have names; None if there is none."""
+        return self.get(relation)
 
 
 class Engine:
@@ -69,7 +79,7 @@ class Engine:
         self.failures: dict[Run, Exception] = {}
         self.ran: Counter[str] = Counter()
         self.alarms = Alarms(clock)
-        self.observers: list[Callable[[dict[Relation, FactDelta]], None]] = []
+        self.observers: list[Callable[[Deltas], None]] = []
         """Told after each wave what it changed."""
         self.dirty_views: list[tuple[int, int, Instance]] = []
         self.dirty_runs: deque[Run] = deque()
@@ -99,7 +109,7 @@ class Engine:
             table.watchers.append(subjects)
             self._watching.append((table, subjects))
 
-    def close(self) -> dict[Relation, FactDelta]:
+    def close(self) -> Deltas:
         """Leave the tables: watch and depend on nothing any more. The engine cannot be used afterwards.
 
         Returns:
@@ -117,7 +127,7 @@ class Engine:
         for run in (*self._singletons, *(run for runs in self._runs.values() for run in _with_held(runs))):
             run.forget()
         self._bury()
-        deltas: dict[Relation, FactDelta] = {}
+        deltas = Deltas()
         for fact in self.owners:
             _delta(deltas, fact[0]).removed.append(fact)
         self.owners.clear()
@@ -155,7 +165,7 @@ class Engine:
         """Whether there is nothing to run, and nothing that ran ahead."""
         return not (self.dirty_runs or self.dirty_views or self._dead or self._came or self._went)
 
-    def run(self) -> dict[Relation, FactDelta]:
+    def run(self) -> Deltas:
         """Run one wave.
 
         Returns:
@@ -267,11 +277,11 @@ class Engine:
             if len(holders) == 1:
                 (self.owners[fact],) = holders
 
-    def _settle(self) -> dict[Relation, FactDelta]:
+    def _settle(self) -> Deltas:
         """Return the net change of the facts that came and went; one that did both as often did neither."""
         came, went = self._came, self._went
         self._came, self._went = [], []
-        deltas: dict[Relation, FactDelta] = {}
+        deltas = Deltas()
         if went:
             balance = dict.fromkeys(came, 0)
             balance.update(dict.fromkeys(went, 0))
@@ -337,7 +347,7 @@ def _with_held(runs: Iterable[Run]) -> Iterator[Run]:
             yield from _with_held(held)
 
 
-def _delta(deltas: dict[Relation, FactDelta], relation: Relation) -> FactDelta:
+def _delta(deltas: Deltas, relation: Relation) -> FactDelta[Any]:
     found = deltas.get(relation)
     if found is None:
         found = deltas[relation] = FactDelta()

@@ -9,7 +9,7 @@ have withdrawn it. Map columns are given as tuples of pairs, set columns as froz
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from ovenbird.engine import tracking
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID, Column, Row
 
 Fact = tuple[Any, ...]
+P = ParamSpec("P")
+F = TypeVar("F", bound=Fact)
 
 
 class Relation:
@@ -39,6 +41,28 @@ class Relation:
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
+
+
+class NamedRelation(Relation, Generic[P, F]):
+    """A kind of facts whose content has names: each is a named tuple, whose first field is the relation.
+
+    Making one costs several times a plain tuple, and the type checker sees what is in it. Relations of millions of
+    facts are made of plain tuples.
+
+    Arguments:
+        name: what reports call it.
+        make: the class of the facts.
+    """
+
+    __slots__ = ("make",)
+
+    def __init__(self, name: str, make: Callable[Concatenate[Any, P], F]) -> None:
+        super().__init__(name)
+        self.make = make
+
+    def __call__(self, *content: P.args, **named: P.kwargs) -> F:
+        """Make a fact of this kind."""
+        return self.make(self, *content, **named)
 
 
 class Rows(Relation):

@@ -14,10 +14,10 @@ from ovenbird.engine.findings import FINDING
 from ovenbird.northd.ir.flow import LOGICAL_FLOW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 
-    from ovenbird.engine.engine import Engine, FactDelta
-    from ovenbird.engine.facts import Fact, Relation
+    from ovenbird.engine.engine import Deltas, Engine
+    from ovenbird.engine.facts import Fact
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Findings:
         self._flows = Contradictions()
         self._engine = None
 
-        def absorb(deltas: Mapping[Relation, FactDelta]) -> None:
+        def absorb(deltas: Deltas) -> None:
             first, self._engine = self._engine is None, engine
             self._absorb(deltas, first=first)
 
@@ -76,7 +76,7 @@ class Findings:
         """Yield what they say, in the order of the text."""
         return iter(sorted([found.text for found in self.all()]))
 
-    def _absorb(self, deltas: Mapping[Relation, FactDelta], *, first: bool) -> None:
+    def _absorb(self, deltas: Deltas, *, first: bool) -> None:
         """Take in what a wave changed.
 
         Arguments:

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.controller.facts import (
-    ADD_PORT,
-    ADDRESS_SET_FLOW,
-    EDIT,
-    EDIT_AFTER_FLOWS,
-    FLOW,
-    MONITOR_CLAUSE,
-    PART,
-    ZONE,
-)
+from ovenbird.controller.edits import EDIT, EDIT_AFTER_FLOWS
+from ovenbird.controller.facts import ADDRESS_SET_FLOW, FLOW, MONITOR_CLAUSE, PART, ZONE
+from ovenbird.controller.local.bridge import ADD_PORT
 from ovenbird.controller.local.local_store import Progress, make_local_store
 from ovenbird.controller.ofctrl.address_set_flows import AddressSetFlows
 from ovenbird.controller.ofctrl.flow_table import FlowTable

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import EDIT, EDIT_AFTER_FLOWS
+from ovenbird.controller.edits import EDIT, EDIT_AFTER_FLOWS, NOW
 from ovenbird.controller.local.additional_chassis import claimed_encaps
 from ovenbird.controller.local.gateway import HIGHLY_AVAILABLE, alive, candidates, is_candidate
 from ovenbird.controller.local.local_data import (
@@ -82,7 +82,7 @@ def claim(port: PortBinding) -> Iterator[Fact]:
     if moved := claimed_encaps(port, encap if additional else None):
         changes.append(("additional_encap", moved))
     if changes:
-        yield EDIT(PortBinding, port.uuid, tuple(changes))
+        yield EDIT(PortBinding, port.uuid, tuple(changes), holder="chassis")
 
 
 @rule(PortBinding, when=is_relevant)
@@ -101,7 +101,8 @@ def up(port: PortBinding) -> Iterator[Fact]:
     uuid = interface_of(port.logical_port)
     interface = get(Interface, uuid) if uuid is not None else None
     if interface is not None and interface.external_ids.get("ovn-installed") != "true":
-        yield EDIT_AFTER_FLOWS(Interface, uuid, (("external_ids", (("ovn-installed", "true"),)),))
+        installed_now = (("ovn-installed", "true"), ("ovn-installed-ts", NOW))
+        yield EDIT_AFTER_FLOWS(Interface, interface.uuid, (("external_ids", installed_now),))
 
 
 @rule(Attachment)

@@ -1,28 +1,137 @@
-"""The integration bridge: it is created if it does not exist, and does no switching of its own."""
+"""The integration bridge: it is created if it does not exist, and does no switching of its own.
+
+Here are also the edits by which any rule adds a port to a bridge, or removes one.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ovenbird.controller.facts import BRIDGE, EDIT
+from ovenbird.controller.edits import EDIT, EditRelation
 from ovenbird.controller.local.local_store import progress
 from ovenbird.controller.local.settings import bridge_name, integration_bridge, settings
 from ovenbird.engine.lookups import rows
 from ovenbird.engine.rules import singleton
 from ovenbird.engine.views import view
-from ovenbird.model.vswitch import Bridge, OpenVSwitch
+from ovenbird.model.vswitch import Bridge, Interface, OpenVSwitch, Port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID, Row, Store
+    from ovenbird.ovsdb.transaction import Transaction
 
 _DEFAULT_TYPE = "system"
 """What an empty Bridge.datapath_type means; Chassis.other_config:datapath-type says it in full."""
 
 
 _NETDEV_FIXED = (3, 3)
+
+
+class NewBridge(NamedTuple):
+    """A bridge to be made: secure, and without in-band control."""
+
+    relation: EditRelation[..., Any]
+    name: str
+    datapath_type: str
+
+    @property
+    def row_class(self) -> type[Row]:
+        """The table that it is about."""
+        return Bridge
+
+    @property
+    def subject(self) -> str:
+        """What it is about, for logs."""
+        return f"the new bridge {self.name}"
+
+    def stage(self, store: Store, transaction: Transaction) -> None:
+        """Make the bridge and its own port.
+
+        Arguments:
+            store: Open_vSwitch's rows.
+            transaction: on that database.
+        """
+        root = next(iter(store.table(OpenVSwitch).rows.values()))
+        interface = transaction.insert(Interface, {"name": self.name, "type": "internal"})
+        port = transaction.insert(Port, {"name": self.name, "interfaces": frozenset([interface])})
+        values = {
+            "name": self.name, "datapath_type": self.datapath_type, "fail_mode": "secure", "ports": frozenset([port]),
+            "other_config": {"disable-in-band": "true"},
+        }  # fmt: skip
+        transaction.mutate(root, "bridges", insert=[transaction.insert(Bridge, values)])
+
+
+class NewPort(NamedTuple):
+    """A port to be added to a bridge, with its one interface; options and ids are pairs."""
+
+    relation: EditRelation[..., Any]
+    bridge: UUID
+    name: str
+    kind: str
+    options: tuple[tuple[str, str], ...]
+    ids: tuple[tuple[str, str], ...]
+
+    @property
+    def row_class(self) -> type[Row]:
+        """The table that it is about."""
+        return Port
+
+    @property
+    def subject(self) -> str:
+        """What it is about, for logs."""
+        return f"the new port {self.name}"
+
+    def stage(self, store: Store, transaction: Transaction) -> None:
+        """Make the port, unless its bridge is gone.
+
+        Arguments:
+            store: Open_vSwitch's rows.
+            transaction: on that database.
+        """
+        row = store.table(Bridge).rows.get(self.bridge)
+        if row is None:
+            return
+        content = {"name": self.name, "type": self.kind, "options": dict(self.options)}
+        interface = transaction.insert(Interface, content)
+        values = {"name": self.name, "interfaces": frozenset([interface]), "external_ids": dict(self.ids)}
+        transaction.mutate(row, "ports", insert=[transaction.insert(Port, values)])
+
+
+class SurplusPort(NamedTuple):
+    """A port to be taken out of a bridge."""
+
+    relation: EditRelation[..., Any]
+    bridge: UUID
+    port: UUID
+
+    @property
+    def row_class(self) -> type[Row]:
+        """The table that it is about."""
+        return Port
+
+    @property
+    def subject(self) -> str:
+        """What it is about, for logs."""
+        return f"the removal of port {self.port}"
+
+    def stage(self, store: Store, transaction: Transaction) -> None:
+        """Take the port out, unless the bridge is gone.
+
+        Arguments:
+            store: Open_vSwitch's rows.
+            transaction: on that database.
+        """
+        row = store.table(Bridge).rows.get(self.bridge)
+        if row is not None:
+            transaction.mutate(row, "ports", delete=[self.port])
+
+
+BRIDGE = EditRelation("bridge to add", NewBridge)
+ADD_PORT = EditRelation("port to add", NewPort)
+DROP_PORT = EditRelation("port to drop", SurplusPort)
 
 
 @view
@@ -49,7 +158,7 @@ def bridge() -> Iterator[Fact]:
         return
     there = integration_bridge()
     if there is None:
-        yield BRIDGE(bridge_name(), mine.bridge_datapath_type or _DEFAULT_TYPE)
+        yield BRIDGE(name=bridge_name(), datapath_type=mine.bridge_datapath_type or _DEFAULT_TYPE)
         return
     changes: list[tuple[str, object]] = []
     wanted = mine.bridge_datapath_type or there.datapath_type or _DEFAULT_TYPE

@@ -7,9 +7,9 @@ resulting flows, so that `ovn-nbctl --wait=hv sync` returns when packets are tre
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ovenbird.controller.facts import CHASSIS, EDIT, EDIT_AFTER_FLOWS
+from ovenbird.controller.edits import EDIT, EDIT_AFTER_FLOWS, NOW, EditRelation
 from ovenbird.controller.local.local_store import progress
 from ovenbird.controller.local.notices import warning
 from ovenbird.controller.local.settings import Settings, integration_bridge, own_chassis, settings
@@ -17,7 +17,7 @@ from ovenbird.engine.lookups import find, get, rows
 from ovenbird.engine.rules import singleton
 from ovenbird.engine.views import view
 from ovenbird.model.chassis import FINDINGS
-from ovenbird.model.sb import Chassis, ChassisPrivate, PortBinding, SBGlobal
+from ovenbird.model.sb import Chassis, ChassisPrivate, Encap, PortBinding, SBGlobal
 from ovenbird.model.vswitch import Bridge, OpenVSwitch
 from ovenbird.ovsdb.errors import OvsdbError
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import Row, Store
     from ovenbird.ovsdb.replica import Replica
+    from ovenbird.ovsdb.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,95 @@ def other_config() -> dict[str, str]:
 def wanted_encaps(mine: Settings) -> list[tuple[str, str]]:
     """Return the (type, address) pairs that the chassis offers."""
     return [(kind, ip) for kind in mine.encap_types if kind in ENCAP_PREFERENCE for ip in mine.encap_ips]
+
+
+class Registration(NamedTuple):
+    """The rows of a chassis, as they ought to be.
+
+    Arguments:
+        relation: `CHASSIS`.
+        name: the chassis's.
+        hostname: its host's.
+        zones: its transport zones.
+        config: Chassis.other_config, as pairs.
+        encaps: type and address of each encapsulation.
+        options: those of all encapsulations, as sorted pairs.
+        previous: the name under which it was registered before; empty if that has not changed.
+    """
+
+    relation: EditRelation[..., Any]
+    name: str
+    hostname: str
+    zones: frozenset[str]
+    config: tuple[tuple[str, str], ...]
+    encaps: tuple[tuple[str, str], ...]
+    options: tuple[tuple[str, str], ...]
+    previous: str
+
+    @property
+    def row_class(self) -> type[Row]:
+        """The table that it is about."""
+        return Chassis
+
+    @property
+    def subject(self) -> str:
+        """What it is about, for logs."""
+        return f"the registration of chassis {self.name}"
+
+    def stage(self, store: Store, transaction: Transaction) -> None:
+        """Make the rows, or change them.
+
+        Arguments:
+            store: Southbound's rows.
+            transaction: on that database.
+        """
+        row, private = self._own_rows(store, transaction)
+        self._evict(store, transaction)
+        wanted = {"hostname": self.hostname, "transport_zones": self.zones, "other_config": dict(self.config)}
+        there = {(e.type, e.ip, tuple(sorted(e.options.items()))): e.uuid for e in (row.encaps if row else ())}
+        common = {"options": dict(self.options), "chassis_name": self.name}
+        uuids = frozenset(
+            there.get((kind, ip, self.options)) or transaction.insert(Encap, {"type": kind, "ip": ip, **common})
+            for kind, ip in self.encaps
+        )
+        if row is None:
+            uuid = transaction.insert(Chassis, {"name": self.name, "encaps": uuids, **wanted})
+        else:
+            uuid = row.uuid
+            transaction.update(row, {"encaps": uuids})
+        for encap in row.encaps if row is not None else ():
+            if encap.uuid in uuids and encap.chassis_name != self.name:
+                transaction.update(encap, {"chassis_name": self.name})
+        if private is None:
+            transaction.insert(ChassisPrivate, {"name": self.name, "chassis": uuid})
+        else:
+            transaction.update(private, {"chassis": uuid})
+
+    def _own_rows(self, store: Store, transaction: Transaction) -> tuple[Any, Any]:
+        """Return the chassis's rows, None for one that is not there; what has its previous name is renamed."""
+        found = []
+        for column in (Chassis.name, ChassisPrivate.name):
+            row = store.find(column, self.name)
+            if row is None and self.previous:
+                row = store.find(column, self.previous)
+                if row is not None:
+                    transaction.update(row, {"name": self.name})
+            found.append(row)
+        return found[0], found[1]
+
+    def _evict(self, store: Store, transaction: Transaction) -> None:
+        """Remove chassis of other names that hold this one's addresses."""
+        index = store.table(Encap).index(Encap.type, Encap.ip)
+        stale = {e.chassis_name for pair in self.encaps for e in index.rows(pair)} - {self.name, self.previous}
+        for old in sorted(stale):
+            for row_class, column in ((Chassis, Chassis.name), (ChassisPrivate, ChassisPrivate.name)):
+                row = store.find(column, old)
+                if row is not None:
+                    log.warning("removing %s %s, which holds this chassis's address", row_class.TABLE, old)
+                    transaction.delete(row)
+
+
+CHASSIS = EditRelation("chassis to register", Registration)
 
 
 @singleton
@@ -104,9 +195,14 @@ def registration() -> Iterator[Fact]:
                 yield EDIT(ChassisPrivate, private.uuid, (("chassis", row.uuid),))
             return
     yield CHASSIS(
-        mine.chassis, mine.hostname, zones, tuple(sorted(config.items())), tuple(encaps), mine.encap_options,
-        progress().previous,
-    )  # fmt: skip
+        name=mine.chassis,
+        hostname=mine.hostname,
+        zones=zones,
+        config=tuple(sorted(config.items())),
+        encaps=tuple(encaps),
+        options=mine.encap_options,
+        previous=progress().previous,
+    )
 
 
 @singleton
@@ -123,14 +219,15 @@ def acknowledgement() -> Iterator[Fact]:
         return
     if private is not None:
         if private.nb_cfg != number:
-            yield EDIT_AFTER_FLOWS(ChassisPrivate, private.uuid, (("nb_cfg", number),))
+            yield EDIT_AFTER_FLOWS(ChassisPrivate, private.uuid, (("nb_cfg", number), ("nb_cfg_timestamp", NOW)))
     else:  # before there was such a table, northd looked here
         row = get(Chassis, me)
         if row is not None and row.nb_cfg != number:
             yield EDIT_AFTER_FLOWS(Chassis, me, (("nb_cfg", number),))
     bridge = integration_bridge()
     if bridge is not None and bridge.external_ids.get("ovn-nb-cfg") != str(number):
-        yield EDIT_AFTER_FLOWS(Bridge, bridge.uuid, (("external_ids", (("ovn-nb-cfg", str(number)),)),))
+        written = (("ovn-nb-cfg", str(number)), ("ovn-nb-cfg-ts", NOW))
+        yield EDIT_AFTER_FLOWS(Bridge, bridge.uuid, (("external_ids", written),))
 
 
 @singleton

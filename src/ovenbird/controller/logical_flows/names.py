@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.local.local_data import here_in, is_here
+from ovenbird.controller.lookup import port_in
 from ovenbird.engine.lookups import find, table
 from ovenbird.engine.views import view
 from ovenbird.model.sb import (
@@ -43,8 +44,8 @@ def is_key_here(datapath: UUID, key: int) -> bool:
     """Return whether packets from or to the port with that key can be on this chassis in the pipeline that asks."""
     if key >= _MULTICAST or key == 0:
         return True
-    ports = table(PortBinding).index(PortBinding.datapath, PortBinding.tunnel_key).rows((datapath, key))
-    return not ports or is_here(ports[0])
+    port = port_in(table(PortBinding).store, datapath, key)
+    return port is None or is_here(port)
 
 
 @view

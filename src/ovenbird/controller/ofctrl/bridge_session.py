@@ -43,7 +43,7 @@ from ovenbird.openflow.transport import Session, keep_connected
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.controller.edits import Edit
     from ovenbird.openflow.bundle import Bundle
     from ovenbird.openflow.messages import FlowChange
 
@@ -61,8 +61,8 @@ class BridgeSession:
 
     def __init__(
         self,
-        waiting: Callable[[], Sequence[Fact]],
-        confirmed: Callable[[Sequence[Fact]], None],
+        waiting: Callable[[], Sequence[Edit]],
+        confirmed: Callable[[Sequence[Edit]], None],
         on_packet: Callable[[PacketIn], None],
     ) -> None:
         self.table = FlowTable()

@@ -16,7 +16,8 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import ADD_PORT, DROP_PORT, EDIT
+from ovenbird.controller.edits import EDIT
+from ovenbird.controller.local.bridge import ADD_PORT, DROP_PORT
 from ovenbird.controller.local.chassis import ENCAP_PREFERENCE
 from ovenbird.controller.local.gateway import address_of, chassis_id
 from ovenbird.controller.local.local_store import progress
@@ -129,7 +130,8 @@ def _tunnel(bridge: Bridge, chassis: str, encap: Encap) -> Iterator[Fact]:
     port = get(Port, uuid) if uuid is not None else None
     if port is None:
         name = _free_name(end, chassis[:6], number)
-        yield ADD_PORT(bridge.uuid, name, encap.type, options, (("ovn-chassis-id", end),))
+        ids = (("ovn-chassis-id", end),)
+        yield ADD_PORT(bridge=bridge.uuid, name=name, kind=encap.type, options=options, ids=ids)
         return
     if chassis_id(port) != end:
         yield EDIT(Port, port.uuid, (("external_ids", (("ovn-chassis-id", end),)),))
@@ -179,12 +181,12 @@ def stale_tunnel(port: Port) -> Iterator[Fact]:
         return
     places = port.referrers(Bridge.ports)  # a bridge's own list changes with every port that is plugged
     if former is not None and former in places:
-        yield DROP_PORT(former.uuid, port.uuid)
+        yield DROP_PORT(bridge=former.uuid, port=port.uuid)
     if not progress().settled or bridge not in places:
         return
     address = address_of(end)
     if owner(address) is None or tunnel_port(address) != port.uuid:
-        yield DROP_PORT(bridge.uuid, port.uuid)
+        yield DROP_PORT(bridge=bridge.uuid, port=port.uuid)
 
 
 @view

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import cookie_of, flow
 from ovenbird.controller.local.local_data import hosted_row
-from ovenbird.engine.lookups import find
+from ovenbird.controller.lookup import datapath_by_key
+from ovenbird.engine.lookups import find, table
 from ovenbird.engine.rules import rule
 from ovenbird.model.sb import FDB, DatapathBinding, MACBinding, PortBinding, StaticMACBinding
 from ovenbird.net.addresses import is_mac, mac_number
@@ -32,7 +33,7 @@ _M32, _M48, _M64 = ((1 << n) - 1 for n in (32, 48, 64))
 @rule(FDB)
 def fdb(row: FDB) -> Iterator[Fact]:
     """Answer where a learned MAC address is."""
-    datapath = find(DatapathBinding.tunnel_key, row.dp_key)
+    datapath = datapath_by_key(table(DatapathBinding).store, row.dp_key)
     if datapath is None or not is_mac(row.mac) or hosted_row(datapath.uuid) is None:
         return
     mac = mac_number(row.mac)

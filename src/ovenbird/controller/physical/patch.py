@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import ADD_PORT, DROP_PORT
+from ovenbird.controller.local.bridge import ADD_PORT, DROP_PORT
 from ovenbird.controller.local.local_data import is_hosted, is_relevant, is_resident, plugged_localnets, resident_in
 from ovenbird.controller.local.local_store import progress
 from ovenbird.controller.local.notices import warning
@@ -63,7 +63,7 @@ def patches(port: PortBinding) -> Iterator[Fact]:
     ids = ((KEYS[port.type], port.logical_port),)
     for bridge, name, peer in pair(port):
         if find(Port.name, name) is None:  # where it is, `stale_patch` sees to it that it is in the right bridge
-            yield ADD_PORT(bridge.uuid, name, "patch", (("peer", peer),), ids)
+            yield ADD_PORT(bridge=bridge.uuid, name=name, kind="patch", options=(("peer", peer),), ids=ids)
 
 
 @rule(PortBinding, when=is_relevant)
@@ -94,4 +94,4 @@ def stale_patch(port: Port) -> Iterator[Fact]:
     places = {(each, bridge.uuid) for bridge, each, _ in pair(logical)} if logical is not None else set()
     for bridge in port.referrers(Bridge.ports):
         if (port.name, bridge.uuid) not in places:
-            yield DROP_PORT(bridge.uuid, port.uuid)
+            yield DROP_PORT(bridge=bridge.uuid, port=port.uuid)

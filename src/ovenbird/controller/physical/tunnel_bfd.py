@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import EDIT
+from ovenbird.controller.edits import EDIT
 from ovenbird.controller.local.gateway import chassis_id, chassis_of, group_members
 from ovenbird.controller.local.local_store import progress
 from ovenbird.controller.local.settings import integration_bridge, own_chassis

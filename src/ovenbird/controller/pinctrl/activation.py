@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.local.additional_chassis import _PB, ACTIVATED
+from ovenbird.controller.local.additional_chassis import ACTIVATED
+from ovenbird.controller.lookup import port_by_keys
 from ovenbird.controller.pinctrl.registers import register
 from ovenbird.lang.actions.userdata import Userdata
-from ovenbird.model.sb import DatapathBinding
 from ovenbird.net.errors import PacketError
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ def stage_activated(store: Store, transaction: Transaction, what: Activated) -> 
         transaction: on it.
         what: which port, and where.
     """
-    datapath = store.find(DatapathBinding.tunnel_key, what.datapath)
-    index = store.table(_PB).index(_PB.datapath, _PB.tunnel_key)
-    for port in index.rows((datapath.uuid, what.port)) if datapath is not None else ():
-        names = [name for name in port.options.get(ACTIVATED, "").split(",") if name]
-        if what.chassis not in names:
-            told = {ACTIVATED: ",".join([*names, what.chassis])}
-            transaction.wait(port, {"options": port.options})  # another chassis may say the same of itself
-            transaction.mutate(port, "options", delete=[ACTIVATED], insert=told)
+    port = port_by_keys(store, datapath=what.datapath, port=what.port)
+    if port is None:
+        return
+    names = [name for name in port.options.get(ACTIVATED, "").split(",") if name]
+    if what.chassis not in names:
+        told = {ACTIVATED: ",".join([*names, what.chassis])}
+        transaction.wait(port, {"options": port.options})  # another chassis may say the same of itself
+        transaction.mutate(port, "options", delete=[ACTIVATED], insert=told)

@@ -12,10 +12,10 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ovenbird.controller.lookup import mac_binding, port_by_keys
 from ovenbird.controller.pinctrl.registers import address_asked, register
 from ovenbird.controller.pinctrl.replies import carried
 from ovenbird.lang.actions.userdata import Opcode
-from ovenbird.model.sb import DatapathBinding, MACBinding, PortBinding
 from ovenbird.net.addresses import mac_bytes
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.openflow.actions import Resubmit, encode_actions
@@ -125,10 +125,8 @@ def neighbour_of(packet_in: PacketIn) -> Neighbour:
 def known(store: Store, neighbour: Neighbour) -> str | None:
     """Return a neighbour's MAC address as Southbound knows it: behind a gateway's port, whoever hosts that."""
     key, port_key, address = neighbour
-    datapath = store.find(DatapathBinding.tunnel_key, key)
-    if datapath is None:
+    port = port_by_keys(store, datapath=key, port=port_key)
+    if port is None:
         return None
-    ports = store.table(PortBinding).index(PortBinding.datapath, PortBinding.tunnel_key).rows((datapath.uuid, port_key))
-    name = ports[0].options.get("distributed-port", ports[0].logical_port) if ports else ""
-    found = store.table(MACBinding).index(MACBinding.logical_port, MACBinding.ip).rows((name, address))
-    return str(found[0].mac) if found else None
+    found = mac_binding(store, port=port.options.get("distributed-port", port.logical_port), ip=address)
+    return found.mac if found is not None else None

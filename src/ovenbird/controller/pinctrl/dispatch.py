@@ -11,6 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from ovenbird.controller.lookup import datapath_by_key
 from ovenbird.controller.pinctrl import (
     acl_log,
     activation,
@@ -28,7 +29,7 @@ from ovenbird.controller.pinctrl.fair_queue import FairQueue
 from ovenbird.controller.pinctrl.mac_learning import MacLearning
 from ovenbird.lang.actions.userdata import WITH_RESULT, Opcode, Userdata
 from ovenbird.lang.compile import narrow
-from ovenbird.model.sb import DNS, DatapathBinding
+from ovenbird.model.sb import DNS
 from ovenbird.net.errors import PacketError
 from ovenbird.openflow.errors import DecodeError, OpenFlowError
 from ovenbird.openflow.fields import FIELDS
@@ -180,7 +181,7 @@ class PacketIns:
             return []
         store = self._southbound.store
         key = packet_in.metadata["metadata"][0] if "metadata" in packet_in.metadata else 0
-        datapath = store.find(DatapathBinding.tunnel_key, key)
+        datapath = datapath_by_key(store, key)
         if datapath is None:
             return []
         return [row.records for row in store.select(DNS.datapaths, datapath.uuid)]

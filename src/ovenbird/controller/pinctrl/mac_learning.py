@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ovenbird.controller.lookup import datapath_by_key, mac_binding, port_by_keys
 from ovenbird.controller.pinctrl.activation import Activated, stage_activated
 from ovenbird.controller.pinctrl.registers import address_asked, register
 from ovenbird.controller.pinctrl.virtual_ports import Spoken, stage_spoken
@@ -191,7 +192,7 @@ def outdated(store: Store, key: int, port: int, mac: str, address: str) -> Itera
         mac: the MAC address that was announced.
         address: the IP address that was announced.
     """
-    datapath = store.find(DatapathBinding.tunnel_key, key)
+    datapath = datapath_by_key(store, key)
     if datapath is None:
         return
     ports = store.table(PortBinding).index(PortBinding.datapath, PortBinding.type).rows((datapath.uuid, "patch"))
@@ -201,9 +202,9 @@ def outdated(store: Store, key: int, port: int, mac: str, address: str) -> Itera
         router = store.table(DatapathBinding).rows.get(PortBinding.datapath.raw(peer)) if peer is not None else None
         if peer is None or router is None or patch.tunnel_key == port:
             continue
-        known = store.table(MACBinding).index(MACBinding.logical_port, MACBinding.ip).rows((name, address))
+        known = mac_binding(store, port=name, ip=address)
         learns = flag(router.external_ids, "always_learn_from_arp_request", default=True)
-        if known[0].mac != mac if known else learns:
+        if known.mac != mac if known is not None else learns:
             yield Learned(router.tunnel_key, peer.tunnel_key, mac, address)
 
 
@@ -223,18 +224,13 @@ def stage(southbound: Replica, transaction: Transaction, what: Learned) -> None:
         elif rows[0].port_key != what.port:
             transaction.update(rows[0], {"port_key": what.port})
         return
-    datapath = store.find(DatapathBinding.tunnel_key, what.datapath)
-    if datapath is None:
+    port = port_by_keys(store, datapath=what.datapath, port=what.port)
+    if port is None:
         return
-    index = store.table(PortBinding).index(PortBinding.datapath, PortBinding.tunnel_key)
-    ports = index.rows((datapath.uuid, what.port))
-    if not ports:
-        return
-    name = ports[0].logical_port
     now = int(time.time() * 1000)
-    found = store.table(MACBinding).index(MACBinding.logical_port, MACBinding.ip).rows((name, what.ip))
-    if not found:
-        values = {"logical_port": name, "ip": what.ip, "mac": what.mac, "datapath": datapath.uuid, "timestamp": now}
-        transaction.insert(MACBinding, values)
-    elif found[0].mac != what.mac:
-        transaction.update(found[0], {"mac": what.mac, "timestamp": now})
+    found = mac_binding(store, port=port.logical_port, ip=what.ip)
+    if found is None:
+        place = {"logical_port": port.logical_port, "datapath": PortBinding.datapath.raw(port)}
+        transaction.insert(MACBinding, {**place, "ip": what.ip, "mac": what.mac, "timestamp": now})
+    elif found.mac != what.mac:
+        transaction.update(found, {"mac": what.mac, "timestamp": now})

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ovenbird.controller.lookup import port_by_keys
 from ovenbird.controller.pinctrl.registers import register
 from ovenbird.lang.actions.userdata import Userdata
-from ovenbird.model.sb import DatapathBinding, PortBinding
+from ovenbird.model.sb import PortBinding
 from ovenbird.net.errors import PacketError
 
 if TYPE_CHECKING:
@@ -47,15 +48,11 @@ def stage_spoken(store: Store, transaction: Transaction, what: Spoken) -> None:
         transaction: on it.
         what: which virtual port was announced, and by whom.
     """
-    datapath = store.find(DatapathBinding.tunnel_key, what.datapath)
-    if datapath is None:
+    port = port_by_keys(store, datapath=what.datapath, port=what.virtual)
+    parent = port_by_keys(store, datapath=what.datapath, port=what.parent)
+    if port is None or parent is None or port.type != "virtual":
         return
-    index = store.table(PortBinding).index(PortBinding.datapath, PortBinding.tunnel_key)
-    ports = index.rows((datapath.uuid, what.virtual))
-    parents = index.rows((datapath.uuid, what.parent))
-    if not ports or not parents or ports[0].type != "virtual":
+    chassis, name = PortBinding.chassis.raw(parent), parent.logical_port
+    if chassis is None or (PortBinding.chassis.raw(port), port.virtual_parent) == (chassis, name):
         return
-    chassis, name = PortBinding.chassis.raw(parents[0]), parents[0].logical_port
-    if chassis is None or (PortBinding.chassis.raw(ports[0]), ports[0].virtual_parent) == (chassis, name):
-        return
-    transaction.update(ports[0], {"chassis": chassis, "virtual_parent": name})
+    transaction.update(port, {"chassis": chassis, "virtual_parent": name})

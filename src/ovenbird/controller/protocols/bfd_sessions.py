@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import EDIT, SESSION
+from ovenbird.controller.edits import EDIT
+from ovenbird.controller.facts import SESSION
 from ovenbird.controller.inject import inject_actions
 from ovenbird.controller.local.local_data import hosted_row, is_resident
 from ovenbird.controller.local.local_store import outcome, record

@@ -12,7 +12,8 @@ import asyncio
 import zlib
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import DELEGATION, EDIT
+from ovenbird.controller.edits import EDIT
+from ovenbird.controller.facts import DELEGATION
 from ovenbird.controller.inject import inject_actions
 from ovenbird.controller.local.local_data import hosted_row, is_relevant, peer_of
 from ovenbird.controller.local.local_store import outcome, record, recorded

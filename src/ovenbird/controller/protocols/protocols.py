@@ -14,7 +14,7 @@ from ovenbird.lang.actions.userdata import Opcode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ovenbird.engine.engine import FactDelta
+    from ovenbird.engine.engine import Deltas
     from ovenbird.engine.facts import Fact, Relation
     from ovenbird.engine.rows import Store
     from ovenbird.openflow.messages import Message, PacketIn
@@ -55,7 +55,7 @@ class Protocols:
         """Read in these rows from now on."""
         self.delegations.attach(southbound)
 
-    def absorb(self, deltas: Mapping[Relation, FactDelta]) -> None:
+    def absorb(self, deltas: Deltas) -> None:
         """Take in a wave's facts."""
         for relation, speaker in self._by_relation.items():
             delta = deltas.get(relation)

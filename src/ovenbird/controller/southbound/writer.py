@@ -17,8 +17,8 @@ from ovenbird.ovsdb.transact_request import encode_transaction
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
+    from ovenbird.controller.edits import Edit
     from ovenbird.controller.southbound.row_edits import RowEdits
-    from ovenbird.engine.facts import Fact
     from ovenbird.ovsdb.replica import Replica
     from ovenbird.ovsdb.transaction import Transaction
 
@@ -78,7 +78,7 @@ class Writer:
             else:
                 self._pause, self._failure = PAUSE[0], ""
 
-    async def _commit(self, only: Collection[Fact] | None = None) -> OvsdbError | None:
+    async def _commit(self, only: Collection[Edit] | None = None) -> OvsdbError | None:
         """Write all edits, or some of them; return the refusal, if they are refused."""
         transaction = self.client.transaction()
         try:
@@ -104,7 +104,7 @@ class Writer:
             A refusal that no edit is to blame for.
         """
         facts = list(self.book.staged)
-        bisection: Bisection[Fact] = Bisection(self._commit)
+        bisection: Bisection[Edit] = Bisection(self._commit)
         await bisection.run(facts)
         for fact, refusal in bisection.refused.items():
             self.book.refuse(fact, refusal)

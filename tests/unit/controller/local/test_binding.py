@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ovenbird.controller.facts import EDIT_AFTER_FLOWS, MONITOR_CLAUSE, ZONE
+from ovenbird.controller.edits import EDIT_AFTER_FLOWS, NOW
+from ovenbird.controller.facts import MONITOR_CLAUSE, ZONE
 from ovenbird.openflow.actions import Output
 
 
@@ -30,7 +31,7 @@ def test_up_waits_for_the_claim_and_for_the_datapath(world):
     world.run()
     assert world.edits(EDIT_AFTER_FLOWS) == {
         port.uuid: {"up": True},
-        interface.uuid: {"external_ids": (("ovn-installed", "true"),)},
+        interface.uuid: {"external_ids": (("ovn-installed", "true"), ("ovn-installed-ts", NOW))},
     }
     world.set(port, up=True)
     world.set(interface, external_ids={"iface-id": "p1", "ovn-installed": "true"})

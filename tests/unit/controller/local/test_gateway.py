@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ovenbird.controller.facts import ANNOUNCED, EDIT
+from ovenbird.controller.edits import EDIT
+from ovenbird.controller.facts import ANNOUNCED
 from ovenbird.model import sb, vswitch
 from ovenbird.openflow.actions import Bundle, Output, SetField
 

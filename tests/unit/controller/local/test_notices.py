@@ -7,7 +7,8 @@ import logging
 
 import pytest
 
-from ovenbird.controller.facts import EDIT, NOTICE
+from ovenbird.controller.edits import EDIT
+from ovenbird.controller.facts import NOTICE
 from ovenbird.controller.local.notices import LONGEST, MOST, Notices, info, warning
 from ovenbird.controller.local.settings import read_settings
 from ovenbird.model import sb, vswitch

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ovenbird.controller.facts import CHASSIS, EDIT, MONITOR_CLAUSE
+from ovenbird.controller.edits import EDIT
+from ovenbird.controller.facts import MONITOR_CLAUSE
+from ovenbird.controller.local.chassis import CHASSIS
 from ovenbird.controller.local.settings import read_settings
 from ovenbird.controller.southbound.monitor_conditions import MonitorConditions, everything
 from ovenbird.model import sb

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ovenbird.controller.facts import ADD_PORT, DROP_PORT, EDIT, FAILED
+from ovenbird.controller.edits import EDIT
+from ovenbird.controller.facts import FAILED
+from ovenbird.controller.local.bridge import ADD_PORT, DROP_PORT
 from ovenbird.model import sb, vswitch
 
 

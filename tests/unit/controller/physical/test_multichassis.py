@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ovenbird.controller.facts import EDIT_AFTER_FLOWS
+from ovenbird.controller.edits import EDIT_AFTER_FLOWS, NOW
 from ovenbird.controller.local.additional_chassis import ACTIVATED
 from ovenbird.controller.pinctrl import mac_learning
 from ovenbird.controller.pinctrl.activation import Activated
@@ -76,7 +76,7 @@ def test_an_additional_chassis_says_that_its_interface_works_and_not_that_the_po
     port = world.lport(switch, "p1", 1, options=MOVING, **here)
     world.run()
     (changes,) = world.edits(EDIT_AFTER_FLOWS).values()
-    assert changes == {"external_ids": (("ovn-installed", "true"),)}
+    assert changes == {"external_ids": (("ovn-installed", "true"), ("ovn-installed-ts", NOW))}
     assert port.uuid not in world.edits()
 
 

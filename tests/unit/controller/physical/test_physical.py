@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ovenbird.controller.facts import ADD_PORT, ZONE
+from ovenbird.controller.facts import ZONE
+from ovenbird.controller.local.bridge import ADD_PORT
 from ovenbird.model import sb, vswitch
 from ovenbird.openflow.actions import Output, PopVlan, PushVlan, Resubmit, SetField
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, NamedTuple
 
 import pytest
 
-from ovenbird.controller.facts import ADD_PORT, CHASSIS, EDIT, EDIT_AFTER_FLOWS
+from ovenbird.controller.edits import EDIT, EDIT_AFTER_FLOWS, NOW, EditRelation
+from ovenbird.controller.local.bridge import ADD_PORT
+from ovenbird.controller.local.chassis import CHASSIS
 from ovenbird.controller.southbound.row_edits import CLAIM_PAUSE, RowEdits
 from ovenbird.engine.outputs import new_uuids
 from ovenbird.model import sb, vswitch
@@ -52,7 +55,7 @@ def staged(book):
 
 def test_an_edit_stays_until_it_is_no_longer_wanted(world, book):
     port = world.lport(world.switch(1), "p1", 1)
-    fact = EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),))
+    fact = EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),), holder="chassis")
     world.now = 0.0
     book.absorb([fact], [])
     assert staged(book)[0] == staged(book)[0] == [("update", port.uuid, {"chassis": world.me.uuid})]
@@ -78,7 +81,7 @@ def test_what_waits_for_the_switch_waits(world, book):
 
 def test_two_chassis_do_not_fight_at_full_speed(world, book):
     port = world.lport(world.switch(1), "p1", 1, chassis=world.other.uuid)
-    book.absorb([EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),))], [])
+    book.absorb([EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),), holder="chassis")], [])
     world.now = 0.0
     assert staged(book) == ([("update", port.uuid, {"chassis": world.me.uuid})], 0)
     world.now = 0.1
@@ -92,7 +95,7 @@ def test_an_edit_that_is_refused_holds_up_no_claim(world, book):
     port = world.lport(switch, "p1", 1, chassis=world.other.uuid)
     refused = EDIT(sb.PortBinding, world.lport(switch, "p2", 2).uuid, (("up", True),))
     world.now = 0.0
-    book.absorb([refused, EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),))], [])
+    book.absorb([refused, EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),), holder="chassis")], [])
     for _ in range(8):
         book.refuse(refused, OvsdbError("no"))
     assert len(staged(book)[0]) == 1
@@ -102,7 +105,7 @@ def test_an_edit_that_is_refused_holds_up_no_claim(world, book):
 
 def test_a_port_that_another_chassis_has_taken_meanwhile_is_not_given_back(world, book):
     port = world.lport(world.switch(1), "p1", 1, chassis=world.me.uuid)
-    book.absorb([EDIT(sb.PortBinding, port.uuid, (("chassis", None), ("up", False)))], [])
+    book.absorb([EDIT(sb.PortBinding, port.uuid, (("chassis", None), ("up", False)), holder="chassis")], [])
     assert staged(book)[0][0] == ("wait", port.uuid, {"chassis": world.me.uuid})
 
 
@@ -129,3 +132,38 @@ def test_a_chassis_that_is_called_otherwise_keeps_its_rows(world, book):
     assert ("update", world.me.uuid, {"name": "new"}) in done
     assert ("update", encap.uuid, {"chassis_name": "new"}) in done
     assert not [each for each in done if each[0] in ("insert", "delete")]
+
+
+def test_an_edit_may_say_when_it_was_written(world, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 1234.5)
+    interface = world.port_on_bridge("tap1", 5)
+    private = next(iter(world.sb.table(sb.ChassisPrivate).rows.values()))
+    ids = (("ovn-installed", "true"), ("ovn-installed-ts", NOW), ("gone", None))
+    for store, fact, expected in (
+        (world.vs, EDIT(vswitch.Interface, interface.uuid, (("external_ids", ids),)),
+         [("mutate", interface.uuid, "external_ids", {"ovn-installed": "true", "ovn-installed-ts": "1234500"},
+           ["ovn-installed", "ovn-installed-ts", "gone"])]),
+        (world.sb, EDIT(sb.ChassisPrivate, private.uuid, (("nb_cfg", 3), ("nb_cfg_timestamp", NOW))),
+         [("update", private.uuid, {"nb_cfg": 3}), ("update", private.uuid, {"nb_cfg_timestamp": 1234500})]),
+    ):  # fmt: skip
+        book = RowEdits(store)
+        book.absorb([fact], [])
+        assert staged(book)[0] == expected
+
+
+def test_an_edit_of_any_kind_writes_itself(world, book, caplog):
+    class Greeting(NamedTuple):
+        relation: EditRelation
+        text: str
+        row_class: type = sb.DNS
+        subject: str = "a greeting"
+
+        def stage(self, store, transaction):
+            transaction.insert(sb.DNS, {"external_ids": {"greeting": self.text}})
+
+    world.now = 0.0
+    fact = EditRelation("greeting", Greeting)(text="hello")
+    book.absorb([fact], [])
+    assert staged(book)[0] == [("insert", "DNS", {"external_ids": {"greeting": "hello"}})]
+    book.refuse(fact, OvsdbError("no"))
+    assert "refuses a greeting" in caplog.text

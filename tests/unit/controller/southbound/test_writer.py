@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ovenbird.controller.facts import EDIT
+from ovenbird.controller.edits import EDIT
 from ovenbird.controller.southbound.row_edits import REFUSAL_PAUSE, RowEdits
 from ovenbird.controller.southbound.writer import Writer
 from ovenbird.model import sb

@@ -1,0 +1,54 @@
+"""Rows of Southbound by what packets carry: the tunnel keys of a datapath and of a port in it.
+
+The functions read a store; where a rule or view is being computed, that is tracked as any read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.model.sb import DatapathBinding, MACBinding, PortBinding
+
+if TYPE_CHECKING:
+    from ovenbird.engine.rows import UUID, Store
+
+
+def datapath_by_key(store: Store, key: int) -> DatapathBinding | None:
+    """Return the datapath with that tunnel key."""
+    return store.table(DatapathBinding).find(DatapathBinding.tunnel_key, key)
+
+
+def port_in(store: Store, datapath: UUID, key: int) -> PortBinding | None:
+    """Return the port of a datapath that has that tunnel key.
+
+    Arguments:
+        store: Southbound's.
+        datapath: the datapath's UUID.
+        key: the port's.
+    """
+    ports = store.table(PortBinding).index(PortBinding.datapath, PortBinding.tunnel_key).rows((datapath, key))
+    return ports[0] if ports else None
+
+
+def port_by_keys(store: Store, *, datapath: int, port: int) -> PortBinding | None:
+    """Return the port with these tunnel keys.
+
+    Arguments:
+        store: Southbound's.
+        datapath: the key of its datapath.
+        port: its own key there.
+    """
+    row = datapath_by_key(store, datapath)
+    return port_in(store, row.uuid, port) if row is not None else None
+
+
+def mac_binding(store: Store, *, port: str, ip: str) -> MACBinding | None:
+    """Return what is known of an address behind a router's port.
+
+    Arguments:
+        store: Southbound's.
+        port: the name of the router's port.
+        ip: the address.
+    """
+    found = store.table(MACBinding).index(MACBinding.logical_port, MACBinding.ip).rows((port, ip))
+    return found[0] if found else None
