@@ -36,6 +36,8 @@ FEW = 5
 
 Both requests that 45 moves lost, of 17,650, had left their sender as the port was plugged into that host's switch, long
 before the instance moved; `ovs-vswitchd` without a controller lost one of 5,700, a port coming and going 190 times.
+In 40 moves of a port without routers, at 100 requests a second from each of two hosts, 4 of 16,170 were lost, and with
+Debian's 23.03 controllers in the same place 44 of 16,444, most as the new host alone has the port.
 """
 
 
