@@ -35,10 +35,10 @@ def test_relative_paths_between_our_server_and_the_originals(tmp_path):
     ]
     try:
         for command in (
-            ("ovn-nbctl", "--db=unix:a.sock", "--", "init", "--", "ls-add", "sw0"),
+            ("ovn-nbctl", "--db=unix:a.sock", "--", "init", "--", "--may-exist", "ls-add", "sw0"),
             ("ovn-nbctl", "--db=unix:b.sock", "get", "Logical_Switch", "sw0", "name"),
         ):
-            retried = partial(subprocess.run, ["timeout", "20", *command], check=True, capture_output=True, **how)
+            retried = partial(subprocess.run, ["timeout", "60", *command], check=True, capture_output=True, **how)
             until(retried, despite=(subprocess.CalledProcessError,))
         assert {path.name for path in places["ovs"].iterdir()} >= {"a.sock", "a.ctl", "b.sock", "b.ctl"}
     finally:
