@@ -36,7 +36,7 @@ def main() -> None:
         create(path / "sb.db", sb.schema())
         southbound = open_database(path / "sb.db", sb.ROWS)
         loaded = time.process_time()
-        engine = build(northbound.store, southbound.store)
+        engine = build(northbound.store, sb_store=southbound.store)
         engine.run()
         ran = time.process_time()
         commits = 0

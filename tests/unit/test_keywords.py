@@ -27,6 +27,7 @@ HOT: dict[str, str] = {}
 """What is called so often that a name for each value costs measurably."""
 
 OF_ONE_KIND = {
+    "daemon/unixctl.py Unixctl.answer": "method and parameters stand as in JSON-RPC, and a list is no method",
     "lang/actions/assign.py Exchange": "the exchange of two fields is that of the second with the first",
     "lang/ternary.py intersection": "that of two sets is the same the other way round",
     "verify/network.py Network.start": "datapath and packet stand as in ovn-trace(8); neither is taken for the other",
@@ -36,7 +37,6 @@ OF_ONE_KIND = {
 
 ELSEWHERE = (
     "controller/",
-    "daemon/",
     "engine/outputs.py",
     "lab/",
     "northd/",

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 OPTIONS = {
     "sync-from": value(
         "SERVER",
-        "start as a backup that makes its databases equal to those of SERVER, as unix:FILE, tcp:HOST:PORT or "
+        text="start as a backup that makes its databases equal to those of SERVER, as unix:FILE, tcp:HOST:PORT or "
         "ssl:HOST:PORT",
     ),
-    "sync-exclude-tables": value("DB:TABLE,...", "as a backup, leave these tables as they are"),
+    "sync-exclude-tables": value("DB:TABLE,...", text="as a backup, leave these tables as they are"),
     "active": flag("with --sync-from: start as what a backup follows, to be told later"),
 }
 

@@ -42,11 +42,11 @@ LOCK = "ovenbird_cloud"
 """The lock, in Northbound, of the compiler that is active."""
 
 OPTIONS = {
-    "cloud-db": value("REMOTE", "where Cloud is served: $OVENBIRD_CLOUD_DB, or unix:RUNDIR/cloud.sock"),
-    "ovnnb-db": value("REMOTE", "where Northbound is served: $OVN_NB_DB, or unix:RUNDIR/ovnnb_db.sock"),
-    "ovnsb-db": value("REMOTE", "where Southbound is served: $OVN_SB_DB, or unix:RUNDIR/ovnsb_db.sock"),
-    "host": value("ADDRESS", "the address to listen on (127.0.0.1)"),
-    "port": value("PORT", "the TCP port to listen on (9696)"),
+    "cloud-db": value("REMOTE", text="where Cloud is served: $OVENBIRD_CLOUD_DB, or unix:RUNDIR/cloud.sock"),
+    "ovnnb-db": value("REMOTE", text="where Northbound is served: $OVN_NB_DB, or unix:RUNDIR/ovnnb_db.sock"),
+    "ovnsb-db": value("REMOTE", text="where Southbound is served: $OVN_SB_DB, or unix:RUNDIR/ovnsb_db.sock"),
+    "host": value("ADDRESS", text="the address to listen on (127.0.0.1)"),
+    "port": value("PORT", text="the TCP port to listen on (9696)"),
     "no-compile": flag("serve only; another process compiles, and tells Nova"),
     **auth_options.OPTIONS,
     **https.OPTIONS,
@@ -54,13 +54,13 @@ OPTIONS = {
 }
 
 USAGE = Usage(
-    "serve the Neutron v2.0 API, and compile Cloud to Northbound",
-    "[OPTION]...",
+    summary="serve the Neutron v2.0 API, and compile Cloud to Northbound",
+    synopsis="[OPTION]...",
     notes="The options of TLS are for the connections to the databases.",
 )
 
 
-def driver(cloud_client: Client, northbound: Client, southbound: Client, findings: Findings) -> ActiveStandbyDriver:
+def driver(cloud_client: Client, *, northbound: Client, southbound: Client, findings: Findings) -> ActiveStandbyDriver:
     """Return what runs the compiler from Cloud to Northbound while it holds the lock, and finds what it leaves out.
 
     Arguments:
@@ -79,7 +79,7 @@ def driver(cloud_client: Client, northbound: Client, southbound: Client, finding
     return ActiveStandbyDriver("cloud", build, clients, LOCK, northbound)
 
 
-def service(daemon: Daemon, cloud_client: Client, northbound: Client, southbound: Client, port: int) -> Service:
+def service(daemon: Daemon, cloud_client: Client, *, northbound: Client, southbound: Client, port: int) -> Service:
     """Return the API, to be started.
 
     Arguments:
@@ -155,17 +155,19 @@ async def serve(daemon: Daemon) -> None:
         UsageError: an option is of no use.
     """
     options, keys = daemon.options, tls.keys(daemon.options)
-    place = database(options, "cloud-db", "OVENBIRD_CLOUD_DB", "cloud.sock")
+    place = database(options, "cloud-db", variable="OVENBIRD_CLOUD_DB", socket="cloud.sock")
     cloud_client = Replica(place, database="Cloud", row_classes=cloud.ROWS, leader_only=True, keys=keys, lacks=lacks)
-    place = database(options, "ovnnb-db", "OVN_NB_DB", "ovnnb_db.sock")
+    place = database(options, "ovnnb-db", variable="OVN_NB_DB", socket="ovnnb_db.sock")
     northbound = Replica(place, database="OVN_Northbound", row_classes=nb.ROWS, leader_only=True, keys=keys)
-    place = database(options, "ovnsb-db", "OVN_SB_DB", "ovnsb_db.sock")
+    place = database(options, "ovnsb-db", variable="OVN_SB_DB", socket="ovnsb_db.sock")
     southbound = Replica(
         place, database="OVN_Southbound", row_classes=CHASSIS, conditions=GATEWAYS, leader_only=True, keys=keys
     )
     clients = (cloud_client, northbound, southbound)
-    telling = nova.telling(daemon, cloud_client, northbound)
-    serving = service(daemon, *clients, tcp_port(daemon, "port", 9696))
+    telling = nova.telling(daemon, cloud_client, northbound=northbound)
+    serving = service(
+        daemon, cloud_client, northbound=northbound, southbound=southbound, port=tcp_port(daemon, "port", 9696)
+    )
     findings = Findings()
     list_findings(daemon.unixctl, findings)
 
@@ -174,7 +176,7 @@ async def serve(daemon: Daemon) -> None:
         if daemon.options.has("no-compile"):
             await daemon.stopping.wait()
             return
-        compiling = driver(*clients, findings)
+        compiling = driver(cloud_client, northbound=northbound, southbound=southbound, findings=findings)
         Renumbering(cloud_client, compiling).register(daemon.unixctl)
         written = FindingWriter("cloud", findings, cloud_client)
         await until_stopped(daemon, compiling.run(), written.run(), *[one.run() for one in telling])
@@ -194,7 +196,7 @@ async def serve(daemon: Daemon) -> None:
 
 def daemon() -> Daemon:
     """Return the daemon, to be run."""
-    return Daemon("api", "ovenbird-api", "ovn", OPTIONS, USAGE, serve)
+    return Daemon("api", program="ovenbird-api", kind="ovn", own=OPTIONS, usage=USAGE, main=serve)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 OPTIONS: Mapping[str, Option] = {
     "auth": value(
         "HOW",
-        "none: everybody may do everything (default), and the API listens on a loopback address only; basic:FILE: HTTP "
+        text="none: everybody may do everything (default), and the API listens on a loopback address only; "
+        "basic:FILE: HTTP "
         "Basic, users and bcrypt hashes as `htpasswd -B FILE USER` writes them, a user's project has the user's name; "
         "keystone:FILE: tokens of Keystone, FILE has section [keystone_authtoken] as neutron.conf has it: auth_url, "
         "username, password, project_name, ...",
     ),
-    "admin": value("USER", "with basic: an administrator (admin)", repeats=True),
+    "admin": value("USER", text="with basic: an administrator (admin)", repeats=True),
     "policy-file": value(
-        "FILE", "rules that replace Neutron's default ones (YAML, as oslo.policy's); read again when it changes"
+        "FILE", text="rules that replace Neutron's default ones (YAML, as oslo.policy's); read again when it changes"
     ),
 }
 

@@ -47,19 +47,20 @@ ROOTS = {
 
 OPTIONS = {
     "rundir": value(
-        "DIR", "where journals (nb.db, sb.db, cloud.db) and sockets (nb.sock, sb.sock, cloud.sock) are; needed"
+        "DIR", text="where journals (nb.db, sb.db, cloud.db) and sockets (nb.sock, sb.sock, cloud.sock) are; needed"
     ),
-    "api-port": value("PORT", "TCP port of the API (9696)"),
-    "host": value("ADDRESS", "address that the API listens on (127.0.0.1)"),
+    "api-port": value("PORT", text="TCP port of the API (9696)"),
+    "host": value("ADDRESS", text="address that the API listens on (127.0.0.1)"),
     "set": value(
         "NAME=VALUE",
-        "give the cloud a setting, such as metadata=true; `ovenbird settings list` shows all",
+        text="give the cloud a setting, such as metadata=true; `ovenbird settings list` shows all",
         repeats=True,
     ),
     **{
         f"{name}-port": value(
             "PORT",
-            f"TCP port of {database} on 127.0.0.1 ({port}); 0: none; a remote at this port that the table Connection "
+            text=f"TCP port of {database} on 127.0.0.1 ({port}); 0: none; a remote at this port that the table "
+            f"Connection "
             f"or --{name}-remote names takes its place",
         )
         for name, database, port in (("nb", "Northbound", 6641), ("sb", "Southbound", 6642), ("cloud", "Cloud", 6643))
@@ -67,7 +68,7 @@ OPTIONS = {
     **{
         f"{name}-remote": value(
             "REMOTE",
-            f"serve {database} at pssl:PORT[:HOST], ptcp:PORT[:HOST], punix:FILE too (ovsdb-server(1), --remote)",
+            text=f"serve {database} at pssl:PORT[:HOST], ptcp:PORT[:HOST], punix:FILE too (ovsdb-server(1), --remote)",
             repeats=True,
         )
         for name, database in (("nb", "Northbound"), ("sb", "Southbound"), ("cloud", "Cloud"))
@@ -79,8 +80,8 @@ OPTIONS = {
 }
 
 USAGE = Usage(
-    "serve Cloud, Northbound and Southbound, compile between them, and serve the API",
-    "--rundir=DIR [OPTION]...",
+    summary="serve Cloud, Northbound and Southbound, compile between them, and serve the API",
+    synopsis="--rundir=DIR [OPTION]...",
     notes="""\
 The databases are also served where their tables Connection say (ovn-nbctl set-connection, ovn-sbctl set-connection).
 Keys for pssl: are those of --private-key, --certificate and --ca-cert, or else of each database's table SSL.""",
@@ -181,7 +182,9 @@ async def listen(daemon: Daemon, remotes: Mapping[str, Remotes], directory: Path
         for remote in (f"punix:{directory / name}.sock", *daemon.options.all(f"{name}-remote")):
             await remotes[name].listen(remote)
         database, table = ROOTS[name]
-        await remotes[name].follow(f"db:{database},{table},connections", f"ptcp:{port}:127.0.0.1" if port else None)
+        await remotes[name].follow(
+            f"db:{database},{table},connections", otherwise=f"ptcp:{port}:127.0.0.1" if port else None
+        )
 
 
 def make_server(daemon: Daemon, name: str) -> Server:
@@ -217,14 +220,14 @@ async def serve(daemon: Daemon) -> None:
             await configure(clients["cloud"], given)
         left_out, findings = Findings(), Findings()
         drivers: list[ActiveStandbyDriver] = [
-            api.driver(clients["cloud"], clients["nb"], clients["sb"], left_out),
-            northd.driver(clients["nb"], clients["sb"], findings),
+            api.driver(clients["cloud"], northbound=clients["nb"], southbound=clients["sb"], findings=left_out),
+            northd.driver(clients["nb"], southbound=clients["sb"], findings=findings),
         ]
         northd.register(daemon.unixctl, drivers[1], left_out, findings)
         await listen(daemon, remotes, directory)
         port = api.tcp_port(daemon, "api-port", 9696)
-        serving = api.service(daemon, clients["cloud"], clients["nb"], clients["sb"], port)
-        telling = nova.telling(daemon, clients["cloud"], clients["nb"])
+        serving = api.service(daemon, clients["cloud"], northbound=clients["nb"], southbound=clients["sb"], port=port)
+        telling = nova.telling(daemon, clients["cloud"], northbound=clients["nb"])
         try:
             await serving.start()
         except OSError as e:
@@ -246,7 +249,7 @@ async def serve(daemon: Daemon) -> None:
 
 def daemon() -> Daemon:
     """Return the daemon, to be run."""
-    return Daemon("central", "ovenbird-central", "ovn", OPTIONS, USAGE, serve)
+    return Daemon("central", program="ovenbird-central", kind="ovn", own=OPTIONS, usage=USAGE, main=serve)
 
 
 def main(argv: Sequence[str]) -> int:

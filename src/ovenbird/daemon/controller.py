@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from ovenbird.daemon.unixctl import Unixctl
     from ovenbird.engine.ids import Pool
 
-OPTIONS = {"chassis": value("NAME", "the chassis's name, instead of system-id and of the file system-id-override")}
+OPTIONS = {"chassis": value("NAME", text="the chassis's name, instead of system-id and of the file system-id-override")}
 
 USAGE = Usage(
-    "program the local Open vSwitch from OVN's Southbound database, as ovn-controller(8) does",
-    "[OPTION]... [OVS-DATABASE]",
-    """\
+    summary="program the local Open vSwitch from OVN's Southbound database, as ovn-controller(8) does",
+    synopsis="[OPTION]... [OVS-DATABASE]",
+    about="""\
 where OVS-DATABASE is the local ovsdb-server (unix:RUNDIR/db.sock). The rest of the configuration is there, in
 external_ids of Open_vSwitch: system-id, ovn-remote, ovn-encap-type, ovn-encap-ip, ovn-bridge-mappings and others.""",
-    """\
+    notes="""\
 At SIGTERM and SIGINT everything stays as it is for the next controller: flows, tunnels, the chassis and its bindings.
 The command `exit` takes chassis, bindings and tunnels away; `exit --restart` leaves them too.""",
 )
@@ -106,12 +106,12 @@ def daemon() -> Daemon:
     """Return the daemon, to be run."""
     return Daemon(
         "controller",
-        "ovn-controller",
-        "ovn",
-        OPTIONS,
-        USAGE,
-        serve,
-        {"-n": "chassis"},
+        program="ovn-controller",
+        kind="ovn",
+        own=OPTIONS,
+        usage=USAGE,
+        main=serve,
+        short={"-n": "chassis"},
         operands=True,
         exit_options=("--restart",),
     )

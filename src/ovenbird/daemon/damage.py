@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 OPTIONS: Mapping[str, Option] = {
     "damaged": value(
         "HOW",
-        "what to do with a damaged database file: refuse to start (refuse, the default), or keep a copy beside it and "
+        text="what to do with a damaged database file: refuse to start (refuse, the default), or keep a copy "
+        "beside it and "
         "go on with what comes before the damage (set-aside)",
     )
 }

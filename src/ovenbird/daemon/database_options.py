@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ovenbird.daemon.options import Options
 
 
-def checked(text: str, said: str, options: Options | None = None) -> str:
+def checked(text: str, *, said: str, options: Options | None = None) -> str:
     """Return a text that says where a database is.
 
     Arguments:
@@ -35,7 +35,7 @@ def checked(text: str, said: str, options: Options | None = None) -> str:
     return text
 
 
-def database(options: Options, option: str, variable: str, socket: str) -> str:
+def database(options: Options, option: str, *, variable: str, socket: str) -> str:
     """Return the remote of a database: as the option says, or the environment, or its usual place.
 
     Arguments:
@@ -48,9 +48,9 @@ def database(options: Options, option: str, variable: str, socket: str) -> str:
         UsageError: what is said is no way to reach a database.
     """
     if (given := options.last(option)) is not None:
-        return checked(given, f"--{option}=", options)
+        return checked(given, said=f"--{option}=", options=options)
     if given := os.environ.get(variable):
-        return checked(given, f"{variable}=", options)
+        return checked(given, said=f"{variable}=", options=options)
     return f"unix:{run_directory('ovn')}/{socket}"
 
 
@@ -63,4 +63,4 @@ def local_database(options: Options) -> str:
     operands = options.arguments
     if len(operands) > 1:
         raise UsageError(f"at most one database, not {len(operands)}: {' '.join(operands)}")
-    return checked(operands[0], "OVS-DATABASE ") if operands else f"unix:{run_directory('ovs')}/db.sock"
+    return checked(operands[0], said="OVS-DATABASE ") if operands else f"unix:{run_directory('ovs')}/db.sock"

@@ -70,7 +70,7 @@ def database_text(server: Server, text: str) -> str:
     return next((value for value in values if type(value) is str and value), "")
 
 
-def replaces(target: str, remote: str) -> bool:
+def replaces(target: str, *, remote: str) -> bool:
     """Return whether a target takes the place of a passive remote: its port, at the same address or at all of them."""
     try:
         at, given = Remote.parse(remote), Remote.parse(target)
@@ -102,7 +102,7 @@ class DatabaseRemotes:
         UsageError: there is no such column.
     """
 
-    def __init__(self, server: Server, spec: str, otherwise: str | None = None) -> None:
+    def __init__(self, server: Server, spec: str, *, otherwise: str | None = None) -> None:
         self.server = server
         self.spec = spec
         self.otherwise = otherwise
@@ -191,7 +191,7 @@ class DatabaseRemotes:
             wanted = {row["target"]: _described(row) for row in self._rows()}
         elif self._database is not None:
             wanted = dict.fromkeys(self._elements(), _Wanted())
-        if self.otherwise is not None and not any(replaces(target, self.otherwise) for target in wanted):
+        if self.otherwise is not None and not any(replaces(target, remote=self.otherwise) for target in wanted):
             wanted[self.otherwise] = _Wanted()
         return wanted
 

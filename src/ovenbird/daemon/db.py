@@ -40,22 +40,22 @@ DEFAULT_DATABASE = "/etc/openvswitch/conf.db"
 OPTIONS = {
     "remote": value(
         "REMOTE",
-        "serve at punix:FILE, ptcp:PORT[:HOST], pssl:PORT[:HOST], or keep connecting to unix:FILE, tcp:HOST:PORT, "
+        text="serve at punix:FILE, ptcp:PORT[:HOST], pssl:PORT[:HOST], or keep connecting to unix:FILE, tcp:HOST:PORT, "
         "ssl:HOST:PORT; db:DB,TABLE,COLUMN reads remotes from a database",
         repeats=True,
     ),
-    "create": value("SCHEMA", f"make a DATABASE that is not there: {', '.join(SCHEMAS)}, or a file (.ovsschema)"),
+    "create": value("SCHEMA", text=f"make a DATABASE that is not there: {', '.join(SCHEMAS)}, or a file (.ovsschema)"),
     "no-dbs": flag("serve no database at first where none is named; `ovsdb-server/add-db` adds some"),
-    "run": value("COMMAND", "serve only while COMMAND runs"),
+    "run": value("COMMAND", text="serve only while COMMAND runs"),
     "disable-file-column-diff": flag("write changed columns to the file in full, for releases before 2.16"),
     **active_backup.OPTIONS,
     **damage.OPTIONS,
 }
 
 USAGE = Usage(
-    "serve OVSDB databases, as ovsdb-server(1) does",
-    "[OPTION]... [DATABASE]...",
-    f"where DATABASE is a file in ovsdb-server's standalone format ({DEFAULT_DATABASE} by default).",
+    summary="serve OVSDB databases, as ovsdb-server(1) does",
+    synopsis="[OPTION]... [DATABASE]...",
+    about=f"where DATABASE is a file in ovsdb-server's standalone format ({DEFAULT_DATABASE} by default).",
 )
 
 
@@ -236,7 +236,7 @@ async def ended(process: asyncio.subprocess.Process, stopping: asyncio.Event) ->
 
 def daemon() -> Daemon:
     """Return the daemon, to be run."""
-    return Daemon("db", "ovsdb-server", "ovs", OPTIONS, USAGE, serve, operands=True)
+    return Daemon("db", program="ovsdb-server", kind="ovs", own=OPTIONS, usage=USAGE, main=serve, operands=True)
 
 
 def main(argv: Sequence[str]) -> int:

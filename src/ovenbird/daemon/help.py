@@ -17,7 +17,7 @@ _INDENT = 26
 """Columns before what an option does."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """What is said of a daemon besides its options.
 

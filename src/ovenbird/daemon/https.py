@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 OPTIONS: Mapping[str, Option] = {
     "api-private-key": value(
         "FILE",
-        "serve the API over TLS (https) with this key, and --api-certificate; both are read again when they change",
+        text="serve the API over TLS (https) with this key, and --api-certificate; both are read again when "
+        "they change",
     ),
-    "api-certificate": value("FILE", "the certificate of the API's server, and those between it and its authority"),
+    "api-certificate": value(
+        "FILE", text="the certificate of the API's server, and those between it and its authority"
+    ),
 }
 
 

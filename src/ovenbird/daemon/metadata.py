@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from ovenbird.metadata.provider import Provider
 
 OPTIONS = {
-    "nova": value("URL", "pass requests on to Nova's metadata service, as http://controller:8775"),
-    "secret-file": value("FILE", "the secret shared with it"),
-    "nova-ca-cert": value("FILE", "trust these authorities for https, instead of the system's"),
-    "boots": value("DIRECTORY", "answer from files DEVICE_ID.json, which say what instances were booted with"),
-    "namespace": value("NAME", "the integration bridge is in this network namespace"),
-    "prefix": value("TEXT", "begin the names of the networks' namespaces with this"),
-    "chassis": value("NAME", "the chassis's name, instead of system-id"),
+    "nova": value("URL", text="pass requests on to Nova's metadata service, as http://controller:8775"),
+    "secret-file": value("FILE", text="the secret shared with it"),
+    "nova-ca-cert": value("FILE", text="trust these authorities for https, instead of the system's"),
+    "boots": value("DIRECTORY", text="answer from files DEVICE_ID.json, which say what instances were booted with"),
+    "namespace": value("NAME", text="the integration bridge is in this network namespace"),
+    "prefix": value("TEXT", text="begin the names of the networks' namespaces with this"),
+    "chassis": value("NAME", text="the chassis's name, instead of system-id"),
 }
 
 USAGE = Usage(
-    "serve each network's instances on this hypervisor at 169.254.169.254 and fe80::a9fe:a9fe",
-    "(--nova=URL --secret-file=FILE | --boots=DIRECTORY) [OPTION]... [OVS-DATABASE]",
-    """\
+    summary="serve each network's instances on this hypervisor at 169.254.169.254 and fe80::a9fe:a9fe",
+    synopsis="(--nova=URL --secret-file=FILE | --boots=DIRECTORY) [OPTION]... [OVS-DATABASE]",
+    about="""\
 where OVS-DATABASE is the local ovsdb-server (unix:RUNDIR/db.sock). The chassis's name, the integration bridge and
 Southbound's address are there, in external_ids of Open_vSwitch, as for the controller.""",
-    """\
+    notes="""\
 What was made stays when the daemon ends, for the next to take over; `ovs-appctl -t ovenbird-metadata exit --cleanup`
 ends it and removes everything.""",
 )
@@ -126,12 +126,12 @@ def daemon() -> Daemon:
     """Return the daemon, to be run."""
     return Daemon(
         "metadata",
-        "ovenbird-metadata",
-        "ovn",
-        OPTIONS,
-        USAGE,
-        serve,
-        {"-n": "chassis"},
+        program="ovenbird-metadata",
+        kind="ovn",
+        own=OPTIONS,
+        usage=USAGE,
+        main=serve,
+        short={"-n": "chassis"},
         operands=True,
         exit_options=("--cleanup",),
     )

@@ -44,21 +44,26 @@ PROBE_INTERVAL, LEAST_PROBE_INTERVAL = 5000, 1000
 """Milliseconds of silence before a database is probed: where nothing is said, and at least (the original's)."""
 
 OPTIONS = {
-    "ovnnb-db": value("REMOTE", "where Northbound is served: $OVN_NB_DB, or unix:RUNDIR/ovnnb_db.sock"),
-    "ovnsb-db": value("REMOTE", "where Southbound is served: $OVN_SB_DB, or unix:RUNDIR/ovnsb_db.sock"),
-    "cloud-db": value("REMOTE", "where Cloud is served, whose table Finding is to have what is left out (nowhere)"),
+    "ovnnb-db": value("REMOTE", text="where Northbound is served: $OVN_NB_DB, or unix:RUNDIR/ovnnb_db.sock"),
+    "ovnsb-db": value("REMOTE", text="where Southbound is served: $OVN_SB_DB, or unix:RUNDIR/ovnsb_db.sock"),
+    "cloud-db": value(
+        "REMOTE", text="where Cloud is served, whose table Finding is to have what is left out (nowhere)"
+    ),
     "dry-run": flag("start paused"),
     "n-threads": Option(
-        Takes.VALUE, "N", "accepted: there is one thread, and a warning if N is another number", no_effect=one_thread
+        Takes.VALUE,
+        "N",
+        text="accepted: there is one thread, and a warning if N is another number",
+        no_effect=one_thread,
     ),
 }
 
 SHORT = {"-D": "ovnnb-db", "-d": "ovnsb-db", "-n": "dry-run"}
 
-USAGE = Usage("compile OVN's Northbound database to Southbound, as ovn-northd(8) does", "[OPTION]...")
+USAGE = Usage(summary="compile OVN's Northbound database to Southbound, as ovn-northd(8) does", synopsis="[OPTION]...")
 
 
-def driver(northbound: Client, southbound: Client, findings: Findings) -> ActiveStandbyDriver:
+def driver(northbound: Client, *, southbound: Client, findings: Findings) -> ActiveStandbyDriver:
     """Return what runs the compiler between two databases while it holds the lock.
 
     Arguments:
@@ -69,7 +74,7 @@ def driver(northbound: Client, southbound: Client, findings: Findings) -> Active
     clients = (southbound, northbound)
 
     def make() -> Engine:
-        return build(northbound.store, southbound.store, findings=findings, lacking=lacking(southbound))
+        return build(northbound.store, sb_store=southbound.store, findings=findings, lacking=lacking(southbound))
 
     return ActiveStandbyDriver("northd", make, clients, LOCK, southbound)
 
@@ -122,20 +127,20 @@ async def serve(daemon: Daemon) -> None:
     """Run until told to stop."""
     keys = tls.keys(daemon.options)
     northbound = Replica(
-        database(daemon.options, "ovnnb-db", "OVN_NB_DB", "ovnnb_db.sock"),
+        database(daemon.options, "ovnnb-db", variable="OVN_NB_DB", socket="ovnnb_db.sock"),
         database="OVN_Northbound",
         row_classes=nb.ROWS,
         keys=keys,
     )
     southbound = Replica(
-        database(daemon.options, "ovnsb-db", "OVN_SB_DB", "ovnsb_db.sock"),
+        database(daemon.options, "ovnsb-db", variable="OVN_SB_DB", socket="ovnsb_db.sock"),
         database="OVN_Southbound",
         row_classes=sb.ROWS,
         leader_only=True,
         keys=keys,
     )
     findings = Findings()
-    running = driver(northbound, southbound, findings)
+    running = driver(northbound, southbound=southbound, findings=findings)
     register(daemon.unixctl, running, findings)
     daemon.unixctl.register("nb-connection-status", lambda _: connection_status(northbound))
     daemon.unixctl.register("sb-connection-status", lambda _: connection_status(southbound))
@@ -157,7 +162,7 @@ async def serve(daemon: Daemon) -> None:
     tasks, clients = [work()], [northbound, southbound]
     if (remote := daemon.options.last("cloud-db")) is not None:
         cloud_client = Replica(
-            checked(remote, "--cloud-db=", daemon.options),
+            checked(remote, said="--cloud-db=", options=daemon.options),
             database="Cloud",
             row_classes=(Finding,),
             leader_only=True,
@@ -180,7 +185,7 @@ async def _write_findings(findings: Findings, cloud_client: Replica) -> None:
 
 def daemon() -> Daemon:
     """Return the daemon, to be run."""
-    return Daemon("northd", "ovn-northd", "ovn", OPTIONS, USAGE, serve, SHORT)
+    return Daemon("northd", program="ovn-northd", kind="ovn", own=OPTIONS, usage=USAGE, main=serve, short=SHORT)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.transaction import Client
 
 OPTIONS = {
-    "nova-url": value("URL", "tell Nova's Compute API at this address (http://controller:8774/v2.1) which ports work"),
+    "nova-url": value(
+        "URL", text="tell Nova's Compute API at this address (http://controller:8774/v2.1) which ports work"
+    ),
     "nova-account": value(
         "FILE",
-        "who this service is to Nova: section [nova] of a file like neutron.conf, with auth_url, username, password, "
+        text="who this service is to Nova: section [nova] of a file like neutron.conf, with auth_url, "
+        "username, password, "
         "project_name; without it Nova is told without a token",
     ),
 }
 
 
-def telling(daemon: Daemon, cloud: Client, northbound: Client) -> list[Notifier]:
+def telling(daemon: Daemon, cloud: Client, *, northbound: Client) -> list[Notifier]:
     """Return what tells Nova, if the command line says that it is to be told.
 
     Arguments:

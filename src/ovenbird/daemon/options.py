@@ -9,7 +9,7 @@ Options", "Logging Options", "Public Key Infrastructure Options" and "Other Opti
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +42,7 @@ class Option:
 
     takes: Takes
     value: str
+    _: KW_ONLY
     text: str
     repeats: bool = False
     no_effect: Callable[[str | None], str] = lambda _: ""
@@ -54,10 +55,10 @@ class Option:
 
 def flag(text: str) -> Option:
     """Return an option without a value."""
-    return Option(Takes.NOTHING, "", text)
+    return Option(Takes.NOTHING, "", text=text)
 
 
-def value(stands_for: str, text: str, *, repeats: bool = False) -> Option:
+def value(stands_for: str, *, text: str, repeats: bool = False) -> Option:
     """Return an option that needs a value.
 
     Arguments:
@@ -65,10 +66,10 @@ def value(stands_for: str, text: str, *, repeats: bool = False) -> Option:
         text: what `--help` says of it.
         repeats: whether it may be given several times.
     """
-    return Option(Takes.VALUE, stands_for, text, repeats)
+    return Option(Takes.VALUE, stands_for, text=text, repeats=repeats)
 
 
-def optional(stands_for: str, text: str, *, repeats: bool = False) -> Option:
+def optional(stands_for: str, *, text: str, repeats: bool = False) -> Option:
     """Return an option whose value may be left out.
 
     Arguments:
@@ -76,43 +77,50 @@ def optional(stands_for: str, text: str, *, repeats: bool = False) -> Option:
         text: what `--help` says of it.
         repeats: whether it may be given several times.
     """
-    return Option(Takes.OPTIONAL, stands_for, text, repeats)
+    return Option(Takes.OPTIONAL, stands_for, text=text, repeats=repeats)
 
 
 GROUPS: Mapping[str, Mapping[str, Option]] = {
     "Process": {
         "detach": flag("run in the background; the command returns once the daemon works"),
         "monitor": flag("start the daemon again when a programming error kills it (SIGSEGV, SIGABRT and their like)"),
-        "user": value("USER[:GROUP]", "become this user and group, without any capability; only root can"),
+        "user": value("USER[:GROUP]", text="become this user and group, without any capability; only root can"),
         "no-chdir": flag("with --detach: stay in this directory, instead of going to /"),
         "no-self-confinement": flag(
             "accepted: with it and without it, no daemon here confines itself to certain directories"
         ),
-        "pidfile": optional("FILE", "write the process's number there (RUNDIR/PROGRAM.pid), locked while it lives"),
+        "pidfile": optional(
+            "FILE", text="write the process's number there (RUNDIR/PROGRAM.pid), locked while it lives"
+        ),
         "overwrite-pidfile": flag("with --pidfile: start even if a running process holds the file"),
-        "unixctl": value("SOCKET", "the control socket (RUNDIR/PROGRAM.PID.ctl); none: there is none"),
+        "unixctl": value("SOCKET", text="the control socket (RUNDIR/PROGRAM.PID.ctl); none: there is none"),
     },
     "Log": {
         "verbose": optional(
             "SPEC",
-            "levels of the log, as `file:info` or `ovsdb.replica:syslog:warn`; alone, everything",
+            text="levels of the log, as `file:info` or `ovsdb.replica:syslog:warn`; alone, everything",
             repeats=True,
         ),
-        "log-file": optional("FILE", "write the log to this file too (LOGDIR/PROGRAM.log)"),
-        "log-format": value("FORM", "text, lines as Open vSwitch writes them (default), or json, an object a line"),
-        "syslog-method": value(
-            "METHOD", "how syslog is reached: libc (default), null, unix:FILE or udp:HOST:PORT; else $OVS_SYSLOG_METHOD"
+        "log-file": optional("FILE", text="write the log to this file too (LOGDIR/PROGRAM.log)"),
+        "log-format": value(
+            "FORM", text="text, lines as Open vSwitch writes them (default), or json, an object a line"
         ),
-        "syslog-target": value("HOST:PORT", "send what is for syslog to this UDP port too"),
+        "syslog-method": value(
+            "METHOD",
+            text="how syslog is reached: libc (default), null, unix:FILE or udp:HOST:PORT; else $OVS_SYSLOG_METHOD",
+        ),
+        "syslog-target": value("HOST:PORT", text="send what is for syslog to this UDP port too"),
     },
     "TLS": {
-        "private-key": value("FILE", "this program's key, PEM"),
-        "certificate": value("FILE", "its certificate"),
-        "ca-cert": value("FILE", "the authority that the peers' certificates must be of; none: any"),
-        "bootstrap-ca-cert": value("FILE", "likewise; a file that is not there is made of what the first peer shows"),
-        "peer-ca-cert": value("FILE", "certificates of authorities to show to peers besides"),
-        "ssl-protocols": value("PROTOCOLS", "versions of TLS, as TLSv1.2,TLSv1.3 (default)"),
-        "ssl-ciphers": value("CIPHERS", "ciphers of TLS 1.2, in OpenSSL's notation"),
+        "private-key": value("FILE", text="this program's key, PEM"),
+        "certificate": value("FILE", text="its certificate"),
+        "ca-cert": value("FILE", text="the authority that the peers' certificates must be of; none: any"),
+        "bootstrap-ca-cert": value(
+            "FILE", text="likewise; a file that is not there is made of what the first peer shows"
+        ),
+        "peer-ca-cert": value("FILE", text="certificates of authorities to show to peers besides"),
+        "ssl-protocols": value("PROTOCOLS", text="versions of TLS, as TLSv1.2,TLSv1.3 (default)"),
+        "ssl-ciphers": value("CIPHERS", text="ciphers of TLS 1.2, in OpenSSL's notation"),
     },
     "Help": {
         "help": flag("print this"),

@@ -64,13 +64,13 @@ class Daemon:
     def __init__(
         self,
         command: str,
+        *,
         program: str,
         kind: str,
         own: Mapping[str, Option],
         usage: Usage,
         main: Callable[[Daemon], Awaitable[None]],
         short: Mapping[str, str] | None = None,
-        *,
         operands: bool = False,
         exit_options: tuple[str, ...] = (),
     ) -> None:
@@ -152,7 +152,7 @@ class Daemon:
             reader, writer = os.pipe()
             if child := fork():
                 os.close(writer)
-                return until_ready(self.program, child, reader)
+                return until_ready(self.program, child, reader=reader)
             os.close(reader)
             os.setsid()
             self._ready_pipe = writer
@@ -297,7 +297,7 @@ def drop_stdio() -> None:
     os.close(null)
 
 
-def until_ready(program: str, child: int, reader: int) -> int:
+def until_ready(program: str, child: int, *, reader: int) -> int:
     """Wait until the daemon in the background is ready, or has ended before (`--detach`).
 
     Arguments:

@@ -44,7 +44,7 @@ class Remotes:
             raise UsageError(f"{remote}: {getattr(e, 'strerror', None) or e}") from e
         self.given[remote] = None
 
-    async def follow(self, spec: str, otherwise: str | None) -> None:
+    async def follow(self, spec: str, *, otherwise: str | None) -> None:
         """Serve at the remotes that a database names, and at another one while none of them takes its place.
 
         Arguments:
@@ -54,9 +54,9 @@ class Remotes:
         Raises:
             UsageError: the database has no such column, or the other remote cannot be served at.
         """
-        if otherwise is not None and any(replaces(remote, otherwise) for remote in self.given):
+        if otherwise is not None and any(replaces(remote, remote=otherwise) for remote in self.given):
             otherwise = None
-        remotes = self.given[spec] = DatabaseRemotes(self.server, spec, otherwise)
+        remotes = self.given[spec] = DatabaseRemotes(self.server, spec, otherwise=otherwise)
         await remotes.apply()
         if otherwise is not None and otherwise in remotes.failed:
             raise UsageError(f"{otherwise}: {remotes.failed[otherwise]}")

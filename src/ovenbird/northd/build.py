@@ -71,6 +71,7 @@ def switch_port(lsp: nb.LogicalSwitchPort) -> Iterable[Fact]:
 
 def build(
     nb_store: Store,
+    *,
     sb_store: Store,
     clock: Callable[[], int] = now,
     findings: Findings | None = None,
@@ -90,7 +91,7 @@ def build(
     """
     settings = [setting for feature in FEATURES for setting in feature.settings]
     private = sb.ChassisPrivate.nb_cfg not in lacking
-    features = (*FEATURES, status(settings, Changes(nb_store, sb_store, clock), private=private))
+    features = (*FEATURES, status(settings, Changes(nb_store, southbound=sb_store, clock=clock), private=private))
     rules = [each for feature in features for each in feature.rules]
     if sb.LoadBalancer.datapath_group in lacking:
         rules += load_balancer.UNGROUPED

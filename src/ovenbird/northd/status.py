@@ -72,7 +72,7 @@ class Changes:
 
     __slots__ = ("_clock", "_last")
 
-    def __init__(self, northbound: Store, southbound: Store, clock: Callable[[], int]) -> None:
+    def __init__(self, northbound: Store, *, southbound: Store, clock: Callable[[], int]) -> None:
         self._clock = clock
         self._last: dict[str, tuple[int, int]] = {"nb_cfg": (0, 0), "sb_cfg": (0, 0)}
         for row in northbound.table(nb.NBGlobal).rows.values():

@@ -97,7 +97,7 @@ def grouped_flows(made):
     database = Database(sb.schema(), sb.ROWS)
     northbound = Store("OVN_Northbound", nb.ROWS)
     made.nb.load(northbound)
-    engine = build(northbound, database.store)
+    engine = build(northbound, sb_store=database.store)
     engine.run()
     transaction = database.transaction()
     for output in engine.outputs_of(database.store):
@@ -128,7 +128,7 @@ async def compiled(made):
     southbound = Replica(made.remote("sb"), database="OVN_Southbound", row_classes=sb.ROWS, probe=0)
     await northbound.start()
     await southbound.start()
-    driver = northd.driver(northbound, southbound, Findings())
+    driver = northd.driver(northbound, southbound=southbound, findings=Findings())
     commits = []
     for replica in (northbound, southbound):
         replica.commit = counted(replica.commit, commits)

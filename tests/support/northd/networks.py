@@ -23,7 +23,7 @@ class Networks:
         self.sb = southbound or Database(sb.schema(), sb.ROWS)
         self.time = 1000
         self.found = Findings()
-        self.engine = build(self.nb.store, self.sb.store, lambda: self.time, self.found)
+        self.engine = build(self.nb.store, sb_store=self.sb.store, clock=lambda: self.time, findings=self.found)
 
     # -- edits ----------------------------------------------------------------------------------------------------
 

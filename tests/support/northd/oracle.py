@@ -198,7 +198,7 @@ class Oracle:
         northbound, southbound = Store("OVN_Northbound", nb.ROWS), Store("OVN_Southbound", sb.ROWS)
         self.nb.load(northbound)
         target.load(southbound)
-        engine = build(northbound, southbound)
+        engine = build(northbound, sb_store=southbound)
         engine.run()
         assert not engine.failures, engine.failures
         plan = Plan()
@@ -220,7 +220,7 @@ class Oracle:
             northbound, southbound = Store("OVN_Northbound", nb.ROWS), Store("OVN_Southbound", sb.ROWS)
             self.nb.load(northbound)
             self.ours.load(southbound)
-            engine = build(northbound, southbound)
+            engine = build(northbound, sb_store=southbound)
             engine.run()
             assert not engine.failures, engine.failures
             for client, store in ((self.ours, southbound), (self.nb, northbound)):

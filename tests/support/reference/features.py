@@ -69,7 +69,7 @@ class Survey:
         self.readers = defaultdict(set)  # (table, column) or (table, column, key): features that read it
         self.pages = defaultdict(set)  # the same: pages that set it
         northbound = Store("OVN_Northbound", nb.ROWS)
-        made = build(northbound, Store("OVN_Southbound", sb.ROWS)).outputs_of(northbound)
+        made = build(northbound, sb_store=Store("OVN_Southbound", sb.ROWS)).outputs_of(northbound)
         self.written = {(out.table.name, column.name) for out in made for column in out.relation.value_columns}
 
     def page(self, servers, page) -> None:
@@ -86,7 +86,7 @@ class Survey:
         northbound = Store("OVN_Northbound", nb.ROWS)
         servers.nb.load(northbound)
         self.watch(northbound, stem)
-        engine = build(northbound, Store("OVN_Southbound", sb.ROWS))
+        engine = build(northbound, sb_store=Store("OVN_Southbound", sb.ROWS))
         engine.run()
         assert not engine.failures, engine.failures
         for table in northbound.tables.values():

@@ -24,7 +24,7 @@ class Traced:
     def __init__(self) -> None:
         self.nb = Database(nb.schema(), nb.ROWS)
         self.sb = Database(sb.schema(), sb.ROWS)
-        self.engine = build(self.nb.store, self.sb.store)
+        self.engine = build(self.nb.store, sb_store=self.sb.store)
 
     def insert(self, row_class, into=None, database=None, **values):
         database = database or self.nb

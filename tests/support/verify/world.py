@@ -244,7 +244,7 @@ class World:
         ):
             northbound.read(*nb.ROWS)
             southbound.read(*sb.ROWS)
-            engine = build(northbound.store, southbound.store)
+            engine = build(northbound.store, sb_store=southbound.store)
             engine.run()
             assert not engine.failures, engine.failures
             edits = Edits()

@@ -11,7 +11,7 @@ from ovenbird.daemon.errors import UsageError
 
 
 def telling(*argv):
-    return nova.telling(SimpleNamespace(options=options.parse(argv, api.OPTIONS)), None, None)
+    return nova.telling(SimpleNamespace(options=options.parse(argv, api.OPTIONS)), None, northbound=None)
 
 
 def test_nobody_is_told_unless_somebody_is_named():

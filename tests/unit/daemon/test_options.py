@@ -5,7 +5,7 @@ import pytest
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.options import flag, parse, value
 
-OWN = {"ovnnb-db": value("REMOTE", ""), "dry-run": flag(""), "remote": value("REMOTE", "")}
+OWN = {"ovnnb-db": value("REMOTE", text=""), "dry-run": flag(""), "remote": value("REMOTE", text="")}
 
 
 def test_the_originals_command_lines():

@@ -55,7 +55,7 @@ async def test_a_given_remote_stays_when_a_row_of_the_same_target_goes(served):
     given = f"ptcp:{await free(remotes)}:127.0.0.1"
     await remotes.listen(given)
     name(database, given)
-    await remotes.follow(SPEC, None)
+    await remotes.follow(SPEC, otherwise=None)
     assert remotes.given[SPEC].failed == {given: "this server serves there already"}
     (row,) = database.store.table(nb.Connection).all()
     assert row.status["last_error"] == "this server serves there already"
@@ -70,7 +70,7 @@ async def test_a_row_takes_the_place_of_the_default_until_it_goes(served):
     name(database)
     port = await free(remotes)
     default, everywhere = f"ptcp:{port}:127.0.0.1", f"ptcp:{port}:0.0.0.0"
-    await remotes.follow(SPEC, default)
+    await remotes.follow(SPEC, otherwise=default)
     assert ports(remotes) == [default]
     name(database, f"ptcp:{port}")
     await until_async(lambda: ports(remotes) == [everywhere])
@@ -85,7 +85,7 @@ async def test_a_default_that_cannot_be_had_is_an_error(served):
     name(database)
     with socket.create_server(("127.0.0.1", 0)) as other:
         with pytest.raises(UsageError, match="ddress already in use"):
-            await remotes.follow(SPEC, f"ptcp:{other.getsockname()[1]}:127.0.0.1")
+            await remotes.follow(SPEC, otherwise=f"ptcp:{other.getsockname()[1]}:127.0.0.1")
         await remotes.close()
 
 
@@ -103,7 +103,7 @@ async def test_a_default_that_cannot_be_had_is_an_error(served):
     ],
 )
 def test_what_takes_the_place_of_a_default(target, answer):
-    assert replaces(target, "ptcp:6641:127.0.0.1") is answer
+    assert replaces(target, remote="ptcp:6641:127.0.0.1") is answer
 
 
 @pytest.mark.parametrize("abstract", [False, True])

@@ -79,7 +79,7 @@ LEARN_KNOWN_ONLY = DatapathGroup("careful routers")
 _port_groups: dict[str, DatapathGroup] = {}
 
 
-def port_group(uuid: str, meter: str = "", *, tracks: bool) -> DatapathGroup:
+def port_group(uuid: str, *, meter: str = "", tracks: bool) -> DatapathGroup:
     """Return the trait of switches with a port in the Northbound port group of that UUID.
 
     Arguments:

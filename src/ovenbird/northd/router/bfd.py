@@ -67,7 +67,7 @@ def session(row: nb.BFD) -> Iterator[Fact]:
     if lrp is None or router_port_of(lrp) is None:
         return
     used = any(route.nexthop == row.dst_ip for route in row.referrers(nb.LogicalRouterStaticRoute.bfd))
-    status = state(*key) if used else "admin_down"
+    status = state(row.logical_port, address=row.dst_ip) if used else "admin_down"
     yield BFD_STATUS(row.uuid, status)
     yield BFD(
         *key,
@@ -82,7 +82,7 @@ def session(row: nb.BFD) -> Iterator[Fact]:
     )
 
 
-def state(port: str, address: str) -> str:
+def state(port: str, *, address: str) -> str:
     """Return what chassis say of a session; until they say something, and as long as nobody asked them, it is down."""
     for row in select(sb.BFD.logical_port, port):
         if row.dst_ip == address and row.status != "admin_down":

@@ -73,7 +73,11 @@ GATEWAYS = ComputedIndex(LRP.networks, LRP.gateway_chassis, LRP.ha_chassis_group
 def learned(row: sb.MACBinding) -> Iterator[Fact]:
     """Keep what a chassis learned until its port is gone, it is too old, or it is contradicted."""
     port = router_port_by_name(row.logical_port)
-    if port is None or northbound_uuid(row.datapath) != port.router or contradicted(port, row.ip, row.mac):
+    if (
+        port is None
+        or northbound_uuid(row.datapath) != port.router
+        or contradicted(port, ip_text=row.ip, mac_text=row.mac)
+    ):
         return
     age = oldest(port.router)
     if not age or not due(row, row.timestamp + age):
@@ -87,7 +91,7 @@ def oldest(uuid: UUID) -> int:
     return number(router.options, "mac_binding_age_threshold", 0) * 1000 if router is not None else 0
 
 
-def contradicted(port: RouterPort, ip_text: str, mac_text: str) -> bool:
+def contradicted(port: RouterPort, *, ip_text: str, mac_text: str) -> bool:
     """Return whether Northbound says otherwise than what was learned at a port of an address.
 
     Arguments:

@@ -110,7 +110,7 @@ def group_traits(group: nb.PortGroup, switch: nb.LogicalSwitch) -> tuple[Fact, .
     if not traits(group)[0]:
         return ()
     where, meter, tracks = datapath(switch), meters(switch).get("reject", ""), tracking(switch)
-    trait = port_group(group.uuid, meter, tracks=tracks)
+    trait = port_group(group.uuid, meter=meter, tracks=tracks)
     found = [trait.includes(where)]
     if meter:
         found.append(trait.row)

@@ -258,7 +258,7 @@ def _mac(key: str) -> str | None:
 
 def _claim(switch: nb.LogicalSwitch, address: Addresses) -> None:
     """Take addresses that a port has by configuration."""
-    if (number := made_up(address.mac, made_up_prefix())) is not None:
+    if (number := made_up(address.mac, prefix=made_up_prefix())) is not None:
         MACS.get(number, want=number)
     network = plan(switch).network
     if network is not None:
@@ -273,7 +273,7 @@ def _claim4(switch: nb.LogicalSwitch, network: IPv4Network, number: int) -> None
         pool.get(number, scope=switch.uuid, want=number)
 
 
-def made_up(mac: str, prefix: str) -> int | None:
+def made_up(mac: str, *, prefix: str) -> int | None:
     """Return the number of an Ethernet address that begins like those that are made up, or None."""
     if not prefix or not mac.startswith(f"{prefix}:"):
         return None
@@ -306,7 +306,7 @@ def keep_addresses(engine: Engine, northbound: Store, _: Store) -> None:
             given = parse_addresses(ports[uuid].dynamic_addresses or "") if uuid in ports else None
             if given is None:
                 continue
-            if (number := made_up(given.mac, prefix)) is not None:
+            if (number := made_up(given.mac, prefix=prefix)) is not None:
                 seed(engine, MACS, uuid, number)
             if network is not None and given.ipv4:
                 seed(engine, addresses_of(network), uuid, int(ipv4_address(given.ipv4[0])), switch.uuid)
