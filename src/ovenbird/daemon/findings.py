@@ -84,7 +84,7 @@ class FindingWriter:
         for row in self.client.store.table(Finding).rows.values():
             if row.reporter != self.reporter:
                 continue
-            found = Found(row.row_table, row.row_uuid, row.text)
+            found = Found(table=row.row_table, row=row.row_uuid, text=row.text)
             if found in missing:
                 del missing[found]
             else:
@@ -109,7 +109,7 @@ class FindingWriter:
         wanted = [one._replace(text=shortened(one.text)) for one in islice(found, MOST)]
         if len(found) > MOST:
             text = f"{len(found) - MOST} more findings are in the log of {self.reporter}, and its findings/list has all"
-            wanted.append(Found("", "", text))
+            wanted.append(Found(table="", row="", text=text))
         return wanted
 
 

@@ -84,7 +84,7 @@ def compile_boxes(disjunction: list[Conjunction]) -> Compiled:
                 continue
             n_conjunctions += 1
             for number, (name, values) in enumerate(dimensions, 1):
-                clause = Clause(n_conjunctions, number, len(dimensions))
+                clause = Clause(conjunction=n_conjunctions, dimension=number, dimensions=len(dimensions))
                 for cube in values:
                     clauses.setdefault(Match({**fixed, **narrow(name, cube)}), []).append(clause)
             plain[Match({**fixed, "conj_id": (n_conjunctions, _CONJ_ID_MASK)})] = None

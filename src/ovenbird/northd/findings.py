@@ -91,11 +91,11 @@ class Findings:
             for fact in facts.added:
                 self._note(fact, Found(*fact[1:]))
         if (flows := deltas.get(LOGICAL_FLOW)) is not None:
-            for place, actions in self._flows.absorb(flows.added, flows.removed).items():
+            for place, actions in self._flows.absorb(added=flows.added, removed=flows.removed).items():
                 changed = True
                 self._current.pop(place, None)
                 if actions:
-                    self._note(place, Found("", "", actions))
+                    self._note(place, Found(table="", row="", text=actions))
         for watcher in self.watchers if changed else ():
             watcher()
 
@@ -115,7 +115,7 @@ class Contradictions:
         """A flow by the hash of its place: nearly all have one of their own, and a key for each would cost as much."""
         self._several: dict[tuple[object, ...], dict[Fact, None]] = {}
 
-    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> dict[tuple[object, ...], str]:
+    def absorb(self, *, added: Iterable[Fact], removed: Iterable[Fact]) -> dict[tuple[object, ...], str]:
         """Take in what a wave changed; return what is now to be said of each place that several flows share or did."""
         one, several = self._one, self._several
         touched: dict[tuple[object, ...], str] = {}

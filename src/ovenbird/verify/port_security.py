@@ -61,7 +61,12 @@ def parse(entry: str) -> Allowed | None:
     ipv6 = tuple(_network(int(i.ip), int(i.netmask), (1 << 128) - 1) for i in v6)
     if ipv6:
         ipv6 = ((int.from_bytes(link_local(mac.to_bytes(6))), (1 << 128) - 1), *ipv6)
-    return Allowed(mac, ipv4, ipv6, tuple(int(i.network.broadcast_address) for i in v4 if i.network.prefixlen < 31))
+    return Allowed(
+        mac,
+        ipv4=ipv4,
+        ipv6=ipv6,
+        broadcasts=tuple(int(i.network.broadcast_address) for i in v4 if i.network.prefixlen < 31),
+    )
 
 
 def may_send(entries: Iterable[str], packet: Microflow) -> bool:

@@ -32,7 +32,7 @@ def detailed(trace: Trace, *, everything: bool = False) -> Iterator[Line]:
         trace: what to show.
         everything: whether to show stages too that just hand every packet on.
     """
-    yield Line(f"# {trace.microflow}", "title")
+    yield Line(text=f"# {trace.microflow}", role="title")
     hidden: set[int] = set()
     for depth, step in trace.root.walk():
         if step is trace.root or id(step) in hidden or step.kind is Kind.CHANGE:
@@ -40,21 +40,21 @@ def detailed(trace: Trace, *, everything: bool = False) -> Iterator[Line]:
         pad = _INDENT * depth
         if step.kind is Kind.BLOCK:
             yield Line("")
-            yield Line(f"{pad}{step.text}", Kind.BLOCK)
-            yield Line(f"{pad}{'-' * len(step.text)}", Kind.BLOCK)
+            yield Line(text=f"{pad}{step.text}", role=Kind.BLOCK)
+            yield Line(text=f"{pad}{'-' * len(step.text)}", role=Kind.BLOCK)
         elif step.trivial and not everything:
             hidden.update(id(below) for below in step.steps)
         else:
-            yield Line(f"{pad}{step.text}", step.kind)
+            yield Line(text=f"{pad}{step.text}", role=step.kind)
         if step.kind is Kind.FLOW and step.origin:
-            yield Line(f"{pad}{_INDENT}# {step.origin}", "origin")
+            yield Line(text=f"{pad}{_INDENT}# {step.origin}", role="origin")
     yield Line("")
     yield from verdict(trace)
 
 
 def summary(trace: Trace) -> Iterator[Line]:
     """Yield the pipelines and the actions run in them, like a program's text."""
-    yield Line(f"# {trace.microflow}", "title")
+    yield Line(text=f"# {trace.microflow}", role="title")
     for step in trace.root.steps:
         yield from _program(step, 0)
     yield from verdict(trace)
@@ -63,31 +63,31 @@ def summary(trace: Trace) -> Iterator[Line]:
 def _program(step: Step, depth: int) -> Iterator[Line]:
     pad = _INDENT * depth
     if step.kind is Kind.BLOCK:
-        yield Line(f"{pad}{step.text.removesuffix(' { ... }')} {{", Kind.BLOCK)
+        yield Line(text=f"{pad}{step.text.removesuffix(' { ... }')} {{", role=Kind.BLOCK)
         for below in step.steps:
             yield from _program(below, depth + 1)
-        yield Line(f"{pad}}};", Kind.BLOCK)
+        yield Line(text=f"{pad}}};", role=Kind.BLOCK)
     elif step.kind is Kind.FLOW:
         for below in step.steps:
             yield from _program(below, depth)
     elif step.kind is not Kind.CHANGE and step.text != "next;":
-        yield Line(f"{pad}{step.text}", step.kind)
+        yield Line(text=f"{pad}{step.text}", role=step.kind)
 
 
 def minimal(trace: Trace) -> Iterator[Line]:
     """Yield what can be seen from outside: header fields that were changed, packets that were made, and outputs."""
-    yield Line(f"# {trace.microflow}", "title")
+    yield Line(text=f"# {trace.microflow}", role="title")
     for step in trace.steps():
         made = step.kind is Kind.BLOCK and step.text.endswith("{ ... }")
         if made or step.kind in (Kind.CHANGE, Kind.OUTPUT):
-            yield Line(step.text, step.kind)
+            yield Line(text=step.text, role=step.kind)
     yield from verdict(trace)
 
 
 def verdict(trace: Trace) -> Iterator[Line]:
     """Yield what became of the packet."""
     for text in trace.verdicts():
-        yield Line(f"=> {text}", "verdict")
+        yield Line(text=f"=> {text}", role="verdict")
 
 
 FORMS: dict[str, Callable[[Trace], Iterator[Line]]] = {"detailed": detailed, "summary": summary, "minimal": minimal}

@@ -355,7 +355,9 @@ class Tracer:
                 self.packet[_INPORT] == port.tunnel_key or _kind(self.packet) != self._asked
             )
             self._trace.deliveries.append(
-                Delivery(port, self.packet.copy(), self._datapath, answer, self._resolving and not answer)
+                Delivery(
+                    port, self.packet.copy(), self._datapath, is_answer=answer, resolves=self._resolving and not answer
+                )
             )
             self._here.steps.append(Step(Kind.OUTPUT, text))
             return

@@ -142,10 +142,10 @@ def test_of_three_flows_one_comes_and_goes():
     first, second, third = [(None, "d", None, "ingress", 1, 9, "ip4", act, None, None, (("stage-name", "s"),))
                             for act in ("next;", "drop;", "output;")]  # fmt: skip
     known = Contradictions()
-    known.absorb([first, second, third], [])
+    known.absorb(added=[first, second, third], removed=[])
     for _ in range(2):
-        known.absorb([], [first])
-        (told,) = known.absorb([first], []).values()
+        known.absorb(added=[], removed=[first])
+        (told,) = known.absorb(added=[first], removed=[]).values()
         assert "'drop;' and 'next;' and 'output;'" in told
-    assert list(known.absorb([], [second, third]).values()) == [""]
-    assert not known.absorb([], [first])
+    assert list(known.absorb(added=[], removed=[second, third]).values()) == [""]
+    assert not known.absorb(added=[], removed=[first])

@@ -41,7 +41,7 @@ _CARD = {"card_serial_number": _TEXT, "pf_mac_address": _TEXT, "vf_num": _NUMBER
 TOGETHER = (
     Keys({PARENT: _TEXT, TAG: _NUMBER}),
     Keys({SWITCH: _TEXT, LOGICAL_SWITCH: _TEXT}),
-    Keys(_PCI, "direct", OFFLOADED),
+    Keys(_PCI, vnic_type="direct", capability=OFFLOADED),
     Keys(_PCI | _CARD, "remote-managed"),
 )
 

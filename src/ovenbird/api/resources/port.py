@@ -211,7 +211,7 @@ class Ports(Resource[Port]):
     collection = "ports"
     row_class = Port
     not_found = PortNotFound
-    parent = Parent("network_id", "network", "network", Network)
+    parent = Parent(attribute="network_id", column="network", called="network", rows=Network)
     references: ClassVar[Mapping[str, str]] = {
         "network_id": "networks",
         "security_groups": "security_groups",

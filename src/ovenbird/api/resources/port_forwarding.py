@@ -46,7 +46,7 @@ class PortForwardings(Resource[PortForwarding]):
     row_class = PortForwarding
     not_found = PortForwardingNotFound
     taggable = False
-    parent = Parent("floatingip_id", "floating_ip", "floatingip", FloatingIP)
+    parent = Parent(attribute="floatingip_id", column="floating_ip", called="floatingip", rows=FloatingIP)
     references: ClassVar[Mapping[str, str]] = {"internal_port_id": "ports"}
     rules: ClassVar[Mapping[str, str]] = {
         **each(

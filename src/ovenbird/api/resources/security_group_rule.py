@@ -116,7 +116,7 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
     collection = "security_group_rules"
     row_class = SecurityGroupRule
     not_found = SecurityGroupRuleNotFound
-    parent = Parent("security_group_id", "security_group", "security_group", SecurityGroup)
+    parent = Parent(attribute="security_group_id", column="security_group", called="security_group", rows=SecurityGroup)
     references: ClassVar[Mapping[str, str]] = {
         "security_group_id": "security_groups",
         "remote_group_id": "security_groups",

@@ -115,7 +115,7 @@ class Subnets(Resource[Subnet]):
     collection = "subnets"
     row_class = Subnet
     not_found = SubnetNotFound
-    parent = Parent("network_id", "network", "network", Network)
+    parent = Parent(attribute="network_id", column="network", called="network", rows=Network)
     references: ClassVar[Mapping[str, str]] = {"network_id": "networks", "subnetpool_id": "subnetpools"}
     unshown = frozenset(("shared",))
     extensions: ClassVar[Mapping[str, str]] = {

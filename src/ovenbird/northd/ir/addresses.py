@@ -60,7 +60,7 @@ def scan_addresses(text: str) -> tuple[Addresses | None, str]:
         return None, text
     ips, rest = scan_ips(text[begin.end() :])
     four, six = [ip for ip, _ in ips if ":" not in ip], [ip for ip, _ in ips if ":" in ip]
-    return Addresses(_mac_text(begin), tuple(four), tuple(six)), rest
+    return Addresses(_mac_text(begin), ipv4=tuple(four), ipv6=tuple(six)), rest
 
 
 def parse_mac(text: str) -> str:

@@ -123,14 +123,14 @@ def balancer(row: LB) -> Balancer:
         protocol,
         tuple(vips),
         ",".join(name.replace("tp_", f"{protocol}_") for name in sorted(row.selection_fields)),
-        reject,
-        not reject and (flag(options, "event") or global_flag("controller_event", False)),
-        flag(options, "skip_snat"),
-        number(options, "affinity_timeout", 0, low=0, high=0xFFFF),
-        responder,
-        flag(options, "add_route"),
-        template,
-        tuple(troubles),
+        reject=reject,
+        event=not reject and (flag(options, "event") or global_flag("controller_event", False)),
+        skips_snat=flag(options, "skip_snat"),
+        affinity=number(options, "affinity_timeout", 0, low=0, high=0xFFFF),
+        responder=responder,
+        adds_route=flag(options, "add_route"),
+        template=template,
+        troubles=tuple(troubles),
     )
 
 
@@ -179,13 +179,13 @@ def parse_endpoint(text: str, six: bool | None = None) -> Endpoint | None:
         port = str(int(port)) if int(port) else ""
     try:
         if ip[0] == "^":
-            return Endpoint(ip, port, bool(six))
+            return Endpoint(ip=ip, port=port, six=bool(six))
         if ":" in ip:
-            return Endpoint(ipv6_text(ipv6_bytes(ip)), port, True)
+            return Endpoint(ip=ipv6_text(ipv6_bytes(ip)), port=port, six=True)
         ipv4_bytes(ip)
     except PacketError:
         return None
-    return Endpoint(ip, port, False) if bracketed is None else None
+    return Endpoint(ip=ip, port=port, six=False) if bracketed is None else None
 
 
 # -- who uses it -------------------------------------------------------------------------------------------------------

@@ -169,7 +169,11 @@ def subnets(texts: Iterable[str], version: int) -> list[Subnet]:
         low, high = int(network.network_address), int(network.broadcast_address)
         broadcast = str(network.broadcast_address) if network.version == 4 and network.prefixlen < 32 else ""
         own = ip_text(parsed.ip.packed)
-        found.append(Subnet(own, network_text(network), broadcast, network.prefixlen, low, high))
+        found.append(
+            Subnet(
+                ip=own, network=network_text(network), broadcast=broadcast, length=network.prefixlen, low=low, high=high
+            )
+        )
     return found
 
 
@@ -201,18 +205,18 @@ def router_port_of(lrp: nb.LogicalRouterPort) -> RouterPort | None:
     networks = lrp.networks
     return RouterPort(
         lrp.uuid,
-        lrp.name,
-        quote(lrp.name),
-        router.uuid,
-        datapath(router),
-        mac,
-        tuple(subnets(networks, 4)),
-        (*subnets(networks, 6), *subnets([f"{link_local(mac)}/64"], 6)),
-        lrp.enabled is not False,
-        lrp.options,
-        not chassis and bool(lrp.gateway_chassis or lrp.ha_chassis_group is not None),
-        chassis,
-        meters(router),
+        name=lrp.name,
+        quoted=quote(lrp.name),
+        router=router.uuid,
+        datapath=datapath(router),
+        mac=mac,
+        ipv4=tuple(subnets(networks, 4)),
+        ipv6=(*subnets(networks, 6), *subnets([f"{link_local(mac)}/64"], 6)),
+        enabled=lrp.enabled is not False,
+        options=lrp.options,
+        is_distributed_gateway=not chassis and bool(lrp.gateway_chassis or lrp.ha_chassis_group is not None),
+        chassis=chassis,
+        meters=meters(router),
     )
 
 

@@ -44,7 +44,7 @@ def router_port(name: str) -> tuple[UUID, Addresses] | None:
         return None
     networks = lrp.networks
     four, six = ([subnet.ip for subnet in subnets(networks, version)] for version in (4, 6))
-    return lrp.uuid, Addresses(mac, tuple(four), (*six, link_local(mac)))
+    return lrp.uuid, Addresses(mac, ipv4=tuple(four), ipv6=(*six, link_local(mac)))
 
 
 @view
@@ -76,7 +76,12 @@ def switch_options(switch: nb.LogicalSwitch) -> SwitchOptions:
     """Return how a switch treats its ports."""
     config = switch.other_config
     arp_responds_when_up = not global_flag("ignore_lsp_down", True)
-    return SwitchOptions(flag(config, "vlan-passthru"), arp_responds_when_up, has_ipam(config), meters(switch))
+    return SwitchOptions(
+        vlan_passthru=flag(config, "vlan-passthru"),
+        arp_responds_when_up=arp_responds_when_up,
+        has_ipam=has_ipam(config),
+        meters=meters(switch),
+    )
 
 
 def has_ipam(config: Mapping[str, str]) -> bool:

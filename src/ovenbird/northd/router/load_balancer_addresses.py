@@ -149,12 +149,14 @@ def near(row: LB) -> tuple[Near, ...]:
         if made.responder == "all":
             for port in _ports(row, users):
                 inside = ip[0] != "^" and source_for(port, ip) is not None
-                found[Near(ip, port.name, port.router, inside, True)] = None
+                found[Near(ip=ip, port=port.name, router=port.router, inside=inside, answers=True)] = None
         elif ip[0] != "^":
             for name in sorted(_around(row, users, ip, 128 if six else 32)):
                 there = router_port_by_name(name)
                 if there is not None:
-                    found[Near(ip, name, there.router, True, made.responder != "none")] = None
+                    found[
+                        Near(ip=ip, port=name, router=there.router, inside=True, answers=made.responder != "none")
+                    ] = None
     return tuple(found)
 
 

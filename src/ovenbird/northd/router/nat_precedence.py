@@ -61,14 +61,14 @@ def who_has_the_say(made: NatRule) -> Say:
     """Return who has the say over the addresses of a translation."""
     inward, outward = _others(made, LED_IN, made.outer), _others(made, INSIDE, made.inner)
     return Say(
-        _least(made, inward),
-        _least(made, [other for other in outward if other.sources and other.allowed == made.allowed]),
-        _least(made, [other for other in inward if other.allowed == made.allowed]),
-        _least(
+        outside=_least(made, inward),
+        inside=_least(made, [other for other in outward if other.sources and other.allowed == made.allowed]),
+        incoming=_least(made, [other for other in inward if other.allowed == made.allowed]),
+        replies=_least(
             made,
             [other for other in outward if other.destinations and other.where_active == made.where_active],
         ),
-        _least(made, [other for other in outward if other.mac and other.resident == made.resident]),
+        leaving=_least(made, [other for other in outward if other.mac and other.resident == made.resident]),
     )
 
 

@@ -255,8 +255,8 @@ def neighbor_ports(switch: nb.LogicalSwitch) -> tuple[NeighborPort, ...]:
             NeighborPort(
                 port.datapath,
                 f"outport == {port.quoted} && ",
-                tuple([(s.low, s.high) for s in port.ipv4]),
-                tuple([(s.low, s.high) for s in port.ipv6]),
+                ipv4=tuple([(s.low, s.high) for s in port.ipv4]),
+                ipv6=tuple([(s.low, s.high) for s in port.ipv6]),
             )
             for _, port in router_peers(switch)
         ]

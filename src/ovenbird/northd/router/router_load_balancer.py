@@ -113,7 +113,7 @@ def way(router: nb.LogicalRouter) -> Way:
     gateways = tuple([(port.quoted, f'"{port.redirect}"') for port in ports if port is not None])
     forced = bool(gateway_chassis(router)) and (forces_own_addresses(router) or bool(one_of_each(router, "lb")))
     where = datapath(router) if gateways else None
-    return Way(forced, limits.get(REJECT, ""), limits.get(EVENT, ""), where, gateways)
+    return Way(forced, reject=limits.get(REJECT, ""), event=limits.get(EVENT, ""), datapath=where, gateways=gateways)
 
 
 @grouped_values(nb.LogicalRouter)

@@ -69,7 +69,7 @@ Key = tuple[str, bool, str]
 """What routes of one group have in common: the prefix, whether it is the source's, the route table."""
 
 
-def key_of(prefix: str, policy: str | None, table: str) -> Key | None:
+def key_of(prefix: str, *, policy: str | None, table: str) -> Key | None:
     """Return a route's key, or None if its prefix does not parse.
 
     Arguments:
@@ -82,7 +82,9 @@ def key_of(prefix: str, policy: str | None, table: str) -> Key | None:
 
 
 def _keys(values: list[Any]) -> tuple[Key, ...]:
-    key = key_of(values[ROUTE.ip_prefix.index], values[ROUTE.policy.index], values[ROUTE.route_table.index])
+    key = key_of(
+        values[ROUTE.ip_prefix.index], policy=values[ROUTE.policy.index], table=values[ROUTE.route_table.index]
+    )
     return (key,) if key is not None else ()
 
 
@@ -174,7 +176,7 @@ def towards(way: NextHop, nexthop: str, six: bool) -> str:
 def static(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
     """Route as configured, alone or as one of several equal ways."""
     router = route.referrer(nb.LogicalRouter.static_routes)
-    key = key_of(route.ip_prefix, route.policy, route.route_table)
+    key = key_of(route.ip_prefix, policy=route.policy, table=route.route_table)
     if router is None or not enabled(router):
         return
     if key is None:
