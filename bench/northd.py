@@ -15,10 +15,13 @@ import json
 import statistics
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import topology
 from programs import OVENBIRD, Database, Place, cpu, memory, place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BUMP = {"op": "mutate", "table": "NB_Global", "where": [], "mutations": [["nb_cfg", "+=", 1]]}
 
@@ -140,6 +143,10 @@ class Bench:
             "DNS record added": name_add,
             "nothing": lambda _: self.change()[0],
         }
+        self.timed(kinds, repeats)
+
+    def timed(self, kinds: dict[str, Callable[[int], float]], repeats: int) -> None:
+        """Time changes of each kind, and count the processor time that each takes."""
         for kind, edit in kinds.items():
             times = []
             before = sum(map(cpu, self.counted))
@@ -205,12 +212,17 @@ def main() -> None:
             bench.edits(repeats)
             results[name] = bench.out
             print(json.dumps({"arrangement": name, **bench.out}), flush=True)
+    ratios(results)
+
+
+def ratios(results: dict[str, dict[str, Any]]) -> None:
+    """Print how many times faster than the original ours are."""
     theirs = results["Debian's"]
     for name in list(results)[:2]:
         ours = results[name]
-        ratios = {"cold cpu": theirs["cold_cpu_s"] / ours["cold_cpu_s"]}
-        ratios |= {k: v["wall_ms"] / ours[k]["wall_ms"] for k, v in theirs.items() if isinstance(v, dict)}
-        print(f"{name}: times faster:", ", ".join(f"{kind} {ratio:.1f}" for kind, ratio in ratios.items()))
+        faster = {"cold cpu": theirs["cold_cpu_s"] / ours["cold_cpu_s"]}
+        faster |= {k: v["wall_ms"] / ours[k]["wall_ms"] for k, v in theirs.items() if isinstance(v, dict)}
+        print(f"{name}: times faster:", ", ".join(f"{kind} {ratio:.1f}" for kind, ratio in faster.items()))
 
 
 if __name__ == "__main__":
