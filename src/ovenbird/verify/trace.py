@@ -211,7 +211,7 @@ class Tracer:
     def track(self, zone: Zone, translation: Translation | None = None) -> None:
         """Look the packet's connection up; with a translation, apply the one it was committed with."""
         place = self._zone(zone)
-        if self._states and translation is None:
+        if self._states and (translation is None or translation.told):
             self.packet["ct_state"] = self._told[place] = self._states.pop()
             self.packet["ct_mark"] = self.packet["ct_label"] = 0
             return

@@ -118,7 +118,7 @@ class Recorder(Tracer):
         before = headers(self.packet)
         super().track(zone, translation)
         self.remembered |= bool(self.packet["ct_mark"] or self.packet["ct_label"]) or headers(self.packet) != before
-        if translation is None:
+        if translation is None or translation.told:
             self.states.append(format_state(self.packet["ct_state"]).replace("|", ","))
 
     def start_again(self) -> None:

@@ -52,6 +52,7 @@ class Routed:
     routers: list[Router] = field(default_factory=list)
     outside: dict[str, Port] = field(default_factory=dict)  # localnet ports by their switch
     equal_ways: bool = False
+    vips: list[str] = field(default_factory=list)  # virtual addresses of load balancers
     sources: set[str] = field(default_factory=set)  # external addresses that only snat uses, and no router's port has
 
     @property
@@ -98,6 +99,7 @@ def make(dice: random.Random) -> Routed:
         _policies(made, dice, router)
         _translations(made, dice, router)
     _odds(made, dice)
+    _balancers(made, dice)
     return made
 
 
@@ -312,6 +314,26 @@ def _odds(made: Routed, dice: random.Random) -> None:
         add("set", "Logical_Switch_Port", port.name, "type=external", "ha_chassis_group=@plays")
 
 
+def _balancers(made: Routed, dice: random.Random) -> None:
+    """Add load balancers: of one backend each, since which of several is chosen is anybody's guess."""
+    add, users = made.net.add, [*made.net.switches, *(router.name for router in made.routers)]
+    for n in range(dice.choice([0, 0, 1, 2, 3])):
+        six, port = dice.random() < 0.3, dice.choice([22, 80, 80, 0])
+        four, _ = made.net.subnet(dice.choice(made.net.switches))
+        vip = f"2001:db8:30::{n + 1}" if six else dice.choice([f"30.0.0.{n + 1}", f"{four}{200 + n}"])
+        behind = dice.choice([p.ip6 if six else p.ip for p in made.net.ports])
+        name, proto = f"lb{n}", dice.choice(["tcp", "tcp", "udp"])
+        there, to = (vip, behind) if not port else (f"[{vip}]:{port}", f"[{behind}]:8080") if six else (
+            f"{vip}:{port}", f"{behind}:8080")  # fmt: skip
+        empty = dice.random() < 0.2
+        add(*dice.choice([[], ["--reject"]]), "lb-add", name, there, "" if empty else to, *([proto] if port else []))
+        if dice.random() < 0.2:
+            add("set", "Load_Balancer", name, "options:skip_snat=true")
+        for user in dice.sample(users, min(len(users), dice.choice([1, 2]))):
+            add("lr-lb-add" if user.startswith("r") else "ls-lb-add", user, name)
+        made.vips.append(vip)
+
+
 def packet(dice: random.Random, made: Routed) -> tuple[str, str]:
     """Make a packet: the datapath where it starts, and the microflow."""
     if dice.random() < 0.25:
@@ -335,6 +357,10 @@ def packet(dice: random.Random, made: Routed) -> tuple[str, str]:
         outer, mac = dice.choice(outers)
         to, to6 = (to, outer) if ":" in outer else (outer, to6)
         gateway = dice.choice([leg.mac, leg.mac, mac])
+    if made.vips and dice.random() < 0.4:
+        vip = dice.choice(made.vips)
+        to, to6 = (to, vip) if ":" in vip else (vip, to6)
+        gateway = leg.mac
     eth = dice.choice([source.mac] * 8 + [STRANGER])
     head = f'inport == "{source.name}" && eth.src == {eth}'
     return source.switch, f"{head} && {_body(dice, leg, eth, gateway, (ip, ip6), (to, to6))}"

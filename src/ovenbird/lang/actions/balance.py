@@ -88,7 +88,7 @@ class _LoadBalance(Action):
         """Translate a copy, commit it with its flags, and run the next table on it."""
         zone = Zone.flow(machine)
         if not self.backends:
-            return track_and_go(machine, zone, Translation())
+            return track_and_go(machine, zone, Translation(told=True))
         backend = self.backends[machine.choose([100] * len(self.backends))]
         bits = _NATTED | _SNAT_FLAGS.get(self.ct_flag, 0)
         original = machine.packet

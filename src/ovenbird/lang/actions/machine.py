@@ -6,7 +6,7 @@ tracking is simulated: `track` answers from what earlier packets and actions com
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -45,7 +45,8 @@ class Zone(Enum):
 class Translation:
     """New addresses of a connection: `source` says which end, `address` (with `ipv6`) and perhaps a range of ports.
 
-    Without an address the connection's own translation applies, in whichever direction it has.
+    Without an address the connection's own translation applies, in whichever direction it has. ``told`` is true where a
+    trace that is told what connection tracking says (`--ct`) is told it for this action, too: for load balancing.
     """
 
     source: bool = False
@@ -54,6 +55,7 @@ class Translation:
     _: KW_ONLY
     port: int = 0
     port_max: int = 0
+    told: bool = field(default=False, compare=False)
 
 
 class Check(Enum):
