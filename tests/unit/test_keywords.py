@@ -42,7 +42,6 @@ OF_ONE_KIND = {
 """Where the order means nothing, or is the meaning."""
 
 ELSEWHERE = (
-    "controller/",
     "engine/outputs.py",
     "northd/ir/flow.py",
     "northd/shared/load_balancing.py",

@@ -242,7 +242,7 @@ class Controller:
             raise NotHereError(f'"{name}" has no interface on this chassis')
         if self.switch.session is None:
             raise NotHereError("the switch is not connected")
-        self.switch.send(inject.packet_out(packet, ofport, port.tag if port.parent_port else None))
+        self.switch.send(inject.packet_out(packet, ofport=ofport, tag=port.tag if port.parent_port else None))
 
     # -- running ------------------------------------------------------------------------------------------------------
 
@@ -467,9 +467,9 @@ class Controller:
     def _wave(self, engine: Engine) -> None:
         deltas = engine.run()
         self.waves += 1
-        clauses = deltas.get(MONITOR_CLAUSE)
+        clauses = deltas.of(MONITOR_CLAUSE)
         if clauses is not None:
-            self._monitor_conditions.absorb(clauses.added, clauses.removed)
+            self._monitor_conditions.absorb(added=clauses.added, removed=clauses.removed)
         if clauses is not None or self.waves == 1:
             self._tell(settled=False)
             self._interested.set()
@@ -478,13 +478,13 @@ class Controller:
         self._absorb_zones(deltas)
         self._absorb_flows(deltas)
         self._absorb_limits(deltas)
-        if (failed := deltas.get(FAILED)) is not None:
-            self._retries.absorb(failed.added, failed.removed)
-        if (notices := deltas.get(NOTICE)) is not None:
-            self.notices.absorb(notices.added, notices.removed)
+        if (failed := deltas.of(FAILED)) is not None:
+            self._retries.absorb(added=failed.added, removed=failed.removed)
+        if (notices := deltas.of(NOTICE)) is not None:
+            self.notices.absorb(added=notices.added, removed=notices.removed)
             self._tell_findings_soon()
         self.protocols.absorb(deltas)
-        if (announced := deltas.get(ANNOUNCED)) is not None:
+        if (announced := deltas.of(ANNOUNCED)) is not None:
             self.packet_ins.mac_learning.correct(announced.added)
 
     def _absorb_schemas(self) -> None:
@@ -499,39 +499,39 @@ class Controller:
             if not isinstance(relation, EditRelation):
                 continue
             for client, book in self._books.items():
-                book.absorb(delta.added, delta.removed)
+                book.absorb(added=delta.added, removed=delta.removed)
                 if delta.added and not relation.after_flows:
                     self._write[client].set()
             if delta.added and relation.after_flows:
                 self.switch.wake()
 
     def _absorb_zones(self, deltas: Deltas) -> None:
-        delta = deltas.get(ZONE)
+        delta = deltas.of(ZONE)
         if delta is None:
             return
         self._zones.recall(self._bridge_ids())
-        self.switch.flush_zones(self._zones.absorb(delta.added, delta.removed))
+        self.switch.flush_zones(self._zones.absorb(added=delta.added, removed=delta.removed))
         self._write[self._vswitch].set()
 
     def _absorb_limits(self, deltas: Deltas) -> None:
-        delta = deltas.get(LIMIT)
+        delta = deltas.of(LIMIT)
         if delta is not None:
-            self._limits.absorb(delta.added, delta.removed)
+            self._limits.absorb(added=delta.added, removed=delta.removed)
 
     def _absorb_flows(self, deltas: Deltas) -> None:
         whole, parts = deltas.get(FLOW), deltas.get(PART)
         for relation, chosen in ((GROUP, self.switch.groups), (METER, self.switch.meters)):
             delta = deltas.get(relation)
             if delta is not None:
-                chosen.absorb(delta.added, delta.removed)
+                chosen.absorb(added=delta.added, removed=delta.removed)
                 self.switch.wake()
         if whole is not None:
-            self.switch.table.absorb(whole.added, whole.removed)
+            self.switch.table.absorb(added=whole.added, removed=whole.removed)
         if parts is not None:
-            self.switch.table.absorb_parts(parts.added, parts.removed)
-        patterns = deltas.get(ADDRESS_SET_FLOW)
+            self.switch.table.absorb_parts(added=parts.added, removed=parts.removed)
+        patterns = deltas.of(ADDRESS_SET_FLOW)
         if patterns is not None:
-            self.switch.sets.absorb(patterns.added, patterns.removed)
+            self.switch.sets.absorb(added=patterns.added, removed=patterns.removed)
 
     # -- what is monitored --------------------------------------------------------------------------------------------
 

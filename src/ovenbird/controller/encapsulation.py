@@ -50,7 +50,7 @@ VXLAN_MULTICAST_IN = (
 VXLAN_MULTICAST_BIT = 1 << 23
 
 
-def outward(encapsulation: str, datapath: int, key: int) -> tuple[Action, ...]:
+def outward(encapsulation: str, *, datapath: int, key: int) -> tuple[Action, ...]:
     """Return what prepares a packet for a tunnel.
 
     Arguments:

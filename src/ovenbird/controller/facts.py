@@ -1,33 +1,17 @@
-"""What the controller's rules yield, besides edits of rows (`edits`).
+"""What the controller's rules yield, besides edits of rows (`edits`): the relations, and the classes of their facts.
+
+Two relations are hot, a large host has hundreds of thousands of their facts: these are plain tuples.
 
 - `FLOW(table, priority, match, actions, cookie)`: a flow of the integration bridge; match and actions are encoded.
 - `PART(table, priority, match, cookie, order, actions)`: a piece of a flow that several rules make together, such as
   one port's copy of a flooded packet, or one conjunction: the flow's actions are its parts in the order of `order`.
-- `ADDRESS_SET_FLOW(set, field, before, after, head, tail)`: for each member of an address set a fact, whose match is
-  the entries `before`, the member as a value of `field`, and the entries `after`; `head` is what the fact has before
-  the match (relation, table, priority) and `tail` what it has behind.
-- `FAILED(name, error)`: a port of ours that the switch could not add, and what it says about it.
-- `NOTICE(level, text)`: what of the configuration has no effect, and why, with the level of its line in the log.
-- `MONITOR_CLAUSE(table, column, function, value)`: what to monitor in Southbound.
-- `ZONE(name, number)`: a conntrack zone in use.
-- `LIMIT(number, connections)`: how many connections a conntrack zone may have.
-- `GROUP(number, spec)`: a group of the integration bridge, to which flows refer by number.
-- `METER(number, unit, bands)`: a meter of the integration bridge, in Southbound's unit, its bands as (rate, burst).
-- `ANNOUNCED(datapath, port, mac, address, rivals)`: an address that a physical network should hear of, at a port by
-  keys, and the chassis heard now that might have announced it too.
-- `ADVERTISED(datapath, port, shortest, longest, frame)`: a router advertisement to send at a port, by keys, and the
-  seconds between one and the next.
-- `SESSION(uuid, datapath, port, mac, source, address, numbers, times, enabled)`: a BFD session to run at a router's
-  port, by keys; numbers are its UDP port and discriminator, times its intervals in milliseconds and its multiplier.
-- `DELEGATION(port, datapath, key, mac)`: a router's port that asks a delegating router for a prefix through another
-  port, by keys, of that MAC address.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ovenbird.engine.facts import Fact, Relation
+from ovenbird.engine.facts import Fact, NamedRelation, Relation
 from ovenbird.openflow.actions import encode_actions
 from ovenbird.openflow.fields import FIELDS
 from ovenbird.openflow.match import Match, encode_oxm
@@ -35,23 +19,185 @@ from ovenbird.openflow.match import Match, encode_oxm
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ovenbird.engine.rows import Row
+    from ovenbird.engine.rows import UUID, Row
+    from ovenbird.lang.actions.context import GroupSpec
     from ovenbird.openflow.actions import Action
+    from ovenbird.pipeline.openflow_tables import OFTable
 
 FLOW = Relation("flow")
 PART = Relation("part of a flow")
-ADDRESS_SET_FLOW = Relation("flow of each member")
-FAILED = Relation("port that the switch could not add")
-NOTICE = Relation("notice")
-MONITOR_CLAUSE = Relation("monitor clause")
-ZONE = Relation("conntrack zone")
-LIMIT = Relation("limit of a conntrack zone")
-GROUP = Relation("group")
-METER = Relation("meter")
-ADVERTISED = Relation("router advertisement")
-SESSION = Relation("BFD session")
-DELEGATION = Relation("prefix to ask for")
-ANNOUNCED = Relation("address to announce")
+
+
+class AddressSetFlow(NamedTuple):
+    """For each member of an address set a fact.
+
+    Arguments:
+        relation: `ADDRESS_SET_FLOW`.
+        address_set: the set's name.
+        field: the match field that members are values of.
+        before: the encoded entries of the match in front of the member.
+        after: those behind it.
+        head: what the facts have before the match: relation, table, priority.
+        tail: what they have behind it.
+    """
+
+    relation: Relation
+    address_set: str
+    field: str
+    before: bytes
+    after: bytes
+    head: Fact
+    tail: Fact
+
+
+class FailedPort(NamedTuple):
+    """A port of ours that the switch could not add, and what it says about it."""
+
+    relation: Relation
+    name: str
+    error: str
+
+
+class Notice(NamedTuple):
+    """What of the configuration has no effect, and why, with the level of its line in the log."""
+
+    relation: Relation
+    level: int
+    text: str
+
+
+class MonitorClause(NamedTuple):
+    """A clause of the condition by which a table of Southbound is monitored (RFC 7047, section 5.1)."""
+
+    relation: Relation
+    table: str
+    column: str
+    function: str
+    value: Any
+
+
+class ConntrackZone(NamedTuple):
+    """A conntrack zone in use."""
+
+    relation: Relation
+    name: str
+    number: int
+
+
+class ZoneLimit(NamedTuple):
+    """How many connections a conntrack zone may have."""
+
+    relation: Relation
+    zone: int
+    connections: int
+
+
+class SwitchGroup(NamedTuple):
+    """A group of the integration bridge, to which flows refer by number."""
+
+    relation: Relation
+    number: int
+    spec: GroupSpec
+
+
+class SwitchMeter(NamedTuple):
+    """A meter of the integration bridge, in Southbound's unit, its bands as (rate, burst)."""
+
+    relation: Relation
+    number: int
+    unit: str
+    bands: tuple[tuple[int, int], ...]
+
+
+class Announcement(NamedTuple):
+    """An address that a physical network should hear of.
+
+    Arguments:
+        relation: `ANNOUNCED`.
+        datapath: the key of the switch where it is announced.
+        port: the key of the port that announces it.
+        mac: the MAC address to announce.
+        address: the IP address, empty for the MAC address alone.
+        rivals: the chassis heard now that might have announced it too.
+    """
+
+    relation: Relation
+    datapath: int
+    port: int
+    mac: str
+    address: str
+    rivals: Any
+
+
+class Advertisement(NamedTuple):
+    """A router advertisement to send at a port, by keys, and the seconds between one and the next."""
+
+    relation: Relation
+    datapath: int
+    port: int
+    shortest: float
+    longest: float
+    frame: bytes
+
+
+class BfdSession(NamedTuple):
+    """A BFD session to run at a router's port.
+
+    Arguments:
+        relation: `SESSION`.
+        uuid: of its row.
+        datapath: the key of the router's neighbouring switch.
+        port: the key of the port there.
+        mac: the router's MAC address.
+        source: the router's IP address.
+        address: that of the other end.
+        numbers: the UDP port and the discriminator.
+        times: the intervals of sending and receiving in milliseconds, and the multiplier.
+        enabled: whether the session is up administratively.
+    """
+
+    relation: Relation
+    uuid: UUID
+    datapath: int
+    port: int
+    mac: str
+    source: str
+    address: str
+    numbers: tuple[int, int]
+    times: tuple[int, int, int]
+    enabled: bool
+
+
+class Delegation(NamedTuple):
+    """A router's port that asks a delegating router for a prefix through another port of that MAC address.
+
+    Arguments:
+        relation: `DELEGATION`.
+        port: the name of the port that asks.
+        datapath: the key of the switch through which it asks.
+        key: that of the port there.
+        mac: the MAC address that asks.
+    """
+
+    relation: Relation
+    port: str
+    datapath: int
+    key: int
+    mac: str
+
+
+ADDRESS_SET_FLOW = NamedRelation("flow of each member", AddressSetFlow)
+FAILED = NamedRelation("port that the switch could not add", FailedPort)
+NOTICE = NamedRelation("notice", Notice)
+MONITOR_CLAUSE = NamedRelation("monitor clause", MonitorClause)
+ZONE = NamedRelation("conntrack zone", ConntrackZone)
+LIMIT = NamedRelation("limit of a conntrack zone", ZoneLimit)
+GROUP = NamedRelation("group", SwitchGroup)
+METER = NamedRelation("meter", SwitchMeter)
+ANNOUNCED = NamedRelation("address to announce", Announcement)
+ADVERTISED = NamedRelation("router advertisement", Advertisement)
+SESSION = NamedRelation("BFD session", BfdSession)
+DELEGATION = NamedRelation("prefix to ask for", Delegation)
 
 
 def encode_match(fields: Mapping[str, tuple[int, int]]) -> bytes:
@@ -68,7 +214,7 @@ def encode_match(fields: Mapping[str, tuple[int, int]]) -> bytes:
 
 
 def flow(
-    table: int, priority: int, match: Mapping[str, tuple[int, int]], actions: Sequence[Action], cookie: int = 0
+    table: OFTable, priority: int, match: Mapping[str, tuple[int, int]], actions: Sequence[Action], cookie: int = 0
 ) -> Fact:
     """Make a flow's fact.
 
@@ -83,7 +229,7 @@ def flow(
 
 
 def part(
-    table: int,
+    table: OFTable,
     priority: int,
     match: Mapping[str, tuple[int, int]],
     cookie: int,
@@ -104,7 +250,7 @@ def part(
 
 
 def address_set_flow(
-    match: Mapping[str, tuple[int, int]], field: str, address_set: str, head: Fact, tail: tuple[object, ...]
+    match: Mapping[str, tuple[int, int]], *, field: str, address_set: str, head: Fact, tail: Fact
 ) -> Fact:
     """Make the fact of a flow with an address set: a pattern, which each of the set's members fills.
 
@@ -118,7 +264,7 @@ def address_set_flow(
     rank = FIELDS[field].rank
     before = encode_oxm({name: cube for name, cube in match.items() if FIELDS[name].rank < rank})
     after = encode_oxm({name: cube for name, cube in match.items() if FIELDS[name].rank > rank})
-    return (ADDRESS_SET_FLOW, address_set, field, before, after, head, tail)
+    return ADDRESS_SET_FLOW(address_set=address_set, field=field, before=before, after=after, head=head, tail=tail)
 
 
 def cookie_of(row: Row) -> int:

@@ -63,7 +63,7 @@ def read(text: str) -> tuple[str, bytes]:
     return name, frame(packet)
 
 
-def packet_out(packet: bytes, ofport: int, tag: int | None) -> PacketOut:
+def packet_out(packet: bytes, *, ofport: int, tag: int | None) -> PacketOut:
     """Return the message that lets a packet in by an interface.
 
     Arguments:
@@ -165,7 +165,7 @@ def _transport(packet: Microflow, proto: int, source: bytes, target: bytes) -> b
     return b""
 
 
-def inject_actions(datapath: int, port: int, *, local: bool = False) -> bytes:
+def inject_actions(*, datapath: int, port: int, local: bool = False) -> bytes:
     """Return the actions that let a packet enter a datapath as if it came from a port.
 
     Arguments:

@@ -112,11 +112,11 @@ class World:
                 ran[name] = ran.get(name, 0) + count
             for relation, delta in deltas.items():
                 if relation is FLOW:
-                    self.table.absorb(delta.added, delta.removed)
+                    self.table.absorb(added=delta.added, removed=delta.removed)
                 elif relation is PART:
-                    self.table.absorb_parts(delta.added, delta.removed)
+                    self.table.absorb_parts(added=delta.added, removed=delta.removed)
                 elif relation is ADDRESS_SET_FLOW:
-                    self.sets.absorb(delta.added, delta.removed)
+                    self.sets.absorb(added=delta.added, removed=delta.removed)
                 elif relation in self.facts:
                     self.facts[relation] -= set(delta.removed)
                     self.facts[relation] |= set(delta.added)

@@ -74,7 +74,7 @@ def test_no_port():
 
 
 def test_a_containers_packet_carries_its_tag():
-    message = packet_out(b"x" * 60, 5, 42)
+    message = packet_out(b"x" * 60, ofport=5, tag=42)
     again = PacketOut.decode(message.encode()[8:])
     assert again.in_port == 5
     assert len(again.actions) == 3

@@ -20,8 +20,9 @@ from ovenbird.model.sb import DatapathBinding, PortBinding
 from ovenbird.net.numbers import integer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from ovenbird.controller.facts import ConntrackZone
     from ovenbird.engine.engine import Engine
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID
@@ -78,7 +79,7 @@ def port_zone(port: PortBinding) -> Iterator[Fact]:
     """Report the zone of a resident port."""
     zone = port_zone_of(port)
     if zone:
-        yield ZONE(port.logical_port, zone)
+        yield ZONE(name=port.logical_port, number=zone)
 
 
 @rule(DatapathBinding)
@@ -86,8 +87,8 @@ def datapath_zone(datapath: DatapathBinding) -> Iterator[Fact]:
     """Report the zones of a hosted datapath."""
     if is_hosted(datapath.uuid):
         dnat, snat = datapath_zones(datapath.uuid)
-        yield ZONE(f"{datapath.uuid}_dnat", dnat)
-        yield ZONE(f"{datapath.uuid}_snat", snat)
+        yield ZONE(name=f"{datapath.uuid}_dnat", number=dnat)
+        yield ZONE(name=f"{datapath.uuid}_snat", number=snat)
 
 
 class CtZones:
@@ -101,18 +102,18 @@ class CtZones:
         """Take what a bridge's external_ids record for true."""
         self.recorded = stored_zones(ids)
 
-    def absorb(self, added: list[Fact], removed: list[Fact]) -> list[int]:
+    def absorb(self, *, added: Iterable[ConntrackZone], removed: Iterable[ConntrackZone]) -> list[int]:
         """Take in a wave's facts; return the zones to flush: those given to a name that had another before.
 
         Never zone 0, which a router may be told to use: the host's own connections are there.
         """
-        for _, name, _number in removed:
-            self.used.pop(name, None)
+        for gone in removed:
+            self.used.pop(gone.name, None)
         fresh = []
-        for _, name, number in added:
-            self.used[name] = number
-            if number and self.recorded.get(name) != number:
-                fresh.append(number)
+        for zone in added:
+            self.used[zone.name] = zone.number
+            if zone.number and self.recorded.get(zone.name) != zone.number:
+                fresh.append(zone.number)
         return fresh
 
     def changes(self) -> tuple[tuple[str, str | None], ...]:

@@ -87,7 +87,7 @@ def recorded(store: Store, subject: str) -> str | None:
     return row.value if row is not None else None
 
 
-def record(store: Store, subject: str, value: str | None) -> bool:
+def record(store: Store, subject: str, *, value: str | None) -> bool:
     """Record what has come of a subject; return whether that is news.
 
     Arguments:

@@ -17,6 +17,7 @@ from ovenbird.controller.facts import NOTICE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from ovenbird.controller.facts import Notice
     from ovenbird.engine.facts import Fact
 
 log = logging.getLogger("ovenbird.notices")
@@ -33,12 +34,12 @@ def warning(text: str) -> Fact:
     Arguments:
         text: what is wrong, and what has become of it; without a full stop.
     """
-    return NOTICE(logging.WARNING, text)
+    return NOTICE(level=logging.WARNING, text=text)
 
 
 def info(text: str) -> Fact:
     """Make the notice of something that may be as it should be, or pass; of the same form."""
-    return NOTICE(logging.INFO, text)
+    return NOTICE(level=logging.INFO, text=text)
 
 
 class Notices:
@@ -62,15 +63,15 @@ class Notices:
             told.append(f"{len(texts) - MOST} more: this controller's findings/list has all")
         return json.dumps(told, ensure_ascii=False) if told else ""
 
-    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+    def absorb(self, *, added: Iterable[Notice], removed: Iterable[Notice]) -> None:
         """Take in what a wave changed, and log it."""
         before = dict(self._current)
-        for _, _, text in removed:
-            self._current.pop(text, None)
-        for _, level, text in added:
-            self._current[text] = level
-            if text not in before:
-                log.log(level, "%s", text)
+        for gone in removed:
+            self._current.pop(gone.text, None)
+        for notice in added:
+            self._current[notice.text] = notice.level
+            if notice.text not in before:
+                log.log(notice.level, "%s", notice.text)
         for text in before.keys() - self._current.keys():
             log.info("no longer so: %s", text)
 

@@ -34,7 +34,7 @@ CT_ZONE_LIMIT = 65536
 number). Open vSwitch's own table has 3,000,000 by default, a small Linux host's 65,536 and more."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The chassis's configuration."""
 

@@ -107,7 +107,7 @@ class FlowContext:
         """Return the id of the group with that specification, and note that the flow needs it."""
         self.asked = True
         number = GROUPS.get(spec)
-        self.groups.append(GROUP(number, spec))
+        self.groups.append(GROUP(number=number, spec=spec))
         return number
 
 

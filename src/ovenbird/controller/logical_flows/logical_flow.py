@@ -92,7 +92,13 @@ def hosted_datapath(datapath: UUID) -> HostedDatapath | None:
     row = hosted_row(datapath)
     if row is None:
         return None
-    return HostedDatapath(row, row.tunnel_key, row.tunnel_key.to_bytes(8, "big"), is_switch(row), zero_snat())
+    return HostedDatapath(
+        row=row,
+        key=row.tunnel_key,
+        metadata=row.tunnel_key.to_bytes(8, "big"),
+        is_switch=is_switch(row),
+        zero_snat=zero_snat(),
+    )
 
 
 def translation(flow: LogicalFlow, datapath: UUID) -> Iterable[Fact]:
@@ -248,7 +254,7 @@ def _translation(flow: LogicalFlow, here: HostedDatapath) -> Iterator[Fact]:
         hole = pattern_of.hole(match) if pattern_of is not None else None
         if hole is not None:
             for tail in tails:
-                yield address_set_flow(fields, *hole, head, tail)
+                yield address_set_flow(fields, field=hole[0], address_set=hole[1], head=head, tail=tail)
             continue
         encoded = encode_match(fields)
         for tail in tails:

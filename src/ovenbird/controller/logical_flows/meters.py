@@ -35,4 +35,4 @@ def meters(meter: Meter) -> Iterator[Fact]:
     """Yield a meter."""
     bands = tuple(sorted((band.rate, band.burst_size) for band in meter.bands))
     if bands:
-        yield METER(NUMBERS.get(meter.name), meter.unit, bands)
+        yield METER(number=NUMBERS.get(meter.name), unit=meter.unit, bands=bands)

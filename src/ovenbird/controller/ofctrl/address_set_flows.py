@@ -26,6 +26,7 @@ from ovenbird.openflow.match import encode_oxm
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ovenbird.controller.facts import AddressSetFlow
     from ovenbird.controller.ofctrl.flow_table import FlowTable
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import SetDeltas, Store, Table
@@ -55,7 +56,7 @@ def _entry(member: str, field_name: str) -> bytes | None:
     return encode_oxm({field_name: (value & mask, mask)}) if mask else b""
 
 
-def facts(fact: Fact, members: Iterable[str]) -> list[Fact]:
+def facts(fact: AddressSetFlow, members: Iterable[str]) -> list[Fact]:
     """Return the facts that a pattern gives with some members."""
     _, _, field, before, after, head, tail = fact
     fixed = len(before) + len(after) + 4
@@ -79,7 +80,7 @@ class AddressSetFlows:
 
     def __init__(self, table: FlowTable) -> None:
         self._table = table
-        self._patterns: dict[str, dict[Fact, None]] = {}
+        self._patterns: dict[str, dict[AddressSetFlow, None]] = {}
         self._rows: dict[str, dict[AddressSet, frozenset[str]]] = {}
         self._names: dict[AddressSet, str] = {}
         self._followed: Table[AddressSet] | None = None
@@ -95,10 +96,10 @@ class AddressSetFlows:
         self.inserted(self._followed.rows.values())
         self._followed.watchers.append(self)
 
-    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+    def absorb(self, *, added: Iterable[AddressSetFlow], removed: Iterable[AddressSetFlow]) -> None:
         """Take in a wave's patterns."""
         for fact in removed:
-            name = fact[1]
+            name = fact.address_set
             patterns = self._patterns[name]
             del patterns[fact]
             if not patterns:
@@ -106,7 +107,7 @@ class AddressSetFlows:
             for members in self._rows.get(name, {}).values():
                 self._change([fact], (), members)
         for fact in added:
-            name = fact[1]
+            name = fact.address_set
             self._patterns.setdefault(name, {})[fact] = None
             for members in self._rows.get(name, {}).values():
                 self._change([fact], members, ())
@@ -154,7 +155,7 @@ class AddressSetFlows:
             del self._rows[name]
         self._change(self._patterns.get(name, ()), (), members)
 
-    def _change(self, patterns: Iterable[Fact], added: Iterable[str], removed: Iterable[str]) -> None:
+    def _change(self, patterns: Iterable[AddressSetFlow], added: Iterable[str], removed: Iterable[str]) -> None:
         for fact in patterns:
-            absorb = self._table.absorb_parts if fact[5][0] is PART else self._table.absorb
-            absorb(facts(fact, added), facts(fact, removed))
+            absorb = self._table.absorb_parts if fact.head[0] is PART else self._table.absorb
+            absorb(added=facts(fact, added), removed=facts(fact, removed))

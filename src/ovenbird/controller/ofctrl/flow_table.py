@@ -68,7 +68,7 @@ class FlowTable:
 
     # -- what should be -----------------------------------------------------------------------------------------------
 
-    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+    def absorb(self, *, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
         """Take in a wave's whole flows."""
         whole, dirty = self._whole, self._dirty
         for fact in removed:
@@ -91,7 +91,7 @@ class FlowTable:
                     whole[key] = [held, fact]  # type: ignore[list-item]  # mypy loses the union at type(...)
             dirty[key] = None
 
-    def absorb_parts(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+    def absorb_parts(self, *, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
         """Take in a wave's parts of flows."""
         for fact in removed:
             key = fact[1:4]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.controller.facts import SwitchGroup
 from ovenbird.controller.ofctrl.id_table import IdTable
 from ovenbird.openflow.messages import GroupDesc, GroupMod, GroupType, ModCommand
 from ovenbird.openflow.messages.group import Bucket
@@ -11,16 +12,15 @@ from ovenbird.openflow.messages.group import Bucket
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ovenbird.engine.facts import Fact
     from ovenbird.lang.actions.context import GroupSpec
 
 
-class GroupTable(IdTable[tuple[Bucket, ...]]):
+class GroupTable(IdTable[SwitchGroup, tuple[Bucket, ...]]):
     """Desired groups against installed ones, by their buckets."""
 
-    def made_of(self, fact: Fact) -> tuple[Bucket, ...]:
+    def made_of(self, fact: SwitchGroup) -> tuple[Bucket, ...]:
         """Return the buckets that a fact wants."""
-        return buckets_of(fact[2])
+        return buckets_of(fact.spec)
 
     def change(self, command: ModCommand, number: int, thing: tuple[Bucket, ...] | None) -> GroupMod:
         """Return the message that changes a group.

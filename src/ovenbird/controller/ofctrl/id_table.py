@@ -10,19 +10,22 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from ovenbird.controller.facts import SwitchGroup, SwitchMeter
 from ovenbird.openflow.messages import ModCommand
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ovenbird.engine.facts import Fact
     from ovenbird.openflow.messages import Message
+
+Wanted = TypeVar("Wanted", SwitchGroup, SwitchMeter)
+"""The facts that want such things."""
 
 Thing = TypeVar("Thing")
 """What has a number, as the switch says it when it is asked."""
 
 
-class IdTable(ABC, Generic[Thing]):
+class IdTable(ABC, Generic[Wanted, Thing]):
     """Desired things against installed ones."""
 
     def __init__(self) -> None:
@@ -30,8 +33,8 @@ class IdTable(ABC, Generic[Thing]):
         self.installed: dict[int, Thing] = {}
 
     @abstractmethod
-    def made_of(self, fact: Fact) -> Thing:
-        """Return what a fact wants; its number is the fact's first value."""
+    def made_of(self, fact: Wanted) -> Thing:
+        """Return what a fact wants."""
 
     @abstractmethod
     def change(self, command: ModCommand, number: int, thing: Thing | None) -> Message:
@@ -43,12 +46,12 @@ class IdTable(ABC, Generic[Thing]):
             thing: what it is then; None for one that goes.
         """
 
-    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+    def absorb(self, *, added: Iterable[Wanted], removed: Iterable[Wanted]) -> None:
         """Take in a wave's facts."""
         for fact in removed:
-            self.desired.pop(fact[1], None)
+            self.desired.pop(fact.number, None)
         for fact in added:
-            self.desired[fact[1]] = self.made_of(fact)
+            self.desired[fact.number] = self.made_of(fact)
 
     def before(self) -> list[Message]:
         """Return the messages to send before the flows, and hold them for sent."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ovenbird.controller.facts import SwitchMeter
 from ovenbird.controller.ofctrl.id_table import IdTable
 from ovenbird.openflow.messages import MeterConfig, MeterFlag, MeterMod, ModCommand
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ovenbird.engine.facts import Fact
 
-
-def config_of(number: int, unit: str, bands: tuple[tuple[int, int], ...]) -> MeterConfig:
+def config_of(number: int, *, unit: str, bands: tuple[tuple[int, int], ...]) -> MeterConfig:
     """Return a meter as the switch knows it.
 
     Arguments:
@@ -27,12 +26,12 @@ def config_of(number: int, unit: str, bands: tuple[tuple[int, int], ...]) -> Met
     return MeterConfig(number, flags, tuple([(rate, rate) for rate, _ in bands]))  # what the switch makes of none
 
 
-class MeterTable(IdTable[MeterConfig]):
+class MeterTable(IdTable[SwitchMeter, MeterConfig]):
     """Desired meters against installed ones."""
 
-    def made_of(self, fact: Fact) -> MeterConfig:
+    def made_of(self, fact: SwitchMeter) -> MeterConfig:
         """Return the meter that a fact wants."""
-        return config_of(*fact[1:])
+        return config_of(fact.number, unit=fact.unit, bands=fact.bands)
 
     def change(self, command: ModCommand, number: int, thing: MeterConfig | None) -> MeterMod:
         """Return the message that changes a meter.

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from ovenbird.controller.facts import ZoneLimit
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID
 
@@ -74,17 +75,17 @@ def port_limit(port: PortBinding) -> Iterator[Fact]:
     stated = (limit_of(port.options), datapath_limit(PortBinding.datapath.raw(port)), default_limit())
     limit = next(each for each in stated if each is not None)
     if limit:
-        yield LIMIT(zone_of(port.logical_port), limit)
+        yield LIMIT(zone=zone_of(port.logical_port), connections=limit)
 
 
 @rule(DatapathBinding)
 def router_limits(datapath: DatapathBinding) -> Iterator[Fact]:
     """Limit the zones of a router that says so."""
     if is_hosted(datapath.uuid) and "logical-router" in datapath.external_ids:
-        limit = datapath_limit(datapath.uuid)
+        limit = datapath_limit(datapath.uuid) or 0
         for zone in datapath_zones(datapath.uuid) if limit else ():
             if zone:  # 0 is the host's own (`snat-ct-zone`): its connections are not the router's to limit
-                yield LIMIT(zone, limit)
+                yield LIMIT(zone=zone, connections=limit)
 
 
 class ZoneLimits:
@@ -104,15 +105,15 @@ class ZoneLimits:
         self._wake = asyncio.Event()
         self._failure = ""
 
-    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+    def absorb(self, *, added: Iterable[ZoneLimit], removed: Iterable[ZoneLimit]) -> None:
         """Take in a wave's limits."""
-        for _, zone, limit in removed:
-            if self.wanted.get(zone) == limit:
-                del self.wanted[zone]
-                self.dropped.add(zone)
-        for _, zone, limit in added:
-            self.wanted[zone] = limit
-            self.dropped.discard(zone)
+        for gone in removed:
+            if self.wanted.get(gone.zone) == gone.connections:
+                del self.wanted[gone.zone]
+                self.dropped.add(gone.zone)
+        for limit in added:
+            self.wanted[limit.zone] = limit.connections
+            self.dropped.discard(limit.zone)
         self._wake.set()
 
     def recall(self, zones: Iterable[int]) -> None:

@@ -87,7 +87,7 @@ def tag_match(tag: int) -> dict[str, tuple[int, int]]:
     return {"vlan_vid": (_PRESENT | tag, 0x1FFF)} if tag else {"vlan_vid": (0, _PRESENT)}
 
 
-def leaving(port: PortBinding, there: Mapping[str, tuple[int, int]], ofport: int, cookie: int) -> Iterator[Fact]:
+def leaving(port: PortBinding, there: Mapping[str, tuple[int, int]], *, ofport: int, cookie: int) -> Iterator[Fact]:
     """Yield the flows by which routers' packets leave through a localnet port.
 
     Arguments:

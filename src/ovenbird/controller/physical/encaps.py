@@ -189,14 +189,18 @@ def stale_tunnel(port: Port) -> Iterator[Fact]:
         yield DROP_PORT(bridge=bridge.uuid, port=port.uuid)
 
 
-@view
-def tunnel_to(chassis: UUID, encap: UUID | None) -> tuple[str, int] | None:
+def tunnel_to(chassis: UUID, *, encap: UUID | None) -> tuple[str, int] | None:
     """Return the encapsulation and the OpenFlow port by which a chassis is reached; None while there is no way.
 
     Arguments:
         chassis: the remote chassis.
         encap: its encap that the port at the other end asks for, if any; another is as good while that has no tunnel.
     """
+    return _tunnel_to(chassis, encap)
+
+
+@view
+def _tunnel_to(chassis: UUID, encap: UUID | None) -> tuple[str, int] | None:
     row = get(Chassis, chassis)
     if row is None or not reachable(row):
         return None

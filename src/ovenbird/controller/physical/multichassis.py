@@ -67,11 +67,11 @@ def elsewhere(port: PortBinding, *, to_many: bool = False) -> list[tuple[str, in
     """
     me = own_chassis()
     others = {chassis: None if to_many else encap for chassis, encap in locations(port) if chassis != me}
-    return [way for chassis, encap in others.items() if (way := tunnel_to(chassis, encap))]
+    return [way for chassis, encap in others.items() if (way := tunnel_to(chassis, encap=encap))]
 
 
 def blocking(port: PortBinding, ofport: int, there: dict[str, tuple[int, int]], enter: tuple[Action, ...],
-             deliver: int) -> Iterator[Fact]:  # fmt: skip
+             deliver: OFTable) -> Iterator[Fact]:  # fmt: skip
     """Yield the flows that let nothing through but the instance's RARP, of which the controller wants to know.
 
     Arguments:

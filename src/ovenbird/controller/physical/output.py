@@ -63,7 +63,7 @@ def arrival_flows(port: PortBinding, datapath: DatapathBinding, port_zone: int) 
         port_zone: its conntrack zone; 0 for none.
     """
     key, number, cookie = port.tunnel_key, datapath.tunnel_key, cookie_of(port)
-    match = to_port(number, key)
+    match = to_port(number, key=key)
     yield flow(
         OFTable.LOCAL_OUTPUT,
         100,
@@ -78,10 +78,10 @@ def arrival_flows(port: PortBinding, datapath: DatapathBinding, port_zone: int) 
     yield flow(OFTable.SAVE_INPORT, 100, match, _ANONYMOUS, cookie)
 
 
-def _member(table: int, group: MulticastGroup, datapath: DatapathBinding, order: int, actions: tuple[Action, ...],
+def _member(table: OFTable, group: MulticastGroup, datapath: DatapathBinding, order: int, actions: tuple[Action, ...],
             key: int) -> Iterator[Fact]:  # fmt: skip
     """Yield a member's part of its group's flow, and the part that ends it, of which every member says the same."""
-    match, cookie = to_port(datapath.tunnel_key, group.tunnel_key), cookie_of(group)
+    match, cookie = to_port(datapath.tunnel_key, key=group.tunnel_key), cookie_of(group)
     yield part(table, 100, match, cookie, (order, key), actions)
     end: tuple[Action, ...] = (SetField.of("reg15", group.tunnel_key),)
     yield part(table, 100, match, cookie, (2, 0), end)
@@ -89,7 +89,7 @@ def _member(table: int, group: MulticastGroup, datapath: DatapathBinding, order:
         yield part(table, 100, match, cookie, (9, 0), (Resubmit(OFTable.LOCAL_OUTPUT),))
 
 
-def copies(port: PortBinding, datapath: DatapathBinding, port_zone: int, table: int) -> Iterator[Fact]:
+def copies(port: PortBinding, datapath: DatapathBinding, port_zone: int, table: OFTable) -> Iterator[Fact]:
     """Yield the port's copies of what goes to its multicast groups.
 
     Arguments:
@@ -110,7 +110,7 @@ def remote_flows(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]
         yield from _bridged(port, datapath)
         return
     exit_key = localnet_key(datapath.uuid)
-    there = to_port(datapath.tunnel_key, port.tunnel_key)
+    there = to_port(datapath.tunnel_key, key=port.tunnel_key)
     if exit_key and not PortBinding.additional_chassis.raw(port):
         yield flow(
             OFTable.LOCAL_OUTPUT,
@@ -144,7 +144,7 @@ def tunnel_flows(port: PortBinding, datapath: DatapathBinding, after: tuple[Acti
     if not ways:
         return
     made = tuple([action for way in ways for action in _tunnelled(way, datapath, port)])
-    there = to_port(datapath.tunnel_key, port.tunnel_key)
+    there = to_port(datapath.tunnel_key, key=port.tunnel_key)
     yield flow(OFTable.REMOTE_OUTPUT, 100, there, (*made, *after), cookie_of(port))
     if localnet_key(datapath.uuid):  # what is for many goes out by the physical network
         return
@@ -157,7 +157,7 @@ def _tunnelled(way: tuple[str, int], datapath: DatapathBinding, port: PortBindin
     """Return what sends a packet to a port by a tunnel; to a hardware gateway also one that came by a tunnel."""
     kind, ofport = way
     anonymous = (SetField.of("in_port", NO_PORT),) if port.type == "vtep" else ()
-    return (*anonymous, *outward(kind, datapath.tunnel_key, port.tunnel_key), Output(ofport))
+    return (*anonymous, *outward(kind, datapath=datapath.tunnel_key, key=port.tunnel_key), Output(ofport))
 
 
 def _bridged(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
@@ -172,21 +172,21 @@ def _bridged(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
         SetField.of("eth_src", mac), SetField.of("metadata", switch.tunnel_key),
         SetField.of("reg15", localnet_key(switch.uuid)), Resubmit(OFTable.LOG_TO_PHY),
     )  # fmt: skip
-    yield flow(OFTable.LOCAL_OUTPUT, 100, to_port(datapath.tunnel_key, port.tunnel_key), onward, cookie_of(port))
+    yield flow(OFTable.LOCAL_OUTPUT, 100, to_port(datapath.tunnel_key, key=port.tunnel_key), onward, cookie_of(port))
 
 
 def _to_gateways(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     """Yield the flow by which a packet reaches the first gateway that is alive, as the switch itself sees by BFD."""
-    found = [tunnel for chassis in candidates(port) if (tunnel := tunnel_to(chassis.uuid, None)) is not None]
+    found = [tunnel for chassis in candidates(port) if (tunnel := tunnel_to(chassis.uuid, encap=None)) is not None]
     if not found:
         return
     kind = found[0][0]
     ofports = tuple([ofport for encapsulation, ofport in found if encapsulation == kind])
     actions = (
-        *outward(kind, datapath.tunnel_key, port.tunnel_key),
+        *outward(kind, datapath=datapath.tunnel_key, key=port.tunnel_key),
         Bundle(fields=0, basis=0, algorithm=0, members=ofports),
     )
-    yield flow(OFTable.REMOTE_OUTPUT, 100, to_port(datapath.tunnel_key, port.tunnel_key), actions, cookie_of(port))
+    yield flow(OFTable.REMOTE_OUTPUT, 100, to_port(datapath.tunnel_key, key=port.tunnel_key), actions, cookie_of(port))
 
 
 @view
@@ -200,11 +200,11 @@ def remote_copies(group: MulticastGroup, datapath: DatapathBinding, kind: str, o
         ofport: the tunnel's port.
     """
     number, key = datapath.tunnel_key, group.tunnel_key
-    match, cookie = to_port(number, key), cookie_of(group)
+    match, cookie = to_port(number, key=key), cookie_of(group)
     order = 5 if kind == "vxlan" else 3
     return (
         part(OFTable.REMOTE_OUTPUT, 100, match, cookie, (2, 0), (SetField.of("reg15", key),)),
-        part(OFTable.REMOTE_OUTPUT, 100, match, cookie, (order, 0), outward(kind, number, key)),
+        part(OFTable.REMOTE_OUTPUT, 100, match, cookie, (order, 0), outward(kind, datapath=number, key=key)),
         part(OFTable.REMOTE_OUTPUT, 100, match, cookie, (order + 1, ofport), (Output(ofport),)),
         part(OFTable.REMOTE_OUTPUT, 100, match, cookie, (9, 0), (Resubmit(OFTable.LOCAL_OUTPUT),)),
     )

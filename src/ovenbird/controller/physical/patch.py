@@ -29,7 +29,7 @@ KEYS = {"localnet": "ovn-localnet-port", "l2gateway": "ovn-l2gateway-port"}
 """The key of Port.external_ids that marks a patch port, by the type of the logical port."""
 
 
-def patch_name(port: str, bridge: str) -> str:
+def patch_name(port: str, *, bridge: str) -> str:
     """Return the name of the patch port in the integration bridge."""
     return f"patch-{bridge}-to-{port}"
 
@@ -51,7 +51,7 @@ def pair(port: PortBinding) -> tuple[tuple[Bridge, str, str], ...]:
     outer, inner = physical_bridge(port), integration_bridge()
     if outer is None or inner is None:
         return ()
-    here, there = patch_name(port.logical_port, inner.name), f"patch-{port.logical_port}-to-{inner.name}"
+    here, there = patch_name(port.logical_port, bridge=inner.name), f"patch-{port.logical_port}-to-{inner.name}"
     return (inner, here, there), (outer, there, here)
 
 
@@ -88,7 +88,7 @@ def stale_patch(port: Port) -> Iterator[Fact]:
     if not name or inner is None or not progress().settled:
         return
     bridges = [inner.name, *filter(None, [progress().former_bridge])]
-    if port.name not in {each for b in bridges for each in (patch_name(name, b), f"patch-{name}-to-{b}")}:
+    if port.name not in {each for b in bridges for each in (patch_name(name, bridge=b), f"patch-{name}-to-{b}")}:
         return  # another controller's
     logical = find(PortBinding.logical_port, name)
     places = {(each, bridge.uuid) for bridge, each, _ in pair(logical)} if logical is not None else set()

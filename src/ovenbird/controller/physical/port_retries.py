@@ -23,6 +23,7 @@ from ovenbird.ovsdb.errors import Disconnected, OvsdbError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from ovenbird.controller.facts import FailedPort
     from ovenbird.engine.facts import Fact
     from ovenbird.ovsdb.replica import Replica
 
@@ -43,7 +44,7 @@ def failed_port(interface: Interface) -> Iterator[Fact]:
     for port in interface.referrers(Port.interfaces):
         ours = chassis_id(port) or any(key in port.external_ids for key in KEYS.values())
         if ours and bridge is not None and bridge in port.referrers(Bridge.ports):
-            yield FAILED(interface.name, interface.error or "no reason is given")
+            yield FAILED(name=interface.name, error=interface.error or "no reason is given")
 
 
 class PortRetries:
@@ -58,15 +59,15 @@ class PortRetries:
         self._vswitch = vswitch
         self._wake = asyncio.Event()
 
-    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+    def absorb(self, *, added: Iterable[FailedPort], removed: Iterable[FailedPort]) -> None:
         """Take in a wave's failures, and say what is new about them."""
         before = dict(self.failed)
-        for _, name, _error in removed:
-            self.failed.pop(name, None)
-        for _, name, error in added:
-            self.failed[name] = error
-            if before.get(name) != error:
-                log.warning("the switch could not add port %s: %s", name, error)
+        for gone in removed:
+            self.failed.pop(gone.name, None)
+        for port in added:
+            self.failed[port.name] = port.error
+            if before.get(port.name) != port.error:
+                log.warning("the switch could not add port %s: %s", port.name, port.error)
         for name in before.keys() - self.failed.keys():
             log.info("port %s is well, or gone", name)
         self._wake.set()

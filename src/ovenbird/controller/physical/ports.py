@@ -88,7 +88,7 @@ def _interface(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     parent, tag = port.parent_port, port.tag
     ofport = ofport_of(parent or name)
     match = {"in_port_oxm": (ofport, ONES)}
-    there = to_port(datapath.tunnel_key, port.tunnel_key)
+    there = to_port(datapath.tunnel_key, key=port.tunnel_key)
     if parent and tag is not None:
         tagged = {**match, "vlan_vid": (_PRESENT | tag, 0x1FFF)}
         yield flow(OFTable.PHY_TO_LOG, 150, tagged, (PopVlan(), *enter), cookie)
@@ -116,7 +116,7 @@ def _tagged_output(ofport: int, tag: int) -> tuple[Action, ...]:
 def _physical_network(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     """Yield the flows of a localnet port: through a patch port to the bridge of its network."""
     inner = integration_bridge()
-    ofport = ofport_named(patch_name(port.logical_port, inner.name)) if inner is not None else 0
+    ofport = ofport_named(patch_name(port.logical_port, bridge=inner.name)) if inner is not None else 0
     if ofport <= 0 or physical_bridge(port) is None:
         return
     cookie, tag = cookie_of(port), port.tag or 0
@@ -125,14 +125,14 @@ def _physical_network(port: PortBinding, datapath: DatapathBinding) -> Iterator[
     match = {"in_port_oxm": (ofport, ONES)}
     tagged = {**match, "vlan_vid": (_PRESENT | tag, 0x1FFF)}
     yield flow(OFTable.PHY_TO_LOG, 150 if tag else 100, tagged, (PopVlan(), *enter), cookie)
-    there = to_port(datapath.tunnel_key, port.tunnel_key)
+    there = to_port(datapath.tunnel_key, key=port.tunnel_key)
     if tag:
         yield flow(OFTable.LOG_TO_PHY, 100, there, _tagged_output(ofport, tag), cookie)
     else:  # a tag of VLAN 0, which only carries a priority, counts as none
         yield flow(OFTable.PHY_TO_LOG, 100, {**match, "vlan_vid": (0, _PRESENT)}, enter, cookie)
         yield flow(OFTable.LOG_TO_PHY, 100, there, (Output(ofport),), cookie)
     if port.type == "localnet":
-        yield from chassis_mac.leaving(port, there, ofport, cookie)
+        yield from chassis_mac.leaving(port, there, ofport=ofport, cookie=cookie)
         yield from chassis_mac.arriving(port, ofport, enter)
         for flag in (LOCAL_ONLY, FROM_LOCALPORT):
             yield flow(OFTable.CHECK_LOOPBACK, 160, {**there, "reg10": (flag, flag)}, (), cookie)
@@ -144,7 +144,7 @@ def _answers_of_localports(port: PortBinding, datapath: DatapathBinding) -> Iter
     """Yield the flows that let localports answer an external port, which this chassis speaks for, by its network."""
     macs = [mac for line in port.mac if (mac := chassis_mac.parse_mac(line.partition(" ")[0])) is not None]
     for way in plugged_localnets(datapath.uuid):
-        match = {**to_port(datapath.tunnel_key, way.tunnel_key), "reg10": (FROM_LOCALPORT, FROM_LOCALPORT)}
+        match = {**to_port(datapath.tunnel_key, key=way.tunnel_key), "reg10": (FROM_LOCALPORT, FROM_LOCALPORT)}
         for mac in macs:
             answers = {**match, "eth_dst": (mac, _MAC_ONES)}
             yield flow(
@@ -175,7 +175,7 @@ def _joining(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
         SetField.of("metadata", beyond.tunnel_key), SetField.of("reg14", peer.tunnel_key), *clear,
         Resubmit(OFTable.LOG_INGRESS_PIPELINE),
     ))  # fmt: skip
-    yield flow(OFTable.LOG_TO_PHY, 100, to_port(datapath.tunnel_key, port.tunnel_key), (crossing,), cookie_of(port))
+    yield flow(OFTable.LOG_TO_PHY, 100, to_port(datapath.tunnel_key, key=port.tunnel_key), (crossing,), cookie_of(port))
     zone = port_zone_of(port)
     yield from arrival_flows(port, datapath, zone)
     yield from copies(port, datapath, zone, OFTable.LOCAL_OUTPUT if port.type == "l3gateway" else OFTable.REMOTE_OUTPUT)
@@ -187,4 +187,4 @@ def _redirected(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
     if target is None:
         return
     onward = (SetField.of("reg15", target.tunnel_key), *zones_of(datapath.uuid, 0), Resubmit(OFTable.CHECK_LOOPBACK))
-    yield flow(OFTable.LOCAL_OUTPUT, 100, to_port(datapath.tunnel_key, port.tunnel_key), onward, cookie_of(port))
+    yield flow(OFTable.LOCAL_OUTPUT, 100, to_port(datapath.tunnel_key, key=port.tunnel_key), onward, cookie_of(port))

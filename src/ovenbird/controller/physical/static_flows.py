@@ -31,7 +31,7 @@ REGISTERS = tuple(f"reg{n}" for n in range(10))
 CLEAR_REGISTERS = tuple(SetField.of(name, 0) for name in REGISTERS)
 
 
-def to_port(datapath: int, key: int) -> dict[str, tuple[int, int]]:
+def to_port(datapath: int, *, key: int) -> dict[str, tuple[int, int]]:
     """Return the match of packets to a port or multicast group of a datapath."""
     return {"reg15": (key, ONES), "metadata": (datapath, METADATA_ONES)}
 

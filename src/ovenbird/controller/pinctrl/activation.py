@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.transaction import Transaction
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Activated:
     """A port, by key, that has been heard on a chassis, by name."""
 
@@ -37,7 +37,7 @@ def activated(packet_in: PacketIn) -> Activated:
     datapath, port = register(packet_in, "metadata"), register(packet_in, "reg14")
     if not chassis or not datapath or not port:
         raise PacketError("an activation without chassis or port")
-    return Activated(datapath, port, chassis)
+    return Activated(datapath=datapath, port=port, chassis=chassis)
 
 
 def stage_activated(store: Store, transaction: Transaction, what: Activated) -> None:

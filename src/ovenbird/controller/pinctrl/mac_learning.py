@@ -33,7 +33,7 @@ from ovenbird.ovsdb.errors import Disconnected, OvsdbError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.controller.facts import Announcement
     from ovenbird.engine.rows import Store
     from ovenbird.openflow.messages import PacketIn
     from ovenbird.ovsdb.replica import Replica
@@ -54,7 +54,7 @@ _PATIENCE = 0.2
 """Seconds after which to look whether Southbound is there again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
     """A MAC address at a port of a datapath, both by key; with `ip` it is a neighbour's, without any station's.
 
@@ -79,7 +79,9 @@ def learned(packet_in: PacketIn, opcode: Opcode) -> Learned:
     if not datapath or not port:
         raise PacketError("a packet without datapath or port")
     address = "" if opcode is Opcode.PUT_FDB else address_asked(packet_in, ipv6=opcode is Opcode.PUT_ND)
-    return Learned(datapath, port, mac_text(frame.src), address, bool(frame.dst[0] & 1))
+    return Learned(
+        datapath=datapath, port=port, mac=mac_text(frame.src), ip=address, heard_by_many=bool(frame.dst[0] & 1)
+    )
 
 
 Noted = Learned | Spoken | Activated
@@ -111,16 +113,17 @@ class MacLearning:
         else:
             self._write_soon()
 
-    def correct(self, announced: Iterable[Fact]) -> None:
+    def correct(self, announced: Iterable[Announcement]) -> None:
         """Have the other routers of the same switch learn addresses that are announced from here.
 
         A switch does not flood an announcement to its routers, so that they would ask first, or go on sending to where
         the address was.
         """
         store = self._southbound.store if self._southbound is not None else None
-        for _, datapath, port, mac, address, _ in announced:
-            if store is not None and address:
-                for what in outdated(store, datapath, port, mac, str(ip_address(address))):
+        for each in announced:
+            if store is not None and each.address:
+                address = str(ip_address(each.address))
+                for what in outdated(store, key=each.datapath, port=each.port, mac=each.mac, address=address):
                     self.note(what)
 
     def _due(self, what: Noted) -> None:
@@ -178,7 +181,7 @@ class MacLearning:
             await asyncio.sleep(_PATIENCE)
 
 
-def outdated(store: Store, key: int, port: int, mac: str, address: str) -> Iterator[Learned]:
+def outdated(store: Store, *, key: int, port: int, mac: str, address: str) -> Iterator[Learned]:
     """Yield what routers of a switch other than the one at a port have to learn of an address that is announced there.
 
     Flows lead a request for a router's address to that router and to no other. A router that learns from requests only
@@ -205,7 +208,7 @@ def outdated(store: Store, key: int, port: int, mac: str, address: str) -> Itera
         known = mac_binding(store, port=name, ip=address)
         learns = flag(router.external_ids, "always_learn_from_arp_request", default=True)
         if known.mac != mac if known is not None else learns:
-            yield Learned(router.tunnel_key, peer.tunnel_key, mac, address)
+            yield Learned(datapath=router.tunnel_key, port=peer.tunnel_key, mac=mac, ip=address)
 
 
 def stage(southbound: Replica, transaction: Transaction, what: Learned) -> None:

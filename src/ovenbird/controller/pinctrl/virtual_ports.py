@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.transaction import Transaction
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spoken:
     """A parent that spoke for a virtual port, both by key."""
 
@@ -37,7 +37,7 @@ def spoken(packet_in: PacketIn) -> Spoken:
     datapath, parent = register(packet_in, "metadata"), register(packet_in, "reg14")
     if len(payload) < 4 or not datapath or not parent:
         raise PacketError("a virtual port's announcement without port or parent")
-    return Spoken(datapath, int.from_bytes(payload[:4], "big"), parent)
+    return Spoken(datapath=datapath, virtual=int.from_bytes(payload[:4], "big"), parent=parent)
 
 
 def stage_spoken(store: Store, transaction: Transaction, what: Spoken) -> None:

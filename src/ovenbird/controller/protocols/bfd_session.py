@@ -33,7 +33,7 @@ class Session:
         now: the time.
     """
 
-    def __init__(self, discriminator: int, min_tx: int, min_rx: int, detect_mult: int, now: float) -> None:
+    def __init__(self, *, discriminator: int, min_tx: int, min_rx: int, detect_mult: int, now: float) -> None:
         self.discriminator = discriminator
         self.state = State.DOWN
         self.diagnostic = Diagnostic.NONE
@@ -51,7 +51,7 @@ class Session:
 
     # -- what the rest of the system wants ----------------------------------------------------------------------------
 
-    def configure(self, min_tx: int, min_rx: int, detect_mult: int) -> None:
+    def configure(self, *, min_tx: int, min_rx: int, detect_mult: int) -> None:
         """Change the intervals; an end that is up agrees on them with the other first (section 6.8.3).
 
         Arguments:

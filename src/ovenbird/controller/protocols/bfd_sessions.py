@@ -35,6 +35,7 @@ from ovenbird.openflow.messages import PacketOut
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from ovenbird.controller.facts import BfdSession
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import Store
     from ovenbird.openflow.messages import Message, PacketIn
@@ -89,9 +90,17 @@ def sessions(row: BFD) -> Iterator[Fact]:
     source = source_for(networks, row.dst_ip)
     if datapath is None or not source:
         return
-    where, other = (datapath.tunnel_key, port.tunnel_key, mac), str(ip_address(row.dst_ip))
-    times = (row.min_tx, row.min_rx, row.detect_mult)
-    yield SESSION(row.uuid, *where, source, other, (row.src_port, row.disc), times, not is_disabled(row))
+    yield SESSION(
+        uuid=row.uuid,
+        datapath=datapath.tunnel_key,
+        port=port.tunnel_key,
+        mac=mac,
+        source=source,
+        address=str(ip_address(row.dst_ip)),
+        numbers=(row.src_port, row.disc),
+        times=(row.min_tx, row.min_rx, row.detect_mult),
+        enabled=not is_disabled(row),
+    )
 
 
 @rule(BFD)
@@ -107,7 +116,7 @@ class _Run:
 
     __slots__ = ("fact", "session", "timer")
 
-    def __init__(self, fact: Fact, session: Session) -> None:
+    def __init__(self, fact: BfdSession, session: Session) -> None:
         self.fact = fact
         self.session = session
         self.timer: asyncio.TimerHandle | None = None
@@ -130,18 +139,18 @@ class Sessions:
         self._runs: dict[str, _Run] = {}
         self._by_number: dict[int, _Run] = {}
 
-    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+    def absorb(self, *, added: Iterable[BfdSession], removed: Iterable[BfdSession]) -> None:
         """Take in a wave's facts; a session that has changed goes on."""
-        gone = {fact[1]: fact for fact in removed}
+        gone = {fact.uuid: fact for fact in removed}
         for fact in added:
-            run = self._runs.get(fact[1])
+            run = self._runs.get(fact.uuid)
             if run is not None and run.fact[2:8] == fact[2:8]:
-                gone.pop(fact[1], None)
+                gone.pop(fact.uuid, None)
                 run.fact = fact
                 self._configure(run)
                 continue
-            self._end(fact[1])
-            gone.pop(fact[1], None)
+            self._end(fact.uuid)
+            gone.pop(fact.uuid, None)
             self._begin(fact)
         for uuid in gone:
             self._end(uuid)
@@ -170,20 +179,26 @@ class Sessions:
 
     def _between(self, mine: str, other: str) -> _Run | None:
         """Return the session between two addresses, for a packet that does not know its number yet."""
-        return next((run for run in self._runs.values() if run.fact[5:7] == (mine, other)), None)
+        return next((run for run in self._runs.values() if (run.fact.source, run.fact.address) == (mine, other)), None)
 
-    def _begin(self, fact: Fact) -> None:
-        (_, number), (min_tx, min_rx, mult) = fact[7:9]
+    def _begin(self, fact: BfdSession) -> None:
+        (_, number), (min_tx, min_rx, mult) = fact.numbers, fact.times
         now = asyncio.get_running_loop().time()
-        session = Session(number, min_tx * _MICROSECONDS, min_rx * _MICROSECONDS, mult, now)
-        run = self._runs[fact[1]] = self._by_number[number] = _Run(fact, session)
+        session = Session(
+            discriminator=number,
+            min_tx=min_tx * _MICROSECONDS,
+            min_rx=min_rx * _MICROSECONDS,
+            detect_mult=mult,
+            now=now,
+        )
+        run = self._runs[fact.uuid] = self._by_number[number] = _Run(fact, session)
         self._configure(run)
 
     def _configure(self, run: _Run) -> None:
-        min_tx, min_rx, mult = run.fact[8]
+        min_tx, min_rx, mult = run.fact.times
         now = asyncio.get_running_loop().time()
-        run.session.configure(min_tx * _MICROSECONDS, min_rx * _MICROSECONDS, mult)
-        if run.fact[9]:
+        run.session.configure(min_tx=min_tx * _MICROSECONDS, min_rx=min_rx * _MICROSECONDS, detect_mult=mult)
+        if run.fact.enabled:
             run.session.enable(now)
         else:
             run.session.disable(now)
@@ -197,12 +212,12 @@ class Sessions:
             run.timer.cancel()
         if self._by_number.get(run.session.discriminator) is run:
             del self._by_number[run.session.discriminator]
-        record(self._own, uuid, None)
+        record(self._own, uuid, value=None)
         self._wake()
 
     def _follow(self, run: _Run) -> None:
         """Record a session's state, and set its timer anew."""
-        if record(self._own, run.fact[1], _WORDS[run.session.state]):
+        if record(self._own, run.fact.uuid, value=_WORDS[run.session.state]):
             self._wake()
         if run.timer is not None:
             run.timer.cancel()
@@ -217,11 +232,14 @@ class Sessions:
     def _out(self, run: _Run, packet: Control) -> None:
         _, _, datapath, port, mac, source, address, (udp_port, _), *_ = run.fact
         self._send(
-            PacketOut(packet=framed(mac, source, address, udp_port, packet), actions=inject_actions(datapath, port))
+            PacketOut(
+                packet=framed(mac=mac, source=source, address=address, udp_port=udp_port, packet=packet),
+                actions=inject_actions(datapath=datapath, port=port),
+            )
         )
 
 
-def framed(mac: str, source: str, address: str, udp_port: int, packet: Control) -> bytes:
+def framed(*, mac: str, source: str, address: str, udp_port: int, packet: Control) -> bytes:
     """Return the frame of a control packet, addressed to the router's port, which routes it on.
 
     Arguments:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import ANNOUNCED
+from ovenbird.controller.facts import ANNOUNCED, Announcement
 from ovenbird.controller.inject import inject_actions
 from ovenbird.controller.local.gateway import rivals
 from ovenbird.controller.local.local_data import (
@@ -67,7 +67,9 @@ def announcements(port: PortBinding) -> Iterator[Fact]:
     for line in lines:
         mac, addresses = announced(line)
         for address in addresses or ([""] if mac else []):
-            yield ANNOUNCED(datapath.tunnel_key, port.tunnel_key, mac, address, _rivals(line))
+            yield ANNOUNCED(
+                datapath=datapath.tunnel_key, port=port.tunnel_key, mac=mac, address=address, rivals=_rivals(line)
+            )
 
 
 def announced(line: str) -> tuple[str, list[str]]:
@@ -88,7 +90,7 @@ def _rivals(line: str) -> tuple[str, ...]:
     return rivals(port) if port is not None else ()
 
 
-def announcement(mac: str, address: str) -> bytes:
+def announcement(mac: str, *, address: str) -> bytes:
     """Return the frame that announces an address; of no IP address, the MAC address itself."""
     source = mac_bytes(mac)
     if not address:
@@ -104,11 +106,13 @@ def announcement(mac: str, address: str) -> bytes:
     return Ethernet(dst=multicast_mac(ALL_NODES), src=source, ethertype=ethernet.IPV6, payload=packet.encode()).encode()
 
 
-class Announcer(Periodic):
+class Announcer(Periodic[Announcement]):
     """Sends the announcements of one chassis."""
 
-    def say(self, fact: Fact, done: int) -> float | None:
+    def say(self, fact: Announcement, done: int) -> float | None:
         """Announce an address."""
         _, datapath, port, mac, address, _ = fact
-        self.send(PacketOut(packet=announcement(mac, address), actions=inject_actions(datapath, port)))
+        self.send(
+            PacketOut(packet=announcement(mac, address=address), actions=inject_actions(datapath=datapath, port=port))
+        )
         return PAUSES[done] if done < len(PAUSES) else None

@@ -12,7 +12,7 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import ADVERTISED
+from ovenbird.controller.facts import ADVERTISED, Advertisement
 from ovenbird.controller.inject import inject_actions
 from ovenbird.controller.local.local_data import hosted_row, is_crossed, is_relevant, is_resident, peer_of
 from ovenbird.controller.protocols.periodic import Periodic
@@ -68,7 +68,7 @@ def advertisements(port: PortBinding) -> Iterator[Fact]:
         return
     longest = _seconds(options, "ipv6_ra_max_interval", LONGEST)
     shortest = min(_seconds(options, "ipv6_ra_min_interval", max(longest // 3, 3)), longest)
-    yield ADVERTISED(switch.tunnel_key, peer.tunnel_key, shortest, longest, frame)
+    yield ADVERTISED(datapath=switch.tunnel_key, port=peer.tunnel_key, shortest=shortest, longest=longest, frame=frame)
 
 
 def _seconds(options: Mapping[str, str], name: str, default: int) -> int:
@@ -105,12 +105,12 @@ def _message(options: Mapping[str, str]) -> Icmp:
     return action.advertisement()
 
 
-class Advertiser(Periodic):
+class Advertiser(Periodic[Advertisement]):
     """Sends the advertisements of one chassis."""
 
-    def say(self, fact: Fact, done: int) -> float:
+    def say(self, fact: Advertisement, done: int) -> float:
         """Advertise a router port."""
         _, datapath, port, shortest, longest, frame = fact
-        self.send(PacketOut(packet=frame, actions=inject_actions(datapath, port, local=True)))
+        self.send(PacketOut(packet=frame, actions=inject_actions(datapath=datapath, port=port, local=True)))
         pause = random.uniform(shortest, longest)  # noqa: S311 - to be spread is enough
         return min(pause, INITIAL_INTERVAL) if done < INITIAL else pause

@@ -45,7 +45,7 @@ class PrefixClient:
         known: the prefix that it had before, if any.
     """
 
-    def __init__(self, mac: bytes, iaid: int, now: float, known: IaPrefix | None = None) -> None:
+    def __init__(self, mac: bytes, *, iaid: int, now: float, known: IaPrefix | None = None) -> None:
         self.iaid = iaid
         self.prefix: IaPrefix | None = None
         self.stage = Stage.SOLICIT

@@ -36,6 +36,7 @@ from ovenbird.openflow.messages import PacketOut
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from ovenbird.controller.facts import Delegation
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID, Store
     from ovenbird.openflow.messages import Message, PacketIn
@@ -73,7 +74,7 @@ def delegations(port: PortBinding) -> Iterator[Fact]:
     switch = hosted_row(PortBinding.datapath.raw(peer)) if peer is not None else None
     if outer is not None and peer is not None and switch is not None:
         mac, _ = own_addresses(outer)
-        yield DELEGATION(port.logical_port, switch.tunnel_key, peer.tunnel_key, mac)
+        yield DELEGATION(port=port.logical_port, datapath=switch.tunnel_key, key=peer.tunnel_key, mac=mac)
 
 
 def number_of(port: str) -> int:
@@ -95,7 +96,7 @@ class _Asking:
 
     __slots__ = ("client", "fact", "timer")
 
-    def __init__(self, fact: Fact, client: PrefixClient) -> None:
+    def __init__(self, fact: Delegation, client: PrefixClient) -> None:
         self.fact = fact
         self.client = client
         self.timer: asyncio.TimerHandle | None = None
@@ -121,10 +122,10 @@ class Delegations:
         """Read in these rows, from now on, what ports were given before."""
         self._southbound = southbound
 
-    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+    def absorb(self, *, added: Iterable[Delegation], removed: Iterable[Delegation]) -> None:
         """Take in a wave's facts."""
         for fact in removed:
-            self._end(fact[1])
+            self._end(fact.port)
         for fact in added:
             self._begin(fact)
 
@@ -147,11 +148,11 @@ class Delegations:
             raise PacketError(f"DHCPv6 message {message.type} that answers no question")
         self._follow(asking)
 
-    def _begin(self, fact: Fact) -> None:
+    def _begin(self, fact: Delegation) -> None:
         _, port, _datapath, _key, mac = fact
         row = self._southbound.find(PortBinding.logical_port, port) if self._southbound is not None else None
         known = parse_list(row.options.get(LIST, "")) if row is not None else None
-        client = PrefixClient(mac_bytes(mac), number_of(port), asyncio.get_running_loop().time(), known)
+        client = PrefixClient(mac_bytes(mac), iaid=number_of(port), now=asyncio.get_running_loop().time(), known=known)
         self._asking[port] = asking = _Asking(fact, client)
         self._follow(asking)
 
@@ -159,15 +160,15 @@ class Delegations:
         asking = self._asking.pop(port, None)
         if asking is not None and asking.timer is not None:
             asking.timer.cancel()
-        record(self._own, _SUBJECT + port, None)
+        record(self._own, _SUBJECT + port, value=None)
 
     def _follow(self, asking: _Asking) -> None:
         """Record what a client has, and set its timer anew."""
-        client, port = asking.client, asking.fact[1]
+        client, port = asking.client, asking.fact.port
         prefix = client.prefix
         text = f"{client.iaid}:{ipv6_text(prefix.prefix)}/{prefix.length}" if prefix is not None else ""
         lapsed = prefix is None and recorded(self._own, _SUBJECT + port)
-        if (prefix is not None or lapsed) and record(self._own, _SUBJECT + port, text):
+        if (prefix is not None or lapsed) and record(self._own, _SUBJECT + port, value=text):
             self._wake()
         if asking.timer is not None:
             asking.timer.cancel()
@@ -178,8 +179,12 @@ class Delegations:
     def _tick(self, asking: _Asking) -> None:
         message = asking.client.tick(asyncio.get_running_loop().time())
         if message is not None:
-            _, _, datapath, key, mac = asking.fact
-            self._send(PacketOut(packet=framed(mac_bytes(mac), message), actions=inject_actions(datapath, key)))
+            self._send(
+                PacketOut(
+                    packet=framed(mac_bytes(asking.fact.mac), message),
+                    actions=inject_actions(datapath=asking.fact.datapath, port=asking.fact.key),
+                )
+            )
         self._follow(asking)
 
 

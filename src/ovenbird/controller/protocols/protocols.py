@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ovenbird.controller.facts import ADVERTISED, ANNOUNCED, DELEGATION, SESSION
 from ovenbird.controller.protocols.bfd_sessions import Sessions
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from ovenbird.engine.engine import Deltas
-    from ovenbird.engine.facts import Fact, Relation
+    from ovenbird.engine.facts import Relation
     from ovenbird.engine.rows import Store
     from ovenbird.openflow.messages import Message, PacketIn
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class _Speaks(Protocol):
     """What the parts have in common."""
 
-    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None: ...
+    def absorb(self, *, added: Iterable[Any], removed: Iterable[Any]) -> None: ...
 
     def close(self) -> None: ...
 
@@ -60,7 +60,7 @@ class Protocols:
         for relation, speaker in self._by_relation.items():
             delta = deltas.get(relation)
             if delta is not None:
-                speaker.absorb(delta.added, delta.removed)
+                speaker.absorb(added=delta.added, removed=delta.removed)
 
     def close(self) -> None:
         """Say nothing any more."""

@@ -10,7 +10,7 @@ from ovenbird.engine.rows import UUID
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.controller.facts import MonitorClause
 
 _REFERENCES = frozenset((
     "_uuid", "datapath", "datapaths", "datapath_group", "logical_datapath", "logical_dp_group", "chassis",
@@ -29,10 +29,10 @@ class MonitorConditions:
     """The clauses in force, as the rules yield them."""
 
     def __init__(self) -> None:
-        self._clauses: dict[Fact, None] = {}
-        self._asked: set[Fact] | None = set()  # None: everything
+        self._clauses: dict[MonitorClause, None] = {}
+        self._asked: set[MonitorClause] | None = set()  # None: everything
 
-    def absorb(self, added: Iterable[Fact], removed: Iterable[Fact]) -> None:
+    def absorb(self, *, added: Iterable[MonitorClause], removed: Iterable[MonitorClause]) -> None:
         """Take in a wave's facts."""
         for fact in removed:
             self._clauses.pop(fact, None)
@@ -59,18 +59,20 @@ class MonitorConditions:
         self._asked = set(self._clauses)
         return steps
 
-    def _by_table(self) -> dict[str, list[Fact]]:
-        found: dict[str, list[Fact]] = {name: [] for name in CONDITIONAL}
+    def _by_table(self) -> dict[str, list[MonitorClause]]:
+        found: dict[str, list[MonitorClause]] = {name: [] for name in CONDITIONAL}
         for clause in sorted(self._clauses, key=_order):
-            found[clause[1]].append(clause)
+            found[clause.table].append(clause)
         return found
 
     def datapaths(self) -> frozenset[UUID]:
         """Return the datapaths about which everything is asked for."""
-        return frozenset([UUID(fact[4]) for fact in self._clauses if fact[1] == _DATAPATHS])
+        return frozenset([UUID(clause.value) for clause in self._clauses if clause.table == _DATAPATHS])
 
 
-def _parts(tables: dict[str, list[Fact]], known: Collection[Fact], parts: int) -> Iterator[dict[str, list[Any]]]:
+def _parts(
+    tables: dict[str, list[MonitorClause]], known: Collection[MonitorClause], parts: int
+) -> Iterator[dict[str, list[Any]]]:
     """Yield conditions that have all that was asked for before, and more and more of what is new."""
     for part in range(1, parts):
         step = {}
@@ -82,9 +84,9 @@ def _parts(tables: dict[str, list[Fact]], known: Collection[Fact], parts: int) -
     yield {name: _condition(clauses) for name, clauses in tables.items()}
 
 
-def _condition(clauses: list[Fact]) -> list[Any]:
+def _condition(clauses: list[MonitorClause]) -> list[Any]:
     """Return a condition as the database writes it."""
-    return [[column, function, _operand(column, value)] for _, _, column, function, value in clauses] or _NOTHING
+    return [[each.column, each.function, _operand(each.column, each.value)] for each in clauses] or _NOTHING
 
 
 def _operand(column: str, value: Any) -> Any:
@@ -104,6 +106,6 @@ def first(chassis: str) -> dict[str, list[Any]]:
     return dict.fromkeys(CONDITIONAL, _NOTHING) | {"Chassis_Private": [["name", "==", chassis]]}
 
 
-def _order(fact: Fact) -> tuple[Any, ...]:
+def _order(fact: MonitorClause) -> tuple[Any, ...]:
     """Order clauses: of flows, first those of groups of datapaths, which are most of the work and few of the rows."""
-    return fact[1], fact[2] != "logical_dp_group", fact[2], str(fact[4])
+    return fact.table, fact.column != "logical_dp_group", fact.column, str(fact.value)

@@ -46,7 +46,7 @@ class RowEdits:
         self._staged: list[Edit] = []
         self._refused: dict[Edit, tuple[float, float]] = {}  # when each may be tried again, and the pause before that
 
-    def absorb(self, added: Iterable[Edit], removed: Iterable[Edit]) -> None:
+    def absorb(self, *, added: Iterable[Edit], removed: Iterable[Edit]) -> None:
         """Take in a wave's facts, those that concern this database."""
         for fact in removed:
             self.outstanding.pop(fact, None)

@@ -24,7 +24,7 @@ def said(world):
     def running():
         deltas = run()
         if (delta := deltas.get(NOTICE)) is not None:
-            notices.absorb(delta.added, delta.removed)
+            notices.absorb(added=delta.added, removed=delta.removed)
         return deltas
 
     world.engine.run = running
@@ -41,10 +41,10 @@ def said(world):
 def test_each_is_logged_when_it_comes_and_when_it_goes(caplog):
     caplog.set_level(logging.INFO)
     notices = Notices()
-    notices.absorb([warning("b is wrong"), info("a is odd")], [])
-    notices.absorb([warning("b is wrong")], [warning("b is wrong")])
+    notices.absorb(added=[warning("b is wrong"), info("a is odd")], removed=[])
+    notices.absorb(added=[warning("b is wrong")], removed=[warning("b is wrong")])
     assert list(notices) == ["a is odd", "b is wrong"]
-    notices.absorb([], [warning("b is wrong")])
+    notices.absorb(added=[], removed=[warning("b is wrong")])
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
         ("WARNING", "b is wrong"), ("INFO", "a is odd"), ("INFO", "no longer so: b is wrong")
     ]  # fmt: skip
@@ -53,13 +53,15 @@ def test_each_is_logged_when_it_comes_and_when_it_goes(caplog):
 def test_southbound_has_so_many_warnings_of_such_a_length():
     notices = Notices()
     assert notices.findings == ""
-    notices.absorb([warning(f"{number:03} is wrong") for number in range(MOST)] + [info("that is odd")], [])
+    notices.absorb(
+        added=[warning(f"{number:03} is wrong") for number in range(MOST)] + [info("that is odd")], removed=[]
+    )
     assert json.loads(notices.findings) == [f"{number:03} is wrong" for number in range(MOST)]
-    notices.absorb([warning("€" * 5000), warning("and more")], [])
+    notices.absorb(added=[warning("€" * 5000), warning("and more")], removed=[])
     *_, last = json.loads(notices.findings)
     assert last == "2 more: this controller's findings/list has all"
     notices.forget()
-    notices.absorb([warning("€" * 5000)], [])
+    notices.absorb(added=[warning("€" * 5000)], removed=[])
     assert json.loads(notices.findings) == ["€" * (LONGEST - 1) + "…"]
 
 

@@ -55,7 +55,7 @@ def test_only_what_is_hosted_is_asked_for(world):
     world.port_on_bridge("tap1", 5, iface_id="p1")
     world.run()
     interest = MonitorConditions()
-    interest.absorb(world.facts[MONITOR_CLAUSE], [])
+    interest.absorb(added=world.facts[MONITOR_CLAUSE], removed=[])
     assert interest.datapaths() == {one.uuid}
     conditions = final(interest.steps())
     assert conditions["Logical_Flow"] == [["logical_datapath", "==", ["uuid", one.uuid]]]
@@ -72,7 +72,7 @@ def test_a_router_s_switches_are_hosted_together(world):
     world.port_on_bridge("tap1", 5, iface_id="p1")
     world.run()
     interest = MonitorConditions()
-    interest.absorb(world.facts[MONITOR_CLAUSE], [])
+    interest.absorb(added=world.facts[MONITOR_CLAUSE], removed=[])
     assert interest.datapaths() == {one.uuid, two.uuid, router.uuid}
 
 
@@ -88,7 +88,7 @@ def clauses_about(datapaths):
 
 def test_logical_flows_are_asked_for_last():
     interest = MonitorConditions()
-    interest.absorb([MONITOR_CLAUSE("Port_Binding", "type", "==", "patch"), *clauses_about(range(3))], [])
+    interest.absorb(added=[MONITOR_CLAUSE("Port_Binding", "type", "==", "patch"), *clauses_about(range(3))], removed=[])
     others, flows = interest.steps()
     assert others["Port_Binding"] == [["type", "==", "patch"]]
     assert list(flows) == ["Logical_Flow"]
@@ -96,22 +96,22 @@ def test_logical_flows_are_asked_for_last():
 
 def test_many_datapaths_come_in_parts_and_none_goes_meanwhile():
     interest = MonitorConditions()
-    interest.absorb(clauses_about(range(100)), [])
+    interest.absorb(added=clauses_about(range(100)), removed=[])
     steps = interest.steps()
     assert [len(step["Datapath_Binding"]) for step in steps[:4]] == [25, 50, 75, 100]
     assert [len(step["Logical_Flow"]) for step in steps[4:]] == [25, 50, 75, 100]
     before = final(interest.steps())
     assert steps[3] | steps[7] == before
-    interest.absorb(clauses_about(range(100, 150)), [])
+    interest.absorb(added=clauses_about(range(100, 150)), removed=[])
     steps = interest.steps()
     assert [len(step["Logical_Flow"]) for step in steps[2:]] == [125, 150]
     assert all(clause in steps[2]["Logical_Flow"] for clause in before["Logical_Flow"])
-    interest.absorb([], clauses_about([7]))
+    interest.absorb(added=[], removed=clauses_about([7]))
     assert [len(step["Logical_Flow"]) for step in interest.steps()[1:]] == [149]
 
 
 def test_from_everything_to_what_is_wanted_is_one_step():
     interest = MonitorConditions()
     assert interest.steps(everywhere=True) == [everything()]
-    interest.absorb(clauses_about(range(100)), [])
+    interest.absorb(added=clauses_about(range(100)), removed=[])
     assert [len(step.get("Logical_Flow", [])) for step in interest.steps()] == [0, 100]

@@ -34,7 +34,7 @@ def stats(fact, instructions=None):
 
 def test_only_the_difference_is_sent():
     table = FlowTable()
-    table.absorb([A, B], [])
+    table.absorb(added=[A, B], removed=[])
     table.recall([stats(A)])
     changes = table.take()
     assert [key[2] for key in changes] == [B[3]]
@@ -44,14 +44,14 @@ def test_only_the_difference_is_sent():
 
 def test_strangers_are_removed_before_anything_is_added():
     table = FlowTable()
-    table.absorb([A], [])
+    table.absorb(added=[A], removed=[])
     table.recall([stats(B)])
     assert in_order(table.take()) == [(B[1:4], None), (A[1:4], (encode_apply(A[4]), A[5]))]
 
 
 def test_what_the_switch_has_learned_is_left_alone():
     table = FlowTable()
-    table.absorb([A], [])
+    table.absorb(added=[A], removed=[])
     learned = [flow(number, 100, {"reg0": (1, 0xFFFFFFFF)}, (Output(1),), 5) for number in (69, 76, 77, 78)]
     table.recall([stats(A), *map(stats, learned)])
     assert table.take() == {}
@@ -63,11 +63,11 @@ def test_what_the_switch_has_learned_is_left_alone():
 def test_changes_that_failed_are_tried_again():
     other = (FLOW, *A[1:4], encode_actions((Output(9),)), 5)
     table = FlowTable()
-    table.absorb([other], [])
+    table.absorb(added=[other], removed=[])
     table.recall([stats(A), stats(B)])
     changes = table.take()
     assert table.take() == {}
-    table.absorb([B], [])
+    table.absorb(added=[B], removed=[])
     more = table.take()
     table.put_back()
     assert table.installed == {fact[1:4]: (encode_apply(fact[4]), fact[5]) for fact in (A, B)}
@@ -79,21 +79,21 @@ def test_what_a_lost_bundle_held_for_a_while_was_never_there():
     other = (FLOW, *A[1:4], encode_actions((Output(9),)), 5)
     table = FlowTable()
     table.recall([])
-    table.absorb([A], [])
+    table.absorb(added=[A], removed=[])
     table.take()
-    table.absorb([other], [A])
+    table.absorb(added=[other], removed=[A])
     table.take()
     table.put_back()
-    table.absorb([A], [other])
+    table.absorb(added=[A], removed=[other])
     assert table.take() == {A[1:4]: (encode_apply(A[4]), A[5])}
 
 
 def test_what_a_bundle_held_and_does_not_need_any_more_goes_into_it_too():
     table = FlowTable()
     table.recall([])
-    table.absorb([A, B], [])
+    table.absorb(added=[A, B], removed=[])
     table.take()
-    table.absorb([], [A])
+    table.absorb(added=[], removed=[A])
     assert table.take() == {A[1:4]: None}
     table.confirm()
     assert list(table.installed) == [B[1:4]]
@@ -101,30 +101,30 @@ def test_what_a_bundle_held_and_does_not_need_any_more_goes_into_it_too():
 
 def test_a_refused_flow_is_left_out_until_it_changes():
     table = FlowTable()
-    table.absorb([A], [])
+    table.absorb(added=[A], removed=[])
     ((key, content),) = table.take().items()
     table.put_back()
     table.refuse(key, content)
     assert table.take() == {}
     changed = (FLOW, *A[1:4], encode_actions((Output(9),)), 5)
-    table.absorb([changed], [A])
+    table.absorb(added=[changed], removed=[A])
     assert list(table.take()) == [key]
 
 
 def test_a_flow_that_no_message_has_room_for_is_left_out_alone():
     table, output = FlowTable(), encode_actions((Output(1),))
     most = (0xFFFF - 72 - len(A[3]) - 8) // len(output)
-    table.absorb([A, B], [])
+    table.absorb(added=[A, B], removed=[])
     assert len(table.take()) == 2
     table.confirm()
     for outputs in (most + 1, 5000):
         long = (FLOW, *A[1:4], outputs * output, 5)
-        table.absorb([long], [A])
+        table.absorb(added=[long], removed=[A])
         assert table.take() == {}
         assert set(table.installed) == {A[1:4], B[1:4]}  # what the switch has in its place stays
-        table.absorb([A], [long])
+        table.absorb(added=[A], removed=[long])
         assert table.take() == {}
-    table.absorb([(FLOW, *A[1:4], most * output, 5)], [A])
+    table.absorb(added=[(FLOW, *A[1:4], most * output, 5)], removed=[A])
     (change,) = table.take().items()
     assert len(encode_flow_change(1, change, xid=1)) > 0xFFFF - len(output) - 8
 
@@ -132,10 +132,10 @@ def test_a_flow_that_no_message_has_room_for_is_left_out_alone():
 def test_of_two_flows_in_conflict_one_stays():
     rival = (FLOW, *A[1:4], encode_actions((Output(9),)), 3)
     table = FlowTable()
-    table.absorb([A], [])
-    table.absorb([rival], [])
+    table.absorb(added=[A], removed=[])
+    table.absorb(added=[rival], removed=[])
     assert table.desired(A[1:4])[1] == 3
-    table.absorb([], [rival])
+    table.absorb(added=[], removed=[rival])
     assert table.desired(A[1:4])[1] == 5
 
 
@@ -143,12 +143,12 @@ def test_parts_join_in_order_whoever_comes_first():
     match = {"reg15": (0x8000, 0xFFFFFFFF)}
     parts = [part(40, 100, match, 1, (n, 0), (Output(n),)) for n in (3, 1, 2)]
     table = FlowTable()
-    table.absorb_parts(parts, [])
+    table.absorb_parts(added=parts, removed=[])
     key = parts[0][1:4]
     assert table.desired(key)[0] == encode_apply(encode_actions((Output(1), Output(2), Output(3))))
-    table.absorb_parts([], parts[:2])
+    table.absorb_parts(added=[], removed=parts[:2])
     assert table.desired(key)[0] == encode_apply(encode_actions((Output(2),)))
-    table.absorb_parts([], parts[2:])
+    table.absorb_parts(added=[], removed=parts[2:])
     assert table.desired(key) is None
     assert len(table) == 0
 
@@ -161,7 +161,7 @@ def test_an_option_s_length_is_no_difference():
     body = header + (2).to_bytes(4, "big")
     action = (25).to_bytes(2, "big") + (16).to_bytes(2, "big") + body + bytes(4)
     table = FlowTable()
-    table.absorb([fact], [])
+    table.absorb(added=[fact], removed=[])
     table.recall([stats(fact, encode_apply(action))])
     assert said.mask != word.mask
     assert table.take() == {}

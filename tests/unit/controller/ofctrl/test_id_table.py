@@ -34,20 +34,20 @@ def test_a_choice_among_next_hops_is_a_group(world):
 
 def test_groups_come_before_flows_and_go_after_them():
     table = GroupTable()
-    table.absorb([(GROUP, 1, ONE), (GROUP, 2, TWO)], [])
+    table.absorb(added=[GROUP(1, ONE), GROUP(2, TWO)], removed=[])
     first = table.before()
     assert [(m.command, m.group_id, m.group_type) for m in first] == [
         (ModCommand.ADD, 1, GroupType.SELECT), (ModCommand.ADD, 2, GroupType.SELECT),
     ]  # fmt: skip
     assert table.after() == table.before() == []
-    table.absorb([], [(GROUP, 2, TWO)])
+    table.absorb(added=[], removed=[GROUP(2, TWO)])
     assert table.before() == []
     assert [(m.command, m.group_id) for m in table.after()] == [(ModCommand.DELETE, 2)]
 
 
 def test_what_the_switch_has_already_is_left_alone_and_what_differs_is_changed_in_place():
     table = GroupTable()
-    table.absorb([(GROUP, 1, ONE), (GROUP, 2, TWO)], [])
+    table.absorb(added=[GROUP(1, ONE), GROUP(2, TWO)], removed=[])
     table.before()
     there = table.installed
     table.recall([GroupDesc(1, GroupType.SELECT, there[1]), GroupDesc(2, GroupType.SELECT, there[1])])

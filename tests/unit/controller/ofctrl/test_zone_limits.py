@@ -66,7 +66,7 @@ def test_a_routers_zones_are_limited_when_it_says_so(net):
 
 def test_the_hosts_own_zone_is_not_flushed():
     book = CtZones()
-    assert book.absorb([ZONE("r_dnat", 3), ZONE("r_snat", 0)], []) == [3]
+    assert book.absorb(added=[ZONE("r_dnat", 3), ZONE("r_snat", 0)], removed=[]) == [3]
     assert book.changes() == (("ct-zone-r_dnat", "3"), ("ct-zone-r_snat", "0"))
 
 
@@ -110,10 +110,10 @@ async def test_the_switch_is_given_the_difference(monkeypatch, tmp_path):
 
     try:
         many = dict.fromkeys(range(1, 91), 10)
-        book.absorb([LIMIT(zone, limit) for zone, limit in many.items()], [])
+        book.absorb(added=[LIMIT(zone, limit) for zone, limit in many.items()], removed=[])
         await become({99: 5} | many)
         switch.refuses = 2
-        book.absorb([LIMIT(1, 20)], [LIMIT(zone, 10) for zone in range(1, 90)])
+        book.absorb(added=[LIMIT(1, 20)], removed=[LIMIT(zone, 10) for zone in range(1, 90)])
         await become({99: 5, 90: 10, 1: 20})
         switch.limits = {}  # another switch, which knows nothing
         book.compare()
@@ -123,7 +123,7 @@ async def test_the_switch_is_given_the_difference(monkeypatch, tmp_path):
         book.settle()
         await become({0: 7, 90: 10, 1: 20, 92: 10})
         switch.limits[91] = 3
-        book.absorb([LIMIT(93, 1)], [])
+        book.absorb(added=[LIMIT(93, 1)], removed=[])
         await become({0: 7, 90: 10, 1: 20, 91: 3, 92: 10, 93: 1})
     finally:
         running.cancel()

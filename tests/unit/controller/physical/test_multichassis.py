@@ -210,7 +210,7 @@ async def test_chassis_that_hear_an_instance_at_once_are_both_written_down(south
     southbound.before_commit.append(another)
     book = MacLearning()
     book.attach(southbound)
-    book.note(Activated(7, 1, "hv1"))
+    book.note(Activated(datapath=7, port=1, chassis="hv1"))
     await settled(book)
     assert southbound.port().options[ACTIVATED] == "hv3,hv1"
 
@@ -220,8 +220,8 @@ async def test_what_is_heard_while_southbound_is_away_is_written_when_it_is_back
     southbound.connected = False
     book = MacLearning()
     book.attach(southbound)
-    book.note(Activated(7, 1, "hv1"))
-    book.note(Learned(7, 1, "0a:00:00:00:00:01"))
+    book.note(Activated(datapath=7, port=1, chassis="hv1"))
+    book.note(Learned(datapath=7, port=1, mac="0a:00:00:00:00:01"))
     await settled(book, left=1)
     southbound.connected = True
     await settled(book)

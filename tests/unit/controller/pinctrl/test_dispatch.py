@@ -297,8 +297,8 @@ async def test_what_is_learned_is_written_once_and_one_by_one_after_a_refusal(wo
     book, southbound = MacLearning(), FakeSouthbound(world.sb, refusals=1)
     book.attach(southbound)
     for _ in range(3):
-        book.note(Learned(7, 3, NEIGHBOUR, "172.16.0.9"))
-    book.note(Learned(7, 3, NEIGHBOUR))
+        book.note(Learned(datapath=7, port=3, mac=NEIGHBOUR, ip="172.16.0.9"))
+    book.note(Learned(datapath=7, port=3, mac=NEIGHBOUR))
     await settled(book)
     assert [len(rows) for rows in southbound.commits] == [2, 1, 1]
     assert southbound.commits[0][0]["timestamp"] > 0
@@ -309,7 +309,7 @@ async def test_what_is_said_but_once_is_said_again_until_southbound_has_it(world
     world.lport(world.switch(7), "p1", 1)
     book, southbound = MacLearning(), FakeSouthbound(world.sb, refusals=6, refusal=TimedOut)
     book.attach(southbound)
-    book.note(Activated(7, 1, "hv1"))
+    book.note(Activated(datapath=7, port=1, chassis="hv1"))
     await settled(book)
     assert len(southbound.commits) == 7
 
@@ -318,10 +318,10 @@ async def test_a_known_neighbour_costs_nothing_and_a_moved_one_gets_a_new_timest
     row = world.add(sb.MACBinding, logical_port="r-out", ip="172.16.0.9", mac=NEIGHBOUR, datapath=router.uuid)
     book, southbound = MacLearning(), FakeSouthbound(world.sb)
     book.attach(southbound)
-    book.note(Learned(7, 3, NEIGHBOUR, "172.16.0.9"))
+    book.note(Learned(datapath=7, port=3, mac=NEIGHBOUR, ip="172.16.0.9"))
     await settled(book)
     assert not southbound.commits
-    book.note(Learned(7, 3, "0a:00:00:00:00:08", "172.16.0.9"))
+    book.note(Learned(datapath=7, port=3, mac="0a:00:00:00:00:08", ip="172.16.0.9"))
     await settled(book)
     ((values,),) = southbound.commits
     assert values["mac"] == "0a:00:00:00:00:08"
@@ -333,7 +333,7 @@ async def test_what_many_heard_waits_for_another_to_write_it(world, monkeypatch)
     monkeypatch.setattr(notebooks, "_OTHERS_TURN", 0.001)
     book, southbound = MacLearning(), FakeSouthbound(world.sb)
     book.attach(southbound)
-    book.note(Learned(7, 3, NEIGHBOUR, "172.16.0.9", heard_by_many=True))
+    book.note(Learned(datapath=7, port=3, mac=NEIGHBOUR, ip="172.16.0.9", heard_by_many=True))
     await asyncio.sleep(0)
     assert not southbound.commits
     await settled(book)
@@ -358,8 +358,8 @@ async def test_an_announcement_is_learned_by_the_other_routers_of_the_switch(wor
             world.add(sb.MACBinding, logical_port=f"{name}-out", ip="172.16.0.9", mac=mac, datapath=router.uuid)
     book, southbound = MacLearning(), FakeSouthbound(world.sb)
     book.attach(southbound)
-    book.correct([(ANNOUNCED, 1, 7, NEIGHBOUR, "172.16.0.9", ()), (ANNOUNCED, 1, 7, NEIGHBOUR, "", ())])
-    assert list(book._learned) == [Learned(key, 3, NEIGHBOUR, "172.16.0.9") for key in (8, 10)]
+    book.correct([ANNOUNCED(1, 7, NEIGHBOUR, "172.16.0.9", ()), ANNOUNCED(1, 7, NEIGHBOUR, "", ())])
+    assert list(book._learned) == [Learned(datapath=key, port=3, mac=NEIGHBOUR, ip="172.16.0.9") for key in (8, 10)]
     await settled(book)
     assert [values["mac"] for commit in southbound.commits for values in commit] == [NEIGHBOUR] * 2
 
@@ -392,7 +392,7 @@ async def test_a_virtual_port_is_where_its_parent_spoke_and_goes_with_it(world):
 async def test_what_waits_to_be_written_is_bounded():
     book = MacLearning()
     for number in range(notebooks.LIMIT + 3):
-        book.note(Learned(7, number, NEIGHBOUR, heard_by_many=True))
+        book.note(Learned(datapath=7, port=number, mac=NEIGHBOUR, heard_by_many=True))
     assert book.dropped == 3
 
 
@@ -427,11 +427,11 @@ def test_a_flow_hands_packets_up_through_its_meter(world):
 def test_a_meter_comes_before_flows_and_goes_after():
     table = MeterTable()
     table.recall([MeterConfig(9, MeterFlag.KBPS, ((1, 0),))])
-    fact = (METER, 4, "pktps", ((25, 5),))
-    table.absorb([fact], [])
+    fact = METER(4, "pktps", ((25, 5),))
+    table.absorb(added=[fact], removed=[])
     flags = MeterFlag.PKTPS | MeterFlag.BURST | MeterFlag.STATS
     assert table.before() == [MeterMod(ModCommand.ADD, 4, flags, ((25, 5),))]
     assert table.before() == []
     assert table.after() == [MeterMod(ModCommand.DELETE, 9)]
-    table.absorb([(METER, 4, "kbps", ((7, 0),))], [fact])
+    table.absorb(added=[METER(4, "kbps", ((7, 0),))], removed=[fact])
     assert table.before() == [MeterMod(ModCommand.MODIFY, 4, MeterFlag.KBPS | MeterFlag.STATS, ((7, 7),))]

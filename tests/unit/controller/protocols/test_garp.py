@@ -22,7 +22,7 @@ MAC = "00:00:20:20:12:13"
 
 
 def test_an_ipv4_address_is_announced_by_an_arp_request_for_itself():
-    frame = Ethernet.decode(announcement(MAC, "172.16.0.1"))
+    frame = Ethernet.decode(announcement(MAC, address="172.16.0.1"))
     query = Arp.decode(frame.payload)
     assert frame.dst == b"\xff" * 6
     assert (query.op, query.spa, query.tpa) == (1, bytes([172, 16, 0, 1]), bytes([172, 16, 0, 1]))
@@ -30,7 +30,7 @@ def test_an_ipv4_address_is_announced_by_an_arp_request_for_itself():
 
 
 def test_an_ipv6_address_is_announced_by_an_advertisement():
-    packet = IPv6.decode(Ethernet.decode(announcement(MAC, "2001:db8::1")).payload)
+    packet = IPv6.decode(Ethernet.decode(announcement(MAC, address="2001:db8::1")).payload)
     message = Icmp.decode(packet.payload)
     assert message.encode_v6(src=packet.src, dst=packet.dst) == packet.payload
     assert Neighbor.of(message).target == packet.src
@@ -38,7 +38,7 @@ def test_an_ipv6_address_is_announced_by_an_advertisement():
 
 
 def test_a_mac_address_alone_is_announced_by_rarp():
-    assert Ethernet.decode(announcement(MAC, "")).ethertype == 0x8035
+    assert Ethernet.decode(announcement(MAC, address="")).ethertype == 0x8035
 
 
 def test_addresses_of_a_switch_with_a_physical_network(world):
@@ -69,9 +69,9 @@ def test_announcements_repeat_and_end(monkeypatch: pytest.MonkeyPatch):
 
     async def run() -> None:
         announcer = Announcer(sent.append)
-        kept, gone = (ANNOUNCED, 7, 1, MAC, "10.0.0.1", ()), (ANNOUNCED, 7, 1, MAC, "10.0.0.2", ())
-        announcer.absorb([kept, gone], [])
-        announcer.absorb([], [gone])
+        kept, gone = ANNOUNCED(7, 1, MAC, "10.0.0.1", ()), ANNOUNCED(7, 1, MAC, "10.0.0.2", ())
+        announcer.absorb(added=[kept, gone], removed=[])
+        announcer.absorb(added=[], removed=[gone])
         await until_async(lambda: len(sent) >= 3)
         assert not announcer._timers
 

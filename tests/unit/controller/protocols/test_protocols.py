@@ -97,10 +97,10 @@ async def test_advertisements_go_on_at_random_intervals(monkeypatch):
     monkeypatch.setattr(periodic, "FIRST", 0.0)
     sent = []
     one = Advertiser(sent.append)
-    fact = (ADVERTISED, 1, 2, 0.001, 0.002, b"frame")
-    one.absorb([fact], [])
+    fact = ADVERTISED(1, 2, 0.001, 0.002, b"frame")
+    one.absorb(added=[fact], removed=[])
     await until_async(lambda: len(sent) > 5)
-    one.absorb([], [fact])
+    one.absorb(added=[], removed=[fact])
     assert not one._timers
 
 
@@ -108,11 +108,13 @@ async def test_advertisements_go_on_at_random_intervals(monkeypatch):
 
 
 def pair(tx=300_000, rx=200_000, mult=3):
-    return Session(1, tx, rx, mult, 0.0), Session(2, 100_000, 100_000, 5, 0.0)
+    return Session(discriminator=1, min_tx=tx, min_rx=rx, detect_mult=mult, now=0.0), Session(
+        discriminator=2, min_tx=100_000, min_rx=100_000, detect_mult=5, now=0.0
+    )
 
 
 def test_intervals_of_nothing_keep_nobody_busy():
-    session = Session(1, 0, 0, 1, 0.0)
+    session = Session(discriminator=1, min_tx=0, min_rx=0, detect_mult=1, now=0.0)
     session.receive(
         Control(
             state=State.DOWN,
@@ -189,7 +191,7 @@ def test_an_end_that_is_disabled_takes_the_other_down():
 def test_other_intervals_are_agreed_on_before_they_hold():
     ends = pair()
     converse(ends, 0.0, 5.0)
-    ends[0].configure(600_000, 900_000, 3)
+    ends[0].configure(min_tx=600_000, min_rx=900_000, detect_mult=3)
     packet = None
     while packet is None:
         packet = ends[0].tick(ends[0].deadline)
@@ -249,7 +251,7 @@ def test_a_session_runs_where_the_gateway_is_and_its_state_is_told(world, routed
     world.run()
     (fact,) = world.facts[SESSION]
     assert fact[2:] == (3, 3, "02:00:00:00:00:fd", "172.16.0.1", "172.16.0.9", (50000, 77), (10, 10, 3), True)
-    record(world.own, row.uuid, "up")
+    record(world.own, row.uuid, value="up")
     ran = world.run()
     assert EDIT(sb.BFD, row.uuid, (("status", "up"),)) in world.facts[EDIT]
     assert "sessions" not in ran
@@ -295,7 +297,7 @@ async def test_two_chassis_find_each_other_and_lose_each_other():
 
     ends += [Sessions(deliver(1 - me), stores[me], lambda: None) for me in (0, 1)]
     for me, (mine, other) in enumerate((("10.0.0.1", "10.0.0.2"), ("10.0.0.2", "10.0.0.1"))):
-        ends[me].absorb([(SESSION, "s", 3, 3, MAC, mine, other, (50000, 7 + me), (20, 20, 3), True)], [])
+        ends[me].absorb(added=[SESSION("s", 3, 3, MAC, mine, other, (50000, 7 + me), (20, 20, 3), True)], removed=[])
 
     async def becomes(state):
         def are():
@@ -348,7 +350,7 @@ def serve(message, prefix="fd77::", kind=None, valid=4000, status=b"", server=b"
 
 
 def bound(**answer):
-    client = PrefixClient(bytes(6), 5, 0.0)
+    client = PrefixClient(bytes(6), iaid=5, now=0.0)
     solicit = client.tick(0.0)
     assert client.receive(serve(solicit, **answer), 0.1)
     request = client.tick(0.1)
@@ -386,7 +388,7 @@ def test_a_prefix_for_ever_is_not_asked_for_again():
 
 
 def test_questions_are_repeated_ever_more_seldom():
-    client = PrefixClient(bytes(6), 5, 0.0)
+    client = PrefixClient(bytes(6), iaid=5, now=0.0)
     times = []
     for _ in range(6):
         times.append(client.due)
@@ -396,14 +398,14 @@ def test_questions_are_repeated_ever_more_seldom():
 
 
 def test_what_is_not_an_answer_to_the_question_is_left_alone():
-    client = PrefixClient(bytes(6), 5, 0.0)
+    client = PrefixClient(bytes(6), iaid=5, now=0.0)
     solicit = client.tick(0.0)
     for wrong in (
         Dhcp6(type=dhcp6.ADVERTISE, xid=solicit.xid ^ 1, options=serve(solicit).options),
         serve(solicit, kind=dhcp6.REPLY),
         serve(solicit, valid=0),
         serve(solicit, status=struct.pack(">H", 6)),
-        serve(PrefixClient(bytes(6), 6, 0.0).tick(0.0)),
+        serve(PrefixClient(bytes(6), iaid=6, now=0.0).tick(0.0)),
     ):
         assert not client.receive(wrong, 0.1)
     client.receive(serve(solicit), 0.1)
@@ -419,17 +421,17 @@ def test_a_router_asks_through_its_gateway_and_tells_what_it_is_given(world, rou
     assert not world.facts[DELEGATION]
     world.set(gateway, options=gateway.options | {"ipv6_prefix_delegation": "true"})
     world.run()
-    assert world.facts[DELEGATION] == {(DELEGATION, "r-net", 2, 3, "02:00:00:00:00:fd")}
-    record(world.own, "prefix of r-net", "5:fd77::/56")
+    assert world.facts[DELEGATION] == {DELEGATION("r-net", 2, 3, "02:00:00:00:00:fd")}
+    record(world.own, "prefix of r-net", value="5:fd77::/56")
     world.run()
     assert world.edits()[inner.uuid] == {"options": (("ipv6_ra_pd_list", "5:fd77::/56"),)}
     world.set(inner, options=inner.options | {"ipv6_ra_pd_list": "5:fd77::/56"})
     world.run()
     assert inner.uuid not in world.edits()
-    record(world.own, "prefix of r-net", None)  # another chassis asks now
+    record(world.own, "prefix of r-net", value=None)  # another chassis asks now
     world.run()
     assert inner.uuid not in world.edits()
-    record(world.own, "prefix of r-net", "")
+    record(world.own, "prefix of r-net", value="")
     world.run()
     assert world.edits()[inner.uuid] == {"options": (("ipv6_ra_pd_list", None),)}
 
@@ -437,7 +439,7 @@ def test_a_router_asks_through_its_gateway_and_tells_what_it_is_given(world, rou
 async def test_a_prefix_is_recorded_when_the_server_answers():
     sent, store = [], make_local_store()
     asking = Delegations(sent.append, store, lambda: None)
-    asking.absorb([(DELEGATION, "r-net", 2, 3, MAC)], [])
+    asking.absorb(added=[DELEGATION("r-net", 2, 3, MAC)], removed=[])
     messages = []
 
     async def answered(count):

@@ -57,31 +57,31 @@ def test_an_edit_stays_until_it_is_no_longer_wanted(world, book):
     port = world.lport(world.switch(1), "p1", 1)
     fact = EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),), holder="chassis")
     world.now = 0.0
-    book.absorb([fact], [])
+    book.absorb(added=[fact], removed=[])
     assert staged(book)[0] == staged(book)[0] == [("update", port.uuid, {"chassis": world.me.uuid})]
-    book.absorb([], [fact])
+    book.absorb(added=[], removed=[fact])
     assert staged(book)[0] == []
 
 
 def test_edits_of_the_other_database_are_not_taken(world, book):
-    book.absorb([EDIT(vswitch.Interface, new_uuids(1)[0], (("name", "x"),))], [])
+    book.absorb(added=[EDIT(vswitch.Interface, new_uuids(1)[0], (("name", "x"),))], removed=[])
     assert book.outstanding == {}
 
 
 def test_what_waits_for_the_switch_waits(world, book):
     port = world.lport(world.switch(1), "p1", 1)
     fact = EDIT_AFTER_FLOWS(sb.PortBinding, port.uuid, (("up", True),))
-    book.absorb([fact], [])
+    book.absorb(added=[fact], removed=[])
     assert staged(book)[0] == []
     assert book.confirm(book.waiting())
     assert staged(book)[0] == [("update", port.uuid, {"up": True})]
-    book.absorb([], [fact])
+    book.absorb(added=[], removed=[fact])
     assert not book.confirm([fact])  # it is not wanted any more
 
 
 def test_two_chassis_do_not_fight_at_full_speed(world, book):
     port = world.lport(world.switch(1), "p1", 1, chassis=world.other.uuid)
-    book.absorb([EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),), holder="chassis")], [])
+    book.absorb(added=[EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),), holder="chassis")], removed=[])
     world.now = 0.0
     assert staged(book) == ([("update", port.uuid, {"chassis": world.me.uuid})], 0)
     world.now = 0.1
@@ -95,7 +95,9 @@ def test_an_edit_that_is_refused_holds_up_no_claim(world, book):
     port = world.lport(switch, "p1", 1, chassis=world.other.uuid)
     refused = EDIT(sb.PortBinding, world.lport(switch, "p2", 2).uuid, (("up", True),))
     world.now = 0.0
-    book.absorb([refused, EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),), holder="chassis")], [])
+    book.absorb(
+        added=[refused, EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),), holder="chassis")], removed=[]
+    )
     for _ in range(8):
         book.refuse(refused, OvsdbError("no"))
     assert len(staged(book)[0]) == 1
@@ -105,12 +107,16 @@ def test_an_edit_that_is_refused_holds_up_no_claim(world, book):
 
 def test_a_port_that_another_chassis_has_taken_meanwhile_is_not_given_back(world, book):
     port = world.lport(world.switch(1), "p1", 1, chassis=world.me.uuid)
-    book.absorb([EDIT(sb.PortBinding, port.uuid, (("chassis", None), ("up", False)), holder="chassis")], [])
+    book.absorb(
+        added=[EDIT(sb.PortBinding, port.uuid, (("chassis", None), ("up", False)), holder="chassis")], removed=[]
+    )
     assert staged(book)[0][0] == ("wait", port.uuid, {"chassis": world.me.uuid})
 
 
 def test_a_chassis_under_a_new_name_takes_its_address_with_it(world, book):
-    book.absorb([CHASSIS("new", "host", frozenset(), (), (("geneve", "192.0.2.1"),), (("csum", "true"),), "")], [])
+    book.absorb(
+        added=[CHASSIS("new", "host", frozenset(), (), (("geneve", "192.0.2.1"),), (("csum", "true"),), "")], removed=[]
+    )
     done, _ = staged(book)
     assert ("delete", world.me.uuid) in done
     assert [step[1] for step in done if step[0] == "insert"] == ["Encap", "Chassis", "Chassis_Private"]
@@ -118,7 +124,7 @@ def test_a_chassis_under_a_new_name_takes_its_address_with_it(world, book):
 
 def test_a_port_is_added_with_its_interface(world):
     book = RowEdits(world.vs)
-    book.absorb([ADD_PORT(world.bridge.uuid, "patch-a", "patch", (("peer", "b"),), (("k", "v"),))], [])
+    book.absorb(added=[ADD_PORT(world.bridge.uuid, "patch-a", "patch", (("peer", "b"),), (("k", "v"),))], removed=[])
     (interface, port, bridge), _ = staged(book)
     assert interface[2] == {"name": "patch-a", "type": "patch", "options": {"peer": "b"}}
     assert port[2]["external_ids"] == {"k": "v"}
@@ -127,7 +133,10 @@ def test_a_port_is_added_with_its_interface(world):
 
 def test_a_chassis_that_is_called_otherwise_keeps_its_rows(world, book):
     (encap,) = world.me.encaps
-    book.absorb([CHASSIS("new", "host", frozenset(), (), (("geneve", "192.0.2.1"),), (("csum", "true"),), "hv1")], [])
+    book.absorb(
+        added=[CHASSIS("new", "host", frozenset(), (), (("geneve", "192.0.2.1"),), (("csum", "true"),), "hv1")],
+        removed=[],
+    )
     done, _ = staged(book)
     assert ("update", world.me.uuid, {"name": "new"}) in done
     assert ("update", encap.uuid, {"chassis_name": "new"}) in done
@@ -147,7 +156,7 @@ def test_an_edit_may_say_when_it_was_written(world, monkeypatch):
          [("update", private.uuid, {"nb_cfg": 3}), ("update", private.uuid, {"nb_cfg_timestamp": 1234500})]),
     ):  # fmt: skip
         book = RowEdits(store)
-        book.absorb([fact], [])
+        book.absorb(added=[fact], removed=[])
         assert staged(book)[0] == expected
 
 
@@ -163,7 +172,7 @@ def test_an_edit_of_any_kind_writes_itself(world, book, caplog):
 
     world.now = 0.0
     fact = EditRelation("greeting", Greeting)(text="hello")
-    book.absorb([fact], [])
+    book.absorb(added=[fact], removed=[])
     assert staged(book)[0] == [("insert", "DNS", {"external_ids": {"greeting": "hello"}})]
     book.refuse(fact, OvsdbError("no"))
     assert "refuses a greeting" in caplog.text

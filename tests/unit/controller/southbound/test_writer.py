@@ -28,13 +28,13 @@ def test_the_edits_at_fault_alone_are_left_out(caplog):
         bad = {ports[3], ports[4], ports[30]}
         values = {uuid: (("tunnel_key", 0 if uuid in bad else 1000 + n),) for n, uuid in enumerate(ports)}
         facts = {uuid: EDIT(sb.PortBinding, uuid, changes) for uuid, changes in values.items()}
-        book.absorb(facts.values(), [])
+        book.absorb(added=facts.values(), removed=[])
         wanted = asyncio.Event()
 
         async def written():
             rows = client.store.table(sb.PortBinding).rows
             done = [fact for uuid, fact in facts.items() if rows[uuid].tunnel_key >= 1000]
-            book.absorb([], done)
+            book.absorb(added=[], removed=done)
 
         writing = asyncio.create_task(Writer(client, book, wanted, written).run())
         wanted.set()
