@@ -25,7 +25,6 @@ from ovenbird.northd.ir.datapath_groups import DP_GROUP, IN_DP_GROUP
 from ovenbird.northd.ir.flow import LOGICAL_FLOW
 from ovenbird.northd.ir.switch_port import SwitchPort
 from ovenbird.northd.status import Changes, status
-from ovenbird.northd.switch import load_balancer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -93,9 +92,8 @@ def build(
     private = sb.ChassisPrivate.nb_cfg not in lacking
     features = (*FEATURES, status(settings, Changes(nb_store, southbound=sb_store, clock=clock), private=private))
     rules = [each for feature in features for each in feature.rules]
-    if sb.LoadBalancer.datapath_group in lacking:
-        rules += load_balancer.UNGROUPED
-    engine = Engine([nb_store, sb_store], [*rules, switch_port], clock)
+    substitutes = [more for feature in features for column, more in feature.substitutes.items() if column in lacking]
+    engine = Engine([nb_store, sb_store], [*rules, *chain(*substitutes), switch_port], clock)
     (findings if findings is not None else Findings()).observe(engine)
     for feature in features:
         if feature.start is not None:

@@ -7,14 +7,14 @@ Whatever else others have to know of it, ``northd.build`` and ``ovenbird trace``
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from ovenbird.engine.engine import Engine
     from ovenbird.engine.facts import Fact, Members, Rows
-    from ovenbird.engine.rows import Store
+    from ovenbird.engine.rows import Column, Store
     from ovenbird.engine.rules import Rule
     from ovenbird.northd.ir.switch_port import SwitchPort
     from ovenbird.pipeline.explanations import HintedTable
@@ -43,6 +43,7 @@ class Feature:
     Arguments:
         name: as in `external_ids:source` of the flows it makes, and of its golden page.
         rules: its rules about rows other than switch ports.
+        substitutes: rules that it needs besides where the Southbound server lacks a column, by that column.
         port: what it yields for each switch port, if anything.
         types: the types of the ports that this is about; all if it is None.
         outputs: the rows, and the sets in them, that it writes to Southbound and Northbound besides logical flows;
@@ -57,6 +58,7 @@ class Feature:
     name: str
     _: KW_ONLY
     rules: tuple[Rule, ...] = ()
+    substitutes: Mapping[Column[Any], tuple[Rule, ...]] = field(default_factory=dict)
     port: Callable[[SwitchPort], Iterable[Fact]] | None = None
     types: frozenset[str] | None = None
     outputs: tuple[Rows | Members, ...] = ()

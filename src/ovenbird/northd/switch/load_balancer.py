@@ -149,10 +149,6 @@ def every_datapath(row: LB) -> Iterator[Fact]:
         yield OF_LOAD_BALANCER(row.uuid, where)
 
 
-UNGROUPED = (group_switches, every_datapath)
-"""The rules that a Southbound server without groups of datapaths needs besides."""
-
-
 def limits(row: LB, users: Users, kind: str) -> list[str]:
     """Return the meters by which switches that use a load balancer limit a kind of packets; "" is none.
 
@@ -240,6 +236,7 @@ def _affinity(made: Balancer, vip: Vip, where: DatapathGroup) -> Iterator[Fact]:
 FEATURE = Feature(
     "load_balancer",
     rules=(sharing, switch_meters, every_balancing_switch, switch_membership, direct_membership, load_balancer),
+    substitutes={sb.LoadBalancer.datapath_group: (group_switches, every_datapath)},
     outputs=(LOAD_BALANCER, OF_LOAD_BALANCER),
     hints=(HintedTable(LB, in_words),),
 )
