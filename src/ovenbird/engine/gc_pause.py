@@ -2,7 +2,7 @@
 
 Rows, facts and flows live long, and few cycles of references become garbage. A collector that runs after every 700 new
 containers visits all that lives again and again: encoding forty thousand rows then takes five times as long. So it runs
-rarely (``tune``), not while a batch is built (``uncollected``), and not during a cold start (``GcPause``), the results
+rarely (``tune``), not while a batch is built (``gc_paused``), and not during a cold start (``GcPause``), the results
 of which it does not visit later either.
 """
 
@@ -54,7 +54,7 @@ class GcPause:
             gc.enable()
 
 
-def uncollected(function: Callable[P, T]) -> Callable[P, T]:
+def gc_paused(function: Callable[P, T]) -> Callable[P, T]:
     """Return the function, run without the cyclic collector; nested uses and a collector that is off are fine."""
 
     @functools.wraps(function)

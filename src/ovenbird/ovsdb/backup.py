@@ -1,8 +1,8 @@
-"""The backup of an active server: makes a database here equal to one there, and keeps it so (ovsdb(7), active-backup).
+"""The backup of an active server: a replica that makes a local database equal to the remote one (ovsdb(7)).
 
-Updates become transactions of the database here, under the same UUIDs: they go into its journal and to its clients. On
-each new connection the whole content is compared, and what differs is made equal in one transaction; meanwhile clients
-see the old content. Nobody else may change the database in the meantime, which the owner sees to (`Service.read_only`).
+Updates become transactions of the local database, with the same UUIDs: they are written to its journal and sent to its
+clients. On each new connection the whole content is compared, and the differences are applied in one transaction;
+until then clients read the old content. The owner must keep others from writing meanwhile (`Service.read_only`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.engine.gc_pause import uncollected
+from ovenbird.engine.gc_pause import gc_paused
 from ovenbird.ovsdb.errors import Disconnected, NotSupported, OvsdbError, ProtocolError, UnknownDatabase
-from ovenbird.ovsdb.mirror import Mirror
 from ovenbird.ovsdb.replica import Replica
+from ovenbird.ovsdb.row_updates import RowUpdater
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -110,11 +110,11 @@ class Backup(Replica):
                     raise NotSupported("the active server is this one")
         return await super()._suitable()
 
-    def _mirror_of(self, schema: DatabaseSchema) -> Mirror:
-        return BackupMirror(self._target, schema, self._excluded, self._fail)
+    def _updater_of(self, schema: DatabaseSchema) -> RowUpdater:
+        return BackupUpdater(self._target, schema, self._excluded, self._fail)
 
 
-class BackupMirror(Mirror):
+class BackupUpdater(RowUpdater):
     """The tables of a database that follow those of a server.
 
     Arguments:
@@ -165,7 +165,7 @@ class BackupMirror(Mirror):
             return None
         return super()._modified(table, uuid, row, diffs)
 
-    @uncollected
+    @gc_paused
     def _put(self, changes: dict[str, list[RowChange]], last_id: str) -> Commit:
         """Commit the changes to the database.
 

@@ -1,8 +1,8 @@
-"""Finding what a database refuses of many changes, by committing parts of them.
+"""Find the changes that a database refuses among many, by committing parts of them.
 
-A refusal costs the changes that cause it, not those that happened to be in the same transaction. The whole is halved
-until what is refused is a single change; every part that is accepted is committed thereby. A change that was refused
-because it needs another one is tried again once more has been accepted.
+A refused change must not take with it others that were in the same transaction. The transaction is halved until what is
+refused is a single change; every half that is accepted is thereby committed. A change that was refused because it needs
+another one is tried again after more have been accepted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A commit: what one transaction changed, as values that the journal, monitors and engine wake-ups read.
+"""A commit: what one transaction changed, as the journal, monitors and the engine read it.
 
-It is made once and shared. Diffs of set and map columns are computed at most once, from the members that were touched
-where the transaction knows them.
+It is made once and shared. Diffs of set and map columns are computed at most once, and where the transaction knows the
+touched members, from these alone.
 """
 
 # ruff: noqa: S101 - the assertions say what the type checker cannot know
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.errors import ConstraintViolation
-from ovenbird.ovsdb.large_set import LargeSet
+from ovenbird.ovsdb.shared_set import SharedSet
 
 if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID, Row
@@ -42,7 +42,7 @@ class RowChange:
         self.row = row
         self.new = new
 
-    def delta(self, position: int) -> notation.FactDelta:
+    def delta(self, position: int) -> notation.ValueDelta:
         """Return what a set or map column of a row that was there gained and lost.
 
         Raises:
@@ -81,7 +81,7 @@ class RowEdit(RowChange):
         old: list[Any],
         new: list[Any] | None,
         columns: tuple[int, ...] = (),
-        deltas: dict[int, notation.FactDelta] | None = None,
+        deltas: dict[int, notation.ValueDelta] | None = None,
     ) -> None:
         self.table = table
         self.uuid = uuid
@@ -91,7 +91,7 @@ class RowEdit(RowChange):
         self.columns = columns
         self._deltas = {} if deltas is None else deltas
 
-    def delta(self, position: int) -> notation.FactDelta:
+    def delta(self, position: int) -> notation.ValueDelta:
         """Return what a set or map column gained and lost; found out once."""
         found = self._deltas.get(position)
         if found is None:
@@ -150,7 +150,7 @@ def unwritable(changes: Iterable[RowChange]) -> ConstraintViolation:
 def _strings(value: Any) -> Iterable[str]:
     if isinstance(value, Mapping):
         value = [*value, *value.values()]
-    elif not isinstance(value, frozenset | LargeSet):
+    elif not isinstance(value, frozenset | SharedSet):
         value = [value]
     return [atom for atom in value if isinstance(atom, str)]
 

@@ -1,9 +1,9 @@
-"""Compaction: a journal's file replaced by the schema and one record of what the database holds.
+"""Compaction: the journal's file is replaced by the schema and one record of the database's content.
 
-It may take its time while the database goes on changing. The record shows the database as it was when the compaction
-began: rows become bytes some at a time, and a row that a commit is about to change becomes bytes before that. Commits
-go on into the old file; what came there meanwhile is copied behind the record, and everything is on the disk before
-the new file takes the old one's name. So at any moment there is one file with every commit in it.
+The database goes on changing meanwhile. The record shows the content at the moment when compaction began: rows are
+encoded a few at a time, and a row that a commit is about to change is encoded before it changes. Commits are still
+appended to the old file and then copied behind the record; the new file takes the old one's name after everything is on
+disk. At every moment there is one file that has every commit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from ovenbird.engine.gc_pause import uncollected
+from ovenbird.engine.gc_pause import gc_paused
 from ovenbird.ovsdb.errors import InputOutputError
 from ovenbird.ovsdb.journal import Journal, body, piece, record, record_of, write_all
 from ovenbird.ovsdb.table import encode_row
@@ -67,7 +67,7 @@ class Compaction:
                 if row is not None:
                     self._pieces[name].append(piece({row.uuid: encode_row(self._plans[name], row.values)}))
 
-    @uncollected
+    @gc_paused
     def step(self, rows: int) -> bool:
         """Put some rows away; return whether any are left."""
         if not self._left:

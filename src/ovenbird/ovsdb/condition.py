@@ -1,7 +1,7 @@
-"""Conditions: which rows an operation or a monitor means (RFC 7047, 5.1; ovsdb-server(7), 4.1.12).
+"""Conditions: which rows an operation or a monitor selects (RFC 7047, 5.1; ovsdb-server(7), 4.1.12).
 
-A clause is compiled to a test `(uuid, values) -> bool`. An operation's clauses must all hold; a monitor's row is seen
-when any of them does. Both know the clauses that name rows by `_uuid`, so that those cost a lookup and not a scan.
+A clause is compiled to a test `(uuid, values) -> bool`. All clauses of an operation must hold; a monitor selects a row
+when any of its clauses holds. Clauses that name rows by `_uuid` are evaluated by a lookup instead of a scan.
 """
 
 # ruff: noqa: N818 - errors are named as the RFC names them

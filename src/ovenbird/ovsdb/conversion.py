@@ -1,7 +1,8 @@
 """Conversion of a database to another schema, as `ovsdb-tool convert` and the `convert` request do it.
 
-What both schemas have is kept; tables and columns that the new one lacks are dropped, those that it adds have their
-defaults (ovsdb-server(7), "Schema Conversion"). The result obeys the new schema's constraints, or nothing is changed.
+Tables and columns of both schemas are kept; those that the new schema lacks are dropped, those that it adds have their
+defaults (ovsdb-server(7), "Schema Conversion"). A result that violates the new schema's constraints is refused as a
+whole.
 """
 
 from __future__ import annotations

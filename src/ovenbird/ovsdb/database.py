@@ -1,7 +1,7 @@
-"""A database in process: tables and their commits.
+"""A database in process: its tables and their commits.
 
-A commit goes, in this order, into the journal, into the engine's tables, and to the subscribers, as one `Commit`.
-When the journal cannot be written nothing else happens, so memory and file never part.
+A commit is first written to the journal, then applied to the engine's tables, then given to the subscribers as a
+`Commit`. If the journal cannot be written nothing else happens, so that memory and file never differ.
 """
 
 # ruff: noqa: S101 - the assertions say what the type checker cannot know
@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.engine.gc_pause import uncollected
+from ovenbird.engine.gc_pause import gc_paused
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.commit import Commit, RowChange, put
 from ovenbird.ovsdb.errors import NotOwner, TimedOut, UnknownDatabase
@@ -90,7 +90,7 @@ class Database:
         self._subscribers.append(callback)
         return lambda: self._subscribers.remove(callback)
 
-    @uncollected
+    @gc_paused
     def commit(self, transaction: Transaction, *, holds: Callable[[str], bool] = lambda _name: False) -> Commit:
         """Check and apply a transaction; all of it or nothing.
 
@@ -167,7 +167,7 @@ class Database:
             answer.append(commit)
         return answer[::-1] if transaction_id == self.history_start else None
 
-    @uncollected
+    @gc_paused
     def load(self, rows: Iterable[tuple[BoundTable, UUID, list[Any]]]) -> None:
         """Fill an empty database with rows that a journal vouches for, without checking or announcing them."""
         changes: dict[str, list[RowChange]] = {}

@@ -1,7 +1,7 @@
 """The errors of OVSDB: one class per error string on the wire (RFC 7047, 3.1, 4.1, 5.2).
 
-An `OvsdbError` is a value of the protocol: a server raises it while it executes an operation, and sends `to_json()`;
-a client gets the same class back from `from_json()`. The two at the end are about the connection, not about data.
+An `OvsdbError` is a value of the protocol: a server raises it while it executes an operation and sends `to_json()`; a
+client gets the same class from `from_json()`. The last classes are about the connection, not about data.
 """
 
 # ruff: noqa: N818 - errors are named as the RFC names them

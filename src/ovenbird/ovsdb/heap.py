@@ -1,4 +1,4 @@
-"""The heap of this process, as the C library keeps it."""
+"""The heap of this process, as the C library manages it."""
 
 from __future__ import annotations
 

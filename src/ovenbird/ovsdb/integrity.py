@@ -1,9 +1,9 @@
-"""What must hold between rows when a transaction commits (RFC 7047, sections 3.2 and 4.1.3; ovsdb(7)).
+"""The constraints between rows that a transaction must meet to commit (RFC 7047, sections 3.2 and 4.1.3; ovsdb(7)).
 
-Strong references are counted, and a row that others refer to stays; rows of non-root tables that nobody refers to go.
-Weak references to rows that go are taken out. Tables keep to `maxRows`, indexes stay unique. Everything is computed
-from what the transaction staged plus three counts kept here, so the cost follows the change and not the database.
-A reference of a row to itself does not count, as in the original.
+Strong references are counted: a row with strong references to it cannot be deleted, and a row of a non-root table
+without any is deleted. Weak references to deleted rows are removed. Tables keep to `maxRows`, and indexes are unique.
+Everything is computed from the staged changes and three counts kept here, so the cost follows the change and not the
+size of the database. A row's reference to itself does not count, as in the original.
 """
 
 # ruff: noqa: S101 - the assertions say what the type checker cannot know
@@ -387,7 +387,7 @@ def _change(staged: Staged) -> RowChange | None:
     if staged.deleted:
         return RowEdit(staged.table, staged.uuid, row, old=row.values, new=None)
     old, new = row.values, staged.values
-    deltas: dict[int, notation.FactDelta] = {}
+    deltas: dict[int, notation.ValueDelta] = {}
     columns = []
     for position in staged.changed:
         if staged.touched and position in staged.touched and staged.table.layout[position].type.high > 1:

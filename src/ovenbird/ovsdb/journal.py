@@ -4,10 +4,10 @@ A file is a sequence of records: a line `OVSDB JSON <length> <sha1>`, then that 
 the schema; each other one is a transaction: `{table: {uuid: {column: value} | null}}` with `_date`, `_comment`, and
 `_is_diff` where the values of changed set and map columns are diffs. Defaults of new rows are left out.
 
-`append` hands a record to the operating system before anyone learns of the commit, so a killed process loses nothing;
-`sync` puts it on the disk, so a durable commit survives the machine. A record that a crash tore is cut off on open, and
-reported; a file that is damaged otherwise is not opened, or set aside first (`journal_reader`, `OnDamage`). While this
-object lives, the file is locked as the original does it, against a second server.
+`append` hands a record to the operating system before the commit is announced, so a killed process loses nothing;
+`sync` writes it to disk, so a durable commit survives a crash of the machine. A record that a crash left incomplete is
+cut off on open, and reported; a file with any other damage is not opened, or set aside first (`journal_reader`,
+`OnDamage`). While this object exists the file is locked against a second server, as by the original.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Reading a journal: its records, what is damaged in it, and the rows that its transactions leave (see `journal`).
+"""Read a journal: its records, damage in it, and the rows that its transactions leave (see `journal`).
 
 A file may end in a record that was being written when the process or the machine stopped: it is short, or its last
-bytes were never put on the disk and read as zeros. Nobody was told of that commit, or of its durability, so what is
-there of it is *torn* and can go. Anything else that is no record is *damage*: commits that people rely on are in it or
-behind it, and whether to go on without them is not for a program to decide.
+bytes did not reach the disk and read as zeros. That commit, or its durability, was not acknowledged to anybody, so such
+a record is *torn* and can be cut off. Anything else that is no record is *damage*: acknowledged commits are in it or
+behind it, and only an operator can decide to go on without them.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """JSON-RPC 1.0 framing as OVSDB uses it (RFC 7047, section 4): bytes in, messages out, no I/O.
 
-Messages follow one another on the stream with or without white space between. In valid JSON a `}` followed by a `{`
-outside of a string can only be the seam of two messages, since inside an array or object a comma stands between.
-So a chunk in which no message can end, for want of a seam and of a last `}`, is not even looked at: the contents of a
-database come as one message of many chunks. Where one may end, the parser, which is ten times as fast as anything else
-here, is asked to find it. When it has been asked in vain too often, chunks are looked at by whole-chunk operations
-(strings taken out by one regular expression, braces counted), and token by token where a message ends in one. The cost
-is linear in the bytes, whatever the peer sends.
+Messages follow one another with or without white space between. In valid JSON a `}` followed by a `{` outside of a
+string can only be the border of two messages, since within an array or object a comma stands between. A chunk that has
+neither such a border nor a final `}` cannot end a message and is not examined: the contents of a database arrive as one
+message of many chunks. Where a message may end, the JSON parser, which is ten times as fast as anything else here, is
+tried. After too many failed attempts, chunks are examined by whole-chunk operations (strings removed by one regular
+expression, braces counted), and token by token where a message ends inside one. The cost is linear in the bytes,
+whatever the peer sends.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Locks: names that one client at a time holds (RFC 7047, sections 4.1.8-4.1.10).
 
-Who waits for a lock is a queue; its head holds the lock. A thief goes to the front, and whom it robbed stays next.
+The clients of a lock are a queue whose head holds it. A client that steals the lock goes to the head, and the former
+holder stays next in the queue.
 """
 
 from __future__ import annotations

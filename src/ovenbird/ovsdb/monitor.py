@@ -1,9 +1,9 @@
-"""Monitors: what a client is told of a database (RFC 7047, 4.1.5-4.1.7; ovsdb-server(7), 4.1.12-4.1.16).
+"""Monitors: the updates that a client receives (RFC 7047, 4.1.5-4.1.7; ovsdb-server(7), 4.1.12-4.1.16).
 
-A `Monitor` is a value shared by all clients that asked for the same: an update is composed and encoded once a commit,
-however many receive it. What a row means to a monitor follows from its old and new values and the condition: it came
-into view, went out of it, or changed within it. The same function serves commits, changes of conditions, resumed
-clients and slow ones, which get the difference between what they know and what is.
+A `Monitor` is a value shared by all clients with equal requests: an update is composed and encoded once per commit,
+however many clients receive it. What a row means to a monitor follows from its old and new values and the condition:
+the row came into view, went out of it, or changed within it. The same function serves commits, changed conditions,
+resumed clients, and slow clients, which receive the difference between what they know and what is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ovenbird.engine.gc_pause import uncollected
+from ovenbird.engine.gc_pause import gc_paused
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.condition import AnyOf
 from ovenbird.ovsdb.errors import BadSyntax
@@ -129,7 +129,7 @@ class Monitor:
 
     # -- what to tell -------------------------------------------------------------------------------------------------
 
-    @uncollected
+    @gc_paused
     def initial(self) -> dict[str, Any]:
         """Return the rows in view, as the reply to the monitor request."""
         answer = {}

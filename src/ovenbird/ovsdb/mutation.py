@@ -1,6 +1,6 @@
-"""Mutations: changes relative to what a column holds (RFC 7047, section 5.1 `<mutation>`).
+"""Mutations: changes relative to a column's present value (RFC 7047, section 5.1 `<mutation>`).
 
-Insertions and deletions are handed on as deltas, so that adding one member to a set of ten thousand validates one.
+Insertions and deletions are passed on as deltas, so that adding one member to a set of ten thousand validates one.
 """
 
 # ruff: noqa: N818 - errors are named as the RFC names them

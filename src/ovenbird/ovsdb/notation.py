@@ -14,7 +14,7 @@ from typing import Any
 
 from ovenbird.engine.rows import UUID
 from ovenbird.ovsdb.errors import BadSyntax, OvsdbError
-from ovenbird.ovsdb.large_set import exchange
+from ovenbird.ovsdb.shared_set import exchange
 from ovenbird.ovsdb.types import (
     MAX_INTEGER,
     MIN_INTEGER,
@@ -29,7 +29,7 @@ from ovenbird.ovsdb.types import (
 
 Decode = Callable[[Any, "Names | None"], Any]
 Encode = Callable[[Any], Any]
-FactDelta = tuple[Any, Any]
+ValueDelta = tuple[Any, Any]
 """What a set or map gained and lost: (added, removed), as frozensets, or as dicts of a map's pairs."""
 
 _pool: list[UUID] = []
@@ -277,7 +277,7 @@ def from_members(type_: ColumnType, value: Any) -> Any:
     return next(iter(value), None)
 
 
-def delta_of(type_: ColumnType, *, old: Any, new: Any) -> FactDelta:
+def delta_of(type_: ColumnType, *, old: Any, new: Any) -> ValueDelta:
     """Return what a set or map column gained and lost; a changed pair of a map is in both.
 
     Arguments:
@@ -293,7 +293,7 @@ def delta_of(type_: ColumnType, *, old: Any, new: Any) -> FactDelta:
     return new - old, old - new
 
 
-def diff_from_delta(type_: ColumnType, delta: FactDelta) -> Any:
+def diff_from_delta(type_: ColumnType, delta: ValueDelta) -> Any:
     """Return the diff that a gain and a loss make."""
     added, removed = delta
     if type_.value is not None:

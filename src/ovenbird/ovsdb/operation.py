@@ -1,12 +1,12 @@
 """The ten operations of `transact` (RFC 7047, section 5.2), executed on a staged transaction.
 
 `execute` runs the operations of one request. A `wait` that does not hold yet raises `NotYet`: the caller drops what was
-staged and executes the request again after the next commit, until its time is over.
+staged and executes the request again after the next commit, until the request's timeout.
 
-`ovsdb-client restore` empties every table and inserts the rows of the backup again. It leaves their UUIDs out, but
-names each row after the one that it had (`row` and the UUID, with `_` for `-`); the original gives them new ones. Ids
-that others keep, as those of an API, would be lost: here such a request gives each row the UUID that its name says, and
-a row that is there already changes only where it differs from the backup.
+`ovsdb-client restore` empties every table and inserts the rows of the backup again. It omits their UUIDs, but names
+each row after its former UUID (`row` and the UUID, with `_` for `-`); the original assigns new UUIDs. Ids that others
+keep, such as an API's, would be lost: here such a request gives each row the UUID in its name, and a row that exists
+already changes only where it differs from the backup.
 """
 
 # ruff: noqa: S101 - the assertions say what the type checker cannot know
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.engine.gc_pause import uncollected
+from ovenbird.engine.gc_pause import gc_paused
 from ovenbird.engine.rows import UUID, Row
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.condition import Where
@@ -84,7 +84,7 @@ class Execution:
         self.durable = False
         self._where = ""
 
-    @uncollected
+    @gc_paused
     def run(self, operations: list[Any]) -> list[Any]:
         """Execute all operations and commit; return the `result` of the reply, errors included.
 

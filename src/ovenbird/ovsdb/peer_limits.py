@@ -1,9 +1,9 @@
-"""What the peers of a server may cost it together: bytes that they leave unfinished or unread, and for how long.
+"""Limits on what the peers of a server may use together: bytes that they leave unfinished or unread, and for how long.
 
-Messages and replies may be as large as a database, so no small limit for each would do. Unfinished messages together
-have at most `UNFINISHED` bytes: beyond that the connection with the longest one ends. All unread replies together may
-have `UNREAD` bytes: beyond that requests are not looked at until peers have read. A peer that makes no headway with
-either for `PATIENCE` seconds is dropped, and sooner while others wait for it.
+Messages and replies may be as large as a database, so there is no small limit for each. Unfinished messages may have
+`UNFINISHED` bytes together: beyond that the connection with the longest one is closed. Unread replies may have `UNREAD`
+bytes together: beyond that requests are not processed until peers have read. A peer that makes no progress with either
+for `PATIENCE` seconds is disconnected, and sooner while others wait for it.
 """
 
 from __future__ import annotations

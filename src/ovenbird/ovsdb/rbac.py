@@ -1,9 +1,10 @@
-"""Role-based access control: what the clients of one remote may change (ovsdb-server(7), sections 3.2 and 4.1.3).
+"""Role-based access control: what the clients of a remote may change (ovsdb-server(7), sections 3.2 and 4.1.3).
 
-A remote has a role, and its clients are known by the common names of their certificates. The role's row in `RBAC_Role`
-gives for each table a row of `RBAC_Permission`: by which columns a row belongs to a client (`authorization`), whether
-such rows may be inserted and deleted, and which of their columns may be changed. What is not permitted is refused.
-Reading is free. A database without `RBAC_Role`, or a remote without role, has no such control.
+A remote has a role, and its clients are identified by the common names of their certificates. The role's row in
+`RBAC_Role` names for each table a row of `RBAC_Permission`: the columns by which a row belongs to a client
+(`authorization`), whether such rows may be inserted and deleted, and which of their columns may be changed. Everything
+else is refused. Reading is not restricted. A database without `RBAC_Role`, or a remote without a role, has no such
+control.
 """
 
 from __future__ import annotations

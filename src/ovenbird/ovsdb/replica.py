@@ -1,9 +1,9 @@
 """A replica: the asynchronous client of a remote server, whose rows are engine rows (the remote `Client`).
 
-It keeps connecting, to each of its remotes in turn; resumes by the last transaction it saw (`monitor_cond_since`), with
-`monitor_cond` and `monitor` for older servers; and answers nothing from guesses: a commit whose reply got lost raises
-`Disconnected`. A server sends the updates of a transaction before its reply, so a commit's own writes are visible when
-it returns. With `leader_only` it leaves servers of a cluster that are not the leader.
+It reconnects without end, to each of its remotes in turn. It resumes from the last transaction that it has
+(`monitor_cond_since`), and uses `monitor_cond` and `monitor` with older servers. It never guesses: a commit whose reply
+was lost raises `Disconnected`. A server sends the updates of a transaction before its reply, so a commit's own writes
+are visible when it returns. With `leader_only` it disconnects from servers of a cluster that are not the leader.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from ovenbird.ovsdb.errors import (
     UnknownDatabase,
     from_json,
 )
-from ovenbird.ovsdb.mirror import Mirror
 from ovenbird.ovsdb.outcome import Outcome, outcome
+from ovenbird.ovsdb.row_updates import RowUpdater
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.table import mistyped
 from ovenbird.ovsdb.transact_request import encode_transaction, row_of
@@ -107,7 +107,7 @@ class Replica:
         self._lacks = lacks
         self._asked: asyncio.Task[bool] | None = None  # whether the server answers
         self._late = False
-        self._mirror: Mirror | None = None
+        self._updater: RowUpdater | None = None
         self._connection: Connection | None = None
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._next_id = 0
@@ -144,10 +144,10 @@ class Replica:
         """Whether every server has failed since one was last followed."""
         return all(remote in self.failures for remote in self._remotes)
 
-    def _present(self) -> Mirror:
-        if self._mirror is None:
+    def _present(self) -> RowUpdater:
+        if self._updater is None:
             raise Disconnected(f"database {self.database} has not been reached yet")
-        return self._mirror
+        return self._updater
 
     async def start(self) -> None:
         """Begin to connect, and return when the rows are there."""
@@ -281,11 +281,11 @@ class Replica:
         if self._monitoring != "monitor":
             self._acknowledged = None  # until the server has made them all, a new connection starts afresh
             self._changing += 1
-            mirror = self._present()
+            updater = self._present()
             requests = {
-                name: [{"where": mirror.condition(name, where)}]
+                name: [{"where": updater.condition(name, where)}]
                 for name, where in changed.items()
-                if name in mirror.schema.tables
+                if name in updater.schema.tables
             }
             try:
                 await self.call("monitor_cond_change", [_MONITOR_ID, _MONITOR_ID, requests])
@@ -449,13 +449,13 @@ class Replica:
             raise ProtocolError(f"{self.database} cannot be read: {wrong}")
         if lack := self._lacks(schema):
             raise ProtocolError(lack)
-        if self._mirror is None or self._mirror.schema != schema:
+        if self._updater is None or self._updater.schema != schema:
             self._last_id = NIL
-            self._mirror = self._mirror_of(schema)
+            self._updater = self._updater_of(schema)
             if missing := [*_missing(schema, self._classes)]:
                 few, more = ", ".join(missing[:FEW]), f" and {len(missing) - FEW} more" if len(missing) > FEW else ""
                 _log.warning("%s: %s lacks %s%s (database needs upgrade?)", remote, self.database, few, more)
-        await self._monitor(self._mirror)
+        await self._monitor(self._updater)
         _log.info("%s: connected", remote)
         for name, lock in tuple(self._locks.items()):
             await self._ask_lock(name, lock)
@@ -472,10 +472,10 @@ class Replica:
             with contextlib.suppress(Disconnected):
                 await self.call("echo", [])
 
-    def _mirror_of(self, schema: DatabaseSchema) -> Mirror:
+    def _updater_of(self, schema: DatabaseSchema) -> RowUpdater:
         """Return what keeps the rows of a server with this schema; those that are here stay."""
-        store = None if self._mirror is None else self._mirror.store
-        return Mirror(schema, self._classes, store, self._omitted)
+        store = None if self._updater is None else self._updater.store
+        return RowUpdater(schema, self._classes, store, self._omitted)
 
     async def _suitable(self) -> bool:
         """Say whether this server may be used, and keep watching that where it tells."""
@@ -497,15 +497,15 @@ class Replica:
                     return False
         return True
 
-    async def _monitor(self, mirror: Mirror) -> None:
+    async def _monitor(self, updater: RowUpdater) -> None:
         wanted = dict(self._conditions)
-        last = self._last_id if self._acknowledged == wanted and mirror.resumable else NIL
-        conditional = mirror.request(wanted, conditional=True)
+        last = self._last_id if self._acknowledged == wanted and updater.resumable else NIL
+        conditional = updater.request(wanted, conditional=True)
         # The method is set before the call: updates may follow the reply in the same chunk of bytes.
         for method, params in (
             ("monitor_cond_since", [self.database, _MONITOR_ID, conditional, last]),
             ("monitor_cond", [self.database, _MONITOR_ID, conditional]),
-            ("monitor", [self.database, _MONITOR_ID, mirror.request({}, conditional=False)]),
+            ("monitor", [self.database, _MONITOR_ID, updater.request({}, conditional=False)]),
         ):
             self._monitoring = method
             self._acknowledged = wanted
@@ -521,19 +521,19 @@ class Replica:
 
     def _initial(self, result: Any) -> None:
         """Apply the reply to the monitor request, when it comes and before any update behind it."""
-        mirror = self._present()
+        updater = self._present()
         if self._monitoring == "monitor_cond_since":
             found, last_id, updates = result
         else:
             found, last_id, updates = False, self._last_id, result
-        commit = self._applied(mirror, updates, last_id, whole=not found)
+        commit = self._applied(updater, updates, last_id, whole=not found)
         self._synced.set()
         self._tell(commit)
 
-    def _applied(self, mirror: Mirror, updates: Any, last_id: str, *, whole: bool = False) -> Commit:
+    def _applied(self, updater: RowUpdater, updates: Any, last_id: str, *, whole: bool = False) -> Commit:
         """Bring the rows up to a transaction; where its updates make no sense, the next connection reads all anew."""
         self._last_id = NIL
-        commit = mirror.apply(updates, last_id, whole=whole)
+        commit = updater.apply(updates, last_id, whole=whole)
         self._last_id = last_id
         return commit
 

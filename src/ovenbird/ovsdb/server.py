@@ -1,7 +1,7 @@
 """The asyncio server: listeners and connections around a `Service`, and the in-process `Client` of a served database.
 
-A durable commit is answered after an fsync; those that come while one runs share the next. What nobody asked to be
-durable reaches the disk within `SYNC_INTERVAL`, and the operating system at once.
+A durable commit is acknowledged after an fsync; commits that arrive during one share the next. Other commits reach the
+operating system at once and the disk within `SYNC_INTERVAL` seconds.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a server serves, without I/O: databases, the `_Server` database that describes them, locks, sessions, waits.
 
-The owner gives the three things that need a world: `later` (run a function after some seconds, or soon), `sync` (put a
-database's journal on the disk, then run a function) and `now`. Commits in process and commits by clients go the same
-way: `publish` tells the sessions, and requests whose `wait` did not hold are tried again once the commit is complete.
+The owner supplies the three things that need I/O: `later` (run a function after some seconds, or soon), `sync` (write a
+database's journal to disk, then run a function) and `now`. Commits in process and commits by clients take the same
+path: `publish` informs the sessions, and requests whose `wait` did not hold are tried again after the commit.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """One client's side of the protocol, without I/O: messages in, bytes out (RFC 7047, section 4.1; ovsdb-server(7)).
 
-Updates of a commit are sent before the reply to the `transact` that made it. A client that does not read (`clogged`)
-is sent nothing more: per monitor only *which* rows changed, and what the client knows of them, is kept, which the size
-of the database bounds; when it reads again it gets the difference. The owner reads nothing from a clogged client.
+Updates of a commit are sent before the reply to the `transact` that made it. A client that does not read (`clogged`) is
+sent nothing more: for each monitor only *which* rows changed, and what the client knows of them, is kept, which the
+size of the database bounds; when the client reads again it receives the difference. The owner reads nothing from a
+clogged client.
 """
 
 # ruff: noqa: SLF001 - the table of methods at the end names them

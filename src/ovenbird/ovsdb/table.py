@@ -1,4 +1,4 @@
-"""A schema's table bound to the engine's: what every part of the server and the replica works with.
+"""A schema's table bound to the engine's: what all parts of the server and the replica work with.
 
 The order of columns is that of the row class; `layout[i]` describes `row.values[i]`. The JSON functions of each column
 are looked up here once, so that the hot paths are loops over plain tuples.
@@ -21,7 +21,7 @@ from ovenbird.engine.rows import (
     Table,
     make_row_class,
 )
-from ovenbird.ovsdb import canonical, notation
+from ovenbird.ovsdb import normalize, notation
 from ovenbird.ovsdb.errors import BadSyntax, UnknownColumn
 from ovenbird.ovsdb.schema import ColumnSchema, DatabaseSchema, TableSchema
 from ovenbird.ovsdb.types import UNLIMITED, Atomic, BaseType, ColumnType
@@ -112,7 +112,7 @@ class BoundTable:
         self.weak = tuple(r for r in self.references if any(b is not None and b.weak for b in (r.key, r.value)))
         self.strong = tuple(r for r in self.references if any(b is not None and not b.weak for b in (r.key, r.value)))
         self.bad_defaults = tuple(c for c in self.layout if c.name in schema.position and not _allows_default(c.type))
-        self.accept = [canonical.acceptor(column.type) for column in self.layout]
+        self.normalizers = [normalize.normalizer(column.type) for column in self.layout]
         self.types = [_plain_type(column.type) for column in self.layout]
         self.versions: dict[UUID, int] = {}
         self.present = frozenset(schema.position)

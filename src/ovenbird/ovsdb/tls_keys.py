@@ -1,8 +1,8 @@
-"""Keys of TLS: files that may change, not fit together yet, or have to be fetched (ovsdb(7), ovs-vswitchd(8)).
+"""Keys of TLS: files that may change, may not fit together yet, or have to be fetched (ovsdb(7), ovs-vswitchd(8)).
 
-A context is made for each new connection that finds other files than the one before. While they are no good nobody is
-connected to, and it is said why; a process that had good ones goes on with those until the new ones are good. With
-`bootstrap` an authority's certificate that is not there yet is taken from the first server that is connected to.
+A new connection that finds changed files makes a new TLS context. While the files are unusable no new connection is
+made, and the reason is logged; a process that had usable files keeps their context until the new ones are usable. With
+`bootstrap` a missing CA certificate is taken from the first server that is connected to.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Transactions: changes staged beside the tables, so that readers never see what is not committed (RFC 7047, 4.1.3).
+"""Transactions: changes staged beside the tables, so that readers never see uncommitted values (RFC 7047, 4.1.3).
 
 The same staging serves the JSON operations of a server's clients, typed writers in process, and a replica, which
-turns what is staged into operations. Cost is proportional to what is staged: a set that gains a member is not looked
-at as a whole until it is frozen, once.
+encodes what is staged as operations. Cost is proportional to what is staged: a set that gains a member is examined as a
+whole only once, when it is frozen.
 
-A server may be older or newer than our row classes. What it lacks of tables and columns is left out of what is written,
-as the original does, and reads as the default.
+A server may be older or newer than our row classes. Tables and columns that it lacks are left out of what is written,
+as the original does, and read as their defaults.
 
 `Client` is what code that reads and writes a database depends on: the in-process database and the replica are both one.
 """
@@ -21,7 +21,7 @@ from ovenbird.engine.rows import UUID, Row, Store
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.commit import RowChange
 from ovenbird.ovsdb.errors import BadSyntax, ConstraintViolation, DuplicateUuid, UnknownTable
-from ovenbird.ovsdb.large_set import exchange
+from ovenbird.ovsdb.shared_set import exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -155,7 +155,7 @@ class StagedEdit(Staged):
             if position in self.changed or self.values[position] != value:
                 self.put(position, value)
 
-    def delta(self, position: int) -> notation.FactDelta:
+    def delta(self, position: int) -> notation.ValueDelta:
         """Return what a set or map column gains and loses; call after `freeze`."""
         type_ = self.table.layout[position].type
         old, new = self.row.values[position], self.values[position]
@@ -233,7 +233,7 @@ class Transaction:
         if bound.missing:
             return uuid or notation.new_uuid()
         row = bound.defaults.copy()
-        position, types, accept = bound.position, bound.types, bound.accept
+        position, types, normalizers = bound.position, bound.types, bound.normalizers
         partial = bound.partial
         for column, value in values.items():
             at = position.get(column, -1)
@@ -241,7 +241,7 @@ class Transaction:
                 bound.column(column)
             if partial and column not in bound.present:
                 continue
-            row[at] = value if type(value) is types[at] else accept[at](value)
+            row[at] = value if type(value) is types[at] else normalizers[at](value)
         for schema in bound.bad_defaults:
             if schema.name not in values:
                 schema.type.check(bound.defaults[position[schema.name]])
@@ -268,17 +268,17 @@ class Transaction:
                 raise _duplicate(bound, next(uuid for uuid in rows if uuid in present))
         left = iter(rows.values())
         while some := list(islice(left, _ROWS_AT_ONCE)):
-            checks = zip(bound.types, bound.accept, zip(*some, strict=True), strict=True)
-            for at, (plain, accept, column) in enumerate(checks):
+            checks = zip(bound.types, bound.normalizers, zip(*some, strict=True), strict=True)
+            for at, (plain, normalize, column) in enumerate(checks):
                 kinds = set(map(type, column))
                 if kinds == {plain}:
                     continue
                 if kinds <= _ATOMS:
                     for atom in set(column):
-                        accept(atom)
+                        normalize(atom)
                 else:
                     for row in some:
-                        row[at] = accept(row[at])
+                        row[at] = normalize(row[at])
         for uuid, row in rows.items():
             staged[uuid] = Staged(bound, uuid, row)
 
@@ -296,7 +296,7 @@ class Transaction:
             position, column = bound.column(name)
             if not column.mutable and staged.row is not None:
                 raise ConstraintViolation(f"Cannot update immutable column {name} in table {bound.name}.")
-            staged.put(position, bound.accept[position](value))
+            staged.put(position, bound.normalizers[position](value))
 
     def mutate(
         self,

@@ -1,7 +1,7 @@
-"""Connections: remotes as ovsdb(7) writes them, and the asyncio protocol under server and replica.
+"""Connections: remotes as ovsdb(7) writes them, and the asyncio protocol of servers and replicas.
 
 `punix:FILE ptcp:PORT[:HOST] pssl:PORT[:HOST]` listen; `unix:FILE tcp:HOST:PORT ssl:HOST:PORT` connect. A host may be
-an IPv6 address in brackets. The only module besides `server` and `replica` that knows sockets.
+an IPv6 address in brackets. Besides `server` and `replica`, only this module uses sockets.
 """
 
 from __future__ import annotations

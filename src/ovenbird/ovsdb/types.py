@@ -1,7 +1,7 @@
 """Types of columns, with their constraints (RFC 7047, sections 3.1 and 3.2; ovsdb(5), ovsdb(7)).
 
-Values are the canonical ones: the atom itself for a column of exactly one, the atom or `None` for at most one, a
-`frozenset`, or a `LargeSet` that behaves like one, for other sets, a `dict` for maps.
+Values are canonical: the atom itself for a column of exactly one value, the atom or `None` for at most one, a
+`frozenset`, or a `SharedSet` that behaves like one, for other sets, a `dict` for maps.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ovenbird.model import sb
 from ovenbird.ovsdb import jsonrpc
 from ovenbird.ovsdb.errors import OvsdbError, ProtocolError
-from ovenbird.ovsdb.mirror import Mirror
+from ovenbird.ovsdb.row_updates import RowUpdater
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.table import mistyped
 from ovenbird.ovsdb.transport import Remote, parse_remotes
@@ -70,12 +70,12 @@ class DatabaseDump:
         except UnreachableDatabaseError:
             self._socket.close()
             raise
-        self._mirror = Mirror(schema, row_classes, None)
+        self._updater = RowUpdater(schema, row_classes, None)
 
     @property
     def store(self) -> Store:
         """The rows read so far."""
-        return self._mirror.store
+        return self._updater.store
 
     def __enter__(self) -> Self:
         return self
@@ -93,7 +93,7 @@ class DatabaseDump:
         wheres = [["logical_datapath", "==", ["uuid", datapath.uuid]]]
         wheres += [["logical_dp_group", "==", ["uuid", group.uuid]] for group in groups]
         name = sb.LogicalFlow.TABLE
-        self._select([(name, [where]) for where in self._mirror.condition(name, wheres)])
+        self._select([(name, [where]) for where in self._updater.condition(name, wheres)])
 
     def _schema(self, row_classes: Iterable[type[Row]]) -> DatabaseSchema:
         """Return the server's schema.
@@ -107,7 +107,7 @@ class DatabaseDump:
         return schema
 
     def _select(self, parts: list[tuple[str, list[Any]]]) -> None:
-        asked = self._mirror.request({}, conditional=False)
+        asked = self._updater.request({}, conditional=False)
         parts = [part for part in parts if part[0] in asked]
         operations = [
             {"op": "select", "table": name, "where": where, "columns": ["_uuid", *asked[name][0]["columns"]]}
@@ -120,7 +120,7 @@ class DatabaseDump:
             rows = updates.setdefault(name, {})
             for row in answer["rows"]:
                 rows[row.pop("_uuid")[1]] = {"initial": row}
-        self._mirror.apply(updates, NIL)
+        self._updater.apply(updates, NIL)
 
     def _connect(self) -> socket.socket:
         """Connect to the first remote that answers."""

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from ovenbird.engine.gc_pause import GcPause, uncollected
+from ovenbird.engine.gc_pause import GcPause, gc_paused
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def test_what_a_cold_start_keeps_is_not_visited_any_more():
 
 
 def test_a_batch_within_a_pause_does_not_end_it():
-    batch = uncollected(gc.isenabled)
+    batch = gc_paused(gc.isenabled)
     assert not batch()
     assert gc.isenabled()
     with GcPause():
@@ -53,7 +53,7 @@ def test_a_batch_within_a_pause_does_not_end_it():
 
 def test_a_batch_leaves_the_collector_off_for_a_pause_that_began_meanwhile():
     pause = GcPause()
-    uncollected(pause.__enter__)()
+    gc_paused(pause.__enter__)()
     assert not gc.isenabled()
     pause.end()
     assert gc.isenabled()

@@ -1,4 +1,4 @@
-"""A mirror fed by a session equals the rows in view, after random commits, changes of conditions and silence."""
+"""An updater fed by a session equals the rows in view, after random commits, changes of conditions and silence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from ovenbird.ovsdb.database import Database
-from ovenbird.ovsdb.mirror import Mirror
+from ovenbird.ovsdb.row_updates import RowUpdater
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.service import Service
 from ovenbird.ovsdb.session import Session
@@ -34,7 +34,7 @@ SCHEMA = DatabaseSchema.from_json(
 
 class Peer:
     def __init__(self, service):
-        self.mirror = Mirror(SCHEMA, (), None)
+        self.updater = RowUpdater(SCHEMA, (), None)
         self.last = NIL
         self.replies = []
         self.sent = 0
@@ -46,9 +46,9 @@ class Peer:
         match message.get("method"):
             case "update3":
                 self.last = message["params"][1]
-                self.mirror.apply(message["params"][2], self.last)
+                self.updater.apply(message["params"][2], self.last)
             case "update2" | "update":
-                self.mirror.apply(message["params"][1], NIL)
+                self.updater.apply(message["params"][1], NIL)
             case _:
                 assert message["error"] is None, message
                 self.replies.append(message["result"])
@@ -58,7 +58,7 @@ class Peer:
         return self.replies.pop()
 
     def rows(self):
-        return {u: r.values for u, r in self.mirror.tables["T"].table.rows.items()}
+        return {u: r.values for u, r in self.updater.tables["T"].table.rows.items()}
 
 
 def edit(db, rng):
@@ -89,19 +89,19 @@ COLUMNS = ["m", "n", "o", "s"]
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_mirrors_follow(seed):
+def test_updaters_follow(seed):
     rng = random.Random(seed)
     db, service = Database(SCHEMA), Service()
     service.add(db)
     for _ in range(4):
         edit(db, rng)
     one, two, three = Peer(service), Peer(service), Peer(service)
-    one.mirror.apply(one.call("monitor", "M", "x", {"T": {"columns": COLUMNS}}), NIL)
+    one.updater.apply(one.call("monitor", "M", "x", {"T": {"columns": COLUMNS}}), NIL)
     where = [["n", "==", 1]]
-    two.mirror.apply(two.call("monitor_cond", "M", "x", {"T": [{"columns": COLUMNS, "where": where}]}), NIL)
+    two.updater.apply(two.call("monitor_cond", "M", "x", {"T": [{"columns": COLUMNS, "where": where}]}), NIL)
     found, three.last, rows = three.call("monitor_cond_since", "M", ["x", 1], {"T": [{"columns": COLUMNS}]}, NIL)
     assert found is False
-    three.mirror.apply(rows, three.last)
+    three.updater.apply(rows, three.last)
     accept = lambda row: row["n"] == 1  # noqa: E731
     for _ in range(30):
         match rng.randrange(6):
@@ -132,10 +132,10 @@ def test_mirrors_follow(seed):
     for _ in range(3):
         edit(db, rng)
     four = Peer(service)
-    four.mirror = three.mirror
+    four.updater = three.updater
     found, four.last, rows = four.call("monitor_cond_since", "M", "x", {"T": [{"columns": COLUMNS}]}, known)
     assert found is True
-    four.mirror.apply(rows, four.last)
+    four.updater.apply(rows, four.last)
     assert four.rows() == wanted(db, lambda _row: True)
     assert four.last == db.last_id
 

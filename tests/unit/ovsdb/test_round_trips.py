@@ -12,8 +12,8 @@ from ovenbird.ovsdb.conversion import convert, open_converted
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.errors import OvsdbError
 from ovenbird.ovsdb.journal import create, open_database
-from ovenbird.ovsdb.mirror import Mirror
 from ovenbird.ovsdb.operation import Execution
+from ovenbird.ovsdb.row_updates import RowUpdater
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.service import Service
 from ovenbird.ovsdb.session import Session
@@ -194,11 +194,11 @@ def test_replica_to_server_and_back(world):
     service.add(there)
     told = []
     session = Session(service, told.append, lambda: None)
-    mirror = Mirror(schema, (), None)
+    updater = RowUpdater(schema, (), None)
     session.receive(
-        {"id": 1, "method": "monitor_cond_since", "params": ["W", "m", mirror.request({}, conditional=True), NIL]}
+        {"id": 1, "method": "monitor_cond_since", "params": ["W", "m", updater.request({}, conditional=True), NIL]}
     )
-    mirror.apply(orjson.loads(told.pop())["result"][2], NIL)
+    updater.apply(orjson.loads(told.pop())["result"][2], NIL)
 
     def send(transaction):
         """Hand operations over as they are encoded, with no JSON between."""
@@ -207,9 +207,9 @@ def test_replica_to_server_and_back(world):
 
     def everywhere(expected):
         for message in map(orjson.loads, told):
-            mirror.apply(message["params"][2], NIL)
+            updater.apply(message["params"][2], NIL)
         told.clear()
-        assert contents(there.tables) == contents(mirror.tables) == expected
+        assert contents(there.tables) == contents(updater.tables) == expected
 
     transaction = here.transaction()
     for target in TARGETS:

@@ -1,9 +1,10 @@
-"""Sets of thousands that change by a few members: a port group's ports.
+"""Sets of thousands of members that change by a few: the ports of a port group.
 
-Where transactions copied such a set, one more member would cost what the set has. A `LargeSet` is another set, shared
-with those that it came from, and its difference from that one: their symmetric difference, so that changing it again is
-a symmetric difference of the small part alone. When that has grown to the root of the set's size, the whole is copied
-once. Like a frozenset it is a value: it never changes, equals every set with the same members, and has their hash.
+If transactions copied such a set, adding one member would cost as much as the set is large. A `SharedSet` is another
+set, shared with its earlier versions, and the symmetric difference from that set, so that a further change is a
+symmetric difference of the small part alone. When the small part has grown to the square root of the set's size, the
+whole is copied once. Like a frozenset it is a value: it is immutable, and equals every set with the same members, with
+the same hash.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ LARGE = 1024
 """Sets with fewer members are copied: that takes three microseconds."""
 
 
-class LargeSet(AbstractSet[Any]):
+class SharedSet(AbstractSet[Any]):
     """A set that differs from another in a few members. Make one with `exchange`.
 
     Arguments:
@@ -33,13 +34,13 @@ class LargeSet(AbstractSet[Any]):
         self._differs = differs
         self._size = size
 
-    def exchange(self, members: frozenset[Any]) -> frozenset[Any] | LargeSet:
+    def exchange(self, members: frozenset[Any]) -> frozenset[Any] | SharedSet:
         """Return the symmetric difference with a few members."""
         differs = self._differs ^ members
         if len(differs) ** 2 > len(self._shared):
             return differs ^ self._shared  # in this order the large one is copied, not taken in one by one
         taken = sum([member in self for member in members])
-        return LargeSet(self._shared, differs=differs, size=self._size + len(members) - 2 * taken)
+        return SharedSet(self._shared, differs=differs, size=self._size + len(members) - 2 * taken)
 
     def __contains__(self, member: object) -> bool:
         return (member in self._shared) is not (member in self._differs)
@@ -52,7 +53,7 @@ class LargeSet(AbstractSet[Any]):
         return self._size
 
     def __eq__(self, other: object) -> bool:
-        if type(other) is LargeSet and other._shared is self._shared:
+        if type(other) is SharedSet and other._shared is self._shared:
             return self._differs == other._differs
         if not isinstance(other, AbstractSet):
             return NotImplemented
@@ -70,11 +71,11 @@ class LargeSet(AbstractSet[Any]):
         return frozenset(members)
 
 
-def exchange(members: frozenset[Any] | LargeSet, *, few: frozenset[Any] | set[Any]) -> frozenset[Any] | LargeSet:
+def exchange(members: frozenset[Any] | SharedSet, *, few: frozenset[Any] | set[Any]) -> frozenset[Any] | SharedSet:
     """Return the symmetric difference of a set and a few members; it costs what those are, however large the set."""
     few = frozenset(few)
-    if isinstance(members, LargeSet):
+    if isinstance(members, SharedSet):
         return members.exchange(few)
     if len(members) >= LARGE:
-        return LargeSet(members, differs=frozenset(), size=len(members)).exchange(few)
+        return SharedSet(members, differs=frozenset(), size=len(members)).exchange(few)
     return few ^ members

@@ -1,21 +1,21 @@
-"""Values that Python callers give, checked and made canonical.
+"""Check the values that Python callers give for columns, and bring them into canonical form.
 
-One small function a column, chosen by its type, since typed writers insert tens of thousands of rows at once: a value
-that is right costs one type test, and whatever is not goes to the complete check, which says what is wrong.
+Each column has one small function, chosen by its type, since typed writers insert tens of thousands of rows at once: a
+value that is canonical already costs one type test; any other goes to the complete check, which raises what is wrong.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.ovsdb.large_set import LargeSet
+from ovenbird.ovsdb.shared_set import SharedSet
 from ovenbird.ovsdb.types import Atomic, BaseType, ColumnType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def acceptor(type_: ColumnType) -> Callable[[Any], Any]:
+def normalizer(type_: ColumnType) -> Callable[[Any], Any]:
     """Return the function that gives a value back in canonical form.
 
     It accepts what `ColumnType.check_python` does, and string enumerations for strings, and any set, list or tuple for
@@ -23,7 +23,7 @@ def acceptor(type_: ColumnType) -> Callable[[Any], Any]:
     """
 
     def complete(value: Any) -> Any:
-        if type_.is_set and type(value) in (set, list, tuple, LargeSet):
+        if type_.is_set and type(value) in (set, list, tuple, SharedSet):
             value = frozenset(value)
         elif isinstance(value, str) and type(value) is not str:
             value = str.__str__(value)
@@ -31,31 +31,31 @@ def acceptor(type_: ColumnType) -> Callable[[Any], Any]:
         return value
 
     if type_.is_map:
-        return _map_acceptor(type_, complete)
+        return _map_normalizer(type_, complete)
     right = _atom_test(type_.key)
     if type_.high > 1:
         low, high = type_.low, type_.high
 
-        def accept(value: Any) -> Any:
+        def normalize(value: Any) -> Any:
             return (
                 value
                 if type(value) is frozenset and low <= len(value) <= high and all(map(right, value))
                 else complete(value)
             )
 
-        return accept
+        return normalize
     if type_.low:
         return lambda value: value if right(value) else complete(value)
     return lambda value: value if value is None or right(value) else complete(value)
 
 
-def _map_acceptor(type_: ColumnType, complete: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _map_normalizer(type_: ColumnType, complete: Callable[[Any], Any]) -> Callable[[Any], Any]:
     strings = BaseType(Atomic.STRING)
     if type_.key != strings or type_.value != strings or type_.low:
         return complete
     high = type_.high
 
-    def accept(value: Any) -> Any:
+    def normalize(value: Any) -> Any:
         if type(value) is dict and len(value) <= high:
             for key, atom in value.items():
                 if type(key) is not str or type(atom) is not str:
@@ -64,7 +64,7 @@ def _map_acceptor(type_: ColumnType, complete: Callable[[Any], Any]) -> Callable
                 return value
         return complete(value)
 
-    return accept
+    return normalize
 
 
 def _atom_test(base: BaseType) -> Callable[[Any], bool]:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ovenbird.model import nb
 from ovenbird.ovsdb.journal import create, open_database
-from ovenbird.ovsdb.large_set import LARGE, LargeSet, exchange
+from ovenbird.ovsdb.shared_set import LARGE, SharedSet, exchange
 
 START = frozenset(range(LARGE))
 few = st.frozensets(st.integers(-50, 50) | st.integers(LARGE - 50, LARGE + 50), max_size=20)
@@ -94,7 +94,7 @@ def test_a_column_of_thousands_is_changed_taken_over_and_journalled(tmp_path):
             expected.add(ports[number])
         txn.commit()
     value = database.store.table(nb.PortGroup).rows[group]["ports"]
-    assert type(value) is LargeSet
+    assert type(value) is SharedSet
     assert value == expected
     txn = database.transaction()
     twin = txn.insert(nb.PortGroup, {"name": "h", "ports": value})

@@ -1,7 +1,7 @@
-"""A server's rows, kept in engine tables: applies `<table-updates>` of every version as one batch.
+"""Apply the `<table-updates>` of a server, of every version of the protocol, to engine tables, as one batch.
 
-Batches are minimal: a full resynchronisation deletes what is gone, and modifies only what differs, so that whoever
-computes from the rows recomputes only what changed while the connection was away.
+Batches are minimal: a full resynchronisation deletes the rows that are gone and modifies only the values that differ,
+so that what computes from the rows recomputes only what changed while the connection was down.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.engine.gc_pause import uncollected
+from ovenbird.engine.gc_pause import gc_paused
 from ovenbird.engine.rows import UUID
 from ovenbird.ovsdb import notation
 from ovenbird.ovsdb.commit import Commit, RowChange, RowEdit, put
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.table import BoundTable
 
 
-class Mirror:
+class RowUpdater:
     """The tables of a replica.
 
     Arguments:
@@ -68,7 +68,7 @@ class Mirror:
         there = [clause for clause in where if type(clause) is bool or not lacks(clause[0])]
         return there if there or not where else [False]  # none at all would be every row
 
-    @uncollected
+    @gc_paused
     def apply(self, updates: Any, last_id: str, *, whole: bool = False) -> Commit:
         """Apply updates to the tables; return what really changed.
 
@@ -130,7 +130,7 @@ class Mirror:
         if row is None:
             raise ProtocolError(f"row {uuid} of table {table.name} is modified before it is inserted")
         values = row.values.copy()
-        deltas: dict[int, notation.FactDelta] = {}
+        deltas: dict[int, notation.ValueDelta] = {}
         columns = []
         for name, json in diffs.items():
             at = table.position.get(name)
