@@ -26,7 +26,7 @@ def main() -> None:
     rundir = Path(tempfile.mkdtemp(prefix="ob."))
     lab = Lab.up(rundir)
     try:
-        api = httpx.Client(base_url=f"{lab.plan.api}/v2.0", timeout=120)
+        api = httpx.Client(base_url=f"{lab.layout.api}/v2.0", timeout=120)
 
         def post(kind: str, body: object) -> dict:
             answer = api.post(f"/{kind}s", json=body)
@@ -42,7 +42,7 @@ def main() -> None:
             post("port", {"ports": many})
         filled = time.monotonic() - start
         central = lab.process("central").pid
-        host = lab.plan.hosts[0]
+        host = lab.layout.hosts[0]
         controller = lab.process(f"{host}-controller").pid
         time.sleep(3)
         took, created = [], []

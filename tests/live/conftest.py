@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ovenbird.lab import programs, scene
+from ovenbird.lab import demo_topology, programs
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import RequirementError
 from ovenbird.lab.lab import Lab
@@ -81,10 +81,10 @@ def originals_lab(originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
 
 @pytest.fixture(scope="session")
 def cloud(machine: None) -> Iterator[Lab]:
-    """Give a whole cloud of ours, with the first scene played: test1 on hv1, test2 on hv2, network `private`."""
+    """Give a whole cloud of ours, with the demo topology made: test1 on hv1, test2 on hv2, network `private`."""
     with ExitStack() as stack:
         lab = _lab_maker(stack)()
-        scene.play(lab, lambda _step: None)
+        demo_topology.create(lab, lambda _step: None)
         yield lab
 
 
@@ -107,16 +107,16 @@ def floating(world: World, request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def nbctl(originals_lab: Lab) -> Callable[..., str]:
     """`nbctl(*arguments)` runs ovn-nbctl on the originals' Northbound."""
-    return lambda *arguments: run(["ovn-nbctl", f"--db={originals_lab.plan.remote('nb')}", *arguments])
+    return lambda *arguments: run(["ovn-nbctl", f"--db={originals_lab.layout.remote('nb')}", *arguments])
 
 
 @pytest.fixture(scope="module")
 def nb(lab: Lab) -> Callable[..., str]:
     """`nb(*arguments)` runs ovn-nbctl on the Northbound of the lab that the module's tests share."""
-    return lambda *arguments: run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", *arguments])
+    return lambda *arguments: run(["ovn-nbctl", f"--db={lab.layout.remote('nb')}", *arguments])
 
 
 @pytest.fixture(scope="module")
 def sb(lab: Lab) -> Callable[..., str]:
     """`sb(*arguments)` runs ovn-sbctl on its Southbound."""
-    return lambda *arguments: run(["ovn-sbctl", f"--db={lab.plan.remote('sb')}", *arguments])
+    return lambda *arguments: run(["ovn-sbctl", f"--db={lab.layout.remote('sb')}", *arguments])

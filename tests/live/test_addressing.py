@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ovenbird.lab import outside
+from ovenbird.lab import external_network
 from ovenbird.lab.process import wait_until
 from ovenbird.lab.requirements import find_program
 from support.live.capture import announced
@@ -120,7 +120,7 @@ def test_dig_finds_instances_by_name_and_back(world: World) -> None:
 
 
 def test_a_floating_ip_is_announced(world: World) -> None:
-    wait_until(lambda: world["red2"].pings(outside.ADDRESS, wait=0.3), "the outside world to answer")
+    wait_until(lambda: world["red2"].pings(external_network.ADDRESS, wait=0.3), "the outside world to answer")
     with world.on_wire("arp") as wire, world.floating_ip("red1") as address:
         wire.wait(announced(address))
 

@@ -62,8 +62,8 @@ def nova():
 
 @pytest.fixture(scope="module")
 def lab(make_module_lab, nova):
-    def central(plan):
-        usual = programs.all_in_one(plan)
+    def central(layout):
+        usual = programs.all_in_one(layout)
         [process] = usual.processes
         return replace(usual, processes=(replace(process, argv=(*process.argv, f"--nova-url={nova.url}")),))
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ovenbird.lab import scene
+from ovenbird.lab import demo_topology
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import ApiError
 from ovenbird.lab.lab import Lab
@@ -23,7 +23,7 @@ Refused = Callable[..., str]
 def _databases(lab: Lab) -> dict[str, str]:
     """Return the tables of Cloud and Northbound as they are now, in text, without the numbers of turns."""
     names = {"cloud": "Cloud", "nb": "OVN_Northbound"}
-    dumps = {db: run(["ovsdb-client", "-f", "csv", "dump", lab.plan.remote(db), name]) for db, name in names.items()}
+    dumps = {db: run(["ovsdb-client", "-f", "csv", "dump", lab.layout.remote(db), name]) for db, name in names.items()}
     tables = {db: dump.split("\n\n") for db, dump in dumps.items()}
     return {db: "\n\n".join(t for t in all_of if not t.startswith("Quota_Turn")) for db, all_of in tables.items()}
 
@@ -47,7 +47,7 @@ def neutron(cloud: Lab) -> Iterator[Neutron]:
 
 @pytest.fixture
 def network(neutron: Neutron) -> str:
-    return str(neutron.find("network", scene.NETWORK)["id"])
+    return str(neutron.find("network", demo_topology.NETWORK)["id"])
 
 
 def _refusal(call: Callable[[], Any]) -> tuple[int, str]:
@@ -72,13 +72,13 @@ def _refusal(call: Callable[[], Any]) -> tuple[int, str]:
     ],
 )
 def test_the_api_says_what_is_wrong_with_a_body(cloud: Lab, untouched: None, body: bytes, message: str) -> None:
-    answer = httpx.post(f"{cloud.plan.api}/v2.0/networks", content=body, trust_env=False)
+    answer = httpx.post(f"{cloud.layout.api}/v2.0/networks", content=body, trust_env=False)
     assert answer.status_code == 400
     assert message in answer.json()["NeutronError"]["message"]
 
 
 def test_the_api_says_what_it_does_not_have(cloud: Lab, untouched: None) -> None:
-    with httpx.Client(base_url=f"{cloud.plan.api}/v2.0/", trust_env=False) as api:
+    with httpx.Client(base_url=f"{cloud.layout.api}/v2.0/", trust_env=False) as api:
         for method, path, status in (
             ("GET", "nothings", 404),
             ("GET", "networks/nope", 404),
@@ -106,8 +106,8 @@ def test_addresses_are_given_once(cloud: Lab, neutron: Neutron, network: str, un
 
 
 def test_what_is_in_use_stays(cloud: Lab, neutron: Neutron, network: str, untouched: None) -> None:
-    subnet = neutron.find("subnet", scene.NETWORK)["id"]
-    group = neutron.find("security_group", scene.SECURITY_GROUP)["id"]
+    subnet = neutron.find("subnet", demo_topology.NETWORK)["id"]
+    group = neutron.find("security_group", demo_topology.SECURITY_GROUP)["id"]
     assert _refusal(lambda: neutron.delete("network", network)) == (409, "NetworkInUse")
     assert _refusal(lambda: neutron.delete("subnet", subnet)) == (409, "SubnetInUse")
     assert _refusal(lambda: neutron.delete("security_group", group)) == (409, "SecurityGroupInUse")
@@ -166,7 +166,7 @@ DATABASES: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("database", DATABASES)
 def test_a_database_hangs_up_on_what_is_no_message(cloud: Lab, untouched: None, database: str) -> None:
-    path = str(cloud.plan.socket(database))
+    path = str(cloud.layout.socket(database))
     for raw in (b"garbage", b"[1,2]", b"\xff\xff\xff", b'{"id":null}', b'{"method":7,"params":[],"id":1}', b"{}" * 5):
         assert _ask(path, raw) is None
         assert _ask(path, b'{"method":"echo","params":["well?"],"id":1}')["result"] == ["well?"]
@@ -174,7 +174,7 @@ def test_a_database_hangs_up_on_what_is_no_message(cloud: Lab, untouched: None, 
 
 @pytest.mark.parametrize("database", DATABASES)
 def test_a_database_says_what_is_wrong_with_a_request(cloud: Lab, untouched: None, database: str) -> None:
-    path = str(cloud.plan.socket(database))
+    path = str(cloud.layout.socket(database))
     name, table, row = DATABASES[database]
 
     def ask(method: str, *params: Any) -> Any:
@@ -201,12 +201,12 @@ def test_a_database_says_what_is_wrong_with_a_request(cloud: Lab, untouched: Non
 
 def test_an_acl_that_does_not_parse_is_reported_and_the_others_hold(originals: None, cloud: Lab) -> None:
     def nbctl(*arguments: str) -> str:
-        return run(["ovn-nbctl", "-t", "20", f"--db={cloud.plan.remote('nb')}", "--wait=hv", *arguments])
+        return run(["ovn-nbctl", "-t", "20", f"--db={cloud.layout.remote('nb')}", "--wait=hv", *arguments])
 
     one, two = cloud.instance("test1"), cloud.instance("test2")
     switch = f"neutron-{_network(cloud)}"
     bad, good = "ip4.nosuch == 1 && tcp", f"icmp4 && ip4.src == {one.address}"
-    logs = [cloud.plan.host_rundir(host) / "controller.log" for host in ("hv1", "hv2")]
+    logs = [cloud.layout.host_rundir(host) / "controller.log" for host in ("hv1", "hv2")]
     told = [len(log.read_text()) for log in logs]
     processes = cloud.processes()
     try:
@@ -230,4 +230,4 @@ def test_an_acl_that_does_not_parse_is_reported_and_the_others_hold(originals: N
 
 def _network(lab: Lab) -> str:
     with lab.neutron() as neutron:
-        return str(neutron.find("network", scene.NETWORK)["id"])
+        return str(neutron.find("network", demo_topology.NETWORK)["id"])

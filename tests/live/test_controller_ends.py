@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from ovenbird.lab import outside, programs
+from ovenbird.lab import external_network, programs
 from ovenbird.lab.command import run
 from ovenbird.lab.process import wait_until
 
@@ -29,7 +29,7 @@ lr-add r
 ls-add net
 ls-add out
 lsp-add out out-ln -- lsp-set-type out-ln localnet -- lsp-set-addresses out-ln unknown
-lsp-set-options out-ln network_name={outside.PHYSICAL_NETWORK}
+lsp-set-options out-ln network_name={external_network.PHYSICAL_NETWORK}
 lrp-add r r-net 02:00:00:00:0c:fe 10.10.0.254/24
 lrp-add r r-out 02:00:00:00:0c:fd 172.24.4.2/24
 lsp-add net net-r -- lsp-set-type net-r router -- lsp-set-addresses net-r router
@@ -54,7 +54,7 @@ def lab(originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
 @pytest.fixture(scope="module")
 def instances(lab: Lab, nb: Callable[..., str]) -> dict[str, Instance]:
     for line in NETWORK.strip().splitlines():
-        run(["sh", "-c", f"exec ovn-nbctl --db={lab.plan.remote('nb')} {line}"])
+        run(["sh", "-c", f"exec ovn-nbctl --db={lab.layout.remote('nb')} {line}"])
     options = nb("create", "DHCP_Options", "cidr=10.10.0.0/24", DHCP).strip()
     for name in ("a", "b"):
         nb("lsp-set-dhcpv4-options", name, options)
@@ -62,7 +62,7 @@ def instances(lab: Lab, nb: Callable[..., str]) -> dict[str, Instance]:
         "a": lab.attach("a", "hv1", "a", "02:00:00:00:0c:01"),
         "b": lab.attach("b", "hv2", "b", "02:00:00:00:0c:02"),
     }
-    wait_until(lambda: made["a"].pings(outside.ADDRESS), "the outside to answer")
+    wait_until(lambda: made["a"].pings(external_network.ADDRESS), "the outside to answer")
     wait_until(lambda: made["a"].pings("10.10.0.2"), "the other instance to answer")
     return made
 
@@ -112,7 +112,7 @@ def test_no_packet_is_lost(lab: Lab, instances: dict[str, Instance], nb: Callabl
         return [sb("--bare", f"--columns={column}", "list", table) for table, column in columns.items()]
 
     before = bindings()
-    with Ping(instances["a"], outside.ADDRESS) as one, Ping(instances["a"], "10.10.0.2") as other:
+    with Ping(instances["a"], external_network.ADDRESS) as one, Ping(instances["a"], "10.10.0.2") as other:
         for host in HOSTS:
             end(lab, host, how)
             nb("--wait=hv", "--timeout=60", "sync")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ovenbird.lab import outside, programs
+from ovenbird.lab import external_network, programs
 from ovenbird.lab.command import run
 from ovenbird.lab.process import wait_until
 
@@ -33,9 +33,17 @@ def lab(request: pytest.FixtureRequest, originals: None, make_lab: Callable[...,
 
 @pytest.fixture
 def nb(lab: Lab) -> Ctl:
-    nb: Ctl = lambda *arguments: run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", *arguments])  # noqa: E731
+    nb: Ctl = lambda *arguments: run(["ovn-nbctl", f"--db={lab.layout.remote('nb')}", *arguments])  # noqa: E731
     nb("ls-add", "out", "--", "lsp-add", "out", "ln", "--", "lsp-set-type", "ln", "localnet")
-    nb("lsp-set-addresses", "ln", "unknown", "--", "lsp-set-options", "ln", f"network_name={outside.PHYSICAL_NETWORK}")
+    nb(
+        "lsp-set-addresses",
+        "ln",
+        "unknown",
+        "--",
+        "lsp-set-options",
+        "ln",
+        f"network_name={external_network.PHYSICAL_NETWORK}",
+    )
     for number, (router, host, address, _) in enumerate(ROUTERS):
         port = f"{router}-out"
         nb("lr-add", router, "--", "lrp-add", router, port, f"02:00:00:00:09:0{number}", f"{address}/24")
@@ -57,7 +65,7 @@ def status_of(nb: Ctl, port: str, column: str = "status") -> str:
 def test_a_route_comes_and_goes_with_its_next_hop(lab: Lab, nb: Ctl) -> None:
     def routed() -> list[bool]:
         """Return whether each router has its route."""
-        flows = [run(["ovn-sbctl", f"--db={lab.plan.remote('sb')}", "lflow-list", name]) for name, *_ in ROUTERS]
+        flows = [run(["ovn-sbctl", f"--db={lab.layout.remote('sb')}", "lflow-list", name]) for name, *_ in ROUTERS]
         return [f"ip4.dst == {network}" in text for text, (_, _, _, network) in zip(flows, ROUTERS, strict=True)]
 
     def up(*wanted: bool) -> bool:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from ovenbird.lab import programs, scene
+from ovenbird.lab import demo_topology, programs
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import ApiError
 from ovenbird.lab.hypervisor import listening
@@ -27,26 +27,26 @@ IN_ONE = ("central", "hv1-controller", "hv2-controller", "supervisor", "standby"
 IN_PARTS = ("db-nb", "db-sb", "db-cloud", "northd", "api")
 
 
-def _played(lab: Lab) -> Lab:
-    scene.play(lab, lambda _step: None)
+def _with_demo(lab: Lab) -> Lab:
+    demo_topology.create(lab, lambda _step: None)
     return lab
 
 
 @pytest.fixture(scope="module")
 def whole(make_module_lab: Callable[..., Lab]) -> Lab:
     """A cloud whose central programs are one process."""
-    return _played(make_module_lab())
+    return _with_demo(make_module_lab())
 
 
 @pytest.fixture(scope="module")
 def parts(make_module_lab: Callable[..., Lab]) -> Lab:
     """A cloud whose central programs are a process each."""
-    return _played(make_module_lab(central=programs.split()))
+    return _with_demo(make_module_lab(central=programs.split()))
 
 
 def _flows(lab: Lab) -> dict[str, dict[str, float]]:
     """Return every host's flows with their ages in seconds, but for multicast groups: these change with each boot."""
-    dumps = {host: flow_ages(lab.hypervisor(host).ofctl("dump-flows", "br-int")) for host in lab.plan.hosts}
+    dumps = {host: flow_ages(lab.hypervisor(host).ofctl("dump-flows", "br-int")) for host in lab.layout.hosts}
     return {host: {flow: age for flow, age in ages.items() if "reg15=0x8" not in flow} for host, ages in dumps.items()}
 
 
@@ -82,7 +82,7 @@ def _opens_and_closes(lab: Lab, port: int) -> None:
     one, two = lab.instance("test1"), lab.instance("test2")
     ways = ((one, two.address or ""), (two, one.address or ""))
     with lab.neutron() as neutron:
-        group = _patiently(lambda: neutron.find("security_group", scene.SECURITY_GROUP))["id"]
+        group = _patiently(lambda: neutron.find("security_group", demo_topology.SECURITY_GROUP))["id"]
         rule = {"direction": "ingress", "ethertype": "IPv4", "protocol": "tcp"}
         ports = {"port_range_min": port, "port_range_max": port}
         made = _patiently(lambda: neutron.create("security_group_rule", security_group_id=group, **rule, **ports))
@@ -120,9 +120,11 @@ def _proved(lab: Lab, *names: str, lossless: bool = True) -> None:
     for host, flows in _flows(lab).items():
         renewed = [flow for flow, age in flows.items() if age < before[host][flow]]
         assert not renewed, f"{len(renewed)} flows of {host} were made anew"
-    for host in lab.plan.hosts:
+    for host in lab.layout.hosts:
         name = f"new-{host}"
-        new = _patiently(lambda h=host, n=name: lab.boot(n, scene.NETWORK, h, (scene.SECURITY_GROUP,), wait=15))
+        new = _patiently(
+            lambda h=host, n=name: lab.boot(n, demo_topology.NETWORK, h, (demo_topology.SECURITY_GROUP,), wait=15)
+        )
         one.run("ip", "neighbour", "flush", "to", new.address or "")  # somebody else had the address before
         wait_until(lambda i=new: one.pings(i.address or ""), f"{name} to answer")
         lab.delete(name)
@@ -201,10 +203,10 @@ def test_no_acknowledged_write_is_lost(request: pytest.FixtureRequest, arrangeme
         assert not writer.deleted & set(found)
 
         def switches() -> set[str]:
-            listed = run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", "ls-list"])
+            listed = run(["ovn-nbctl", f"--db={lab.layout.remote('nb')}", "ls-list"])
             return set(re.findall(r"neutron-([-0-9a-f]{36})", listed))
 
-        wait_until(lambda: listening(lab.plan.socket("nb")), "Northbound to listen")
+        wait_until(lambda: listening(lab.layout.socket("nb")), "Northbound to listen")
         wait_until(lambda: switches() == set(found), "Northbound to have the same")
         for ident, name in found.items():
             if name.startswith("write-"):
@@ -234,7 +236,7 @@ def test_backups_are_restored_under_traffic_with_every_id(whole: Lab, tmp_path: 
         router = neutron.create("router", name="lost")
         before = _everything(whole)
         for short, name in databases.items():
-            text = run(["ovsdb-client", "backup", whole.plan.remote(short), name])
+            text = run(["ovsdb-client", "backup", whole.layout.remote(short), name])
             (tmp_path / f"{short}.backup").write_text(text)
         neutron.delete("network", lost["id"])
         neutron.delete("router", router["id"])
@@ -248,7 +250,7 @@ def test_backups_are_restored_under_traffic_with_every_id(whole: Lab, tmp_path: 
                     goal = len(writer.created) + 10
                     wait_until(lambda g=goal: len(writer.created) >= g, "10 more acknowledged writes", timeout=60)
                     line = 'ovsdb-client restore "$0" "$1" < "$2"'
-                    run(["sh", "-c", line, whole.plan.remote(short), name, str(tmp_path / f"{short}.backup")])
+                    run(["sh", "-c", line, whole.layout.remote(short), name, str(tmp_path / f"{short}.backup")])
                     assert _everything(whole) == before, "every id, and all that it stands for"
             finally:
                 writer.ended.set()
@@ -256,7 +258,7 @@ def test_backups_are_restored_under_traffic_with_every_id(whole: Lab, tmp_path: 
             _opens_and_closes(whole, 80)
             account = running.account()
         assert account.complete, account
-        nbctl = ["ovn-nbctl", f"--db={whole.plan.remote('nb')}"]
+        nbctl = ["ovn-nbctl", f"--db={whole.layout.remote('nb')}"]
         for row in (f"Logical_Switch neutron-{lost['id']}", f"Logical_Router neutron-{router['id']}"):
             wait_until(lambda r=row: "neutron-" in run([*nbctl, "--if-exists", "get", *r.split(), "name"]), row)
         assert writer.created

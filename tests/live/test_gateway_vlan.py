@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ovenbird.lab import outside, programs
+from ovenbird.lab import external_network, programs
 from ovenbird.lab.command import run
-from ovenbird.lab.outside import Outside
+from ovenbird.lab.external_network import ExternalNetwork
 from ovenbird.lab.process import wait_until
 from support.live.capture import Capture
 
@@ -38,7 +38,7 @@ ARRANGEMENTS = {
 def lab(request: pytest.FixtureRequest, originals: None, make_lab: Callable[..., Lab]) -> Lab:
     central, controllers = ARRANGEMENTS[request.param]
     lab = make_lab(hosts=HOSTS, gateways=HOSTS, central=central, controllers=controllers)
-    network = f"network_name={outside.PHYSICAL_NETWORK}"
+    network = f"network_name={external_network.PHYSICAL_NETWORK}"
 
     nb = partial(nbctl, lab)
     nb("lr-add", "r")
@@ -65,14 +65,14 @@ def lab(request: pytest.FixtureRequest, originals: None, make_lab: Callable[...,
 
 def nbctl(lab: Lab, *arguments: str) -> str:
     """Run ovn-nbctl on a lab's Northbound."""
-    return run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", *arguments])
+    return run(["ovn-nbctl", f"--db={lab.layout.remote('nb')}", *arguments])
 
 
 def see_request(lab: Lab, wanted: str) -> None:
     """Have an instance on hv1 reach the outside, and wait until such a request of it has passed there."""
     instance = lab.attach("a", "hv1", "a", MAC)
-    with Capture(Outside(lab.plan).namespace, "br-outside", f"{wanted} and icmp") as wire:
-        wait_until(lambda: instance.pings(outside.ADDRESS), "the outside to answer")
+    with Capture(ExternalNetwork(lab.layout).namespace, "br-outside", f"{wanted} and icmp") as wire:
+        wait_until(lambda: instance.pings(external_network.ADDRESS), "the outside to answer")
         wait_until(lambda: any("echo request" in line for line in wire.lines), f"an echo request: {wanted}")
 
 
@@ -83,7 +83,7 @@ def test_what_leaves_the_network_goes_by_its_vlan_to_the_gateway(lab: Lab) -> No
 
 def test_what_a_host_has_routed_goes_by_the_outside_s_network_to_the_gateway(lab: Lab) -> None:
     for host, mac in HOST_MACS.items():
-        mapping = f'external_ids:ovn-chassis-mac-mappings="{outside.PHYSICAL_NETWORK}:{mac}"'
+        mapping = f'external_ids:ovn-chassis-mac-mappings="{external_network.PHYSICAL_NETWORK}:{mac}"'
         lab.hypervisor(host).vsctl("set", "Open_vSwitch", ".", mapping)
     nbctl(lab, "--wait=hv", "lrp-set-options", "r-out", "redirect-type=bridged")
     see_request(lab, f"ether src {HOST_MACS['hv1']} and ether dst {GATEWAY_MAC} and src host 10.10.0.1")

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from ovenbird.lab import scene
+from ovenbird.lab import demo_topology
 from ovenbird.lab.command import run
-from ovenbird.lab.errors import PlanError
+from ovenbird.lab.errors import LayoutError
+from ovenbird.lab.external_network import ADDRESS, ExternalNetwork
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.namespace import existing
-from ovenbird.lab.outside import ADDRESS, Outside
 from ovenbird.lab.process import wait_until
 from support.live.capture import Capture, announced
 
@@ -23,7 +23,7 @@ def lab(make_module_lab):
 
 def test_a_host_is_added_dies_and_comes_back(lab):
     added = lab.add_host("hv9", gateway=True)
-    assert lab.plan.hosts == ("hv1", "hv9")
+    assert lab.layout.hosts == ("hv1", "hv9")
     with lab.neutron() as neutron:
         network = neutron.create("network", name="wire")["id"]
         neutron.create("subnet", network_id=network, ip_version=4, cidr="10.9.0.0/24")
@@ -42,58 +42,58 @@ def test_a_host_is_added_dies_and_comes_back(lab):
 
 
 def test_a_gateway_has_a_cable_to_the_outside(lab):
-    assert lab.plan.gateways == ("hv9",)
+    assert lab.layout.gateways == ("hv9",)
     mappings = lab.hypervisor("hv9").vsctl("get", "Open_vSwitch", ".", "external_ids:ovn-bridge-mappings")
     assert mappings.strip() == '"public:br-ex"'
-    assert ADDRESS in Outside(lab.plan).namespace.run("ip", "-br", "address", "show")
+    assert ADDRESS in ExternalNetwork(lab.layout).namespace.run("ip", "-br", "address", "show")
 
 
 def test_the_outside_keeps_its_mac_address_whoever_comes(lab):
-    outside = Outside(lab.plan)
+    outside = ExternalNetwork(lab.layout)
     kind = outside.namespace.run("cat", f"/sys/class/net/{outside.segment.bridge}/addr_assign_type")
     assert kind.strip() == "3"  # set by somebody, and not taken from a port
 
 
 @pytest.mark.parametrize("name", ["hv1", "HV", "x" * 16])
 def test_a_name_that_cannot_be(lab, name):
-    with pytest.raises(PlanError, match=name):
+    with pytest.raises(LayoutError, match=name):
         lab.add_host(name)
 
 
 def test_a_second_gateway_takes_over_from_one_that_is_killed(make_lab):
-    """All of it by the commands that a user has, with the scene and metadata of `ovenbird up`."""
+    """All of it by the commands that a user has, with the demo topology and metadata of `ovenbird up`."""
     lab = make_lab(gateways=("hv1",), settings={"metadata": "true"})
-    scene.play_routed(lab, scene.play(lab, lambda _step: None), lambda _step: None)
+    demo_topology.add_router(lab, demo_topology.create(lab, lambda _step: None), lambda _step: None)
     with lab.neutron() as neutron:
-        external = neutron.find("network", scene.EXTERNAL_NETWORK)["id"]
+        external = neutron.find("network", demo_topology.EXTERNAL_NETWORK)["id"]
         port = lab.instance("test2").port_id
         address = neutron.create("floatingip", floating_network_id=external, port_id=port)["floating_ip_address"]
 
     def answers():
-        return Outside(lab.plan).pings(address, wait=0.3)
+        return ExternalNetwork(lab.layout).pings(address, wait=0.3)
 
     def host(*arguments):
-        options = ("--rundir", str(lab.plan.rundir))
+        options = ("--rundir", str(lab.layout.rundir))
         return run([sys.executable, "-m", "ovenbird.cli", "lab", "host", *arguments, *options], timeout=60)
 
     wait_until(answers, "the floating IP to answer")
     assert "hv3 runs in" in host("add", "hv3", "--gateway")
-    with Capture(Outside(lab.plan).namespace, "br-outside", "arp") as wire:
+    with Capture(ExternalNetwork(lab.layout).namespace, "br-outside", "arp") as wire:
         assert "hv1 is dead" in host("kill", "hv1")
         wire.wait(announced(address))  # lest the segment's switches send to the dead one for long
     rows = {line.split()[0]: line for line in host("list").splitlines() if line.lstrip().startswith("hv")}
     assert rows["hv1"].count("down") == 4
     assert "down" not in rows["hv2"] + rows["hv3"]
     wait_until(answers, "the other gateway")
-    third = Lab.open(lab.plan.rundir).boot("test3", scene.NETWORK, "hv3", (scene.SECURITY_GROUP,))
-    wait_until(lambda: "test3" in scene.play_metadata(third, lambda _step: None).said, "its metadata")
+    third = Lab.open(lab.layout.rundir).boot("test3", demo_topology.NETWORK, "hv3", (demo_topology.SECURITY_GROUP,))
+    wait_until(lambda: "test3" in demo_topology.ask_metadata(third, lambda _step: None).output, "its metadata")
 
     assert "hv1 runs again" in host("start", "hv1")
     first = lab.instance("test1")
     wait_until(lambda: first.pings(ADDRESS), "the host to be back")
     wait_until(answers, "the floating IP still to answer")
     assert "down" not in host("list")
-    assert '"hostname": "test1"' in scene.play_metadata(first, lambda _step: None).said
+    assert '"hostname": "test1"' in demo_topology.ask_metadata(first, lambda _step: None).output
 
     lab.down()
-    assert existing(lab.plan.prefix) == []
+    assert existing(lab.layout.prefix) == []

@@ -19,15 +19,15 @@ from ovenbird.lab.errors import (
     CommandError,
     DuplicateInstanceError,
     LabError,
+    LayoutError,
     NotRunningError,
-    PlanError,
     ProcessDiedError,
     WaitTimeoutError,
 )
 from ovenbird.lab.hypervisor import Hypervisor
 from ovenbird.lab.lab import Lab
+from ovenbird.lab.layout import Layout
 from ovenbird.lab.namespace import Namespace, existing
-from ovenbird.lab.plan import Plan
 from ovenbird.lab.process import ProcessSpec, wait_until
 from ovenbird.lab.requirements import find_program
 
@@ -108,7 +108,7 @@ def test_an_instance_without_a_lease_leaves_nothing(originals_lab: Lab) -> None:
     with pytest.raises(WaitTimeoutError, match="nobody to get an address"):
         lab.attach("nobody", "hv2", "no-such-port", _mac(9), wait=0.5)
     assert lab.list() == []
-    assert f"{lab.plan.prefix}vm-nobody" not in run(["ip", "netns", "list"])
+    assert f"{lab.layout.prefix}vm-nobody" not in run(["ip", "netns", "list"])
     assert not [name for name in _ifaces(lab, "hv2") if name.startswith("tap")]
 
 
@@ -166,14 +166,14 @@ def test_only_the_switch_answers_for_a_hypervisors_address(originals_lab: Lab) -
     for _ in range(5):
         assert one.reaches(two)
         neighbours = one.namespace.run("ip", "neighbour", "show", two.encap_address)
-        assert originals_lab.plan.encap_mac("hv2") in neighbours
-    assert originals_lab.plan.encap_mac("hv2") in one.appctl("tnl/neigh/show")
+        assert originals_lab.layout.encap_mac("hv2") in neighbours
+    assert originals_lab.layout.encap_mac("hv2") in one.appctl("tnl/neigh/show")
     mac = two.namespace.run("cat", "/sys/class/net/eth0/address").strip()
     assert mac not in originals_lab.hypervisor("hv1").appctl("fdb/show", "br-phys")
 
 
 def test_a_tunnels_port_is_left_alone_until_the_switch_has_made_it(machine: None, rundir: Path) -> None:
-    hypervisor = Hypervisor(Plan.make(rundir, ("hv1",)), "hv1")
+    hypervisor = Hypervisor(Layout.make(rundir, ("hv1",)), "hv1")
     space, finish = hypervisor.namespace, hypervisor.switch_process().after
     try:
         space.make()
@@ -181,7 +181,7 @@ def test_a_tunnels_port_is_left_alone_until_the_switch_has_made_it(machine: None
         with pytest.raises(CommandError):
             space.run(*finish, timeout=0.3)
         assert "UP" not in space.run("ip", "link", "show", "br-phys").split(">")[0]
-        space.run("ip", "link", "set", "br-phys", "address", hypervisor.plan.encap_mac("hv1"))
+        space.run("ip", "link", "set", "br-phys", "address", hypervisor.layout.encap_mac("hv1"))
         space.run(*finish)
         assert hypervisor.encap_address in space.run("ip", "-br", "address", "show", "up", "dev", "br-phys")
     finally:
@@ -205,9 +205,9 @@ def _command_line(pid: int) -> bytes:
 
 
 def test_a_cloud_that_cannot_start_says_why_and_leaves_nothing(make_lab: Callable[..., Lab], rundir: Path) -> None:
-    def central(plan: Plan) -> programs.Central:
+    def central(layout: Layout) -> programs.Central:
         dies = ("sh", "-c", "echo no luck; sleep 0.05; exit 1")
-        spec = ProcessSpec("central", dies, str(plan.rundir / "central.log"))
+        spec = ProcessSpec("central", dies, str(layout.rundir / "central.log"))
         return programs.Central((spec,), ("nb",), api=False)
 
     with pytest.raises(ProcessDiedError, match="central keeps dying") as caught:
@@ -215,7 +215,7 @@ def test_a_cloud_that_cannot_start_says_why_and_leaves_nothing(make_lab: Callabl
     assert any("no luck" in note for note in caught.value.__notes__)
     assert not rundir.exists()
     assert process.marked(rundir) == []
-    assert Plan.make(rundir).prefix not in run(["ip", "netns", "list"])
+    assert Layout.make(rundir).prefix not in run(["ip", "netns", "list"])
 
 
 def test_an_up_is_alone_and_leaves_nothing_when_it_is_ended_or_killed(originals: None, rundir: Path) -> None:
@@ -229,7 +229,7 @@ def test_an_up_is_alone_and_leaves_nothing_when_it_is_ended_or_killed(originals:
         "command.Lab = type('Slow', (), {'up': staticmethod(up)})\n"
         f"main.main(['up', '--no-scene', '--rundir', {str(rundir)!r}])\n"
     )
-    prefix = Plan.make(rundir).prefix
+    prefix = Layout.make(rundir).prefix
     for number in (signal.SIGTERM, signal.SIGKILL):
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         with subprocess.Popen([sys.executable, "-c", script], text=True, **pipes) as half:
@@ -253,7 +253,7 @@ def test_an_up_is_alone_and_leaves_nothing_when_it_is_ended_or_killed(originals:
         Lab.open(rundir)
     assert "is gone" in run([sys.executable, "-m", "ovenbird.cli", "down", "--rundir", str(rundir)])
     assert not rundir.exists()
-    with pytest.raises(PlanError, match="has no settings"):
+    with pytest.raises(LayoutError, match="has no settings"):
         Lab.up(rundir, ("hv1",), central=programs.originals, settings={"metadata": "true"})
     assert not rundir.exists()
     assert process.marked(rundir) == []
@@ -263,35 +263,35 @@ def test_an_up_is_alone_and_leaves_nothing_when_it_is_ended_or_killed(originals:
 def test_down_removes_everything_after_a_kill_of_everything(originals: None, make_lab: Callable[..., Lab]) -> None:
     controllers = dict.fromkeys(("hv1", "hv2"), programs.ORIGINAL_CONTROLLER)
     lab = make_lab(central=programs.originals, controllers=controllers)
-    run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", "--wait=hv", "sync"])
+    run(["ovn-nbctl", f"--db={lab.layout.remote('nb')}", "--wait=hv", "sync"])
     with pytest.raises(AlreadyRunningError, match="already running"):
-        Lab.up(lab.plan.rundir)
+        Lab.up(lab.layout.rundir)
     while True:
-        left = process.marked(lab.plan.rundir)
+        left = process.marked(lab.layout.rundir)
         if not left:
             break
         for victim in left:
             victim.signal(signal.SIGKILL)
             process.reap(victim)
-    assert supervisor.active(lab.plan.rundir) is None
-    assert lab.plan.prefix in run(["ip", "netns", "list"])
-    Lab.open(lab.plan.rundir).down()
-    assert lab.plan.prefix not in run(["ip", "netns", "list"])
-    assert not lab.plan.rundir.exists()
-    assert process.marked(lab.plan.rundir) == []
+    assert supervisor.active(lab.layout.rundir) is None
+    assert lab.layout.prefix in run(["ip", "netns", "list"])
+    Lab.open(lab.layout.rundir).down()
+    assert lab.layout.prefix not in run(["ip", "netns", "list"])
+    assert not lab.layout.rundir.exists()
+    assert process.marked(lab.layout.rundir) == []
 
 
 def test_a_clash_of_names_is_said_and_costs_the_other_cloud_nothing(originals_lab: Lab, rundir: Path) -> None:
-    lab, before = originals_lab, existing(originals_lab.plan.prefix)
+    lab, before = originals_lab, existing(originals_lab.layout.prefix)
     for hosts in (("hv1",), ("hv9",)):
-        with pytest.raises(ClashError, match=rf"^the namespace {lab.plan.prefix}\w+ exists .* {lab.plan.rundir}:"):
-            Lab.up(rundir, hosts, prefix=lab.plan.prefix, central=programs.originals)
+        with pytest.raises(ClashError, match=rf"^the namespace {lab.layout.prefix}\w+ exists .* {lab.layout.rundir}:"):
+            Lab.up(rundir, hosts, prefix=lab.layout.prefix, central=programs.originals)
     assert not rundir.exists()
-    other = Hypervisor(Plan.make(rundir, ("hv1",), prefix=lab.plan.prefix), "hv1").namespace
+    other = Hypervisor(Layout.make(rundir, ("hv1",), prefix=lab.layout.prefix), "hv1").namespace
     with pytest.raises(ClashError):
         other.make()
     other.remove()
-    assert existing(lab.plan.prefix) == before
+    assert existing(lab.layout.prefix) == before
     assert lab.hypervisor("hv1").reaches(lab.hypervisor("hv2"))
 
 
@@ -303,7 +303,7 @@ def test_an_up_that_fails_leaves_nothing_of_its_own_and_all_of_others(
         if step in said:
             raise LabError(f"failed while {said}")
 
-    other, before = originals_lab.plan, existing(originals_lab.plan.prefix)
+    other, before = originals_lab.layout, existing(originals_lab.layout.prefix)
     prefix = f"{other.prefix}x-"  # looks like one of the other's
     with pytest.raises(LabError, match=r"^failed while"):
         Lab.up(rundir, ("hv1",), prefix=prefix, central=programs.originals, progress=fail)
@@ -314,12 +314,12 @@ def test_an_up_that_fails_leaves_nothing_of_its_own_and_all_of_others(
 
 
 def test_a_namespace_that_no_cloud_made_stays(machine: None, rundir: Path) -> None:
-    plan = Plan.make(rundir, ("hv1",))
-    strange = Namespace(plan.outside)
+    layout = Layout.make(rundir, ("hv1",))
+    strange = Namespace(layout.outside)
     run(["ip", "netns", "add", strange.name])
     try:
         with pytest.raises(ClashError, match="made by no cloud"):
-            Lab.up(rundir, ("hv1",), prefix=plan.prefix)
+            Lab.up(rundir, ("hv1",), prefix=layout.prefix)
         assert strange.whole
         assert not rundir.exists()
     finally:
@@ -328,9 +328,9 @@ def test_a_namespace_that_no_cloud_made_stays(machine: None, rundir: Path) -> No
 
 
 def test_a_host_that_cannot_be_added_leaves_nothing(originals_lab: Lab) -> None:
-    lab, before = originals_lab, existing(originals_lab.plan.prefix)
+    lab, before = originals_lab, existing(originals_lab.layout.prefix)
     with pytest.raises(LabError):
         lab.add_host("hv9", program=("no-such-controller",))
-    assert Lab.open(lab.plan.rundir).plan.hosts == lab.plan.hosts == ("hv1", "hv2")
-    assert existing(lab.plan.prefix) == before
+    assert Lab.open(lab.layout.rundir).layout.hosts == lab.layout.hosts == ("hv1", "hv2")
+    assert existing(lab.layout.prefix) == before
     assert not [name for name in lab.processes() if name.startswith("hv9")]

@@ -40,7 +40,7 @@ def make_network(lab: Lab, network: str, ports: dict[str, str]) -> None:
     localport = f"meta-{short}"
 
     def nb(*arguments: str) -> str:
-        return run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", *arguments])
+        return run(["ovn-nbctl", f"--db={lab.layout.remote('nb')}", *arguments])
 
     def ids(**values: str) -> list[str]:
         return [f'external_ids:"neutron:{key}"="{value}"' for key, value in values.items()]
@@ -69,7 +69,7 @@ def make_network(lab: Lab, network: str, ports: dict[str, str]) -> None:
 
 
 def namespace(lab: Lab, network: str) -> Namespace:
-    return Namespace(f"{lab.plan.metadata_namespaces('hv1')}{network}")
+    return Namespace(f"{lab.layout.metadata_namespaces('hv1')}{network}")
 
 
 @pytest.fixture(scope="module", params=["our controller", "the original's"])
@@ -81,7 +81,7 @@ def lab(request: pytest.FixtureRequest, originals: None, make_module_lab: Callab
 @pytest.fixture(scope="module")
 def a(lab: Lab) -> Instance:
     make_network(lab, NETWORK, {"a": "10.8.0.1", "b": "10.8.0.2"})
-    UserdataStore(lab.plan.boots).put("lab-a", USERDATA)
+    UserdataStore(lab.layout.boots).put("lab-a", USERDATA)
     lab.keep(programs.metadata(lab.hypervisor("hv1")))
     return lab.attach("a", "hv1", "a", MACS["a"])
 
@@ -141,10 +141,10 @@ def test_networks_with_the_same_addresses_are_told_apart(asked: Instance, lab: L
 
 def test_a_crash_costs_nothing(asked: Instance, lab: Lab) -> None:
     before = namespace(lab, NETWORK).run("readlink", "/proc/self/ns/net")
-    leftover = Namespace(f"{lab.plan.prefix}hv1-ovnmeta-dead-0001")
+    leftover = Namespace(f"{lab.layout.prefix}hv1-ovnmeta-dead-0001")
     lab.drop("hv1-metadata")
     run(["ip", "netns", "add", leftover.name])
-    Path("/run/netns", f"{lab.plan.prefix}hv1-ovnmeta-torn").touch()
+    Path("/run/netns", f"{lab.layout.prefix}hv1-ovnmeta-torn").touch()
     lab.hypervisor("hv1").vsctl(
         *("add-port", "br-int", "tapdead-00010", "--", "set", "Interface", "tapdead-00010"),
         "external_ids:ovenbird-metadata=dead-0001",
@@ -158,7 +158,7 @@ def test_a_crash_costs_nothing(asked: Instance, lab: Lab) -> None:
     wait_until(lambda: curl(asked, "/latest/meta-data/hostname") == "alpha", "the service to be back again", poll=0.1)
     assert namespace(lab, NETWORK).run("readlink", "/proc/self/ns/net") == before
     wait_until(lambda: not leftover.exists, "what nobody needs to go", poll=0.1)
-    wait_until(lambda: not Namespace(f"{lab.plan.prefix}hv1-ovnmeta-torn").exists, "half a namespace to go", poll=0.1)
+    wait_until(lambda: not Namespace(f"{lab.layout.prefix}hv1-ovnmeta-torn").exists, "half a namespace to go", poll=0.1)
     assert "tapdead-00010" not in plugged(lab)
 
 
@@ -173,7 +173,7 @@ def test_what_somebody_took_away_is_made_again(asked: Instance, lab: Lab) -> Non
 
 def test_the_lab_leaves_no_namespace(originals: None, make_lab: Callable[..., Lab]) -> None:
     lab = make_lab(hosts=("hv1",), central=programs.originals)
-    lab.plan.boots.mkdir()
+    lab.layout.boots.mkdir()
     lab.keep(programs.metadata(lab.hypervisor("hv1")))
     make_network(lab, NETWORK, {"a": "10.8.0.1"})
     lab.attach("a", "hv1", "a", MACS["a"])
@@ -184,15 +184,15 @@ def test_the_lab_leaves_no_namespace(originals: None, make_lab: Callable[..., La
 
 def test_the_next_lab_removes_what_a_crashed_one_left(make_lab: Callable[..., Lab]) -> None:
     crashed = make_lab(hosts=("hv1",), prefix="obcrash-")
-    crashed.plan = crashed.plan.with_host("hv7", gateway=False)
-    crashed.state.add(Kind.PLAN, "lab", crashed.plan.to_json())
-    left = Namespace(f"{crashed.plan.metadata_namespaces('hv7')}{NETWORK}")
+    crashed.layout = crashed.layout.with_host("hv7", gateway=False)
+    crashed.state.add(Kind.LAYOUT, "lab", crashed.layout.to_json())
+    left = Namespace(f"{crashed.layout.metadata_namespaces('hv7')}{NETWORK}")
     run(["ip", "netns", "add", left.name])
-    while victims := process.marked(crashed.plan.rundir):
+    while victims := process.marked(crashed.layout.rundir):
         for victim in victims:
             victim.signal(signal.SIGKILL)
             process.reap(victim)
-    lab = Lab.up(crashed.plan.rundir, ("hv1",))
+    lab = Lab.up(crashed.layout.rundir, ("hv1",))
     try:
         assert not left.exists
         assert "obcrash-" not in run(["ip", "netns", "list"])

@@ -79,7 +79,7 @@ def test_an_instance_is_booted_with_a_key_and_user_data(world: World, tmp_path: 
     (tmp_path / "setup").write_bytes(script)
     (tmp_path / "laptop.pub").write_text("ssh-ed25519 AAAA me\n")
     command = (sys.executable, "-m", "ovenbird.cli", "lab")
-    rundir = ("--rundir", str(world.lab.plan.rundir))
+    rundir = ("--rundir", str(world.lab.layout.rundir))
     given = ("--hostname", "web.example", "--key", tmp_path / "laptop.pub", "--user-data", tmp_path / "setup")
     run([*command, "boot", "booted", *rundir, "--network", "red", "--host", "hv2", *map(str, given)])
     try:
@@ -95,7 +95,7 @@ def test_an_instance_is_booted_with_a_key_and_user_data(world: World, tmp_path: 
             assert base64.b64decode(encoded) == script
     finally:
         run([*command, "delete", *rundir, "booted"])
-    assert not (world.lab.plan.boots / "lab-booted.json").exists()
+    assert not (world.lab.layout.boots / "lab-booted.json").exists()
 
 
 SECRET = "shared"
@@ -192,7 +192,7 @@ NETWORKS = 100
 
 def spaces(world: World, host: str) -> list[str]:
     """Return the namespaces of a host's metadata service."""
-    return existing(world.lab.plan.metadata_namespaces(host))
+    return existing(world.lab.layout.metadata_namespaces(host))
 
 
 def make_networks(neutron: Neutron, host: str, stack: ExitStack) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ovenbird.lab import outside
+from ovenbird.lab import external_network
 from ovenbird.lab.command import run
 from ovenbird.lab.instance import INTERFACE
 from ovenbird.lab.process import wait_until
@@ -22,8 +22,8 @@ from support.live.traffic import SEND, Program, announcement
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ovenbird.lab.external_network import ExternalNetwork
     from ovenbird.lab.instance import Instance
-    from ovenbird.lab.outside import Outside
     from support.live.routed_world import World
 
 pytestmark = pytest.mark.live
@@ -90,7 +90,7 @@ def answers_from(world: World, here: str, there: str, address: str, public: str)
         wait_until(lambda: world.outside.pings(public, wait=0.3), f"{public} to answer from {here}")
         wait_until(lambda: world["blue2"].pings(address, wait=0.3), f"{address} to answer another subnet")
         wait_until(lambda: world[there].pings(address, wait=0.3), f"{address} to answer its own subnet")
-        wire.wait(rf"{outside.ADDRESS} > {address}: ICMP echo request")
+        wire.wait(rf"{external_network.ADDRESS} > {address}: ICMP echo request")
 
 
 @pytest.mark.usefixtures("floating")
@@ -104,7 +104,7 @@ def test_a_shared_address_and_its_floating_ip_are_where_it_was_announced_last(wo
 
 
 @contextmanager
-def pinging(source: Instance | Outside, address: str) -> Iterator[list[int]]:
+def pinging(source: Instance | ExternalNetwork, address: str) -> Iterator[list[int]]:
     """Ping all the while; give the numbers of the requests, up to the last that was answered, that were not."""
     unanswered: list[int] = []
     with TemporaryFile("w+") as output:
@@ -124,7 +124,7 @@ def bound(world: World, port: str) -> tuple[set[str], set[str]]:
     columns = {"columns": ["chassis", "additional_chassis"], "where": [["logical_port", "==", port]]}
     names = {"op": "select", "table": "Chassis", "where": [], "columns": ["_uuid", "name"]}
     query = json.dumps(["OVN_Southbound", {"op": "select", "table": "Port_Binding", **columns}, names])
-    found, chassis = json.loads(run(["ovsdb-client", "transact", world.lab.plan.remote("sb"), query]))
+    found, chassis = json.loads(run(["ovsdb-client", "transact", world.lab.layout.remote("sb"), query]))
     name_of = {row["_uuid"][1]: row["name"] for row in chassis["rows"]}
     row = found["rows"][0]
     here, besides = ({name_of[u] for u in name_of if u in str(row[column])} for column in columns["columns"])
@@ -162,7 +162,7 @@ def test_an_instance_moves_under_a_ping(world: World) -> None:
             there.namespace.batch([f"route add default via {here.lease.router} dev {INTERFACE}"])
             send(there, rarp(here.mac))
             with Capture(there.namespace, INTERFACE, f"icmp and src {address}") as wire:
-                wire.wait(rf"{address} > {outside.ADDRESS}: ICMP echo reply")
+                wire.wait(rf"{address} > {external_network.ADDRESS}: ICMP echo reply")
             here.namespace.batch([f"address delete {address}/24 dev {INTERFACE}"])
             neutron.update("port", port, **{"binding:host_id": "hv2", "binding:profile": {}})
             wait_until(lambda: bound(world, port) == ({"hv2"}, set()), "the new host alone to have the port")

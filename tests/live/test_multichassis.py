@@ -9,7 +9,7 @@ import pytest
 
 from ovenbird.lab import programs
 from ovenbird.lab.command import run
-from ovenbird.lab.outside import PHYSICAL_NETWORK
+from ovenbird.lab.external_network import PHYSICAL_NETWORK
 from ovenbird.lab.process import wait_until
 from support.live.capture import Capture
 
@@ -54,18 +54,18 @@ def lab(request: pytest.FixtureRequest, originals: None, make_lab: Callable[...,
 
 def nbctl(lab: Lab, *arguments: str) -> str:
     """Run ovn-nbctl on a lab's Northbound."""
-    return run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", *arguments])
+    return run(["ovn-nbctl", f"--db={lab.layout.remote('nb')}", *arguments])
 
 
 def binding(lab: Lab, column: str) -> str:
     """Return a column of p1's port binding."""
-    sb = f"--db={lab.plan.remote('sb')}"
+    sb = f"--db={lab.layout.remote('sb')}"
     return run(["ovn-sbctl", sb, "--bare", f"--columns={column}", "find", "Port_Binding", "logical_port=p1"]).strip()
 
 
 def chassis(lab: Lab, name: str) -> str:
     """Return a chassis's UUID."""
-    sb = f"--db={lab.plan.remote('sb')}"
+    sb = f"--db={lab.layout.remote('sb')}"
     return run(["ovn-sbctl", sb, "--bare", "--columns=_uuid", "find", "Chassis", f"name={name}"]).strip()
 
 

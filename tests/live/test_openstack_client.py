@@ -154,7 +154,7 @@ async def test_security_groups_and_rules(openstack):
 
 
 async def test_routers_and_floating_ips(openstack):
-    """The whole routed scene, as people type it."""
+    """The whole routed topology, as people type it."""
     openstack.chassis("gw1", **GATEWAY)
     await openstack("network create private")
     await openstack("subnet create inside --network private --subnet-range 10.0.0.0/24")

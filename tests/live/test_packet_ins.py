@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ovenbird.lab import outside, programs
+from ovenbird.lab import external_network, programs
 from ovenbird.lab.process import ProcessSpec, wait_until
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def instance(lab: Lab, nb: Nbctl) -> Instance:
         nb("lsp-set-type", f"{switch}-r", "router", "--", "lsp-set-addresses", f"{switch}-r", "router")
         nb("lsp-set-options", f"{switch}-r", f"router-port=r-{switch}")
     nb("lsp-add", "out", "ln", "--", "lsp-set-type", "ln", "localnet", "--", "lsp-set-addresses", "ln", "unknown")
-    nb("lsp-set-options", "ln", f"network_name={outside.PHYSICAL_NETWORK}")
+    nb("lsp-set-options", "ln", f"network_name={external_network.PHYSICAL_NETWORK}")
     nb("lrp-set-gateway-chassis", "r-out", "hv2", "20")
     nb("lr-nat-add", "r", "snat", ROUTER, "10.9.0.0/24")
     options = nb(
@@ -86,7 +86,7 @@ def instance(lab: Lab, nb: Nbctl) -> Instance:
     nb("--wait=hv", "sync")
     found = lab.attach("a", "hv1", "a", MACS["a"])
     wait_until(lambda: found.address == "10.9.0.1", "an address")
-    wait_until(lambda: found.pings(outside.ADDRESS), "the outside to answer")
+    wait_until(lambda: found.pings(external_network.ADDRESS), "the outside to answer")
     return found
 
 
@@ -94,8 +94,10 @@ def test_the_first_packet_to_a_neighbour_is_not_lost(instance: Instance, nb: Nbc
     for _ in range(3):
         sb("--all", "destroy", "MAC_Binding")
         nb("--wait=hv", "sync")
-        assert instance.pings(outside.ADDRESS, wait=3)
-        wait_until(lambda: outside.ADDRESS in sb("--bare", "--columns=ip", "list", "MAC_Binding"), "what was learned")
+        assert instance.pings(external_network.ADDRESS, wait=3)
+        wait_until(
+            lambda: external_network.ADDRESS in sb("--bare", "--columns=ip", "list", "MAC_Binding"), "what was learned"
+        )
 
 
 def test_a_virtual_port_is_where_its_address_is_announced(instance: Instance, nb: Nbctl, sb: Nbctl) -> None:
@@ -150,7 +152,7 @@ def test_a_flood_does_not_keep_a_port_from_being_bound(lab: Lab, instance: Insta
     finally:
         lab.drop("flood")
     assert flooded < quiet + 25
-    wait_until(lambda: instance.pings(outside.ADDRESS), "the outside to answer after the flood")
+    wait_until(lambda: instance.pings(external_network.ADDRESS), "the outside to answer after the flood")
 
 
 def _punted(lab: Lab) -> int:

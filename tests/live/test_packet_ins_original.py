@@ -260,7 +260,7 @@ def answers(lab: Lab) -> dict[str, dict[str, list[str]]]:
     """What came back, by hypervisor and packet."""
 
     def nb(*arguments: str) -> str:
-        return run(["ovn-nbctl", f"--db={lab.plan.remote('nb')}", *arguments])
+        return run(["ovn-nbctl", f"--db={lab.layout.remote('nb')}", *arguments])
 
     nb("ls-add", "net", "--", "ls-add", "far", "--", "lr-add", "r")
     for switch, mac, addresses in (

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ovenbird.lab import outside, programs
-from ovenbird.lab.outside import Outside
+from ovenbird.lab import external_network, programs
+from ovenbird.lab.external_network import ExternalNetwork
 from ovenbird.lab.process import ProcessSpec, wait_until
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def instance(lab: Lab, nb: Ctl) -> Instance:
         nb("lsp-set-type", f"{switch}-r", "router", "--", "lsp-set-addresses", f"{switch}-r", "router")
         nb("lsp-set-options", f"{switch}-r", f"router-port=r-{switch}")
     nb("lsp-add", "out", "ln", "--", "lsp-set-type", "ln", "localnet", "--", "lsp-set-addresses", "ln", "unknown")
-    nb("lsp-set-options", "ln", f"network_name={outside.PHYSICAL_NETWORK}")
+    nb("lsp-set-options", "ln", f"network_name={external_network.PHYSICAL_NETWORK}")
     nb("lrp-set-gateway-chassis", "r-out", "hv1", "20")
     nb("lsp-add", "net", "a", "--", "lsp-set-addresses", "a", f"{MAC} fd0a::5")
     nb("--wait=hv", "sync")
@@ -133,15 +133,15 @@ def test_an_instance_hears_advertisements_that_it_did_not_ask_for(instance: Inst
 
 def outside_bridge(lab: Lab) -> str:
     """Return the name of the interface that the outside world has."""
-    links = Outside(lab.plan).namespace.run("ip", "-o", "link", "show", "type", "bridge")
+    links = ExternalNetwork(lab.layout).namespace.run("ip", "-o", "link", "show", "type", "bridge")
     return links.split()[1].rstrip(":")
 
 
 def test_a_delegated_prefix_reaches_northbound(lab: Lab, instance: Instance, nb: Ctl) -> None:
     assert instance.host == "hv1"
-    world, bridge = Outside(lab.plan).namespace, outside_bridge(lab)
+    world, bridge = ExternalNetwork(lab.layout).namespace, outside_bridge(lab)
     world.run("sysctl", "-q", "-w", f"net.ipv6.conf.{bridge}.disable_ipv6=0", f"net.ipv6.conf.{bridge}.accept_dad=0")
-    log = str(lab.plan.rundir / "delegating.log")
+    log = str(lab.layout.rundir / "delegating.log")
     server = ProcessSpec("delegating", (sys.executable, "-c", _SERVER, bridge), log, namespace=world.name)
     lab.keep(server)
     try:
@@ -157,7 +157,7 @@ def test_a_delegated_prefix_reaches_northbound(lab: Lab, instance: Instance, nb:
 
 def announcements(lab: Lab, mac: str, change: Callable[[], object], count: int) -> set[str]:
     """Make a change, and return the first different frames that the outside hears of a hardware address."""
-    world = Outside(lab.plan).namespace
+    world = ExternalNetwork(lab.layout).namespace
     argv = world.enter(sys.executable, "-c", _ANNOUNCED, outside_bridge(lab), mac.replace(":", ""))
     heard: set[str] = set()
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as listener:

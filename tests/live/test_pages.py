@@ -1,4 +1,4 @@
-"""README and the pages of docs/ as they are typed, and the first scene as `ovenbird up` shows it, on one cloud.
+"""README and the pages of docs/ as they are typed, and the demo topology as `ovenbird up` shows it, on one cloud.
 
 The cloud is brought up as README says, with every default, on a machine of its own: a network namespace, where the
 ports that the pages name are free.
@@ -20,13 +20,13 @@ import pytest
 from click.testing import CliRunner
 
 from ovenbird.cli.commands import ovenbird
-from ovenbird.lab import process, scene
+from ovenbird.lab import demo_topology, process
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import CommandError
+from ovenbird.lab.external_network import ADDRESS, ExternalNetwork
 from ovenbird.lab.lab import Lab
+from ovenbird.lab.layout import DEFAULT_RUNDIR
 from ovenbird.lab.namespace import Namespace
-from ovenbird.lab.outside import ADDRESS, Outside
-from ovenbird.lab.plan import DEFAULT_RUNDIR
 from ovenbird.lab.requirements import environment
 from support import ROOT
 from support.live import traffic
@@ -162,11 +162,11 @@ def test_trace_says_what_real_packets_find(first_hours: tuple[Machine, str]) -> 
     where, _ = first_hours
     lab = Lab.open(where.rundir)
     one, two = (lab.instance(name) for name in ("test1", "test2"))
-    outside, metadata = Outside(lab.plan).namespace, "169.254.169.254"
+    outside, metadata = ExternalNetwork(lab.layout).namespace, "169.254.169.254"
     away = "192.0.2.1"  # which is what `public` stands for
     floating = where.api("floatingips")[0]["floating_ip_address"]
     router = where.api("routers")[0]["external_gateway_info"]["external_fixed_ips"][0]["ip_address"]
-    outside.batch([f"address add {away}/32 dev br-outside", f"route add {scene.SUBNET} via {router}"])
+    outside.batch([f"address add {away}/32 dev br-outside", f"route add {demo_topology.SUBNET} via {router}"])
     addresses = {"test1": one.address or "", "test2": two.address or "", "public": away}
     near = ("test1", "test2", "10.0.0.1", "10.0.0.77", ADDRESS, "172.24.4.77", "public", metadata, floating, router)
     pings = [("test1", one.namespace, to, ()) for to in (*near[1:], two.address6 or "", "fd00:10::", "2001:db8::1")]
@@ -217,12 +217,12 @@ def test_what_a_page_says_to_type_works(path: Path, request: pytest.FixtureReque
 
 def test_down_leaves_nothing(first_hours: tuple[Machine, str]) -> None:
     where, _ = first_hours
-    plan = Lab.open(where.rundir).plan if where.rundir.exists() else None  # README's last command has removed it
+    layout = Lab.open(where.rundir).layout if where.rundir.exists() else None  # README's last command has removed it
     where.ovenbird("down")
     assert not where.rundir.exists()
     assert process.marked(where.rundir) == []
-    if plan is not None:
-        assert plan.prefix not in run(["ip", "netns", "list"])
+    if layout is not None:
+        assert layout.prefix not in run(["ip", "netns", "list"])
     assert f"no cloud runs in {where.rundir}" in where.ovenbird("down")
 
 

@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from ovenbird.cli.trace import command as trace
-from ovenbird.lab import outside, programs
+from ovenbird.lab import external_network, programs
 from ovenbird.lab.command import run
-from ovenbird.lab.outside import Outside
+from ovenbird.lab.external_network import ExternalNetwork
 from ovenbird.lab.process import wait_until
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def instance(lab: Lab, nb: Nbctl) -> Instance:
         nb("lsp-set-type", port, "router", "--", "lsp-set-addresses", port, "router")
         nb("lsp-set-options", port, f"router-port=r-{switch}", "nat-addresses=router")
     nb("lsp-add", "out", "ln", "--", "lsp-set-type", "ln", "localnet", "--", "lsp-set-addresses", "ln", "unknown")
-    nb("lsp-set-options", "ln", f"network_name={outside.PHYSICAL_NETWORK}")
+    nb("lsp-set-options", "ln", f"network_name={external_network.PHYSICAL_NETWORK}")
     for host, priority in zip(GATEWAYS, (20, 10), strict=True):
         nb("lrp-set-gateway-chassis", "r-out", host, str(priority))
     nb("lr-nat-add", "r", "dnat_and_snat", FLOATING, "10.8.0.1")
@@ -77,34 +77,37 @@ def instance(lab: Lab, nb: Nbctl) -> Instance:
 def answered(lab: Lab, address: str) -> bool:
     """Return whether the outside world's echo request is answered."""
     command = f"ping -n -c 1 -W 0.3 {address} || true"
-    return "bytes from" in Outside(lab.plan).namespace.run("sh", "-c", command)
+    return "bytes from" in ExternalNetwork(lab.layout).namespace.run("sh", "-c", command)
 
 
 def test_the_instance_reaches_the_outside_and_the_outside_the_instance(lab: Lab, instance: Instance) -> None:
-    wait_until(lambda: instance.pings(outside.ADDRESS), "the outside to answer")
+    wait_until(lambda: instance.pings(external_network.ADDRESS), "the outside to answer")
     wait_until(lambda: answered(lab, FLOATING), "the floating IP to answer")
 
 
 def test_a_policy_that_drops_is_named_by_trace(lab: Lab, nb: Nbctl, instance: Instance) -> None:
-    match, word = f"ip4.dst == {outside.ADDRESS}", "lr_in_policy of r: routing policy 7 drop of logical router r"
+    match, word = (
+        f"ip4.dst == {external_network.ADDRESS}",
+        "lr_in_policy of r: routing policy 7 drop of logical router r",
+    )
     microflow = f'inport == "a" && eth.src == {MAC} && eth.dst == 02:00:00:00:08:fe && ip4.src == 10.8.0.1 && {match}'
-    databases = [f"--{option}={lab.plan.remote(name)}" for option, name in (("db", "sb"), ("nb", "nb"))]
+    databases = [f"--{option}={lab.layout.remote(name)}" for option, name in (("db", "sb"), ("nb", "nb"))]
 
     def traced() -> str:
         return CliRunner().invoke(trace, [*databases, f"{microflow} && ip.ttl == 64 && icmp4"]).output
 
-    wait_until(lambda: instance.pings(outside.ADDRESS), "the outside to answer")
+    wait_until(lambda: instance.pings(external_network.ADDRESS), "the outside to answer")
     assert "routing policy" not in traced()
     nb("lr-policy-add", "r", "7", match, "drop")
     wait_until(lambda: f"dropped in {word}: {match}" in traced(), "trace to name the policy")
-    wait_until(lambda: not instance.pings(outside.ADDRESS), "the policy to drop")
+    wait_until(lambda: not instance.pings(external_network.ADDRESS), "the policy to drop")
     nb("lr-policy-del", "r", "7")
-    wait_until(lambda: instance.pings(outside.ADDRESS), "the outside to answer without the policy")
+    wait_until(lambda: instance.pings(external_network.ADDRESS), "the outside to answer without the policy")
 
 
 def host_of(lab: Lab, port: str) -> str:
     """Return the chassis that hosts a port."""
-    sbctl = ("ovn-sbctl", f"--db={lab.plan.remote('sb')}", "--bare")
+    sbctl = ("ovn-sbctl", f"--db={lab.layout.remote('sb')}", "--bare")
     chassis = run([*sbctl, "--columns=chassis", "find", "Port_Binding", f"logical_port={port}"]).strip()
     return run([*sbctl, "--columns=name", "list", "Chassis", chassis]).strip() if chassis else ""
 
@@ -117,7 +120,7 @@ class Pings:
     def __init__(self, lab: Lab, address: str) -> None:
         command = ("ping", "-n", "-D", "-O", "-i", str(self.INTERVAL), address)
         self.process = subprocess.Popen(
-            Outside(lab.plan).namespace.enter(*command), stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            ExternalNetwork(lab.layout).namespace.enter(*command), stdout=subprocess.PIPE, text=True, encoding="utf-8"
         )
 
         self.lines: list[str] = []
@@ -166,9 +169,11 @@ def test_a_running_ping_goes_over_to_the_second_gateway_and_comes_back(
 @pytest.mark.usefixtures("instance")
 def test_what_a_gateway_learned_is_forgotten_in_time(lab: Lab, nb: Nbctl, instance: Instance) -> None:
     def learned() -> bool:
-        command = ("--bare", "--columns=ip", "find", "MAC_Binding", f"ip={outside.ADDRESS}")
-        return bool(run(["ovn-sbctl", f"--db={lab.plan.remote('sb')}", *command]).strip())
+        command = ("--bare", "--columns=ip", "find", "MAC_Binding", f"ip={external_network.ADDRESS}")
+        return bool(run(["ovn-sbctl", f"--db={lab.layout.remote('sb')}", *command]).strip())
 
-    wait_until(lambda: instance.pings(outside.ADDRESS) and learned(), "the gateway to learn the outside's address")
+    wait_until(
+        lambda: instance.pings(external_network.ADDRESS) and learned(), "the gateway to learn the outside's address"
+    )
     nb("set", "Logical_Router", "r", "options:mac_binding_age_threshold=1")
     wait_until(lambda: not learned(), "what was learned to grow old")

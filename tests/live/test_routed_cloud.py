@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ovenbird.lab import outside
+from ovenbird.lab import external_network
 from ovenbird.lab.process import wait_until
 from support.live.capture import Capture
 from support.live.routed_world import GATEWAY, GROUP, hop_limit, port_addresses, vlan_outside
@@ -28,7 +28,7 @@ def answers(world: World, source: str, address: str) -> None:
 
 def test_between_hosts_without_a_gateway(world: World) -> None:
     red1, blue2 = world["red1"], world["blue2"]
-    answers(world, "red2", outside.ADDRESS)
+    answers(world, "red2", external_network.ADDRESS)
     with world.lab.neutron() as neutron:
         blue6 = next(address for address in port_addresses(neutron, blue2) if ":" in address)
     blue2.namespace.batch([f"address replace {blue6}/128 dev eth0 nodad"])  # as a DHCPv6 client would
@@ -40,31 +40,31 @@ def test_between_hosts_without_a_gateway(world: World) -> None:
     assert hop_limit(red1.run(*PING, blue6)) == 254
     with serve(blue2, 80):
         assert connects(red1, blue2.address or "", 80)
-    pings = [("red1", blue2.address or ""), ("red1", blue6), ("red2", outside.ADDRESS)]
+    pings = [("red1", blue2.address or ""), ("red1", blue6), ("red2", external_network.ADDRESS)]
     assert world.passes_gateway(pings) == [False, False, True]
 
 
 def test_out_by_the_routers_address(world: World) -> None:
-    answers(world, "red2", outside.ADDRESS)
+    answers(world, "red2", external_network.ADDRESS)
     address = world.router_address()
-    with world.on_wire(f"icmp[icmptype] = icmp-echo and dst {outside.ADDRESS}") as wire:
-        world["red2"].run(*PING, outside.ADDRESS)
-        wire.wait(rf"{address} > {outside.ADDRESS}")
-        assert not wire.find(rf"10\.\d+\.\d+\.\d+ > {outside.ADDRESS}")
+    with world.on_wire(f"icmp[icmptype] = icmp-echo and dst {external_network.ADDRESS}") as wire:
+        world["red2"].run(*PING, external_network.ADDRESS)
+        wire.wait(rf"{address} > {external_network.ADDRESS}")
+        assert not wire.find(rf"10\.\d+\.\d+\.\d+ > {external_network.ADDRESS}")
     with serve(world.outside, 8080):  # type: ignore[arg-type]
-        assert connects(world["red2"], outside.ADDRESS, 8080)
-        assert connects(world["blue2"], outside.ADDRESS, 8080)
+        assert connects(world["red2"], external_network.ADDRESS, 8080)
+        assert connects(world["blue2"], external_network.ADDRESS, 8080)
     inner = world["red2"].address or ""
     assert not world.outside.pings(inner, wait=0.2)
     route = f"{inner}/32 via {address}"
     world.outside.namespace.batch([f"route add {route}"])
     try:  # replies come from the address that was asked, while the instance's own packets are translated
         wait_until(lambda: world.outside.pings(inner, wait=0.3), f"{inner} to answer the outside world")
-        answers(world, "red2", outside.ADDRESS)
-        with world.on_wire(f"icmp[icmptype] = icmp-echo and dst {outside.ADDRESS}") as wire:
-            world["red2"].run(*PING, outside.ADDRESS)
-            wire.wait(rf"{address} > {outside.ADDRESS}")
-            assert not wire.find(rf"10\.\d+\.\d+\.\d+ > {outside.ADDRESS}")
+        answers(world, "red2", external_network.ADDRESS)
+        with world.on_wire(f"icmp[icmptype] = icmp-echo and dst {external_network.ADDRESS}") as wire:
+            world["red2"].run(*PING, external_network.ADDRESS)
+            wire.wait(rf"{address} > {external_network.ADDRESS}")
+            assert not wire.find(rf"10\.\d+\.\d+\.\d+ > {external_network.ADDRESS}")
     finally:
         world.outside.namespace.batch([f"route delete {route}"])
 
@@ -75,20 +75,20 @@ def test_floating_ips(world: World, floating: str) -> None:
         with serve(red1, 22):  # in
             assert opens(world, one, 22)
         with world.on_wire(f"icmp[icmptype] = icmp-echo and src {one}") as wire:  # out
-            red1.run(*PING, outside.ADDRESS)
-            wire.wait(rf"{one} > {outside.ADDRESS}")
+            red1.run(*PING, external_network.ADDRESS)
+            wire.wait(rf"{one} > {external_network.ADDRESS}")
         answers(world, "red1", two)  # from one to another
         answers(world, "blue2", one)
         with serve(blue2, 22):
             assert connects(red1, two, 22)
             assert connects(world["red2"], two, 22)  # from one that has none
         answers(world, "red1", one)  # to its own
-        pings = [("red1", outside.ADDRESS), ("red2", outside.ADDRESS)]
+        pings = [("red1", external_network.ADDRESS), ("red2", external_network.ADDRESS)]
         assert world.passes_gateway(pings) == [floating == "centralised", True]
         if floating == "distributed":
             assert world.passes_link([pings[1], pings[0]], "hv1") == [False, True]
     wait_until(lambda: not world.outside.pings(one, wait=0.2), "the floating IP to be nobody's")
-    answers(world, "red1", outside.ADDRESS)
+    answers(world, "red1", external_network.ADDRESS)
 
 
 def opens(world: World, address: str, port: int) -> bool:
@@ -102,7 +102,7 @@ VLAN, VLAN_OUTSIDE, VLAN_POOL = 123, "172.25.5.1", ("172.25.5.10", "172.25.5.99"
 
 
 def test_a_provider_vlan_is_tagged_on_the_wire(world: World) -> None:
-    provider = {"provider:network_type": "vlan", "provider:physical_network": outside.PHYSICAL_NETWORK}
+    provider = {"provider:network_type": "vlan", "provider:physical_network": external_network.PHYSICAL_NETWORK}
     with vlan_outside(world, VLAN, "10.3.0.1/24"), world.lab.neutron() as neutron:
         network = neutron.create("network", name="wire", **provider, **{"provider:segmentation_id": VLAN})["id"]
         neutron.create("subnet", network_id=network, ip_version=4, cidr="10.3.0.0/24", gateway_ip="10.3.0.1")
@@ -117,7 +117,7 @@ def test_a_provider_vlan_is_tagged_on_the_wire(world: World) -> None:
                 answers(world, "wire1", "10.3.0.1")
                 wire.wait(rf"vlan {VLAN},.* {one.address} > 10\.3\.0\.1: ICMP echo request")
                 answers(world, "wire1", two.address or "")
-            pings = [("wire1", two.address or ""), ("red2", outside.ADDRESS)]
+            pings = [("wire1", two.address or ""), ("red2", external_network.ADDRESS)]
             assert world.passes_gateway(pings) == [False, True]
             assert world.passes(pings[:1], "hv1", "eth1") == [True]  # over the wire, and through no tunnel
         finally:
@@ -139,11 +139,11 @@ def test_two_external_networks_on_one_gateway(world: World) -> None:
         try:
             world.instances["green1"] = world.lab.boot("green1", green, "hv1", (GROUP,))
             answers(world, "green1", VLAN_OUTSIDE)
-            answers(world, "red2", outside.ADDRESS)
+            answers(world, "red2", external_network.ADDRESS)
             with world.on_wire(f"vlan {VLAN} and icmp") as wire:
                 world["green1"].run(*PING, VLAN_OUTSIDE)
                 wire.wait(rf"{world.router_address('router2')} > {VLAN_OUTSIDE}: ICMP echo request")
-            pings = [("green1", VLAN_OUTSIDE), ("red2", outside.ADDRESS)]
+            pings = [("green1", VLAN_OUTSIDE), ("red2", external_network.ADDRESS)]
             assert world.passes_link(pings, GATEWAY) == [True, True]
         finally:
             if "green1" in world.instances:
@@ -156,7 +156,7 @@ def test_two_external_networks_on_one_gateway(world: World) -> None:
 
 def test_ipv6_to_the_outside_and_back(world: World) -> None:
     """Without translation: the outside world routes the instances' prefix to the router."""
-    kind = {"provider:network_type": "vlan", "provider:physical_network": outside.PHYSICAL_NETWORK}
+    kind = {"provider:network_type": "vlan", "provider:physical_network": external_network.PHYSICAL_NETWORK}
     wire, prefix, gateway = "2001:db8:4::/64", "2001:db8:5::/64", "2001:db8:4::1"
     slaac = dict.fromkeys(("ipv6_ra_mode", "ipv6_address_mode"), "slaac")
     with vlan_outside(world, VLAN, "2001:db8:4::1/64"), world.lab.neutron() as neutron:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ovenbird.lab import outside
+from ovenbird.lab import external_network
 from ovenbird.lab.process import wait_until
 from support.live.routed_world import GROUP
 from support.live.traffic import CONNECT, Program, serve
@@ -121,11 +121,11 @@ def carries_bulk(source: Instance, address: str, port: int) -> bool:
 
 def test_bulk_gets_through_whole(world: World) -> None:
     red1, red2, blue2 = world["red1"], world["red2"], world["blue2"]
-    wait_until(lambda: red2.pings(outside.ADDRESS, wait=0.3), "the outside world to answer")
+    wait_until(lambda: red2.pings(external_network.ADDRESS, wait=0.3), "the outside world to answer")
     wait_until(lambda: red1.pings(blue2.address or "", wait=0.3), "blue2 to answer")
     with serve(blue2, 7001):
         assert carries_bulk(red1, blue2.address or "", 7001)
         with world.floating_ip("blue2") as address:
             assert carries_bulk(world.outside, address, 7001)  # type: ignore[arg-type]
     with serve(world.outside, 7002):  # type: ignore[arg-type]
-        assert carries_bulk(red2, outside.ADDRESS, 7002)
+        assert carries_bulk(red2, external_network.ADDRESS, 7002)

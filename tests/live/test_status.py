@@ -34,7 +34,7 @@ def test1(lab: Lab) -> Instance:
 
 
 def _status(lab: Lab, *options: str) -> tuple[int, str]:
-    line = [sys.executable, "-m", "ovenbird.cli", "status", "--rundir", str(lab.plan.rundir), *options]
+    line = [sys.executable, "-m", "ovenbird.cli", "status", "--rundir", str(lab.layout.rundir), *options]
     done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
     return done.returncode, done.stdout
 
@@ -101,7 +101,7 @@ def test_what_follows_from_a_frozen_process_is_left_out(lab: Lab, test1: Instanc
 
 
 def test_links_hosts_and_namespaces_are_looked_at(lab: Lab, test1: Instance) -> None:
-    underlay, one = f"{lab.plan.prefix}underlay", lab.hypervisor("hv1")
+    underlay, one = f"{lab.layout.prefix}underlay", lab.hypervisor("hv1")
     run(["ip", "-netns", underlay, "link", "set", "host2", "down"])
     assert _problems(lab) == ["hv2: its link eth0 has no carrier"]
     run(["ip", "-netns", underlay, "link", "set", "host2", "nomaster"])

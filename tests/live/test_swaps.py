@@ -1,4 +1,4 @@
-"""Swaps: in every arrangement of our programs and the originals, the first scenes play and their security group holds.
+"""Swaps: in every arrangement of our programs and the originals, the demo topology works as its security group says.
 
 Each arrangement goes through the same proofs: addresses by DHCP, a ping across hosts, the ports that the security
 group names and no others, a rule added and removed through the API, an instance that leaves; and the routed ones: in by
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from ovenbird.lab import outside, programs, scene
+from ovenbird.lab import demo_topology, external_network, programs
 from ovenbird.lab.errors import ApiError
+from ovenbird.lab.external_network import ExternalNetwork
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.neutron import Neutron
-from ovenbird.lab.outside import Outside
 from ovenbird.lab.process import ProcessSpec, wait_until
 from support.live.traffic import connects, serve
 
@@ -48,7 +48,7 @@ def _opens_and_closes(lab: Lab, source: Instance, target: Instance, port: int) -
     address = target.address or ""
     with lab.neutron() as neutron:
         wait_until(lambda: _answers(neutron), "the API to have its database")
-        group = neutron.find("security_group", scene.SECURITY_GROUP)["id"]
+        group = neutron.find("security_group", demo_topology.SECURITY_GROUP)["id"]
         ports = {"protocol": "tcp", "port_range_min": port, "port_range_max": port}
         ingress = {"security_group_id": group, "direction": "ingress", "ethertype": "IPv4"}
         rule = neutron.create("security_group_rule", **ingress, **ports)
@@ -70,7 +70,7 @@ def _answers(neutron: Neutron) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """The second scene, and one more network on its router with an instance on hv2.
+    """The router of the demo topology, and one more network on its router with an instance on hv2.
 
     Args:
         lab: where.
@@ -83,12 +83,12 @@ class Routed:
     other: Instance
 
     @classmethod
-    def play(cls, lab: Lab, played: scene.Scene) -> "Routed":
+    def create(cls, lab: Lab, topology: demo_topology.DemoTopology) -> "Routed":
         """Make them."""
-        scene.play_routed(lab, played, lambda _step: None)
+        demo_topology.add_router(lab, topology, lambda _step: None)
         slaac = dict.fromkeys(("ipv6_ra_mode", "ipv6_address_mode"), "slaac")
         with lab.neutron() as neutron:
-            router = neutron.find("router", scene.ROUTER)["id"]
+            router = neutron.find("router", demo_topology.ROUTER)["id"]
             network = neutron.create("network", name="other")["id"]
             subnets = (
                 neutron.create("subnet", network_id=network, ip_version=4, cidr="10.6.0.0/24"),
@@ -97,7 +97,7 @@ class Routed:
             for subnet in subnets:
                 neutron.act("router", router, "add_router_interface", subnet_id=subnet["id"])
             (floating,) = neutron.list("floatingip")
-        other = lab.boot("other", network, "hv2", (scene.SECURITY_GROUP,))
+        other = lab.boot("other", network, "hv2", (demo_topology.SECURITY_GROUP,))
         wait_until(lambda: other.address6 is not None, "an IPv6 address")
         return cls(lab, floating["floating_ip_address"], other)
 
@@ -108,17 +108,17 @@ class Routed:
             what: happened before.
             timeout: seconds for each way.
         """
-        one, two, world = self.lab.instance("test1"), self.lab.instance("test2"), Outside(self.lab.plan)
+        one, two, world = self.lab.instance("test1"), self.lab.instance("test2"), ExternalNetwork(self.lab.layout)
         wait_until(lambda: world.pings(self.floating, wait=0.3), f"the floating IP {what}", timeout)
-        wait_until(lambda: two.pings(outside.ADDRESS, wait=0.3), f"a way out {what}", timeout)
+        wait_until(lambda: two.pings(external_network.ADDRESS, wait=0.3), f"a way out {what}", timeout)
         for address in (self.other.address, self.other.address6):
             wait_until(lambda a=address: one.pings(a or "", wait=0.3), f"a way between networks {what}", timeout)
 
     def comes_and_goes(self, what: str) -> None:
         """See another floating IP come into force and go."""
-        world = Outside(self.lab.plan)
+        world = ExternalNetwork(self.lab.layout)
         with self.lab.neutron() as neutron:
-            external = neutron.find("network", scene.EXTERNAL_NETWORK)["id"]
+            external = neutron.find("network", demo_topology.EXTERNAL_NETWORK)["id"]
             made = neutron.create("floatingip", floating_network_id=external, port_id=self.other.port_id)
             address = made["floating_ip_address"]
             wait_until(lambda: world.pings(address, wait=0.3), f"a new floating IP {what}")
@@ -129,13 +129,13 @@ class Routed:
 @pytest.mark.parametrize(("central", "controllers"), ARRANGEMENTS)
 def test_the_first_scene(originals: None, make_lab: Callable[..., Lab], central: str, controllers: str) -> None:
     lab = make_lab(gateways=("hv1",), central=CENTRAL[central], controllers=CONTROLLERS[controllers])
-    played = scene.play(lab, lambda _step: None)
-    assert played.ping is not None
-    assert "3 received" in played.ping
-    source, target = played.instances
+    topology = demo_topology.create(lab, lambda _step: None)
+    assert topology.ping is not None
+    assert "3 received" in topology.ping
+    source, target = topology.instances
     address = target.address
     assert address is not None
-    for instance in played.instances:
+    for instance in topology.instances:
         assert instance.lease is not None
         assert "1442" in instance.run("ip", "link", "show", "eth0")
     assert "3 received" in target.run("ping", "-n", "-c", "3", "-i", "0.02", source.address or "")
@@ -144,8 +144,8 @@ def test_the_first_scene(originals: None, make_lab: Callable[..., Lab], central:
         assert not connects(source, address, 80, 0.3)
         _opens_and_closes(lab, source, target, 80)
         ports = {port["id"]: port for port in neutron.list("port", device_owner="compute:lab")}
-        assert {ports[instance.port_id]["binding:host_id"] for instance in played.instances} == {"hv1", "hv2"}
-    routed = Routed.play(lab, played)
+        assert {ports[instance.port_id]["binding:host_id"] for instance in topology.instances} == {"hv1", "hv2"}
+    routed = Routed.create(lab, topology)
     routed.check("at first")
     routed.comes_and_goes("at first")
     lab.delete(target.name)
@@ -159,16 +159,16 @@ def test_every_part_is_swapped_and_swapped_back_in_a_running_cloud(
     originals: None, make_lab: Callable[..., Lab]
 ) -> None:
     lab = make_lab(gateways=("hv1",), central=programs.split())
-    played = scene.play(lab, lambda _step: None)
-    source, target = played.instances
-    routed = Routed.play(lab, played)
+    topology = demo_topology.create(lab, lambda _step: None)
+    source, target = topology.instances
+    routed = Routed.create(lab, topology)
 
     def part(name: str, original: bool) -> ProcessSpec:
         if name == "northd":
-            return programs._northd(lab.plan, programs.ORIGINAL_NORTHD if original else None, cloud=True)
+            return programs._northd(lab.layout, programs.ORIGINAL_NORTHD if original else None, cloud=True)
         if name.startswith("db-"):
             server = programs.ORIGINAL_SERVER if original else programs.ovenbird("db")
-            return programs._server(lab.plan, name.removeprefix("db-"), server)
+            return programs._server(lab.layout, name.removeprefix("db-"), server)
         host = name.removesuffix("-controller")
         return programs.controller(lab.hypervisor(host), programs.ORIGINAL_CONTROLLER if original else None)
 

@@ -14,7 +14,7 @@ from ovsdbapp.backend.ovs_idl import connection
 from ovsdbapp.schema.ovn_northbound.impl_idl import OvnNbApiIdlImpl
 from ovsdbapp.schema.ovn_southbound.impl_idl import OvnSbApiIdlImpl
 
-from ovenbird.lab import scene
+from ovenbird.lab import demo_topology
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import CommandError
 from ovenbird.lab.instance import Instance
@@ -28,12 +28,12 @@ Tool = Callable[..., str]
 
 @pytest.fixture
 def nb(originals: None, cloud: Lab) -> Tool:
-    return lambda *arguments: run(["ovn-nbctl", "-t", "20", f"--db={cloud.plan.remote('nb')}", *arguments])
+    return lambda *arguments: run(["ovn-nbctl", "-t", "20", f"--db={cloud.layout.remote('nb')}", *arguments])
 
 
 @pytest.fixture
 def sb(originals: None, cloud: Lab) -> Tool:
-    return lambda *arguments: run(["ovn-sbctl", "-t", "20", f"--db={cloud.plan.remote('sb')}", *arguments])
+    return lambda *arguments: run(["ovn-sbctl", "-t", "20", f"--db={cloud.layout.remote('sb')}", *arguments])
 
 
 @pytest.fixture
@@ -64,15 +64,15 @@ def _plugged(lab: Lab, switch: str) -> list[Instance]:
 def test_show_names_what_the_api_made(cloud: Lab, nb: Tool, sb: Tool) -> None:
     one, two = cloud.instance("test1"), cloud.instance("test2")
     shown = nb("show")
-    assert f"(aka {scene.NETWORK})" in shown
+    assert f"(aka {demo_topology.NETWORK})" in shown
     for instance in (one, two):
         assert f"port {instance.port_id}" in shown
-        assert f'addresses: ["{instance.mac} {instance.address} {scene.SUBNET6.partition("/")[0]}' in shown
+        assert f'addresses: ["{instance.mac} {instance.address} {demo_topology.SUBNET6.partition("/")[0]}' in shown
     chassis = sb("show")
     for host, instance in (("hv1", one), ("hv2", two)):
         section = chassis.partition(f"Chassis {host}")[2].partition("\nChassis")[0]
         assert f"hostname: {host}" in section
-        assert f'ip: "{cloud.plan.encap_address(host)}"' in section
+        assert f'ip: "{cloud.layout.encap_address(host)}"' in section
         assert f'Port_Binding "{instance.port_id}"' in section
 
 
@@ -114,7 +114,7 @@ def test_ovn_trace_follows_our_logical_flows(cloud: Lab, sb: Tool) -> None:
     ends = f" && ip4.src == {one.address} && ip4.dst == {two.address}"
 
     def trace(rest: str) -> str:
-        remote = cloud.plan.remote("sb")
+        remote = cloud.layout.remote("sb")
         return run(["ovn-trace", f"--db={remote}", "--minimal", "--ct=new", "--ct=new", packet + ends + rest])
 
     assert 'output("test2")' in trace(" && tcp.dst == 22")
@@ -122,7 +122,7 @@ def test_ovn_trace_follows_our_logical_flows(cloud: Lab, sb: Tool) -> None:
 
 
 def test_ovsdb_client_reads_follows_and_writes(cloud: Lab, switch: str) -> None:
-    remote = cloud.plan.remote("nb")
+    remote = cloud.layout.remote("nb")
     assert f"{switch}-a" in run(["ovsdb-client", "dump", remote, "OVN_Northbound", "Logical_Switch_Port", "name"])
     follow = ["ovsdb-client", "monitor", remote, "OVN_Northbound", "Logical_Switch", "name,external_ids"]
     with subprocess.Popen(follow, stdout=subprocess.PIPE, text=True) as monitor:
@@ -144,12 +144,12 @@ def test_ovsdb_client_reads_follows_and_writes(cloud: Lab, switch: str) -> None:
 
 
 def test_ovsdb_client_backs_up_what_ovsdb_tool_reads(cloud: Lab, switch: str) -> None:
-    copy = cloud.plan.rundir / "copy.db"
-    copy.write_text(run(["ovsdb-client", "backup", cloud.plan.remote("nb"), "OVN_Northbound"]))
+    copy = cloud.layout.rundir / "copy.db"
+    copy.write_text(run(["ovsdb-client", "backup", cloud.layout.remote("nb"), "OVN_Northbound"]))
     names = {"op": "select", "table": "Logical_Switch", "where": [["name", "==", switch]], "columns": ["name"]}
     query = json.dumps(["OVN_Northbound", names])
     assert json.loads(run(["ovsdb-tool", "query", str(copy), query])) == [{"rows": [{"name": switch}]}]
-    journal = str(cloud.plan.journal("nb"))
+    journal = str(cloud.layout.journal("nb"))
     assert json.loads(run(["ovsdb-tool", "query", journal, query])) == [{"rows": [{"name": switch}]}]
     assert "record 0" in run(["ovsdb-tool", "show-log", journal])
 
@@ -170,7 +170,7 @@ def _until(idl: Any, condition: Callable[[], bool], what: str) -> None:
 def test_the_originals_python_client_follows_and_writes(cloud: Lab, switch: str) -> None:
     helper = ovs.db.idl.SchemaHelper(schema_json=json.loads(_schema(cloud)))
     helper.register_columns("Logical_Switch", ["name", "external_ids"])
-    idl = ovs.db.idl.Idl(cloud.plan.remote("nb"), helper)
+    idl = ovs.db.idl.Idl(cloud.layout.remote("nb"), helper)
     try:
         rows = idl.tables["Logical_Switch"].rows
         _until(idl, lambda: any(row.name == switch for row in rows.values()), "the switch")
@@ -184,12 +184,12 @@ def test_the_originals_python_client_follows_and_writes(cloud: Lab, switch: str)
 
 
 def _schema(lab: Lab) -> str:
-    return run(["ovsdb-client", "get-schema", lab.plan.remote("nb"), "OVN_Northbound"])
+    return run(["ovsdb-client", "get-schema", lab.layout.remote("nb"), "OVN_Northbound"])
 
 
 def test_neutrons_own_client_library_works(cloud: Lab, switch: str) -> None:
     def connect(database: str, schema: str) -> connection.Connection:
-        idl = connection.OvsdbIdl.from_server(cloud.plan.remote(database), schema)
+        idl = connection.OvsdbIdl.from_server(cloud.layout.remote(database), schema)
         return connection.Connection(idl, timeout=10)
 
     north = connect("nb", "OVN_Northbound")

@@ -7,7 +7,7 @@ import click
 from ovenbird.cli.options import rundir_option
 from ovenbird.lab.errors import NotRunningError
 from ovenbird.lab.lab import Lab
-from ovenbird.lab.plan import Plan
+from ovenbird.lab.layout import Layout
 from ovenbird.lab.process import marked
 from ovenbird.lab.requirements import check
 
@@ -23,7 +23,7 @@ def command(rundir: Path) -> None:
         if not marked(rundir.absolute()):
             click.echo(str(nothing))
             return
-        lab = Lab(Plan.make(rundir))  # somebody has removed the record, and what runs goes on
+        lab = Lab(Layout.make(rundir))  # somebody has removed the record, and what runs goes on
     for space in lab.down():
         click.echo(f"the namespace {space.name} stays: it {space.whose()}", err=True)
     click.echo(f"the cloud in {rundir} is gone")

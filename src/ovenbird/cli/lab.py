@@ -52,7 +52,7 @@ def boot(
     given = InstanceUserdata(hostname or name, keys, user_data.read() if user_data is not None else None)
     # Recorded first: the instance asks as soon as it has an address.
     instance = lab.boot(
-        name, network, host, groups, record=_recorded(UserdataStore(lab.plan.boots), f"lab-{name}", given)
+        name, network, host, groups, record=_recorded(UserdataStore(lab.layout.boots), f"lab-{name}", given)
     )
     member = (
         f"security group {', '.join(groups)}" if groups else "the default security group, which lets in its own alone"
@@ -99,7 +99,7 @@ def delete(name: str, rundir: Path) -> None:
     check()
     lab = Lab.open(rundir)
     lab.delete(name)
-    UserdataStore(lab.plan.boots).remove(f"lab-{name}")
+    UserdataStore(lab.layout.boots).remove(f"lab-{name}")
     click.echo(f"{name} is gone")
 
 

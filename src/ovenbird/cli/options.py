@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ovenbird.lab.plan import default_rundir
+from ovenbird.lab.layout import default_rundir
 
 rundir_option = click.option(
     "--rundir",

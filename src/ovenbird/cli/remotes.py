@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from ovenbird.lab.errors import NotRunningError
 from ovenbird.lab.lab import Lab
-from ovenbird.lab.plan import DEFAULT_RUNDIR
+from ovenbird.lab.layout import DEFAULT_RUNDIR
 from ovenbird.ovsdb.tls_keys import KeyFiles, TlsKeys
 from ovenbird.sockets.run_directory import run_directory
 
@@ -65,7 +65,7 @@ def found(database: str, rundir: Path) -> str:
     """
     name = f"{database}.sock"
     try:
-        return Lab.open(rundir).plan.remote(database)
+        return Lab.open(rundir).layout.remote(database)
     except NotRunningError:
         ovn = Path(run_directory("ovn"))
         others = (ovn / f"ovn{database}_db.sock", ovn / name) if rundir == DEFAULT_RUNDIR else ()

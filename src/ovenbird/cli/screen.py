@@ -7,8 +7,8 @@ from rich.panel import Panel
 from rich.text import Text
 
 from ovenbird.cli.sheet import Sheet
-from ovenbird.lab.plan import DEFAULT_RUNDIR
-from ovenbird.lab.scene import NETWORK, SECURITY_GROUP, Act, Scene
+from ovenbird.lab.demo_topology import NETWORK, SECURITY_GROUP, Demonstration, DemoTopology
+from ovenbird.lab.layout import DEFAULT_RUNDIR
 from ovenbird.lab.status import Status
 
 
@@ -37,13 +37,13 @@ def health(problems: Sequence[str]) -> Text:
 
 
 def _endpoints(status: Status) -> Sheet:
-    plan = status.lab.plan
+    layout = status.lab.layout
     table = Sheet("The cloud", "what", "where")
-    table.add_row("API", plan.api)
+    table.add_row("API", layout.api)
     for database, name in (("cloud", "Cloud"), ("nb", "Northbound"), ("sb", "Southbound")):
-        port = plan.tcp_port(database)
-        table.add_row(f"{name} database", plan.remote(database) + (f", tcp:127.0.0.1:{port}" if port else ""))
-    of_hosts = tuple(f"{host}-" for host in plan.hosts)
+        port = layout.tcp_port(database)
+        table.add_row(f"{name} database", layout.remote(database) + (f", tcp:127.0.0.1:{port}" if port else ""))
+    of_hosts = tuple(f"{host}-" for host in layout.hosts)
     of_instances = tuple(entry.instance.process_name for entry in status.instances)
     for process in status.processes:
         if process not in of_instances and not process.startswith(of_hosts):
@@ -53,15 +53,15 @@ def _endpoints(status: Status) -> Sheet:
 
 def hosts(status: Status) -> Sheet:
     """Show the hypervisors and the process ids of their programs."""
-    plan = status.lab.plan
+    layout = status.lab.layout
     programs = {"database": "ovsdb-server", "switch": "ovs-vswitchd", "controller": "controller"}
-    if plan.metadata:
+    if layout.metadata:
         programs["metadata"] = "metadata"
     table = Sheet("Hypervisors and their processes", "name", "namespace", "underlay", *programs)
-    for host in plan.hosts:
+    for host in layout.hosts:
         cells = [_process(status, f"{host}-{program}", "down") for program in programs.values()]
-        name = f"{host} gateway" if host in plan.gateways else host
-        table.add_row(name, plan.host_namespace(host), plan.encap_address(host), *cells)
+        name = f"{host} gateway" if host in layout.gateways else host
+        table.add_row(name, layout.host_namespace(host), layout.encap_address(host), *cells)
     return table
 
 
@@ -74,15 +74,15 @@ def instances(status: Status) -> Sheet:
     return table
 
 
-def ping(scene: Scene) -> Panel:
+def ping(topology: DemoTopology) -> Panel:
     """Show what ping said."""
-    source, target = scene.instances
-    return act(Act(f"{source.name} pings {target.name}", scene.ping or ""))
+    source, target = topology.instances
+    return demonstration(Demonstration(f"{source.name} pings {target.name}", topology.ping or ""))
 
 
-def act(shown: Act) -> Panel:
-    """Show what somebody did and what came of it."""
-    return Panel(Text(shown.said.strip()), title=shown.title, title_align="left", expand=False)
+def demonstration(shown: Demonstration) -> Panel:
+    """Show what a program printed."""
+    return Panel(Text(shown.output.strip()), title=shown.title, title_align="left", expand=False)
 
 
 def next_steps(status: Status, program: str, seconds: float) -> RenderableType:
@@ -93,8 +93,8 @@ def next_steps(status: Status, program: str, seconds: float) -> RenderableType:
         program: what to type for `ovenbird`.
         seconds: how long it took to get here.
     """
-    plan = status.lab.plan
-    place = "" if plan.rundir == DEFAULT_RUNDIR else f" --rundir {plan.rundir}"
+    layout = status.lab.layout
+    place = "" if layout.rundir == DEFAULT_RUNDIR else f" --rundir {layout.rundir}"
     others = (entry.address for entry in status.instances if entry.instance.name != "test1" and entry.address)
     target = next(others, "127.0.0.1")
     steps = Text()
@@ -102,8 +102,8 @@ def next_steps(status: Status, program: str, seconds: float) -> RenderableType:
         (f"{program} lab boot test3{place} --network {NETWORK} --security-group {SECURITY_GROUP}", "one more instance"),
         (f"{program} lab exec{place} test1 -- ping -c 3 {target}", "a command in an instance"),
         (f"{program} lab host add hv9{place} --gateway", "one more hypervisor, and way out"),
-        (f"curl {plan.api}/v2.0/ports", "the API; the openstack client works as well"),
-        (f"ovsdb-client dump {plan.remote('sb')} OVN_Southbound Port_Binding", "Southbound, by Open vSwitch's tool"),
+        (f"curl {layout.api}/v2.0/ports", "the API; the openstack client works as well"),
+        (f"ovsdb-client dump {layout.remote('sb')} OVN_Southbound Port_Binding", "Southbound, by Open vSwitch's tool"),
         (f"{program} down{place}", "remove everything"),
     ):
         steps.append(f"  {line}", style="cyan").append(f"  # {meaning}\n", style="dim")

@@ -8,10 +8,10 @@ import click
 
 from ovenbird.cli import screen, sheet
 from ovenbird.cli.options import rundir_option
-from ovenbird.lab import scene
+from ovenbird.lab import demo_topology
 from ovenbird.lab.errors import LabError
 from ovenbird.lab.lab import Lab, Progress
-from ovenbird.lab.plan import DEFAULT_HOSTS
+from ovenbird.lab.layout import DEFAULT_HOSTS
 from ovenbird.lab.requirements import check
 from ovenbird.lab.status import Status
 from ovenbird.model.settings import SettingError, assignments
@@ -27,7 +27,7 @@ from ovenbird.model.settings import SettingError, assignments
 @click.option("--cloud-port", default=6643, show_default=True, help="TCP port of Cloud; 0 for none.")
 @click.option("--metadata/--no-metadata", default=True, help="Whether to provide the metadata service.")
 @click.option("--set", "words", metavar="NAME=VALUE", multiple=True, help="A setting of the cloud; repeat it for more.")
-@click.option("--scene/--no-scene", "play", default=True, help="Whether to create a demonstration network.")
+@click.option("--scene/--no-scene", "demo", default=True, help="Whether to create a demonstration network.")
 def command(
     *,
     rundir: Path,
@@ -39,7 +39,7 @@ def command(
     cloud_port: int,
     metadata: bool,
     words: tuple[str, ...],
-    play: bool,
+    demo: bool,
 ) -> None:
     """Start a cloud network on this machine, in the background.
 
@@ -72,24 +72,24 @@ def command(
             cloud_port=cloud_port,
             progress=progress,
         )
-        played, acts = _play(lab, progress) if play else (None, [])
+        topology, demonstrations = _demonstrate(lab, progress) if demo else (None, [])
     now = Status.examined(lab)
     console.print(screen.cloud(now))
-    if played is not None and played.ping is not None:
-        console.print(screen.ping(played))
-    for shown in acts:
-        console.print(screen.act(shown))
+    if topology is not None and topology.ping is not None:
+        console.print(screen.ping(topology))
+    for shown in demonstrations:
+        console.print(screen.demonstration(shown))
     console.print(screen.next_steps(now, sys.argv[0], time.monotonic() - began), soft_wrap=True)
 
 
-def _play(lab: Lab, progress: Progress) -> tuple[scene.Scene, list[scene.Act]]:
-    """Play the scenes; one that fails leaves a cloud that runs, and the error says so."""
+def _demonstrate(lab: Lab, progress: Progress) -> tuple[demo_topology.DemoTopology, list[demo_topology.Demonstration]]:
+    """Make the demo topology; when a step fails the cloud keeps running, and the error says so."""
     try:
-        played = scene.play(lab, progress)
-        acts = [*scene.play_routed(lab, played, progress)]
-        if lab.plan.metadata:
-            acts.append(scene.play_metadata(played.instances[0], progress))
+        topology = demo_topology.create(lab, progress)
+        demonstrations = [*demo_topology.add_router(lab, topology, progress)]
+        if lab.layout.metadata:
+            demonstrations.append(demo_topology.ask_metadata(topology.instances[0], progress))
     except LabError as error:
         error.add_note("The cloud runs all the same: `ovenbird status` says how it is, `ovenbird down` removes it.")
         raise
-    return played, acts
+    return topology, demonstrations

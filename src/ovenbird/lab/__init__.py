@@ -1,5 +1,5 @@
-"""Labs: whole clouds on one machine, of network namespaces with real Open vSwitch in them.
+"""Labs: whole clouds on one machine, made of network namespaces with real Open vSwitch in them.
 
-A lab is an underlay, hypervisors on it (each with its own switch and controller), instances plugged into them, and the
-central programs. `Lab` is the way in, for commands and for tests.
+A lab is an underlay, hypervisors on it (each with its own switch and controller), instances plugged into these, and the
+central programs. Commands and tests use it through `Lab`.
 """

@@ -1,4 +1,4 @@
-"""Run a program to its end, and say clearly what failed if it fails."""
+"""Run a program to its end, and report clearly what failed if it fails."""
 
 import subprocess
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
-"""DHCP in an instance: a real client of the distribution, with a hook script of ours that configures the interface.
+"""DHCP in an instance: the distribution's client, with a hook script of this module that configures the interface.
 
-The hook is written when the instance is made. It understands the variables of busybox' udhcpc (its default.script) and
-of ISC dhclient (dhclient-script(8)), applies address, routes (option 121 before option 3, RFC 3442) and MTU, and leaves
+The hook is written when the instance is made. It understands the variables of busybox's udhcpc (its default.script) and
+of ISC dhclient (dhclient-script(8)), applies address, routes (option 121 before option 3, RFC 3442) and MTU, and writes
 the lease where the lab reads it.
 """
 

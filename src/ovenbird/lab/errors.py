@@ -1,6 +1,6 @@
-"""What can go wrong in a lab: one class per cause, so that callers can tell them apart and people can act on them.
+"""The errors of a lab: one class per cause, so that callers can tell them apart.
 
-Every message is one line that says what happened and, where there is something to do about it, what to do.
+Every message is one line that says what happened and, where something can be done about it, what to do.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class DuplicateInstanceError(LabError):
     """The lab already has an instance of that name."""
 
 
-class PlanError(LabError):
+class LayoutError(LabError):
     """The lab that was asked for cannot exist: a name, path or port is unusable."""
 
 

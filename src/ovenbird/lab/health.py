@@ -1,9 +1,9 @@
-"""What is wrong with a lab: every part of it is asked for what it is there for, at the same time, in bounded time.
+"""The health of a lab: every part is checked for what it is there to do, all at the same time and within bounded time.
 
-A fault is named once, where it is: what may only follow from a fault that is named already (a controller that cannot
-answer because its switch is dead) is left out. Databases are asked to run a transaction, switches whether they are
-there and whether packets go from one to the next, the API for its ports; and Northbound's `nb_cfg` is raised
-(ovn-nb(5), as `ovn-nbctl --wait=hv sync` does) for northd, the controllers and the metadata services to acknowledge.
+A fault is reported once, at its cause: what only follows from a reported fault (a controller that cannot answer because
+its switch is dead) is left out. Databases are asked to run a transaction, switches whether they run and whether packets
+pass between them, the API for its ports; and Northbound's `nb_cfg` is incremented (ovn-nb(5), as `ovn-nbctl --wait=hv
+sync` does) for northd, the controllers and the metadata services to acknowledge.
 """
 
 import math
@@ -17,14 +17,14 @@ from typing import Any, Self
 
 from ovenbird.lab import rpc
 from ovenbird.lab.errors import ApiError, CommandError, LabError, NoAnswerError
+from ovenbird.lab.external_network import OUTSIDE_LINK, ExternalNetwork
 from ovenbird.lab.hypervisor import HOST_PROGRAMS, Hypervisor
 from ovenbird.lab.instance import INTERFACE, Instance
-from ovenbird.lab.keeper import Keeper
+from ovenbird.lab.layout import Layout
 from ovenbird.lab.namespace import Namespace, maker_of
 from ovenbird.lab.neutron import Neutron
-from ovenbird.lab.outside import OUTSIDE_LINK, Outside
-from ovenbird.lab.plan import Plan
 from ovenbird.lab.process import Process
+from ovenbird.lab.process_specs import LabProcesses
 from ovenbird.lab.rpc import select, transact
 from ovenbird.lab.state import Kind
 from ovenbird.lab.underlay import UPLINK, underlay
@@ -102,38 +102,38 @@ class _Interface:
         return cls(row["name"], port or 0, error or "", options.get("remote_ip", ""), bfd.get("state", ""))
 
 
-def examine(keeper: Keeper, patience: float = 3.0) -> Health:
+def examine(lab_processes: LabProcesses, patience: float = 3.0) -> Health:
     """Find out what is wrong with a lab.
 
     Arguments:
-        keeper: the lab.
+        lab_processes: the lab.
         patience: seconds for each part to answer; all of them are asked at once.
     """
-    return _Examination(keeper, patience).run()
+    return _Examination(lab_processes, patience).run()
 
 
-def answers(plan: Plan, name: str, rows: int = 0) -> bool:
+def answers(layout: Layout, name: str, rows: int = 0) -> bool:
     """Say whether a central database runs transactions.
 
     Arguments:
-        plan: of the lab.
+        layout: of the lab.
         name: "nb", "sb" or "cloud".
         rows: how many rows the table must have that has one at the most.
     """
     database, table = DATABASES[name]
     try:
-        return len(transact(plan.socket(name), database, select(table, "_uuid"))[0]["rows"]) >= rows
+        return len(transact(layout.socket(name), database, select(table, "_uuid"))[0]["rows"]) >= rows
     except NoAnswerError:
         return False
 
 
-def port_statuses(keeper: Keeper, patience: float = 3.0) -> dict[str, str]:
+def port_statuses(lab_processes: LabProcesses, patience: float = 3.0) -> dict[str, str]:
     """Return id and status of the instances' ports.
 
     Raises:
         ApiError: the API does not tell.
     """
-    with Neutron(keeper.plan.api, patience) as neutron:
+    with Neutron(lab_processes.layout.api, patience) as neutron:
         return {port["id"]: port["status"] for port in neutron.list("port", device_owner="compute:lab")}
 
 
@@ -145,7 +145,7 @@ def _reaches(said: str | None, number: float) -> bool:
 class _Examination:
     """One look at a lab."""
 
-    keeper: Keeper
+    lab_processes: LabProcesses
     patience: float
     problems: list[Problem] = field(default_factory=list)
     ports: dict[str, str] | None = None
@@ -156,11 +156,11 @@ class _Examination:
     addresses: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        keeper = self.keeper
-        self.processes = keeper.processes()
-        things = keeper.state.things(Kind.INSTANCE)
-        self.instances = [Instance.from_json(keeper.plan, name, data) for name, data in things.items()]
-        self.hosts = [Hypervisor(keeper.plan, host) for host in keeper.plan.hosts]
+        lab_processes = self.lab_processes
+        self.processes = lab_processes.processes()
+        things = lab_processes.state.things(Kind.INSTANCE)
+        self.instances = [Instance.from_json(lab_processes.layout, name, data) for name, data in things.items()]
+        self.hosts = [Hypervisor(lab_processes.layout, host) for host in lab_processes.layout.hosts]
 
     def run(self) -> Health:
         """Ask all parts; what cannot answer, since it does not run, is not asked."""
@@ -213,12 +213,12 @@ class _Examination:
         return all(process is not None and not process.stopped for process in found)
 
     def _namespaces(self) -> Iterator[Callable[[], None]]:
-        plan = self.keeper.plan
-        segments = {"the underlay": underlay(plan), "the outside world": Outside(plan).segment}
+        layout = self.lab_processes.layout
+        segments = {"the underlay": underlay(layout), "the outside world": ExternalNetwork(layout).segment}
         for part, segment in segments.items():
             yield partial(self._look_into, part, segment.namespace, segment.bridge, carrier=False)
         for host in self.hosts:
-            cables = (UPLINK, OUTSIDE_LINK) if host.name in plan.gateways else (UPLINK,)
+            cables = (UPLINK, OUTSIDE_LINK) if host.name in layout.gateways else (UPLINK,)
             yield partial(self._look_into, host.name, host.namespace, *cables)
         for instance in self.instances:
             yield partial(self._look_into, instance.name, instance.namespace, INTERFACE)
@@ -247,7 +247,7 @@ class _Examination:
     # Questions to programs.
 
     def _questions(self) -> Iterator[Callable[[], None]]:
-        services = self.keeper.state.things(Kind.SERVICE)
+        services = self.lab_processes.state.things(Kind.SERVICE)
         for name in services:
             by = self._server(name)
             if not self._runs(by):
@@ -278,7 +278,7 @@ class _Examination:
 
     def _ask_api(self) -> None:
         try:
-            self.ports = port_statuses(self.keeper, self.patience)
+            self.ports = port_statuses(self.lab_processes, self.patience)
         except ApiError as error:
             if error.status == 0 or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 self._say("the API", str(error))
@@ -352,7 +352,7 @@ class _Examination:
         return problems
 
     def _transact(self, name: str, *operations: dict[str, Any]) -> list[dict[str, Any]]:
-        socket, database = self.keeper.plan.socket(name), DATABASES[name][0]
+        socket, database = self.lab_processes.layout.socket(name), DATABASES[name][0]
         return transact(socket, database, *operations, timeout=self.patience)
 
     # Switches.

@@ -1,9 +1,9 @@
-"""A hypervisor: a namespace with its own ovsdb-server and ovs-vswitchd, as a host of a data centre would have.
+"""A hypervisor: a namespace with its own ovsdb-server and ovs-vswitchd, like a host in a data centre.
 
-The switch uses the userspace datapath, so that the kernel needs no openvswitch module. There, a tunnel's packets leave
-through the bridge that holds the tunnel's local address: `br-phys` owns the uplink, and its internal port has the
-address (ovs-vswitchd.conf.db(5); Open vSwitch's "userspace tunneling" how-to). `br-int` is the integration bridge, and
-drops everything until a controller says otherwise.
+The switch uses the userspace datapath, so that the kernel needs no openvswitch module. With that datapath a tunnel's
+packets leave through the bridge that has the tunnel's local address: `br-phys` has the uplink, and its internal port
+has the address (ovs-vswitchd.conf.db(5); Open vSwitch's "userspace tunneling" how-to). `br-int` is the integration
+bridge, which drops everything until a controller installs flows.
 """
 
 import socket
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ovenbird.lab.command import run
+from ovenbird.lab.external_network import OUTSIDE_LINK, PHYSICAL_NETWORK
+from ovenbird.lab.layout import UNDERLAY_MTU, Layout
 from ovenbird.lab.namespace import Namespace
-from ovenbird.lab.outside import OUTSIDE_LINK, PHYSICAL_NETWORK
-from ovenbird.lab.plan import UNDERLAY_MTU, Plan
 from ovenbird.lab.process import ProcessSpec
 from ovenbird.lab.state import Kind, State
 from ovenbird.lab.underlay import UPLINK
@@ -53,27 +53,27 @@ class Hypervisor:
     """One hypervisor of a lab.
 
     Arguments:
-        plan: the lab it belongs to.
+        layout: the lab it belongs to.
         name: its name, which is also its system-id and its hostname.
     """
 
-    plan: Plan
+    layout: Layout
     name: str
 
     @property
     def namespace(self) -> Namespace:
         """The namespace it lives in."""
-        return Namespace(self.plan.host_namespace(self.name), self.plan.owner)
+        return Namespace(self.layout.host_namespace(self.name), self.layout.owner)
 
     @property
     def rundir(self) -> Path:
         """The directory of its sockets, database and logs."""
-        return self.plan.host_rundir(self.name)
+        return self.layout.host_rundir(self.name)
 
     @property
     def encap_address(self) -> str:
         """Its address on the underlay."""
-        return self.plan.encap_address(self.name)
+        return self.layout.encap_address(self.name)
 
     @property
     def database(self) -> Path:
@@ -121,7 +121,11 @@ class Hypervisor:
         return self.process(
             "ovs-vswitchd",
             ("ovs-vswitchd", "--disable-system", "--no-chdir", "--pidfile", "-vsyslog:off", f"unix:{self.database}"),
-            after=("sh", "-ec", _ADDRESS.format(bridge="br-phys", mac=self.plan.encap_mac(self.name), address=address)),
+            after=(
+                "sh",
+                "-ec",
+                _ADDRESS.format(bridge="br-phys", mac=self.layout.encap_mac(self.name), address=address),
+            ),
         )
 
     def make(self, state: State) -> None:
@@ -142,7 +146,7 @@ class Hypervisor:
         ids = {
             "system-id": self.name,
             "hostname": self.name,
-            "ovn-remote": self.plan.remote("sb"),
+            "ovn-remote": self.layout.remote("sb"),
             "ovn-encap-type": "geneve",
             "ovn-encap-ip": self.encap_address,
             "ovn-bridge-datapath-type": "netdev",
@@ -154,7 +158,7 @@ class Hypervisor:
             *(f'external_ids:{key}="{value}"' for key, value in ids.items()),
             *("--", "add-br", "br-phys"),
             *("--", "set", "Bridge", "br-phys", "datapath_type=netdev", "fail_mode=standalone"),
-            f'other_config:hwaddr="{self.plan.encap_mac(self.name)}"',
+            f'other_config:hwaddr="{self.layout.encap_mac(self.name)}"',
             *("--", "set", "Interface", "br-phys", f"mtu_request={UNDERLAY_MTU}"),
             *("--", "add-port", "br-phys", UPLINK),
             *("--", "add-br", "br-int"),

@@ -1,8 +1,8 @@
-"""An instance: a namespace that stands for a virtual machine, cabled into a hypervisor's br-int.
+"""An instance: a namespace that stands for a virtual machine, plugged into a hypervisor's br-int.
 
-What Nova would do with a tap device is done with a veth pair: one end is `eth0` in the instance, with the port's
-hardware address; the other is plugged into br-int with the port's id as `iface-id`. From there on it is on its own: it
-gets its IPv4 address by DHCP or not at all, and its IPv6 address from a router that advertises a prefix.
+A veth pair takes the place of Nova's tap device: one end is `eth0` in the instance, with the port's MAC address; the
+other is plugged into br-int with the port's id as `iface-id`. The lab configures nothing else: the instance gets its
+IPv4 address by DHCP, and its IPv6 address from router advertisements.
 """
 
 import json
@@ -13,8 +13,8 @@ from typing import Any
 
 from ovenbird.lab.dhcp import DhcpClient, Lease
 from ovenbird.lab.hypervisor import Hypervisor
+from ovenbird.lab.layout import INSTANCE_MTU, Layout
 from ovenbird.lab.namespace import Namespace
-from ovenbird.lab.plan import INSTANCE_MTU, Plan
 from ovenbird.lab.process import ProcessSpec
 
 INTERFACE = "eth0"
@@ -31,7 +31,7 @@ class Instance:
     """One instance of a lab.
 
     Arguments:
-        plan: the lab it belongs to.
+        layout: the lab it belongs to.
         name: unique in the lab.
         host: the hypervisor it runs on.
         port_id: the logical port it is.
@@ -41,7 +41,7 @@ class Instance:
         owned: whether its port was made through the API, and goes with it.
     """
 
-    plan: Plan
+    layout: Layout
     name: str
     host: str
     port_id: str
@@ -51,7 +51,7 @@ class Instance:
     owned: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Return the instance as the state file keeps it, without plan and name."""
+        """Return the instance as the state file keeps it, without layout and name."""
         return {
             "host": self.host,
             "port_id": self.port_id,
@@ -62,30 +62,30 @@ class Instance:
         }
 
     @classmethod
-    def from_json(cls, plan: Plan, name: str, value: Mapping[str, Any]) -> "Instance":
+    def from_json(cls, layout: Layout, name: str, value: Mapping[str, Any]) -> "Instance":
         """Read what `to_json` wrote.
 
         Arguments:
-            plan: of the lab.
+            layout: of the lab.
             name: the instance's.
             value: what was written.
         """
-        return cls(plan, name, **value)
+        return cls(layout, name, **value)
 
     @property
     def namespace(self) -> Namespace:
         """The namespace it lives in."""
-        return Namespace(self.plan.instance_namespace(self.name), self.plan.owner)
+        return Namespace(self.layout.instance_namespace(self.name), self.layout.owner)
 
     @property
     def hypervisor(self) -> Hypervisor:
         """The hypervisor it runs on."""
-        return Hypervisor(self.plan, self.host)
+        return Hypervisor(self.layout, self.host)
 
     @property
     def rundir(self) -> Path:
         """The directory of its lease and logs."""
-        return self.plan.instance_rundir(self.name)
+        return self.layout.instance_rundir(self.name)
 
     @property
     def device(self) -> str:
@@ -130,7 +130,7 @@ class Instance:
         """Create the namespace, lay the cable and plug it in. The namespace must be recorded already."""
         self.rundir.mkdir(parents=True, exist_ok=True)
         self.namespace.make(*_SOLICITING)
-        peer = f"peer name {self.device} mtu {INSTANCE_MTU} netns {self.plan.host_namespace(self.host)}"
+        peer = f"peer name {self.device} mtu {INSTANCE_MTU} netns {self.layout.host_namespace(self.host)}"
         self.namespace.batch(
             [
                 f"link add {INTERFACE} address {self.mac} mtu {INSTANCE_MTU} type veth {peer}",

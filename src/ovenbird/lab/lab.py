@@ -1,8 +1,9 @@
 """A lab: one cloud on one machine, from nothing to instances that ping each other, and back to nothing.
 
-A `Lab` holds nothing but its plan; everything else is in the state file, so that any process can open the lab in a run
-directory and go on from there. What is made is recorded first (see `state`), what runs is kept running (`supervisor`).
-Invariant: nothing is removed that this lab has not made; what fails takes back what it has done itself, and no more.
+A `Lab` object holds its layout alone; everything else is in the state file, so that any process can open the lab in a
+run directory. Everything is recorded before it is made (see `state`), and the processes are kept running
+(`supervisor`). Invariant: only what this lab has made is removed; a step that fails undoes what it did itself, and no
+more.
 """
 
 import shutil
@@ -19,21 +20,21 @@ from ovenbird.lab.errors import (
     AlreadyRunningError,
     DuplicateInstanceError,
     LabError,
+    LayoutError,
     NoSuchInstanceError,
     NotRunningError,
-    PlanError,
     WaitTimeoutError,
 )
+from ovenbird.lab.external_network import ExternalNetwork
 from ovenbird.lab.health import answers, examine
 from ovenbird.lab.hypervisor import HOST_PROGRAMS, Hypervisor, listening
 from ovenbird.lab.instance import Instance
-from ovenbird.lab.keeper import Keeper
+from ovenbird.lab.layout import DEFAULT_HOSTS, Layout
 from ovenbird.lab.lock import locked
 from ovenbird.lab.namespace import Namespace
 from ovenbird.lab.neutron import Neutron
-from ovenbird.lab.outside import Outside
-from ovenbird.lab.plan import DEFAULT_HOSTS, Plan
 from ovenbird.lab.process import ProcessSpec, wait_until
+from ovenbird.lab.process_specs import LabProcesses
 from ovenbird.lab.programs import CentralPrograms, all_in_one, controller, metadata
 from ovenbird.lab.removal import check_names, remove_all, remove_metadata
 from ovenbird.lab.requirements import check
@@ -51,11 +52,11 @@ def _silent(_step: str) -> None:
     """Tell nobody about progress."""
 
 
-class Lab(Keeper):
+class Lab(LabProcesses):
     """The lab in one run directory; make one with `up`, or open a running one with `open`.
 
     Arguments:
-        plan: its names, paths, addresses and ports.
+        layout: its names, paths, addresses and ports.
     """
 
     __slots__ = ()
@@ -69,10 +70,10 @@ class Lab(Keeper):
         Raises:
             NotRunningError: there is none.
         """
-        plans = State(rundir.absolute()).things(Kind.PLAN)
-        if not plans:
+        layouts = State(rundir.absolute()).things(Kind.LAYOUT)
+        if not layouts:
             raise NotRunningError(f"no cloud runs in {rundir}")
-        return cls(Plan.from_json(plans["lab"]))
+        return cls(Layout.from_json(layouts["lab"]))
 
     @classmethod
     def up(
@@ -111,7 +112,7 @@ class Lab(Keeper):
 
         Raises:
             RequirementError: the machine lacks something.
-            PlanError: what is asked for makes no sense.
+            LayoutError: what is asked for makes no sense.
             AlreadyRunningError: a cloud runs there, or starts.
             ClashError: somebody else has a namespace of a name that this lab would use; nothing was done.
             LabError: it did not start; nothing is left of it.
@@ -121,17 +122,17 @@ class Lab(Keeper):
         check()
         unknown = (set(controllers or ()) | set(external_ids or ())) - set(hosts)
         if unknown:
-            raise PlanError(f"no such host: {', '.join(sorted(unknown))}")
+            raise LayoutError(f"no such host: {', '.join(sorted(unknown))}")
         ports = {"api_port": api_port, "nb_port": nb_port, "sb_port": sb_port, "cloud_port": cloud_port}
         try:
             given = checked(settings or {})
         except SettingError as error:
-            raise PlanError(str(error)) from error
+            raise LayoutError(str(error)) from error
         served = METADATA.among(given) or False
-        lab = cls(Plan.make(rundir, hosts, gateways=gateways, metadata=served, prefix=prefix, **ports))
+        lab = cls(Layout.make(rundir, hosts, gateways=gateways, metadata=served, prefix=prefix, **ports))
         with lab._alone():
             lab._claim()
-            with undone_by(partial(remove_all, lab.plan, lab.state)), lab._telling():
+            with undone_by(partial(remove_all, lab.layout, lab.state)), lab._telling():
                 lab._start(central, controllers or {}, external_ids or {}, given, progress)
         return lab
 
@@ -151,10 +152,10 @@ class Lab(Keeper):
         Arguments:
             wait: seconds for those that do so now.
         """
-        return locked(self.plan.rundir, self._busy(), wait=wait)
+        return locked(self.layout.rundir, self._busy(), wait=wait)
 
     def _busy(self) -> AlreadyRunningError:
-        return AlreadyRunningError(f"the cloud in {self.plan.rundir} is being started, changed or removed; try again")
+        return AlreadyRunningError(f"the cloud in {self.layout.rundir} is being started, changed or removed; try again")
 
     @contextmanager
     def _standing(self) -> Iterator[None]:
@@ -163,25 +164,25 @@ class Lab(Keeper):
         Raises:
             NotRunningError: somebody has.
         """
-        with locked(self.plan.rundir, self._busy(), shared=True, wait=_PATIENCE):
-            self.plan = self.open(self.plan.rundir).plan  # others may have added hosts
+        with locked(self.layout.rundir, self._busy(), shared=True, wait=_PATIENCE):
+            self.layout = self.open(self.layout.rundir).layout  # others may have added hosts
             yield
 
     def _claim(self) -> None:
         """Take possession of the run directory, and remove what a crashed lab has left there."""
-        plan, where = self.plan, self.plan.rundir
-        recorded = self.open(where).plan if self.state.exists else None
+        layout, where = self.layout, self.layout.rundir
+        recorded = self.open(where).layout if self.state.exists else None
         if recorded and supervisor.active(where):
             raise AlreadyRunningError(f"a cloud is already running in {where}; `ovenbird down` ends it")
         if not recorded and any(where.iterdir()):
-            raise PlanError(f"{where} holds files that no lab made; choose another run directory")
-        check_names(plan, recorded)
-        for left in (recorded or plan, plan):  # the one of which there is a record, and one that has lost it
+            raise LayoutError(f"{where} holds files that no lab made; choose another run directory")
+        check_names(layout, recorded)
+        for left in (recorded or layout, layout):  # the one of which there is a record, and one that has lost it
             remove_all(left, self.state)
-        busy = plan.busy_ports()
+        busy = layout.busy_ports()
         if busy:
-            raise PlanError(f"somebody listens on TCP port {', '.join(map(str, busy))} of 127.0.0.1 already")
-        self._record(plan)
+            raise LayoutError(f"somebody listens on TCP port {', '.join(map(str, busy))} of 127.0.0.1 already")
+        self._record(layout)
 
     def _start(
         self,
@@ -191,36 +192,36 @@ class Lab(Keeper):
         settings: Mapping[str, str],
         progress: Progress,
     ) -> None:
-        plan = self.plan
-        supervisor.launch(plan.rundir)
-        wait_until(lambda: supervisor.active(plan.rundir) is not None, "the supervisor")
-        chosen = central(plan)
+        layout = self.layout
+        supervisor.launch(layout.rundir)
+        wait_until(lambda: supervisor.active(layout.rundir) is not None, "the supervisor")
+        chosen = central(layout)
         if settings and not chosen.api:
-            raise PlanError("a cloud without an API has no settings")
+            raise LayoutError("a cloud without an API has no settings")
         progress("starting the databases, the compilers and the API" if chosen.api else "starting the databases")
         chosen.prepare()
         for service in (*chosen.databases, *(("api",) if chosen.api else ())):
             self.state.add(Kind.SERVICE, service)
         self.keep(*chosen.processes)
-        progress(f"making {len(plan.hosts)} hypervisors")
-        underlay(plan).make(self.state)
-        Outside(plan).make(self.state)
+        progress(f"making {len(layout.hosts)} hypervisors")
+        underlay(layout).make(self.state)
+        ExternalNetwork(layout).make(self.state)
         with ThreadPoolExecutor(max_workers=4) as pool:
-            for future in [pool.submit(self._start_host, host, external_ids.get(host, {})) for host in plan.hosts]:
+            for future in [pool.submit(self._start_host, host, external_ids.get(host, {})) for host in layout.hosts]:
                 future.result()
         progress("waiting for the databases")
         for database in chosen.databases:
-            self.wait_for(partial(answers, plan, database), f"the {database} database")
+            self.wait_for(partial(answers, layout, database), f"the {database} database")
         if settings:
             self.configure(settings)
         self.wait_for(self._has_southbound, "the compiler to fill Southbound")
-        self.keep(*(spec for host in plan.hosts for spec in self._services(host, controllers.get(host, ()))))
+        self.keep(*(spec for host in layout.hosts for spec in self._services(host, controllers.get(host, ()))))
         if chosen.api:
             progress("waiting for the API")
             with self.neutron() as neutron:
-                self.wait_for(lambda: neutron.answers, f"the API at {plan.api}")
+                self.wait_for(lambda: neutron.answers, f"the API at {layout.api}")
         progress("waiting for the hypervisors to reach each other")
-        hypervisors = [self.hypervisor(host) for host in plan.hosts]
+        hypervisors = [self.hypervisor(host) for host in layout.hosts]
         self._join(*zip(hypervisors, hypervisors[1:] + hypervisors[:1], strict=True))
         progress("waiting for every part to answer as it should")
         self._settle()
@@ -240,7 +241,7 @@ class Lab(Keeper):
     def _join(self, *pairs: tuple[Hypervisor, Hypervisor]) -> None:
         """Wait until every hypervisor has its tunnels, and those of each pair reach each other."""
         kept = self.state.things(Kind.PROCESS)
-        for one in map(self.hypervisor, self.plan.hosts):
+        for one in map(self.hypervisor, self.layout.hosts):
             if f"{one.name}-controller" in kept:  # else it was killed
                 self.wait_for(partial(self._has_tunnels, one), f"the controller of {one.name} to make its tunnels")
         for one, other in pairs:
@@ -259,30 +260,30 @@ class Lab(Keeper):
             program: what runs in place of our controller.
 
         Raises:
-            PlanError: the name is unusable or taken.
+            LayoutError: the name is unusable or taken.
         """
         check()
         with self._hosts_alone():
-            before, plan = self.plan, self.plan.with_host(name, gateway=gateway)
-            added = Hypervisor(plan, name)
+            before, layout = self.layout, self.layout.with_host(name, gateway=gateway)
+            added = Hypervisor(layout, name)
             added.namespace.check()
             with undone_by(partial(self._remove_host, added), partial(self._record, before)):
-                self._record(plan)
+                self._record(layout)
                 self._start_host(name, {})
                 self.keep(*self._services(name, program))
-                self._join((added, self.hypervisor(self.plan.hosts[0])))
+                self._join((added, self.hypervisor(self.layout.hosts[0])))
                 self._settle(name)
             return added
 
-    def _record(self, plan: Plan) -> None:
-        self.plan = plan
-        self.state.add(Kind.PLAN, "lab", plan.to_json())
+    def _record(self, layout: Layout) -> None:
+        self.layout = layout
+        self.state.add(Kind.LAYOUT, "lab", layout.to_json())
 
     @contextmanager
     def _hosts_alone(self) -> Iterator[None]:
         """Let no other command remove the cloud, or change which hosts there are and run."""
-        with self._standing(), locked(self.plan.rundir / "hosts", self._busy(), wait=_PATIENCE):
-            self.plan = self.open(self.plan.rundir).plan  # as the one before has left it
+        with self._standing(), locked(self.layout.rundir / "hosts", self._busy(), wait=_PATIENCE):
+            self.layout = self.open(self.layout.rundir).layout  # as the one before has left it
             yield
 
     def _remove_host(self, hypervisor: Hypervisor) -> None:
@@ -302,7 +303,7 @@ class Lab(Keeper):
             for program in mine:
                 self.state.remove(Kind.PROCESS, program)
             process.kill(running)
-            supervisor.notify(self.plan.rundir)
+            supervisor.notify(self.layout.rundir)
 
     def start_host(self, name: str, *, program: Sequence[str] = ()) -> None:
         """Start a killed hypervisor again, with the switch's configuration as it was; return when nothing is wrong.
@@ -328,10 +329,10 @@ class Lab(Keeper):
     def _services(self, host: str, program: Sequence[str] = ()) -> tuple[ProcessSpec, ...]:
         """Return what a hypervisor runs beside its switch; `program` takes the place of our controller."""
         hypervisor = self.hypervisor(host)
-        if self.plan.metadata:
-            self.plan.boots.mkdir(exist_ok=True)
+        if self.layout.metadata:
+            self.layout.boots.mkdir(exist_ok=True)
         steering = controller(hypervisor, tuple(program) or None)
-        return (steering, metadata(hypervisor)) if self.plan.metadata else (steering,)
+        return (steering, metadata(hypervisor)) if self.layout.metadata else (steering,)
 
     def configure(self, settings: Mapping[str, str]) -> None:
         """Give the cloud settings, whatever others it has.
@@ -341,7 +342,7 @@ class Lab(Keeper):
         """
         from ovenbird.lab.settings import configure  # noqa: PLC0415 - commands such as `status` need no replica
 
-        configure(self.plan.remote("cloud"), settings)
+        configure(self.layout.remote("cloud"), settings)
 
     def _host_processes(self, name: str) -> tuple[str, ...]:
         host = self.hypervisor(name).name
@@ -349,20 +350,20 @@ class Lab(Keeper):
 
     def _has_southbound(self) -> bool:
         """Say whether Southbound has its global row: the original's controller crashes if it meets none."""
-        return answers(self.plan, "sb", rows=1)
+        return answers(self.layout, "sb", rows=1)
 
     def _has_tunnels(self, hypervisor: Hypervisor) -> bool:
-        return hypervisor.tunnels >= len(self.plan.hosts) - 1
+        return hypervisor.tunnels >= len(self.layout.hosts) - 1
 
     def _start_host(self, host: str, external_ids: Mapping[str, str]) -> None:
         hypervisor = self.hypervisor(host)
         hypervisor.make(self.state)
-        underlay(self.plan).join(host)
+        underlay(self.layout).join(host)
         self.keep(hypervisor.database_process())
         wait_until(lambda: listening(hypervisor.database), f"{host}'s database")
         hypervisor.configure(external_ids)
-        if host in self.plan.gateways:
-            Outside(self.plan).segment.join(host)
+        if host in self.layout.gateways:
+            ExternalNetwork(self.layout).segment.join(host)
             hypervisor.open_outside()
         self.keep(hypervisor.switch_process())
         wait_until(lambda: hypervisor.switching, f"{host}'s switch", poll=0.03)
@@ -379,31 +380,33 @@ class Lab(Keeper):
             AlreadyRunningError: another command is about to change it.
         """
         with self._alone(wait=_PATIENCE):
-            plan = self.open(self.plan.rundir).plan if self.state.exists else self.plan  # others may have added hosts
-            left = remove_all(plan, self.state)
-            self.plan.rundir.rmdir()
+            layout = (
+                self.open(self.layout.rundir).layout if self.state.exists else self.layout
+            )  # others may have added hosts
+            left = remove_all(layout, self.state)
+            self.layout.rundir.rmdir()
             return left
 
     # Instances.
 
     def neutron(self) -> Neutron:
         """Connect to the lab's API."""
-        return Neutron(self.plan.api)
+        return Neutron(self.layout.api)
 
     def hypervisor(self, name: str) -> Hypervisor:
         """Return the hypervisor of a name.
 
         Raises:
-            PlanError: the lab has none of that name.
+            LayoutError: the lab has none of that name.
         """
-        if name not in self.plan.hosts:
-            raise PlanError(f"no host is named {name}; there are {', '.join(self.plan.hosts)}")
-        return Hypervisor(self.plan, name)
+        if name not in self.layout.hosts:
+            raise LayoutError(f"no host is named {name}; there are {', '.join(self.layout.hosts)}")
+        return Hypervisor(self.layout, name)
 
     def list(self) -> list[Instance]:
         """Return the instances, in the order they were made."""
         things = self.state.things(Kind.INSTANCE)
-        return [Instance.from_json(self.plan, name, data) for name, data in things.items()]
+        return [Instance.from_json(self.layout, name, data) for name, data in things.items()]
 
     def instance(self, name: str) -> Instance:
         """Return the instance of a name.
@@ -451,7 +454,7 @@ class Lab(Keeper):
             owner = {"device_owner": "compute:lab", "device_id": f"lab-{name}", "binding:host_id": chosen}
             made = neutron.create("port", **{"name": name, "network_id": found["id"], **owner, **port})
             ident, mac = made["id"], made["mac_address"]
-            instance = Instance(self.plan, name, chosen, ident, mac, found["name"], dhcp=dhcp, owned=True)
+            instance = Instance(self.layout, name, chosen, ident, mac, found["name"], dhcp=dhcp, owned=True)
             with undone_by(partial(self._detach, instance), partial(neutron.delete, "port", ident)):
                 self._attach(instance, wait)
                 active = f"the port of {name} to be ACTIVE"
@@ -460,7 +463,7 @@ class Lab(Keeper):
 
     def _least_loaded(self) -> str:
         hosts = [instance.host for instance in self.list()]
-        return min(self.plan.hosts, key=hosts.count)
+        return min(self.layout.hosts, key=hosts.count)
 
     def attach(
         self, name: str, host: str, port_id: str, mac: str, *, dhcp: bool = True, wait: float = 30.0
@@ -478,7 +481,7 @@ class Lab(Keeper):
         Raises:
             LabError: it did not get an address; nothing is left of it.
         """
-        instance = Instance(self.plan, name, self.hypervisor(host).name, port_id, mac, dhcp=dhcp)
+        instance = Instance(self.layout, name, self.hypervisor(host).name, port_id, mac, dhcp=dhcp)
         with self._reserved(name), undone_by(partial(self._detach, instance)):
             self._attach(instance, wait)
         return instance
@@ -489,12 +492,12 @@ class Lab(Keeper):
 
         Raises:
             DuplicateInstanceError: one has it already.
-            PlanError: none can have it.
+            LayoutError: none can have it.
             ClashError: somebody else's namespace has the name that its would have.
         """
-        namespace = Namespace(self.plan.instance_namespace(name), self.plan.owner)
+        namespace = Namespace(self.layout.instance_namespace(name), self.layout.owner)
         taken = DuplicateInstanceError(f"an instance named {name} exists already")
-        with self._standing(), locked(self.plan.instance_rundir(name), taken, keep=True):
+        with self._standing(), locked(self.layout.instance_rundir(name), taken, keep=True):
             if name in self.state.things(Kind.INSTANCE):
                 raise taken
             namespace.check()

@@ -1,7 +1,6 @@
-"""One command at a time: of two commands that must not run at once, the second waits or is refused.
+"""Locks between commands: of two commands that must not run at once, the second waits or is refused.
 
-A lock is on a directory (flock(2)): the kernel gives it up when its holder ends, however that ends, and no file of the
-lock's own is left behind.
+A lock is on a directory (flock(2)): the kernel releases it when its holder ends in any way, and no lock file remains.
 """
 
 import fcntl
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ovenbird.lab.errors import LabError, PlanError
+from ovenbird.lab.errors import LabError, LayoutError
 
 _POLL = 0.02  # seconds
 
@@ -30,7 +29,7 @@ def locked(
         wait: seconds for others to give it up.
 
     Raises:
-        PlanError: there can be no such directory.
+        LayoutError: there can be no such directory.
     """
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     deadline = time.monotonic() + wait
@@ -67,7 +66,7 @@ def _make(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise PlanError(f"there can be no directory {directory}: {error.strerror}") from error
+        raise LayoutError(f"there can be no directory {directory}: {error.strerror}") from error
 
 
 def _is(directory: Path, fd: int) -> bool:

@@ -1,8 +1,8 @@
 """A network namespace: made, entered and removed with iproute2 (ip-netns(8)).
 
-Invariant: nobody's namespace is removed but its owner's. Whose one is stands in the namespace itself, as the alias of
-its loopback (ip-link(8)): it is there before the namespace has a name, and goes with it. To make one that is ours
-already, or to remove one that is not there, is no error, so that a crash at any point can be cleaned up.
+Invariant: a namespace is removed by its owner alone. The owner is written in the namespace itself, as the alias of its
+loopback interface (ip-link(8)), before the namespace has a name. Making a namespace that we own already, or removing
+one that does not exist, is no error, so that a crash at any point can be cleaned up.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A small client of the network API (Neutron v2.0): what the lab needs, over HTTP like anybody else."""
+"""A small HTTP client of the network API (Neutron v2.0), with what the lab needs."""
 
 import json
 from collections.abc import Sequence

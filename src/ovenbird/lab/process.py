@@ -1,9 +1,9 @@
-"""Processes of a lab: what to run, starting it detached, finding it again, and ending it for certain.
+"""Processes of a lab: start them detached, find them again, and end them.
 
-A process is known by its id together with its start time, so that an id which the kernel has given to somebody else is
-never mistaken for ours (proc(5), /proc/[pid]/stat field 22). Besides, everything a lab starts carries
-`OVENBIRD_LAB=<run directory>` and `OVENBIRD_PROCESS=<name>` in its environment, by which that is found which no record
-tells of.
+A process is identified by its id together with its start time, so that an id that the kernel has reused is never
+mistaken for ours (proc(5), /proc/[pid]/stat field 22). Everything that a lab starts also carries
+`OVENBIRD_LAB=<run directory>` and `OVENBIRD_PROCESS=<name>` in its environment, by which processes are found that no
+record names.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""Which programs a lab's cloud consists of: ours in one process, ours in several, or the originals in any place.
+"""The programs that a lab's cloud consists of: ours in one process, ours in several, or the originals in any place.
 
-Every seam is a database and a wire protocol, and our programs take the originals' command lines; so to swap one is to
-put another program at the head of its command line.
+All programs meet at databases and wire protocols, and ours take the originals' command lines; so replacing one means
+putting another program at the head of its command line.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ovenbird.lab.hypervisor import Hypervisor
-from ovenbird.lab.plan import Plan
+from ovenbird.lab.layout import Layout
 from ovenbird.lab.process import ProcessSpec, python
 
 
@@ -44,69 +44,69 @@ class Central:
     prepare: Callable[[], None] = _nothing
 
 
-CentralPrograms = Callable[[Plan], Central]
+CentralPrograms = Callable[[Layout], Central]
 """Decides the central programs of a lab."""
 
 
-def _spec(plan: Plan, name: str, *argv: str) -> ProcessSpec:
-    directory = str(plan.rundir)
+def _spec(layout: Layout, name: str, *argv: str) -> ProcessSpec:
+    directory = str(layout.rundir)
     env = tuple((f"{family}_{kind}", directory) for family in ("OVS", "OVN") for kind in ("RUNDIR", "LOGDIR", "DBDIR"))
-    return ProcessSpec(name, argv, str(plan.rundir / f"{name}.log"), env)
+    return ProcessSpec(name, argv, str(layout.rundir / f"{name}.log"), env)
 
 
-def all_in_one(plan: Plan) -> Central:
+def all_in_one(layout: Layout) -> Central:
     """One process with the three databases, both compilers and the API: what `ovenbird up` runs."""
     process = _spec(
-        plan,
+        layout,
         "central",
         *ovenbird("central"),
-        f"--rundir={plan.rundir}",
-        f"--api-port={plan.api_port}",
-        f"--nb-port={plan.nb_port}",
-        f"--sb-port={plan.sb_port}",
-        f"--cloud-port={plan.cloud_port}",
+        f"--rundir={layout.rundir}",
+        f"--api-port={layout.api_port}",
+        f"--nb-port={layout.nb_port}",
+        f"--sb-port={layout.sb_port}",
+        f"--cloud-port={layout.cloud_port}",
     )
     return Central((process,), ("nb", "sb", "cloud"), api=True)
 
 
-def _server(plan: Plan, database: str, program: tuple[str, ...]) -> ProcessSpec:
-    port = plan.tcp_port(database)
+def _server(layout: Layout, database: str, program: tuple[str, ...]) -> ProcessSpec:
+    port = layout.tcp_port(database)
     return _spec(
-        plan,
+        layout,
         f"db-{database}",
         *program,
         "--no-chdir",
         "-vsyslog:off",
-        f"--unixctl={plan.rundir}/db-{database}.ctl",
-        f"--remote=punix:{plan.socket(database)}",
+        f"--unixctl={layout.rundir}/db-{database}.ctl",
+        f"--remote=punix:{layout.socket(database)}",
         *([f"--remote=ptcp:{port}:127.0.0.1"] if port else []),
-        str(plan.journal(database)),
+        str(layout.journal(database)),
     )
 
 
-def _northd(plan: Plan, program: tuple[str, ...] | None, *, cloud: bool) -> ProcessSpec:
+def _northd(layout: Layout, program: tuple[str, ...] | None, *, cloud: bool) -> ProcessSpec:
     """Return the specification of northd: a program of others, or ours, which tells Cloud what it finds."""
     return _spec(
-        plan,
+        layout,
         "northd",
         *(program or ovenbird("northd")),
         "--no-chdir",
         "-vsyslog:off",
-        f"--unixctl={plan.rundir}/northd.ctl",
-        f"--ovnnb-db={plan.remote('nb')}",
-        f"--ovnsb-db={plan.remote('sb')}",
-        *([f"--cloud-db={plan.remote('cloud')}"] if cloud and program is None else []),
+        f"--unixctl={layout.rundir}/northd.ctl",
+        f"--ovnnb-db={layout.remote('nb')}",
+        f"--ovnsb-db={layout.remote('sb')}",
+        *([f"--cloud-db={layout.remote('cloud')}"] if cloud and program is None else []),
     )
 
 
-def _create(plan: Plan, databases: tuple[str, ...]) -> None:
+def _create(layout: Layout, databases: tuple[str, ...]) -> None:
     """Create empty databases for a server that expects to find them, as ovsdb-server does."""
     from ovenbird.model import cloud, nb, sb  # noqa: PLC0415 - commands such as `status` need no schemas
     from ovenbird.ovsdb.journal import create  # noqa: PLC0415 - likewise
 
     schemas = {"nb": nb.schema, "sb": sb.schema, "cloud": cloud.schema}
     for database in databases:
-        create(plan.journal(database), schemas[database]())
+        create(layout.journal(database), schemas[database]())
 
 
 def split(
@@ -121,14 +121,14 @@ def split(
     """
     databases = ("nb", "sb", "cloud") if api else ("nb", "sb")
 
-    def decide(plan: Plan) -> Central:
-        processes = [_server(plan, database, server or ovenbird("db")) for database in databases]
-        processes.append(_northd(plan, northd, cloud=api))
+    def decide(layout: Layout) -> Central:
+        processes = [_server(layout, database, server or ovenbird("db")) for database in databases]
+        processes.append(_northd(layout, northd, cloud=api))
         if api:
             options = {"cloud": "cloud-db", "nb": "ovnnb-db", "sb": "ovnsb-db"}
-            remotes = tuple(f"--{option}={plan.remote(database)}" for database, option in options.items())
-            processes.append(_spec(plan, "api", *ovenbird("api"), *remotes, f"--port={plan.api_port}"))
-        return Central(tuple(processes), databases, api, partial(_create, plan, databases))
+            remotes = tuple(f"--{option}={layout.remote(database)}" for database, option in options.items())
+            processes.append(_spec(layout, "api", *ovenbird("api"), *remotes, f"--port={layout.api_port}"))
+        return Central(tuple(processes), databases, api, partial(_create, layout, databases))
 
     return decide
 
@@ -154,8 +154,8 @@ def metadata(hypervisor: Hypervisor) -> ProcessSpec:
 
     It runs outside of the hypervisor's namespace, so that the namespaces that it makes have names for everybody.
     """
-    plan, host = hypervisor.plan, hypervisor.name
-    options = ("--no-chdir", "--pidfile", "-vsyslog:off", f"--boots={plan.boots}")
-    places = (f"--namespace={plan.host_namespace(host)}", f"--prefix={plan.metadata_prefix(host)}")
+    layout, host = hypervisor.layout, hypervisor.name
+    options = ("--no-chdir", "--pidfile", "-vsyslog:off", f"--boots={layout.boots}")
+    places = (f"--namespace={layout.host_namespace(host)}", f"--prefix={layout.metadata_prefix(host)}")
     argv = (*ovenbird("metadata"), *options, *places, f"unix:{hypervisor.database}")
     return ProcessSpec(f"{host}-metadata", argv, str(hypervisor.rundir / "metadata.log"), hypervisor.env)

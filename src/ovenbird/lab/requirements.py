@@ -1,4 +1,4 @@
-"""What a machine must have to hold a lab: root's privileges and a few programs, each with its Debian package."""
+"""What a machine must have to run a lab: root's privileges and a few programs, each with its Debian package."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Rollback: what fails half-way takes back what it has done."""
+"""Rollback: a step that fails half-way undoes what it has done."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

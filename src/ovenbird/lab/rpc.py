@@ -1,6 +1,7 @@
-"""One question to a server and its answer, in bounded time: JSON-RPC 1.0 over a unix socket.
+"""One request to a server and its reply, in bounded time: JSON-RPC 1.0 over a unix socket.
 
-Databases speak it (RFC 7047, section 4), and every program of Open vSwitch at its control socket (ovs-appctl(8)).
+Databases speak it (RFC 7047, section 4), and so does the control socket of every Open vSwitch program
+(ovs-appctl(8)).
 """
 
 import socket

@@ -1,4 +1,4 @@
-"""Settings of a lab's cloud, written where every process of it reads them."""
+"""Settings of a lab's cloud, written to a file that all its processes read."""
 
 import asyncio
 from collections.abc import Mapping

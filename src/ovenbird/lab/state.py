@@ -1,10 +1,10 @@
-"""The lab's state file: a journal of everything it has made.
+"""The lab's state file: a journal of everything that the lab has made.
 
-Invariant: a thing is recorded before it is made and forgotten after it is gone, so that whatever exists is recorded and
-`down` can clean up after any crash; to remove what was recorded and never made is no error anywhere in the lab.
+Invariant: a thing is recorded before it is made and forgotten after it is removed, so that everything that exists is
+recorded and `down` can clean up after any crash; removing what was recorded but never made is no error anywhere.
 
 The file holds one JSON array per line, `["+", kind, name, data]` or `["-", kind, name]`, appended under a lock on the
-file. A last line that a crash tore is ignored.
+file. A last line that a crash left incomplete is ignored.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ FILE_NAME = "lab.state"
 class Kind(StrEnum):
     """What a lab makes."""
 
-    PLAN = "plan"
+    LAYOUT = "plan"  # as state files of earlier versions have it
     SERVICE = "service"
     NAMESPACE = "namespace"
     PROCESS = "process"

@@ -1,4 +1,4 @@
-"""What a lab looks like now: its processes, databases, hosts and instances, for people and for programs."""
+"""The status of a lab: its processes, databases, hosts and instances, for people and for programs."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -77,27 +77,27 @@ class Status:
 
     def to_json(self) -> dict[str, Any]:
         """Return the status for programs: `nb`, `sb` and `cloud` as `ovn-nbctl --db` takes them."""
-        plan = self.lab.plan
+        layout = self.lab.layout
         return {
-            "rundir": str(plan.rundir),
+            "rundir": str(layout.rundir),
             "healthy": self.healthy,
             "problems": list(self.problems or ()),
-            "api": plan.api,
-            **{database: plan.remote(database) for database in ("nb", "sb", "cloud")},
+            "api": layout.api,
+            **{database: layout.remote(database) for database in ("nb", "sb", "cloud")},
             "tcp": {
-                database: f"tcp:127.0.0.1:{plan.tcp_port(database)}"
+                database: f"tcp:127.0.0.1:{layout.tcp_port(database)}"
                 for database in ("nb", "sb", "cloud")
-                if plan.tcp_port(database)
+                if layout.tcp_port(database)
             },
             "hosts": [
                 {
                     "name": host,
-                    "namespace": plan.host_namespace(host),
-                    "rundir": str(plan.host_rundir(host)),
-                    "encap_ip": plan.encap_address(host),
-                    "gateway": host in plan.gateways,
+                    "namespace": layout.host_namespace(host),
+                    "rundir": str(layout.host_rundir(host)),
+                    "encap_ip": layout.encap_address(host),
+                    "gateway": host in layout.gateways,
                 }
-                for host in plan.hosts
+                for host in layout.hosts
             ],
             "instances": [
                 {

@@ -1,15 +1,15 @@
-"""The supervisor: it keeps the lab's processes running, whichever of them dies, itself included.
+"""The supervisor: it restarts the lab's processes when they die, itself included.
 
-Two supervisors run at a time. The active one holds a lock on a file; the standby waits for that lock, and the kernel
-gives it away the moment the active one is gone, however it went. The standby is a process like any other to the active
-supervisor, so each of the two heals the other. Nothing is told from one to the next: what should run is in the lab's
-state file, what does run is in the records of `processes/`, and a new supervisor takes the processes over as they are.
-It watches them by pidfd (pidfd_open(2)), which serves for children and for others alike.
+Two supervisors run at a time. The active one holds a lock on a file; the standby waits for that lock, which the kernel
+releases when the active one ends in any way. For the active supervisor the standby is a process like any other, so each
+restarts the other. They exchange nothing: what should run is in the lab's state file, what does run is in the records
+of `processes/`, and a new supervisor takes over the running processes. It watches them by pidfd (pidfd_open(2)), which
+works for processes that are not its children too.
 
-Signals: SIGHUP reads the state file anew (starting what is new, ending what is gone, restarting what is different);
-SIGTERM ends all processes, then the supervisor.
+Signals: on SIGHUP it reads the state file again (starts what is new, ends what is gone, restarts what has changed); on
+SIGTERM it ends all processes, then itself.
 
-A process that dies is restarted at once; one that keeps dying is restarted ever later, after 5 s at the most.
+A process that dies is restarted at once; one that keeps dying is restarted after increasing delays of at most 5 s.
 """
 
 import fcntl

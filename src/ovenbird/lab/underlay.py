@@ -1,13 +1,13 @@
-"""The underlay: the segment that joins a lab's hypervisors, as a data centre's network does."""
+"""The underlay: the layer-2 segment that connects a lab's hypervisors."""
 
+from ovenbird.lab.l2_segment import L2Segment
+from ovenbird.lab.layout import UNDERLAY_MTU, Layout
 from ovenbird.lab.namespace import Namespace
-from ovenbird.lab.plan import UNDERLAY_MTU, Plan
-from ovenbird.lab.segment import Segment
 
 UPLINK = "eth0"
 """The hypervisors' end of the cable."""
 
 
-def underlay(plan: Plan) -> Segment:
+def underlay(layout: Layout) -> L2Segment:
     """Return a lab's underlay; its cables carry what tunnels add to 1500 bytes."""
-    return Segment(plan, Namespace(plan.underlay, plan.owner), "br-underlay", UPLINK, UNDERLAY_MTU)
+    return L2Segment(layout, Namespace(layout.underlay, layout.owner), "br-underlay", UPLINK, UNDERLAY_MTU)

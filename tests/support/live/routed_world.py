@@ -15,10 +15,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ovenbird.lab import outside
+from ovenbird.lab import external_network
 from ovenbird.lab.command import run
+from ovenbird.lab.external_network import OUTSIDE_LINK, ExternalNetwork
 from ovenbird.lab.hypervisor import EXTERNAL_BRIDGE
-from ovenbird.lab.outside import OUTSIDE_LINK, Outside
 from ovenbird.lab.process import wait_until
 from ovenbird.lab.underlay import UPLINK
 from support.live.capture import Capture
@@ -44,7 +44,7 @@ GROUP = "open"
 
 def offer_gateways(lab: Lab, *hosts: str) -> None:
     """Have these hosts, and no others, offer themselves as gateways; all keep their cables to the outside world."""
-    for host in lab.plan.hosts:
+    for host in lab.layout.hosts:
         if host in hosts:
             offer = ("set", "Open_vSwitch", ".", "external_ids:ovn-cms-options=enable-chassis-as-gw")
             lab.hypervisor(host).vsctl(*offer)
@@ -87,7 +87,9 @@ class World:
                     subnet = neutron.create("subnet", network_id=network, ip_version=family, cidr=prefix, **more)
                     self.ids[f"{name}{family}"] = subnet["id"]
                     neutron.act("router", router, "add_router_interface", subnet_id=subnet["id"])
-            self.ids["public"] = self.external(neutron, "public", outside.SUBNET, outside.ADDRESS, outside.POOL)
+            self.ids["public"] = self.external(
+                neutron, "public", external_network.SUBNET, external_network.ADDRESS, external_network.POOL
+            )
             neutron.update("router", router, external_gateway_info={"network_id": self.ids["public"]})
         wait_until(lambda: self.gateways == [GATEWAY], f"{GATEWAY} to be the gateway")
         for name, host in (("red1", "hv1"), ("red2", "hv2"), ("blue2", "hv2")):
@@ -97,7 +99,11 @@ class World:
     @staticmethod
     def external(neutron: Neutron, name: str, cidr: str, gateway: str, pool: Sequence[str], **provider: Any) -> str:
         """Make an external network on the outside world's segment, and return its id."""
-        kind = {"provider:network_type": "flat", "provider:physical_network": outside.PHYSICAL_NETWORK, **provider}
+        kind = {
+            "provider:network_type": "flat",
+            "provider:physical_network": external_network.PHYSICAL_NETWORK,
+            **provider,
+        }
         network: str = neutron.create("network", name=name, **{"router:external": True, **kind})["id"]
         pools = [{"start": pool[0], "end": pool[1]}]
         addresses = {"cidr": cidr, "gateway_ip": gateway, "allocation_pools": pools, "enable_dhcp": False}
@@ -109,9 +115,9 @@ class World:
         return self.instances[name]
 
     @property
-    def outside(self) -> Outside:
+    def outside(self) -> ExternalNetwork:
         """The outside world."""
-        return Outside(self.lab.plan)
+        return ExternalNetwork(self.lab.layout)
 
     def hypervisor(self, name: str) -> Hypervisor:
         """Return the hypervisor of a name."""
@@ -124,7 +130,7 @@ class World:
         bound = {"op": "select", "table": "Port_Binding", "where": redirects, "columns": ["chassis"]}
         names = {"op": "select", "table": "Chassis", "where": [], "columns": ["_uuid", "name"]}
         query = json.dumps(["OVN_Southbound", bound, names])
-        ports, chassis = json.loads(run(["ovsdb-client", "transact", self.lab.plan.remote("sb"), query]))
+        ports, chassis = json.loads(run(["ovsdb-client", "transact", self.lab.layout.remote("sb"), query]))
         name_of = {row["_uuid"][1]: row["name"] for row in chassis["rows"]}
         return sorted({name_of.get(str(row["chassis"][1]), "") for row in ports["rows"]} if ports["rows"] else [])
 

@@ -13,12 +13,12 @@ from ovenbird.cli import daemons, screen
 from ovenbird.cli import main as entry
 from ovenbird.cli.commands import COMMANDS, ovenbird
 from ovenbird.lab import requirements
+from ovenbird.lab.demo_topology import DemoTopology
 from ovenbird.lab.errors import LabError, RequirementError, WaitTimeoutError
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.lab import Lab
-from ovenbird.lab.plan import Plan
+from ovenbird.lab.layout import Layout
 from ovenbird.lab.process import Process, record_path
-from ovenbird.lab.scene import Scene
 from ovenbird.lab.state import Kind
 from ovenbird.lab.status import Status
 from ovenbird.metadata.instance_userdata import InstanceUserdata, UserdataStore
@@ -27,11 +27,11 @@ from ovenbird.metadata.instance_userdata import InstanceUserdata, UserdataStore
 @pytest.fixture
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """Record a lab that does not run, with one instance that has a lease."""
-    lab = Lab(Plan.make(tmp_path_factory.mktemp("x"), api_port=9, nb_port=7))
-    lab.state.add(Kind.PLAN, "lab", lab.plan.to_json())
+    lab = Lab(Layout.make(tmp_path_factory.mktemp("x"), api_port=9, nb_port=7))
+    lab.state.add(Kind.LAYOUT, "lab", lab.layout.to_json())
     lab.state.add(Kind.PROCESS, "central", {"argv": ["x"], "log": "", "env": {}, "namespace": None, "after": []})
     port, mac = "4f0e5b8a-7777-4c1c-8888-000000000001", "fa:16:3e:00:00:01"
-    instance = Instance(lab.plan, "test1", "hv1", port, mac, "private")
+    instance = Instance(lab.layout, "test1", "hv1", port, mac, "private")
     lab.state.add(Kind.INSTANCE, "test1", instance.to_json())
     instance.rundir.mkdir(parents=True)
     (instance.rundir / "lease").write_text("address=10.0.0.5/24\nrouter=10.0.0.1\ndns=\nroutes=\nmtu=1442\n")
@@ -102,12 +102,12 @@ def test_an_error_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_status_for_programs(lab: Lab) -> None:
-    result = _run("status", "--json", "--rundir", str(lab.plan.rundir))
+    result = _run("status", "--json", "--rundir", str(lab.layout.rundir))
     assert result.exit_code == 1  # central does not run
     status = json.loads(result.output)
     assert status["api"] == "http://127.0.0.1:9"
     for database in ("nb", "sb", "cloud"):
-        assert status[database] == f"unix:{lab.plan.rundir}/{database}.sock"
+        assert status[database] == f"unix:{lab.layout.rundir}/{database}.sock"
     assert status["tcp"] == {"nb": "tcp:127.0.0.1:7"}
     assert [host["name"] for host in status["hosts"]] == ["hv1", "hv2"]
     (instance,) = status["instances"]
@@ -124,11 +124,11 @@ def test_exec_enters_the_namespace_with_or_without_dashes(lab: Lab, monkeypatch:
     lines: list[tuple[str, ...]] = []
     monkeypatch.setattr("ovenbird.cli.lab.check", lambda: None)
     monkeypatch.setattr("ovenbird.cli.lab.os.execvpe", lambda program, line, env: lines.append(line))
-    place = ("lab", "exec", "--rundir", str(lab.plan.rundir), "test1")
+    place = ("lab", "exec", "--rundir", str(lab.layout.rundir), "test1")
     assert "options come before the instance's name" in _run(*place, "--rundir", "/x", "--", "true").output
     for command in (("--", "ping", "-c", "1", "--", "x"), ("ping", "-c", "1", "--", "x")):
         assert _run(*place, *command).exit_code == 0
-    inside = ("ip", "netns", "exec", f"{lab.plan.prefix}vm-test1", "ping", "-c", "1", "--", "x")
+    inside = ("ip", "netns", "exec", f"{lab.layout.prefix}vm-test1", "ping", "-c", "1", "--", "x")
     assert lines == [inside, inside]
     assert _run(*place, "--").exit_code == 2
 
@@ -137,7 +137,7 @@ def test_what_an_instance_is_booted_with_goes_with_it(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ovenbird.cli.lab.check", lambda: None)
-    boots = UserdataStore(lab.plan.boots)
+    boots = UserdataStore(lab.layout.boots)
     first = InstanceUserdata("first")
     boots.put("lab-test1", first)
     data = tmp_path / "data"
@@ -154,10 +154,10 @@ def test_what_an_instance_is_booted_with_goes_with_it(
         given.append(boots.get(f"lab-{name}"))
         if name == "fails":
             raise WaitTimeoutError("no address")
-        return Instance(lab.plan, name, "hv1", "p", "m")
+        return Instance(lab.layout, name, "hv1", "p", "m")
 
     monkeypatch.setattr(Lab, "boot", boot)
-    place = ("lab", "boot", "--rundir", str(lab.plan.rundir), "--network", "n")
+    place = ("lab", "boot", "--rundir", str(lab.layout.rundir), "--network", "n")
     assert _run(*place, "test1").exit_code == 1  # there is one of that name
     assert boots.get("lab-test1") == first
     assert _run(*place, "fails").exit_code == 1
@@ -168,7 +168,7 @@ def test_what_an_instance_is_booted_with_goes_with_it(
 
 
 def test_status_for_people(lab: Lab) -> None:
-    path = record_path(lab.plan.rundir, "central")
+    path = record_path(lab.layout.rundir, "central")
     path.parent.mkdir()
     own = Process.of(int(Path("/proc/self").readlink().name))
     assert own is not None
@@ -182,12 +182,12 @@ def test_status_for_people(lab: Lab) -> None:
 
 def test_the_ping_and_commands_to_try_are_shown(lab: Lab) -> None:
     (instance,) = lab.list()
-    assert "64 bytes from" in _text(screen.ping(Scene((instance, instance), "64 bytes from 10.0.0.6\n")))
+    assert "64 bytes from" in _text(screen.ping(DemoTopology((instance, instance), "64 bytes from 10.0.0.6\n")))
     text = _text(screen.next_steps(Status.of(lab), "ovenbird", 4.2))
     assert "Ready after 4.2 s" in text
     assert text.count("  # ") == 6
     assert "ping -c 3 127.0.0.1" in text  # nobody else is there to be pinged
-    assert f"--rundir {lab.plan.rundir}" in text
+    assert f"--rundir {lab.layout.rundir}" in text
 
 
 def test_what_is_missing_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,11 +219,11 @@ def test_hosts_serve_metadata_if_the_setting_says_so(
 ) -> None:
     asked = []
 
-    def make(*_: object, metadata: bool, **__: object) -> Plan:
+    def make(*_: object, metadata: bool, **__: object) -> Layout:
         asked.append(metadata)
         raise LabError("planned")
 
-    monkeypatch.setattr(Plan, "make", make)
+    monkeypatch.setattr(Layout, "make", make)
     for name in ("ovenbird.cli.up.check", "ovenbird.lab.lab.check"):
         monkeypatch.setattr(name, lambda: None)
     assert isinstance(_run("up", "--rundir", str(tmp_path), *words).exception, LabError)

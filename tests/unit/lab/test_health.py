@@ -10,7 +10,7 @@ import pytest
 
 from ovenbird.lab.health import examine
 from ovenbird.lab.lab import Lab
-from ovenbird.lab.plan import Plan
+from ovenbird.lab.layout import Layout
 from ovenbird.lab.process import Process, ProcessSpec, record_path
 from ovenbird.lab.state import Kind
 
@@ -24,27 +24,27 @@ def lab() -> Iterator[Lab]:
         socket.socket() as refusing,  # bound and not listening
     ):
         refusing.bind(("127.0.0.1", 0))
-        lab = Lab(Plan.make(Path(short), ("hv1",), api_port=refusing.getsockname()[1]))
-        lab.state.add(Kind.PLAN, "lab", lab.plan.to_json())
-        silent.bind(str(lab.plan.socket("nb")))
+        lab = Lab(Layout.make(Path(short), ("hv1",), api_port=refusing.getsockname()[1]))
+        lab.state.add(Kind.LAYOUT, "lab", lab.layout.to_json())
+        silent.bind(str(lab.layout.socket("nb")))
         silent.listen()
-        lab.plan.socket("sb").symlink_to(lab.plan.socket("nb"))
+        lab.layout.socket("sb").symlink_to(lab.layout.socket("nb"))
         for service in ("nb", "sb", "api"):
             lab.state.add(Kind.SERVICE, service)
-        lab.plan.host_rundir("hv1").mkdir()
+        lab.layout.host_rundir("hv1").mkdir()
         own = Process.of(os.getpid())
         assert own is not None
-        record_path(lab.plan.rundir, "").mkdir()
+        record_path(lab.layout.rundir, "").mkdir()
         for name in ("supervisor", "standby", "central", "hv1-ovs-vswitchd", "hv1-ovsdb-server"):
             if name not in {"supervisor", "standby"}:
                 lab.state.add(Kind.PROCESS, name, ProcessSpec(name, ("x",), "").to_json())
-            own.save(record_path(lab.plan.rundir, name))
+            own.save(record_path(lab.layout.rundir, name))
         yield lab
 
 
 def test_what_hangs_or_is_absent_is_named_once_and_not_waited_for(lab: Lab) -> None:
     said = [str(problem) for problem in examine(lab, patience=0.2).problems]
-    prefix = lab.plan.prefix
+    prefix = lab.layout.prefix
     assert sorted(line for line in said if not line.startswith("the API: ")) == [
         f"hv1: its namespace {prefix}hv1 is gone",
         "hv1: ovsdb-server does not answer: No such file or directory",
@@ -58,7 +58,7 @@ def test_what_hangs_or_is_absent_is_named_once_and_not_waited_for(lab: Lab) -> N
 
 def test_a_process_that_does_not_run_explains_what_it_does_not_do(lab: Lab) -> None:
     for name in ("central", "hv1-ovsdb-server", "hv1-ovs-vswitchd"):
-        record_path(lab.plan.rundir, name).unlink()
+        record_path(lab.layout.rundir, name).unlink()
     said = {str(problem) for problem in examine(lab, patience=0.2).problems}
     expected = {"central: does not run", "hv1: ovsdb-server does not run", "hv1: ovs-vswitchd does not run"}
     assert {line for line in said if "namespace" not in line} == expected

@@ -10,8 +10,8 @@ import pytest
 from ovenbird.lab import lab as module
 from ovenbird.lab.errors import AlreadyRunningError, DuplicateInstanceError, LabError, NotRunningError
 from ovenbird.lab.lab import Lab
+from ovenbird.lab.layout import Layout
 from ovenbird.lab.namespace import Namespace
-from ovenbird.lab.plan import Plan
 from ovenbird.lab.state import Kind
 
 
@@ -22,31 +22,31 @@ def lab(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(Lab, name, lambda *_: None)
     monkeypatch.setattr(module, "check", lambda: None)
     monkeypatch.setattr(Namespace, "remove", lambda _: None)
-    lab = Lab(Plan.make(tmp_path_factory.mktemp("x")))
-    lab.state.add(Kind.PLAN, "lab", lab.plan.to_json())
+    lab = Lab(Layout.make(tmp_path_factory.mktemp("x")))
+    lab.state.add(Kind.LAYOUT, "lab", lab.layout.to_json())
     return lab
 
 
 def test_hosts_that_are_added_at_once_are_all_there(lab: Lab) -> None:
     names = [f"hv{number}" for number in range(10, 18)]
     with ThreadPoolExecutor(len(names)) as pool:
-        list(pool.map(lambda name: Lab.open(lab.plan.rundir).add_host(name), names))
-    hosts = Lab.open(lab.plan.rundir).plan.hosts
+        list(pool.map(lambda name: Lab.open(lab.layout.rundir).add_host(name), names))
+    hosts = Lab.open(lab.layout.rundir).layout.hosts
     assert sorted(hosts[2:]) == names
-    assert not (lab.plan.rundir / "hosts").exists()
+    assert not (lab.layout.rundir / "hosts").exists()
 
 
 def test_a_host_that_is_not_added_is_forgotten(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
-        assert Lab.open(lab.plan.rundir).plan.hosts == ("hv1", "hv2", "hv9")
+        assert Lab.open(lab.layout.rundir).layout.hosts == ("hv1", "hv2", "hv9")
         raise LabError("no tunnel")
 
     monkeypatch.setattr(Lab, "_join", fail)
     monkeypatch.setattr(Lab, "drop", lambda *_: None)
     with pytest.raises(LabError, match="no tunnel"):
         lab.add_host("hv9")
-    assert Lab.open(lab.plan.rundir).plan == lab.plan
-    assert lab.plan.hosts == ("hv1", "hv2")
+    assert Lab.open(lab.layout.rundir).layout == lab.layout
+    assert lab.layout.hosts == ("hv1", "hv2")
 
 
 def test_of_two_instances_of_a_name_one_is_made(lab: Lab) -> None:
@@ -63,21 +63,21 @@ def test_a_cloud_is_not_removed_while_somebody_changes_it(
 ) -> None:
     monkeypatch.setattr(module, "_PATIENCE", 0.05)
     with doing(lab):
-        for command in (lab.down, lambda: Lab.up(lab.plan.rundir)):
+        for command in (lab.down, lambda: Lab.up(lab.layout.rundir)):
             with pytest.raises(
                 AlreadyRunningError, match=r"^the cloud in \S+ is being started, changed or removed; try"
             ):
                 command()
     assert lab.state.exists
     assert lab.down() == []
-    assert not lab.plan.rundir.exists()
+    assert not lab.layout.rundir.exists()
     with pytest.raises(NotRunningError), lab._reserved("a"):
         pass
     with pytest.raises(NotRunningError):
         lab.add_host("hv9")
     with pytest.raises(NotRunningError):
         lab.state.add(Kind.NAMESPACE, "x")
-    assert not lab.plan.rundir.exists()
+    assert not lab.layout.rundir.exists()
 
 
 def test_a_run_directory_of_somebody_else_is_left(lab: Lab, tmp_path: Path) -> None:

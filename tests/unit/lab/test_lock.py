@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.lab.errors import LabError, PlanError
+from ovenbird.lab.errors import LabError, LayoutError
 from ovenbird.lab.lock import locked
 
 BUSY = LabError("busy")
@@ -68,5 +68,5 @@ def _hold(place: Path) -> bool:
 @pytest.mark.parametrize("name", ["file", "file/x"])
 def test_what_can_be_no_directory_is_said(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(PlanError, match="there can be no directory"), locked(tmp_path / name, BUSY):
+    with pytest.raises(LayoutError, match="there can be no directory"), locked(tmp_path / name, BUSY):
         pass

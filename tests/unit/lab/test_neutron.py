@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ovenbird.lab.errors import ApiError
+from ovenbird.lab.layout import free_port
 from ovenbird.lab.neutron import Neutron
-from ovenbird.lab.plan import free_port
 
 
 class Api(ThreadingHTTPServer):

@@ -4,13 +4,13 @@ import pytest
 
 from ovenbird.lab import programs
 from ovenbird.lab.hypervisor import Hypervisor
-from ovenbird.lab.plan import Plan
+from ovenbird.lab.layout import Layout
 
-PLAN = Plan.make(Path("/run/a"), api_port=1, nb_port=2, sb_port=3, cloud_port=4)
+LAYOUT = Layout.make(Path("/run/a"), api_port=1, nb_port=2, sb_port=3, cloud_port=4)
 
 
 def test_all_in_one_is_one_process_that_knows_every_port() -> None:
-    central = programs.all_in_one(PLAN)
+    central = programs.all_in_one(LAYOUT)
     (process,) = central.processes
     assert process.argv[-6:] == (
         "central",
@@ -25,8 +25,8 @@ def test_all_in_one_is_one_process_that_knows_every_port() -> None:
 
 
 def test_every_split_part_can_be_another_program() -> None:
-    ours = {process.name: process.argv for process in programs.split()(PLAN).processes}
-    swapped = programs.split(server=("S", "x"), northd=("N",))(PLAN)
+    ours = {process.name: process.argv for process in programs.split()(LAYOUT).processes}
+    swapped = programs.split(server=("S", "x"), northd=("N",))(LAYOUT)
     theirs = {process.name: process.argv for process in swapped.processes}
     assert list(ours) == list(theirs) == ["db-nb", "db-sb", "db-cloud", "northd", "api"]
     prefix = len(programs.ovenbird("db"))
@@ -37,23 +37,23 @@ def test_every_split_part_can_be_another_program() -> None:
 
 
 def test_the_originals_have_no_api() -> None:
-    central = programs.originals(Plan.make(Path("/run/a"), api_port=1))
+    central = programs.originals(Layout.make(Path("/run/a"), api_port=1))
     assert [process.argv[0] for process in central.processes] == ["ovsdb-server", "ovsdb-server", "ovn-northd"]
     assert not central.api
     assert not any("ptcp" in word for process in central.processes for word in process.argv)
 
 
 def test_split_programs_find_their_databases_made(tmp_path_factory: pytest.TempPathFactory) -> None:
-    plan = Plan.make(tmp_path_factory.mktemp("x"), api_port=1)
-    programs.split()(plan).prepare()
-    assert sorted(path.name for path in plan.rundir.iterdir()) == ["cloud.db", "nb.db", "sb.db"]
+    layout = Layout.make(tmp_path_factory.mktemp("x"), api_port=1)
+    programs.split()(layout).prepare()
+    assert sorted(path.name for path in layout.rundir.iterdir()) == ["cloud.db", "nb.db", "sb.db"]
 
 
 def test_a_controller_runs_in_its_hypervisor() -> None:
-    host = Hypervisor(PLAN, "hv2")
+    host = Hypervisor(LAYOUT, "hv2")
     ours, theirs = programs.controller(host), programs.controller(host, ("ovn-controller",))
     assert ours.name == theirs.name == "hv2-controller"
-    assert ours.namespace == f"{PLAN.prefix}hv2"
+    assert ours.namespace == f"{LAYOUT.prefix}hv2"
     assert dict(ours.env)["OVS_RUNDIR"] == dict(ours.env)["OVN_RUNDIR"] == "/run/a/hv2"
     assert theirs.argv == ("ovn-controller", *ours.argv[len(programs.ovenbird("controller")) :])
     assert theirs.argv[-1] == "unix:/run/a/hv2/db.sock"

@@ -41,7 +41,7 @@ def test_a_line_that_no_lab_wrote_is_an_error(tmp_path: Path, line: str) -> None
 
 def test_no_file_means_no_lab(tmp_path: Path) -> None:
     with pytest.raises(NotRunningError):
-        State(tmp_path / "nowhere").things(Kind.PLAN)
+        State(tmp_path / "nowhere").things(Kind.LAYOUT)
 
 
 def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:

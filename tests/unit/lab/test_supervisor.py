@@ -15,7 +15,7 @@ class Cloud:
     def __init__(self, rundir: Path) -> None:
         self.rundir = rundir
         self.state = State(rundir)
-        self.state.add(Kind.PLAN, "lab")
+        self.state.add(Kind.LAYOUT, "lab")
 
     def keep(self, name: str, script: str, after: tuple[str, ...] = ()) -> None:
         log = str(self.rundir / f"{name}.log")

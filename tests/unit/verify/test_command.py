@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from ovenbird.cli.commands import ovenbird
-from ovenbird.lab.plan import Plan
+from ovenbird.lab.layout import Layout
 from ovenbird.lab.state import Kind, State
 from ovenbird.model import cloud, sb
 from ovenbird.ovsdb.database import Database
@@ -74,7 +74,7 @@ def test_forms(served):
 
 def test_the_running_cloud_is_the_default(served):
     rundir = served["sb"].removeprefix("unix:").removesuffix("/sb.sock")
-    State(Path(rundir)).add(Kind.PLAN, "lab", Plan.make(Path(rundir), api_port=9).to_json())
+    State(Path(rundir)).add(Kind.LAYOUT, "lab", Layout.make(Path(rundir), api_port=9).to_json())
     found = run("--rundir", rundir, SSH)
     assert found.exit_code == 0, found.output
     assert "# acl to-lport 1002" in found.output

@@ -1,12 +1,12 @@
-"""A segment: one Ethernet, as a bridge in a namespace of its own, to which hosts have cables.
+"""A layer-2 segment: a bridge in a namespace of its own, to which hosts are connected by veth pairs.
 
-Nothing connects it to the machine's own networks, so that labs cannot meet there.
+It has no connection to the machine's own networks, so that labs never meet.
 """
 
 from dataclasses import dataclass
 
+from ovenbird.lab.layout import Layout
 from ovenbird.lab.namespace import Namespace
-from ovenbird.lab.plan import Plan
 from ovenbird.lab.state import Kind, State
 
 _MAC = "02:6f:62:00:00:01"
@@ -15,18 +15,18 @@ know who is out there would go on to send to the old one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class L2Segment:
     """A segment of a lab.
 
     Arguments:
-        plan: the lab it belongs to.
+        layout: the lab it belongs to.
         namespace: that holds the bridge.
         bridge: its name.
         link: the name of the hosts' ends of their cables.
         mtu: of bridge and cables, in bytes.
     """
 
-    plan: Plan
+    layout: Layout
     namespace: Namespace
     bridge: str
     link: str
@@ -41,8 +41,8 @@ class Segment:
 
     def join(self, host: str) -> None:
         """Lay the cable to a host whose namespace exists."""
-        port = f"host{self.plan.host_number(host)}"
-        peer = f"peer name {self.link} mtu {self.mtu} netns {self.plan.host_namespace(host)}"
+        port = f"host{self.layout.host_number(host)}"
+        peer = f"peer name {self.link} mtu {self.mtu} netns {self.layout.host_namespace(host)}"
         self.namespace.batch(
             [
                 f"link add {port} mtu {self.mtu} type veth {peer}",

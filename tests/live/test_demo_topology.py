@@ -1,4 +1,4 @@
-"""The first scene as a user meets it: what the security group says holds, nobody can pretend, and the commands work."""
+"""The demo topology for its user: its security group holds, nobody can take another address, the commands work."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.lab import scene
+from ovenbird.lab import demo_topology
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import CommandError
 from ovenbird.lab.instance import Instance
@@ -36,7 +36,7 @@ def pair(cloud: Lab) -> tuple[Instance, Instance]:
 def web_rule(cloud: Lab) -> Iterator[Callable[[], Callable[[], None]]]:
     """`web_rule()` lets in TCP 80 through the API; what it returns takes that back."""
     with cloud.neutron() as neutron:
-        group = neutron.find("security_group", scene.SECURITY_GROUP)["id"]
+        group = neutron.find("security_group", demo_topology.SECURITY_GROUP)["id"]
         made = []
 
         def allow() -> Callable[[], None]:
@@ -98,7 +98,7 @@ def test_a_port_without_port_security_may_pretend(cloud: Lab, pair: tuple[Instan
     pretence = traffic.announcement("02:00:00:00:00:66", "02:00:00:00:00:66", "10.0.0.66", b"a pretence")
     last = traffic.announcement(one.mac, one.mac, one.address or "", b"the last one")
     frames = [(pretence, b"a pretence"), (last, b"the last one")]
-    free = cloud.boot("free", scene.NETWORK, "hv1", port_security_enabled=False)
+    free = cloud.boot("free", demo_topology.NETWORK, "hv1", port_security_enabled=False)
     try:
         assert free.address is not None
         assert traffic.arrivals(free, two, [frames[0]]) == {b"a pretence"}
@@ -108,8 +108,8 @@ def test_a_port_without_port_security_may_pretend(cloud: Lab, pair: tuple[Instan
 
 
 def test_instances_come_and_go_by_command(cloud: Lab) -> None:
-    ovenbird = _ovenbird(cloud.plan.rundir)
-    where = ("--network", scene.NETWORK, "--host", "hv2", "--security-group", scene.SECURITY_GROUP)
+    ovenbird = _ovenbird(cloud.layout.rundir)
+    where = ("--network", demo_topology.NETWORK, "--host", "hv2", "--security-group", demo_topology.SECURITY_GROUP)
     booted = ovenbird("lab", "boot", "test3", *where)
     try:
         address = cloud.instance("test3").address
@@ -133,7 +133,7 @@ def test_instances_come_and_go_by_command(cloud: Lab) -> None:
 
 
 def test_status_leads_programs_to_every_part(cloud: Lab) -> None:
-    status = json.loads(_ovenbird(cloud.plan.rundir)("status", "--json"))
+    status = json.loads(_ovenbird(cloud.layout.rundir)("status", "--json"))
     assert status["healthy"]
     assert [host["name"] for host in status["hosts"]] == ["hv1", "hv2"]
     assert {"test1", "test2"} <= {instance["name"] for instance in status["instances"]}

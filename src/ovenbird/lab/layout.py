@@ -1,7 +1,7 @@
-"""The plan of one lab: every name, path, address and port in it, decided before anything is made.
+"""The layout of one lab: every name, path, address and port in it, decided before anything is made.
 
-Two labs on one machine never meet, because everything in a plan follows from its run directory: the default one gets
-short names, any other gets a prefix and an underlay subnet of its own. Nothing here touches the machine.
+Two labs on one machine never meet, because everything in a layout follows from its run directory: the default one has
+short names; any other has a prefix and an underlay subnet of its own. Nothing here touches the machine.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ovenbird.lab.errors import PlanError
+from ovenbird.lab.errors import LayoutError
 
 DEFAULT_RUNDIR = Path("/run/ovenbird")
 DEFAULT_HOSTS = ("hv1", "hv2")
@@ -61,16 +61,16 @@ def _check_host(name: str) -> None:
     """Make sure that a hypervisor may have a name.
 
     Raises:
-        PlanError: it may not.
+        LayoutError: it may not.
     """
     if not _HOST_NAME.fullmatch(name):
-        raise PlanError(f"a host cannot be named {name!r}: lower-case letters, digits and dashes, at most 15")
+        raise LayoutError(f"a host cannot be named {name!r}: lower-case letters, digits and dashes, at most 15")
     if name in _TAKEN:
-        raise PlanError(f"a host cannot be named {name!r}: the lab has something of that name")
+        raise LayoutError(f"a host cannot be named {name!r}: the lab has something of that name")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Layout:
     """All names, paths, addresses and ports of one lab.
 
     Arguments:
@@ -108,7 +108,7 @@ class Plan:
         nb_port: int = 0,
         sb_port: int = 0,
         cloud_port: int = 0,
-    ) -> "Plan":
+    ) -> "Layout":
         """Decide a lab.
 
         Arguments:
@@ -123,21 +123,21 @@ class Plan:
             cloud_port: of Cloud, likewise.
 
         Raises:
-            PlanError: the run directory's path is too long for unix sockets, or the prefix or a host's name unusable.
+            LayoutError: the run directory's path is too long for unix sockets, or the prefix or a host's name unusable.
         """
         rundir = rundir.absolute()
         if len(os.fsencode(rundir)) > _RUNDIR_LIMIT:
-            raise PlanError(f"the run directory {rundir} is too long for unix sockets: at most {_RUNDIR_LIMIT} bytes")
+            raise LayoutError(f"the run directory {rundir} is too long for unix sockets: at most {_RUNDIR_LIMIT} bytes")
         if prefix is not None and not _PREFIX.fullmatch(prefix):
-            raise PlanError(
+            raise LayoutError(
                 f"namespaces' names cannot begin with {prefix!r}: letters, digits, '.', '-', '_', at most 32"
             )
         for host in hosts:
             _check_host(host)
         if not hosts or len(set(hosts)) != len(hosts) or len(hosts) > 200:
-            raise PlanError(f"a lab has 1 to 200 hosts of different names, not {list(hosts)}")
+            raise LayoutError(f"a lab has 1 to 200 hosts of different names, not {list(hosts)}")
         if unknown := set(gateways) - set(hosts):
-            raise PlanError(f"no such host: {', '.join(sorted(unknown))}")
+            raise LayoutError(f"no such host: {', '.join(sorted(unknown))}")
         digest = hashlib.sha256(os.fsencode(rundir)).digest()
         default = rundir == DEFAULT_RUNDIR
         return cls(
@@ -153,26 +153,26 @@ class Plan:
             metadata=metadata,
         )
 
-    def with_host(self, host: str, *, gateway: bool) -> "Plan":
-        """Return the plan with one more hypervisor.
+    def with_host(self, host: str, *, gateway: bool) -> "Layout":
+        """Return the layout with one more hypervisor.
 
         Raises:
-            PlanError: its name is unusable or taken.
+            LayoutError: its name is unusable or taken.
         """
         _check_host(host)
         if host in self.hosts:
-            raise PlanError(f"a host named {host} exists already")
+            raise LayoutError(f"a host named {host} exists already")
         if len(self.hosts) == 200:
-            raise PlanError("a lab has at most 200 hosts")
+            raise LayoutError("a lab has at most 200 hosts")
         gateways = (*self.gateways, host) if gateway else self.gateways
         return replace(self, hosts=(*self.hosts, host), gateways=gateways)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the plan as the state file keeps it."""
+        """Return the layout as the state file keeps it."""
         return {**asdict(self), "rundir": str(self.rundir), "hosts": list(self.hosts), "gateways": list(self.gateways)}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Plan":
+    def from_json(cls, value: Mapping[str, Any]) -> "Layout":
         """Read what `to_json` wrote."""
         names = {name: tuple(value[name]) for name in ("hosts", "gateways")}
         return cls(**{**value, **names, "rundir": Path(value["rundir"])})
@@ -252,7 +252,7 @@ class Plan:
         return f"02:0b:00:{int(self.subnet.rsplit('.', 1)[1]):02x}:00:{self.host_number(host):02x}"
 
     def busy_ports(self) -> list[int]:
-        """Return those of the plan's TCP ports that somebody listens on already."""
+        """Return those of the layout's TCP ports that somebody listens on already."""
         ports = (self.api_port, self.nb_port, self.sb_port, self.cloud_port)
         return [port for port in ports if port and not port_is_free(port)]
 
@@ -260,10 +260,10 @@ class Plan:
         """Return the namespace of an instance.
 
         Raises:
-            PlanError: no namespace and no directory can have such a name.
+            LayoutError: no namespace and no directory can have such a name.
         """
         if not _INSTANCE_NAME.fullmatch(instance):
-            raise PlanError(f"an instance cannot be named {instance!r}: letters, digits, '.', '-', '_', at most 63")
+            raise LayoutError(f"an instance cannot be named {instance!r}: letters, digits, '.', '-', '_', at most 63")
         return f"{self.instance_prefix}{instance}"
 
     def instance_rundir(self, instance: str) -> Path:

@@ -1,14 +1,13 @@
-"""The outside world: a namespace that plays what is beyond the cloud, on one segment with the gateways.
+"""The external network of a lab: a namespace on one segment with the gateways, for what lies beyond the cloud.
 
-It has an address, so that instances have somebody to talk to, and whoever reaches floating IPs from here reaches them
-as the rest of the world would.
+It has an address that instances can reach, and it reaches floating IPs as hosts outside the cloud do.
 """
 
 from dataclasses import dataclass
 
+from ovenbird.lab.l2_segment import L2Segment
+from ovenbird.lab.layout import Layout
 from ovenbird.lab.namespace import Namespace
-from ovenbird.lab.plan import Plan
-from ovenbird.lab.segment import Segment
 from ovenbird.lab.state import State
 
 PHYSICAL_NETWORK = "public"
@@ -23,24 +22,24 @@ OUTSIDE_LINK = "eth1"
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class ExternalNetwork:
     """The outside of a lab's cloud.
 
     Arguments:
-        plan: the lab it belongs to.
+        layout: the lab it belongs to.
     """
 
-    plan: Plan
+    layout: Layout
 
     @property
     def namespace(self) -> Namespace:
         """The namespace that plays it."""
-        return Namespace(self.plan.outside, self.plan.owner)
+        return Namespace(self.layout.outside, self.layout.owner)
 
     @property
-    def segment(self) -> Segment:
+    def segment(self) -> L2Segment:
         """The segment that it shares with the gateways."""
-        return Segment(self.plan, self.namespace, "br-outside", OUTSIDE_LINK)
+        return L2Segment(self.layout, self.namespace, "br-outside", OUTSIDE_LINK)
 
     def make(self, state: State) -> None:
         """Create the segment, and the outside world's address on it."""

@@ -1,4 +1,4 @@
-"""What keeps the processes of a lab: it says which are to run; the supervisor sees to it that they do."""
+"""The processes that a lab should run: recorded here, kept running by the supervisor."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ovenbird.lab import supervisor
 from ovenbird.lab.errors import ProcessDiedError
-from ovenbird.lab.plan import Plan
+from ovenbird.lab.layout import Layout
 from ovenbird.lab.process import Process, ProcessSpec, record_path, wait_until
 from ovenbird.lab.state import Kind, State
 
@@ -21,30 +21,30 @@ def _text(path: Path) -> str:
         return ""
 
 
-class Keeper:
+class LabProcesses:
     """Keeps the processes of the lab in one run directory.
 
     Arguments:
-        plan: its names, paths, addresses and ports.
+        layout: its names, paths, addresses and ports.
     """
 
-    __slots__ = ("plan", "state")
+    __slots__ = ("layout", "state")
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.state = State(plan.rundir)
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.state = State(layout.rundir)
 
     def keep(self, *specs: ProcessSpec) -> None:
         """Have processes run from now on; one of the same name that runs already is replaced if it differs."""
         for spec in specs:
             self.state.add(Kind.PROCESS, spec.name, spec.to_json())
-        supervisor.notify(self.plan.rundir)
+        supervisor.notify(self.layout.rundir)
 
     def drop(self, *names: str) -> None:
         """End processes for good, and return when they have ended."""
         for name in names:
             self.state.remove(Kind.PROCESS, name)
-        supervisor.notify(self.plan.rundir)
+        supervisor.notify(self.layout.rundir)
         for name in names:
             wait_until(partial(self._ended, name), f"{name} to end")
 
@@ -53,7 +53,7 @@ class Keeper:
 
     def process(self, name: str) -> Process | None:
         """Return the running process of a name ("central", "hv1-controller"), None while it does not run."""
-        return Process.load(record_path(self.plan.rundir, name))
+        return Process.load(record_path(self.layout.rundir, name))
 
     def processes(self) -> dict[str, Process | None]:
         """Return all processes that should run, each with the one that does."""
@@ -67,7 +67,7 @@ class Keeper:
 
         def ready() -> bool:
             for name in names:
-                seen[name].add(_text(record_path(self.plan.rundir, name)))
+                seen[name].add(_text(record_path(self.layout.rundir, name)))
                 if len(seen[name]) > _DEATHS:
                     raise ProcessDiedError(f"{name} keeps dying; waited for {what}")
             return condition()

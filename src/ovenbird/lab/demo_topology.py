@@ -1,7 +1,7 @@
-"""The first scenes: what a new user finds after `ovenbird up`. They are made through the API and nothing else.
+"""The demo topology that `ovenbird up` makes for a new user, through the API alone.
 
-`play` is two instances on a network of their own, which meet. `play_routed` opens that network to the outside world,
-and has them meet over IPv6. `play_metadata` has one of them ask who it is.
+`create` makes a network with two instances that ping each other. `add_router` connects that network to the external
+network and shows a floating IP and IPv6. `ask_metadata` shows what the metadata service tells an instance.
 """
 
 import json
@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ovenbird.lab.errors import CommandError, LabError
+from ovenbird.lab.external_network import ADDRESS, PHYSICAL_NETWORK, POOL, ExternalNetwork
+from ovenbird.lab.external_network import SUBNET as OUTSIDE_SUBNET
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.lab import Lab, Progress
 from ovenbird.lab.namespace import Namespace
-from ovenbird.lab.outside import ADDRESS, PHYSICAL_NETWORK, POOL, Outside
-from ovenbird.lab.outside import SUBNET as OUTSIDE_SUBNET
 from ovenbird.lab.process import wait_until
 
 NETWORK = "private"
@@ -28,8 +28,8 @@ _PING_PATIENCE = 15.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What the first scene shows.
+class DemoTopology:
+    """The instances of the demo topology, and what they showed.
 
     Arguments:
         instances: those that were made.
@@ -40,7 +40,7 @@ class Scene:
     ping: str | None
 
 
-def play(lab: Lab, progress: Progress) -> Scene:
+def create(lab: Lab, progress: Progress) -> DemoTopology:
     """Make a network with two subnets, a security group, and an instance on each of the first two hosts; let them meet.
 
     Arguments:
@@ -66,11 +66,11 @@ def play(lab: Lab, progress: Progress) -> Scene:
     with ThreadPoolExecutor(max_workers=2) as pool:
         booting = [
             pool.submit(lab.boot, f"test{number}", network["id"], host, (group,), fixed_ips=[{"ip_address": address}])
-            for number, (host, address) in enumerate(zip(lab.plan.hosts, ADDRESSES, strict=False), 1)
+            for number, (host, address) in enumerate(zip(lab.layout.hosts, ADDRESSES, strict=False), 1)
         ]
         instances = tuple(future.result() for future in booting)
     if len(instances) < 2:
-        return Scene(instances, None)
+        return DemoTopology(instances, None)
     source, target = instances
     address = target.address
     if address is None:
@@ -80,7 +80,7 @@ def play(lab: Lab, progress: Progress) -> Scene:
     while not source.pings(address):
         if time.monotonic() > deadline:
             raise LabError(f"{target.name} ({address}) does not answer {source.name} after {_PING_PATIENCE:g} s")
-    return Scene(instances, source.run("ping", "-n", "-c", "3", "-i", "0.2", address))
+    return DemoTopology(instances, source.run("ping", "-n", "-c", "3", "-i", "0.2", address))
 
 
 EXTERNAL_NETWORK = "public"
@@ -88,30 +88,30 @@ ROUTER = "router"
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
-    """Something that somebody did in a scene, and what came of it.
+class Demonstration:
+    """A program that was run in the demo topology, and what it printed.
 
     Arguments:
-        title: who did what.
-        said: what the program printed.
+        title: what was shown.
+        output: what the program printed.
     """
 
     title: str
-    said: str
+    output: str
 
 
-def play_routed(lab: Lab, scene: Scene, progress: Progress) -> tuple[Act, ...]:
-    """Join the first scene's network to the outside world: a router, an external network, a floating IP.
+def add_router(lab: Lab, topology: DemoTopology, progress: Progress) -> tuple[Demonstration, ...]:
+    """Join the network to the outside world: a router, an external network, a floating IP.
 
     Arguments:
         lab: a running cloud with a gateway.
-        scene: the first scene, played in it.
+        topology: what `create` has made in it.
         progress: is told what is about to happen.
 
     Raises:
         LabError: a step failed; the cloud keeps running.
     """
-    first = scene.instances[0]
+    first = topology.instances[0]
     progress("creating a router, an external network and a floating IP")
     with lab.neutron() as neutron:
         provider = {"provider:network_type": "flat", "provider:physical_network": PHYSICAL_NETWORK}
@@ -125,21 +125,21 @@ def play_routed(lab: Lab, scene: Scene, progress: Progress) -> tuple[Act, ...]:
             neutron.act("router", router, "add_router_interface", subnet_id=neutron.find("subnet", subnet)["id"])
         floating = neutron.create("floatingip", floating_network_id=external, port_id=first.port_id)
     address = str(floating["floating_ip_address"])
-    outside = Outside(lab.plan)
+    outside = ExternalNetwork(lab.layout)
     progress(f"pinging {first.name} at its floating IP, and the outside world from it")
     wait_until(lambda: outside.pings(address), f"{first.name} to answer at {address}", _PING_PATIENCE)
     wait_until(lambda: first.pings(ADDRESS), f"the outside world to answer {first.name}", _PING_PATIENCE)
     return (
-        _shown(f"the outside world pings {first.name} at its floating IP", outside.namespace, *_PING, address),
-        _shown(f"{first.name} pings the outside world", first.namespace, *_PING, ADDRESS),
-        *_play_ipv6(scene.instances, progress),
+        _demonstrate(f"the outside world pings {first.name} at its floating IP", outside.namespace, *_PING, address),
+        _demonstrate(f"{first.name} pings the outside world", first.namespace, *_PING, ADDRESS),
+        *_ping_ipv6(topology.instances, progress),
     )
 
 
 _PING = ("ping", "-n", "-c", "2", "-i", "0.2")
 
 
-def _shown(title: str, namespace: Namespace, *argv: str) -> Act:
+def _demonstrate(title: str, namespace: Namespace, *argv: str) -> Demonstration:
     """Run a program until it succeeds: of several gateways, one may still be taking over from another."""
     said: list[str] = []
 
@@ -151,10 +151,10 @@ def _shown(title: str, namespace: Namespace, *argv: str) -> Act:
         return True
 
     wait_until(succeeds, title, _PING_PATIENCE, poll=0.1)
-    return Act(title, said[-1])
+    return Demonstration(title, said[-1])
 
 
-def _play_ipv6(instances: tuple[Instance, ...], progress: Progress) -> tuple[Act, ...]:
+def _ping_ipv6(instances: tuple[Instance, ...], progress: Progress) -> tuple[Demonstration, ...]:
     """Let the instances take the prefix that the router advertises, and the first ping the last."""
     source, target = instances[0], instances[-1]
     if source == target:
@@ -163,7 +163,8 @@ def _play_ipv6(instances: tuple[Instance, ...], progress: Progress) -> tuple[Act
     wait_until(lambda: all(i.address6 for i in instances), "the instances to have IPv6 addresses", _PING_PATIENCE)
     address = target.address6 or ""
     wait_until(lambda: source.pings(address), f"{target.name} to answer at {address}", _PING_PATIENCE)
-    return (_shown(f"{source.name} pings {target.name} over IPv6", source.namespace, "ping6", *_PING[1:], address),)
+    title = f"{source.name} pings {target.name} over IPv6"
+    return (_demonstrate(title, source.namespace, "ping6", *_PING[1:], address),)
 
 
 METADATA = "http://169.254.169.254/openstack/latest/meta_data.json"
@@ -171,7 +172,7 @@ METADATA = "http://169.254.169.254/openstack/latest/meta_data.json"
 _CURL = ("curl", "-sSf", "-m", "3", "--noproxy", "*")
 
 
-def play_metadata(instance: Instance, progress: Progress) -> Act:
+def ask_metadata(instance: Instance, progress: Progress) -> Demonstration:
     """Have an instance ask the metadata service who it is.
 
     Arguments:
@@ -182,7 +183,7 @@ def play_metadata(instance: Instance, progress: Progress) -> Act:
         LabError: nobody answers; the cloud keeps running.
     """
     progress(f"asking the metadata service from {instance.name}")
-    act = _shown(f"{instance.name} asks for {METADATA}", instance.namespace, *_CURL, METADATA)
-    told = json.loads(act.said)
-    told["random_seed"] = f"{told['random_seed'][:16]}…"
-    return Act(act.title, json.dumps(told, indent=2, ensure_ascii=False))
+    told = _demonstrate(f"{instance.name} asks for {METADATA}", instance.namespace, *_CURL, METADATA)
+    content = json.loads(told.output)
+    content["random_seed"] = f"{content['random_seed'][:16]}…"
+    return Demonstration(told.title, json.dumps(content, indent=2, ensure_ascii=False))
