@@ -1,5 +1,5 @@
-"""Entry points: composition only. Each module here parses a command line, wires parts together and runs them.
+"""Entry points: each module parses a command line, connects the parts and runs them; it contains nothing else.
 
-The command lines are the originals' (ovsdb-server(1), ovn-northd(8), ovn-controller(8)), so that a wrapper named like
-one of them can run ours in its place.
+The command lines are the originals' (ovsdb-server(1), ovn-northd(8), ovn-controller(8)), so that a wrapper with the
+name of one of them can run ours in its place.
 """

@@ -1,7 +1,7 @@
 """The roles of ovsdb-server's active-backup model: its options and commands (ovsdb-server(1), ovsdb(7)).
 
-A backup makes every database that it serves equal to the active server's, and its clients may change nothing. Unlike
-the original, a backup that finds itself, or content that it cannot have, at the other end stays a backup and says so.
+A backup keeps every database that it serves equal to the active server's, and refuses changes by its clients. Unlike
+the original, a backup that is connected to itself, or to content that it cannot store, stays a backup and reports it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How people log in to the API: the options of the daemons that serve it.
+"""The options of authentication and policy, for the daemons that serve the API.
 
-Passwords are in files, never among arguments, where every user of the machine could read them.
+Passwords are read from files and never from arguments, which every user of the machine can read.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """`ovenbird central`: three databases, both compilers and the API in one process.
 
-The compilers and the API read the databases' own rows: nothing is copied, and no JSON lies between them. Everybody else
-(controllers, OVN's tools) connects to the sockets: on this host, and where each database's tables Connection and SSL
-say, as with `ovsdb-server` under `ovn-ctl`. The compilers hold the
-same locks as they would in processes of their own, so an original's northd may stand by.
+The compilers and the API read the databases' own rows, without copies or JSON. All other clients (controllers, OVN's
+tools) connect to sockets: the local ones, and those that the tables Connection and SSL of each database name, as with
+`ovsdb-server` under `ovn-ctl`. The compilers take the same locks as they do in processes of their own, so that an
+original northd can be a standby.
 """
 
 from __future__ import annotations

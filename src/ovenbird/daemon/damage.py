@@ -1,4 +1,4 @@
-"""What a daemon does with a damaged journal, which is for its operator to decide: options of those that serve any."""
+"""The options for a damaged journal, of all daemons that serve databases: what to do is the operator's decision."""
 
 from __future__ import annotations
 

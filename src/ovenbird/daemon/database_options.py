@@ -1,6 +1,6 @@
-"""Where the databases of a daemon are, as its command line and its environment say: checked before it starts.
+"""Where the databases of a daemon are, from its command line and environment, checked before the daemon starts.
 
-A server that is not there is waited for; a text that is no way to reach one is a mistake of whoever typed it.
+A daemon waits for a server that is not there yet; a text that is not a remote is a usage error.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Remotes that a database names: `db:DB,TABLE,COLUMN` (ovsdb-server(1)), and the rows that describe them.
 
-Where the column refers to rows (as `SB_Global.connections` does), a row's `target` is a remote, its `role` and
-`read_only` are what clients there may do, `inactivity_probe` is when they are probed, and `max_backoff` is how long an
-active remote waits at most before it connects again. What changes in these closes the remote's connections. The server
-writes the columns `is_connected` and `status` of the row.
+Where the column refers to rows (as `SB_Global.connections` does), a row's `target` is a remote, `role` and `read_only`
+say what its clients may do, `inactivity_probe` when they are probed, and `max_backoff` how long an active remote waits
+at most before it reconnects. A change of these closes the remote's connections. The server writes the columns
+`is_connected` and `status` of the row.
 
-A remote that cannot be served at now (its port is taken, its address not there yet) is tried again; the reason is
-logged once and stands in the row's `status:last_error`, as does what is wrong with the keys of a TLS remote.
+A remote that cannot be served now (its port is taken, its address not there yet) is tried again; the reason is logged
+once and stands in the row's `status:last_error`, as do errors in the keys of a TLS remote.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How many descriptors a daemon may have: as many as the system lets it, within reason.
+"""The limit on open file descriptors: raised to what the system allows, up to `ENOUGH`.
 
-Shells and systemd give processes 1,024 of them and let them ask for more (setrlimit(2)), which is what daemons that
-serve every hypervisor of a cloud have to do.
+Shells and systemd give processes 1,024 descriptors and let them raise that limit (setrlimit(2)); daemons that serve
+every hypervisor of a cloud need more.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The end of a daemon: asked for by SIGTERM or SIGINT, and there within about a second.
+"""The end of a daemon: requested by SIGTERM or SIGINT, and completed within about a second.
 
-The event loop ends what is under way. It may not get to that: a compiler may be at a large network, a file may not be
-written to, a request may wait for a database. Every daemon may be killed at any time without harm, since what it knows
-is in the databases and in the switch; so an end that takes too long is cut short. Threads are not waited for: one may
-be asking a name server that does not answer.
+Normally the event loop ends what is under way. It may be busy: a compiler may be computing a large network, a write to
+a file may block, a request may wait for a database. A daemon can be killed at any time without harm, since all its
+state is in the databases and in the switch; so an end that takes too long is cut short. Threads are not waited for: one
+may be asking a name server that does not answer.
 """
 
 from __future__ import annotations

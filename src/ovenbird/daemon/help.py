@@ -1,4 +1,4 @@
-"""What `--help` and `--options` of a daemon print: made from the options that its parser knows."""
+"""What `--help` and `--options` of a daemon print, made from the options that its parser knows."""
 
 from __future__ import annotations
 

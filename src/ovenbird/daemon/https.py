@@ -1,7 +1,8 @@
 """The API over TLS: options of the daemons that serve it.
 
-Its key is not the databases' one: those know each other by an authority of their own, and clients of the API know a
-server by its name and by authorities that the whole site trusts. Clients show no certificate; they log in.
+Its key is not the databases' key. Databases and their clients authenticate each other by an authority of their own;
+clients of the API know the server by its name and by authorities that the whole site trusts. They present no
+certificate; they authenticate by password or token.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The log's file, on a disk that may be full.
+"""The log file, on a disk that may be full.
 
-A line that cannot be written is lost, and counted; nothing else waits for it or fails. That it happens is said once, by
-the other destinations; how many lines are missing stands in the file itself once it can be written again. A line of
-which the disk took only half is cut off.
+A line that cannot be written is dropped and counted; nothing waits for it or fails. The other destinations report the
+failure once; the file itself gets the number of dropped lines when it can be written again. A line that was written
+only in part is cut off.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""A limit on log lines: what others can make a daemon say over and over fills no disk.
+"""A rate limit on log lines, so that nothing that others can make a daemon log fills a disk.
 
-Each place in the source that logs has a bucket of tokens, as each has in Open vSwitch (vlog(3), "VLOG_WARN_RL"): so
-many lines at once, so many a second after that. What is left out is counted, and the next line from there has the
-number as `left_out`. Lines for debugging are what somebody asked for. Those of ACLs and about ports are wanted each, up
-to what a flood makes of them: an ACL may have no meter, and a port may come and go without end.
+Each place in the source that logs has a token bucket, as in Open vSwitch (vlog(3), "VLOG_WARN_RL"): so many lines at
+once, then so many per second. Suppressed lines are counted, and the next line from that place carries the number as
+`left_out`. Debug lines are not limited, since somebody asked for them, and those of ACLs have meters of their own.
 """
 
 from __future__ import annotations

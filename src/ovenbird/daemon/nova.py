@@ -1,4 +1,4 @@
-"""The daemons' part in telling Nova which ports work: options of `ovenbird api` and `ovenbird central`."""
+"""The options for notifying Nova of ports that become active, of `ovenbird api` and `ovenbird central`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The command lines of Open vSwitch's and OVN's daemons.
 
-Long options take their value after `=` or as the next argument; some have an optional value, which only `=` gives
-(`--pidfile[=FILE]`, `--log-file[=FILE]`, `-v[SPEC]`). The common ones are those of ovs-vswitchd(8)'s "Daemon
-Options", "Logging Options", "Public Key Infrastructure Options" and "Other Options"; what they imply is in
-`process.py` and `logs.py`.
+A long option takes its value after `=` or as the next argument; an optional value is given by `=` only
+(`--pidfile[=FILE]`, `--log-file[=FILE]`, `-v[SPEC]`). The common options are those of ovs-vswitchd(8), "Daemon
+Options", "Logging Options", "Public Key Infrastructure Options" and "Other Options"; `process.py` and `logs.py`
+implement them.
 """
 
 from __future__ import annotations

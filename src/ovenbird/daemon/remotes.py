@@ -1,4 +1,4 @@
-"""Where a server of databases serves: the remotes that somebody gave it, and those that its databases name."""
+"""The remotes at which a server of databases listens: those given to it, and those that its databases name."""
 
 from __future__ import annotations
 

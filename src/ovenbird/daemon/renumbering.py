@@ -1,8 +1,8 @@
-"""A Cloud whose rows all have other UUIDs than a moment ago: the ids of the API have changed, and nobody meant that.
+"""Detect that all rows of Cloud have other UUIDs than before: the ids of the API have changed, which nobody intends.
 
-`ovsdb-client restore` does so where `ovsdb-server` serves Cloud. Every port would get another name in Northbound, and
-every instance lose its network. So the compiler stops where it is, which leaves traffic as it is, and says what to do;
-it goes on by itself once the old ids are back, or when it is told that the new ones are to stay.
+`ovsdb-client restore` does this where `ovsdb-server` serves Cloud. Every port would get a new name in Northbound, and
+every instance would lose its network. So the compiler stops, which leaves traffic as it is, and says what to do. It
+continues when the old ids are back, or when it is told that the new ones are to stay.
 """
 
 from __future__ import annotations

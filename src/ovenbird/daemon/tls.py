@@ -1,7 +1,7 @@
-"""TLS from the originals' options: `--private-key`, `--certificate`, `--ca-cert` and their kin (ovsdb(7)).
+"""TLS from the originals' options: `--private-key`, `--certificate`, `--ca-cert` and the like (ovsdb(7)).
 
-What an option says once is said to be wrong at once; files may be mended while a daemon runs (`ovsdb.tls_keys`). In
-ovsdb-server's `db:DB,TABLE,COLUMN` a database says what the value is, and may say otherwise later.
+Errors in the options are reported at once; the files may be corrected while a daemon runs (`ovsdb.tls_keys`). With
+ovsdb-server's `db:DB,TABLE,COLUMN` a database gives the value, and may change it later.
 """
 
 from __future__ import annotations

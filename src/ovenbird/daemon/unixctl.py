@@ -1,8 +1,8 @@
-"""The control socket that `ovs-appctl` and `ovn-appctl` speak to.
+"""The control socket, for `ovs-appctl` and `ovn-appctl`.
 
-JSON-RPC 1.0 over a unix socket: the method is a command's name, the parameters its arguments as strings; the answer is
-a text, or an error that is a text (ovs-appctl(8), ovs-vswitchd(8) "RUNTIME MANAGEMENT COMMANDS"). Only the owner of the
-process may connect; all the same its callers have limits in number, bytes and time.
+JSON-RPC 1.0 over a unix socket: the method is a command's name, the parameters are its arguments as strings; the reply
+is a text, or an error that is a text (ovs-appctl(8), ovs-vswitchd(8) "RUNTIME MANAGEMENT COMMANDS"). Only the owner of
+the process may connect; even so, callers have limits in number, bytes and time.
 """
 
 from __future__ import annotations
