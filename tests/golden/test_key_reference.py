@@ -13,7 +13,7 @@ import pytest
 
 from ovenbird.controller.local.settings import read_settings
 from ovenbird.metadata.rows import OpenVSwitch
-from ovenbird.metadata.switch import Settings
+from ovenbird.metadata.switch import ChassisSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ def test_keys_of_a_host_are_those_that_are_read():
     assert asked == keys(SWITCH, "controller")
     ids = Asked({"system-id": "hv1"})
     row = type("Row", (), {"external_ids": ids})
-    Settings.read(type("Switch", (), {"table": lambda _, kind: [row] if kind is OpenVSwitch else []})())
+    ChassisSettings.read(type("Switch", (), {"table": lambda _, kind: [row] if kind is OpenVSwitch else []})())
     assert {name.removesuffix("-hv1") for name in ids.names} == keys(SWITCH, "metadata")
 
 

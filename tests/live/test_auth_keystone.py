@@ -19,7 +19,7 @@ import pytest
 from ovenbird.api.access.keystone import Keystone, account
 from ovenbird.api.access.policy import Policy
 from ovenbird.api.http.catalogue import RULES
-from ovenbird.api.http.service import Service
+from ovenbird.api.http.service import ApiService
 from ovenbird.model import cloud
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server
@@ -147,7 +147,7 @@ class Api:
             "project_domain_name = Default\n"
         )
         self.keystone = Keystone(account(conf))
-        self.service = Service(database, port=0, authenticator=self.keystone, policy=Policy(RULES))
+        self.service = ApiService(database, port=0, authenticator=self.keystone, policy=Policy(RULES))
 
     async def start(self):
         await self.service.start()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.api.http.service import Service
+from ovenbird.api.http.service import ApiService
 from ovenbird.cloud import compiler
 from ovenbird.model import cloud, nb, sb
 from ovenbird.ovsdb.database import Database
@@ -34,7 +34,7 @@ class Cloud:
         self.engine = compiler(self.cloud.store, northbound=self.nb.store, southbound=self.sb.store)
         self.cloud.on_change(lambda _commit: self.compile())
         self.compile()
-        self.api = Service(self.cloud, northbound=self.nb, southbound=self.sb, port=0)
+        self.api = ApiService(self.cloud, northbound=self.nb, southbound=self.sb, port=0)
 
     def compile(self):
         self.engine.run()

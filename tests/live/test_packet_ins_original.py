@@ -22,7 +22,7 @@ from ovenbird.net import dhcp4, dhcp6, dns, ethernet, nd
 from ovenbird.net.addresses import ipv6_bytes, link_local, mac_bytes, multicast_mac, solicited_node
 from ovenbird.net.dhcp4 import Dhcp4
 from ovenbird.net.dhcp6 import Dhcp6, IaNa
-from ovenbird.net.dns import Query
+from ovenbird.net.dns import DnsQuery
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.icmp import Icmp
 from ovenbird.net.ipv4 import ICMP, SCTP, TCP, UDP, IPv4
@@ -135,7 +135,7 @@ def dhcp_v6(kind: int, *options: tuple[int, bytes]) -> bytes:
 
 
 def name(what: str, kind: int, *, v6: bool = False, port: int = 40000) -> bytes:
-    query = Query(
+    query = DnsQuery(
         ident=7,
         flags=0x0100,
         name=what,

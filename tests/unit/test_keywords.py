@@ -19,7 +19,7 @@ BOUNDS = {("low", "high"), ("minimum", "maximum"), ("least", "most"), ("first", 
 CALLED_BY_OTHERS = {
     "api/access/policy.py FieldCheck.__init__": "oslo.policy",
     "api/access/policy.py FieldCheck.__call__": "oslo.policy",
-    "api/http/connection.py Connection.on_header": "httptools",
+    "api/http/connection.py HttpConnection.on_header": "httptools",
     "northd/router/bfd.py keep_numbers": "northd/build.py, as all seeds: the engine, Northbound, Southbound",
     "northd/router/mac_binding.py limit_removals": "the same",
     "northd/shared/binding.py keep_keys": "the same",
@@ -36,8 +36,8 @@ OF_ONE_KIND = {
     "daemon/unixctl.py Unixctl.answer": "method and parameters stand as in JSON-RPC, and a list is no method",
     "lang/actions/assign.py Exchange": "the exchange of two fields is that of the second with the first",
     "lang/ternary.py intersection": "that of two sets is the same the other way round",
-    "verify/network.py Network.start": "datapath and packet stand as in ovn-trace(8); neither is taken for the other",
-    "verify/trace.py Tracer.trace": "datapath and packet stand as in ovn-trace(8); neither is taken for the other",
+    "verify/network.py LogicalNetwork.start": "datapath and packet stand as in ovn-trace(8)",
+    "verify/trace.py Tracer.trace": "datapath and packet stand as in ovn-trace(8)",
 }
 """Where the order means nothing, or is the meaning."""
 

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-class Missing:
+class NoValue:
     """The kind of the two values that are no values."""
 
     __slots__ = ()
 
 
-REQUIRED: Final = Missing()
+REQUIRED: Final = NoValue()
 """A default that says that the request has to give the attribute."""
 
-UNSET: Final = Missing()
+UNSET: Final = NoValue()
 """A default that says that the resource finds the value itself when the request gives none."""
 
 

@@ -35,7 +35,7 @@ T = TypeVar("T")
 ATTEMPTS = 50
 """How often a draft is built again before its loss is reported."""
 
-PATIENCE = 30.0
+RECONNECT_TIMEOUT = 30.0
 """Seconds for which a request waits while the database cannot be reached, as when a cluster elects a leader; clients
 and proxies give up after sixty or so."""
 
@@ -142,7 +142,7 @@ class Databases:
         Arguments:
             caller: who asked.
             build: writes the draft and returns what the request is about. It must be pure otherwise.
-            until: the event loop's time until which the database may be away; `PATIENCE` from now if None.
+            until: the event loop's time until which the database may be away; `RECONNECT_TIMEOUT` from now if None.
 
         Raises:
             NeutronError: what ``build`` raised.
@@ -150,7 +150,7 @@ class Databases:
             Disconnected: the outcome is unknown.
         """
         if until is None:
-            until = asyncio.get_running_loop().time() + PATIENCE
+            until = asyncio.get_running_loop().time() + RECONNECT_TIMEOUT
         answer, after = await self._built(caller, build, until)
         for more in after:  # nobody's turn any more: each may need one of its own
             await self._complete(caller, more, until)

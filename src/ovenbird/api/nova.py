@@ -43,7 +43,7 @@ GATHER = 0.05
 """Seconds that events wait for company."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds before a request that failed is made again: at first, and at most; doubled in between."""
-PATIENCE = 30.0
+NOVA_TIMEOUT = 30.0
 """Seconds for Nova to answer."""
 RECENT = 300
 """Seconds for which Nova waits for a port to work, its ``vif_plugging_timeout``: whoever takes over tells again of the
@@ -54,7 +54,7 @@ MOST_GONE = 10_000
 """Deleted ports that are remembered while Nova is away; of more the oldest are forgotten."""
 
 
-class Tokens(Protocol):
+class TokenSource(Protocol):
     """Whoever can log this service in."""
 
     async def login(self, failed: str) -> str:
@@ -94,7 +94,7 @@ class Notifier:
         tokens: who logs in; None where Nova asks nobody who they are.
     """
 
-    def __init__(self, cloud: Client, *, northbound: Client, url: str, tokens: Tokens | None = None) -> None:
+    def __init__(self, cloud: Client, *, northbound: Client, url: str, tokens: TokenSource | None = None) -> None:
         self.cloud = cloud
         self.northbound = northbound
         self.url = f"{url.rstrip('/')}/os-server-external-events"
@@ -111,7 +111,10 @@ class Notifier:
 
     async def run(self) -> None:
         """Wait for the lock, tell Nova of changes while it is held, and start over when it is lost."""
-        async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as http, contextlib.AsyncExitStack() as stack:
+        async with (
+            httpx.AsyncClient(timeout=NOVA_TIMEOUT, trust_env=False) as http,
+            contextlib.AsyncExitStack() as stack,
+        ):
             if self.tokens is not None:
                 stack.push_async_callback(self.tokens.close)
             while True:

@@ -33,7 +33,7 @@ TAG_FILTERS = frozenset(("tags", "tags-any", "not-tags", "not-tags-any"))
 NULL = frozenset(("", "None", "null"))
 """What stands for no value in a filter."""
 
-MOST = 100
+MOST_TERMS = 100
 """Fields, or substrings, that one request may ask for: each is looked for in every resource."""
 
 Converter = Callable[[Any], Any]
@@ -107,8 +107,8 @@ def parse(query_string: bytes, filterable: Mapping[str, Converter | None]) -> Qu
     for name, value in parse_qsl(query_string.decode("latin-1"), keep_blank_values=True):
         given.setdefault(ALIASES.get(name, name), []).append(value)
     fields = tuple(dict.fromkeys(name for name in given.pop("fields", ()) if name))
-    if len(fields) > MOST:
-        raise HTTPBadRequest(reason=f"{len(fields)} fields exceed the maximum of {MOST}")
+    if len(fields) > MOST_TERMS:
+        raise HTTPBadRequest(reason=f"{len(fields)} fields exceed the maximum of {MOST_TERMS}")
     keys, directions = given.pop("sort_key", []), given.pop("sort_dir", [])
     limit = _limit(given.pop("limit", [None])[-1])
     marker = given.pop("marker", [""])[-1] or None
@@ -142,8 +142,8 @@ def _wanted(name: str, texts: list[str], convert: Converter | None) -> Wanted:
                 raise InvalidInput(error_message=f"{name}: {error}") from error
             except (ValueError, TypeError):  # nothing has such a value, or it cannot be asked for
                 wanted[text] = None
-    if sum(len(values) for member, values in wanted.members.items() if member.endswith(SUBSTRING)) > MOST:
-        raise HTTPBadRequest(reason=f"{name} asks for more than {MOST} substrings")
+    if sum(len(values) for member, values in wanted.members.items() if member.endswith(SUBSTRING)) > MOST_TERMS:
+        raise HTTPBadRequest(reason=f"{name} asks for more than {MOST_TERMS} substrings")
     return wanted
 
 

@@ -19,7 +19,7 @@ from ovenbird.ovsdb.tls_keys import TlsKeys
 from ovenbird.verify import render
 from ovenbird.verify.database_dump import SOUTHBOUND, DatabaseDump
 from ovenbird.verify.errors import UnreachableDatabaseError, VerifyError
-from ovenbird.verify.network import Network
+from ovenbird.verify.network import LogicalNetwork
 from ovenbird.verify.packet_query import PacketQuery, Protocol, microflow
 from ovenbird.verify.provenance import Provenance, tables_of
 from ovenbird.verify.steps import Trace
@@ -205,7 +205,7 @@ def _tracer(
                 stores.append(None)
         northbound, cloud_store = stores
         provenance = Provenance(EXPLANATIONS, northbound=northbound, cloud_store=cloud_store)
-        yield Tracer(Network(southbound.store, southbound.read_flows), provenance)
+        yield Tracer(LogicalNetwork(southbound.store, southbound.read_flows), provenance)
 
 
 def _read(stack: ExitStack, dump: DatabaseDump, tables: tuple[type[Row], ...]) -> Store:

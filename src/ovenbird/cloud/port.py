@@ -46,7 +46,7 @@ UNKNOWN = "unknown"
 """The address of a port behind which there may be others (ovn-nb(5), `addresses`)."""
 
 
-class Kind(NamedTuple):
+class PortKind(NamedTuple):
     """What a switch port is: columns of Logical_Switch_Port.
 
     Arguments:
@@ -101,22 +101,22 @@ def switch_port(port: cloud.Port) -> Iterator[Fact]:
         yield from chassis_group(port)
 
 
-def kind_of(port: cloud.Port, told: Profile) -> Kind:
+def kind_of(port: cloud.Port, told: Profile) -> PortKind:
     """Return what a port is to its switch."""
     owner = port.device_owner
     if owner.startswith(ROUTER_OWNERS) and (options := router_options(port)):
-        return Kind("router", options)
+        return PortKind("router", options)
     if physical := vtep(told):
         switch, logical_switch = physical
-        return Kind("vtep", (("vtep-logical-switch", logical_switch), ("vtep-physical-switch", switch)))
+        return PortKind("vtep", (("vtep-logical-switch", logical_switch), ("vtep-physical-switch", switch)))
     if is_external(port):
-        return Kind("external", group=group_of(port))
+        return PortKind("external", group=group_of(port))
     if owner in LOCALPORT_OWNERS:
-        return Kind("localport", _where(port, told))
+        return PortKind("localport", _where(port, told))
     if shared := shared_address(port, [address for address, _ in fixed_addresses(port)]):
         address, parents = shared
-        return Kind("virtual", (("virtual-ip", address), ("virtual-parents", ",".join(parents))))
-    return Kind("", _where(port, told), *container(told))
+        return PortKind("virtual", (("virtual-ip", address), ("virtual-parents", ",".join(parents))))
+    return PortKind("", _where(port, told), *container(told))
 
 
 def router_options(port: cloud.Port) -> names.Pairs:
@@ -143,7 +143,7 @@ def _where(port: cloud.Port, told: Profile) -> names.Pairs:
     return (("activation-strategy", strategy), where) if strategy else (where,)
 
 
-def _addresses(port: cloud.Port, kind: Kind) -> tuple[frozenset[str], frozenset[str]]:
+def _addresses(port: cloud.Port, kind: PortKind) -> tuple[frozenset[str], frozenset[str]]:
     """Return the addresses of a port, as its switch is told, and its port security."""
     if kind.type == "router":
         return frozenset(("router",)), frozenset()

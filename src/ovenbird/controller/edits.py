@@ -78,7 +78,7 @@ class EditRelation(NamedRelation[P, E]):
         self.after_flows = after_flows
 
 
-class RowEdit(NamedTuple):
+class WantedColumns(NamedTuple):
     """Columns of a row that ought to hold something else.
 
     Arguments:
@@ -127,5 +127,5 @@ class RowEdit(NamedTuple):
                 transaction.update(row, {name: now if value is NOW else value})
 
 
-EDIT = EditRelation("edit", RowEdit)
-EDIT_AFTER_FLOWS = EditRelation("edit after the flows", RowEdit, after_flows=True)
+EDIT = EditRelation("edit", WantedColumns)
+EDIT_AFTER_FLOWS = EditRelation("edit after the flows", WantedColumns, after_flows=True)

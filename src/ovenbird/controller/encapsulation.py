@@ -16,7 +16,7 @@ from ovenbird.openflow.messages import TlvMap
 if TYPE_CHECKING:
     from ovenbird.openflow.actions import Action
 
-OPTION = TlvMap(option_class=0x0102, option_type=0x80, length=4, index=0)
+GENEVE_OPTION = TlvMap(option_class=0x0102, option_type=0x80, length=4, index=0)
 """The Geneve option, as the switch's field tun_metadata0."""
 
 MULTICAST = 0x8000

@@ -11,5 +11,5 @@ class NotHereError(ControllerError):
     """What a command names is not on this chassis, or the switch is not there."""
 
 
-class PacketError(ControllerError):
+class PacketInError(ControllerError):
     """A packet that the switch handed up is not what its flow promised; it is dropped."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.options import flag, value
-from ovenbird.daemon.unixctl import CommandError
+from ovenbird.daemon.unixctl import UnixctlError
 from ovenbird.model.options import INT
 from ovenbird.net.numbers import integer
 from ovenbird.ovsdb.backup import Backup
@@ -135,7 +135,7 @@ class ActiveBackup:
 
     def _connect(self, _: list[str]) -> str:
         if not self.active_server:
-            raise CommandError("Unable to connect: active server is not specified.\n")
+            raise UnixctlError("Unable to connect: active server is not specified.\n")
         self.become_backup()
         return ""
 
@@ -146,7 +146,7 @@ class ActiveBackup:
     def _set_probe(self, args: list[str]) -> str:
         probe = integer(args[0], high=INT)
         if probe is None:
-            raise CommandError("Invalid probe interval, integer value expected")
+            raise UnixctlError("Invalid probe interval, integer value expected")
         self.probe = probe / 1000
         for backup in self._backups.values():
             backup.set_probe(self.probe)

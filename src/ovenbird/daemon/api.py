@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ovenbird.api.access.auth import NotLoopbackError
-from ovenbird.api.http.service import Service
+from ovenbird.api.http.service import ApiService
 from ovenbird.cloud import compiler
 from ovenbird.daemon import auth_options, https, nova, tls
 from ovenbird.daemon.database_options import database
@@ -22,7 +22,7 @@ from ovenbird.daemon.renumbering import Renumbering
 from ovenbird.driver.engine_driver import ActiveStandbyDriver
 from ovenbird.model import cloud, nb, sb
 from ovenbird.net.numbers import integer
-from ovenbird.northd.findings import Findings
+from ovenbird.northd.findings import CompilerFindings
 from ovenbird.ovsdb.replica import Replica
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ CHASSIS = (sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.PortBinding)
 GATEWAYS: dict[str, list[object]] = {"Port_Binding": [["type", "==", "chassisredirect"], ["type", "==", "l3gateway"]]}
 """The port bindings that the API reads: where gateways are."""
 
-LOCK = "ovenbird_cloud"
+CLOUD_LOCK = "ovenbird_cloud"
 """The lock, in Northbound, of the compiler that is active."""
 
 OPTIONS = {
@@ -60,7 +60,9 @@ USAGE = Usage(
 )
 
 
-def driver(cloud_client: Client, *, northbound: Client, southbound: Client, findings: Findings) -> ActiveStandbyDriver:
+def driver(
+    cloud_client: Client, *, northbound: Client, southbound: Client, findings: CompilerFindings
+) -> ActiveStandbyDriver:
     """Return what runs the compiler from Cloud to Northbound while it holds the lock, and finds what it leaves out.
 
     Arguments:
@@ -76,10 +78,10 @@ def driver(cloud_client: Client, *, northbound: Client, southbound: Client, find
         findings.observe(engine)
         return engine
 
-    return ActiveStandbyDriver("cloud", build, clients, LOCK, northbound)
+    return ActiveStandbyDriver("cloud", build, clients, CLOUD_LOCK, northbound)
 
 
-def service(daemon: Daemon, cloud_client: Client, *, northbound: Client, southbound: Client, port: int) -> Service:
+def service(daemon: Daemon, cloud_client: Client, *, northbound: Client, southbound: Client, port: int) -> ApiService:
     """Return the API, to be started.
 
     Arguments:
@@ -99,7 +101,7 @@ def service(daemon: Daemon, cloud_client: Client, *, northbound: Client, southbo
         who = auth_options.authenticator(daemon.options)
         rules = auth_options.policy(daemon.options, who)
         keys = https.keys(daemon.options)
-        return Service(
+        return ApiService(
             cloud_client,
             northbound=northbound,
             southbound=southbound,
@@ -168,7 +170,7 @@ async def serve(daemon: Daemon) -> None:
     serving = service(
         daemon, cloud_client, northbound=northbound, southbound=southbound, port=tcp_port(daemon, "port", 9696)
     )
-    findings = Findings()
+    findings = CompilerFindings()
     list_findings(daemon.unixctl, findings)
 
     async def work() -> None:

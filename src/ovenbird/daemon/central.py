@@ -23,7 +23,7 @@ from ovenbird.engine.gc_pause import GcPause
 from ovenbird.model import cloud, nb, sb
 from ovenbird.model.settings import SettingError, assignments
 from ovenbird.model.stored_settings import UnreachableError, change
-from ovenbird.northd.findings import Findings
+from ovenbird.northd.findings import CompilerFindings
 from ovenbird.ovsdb.conversion import open_converted
 from ovenbird.ovsdb.errors import OvsdbError
 from ovenbird.ovsdb.journal import OnDamage, create, open_database
@@ -218,7 +218,7 @@ async def serve(daemon: Daemon) -> None:
             pause.keep()
         if given:
             await configure(clients["cloud"], given)
-        left_out, findings = Findings(), Findings()
+        left_out, findings = CompilerFindings(), CompilerFindings()
         drivers: list[ActiveStandbyDriver] = [
             api.driver(clients["cloud"], northbound=clients["nb"], southbound=clients["sb"], findings=left_out),
             northd.driver(clients["nb"], southbound=clients["sb"], findings=findings),

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from ovenbird.controller.controller import Controller
 from ovenbird.controller.errors import NotHereError
 from ovenbird.controller.logical_flows.action_context import GROUPS
-from ovenbird.controller.logical_flows.meters import NUMBERS as METERS
+from ovenbird.controller.logical_flows.meters import METER_IDS as METERS
 from ovenbird.daemon import tls
 from ovenbird.daemon.database_options import local_database
 from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import system_id_override, value
 from ovenbird.daemon.process import Daemon
-from ovenbird.daemon.unixctl import CommandError
+from ovenbird.daemon.unixctl import UnixctlError
 from ovenbird.lang.errors import LangError
 from ovenbird.net.errors import PacketError
 
@@ -53,7 +53,7 @@ def register(unixctl: Unixctl, controller: Controller) -> None:
         try:
             controller.inject(arguments[0])
         except (LangError, NotHereError, PacketError) as error:
-            raise CommandError(str(error)) from error
+            raise UnixctlError(str(error)) from error
         return ""
 
     def numbers(pool: Pool) -> Callable[[list[str]], str]:

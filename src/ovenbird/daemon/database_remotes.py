@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.daemon.errors import UsageError
 from ovenbird.ovsdb.errors import OvsdbError
-from ovenbird.ovsdb.rbac import FULL, Access
+from ovenbird.ovsdb.rbac import FULL, ClientAccess
 from ovenbird.ovsdb.transport import Remote
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def replaces(target: str, *, remote: str) -> bool:
 class _Wanted:
     """How a remote is to be served; None for the usual probes and pauses."""
 
-    access: Access = FULL
+    access: ClientAccess = FULL
     probe: float | None = None
     pause: float | None = None
 
@@ -248,5 +248,5 @@ def _described(row: Row) -> _Wanted:
         milliseconds = column(name, None)
         return None if milliseconds is None else max(milliseconds, 0) / 1000
 
-    access = Access(column("role", ""), bool(column("read_only", False)))
+    access = ClientAccess(column("role", ""), bool(column("read_only", False)))
     return _Wanted(access, seconds("inactivity_probe"), seconds("max_backoff"))

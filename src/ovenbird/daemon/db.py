@@ -17,7 +17,7 @@ from ovenbird.daemon.help import Usage
 from ovenbird.daemon.options import flag, value
 from ovenbird.daemon.process import Daemon
 from ovenbird.daemon.remotes import Remotes
-from ovenbird.daemon.unixctl import CommandError
+from ovenbird.daemon.unixctl import UnixctlError
 from ovenbird.model import cloud, nb, sb, vswitch
 from ovenbird.ovsdb import heap
 from ovenbird.ovsdb.compaction import compact
@@ -121,7 +121,7 @@ class DatabaseServer:
             else:
                 Remote.parse(args[0])
         except (UsageError, ValueError) as e:
-            raise CommandError(str(e)) from e
+            raise UnixctlError(str(e)) from e
         self._soon(self._listen(args[0]))
         return ""
 
@@ -133,7 +133,7 @@ class DatabaseServer:
 
     def _remove_remote(self, args: list[str]) -> str:
         if args[0] not in self.remotes.given:
-            raise CommandError("no such remote")
+            raise UnixctlError("no such remote")
         self._soon(self.remotes.remove(args[0]))
         return ""
 
@@ -143,7 +143,7 @@ class DatabaseServer:
 
     def _remove_db(self, args: list[str]) -> str:
         if args[0] not in self.server.service.databases or args[0] == "_Server":
-            raise CommandError(f"{args[0]}: no such database")
+            raise UnixctlError(f"{args[0]}: no such database")
         database = self.server.service.remove(args[0])
         self.role.update()
         if database.journal is not None:
@@ -154,19 +154,19 @@ class DatabaseServer:
         databases = self.server.service.databases
         for name in args or [n for n, d in databases.items() if d.journal is not None]:
             if name not in databases:
-                raise CommandError(f"{name}: not the name of a database")
+                raise UnixctlError(f"{name}: not the name of a database")
             journal = databases[name].journal
             if journal is None:
-                raise CommandError(f"{name}: not a database that is kept in a file")
+                raise UnixctlError(f"{name}: not a database that is kept in a file")
             compact(journal, databases[name])
             self.server.compacted()
         return ""
 
     def _trim_on_compaction(self, args: list[str]) -> str:
         if args[0] not in ("on", "off"):
-            raise CommandError("invalid argument")
+            raise UnixctlError("invalid argument")
         if args[0] == "on" and not heap.can_trim():
-            raise CommandError("the C library of this host gives no memory back")
+            raise UnixctlError("the C library of this host gives no memory back")
         self.server.trims = args[0] == "on"
         return ""
 

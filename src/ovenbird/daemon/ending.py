@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 1.0
+END_TIMEOUT = 1.0
 """Seconds from the signal until an end is cut short."""
 LAST_WORD = 0.2
 """Seconds for saying so: what blocks may be the log."""
@@ -62,14 +62,14 @@ class Ending:
         # Runs between two instructions of whatever the process does, also where the event loop has no turn.
         if not self.asked:
             self.asked = True
-            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+            signal.setitimer(signal.ITIMER_REAL, END_TIMEOUT)
         self._tell()
 
     def _cut_short(self, _number: int, _frame: object) -> None:
         signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
         signal.setitimer(signal.ITIMER_REAL, LAST_WORD)
         self._clean_up()
-        log.warning("what is under way takes more than %g s: it is given up", PATIENCE)
+        log.warning("what is under way takes more than %g s: it is given up", END_TIMEOUT)
         os._exit(0)
 
 

@@ -1,7 +1,7 @@
 """Where a compiler's findings can be read: `findings/list`, a command of its daemon, and Cloud, which the API shows.
 
 In Cloud each compiler has its own rows, which whoever is active keeps equal to what it finds. It writes at most once a
-second, `MOST` rows of `LONGEST` bytes of text; if there are more, the last row says so.
+second, `MOST` rows of `LONGEST_FINDING` bytes of text; if there are more, the last row says so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ovenbird.ovsdb.errors import Disconnected, OvsdbError
 
 if TYPE_CHECKING:
     from ovenbird.daemon.unixctl import Unixctl
-    from ovenbird.northd.findings import Findings
+    from ovenbird.northd.findings import CompilerFindings
     from ovenbird.ovsdb.commit import Commit
     from ovenbird.ovsdb.transaction import Client
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 MOST = 1000
 """Findings of a compiler that are written."""
-LONGEST = 1024
+LONGEST_FINDING = 1024
 """Bytes of each one's text."""
 PAUSE = 1.0
 """Seconds from one change of the rows to the next."""
@@ -33,7 +33,7 @@ AFTER_REFUSAL = 60.0
 """Seconds until what the database refused is tried again."""
 
 
-def list_findings(unixctl: Unixctl, *findings: Findings) -> None:
+def list_findings(unixctl: Unixctl, *findings: CompilerFindings) -> None:
     """Offer `findings/list`: what has no effect of what compilers read, and why."""
     unixctl.register("findings/list", lambda _: "".join(f"{text}\n" for some in findings for text in some))
 
@@ -47,7 +47,7 @@ class FindingWriter:
         client: follows Cloud, or will.
     """
 
-    def __init__(self, reporter: str, findings: Findings, client: Client) -> None:
+    def __init__(self, reporter: str, findings: CompilerFindings, client: Client) -> None:
         self.reporter = reporter
         self.findings = findings
         self.client = client
@@ -117,8 +117,8 @@ _NAMES = ("reporter", "row_table", "row_uuid", "text")
 
 
 def shortened(text: str) -> str:
-    """Return a text of at most `LONGEST` bytes in UTF-8, with an ellipsis where something was left out."""
+    """Return a text of at most `LONGEST_FINDING` bytes in UTF-8, with an ellipsis where something was left out."""
     octets = text.encode(errors="replace")
-    if len(octets) <= LONGEST:
+    if len(octets) <= LONGEST_FINDING:
         return octets.decode()
-    return octets[: LONGEST - len("…".encode())].decode(errors="ignore") + "…"
+    return octets[: LONGEST_FINDING - len("…".encode())].decode(errors="ignore") + "…"

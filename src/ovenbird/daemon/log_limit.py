@@ -24,7 +24,7 @@ RATE = 1.0
 METERED = frozenset(("ovenbird.api.request",))
 """Loggers whose lines are limited where they come from."""
 
-LIMITS = {"acl_log": (1_000, 100.0), "ovenbird.binding": (10_000, 100.0)}
+LOG_LIMITS = {"acl_log": (1_000, 100.0), "ovenbird.binding": (10_000, 100.0)}
 """Burst and rate of loggers whose lines are wanted each, all their places together."""
 
 
@@ -48,7 +48,7 @@ class LogLimit(logging.Filter):
             return True
         if self._last is None or self._last() is not record:
             self._last = ref(record)
-            own = LIMITS.get(record.name)
+            own = LOG_LIMITS.get(record.name)
             place = (record.name, 0) if own else (record.pathname, record.lineno)
             bucket = self._buckets.get(place)
             if bucket is None:

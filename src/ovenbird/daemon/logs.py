@@ -30,7 +30,7 @@ LEVELS = {
     "info": logging.INFO,
     "dbg": logging.DEBUG,
 }
-NAMES = {
+LEVEL_NAMES = {
     logging.CRITICAL: "EMER",
     logging.ERROR: "ERR",
     logging.WARNING: "WARN",
@@ -61,7 +61,7 @@ class OvsFormatter(logging.Formatter):
         seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         when = f"{seconds}.{int(record.msecs):03d}Z"
         module = record.name.removeprefix("ovenbird.")
-        level = NAMES.get(record.levelno, record.levelname)
+        level = LEVEL_NAMES.get(record.levelno, record.levelname)
         message = record.getMessage()
         if not message.isprintable():  # names that strangers give must not look like lines of their own
             message = "".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in message)

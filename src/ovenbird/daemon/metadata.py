@@ -16,7 +16,7 @@ from ovenbird.daemon.process import Daemon, until_stopped
 from ovenbird.metadata.builtin_provider import BuiltinProvider
 from ovenbird.metadata.instance_userdata import UserdataStore
 from ovenbird.metadata.namespace import Plumbing
-from ovenbird.metadata.service import Service
+from ovenbird.metadata.service import MetadataService
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,14 +94,14 @@ def allow_sockets() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def service(daemon: Daemon) -> Service:
+def service(daemon: Daemon) -> MetadataService:
     """Return the service that the options describe.
 
     Raises:
         UsageError: they make no sense.
     """
     options = daemon.options
-    return Service(
+    return MetadataService(
         local_database(options),
         Plumbing(options.last("namespace") or "", prefix=options.last("prefix") or ""),
         provider(daemon),

@@ -16,7 +16,7 @@ from ovenbird.model import nb, sb
 from ovenbird.model.cloud import Finding
 from ovenbird.model.options import number
 from ovenbird.northd.build import build
-from ovenbird.northd.findings import Findings
+from ovenbird.northd.findings import CompilerFindings
 from ovenbird.ovsdb.replica import Replica
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOCK = "ovn_northd"
+NORTHD_LOCK = "ovn_northd"
 """The lock that the active one of several compilers holds; the original's, so that they stand by for one another."""
 
 
@@ -58,12 +58,12 @@ OPTIONS = {
     ),
 }
 
-SHORT = {"-D": "ovnnb-db", "-d": "ovnsb-db", "-n": "dry-run"}
+SHORT_OPTIONS = {"-D": "ovnnb-db", "-d": "ovnsb-db", "-n": "dry-run"}
 
 USAGE = Usage(summary="compile OVN's Northbound database to Southbound, as ovn-northd(8) does", synopsis="[OPTION]...")
 
 
-def driver(northbound: Client, *, southbound: Client, findings: Findings) -> ActiveStandbyDriver:
+def driver(northbound: Client, *, southbound: Client, findings: CompilerFindings) -> ActiveStandbyDriver:
     """Return what runs the compiler between two databases while it holds the lock.
 
     Arguments:
@@ -76,7 +76,7 @@ def driver(northbound: Client, *, southbound: Client, findings: Findings) -> Act
     def make() -> Engine:
         return build(northbound.store, sb_store=southbound.store, findings=findings, lacking=lacking(southbound))
 
-    return ActiveStandbyDriver("northd", make, clients, LOCK, southbound)
+    return ActiveStandbyDriver("northd", make, clients, NORTHD_LOCK, southbound)
 
 
 def lacking(southbound: Client) -> set[Column[Any]]:
@@ -92,7 +92,7 @@ def lacking(southbound: Client) -> set[Column[Any]]:
     }
 
 
-def register(unixctl: Unixctl, running: ActiveStandbyDriver, *findings: Findings) -> None:
+def register(unixctl: Unixctl, running: ActiveStandbyDriver, *findings: CompilerFindings) -> None:
     """Offer the commands of ovn-northd(8), and `findings/list`: what of Northbound has no effect, and why."""
 
     def doing(action: Callable[[], None]) -> Callable[[list[str]], str]:
@@ -139,7 +139,7 @@ async def serve(daemon: Daemon) -> None:
         leader_only=True,
         keys=keys,
     )
-    findings = Findings()
+    findings = CompilerFindings()
     running = driver(northbound, southbound=southbound, findings=findings)
     register(daemon.unixctl, running, findings)
     daemon.unixctl.register("nb-connection-status", lambda _: connection_status(northbound))
@@ -177,7 +177,7 @@ async def serve(daemon: Daemon) -> None:
             await client.close()
 
 
-async def _write_findings(findings: Findings, cloud_client: Replica) -> None:
+async def _write_findings(findings: CompilerFindings, cloud_client: Replica) -> None:
     """Write findings to Cloud, once it can be reached."""
     await cloud_client.start()
     await FindingWriter("northd", findings, cloud_client).run()
@@ -185,7 +185,7 @@ async def _write_findings(findings: Findings, cloud_client: Replica) -> None:
 
 def daemon() -> Daemon:
     """Return the daemon, to be run."""
-    return Daemon("northd", program="ovn-northd", kind="ovn", own=OPTIONS, usage=USAGE, main=serve, short=SHORT)
+    return Daemon("northd", program="ovn-northd", kind="ovn", own=OPTIONS, usage=USAGE, main=serve, short=SHORT_OPTIONS)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -30,7 +30,7 @@ from ovenbird.daemon.errors import UsageError
 from ovenbird.daemon.help import Usage, help_text, option_list
 from ovenbird.daemon.logs import LEVELS, Logs
 from ovenbird.daemon.options import COMMON, Options
-from ovenbird.daemon.unixctl import CommandError, Unixctl
+from ovenbird.daemon.unixctl import Unixctl, UnixctlError
 from ovenbird.engine.gc_pause import tune
 from ovenbird.sockets.run_directory import run_directory
 
@@ -252,7 +252,7 @@ class Daemon:
     def _exit(self, arguments: list[str]) -> str:
         for argument in arguments:
             if argument not in self.exit_options:
-                raise CommandError(f"{argument}: {self.program} does not know this way to exit")
+                raise UnixctlError(f"{argument}: {self.program} does not know this way to exit")
         self.exit_arguments = tuple(arguments)
         self.stopping.set()
         return ""
@@ -266,7 +266,7 @@ class Daemon:
         try:
             self.logs.reopen()
         except UsageError as error:
-            raise CommandError(str(error)) from error
+            raise UnixctlError(str(error)) from error
         return ""
 
     def _rotated(self) -> None:

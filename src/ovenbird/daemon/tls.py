@@ -15,7 +15,7 @@ from ovenbird.ovsdb.tls_keys import KeyFiles, TlsKeys, check
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NAMES = (
+TLS_OPTIONS = (
     "private-key",
     "certificate",
     "ca-cert",
@@ -37,7 +37,7 @@ def files(options: Options, value: Callable[[str], str] = str) -> KeyFiles:
         options: the command line.
         value: returns what the text of an option stands for.
     """
-    said = {name: value(options.last(name) or "") for name in NAMES}
+    said = {name: value(options.last(name) or "") for name in TLS_OPTIONS}
     return KeyFiles(
         private_key=said["private-key"],
         certificate=said["certificate"],
@@ -69,7 +69,7 @@ def keys(options: Options, value: Callable[[str], str] | None = None) -> TlsKeys
     Raises:
         UsageError: an option is missing, or says what is not understood.
     """
-    named = [name for name in NAMES[:4] if options.has(name)]
+    named = [name for name in TLS_OPTIONS[:4] if options.has(name)]
     plain = files(options, lambda text: "" if value is not None and text.startswith("db:") else text)
     try:
         check(plain)

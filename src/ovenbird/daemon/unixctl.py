@@ -32,16 +32,16 @@ LONGEST = 1 << 20
 """Bytes of a command with its arguments."""
 UNREAD = 1 << 20
 """Bytes of answers that a caller has not read, from which on no more commands are taken from it."""
-PATIENCE = 60.0
+CALL_TIMEOUT = 60.0
 """Seconds that a caller has to finish a command, and to read an answer."""
 
 
-class CommandError(Exception):
+class UnixctlError(Exception):
     """A command cannot do what it was asked to; the text is the answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class UnixctlCommand:
     """One command: what it does, its arguments for the help text, and how many it takes."""
 
     run: Callable[[list[str]], str]
@@ -60,7 +60,7 @@ class Unixctl:
 
     def __init__(self, path: Path | None, version: str) -> None:
         self.path = path
-        self.commands: dict[str, Command] = {}
+        self.commands: dict[str, UnixctlCommand] = {}
         self.callers: set[_Caller] = set()
         self._listener: Listener | None = None
         self.register("version", lambda _: version + "\n")
@@ -79,7 +79,7 @@ class Unixctl:
             least: the fewest arguments.
             most: the most arguments.
         """
-        self.commands[name] = Command(run, usage, least, max(least, most))
+        self.commands[name] = UnixctlCommand(run, usage, least, max(least, most))
 
     async def start(self) -> None:
         """Listen.
@@ -124,7 +124,7 @@ class Unixctl:
             return None, f'"{method}" command takes at most {command.most} arguments'
         try:
             return command.run(params), None
-        except (CommandError, UsageError) as e:
+        except (UnixctlError, UsageError) as e:
             return None, str(e)
 
     def _help(self) -> str:
@@ -193,13 +193,13 @@ class _Caller(asyncio.Protocol):
     def _watch(self, *, late: bool) -> None:
         """Give the caller time, if it owes something; it is the same time until it owes nothing."""
         if late and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._give_up)
+            self._timer = asyncio.get_running_loop().call_later(CALL_TIMEOUT, self._give_up)
         elif not late and self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _give_up(self) -> None:
-        log.warning("%s: a caller takes more than %g s to end a command or to read", self._unixctl.path, PATIENCE)
+        log.warning("%s: a caller takes more than %g s to end a command or to read", self._unixctl.path, CALL_TIMEOUT)
         self._transport.abort()
 
     def close(self) -> None:

@@ -64,7 +64,7 @@ class ComputedIndex:
         return table.kept.get(self) or Files(self, table)
 
 
-class Bucket(Source):
+class ComputedBucket(Source):
     """The rows under one key, oldest first."""
 
     __slots__ = ("files", "held", "key")
@@ -89,7 +89,7 @@ class Files:
     def __init__(self, derived: ComputedIndex, table: Table[Any]) -> None:
         self.derived = derived
         self.table = table
-        self.buckets: dict[Any, Bucket] = {}
+        self.buckets: dict[Any, ComputedBucket] = {}
         self.filed: dict[Row, tuple[Any, ...]] = {}
         self.mask = 0
         for column in derived.columns:
@@ -107,7 +107,7 @@ class Files:
         """Return the rows under a key; the caller depends on them."""
         bucket = self.buckets.get(key)
         if bucket is None:
-            bucket = self.buckets[key] = Bucket(self, key)
+            bucket = self.buckets[key] = ComputedBucket(self, key)
         bucket.track()
         return list(bucket.held)
 
@@ -141,7 +141,7 @@ class Files:
             if key not in before:
                 bucket = self.buckets.get(key)
                 if bucket is None:
-                    bucket = self.buckets[key] = Bucket(self, key)
+                    bucket = self.buckets[key] = ComputedBucket(self, key)
                 bucket.held[row] = None
                 bucket.touch()
 

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from ovenbird.engine.alarms import Alarm
-    from ovenbird.engine.ids import Allocation, Pool, Scope
+    from ovenbird.engine.ids import Allocation, Pool, PoolScope
     from ovenbird.engine.outputs import Handle
     from ovenbird.engine.rows import Column, Row, SetDeltas, Store, Table
     from ovenbird.engine.rules import Run
-    from ovenbird.engine.views import Instance
+    from ovenbird.engine.views import ViewInstance
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +71,8 @@ class Engine:
         self.tables: dict[type[Row], Table[Any]] = {
             table.row_class: table for store in stores for table in store.tables.values()
         }
-        self.memo: dict[tuple[Any, ...], Instance] = {}
-        self.scopes: dict[tuple[Pool, Any], Scope] = {}
+        self.memo: dict[tuple[Any, ...], ViewInstance] = {}
+        self.scopes: dict[tuple[Pool, Any], PoolScope] = {}
         self.outputs: dict[Rows, Output] = {}
         self.grouped_values: dict[Rule, Any] = {}
         self.owners: dict[Fact, Run | dict[Run, None]] = {}
@@ -81,9 +81,9 @@ class Engine:
         self.alarms = Alarms(clock)
         self.observers: list[Callable[[Deltas], None]] = []
         """Told after each wave what it changed."""
-        self.dirty_views: list[tuple[int, int, Instance]] = []
+        self.dirty_views: list[tuple[int, int, ViewInstance]] = []
         self.dirty_runs: deque[Run] = deque()
-        self.unread: list[Instance | Allocation | Handle | Alarm] = []
+        self.unread: list[ViewInstance | Allocation | Handle | Alarm] = []
         self.sequence = 0
         self.closed = False
         """Whether it has left its tables."""

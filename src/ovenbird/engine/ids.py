@@ -51,10 +51,10 @@ class Pool:
         return _scope(node.engine, self, scope).get(key, want, strength=0 if want is None else 1 if yields else 2)
 
 
-def _scope(engine: Any, pool: Pool, scope: Hashable) -> Scope:
-    found: Scope | None = engine.scopes.get((pool, scope))
+def _scope(engine: Any, pool: Pool, scope: Hashable) -> PoolScope:
+    found: PoolScope | None = engine.scopes.get((pool, scope))
     if found is None:
-        found = engine.scopes[pool, scope] = Scope(engine, pool, scope)
+        found = engine.scopes[pool, scope] = PoolScope(engine, pool, scope)
     return found
 
 
@@ -89,7 +89,7 @@ class Allocation(Source):
 
     __slots__ = ("key", "scope", "strength", "value")
 
-    def __init__(self, scope: Scope, key: Hashable, *, value: int, strength: int) -> None:
+    def __init__(self, scope: PoolScope, key: Hashable, *, value: int, strength: int) -> None:
         self.readers = {}
         self.scope = scope
         self.key = key
@@ -110,7 +110,7 @@ class Refused(Source):
 
     __slots__ = ("scope", "value")
 
-    def __init__(self, scope: Scope, value: int) -> None:
+    def __init__(self, scope: PoolScope, value: int) -> None:
         self.readers = {}
         self.scope = scope
         self.value = value
@@ -121,7 +121,7 @@ class Refused(Source):
             del self.scope.refused[self.value]
 
 
-class Scope:
+class PoolScope:
     """The numbers taken in one scope of a pool."""
 
     __slots__ = ("_next", "by_key", "engine", "exhausted", "key", "pool", "refused", "seeds", "taken")

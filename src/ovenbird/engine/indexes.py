@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import Column, Row
 
 
-class Bucket(Source):
+class IndexBucket(Source):
     """The rows under one key, oldest first."""
 
     __slots__ = ("held", "index", "key")
@@ -41,7 +41,7 @@ class Index:
 
     def __init__(self, columns: tuple[Column[Any], ...]) -> None:
         self.columns = columns
-        self.buckets: dict[Any, Bucket] = {}
+        self.buckets: dict[Any, IndexBucket] = {}
         self.mask = 0
         for column in columns:
             self.mask |= column.bit
@@ -55,7 +55,7 @@ class Index:
         node = tracking.reader
         if node is not None:
             if bucket is None:
-                bucket = self.buckets[key] = Bucket(self, key)
+                bucket = self.buckets[key] = IndexBucket(self, key)
             if node not in bucket.readers:
                 bucket.readers[node] = tracking.WHOLE
                 node.deps.append(bucket)
@@ -119,7 +119,7 @@ class Index:
     def _put(self, key: Any, row: Row) -> None:
         bucket = self.buckets.get(key)
         if bucket is None:
-            bucket = self.buckets[key] = Bucket(self, key)
+            bucket = self.buckets[key] = IndexBucket(self, key)
         bucket.held[row] = None
         if bucket.readers:
             bucket.touch()

@@ -45,7 +45,7 @@ class View(Generic[T, *Ts]):
         key = (self, args)
         found = memo.get(key)
         if found is None:
-            found = memo[key] = Instance(node.engine, key)
+            found = memo[key] = ViewInstance(node.engine, key)
             found.compute()
         elif found.dirty or found.computing:
             found.compute()
@@ -64,7 +64,7 @@ class View(Generic[T, *Ts]):
         return f"<view {self.name}>"
 
 
-class Instance(Reader):
+class ViewInstance(Reader):
     """A view applied to its arguments: the remembered value, its dependencies, its readers."""
 
     __slots__ = ("computing", "error", "key", "value")

@@ -10,8 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ovenbird.lab.errors import CommandError, LabError
-from ovenbird.lab.external_network import ADDRESS, PHYSICAL_NETWORK, POOL, ExternalNetwork
-from ovenbird.lab.external_network import SUBNET as OUTSIDE_SUBNET
+from ovenbird.lab.external_network import ADDRESS, EXTERNAL_SUBNET, PHYSICAL_NETWORK, POOL, ExternalNetwork
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.lab import Lab, Progress
 from ovenbird.lab.namespace import Namespace
@@ -117,7 +116,7 @@ def add_router(lab: Lab, topology: DemoTopology, progress: Progress) -> tuple[De
         provider = {"provider:network_type": "flat", "provider:physical_network": PHYSICAL_NETWORK}
         external = neutron.create("network", name=EXTERNAL_NETWORK, **{"router:external": True, **provider})["id"]
         pool = [{"start": POOL[0], "end": POOL[1]}]
-        addresses = {"cidr": OUTSIDE_SUBNET, "gateway_ip": ADDRESS, "allocation_pools": pool, "enable_dhcp": False}
+        addresses = {"cidr": EXTERNAL_SUBNET, "gateway_ip": ADDRESS, "allocation_pools": pool, "enable_dhcp": False}
         neutron.create("subnet", name=EXTERNAL_NETWORK, network_id=external, ip_version=4, **addresses)
         gateway = {"network_id": external}
         router = neutron.create("router", name=ROUTER, external_gateway_info=gateway)["id"]

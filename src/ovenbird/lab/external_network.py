@@ -12,7 +12,7 @@ from ovenbird.lab.state import State
 
 PHYSICAL_NETWORK = "public"
 """The segment's name in bridge mappings and in the API's `provider:physical_network`."""
-SUBNET = "172.24.4.0/24"
+EXTERNAL_SUBNET = "172.24.4.0/24"
 ADDRESS = "172.24.4.1"
 POOL = ("172.24.4.10", "172.24.4.200")
 """The segment's addresses: all of them, the outside world's own, and those that the cloud may use."""
@@ -45,7 +45,7 @@ class ExternalNetwork:
         """Create the segment, and the outside world's address on it."""
         segment = self.segment
         segment.make(state)
-        self.namespace.batch([f"address add {ADDRESS}/{SUBNET.rpartition('/')[2]} dev {segment.bridge}"])
+        self.namespace.batch([f"address add {ADDRESS}/{EXTERNAL_SUBNET.rpartition('/')[2]} dev {segment.bridge}"])
         # The userspace datapath hands packets on as they are: a checksum left to "hardware" would never be made.
         self.namespace.run("ethtool", "-K", segment.bridge, "tx", "off")
 

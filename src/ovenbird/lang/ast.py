@@ -23,7 +23,7 @@ Span = tuple[int, int]
 _NOWHERE: Span = (0, 0)
 
 
-class Relation(StrEnum):
+class Relop(StrEnum):
     """A relational operator."""
 
     EQ = "=="
@@ -34,17 +34,17 @@ class Relation(StrEnum):
     GE = ">="
 
     @property
-    def turned(self) -> Relation:
+    def turned(self) -> Relop:
         """Return the operator that says the same with its sides exchanged."""
         return _TURNED[self]
 
     @property
-    def negated(self) -> Relation:
+    def negated(self) -> Relop:
         """Return the operator that holds exactly when this one does not."""
         return _NEGATED[self]
 
 
-_EQ, _NE, _LT, _LE, _GT, _GE = Relation
+_EQ, _NE, _LT, _LE, _GT, _GE = Relop
 _TURNED = {_EQ: _EQ, _NE: _NE, _LT: _GT, _LE: _GE, _GT: _LT, _GE: _LE}
 _NEGATED = {_EQ: _NE, _NE: _EQ, _LT: _GE, _LE: _GT, _GT: _LE, _GE: _LT}
 
@@ -152,7 +152,7 @@ class Compare:
     """A field compared with one constant or, in braces, with a set of them; the field stands on the left."""
 
     ref: FieldRef
-    relation: Relation
+    relation: Relop
     constants: tuple[Constant, ...]
     braces: bool = False
     span: Span = field(default=_NOWHERE, compare=False)

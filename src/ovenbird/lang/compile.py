@@ -38,7 +38,7 @@ _PARTS = {
 }
 
 
-class Clause(NamedTuple):
+class ConjunctionClause(NamedTuple):
     """The flow satisfies one dimension, counted from 1, of a conjunctive match that has `dimensions` of them."""
 
     conjunction: int
@@ -50,7 +50,7 @@ class CompiledFlow(NamedTuple):
     """One OpenFlow match of an expression; with `clauses` its actions are those conjunctions, else the flow's own."""
 
     match: Match
-    clauses: tuple[Clause, ...] = ()
+    clauses: tuple[ConjunctionClause, ...] = ()
 
 
 class Compiled(NamedTuple):
@@ -75,7 +75,7 @@ def compile_match(text: str, bindings: Bindings) -> Compiled:
 def compile_boxes(disjunction: list[Conjunction]) -> Compiled:
     """Turn the normal form into flows; raise `CompileError` for single bits of a field that cannot be masked."""
     plain: dict[Match, None] = {}
-    clauses: dict[Match, list[Clause]] = {}
+    clauses: dict[Match, list[ConjunctionClause]] = {}
     n_conjunctions = 0
     for box in disjunction:
         for fixed, dimensions in _products(box):
@@ -84,7 +84,7 @@ def compile_boxes(disjunction: list[Conjunction]) -> Compiled:
                 continue
             n_conjunctions += 1
             for number, (name, values) in enumerate(dimensions, 1):
-                clause = Clause(conjunction=n_conjunctions, dimension=number, dimensions=len(dimensions))
+                clause = ConjunctionClause(conjunction=n_conjunctions, dimension=number, dimensions=len(dimensions))
                 for cube in values:
                     clauses.setdefault(Match({**fixed, **narrow(name, cube)}), []).append(clause)
             plain[Match({**fixed, "conj_id": (n_conjunctions, _CONJ_ID_MASK)})] = None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
+class DhcpOption:
     """`name = value` or `name = {value, ...}`."""
 
     name: str
@@ -68,14 +68,14 @@ class Option:
         return numbers
 
 
-def parse_options(cursor: Tokens) -> tuple[Option, ...]:
+def parse_options(cursor: Tokens) -> tuple[DhcpOption, ...]:
     """Parse `(name = value, ...)`; raise `LangError`."""
     cursor.expect("(")
-    options: list[Option] = []
+    options: list[DhcpOption] = []
     while not cursor.take(")"):
         name = cursor.expect("id").name
         cursor.expect("=")
-        options.append(Option(name, _values(cursor)))
+        options.append(DhcpOption(name, _values(cursor)))
         if not cursor.take(","):
             cursor.expect(")")
             break
@@ -104,7 +104,7 @@ def _value(cursor: Tokens) -> Integer | String:
 _UINT_BYTES = {"bool": 1, "uint8": 1, "uint16": 2, "uint32": 4}
 
 
-def encode_dhcp4(option: Option, kind: str) -> bytes:
+def encode_dhcp4(option: DhcpOption, kind: str) -> bytes:
     """Return the value of a DHCPv4 option of a type of DHCP_Options.
 
     Raises:
@@ -128,7 +128,7 @@ def encode_dhcp4(option: Option, kind: str) -> bytes:
     raise FieldError(f"DHCPv4 option {option.name} has unknown type {kind}.")
 
 
-def encode_dhcp6(option: Option, kind: str) -> bytes:
+def encode_dhcp6(option: DhcpOption, kind: str) -> bytes:
     """Return the value of a DHCPv6 option of a type of DHCPv6_Options.
 
     Raises:
@@ -144,13 +144,13 @@ def encode_dhcp6(option: Option, kind: str) -> bytes:
     raise FieldError(f"DHCPv6 option {option.name} has unknown type {kind}.")
 
 
-def _sized(option: Option, value: int, size: int) -> bytes:
+def _sized(option: DhcpOption, value: int, size: int) -> bytes:
     if value.bit_length() > size * 8:
         raise FieldError(f"Option {option.name} takes {size * 8} bits.")
     return value.to_bytes(size, "big")
 
 
-def _static_routes(option: Option) -> bytes:
+def _static_routes(option: DhcpOption) -> bytes:
     """Encode pairs of prefix and gateway."""
     numbers = option.numbers
     if len(numbers) % 2:

@@ -22,7 +22,7 @@ from ovenbird.lang.ast import (
     Not,
     Or,
     PortGroup,
-    Relation,
+    Relop,
     Resident,
     String,
     Test,
@@ -111,16 +111,16 @@ def _values(compare: Compare, bindings: Bindings) -> MaskSet:
     ones = (1 << width) - 1
     constants = list(integers(compare, bindings))
     match compare.relation:
-        case Relation.EQ | Relation.NE:
+        case Relop.EQ | Relop.NE:
             listed = cube_sets.union((c.value & ones, ones if c.mask is None else c.mask & ones) for c in constants)
-            return listed if compare.relation is Relation.EQ else cube_sets.complement(listed)
-        case Relation.LT:
+            return listed if compare.relation is Relop.EQ else cube_sets.complement(listed)
+        case Relop.LT:
             return cube_sets.between(0, (constants[0].value & ones) - 1, width=width)
-        case Relation.LE:
+        case Relop.LE:
             return cube_sets.between(0, constants[0].value & ones, width=width)
-        case Relation.GT:
+        case Relop.GT:
             return cube_sets.between((constants[0].value & ones) + 1, ones, width=width)
-        case Relation.GE:
+        case Relop.GE:
             return cube_sets.between(constants[0].value & ones, ones, width=width)
         case _:
             assert_never(compare.relation)

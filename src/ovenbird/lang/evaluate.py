@@ -19,7 +19,7 @@ from ovenbird.lang.ast import (
     Not,
     Or,
     PortGroup,
-    Relation,
+    Relop,
     Resident,
     String,
     Test,
@@ -58,7 +58,7 @@ def evaluate(expr: Expr, packet: Microflow, bindings: Bindings, *, negative: boo
             results = [evaluate(term, packet, bindings, negative=negative) for term in terms]
             return all(results) if isinstance(expr, And) != negative else any(results)
         case Test(ref):
-            return _compare(Compare(ref, Relation.NE, (Integer(0),)), packet, bindings, negative)
+            return _compare(Compare(ref, Relop.NE, (Integer(0),)), packet, bindings, negative)
         case Compare():
             return _compare(expr, packet, bindings, negative)
         case _:
@@ -73,28 +73,28 @@ def _compare(compare: Compare, packet: Microflow, bindings: Bindings, negative: 
         _holds(value, relation, constant & ones if ref.n_bits else constant, mask)
         for constant, mask in _numbers(compare.constants, bindings)
     ]
-    holds = all(outcomes) if relation is Relation.NE else any(outcomes)
+    holds = all(outcomes) if relation is Relop.NE else any(outcomes)
     if not symbol.prerequisite:
         return holds != negative
     return holds != negative and evaluate(parse(symbol.prerequisite), packet, bindings)
 
 
-def _holds(value: int, relation: Relation, constant: int, mask: int | None) -> bool:
+def _holds(value: int, relation: Relop, constant: int, mask: int | None) -> bool:
     if mask is not None:
         value &= mask
         constant &= mask
     match relation:
-        case Relation.EQ:
+        case Relop.EQ:
             return value == constant
-        case Relation.NE:
+        case Relop.NE:
             return value != constant
-        case Relation.LT:
+        case Relop.LT:
             return value < constant
-        case Relation.LE:
+        case Relop.LE:
             return value <= constant
-        case Relation.GT:
+        case Relop.GT:
             return value > constant
-        case Relation.GE:
+        case Relop.GE:
             return value >= constant
         case _:
             assert_never(relation)

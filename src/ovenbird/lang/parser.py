@@ -17,7 +17,7 @@ from ovenbird.lang.ast import (
     Integer,
     Not,
     PortGroup,
-    Relation,
+    Relop,
     Resident,
     String,
     Test,
@@ -30,7 +30,7 @@ from ovenbird.lang.lexer import Format, Token, Tokens
 from ovenbird.lang.symbols import SYMBOLS, Level, Scope
 from ovenbird.lang.text_cache import cached_by_text
 
-_RELATIONS = {relation.value: relation for relation in Relation}
+_RELATIONS = {relation.value: relation for relation in Relop}
 _MAX_DEPTH = 100  # parentheses deeper than this are a mistake or an attack
 
 
@@ -207,7 +207,7 @@ class _Parser:
         if field.n_bits > 1 and not self.negative:
             message = "Explicit `!= 0' is required for inequality test of multibit field against 0."
             raise FieldError(message, text=tokens.text, span=field.span)
-        self.check_positive(field, Relation.NE, (Integer(0),))
+        self.check_positive(field, Relop.NE, (Integer(0),))
         return Test(field)
 
     def constant_first(self) -> tuple[Expr, bool]:
@@ -254,11 +254,11 @@ class _Parser:
             tokens.take(",")
         return tuple(constants), True
 
-    def compare(self, field: FieldRef, relation: Relation, constants: tuple[Constant, ...], braces: bool) -> Compare:
+    def compare(self, field: FieldRef, relation: Relop, constants: tuple[Constant, ...], braces: bool) -> Compare:
         symbol, text = field.symbol, self.tokens.text
         for constant in constants:
             check_constant(field, constant, text, field.span)
-        if relation not in (Relation.EQ, Relation.NE):
+        if relation not in (Relop.EQ, Relop.NE):
             only = "Only == and != operators may be used"
             if braces:
                 raise FieldError(f"{only} with value sets.", text=text, span=field.span)
@@ -272,12 +272,12 @@ class _Parser:
         self.check_positive(field, relation, constants)
         return Compare(field, relation, constants, braces, field.span)
 
-    def check_positive(self, field: FieldRef, relation: Relation, constants: tuple[Constant, ...]) -> None:
+    def check_positive(self, field: FieldRef, relation: Relop, constants: tuple[Constant, ...]) -> None:
         """Refuse a nominal field or predicate in the negative sense, enclosing `!` taken into account."""
         symbol, text = field.symbol, self.tokens.text
         if symbol.level is not Level.NOMINAL:
             return
-        negative = (relation is Relation.NE) != self.negative
+        negative = (relation is Relop.NE) != self.negative
         if not symbol.is_predicate:
             if negative:
                 message = (

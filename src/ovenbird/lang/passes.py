@@ -18,7 +18,7 @@ from ovenbird.lang.ast import (
     Integer,
     Not,
     Or,
-    Relation,
+    Relop,
     Resident,
     Test,
     conjunction,
@@ -47,7 +47,7 @@ def annotate(expr: Expr, *, negative: bool = False, whole: bool = False) -> Expr
         case Resident():
             return Not(expr) if flipped else expr
         case Test(ref):
-            return _compare(Compare(ref, Relation.NE, _ZERO, span=ref.span), flipped, whole)
+            return _compare(Compare(ref, Relop.NE, _ZERO, span=ref.span), flipped, whole)
         case Compare():
             return _compare(expr, flipped, whole)
         case And(terms) | Or(terms):
@@ -61,7 +61,7 @@ def _compare(compare: Compare, flipped: bool, whole: bool) -> Expr:
     symbol = compare.ref.symbol
     relation = compare.relation.negated if flipped else compare.relation
     if symbol.is_predicate:
-        equal = relation is Relation.EQ
+        equal = relation is Relop.EQ
         bits = {c.value & 1 for c in compare.constants if isinstance(c, Integer)}
         terms = [annotated(symbol.expansion, negative=bool(bit) != equal) for bit in sorted(bits)]
         return disjunction(terms) if equal else conjunction(terms)

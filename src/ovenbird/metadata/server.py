@@ -37,7 +37,7 @@ LARGEST_BODY = 64 << 10
 """Bytes of a request's body; the longest that Nova takes is an encrypted password."""
 
 
-class Server:
+class MetadataServer:
     """The server of one network.
 
     Arguments:

@@ -22,8 +22,8 @@ from ovenbird.metadata.instance_lookup import find_instance
 from ovenbird.metadata.namespace import Plumbing, departed
 from ovenbird.metadata.network import networks
 from ovenbird.metadata.rows import ROWS, SSL, Bridge, OpenVSwitch
-from ovenbird.metadata.server import Server
-from ovenbird.metadata.switch import Settings, plan, plugged, userspace
+from ovenbird.metadata.server import MetadataServer
+from ovenbird.metadata.switch import ChassisSettings, plan, plugged, userspace
 from ovenbird.model.sb import Chassis, ChassisPrivate, PortBinding, SBGlobal
 from ovenbird.ovsdb.errors import Disconnected, OvsdbError
 from ovenbird.ovsdb.replica import Replica
@@ -64,14 +64,14 @@ class Served:
 
     network: Network
     identity: tuple[int, int] | None
-    server: Server
+    server: MetadataServer
 
 
 CLEARING = 5.0
 """Seconds that the local database may take to answer a service that ends."""
 
 
-class Service:
+class MetadataService:
     """The metadata service of one chassis.
 
     Arguments:
@@ -113,9 +113,9 @@ class Service:
     # -- status -------------------------------------------------------------------------------------------------------
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> ChassisSettings:
         """The configuration, as the local database has it now."""
-        return Settings.read(self._switch.store, self._chassis)
+        return ChassisSettings.read(self._switch.store, self._chassis)
 
     @property
     def connected(self) -> bool:
@@ -161,7 +161,7 @@ class Service:
         await self._wake.wait()
         self._wake.clear()
 
-    async def _follow(self, settings: Settings) -> None:
+    async def _follow(self, settings: ChassisSettings) -> None:
         """Follow one Southbound until the configuration changes."""
         if not settings.chassis or (lack := lacks_remote(settings.remote)):
             lack = lack if settings.chassis else "no system-id"
@@ -197,7 +197,7 @@ class Service:
             starting.cancel()
             await southbound.close()
 
-    async def _look(self, southbound: Replica, settings: Settings) -> None:
+    async def _look(self, southbound: Replica, settings: ChassisSettings) -> None:
         """Compare what is with what should be, and make it so."""
         if not southbound.connected:
             return
@@ -240,7 +240,7 @@ class Service:
 
     # -- what is, and what should be ----------------------------------------------------------------------------------
 
-    async def _reconcile(self, wanted: dict[str, Network], settings: Settings) -> None:
+    async def _reconcile(self, wanted: dict[str, Network], settings: ChassisSettings) -> None:
         there = self._plumbing.present() | plugged(self._switch.store).keys() | self._served.keys()
         unwanted = self._given_up(there - wanted.keys(), wanted)
         cabled = self._plumbing.cabled(wanted.values())
@@ -306,7 +306,7 @@ class Service:
         except PlumbingError as error:
             self._failed(error)
             return
-        server = Server(partial(self._answer, network), f"metadata of network {network.id}")
+        server = MetadataServer(partial(self._answer, network), f"metadata of network {network.id}")
         await server.start(sockets)
         self._served[network.id] = Served(network, self._plumbing.identity(network.id), server)
         log.info("network %s is served", network.id)

@@ -24,7 +24,7 @@ MARK = "ovenbird-metadata"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class ChassisSettings:
     """What the local database says about this chassis (ovn-controller(8), "Configuration").
 
     Arguments:
@@ -38,7 +38,7 @@ class Settings:
     bridge: str
 
     @classmethod
-    def read(cls, switch: Store, chassis: str = "") -> Settings:
+    def read(cls, switch: Store, chassis: str = "") -> ChassisSettings:
         """Read them.
 
         Arguments:

@@ -9,13 +9,13 @@ from typing import Self
 
 from ovenbird.net.errors import PacketError
 
-PORT = 3784
+BFD_PORT = 3784
 _PACKET = struct.Struct(">BBBBIIIII")
 _VERSION = 1
 _POLL, _FINAL, _AUTHENTICATION, _MULTIPOINT = 0x20, 0x10, 0x04, 0x01
 
 
-class State(IntEnum):
+class BfdState(IntEnum):
     """A session's state, as both ends tell each other."""
 
     ADMIN_DOWN = 0
@@ -37,7 +37,7 @@ class Diagnostic(IntEnum):
 class Control:
     """A control packet; intervals in microseconds, discriminators 0 for unknown."""
 
-    state: State
+    state: BfdState
     my_discriminator: int
     your_discriminator: int
     detect_mult: int
@@ -69,8 +69,8 @@ class Control:
             raise PacketError(f"BFD version {first >> 5}, {length} bytes in {len(data)}")
         if not mult or not mine or flags & (_AUTHENTICATION | _MULTIPOINT) or (flags & _POLL and flags & _FINAL):
             raise PacketError(f"BFD flags {flags:#04x}, multiplier {mult}, discriminator {mine}")
-        state = State(flags >> 6)
-        if not yours and state > State.DOWN:
+        state = BfdState(flags >> 6)
+        if not yours and state > BfdState.DOWN:
             raise PacketError(f"BFD state {state.name} without your discriminator")
         return cls(
             state=state,

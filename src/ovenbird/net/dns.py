@@ -8,7 +8,7 @@ from typing import Self
 
 from ovenbird.net.errors import PacketError
 
-PORT = 53
+DNS_PORT = 53
 A, PTR, AAAA, ANY = 1, 12, 28, 255
 IN = 1
 _HEADER = struct.Struct(">HHHHHH")
@@ -33,7 +33,7 @@ def encode_name(name: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class DnsQuery:
     """A standard query with one question; `name` keeps its case, `wire` is the question as it came."""
 
     ident: int

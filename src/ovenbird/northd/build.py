@@ -20,7 +20,7 @@ from ovenbird.engine.findings import finding
 from ovenbird.engine.rules import rule
 from ovenbird.model import nb, sb
 from ovenbird.northd.features import FEATURES
-from ovenbird.northd.findings import Findings
+from ovenbird.northd.findings import CompilerFindings
 from ovenbird.northd.ir.datapath_groups import DP_GROUP, IN_DP_GROUP
 from ovenbird.northd.ir.flow import LOGICAL_FLOW
 from ovenbird.northd.ir.switch_port import SwitchPort
@@ -40,7 +40,7 @@ _PORT_PARTS = {
 }
 """What features do for ports of a type; for one that none of them names, what they do for ordinary ports."""
 
-SHARED = (DP_GROUP, IN_DP_GROUP)
+GROUP_RELATIONS = (DP_GROUP, IN_DP_GROUP)
 """What all features write, besides logical flows."""
 
 LEFT_BEHIND: tuple[type[Row], ...] = (
@@ -73,7 +73,7 @@ def build(
     *,
     sb_store: Store,
     clock: Callable[[], int] = now,
-    findings: Findings | None = None,
+    findings: CompilerFindings | None = None,
     lacking: Collection[Column[Any]] = (),
 ) -> Engine:
     """Make the compiler.
@@ -94,7 +94,7 @@ def build(
     rules = [each for feature in features for each in feature.rules]
     substitutes = [more for feature in features for column, more in feature.substitutes.items() if column in lacking]
     engine = Engine([nb_store, sb_store], [*rules, *chain(*substitutes), switch_port], clock)
-    (findings if findings is not None else Findings()).observe(engine)
+    (findings if findings is not None else CompilerFindings()).observe(engine)
     for feature in features:
         if feature.start is not None:
             feature.start(engine, nb_store, sb_store)
@@ -108,7 +108,7 @@ def build(
 
 def outputs(features: Iterable[Feature]) -> dict[Rows, tuple[Members, ...]]:
     """Return the rows that features write, and which sets in them; those that others are within come first."""
-    written = dict.fromkeys(chain(SHARED, *(feature.outputs for feature in features)))
+    written = dict.fromkeys(chain(GROUP_RELATIONS, *(feature.outputs for feature in features)))
     rows = [each for each in written if isinstance(each, Rows)]
     left = [row_class for row_class in LEFT_BEHIND if not any(each.row_class is row_class for each in rows)]
     rows += [Rows(row_class) for row_class in left]

@@ -39,7 +39,7 @@ class Found(NamedTuple):
     text: str
 
 
-class Findings:
+class CompilerFindings:
     """The findings of one compiler after the other: of whichever has the engine."""
 
     __slots__ = ("_current", "_engine", "_flows", "watchers")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ovenbird.openflow.messages import Error, FlowChange, Message
-    from ovenbird.openflow.transport import Session
+    from ovenbird.openflow.transport import OpenFlowSession
 
 FIRST = 0x80000000
 """The transaction id of a bundle's first change. Others' messages may go out between changes; their ids are below."""
@@ -32,7 +32,7 @@ class Bundle:
         flags: `ATOMIC`, `ORDERED` or both.
     """
 
-    def __init__(self, session: Session, *, number: int, xid: int, flags: int) -> None:
+    def __init__(self, session: OpenFlowSession, *, number: int, xid: int, flags: int) -> None:
         self.errors: dict[int, Error] = {}
         self._session = session
         self._number = number

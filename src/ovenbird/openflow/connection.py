@@ -38,7 +38,7 @@ class Malformed:
 Event = Received | Malformed
 
 
-class Connection:
+class OpenFlowConnection:
     """Protocol state of one side of a connection; both sides are alike.
 
     Send what `data_to_send` gives, also at the start.

@@ -1,7 +1,7 @@
 """OpenFlow over asyncio: a session with a switch, and keeping one up.
 
-A `Session` is one connection after its hello. `keep_connected` makes one after another, with growing pauses, so that a
-switch that restarts is met again. A peer that is silent for a probe interval is asked by an echo; silent for another,
+An `OpenFlowSession` is a connection after its hello. `keep_connected` makes one after another, with growing pauses: a
+restarted switch is met again. A peer that is silent for a probe interval is asked by an echo; silent for another,
 it is gone.
 """
 
@@ -13,7 +13,7 @@ import logging
 from typing import TYPE_CHECKING, Self
 
 from ovenbird.openflow.bundle import Bundle
-from ovenbird.openflow.connection import Connection, Malformed, Received
+from ovenbird.openflow.connection import Malformed, OpenFlowConnection, Received
 from ovenbird.openflow.errors import ConnectionLostError, OpenFlowError
 from ovenbird.openflow.messages import (
     ATOMIC,
@@ -49,7 +49,7 @@ async def _open(target: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter
     raise ValueError(f"{target!r} is neither unix:PATH nor tcp:HOST:PORT")
 
 
-class Session:
+class OpenFlowSession:
     """A connection to a switch that has been negotiated; `connect` makes it.
 
     Messages that answer nothing asked here (packet-ins, port changes, errors of plain `send`s) go to `on_message(xid,
@@ -63,7 +63,7 @@ class Session:
         on_message: Callable[[int, Message], None],
         probe_interval: float,
     ) -> None:
-        self._connection = Connection()
+        self._connection = OpenFlowConnection()
         self._reader = reader
         self._writer = writer
         self._on_message = on_message
@@ -311,7 +311,7 @@ class Session:
 
 async def keep_connected(
     target: str,
-    serve: Callable[[Session], Awaitable[None]],
+    serve: Callable[[OpenFlowSession], Awaitable[None]],
     on_message: Callable[[int, Message], None] = lambda _xid, _message: None,
     *,
     probe_interval: float = 5.0,
@@ -333,7 +333,7 @@ async def keep_connected(
     while True:
         try:
             async with asyncio.timeout(CONNECT):
-                session = await Session.connect(target, on_message, probe_interval=probe_interval)
+                session = await OpenFlowSession.connect(target, on_message, probe_interval=probe_interval)
         except (OSError, OpenFlowError) as error:
             reason = str(error) or f"no connection after {CONNECT:g} s"
             if reason != failure:
@@ -354,7 +354,7 @@ async def keep_connected(
         await asyncio.sleep(pause)
 
 
-async def _serve_until_lost(session: Session, serve: Callable[[Session], Awaitable[None]]) -> bool:
+async def _serve_until_lost(session: OpenFlowSession, serve: Callable[[OpenFlowSession], Awaitable[None]]) -> bool:
     """Return true when `serve` has returned; raise what ended it or the session."""
 
     async def run() -> None:

@@ -35,7 +35,7 @@ _ALL = AnyOf([])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class TableView:
     """What a monitor shows of one table: the columns for each kind of event, and the condition."""
 
     table: BoundTable
@@ -80,7 +80,7 @@ class Monitor:
             raise BadSyntax("monitor requests must be an object", requests)
         self.database = database
         self.version = version
-        self.views: dict[str, View] = {}
+        self.views: dict[str, TableView] = {}
         for name, parts in requests.items():
             table = database.tables.get(name)
             if table is None:
@@ -195,7 +195,7 @@ class Monitor:
 
     def _tell(
         self,
-        view: View,
+        view: TableView,
         uuid: UUID,
         old: list[Any] | None,
         new: list[Any] | None,
@@ -209,19 +209,19 @@ class Monitor:
             return self._came(view, uuid, new)
         return self._went(view, uuid, old) if seen and old is not None else None
 
-    def _came(self, view: View, uuid: UUID, values: list[Any]) -> dict[str, Any] | None:
+    def _came(self, view: TableView, uuid: UUID, values: list[Any]) -> dict[str, Any] | None:
         if view.insert is None:
             return None
         return {"insert" if self.version > 1 else "new": self._whole(view, view.insert, uuid, values)}
 
-    def _went(self, view: View, uuid: UUID, values: list[Any]) -> dict[str, Any] | None:
+    def _went(self, view: TableView, uuid: UUID, values: list[Any]) -> dict[str, Any] | None:
         if view.delete is None:
             return None
         return {"delete": None} if self.version > 1 else {"old": self._whole(view, view.delete, uuid, values)}
 
     def _changed(
         self,
-        view: View,
+        view: TableView,
         uuid: UUID,
         old: list[Any],
         new: list[Any],
@@ -259,7 +259,7 @@ class Monitor:
             row["_version"] = ["uuid", table.version(uuid)]
         return {"modify": row}
 
-    def _whole(self, view: View, plan: Plan, uuid: UUID, values: list[Any]) -> dict[str, Any]:
+    def _whole(self, view: TableView, plan: Plan, uuid: UUID, values: list[Any]) -> dict[str, Any]:
         """Return a row: every column in version 1, those that are not default in version 2."""
         if self.version > 1:
             row = encode_row(plan, values)
@@ -270,7 +270,7 @@ class Monitor:
         return row
 
 
-def _view(table: BoundTable, parts: list[Any], version: int) -> View:
+def _view(table: BoundTable, parts: list[Any], version: int) -> TableView:
     columns: dict[str, list[str]] = {event: [] for event in _EVENTS}
     wanted: set[str] = set()
     where: list[Any] = []
@@ -309,7 +309,7 @@ def _view(table: BoundTable, parts: list[Any], version: int) -> View:
                 columns[event] += [name for name in names if name in table.position]
     plans = {event: table.plan(columns[event]) if event in wanted else None for event in _EVENTS}
     condition = AnyOf.from_json(table, where)
-    return View(
+    return TableView(
         table=table,
         initial=plans["initial"],
         insert=plans["insert"],

@@ -24,7 +24,7 @@ _ROLES, _PERMISSIONS = "RBAC_Role", "RBAC_Permission"
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ClientAccess:
     """What the clients of a remote may do.
 
     Arguments:
@@ -36,7 +36,7 @@ class Access:
     read_only: bool = False
 
 
-FULL = Access()
+FULL = ClientAccess()
 """Who may do everything."""
 
 

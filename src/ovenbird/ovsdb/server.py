@@ -20,7 +20,7 @@ from ovenbird.ovsdb.compaction import Compaction
 from ovenbird.ovsdb.errors import InputOutputError, OvsdbError
 from ovenbird.ovsdb.journal import ROWS_AT_ONCE
 from ovenbird.ovsdb.peer_limits import PeerLimits
-from ovenbird.ovsdb.rbac import FULL, Access
+from ovenbird.ovsdb.rbac import FULL, ClientAccess
 from ovenbird.ovsdb.service import Service, Timer
 from ovenbird.ovsdb.session import Session
 from ovenbird.ovsdb.transport import Connection, Remote, connect, listen
@@ -97,7 +97,12 @@ class Server:
             heap.trim()
 
     async def listen(
-        self, remote: str | Remote, access: Access = FULL, *, probe: float | None = None, pause: float | None = None
+        self,
+        remote: str | Remote,
+        access: ClientAccess = FULL,
+        *,
+        probe: float | None = None,
+        pause: float | None = None,
     ) -> None:
         """Serve at a remote: accept connections at a passive one, keep connecting to an active one.
 
@@ -239,7 +244,7 @@ class Peers:
         probe: seconds of silence before they are probed; 0 never.
     """
 
-    def __init__(self, access: Access, probe: float) -> None:
+    def __init__(self, access: ClientAccess, probe: float) -> None:
         self.access = access
         self.probe = probe
         self.connections: set[Connection] = set()

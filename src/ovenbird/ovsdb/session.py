@@ -26,7 +26,7 @@ from ovenbird.ovsdb.errors import (
 )
 from ovenbird.ovsdb.monitor import Monitor, Pending, merge
 from ovenbird.ovsdb.operation import Execution, NotYet
-from ovenbird.ovsdb.rbac import FULL, Access, Authority
+from ovenbird.ovsdb.rbac import FULL, Authority, ClientAccess
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.types import is_identifier, is_uuid
 
@@ -94,7 +94,7 @@ class Session:
         service: Service,
         send: Callable[[bytes], None],
         close: Callable[[], None],
-        access: Access = FULL,
+        access: ClientAccess = FULL,
         identity: Callable[[], str] = str,
     ) -> None:
         self.service = service

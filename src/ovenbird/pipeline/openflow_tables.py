@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import IntEnum, auto
 
-STAGES = 29
+PIPELINE_LENGTH = 29
 """The most stages that a pipeline may have, of ours or of the original's."""
 
 
@@ -17,7 +17,7 @@ class OFTable(IntEnum):
 
     PHY_TO_LOG = 0
     LOG_INGRESS_PIPELINE = 8  # the first of a range
-    OUTPUT_LARGE_PKT_DETECT = LOG_INGRESS_PIPELINE + STAGES
+    OUTPUT_LARGE_PKT_DETECT = LOG_INGRESS_PIPELINE + PIPELINE_LENGTH
     OUTPUT_LARGE_PKT_PROCESS = auto()
     REMOTE_OUTPUT = auto()
     LOCAL_OUTPUT = auto()

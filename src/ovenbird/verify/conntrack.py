@@ -128,7 +128,7 @@ class Tuple:
 
 
 @dataclass(slots=True, kw_only=True)
-class Connection:
+class TrackedConnection:
     """A committed connection: its two directions before any translation, and what is kept with it."""
 
     original: Tuple
@@ -164,9 +164,9 @@ class Tracker:
     """The connections of all zones."""
 
     def __init__(self) -> None:
-        self._connections: dict[tuple[Hashable, Tuple], Connection] = {}
+        self._connections: dict[tuple[Hashable, Tuple], TrackedConnection] = {}
 
-    def track(self, zone: Hashable, packet: Microflow, *, translate: bool = False) -> Connection | None:
+    def track(self, zone: Hashable, packet: Microflow, *, translate: bool = False) -> TrackedConnection | None:
         """Set a packet's ct_state, ct_mark and ct_label.
 
         Arguments:
@@ -193,7 +193,9 @@ class Tracker:
             found.translate(packet, reply=reply)
         return found
 
-    def commit(self, zone: Hashable, packet: Microflow, translation: Translation | None = None) -> Connection | None:
+    def commit(
+        self, zone: Hashable, packet: Microflow, translation: Translation | None = None
+    ) -> TrackedConnection | None:
         """Do as `track` does, and remember the packet's connection if there is none.
 
         A connection that there is keeps the translation that it has, whatever this one is. Nothing is remembered of an
@@ -211,7 +213,7 @@ class Tracker:
         if found is not None or packet["ct_state"] & INVALID:
             return found
         original = Tuple.of(packet)
-        connection = Connection(original=original, answer=original.reverse)
+        connection = TrackedConnection(original=original, answer=original.reverse)
         if translation is not None and translation.address is not None:
             answer = self._free(zone, original.answer(translation, translation.address), translation)
             if answer is None:
@@ -223,7 +225,7 @@ class Tracker:
             self._connections[zone, direction] = connection
         return connection
 
-    def _find(self, zone: Hashable, packet: Microflow) -> tuple[Connection | None, bool]:
+    def _find(self, zone: Hashable, packet: Microflow) -> tuple[TrackedConnection | None, bool]:
         """Return the connection of a packet in a zone, and whether the packet is a reply."""
         direction = Tuple.of(packet)
         if packet.quoted is not None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
     from ovenbird.model import sb
-    from ovenbird.verify.network import Datapath, Network
+    from ovenbird.verify.network import Datapath, LogicalNetwork
 
     Address = IPv4Address | IPv6Address
     Interface = IPv4Interface | IPv6Interface
@@ -59,7 +59,7 @@ def dhcp_request(port: str, *, mac: str) -> str:
     return f'inport == "{port}" && eth.src == {mac} && eth.dst == ff:ff:ff:ff:ff:ff && {headers}'
 
 
-def router_interfaces(network: Network, switch: Datapath) -> Iterator[tuple[str, Interface]]:
+def router_interfaces(network: LogicalNetwork, switch: Datapath) -> Iterator[tuple[str, Interface]]:
     """Yield MAC and address of each router on a switch, oldest port first."""
     for port in sorted(switch.ports.values(), key=lambda p: p.tunnel_key):
         peer = network.peer(port)
@@ -70,7 +70,7 @@ def router_interfaces(network: Network, switch: Datapath) -> Iterator[tuple[str,
                     yield mac, ip_interface(word)
 
 
-def routes(network: Network, switch: Datapath, port: sb.PortBinding, mac: str, source: Address) -> list[Route]:
+def routes(network: LogicalNetwork, switch: Datapath, port: sb.PortBinding, mac: str, source: Address) -> list[Route]:
     """Return the routes of a port's host for one IP version, longest prefix first.
 
     Arguments:

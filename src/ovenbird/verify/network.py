@@ -116,7 +116,7 @@ class Datapath:
             yield from group.referrers(sb.LogicalFlow.logical_dp_group)
 
 
-class Network:
+class LogicalNetwork:
     """Every datapath of a Southbound, by any of its names.
 
     Arguments:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
     from ovenbird.model import sb
-    from ovenbird.verify.network import Datapath, Network
+    from ovenbird.verify.network import Datapath, LogicalNetwork
 
     Address = IPv4Address | IPv6Address
 
@@ -80,7 +80,7 @@ class _Sender(NamedTuple):
         return self.port.type == "localnet"
 
 
-def microflow(network: Network, query: PacketQuery, datapath: str | None = None) -> tuple[Datapath, str]:
+def microflow(network: LogicalNetwork, query: PacketQuery, datapath: str | None = None) -> tuple[Datapath, str]:
     """Return where a packet begins and the expression that describes it.
 
     Arguments:
@@ -123,7 +123,7 @@ def microflow(network: Network, query: PacketQuery, datapath: str | None = None)
 # -- who sends --------------------------------------------------------------------------------------------------------
 
 
-def _sender(network: Network, query: PacketQuery, within: Datapath | None) -> _Sender:
+def _sender(network: LogicalNetwork, query: PacketQuery, within: Datapath | None) -> _Sender:
     """Return who sends."""
     text = query.source
     address = _address(text)
@@ -154,7 +154,7 @@ def _sender(network: Network, query: PacketQuery, within: Datapath | None) -> _S
     return _Sender(port, switch, *known[0])
 
 
-def _way_outside(network: Network, name: str, within: Datapath | None = None) -> sb.PortBinding | None:
+def _way_outside(network: LogicalNetwork, name: str, within: Datapath | None = None) -> sb.PortBinding | None:
     """Return the port by which a network of that name, or a physical network, is reached; None if there is none.
 
     Raises:
@@ -185,7 +185,7 @@ def _interfaces(port: sb.PortBinding) -> Iterator[host_routes.Interface]:
             yield ip_interface(word)
 
 
-def _side_of(network: Network, address: Address, target: str, within: Datapath | None) -> sb.PortBinding | None:
+def _side_of(network: LogicalNetwork, address: Address, target: str, within: Datapath | None) -> sb.PortBinding | None:
     """Return the port by which somebody outside who has an address comes in; None if no network leads outside.
 
     Raises:
@@ -207,7 +207,7 @@ def _side_of(network: Network, address: Address, target: str, within: Datapath |
     return reaching[0]
 
 
-def _prefixes(network: Network, localnet: sb.PortBinding) -> set[IPv4Network | IPv6Network]:
+def _prefixes(network: LogicalNetwork, localnet: sb.PortBinding) -> set[IPv4Network | IPv6Network]:
     """Return the prefixes of a physical network: those of routers and ports on it."""
     switch = network.of(localnet.datapath)
     found = {interface.network for _, interface in host_routes.router_interfaces(network, switch)}
@@ -218,7 +218,7 @@ def _prefixes(network: Network, localnet: sb.PortBinding) -> set[IPv4Network | I
     return found
 
 
-def _reaches(network: Network, localnet: sb.PortBinding, target: str) -> bool:
+def _reaches(network: LogicalNetwork, localnet: sb.PortBinding, target: str) -> bool:
     sender = _Sender(localnet, network.of(localnet.datapath), OUTSIDE_MAC, list(BEYOND))
     try:
         return any(_neighbour(network, sender, address) for address in _addresses(network, sender, target))
@@ -235,7 +235,7 @@ def _address(text: str) -> Address | None:
     return None
 
 
-def _addresses(network: Network, sender: _Sender, target: str) -> list[Address]:
+def _addresses(network: LogicalNetwork, sender: _Sender, target: str) -> list[Address]:
     """Return the addresses of a target, the likeliest first.
 
     Raises:
@@ -271,7 +271,9 @@ def _addresses(network: Network, sender: _Sender, target: str) -> list[Address]:
     return next((addresses for mac, addresses in known if mac == target.lower()), known[0][1])
 
 
-def _pair(network: Network, sender: _Sender, query: PacketQuery, theirs: list[Address]) -> tuple[Address, Address]:
+def _pair(
+    network: LogicalNetwork, sender: _Sender, query: PacketQuery, theirs: list[Address]
+) -> tuple[Address, Address]:
     """Return source and destination address.
 
     Raises:
@@ -298,7 +300,7 @@ def _is_local(address: Address) -> bool:
     return address.version == 6 and (address.is_link_local or str(address).startswith("ff02:"))
 
 
-def _on_link(network: Network, sender: _Sender, target: Address) -> Address | None:
+def _on_link(network: LogicalNetwork, sender: _Sender, target: Address) -> Address | None:
     """Return an address of the target's prefix that nobody there has: hosts ask their neighbours from such."""
     taken = {interface.ip for _, interface in host_routes.router_interfaces(network, sender.switch)} | {target}
     for port in sender.switch.ports.values():
@@ -315,7 +317,7 @@ def _on_link(network: Network, sender: _Sender, target: Address) -> Address | No
 # -- by whom it goes --------------------------------------------------------------------------------------------------
 
 
-def _hop(network: Network, sender: _Sender, source: Address, target: Address) -> str:
+def _hop(network: LogicalNetwork, sender: _Sender, source: Address, target: Address) -> str:
     """Return the MAC address that a packet is sent to.
 
     Raises:
@@ -344,7 +346,7 @@ def _hop(network: Network, sender: _Sender, source: Address, target: Address) ->
     return mac
 
 
-def _hop_from_outside(network: Network, sender: _Sender, target: Address) -> str:
+def _hop_from_outside(network: LogicalNetwork, sender: _Sender, target: Address) -> str:
     """Return the MAC address that somebody outside sends to: the target's, or that of a router that leads to it."""
     mac = _neighbour(network, sender, target)
     if mac is not None:
@@ -362,7 +364,7 @@ def _stranger(sender: _Sender) -> str | None:
     return STRANGER_MAC if strange else None
 
 
-def _neighbour(network: Network, sender: _Sender, address: Address) -> str | None:
+def _neighbour(network: LogicalNetwork, sender: _Sender, address: Address) -> str | None:
     """Return the MAC address of whoever has an address on the sender's switch; None if nobody is known to."""
     for port in sender.switch.ports.values():
         if port.type == "virtual":
@@ -376,7 +378,7 @@ def _neighbour(network: Network, sender: _Sender, address: Address) -> str | Non
     return _asked(network, sender, address)
 
 
-def _asked(network: Network, sender: _Sender, address: Address) -> str | None:
+def _asked(network: LogicalNetwork, sender: _Sender, address: Address) -> str | None:
     """Return the MAC address that the network itself answers with when somebody asks for an address."""
     terms = [f'inport == "{sender.port.logical_port}"', f"eth.src == {sender.mac}"]
     if address.version == 4:

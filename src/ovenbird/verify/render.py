@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.verify.steps import Kind
+from ovenbird.verify.steps import StepKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,18 +35,18 @@ def detailed(trace: Trace, *, everything: bool = False) -> Iterator[Line]:
     yield Line(text=f"# {trace.microflow}", role="title")
     hidden: set[int] = set()
     for depth, step in trace.root.walk():
-        if step is trace.root or id(step) in hidden or step.kind is Kind.CHANGE:
+        if step is trace.root or id(step) in hidden or step.kind is StepKind.CHANGE:
             continue
         pad = _INDENT * depth
-        if step.kind is Kind.BLOCK:
+        if step.kind is StepKind.BLOCK:
             yield Line("")
-            yield Line(text=f"{pad}{step.text}", role=Kind.BLOCK)
-            yield Line(text=f"{pad}{'-' * len(step.text)}", role=Kind.BLOCK)
+            yield Line(text=f"{pad}{step.text}", role=StepKind.BLOCK)
+            yield Line(text=f"{pad}{'-' * len(step.text)}", role=StepKind.BLOCK)
         elif step.trivial and not everything:
             hidden.update(id(below) for below in step.steps)
         else:
             yield Line(text=f"{pad}{step.text}", role=step.kind)
-        if step.kind is Kind.FLOW and step.origin:
+        if step.kind is StepKind.FLOW and step.origin:
             yield Line(text=f"{pad}{_INDENT}# {step.origin}", role="origin")
     yield Line("")
     yield from verdict(trace)
@@ -62,15 +62,15 @@ def summary(trace: Trace) -> Iterator[Line]:
 
 def _program(step: Step, depth: int) -> Iterator[Line]:
     pad = _INDENT * depth
-    if step.kind is Kind.BLOCK:
-        yield Line(text=f"{pad}{step.text.removesuffix(' { ... }')} {{", role=Kind.BLOCK)
+    if step.kind is StepKind.BLOCK:
+        yield Line(text=f"{pad}{step.text.removesuffix(' { ... }')} {{", role=StepKind.BLOCK)
         for below in step.steps:
             yield from _program(below, depth + 1)
-        yield Line(text=f"{pad}}};", role=Kind.BLOCK)
-    elif step.kind is Kind.FLOW:
+        yield Line(text=f"{pad}}};", role=StepKind.BLOCK)
+    elif step.kind is StepKind.FLOW:
         for below in step.steps:
             yield from _program(below, depth)
-    elif step.kind is not Kind.CHANGE and step.text != "next;":
+    elif step.kind is not StepKind.CHANGE and step.text != "next;":
         yield Line(text=f"{pad}{step.text}", role=step.kind)
 
 
@@ -78,8 +78,8 @@ def minimal(trace: Trace) -> Iterator[Line]:
     """Yield what can be seen from outside: header fields that were changed, packets that were made, and outputs."""
     yield Line(text=f"# {trace.microflow}", role="title")
     for step in trace.steps():
-        made = step.kind is Kind.BLOCK and step.text.endswith("{ ... }")
-        if made or step.kind in (Kind.CHANGE, Kind.OUTPUT):
+        made = step.kind is StepKind.BLOCK and step.text.endswith("{ ... }")
+        if made or step.kind in (StepKind.CHANGE, StepKind.OUTPUT):
             yield Line(text=step.text, role=step.kind)
     yield from verdict(trace)
 

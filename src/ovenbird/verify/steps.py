@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ovenbird.verify.provenance import Origin
 
 
-class Kind(StrEnum):
+class StepKind(StrEnum):
     """What a step is."""
 
     BLOCK = "block"
@@ -46,7 +46,7 @@ class Step:
         tail: whether the step follows its parent rather than belonging into it.
     """
 
-    kind: Kind
+    kind: StepKind
     text: str
     flow: sb.LogicalFlow | None = None
     origin: Origin | None = None
@@ -57,9 +57,9 @@ class Step:
     def walk(self, depth: int = 0) -> Iterator[tuple[int, Step]]:
         """Yield this step and those below it in order, with the depth at which each is to be shown."""
         yield depth, self
-        inside = depth if self.kind is Kind.BLOCK else depth + 1
+        inside = depth if self.kind is StepKind.BLOCK else depth + 1
         for step in self.steps:
-            deeper = step.kind is Kind.BLOCK and not step.tail
+            deeper = step.kind is StepKind.BLOCK and not step.tail
             yield from step.walk(depth + 1 if deeper else depth if step.tail else inside)
 
     @property
@@ -75,7 +75,7 @@ class Step:
     def to_json(self) -> dict[str, Any]:
         """Return the step for programs."""
         found: dict[str, Any] = {"kind": self.kind.value, "text": self.text}
-        if self.kind is Kind.FLOW and self.flow is not None:
+        if self.kind is StepKind.FLOW and self.flow is not None:
             flow = self.flow
             found |= {"pipeline": flow.pipeline, "table": flow.table_id, "stage": self.stage, "match": flow.match}
             found |= {"priority": flow.priority, "uuid": flow.uuid}
@@ -131,7 +131,7 @@ class Trace:
 
     def drops(self) -> list[Step]:
         """Return the steps where a copy of the packet ended without being delivered."""
-        return [step for step in self.steps() if step.kind is Kind.DROP]
+        return [step for step in self.steps() if step.kind is StepKind.DROP]
 
     def origins(self) -> list[Origin]:
         """Return what stands behind the flows that decided, each once, in order."""

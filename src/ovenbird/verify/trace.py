@@ -29,13 +29,13 @@ from ovenbird.verify.conntrack import Tracker, flags, format_state
 from ovenbird.verify.errors import NoReplyError, UnknownPortError
 from ovenbird.verify.packets import changes, describe, is_refusal, reply
 from ovenbird.verify.provenance import Provenance
-from ovenbird.verify.steps import Delivery, Kind, Step, Trace, label, stage_name
+from ovenbird.verify.steps import Delivery, Step, StepKind, Trace, label, stage_name
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
 
     from ovenbird.lang.actions import Action
-    from ovenbird.verify.network import Datapath, Flow, Network
+    from ovenbird.verify.network import Datapath, Flow, LogicalNetwork
 
 STAGES = 4096
 """Stages that one trace may visit; the datapath gives up on a packet after as many resubmits."""
@@ -60,7 +60,7 @@ class Tracer:
         provenance: finds the rows that flows were made for.
     """
 
-    def __init__(self, network: Network, provenance: Provenance | None = None) -> None:
+    def __init__(self, network: LogicalNetwork, provenance: Provenance | None = None) -> None:
         self.network = network
         self.provenance = provenance or Provenance()
         self.tracker = Tracker()
@@ -147,7 +147,7 @@ class Tracer:
             raise UnknownPortError(f"the packet needs an inport of {start.name}")
         if packet["eth_type"] in _IP and not packet["nw_ttl"]:
             packet["nw_ttl"] = _TTL
-        root = Step(Kind.BLOCK, microflow)
+        root = Step(StepKind.BLOCK, microflow)
         self._trace = Trace(microflow, root)
         self._block = self._here = root
         self._parent = root, True
@@ -359,7 +359,7 @@ class Tracer:
                     port, self.packet.copy(), self._datapath, is_answer=answer, resolves=self._resolving and not answer
                 )
             )
-            self._here.steps.append(Step(Kind.OUTPUT, text))
+            self._here.steps.append(Step(StepKind.OUTPUT, text))
             return
         self._note(text)
         packet = self.packet.copy()
@@ -405,7 +405,7 @@ class Tracer:
         """Run a flow's actions, and leave in `_goto` where the packet goes next."""
         row, actions = flow.row, () if flow.actions is None else flow.actions.actions
         text = f"{row.table_id:2}. {stage_name(row)}: {row.match}, priority {row.priority}, uuid {row.uuid[:8]}"
-        step = Step(Kind.FLOW, text, row, self.provenance.of(row))
+        step = Step(StepKind.FLOW, text, row, self.provenance.of(row))
         block, outer, action_before = self._block, self._parent, self._action
         block.steps.append(step)
         self._here, self._goto = step, None
@@ -413,7 +413,7 @@ class Tracer:
             self._drop("drop;")
         for place, action in enumerate(actions, 1):
             last = place == len(actions)
-            step.steps.append(Step(Kind.ACTION, action.format()))
+            step.steps.append(Step(StepKind.ACTION, action.format()))
             self._parent = (block, True) if last else (step, False)
             self._action, self._tail = action, last and type(action) is Next
             going = self._evaluate(action)
@@ -432,7 +432,7 @@ class Tracer:
         before = dict(self.packet.values)
         step = self._here
         going = action.evaluate(self)
-        step.steps += [Step(Kind.CHANGE, text) for text in changes(before, after=self.packet.values)]
+        step.steps += [Step(StepKind.CHANGE, text) for text in changes(before, after=self.packet.values)]
         return going
 
     def _evaluate_block(self, action: Action) -> bool:
@@ -478,7 +478,7 @@ class Tracer:
     def _inside(self, title: str, verdict: str = "") -> Iterator[None]:
         """Open a block: what happens inside is told there."""
         parent, tail = self._parent
-        block = Step(Kind.BLOCK, title, verdict=verdict, tail=tail)
+        block = Step(StepKind.BLOCK, title, verdict=verdict, tail=tail)
         parent.steps.append(block)
         outer = self._block, self._here, self._parent, self._action, self._goto
         self._block = self._here = block
@@ -495,11 +495,11 @@ class Tracer:
         return f"{name[:-1]}, {state})" if name.endswith(")") else f"{name}({state})"
 
     def _note(self, text: str) -> None:
-        self._here.steps.append(Step(Kind.NOTE, f"/* {text} */"))
+        self._here.steps.append(Step(StepKind.NOTE, f"/* {text} */"))
 
     def _drop(self, text: str) -> None:
-        step, at = Step(Kind.DROP, text), self._here
-        if at.kind is Kind.FLOW:
+        step, at = Step(StepKind.DROP, text), self._here
+        if at.kind is StepKind.FLOW:
             step.flow, step.origin = at.flow, at.origin
         step.verdict = f"dropped {self._by(at, '' if text == 'drop;' else text)}"
         at.steps.append(step)

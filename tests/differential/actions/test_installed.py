@@ -9,7 +9,7 @@ from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.compile import compile_match
 from ovenbird.openflow.messages import Bucket as OpenFlowBucket
 from ovenbird.openflow.messages import FlowMod, GroupMod, GroupType, ModCommand
-from ovenbird.openflow.transport import Session
+from ovenbird.openflow.transport import OpenFlowSession
 from ovenbird.pipeline.stages import Pipeline
 
 PAGE = Path(__file__).with_name("openflow.md")
@@ -64,7 +64,7 @@ async def test_the_switch_takes_every_action(oracle, topology) -> None:
     ]  # fmt: skip
     assert len(flows) > len(texts)
     assert len(groups) > 5
-    async with await Session.connect(f"unix:{oracle.root}/br-int.mgmt") as session:
+    async with await OpenFlowSession.connect(f"unix:{oracle.root}/br-int.mgmt") as session:
         for group in groups:
             session.send(group)
         await session.barrier()

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from ovenbird.lang.bindings import Bindings
-from ovenbird.lang.compile import Clause, Compiled, CompiledFlow, compile_match
+from ovenbird.lang.compile import Compiled, CompiledFlow, ConjunctionClause, compile_match
 from ovenbird.lang.evaluate import evaluate
 from ovenbird.lang.lexer import parse_constant
 from ovenbird.lang.microflow import Microflow
@@ -275,7 +275,7 @@ def read_flow(line: str) -> CompiledFlow:
         elif name != "metadata":
             read_field(fields, name, value, shorthand)
     clauses = re.findall(r"conjunction\((\d+),(\d+)/(\d+)\)", actions)
-    return CompiledFlow(Match(fields), tuple(Clause(int(c), int(k), int(n)) for c, k, n in clauses))
+    return CompiledFlow(Match(fields), tuple(ConjunctionClause(int(c), int(k), int(n)) for c, k, n in clauses))
 
 
 def read_field(fields: dict[str, tuple[int, int]], name: str, value: str, shorthand: str) -> None:

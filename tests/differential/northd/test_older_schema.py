@@ -17,7 +17,7 @@ from ovenbird.daemon import northd
 from ovenbird.engine.rows import Store
 from ovenbird.model import nb, sb
 from ovenbird.northd.build import build
-from ovenbird.northd.findings import Findings
+from ovenbird.northd.findings import CompilerFindings
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.replica import Replica
 from support.northd import oracle as programs
@@ -128,7 +128,7 @@ async def compiled(made):
     southbound = Replica(made.remote("sb"), database="OVN_Southbound", row_classes=sb.ROWS, probe=0)
     await northbound.start()
     await southbound.start()
-    driver = northd.driver(northbound, southbound=southbound, findings=Findings())
+    driver = northd.driver(northbound, southbound=southbound, findings=CompilerFindings())
     commits = []
     for replica in (northbound, southbound):
         replica.commit = counted(replica.commit, commits)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ovenbird.openflow.connection import Connection, Received
+from ovenbird.openflow.connection import OpenFlowConnection, Received
 from ovenbird.openflow.messages import BarrierReply, BarrierRequest
 
 MISSING = [name for name in ("ovs-ofctl", "ovs-vswitchd", "ovsdb-server", "ovs-vsctl") if not shutil.which(name)]
@@ -27,7 +27,7 @@ def short_dir():
 def _record(listener, frames):
     peer, _ = listener.accept()
     with peer:
-        connection, stream = Connection(), b""
+        connection, stream = OpenFlowConnection(), b""
         peer.sendall(connection.data_to_send())
         while data := peer.recv(65536):
             stream += data

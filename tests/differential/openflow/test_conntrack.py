@@ -18,7 +18,7 @@ from ovenbird.openflow.actions import Controller, Ct, SetField, encode_actions
 from ovenbird.openflow.instructions import encode_apply
 from ovenbird.openflow.match import Match
 from ovenbird.openflow.messages import CtFlushZone, FlowMod, PacketIn, PacketOut, SetConfig, SetPacketInFormat
-from ovenbird.openflow.transport import Session
+from ovenbird.openflow.transport import OpenFlowSession
 from ovenbird.verify.conntrack import Tracker, format_state
 
 ADDRESSES = {IPV4: (0x0A000001, 0x0A000002), IPV6: tuple(0xFD << 120 | n for n in (1, 2))}
@@ -178,7 +178,7 @@ class Switch:
 async def tracking(target):
     """Connect to a switch that hands back what its tracker has looked at."""
     packets = asyncio.Queue()
-    async with await Session.connect(target, lambda _xid, message: packets.put_nowait(message)) as session:
+    async with await OpenFlowSession.connect(target, lambda _xid, message: packets.put_nowait(message)) as session:
         session.send(SetConfig())
         session.send(SetPacketInFormat())
         told = encode_apply(encode_actions((Controller(b"\1"),)))

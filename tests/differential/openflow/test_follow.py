@@ -13,7 +13,7 @@ from ovenbird.openflow.actions import Output
 from ovenbird.openflow.errors import SwitchError
 from ovenbird.openflow.match import Match
 from ovenbird.openflow.messages import AggregateStatsRequest, FlowMod
-from ovenbird.openflow.transport import Session
+from ovenbird.openflow.transport import OpenFlowSession
 from support.waiting import until_async
 
 FLOWS = [flow(8, 100, {"reg0": (n, 0xFFFFFFFF)}, (Output(1),), n) for n in range(1, 3001)]
@@ -51,7 +51,7 @@ async def sent(follower):
 
 async def test_an_empty_bridge_is_sent_flows_ahead_and_has_them_all_at_once(switch):
     target, _ = switch
-    async with await Session.connect(target) as session, following(target) as follower:
+    async with await OpenFlowSession.connect(target) as session, following(target) as follower:
         tell(follower, FLOWS[:1000])
         await sent(follower)
         tell(follower, FLOWS[1000:2000], FLOWS[:10])
@@ -67,7 +67,7 @@ async def test_an_empty_bridge_is_sent_flows_ahead_and_has_them_all_at_once(swit
 
 async def test_what_is_doubted_while_a_bundle_is_open_is_looked_at_afterwards(switch):
     target, _ = switch
-    async with await Session.connect(target) as session, following(target) as follower:
+    async with await OpenFlowSession.connect(target) as session, following(target) as follower:
         tell(follower, FLOWS[:100])
         await sent(follower)
         follower.compare()
@@ -80,7 +80,7 @@ async def test_what_is_doubted_while_a_bundle_is_open_is_looked_at_afterwards(sw
 
 async def test_a_bridge_that_holds_flows_keeps_them_until_all_is_known(switch):
     target, _ = switch
-    async with await Session.connect(target) as session:
+    async with await OpenFlowSession.connect(target) as session:
         await session.bundle([STRANGER])
         async with following(target) as follower:
             tell(follower, FLOWS[:100])
@@ -93,7 +93,7 @@ async def test_a_bridge_that_holds_flows_keeps_them_until_all_is_known(switch):
 
 async def test_a_flow_that_is_refused_is_left_out_alone(switch, caplog):
     target, _ = switch
-    async with await Session.connect(target) as session, following(target) as follower:
+    async with await OpenFlowSession.connect(target) as session, following(target) as follower:
         tell(follower, FLOWS[:100])
         await sent(follower)
         tell(follower, [REFUSED, *FLOWS[100:200]])
@@ -106,7 +106,7 @@ async def test_a_flow_that_is_refused_is_left_out_alone(switch, caplog):
 async def test_a_bundle_that_the_switch_has_forgotten_is_sent_again(switch):
     target, run = switch
     run("ovs-vsctl", "set", "Open_vSwitch", ".", "other_config:bundle-idle-timeout=1")
-    async with await Session.connect(target) as session, following(target) as follower:
+    async with await OpenFlowSession.connect(target) as session, following(target) as follower:
         tell(follower, FLOWS[:100])
         await sent(follower)
         await until_async(lambda: follower._bundle.forgotten)

@@ -35,7 +35,7 @@ from ovenbird.openflow.messages import (
     TlvTableMod,
     TlvTableRequest,
 )
-from ovenbird.openflow.transport import Session, keep_connected
+from ovenbird.openflow.transport import OpenFlowSession, keep_connected
 
 PACKET = bytes.fromhex("0000000000020000000000010800") + bytes(46)
 
@@ -54,7 +54,7 @@ def _flows(count):
 
 async def test_a_bundle_installs_flows_that_read_back_as_they_were_sent(switch):
     target, _ = switch
-    async with await Session.connect(target) as session:
+    async with await OpenFlowSession.connect(target) as session:
         await session.bundle(_flows(3000))
         parts = await session.request(FlowStatsRequest(table=8))
         (sums,) = await session.request(AggregateStatsRequest())
@@ -67,7 +67,7 @@ async def test_a_bundle_installs_flows_that_read_back_as_they_were_sent(switch):
 
 async def test_a_bundle_with_one_bad_flow_changes_nothing_and_names_it(switch):
     target, _ = switch
-    async with await Session.connect(target) as session:
+    async with await OpenFlowSession.connect(target) as session:
         bad = FlowMod(table=8, priority=1, match=Match.exact(ip_src=5))  # lacks its prerequisite
         with pytest.raises(SwitchError, match=r"bad_match\.bad_prereq") as refused:
             await session.bundle([*_flows(2), bad, *_flows(2)])
@@ -86,7 +86,7 @@ async def test_a_bundle_with_one_bad_flow_changes_nothing_and_names_it(switch):
 async def test_a_packet_goes_out_comes_in_paused_and_is_resumed(switch):
     target, _run = switch
     packets = asyncio.Queue()
-    async with await Session.connect(target, lambda _xid, message: packets.put_nowait(message)) as session:
+    async with await OpenFlowSession.connect(target, lambda _xid, message: packets.put_nowait(message)) as session:
         session.send(SetConfig())
         session.send(SetPacketInFormat())
         pause = Controller(b"\0\0\0\5", pause=True)
@@ -122,7 +122,7 @@ async def test_a_packet_goes_out_comes_in_paused_and_is_resumed(switch):
 async def test_tables_ports_groups_meters_and_zones(switch):
     target, run = switch
     seen = asyncio.Queue()
-    async with await Session.connect(target, lambda _xid, message: seen.put_nowait(message)) as session:
+    async with await OpenFlowSession.connect(target, lambda _xid, message: seen.put_nowait(message)) as session:
         session.send(SetConfig())  # without it a management connection is told of nothing
         session.send(TlvTableMod(TlvCommand.ADD, (TlvMap(option_class=0x102, option_type=0x80, length=4, index=0),)))
         await session.barrier()

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ovenbird.ovsdb.database import Database
-from ovenbird.ovsdb.rbac import Access
+from ovenbird.ovsdb.rbac import ClientAccess
 from ovenbird.ovsdb.schema import DatabaseSchema
 from ovenbird.ovsdb.service import Service
 from ovenbird.ovsdb.session import Session
@@ -198,7 +198,7 @@ class Ours:
 
     def call(self, access, client, method, *params):
         sent = []
-        session = Session(self.service, sent.append, lambda: None, Access(*access), lambda: client)
+        session = Session(self.service, sent.append, lambda: None, ClientAccess(*access), lambda: client)
         session.receive(orjson.loads(orjson.dumps({"id": 1, "method": method, "params": params})))
         session.ended()
         return orjson.loads(sent[-1])

@@ -88,7 +88,7 @@ class World:
                     self.ids[f"{name}{family}"] = subnet["id"]
                     neutron.act("router", router, "add_router_interface", subnet_id=subnet["id"])
             self.ids["public"] = self.external(
-                neutron, "public", external_network.SUBNET, external_network.ADDRESS, external_network.POOL
+                neutron, "public", external_network.EXTERNAL_SUBNET, external_network.ADDRESS, external_network.POOL
             )
             neutron.update("router", router, external_gateway_info={"network_id": self.ids["public"]})
         wait_until(lambda: self.gateways == [GATEWAY], f"{GATEWAY} to be the gateway")

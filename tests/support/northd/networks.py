@@ -6,7 +6,7 @@ import re
 
 from ovenbird.model import nb, sb
 from ovenbird.northd.build import build
-from ovenbird.northd.findings import Findings
+from ovenbird.northd.findings import CompilerFindings
 from ovenbird.ovsdb.database import Database
 from support.northd.contradictions import contradictions
 
@@ -22,7 +22,7 @@ class Networks:
         self.nb = northbound or Database(nb.schema(), nb.ROWS)
         self.sb = southbound or Database(sb.schema(), sb.ROWS)
         self.time = 1000
-        self.found = Findings()
+        self.found = CompilerFindings()
         self.engine = build(self.nb.store, sb_store=self.sb.store, clock=lambda: self.time, findings=self.found)
 
     # -- edits ----------------------------------------------------------------------------------------------------

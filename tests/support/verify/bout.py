@@ -36,7 +36,7 @@ from ovenbird.pipeline.registers import STATELESS
 from ovenbird.verify.conntrack import flags, format_state
 from ovenbird.verify.errors import NoReplyError
 from ovenbird.verify.packets import headers
-from ovenbird.verify.steps import Kind
+from ovenbird.verify.steps import StepKind
 from ovenbird.verify.trace import Tracer
 from support.verify.world import WHOSE, Question
 
@@ -150,9 +150,9 @@ def _in_vain(step):
 
 def carries(step, tracked=False):
     """Return whether a packet goes from one datapath to another after it was tracked."""
-    if step.kind is Kind.BLOCK and step.text.startswith("ingress(") and tracked:
+    if step.kind is StepKind.BLOCK and step.text.startswith("ingress(") and tracked:
         return True
-    tracked |= step.kind is Kind.BLOCK and step.text.startswith("ct_")
+    tracked |= step.kind is StepKind.BLOCK and step.text.startswith("ct_")
     return any(carries(each, tracked) for each in step.steps)
 
 
@@ -288,7 +288,7 @@ class Bout:
 
     def answered(self, trace) -> bool:
         """Say whether a router hears there, on our Southbound, that it is asked for an address that only snat uses."""
-        asked = (s.flow.match for s in trace.steps() if s.kind is Kind.FLOW and s.stage == "ls_in_l2_lkup")
+        asked = (s.flow.match for s in trace.steps() if s.kind is StepKind.FLOW and s.stage == "ls_in_l2_lkup")
         return any(match.rpartition(" == ")[2] in self.sources and "flags[1]" in match for match in asked)
 
     def unable(self, trace, states) -> str:

@@ -11,7 +11,7 @@ from ovenbird.northd.features import EXPLANATIONS
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server
 from ovenbird.ovsdb.tls_keys import KeyFiles, TlsKeys
-from ovenbird.verify.network import Network
+from ovenbird.verify.network import LogicalNetwork
 from ovenbird.verify.provenance import Provenance
 from ovenbird.verify.trace import Tracer
 
@@ -68,7 +68,7 @@ class Traced:
     def tracer(self, cloud_store=None) -> Tracer:
         self.compile()
         return Tracer(
-            Network(self.sb.store), Provenance(EXPLANATIONS, northbound=self.nb.store, cloud_store=cloud_store)
+            LogicalNetwork(self.sb.store), Provenance(EXPLANATIONS, northbound=self.nb.store, cloud_store=cloud_store)
         )
 
     # -- Southbound by hand ---------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ class Traced:
         self.insert(sb.LogicalFlow, database=self.sb, logical_datapath=datapath.uuid, **values)
 
     def by_hand(self) -> Tracer:
-        return Tracer(Network(self.sb.store), Provenance(EXPLANATIONS))
+        return Tracer(LogicalNetwork(self.sb.store), Provenance(EXPLANATIONS))
 
 
 def distribute(world, txn):

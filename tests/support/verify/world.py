@@ -18,7 +18,7 @@ from ovenbird.model import nb, sb
 from ovenbird.northd.build import build
 from ovenbird.ovsdb.notation import encode
 from ovenbird.verify.database_dump import SOUTHBOUND, DatabaseDump
-from ovenbird.verify.network import Network
+from ovenbird.verify.network import LogicalNetwork
 from support.waiting import until
 
 if TYPE_CHECKING:
@@ -258,13 +258,13 @@ class World:
             assert not (answer or {}).get("error"), answer
         server.socket.close()
 
-    def network(self, whose: str) -> Network:
+    def network(self, whose: str) -> LogicalNetwork:
         """Read a Southbound for our own trace."""
         with DatabaseDump(
             self.remote(whose), database="OVN_Southbound", row_classes=(*SOUTHBOUND, sb.LogicalFlow)
         ) as southbound:
             southbound.read(*SOUTHBOUND, sb.LogicalFlow)
-            return Network(southbound.store)
+            return LogicalNetwork(southbound.store)
 
     def ovn_traces(self, whose: str, questions: list[Question]) -> list[str | None]:
         """Return what ovn-trace says of a Southbound, in its minimal form; None where it gave up.

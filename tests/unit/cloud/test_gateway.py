@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ovenbird.cloud import compiler
 from ovenbird.model import cloud, nb
-from ovenbird.northd.findings import Findings
+from ovenbird.northd.findings import CompilerFindings
 from support.cloud.world import World
 
 
@@ -53,7 +53,7 @@ def test_candidates(world):
 
 
 def test_a_gateway_that_no_chassis_can_host_is_said_with_what_one_needs(world):
-    found = Findings()
+    found = CompilerFindings()
     found.observe(world.engine)
     [outside] = add_gateways(world, 1, name="edge", availability_zone_hints=frozenset(["az1"]))
     world.chassis("no-zone")

@@ -1,10 +1,10 @@
 """Settings that somebody wrote into Cloud unchecked, and what a change of one computes anew."""
 
-from ovenbird.northd.findings import Findings
+from ovenbird.northd.findings import CompilerFindings
 
 
 def test_what_has_no_effect_is_a_finding_until_it_is_mended(world, caplog):
-    findings = Findings()
+    findings = CompilerFindings()
     findings.observe(world.engine)
     world.configure(metadata="banana", metdta="true", max_routes="5")
     world.settle()

@@ -7,13 +7,13 @@ import contextlib
 
 import pytest
 
-from ovenbird.daemon.findings import LONGEST, MOST, FindingWriter, list_findings, shortened
+from ovenbird.daemon.findings import LONGEST_FINDING, MOST, FindingWriter, list_findings, shortened
 from ovenbird.daemon.unixctl import Unixctl
 from ovenbird.engine.engine import Engine
 from ovenbird.engine.findings import finding
 from ovenbird.engine.rules import rule
 from ovenbird.model import cloud, nb
-from ovenbird.northd.findings import Findings
+from ovenbird.northd.findings import CompilerFindings
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.errors import ConstraintViolation
 from ovenbird.ovsdb.replica import Replica
@@ -33,7 +33,7 @@ class Compiler:
 
     def __init__(self, client):
         self.northbound = Database(nb.schema(), nb.ROWS)
-        self.findings = Findings()
+        self.findings = CompilerFindings()
         self.writer = FindingWriter("northd", self.findings, client)
 
     def begin(self):
@@ -132,12 +132,12 @@ async def test_number_and_length_are_bounded(client):
         assert [text for _, text in written(client) if not text.isdigit()] == [
             "5 more findings are in the log of northd, and its findings/list has all"
         ]
-        compiler.switches("€" * LONGEST)
+        compiler.switches("€" * LONGEST_FINDING)
         await until_async(lambda: len(written(client)) == 1)
     ((_, text),) = written(client)
-    assert text == shortened("€" * LONGEST)
-    assert len(text.encode()) <= LONGEST
-    assert text == "€" * (LONGEST // 3 - 1) + "…"
+    assert text == shortened("€" * LONGEST_FINDING)
+    assert len(text.encode()) <= LONGEST_FINDING
+    assert text == "€" * (LONGEST_FINDING // 3 - 1) + "…"
 
 
 async def test_a_refusal_is_logged_and_tried_again(client, monkeypatch, caplog):

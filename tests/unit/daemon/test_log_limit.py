@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from ovenbird.daemon.log_limit import BURST, LIMITS, LogLimit
+from ovenbird.daemon.log_limit import BURST, LOG_LIMITS, LogLimit
 
 
 class Lines(logging.Handler):
@@ -61,10 +61,10 @@ def test_lines_for_debugging_and_metered_ones_are_not_limited():
     assert len(lines.records) == BURST * 4
 
 
-@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize("name", LOG_LIMITS)
 def test_lines_that_are_wanted_each_are_limited_by_their_logger(name):
     now = [0.0]
-    lines, (burst, rate) = Lines(), LIMITS[name]
+    lines, (burst, rate) = Lines(), LOG_LIMITS[name]
     log = logger(lambda: now[0], (lines,))
     log.name = name
     for _ in range(burst):

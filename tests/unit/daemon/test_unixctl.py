@@ -7,12 +7,12 @@ import shutil
 import pytest
 
 from ovenbird.daemon import unixctl
-from ovenbird.daemon.unixctl import CommandError, Unixctl
+from ovenbird.daemon.unixctl import Unixctl, UnixctlError
 from support.waiting import until_async
 
 
 def fail(_):
-    raise CommandError("cannot")
+    raise UnixctlError("cannot")
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def ended(reader):
 
 
 async def test_a_command_has_a_longest_length_and_a_time(ctl, monkeypatch):
-    monkeypatch.setattr(unixctl, "PATIENCE", 0.05)
+    monkeypatch.setattr(unixctl, "CALL_TIMEOUT", 0.05)
     for text in (b'{"id":1,"method":"' + b"a" * (unixctl.LONGEST + 1), b'{"id":1,'):
         reader, writer = await asyncio.open_unix_connection(ctl.path)
         writer.write(text)
@@ -84,7 +84,7 @@ async def test_a_command_has_a_longest_length_and_a_time(ctl, monkeypatch):
 
 
 async def test_who_does_not_read_is_asked_no_more_and_then_dropped(ctl, monkeypatch):
-    monkeypatch.setattr(unixctl, "PATIENCE", 0.2)
+    monkeypatch.setattr(unixctl, "CALL_TIMEOUT", 0.2)
     monkeypatch.setattr(unixctl, "UNREAD", 1 << 16)
     ctl.register("long", lambda _: "x" * 100_000)
     reader, writer = await asyncio.open_unix_connection(ctl.path)

@@ -15,7 +15,7 @@ from ovenbird.lang.ast import (
     Not,
     Or,
     PortGroup,
-    Relation,
+    Relop,
     Resident,
     String,
     Test,
@@ -110,7 +110,7 @@ def test_mistakes(text: str, error: type[LangError], culprit: str, message: str)
 
 
 def test_negation_makes_nominal_use_positive() -> None:
-    assert parse('!(inport != "a")') == Not(Compare(FieldRef.whole(SYMBOLS["inport"]), Relation.NE, (String("a"),)))
+    assert parse('!(inport != "a")') == Not(Compare(FieldRef.whole(SYMBOLS["inport"]), Relop.NE, (String("a"),)))
     assert parse("!(ip4 == 0)") is not None
     assert parse("!(!ip4)") is not None
 
@@ -124,7 +124,7 @@ FIELDS = [symbol for symbol in SYMBOLS.values() if symbol.level is Level.ORDINAL
 @st.composite
 def leaves(draw: st.DrawFn, positive: bool) -> Expr:
     symbol = draw(st.sampled_from(list(SYMBOLS.values())))
-    relation = Relation.EQ if positive else Relation.NE
+    relation = Relop.EQ if positive else Relop.NE
     if symbol.is_string:
         constants = draw(
             st.lists(st.builds(String, st.text(max_size=5)) | st.just(PortGroup("g")), min_size=1, max_size=3)
@@ -143,10 +143,10 @@ def leaves(draw: st.DrawFn, positive: bool) -> Expr:
     number = st.integers(0, (1 << symbol.width) - 1)
     plain = st.builds(Integer, number, mask=st.none(), format=st.just(form))
     if draw(st.booleans()):
-        return Compare(ref, draw(st.sampled_from(list(Relation))), (draw(plain),))
+        return Compare(ref, draw(st.sampled_from(list(Relop))), (draw(plain),))
     masked = st.builds(lambda value, mask: Integer(value & mask, mask=mask, format=form), number, number)
     constants = draw(st.lists(plain | masked | st.just(AddressSet("set")), min_size=1, max_size=3))
-    return Compare(ref, draw(st.sampled_from((Relation.EQ, Relation.NE))), tuple(constants), draw(st.just(True)))
+    return Compare(ref, draw(st.sampled_from((Relop.EQ, Relop.NE))), tuple(constants), draw(st.just(True)))
 
 
 @st.composite

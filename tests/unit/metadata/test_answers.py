@@ -17,7 +17,7 @@ from ovenbird.metadata.instance_lookup import InstancePort
 from ovenbird.metadata.instance_userdata import InstanceUserdata, UserdataStore
 from ovenbird.metadata.nova import Nova, sign
 from ovenbird.metadata.provider import Request, Response
-from ovenbird.metadata.server import Server
+from ovenbird.metadata.server import MetadataServer
 from ovenbird.sockets.listener import Limits
 from support import ROOT
 from support.waiting import until_async
@@ -99,7 +99,7 @@ class Guest:
     """A server on loopback, and what it has been asked."""
 
     def __init__(self, handle, limits=server_module.LIMITS):
-        self.server = Server(handle, limits=limits)
+        self.server = MetadataServer(handle, limits=limits)
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
 

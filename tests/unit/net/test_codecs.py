@@ -86,7 +86,7 @@ ROUND_TRIPS = [
         Dhcp4.decode,
     ),
 ]
-DECODERS = [decode for _, decode in ROUND_TRIPS] + [Udp.decode, Tcp.decode, dns.Query.decode]
+DECODERS = [decode for _, decode in ROUND_TRIPS] + [Udp.decode, Tcp.decode, dns.DnsQuery.decode]
 
 
 @pytest.mark.parametrize(("values", "decode"), ROUND_TRIPS, ids=lambda value: getattr(value, "__qualname__", ""))
@@ -154,7 +154,7 @@ def test_noise_behind_good_headers_is_a_packet_error_and_nothing_else(noise, kin
         lambda: Dhcp4.decode(good + noise),
         lambda: Dhcp4.decode(good + b"\x34\x01\x03" + noise),
         lambda: Dhcp6.decode(bytes([1, 0, 0, 5]) + noise),
-        lambda: dns.Query.decode(bytes.fromhex("000501000001000000000000") + noise),
+        lambda: dns.DnsQuery.decode(bytes.fromhex("000501000001000000000000") + noise),
         lambda: IPv6(src=bytes(16), dst=bytes(16), next_header=kind, payload=noise).upper(),
         lambda: Neighbor.of(Icmp(type=135, code=0, body=bytes(20) + noise)),
         lambda: RouterAdvert.of(Icmp(type=134, code=0, body=bytes(12) + noise)),
@@ -218,12 +218,12 @@ def test_ipv6_extension_headers_are_skipped():
 
 def test_a_dns_query_is_read_and_answered():
     question = dns.encode_name("VM1.example.org") + bytes.fromhex("00010001")
-    query = dns.Query.decode(bytes.fromhex("abcd01000001000000000000") + question)
+    query = dns.DnsQuery.decode(bytes.fromhex("abcd01000001000000000000") + question)
     assert (query.name, query.qtype, query.qclass) == ("VM1.example.org", dns.A, dns.IN)
     answer = query.answer(((dns.A, b"\x0a\0\0\5"),), ttl=60)
     assert answer.hex() == "abcd" + "8580" + "0001000100000000" + question.hex() + "c00c000100010000003c00040a000005"
     assert query.answer((), rcode=3)[3] & 15 == 3
     with pytest.raises(PacketError):
-        dns.Query.decode(answer)
+        dns.DnsQuery.decode(answer)
     with pytest.raises(PacketError):
         dns.encode_name("a..b")

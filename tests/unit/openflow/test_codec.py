@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ovenbird.openflow.actions import RegLoad, Resubmit, SetField, decode_actions, encode_actions
-from ovenbird.openflow.connection import Connection, Malformed, Received
+from ovenbird.openflow.connection import Malformed, OpenFlowConnection, Received
 from ovenbird.openflow.errors import DecodeError, EncodeError, NegotiationError
 from ovenbird.openflow.fields import FIELDS, PREREQUISITES, Subfield, field_named
 from ovenbird.openflow.instructions import decode_instructions, encode_apply
@@ -98,7 +98,7 @@ def test_nesting_without_end_is_a_decode_error():
 
 @given(st.lists(st.integers(1, 40), max_size=20))
 def test_a_stream_may_be_cut_anywhere(cuts):
-    ours, theirs = Connection(), Connection()
+    ours, theirs = OpenFlowConnection(), OpenFlowConnection()
     theirs.send(FlowMod(table=1, priority=2, match=Match.exact(reg0=5)))
     theirs.send(BarrierRequest())
     stream, events = theirs.data_to_send(), []
@@ -110,7 +110,7 @@ def test_a_stream_may_be_cut_anywhere(cuts):
 
 
 def test_echo_is_answered_and_a_malformed_message_is_an_event():
-    connection = Connection()
+    connection = OpenFlowConnection()
     connection.data_to_send()
     bad = bytes.fromhex("040e000c00000009") + b"nope"
     events = connection.receive(Hello().encode() + EchoRequest(b"x").encode(7) + bad)
@@ -120,10 +120,10 @@ def test_echo_is_answered_and_a_malformed_message_is_an_event():
 
 def test_only_openflow_1_3_is_accepted():
     with pytest.raises(NegotiationError):
-        Connection().receive(Hello(frozenset({1, 6})).encode())
+        OpenFlowConnection().receive(Hello(frozenset({1, 6})).encode())
     with pytest.raises(NegotiationError):
-        Connection().receive(bytes.fromhex("0100000800000000"))
-    connection = Connection()
+        OpenFlowConnection().receive(bytes.fromhex("0100000800000000"))
+    connection = OpenFlowConnection()
     assert connection.receive(bytes.fromhex("0600000800000000")) == []
     assert connection.established
     with pytest.raises(DecodeError):
@@ -141,7 +141,7 @@ def test_packet_ins_read_back():
         reason=1,
         full_len=20,
     )
-    connection = Connection()
+    connection = OpenFlowConnection()
     connection.receive(Hello().encode())
     assert connection.receive(packet_in.encode(5)) == [Received(5, packet_in)]
     with pytest.raises(EncodeError):

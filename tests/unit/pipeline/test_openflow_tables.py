@@ -1,6 +1,6 @@
 """OpenFlow's tables: OVN's numbers, and room for every stage."""
 
-from ovenbird.pipeline.openflow_tables import STAGES, OFTable
+from ovenbird.pipeline.openflow_tables import PIPELINE_LENGTH, OFTable
 from ovenbird.pipeline.stages import ROUTER_EGRESS, ROUTER_INGRESS, SWITCH_EGRESS, SWITCH_INGRESS
 
 
@@ -11,7 +11,7 @@ def test_numbers_are_those_of_ovn():
 
 def test_no_stage_has_the_table_of_something_else():
     longest = {
-        OFTable.LOG_INGRESS_PIPELINE: max(len(SWITCH_INGRESS), len(ROUTER_INGRESS), STAGES),
+        OFTable.LOG_INGRESS_PIPELINE: max(len(SWITCH_INGRESS), len(ROUTER_INGRESS), PIPELINE_LENGTH),
         OFTable.LOG_EGRESS_PIPELINE: max(len(SWITCH_EGRESS), len(ROUTER_EGRESS)),
     }
     taken = [number for first, length in longest.items() for number in range(first, first + length)]

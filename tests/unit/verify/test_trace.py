@@ -5,7 +5,7 @@ from ovenbird.model import nb, sb
 from ovenbird.verify import render, trace
 from ovenbird.verify.errors import NoReplyError, UnknownDatapathError, UnknownPortError, VerifyError
 from ovenbird.verify.packets import headers
-from ovenbird.verify.steps import Kind
+from ovenbird.verify.steps import StepKind
 from support.verify.traced import distribute
 
 P1_TO_P2 = 'inport == "p1" && eth.src == 0a:00:00:00:00:01 && eth.dst == 0a:00:00:00:00:02 && ip.ttl == 64 && '
@@ -70,7 +70,7 @@ def test_a_packet_against_port_security_is_dropped_with_the_reason(two):
 
 def test_a_way_through_many_stages_is_a_list(two):
     found = two.tracer().trace("sw0", SSH)
-    flows = [(depth, step) for depth, step in found.root.walk() if step.kind is Kind.FLOW]
+    flows = [(depth, step) for depth, step in found.root.walk() if step.kind is StepKind.FLOW]
     assert len(flows) > 30
     assert {depth for depth, _ in flows} == {0}
     tables = [(step.flow.pipeline, step.flow.table_id) for _, step in flows]
@@ -80,7 +80,7 @@ def test_a_way_through_many_stages_is_a_list(two):
 def test_copies_are_indented(two):
     found = two.tracer().trace("sw0", 'inport == "p2" && eth.src == 0a:00:00:00:00:02 && eth.dst == ff:ff:ff:ff:ff:ff')
     assert found.outputs == ["p1"]
-    depths = {step.text.partition("(")[0]: depth for depth, step in found.root.walk() if step.kind is Kind.BLOCK}
+    depths = {step.text.partition("(")[0]: depth for depth, step in found.root.walk() if step.kind is StepKind.BLOCK}
     assert depths["multicast"] == 0
     assert depths["egress"] == 1
     assert any("not back to" in step.text for step in found.steps())

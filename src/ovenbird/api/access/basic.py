@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHALLENGE = 'Basic realm="ovenbird", charset="UTF-8"'
-HOLDS = 300.0
+PASSWORD_HOLDS = 300.0
 """Seconds for which a password that was right is not checked again."""
-LONGEST = 72
+LONGEST_PASSWORD = 72
 """Bytes of a password that bcrypt looks at."""
-MEMBER = frozenset(("member", "reader"))
-ADMIN = frozenset(("admin", "manager", "member", "reader"))
+MEMBER_ROLES = frozenset(("member", "reader"))
+ADMIN_ROLES = frozenset(("admin", "manager", "member", "reader"))
 QUEUE = 64
 """Passwords that may wait to be checked; more are refused, so that guessing cannot fill the memory."""
 
@@ -122,13 +122,17 @@ class Basic:
             self._waiting += 1
             try:
                 loop = asyncio.get_running_loop()
-                right = await loop.run_in_executor(self._thread, bcrypt.checkpw, password[:LONGEST], hashed or NOBODY)
+                right = await loop.run_in_executor(
+                    self._thread, bcrypt.checkpw, password[:LONGEST_PASSWORD], hashed or NOBODY
+                )
             finally:
                 self._waiting -= 1
             if not right or hashed is None:
-                raise Unauthorized(CHALLENGE, refused=f"{'user' if hashed is None else 'password of'} {user[:LONGEST]}")
-            roles = ADMIN if user in self.admins else MEMBER
-            return Caller(project=user, user=user, roles=roles), time.time() + HOLDS
+                raise Unauthorized(
+                    CHALLENGE, refused=f"{'user' if hashed is None else 'password of'} {user[:LONGEST_PASSWORD]}"
+                )
+            roles = ADMIN_ROLES if user in self.admins else MEMBER_ROLES
+            return Caller(project=user, user=user, roles=roles), time.time() + PASSWORD_HOLDS
 
         return await self._remembered.ask(self._remembered.hash(given), question)
 

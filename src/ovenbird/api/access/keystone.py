@@ -2,7 +2,7 @@
 
 Identity API v3: ``POST /v3/auth/tokens`` authenticates the service itself. ``GET /v3/auth/tokens``, with the service's
 token in ``X-Auth-Token`` and the caller's in ``X-Subject-Token``, returns the caller's project and roles, or 404.
-Results are cached by a hash of the token until the token expires, but no longer than ``HOLDS``: this is how long a
+Results are cached by a hash of the token until the token expires, but no longer than ``TOKEN_HOLDS``: for this long a
 revoked token may still be accepted. All requests are asynchronous; callers with cached tokens are answered while
 Keystone is slow or unreachable.
 
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HOLDS = 300.0
+TOKEN_HOLDS = 300.0
 """Seconds for which an answer is remembered at most; keystonemiddleware's default."""
-PATIENCE = 10.0
+KEYSTONE_TIMEOUT = 10.0
 """Seconds that Keystone has to answer."""
-LONGEST = 8192
+LONGEST_TOKEN = 8192
 """Bytes of a token that is worth asking about."""
 SECTION = "keystone_authtoken"
 
@@ -129,7 +129,7 @@ class Keystone:
         except OSError as error:
             raise KeystoneError(f"{account.cafile}: {error}") from error
         limits = httpx.Limits(max_connections=32, max_keepalive_connections=8)
-        self._http = httpx.AsyncClient(verify=verify, timeout=PATIENCE, limits=limits, trust_env=False)
+        self._http = httpx.AsyncClient(verify=verify, timeout=KEYSTONE_TIMEOUT, limits=limits, trust_env=False)
         self._own = ""
         self._logging_in = asyncio.Lock()
 
@@ -148,7 +148,7 @@ class Keystone:
             IdentityUnavailable: Keystone does not answer, or not as it should.
         """
         token, service = header(headers, b"x-auth-token"), header(headers, b"x-service-token")
-        if not token or len(token) > LONGEST or len(service) > LONGEST:
+        if not token or len(token) > LONGEST_TOKEN or len(service) > LONGEST_TOKEN:
             raise Unauthorized(self.account.challenge, refused="token of an impossible length" if token else "")
 
         async def question() -> tuple[Caller, float]:
@@ -166,7 +166,7 @@ class Keystone:
             now = time.time()
             if until <= now:
                 raise Unauthorized(self.account.challenge, refused=f"expired token of user {caller.user}")
-            return caller, min(until, now + HOLDS)
+            return caller, min(until, now + TOKEN_HOLDS)
 
         return await self._remembered.ask(self._remembered.hash(token, service), question)
 

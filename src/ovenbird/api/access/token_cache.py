@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ovenbird.api.access.auth import Caller
 
-MOST = 10_000
+MOST_TOKENS = 10_000
 """Callers remembered; the oldest goes first."""
 
 
@@ -29,7 +29,7 @@ class CallerCache:
         clock: seconds since 1970.
     """
 
-    def __init__(self, most: int = MOST, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, most: int = MOST_TOKENS, clock: Callable[[], float] = time.time) -> None:
         self.most = most
         self.clock = clock
         self._key = secrets.token_bytes(32)

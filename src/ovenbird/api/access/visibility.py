@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ovenbird.api.rendering import Rendering, Representation
     from ovenbird.api.resource import Resource
 
-MOST = 10_000
+MOST_OUTCOMES = 10_000
 """Combinations of facts whose outcome is remembered."""
 
 _ABSENT = object()
@@ -63,7 +63,7 @@ class Visibility:
             pass
         except TypeError:  # a list or an object, which a rule of somebody's own may ask about
             return self._decide(key)
-        if len(self._outcomes) >= MOST:
+        if len(self._outcomes) >= MOST_OUTCOMES:
             self._outcomes.clear()
         outcome = self._outcomes[key] = self._decide(key)
         return outcome

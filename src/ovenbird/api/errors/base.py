@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-LONGEST = 2000
+LONGEST_MESSAGE = 2000
 """Characters of a message: it may quote what a request gives, which has no limit of its own."""
 
 
@@ -23,7 +23,7 @@ class NeutronError(Exception):
 
     def __init__(self, **values: Any) -> None:
         text = self.message.format(**values)
-        super().__init__(text if len(text) <= LONGEST else f"{text[:LONGEST]}…")
+        super().__init__(text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}…")
 
     def body(self) -> dict[str, Any]:
         """Return the answer's JSON."""

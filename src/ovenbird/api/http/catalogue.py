@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.api.access.rules import NAMES
 from ovenbird.api.http.collection import Collection, NestedCollection
-from ovenbird.api.http.endpoints import Empty, Endpoint, Extensions, ReadOnlyEndpoint
+from ovenbird.api.http.endpoints import EmptyCollection, Endpoint, Extensions, ReadOnlyEndpoint
 from ovenbird.api.http.extensions import GENERAL
 from ovenbird.api.http.quota_requests import DefaultQuotas, QuotaDetails, QuotaRequests
 from ovenbird.api.resources import EMPTY, READ_ONLY, RESOURCES
@@ -41,7 +41,7 @@ class Catalogue:
         self.endpoints: dict[str, Endpoint] = {
             **self.collections,
             **{kind.path or kind.collection: ReadOnlyEndpoint(kind(databases)) for kind in READ_ONLY},
-            **{path: Empty(collection) for path, collection in EMPTY.items()},
+            **{path: EmptyCollection(collection) for path, collection in EMPTY.items()},
             "extensions": Extensions(EXTENSIONS),
             "quotas": QuotaRequests(databases.quotas),
         }

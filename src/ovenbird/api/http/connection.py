@@ -73,7 +73,7 @@ class _Flow(FlowControl):
         connection: which.
     """
 
-    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
+    def __init__(self, transport: asyncio.Transport, connection: HttpConnection) -> None:
         super().__init__(transport)
         self._connection = connection
 
@@ -92,7 +92,7 @@ class Connections:
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
-        self.clogged: dict[Connection, None] = {}
+        self.clogged: dict[HttpConnection, None] = {}
         """Those whose peers leave answers untaken, that which has done so longest first."""
 
     def check(self, connections: set[Any], now: float) -> None:
@@ -116,7 +116,7 @@ class Connections:
             total -= unsent
 
 
-class Connection(HttpToolsProtocol):
+class HttpConnection(HttpToolsProtocol):
     """One connection.
 
     Arguments:

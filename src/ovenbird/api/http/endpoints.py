@@ -228,7 +228,7 @@ class Extensions(Endpoint):
         }
 
 
-class Empty(Endpoint):
+class EmptyCollection(Endpoint):
     """Answers for a collection that clients list in passing, and of which this API has none.
 
     Arguments:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from ovenbird.api.databases import Draft
 
-MOST = 2_147_483_647
-ATTRIBUTES = {name: Attribute(integer(UNLIMITED, MOST)) for name in COUNTED} | {
+HIGHEST_QUOTA = 2_147_483_647
+ATTRIBUTES = {name: Attribute(integer(UNLIMITED, HIGHEST_QUOTA)) for name in COUNTED} | {
     name: Attribute(boolean) for name in ("force", "check_limit")
 }
 OF_CALLER = ("tenant", "project")

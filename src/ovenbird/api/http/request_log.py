@@ -26,7 +26,7 @@ CALLER = "ovenbird.caller"
 
 requests = logging.getLogger("ovenbird.api.request")
 
-LONGEST, STRANGERS_LONGEST = 2048, 256
+LONGEST_TARGET, LONGEST_TARGET_OF_STRANGERS = 2048, 256
 """Characters of an address that a line has at most; of somebody's who is not logged in."""
 ALL, USER, STRANGERS = (4_000_000, 100_000), (1_000_000, 20_000), (64_000, 1_000)
 """Characters of lines at once, and a second in the long run: of all, of one user, of all who are not logged in."""
@@ -106,7 +106,7 @@ def _line(scope: Scope, caller: Caller | None, status: int, length: int, seconds
     who = f" {caller.user or '-'} {caller.project or '-'}" if caller is not None else " - -"
     query = scope.get("query_string", b"").decode("latin-1")
     address = scope.get("raw_path", b"").decode("latin-1") + (f"?{query}" if query else "")
-    address = address[: LONGEST if caller is not None else STRANGERS_LONGEST]
+    address = address[: LONGEST_TARGET if caller is not None else LONGEST_TARGET_OF_STRANGERS]
     what = f'"{scope["method"]} {address} HTTP/{scope["http_version"]}"'
     return f"{scope[REQUEST_ID]}{who} {peer(scope)} {what} status: {status} len: {length} time: {seconds:.6f}"
 

@@ -17,7 +17,7 @@ import uvicorn
 from ovenbird.api.access.auth import Open, require_loopback
 from ovenbird.api.access.quotas import DEFAULT_QUOTAS, NONE
 from ovenbird.api.http.app import create_app
-from ovenbird.api.http.connection import Bounds, Connection, Connections
+from ovenbird.api.http.connection import Bounds, Connections, HttpConnection
 from ovenbird.sockets.listener import Limits, Listener, bound
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ LIMITS = Limits(connections=1024, per_source=512, reserve=256)
 """Connections at once, of all peers and of one, and the descriptors that are left to the databases."""
 
 
-class Service:
+class ApiService:
     """The API on one address.
 
     Arguments:
@@ -170,8 +170,8 @@ class _Server(uvicorn.Server):
         self._connections = connections
         self.listener = Listener("API", self._connection, limits, context)
 
-    def _connection(self) -> Connection:
-        return Connection(self._connections, self.config, self.server_state)
+    def _connection(self) -> HttpConnection:
+        return HttpConnection(self._connections, self.config, self.server_state)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen (called by uvicorn).

@@ -31,7 +31,7 @@ SELF_ADDRESSED = frozenset(("slaac", "dhcpv6-stateless"))
 Choice = tuple[Subnet, str]
 
 
-class Addresses:
+class AddressAllocator:
     """Chooses and writes the addresses of ports.
 
     Arguments:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.api.errors.port import ServicePortInUse
-from ovenbird.api.ports.fixed_ips import Addresses, release
+from ovenbird.api.ports.fixed_ips import AddressAllocator, release
 from ovenbird.api.ports.macs import reserve_mac
 from ovenbird.model.cloud import (
     FixedAddress,
@@ -47,7 +47,7 @@ class ServicePorts:
 
     def __init__(self, databases: Databases) -> None:
         self.databases = databases
-        self.addresses = Addresses(databases)
+        self.addresses = AddressAllocator(databases)
 
     def create(
         self,

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from ovenbird.api.databases import Draft
     from ovenbird.engine.rows import UUID, Column
 
-MOST = 10_000
+MOST_GROUP_ADDRESSES = 10_000
 """Addresses of one request."""
 
-ADDRESSES = list_of(network_of, most=MOST, null=False)
+ADDRESSES = list_of(network_of, most=MOST_GROUP_ADDRESSES, null=False)
 
 
 class AddressGroups(Resource[AddressGroup]):
@@ -43,7 +43,9 @@ class AddressGroups(Resource[AddressGroup]):
     }  # fmt: skip
     attributes: ClassVar[Mapping[str, Attribute]] = STANDARD | {
         "name": Attribute(text(), default="", column="name"),
-        "addresses": Attribute(list_of(network_prefix, most=MOST), default=[], put=False, filterable=False),
+        "addresses": Attribute(
+            list_of(network_prefix, most=MOST_GROUP_ADDRESSES), default=[], put=False, filterable=False
+        ),
         "shared": shown(),
     }
     indexed: ClassVar[Mapping[str, Column[Any]]] = {"name": AddressGroup.name}
@@ -92,8 +94,8 @@ class AddressGroups(Resource[AddressGroup]):
         given = _addresses_in(body)
         if there := sorted(given & row.addresses):
             raise AddressesAlreadyExist(addresses=there, address_group_id=row.uuid)
-        if len(row.addresses) + len(given) > MOST:
-            raise HTTPBadRequest(reason=f"an address group has at most {MOST} addresses")
+        if len(row.addresses) + len(given) > MOST_GROUP_ADDRESSES:
+            raise HTTPBadRequest(reason=f"an address group has at most {MOST_GROUP_ADDRESSES} addresses")
         draft.update(row, {"addresses": row.addresses | given})
 
     def remove(self, draft: Draft, row: AddressGroup, body: Mapping[str, Any]) -> None:

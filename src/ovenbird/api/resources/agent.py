@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CONTROLLER, GATEWAY = "OVN Controller agent", "OVN Controller Gateway agent"
+CONTROLLER, GATEWAY_AGENT = "OVN Controller agent", "OVN Controller Gateway agent"
 DESCRIPTION = "neutron:description"
 """Where a controller's description is kept."""
 
@@ -210,7 +210,7 @@ class Agents(PartlyWritable):
             raise HTTPBadRequest(reason=f"Bad agent request: agent {uuid} is alive; stop it first.")
         southbound, private = self._row(agent)
         transaction = southbound.transaction()
-        if agent["agent_type"] in (CONTROLLER, GATEWAY):
+        if agent["agent_type"] in (CONTROLLER, GATEWAY_AGENT):
             _forget_chassis(transaction, private)
         else:
             key = next(c.key for c in COMPANIONS if c.agent_type == agent["agent_type"])
@@ -250,7 +250,7 @@ class Agents(PartlyWritable):
         chassis: Chassis | None = private if isinstance(private, Chassis) else private.chassis
         ids, patience = private.external_ids, self._patience()
         alive = chassis is not None and self.heartbeat.answers(private.nb_cfg, patience=patience, now=now)
-        kind = GATEWAY if chassis is not None and offers_gateway(chassis) else CONTROLLER
+        kind = GATEWAY_AGENT if chassis is not None and offers_gateway(chassis) else CONTROLLER
         common = {
             "host": chassis.hostname if chassis is not None else private.name,
             "heartbeat_timestamp": _timestamp(_acknowledged(private, now if alive else 0)),

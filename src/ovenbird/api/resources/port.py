@@ -28,7 +28,7 @@ from ovenbird.api.errors.router import PortInUse
 from ovenbird.api.errors.security_group import SecurityGroupConflict, SecurityGroupNotFound
 from ovenbird.api.ports.address_pairs import check_metadata, check_stays_shared
 from ovenbird.api.ports.binding_profiles import check_profile
-from ovenbird.api.ports.fixed_ips import Addresses, release
+from ovenbird.api.ports.fixed_ips import AddressAllocator, release
 from ovenbird.api.ports.macs import reserve_mac
 from ovenbird.api.ports.port_bindings import BOUND, binding, gateway_host
 from ovenbird.api.ports.router_interfaces import check_stays_connected
@@ -291,7 +291,7 @@ class Ports(Resource[Port]):
 
     def __init__(self, databases: Databases) -> None:
         super().__init__(databases)
-        self.addresses = Addresses(databases)
+        self.addresses = AddressAllocator(databases)
 
     # -- showing ------------------------------------------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ SHORTEST = {4: 8, 6: 64}
 MOST_PREFIXES = 1000
 """Prefixes of one pool."""
 
-MOST = 2_147_483_647
+HIGHEST_POOL_QUOTA = 2_147_483_647
 """The largest quota of a pool."""
 
 
@@ -85,7 +85,7 @@ class SubnetPools(Resource[SubnetPool]):
         "min_prefixlen": LENGTH,
         "max_prefixlen": LENGTH,
         "default_prefixlen": LENGTH,
-        "default_quota": Attribute(integer(0, MOST), default=UNSET),
+        "default_quota": Attribute(integer(0, HIGHEST_POOL_QUOTA), default=UNSET),
         "is_default": Attribute(boolean, default=False),
         "shared": Attribute(boolean, default=False, put=False),
         "address_scope_id": Attribute(nothing, default=None),

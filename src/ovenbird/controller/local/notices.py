@@ -24,7 +24,7 @@ log = logging.getLogger("ovenbird.notices")
 
 MOST = 20
 """Warnings of a chassis that are in Southbound."""
-LONGEST = 500
+LONGEST_NOTICE = 500
 """Characters of each."""
 
 
@@ -58,7 +58,7 @@ class Notices:
     def findings(self) -> str:
         """The warnings as Southbound has them: a list in JSON; nothing if there are none."""
         texts = sorted(text for text, level in self._current.items() if level >= logging.WARNING)
-        told = [text if len(text) <= LONGEST else text[: LONGEST - 1] + "…" for text in texts[:MOST]]
+        told = [text if len(text) <= LONGEST_NOTICE else text[: LONGEST_NOTICE - 1] + "…" for text in texts[:MOST]]
         if len(texts) > MOST:
             told.append(f"{len(texts) - MOST} more: this controller's findings/list has all")
         return json.dumps(told, ensure_ascii=False) if told else ""

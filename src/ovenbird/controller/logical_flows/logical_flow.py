@@ -21,7 +21,7 @@ from ovenbird.controller.facts import FLOW, PART, address_set_flow, cookie_of, e
 from ovenbird.controller.local.bridge import zero_snat
 from ovenbird.controller.local.local_data import hosted_members, hosted_row, is_chassis_resident, is_here
 from ovenbird.controller.logical_flows.action_context import FlowContext, is_switch
-from ovenbird.controller.logical_flows.names import ADDRESS_SETS, EXISTING_SETS, PortGroups, Ports, is_key_here
+from ovenbird.controller.logical_flows.names import ADDRESS_SETS, EXISTING_SETS, PortGroups, PortKeys, is_key_here
 from ovenbird.engine.branches import Branches, branching
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.lookups import find, get
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact, Relation
     from ovenbird.engine.rows import UUID
     from ovenbird.lang.actions.action import Actions
-    from ovenbird.lang.compile import Clause
+    from ovenbird.lang.compile import ConjunctionClause
     from ovenbird.lang.templates.bytes import MatchTemplate
 
 log = logging.getLogger(__name__)
@@ -208,7 +208,7 @@ def _instantiate(template: FlowTemplate, here: HostedDatapath, facts: list[Fact]
 @lru_cache(maxsize=4096)
 def _names(datapath: UUID) -> Bindings:
     """Return what the names of ports mean in a datapath."""
-    return Bindings(ports=Ports(datapath), resident=is_chassis_resident)
+    return Bindings(ports=PortKeys(datapath), resident=is_chassis_resident)
 
 
 def _guarded(match: str, prerequisites: tuple[str, ...]) -> str:
@@ -261,7 +261,7 @@ def _translation(flow: LogicalFlow, here: HostedDatapath) -> Iterator[Fact]:
             yield (*head, encoded, *tail)
 
 
-def _part_tail(clause: Clause, ids: list[int]) -> tuple[int, tuple[int, int], bytes]:
+def _part_tail(clause: ConjunctionClause, ids: list[int]) -> tuple[int, tuple[int, int], bytes]:
     """Return what a part's fact says of a clause: no cookie, its place, the action."""
     conjunction = Conjunction(conj_id=ids[clause.conjunction - 1], clause=clause.dimension, n_clauses=clause.dimensions)
     return 0, (conjunction.conj_id, clause.dimension), encode_actions((conjunction,))
@@ -299,5 +299,5 @@ def _bindings(text: str, datapath: DatapathBinding, *, ingress: bool) -> Binding
         return _NO_NAMES
     groups = PortGroups(datapath, local=("outport" if ingress else "inport") not in text)
     return Bindings(
-        address_sets=ADDRESS_SETS, port_groups=groups, ports=Ports(datapath.uuid), resident=is_chassis_resident
+        address_sets=ADDRESS_SETS, port_groups=groups, ports=PortKeys(datapath.uuid), resident=is_chassis_resident
     )

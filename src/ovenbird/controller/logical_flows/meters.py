@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact
 
-NUMBERS = Pool("meter id", 1, 0xFFFF)
+METER_IDS = Pool("meter id", 1, 0xFFFF)
 """The switch's numbers of meters, by name."""
 
 
 @view
 def meter_number(name: str) -> int:
     """Return the number of a meter; 0 when there is none by that name."""
-    return NUMBERS.get(name) if find(Meter.name, name) is not None else 0
+    return METER_IDS.get(name) if find(Meter.name, name) is not None else 0
 
 
 @rule(Meter)
@@ -35,4 +35,4 @@ def meters(meter: Meter) -> Iterator[Fact]:
     """Yield a meter."""
     bands = tuple(sorted((band.rate, band.burst_size) for band in meter.bands))
     if bands:
-        yield METER(number=NUMBERS.get(meter.name), unit=meter.unit, bands=bands)
+        yield METER(number=METER_IDS.get(meter.name), unit=meter.unit, bands=bands)

@@ -65,7 +65,7 @@ def local_members(group: str, datapath: DatapathBinding) -> tuple[str, ...] | No
     return tuple(sorted(here_in(datapath.uuid) & found)) if found is not None else None
 
 
-class Ports:
+class PortKeys:
     """Port names in one datapath, as tunnel keys."""
 
     __slots__ = ("datapath",)

@@ -14,7 +14,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.encapsulation import OPTION
+from ovenbird.controller.encapsulation import GENEVE_OPTION
 from ovenbird.controller.ofctrl.address_set_flows import AddressSetFlows
 from ovenbird.controller.ofctrl.flow_table import FlowTable, in_order
 from ovenbird.controller.ofctrl.group_table import GroupTable
@@ -38,7 +38,7 @@ from ovenbird.openflow.messages import (
     TlvTableReply,
     TlvTableRequest,
 )
-from ovenbird.openflow.transport import Session, keep_connected
+from ovenbird.openflow.transport import OpenFlowSession, keep_connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ class BridgeSession:
         self.sets = AddressSetFlows(self.table)
         self.groups = GroupTable()
         self.meters = MeterTable()
-        self.session: Session | None = None
+        self.session: OpenFlowSession | None = None
         self._waiting = waiting
         self._confirmed = confirmed
         self._on_packet = on_packet
@@ -132,7 +132,7 @@ class BridgeSession:
         if self.session is not None:
             self.session.send(message)
 
-    async def _serve(self, session: Session) -> None:
+    async def _serve(self, session: OpenFlowSession) -> None:
         session.set_probe(self._probe_interval)
         session.send(SetPacketInFormat())
         session.send(SetConfig())
@@ -159,7 +159,7 @@ class BridgeSession:
         finally:
             self.session = self._bundle = None
 
-    async def _recall(self, session: Session) -> None:
+    async def _recall(self, session: OpenFlowSession) -> None:
         """Ask the switch what it holds."""
         self._doubted = False
         stats = await session.request(FlowStatsRequest())
@@ -170,23 +170,25 @@ class BridgeSession:
         self.meters.recall([m for part in configurations if isinstance(part, MeterConfigReply) for m in part.meters])
         log.info("the bridge holds %d flows", len(self.table.installed))
 
-    async def _map_option(self, session: Session) -> None:
+    async def _map_option(self, session: OpenFlowSession) -> None:
         """Make the Geneve option a field, unless it is one already."""
         (reply,) = await session.request(TlvTableRequest())
-        if isinstance(reply, TlvTableReply) and OPTION not in reply.maps:
-            same = tuple(m for m in reply.maps if m.index == OPTION.index or m.option_class == OPTION.option_class)
+        if isinstance(reply, TlvTableReply) and GENEVE_OPTION not in reply.maps:
+            same = tuple(
+                m for m in reply.maps if m.index == GENEVE_OPTION.index or m.option_class == GENEVE_OPTION.option_class
+            )
             if same:
                 session.send(TlvTableMod(TlvCommand.DELETE, same))
-            session.send(TlvTableMod(TlvCommand.ADD, (OPTION,)))
+            session.send(TlvTableMod(TlvCommand.ADD, (GENEVE_OPTION,)))
             await session.barrier()
 
-    async def _send_ahead(self, session: Session) -> None:
+    async def _send_ahead(self, session: OpenFlowSession) -> None:
         """Have the switch hold what is known by now for the bundle that `_install` will commit."""
         self._number_things(session)
         if changes := self.table.take():
             await self._bundle_up(session, in_order(changes))
 
-    async def _install(self, session: Session) -> None:
+    async def _install(self, session: OpenFlowSession) -> None:
         waiting = self._waiting()
         for zone in self._flush:
             session.send(CtFlushZone(zone))
@@ -203,7 +205,7 @@ class BridgeSession:
         if waiting:
             self._confirmed(waiting)
 
-    def _number_things(self, session: Session) -> None:
+    def _number_things(self, session: OpenFlowSession) -> None:
         """Send the groups and meters that flows may refer to."""
         for message in (*self.meters.before(), *self.groups.before()):
             try:
@@ -211,7 +213,7 @@ class BridgeSession:
             except EncodeError as error:  # the flows that refer to it are refused in their turn
                 log.warning("%s is left out: %s", type(message).__name__, error)
 
-    async def _bundle_up(self, session: Session, changes: list[FlowChange]) -> Bundle:
+    async def _bundle_up(self, session: OpenFlowSession, changes: list[FlowChange]) -> Bundle:
         """Add changes to the bundle that is open, or to a new one, and return it."""
         if self._bundle is None:
             self._bundle, self._bundled = await session.open_bundle(), []

@@ -14,7 +14,7 @@ from ovenbird.ovsdb.jsonrpc import Framer, request
 if TYPE_CHECKING:
     from pathlib import Path
 
-PATIENCE = 5.0
+COMMAND_TIMEOUT = 5.0
 """Seconds that an answer may take."""
 _PIECE = 65536
 
@@ -51,7 +51,7 @@ async def command(directory: Path, name: str, *arguments: str) -> str:
         SwitchCommandError: it cannot be given, or is refused.
     """
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(COMMAND_TIMEOUT):
             return await _asked(_control_socket(directory), name, arguments)
     except (OSError, TimeoutError, ProtocolError) as error:
         raise SwitchCommandError(f"{name}: {error or 'no answer'}") from error

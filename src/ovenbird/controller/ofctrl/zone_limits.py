@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OPTION = "ct-zone-limit"
+LIMIT_OPTION = "ct-zone-limit"
 _MOST = 0xFFFFFFFF
 _AT_ONCE = 64
 """How many zones one command names."""
@@ -50,7 +50,7 @@ _LIMIT = re.compile(r"^zone=(\d+),limit=(\d+)", re.MULTILINE)
 
 def limit_of(options: Mapping[str, str]) -> int | None:
     """Return the limit that a map of options states, 0 for none; None where it states nothing of use."""
-    given = integer(options.get(OPTION, ""))
+    given = integer(options.get(LIMIT_OPTION, ""))
     return None if given is None else min(given, _MOST)
 
 

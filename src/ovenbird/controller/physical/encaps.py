@@ -45,7 +45,7 @@ _MAX_ATTEMPTS = 256
 """How many names that are taken already are passed over for a new port."""
 _HEXADECIMAL = re.compile("[0-9a-f]{1,4}")
 
-NUMBERS = Pool("tunnel number", 0, 0xFFFF)
+TUNNEL_NUMBERS = Pool("tunnel number", 0, 0xFFFF)
 """The numbers at the end of tunnel ports' names, by chassis and address, within the six letters before."""
 
 
@@ -125,7 +125,7 @@ def _tunnel(bridge: Bridge, chassis: str, encap: Encap) -> Iterator[Fact]:
     """Yield what makes the tunnel port to an encap of a chassis, or what should be different about it."""
     end = f"{chassis}@{encap.ip}"
     options = tunnel_options(settings(), encap)
-    number = NUMBERS.get(end, scope=chassis[:6])
+    number = TUNNEL_NUMBERS.get(end, scope=chassis[:6])
     uuid = tunnel_port(encap.ip)
     port = get(Port, uuid) if uuid is not None else None
     if port is None:
@@ -156,7 +156,7 @@ def _free_name(end: str, letters: str, number: int) -> str:
     for attempt in range(1, _MAX_ATTEMPTS):
         if find(Port.name, f"ovn-{letters}-{number:x}") is None:
             break
-        number = NUMBERS.get((end, attempt), scope=letters)
+        number = TUNNEL_NUMBERS.get((end, attempt), scope=letters)
     return f"ovn-{letters}-{number:x}"
 
 
@@ -220,7 +220,7 @@ def seed_numbers(engine: Engine, store: Store) -> None:
         end = port.external_ids.get("ovn-chassis-id", "")
         letters, _, number = port.name.removeprefix("ovn-").rpartition("-")
         if end and port.name.startswith("ovn-") and _HEXADECIMAL.fullmatch(number):
-            seed(engine, NUMBERS, end, int(number, 16), letters)
+            seed(engine, TUNNEL_NUMBERS, end, int(number, 16), letters)
 
 
 async def remove_all(vswitch: Replica, bridge: str) -> None:

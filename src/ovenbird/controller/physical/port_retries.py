@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FIRST, LONGEST = 1.0, 60.0
+FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
 """Seconds until the switch is first asked, and the most between two times; each is twice the one before."""
 
 _ASKING = {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [["next_cfg", "+=", 1]]}
@@ -76,10 +76,10 @@ class PortRetries:
         """Ask the switch to try again, for as long as there is need, until cancelled."""
         while True:
             await self._wake.wait()
-            pause = FIRST
+            pause = FIRST_RETRY
             while self.failed:
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST)
+                pause = min(2 * pause, LONGEST_RETRY)
                 if self.failed:
                     await self._ask()
             self._wake.clear()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ovenbird.openflow.messages import Message, PacketIn
 
 PER_NEIGHBOUR, NEIGHBOURS = 4, 1000
-PATIENCE = 10.0
+BUFFER_TIMEOUT = 10.0
 """Seconds that a packet is held."""
 
 _OUTPUT = Resubmit(OFTable.OUTPUT_LARGE_PKT_DETECT)
@@ -91,7 +91,7 @@ class BufferedPackets:
     def found(self, neighbour: Neighbour, mac: str) -> None:
         """Send what is held for a neighbour."""
         waiting = self._waiting.pop(neighbour, None)
-        if waiting is not None and self._clock() - waiting.since < PATIENCE:
+        if waiting is not None and self._clock() - waiting.since < BUFFER_TIMEOUT:
             for packet_in in waiting.packets:
                 self._send_to(packet_in, mac)
 
@@ -109,7 +109,7 @@ class BufferedPackets:
     def _expire(self, now: float) -> None:
         while self._waiting:
             neighbour, waiting = next(iter(self._waiting.items()))
-            if now - waiting.since < PATIENCE:
+            if now - waiting.since < BUFFER_TIMEOUT:
                 return
             self.dropped += len(waiting.packets)
             del self._waiting[neighbour]

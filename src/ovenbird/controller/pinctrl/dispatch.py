@@ -121,15 +121,15 @@ class PacketIns:
         opcode = userdata.opcode
         if opcode in WITH_RESULT:
             self._resume(packet_in, userdata)
-        elif opcode in frag_mtu.OPCODES:
+        elif opcode in frag_mtu.FRAG_MTU_OPCODES:
             self._send(packet_in.resume(frag_mtu.written(packet_in.packet, userdata)))
         elif opcode in _QUESTIONS and self._went(packet_in):
             return
-        elif opcode in replies.OPCODES:
+        elif opcode in replies.REPLY_OPCODES:
             message = replies.reply(packet_in, userdata)
             if message is not None:
                 self._send(message)
-        elif opcode in mac_learning.OPCODES:
+        elif opcode in mac_learning.LEARNING_OPCODES:
             what = mac_learning.learned(packet_in, opcode)
             self.mac_learning.note(what)
             if what.ip:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ovenbird.net import dns, ethernet
-from ovenbird.net.dns import Query
+from ovenbird.net.dns import DnsQuery
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.ip import ip_address
@@ -38,7 +38,7 @@ def answer(packet: bytes, tables: Iterable[Mapping[str, str]]) -> bytes | None:
         udp = Udp.decode(ip.upper()[1])
     else:
         raise PacketError(f"a query in Ethernet type {frame.ethertype:#06x}")
-    query = Query.decode(udp.payload)
+    query = DnsQuery.decode(udp.payload)
     found = records(query, tables)
     if not found:
         return None
@@ -53,7 +53,7 @@ def answer(packet: bytes, tables: Iterable[Mapping[str, str]]) -> bytes | None:
     ).encode()
 
 
-def records(query: Query, tables: Iterable[Mapping[str, str]]) -> tuple[tuple[int, bytes], ...]:
+def records(query: DnsQuery, tables: Iterable[Mapping[str, str]]) -> tuple[tuple[int, bytes], ...]:
     """Return what the first table that knows the query's name answers, as (type, data)."""
     if query.qclass != dns.IN:
         return ()

@@ -15,7 +15,7 @@ from ovenbird.net.ipv6 import ICMPV6, IPv6
 if TYPE_CHECKING:
     from ovenbird.lang.actions.userdata import Userdata
 
-OPCODES = frozenset([Opcode.PUT_ICMP4_FRAG_MTU, Opcode.PUT_ICMP6_FRAG_MTU])
+FRAG_MTU_OPCODES = frozenset([Opcode.PUT_ICMP4_FRAG_MTU, Opcode.PUT_ICMP6_FRAG_MTU])
 
 
 def written(packet: bytes, userdata: Userdata) -> bytes:

@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OPCODES = frozenset([Opcode.PUT_ARP, Opcode.PUT_ND, Opcode.PUT_FDB])
+LEARNING_OPCODES = frozenset([Opcode.PUT_ARP, Opcode.PUT_ND, Opcode.PUT_FDB])
 """What a packet may teach: a neighbour (`put_arp`, `put_nd`), or a MAC address behind a port (`put_fdb`)."""
 
-LIMIT = 1000
+MOST_LEARNED = 1000
 """What may wait to be written."""
 
 _OTHERS_TURN = 0.05
@@ -104,7 +104,7 @@ class MacLearning:
         """Write something down, soon."""
         if what in self._learned:
             return
-        if len(self._learned) >= LIMIT:
+        if len(self._learned) >= MOST_LEARNED:
             self.dropped += 1
             return
         self._learned[what] = not what.heard_by_many

@@ -196,5 +196,5 @@ _MAKERS: dict[Opcode, Callable[[Ethernet], Ethernet | None]] = {
     Opcode.REJECT: rejection,
 }
 
-OPCODES = frozenset(_MAKERS)
+REPLY_OPCODES = frozenset(_MAKERS)
 """The opcodes that a packet of ours answers."""

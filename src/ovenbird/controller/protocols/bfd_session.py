@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 
-from ovenbird.net.bfd import Control, Diagnostic, State
+from ovenbird.net.bfd import BfdState, Control, Diagnostic
 
 SLOW = 1_000_000
 """The least interval between packets of a session that is not up (section 6.8.3)."""
@@ -22,7 +22,7 @@ _LEAST = 1_000
 _MICRO = 1e-6
 
 
-class Session:
+class BfdEndpoint:
     """One end of a session.
 
     Arguments:
@@ -35,7 +35,7 @@ class Session:
 
     def __init__(self, *, discriminator: int, min_tx: int, min_rx: int, detect_mult: int, now: float) -> None:
         self.discriminator = discriminator
-        self.state = State.DOWN
+        self.state = BfdState.DOWN
         self.diagnostic = Diagnostic.NONE
         self.remote_discriminator = 0
         self.next_packet = now
@@ -67,14 +67,14 @@ class Session:
 
     def disable(self, now: float) -> None:
         """Hold the session administratively down."""
-        if self.state != State.ADMIN_DOWN:
-            self._become(State.ADMIN_DOWN, Diagnostic.ADMINISTRATIVELY_DOWN)
+        if self.state != BfdState.ADMIN_DOWN:
+            self._become(BfdState.ADMIN_DOWN, Diagnostic.ADMINISTRATIVELY_DOWN)
             self.next_packet = now
 
     def enable(self, now: float) -> None:
         """Let the session come up."""
-        if self.state == State.ADMIN_DOWN:
-            self._become(State.DOWN, Diagnostic.NONE)
+        if self.state == BfdState.ADMIN_DOWN:
+            self._become(BfdState.DOWN, Diagnostic.NONE)
             self.next_packet = now
 
     # -- time ---------------------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ class Session:
         """The seconds of silence after which the other end is taken for dead; 0 for never (section 6.8.4)."""
         if not self._used_rx:
             return 0.0
-        slowest = SLOW if self.state != State.UP or self._settling else 0
+        slowest = SLOW if self.state != BfdState.UP or self._settling else 0
         return self._remote_mult * max(self._used_rx, self._remote_tx, slowest) * _MICRO
 
     @property
@@ -99,8 +99,8 @@ class Session:
         if self._heard is not None and self.detection_time and now >= self._heard + self.detection_time:
             self._heard = None
             self.remote_discriminator = 0
-            if self.state in (State.INIT, State.UP):
-                self._become(State.DOWN, Diagnostic.TIME_EXPIRED)
+            if self.state in (BfdState.INIT, BfdState.UP):
+                self._become(BfdState.DOWN, Diagnostic.TIME_EXPIRED)
         if now < self.next_packet:
             return None
         silent = not self._remote_rx and not self._polling
@@ -119,7 +119,7 @@ class Session:
         if packet.final and self._polling:
             self._polling = False
             self._used_tx, self._used_rx = self._desired_tx, self._min_rx
-        if self.state == State.ADMIN_DOWN:
+        if self.state == BfdState.ADMIN_DOWN:
             return None
         self._heard = now
         before = self.state
@@ -133,27 +133,27 @@ class Session:
             self._schedule(self._sent, now)
         return self._packet(final=True) if packet.poll else None
 
-    def _follow(self, remote: State) -> None:
+    def _follow(self, remote: BfdState) -> None:
         match self.state, remote:
-            case (State.INIT | State.UP, State.ADMIN_DOWN) | (State.UP, State.DOWN):
-                self._become(State.DOWN, Diagnostic.NEIGHBOR_DOWN)
-            case State.DOWN, State.DOWN:
-                self._become(State.INIT, Diagnostic.NONE)
-            case (State.DOWN, State.INIT) | (State.INIT, State.INIT | State.UP):
-                self._become(State.UP, Diagnostic.NONE)
+            case (BfdState.INIT | BfdState.UP, BfdState.ADMIN_DOWN) | (BfdState.UP, BfdState.DOWN):
+                self._become(BfdState.DOWN, Diagnostic.NEIGHBOR_DOWN)
+            case BfdState.DOWN, BfdState.DOWN:
+                self._become(BfdState.INIT, Diagnostic.NONE)
+            case (BfdState.DOWN, BfdState.INIT) | (BfdState.INIT, BfdState.INIT | BfdState.UP):
+                self._become(BfdState.UP, Diagnostic.NONE)
 
-    def _become(self, state: State, diagnostic: Diagnostic) -> None:
+    def _become(self, state: BfdState, diagnostic: Diagnostic) -> None:
         before = self._desired_tx
         self.state, self.diagnostic = state, diagnostic
         self._negotiate(before)
 
     @property
     def _desired_tx(self) -> int:
-        return self._min_tx if self.state == State.UP else max(self._min_tx, SLOW)
+        return self._min_tx if self.state == BfdState.UP else max(self._min_tx, SLOW)
 
     def _negotiate(self, before: int) -> None:
         """Ask the other end to agree on what has changed: until then the shorter sending, the longer waiting holds."""
-        if self.state != State.UP:
+        if self.state != BfdState.UP:
             self._polling = False
             self._used_tx, self._used_rx = self._desired_tx, self._min_rx
             return

@@ -16,14 +16,14 @@ from ovenbird.controller.facts import SESSION
 from ovenbird.controller.inject import inject_actions
 from ovenbird.controller.local.local_data import hosted_row, is_resident
 from ovenbird.controller.local.local_store import outcome, record
-from ovenbird.controller.protocols.bfd_session import Session
+from ovenbird.controller.protocols.bfd_session import BfdEndpoint
 from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model.sb import BFD, PortBinding
 from ovenbird.net import bfd, ethernet
 from ovenbird.net.addresses import ip_bytes, ip_text, mac_bytes
-from ovenbird.net.bfd import Control, State
+from ovenbird.net.bfd import BfdState, Control
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.ip import ip_address, ip_interface
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _MICROSECONDS = 1000
 _HOPS, _CONTROL_TRAFFIC = 255, 0xC0
-_WORDS = {state: state.name.lower() for state in State}
+_WORDS = {state: state.name.lower() for state in BfdState}
 
 
 @view
@@ -116,7 +116,7 @@ class _Run:
 
     __slots__ = ("fact", "session", "timer")
 
-    def __init__(self, fact: BfdSession, session: Session) -> None:
+    def __init__(self, fact: BfdSession, session: BfdEndpoint) -> None:
         self.fact = fact
         self.session = session
         self.timer: asyncio.TimerHandle | None = None
@@ -184,7 +184,7 @@ class Sessions:
     def _begin(self, fact: BfdSession) -> None:
         (_, number), (min_tx, min_rx, mult) = fact.numbers, fact.times
         now = asyncio.get_running_loop().time()
-        session = Session(
+        session = BfdEndpoint(
             discriminator=number,
             min_tx=min_tx * _MICROSECONDS,
             min_rx=min_rx * _MICROSECONDS,
@@ -250,7 +250,7 @@ def framed(*, mac: str, source: str, address: str, udp_port: int, packet: Contro
         packet: the control packet.
     """
     src, dst, own = ip_bytes(source), ip_bytes(address), mac_bytes(mac)
-    segment = Udp(sport=udp_port, dport=bfd.PORT, payload=packet.encode()).encode(src=src, dst=dst)
+    segment = Udp(sport=udp_port, dport=bfd.BFD_PORT, payload=packet.encode()).encode(src=src, dst=dst)
     if len(src) == 4:
         body = IPv4(src=src, dst=dst, proto=UDP, payload=segment, ttl=_HOPS, tos=_CONTROL_TRAFFIC).encode()
         return Ethernet(dst=own, src=own, ethertype=ethernet.IPV4, payload=body).encode()
@@ -270,6 +270,6 @@ def control_of(packet: bytes) -> tuple[str, str, Control]:
     ip = IPv4.decode(frame.payload) if frame.ethertype == ethernet.IPV4 else IPv6.decode(frame.payload)
     protocol, body = (ip.proto, ip.payload) if isinstance(ip, IPv4) else ip.upper()
     udp = Udp.decode(body)
-    if protocol != UDP or udp.dport != bfd.PORT:
+    if protocol != UDP or udp.dport != bfd.BFD_PORT:
         raise PacketError(f"BFD in protocol {protocol}, port {udp.dport}")
     return ip_text(ip.src), ip_text(ip.dst), Control.decode(udp.payload)

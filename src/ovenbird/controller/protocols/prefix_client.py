@@ -16,7 +16,7 @@ DUID_LINK_LAYER = bytes.fromhex("00030001")
 """DUID-LL of Ethernet (section 11.4)."""
 
 
-class Stage(Enum):
+class Phase(Enum):
     """Where the exchange is."""
 
     SOLICIT = auto()
@@ -27,9 +27,9 @@ class Stage(Enum):
 
 
 _TYPES = {
-    Stage.SOLICIT: dhcp6.SOLICIT, Stage.REQUEST: dhcp6.REQUEST, Stage.RENEW: dhcp6.RENEW, Stage.REBIND: dhcp6.REBIND,
+    Phase.SOLICIT: dhcp6.SOLICIT, Phase.REQUEST: dhcp6.REQUEST, Phase.RENEW: dhcp6.RENEW, Phase.REBIND: dhcp6.REBIND,
 }  # fmt: skip
-_TIMES = {Stage.SOLICIT: (1, 3600), Stage.REQUEST: (1, 30), Stage.RENEW: (10, 600), Stage.REBIND: (10, 600)}
+_TIMES = {Phase.SOLICIT: (1, 3600), Phase.REQUEST: (1, 30), Phase.RENEW: (10, 600), Phase.REBIND: (10, 600)}
 """First and longest seconds between a message and its repetition (section 7.6)."""
 
 _REQUESTS = 10
@@ -48,7 +48,7 @@ class PrefixClient:
     def __init__(self, mac: bytes, *, iaid: int, now: float, known: IaPrefix | None = None) -> None:
         self.iaid = iaid
         self.prefix: IaPrefix | None = None
-        self.stage = Stage.SOLICIT
+        self.stage = Phase.SOLICIT
         self.due = now
         self._duid = DUID_LINK_LAYER + mac
         self._hint = known
@@ -57,14 +57,14 @@ class PrefixClient:
         self._began = now
         self._pause = 0.0
         self._sent = 0
-        self._ends: dict[Stage, float] = {}
+        self._ends: dict[Phase, float] = {}
 
     def tick(self, now: float) -> Dhcp6 | None:
         """Take note of the time, and return the message that is due."""
         if now < self.due:
             return None
         self._advance(now)
-        if self.stage is Stage.BOUND:
+        if self.stage is Phase.BOUND:
             return None
         first, longest = _TIMES[self.stage]
         self._pause = min(self._pause * 2 if self._pause else first, longest) * random.uniform(0.9, 1.1)  # noqa: S311
@@ -75,20 +75,20 @@ class PrefixClient:
     def _advance(self, now: float) -> None:
         """Go on to the stage that the time asks for."""
         if self._ends:
-            if now >= self._ends[Stage.BOUND]:
+            if now >= self._ends[Phase.BOUND]:
                 self.prefix, self._ends = None, {}
-                self._enter(Stage.SOLICIT, now)
-            elif now >= self._ends[Stage.REBIND]:
-                self._enter(Stage.REBIND, now)
-            elif now >= self._ends[Stage.RENEW]:
-                self._enter(Stage.RENEW, now)
-        elif self.stage is Stage.REQUEST and self._sent >= _REQUESTS:
-            self._enter(Stage.SOLICIT, now)
+                self._enter(Phase.SOLICIT, now)
+            elif now >= self._ends[Phase.REBIND]:
+                self._enter(Phase.REBIND, now)
+            elif now >= self._ends[Phase.RENEW]:
+                self._enter(Phase.RENEW, now)
+        elif self.stage is Phase.REQUEST and self._sent >= _REQUESTS:
+            self._enter(Phase.SOLICIT, now)
         if not self._xid:
             self._xid = random.randrange(1, 1 << 24)  # noqa: S311 - to tell exchanges apart
 
-    def _enter(self, stage: Stage, now: float) -> None:
-        if stage is not self.stage or stage is Stage.SOLICIT:
+    def _enter(self, stage: Phase, now: float) -> None:
+        if stage is not self.stage or stage is Phase.SOLICIT:
             self.stage, self._began = stage, now
             self._pause, self._sent, self._xid = 0.0, 0, 0
             self.due = now
@@ -96,7 +96,7 @@ class PrefixClient:
     def _message(self, now: float) -> Dhcp6:
         elapsed = min(int((now - self._began) * 100), 0xFFFF)
         options = [(dhcp6.CLIENT_ID, self._duid), (dhcp6.ELAPSED_TIME, elapsed.to_bytes(2, "big"))]
-        if self.stage in (Stage.REQUEST, Stage.RENEW):
+        if self.stage in (Phase.REQUEST, Phase.RENEW):
             options.append((dhcp6.SERVER_ID, self._server))
         wanted = self.prefix or self._hint
         inner = (
@@ -113,7 +113,7 @@ class PrefixClient:
         Raises:
             PacketError: the message's association is malformed.
         """
-        if message.xid != self._xid or message.option(dhcp6.CLIENT_ID) != self._duid or self.stage is Stage.BOUND:
+        if message.xid != self._xid or message.option(dhcp6.CLIENT_ID) != self._duid or self.stage is Phase.BOUND:
             return False
         server = message.option(dhcp6.SERVER_ID)
         association = self._association(message)
@@ -121,11 +121,11 @@ class PrefixClient:
             return False
         offered = next((IaPrefix.decode(value) for code, value in association.options if code == dhcp6.IA_PREFIX), None)
         good = offered is not None and offered.valid and not dhcp6.status_of(association.options)
-        if self.stage is Stage.SOLICIT:
+        if self.stage is Phase.SOLICIT:
             if message.type != dhcp6.ADVERTISE or not good:
                 return False
             self._server, self._hint = server, offered
-            self._enter(Stage.REQUEST, now)
+            self._enter(Phase.REQUEST, now)
         elif message.type != dhcp6.REPLY or dhcp6.status_of(message.options):
             return False
         elif good and offered is not None:
@@ -133,8 +133,8 @@ class PrefixClient:
             self._bind(offered, association, now)
         else:
             self.prefix, self._ends = None, {}
-            self._enter(Stage.SOLICIT, now)
-            self.due = now + _TIMES[Stage.SOLICIT][0]
+            self._enter(Phase.SOLICIT, now)
+            self.due = now + _TIMES[Phase.SOLICIT][0]
         return True
 
     def _association(self, message: Dhcp6) -> IaNa | None:
@@ -144,10 +144,10 @@ class PrefixClient:
     def _bind(self, prefix: IaPrefix, association: IaNa, now: float) -> None:
         """Use a prefix until its end, and see to it in time that it has none (section 21.21)."""
         self.prefix = self._hint = prefix
-        self.stage, self._xid = Stage.BOUND, 0
+        self.stage, self._xid = Phase.BOUND, 0
         t1 = association.t1 or _part(prefix.preferred, 0.5)
         t2 = association.t2 or _part(prefix.preferred, 0.8)
-        times = {Stage.RENEW: t1, Stage.REBIND: max(t1, t2), Stage.BOUND: prefix.valid}
+        times = {Phase.RENEW: t1, Phase.REBIND: max(t1, t2), Phase.BOUND: prefix.valid}
         self._ends = {stage: float("inf") if time >= FOREVER else now + time for stage, time in times.items()}
         self.due = min(self._ends.values())
 

@@ -11,7 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.edits import RowEdit
+from ovenbird.controller.edits import WantedColumns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -115,7 +115,7 @@ class RowEdits:
 
     def _contended(self, fact: Edit) -> float:
         """Return how long to leave a row to another client that takes it for itself too; 0 if it may be taken now."""
-        if not isinstance(fact, RowEdit) or not dict(fact.changes).get(fact.holder):
+        if not isinstance(fact, WantedColumns) or not dict(fact.changes).get(fact.holder):
             return 0
         row = self.store.table(fact.row_class).rows.get(fact.uuid)
         if row is None or row[fact.holder] is None:
@@ -131,4 +131,4 @@ class RowEdits:
 
 def _in_vain(transaction: Transaction, fact: Edit) -> bool:
     """Return whether the server lacks all columns that an edit is about."""
-    return isinstance(fact, RowEdit) and transaction.lacks(fact.row_class, [name for name, _ in fact.changes])
+    return isinstance(fact, WantedColumns) and transaction.lacks(fact.row_class, [name for name, _ in fact.changes])

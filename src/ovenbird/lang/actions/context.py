@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ovenbird.lang.errors import FieldError
-from ovenbird.pipeline.openflow_tables import STAGES, OFTable
+from ovenbird.pipeline.openflow_tables import PIPELINE_LENGTH, OFTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,7 +117,7 @@ def logical_table(ctx: Context, pipeline: Pipeline | None, table: int | None) ->
         FieldError: there is no such table.
     """
     number = ctx.table + 1 if table is None else table
-    if number >= STAGES:
-        raise FieldError(f'"next" action cannot advance beyond table {STAGES - 1}.')
+    if number >= PIPELINE_LENGTH:
+        raise FieldError(f'"next" action cannot advance beyond table {PIPELINE_LENGTH - 1}.')
     chosen = ctx.pipeline if pipeline is None else pipeline
     return number + (OFTable.LOG_INGRESS_PIPELINE if chosen == "ingress" else OFTable.LOG_EGRESS_PIPELINE)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ovenbird.lang.actions.action import Action, check_result, field_requires
 from ovenbird.lang.actions.layout import bits_of
 from ovenbird.lang.actions.userdata import Opcode, Userdata
-from ovenbird.lang.dhcp_options import Option, encode_dhcp4, encode_dhcp6, labels, parse_options
+from ovenbird.lang.dhcp_options import DhcpOption, encode_dhcp4, encode_dhcp6, labels, parse_options
 from ovenbird.lang.errors import FieldError, ParseError, UnknownNameError
 from ovenbird.lang.lexer import Format
 from ovenbird.net import nd
@@ -46,7 +46,7 @@ class _Service(Action):
     NEEDS: ClassVar[str] = ""
 
     dst: FieldRef
-    options: tuple[Option, ...] = ()
+    options: tuple[DhcpOption, ...] = ()
 
     def format(self) -> str:
         """Write the action."""
@@ -73,8 +73,8 @@ class _Service(Action):
 
 
 def _option_types(
-    options: tuple[Option, ...], known: Mapping[str, OptionType], family: str
-) -> list[tuple[Option, OptionType]]:
+    options: tuple[DhcpOption, ...], known: Mapping[str, OptionType], family: str
+) -> list[tuple[DhcpOption, OptionType]]:
     out = []
     for option in options:
         kind = known.get(option.name)
@@ -115,7 +115,7 @@ class PutDhcpOpts(_Service):
         )
 
 
-def _tlv4(option: Option, code: int, value: bytes) -> bytes:
+def _tlv4(option: DhcpOption, code: int, value: bytes) -> bytes:
     if len(value) > 255:
         raise FieldError(f"DHCPv4 option {option.name} is longer than 255 bytes.")
     return bytes([code, len(value)]) + value
@@ -260,7 +260,7 @@ def _preference(text: str) -> int:
     return _PREFERENCES[text]
 
 
-def _ra_options(option: Option, *, autonomous: bool) -> Iterable[tuple[int, bytes]]:
+def _ra_options(option: DhcpOption, *, autonomous: bool) -> Iterable[tuple[int, bytes]]:
     """Return what an advertisement says for an option; `autonomous`: addresses may be made from prefixes."""
     match option.name:
         case "slla":
@@ -287,14 +287,14 @@ def _ra_options(option: Option, *, autonomous: bool) -> Iterable[tuple[int, byte
     return ()
 
 
-def _slla(option: Option) -> bytes:
+def _slla(option: DhcpOption) -> bytes:
     first = option.numbers[0]
     if first.format is not Format.ETHERNET:
         raise FieldError("slla option takes an Ethernet address")
     return first.value.to_bytes(6, "big")
 
 
-def _prefix(option: Option) -> Integer:
+def _prefix(option: DhcpOption) -> Integer:
     first = option.numbers[0]
     if first.format is not Format.IPV6:
         raise FieldError("prefix option takes an IPv6 prefix")

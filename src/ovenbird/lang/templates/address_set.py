@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.lang.ast import AddressSet, Compare, Relation, leaves
+from ovenbird.lang.ast import AddressSet, Compare, Relop, leaves
 from ovenbird.lang.bindings import Bindings
 from ovenbird.lang.compile import Compiled, compile_match, narrow
 from ovenbird.lang.errors import LangError
@@ -108,7 +108,7 @@ def _holes(text: str) -> dict[str, str] | None:
         alone = sum(1 for other in compares if other.ref.symbol.field is symbol.field) == 1
         constant = compare.constants[0]
         single = len(compare.constants) == 1 and isinstance(constant, AddressSet)
-        if not (whole and alone and single and compare.relation is Relation.EQ):
+        if not (whole and alone and single and compare.relation is Relop.EQ):
             return None
         if isinstance(constant, AddressSet):
             holes[name] = constant.name

@@ -20,7 +20,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.lang.ast import Compare, Integer, PortGroup, Relation, Resident, String, leaves
+from ovenbird.lang.ast import Compare, Integer, PortGroup, Relop, Resident, String, leaves
 from ovenbird.lang.compile import Compiled, CompiledFlow, compile_match, narrow
 from ovenbird.lang.errors import LangError, LexError
 from ovenbird.lang.lexer import Format, parse_constant
@@ -314,7 +314,7 @@ def _slots(indices: list[int], compare: Compare, meant: list[Compare]) -> list[_
     if symbol.field is None or len(constants) != len(indices):
         return []
     same = [leaf for leaf in meant if leaf.ref.symbol.field is symbol.field]
-    if len(same) != 1 or same[0].constants is not constants or same[0].relation is not Relation.EQ:
+    if len(same) != 1 or same[0].constants is not constants or same[0].relation is not Relop.EQ:
         return []
     ofs = symbol.ofs + compare.ref.ofs
     ones = symbol.field.mask if symbol.is_string else (1 << compare.ref.n_bits) - 1

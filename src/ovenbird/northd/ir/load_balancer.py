@@ -43,7 +43,7 @@ REJECT, EVENT = "reject", "event-elb"
 """Kinds of packets that meters limit, ovn-nb(5), Copp."""
 
 
-class Endpoint(NamedTuple):
+class SocketAddress(NamedTuple):
     """An address and a port, each a number as text or the name of a variable.
 
     Arguments:
@@ -70,8 +70,8 @@ class Endpoint(NamedTuple):
 class Vip(NamedTuple):
     """A virtual address and what is behind it."""
 
-    at: Endpoint
-    backends: tuple[Endpoint, ...]
+    at: SocketAddress
+    backends: tuple[SocketAddress, ...]
 
 
 class Balancer(NamedTuple):
@@ -161,7 +161,7 @@ def _vip(text: str, behind: str, six: bool | None, troubles: list[str]) -> Vip |
     return Vip(at, tuple(backends))
 
 
-def parse_endpoint(text: str, six: bool | None = None) -> Endpoint | None:
+def parse_endpoint(text: str, six: bool | None = None) -> SocketAddress | None:
     """Return an address and its port, 0 being none; None for anything else.
 
     Arguments:
@@ -179,13 +179,13 @@ def parse_endpoint(text: str, six: bool | None = None) -> Endpoint | None:
         port = str(int(port)) if int(port) else ""
     try:
         if ip[0] == "^":
-            return Endpoint(ip=ip, port=port, six=bool(six))
+            return SocketAddress(ip=ip, port=port, six=bool(six))
         if ":" in ip:
-            return Endpoint(ip=ipv6_text(ipv6_bytes(ip)), port=port, six=True)
+            return SocketAddress(ip=ipv6_text(ipv6_bytes(ip)), port=port, six=True)
         ipv4_bytes(ip)
     except PacketError:
         return None
-    return Endpoint(ip=ip, port=port, six=False) if bracketed is None else None
+    return SocketAddress(ip=ip, port=port, six=False) if bracketed is None else None
 
 
 # -- who uses it -------------------------------------------------------------------------------------------------------

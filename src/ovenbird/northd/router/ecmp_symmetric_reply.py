@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ovenbird.northd.ir.router_port import NextHop
 
 DEFRAG = stage("lr_in_defrag")
-REMEMBER = stage("lr_in_ecmp_stateful")
+ECMP_STATEFUL = stage("lr_in_ecmp_stateful")
 ROUTING = stage("lr_in_ip_routing")
 POLICY = stage("lr_in_policy")
 RESOLVE = stage("lr_in_arp_resolve")
@@ -69,9 +69,9 @@ def pinned_flows(where: UUID, pinned: Pinned, hint: str) -> Iterator[Fact]:
     note = f"ct_commit {{ ct_label.ecmp_reply_eth = eth.src; ct_mark.ecmp_reply_port = {key}; }};"
     for protocol in ("tcp", "udp", "sctp"):
         act = f"{note} commit_ecmp_nh(ipv6 = {str(six).lower()}, proto = {protocol}); next;"
-        yield flow(REMEMBER, where, 100, f"{came} && (ct.new && !ct.est) && {protocol}", act, hint)
+        yield flow(ECMP_STATEFUL, where, 100, f"{came} && (ct.new && !ct.est) && {protocol}", act, hint)
         again = f"{came} && (!ct.rpl && ct.est) && {protocol} && {ECMP_KNOWN} == 0"
-        yield flow(REMEMBER, where, 100, again, act, hint)
+        yield flow(ECMP_STATEFUL, where, 100, again, act, hint)
     noted = f"ct.rpl && {ECMP_KNOWN} == 1 && ct_mark.ecmp_reply_port == {key}"
     back = f"eth.src = {port.mac}; {xx}reg1 = {pinned.way.source}; outport = {port.quoted};"
     act = f"ip.ttl--; flags.loopback = 1; {back} next;"

@@ -47,12 +47,12 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.grouped import Pair
     from ovenbird.engine.rows import UUID
-    from ovenbird.northd.ir.load_balancer import Endpoint
+    from ovenbird.northd.ir.load_balancer import SocketAddress
 
 INPUT = stage("lr_in_ip_input")
 ROUTING = stage("lr_in_ip_routing")
 RESOLVE = stage("lr_in_arp_resolve")
-LOOKUP = stage("ls_in_l2_lkup")
+L2_LOOKUP = stage("ls_in_l2_lkup")
 
 flow = FlowBuilder("router_load_balancer")
 
@@ -104,7 +104,7 @@ OWN = ComputedIndex(LRP.networks, keys=_own)
 """All router ports by their own addresses."""
 
 
-def translating_to(row: LB, users: Users, at: Endpoint) -> list[UUID]:
+def translating_to(row: LB, users: Users, at: SocketAddress) -> list[UUID]:
     """Return the datapaths of routers that use a load balancer and translate to one of its addresses.
 
     Arguments:
@@ -267,7 +267,7 @@ def _outside(each: Near, port: RouterPort) -> Iterator[Fact]:
     first = min(claims.values((met.switch.uuid, each.ip)), default="") == lsp.name
     if each.inside and first and not _is_of_another(each.ip, port, met.switch):
         act = asked(quote(lsp.name), alone=only_routers(met.switch))
-        yield flow(LOOKUP, where, 80, asks_for(each.ip), act, lsp.uuid)
+        yield flow(L2_LOOKUP, where, 80, asks_for(each.ip), act, lsp.uuid)
     options, gateway = lsp.options, port.chassis or port.is_distributed_gateway
     announces = options.get("nat-addresses") == "router" and not flag(options, "exclude-lb-vips-from-garp")
     if each.answers and announces and gateway and each.ip[0] != "^":
@@ -298,7 +298,7 @@ def claims(row: LB) -> Iterator[Pair]:
 # -- routes for neighbours ---------------------------------------------------------------------------------------------
 
 
-class Route(NamedTuple):
+class PeerRoute(NamedTuple):
     """A way to a virtual address: the port by which a router beside it sends, and the port that it sends to."""
 
     out: str
@@ -306,7 +306,7 @@ class Route(NamedTuple):
 
 
 @view
-def routes(row: LB) -> tuple[tuple[UUID, str, Route], ...]:
+def routes(row: LB) -> tuple[tuple[UUID, str, PeerRoute], ...]:
     """Return what ways there are to a load balancer's addresses, each with the router whose way it is and the address.
 
     A router that has the address itself needs none.
@@ -319,7 +319,7 @@ def routes(row: LB) -> tuple[tuple[UUID, str, Route], ...]:
             router = get(nb.LogicalRouter, other.router) if other.router != port.router else None
             if router is not None:
                 ips = {vip.at.ip for vip in made.vips if vip.at.ip[0] != "^" and not is_virtual(router, vip.at.ip)}
-                found += [(router.uuid, ip, Route(other.name, port.name)) for ip in sorted(ips)]
+                found += [(router.uuid, ip, PeerRoute(out=other.name, to=port.name)) for ip in sorted(ips)]
     return tuple(found)
 
 

@@ -58,9 +58,9 @@ TRANSLATED_HERE = stage("lr_out_chk_dnat_local")
 UNDNAT = stage("lr_out_undnat")
 LOOK_UP = stage("lr_out_post_undnat")
 SNAT = stage("lr_out_snat")
-REMEMBER = stage("lr_out_post_snat")
+POST_SNAT = stage("lr_out_post_snat")
 LOOP = stage("lr_out_egr_loop")
-LOOKUP = stage("ls_in_l2_lkup")
+L2_LOOKUP = stage("ls_in_l2_lkup")
 
 NAT_ROUTERS = DatapathGroup("translating routers")
 """Routers with a translation."""
@@ -280,12 +280,12 @@ def _untranslated(made: NatRule, port: RouterPort, priority: int) -> Iterator[Fa
         comes, leaves = f"{comes} && {made.ip}.src == ${made.allowed}", f"{leaves} && {made.ip}.dst == ${made.allowed}"
     if made.stateless:
         yield flow(LOOK_UP, where, priority, leaves, "next;", hint)
-        yield flow(REMEMBER, where, priority, comes, "next;", hint)
+        yield flow(POST_SNAT, where, priority, comes, "next;", hint)
     elif not made.mac:
         if not made.destinations:
             yield flow(LOOK_UP, where, priority, f"{leaves} && !ct.trk", "ct_dnat_in_czone;", hint)
         note = f"ct_commit {{ {UNTRANSLATED} = 1; }}; next;"
-        yield flow(REMEMBER, where, priority, f"{comes} && !ct.trk", note, hint)
+        yield flow(POST_SNAT, where, priority, f"{comes} && !ct.trk", note, hint)
 
 
 def _at_port(made: NatRule, port: RouterPort, say: Say) -> Iterator[Fact]:
@@ -372,8 +372,8 @@ def _outside(made: NatRule) -> Iterator[Fact]:
     if made.mac:
         if "router" in lsp.addresses:
             out = f"outport = {quote(lsp.name)}; output;"
-            yield flow(LOOKUP, where, 50, f"eth.dst == {made.mac} && {made.here}", out, lsp.uuid)
-        yield flow(LOOKUP, where, 75, asks_as(made.mac), 'outport = "_MC_flood_l2"; output;', lsp.uuid)
+            yield flow(L2_LOOKUP, where, 50, f"eth.dst == {made.mac} && {made.here}", out, lsp.uuid)
+        yield flow(L2_LOOKUP, where, 75, asks_as(made.mac), 'outport = "_MC_flood_l2"; output;', lsp.uuid)
     if made.ip == "ip4" and not own and lsp.options.get("nat-addresses") == "router":
         resident = f" {made.here}" if made.port is not None else ""
         yield IN_NAT_ADDRESSES((lsp.name, where), f"{made.mac or port.mac} {made.outer}{resident}")
@@ -385,7 +385,7 @@ def _redirect_arp(port: RouterPort, outer: str) -> Iterator[Fact]:
     if met is None or not port.enabled or met.lsp.enabled is False:
         return
     act = asked(quote(met.lsp.name), alone=only_routers(met.switch))
-    yield flow(LOOKUP, datapath(met.switch), 80, asks_for(outer), act, met.lsp.uuid)
+    yield flow(L2_LOOKUP, datapath(met.switch), 80, asks_for(outer), act, met.lsp.uuid)
 
 
 def _in_words(row: nb.NAT) -> tuple[str, str]:

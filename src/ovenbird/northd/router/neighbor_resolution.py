@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from ovenbird.northd.ir.addresses import Addresses
     from ovenbird.northd.ir.switch_port import SwitchPort
 
-LOOKUP = stage("lr_in_lookup_neighbor")
+LOOKUP_NEIGHBOR = stage("lr_in_lookup_neighbor")
 LEARN = stage("lr_in_learn_neighbor")
 INPUT = stage("lr_in_ip_input")
 RESOLVE = stage("lr_in_arp_resolve")
@@ -76,7 +76,7 @@ def eager(router: nb.LogicalRouter) -> bool:
     return flag(router.options, "always_learn_from_arp_request", default=True)
 
 
-UNLIMITED = DatapathGroup("routers without meters")
+UNMETERED_ROUTERS = DatapathGroup("routers without meters")
 """Routers whose control plane nobody protects."""
 
 _CONTROLLED = (
@@ -104,7 +104,7 @@ def way_of_learning(router: nb.LogicalRouter) -> Iterator[Fact]:
     where, limits = datapath(router), meters(router)
     yield (ALWAYS_LEARN if eager(router) else LEARN_KNOWN_ONLY).includes(where)
     if not limits:
-        yield UNLIMITED.includes(where)
+        yield UNMETERED_ROUTERS.includes(where)
         return
     for at, priority, match, act, kind in _CONTROLLED:
         yield flow(at, where, priority, match, act, meter=limits.get(kind))
@@ -113,19 +113,21 @@ def way_of_learning(router: nb.LogicalRouter) -> Iterator[Fact]:
 @singleton
 def learning() -> Iterator[Fact]:
     """Learn from what neighbours say and ask, unless it is known already."""
-    yield from (ROUTERS.row, ALWAYS_LEARN.row, LEARN_KNOWN_ONLY.row, UNLIMITED.row)
+    yield from (ROUTERS.row, ALWAYS_LEARN.row, LEARN_KNOWN_ONLY.row, UNMETERED_ROUTERS.row)
     for at, priority, match, act, _ in _CONTROLLED:
-        yield flow(at, UNLIMITED, priority, match, act)
+        yield flow(at, UNMETERED_ROUTERS, priority, match, act)
     for trait, said, asked in (
         (ALWAYS_LEARN, "", ""),
         (LEARN_KNOWN_ONLY, _WANTED, f"{NEIGHBOR_WANTED} = lookup_nd_ip(inport, ip6.src); "),
     ):
-        yield flow(LOOKUP, trait, 100, "arp.op == 2", f"{_ARP}{said}next;")
-        yield flow(LOOKUP, trait, 100, "nd_na", f"{_SAYS}{said}next;")
-        yield flow(LOOKUP, trait, 100, "nd_ns", f"{_ASKS}{asked}next;")
+        yield flow(LOOKUP_NEIGHBOR, trait, 100, "arp.op == 2", f"{_ARP}{said}next;")
+        yield flow(LOOKUP_NEIGHBOR, trait, 100, "nd_na", f"{_SAYS}{said}next;")
+        yield flow(LOOKUP_NEIGHBOR, trait, 100, "nd_ns", f"{_ASKS}{asked}next;")
     look = f"{NEIGHBOR_KNOWN} = lookup_nd(inport, ip6.src, nd.tll); {NEIGHBOR_WANTED} = lookup_nd_ip(inport, ip6.src);"
-    yield flow(LOOKUP, LEARN_KNOWN_ONLY, 110, "nd_na && ip6.src == fe80::/10 && ip6.dst == ff00::/8", f"{look} next;")
-    yield flow(LOOKUP, ROUTERS, 0, "1", f"{NEIGHBOR_KNOWN} = 1; next;")
+    yield flow(
+        LOOKUP_NEIGHBOR, LEARN_KNOWN_ONLY, 110, "nd_na && ip6.src == fe80::/10 && ip6.dst == ff00::/8", f"{look} next;"
+    )
+    yield flow(LOOKUP_NEIGHBOR, ROUTERS, 0, "1", f"{NEIGHBOR_KNOWN} = 1; next;")
     yield flow(LEARN, ALWAYS_LEARN, 100, f"{NEIGHBOR_KNOWN} == 1", "next;")
     yield flow(LEARN, LEARN_KNOWN_ONLY, 100, f"{NEIGHBOR_KNOWN} == 1 || {NEIGHBOR_WANTED} == 0", "next;")
     for priority, match, act in (
@@ -183,12 +185,14 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     for subnet in port.ipv4:
         near = f"arp.spa == {subnet.network}"
         if learns:
-            yield flow(LOOKUP, where, 100, f"{came} && {near} && arp.op == 1{port.resident}", f"{_ARP}next;", hint)
+            yield flow(
+                LOOKUP_NEIGHBOR, where, 100, f"{came} && {near} && arp.op == 1{port.resident}", f"{_ARP}next;", hint
+            )
         else:
             mine = f"{came} && {near} && arp.tpa == {subnet.ip} && arp.op == 1{port.resident}"
-            yield flow(LOOKUP, where, 110, mine, f"{_ARP}{_WANTED}next;", hint)
+            yield flow(LOOKUP_NEIGHBOR, where, 110, mine, f"{_ARP}{_WANTED}next;", hint)
             known = f"{_ARP}{NEIGHBOR_WANTED} = lookup_arp_ip(inport, arp.spa); next;"
-            yield flow(LOOKUP, where, 100, f"{came} && {near} && arp.op == 1{port.resident}", known, hint)
+            yield flow(LOOKUP_NEIGHBOR, where, 100, f"{came} && {near} && arp.op == 1{port.resident}", known, hint)
         asks = f"{came} && arp.op == 1 && arp.tpa == {subnet.ip} && {near}{resident}"
         yield flow(INPUT, where, 90, asks, ARP_REPLY, hint)
     for subnet in port.ipv6:
@@ -232,7 +236,7 @@ def _known_router(port: RouterPort, other: RouterPort) -> Iterator[Fact]:
 # -- hosts ------------------------------------------------------------------------------------------------------------
 
 
-class NeighborPort(NamedTuple):
+class PeerRouterPort(NamedTuple):
     """A router port as the hosts of its switch see it.
 
     Arguments:
@@ -248,11 +252,11 @@ class NeighborPort(NamedTuple):
 
 
 @view
-def neighbor_ports(switch: nb.LogicalSwitch) -> tuple[NeighborPort, ...]:
+def peer_router_ports(switch: nb.LogicalSwitch) -> tuple[PeerRouterPort, ...]:
     """Return the router ports that a switch is joined to."""
     return tuple(
         [
-            NeighborPort(
+            PeerRouterPort(
                 port.datapath,
                 f"outport == {port.quoted} && ",
                 ipv4=tuple([(s.low, s.high) for s in port.ipv4]),
@@ -270,12 +274,12 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         yield from _beside(port)
     elif kind == "virtual":
         yield from _virtual(port)
-    elif port.enabled and port.addresses and (found := neighbor_ports(port.switch)):
+    elif port.enabled and port.addresses and (found := peer_router_ports(port.switch)):
         for address in port.addresses:
             yield from _known_host(found, address, address.mac, port.hint)
 
 
-def _known_host(found: Sequence[NeighborPort], address: Addresses, mac: str, hint: str) -> Iterator[Fact]:
+def _known_host(found: Sequence[PeerRouterPort], address: Addresses, mac: str, hint: str) -> Iterator[Fact]:
     act = f"eth.dst = {mac}; next;"
     for register, ips in (("reg0", address.ipv4), ("xxreg0", address.ipv6)):
         for ip in ips:
@@ -319,7 +323,7 @@ def _virtual(port: SwitchPort) -> Iterator[Fact]:
         macs = [text.split()[0] for text in sorted(row.addresses) if text[:1].isalnum() and ":" in text]
     register, number = "xxreg0" if ":" in ip else "reg0", number_of(ip)
     for mac in macs:
-        for neighbor in neighbor_ports(port.switch):
+        for neighbor in peer_router_ports(port.switch):
             if any(low <= number <= high for low, high in (neighbor.ipv6 if ":" in ip else neighbor.ipv4)):
                 match = f"{neighbor.match}{register} == {ip}"
                 yield flow(RESOLVE, neighbor.datapath, 100, match, f"eth.dst = {mac}; next;", port.hint)

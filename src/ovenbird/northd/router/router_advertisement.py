@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact
 
-OPTIONS = stage("lr_in_nd_ra_options")
-RESPONSE = stage("lr_in_nd_ra_response")
+ND_RA_OPTIONS = stage("lr_in_nd_ra_options")
+ND_RA_RESPONSE = stage("lr_in_nd_ra_response")
 
 MODES = ("slaac", "dhcpv6_stateful", "dhcpv6_stateless")
 LEAST_MTU = 1280
@@ -61,12 +61,14 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     says += [f"prefix = {prefix}" for prefix in prefixes]
     came = f"inport == {port.quoted} && ip6.dst == ff02::2"
     act = f"{ADVERTISED} = put_nd_ra_opts({', '.join(says)}); next;"
-    yield flow(OPTIONS, port.datapath, 50, f"{came} && nd_rs", act, port.uuid, meter=port.meters.get("nd-ra-opts"))
+    yield flow(
+        ND_RA_OPTIONS, port.datapath, 50, f"{came} && nd_rs", act, port.uuid, meter=port.meters.get("nd-ra-opts")
+    )
     answer = (
         f"eth.dst = eth.src; eth.src = {port.mac}; ip6.dst = ip6.src; ip6.src = {port.ipv6[-1].ip}; "
         "outport = inport; flags.loopback = 1; output;"
     )
-    yield flow(RESPONSE, port.datapath, 50, f"{came} && nd_ra && {ADVERTISED}", answer, port.uuid)
+    yield flow(ND_RA_RESPONSE, port.datapath, 50, f"{came} && nd_ra && {ADVERTISED}", answer, port.uuid)
 
 
 def advertised(lrp: nb.LogicalRouterPort, port: RouterPort) -> list[str]:

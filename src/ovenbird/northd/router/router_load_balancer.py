@@ -5,7 +5,7 @@ router without any gateway, balances wherever it is; a router with distributed g
 them is active on, in the zone in which it translates both ways. A gateway router may force a source of its own on what
 it balances (`lb_force_snat_ip`), so that replies come back to it; a balancer may be excepted (`skip_snat`).
 
-What is the same for all routers that balance in one way is one flow for all of them (``Way``). Who answers for the
+What is the same for all routers that balance in one way is one flow for all (``BalancingMode``). Who answers for the
 virtual addresses is in ``load_balancer_addresses``.
 """
 
@@ -27,7 +27,7 @@ from ovenbird.northd.ir.load_balancer import (
     LB,
     REJECT,
     Balancer,
-    Endpoint,
+    SocketAddress,
     Users,
     Vip,
     balancer,
@@ -72,10 +72,10 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
 
 DEFRAG = stage("lr_in_defrag")
-AFFINITY_CHECK = stage("lr_in_lb_aff_check")
-AFFINITY_LEARN = stage("lr_in_lb_aff_learn")
+ROUTER_AFFINITY_CHECK = stage("lr_in_lb_aff_check")
+ROUTER_AFFINITY_LEARN = stage("lr_in_lb_aff_learn")
 
-ROUTERS = "routers"
+OF_ROUTERS = "routers"
 
 BALANCING_ROUTERS = DatapathGroup("balancing routers")
 """Routers with load balancers."""
@@ -83,7 +83,7 @@ BALANCING_ROUTERS = DatapathGroup("balancing routers")
 flow = FlowBuilder("router_load_balancer")
 
 
-class Way(NamedTuple):
+class BalancingMode(NamedTuple):
     """How a router balances.
 
     Arguments:
@@ -106,14 +106,16 @@ class Way(NamedTuple):
 
 
 @view
-def way(router: nb.LogicalRouter) -> Way:
+def way(router: nb.LogicalRouter) -> BalancingMode:
     """Return how a router balances."""
     limits = meters(router)
     ports = [port_of(router, name) for name in distributed_gateway_ports(router)]
     gateways = tuple([(port.quoted, f'"{port.redirect}"') for port in ports if port is not None])
     forced = bool(gateway_chassis(router)) and (forces_own_addresses(router) or bool(one_of_each(router, "lb")))
     where = datapath(router) if gateways else None
-    return Way(forced, reject=limits.get(REJECT, ""), event=limits.get(EVENT, ""), datapath=where, gateways=gateways)
+    return BalancingMode(
+        forced, reject=limits.get(REJECT, ""), event=limits.get(EVENT, ""), datapath=where, gateways=gateways
+    )
 
 
 @grouped_values(nb.LogicalRouter)
@@ -124,7 +126,7 @@ def ways(router: nb.LogicalRouter) -> Iterator[Pair]:
             yield group.uuid, way(router)
 
 
-def ways_of(row: LB, users: Users) -> list[Way]:
+def ways_of(row: LB, users: Users) -> list[BalancingMode]:
     """Return the ways in which the routers that use a load balancer do so."""
     direct = [way(router) for router in row.referrers(nb.LogicalRouter.load_balancer) if enabled(router)]
     return sorted({*direct, *chain.from_iterable(ways.values(user) for user in users)}, key=repr)
@@ -147,7 +149,7 @@ def router_membership(router: nb.LogicalRouter) -> Iterator[Fact]:
     """Make a router one of those that use the balancers of its groups."""
     if enabled(router):
         for group in router.load_balancer_group:
-            for users in sharing.values((ROUTERS, group.uuid)):
+            for users in sharing.values((OF_ROUTERS, group.uuid)):
                 yield from _membership(router, users)
 
 
@@ -163,8 +165,8 @@ def router_direct_membership(row: LB) -> Iterator[Fact]:
 def _membership(router: nb.LogicalRouter, users: Users) -> Iterator[Fact]:
     where, how = datapath(router), way(router)
     yield BALANCING_ROUTERS.includes(where)
-    yield used_by(ROUTERS, users).includes(where)
-    yield used_by(f"{ROUTERS} {EVENT}", users, how.event).includes(where)
+    yield used_by(OF_ROUTERS, users).includes(where)
+    yield used_by(f"{OF_ROUTERS} {EVENT}", users, how.event).includes(where)
     if not how.gateways:
         yield used_by(how.kind, users).includes(where)
         yield used_by(f"{how.kind} {REJECT}", users, how.reject).includes(where)
@@ -178,7 +180,7 @@ def router_load_balancer(row: LB) -> Iterator[Fact]:
     users, made = router_users(row), balancer(row)
     if not users or not made.vips:
         return
-    everywhere = used_by(ROUTERS, users)
+    everywhere = used_by(OF_ROUTERS, users)
     yield everywhere.row
     for ip, family in dict.fromkeys([(vip.at.ip, vip.at.family) for vip in made.vips]):
         yield flow(DEFRAG, everywhere, 100, f"ip && {family}.dst == {ip}", "ct_dnat;", made.uuid)
@@ -197,30 +199,30 @@ def router_load_balancer(row: LB) -> Iterator[Fact]:
             yield from _event(made, vip, sorted({how.event for how in ways_of(row, users)}), users)
 
 
-def _goes_to(at: Endpoint, protocol: str) -> str:
+def _goes_to(at: SocketAddress, protocol: str) -> str:
     """Return the match of packets to an address, or to one of its ports."""
     match = f"{at.family}.dst == {at.ip}"
     return f"{match} && {protocol} && {protocol}.dst == {at.port}" if at.port else match
 
 
-def _begins(at: Endpoint, protocol: str) -> str:
+def _begins(at: SocketAddress, protocol: str) -> str:
     """Return the match of what begins a connection to a virtual address."""
     return f"ct.new && !ct.rel && {at.family} && {_goes_to(at, protocol)}"
 
 
 def _event(made: Balancer, vip: Vip, limits: Iterable[str], users: Users) -> Iterator[Fact]:
     for limit in limits:
-        where = used_by(f"{ROUTERS} {EVENT}", users, limit)
+        where = used_by(f"{OF_ROUTERS} {EVENT}", users, limit)
         yield where.row
         yield flow(DNAT, where, 130, *event_action(made, vip.at), made.uuid, meter=limit or None)
 
 
-def _mark(made: Balancer, how: Way) -> str:
+def _mark(made: Balancer, how: BalancingMode) -> str:
     """Return what is noted of a connection that is balanced."""
     return "skip_snat" if made.skips_snat else "force_snat" if how.forced else ""
 
 
-def _balance(made: Balancer, vip: Vip, how: Way, users: Users) -> Iterator[Fact]:
+def _balance(made: Balancer, vip: Vip, how: BalancingMode, users: Users) -> Iterator[Fact]:
     """Choose a backend where routers balance in one way."""
     mark, match = _mark(made, how), _begins(vip.at, made.protocol)
     note = f"flags.{mark}_for_lb = 1; " if mark else ""
@@ -268,16 +270,18 @@ def _affinity(made: Balancer, vip: Vip, where: DatapathGroup) -> Iterator[Fact]:
         return
     note = f"{register} = {at.family}.dst; "
     note += f"{LB_VIP_PORT} = {made.protocol}.dst; " if at.port else ""
-    yield flow(AFFINITY_CHECK, where, 100, _begins(at, made.protocol), f"{note}{AFFINE} = chk_lb_aff(); next;", hint)
+    yield flow(
+        ROUTER_AFFINITY_CHECK, where, 100, _begins(at, made.protocol), f"{note}{AFFINE} = chk_lb_aff(); next;", hint
+    )
     noted = f"{register} == {at.ip}" + (f" && {LB_VIP_PORT} == {at.port}" if at.port else "")
     for backend in dict.fromkeys(vip.backends):
         goes = f"{backend.family}.dst == {backend.ip}"
         goes += f" && {made.protocol}.dst == {backend.port}" if backend.port else ""
         match = f"{AFFINE} == 0 && ct.new && {at.family} && {noted} && {goes}"
-        yield flow(AFFINITY_LEARN, where, 100, match, learn_action(made, at, backend), hint)
+        yield flow(ROUTER_AFFINITY_LEARN, where, 100, match, learn_action(made, at, backend), hint)
 
 
-def _affine(made: Balancer, vip: Vip, how: Way, where: DatapathGroup) -> Iterator[Fact]:
+def _affine(made: Balancer, vip: Vip, how: BalancingMode, where: DatapathGroup) -> Iterator[Fact]:
     """Use the backend that a client had last."""
     at, mark = vip.at, _mark(made, how)
     note = f"flags.{mark}_for_lb = 1; " if mark else ""

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
 
 POLICY = stage("lr_in_policy")
-ECMP = stage("lr_in_policy_ecmp")
+POLICY_ECMP = stage("lr_in_policy_ecmp")
 
-GROUPS = Pool("groups of a policy's next hops", 1, 65_535)
+POLICY_GROUPS = Pool("groups of a policy's next hops", 1, 65_535)
 """One scope for each router."""
 
 flow = FlowBuilder("router_policies")
@@ -43,8 +43,8 @@ def every_router() -> Iterator[Fact]:
     """Do as the routes say unless a policy matches."""
     yield ROUTERS.row
     yield flow(POLICY, ROUTERS, 0, "1", f"{GROUP} = 0; next;")
-    yield flow(ECMP, ROUTERS, 150, f"{GROUP} == 0", "next;")
-    yield flow(ECMP, ROUTERS, 0, "1", "drop;")
+    yield flow(POLICY_ECMP, ROUTERS, 150, f"{GROUP} == 0", "next;")
+    yield flow(POLICY_ECMP, ROUTERS, 0, "1", "drop;")
 
 
 @rule(nb.LogicalRouterPolicy)
@@ -80,12 +80,12 @@ def _reroute(row: nb.LogicalRouterPolicy, router: nb.LogicalRouter, where: UUID,
         act = f"{actions[0]} {GROUP} = 0; next;"
         yield flow(POLICY, where, row.priority, row.match, act, row.uuid)
         return
-    number = GROUPS.get(row.uuid, scope=router.uuid)
+    number = POLICY_GROUPS.get(row.uuid, scope=router.uuid)
     members = ", ".join(str(n) for n in range(1, len(actions) + 1))
     act = f"{GROUP} = {number}; {MEMBER} = select({members});"
     yield flow(POLICY, where, row.priority, row.match, act, row.uuid)
     for member, act in enumerate(actions, 1):
-        yield flow(ECMP, where, 100, f"{GROUP} == {number} && {MEMBER} == {member}", f"{act} next;", row.uuid)
+        yield flow(POLICY_ECMP, where, 100, f"{GROUP} == {number} && {MEMBER} == {member}", f"{act} next;", row.uuid)
 
 
 def _ways(router: nb.LogicalRouter, text: str) -> Iterator[tuple[str, NextHop]]:

@@ -48,14 +48,14 @@ if TYPE_CHECKING:
 
 PRE = stage("lr_in_ip_routing_pre")
 ROUTING = stage("lr_in_ip_routing")
-ECMP = stage("lr_in_ip_routing_ecmp")
+ROUTING_ECMP = stage("lr_in_ip_routing_ecmp")
 
 ROUTE = nb.LogicalRouterStaticRoute
 
 ROUTE_TABLES = Pool("route tables", 1, 0xFFFF_FFFF)
 """One scope for each router; 0 is the main table."""
 
-GROUPS = Pool("groups of equal routes", 1, 65_535)
+ROUTE_GROUPS = Pool("groups of equal routes", 1, 65_535)
 """One scope for each router."""
 
 BY_SOURCE, BY_DESTINATION, CONNECTED = 0, 1, 2
@@ -116,8 +116,8 @@ def every_router() -> Iterator[Fact]:
     yield ROUTERS.row
     yield flow(PRE, ROUTERS, 0, "1", f"{ROUTE_TABLE} = 0; next;")
     yield flow(ROUTING, ROUTERS, 0, "1", "drop;")
-    yield flow(ECMP, ROUTERS, 150, f"{GROUP} == 0", "next;")
-    yield flow(ECMP, ROUTERS, 0, "1", "drop;")
+    yield flow(ROUTING_ECMP, ROUTERS, 150, f"{GROUP} == 0", "next;")
+    yield flow(ROUTING_ECMP, ROUTERS, 0, "1", "drop;")
 
 
 # -- connected networks -----------------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def static(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
     if len(members) == 1 and not symmetric:
         yield from _route(where, priority, match, member.way, member.nexthop, route.uuid)
         return
-    number = GROUPS.get(key, scope=router.uuid)
+    number = ROUTE_GROUPS.get(key, scope=router.uuid)
     choices = ", ".join(str(n) for n in range(1, len(members) + 1))
     choose = f"select({choices});" if len(members) > 1 else "1; next;"
     yield flow(
@@ -207,7 +207,7 @@ def static(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
     )
     chosen = f"{GROUP} == {number} && {MEMBER} == {mine}"
     act = f"{towards(member.way, member.nexthop, ':' in key[0])} next;"
-    yield flow(ECMP, where, 100, chosen, act, route.uuid)
+    yield flow(ROUTING_ECMP, where, 100, chosen, act, route.uuid)
     if symmetric:  # a single one, too: its connections stay with it when another one comes
         yield from pinned_flows(where, Pinned(member.way, key[0], key[1], match), route.uuid)
 

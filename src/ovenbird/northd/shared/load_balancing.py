@@ -9,15 +9,15 @@ from ovenbird.northd.ir.addresses import quote
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ovenbird.northd.ir.load_balancer import Balancer, Endpoint
+    from ovenbird.northd.ir.load_balancer import Balancer, SocketAddress
 
 
-def order(at: Endpoint) -> int:
+def order(at: SocketAddress) -> int:
     """Return the priority of the flows of a virtual address: one with a port comes before one without."""
     return 120 if at.port else 110
 
 
-def backends_action(backends: Iterable[Endpoint], hashed: str = "", mark: str = "") -> str:
+def backends_action(backends: Iterable[SocketAddress], hashed: str = "", mark: str = "") -> str:
     """Return the action that sends a new connection to one of the backends.
 
     Arguments:
@@ -29,7 +29,7 @@ def backends_action(backends: Iterable[Endpoint], hashed: str = "", mark: str = 
     return f"ct_lb_mark(backends={','.join(map(str, backends))}{by}{f'; {mark}' if mark else ''});"
 
 
-def event_action(made: Balancer, at: Endpoint) -> tuple[str, str]:
+def event_action(made: Balancer, at: SocketAddress) -> tuple[str, str]:
     """Return the match of packets to a virtual address without backends, and the action that tells of them."""
     match = f"{at.family}.dst == {at.ip} && {made.protocol}"
     match += f" && {made.protocol}.dst == {at.port}" if at.port else ""
@@ -37,7 +37,7 @@ def event_action(made: Balancer, at: Endpoint) -> tuple[str, str]:
     return match, f'trigger_event({event}, load_balancer = "{made.uuid}");'
 
 
-def learn_action(made: Balancer, at: Endpoint, backend: Endpoint) -> str:
+def learn_action(made: Balancer, at: SocketAddress, backend: SocketAddress) -> str:
     """Return the action that notes which backend a client of a virtual address got.
 
     Arguments:

@@ -69,14 +69,14 @@ def traits(owner: nb.LogicalSwitch | nb.PortGroup) -> tuple[bool, bool]:
     return bool(acls), any(acl.action == "allow-related" for acl in acls)
 
 
-GROUPS = Overlap(nb.LogicalSwitch.ports, other=nb.PortGroup.ports)
+PORT_GROUPS_ON_SWITCHES = Overlap(nb.LogicalSwitch.ports, other=nb.PortGroup.ports)
 """The port groups with a port on a switch."""
 
 
 @view
 def stateful(switch: nb.LogicalSwitch) -> bool:
     """Return whether a switch's ACLs track connections: its own, or those of a port group with a port on it."""
-    return traits(switch)[1] or any(traits(group)[1] for group in GROUPS.rows(switch))
+    return traits(switch)[1] or any(traits(group)[1] for group in PORT_GROUPS_ON_SWITCHES.rows(switch))
 
 
 @view

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from ovenbird.northd.ir.addresses import Addresses
     from ovenbird.northd.ir.switch_port import SwitchPort
 
-OPTIONS = stage("ls_in_dhcp_options")
-RESPONSE = stage("ls_in_dhcp_response")
+DHCP_OPTIONS = stage("ls_in_dhcp_options")
+DHCP_RESPONSE = stage("ls_in_dhcp_response")
 
 flow = FlowBuilder("dhcp")
 
@@ -142,14 +142,14 @@ def _flows4(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name:
     discover = f"{mine} && ip4.src == 0.0.0.0 && ip4.dst == 255.255.255.255 && {_CLIENT4}{resident}"
     renew = f"{mine} && ip4.src == {ip} && ip4.dst == {{{server_ip}, 255.255.255.255}} && {_CLIENT4}{resident}"
     meter = port.meters.get("dhcpv4-opts")
-    yield flow(OPTIONS, port.datapath, 100, discover, put, hint, name, meter)
-    yield flow(OPTIONS, port.datapath, 100, renew, put, hint, name, meter)
+    yield flow(DHCP_OPTIONS, port.datapath, 100, discover, put, hint, name, meter)
+    yield flow(DHCP_OPTIONS, port.datapath, 100, renew, put, hint, name, meter)
     answer = (
         f"eth.dst = eth.src; eth.src = {mac}; ip4.src = {server_ip}; udp.src = 67; udp.dst = 68; "
         "outport = inport; flags.loopback = 1; output;"
     )
     asked = f"{mine} && ip4 && {_CLIENT4} && {DHCP_ANSWERED}{resident}"
-    yield flow(RESPONSE, port.datapath, 100, asked, answer, hint, name)
+    yield flow(DHCP_RESPONSE, port.datapath, 100, asked, answer, hint, name)
 
 
 def _flows6(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name: str, resident: str) -> Iterator[Fact]:
@@ -166,12 +166,12 @@ def _flows6(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name:
     words = [] if stateless else [f"ia_addr = {ip}"]
     put = f"{DHCP_ANSWERED} = put_dhcpv6_opts({', '.join([*words, *[f'{k} = {v}' for k, v in given]])}); next;"
     mine = f"inport == {quote(name)} && eth.src == {address.mac} && {_CLIENT6}"
-    yield flow(OPTIONS, port.datapath, 100, f"{mine}{resident}", put, hint, name, port.meters.get("dhcpv6-opts"))
+    yield flow(DHCP_OPTIONS, port.datapath, 100, f"{mine}{resident}", put, hint, name, port.meters.get("dhcpv6-opts"))
     answer = (
         f"eth.dst = eth.src; eth.src = {mac}; ip6.dst = ip6.src; ip6.src = {server_ip}; udp.src = 547; udp.dst = 546; "
         "outport = inport; flags.loopback = 1; output;"
     )
-    yield flow(RESPONSE, port.datapath, 100, f"{mine} && {DHCP_ANSWERED}{resident}", answer, hint, name)
+    yield flow(DHCP_RESPONSE, port.datapath, 100, f"{mine} && {DHCP_ANSWERED}{resident}", answer, hint, name)
 
 
 def _told(options: nb.DHCPOptions) -> tuple[str, str]:

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact
 
-LOOKUP = stage("ls_in_dns_lookup")
-RESPONSE = stage("ls_in_dns_response")
+DNS_LOOKUP = stage("ls_in_dns_lookup")
+DNS_RESPONSE = stage("ls_in_dns_response")
 RESOLVING = DatapathGroup("dns")
 """Switches with DNS records."""
 
-UNLIMITED = DatapathGroup("dns without a meter")
+UNMETERED_DNS = DatapathGroup("dns without a meter")
 """Those of them whose queries no meter limits."""
 
 DNS = Rows(
@@ -47,11 +47,11 @@ flow = FlowBuilder("dns")
 @singleton
 def answers() -> Iterator[Fact]:
     """Look up what is asked, and send the answer back."""
-    yield from (RESOLVING.row, UNLIMITED.row)
-    yield flow(LOOKUP, UNLIMITED, 100, ASKED, ASK)
+    yield from (RESOLVING.row, UNMETERED_DNS.row)
+    yield flow(DNS_LOOKUP, UNMETERED_DNS, 100, ASKED, ASK)
     for ip in ("ip4", "ip6"):
         yield flow(
-            RESPONSE,
+            DNS_RESPONSE,
             RESOLVING,
             100,
             f"{ip} && udp.dst == 53 && {DNS_ANSWERED}",
@@ -69,9 +69,9 @@ def switch_records(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     where, meter = datapath(switch), meters(switch).get("dns")
     yield RESOLVING.includes(where)
     if meter is None:
-        yield UNLIMITED.includes(where)
+        yield UNMETERED_DNS.includes(where)
     else:
-        yield flow(LOOKUP, where, 100, ASKED, ASK, meter=meter)
+        yield flow(DNS_LOOKUP, where, 100, ASKED, ASK, meter=meter)
     for record in records:
         yield DNS(record.uuid, _lowered(record), (("dns_id", record.uuid),))
         yield DNS_OF(record.uuid, where)

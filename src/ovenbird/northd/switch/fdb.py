@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
     from ovenbird.northd.ir.switch_port import SwitchPort
 
-LOOKUP = stage("ls_in_lookup_fdb")
+LOOKUP_FDB = stage("ls_in_lookup_fdb")
 PUT = stage("ls_in_put_fdb")
 
 flow = FlowBuilder("fdb")
@@ -37,7 +37,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         return
     match = f"inport == {port.quoted}"
     look = f"{FDB_KNOWN} = lookup_fdb(inport, eth.src); next;"
-    yield flow(LOOKUP, port.datapath, 100, match, look, port.hint, port.name)
+    yield flow(LOOKUP_FDB, port.datapath, 100, match, look, port.hint, port.name)
     learn = "put_fdb(inport, eth.src); next;"
     yield flow(PUT, port.datapath, 100, f"{match} && {FDB_KNOWN} == 0", learn, port.hint, port.name)
 

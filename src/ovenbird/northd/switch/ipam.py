@@ -161,7 +161,7 @@ def reserved(switch: nb.LogicalSwitch) -> Iterable[Fact]:
 def port(port: SwitchPort) -> Iterator[Fact]:
     """Give a port what it asks for; claim what it has by configuration."""
     if port.has_ipam and (asks := next((text for text in port.texts if "dynamic" in text.split()), None)):
-        request = Request(port, asks)
+        request = AddressRequest(port, asks)
         yield PORT_ADDRESSES(port.hint, request.given())
         for trouble in request.troubles:
             yield finding(port.lsp, f"port {port.name} asks for {asks!r}: {trouble}")
@@ -173,7 +173,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
             _claim(port.switch, address)
 
 
-class Request:
+class AddressRequest:
     """What a port asks for by `dynamic`, and what it is given; each part that cannot be had fails alone.
 
     Arguments:
@@ -236,7 +236,7 @@ class Request:
         number = int(ipv6_address(asked))
         if number & ~INTERFACE_ID != prefix:
             why = f"it is not one of {ipv6_text(prefix)}/64"
-        elif ASKED.get(self.port.hint, scope=(self.port.switch.uuid, number), want=1, yields=True) != 1:
+        elif IPV6_REQUESTS.get(self.port.hint, scope=(self.port.switch.uuid, number), want=1, yields=True) != 1:
             why = "somebody else has it"
         else:
             return asked
@@ -244,7 +244,7 @@ class Request:
         return given
 
 
-ASKED = Pool("ports that ask for one IPv6 address", 1, 65_535)
+IPV6_REQUESTS = Pool("ports that ask for one IPv6 address", 1, 65_535)
 """One scope for each address of each switch: the first to ask has number 1."""
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
     from ovenbird.northd.ir.switch_port import SwitchPort
 
-LOOKUP = stage("ls_in_l2_lkup")
+L2_LOOKUP = stage("ls_in_l2_lkup")
 NOT_FOUND = stage("ls_in_l2_unknown")
 
 _MG = sb.MulticastGroup
@@ -47,9 +47,9 @@ def destinations() -> Iterator[Fact]:
     """Flood multicast; look up what no port has; drop what nobody takes."""
     yield SWITCHES.row
     yield UNKNOWN.row
-    yield flow(LOOKUP, SWITCHES, 71, "eth.mcast && (arp || ip)", 'outport = "_MC_flood"; output;')
-    yield flow(LOOKUP, SWITCHES, 70, "eth.mcast", 'outport = "_MC_flood_l2"; output;')  # routers would drop it
-    yield flow(LOOKUP, SWITCHES, 0, "1", "outport = get_fdb(eth.dst); next;")
+    yield flow(L2_LOOKUP, SWITCHES, 71, "eth.mcast && (arp || ip)", 'outport = "_MC_flood"; output;')
+    yield flow(L2_LOOKUP, SWITCHES, 70, "eth.mcast", 'outport = "_MC_flood_l2"; output;')  # routers would drop it
+    yield flow(L2_LOOKUP, SWITCHES, 0, "1", "outport = get_fdb(eth.dst); next;")
     yield flow(NOT_FOUND, UNKNOWN, 50, 'outport == "none"', 'outport = "_MC_unknown"; output;')
     yield flow(NOT_FOUND, SWITCHES, 40, 'outport == "none"', "drop;")
     yield flow(NOT_FOUND, SWITCHES, 0, "1", "output;")
@@ -82,7 +82,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         here = active_at(port) if port.router is not None else ""
         for address in port.addresses:
             match = f"eth.dst == {address.mac}{here}" if address is port.router else f"eth.dst == {address.mac}"
-            yield flow(LOOKUP, where, 50, match, act, port.hint)
+            yield flow(L2_LOOKUP, where, 50, match, act, port.hint)
 
 
 FEATURE = Feature(

@@ -23,7 +23,7 @@ from ovenbird.northd.ir.load_balancer import (
     LB,
     REJECT,
     Balancer,
-    Endpoint,
+    SocketAddress,
     Users,
     Vip,
     balancer,
@@ -69,7 +69,7 @@ NAT_HAIRPIN = stage("ls_in_nat_hairpin")
 HAIRPINNING = stage("ls_in_hairpin")
 AFTER_REJECT = stage("ls_out_qos_mark")
 
-SWITCHES = "switches"
+OF_SWITCHES = "switches"
 
 _SB = sb.LoadBalancer
 LOAD_BALANCER = Rows(
@@ -113,8 +113,8 @@ def switch_membership(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     where, limits = datapath(switch), meters(switch)
     yield BALANCING.includes(where)
     for group in switch.load_balancer_group:
-        for users in sharing.values((SWITCHES, group.uuid)):
-            yield used_by(SWITCHES, users).includes(where)
+        for users in sharing.values((OF_SWITCHES, group.uuid)):
+            yield used_by(OF_SWITCHES, users).includes(where)
             for kind in (REJECT, EVENT):
                 yield used_by(kind, users, limits.get(kind, "")).includes(where)
 
@@ -129,7 +129,7 @@ def direct_membership(row: LB) -> Iterator[Fact]:
     kinds = [REJECT] if made.reject else [EVENT] if made.event else []
     for switch in switches:
         where = datapath(switch)
-        yield used_by(SWITCHES, users).includes(where)
+        yield used_by(OF_SWITCHES, users).includes(where)
         for kind in kinds:
             yield used_by(kind, users, meters(switch).get(kind, "")).includes(where)
 
@@ -168,7 +168,7 @@ def load_balancer(row: LB) -> Iterator[Fact]:
     users, made = switch_users(row), balancer(row)
     if not users or not made.vips:
         return
-    where = used_by(SWITCHES, users)
+    where = used_by(OF_SWITCHES, users)
     yield where.row
     vips = tuple([(str(vip.at), ",".join(map(str, vip.backends))) for vip in made.vips])
     options = tuple(sorted({**row.options, "hairpin_orig_tuple": "true"}.items()))
@@ -178,7 +178,7 @@ def load_balancer(row: LB) -> Iterator[Fact]:
 
 
 def _vip(row: LB, made: Balancer, vip: Vip, users: Users) -> Iterator[Fact]:
-    where, at, hint = used_by(SWITCHES, users), vip.at, made.uuid
+    where, at, hint = used_by(OF_SWITCHES, users), vip.at, made.uuid
     match = _goes_to(at, made.protocol)
     yield flow(PRE_STATEFUL[0], where, 120, f"{NAT} == 1 && {match}", f"{_note(at)} ct_lb_mark;", hint)
     priority, match = order(at), f"ct.new && {match}"
@@ -202,19 +202,19 @@ def _vip(row: LB, made: Balancer, vip: Vip, users: Users) -> Iterator[Fact]:
         yield flow(PRE_LB[0], metered, 130, *event_action(made, at), hint, meter=limit or None)
 
 
-def _goes_to(at: Endpoint, protocol: str) -> str:
+def _goes_to(at: SocketAddress, protocol: str) -> str:
     """Return the match of packets to a virtual address."""
     match = f"{at.family}.dst == {at.ip}"
     return f"{match} && {protocol}.dst == {at.port}" if at.port else match
 
 
-def _note(at: Endpoint) -> str:
+def _note(at: SocketAddress) -> str:
     """Return the actions that keep a virtual address in registers."""
     act = f"{VIP6 if at.six else VIP} = {at.ip};"
     return f"{act} {VIP_PORT} = {at.port};" if at.port else act
 
 
-def _noted(at: Endpoint) -> str:
+def _noted(at: SocketAddress) -> str:
     """Return the match of packets whose virtual address is in registers."""
     match = f"ct.new && {at.family} && {VIP6 if at.six else VIP} == {at.ip}"
     return f"{match} && {VIP_PORT} == {at.port}" if at.port else match

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
     from ovenbird.northd.ir.switch_port import SwitchPort
 
-LOOKUP = stage("ls_in_l2_lkup")
+L2_LOOKUP = stage("ls_in_l2_lkup")
 IN_PRE_ACL, OUT_PRE_ACL = stage("ls_in_pre_acl"), stage("ls_out_pre_acl")
 IN_PRE_LB, OUT_PRE_LB = stage("ls_in_pre_lb"), stage("ls_out_pre_lb")
 
@@ -44,10 +44,10 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     alone = only_routers(port.switch)
     act = asked(port.quoted, alone=alone)
     for subnet in (*peer.ipv4, *peer.ipv6):
-        yield flow(LOOKUP, where, 80, asks_for(subnet.ip), act, hint)
+        yield flow(L2_LOOKUP, where, 80, asks_for(subnet.ip), act, hint)
     if alone:  # a router's own requests then go to every other router, which might translate the address
         return
-    yield flow(LOOKUP, where, 75, asks_as(peer.mac), 'outport = "_MC_flood_l2"; output;', hint)
+    yield flow(L2_LOOKUP, where, 75, asks_as(peer.mac), 'outport = "_MC_flood_l2"; output;', hint)
 
 
 def _untracked(port: SwitchPort) -> Iterator[Fact]:

@@ -16,7 +16,7 @@ from ovenbird.api.access.basic import Basic, BasicError, credentials
 from ovenbird.api.access.policy import Policy
 from ovenbird.api.http.app import create_app
 from ovenbird.api.http.catalogue import RULES
-from ovenbird.api.http.service import Service
+from ovenbird.api.http.service import ApiService
 from ovenbird.model import cloud
 from support.api.neutron import InProcess
 
@@ -163,8 +163,8 @@ async def test_each_request_is_a_line_of_the_log_and_a_refused_login_a_warning(b
 
 def test_only_those_who_ask_who_is_there_may_listen_to_the_network(basic):
     database = InProcess(cloud.schema(), cloud.ROWS)
-    Service(database, host="0.0.0.0", authenticator=basic, policy=Policy(RULES))
+    ApiService(database, host="0.0.0.0", authenticator=basic, policy=Policy(RULES))
     with pytest.raises(NotLoopbackError):
-        Service(database, host="0.0.0.0", authenticator=Open())
+        ApiService(database, host="0.0.0.0", authenticator=Open())
     with pytest.raises(NotLoopbackError):
-        Service(database, host="0.0.0.0", authenticator=basic)  # known, but allowed everything
+        ApiService(database, host="0.0.0.0", authenticator=basic)  # known, but allowed everything

@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from ovenbird.api.http.connection import Bounds
-from ovenbird.api.http.service import Service
+from ovenbird.api.http.service import ApiService
 from ovenbird.model import cloud
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server
@@ -22,7 +22,7 @@ POST = b"POST /v2.0/networks HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n"
 
 @contextlib.asynccontextmanager
 async def serving(limits=None, **bounds):
-    service = Service(
+    service = ApiService(
         Server().add(Database(cloud.schema(), cloud.ROWS)),
         port=0,
         limits=limits or Limits(connections=1000, per_source=1000),

@@ -82,7 +82,7 @@ async def test_bodies_that_are_none(neutron, body):
 
 
 async def test_a_database_that_stays_out_of_reach_is_503(neutron, monkeypatch):
-    monkeypatch.setattr(databases, "PATIENCE", 0.01)
+    monkeypatch.setattr(databases, "RECONNECT_TIMEOUT", 0.01)
     neutron.cloud.connected = False
     await neutron.refused(503, "ServiceUnavailable", "POST", "networks", {"network": {}})
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from ovenbird.api.access.auth import NotLoopbackError
-from ovenbird.api.http.service import Service
+from ovenbird.api.http.service import ApiService
 from ovenbird.model import cloud
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server
@@ -20,7 +20,7 @@ def client():
 
 
 async def test_it_serves_on_a_free_port_and_stops(client):
-    service = Service(client, port=0)
+    service = ApiService(client, port=0)
     await service.start()
     url = service.url
     async with httpx.AsyncClient() as http:
@@ -39,7 +39,7 @@ async def test_it_serves_on_a_free_port_and_stops(client):
 async def test_a_port_that_is_taken_is_an_error_for_the_caller(client):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        service = Service(client, port=port)
+        service = ApiService(client, port=port)
         with pytest.raises(OSError, match=str(port)):
             await service.start()
         await service.stop()
@@ -47,4 +47,4 @@ async def test_a_port_that_is_taken_is_an_error_for_the_caller(client):
 
 async def test_it_refuses_to_be_reached_from_elsewhere(client):
     with pytest.raises(NotLoopbackError):
-        Service(client, host="0.0.0.0")
+        ApiService(client, host="0.0.0.0")

@@ -9,7 +9,7 @@ import pytest
 
 from ovenbird.controller.edits import EDIT
 from ovenbird.controller.facts import NOTICE
-from ovenbird.controller.local.notices import LONGEST, MOST, Notices, info, warning
+from ovenbird.controller.local.notices import LONGEST_NOTICE, MOST, Notices, info, warning
 from ovenbird.controller.local.settings import read_settings
 from ovenbird.model import sb, vswitch
 from ovenbird.model.chassis import FINDINGS
@@ -62,7 +62,7 @@ def test_southbound_has_so_many_warnings_of_such_a_length():
     assert last == "2 more: this controller's findings/list has all"
     notices.forget()
     notices.absorb(added=[warning("€" * 5000)], removed=[])
-    assert json.loads(notices.findings) == ["€" * (LONGEST - 1) + "…"]
+    assert json.loads(notices.findings) == ["€" * (LONGEST_NOTICE - 1) + "…"]
 
 
 def test_a_chassis_says_in_its_own_row_what_is_to_be_mended(world):

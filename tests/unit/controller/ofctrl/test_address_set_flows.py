@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ovenbird.lang.bindings import Bindings
-from ovenbird.lang.compile import Clause, compile_match
+from ovenbird.lang.compile import ConjunctionClause, compile_match
 from ovenbird.lang.microflow import Microflow
 from ovenbird.model import sb
 from ovenbird.openflow.actions import Conjunction
@@ -43,19 +43,21 @@ def network() -> tuple[World, Any]:
     return world, switch
 
 
-def listed(world: World) -> dict[int, list[tuple[Match, tuple[Clause, ...]]]]:
+def listed(world: World) -> dict[int, list[tuple[Match, tuple[ConjunctionClause, ...]]]]:
     """Return the flows by logical flow's priority, in the form that the compiler gives them."""
-    found: dict[int, list[tuple[Match, tuple[Clause, ...]]]] = {}
+    found: dict[int, list[tuple[Match, tuple[ConjunctionClause, ...]]]] = {}
     for (table, priority, encoded), content in world.desired().items():
         if table != 42 + 9:
             continue
         actions = actions_of(content[0])
-        clauses = tuple(Clause(a.conj_id, a.clause, a.n_clauses) for a in actions if isinstance(a, Conjunction))
+        clauses = tuple(
+            ConjunctionClause(a.conj_id, a.clause, a.n_clauses) for a in actions if isinstance(a, Conjunction)
+        )
         found.setdefault(priority, []).append((Match.decode(encoded)[0], clauses))
     return found
 
 
-def normal(flows: list[tuple[Match, tuple[Clause, ...]]]) -> set[Any]:
+def normal(flows: list[tuple[Match, tuple[ConjunctionClause, ...]]]) -> set[Any]:
     """Return flows with conjunctions numbered from 0, as ids depend on who asked first."""
     ids = {match["conj_id"][0] for match, _ in flows if "conj_id" in match} | {c[0] for _, cs in flows for c in cs}
     place = {id_: n for n, id_ in enumerate(sorted(ids))}

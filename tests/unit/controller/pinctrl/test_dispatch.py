@@ -15,7 +15,7 @@ from ovenbird.controller.ofctrl.meter_table import MeterTable
 from ovenbird.controller.pinctrl import dispatch
 from ovenbird.controller.pinctrl import mac_learning as notebooks
 from ovenbird.controller.pinctrl.activation import Activated
-from ovenbird.controller.pinctrl.buffered_packets import NEIGHBOURS, PATIENCE, PER_NEIGHBOUR, BufferedPackets
+from ovenbird.controller.pinctrl.buffered_packets import BUFFER_TIMEOUT, NEIGHBOURS, PER_NEIGHBOUR, BufferedPackets
 from ovenbird.controller.pinctrl.dispatch import PacketIns
 from ovenbird.controller.pinctrl.fair_queue import PER_KIND, PER_PORT, FairQueue
 from ovenbird.controller.pinctrl.mac_learning import Learned, MacLearning, learned
@@ -186,11 +186,11 @@ def test_few_packets_are_held_and_not_for_ever():
     for number in range(PER_NEIGHBOUR + 2):
         held.hold(routed(number), None)
     assert (len(held), held.dropped) == (PER_NEIGHBOUR, 2)
-    now[0] = PATIENCE
+    now[0] = BUFFER_TIMEOUT
     held.found((7, 3, "172.16.0.9"), NEIGHBOUR)
     assert not sent
     held.hold(routed(), None)
-    now[0] += PATIENCE
+    now[0] += BUFFER_TIMEOUT
     other = routed()
     held.hold(PacketIn(other.packet, other.metadata.with_field("reg0", 5), userdata=other.userdata), None)
     assert (len(held), held.dropped) == (1, 3)
@@ -391,7 +391,7 @@ async def test_a_virtual_port_is_where_its_parent_spoke_and_goes_with_it(world):
 
 async def test_what_waits_to_be_written_is_bounded():
     book = MacLearning()
-    for number in range(notebooks.LIMIT + 3):
+    for number in range(notebooks.MOST_LEARNED + 3):
         book.note(Learned(datapath=7, port=number, mac=NEIGHBOUR, heard_by_many=True))
     assert book.dropped == 3
 

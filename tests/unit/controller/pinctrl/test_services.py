@@ -13,7 +13,7 @@ from ovenbird.lang.actions.userdata import Opcode, Userdata
 from ovenbird.net import dhcp6, dns, ethernet, nd
 from ovenbird.net.addresses import ALL_NODES, link_local
 from ovenbird.net.dhcp6 import Dhcp6, IaNa
-from ovenbird.net.dns import Query
+from ovenbird.net.dns import DnsQuery
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
 from ovenbird.net.icmp import Icmp
@@ -141,7 +141,7 @@ RECORDS = {"vm1.example.org": "10.0.0.11 fd00::11", "11.0.0.10.in-addr.arpa": "v
 
 
 def resolve(name, qtype):
-    query = Query(
+    query = DnsQuery(
         ident=7,
         flags=0x0100,
         name=name,
@@ -149,7 +149,7 @@ def resolve(name, qtype):
         qclass=dns.IN,
         wire=dns.encode_name(name) + struct.pack(">HH", qtype, dns.IN),
     )
-    udp = Udp(sport=40000, dport=dns.PORT, payload=query.encode()).encode(src=SRC4, dst=DST4)
+    udp = Udp(sport=40000, dport=dns.DNS_PORT, payload=query.encode()).encode(src=SRC4, dst=DST4)
     packet = Ethernet(
         dst=SERVER,
         src=CLIENT,

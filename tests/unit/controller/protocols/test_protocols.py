@@ -12,16 +12,16 @@ from ovenbird.controller.edits import EDIT
 from ovenbird.controller.facts import ADVERTISED, DELEGATION, SESSION
 from ovenbird.controller.local.local_store import make_local_store, record, recorded
 from ovenbird.controller.protocols import periodic
-from ovenbird.controller.protocols.bfd_session import Session
+from ovenbird.controller.protocols.bfd_session import BfdEndpoint
 from ovenbird.controller.protocols.bfd_sessions import Sessions, source_for
 from ovenbird.controller.protocols.periodic_ra import Advertiser, advertisement
-from ovenbird.controller.protocols.prefix_client import PrefixClient, Stage
+from ovenbird.controller.protocols.prefix_client import Phase, PrefixClient
 from ovenbird.controller.protocols.prefix_delegation import Delegations, number_of, parse_list
 from ovenbird.lang.actions.userdata import Opcode, Userdata
 from ovenbird.model import sb
 from ovenbird.net import dhcp6, ethernet
 from ovenbird.net.addresses import ipv6_bytes, link_local
-from ovenbird.net.bfd import PORT, Control, Diagnostic, State
+from ovenbird.net.bfd import BFD_PORT, BfdState, Control, Diagnostic
 from ovenbird.net.dhcp6 import FOREVER, Dhcp6, IaNa, IaPrefix
 from ovenbird.net.errors import PacketError
 from ovenbird.net.ethernet import Ethernet
@@ -108,16 +108,16 @@ async def test_advertisements_go_on_at_random_intervals(monkeypatch):
 
 
 def pair(tx=300_000, rx=200_000, mult=3):
-    return Session(discriminator=1, min_tx=tx, min_rx=rx, detect_mult=mult, now=0.0), Session(
+    return BfdEndpoint(discriminator=1, min_tx=tx, min_rx=rx, detect_mult=mult, now=0.0), BfdEndpoint(
         discriminator=2, min_tx=100_000, min_rx=100_000, detect_mult=5, now=0.0
     )
 
 
 def test_intervals_of_nothing_keep_nobody_busy():
-    session = Session(discriminator=1, min_tx=0, min_rx=0, detect_mult=1, now=0.0)
+    session = BfdEndpoint(discriminator=1, min_tx=0, min_rx=0, detect_mult=1, now=0.0)
     session.receive(
         Control(
-            state=State.DOWN,
+            state=BfdState.DOWN,
             my_discriminator=9,
             your_discriminator=0,
             detect_mult=1,
@@ -128,7 +128,7 @@ def test_intervals_of_nothing_keep_nobody_busy():
     )
     session.receive(
         Control(
-            state=State.UP,
+            state=BfdState.UP,
             my_discriminator=9,
             your_discriminator=1,
             detect_mult=1,
@@ -160,7 +160,7 @@ def converse(ends, start, until, lost=lambda _now: False):
 def test_a_session_comes_up_and_keeps_the_agreed_pace():
     ends = pair()
     converse(ends, 0.0, 5.0)
-    assert [end.state for end in ends] == [State.UP, State.UP]
+    assert [end.state for end in ends] == [BfdState.UP, BfdState.UP]
     packets = converse(ends, 5.0, 15.0)
     assert 10 / 0.3 + 10 / 0.2 <= packets <= (10 / 0.3 + 10 / 0.2) / 0.75 + 2
     assert ends[0].detection_time == pytest.approx(5 * 0.2)
@@ -171,10 +171,10 @@ def test_silence_takes_a_session_down_and_speech_up_again():
     ends = pair()
     converse(ends, 0.0, 5.0)
     converse(ends, 5.0, 7.0, lambda _now: True)
-    assert [(end.state, end.diagnostic) for end in ends] == [(State.DOWN, Diagnostic.TIME_EXPIRED)] * 2
+    assert [(end.state, end.diagnostic) for end in ends] == [(BfdState.DOWN, Diagnostic.TIME_EXPIRED)] * 2
     assert ends[0].remote_discriminator == 0
     converse(ends, 7.0, 12.0)
-    assert [end.state for end in ends] == [State.UP, State.UP]
+    assert [end.state for end in ends] == [BfdState.UP, BfdState.UP]
 
 
 def test_an_end_that_is_disabled_takes_the_other_down():
@@ -182,10 +182,10 @@ def test_an_end_that_is_disabled_takes_the_other_down():
     converse(ends, 0.0, 5.0)
     ends[0].disable(5.0)
     converse(ends, 5.0, 7.0)
-    assert (ends[0].state, ends[1].state) == (State.ADMIN_DOWN, State.DOWN)
+    assert (ends[0].state, ends[1].state) == (BfdState.ADMIN_DOWN, BfdState.DOWN)
     ends[0].enable(7.0)
     converse(ends, 7.0, 12.0)
-    assert [end.state for end in ends] == [State.UP, State.UP]
+    assert [end.state for end in ends] == [BfdState.UP, BfdState.UP]
 
 
 def test_other_intervals_are_agreed_on_before_they_hold():
@@ -209,11 +209,16 @@ def test_other_intervals_are_agreed_on_before_they_hold():
 def test_what_is_no_control_packet_is_refused(offset, value):
     data = bytearray(
         Control(
-            state=State.UP, my_discriminator=1, your_discriminator=2, detect_mult=3, desired_min_tx=4, required_min_rx=5
+            state=BfdState.UP,
+            my_discriminator=1,
+            your_discriminator=2,
+            detect_mult=3,
+            desired_min_tx=4,
+            required_min_rx=5,
         ).encode()
     )
     assert Control.decode(bytes(data)) == Control(
-        state=State.UP, my_discriminator=1, your_discriminator=2, detect_mult=3, desired_min_tx=4, required_min_rx=5
+        state=BfdState.UP, my_discriminator=1, your_discriminator=2, detect_mult=3, desired_min_tx=4, required_min_rx=5
     )
     data[offset] = value
     with pytest.raises(PacketError):
@@ -221,7 +226,7 @@ def test_what_is_no_control_packet_is_refused(offset, value):
     with pytest.raises(PacketError):
         Control.decode(
             Control(
-                state=State.UP,
+                state=BfdState.UP,
                 my_discriminator=1,
                 your_discriminator=0,
                 detect_mult=3,
@@ -269,7 +274,7 @@ def test_a_session_runs_where_the_gateway_is_and_its_state_is_told(world, routed
 
 
 def bfd_in(source, destination, packet):
-    segment = Udp(sport=50000, dport=PORT, payload=packet.encode()).encode(src=source, dst=destination)
+    segment = Udp(sport=50000, dport=BFD_PORT, payload=packet.encode()).encode(src=source, dst=destination)
     frame = Ethernet(
         dst=bytes(6),
         src=bytes(6),
@@ -315,7 +320,7 @@ async def test_two_chassis_find_each_other_and_lose_each_other():
                 bytes([9, 9, 9, 9]),
                 bytes([10, 0, 0, 1]),
                 Control(
-                    state=State.DOWN,
+                    state=BfdState.DOWN,
                     my_discriminator=5,
                     your_discriminator=0,
                     detect_mult=3,
@@ -380,7 +385,7 @@ def test_without_the_server_another_is_asked_and_at_last_the_prefix_is_gone():
     assert types[0] == dhcp6.RENEW
     assert dhcp6.REBIND in types
     assert client.due == pytest.approx(4000.2, abs=5)
-    assert client.stage is Stage.SOLICIT
+    assert client.stage is Phase.SOLICIT
 
 
 def test_a_prefix_for_ever_is_not_asked_for_again():
@@ -411,7 +416,7 @@ def test_what_is_not_an_answer_to_the_question_is_left_alone():
     client.receive(serve(solicit), 0.1)
     request = client.tick(0.1)
     assert client.receive(serve(request, valid=0), 0.2)
-    assert (client.stage, client.prefix) == (Stage.SOLICIT, None)
+    assert (client.stage, client.prefix) == (Phase.SOLICIT, None)
 
 
 def test_a_router_asks_through_its_gateway_and_tells_what_it_is_given(world, routed):
