@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 import pytest
 
@@ -13,6 +12,7 @@ from ovenbird.lab.lab import Lab
 from ovenbird.lab.layout import Layout
 from ovenbird.lab.namespace import Namespace
 from ovenbird.lab.state import Kind
+from support.places import short_directory
 
 
 @pytest.fixture
@@ -80,8 +80,9 @@ def test_a_cloud_is_not_removed_while_somebody_changes_it(
     assert not lab.layout.rundir.exists()
 
 
-def test_a_run_directory_of_somebody_else_is_left(lab: Lab, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(LabError, match="holds files that no lab made"):
-        Lab.up(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+def test_a_run_directory_of_somebody_else_is_left(lab: Lab) -> None:
+    with short_directory() as theirs:
+        (theirs / "file").touch()
+        with pytest.raises(LabError, match="holds files that no lab made"):
+            Lab.up(theirs)
+        assert [path.name for path in theirs.iterdir()] == ["file"]
