@@ -132,8 +132,13 @@ async def test_a_writer_sees_its_own_writes_and_concurrent_ones_all_count(proces
         ]
     )
     assert [a.status_code for a in answers] == [201] * 12
-    shown = (await processes[0].get(f"/security-groups/{group}")).json()["security_group"]
-    assert shown["revision_number"] == 13
-    assert len(shown["security_group_rules"]) == 16
+
+    async def all_count():  # what the other process wrote may come a moment after it was answered
+        shown = (await processes[0].get(f"/security-groups/{group}")).json()["security_group"]
+        assert shown["revision_number"] == 13
+        assert len(shown["security_group_rules"]) == 16
+        return shown
+
+    await until_async(all_count)
     again = await post(processes[1], "security_group_rule", port_range_min=1, port_range_max=1, **values)
     assert (again.status_code, again.json()["NeutronError"]["type"]) == (409, "SecurityGroupRuleExists")
