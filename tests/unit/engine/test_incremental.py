@@ -216,5 +216,5 @@ class Machine(RuleBasedStateMachine):
                     bucket.readers = {r: m for r, m in bucket.readers.items() if r.engine is not other}
 
 
-Machine.TestCase.settings = settings(max_examples=150, stateful_step_count=25)
+Machine.TestCase.settings = settings(max_examples=75, stateful_step_count=25)
 TestIncremental = Machine.TestCase

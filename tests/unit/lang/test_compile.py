@@ -187,7 +187,7 @@ def microflows(draw: st.DrawFn) -> Microflow:
     return Microflow({**values, "ct_state": of(0, 0x20, 0x21, 0x22, 0x2A, 0x02)})
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(expressions(), st.lists(microflows(), min_size=1, max_size=8))
 def test_random_expressions_and_packets(text: str, packets: list[Microflow]) -> None:
     try:

@@ -254,7 +254,7 @@ def said(how, path):
     return ""
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_whatever_json_a_file_holds_it_opens_or_says_in_one_line_why_not(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "fuzz.db"

@@ -66,7 +66,7 @@ def texts(draw: st.DrawFn) -> list[str]:
     return [joined.format(*[draw(s) for atom, s in atoms if "{}" in atom]) for _ in range(3)]
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(texts())
 def test_templates_equal_the_plain_compiler(group: list[str]) -> None:
     fresh = Templates()
@@ -90,7 +90,7 @@ def stamped(templates: Templates, text: str) -> list[bytes] | None:
     return [stencil.filled(values) for stencil in stencils]
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(texts())
 def test_stencils_equal_the_encoded_flows(group: list[str]) -> None:
     fresh = Templates()
