@@ -5,10 +5,12 @@ cloud. All else may run at the same time: each test has directories, ports and n
 """
 
 import gc
+import os
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+os.environ.pop("COLUMNS", None)  # pytest-xdist gives it to its processes, and commands would print for that width
 pytest.register_assert_rewrite("support")  # what it asserts is explained, too
 slow = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]  # a fixture for all examples is what is meant
 settings.register_profile("loaded", deadline=None, suppress_health_check=slow)  # an example takes as long as it takes

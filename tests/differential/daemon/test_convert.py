@@ -100,7 +100,7 @@ import asyncio, sys
 from ovenbird.ovsdb.replica import Replica
 
 async def follow():
-    replica = Replica(sys.argv[1], "OVN_Northbound")
+    replica = Replica(sys.argv[1], database="OVN_Northbound")
     def told(commit):
         for change in commit.changes.get("Logical_Switch", ()):
             print(replica.store.tables["Logical_Switch"].rows[change.uuid]["name"], flush=True)

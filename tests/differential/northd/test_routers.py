@@ -135,11 +135,14 @@ def test_flows_of_routers_are_the_same(oracle, seed):
     """Every flow, but for the order of independent actions, numbers of groups and ports, and what later OVN adds.
 
     Debian's northd leaves the flows of a policy's next hops behind where one of them leads nowhere; and it has no flow
-    to drop what leaves a router without ports.
+    to drop what leaves a router without ports. Its replies of balancers with `skip_snat` go out untranslated.
     """
     build(oracle, seed)
     oracle.compile()
-    theirs, ours = (router_flows(client) for client in (oracle.theirs, oracle.ours))
+    theirs, ours = (
+        {flow for flow in router_flows(client) if flow[1] != "lr_out_undnat" or "skip_snat_for_lb" not in flow[4]}
+        for client in (oracle.theirs, oracle.ours)
+    )
     ours = {as_23_03(flow) for flow in ours if QUOTES_INSIDE not in flow[3] and flow[1:3] != ("lr_in_ip_input", 155)}
     ours = {flow for flow in ours if flow[1] not in UNTRANSLATED or flow[2] <= 128}
     assert {flow for flow in ours - theirs if flow[1:3] != ("lr_out_delivery", 0)} == set()

@@ -40,7 +40,7 @@ async def holds(session, count):
 
 
 def tell(follower, added, removed=()):
-    follower.table.absorb(added, removed)
+    follower.table.absorb(added=added, removed=removed)
     follower.wake()
 
 
@@ -71,7 +71,7 @@ async def test_what_is_doubted_while_a_bundle_is_open_is_looked_at_afterwards(sw
         tell(follower, FLOWS[:100])
         await sent(follower)
         follower.compare()
-        follower.table.absorb([], FLOWS[:10])
+        follower.table.absorb(added=[], removed=FLOWS[:10])
         follower.computed()
         await until_async(lambda: holds(session, 90))
         await until_async(lambda: not follower._doubted)

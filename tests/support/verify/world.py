@@ -34,7 +34,7 @@ PROGRAMS = ("prlimit", "ovsdb-server", "ovsdb-tool", "ovn-northd", "ovn-trace", 
 SCHEMAS = Path("/usr/share/ovn")
 WHOSE = ("theirs", "ours")
 TABLES = (
-    ("Logical_Router", "Logical_Switch", "Port_Group", "Static_MAC_Binding", "BFD"),
+    ("Logical_Router", "Logical_Switch", "Port_Group", "Static_MAC_Binding", "BFD", "Load_Balancer"),
     ("Address_Set", "DHCP_Options", "Meter", "DNS", "HA_Chassis_Group"),  # which rows of the others refer to
 )
 
