@@ -22,9 +22,6 @@ GATEWAY = "enable-chassis-as-gw"
 EXTERNAL_HOST = "enable-chassis-as-extport-host"
 """The option of a chassis that offers itself for ports that no virtual switch connects."""
 
-FINDINGS = "ovenbird-findings"
-"""The key of `external_ids` in Chassis_Private for what is to be mended on the host: a list of texts in JSON."""
-
 ZONES = "availability-zones"
 """The option whose value is a chassis's availability zones, between colons."""
 

@@ -7,7 +7,6 @@ names the resource that it is about where the API made that: a row of Northbound
 
 from __future__ import annotations
 
-import json
 import uuid as uuids
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,8 +15,7 @@ from ovenbird.api.attributes import Attribute, shown
 from ovenbird.api.errors.other import FindingNotFound
 from ovenbird.api.read_only_resource import ReadOnlyResource
 from ovenbird.engine.rows import UUID
-from ovenbird.model import cloud, nb
-from ovenbird.model.chassis import FINDINGS
+from ovenbird.model import chassis_findings, cloud, nb
 from ovenbird.model.sb import ChassisPrivate
 
 if TYPE_CHECKING:
@@ -95,10 +93,6 @@ class Findings(ReadOnlyResource):
 
 def _of_chassis(private: ChassisPrivate) -> list[dict[str, Any]]:
     """Return what a controller finds on its host; their ids follow from the text and the chassis."""
-    try:
-        told = json.loads(private.external_ids.get(FINDINGS, "[]"))
-    except (ValueError, RecursionError):  # somebody else wrote it
-        return []
     chassis = private.chassis
     host = chassis.hostname if chassis is not None else private.name
     return [
@@ -113,8 +107,7 @@ def _of_chassis(private: ChassisPrivate) -> list[dict[str, Any]]:
             "row_table": ChassisPrivate.TABLE,
             "row_uuid": private.uuid,
         }
-        for text in (told if isinstance(told, list) else ())
-        if isinstance(text, str)
+        for text in chassis_findings.decode(private.external_ids.get(chassis_findings.KEY, ""))
     ]
 
 

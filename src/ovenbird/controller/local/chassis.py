@@ -16,7 +16,7 @@ from ovenbird.controller.local.settings import Settings, integration_bridge, own
 from ovenbird.engine.lookups import find, get, rows
 from ovenbird.engine.rules import singleton
 from ovenbird.engine.views import view
-from ovenbird.model.chassis import FINDINGS
+from ovenbird.model import chassis_findings
 from ovenbird.model.sb import Chassis, ChassisPrivate, Encap, PortBinding, SBGlobal
 from ovenbird.model.vswitch import Bridge, OpenVSwitch
 from ovenbird.ovsdb.errors import OvsdbError
@@ -237,8 +237,8 @@ def findings() -> Iterator[Fact]:
     if private is None or state.stopping or state.findings is None:
         return
     told = state.findings or None
-    if private.external_ids.get(FINDINGS) != told:
-        yield EDIT(ChassisPrivate, private.uuid, (("external_ids", ((FINDINGS, told),)),))
+    if private.external_ids.get(chassis_findings.KEY) != told:
+        yield EDIT(ChassisPrivate, private.uuid, (("external_ids", ((chassis_findings.KEY, told),)),))
 
 
 async def unregister(southbound: Replica, name: str) -> None:

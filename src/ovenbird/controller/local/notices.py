@@ -8,11 +8,11 @@ API to show: to `external_ids:ovenbird-findings` of the chassis's row in Chassis
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import NOTICE
+from ovenbird.model import chassis_findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
 
 log = logging.getLogger("ovenbird.notices")
-
-MOST = 20
-"""Warnings of a chassis that are in Southbound."""
-LONGEST_NOTICE = 500
-"""Characters of each."""
 
 
 def warning(text: str) -> Fact:
@@ -58,10 +53,7 @@ class Notices:
     def findings(self) -> str:
         """The warnings as Southbound has them: a list in JSON; nothing if there are none."""
         texts = sorted(text for text, level in self._current.items() if level >= logging.WARNING)
-        told = [text if len(text) <= LONGEST_NOTICE else text[: LONGEST_NOTICE - 1] + "…" for text in texts[:MOST]]
-        if len(texts) > MOST:
-            told.append(f"{len(texts) - MOST} more: this controller's findings/list has all")
-        return json.dumps(told, ensure_ascii=False) if told else ""
+        return chassis_findings.encode(texts)
 
     def absorb(self, *, added: Iterable[Notice], removed: Iterable[Notice]) -> None:
         """Take in what a wave changed, and log it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ovenbird.api.access.auth import Caller
@@ -9,7 +11,7 @@ from ovenbird.api.access.policy import Policy
 from ovenbird.api.http.catalogue import RULES
 from ovenbird.api.resources.finding import OF_NORTHBOUND
 from ovenbird.model import cloud, nb
-from ovenbird.model.chassis import FINDINGS
+from ovenbird.model.chassis_findings import KEY, LONGEST_TEXT, MOST_TEXTS
 
 
 def found(neutron, reporter, row_table, row_uuid, text="is left out"):
@@ -104,10 +106,14 @@ async def test_a_segment_is_about_its_network_and_what_is_gone_about_nothing(neu
     ("told", "shown"),
     [('["no tunnel", "no bridge"]', ["hv1.example: no bridge", "hv1.example: no tunnel"]),
      ('["a", 7, null]', ["hv1.example: a"]),
+     ('["a", "a", "\\ud800"]', ["hv1.example: ?", "hv1.example: a"]),  # half of a pair is no character
+     (json.dumps(["€" * 10_000]), ["hv1.example: " + "€" * LONGEST_TEXT]),
+     (json.dumps([f"{n:03}" for n in range(900)]), [f"hv1.example: {n:03}" for n in range(MOST_TEXTS + 1)]),
+     (json.dumps(["x" * 1_000_000]), []),
      ("[]", []), ("{}", []), ("junk", []), ("[" * 100_000, []), ("null", [])],
 )  # fmt: skip
 async def test_what_controllers_find_names_their_host(neutron, told, shown):
-    neutron.chassis("hv1", "hv1.example", ids={FINDINGS: told})
+    neutron.chassis("hv1", "hv1.example", ids={KEY: told})
     neutron.chassis("hv2")
     found = await neutron.list("findings?sort_key=description&reporter=controller")
     assert [one["description"] for one in found] == shown

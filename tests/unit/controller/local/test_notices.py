@@ -9,10 +9,10 @@ import pytest
 
 from ovenbird.controller.edits import EDIT
 from ovenbird.controller.facts import NOTICE
-from ovenbird.controller.local.notices import LONGEST_NOTICE, MOST, Notices, info, warning
+from ovenbird.controller.local.notices import Notices, info, warning
 from ovenbird.controller.local.settings import read_settings
 from ovenbird.model import sb, vswitch
-from ovenbird.model.chassis import FINDINGS
+from ovenbird.model.chassis_findings import KEY, LONGEST_TEXT, MOST_TEXTS
 
 
 @pytest.fixture
@@ -54,15 +54,15 @@ def test_southbound_has_so_many_warnings_of_such_a_length():
     notices = Notices()
     assert notices.findings == ""
     notices.absorb(
-        added=[warning(f"{number:03} is wrong") for number in range(MOST)] + [info("that is odd")], removed=[]
+        added=[warning(f"{number:03} is wrong") for number in range(MOST_TEXTS)] + [info("that is odd")], removed=[]
     )
-    assert json.loads(notices.findings) == [f"{number:03} is wrong" for number in range(MOST)]
+    assert json.loads(notices.findings) == [f"{number:03} is wrong" for number in range(MOST_TEXTS)]
     notices.absorb(added=[warning("€" * 5000), warning("and more")], removed=[])
     *_, last = json.loads(notices.findings)
     assert last == "2 more: this controller's findings/list has all"
     notices.forget()
     notices.absorb(added=[warning("€" * 5000)], removed=[])
-    assert json.loads(notices.findings) == ["€" * (LONGEST_NOTICE - 1) + "…"]
+    assert json.loads(notices.findings) == ["€" * (LONGEST_TEXT - 1) + "…"]
 
 
 def test_a_chassis_says_in_its_own_row_what_is_to_be_mended(world):
@@ -75,11 +75,11 @@ def test_a_chassis_says_in_its_own_row_what_is_to_be_mended(world):
 
     assert not edits(), "not before it is known"
     world.set(world.progress, findings="[1]")
-    assert edits() == [(("external_ids", ((FINDINGS, "[1]"),)),)]
-    world.set(private, external_ids={"of": "others", FINDINGS: "[1]"})
+    assert edits() == [(("external_ids", ((KEY, "[1]"),)),)]
+    world.set(private, external_ids={"of": "others", KEY: "[1]"})
     assert not edits()
     world.set(world.progress, findings="")
-    assert edits() == [(("external_ids", ((FINDINGS, None),)),)]
+    assert edits() == [(("external_ids", ((KEY, None),)),)]
 
 
 @pytest.mark.parametrize(
