@@ -166,20 +166,23 @@ class Tracker:
     def __init__(self) -> None:
         self._connections: dict[tuple[Hashable, Tuple], TrackedConnection] = {}
 
-    def track(self, zone: Hashable, packet: Microflow, *, translate: bool = False) -> TrackedConnection | None:
+    def track(
+        self, zone: Hashable, packet: Microflow, *, translate: bool = False, valid: bool = False
+    ) -> TrackedConnection | None:
         """Set a packet's ct_state, ct_mark and ct_label.
 
         Arguments:
             zone: where.
             packet: as it came.
             translate: whether it gets the translation that its connection was committed with.
+            valid: whether it may begin a connection even if it is a packet that begins none.
 
         Returns:
             its connection; None for a packet of one that nobody has committed, and for an invalid one.
         """
-        found, reply = self._find(zone, packet)
+        found, reply = self._find(zone, packet, valid=valid)
         if found is None:
-            packet["ct_state"] = TRACKED | (NEW if _kind(packet) is _Kind.FIRST else INVALID)
+            packet["ct_state"] = TRACKED | (NEW if valid or _kind(packet) is _Kind.FIRST else INVALID)
             packet["ct_mark"] = packet["ct_label"] = 0
             return None
         if packet.quoted is not None:
@@ -194,7 +197,7 @@ class Tracker:
         return found
 
     def commit(
-        self, zone: Hashable, packet: Microflow, translation: Translation | None = None
+        self, zone: Hashable, packet: Microflow, translation: Translation | None = None, *, valid: bool = False
     ) -> TrackedConnection | None:
         """Do as `track` does, and remember the packet's connection if there is none.
 
@@ -205,11 +208,12 @@ class Tracker:
             zone: where.
             packet: as it came.
             translation: what becomes of the addresses of a new connection; None: nothing, nor of those of one known.
+            valid: as for `track`.
 
         Returns:
             the connection; None for an invalid packet, and where a translation has no free port left.
         """
-        found = self.track(zone, packet, translate=translation is not None)
+        found = self.track(zone, packet, translate=translation is not None, valid=valid)
         if found is not None or packet["ct_state"] & INVALID:
             return found
         original = Tuple.of(packet)
@@ -225,7 +229,7 @@ class Tracker:
             self._connections[zone, direction] = connection
         return connection
 
-    def _find(self, zone: Hashable, packet: Microflow) -> tuple[TrackedConnection | None, bool]:
+    def _find(self, zone: Hashable, packet: Microflow, *, valid: bool) -> tuple[TrackedConnection | None, bool]:
         """Return the connection of a packet in a zone, and whether the packet is a reply."""
         direction = Tuple.of(packet)
         if packet.quoted is not None:
@@ -233,7 +237,7 @@ class Tracker:
             if quoted.source != direction.destination:  # of no use to whoever gets it
                 return None, False
             direction = quoted.reverse
-        elif _kind(packet) is _Kind.UNKNOWN:
+        elif _kind(packet) is _Kind.UNKNOWN and not valid:
             return None, False
         found = self._connections.get((zone, direction))
         return found, found is not None and direction != found.original

@@ -25,7 +25,7 @@ from ovenbird.net.ethernet import IPV4, IPV6
 from ovenbird.pipeline.flag_bits import FlagBit
 from ovenbird.pipeline.stages import Pipeline
 from ovenbird.verify import port_security
-from ovenbird.verify.conntrack import Tracker, flags, format_state
+from ovenbird.verify.conntrack import INVALID, Tracker, flags, format_state
 from ovenbird.verify.errors import NoReplyError, UnknownPortError
 from ovenbird.verify.packets import changes, describe, is_refusal, reply
 from ovenbird.verify.provenance import Provenance
@@ -216,7 +216,7 @@ class Tracer:
             self.packet["ct_mark"] = self.packet["ct_label"] = 0
             return
         with self._quoting():
-            self.tracker.track(place, self.packet, translate=translation is not None)
+            self.tracker.track(place, self.packet, translate=translation is not None, valid=self._is_told_valid)
 
     def commit(
         self, zone: Zone, translation: Translation | None, *, mark: tuple[int, int], label: tuple[int, int]
@@ -225,13 +225,22 @@ class Tracer:
         place = self._zone(zone)
         packet = self.packet if translation is not None else self.packet.copy()  # without one nothing sees the state
         with self._quoting():
-            connection = self.tracker.commit(place, packet, translation)
+            connection = self.tracker.commit(place, packet, translation, valid=self._is_told_valid)
         if connection is None:
             return
         packet["ct_mark"] = connection.mark = connection.mark & ~mark[1] | mark[0]
         packet["ct_label"] = connection.label = connection.label & ~label[1] | label[0]
         if place in self._told:
             packet["ct_state"] = self._told[place] | connection.translated
+
+    @property
+    def _is_told_valid(self) -> bool:
+        """Whether connection tracking was told to find a state for the packet that is not invalid.
+
+        What the user says of a packet holds wherever it is translated, as for `ovn-trace`, also for one that a switch
+        would call invalid.
+        """
+        return bool(self._told) and not any(state & INVALID for state in self._told.values())
 
     @contextmanager
     def _quoting(self) -> Iterator[None]:

@@ -55,6 +55,14 @@ def test_an_echo_reply_belongs_to_its_request_and_alone_begins_nothing():
     assert state(tracker, reply) == TRACKED | ESTABLISHED | REPLY
 
 
+def test_what_begins_no_connection_is_translated_where_a_user_says_that_it_is_valid():
+    tracker, error = Tracker(), packet(proto=1, icmp_type=3)
+    assert tracker.commit("z", error, TO_9) is None
+    assert (error["ct_state"], error["ip_src"]) == (TRACKED | INVALID, 1)
+    assert tracker.commit("z", error, TO_9, valid=True) is not None
+    assert (error["ct_state"], error["ip_src"]) == (TRACKED | NEW | SOURCE_TRANSLATED, 9)
+
+
 @pytest.mark.parametrize("kind", [1, 129, 133, 135, 136])
 def test_of_icmpv6_only_an_echo_request_begins_a_connection(kind):
     six = {"eth_type": 0x86DD, "nw_proto": 58, "ipv6_src": 1, "ipv6_dst": 2}
