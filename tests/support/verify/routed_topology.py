@@ -20,8 +20,8 @@ JOIN, OUTSIDE = 100, (101, 102)
 NOWHERE, NOWHERE6 = "203.0.113.9", "2001:db8::9"
 
 BALANCERS = "OVENBIRD_TRACE_BALANCERS" in os.environ
-"""Whether networks have load balancers: what is related (`--ct rel`) and for a balancer's address is routed on by our flows
-and not by those of 23.03, so that the accounts still differ there."""
+"""Whether networks have load balancers: what is related (`--ct rel`) and for a balancer's address is routed on by our
+flows and not by those of 23.03, so that the accounts still differ there."""
 
 
 @dataclass(frozen=True)
