@@ -1,0 +1,273 @@
+"""Load balancers by real packets: from their own network, through routers, hairpin, from outside; what connections see.
+
+    hv1: b1, c          hv2: b2          the outside world
+
+`b1` and `b2` are backends in network `net`, `c` is a client in network `other`. Router `r` joins them and has its way
+out on hv2; gateway router `g` is on hv1, and gives what it balances a source of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
+
+import pytest
+
+from ovenbird.lab import external_network, programs
+from ovenbird.lab.external_network import ExternalNetwork
+from ovenbird.lab.process import wait_until
+from support.live.traffic import Program
+
+if TYPE_CHECKING:
+    from ovenbird.lab.instance import Instance
+    from ovenbird.lab.lab import Lab
+    from ovenbird.lab.namespace import Namespace
+
+pytestmark = pytest.mark.live
+
+Nbctl = Callable[..., str]
+
+HOSTS = ("hv1", "hv2")
+ARRANGEMENTS = {
+    "ours": (programs.split(api=False), {}),
+    "the original's central programs": (programs.originals, {}),
+    "the original's controllers": (
+        programs.split(api=False), dict.fromkeys(HOSTS, programs.ORIGINAL_CONTROLLER),
+    ),
+}  # fmt: skip
+NETWORKS = {
+    "net": ("02:00:00:00:0a:08", "10.8.0.254/24"),
+    "other": ("02:00:00:00:0a:09", "10.9.0.254/24"),
+    "join": ("02:00:00:00:0a:0a", "100.64.0.1/24"),
+    "out": ("02:00:00:00:0a:0b", "172.24.4.2/24"),
+}
+INSTANCES = {"b1": ("hv1", "net", "10.8.0.1"), "b2": ("hv2", "net", "10.8.0.2"), "c": ("hv1", "other", "10.9.0.1")}
+PORT = 80
+
+SERVER = """
+import socket, sys, threading
+
+def talk(connection):
+    try:
+        while connection.recv(1024):
+            connection.sendall(sys.argv[1].encode())
+    except ConnectionError:
+        pass
+
+server = socket.create_server(("0.0.0.0", int(sys.argv[2])))
+print("ready", flush=True)
+while True:
+    threading.Thread(target=talk, args=(server.accept()[0],), daemon=True).start()
+"""
+"""Answers whatever it is told with its name."""
+
+CLIENT = """
+import socket, sys
+
+def said(connection):
+    connection.sendall(b"?")
+    return connection.recv(1024).decode() or "closed"
+
+try:
+    connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)
+    print(said(connection), flush=True)
+    for _ in sys.stdin:
+        print(said(connection), flush=True)
+except TimeoutError:
+    print("silence")
+except ConnectionRefusedError:
+    print("refused")
+except ConnectionResetError:
+    print("reset")
+"""
+"""Connects and prints who answers, and again for every line that it is given."""
+
+
+class Place(Protocol):
+    """What programs can run in."""
+
+    @property
+    def namespace(self) -> Namespace: ...
+
+
+def ask(place: Place, address: str) -> str:
+    """Return who answers at an address, or what else becomes of the connection."""
+    return place.namespace.run(sys.executable, "-c", CLIENT, address, str(PORT), timeout=20).strip()
+
+
+class Conversation:
+    """A connection that lasts; a context manager."""
+
+    def __init__(self, place: Place, address: str) -> None:
+        argv = (sys.executable, "-c", CLIENT, address, str(PORT))
+        self.program = Program(place, *argv)  # type: ignore[arg-type]
+        self.partner = self._line()
+
+    def _line(self) -> str:
+        return str(self.program._out.readline().strip())
+
+    def say(self) -> str:
+        """Say something and return who answers, or what else becomes of it."""
+        stdin = self.program._popen.stdin
+        assert stdin is not None
+        stdin.write("\n")
+        stdin.flush()
+        return self._line()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.program.close()
+
+
+@dataclass
+class Site:
+    """What the tests share.
+
+    Args:
+        lab: the cloud.
+        nb: runs ovn-nbctl.
+        instances: by name.
+    """
+
+    lab: Lab
+    nb: Nbctl
+    instances: dict[str, Instance]
+
+    def __getitem__(self, name: str) -> Instance:
+        """Return the instance of a name."""
+        return self.instances[name]
+
+    @property
+    def outside(self) -> ExternalNetwork:
+        """The outside world."""
+        return ExternalNetwork(self.lab.layout)
+
+    @contextmanager
+    def served(self, *names: str) -> Iterator[None]:
+        """Run servers in instances for a while."""
+        with ExitStack() as stack:
+            for name in names:
+                argv = (sys.executable, "-c", SERVER, name, str(PORT))
+                stack.enter_context(Program(self.instances[name], *argv, ready=True))
+            yield
+
+    def backends(self, balancer: str, vip: str, *names: str) -> None:
+        """Put instances behind a virtual address."""
+        there = ",".join(f"{INSTANCES[name][2]}:{PORT}" for name in names)
+        self.nb("--wait=hv", "set", "Load_Balancer", balancer, f'vips:"{vip}:{PORT}"="{there}"')
+
+
+def answers(place: Place, address: str, *names: str) -> None:
+    """Wait until each of some answers at an address, and nobody else has."""
+    seen: set[str] = set()
+
+    def all_seen() -> bool:
+        who = ask(place, address)
+        if who not in names:
+            seen.clear()
+        seen.add(who)
+        return seen == set(names)
+
+    wait_until(all_seen, f"{' and '.join(names)} to answer at {address}")
+
+
+@pytest.fixture(scope="module", params=ARRANGEMENTS)
+def lab(request: pytest.FixtureRequest, originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
+    central, controllers = ARRANGEMENTS[request.param]
+    return make_module_lab(hosts=HOSTS, gateways=HOSTS, central=central, controllers=controllers)
+
+
+@pytest.fixture(scope="module")
+def site(lab: Lab, nb: Nbctl) -> Site:
+    nb("lr-add", "r", "--", "lr-add", "g", "--", "set", "Logical_Router", "g", "options:chassis=hv1")
+    for switch, (mac, address) in NETWORKS.items():
+        join(nb, switch, "r", mac, address)
+    join(nb, "join", "g", "02:00:00:00:0a:0c", "100.64.0.2/24")
+    join(nb, "out", "g", "02:00:00:00:0a:0d", "172.24.4.3/24")
+    nb("lsp-add", "out", "ln", "--", "lsp-set-type", "ln", "localnet", "--", "lsp-set-addresses", "ln", "unknown")
+    nb("lsp-set-options", "ln", f"network_name={external_network.PHYSICAL_NETWORK}")
+    nb("lrp-set-gateway-chassis", "r-out", "hv2", "10")
+    nb("lr-route-add", "g", "10.0.0.0/8", "100.64.0.1")
+    nb("set", "Logical_Router", "g", "options:lb_force_snat_ip=router_ip")
+    instances = {}
+    for number, (name, (host, switch, address)) in enumerate(INSTANCES.items(), 1):
+        mac = f"02:00:00:00:0b:{number:02x}"
+        nb("lsp-add", switch, name, "--", "lsp-set-addresses", name, f"{mac} {address}")
+        instances[name] = instance = lab.attach(name, host, name, mac, dhcp=False)
+        gateway = NETWORKS[switch][1].partition("/")[0]
+        instance.namespace.batch([f"address add {address}/24 dev eth0", f"route add default via {gateway}"])
+    return Site(lab, nb, instances)
+
+
+def join(nb: Nbctl, switch: str, router: str, mac: str, address: str) -> None:
+    """Connect a switch, which is made if need be, with a router."""
+    inside, outside = f"{router}-{switch}", f"{switch}-{router}"
+    nb("--may-exist", "ls-add", switch, "--", "lrp-add", router, inside, mac, address)
+    nb("lsp-add", switch, outside, "--", "lsp-set-type", outside, "router")
+    nb("lsp-set-addresses", outside, "router", "--", "lsp-set-options", outside, f"router-port={inside}")
+
+
+def test_every_way_to_a_backend(site: Site) -> None:
+    """Backends answer in their own network, through routers and from outside; connections live as long as they may."""
+    nb, own, far, near = site.nb, "10.8.0.100", "172.24.4.202", "172.24.4.201"
+    both = ",".join(f"{INSTANCES[name][2]}:{PORT}" for name in ("b1", "b2"))
+    for name, vip in (("own", own), ("near", near), ("far", far)):
+        nb("lb-add", name, f"{vip}:{PORT}", both)
+    nb("create", "Load_Balancer_Group", "name=switches")
+    group = nb("--bare", "--columns=_uuid", "find", "Load_Balancer_Group", "name=switches").strip()
+    balancer = nb("--bare", "--columns=_uuid", "find", "Load_Balancer", "name=own").strip()
+    nb("set", "Load_Balancer_Group", group, f"load_balancer={balancer}")
+    for kind, name in (("Logical_Switch", "net"), ("Logical_Switch", "other"), ("Logical_Router", "r")):
+        nb("set", kind, name, f"load_balancer_group={group}")
+    nb("lr-lb-add", "r", "near", "--", "lr-lb-add", "g", "far")
+    nb("--wait=hv", "sync")
+    with site.served("b1", "b2"):
+        answers(site["c"], own, "b1", "b2")
+        answers(site["b1"], own, "b1", "b2")  # from the network of the backends; b1 reaches itself, too
+        answers(site.outside, near, "b1", "b2")
+        answers(site.outside, far, "b1", "b2")
+        outlives(site, site["c"], "own", own, left="b1")
+        outlives(site, site.outside, "near", near, left="silence")  # the router's flows for b1's answers are gone, too
+        outlives(site, site.outside, "far", far, left="b1")
+        site.backends("own", own, "b1")
+        answers(site["b1"], own, "b1")
+        nb("set", "Load_Balancer", "own", 'options:hairpin_snat_ip="10.7.0.99"')
+        nb("--wait=hv", "sync")
+        answers(site["b1"], own, "b1")
+    # With a source that the router forces, refusals would come from that source: a fault of the original's.
+    nb("remove", "Logical_Router", "g", "options", "lb_force_snat_ip")
+    for name, vip in (("own", own), ("near", near), ("far", far)):
+        nb("set", "Load_Balancer", name, "options:reject=true")
+        site.backends(name, vip)
+    for place, vip in ((site["c"], own), (site["b2"], own), (site.outside, near), (site.outside, far)):
+        wait_until(lambda p=place, v=vip: ask(p, v) == "refused", f"a virtual address without backends to refuse {vip}")
+
+
+def outlives(site: Site, place: Place, name: str, vip: str, *, left: str) -> None:
+    """See a connection outlive that another backend comes and goes, and what becomes of it when its own goes.
+
+    Args:
+        site: where.
+        place: where the client is.
+        name: the load balancer's.
+        vip: its virtual address.
+        left: what the client gets from the backend that it is connected to when that is one no more.
+    """
+    site.backends(name, vip, "b1")
+    answers(place, vip, "b1")
+    with Conversation(place, vip) as conversation:
+        assert conversation.partner == "b1"
+        site.backends(name, vip, "b1", "b2")
+        answers(place, vip, "b1", "b2")
+        assert conversation.say() == "b1"
+        site.backends(name, vip, "b1")
+        answers(place, vip, "b1")
+        assert conversation.say() == "b1"
+        site.backends(name, vip, "b2")
+        answers(place, vip, "b2")
+        assert conversation.say() == left
