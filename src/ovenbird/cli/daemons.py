@@ -7,7 +7,7 @@ from typing import cast
 DAEMONS = {
     "api": "Serve the network API (Neutron v2.0).",
     "central": "Run databases, compilers and API in one process.",
-    "controller": "Program one hypervisor's switch from Southbound, as ovn-controller does.",
+    "controller": "Program a hypervisor's switch as ovn-controller does, from Southbound.",
     "db": "Serve OVSDB databases, as ovsdb-server does.",
     "metadata": "Answer a hypervisor's instances at 169.254.169.254.",
     "northd": "Compile Northbound to Southbound, as ovn-northd does.",

@@ -6,7 +6,7 @@ import click
 
 from ovenbird.cli import screen
 from ovenbird.cli.options import rundir_option
-from ovenbird.cli.sheet import console
+from ovenbird.cli.sheet import show
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.requirements import check
 from ovenbird.lab.status import Status
@@ -51,4 +51,4 @@ def start(name: str, rundir: Path) -> None:
 @rundir_option
 def list_hosts(rundir: Path) -> None:
     """List the hypervisors."""
-    console().print(screen.hosts(Status.of(Lab.open(rundir))))
+    show(screen.hosts(Status.of(Lab.open(rundir))))

@@ -11,7 +11,7 @@ import click
 from ovenbird.cli import screen
 from ovenbird.cli.hosts import host
 from ovenbird.cli.options import rundir_option
-from ovenbird.cli.sheet import console
+from ovenbird.cli.sheet import show
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.requirements import check, environment
 from ovenbird.lab.status import Status
@@ -26,7 +26,7 @@ def command() -> None:
 command.add_command(host)
 
 
-@command.command("boot")
+@command.command("boot", short_help="Boot an instance and wait until it is ACTIVE.")
 @click.argument("name")
 @click.option("--network", required=True, help="Name or id.")
 @click.option("--host", help="The hypervisor; the one with the fewest instances if not given.")
@@ -107,4 +107,4 @@ def delete(name: str, rundir: Path) -> None:
 @rundir_option
 def list_instances(rundir: Path) -> None:
     """List the instances."""
-    console().print(screen.instances(Status.of(Lab.open(rundir))))
+    show(screen.instances(Status.of(Lab.open(rundir))))

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
-from rich.panel import Panel
 from rich.text import Text
 
-from ovenbird.cli.sheet import Sheet
+from ovenbird.cli.sheet import Paragraphs, Sheet
 from ovenbird.lab.demo_topology import NETWORK, SECURITY_GROUP, Demonstration, DemoTopology
 from ovenbird.lab.layout import DEFAULT_RUNDIR
 from ovenbird.lab.status import Status
@@ -29,11 +28,11 @@ def cloud(status: Status) -> RenderableType:
     return Group(*shown) if status.problems is None else Group(*shown, health(status.problems))
 
 
-def health(problems: Sequence[str]) -> Text:
+def health(problems: Sequence[str]) -> RenderableType:
     """Say what is wrong, a line each, or that nothing is."""
     if not problems:
         return Text("All parts answer as they should.", style="green")
-    return Text.assemble(("Not as it should be:", "bold red"), *(f"\n  {problem}" for problem in problems))
+    return Paragraphs(Text("Not as it should be:", style="bold red"), problems)
 
 
 def _endpoints(status: Status) -> Sheet:
@@ -74,15 +73,15 @@ def instances(status: Status) -> Sheet:
     return table
 
 
-def ping(topology: DemoTopology) -> Panel:
+def ping(topology: DemoTopology) -> Paragraphs:
     """Show what ping said."""
     source, target = topology.instances
     return demonstration(Demonstration(f"{source.name} pings {target.name}", topology.ping or ""))
 
 
-def demonstration(shown: Demonstration) -> Panel:
+def demonstration(shown: Demonstration) -> Paragraphs:
     """Show what a program printed."""
-    return Panel(Text(shown.output.strip()), title=shown.title, title_align="left", expand=False)
+    return Paragraphs(Text(f"{shown.title}:", style="bold"), [*shown.output.strip().splitlines(), ""])
 
 
 def next_steps(status: Status, program: str, seconds: float) -> RenderableType:
@@ -106,6 +105,6 @@ def next_steps(status: Status, program: str, seconds: float) -> RenderableType:
         (f"ovsdb-client dump {layout.remote('sb')} OVN_Southbound Port_Binding", "Southbound, by Open vSwitch's tool"),
         (f"{program} down{place}", "remove everything"),
     ):
-        steps.append(f"  {line}", style="cyan").append(f"  # {meaning}\n", style="dim")
+        steps.append(f"  # {meaning}\n", style="dim").append(f"  {line}\n", style="cyan")
     steps.rstrip()
     return Group(Text(f"Ready after {seconds:.1f} s. Try next:", style="bold"), steps)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ovenbird.cli.options import rundir_option
 from ovenbird.cli.remotes import chosen, key_options
-from ovenbird.cli.sheet import Sheet, console
+from ovenbird.cli.sheet import Sheet, show
 from ovenbird.model.settings import SETTINGS, Setting, SettingError, assignments, complaints, named, quoted
 from ovenbird.model.stored_settings import UnreachableError, change, opened, options
 from ovenbird.ovsdb.tls_keys import TlsKeys
@@ -103,7 +103,7 @@ def list_settings(*, place: Place, as_json: bool) -> None:
         is_set = setting.among(found) is not None
         value = Text(quoted(_text(setting, found)), style="bold" if is_set else "dim")
         sheet.add_row(setting.name, value, quoted(setting.default_text), setting.meaning)
-    console().print(sheet)
+    show(sheet)
 
 
 @command.command("get")

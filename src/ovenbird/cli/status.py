@@ -27,5 +27,5 @@ def command(rundir: Path, as_json: bool) -> None:
     else:
         from ovenbird.cli import screen, sheet  # noqa: PLC0415 - programs that read JSON need not wait for rich
 
-        sheet.console().print(screen.cloud(status))
+        sheet.show(screen.cloud(status))
     raise SystemExit(0 if status.healthy else 1)

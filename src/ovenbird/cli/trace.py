@@ -224,9 +224,15 @@ def _show(traces: Iterable[Trace], form: str, *, everything: bool) -> None:
     if not sys.stdout.isatty():
         click.echo("\n".join(line.text for line in lines))
         return
-    from rich.console import Console  # noqa: PLC0415 - programs that read the text need not wait for it
-    from rich.text import Text  # noqa: PLC0415 - likewise
+    from rich.text import Text  # noqa: PLC0415 - programs that read the text need not wait for it
 
-    console = Console()
+    from ovenbird.cli.sheet import console, hanging  # noqa: PLC0415 - likewise
+
+    terminal = console()
     for line in lines:
-        console.print(Text(line.text, style=STYLES.get(line.role, "")), soft_wrap=True)
+        text = Text(line.text.lstrip(), style=STYLES.get(line.role, ""))
+        pad = len(line.text) - len(text)
+        if line.role == "block" and not line.text.strip("- "):
+            text.truncate(terminal.width - pad)
+        for part in hanging(Text(" " * pad), body=text, width=terminal.width, indent=pad + 8):
+            terminal.print(part, soft_wrap=True)

@@ -74,12 +74,12 @@ def command(
         )
         topology, demonstrations = _demonstrate(lab, progress) if demo else (None, [])
     now = Status.examined(lab)
-    console.print(screen.cloud(now))
+    sheet.show(screen.cloud(now))
     if topology is not None and topology.ping is not None:
-        console.print(screen.ping(topology))
+        sheet.show(screen.ping(topology))
     for shown in demonstrations:
-        console.print(screen.demonstration(shown))
-    console.print(screen.next_steps(now, sys.argv[0], time.monotonic() - began), soft_wrap=True)
+        sheet.show(screen.demonstration(shown))
+    sheet.show(screen.next_steps(now, sys.argv[0], time.monotonic() - began))
 
 
 def _demonstrate(lab: Lab, progress: Progress) -> tuple[demo_topology.DemoTopology, list[demo_topology.Demonstration]]:

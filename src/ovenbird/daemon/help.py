@@ -11,7 +11,7 @@ from ovenbird.daemon.options import GROUPS, SHORT, Option, Takes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_WIDTH = 100
+_WIDTH = 80
 """Columns of a line."""
 _INDENT = 26
 """Columns before what an option does."""
@@ -24,8 +24,8 @@ class Usage:
     Arguments:
         summary: what it does, in one line.
         synopsis: its command line behind its name.
-        about: what its operands are, and the like; paragraphs.
-        notes: what stands below its options; paragraphs.
+        about: what its operands are, and the like; a paragraph.
+        notes: what stands below its options; a paragraph.
     """
 
     summary: str
@@ -48,12 +48,17 @@ def help_text(name: str, usage: Usage, own: Mapping[str, Option], short: Mapping
         own: the options beyond the common ones.
         short: its short options beyond the common ones.
     """
-    head = [f"ovenbird {name}: {usage.summary}", f"usage: ovenbird {name} {usage.synopsis}"]
+    head = [f"ovenbird {name}: {usage.summary}", f"usage: ovenbird {name} {usage.synopsis}", usage.about]
     known = letters(short)
     groups = {"Options": own, **{f"{group} options": options for group, options in GROUPS.items()}}
     lists = ["\n".join([f"{title}:", *_lines(options, known)]) for title, options in groups.items() if options]
-    first = "\n".join([*head, *([usage.about] if usage.about else [])])
-    return "\n\n".join([first, *lists, *([usage.notes] if usage.notes else [])]) + "\n"
+    first = "\n".join(_filled(text) for text in head if text)
+    return "\n\n".join([first, *lists, *([_filled(usage.notes)] if usage.notes else [])]) + "\n"
+
+
+def _filled(text: str, width: int = _WIDTH) -> str:
+    """Return a paragraph in lines of the right width, broken at blanks alone."""
+    return textwrap.fill(text, width, break_on_hyphens=False, break_long_words=False)
 
 
 def _lines(options: Mapping[str, Option], known: Mapping[str, str]) -> Iterator[str]:
@@ -61,7 +66,7 @@ def _lines(options: Mapping[str, Option], known: Mapping[str, str]) -> Iterator[
         letter = f"{known[name]}, " if name in known else ""
         label = f"  {letter}{option.spelled(name)}"
         text = option.text + ("; may repeat" if option.repeats else "")
-        wrapped = textwrap.wrap(text, _WIDTH - _INDENT, break_on_hyphens=False)
+        wrapped = _filled(text, _WIDTH - _INDENT).splitlines()
         if len(label) < _INDENT:
             yield f"{label:<{_INDENT}}{wrapped.pop(0)}"
         else:

@@ -1,10 +1,14 @@
+import importlib
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
@@ -12,6 +16,7 @@ from rich.console import Console
 from ovenbird.cli import daemons, screen
 from ovenbird.cli import main as entry
 from ovenbird.cli.commands import COMMANDS, ovenbird
+from ovenbird.daemon.help import help_text
 from ovenbird.lab import requirements
 from ovenbird.lab.demo_topology import DemoTopology
 from ovenbird.lab.errors import LabError, RequirementError, WaitTimeoutError
@@ -54,6 +59,26 @@ def test_every_command_of_the_table_exists_and_has_help(name: str) -> None:
     result = _run(name, "--help")
     assert result.exit_code == 0, result.output
     assert result.output.startswith("Usage: ovenbird")
+
+
+def _commands(of: click.Command, *line: str) -> Iterator[tuple[str, ...]]:
+    yield line
+    if isinstance(of, click.Group):
+        for name in of.list_commands(click.Context(of)):
+            found = of.get_command(click.Context(of), name)
+            assert found is not None
+            yield from _commands(found, *line, name)
+
+
+def test_help_fits_80_columns_and_neither_breaks_a_word_nor_cuts_a_sentence_off() -> None:
+    for line in _commands(ovenbird):
+        for text in CliRunner().invoke(ovenbird, [*line, "--help"], terminal_width=80).output.splitlines():
+            assert len(text) <= 80
+            assert text.startswith("Usage: ") or not re.search(r"\w(-|\.\.\.)$", text), text
+    for name in daemons.DAEMONS:
+        module = importlib.import_module(f"ovenbird.daemon.{name}")
+        for text in help_text(name, module.USAGE, module.OPTIONS, None).splitlines():
+            assert len(text) <= 80, text
 
 
 def test_help_names_commands_and_daemons() -> None:
