@@ -52,6 +52,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy tests/types
 	$(BIN)/lint-imports
 
 docs: tools oracles $(VENV)/.installed-dev

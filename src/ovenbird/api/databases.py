@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ovenbird.api.access.auth import Caller
-    from ovenbird.engine.rows import UUID, Column, Row, Store
+    from ovenbird.engine.rows import UUID, ColumnOf, Row, Store
     from ovenbird.ovsdb.transaction import Client, Transaction
 
     Completions = list[Callable[["Draft"], None]]
@@ -202,7 +202,7 @@ class Databases:
         except Exception:
             log.exception("what completes a change of project %s failed", caller.project)
 
-    def is_taken(self, draft: Draft, *key: tuple[Column[Any], Any]) -> bool:
+    def is_taken(self, draft: Draft, *key: tuple[ColumnOf[Any, Any], Any]) -> bool:
         """Return whether a unique index has a key, in the database or in the draft."""
         columns = tuple(column for column, _ in key)
         values = tuple(value for _, value in key)
@@ -210,7 +210,7 @@ class Databases:
         stored = table.index(*columns).count(values if len(values) > 1 else values[0])
         return stored > 0 or (columns[0].owner, *values) in draft.taken
 
-    def take(self, draft: Draft, *key: tuple[Column[Any], Any]) -> None:
+    def take(self, draft: Draft, *key: tuple[ColumnOf[Any, Any], Any]) -> None:
         """Note that a draft uses a key of a unique index."""
         draft.taken.add((key[0][0].owner, *[value for _, value in key]))
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.api.errors.base import NotFound
     from ovenbird.api.query import Wanted
-    from ovenbird.engine.rows import Column, Table
+    from ovenbird.engine.rows import ColumnOf, Table
 
 R = TypeVar("R", bound=Row)
 
@@ -77,7 +77,7 @@ class Resource(ABC, Generic[R]):
     row_class: ClassVar[type[Row]]
     not_found: ClassVar[type[NotFound]]
     attributes: ClassVar[Mapping[str, Attribute]]
-    indexed: ClassVar[Mapping[str, Column[Any]]] = {}
+    indexed: ClassVar[Mapping[str, ColumnOf[Any, Any]]] = {}
     """Columns that find rows by an attribute without looking at all of them."""
     unshown: ClassVar[frozenset[str]] = frozenset()
     """What a list may be filtered by and does not show: facts that `reader` finds in what the resource belongs to."""

@@ -12,7 +12,7 @@ which should be nearly all; otherwise a plain index serves better.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ovenbird.engine import tracking
 from ovenbird.engine.tracking import Source
@@ -20,12 +20,14 @@ from ovenbird.engine.tracking import Source
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
-    from ovenbird.engine.rows import Column, Row, SetDeltas, Table
+    from ovenbird.engine.rows import ColumnOf, ReferenceOf, Row, SetDeltas, Table
 
 log = logging.getLogger(__name__)
 
+R = TypeVar("R", bound="Row")
 
-class ComputedIndex:
+
+class ComputedIndex(Generic[R]):
     """A way to file the rows of one table.
 
     Arguments:
@@ -38,15 +40,15 @@ class ComputedIndex:
 
     def __init__(
         self,
-        *columns: Column[Any],
+        *columns: ColumnOf[R, Any],
         keys: Callable[[list[Any]], Iterable[Hashable]],
-        parent: Column[Any] | None = None,
+        parent: ReferenceOf[Row, Any, Any] | None = None,
     ) -> None:
         self.columns = columns
         self.keys = keys
         self.parent = parent
 
-    def rows(self, *key: Hashable) -> list[Any]:
+    def rows(self, *key: Hashable) -> list[R]:
         """Return the rows under a key, oldest first; with a parent, the key is its UUID and the key of the child.
 
         The caller depends on that bucket alone.
@@ -59,21 +61,21 @@ class ComputedIndex:
             raise LookupError(f"{self.columns[0].owner.TABLE}: asked for outside of a computation")
         return self.of(node.engine.tables[self.columns[0].owner]).rows(key)
 
-    def of(self, table: Table[Any]) -> Files:
+    def of(self, table: Table[R]) -> Files[R]:
         """Return what is filed of one table, for whoever has it at hand, in a computation or not."""
         return table.kept.get(self) or Files(self, table)
 
 
-class ComputedBucket(Source):
+class ComputedBucket(Source, Generic[R]):
     """The rows under one key, oldest first."""
 
     __slots__ = ("files", "held", "key")
 
-    def __init__(self, files: Files, key: Any) -> None:
+    def __init__(self, files: Files[R], key: Any) -> None:
         self.readers = {}
         self.files = files
         self.key = key
-        self.held: dict[Row, None] = {}
+        self.held: dict[R, None] = {}
 
     def unread(self) -> None:
         """Disappear when empty."""
@@ -81,16 +83,16 @@ class ComputedBucket(Source):
             self.files.buckets.pop(self.key, None)
 
 
-class Files:
+class Files(Generic[R]):
     """What a ``ComputedIndex`` says of one table, kept as the table and its parents change."""
 
     __slots__ = ("buckets", "derived", "filed", "mask", "parents", "table")
 
-    def __init__(self, derived: ComputedIndex, table: Table[Any]) -> None:
+    def __init__(self, derived: ComputedIndex[R], table: Table[R]) -> None:
         self.derived = derived
         self.table = table
-        self.buckets: dict[Any, ComputedBucket] = {}
-        self.filed: dict[Row, tuple[Any, ...]] = {}
+        self.buckets: dict[Any, ComputedBucket[R]] = {}
+        self.filed: dict[R, tuple[Any, ...]] = {}
         self.mask = 0
         for column in derived.columns:
             self.mask |= column.bit
@@ -103,7 +105,7 @@ class Files:
         table.kept[derived] = self
         table.watchers.append(self)
 
-    def rows(self, key: Any) -> list[Any]:
+    def rows(self, key: Any) -> list[R]:
         """Return the rows under a key; the caller depends on them."""
         bucket = self.buckets.get(key)
         if bucket is None:
@@ -111,7 +113,7 @@ class Files:
         bucket.track()
         return list(bucket.held)
 
-    def refile(self, row: Row) -> None:
+    def refile(self, row: R) -> None:
         """Put a row where it belongs now."""
         keys: tuple[Any, ...] = ()
         try:
@@ -126,7 +128,7 @@ class Files:
                 keys = tuple([(owner.uuid, key) for owner in owners.held for key in found])
         self._move(row, keys)
 
-    def _move(self, row: Row, keys: tuple[Any, ...]) -> None:
+    def _move(self, row: R, keys: tuple[Any, ...]) -> None:
         before = self.filed.get(row, ())
         if before == keys:
             return
@@ -145,7 +147,7 @@ class Files:
                 bucket.held[row] = None
                 bucket.touch()
 
-    def _take(self, key: Any, row: Row) -> None:
+    def _take(self, key: Any, row: R) -> None:
         bucket = self.buckets[key]
         bucket.held.pop(row, None)
         if bucket.readers:
@@ -153,17 +155,17 @@ class Files:
         elif not bucket.held:
             del self.buckets[key]
 
-    def inserted(self, rows: Iterable[Row]) -> None:
+    def inserted(self, rows: Iterable[R]) -> None:
         """File new rows."""
         for row in rows:
             self.refile(row)
 
-    def modified(self, row: Row, mask: int, deltas: SetDeltas | None) -> None:  # noqa: ARG002 (a watcher's signature)
+    def modified(self, row: R, mask: int, deltas: SetDeltas | None) -> None:  # noqa: ARG002 (a watcher's signature)
         """File a row anew if what it is filed by has changed."""
         if mask & self.mask:
             self.refile(row)
 
-    def deleted(self, row: Row) -> None:
+    def deleted(self, row: R) -> None:
         """Take a row out."""
         self._move(row, ())
 
@@ -173,7 +175,7 @@ class Parents:
 
     __slots__ = ("column", "files")
 
-    def __init__(self, files: Files, column: Column[Any]) -> None:
+    def __init__(self, files: Files[Any], column: ReferenceOf[Row, Any, Any]) -> None:
         self.files = files
         self.column = column
 

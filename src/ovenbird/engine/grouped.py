@@ -10,7 +10,7 @@ A function must not read, directly or indirectly, what it contributes to.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ovenbird.engine import tracking
 from ovenbird.engine.rules import Rule, Run
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import Row
 
 R = TypeVar("R", bound="Row")
-
-Pair = tuple["Hashable", "Hashable"]
+K = TypeVar("K", bound="Hashable")
+V = TypeVar("V", bound="Hashable")
 
 
 class Gathering(Run):
@@ -32,11 +32,11 @@ class Gathering(Run):
 
     __slots__ = ("pairs",)
 
-    rule: GroupedValues
+    rule: GroupedValues[Any, Any]
 
-    def __init__(self, engine: Any, rule: GroupedValues, subject: Row | None) -> None:
+    def __init__(self, engine: Any, rule: GroupedValues[Any, Any], subject: Row | None) -> None:
         super().__init__(engine, rule, subject)
-        self.pairs: dict[Pair, None] = {}
+        self.pairs: dict[tuple[Hashable, Hashable], None] = {}
 
     def compute(self) -> tuple[Fact, ...]:
         """Run the function and count its pairs; there are no facts."""
@@ -60,7 +60,7 @@ class Gathering(Run):
                     kept.discount(pair[0], value=pair[1])
 
 
-class GroupedValues(Rule):
+class GroupedValues(Rule, Generic[K, V]):
     """A function of one row that gives pairs; make one with the decorator ``grouped_values``."""
 
     __slots__ = ()
@@ -69,7 +69,7 @@ class GroupedValues(Rule):
     keeps: type[Any] = CountsByGroup
     """What counts the pairs of an engine's rows."""
 
-    def values(self, group: Hashable) -> frozenset[Any]:
+    def values(self, group: K) -> frozenset[V]:
         """Return the values that the rows give a group. The caller depends on these alone.
 
         Raises:
@@ -78,7 +78,7 @@ class GroupedValues(Rule):
         node = tracking.reader
         if node is None:
             raise LookupError(f"{self}: asked for outside of a computation")
-        values: frozenset[Any] = self.kept(node.engine).values(group)
+        values: frozenset[V] = self.kept(node.engine).values(group)
         return values
 
     def kept(self, engine: Any) -> Any:
@@ -89,10 +89,10 @@ class GroupedValues(Rule):
         return found
 
 
-def grouped_values(subject: type[R]) -> Callable[[Callable[[R], Iterable[Pair]]], GroupedValues]:
+def grouped_values(subject: type[R]) -> Callable[[Callable[[R], Iterable[tuple[K, V]]]], GroupedValues[K, V]]:
     """Make a function of the rows of ``subject``'s table one that gathers what it gives; list it among the rules."""
 
-    def decorate(body: Callable[[R], Iterable[Pair]]) -> GroupedValues:
+    def decorate(body: Callable[[R], Iterable[tuple[K, V]]]) -> GroupedValues[K, V]:
         return GroupedValues(body, subject)
 
     return decorate

@@ -6,7 +6,7 @@ read disappears.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ovenbird.engine import tracking
 from ovenbird.engine.tracking import Source
@@ -16,17 +16,20 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.rows import Column, Row
 
+R = TypeVar("R", bound="Row")
+K = TypeVar("K")
 
-class IndexBucket(Source):
+
+class IndexBucket(Source, Generic[R]):
     """The rows under one key, oldest first."""
 
     __slots__ = ("held", "index", "key")
 
-    def __init__(self, index: Index, key: Any) -> None:
+    def __init__(self, index: Index[R, Any], key: Any) -> None:
         self.readers = {}
         self.index = index
         self.key = key
-        self.held: dict[Row, None] = {}
+        self.held: dict[R, None] = {}
 
     def unread(self) -> None:
         """Disappear when empty."""
@@ -34,14 +37,14 @@ class IndexBucket(Source):
             self.index.buckets.pop(self.key, None)
 
 
-class Index:
+class Index(Generic[R, K]):
     """Rows by the value of one column, by each element of one set column, or by the values of several columns."""
 
     __slots__ = ("_many", "_only", "_positions", "buckets", "columns", "mask")
 
     def __init__(self, columns: tuple[Column[Any], ...]) -> None:
         self.columns = columns
-        self.buckets: dict[Any, IndexBucket] = {}
+        self.buckets: dict[Any, IndexBucket[R]] = {}
         self.mask = 0
         for column in columns:
             self.mask |= column.bit
@@ -49,7 +52,7 @@ class Index:
         self._only = columns[0].index if len(columns) == 1 else -1
         self._positions = tuple(c.index for c in columns)
 
-    def rows(self, key: Any) -> list[Any]:
+    def rows(self, key: K) -> list[R]:
         """Return the rows under ``key``, oldest first; the caller depends on that bucket."""
         bucket = self.buckets.get(key)
         node = tracking.reader
@@ -61,7 +64,7 @@ class Index:
                 node.deps.append(bucket)
         return list(bucket.held) if bucket is not None else []
 
-    def count(self, key: Any) -> int:
+    def count(self, key: K) -> int:
         """Return how many rows are under ``key``, untracked; for constraints."""
         bucket = self.buckets.get(key)
         return len(bucket.held) if bucket is not None else 0
@@ -72,7 +75,7 @@ class Index:
             return values[self._only]
         return tuple([values[i] for i in self._positions])
 
-    def add(self, row: Row) -> None:
+    def add(self, row: R) -> None:
         """File a new row."""
         key = self.key_of(row.values)
         if self._many:
@@ -81,7 +84,7 @@ class Index:
         else:
             self._put(key, row)
 
-    def remove(self, row: Row) -> None:
+    def remove(self, row: R) -> None:
         """Take a deleted row out."""
         key = self.key_of(row.values)
         if self._many:
@@ -90,9 +93,7 @@ class Index:
         else:
             self._take(key, row)
 
-    def update(
-        self, row: Row, old: list[Any], deltas: Mapping[int, tuple[Iterable[Any], Iterable[Any]]] | None
-    ) -> None:
+    def update(self, row: R, old: list[Any], deltas: Mapping[int, tuple[Iterable[Any], Iterable[Any]]] | None) -> None:
         """Refile a row.
 
         Arguments:
@@ -116,7 +117,7 @@ class Index:
             self._take(before, row)
             self._put(after, row)
 
-    def _put(self, key: Any, row: Row) -> None:
+    def _put(self, key: Any, row: R) -> None:
         bucket = self.buckets.get(key)
         if bucket is None:
             bucket = self.buckets[key] = IndexBucket(self, key)
@@ -124,7 +125,7 @@ class Index:
         if bucket.readers:
             bucket.touch()
 
-    def _take(self, key: Any, row: Row) -> None:
+    def _take(self, key: Any, row: R) -> None:
         bucket = self.buckets[key]
         del bucket.held[row]
         if bucket.readers:

@@ -7,7 +7,7 @@ logarithm of the group's size, and affects readers only if the least value chang
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ovenbird.engine import tracking
 from ovenbird.engine.grouped import GroupedValues
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import Row
 
 R = TypeVar("R", bound="Row")
+K = TypeVar("K", bound="Hashable")
+V = TypeVar("V", bound="Hashable")
 
 
 class Order(Source):
@@ -93,14 +95,14 @@ class Orders:
         return order
 
 
-class Least(GroupedValues):
+class Least(GroupedValues[K, V], Generic[K, V]):
     """A function of one row that gives pairs of (group, value); make one with the decorator ``least_of``."""
 
     __slots__ = ()
 
     keeps = Orders
 
-    def least(self, group: Hashable) -> Any | None:
+    def least(self, group: K) -> V | None:
         """Return the least value that rows give a group, None for none. The caller depends on that alone.
 
         Raises:
@@ -109,13 +111,14 @@ class Least(GroupedValues):
         node = tracking.reader
         if node is None:
             raise LookupError(f"{self}: asked for outside of a computation")
-        return self.kept(node.engine).least(group)
+        found: V | None = self.kept(node.engine).least(group)
+        return found
 
 
-def least_of(subject: type[R]) -> Callable[[Callable[[R], Iterable[tuple[Hashable, Any]]]], Least]:
+def least_of(subject: type[R]) -> Callable[[Callable[[R], Iterable[tuple[K, V]]]], Least[K, V]]:
     """Make a function of the rows of ``subject``'s table one whose least values are known; list it among the rules."""
 
-    def decorate(body: Callable[[R], Iterable[tuple[Hashable, Any]]]) -> Least:
+    def decorate(body: Callable[[R], Iterable[tuple[K, V]]]) -> Least[K, V]:
         return Least(body, subject)
 
     return decorate

@@ -5,14 +5,15 @@ All lookups are tracked. Outside of a computation there is no engine; use the st
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ovenbird.engine import tracking
 
 if TYPE_CHECKING:
-    from ovenbird.engine.rows import UUID, Column, Row, Table
+    from ovenbird.engine.rows import UUID, ColumnOf, Row, Table
 
 R = TypeVar("R", bound="Row")
+V = TypeVar("V")
 
 
 def table(row_class: type[R]) -> Table[R]:
@@ -38,11 +39,11 @@ def get(row_class: type[R], uuid: UUID) -> R | None:
     return table(row_class).get(uuid)
 
 
-def find(column: Column[Any], value: Any) -> Any | None:
+def find(column: ColumnOf[R, V], value: V) -> R | None:
     """Return the one row whose ``column`` has that value, or None."""
     return table(column.owner).find(column, value)
 
 
-def select(column: Column[Any], value: Any) -> list[Any]:
+def select(column: ColumnOf[R, V], value: V) -> list[R]:
     """Return the rows whose ``column`` has (or, for a set, contains) that value, oldest first."""
     return table(column.owner).select(column, value)

@@ -7,7 +7,7 @@ adding or removing an element costs one step for each set on the other side that
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ovenbird.engine.value_counts import CountsByGroup
 
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ovenbird.engine.indexes import Index
-    from ovenbird.engine.rows import Column, Row, SetDeltas, Table
+    from ovenbird.engine.rows import ColumnOf, Row, SetDeltas, Table
+
+R = TypeVar("R", bound="Row")
+S = TypeVar("S", bound="Row")
 
 
-class Overlap:
+class Overlap(Generic[R, S]):
     """A way to compare the rows of two tables of one store.
 
     Arguments:
@@ -28,23 +31,23 @@ class Overlap:
 
     __slots__ = ("column", "other")
 
-    def __init__(self, column: Column[Any], *, other: Column[Any]) -> None:
+    def __init__(self, column: ColumnOf[R, Any], *, other: ColumnOf[S, Any]) -> None:
         self.column = column
         self.other = other
 
-    def rows(self, row: Row) -> frozenset[Any]:
+    def rows(self, row: R) -> frozenset[S]:
         """Return the other rows that share an element with a row. The caller depends on which they are alone."""
         table = row.home
-        counts: Overlaps = table.kept.get(self) or Overlaps(self, table)
+        counts: Overlaps[R, S] = table.kept.get(self) or Overlaps(self, table)
         return counts.values(row)
 
 
-class Overlaps(CountsByGroup):
+class Overlaps(CountsByGroup[R, S], Generic[R, S]):
     """What an ``Overlap`` says of two tables, kept as they change."""
 
     __slots__ = ()
 
-    def __init__(self, overlap: Overlap, table: Table[Any]) -> None:
+    def __init__(self, overlap: Overlap[R, S], table: Table[Any]) -> None:
         super().__init__()
         others = table.store.table(overlap.other.owner)
         side = Side(self, overlap.column, others.index(overlap.other), asked=True)
@@ -68,7 +71,9 @@ class Side:
 
     __slots__ = ("asked", "column", "counts", "members", "others")
 
-    def __init__(self, counts: CountsByGroup, column: Column[Any], others: Index, *, asked: bool) -> None:
+    def __init__(
+        self, counts: CountsByGroup[Any, Any], column: ColumnOf[Row, Any], others: Index[Any, Any], *, asked: bool
+    ) -> None:
         self.counts = counts
         self.column = column
         self.others = others

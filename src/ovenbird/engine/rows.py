@@ -17,7 +17,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NewType, Protocol, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NewType, Protocol, Self, TypeVar, cast, overload
 
 from ovenbird.engine import tracking
 from ovenbird.engine.errors import NotUniqueError
@@ -31,6 +31,13 @@ UUID = NewType("UUID", str)
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Row")
+S = TypeVar("S", bound="Row")
+V = TypeVar("V")
+W = TypeVar("W")
+OwnerT_co = TypeVar("OwnerT_co", bound="Row", covariant=True)
+StoredT_co = TypeVar("StoredT_co", covariant=True)
+KeyT_contra = TypeVar("KeyT_contra", contravariant=True)
+TargetT_contra = TypeVar("TargetT_contra", bound="Row", contravariant=True)
 
 EXISTENCE = 1
 """The bit of a reader's mask that stands for the row's being there; column ``i`` is bit ``i + 1``."""
@@ -82,10 +89,12 @@ class Column(Generic[T]):
         self.owner = owner
 
     @overload
-    def __get__(self, row: None, owner: type[Row] | None = None) -> Self: ...
+    def __get__(self: Column[frozenset[V]], row: None, owner: type[S]) -> ColumnOf[S, V]: ...
+    @overload
+    def __get__(self, row: None, owner: type[S]) -> ColumnOf[S, T]: ...
     @overload
     def __get__(self, row: Row, owner: type[Row] | None = None) -> T: ...
-    def __get__(self, row: Row | None, owner: type[Row] | None = None) -> T | Self:
+    def __get__(self, row: Row | None, owner: type[Row] | None = None) -> Any:
         if row is None:
             return self
         node = tracking.reader
@@ -97,8 +106,7 @@ class Column(Generic[T]):
                 node.deps.append(row)
             elif not mask & self.bit:
                 readers[node] = mask | self.bit
-        value: T = row.values[self.index]  # not cast(), whose call costs as much as the rest
-        return value
+        return row.values[self.index]
 
     def __set__(self, row: Row, value: object) -> None:
         raise AttributeError(f"{self}: rows change in transactions only")
@@ -111,11 +119,32 @@ class Column(Generic[T]):
         return f"{self.owner.TABLE}.{self.name}"
 
 
+if TYPE_CHECKING:
+
+    class ColumnOf(Column[Any], Generic[OwnerT_co, KeyT_contra]):
+        """A column as its row class gives it, for type checkers alone: whose it is, and what its rows are found by.
+
+        Rows are found by the column's value, by an element of a set, by the UUID that a reference holds.
+        """
+
+        owner: type[OwnerT_co]
+
+    class ReferenceOf(ColumnOf[OwnerT_co, "UUID | None"], Generic[OwnerT_co, TargetT_contra, StoredT_co]):
+        """A column that refers to rows, as its row class gives it: with the rows it refers to, and what is stored."""
+
+        def raw(self, row: Row) -> StoredT_co:
+            """Return the stored UUIDs."""
+
+
 class Reference(Column[R]):
     """A column that always refers to a row."""
 
     __slots__ = ()
 
+    @overload  # type: ignore[override]
+    def __get__(self, row: None, owner: type[S]) -> ReferenceOf[S, R, UUID]: ...
+    @overload
+    def __get__(self, row: Row, owner: type[Row] | None = None) -> R: ...
     def __get__(self, row: Any, owner: type[Row] | None = None) -> Any:
         if row is None:
             return self
@@ -130,6 +159,10 @@ class OptionalReference(Column["R | None"], Generic[R]):
 
     __slots__ = ()
 
+    @overload  # type: ignore[override]
+    def __get__(self, row: None, owner: type[S]) -> ReferenceOf[S, R, UUID | None]: ...
+    @overload
+    def __get__(self, row: Row, owner: type[Row] | None = None) -> R | None: ...
     def __get__(self, row: Any, owner: type[Row] | None = None) -> Any:
         if row is None:
             return self
@@ -142,6 +175,10 @@ class References(Column["list[R]"], Generic[R]):
 
     __slots__ = ()
 
+    @overload  # type: ignore[override]
+    def __get__(self, row: None, owner: type[S]) -> ReferenceOf[S, R, frozenset[UUID]]: ...
+    @overload
+    def __get__(self, row: Row, owner: type[Row] | None = None) -> list[R]: ...
     def __get__(self, row: Any, owner: type[Row] | None = None) -> Any:
         if row is None:
             return self
@@ -162,8 +199,8 @@ class Row(Source):
     __slots__ = ("home", "uuid", "values")
 
     TABLE: ClassVar[str] = ""
-    COLUMNS: ClassVar[tuple[Column[Any], ...]] = ()
-    BY_NAME: ClassVar[Mapping[str, Column[Any]]] = {}
+    COLUMNS: ClassVar[tuple[ColumnOf[Any, Any], ...]] = ()
+    BY_NAME: ClassVar[Mapping[str, ColumnOf[Any, Any]]] = {}
     DEFAULTS: ClassVar[list[Any]] = []
     INDEXES: ClassVar[tuple[tuple[str, ...], ...]] = ()
     ROOT: ClassVar[bool] = True
@@ -183,7 +220,7 @@ class Row(Source):
         cls.INDEXES = indexes
         cls.ROOT = root
         cls.MAX_ROWS = max_rows
-        cls.COLUMNS = tuple(c for c in vars(cls).values() if isinstance(c, Column))
+        cls.COLUMNS = cast("Any", tuple(c for c in vars(cls).values() if isinstance(c, Column)))
         for i, column in enumerate(cls.COLUMNS):
             column.index = i
             column.bit = 2 << i
@@ -212,11 +249,11 @@ class Row(Source):
                 self.readers[node] = known | mask
         return self.values
 
-    def referrers(self, column: Column[Any]) -> list[Any]:
+    def referrers(self, column: ReferenceOf[S, Self, Any]) -> list[S]:
         """Return the rows whose ``column`` refers to this row, in the same store, oldest first; tracked."""
         return self.home.store.table(column.owner).index(column).rows(self.uuid)
 
-    def referrer(self, column: Column[Any]) -> Any | None:
+    def referrer(self, column: ReferenceOf[S, Self, Any]) -> S | None:
         """Return the one row whose ``column`` refers to this row, or None; the first where there are several."""
         rows = self.referrers(column)
         return rows[0] if rows else None
@@ -291,7 +328,7 @@ class Table(Generic[R]):
         self.watchers: list[Watcher] = []
         self.kept: dict[Any, Any] = {}
         """What is kept of its rows besides indexes, each a watcher too, by what it was asked for with."""
-        self._indexes: dict[tuple[Column[Any], ...], Index] = {}
+        self._indexes: dict[tuple[Column[Any], ...], Index[R, Any]] = {}
 
     def get(self, uuid: UUID) -> R | None:
         """Return the row, or None; the caller depends on its being there."""
@@ -318,7 +355,13 @@ class Table(Generic[R]):
         self.members.track()
         return len(self.rows)
 
-    def index(self, *columns: Column[Any]) -> Index:
+    @overload
+    def index(self, column: ColumnOf[R, V], /) -> Index[R, V]: ...
+    @overload
+    def index(self, first: ColumnOf[R, V], second: ColumnOf[R, W], /) -> Index[R, tuple[V, W]]: ...
+    @overload
+    def index(self, *columns: ColumnOf[R, Any]) -> Index[R, Any]: ...
+    def index(self, *columns: Column[Any]) -> Index[R, Any]:
         """Return the index on ``columns``, made on first use; one ``many`` column files a row under each element."""
         found = self._indexes.get(columns)
         if found is None:
@@ -327,11 +370,11 @@ class Table(Generic[R]):
                 found.add(row)
         return found
 
-    def select(self, column: Column[Any], value: Any) -> list[R]:
+    def select(self, column: ColumnOf[R, V], value: V) -> list[R]:
         """Return the rows whose ``column`` equals ``value`` (or, for a set, contains it), oldest first; tracked."""
         return self.index(column).rows(value)
 
-    def find(self, column: Column[Any], value: Any) -> R | None:
+    def find(self, column: ColumnOf[R, V], value: V) -> R | None:
         """Return the one row whose ``column`` equals ``value``, or None; tracked.
 
         Raises:
@@ -340,8 +383,7 @@ class Table(Generic[R]):
         rows = self.index(column).rows(value)
         if len(rows) > 1:
             raise NotUniqueError(f"{len(rows)} rows of {self.name} have {column.name} {value!r}")
-        found: R | None = rows[0] if rows else None
-        return found
+        return rows[0] if rows else None
 
     # -- changes: for the table's owner alone ---------------------------------------------------------------------
 
@@ -438,13 +480,13 @@ class Store:
         """Return whether the store holds rows of that very class."""
         return row_class in self._by_class
 
-    def select(self, column: Column[Any], value: Any) -> list[Any]:
+    def select(self, column: ColumnOf[R, V], value: V) -> list[R]:
         """Return the rows of the column's table with that value; see ``Table.select``."""
-        return self._by_class[column.owner].select(column, value)
+        return self.table(column.owner).select(column, value)
 
-    def find(self, column: Column[Any], value: Any) -> Any | None:
+    def find(self, column: ColumnOf[R, V], value: V) -> R | None:
         """Return the one row of the column's table with that value, or None; see ``Table.find``."""
-        return self._by_class[column.owner].find(column, value)
+        return self.table(column.owner).find(column, value)
 
 
 def make_row_class(table: str, columns: Mapping[str, Callable[[str], Column[Any]]]) -> type[Row]:

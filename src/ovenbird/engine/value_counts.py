@@ -6,7 +6,7 @@ with a value that exists already affects none.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ovenbird.engine import tracking
 from ovenbird.engine.tracking import Source
@@ -14,24 +14,28 @@ from ovenbird.engine.tracking import Source
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
-    from ovenbird.engine.rows import Column, Row, SetDeltas, Table
+    from ovenbird.engine.rows import ColumnOf, Row, SetDeltas, Table
+
+R = TypeVar("R", bound="Row")
+K = TypeVar("K", bound="Hashable")
+V = TypeVar("V", bound="Hashable")
 
 
-class ValueCounts:
+class ValueCounts(Generic[V]):
     """A way to count the rows of one table.
 
     Arguments:
         group: the column whose value names a group.
-        value: the column whose values are counted in it; rows where it is None do not count.
+        value: the optional column whose values are counted in it; rows where it is None do not count.
     """
 
     __slots__ = ("group", "value")
 
-    def __init__(self, group: Column[Any], *, value: Column[Any]) -> None:
+    def __init__(self, group: ColumnOf[R, Any], *, value: ColumnOf[R, V | None]) -> None:
         self.group = group
         self.value = value
 
-    def values(self, group: Hashable) -> frozenset[Any]:
+    def values(self, group: Hashable) -> frozenset[V]:
         """Return the values in a group, references as UUIDs. The caller depends on these alone.
 
         Raises:
@@ -41,20 +45,20 @@ class ValueCounts:
         if node is None:
             raise LookupError(f"{self.group.owner.TABLE}: asked for outside of a computation")
         table = node.engine.tables[self.group.owner]
-        counts: TableCounts = table.kept.get(self) or TableCounts(self, table)
+        counts: TableCounts[V] = table.kept.get(self) or TableCounts(self, table)
         return counts.values(group)
 
 
-class GroupCounts(Source):
+class GroupCounts(Source, Generic[K, V]):
     """How often one group has each value."""
 
     __slots__ = ("counts", "groups", "key")
 
-    def __init__(self, groups: dict[Hashable, GroupCounts], key: Hashable) -> None:
+    def __init__(self, groups: dict[K, GroupCounts[K, V]], key: K) -> None:
         self.readers = {}
         self.groups = groups
         self.key = key
-        self.counts: dict[Any, int] = {}
+        self.counts: dict[V, int] = {}
 
     def unread(self) -> None:
         """Disappear when empty."""
@@ -62,21 +66,21 @@ class GroupCounts(Source):
             self.groups.pop(self.key, None)
 
 
-class CountsByGroup:
+class CountsByGroup(Generic[K, V]):
     """Counted values by group; a group that is empty and that nobody reads disappears."""
 
     __slots__ = ("groups",)
 
     def __init__(self) -> None:
-        self.groups: dict[Hashable, GroupCounts] = {}
+        self.groups: dict[K, GroupCounts[K, V]] = {}
 
-    def values(self, group: Hashable) -> frozenset[Any]:
+    def values(self, group: K) -> frozenset[V]:
         """Return the values in a group; the caller depends on them."""
         counted = self._of(group)
         counted.track()
         return frozenset(counted.counts)
 
-    def count(self, group: Hashable, *, value: Hashable, number: int = 1) -> None:
+    def count(self, group: K, *, value: V, number: int = 1) -> None:
         """Count a value once more, or several times; tell readers if the group did not have it.
 
         Arguments:
@@ -90,7 +94,7 @@ class CountsByGroup:
         if not before:
             counted.touch()
 
-    def discount(self, group: Hashable, *, value: Hashable, number: int = 1) -> None:
+    def discount(self, group: K, *, value: V, number: int = 1) -> None:
         """Count a value once less, or several times; tell readers if the group has it no more.
 
         Arguments:
@@ -108,23 +112,23 @@ class CountsByGroup:
         elif not counted.counts:
             del self.groups[group]
 
-    def _of(self, group: Hashable) -> GroupCounts:
+    def _of(self, group: K) -> GroupCounts[K, V]:
         counted = self.groups.get(group)
         if counted is None:
             counted = self.groups[group] = GroupCounts(self.groups, group)
         return counted
 
 
-class TableCounts(CountsByGroup):
+class TableCounts(CountsByGroup["Hashable", V]):
     """What a ``ValueCounts`` says of one table, kept as the table changes."""
 
     __slots__ = ("filed", "mask", "value_counts")
 
-    def __init__(self, value_counts: ValueCounts, table: Table[Any]) -> None:
+    def __init__(self, value_counts: ValueCounts[V], table: Table[Any]) -> None:
         super().__init__()
         self.value_counts = value_counts
         self.mask = value_counts.group.bit | value_counts.value.bit
-        self.filed: dict[Row, tuple[Hashable, Hashable]] = {}
+        self.filed: dict[Row, tuple[Hashable, V]] = {}
         self.inserted(table.rows.values())
         table.kept[value_counts] = self
         table.watchers.append(self)

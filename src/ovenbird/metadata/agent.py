@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_DNS, uuid5
 
-from ovenbird.model.chassis import answering
+from ovenbird.model.chassis import answering_row
 from ovenbird.model.sb import SBGlobal
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ async def report(southbound: Client, chassis: str) -> None:
     Raises:
         OvsdbError, Disconnected: it could not be said.
     """
-    private = southbound.store.find(answering(southbound).name, chassis)
+    private = answering_row(southbound, chassis)
     if private is None:
         return
     number = next((row.nb_cfg for row in southbound.store.table(SBGlobal)), 0)

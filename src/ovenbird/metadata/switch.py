@@ -15,7 +15,7 @@ from ovenbird.metadata.rows import Bridge, Interface, OpenVSwitch, Port
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ovenbird.engine.rows import Store
+    from ovenbird.engine.rows import UUID, Store
     from ovenbird.metadata.network import Network
     from ovenbird.ovsdb.transaction import Transaction
 
@@ -117,6 +117,6 @@ def unplug(switch: Store, interface: Interface, transaction: Transaction) -> Non
         transaction.mutate(bridge, "ports", delete=[port])
 
 
-def _port_of(interface: Interface) -> str | None:
+def _port_of(interface: Interface) -> UUID | None:
     port = interface.referrer(Port.interfaces)
     return None if port is None else port.uuid

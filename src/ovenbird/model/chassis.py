@@ -65,3 +65,10 @@ def answering(southbound: Client) -> type[Chassis | ChassisPrivate]:
     if southbound.store.table(ChassisPrivate).rows or not southbound.connected:
         return ChassisPrivate
     return Chassis if southbound.transaction().lacks(ChassisPrivate) else ChassisPrivate
+
+
+def answering_row(southbound: Client, name: str) -> Chassis | ChassisPrivate | None:
+    """Return the row that says what the chassis of that name has acknowledged, or None."""
+    if answering(southbound) is Chassis:
+        return southbound.store.find(Chassis.name, name)
+    return southbound.store.find(ChassisPrivate.name, name)

@@ -159,7 +159,7 @@ def former_progress(chassis: sb.Chassis) -> Iterator[tuple[int | None, int]]:
         yield None, chassis.nb_cfg
 
 
-def reached_by_all(chassis: Least) -> tuple[int | None, int]:
+def reached_by_all(chassis: Least[int | None, int]) -> tuple[int | None, int]:
     """Return the least `nb_cfg` of all chassis and when the last one reached it; None and 0 without chassis."""
     least = chassis.least(None)
     return least, 0 if least is None else -(chassis.least(least) or 0)
@@ -180,6 +180,6 @@ def port_up(port: nb.LogicalSwitchPort) -> Iterator[Fact]:
     up = port.type == "router"
     for binding in _BOUND.rows(port.name):
         switch, chassis = port.referrer(nb.LogicalSwitch.ports), binding.chassis
-        if switch is not None and northbound_uuid(binding.datapath) == switch.uuid:
+        if switch is not None and chassis is not None and northbound_uuid(binding.datapath) == switch.uuid:
             up = up or not flag(chassis.other_config, "port-up-notif") or binding.up is True
     yield PORT_STATUS(port.uuid, up)

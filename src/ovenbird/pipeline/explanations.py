@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ovenbird.engine.rows import Column, Row
+    from ovenbird.engine.rows import ReferenceOf, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class HintedTable:
 
     row_class: type[Row]
     sentence: Callable[[Any], tuple[str, str]] | None = None
-    owners: tuple[Column[Any], ...] = ()
+    owners: tuple[ReferenceOf[Row, Any, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,8 +201,8 @@ class Tracer:
             with self._inside(f'multicast(dp="{self._datapath.name}", mcgrp="{group.name}")'):
                 if not group.ports:
                     self._drop(f"multicast group {group.name} has no ports")
-                for port in sorted(group.ports, key=lambda p: p.tunnel_key):
-                    self._egress(port)
+                for member in sorted(group.ports, key=lambda p: p.tunnel_key):
+                    self._egress(member)
         elif (port := self._datapath.by_key.get(key)) is not None:
             self._egress(port)
         else:

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ovenbird.api.databases import Databases, Draft
-    from ovenbird.engine.rows import Column
+    from ovenbird.engine.rows import ColumnOf, Row
 
 NEAR = 256
 """Places left from which on creations take turns. More than this would have to be under way at once, unseen by each
 other, to exceed a limit."""
 
-COUNTED: Mapping[str, Column[str] | None] = dict.fromkeys(QUOTAS) | {
+COUNTED: Mapping[str, ColumnOf[Row, str] | None] = dict.fromkeys(QUOTAS) | {
     counted.member: rows.BY_NAME["project_id"] for rows, counted in cloud.COUNTED.items()
 }
 """The column that counts each resource; None for those that clients set quotas of and this API has none of."""

@@ -141,7 +141,7 @@ class AddressAllocator:
             port: as it is.
             mac: the MAC address that the port has after the request.
         """
-        own = set()
+        own: set[tuple[str, str]] = set()
         for fixed in port.referrers(FixedAddress.port):
             subnet = fixed.subnet
             if self_addressed(subnet) and fixed.address == eui64(subnet.cidr, mac=port.mac_address):

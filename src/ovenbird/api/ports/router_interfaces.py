@@ -195,7 +195,8 @@ class RouterInterfaces:
 
 def router_ports(router: Router) -> list[Port]:
     """Return the ports of a router, its gateway's too."""
-    return [row.port for column in (RouterInterface.router, RouterGateway.router) for row in router.referrers(column)]
+    interfaces, gateways = router.referrers(RouterInterface.router), router.referrers(RouterGateway.router)
+    return [*(row.port for row in interfaces), *(row.port for row in gateways)]
 
 
 def connected(router: Router) -> list[Subnet]:

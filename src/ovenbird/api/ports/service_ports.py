@@ -89,9 +89,10 @@ class ServicePorts:
 
     def goes_along(self, port: Port) -> bool:
         """Return whether a port goes when its network does: it serves that alone, or holds an unused floating IP."""
-        held: FloatingIP | None = port.referrer(FloatingIP.port)
+        held = port.referrer(FloatingIP.port)
         if held is not None:
-            return not (held.referrers(FloatingIPAssociation.floating_ip) or held.referrers(PortForwarding.floating_ip))
+            users = (FloatingIPAssociation.floating_ip, PortForwarding.floating_ip)
+            return not any(held.referrers(column) for column in users)
         return port.device_owner in GO_ALONG and not is_service_port(port)
 
     def delete(self, draft: Draft, port: Port) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ovenbird.api.databases import Draft
-    from ovenbird.engine.rows import UUID, Column
+    from ovenbird.engine.rows import UUID, ColumnOf
 
 MOST_GROUP_ADDRESSES = 10_000
 """Addresses of one request."""
@@ -48,7 +48,7 @@ class AddressGroups(Resource[AddressGroup]):
         ),
         "shared": shown(),
     }
-    indexed: ClassVar[Mapping[str, Column[Any]]] = {"name": AddressGroup.name}
+    indexed: ClassVar[Mapping[str, ColumnOf[Any, Any]]] = {"name": AddressGroup.name}
     actions: ClassVar[Mapping[str, str]] = {"add_addresses": "add", "remove_addresses": "remove"}
 
     def render(self, row: AddressGroup) -> dict[str, Any]:

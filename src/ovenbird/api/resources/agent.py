@@ -24,7 +24,14 @@ from ovenbird.api.read_only_resource import PartlyWritable
 from ovenbird.api.resource import LATEST
 from ovenbird.api.values import boolean, optional, text
 from ovenbird.model import settings
-from ovenbird.model.chassis import BRIDGE_MAPPINGS, answering, availability_zones, chassis_setting, offers_gateway
+from ovenbird.model.chassis import (
+    BRIDGE_MAPPINGS,
+    answering,
+    answering_row,
+    availability_zones,
+    chassis_setting,
+    offers_gateway,
+)
 from ovenbird.model.nb import NBGlobal
 from ovenbird.model.sb import Chassis, ChassisPrivate, SBGlobal
 from ovenbird.net.numbers import integer
@@ -224,7 +231,7 @@ class Agents(PartlyWritable):
         """Return the row that an agent is shown from, and whose it is."""
         southbound = self.databases.southbound
         name = agent["configurations"]["chassis_name"]
-        found = southbound.store.find(answering(southbound).name, name) if southbound is not None else None
+        found = answering_row(southbound, name) if southbound is not None else None
         if southbound is None or found is None:
             raise AgentNotFound(id=agent["id"])
         return southbound, found

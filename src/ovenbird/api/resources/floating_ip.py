@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.api.query import Wanted
-    from ovenbird.engine.rows import Column
+    from ovenbird.engine.rows import ColumnOf
 
 
 class FloatingIPs(Resource[FloatingIP]):
@@ -77,7 +77,7 @@ class FloatingIPs(Resource[FloatingIP]):
         "status": shown(),
         "port_details": shown(filterable=False),
     }
-    indexed: ClassVar[Mapping[str, Column[Any]]] = {"floating_network_id": FloatingIP.network}
+    indexed: ClassVar[Mapping[str, ColumnOf[Any, Any]]] = {"floating_network_id": FloatingIP.network}
 
     def __init__(self, databases: Databases) -> None:
         super().__init__(databases)

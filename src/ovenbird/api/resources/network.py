@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ovenbird.api.databases import Databases, Draft
-    from ovenbird.engine.rows import UUID, Column
+    from ovenbird.engine.rows import UUID, ColumnOf
 
 MINIMUM_MTU = {4: settings.MINIMUM_MTU, 6: 1280}
 """Bytes of a packet that every link carries, by IP version (RFC 791; RFC 8200, section 5)."""
@@ -113,7 +113,7 @@ class Networks(Resource[Network]):
         "ipv6_address_scope": shown(filterable=False),
         "l2_adjacency": shown(filterable=False),
     }
-    indexed: ClassVar[Mapping[str, Column[Any]]] = {"name": Network.name}
+    indexed: ClassVar[Mapping[str, ColumnOf[Any, Any]]] = {"name": Network.name}
 
     def __init__(self, databases: Databases) -> None:
         super().__init__(databases)

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.api.query import Wanted
-    from ovenbird.engine.rows import Column
+    from ovenbird.engine.rows import ColumnOf
 
 INFRASTRUCTURE = "network:"
 """Prefix of the device owners that belong to the network itself and are in no security group."""
@@ -280,7 +280,7 @@ class Ports(Resource[Port]):
         "qos_policy_id": shown(),
         "resource_request": shown(filterable=False),
     }
-    indexed: ClassVar[Mapping[str, Column[Any]]] = {
+    indexed: ClassVar[Mapping[str, ColumnOf[Any, Any]]] = {
         "device_id": Port.device_id,
         "network_id": Port.network,
         "name": Port.name,

@@ -156,11 +156,11 @@ class PortForwardings(Resource[PortForwarding]):
         Raises:
             BadPortForwardingRequest: there is one.
         """
-        for column, row, name in (
-            (PortForwarding.floating_ip, floating, "external_port"),
-            (PortForwarding.fixed, fixed, "internal_port"),
+        for others, name in (
+            (floating.referrers(PortForwarding.floating_ip), "external_port"),
+            (fixed.referrers(PortForwarding.fixed), "internal_port"),
         ):
-            for other in row.referrers(column):
+            for other in others:
                 same = (other.protocol, other[name]) == (values["protocol"], values[name])
                 if same and (but is None or other.uuid != but.uuid):
                     raise _bad(f"{name} {values[name]}/{values['protocol']} is forwarded by {other.uuid} already")

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ovenbird.api.databases import Databases, Draft
-    from ovenbird.engine.rows import UUID, Column
+    from ovenbird.engine.rows import UUID, ColumnOf
 
 ROUTES = list_of(record(("destination", "nexthop"), destination=prefix, nexthop=address))
 LOOSE_ROUTES = record(("destination", "nexthop"), destination=network_of, nexthop=address)
@@ -128,7 +128,7 @@ class Routers(Resource[Router]):
         "status": shown(),
         "availability_zones": shown(filterable=False),
     }
-    indexed: ClassVar[Mapping[str, Column[Any]]] = {"name": Router.name}
+    indexed: ClassVar[Mapping[str, ColumnOf[Any, Any]]] = {"name": Router.name}
     actions: ClassVar[Mapping[str, str]] = {
         "add_router_interface": "add_interface",
         "remove_router_interface": "remove_interface",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ovenbird.api.access.auth import Caller
     from ovenbird.api.databases import Databases, Draft
-    from ovenbird.engine.rows import UUID, Column
+    from ovenbird.engine.rows import UUID, ColumnOf
 
 DEFAULT = "default"
 ETHERTYPES = ("IPv4", "IPv6")
@@ -58,7 +58,10 @@ class SecurityGroups(Resource[SecurityGroup]):
         "shared": shown(),
         "security_group_rules": shown(filterable=False),
     }
-    indexed: ClassVar[Mapping[str, Column[Any]]] = {"name": SecurityGroup.name, "project_id": SecurityGroup.project_id}
+    indexed: ClassVar[Mapping[str, ColumnOf[Any, Any]]] = {
+        "name": SecurityGroup.name,
+        "project_id": SecurityGroup.project_id,
+    }
 
     async def ensure_defaults(self, caller: Caller) -> None:
         """Make the default group of the caller's project, which a list of groups always shows."""

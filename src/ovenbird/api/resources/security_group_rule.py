@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ovenbird.api.databases import Draft
-    from ovenbird.engine.rows import Column
+    from ovenbird.engine.rows import ColumnOf
 
 ONLY_IPV6 = frozenset(
     spelling
@@ -151,7 +151,7 @@ class SecurityGroupRules(Resource[SecurityGroupRule]):
         "remote_address_group_id": Attribute(optional(_named), default=None, put=False),
         "belongs_to_default_sg": shown(boolean),
     }
-    indexed: ClassVar[Mapping[str, Column[Any]]] = {"security_group_id": SecurityGroupRule.security_group}
+    indexed: ClassVar[Mapping[str, ColumnOf[Any, Any]]] = {"security_group_id": SecurityGroupRule.security_group}
     taggable = False
 
     def render(self, row: SecurityGroupRule) -> dict[str, Any]:

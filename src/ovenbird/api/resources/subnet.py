@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
     from ovenbird.api.databases import Databases, Draft
-    from ovenbird.engine.rows import Column
+    from ovenbird.engine.rows import ColumnOf
 
 IPV6_MODES = ("slaac", "dhcpv6-stateful", "dhcpv6-stateless")
 MOST_NAME_SERVERS, MOST_ROUTES = 5, 20
@@ -160,7 +160,7 @@ class Subnets(Resource[Subnet]):
         "dns_publish_fixed_ip": Attribute(never, default=False, sought=boolean),
         "router:external": shown(boolean),
     }
-    indexed: ClassVar[Mapping[str, Column[Any]]] = {
+    indexed: ClassVar[Mapping[str, ColumnOf[Any, Any]]] = {
         "network_id": Subnet.network,
         "name": Subnet.name,
         "cidr": Subnet.cidr,
@@ -321,7 +321,7 @@ class Subnets(Resource[Subnet]):
     def _check_gateway_free(self, row: Subnet) -> None:
         """Check that no router has the gateway's address, which is about to be another."""
         index = self.databases.store.table(FixedAddress).index(FixedAddress.subnet, FixedAddress.address)
-        for fixed in index.rows((row.uuid, row.gateway_ip)):
+        for fixed in index.rows((row.uuid, row.gateway_ip)) if row.gateway_ip else ():
             if fixed.port.referrers(RouterInterface.port):
                 raise GatewayIpInUse(ip_address=row.gateway_ip, port_id=fixed.port.uuid)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ovenbird.api.databases import Databases, Draft
     from ovenbird.api.subnet_allocation import Range
-    from ovenbird.engine.rows import Column
+    from ovenbird.engine.rows import ColumnOf
 
 SHORTEST = {4: 8, 6: 64}
 """Prefix length of the largest subnet of a pool that does not say, by IP version; Neutron's."""
@@ -90,7 +90,7 @@ class SubnetPools(Resource[SubnetPool]):
         "shared": Attribute(boolean, default=False, put=False),
         "address_scope_id": Attribute(nothing, default=None),
     }
-    indexed: ClassVar[Mapping[str, Column[Any]]] = {"name": SubnetPool.name}
+    indexed: ClassVar[Mapping[str, ColumnOf[Any, Any]]] = {"name": SubnetPool.name}
     actions: ClassVar[Mapping[str, str]] = {
         "add_prefixes": "add",
         "remove_prefixes": "remove",

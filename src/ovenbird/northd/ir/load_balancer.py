@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
-    from ovenbird.engine.grouped import Pair
     from ovenbird.engine.rows import UUID
 
 LB = nb.LoadBalancer
@@ -212,7 +211,7 @@ def _users(row: LB, direct: bool) -> Users:
 
 
 @grouped_values(LB)
-def sharing(row: LB) -> Iterator[Pair]:
+def sharing(row: LB) -> Iterator[tuple[tuple[str, UUID], Users]]:
     """Give each group the users that its balancers have: nearly always itself alone."""
     if row.vips:
         groups = row.referrers(nb.LoadBalancerGroup.load_balancer)
@@ -222,7 +221,7 @@ def sharing(row: LB) -> Iterator[Pair]:
 
 
 @grouped_values(nb.LogicalSwitch)
-def switch_meters(switch: nb.LogicalSwitch) -> Iterator[Pair]:
+def switch_meters(switch: nb.LogicalSwitch) -> Iterator[tuple[tuple[UUID, str], str]]:
     """Give each group the meters of the switches that use it."""
     limits = meters(switch)
     for group in switch.load_balancer_group:

@@ -7,7 +7,7 @@ whatever ports the router has. Which ports are near an address is asked of index
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ovenbird.engine.computed_index import ComputedIndex
 from ovenbird.engine.grouped import grouped_values
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
-    from ovenbird.engine.grouped import Pair
     from ovenbird.engine.rows import UUID
     from ovenbird.northd.ir.load_balancer import SocketAddress
 
@@ -61,7 +60,7 @@ flow = FlowBuilder("router_load_balancer")
 
 
 @grouped_values(LRP)
-def networks(lrp: nb.LogicalRouterPort) -> Iterator[Pair]:
+def networks(lrp: nb.LogicalRouterPort) -> Iterator[tuple[tuple[UUID, int] | tuple[UUID, int, int, int], Any]]:
     """Give each group the ports of its routers by the network they are in, and the lengths of these networks."""
     port, router = router_port_of(lrp), lrp.referrer(nb.LogicalRouter.ports)
     if port is None or router is None:
@@ -74,7 +73,7 @@ def networks(lrp: nb.LogicalRouterPort) -> Iterator[Pair]:
 
 
 @grouped_values(nb.NAT)
-def translated(nat: nb.NAT) -> Iterator[Pair]:
+def translated(nat: nb.NAT) -> Iterator[tuple[tuple[UUID, str], nb.LogicalRouter]]:
     """Give each group the routers that use it by the external addresses that they translate to."""
     router, outer = nat.referrer(nb.LogicalRouter.nat), canonical(nat.external_ip)
     if router is not None and outer and enabled(router):
@@ -192,7 +191,7 @@ def _around(row: LB, users: Users, ip: str, width: int) -> set[str]:
 
 
 @grouped_values(LB)
-def answered(row: LB) -> Iterator[Pair]:
+def answered(row: LB) -> Iterator[tuple[UUID, str]]:
     """Give each router the IP versions of virtual addresses that it answers for."""
     for each in near(row):
         if each.answers:
@@ -200,7 +199,7 @@ def answered(row: LB) -> Iterator[Pair]:
 
 
 @grouped_values(LB)
-def virtual(row: LB) -> Iterator[Pair]:
+def virtual(row: LB) -> Iterator[tuple[tuple[UUID, str], bool]]:
     """Give each group, and each router that uses the balancer directly, the virtual addresses that it has."""
     users = router_users(row)
     for ip in {vip.at.ip for vip in balancer(row).vips} if users else ():
@@ -287,7 +286,7 @@ def _is_of_another(ip: str, port: RouterPort, switch: nb.LogicalSwitch) -> bool:
 
 
 @grouped_values(LB)
-def claims(row: LB) -> Iterator[Pair]:
+def claims(row: LB) -> Iterator[tuple[tuple[UUID, str], str]]:
     """Give each switch, by address, the ports to routers that have it: of several the first leads there."""
     for each in near(row):
         met = peer_switch_port(each.port) if each.inside else None
@@ -324,7 +323,7 @@ def routes(row: LB) -> tuple[tuple[UUID, str, PeerRoute], ...]:
 
 
 @grouped_values(LB)
-def all_routes(row: LB) -> Iterator[Pair]:
+def all_routes(row: LB) -> Iterator[tuple[tuple[UUID, str], PeerRoute]]:
     """Give each router, by address, the ways that it has: of several it takes the first."""
     for router, ip, way in routes(row):
         yield (router, ip), way

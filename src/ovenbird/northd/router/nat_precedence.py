@@ -72,7 +72,7 @@ def who_has_the_say(made: NatRule) -> Say:
     )
 
 
-def _others(made: NatRule, index: ComputedIndex, address: str) -> list[NatRule]:
+def _others(made: NatRule, index: ComputedIndex[nb.NAT], address: str) -> list[NatRule]:
     """Return the other translations of the same router and gateway port that are under an address in an index."""
     found = []
     for row in index.rows(made.router, address):

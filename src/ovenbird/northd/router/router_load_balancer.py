@@ -68,7 +68,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ovenbird.engine.facts import Fact
-    from ovenbird.engine.grouped import Pair
     from ovenbird.engine.rows import UUID
 
 DEFRAG = stage("lr_in_defrag")
@@ -119,7 +118,7 @@ def way(router: nb.LogicalRouter) -> BalancingMode:
 
 
 @grouped_values(nb.LogicalRouter)
-def ways(router: nb.LogicalRouter) -> Iterator[Pair]:
+def ways(router: nb.LogicalRouter) -> Iterator[tuple[UUID, BalancingMode]]:
     """Give each group the ways in which the routers that use it balance."""
     if enabled(router):
         for group in router.load_balancer_group:

@@ -213,7 +213,7 @@ def _chassis(name: str) -> UUID | None:
     """Return the chassis of that name, or else of that host name."""
     for column in (sb.Chassis.name, sb.Chassis.hostname):
         for chassis in select(column, name):
-            return chassis.uuid  # type: ignore[no-any-return]
+            return chassis.uuid
     return None
 
 

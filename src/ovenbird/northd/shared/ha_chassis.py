@@ -57,7 +57,7 @@ def group_facts(group: nb.HAChassisGroup) -> Iterator[Fact]:
     yield HA_CHASSIS_GROUP(group.name, frozenset(members), tuple(sorted(group.external_ids.items())))
 
 
-HOSTS = ValueCounts(sb.PortBinding.datapath, value=sb.PortBinding.chassis)
+HOSTS: ValueCounts[UUID] = ValueCounts(sb.PortBinding.datapath, value=sb.PortBinding.chassis)
 """The chassis that hold ports of a datapath. A port more or less on one that has others there concerns nobody."""
 
 LINKED = ComputedIndex(

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.facts import Fact
-    from ovenbird.engine.grouped import Pair
+    from ovenbird.engine.rows import UUID
 
 AFFINITY_CHECK = stage("ls_in_lb_aff_check")
 BALANCE = stage("ls_in_lb")
@@ -135,7 +135,7 @@ def direct_membership(row: LB) -> Iterator[Fact]:
 
 
 @grouped_values(nb.LogicalSwitch)
-def group_switches(switch: nb.LogicalSwitch) -> Iterator[Pair]:
+def group_switches(switch: nb.LogicalSwitch) -> Iterator[tuple[UUID, UUID]]:
     """Give each group the switches that use it."""
     for group in switch.load_balancer_group:
         yield group.uuid, datapath(switch)
