@@ -1,77 +1,117 @@
-"""The driver of an engine: it turns waves into transactions.
+"""The driver of an engine: it runs waves, and hands what they change to whoever follows it.
 
-A change in any database that the engine reads schedules a wave; the wave processes everything that has arrived by then,
-and results in one transaction on each database. While a transaction is in progress changes accumulate, and the next
-wave processes them together.
-
-If a database refuses a transaction, the rows at fault are left out: those that the error names, and otherwise those
-that bisection finds (`ovsdb.bisection`). Each is reported once and left out until rules yield other values for it; it
-is also tried again after a minute, and then at growing intervals, since another client's row may have been the cause.
-If a database refuses everything (it is read-only, or its disk is full), the pauses between attempts grow. After a lost
-connection everything is compared again.
+A change in any database that the engine reads schedules a wave; the wave processes everything that has arrived by then.
+Each relation's facts go to its *sinks*: flows of a switch, edits of databases, protocols. The rows of outputs result in
+one transaction on each database; while it is in progress changes accumulate, and the next wave processes them together.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
-import math
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ovenbird.driver.dependencies import Dependencies, Unit
+from ovenbird.driver.output_rows import OutputRows
+from ovenbird.driver.row_writer import RowWriter
 from ovenbird.engine.gc_pause import GcPause
-from ovenbird.ovsdb.bisection import Bisection, is_about_rows
-from ovenbird.ovsdb.errors import Disconnected, OvsdbError
+from ovenbird.ovsdb.errors import Disconnected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
-    from ovenbird.engine.engine import Engine
-    from ovenbird.engine.outputs import Output
+    from ovenbird.driver.dependencies import Unit
+    from ovenbird.engine.engine import Deltas, Engine
+    from ovenbird.engine.facts import Relation
     from ovenbird.ovsdb.transaction import Client, Transaction
 
 log = logging.getLogger(__name__)
 
-NAMED = 8
-"""How many times a transaction is tried again without the rows that its refusal names, before it is halved."""
-PAUSE = (1.0, 64.0)
-"""Shortest and longest pause, in seconds, before trying again what a database refused for no row's sake."""
-RECONSIDER = (60.0, 3600.0)
-"""Shortest and longest time, in seconds, after which rows that were left out are tried again."""
-LINES = 10
-"""How many refused rows of one transaction are reported one by one."""
 INSTANT = 0.1
 """Seconds to wait at least for the next moment that rules wait for: those close together are one wave."""
 HOUR = 3600.0
 """Seconds to wait at most: by then the clock may have been put right."""
-_REMEMBERED = 1000  # reports that are not repeated
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Sink(Protocol):
+    """Follows the facts of a relation, such as the flows of a switch."""
+
+    def __call__(self, *, added: Sequence[Any], removed: Sequence[Any]) -> None:
+        """Take in what a wave changed.
+
+        Arguments:
+            added: facts that are new.
+            removed: facts that no rule yields any more.
+        """
+
+
+def tell(sinks: Iterable[tuple[Relation, Sink]], deltas: Deltas) -> None:
+    """Let sinks know what a wave changed, in their order."""
+    for relation, sink in sinks:
+        delta = deltas.get(relation)
+        if delta is not None:
+            sink(added=delta.added, removed=delta.removed)
+
+
+class Portions(NamedTuple):
+    """How the first computation, which is long, gives way to other work.
+
+    Arguments:
+        runs: how many rules run between two looks at sockets.
+        hold: keeps the databases' rows as they are while it is entered; what their servers send is received, and waits.
+    """
+
+    runs: int
+    hold: Callable[[], AbstractContextManager[object]]
 
 
 class EngineDriver:
-    """Runs one engine against its databases.
+    """Runs one engine.
 
     Arguments:
         name: what logs call it.
         build: makes the engine, its outputs bound to the stores of `clients`; called once their rows are there.
-        clients: every database that the engine reads or writes; written in this order.
+        clients: every database that the engine reads or writes; outputs are written in this order.
+        sinks: who follows facts that are not rows of outputs, in the order in which they are told; a relation may have
+            several.
     """
 
-    def __init__(self, name: str, build: Callable[[], Engine], clients: Sequence[Client]) -> None:
+    portions: Portions | None = None
+    """How the first computation gives way; None if each of its waves runs at once."""
+
+    def __init__(
+        self,
+        name: str,
+        build: Callable[[], Engine],
+        clients: Sequence[Client],
+        sinks: Iterable[tuple[Relation, Sink]] = (),
+    ) -> None:
         self.name = name
         self.build = build
         self.clients = tuple(clients)
+        self.sinks = tuple(sinks)
         self.engine: Engine | None = None
         self.paused = False
         self.waves = 0
+        self.starting = True
+        """Whether the first full computation is not complete yet."""
+        self.gc_pause = GcPause()
+        """Holds during the first computation, unless that has to wait for something."""
+        self.rows = {client: OutputRows(name) for client in clients}
+        """What outputs want of each database."""
+        self.writers: dict[Client, RowWriter[Unit]] = {
+            client: RowWriter(
+                name, client=client, pending=rows, wanted=self.schedule, amend=functools.partial(self.amend, client)
+            )
+            for client, rows in self.rows.items()
+        }
         self._waving = False
         self._wake = asyncio.Event()
+        self._waved = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._outputs: dict[Client, list[Output]] = {}
-        self._reached = dict.fromkeys(clients, True)
-        self._refusals = {client: Refusals(name) for client in clients}
+        self._returns: dict[Client, asyncio.Task[None]] = {}
 
     @property
     def busy(self) -> bool:
@@ -82,6 +122,12 @@ class EngineDriver:
         """Run a wave soon."""
         self._wake.set()
 
+    async def next_wave(self) -> None:
+        """Return when a wave has run that saw everything there is now."""
+        self._wake.set()
+        self._waved.clear()
+        await self._waved.wait()
+
     def pause(self) -> None:
         """Run no more waves until `resume`."""
         self.paused = True
@@ -89,6 +135,8 @@ class EngineDriver:
     def resume(self) -> None:
         """Run waves again; what others did meanwhile is looked at as a whole."""
         self.paused = False
+        if self.starting and self.engine is not None:
+            self.gc_pause.begin()
         self.recompute()
 
     def recompute(self) -> None:
@@ -97,219 +145,130 @@ class EngineDriver:
             output.suspect_all()
         self.schedule()
 
+    def complete_start(self) -> None:
+        """Say that the first full computation is complete: its results live long, and ids nobody claimed are free."""
+        self.starting = False
+        self.gc_pause.keep()
+        if self.engine is not None:
+            self.engine.release_unclaimed()
+
     async def run(self) -> None:
         """Make the engine and run waves until cancelled."""
         with contextlib.ExitStack() as stack:
             for client in self.clients:
                 stack.callback(client.on_change(self.schedule))
-            with GcPause() as pause:
-                self.engine = engine = self.build()
-                pause.keep()
+            self.starting = True
+            self.gc_pause = stack.enter_context(GcPause())
+            self.engine = engine = self.build()
             stack.callback(self._end)
-            self._outputs = {client: engine.outputs_of(client.store) for client in self.clients}
-            while self.paused:
-                await self._wake.wait()
-                self._wake.clear()
-            with GcPause() as pause:
-                await self._wave(engine)
-                pause.keep()
-            engine.release_unclaimed()
+            writers = self._writers_of(engine)
+            self.schedule()
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                if not self.paused:
-                    await self._wave(engine)
-                    await asyncio.sleep(0)  # others have a turn between waves
+                if not self.is_ready():
+                    self.gc_pause.end()
+                    continue
+                self._waving = True
+                await self._run_waves(engine)
+                for writer in writers:
+                    if not await writer.write():
+                        self._await_return(writer.client)
+                self._waving = False
+                self.follow_up()
+                self._waved.set()
+                self._set_timer(engine)
+                await asyncio.sleep(0)  # others have a turn between waves
 
-    def _end(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self.engine is not None:
-            self.engine.close()
-            self.engine = None
+    # -- what subclasses add ------------------------------------------------------------------------------------------
 
-    async def _wave(self, engine: Engine) -> None:
-        """Run one wave and write what it changed."""
-        self._waving = True
-        engine.run()
+    def is_ready(self) -> bool:
+        """Return whether waves may run now."""
+        return not self.paused
+
+    def follow_up(self) -> None:
+        """Do what is due when waves have run and their rows are written; the first ones are the whole start."""
+        if self.starting:
+            self.complete_start()
+
+    def amend(self, client: Client, transaction: Transaction) -> None:
+        """Add to a transaction of rows that is about to be committed.
+
+        Arguments:
+            client: the database.
+            transaction: what is written to it.
+        """
+
+    def end(self, engine: Engine) -> None:
+        """Let go of the engine, since no more waves run."""
+        engine.close()
+
+    # -- parts of a run -----------------------------------------------------------------------------------------------
+
+    async def _run_waves(self, engine: Engine) -> None:
+        """Run waves until no rule has anything to say any more."""
+        portions = self.portions
+        with contextlib.ExitStack() as held:
+            if portions is not None and self.starting:
+                held.enter_context(portions.hold())
+            while True:
+                if portions is not None:
+                    await self._run_ahead(engine, portions.runs)
+                self._run_wave(engine)
+                if engine.idle:
+                    return
+
+    async def _run_ahead(self, engine: Engine, runs: int) -> None:
+        """Do the work of the next wave in portions, while the first computation is not complete."""
+        while self.starting:
+            if not engine.advance(runs):
+                return
+            await asyncio.sleep(0)
+
+    def _run_wave(self, engine: Engine) -> None:
+        deltas = engine.run()
         self.waves += 1
-        for client in self.clients:
-            await self._write(client)
-        self._waving = False
-        if not engine.idle:
-            self._wake.set()
+        tell(self.sinks, deltas)
+
+    def _writers_of(self, engine: Engine) -> list[RowWriter[Unit]]:
+        """Have the writers write what the engine's outputs want; return those that have any."""
+        found = []
+        for client, rows in self.rows.items():
+            rows.outputs = engine.outputs_of(client.store)
+            if rows.outputs:
+                found.append(self.writers[client])
+        return found
+
+    def _await_return(self, client: Client) -> None:
+        """Have a wave run when the connection to a database is back, whether or not it has news."""
+
+        async def returned() -> None:
+            with contextlib.suppress(Disconnected):  # it is closed
+                await client.synchronized()
+                self.schedule()
+
+        task = self._returns.get(client)
+        if task is None or task.done():
+            self._returns[client] = asyncio.create_task(returned())
+
+    def _set_timer(self, engine: Engine) -> None:
+        """Have a wave run at the next moment that rules wait for."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if (pause := engine.alarms.pause) is not None:
             self._timer = asyncio.get_running_loop().call_later(min(max(pause, INSTANT), HOUR), self.schedule)
 
-    async def _write(self, client: Client) -> None:
-        outputs = self._outputs[client]
-        if not outputs:
-            return
-        if not client.connected:
-            self._reached[client] = False
-            return
-        if not self._reached[client]:
-            self._reached[client] = True
-            for output in outputs:
-                output.suspect_all()
-        refusals, loop = self._refusals[client], asyncio.get_running_loop()
-        if refusals.wait_until > loop.time():
-            return
-        if refusals.reconsider_at <= loop.time():
-            refusals.reconsider_at = math.inf
-            refusals.again = max([output.reconsider() for output in outputs])
-        try:
-            complete = await self._deliver(client, outputs, refusals)
-        except Disconnected as e:
-            log.warning("%s: %s: %s", self.name, client.store.name, e)
-            self._reached[client] = False
-            return
-        if complete:
-            refusals.calm()
-            if max([output.mended() for output in outputs]):  # what needs those rows can go in now
-                for output in outputs:
-                    output.reconsider()
-                self.schedule()
-        else:
-            loop.call_later(refusals.postpone(loop.time()), self.schedule)
-        if any(output.rejected or output.barred for output in outputs) and refusals.reconsider_at == math.inf:
-            loop.call_later(refusals.put_off(loop.time()), self.schedule)
-
-    async def _deliver(self, client: Client, outputs: Sequence[Output], refusals: Refusals) -> bool:
-        """Write what differs; return whether all is written, but for rows that the database refuses."""
-        for _ in range(NAMED):
-            refusal = await self._attempt(client, outputs)
-            if refusal is None:
-                return True
-            if not is_about_rows(refusal):
-                refusals.failed(refusal)
-                return False
-            known = {output: set(output.rejected) for output in outputs}
-            culprits = {*_UUID.findall(str(refusal)), *([refusal.row] if refusal.row else [])}
-            if not max([output.undo(culprits) for output in outputs]):
-                break
-            for output in outputs:
-                for key in output.rejected.keys() - known[output]:
-                    refusals.report(output, key, refusal)
-        return await self._bisect(client, outputs, refusals)
-
-    async def _attempt(
-        self, client: Client, outputs: Sequence[Output], only: Mapping[Output, Collection[Hashable]] | None = None
-    ) -> OvsdbError | None:
-        """Commit what is to be written, or some of it; return the refusal, if it is refused."""
-        if all(output.idle for output in outputs):
-            return None
-        transaction = client.transaction()
-        try:
-            for output in outputs:
-                if only is None or output in only:
-                    output.plan(transaction, None if only is None else only[output])
-            if not transaction.empty:
-                self.amend(client, transaction)
-                await client.commit(transaction)
-        except OvsdbError as refusal:
-            if not is_about_rows(refusal):
-                for output in outputs:
-                    output.undo(())
-            return refusal
-        return None
-
-    async def _bisect(self, client: Client, outputs: Sequence[Output], refusals: Refusals) -> bool:
-        """Write what the database does not refuse, and leave out what it does; return whether that is all."""
-        for output in outputs:
-            output.undo(())
-        dependencies = Dependencies(outputs)
-
-        async def attempt(part: Sequence[Unit]) -> OvsdbError | None:
-            only: dict[Output, set[Hashable]] = {}
-            for output, key in dependencies.closure(part):
-                only.setdefault(output, set()).add(key)
-            refusal = await self._attempt(client, outputs, only)
-            if refusal is not None:
-                for output in only:
-                    output.undo(())
-            return refusal
-
-        bisection: Bisection[Unit] = Bisection(attempt)
-        await bisection.run(dependencies.units)
-        for number, ((output, key), refusal) in enumerate(bisection.refused.items()):
-            output.reject(key)
-            if number < LINES:
-                refusals.report(output, key, refusal)
-        if len(bisection.refused) > LINES:
-            log.error("%s: %d more rows are left out", self.name, len(bisection.refused) - LINES)
-        if bisection.failure is not None:
-            refusals.failed(bisection.failure)
-        return bisection.complete
-
-    def amend(self, client: Client, transaction: Transaction) -> None:
-        """Add to a transaction that is about to be committed; for subclasses that hold a lock."""
-
-
-class Refusals:
-    """What one database has refused of late: when to try again, and what has been said of it.
-
-    Arguments:
-        name: what logs call the driver.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.wait_until = 0.0
-        """When the database may be written to again, by the loop's clock."""
-        self.reconsider_at = math.inf
-        """When the rows that are left out are to be tried again."""
-        self.again = False
-        """Whether rows that were left out are being tried again."""
-        self._pause = PAUSE[0]
-        self._longer = RECONSIDER[0]
-        self._failure = ""
-        self._reported: set[str] = set()
-
-    def report(self, output: Output, key: Hashable, refusal: OvsdbError) -> None:
-        """Log that a row is left out, unless that has been logged before.
-
-        Arguments:
-            output: which wanted the row.
-            key: the row's.
-            refusal: what the database said.
-        """
-        row = f"row {key!r} of {output.relation.name}"
-        reported = f"{row} {refusal.error}"
-        if reported not in self._reported:
-            log.error("%s: %s refuses %s, which is left out: %s", self.name, output.table.store.name, row, refusal)
-            if len(self._reported) >= _REMEMBERED:
-                self._reported.clear()
-            self._reported.add(reported)
-
-    def failed(self, refusal: OvsdbError) -> None:
-        """Log that the database refuses everything, unless it did so before for the same reason."""
-        if str(refusal) != self._failure:
-            self._failure = str(refusal)
-            log.error("%s: the database refused a transaction: %s", self.name, refusal)
-
-    def calm(self) -> None:
-        """Note that the database took everything but rows that are left out."""
-        if self._failure:
-            log.info("%s: the database takes transactions again", self.name)
-        self._pause, self.wait_until, self._failure = PAUSE[0], 0.0, ""
-
-    def postpone(self, now: float) -> float:
-        """Note that it took not even that; return how many seconds to wait."""
-        pause, self._pause = self._pause, min(2 * self._pause, PAUSE[1])
-        self.wait_until = now + pause
-        return pause
-
-    def put_off(self, now: float) -> float:
-        """Note that rows are left out; return after how many seconds they are to be tried again."""
-        self._longer = min(2 * self._longer, RECONSIDER[1]) if self.again else RECONSIDER[0]
-        self.again = False
-        self.reconsider_at = now + self._longer
-        return self._longer
+    def _end(self) -> None:
+        for task in self._returns.values():
+            task.cancel()
+        self._returns.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        engine, self.engine = self.engine, None
+        if engine is not None:
+            self.end(engine)
 
 
 class ActiveStandbyDriver(EngineDriver):

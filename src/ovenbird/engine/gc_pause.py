@@ -34,12 +34,16 @@ class GcPause:
     """
 
     def __enter__(self) -> Self:
-        _pauses.add(self)
-        gc.disable()
+        self.begin()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.end()
+
+    def begin(self) -> None:
+        """Pause, also again after the end."""
+        _pauses.add(self)
+        gc.disable()
 
     def keep(self) -> None:
         """End the pause, and exempt all objects that there are now from the collector for good."""

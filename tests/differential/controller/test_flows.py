@@ -285,7 +285,7 @@ async def moved(site: Site) -> None:
         before = await settled(site, lambda f: any("in_port=13 " in line for line in f), "p3's flows")
         engine = controller.engine
         assert engine is not None
-        attachments = len(controller._own.table(Attachment).rows)
+        attachments = len(controller.host.own.table(Attachment).rows)
         for name in ("sb2", "sb"):
             site.vsctl("--no-wait", *move, f"external_ids:ovn-remote=unix:{site.directory}/{name}.sock")
             if name == "sb2":
@@ -294,10 +294,10 @@ async def moved(site: Site) -> None:
                 assert controller.engine is not engine
                 tables = (controller._vswitch.store.table(row_class) for row_class in SWITCH)
                 assert not any(watcher.engine is engine for t in tables for watcher in t.watchers), "it is closed"
-                assert not any(run in row.readers for row in controller._own.table(Progress).rows.values()
+                assert not any(run in row.readers for row in controller.host.own.table(Progress).rows.values()
                                for run in row.readers if run.engine is engine)  # fmt: skip
         assert await settled(site, lambda f: f == before, "all flows to be back") == before
-        assert len(controller._own.table(Attachment).rows) == attachments
+        assert len(controller.host.own.table(Attachment).rows) == attachments
         assert not running.done()
     finally:
         await controller.close()

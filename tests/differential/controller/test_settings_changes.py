@@ -57,7 +57,7 @@ def probe(_: Site, controller: Controller) -> str:
 
 
 def switch_probe(_: Site, controller: Controller) -> str:
-    session = controller.switch.session
+    session = controller.host.switch.session
     return "not connected" if session is None else f"{session._probe_interval} {session._probing is not None}"
 
 
@@ -126,7 +126,7 @@ async def change_everything(site: Site) -> None:
             await told(lambda c=(show, was): words(c[0](site, controller)) == words(c[1]))
             assert not running.done()
         await asyncio.to_thread(site.nbctl, "--wait=hv", "sync")
-        assert not controller._retries.failed
+        assert not controller.host.retries.failed
     finally:
         await controller.close(restart=True)
         await running

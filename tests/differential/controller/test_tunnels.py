@@ -133,10 +133,10 @@ async def others_are_there(site: Site) -> None:
     site.sbctl("chassis-add", "hv3", "geneve", "192.0.2.3")
     async with controlled(site) as controller:
         await become_but(site, {"hv3@192.0.2.3": "geneve"}, failed="hv2@192.0.2.2")
-        await told(lambda: "exists" in " ".join(controller._retries.failed.values()))
+        await told(lambda: "exists" in " ".join(controller.host.retries.failed.values()))
         site.vsctl("--no-wait", "del-port", "mine")
         await become(site, {"hv2@192.0.2.2": "geneve", "hv3@192.0.2.3": "geneve"})
-        await told(lambda: not controller._retries.failed)
+        await told(lambda: not controller.host.retries.failed)
 
 
 async def become_but(site: Site, wanted: dict[str, str], failed: str) -> None:

@@ -137,7 +137,8 @@ async def compiled(made):
     async def done():
         for replica in (northbound, southbound):
             await replica.call("echo", [])  # what came of the last transaction has come before
-        later = [r for r in driver._refusals.values() if r.reconsider_at < math.inf or r.wait_until > loop.time()]
+        later = any(rows.reconsider_at < math.inf for rows in driver.rows.values())
+        later = later or any(writer.wait_until > loop.time() for writer in driver.writers.values())
         return driver.waves and not driver.busy and not later
 
     loop = asyncio.get_running_loop()

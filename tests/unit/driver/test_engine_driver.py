@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ovenbird.driver import engine_driver
-from ovenbird.ovsdb.errors import NotAllowed
+from ovenbird.driver import row_writer
+from ovenbird.ovsdb.errors import Disconnected, NotAllowed
 from support.driver.refused_world import World
 from support.waiting import until_async
 
@@ -97,7 +97,7 @@ def test_one_bad_row_among_many_is_found_reported_once_and_tried_again_when_it_c
 
 
 def test_a_database_that_refuses_everything_is_asked_more_and_more_rarely(caplog, monkeypatch):
-    monkeypatch.setattr(engine_driver, "PAUSE", (0.01, 64.0))
+    monkeypatch.setattr(row_writer, "PAUSE", (0.01, 64.0))
     asked = []
 
     async def run():
@@ -133,10 +133,50 @@ def test_what_is_in_the_way_of_a_row_may_go_away(caplog):
         assert world.granted() == {"a": ("mine", "")}
         world.wish({"b": ("mine", ""), "c": ("c", "b")})
         await world.settled()
-        world.driver._refusals[target].reconsider_at = 0
+        world.driver.rows[target].reconsider_at = 0
         world.driver.schedule()
         await world.settled()
         assert world.granted() == {"b": ("mine", ""), "c": ("c", "b")}
+        await world.stop()
+
+    asyncio.run(run())
+
+
+class Unsteady:
+    """A database whose connection is lost in the first commit; `back` is set when it is there again."""
+
+    def __init__(self, client):
+        self.client = client
+        self.connected = True
+        self.back = asyncio.Event()
+        self.lost = 0
+
+    def __getattr__(self, name):
+        return getattr(self.client, name)
+
+    async def commit(self, transaction):
+        if not self.lost:
+            self.lost += 1
+            self.connected = False
+            raise Disconnected("lost")
+        return await self.client.commit(transaction)
+
+    async def synchronized(self):
+        await self.back.wait()
+        self.connected = True
+
+
+def test_what_a_lost_connection_took_along_is_written_when_it_is_back_without_any_news():
+    async def run():
+        world = World()
+        world.wish({"a": ("a", "")})
+        target = Unsteady(world.local_target())
+        await world.start(target)
+        await until_async(lambda: target.lost == 1)
+        await world.settled()
+        assert not world.granted()
+        target.back.set()
+        await until_async(lambda: world.granted() == {"a": ("a", "")})
         await world.stop()
 
     asyncio.run(run())

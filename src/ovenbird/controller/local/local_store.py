@@ -6,10 +6,15 @@ its rows in the next, so that who reads them depends on one of them and not on a
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from ovenbird.engine.facts import Rows
 from ovenbird.engine.lookups import find, rows
 from ovenbird.engine.outputs import new_uuids
 from ovenbird.engine.rows import UUID, Column, Row, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Progress(Row, table="Progress"):
@@ -68,6 +73,36 @@ def make_local_store(system_id: str = "") -> Store:
     values[Progress.system_id.index] = system_id
     store.table(Progress).insert(UUID("00000000-0000-4000-8000-000000000000"), values)
     return store
+
+
+class ProgressRow:
+    """The one `Progress` row, as whoever gets on changes it.
+
+    Arguments:
+        store: the controller's own.
+        wake: is called after each change.
+    """
+
+    def __init__(self, store: Store, wake: Callable[[], None]) -> None:
+        self._table = store.table(Progress)
+        self._wake = wake
+
+    @property
+    def row(self) -> Progress:
+        """The row."""
+        return next(iter(self._table.rows.values()))
+
+    def tell(self, **values: Any) -> None:
+        """Change columns, if they differ."""
+        row = self.row
+        changes = {}
+        for name, value in values.items():
+            index = Progress.BY_NAME[name].index
+            if row.values[index] != value:
+                changes[index] = value
+        if changes:
+            self._table.modify(row, changes)
+            self._wake()
 
 
 def progress() -> Progress:

@@ -15,6 +15,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.encapsulation import GENEVE_OPTION
+from ovenbird.controller.facts import ADDRESS_SET_FLOW, FLOW, GROUP, METER, PART
 from ovenbird.controller.ofctrl.address_set_flows import AddressSetFlows
 from ovenbird.controller.ofctrl.flow_table import FlowTable, in_order
 from ovenbird.controller.ofctrl.group_table import GroupTable
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ovenbird.controller.edits import Edit
+    from ovenbird.controller.facts import SwitchGroup, SwitchMeter
+    from ovenbird.driver.engine_driver import Sink
+    from ovenbird.engine.facts import Relation
     from ovenbird.openflow.bundle import Bundle
     from ovenbird.openflow.messages import FlowChange
 
@@ -87,6 +91,26 @@ class BridgeSession:
     def connected(self) -> bool:
         """Whether the bridge's flows follow what should be."""
         return self.session is not None
+
+    def sinks(self) -> list[tuple[Relation, Sink]]:
+        """Return what takes in groups, meters and flows, by relation; `install_soon` has the flows sent."""
+        return [
+            (GROUP, self._absorb_groups), (METER, self._absorb_meters), (FLOW, self.table.absorb),
+            (PART, self.table.absorb_parts), (ADDRESS_SET_FLOW, self.sets.absorb),
+        ]  # fmt: skip
+
+    def _absorb_groups(self, *, added: Sequence[SwitchGroup], removed: Sequence[SwitchGroup]) -> None:
+        self.groups.absorb(added=added, removed=removed)
+        self.wake()
+
+    def _absorb_meters(self, *, added: Sequence[SwitchMeter], removed: Sequence[SwitchMeter]) -> None:
+        self.meters.absorb(added=added, removed=removed)
+        self.wake()
+
+    def install_soon(self) -> None:
+        """Send flows that have changed, if any have: by the rules, or by address sets alone."""
+        if self.table.dirty:
+            self.wake()
 
     def computed(self) -> None:
         """Say that what should be is known in full: from now on it is installed."""

@@ -113,14 +113,18 @@ class MacLearning:
         else:
             self._write_soon()
 
-    def correct(self, announced: Iterable[Announcement]) -> None:
-        """Have the other routers of the same switch learn addresses that are announced from here.
+    def absorb(self, *, added: Iterable[Announcement], removed: Iterable[Announcement]) -> None:  # noqa: ARG002 - a sink
+        """Have the other routers of the same switch learn addresses that are announced from here now.
 
         A switch does not flood an announcement to its routers, so that they would ask first, or go on sending to where
         the address was.
+
+        Arguments:
+            added: announcements that begin.
+            removed: those that end, which changes nothing.
         """
         store = self._southbound.store if self._southbound is not None else None
-        for each in announced:
+        for each in added:
             if store is not None and each.address:
                 address = str(ip_address(each.address))
                 for what in outdated(store, key=each.datapath, port=each.port, mac=each.mac, address=address):

@@ -14,7 +14,7 @@ from ovenbird.lang.actions.userdata import Opcode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ovenbird.engine.engine import Deltas
+    from ovenbird.driver.engine_driver import Sink
     from ovenbird.engine.facts import Relation
     from ovenbird.engine.rows import Store
     from ovenbird.openflow.messages import Message, PacketIn
@@ -55,12 +55,9 @@ class Protocols:
         """Read in these rows from now on."""
         self.delegations.attach(southbound)
 
-    def absorb(self, deltas: Deltas) -> None:
-        """Take in a wave's facts."""
-        for relation, speaker in self._by_relation.items():
-            delta = deltas.get(relation)
-            if delta is not None:
-                speaker.absorb(added=delta.added, removed=delta.removed)
+    def sinks(self) -> list[tuple[Relation, Sink]]:
+        """Return what takes in the facts of each protocol, by relation."""
+        return [(relation, speaker.absorb) for relation, speaker in self._by_relation.items()]
 
     def close(self) -> None:
         """Say nothing any more."""

@@ -1,8 +1,9 @@
-"""Edits: columns of rows that should have other values, from facts to transactions.
+"""Edits: columns of rows that should have other values, from facts to transactions (the `Pending` of a controller).
 
 An edit is a difference that a rule has found; it is pending until the rule no longer finds it. Writing it makes the
 rule run again. An edit that was written therefore disappears, and one that was refused, or reverted by another client
-before the rule saw it, is still there and is tried again.
+before the rule saw it, is still there and is tried again. One that the database refuses by itself is reported once, and
+tried again with growing pauses.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import time
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.edits import WantedColumns
+from ovenbird.driver.row_writer import SOON
+from ovenbird.ovsdb.transact_request import encode_transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from ovenbird.controller.edits import Edit
     from ovenbird.engine.rows import Store
@@ -34,17 +37,31 @@ class RowEdits:
 
     Arguments:
         store: the database's rows.
+        seen: returns when a wave has seen what was written.
+        stage_more: puts into a transaction what is written besides edits.
         clock: seconds that only grow.
     """
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+    idle = False
+    """What is written besides edits may always be something."""
+
+    def __init__(
+        self,
+        store: Store,
+        seen: Callable[[], Awaitable[None]],
+        stage_more: Callable[[Transaction], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.store = store
         self.clock = clock
         self.outstanding: dict[Edit, None] = {}
         self.confirmed: dict[Edit, None] = {}
+        self._seen = seen
+        self._stage_more = stage_more
         self._claims: dict[str, float] = {}
         self._staged: list[Edit] = []
         self._refused: dict[Edit, tuple[float, float]] = {}  # when each may be tried again, and the pause before that
+        self._again: list[float] = []  # when edits have to be looked at again that waited in this round
 
     def absorb(self, *, added: Iterable[Edit], removed: Iterable[Edit]) -> None:
         """Take in a wave's facts, those that concern this database."""
@@ -70,33 +87,59 @@ class RowEdits:
         self.confirmed.update(dict.fromkeys(found))
         return bool(found)
 
-    def stage(self, transaction: Transaction, only: Collection[Edit] | None = None) -> float:
-        """Put every edit that may be written into a transaction.
+    # -- what a writer does -------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Begin a round of writing."""
+        self._again.clear()
+
+    def stage(self, transaction: Transaction, only: Collection[Edit] | None = None) -> None:
+        """Put every edit that may be written into a transaction, and what is written besides edits.
 
         Arguments:
             transaction: the transaction.
-            only: some edits in their order, if not all of them.
-
-        Returns:
-            Seconds after which to look again, because an edit has to wait, the one that waits least; 0 if none has.
+            only: some edits in their order, and nothing else, if not all of them.
         """
         now = self.clock() if self._refused else 0.0
         chosen = self.outstanding if only is None else [f for f in only if f in self.outstanding]
         self._staged = [f for f in chosen if not f.relation.after_flows or f in self.confirmed]
-        pauses = [self._refused[f][0] - now for f in self._staged if f in self._refused]
+        self._again += [self._refused[f][0] for f in self._staged if f in self._refused and self._refused[f][0] > now]
         self._staged = [f for f in self._staged if f not in self._refused or self._refused[f][0] <= now]
         self._staged = [f for f in self._staged if not _in_vain(transaction, f)]
         for fact in self._staged:
             if pause := self._contended(fact):
-                pauses.append(pause)
+                self._again.append(self.clock() + pause)
             else:
                 fact.stage(self.store, transaction)
-        return min([pause for pause in pauses if pause > 0], default=0)
+        if only is None:
+            self._stage_more(transaction)
 
-    @property
-    def staged(self) -> list[Edit]:
-        """The edits that were staged last."""
+    def has_effect(self, transaction: Transaction) -> bool:
+        """Return whether a transaction has anything that this server has, and that is not so already."""
+        return bool(encode_transaction(transaction))
+
+    async def committed(self) -> None:
+        """Have a wave see what was written; an edit that is outstanding all the same was undone by somebody."""
+        await self._seen()
+        if any(fact in self.outstanding for fact in self._staged):
+            self._again.append(self.clock() + SOON)
+
+    def undo(self) -> None:
+        """Do nothing: edits are outstanding until rules no longer find them."""
+
+    def blame(self, refusal: OvsdbError) -> bool:  # noqa: ARG002 - as Pending has it
+        """Return that no edit is known to be at fault: several may be about one row."""
+        return False
+
+    def units(self) -> Sequence[Edit]:
+        """Return the edits that were staged last."""
         return self._staged
+
+    def reject(self, refused: Mapping[Edit, OvsdbError]) -> None:
+        """Leave edits out for a while."""
+        for fact, refusal in refused.items():
+            self.refuse(fact, refusal)
+        self._again.append(self.clock() + SOON)
 
     def refuse(self, fact: Edit, refusal: OvsdbError) -> None:
         """Leave out, for a while that doubles each time, an edit that the database refuses by itself."""
@@ -106,10 +149,12 @@ class RowEdits:
             log.error("%s refuses %s, which is left out: %s", self.store.name, fact.subject, refusal)
         self._refused[fact] = (self.clock() + pause, pause)
 
-    @property
-    def undone(self) -> bool:
-        """Whether an edit that was staged last is outstanding; ask once a wave has seen what came of it."""
-        return any(fact in self.outstanding for fact in self._staged)
+    def finish(self, *, complete: bool) -> float | None:  # noqa: ARG002 - as Pending has it
+        """Return the seconds after which to write again: the edit that waits least may be written then."""
+        return max(min(self._again) - self.clock(), 0) if self._again else None
+
+    def reconnected(self) -> None:
+        """Do nothing: rules find anew what is not as it should be."""
 
     # -- one kind of fact each ------------------------------------------------------------------------------------
 

@@ -358,7 +358,8 @@ async def test_an_announcement_is_learned_by_the_other_routers_of_the_switch(wor
             world.add(sb.MACBinding, logical_port=f"{name}-out", ip="172.16.0.9", mac=mac, datapath=router.uuid)
     book, southbound = MacLearning(), FakeSouthbound(world.sb)
     book.attach(southbound)
-    book.correct([ANNOUNCED(1, 7, NEIGHBOUR, "172.16.0.9", ()), ANNOUNCED(1, 7, NEIGHBOUR, "", ())])
+    announced = [ANNOUNCED(1, 7, NEIGHBOUR, "172.16.0.9", ()), ANNOUNCED(1, 7, NEIGHBOUR, "", ())]
+    book.absorb(added=announced, removed=[])
     assert list(book._learned) == [Learned(datapath=key, port=3, mac=NEIGHBOUR, ip="172.16.0.9") for key in (8, 10)]
     await settled(book)
     assert [values["mac"] for commit in southbound.commits for values in commit] == [NEIGHBOUR] * 2

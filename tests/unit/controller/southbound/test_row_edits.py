@@ -42,15 +42,21 @@ class Recorder:
         self.done.append(("wait", row.uuid, expected))
 
 
+async def seen():
+    """Return at once: no wave runs."""
+
+
 @pytest.fixture
 def book(world):
-    return RowEdits(world.sb, clock=lambda: world.now)
+    return RowEdits(world.sb, seen, clock=lambda: world.now)
 
 
 def staged(book):
+    """Return what a round of writing stages, and the seconds until the next."""
     transaction = Recorder()
-    pause = book.stage(transaction)
-    return transaction.done, pause
+    book.begin()
+    book.stage(transaction)
+    return transaction.done, book.finish(complete=True)
 
 
 def test_an_edit_stays_until_it_is_no_longer_wanted(world, book):
@@ -83,7 +89,7 @@ def test_two_chassis_do_not_fight_at_full_speed(world, book):
     port = world.lport(world.switch(1), "p1", 1, chassis=world.other.uuid)
     book.absorb(added=[EDIT(sb.PortBinding, port.uuid, (("chassis", world.me.uuid),), holder="chassis")], removed=[])
     world.now = 0.0
-    assert staged(book) == ([("update", port.uuid, {"chassis": world.me.uuid})], 0)
+    assert staged(book) == ([("update", port.uuid, {"chassis": world.me.uuid})], None)
     world.now = 0.1
     assert staged(book) == ([], pytest.approx(CLAIM_PAUSE - 0.1))
     world.now = CLAIM_PAUSE
@@ -123,7 +129,7 @@ def test_a_chassis_under_a_new_name_takes_its_address_with_it(world, book):
 
 
 def test_a_port_is_added_with_its_interface(world):
-    book = RowEdits(world.vs)
+    book = RowEdits(world.vs, seen)
     book.absorb(added=[ADD_PORT(world.bridge.uuid, "patch-a", "patch", (("peer", "b"),), (("k", "v"),))], removed=[])
     (interface, port, bridge), _ = staged(book)
     assert interface[2] == {"name": "patch-a", "type": "patch", "options": {"peer": "b"}}
@@ -155,7 +161,7 @@ def test_an_edit_may_say_when_it_was_written(world, monkeypatch):
         (world.sb, EDIT(sb.ChassisPrivate, private.uuid, (("nb_cfg", 3), ("nb_cfg_timestamp", NOW))),
          [("update", private.uuid, {"nb_cfg": 3}), ("update", private.uuid, {"nb_cfg_timestamp": 1234500})]),
     ):  # fmt: skip
-        book = RowEdits(store)
+        book = RowEdits(store, seen)
         book.absorb(added=[fact], removed=[])
         assert staged(book)[0] == expected
 

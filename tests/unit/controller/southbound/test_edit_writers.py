@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import pkgutil
 
-from ovenbird.controller.edits import EDIT
-from ovenbird.controller.southbound.row_edits import REFUSAL_PAUSE, RowEdits
-from ovenbird.controller.southbound.writer import Writer
+import ovenbird.controller
+from ovenbird.controller.chassis_driver import EDITS
+from ovenbird.controller.edits import EDIT, EditRelation
+from ovenbird.controller.southbound.edit_writers import EditWriter
+from ovenbird.controller.southbound.row_edits import REFUSAL_PAUSE
 from ovenbird.model import sb
 from ovenbird.ovsdb.database import Database
 from ovenbird.ovsdb.server import Server
@@ -23,33 +27,41 @@ def test_the_edits_at_fault_alone_are_left_out(caplog):
             for n in range(1, 40)
         ]
         client.commit_now(new)
-        now = 0.0
-        book = RowEdits(client.store, clock=lambda: now)
         bad = {ports[3], ports[4], ports[30]}
         values = {uuid: (("tunnel_key", 0 if uuid in bad else 1000 + n),) for n, uuid in enumerate(ports)}
         facts = {uuid: EDIT(sb.PortBinding, uuid, changes) for uuid, changes in values.items()}
-        book.absorb(added=facts.values(), removed=[])
-        wanted = asyncio.Event()
+        now = 0.0
 
-        async def written():
+        async def seen():
             rows = client.store.table(sb.PortBinding).rows
             done = [fact for uuid, fact in facts.items() if rows[uuid].tunnel_key >= 1000]
-            book.absorb(added=[], removed=done)
+            writer.edits.absorb(added=[], removed=done)
 
-        writing = asyncio.create_task(Writer(client, book, wanted, written).run())
-        wanted.set()
-        await until_async(lambda: len(book.outstanding) == len(bad))
-        assert {fact[2] for fact in book.outstanding} == bad
+        writer = EditWriter(client, seen)
+        writer.edits.clock = lambda: now
+        writer.edits.absorb(added=facts.values(), removed=[])
+        writing = asyncio.create_task(writer.run())
+        writer.wake()
+        await until_async(lambda: len(writer.edits.outstanding) == len(bad))
+        assert {fact.uuid for fact in writer.edits.outstanding} == bad
         assert len(caplog.records) == len(bad)
         for tenth in range(10 * int(REFUSAL_PAUSE[1])):
             now = tenth / 10
-            wanted.set()
+            writer.wake()
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         assert len(caplog.records) == len(bad)
-        attempts = list(book._refused.values())
+        attempts = list(writer.edits._refused.values())
         assert all(pause == REFUSAL_PAUSE[1] for _, pause in attempts)
         writing.cancel()
         await asyncio.wait([writing])
 
     asyncio.run(run())
+
+
+def test_every_kind_of_edit_is_written():
+    found = set()
+    for module in pkgutil.walk_packages(ovenbird.controller.__path__, "ovenbird.controller."):
+        values = vars(importlib.import_module(module.name)).values()
+        found |= {value for value in values if isinstance(value, EditRelation)}
+    assert found == set(EDITS)

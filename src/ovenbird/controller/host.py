@@ -1,0 +1,136 @@
+"""What a chassis has whatever Southbound it follows: the local database, the bridge, protocols, its own rows."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ovenbird.controller.facts import ANNOUNCED, FAILED, LIMIT, NOTICE
+from ovenbird.controller.local.local_store import ProgressRow, make_local_store
+from ovenbird.controller.local.notices import Notices
+from ovenbird.controller.local.settings import Settings, read_settings
+from ovenbird.controller.ofctrl.bridge_session import BridgeSession
+from ovenbird.controller.ofctrl.zone_limits import ZoneLimits
+from ovenbird.controller.physical.port_retries import PortRetries
+from ovenbird.controller.pinctrl.dispatch import PacketIns
+from ovenbird.controller.protocols.protocols import Protocols
+from ovenbird.controller.rules import SWITCH
+from ovenbird.model import vswitch
+from ovenbird.ovsdb.replica import Replica
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ovenbird.controller.edits import Edit
+    from ovenbird.controller.facts import Notice
+    from ovenbird.controller.southbound.edit_writers import EditWriters
+    from ovenbird.driver.engine_driver import EngineDriver, Sink
+    from ovenbird.engine.facts import Relation
+    from ovenbird.openflow.messages import PacketIn
+
+_TELLING = 1.0
+"""Seconds from one change of what Southbound says is to be mended here to the next."""
+
+
+class Host:
+    """The parts of a chassis that outlast a change of Southbound.
+
+    Arguments:
+        local_remote: the local Open_vSwitch database.
+        system_id: the chassis's name, if it is not to be the database's.
+        run_directory: where the bridge's OpenFlow socket is.
+    """
+
+    def __init__(self, local_remote: str, *, system_id: str, run_directory: Path) -> None:
+        self.run_directory = run_directory
+        self.system_id = system_id
+        self.vswitch = Replica(local_remote, database="Open_vSwitch", row_classes=SWITCH, probe=0)
+        self.own = make_local_store(system_id)
+        self.progress = ProgressRow(self.own, self.wake)
+        self.name = ""
+        """The chassis's, as it was when a wave last ran."""
+        self.driver: EngineDriver | None = None
+        """Runs the rules, while there is a Southbound."""
+        self.edits: EditWriters | None = None
+        """What rules want in databases, while there is a Southbound."""
+        self.notices = Notices()
+        """What of this chassis's configuration has no effect."""
+        self.retries = PortRetries(self.vswitch)
+        self.switch = BridgeSession(self._waiting, self._confirmed, self._packet)
+        self.limits = ZoneLimits(run_directory, self._datapath)
+        self.switch.on_met = self.limits.compare
+        self.protocols = Protocols(self.switch.send, self.own, self.wake)
+        self.packet_ins = PacketIns(self.switch.send, self.protocols.listeners)
+        self._telling: asyncio.TimerHandle | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration, as the local database has it now."""
+        rows = list(self.vswitch.store.table(vswitch.OpenVSwitch).rows.values())
+        return read_settings(rows[0].external_ids if rows else {}, self.system_id)
+
+    @property
+    def bridge(self) -> vswitch.Bridge | None:
+        """The integration bridge's row."""
+        return self.vswitch.store.find(vswitch.Bridge.name, self.settings.bridge)
+
+    @property
+    def bridge_ids(self) -> dict[str, str]:
+        """The integration bridge's external_ids."""
+        bridge = self.bridge
+        return bridge.external_ids if bridge is not None else {}
+
+    def wake(self) -> None:
+        """Have a wave run soon."""
+        if self.driver is not None:
+            self.driver.schedule()
+
+    def installed_sinks(self) -> list[tuple[Relation, Sink]]:
+        """Return what takes in the facts that the switch holds."""
+        return [*self.switch.sinks(), (LIMIT, self.limits.absorb)]
+
+    def sinks(self) -> list[tuple[Relation, Sink]]:
+        """Return what takes in facts here, by relation."""
+        return [
+            *self.installed_sinks(),
+            (FAILED, self.retries.absorb),
+            (NOTICE, self._absorb_notices),
+            *self.protocols.sinks(),
+            (ANNOUNCED, self.packet_ins.mac_learning.absorb),
+        ]
+
+    def tell_findings_soon(self) -> None:
+        """Have what is to be mended here written to Southbound, once for whatever changes within a moment."""
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(_TELLING, self._tell_findings)
+
+    def close(self) -> None:
+        """Say nothing any more."""
+        if self._telling is not None:
+            self._telling.cancel()
+        self.protocols.close()
+
+    def _absorb_notices(self, *, added: Sequence[Notice], removed: Sequence[Notice]) -> None:
+        self.notices.absorb(added=added, removed=removed)
+        self.tell_findings_soon()
+
+    def _tell_findings(self) -> None:
+        """Let the rules know what is to be mended here."""
+        self._telling = None
+        self.progress.tell(findings=self.notices.findings)
+
+    def _datapath(self) -> str:
+        """Return the name of the integration bridge's datapath, for commands to the switch."""
+        bridge = self.bridge
+        return "netdev@ovs-netdev" if bridge is not None and bridge.datapath_type == "netdev" else "system@ovs-system"
+
+    def _waiting(self) -> Sequence[Edit]:
+        return self.edits.waiting() if self.edits is not None else ()
+
+    def _confirmed(self, facts: Sequence[Edit]) -> None:
+        if self.edits is not None:
+            self.edits.confirm(facts)
+
+    def _packet(self, packet: PacketIn) -> None:
+        self.packet_ins.receive(packet)
