@@ -44,6 +44,7 @@ NETWORKS = {
     "join": ("02:00:00:00:0a:0a", "100.64.0.1/24"),
     "out": ("02:00:00:00:0a:0b", "172.24.4.2/24"),
 }
+PREFIX6 = {"net": "fd08::", "other": "fd09::"}
 INSTANCES = {"b1": ("hv1", "net", "10.8.0.1"), "b2": ("hv2", "net", "10.8.0.2"), "c": ("hv1", "other", "10.9.0.1")}
 PORT = 80
 
@@ -57,12 +58,14 @@ def talk(connection):
     except ConnectionError:
         pass
 
-server = socket.create_server(("0.0.0.0", int(sys.argv[2])))
+server = socket.create_server(("::", int(sys.argv[2])), family=socket.AF_INET6, dualstack_ipv6=True)
+datagrams = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+datagrams.bind(("::", int(sys.argv[2])))
 print("ready", flush=True)
 while True:
     threading.Thread(target=talk, args=(server.accept()[0],), daemon=True).start()
 """
-"""Answers whatever it is told with its name."""
+"""Answers whatever it is told over TCP with its name, and is there for datagrams."""
 
 CLIENT = """
 import socket, sys
@@ -197,10 +200,12 @@ def site(lab: Lab, nb: Nbctl) -> Site:
     instances = {}
     for number, (name, (host, switch, address)) in enumerate(INSTANCES.items(), 1):
         mac = f"02:00:00:00:0b:{number:02x}"
-        nb("lsp-add", switch, name, "--", "lsp-set-addresses", name, f"{mac} {address}")
+        address6 = f"{PREFIX6[switch]}{number}"
+        nb("lsp-add", switch, name, "--", "lsp-set-addresses", name, f"{mac} {address} {address6}")
         instances[name] = instance = lab.attach(name, host, name, mac, dhcp=False)
         gateway = NETWORKS[switch][1].partition("/")[0]
-        instance.namespace.batch([f"address add {address}/24 dev eth0", f"route add default via {gateway}"])
+        addresses = [f"address add {address}/24 dev eth0", f"address add {address6}/64 dev eth0 nodad"]
+        instance.namespace.batch([*addresses, f"route add default via {gateway}"])
     return Site(lab, nb, instances)
 
 
@@ -271,3 +276,46 @@ def outlives(site: Site, place: Place, name: str, vip: str, *, left: str) -> Non
         site.backends(name, vip, "b2")
         answers(place, vip, "b2")
         assert conversation.say() == left
+
+
+def statuses(sb: Callable[..., str]) -> dict[tuple[str, str], str]:
+    """Return what has come of probes by protocol and address."""
+    lines = sb("--bare", "--columns=protocol,ip,status", "--format=csv", "find", "Service_Monitor").splitlines()
+    return {(protocol, ip): status for protocol, ip, status in (line.split(",") for line in lines if line)}
+
+
+def test_only_backends_that_answer_probes_get_connections(site: Site, nb: Nbctl, sb: Callable[..., str]) -> None:
+    vips = {"web": ("tcp", "10.7.0.1:80", 4), "names": ("udp", "10.7.0.1:80", 4), "six": ("tcp", "[fd07::1]:80", 6)}
+    for name, (protocol, vip, version) in vips.items():
+        backends = [
+            f"10.8.0.{n}:{PORT}" if version == 4 else f"[{PREFIX6['net']}{n}]:{PORT}" for n in (1, 2)
+        ]  # fmt: skip
+        nb("--reject", "lb-add", name, vip, ",".join(backends), protocol)
+        for n in (1, 2):
+            key, source = (f"10.8.0.{n}", "10.8.0.200") if version == 4 else (f"[{PREFIX6['net']}{n}]", "[fd08::200]")
+            nb("set", "Load_Balancer", name, f'ip_port_mappings:"{key}"="b{n}:{source}"')
+        check = ("--id=@check", "create", "Load_Balancer_Health_Check", f'vip="{vip}"', "options:interval=1")
+        nb(*check, "options:timeout=1", "--", "add", "Load_Balancer", name, "health_check", "@check")
+        nb("ls-lb-add", "other", name)
+
+    def are(one: str, two: str) -> None:
+        expected = {
+            (protocol, f"{prefix}{number}"): status
+            for protocol, prefix in (("tcp", "10.8.0."), ("udp", "10.8.0."), ("tcp", PREFIX6["net"]))
+            for number, status in enumerate((one, two), 1)
+        }
+        wait_until(lambda: statuses(sb) == expected, f"b1 to be {one} and b2 {two}")
+
+    are("offline", "offline")
+    wait_until(lambda: ask(site["c"], "10.7.0.1") == "refused", "refusal without any backend")
+    with site.served("b1"):
+        are("online", "offline")
+        answers(site["c"], "10.7.0.1", "b1")
+        with site.served("b2"):
+            are("online", "online")
+            answers(site["c"], "10.7.0.1", "b1", "b2")
+        are("online", "offline")
+        answers(site["c"], "10.7.0.1", "b1")
+    for name in vips:
+        nb("lb-del", name)
+    wait_until(lambda: not statuses(sb), "monitors to go with their load balancers")

@@ -168,6 +168,45 @@ class BfdSession(NamedTuple):
     enabled: bool
 
 
+class ProbeTimes(NamedTuple):
+    """How often a backend is probed, in seconds, and how many outcomes in a row count."""
+
+    interval: int
+    timeout: int
+    success_count: int
+    failure_count: int
+
+
+class ProbedBackend(NamedTuple):
+    """A load balancer's backend that this chassis probes.
+
+    Arguments:
+        relation: `PROBED_BACKEND`.
+        uuid: of its row.
+        datapath: the key of its switch.
+        port: the key of its port there.
+        protocol: `tcp` or `udp`.
+        mac: its MAC address.
+        address: its IP address.
+        number: its port's number.
+        source_mac: the MAC address that probes come from.
+        source: the IP address that probes come from.
+        times: when and how often.
+    """
+
+    relation: Relation
+    uuid: UUID
+    datapath: int
+    port: int
+    protocol: str
+    mac: str
+    address: str
+    number: int
+    source_mac: str
+    source: str
+    times: ProbeTimes
+
+
 class Delegation(NamedTuple):
     """A router's port that asks a delegating router for a prefix through another port of that MAC address.
 
@@ -197,6 +236,7 @@ METER = NamedRelation("meter", SwitchMeter)
 ANNOUNCED = NamedRelation("address to announce", Announcement)
 ADVERTISED = NamedRelation("router advertisement", Advertisement)
 SESSION = NamedRelation("BFD session", BfdSession)
+PROBED_BACKEND = NamedRelation("backend to probe", ProbedBackend)
 DELEGATION = NamedRelation("prefix to ask for", Delegation)
 
 

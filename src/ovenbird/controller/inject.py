@@ -175,3 +175,14 @@ def inject_actions(*, datapath: int, port: int, local: bool = False) -> bytes:
     """
     where = (SetField.of("metadata", datapath), SetField.of("reg14", port))
     return encode_actions((*where, _LOCAL_ONLY, _INGRESS) if local else (*where, _INGRESS))
+
+
+def deliver_actions(*, datapath: int, port: int) -> bytes:
+    """Return the actions that let a packet leave a datapath by a port of this chassis, through its egress pipeline.
+
+    Arguments:
+        datapath: its tunnel key.
+        port: its tunnel key.
+    """
+    where = (SetField.of("metadata", datapath), SetField.of("reg15", port))
+    return encode_actions((*where, _LOCAL_ONLY, Resubmit(OFTable.LOCAL_OUTPUT)))

@@ -22,7 +22,7 @@ from ovenbird.controller.physical import (
     static_flows,
     tunnel_bfd,
 )
-from ovenbird.controller.protocols import bfd_sessions, garp, periodic_ra, prefix_delegation
+from ovenbird.controller.protocols import bfd_sessions, garp, periodic_ra, prefix_delegation, service_monitors
 from ovenbird.engine.engine import Engine
 from ovenbird.model import sb, vswitch
 
@@ -33,7 +33,7 @@ SOUTHBOUND = (
     sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.AddressSet, sb.PortGroup, sb.LogicalFlow,
     sb.LogicalDPGroup, sb.MulticastGroup, sb.DatapathBinding, sb.PortBinding, sb.MACBinding, sb.StaticMACBinding,
     sb.DHCPOptions, sb.DHCPv6Options, sb.DNS, sb.FDB, sb.GatewayChassis, sb.HAChassis, sb.HAChassisGroup,
-    sb.Meter, sb.MeterBand, sb.BFD, sb.LoadBalancer,
+    sb.Meter, sb.MeterBand, sb.BFD, sb.LoadBalancer, sb.ServiceMonitor,
 )  # fmt: skip
 """The tables of Southbound that this controller reads."""
 
@@ -51,6 +51,7 @@ RULES = (
     ports.port_flows, chassis_mac.others, lb_hairpin.hairpin, port_security.port_security, logical_flow.logical_flow,
     mac_tables.fdb, mac_tables.mac_binding, mac_tables.static_mac_binding,
     garp.announcements, meters.meters, periodic_ra.advertisements, bfd_sessions.sessions, bfd_sessions.session_status,
+    service_monitors.probes, service_monitors.probe_status,
     prefix_delegation.delegations, virtual.release, multichassis.large_packets, port_retries.failed_port,
     zone_limits.port_limit, zone_limits.router_limits, chassis.findings,
 )  # fmt: skip

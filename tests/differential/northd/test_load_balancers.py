@@ -96,6 +96,20 @@ METERS = """
 set Logical_Switch sw0 copp=@copp
 set Logical_Router r copp=@copp
 """
+HEALTH = """
+--id=@copp create Copp name=copp meters:svc-monitor=rejections -- set Logical_Switch sw0 copp=@copp
+--id=@http create Load_Balancer_Health_Check vip='"172.16.0.80:80"' options:interval=1 options:failure_count=2
+--id=@dns create Load_Balancer_Health_Check vip='"172.16.0.80:53"'
+add Load_Balancer web health_check @http
+add Load_Balancer dns health_check @dns
+set Load_Balancer web 'ip_port_mappings:10.0.0.11="vm1:10.0.0.200"' 'ip_port_mappings:10.0.0.12="vm2:10.0.0.201"'
+set Load_Balancer dns 'ip_port_mappings:10.0.0.11="vm1:10.0.0.200"'
+lb-add web6 [fd30::6]:80 [fd10::11]:80,[fd10::12]:80 tcp
+ls-lb-add sw0 web
+ls-lb-add sw0 dns
+ls-lb-add sw0 web6
+lr-lb-add r web
+"""
 CASES = {
     "switch": [f"ls-lb-add sw0 {name}" for name in NAMES],
     "switch with an ACL": [f"ls-lb-add sw1 {name}" for name in NAMES[:3]],
@@ -124,6 +138,7 @@ CASES = {
         *[f"ls-lb-add sw0 {name}" for name in ("web", "six", "any")],
         *[f"lr-lb-add g {name}" for name in ("web", "six", "any")],
     ],
+    "health checks": HEALTH.strip().splitlines(),
     "every packet told of": ["set NB_Global . options:controller_event=true", "ls-lb-add sw0 none"],
 }  # fmt: skip
 LATER = {
@@ -240,3 +255,38 @@ def test_what_a_load_balancer_adds(world, case):
     assert balancers(world.ours) == balancers(world.theirs)
     assert sets(world.ours) == sets(world.theirs)
     assert world.compile()[1] == 0
+
+
+def monitors(client):
+    """Return what chassis are to probe."""
+    columns = ("logical_port", "ip", "port", "protocol", "src_mac", "src_ip", "options", "status")
+    return sorted(tuple(map(str, row.values())) for row in client.select("Service_Monitor", *columns))
+
+
+def chosen(client):
+    """Return the flows that choose a backend, refuse or drop."""
+    return {flow for flow in flows(client) if flow[0] in ("ls_in_lb 120", "lr_in_dnat 120", "lr_out_undnat 120")}
+
+
+def test_backends_that_are_offline_get_no_connections(world):
+    run(world, [*lines(BALANCERS), *CASES["health checks"]])
+    assert monitors(world.ours) == monitors(world.theirs)
+    assert len(monitors(world.ours)) == 3
+    seen = []
+    for statuses in ({"10.0.0.11": "offline"}, {"10.0.0.12": "error"}, {"10.0.0.11": "online", "10.0.0.12": "offline"}):
+        for client in (world.theirs, world.ours):
+            for ip, status in statuses.items():
+                where = [["ip", "==", ip], ["protocol", "==", "tcp"]]
+                client.transact({"op": "update", "table": "Service_Monitor", "where": where, "row": {"status": status}})
+        run(world, ["set NB_Global . external_ids:step=" + str(len(seen))])
+        world.compile()  # what it wrote of a status itself
+        seen.append(chosen(world.ours))
+        assert seen[-1] == chosen(world.theirs)
+        assert monitors(world.ours) == monitors(world.theirs)  # no port is up, so that online soon is offline
+    assert seen[0] != seen[1] == seen[2]
+    run(world, ["set Load_Balancer web options:reject=true"])
+    assert chosen(world.ours) == chosen(world.theirs)
+    assert "reject" in str(chosen(world.ours))
+    run(world, ["clear Load_Balancer web health_check", "lsp-set-enabled vm1 disabled"])
+    assert chosen(world.ours) == chosen(world.theirs)
+    assert monitors(world.ours) == monitors(world.theirs) == []

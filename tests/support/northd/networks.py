@@ -210,6 +210,10 @@ class Networks:
                 )
                 for b in self.rows(sb.LoadBalancer)
             ),
+            "monitors": sorted(
+                (m.logical_port, m.ip, m.port, m.protocol or "", m.src_ip, sorted(m.options.items()))
+                for m in self.rows(sb.ServiceMonitor)
+            ),
             "nb_cfg": [g.nb_cfg for g in self.rows(sb.SBGlobal)],
         }
 

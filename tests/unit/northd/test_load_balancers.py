@@ -3,7 +3,7 @@
 import pytest
 
 from ovenbird.model import nb, sb
-from ovenbird.northd.ir.load_balancer import parse_endpoint
+from ovenbird.northd.ir.socket_address import parse_endpoint
 from support.northd.networks import Networks
 
 
@@ -208,3 +208,58 @@ def test_a_router_answers_for_what_is_in_its_networks():
     assert sets == [frozenset(["172.16.7.7", "30.0.0.1"])] * 3
     assert not made.contradictions()
     assert made.image() == made.from_scratch()
+
+
+# -- health checks -----------------------------------------------------------------------------------------------------
+
+
+def checked(networks, backends, mappings, protocol="tcp", vip="30.0.0.1:80", **values):
+    """Make a switch with two ports, and a load balancer that checks the health of one virtual address."""
+    networks.insert(nb.NBGlobal)
+    switch = networks.switch("s0")
+    for n in (1, 2):
+        networks.port(switch, f"p{n}", f"00:00:00:00:00:0{n} 10.0.0.{n}")
+    row = balancer(networks, "lb", {vip: backends}, protocol=protocol, ip_port_mappings=mappings, **values)
+    networks.insert(nb.LoadBalancerHealthCheck, (row, "health_check"), vip=vip, options={"interval": "1"})
+    networks.mutate(switch, "load_balancer", insert=[row])
+    networks.settle()
+    return row
+
+
+def test_one_backend_that_cannot_be_probed_costs_itself_alone(networks):
+    mappings = {"10.0.0.1": "p1:10.0.0.9", "10.0.0.2": "gone:10.0.0.9", "10.0.0.3": "p1", "x": "p1:10.0.0.9"}
+    checked(networks, "10.0.0.1:8,10.0.0.2:8,10.0.0.3:8,10.0.0.4:8", mappings)
+    assert [(m.logical_port, m.ip, m.port) for m in networks.rows(sb.ServiceMonitor)] == [("p1", "10.0.0.1", 8)]
+    assert "ct_lb_mark(backends=10.0.0.1:8)" in str(chosen(networks, "s0"))
+    (written,) = networks.rows(sb.LoadBalancer)
+    assert written.vips == {"30.0.0.1:80": "10.0.0.1:8,10.0.0.2:8,10.0.0.3:8,10.0.0.4:8"}  # as hairpins need them
+    assert len(networks.findings()) == 3
+    assert networks.image() == networks.from_scratch()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "vip", "backend", "options"),
+    [("sctp", "30.0.0.1:80", "10.0.0.1:8", {}), ("tcp", "30.0.0.1", "10.0.0.1", {}),
+     ("tcp", "^v:80", "10.0.0.1:8", {"template": "true"})],
+)  # fmt: skip
+def test_what_cannot_be_probed_at_all_is_balanced_without(networks, protocol, vip, backend, options):
+    checked(networks, backend, {"10.0.0.1": "p1:10.0.0.9"}, protocol, vip, options=options)
+    assert not networks.rows(sb.ServiceMonitor)
+    assert f"ct_lb_mark(backends={backend})" in str(chosen(networks, "s0"))
+    assert len(networks.findings()) == 1
+
+
+def test_what_has_come_of_a_probe_costs_its_load_balancers_alone(networks):
+    mappings = {f"10.0.0.{n}": f"p{n}:10.0.0.9" for n in (1, 2)}
+    checked(networks, "10.0.0.1:8,10.0.0.2:8", mappings)
+    for n in range(5):
+        balancer(networks, f"other{n}", {"30.0.0.2:80": "10.0.0.1:8"})
+    networks.settle()
+    monitor = next(m for m in networks.rows(sb.ServiceMonitor) if m.ip == "10.0.0.1")
+    networks.update(monitor, status="offline")
+    ran = networks.settle()
+    assert "ct_lb_mark(backends=10.0.0.2:8)" in str(chosen(networks, "s0"))
+    assert sum(ran.values()) <= 8, ran
+    networks.update(monitor, status="online")  # whose port nobody has bound
+    networks.settle()
+    assert monitor.status == "offline"

@@ -356,14 +356,19 @@ def clauses() -> Iterator[Fact]:
 
 @rule(Attachment)
 def port_clause(row: Attachment) -> Iterator[Fact]:
-    """Ask for the port that an interface says it is, and for the containers behind it, whose switches may be others."""
+    """Ask for the port that an interface says it is, for the containers behind it, and for what is to be probed there.
+
+    The switches of containers may be others than their parent's.
+    """
     if not settings().monitor_all:
         yield MONITOR_CLAUSE("Port_Binding", "logical_port", "==", row.name)
         yield MONITOR_CLAUSE("Port_Binding", "parent_port", "==", row.name)
+        for name in (row.name, *[port.logical_port for port in select(PortBinding.parent_port, row.name)]):
+            yield MONITOR_CLAUSE("Service_Monitor", "logical_port", "==", name)
 
 
 CONDITIONAL = (
     "Chassis_Private", "Port_Binding", "Datapath_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding",
-    "Logical_Flow", "DNS", "FDB", "Load_Balancer",
+    "Logical_Flow", "DNS", "FDB", "Load_Balancer", "Service_Monitor",
 )  # fmt: skip
 """The Southbound tables of which only the rows that a clause asks for are monitored."""

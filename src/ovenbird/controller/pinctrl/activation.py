@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.local.additional_chassis import ACTIVATED
 from ovenbird.controller.lookup import port_by_keys
-from ovenbird.controller.pinctrl.registers import register
+from ovenbird.controller.packet_registers import register
 from ovenbird.lang.actions.userdata import Userdata
 from ovenbird.net.errors import PacketError
 

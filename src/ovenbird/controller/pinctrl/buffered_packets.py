@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.lookup import mac_binding, port_by_keys
-from ovenbird.controller.pinctrl.registers import address_asked, register
+from ovenbird.controller.packet_registers import address_asked, register
 from ovenbird.controller.pinctrl.replies import carried
 from ovenbird.lang.actions.userdata import Opcode
 from ovenbird.net.addresses import mac_bytes

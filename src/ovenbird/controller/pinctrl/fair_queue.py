@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.pinctrl.registers import register
+from ovenbird.controller.packet_registers import register
 
 if TYPE_CHECKING:
     from ovenbird.openflow.messages import PacketIn

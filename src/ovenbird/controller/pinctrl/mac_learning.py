@@ -17,8 +17,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.lookup import datapath_by_key, mac_binding, port_by_keys
+from ovenbird.controller.packet_registers import address_asked, register
 from ovenbird.controller.pinctrl.activation import Activated, stage_activated
-from ovenbird.controller.pinctrl.registers import address_asked, register
 from ovenbird.controller.pinctrl.virtual_ports import Spoken, stage_spoken
 from ovenbird.lang.actions.userdata import Opcode
 from ovenbird.model.options import flag

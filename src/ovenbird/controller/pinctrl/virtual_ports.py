@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ovenbird.controller.lookup import port_by_keys
-from ovenbird.controller.pinctrl.registers import register
+from ovenbird.controller.packet_registers import register
 from ovenbird.lang.actions.userdata import Userdata
 from ovenbird.model.sb import PortBinding
 from ovenbird.net.errors import PacketError

@@ -1,14 +1,15 @@
-"""All protocols that a chassis runs itself: gratuitous ARP, router advertisements, BFD, prefix delegation."""
+"""All protocols that a chassis runs itself: gratuitous ARP, router advertisements, BFD, prefix delegation, probes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ovenbird.controller.facts import ADVERTISED, ANNOUNCED, DELEGATION, SESSION
+from ovenbird.controller.facts import ADVERTISED, ANNOUNCED, DELEGATION, PROBED_BACKEND, SESSION
 from ovenbird.controller.protocols.bfd_sessions import Sessions
 from ovenbird.controller.protocols.garp import Announcer
 from ovenbird.controller.protocols.periodic_ra import Advertiser
 from ovenbird.controller.protocols.prefix_delegation import Delegations
+from ovenbird.controller.protocols.service_monitors import ServiceMonitors
 from ovenbird.lang.actions.userdata import Opcode
 
 if TYPE_CHECKING:
@@ -42,13 +43,15 @@ class Protocols:
         self.advertiser = Advertiser(send)
         self.sessions = Sessions(send, own, wake)
         self.delegations = Delegations(send, own, wake)
+        self.service_monitors = ServiceMonitors(send, own, wake)
         self.listeners: Mapping[Opcode, Callable[[PacketIn], None]] = {
             Opcode.BFD_MSG: self.sessions.receive,
             Opcode.HANDLE_DHCPV6_REPLY: self.delegations.receive,
+            Opcode.HANDLE_SVC_CHECK: self.service_monitors.receive,
         }
         self._by_relation: dict[Relation, _Speaks] = {
             ANNOUNCED: self.announcer, ADVERTISED: self.advertiser, SESSION: self.sessions,
-            DELEGATION: self.delegations,
+            DELEGATION: self.delegations, PROBED_BACKEND: self.service_monitors,
         }  # fmt: skip
 
     def attach(self, southbound: Store) -> None:

@@ -12,7 +12,6 @@ the same users share one datapath group, and a switch or router that uses a grou
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.findings import finding
@@ -20,10 +19,10 @@ from ovenbird.engine.grouped import grouped_values
 from ovenbird.engine.views import view
 from ovenbird.model import nb
 from ovenbird.model.options import flag, number
-from ovenbird.net.addresses import ipv4_bytes, ipv6_bytes, ipv6_text
-from ovenbird.net.errors import PacketError
 from ovenbird.northd.ir.copp import meters
 from ovenbird.northd.ir.datapath_groups import DatapathGroup
+from ovenbird.northd.ir.health_check import Probe, health_checks
+from ovenbird.northd.ir.socket_address import SocketAddress, parse_endpoint
 from ovenbird.northd.ir.switch_port import global_flag
 
 if TYPE_CHECKING:
@@ -34,43 +33,24 @@ if TYPE_CHECKING:
 
 LB = nb.LoadBalancer
 
-_NAME = r"\^[A-Za-z_][A-Za-z0-9_]*"
-_ENDPOINT = re.compile(rf"(?:\[([0-9a-fA-F:.]+|{_NAME})\]|([0-9.]+|{_NAME}))(?::(\d{{1,5}}|{_NAME}))?|([0-9a-fA-F:.]+)")
-"""An address in brackets or a dotted quad, perhaps with a port; or an IPv6 address alone."""
-
 REJECT, EVENT = "reject", "event-elb"
 """Kinds of packets that meters limit, ovn-nb(5), Copp."""
 
 
-class SocketAddress(NamedTuple):
-    """An address and a port, each a number as text or the name of a variable.
+class Vip(NamedTuple):
+    """A virtual address and what is behind it.
 
     Arguments:
-        ip: in canonical form.
-        port: empty if there is none.
-        six: whether it is of IPv6.
+        at: the address.
+        configured: its backends.
+        backends: those of them that new connections go to: all, unless their health is checked.
+        probes: by which their health is checked.
     """
 
-    ip: str
-    port: str
-    six: bool
-
-    def __str__(self) -> str:
-        if not self.port:
-            return self.ip
-        return f"[{self.ip}]:{self.port}" if self.six else f"{self.ip}:{self.port}"
-
-    @property
-    def family(self) -> str:
-        """The name of the IP version in the match language."""
-        return "ip6" if self.six else "ip4"
-
-
-class Vip(NamedTuple):
-    """A virtual address and what is behind it."""
-
     at: SocketAddress
+    configured: tuple[SocketAddress, ...]
     backends: tuple[SocketAddress, ...]
+    probes: tuple[Probe, ...] = ()
 
 
 class Balancer(NamedTuple):
@@ -113,6 +93,8 @@ def balancer(row: LB) -> Balancer:
     six = options.get("address-family", "ipv4") == "ipv6" if template else None
     troubles: list[str] = []
     vips = [vip for text, behind in sorted(row.vips.items()) if (vip := _vip(text, behind, six, troubles)) is not None]
+    if row.health_check:
+        vips = _checked(row, vips, template=template, troubles=troubles)
     responder = options.get("neighbor_responder", "")
     if responder not in ("all", "none") and not (responder == "reachable" and not template):
         responder = "none" if template else "reachable"
@@ -157,34 +139,32 @@ def _vip(text: str, behind: str, six: bool | None, troubles: list[str]) -> Vip |
             troubles.append(f"backend {each!r} of {text} is left out: one of the two has a port, the other has none")
         else:
             backends.append(backend)
-    return Vip(at, tuple(backends))
+    return Vip(at, configured=tuple(backends), backends=tuple(backends))
 
 
-def parse_endpoint(text: str, six: bool | None = None) -> SocketAddress | None:
-    """Return an address and its port, 0 being none; None for anything else.
+def _checked(row: LB, vips: list[Vip], *, template: bool, troubles: list[str]) -> list[Vip]:
+    """Return virtual addresses with the backends that are left where their health is checked.
 
     Arguments:
-        text: `IP`, `IP:PORT` or `[IPv6]:PORT`.
-        six: in a template, whether variables are of IPv6; None where there must be none.
+        row: the load balancer.
+        vips: its virtual addresses.
+        template: whether it has variables, in which case nothing is checked.
+        troubles: where to say what is left out.
     """
-    found = _ENDPOINT.fullmatch(text)
-    if found is None or (six is None and "^" in text):
-        return None
-    bracketed, plain, port, alone = found.groups()
-    ip, port = bracketed or plain or alone, port or ""
-    if port.isdecimal():
-        if int(port) > 0xFFFF:
-            return None
-        port = str(int(port)) if int(port) else ""
-    try:
-        if ip[0] == "^":
-            return SocketAddress(ip=ip, port=port, six=bool(six))
-        if ":" in ip:
-            return SocketAddress(ip=ipv6_text(ipv6_bytes(ip)), port=port, six=True)
-        ipv4_bytes(ip)
-    except PacketError:
-        return None
-    return SocketAddress(ip=ip, port=port, six=False) if bracketed is None else None
+    if template:
+        troubles.append("health checks are left out: there are none of templates")
+        return vips
+    checks = health_checks(row, [vip.at for vip in vips], troubles)
+    found = []
+    for vip in vips:
+        check = checks.get(vip.at)
+        if check is None:
+            found.append(vip)
+            continue
+        probes = check.probes(vip.configured, troubles)
+        healthy = tuple([backend for backend in vip.configured if backend in probes and probes[backend].passes()])
+        found.append(vip._replace(backends=healthy, probes=tuple(probes.values())))
+    return found
 
 
 # -- who uses it -------------------------------------------------------------------------------------------------------

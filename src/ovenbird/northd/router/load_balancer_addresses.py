@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID
-    from ovenbird.northd.ir.load_balancer import SocketAddress
+    from ovenbird.northd.ir.socket_address import SocketAddress
 
 INPUT = stage("lr_in_ip_input")
 ROUTING = stage("lr_in_ip_routing")

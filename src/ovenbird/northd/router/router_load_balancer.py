@@ -27,7 +27,6 @@ from ovenbird.northd.ir.load_balancer import (
     LB,
     REJECT,
     Balancer,
-    SocketAddress,
     Users,
     Vip,
     balancer,
@@ -69,6 +68,7 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID
+    from ovenbird.northd.ir.socket_address import SocketAddress
 
 DEFRAG = stage("lr_in_defrag")
 ROUTER_AFFINITY_CHECK = stage("lr_in_lb_aff_check")
@@ -194,7 +194,7 @@ def router_load_balancer(row: LB) -> Iterator[Fact]:
             yield flow(UNSNAT, router, 120, match, "next;", made.uuid)
         for how in ways_of(row, users):
             yield from _balance(made, vip, how, users)
-        if made.event and not vip.backends:
+        if made.event and not vip.configured:
             yield from _event(made, vip, sorted({how.event for how in ways_of(row, users)}), users)
 
 
@@ -240,10 +240,10 @@ def _balance(made: Balancer, vip: Vip, how: BalancingMode, users: Users) -> Iter
     else:
         for port, redirect in how.gateways:
             here = f" && is_chassis_resident({redirect})"
-            resident = "" if made.reject and not vip.backends else here
+            resident = "" if made.reject and not vip.configured else here
             new = f"{match}{resident}"
             yield flow(DNAT, how.datapath, order(vip.at), new, act, made.uuid, meter=limit or None)
-            if vip.backends:
+            if vip.configured:
                 replies = f"{_comes_from(made, vip)} && outport == {port}{here}"
                 yield flow(UNDNAT, how.datapath, 120, replies, f"{note}ct_dnat_in_czone;", made.uuid)
     if made.affinity and vip.backends:
@@ -253,7 +253,7 @@ def _balance(made: Balancer, vip: Vip, how: BalancingMode, users: Users) -> Iter
 def _comes_from(made: Balancer, vip: Vip) -> str:
     """Return the match of what comes from the backends of a virtual address."""
     sources = []
-    for backend in dict.fromkeys(vip.backends):
+    for backend in dict.fromkeys(vip.configured):
         port = f" && {made.protocol}.src == {backend.port}" if backend.port else ""
         sources.append(f"({backend.family}.src == {backend.ip}{port})")
     return f"{vip.at.family} && ({' || '.join(sources)})"

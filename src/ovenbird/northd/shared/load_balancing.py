@@ -9,7 +9,8 @@ from ovenbird.northd.ir.addresses import quote
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ovenbird.northd.ir.load_balancer import Balancer, SocketAddress
+    from ovenbird.northd.ir.load_balancer import Balancer
+    from ovenbird.northd.ir.socket_address import SocketAddress
 
 
 def order(at: SocketAddress) -> int:

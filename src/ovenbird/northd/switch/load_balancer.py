@@ -23,7 +23,6 @@ from ovenbird.northd.ir.load_balancer import (
     LB,
     REJECT,
     Balancer,
-    SocketAddress,
     Users,
     Vip,
     balancer,
@@ -60,6 +59,7 @@ if TYPE_CHECKING:
 
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID
+    from ovenbird.northd.ir.socket_address import SocketAddress
 
 AFFINITY_CHECK = stage("ls_in_lb_aff_check")
 BALANCE = stage("ls_in_lb")
@@ -170,7 +170,7 @@ def load_balancer(row: LB) -> Iterator[Fact]:
         return
     where = used_by(OF_SWITCHES, users)
     yield where.row
-    vips = tuple([(str(vip.at), ",".join(map(str, vip.backends))) for vip in made.vips])
+    vips = tuple([(str(vip.at), ",".join(map(str, vip.configured))) for vip in made.vips])
     options = tuple(sorted({**row.options, "hairpin_orig_tuple": "true"}.items()))
     yield LOAD_BALANCER(row.uuid, row.name, vips, row.protocol, where.uuid, options, (("lb_id", row.uuid),))
     for vip in made.vips:
@@ -196,7 +196,7 @@ def _vip(row: LB, made: Balancer, vip: Vip, users: Users) -> Iterator[Fact]:
         yield metered.row
         act = f"reg0 = 0; reject {{ outport <-> inport; next(pipeline=egress,table={AFTER_REJECT.table}); }};"
         yield flow(BALANCE, metered, priority, match, act, hint, meter=limit or None)
-    for limit in limits(row, users, EVENT) if made.event else ():
+    for limit in limits(row, users, EVENT) if made.event and not vip.configured else ():
         metered = used_by(EVENT, users, limit)
         yield metered.row
         yield flow(PRE_LB[0], metered, 130, *event_action(made, at), hint, meter=limit or None)

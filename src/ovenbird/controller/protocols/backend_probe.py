@@ -1,0 +1,165 @@
+"""A probe of one load balancer's backend: when to send, what answers mean, and what has come of it.
+
+ovn-sb(5), Service_Monitor. Over TCP a SYN is sent: a SYN with ACK is a success, a reset or silence a failure. Over UDP
+a datagram is sent: silence is a success, an ICMP error about it a failure. So many of either in a row, and the backend
+is online or offline. The next packet follows `interval` after the outcome of the one before.
+
+No clock and no I/O: times are given, in seconds of one clock.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from ovenbird.net import ethernet, icmp
+from ovenbird.net.addresses import ip_bytes, ip_text, mac_bytes
+from ovenbird.net.errors import PacketError
+from ovenbird.net.ethernet import Ethernet
+from ovenbird.net.icmp import Icmp
+from ovenbird.net.ipv4 import ICMP, TCP, UDP, IPv4
+from ovenbird.net.ipv6 import ICMPV6, IPv6
+from ovenbird.net.tcp import ACK, RST, SYN, Tcp
+from ovenbird.net.udp import Udp
+
+if TYPE_CHECKING:
+    from ovenbird.controller.facts import ProbedBackend
+
+_HOPS = 63
+_WINDOW = 65_160
+_FIRST_PORT, _LAST_PORT = 1024, 65_535
+_DATAGRAM = bytes(8)
+_PORT_UNREACHABLE, _PORT_UNREACHABLE_V6 = 3, 4
+_WORD = 0xFFFF_FFFF
+
+
+class BackendProbe:
+    """The state of a probe.
+
+    Arguments:
+        fact: what to probe, and how often.
+
+    Attributes:
+        status: `online` or `offline`; None until either is certain.
+        deadline: when to call `tick`; it is 0 at first.
+    """
+
+    __slots__ = ("_failures", "_port", "_sequence", "_successes", "_waiting", "deadline", "fact", "status")
+
+    def __init__(self, fact: ProbedBackend) -> None:
+        self.fact = fact
+        self.status: str | None = None
+        self.deadline = 0.0
+        self._waiting = False
+        self._successes = self._failures = 0
+        self._port = self._sequence = 0
+
+    @property
+    def sends(self) -> bool:
+        """Whether the next `tick` sends something."""
+        return not self._waiting
+
+    def tick(self, now: float) -> bytes | None:
+        """Take note that the deadline has come; return a frame to send, if any."""
+        if self._waiting:
+            self._count(now, success=self.fact.protocol == "udp")
+            return None
+        if not self._port or self.fact.protocol == "tcp":
+            self._port = random.randint(_FIRST_PORT, _LAST_PORT)  # noqa: S311 - to tell probes apart
+            self._sequence = random.getrandbits(32)
+        self._waiting = True
+        self.deadline = now + self.fact.times.timeout
+        if self.fact.protocol == "tcp":
+            return self._segment(SYN, seq=self._sequence, ack=0)
+        return framed(self.fact, UDP, Udp(sport=self._port, dport=self.fact.number, payload=_DATAGRAM))
+
+    def receive(self, answer: Tcp | Udp, now: float) -> bytes | None:
+        """Take what came from the backend, a segment or the datagram that an error is about; return what to send.
+
+        Arguments:
+            answer: the segment, or our own datagram.
+            now: the time.
+
+        Raises:
+            PacketError: it answers nothing that was sent last.
+        """
+        if not self._waiting:
+            raise PacketError("an answer to no probe")
+        if isinstance(answer, Udp):
+            if answer.sport != self._port:
+                raise PacketError("an error about no probe")
+            self._count(now, success=False)
+            return None
+        if answer.dport != self._port or answer.ack != (self._sequence + 1) & _WORD:
+            raise PacketError("a segment that answers no probe")
+        if answer.flags & RST:
+            self._count(now, success=False)
+            return None
+        if answer.flags & (SYN | ACK) != SYN | ACK:
+            raise PacketError("a segment that answers no SYN")
+        self._count(now, success=True)
+        return self._segment(RST | ACK, seq=answer.ack, ack=(answer.seq + 1) & _WORD)
+
+    def _segment(self, flags: int, *, seq: int, ack: int) -> bytes:
+        segment = Tcp(sport=self._port, dport=self.fact.number, seq=seq, ack=ack, flags=flags, window=_WINDOW)
+        return framed(self.fact, TCP, segment)
+
+    def _count(self, now: float, *, success: bool) -> None:
+        """Take note of an outcome."""
+        times = self.fact.times
+        self._waiting = False
+        self.deadline = now + times.interval
+        self._successes = self._successes + 1 if success else 0
+        self._failures = 0 if success else self._failures + 1
+        if self._successes >= times.success_count:
+            self.status = "online"
+        elif self._failures >= times.failure_count:
+            self.status = "offline"
+
+
+def framed(fact: ProbedBackend, protocol: int, carried: Tcp | Udp) -> bytes:
+    """Return the frame of a packet to a backend.
+
+    Arguments:
+        fact: the backend.
+        protocol: the number of what is carried.
+        carried: a segment or datagram.
+    """
+    src, dst = ip_bytes(fact.source), ip_bytes(fact.address)
+    payload = carried.encode(src=src, dst=dst)
+    if len(src) == 4:
+        kind, packet = ethernet.IPV4, IPv4(src=src, dst=dst, proto=protocol, payload=payload, ttl=_HOPS).encode()
+    else:
+        kind = ethernet.IPV6
+        packet = IPv6(src=src, dst=dst, next_header=protocol, payload=payload, hop_limit=_HOPS).encode()
+    frame = Ethernet(dst=mac_bytes(fact.mac), src=mac_bytes(fact.source_mac), ethertype=kind, payload=packet)
+    return frame.encode()
+
+
+def answer_of(frame: bytes) -> tuple[str, Tcp | Udp]:
+    """Return who sent an answer to a probe, and a segment, or the datagram that an error says did not arrive.
+
+    Raises:
+        PacketError: it is neither.
+    """
+    outer = Ethernet.decode(frame)
+    if outer.ethertype == ethernet.IPV4:
+        packet = IPv4.decode(outer.payload)
+        source, protocol, body = packet.src, packet.proto, packet.payload
+    else:
+        packet6 = IPv6.decode(outer.payload)
+        source, (protocol, body) = packet6.src, packet6.upper()
+    if protocol == TCP:
+        return ip_text(source), Tcp.decode(body)
+    message = Icmp.decode(body)
+    if (protocol, message.type, message.code) == (ICMP, icmp.UNREACHABLE, _PORT_UNREACHABLE):
+        quoted = IPv4.decode(message.body[4:])
+        destination, protocol, body = quoted.dst, quoted.proto, quoted.payload
+    elif (protocol, message.type, message.code) == (ICMPV6, icmp.V6_UNREACHABLE, _PORT_UNREACHABLE_V6):
+        quoted6 = IPv6.decode(message.body[4:])
+        destination, (protocol, body) = quoted6.dst, quoted6.upper()
+    else:
+        raise PacketError(f"protocol {protocol}, type {message.type}, code {message.code} in answer to a probe")
+    if protocol != UDP:
+        raise PacketError(f"an error about protocol {protocol} in answer to a probe")
+    return ip_text(destination), Udp.decode(body)

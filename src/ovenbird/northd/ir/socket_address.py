@@ -1,0 +1,64 @@
+"""An IP address, with a port or without, as load balancers have them: numbers, or in templates variables."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ovenbird.net.addresses import ipv4_bytes, ipv6_bytes, ipv6_text
+from ovenbird.net.errors import PacketError
+
+_NAME = r"\^[A-Za-z_][A-Za-z0-9_]*"
+_ENDPOINT = re.compile(rf"(?:\[([0-9a-fA-F:.]+|{_NAME})\]|([0-9.]+|{_NAME}))(?::(\d{{1,5}}|{_NAME}))?|([0-9a-fA-F:.]+)")
+"""An address in brackets or a dotted quad, perhaps with a port; or an IPv6 address alone."""
+
+
+class SocketAddress(NamedTuple):
+    """An address and a port, each a number as text or the name of a variable.
+
+    Arguments:
+        ip: in canonical form.
+        port: empty if there is none.
+        six: whether it is of IPv6.
+    """
+
+    ip: str
+    port: str
+    six: bool
+
+    def __str__(self) -> str:
+        if not self.port:
+            return self.ip
+        return f"[{self.ip}]:{self.port}" if self.six else f"{self.ip}:{self.port}"
+
+    @property
+    def family(self) -> str:
+        """The name of the IP version in the match language."""
+        return "ip6" if self.six else "ip4"
+
+
+def parse_endpoint(text: str, six: bool | None = None) -> SocketAddress | None:
+    """Return an address and its port, 0 being none; None for anything else.
+
+    Arguments:
+        text: `IP`, `IP:PORT` or `[IPv6]:PORT`.
+        six: in a template, whether variables are of IPv6; None where there must be none.
+    """
+    found = _ENDPOINT.fullmatch(text)
+    if found is None or (six is None and "^" in text):
+        return None
+    bracketed, plain, port, alone = found.groups()
+    ip, port = bracketed or plain or alone, port or ""
+    if port.isdecimal():
+        if int(port) > 0xFFFF:
+            return None
+        port = str(int(port)) if int(port) else ""
+    try:
+        if ip[0] == "^":
+            return SocketAddress(ip=ip, port=port, six=bool(six))
+        if ":" in ip:
+            return SocketAddress(ip=ipv6_text(ipv6_bytes(ip)), port=port, six=True)
+        ipv4_bytes(ip)
+    except PacketError:
+        return None
+    return SocketAddress(ip=ip, port=port, six=False) if bracketed is None else None

@@ -1,0 +1,122 @@
+"""Health checks of load balancers: which backends chassis probe, and how probes and their answers pass a switch.
+
+ovn-northd(8), "Ingress Table 4", "5", "8", "19" and "25", "Egress Table 1", "2" and "4" of switches. Probes come from
+`svc_monitor_mac`, which is the same everywhere; the switch answers for the IP addresses that they come from, and hands
+what is sent to that MAC address to the chassis. Neither passes connection tracking or ACLs. The flows are for the
+switches that have probed backends; the original makes them for every switch.
+
+Chassis write what has come of probes into Southbound's Service_Monitor. What was online and has lost its chassis is
+offline: this alone is written here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ovenbird.engine.facts import Rows
+from ovenbird.engine.lookups import find
+from ovenbird.engine.rules import rule, singleton
+from ovenbird.model import nb, sb
+from ovenbird.northd.ir.addresses import parse_mac
+from ovenbird.northd.ir.copp import meters
+from ovenbird.northd.ir.datapath_groups import DatapathGroup
+from ovenbird.northd.ir.feature import Feature
+from ovenbird.northd.ir.flow import FlowBuilder
+from ovenbird.northd.ir.load_balancer import LB, balancer, in_words
+from ovenbird.northd.ir.southbound_rows import datapath
+from ovenbird.northd.ir.switch_port import setting
+from ovenbird.northd.switch.arp import RESPONDER
+from ovenbird.northd.switch.conntrack import ACL, PRE_ACL, PRE_LB
+from ovenbird.northd.switch.l2_lookup import L2_LOOKUP
+from ovenbird.pipeline.explanations import HintedTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.rows import UUID
+    from ovenbird.northd.ir.health_check import Probe
+
+PROBED = DatapathGroup("probed switches")
+"""Switches with backends that chassis probe."""
+
+_KIND = "svc-monitor"
+"""The kind of packets that a meter limits, ovn-nb(5), Copp."""
+_FROM, _TO = "eth.src == $svc_monitor_mac", "eth.dst == $svc_monitor_mac"
+
+_SM = sb.ServiceMonitor
+SERVICE_MONITOR = Rows(
+    _SM, key=(_SM.logical_port, _SM.ip, _SM.port, _SM.protocol), values=(_SM.src_mac, _SM.src_ip, _SM.options)
+)
+MONITOR_STATUS = Rows(_SM, values=(_SM.status,), update_only=True)
+"""What chassis last said of a backend. Key: the row's UUID."""
+
+flow = FlowBuilder("health_check")
+
+
+@singleton
+def passage() -> Iterator[Fact]:
+    """Let probes and their answers pass."""
+    yield PROBED.row
+    for stages, priority in ((PRE_ACL, 110), (PRE_LB, 110), (ACL, 34_000)):
+        for each, match in zip(stages, (_TO, _FROM), strict=True):
+            yield flow(each, PROBED, priority, match, "next;")
+
+
+@rule(LB)
+def probes(row: LB) -> Iterator[Fact]:
+    """Have the backends of a load balancer probed."""
+    if not row.health_check:
+        return
+    mac = parse_mac(setting("svc_monitor_mac"))
+    if not mac:
+        return
+    switches: dict[nb.LogicalSwitch, None] = {}
+    for probe in [probe for vip in balancer(row).vips for probe in vip.probes]:
+        lsp = find(nb.LogicalSwitchPort.name, probe.port)
+        switch = lsp.referrer(nb.LogicalSwitch.ports) if lsp is not None else None
+        if switch is None:
+            continue
+        switches[switch] = None
+        key = (probe.port, probe.backend.ip, int(probe.backend.port), probe.protocol)
+        yield SERVICE_MONITOR(*key, mac, probe.source, probe.options)
+        yield _responder(probe, datapath(switch), mac, row.uuid)
+    for switch in switches:
+        where, limit = datapath(switch), meters(switch).get(_KIND, "")
+        limited = DatapathGroup("probed switches", limit) if limit else PROBED
+        yield from (PROBED.includes(where), limited.includes(where), limited.row)
+        match = f"{_TO} && (tcp || icmp || icmp6)"
+        yield flow(L2_LOOKUP, limited, 110, match, "handle_svc_check(inport);", meter=limit or None)
+
+
+def _responder(probe: Probe, where: UUID, mac: str, hint: UUID) -> Fact:
+    """Answer for the address that a probe comes from."""
+    ip = probe.source
+    if probe.backend.six:
+        answer = (
+            f"nd_na {{ eth.dst = eth.src; eth.src = {mac}; ip6.src = {ip}; nd.target = {ip}; nd.tll = {mac}; "
+            "outport = inport; flags.loopback = 1; output; };"
+        )
+        return flow(RESPONDER, where, 110, f"nd_ns && nd.target == {ip}", answer, hint)
+    answer = (
+        f"eth.dst = eth.src; eth.src = {mac}; arp.op = 2; /* ARP reply */ arp.tha = arp.sha; arp.sha = {mac}; "
+        f"arp.tpa = arp.spa; arp.spa = {ip}; outport = inport; flags.loopback = 1; output;"
+    )
+    return flow(RESPONDER, where, 110, f"arp.tpa == {ip} && arp.op == 1", answer, hint)
+
+
+@rule(sb.ServiceMonitor)
+def forsaken(monitor: sb.ServiceMonitor) -> Iterator[Fact]:
+    """Call what was online offline when no chassis has its port up, as then none would say so."""
+    if monitor.status == "online":
+        binding = find(sb.PortBinding.logical_port, monitor.logical_port)
+        if binding is None or binding.up is not True:
+            yield MONITOR_STATUS(monitor.uuid, "offline")
+
+
+FEATURE = Feature(
+    "health_check",
+    rules=(passage, probes, forsaken),
+    outputs=(SERVICE_MONITOR, MONITOR_STATUS),
+    hints=(HintedTable(LB, in_words),),
+)
