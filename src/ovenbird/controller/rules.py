@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.local import binding, bridge, chassis, ct_zones, local_data, virtual
 from ovenbird.controller.local.local_store import ATTACHED
-from ovenbird.controller.logical_flows import logical_flow, meters
+from ovenbird.controller.logical_flows import meters
+from ovenbird.controller.logical_flows.logical_flow import Translator
 from ovenbird.controller.ofctrl import zone_limits
 from ovenbird.controller.physical import (
     chassis_mac,
@@ -48,7 +49,7 @@ RULES = (
     chassis.configuration, chassis.acknowledgement, binding.claim, binding.up, binding.installed, binding.unclaimed,
     binding.cut_off, encaps.tunnels, encaps.stale_tunnel, tunnel_bfd.heartbeat, patch.patches, patch.unplugged,
     patch.stale_patch, ct_zones.port_zone, ct_zones.datapath_zone, static_flows.static_flows, ingress.tunnel_entry,
-    ports.port_flows, chassis_mac.others, lb_hairpin.hairpin, port_security.port_security, logical_flow.logical_flow,
+    ports.port_flows, chassis_mac.others, lb_hairpin.hairpin, port_security.port_security,
     mac_tables.fdb, mac_tables.mac_binding, mac_tables.static_mac_binding,
     garp.announcements, meters.meters, periodic_ra.advertisements, bfd_sessions.sessions, bfd_sessions.session_status,
     service_monitors.probes, service_monitors.probe_status,
@@ -65,6 +66,6 @@ def make_engine(*, southbound: Store, switch: Store, own: Store) -> Engine:
         switch: those of the local Open_vSwitch.
         own: the controller's (`local_store.make_local_store`).
     """
-    engine = Engine((southbound, switch, own), RULES)
+    engine = Engine((southbound, switch, own), (*RULES, Translator().rule()))
     engine.derive(ATTACHED, own)
     return engine

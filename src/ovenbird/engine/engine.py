@@ -130,7 +130,8 @@ class Engine:
         deltas = Deltas()
         for fact in self.owners:
             _delta(deltas, fact[0]).removed.append(fact)
-        self.owners.clear()
+        for left in (self.owners, self.failures, self._runs, self._singletons, self.dirty_runs, self.dirty_views):
+            left.clear()  # a cycle that the collector was told to pass over would keep what rules own
         return deltas
 
     def bind(self, relation: Rows, store: Store, *members: Members, lacking: Collection[Column[Any]] = ()) -> Output:

@@ -22,7 +22,7 @@ from ovenbird.controller.local.bridge import zero_snat
 from ovenbird.controller.local.local_data import hosted_members, hosted_row, is_chassis_resident, is_here
 from ovenbird.controller.logical_flows.action_context import FlowContext, is_switch
 from ovenbird.controller.logical_flows.names import ADDRESS_SETS, EXISTING_SETS, PortGroups, PortKeys, is_key_here
-from ovenbird.engine.branches import Branches, branching
+from ovenbird.engine.branches import Branches, BranchingRule
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.views import view
@@ -55,11 +55,10 @@ log = logging.getLogger(__name__)
 CONJUNCTIONS = Pool("conjunction id", 1, 0xFFFFFFFF)
 """Ids of conjunctive matches, by flow and place in the flow; one id serves every datapath of a flow."""
 
-_templates = Templates()
 _INGRESS, _EGRESS = int(OFTable.LOG_INGRESS_PIPELINE), int(OFTable.LOG_EGRESS_PIPELINE)
-
-_stencils = ActionTemplates()
 _MAX_ENCODINGS, _MAX_ENCODED = 4096, 4096  # how many are remembered, and of how many characters each
+_MAX_DATAPATHS = 4096
+"""Of how many datapaths it is remembered how names are looked up."""
 _METADATA_ONES = (1 << 64) - 1
 _PORT_ONES = 0xFFFFFFFF
 _NAMES = re.compile(r'[@"$]|is_chassis_resident')
@@ -101,66 +100,6 @@ def hosted_datapath(datapath: UUID) -> HostedDatapath | None:
     )
 
 
-def translation(flow: LogicalFlow, datapath: UUID) -> Iterable[Fact]:
-    """Return the OpenFlow flows of a logical flow in one of its datapaths."""
-    return _translated(flow, flow.watch(_READ), (datapath,))
-
-
-@branching(LogicalFlow, translation)
-def logical_flow(flow: LogicalFlow) -> Iterable[Fact | Branches]:
-    """Return a logical flow's OpenFlow flows."""
-    values = flow.watch(_READ)
-    tag = values[_TAGS].get("in_out_port")
-    if tag is not None:
-        tagged = find(PortBinding.logical_port, tag)
-        if tagged is None or not is_here(tagged):
-            return ()
-    own, group_uuid = values[_DATAPATH], values[_GROUP]
-    if group_uuid is None:
-        return _translated(flow, values, (own,)) if own is not None else ()
-    group = get(LogicalDPGroup, group_uuid)
-    uuids = [own] if own is not None else []
-    if group is not None:
-        uuids += [uuid for uuid in hosted_members(group) if uuid != own]
-    # What names stand for changes in one datapath at a time: then that one alone is translated again.
-    if len(uuids) > 1 and (_NAMES.search(values[_MATCH]) is not None or '"' in values[_ACTIONS]):
-        return (Branches(uuids),)
-    return _translated(flow, values, uuids)
-
-
-def _translated(flow: LogicalFlow, values: list[Any], uuids: Sequence[UUID]) -> list[Fact]:
-    """Return the flows in some datapaths; in several only if no name in them can mean more than one thing."""
-    facts: list[Fact] = []
-    templates: dict[bool, FlowTemplate | None] = {}
-    for uuid in uuids:
-        here = hosted_datapath(uuid)
-        if here is None:
-            continue
-        try:
-            if here.is_switch not in templates:
-                templates[here.is_switch] = _template(flow, values, here)
-            template = templates[here.is_switch]
-            if template is None:
-                facts += _translation(flow, here)
-            else:
-                _instantiate(template, here, facts)
-        except LangError as error:
-            report(flow, str(error))
-    return facts
-
-
-@cached_by_text
-def _reported(text: str) -> str:
-    log.warning("%s", text)
-    return text
-
-
-def report(flow: LogicalFlow, error: str) -> None:
-    """Say once what is wrong with a flow that is left out."""
-    where = f"{flow.pipeline} table {flow.table_id} priority {flow.priority}"
-    _reported(f"flow left out: {where} match ({flow.match}) actions ({flow.actions}): {error}")
-
-
 class FlowTemplate(NamedTuple):
     """A logical flow's OpenFlow flows, all but the datapath: stencils, what fills them, and the rest of the facts."""
 
@@ -171,25 +110,159 @@ class FlowTemplate(NamedTuple):
     tail: tuple[bytes, int]
 
 
-def _template(flow: LogicalFlow, values: list[Any], here: HostedDatapath) -> FlowTemplate | None:
-    """Return a flow whose match and actions are of known shapes; None for one that has to be compiled."""
-    uuid, ingress, table_id = here.row.uuid, values[_PIPELINE] == "ingress", values[_TABLE]
-    if values[_METER] is not None:
-        return None
-    names = _names(uuid)
-    where = (ingress, table_id, here.is_switch, here.zero_snat)
-    filled = _stencils.fill(values[_ACTIONS], where, names.ports.get, lambda: FlowContext(flow, here.row))
-    if filled is None:
-        return None
-    actions, prerequisites = filled
-    match = _guarded(values[_MATCH], prerequisites) if prerequisites else values[_MATCH]
-    if "@" in match:
-        names = _bindings(match, here.row, ingress=ingress)
-    found = _templates.stencils(match, names)
-    if found is None:
-        return None
-    head = (FLOW, table_id + (_INGRESS if ingress else _EGRESS), values[_PRIORITY])
-    return FlowTemplate(*found, "reg14" if ingress else "reg15", head, (actions, cookie_of(flow)))
+class Translator:
+    """Translates the logical flows of one engine; what their templates are is its own, and goes with it."""
+
+    __slots__ = ("__weakref__", "_actions", "_encodings", "_matches", "_names", "_reported")
+
+    def __init__(self) -> None:
+        self._matches = Templates()
+        self._actions = ActionTemplates()
+        self._encodings: dict[tuple[str, str, int, bool, bool], bytes] = {}
+        self._names = lru_cache(maxsize=_MAX_DATAPATHS)(_names)
+        self._reported = cached_by_text(_report)
+
+    def rule(self) -> BranchingRule:
+        """Return the rule of every logical flow, which the translator lives as long as."""
+        rule = BranchingRule(self.logical_flow, LogicalFlow, self.translation)
+        rule.name, rule.branch.name = "logical_flow", "translation"
+        return rule
+
+    def logical_flow(self, flow: LogicalFlow) -> Iterable[Fact | Branches]:
+        """Return a logical flow's OpenFlow flows."""
+        values = flow.watch(_READ)
+        tag = values[_TAGS].get("in_out_port")
+        if tag is not None:
+            tagged = find(PortBinding.logical_port, tag)
+            if tagged is None or not is_here(tagged):
+                return ()
+        own, group_uuid = values[_DATAPATH], values[_GROUP]
+        if group_uuid is None:
+            return self._translated(flow, values, (own,)) if own is not None else ()
+        group = get(LogicalDPGroup, group_uuid)
+        uuids = [own] if own is not None else []
+        if group is not None:
+            uuids += [uuid for uuid in hosted_members(group) if uuid != own]
+        # What names stand for changes in one datapath at a time: then that one alone is translated again.
+        if len(uuids) > 1 and (_NAMES.search(values[_MATCH]) is not None or '"' in values[_ACTIONS]):
+            return (Branches(uuids),)
+        return self._translated(flow, values, uuids)
+
+    def translation(self, flow: LogicalFlow, datapath: UUID) -> Iterable[Fact]:
+        """Return the OpenFlow flows of a logical flow in one of its datapaths."""
+        return self._translated(flow, flow.watch(_READ), (datapath,))
+
+    def _translated(self, flow: LogicalFlow, values: list[Any], uuids: Sequence[UUID]) -> list[Fact]:
+        """Return the flows in some datapaths; in several only if no name in them can mean more than one thing."""
+        facts: list[Fact] = []
+        templates: dict[bool, FlowTemplate | None] = {}
+        for uuid in uuids:
+            here = hosted_datapath(uuid)
+            if here is None:
+                continue
+            try:
+                if here.is_switch not in templates:
+                    templates[here.is_switch] = self._template(flow, values, here)
+                template = templates[here.is_switch]
+                if template is None:
+                    facts += self._translation(flow, here)
+                else:
+                    _instantiate(template, here, facts)
+            except LangError as error:
+                self._reported(left_out(flow, str(error)))
+        return facts
+
+    def _template(self, flow: LogicalFlow, values: list[Any], here: HostedDatapath) -> FlowTemplate | None:
+        """Return a flow whose match and actions are of known shapes; None for one that has to be compiled."""
+        uuid, ingress, table_id = here.row.uuid, values[_PIPELINE] == "ingress", values[_TABLE]
+        if values[_METER] is not None:
+            return None
+        names = self._names(uuid)
+        where = (ingress, table_id, here.is_switch, here.zero_snat)
+        filled = self._actions.fill(values[_ACTIONS], where, names.ports.get, lambda: FlowContext(flow, here.row))
+        if filled is None:
+            return None
+        actions, prerequisites = filled
+        match = _guarded(values[_MATCH], prerequisites) if prerequisites else values[_MATCH]
+        if "@" in match:
+            names = _bindings(match, here.row, ingress=ingress)
+        found = self._matches.stencils(match, names)
+        if found is None:
+            return None
+        head = (FLOW, table_id + (_INGRESS if ingress else _EGRESS), values[_PRIORITY])
+        return FlowTemplate(*found, "reg14" if ingress else "reg15", head, (actions, cookie_of(flow)))
+
+    def _translation(self, flow: LogicalFlow, here: HostedDatapath) -> Iterator[Fact]:
+        """Yield the flows in one datapath, compiled and encoded."""
+        datapath, uuid = here.row, here.row.uuid
+        ingress = flow.pipeline == "ingress"
+        parsed = parse_actions(flow.actions)
+        text = _guarded(flow.match, parsed.prerequisites)
+        bindings = _bindings(text, datapath, ingress=ingress)
+        pattern_of = address_set_template(text, bindings, EXISTING_SETS) if "$" in text and "vlan" not in text else None
+        compiled = pattern_of.compiled if pattern_of is not None else self._matches.compile(text, bindings)
+        if not compiled.flows:
+            return
+        register = "reg14" if ingress else "reg15"
+        ids = [CONJUNCTIONS.get((flow.uuid, n)) for n in range(compiled.n_conjunctions)]
+        actions = None
+        number = flow.table_id + (_INGRESS if ingress else _EGRESS)
+        priority, cookie = flow.priority, cookie_of(flow)
+        metadata = (here.key, _METADATA_ONES)
+        for match, clauses in compiled.flows:
+            port = match.get(register)
+            if port is not None and port[1] == _PORT_ONES and not is_key_here(uuid, port[0]):
+                continue
+            fields = {**match, "metadata": metadata}
+            if ids and "conj_id" in match:
+                fields["conj_id"] = (ids[match["conj_id"][0] - 1], _PORT_ONES)
+            tails: list[tuple[Any, ...]]
+            if clauses:
+                tails = [_part_tail(clause, ids) for clause in clauses]
+            else:
+                if actions is None:
+                    actions, groups = self._encoded_actions(flow, datapath, parsed)
+                    yield from groups
+                tails = [(actions, cookie)]
+            head = (PART if clauses else FLOW, number, priority)
+            hole = pattern_of.hole(match) if pattern_of is not None else None
+            if hole is not None:
+                for tail in tails:
+                    yield address_set_flow(fields, field=hole[0], address_set=hole[1], head=head, tail=tail)
+                continue
+            encoded = encode_match(fields)
+            for tail in tails:
+                yield (*head, encoded, *tail)
+
+    def _encoded_actions(
+        self, flow: LogicalFlow, datapath: DatapathBinding, parsed: Actions
+    ) -> tuple[bytes, list[Fact]]:
+        """Encode a flow's actions, and return the groups that they need.
+
+        Those that ask nothing of their surroundings but the table are remembered.
+        """
+        key = (flow.actions, flow.pipeline, flow.table_id, is_switch(datapath), zero_snat())
+        found = self._encodings.get(key)
+        if found is not None and flow.controller_meter is None:
+            return found, []
+        context = FlowContext(flow, datapath)
+        found = encode_actions(parsed.encode(context))
+        if not context.asked and len(flow.actions) <= _MAX_ENCODED:
+            if len(self._encodings) >= _MAX_ENCODINGS:
+                self._encodings.clear()
+            self._encodings[key] = found
+        return found, context.groups
+
+
+def _report(text: str) -> str:
+    log.warning("%s", text)
+    return text
+
+
+def left_out(flow: LogicalFlow, error: str) -> str:
+    """Return what is to be said of a flow that is left out."""
+    where = f"{flow.pipeline} table {flow.table_id} priority {flow.priority}"
+    return f"flow left out: {where} match ({flow.match}) actions ({flow.actions}): {error}"
 
 
 def _instantiate(template: FlowTemplate, here: HostedDatapath, facts: list[Fact]) -> None:
@@ -205,7 +278,6 @@ def _instantiate(template: FlowTemplate, here: HostedDatapath, facts: list[Fact]
         facts.append((*head, form % picked(values), *tail))
 
 
-@lru_cache(maxsize=4096)
 def _names(datapath: UUID) -> Bindings:
     """Return what the names of ports mean in a datapath."""
     return Bindings(ports=PortKeys(datapath), resident=is_chassis_resident)
@@ -218,49 +290,6 @@ def _guarded(match: str, prerequisites: tuple[str, ...]) -> str:
     return match
 
 
-def _translation(flow: LogicalFlow, here: HostedDatapath) -> Iterator[Fact]:
-    """Yield the flows in one datapath, compiled and encoded."""
-    datapath, uuid = here.row, here.row.uuid
-    ingress = flow.pipeline == "ingress"
-    parsed = parse_actions(flow.actions)
-    text = _guarded(flow.match, parsed.prerequisites)
-    bindings = _bindings(text, datapath, ingress=ingress)
-    pattern_of = address_set_template(text, bindings, EXISTING_SETS) if "$" in text and "vlan" not in text else None
-    compiled = pattern_of.compiled if pattern_of is not None else _templates.compile(text, bindings)
-    if not compiled.flows:
-        return
-    register = "reg14" if ingress else "reg15"
-    ids = [CONJUNCTIONS.get((flow.uuid, n)) for n in range(compiled.n_conjunctions)]
-    actions = None
-    number = flow.table_id + (_INGRESS if ingress else _EGRESS)
-    priority, cookie = flow.priority, cookie_of(flow)
-    metadata = (here.key, _METADATA_ONES)
-    for match, clauses in compiled.flows:
-        port = match.get(register)
-        if port is not None and port[1] == _PORT_ONES and not is_key_here(uuid, port[0]):
-            continue
-        fields = {**match, "metadata": metadata}
-        if ids and "conj_id" in match:
-            fields["conj_id"] = (ids[match["conj_id"][0] - 1], _PORT_ONES)
-        tails: list[tuple[Any, ...]]
-        if clauses:
-            tails = [_part_tail(clause, ids) for clause in clauses]
-        else:
-            if actions is None:
-                actions, groups = _encoded_actions(flow, datapath, parsed)
-                yield from groups
-            tails = [(actions, cookie)]
-        head = (PART if clauses else FLOW, number, priority)
-        hole = pattern_of.hole(match) if pattern_of is not None else None
-        if hole is not None:
-            for tail in tails:
-                yield address_set_flow(fields, field=hole[0], address_set=hole[1], head=head, tail=tail)
-            continue
-        encoded = encode_match(fields)
-        for tail in tails:
-            yield (*head, encoded, *tail)
-
-
 def _part_tail(clause: ConjunctionClause, ids: list[int]) -> tuple[int, tuple[int, int], bytes]:
     """Return what a part's fact says of a clause: no cookie, its place, the action."""
     conjunction = Conjunction(conj_id=ids[clause.conjunction - 1], clause=clause.dimension, n_clauses=clause.dimensions)
@@ -268,25 +297,6 @@ def _part_tail(clause: ConjunctionClause, ids: list[int]) -> tuple[int, tuple[in
 
 
 _NO_NAMES = Bindings()
-_encodings: dict[tuple[str, str, int, bool, bool], bytes] = {}
-
-
-def _encoded_actions(flow: LogicalFlow, datapath: DatapathBinding, parsed: Actions) -> tuple[bytes, list[Fact]]:
-    """Encode a flow's actions, and return the groups that they need.
-
-    Those that ask nothing of their surroundings but the table are remembered.
-    """
-    key = (flow.actions, flow.pipeline, flow.table_id, is_switch(datapath), zero_snat())
-    found = _encodings.get(key)
-    if found is not None and flow.controller_meter is None:
-        return found, []
-    context = FlowContext(flow, datapath)
-    found = encode_actions(parsed.encode(context))
-    if not context.asked and len(flow.actions) <= _MAX_ENCODED:
-        if len(_encodings) >= _MAX_ENCODINGS:
-            _encodings.clear()
-        _encodings[key] = found
-    return found, context.groups
 
 
 def _bindings(text: str, datapath: DatapathBinding, *, ingress: bool) -> Bindings:

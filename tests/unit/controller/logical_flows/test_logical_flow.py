@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 
 import pytest
 
 from ovenbird.controller.facts import FLOW
+from ovenbird.controller.logical_flows.logical_flow import Translator
+from ovenbird.engine.engine import Subjects
 from ovenbird.model import sb
 from ovenbird.openflow.actions import Conjunction, Nat, Resubmit, SetField
+from support.controller.world import World
 
 
 @pytest.fixture
@@ -203,3 +208,38 @@ def test_the_userspace_datapath_chooses_no_source_before_open_vswitch_3_3(world)
     for version, safe in (("3.1.0", False), ("3.3.0", True), ("3.10.2", True), ("", False), ("4.0.90", True)):
         world.set(world.root, ovs_version=version or None)
         assert chooses() is safe, version
+
+
+def translator_of(world):
+    """Return what translates the logical flows of a world's engine."""
+    subjects = [each for each in world.sb.table(sb.LogicalFlow).watchers if isinstance(each, Subjects)]
+    (translator,) = [rule.body.__self__ for each in subjects for rule in each.rules if hasattr(rule.body, "__self__")]
+    assert isinstance(translator, Translator)
+    return translator
+
+
+def test_engines_share_no_templates_and_those_of_one_that_is_closed_are_freed():
+    worlds = [World(), World()]
+    for world in worlds:
+        switch = world.switch(7)
+        world.lport(switch, "p1", 1)
+        world.port_on_bridge("tap1", 5, iface_id="p1")
+        world.flow(switch, "ip4.dst == 10.0.0.1", "next;")
+        world.flow(switch, "ip4.dst == {10.0.0.1, 10.0.0.2}", "ct_snat;")
+    mine, other = map(translator_of, worlds)
+    worlds[0].run()
+    assert mine._matches._shapes
+    assert mine._actions._shapes
+    assert not other._matches._shapes
+    assert not other._actions._shapes
+    assert not other._encodings
+    worlds[1].run()
+    left = weakref.ref(mine)
+    del mine
+    gc.disable()  # a controller's first computation is exempt from it for good
+    try:
+        worlds[0].engine.close()
+        assert left() is None
+        assert other._matches._shapes
+    finally:
+        gc.enable()
