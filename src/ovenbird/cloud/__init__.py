@@ -6,7 +6,7 @@ and writes the plans of all ``engine.outputs`` in one transaction on Northbound.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ovenbird.cloud import gateway
 from ovenbird.cloud.address_group import ADDRESS_SETS, address_sets
@@ -45,6 +45,7 @@ from ovenbird.cloud.subnet import DHCP_OPTIONS, subnet_dhcp
 from ovenbird.engine.engine import Engine
 
 if TYPE_CHECKING:
+    from ovenbird.engine.facts import Members, Rows
     from ovenbird.engine.rows import Store
 
 RULES = (
@@ -68,7 +69,7 @@ RULES = (
 )
 """Every rule from Cloud to Northbound."""
 
-OUTPUTS = {
+OUTPUTS: dict[Rows[Any], tuple[Members[Any, Any], ...]] = {
     HA_CHASSIS: (),
     HA_GROUPS: (CHASSIS_OF_GROUP,),
     SWITCHES: (PORTS_OF_SWITCH, DNS_OF_SWITCH),

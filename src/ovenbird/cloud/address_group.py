@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.cloud import names
-from ovenbird.engine.facts import Rows
+from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.findings import finding
 from ovenbird.engine.rules import rule
 from ovenbird.model import cloud, nb
@@ -14,21 +14,23 @@ from ovenbird.net.ip import is_prefix
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
-    from ovenbird.engine.rows import Row
+    from ovenbird.engine.facts import Fact, Pairs, Relation
 
 
-def _own_set(row: Row) -> str | None:
-    name: str = row["name"]
-    return name if name.startswith("ag_") else None
+class AddressSetRow(NamedTuple):
+    """The addresses of one IP version."""
+
+    relation: Relation
+    name: str
+    addresses: frozenset[str]
+    external_ids: Pairs
 
 
-ADDRESS_SETS = Rows(
-    nb.AddressSet,
-    key=(nb.AddressSet.name,),
-    values=(nb.AddressSet.addresses, nb.AddressSet.external_ids),
-    key_of=_own_set,
-)
+def _own_set(row: nb.AddressSet) -> str | None:
+    return row.name if row.name.startswith("ag_") else None
+
+
+ADDRESS_SETS = NamedRows(nb.AddressSet, AddressSetRow, key=nb.AddressSet.name, key_of=_own_set)
 
 
 @rule(cloud.AddressGroup)
@@ -40,5 +42,5 @@ def address_sets(group: cloud.AddressGroup) -> Iterator[Fact]:
     v6 = frozenset(prefix for prefix in known if ":" in prefix)
     ids = (("neutron:address_group_id", group.uuid), (names.REVISION, str(group.revision_number)))
     name = names.address_group(group.uuid)
-    yield ADDRESS_SETS(f"{name}_ip4", known - v6, ids)
-    yield ADDRESS_SETS(f"{name}_ip6", v6, ids)
+    yield ADDRESS_SETS(f"{name}_ip4", addresses=known - v6, external_ids=ids)
+    yield ADDRESS_SETS(f"{name}_ip6", addresses=v6, external_ids=ids)

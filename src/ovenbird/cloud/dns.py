@@ -5,7 +5,7 @@ Each port with a name has a row of its own, so that the cost of a name does not 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.cloud import names
 from ovenbird.cloud.addressing import fixed_addresses
@@ -18,14 +18,18 @@ from ovenbird.net.ip import ip_address, is_address
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.facts import Fact, Pairs, Relation
 
-DNS = names.RowsById(
-    nb.DNS,
-    lambda ids: ids.get("port_id") if "ls_name" in ids else None,
-    nb.DNS.external_ids,
-    (nb.DNS.records,),
-)
+
+class RecordsRow(NamedTuple):
+    """The records of a port: addresses by name, names by address."""
+
+    relation: Relation
+    external_ids: Pairs
+    records: Pairs
+
+
+DNS = names.RowsById(nb.DNS, RecordsRow, lambda ids: ids.get("port_id") if "ls_name" in ids else None)
 DNS_OF_SWITCH = Members(SWITCHES, nb.LogicalSwitch.dns_records)
 
 
@@ -42,5 +46,6 @@ def port_names(port: cloud.Port) -> Iterator[Fact]:
     both = " ".join(fixed)
     records = {host: both, full: both} | {ip_address(address).reverse_pointer: full for address in fixed}
     switch = names.switch(network.uuid)
-    yield DNS((("ls_name", switch), ("port_id", port.uuid)), tuple(sorted(records.items())))
+    ids = (("ls_name", switch), ("port_id", port.uuid))
+    yield DNS(external_ids=ids, records=tuple(sorted(records.items())))
     yield DNS_OF_SWITCH(switch, DNS.uuid(port.uuid))

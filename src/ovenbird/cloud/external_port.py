@@ -11,12 +11,12 @@ group consists of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.cloud import gateway, names
 from ovenbird.cloud.router import chassis_of, segment_of
 from ovenbird.engine import lookups
-from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.views import view
 from ovenbird.model import cloud, nb, sb
 from ovenbird.model.chassis import offers_external_ports, physical_networks
@@ -24,34 +24,42 @@ from ovenbird.model.chassis import offers_external_ports, physical_networks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
-    from ovenbird.engine.rows import UUID, Row
+    from ovenbird.engine.facts import Fact, Pairs, Relation
+    from ovenbird.engine.rows import UUID
 
 GROUP = "neutron:ha_chassis_group"
 """The external id of a group's member: the group's name."""
 
 
-def _own_group(row: Row) -> str | None:
-    name: str = row["name"]
-    return name if name.startswith("neutron-") else None
+class ChassisGroupRow(NamedTuple):
+    """A group of chassis, but for its members."""
+
+    relation: Relation
+    name: str
+    external_ids: Pairs
 
 
-def _own_chassis(row: Row) -> tuple[Any, ...] | None:
-    ids = row["external_ids"]
-    return (tuple(sorted(ids.items())), row["chassis_name"]) if GROUP in ids else None
+class GroupMemberRow(NamedTuple):
+    """A chassis in a group."""
+
+    relation: Relation
+    external_ids: Pairs
+    chassis_name: str
+    priority: int
 
 
-HA_GROUPS = Rows(
-    nb.HAChassisGroup,
-    key=(nb.HAChassisGroup.name,),
-    values=(nb.HAChassisGroup.external_ids,),
-    key_of=_own_group,
-)
-HA_CHASSIS = Rows(
-    nb.HAChassis,
-    key=(nb.HAChassis.external_ids, nb.HAChassis.chassis_name),
-    values=(nb.HAChassis.priority,),
-    key_of=_own_chassis,
+def _own_group(row: nb.HAChassisGroup) -> str | None:
+    return row.name if row.name.startswith("neutron-") else None
+
+
+def _own_chassis(row: nb.HAChassis) -> tuple[Pairs, str] | None:
+    ids = row.external_ids
+    return (tuple(sorted(ids.items())), row.chassis_name) if GROUP in ids else None
+
+
+HA_GROUPS = NamedRows(nb.HAChassisGroup, ChassisGroupRow, key=nb.HAChassisGroup.name, key_of=_own_group)
+HA_CHASSIS = NamedRows(
+    nb.HAChassis, GroupMemberRow, key=(nb.HAChassis.external_ids, nb.HAChassis.chassis_name), key_of=_own_chassis
 )
 CHASSIS_OF_GROUP = Members(HA_GROUPS, nb.HAChassisGroup.ha_chassis)
 
@@ -103,8 +111,9 @@ def chassis_group(port: cloud.Port) -> Iterator[Fact]:
     name, chosen = holders(port)
     network = port.network
     hints = ",".join(sorted(network.availability_zone_hints))
-    yield HA_GROUPS(name, (("neutron:availability_zone_hints", hints), ("neutron:network_id", network.uuid)))
+    ids = (("neutron:availability_zone_hints", hints), ("neutron:network_id", network.uuid))
+    yield HA_GROUPS(name, external_ids=ids)
+    member = ((GROUP, name),)
     for place, chassis in enumerate(chosen):
-        key = (((GROUP, name),), chassis)
-        yield HA_CHASSIS(*key, gateway.MOST - place)
-        yield CHASSIS_OF_GROUP(name, HA_CHASSIS.uuid(*key))
+        yield HA_CHASSIS(member, chassis_name=chassis, priority=gateway.MOST - place)
+        yield CHASSIS_OF_GROUP(name, HA_CHASSIS.uuid((member, chassis)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.cloud import names
 from ovenbird.cloud.addressing import fixed_addresses
@@ -15,14 +15,22 @@ from ovenbird.model import cloud, nb, settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.facts import Fact, Pairs, Relation
 
-FLOATING_IPS = names.RowsById(
-    nb.NAT,
-    lambda ids: ids.get("neutron:fip_id"),
-    nb.NAT.external_ids,
-    (nb.NAT.type, nb.NAT.external_ip, nb.NAT.logical_ip, nb.NAT.external_mac, nb.NAT.logical_port),
-)
+
+class FloatingIpRow(NamedTuple):
+    """The translation of a floating IP; the columns are those of ovn-nb(5), NAT."""
+
+    relation: Relation
+    external_ids: Pairs
+    type: str
+    external_ip: str
+    logical_ip: str
+    external_mac: str | None
+    logical_port: str | None
+
+
+FLOATING_IPS = names.RowsById(nb.NAT, FloatingIpRow, lambda ids: ids.get("neutron:fip_id"))
 
 
 @view
@@ -61,11 +69,11 @@ def floating_ip(association: cloud.FloatingIPAssociation) -> Iterator[Fact]:
         (names.ROUTER_NAME, router),
     )
     yield FLOATING_IPS(
-        ids,
-        "dnat_and_snat",
-        address,
-        fixed.address,
-        mac if distributed else None,
-        port if distributed else None,
+        external_ids=ids,
+        type="dnat_and_snat",
+        external_ip=address,
+        logical_ip=fixed.address,
+        external_mac=mac if distributed else None,
+        logical_port=port if distributed else None,
     )
     yield NAT_OF_ROUTER(router, FLOATING_IPS.uuid(floating.uuid))

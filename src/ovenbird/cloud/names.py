@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from ovenbird.engine.facts import Rows
+from ovenbird.engine.facts import Fact, NamedRows, Rows, columns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from ovenbird.engine.rows import Column, Row
+    from ovenbird.engine.facts import Pairs
+    from ovenbird.engine.rows import Row
 
-Pairs = tuple[tuple[str, str], ...]
-"""A map column's value in a fact."""
+K = TypeVar("K")
+P = ParamSpec("P")
+F = TypeVar("F", bound=Fact)
 
 DROP_GROUP = "neutron_pg_drop"
 """The port group whose ACLs drop what no security group allows."""
@@ -56,13 +58,13 @@ def pairs(**values: str) -> Pairs:
     return tuple(sorted(values.items()))
 
 
-class RowsById(Rows):
+class RowsById(NamedRows[K, P, F]):
     """Rows whose identity is one of their ``external_ids``: the tables that have no name column.
 
     Arguments:
         row_class: the table's row class.
+        make: the class of the facts: all fields are columns, ``external_ids`` first.
         id_of: for the ``external_ids`` of a row, its key; None if the row is nobody's business here.
-        values: columns that rules own besides ``external_ids``, in the order of the facts.
     """
 
     __slots__ = ()
@@ -70,12 +72,13 @@ class RowsById(Rows):
     def __init__(
         self,
         row_class: type[Row],
-        id_of: Callable[[dict[str, str]], Any],
-        external_ids: Column[Any],
-        values: Sequence[Column[Any]],
+        make: Callable[Concatenate[Any, P], F],
+        id_of: Callable[[dict[str, str]], K | None],
     ) -> None:
-        super().__init__(
-            row_class, (), values=(external_ids, *values), key_of=lambda row: id_of(row.values[external_ids.index])
-        )
+        named: Any = make
+        columns = columns_of(row_class, named._fields[1:])
+        at = columns[0].index
+        Rows.__init__(self, row_class, (), values=columns, key_of=lambda row: id_of(row.values[at]))
+        self.make = make
         self.start = 1  # the key is inside the first column: the external_ids, as pairs
         self.key = lambda fact: id_of(dict(fact[1]))

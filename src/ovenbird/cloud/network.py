@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.cloud import names
-from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.findings import finding
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
@@ -14,8 +14,8 @@ from ovenbird.model import cloud, nb, settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
-    from ovenbird.engine.rows import Row
+    from ovenbird.engine.facts import Fact, Pairs, Relation
+    from ovenbird.engine.rows import UUID
 
 ON_A_WIRE = frozenset(("flat", "vlan"))
 """Network types that reach a physical network through a localnet port."""
@@ -29,43 +29,47 @@ SWITCH_CONFIG = tuple(
 )
 
 
-def _own_switch(row: Row) -> str | None:
-    name: str = row["name"]
-    return name if name.startswith("neutron-") else None
+def _own_switch(row: nb.LogicalSwitch) -> str | None:
+    return row.name if row.name.startswith("neutron-") else None
 
 
-def _own_port(row: Row) -> str | None:
+def _own_port(row: nb.LogicalSwitchPort) -> str | None:
     """Return the name of a switch port that is named as ours are: a UUID, or a segment's localnet port."""
-    name: str = row["name"]
+    name = row.name
     if name.startswith("provnet-"):
         return name
     return name if len(name) == 36 and name.count("-") == 4 else None
 
 
-SWITCHES = Rows(
-    nb.LogicalSwitch,
-    key=(nb.LogicalSwitch.name,),
-    values=(nb.LogicalSwitch.external_ids, nb.LogicalSwitch.other_config),
-    key_of=_own_switch,
-)
-SWITCH_PORTS = Rows(
-    nb.LogicalSwitchPort,
-    key=(nb.LogicalSwitchPort.name,),
-    values=(
-        nb.LogicalSwitchPort.type,
-        nb.LogicalSwitchPort.addresses,
-        nb.LogicalSwitchPort.port_security,
-        nb.LogicalSwitchPort.enabled,
-        nb.LogicalSwitchPort.parent_name,
-        nb.LogicalSwitchPort.tag_request,
-        nb.LogicalSwitchPort.options,
-        nb.LogicalSwitchPort.dhcpv4_options,
-        nb.LogicalSwitchPort.dhcpv6_options,
-        nb.LogicalSwitchPort.ha_chassis_group,
-        nb.LogicalSwitchPort.external_ids,
-    ),
-    key_of=_own_port,
-)
+class SwitchRow(NamedTuple):
+    """A logical switch, but for what is in it."""
+
+    relation: Relation
+    name: str
+    external_ids: Pairs
+    other_config: Pairs
+
+
+class SwitchPortRow(NamedTuple):
+    """A logical switch port; the columns are those of ovn-nb(5)."""
+
+    relation: Relation
+    name: str
+    type: str
+    addresses: frozenset[str]
+    external_ids: Pairs
+    options: Pairs = ()
+    port_security: frozenset[str] = frozenset()
+    enabled: bool | None = None
+    parent_name: str | None = None
+    tag_request: int | None = None
+    dhcpv4_options: UUID | None = None
+    dhcpv6_options: UUID | None = None
+    ha_chassis_group: UUID | None = None
+
+
+SWITCHES = NamedRows(nb.LogicalSwitch, SwitchRow, key=nb.LogicalSwitch.name, key_of=_own_switch)
+SWITCH_PORTS = NamedRows(nb.LogicalSwitchPort, SwitchPortRow, key=nb.LogicalSwitchPort.name, key_of=_own_port)
 PORTS_OF_SWITCH = Members(SWITCHES, nb.LogicalSwitch.ports)
 
 
@@ -95,7 +99,7 @@ def network_switch(network: cloud.Network) -> Iterator[Fact]:
         ids["neutron:provnet-network-type"] = segment.network_type
         if segment.physical_network is not None:
             ids["neutron:provnet-physical-network"] = segment.physical_network
-    yield SWITCHES(names.switch(network.uuid), tuple(sorted(ids.items())), SWITCH_CONFIG)
+    yield SWITCHES(names.switch(network.uuid), external_ids=tuple(sorted(ids.items())), other_config=SWITCH_CONFIG)
 
 
 @rule(cloud.NetworkSegment)
@@ -111,6 +115,8 @@ def provider_port(segment: cloud.NetworkSegment) -> Iterator[Fact]:
         return
     ids = (("neutron:provnet-physical-network", segment.physical_network),)
     unknown = frozenset(("unknown",))
-    yield SWITCH_PORTS(name, "localnet", unknown, frozenset(), None, None, tag, options, None, None, None, ids)
+    yield SWITCH_PORTS(
+        name=name, type="localnet", addresses=unknown, external_ids=ids, options=options, tag_request=tag
+    )
     network = cloud.NetworkSegment.network.raw(segment)
     yield PORTS_OF_SWITCH(names.switch(network), SWITCH_PORTS.uuid(name))

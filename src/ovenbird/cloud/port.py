@@ -21,7 +21,7 @@ from ovenbird.model.shared_address import shared_address
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.facts import Fact, Pairs
     from ovenbird.engine.rows import UUID
 
 UNPLUGGED_OWNERS = frozenset(("network:floatingip",))
@@ -58,7 +58,7 @@ class PortKind(NamedTuple):
     """
 
     type: str
-    options: names.Pairs = ()
+    options: Pairs = ()
     parent: str | None = None
     tag: int | None = None
     group: UUID | None = None
@@ -82,19 +82,20 @@ def switch_port(port: cloud.Port) -> Iterator[Fact]:
     for pair in port.allowed_address_pairs:
         if not is_pair(pair):
             yield finding(port, f"port {port.uuid}: the address pair {pair!r} is none, and allows nothing")
-    dhcp = (None, None) if kind.type == "router" else (_options_row(port, fixed, 4), _options_row(port, fixed, 6))
+    dhcpv4, dhcpv6 = (_options_row(port, fixed, v) if kind.type != "router" else None for v in (4, 6))
     yield SWITCH_PORTS(
-        port.uuid,
-        kind.type,
-        addresses,
-        allowed,
-        port.admin_state_up,
-        kind.parent,
-        kind.tag,
-        kind.options,
-        *dhcp,
-        kind.group,
-        _external_ids(port, fixed, told),
+        name=port.uuid,
+        type=kind.type,
+        addresses=addresses,
+        external_ids=_external_ids(port, fixed, told),
+        options=kind.options,
+        port_security=allowed,
+        enabled=port.admin_state_up,
+        parent_name=kind.parent,
+        tag_request=kind.tag,
+        dhcpv4_options=dhcpv4,
+        dhcpv6_options=dhcpv6,
+        ha_chassis_group=kind.group,
     )
     yield PORTS_OF_SWITCH(names.switch(cloud.Port.network.raw(port)), SWITCH_PORTS.uuid(port.uuid))
     if kind.group is not None:
@@ -119,7 +120,7 @@ def kind_of(port: cloud.Port, told: Profile) -> PortKind:
     return PortKind("", _where(port, told), *container(told))
 
 
-def router_options(port: cloud.Port) -> names.Pairs:
+def router_options(port: cloud.Port) -> Pairs:
     """Return the options of the switch's side of a router's port; none for a port that belongs to no router."""
     peer = ("router-port", names.router_port(port.uuid))
     if port.referrers(cloud.RouterGateway.port):
@@ -127,7 +128,7 @@ def router_options(port: cloud.Port) -> names.Pairs:
     return (peer,) if port.referrers(cloud.RouterInterface.port) else ()
 
 
-def _where(port: cloud.Port, told: Profile) -> names.Pairs:
+def _where(port: cloud.Port, told: Profile) -> Pairs:
     """Return which chassis may bind a port: where it is wanted, and where it is moving to meanwhile.
 
     While an instance moves, both chassis have its port, and traffic to it goes to both. What leaves at the new place is
@@ -192,7 +193,8 @@ def port_dhcp(port: cloud.Port) -> Iterator[Fact]:
             ("port_id", port.uuid),
             ("subnet_id", subnet.uuid),
         )
-        yield DHCP_OPTIONS(ids, subnet.cidr, tuple(sorted(merged(dict(dhcp_options(subnet)), extra=own).items())))
+        options = merged(dict(dhcp_options(subnet)), extra=own)
+        yield DHCP_OPTIONS(external_ids=ids, cidr=subnet.cidr, options=tuple(sorted(options.items())))
 
 
 def _options_row(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...], version: int) -> UUID | None:
@@ -222,7 +224,7 @@ def _dhcp_subnet(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...], version:
     return next((subnet for subnet in found if subnet.ipv6_address_mode != STATELESS), found[0] if found else None)
 
 
-def _external_ids(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...], told: Profile) -> names.Pairs:
+def _external_ids(port: cloud.Port, fixed: tuple[tuple[str, UUID], ...], told: Profile) -> Pairs:
     network = port.network
     subnets = port.home.store.table(cloud.Subnet)
     cidrs = []

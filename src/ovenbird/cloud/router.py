@@ -6,12 +6,12 @@ UUID, and the router port, whose name is `lrp-` and the same UUID.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.cloud import gateway, names
 from ovenbird.cloud.addressing import fixed_addresses
 from ovenbird.cloud.network import ON_A_WIRE, network_mtu
-from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.findings import finding
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
@@ -21,8 +21,7 @@ from ovenbird.net.ip import ip_address, ip_network, is_address, is_prefix
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
-    from ovenbird.engine.rows import Row
+    from ovenbird.engine.facts import Fact, Pairs, Relation
 
 ROUTER_OPTIONS = names.pairs(always_learn_from_arp_request="false", dynamic_neigh_routers="true")
 """As Neutron's: routers that share an external network find each other by ARP, and learn what they asked for alone."""
@@ -35,69 +34,86 @@ IS_STATIC_ROUTE = "neutron:is_static_route"
 DEFAULT_ROUTE = {4: "0.0.0.0/0", 6: "::/0"}
 
 
-def _own_router(row: Row) -> str | None:
-    name: str = row["name"]
-    return name if name.startswith("neutron-") else None
+class RouterRow(NamedTuple):
+    """A logical router, but for what is in it."""
+
+    relation: Relation
+    name: str
+    enabled: bool | None
+    options: Pairs
+    external_ids: Pairs
 
 
-def _own_port(row: Row) -> str | None:
-    name: str = row["name"]
-    return name if name.startswith("lrp-") else None
+class RouterPortRow(NamedTuple):
+    """A logical router port; the columns are those of ovn-nb(5)."""
+
+    relation: Relation
+    name: str
+    mac: str
+    networks: frozenset[str]
+    enabled: bool | None
+    options: Pairs
+    ipv6_ra_configs: Pairs
+    external_ids: Pairs
 
 
-def _own_route(row: Row) -> tuple[Any, ...] | None:
-    ids = row["external_ids"]
-    return (tuple(sorted(ids.items())), row["ip_prefix"], row["nexthop"]) if names.ROUTER_NAME in ids else None
+class RouteRow(NamedTuple):
+    """A static route."""
+
+    relation: Relation
+    external_ids: Pairs
+    ip_prefix: str
+    nexthop: str
+    output_port: str | None
 
 
-def _own_snat(row: Row) -> tuple[Any, ...] | None:
-    ids = row["external_ids"]
-    if row["type"] != "snat" or names.ROUTER_NAME not in ids:
+class SnatRow(NamedTuple):
+    """What the hosts of a subnet are translated to."""
+
+    relation: Relation
+    external_ids: Pairs
+    type: str
+    logical_ip: str
+    external_ip: str
+
+
+class GatewayChassisRow(NamedTuple):
+    """A chassis that may carry a gateway, the more likely the higher the priority."""
+
+    relation: Relation
+    name: str
+    chassis_name: str
+    priority: int
+
+
+def _own_router(row: nb.LogicalRouter) -> str | None:
+    return row.name if row.name.startswith("neutron-") else None
+
+
+def _own_port(row: nb.LogicalRouterPort | nb.GatewayChassis) -> str | None:
+    return row.name if row.name.startswith("lrp-") else None
+
+
+def _own_route(row: nb.LogicalRouterStaticRoute) -> tuple[Pairs, str, str] | None:
+    ids = row.external_ids
+    return (tuple(sorted(ids.items())), row.ip_prefix, row.nexthop) if names.ROUTER_NAME in ids else None
+
+
+def _own_snat(row: nb.NAT) -> tuple[Pairs, str, str] | None:
+    ids = row.external_ids
+    if row.type != "snat" or names.ROUTER_NAME not in ids:
         return None
-    return tuple(sorted(ids.items())), row["type"], row["logical_ip"]
+    return tuple(sorted(ids.items())), row.type, row.logical_ip
 
 
-ROUTERS = Rows(
-    nb.LogicalRouter,
-    key=(nb.LogicalRouter.name,),
-    values=(nb.LogicalRouter.enabled, nb.LogicalRouter.options, nb.LogicalRouter.external_ids),
-    key_of=_own_router,
+ROUTERS = NamedRows(nb.LogicalRouter, RouterRow, key=nb.LogicalRouter.name, key_of=_own_router)
+ROUTER_PORTS = NamedRows(nb.LogicalRouterPort, RouterPortRow, key=nb.LogicalRouterPort.name, key_of=_own_port)
+_ROUTE = nb.LogicalRouterStaticRoute
+STATIC_ROUTES = NamedRows(
+    _ROUTE, RouteRow, key=(_ROUTE.external_ids, _ROUTE.ip_prefix, _ROUTE.nexthop), key_of=_own_route
 )
-ROUTER_PORTS = Rows(
-    nb.LogicalRouterPort,
-    key=(nb.LogicalRouterPort.name,),
-    values=(
-        nb.LogicalRouterPort.mac,
-        nb.LogicalRouterPort.networks,
-        nb.LogicalRouterPort.enabled,
-        nb.LogicalRouterPort.options,
-        nb.LogicalRouterPort.ipv6_ra_configs,
-        nb.LogicalRouterPort.external_ids,
-    ),
-    key_of=_own_port,
-)
-STATIC_ROUTES = Rows(
-    nb.LogicalRouterStaticRoute,
-    key=(
-        nb.LogicalRouterStaticRoute.external_ids,
-        nb.LogicalRouterStaticRoute.ip_prefix,
-        nb.LogicalRouterStaticRoute.nexthop,
-    ),
-    values=(nb.LogicalRouterStaticRoute.output_port,),
-    key_of=_own_route,
-)
-SNATS = Rows(
-    nb.NAT,
-    key=(nb.NAT.external_ids, nb.NAT.type, nb.NAT.logical_ip),
-    values=(nb.NAT.external_ip,),
-    key_of=_own_snat,
-)
-GATEWAY_CHASSIS = Rows(
-    nb.GatewayChassis,
-    key=(nb.GatewayChassis.name,),
-    values=(nb.GatewayChassis.chassis_name, nb.GatewayChassis.priority),
-    key_of=_own_port,
-)
+SNATS = NamedRows(nb.NAT, SnatRow, key=(nb.NAT.external_ids, nb.NAT.type, nb.NAT.logical_ip), key_of=_own_snat)
+GATEWAY_CHASSIS = NamedRows(nb.GatewayChassis, GatewayChassisRow, key=nb.GatewayChassis.name, key_of=_own_port)
 PORTS_OF_ROUTER = Members(ROUTERS, nb.LogicalRouter.ports)
 ROUTES_OF_ROUTER = Members(ROUTERS, nb.LogicalRouter.static_routes)
 NAT_OF_ROUTER = Members(ROUTERS, nb.LogicalRouter.nat)
@@ -167,7 +183,7 @@ def _networks(fixed: list[tuple[str, cloud.Subnet]]) -> frozenset[str]:
     return frozenset(f"{address}/{subnet.cidr.rpartition('/')[2]}" for address, subnet in fixed)
 
 
-def _port_ids(port: cloud.Port, router: str, fixed: list[tuple[str, cloud.Subnet]], *, outside: bool) -> names.Pairs:
+def _port_ids(port: cloud.Port, router: str, fixed: list[tuple[str, cloud.Subnet]], *, outside: bool) -> Pairs:
     ids = {
         names.REVISION: str(port.revision_number),
         "neutron:subnet_ids": " ".join(sorted({subnet.uuid for _, subnet in fixed})),
@@ -189,10 +205,15 @@ def logical_router(router: cloud.Router) -> Iterator[Fact]:
         names.REVISION: str(router.revision_number),
         "neutron:availability_zone_hints": ",".join(sorted(router.availability_zone_hints)),
     }
-    yield ROUTERS(names.router(router.uuid), router.admin_state_up, _router_options(router), tuple(sorted(ids.items())))
+    yield ROUTERS(
+        names.router(router.uuid),
+        enabled=router.admin_state_up,
+        options=_router_options(router),
+        external_ids=tuple(sorted(ids.items())),
+    )
 
 
-def _router_options(router: cloud.Router) -> names.Pairs:
+def _router_options(router: cloud.Router) -> Pairs:
     options = dict(ROUTER_OPTIONS)
     if chassis := home(router):
         options[gateway.HOME] = chassis
@@ -211,8 +232,8 @@ def extra_routes(router: cloud.Router) -> Iterator[Fact]:
         if not (is_prefix(prefix) and is_address(nexthop)):
             yield finding(router, f"router {router.uuid}: route {route!r} has no prefix or next hop, and is left out")
             continue
-        yield STATIC_ROUTES(ids, prefix, nexthop, None)
-        yield ROUTES_OF_ROUTER(name, STATIC_ROUTES.uuid(ids, prefix, nexthop))
+        yield STATIC_ROUTES(ids, ip_prefix=prefix, nexthop=nexthop, output_port=None)
+        yield ROUTES_OF_ROUTER(name, STATIC_ROUTES.uuid((ids, prefix, nexthop)))
 
 
 @rule(cloud.RouterInterface)
@@ -225,18 +246,18 @@ def internal_port(interface: cloud.RouterInterface) -> Iterator[Fact]:
     router = cloud.RouterInterface.router.raw(interface)
     name = names.router_port(port.uuid)
     network = port.network
-    options: names.Pairs = ()
+    options: Pairs = ()
     if segment_of(network)[0] in ON_A_WIRE:  # one chassis has the router's MAC there, unless each has one of its own
         by_wire = _avoids_tunnels(interface.router)
         options = (("reside-on-redirect-chassis", "false" if by_wire else "true"),)
     yield ROUTER_PORTS(
-        name,
-        port.mac_address,
-        _networks(fixed),
-        None if port.admin_state_up else False,
-        options,
-        router_advertisements(network, fixed),
-        _port_ids(port, router, fixed, outside=False),
+        name=name,
+        mac=port.mac_address,
+        networks=_networks(fixed),
+        enabled=None if port.admin_state_up else False,
+        options=options,
+        ipv6_ra_configs=router_advertisements(network, fixed),
+        external_ids=_port_ids(port, router, fixed, outside=False),
     )
     yield PORTS_OF_ROUTER(names.router(router), ROUTER_PORTS.uuid(name))
     address = snat_address(interface.router)
@@ -244,8 +265,8 @@ def internal_port(interface: cloud.RouterInterface) -> Iterator[Fact]:
         return
     for subnet in {subnet for _, subnet in fixed if ":" not in subnet.cidr}:
         ids = ((names.ROUTER_NAME, names.router(router)), ("neutron:subnet_id", subnet.uuid))
-        yield SNATS(ids, "snat", subnet.cidr, address)
-        yield NAT_OF_ROUTER(names.router(router), SNATS.uuid(ids, "snat", subnet.cidr))
+        yield SNATS(ids, type="snat", logical_ip=subnet.cidr, external_ip=address)
+        yield NAT_OF_ROUTER(names.router(router), SNATS.uuid((ids, "snat", subnet.cidr)))
 
 
 @rule(cloud.RouterGateway)
@@ -258,13 +279,13 @@ def external_port(outside: cloud.RouterGateway) -> Iterator[Fact]:
     router = cloud.RouterGateway.router.raw(outside)
     name, router_name = names.router_port(port.uuid), names.router(router)
     yield ROUTER_PORTS(
-        name,
-        port.mac_address,
-        _networks(fixed),
-        None,
-        _gateway_options(outside),
-        (),
-        _port_ids(port, router, fixed, outside=True),
+        name=name,
+        mac=port.mac_address,
+        networks=_networks(fixed),
+        enabled=None,
+        options=_gateway_options(outside),
+        ipv6_ra_configs=(),
+        external_ids=_port_ids(port, router, fixed, outside=True),
     )
     yield PORTS_OF_ROUTER(router_name, ROUTER_PORTS.uuid(name))
     if not chassis_of(outside):
@@ -272,7 +293,7 @@ def external_port(outside: cloud.RouterGateway) -> Iterator[Fact]:
     chosen = () if home(outside.router) else chassis_of(outside)
     for place, chassis in enumerate(chosen):
         row = f"{name}_{chassis}"
-        yield GATEWAY_CHASSIS(row, chassis, gateway.MOST - place)
+        yield GATEWAY_CHASSIS(name=row, chassis_name=chassis, priority=gateway.MOST - place)
         yield CHASSIS_OF_PORT(name, GATEWAY_CHASSIS.uuid(row))
     for subnet in {subnet for _, subnet in fixed}:
         nexthop = subnet.gateway_ip
@@ -288,9 +309,10 @@ def external_port(outside: cloud.RouterGateway) -> Iterator[Fact]:
             (names.ROUTER_NAME, router_name),
             ("neutron:subnet_id", subnet.uuid),
         )
-        key = ids, DEFAULT_ROUTE[block.version], nexthop
-        yield STATIC_ROUTES(*key, None if ip_address(nexthop) in block else name)
-        yield ROUTES_OF_ROUTER(router_name, STATIC_ROUTES.uuid(*key))
+        prefix = DEFAULT_ROUTE[block.version]
+        out = None if ip_address(nexthop) in block else name
+        yield STATIC_ROUTES(ids, ip_prefix=prefix, nexthop=nexthop, output_port=out)
+        yield ROUTES_OF_ROUTER(router_name, STATIC_ROUTES.uuid((ids, prefix, nexthop)))
 
 
 def _unhosted(outside: cloud.RouterGateway) -> str:
@@ -307,7 +329,7 @@ def _unhosted(outside: cloud.RouterGateway) -> str:
     return f"{what}, and nothing gets out or in: a chassis needs {', '.join(needs)}"
 
 
-def _gateway_options(outside: cloud.RouterGateway) -> names.Pairs:
+def _gateway_options(outside: cloud.RouterGateway) -> Pairs:
     mtu = ("gateway_mtu", str(min(network_mtu(outside.port.network), inner_mtu(outside.router))))
     return (mtu, ("redirect-type", "bridged")) if _avoids_tunnels(outside.router) else (mtu,)
 
@@ -320,7 +342,7 @@ def _avoids_tunnels(router: cloud.Router) -> bool:
     return settings.DISTRIBUTED_FLOATING_IP.of(router.home.store) and is_on_wires(router)
 
 
-def router_advertisements(network: cloud.Network, fixed: list[tuple[str, cloud.Subnet]]) -> names.Pairs:
+def router_advertisements(network: cloud.Network, fixed: list[tuple[str, cloud.Subnet]]) -> Pairs:
     """Return what a router port advertises (RFC 4861), as ``ipv6_ra_configs``; nothing where no subnet asks for it."""
     modes = [subnet.ipv6_ra_mode for _, subnet in fixed if subnet.ipv6_ra_mode is not None]
     if not modes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.cloud import names
-from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.engine.views import view
 from ovenbird.model import cloud, nb
@@ -15,8 +15,7 @@ from ovenbird.net.ip import ip_network
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
-    from ovenbird.engine.rows import Row
+    from ovenbird.engine.facts import Fact, Pairs, Relation
 
 PRIORITY_ALLOW, PRIORITY_DROP = 1002, 1001
 """Neutron's ACL priorities."""
@@ -30,29 +29,49 @@ DROP_MATCHES = {
 }
 
 
-def _own_group(row: Row) -> str | None:
-    name: str = row["name"]
-    return name if name == names.DROP_GROUP or name.startswith("pg_") else None
+class PortGroupRow(NamedTuple):
+    """A port group, but for its ports and ACLs."""
+
+    relation: Relation
+    name: str
+    external_ids: Pairs
 
 
-def _own_drop(row: Row) -> tuple[Any, ...] | None:
-    key = row["direction"], row["match"], row["external_ids"] or ()
-    return key if DROP_MATCHES.get(key[0]) == key[1] and not key[2] else None
+class RuleAclRow(NamedTuple):
+    """The ACL of a security group rule."""
+
+    relation: Relation
+    external_ids: Pairs
+    direction: str
+    match: str
+    priority: int
+    action: str
 
 
-PORT_GROUPS = Rows(nb.PortGroup, key=(nb.PortGroup.name,), values=(nb.PortGroup.external_ids,), key_of=_own_group)
-RULE_ACLS = names.RowsById(
-    nb.ACL,
-    lambda ids: ids.get("neutron:security_group_rule_id"),
-    nb.ACL.external_ids,
-    (nb.ACL.direction, nb.ACL.match, nb.ACL.priority, nb.ACL.action),
-)
-DROP_ACLS = Rows(
-    nb.ACL,
-    key=(nb.ACL.direction, nb.ACL.match, nb.ACL.external_ids),
-    values=(nb.ACL.priority, nb.ACL.action),
-    key_of=_own_drop,
-)
+class DropAclRow(NamedTuple):
+    """An ACL that drops what no rule allows."""
+
+    relation: Relation
+    direction: str
+    match: str
+    external_ids: Pairs
+    priority: int
+    action: str
+
+
+def _own_group(row: nb.PortGroup) -> str | None:
+    return row.name if row.name == names.DROP_GROUP or row.name.startswith("pg_") else None
+
+
+def _own_drop(row: nb.ACL) -> tuple[str, str, Pairs] | None:
+    if row.external_ids or DROP_MATCHES.get(row.direction) != row.match:
+        return None
+    return row.direction, row.match, ()
+
+
+PORT_GROUPS = NamedRows(nb.PortGroup, PortGroupRow, key=nb.PortGroup.name, key_of=_own_group)
+RULE_ACLS = names.RowsById(nb.ACL, RuleAclRow, lambda ids: ids.get("neutron:security_group_rule_id"))
+DROP_ACLS = NamedRows(nb.ACL, DropAclRow, key=(nb.ACL.direction, nb.ACL.match, nb.ACL.external_ids), key_of=_own_drop)
 PORTS_OF_GROUP = Members(PORT_GROUPS, nb.PortGroup.ports)
 ACLS_OF_GROUP = Members(PORT_GROUPS, nb.PortGroup.acls)
 
@@ -66,17 +85,17 @@ def is_stateful(group: cloud.SecurityGroup) -> bool:
 @singleton
 def drop_group() -> Iterator[Fact]:
     """Yield the port group that every secured port is in; its ACLs drop IP that no rule allows, both ways."""
-    yield PORT_GROUPS(names.DROP_GROUP, ())
+    yield PORT_GROUPS(names.DROP_GROUP, external_ids=())
     for direction, match in DROP_MATCHES.items():
-        yield DROP_ACLS(direction, match, (), PRIORITY_DROP, "drop")
-        yield ACLS_OF_GROUP(names.DROP_GROUP, DROP_ACLS.uuid(direction, match, ()))
+        yield DROP_ACLS(direction=direction, match=match, external_ids=(), priority=PRIORITY_DROP, action="drop")
+        yield ACLS_OF_GROUP(names.DROP_GROUP, DROP_ACLS.uuid((direction, match, ())))
 
 
 @rule(cloud.SecurityGroup)
 def port_group(group: cloud.SecurityGroup) -> Iterator[Fact]:
     """Yield the port group of a security group; northd makes its two address sets."""
     ids = ((names.REVISION, str(group.revision_number)), ("neutron:security_group_id", group.uuid))
-    yield PORT_GROUPS(names.port_group(group.uuid), ids)
+    yield PORT_GROUPS(names.port_group(group.uuid), external_ids=ids)
 
 
 @rule(cloud.SecurityGroupRule)
@@ -85,11 +104,11 @@ def rule_acl(security_rule: cloud.SecurityGroupRule) -> Iterator[Fact]:
     group = names.port_group(cloud.SecurityGroupRule.security_group.raw(security_rule))
     ingress = security_rule.direction == "ingress"
     yield RULE_ACLS(
-        (("neutron:security_group_rule_id", security_rule.uuid),),
-        "to-lport" if ingress else "from-lport",
-        match(security_rule, group),
-        PRIORITY_ALLOW,
-        "allow-related" if is_stateful(security_rule.security_group) else "allow-stateless",
+        external_ids=(("neutron:security_group_rule_id", security_rule.uuid),),
+        direction="to-lport" if ingress else "from-lport",
+        match=match(security_rule, group),
+        priority=PRIORITY_ALLOW,
+        action="allow-related" if is_stateful(security_rule.security_group) else "allow-stateless",
     )
     yield ACLS_OF_GROUP(group, RULE_ACLS.uuid(security_rule.uuid))
 

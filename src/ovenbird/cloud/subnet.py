@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
@@ -19,7 +19,7 @@ from ovenbird.net.ip import ip_address, is_address, is_prefix
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.facts import Fact, Pairs, Relation
 
 RESOLVERS = Path("/etc/resolv.conf")
 """Where a host says which name servers it asks."""
@@ -42,9 +42,16 @@ def _owner(external_ids: dict[str, str]) -> tuple[str, str] | None:
     return None if subnet is None else (subnet, external_ids.get("port_id", ""))
 
 
-DHCP_OPTIONS = names.RowsById(
-    nb.DHCPOptions, _owner, nb.DHCPOptions.external_ids, (nb.DHCPOptions.cidr, nb.DHCPOptions.options)
-)
+class DhcpOptionsRow(NamedTuple):
+    """What DHCP answers to ports of a subnet, or to one of them."""
+
+    relation: Relation
+    external_ids: Pairs
+    cidr: str
+    options: Pairs
+
+
+DHCP_OPTIONS = names.RowsById(nb.DHCPOptions, DhcpOptionsRow, _owner)
 
 
 def server_mac(subnet_id: str) -> str:
@@ -54,7 +61,7 @@ def server_mac(subnet_id: str) -> str:
 
 
 @view
-def dhcp_options(subnet: cloud.Subnet) -> names.Pairs:
+def dhcp_options(subnet: cloud.Subnet) -> Pairs:
     """Return what DHCP answers to ports of a subnet; nothing where it is off."""
     if not subnet.enable_dhcp:
         return ()
@@ -78,7 +85,7 @@ def metadata_address(subnet: cloud.Subnet) -> str | None:
     return None
 
 
-def _dhcpv4_options(subnet: cloud.Subnet) -> names.Pairs:
+def _dhcpv4_options(subnet: cloud.Subnet) -> Pairs:
     gateway, metadata = _address(subnet.gateway_ip), metadata_address(subnet)
     server = gateway or metadata
     if server is None:  # the server's own address would have nowhere to live
@@ -104,7 +111,7 @@ def _dhcpv4_options(subnet: cloud.Subnet) -> names.Pairs:
     return tuple(sorted(options.items()))
 
 
-def _dhcpv6_options(subnet: cloud.Subnet) -> names.Pairs:
+def _dhcpv6_options(subnet: cloud.Subnet) -> Pairs:
     mode = subnet.ipv6_address_mode
     if mode == SLAAC:
         return ()
@@ -170,4 +177,4 @@ def subnet_dhcp(subnet: cloud.Subnet) -> Iterator[Fact]:
             (names.REVISION, str(subnet.revision_number)),
             ("subnet_id", subnet.uuid),
         )
-        yield DHCP_OPTIONS(ids, subnet.cidr, options)
+        yield DHCP_OPTIONS(external_ids=ids, cidr=subnet.cidr, options=options)

@@ -73,7 +73,7 @@ class Engine:
         }
         self.memo: dict[tuple[Any, ...], ViewInstance] = {}
         self.scopes: dict[tuple[Pool, Any], PoolScope] = {}
-        self.outputs: dict[Rows, Output] = {}
+        self.outputs: dict[Rows[Any], Output] = {}
         self.grouped_values: dict[Rule, Any] = {}
         self.owners: dict[Fact, Run | dict[Run, None]] = {}
         self.failures: dict[Run, Exception] = {}
@@ -134,7 +134,9 @@ class Engine:
             left.clear()  # a cycle that the collector was told to pass over would keep what rules own
         return deltas
 
-    def bind(self, relation: Rows, store: Store, *members: Members, lacking: Collection[Column[Any]] = ()) -> Output:
+    def bind(
+        self, relation: Rows[Any], store: Store, *members: Members[Any, Any], lacking: Collection[Column[Any]] = ()
+    ) -> Output:
         """Keep the rows of a table, and their sets, as the facts say.
 
         Arguments:
@@ -147,7 +149,7 @@ class Engine:
         self.outputs[relation] = output
         return output
 
-    def derive(self, relation: Rows, store: Store, *members: Members) -> None:
+    def derive(self, relation: Rows[Any], store: Store, *members: Members[Any, Any]) -> None:
         """Keep a table of this process alone as the facts say, for other rules to read from the next wave on.
 
         Arguments:

@@ -9,18 +9,29 @@ have withdrawn it. Map columns are given as tuples of pairs, set columns as froz
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from ovenbird.engine import tracking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
-    from ovenbird.engine.rows import UUID, Column, Row
+    from ovenbird.engine.rows import UUID, Column, ColumnOf, ReferenceOf, Row
 
 Fact = tuple[Any, ...]
+
+Pairs = tuple[tuple[str, str], ...]
+"""A map's value in a fact, sorted."""
+
 P = ParamSpec("P")
 F = TypeVar("F", bound=Fact)
+K = TypeVar("K")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+V = TypeVar("V")
+R = TypeVar("R", bound="Row")
 
 
 class Relation:
@@ -65,8 +76,8 @@ class NamedRelation(Relation, Generic[P, F]):
         return self.make(self, *content, **named)
 
 
-class Rows(Relation):
-    """Rows of an output table.
+class Rows(Relation, Generic[K]):
+    """Rows of an output table, as plain tuples; ``KeyRows`` and ``NamedRows`` are those that a type checker sees into.
 
     Arguments:
         row_class: the table's row class.
@@ -101,7 +112,7 @@ class Rows(Relation):
         update_only: bool = False,
         returned: bool = False,
         empty: Sequence[Column[Any]] = (),
-        within: tuple[Members, Column[Any], Column[Any] | None] | None = None,
+        within: tuple[Members[Any, Any], Column[Any], Column[Any] | None] | None = None,
     ) -> None:
         super().__init__(row_class.TABLE)
         self.row_class = row_class
@@ -126,8 +137,11 @@ class Rows(Relation):
         """Return the keys of facts: themselves, where they are nothing but keys."""
         return facts if self.whole else list(map(self.key, facts))
 
-    def uuid(self, *key: Hashable) -> UUID:
+    def uuid(self, key: K) -> UUID:
         """Return the UUID that the row with this key has or will have; for rules that refer to it.
+
+        Arguments:
+            key: the value of the key column; of several columns a tuple.
 
         Raises:
             LookupError: no rule is running.
@@ -135,7 +149,7 @@ class Rows(Relation):
         node = tracking.reader
         if node is None:
             raise LookupError(f"{self}: asked for a row's UUID outside of a computation")
-        given: Any = key[0] if len(key) == 1 else key
+        given: Any = key
         uuid: UUID = node.engine.outputs[self].reference((self, *given) if self.whole else given)
         return uuid
 
@@ -151,7 +165,130 @@ class Rows(Relation):
         return (self, *several) if self.whole else several
 
 
-class Members(Relation):
+class KeyRows(Rows[K]):
+    """Rows of which rules say nothing but the key: one column, or the UUID.
+
+    Arguments:
+        row_class: the table's row class.
+        key: the key column; the UUID if there is none.
+    """
+
+    __slots__ = ()
+
+    @overload
+    def __init__(self: KeyRows[UUID], row_class: type[R]) -> None: ...
+    @overload
+    def __init__(self, row_class: type[R], key: ColumnOf[R, K]) -> None: ...
+    def __init__(self, row_class: type[Row], key: Any = None) -> None:
+        super().__init__(row_class, () if key is None else (key,))
+
+    def __call__(self, key: K) -> Fact:
+        """Make the fact that a row is there."""
+        return (self, key)
+
+
+class Ownership(TypedDict, total=False):
+    """What else there is to say of rows; see ``Rows``."""
+
+    initial: dict[Column[Any], Any]
+    update_only: bool
+    returned: bool
+    empty: Sequence[Column[Any]]
+    within: tuple[Members[Any, Any], Column[Any], Column[Any] | None]
+
+
+class NamedRows(Rows[K], Generic[K, P, F]):
+    """Rows whose columns have names in their facts: each fact is a named tuple, whose first field is the relation.
+
+    The further fields are the columns: those of the key, then those of the values. Without key columns the first of
+    them is the key, which no column holds.
+
+    Arguments:
+        row_class: the table's row class.
+        make: the class of the facts.
+        key: the key column, or several.
+        key_of: for a row found in the table, its key, or None if the row is nobody's business here.
+        how: what else `Rows` takes.
+
+    Raises:
+        TypeError: a field is no column, or the first ones are not the key.
+    """
+
+    __slots__ = ("make",)
+
+    @overload
+    def __init__(
+        self: NamedRows[UUID, P, F],
+        row_class: type[R],
+        make: Callable[Concatenate[Any, P], F],
+        **how: Unpack[Ownership],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        row_class: type[R],
+        make: Callable[Concatenate[Any, P], F],
+        *,
+        key_of: Callable[[R], K | None],
+        **how: Unpack[Ownership],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        row_class: type[R],
+        make: Callable[Concatenate[Any, P], F],
+        *,
+        key: ColumnOf[R, K],
+        key_of: Callable[[R], K | None] | None = None,
+        **how: Unpack[Ownership],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: NamedRows[tuple[A, B], P, F],
+        row_class: type[R],
+        make: Callable[Concatenate[Any, P], F],
+        *,
+        key: tuple[ColumnOf[R, A], ColumnOf[R, B]],
+        key_of: Callable[[R], tuple[A, B] | None] | None = None,
+        **how: Unpack[Ownership],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: NamedRows[tuple[A, B, C], P, F],
+        row_class: type[R],
+        make: Callable[Concatenate[Any, P], F],
+        *,
+        key: tuple[ColumnOf[R, A], ColumnOf[R, B], ColumnOf[R, C]],
+        key_of: Callable[[R], tuple[A, B, C] | None] | None = None,
+        **how: Unpack[Ownership],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: NamedRows[tuple[A, B, C, D], P, F],
+        row_class: type[R],
+        make: Callable[Concatenate[Any, P], F],
+        *,
+        key: tuple[ColumnOf[R, A], ColumnOf[R, B], ColumnOf[R, C], ColumnOf[R, D]],
+        key_of: Callable[[R], tuple[A, B, C, D] | None] | None = None,
+        **how: Unpack[Ownership],
+    ) -> None: ...
+    def __init__(
+        self, row_class: type[Row], make: Any, *, key: Any = (), key_of: Any = None, **how: Unpack[Ownership]
+    ) -> None:
+        columns = key if isinstance(key, tuple) else (key,)
+        fields, size = make._fields[1:], len(columns)
+        if tuple(columns_of(row_class, fields[:size])) != columns:
+            raise TypeError(f"{make.__name__}: its fields do not begin with the key {columns}")
+        super().__init__(row_class, columns, values=columns_of(row_class, fields[size or 1 :]), key_of=key_of, **how)
+        self.make = make
+
+    def __call__(self, *content: P.args, **named: P.kwargs) -> F:
+        """Make a fact of this kind."""
+        made: F = self.make(self, *content, **named)
+        return made
+
+
+class Members(Relation, Generic[K, V]):
     """Elements of a set column of output rows: facts of (key of the row, element).
 
     Arguments:
@@ -162,13 +299,39 @@ class Members(Relation):
 
     __slots__ = ("column", "rows", "vital")
 
-    def __init__(self, rows: Rows, column: Column[Any], *, vital: bool = False) -> None:
+    @overload
+    def __init__(
+        self: Members[K, UUID],
+        rows: Rows[K],
+        column: ReferenceOf[Row, Any, frozenset[UUID]],
+        *,
+        vital: bool = False,
+    ) -> None: ...
+    @overload
+    def __init__(self, rows: Rows[K], column: ColumnOf[Row, V], *, vital: bool = False) -> None: ...
+    def __init__(self, rows: Rows[K], column: Column[Any], *, vital: bool = False) -> None:
         super().__init__(f"{rows.name}.{column.name}")
         if rows.whole:
             raise ValueError(f"{self}: rows that are nothing but a key of several columns cannot have members")
         self.rows = rows
         self.column = column
         self.vital = vital
+
+    def __call__(self, key: K, element: V) -> Fact:
+        """Make the fact that the row of a key has an element."""
+        return (self, key, element)
+
+
+def columns_of(row_class: type[Row], fields: Iterable[str]) -> list[Column[Any]]:
+    """Return the columns that fields of a fact's class are named after.
+
+    Raises:
+        TypeError: one is named after none.
+    """
+    columns = {column.attribute: column for column in row_class.COLUMNS}
+    if unknown := [name for name in fields if name not in columns]:
+        raise TypeError(f"{row_class.TABLE} has no columns {unknown}")
+    return [columns[name] for name in fields]
 
 
 def frozen(value: Any) -> Any:

@@ -87,9 +87,9 @@ class Output:
     def __init__(
         self,
         engine: Any,
-        relation: Rows,
+        relation: Rows[Any],
         table: Table[Any],
-        members: Sequence[Members],
+        members: Sequence[Members[Any, Any]],
         lacking: Collection[Column[Any]] = (),
     ) -> None:
         self.engine = engine
@@ -109,8 +109,8 @@ class Output:
         self._given: dict[Hashable, Fact] = {}  # what facts that have gone wanted of others' rows, until the next plan
         self._last: tuple[dict[Hashable, object], dict[Hashable, Any], dict[Hashable, None]] = ({}, {}, {})
         self._wanted: dict[Hashable, Fact | list[Fact]] = {}
-        self._sets: dict[Hashable, dict[Members, dict[Any, None]]] = {}
-        self._edits: dict[Hashable, dict[Members, set[Any]]] = {}
+        self._sets: dict[Hashable, dict[Members[Any, Any], dict[Any, None]]] = {}
+        self._edits: dict[Hashable, dict[Members[Any, Any], set[Any]]] = {}
         self._suspect: dict[Hashable, None] = {}
         self._withheld: Withheld | Spread | None = None
         self._within: list[Output] = []
@@ -188,7 +188,7 @@ class Output:
                 else:
                     wanted[key] = [held_now, fact]
 
-    def absorb_members(self, member: Members, added: Collection[Fact], removed: Collection[Fact]) -> None:
+    def absorb_members(self, member: Members[Any, Any], added: Collection[Fact], removed: Collection[Fact]) -> None:
         """Take in a wave's facts about elements of the rows' sets.
 
         Arguments:
@@ -504,7 +504,9 @@ class Output:
         if changes:
             editor.update(row, changes)
 
-    def _update_sets(self, editor: Editor, key: Hashable, row: Row, edits: dict[Members, set[Any]] | None) -> None:
+    def _update_sets(
+        self, editor: Editor, key: Hashable, row: Row, edits: dict[Members[Any, Any], set[Any]] | None
+    ) -> None:
         """Bring the sets of a row in order: the elements of ``edits`` alone, or all of them."""
         wanted = self._sets.get(key, {})
         for member in self.members if edits is None else edits:
@@ -518,7 +520,7 @@ class Output:
             if add or drop:
                 editor.mutate(row, member.column.name, insert=add, delete=drop)
 
-    def _edit(self, key: Hashable, member: Members, element: Any) -> None:
+    def _edit(self, key: Hashable, member: Members[Any, Any], element: Any) -> None:
         self._edits.setdefault(key, {}).setdefault(member, set()).add(element)
 
     def _doubt(self, key: Hashable) -> None:
@@ -539,7 +541,7 @@ def _taken(pending: dict[Hashable, Any], only: Collection[Hashable]) -> dict[Has
     return {key: pending.pop(key) for key in _among(pending, only)}
 
 
-def _layout(relation: Rows) -> tuple[tuple[Any, ...], Callable[[tuple[Any, ...]], Sequence[Any]]]:
+def _layout(relation: Rows[Any]) -> tuple[tuple[Any, ...], Callable[[tuple[Any, ...]], Sequence[Any]]]:
     """Return the values of the columns that facts do not give, and what picks a row out of a fact followed by those."""
     columns = relation.row_class.COLUMNS
     given = {column.index: relation.start + i for i, column in enumerate(relation.columns)}

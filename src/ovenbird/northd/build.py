@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.alarms import now
 from ovenbird.engine.engine import Engine
-from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.facts import KeyRows, Members, Rows
 from ovenbird.engine.findings import finding
 from ovenbird.engine.rules import rule
 from ovenbird.model import nb, sb
@@ -106,11 +106,11 @@ def build(
     return engine
 
 
-def outputs(features: Iterable[Feature]) -> dict[Rows, tuple[Members, ...]]:
+def outputs(features: Iterable[Feature]) -> dict[Rows[Any], tuple[Members[Any, Any], ...]]:
     """Return the rows that features write, and which sets in them; those that others are within come first."""
     written = dict.fromkeys(chain(GROUP_RELATIONS, *(feature.outputs for feature in features)))
     rows = [each for each in written if isinstance(each, Rows)]
     left = [row_class for row_class in LEFT_BEHIND if not any(each.row_class is row_class for each in rows)]
-    rows += [Rows(row_class) for row_class in left]
+    rows += [KeyRows(row_class) for row_class in left]
     rows.append(LOGICAL_FLOW)
     return {each: tuple(m for m in written if isinstance(m, Members) and m.rows is each) for each in rows}

@@ -55,7 +55,7 @@ def attachment(interface: Interface) -> Iterator[Fact]:
         return
     for port in interface.referrers(Port.interfaces):
         if bridge in port.referrers(Bridge.ports):
-            yield ATTACHED(name, interface.uuid)
+            yield ATTACHED(name=name, interface=interface.uuid)
 
 
 def attached_names() -> list[str]:

@@ -6,9 +6,9 @@ its rows in the next, so that who reads them depends on one of them and not on a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ovenbird.engine.facts import Rows
+from ovenbird.engine.facts import NamedRows, Relation
 from ovenbird.engine.lookups import find, rows
 from ovenbird.engine.outputs import new_uuids
 from ovenbird.engine.rows import UUID, Column, Row, Store
@@ -49,8 +49,15 @@ class Attachment(Row, table="Attachment"):
     interface: Column[UUID] = Column("")
 
 
-ATTACHED = Rows(Attachment, key=(Attachment.name, Attachment.interface))
-"""A logical port has an interface on the integration bridge."""
+class AttachmentRow(NamedTuple):
+    """A logical port that has an interface on the integration bridge."""
+
+    relation: Relation
+    name: str
+    interface: UUID
+
+
+ATTACHED = NamedRows(Attachment, AttachmentRow, key=(Attachment.name, Attachment.interface))
 
 
 class ProtocolState(Row, table="ProtocolState"):

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from ovenbird.engine.facts import Fact, Members, Rows
+from ovenbird.engine.facts import Fact, KeyRows, Members
 from ovenbird.engine.rows import UUID
 from ovenbird.model import sb
 
-DP_GROUP = Rows(sb.LogicalDPGroup)
+DP_GROUP = KeyRows(sb.LogicalDPGroup)
 IN_DP_GROUP = Members(DP_GROUP, sb.LogicalDPGroup.datapaths, vital=True)
 
 

@@ -61,7 +61,7 @@ class Feature:
     substitutes: Mapping[Column[Any], tuple[Rule, ...]] = field(default_factory=dict)
     port: Callable[[SwitchPort], Iterable[Fact]] | None = None
     types: frozenset[str] | None = None
-    outputs: tuple[Rows | Members, ...] = ()
+    outputs: tuple[Rows[Any] | Members[Any, Any], ...] = ()
     settings: tuple[Setting, ...] = ()
     start: Callable[[Engine, Store, Store], None] | None = None
     hints: tuple[HintedTable, ...] = ()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
     from ovenbird.pipeline.stages import Stage
 
-LOGICAL_FLOW = Rows(
+LOGICAL_FLOW: Rows[Fact] = Rows(
     LogicalFlow,
     key=(
         LogicalFlow.logical_datapath,

@@ -6,13 +6,14 @@ others to their owners: a chassis writes Port_Binding.chassis, `up` and `virtual
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.ids import Pool
 from ovenbird.model import nb, sb
 
 if TYPE_CHECKING:
+    from ovenbird.engine.facts import Pairs, Relation
     from ovenbird.engine.rows import UUID
 
 PORT_KEYS = Pool("port tunnel keys", 1, 32_767)
@@ -25,31 +26,55 @@ def northbound_uuid(datapath: sb.DatapathBinding) -> UUID | None:
     return cast("UUID | None", ids.get("logical-switch") or ids.get("logical-router"))
 
 
-DATAPATH = Rows(
+class DatapathRow(NamedTuple):
+    """A datapath binding.
+
+    Arguments:
+        relation: `DATAPATH`.
+        network: the UUID of the Northbound switch or router.
+        tunnel_key: see ovn-sb(5), as for all columns.
+        external_ids: among them the same UUID.
+    """
+
+    relation: Relation
+    network: UUID
+    tunnel_key: int
+    external_ids: Pairs
+
+
+DATAPATH = NamedRows(
     sb.DatapathBinding,
-    values=(sb.DatapathBinding.tunnel_key, sb.DatapathBinding.external_ids),
+    DatapathRow,
     key_of=lambda row: northbound_uuid(row) or row.uuid,
     empty=(sb.DatapathBinding.load_balancers,),
 )
 """Key: UUID of the Northbound switch or router; of a datapath that names none, and so has to go, its own."""
 
+
+class PortBindingRow(NamedTuple):
+    """A port binding, but for what chassis write; the columns are those of ovn-sb(5)."""
+
+    relation: Relation
+    logical_port: str
+    datapath: UUID
+    type: str
+    tunnel_key: int
+    options: Pairs
+    mac: frozenset[str]
+    external_ids: Pairs
+    parent_port: str | None = None
+    tag: int | None = None
+    port_security: frozenset[str] = frozenset()
+    requested_chassis: UUID | None = None
+    requested_additional_chassis: frozenset[UUID] = frozenset()
+    ha_chassis_group: UUID | None = None
+
+
 _PB = sb.PortBinding
-PORT_BINDING = Rows(
+PORT_BINDING = NamedRows(
     _PB,
+    PortBindingRow,
     key=(_PB.logical_port, _PB.datapath),
-    values=(
-        _PB.type,
-        _PB.tunnel_key,
-        _PB.options,
-        _PB.parent_port,
-        _PB.tag,
-        _PB.mac,
-        _PB.port_security,
-        _PB.external_ids,
-        _PB.requested_chassis,
-        _PB.requested_additional_chassis,
-        _PB.ha_chassis_group,
-    ),
     initial={_PB.up: False},
     empty=(_PB.gateway_chassis, _PB.mirror_rules),
 )

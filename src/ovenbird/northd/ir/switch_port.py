@@ -165,7 +165,7 @@ class SwitchPort:
         self.dhcp = dhcpv4 is not None or dhcpv6 is not None
         self.vlan_passthru, self.arp_responds_when_up, self.has_ipam, self.meters = switch_options(switch)
         self.datapath = datapath(switch)
-        self.binding = PORT_BINDING.uuid(self.name, self.datapath)
+        self.binding = PORT_BINDING.uuid((self.name, self.datapath))
         self.groups: list[nb.PortGroup] = lsp.referrers(nb.PortGroup.ports)
         self.router: Addresses | None = None
         self.unknown = False

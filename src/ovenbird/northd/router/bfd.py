@@ -7,9 +7,9 @@ them. The UDP port 3784 is from RFC 5881.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.engine.facts import Rows
+from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.lookups import find, select
 from ovenbird.engine.rules import rule
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.engine.engine import Engine
-    from ovenbird.engine.facts import Fact
-    from ovenbird.engine.rows import Store
+    from ovenbird.engine.facts import Fact, Pairs, Relation
+    from ovenbird.engine.rows import UUID, Store
 
 INPUT = stage("lr_in_ip_input")
 
@@ -35,23 +35,33 @@ DISCRIMINATORS = Pool("BFD discriminators", 1, 0xFFFF_FFFF)
 SOURCE_PORTS = Pool("BFD source ports", 49_152, 65_535)
 """RFC 5881, section 4."""
 
-_BFD = sb.BFD
-BFD = Rows(
-    _BFD,
-    key=(_BFD.logical_port, _BFD.dst_ip),
-    values=(
-        _BFD.src_port,
-        _BFD.disc,
-        _BFD.min_tx,
-        _BFD.min_rx,
-        _BFD.detect_mult,
-        _BFD.external_ids,
-        _BFD.options,
-        _BFD.status,
-    ),
-)
-BFD_STATUS = Rows(nb.BFD, values=(nb.BFD.status,), update_only=True)
-"""Northbound's view of a session. Key: the row's UUID."""
+
+class BfdRow(NamedTuple):
+    """A BFD session; the columns are those of ovn-sb(5)."""
+
+    relation: Relation
+    logical_port: str
+    dst_ip: str
+    src_port: int
+    disc: int
+    min_tx: int
+    min_rx: int
+    detect_mult: int
+    external_ids: Pairs
+    options: Pairs
+    status: str
+
+
+class BfdStatus(NamedTuple):
+    """Northbound's view of a session."""
+
+    relation: Relation
+    uuid: UUID
+    status: str
+
+
+BFD = NamedRows(sb.BFD, BfdRow, key=(sb.BFD.logical_port, sb.BFD.dst_ip))
+BFD_STATUS = NamedRows(nb.BFD, BfdStatus, update_only=True)
 
 MILLISECONDS, MULTIPLIER = 1000, 5
 """Intervals and detection multiplier of sessions that do not say."""
@@ -70,15 +80,16 @@ def session(row: nb.BFD) -> Iterator[Fact]:
     status = state(row.logical_port, address=row.dst_ip) if used else "admin_down"
     yield BFD_STATUS(row.uuid, status)
     yield BFD(
-        *key,
-        SOURCE_PORTS.get(key),
-        DISCRIMINATORS.get(key),
-        row.min_tx or MILLISECONDS,
-        row.min_rx if row.min_rx is not None else MILLISECONDS,
-        row.detect_mult or MULTIPLIER,
-        tuple(sorted(row.external_ids.items())),
-        tuple(sorted(row.options.items())),
-        status,
+        logical_port=row.logical_port,
+        dst_ip=row.dst_ip,
+        src_port=SOURCE_PORTS.get(key),
+        disc=DISCRIMINATORS.get(key),
+        min_tx=row.min_tx or MILLISECONDS,
+        min_rx=row.min_rx if row.min_rx is not None else MILLISECONDS,
+        detect_mult=row.detect_mult or MULTIPLIER,
+        external_ids=tuple(sorted(row.external_ids.items())),
+        options=tuple(sorted(row.options.items())),
+        status=status,
     )
 
 

@@ -8,9 +8,9 @@ latter ("Ingress Table 20" of ovn-northd(8)). The active chassis announces the a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.engine.facts import Rows
+from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.findings import finding
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule
@@ -42,6 +42,7 @@ from ovenbird.northd.shared.ha_chassis import (
     REF_CHASSIS,
     dependents,
     group_facts,
+    member_fact,
     surroundings,
 )
 from ovenbird.pipeline.explanations import HintedTable
@@ -50,18 +51,24 @@ from ovenbird.pipeline.stages import stage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.facts import Fact, Pairs, Relation
     from ovenbird.engine.rows import UUID
     from ovenbird.northd.ir.switch_port import SwitchPort
 
 REDIRECT = stage("lr_in_gw_redirect")
 
-PORT_PREFIX = Rows(nb.LogicalRouterPort, values=(nb.LogicalRouterPort.ipv6_prefix,), update_only=True)
-"""The IPv6 prefix that was delegated to a router port. Key: the port's UUID."""
+
+class PortPrefix(NamedTuple):
+    """The IPv6 prefix that was delegated to a router port."""
+
+    relation: Relation
+    uuid: UUID
+    ipv6_prefix: frozenset[str]
+
+
+PORT_PREFIX = NamedRows(nb.LogicalRouterPort, PortPrefix, update_only=True)
 
 flow = FlowBuilder("gateway")
-
-Pairs = tuple[tuple[str, str], ...]
 
 
 @rule(LRP)
@@ -138,19 +145,14 @@ def _binding(
 ) -> Fact:
     wanted = requested_key(port.options) if name == port.name else None
     return PORT_BINDING(
-        name,
-        port.datapath,
-        kind,
-        PORT_KEYS.get(name, scope=port.router, want=wanted),
-        tuple(sorted(options.items())),
-        None,
-        None,
-        mac,
-        frozenset(),
-        external_ids,
-        None,
-        frozenset(),
-        group,
+        logical_port=name,
+        datapath=port.datapath,
+        type=kind,
+        tunnel_key=PORT_KEYS.get(name, scope=port.router, want=wanted),
+        options=tuple(sorted(options.items())),
+        mac=mac,
+        external_ids=external_ids,
+        ha_chassis_group=group,
     )
 
 
@@ -185,10 +187,9 @@ def _candidates(lrp: nb.LogicalRouterPort, name: str) -> Iterator[Fact]:
     for candidate in lrp.gateway_chassis:
         chassis = find(sb.Chassis.name, candidate.chassis_name)
         uuid = named_uuid("ha chassis", lrp.uuid, candidate.uuid)
-        ids = (("chassis-name", candidate.chassis_name),)
-        yield HA_CHASSIS(uuid, chassis.uuid if chassis is not None else None, candidate.priority, ids)
+        yield member_fact(uuid, chassis, name=candidate.chassis_name, priority=candidate.priority)
         members.append(uuid)
-    yield HA_CHASSIS_GROUP(name, frozenset(members), ())
+    yield HA_CHASSIS_GROUP(name, ha_chassis=frozenset(members), external_ids=())
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ovenbird.engine.alarms import due
 from ovenbird.engine.computed_index import ComputedIndex
-from ovenbird.engine.facts import Rows
+from ovenbird.engine.facts import KeyRows
 from ovenbird.engine.lookups import get
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
     from ovenbird.engine.rows import UUID, Store
 
-MAC_LEARNED = Rows(sb.MACBinding)
+MAC_LEARNED = KeyRows(sb.MACBinding)
 """Neighbours that chassis learned: a fact keeps one, and those without are removed."""
 
 

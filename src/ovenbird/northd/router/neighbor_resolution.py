@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.engine.facts import Rows
+from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.findings import finding
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.rules import rule, singleton
@@ -42,7 +42,7 @@ from ovenbird.pipeline.stages import stage
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.facts import Fact, Relation
     from ovenbird.engine.rows import UUID
     from ovenbird.northd.ir.addresses import Addresses
     from ovenbird.northd.ir.switch_port import SwitchPort
@@ -55,7 +55,20 @@ REQUEST = stage("lr_in_arp_request")
 SNAT = stage("lr_out_snat")
 
 _SM = sb.StaticMACBinding
-STATIC_MAC_BINDING = Rows(_SM, key=(_SM.logical_port, _SM.ip), values=(_SM.mac, _SM.override_dynamic_mac, _SM.datapath))
+
+
+class StaticBindingRow(NamedTuple):
+    """A neighbour of a router port that is configured."""
+
+    relation: Relation
+    logical_port: str
+    ip: str
+    mac: str
+    override_dynamic_mac: bool
+    datapath: UUID
+
+
+STATIC_MAC_BINDING = NamedRows(_SM, StaticBindingRow, key=(_SM.logical_port, _SM.ip))
 
 NOBODY = "00:00:00:00:00:00"
 
@@ -337,7 +350,13 @@ def static_binding(row: nb.StaticMACBinding) -> Iterator[Fact]:
     """Give chassis a neighbour that is configured."""
     port = router_port_by_name(row.logical_port)
     if port is not None:
-        yield STATIC_MAC_BINDING(row.logical_port, row.ip, row.mac, row.override_dynamic_mac, port.datapath)
+        yield STATIC_MAC_BINDING(
+            logical_port=row.logical_port,
+            ip=row.ip,
+            mac=row.mac,
+            override_dynamic_mac=row.override_dynamic_mac,
+            datapath=port.datapath,
+        )
 
 
 FEATURE = Feature(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.facts import KeyRows, Members
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.model import nb, sb
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
     from ovenbird.northd.ir.switch_port import SwitchPort
 
-ADDRESS_SET = Rows(sb.AddressSet, key=(sb.AddressSet.name,))
+ADDRESS_SET = KeyRows(sb.AddressSet, sb.AddressSet.name)
 IN_ADDRESS_SET = Members(ADDRESS_SET, sb.AddressSet.addresses)
 
-PORT_GROUP = Rows(sb.PortGroup, key=(sb.PortGroup.name,))
+PORT_GROUP = KeyRows(sb.PortGroup, sb.PortGroup.name)
 IN_PORT_GROUP = Members(PORT_GROUP, sb.PortGroup.ports)
 
 

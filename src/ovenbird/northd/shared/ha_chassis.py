@@ -8,10 +8,10 @@ continues, so that there every chassis monitors every gateway of an external net
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.computed_index import ComputedIndex
-from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.grouped import grouped_values
 from ovenbird.engine.lookups import find, get
 from ovenbird.engine.value_counts import ValueCounts
@@ -32,17 +32,33 @@ from ovenbird.northd.ir.southbound_rows import datapath
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.facts import Fact, Pairs, Relation
     from ovenbird.engine.rows import UUID
 
-HA_CHASSIS_GROUP = Rows(
-    sb.HAChassisGroup,
-    key=(sb.HAChassisGroup.name,),
-    values=(sb.HAChassisGroup.ha_chassis, sb.HAChassisGroup.external_ids),
-)
+
+class GroupRow(NamedTuple):
+    """An HA chassis group, with its members' UUIDs."""
+
+    relation: Relation
+    name: str
+    ha_chassis: frozenset[UUID]
+    external_ids: Pairs
+
+
+class MemberRow(NamedTuple):
+    """A member of an HA chassis group."""
+
+    relation: Relation
+    uuid: UUID
+    chassis: UUID | None
+    priority: int
+    external_ids: Pairs
+
+
+HA_CHASSIS_GROUP = NamedRows(sb.HAChassisGroup, GroupRow, key=sb.HAChassisGroup.name)
 REF_CHASSIS = Members(HA_CHASSIS_GROUP, sb.HAChassisGroup.ref_chassis)
 """Chassis with instances that reach a gateway through a group."""
-HA_CHASSIS = Rows(sb.HAChassis, values=(sb.HAChassis.chassis, sb.HAChassis.priority, sb.HAChassis.external_ids))
+HA_CHASSIS = NamedRows(sb.HAChassis, MemberRow)
 
 
 def group_facts(group: nb.HAChassisGroup) -> Iterator[Fact]:
@@ -51,10 +67,23 @@ def group_facts(group: nb.HAChassisGroup) -> Iterator[Fact]:
     for member in group.ha_chassis:
         chassis = find(sb.Chassis.name, member.chassis_name)
         uuid = named_uuid("ha chassis", group.uuid, member.uuid)
-        ids = (("chassis-name", member.chassis_name),)
-        yield HA_CHASSIS(uuid, chassis.uuid if chassis is not None else None, member.priority, ids)
+        yield member_fact(uuid, chassis, name=member.chassis_name, priority=member.priority)
         members.append(uuid)
-    yield HA_CHASSIS_GROUP(group.name, frozenset(members), tuple(sorted(group.external_ids.items())))
+    ids = tuple(sorted(group.external_ids.items()))
+    yield HA_CHASSIS_GROUP(group.name, ha_chassis=frozenset(members), external_ids=ids)
+
+
+def member_fact(uuid: UUID, chassis: sb.Chassis | None, *, name: str, priority: int) -> Fact:
+    """Make the fact of a group's member.
+
+    Arguments:
+        uuid: of the row.
+        chassis: the chassis, if it is there.
+        name: the chassis's name.
+        priority: from 0 to 32,767; the highest that is up is active.
+    """
+    where = chassis.uuid if chassis is not None else None
+    return HA_CHASSIS(uuid, chassis=where, priority=priority, external_ids=(("chassis-name", name),))
 
 
 HOSTS: ValueCounts[UUID] = ValueCounts(sb.PortBinding.datapath, value=sb.PortBinding.chassis)

@@ -5,9 +5,9 @@ ovn-nb(5), Meter. A fair meter gives each ACL its own rate: a Southbound meter f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.engine.facts import Rows
+from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule
 from ovenbird.model import nb, sb
@@ -18,11 +18,31 @@ from ovenbird.northd.ir.feature import Feature
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.facts import Fact, Relation
+    from ovenbird.engine.rows import UUID
 
 
-METER = Rows(sb.Meter, key=(sb.Meter.name,), values=(sb.Meter.unit, sb.Meter.bands))
-METER_BAND = Rows(sb.MeterBand, values=(sb.MeterBand.action, sb.MeterBand.rate, sb.MeterBand.burst_size))
+class MeterRow(NamedTuple):
+    """A meter."""
+
+    relation: Relation
+    name: str
+    unit: str
+    bands: frozenset[UUID]
+
+
+class MeterBandRow(NamedTuple):
+    """A band of a meter."""
+
+    relation: Relation
+    uuid: UUID
+    action: str
+    rate: int
+    burst_size: int
+
+
+METER = NamedRows(sb.Meter, MeterRow, key=sb.Meter.name)
+METER_BAND = NamedRows(sb.MeterBand, MeterBandRow)
 
 
 def meter_facts(meter: nb.Meter, name: str) -> Iterator[Fact]:
@@ -30,9 +50,9 @@ def meter_facts(meter: nb.Meter, name: str) -> Iterator[Fact]:
     bands = []
     for band in meter.bands:
         uuid = named_uuid("meter band", name, band.uuid)
-        yield METER_BAND(uuid, band.action, band.rate, band.burst_size)
+        yield METER_BAND(uuid, action=band.action, rate=band.rate, burst_size=band.burst_size)
         bands.append(uuid)
-    yield METER(name, meter.unit, frozenset(bands))
+    yield METER(name, unit=meter.unit, bands=frozenset(bands))
 
 
 @rule(nb.Meter)

@@ -6,9 +6,9 @@ and permissions with other names belong to the operator and are not changed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.engine.facts import Rows
+from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.rules import singleton
 from ovenbird.model import sb
 from ovenbird.northd.ir.feature import Feature
@@ -16,7 +16,8 @@ from ovenbird.northd.ir.feature import Feature
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.facts import Fact, Relation
+    from ovenbird.engine.rows import UUID
 
 ROLE = "ovn-controller"
 _ANYBODY = ""
@@ -41,18 +42,41 @@ PERMISSIONS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
 }  # fmt: skip
 """For each table: the column that says whose a row is, whether rows may come and go, and what of them may change."""
 
-RBAC_PERMISSION = Rows(_P, key=(_P.table,), values=(_P.authorization, _P.insert_delete, _P.update),
-                       key_of=lambda row: row.table if row.table in PERMISSIONS else None)  # fmt: skip
-RBAC_ROLE = Rows(sb.RBACRole, key=(sb.RBACRole.name,), values=(sb.RBACRole.permissions,),
-                 key_of=lambda row: row.name if row.name == ROLE else None)  # fmt: skip
+
+class PermissionRow(NamedTuple):
+    """What a role may do to a table's rows."""
+
+    relation: Relation
+    table: str
+    authorization: frozenset[str]
+    insert_delete: bool
+    update: frozenset[str]
+
+
+class RoleRow(NamedTuple):
+    """A role, with its permissions by table."""
+
+    relation: Relation
+    name: str
+    permissions: tuple[tuple[str, UUID], ...]
+
+
+RBAC_PERMISSION = NamedRows(
+    _P, PermissionRow, key=_P.table, key_of=lambda row: row.table if row.table in PERMISSIONS else None
+)
+RBAC_ROLE = NamedRows(
+    sb.RBACRole, RoleRow, key=sb.RBACRole.name, key_of=lambda row: row.name if row.name == ROLE else None
+)
 
 
 @singleton
 def controller_role() -> Iterator[Fact]:
     """Give controllers their role."""
     for table, (owner, insert_delete, update) in PERMISSIONS.items():
-        yield RBAC_PERMISSION(table, frozenset([owner]), insert_delete, frozenset(update))
-    yield RBAC_ROLE(ROLE, tuple((table, RBAC_PERMISSION.uuid(table)) for table in sorted(PERMISSIONS)))
+        yield RBAC_PERMISSION(
+            table, authorization=frozenset([owner]), insert_delete=insert_delete, update=frozenset(update)
+        )
+    yield RBAC_ROLE(ROLE, permissions=tuple((table, RBAC_PERMISSION.uuid(table)) for table in sorted(PERMISSIONS)))
 
 
 FEATURE = Feature("rbac", rules=(controller_role,), outputs=(RBAC_PERMISSION, RBAC_ROLE))

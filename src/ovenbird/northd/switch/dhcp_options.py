@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.engine.facts import Rows
+from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.rules import singleton
 from ovenbird.model import sb
 from ovenbird.model.dhcp_options import known
@@ -12,16 +12,27 @@ from ovenbird.model.dhcp_options import known
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.facts import Fact, Relation
 
-DHCP_OPTION = Rows(sb.DHCPOptions, key=(sb.DHCPOptions.name, sb.DHCPOptions.code, sb.DHCPOptions.type))
-DHCPV6_OPTION = Rows(sb.DHCPv6Options, key=(sb.DHCPv6Options.name, sb.DHCPv6Options.code, sb.DHCPv6Options.type))
+
+class OptionRow(NamedTuple):
+    """A DHCP option that chassis can encode."""
+
+    relation: Relation
+    name: str
+    code: int
+    type: str
+
+
+_FOUR, _SIX = sb.DHCPOptions, sb.DHCPv6Options
+DHCP_OPTION = NamedRows(_FOUR, OptionRow, key=(_FOUR.name, _FOUR.code, _FOUR.type))
+DHCPV6_OPTION = NamedRows(_SIX, OptionRow, key=(_SIX.name, _SIX.code, _SIX.type))
 
 
 @singleton
 def known_options() -> Iterator[Fact]:
     """List every option that a chassis may be asked to encode."""
-    for option in known(4):
-        yield DHCP_OPTION(*option)
-    for option in known(6):
-        yield DHCPV6_OPTION(*option)
+    for name, code, kind in known(4):
+        yield DHCP_OPTION(name=name, code=code, type=kind)
+    for name, code, kind in known(6):
+        yield DHCPV6_OPTION(name=name, code=code, type=kind)

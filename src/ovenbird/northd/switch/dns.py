@@ -5,9 +5,9 @@ ovn-nb(5), DNS; ovn-northd(8), "Ingress Table 22" and "23".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.model import nb, sb
 from ovenbird.northd.ir.copp import meters
@@ -21,7 +21,7 @@ from ovenbird.pipeline.stages import stage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.facts import Fact, Pairs, Relation
 
 DNS_LOOKUP = stage("ls_in_dns_lookup")
 DNS_RESPONSE = stage("ls_in_dns_response")
@@ -31,11 +31,17 @@ RESOLVING = DatapathGroup("dns")
 UNMETERED_DNS = DatapathGroup("dns without a meter")
 """Those of them whose queries no meter limits."""
 
-DNS = Rows(
-    sb.DNS,
-    values=(sb.DNS.records, sb.DNS.external_ids),
-    key_of=lambda row: row.external_ids.get("dns_id", ""),
-)
+
+class DnsRow(NamedTuple):
+    """Records that chassis answer with, by name."""
+
+    relation: Relation
+    record: str
+    records: Pairs
+    external_ids: Pairs
+
+
+DNS = NamedRows(sb.DNS, DnsRow, key_of=lambda row: row.external_ids.get("dns_id", ""))
 """Key: UUID of the Northbound row, which is in `external_ids:dns_id`."""
 DNS_OF = Members(DNS, sb.DNS.datapaths)
 
@@ -73,11 +79,11 @@ def switch_records(switch: nb.LogicalSwitch) -> Iterator[Fact]:
     else:
         yield flow(DNS_LOOKUP, where, 100, ASKED, ASK, meter=meter)
     for record in records:
-        yield DNS(record.uuid, _lowered(record), (("dns_id", record.uuid),))
+        yield DNS(record.uuid, records=_lowered(record), external_ids=(("dns_id", record.uuid),))
         yield DNS_OF(record.uuid, where)
 
 
-def _lowered(record: nb.DNS) -> tuple[tuple[str, str], ...]:
+def _lowered(record: nb.DNS) -> Pairs:
     """Return the records by name in lower case, as chassis compare them (RFC 4343)."""
     return tuple(sorted({name.lower(): addresses for name, addresses in record.records.items()}.items()))
 

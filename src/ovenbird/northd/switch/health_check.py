@@ -11,9 +11,9 @@ offline: this alone is written here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.engine.facts import Rows
+from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.lookups import find
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.model import nb, sb
@@ -33,7 +33,7 @@ from ovenbird.pipeline.explanations import HintedTable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.facts import Fact, Pairs, Relation
     from ovenbird.engine.rows import UUID
     from ovenbird.northd.ir.health_check import Probe
 
@@ -44,12 +44,31 @@ _KIND = "svc-monitor"
 """The kind of packets that a meter limits, ovn-nb(5), Copp."""
 _FROM, _TO = "eth.src == $svc_monitor_mac", "eth.dst == $svc_monitor_mac"
 
+
+class ServiceMonitorRow(NamedTuple):
+    """A backend that its chassis probes; the columns are those of ovn-sb(5)."""
+
+    relation: Relation
+    logical_port: str
+    ip: str
+    port: int
+    protocol: str | None
+    src_mac: str
+    src_ip: str
+    options: Pairs
+
+
+class MonitorStatus(NamedTuple):
+    """What is known of a backend."""
+
+    relation: Relation
+    uuid: UUID
+    status: str | None
+
+
 _SM = sb.ServiceMonitor
-SERVICE_MONITOR = Rows(
-    _SM, key=(_SM.logical_port, _SM.ip, _SM.port, _SM.protocol), values=(_SM.src_mac, _SM.src_ip, _SM.options)
-)
-MONITOR_STATUS = Rows(_SM, values=(_SM.status,), update_only=True)
-"""What chassis last said of a backend. Key: the row's UUID."""
+SERVICE_MONITOR = NamedRows(_SM, ServiceMonitorRow, key=(_SM.logical_port, _SM.ip, _SM.port, _SM.protocol))
+MONITOR_STATUS = NamedRows(_SM, MonitorStatus, update_only=True)
 
 flow = FlowBuilder("health_check")
 
@@ -78,8 +97,15 @@ def probes(row: LB) -> Iterator[Fact]:
         if switch is None:
             continue
         switches[switch] = None
-        key = (probe.port, probe.backend.ip, int(probe.backend.port), probe.protocol)
-        yield SERVICE_MONITOR(*key, mac, probe.source, probe.options)
+        yield SERVICE_MONITOR(
+            logical_port=probe.port,
+            ip=probe.backend.ip,
+            port=int(probe.backend.port),
+            protocol=probe.protocol,
+            src_mac=mac,
+            src_ip=probe.source,
+            options=probe.options,
+        )
         yield _responder(probe, datapath(switch), mac, row.uuid)
     for switch in switches:
         where, limit = datapath(switch), meters(switch).get(_KIND, "")

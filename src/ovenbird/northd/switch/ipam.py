@@ -15,7 +15,7 @@ from os import urandom
 from typing import TYPE_CHECKING, NamedTuple
 
 from ovenbird.engine.errors import IdsExhaustedError
-from ovenbird.engine.facts import Rows
+from ovenbird.engine.facts import NamedRows
 from ovenbird.engine.findings import finding
 from ovenbird.engine.ids import Pool, seed
 from ovenbird.engine.rules import rule
@@ -41,16 +41,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ovenbird.engine.engine import Engine
-    from ovenbird.engine.facts import Fact
-    from ovenbird.engine.rows import Store
+    from ovenbird.engine.facts import Fact, Relation
+    from ovenbird.engine.rows import UUID, Store
     from ovenbird.northd.ir.addresses import Addresses
     from ovenbird.northd.ir.switch_port import SwitchPort
 
 MACS = Pool("Ethernet addresses", 1, 0xFF_FFFF)
 """The last three octets of made-up Ethernet addresses, behind NB_Global's `mac_prefix`; one scope for all switches."""
 
-PORT_ADDRESSES = Rows(nb.LogicalSwitchPort, values=(nb.LogicalSwitchPort.dynamic_addresses,), update_only=True)
-"""The addresses that a port asked for by `dynamic`. Key: the port's UUID."""
+
+class PortAddresses(NamedTuple):
+    """The addresses that a port asked for by `dynamic`."""
+
+    relation: Relation
+    uuid: UUID
+    dynamic_addresses: str | None
+
+
+PORT_ADDRESSES = NamedRows(nb.LogicalSwitchPort, PortAddresses, update_only=True)
 
 INTERFACE_ID = (1 << 64) - 1
 """The half of an IPv6 address that an Ethernet address gives (RFC 4291, section 2.5.1)."""

@@ -8,9 +8,9 @@ switch port is used everywhere.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.model import nb, sb
 from ovenbird.northd.ir.datapath_groups import SWITCHES, UNKNOWN
@@ -24,14 +24,26 @@ from ovenbird.pipeline.stages import stage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.facts import Fact, Relation
+    from ovenbird.engine.rows import UUID
     from ovenbird.northd.ir.switch_port import SwitchPort
 
 L2_LOOKUP = stage("ls_in_l2_lkup")
 NOT_FOUND = stage("ls_in_l2_unknown")
 
 _MG = sb.MulticastGroup
-MULTICAST_GROUP = Rows(_MG, key=(_MG.datapath, _MG.name), values=(_MG.tunnel_key,))
+
+
+class MulticastGroupRow(NamedTuple):
+    """A multicast group, but for its members."""
+
+    relation: Relation
+    datapath: UUID
+    name: str
+    tunnel_key: int
+
+
+MULTICAST_GROUP = NamedRows(_MG, MulticastGroupRow, key=(_MG.datapath, _MG.name))
 IN_MULTICAST_GROUP = Members(MULTICAST_GROUP, _MG.ports)
 
 FLOOD = ("_MC_flood", 32_768)

@@ -8,9 +8,9 @@ chassis' own, which it makes from Southbound's Load_Balancer rows.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ovenbird.engine.facts import Members, Rows
+from ovenbird.engine.facts import Members, NamedRows
 from ovenbird.engine.grouped import grouped_values
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.model import nb, sb
@@ -57,7 +57,7 @@ from ovenbird.pipeline.stages import stage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ovenbird.engine.facts import Fact
+    from ovenbird.engine.facts import Fact, Pairs, Relation
     from ovenbird.engine.rows import UUID
     from ovenbird.northd.ir.socket_address import SocketAddress
 
@@ -71,10 +71,24 @@ AFTER_REJECT = stage("ls_out_qos_mark")
 
 OF_SWITCHES = "switches"
 
+
+class LoadBalancerRow(NamedTuple):
+    """A load balancer that switches use."""
+
+    relation: Relation
+    balancer: str
+    name: str
+    vips: Pairs
+    protocol: str | None
+    datapath_group: UUID | None
+    options: Pairs
+    external_ids: Pairs
+
+
 _SB = sb.LoadBalancer
-LOAD_BALANCER = Rows(
+LOAD_BALANCER = NamedRows(
     _SB,
-    values=(_SB.name, _SB.vips, _SB.protocol, _SB.datapath_group, _SB.options, _SB.external_ids),
+    LoadBalancerRow,
     key_of=lambda row: row.external_ids.get("lb_id", ""),
     within=(IN_DP_GROUP, _SB.datapath_group, None),
 )
@@ -172,7 +186,15 @@ def load_balancer(row: LB) -> Iterator[Fact]:
     yield where.row
     vips = tuple([(str(vip.at), ",".join(map(str, vip.configured))) for vip in made.vips])
     options = tuple(sorted({**row.options, "hairpin_orig_tuple": "true"}.items()))
-    yield LOAD_BALANCER(row.uuid, row.name, vips, row.protocol, where.uuid, options, (("lb_id", row.uuid),))
+    yield LOAD_BALANCER(
+        row.uuid,
+        name=row.name,
+        vips=vips,
+        protocol=row.protocol,
+        datapath_group=where.uuid,
+        options=options,
+        external_ids=(("lb_id", row.uuid),),
+    )
     for vip in made.vips:
         yield from _vip(row, made, vip, users)
 
