@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ovenbird.daemon.descriptors import ENOUGH
+from support.places import short_directory
 from support.waiting import until
 
 OVENBIRD = (sys.executable, "-m", "ovenbird.cli")
@@ -44,8 +45,8 @@ def gone(pid):
 def daemon(tmp_path):
     made = []
 
-    def make(*options):
-        made.append(Daemon(tmp_path, *options))
+    def make(*options, place=tmp_path):
+        made.append(Daemon(place, *options))
         return made[-1]
 
     yield make
@@ -53,6 +54,14 @@ def daemon(tmp_path):
         if (one.place / "ovsdb-server.pid").exists():
             os.kill(one.pid, signal.SIGTERM)
             until(lambda one=one: not (one.place / "ovsdb-server.pid").exists())
+
+
+@pytest.fixture
+def another_users_directory():
+    """A directory that another user reaches: pytest keeps its own to the user that runs it."""
+    with short_directory() as place:
+        os.chown(place, 65534, 65534)
+        yield place
 
 
 def test_a_detached_start_returns_when_the_daemon_serves(daemon):
@@ -95,11 +104,8 @@ def test_a_monitored_daemon_that_crashes_is_started_again(daemon):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
-def test_another_user(daemon, tmp_path):
-    for place in (tmp_path, *list(tmp_path.parents)[:-2]):
-        if place.stat().st_uid == 0 and "pytest" in str(place):
-            place.chmod(0o777)
-    one = daemon("--detach", "--user=nobody")
+def test_another_user(another_users_directory, daemon):
+    one = daemon("--detach", "--user=nobody", place=another_users_directory)
     assert one.start().returncode == 0
     assert Path(f"/proc/{one.pid}").stat().st_uid == Path("/proc/self").stat().st_uid + 65534
 
