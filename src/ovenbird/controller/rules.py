@@ -20,6 +20,7 @@ from ovenbird.controller.physical import (
     port_retries,
     port_security,
     ports,
+    queues,
     static_flows,
     tunnel_bfd,
 )
@@ -41,7 +42,9 @@ SOUTHBOUND = (
 OMITTED = {"Logical_Flow": ("external_ids",)}
 """Columns of Southbound that people read, and nobody here: a third of what the server would send."""
 
-SWITCH = (vswitch.OpenVSwitch, vswitch.Bridge, vswitch.Port, vswitch.Interface, vswitch.SSL)
+SWITCH = (
+    vswitch.OpenVSwitch, vswitch.Bridge, vswitch.Port, vswitch.Interface, vswitch.SSL, vswitch.QoS, vswitch.Queue,
+)  # fmt: skip
 """The tables of Open_vSwitch that this controller reads."""
 
 RULES = (
@@ -54,7 +57,8 @@ RULES = (
     garp.announcements, meters.meters, periodic_ra.advertisements, bfd_sessions.sessions, bfd_sessions.session_status,
     service_monitors.probes, service_monitors.probe_status,
     prefix_delegation.delegations, virtual.release, multichassis.large_packets, port_retries.failed_port,
-    zone_limits.port_limit, zone_limits.router_limits, chassis.findings,
+    queues.port_queues, queues.stale_queues, queues.wrong_rates, zone_limits.port_limit, zone_limits.router_limits,
+    chassis.findings,
 )  # fmt: skip
 
 

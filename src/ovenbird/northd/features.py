@@ -32,6 +32,7 @@ from ovenbird.northd.switch import (
     l2_lookup,
     load_balancer,
     port_security,
+    qos,
     router_port,
 )
 from ovenbird.pipeline.explanations import Explanations
@@ -44,6 +45,7 @@ FEATURES = (
     rbac.FEATURE,
     table_miss.FEATURE,
     port_security.FEATURE,
+    qos.FEATURE,
     fdb.FEATURE,
     conntrack.FEATURE,
     acl.FEATURE,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import struct
 from dataclasses import KW_ONLY, dataclass
 
+from ovenbird.openflow.actions import Meter as MeterAction
 from ovenbird.openflow.actions.wire import Action, decode_actions, encode_actions
 from ovenbird.openflow.errors import DecodeError, EncodeError
 
 _HEADER = struct.Struct(">HH4x")
+_METER_ACTION = MeterAction(0).encode()[:4]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,12 @@ def _with_actions(kind: int, actions: bytes) -> bytes:
 
 
 def encode_apply(actions: bytes) -> bytes:
-    """Wrap encoded actions in OFPIT_APPLY_ACTIONS; no actions are no instruction, which drops the packet."""
+    """Return the instructions that apply encoded actions: OFPIT_METER for one in front of them, OFPIT_APPLY_ACTIONS.
+
+    No actions are no instruction, which drops the packet.
+    """
+    if actions.startswith(_METER_ACTION):
+        return Meter(int.from_bytes(actions[4:8], "big")).encode() + encode_apply(actions[8:])
     return _with_actions(4, actions) if actions else b""
 
 

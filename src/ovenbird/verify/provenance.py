@@ -162,12 +162,5 @@ def _named(row: Row) -> tuple[str, str]:
     return f"{_noun(row)} {_name(row)}", ""
 
 
-def _qos(row: nb.QoS) -> tuple[str, str]:
-    return f"qos {row.direction} {row.priority}", row.match
-
-
-THEIRS = (
-    HintedTable(nb.LogicalSwitch),
-    HintedTable(nb.QoS, _qos, (nb.LogicalSwitch.qos_rules,)),
-)
+THEIRS = (HintedTable(nb.LogicalSwitch),)
 """Tables whose rows flows of the original's northd name, where none of ours does."""

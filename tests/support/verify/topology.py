@@ -83,6 +83,9 @@ def make(dice: random.Random, *, routed: bool = False) -> Topology:
     for owner in made.groups + made.switches:
         for _ in range(dice.choice([0, 0, 1, 2, 4])):
             _add_acl(made, dice, owner, priorities.pop())
+    for switch in made.switches:
+        for priority in dice.sample(range(1, 32768), dice.choice([0, 0, 1, 3])):
+            _add_qos(made, dice, switch, priority)
     return made
 
 
@@ -127,6 +130,14 @@ def _add_acl(made: Topology, dice: random.Random, owner: str, priority: int) -> 
     if action in ("allow", "allow-related") and dice.random() < 0.2:
         flags.append("--label=77")
     made.add("--may-exist", *flags, "acl-add", owner, direction, str(priority), match, action)
+
+
+def _add_qos(made: Topology, dice: random.Random, switch: str, priority: int) -> None:
+    direction = dice.choice(["from-lport", "to-lport"])
+    match = expression(dice, made, "inport" if direction == "from-lport" else "outport", 1)
+    mark, limit = [f"dscp={dice.randint(0, 63)}"], [f"rate={dice.randint(1, 9000)}"]
+    limit += dice.choice([[], ["burst=100"]])
+    made.add("qos-add", switch, direction, str(priority), match, *dice.choice([mark, mark, limit, mark + limit]))
 
 
 def expression(dice: random.Random, made: Topology, field_: str, depth: int) -> str:

@@ -33,6 +33,10 @@ def world():
     band.insert(nb.Meter, {"name": "m0", "unit": "pktps", "bands": frozenset([uuid])})
     band.commit()
     made.insert(nb.AddressSet, name="as0", addresses=frozenset(["1.1.1.1"]))
+    made.insert(
+        nb.QoS, (switch, "qos_rules"), priority=3, direction="from-lport", match="ip4", action={"dscp": 5},
+        bandwidth={"rate": 7},
+    )  # fmt: skip
     made.dns = made.insert(nb.DNS, records={"A.b": "10.0.0.1"})
     return made
 
@@ -68,6 +72,12 @@ CHANGES = [
     (nb.ACL, "name", "why"),
     (nb.ACL, "label", 5),
     (nb.ACL, "options", {"log-related": "true"}),
+    (nb.LogicalSwitch, "qos_rules", frozenset()),
+    (nb.QoS, "priority", 9),
+    (nb.QoS, "direction", "to-lport"),
+    (nb.QoS, "match", "ip6"),
+    (nb.QoS, "action", {"dscp": 6}),
+    (nb.QoS, "bandwidth", {"rate": 7, "burst": 1}),
     (nb.Meter, "fair", True),
     (nb.Meter, "unit", "kbps"),
     (nb.Meter, "name", "mx"),
@@ -107,7 +117,7 @@ def test_a_column_alone(row_class, column, value):
     assert changed != before or (row_class, column) == (nb.LogicalSwitch, "external_ids"), "the change shows nowhere"
     assert changed == scratch(made)
     # Rows that nothing refers to any more are gone for good, and a tag that was replaced by one asked for.
-    if row.exists() and column not in ("ports", "acls", "tag_request"):
+    if row.exists() and column not in ("ports", "acls", "qos_rules", "tag_request"):
         made.update(row, **{column: old})
         made.settle()
         assert made.image() == before

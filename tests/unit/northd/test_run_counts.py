@@ -24,6 +24,9 @@ def cloud(switches, ports):
     made.port(outside, "to-out", "router", type="router", options=options)
     made.candidate = candidate(made, "hv1", 2)
     made.dhcp = made.insert(nb.DHCPOptions, cidr="10.0.0.0/8", options={})
+    made.shaped = made.insert(
+        nb.QoS, (made.switches[0], "qos_rules"), direction="from-lport", match="ip4", action={"dscp": 1}
+    )
     made.names = made.insert(nb.DNS, records={"a.b": "10.0.0.1"})
     made.update(made.switches[0], dns_records=frozenset([made.names.uuid]))
     made.session = made.insert(nb.BFD, logical_port="out", dst_ip="172.16.0.250")
@@ -123,6 +126,18 @@ def name_a_switch(made):
     made.update(made.switches[1], dns_records=frozenset([made.names.uuid]))
 
 
+def limit_a_rate(made):
+    made.insert(nb.QoS, (made.switches[1], "qos_rules"), direction="to-lport", match="ip", bandwidth={"rate": 9})
+
+
+def stop_marking(made):
+    made.delete(made.shaped, (made.switches[0], "qos_rules"))
+
+
+def queue_a_port(made):
+    made.update(made.nb.store.find(nb.LogicalSwitchPort.name, "p1-1"), options={"qos_max_rate": "1000"})
+
+
 def add_rival(made):
     """From one candidate to two: who is behind the router begins to matter."""
     candidate(made, "hv2", 1)
@@ -200,6 +215,7 @@ EDITS = [
     add_route, remove_route, add_equal_route, add_policy, change_policy, translate_sources, give_floating_address,
     give_distributed_address, take_floating_address, change_record, name_a_switch, add_rival, prefer_another_gateway,
     add_router_port, remove_router_port, bind, unbind, session_comes_up, fix_a_neighbour, add_port, remove_port,
+    limit_a_rate, stop_marking, queue_a_port,
 ]  # fmt: skip
 WITH_RIVALS = [
     remove_rival, add_another_rival, prefer_another_gateway, add_router_port, remove_router_port, link_a_router,

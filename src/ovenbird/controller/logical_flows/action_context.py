@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import GROUP, cookie_of
+from ovenbird.controller.facts import GROUP, METER, cookie_of
 from ovenbird.controller.local.bridge import zero_snat
-from ovenbird.controller.logical_flows.meters import meter_number
+from ovenbird.controller.logical_flows.meters import METER_IDS, meter_number
 from ovenbird.controller.logical_flows.names import port_key
 from ovenbird.engine.ids import Pool
 from ovenbird.engine.lookups import rows
@@ -43,9 +43,14 @@ def dhcpv6_options() -> dict[str, OptionType]:
 
 
 class FlowContext:
-    """The logical flow around an action: `lang.actions.context.Context` of this chassis."""
+    """The logical flow around an action: `lang.actions.context.Context` of this chassis.
 
-    __slots__ = ("asked", "datapath", "flow", "groups", "is_switch", "pipeline", "table", "zero_snat")
+    Attributes:
+        asked: whether the actions mean something else for other flows or at other times.
+        needs: the groups and meters that they refer to.
+    """
+
+    __slots__ = ("asked", "datapath", "flow", "is_switch", "needs", "pipeline", "table", "zero_snat")
 
     collector_sets: frozenset[int] = frozenset()
 
@@ -57,7 +62,7 @@ class FlowContext:
         self.is_switch = is_switch(datapath)
         self.zero_snat = zero_snat()
         self.asked = False
-        self.groups: list[Fact] = []
+        self.needs: list[Fact] = []
 
     @property
     def cookie(self) -> int:
@@ -99,15 +104,18 @@ class FlowContext:
         self.asked = True
         return meter_number(name)
 
-    def rate_meter(self, rate: int, *, burst: int) -> int:  # noqa: ARG002
-        """Return 0: the rates of QoS rules are not limited."""
-        return 0
+    def rate_meter(self, rate: int, *, burst: int) -> int:
+        """Return the id of the flow's own meter, and note that it needs it: rules of one rate do not share it."""
+        self.asked = True
+        number = METER_IDS.get((self.flow.uuid, rate, burst))
+        self.needs.append(METER(number=number, unit="kbps", bands=((rate, burst),)))
+        return number
 
     def group(self, spec: GroupSpec) -> int:
         """Return the id of the group with that specification, and note that the flow needs it."""
         self.asked = True
         number = GROUPS.get(spec)
-        self.groups.append(GROUP(number=number, spec=spec))
+        self.needs.append(GROUP(number=number, spec=spec))
         return number
 
 

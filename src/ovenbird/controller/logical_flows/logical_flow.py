@@ -221,8 +221,8 @@ class Translator:
                 tails = [_part_tail(clause, ids) for clause in clauses]
             else:
                 if actions is None:
-                    actions, groups = self._encoded_actions(flow, datapath, parsed)
-                    yield from groups
+                    actions, needs = self._encoded_actions(flow, datapath, parsed)
+                    yield from needs
                 tails = [(actions, cookie)]
             head = (PART if clauses else FLOW, number, priority)
             hole = pattern_of.hole(match) if pattern_of is not None else None
@@ -237,7 +237,7 @@ class Translator:
     def _encoded_actions(
         self, flow: LogicalFlow, datapath: DatapathBinding, parsed: Actions
     ) -> tuple[bytes, list[Fact]]:
-        """Encode a flow's actions, and return the groups that they need.
+        """Encode a flow's actions, and return the groups and meters that they need.
 
         Those that ask nothing of their surroundings but the table are remembered.
         """
@@ -251,7 +251,7 @@ class Translator:
             if len(self._encodings) >= _MAX_ENCODINGS:
                 self._encodings.clear()
             self._encodings[key] = found
-        return found, context.groups
+        return found, context.needs
 
 
 def _report(text: str) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.facts import Fact
 
 METER_IDS = Pool("meter id", 1, 0xFFFF)
-"""The switch's numbers of meters, by name."""
+"""The switch's numbers of meters: of Southbound's by name, of those that `set_meter` makes by flow, rate and burst."""
 
 
 @view

@@ -189,9 +189,11 @@ class BridgeSession:
         stats = await session.request(FlowStatsRequest())
         self.table.recall([flow for part in stats if isinstance(part, FlowStatsReply) for flow in part.flows])
         descriptions = await session.request(GroupDescRequest())
-        self.groups.recall([g for part in descriptions if isinstance(part, GroupDescReply) for g in part.groups])
+        groups = [group for part in descriptions if isinstance(part, GroupDescReply) for group in part.groups]
+        self.groups.recall({group.group_id: group.buckets for group in groups})
         configurations = await session.request(MeterConfigRequest())
-        self.meters.recall([m for part in configurations if isinstance(part, MeterConfigReply) for m in part.meters])
+        meters = [meter for part in configurations if isinstance(part, MeterConfigReply) for meter in part.meters]
+        self.meters.recall({meter.meter_id: meter for meter in meters})
         log.info("the bridge holds %d flows", len(self.table.installed))
 
     async def _map_option(self, session: OpenFlowSession) -> None:

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 from ovenbird.controller.facts import SwitchGroup
 from ovenbird.controller.ofctrl.id_table import IdTable
-from ovenbird.openflow.messages import GroupDesc, GroupMod, GroupType, ModCommand
+from ovenbird.openflow.messages import GroupMod, GroupType, ModCommand
 from ovenbird.openflow.messages.group import Bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ovenbird.lang.actions.context import GroupSpec
 
 
@@ -31,10 +29,6 @@ class GroupTable(IdTable[SwitchGroup, tuple[Bucket, ...]]):
             thing: its buckets; None for a group that goes.
         """
         return GroupMod(command, number) if thing is None else GroupMod(command, number, GroupType.SELECT, thing)
-
-    def recall(self, groups: Iterable[GroupDesc]) -> None:
-        """Take what the switch holds for true."""
-        self.installed = {group.group_id: group.buckets for group in groups}
 
 
 def buckets_of(spec: GroupSpec) -> tuple[Bucket, ...]:

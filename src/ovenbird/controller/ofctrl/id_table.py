@@ -14,7 +14,7 @@ from ovenbird.controller.facts import SwitchGroup, SwitchMeter
 from ovenbird.openflow.messages import ModCommand
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ovenbird.openflow.messages import Message
 
@@ -31,6 +31,7 @@ class IdTable(ABC, Generic[Wanted, Thing]):
     def __init__(self) -> None:
         self.desired: dict[int, Thing] = {}
         self.installed: dict[int, Thing] = {}
+        self._dirty: dict[int, None] = {}  # what may have to be sent
 
     @abstractmethod
     def made_of(self, fact: Wanted) -> Thing:
@@ -50,14 +51,22 @@ class IdTable(ABC, Generic[Wanted, Thing]):
         """Take in a wave's facts."""
         for fact in removed:
             self.desired.pop(fact.number, None)
+            self._dirty[fact.number] = None
         for fact in added:
             self.desired[fact.number] = self.made_of(fact)
+            self._dirty[fact.number] = None
+
+    def recall(self, installed: Mapping[int, Thing]) -> None:
+        """Take what the switch holds for true, by number, and compare everything with it."""
+        self.installed = dict(installed)
+        self._dirty = dict.fromkeys((*self.desired, *self.installed))
 
     def before(self) -> list[Message]:
         """Return the messages to send before the flows, and hold them for sent."""
         messages = []
-        for number, thing in self.desired.items():
-            there = self.installed.get(number)
+        for number in [number for number in self._dirty if number in self.desired]:
+            del self._dirty[number]
+            thing, there = self.desired[number], self.installed.get(number)
             if there != thing:
                 messages.append(self.change(ModCommand.ADD if there is None else ModCommand.MODIFY, number, thing))
                 self.installed[number] = thing
@@ -65,7 +74,8 @@ class IdTable(ABC, Generic[Wanted, Thing]):
 
     def after(self) -> list[Message]:
         """Return the messages to send when no flow refers any more to what has to go, and hold them for sent."""
-        gone = [number for number in self.installed if number not in self.desired]
+        gone = [number for number in self._dirty if number not in self.desired]
         for number in gone:
-            del self.installed[number]
-        return [self.change(ModCommand.DELETE, number, None) for number in gone]
+            del self._dirty[number]
+        there = [number for number in gone if self.installed.pop(number, None) is not None]
+        return [self.change(ModCommand.DELETE, number, None) for number in there]

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ovenbird.controller.facts import SwitchMeter
 from ovenbird.controller.ofctrl.id_table import IdTable
 from ovenbird.openflow.messages import MeterConfig, MeterFlag, MeterMod, ModCommand
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 def config_of(number: int, *, unit: str, bands: tuple[tuple[int, int], ...]) -> MeterConfig:
@@ -42,7 +37,3 @@ class MeterTable(IdTable[SwitchMeter, MeterConfig]):
             thing: what it is then; None for a meter that goes.
         """
         return MeterMod(command, number) if thing is None else MeterMod(command, number, thing.flags, thing.bands)
-
-    def recall(self, meters: Iterable[MeterConfig]) -> None:
-        """Take what the switch holds for true."""
-        self.installed = {meter.meter_id: meter for meter in meters}

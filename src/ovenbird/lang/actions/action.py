@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ovenbird.lang.ast import Boolean, Expr, conjunction
 from ovenbird.lang.errors import FieldError
 from ovenbird.lang.parser import check_writable, parse, parse_field
+from ovenbird.openflow.actions import Meter as OpenFlowMeter
 from ovenbird.openflow.instructions import ApplyActions, Meter
 
 if TYPE_CHECKING:
@@ -48,10 +49,6 @@ class Action(ABC):
     def requires(self) -> tuple[str, ...]:
         """Return the match expressions that packets must satisfy for the action to make sense."""
         return ()
-
-    def meter_id(self, ctx: Context) -> int:  # noqa: ARG002 - for the one action that is a meter
-        """Return the id of the meter that the whole flow must pass, 0 for none."""
-        return 0
 
     def __str__(self) -> str:
         return self.format()
@@ -101,14 +98,26 @@ class Actions(NamedTuple):
         return conjunction(terms) if terms else Boolean(value=True)
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
-        """Return the OpenFlow actions of the whole list."""
-        return encode_all(self.actions, ctx)
+        """Return the OpenFlow actions of the whole list; a meter, which the whole flow must pass, comes first.
+
+        Raises:
+            LangError: an action has no place here, or there are two meters.
+        """
+        actions = encode_all(self.actions, ctx)
+        meters = [action for action in actions if type(action) is OpenFlowMeter]
+        if not meters:
+            return actions
+        if len(meters) > 1:
+            raise FieldError("one flow cannot have two meters")
+        return [*meters, *[action for action in actions if action is not meters[0]]]
 
     def instructions(self, ctx: Context) -> list[Instruction]:
-        """Return the OpenFlow instructions of the flow: its meters, then its actions; none for a flow that drops."""
-        meters: list[Instruction] = [Meter(meter_id) for action in self.actions if (meter_id := action.meter_id(ctx))]
+        """Return the OpenFlow instructions of the flow: its meter, then its actions; none for a flow that drops."""
         actions = self.encode(ctx)
-        return [*meters, ApplyActions(tuple(actions))] if actions else meters
+        first = actions[0] if actions else None
+        meters: list[Instruction] = [Meter(first.meter_id)] if isinstance(first, OpenFlowMeter) else []
+        rest = tuple(actions[len(meters) :])
+        return [*meters, ApplyActions(rest)] if rest else meters
 
     def __str__(self) -> str:
         return format_all(self.actions)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ovenbird.lang.actions.action import Noted
 from ovenbird.lang.errors import FieldError, ParseError
+from ovenbird.openflow.actions import Meter as OpenFlowMeter
 from ovenbird.openflow.actions import Sample as OpenFlowSample
 from ovenbird.openflow.actions import SetQueue as OpenFlowSetQueue
 
@@ -54,8 +55,7 @@ class SetQueue(Noted):
 class SetMeter(Noted):
     """`set_meter(rate);`, `set_meter(rate, burst);`: drop above `rate` kbps, with bursts of `burst` kbit (0: default).
 
-    OpenFlow 1.3 has meters as instructions of a flow, not as actions: see `Actions.instructions`. Hence not inside
-    blocks.
+    OpenFlow 1.3 has meters as instructions of a flow, not as actions: see `Actions.encode`. Hence not inside blocks.
     """
 
     rate: int
@@ -86,13 +86,10 @@ class SetMeter(Noted):
         """Write the action."""
         return f"set_meter({self.rate}, {self.burst});" if self.burst else f"set_meter({self.rate});"
 
-    def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - it is an instruction
-        """Return nothing: the meter is an instruction of the whole flow."""
-        return []
-
-    def meter_id(self, ctx: Context) -> int:
-        """Return the meter of this rate and burst."""
-        return ctx.rate_meter(self.rate, burst=self.burst)
+    def encode(self, ctx: Context) -> list[OpenFlowAction]:
+        """Return the meter of this rate and burst, if there is one."""
+        number = ctx.rate_meter(self.rate, burst=self.burst)
+        return [OpenFlowMeter(number)] if number else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -229,13 +229,12 @@ def _encoded(text: str, context: Context, keys: dict[str, int]) -> tuple[bytes, 
     listener = _Prober(context, keys)
     try:
         parsed = parse_actions(text)
-        parsed.instructions(listener)  # asks for the meters too
         encoded = encode_actions(parsed.encode(listener))
     except LangError:
         return None
     if listener.personal or any(question != "port_key" for question in listener.asked):
         return None
-    return encoded, len(listener.asked) // 2
+    return encoded, len(listener.asked)
 
 
 class _Prober:

@@ -18,6 +18,7 @@ from ovenbird.model import nb, sb
 from ovenbird.model.options import flag, number
 from ovenbird.northd.ir.datapath_groups import SWITCHES
 from ovenbird.northd.ir.feature import Feature, Setting
+from ovenbird.northd.ir.queues import QUEUE, queue_of
 from ovenbird.northd.ir.router_port import enabled, gateway_chassis
 from ovenbird.northd.ir.southbound_rows import (
     DATAPATH,
@@ -136,8 +137,10 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
         kind, pairs = _towards_router(options.get("router-port"))
     else:
         if port.vlan_passthru:
-            pairs = _pairs({**options, "vlan-passthru": "true"})
-        elif options:
+            options = {**options, "vlan-passthru": "true"}
+        if (queue := queue_of(port)) is not None:
+            options = {**options, QUEUE: str(queue)}
+        if options:
             pairs = _pairs(options)
         if options and (requested := options.get("requested-chassis")):
             chassis, others = requested_chassis(requested)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from ovenbird.engine.rules import rule, singleton
 from ovenbird.model import nb
-from ovenbird.model.options import number
 from ovenbird.northd.ir.datapath_groups import SWITCHES, DatapathGroup
 from ovenbird.northd.ir.feature import Feature
 from ovenbird.northd.ir.flow import FlowBuilder
@@ -33,9 +32,6 @@ OUT_APPLY = stage("ls_out_apply_port_sec")
 
 UNTAGGED = DatapathGroup("untagged")
 """Switches that do not pass VLAN tags through."""
-
-LAST_QUEUE = 61_440
-"""ovn-sb(5), `set_queue`."""
 
 flow = FlowBuilder("port_security")
 
@@ -66,15 +62,10 @@ def untagged(switch: nb.LogicalSwitch) -> Iterator[Fact]:
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
-    """Let nothing in from a disabled port; mark what goes to a port's queue."""
-    if port.type == "external":  # nothing comes in there
-        return
-    if not port.enabled:
+    """Let nothing in from a disabled port."""
+    if not port.enabled and port.type != "external":  # nothing comes in there
         drop = f"{PORT_SEC_DROP} = 1; next;"
         yield flow(IN_CHECK, port.datapath, 100, f"inport == {port.quoted}", drop, port.hint, port.name)
-    elif port.type != "router" and (queue := number(port.options, "qdisc_queue_id", high=LAST_QUEUE)) is not None:
-        ask = f"set_queue({queue}); {_ASK}"
-        yield flow(IN_CHECK, port.datapath, 70, f"inport == {port.quoted}", ask, port.hint, port.name)
 
 
 FEATURE = Feature(

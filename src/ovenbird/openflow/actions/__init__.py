@@ -33,6 +33,7 @@ from ovenbird.openflow.actions.output import (
     Bundle,
     Controller,
     Group,
+    Meter,
     Multipath,
     Output,
     OutputReg,
@@ -50,7 +51,7 @@ __all__ = [
     "Action", "Bundle", "CheckPktLarger", "Clone", "Conjunction", "Controller", "Ct", "CtClear", "DecTtl",
     "DecTtlCntIds",
     "DeleteField", "Exit", "FinTimeout", "Group", "Learn", "LearnLoad", "LearnMatch", "LearnOutput", "LearnSpec",
-    "Multipath", "Nat", "Note", "Output", "OutputReg", "OutputTrunc", "PlainController", "PopMpls", "PopQueue",
+    "Meter", "Multipath", "Nat", "Note", "Output", "OutputReg", "OutputTrunc", "PlainController", "PopMpls", "PopQueue",
     "PopVlan", "Port", "PushMpls", "PushVlan", "RegLoad", "RegMove", "Resubmit", "Sample", "SetField", "SetQueue",
     "SetTtl", "StackPop", "StackPush", "decode_actions", "encode_actions",
 ]  # fmt: skip

@@ -265,6 +265,27 @@ class SetQueue:
         return cls(_U32.unpack(data)[2])
 
 
+@standard(29)
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """Pass the packet through a meter, which may drop it.
+
+    An action since OpenFlow 1.5 (section 7.2.6.14); in front of all others it becomes the instruction that OpenFlow 1.3
+    has for this (`instructions.encode_apply`).
+    """
+
+    meter_id: int
+
+    def encode(self) -> bytes:
+        """Encode as OFPAT_METER."""
+        return _U32.pack(29, 8, self.meter_id)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Decode from the action's own bytes."""
+        return cls(_U32.unpack(data)[2])
+
+
 @nicira(5)
 @dataclass(frozen=True, slots=True)
 class PopQueue(Plain):

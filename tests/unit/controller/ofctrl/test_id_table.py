@@ -6,7 +6,7 @@ from ovenbird.controller.facts import GROUP
 from ovenbird.controller.ofctrl.group_table import GroupTable
 from ovenbird.lang.actions.context import Bucket, GroupSpec
 from ovenbird.openflow.actions import Group, SetField
-from ovenbird.openflow.messages import GroupDesc, GroupType, ModCommand
+from ovenbird.openflow.messages import GroupType, ModCommand
 
 ONE = GroupSpec((Bucket((SetField.of("reg0", 1),), weight=10), Bucket((SetField.of("reg0", 2),), weight=20)))
 TWO = GroupSpec((Bucket((SetField.of("reg0", 3),)),))
@@ -50,5 +50,5 @@ def test_what_the_switch_has_already_is_left_alone_and_what_differs_is_changed_i
     table.absorb(added=[GROUP(1, ONE), GROUP(2, TWO)], removed=[])
     table.before()
     there = table.installed
-    table.recall([GroupDesc(1, GroupType.SELECT, there[1]), GroupDesc(2, GroupType.SELECT, there[1])])
+    table.recall({1: there[1], 2: there[1]})
     assert [(m.command, m.group_id) for m in table.before()] == [(ModCommand.MODIFY, 2)]

@@ -427,7 +427,7 @@ def test_a_flow_hands_packets_up_through_its_meter(world):
 
 def test_a_meter_comes_before_flows_and_goes_after():
     table = MeterTable()
-    table.recall([MeterConfig(9, MeterFlag.KBPS, ((1, 0),))])
+    table.recall({9: MeterConfig(9, MeterFlag.KBPS, ((1, 0),))})
     fact = METER(4, "pktps", ((25, 5),))
     table.absorb(added=[fact], removed=[])
     flags = MeterFlag.PKTPS | MeterFlag.BURST | MeterFlag.STATS

@@ -1,0 +1,106 @@
+"""What smaller features of switches add to our Southbound and to Debian's, flow by flow and row by row."""
+
+import re
+
+import pytest
+
+from support.northd.logical_flows import flows, lines, run
+
+WORLD = """
+ls-add sw0
+ls-add sw1
+lsp-add sw0 vm1
+lsp-set-addresses vm1 "00:00:00:00:00:11 10.0.0.11 fd10::11"
+lsp-add sw0 vm2
+lsp-set-addresses vm2 "00:00:00:00:00:12 10.0.0.12 fd10::12"
+lsp-add sw0 off
+lsp-set-enabled off disabled
+lsp-add sw1 vm3
+lsp-set-addresses vm3 "00:00:00:00:00:13 10.1.0.13 fd11::13"
+lsp-add sw1 wire
+set Logical_Switch_Port wire type=localnet options:network_name=phys addresses=unknown
+lsp-add sw1 local
+set Logical_Switch_Port local type=localport
+lr-add r
+lrp-add r r-sw0 00:00:00:00:01:02 10.0.0.1/24 fd10::1/64
+lsp-add sw0 to-r
+set Logical_Switch_Port to-r type=router options:router-port=r-sw0 addresses=router
+"""
+CASES = {
+    "QoS": """
+qos-add sw0 from-lport 100 "inport == \\"vm1\\" && ip4" dscp=10
+qos-add sw0 from-lport 32767 "inport == \\"vm1\\" && ip4" rate=4294967295
+qos-add sw0 to-lport 102 "outport == \\"vm1\\" && ip4" rate=10 burst=11
+qos-add sw0 to-lport 103 "outport == \\"vm1\\" && ip6" rate=10 burst=11 dscp=0
+qos-add sw1 to-lport 103 "ip6" rate=10 burst=11 dscp=63
+--id=@burst create QoS priority=5 match=ip direction=to-lport bandwidth:burst=5
+--id=@none create QoS priority=6 match=ip direction=to-lport
+--id=@both create QoS priority=7 match=udp direction=from-lport action:dscp=5
+add Logical_Switch sw0 qos_rules @burst @none @both
+add Logical_Switch sw1 qos_rules @both
+""",
+    "queues": """
+set Logical_Switch_Port wire options:qos_max_rate=1000 options:qos_burst=20 options:qos_min_rate=5
+set Logical_Switch_Port vm1 options:qos_max_rate=1000
+set Logical_Switch_Port vm2 options:qdisc_queue_id=77
+set Logical_Switch_Port vm3 options:qos_burst=7
+set Logical_Switch_Port local options:qos_min_rate=5 options:qdisc_queue_id=3
+set Logical_Switch_Port off options:qos_min_rate=5 options:qdisc_queue_id=4
+set Logical_Switch_Port to-r options:qos_max_rate=1000 options:qdisc_queue_id=7
+""",
+}
+
+
+def queues(found):
+    """Return flows without the numbers of queues, which each northd chooses for itself."""
+    return {(*flow[:3], re.sub(r"set_queue\(\d+\)", "set_queue(N)", flow[3]), *flow[4:]) for flow in found}
+
+
+def ports(client):
+    """Return each port's options, with the queue that was asked for and whether there is one."""
+    found = {}
+    for row in client.select("Port_Binding", "logical_port", "options"):
+        options = dict(row["options"][1])
+        if "qdisc_queue_id" in options and "qos_max_rate" in options:
+            options["qdisc_queue_id"] = "some"
+        found[row["logical_port"]] = options
+    return found
+
+
+@pytest.fixture
+def world(oracle):
+    run(oracle, lines(WORLD))
+    return oracle
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_a_feature_adds(world, case):
+    before = [flows(client) for client in (world.theirs, world.ours)]
+    run(world, lines(CASES[case]))
+    after = [flows(client) for client in (world.theirs, world.ours)]
+    theirs, ours = (queues(new - old) for new, old in zip(after, before, strict=True))
+    assert ours == theirs
+    assert len(theirs) >= 4
+    assert ports(world.ours) == ports(world.theirs)
+    assert world.compile()[1] == 0
+
+
+def test_a_port_has_a_queue_of_its_own_where_it_is(world):
+    run(world, lines(CASES["queues"]))
+    encap = {"type": "vxlan", "ip": "192.0.2.1", "chassis_name": "hv"}
+    for client in (world.theirs, world.ours):
+        made = client.transact(
+            {"op": "insert", "table": "Encap", "uuid-name": "e", "row": encap},
+            {"op": "insert", "table": "Chassis", "row": {"name": "hv", "encaps": ["named-uuid", "e"]}},
+        )
+        row = {"chassis": made[1]["uuid"]}
+        client.transact({"op": "update", "table": "Port_Binding", "where": [["type", "==", ""]], "row": row})
+    world.sync()
+    world.compile()
+    theirs, ours = (
+        {name: each.get("qdisc_queue_id") for name, each in ports(c).items()} for c in (world.theirs, world.ours)
+    )
+    assert {name for name in ours if ours[name]} == {name for name in theirs if theirs[name]}
+    numbers = [dict(row["options"][1]).get("qdisc_queue_id") for row in world.ours.select("Port_Binding", "options")]
+    given = [number for number in numbers if number]
+    assert len(given) == len(set(given)) == 6

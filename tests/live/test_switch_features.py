@@ -1,0 +1,99 @@
+"""Smaller features of switches on real switches: each by packets, ours beside the original's programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ovenbird.lab import programs
+from ovenbird.lab.instance import INTERFACE
+from ovenbird.lab.process import wait_until
+from ovenbird.lab.underlay import UPLINK
+from support.live.capture import Capture
+from support.live.traffic import Program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ovenbird.lab.instance import Instance
+    from ovenbird.lab.lab import Lab
+
+    Nbctl = Callable[..., str]
+
+pytestmark = pytest.mark.live
+
+ARRANGEMENTS = {
+    "ours, with the original's controller on hv2": (None, {"hv2": programs.ORIGINAL_CONTROLLER}),
+    "our controllers under the original's northd": (programs.ORIGINAL_NORTHD, {}),
+}
+MACS = {"a": "02:00:00:00:07:01", "b": "02:00:00:00:07:02"}
+HOSTS = {"a": "hv1", "b": "hv2"}
+RATE, BURST, SECONDS = 2000, 500, 3
+FRAME, PAYLOAD = 1042, 1000
+
+
+@pytest.fixture(scope="module", params=ARRANGEMENTS)
+def lab(request: pytest.FixtureRequest, originals: None, make_module_lab: Callable[..., Lab]) -> Lab:
+    northd, controllers = ARRANGEMENTS[request.param]
+    others = {} if northd is None else {"northd": northd}
+    return make_module_lab(central=programs.split(api=False, **others), controllers=controllers)
+
+
+@pytest.fixture(scope="module")
+def instances(lab: Lab, nb: Nbctl) -> dict[str, Instance]:
+    """Instances a on hv1 and b on hv2, in one network."""
+    nb("ls-add", "net")
+    options = nb(
+        "create", "DHCP_Options", "cidr=10.7.0.0/24",
+        'options={server_id="10.7.0.254",server_mac="02:00:00:00:07:fe",lease_time="3600",mtu="1400"}',
+    ).strip()  # fmt: skip
+    for number, (name, mac) in enumerate(MACS.items(), 1):
+        nb("lsp-add", "net", name, "--", "lsp-set-addresses", name, f"{mac} 10.7.0.{number}")
+        nb("lsp-set-dhcpv4-options", name, options)
+    nb("--wait=hv", "sync")
+    found = {name: lab.attach(name, host, name, MACS[name]) for name, host in HOSTS.items()}
+    wait_until(lambda: found["a"].pings("10.7.0.2"), "the first answer")
+    return found
+
+
+def sent(source: Instance, target: Instance, address: str) -> tuple[float, float]:
+    """Send UDP at four times the rate; return how many kilobits of frames arrived, and in how many seconds."""
+    with Program(target, "iperf3", "--server", "--one-off", "--forceflush", ready=True):
+        report = source.run(
+            *("iperf3", "--client", address, "--udp", "--json", f"--bandwidth={4 * RATE}K", f"--time={SECONDS}"),
+            f"--length={PAYLOAD}",
+        )
+    told = json.loads(report)["end"]["sum"]
+    return (told["packets"] - told["lost_packets"]) * FRAME * 8 / 1000, told["seconds"]
+
+
+@pytest.mark.parametrize("direction", ["from-lport", "to-lport"])
+def test_a_rate_is_kept(instances: dict[str, Instance], nb: Nbctl, direction: str) -> None:
+    match = 'inport == "a" && udp' if direction == "from-lport" else 'outport == "b" && udp'
+    nb("--wait=hv", "qos-add", "net", direction, "100", match, "dscp=10", f"rate={RATE}", f"burst={BURST}")
+    with Capture(instances["b"].namespace, INTERFACE, "udp and ip[1] == 40") as marked:
+        kilobits, seconds = sent(instances["a"], instances["b"], "10.7.0.2")
+        marked.wait("UDP")
+    nb("--wait=hv", "qos-del", "net")
+    # What is short of the burst may be what a busy machine did not send in time.
+    assert 0.9 * RATE * seconds < kilobits < 1.1 * (RATE * seconds + BURST)
+
+
+def test_queues_of_ports_are_classes_of_the_physical_interface(
+    instances: dict[str, Instance], lab: Lab, nb: Nbctl
+) -> None:
+    """Open vSwitch's userspace datapath does not put packets into them: that is the kernel datapath's."""
+    switch = lab.hypervisor("hv1")
+    switch.vsctl("set", "Interface", UPLINK, "external_ids:ovn-egress-iface=true")
+    nb("lsp-set-options", "a", "qos_max_rate=7000000", "qos_min_rate=2000000", "qos_burst=80000")
+
+    def has_queue() -> bool:
+        return "rate 2Mbit ceil 7Mbit" in switch.namespace.run("tc", "class", "show", "dev", UPLINK)
+
+    wait_until(has_queue, "the queue")
+    assert instances["a"].pings("10.7.0.2")
+    nb("lsp-set-options", "a")
+    wait_until(lambda: not has_queue(), "the queue to go")
+    assert not switch.vsctl("list", "QoS") + switch.vsctl("list", "Queue")
