@@ -44,7 +44,7 @@ def instances(lab: Lab, nb: Callable[..., str]) -> dict[str, Instance]:
         mac = f"02:00:00:00:0d:0{number}"
         nb("lsp-add", "net", name, "--", "lsp-set-addresses", name, f"{mac} 10.10.0.{number}")
         nb("lsp-set-dhcpv4-options", name, options)
-        made[name] = lab.attach(name, "hv1", name, mac)
+        made[name] = lab.attach(name, host="hv1", port_id=name, mac=mac)
     wait_until(lambda: made["a"].pings("10.10.0.2"), "an answer")
     return made
 

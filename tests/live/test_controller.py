@@ -60,7 +60,9 @@ def instances(lab: Lab, nb: Nbctl) -> dict[str, Instance]:
         nb("acl-add", "pg", "to-lport", str(priority), match, action)
     nb("acl-add", "pg", "from-lport", "1002", "inport == @pg && ip4", "allow-related")
     nb("--wait=hv", "sync")
-    found = {name: lab.attach(name, host, name, MACS[name]) for name, host in (("a", "hv1"), ("b", "hv2"))}
+    found = {
+        name: lab.attach(name, host=host, port_id=name, mac=MACS[name]) for name, host in (("a", "hv1"), ("b", "hv2"))
+    }
     for port in (22, 80, 81):
         argv = (sys.executable, "-c", _LISTEN.format(port=port))
         log, namespace = str(found["b"].rundir / f"{port}.log"), found["b"].namespace.name
@@ -128,7 +130,7 @@ def test_a_port_that_moves_is_up_again(lab: Lab, instances: dict[str, Instance],
         return sb("--bare", "--columns=up", "find", "Port_Binding", "logical_port=c").strip()
 
     for host in ("hv1", "hv2", "hv1"):
-        lab.attach("c", host, "c", MACS["c"])
+        lab.attach("c", host=host, port_id="c", mac=MACS["c"])
         try:
             wait_until(lambda: up() == "true", "c to be up")
             wait_until(lambda: instances["a"].pings("10.7.0.3"), "c to answer")
@@ -210,6 +212,6 @@ def test_a_bridge_that_was_deleted_is_made_and_filled_again(
     hypervisor, one = lab.hypervisor("hv1"), instances["a"]
     hypervisor.vsctl("del-br", "br-int")
     wait_until(lambda: "br-int" in hypervisor.vsctl("list-br").split(), "the bridge")
-    hypervisor.plug(one.device, one.port_id, one.mac)
+    hypervisor.plug(one.device, port_id=one.port_id, mac=one.mac)
     wait_until(lambda: one.pings("10.7.0.2"), "an answer")
     assert hypervisor.vsctl("get-fail-mode", "br-int").strip() == "secure"

@@ -59,8 +59,8 @@ def instances(lab: Lab, nb: Callable[..., str]) -> dict[str, Instance]:
     for name in ("a", "b"):
         nb("lsp-set-dhcpv4-options", name, options)
     made = {
-        "a": lab.attach("a", "hv1", "a", "02:00:00:00:0c:01"),
-        "b": lab.attach("b", "hv2", "b", "02:00:00:00:0c:02"),
+        "a": lab.attach("a", host="hv1", port_id="a", mac="02:00:00:00:0c:01"),
+        "b": lab.attach("b", host="hv2", port_id="b", mac="02:00:00:00:0c:02"),
     }
     wait_until(lambda: made["a"].pings(external_network.ADDRESS), "the outside to answer")
     wait_until(lambda: made["a"].pings("10.10.0.2"), "the other instance to answer")

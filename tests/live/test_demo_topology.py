@@ -98,7 +98,7 @@ def test_a_port_without_port_security_may_pretend(cloud: Lab, pair: tuple[Instan
     pretence = traffic.announcement("02:00:00:00:00:66", "02:00:00:00:00:66", "10.0.0.66", b"a pretence")
     last = traffic.announcement(one.mac, one.mac, one.address or "", b"the last one")
     frames = [(pretence, b"a pretence"), (last, b"the last one")]
-    free = cloud.boot("free", demo_topology.NETWORK, "hv1", port_security_enabled=False)
+    free = cloud.boot("free", network=demo_topology.NETWORK, host="hv1", port_security_enabled=False)
     try:
         assert free.address is not None
         assert traffic.arrivals(free, two, [frames[0]]) == {b"a pretence"}

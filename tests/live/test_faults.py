@@ -123,7 +123,9 @@ def _proved(lab: Lab, *names: str, lossless: bool = True) -> None:
     for host in lab.layout.hosts:
         name = f"new-{host}"
         new = _patiently(
-            lambda h=host, n=name: lab.boot(n, demo_topology.NETWORK, h, (demo_topology.SECURITY_GROUP,), wait=15)
+            lambda h=host, n=name: lab.boot(
+                n, network=demo_topology.NETWORK, host=h, security_groups=(demo_topology.SECURITY_GROUP,), wait=15
+            )
         )
         one.run("ip", "neighbour", "flush", "to", new.address or "")  # somebody else had the address before
         wait_until(lambda i=new: one.pings(i.address or ""), f"{name} to answer")

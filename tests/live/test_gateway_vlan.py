@@ -70,7 +70,7 @@ def nbctl(lab: Lab, *arguments: str) -> str:
 
 def see_request(lab: Lab, wanted: str) -> None:
     """Have an instance on hv1 reach the outside, and wait until such a request of it has passed there."""
-    instance = lab.attach("a", "hv1", "a", MAC)
+    instance = lab.attach("a", host="hv1", port_id="a", mac=MAC)
     with Capture(ExternalNetwork(lab.layout).namespace, "br-outside", f"{wanted} and icmp") as wire:
         wait_until(lambda: instance.pings(external_network.ADDRESS), "the outside to answer")
         wait_until(lambda: any("echo request" in line for line in wire.lines), f"an echo request: {wanted}")

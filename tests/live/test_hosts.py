@@ -27,7 +27,9 @@ def test_a_host_is_added_dies_and_comes_back(lab):
     with lab.neutron() as neutron:
         network = neutron.create("network", name="wire")["id"]
         neutron.create("subnet", network_id=network, ip_version=4, cidr="10.9.0.0/24")
-    near, far, _ = (lab.boot(name, network, host) for name, host in (("near", "hv1"), ("far", "hv9"), ("lost", "hv9")))
+    near, far, _ = (
+        lab.boot(name, network=network, host=host) for name, host in (("near", "hv1"), ("far", "hv9"), ("lost", "hv9"))
+    )
     wait_until(lambda: near.pings(far.address), "far to answer near")
     assert added.tunnels == 1
 
@@ -37,7 +39,7 @@ def test_a_host_is_added_dies_and_comes_back(lab):
     lab.delete("lost")
 
     lab.start_host("hv9")
-    wait_until(lambda: near.pings(far.address), "far to answer again", 30)
+    wait_until(lambda: near.pings(far.address), "far to answer again", timeout=30)
     assert added.plugged == {far.device}
 
 
@@ -85,7 +87,8 @@ def test_a_second_gateway_takes_over_from_one_that_is_killed(make_lab):
     assert rows["hv1"].count("down") == 4
     assert "down" not in rows["hv2"] + rows["hv3"]
     wait_until(answers, "the other gateway")
-    third = Lab.open(lab.layout.rundir).boot("test3", demo_topology.NETWORK, "hv3", (demo_topology.SECURITY_GROUP,))
+    place = {"network": demo_topology.NETWORK, "host": "hv3", "security_groups": (demo_topology.SECURITY_GROUP,)}
+    third = Lab.open(lab.layout.rundir).boot("test3", **place)
     wait_until(lambda: "test3" in demo_topology.ask_metadata(third, lambda _step: None).output, "its metadata")
 
     assert "hv1 runs again" in host("start", "hv1")

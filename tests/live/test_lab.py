@@ -75,8 +75,8 @@ def test_instances_get_addresses_by_dhcp_and_meet_across_hosts(
         pytest.skip(f"{client} is missing")
     monkeypatch.setattr(dhcp, "dhcp_client", lambda: client)
     lab = originals_lab
-    one = lab.attach("one", "hv1", f"{switch}-p1", _mac(1))
-    two = lab.attach("two", "hv2", f"{switch}-p2", _mac(2))
+    one = lab.attach("one", host="hv1", port_id=f"{switch}-p1", mac=_mac(1))
+    two = lab.attach("two", host="hv2", port_id=f"{switch}-p2", mac=_mac(2))
     try:
         assert (one.address, two.address) == ("10.9.0.11", "10.9.0.12")
         lease = one.lease
@@ -91,7 +91,7 @@ def test_instances_get_addresses_by_dhcp_and_meet_across_hosts(
         assert "3 received" in lab.exec("one", "ping", "-n", "-c", "3", "-i", "0.05", "10.9.0.12")
         assert not one.pings("10.9.0.99", wait=0.2)
         with pytest.raises(DuplicateInstanceError):
-            lab.attach("one", "hv1", f"{switch}-p1", _mac(1))
+            lab.attach("one", host="hv1", port_id=f"{switch}-p1", mac=_mac(1))
         assert [instance.name for instance in lab.list()] == ["one", "two"]
     finally:
         lab.delete("one")
@@ -106,7 +106,7 @@ def test_instances_get_addresses_by_dhcp_and_meet_across_hosts(
 def test_an_instance_without_a_lease_leaves_nothing(originals_lab: Lab) -> None:
     lab = originals_lab
     with pytest.raises(WaitTimeoutError, match="nobody to get an address"):
-        lab.attach("nobody", "hv2", "no-such-port", _mac(9), wait=0.5)
+        lab.attach("nobody", host="hv2", port_id="no-such-port", mac=_mac(9), wait=0.5)
     assert lab.list() == []
     assert f"{lab.layout.prefix}vm-nobody" not in run(["ip", "netns", "list"])
     assert not [name for name in _ifaces(lab, "hv2") if name.startswith("tap")]
@@ -117,7 +117,7 @@ def test_an_instance_without_a_lease_leaves_nothing(originals_lab: Lab) -> None:
 )
 def test_whatever_is_killed_comes_back_and_nothing_else_is_touched(originals_lab: Lab, switch: str, name: str) -> None:
     lab = originals_lab
-    one = lab.attach("one", "hv1", f"{switch}-p1", _mac(1))
+    one = lab.attach("one", host="hv1", port_id=f"{switch}-p1", mac=_mac(1))
     try:
         wait_until(lambda: None not in lab.processes().values(), "all processes")
         before = lab.processes()
@@ -137,8 +137,8 @@ def test_whatever_is_killed_comes_back_and_nothing_else_is_touched(originals_lab
 
 def test_a_switch_that_died_carries_packets_again(originals_lab: Lab, switch: str) -> None:
     lab = originals_lab
-    one = lab.attach("one", "hv1", f"{switch}-p1", _mac(1))
-    lab.attach("two", "hv2", f"{switch}-p2", _mac(2))
+    one = lab.attach("one", host="hv1", port_id=f"{switch}-p1", mac=_mac(1))
+    lab.attach("two", host="hv2", port_id=f"{switch}-p2", mac=_mac(2))
     try:
         wait_until(lambda: one.pings("10.9.0.12"), "the first answer")
         victim = lab.process("hv1-ovs-vswitchd")

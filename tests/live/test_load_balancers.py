@@ -202,7 +202,7 @@ def site(lab: Lab, nb: Nbctl) -> Site:
         mac = f"02:00:00:00:0b:{number:02x}"
         address6 = f"{PREFIX6[switch]}{number}"
         nb("lsp-add", switch, name, "--", "lsp-set-addresses", name, f"{mac} {address} {address6}")
-        instances[name] = instance = lab.attach(name, host, name, mac, dhcp=False)
+        instances[name] = instance = lab.attach(name, host=host, port_id=name, mac=mac, dhcp=False)
         gateway = NETWORKS[switch][1].partition("/")[0]
         addresses = [f"address add {address}/24 dev eth0", f"address add {address6}/64 dev eth0 nodad"]
         instance.namespace.batch([*addresses, f"route add default via {gateway}"])

@@ -83,7 +83,7 @@ def a(lab: Lab) -> Instance:
     make_network(lab, NETWORK, {"a": "10.8.0.1", "b": "10.8.0.2"})
     UserdataStore(lab.layout.boots).put("lab-a", USERDATA)
     lab.keep(programs.metadata(lab.hypervisor("hv1")))
-    return lab.attach("a", "hv1", "a", MACS["a"])
+    return lab.attach("a", host="hv1", port_id="a", mac=MACS["a"])
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_over_ipv6(asked: Instance) -> None:
 
 def test_networks_with_the_same_addresses_are_told_apart(asked: Instance, lab: Lab) -> None:
     make_network(lab, OTHER, {"c": "10.8.0.1"})
-    c = lab.attach("c", "hv1", "c", MACS["c"])
+    c = lab.attach("c", host="hv1", port_id="c", mac=MACS["c"])
     try:
         wait_until(lambda: curl(c, "/latest/meta-data/hostname") == "c", "the other network to be served", poll=0.1)
         assert curl(asked, "/latest/meta-data/hostname") == "alpha"
@@ -176,7 +176,7 @@ def test_the_lab_leaves_no_namespace(originals: None, make_lab: Callable[..., La
     lab.layout.boots.mkdir()
     lab.keep(programs.metadata(lab.hypervisor("hv1")))
     make_network(lab, NETWORK, {"a": "10.8.0.1"})
-    lab.attach("a", "hv1", "a", MACS["a"])
+    lab.attach("a", host="hv1", port_id="a", mac=MACS["a"])
     wait_until(lambda: namespace(lab, NETWORK).whole, "the namespace")
     lab.down()
     assert not namespace(lab, NETWORK).exists

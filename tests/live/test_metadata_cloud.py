@@ -223,18 +223,18 @@ def test_a_hundred_networks_on_a_host(world: World) -> None:
     with lab.neutron() as neutron, ExitStack() as stack:
         made = make_networks(neutron, GATEWAY, stack)
         plug(hypervisor, [*made.values()], stack)
-        wait_until(lambda: served(world, GATEWAY) == set(made), "all networks to be served", 60, poll=0.2)
+        wait_until(lambda: served(world, GATEWAY) == set(made), "all networks to be served", timeout=60, poll=0.2)
         assert len(spaces(world, GATEWAY)) == NETWORKS
 
-        asking = lab.boot("asking", [*made][NETWORKS // 2], GATEWAY, (GROUP,))
+        asking = lab.boot("asking", network=[*made][NETWORKS // 2], host=GATEWAY, security_groups=(GROUP,))
         stack.callback(lab.delete, "asking")
         answers(asking)
         assert ask(asking, "/latest/meta-data/hostname") == "asking"
         old = kill(lab.process(f"{GATEWAY}-metadata"))
         wait_until(lambda: not old.alive, "the service to die")
         wait_until(lambda: ask(asking, "/latest/meta-data/hostname") == "asking", "the next to answer", poll=0.05)
-        wait_until(lambda: served(world, GATEWAY) == set(made), "all networks to be served again", 60, poll=0.2)
-    wait_until(lambda: spaces(world, GATEWAY) == [], "no namespace to be left", 60, poll=0.2)
+        wait_until(lambda: served(world, GATEWAY) == set(made), "all networks to be served again", timeout=60, poll=0.2)
+    wait_until(lambda: spaces(world, GATEWAY) == [], "no namespace to be left", timeout=60, poll=0.2)
     assert not [name for name in hypervisor.vsctl("list-ports", "br-int").split() if name.startswith("tap")]
 
 

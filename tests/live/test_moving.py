@@ -140,7 +140,7 @@ def mover(world: World) -> Iterator[tuple[Instance, str]]:
         groups = {"security_groups": [world.ids[GROUP]]}
         port = neutron.create("port", name="mover", network_id=world.ids["red"], **owner, **groups)
         try:
-            world.instances["mover"] = lab.attach("mover", "hv1", port["id"], port["mac_address"])
+            world.instances["mover"] = lab.attach("mover", host="hv1", port_id=port["id"], mac=port["mac_address"])
             with world.floating_ip("mover") as public:
                 yield world["mover"], public
         finally:
@@ -156,7 +156,9 @@ def test_an_instance_moves_under_a_ping(world: World) -> None:
         port, address = here.port_id, here.lease.address
         with pinging(world[SECOND], address) as near, pinging(world.outside, public) as far:
             neutron.update("port", port, **{"binding:profile": {"migrating_to": "hv2"}})
-            there = world.instances["moved"] = world.lab.attach("moved", "hv2", port, here.mac, dhcp=False)
+            there = world.instances["moved"] = world.lab.attach(
+                "moved", host="hv2", port_id=port, mac=here.mac, dhcp=False
+            )
             wait_until(lambda: bound(world, port) == ({"hv1"}, {"hv2"}), "both chassis to have the port")
             there.namespace.batch([f"address add {address}/24 dev {INTERFACE}"])
             there.namespace.batch([f"route add default via {here.lease.router} dev {INTERFACE}"])

@@ -71,7 +71,7 @@ def chassis(lab: Lab, name: str) -> str:
 
 def attach(lab: Lab, name: str, host: str, port: str, mac: str, address: str) -> Instance:
     """Plug an instance in that has its address already."""
-    instance = lab.attach(name, host, port, mac, dhcp=False)
+    instance = lab.attach(name, host=host, port_id=port, mac=mac, dhcp=False)
     instance.run("ip", "address", "add", f"{address}/24", "dev", "eth0")
     return instance
 
@@ -106,7 +106,7 @@ def test_what_no_tunnel_carries_is_answered_on_a_physical_network(lab: Lab) -> N
     nbctl(lab, *add, "--", "lsp-set-options", "ln", f"network_name={PHYSICAL_NETWORK}")
     nbctl(lab, "lsp-set-options", "p1", "requested-chassis=hv1,hv2")
     here = attach(lab, "here", "hv1", "p1", MAC, ADDRESS)
-    lab.attach("there", "hv2", "p1", MAC, dhcp=False)
+    lab.attach("there", host="hv2", port_id="p1", mac=MAC, dhcp=False)
     attach(lab, "other", "hv3", "p3", OTHER_MAC, OTHER_ADDRESS)
     wait_until(lambda: binding(lab, "additional_chassis") == chassis(lab, "hv2"), "hv2 to claim the port too")
     wait_until(lambda: here.pings(OTHER_ADDRESS, wait=0.3), "the other to answer")

@@ -84,7 +84,7 @@ def instance(lab: Lab, nb: Nbctl) -> Instance:
         nb("lsp-add", "net", name, "--", "lsp-set-addresses", name, f"{mac} 10.9.0.{number}")
         nb("lsp-set-dhcpv4-options", name, options)
     nb("--wait=hv", "sync")
-    found = lab.attach("a", "hv1", "a", MACS["a"])
+    found = lab.attach("a", host="hv1", port_id="a", mac=MACS["a"])
     wait_until(lambda: found.address == "10.9.0.1", "an address")
     wait_until(lambda: found.pings(external_network.ADDRESS), "the outside to answer")
     return found
@@ -129,7 +129,7 @@ def binding_time(lab: Lab, nb: Nbctl, sb: Nbctl) -> float:
         return sb("--bare", "--columns=up", "find", "Port_Binding", "logical_port=c").strip()
 
     start = time.monotonic()
-    lab.attach("c", "hv1", "c", MACS["c"], dhcp=False)
+    lab.attach("c", host="hv1", port_id="c", mac=MACS["c"], dhcp=False)
     try:
         wait_until(lambda: up() == "true", "c to be up")
         took = time.monotonic() - start

@@ -300,7 +300,7 @@ def answers(lab: Lab) -> dict[str, dict[str, list[str]]]:
     frames = json.dumps({what: frame.hex() for what, frame in (packets() | last).items()})
     heard = {}
     for host in ("hv2", "hv1"):
-        instance = lab.attach("a", host, "a", MAC, dhcp=False)
+        instance = lab.attach("a", host=host, port_id="a", mac=MAC, dhcp=False)
         try:
             instance.run("sysctl", "-q", "-w", "net.ipv6.conf.eth0.disable_ipv6=1")  # it has nothing to say of its own
             wait_until(lambda: nb("lsp-get-up", "a").strip() == "up", "the port to be up")

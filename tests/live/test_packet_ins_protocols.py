@@ -118,7 +118,7 @@ def instance(lab: Lab, nb: Ctl) -> Instance:
     nb("lrp-set-gateway-chassis", "r-out", "hv1", "20")
     nb("lsp-add", "net", "a", "--", "lsp-set-addresses", "a", f"{MAC} fd0a::5")
     nb("--wait=hv", "sync")
-    return lab.attach("a", "hv1", "a", MAC, dhcp=False)
+    return lab.attach("a", host="hv1", port_id="a", mac=MAC, dhcp=False)
 
 
 def test_an_instance_hears_advertisements_that_it_did_not_ask_for(instance: Instance, nb: Ctl) -> None:

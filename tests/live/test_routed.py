@@ -71,7 +71,7 @@ def instance(lab: Lab, nb: Nbctl) -> Instance:
     nb("lsp-add", "net", "a", "--", "lsp-set-addresses", "a", f"{MAC} 10.8.0.1")
     nb("lsp-set-dhcpv4-options", "a", options)
     nb("--wait=hv", "sync")
-    return lab.attach("a", "hv1", "a", MAC)
+    return lab.attach("a", host="hv1", port_id="a", mac=MAC)
 
 
 def answered(lab: Lab, address: str) -> bool:

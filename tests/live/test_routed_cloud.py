@@ -110,7 +110,7 @@ def test_a_provider_vlan_is_tagged_on_the_wire(world: World) -> None:
         try:
             with world.on_wire(f"vlan {VLAN}") as wire:
                 for name, host in (("wire1", "hv1"), ("wire2", "hv2")):
-                    world.instances[name] = world.lab.boot(name, network, host, (GROUP,))
+                    world.instances[name] = world.lab.boot(name, network=network, host=host, security_groups=(GROUP,))
                     booted.append(name)
                 one, two = world["wire1"], world["wire2"]
                 wire.wait(rf"{one.mac} > .*who-has {one.address} .*tell {one.address}")  # announced, gratuitously
@@ -137,7 +137,7 @@ def test_two_external_networks_on_one_gateway(world: World) -> None:
         world.ids["router2"] = router
         neutron.act("router", router, "add_router_interface", subnet_id=subnet)
         try:
-            world.instances["green1"] = world.lab.boot("green1", green, "hv1", (GROUP,))
+            world.instances["green1"] = world.lab.boot("green1", network=green, host="hv1", security_groups=(GROUP,))
             answers(world, "green1", VLAN_OUTSIDE)
             answers(world, "red2", external_network.ADDRESS)
             with world.on_wire(f"vlan {VLAN} and icmp") as wire:
@@ -169,7 +169,7 @@ def test_ipv6_to_the_outside_and_back(world: World) -> None:
         world.ids["router6"] = router["id"]
         neutron.act("router", router["id"], "add_router_interface", subnet_id=subnet)
         try:
-            six = world.instances["six"] = world.lab.boot("six", inner, "hv1", (GROUP,))
+            six = world.instances["six"] = world.lab.boot("six", network=inner, host="hv1", security_groups=(GROUP,))
             world.outside.namespace.batch([f"route add {prefix} via {world.router_address('router6')}"])
             wait_until(lambda: six.address6 is not None, "an IPv6 address")
             answers(world, "six", gateway)
@@ -194,7 +194,7 @@ def test_an_external_network_that_tunnels_carry(world: World) -> None:
         booted = []
         try:
             for name, network, host in (("outer1", outer, "hv1"), ("green2", green, "hv2")):
-                world.instances[name] = world.lab.boot(name, network, host, (GROUP,))
+                world.instances[name] = world.lab.boot(name, network=network, host=host, security_groups=(GROUP,))
                 booted.append(name)
             outer1, green2 = world["outer1"], world["green2"]
             with Capture(outer1.namespace, "eth0", "icmp") as wire:

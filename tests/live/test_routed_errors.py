@@ -82,7 +82,7 @@ def test_a_routers_ports_are_closed(world: World) -> None:
         router = neutron.create("router", name="apart")["id"]
         for subnet in subnets:
             neutron.act("router", router, "add_router_interface", subnet_id=subnet)
-        apart = world.lab.boot("apart", network, "hv1", (GROUP,))
+        apart = world.lab.boot("apart", network=network, host="hv1", security_groups=(GROUP,))
         try:
             wait_until(lambda: apart.address6 is not None, "an IPv6 address")
             for address in ("10.5.0.1", "fd00:5::"):

@@ -30,7 +30,7 @@ def test1(lab: Lab) -> Instance:
     with lab.neutron() as neutron:
         network = neutron.create("network", name="private")["id"]
         neutron.create("subnet", network_id=network, ip_version=4, cidr="10.0.0.0/24")
-    return lab.boot("test1", network, "hv1")
+    return lab.boot("test1", network=network, host="hv1")
 
 
 def _status(lab: Lab, *options: str) -> tuple[int, str]:
@@ -44,7 +44,7 @@ def _problems(lab: Lab) -> list[str]:
 
 
 def _heals(lab: Lab) -> None:
-    wait_until(lambda: not examine(lab).problems, "nothing to be wrong", 60)
+    wait_until(lambda: not examine(lab).problems, "nothing to be wrong", timeout=60)
 
 
 def _stop(lab: Lab, name: str) -> Callable[[], None]:
@@ -82,7 +82,7 @@ def test_each_fault_is_named_where_it_is(lab: Lab, test1: Instance) -> None:
     assert code == 1
     assert "Not as it should be:\n" in shown
     assert "  api: does not run\n" in shown
-    one.plug(test1.device, test1.port_id, test1.mac)
+    one.plug(test1.device, port_id=test1.port_id, mac=test1.mac)
     for go_on in resume:
         go_on()
     _heals(lab)

@@ -97,7 +97,7 @@ class Routed:
             for subnet in subnets:
                 neutron.act("router", router, "add_router_interface", subnet_id=subnet["id"])
             (floating,) = neutron.list("floatingip")
-        other = lab.boot("other", network, "hv2", (demo_topology.SECURITY_GROUP,))
+        other = lab.boot("other", network=network, host="hv2", security_groups=(demo_topology.SECURITY_GROUP,))
         wait_until(lambda: other.address6 is not None, "an IPv6 address")
         return cls(lab, floating["floating_ip_address"], other)
 
@@ -109,10 +109,12 @@ class Routed:
             timeout: seconds for each way.
         """
         one, two, world = self.lab.instance("test1"), self.lab.instance("test2"), ExternalNetwork(self.lab.layout)
-        wait_until(lambda: world.pings(self.floating, wait=0.3), f"the floating IP {what}", timeout)
-        wait_until(lambda: two.pings(external_network.ADDRESS, wait=0.3), f"a way out {what}", timeout)
+        wait_until(lambda: world.pings(self.floating, wait=0.3), f"the floating IP {what}", timeout=timeout)
+        wait_until(lambda: two.pings(external_network.ADDRESS, wait=0.3), f"a way out {what}", timeout=timeout)
         for address in (self.other.address, self.other.address6):
-            wait_until(lambda a=address: one.pings(a or "", wait=0.3), f"a way between networks {what}", timeout)
+            wait_until(
+                lambda a=address: one.pings(a or "", wait=0.3), f"a way between networks {what}", timeout=timeout
+            )
 
     def comes_and_goes(self, what: str) -> None:
         """See another floating IP come into force and go."""

@@ -55,7 +55,9 @@ def _mac(number: int) -> str:
 def _plugged(lab: Lab, switch: str) -> list[Instance]:
     found = []
     for number, letter in enumerate("ab", 1):
-        instance = lab.attach(f"{switch}{letter}", f"hv{number}", f"{switch}-{letter}", _mac(number), dhcp=False)
+        instance = lab.attach(
+            f"{switch}{letter}", host=f"hv{number}", port_id=f"{switch}-{letter}", mac=_mac(number), dhcp=False
+        )
         instance.run("ip", "address", "add", f"10.8.0.{number}/24", "dev", "eth0")
         found.append(instance)
     return found

@@ -52,7 +52,11 @@ def boot(
     given = InstanceUserdata(hostname or name, keys, user_data.read() if user_data is not None else None)
     # Recorded first: the instance asks as soon as it has an address.
     instance = lab.boot(
-        name, network, host, groups, record=_recorded(UserdataStore(lab.layout.boots), f"lab-{name}", given)
+        name,
+        network=network,
+        host=host,
+        security_groups=groups,
+        record=_recorded(UserdataStore(lab.layout.boots), f"lab-{name}", given),
     )
     member = (
         f"security group {', '.join(groups)}" if groups else "the default security group, which lets in its own alone"

@@ -76,7 +76,7 @@ def instances(status: Status) -> Sheet:
 def ping(topology: DemoTopology) -> Paragraphs:
     """Show what ping said."""
     source, target = topology.instances
-    return demonstration(Demonstration(f"{source.name} pings {target.name}", topology.ping or ""))
+    return demonstration(Demonstration(f"{source.name} pings {target.name}", output=topology.ping or ""))
 
 
 def demonstration(shown: Demonstration) -> Paragraphs:

@@ -182,9 +182,9 @@ class Engine:
         deltas = self._settle()
         for relation, delta in deltas.items():
             if isinstance(relation, Rows) and relation in self.outputs:
-                self.outputs[relation].absorb(delta.added, delta.removed)
+                self.outputs[relation].absorb(added=delta.added, removed=delta.removed)
             elif isinstance(relation, Members) and relation.rows in self.outputs:
-                self.outputs[relation.rows].absorb_members(relation, delta.added, delta.removed)
+                self.outputs[relation.rows].absorb_members(relation, added=delta.added, removed=delta.removed)
         for output, editor in self._derived:
             output.plan(editor)
         for observer in self.observers:

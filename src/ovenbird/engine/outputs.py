@@ -149,13 +149,13 @@ class Output:
 
     # -- what the facts want --------------------------------------------------------------------------------------
 
-    def absorb(self, added: Sequence[Fact], removed: Sequence[Fact]) -> None:
+    def absorb(self, *, added: Sequence[Fact], removed: Sequence[Fact]) -> None:
         """Take in a wave's facts about rows."""
         if self._withheld is not None:
             added, removed = self._withheld.added(added), self._withheld.removed(removed)
-        self._absorb(added, removed)
+        self._absorb(added=added, removed=removed)
 
-    def _absorb(self, added: Sequence[Fact], removed: Sequence[Fact]) -> None:
+    def _absorb(self, *, added: Sequence[Fact], removed: Sequence[Fact]) -> None:
         """Take in facts that begin or cease to count."""
         if self._reduced is not None:
             added, removed = self._reduced.added(added), self._reduced.removed(removed)
@@ -188,7 +188,7 @@ class Output:
                 else:
                     wanted[key] = [held_now, fact]
 
-    def absorb_members(self, member: Members[Any, Any], added: Collection[Fact], removed: Collection[Fact]) -> None:
+    def absorb_members(self, member: Members[Any, Any], *, added: Collection[Fact], removed: Collection[Fact]) -> None:
         """Take in a wave's facts about elements of the rows' sets.
 
         Arguments:
@@ -224,13 +224,13 @@ class Output:
                 self._turn(key, populated=bool(self._sets.get(key, {}).get(member)))
             for output in self._within:
                 if isinstance(spread := output._withheld, Spread):  # noqa: SLF001
-                    output._absorb(spread.joined(added), spread.left(removed))  # noqa: SLF001
+                    output._absorb(added=spread.joined(added), removed=spread.left(removed))  # noqa: SLF001
 
     def _turn(self, group: Hashable, *, populated: bool) -> None:
         """Let the facts about a row, and those that refer to it, count while it has elements."""
         for output in self._within:
             if output._withheld is not None and (facts := output._withheld.turn(group, populated)):  # noqa: SLF001
-                output._absorb(*((facts, ()) if populated else ((), facts)))  # noqa: SLF001
+                output._absorb(added=facts if populated else (), removed=() if populated else facts)  # noqa: SLF001
 
     def wanted(self, key: Hashable) -> Fact | None:
         """Return the fact that the row of ``key`` should be; of several in conflict, the least."""

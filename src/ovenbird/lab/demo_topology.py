@@ -7,7 +7,7 @@ network and shows a floating IP and IPv6. `ask_metadata` shows what the metadata
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from ovenbird.lab.errors import CommandError, LabError
 from ovenbird.lab.external_network import ADDRESS, EXTERNAL_SUBNET, PHYSICAL_NETWORK, POOL, ExternalNetwork
@@ -64,7 +64,14 @@ def create(lab: Lab, progress: Progress) -> DemoTopology:
     progress("booting the instances")
     with ThreadPoolExecutor(max_workers=2) as pool:
         booting = [
-            pool.submit(lab.boot, f"test{number}", network["id"], host, (group,), fixed_ips=[{"ip_address": address}])
+            pool.submit(
+                lab.boot,
+                f"test{number}",
+                network=network["id"],
+                host=host,
+                security_groups=(group,),
+                fixed_ips=[{"ip_address": address}],
+            )
             for number, (host, address) in enumerate(zip(lab.layout.hosts, ADDRESSES, strict=False), 1)
         ]
         instances = tuple(future.result() for future in booting)
@@ -96,6 +103,7 @@ class Demonstration:
     """
 
     title: str
+    _: KW_ONLY
     output: str
 
 
@@ -126,8 +134,8 @@ def add_router(lab: Lab, topology: DemoTopology, progress: Progress) -> tuple[De
     address = str(floating["floating_ip_address"])
     outside = ExternalNetwork(lab.layout)
     progress(f"pinging {first.name} at its floating IP, and the outside world from it")
-    wait_until(lambda: outside.pings(address), f"{first.name} to answer at {address}", _PING_PATIENCE)
-    wait_until(lambda: first.pings(ADDRESS), f"the outside world to answer {first.name}", _PING_PATIENCE)
+    wait_until(lambda: outside.pings(address), f"{first.name} to answer at {address}", timeout=_PING_PATIENCE)
+    wait_until(lambda: first.pings(ADDRESS), f"the outside world to answer {first.name}", timeout=_PING_PATIENCE)
     return (
         _demonstrate(f"the outside world pings {first.name} at its floating IP", outside.namespace, *_PING, address),
         _demonstrate(f"{first.name} pings the outside world", first.namespace, *_PING, ADDRESS),
@@ -149,8 +157,8 @@ def _demonstrate(title: str, namespace: Namespace, *argv: str) -> Demonstration:
             return False
         return True
 
-    wait_until(succeeds, title, _PING_PATIENCE, poll=0.1)
-    return Demonstration(title, said[-1])
+    wait_until(succeeds, title, timeout=_PING_PATIENCE, poll=0.1)
+    return Demonstration(title, output=said[-1])
 
 
 def _ping_ipv6(instances: tuple[Instance, ...], progress: Progress) -> tuple[Demonstration, ...]:
@@ -159,9 +167,11 @@ def _ping_ipv6(instances: tuple[Instance, ...], progress: Progress) -> tuple[Dem
     if source == target:
         return ()
     progress(f"pinging {target.name} from {source.name} over IPv6")
-    wait_until(lambda: all(i.address6 for i in instances), "the instances to have IPv6 addresses", _PING_PATIENCE)
+    wait_until(
+        lambda: all(i.address6 for i in instances), "the instances to have IPv6 addresses", timeout=_PING_PATIENCE
+    )
     address = target.address6 or ""
-    wait_until(lambda: source.pings(address), f"{target.name} to answer at {address}", _PING_PATIENCE)
+    wait_until(lambda: source.pings(address), f"{target.name} to answer at {address}", timeout=_PING_PATIENCE)
     title = f"{source.name} pings {target.name} over IPv6"
     return (_demonstrate(title, source.namespace, "ping6", *_PING[1:], address),)
 
@@ -185,4 +195,4 @@ def ask_metadata(instance: Instance, progress: Progress) -> Demonstration:
     told = _demonstrate(f"{instance.name} asks for {METADATA}", instance.namespace, *_CURL, METADATA)
     content = json.loads(told.output)
     content["random_seed"] = f"{content['random_seed'][:16]}…"
-    return Demonstration(told.title, json.dumps(content, indent=2, ensure_ascii=False))
+    return Demonstration(told.title, output=json.dumps(content, indent=2, ensure_ascii=False))

@@ -5,7 +5,7 @@ of ISC dhclient (dhclient-script(8)), applies address, routes (option 121 before
 the lease where the lab reads it.
 """
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from ovenbird.lab.errors import RequirementError
@@ -59,7 +59,7 @@ mv "$lease.new" "$lease"
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """What a DHCP server has given to an instance.
 
@@ -90,12 +90,13 @@ class DhcpClient:
     """
 
     directory: Path
+    _: KW_ONLY
     interface: str
     hostname: str
     program: str
 
     @classmethod
-    def choose(cls, directory: Path, interface: str, hostname: str) -> "DhcpClient":
+    def choose(cls, directory: Path, *, interface: str, hostname: str) -> "DhcpClient":
         """Return a client of the kind that this machine has.
 
         Arguments:
@@ -109,7 +110,7 @@ class DhcpClient:
         program = dhcp_client()
         if program is None:
             raise RequirementError(f"no DHCP client: apt-get install {DHCP_CLIENTS['udhcpc']}")
-        return cls(directory, interface, hostname, program)
+        return cls(directory, interface=interface, hostname=hostname, program=program)
 
     @property
     def hook(self) -> Path:
@@ -148,9 +149,9 @@ class DhcpClient:
             return None
         values = dict(line.split("=", 1) for line in text.splitlines())
         return Lease(
-            values["address"].split("/")[0],
-            values["router"],
-            tuple(values["dns"].split()),
-            tuple(values["routes"].split()),
-            int(values["mtu"] or 0),
+            address=values["address"].split("/")[0],
+            router=values["router"],
+            dns=tuple(values["dns"].split()),
+            routes=tuple(values["routes"].split()),
+            mtu=int(values["mtu"] or 0),
         )

@@ -79,7 +79,7 @@ class ApiError(LabError):
         message: Neutron's message.
     """
 
-    def __init__(self, status: int, kind: str, message: str) -> None:
+    def __init__(self, status: int, *, kind: str, message: str) -> None:
         self.status = status
         self.kind = kind
         super().__init__(f"{kind}: {message}" if status == 0 else f"{kind} ({status}): {message}")

@@ -34,12 +34,12 @@ class ExternalNetwork:
     @property
     def namespace(self) -> Namespace:
         """The namespace that plays it."""
-        return Namespace(self.layout.outside, self.layout.owner)
+        return Namespace(self.layout.outside, owner=self.layout.owner)
 
     @property
     def segment(self) -> L2Segment:
         """The segment that it shares with the gateways."""
-        return L2Segment(self.layout, self.namespace, "br-outside", OUTSIDE_LINK)
+        return L2Segment(layout=self.layout, namespace=self.namespace, bridge="br-outside", link=OUTSIDE_LINK)
 
     def make(self, state: State) -> None:
         """Create the segment, and the outside world's address on it."""
@@ -49,7 +49,7 @@ class ExternalNetwork:
         # The userspace datapath hands packets on as they are: a checksum left to "hardware" would never be made.
         self.namespace.run("ethtool", "-K", segment.bridge, "tx", "off")
 
-    def pings(self, address: str, count: int = 1, wait: float = 1.0) -> bool:
+    def pings(self, address: str, *, count: int = 1, wait: float = 1.0) -> bool:
         """Say whether an echo request from here is answered.
 
         Arguments:

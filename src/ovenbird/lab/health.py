@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Self
@@ -52,6 +52,7 @@ class Problem:
     """
 
     part: str
+    _: KW_ONLY
     what: str
     causes: tuple[str, ...] = ()
 
@@ -181,7 +182,7 @@ class _Examination:
                 asked.result()
 
     def _say(self, part: str, what: str, *causes: str) -> None:
-        self.problems.append(Problem(part, what, causes))
+        self.problems.append(Problem(part, what=what, causes=causes))
 
     # Processes and namespaces.
 
@@ -336,7 +337,7 @@ class _Examination:
         number = max((row["nb_cfg"] for row in northbound), default=math.inf)
         if max((row["nb_cfg"] for row in southbound), default=-1) < number:
             what = f"did not bring what is in Northbound to Southbound {late}"
-            return [Problem("northd", what, ("the nb database", "the sb database"))]
+            return [Problem("northd", what=what, causes=("the nb database", "the sb database"))]
         found = {row["name"]: row for row in private}
         problems = []
         for host in self.hosts:
@@ -344,11 +345,13 @@ class _Examination:
             if not self._runs(*(f"{name}-{program}" for program in ("controller", "ovs-vswitchd", "ovsdb-server"))):
                 continue
             if row is None:
-                problems.append(Problem(name, "controller has not registered in Southbound", (name,)))
+                problems.append(Problem(name, what="controller has not registered in Southbound", causes=(name,)))
             elif row["nb_cfg"] < number:
-                problems.append(Problem(name, f"controller did not bring Southbound to the switch {late}", (name,)))
+                problems.append(
+                    Problem(name, what=f"controller did not bring Southbound to the switch {late}", causes=(name,))
+                )
             elif self._runs(f"{name}-metadata") and not _reaches(dict(row["external_ids"][1]).get(_METADATA), number):
-                problems.append(Problem(name, f"metadata did not follow Southbound {late}", (name,)))
+                problems.append(Problem(name, what=f"metadata did not follow Southbound {late}", causes=(name,)))
         return problems
 
     def _transact(self, name: str, *operations: dict[str, Any]) -> list[dict[str, Any]]:

@@ -63,7 +63,7 @@ class Hypervisor:
     @property
     def namespace(self) -> Namespace:
         """The namespace it lives in."""
-        return Namespace(self.layout.host_namespace(self.name), self.layout.owner)
+        return Namespace(self.layout.host_namespace(self.name), owner=self.layout.owner)
 
     @property
     def rundir(self) -> Path:
@@ -90,7 +90,7 @@ class Hypervisor:
             for kind in ("RUNDIR", "LOGDIR", "DBDIR", "SYSCONFDIR")
         )
 
-    def process(self, program: str, argv: tuple[str, ...], after: tuple[str, ...] = ()) -> ProcessSpec:
+    def process(self, program: str, argv: tuple[str, ...], *, after: tuple[str, ...] = ()) -> ProcessSpec:
         """Return the specification of a process on this hypervisor.
 
         Arguments:
@@ -216,7 +216,7 @@ class Hypervisor:
         """Run ovs-appctl against one of this hypervisor's programs."""
         return self._tool("ovs-appctl", "-t", target, *arguments)
 
-    def plug(self, interface: str, port_id: str, mac: str) -> None:
+    def plug(self, interface: str, *, port_id: str, mac: str) -> None:
         """Put a device of this namespace into br-int as the logical port of an id, as Nova does with a tap device.
 
         Arguments:

@@ -7,7 +7,7 @@ IPv4 address by DHCP, and its IPv6 address from router advertisements.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class Instance:
 
     layout: Layout
     name: str
+    _: KW_ONLY
     host: str
     port_id: str
     mac: str
@@ -75,7 +76,7 @@ class Instance:
     @property
     def namespace(self) -> Namespace:
         """The namespace it lives in."""
-        return Namespace(self.layout.instance_namespace(self.name), self.layout.owner)
+        return Namespace(self.layout.instance_namespace(self.name), owner=self.layout.owner)
 
     @property
     def hypervisor(self) -> Hypervisor:
@@ -95,7 +96,7 @@ class Instance:
     @property
     def dhcp_client(self) -> DhcpClient:
         """Its DHCP client."""
-        return DhcpClient.choose(self.rundir, INTERFACE, self.name)
+        return DhcpClient.choose(self.rundir, interface=INTERFACE, hostname=self.name)
 
     @property
     def lease(self) -> Lease | None:
@@ -142,7 +143,7 @@ class Instance:
         self.hypervisor.namespace.batch([f"link set {self.device} up"])
         if self.dhcp:
             self.dhcp_client.prepare()
-        self.hypervisor.plug(self.device, self.port_id, self.mac)
+        self.hypervisor.plug(self.device, port_id=self.port_id, mac=self.mac)
 
     def run(self, *argv: str, timeout: float = 30.0) -> str:
         """Run a program in the instance to its end and return its output.
@@ -152,7 +153,7 @@ class Instance:
         """
         return self.namespace.run(*argv, timeout=timeout)
 
-    def pings(self, address: str, count: int = 1, wait: float = 1.0) -> bool:
+    def pings(self, address: str, *, count: int = 1, wait: float = 1.0) -> bool:
         """Say whether an echo request to an address is answered.
 
         Arguments:

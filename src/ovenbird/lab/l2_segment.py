@@ -14,7 +14,7 @@ _MAC = "02:6f:62:00:00:01"
 know who is out there would go on to send to the old one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class L2Segment:
     """A segment of a lab.
 

@@ -176,7 +176,7 @@ class Lab(LabProcesses):
             raise AlreadyRunningError(f"a cloud is already running in {where}; `ovenbird down` ends it")
         if not recorded and any(where.iterdir()):
             raise LayoutError(f"{where} holds files that no lab made; choose another run directory")
-        check_names(layout, recorded)
+        check_names(layout, recorded=recorded)
         for left in (recorded or layout, layout):  # the one of which there is a record, and one that has lost it
             remove_all(left, self.state)
         busy = layout.busy_ports()
@@ -422,10 +422,10 @@ class Lab(LabProcesses):
     def boot(
         self,
         name: str,
+        *,
         network: str,
         host: str | None = None,
         security_groups: Sequence[str] = (),
-        *,
         wait: float = 30.0,
         record: AbstractContextManager[object] | None = None,
         **port: Any,
@@ -454,11 +454,13 @@ class Lab(LabProcesses):
             owner = {"device_owner": "compute:lab", "device_id": f"lab-{name}", "binding:host_id": chosen}
             made = neutron.create("port", **{"name": name, "network_id": found["id"], **owner, **port})
             ident, mac = made["id"], made["mac_address"]
-            instance = Instance(self.layout, name, chosen, ident, mac, found["name"], dhcp=dhcp, owned=True)
+            instance = Instance(
+                self.layout, name, host=chosen, port_id=ident, mac=mac, network=found["name"], dhcp=dhcp, owned=True
+            )
             with undone_by(partial(self._detach, instance), partial(neutron.delete, "port", ident)):
                 self._attach(instance, wait)
                 active = f"the port of {name} to be ACTIVE"
-                wait_until(lambda: neutron.show("port", ident)["status"] == "ACTIVE", active, wait, poll=0.03)
+                wait_until(lambda: neutron.show("port", ident)["status"] == "ACTIVE", active, timeout=wait, poll=0.03)
         return instance
 
     def _least_loaded(self) -> str:
@@ -466,7 +468,7 @@ class Lab(LabProcesses):
         return min(self.layout.hosts, key=hosts.count)
 
     def attach(
-        self, name: str, host: str, port_id: str, mac: str, *, dhcp: bool = True, wait: float = 30.0
+        self, name: str, *, host: str, port_id: str, mac: str, dhcp: bool = True, wait: float = 30.0
     ) -> Instance:
         """Plug an instance in as a logical port that somebody else has made, and return when it has its address.
 
@@ -481,7 +483,7 @@ class Lab(LabProcesses):
         Raises:
             LabError: it did not get an address; nothing is left of it.
         """
-        instance = Instance(self.layout, name, self.hypervisor(host).name, port_id, mac, dhcp=dhcp)
+        instance = Instance(self.layout, name, host=self.hypervisor(host).name, port_id=port_id, mac=mac, dhcp=dhcp)
         with self._reserved(name), undone_by(partial(self._detach, instance)):
             self._attach(instance, wait)
         return instance
@@ -495,7 +497,7 @@ class Lab(LabProcesses):
             LayoutError: none can have it.
             ClashError: somebody else's namespace has the name that its would have.
         """
-        namespace = Namespace(self.layout.instance_namespace(name), self.layout.owner)
+        namespace = Namespace(self.layout.instance_namespace(name), owner=self.layout.owner)
         taken = DuplicateInstanceError(f"an instance named {name} exists already")
         with self._standing(), locked(self.layout.instance_rundir(name), taken, keep=True):
             if name in self.state.things(Kind.INSTANCE):
@@ -510,7 +512,7 @@ class Lab(LabProcesses):
         if instance.dhcp:
             self.keep(instance.dhcp_process())
             lease = f"{instance.name} to get an address by DHCP"
-            wait_until(lambda: instance.lease is not None, lease, wait, poll=0.02)
+            wait_until(lambda: instance.lease is not None, lease, timeout=wait, poll=0.02)
 
     def _detach(self, instance: Instance) -> None:
         inside = instance.namespace.name

@@ -69,7 +69,7 @@ def _check_host(name: str) -> None:
         raise LayoutError(f"a host cannot be named {name!r}: the lab has something of that name")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """All names, paths, addresses and ports of one lab.
 

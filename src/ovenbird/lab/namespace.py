@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ class Namespace:
     """
 
     name: str
+    _: KW_ONLY
     owner: str = ""
 
     @property

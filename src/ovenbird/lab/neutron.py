@@ -45,7 +45,7 @@ class Neutron:
             answer = connection.getresponse()
             content = answer.read()
         except (OSError, HTTPException) as error:
-            raise ApiError(0, type(error).__name__, f"{self._url} does not answer: {error}") from error
+            raise ApiError(0, kind=type(error).__name__, message=f"{self._url} does not answer: {error}") from error
         finally:
             connection.close()
         if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
@@ -55,7 +55,7 @@ class Neutron:
             kind, message = str(reason["type"]), str(reason["message"])
         except (ValueError, KeyError, TypeError):
             kind, message = answer.reason, content.decode(errors="replace")[:300]
-        raise ApiError(answer.status, kind, message)
+        raise ApiError(answer.status, kind=kind, message=message)
 
     @staticmethod
     def _collection(resource: str) -> str:
@@ -142,7 +142,7 @@ class Neutron:
         kind = resource.replace("_", " ")
         found = self.list(resource, name=name) or self.list(resource, id=name)
         if len(found) != 1:
-            raise ApiError(404, "NotFound", f"{'several' if found else 'no'} {kind}s are named {name}")
+            raise ApiError(404, kind="NotFound", message=f"{'several' if found else 'no'} {kind}s are named {name}")
         return found[0]
 
     @property

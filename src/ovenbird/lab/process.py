@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,7 @@ class Process:
     """
 
     pid: int
+    _: KW_ONLY
     started: int
 
     @classmethod
@@ -87,7 +88,7 @@ class Process:
         except (FileNotFoundError, ProcessLookupError):
             return None
         fields = stat.rpartition(")")[2].split()  # the name, in parentheses, may hold anything
-        return None if fields[0] in "ZX" else cls(pid, int(fields[19]))
+        return None if fields[0] in "ZX" else cls(pid, started=int(fields[19]))
 
     @property
     def alive(self) -> bool:
@@ -129,7 +130,7 @@ class Process:
             pid, started = map(int, path.read_text().split())
         except (FileNotFoundError, ValueError):
             return None
-        process = cls(pid, started)
+        process = cls(pid, started=started)
         return process if process.alive else None
 
 
@@ -175,7 +176,7 @@ def spawn(spec: ProcessSpec, rundir: Path, argv: tuple[str, ...] | None = None) 
         setsigmask=(),
         setsigdef=(signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
     )
-    return Process.of(pid) or Process(pid, 0)  # 0: it has ended already, and no process started at tick 0
+    return Process.of(pid) or Process(pid, started=0)  # 0: it has ended already, and no process started at tick 0
 
 
 def python(module: str, *arguments: str) -> tuple[str, ...]:
@@ -273,7 +274,7 @@ def _lineage(pid: int) -> list[int]:
     return pids
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout: float = 30.0, poll: float = _POLL) -> None:
+def wait_until(condition: Callable[[], bool], what: str, *, timeout: float = 30.0, poll: float = _POLL) -> None:
     """Wait for something to become true.
 
     Arguments:

@@ -10,7 +10,7 @@ from ovenbird.lab.namespace import Namespace, existing
 from ovenbird.lab.state import Kind, State
 
 
-def check_names(layout: Layout, recorded: Layout | None = None) -> None:
+def check_names(layout: Layout, *, recorded: Layout | None = None) -> None:
     """Make sure that nobody else has namespaces of the names that a lab gives.
 
     Arguments:
@@ -26,7 +26,7 @@ def check_names(layout: Layout, recorded: Layout | None = None) -> None:
         *map(layout.host_namespace, layout.hosts),
         *existing(layout.instance_prefix),
     ):
-        Namespace(name, layout.owner).check()
+        Namespace(name, owner=layout.owner).check()
     # Those of the metadata service do not say whose they are; they are their host's, if that is there.
     ours = set(map(recorded.metadata_namespaces, recorded.hosts)) if recorded else set()
     for host in layout.hosts:
@@ -50,7 +50,9 @@ def remove_all(layout: Layout, state: State) -> list[Namespace]:
     for host in layout.hosts:
         remove_metadata(Hypervisor(layout, host))
     # What the lab has made says so, even where the record of it is lost.
-    spaces = [Namespace(name, layout.owner) for name in dict.fromkeys((*reversed(recorded), *existing(layout.prefix)))]
+    spaces = [
+        Namespace(name, owner=layout.owner) for name in dict.fromkeys((*reversed(recorded), *existing(layout.prefix)))
+    ]
     left = [space for space in spaces if space.is_foreign]
     for space in spaces:
         if space not in left and (space.whole or space.name in recorded):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from ovenbird.lab.errors import ApiError
@@ -25,6 +25,7 @@ class InstanceStatus:
     """
 
     instance: Instance
+    _: KW_ONLY
     address: str | None
     status: str
 
@@ -67,7 +68,7 @@ class Status:
         running = lab.processes()
         processes = {name: process.pid if process else None for name, process in running.items()}
         stopped = frozenset(name for name, process in running.items() if process and process.stopped)
-        found = (InstanceStatus(i, i.address, ports.get(i.port_id, UNKNOWN)) for i in lab.list())
+        found = (InstanceStatus(i, address=i.address, status=ports.get(i.port_id, UNKNOWN)) for i in lab.list())
         return cls(lab, processes, stopped, tuple(found), problems)
 
     @property

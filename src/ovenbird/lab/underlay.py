@@ -10,4 +10,10 @@ UPLINK = "eth0"
 
 def underlay(layout: Layout) -> L2Segment:
     """Return a lab's underlay; its cables carry what tunnels add to 1500 bytes."""
-    return L2Segment(layout, Namespace(layout.underlay, layout.owner), "br-underlay", UPLINK, UNDERLAY_MTU)
+    return L2Segment(
+        layout=layout,
+        namespace=Namespace(layout.underlay, owner=layout.owner),
+        bridge="br-underlay",
+        link=UPLINK,
+        mtu=UNDERLAY_MTU,
+    )

@@ -89,7 +89,7 @@ class Capture:
             AssertionError: there is none.
         """
         try:
-            wait_until(lambda: self.find(pattern) is not None, pattern, timeout)
+            wait_until(lambda: self.find(pattern) is not None, pattern, timeout=timeout)
         except Exception as error:
             raise AssertionError(f"no packet is like {pattern!r}:\n{''.join(self.lines)}") from error
         return self.find(pattern) or ""

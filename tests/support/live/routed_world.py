@@ -93,7 +93,7 @@ class World:
             neutron.update("router", router, external_gateway_info={"network_id": self.ids["public"]})
         wait_until(lambda: self.gateways == [GATEWAY], f"{GATEWAY} to be the gateway")
         for name, host in (("red1", "hv1"), ("red2", "hv2"), ("blue2", "hv2")):
-            self.instances[name] = self.lab.boot(name, name[:-1], host, (GROUP,))
+            self.instances[name] = self.lab.boot(name, network=name[:-1], host=host, security_groups=(GROUP,))
         return self
 
     @staticmethod

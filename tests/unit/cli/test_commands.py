@@ -36,7 +36,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     lab.state.add(Kind.LAYOUT, "lab", lab.layout.to_json())
     lab.state.add(Kind.PROCESS, "central", {"argv": ["x"], "log": "", "env": {}, "namespace": None, "after": []})
     port, mac = "4f0e5b8a-7777-4c1c-8888-000000000001", "fa:16:3e:00:00:01"
-    instance = Instance(lab.layout, "test1", "hv1", port, mac, "private")
+    instance = Instance(lab.layout, "test1", host="hv1", port_id=port, mac=mac, network="private")
     lab.state.add(Kind.INSTANCE, "test1", instance.to_json())
     instance.rundir.mkdir(parents=True)
     (instance.rundir / "lease").write_text("address=10.0.0.5/24\nrouter=10.0.0.1\ndns=\nroutes=\nmtu=1442\n")
@@ -171,7 +171,7 @@ def test_what_an_instance_is_booted_with_goes_with_it(
     key.write_text("ssh-ed25519 AAAA me\n")
     given: list[InstanceUserdata] = []
 
-    def boot(lab: Lab, name: str, *_: object, record: AbstractContextManager[None]) -> Instance:
+    def boot(lab: Lab, name: str, *, record: AbstractContextManager[None], **_: object) -> Instance:
         with lab._reserved(name), record:
             return booted(lab, name)
 
@@ -179,7 +179,7 @@ def test_what_an_instance_is_booted_with_goes_with_it(
         given.append(boots.get(f"lab-{name}"))
         if name == "fails":
             raise WaitTimeoutError("no address")
-        return Instance(lab.layout, name, "hv1", "p", "m")
+        return Instance(lab.layout, name, host="hv1", port_id="p", mac="m")
 
     monkeypatch.setattr(Lab, "boot", boot)
     place = ("lab", "boot", "--rundir", str(lab.layout.rundir), "--network", "n")

@@ -31,7 +31,7 @@ DHCLIENT = {
 
 class Hook:
     def __init__(self, directory: Path, program: str) -> None:
-        self.client = DhcpClient(directory, "eth0", "test1", program)
+        self.client = DhcpClient(directory, interface="eth0", hostname="test1", program=program)
         self.client.prepare()
         self.said = directory / "said"
         tool = directory / "bin" / "ip"
@@ -71,7 +71,9 @@ def test_a_lease_is_applied_and_kept_for_the_lab(hook: Hook) -> None:
         "route replace 10.8.0.0/16 dev eth0",
     ]
     routes = ("169.254.169.254/32", "10.0.0.2", "0.0.0.0/0", "10.0.0.1", "10.8.0.0/16", "0.0.0.0")
-    assert hook.client.lease() == Lease("10.0.0.5", "10.0.0.1", ("10.0.0.2", "10.0.0.3"), routes, 1442)
+    assert hook.client.lease() == Lease(
+        address="10.0.0.5", router="10.0.0.1", dns=("10.0.0.2", "10.0.0.3"), routes=routes, mtu=1442
+    )
 
 
 def test_a_renewal_of_the_same_address_does_not_interrupt(hook: Hook) -> None:
@@ -90,7 +92,7 @@ def test_a_lease_without_router_dns_and_mtu_is_a_lease(hook: Hook) -> None:
     others = ("new_routers", "new_domain_name_servers", "new_interface_mtu", "new_rfc3442_classless_static_routes")
     lines = _bound(hook, **dict.fromkeys((*names, *others), ""))
     assert not [line for line in lines if line.startswith(("route", "link"))]
-    assert hook.client.lease() == Lease("10.0.0.5", "", (), (), 0)
+    assert hook.client.lease() == Lease(address="10.0.0.5", router="", dns=(), routes=(), mtu=0)
 
 
 def test_the_start_of_a_client_only_brings_the_interface_up(hook: Hook) -> None:

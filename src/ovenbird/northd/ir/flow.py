@@ -58,6 +58,7 @@ class FlowBuilder:
         priority: int,
         match: str,
         actions: str,
+        *,
         hint: str = "",
         port: str = "",
         meter: str | None = None,

@@ -88,12 +88,12 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
         if mtu:
             measure = f"{TOO_LARGE} = check_pkt_larger({mtu + ETHERNET}); "
             if careless := port.options.get("gateway_mtu_bypass"):
-                yield flow(ADMISSION, where, 55, f"{cast} && ({careless})", act, hint)
-                yield flow(ADMISSION, where, 55, f"{own} && ({careless})", act, hint)
+                yield flow(ADMISSION, where, 55, f"{cast} && ({careless})", act, hint=hint)
+                yield flow(ADMISSION, where, 55, f"{own} && ({careless})", act, hint=hint)
             act = f"{measure}{act}"
-        yield flow(ADMISSION, where, 50, cast, act, hint)
-        yield flow(ADMISSION, where, 50, own, act, hint)
-        yield flow(DELIVERY, where, 100, f"outport == {name}", "output;", hint)
+        yield flow(ADMISSION, where, 50, cast, act, hint=hint)
+        yield flow(ADMISSION, where, 50, own, act, hint=hint)
+        yield flow(DELIVERY, where, 100, f"outport == {name}", "output;", hint=hint)
     if mtu:
         yield from _measured(port, mtu)
     others = [(limit, quoted) for limit, quoted in limits(lrp) if quoted != name]
@@ -102,16 +102,16 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     for limit, quoted in others:
         match = f"inport == {name} && outport == {quoted}"
         for family, answer, meter in _too_large(port, limit, f"{QUOTES_INSIDE} = 1; "):
-            yield flow(REFUSE, where, 150, f"{match} && {family}", answer, hint, meter=meter)
+            yield flow(REFUSE, where, 150, f"{match} && {family}", answer, hint=hint, meter=meter)
 
 
 def _quoting_inside(port: RouterPort) -> Iterator[Fact]:
     """Translate errors that quote a packet whose destination was translated when it came in by the port."""
     match = f"icmp && {QUOTES_INSIDE} == 1 && outport == {port.quoted}"
     if port.chassis:
-        yield flow(SNAT, port.datapath, ERRORS, match, "ct_snat;", port.uuid)
+        yield flow(SNAT, port.datapath, ERRORS, match, "ct_snat;", hint=port.uuid)
     elif port.is_distributed_gateway:
-        yield flow(UNDNAT, port.datapath, ERRORS, f"{match}{port.resident}", "ct_dnat_in_czone;", port.uuid)
+        yield flow(UNDNAT, port.datapath, ERRORS, f"{match}{port.resident}", "ct_dnat_in_czone;", hint=port.uuid)
 
 
 def mtu_of(port: RouterPort) -> int:
@@ -136,15 +136,15 @@ def limits(lrp: nb.LogicalRouterPort) -> tuple[tuple[int, str], ...]:
 def _measured(port: RouterPort, mtu: int) -> Iterator[Fact]:
     goes = f"outport == {port.quoted}"
     if careless := port.options.get("gateway_mtu_bypass"):
-        yield flow(MEASURE, port.datapath, 55, f"{goes} && ({careless})", "next;", port.uuid)
+        yield flow(MEASURE, port.datapath, 55, f"{goes} && ({careless})", "next;", hint=port.uuid)
     measure = f"{TOO_LARGE} = check_pkt_larger({mtu + ETHERNET}); next;"
-    yield flow(MEASURE, port.datapath, 50, goes, measure, port.uuid)
+    yield flow(MEASURE, port.datapath, 50, goes, measure, hint=port.uuid)
     # RFC 1812, section 4.3.2.7: no error is sent about what was for many.
     cast = f"inport == {port.quoted} && ip && eth.mcast && {TOO_LARGE} && {LOOPED} == 0"
-    yield flow(IP_INPUT, port.datapath, 155, cast, "drop;", port.uuid)
+    yield flow(IP_INPUT, port.datapath, 155, cast, "drop;", hint=port.uuid)
     for family, answer, meter in _too_large(port, mtu):
         match = f"inport == {port.quoted} && {family}"
-        yield flow(IP_INPUT, port.datapath, 150, match, answer, port.uuid, meter=meter)
+        yield flow(IP_INPUT, port.datapath, 150, match, answer, hint=port.uuid, meter=meter)
 
 
 def _too_large(port: RouterPort, mtu: int, first: str = "") -> Iterator[tuple[str, str, str | None]]:

@@ -111,9 +111,9 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
         if subnets:
             own = braced([subnet.ip for subnet in subnets])
             ours, theirs = (f"{address}.{end} == {own} && {BFD_PORT}" for end in ("src", "dst"))
-            yield flow(INPUT, port.datapath, 110, ours, "next;", port.uuid)
+            yield flow(INPUT, port.datapath, 110, ours, "next;", hint=port.uuid)
             meter = port.meters.get("bfd")
-            yield flow(INPUT, port.datapath, 110, theirs, "handle_bfd_msg();", port.uuid, meter=meter)
+            yield flow(INPUT, port.datapath, 110, theirs, "handle_bfd_msg();", hint=port.uuid, meter=meter)
 
 
 def keep_numbers(engine: Engine, _: Store, southbound: Store) -> None:

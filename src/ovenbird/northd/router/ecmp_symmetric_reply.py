@@ -63,19 +63,19 @@ def pinned_flows(where: UUID, pinned: Pinned, hint: str) -> Iterator[Fact]:
     six = ":" in pinned.network
     address, xx = ("ip6", "xx") if six else ("ip4", "")
     came = f"inport == {port.quoted} && {address}.{'dst' if pinned.by_source else 'src'} == {pinned.network}"
-    yield flow(DEFRAG, where, 99, came, f"{ECMP_KNOWN} = chk_ecmp_nh_mac(); ct_next;", hint)
-    yield flow(DEFRAG, where, 100, pinned.match, f"{ECMP_KNOWN} = chk_ecmp_nh(); ct_next;", hint)
+    yield flow(DEFRAG, where, 99, came, f"{ECMP_KNOWN} = chk_ecmp_nh_mac(); ct_next;", hint=hint)
+    yield flow(DEFRAG, where, 100, pinned.match, f"{ECMP_KNOWN} = chk_ecmp_nh(); ct_next;", hint=hint)
     key = PORT_KEYS.get(port.name, scope=port.router, want=requested_key(port.options))
     note = f"ct_commit {{ ct_label.ecmp_reply_eth = eth.src; ct_mark.ecmp_reply_port = {key}; }};"
     for protocol in ("tcp", "udp", "sctp"):
         act = f"{note} commit_ecmp_nh(ipv6 = {str(six).lower()}, proto = {protocol}); next;"
-        yield flow(ECMP_STATEFUL, where, 100, f"{came} && (ct.new && !ct.est) && {protocol}", act, hint)
+        yield flow(ECMP_STATEFUL, where, 100, f"{came} && (ct.new && !ct.est) && {protocol}", act, hint=hint)
         again = f"{came} && (!ct.rpl && ct.est) && {protocol} && {ECMP_KNOWN} == 0"
-        yield flow(ECMP_STATEFUL, where, 100, again, act, hint)
+        yield flow(ECMP_STATEFUL, where, 100, again, act, hint=hint)
     noted = f"ct.rpl && {ECMP_KNOWN} == 1 && ct_mark.ecmp_reply_port == {key}"
     back = f"eth.src = {port.mac}; {xx}reg1 = {pinned.way.source}; outport = {port.quoted};"
     act = f"ip.ttl--; flags.loopback = 1; {back} next;"
-    yield flow(ROUTING, where, 10_300, f"{noted} && {pinned.match}", act, hint)
-    yield flow(POLICY, where, 65_535, noted, "next;", hint)
+    yield flow(ROUTING, where, 10_300, f"{noted} && {pinned.match}", act, hint=hint)
+    yield flow(POLICY, where, 65_535, noted, "next;", hint=hint)
     mac = "push(xxreg1); xxreg1 = ct_label; eth.dst = xxreg1[32..79]; pop(xxreg1); next;"
-    yield flow(RESOLVE, where, 200, noted, mac, hint)
+    yield flow(RESOLVE, where, 200, noted, mac, hint=hint)

@@ -178,7 +178,7 @@ def _redirect(lrp: nb.LogicalRouterPort, port: RouterPort, mac: frozenset[str]) 
         yield from dependents(router, name)
     yield _binding(port, port.redirect, "chassisredirect", options, mac, ids, HA_CHASSIS_GROUP.uuid(name))
     act = f"outport = {quote(port.redirect)}; next;"
-    yield flow(REDIRECT, port.datapath, 50, f"outport == {port.quoted}", act, port.uuid)
+    yield flow(REDIRECT, port.datapath, 50, f"outport == {port.quoted}", act, hint=port.uuid)
 
 
 def _candidates(lrp: nb.LogicalRouterPort, name: str) -> Iterator[Fact]:

@@ -68,18 +68,20 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     four, six = [s.ip for s in port.ipv4], [s.ip for s in port.ipv6]
     if four:
         own = braced(dict.fromkeys([*four, *(s.broadcast for s in port.ipv4 if s.broadcast)]))
-        yield flow(INPUT, where, 100, f"ip4.src == {own} && {LOOPED} == 0", "drop;", hint)
+        yield flow(INPUT, where, 100, f"ip4.src == {own} && {LOOPED} == 0", "drop;", hint=hint)
         echo = "ip4.dst <-> ip4.src; ip.ttl = 255; icmp4.type = 0; flags.loopback = 1; next;"
-        yield flow(INPUT, where, 90, f"ip4.dst == {braced(four)} && icmp4.type == 8 && icmp4.code == 0", echo, hint)
+        yield flow(
+            INPUT, where, 90, f"ip4.dst == {braced(four)} && icmp4.type == 8 && icmp4.code == 0", echo, hint=hint
+        )
     echo = "ip6.dst <-> ip6.src; ip.ttl = 255; icmp6.type = 129; flags.loopback = 1; next;"
-    yield flow(INPUT, where, 90, f"ip6.dst == {braced(six)} && icmp6.type == 128 && icmp6.code == 0", echo, hint)
+    yield flow(INPUT, where, 90, f"ip6.dst == {braced(six)} && icmp6.type == 128 && icmp6.code == 0", echo, hint=hint)
     for field, ips in (("ip4.dst", four), ("ip6.dst", six)):
         for common, at, priority in ((False, INPUT, 60), (True, RESOLVE, 2)):
             if dropped := [ip for ip in ips if (shared(router, ip) or is_virtual(router, ip)) is common]:
-                yield flow(at, where, priority, f"{field} == {braced(dropped)}", "drop;", hint)
+                yield flow(at, where, priority, f"{field} == {braced(dropped)}", "drop;", hint=hint)
     for ip in six:
         prefixes = f"ip6.dst == {ip} && udp.src == 547 && udp.dst == 546"
-        yield flow(INPUT, where, 100, prefixes, "reg0 = 0; handle_dhcpv6_reply;", hint)
+        yield flow(INPUT, where, 100, prefixes, "reg0 = 0; handle_dhcpv6_reply;", hint=hint)
     yield from _time_exceeded(port)
     if not port.chassis and not distributed_gateway_ports(router):
         yield from _unreachable(port)
@@ -95,14 +97,14 @@ def _time_exceeded(port: RouterPort) -> Iterator[Fact]:
         turn = "ip4.dst <-> ip4.src;" if port.is_distributed_gateway else f"ip4.dst = ip4.src; ip4.src = {subnet.ip};"
         match = f"inport == {port.quoted} && ip4 && {late}"
         answer = f"icmp4 {{eth.dst <-> eth.src; icmp4.type = 11; {code.format(4)} {turn} {done}"
-        yield flow(INPUT, port.datapath, 31, match, answer, port.uuid, meter=port.meters.get("icmp4-error"))
+        yield flow(INPUT, port.datapath, 31, match, answer, hint=port.uuid, meter=port.meters.get("icmp4-error"))
     for subnet in port.ipv6[:-1]:
         if is_link_local(subnet.ip):
             continue
         turn = "ip6.dst <-> ip6.src;" if port.is_distributed_gateway else f"ip6.dst = ip6.src; ip6.src = {subnet.ip};"
         match = f"inport == {port.quoted} && ip6 && ip6.src == {subnet.network} && {late}"
         answer = f"icmp6 {{eth.dst <-> eth.src; {turn} icmp6.type = 3; {code.format(6)} {done}"
-        yield flow(INPUT, port.datapath, 31, match, answer, port.uuid, meter=port.meters.get("icmp6-error"))
+        yield flow(INPUT, port.datapath, 31, match, answer, hint=port.uuid, meter=port.meters.get("icmp6-error"))
 
 
 def _unreachable(port: RouterPort) -> Iterator[Fact]:
@@ -119,8 +121,8 @@ def _unreachable(port: RouterPort) -> Iterator[Fact]:
                 ("sctp", f"sctp_abort {{{turn} next; }};", reset),
                 ("udp", f"{why}{no_port}; next; }};", error),
             ):
-                yield flow(INPUT, port.datapath, 80, f"{mine} && {protocol}", answer, port.uuid, meter=meter)
-            yield flow(INPUT, port.datapath, 70, mine, f"{why}{no_protocol}; next; }};", port.uuid, meter=error)
+                yield flow(INPUT, port.datapath, 80, f"{mine} && {protocol}", answer, hint=port.uuid, meter=meter)
+            yield flow(INPUT, port.datapath, 70, mine, f"{why}{no_protocol}; next; }};", hint=port.uuid, meter=error)
 
 
 FEATURE = Feature("ip_input", rules=(every_router, router_port), hints=(HintedTable(nb.LogicalRouterPort),))

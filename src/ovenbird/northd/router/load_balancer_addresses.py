@@ -240,7 +240,7 @@ def responder(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
                 "flags.loopback = 1; output; };"
             )
         match = f"inport == {port.quoted} && {asks}{port.resident}"
-        yield flow(INPUT, port.datapath, 90, match, reply, port.uuid, meter=meter)
+        yield flow(INPUT, port.datapath, 90, match, reply, hint=port.uuid, meter=meter)
 
 
 @rule(LB)
@@ -266,7 +266,7 @@ def _outside(each: Near, port: RouterPort) -> Iterator[Fact]:
     first = min(claims.values((met.switch.uuid, each.ip)), default="") == lsp.name
     if each.inside and first and not _is_of_another(each.ip, port, met.switch):
         act = asked(quote(lsp.name), alone=only_routers(met.switch))
-        yield flow(L2_LOOKUP, where, 80, asks_for(each.ip), act, lsp.uuid)
+        yield flow(L2_LOOKUP, where, 80, asks_for(each.ip), act, hint=lsp.uuid)
     options, gateway = lsp.options, port.chassis or port.is_distributed_gateway
     announces = options.get("nat-addresses") == "router" and not flag(options, "exclude-lb-vips-from-garp")
     if each.answers and announces and gateway and each.ip[0] != "^":
@@ -346,9 +346,9 @@ def _route(ip: str, other: RouterPort, port: RouterPort) -> Iterator[Fact]:
         return
     way = f"{xx}reg0 = {family}.dst; {xx}reg1 = {subnets[0].ip}; eth.src = {other.mac}; outport = {other.quoted};"
     act = f"ip.ttl--; {GROUP} = 0; {way} flags.loopback = 1; next;"
-    yield flow(ROUTING, other.datapath, 3 * width + 2, f"{family}.dst == {ip}/{width}", act, other.uuid)
+    yield flow(ROUTING, other.datapath, 3 * width + 2, f"{family}.dst == {ip}/{width}", act, hint=other.uuid)
     known = f"outport == {other.quoted} && {xx}reg0 == {ip}"
-    yield flow(RESOLVE, other.datapath, 100, known, f"eth.dst = {port.mac}; next;", other.uuid)
+    yield flow(RESOLVE, other.datapath, 100, known, f"eth.dst = {port.mac}; next;", hint=other.uuid)
 
 
 RULES = (

@@ -128,9 +128,9 @@ def forced_source(router: nb.LogicalRouter) -> Iterator[Fact]:
     where = datapath(router)
     for ip in forced_sources(router):
         family = "ip6" if ":" in ip else "ip4"
-        yield flow(UNSNAT, where, 110, f"{family} && {family}.dst == {ip}", "ct_snat;", router.uuid)
+        yield flow(UNSNAT, where, 110, f"{family} && {family}.dst == {ip}", "ct_snat;", hint=router.uuid)
         match = f"flags.force_snat_for_dnat == 1 && {family}"
-        yield flow(SNAT, where, 100, match, f"ct_snat({ip});", router.uuid)
+        yield flow(SNAT, where, 100, match, f"ct_snat({ip});", hint=router.uuid)
 
 
 def _inactive_nat(nat: nb.NAT) -> Iterator[Fact]:
@@ -196,14 +196,14 @@ def _unsnat(made: NatRule) -> Iterator[Fact]:
     """Give replies their inner destination back."""
     match = f"ip && {made.ip}.dst == {made.outer}"
     if made.port is None:
-        yield flow(UNSNAT, made.datapath, 90, match, "next;" if made.stateless else "ct_snat;", made.hint)
+        yield flow(UNSNAT, made.datapath, 90, match, "next;" if made.stateless else "ct_snat;", hint=made.hint)
         return
     match += f" && inport == {made.port.quoted} && flags.loopback =="
     act = "next;" if made.stateless else "ct_snat_in_czone;"
-    yield flow(UNSNAT, made.datapath, 100, f"{match} 0{made.where_active}", act, made.hint)
+    yield flow(UNSNAT, made.datapath, 100, f"{match} 0{made.where_active}", act, hint=made.hint)
     if not made.stateless:
         again = f"{match} 1 && flags.use_snat_zone == 1{made.where_active}"
-        yield flow(UNSNAT, made.datapath, 100, again, "ct_snat;", made.hint)
+        yield flow(UNSNAT, made.datapath, 100, again, "ct_snat;", hint=made.hint)
 
 
 def _dnat(made: NatRule, say: Say) -> Iterator[Fact]:
@@ -219,13 +219,13 @@ def _dnat(made: NatRule, say: Say) -> Iterator[Fact]:
     act = f"{made.ip}.dst={made.inner}; next;" if made.stateless else f"ct_dnat{zone}({made.inner}{made.ports});"
     if say.incoming.hint == hint:
         if made.exempted:
-            yield flow(DNAT, where, 102, f"{match} && {made.ip}.src == ${made.exempted}", "next;", hint)
+            yield flow(DNAT, where, 102, f"{match} && {made.ip}.src == ${made.exempted}", "next;", hint=hint)
         peers = f" && {made.ip}.src == ${made.allowed}" if made.allowed else ""
-        yield flow(DNAT, where, 100, f"{match}{peers}", f"{begin}{act}", hint)
+        yield flow(DNAT, where, 100, f"{match}{peers}", f"{begin}{act}", hint=hint)
     if port is not None and say.replies.hint == hint:
         match = f"ip && {made.ip}.src == {made.inner} && outport == {port.quoted}{made.where_active}"
         act = "next;" if made.stateless else "ct_dnat_in_czone;"
-        yield flow(UNDNAT, where, 100, match, f"eth.src = {made.mac}; {act}" if made.mac else act, hint)
+        yield flow(UNDNAT, where, 100, match, f"eth.src = {made.mac}; {act}" if made.mac else act, hint=hint)
 
 
 def _snat(made: NatRule) -> Iterator[Fact]:
@@ -239,22 +239,22 @@ def _snat(made: NatRule) -> Iterator[Fact]:
         begin, zone = f"eth.src = {made.mac}; " if made.mac else "", "_in_czone"
         yield from _untranslated(made, made.port, priority)
     if made.exempted:
-        yield flow(SNAT, where, priority + 2, f"{match} && {made.ip}.dst == ${made.exempted}", "next;", hint)
+        yield flow(SNAT, where, priority + 2, f"{match} && {made.ip}.dst == ${made.exempted}", "next;", hint=hint)
     if made.allowed:
         match += f" && {made.ip}.dst == ${made.allowed}"
     if made.stateless:
-        yield flow(SNAT, where, priority, match, f"{begin}{made.ip}.src={made.outer}; next;", hint)
+        yield flow(SNAT, where, priority, match, f"{begin}{made.ip}.src={made.outer}; next;", hint=hint)
         return
     to = f"({made.outer}{made.ports});"
     if made.port is None:
-        yield flow(SNAT, where, priority, f"{match} && {NO_REPLY}", f"ct_snat{to}", hint)
+        yield flow(SNAT, where, priority, f"{match} && {NO_REPLY}", f"ct_snat{to}", hint=hint)
         return
     if not made.mac:
         match += f" && {UNTRANSLATED} == 0"
-    yield flow(SNAT, where, priority, match, f"{begin}ct_snat{zone}{to}", hint)
+    yield flow(SNAT, where, priority, match, f"{begin}ct_snat{zone}{to}", hint=hint)
     # Towards a destination that is translated here too, the source gets a zone of its own.
     both = f"{match} && {DNAT_LOCAL} == 1"
-    yield flow(SNAT, where, priority + 1, both, f"{begin}{DNAT_LOCAL} = 0; ct_snat{to}", hint)
+    yield flow(SNAT, where, priority + 1, both, f"{begin}{DNAT_LOCAL} = 0; ct_snat{to}", hint=hint)
 
 
 def _untranslated(made: NatRule, port: RouterPort, priority: int) -> Iterator[Fact]:
@@ -275,17 +275,17 @@ def _untranslated(made: NatRule, port: RouterPort, priority: int) -> Iterator[Fa
     leaves = f"ip && {made.ip}.src == {made.inner} && outport == {port.quoted} && {made.here}"
     comes = f"ip && {made.ip}.dst == {made.inner} && inport == {port.quoted} && {made.here}"
     if made.exempted and (made.stateless or not made.destinations):
-        yield flow(LOOK_UP, where, priority + 2, f"{leaves} && {made.ip}.dst == ${made.exempted}", "next;", hint)
+        yield flow(LOOK_UP, where, priority + 2, f"{leaves} && {made.ip}.dst == ${made.exempted}", "next;", hint=hint)
     if made.allowed:
         comes, leaves = f"{comes} && {made.ip}.src == ${made.allowed}", f"{leaves} && {made.ip}.dst == ${made.allowed}"
     if made.stateless:
-        yield flow(LOOK_UP, where, priority, leaves, "next;", hint)
-        yield flow(POST_SNAT, where, priority, comes, "next;", hint)
+        yield flow(LOOK_UP, where, priority, leaves, "next;", hint=hint)
+        yield flow(POST_SNAT, where, priority, comes, "next;", hint=hint)
     elif not made.mac:
         if not made.destinations:
-            yield flow(LOOK_UP, where, priority, f"{leaves} && !ct.trk", "ct_dnat_in_czone;", hint)
+            yield flow(LOOK_UP, where, priority, f"{leaves} && !ct.trk", "ct_dnat_in_czone;", hint=hint)
         note = f"ct_commit {{ {UNTRANSLATED} = 1; }}; next;"
-        yield flow(POST_SNAT, where, priority, f"{comes} && !ct.trk", note, hint)
+        yield flow(POST_SNAT, where, priority, f"{comes} && !ct.trk", note, hint=hint)
 
 
 def _at_port(made: NatRule, port: RouterPort, say: Say) -> Iterator[Fact]:
@@ -317,11 +317,11 @@ def _at_host(made: NatRule, port: RouterPort, say: Say) -> Iterator[Fact]:
     mtu = mtu_of(port)
     measure = f"{TOO_LARGE} = check_pkt_larger({mtu + ETHERNET}); " if mtu else ""
     own = f"eth.dst == {mac} && inport == {port.quoted} && {made.here}"
-    yield flow(ADMISSION, where, 50, own, f"{measure}xreg0[0..47] = {port.mac}; next;", hint)
+    yield flow(ADMISSION, where, 50, own, f"{measure}xreg0[0..47] = {port.mac}; next;", hint=hint)
     leaves = f"{ip}.src == {made.inner} && outport == {port.quoted} && {made.here}"
     register = "reg1" if ip == "ip4" else "xxreg1"
     if say.leaving.hint == hint:
-        yield flow(REDIRECT, where, 100, leaves, f"eth.src = {mac}; {register} = {outer}; next;", hint)
+        yield flow(REDIRECT, where, 100, leaves, f"eth.src = {mac}; {register} = {outer}; next;", hint=hint)
     if mtu and say.outside.hint == hint:
         match = f"inport == {port.quoted} && {TOO_LARGE} && {LOOPED} == 0 && {ip} && {ip}.dst == {outer}"
         answer = (
@@ -329,7 +329,7 @@ def _at_host(made: NatRule, port: RouterPort, say: Say) -> Iterator[Fact]:
             f"{ip}.src = {outer}; ip.ttl = 254; {too_large(ip, mtu)} outport = {port.quoted}; "
             "flags.loopback = 1; output;"
         )
-        yield flow(INPUT, where, 160, match, f"icmp{ip[2]}_error {{ {answer} }};", hint)
+        yield flow(INPUT, where, 160, match, f"icmp{ip[2]}_error {{ {answer} }};", hint=hint)
 
 
 def _beside_bridge(nat: nb.NAT, made: NatRule) -> Iterator[Fact]:
@@ -342,7 +342,7 @@ def _beside_bridge(nat: nb.NAT, made: NatRule) -> Iterator[Fact]:
         port = port_of(router, name)
         if port is not None and port.options.get("redirect-type") == "bridged":
             match = f"outport == {port.quoted} && {made.ip}.src == {made.inner} && {made.here}"
-            yield flow(RESOLVE, made.datapath, 90, match, f"{get}; next;", made.hint)
+            yield flow(RESOLVE, made.datapath, 90, match, f"{get}; next;", hint=made.hint)
 
 
 def _peers_elsewhere(made: NatRule, port: RouterPort) -> Iterator[Fact]:
@@ -350,10 +350,10 @@ def _peers_elsewhere(made: NatRule, port: RouterPort) -> Iterator[Fact]:
     peers = f"outport == {port.quoted} && {made.ip}.src == $"
     if made.allowed:
         act = f"outport = {quote(port.redirect)}; next;"
-        yield flow(REDIRECT, made.datapath, 75, f"{peers}{made.allowed}", act, made.hint)
-        yield flow(REDIRECT, made.datapath, 70, f"ip && {made.ip}.dst == {made.outer}", "drop;", made.hint)
+        yield flow(REDIRECT, made.datapath, 75, f"{peers}{made.allowed}", act, hint=made.hint)
+        yield flow(REDIRECT, made.datapath, 70, f"ip && {made.ip}.dst == {made.outer}", "drop;", hint=made.hint)
     elif made.exempted:
-        yield flow(REDIRECT, made.datapath, 75, f"{peers}{made.exempted}", "drop;", made.hint)
+        yield flow(REDIRECT, made.datapath, 75, f"{peers}{made.exempted}", "drop;", hint=made.hint)
 
 
 # -- the switch outside -----------------------------------------------------------------------------------------------
@@ -372,8 +372,8 @@ def _outside(made: NatRule) -> Iterator[Fact]:
     if made.mac:
         if "router" in lsp.addresses:
             out = f"outport = {quote(lsp.name)}; output;"
-            yield flow(L2_LOOKUP, where, 50, f"eth.dst == {made.mac} && {made.here}", out, lsp.uuid)
-        yield flow(L2_LOOKUP, where, 75, asks_as(made.mac), 'outport = "_MC_flood_l2"; output;', lsp.uuid)
+            yield flow(L2_LOOKUP, where, 50, f"eth.dst == {made.mac} && {made.here}", out, hint=lsp.uuid)
+        yield flow(L2_LOOKUP, where, 75, asks_as(made.mac), 'outport = "_MC_flood_l2"; output;', hint=lsp.uuid)
     if made.ip == "ip4" and not own and lsp.options.get("nat-addresses") == "router":
         resident = f" {made.here}" if made.port is not None else ""
         yield IN_NAT_ADDRESSES((lsp.name, where), f"{made.mac or port.mac} {made.outer}{resident}")
@@ -385,7 +385,7 @@ def _redirect_arp(port: RouterPort, outer: str) -> Iterator[Fact]:
     if met is None or not port.enabled or met.lsp.enabled is False:
         return
     act = asked(quote(met.lsp.name), alone=only_routers(met.switch))
-    yield flow(L2_LOOKUP, datapath(met.switch), 80, asks_for(outer), act, met.lsp.uuid)
+    yield flow(L2_LOOKUP, datapath(met.switch), 80, asks_for(outer), act, hint=met.lsp.uuid)
 
 
 def _in_words(row: nb.NAT) -> tuple[str, str]:

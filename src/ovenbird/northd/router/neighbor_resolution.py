@@ -178,7 +178,7 @@ def next_hop_solicitation(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
     mac = "33:33:" + ":".join(f"{octet:02x}" for octet in ipv6_bytes(node)[12:])
     ask = f"nd_ns {{ eth.dst = {mac}; ip6.dst = {node}; nd.target = {hop}; output; }};"
     match, meter = f"eth.dst == {NOBODY} && ip6 && xxreg0 == {hop}", meters(router).get("nd-ns-resolve")
-    yield flow(REQUEST, datapath(router), 200, match, ask, route.uuid, meter=meter)
+    yield flow(REQUEST, datapath(router), 200, match, ask, hint=route.uuid, meter=meter)
 
 
 # -- router ports -----------------------------------------------------------------------------------------------------
@@ -199,22 +199,27 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
         near = f"arp.spa == {subnet.network}"
         if learns:
             yield flow(
-                LOOKUP_NEIGHBOR, where, 100, f"{came} && {near} && arp.op == 1{port.resident}", f"{_ARP}next;", hint
+                LOOKUP_NEIGHBOR,
+                where,
+                100,
+                f"{came} && {near} && arp.op == 1{port.resident}",
+                f"{_ARP}next;",
+                hint=hint,
             )
         else:
             mine = f"{came} && {near} && arp.tpa == {subnet.ip} && arp.op == 1{port.resident}"
-            yield flow(LOOKUP_NEIGHBOR, where, 110, mine, f"{_ARP}{_WANTED}next;", hint)
+            yield flow(LOOKUP_NEIGHBOR, where, 110, mine, f"{_ARP}{_WANTED}next;", hint=hint)
             known = f"{_ARP}{NEIGHBOR_WANTED} = lookup_arp_ip(inport, arp.spa); next;"
-            yield flow(LOOKUP_NEIGHBOR, where, 100, f"{came} && {near} && arp.op == 1{port.resident}", known, hint)
+            yield flow(LOOKUP_NEIGHBOR, where, 100, f"{came} && {near} && arp.op == 1{port.resident}", known, hint=hint)
         asks = f"{came} && arp.op == 1 && arp.tpa == {subnet.ip} && {near}{resident}"
-        yield flow(INPUT, where, 90, asks, ARP_REPLY, hint)
+        yield flow(INPUT, where, 90, asks, ARP_REPLY, hint=hint)
     for subnet in port.ipv6:
         group = f"{{{subnet.ip}, {solicited_node(subnet.ip)}}}"
         asks = f"{came} && ip6.dst == {group} && nd_ns && nd.target == {subnet.ip}{port.resident}"
-        yield flow(INPUT, where, 90, asks, ND_REPLY, hint, meter=port.meters.get("nd-na"))
+        yield flow(INPUT, where, 90, asks, ND_REPLY, hint=hint, meter=port.meters.get("nd-na"))
     if port.is_distributed_gateway and port.options.get("redirect-type") == "bridged":
         away = f"outport == {port.quoted} && !is_chassis_resident({quote(port.redirect)})"
-        yield flow(RESOLVE, where, 50, away, f"eth.dst = {port.mac}; next;", hint)
+        yield flow(RESOLVE, where, 50, away, f"eth.dst = {port.mac}; next;", hint=hint)
     yield from _link(lrp, port)
 
 
@@ -243,7 +248,7 @@ def _known_router(port: RouterPort, other: RouterPort) -> Iterator[Fact]:
     for register, subnets in (("reg0", other.ipv4), ("xxreg0", other.ipv6)):
         if subnets:
             match = f"outport == {port.quoted} && {register} == {braced([s.ip for s in subnets])}"
-            yield flow(RESOLVE, port.datapath, 100, match, act, port.uuid)
+            yield flow(RESOLVE, port.datapath, 100, match, act, hint=port.uuid)
 
 
 # -- hosts ------------------------------------------------------------------------------------------------------------
@@ -300,7 +305,9 @@ def _known_host(found: Sequence[PeerRouterPort], address: Addresses, mac: str, h
             for neighbor in found:
                 for low, high in neighbor.ipv4 if register == "reg0" else neighbor.ipv6:
                     if low <= number <= high:
-                        yield flow(RESOLVE, neighbor.datapath, 100, f"{neighbor.match}{register} == {ip}", act, hint)
+                        yield flow(
+                            RESOLVE, neighbor.datapath, 100, f"{neighbor.match}{register} == {ip}", act, hint=hint
+                        )
                         break
 
 
@@ -339,7 +346,7 @@ def _virtual(port: SwitchPort) -> Iterator[Fact]:
         for neighbor in peer_router_ports(port.switch):
             if any(low <= number <= high for low, high in (neighbor.ipv6 if ":" in ip else neighbor.ipv4)):
                 match = f"{neighbor.match}{register} == {ip}"
-                yield flow(RESOLVE, neighbor.datapath, 100, match, f"eth.dst = {mac}; next;", port.hint)
+                yield flow(RESOLVE, neighbor.datapath, 100, match, f"eth.dst = {mac}; next;", hint=port.hint)
 
 
 # -- what is configured and what was learned --------------------------------------------------------------------------

@@ -62,13 +62,13 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     came = f"inport == {port.quoted} && ip6.dst == ff02::2"
     act = f"{ADVERTISED} = put_nd_ra_opts({', '.join(says)}); next;"
     yield flow(
-        ND_RA_OPTIONS, port.datapath, 50, f"{came} && nd_rs", act, port.uuid, meter=port.meters.get("nd-ra-opts")
+        ND_RA_OPTIONS, port.datapath, 50, f"{came} && nd_rs", act, hint=port.uuid, meter=port.meters.get("nd-ra-opts")
     )
     answer = (
         f"eth.dst = eth.src; eth.src = {port.mac}; ip6.dst = ip6.src; ip6.src = {port.ipv6[-1].ip}; "
         "outport = inport; flags.loopback = 1; output;"
     )
-    yield flow(ND_RA_RESPONSE, port.datapath, 50, f"{came} && nd_ra && {ADVERTISED}", answer, port.uuid)
+    yield flow(ND_RA_RESPONSE, port.datapath, 50, f"{came} && nd_ra && {ADVERTISED}", answer, hint=port.uuid)
 
 
 def advertised(lrp: nb.LogicalRouterPort, port: RouterPort) -> list[str]:

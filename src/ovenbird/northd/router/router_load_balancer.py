@@ -182,7 +182,7 @@ def router_load_balancer(row: LB) -> Iterator[Fact]:
     everywhere = used_by(OF_ROUTERS, users)
     yield everywhere.row
     for ip, family in dict.fromkeys([(vip.at.ip, vip.at.family) for vip in made.vips]):
-        yield flow(DEFRAG, everywhere, 100, f"ip && {family}.dst == {ip}", "ct_dnat;", made.uuid)
+        yield flow(DEFRAG, everywhere, 100, f"ip && {family}.dst == {ip}", "ct_dnat;", hint=made.uuid)
     if made.skips_snat:
         yield flow(SNAT, everywhere, 120, "flags.skip_snat_for_lb == 1 && ip", "next;")
     for vip in made.vips:
@@ -191,7 +191,7 @@ def router_load_balancer(row: LB) -> Iterator[Fact]:
         for router in addresses.translating_to(row, users, vip.at):
             match = f"{vip.at.family} && {_goes_to(vip.at, made.protocol)}"
             match += "" if vip.at.port else f" && {made.protocol}"
-            yield flow(UNSNAT, router, 120, match, "next;", made.uuid)
+            yield flow(UNSNAT, router, 120, match, "next;", hint=made.uuid)
         for how in ways_of(row, users):
             yield from _balance(made, vip, how, users)
         if made.event and not vip.configured:
@@ -213,7 +213,7 @@ def _event(made: Balancer, vip: Vip, limits: Iterable[str], users: Users) -> Ite
     for limit in limits:
         where = used_by(f"{OF_ROUTERS} {EVENT}", users, limit)
         yield where.row
-        yield flow(DNAT, where, 130, *event_action(made, vip.at), made.uuid, meter=limit or None)
+        yield flow(DNAT, where, 130, *event_action(made, vip.at), hint=made.uuid, meter=limit or None)
 
 
 def _mark(made: Balancer, how: BalancingMode) -> str:
@@ -227,7 +227,7 @@ def _balance(made: Balancer, vip: Vip, how: BalancingMode, users: Users) -> Iter
     note = f"flags.{mark}_for_lb = 1; " if mark else ""
     kind, limit = how.kind, ""
     if vip.backends:
-        act = f"{note}{backends_action(vip.backends, made.hashed, mark)}"
+        act = f"{note}{backends_action(vip.backends, hashed=made.hashed, mark=mark)}"
     elif made.reject:
         act = f"{note}reg0 = 0; reject {{ outport <-> inport; next(pipeline=egress,table={SNAT.table}); }};"
         kind, limit = f"{kind} {REJECT}", how.reject
@@ -236,16 +236,16 @@ def _balance(made: Balancer, vip: Vip, how: BalancingMode, users: Users) -> Iter
     if how.datapath is None:
         where = used_by(kind, users, limit)
         yield where.row
-        yield flow(DNAT, where, order(vip.at), match, act, made.uuid, meter=limit or None)
+        yield flow(DNAT, where, order(vip.at), match, act, hint=made.uuid, meter=limit or None)
     else:
         for port, redirect in how.gateways:
             here = f" && is_chassis_resident({redirect})"
             resident = "" if made.reject and not vip.configured else here
             new = f"{match}{resident}"
-            yield flow(DNAT, how.datapath, order(vip.at), new, act, made.uuid, meter=limit or None)
+            yield flow(DNAT, how.datapath, order(vip.at), new, act, hint=made.uuid, meter=limit or None)
             if vip.configured:
                 replies = f"{_comes_from(made, vip)} && outport == {port}{here}"
-                yield flow(UNDNAT, how.datapath, 120, replies, f"{note}ct_dnat_in_czone;", made.uuid)
+                yield flow(UNDNAT, how.datapath, 120, replies, f"{note}ct_dnat_in_czone;", hint=made.uuid)
     if made.affinity and vip.backends:
         yield from _affine(made, vip, how, used_by(how.kind, users))
 
@@ -270,14 +270,19 @@ def _affinity(made: Balancer, vip: Vip, where: DatapathGroup) -> Iterator[Fact]:
     note = f"{register} = {at.family}.dst; "
     note += f"{LB_VIP_PORT} = {made.protocol}.dst; " if at.port else ""
     yield flow(
-        ROUTER_AFFINITY_CHECK, where, 100, _begins(at, made.protocol), f"{note}{AFFINE} = chk_lb_aff(); next;", hint
+        ROUTER_AFFINITY_CHECK,
+        where,
+        100,
+        _begins(at, made.protocol),
+        f"{note}{AFFINE} = chk_lb_aff(); next;",
+        hint=hint,
     )
     noted = f"{register} == {at.ip}" + (f" && {LB_VIP_PORT} == {at.port}" if at.port else "")
     for backend in dict.fromkeys(vip.backends):
         goes = f"{backend.family}.dst == {backend.ip}"
         goes += f" && {made.protocol}.dst == {backend.port}" if backend.port else ""
         match = f"{AFFINE} == 0 && ct.new && {at.family} && {noted} && {goes}"
-        yield flow(ROUTER_AFFINITY_LEARN, where, 100, match, learn_action(made, at, backend), hint)
+        yield flow(ROUTER_AFFINITY_LEARN, where, 100, match, learn_action(made, at, backend=backend), hint=hint)
 
 
 def _affine(made: Balancer, vip: Vip, how: BalancingMode, where: DatapathGroup) -> Iterator[Fact]:
@@ -289,7 +294,7 @@ def _affine(made: Balancer, vip: Vip, how: BalancingMode, where: DatapathGroup) 
         match = f"{AFFINE} == 1 && ct.new && {at.family} && {_goes_to(at, made.protocol)} && {register} == {backend.ip}"
         match += f" && {AFFINE_PORT} == {backend.port}" if backend.port else ""
         act = f"{LB_VIP6 if at.six else LB_VIP} = {at.ip}; {note}{backends_action((backend,), mark=mark)}"
-        yield flow(DNAT, how.datapath or where, 150, match, act, made.uuid)
+        yield flow(DNAT, how.datapath or where, 150, match, act, hint=made.uuid)
 
 
 # -- sources of the router's own ---------------------------------------------------------------------------------------
@@ -303,8 +308,8 @@ def forced_source(router: nb.LogicalRouter) -> Iterator[Fact]:
     where = datapath(router)
     for ip in one_of_each(router, "lb"):
         family = "ip6" if ":" in ip else "ip4"
-        yield flow(UNSNAT, where, 110, f"{family} && {family}.dst == {ip}", "ct_snat;", router.uuid)
-        yield flow(SNAT, where, 100, f"flags.force_snat_for_lb == 1 && {family}", f"ct_snat({ip});", router.uuid)
+        yield flow(UNSNAT, where, 110, f"{family} && {family}.dst == {ip}", "ct_snat;", hint=router.uuid)
+        yield flow(SNAT, where, 100, f"flags.force_snat_for_lb == 1 && {family}", f"ct_snat({ip});", hint=router.uuid)
 
 
 @rule(LRP)
@@ -316,9 +321,9 @@ def forced_own_source(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
     for family, subnets in (("ip4", port.ipv4), ("ip6", port.ipv6)):
         for ip in [subnet.ip for subnet in subnets if not is_link_local(subnet.ip)][:1]:
             back = f"inport == {port.quoted} && {family}.dst == {ip}"
-            yield flow(UNSNAT, port.datapath, 110, back, "ct_snat;", port.uuid)
+            yield flow(UNSNAT, port.datapath, 110, back, "ct_snat;", hint=port.uuid)
             leaves = f"flags.force_snat_for_lb == 1 && {family} && outport == {port.quoted}"
-            yield flow(SNAT, port.datapath, 110, leaves, f"ct_snat({ip});", port.uuid)
+            yield flow(SNAT, port.datapath, 110, leaves, f"ct_snat({ip});", hint=port.uuid)
 
 
 FEATURE = Feature(

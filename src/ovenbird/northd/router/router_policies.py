@@ -56,9 +56,9 @@ def policy(row: nb.LogicalRouterPolicy) -> Iterator[Fact]:
     where, priority, match, hint = datapath(router), row.priority, row.match, row.uuid
     mark = f"pkt.mark = {value}; " if (value := number(row.options, "pkt_mark", 0, high=0xFFFF_FFFF)) else ""
     if row.action == "drop":
-        yield flow(POLICY, where, priority, match, "drop;", hint)
+        yield flow(POLICY, where, priority, match, "drop;", hint=hint)
     elif row.action == "allow":
-        yield flow(POLICY, where, priority, match, f"{mark}{GROUP} = 0; next;", hint)
+        yield flow(POLICY, where, priority, match, f"{mark}{GROUP} = 0; next;", hint=hint)
     else:
         yield from _reroute(row, router, where, mark)
 
@@ -78,14 +78,16 @@ def _reroute(row: nb.LogicalRouterPolicy, router: nb.LogicalRouter, where: UUID,
     actions = [f"{mark}{towards(way, hop, ':' in hop)} flags.loopback = 1;" for hop, way in ways]
     if len(actions) == 1:
         act = f"{actions[0]} {GROUP} = 0; next;"
-        yield flow(POLICY, where, row.priority, row.match, act, row.uuid)
+        yield flow(POLICY, where, row.priority, row.match, act, hint=row.uuid)
         return
     number = POLICY_GROUPS.get(row.uuid, scope=router.uuid)
     members = ", ".join(str(n) for n in range(1, len(actions) + 1))
     act = f"{GROUP} = {number}; {MEMBER} = select({members});"
-    yield flow(POLICY, where, row.priority, row.match, act, row.uuid)
+    yield flow(POLICY, where, row.priority, row.match, act, hint=row.uuid)
     for member, act in enumerate(actions, 1):
-        yield flow(POLICY_ECMP, where, 100, f"{GROUP} == {number} && {MEMBER} == {member}", f"{act} next;", row.uuid)
+        yield flow(
+            POLICY_ECMP, where, 100, f"{GROUP} == {number} && {MEMBER} == {member}", f"{act} next;", hint=row.uuid
+        )
 
 
 def _ways(router: nb.LogicalRouter, text: str) -> Iterator[tuple[str, NextHop]]:

@@ -138,7 +138,9 @@ def connected(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
         yield from _route(port.datapath, 3 * subnet.length + CONNECTED, match, NextHop(port, subnet.ip), "", port.uuid)
     if table := port.options.get("route_table"):
         number = ROUTE_TABLES.get(table, scope=port.router)
-        yield flow(PRE, port.datapath, 100, f"inport == {port.quoted}", f"{ROUTE_TABLE} = {number}; next;", port.uuid)
+        yield flow(
+            PRE, port.datapath, 100, f"inport == {port.quoted}", f"{ROUTE_TABLE} = {number}; next;", hint=port.uuid
+        )
 
 
 @view
@@ -150,9 +152,9 @@ def watched(name: str) -> bool:
 def _route(where: UUID, priority: int, match: str, way: NextHop, nexthop: str, hint: str) -> Iterator[Fact]:
     six = "ip6." in match
     act = f"{GROUP} = 0; {towards(way, nexthop, six)} flags.loopback = 1; next;"
-    yield flow(ROUTING, where, priority, match, f"ip.ttl--; {act}", hint)
+    yield flow(ROUTING, where, priority, match, f"ip.ttl--; {act}", hint=hint)
     if watched(way.port.name):  # BFD packets keep their time to live, 255 (RFC 5881, section 5)
-        yield flow(ROUTING, where, priority + 1, f"{match} && {BFD_PORT}", act, hint)
+        yield flow(ROUTING, where, priority + 1, f"{match} && {BFD_PORT}", act, hint=hint)
 
 
 def towards(way: NextHop, nexthop: str, six: bool) -> str:
@@ -184,7 +186,7 @@ def static(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
         return
     where, (priority, match) = datapath(router), _match(router, key)
     if discarding := discards(router, key):
-        yield flow(ROUTING, where, priority, match, "drop;", discarding)
+        yield flow(ROUTING, where, priority, match, "drop;", hint=discarding)
         if route.nexthop != "discard":
             yield finding(route, f"{told(route)} drops all traffic: another route to {key[0]} has the next hop discard")
         return
@@ -207,7 +209,7 @@ def static(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
     )
     chosen = f"{GROUP} == {number} && {MEMBER} == {mine}"
     act = f"{towards(member.way, member.nexthop, ':' in key[0])} next;"
-    yield flow(ROUTING_ECMP, where, 100, chosen, act, route.uuid)
+    yield flow(ROUTING_ECMP, where, 100, chosen, act, hint=route.uuid)
     if symmetric:  # a single one, too: its connections stay with it when another one comes
         yield from pinned_flows(where, Pinned(member.way, key[0], key[1], match), route.uuid)
 

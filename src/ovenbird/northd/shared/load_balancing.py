@@ -18,7 +18,7 @@ def order(at: SocketAddress) -> int:
     return 120 if at.port else 110
 
 
-def backends_action(backends: Iterable[SocketAddress], hashed: str = "", mark: str = "") -> str:
+def backends_action(backends: Iterable[SocketAddress], *, hashed: str = "", mark: str = "") -> str:
     """Return the action that sends a new connection to one of the backends.
 
     Arguments:
@@ -38,7 +38,7 @@ def event_action(made: Balancer, at: SocketAddress) -> tuple[str, str]:
     return match, f'trigger_event({event}, load_balancer = "{made.uuid}");'
 
 
-def learn_action(made: Balancer, at: SocketAddress, backend: SocketAddress) -> str:
+def learn_action(made: Balancer, at: SocketAddress, *, backend: SocketAddress) -> str:
     """Return the action that notes which backend a client of a virtual address got.
 
     Arguments:

@@ -161,10 +161,12 @@ def _flows(acl: nb.ACL, where: UUID | DatapathGroup, meter: str | None = None, *
         at = AFTER_LB
     if action == "allow-stateless" and tracks:
         pre_acl = PRE_ACL[acl.direction == "to-lport"]
-        yield flow(pre_acl, where, acl.priority + OFFSET, acl.match, f"{STATELESS} = 1; next;", acl.uuid)
+        yield flow(pre_acl, where, acl.priority + OFFSET, acl.match, f"{STATELESS} = 1; next;", hint=acl.uuid)
     verdicts = _verdicts(acl, log) if tracks else _plain_verdict(acl, log)
     for match, act in verdicts:
-        yield flow(at, where, acl.priority + OFFSET, match, act, acl.uuid, meter=meter if action == "reject" else None)
+        yield flow(
+            at, where, acl.priority + OFFSET, match, act, hint=acl.uuid, meter=meter if action == "reject" else None
+        )
     if tracks and acl.label and acl.log and action in ALLOWING and flag(acl.options, "log-related"):
         yield from _log_replies(acl, STAGES[acl.direction == "from-lport"], where, log)
 
@@ -204,10 +206,10 @@ def _log_replies(acl: nb.ACL, opposite: Stage, where: UUID | DatapathGroup, log:
     same = f"ct_mark.blocked == 0 && ct_label.label == {acl.label}"
     done = f"{HINT_DROP} = 0; {HINT_BLOCK} = 0; {ESTABLISHED} = 1; " if opposite is STAGES[0] else ""
     reply = f"ct.est && !ct.rel && !ct.new{valid} && ct.rpl && {same}"
-    yield flow(opposite, where, 65_533, reply, f"{log}{done}next;", acl.uuid)
+    yield flow(opposite, where, 65_533, reply, f"{log}{done}next;", hint=acl.uuid)
     done = f"{ESTABLISHED} = 1; " if opposite is STAGES[0] else ""
     related = f"!ct.est && ct.rel && !ct.new{valid} && {same}"
-    yield flow(opposite, where, 65_533, related, f"{log}{done}ct_commit_nat;", acl.uuid)
+    yield flow(opposite, where, 65_533, related, f"{log}{done}ct_commit_nat;", hint=acl.uuid)
 
 
 def _told(acl: nb.ACL) -> tuple[str, str]:

@@ -49,7 +49,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     """Answer for a port's addresses, where nobody else should."""
     kind = port.type
     if kind == "localnet":
-        yield flow(RESPONDER, port.datapath, 100, f"inport == {port.quoted}", "next;", port.hint, port.name)
+        yield flow(RESPONDER, port.datapath, 100, f"inport == {port.quoted}", "next;", hint=port.hint, port=port.name)
         return
     if kind == "virtual":
         yield from _virtual(port)
@@ -73,17 +73,19 @@ def port(port: SwitchPort) -> Iterator[Fact]:
                 asks,
                 f"eth.dst = eth.src; eth.src = {mac}; arp.op = 2; /* ARP reply */ arp.tha = arp.sha; arp.sha = {mac}; "
                 f"arp.tpa = arp.spa; arp.spa = {ip}; outport = inport; flags.loopback = 1; output;",
-                port.hint,
+                hint=port.hint,
             )
             own = f"{asks} && inport == {port.quoted}"
-            yield flow(RESPONDER, port.datapath, 100, own, "next;", port.hint, port.name)
+            yield flow(RESPONDER, port.datapath, 100, own, "next;", hint=port.hint, port=port.name)
         if address.ipv6:
             yield from _neighbor_discovery(port, mac, address.ipv6)
 
 
 def _proxy(port: SwitchPort, texts: str) -> Iterator[Fact]:
     """Answer for the addresses of others in a router's name; let pass what a router asks in a switch that does so."""
-    yield flow(RESPONDER, port.datapath, 40, f"inport == {port.quoted} && arp.op == 1", "next;", port.hint, port.name)
+    yield flow(
+        RESPONDER, port.datapath, 40, f"inport == {port.quoted} && arp.op == 1", "next;", hint=port.hint, port=port.name
+    )
     peer = router_port(port.options.get("router-port", ""))
     ips = _proxied_ips(texts)
     if peer is None or not ips:
@@ -96,7 +98,7 @@ def _proxy(port: SwitchPort, texts: str) -> Iterator[Fact]:
         f"(eth.bcast || eth.dst == {mac}) && arp.op == 1 && arp.tpa == {braced(ips)}",
         f"eth.dst = eth.src; eth.src = {mac}; arp.op = 2; /* ARP reply */ arp.tha = arp.sha; arp.sha = {mac}; "
         "arp.tpa <-> arp.spa; outport = inport; flags.loopback = 1; output;",
-        port.hint,
+        hint=port.hint,
     )
 
 
@@ -111,11 +113,11 @@ def _neighbor_discovery(port: SwitchPort, mac: str, ips: tuple[str, ...]) -> Ite
             asks,
             f"{answer} {{ eth.src = {mac}; ip6.src = {ip}; nd.target = {ip}; nd.tll = {mac}; outport = inport; "
             "flags.loopback = 1; output; };",
-            port.hint,
+            hint=port.hint,
             meter=port.meters.get("nd-na"),
         )
         own = f"{asks} && inport == {port.quoted}"
-        yield flow(RESPONDER, port.datapath, 100, own, "next;", port.hint, port.name)
+        yield flow(RESPONDER, port.datapath, 100, own, "next;", hint=port.hint, port=port.name)
 
 
 def _virtual(port: SwitchPort) -> Iterator[Fact]:
@@ -134,7 +136,7 @@ def _virtual(port: SwitchPort) -> Iterator[Fact]:
             says = f"(arp.op == 1 && arp.spa == {ip} && arp.tpa == {ip}) || (arp.op == 2 && arp.spa == {ip})"
         match = f"inport == {quote(parent)} && ({says})"
         act = f"bind_vport({port.quoted}, inport); next;"
-        yield flow(RESPONDER, port.datapath, 100, match, act, row.uuid, parent)
+        yield flow(RESPONDER, port.datapath, 100, match, act, hint=row.uuid, port=parent)
 
 
 FEATURE = Feature("arp", port=port, hints=(HintedTable(nb.LogicalSwitchPort),))

@@ -118,7 +118,7 @@ def _let_pass(port: SwitchPort, four: nb.DHCPOptions | None, six: nb.DHCPOptions
         says.append((six.uuid, said))
     for hint, said in says:
         back = f"outport == {port.quoted} && {said}"
-        yield flow(ACL[1], port.datapath, 34_000, back, f"{COMMIT} = 1; next;", hint, port.name)
+        yield flow(ACL[1], port.datapath, 34_000, back, f"{COMMIT} = 1; next;", hint=hint, port=port.name)
 
 
 def _flows4(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name: str, resident: str) -> Iterator[Fact]:
@@ -142,14 +142,14 @@ def _flows4(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name:
     discover = f"{mine} && ip4.src == 0.0.0.0 && ip4.dst == 255.255.255.255 && {_CLIENT4}{resident}"
     renew = f"{mine} && ip4.src == {ip} && ip4.dst == {{{server_ip}, 255.255.255.255}} && {_CLIENT4}{resident}"
     meter = port.meters.get("dhcpv4-opts")
-    yield flow(DHCP_OPTIONS, port.datapath, 100, discover, put, hint, name, meter)
-    yield flow(DHCP_OPTIONS, port.datapath, 100, renew, put, hint, name, meter)
+    yield flow(DHCP_OPTIONS, port.datapath, 100, discover, put, hint=hint, port=name, meter=meter)
+    yield flow(DHCP_OPTIONS, port.datapath, 100, renew, put, hint=hint, port=name, meter=meter)
     answer = (
         f"eth.dst = eth.src; eth.src = {mac}; ip4.src = {server_ip}; udp.src = 67; udp.dst = 68; "
         "outport = inport; flags.loopback = 1; output;"
     )
     asked = f"{mine} && ip4 && {_CLIENT4} && {DHCP_ANSWERED}{resident}"
-    yield flow(DHCP_RESPONSE, port.datapath, 100, asked, answer, hint, name)
+    yield flow(DHCP_RESPONSE, port.datapath, 100, asked, answer, hint=hint, port=name)
 
 
 def _flows6(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name: str, resident: str) -> Iterator[Fact]:
@@ -166,12 +166,21 @@ def _flows6(port: SwitchPort, options: nb.DHCPOptions, address: Addresses, name:
     words = [] if stateless else [f"ia_addr = {ip}"]
     put = f"{DHCP_ANSWERED} = put_dhcpv6_opts({', '.join([*words, *[f'{k} = {v}' for k, v in given]])}); next;"
     mine = f"inport == {quote(name)} && eth.src == {address.mac} && {_CLIENT6}"
-    yield flow(DHCP_OPTIONS, port.datapath, 100, f"{mine}{resident}", put, hint, name, port.meters.get("dhcpv6-opts"))
+    yield flow(
+        DHCP_OPTIONS,
+        port.datapath,
+        100,
+        f"{mine}{resident}",
+        put,
+        hint=hint,
+        port=name,
+        meter=port.meters.get("dhcpv6-opts"),
+    )
     answer = (
         f"eth.dst = eth.src; eth.src = {mac}; ip6.dst = ip6.src; ip6.src = {server_ip}; udp.src = 547; udp.dst = 546; "
         "outport = inport; flags.loopback = 1; output;"
     )
-    yield flow(DHCP_RESPONSE, port.datapath, 100, f"{mine} && {DHCP_ANSWERED}{resident}", answer, hint, name)
+    yield flow(DHCP_RESPONSE, port.datapath, 100, f"{mine} && {DHCP_ANSWERED}{resident}", answer, hint=hint, port=name)
 
 
 def _told(options: nb.DHCPOptions) -> tuple[str, str]:

@@ -44,7 +44,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
                 ]
                 asks.append(f"eth.dst == {router.mac}")
                 for ask in asks:
-                    yield flow(STAGE, port.datapath, 100, f"{mine} && {ask}", "drop;", port.hint, name)
+                    yield flow(STAGE, port.datapath, 100, f"{mine} && {ask}", "drop;", hint=port.hint, port=name)
 
 
 FEATURE = Feature(

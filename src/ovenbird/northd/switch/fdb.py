@@ -37,9 +37,9 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         return
     match = f"inport == {port.quoted}"
     look = f"{FDB_KNOWN} = lookup_fdb(inport, eth.src); next;"
-    yield flow(LOOKUP_FDB, port.datapath, 100, match, look, port.hint, port.name)
+    yield flow(LOOKUP_FDB, port.datapath, 100, match, look, hint=port.hint, port=port.name)
     learn = "put_fdb(inport, eth.src); next;"
-    yield flow(PUT, port.datapath, 100, f"{match} && {FDB_KNOWN} == 0", learn, port.hint, port.name)
+    yield flow(PUT, port.datapath, 100, f"{match} && {FDB_KNOWN} == 0", learn, hint=port.hint, port=port.name)
 
 
 FEATURE = Feature("fdb", port=port, hints=(HintedTable(nb.LogicalSwitchPort),))

@@ -123,12 +123,12 @@ def _responder(probe: Probe, where: UUID, mac: str, hint: UUID) -> Fact:
             f"nd_na {{ eth.dst = eth.src; eth.src = {mac}; ip6.src = {ip}; nd.target = {ip}; nd.tll = {mac}; "
             "outport = inport; flags.loopback = 1; output; };"
         )
-        return flow(RESPONDER, where, 110, f"nd_ns && nd.target == {ip}", answer, hint)
+        return flow(RESPONDER, where, 110, f"nd_ns && nd.target == {ip}", answer, hint=hint)
     answer = (
         f"eth.dst = eth.src; eth.src = {mac}; arp.op = 2; /* ARP reply */ arp.tha = arp.sha; arp.sha = {mac}; "
         f"arp.tpa = arp.spa; arp.spa = {ip}; outport = inport; flags.loopback = 1; output;"
     )
-    return flow(RESPONDER, where, 110, f"arp.tpa == {ip} && arp.op == 1", answer, hint)
+    return flow(RESPONDER, where, 110, f"arp.tpa == {ip} && arp.op == 1", answer, hint=hint)
 
 
 @rule(sb.ServiceMonitor)

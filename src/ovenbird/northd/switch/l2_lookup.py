@@ -89,12 +89,12 @@ def port(port: SwitchPort) -> Iterator[Fact]:
             yield UNKNOWN.includes(where)
     else:
         act = "drop;"
-        yield flow(NOT_FOUND, where, 50, f"outport == {port.quoted}", act, port.hint, port.name)
+        yield flow(NOT_FOUND, where, 50, f"outport == {port.quoted}", act, hint=port.hint, port=port.name)
     if port.type != "external":
         here = active_at(port) if port.router is not None else ""
         for address in port.addresses:
             match = f"eth.dst == {address.mac}{here}" if address is port.router else f"eth.dst == {address.mac}"
-            yield flow(L2_LOOKUP, where, 50, match, act, port.hint)
+            yield flow(L2_LOOKUP, where, 50, match, act, hint=port.hint)
 
 
 FEATURE = Feature(

@@ -202,26 +202,26 @@ def load_balancer(row: LB) -> Iterator[Fact]:
 def _vip(row: LB, made: Balancer, vip: Vip, users: Users) -> Iterator[Fact]:
     where, at, hint = used_by(OF_SWITCHES, users), vip.at, made.uuid
     match = _goes_to(at, made.protocol)
-    yield flow(PRE_STATEFUL[0], where, 120, f"{NAT} == 1 && {match}", f"{_note(at)} ct_lb_mark;", hint)
+    yield flow(PRE_STATEFUL[0], where, 120, f"{NAT} == 1 && {match}", f"{_note(at)} ct_lb_mark;", hint=hint)
     priority, match = order(at), f"ct.new && {match}"
     backends = vip.backends
     if backends:
-        act = f"{COMMIT} = 0; {backends_action(backends, made.hashed)}"
-        yield flow(BALANCE, where, priority, match, act, hint)
+        act = f"{COMMIT} = 0; {backends_action(backends, hashed=made.hashed)}"
+        yield flow(BALANCE, where, priority, match, act, hint=hint)
         if made.affinity:
             yield from _affinity(made, vip, where)
         return
     if not made.reject:
-        yield flow(BALANCE, where, priority, match, "drop;", hint)
+        yield flow(BALANCE, where, priority, match, "drop;", hint=hint)
     for limit in limits(row, users, REJECT) if made.reject else ():
         metered = used_by(REJECT, users, limit)
         yield metered.row
         act = f"reg0 = 0; reject {{ outport <-> inport; next(pipeline=egress,table={AFTER_REJECT.table}); }};"
-        yield flow(BALANCE, metered, priority, match, act, hint, meter=limit or None)
+        yield flow(BALANCE, metered, priority, match, act, hint=hint, meter=limit or None)
     for limit in limits(row, users, EVENT) if made.event and not vip.configured else ():
         metered = used_by(EVENT, users, limit)
         yield metered.row
-        yield flow(PRE_LB[0], metered, 130, *event_action(made, at), hint, meter=limit or None)
+        yield flow(PRE_LB[0], metered, 130, *event_action(made, at), hint=hint, meter=limit or None)
 
 
 def _goes_to(at: SocketAddress, protocol: str) -> str:
@@ -245,14 +245,14 @@ def _noted(at: SocketAddress) -> str:
 def _affinity(made: Balancer, vip: Vip, where: DatapathGroup) -> Iterator[Fact]:
     """Keep clients at their backends: look up the last one, use it, and note which one a new client gets."""
     at, hint = vip.at, made.uuid
-    yield flow(AFFINITY_CHECK, where, 100, _noted(at), f"{AFFINE} = chk_lb_aff(); next;", hint)
+    yield flow(AFFINITY_CHECK, where, 100, _noted(at), f"{AFFINE} = chk_lb_aff(); next;", hint=hint)
     for backend in dict.fromkeys(vip.backends):
         known = f"{AFFINE} == 1 && {_noted(at)} && {AFFINE_BACKEND6 if at.six else AFFINE_BACKEND} == {backend.ip}"
         known += f" && {AFFINE_PORT} == {backend.port}" if backend.port else ""
         act = f"{COMMIT} = 0; {_note(at)} {backends_action((backend,))}"
-        yield flow(BALANCE, where, 150, known, act, hint)
+        yield flow(BALANCE, where, 150, known, act, hint=hint)
         match = f"{AFFINE} == 0 && {_noted(at)} && {_goes_to(backend, made.protocol)}"
-        yield flow(AFFINITY_LEARN, where, 100, match, learn_action(made, at, backend), hint)
+        yield flow(AFFINITY_LEARN, where, 100, match, learn_action(made, at, backend=backend), hint=hint)
 
 
 FEATURE = Feature(

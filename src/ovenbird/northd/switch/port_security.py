@@ -65,7 +65,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     """Let nothing in from a disabled port."""
     if not port.enabled and port.type != "external":  # nothing comes in there
         drop = f"{PORT_SEC_DROP} = 1; next;"
-        yield flow(IN_CHECK, port.datapath, 100, f"inport == {port.quoted}", drop, port.hint, port.name)
+        yield flow(IN_CHECK, port.datapath, 100, f"inport == {port.quoted}", drop, hint=port.hint, port=port.name)
 
 
 FEATURE = Feature(

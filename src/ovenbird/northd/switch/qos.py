@@ -45,10 +45,10 @@ def qos_rule(rule: nb.QoS) -> Iterator[Fact]:
         where = datapath(switch)
         if dscp is not None:
             mark = f"ip.dscp = {dscp}; next;"
-            yield flow(MARK_STAGES[rule.direction], where, priority, rule.match, mark, rule.uuid)
+            yield flow(MARK_STAGES[rule.direction], where, priority, rule.match, mark, hint=rule.uuid)
         if rate is not None:
             limit = f"set_meter({rate}, {burst}); next;" if burst is not None else f"set_meter({rate}); next;"
-            yield flow(METER_STAGES[rule.direction], where, priority, rule.match, limit, rule.uuid)
+            yield flow(METER_STAGES[rule.direction], where, priority, rule.match, limit, hint=rule.uuid)
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
@@ -57,10 +57,10 @@ def port(port: SwitchPort) -> Iterator[Fact]:
         return
     choose = f"set_queue({queue})"
     check = f"{choose}; {PORT_SEC_DROP} = check_in_port_sec(); next;"
-    yield flow(IN_CHECK, port.datapath, 70, f"inport == {port.quoted}", check, port.hint, port.name)
+    yield flow(IN_CHECK, port.datapath, 70, f"inport == {port.quoted}", check, hint=port.hint, port=port.name)
     if port.type == "localnet":
         yield flow(
-            OUT_APPLY, port.datapath, 100, f"outport == {port.quoted}", f"{choose}; output;", port.hint, port.name
+            OUT_APPLY, port.datapath, 100, f"outport == {port.quoted}", f"{choose}; output;", hint=port.hint, port=port.name
         )
 
 

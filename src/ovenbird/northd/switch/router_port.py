@@ -44,10 +44,10 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     alone = only_routers(port.switch)
     act = asked(port.quoted, alone=alone)
     for subnet in (*peer.ipv4, *peer.ipv6):
-        yield flow(L2_LOOKUP, where, 80, asks_for(subnet.ip), act, hint)
+        yield flow(L2_LOOKUP, where, 80, asks_for(subnet.ip), act, hint=hint)
     if alone:  # a router's own requests then go to every other router, which might translate the address
         return
-    yield flow(L2_LOOKUP, where, 75, asks_as(peer.mac), 'outport = "_MC_flood_l2"; output;', hint)
+    yield flow(L2_LOOKUP, where, 75, asks_as(peer.mac), 'outport = "_MC_flood_l2"; output;', hint=hint)
 
 
 def _untracked(port: SwitchPort) -> Iterator[Fact]:
@@ -62,8 +62,10 @@ def _untracked(port: SwitchPort) -> Iterator[Fact]:
         stages.append((IN_PRE_LB, OUT_PRE_LB))
     came, goes = f"ip && inport == {port.quoted}", f"ip && outport == {port.quoted}"
     for ingress, egress in stages:
-        yield flow(ingress, port.datapath, 110, came, "next;", port.hint, port.name)
-        yield flow(egress, port.datapath, 110, goes, "next;" if tracks else "ct_clear; next;", port.hint, port.name)
+        yield flow(ingress, port.datapath, 110, came, "next;", hint=port.hint, port=port.name)
+        yield flow(
+            egress, port.datapath, 110, goes, "next;" if tracks else "ct_clear; next;", hint=port.hint, port=port.name
+        )
 
 
 FEATURE = Feature(

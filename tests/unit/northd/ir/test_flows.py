@@ -14,7 +14,7 @@ def test_numbers_are_places():
 
 def test_a_flow_says_where_it_comes_from():
     flow = FlowBuilder("acl")
-    fact = flow(stage("ls_in_acl"), "dp", 7, "ip4", "next;", "0123456789", "p0")
+    fact = flow(stage("ls_in_acl"), "dp", 7, "ip4", "next;", hint="0123456789", port="p0")
     row = dict(zip((c.name for c in LOGICAL_FLOW.columns), fact[1:], strict=True))
     assert row["logical_datapath"] == "dp"
     assert row["logical_dp_group"] is None
