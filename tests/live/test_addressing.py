@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ovenbird.lab import external_network
-from ovenbird.lab.process import wait_until
 from ovenbird.lab.requirements import find_program
 from support.live.capture import announced
 from support.live.routed_world import GATEWAY, offer_gateways, port_addresses
 from support.live.traffic import Program
+from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ def address6(world: World, name: str) -> str:
 
 def gets_address6(instance: Instance) -> str | None:
     """Wait until an instance has an IPv6 address, and return it."""
-    wait_until(lambda: instance.address6 is not None, f"{instance.name} to have an IPv6 address")
+    until(lambda: instance.address6 is not None, what=f"{instance.name} to have an IPv6 address")
     return instance.address6
 
 
@@ -50,7 +50,7 @@ def test_the_kernel_gives_itself_the_address_that_the_api_says(world: World) -> 
         route = instance.run("ip", "-6", "route", "show", "default")
         assert re.search(r"default via fe80::\S+ dev eth0 proto ra", route), route
         assert instance.run("cat", "/proc/sys/net/ipv6/conf/eth0/mtu").strip() == "1442"
-    wait_until(lambda: world["red1"].pings(address6(world, "red2"), wait=0.3), "red2 to answer over IPv6")
+    until(lambda: world["red1"].pings(address6(world, "red2"), wait=0.3), what="red2 to answer over IPv6")
 
 
 def test_an_instance_of_a_stateful_subnet_gives_itself_none(world: World) -> None:
@@ -74,7 +74,7 @@ def dhcp6(instance: Instance, directory: Path, *options: str) -> Iterator[dict[s
     hook.chmod(0o755)
     files = ("-lf", str(directory / "leases"), "-pf", str(directory / "pid"), "-sf", str(hook), "-cf", "/dev/null")
     with Program(instance, "dhclient", "-6", "-d", "-v", *options, *files, "eth0"):
-        wait_until(lambda: said.exists() and "new_dhcp6_client_id" in said.read_text(), "an answer by DHCPv6")
+        until(lambda: said.exists() and "new_dhcp6_client_id" in said.read_text(), what="an answer by DHCPv6")
         yield dict(line.split("=", 1) for line in said.read_text().splitlines())
 
 
@@ -89,7 +89,7 @@ def test_a_real_dhcpv6_client_gets_its_address(world: World, tmp_path: Path) -> 
             assert wanted in blue2.run("ip", "-6", "address", "show", "dev", "eth0")
             world.hears_of_a_router(blue2)
             red6 = gets_address6(world["red1"]) or ""
-            wait_until(lambda: blue2.pings(red6, wait=0.3), "the other network to answer over IPv6")
+            until(lambda: blue2.pings(red6, wait=0.3), what="the other network to answer over IPv6")
 
 
 def dig(instance: Instance, *question: str) -> list[str]:
@@ -106,7 +106,7 @@ def test_dig_finds_instances_by_name_and_back(world: World) -> None:
     with world.lab.neutron() as neutron:
         neutron.update("port", red2.port_id, dns_name="Web")
         try:
-            wait_until(lambda: dig(red1, "web", "A") == [red2.address], "the name to be there")
+            until(lambda: dig(red1, "web", "A") == [red2.address], what="the name to be there")
             for name in ("web", "web.openstacklocal", "WEB.OpenStackLocal"):
                 assert dig(red1, name, "A") == [red2.address]
                 assert dig(red1, name, "AAAA") == [address6(world, "red2")]
@@ -116,11 +116,11 @@ def test_dig_finds_instances_by_name_and_back(world: World) -> None:
             assert dig(world["blue2"], "web.openstacklocal", "A") == []  # of another network
         finally:
             neutron.update("port", red2.port_id, dns_name="")
-    wait_until(lambda: dig(red1, "web", "A") == [], "the name to be gone")
+    until(lambda: dig(red1, "web", "A") == [], what="the name to be gone")
 
 
 def test_a_floating_ip_is_announced(world: World) -> None:
-    wait_until(lambda: world["red2"].pings(external_network.ADDRESS, wait=0.3), "the outside world to answer")
+    until(lambda: world["red2"].pings(external_network.ADDRESS, wait=0.3), what="the outside world to answer")
     with world.on_wire("arp") as wire, world.floating_ip("red1") as address:
         wire.wait(announced(address))
 
@@ -131,11 +131,11 @@ def test_a_gateway_that_takes_over_announces_its_addresses(world: World) -> None
         try:
             with world.on_wire("arp") as wire:
                 offer_gateways(world.lab, "hv1")
-                wait_until(lambda: world.gateways == ["hv1"], "hv1 to be the gateway")
+                until(lambda: world.gateways == ["hv1"], what="hv1 to be the gateway")
                 for announcement in (own, address):
                     wire.wait(announced(announcement))
-            wait_until(lambda: world.outside.pings(address, wait=0.3), "the floating IP to answer by hv1")
+            until(lambda: world.outside.pings(address, wait=0.3), what="the floating IP to answer by hv1")
         finally:
             offer_gateways(world.lab, GATEWAY)
-            wait_until(lambda: world.gateways == [GATEWAY], f"{GATEWAY} to be the gateway")
-        wait_until(lambda: world.outside.pings(address, wait=0.3), f"the floating IP to answer by {GATEWAY}")
+            until(lambda: world.gateways == [GATEWAY], what=f"{GATEWAY} to be the gateway")
+        until(lambda: world.outside.pings(address, wait=0.3), what=f"the floating IP to answer by {GATEWAY}")

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from ovenbird.lab import programs
-from ovenbird.lab.process import wait_until
+from support.waiting import until
 
 pytestmark = pytest.mark.live
 
@@ -111,28 +111,28 @@ def shown(lab, port):
 
 
 def becomes(lab, port, status):
-    wait_until(lambda: shown(lab, port)["status"] == status, f"the port to be {status}")
+    until(lambda: shown(lab, port)["status"] == status, what=f"the port to be {status}")
 
 
 def test_agents_live_and_die(lab):
     with lab.neutron() as neutron:
         types = {agent["host"]: agent["agent_type"] for agent in neutron.list("agent", binary="ovn-controller")}
     assert types == {"hv1": "OVN Controller agent", "hv2": "OVN Controller Gateway agent"}
-    wait_until(lambda: alive(lab) == with_all(hv1=True, hv2=True), "both to answer")
+    until(lambda: alive(lab) == with_all(hv1=True, hv2=True), what="both to answer")
     lab.kill_host("hv1")
-    wait_until(lambda: alive(lab) == with_all(hv1=False, hv2=True), "hv1 to be missed")
+    until(lambda: alive(lab) == with_all(hv1=False, hv2=True), what="hv1 to be missed")
     lab.start_host("hv1")
-    wait_until(lambda: alive(lab) == with_all(hv1=True, hv2=True), "hv1 to answer again")
+    until(lambda: alive(lab) == with_all(hv1=True, hv2=True), what="hv1 to answer again")
 
 
 def test_status_and_nova_follow_the_switch(lab, nova, port):
     assert (port["status"], port["binding:vif_type"]) == ("DOWN", "ovs")
     plug(lab, port)
     becomes(lab, port, "ACTIVE")
-    wait_until(lambda: nova.names(port["id"]) == ["network-vif-plugged"], "Nova to hear of it")
+    until(lambda: nova.names(port["id"]) == ["network-vif-plugged"], what="Nova to hear of it")
     unplug(lab)
     becomes(lab, port, "DOWN")
-    wait_until(lambda: nova.names(port["id"])[1:] == ["network-vif-unplugged"], "Nova to hear of it")
+    until(lambda: nova.names(port["id"])[1:] == ["network-vif-unplugged"], what="Nova to hear of it")
     assert nova.heard[0] == {"name": "network-vif-plugged", "server_uuid": SERVER, "status": "completed",
                              "tag": port["id"]}  # fmt: skip
 
@@ -146,20 +146,20 @@ def kill_central(lab):
     """Kill the databases, compilers and API at once, and return when they are dead."""
     process = lab.process("central")
     process.signal(signal.SIGKILL)
-    wait_until(lambda: not process.alive, "central to die")
+    until(lambda: not process.alive, what="central to die")
 
 
 def test_what_happens_while_the_api_is_dead_is_known_when_it_is_back(lab, nova, port):
     nova.away = True
     kill_central(lab)
     plug(lab, port)
-    wait_until(lambda: api_answers(lab), "the API to be back")
+    until(lambda: api_answers(lab), what="the API to be back")
     becomes(lab, port, "ACTIVE")
     nova.away = False
-    wait_until(lambda: "network-vif-plugged" in nova.names(port["id"]), "Nova to hear what it missed")
+    until(lambda: "network-vif-plugged" in nova.names(port["id"]), what="Nova to hear what it missed")
     kill_central(lab)
     unplug(lab)
-    wait_until(lambda: api_answers(lab), "the API to be back")
+    until(lambda: api_answers(lab), what="the API to be back")
     becomes(lab, port, "DOWN")
 
 

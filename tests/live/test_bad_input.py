@@ -13,7 +13,7 @@ from ovenbird.lab.command import run
 from ovenbird.lab.errors import ApiError
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.neutron import Neutron
-from ovenbird.lab.process import wait_until
+from support.waiting import until
 
 pytestmark = pytest.mark.live
 
@@ -136,7 +136,7 @@ def test_an_exhausted_pool_says_so_until_an_address_is_free(cloud: Lab, neutron:
         for port in made:
             neutron.delete("port", port)
         neutron.delete("network", network)
-    wait_until(lambda: network not in _databases(cloud)["nb"], "Northbound to forget the network")
+    until(lambda: network not in _databases(cloud)["nb"], what="Northbound to forget the network")
 
 
 def _ask(path: str, raw: bytes) -> Any:

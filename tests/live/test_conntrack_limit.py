@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ovenbird.lab import programs
-from ovenbird.lab.process import wait_until
+from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ def instances(lab: Lab, nb: Callable[..., str]) -> dict[str, Instance]:
         nb("lsp-add", "net", name, "--", "lsp-set-addresses", name, f"{mac} 10.10.0.{number}")
         nb("lsp-set-dhcpv4-options", name, options)
         made[name] = lab.attach(name, host="hv1", port_id=name, mac=mac)
-    wait_until(lambda: made["a"].pings("10.10.0.2"), "an answer")
+    until(lambda: made["a"].pings("10.10.0.2"), what="an answer")
     return made
 
 
@@ -61,19 +61,19 @@ def counted(lab: Lab, port: str) -> tuple[int, int]:
 def test_a_flood_stays_within_its_own_limit(lab: Lab, instances: dict[str, Instance], nb: Callable[..., str]) -> None:
     flood = partial(instances["a"].run, "python3", "-c", FLOOD, "10.10.0.2")
     nb("lsp-set-options", "a", f"ct-zone-limit={LIMIT}")
-    wait_until(lambda: counted(lab, "a")[0] == LIMIT, "the limit")
+    until(lambda: counted(lab, "a")[0] == LIMIT, what="the limit")
     flood()
     assert 0 < counted(lab, "a")[1] <= LIMIT
     assert not instances["a"].pings("10.10.0.3"), "it has no connection left"
     assert instances["c"].pings("10.10.0.2"), "others have"
     nb("set", "Logical_Switch", "net", f"other_config:ct-zone-limit={4 * CONNECTIONS}")
     nb("lsp-set-options", "a")
-    wait_until(lambda: counted(lab, "a")[0] == 4 * CONNECTIONS, "the switch's limit")
+    until(lambda: counted(lab, "a")[0] == 4 * CONNECTIONS, what="the switch's limit")
     flood()
-    wait_until(lambda: counted(lab, "a")[1] > LIMIT, "more connections")
+    until(lambda: counted(lab, "a")[1] > LIMIT, what="more connections")
     assert instances["a"].pings("10.10.0.3")
     nb("lsp-set-options", "a", "ct-zone-limit=0")
-    wait_until(lambda: counted(lab, "a")[0] == -1, "no limit")
+    until(lambda: counted(lab, "a")[0] == -1, what="no limit")
 
 
 def test_a_switch_that_starts_again_has_the_limits_again(lab: Lab, instances: dict[str, Instance]) -> None:
@@ -82,6 +82,6 @@ def test_a_switch_that_starts_again_has_the_limits_again(lab: Lab, instances: di
     victim = lab.process("hv1-ovs-vswitchd")
     assert victim is not None
     lab.hypervisor("hv1").appctl("exit")
-    wait_until(lambda: lab.process("hv1-ovs-vswitchd") not in {None, victim}, "another switch")
-    wait_until(lambda: instances["c"].pings("10.10.0.2"), "an answer")
-    wait_until(lambda: counted(lab, "b")[0] == limit, "the limit")
+    until(lambda: lab.process("hv1-ovs-vswitchd") not in {None, victim}, what="another switch")
+    until(lambda: instances["c"].pings("10.10.0.2"), what="an answer")
+    until(lambda: counted(lab, "b")[0] == limit, what="the limit")

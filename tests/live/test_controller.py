@@ -14,7 +14,8 @@ import pytest
 
 from ovenbird.lab import programs
 from ovenbird.lab.errors import CommandError
-from ovenbird.lab.process import ProcessSpec, wait_until
+from ovenbird.lab.process import ProcessSpec
+from support.waiting import until
 
 if TYPE_CHECKING:
     from ovenbird.lab.instance import Instance
@@ -67,8 +68,8 @@ def instances(lab: Lab, nb: Nbctl) -> dict[str, Instance]:
         argv = (sys.executable, "-c", _LISTEN.format(port=port))
         log, namespace = str(found["b"].rundir / f"{port}.log"), found["b"].namespace.name
         lab.keep(ProcessSpec(f"b-tcp{port}", argv, log, namespace=namespace))
-    wait_until(lambda: connect(found["b"], "127.0.0.1", 22) == "open", "b to listen")
-    wait_until(lambda: found["a"].pings("10.7.0.2"), "the first answer")
+    until(lambda: connect(found["b"], "127.0.0.1", 22) == "open", what="b to listen")
+    until(lambda: found["a"].pings("10.7.0.2"), what="the first answer")
     return found
 
 
@@ -94,7 +95,7 @@ def test_addresses_come_by_dhcp(instances: dict[str, Instance]) -> None:
 
 def test_the_security_group_holds(instances: dict[str, Instance]) -> None:
     one = instances["a"]
-    wait_until(lambda: connect(one, "10.7.0.2", 22) == "open", "port 22")
+    until(lambda: connect(one, "10.7.0.2", 22) == "open", what="port 22")
     assert connect(one, "10.7.0.2", 80, 0.4) == "dropped"
     assert connect(one, "10.7.0.2", 81) == "refused"
 
@@ -132,11 +133,11 @@ def test_a_port_that_moves_is_up_again(lab: Lab, instances: dict[str, Instance],
     for host in ("hv1", "hv2", "hv1"):
         lab.attach("c", host=host, port_id="c", mac=MACS["c"])
         try:
-            wait_until(lambda: up() == "true", "c to be up")
-            wait_until(lambda: instances["a"].pings("10.7.0.3"), "c to answer")
+            until(lambda: up() == "true", what="c to be up")
+            until(lambda: instances["a"].pings("10.7.0.3"), what="c to answer")
         finally:
             lab.delete("c")
-        wait_until(lambda: up() == "false", "c to be down")
+        until(lambda: up() == "false", what="c to be down")
 
 
 def installed(lab: Lab) -> set[str]:
@@ -154,7 +155,7 @@ def test_a_killed_controller_costs_no_packet_and_its_successor_changes_no_flow(
     ping = instances["a"].namespace.enter("ping", "-n", "-i", "0.01", "-c", "300", "-W", "1", "10.7.0.2")
     with subprocess.Popen(ping, stdout=subprocess.PIPE, text=True) as pinging:
         os.kill(victim.pid, signal.SIGKILL)
-        wait_until(lambda: lab.process("hv1-controller") not in {None, victim}, "another controller")
+        until(lambda: lab.process("hv1-controller") not in {None, victim}, what="another controller")
         nb("--wait=hv", "--timeout=20", "sync")
         output, _ = pinging.communicate(timeout=20)
     assert "300 received" in output
@@ -166,9 +167,9 @@ def test_a_restarted_switch_is_filled_again(lab: Lab, instances: dict[str, Insta
     victim = lab.process("hv1-ovs-vswitchd")
     assert victim is not None
     os.kill(victim.pid, signal.SIGKILL)
-    wait_until(lambda: lab.process("hv1-ovs-vswitchd") not in {None, victim}, "another switch")
-    wait_until(lambda: instances["a"].pings("10.7.0.2"), "an answer")
-    wait_until(lambda: len(installed(lab)) >= len(before), "every flow")
+    until(lambda: lab.process("hv1-ovs-vswitchd") not in {None, victim}, what="another switch")
+    until(lambda: instances["a"].pings("10.7.0.2"), what="an answer")
+    until(lambda: len(installed(lab)) >= len(before), what="every flow")
 
 
 def test_a_deleted_flow_is_put_back_on_request(lab: Lab, instances: dict[str, Instance]) -> None:
@@ -177,7 +178,7 @@ def test_a_deleted_flow_is_put_back_on_request(lab: Lab, instances: dict[str, In
     hypervisor.ofctl("del-flows", "br-int", "table=65")
     assert not instances["a"].pings("10.7.0.2", wait=0.3)
     hypervisor.appctl("inc-engine/recompute", target="ovn-controller")
-    wait_until(lambda: installed(lab) == before, "the flows")
+    until(lambda: installed(lab) == before, what="the flows")
     assert instances["a"].pings("10.7.0.2")
 
 
@@ -190,8 +191,8 @@ def test_a_controller_that_is_told_to_exit_takes_its_chassis_and_tunnels_along(
     def is_another() -> bool:
         return sb("--bare", "--columns=_uuid", "find", "Chassis", "name=hv1") not in {"", before}
 
-    wait_until(is_another, "another chassis of that name")
-    wait_until(lambda: instances["a"].pings("10.7.0.2"), "an answer")
+    until(is_another, what="another chassis of that name")
+    until(lambda: instances["a"].pings("10.7.0.2"), what="an answer")
 
 
 def test_packets_flow_while_southbound_is_away(lab: Lab, instances: dict[str, Instance], nb: Nbctl) -> None:
@@ -202,7 +203,7 @@ def test_packets_flow_while_southbound_is_away(lab: Lab, instances: dict[str, In
         os.kill(victim.pid, signal.SIGKILL)
         output, _ = pinging.communicate(timeout=20)
     assert "100 received" in output
-    wait_until(lambda: lab.process("db-sb") not in {None, victim}, "another Southbound server")
+    until(lambda: lab.process("db-sb") not in {None, victim}, what="another Southbound server")
     nb("--wait=hv", "--timeout=30", "sync")
 
 
@@ -211,7 +212,7 @@ def test_a_bridge_that_was_deleted_is_made_and_filled_again(
 ) -> None:
     hypervisor, one = lab.hypervisor("hv1"), instances["a"]
     hypervisor.vsctl("del-br", "br-int")
-    wait_until(lambda: "br-int" in hypervisor.vsctl("list-br").split(), "the bridge")
+    until(lambda: "br-int" in hypervisor.vsctl("list-br").split(), what="the bridge")
     hypervisor.plug(one.device, port_id=one.port_id, mac=one.mac)
-    wait_until(lambda: one.pings("10.7.0.2"), "an answer")
+    until(lambda: one.pings("10.7.0.2"), what="an answer")
     assert hypervisor.vsctl("get-fail-mode", "br-int").strip() == "secure"

@@ -11,7 +11,7 @@ import pytest
 
 from ovenbird.lab import external_network, programs
 from ovenbird.lab.command import run
-from ovenbird.lab.process import wait_until
+from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,8 +62,8 @@ def instances(lab: Lab, nb: Callable[..., str]) -> dict[str, Instance]:
         "a": lab.attach("a", host="hv1", port_id="a", mac="02:00:00:00:0c:01"),
         "b": lab.attach("b", host="hv2", port_id="b", mac="02:00:00:00:0c:02"),
     }
-    wait_until(lambda: made["a"].pings(external_network.ADDRESS), "the outside to answer")
-    wait_until(lambda: made["a"].pings("10.10.0.2"), "the other instance to answer")
+    until(lambda: made["a"].pings(external_network.ADDRESS), what="the outside to answer")
+    until(lambda: made["a"].pings("10.10.0.2"), what="the other instance to answer")
     return made
 
 
@@ -75,7 +75,7 @@ def end(lab: Lab, host: str, how: str) -> None:
         lab.hypervisor(host).appctl("exit", ENDS[how], target="ovn-controller")
     else:
         victim.signal(signal.Signals[how])
-    wait_until(lambda: lab.process(f"{host}-controller") not in {None, victim}, "another controller")
+    until(lambda: lab.process(f"{host}-controller") not in {None, victim}, what="another controller")
 
 
 LET_PASS = 10

@@ -12,8 +12,8 @@ from ovenbird.lab.command import run
 from ovenbird.lab.errors import CommandError
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.lab import Lab
-from ovenbird.lab.process import wait_until
 from support.live import traffic
+from support.waiting import until
 
 pytestmark = pytest.mark.live
 
@@ -69,9 +69,9 @@ def test_the_security_group_decides_which_connections_are_made(
         assert traffic.connects(one, address, 22)
         assert not traffic.connects(one, address, 80, 0.3)
         disallow = web_rule()
-        wait_until(lambda: traffic.connects(one, address, 80, 0.3), "port 80 to open")
+        until(lambda: traffic.connects(one, address, 80, 0.3), what="port 80 to open")
         disallow()
-        wait_until(lambda: not traffic.connects(one, address, 80, 0.3), "port 80 to close")
+        until(lambda: not traffic.connects(one, address, 80, 0.3), what="port 80 to close")
         assert traffic.connects(one, address, 22)
 
 

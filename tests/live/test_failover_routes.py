@@ -9,7 +9,7 @@ import pytest
 
 from ovenbird.lab import external_network, programs
 from ovenbird.lab.command import run
-from ovenbird.lab.process import wait_until
+from support.waiting import until
 
 if TYPE_CHECKING:
     from ovenbird.lab.lab import Lab
@@ -71,11 +71,11 @@ def test_a_route_comes_and_goes_with_its_next_hop(lab: Lab, nb: Ctl) -> None:
     def up(*wanted: bool) -> bool:
         return [status_of(nb, f"{name}-out") == "up" for name, *_ in ROUTERS] == list(wanted)
 
-    wait_until(lambda: up(True, True), "both sessions")
-    wait_until(lambda: routed() == [True, True], "both routes")
+    until(lambda: up(True, True), what="both sessions")
+    until(lambda: routed() == [True, True], what="both routes")
     lab.kill_host("hv3")
-    wait_until(lambda: status_of(nb, "r2-out") == "down", "the other end to be missed")
-    wait_until(lambda: routed()[0] is False, "the route to go")
+    until(lambda: status_of(nb, "r2-out") == "down", what="the other end to be missed")
+    until(lambda: routed()[0] is False, what="the route to go")
     lab.start_host("hv3")
-    wait_until(lambda: up(True, True), "both sessions again")
-    wait_until(lambda: routed() == [True, True], "both routes again")
+    until(lambda: up(True, True), what="both sessions again")
+    until(lambda: routed() == [True, True], what="both routes again")

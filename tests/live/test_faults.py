@@ -14,7 +14,6 @@ from ovenbird.lab.command import run
 from ovenbird.lab.errors import ApiError
 from ovenbird.lab.hypervisor import listening
 from ovenbird.lab.lab import Lab
-from ovenbird.lab.process import wait_until
 from support.live import traffic
 from support.live.traffic import Traffic, flow_ages, kill
 from support.waiting import until
@@ -87,10 +86,10 @@ def _opens_and_closes(lab: Lab, port: int) -> None:
         ports = {"port_range_min": port, "port_range_max": port}
         made = _patiently(lambda: neutron.create("security_group_rule", security_group_id=group, **rule, **ports))
         for source, address in ways:
-            wait_until(lambda s=source, a=address: traffic.connects(s, a, port, 0.2), f"{source.name} to be let in")
+            until(lambda s=source, a=address: traffic.connects(s, a, port, 0.2), what=f"{source.name} to be let in")
         _patiently(lambda: neutron.delete("security_group_rule", made["id"]))
         for source, address in ways:
-            wait_until(lambda s=source, a=address: not traffic.connects(s, a, port, 0.2), f"{source.name} kept out")
+            until(lambda s=source, a=address: not traffic.connects(s, a, port, 0.2), what=f"{source.name} kept out")
 
 
 def _proved(lab: Lab, *names: str, lossless: bool = True) -> None:
@@ -105,18 +104,18 @@ def _proved(lab: Lab, *names: str, lossless: bool = True) -> None:
         lossless: whether no packet may be lost; in any case the TCP stream must go on.
     """
     one, two = lab.instance("test1"), lab.instance("test2")
-    wait_until(lambda: _back(lab), "all processes")
+    until(lambda: _back(lab), what="all processes")
     before = _flows(lab)
     with traffic.serve(one, 80), traffic.serve(two, 80), Traffic(one, two) as running:
         victims = {name: kill(lab.process(name)) for name in names}
         for name, victim in victims.items():
-            wait_until(lambda n=name, v=victim: lab.process(n) not in {None, v}, f"{name} to be back")
-        wait_until(lambda: _active(lab), "every port to be ACTIVE")
+            until(lambda n=name, v=victim: lab.process(n) not in {None, v}, what=f"{name} to be back")
+        until(lambda: _active(lab), what="every port to be ACTIVE")
         _opens_and_closes(lab, 80)
         account = running.account()
     assert account.complete or not lossless, account
     assert account.messages > 10
-    wait_until(lambda: all(set(before[host]) == set(now) for host, now in _flows(lab).items()), "the same flows")
+    until(lambda: all(set(before[host]) == set(now) for host, now in _flows(lab).items()), what="the same flows")
     for host, flows in _flows(lab).items():
         renewed = [flow for flow, age in flows.items() if age < before[host][flow]]
         assert not renewed, f"{len(renewed)} flows of {host} were made anew"
@@ -128,7 +127,7 @@ def _proved(lab: Lab, *names: str, lossless: bool = True) -> None:
             )
         )
         one.run("ip", "neighbour", "flush", "to", new.address or "")  # somebody else had the address before
-        wait_until(lambda i=new: one.pings(i.address or ""), f"{name} to answer")
+        until(lambda i=new: one.pings(i.address or ""), what=f"{name} to answer")
         lab.delete(name)
 
 
@@ -190,11 +189,11 @@ def test_no_acknowledged_write_is_lost(request: pytest.FixtureRequest, arrangeme
     try:
         for name in victims * 4 if arrangement == "whole" else victims:
             goal = len(writer.created) + 20
-            wait_until(lambda g=goal: len(writer.created) >= g, "20 more acknowledged writes", timeout=60)
+            until(lambda g=goal: len(writer.created) >= g, what="20 more acknowledged writes")
             victim = kill(lab.process(name))
-            wait_until(lambda n=name, v=victim: lab.process(n) not in {None, v}, f"{name} to be back")
+            until(lambda n=name, v=victim: lab.process(n) not in {None, v}, what=f"{name} to be back")
         goal = len(writer.created) + 20
-        wait_until(lambda: len(writer.created) >= goal, "20 more acknowledged writes", timeout=60)
+        until(lambda: len(writer.created) >= goal, what="20 more acknowledged writes")
     finally:
         writer.ended.set()
         writer.join()
@@ -208,12 +207,12 @@ def test_no_acknowledged_write_is_lost(request: pytest.FixtureRequest, arrangeme
             listed = run(["ovn-nbctl", f"--db={lab.layout.remote('nb')}", "ls-list"])
             return set(re.findall(r"neutron-([-0-9a-f]{36})", listed))
 
-        wait_until(lambda: listening(lab.layout.socket("nb")), "Northbound to listen")
-        wait_until(lambda: switches() == set(found), "Northbound to have the same")
+        until(lambda: listening(lab.layout.socket("nb")), what="Northbound to listen")
+        until(lambda: switches() == set(found), what="Northbound to have the same")
         for ident, name in found.items():
             if name.startswith("write-"):
                 neutron.delete("network", ident)
-    wait_until(lambda: len(switches()) == 1, "Northbound to forget them")
+    until(lambda: len(switches()) == 1, what="Northbound to forget them")
 
 
 RESOURCES = ("network", "subnet", "port", "security_group", "security_group_rule", "router")
@@ -231,7 +230,7 @@ def test_backups_are_restored_under_traffic_with_every_id(whole: Lab, tmp_path: 
     """Restore all three databases, as docs/operate.md has it, while instances talk and the API is written to."""
     databases = {"cloud": "Cloud", "nb": "OVN_Northbound", "sb": "OVN_Southbound"}
     one, two = whole.instance("test1"), whole.instance("test2")
-    wait_until(lambda: _back(whole), "all processes")
+    until(lambda: _back(whole), what="all processes")
     with whole.neutron() as neutron:
         lost = neutron.create("network", name="lost")
         neutron.create("subnet", name="lost", network_id=lost["id"], ip_version=4, cidr="10.9.0.0/24")
@@ -250,7 +249,7 @@ def test_backups_are_restored_under_traffic_with_every_id(whole: Lab, tmp_path: 
             try:
                 for short, name in databases.items():
                     goal = len(writer.created) + 10
-                    wait_until(lambda g=goal: len(writer.created) >= g, "10 more acknowledged writes", timeout=60)
+                    until(lambda g=goal: len(writer.created) >= g, what="10 more acknowledged writes")
                     line = 'ovsdb-client restore "$0" "$1" < "$2"'
                     run(["sh", "-c", line, whole.layout.remote(short), name, str(tmp_path / f"{short}.backup")])
                     assert _everything(whole) == before, "every id, and all that it stands for"
@@ -262,7 +261,7 @@ def test_backups_are_restored_under_traffic_with_every_id(whole: Lab, tmp_path: 
         assert account.complete, account
         nbctl = ["ovn-nbctl", f"--db={whole.layout.remote('nb')}"]
         for row in (f"Logical_Switch neutron-{lost['id']}", f"Logical_Router neutron-{router['id']}"):
-            wait_until(lambda r=row: "neutron-" in run([*nbctl, "--if-exists", "get", *r.split(), "name"]), row)
+            until(lambda r=row: "neutron-" in run([*nbctl, "--if-exists", "get", *r.split(), "name"]), what=row)
         assert writer.created
         for network in neutron.list("network"):
             if network["name"].startswith(("write-", "lost")):
@@ -275,9 +274,9 @@ def test_a_switch_that_crashed_gets_its_flows_again(whole: Lab, host: str) -> No
     one, two = whole.instance("test1"), whole.instance("test2")
     before = {flow.partition(" ")[2] for flow in _flows(whole)[host]}
     victim = kill(whole.process(f"{host}-ovs-vswitchd"))
-    wait_until(lambda: whole.process(f"{host}-ovs-vswitchd") not in {None, victim}, "the switch to be back")
-    wait_until(lambda: one.pings(two.address or "", wait=0.2), "an answer through the new switch")
-    wait_until(lambda: whole.hypervisor(host).switching, "the switch to be whole")
+    until(lambda: whole.process(f"{host}-ovs-vswitchd") not in {None, victim}, what="the switch to be back")
+    until(lambda: one.pings(two.address or "", wait=0.2), what="an answer through the new switch")
+    until(lambda: whole.hypervisor(host).switching, what="the switch to be whole")
     after = {flow.partition(" ")[2] for flow in _flows(whole)[host]}
     assert len(after) == len(before)
     with traffic.serve(one, 80), traffic.serve(two, 80):

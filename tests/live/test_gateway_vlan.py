@@ -14,8 +14,8 @@ import pytest
 from ovenbird.lab import external_network, programs
 from ovenbird.lab.command import run
 from ovenbird.lab.external_network import ExternalNetwork
-from ovenbird.lab.process import wait_until
 from support.live.capture import Capture
+from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,8 +72,8 @@ def see_request(lab: Lab, wanted: str) -> None:
     """Have an instance on hv1 reach the outside, and wait until such a request of it has passed there."""
     instance = lab.attach("a", host="hv1", port_id="a", mac=MAC)
     with Capture(ExternalNetwork(lab.layout).namespace, "br-outside", f"{wanted} and icmp") as wire:
-        wait_until(lambda: instance.pings(external_network.ADDRESS), "the outside to answer")
-        wait_until(lambda: any("echo request" in line for line in wire.lines), f"an echo request: {wanted}")
+        until(lambda: instance.pings(external_network.ADDRESS), what="the outside to answer")
+        until(lambda: any("echo request" in line for line in wire.lines), what=f"an echo request: {wanted}")
 
 
 def test_what_leaves_the_network_goes_by_its_vlan_to_the_gateway(lab: Lab) -> None:

@@ -12,8 +12,8 @@ from ovenbird.lab.errors import LayoutError
 from ovenbird.lab.external_network import ADDRESS, ExternalNetwork
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.namespace import existing
-from ovenbird.lab.process import wait_until
 from support.live.capture import Capture, announced
+from support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +30,16 @@ def test_a_host_is_added_dies_and_comes_back(lab):
     near, far, _ = (
         lab.boot(name, network=network, host=host) for name, host in (("near", "hv1"), ("far", "hv9"), ("lost", "hv9"))
     )
-    wait_until(lambda: near.pings(far.address), "far to answer near")
+    until(lambda: near.pings(far.address), what="far to answer near")
     assert added.tunnels == 1
 
     lab.kill_host("hv9")
-    wait_until(lambda: lab.process("hv9-ovs-vswitchd") is None, "the switch to die")
+    until(lambda: lab.process("hv9-ovs-vswitchd") is None, what="the switch to die")
     assert not near.pings(far.address)
     lab.delete("lost")
 
     lab.start_host("hv9")
-    wait_until(lambda: near.pings(far.address), "far to answer again", timeout=30)
+    until(lambda: near.pings(far.address), what="far to answer again")
     assert added.plugged == {far.device}
 
 
@@ -78,7 +78,7 @@ def test_a_second_gateway_takes_over_from_one_that_is_killed(make_lab):
         options = ("--rundir", str(lab.layout.rundir))
         return run([sys.executable, "-m", "ovenbird.cli", "lab", "host", *arguments, *options], timeout=60)
 
-    wait_until(answers, "the floating IP to answer")
+    until(answers, what="the floating IP to answer")
     assert "hv3 runs in" in host("add", "hv3", "--gateway")
     with Capture(ExternalNetwork(lab.layout).namespace, "br-outside", "arp") as wire:
         assert "hv1 is dead" in host("kill", "hv1")
@@ -86,15 +86,15 @@ def test_a_second_gateway_takes_over_from_one_that_is_killed(make_lab):
     rows = {line.split()[0]: line for line in host("list").splitlines() if line.lstrip().startswith("hv")}
     assert rows["hv1"].count("down") == 4
     assert "down" not in rows["hv2"] + rows["hv3"]
-    wait_until(answers, "the other gateway")
+    until(answers, what="the other gateway")
     place = {"network": demo_topology.NETWORK, "host": "hv3", "security_groups": (demo_topology.SECURITY_GROUP,)}
     third = Lab.open(lab.layout.rundir).boot("test3", **place)
-    wait_until(lambda: "test3" in demo_topology.ask_metadata(third, lambda _step: None).output, "its metadata")
+    until(lambda: "test3" in demo_topology.ask_metadata(third, lambda _step: None).output, what="its metadata")
 
     assert "hv1 runs again" in host("start", "hv1")
     first = lab.instance("test1")
-    wait_until(lambda: first.pings(ADDRESS), "the host to be back")
-    wait_until(answers, "the floating IP still to answer")
+    until(lambda: first.pings(ADDRESS), what="the host to be back")
+    until(answers, what="the floating IP still to answer")
     assert "down" not in host("list")
     assert '"hostname": "test1"' in demo_topology.ask_metadata(first, lambda _step: None).output
 

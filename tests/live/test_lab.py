@@ -28,8 +28,9 @@ from ovenbird.lab.hypervisor import Hypervisor
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.layout import Layout
 from ovenbird.lab.namespace import Namespace, existing
-from ovenbird.lab.process import ProcessSpec, wait_until
+from ovenbird.lab.process import ProcessSpec
 from ovenbird.lab.requirements import find_program
+from support.waiting import until
 
 pytestmark = pytest.mark.live
 
@@ -87,7 +88,7 @@ def test_instances_get_addresses_by_dhcp_and_meet_across_hosts(
         assert "default via 10.9.0.1" in routes
         assert "10.8.4.0/22 via 10.9.0.2" in routes
         assert "mtu 1400" in lab.exec("one", "ip", "link", "show", "eth0")
-        wait_until(lambda: one.pings("10.9.0.12"), "the first answer")
+        until(lambda: one.pings("10.9.0.12"), what="the first answer")
         assert "3 received" in lab.exec("one", "ping", "-n", "-c", "3", "-i", "0.05", "10.9.0.12")
         assert not one.pings("10.9.0.99", wait=0.2)
         with pytest.raises(DuplicateInstanceError):
@@ -119,13 +120,13 @@ def test_whatever_is_killed_comes_back_and_nothing_else_is_touched(originals_lab
     lab = originals_lab
     one = lab.attach("one", host="hv1", port_id=f"{switch}-p1", mac=_mac(1))
     try:
-        wait_until(lambda: None not in lab.processes().values(), "all processes")
+        until(lambda: None not in lab.processes().values(), what="all processes")
         before = lab.processes()
         victim = before[name]
         assert victim is not None
         os.kill(victim.pid, signal.SIGKILL)
-        wait_until(lambda: lab.process(name) not in {None, victim}, f"{name} to be back")
-        wait_until(lambda: None not in lab.processes().values(), "all processes")
+        until(lambda: lab.process(name) not in {None, victim}, what=f"{name} to be back")
+        until(lambda: None not in lab.processes().values(), what="all processes")
         guards = {supervisor.NAME, supervisor.STANDBY, name}
         assert {n: p for n, p in lab.processes().items() if n not in guards} == {
             n: p for n, p in before.items() if n not in guards
@@ -140,12 +141,12 @@ def test_a_switch_that_died_carries_packets_again(originals_lab: Lab, switch: st
     one = lab.attach("one", host="hv1", port_id=f"{switch}-p1", mac=_mac(1))
     lab.attach("two", host="hv2", port_id=f"{switch}-p2", mac=_mac(2))
     try:
-        wait_until(lambda: one.pings("10.9.0.12"), "the first answer")
+        until(lambda: one.pings("10.9.0.12"), what="the first answer")
         victim = lab.process("hv1-ovs-vswitchd")
         assert victim is not None
         os.kill(victim.pid, signal.SIGKILL)
-        wait_until(lambda: lab.process("hv1-ovs-vswitchd") not in {None, victim}, "the switch to be back")
-        wait_until(lambda: one.pings("10.9.0.12"), "an answer through the new switch", timeout=20)
+        until(lambda: lab.process("hv1-ovs-vswitchd") not in {None, victim}, what="the switch to be back")
+        until(lambda: one.pings("10.9.0.12"), what="an answer through the new switch")
     finally:
         lab.delete("one")
         lab.delete("two")
@@ -193,10 +194,10 @@ def test_a_controller_is_replaced_while_the_rest_runs(originals_lab: Lab) -> Non
     old, switch = lab.process("hv2-controller"), lab.process("hv2-ovs-vswitchd")
     spec = programs.controller(lab.hypervisor("hv2"), ("ovn-controller", "-vconsole:warn"))
     lab.keep(spec)
-    wait_until(lambda: lab.process("hv2-controller") not in {None, old}, "the new controller")
+    until(lambda: lab.process("hv2-controller") not in {None, old}, what="the new controller")
     new = lab.process("hv2-controller")
     assert new is not None
-    wait_until(lambda: b"-vconsole:warn" in _command_line(new.pid), "its own command line")
+    until(lambda: b"-vconsole:warn" in _command_line(new.pid), what="its own command line")
     assert lab.process("hv2-ovs-vswitchd") == switch
 
 

@@ -18,8 +18,8 @@ import pytest
 
 from ovenbird.lab import external_network, programs
 from ovenbird.lab.external_network import ExternalNetwork
-from ovenbird.lab.process import wait_until
 from support.live.traffic import Program
+from support.waiting import until
 
 if TYPE_CHECKING:
     from ovenbird.lab.instance import Instance
@@ -176,7 +176,7 @@ def answers(place: Place, address: str, *names: str) -> None:
         seen.add(who)
         return seen == set(names)
 
-    wait_until(all_seen, f"{' and '.join(names)} to answer at {address}")
+    until(all_seen, what=f"{' and '.join(names)} to answer at {address}")
 
 
 @pytest.fixture(scope="module", params=ARRANGEMENTS)
@@ -250,7 +250,7 @@ def test_every_way_to_a_backend(site: Site) -> None:
         nb("set", "Load_Balancer", name, "options:reject=true")
         site.backends(name, vip)
     for place, vip in ((site["c"], own), (site["b2"], own), (site.outside, near), (site.outside, far)):
-        wait_until(lambda p=place, v=vip: ask(p, v) == "refused", f"a virtual address without backends to refuse {vip}")
+        until(lambda p=place, v=vip: ask(p, v) == "refused", what=f"a virtual address without backends to refuse {vip}")
 
 
 def outlives(site: Site, place: Place, name: str, vip: str, *, left: str) -> None:

@@ -16,10 +16,10 @@ from ovenbird.lab.command import run
 from ovenbird.lab.errors import CommandError
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.namespace import Namespace
-from ovenbird.lab.process import wait_until
 from ovenbird.lab.state import Kind
 from ovenbird.metadata.instance_userdata import InstanceUserdata, UserdataStore
 from ovenbird.metadata.namespace import ADDRESS, ADDRESS6
+from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,7 @@ def a(lab: Lab) -> Instance:
 @pytest.fixture(scope="module")
 def asked(a: Instance) -> Instance:
     """Give an instance whose network is served."""
-    wait_until(lambda: curl(a, "/") is not None, "the metadata service to answer", poll=0.1)
+    until(lambda: curl(a, "/") is not None, what="the metadata service to answer")
     return a
 
 
@@ -129,11 +129,11 @@ def test_networks_with_the_same_addresses_are_told_apart(asked: Instance, lab: L
     make_network(lab, OTHER, {"c": "10.8.0.1"})
     c = lab.attach("c", host="hv1", port_id="c", mac=MACS["c"])
     try:
-        wait_until(lambda: curl(c, "/latest/meta-data/hostname") == "c", "the other network to be served", poll=0.1)
+        until(lambda: curl(c, "/latest/meta-data/hostname") == "c", what="the other network to be served")
         assert curl(asked, "/latest/meta-data/hostname") == "alpha"
     finally:
         lab.delete("c")
-    wait_until(lambda: not namespace(lab, OTHER).exists, "the namespace to go with its last instance", poll=0.1)
+    until(lambda: not namespace(lab, OTHER).exists, what="the namespace to go with its last instance")
     assert f"tap{OTHER[:10]}0" not in plugged(lab)
     assert f"tap{OTHER[:10]}0" not in lab.hypervisor("hv1").namespace.run("ip", "-br", "link")
     assert f"tap{NETWORK[:10]}0" in plugged(lab)
@@ -150,25 +150,25 @@ def test_a_crash_costs_nothing(asked: Instance, lab: Lab) -> None:
         "external_ids:ovenbird-metadata=dead-0001",
     )
     lab.keep(programs.metadata(lab.hypervisor("hv1")))
-    wait_until(lambda: curl(asked, "/latest/meta-data/hostname") == "alpha", "the service to be back", poll=0.1)
+    until(lambda: curl(asked, "/latest/meta-data/hostname") == "alpha", what="the service to be back")
     running = lab.process("hv1-metadata")
     assert running is not None
     os.kill(running.pid, signal.SIGKILL)
-    wait_until(lambda: not running.alive, "the service to die")
-    wait_until(lambda: curl(asked, "/latest/meta-data/hostname") == "alpha", "the service to be back again", poll=0.1)
+    until(lambda: not running.alive, what="the service to die")
+    until(lambda: curl(asked, "/latest/meta-data/hostname") == "alpha", what="the service to be back again")
     assert namespace(lab, NETWORK).run("readlink", "/proc/self/ns/net") == before
-    wait_until(lambda: not leftover.exists, "what nobody needs to go", poll=0.1)
-    wait_until(lambda: not Namespace(f"{lab.layout.prefix}hv1-ovnmeta-torn").exists, "half a namespace to go", poll=0.1)
+    until(lambda: not leftover.exists, what="what nobody needs to go")
+    until(lambda: not Namespace(f"{lab.layout.prefix}hv1-ovnmeta-torn").exists, what="half a namespace to go")
     assert "tapdead-00010" not in plugged(lab)
 
 
 def test_what_somebody_took_away_is_made_again(asked: Instance, lab: Lab) -> None:
     device = f"tap{NETWORK[:10]}0"
     lab.hypervisor("hv1").vsctl("del-port", "br-int", device)
-    wait_until(lambda: device in plugged(lab), "the port to be plugged in again")
-    wait_until(lambda: curl(asked, "/latest/meta-data/hostname") == "alpha", "answers", poll=0.1)
+    until(lambda: device in plugged(lab), what="the port to be plugged in again")
+    until(lambda: curl(asked, "/latest/meta-data/hostname") == "alpha", what="answers")
     lab.hypervisor("hv1").namespace.run("ip", "link", "delete", device)
-    wait_until(lambda: curl(asked, "/latest/meta-data/hostname") == "alpha", "answers over a new cable", poll=0.1)
+    until(lambda: curl(asked, "/latest/meta-data/hostname") == "alpha", what="answers over a new cable")
 
 
 def test_the_lab_leaves_no_namespace(originals: None, make_lab: Callable[..., Lab]) -> None:
@@ -177,7 +177,7 @@ def test_the_lab_leaves_no_namespace(originals: None, make_lab: Callable[..., La
     lab.keep(programs.metadata(lab.hypervisor("hv1")))
     make_network(lab, NETWORK, {"a": "10.8.0.1"})
     lab.attach("a", host="hv1", port_id="a", mac=MACS["a"])
-    wait_until(lambda: namespace(lab, NETWORK).whole, "the namespace")
+    until(lambda: namespace(lab, NETWORK).whole, what="the namespace")
     lab.down()
     assert not namespace(lab, NETWORK).exists
 
@@ -207,6 +207,6 @@ def test_cleanup_leaves_nothing(asked: Instance, lab: Lab) -> None:
     lab.state.remove(Kind.PROCESS, "hv1-metadata")
     control = pidfile.with_name(f"ovenbird-metadata.{running.pid}.ctl")
     run(["ovs-appctl", "-t", str(control), "exit", "--cleanup"])
-    wait_until(lambda: not running.alive, "the service to end")
+    until(lambda: not running.alive, what="the service to end")
     assert not namespace(lab, NETWORK).exists
     assert f"tap{NETWORK[:10]}0" not in plugged(lab)

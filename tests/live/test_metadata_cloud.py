@@ -19,9 +19,9 @@ from ovenbird.lab import programs
 from ovenbird.lab.command import run
 from ovenbird.lab.errors import CommandError
 from ovenbird.lab.namespace import existing
-from ovenbird.lab.process import wait_until
 from support.live.routed_world import GATEWAY, GROUP
 from support.live.traffic import kill
+from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +49,7 @@ def ask(instance: Instance, path: str, host: str = IPV4, *options: str) -> str |
 
 def answers(instance: Instance) -> None:
     """Wait until the metadata service answers an instance."""
-    wait_until(lambda: ask(instance, "/") is not None, f"{instance.name}'s metadata", poll=0.05)
+    until(lambda: ask(instance, "/") is not None, what=f"{instance.name}'s metadata")
 
 
 @pytest.mark.parametrize("host", [IPV4, IPV6])
@@ -70,8 +70,8 @@ def test_a_floating_ip_is_the_public_address(world: World) -> None:
     answers(red1)
     path = "/latest/meta-data/public-ipv4"
     with world.floating_ip("red1") as address:
-        wait_until(lambda: ask(red1, path) == address, "the instance to learn of its floating IP", poll=0.05)
-    wait_until(lambda: ask(red1, path) == "", "the instance to learn that it has none", poll=0.05)
+        until(lambda: ask(red1, path) == address, what="the instance to learn of its floating IP")
+    until(lambda: ask(red1, path) == "", what="the instance to learn that it has none")
 
 
 def test_an_instance_is_booted_with_a_key_and_user_data(world: World, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_nova_is_asked_in_the_instances_name(world: World, nova: Nova) -> None:
         port = neutron.show("port", red1.port_id)
     device = port["device_id"]
     path = "/openstack/latest/meta_data.json?x=1"
-    wait_until(lambda: ask(red1, path) == f"GET {device}", "Nova to be asked", poll=0.05)
+    until(lambda: ask(red1, path) == f"GET {device}", what="Nova to be asked")
     where, headers, _ = nova.asked[-1]
     assert where == path
     assert headers["X-Forwarded-For"] == red1.address
@@ -223,7 +223,7 @@ def test_a_hundred_networks_on_a_host(world: World) -> None:
     with lab.neutron() as neutron, ExitStack() as stack:
         made = make_networks(neutron, GATEWAY, stack)
         plug(hypervisor, [*made.values()], stack)
-        wait_until(lambda: served(world, GATEWAY) == set(made), "all networks to be served", timeout=60, poll=0.2)
+        until(lambda: served(world, GATEWAY) == set(made), what="all networks to be served")
         assert len(spaces(world, GATEWAY)) == NETWORKS
 
         asking = lab.boot("asking", network=[*made][NETWORKS // 2], host=GATEWAY, security_groups=(GROUP,))
@@ -231,10 +231,10 @@ def test_a_hundred_networks_on_a_host(world: World) -> None:
         answers(asking)
         assert ask(asking, "/latest/meta-data/hostname") == "asking"
         old = kill(lab.process(f"{GATEWAY}-metadata"))
-        wait_until(lambda: not old.alive, "the service to die")
-        wait_until(lambda: ask(asking, "/latest/meta-data/hostname") == "asking", "the next to answer", poll=0.05)
-        wait_until(lambda: served(world, GATEWAY) == set(made), "all networks to be served again", timeout=60, poll=0.2)
-    wait_until(lambda: spaces(world, GATEWAY) == [], "no namespace to be left", timeout=60, poll=0.2)
+        until(lambda: not old.alive, what="the service to die")
+        until(lambda: ask(asking, "/latest/meta-data/hostname") == "asking", what="the next to answer")
+        until(lambda: served(world, GATEWAY) == set(made), what="all networks to be served again")
+    until(lambda: spaces(world, GATEWAY) == [], what="no namespace to be left")
     assert not [name for name in hypervisor.vsctl("list-ports", "br-int").split() if name.startswith("tap")]
 
 

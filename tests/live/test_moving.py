@@ -14,10 +14,10 @@ import pytest
 from ovenbird.lab import external_network
 from ovenbird.lab.command import run
 from ovenbird.lab.instance import INTERFACE
-from ovenbird.lab.process import wait_until
 from support.live.capture import Capture
 from support.live.routed_world import GROUP
 from support.live.traffic import SEND, Program, announcement
+from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,9 +87,9 @@ def release(instance: Instance, address: str) -> None:
 def answers_from(world: World, here: str, there: str, address: str, public: str) -> None:
     """Wait until a shared address, and its floating IP, are answered by one instance."""
     with Capture(world[here].namespace, INTERFACE, f"icmp and dst {address}") as wire:
-        wait_until(lambda: world.outside.pings(public, wait=0.3), f"{public} to answer from {here}")
-        wait_until(lambda: world["blue2"].pings(address, wait=0.3), f"{address} to answer another subnet")
-        wait_until(lambda: world[there].pings(address, wait=0.3), f"{address} to answer its own subnet")
+        until(lambda: world.outside.pings(public, wait=0.3), what=f"{public} to answer from {here}")
+        until(lambda: world["blue2"].pings(address, wait=0.3), what=f"{address} to answer another subnet")
+        until(lambda: world[there].pings(address, wait=0.3), what=f"{address} to answer its own subnet")
         wire.wait(rf"{external_network.ADDRESS} > {address}: ICMP echo request")
 
 
@@ -159,7 +159,7 @@ def test_an_instance_moves_under_a_ping(world: World) -> None:
             there = world.instances["moved"] = world.lab.attach(
                 "moved", host="hv2", port_id=port, mac=here.mac, dhcp=False
             )
-            wait_until(lambda: bound(world, port) == ({"hv1"}, {"hv2"}), "both chassis to have the port")
+            until(lambda: bound(world, port) == ({"hv1"}, {"hv2"}), what="both chassis to have the port")
             there.namespace.batch([f"address add {address}/24 dev {INTERFACE}"])
             there.namespace.batch([f"route add default via {here.lease.router} dev {INTERFACE}"])
             send(there, rarp(here.mac))
@@ -167,8 +167,8 @@ def test_an_instance_moves_under_a_ping(world: World) -> None:
                 wire.wait(rf"{address} > {external_network.ADDRESS}: ICMP echo reply")
             here.namespace.batch([f"address delete {address}/24 dev {INTERFACE}"])
             neutron.update("port", port, **{"binding:host_id": "hv2", "binding:profile": {}})
-            wait_until(lambda: bound(world, port) == ({"hv2"}, set()), "the new host alone to have the port")
+            until(lambda: bound(world, port) == ({"hv2"}, set()), what="the new host alone to have the port")
             world.lab.delete(world.instances.pop("mover").name)
-            wait_until(lambda: world.outside.pings(public, wait=0.3), "the instance to answer where it is now")
+            until(lambda: world.outside.pings(public, wait=0.3), what="the instance to answer where it is now")
         assert len(near) <= FEW
         assert len(far) <= FEW

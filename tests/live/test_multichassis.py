@@ -10,8 +10,8 @@ import pytest
 from ovenbird.lab import programs
 from ovenbird.lab.command import run
 from ovenbird.lab.external_network import PHYSICAL_NETWORK
-from ovenbird.lab.process import wait_until
 from support.live.capture import Capture
+from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,24 +81,24 @@ def test_an_instance_is_reached_where_it_is_and_where_it_comes_to(lab: Lab) -> N
     attach(lab, "here", "hv1", "p1", MAC, ADDRESS)
     there = attach(lab, "there", "hv2", "p1", MAC, ADDRESS)
     other = attach(lab, "other", "hv3", "p3", OTHER_MAC, OTHER_ADDRESS)
-    wait_until(lambda: binding(lab, "additional_chassis") == chassis(lab, "hv2"), "hv2 to claim the port too")
+    until(lambda: binding(lab, "additional_chassis") == chassis(lab, "hv2"), what="hv2 to claim the port too")
     assert binding(lab, "chassis") == chassis(lab, "hv1")
     nbctl(lab, "--wait=hv", "sync")
     with Capture(there.namespace, "eth0", "icmp") as wire:
-        wait_until(lambda: other.pings(ADDRESS, wait=0.3), "the instance to answer where it is")
+        until(lambda: other.pings(ADDRESS, wait=0.3), what="the instance to answer where it is")
         assert not there.pings(OTHER_ADDRESS, wait=0.3)
         assert not any("> 10.9.0.1: ICMP echo request" in line for line in wire.lines)
         there.run("python3", "-c", ANNOUNCE)
-        wait_until(
-            lambda: "additional-chassis-activated=hv2" in binding(lab, "options"), "the announcement to be heard"
+        until(
+            lambda: "additional-chassis-activated=hv2" in binding(lab, "options"), what="the announcement to be heard"
         )
         arrived = "> 10.9.0.1: ICMP echo request"
-        wait_until(lambda: other.pings(ADDRESS) and any(arrived in line for line in wire.lines), "a copy to arrive")
+        until(lambda: other.pings(ADDRESS) and any(arrived in line for line in wire.lines), what="a copy to arrive")
     nbctl(lab, "lsp-set-options", "p1", "requested-chassis=hv2")
-    wait_until(lambda: binding(lab, "chassis") == chassis(lab, "hv2"), "hv2 to have the port")
-    wait_until(lambda: binding(lab, "additional_chassis") == "", "no other to have it")
+    until(lambda: binding(lab, "chassis") == chassis(lab, "hv2"), what="hv2 to have the port")
+    until(lambda: binding(lab, "additional_chassis") == "", what="no other to have it")
     lab.delete("here")
-    wait_until(lambda: other.pings(ADDRESS, wait=0.3), "the instance to answer where it has come to")
+    until(lambda: other.pings(ADDRESS, wait=0.3), what="the instance to answer where it has come to")
 
 
 def test_what_no_tunnel_carries_is_answered_on_a_physical_network(lab: Lab) -> None:
@@ -108,11 +108,11 @@ def test_what_no_tunnel_carries_is_answered_on_a_physical_network(lab: Lab) -> N
     here = attach(lab, "here", "hv1", "p1", MAC, ADDRESS)
     lab.attach("there", host="hv2", port_id="p1", mac=MAC, dhcp=False)
     attach(lab, "other", "hv3", "p3", OTHER_MAC, OTHER_ADDRESS)
-    wait_until(lambda: binding(lab, "additional_chassis") == chassis(lab, "hv2"), "hv2 to claim the port too")
-    wait_until(lambda: here.pings(OTHER_ADDRESS, wait=0.3), "the other to answer")
+    until(lambda: binding(lab, "additional_chassis") == chassis(lab, "hv2"), what="hv2 to claim the port too")
+    until(lambda: here.pings(OTHER_ADDRESS, wait=0.3), what="the other to answer")
 
     def told() -> bool:
         probe = f"ping -n -c 1 -W 0.5 -M do -s 1400 {OTHER_ADDRESS} || true"
         return "mtu = 1366" in here.run("sh", "-c", probe) or "mtu=1366" in here.run("sh", "-c", probe)
 
-    wait_until(told, "the way's MTU")
+    until(told, what="the way's MTU")

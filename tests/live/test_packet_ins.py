@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ovenbird.lab import external_network, programs
-from ovenbird.lab.process import ProcessSpec, wait_until
+from ovenbird.lab.process import ProcessSpec
+from support.waiting import until
 
 if TYPE_CHECKING:
     from ovenbird.lab.instance import Instance
@@ -85,8 +86,8 @@ def instance(lab: Lab, nb: Nbctl) -> Instance:
         nb("lsp-set-dhcpv4-options", name, options)
     nb("--wait=hv", "sync")
     found = lab.attach("a", host="hv1", port_id="a", mac=MACS["a"])
-    wait_until(lambda: found.address == "10.9.0.1", "an address")
-    wait_until(lambda: found.pings(external_network.ADDRESS), "the outside to answer")
+    until(lambda: found.address == "10.9.0.1", what="an address")
+    until(lambda: found.pings(external_network.ADDRESS), what="the outside to answer")
     return found
 
 
@@ -95,8 +96,9 @@ def test_the_first_packet_to_a_neighbour_is_not_lost(instance: Instance, nb: Nbc
         sb("--all", "destroy", "MAC_Binding")
         nb("--wait=hv", "sync")
         assert instance.pings(external_network.ADDRESS, wait=3)
-        wait_until(
-            lambda: external_network.ADDRESS in sb("--bare", "--columns=ip", "list", "MAC_Binding"), "what was learned"
+        until(
+            lambda: external_network.ADDRESS in sb("--bare", "--columns=ip", "list", "MAC_Binding"),
+            what="the address",
         )
 
 
@@ -110,7 +112,7 @@ def test_a_virtual_port_is_where_its_address_is_announced(instance: Instance, nb
     send = f"import socket; s = socket.socket(17, 3); s.bind(('eth0', 0)); s.send(bytes.fromhex('{frame}'))"
     instance.run(sys.executable, "-c", send)
     columns = ("--bare", "--columns=virtual_parent", "find", "Port_Binding", "logical_port=vip")
-    wait_until(lambda: sb(*columns).strip() == "a", "the virtual port to be bound")
+    until(lambda: sb(*columns).strip() == "a", what="the virtual port to be bound")
     nb("--wait=hv", "lsp-del", "vip")
 
 
@@ -131,13 +133,13 @@ def binding_time(lab: Lab, nb: Nbctl, sb: Nbctl) -> float:
     start = time.monotonic()
     lab.attach("c", host="hv1", port_id="c", mac=MACS["c"], dhcp=False)
     try:
-        wait_until(lambda: up() == "true", "c to be up")
+        until(lambda: up() == "true", what="c to be up")
         took = time.monotonic() - start
         assert 'iface-id="c"' not in lab.hypervisor("hv1").ofctl("dump-flows", "br-int")
         nb("--wait=hv", "sync")
     finally:
         lab.delete("c")
-    wait_until(lambda: up() == "false", "c to be down")
+    until(lambda: up() == "false", what="c to be down")
     return took
 
 
@@ -145,14 +147,14 @@ def test_a_flood_does_not_keep_a_port_from_being_bound(lab: Lab, instance: Insta
     quiet = binding_time(lab, nb, sb)
     flood(lab, instance, 10_000_000)  # for as long as it takes
     try:
-        wait_until(lambda: _punted(lab) > 500, "the flood to arrive")
+        until(lambda: _punted(lab) > 500, what="the flood to arrive")
         before = _punted(lab)
         flooded = binding_time(lab, nb, sb)
         assert _punted(lab) > before, "the flood was over too soon to tell anything"
     finally:
         lab.drop("flood")
     assert flooded < quiet + 25
-    wait_until(lambda: instance.pings(external_network.ADDRESS), "the outside to answer after the flood")
+    until(lambda: instance.pings(external_network.ADDRESS), what="the outside to answer after the flood")
 
 
 def _punted(lab: Lab) -> int:
@@ -176,9 +178,9 @@ def test_a_meter_limits_what_is_handed_up(lab: Lab, instance: Instance, nb: Nbct
     assert "pktps" in hypervisor.ofctl("-O", "OpenFlow13", "dump-meters", "br-int")
     flood(lab, instance, 2000)
     try:
-        wait_until(lambda: dropped() > 100, "the meter to drop")
+        until(lambda: dropped() > 100, what="the meter to drop")
     finally:
         lab.drop("flood")
     nb("clear", "Logical_Router", "r", "copp", "--", "meter-del", "few")
     nb("--wait=hv", "sync")
-    wait_until(lambda: "pktps" not in hypervisor.ofctl("-O", "OpenFlow13", "dump-meters", "br-int"), "the meter to go")
+    until(lambda: "pktps" not in hypervisor.ofctl("-O", "OpenFlow13", "dump-meters", "br-int"), what="the meter to go")

@@ -17,7 +17,6 @@ import pytest
 
 from ovenbird.lab import programs
 from ovenbird.lab.command import run
-from ovenbird.lab.process import wait_until
 from ovenbird.net import dhcp4, dhcp6, dns, ethernet, nd
 from ovenbird.net.addresses import ipv6_bytes, link_local, mac_bytes, multicast_mac, solicited_node
 from ovenbird.net.dhcp4 import Dhcp4
@@ -31,6 +30,7 @@ from ovenbird.net.nd import Neighbor
 from ovenbird.net.sctp import Sctp
 from ovenbird.net.tcp import ACK, RST, SYN, Tcp
 from ovenbird.net.udp import Udp
+from support.waiting import until
 
 if TYPE_CHECKING:
     from ovenbird.lab.instance import Instance
@@ -303,12 +303,12 @@ def answers(lab: Lab) -> dict[str, dict[str, list[str]]]:
         instance = lab.attach("a", host=host, port_id="a", mac=MAC, dhcp=False)
         try:
             instance.run("sysctl", "-q", "-w", "net.ipv6.conf.eth0.disable_ipv6=1")  # it has nothing to say of its own
-            wait_until(lambda: nb("lsp-get-up", "a").strip() == "up", "the port to be up")
+            until(lambda: nb("lsp-get-up", "a").strip() == "up", what="the port to be up")
             nb("--wait=hv", "sync")
             heard[host] = talk(instance, frames)
         finally:
             lab.delete("a")
-        wait_until(lambda: nb("lsp-get-up", "a").strip() == "down", "the port to be down")
+        until(lambda: nb("lsp-get-up", "a").strip() == "down", what="the port to be down")
     return heard
 
 

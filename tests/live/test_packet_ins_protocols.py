@@ -13,7 +13,8 @@ import pytest
 
 from ovenbird.lab import external_network, programs
 from ovenbird.lab.external_network import ExternalNetwork
-from ovenbird.lab.process import ProcessSpec, wait_until
+from ovenbird.lab.process import ProcessSpec
+from support.waiting import until
 
 if TYPE_CHECKING:
     from ovenbird.lab.instance import Instance
@@ -147,10 +148,8 @@ def test_a_delegated_prefix_reaches_northbound(lab: Lab, instance: Instance, nb:
     try:
         nb("set", "Logical_Router_Port", "r-out", "options:prefix_delegation=true")
         nb("set", "Logical_Router_Port", "r-net", "options:prefix=true")
-        wait_until(
-            lambda: "2001:db8:77::/56" in nb("--bare", "--columns=ipv6_prefix", "list", "Logical_Router_Port", "r-net"),
-            "the prefix",
-        )
+        port = ("list", "Logical_Router_Port", "r-net")
+        until(lambda: "2001:db8:77::/56" in nb("--bare", "--columns=ipv6_prefix", *port), what="the prefix")
     finally:
         lab.drop("delegating")
 
@@ -165,7 +164,7 @@ def announcements(lab: Lab, mac: str, change: Callable[[], object], count: int) 
             assert listener.stdout is not None
             assert listener.stdout.readline() == "ready\n"
             change()
-            wait_until(lambda: heard.add(listener.stdout.readline().strip()) or len(heard) >= count, "announcements")
+            until(lambda: heard.add(listener.stdout.readline().strip()) or len(heard) >= count, what="announcements")
         finally:
             listener.kill()
     return heard
@@ -225,20 +224,20 @@ def states(sb: Ctl, port: str) -> list[str]:
 
 def test_two_routers_watch_each_other(lab: Lab, other: ProcessSpec, routers: tuple[str, str], nb: Ctl, sb: Ctl) -> None:
     ours, theirs = routers
-    wait_until(lambda: states(sb, ours) == ["up", "up"] == states(sb, theirs), "both ends to be up")
-    wait_until(lambda: nb("--bare", "--columns=status", "list", "BFD").split() == ["up"] * 4, "Northbound to say so")
+    until(lambda: states(sb, ours) == ["up", "up"] == states(sb, theirs), what="both ends to be up")
+    until(lambda: nb("--bare", "--columns=status", "list", "BFD").split() == ["up"] * 4, what="Northbound to say so")
     if other.argv[0] != programs.ORIGINAL_CONTROLLER[0]:  # the original's switches take such packets for their own
         tunnels = partial(lab.hypervisor("hv1").vsctl, "--bare", "--columns=bfd_status", "find", "Interface")
-        wait_until(lambda: "remote_state=up state=up" in tunnels("type=geneve"), "the tunnel's own BFD to be up")
+        until(lambda: "remote_state=up state=up" in tunnels("type=geneve"), what="the tunnel's own BFD to be up")
 
     def stays_up() -> bool:
         """Whether they are up for more than the detection time: a starved machine may miss it now and then."""
         return all(states(sb, ours) == ["up", "up"] for _ in range(30) if not time.sleep(0.04))
 
-    wait_until(stays_up, "both ends to stay up")
+    until(stays_up, what="both ends to stay up")
     lab.drop(other.name)
     try:
-        wait_until(lambda: states(sb, ours) == ["down", "down"], "our end to notice silence")
+        until(lambda: states(sb, ours) == ["down", "down"], what="our end to notice silence")
     finally:
         lab.keep(other)
-    wait_until(lambda: states(sb, ours) == ["up", "up"] == states(sb, theirs), "both ends to be up again")
+    until(lambda: states(sb, ours) == ["up", "up"] == states(sb, theirs), what="both ends to be up again")

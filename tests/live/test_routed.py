@@ -17,7 +17,7 @@ from ovenbird.cli.trace import command as trace
 from ovenbird.lab import external_network, programs
 from ovenbird.lab.command import run
 from ovenbird.lab.external_network import ExternalNetwork
-from ovenbird.lab.process import wait_until
+from support.waiting import until
 
 if TYPE_CHECKING:
     from ovenbird.lab.instance import Instance
@@ -81,8 +81,8 @@ def answered(lab: Lab, address: str) -> bool:
 
 
 def test_the_instance_reaches_the_outside_and_the_outside_the_instance(lab: Lab, instance: Instance) -> None:
-    wait_until(lambda: instance.pings(external_network.ADDRESS), "the outside to answer")
-    wait_until(lambda: answered(lab, FLOATING), "the floating IP to answer")
+    until(lambda: instance.pings(external_network.ADDRESS), what="the outside to answer")
+    until(lambda: answered(lab, FLOATING), what="the floating IP to answer")
 
 
 def test_a_policy_that_drops_is_named_by_trace(lab: Lab, nb: Nbctl, instance: Instance) -> None:
@@ -96,13 +96,13 @@ def test_a_policy_that_drops_is_named_by_trace(lab: Lab, nb: Nbctl, instance: In
     def traced() -> str:
         return CliRunner().invoke(trace, [*databases, f"{microflow} && ip.ttl == 64 && icmp4"]).output
 
-    wait_until(lambda: instance.pings(external_network.ADDRESS), "the outside to answer")
+    until(lambda: instance.pings(external_network.ADDRESS), what="the outside to answer")
     assert "routing policy" not in traced()
     nb("lr-policy-add", "r", "7", match, "drop")
-    wait_until(lambda: f"dropped in {word}: {match}" in traced(), "trace to name the policy")
-    wait_until(lambda: not instance.pings(external_network.ADDRESS), "the policy to drop")
+    until(lambda: f"dropped in {word}: {match}" in traced(), what="trace to name the policy")
+    until(lambda: not instance.pings(external_network.ADDRESS), what="the policy to drop")
     nb("lr-policy-del", "r", "7")
-    wait_until(lambda: instance.pings(external_network.ADDRESS), "the outside to answer without the policy")
+    until(lambda: instance.pings(external_network.ADDRESS), what="the outside to answer without the policy")
 
 
 def host_of(lab: Lab, port: str) -> str:
@@ -144,17 +144,17 @@ class Pings:
 def test_a_running_ping_goes_over_to_the_second_gateway_and_comes_back(
     lab: Lab, request: pytest.FixtureRequest
 ) -> None:
-    wait_until(lambda: answered(lab, FLOATING), "the floating IP to answer")
-    wait_until(lambda: host_of(lab, "cr-r-out") == "hv2", "the first gateway")
+    until(lambda: answered(lab, FLOATING), what="the floating IP to answer")
+    until(lambda: host_of(lab, "cr-r-out") == "hv2", what="the first gateway")
     pings = Pings(lab, FLOATING)
     try:
         lab.kill_host("hv2")
-        wait_until(lambda: host_of(lab, "cr-r-out") == "hv3", "the other gateway")
-        wait_until(lambda: answered(lab, FLOATING), "the other gateway's answer")
+        until(lambda: host_of(lab, "cr-r-out") == "hv3", what="the other gateway")
+        until(lambda: answered(lab, FLOATING), what="the other gateway's answer")
         back = time.time()
         lab.start_host("hv2", program=ARRANGEMENTS[request.node.callspec.params["lab"]][1].get("hv2", ()))
-        wait_until(lambda: host_of(lab, "cr-r-out") == "hv2", "the first gateway to come back")
-        wait_until(lambda: answered(lab, FLOATING), "the first gateway's answer")
+        until(lambda: host_of(lab, "cr-r-out") == "hv2", what="the first gateway to come back")
+        until(lambda: answered(lab, FLOATING), what="the first gateway's answer")
     finally:
         answers = pings.stop()
     gaps = [(before, after - before) for before, after in pairwise(answers)]
@@ -172,8 +172,9 @@ def test_what_a_gateway_learned_is_forgotten_in_time(lab: Lab, nb: Nbctl, instan
         command = ("--bare", "--columns=ip", "find", "MAC_Binding", f"ip={external_network.ADDRESS}")
         return bool(run(["ovn-sbctl", f"--db={lab.layout.remote('sb')}", *command]).strip())
 
-    wait_until(
-        lambda: instance.pings(external_network.ADDRESS) and learned(), "the gateway to learn the outside's address"
+    until(
+        lambda: instance.pings(external_network.ADDRESS) and learned(),
+        what="the outside's address to be learned",
     )
     nb("set", "Logical_Router", "r", "options:mac_binding_age_threshold=1")
-    wait_until(lambda: not learned(), "what was learned to grow old")
+    until(lambda: not learned(), what="what was learned to grow old")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ovenbird.lab import external_network
-from ovenbird.lab.process import wait_until
 from support.live.capture import Capture
 from support.live.routed_world import GATEWAY, GROUP, hop_limit, port_addresses, vlan_outside
 from support.live.traffic import Program, connects, serve
+from support.waiting import until
 
 if TYPE_CHECKING:
     from support.live.routed_world import World
@@ -23,7 +23,7 @@ PING = ("ping", "-n", "-c", "3", "-i", "0.05")
 
 def answers(world: World, source: str, address: str) -> None:
     """Wait until an address answers an instance."""
-    wait_until(lambda: world[source].pings(address, wait=0.3), f"{address} to answer {source}")
+    until(lambda: world[source].pings(address, wait=0.3), what=f"{address} to answer {source}")
 
 
 def test_between_hosts_without_a_gateway(world: World) -> None:
@@ -59,7 +59,7 @@ def test_out_by_the_routers_address(world: World) -> None:
     route = f"{inner}/32 via {address}"
     world.outside.namespace.batch([f"route add {route}"])
     try:  # replies come from the address that was asked, while the instance's own packets are translated
-        wait_until(lambda: world.outside.pings(inner, wait=0.3), f"{inner} to answer the outside world")
+        until(lambda: world.outside.pings(inner, wait=0.3), what=f"{inner} to answer the outside world")
         answers(world, "red2", external_network.ADDRESS)
         with world.on_wire(f"icmp[icmptype] = icmp-echo and dst {external_network.ADDRESS}") as wire:
             world["red2"].run(*PING, external_network.ADDRESS)
@@ -87,7 +87,7 @@ def test_floating_ips(world: World, floating: str) -> None:
         assert world.passes_gateway(pings) == [floating == "centralised", True]
         if floating == "distributed":
             assert world.passes_link([pings[1], pings[0]], "hv1") == [False, True]
-    wait_until(lambda: not world.outside.pings(one, wait=0.2), "the floating IP to be nobody's")
+    until(lambda: not world.outside.pings(one, wait=0.2), what="the floating IP to be nobody's")
     answers(world, "red1", external_network.ADDRESS)
 
 
@@ -171,9 +171,9 @@ def test_ipv6_to_the_outside_and_back(world: World) -> None:
         try:
             six = world.instances["six"] = world.lab.boot("six", network=inner, host="hv1", security_groups=(GROUP,))
             world.outside.namespace.batch([f"route add {prefix} via {world.router_address('router6')}"])
-            wait_until(lambda: six.address6 is not None, "an IPv6 address")
+            until(lambda: six.address6 is not None, what="an IPv6 address")
             answers(world, "six", gateway)
-            wait_until(lambda: world.outside.pings(six.address6 or "", wait=0.3), "the instance to answer")
+            until(lambda: world.outside.pings(six.address6 or "", wait=0.3), what="the instance to answer")
             assert hop_limit(world.outside.namespace.run(*PING, six.address6 or "")) == 254
         finally:
             if world.instances.pop("six", None):

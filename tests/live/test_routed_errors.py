@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ovenbird.lab import external_network
-from ovenbird.lab.process import wait_until
 from support.live.routed_world import GROUP
 from support.live.traffic import CONNECT, Program, serve
+from support.waiting import until
 
 if TYPE_CHECKING:
     from ovenbird.lab.instance import Instance
@@ -27,19 +27,19 @@ def said(instance: Instance, *argv: str) -> str:
 def test_a_router_answers_for_itself(world: World) -> None:
     red1 = world["red1"]
     world.hears_of_a_router(red1)
-    wait_until(lambda: red1.address6 is not None, "an IPv6 address")
+    until(lambda: red1.address6 is not None, what="an IPv6 address")
     for address in ("10.1.0.1", "10.2.0.1", "fd00:1::1", "fd00:2::1", world.router_address()):
-        wait_until(lambda a=address: red1.pings(a, wait=0.3), f"{address} to answer")
+        until(lambda a=address: red1.pings(a, wait=0.3), what=f"{address} to answer")
 
 
 def test_a_packet_that_has_come_too_far_is_reported(world: World) -> None:
     red1, blue2 = world["red1"], world["blue2"]
-    wait_until(lambda: red1.pings(blue2.address or "", wait=0.3), "blue2 to answer")
+    until(lambda: red1.pings(blue2.address or "", wait=0.3), what="blue2 to answer")
     assert "From 10.1.0.1 icmp_seq=1 Time to live exceeded" in said(
         red1, "ping", "-n", "-c", "1", "-W", "2", "-t", "1", blue2.address or ""
     )
     world.hears_of_a_router(red1)
-    wait_until(lambda: red1.address6 is not None, "an IPv6 address")
+    until(lambda: red1.address6 is not None, what="an IPv6 address")
     assert "From fd00:1::1 icmp_seq=1 Time exceeded: Hop limit" in said(
         red1, "ping", "-n", "-c", "1", "-W", "2", "-t", "1", "fd00:2::99"
     )
@@ -84,9 +84,9 @@ def test_a_routers_ports_are_closed(world: World) -> None:
             neutron.act("router", router, "add_router_interface", subnet_id=subnet)
         apart = world.lab.boot("apart", network=network, host="hv1", security_groups=(GROUP,))
         try:
-            wait_until(lambda: apart.address6 is not None, "an IPv6 address")
+            until(lambda: apart.address6 is not None, what="an IPv6 address")
             for address in ("10.5.0.1", "fd00:5::"):
-                wait_until(lambda a=address: apart.pings(a, wait=0.3), f"{address} to answer")
+                until(lambda a=address: apart.pings(a, wait=0.3), what=f"{address} to answer")
                 assert said(apart, sys.executable, "-c", CONNECT, address, "22", "2").strip() == "refused"
                 assert said(apart, sys.executable, "-c", UDP, address).strip() == "ConnectionRefusedError"
         finally:
@@ -121,8 +121,8 @@ def carries_bulk(source: Instance, address: str, port: int) -> bool:
 
 def test_bulk_gets_through_whole(world: World) -> None:
     red1, red2, blue2 = world["red1"], world["red2"], world["blue2"]
-    wait_until(lambda: red2.pings(external_network.ADDRESS, wait=0.3), "the outside world to answer")
-    wait_until(lambda: red1.pings(blue2.address or "", wait=0.3), "blue2 to answer")
+    until(lambda: red2.pings(external_network.ADDRESS, wait=0.3), what="the outside world to answer")
+    until(lambda: red1.pings(blue2.address or "", wait=0.3), what="blue2 to answer")
     with serve(blue2, 7001):
         assert carries_bulk(red1, blue2.address or "", 7001)
         with world.floating_ip("blue2") as address:

@@ -15,7 +15,7 @@ from ovenbird.lab.errors import LabError
 from ovenbird.lab.health import examine
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.lab import Lab
-from ovenbird.lab.process import wait_until
+from support.waiting import until
 
 pytestmark = pytest.mark.live
 
@@ -44,14 +44,14 @@ def _problems(lab: Lab) -> list[str]:
 
 
 def _heals(lab: Lab) -> None:
-    wait_until(lambda: not examine(lab).problems, "nothing to be wrong", timeout=60)
+    until(lambda: not examine(lab).problems, what="nothing to be wrong")
 
 
 def _stop(lab: Lab, name: str) -> Callable[[], None]:
     found = lab.process(name)
     assert found is not None
     found.signal(signal.SIGSTOP)
-    wait_until(lambda: found.stopped, f"{name} to stop")
+    until(lambda: found.stopped, what=f"{name} to stop")
     return lambda: found.signal(signal.SIGCONT)
 
 
@@ -106,7 +106,7 @@ def test_links_hosts_and_namespaces_are_looked_at(lab: Lab, test1: Instance) -> 
     assert _problems(lab) == ["hv2: its link eth0 has no carrier"]
     run(["ip", "-netns", underlay, "link", "set", "host2", "nomaster"])
     run(["ip", "-netns", underlay, "link", "set", "host2", "up"])
-    wait_until(lambda: "on the underlay" in str(examine(lab, patience=1).problems), "a lost packet")
+    until(lambda: "on the underlay" in str(examine(lab, patience=1).problems), what="a lost packet")
     run(["ip", "-netns", underlay, "link", "set", "host2", "master", "br-underlay"])
     lab.kill_host("hv2")
     assert _problems(lab) == ["hv2: was killed (`ovenbird lab host start hv2` starts it again)"]

@@ -16,8 +16,9 @@ from ovenbird.lab.external_network import ExternalNetwork
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.lab import Lab
 from ovenbird.lab.neutron import Neutron
-from ovenbird.lab.process import ProcessSpec, wait_until
+from ovenbird.lab.process import ProcessSpec
 from support.live.traffic import connects, serve
+from support.waiting import until
 
 pytestmark = pytest.mark.live
 
@@ -47,14 +48,14 @@ def _opens_and_closes(lab: Lab, source: Instance, target: Instance, port: int) -
     """See a rule of the security group come into force and go."""
     address = target.address or ""
     with lab.neutron() as neutron:
-        wait_until(lambda: _answers(neutron), "the API to have its database")
+        until(lambda: _answers(neutron), what="the API to have its database")
         group = neutron.find("security_group", demo_topology.SECURITY_GROUP)["id"]
         ports = {"protocol": "tcp", "port_range_min": port, "port_range_max": port}
         ingress = {"security_group_id": group, "direction": "ingress", "ethertype": "IPv4"}
         rule = neutron.create("security_group_rule", **ingress, **ports)
-        wait_until(lambda: connects(source, address, port, 0.3), f"port {port} to open")
+        until(lambda: connects(source, address, port, 0.3), what=f"port {port} to open")
         neutron.delete("security_group_rule", rule["id"])
-        wait_until(lambda: not connects(source, address, port, 0.3), f"port {port} to close")
+        until(lambda: not connects(source, address, port, 0.3), what=f"port {port} to close")
 
 
 def _answers(neutron: Neutron) -> bool:
@@ -98,23 +99,20 @@ class Routed:
                 neutron.act("router", router, "add_router_interface", subnet_id=subnet["id"])
             (floating,) = neutron.list("floatingip")
         other = lab.boot("other", network=network, host="hv2", security_groups=(demo_topology.SECURITY_GROUP,))
-        wait_until(lambda: other.address6 is not None, "an IPv6 address")
+        until(lambda: other.address6 is not None, what="an IPv6 address")
         return cls(lab, floating["floating_ip_address"], other)
 
-    def check(self, what: str, timeout: float = 20) -> None:
+    def check(self, what: str) -> None:
         """Wait until packets go every way.
 
         Args:
             what: happened before.
-            timeout: seconds for each way.
         """
         one, two, world = self.lab.instance("test1"), self.lab.instance("test2"), ExternalNetwork(self.lab.layout)
-        wait_until(lambda: world.pings(self.floating, wait=0.3), f"the floating IP {what}", timeout=timeout)
-        wait_until(lambda: two.pings(external_network.ADDRESS, wait=0.3), f"a way out {what}", timeout=timeout)
+        until(lambda: world.pings(self.floating, wait=0.3), what=f"the floating IP {what}")
+        until(lambda: two.pings(external_network.ADDRESS, wait=0.3), what=f"a way out {what}")
         for address in (self.other.address, self.other.address6):
-            wait_until(
-                lambda a=address: one.pings(a or "", wait=0.3), f"a way between networks {what}", timeout=timeout
-            )
+            until(lambda a=address: one.pings(a or "", wait=0.3), what=f"a way between networks {what}")
 
     def comes_and_goes(self, what: str) -> None:
         """See another floating IP come into force and go."""
@@ -123,9 +121,9 @@ class Routed:
             external = neutron.find("network", demo_topology.EXTERNAL_NETWORK)["id"]
             made = neutron.create("floatingip", floating_network_id=external, port_id=self.other.port_id)
             address = made["floating_ip_address"]
-            wait_until(lambda: world.pings(address, wait=0.3), f"a new floating IP {what}")
+            until(lambda: world.pings(address, wait=0.3), what=f"a new floating IP {what}")
             neutron.delete("floatingip", made["id"])
-            wait_until(lambda: not world.pings(address, wait=0.2), f"a floating IP to go {what}")
+            until(lambda: not world.pings(address, wait=0.2), what=f"a floating IP to go {what}")
 
 
 @pytest.mark.parametrize(("central", "controllers"), ARRANGEMENTS)
@@ -154,7 +152,7 @@ def test_the_first_scene(originals: None, make_lab: Callable[..., Lab], central:
     assert not [name for name in lab.processes() if name.startswith(target.name)]
     with lab.neutron() as neutron:
         assert target.port_id not in {port["id"] for port in neutron.list("port")}
-    wait_until(lambda: not source.pings(address, wait=0.2), "the instance to be gone")
+    until(lambda: not source.pings(address, wait=0.2), what="the instance to be gone")
 
 
 def test_every_part_is_swapped_and_swapped_back_in_a_running_cloud(
@@ -179,8 +177,8 @@ def test_every_part_is_swapped_and_swapped_back_in_a_running_cloud(
             for original in (True, False):
                 old = lab.process(name)
                 lab.keep(part(name, original))
-                wait_until(lambda n=name, o=old: lab.process(n) not in {None, o}, f"{name} to be swapped")
-                wait_until(lambda: source.pings(target.address or "", wait=0.2), f"a ping after {name}", timeout=15)
+                until(lambda n=name, o=old: lab.process(n) not in {None, o}, what=f"{name} to be swapped")
+                until(lambda: source.pings(target.address or "", wait=0.2), what=f"a ping after {name}")
                 _opens_and_closes(lab, source, target, 80)
                 what = f"with {'the original' if original else 'our'} {name}"
                 routed.check(what)

@@ -19,7 +19,7 @@ from ovenbird.lab.command import run
 from ovenbird.lab.errors import CommandError
 from ovenbird.lab.instance import Instance
 from ovenbird.lab.lab import Lab
-from ovenbird.lab.process import wait_until
+from support.waiting import until
 
 pytestmark = pytest.mark.live
 
@@ -83,7 +83,7 @@ def test_what_nbctl_makes_works_when_it_returns(cloud: Lab, nb: Tool, switch: st
         one, _ = _plugged(cloud, switch)
         nb("--wait=hv", "sync")
         assert nb("get", "Logical_Switch_Port", f"{switch}-a", "up").strip() == "true"
-        wait_until(lambda: one.pings("10.8.0.2"), "the first answer")
+        until(lambda: one.pings("10.8.0.2"), what="the first answer")
         nb("--wait=hv", "acl-add", switch, "to-lport", "1001", f'outport == "{switch}-b" && icmp4', "drop")
         assert not one.pings("10.8.0.2", wait=0.2)
         assert "drop" in nb("acl-list", switch)
@@ -208,7 +208,7 @@ def test_neutrons_own_client_library_works(cloud: Lab, switch: str) -> None:
         def bound() -> bool:
             return f"{switch}-c" in {row["logical_port"] for row in ports.execute(check_error=True)}
 
-        wait_until(bound, "the new port in Southbound")
+        until(bound, what="the new port in Southbound")
         api.lsp_del(f"{switch}-c", switch).execute(check_error=True)
         assert {row.name for row in below.chassis_list().execute(check_error=True)} == {"hv1", "hv2"}
     finally:

@@ -24,10 +24,12 @@ class _Patience:
 
     Arguments:
         seconds: how long it may take altogether.
+        what: what is awaited, for the error.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, what: str) -> None:
         self._seconds, self._end = seconds, time.monotonic() + seconds
+        self._what = f"{what}: " if what else ""
         self._pause = 0.0005
 
     def pause(self, found: str) -> float:
@@ -37,23 +39,24 @@ class _Patience:
             AssertionError: the time is over.
         """
         if time.monotonic() > self._end:
-            raise AssertionError(f"not within {self._seconds:g} s; at the end: {found}")
+            raise AssertionError(f"{self._what}not within {self._seconds:g} s; at the end: {found}")
         self._pause = min(2 * self._pause, _LONGEST)
         return self._pause
 
 
-def until(condition: Callable[[], T], seconds: float = LIMIT, *, despite: Errors = ()) -> T:
+def until(condition: Callable[[], T], seconds: float = LIMIT, *, what: str = "", despite: Errors = ()) -> T:
     """Return the first true value that the condition gives.
 
     Arguments:
         condition: a function without arguments. It may assert: what it asserts does not hold yet, then.
         seconds: how long it may take.
+        what: what is awaited, for the error: "br-int on hv1".
         despite: exceptions that mean as little.
 
     Raises:
         AssertionError: it took longer; with what the condition gave or asserted last.
     """
-    patience = _Patience(seconds)
+    patience = _Patience(seconds, what)
     while True:
         try:
             if found := condition():
@@ -64,18 +67,21 @@ def until(condition: Callable[[], T], seconds: float = LIMIT, *, despite: Errors
             time.sleep(patience.pause(repr(found)))
 
 
-async def until_async(condition: Callable[[], T | Awaitable[T]], seconds: float = LIMIT, *, despite: Errors = ()) -> T:
+async def until_async(
+    condition: Callable[[], T | Awaitable[T]], seconds: float = LIMIT, *, what: str = "", despite: Errors = ()
+) -> T:
     """Return the first true value that the condition gives, while the event loop runs.
 
     Arguments:
         condition: a function without arguments, or a coroutine function; as in `until`.
         seconds: how long it may take.
+        what: what is awaited, for the error: "br-int on hv1".
         despite: exceptions that mean as little.
 
     Raises:
         AssertionError: it took longer; with what the condition gave or asserted last.
     """
-    patience = _Patience(seconds)
+    patience = _Patience(seconds, what)
     while True:
         try:
             given = condition()

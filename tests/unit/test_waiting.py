@@ -1,5 +1,9 @@
 """The helper that every test waits with: it looks until there is something, and says what there was at the end."""
 
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from support.places import free_port, short_directory
@@ -26,6 +30,8 @@ def test_a_limit_is_reported_with_what_there_was():
         until(lambda: said("nothing"), 0.01)
     with pytest.raises(AssertionError, match=r"not within 0\.01 s; at the end: \[\]"):
         until(list, 0.01)
+    with pytest.raises(AssertionError, match=r"^br-int on hv1: not within 0\.01 s; at the end: \[\]"):
+        until(list, 0.01, what="br-int on hv1")
 
 
 def said(what):
@@ -57,3 +63,32 @@ def test_places_are_for_one_alone():
         assert not [*one.iterdir()]
     assert not one.exists()
     assert free_port() != free_port()
+
+
+TESTS = Path(__file__).parents[1]
+PAUSES = {
+    "differential/controller/test_other_schemas.py": "what is tried again and again would be tried within this time",
+    "live/test_packet_ins_protocols.py": "a state that lasts for some time is what the test is about",
+    "support/daemon/forked.py": "a lookup that hangs",
+    "support/live/systemctl.py": "a program of its own, which waits for others",
+    "support/waiting.py": "the helper",
+}
+"""Where tests may sleep, and why."""
+
+
+def waits(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module waits with besides the helper: sleeps that are longer than a turn of the event loop."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="sleep"), args=[ast.Constant(value=0)]):
+                pass
+            case ast.Call(func=ast.Attribute(attr="sleep") | ast.Name(id="sleep")):
+                yield ast.unparse(node)
+            case ast.alias(name="wait_until"):
+                yield node.name
+
+
+def test_tests_wait_with_this_helper_alone():
+    found = {str(path.relative_to(TESTS)): [*waits(ast.parse(path.read_text()))] for path in TESTS.rglob("*.py")}
+    del found["unit/lab/test_process.py"]  # the test of the lab's own
+    assert {path for path, waited in found.items() if waited} == PAUSES.keys()

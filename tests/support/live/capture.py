@@ -9,8 +9,8 @@ from typing import IO, TYPE_CHECKING, Self
 
 import pytest
 
-from ovenbird.lab.process import wait_until
 from ovenbird.lab.requirements import environment, find_program
+from support.waiting import until
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -53,7 +53,7 @@ class Capture:
 
     def __enter__(self) -> Self:
         try:
-            wait_until(lambda: self._popen.poll() is not None or self._listens, "tcpdump to listen")
+            until(lambda: self._popen.poll() is not None or self._listens, what="tcpdump to listen")
             assert self._listens, self._complaints
         except BaseException:
             self._end()
@@ -82,14 +82,14 @@ class Capture:
         """Return the first line that matches, None while there is none."""
         return next((line for line in list(self.lines) if re.search(pattern, line)), None)
 
-    def wait(self, pattern: str, timeout: float = 15.0) -> str:
+    def wait(self, pattern: str) -> str:
         """Wait for a line that matches, and return it.
 
         Raises:
             AssertionError: there is none.
         """
         try:
-            wait_until(lambda: self.find(pattern) is not None, pattern, timeout=timeout)
+            until(lambda: self.find(pattern) is not None, what=pattern)
         except Exception as error:
             raise AssertionError(f"no packet is like {pattern!r}:\n{''.join(self.lines)}") from error
         return self.find(pattern) or ""

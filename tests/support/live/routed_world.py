@@ -19,10 +19,10 @@ from ovenbird.lab import external_network
 from ovenbird.lab.command import run
 from ovenbird.lab.external_network import OUTSIDE_LINK, ExternalNetwork
 from ovenbird.lab.hypervisor import EXTERNAL_BRIDGE
-from ovenbird.lab.process import wait_until
 from ovenbird.lab.underlay import UPLINK
 from support.live.capture import Capture
 from support.live.traffic import SNIFF, Program
+from support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -91,7 +91,7 @@ class World:
                 neutron, "public", external_network.EXTERNAL_SUBNET, external_network.ADDRESS, external_network.POOL
             )
             neutron.update("router", router, external_gateway_info={"network_id": self.ids["public"]})
-        wait_until(lambda: self.gateways == [GATEWAY], f"{GATEWAY} to be the gateway")
+        until(lambda: self.gateways == [GATEWAY], what=f"{GATEWAY} to be the gateway")
         for name, host in (("red1", "hv1"), ("red2", "hv2"), ("blue2", "hv2")):
             self.instances[name] = self.lab.boot(name, network=name[:-1], host=host, security_groups=(GROUP,))
         return self
@@ -147,7 +147,7 @@ class World:
     @staticmethod
     def hears_of_a_router(instance: Instance) -> None:
         """Wait until an instance has an IPv6 route that a router advertised."""
-        wait_until(lambda: "proto ra" in instance.run("ip", "-6", "route", "show", "default"), "an advertised route")
+        until(lambda: "proto ra" in instance.run("ip", "-6", "route", "show", "default"), what="an advertised route")
 
     @contextmanager
     def floating_ip(self, name: str) -> Iterator[str]:
@@ -158,7 +158,7 @@ class World:
             )
             address = str(made["floating_ip_address"])
             try:
-                wait_until(lambda: self.outside.pings(address, wait=0.3), f"{name} to answer at {address}")
+                until(lambda: self.outside.pings(address, wait=0.3), what=f"{name} to answer at {address}")
                 yield address
             finally:
                 neutron.delete("floatingip", made["id"])

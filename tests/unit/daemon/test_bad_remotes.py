@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ovenbird.lab.process import wait_until
+from support.waiting import until
 
 MISSING = [name for name in ("ovsdb-server", "ovsdb-tool", "ovs-vsctl") if shutil.which(name) is None]
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
@@ -24,7 +24,7 @@ def test_a_remote_that_is_none_is_waited_out(tmp_path, daemon):
     ours = None
 
     def told(text):
-        wait_until(lambda: text in (log.read_text() if log.exists() else ""), f"{text} in the log", timeout=60)
+        until(lambda: text in (log.read_text() if log.exists() else ""), what=f"{text} in the log")
 
     def say(*words):
         command = ["ovs-vsctl", f"--db=unix:{database}", "--no-wait", "--retry", "--timeout=60", *words]

@@ -9,6 +9,7 @@ import pytest
 from ovenbird.lab import process
 from ovenbird.lab.errors import RequirementError, WaitTimeoutError
 from ovenbird.lab.process import Process, ProcessSpec, marked, reap, spawn, stop, wait_until
+from support.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +25,7 @@ def _spec(tmp_path: Path, *argv: str, name: str = "it") -> ProcessSpec:
 
 def test_a_process_runs_in_its_own_session_with_its_variables_and_log(tmp_path: Path) -> None:
     it = spawn(_spec(tmp_path, "sh", "-c", "echo $COLOUR $OVENBIRD_LAB; echo oops >&2; exec sleep 60"), tmp_path)
-    wait_until(lambda: (tmp_path / "log").read_text() == f"red {tmp_path}\noops\n", "its output")
+    until(lambda: (tmp_path / "log").read_text() == f"red {tmp_path}\noops\n", what="its output")
     assert it.alive
     assert os.getsid(it.pid) == it.pid
     assert marked(tmp_path) == [it] == marked(tmp_path, "it")
@@ -44,7 +45,7 @@ def test_a_process_is_found_while_it_replaces_its_program(tmp_path: Path) -> Non
 
 def test_a_process_that_ignores_the_request_is_killed(tmp_path: Path) -> None:
     it = spawn(_spec(tmp_path, "sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done"), tmp_path)
-    wait_until(lambda: "ready" in (tmp_path / "log").read_text(), "the trap")
+    until(lambda: "ready" in (tmp_path / "log").read_text(), what="the trap")
     began = time.monotonic()
     stop([it], grace=0.2)
     assert not it.alive
@@ -67,7 +68,7 @@ def test_a_record_tells_of_a_running_process_only(tmp_path: Path) -> None:
     it.save(record)
     assert Process.load(record) == it
     os.kill(it.pid, signal.SIGKILL)
-    wait_until(lambda: Process.load(record) is None, "its end, before it is reaped")
+    until(lambda: Process.load(record) is None, what="its end, before it is reaped")
     reap(it)
     record.write_text("12")
     assert Process.load(record) is None

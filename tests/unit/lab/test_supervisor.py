@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from ovenbird.lab import supervisor
-from ovenbird.lab.process import Process, ProcessSpec, marked, record_path, stop, wait_until
+from ovenbird.lab.process import Process, ProcessSpec, marked, record_path, stop
 from ovenbird.lab.state import Kind, State
+from support.waiting import until
 
 
 class Cloud:
@@ -26,7 +27,7 @@ class Cloud:
         return Process.load(record_path(self.rundir, name))
 
     def wait(self, name: str, but: Process | None = None) -> Process:
-        wait_until(lambda: self.find(name) not in {None, but}, f"another {name}")
+        until(lambda: self.find(name) not in {None, but}, what=f"another {name}")
         found = self.find(name)
         assert found is not None
         return found
@@ -54,17 +55,17 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
 def test_a_process_that_dies_is_started_again_with_what_comes_after(cloud: Cloud) -> None:
     cloud.keep("a", "echo up; exec sleep 60", after=("sh", "-c", "echo after"))
     first = cloud.wait("a")
-    wait_until(lambda: cloud.lines("a") == 2, "both lines")
+    until(lambda: cloud.lines("a") == 2, what="both lines")
     first.signal(signal.SIGKILL)
     cloud.wait("a", but=first)
-    wait_until(lambda: cloud.lines("a") == 4, "both lines again")
+    until(lambda: cloud.lines("a") == 4, what="both lines again")
 
 
 def test_a_process_that_cannot_live_is_tried_ever_more_slowly(cloud: Cloud) -> None:
     cloud.keep("a", "echo tried; exit 1")
-    wait_until(lambda: cloud.lines("a") >= 3, "three tries")
+    until(lambda: cloud.lines("a") >= 3, what="three tries")
     log = Path(supervisor.supervisor_log(cloud.rundir))
-    wait_until(lambda: "a ended; starting it again in 0.4 s" in log.read_text(), "the fourth delay")
+    until(lambda: "a ended; starting it again in 0.4 s" in log.read_text(), what="the fourth delay")
     assert "a ended; starting it again in 0.2 s" in log.read_text()
     assert cloud.lines("a") <= 5
 
@@ -105,7 +106,7 @@ def test_changed_and_removed_specifications_take_effect(cloud: Cloud) -> None:
     assert cloud.find("b") == b
     cloud.state.remove(Kind.PROCESS, "b")
     supervisor.notify(cloud.rundir)
-    wait_until(lambda: not b.alive, "the end of b")
+    until(lambda: not b.alive, what="the end of b")
 
 
 def test_a_program_that_is_missing_stops_nobody_else(cloud: Cloud) -> None:
@@ -121,4 +122,4 @@ def test_sigterm_ends_everything(cloud: Cloud) -> None:
     cloud.wait("a")
     active = cloud.wait(supervisor.NAME)
     active.signal(signal.SIGTERM)
-    wait_until(lambda: marked(cloud.rundir) == [], "the end of all", timeout=10)
+    until(lambda: marked(cloud.rundir) == [], what="the end of all")
