@@ -38,7 +38,7 @@ _PORT_PARTS = {
     kind: tuple(each.port for each in FEATURES if each.port is not None and (each.types is None or kind in each.types))
     for kind in ("", *_PORT_TYPES)
 }
-"""What features do for ports of a type; for one that none of them names, what they do for ordinary ports."""
+"""The hooks that features have for each port type. A type that no feature names has those of ordinary ports."""
 
 GROUP_RELATIONS = (DP_GROUP, IN_DP_GROUP)
 """What all features write, besides logical flows."""
@@ -46,7 +46,7 @@ GROUP_RELATIONS = (DP_GROUP, IN_DP_GROUP)
 LEFT_BEHIND: tuple[type[Row], ...] = (
     *(sb.LoadBalancer, sb.ServiceMonitor, sb.IPMulticast, sb.IGMPGroup, sb.Mirror, sb.ChassisTemplateVar),
 )
-"""Tables that the original's northd, or chassis at its bidding, fill: where no feature writes one, it is emptied.
+"""Tables that ovn-northd, or chassis on its behalf, fill. Where no feature of ours writes one, it is emptied.
 
 References from it would keep datapaths and groups of datapaths from being deleted; and IGMP groups of one address and
 chassis become alike when their datapaths go, which a unique index refuses.
@@ -55,7 +55,7 @@ chassis become alike when their datapaths go, which a unique index refuses.
 
 @rule(nb.LogicalSwitchPort)
 def switch_port(lsp: nb.LogicalSwitchPort) -> Iterable[Fact]:
-    """Do what every feature does for a switch port."""
+    """Yield the facts of every feature about a switch port."""
     switches = lsp.referrers(nb.LogicalSwitch.ports)
     if not switches:
         return ()
@@ -82,8 +82,8 @@ def build(
         nb_store: the Northbound database's tables.
         sb_store: the Southbound database's tables, already filled with what is there.
         clock: gives the time in milliseconds, for the timestamps in NB_Global and the ageing of what chassis learned.
-        findings: what is to know and to log what is wrong with Northbound.
-        lacking: columns of Southbound that its server lacks; flows are given for each datapath if it has no groups.
+        findings: collects and logs what is wrong with Northbound.
+        lacking: columns that Southbound's server lacks; without datapath groups, each datapath gets flows of its own.
 
     Returns:
         An engine to run, whose outputs are those of all features.
@@ -107,7 +107,7 @@ def build(
 
 
 def outputs(features: Iterable[Feature]) -> dict[Rows[Any], tuple[Members[Any, Any], ...]]:
-    """Return the rows that features write, and which sets in them; those that others are within come first."""
+    """Return the tables that features write, and the set columns in them; a table comes after those it depends on."""
     written = dict.fromkeys(chain(GROUP_RELATIONS, *(feature.outputs for feature in features)))
     rows = [each for each in written if isinstance(each, Rows)]
     left = [row_class for row_class in LEFT_BEHIND if not any(each.row_class is row_class for each in rows)]

@@ -74,4 +74,4 @@ EXPLANATIONS = Explanations(
     tables=tuple(dict.fromkeys(table for feature in FEATURES for table in feature.hints)),
     drops={stage.name: why for feature in FEATURES for stage, why in feature.drops.items()},
 )
-"""What stands behind the flows of all features."""
+"""What `ovenbird trace` says of the flows of all features."""

@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PLACE, _ACTIONS, _IDS = slice(1, 7), 7, 10
-"""What of a flow's fact says where it is and what it matches; what it does; and what it is for."""
+"""The parts of a flow's fact: its place and match, its actions, and its external_ids."""
 
 
 class Found(NamedTuple):
     """A finding.
 
     Arguments:
-        table: that of the row which somebody has to mend; empty if there is no one row.
+        table: that of the row that has to be corrected; empty if the finding is about several rows.
         row: the row's UUID.
-        text: what is wrong, and what has become of it.
+        text: what is wrong, and what northd did about it.
     """
 
     table: str
@@ -40,7 +40,7 @@ class Found(NamedTuple):
 
 
 class CompilerFindings:
-    """The findings of one compiler after the other: of whichever has the engine."""
+    """The findings of the present compiler; those of the one before are forgotten when another one starts."""
 
     __slots__ = ("_current", "_engine", "_flows", "watchers")
 
@@ -49,10 +49,10 @@ class CompilerFindings:
         self._flows = Contradictions()
         self._engine: Engine | None = None
         self.watchers: list[Callable[[], None]] = []
-        """Told when there are others than before, and when a compiler has run for the first time."""
+        """Called when the findings have changed, and when a compiler has run for the first time."""
 
     def observe(self, engine: Engine) -> None:
-        """Take the findings of an engine that has not run yet, and forget those of the one before."""
+        """Collect the findings of an engine that has not run yet, and forget those of the engine before."""
         self._current.clear()
         self._flows = Contradictions()
         self._engine = None
@@ -65,15 +65,15 @@ class CompilerFindings:
 
     @property
     def known(self) -> bool:
-        """Whether a compiler is at work here, and has run; else nobody knows what it would find."""
+        """Whether a compiler runs here and has completed its first wave; until then its findings are not known."""
         return self._engine is not None and not self._engine.closed
 
     def all(self) -> Collection[Found]:
-        """Return the findings that there are, those that came first at the front; none of a compiler that stopped."""
+        """Return the present findings, oldest first; none if the compiler has stopped."""
         return self._current.values() if self.known else ()
 
     def __iter__(self) -> Iterator[str]:
-        """Yield what they say, in the order of the text."""
+        """Yield the texts of the findings, sorted."""
         return iter(sorted([found.text for found in self.all()]))
 
     def _absorb(self, deltas: Deltas, *, first: bool) -> None:
@@ -106,17 +106,17 @@ class CompilerFindings:
 
 
 class Contradictions:
-    """Logical flows by place and match, to find those that say two things of one packet."""
+    """Logical flows by place and match, to find flows of equal match and priority with different actions."""
 
     __slots__ = ("_one", "_several")
 
     def __init__(self) -> None:
         self._one: dict[int, Fact] = {}
-        """A flow by the hash of its place: nearly all have one of their own, and a key for each would cost as much."""
+        """A flow by the hash of its place; keeping the place itself would cost as much memory as the flow."""
         self._several: dict[tuple[object, ...], dict[Fact, None]] = {}
 
     def absorb(self, *, added: Iterable[Fact], removed: Iterable[Fact]) -> dict[tuple[object, ...], str]:
-        """Take in what a wave changed; return what is now to be said of each place that several flows share or did."""
+        """Process what a wave changed; return the finding about each place that flows share or shared."""
         one, several = self._one, self._several
         touched: dict[tuple[object, ...], str] = {}
         for fact in removed:
@@ -143,7 +143,7 @@ class Contradictions:
 
 
 def _contradiction(flows: Collection[Fact]) -> str:
-    """Return what is to be said of flows with one place; nothing if they do the same."""
+    """Return the finding about flows with the same place; empty if their actions are the same."""
     actions = sorted({fact[_ACTIONS] for fact in flows})
     if len(actions) < 2:
         return ""

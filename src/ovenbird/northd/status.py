@@ -80,7 +80,7 @@ class Changes:
     """When the sequence numbers that northd acknowledges last changed.
 
     Arguments:
-        northbound, southbound: the databases as they are at the start: what they have of times stays.
+        northbound, southbound: the databases at the start, whose timestamps are kept.
         clock: gives the time in milliseconds.
     """
 
@@ -96,7 +96,7 @@ class Changes:
             self._last["nb_cfg"] = (seen, row.nb_cfg_timestamp)
 
     def time(self, name: str, value: int) -> int:
-        """Return when the number of that name got the value that it now has."""
+        """Return when the sequence number of that name reached its present value."""
         last = self._last[name]
         if last[0] != value:
             last = self._last[name] = (value, self._clock())
@@ -107,9 +107,9 @@ def status(settings: Sequence[Setting], changes: Changes, *, private: bool = Tru
     """Return the feature of this file.
 
     Arguments:
-        settings: what other features need of NB_Global's options.
+        settings: the options of NB_Global that other features need.
         changes: knows when sequence numbers changed.
-        private: whether chassis acknowledge in Chassis_Private; before that table was, they did in Chassis.
+        private: whether chassis acknowledge in Chassis_Private, or in Chassis, as with schemas that lack that table.
     """
     acknowledged = progress if private else former_progress
     settings = (*settings, Setting(SERVICE_MAC, random_mac, lambda text: text if parse_mac(text) else ""))
@@ -167,7 +167,7 @@ def status(settings: Sequence[Setting], changes: Changes, *, private: bool = Tru
 
 @least_of(sb.ChassisPrivate)
 def progress(private: sb.ChassisPrivate) -> Iterator[tuple[int | None, int]]:
-    """Give the number that a chassis has reached and, by number, when it did: the latest is the least, below zero."""
+    """Yield a chassis's `nb_cfg` and, by `nb_cfg`, when it was reached: negated, so that the least is the latest."""
     chassis = private.chassis
     if chassis is not None and not flag(chassis.other_config, "is-remote"):
         yield None, private.nb_cfg
@@ -176,13 +176,13 @@ def progress(private: sb.ChassisPrivate) -> Iterator[tuple[int | None, int]]:
 
 @least_of(sb.Chassis)
 def former_progress(chassis: sb.Chassis) -> Iterator[tuple[int | None, int]]:
-    """Give the same where the server has no Chassis_Private; there it is not said when."""
+    """Yield the same for a server without Chassis_Private, where the time is not recorded."""
     if not flag(chassis.other_config, "is-remote"):
         yield None, chassis.nb_cfg
 
 
 def reached_by_all(chassis: Least[int | None, int]) -> tuple[int | None, int]:
-    """Return the least `nb_cfg` of all chassis and when the last one reached it; None and 0 without chassis."""
+    """Return the lowest `nb_cfg` of all chassis, and when the last one reached it; None and 0 without chassis."""
     least = chassis.least(None)
     return least, 0 if least is None else -(chassis.least(least) or 0)
 
@@ -193,12 +193,12 @@ _BOUND = ComputedIndex(
     _PB.chassis,
     keys=lambda values: () if values[_PB.chassis.index] is None else (values[_PB.logical_port.index],),
 )
-"""Port bindings that a chassis holds, by the port's name; the others, new ones first of all, concern no rule."""
+"""Port bindings that a chassis has claimed, by port name. Unclaimed ones trigger no rule."""
 
 
 @rule(nb.LogicalSwitchPort)
 def port_up(port: nb.LogicalSwitchPort) -> Iterator[Fact]:
-    """Tell Northbound whether a port is up: its chassis has bound it and, if it can tell, has its flows in place."""
+    """Set a port's `up` in Northbound: a chassis has claimed it and, if it reports `up`, has installed its flows."""
     up = port.type == "router"
     for binding in _BOUND.rows(port.name):
         switch, chassis = port.referrer(nb.LogicalSwitch.ports), binding.chassis

@@ -46,12 +46,12 @@ class Addresses(NamedTuple):
 
 
 def parse_addresses(text: str) -> Addresses | None:
-    """Return what an entry of `addresses` or `port_security` says before any junk; None if that is no MAC address."""
+    """Parse an entry of `addresses` or `port_security`, without junk behind it; None if it has no MAC address."""
     return scan_addresses(text)[0]
 
 
 def scan_addresses(text: str) -> tuple[Addresses | None, str]:
-    """Return what an entry of `addresses` says, or None if it begins with no MAC address, and the junk behind."""
+    """Parse an entry of `addresses`: what it says (None if it begins with no MAC address), and the junk behind it."""
     plain = _PLAIN.fullmatch(text)
     if plain is not None:  # nine entries of ten, at a quarter of the cost
         return Addresses(plain[1].lower(), (plain[2],)), ""
@@ -64,7 +64,7 @@ def scan_addresses(text: str) -> tuple[Addresses | None, str]:
 
 
 def parse_mac(text: str) -> str:
-    """Return a MAC address in lower case; the empty string if the text is not one and nothing else."""
+    """Return a MAC address in lower case; the empty string if the text is anything else."""
     found = _MAC.fullmatch(text)
     return _mac_text(found) if found is not None else ""
 
@@ -140,7 +140,7 @@ def _ones(mask: int, bits: int) -> int | None:
 
 
 def parse_interface(text: str) -> IPv4Interface | IPv6Interface | None:
-    """Return an IP address with the network that it is in, its own without prefix; None if it is anything else."""
+    """Parse `IP[/LENGTH]`: an address and its network, a host network without a length; None for anything else."""
     found, rest = scan_ips(text)
     return ip_interface(f"{found[0][0]}/{found[0][1]}") if len(found) == 1 and not rest else None
 

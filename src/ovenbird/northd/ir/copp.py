@@ -19,12 +19,12 @@ _UNLIMITED: Mapping[str, str] = {}
 
 
 def meters(network: nb.LogicalSwitch | nb.LogicalRouter) -> Mapping[str, str]:
-    """Return a switch's or router's meters by kind of packet; nearly always none."""
+    """Return the meters of a switch's or router's control plane protection, by kind of packet; usually none."""
     protection = network.copp
     return _there(protection) if protection is not None else _UNLIMITED
 
 
 @view
 def _there(protection: nb.Copp) -> Mapping[str, str]:
-    """Return the meters that are there."""
+    """Return those of the meters that exist."""
     return {kind: name for kind, name in protection.meters.items() if find(nb.Meter.name, name) is not None}

@@ -22,7 +22,7 @@ IN_DP_GROUP = Members(DP_GROUP, sb.LogicalDPGroup.datapaths, vital=True)
 
 
 def named_uuid(*name: str) -> UUID:
-    """Return the UUID that a name always gives (RFC 9562, version 8), for rows that only their UUID tells apart."""
+    """Return a UUID computed from a name (RFC 9562, version 8), for rows that are told apart by nothing else."""
     h = sha256("\0".join(("ovenbird", *name)).encode()).hexdigest()
     return UUID(f"{h[:8]}-{h[8:12]}-8{h[13:16]}-8{h[17:20]}-{h[20:32]}")
 
@@ -59,13 +59,13 @@ BALANCING = DatapathGroup("balancing")
 """Switches with load balancers."""
 
 TRACKING = DatapathGroup("tracking")
-"""Switches whose traffic passes through connection tracking: both of these."""
+"""Switches whose traffic passes through connection tracking, for ACLs or for load balancers."""
 
 FILTERED = DatapathGroup("filtered")
-"""Switches with any ACL, where the cloud wants what no ACL allows dropped."""
+"""Switches with ACLs, in a cloud that drops by default what no ACL allows (`default_acl_drop`)."""
 
 UNKNOWN = DatapathGroup("unknown")
-"""Switches with a port that takes what is for unknown addresses."""
+"""Switches with a port whose addresses include `unknown`."""
 
 ROUTERS = DatapathGroup("routers")
 """Every logical router that is enabled."""
@@ -74,7 +74,7 @@ ALWAYS_LEARN = DatapathGroup("eager routers")
 """Routers that learn from every ARP request."""
 
 LEARN_KNOWN_ONLY = DatapathGroup("careful routers")
-"""Routers that learn from ARP requests only what they know already or are asked for."""
+"""Routers that learn from an ARP request only if it is for them, or updates a neighbour that they know."""
 
 _port_groups: dict[str, DatapathGroup] = {}
 
@@ -84,8 +84,8 @@ def port_group(uuid: str, *, meter: str = "", tracks: bool) -> DatapathGroup:
 
     Arguments:
         uuid: of the group.
-        meter: what limits the rejections of the switches meant; they have flows of their own.
-        tracks: whether the switches meant track connections; those that do not have flows of their own.
+        meter: that of the `reject` actions of the switches meant; each meter has flows of its own.
+        tracks: whether the switches meant track connections; those that do and those that do not have different flows.
     """
     key = f"{uuid} {meter}" if meter else uuid
     if not tracks:

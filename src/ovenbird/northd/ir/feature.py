@@ -27,8 +27,8 @@ class Setting:
 
     Arguments:
         key: the option's name.
-        choose: makes the value that counts until the cloud gives one; called once, when an engine is made.
-        valid: returns the cloud's value as it counts, empty if it cannot.
+        choose: makes the value used until the cloud sets one; called once, when an engine is made.
+        valid: returns the cloud's value in normal form; empty if it is invalid.
     """
 
     key: str
@@ -43,16 +43,16 @@ class Feature:
     Arguments:
         name: as in `external_ids:source` of the flows it makes, and of its golden page.
         rules: its rules about rows other than switch ports.
-        substitutes: rules that it needs besides where the Southbound server lacks a column, by that column.
-        port: what it yields for each switch port, if anything.
-        types: the types of the ports that this is about; all if it is None.
+        substitutes: by column, additional rules for a Southbound server that lacks that column.
+        port: yields its facts about a switch port, if it has any.
+        types: the port types that `port` is called for; None for all.
         outputs: the rows, and the sets in them, that it writes to Southbound and Northbound besides logical flows;
             several features may write the same ones.
         settings: the options of NB_Global that it needs.
-        start: what it does with a new engine before the first wave, given Northbound and Southbound as they are: it
+        start: called with a new engine, Northbound and Southbound before the first wave: it
             keeps the numbers that are there (`engine.ids.seed`), or sets a limit.
         hints: the tables of the rows that its flows are made for.
-        drops: why packets end in a stage by a flow of its that was made for no row.
+        drops: by stage, why a packet is dropped there by a flow of this feature that has no hint.
     """
 
     name: str

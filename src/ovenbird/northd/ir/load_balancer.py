@@ -38,7 +38,7 @@ REJECT, EVENT = "reject", "event-elb"
 
 
 class Vip(NamedTuple):
-    """A virtual address and what is behind it.
+    """A virtual address and its backends.
 
     Arguments:
         at: the address.
@@ -59,16 +59,16 @@ class Balancer(NamedTuple):
     Arguments:
         uuid: the Northbound row's.
         protocol: `tcp`, `udp` or `sctp`.
-        vips: those that can be read, in the order of their text.
-        hashed: the fields that choose a backend, in the names of the action; empty for all that the switch hashes by.
-        reject: whether connections are refused where no backend is left; otherwise they are dropped.
-        event: whether chassis tell of them.
-        skips_snat: whether the source that a router forces on what it balances is not for this one.
+        vips: those that parse, sorted as text.
+        hashed: the fields that choose a backend (`hash_fields` of the action); empty for the switch's default.
+        reject: whether connections are rejected if there is no backend; otherwise they are dropped.
+        event: whether chassis report connections to an address without backends (Controller_Event).
+        skips_snat: whether routers do not apply `lb_force_snat_ip` to its connections.
         affinity: how long a client stays with its backend, in seconds; 0 for one connection.
         responder: whether routers answer for its addresses: `reachable`, `all` or `none`.
-        adds_route: whether routers beside those that use it know the way to its addresses.
-        template: whether there are variables in it.
-        troubles: what of it is left out, and why.
+        adds_route: whether neighbouring routers get routes to its addresses.
+        template: whether it contains template variables.
+        troubles: the parts of it that are left out, and why.
     """
 
     uuid: UUID
@@ -87,7 +87,7 @@ class Balancer(NamedTuple):
 
 @view
 def balancer(row: LB) -> Balancer:
-    """Return a load balancer as it takes place."""
+    """Parse a load balancer."""
     options, protocol = row.options, row.protocol or "tcp"
     template = flag(options, "template")
     six = options.get("address-family", "ipv4") == "ipv6" if template else None
@@ -175,13 +175,13 @@ Users = tuple["UUID", ...]
 
 @view
 def switch_users(row: LB) -> Users:
-    """Return through whom switches use a load balancer."""
+    """Return the groups through which switches use a load balancer."""
     return _users(row, bool(row.referrers(nb.LogicalSwitch.load_balancer)))
 
 
 @view
 def router_users(row: LB) -> Users:
-    """Return through whom routers use a load balancer."""
+    """Return the groups through which routers use a load balancer."""
     return _users(row, bool(row.referrers(nb.LogicalRouter.load_balancer)))
 
 
@@ -192,7 +192,7 @@ def _users(row: LB, direct: bool) -> Users:
 
 @grouped_values(LB)
 def sharing(row: LB) -> Iterator[tuple[tuple[str, UUID], Users]]:
-    """Give each group the users that its balancers have: nearly always itself alone."""
+    """Yield, for each group, the groups of each of its balancers: usually the group itself alone."""
     if row.vips:
         groups = row.referrers(nb.LoadBalancerGroup.load_balancer)
         for group in groups:
@@ -238,13 +238,13 @@ def used_by(kind: str, users: Users, limit: str = "") -> DatapathGroup:
 
 
 def in_words(row: LB) -> tuple[str, str]:
-    """Return what a load balancer is in words, and behind it what becomes of which packets."""
+    """Describe a load balancer, and behind it which packets it balances to where."""
     vips = [f"{vip} -> {behind or 'no backend'}" for vip, behind in sorted(row.vips.items())]
     more = f" and {len(vips) - 4} more" if len(vips) > 4 else ""
     return f"load balancer {row.name or row.uuid}", ", ".join(vips[:4]) + more
 
 
 def trouble(row: LB) -> Iterator[Fact]:
-    """Say what of a load balancer is left out."""
+    """Return the finding about the parts of a load balancer that are left out."""
     for text in balancer(row).troubles:
         yield finding(row, f"load balancer {row.name}: {text}")

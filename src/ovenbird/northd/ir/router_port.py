@@ -68,7 +68,7 @@ class RouterPort(NamedTuple):
         router, datapath: UUIDs of the router and of its datapath binding.
         mac: its Ethernet address.
         ipv4, ipv6: its addresses, sorted as text; the link-local one that its MAC gives is the last of IPv6.
-        enabled: whether the cloud lets it take part.
+        enabled: whether it is enabled.
         options: the column.
         is_distributed_gateway: whether it is a distributed gateway port.
         chassis: where its router lives, if that is a gateway router.
@@ -96,7 +96,7 @@ class RouterPort(NamedTuple):
 
     @property
     def resident(self) -> str:
-        """Return the condition, to append to a match, that a distributed gateway port is active here; else nothing."""
+        """Return the condition, to append to a match, that a distributed gateway port is active here; else ""."""
         return f" && is_chassis_resident({quote(self.redirect)})" if self.is_distributed_gateway else ""
 
 
@@ -126,13 +126,13 @@ def _networks(values: list[Any]) -> Iterable[tuple[int, int, int]]:
 
 
 JOINED = ComputedIndex(LSP.type, LSP.options, keys=_joined_to)
-"""Switch ports by the name of the router port that they are joined to."""
+"""Switch ports of type `router`, by the name of their router port."""
 
 SPECIAL = ComputedIndex(LSP.type, keys=_kind, parent=nb.LogicalSwitch.ports)
-"""A switch's ports by type, of the types that few ports have."""
+"""A switch's ports by type, for the types that are rare."""
 
 CENTRAL = ComputedIndex(LRP.gateway_chassis, LRP.ha_chassis_group, keys=_is_central, parent=nb.LogicalRouter.ports)
-"""A router's ports that may be distributed gateway ports."""
+"""A router's ports with gateway chassis: candidates for distributed gateway ports."""
 
 ATTACHED = ComputedIndex(LRP.networks, keys=_networks, parent=nb.LogicalRouter.ports)
 """A router's ports by the networks they are in: the width of an address, the first address, the prefix length."""
@@ -143,7 +143,7 @@ def _translated(values: list[Any]) -> Iterable[str]:
 
 
 SHARED = ComputedIndex(nb.NAT.type, nb.NAT.external_ip, keys=_translated, parent=nb.LogicalRouter.nat)
-"""A router's source translations by external address: a port's own address that is among these is not its alone."""
+"""A router's source translations by external address, which may also be the address of a port."""
 
 
 def _distributed(values: list[Any]) -> Iterable[bool]:
@@ -155,11 +155,11 @@ def _distributed(values: list[Any]) -> Iterable[bool]:
 DISTRIBUTED = ComputedIndex(
     nb.NAT.type, nb.NAT.external_mac, nb.NAT.logical_port, keys=_distributed, parent=nb.LogicalRouter.nat
 )
-"""A router's translations that happen where the instance is."""
+"""A router's distributed translations, which take place on the instance's chassis."""
 
 
 def subnets(texts: Iterable[str], version: int) -> list[Subnet]:
-    """Return the addresses of one IP version, in the order of the text; what does not parse is left out."""
+    """Return the addresses of one IP version, sorted as text; what does not parse is left out."""
     found = []
     for text in sorted(texts):
         parsed = parse_interface(text) if (":" in text) == (version == 6) else None
@@ -182,7 +182,7 @@ def subnets(texts: Iterable[str], version: int) -> list[Subnet]:
 
 @view
 def enabled(router: nb.LogicalRouter) -> bool:
-    """Return whether a router takes part; one that does not has no datapath."""
+    """Return whether a router is enabled; a disabled one has no datapath."""
     return router.enabled is not False
 
 
@@ -194,7 +194,7 @@ def gateway_chassis(router: nb.LogicalRouter) -> str:
 
 @view
 def router_port_of(lrp: nb.LogicalRouterPort) -> RouterPort | None:
-    """Return a router port as features see it; None if its router is not there or its address does not parse."""
+    """Return a router port, parsed; None if it has no enabled router or its address does not parse."""
     router = lrp.referrer(nb.LogicalRouter.ports)
     if router is None or not enabled(router) or find(LSP.name, lrp.name) is not None:
         return None
@@ -237,13 +237,13 @@ def shared(router: nb.LogicalRouter, ip: str) -> bool:
 
 @view
 def forced_sources(router: nb.LogicalRouter) -> tuple[str, ...]:
-    """Return what sources a router gives to what it translates inwards, at most one of each IP version."""
+    """Return the sources of `dnat_force_snat_ip`, at most one of each IP version."""
     return one_of_each(router, "dnat")
 
 
 @view
 def forces_own_addresses(router: nb.LogicalRouter) -> bool:
-    """Return whether a gateway router gives what it balances the address of the port that it leaves by."""
+    """Return whether a gateway router has `lb_force_snat_ip=router_ip`."""
     return router.options.get("lb_force_snat_ip") == "router_ip" and bool(gateway_chassis(router))
 
 
@@ -257,18 +257,18 @@ def one_of_each(router: nb.LogicalRouter, what: str) -> tuple[str, ...]:
 
 @view
 def translates_at_hosts(router: nb.LogicalRouter) -> bool:
-    """Return whether any of a router's translations is distributed."""
+    """Return whether any of a router's NAT rules is distributed."""
     return bool(DISTRIBUTED.rows(router.uuid, True))
 
 
 def router_port_by_name(name: str) -> RouterPort | None:
-    """Return the router port of that name as features see it, or None."""
+    """Return the router port of that name, parsed, or None."""
     lrp = find(LRP.name, name)
     return router_port_of(lrp) if lrp is not None else None
 
 
 class NeighborPort(NamedTuple):
-    """Where a router port meets a switch: the switch port, and the switch."""
+    """The switch port that a router port is connected to, and its switch."""
 
     lsp: nb.LogicalSwitchPort
     switch: nb.LogicalSwitch
@@ -276,7 +276,7 @@ class NeighborPort(NamedTuple):
 
 @view
 def peer_switch_port(name: str) -> NeighborPort | None:
-    """Return where the router port of that name meets a switch; None if it does not."""
+    """Return the switch port of the router port of that name; None if it is connected to no switch."""
     for lsp in JOINED.rows(name):
         switch = lsp.referrer(nb.LogicalSwitch.ports)
         if switch is not None:
@@ -286,7 +286,7 @@ def peer_switch_port(name: str) -> NeighborPort | None:
 
 @view
 def router_peer(lrp: nb.LogicalRouterPort) -> nb.LogicalRouterPort | None:
-    """Return the router port that a router port is joined to directly: each names the other; else None."""
+    """Return the router port that is the direct peer of a router port (each names the other), or None."""
     name = lrp.peer
     peer = find(LRP.name, name) if name else None
     return peer if peer is not None and peer.peer == lrp.name else None
@@ -294,13 +294,13 @@ def router_peer(lrp: nb.LogicalRouterPort) -> nb.LogicalRouterPort | None:
 
 @view
 def physical(switch: nb.LogicalSwitch) -> bool:
-    """Return whether a switch is joined to a physical network."""
+    """Return whether a switch has a localnet port."""
     return bool(SPECIAL.rows(switch.uuid, "localnet"))
 
 
 @view
 def router_peers(switch: nb.LogicalSwitch) -> tuple[tuple[str, RouterPort], ...]:
-    """Return the router ports that a switch is joined to, each after the name of the switch port between."""
+    """Return the router ports connected to a switch, each with the name of its switch port before it."""
     found = []
     for lsp in SPECIAL.rows(switch.uuid, "router"):
         port = router_port_by_name(lsp.options.get("router-port", ""))
@@ -311,7 +311,7 @@ def router_peers(switch: nb.LogicalSwitch) -> tuple[tuple[str, RouterPort], ...]
 
 @view
 def redirect_port(lrp: nb.LogicalRouterPort) -> str:
-    """Return the chassisredirect port on whose chassis alone a router port deals with its physical network, or "".
+    """Return the chassisredirect port on whose chassis alone a router port handles its physical network, or "".
 
     That is a distributed gateway port's own; and the router's only one for a port with `reside-on-redirect-chassis`.
     Without a physical network at the other end there is none.
@@ -343,11 +343,11 @@ class NextHop(NamedTuple):
 def resolve_next_hop(router: nb.LogicalRouter, nexthop: str) -> NextHop | None:
     """Return the way to a next hop in a network that the router is attached to, or None.
 
-    Every port has a link-local network; a next hop there is looked for at the first port, by name. Whoever means
-    another one says so.
+    Every port has a link-local network: a link-local next hop is taken to be at the first port by name, unless the
+    route names its output port.
 
     Arguments:
-        router: where the packet is.
+        router: the router that routes.
         nexthop: an address in canonical form.
     """
     for lrp in sorted(router.ports, key=_name) if is_link_local(nexthop) else _ports_around(router, nexthop):

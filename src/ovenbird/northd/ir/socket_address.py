@@ -10,7 +10,7 @@ from ovenbird.net.errors import PacketError
 
 _NAME = r"\^[A-Za-z_][A-Za-z0-9_]*"
 _ENDPOINT = re.compile(rf"(?:\[([0-9a-fA-F:.]+|{_NAME})\]|([0-9.]+|{_NAME}))(?::(\d{{1,5}}|{_NAME}))?|([0-9a-fA-F:.]+)")
-"""An address in brackets or a dotted quad, perhaps with a port; or an IPv6 address alone."""
+"""An address in brackets or a dotted quad, optionally with a port; or an IPv6 address alone."""
 
 
 class SocketAddress(NamedTuple):

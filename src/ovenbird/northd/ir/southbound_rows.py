@@ -80,7 +80,7 @@ PORT_BINDING = NamedRows(
 )
 
 IN_NAT_ADDRESSES = Members(PORT_BINDING, _PB.nat_addresses)
-"""What a chassis announces for a port by gratuitous ARP: a MAC, addresses, and where the port is played."""
+"""What a chassis announces for a port by gratuitous ARP (`nat_addresses`): a MAC, addresses, and the resident port."""
 
 
 def datapath(network: nb.LogicalSwitch | nb.LogicalRouter) -> UUID:

@@ -37,7 +37,7 @@ def setting(name: str) -> str:
 
 @view
 def router_port(name: str) -> tuple[UUID, Addresses] | None:
-    """Return a logical router port's UUID and its addresses, link-local one included; None if there is none."""
+    """Return the UUID and the addresses of a router port, its link-local one included; None if there is none."""
     lrp = find(nb.LogicalRouterPort.name, name)
     mac = parse_mac(lrp.mac) if lrp is not None else ""
     if lrp is None or not mac:
@@ -59,10 +59,10 @@ class SwitchOptions(NamedTuple):
     """How a switch treats its ports.
 
     Arguments:
-        vlan_passthru: whether packets with VLAN tags pass.
-        arp_responds_when_up: whether it answers for a port only once that is up.
-        has_ipam: whether it gives addresses to ports that ask.
-        meters: what limits the packets that it hands to controllers, by kind.
+        vlan_passthru: whether VLAN-tagged packets pass.
+        arp_responds_when_up: whether it answers ARP and ND for a port only while the port is up.
+        has_ipam: whether it assigns addresses to ports with `dynamic`.
+        meters: the meters of the packets that it punts to controllers, by kind.
     """
 
     vlan_passthru: bool
@@ -73,7 +73,7 @@ class SwitchOptions(NamedTuple):
 
 @view
 def switch_options(switch: nb.LogicalSwitch) -> SwitchOptions:
-    """Return how a switch treats its ports."""
+    """Return the options of a switch that concern its ports."""
     config = switch.other_config
     arp_responds_when_up = not global_flag("ignore_lsp_down", True)
     return SwitchOptions(
@@ -85,7 +85,7 @@ def switch_options(switch: nb.LogicalSwitch) -> SwitchOptions:
 
 
 def has_ipam(config: Mapping[str, str]) -> bool:
-    """Return whether a switch with this `other_config` gives addresses to ports that ask."""
+    """Return whether a switch with this `other_config` assigns addresses to ports with `dynamic`."""
     return "subnet" in config or "ipv6_prefix" in config or flag(config, "mac_only")
 
 
@@ -106,18 +106,18 @@ class SwitchPort:
         lsp: the Northbound row.
         switch: the switch it belongs to.
         name: the port's name; `quoted` is the same as a constant in a match.
-        hint: the row's UUID, for the flows that it is the reason of.
+        hint: the row's UUID, for the stage-hint of its flows.
         datapath: UUID of the switch's datapath binding; `binding` that of the port's own.
         type, options, texts, security, parent, tag, tag_request, external_ids: columns as they are; `texts` are the
             addresses'.
-        enabled: whether the cloud lets it take part.
+        enabled: whether it is enabled.
         dhcp: whether it has DHCP options of either version.
         groups: the port groups it is in.
-        addresses: the entries of the `addresses` column that name a MAC, a router's if it says so.
-        router: the one of these that the word `router` stands for.
-        troubles: what of the addresses is left out, and why.
-        unknown: whether the port takes what is for unknown addresses.
-        given: the column `dynamic_addresses`: what the port was given when it asked.
+        addresses: the entries of the `addresses` column that name a MAC, with those of the router port for `router`.
+        router: the entry that stands for the word `router`.
+        troubles: the parts of the addresses that are left out, and why.
+        unknown: whether the port's addresses include `unknown`.
+        given: the column `dynamic_addresses`: the addresses assigned to the port.
         vlan_passthru, arp_responds_when_up, has_ipam, meters: the switch's ``switch_options``.
     """
 
@@ -181,12 +181,12 @@ class SwitchPort:
 
     @property
     def virtual_ip(self) -> str:
-        """The address that a virtual port is for; empty where there is none, or what there is is no IP address."""
+        """The address of a virtual port (`virtual-ip`); empty if there is none or it does not parse."""
         ip = self.options.get("virtual-ip", "")
         return ip if is_address(ip) else ""
 
     def _special(self, text: str, begins: Addresses | None, rest: str) -> Addresses | None:
-        """Read an entry that is not a plain list of addresses; ``begins`` is the list that it begins with."""
+        """Parse an entry that is more than a list of addresses; ``begins`` is the list that it begins with."""
         if text == "unknown":
             self.unknown = True
             return None
@@ -205,7 +205,7 @@ class SwitchPort:
 
 @view
 def switch_ports_of_type(switch: nb.LogicalSwitch, kind: str) -> tuple[UUID, ...]:
-    """Return the switch's ports of a type that few ports have (`localnet`, `router`)."""
+    """Return the switch's ports of a rare type (`localnet`, `router`)."""
     return tuple([lsp.uuid for lsp in SPECIAL.rows(switch.uuid, kind)])
 
 
@@ -213,7 +213,7 @@ def switch_ports_of_type(switch: nb.LogicalSwitch, kind: str) -> tuple[UUID, ...
 def only_routers(switch: nb.LogicalSwitch) -> bool:
     """Return whether a switch has no ports but those to routers.
 
-    Of a switch with others one witness is enough, so that ports which come and go concern only what asked last time.
+    One other port is enough to answer this, and only that port is read: other ports that come and go do not matter.
     """
     for uuid in switch.values[nb.LogicalSwitch.ports.index]:  # untracked: what is found is read once more below
         lsp = get(LSP, uuid)
@@ -228,7 +228,7 @@ def port_rows(uuids: tuple[UUID, ...]) -> list[nb.LogicalSwitchPort]:
 
 
 def active_at(port: SwitchPort) -> str:
-    """Return the condition, to append to a match, that this chassis takes what is for the router behind a port."""
+    """Return the condition, to append to a match, that this chassis receives for the router behind a port."""
     if port.type != "router" or not physical(port.switch):
         return ""
     lrp = find(LRP.name, port.options.get("router-port", ""))

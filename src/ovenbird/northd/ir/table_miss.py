@@ -18,12 +18,12 @@ _ACTIONS = {Miss.NEXT: "next;", Miss.DROP: "drop;"}
 
 
 def table_misses(flow: FlowBuilder, stages: Iterable[Stage], group: DatapathGroup) -> Iterator[Fact]:
-    """Yield the flow of lowest priority of each stage; those that have one of their own are left to their features.
+    """Yield each stage's flow of lowest priority, unless a feature makes it (`Miss.OWN`).
 
     Arguments:
         flow: makes the flows.
         stages: the stages of a pipeline.
-        group: the datapaths that have the pipeline.
+        group: the datapaths.
     """
     for stage in stages:
         if stage.miss in _ACTIONS:

@@ -43,7 +43,7 @@ SNAT = stage("lr_out_snat")
 DELIVERY = stage("lr_out_delivery")
 
 ERRORS = 300
-"""The priority of errors that quote a packet from behind a translation: before all translations."""
+"""The priority of flows for ICMP errors that quote a translated packet: above all translations."""
 
 ETHERNET = 14
 """Octets that a frame has beyond the MTU; a VLAN tag is not counted."""
@@ -61,14 +61,14 @@ MEASURED = ComputedIndex(LRP.options, keys=_measures, parent=nb.LogicalRouter.po
 
 @rule(nb.LogicalRouter)
 def membership(router: nb.LogicalRouter) -> Iterator[Fact]:
-    """Make a router one of all routers."""
+    """Put a router into the datapath group of all routers."""
     if enabled(router):
         yield ROUTERS.includes(datapath(router))
 
 
 @singleton
 def every_router() -> Iterator[Fact]:
-    """Refuse what no port admits; do in every stage what it says of packets that nothing matched."""
+    """Drop what no port admits, and install the default flow of every router stage."""
     yield ROUTERS.row
     yield flow(ADMISSION, ROUTERS, 100, "vlan.present || eth.src[40]", "drop;")
     yield flow(TRANSLATED_HERE, ROUTERS, 0, "1", f"{DNAT_LOCAL} = 0; next;")
@@ -77,7 +77,7 @@ def every_router() -> Iterator[Fact]:
 
 @rule(nb.LogicalRouterPort)
 def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
-    """Let in what is for the port, deliver what leaves by it, and measure it."""
+    """Admit packets for the port, deliver packets that leave by it, and check their length."""
     port = router_port_of(lrp)
     if port is None:
         return
@@ -106,7 +106,7 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
 
 
 def _quoting_inside(port: RouterPort) -> Iterator[Fact]:
-    """Translate errors that quote a packet whose destination was translated when it came in by the port."""
+    """Translate ICMP errors about packets whose destination was translated when they came in by the port."""
     match = f"icmp && {QUOTES_INSIDE} == 1 && outport == {port.quoted}"
     if port.chassis:
         yield flow(SNAT, port.datapath, ERRORS, match, "ct_snat;", hint=port.uuid)
@@ -148,11 +148,11 @@ def _measured(port: RouterPort, mtu: int) -> Iterator[Fact]:
 
 
 def _too_large(port: RouterPort, mtu: int, first: str = "") -> Iterator[tuple[str, str, str | None]]:
-    """Yield a condition, the answer to what is too large, as from ``port``, and its meter, for each IP version.
+    """Yield, for each IP version, a match, the actions that answer too large packets from ``port``, and their meter.
 
     Arguments:
         port: where the packet came in.
-        mtu: what would not be too large, in bytes.
+        mtu: the MTU to report, in bytes.
         first: the first actions on the answer.
     """
     once = f"{TOO_LARGE} && {LOOPED} == 0"
@@ -169,11 +169,11 @@ def _too_large(port: RouterPort, mtu: int, first: str = "") -> Iterator[tuple[st
 
 
 def too_large(ip: str, mtu: int) -> str:
-    """Return the actions that make an ICMP error say that a packet was too large.
+    """Return the actions that fill in an ICMP error about a packet that was too large.
 
     Arguments:
         ip: `ip4` (RFC 1191) or `ip6` (RFC 4443, section 3.2).
-        mtu: what would not be, in bytes.
+        mtu: the MTU to report, in bytes.
     """
     if ip == "ip4":
         return (

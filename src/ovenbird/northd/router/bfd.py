@@ -64,14 +64,14 @@ BFD = NamedRows(sb.BFD, BfdRow, key=(sb.BFD.logical_port, sb.BFD.dst_ip))
 BFD_STATUS = NamedRows(nb.BFD, BfdStatus, update_only=True)
 
 MILLISECONDS, MULTIPLIER = 1000, 5
-"""Intervals and detection multiplier of sessions that do not say."""
+"""The default intervals and detection multiplier of sessions."""
 
 flow = FlowBuilder("bfd")
 
 
 @rule(nb.BFD)
 def session(row: nb.BFD) -> Iterator[Fact]:
-    """Ask chassis for a session, and say how it is."""
+    """Write a BFD session to Southbound, and its state to Northbound."""
     key = (row.logical_port, row.dst_ip)
     lrp = find(LRP.name, row.logical_port)
     if lrp is None or router_port_of(lrp) is None:
@@ -94,7 +94,7 @@ def session(row: nb.BFD) -> Iterator[Fact]:
 
 
 def state(port: str, *, address: str) -> str:
-    """Return what chassis say of a session; until they say something, and as long as nobody asked them, it is down."""
+    """Return the state that chassis report for a session; down until they report one."""
     for row in select(sb.BFD.logical_port, port):
         if row.dst_ip == address and row.status != "admin_down":
             return str(row.status)
@@ -103,7 +103,7 @@ def state(port: str, *, address: str) -> str:
 
 @rule(LRP)
 def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
-    """Hand BFD packets for a port's addresses to the chassis, and let its own pass."""
+    """Punt BFD packets for a port's addresses to the controller, and let the controller's own pass."""
     port = router_port_of(lrp)
     if port is None or not watched(port.name):
         return

@@ -36,7 +36,7 @@ flow = FlowBuilder("routing")
 
 
 class Pinned(NamedTuple):
-    """A way whose connections are noted.
+    """A next hop whose connections are remembered, for symmetric replies.
 
     Arguments:
         way: the port and the source address.
@@ -52,11 +52,11 @@ class Pinned(NamedTuple):
 
 
 def pinned_flows(where: UUID, pinned: Pinned, hint: str) -> Iterator[Fact]:
-    """Yield the flows that note where connections come from, and send their replies there.
+    """Yield the flows that remember where connections come from, and send their replies back there.
 
     Arguments:
         where: the router's Logical_Router row.
-        pinned: the routes of one prefix whose replies are to leave the way the request came.
+        pinned: the routes of one prefix with `ecmp_symmetric_reply`.
         hint: the stage-hint of the flows.
     """
     port = pinned.way.port

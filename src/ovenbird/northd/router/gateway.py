@@ -73,7 +73,7 @@ flow = FlowBuilder("gateway")
 
 @rule(LRP)
 def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
-    """Give a router port its binding, and a distributed gateway port its chassisredirect port."""
+    """Make a router port's binding, and the chassisredirect port of a distributed gateway port."""
     port = router_port_of(lrp)
     yield from _left_out(lrp)
     if port is None:
@@ -94,7 +94,7 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
 
 
 def _left_out(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
-    """Say what of a router port is left out, and why."""
+    """Return the finding about the parts of a router port that are left out."""
     router = lrp.referrer(nb.LogicalRouter.ports)
     if router is None or not enabled(router):
         return
@@ -113,9 +113,9 @@ def _left_out(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
 
 
 def _prefixes(lrp: nb.LogicalRouterPort, port: RouterPort, options: dict[str, str]) -> Iterator[Fact]:
-    """Have a chassis ask for IPv6 prefixes at a gateway and give them to ports that want one; tell Northbound which.
+    """Have a chassis request IPv6 prefixes for ports with `prefix`, and copy the delegated ones to Northbound.
 
-    The chassis keeps the prefix among the binding's options, which are otherwise ours.
+    The chassis writes the prefix into the binding's options, whose other keys are ours.
     """
     if port.enabled and flag(port.options, "prefix_delegation"):
         router = lrp.referrer(nb.LogicalRouter.ports)
@@ -157,7 +157,7 @@ def _binding(
 
 
 def _redirect(lrp: nb.LogicalRouterPort, port: RouterPort, mac: frozenset[str]) -> Iterator[Fact]:
-    """Yield the chassisredirect port, its chassis, and the flow that leads to it."""
+    """Yield the chassisredirect port, its chassis, and the flow that redirects to it."""
     router = lrp.referrer(nb.LogicalRouter.ports)
     options = {"distributed-port": port.name}
     how = port.options.get("redirect-type")

@@ -41,7 +41,7 @@ flow = FlowBuilder("ip_input")
 
 @singleton
 def every_router() -> Iterator[Fact]:
-    """Drop what no router forwards."""
+    """Drop packets that no router forwards (RFC 1812, section 5.3)."""
     yield ROUTERS.row
     for priority, match, act in (
         (100, MARTIANS, "drop;"),
@@ -59,7 +59,7 @@ def every_router() -> Iterator[Fact]:
 
 @rule(nb.LogicalRouterPort)
 def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
-    """Answer for a port's addresses."""
+    """Answer ARP, ND and ping for a port's addresses."""
     port = router_port_of(lrp)
     router = lrp.referrer(nb.LogicalRouter.ports)
     if port is None or router is None:
@@ -88,7 +88,7 @@ def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
 
 
 def _time_exceeded(port: RouterPort) -> Iterator[Fact]:
-    """Tell senders of packets whose time to live ends here, from the address that they see."""
+    """Answer packets whose TTL expires here with ICMP time exceeded, from the port that they came in by."""
     done = f"ip.ttl = 254; outport = {port.quoted}; flags.loopback = 1; output; }};"
     late = "ip.ttl == {0, 1} && !ip.later_frag"
     code = "/* Time exceeded */ icmp{}.code = 0; /* TTL exceeded in transit */"
@@ -108,7 +108,7 @@ def _time_exceeded(port: RouterPort) -> Iterator[Fact]:
 
 
 def _unreachable(port: RouterPort) -> Iterator[Fact]:
-    """Refuse connections and protocols: the router has no services of its own."""
+    """Answer TCP, UDP and other protocols to the router itself with resets and ICMP unreachable."""
     answers = (("ip4", "icmp4", 3, 3, 2, port.ipv4), ("ip6", "icmp6", 1, 4, 3, port.ipv6))
     for ip, icmp, kind, no_port, no_protocol, subnets in answers:
         turn = f"eth.dst <-> eth.src; {ip}.dst <-> {ip}.src;"

@@ -61,7 +61,7 @@ flow = FlowBuilder("router_load_balancer")
 
 @grouped_values(LRP)
 def networks(lrp: nb.LogicalRouterPort) -> Iterator[tuple[tuple[UUID, int] | tuple[UUID, int, int, int], Any]]:
-    """Give each group the ports of its routers by the network they are in, and the lengths of these networks."""
+    """Yield, for each group, the ports of its routers by network, and the prefix lengths of these networks."""
     port, router = router_port_of(lrp), lrp.referrer(nb.LogicalRouter.ports)
     if port is None or router is None:
         return
@@ -74,7 +74,7 @@ def networks(lrp: nb.LogicalRouterPort) -> Iterator[tuple[tuple[UUID, int] | tup
 
 @grouped_values(nb.NAT)
 def translated(nat: nb.NAT) -> Iterator[tuple[tuple[UUID, str], nb.LogicalRouter]]:
-    """Give each group the routers that use it by the external addresses that they translate to."""
+    """Yield, for each group, its routers by the external addresses of their NAT."""
     router, outer = nat.referrer(nb.LogicalRouter.nat), canonical(nat.external_ip)
     if router is not None and outer and enabled(router):
         for group in router.load_balancer_group:
@@ -108,7 +108,7 @@ def translating_to(row: LB, users: Users, at: SocketAddress) -> list[UUID]:
 
     Arguments:
         row: the load balancer.
-        users: through whom routers use it.
+        users: the groups through which routers use it.
         at: the virtual address.
     """
     found = {router for user in users for router in translated.values((user, at.ip))}
@@ -122,7 +122,7 @@ def translating_to(row: LB, users: Users, at: SocketAddress) -> list[UUID]:
 
 
 class Near(NamedTuple):
-    """A router port in a network around a virtual address; or one whose router answers for it all the same.
+    """A router port in whose network a virtual address is, or whose router answers for the address anyway.
 
     Arguments:
         ip: the address.
@@ -141,7 +141,7 @@ class Near(NamedTuple):
 
 @view
 def near(row: LB) -> tuple[Near, ...]:
-    """Return the router ports at which a load balancer's addresses may be asked for."""
+    """Return the router ports at which ARP and ND requests for a load balancer's addresses may arrive."""
     users, made = router_users(row), balancer(row)
     found: dict[Near, None] = {}
     for ip, six in dict.fromkeys([(vip.at.ip, vip.at.six) for vip in made.vips]) if users else ():
@@ -175,7 +175,7 @@ def _ports(row: LB, users: Users) -> list[RouterPort]:
 
 
 def _around(row: LB, users: Users, ip: str, width: int) -> set[str]:
-    """Return the names of the ports of routers that use a load balancer that are in a network around an address."""
+    """Return the names of the ports in whose network an address is, of the routers that use a load balancer."""
     number = number_of(ip)
     found: set[str] = set()
     for user in users:
@@ -192,7 +192,7 @@ def _around(row: LB, users: Users, ip: str, width: int) -> set[str]:
 
 @grouped_values(LB)
 def answered(row: LB) -> Iterator[tuple[UUID, str]]:
-    """Give each router the IP versions of virtual addresses that it answers for."""
+    """Yield, for each router, the IP versions of the virtual addresses that it answers for."""
     for each in near(row):
         if each.answers:
             yield each.router, "ip6" if ":" in each.ip else "ip4"
@@ -200,7 +200,7 @@ def answered(row: LB) -> Iterator[tuple[UUID, str]]:
 
 @grouped_values(LB)
 def virtual(row: LB) -> Iterator[tuple[tuple[UUID, str], bool]]:
-    """Give each group, and each router that uses the balancer directly, the virtual addresses that it has."""
+    """Yield the virtual addresses of each group, and of each router that uses the balancer directly."""
     users = router_users(row)
     for ip in {vip.at.ip for vip in balancer(row).vips} if users else ():
         for user in users:
@@ -225,7 +225,7 @@ def _set_name(router: nb.LogicalRouter, family: str) -> str:
 
 @rule(LRP)
 def responder(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
-    """Answer at a port for the virtual addresses; at a distributed gateway port where it is active."""
+    """Answer ARP and ND for virtual addresses at a port; at a distributed gateway port only where it is active."""
     port, router = router_port_of(lrp), lrp.referrer(nb.LogicalRouter.ports)
     if port is None or router is None:
         return
@@ -245,7 +245,7 @@ def responder(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
 
 @rule(LB)
 def virtual_addresses(row: LB) -> Iterator[Fact]:
-    """Enter a load balancer's addresses into what routers answer for; lead requests to them; announce them."""
+    """Put virtual addresses into the sets that routers answer for, forward requests to these, and announce them."""
     for each in near(row):
         port, router = router_port_by_name(each.port), get(nb.LogicalRouter, each.router)
         if port is None or router is None:
@@ -258,7 +258,7 @@ def virtual_addresses(row: LB) -> Iterator[Fact]:
 
 
 def _outside(each: Near, port: RouterPort) -> Iterator[Fact]:
-    """Lead requests for an address to the router, in the switch behind one of its ports, and announce it there."""
+    """In the switch behind a router port, forward ARP and ND requests for an address to the router, and announce it."""
     met = peer_switch_port(port.name)
     if met is None or not port.enabled or met.lsp.enabled is False:
         return
@@ -275,7 +275,7 @@ def _outside(each: Near, port: RouterPort) -> Iterator[Fact]:
 
 
 def _is_of_another(ip: str, port: RouterPort, switch: nb.LogicalSwitch) -> bool:
-    """Return whether another router on a switch has an address for its own, or translates to it."""
+    """Return whether another router on a switch has an address itself, or as external address of its NAT."""
     others = [router_port_of(lrp) for lrp in OWN.rows(ip)]
     others += [made.outside for nat in ANYWHERE.rows(ip) if (made := nat_rule(nat)) is not None]
     for other in others:
@@ -287,7 +287,7 @@ def _is_of_another(ip: str, port: RouterPort, switch: nb.LogicalSwitch) -> bool:
 
 @grouped_values(LB)
 def claims(row: LB) -> Iterator[tuple[tuple[UUID, str], str]]:
-    """Give each switch, by address, the ports to routers that have it: of several the first leads there."""
+    """Yield, for each switch and address, the ports to routers that have the address; of several, the first is used."""
     for each in near(row):
         met = peer_switch_port(each.port) if each.inside else None
         if met is not None:
@@ -298,7 +298,7 @@ def claims(row: LB) -> Iterator[tuple[tuple[UUID, str], str]]:
 
 
 class PeerRoute(NamedTuple):
-    """A way to a virtual address: the port by which a router beside it sends, and the port that it sends to."""
+    """A neighbouring router's route to a virtual address: its output port, and the port that is the next hop."""
 
     out: str
     to: str
@@ -306,9 +306,9 @@ class PeerRoute(NamedTuple):
 
 @view
 def routes(row: LB) -> tuple[tuple[UUID, str, PeerRoute], ...]:
-    """Return what ways there are to a load balancer's addresses, each with the router whose way it is and the address.
+    """Return the routes of neighbouring routers to a load balancer's addresses, each with the router and the address.
 
-    A router that has the address itself needs none.
+    A router that has the address itself needs no route.
     """
     users, made = router_users(row), balancer(row)
     found = []
@@ -324,14 +324,14 @@ def routes(row: LB) -> tuple[tuple[UUID, str, PeerRoute], ...]:
 
 @grouped_values(LB)
 def all_routes(row: LB) -> Iterator[tuple[tuple[UUID, str], PeerRoute]]:
-    """Give each router, by address, the ways that it has: of several it takes the first."""
+    """Yield, for each router and address, its routes; of several it takes the first."""
     for router, ip, way in routes(row):
         yield (router, ip), way
 
 
 @rule(LB)
 def neighbor_routes(row: LB) -> Iterator[Fact]:
-    """Let the routers beside those that use a load balancer know the way to its addresses."""
+    """Give neighbouring routers routes to a load balancer's addresses (`add_route`)."""
     for router, ip, way in routes(row):
         other, port = router_port_by_name(way.out), router_port_by_name(way.to)
         if other is not None and port is not None and min(all_routes.values((router, ip)), default=way) == way:
@@ -339,7 +339,7 @@ def neighbor_routes(row: LB) -> Iterator[Fact]:
 
 
 def _route(ip: str, other: RouterPort, port: RouterPort) -> Iterator[Fact]:
-    """Have a router send what is for an address to another router's port beside one of its own."""
+    """Route an address to a neighbouring router's port."""
     six = ":" in ip
     width, family, xx, subnets = (128, "ip6", "xx", other.ipv6) if six else (32, "ip4", "", other.ipv4)
     if not subnets:

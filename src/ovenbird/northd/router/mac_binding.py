@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID, Store
 
 MAC_LEARNED = KeyRows(sb.MACBinding)
-"""Neighbours that chassis learned: a fact keeps one, and those without are removed."""
+"""Neighbours that chassis learned; rows that no rule wants to keep are removed."""
 
 
 def _mac(values: list[Any]) -> Iterable[str]:
@@ -71,7 +71,7 @@ GATEWAYS = ComputedIndex(LRP.networks, LRP.gateway_chassis, LRP.ha_chassis_group
 
 @rule(sb.MACBinding)
 def learned(row: sb.MACBinding) -> Iterator[Fact]:
-    """Keep what a chassis learned until its port is gone, it is too old, or it is contradicted."""
+    """Keep a learned neighbour until its port is gone, it is too old, or Northbound contradicts it."""
     port = router_port_by_name(row.logical_port)
     if (
         port is None
@@ -86,13 +86,13 @@ def learned(row: sb.MACBinding) -> Iterator[Fact]:
 
 @view
 def oldest(uuid: UUID) -> int:
-    """Return how many milliseconds a router's neighbour lasts from when a chassis learned it; 0 for ever."""
+    """Return after how many milliseconds a router's learned neighbours expire; 0 for never."""
     router = get(nb.LogicalRouter, uuid)
     return number(router.options, "mac_binding_age_threshold", 0) * 1000 if router is not None else 0
 
 
 def contradicted(port: RouterPort, *, ip_text: str, mac_text: str) -> bool:
-    """Return whether Northbound says otherwise than what was learned at a port of an address.
+    """Return whether Northbound gives an address another MAC address than the one that was learned at a port.
 
     Arguments:
         port: the router's port.
@@ -111,7 +111,7 @@ def contradicted(port: RouterPort, *, ip_text: str, mac_text: str) -> bool:
 
 
 def _owners(ip: str) -> Iterator[tuple[RouterPort, str]]:
-    """Yield the router ports that answer for an address, and the MAC address with which each does."""
+    """Yield the router ports that answer for an address, each with the MAC address that it answers with."""
     for lrp in GATEWAYS.rows(ip):
         port = router_port_of(lrp)
         if port is not None:
@@ -123,13 +123,13 @@ def _owners(ip: str) -> Iterator[tuple[RouterPort, str]]:
 
 
 def _beside(one: RouterPort, other: RouterPort) -> bool:
-    """Return whether two router ports are joined to the same switch."""
+    """Return whether two router ports are connected to the same switch."""
     here, there = peer_switch_port(one.name), peer_switch_port(other.name)
     return here is not None and there is not None and here.switch is there.switch
 
 
 def _answers(port: RouterPort, ip: str) -> bool:
-    """Return whether an address may be answered for by a router port's MAC address, or the switch says so for it."""
+    """Return whether a router port, or the switch on its behalf, answers for an address with this MAC address."""
     router, met = get(nb.LogicalRouter, port.router), peer_switch_port(port.name)
     if router is None or any(subnet.ip == ip for subnet in (*port.ipv4, *port.ipv6)):
         return True
@@ -139,18 +139,18 @@ def _answers(port: RouterPort, ip: str) -> bool:
 
 
 def removal_limit(northbound: Store) -> int:
-    """Return how many learned neighbours may go in one transaction, 0 for any number."""
+    """Return how many learned neighbours may be removed in one transaction; 0 for any number."""
     for row in northbound.table(nb.NBGlobal).rows.values():
         return number(row.options, "mac_binding_removal_limit", 0)
     return 0
 
 
 def limit_removals(engine: Engine, northbound: Store, _: Store) -> None:
-    """Have no more neighbours go at once than Northbound wants.
+    """Limit how many neighbours expire at once (`mac_binding_removal_limit`).
 
     Arguments:
-        engine: whose alarms they wait for.
-        northbound: says how many, at any time.
+        engine: the engine whose alarms are limited.
+        northbound: has the limit, which may change at any time.
     """
     engine.alarms.limit = partial(removal_limit, northbound)
 

@@ -69,13 +69,13 @@ NAT_GATEWAY_ROUTERS = DatapathGroup("translating gateway routers")
 """Gateway routers with a translation."""
 
 NO_REPLY = "(!ct.trk || !ct.rpl)"
-"""What is not known as a reply: a reply to a connection that was not translated is not translated either."""
+"""The match of packets that are not known replies: replies in connections without translation are not translated."""
 
 UNTRANSLATED = "ct_mark[15]"
 """The mark of connections that came in by a distributed gateway port without translation."""
 
 DISTRIBUTED_BASE = 128
-"""Source translations at a distributed gateway port come before all others: added to their priority."""
+"""Added to the priority of source translations at a distributed gateway port, which precede all others."""
 
 flow = FlowBuilder("nat")
 
@@ -84,7 +84,7 @@ _CLEARED = " ".join(f"reg{n} = 0;" for n in range(10))
 
 @singleton
 def every_translating_router() -> Iterator[Fact]:
-    """Know connections that were translated here; a gateway router looks every packet's connection up."""
+    """Look packets up in connection tracking where connections were translated: in a gateway router, all of them."""
     yield from (NAT_ROUTERS.row, NAT_GATEWAY_ROUTERS.row)
     yield flow(TRANSLATED_HERE, NAT_ROUTERS, 50, "ip && ct_mark.natted == 1", f"{DNAT_LOCAL} = 1; next;")
     yield flow(UNDNAT, NAT_GATEWAY_ROUTERS, 100, "nd || nd_rs || nd_ra", "next;")
@@ -94,7 +94,7 @@ def every_translating_router() -> Iterator[Fact]:
 
 @rule(nb.NAT)
 def nat(nat: nb.NAT) -> Iterator[Fact]:
-    """Translate, and answer for the external address."""
+    """Make the flows of one NAT rule, and answer ARP and ND for its external address."""
     made = nat_rule(nat)
     if made is None:
         yield from _inactive_nat(nat)
@@ -122,7 +122,7 @@ def nat(nat: nb.NAT) -> Iterator[Fact]:
 
 @rule(nb.LogicalRouter)
 def forced_source(router: nb.LogicalRouter) -> Iterator[Fact]:
-    """Give what a gateway router translates inwards a source of the router's, so that replies come back to it."""
+    """Give DNATed packets a source address of the gateway router, so that replies come back to it."""
     if not enabled(router) or not gateway_chassis(router):
         return
     where = datapath(router)
@@ -134,7 +134,7 @@ def forced_source(router: nb.LogicalRouter) -> Iterator[Fact]:
 
 
 def _inactive_nat(nat: nb.NAT) -> Iterator[Fact]:
-    """Answer for the external address of a translation that does not take place, as ovn-northd does; say why not."""
+    """Answer ARP and ND for a NAT rule without effect, as ovn-northd does, and report why it has none."""
     router = nat.referrer(nb.LogicalRouter.nat)
     if router is None or not enabled(router):
         return
@@ -149,7 +149,7 @@ def _inactive_nat(nat: nb.NAT) -> Iterator[Fact]:
 
 
 def _why_not(nat: nb.NAT, router: nb.LogicalRouter) -> str:
-    """Return why a translation does not take place."""
+    """Return why a NAT rule has no effect."""
     outer, inner = parse_ip(nat.external_ip), parse_network(nat.logical_ip)
     if not outer:
         return f"{nat.external_ip!r} is not an IP address"
@@ -169,7 +169,7 @@ def _why_not(nat: nb.NAT, router: nb.LogicalRouter) -> str:
 
 
 def _answer(outer: str) -> tuple[str, str]:
-    """Return the question for an address's MAC, by ARP or ND, and the answer."""
+    """Return the match of ARP or ND requests for an address, and the actions that answer."""
     if ":" not in outer:
         return f"arp.op == 1 && arp.tpa == {outer}", ARP_REPLY
     asks = f"ip6.dst == {{{outer}, {solicited_node(outer)}}} && nd_ns && nd.target == {outer}"
@@ -181,7 +181,7 @@ def _answer(outer: str) -> tuple[str, str]:
 
 
 def _arp_responder(made: NatRule) -> Iterator[Fact]:
-    """Answer ARP and ND for the external address: at a gateway port only where it is translated."""
+    """Answer ARP and ND for the external address; at a gateway port only where the translation is active."""
     where, (asks, reply) = made.datapath, _answer(made.outer)
     yield flow(INPUT, where, 90, asks, reply)
     if made.port is not None:
@@ -193,7 +193,7 @@ def _arp_responder(made: NatRule) -> Iterator[Fact]:
 
 
 def _unsnat(made: NatRule) -> Iterator[Fact]:
-    """Give replies their inner destination back."""
+    """Translate the destinations of replies back to the logical address."""
     match = f"ip && {made.ip}.dst == {made.outer}"
     if made.port is None:
         yield flow(UNSNAT, made.datapath, 90, match, "next;" if made.stateless else "ct_snat;", hint=made.hint)
@@ -207,7 +207,7 @@ def _unsnat(made: NatRule) -> Iterator[Fact]:
 
 
 def _dnat(made: NatRule, say: Say) -> Iterator[Fact]:
-    """Lead new connections in, and give their replies the outer source back."""
+    """Translate the destinations of new connections, and the sources of their replies."""
     where, hint, port = made.datapath, made.hint, made.port
     match = f"ip && {made.ip}.dst == {made.outer}"
     begin, zone = "flags.loopback = 1; ", ""
@@ -229,7 +229,7 @@ def _dnat(made: NatRule, say: Say) -> Iterator[Fact]:
 
 
 def _snat(made: NatRule) -> Iterator[Fact]:
-    """Give what leaves its outer source; the longest prefix wins."""
+    """Translate the sources of leaving packets; of several rules, the longest prefix wins."""
     where, hint, priority = made.datapath, made.hint, made.length + 1
     match = f"ip && {made.ip}.src == {made.inner}"
     zone = begin = ""
@@ -260,11 +260,11 @@ def _snat(made: NatRule) -> Iterator[Fact]:
 def _untranslated(made: NatRule, port: RouterPort, priority: int) -> Iterator[Fact]:
     """Mark connections that come in to the logical address itself, so that their replies keep their source.
 
-    As releases of the original since 24.03 have it; 23.03 translates such replies, which nobody outside waits for. All
-    is in the zone that a distributed router translates in: what has been led in or out by it is tracked already. What
-    comes in is marked without a look at its state, and what leaves is looked up as it is to be translated: no later
-    stage or datapath sees another state than with 23.03. What is translated without connection tracking, or not at
-    all, is left out of it.
+    Releases of OVN since 24.03 do so; 23.03 translates such replies, which the peer then does not recognise. The mark
+    is kept in the zone in which a distributed router translates, where translated connections are tracked already.
+    Incoming packets are marked without a lookup of their state, and leaving packets are looked up just before they
+    would be translated: later stages and datapaths see the same state as with 23.03. Stateless and exempted
+    translations are left out.
 
     Arguments:
         made: the translation.
@@ -289,7 +289,7 @@ def _untranslated(made: NatRule, port: RouterPort, priority: int) -> Iterator[Fa
 
 
 def _at_port(made: NatRule, port: RouterPort, say: Say) -> Iterator[Fact]:
-    """Yield what only distributed gateway ports need: admission, resolution, redirection and the way back in."""
+    """Yield the flows that only distributed gateway ports need: admission, resolution, redirection and the loopback."""
     where, ip, outer = made.datapath, made.ip, made.outer
     mac = made.mac or port.mac
     goes = f"outport == {port.quoted}"
@@ -312,7 +312,7 @@ def _at_port(made: NatRule, port: RouterPort, say: Say) -> Iterator[Fact]:
 
 
 def _at_host(made: NatRule, port: RouterPort, say: Say) -> Iterator[Fact]:
-    """Yield what a translation at an instance's chassis needs: its MAC is let in there, and goes out from there."""
+    """Yield the flows by which the instance's chassis admits a distributed translation's MAC, and sends from it."""
     where, hint, ip, outer, mac = made.datapath, made.hint, made.ip, made.outer, made.mac
     mtu = mtu_of(port)
     measure = f"{TOO_LARGE} = check_pkt_larger({mtu + ETHERNET}); " if mtu else ""
@@ -333,7 +333,7 @@ def _at_host(made: NatRule, port: RouterPort, say: Say) -> Iterator[Fact]:
 
 
 def _beside_bridge(nat: nb.NAT, made: NatRule) -> Iterator[Fact]:
-    """Find the next hop's MAC for what is translated here, where other packets cross a physical network first."""
+    """Resolve the next hop on the instance's chassis, where other packets are redirected through a physical network."""
     router = nat.referrer(nb.LogicalRouter.nat)
     if router is None:
         return
@@ -346,7 +346,7 @@ def _beside_bridge(nat: nb.NAT, made: NatRule) -> Iterator[Fact]:
 
 
 def _peers_elsewhere(made: NatRule, port: RouterPort) -> Iterator[Fact]:
-    """Keep from the outside what a stateless translation must leave alone."""
+    """Yield the redirection flows of peers that a stateless translation allows or exempts."""
     peers = f"outport == {port.quoted} && {made.ip}.src == $"
     if made.allowed:
         act = f"outport = {quote(port.redirect)}; next;"
@@ -360,7 +360,7 @@ def _peers_elsewhere(made: NatRule, port: RouterPort) -> Iterator[Fact]:
 
 
 def _outside(made: NatRule) -> Iterator[Fact]:
-    """Lead what is for the external address to the router in the switch outside, and announce it there."""
+    """In the external switch, forward packets for the external address to the router, and announce it."""
     port = made.outside
     met = peer_switch_port(port.name) if port is not None else None
     if port is None or met is None:
@@ -380,7 +380,7 @@ def _outside(made: NatRule) -> Iterator[Fact]:
 
 
 def _redirect_arp(port: RouterPort, outer: str) -> Iterator[Fact]:
-    """Lead requests for an external address to the router, in the switch behind one of its ports."""
+    """In the switch behind a router port, forward ARP and ND requests for an external address to the router."""
     met = peer_switch_port(port.name)
     if met is None or not port.enabled or met.lsp.enabled is False:
         return

@@ -30,13 +30,13 @@ def _inner(values: list[Any]) -> Iterable[str]:
 
 
 LED_IN = ComputedIndex(nb.NAT.type, nb.NAT.external_ip, keys=_outer, parent=nb.LogicalRouter.nat)
-"""A router's translations of destinations, by external address: nearly always one."""
+"""A router's destination translations by external address; usually one each."""
 
 TRANSLATED = ComputedIndex(nb.NAT.type, nb.NAT.external_ip, keys=_outer)
-"""All routers' translations of destinations, by external address."""
+"""All routers' destination translations by external address."""
 
 INSIDE = ComputedIndex(nb.NAT.logical_ip, keys=_inner, parent=nb.LogicalRouter.nat)
-"""A router's translations by logical address or network: nearly always one."""
+"""A router's translations by logical address or network; usually one each."""
 
 
 class Say(NamedTuple):

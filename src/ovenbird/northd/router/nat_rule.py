@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class NatRule(NamedTuple):
-    """A translation that takes place.
+    """A NAT rule that has an effect.
 
     Arguments:
         datapath, router: UUIDs of the router's datapath and of the router.
@@ -33,12 +33,12 @@ class NatRule(NamedTuple):
         outer, inner: the external address, and the logical one or a network, in canonical form.
         ip: `ip4` or `ip6`; `register` and `source` hold the next hop and the router's address to it.
         length: of the logical network's prefix.
-        sources, destinations: whether it translates what goes out, and what comes in.
+        sources, destinations: whether it translates sources of leaving, and destinations of arriving packets.
         stateless: whether it is without connection tracking.
         ports: `,` and the range of ports to choose from, or nothing.
         port: the distributed gateway port; None in a gateway router.
         outside: the port towards the external address: the same, or a gateway router's in the address's network.
-        forced: whether what is translated inwards gets the router's own source, `options:dnat_force_snat_ip`.
+        forced: whether DNATed packets get the router's own source, `options:dnat_force_snat_ip`.
         mac: the external MAC of a distributed translation, or the empty string.
         resident: the logical port on whose chassis it takes place; empty in a gateway router.
         allowed, exempted: names of the address sets of peers to translate, and not to.
@@ -65,12 +65,12 @@ class NatRule(NamedTuple):
 
     @property
     def rank(self) -> tuple[bool, bool, bool, str]:
-        """Return what decides among translations with an address in common: the least has the say."""
+        """Return the rank of a translation among those with an address in common; the lowest takes precedence."""
         return not (self.sources and self.destinations), not self.destinations, not self.mac, self.hint
 
     @property
     def at(self) -> str:
-        """Return the UUID of the distributed gateway port; nothing in a gateway router."""
+        """Return the UUID of the distributed gateway port; empty in a gateway router."""
         return self.port.uuid if self.port is not None else ""
 
     @property
@@ -80,7 +80,7 @@ class NatRule(NamedTuple):
 
     @property
     def where_active(self) -> str:
-        """Return the condition, to append to a match, that the translation is active here; nothing if each may."""
+        """Return the condition, to append to a match, that the NAT rule is active here, empty if it is everywhere."""
         return "" if self.mac or not self.resident else f" && {self.here}"
 
     @property
@@ -91,7 +91,7 @@ class NatRule(NamedTuple):
 
 @view
 def nat_rule(nat: nb.NAT) -> NatRule | None:
-    """Return a translation; None if it does not take place, or its addresses do not parse."""
+    """Parse a NAT rule; None if it has no effect or its addresses do not parse."""
     router = nat.referrer(nb.LogicalRouter.nat)
     if router is None or not enabled(router):
         return None
@@ -154,7 +154,7 @@ def _gateway_port(router: nb.LogicalRouter, nat: nb.NAT, outer: str) -> RouterPo
 
 
 def told(nat: nb.NAT) -> str:
-    """Return a translation as people know it."""
+    """Describe a NAT rule."""
     router = nat.referrer(nb.LogicalRouter.nat)
     where = f"router {router.name}: " if router is not None else ""
     return f"{where}{nat.type} {nat.external_ip} of {nat.logical_ip}"

@@ -90,7 +90,7 @@ def eager(router: nb.LogicalRouter) -> bool:
 
 
 UNMETERED_ROUTERS = DatapathGroup("routers without meters")
-"""Routers whose control plane nobody protects."""
+"""Routers without control plane protection."""
 
 _CONTROLLED = (
     (LEARN, 95, "nd_na && nd.tll == 0", "put_nd(inport, nd.target, eth.src); next;", "nd-na"),
@@ -106,12 +106,12 @@ _CONTROLLED = (
     ),
     (REQUEST, 100, f"eth.dst == {NOBODY} && ip6", "nd_ns { nd.target = xxreg0; output; };", "nd-ns-resolve"),
 )
-"""What chassis do for routers: stage, priority, match, actions, and the kind of packet that a meter may be for."""
+"""The flows that punt to the controller: stage, priority, match, actions, and the kind of packet that is metered."""
 
 
 @rule(nb.LogicalRouter)
 def way_of_learning(router: nb.LogicalRouter) -> Iterator[Fact]:
-    """Say whether a router learns eagerly or carefully; learn and ask, within the limits that are set."""
+    """Put a router into the group of its way of learning; learn and request neighbours, within the router's meters."""
     if not enabled(router):
         return
     where, limits = datapath(router), meters(router)
@@ -125,7 +125,7 @@ def way_of_learning(router: nb.LogicalRouter) -> Iterator[Fact]:
 
 @singleton
 def learning() -> Iterator[Fact]:
-    """Learn from what neighbours say and ask, unless it is known already."""
+    """Learn neighbours from ARP and ND packets, unless they are known already."""
     yield from (ROUTERS.row, ALWAYS_LEARN.row, LEARN_KNOWN_ONLY.row, UNMETERED_ROUTERS.row)
     for at, priority, match, act, _ in _CONTROLLED:
         yield flow(at, UNMETERED_ROUTERS, priority, match, act)
@@ -152,7 +152,7 @@ def learning() -> Iterator[Fact]:
 
 @singleton
 def resolving() -> Iterator[Fact]:
-    """Look up next hops among what was learned, and ask for those that are not there."""
+    """Look next hops up among the learned neighbours, and send ARP and ND requests for those that are unknown."""
     yield ROUTERS.row
     for priority, match, act in (
         (500, "ip4.mcast || ip6.mcast", "next;"),
@@ -167,7 +167,7 @@ def resolving() -> Iterator[Fact]:
 
 @rule(nb.LogicalRouterStaticRoute)
 def next_hop_solicitation(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
-    """Ask for an IPv6 next hop at its own solicited-node address: it is known beforehand."""
+    """Solicit an IPv6 next hop that is configured, at its solicited-node address."""
     router = route.referrer(nb.LogicalRouter.static_routes)
     if router is None or not enabled(router) or ":" not in route.nexthop:
         return
@@ -186,7 +186,7 @@ def next_hop_solicitation(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
 
 @rule(nb.LogicalRouterPort)
 def router_port(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
-    """Learn from those in the port's networks and answer them; know the port at the other end of a link."""
+    """Learn from neighbours in the port's networks and answer them; know the MAC of the peer router port."""
     port = router_port_of(lrp)
     router = lrp.referrer(nb.LogicalRouter.ports)
     if port is None or router is None:
@@ -243,7 +243,7 @@ def _link(lrp: nb.LogicalRouterPort, port: RouterPort) -> Iterator[Fact]:
 
 
 def _known_router(port: RouterPort, other: RouterPort) -> Iterator[Fact]:
-    """Let ``port`` know the addresses of another router's port."""
+    """Resolve the addresses of another router's port at ``port``."""
     act = f"eth.dst = {other.mac}; next;"
     for register, subnets in (("reg0", other.ipv4), ("xxreg0", other.ipv6)):
         if subnets:
@@ -255,11 +255,11 @@ def _known_router(port: RouterPort, other: RouterPort) -> Iterator[Fact]:
 
 
 class PeerRouterPort(NamedTuple):
-    """A router port as the hosts of its switch see it.
+    """What the flows of its neighbours need of a router port.
 
     Arguments:
         datapath: the router's.
-        match: the beginning of a match on what leaves by it.
+        match: the beginning of a match of packets that leave by it.
         ipv4, ipv6: its networks, as first and last address.
     """
 
@@ -271,7 +271,7 @@ class PeerRouterPort(NamedTuple):
 
 @view
 def peer_router_ports(switch: nb.LogicalSwitch) -> tuple[PeerRouterPort, ...]:
-    """Return the router ports that a switch is joined to."""
+    """Return the router ports connected to a switch."""
     return tuple(
         [
             PeerRouterPort(
@@ -286,7 +286,7 @@ def peer_router_ports(switch: nb.LogicalSwitch) -> tuple[PeerRouterPort, ...]:
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
-    """Tell the routers of the port's switch where its addresses are."""
+    """Resolve the port's addresses at the routers of its switch."""
     kind = port.type
     if kind == "router":
         yield from _beside(port)
@@ -312,7 +312,7 @@ def _known_host(found: Sequence[PeerRouterPort], address: Addresses, mac: str, h
 
 
 def _beside(port: SwitchPort) -> Iterator[Fact]:
-    """Tell the other routers of the switch of the router behind this port."""
+    """Resolve the addresses of the router behind this port at the other routers of the switch."""
     name = port.options.get("router-port", "")
     mine = router_port_by_name(name)
     if mine is None:
@@ -324,13 +324,13 @@ def _beside(port: SwitchPort) -> Iterator[Fact]:
 
 @view
 def asks_routers(uuid: UUID) -> bool:
-    """Return whether a router asks for the routers beside it instead of knowing them (`dynamic_neigh_routers`)."""
+    """Return whether a router resolves neighbouring routers by ARP instead of by flows (`dynamic_neigh_routers`)."""
     router = get(nb.LogicalRouter, uuid)
     return router is not None and flag(router.options, "dynamic_neigh_routers")
 
 
 def _virtual(port: SwitchPort) -> Iterator[Fact]:
-    """Resolve a virtual address to the parent that holds it; ask for it anew while none does."""
+    """Resolve a virtual address to the parent port that holds it; send requests for it while no parent does."""
     ip = port.virtual_ip
     if not ip and (text := port.options.get("virtual-ip")):
         yield finding(port.lsp, f"port {port.name}: nobody can have its virtual-ip {text!r}, which is no IP address")
@@ -354,7 +354,7 @@ def _virtual(port: SwitchPort) -> Iterator[Fact]:
 
 @rule(nb.StaticMACBinding)
 def static_binding(row: nb.StaticMACBinding) -> Iterator[Fact]:
-    """Give chassis a neighbour that is configured."""
+    """Copy a configured neighbour to Southbound."""
     port = router_port_by_name(row.logical_port)
     if port is not None:
         yield STATIC_MAC_BINDING(

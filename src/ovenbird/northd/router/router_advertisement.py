@@ -80,7 +80,7 @@ def advertised(lrp: nb.LogicalRouterPort, port: RouterPort) -> list[str]:
 
 @view
 def delegated(lrp: nb.LogicalRouterPort) -> str:
-    """Return what a chassis has written of the prefix delegated to a port, `IAID:prefix`; empty without any."""
+    """Return the prefix that a chassis wrote as delegated to a port, as `IAID:prefix`; empty without one."""
     for binding in select(sb.PortBinding.logical_port, lrp.name):
         given = binding.options.get("ipv6_ra_pd_list", "")
         try:
@@ -100,7 +100,7 @@ def _preference(given: dict[str, str]) -> str:
 
 
 def periodic(lrp: nb.LogicalRouterPort, port: RouterPort) -> dict[str, str]:
-    """Return what a chassis needs to send advertisements by itself, as options of the port's binding."""
+    """Return the options of the port's binding by which a chassis sends periodic advertisements."""
     given = lrp.ipv6_ra_configs
     if not flag(given, "send_periodic") or given.get("address_mode") not in MODES:
         return {}

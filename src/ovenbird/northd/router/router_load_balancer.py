@@ -86,10 +86,10 @@ class BalancingMode(NamedTuple):
     """How a router balances.
 
     Arguments:
-        forced: whether it forces a source of its own.
-        reject, event: the meters of what it refuses, and of what its chassis tell of; "" is none.
+        forced: whether it has `lb_force_snat_ip`.
+        reject, event: the meters of rejections and of controller events; "" for none.
         datapath: of a router with distributed gateway ports, its datapath; otherwise None.
-        gateways: these ports: the name, and that of the chassisredirect port, as constants of a match.
+        gateways: these ports, each with its name and that of its chassisredirect port, as constants of a match.
     """
 
     forced: bool
@@ -100,13 +100,13 @@ class BalancingMode(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The name of the routers without distributed gateway ports that balance so."""
+        """The name of the datapath group of routers without distributed gateway ports that balance in this mode."""
         return "forcing routers" if self.forced else "plain routers"
 
 
 @view
 def way(router: nb.LogicalRouter) -> BalancingMode:
-    """Return how a router balances."""
+    """Return the mode in which a router balances."""
     limits = meters(router)
     ports = [port_of(router, name) for name in distributed_gateway_ports(router)]
     gateways = tuple([(port.quoted, f'"{port.redirect}"') for port in ports if port is not None])
@@ -119,21 +119,21 @@ def way(router: nb.LogicalRouter) -> BalancingMode:
 
 @grouped_values(nb.LogicalRouter)
 def ways(router: nb.LogicalRouter) -> Iterator[tuple[UUID, BalancingMode]]:
-    """Give each group the ways in which the routers that use it balance."""
+    """Yield, for each group, the modes in which the routers that use it balance."""
     if enabled(router):
         for group in router.load_balancer_group:
             yield group.uuid, way(router)
 
 
 def ways_of(row: LB, users: Users) -> list[BalancingMode]:
-    """Return the ways in which the routers that use a load balancer do so."""
+    """Return the modes in which the routers that use a load balancer balance."""
     direct = [way(router) for router in row.referrers(nb.LogicalRouter.load_balancer) if enabled(router)]
     return sorted({*direct, *chain.from_iterable(ways.values(user) for user in users)}, key=repr)
 
 
 @singleton
 def every_balancing_router() -> Iterator[Fact]:
-    """Let connections that are balanced already go on, with what is noted of them."""
+    """Keep established connections at their backends, with the SNAT mode that is stored in their mark."""
     yield BALANCING_ROUTERS.row
     related, established = "ct.rel && !ct.est && !ct.new", "ct.est && !ct.rel && !ct.new && ct_mark.natted"
     for match, act in ((related, "ct_commit_nat;"), (established, "next;")):
@@ -145,7 +145,7 @@ def every_balancing_router() -> Iterator[Fact]:
 
 @rule(nb.LogicalRouter)
 def router_membership(router: nb.LogicalRouter) -> Iterator[Fact]:
-    """Make a router one of those that use the balancers of its groups."""
+    """Put a router into the datapath groups of the balancers of its load balancer groups."""
     if enabled(router):
         for group in router.load_balancer_group:
             for users in sharing.values((OF_ROUTERS, group.uuid)):
@@ -154,7 +154,7 @@ def router_membership(router: nb.LogicalRouter) -> Iterator[Fact]:
 
 @rule(LB)
 def router_direct_membership(row: LB) -> Iterator[Fact]:
-    """Make the routers that refer to a load balancer users of it."""
+    """Put the routers that refer to a load balancer into its own datapath group."""
     if row.vips:
         for router in row.referrers(nb.LogicalRouter.load_balancer):
             if enabled(router):
@@ -175,7 +175,7 @@ def _membership(router: nb.LogicalRouter, users: Users) -> Iterator[Fact]:
 
 @rule(LB)
 def router_load_balancer(row: LB) -> Iterator[Fact]:
-    """Lead what goes to a load balancer's virtual addresses to their backends."""
+    """Make the router flows that send connections to a load balancer's virtual addresses to their backends."""
     users, made = router_users(row), balancer(row)
     if not users or not made.vips:
         return
@@ -199,13 +199,13 @@ def router_load_balancer(row: LB) -> Iterator[Fact]:
 
 
 def _goes_to(at: SocketAddress, protocol: str) -> str:
-    """Return the match of packets to an address, or to one of its ports."""
+    """Return the match of packets to an address, and to its port if it has one."""
     match = f"{at.family}.dst == {at.ip}"
     return f"{match} && {protocol} && {protocol}.dst == {at.port}" if at.port else match
 
 
 def _begins(at: SocketAddress, protocol: str) -> str:
-    """Return the match of what begins a connection to a virtual address."""
+    """Return the match of the first packets of connections to a virtual address."""
     return f"ct.new && !ct.rel && {at.family} && {_goes_to(at, protocol)}"
 
 
@@ -217,12 +217,12 @@ def _event(made: Balancer, vip: Vip, limits: Iterable[str], users: Users) -> Ite
 
 
 def _mark(made: Balancer, how: BalancingMode) -> str:
-    """Return what is noted of a connection that is balanced."""
+    """Return the SNAT mode that is stored in the mark of a balanced connection."""
     return "skip_snat" if made.skips_snat else "force_snat" if how.forced else ""
 
 
 def _balance(made: Balancer, vip: Vip, how: BalancingMode, users: Users) -> Iterator[Fact]:
-    """Choose a backend where routers balance in one way."""
+    """Yield the flows that choose a backend, for routers of one mode."""
     mark, match = _mark(made, how), _begins(vip.at, made.protocol)
     note = f"flags.{mark}_for_lb = 1; " if mark else ""
     kind, limit = how.kind, ""
@@ -251,7 +251,7 @@ def _balance(made: Balancer, vip: Vip, how: BalancingMode, users: Users) -> Iter
 
 
 def _comes_from(made: Balancer, vip: Vip) -> str:
-    """Return the match of what comes from the backends of a virtual address."""
+    """Return the match of packets from the backends of a virtual address."""
     sources = []
     for backend in dict.fromkeys(vip.configured):
         port = f" && {made.protocol}.src == {backend.port}" if backend.port else ""
@@ -263,7 +263,7 @@ def _comes_from(made: Balancer, vip: Vip) -> str:
 
 
 def _affinity(made: Balancer, vip: Vip, where: DatapathGroup) -> Iterator[Fact]:
-    """Look up the backend that a client had last, and note which one a new client gets."""
+    """Look up the last backend of a client, and store the one that a new client gets."""
     at, hint, register = vip.at, made.uuid, LB_VIP6 if vip.at.six else LB_VIP
     if not vip.backends:
         return
@@ -286,7 +286,7 @@ def _affinity(made: Balancer, vip: Vip, where: DatapathGroup) -> Iterator[Fact]:
 
 
 def _affine(made: Balancer, vip: Vip, how: BalancingMode, where: DatapathGroup) -> Iterator[Fact]:
-    """Use the backend that a client had last."""
+    """Send a client to its last backend."""
     at, mark = vip.at, _mark(made, how)
     note = f"flags.{mark}_for_lb = 1; " if mark else ""
     for backend in dict.fromkeys(vip.backends):
@@ -302,7 +302,7 @@ def _affine(made: Balancer, vip: Vip, how: BalancingMode, where: DatapathGroup) 
 
 @rule(nb.LogicalRouter)
 def forced_source(router: nb.LogicalRouter) -> Iterator[Fact]:
-    """Give what a gateway router balances a source that it is told."""
+    """Give balanced packets the source address of `lb_force_snat_ip`."""
     if not enabled(router) or not gateway_chassis(router):
         return
     where = datapath(router)
@@ -314,7 +314,7 @@ def forced_source(router: nb.LogicalRouter) -> Iterator[Fact]:
 
 @rule(LRP)
 def forced_own_source(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
-    """Give what a gateway router balances the address of the port that it leaves by."""
+    """Give balanced packets the address of the port that they leave by (`lb_force_snat_ip=router_ip`)."""
     port, router = router_port_of(lrp), lrp.referrer(nb.LogicalRouter.ports)
     if port is None or router is None or not port.chassis or not forces_own_addresses(router):
         return

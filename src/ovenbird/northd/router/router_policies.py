@@ -40,7 +40,7 @@ flow = FlowBuilder("router_policies")
 
 @singleton
 def every_router() -> Iterator[Fact]:
-    """Do as the routes say unless a policy matches."""
+    """Leave packets that match no policy to the routes."""
     yield ROUTERS.row
     yield flow(POLICY, ROUTERS, 0, "1", f"{GROUP} = 0; next;")
     yield flow(POLICY_ECMP, ROUTERS, 150, f"{GROUP} == 0", "next;")
@@ -64,7 +64,7 @@ def policy(row: nb.LogicalRouterPolicy) -> Iterator[Fact]:
 
 
 def _reroute(row: nb.LogicalRouterPolicy, router: nb.LogicalRouter, where: UUID, mark: str) -> Iterator[Fact]:
-    """Send to the policy's next hops; if the router is not in the network of each, there is no policy."""
+    """Reroute to the policy's next hops; if one of them is in no network of the router, the policy has no effect."""
     hops = sorted(row.nexthops) or ([row.nexthop] if row.nexthop else [])
     ways = [(hop, way) for text in hops for hop, way in _ways(router, text)]
     if not ways or len(ways) != len(hops):

@@ -59,14 +59,14 @@ ROUTE_GROUPS = Pool("groups of equal routes", 1, 65_535)
 """One scope for each router."""
 
 BY_SOURCE, BY_DESTINATION, CONNECTED = 0, 1, 2
-"""What decides among routes with equal prefixes, added to three times the prefix length."""
+"""Added to three times the prefix length: the precedence among routes with equal prefixes."""
 
 BFD_PORT = "udp.dst == 3784"
 
 flow = FlowBuilder("routing")
 
 Key = tuple[str, bool, str]
-"""What routes of one group have in common: the prefix, whether it is the source's, the route table."""
+"""The key of routes that form one group: the prefix, whether it is a source prefix, and the route table."""
 
 
 def key_of(prefix: str, *, policy: str | None, table: str) -> Key | None:
@@ -95,13 +95,13 @@ EQUAL = ComputedIndex(
 
 
 class Member(NamedTuple):
-    """A route that leads somewhere.
+    """A route with a usable next hop.
 
     Arguments:
         uuid: the Northbound row's.
         nexthop: in canonical form; empty if the destination itself is the next hop.
-        way: how to get there.
-        symmetric: whether replies are to go back the way that their connection came.
+        way: its output port, and source address.
+        symmetric: whether it has `ecmp_symmetric_reply`.
     """
 
     uuid: UUID
@@ -112,7 +112,7 @@ class Member(NamedTuple):
 
 @singleton
 def every_router() -> Iterator[Fact]:
-    """Begin in the main table; drop what no route is for."""
+    """Start in the main route table, and drop packets without a route."""
     yield ROUTERS.row
     yield flow(PRE, ROUTERS, 0, "1", f"{ROUTE_TABLE} = 0; next;")
     yield flow(ROUTING, ROUTERS, 0, "1", "drop;")
@@ -125,7 +125,7 @@ def every_router() -> Iterator[Fact]:
 
 @rule(nb.LogicalRouterPort)
 def connected(lrp: nb.LogicalRouterPort) -> Iterator[Fact]:
-    """Route to the networks that a port is in; choose the route table for what comes in at it."""
+    """Make the routes to a port's own networks, and select the route table of packets that come in by it."""
     port = router_port_of(lrp)
     if port is None:
         return
@@ -158,7 +158,7 @@ def _route(where: UUID, priority: int, match: str, way: NextHop, nexthop: str, h
 
 
 def towards(way: NextHop, nexthop: str, six: bool) -> str:
-    """Return the actions that choose a way: next hop, source, and port.
+    """Return the actions of a route: they set next hop, source address and output port.
 
     Arguments:
         way: the port and the source address.
@@ -176,7 +176,7 @@ def towards(way: NextHop, nexthop: str, six: bool) -> str:
 
 @rule(ROUTE)
 def static(route: nb.LogicalRouterStaticRoute) -> Iterator[Fact]:
-    """Route as configured, alone or as one of several equal ways."""
+    """Make the flows of a static route, alone or as a member of an ECMP group."""
     router = route.referrer(nb.LogicalRouter.static_routes)
     key = key_of(route.ip_prefix, policy=route.policy, table=route.route_table)
     if router is None or not enabled(router):
@@ -228,16 +228,15 @@ def _match(router: nb.LogicalRouter, key: Key) -> tuple[int, str]:
 
 @view
 def discards(router: nb.LogicalRouter, key: Key) -> str:
-    """Return the UUID of the route that has all traffic of a router's routes with a key dropped, or nothing.
+    """Return the UUID of the `discard` route among a router's routes with a key, or None.
 
-    One with the next hop `discard` decides for all: as newer releases of the original have it, where 23.03 leaves to
-    chance what becomes of a packet.
+    It takes precedence over all others with that key, as in newer releases of OVN; in 23.03 the outcome is undefined.
     """
     return min((route.uuid for route in EQUAL.rows(router.uuid, key) if route.nexthop == "discard"), default="")
 
 
 def told(route: nb.LogicalRouterStaticRoute) -> str:
-    """Return a route as people know it."""
+    """Describe a route."""
     router = route.referrer(nb.LogicalRouter.static_routes)
     where = f"router {router.name}: " if router is not None else ""
     return f"{where}static route {route.ip_prefix} via {route.nexthop}"
@@ -245,7 +244,7 @@ def told(route: nb.LogicalRouterStaticRoute) -> str:
 
 @view
 def group(router: nb.LogicalRouter, key: Key) -> tuple[Member, ...]:
-    """Return the routes of a router with a key that lead somewhere now, in a stable order."""
+    """Return the usable routes of a router with a key, in a stable order."""
     found = [member for route in EQUAL.rows(router.uuid, key) if (member := _member(router, route, key)) is not None]
     return tuple(sorted(found, key=lambda member: member.uuid))
 
@@ -264,7 +263,7 @@ def _member(router: nb.LogicalRouter, route: nb.LogicalRouterStaticRoute, key: K
 
 
 def _why_not(router: nb.LogicalRouter, route: nb.LogicalRouterStaticRoute, key: Key) -> str:
-    """Return why a route leads nowhere."""
+    """Return why a route is not usable."""
     hop = next_hop(route.nexthop)
     if route.nexthop and not hop:
         return f"{route.nexthop!r} is not an IP address"
@@ -291,7 +290,7 @@ def _way(router: nb.LogicalRouter, nexthop: str, output: str | None, six: bool) 
 
 
 def next_hop(text: str) -> str:
-    """Return a next hop in canonical form; the empty string if it is not an address and nothing else."""
+    """Return a next hop in canonical form; the empty string if it is not an address."""
     try:
         return ip_text(ip_bytes(text))
     except PacketError:

@@ -48,13 +48,13 @@ def group_address_sets(group: nb.PortGroup) -> Iterator[Fact]:
 
 @view
 def names(group: nb.PortGroup, switch: nb.LogicalSwitch) -> tuple[str, str, str]:
-    """Return what a group is called on a switch's datapath, and its two address sets."""
+    """Return the name of a group on a switch's datapath, and the names of its two address sets."""
     name = group.name
     return f"{switch_key(switch)}_{name}", f"{name}_ip4", f"{name}_ip6"
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
-    """Enter a port and its addresses into its groups."""
+    """Add a port and its addresses to its port groups."""
     addresses = () if "router" in port.texts else port.addresses  # a router's are nobody's in the group
     for group in port.groups:
         here, ip4, ip6 = names(group, port.switch)

@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from ovenbird.northd.ir.switch_port import SwitchPort
 
 DATAPATH_KEYS = Pool("datapath tunnel keys", 1, 16_711_680)
-"""The upper limit leaves room for keys that chassis choose themselves, as the original does."""
+"""As in ovn-northd, the upper limit leaves room for keys that chassis choose themselves."""
 
 VLAN_TAGS = Pool("VLAN tags of ports behind one parent", 1, 4095)
 """One scope for each parent port."""
 
 LEARNED = KeyRows(sb.FDB)
-"""MACs that chassis learned: a fact keeps one, and those without are removed."""
+"""FDB entries that chassis learned; rows that no rule wants to keep are removed."""
 
 
 class PortTag(NamedTuple):
@@ -59,11 +59,11 @@ class PortTag(NamedTuple):
 PORT_TAG = NamedRows(nb.LogicalSwitchPort, PortTag, update_only=True, returned=True)
 
 ACTIVATED = "additional-chassis-activated"
-"""Where a port blocked by `activation-strategy` has been let through: the chassis write it."""
+"""The option in which chassis record where a port with `activation-strategy` has been activated."""
 
 
 def requested_key(options: Mapping[str, str]) -> int | None:
-    """Return the tunnel key that the options ask for, if it is a number."""
+    """Return the tunnel key that the options request, if it is a number."""
     return number(options, "requested-tnl-key", low=1)
 
 
@@ -119,7 +119,7 @@ def router_datapath(router: nb.LogicalRouter) -> Iterator[Fact]:
 
 
 def _refused_key(row: Row, name: str, wanted: int | None, given: int) -> Iterator[Fact]:
-    """Say that somebody did not get the tunnel key that it requests."""
+    """Return the finding that a row did not get the tunnel key that it requests."""
     if wanted is not None and wanted != given:
         yield finding(row, f"{name} has tunnel key {given} instead of {wanted}: that is taken, or out of range")
 
@@ -178,7 +178,7 @@ def switch_port_binding(port: SwitchPort) -> Iterator[Fact]:
 
 
 def _activated(name: str) -> Pairs:
-    """Return which further chassis say that a port works there, as they keep it among the binding's options."""
+    """Return the additional chassis on which a port is activated, as they record it in the binding's options."""
     for binding in select(sb.PortBinding.logical_port, name):
         if text := binding.options.get(ACTIVATED):
             return ((ACTIVATED, text),)
@@ -186,7 +186,7 @@ def _activated(name: str) -> Pairs:
 
 
 def _towards_router(name: str | None) -> tuple[str, Pairs]:
-    """Return the type and options of a port that leads to the router port of that name."""
+    """Return the type and options of the binding of a port that is connected to the router port of that name."""
     lrp = find(nb.LogicalRouterPort.name, name) if name is not None else None
     router = lrp.referrer(nb.LogicalRouter.ports) if lrp is not None else None
     peer = (("peer", name),) if name is not None else ()
@@ -196,7 +196,7 @@ def _towards_router(name: str | None) -> tuple[str, Pairs]:
 
 
 def given_tag(port: SwitchPort) -> int | None:
-    """Return the VLAN tag that a port asks for; 0 asks for any that is free behind its parent."""
+    """Return the VLAN tag that a port requests; for 0, one that is free behind its parent."""
     wanted: int | None = port.tag_request or port.tag
     if not port.parent:
         return wanted
@@ -205,7 +205,7 @@ def given_tag(port: SwitchPort) -> int | None:
 
 
 def lsp_ids(port: SwitchPort) -> Pairs:
-    """Return the binding's `external_ids`: the port's own, and its Neutron name for people."""
+    """Return the binding's `external_ids`: those of the port, and its Neutron name."""
     ids = port.external_ids
     if name := ids.get("neutron:port_name"):
         ids = {**ids, "name": name}
@@ -229,7 +229,7 @@ def _chassis(name: str) -> UUID | None:
 
 @rule(sb.FDB)
 def learned(fdb: sb.FDB) -> Iterable[Fact]:
-    """Keep what a chassis learned as long as the port that it learned is there."""
+    """Keep a learned FDB entry as long as its port exists."""
     binding = find(sb.DatapathBinding.tunnel_key, fdb.dp_key)
     if binding is None:
         return

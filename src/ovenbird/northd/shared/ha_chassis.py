@@ -57,12 +57,12 @@ class MemberRow(NamedTuple):
 
 HA_CHASSIS_GROUP = NamedRows(sb.HAChassisGroup, GroupRow, key=sb.HAChassisGroup.name)
 REF_CHASSIS = Members(HA_CHASSIS_GROUP, sb.HAChassisGroup.ref_chassis)
-"""Chassis with instances that reach a gateway through a group."""
+"""The chassis with instances that reach a gateway through an HA group (`ref_chassis`)."""
 HA_CHASSIS = NamedRows(sb.HAChassis, MemberRow)
 
 
 def group_facts(group: nb.HAChassisGroup) -> Iterator[Fact]:
-    """Yield the Southbound rows of a group, for whoever refers to it."""
+    """Yield the Southbound rows of an HA group."""
     members = []
     for member in group.ha_chassis:
         chassis = find(sb.Chassis.name, member.chassis_name)
@@ -87,21 +87,21 @@ def member_fact(uuid: UUID, chassis: sb.Chassis | None, *, name: str, priority: 
 
 
 HOSTS: ValueCounts[UUID] = ValueCounts(sb.PortBinding.datapath, value=sb.PortBinding.chassis)
-"""The chassis that hold ports of a datapath. A port more or less on one that has others there concerns nobody."""
+"""The chassis that hold ports of a datapath. A further port on a chassis that is counted already triggers no rule."""
 
 LINKED = ComputedIndex(
     LRP.peer, keys=lambda values: (True,) if values[LRP.peer.index] else (), parent=nb.LogicalRouter.ports
 )
-"""A router's ports at links to other routers."""
+"""A router's ports with a direct peer."""
 
 CHASSIS, CROSSINGS = "chassis", "crossings"
 
 
 @grouped_values(LRP)
 def surroundings(lrp: nb.LogicalRouterPort) -> Iterator[tuple[tuple[UUID, str], UUID]]:
-    """Give a router the chassis with ports on its port's switch, and that switch if other ports of routers are there.
+    """Yield, for a router, the chassis with ports on its port's switch, and that switch if it has other routers.
 
-    So the few switches that lead on to other routers are found at once, and what is behind a router costs its length.
+    So the few switches that connect to other routers are found directly, without a walk over all switches.
     """
     port, met = router_port_of(lrp), peer_switch_port(lrp.name)
     if port is None or met is None or (port.is_distributed_gateway and physical(met.switch)):
@@ -113,7 +113,7 @@ def surroundings(lrp: nb.LogicalRouterPort) -> Iterator[tuple[tuple[UUID, str], 
 
 
 def dependents(router: nb.LogicalRouter, group: str) -> Iterator[Fact]:
-    """Yield the chassis that depend on a group that hosts a gateway of ``router``."""
+    """Yield the chassis that depend on an HA group that hosts a gateway of ``router``."""
     for each in routers_around(router):
         for chassis in surroundings.values((each.uuid, CHASSIS)):
             yield REF_CHASSIS(group, chassis)
@@ -121,7 +121,7 @@ def dependents(router: nb.LogicalRouter, group: str) -> Iterator[Fact]:
 
 @view
 def routers_around(router: nb.LogicalRouter) -> frozenset[nb.LogicalRouter]:
-    """Return a router and those that lead to it, directly or through others."""
+    """Return a router and all routers connected to it, directly or through others."""
     reached, ahead = {router}, [router]
     while ahead:
         for other in neighbours(ahead.pop()):
@@ -133,7 +133,7 @@ def routers_around(router: nb.LogicalRouter) -> frozenset[nb.LogicalRouter]:
 
 @view
 def neighbours(router: nb.LogicalRouter) -> frozenset[nb.LogicalRouter]:
-    """Return the routers one step from a router: at the other ends of its links, and on its switches."""
+    """Return the routers next to a router: its direct peers, and those on its switches."""
     found: set[nb.LogicalRouter] = set()
     for lrp in LINKED.rows(router.uuid, True):
         peer = router_peer(lrp)
@@ -148,7 +148,7 @@ def neighbours(router: nb.LogicalRouter) -> frozenset[nb.LogicalRouter]:
 
 
 def _routers(switch: nb.LogicalSwitch) -> Iterator[nb.LogicalRouter]:
-    """Yield the routers that a switch leads to, but for those that it is the outside of."""
+    """Yield the routers on a switch; on a physical one, without those whose distributed gateway port is there."""
     outside = physical(switch)
     for _, port in router_peers(switch):
         router = get(nb.LogicalRouter, port.router)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def order(at: SocketAddress) -> int:
-    """Return the priority of the flows of a virtual address: one with a port comes before one without."""
+    """Return the priority of the flows of a virtual address: those with a port precede those without."""
     return 120 if at.port else 110
 
 
@@ -22,7 +22,7 @@ def backends_action(backends: Iterable[SocketAddress], *, hashed: str = "", mark
     """Return the action that sends a new connection to one of the backends.
 
     Arguments:
-        backends: at least one; one that stands there twice gets twice as much.
+        backends: at least one; one that is listed twice gets twice as many connections.
         hashed: the fields to choose by.
         mark: `skip_snat`, `force_snat` or nothing.
     """
@@ -31,7 +31,7 @@ def backends_action(backends: Iterable[SocketAddress], *, hashed: str = "", mark
 
 
 def event_action(made: Balancer, at: SocketAddress) -> tuple[str, str]:
-    """Return the match of packets to a virtual address without backends, and the action that tells of them."""
+    """Return the match of packets to a virtual address without backends, and the `trigger_event` that reports them."""
     match = f"{at.family}.dst == {at.ip} && {made.protocol}"
     match += f" && {made.protocol}.dst == {at.port}" if at.port else ""
     event = f'event = "empty_lb_backends", vip = {quote(str(at))}, protocol = "{made.protocol}"'
@@ -39,7 +39,7 @@ def event_action(made: Balancer, at: SocketAddress) -> tuple[str, str]:
 
 
 def learn_action(made: Balancer, at: SocketAddress, *, backend: SocketAddress) -> str:
-    """Return the action that notes which backend a client of a virtual address got.
+    """Return the action that stores which backend a client of a virtual address got.
 
     Arguments:
         made: the load balancer.

@@ -62,11 +62,11 @@ def meters(meter: nb.Meter) -> Iterator[Fact]:
 
 
 def log_action(acl: nb.ACL, verdict: str) -> tuple[str, tuple[Fact, ...]]:
-    """Return the `log` action of an ACL with a space after it, and what it needs to be there.
+    """Return the `log` action of an ACL, with a space behind it, and the facts that it depends on.
 
     Arguments:
         acl: the ACL; without `log`, there is no action.
-        verdict: what becomes of the packet: `allow`, `drop` or `reject`.
+        verdict: `allow`, `drop` or `reject`.
     """
     if not acl.log:
         return "", ()

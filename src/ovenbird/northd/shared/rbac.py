@@ -40,7 +40,7 @@ PERMISSIONS: dict[str, tuple[str, bool, tuple[str, ...]]] = {
     "BFD": (_ANYBODY, False, ("status",)),
     "FDB": (_ANYBODY, True, ("dp_key", "mac", "port_key")),
 }  # fmt: skip
-"""For each table: the column that says whose a row is, whether rows may come and go, and what of them may change."""
+"""For each table: the authorization column, whether rows may be inserted and deleted, and the writable columns."""
 
 
 class PermissionRow(NamedTuple):
@@ -71,7 +71,7 @@ RBAC_ROLE = NamedRows(
 
 @singleton
 def controller_role() -> Iterator[Fact]:
-    """Give controllers their role."""
+    """Write the RBAC role of controllers."""
     for table, (owner, insert_delete, update) in PERMISSIONS.items():
         yield RBAC_PERMISSION(
             table, authorization=frozenset([owner]), insert_delete=insert_delete, update=frozenset(update)

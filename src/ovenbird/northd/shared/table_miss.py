@@ -21,7 +21,7 @@ flow = FlowBuilder("table_miss")
 
 @singleton
 def every_switch() -> Iterator[Fact]:
-    """Do in every stage of a switch what it says of packets that nothing matched."""
+    """Install the default flow of every switch stage."""
     yield SWITCHES.row
     yield from table_misses(flow, (*SWITCH_INGRESS, *SWITCH_EGRESS), SWITCHES)
 

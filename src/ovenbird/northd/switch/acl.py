@@ -53,7 +53,7 @@ flow = FlowBuilder("acl")
 ALLOWING = ("allow", "allow-related")
 
 OFFSET = 1000
-"""What is added to an ACL's priority, so that flows fit below and above."""
+"""Added to an ACL's priority, so that other flows fit below and above."""
 
 _BLOCK = "ct_commit { ct_mark.blocked = 1; }; "
 _REJECT = {
@@ -75,24 +75,24 @@ PORT_GROUPS_ON_SWITCHES = Overlap(nb.LogicalSwitch.ports, other=nb.PortGroup.por
 
 @view
 def stateful(switch: nb.LogicalSwitch) -> bool:
-    """Return whether a switch's ACLs track connections: its own, or those of a port group with a port on it."""
+    """Return whether a switch has stateful ACLs: its own, or those of a port group with a port on it."""
     return traits(switch)[1] or any(traits(group)[1] for group in PORT_GROUPS_ON_SWITCHES.rows(switch))
 
 
 @view
 def tracking(switch: nb.LogicalSwitch) -> bool:
-    """Return whether a switch tracks connections, be it for load balancers."""
+    """Return whether a switch tracks connections, for ACLs or load balancers."""
     return stateful(switch) or balances(switch)
 
 
 def drops_by_default() -> bool:
-    """Return whether what no ACL allows is dropped, where there is any."""
+    """Return whether packets that no ACL allows are dropped on switches with ACLs (`default_acl_drop`)."""
     return global_flag("default_acl_drop", False)
 
 
 @rule(nb.LogicalSwitch)
 def switch_traits(switch: nb.LogicalSwitch) -> Iterator[Fact]:
-    """Give a switch the traits that its own ACLs imply, and say whether it tracks connections."""
+    """Put a switch into the datapath groups that its own ACLs call for."""
     if traits(switch)[0] and drops_by_default():
         yield FILTERED.includes(datapath(switch))
     if stateful(switch):
@@ -103,9 +103,9 @@ def switch_traits(switch: nb.LogicalSwitch) -> Iterator[Fact]:
 
 @view
 def group_traits(group: nb.PortGroup, switch: nb.LogicalSwitch) -> tuple[Fact, ...]:
-    """Return the traits that a port group with a port on a switch gives to that switch.
+    """Return the datapath groups that a switch is in because of a port group with a port on it.
 
-    Where a meter limits rejections, the group's flows are made for that meter as well: for those who hold the facts.
+    If the switch has a meter for rejections, that includes the port group's flows for this meter.
     """
     if not traits(group)[0]:
         return ()
@@ -122,13 +122,13 @@ def group_traits(group: nb.PortGroup, switch: nb.LogicalSwitch) -> tuple[Fact, .
 
 
 def port(port: SwitchPort) -> Iterable[Fact]:
-    """Give the port's switch the traits that the port's groups imply."""
+    """Put the port's switch into the datapath groups that the port's groups call for."""
     return [fact for group in port.groups for fact in group_traits(group, port.switch)]
 
 
 @singleton
 def neighbor_discovery() -> Iterator[Fact]:
-    """Let neighbour discovery pass whatever the ACLs say, and settle what becomes of packets that no ACL matches."""
+    """Let neighbour discovery pass regardless of ACLs, and install the default for packets that no ACL matches."""
     yield SWITCHES.row
     stages = (*STAGES, AFTER_LB)
     for each in stages:
@@ -141,7 +141,7 @@ def neighbor_discovery() -> Iterator[Fact]:
 
 @rule(nb.ACL)
 def acl_flows(acl: nb.ACL) -> Iterator[Fact]:
-    """Make the flows of one ACL, for the switch or the port group that it belongs to."""
+    """Make the flows of one ACL, for its switch or port group."""
     for switch in acl.referrers(nb.LogicalSwitch.acls):
         yield from _flows(acl, datapath(switch), meters(switch).get("reject"), tracks=tracking(switch))
     for group in acl.referrers(nb.PortGroup.acls):
@@ -152,7 +152,7 @@ def acl_flows(acl: nb.ACL) -> Iterator[Fact]:
 
 
 def _flows(acl: nb.ACL, where: UUID | DatapathGroup, meter: str | None = None, *, tracks: bool) -> Iterable[Fact]:
-    """Make the flows of an ACL for switches that all track connections, or none of which does."""
+    """Yield the flows of an ACL for datapaths that either all track connections, or all do not."""
     action = acl.action
     log, bands = log_action(acl, {"drop": "drop", "reject": "reject"}.get(action, "allow"))
     yield from bands
@@ -172,12 +172,12 @@ def _flows(acl: nb.ACL, where: UUID | DatapathGroup, meter: str | None = None, *
 
 
 def _plain_verdict(acl: nb.ACL, log: str) -> Iterator[tuple[str, str]]:
-    """Yield match and actions where nothing is tracked: the ACL's own words, for every packet."""
+    """Yield match and actions for switches without connection tracking: the ACL's own match, for every packet."""
     yield acl.match, f"{log}{_refusal(acl)}" if acl.action in ("drop", "reject") else f"{log}next;"
 
 
 def _verdicts(acl: nb.ACL, log: str) -> Iterator[tuple[str, str]]:
-    """Yield matches and actions where connections are tracked, by the hints that tell what they can be about."""
+    """Yield matches and actions for switches with connection tracking, which use the hints of `ls_in_acl_hint`."""
     match = acl.match
     if acl.action == "allow-stateless":
         yield match, f"{log}next;"
@@ -201,7 +201,7 @@ def _refusal(acl: nb.ACL) -> str:
 
 
 def _log_replies(acl: nb.ACL, opposite: Stage, where: UUID | DatapathGroup, log: str) -> Iterator[Fact]:
-    """Log the replies and related packets of connections that carry the ACL's label, in the other direction."""
+    """Log replies and related packets, in the other direction, of connections with the ACL's label."""
     valid = " && !ct.inv" if global_flag("use_ct_inv_match", True) else ""
     same = f"ct_mark.blocked == 0 && ct_label.label == {acl.label}"
     done = f"{HINT_DROP} = 0; {HINT_BLOCK} = 0; {ESTABLISHED} = 1; " if opposite is STAGES[0] else ""

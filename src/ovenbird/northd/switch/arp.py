@@ -46,7 +46,7 @@ PROXIES = ComputedIndex(LSP.options, LSP.type, keys=_proxied, parent=nb.LogicalS
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
-    """Answer for a port's addresses, where nobody else should."""
+    """Answer ARP and ND for a port's addresses, unless the port has to answer itself."""
     kind = port.type
     if kind == "localnet":
         yield flow(RESPONDER, port.datapath, 100, f"inport == {port.quoted}", "next;", hint=port.hint, port=port.name)
@@ -82,7 +82,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
 
 
 def _proxy(port: SwitchPort, texts: str) -> Iterator[Fact]:
-    """Answer for the addresses of others in a router's name; let pass what a router asks in a switch that does so."""
+    """Answer for the addresses of `arp_proxy` with the router's MAC; let the router's own requests pass."""
     yield flow(
         RESPONDER, port.datapath, 40, f"inport == {port.quoted} && arp.op == 1", "next;", hint=port.hint, port=port.name
     )

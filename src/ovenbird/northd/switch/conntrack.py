@@ -58,7 +58,7 @@ _HINTS = (
 
 @singleton
 def tracking() -> Iterator[Fact]:
-    """Send IP to the connection tracker where ACLs ask for that, and commit what they say."""
+    """Send IP to connection tracking on switches with stateful ACLs, and commit allowed connections."""
     yield from (STATEFUL.row, TRACKING.row)
     dhcp6 = "(udp && udp.src == 546 && udp.dst == 547)"
     for pre_acl in PRE_ACL:

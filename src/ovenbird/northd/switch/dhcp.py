@@ -46,14 +46,14 @@ UNUSABLE6 = "the options of {!r} lack an IPv6 network or, as server_id, an Ether
 
 
 def _known4(options: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the address and the MAC of a server of DHCPv4; None where something is missing."""
+    """Return the address and the MAC of a DHCPv4 server; None if an option is missing."""
     address, mac = options.get("server_id"), options.get("server_mac")
     return None if address is None or mac is None or "lease_time" not in options else (address, mac)
 
 
 @view
 def server4(options: nb.DHCPOptions) -> tuple[IPv4Network, str, str, tuple[tuple[str, str], ...]] | None:
-    """Return the network, the server's address and MAC, and what it gives out; None where something is missing."""
+    """Return network, server address, server MAC and options of DHCPv4; None if something is missing."""
     network = parse_network(options.cidr)
     if not isinstance(network, IPv4Network):
         return None
@@ -67,7 +67,7 @@ def server4(options: nb.DHCPOptions) -> tuple[IPv4Network, str, str, tuple[tuple
 
 @view
 def server6(options: nb.DHCPOptions) -> tuple[IPv6Network, str, bool, tuple[tuple[str, str], ...]] | None:
-    """Return the network, the server's MAC, whether it gives no addresses, and what it gives out; None if unusable."""
+    """Return network, server MAC, whether it is stateless, and options of DHCPv6; None if something is missing."""
     network = parse_network(options.cidr)
     given = dict(options.options)
     mac = parse_mac(given.get("server_id", ""))
@@ -104,9 +104,9 @@ def port(port: SwitchPort) -> Iterator[Fact]:
 
 
 def _let_pass(port: SwitchPort, four: nb.DHCPOptions | None, six: nb.DHCPOptions | None) -> Iterator[Fact]:
-    """Have no ACL drop what the servers send to a port, whether or not it is the chassis that answers it.
+    """Let packets from the DHCP servers to a port pass regardless of ACLs.
 
-    The original does so for whatever has a server: also for disabled ports, for routers' and for unusable networks.
+    As ovn-northd, do so for every port with DHCP options: also for disabled ports, router ports and unusable networks.
     """
     says: list[tuple[str, str]] = []
     if four is not None and (known := _known4(four.options)) is not None:

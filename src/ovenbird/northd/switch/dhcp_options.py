@@ -31,7 +31,7 @@ DHCPV6_OPTION = NamedRows(_SIX, OptionRow, key=(_SIX.name, _SIX.code, _SIX.type)
 
 @singleton
 def known_options() -> Iterator[Fact]:
-    """List every option that a chassis may be asked to encode."""
+    """Write every DHCP option that a chassis can encode (DHCP_Options, DHCPv6_Options)."""
     for name, code, kind in known(4):
         yield DHCP_OPTION(name=name, code=code, type=kind)
     for name, code, kind in known(6):

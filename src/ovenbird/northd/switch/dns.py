@@ -29,7 +29,7 @@ RESOLVING = DatapathGroup("dns")
 """Switches with DNS records."""
 
 UNMETERED_DNS = DatapathGroup("dns without a meter")
-"""Those of them whose queries no meter limits."""
+"""Those of them without a meter for DNS queries."""
 
 
 class DnsRow(NamedTuple):
@@ -52,7 +52,7 @@ flow = FlowBuilder("dns")
 
 @singleton
 def answers() -> Iterator[Fact]:
-    """Look up what is asked, and send the answer back."""
+    """Look DNS queries up, and send the answers back."""
     yield from (RESOLVING.row, UNMETERED_DNS.row)
     yield flow(DNS_LOOKUP, UNMETERED_DNS, 100, ASKED, ASK)
     for ip in ("ip4", "ip6"):
@@ -68,7 +68,7 @@ def answers() -> Iterator[Fact]:
 
 @rule(nb.LogicalSwitch)
 def switch_records(switch: nb.LogicalSwitch) -> Iterator[Fact]:
-    """Copy the records that a switch refers to; a record without a switch stays away from chassis."""
+    """Copy the DNS records that switches refer to; records without a switch are not copied."""
     records = switch.dns_records
     if not records:
         return
@@ -84,7 +84,7 @@ def switch_records(switch: nb.LogicalSwitch) -> Iterator[Fact]:
 
 
 def _lowered(record: nb.DNS) -> Pairs:
-    """Return the records by name in lower case, as chassis compare them (RFC 4343)."""
+    """Return the records with names in lower case, in which chassis compare them (RFC 4343)."""
     return tuple(sorted({name.lower(): addresses for name, addresses in record.records.items()}.items()))
 
 

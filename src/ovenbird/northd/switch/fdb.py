@@ -29,7 +29,7 @@ flow = FlowBuilder("fdb")
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
-    """Look up and learn sources at a port of unknown addresses."""
+    """Look up and learn source MACs at a port with unknown addresses."""
     if not port.unknown or not port.enabled:
         return
     learns = port.type == "" or (port.type == "localnet" and flag(port.options, "localnet_learn_fdb"))

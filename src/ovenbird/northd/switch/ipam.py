@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from ovenbird.northd.ir.switch_port import SwitchPort
 
 MACS = Pool("Ethernet addresses", 1, 0xFF_FFFF)
-"""The last three octets of made-up Ethernet addresses, behind NB_Global's `mac_prefix`; one scope for all switches."""
+"""The last three octets of generated MAC addresses, behind NB_Global's `mac_prefix`; one scope for all switches."""
 
 
 class PortAddresses(NamedTuple):
@@ -61,23 +61,23 @@ class PortAddresses(NamedTuple):
 PORT_ADDRESSES = NamedRows(nb.LogicalSwitchPort, PortAddresses, update_only=True)
 
 INTERFACE_ID = (1 << 64) - 1
-"""The half of an IPv6 address that an Ethernet address gives (RFC 4291, section 2.5.1)."""
+"""The lower half of IPv6 addresses: an interface identifier made from a MAC (RFC 4291, section 2.5.1)."""
 
 
 _AROUND = re.compile(r"\s*\.\.\s*")
 
 MOST_EXCLUDED = 131_072
-"""Addresses in all of `exclude_ips`: each is taken one by one."""
+"""How many addresses `exclude_ips` may exclude altogether, since each is allocated singly."""
 
 
 class Plan(NamedTuple):
-    """What a switch assigns.
+    """The address plan of a switch.
 
     Arguments:
         network: its IPv4 subnet, or None.
-        excluded: numbers of that subnet that are not for ports.
+        excluded: addresses of that subnet, as numbers, that are not assigned.
         prefix: the first half of IPv6 addresses as a number, or None.
-        troubles: what of its configuration is left out, and why.
+        troubles: the parts of its configuration that are left out, and why.
     """
 
     network: IPv4Network | None
@@ -88,7 +88,7 @@ class Plan(NamedTuple):
 
 @cache
 def addresses_of(network: IPv4Network) -> Pool:
-    """Return the pool of a subnet's addresses: neither its first nor its last, nor the one that a router mostly has.
+    """Return the pool of a subnet's addresses, without the network, the broadcast and the first host address.
 
     One scope for each switch.
     """
@@ -98,7 +98,7 @@ def addresses_of(network: IPv4Network) -> Pool:
 
 @view
 def plan(switch: nb.LogicalSwitch) -> Plan:
-    """Return what a switch assigns; each part that does not parse is left out alone."""
+    """Parse a switch's address plan; only the parts that do not parse are left out."""
     config, troubles = switch.other_config, []
     network, prefix = _network(config.get("subnet", "")), _prefix(config.get("ipv6_prefix", ""))
     for name, part, wants in (("subnet", network, "an IPv4 network"), ("ipv6_prefix", prefix, "an IPv6 prefix of /64")):
@@ -146,13 +146,13 @@ def _ranges(text: str) -> Iterator[tuple[str, range | None]]:
 
 @view
 def made_up_prefix() -> str:
-    """Return the first three octets of made-up Ethernet addresses, with colons; empty if nobody has chosen them yet."""
+    """Return the first three octets of generated MAC addresses, with colons; empty while they are not chosen yet."""
     return mac_prefix(setting("mac_prefix"))
 
 
 @rule(nb.LogicalSwitch)
 def reserved(switch: nb.LogicalSwitch) -> Iterable[Fact]:
-    """Take what is not for ports: excluded addresses, and those of the routers on the switch."""
+    """Allocate the addresses that are not for ports: excluded ones, and those of the routers on the switch."""
     if not switch_options(switch).has_ipam:
         return
     made = plan(switch)
@@ -167,7 +167,7 @@ def reserved(switch: nb.LogicalSwitch) -> Iterable[Fact]:
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
-    """Give a port what it asks for; claim what it has by configuration."""
+    """Assign addresses to a port with `dynamic`, and allocate those that a port has by configuration."""
     if port.has_ipam and (asks := next((text for text in port.texts if "dynamic" in text.split()), None)):
         request = AddressRequest(port, asks)
         yield PORT_ADDRESSES(port.hint, request.given())
@@ -182,7 +182,7 @@ def port(port: SwitchPort) -> Iterator[Fact]:
 
 
 class AddressRequest:
-    """What a port asks for by `dynamic`, and what it is given; each part that cannot be had fails alone.
+    """The request of a port with `dynamic`, and its result; a part that cannot be assigned fails alone.
 
     Arguments:
         port: the port.
@@ -218,7 +218,7 @@ class AddressRequest:
             return ""
 
     def _four(self, network: IPv4Network) -> str:
-        """Return an address of a subnet: the one wanted if nobody has it, or else any that is free."""
+        """Return an address of a subnet: the requested one if it is free, or else any that is free."""
         pool, key, switch = addresses_of(network), self.port.hint, self.port.switch.uuid
         asked = next((ip for ip in self.wanted if ip and ":" not in ip), "")
         want = int(ipv4_address(asked)) if asked else None
@@ -236,7 +236,7 @@ class AddressRequest:
         return given
 
     def _six(self, prefix: int, mac: str) -> str:
-        """Return an address with a prefix: the one wanted if nobody has it, or else that which the MAC gives."""
+        """Return an address in a prefix: the requested one if it is free, or else the one made from the MAC."""
         given = ipv6_text(prefix | int(ipv6_address(link_local(mac))) & INTERFACE_ID)
         asked = next((ip for ip in self.wanted if ":" in ip), "")
         if not asked:
@@ -253,7 +253,7 @@ class AddressRequest:
 
 
 IPV6_REQUESTS = Pool("ports that ask for one IPv6 address", 1, 65_535)
-"""One scope for each address of each switch: the first to ask has number 1."""
+"""One scope for each address of each switch: the first port that requests it gets number 1, and the address."""
 
 
 def _mac(key: str) -> str | None:
@@ -265,7 +265,7 @@ def _mac(key: str) -> str | None:
 
 
 def _claim(switch: nb.LogicalSwitch, address: Addresses) -> None:
-    """Take addresses that a port has by configuration."""
+    """Allocate the addresses that a port has by configuration."""
     if (number := made_up(address.mac, prefix=made_up_prefix())) is not None:
         MACS.get(number, want=number)
     network = plan(switch).network
@@ -275,27 +275,27 @@ def _claim(switch: nb.LogicalSwitch, address: Addresses) -> None:
 
 
 def _claim4(switch: nb.LogicalSwitch, network: IPv4Network, number: int) -> None:
-    """Take an address from those to give; all that have it by configuration hold it together."""
+    """Allocate an IPv4 address; ports that have the same one by configuration share it."""
     pool = addresses_of(network)
     if pool.low <= number <= pool.high:
         pool.get(number, scope=switch.uuid, want=number)
 
 
 def made_up(mac: str, *, prefix: str) -> int | None:
-    """Return the number of an Ethernet address that begins like those that are made up, or None."""
+    """Return the number of a MAC address that has the prefix of generated ones, or None."""
     if not prefix or not mac.startswith(f"{prefix}:"):
         return None
     return int(mac[9:].replace(":", ""), 16) or None
 
 
 def random_prefix() -> str:
-    """Return three octets that locally administered unicast Ethernet addresses can begin with."""
+    """Return the first three octets of random locally administered unicast MAC addresses."""
     octets = urandom(3)
     return f"{octets[0] & 0xFC | 2:02x}:{octets[1]:02x}:{octets[2]:02x}"
 
 
 def keep_addresses(engine: Engine, northbound: Store, _: Store) -> None:
-    """Reserve for ports what they were given before this process started.
+    """Reserve for ports the addresses that they had been assigned before this process started.
 
     Arguments:
         engine: whose addresses.

@@ -56,7 +56,7 @@ flow = FlowBuilder("l2_lookup")
 
 @singleton
 def destinations() -> Iterator[Fact]:
-    """Flood multicast; look up what no port has; drop what nobody takes."""
+    """Flood multicast, look unknown destinations up in the FDB, and drop those that no port takes."""
     yield SWITCHES.row
     yield UNKNOWN.row
     yield flow(L2_LOOKUP, SWITCHES, 71, "eth.mcast && (arp || ip)", 'outport = "_MC_flood"; output;')
@@ -69,14 +69,14 @@ def destinations() -> Iterator[Fact]:
 
 @rule(nb.LogicalSwitch)
 def flood_groups(switch: nb.LogicalSwitch) -> Iterator[Fact]:
-    """Give each switch its flood groups; ports join them."""
+    """Make each switch's multicast groups; ports add themselves."""
     where = datapath(switch)
     yield MULTICAST_GROUP(where, *FLOOD)
     yield MULTICAST_GROUP(where, *FLOOD_L2)
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
-    """Make a port a destination."""
+    """Make the L2 lookup flows of a port, and add it to multicast groups."""
     where = port.datapath
     if port.enabled:
         act = f"outport = {port.quoted}; output;"

@@ -94,14 +94,14 @@ LOAD_BALANCER = NamedRows(
 )
 """Key: UUID of the Northbound row, which is in `external_ids:lb_id`."""
 OF_LOAD_BALANCER = Members(LOAD_BALANCER, _SB.datapaths)
-"""Its datapaths one by one, where the server has no groups of them."""
+"""Its datapaths one by one, for a server without datapath groups."""
 
 flow = FlowBuilder("load_balancer")
 
 
 @singleton
 def every_balancing_switch() -> Iterator[Fact]:
-    """Send IP to the connection tracker for balancing; send what comes back to its sender out again."""
+    """Send IP to connection tracking for balancing, and handle hairpinned packets."""
     yield BALANCING.row
     for pre_lb in PRE_LB:
         yield flow(pre_lb, BALANCING, 110, "eth.mcast", "next;")
@@ -121,7 +121,7 @@ def every_balancing_switch() -> Iterator[Fact]:
 
 @rule(nb.LogicalSwitch)
 def switch_membership(switch: nb.LogicalSwitch) -> Iterator[Fact]:
-    """Make a switch one of those that balance, and of those that use the balancers of its groups."""
+    """Put a switch into the group of balancing switches, and into those of its load balancer groups."""
     if not balances(switch):
         return
     where, limits = datapath(switch), meters(switch)
@@ -135,7 +135,7 @@ def switch_membership(switch: nb.LogicalSwitch) -> Iterator[Fact]:
 
 @rule(LB)
 def direct_membership(row: LB) -> Iterator[Fact]:
-    """Make the switches that refer to a load balancer users of it."""
+    """Put the switches that refer to a load balancer into its own datapath group."""
     switches = row.referrers(nb.LogicalSwitch.load_balancer)
     if not switches:
         return
@@ -150,25 +150,25 @@ def direct_membership(row: LB) -> Iterator[Fact]:
 
 @grouped_values(nb.LogicalSwitch)
 def group_switches(switch: nb.LogicalSwitch) -> Iterator[tuple[UUID, UUID]]:
-    """Give each group the switches that use it."""
+    """Yield, for each group, the switches that use it."""
     for group in switch.load_balancer_group:
         yield group.uuid, datapath(switch)
 
 
 @rule(LB)
 def every_datapath(row: LB) -> Iterator[Fact]:
-    """Tell chassis of each datapath of a load balancer."""
+    """Write each datapath of a load balancer to Southbound."""
     direct = {datapath(switch) for switch in row.referrers(nb.LogicalSwitch.load_balancer)}
     for where in direct.union(*[group_switches.values(user) for user in switch_users(row)]):
         yield OF_LOAD_BALANCER(row.uuid, where)
 
 
 def limits(row: LB, users: Users, kind: str) -> list[str]:
-    """Return the meters by which switches that use a load balancer limit a kind of packets; "" is none.
+    """Return the meters that switches with a load balancer have for a kind of packets; "" for none.
 
     Arguments:
         row: the load balancer.
-        users: through whom switches use it.
+        users: the groups through which switches use it.
         kind: of the packets.
     """
     found = {meters(switch).get(kind, "") for switch in row.referrers(nb.LogicalSwitch.load_balancer)}
@@ -177,7 +177,7 @@ def limits(row: LB, users: Users, kind: str) -> list[str]:
 
 @rule(LB)
 def load_balancer(row: LB) -> Iterator[Fact]:
-    """Tell chassis of a load balancer, and lead what goes to its virtual addresses to their backends."""
+    """Write a load balancer to Southbound, and make the switch flows that send its connections to backends."""
     yield from trouble(row)
     users, made = switch_users(row), balancer(row)
     if not users or not made.vips:
@@ -231,7 +231,7 @@ def _goes_to(at: SocketAddress, protocol: str) -> str:
 
 
 def _note(at: SocketAddress) -> str:
-    """Return the actions that keep a virtual address in registers."""
+    """Return the actions that store a virtual address in registers."""
     act = f"{VIP6 if at.six else VIP} = {at.ip};"
     return f"{act} {VIP_PORT} = {at.port};" if at.port else act
 
@@ -243,7 +243,7 @@ def _noted(at: SocketAddress) -> str:
 
 
 def _affinity(made: Balancer, vip: Vip, where: DatapathGroup) -> Iterator[Fact]:
-    """Keep clients at their backends: look up the last one, use it, and note which one a new client gets."""
+    """Yield the flows of affinity: look up the last backend of a client, use it, and store that of a new client."""
     at, hint = vip.at, made.uuid
     yield flow(AFFINITY_CHECK, where, 100, _noted(at), f"{AFFINE} = chk_lb_aff(); next;", hint=hint)
     for backend in dict.fromkeys(vip.backends):

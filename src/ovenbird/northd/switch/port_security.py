@@ -31,7 +31,7 @@ OUT_CHECK = stage("ls_out_check_port_sec")
 OUT_APPLY = stage("ls_out_apply_port_sec")
 
 UNTAGGED = DatapathGroup("untagged")
-"""Switches that do not pass VLAN tags through."""
+"""Switches without `vlan-passthru`."""
 
 flow = FlowBuilder("port_security")
 
@@ -41,7 +41,7 @@ _BAD = f"{PORT_SEC_DROP} == 1"
 
 @singleton
 def checks() -> Iterator[Fact]:
-    """Ask for every packet, and drop what did not pass."""
+    """Check port security for every packet, and drop what fails."""
     yield SWITCHES.row
     yield UNTAGGED.row
     yield flow(IN_CHECK, UNTAGGED, 100, "vlan.present", "drop;")
@@ -56,7 +56,7 @@ def checks() -> Iterator[Fact]:
 
 @rule(nb.LogicalSwitch)
 def untagged(switch: nb.LogicalSwitch) -> Iterator[Fact]:
-    """Have a switch drop tagged frames, unless it is told to pass them through."""
+    """Have a switch without `vlan-passthru` drop VLAN-tagged frames."""
     if not switch_options(switch).vlan_passthru:
         yield UNTAGGED.includes(datapath(switch))
 

@@ -35,7 +35,7 @@ flow = FlowBuilder("router_port")
 
 
 def port(port: SwitchPort) -> Iterator[Fact]:
-    """Skip connection tracking at router and localnet ports; lead requests for a router's addresses to it."""
+    """Skip connection tracking at router and localnet ports; forward requests for a router's addresses to it."""
     where, hint = port.datapath, port.hint
     yield from _untracked(port)
     peer = router_port_by_name(port.options.get("router-port", "")) if port.type == "router" else None
@@ -51,9 +51,9 @@ def port(port: SwitchPort) -> Iterator[Fact]:
 
 
 def _untracked(port: SwitchPort) -> Iterator[Fact]:
-    """Skip connection tracking at a port; where no ACL tracks, forget what a router has found.
+    """Skip connection tracking at a port; on a switch without stateful ACLs, clear the state that a router has set.
 
-    What comes from a physical network to a switch with load balancers is for them to see.
+    On a switch with load balancers, packets from a physical network are tracked, so that they can be balanced.
     """
     tracks, stages = stateful(port.switch), []
     if tracks:
