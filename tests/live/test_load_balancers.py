@@ -304,10 +304,10 @@ def test_only_backends_that_answer_probes_get_connections(site: Site, nb: Nbctl,
             for protocol, prefix in (("tcp", "10.8.0."), ("udp", "10.8.0."), ("tcp", PREFIX6["net"]))
             for number, status in enumerate((one, two), 1)
         }
-        wait_until(lambda: statuses(sb) == expected, f"b1 to be {one} and b2 {two}")
+        until(lambda: statuses(sb) == expected, what=f"b1 to be {one} and b2 {two}")
 
     are("offline", "offline")
-    wait_until(lambda: ask(site["c"], "10.7.0.1") == "refused", "refusal without any backend")
+    until(lambda: ask(site["c"], "10.7.0.1") == "refused", what="refusal without any backend")
     with site.served("b1"):
         are("online", "offline")
         answers(site["c"], "10.7.0.1", "b1")
@@ -318,4 +318,4 @@ def test_only_backends_that_answer_probes_get_connections(site: Site, nb: Nbctl,
         answers(site["c"], "10.7.0.1", "b1")
     for name in vips:
         nb("lb-del", name)
-    wait_until(lambda: not statuses(sb), "monitors to go with their load balancers")
+    until(lambda: not statuses(sb), what="monitors to go with their load balancers")
