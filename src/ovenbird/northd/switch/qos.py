@@ -60,7 +60,13 @@ def port(port: SwitchPort) -> Iterator[Fact]:
     yield flow(IN_CHECK, port.datapath, 70, f"inport == {port.quoted}", check, hint=port.hint, port=port.name)
     if port.type == "localnet":
         yield flow(
-            OUT_APPLY, port.datapath, 100, f"outport == {port.quoted}", f"{choose}; output;", hint=port.hint, port=port.name
+            OUT_APPLY,
+            port.datapath,
+            100,
+            f"outport == {port.quoted}",
+            f"{choose}; output;",
+            hint=port.hint,
+            port=port.name,
         )
 
 
