@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID, Row
 
 Unit = tuple["Output", "Hashable"]
-"""One key, or surplus row, of an output: what is written or left out as a whole."""
+"""A key, or surplus row, of an output: it is written or left out as a whole."""
 
 
 class Dependencies:
     """The units of a plan that was refused, and what each needs.
 
     Arguments:
-        outputs: the outputs of one database; what is pending in them stays so.
+        outputs: the outputs of one database; nothing pending in them is changed.
     """
 
     def __init__(self, outputs: Sequence[Output]) -> None:
@@ -49,7 +49,7 @@ class Dependencies:
                     self._needs.setdefault(deleted[uuid], set()).add(unit)
 
     def closure(self, units: Iterable[Unit]) -> set[Unit]:
-        """Return units together with all that they need."""
+        """Return units together with all units that they depend on."""
         found = set(units)
         waiting = list(found)
         while waiting:

@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 INSTANT = 0.1
-"""Seconds to wait at least for the next moment that rules wait for: those close together are one wave."""
+"""Minimum seconds to wait for the next alarm, so that alarms close together ring in one wave."""
 HOUR = 3600.0
-"""Seconds to wait at most: by then the clock may have been put right."""
+"""Maximum seconds to wait: the system clock may have been set meanwhile."""
 
 
 class Sink(Protocol):
     """Follows the facts of a relation, such as the flows of a switch."""
 
     def __call__(self, *, added: Sequence[Any], removed: Sequence[Any]) -> None:
-        """Take in what a wave changed.
+        """Process what a wave changed.
 
         Arguments:
             added: facts that are new.
@@ -48,7 +48,7 @@ class Sink(Protocol):
 
 
 def tell(sinks: Iterable[tuple[Relation, Sink]], deltas: Deltas) -> None:
-    """Let sinks know what a wave changed, in their order."""
+    """Pass what a wave changed to the sinks, in their order."""
     for relation, sink in sinks:
         delta = deltas.get(relation)
         if delta is not None:
@@ -56,11 +56,11 @@ def tell(sinks: Iterable[tuple[Relation, Sink]], deltas: Deltas) -> None:
 
 
 class Portions(NamedTuple):
-    """How the first computation, which is long, gives way to other work.
+    """How the first computation, which is long, yields to other work.
 
     Arguments:
         runs: how many rules run between two looks at sockets.
-        hold: keeps the databases' rows as they are while it is entered; what their servers send is received, and waits.
+        hold: while entered, keeps the databases' rows unchanged; what their servers send is received, and waits.
     """
 
     runs: int
@@ -79,7 +79,7 @@ class EngineDriver:
     """
 
     portions: Portions | None = None
-    """How the first computation gives way; None if each of its waves runs at once."""
+    """How the first computation yields; None if each of its waves runs at once."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class EngineDriver:
         self.gc_pause = GcPause()
         """Holds during the first computation, unless that has to wait for something."""
         self.rows = {client: OutputRows(name) for client in clients}
-        """What outputs want of each database."""
+        """The outputs of each database."""
         self.writers: dict[Client, RowWriter[Unit]] = {
             client: RowWriter(
                 name, client=client, pending=rows, wanted=self.schedule, amend=functools.partial(self.amend, client)
@@ -123,24 +123,24 @@ class EngineDriver:
         self._wake.set()
 
     async def next_wave(self) -> None:
-        """Return when a wave has run that saw everything there is now."""
+        """Return when a wave has run that has seen everything that is present now."""
         self._wake.set()
         self._waved.clear()
         await self._waved.wait()
 
     def pause(self) -> None:
-        """Run no more waves until `resume`."""
+        """Stop running waves until `resume`."""
         self.paused = True
 
     def resume(self) -> None:
-        """Run waves again; what others did meanwhile is looked at as a whole."""
+        """Run waves again; all tables are compared, since others may have written meanwhile."""
         self.paused = False
         if self.starting and self.engine is not None:
             self.gc_pause.begin()
         self.recompute()
 
     def recompute(self) -> None:
-        """Compare everything derived with what is there, not just what changed."""
+        """Compare all derived rows with the databases, not only those that have changed."""
         for output in self.engine.outputs.values() if self.engine is not None else ():
             output.suspect_all()
         self.schedule()
@@ -206,7 +206,7 @@ class EngineDriver:
     # -- parts of a run -----------------------------------------------------------------------------------------------
 
     async def _run_waves(self, engine: Engine) -> None:
-        """Run waves until no rule has anything to say any more."""
+        """Run waves until there is nothing to compute."""
         portions = self.portions
         with contextlib.ExitStack() as held:
             if portions is not None and self.starting:
@@ -231,7 +231,7 @@ class EngineDriver:
         tell(self.sinks, deltas)
 
     def _writers_of(self, engine: Engine) -> list[RowWriter[Unit]]:
-        """Have the writers write what the engine's outputs want; return those that have any."""
+        """Start the writers of outputs with pending edits; return those that have any."""
         found = []
         for client, rows in self.rows.items():
             rows.outputs = engine.outputs_of(client.store)
@@ -240,7 +240,7 @@ class EngineDriver:
         return found
 
     def _await_return(self, client: Client) -> None:
-        """Have a wave run when the connection to a database is back, whether or not it has news."""
+        """Schedule a wave for when the connection to a database is back, whether or not its rows have changed."""
 
         async def returned() -> None:
             with contextlib.suppress(Disconnected):  # it is closed
@@ -252,7 +252,7 @@ class EngineDriver:
             self._returns[client] = asyncio.create_task(returned())
 
     def _set_timer(self, engine: Engine) -> None:
-        """Have a wave run at the next moment that rules wait for."""
+        """Schedule a wave for the next alarm."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -274,7 +274,7 @@ class EngineDriver:
 class ActiveStandbyDriver(EngineDriver):
     """A driver that runs only while it holds a lock of a database: one of several is active, the others stand by.
 
-    Each time it becomes active the engine is made anew, from the rows as whoever was active before has left them.
+    Each time it becomes active, it makes a new engine from the rows that the formerly active driver has left.
 
     Arguments:
         lock: the lock's name.
@@ -312,7 +312,7 @@ class ActiveStandbyDriver(EngineDriver):
             log.warning("%s lock lost. This %s instance is now on standby.", title, title)
 
     def amend(self, client: Client, transaction: Transaction) -> None:
-        """Let the database refuse the transaction if the lock has gone meanwhile."""
+        """Add an assertion that the lock is held, so that the database refuses the transaction otherwise."""
         if client is self.holder:
             transaction.assert_lock(self.lock)
 

@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 RECONSIDER = (60.0, 3600.0)
 """Shortest and longest time, in seconds, after which rows that were left out are tried again."""
 LINES = 10
-"""How many refused rows of one transaction are reported one by one."""
+"""How many refused rows of one transaction are logged singly."""
 _REMEMBERED = 1000  # reports that are not repeated
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class OutputRows:
-    """What the outputs of one database want that is not there.
+    """The pending edits of the outputs of one database.
 
     Arguments:
         name: what logs call the compiler.
@@ -55,7 +55,7 @@ class OutputRows:
         return all(output.idle for output in self.outputs)
 
     def begin(self) -> None:
-        """Put in again what was left out, if it is time."""
+        """Include rows that were left out again, if it is time."""
         if self.reconsider_at <= time.monotonic():
             self.reconsider_at = math.inf
             self._reconsidered = self._reconsider()
@@ -65,7 +65,7 @@ class OutputRows:
 
         Arguments:
             transaction: the transaction.
-            only: some of the `units`, which are staged with all that they need; every row by default.
+            only: some of the `units`, which are staged with all that they depend on; every row by default.
 
         Raises:
             OvsdbError: a value cannot be written.
@@ -88,7 +88,7 @@ class OutputRows:
         return not transaction.empty
 
     async def committed(self) -> None:
-        """Do nothing: the outputs see what has come of it."""
+        """Do nothing: the outputs watch the rows."""
 
     def undo(self) -> None:
         """Plan again what was staged last."""
@@ -148,9 +148,9 @@ class OutputRows:
         """Log that a row is left out, unless that has been logged before.
 
         Arguments:
-            output: which wanted the row.
-            key: the row's.
-            refusal: what the database said.
+            output: the output of the row.
+            key: the row's key.
+            refusal: the database's answer.
         """
         row = f"row {key!r} of {output.relation.name}"
         reported = f"{row} {refusal.error}"

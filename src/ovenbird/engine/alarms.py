@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 PACE = 5000
-"""Milliseconds between waves when there are more alarms than one wave may ring."""
+"""Milliseconds between waves while more alarms are due than one wave may ring."""
 
 
 def now() -> int:
@@ -44,7 +44,7 @@ def due(key: Hashable, moment: int) -> bool:
 
 
 class Alarm(Source):
-    """One moment that somebody waits for; lives while read."""
+    """A time that readers wait for; it exists while it has readers."""
 
     __slots__ = ("alarms", "engine", "key", "rung")
 
@@ -56,7 +56,7 @@ class Alarm(Source):
         self.rung = False
 
     def unread(self) -> None:
-        """Let the engine drop the alarm at the end of the wave, if nobody has asked for it again."""
+        """Let the engine drop the alarm at the end of the wave, unless it has been read again."""
         self.engine.unread.append(self)
 
     def dispose(self) -> None:
@@ -77,7 +77,7 @@ class Alarms:
     def __init__(self, clock: Callable[[], int] = now) -> None:
         self.clock = clock
         self.limit: Callable[[], int] = lambda: 0
-        """Gives how many may ring in one wave; 0 for any number."""
+        """Returns how many alarms may ring in one wave; 0 for any number."""
         self.waiting: dict[tuple[Hashable, int], Alarm] = {}
         self._queue: list[tuple[int, int, Alarm]] = []
         self._sequence = 0
@@ -97,7 +97,7 @@ class Alarms:
         return alarm.rung
 
     def ring(self) -> None:
-        """Ring what is due, as much as one wave may."""
+        """Ring the alarms that are due, at most as many as one wave may."""
         if not self._queue:
             return
         moment, limit, rung = self.clock(), self.limit(), 0
@@ -115,7 +115,7 @@ class Alarms:
 
     @property
     def pause(self) -> float | None:
-        """Seconds until there is something to ring, or None if nobody waits."""
+        """Seconds until the next alarm is due, or None without alarms."""
         while self._queue and not self._alive(self._queue[0][2]):
             heappop(self._queue)
         if not self._queue:

@@ -53,7 +53,7 @@ class BranchRun(Run):
 
 
 class BranchingRun(Run):
-    """A rule applied to one subject, with the branches that it asked for last."""
+    """A rule applied to one subject, with its present branches."""
 
     __slots__ = ("branches",)
 
@@ -74,7 +74,7 @@ class BranchingRun(Run):
         return facts
 
     def _branch(self, wanted: dict[Hashable, None]) -> None:
-        """Start and end branches: one for each argument that is wanted."""
+        """Start and end branches, so that there is one for each argument."""
         before, after = self.branches or {}, {}
         self.engine.end([run for argument, run in before.items() if argument not in wanted])
         for argument in wanted:

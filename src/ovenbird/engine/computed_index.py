@@ -28,12 +28,12 @@ R = TypeVar("R", bound="Row")
 
 
 class ComputedIndex(Generic[R]):
-    """A way to file the rows of one table.
+    """A computed index on one table.
 
     Arguments:
-        columns: those that the keys come from, of one row class.
-        keys: gives the keys for a row's values by position.
-        parent: a set of references to these rows; keys are then asked for with the parent's UUID.
+        columns: the columns that the keys are computed from, of one row class.
+        keys: returns the keys of a row, given its values by position.
+        parent: a column of references to these rows; lookups then give the parent's UUID and the key.
     """
 
     __slots__ = ("columns", "keys", "parent")
@@ -62,7 +62,7 @@ class ComputedIndex(Generic[R]):
         return self.of(node.engine.tables[self.columns[0].owner]).rows(key)
 
     def of(self, table: Table[R]) -> Files[R]:
-        """Return what is filed of one table, for whoever has it at hand, in a computation or not."""
+        """Return the index of one table; usable outside of a computation too."""
         return table.kept.get(self) or Files(self, table)
 
 
@@ -78,13 +78,13 @@ class ComputedBucket(Source, Generic[R]):
         self.held: dict[R, None] = {}
 
     def unread(self) -> None:
-        """Disappear when empty."""
+        """Drop this object if it is empty."""
         if not self.held:
             self.files.buckets.pop(self.key, None)
 
 
 class Files(Generic[R]):
-    """What a ``ComputedIndex`` says of one table, kept as the table and its parents change."""
+    """The contents of a ``ComputedIndex`` for one table, updated as the table and its parents change."""
 
     __slots__ = ("buckets", "derived", "filed", "mask", "parents", "table")
 
@@ -114,7 +114,7 @@ class Files(Generic[R]):
         return list(bucket.held)
 
     def refile(self, row: R) -> None:
-        """Put a row where it belongs now."""
+        """File a row under its present keys."""
         keys: tuple[Any, ...] = ()
         try:
             found = tuple(self.derived.keys(row.values))
@@ -161,12 +161,12 @@ class Files(Generic[R]):
             self.refile(row)
 
     def modified(self, row: R, mask: int, deltas: SetDeltas | None) -> None:  # noqa: ARG002 (a watcher's signature)
-        """File a row anew if what it is filed by has changed."""
+        """File a row again if its keys have changed."""
         if mask & self.mask:
             self.refile(row)
 
     def deleted(self, row: R) -> None:
-        """Take a row out."""
+        """Remove a row."""
         self._move(row, ())
 
 
@@ -185,7 +185,7 @@ class Parents:
             self._refile(row.values[self.column.index])
 
     def modified(self, row: Row, mask: int, deltas: SetDeltas | None) -> None:
-        """File the children that came or went."""
+        """File the children that were added or removed."""
         if not mask & self.column.bit:
             return
         if deltas is not None and self.column.index in deltas:

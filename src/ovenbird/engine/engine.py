@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class FactDelta(Generic[F]):
-    """What a wave changed in one relation: facts that came and facts that went."""
+    """What a wave changed in one relation: facts added and facts removed."""
 
     __slots__ = ("added", "removed")
 
@@ -64,7 +64,7 @@ class Engine:
     Arguments:
         stores: what the rules may read; no row class may be in two of them.
         rules: the rules.
-        clock: gives the time in milliseconds since the epoch, for those that wait for a moment.
+        clock: returns the time in milliseconds since the epoch, for alarms.
     """
 
     def __init__(self, stores: Sequence[Store], rules: Iterable[Rule], clock: Callable[[], int] = now) -> None:
@@ -80,13 +80,13 @@ class Engine:
         self.ran: Counter[str] = Counter()
         self.alarms = Alarms(clock)
         self.observers: list[Callable[[Deltas], None]] = []
-        """Told after each wave what it changed."""
+        """Called after each wave with what it changed."""
         self.dirty_views: list[tuple[int, int, ViewInstance]] = []
         self.dirty_runs: deque[Run] = deque()
         self.unread: list[ViewInstance | Allocation | Handle | Alarm] = []
         self.sequence = 0
         self.closed = False
-        """Whether it has left its tables."""
+        """Whether `close` was called."""
         self._derived: list[tuple[Output, StoreEditor]] = []
         self._dead: list[Run] = []
         self._runs: dict[Row, list[Run]] = {}
@@ -110,10 +110,10 @@ class Engine:
             self._watching.append((table, subjects))
 
     def close(self) -> Deltas:
-        """Leave the tables: watch and depend on nothing any more. The engine cannot be used afterwards.
+        """Stop watching the tables and drop all dependencies. The engine cannot be used afterwards.
 
         Returns:
-            All facts that there were, as removed, for those who keep something for each.
+            All present facts, as removed, for consumers that keep something for each fact.
         """
         self.closed = True
         for table, watcher in self._watching:
@@ -137,25 +137,25 @@ class Engine:
     def bind(
         self, relation: Rows[Any], store: Store, *members: Members[Any, Any], lacking: Collection[Column[Any]] = ()
     ) -> Output:
-        """Keep the rows of a table, and their sets, as the facts say.
+        """Keep the rows of a table, and their sets, equal to the facts.
 
         Arguments:
-            relation: the facts that want rows.
-            store: whose table has them.
-            members: the facts that want elements of their sets.
-            lacking: columns that are not there at the other end: the rows make do without them.
+            relation: the facts that become rows.
+            store: the store of the table.
+            members: the facts that become elements of their sets.
+            lacking: columns that the server does not have: they are not written.
         """
         output = Output(self, relation, store.table(relation.row_class), members, lacking)
         self.outputs[relation] = output
         return output
 
     def derive(self, relation: Rows[Any], store: Store, *members: Members[Any, Any]) -> None:
-        """Keep a table of this process alone as the facts say, for other rules to read from the next wave on.
+        """Keep a table of this process equal to the facts, for other rules to read from the next wave on.
 
         Arguments:
-            relation: the facts that want rows.
-            store: one of the engine's, whose table nobody else writes to.
-            members: the facts that want elements of their sets.
+            relation: the facts that become rows.
+            store: one of the engine's, whose table has no other writer.
+            members: the facts that become elements of their sets.
         """
         self._derived.append((self.bind(relation, store, *members), StoreEditor(store)))
 
@@ -165,14 +165,14 @@ class Engine:
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to run, and nothing that ran ahead."""
+        """Whether there is nothing to run, and nothing that `advance` has run."""
         return not (self.dirty_runs or self.dirty_views or self._dead or self._came or self._went)
 
     def run(self) -> Deltas:
         """Run one wave.
 
         Returns:
-            What changed, by relation. Bound outputs have been told already; if derived tables have changed by that,
+            What changed, by relation. Bound outputs have processed it already; if that has changed derived tables,
             there is another wave to run (`idle`).
         """
         self.ran.clear()
@@ -192,13 +192,13 @@ class Engine:
         return deltas
 
     def advance(self, runs: int) -> bool:
-        """Do some of the next wave's work ahead; `run` does the rest and has the changes.
+        """Do some of the next wave's work in advance; `run` does the rest and returns the changes of both.
 
         Arguments:
             runs: how many rules may run; views that have to be computed first are.
 
         Returns:
-            Whether there is more to do ahead.
+            Whether there is more work to do in advance.
         """
         self._wave(runs)
         return bool(self.dirty_runs)
@@ -228,7 +228,7 @@ class Engine:
                     break
 
     def _bury(self) -> None:
-        """Drop what nobody reads any more, now that the wave has asked for all that it wants."""
+        """Drop sources that have no reader at the end of the wave."""
         while self.unread:
             orphan = self.unread.pop()
             if not orphan.readers:
@@ -246,7 +246,7 @@ class Engine:
             self._replace(run, facts)
 
     def _replace(self, run: Run, facts: tuple[Fact, ...]) -> None:
-        """Make ``facts`` the facts of ``run``, counting owners."""
+        """Replace the facts of ``run`` by ``facts``, counting the owners of each."""
         old = run.facts
         run.facts = facts
         owners, came = self.owners, self._came
@@ -270,7 +270,7 @@ class Engine:
                 owners[fact] = {holder: None, run: None}
 
     def _disown(self, fact: Fact, run: Run) -> None:
-        """Let go of a fact that ``run`` no longer yields."""
+        """Remove ``run`` from the owners of a fact that it no longer yields."""
         holders = self.owners[fact]
         if holders is run:
             del self.owners[fact]
@@ -281,7 +281,7 @@ class Engine:
                 (self.owners[fact],) = holders
 
     def _settle(self) -> Deltas:
-        """Return the net change of the facts that came and went; one that did both as often did neither."""
+        """Return the net change: a fact that was added as often as it was removed has not changed."""
         came, went = self._came, self._went
         self._came, self._went = [], []
         deltas = Deltas()
@@ -306,11 +306,11 @@ class Engine:
     # -- subjects -------------------------------------------------------------------------------------------------
 
     def add_subject(self, row: Row, rules: list[Rule], gates: list[tuple[Rule, list[Rule]]]) -> None:
-        """Schedule rules for a new row, and a look at it by gates.
+        """Schedule rules and gates for a new row.
 
         Arguments:
             row: the row.
-            rules: those without a condition.
+            rules: the rules without a condition.
             gates: conditions, and the rules behind each.
         """
         runs = self._runs.setdefault(row, [])
@@ -322,14 +322,14 @@ class Engine:
             run.invalidate()
 
     def drop_subject(self, row: Row) -> None:
-        """Retract what rules yielded for a row that is gone."""
+        """Retract the facts about a row that was deleted."""
         runs = self._runs.pop(row, [])
         for run in _with_held(runs):
             run.dead = True
         self._dead += runs
 
     def end(self, runs: Iterable[Run]) -> None:
-        """Retract what runs yielded; they run no more."""
+        """Retract the facts of runs, and run them no more."""
         for run in runs:
             run.end()
             if held := run.held():
@@ -343,7 +343,7 @@ class Engine:
 
 
 def _with_held(runs: Iterable[Run]) -> Iterator[Run]:
-    """Yield runs, and behind each those that live only as long as it does."""
+    """Yield runs, each followed by the runs that depend on its existence."""
     for run in runs:
         yield run
         if held := run.held():
@@ -377,7 +377,7 @@ class Subjects:
             self.engine.add_subject(row, self.rules, self.gates)
 
     def modified(self, row: Row, mask: int, deltas: SetDeltas | None) -> None:
-        """Do nothing: runs know themselves which columns they read."""
+        """Do nothing: each run has recorded which columns it read."""
 
     def deleted(self, row: Row) -> None:
         """Retract the row's facts in the next wave."""

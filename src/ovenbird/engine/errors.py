@@ -12,7 +12,7 @@ class CycleError(EngineError):
 
 
 class IdsExhaustedError(EngineError):
-    """A pool of ids has none left in the scope asked for; the reader is retried when one is released."""
+    """A pool has no free id in a scope; the reader runs again when one is released."""
 
 
 class NotUniqueError(EngineError):

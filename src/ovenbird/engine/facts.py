@@ -83,13 +83,13 @@ class Rows(Relation, Generic[K]):
         row_class: the table's row class.
         key: the columns that identify a row among those that rules make. Without any, a fact begins with a key that no
             column holds; unless ``key_of`` finds it in a stored row, it is the UUID that the row has or will have.
-        values: further columns that rules own; columns in neither belong to somebody else and are left alone.
+        values: further columns that rules own; all other columns have other owners and are not written.
         initial: values of unowned columns at insertion, by column.
-        key_of: for a row found in the table, its key, or None if the row is nobody's business here. By default the
+        key_of: returns the key of a row found in the table, or None for a row that is left alone. By default the
             stored values of the key columns.
-        update_only: the rows are somebody else's: rules own the value columns of those that are there, and none is ever
+        update_only: the rows have another owner: rules own only their value columns, and no row is
             inserted or deleted.
-        returned: of rows that are theirs: a value that a fact set, and that is still there when no fact wants any more,
+        returned: with `update_only`: a value that a fact set, and that is still there when its fact is removed,
             goes back to the column's default. Otherwise it stays.
         empty: further columns that rules own and always leave at their defaults.
         within: vital elements of other rows, the column that refers to one of these rows, and the column that refers
@@ -129,16 +129,16 @@ class Rows(Relation, Generic[K]):
         self.start = 1 if self.key_columns else 2  # where the columns' values begin in a fact
         n = len(self.key_columns)
         self.whole = n > 1 and not self.value_columns and key_of is None
-        """Whether there is nothing but the key in a fact, which then is the key itself."""
+        """Whether a fact has only a key, and so is the key itself."""
         self.key: Callable[[Fact], Hashable] = itemgetter(1 if n <= 1 else slice(1, n + 1))
-        """Return the key of a fact: the value of the only key column, or a tuple."""
+        """Returns the key of a fact: the value of the only key column, or a tuple."""
 
     def keys(self, facts: Sequence[Fact]) -> Sequence[Hashable]:
-        """Return the keys of facts: themselves, where they are nothing but keys."""
+        """Return the keys of facts."""
         return facts if self.whole else list(map(self.key, facts))
 
     def uuid(self, key: K) -> UUID:
-        """Return the UUID that the row with this key has or will have; for rules that refer to it.
+        """Return the UUID that the row with this key has or will have, for rules that refer to the row.
 
         Arguments:
             key: the value of the key column; of several columns a tuple.
@@ -292,9 +292,9 @@ class Members(Relation, Generic[K, V]):
     """Elements of a set column of output rows: facts of (key of the row, element).
 
     Arguments:
-        rows: whose rows; these must have more to them than a key of several columns.
-        column: the set column; rules own it whole.
-        vital: whether a row without any of them is not called for, nor what refers to it (`Rows.within`).
+        rows: the relation of the rows, which must have more than a key of several columns.
+        column: the set column, all elements of which rules own.
+        vital: whether rows without any element are left out, as are the rows that refer to them (`Rows.within`).
     """
 
     __slots__ = ("column", "rows", "vital")

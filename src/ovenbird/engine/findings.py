@@ -18,10 +18,10 @@ FINDING = Relation("finding")
 
 
 def finding(row: Row, text: str) -> Fact:
-    """Make the finding about a row.
+    """Make a finding about a row.
 
     Arguments:
-        row: the row that somebody has to mend.
-        text: which row, what is wrong, and what has become of it; without a full stop.
+        row: the row that has to be corrected.
+        text: which row, what is wrong, and what was done about it; without a full stop.
     """
     return (FINDING, row.TABLE, row.uuid, text)

@@ -22,12 +22,12 @@ _pauses: set[GcPause] = set()
 
 
 def tune() -> None:
-    """Have the collector wake rarely, as suits a daemon."""
+    """Make the garbage collector run rarely, as suits a daemon."""
     gc.set_threshold(200_000, 50, 100)
 
 
 class GcPause:
-    """A time without the collector, in which objects are made that live as long as the process.
+    """A period without garbage collection, for making objects that live as long as the process.
 
     Several may overlap, in one coroutine or in many: the collector runs again when the last one has ended. One that
     ends without `keep`, such as by an exception, leaves what was made in it to the collector.
@@ -46,7 +46,7 @@ class GcPause:
         gc.disable()
 
     def keep(self) -> None:
-        """End the pause, and exempt all objects that there are now from the collector for good."""
+        """End the pause, and exempt all present objects from collection permanently (`gc.freeze`)."""
         if self in _pauses:
             gc.freeze()
             self.end()

@@ -28,7 +28,7 @@ V = TypeVar("V", bound="Hashable")
 
 
 class Gathering(Run):
-    """The function applied to one subject, with the pairs it last gave."""
+    """The function applied to one subject, with its latest pairs."""
 
     __slots__ = ("pairs",)
 
@@ -44,7 +44,7 @@ class Gathering(Run):
         return ()
 
     def end(self) -> None:
-        """Take the pairs back and depend on nothing any more."""
+        """Retract the pairs and drop all dependencies."""
         super().end()
         self._hold({})
 
@@ -61,7 +61,7 @@ class Gathering(Run):
 
 
 class GroupedValues(Rule, Generic[K, V]):
-    """A function of one row that gives pairs; make one with the decorator ``grouped_values``."""
+    """A function of one row that yields pairs of (group, value); make one with the decorator ``grouped_values``."""
 
     __slots__ = ()
 
@@ -70,7 +70,7 @@ class GroupedValues(Rule, Generic[K, V]):
     """What counts the pairs of an engine's rows."""
 
     def values(self, group: K) -> frozenset[V]:
-        """Return the values that the rows give a group. The caller depends on these alone.
+        """Return the values that the rows contribute to a group. The caller depends on these alone.
 
         Raises:
             LookupError: nothing is being computed, so there is no engine to ask.
@@ -90,7 +90,7 @@ class GroupedValues(Rule, Generic[K, V]):
 
 
 def grouped_values(subject: type[R]) -> Callable[[Callable[[R], Iterable[tuple[K, V]]]], GroupedValues[K, V]]:
-    """Make a function of the rows of ``subject``'s table one that gathers what it gives; list it among the rules."""
+    """Make a function of ``subject``'s rows one whose pairs are grouped; list it among the rules."""
 
     def decorate(body: Callable[[R], Iterable[tuple[K, V]]]) -> GroupedValues[K, V]:
         return GroupedValues(body, subject)

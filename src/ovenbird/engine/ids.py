@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Pool:
-    """A range of numbers, separate in every scope.
+    """A range of ids, allocated separately in each scope.
 
     Arguments:
         name: what reports call it.
@@ -33,17 +33,17 @@ class Pool:
         self.high = high
 
     def get(self, key: Hashable, *, scope: Hashable = None, want: int | None = None, yields: bool = False) -> int:
-        """Return the number of ``key`` in ``scope``; the caller depends on it, and keeps it taken.
+        """Return the id of ``key`` in ``scope``; the caller depends on it, and it stays allocated while it has readers.
 
         Arguments:
             key: whose number.
-            scope: within what numbers are distinct.
-            want: the number to prefer, within the range. A caller that gets another one is run again when any is
+            scope: the ids of one scope are distinct.
+            want: the preferred id, within the range. A caller that gets another one runs again when any is
                 released.
-            yields: whether a key that wants the number without yielding takes it from this one.
+            yields: whether a key that requests the same id without `yields` takes it away from this one.
 
         Raises:
-            IdsExhaustedError: every number of the scope is taken; the caller is run again when one is released.
+            IdsExhaustedError: the scope has no free id; the caller runs again when one is released.
         """
         node = tracking.reader
         if node is None:
@@ -59,7 +59,7 @@ def _scope(engine: Any, pool: Pool, scope: Hashable) -> PoolScope:
 
 
 def seed(engine: Any, pool: Pool, key: Hashable, value: int, scope: Hashable = None) -> None:
-    """Reserve for a key the number that it had before this process started.
+    """Reserve for a key the id that it had before this process started.
 
     Arguments:
         engine: whose numbers.
@@ -73,7 +73,7 @@ def seed(engine: Any, pool: Pool, key: Hashable, value: int, scope: Hashable = N
 
 
 def used(engine: Any, pool: Pool, scope: Hashable = None) -> dict[Hashable, int]:
-    """Return the numbers that are in use in one scope of a pool, by key; for people who look.
+    """Return the allocated ids of one scope of a pool, by key; for inspection.
 
     Arguments:
         engine: whose numbers.
@@ -85,7 +85,7 @@ def used(engine: Any, pool: Pool, scope: Hashable = None) -> dict[Hashable, int]
 
 
 class Allocation(Source):
-    """One key's number; lives while read."""
+    """The id of one key; it exists while it has readers."""
 
     __slots__ = ("key", "scope", "strength", "value")
 
@@ -97,7 +97,7 @@ class Allocation(Source):
         self.strength = strength
 
     def unread(self) -> None:
-        """Let the engine release the number at the end of the wave, if nobody has asked for it again."""
+        """Let the engine release the id at the end of the wave, unless it has been read again."""
         self.scope.engine.unread.append(self)
 
     def dispose(self) -> None:
@@ -106,7 +106,7 @@ class Allocation(Source):
 
 
 class Refused(Source):
-    """A number that somebody wanted and did not get, since another one wanted it first."""
+    """An id that a key preferred and did not get, because another key has it."""
 
     __slots__ = ("scope", "value")
 
@@ -116,7 +116,7 @@ class Refused(Source):
         self.value = value
 
     def unread(self) -> None:
-        """Disappear, unless somebody is refused the number anew."""
+        """Drop this object, unless another request for the id is refused."""
         if self.scope.refused.get(self.value) is self:
             del self.scope.refused[self.value]
 
@@ -148,7 +148,7 @@ class PoolScope:
         Arguments:
             key: whose number.
             want: the number to prefer.
-            strength: 0 without one; of two keys that want the same number the stronger gets it, else who has it.
+            strength: 0 without preference; of two keys that prefer the same id the stronger gets it, else the holder.
         """
         found = self.by_key.get(key)
         if found is None:
@@ -166,14 +166,14 @@ class PoolScope:
         return found.value
 
     def release_unclaimed(self) -> None:
-        """Release the reservations that nobody has claimed."""
+        """Release the reservations that no key has claimed."""
         for key, value in self.seeds.items():
             if self.taken.get(value) == key and key not in self.by_key:
                 del self.taken[value]
         self.seeds.clear()
 
     def release(self, allocation: Allocation) -> None:
-        """Take a number back."""
+        """Release an id."""
         if self.by_key.get(allocation.key) is not allocation:
             return
         del self.by_key[allocation.key]
@@ -207,7 +207,7 @@ class PoolScope:
         return seeded if seeded is not None else self._free()
 
     def _oust(self, other: Allocation) -> None:
-        """Give a key another number; where there is none, take its number away: it has to ask, and fails."""
+        """Give a key another id; if none is free, release its id, so that its readers run again and fail."""
         if len(self.taken) <= self.pool.high - self.pool.low:
             other.strength = 0
             self._move(other, self._free())
@@ -216,7 +216,7 @@ class PoolScope:
             other.touch()
 
     def _left(self, value: int) -> None:
-        """Let whoever was refused a number that is free now ask for it again."""
+        """Run the readers again that were refused an id which is free now."""
         refused = self.refused.pop(value, None)
         if refused is not None:
             refused.touch()
@@ -230,7 +230,7 @@ class PoolScope:
         self._left(before)
 
     def _free(self) -> int:
-        """Return a free number; the search goes round, so that a released one is not given out again at once."""
+        """Return a free id; the search is cyclic, so that a released id is not reused at once."""
         low, high, taken = self.pool.low, self.pool.high, self.taken
         if len(taken) > high - low:
             self.exhausted.track()

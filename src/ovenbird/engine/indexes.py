@@ -32,7 +32,7 @@ class IndexBucket(Source, Generic[R]):
         self.held: dict[R, None] = {}
 
     def unread(self) -> None:
-        """Disappear when empty."""
+        """Drop this object if it is empty."""
         if not self.held:
             self.index.buckets.pop(self.key, None)
 

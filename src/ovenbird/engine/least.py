@@ -24,7 +24,7 @@ V = TypeVar("V", bound="Hashable")
 
 
 class Order(Source):
-    """The values of one group: how often each was given, and a heap whose head is one that counts."""
+    """The values of one group: how often each occurs, and a heap whose head is a present value."""
 
     __slots__ = ("counts", "heap", "key", "orders")
 
@@ -41,13 +41,13 @@ class Order(Source):
         return self.heap[0] if self.heap else None
 
     def unread(self) -> None:
-        """Disappear when empty."""
+        """Drop this object if it is empty."""
         if not self.counts:
             self.orders.pop(self.key, None)
 
 
 class Orders:
-    """Ordered values by group; a group that is empty and that nobody reads disappears."""
+    """Ordered values by group; a group that is empty and has no reader is dropped."""
 
     __slots__ = ("orders",)
 
@@ -96,14 +96,14 @@ class Orders:
 
 
 class Least(GroupedValues[K, V], Generic[K, V]):
-    """A function of one row that gives pairs of (group, value); make one with the decorator ``least_of``."""
+    """A function of one row that yields pairs of (group, value); make one with the decorator ``least_of``."""
 
     __slots__ = ()
 
     keeps = Orders
 
     def least(self, group: K) -> V | None:
-        """Return the least value that rows give a group, None for none. The caller depends on that alone.
+        """Return the least value that rows contribute to a group, None for none. The caller depends on that alone.
 
         Raises:
             LookupError: nothing is being computed, so there is no engine to ask.
@@ -116,7 +116,7 @@ class Least(GroupedValues[K, V], Generic[K, V]):
 
 
 def least_of(subject: type[R]) -> Callable[[Callable[[R], Iterable[tuple[K, V]]]], Least[K, V]]:
-    """Make a function of the rows of ``subject``'s table one whose least values are known; list it among the rules."""
+    """Make a function of ``subject``'s rows one whose least values are kept; list it among the rules."""
 
     def decorate(body: Callable[[R], Iterable[tuple[K, V]]]) -> Least[K, V]:
         return Least(body, subject)

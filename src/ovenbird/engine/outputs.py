@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Editor(Protocol):
-    """What a plan is written to: a database transaction."""
+    """The receiver of a plan's edits: a database transaction."""
 
     def insert_rows(self, table: type[Row], rows: Mapping[UUID, list[Any]]) -> None:
         """Add rows, each given by all its values in column order; the lists become the rows' own."""
@@ -54,7 +54,7 @@ class Editor(Protocol):
 
 
 class Handle(Source):
-    """The UUID that the row of a key has or will have; lives while a rule refers to it."""
+    """The UUID that the row of a key has or will have; it exists while a rule refers to it."""
 
     __slots__ = ("key", "output", "uuid")
 
@@ -69,7 +69,7 @@ class Handle(Source):
         self.output.engine.unread.append(self)
 
     def dispose(self) -> None:
-        """Forget the UUID; if the row is there, it keeps it."""
+        """Forget the UUID; an existing row keeps it."""
         self.output.handles.pop(self.key, None)
 
 
@@ -79,7 +79,7 @@ class Output:
     Arguments:
         engine: whose facts.
         relation: the facts that are the table's rows.
-        table: the table as it is.
+        table: the present table.
         members: relations whose facts are elements of the rows' set columns.
         lacking: columns that cannot be written, since the server has none of them.
     """
@@ -105,7 +105,7 @@ class Output:
         self.rejected: dict[Hashable, Fact | None] = {}
         self.barred: set[Any] = set()
         self.lifted: set[Hashable] = set()
-        """Keys that were rejected until rules wanted something else of them; whoever writes the plans empties it."""
+        """Rejected keys whose facts have changed since; the driver that writes the plans empties it."""
         self._given: dict[Hashable, Fact] = {}  # what facts that have gone wanted of others' rows, until the next plan
         self._last: tuple[dict[Hashable, object], dict[Hashable, Any], dict[Hashable, None]] = ({}, {}, {})
         self._wanted: dict[Hashable, Fact | list[Fact]] = {}
@@ -131,9 +131,9 @@ class Output:
         table.watchers.append(self)
 
     def _follow_groups(self, lacking: Collection[Column[Any]]) -> None:
-        """Withhold facts about rows that lack vital elements, and those that refer to such rows.
+        """Withhold facts about rows without vital elements, and about rows that refer to such rows.
 
-        Where the server lacks the column that refers to those, facts about each element stand in for them.
+        If the server lacks the column that refers to groups, facts about each element replace those about the group.
         """
         relation = self.relation
         if any(member.vital for member in self.members):
@@ -150,13 +150,13 @@ class Output:
     # -- what the facts want --------------------------------------------------------------------------------------
 
     def absorb(self, *, added: Sequence[Fact], removed: Sequence[Fact]) -> None:
-        """Take in a wave's facts about rows."""
+        """Process a wave's facts about rows."""
         if self._withheld is not None:
             added, removed = self._withheld.added(added), self._withheld.removed(removed)
         self._absorb(added=added, removed=removed)
 
     def _absorb(self, *, added: Sequence[Fact], removed: Sequence[Fact]) -> None:
-        """Take in facts that begin or cease to count."""
+        """Process facts that begin or cease to count."""
         if self._reduced is not None:
             added, removed = self._reduced.added(added), self._reduced.removed(removed)
         wanted, dirty, rejected = self._wanted, self.dirty, self.rejected
@@ -189,12 +189,12 @@ class Output:
                     wanted[key] = [held_now, fact]
 
     def absorb_members(self, member: Members[Any, Any], *, added: Collection[Fact], removed: Collection[Fact]) -> None:
-        """Take in a wave's facts about elements of the rows' sets.
+        """Process a wave's facts about elements of the rows' sets.
 
         Arguments:
             member: the relation of the facts.
             added: facts that are new.
-            removed: facts that nobody yields any more.
+            removed: facts that no rule yields any more.
         """
         for _, key, _ in (*added, *removed) if self.rejected else ():
             if self.rejected.pop(key, key) is not key:
@@ -227,13 +227,13 @@ class Output:
                     output._absorb(added=spread.joined(added), removed=spread.left(removed))  # noqa: SLF001
 
     def _turn(self, group: Hashable, *, populated: bool) -> None:
-        """Let the facts about a row, and those that refer to it, count while it has elements."""
+        """Count the facts about a row, and those that refer to it, if and only if it has elements."""
         for output in self._within:
             if output._withheld is not None and (facts := output._withheld.turn(group, populated)):  # noqa: SLF001
                 output._absorb(added=facts if populated else (), removed=() if populated else facts)  # noqa: SLF001
 
     def wanted(self, key: Hashable) -> Fact | None:
-        """Return the fact that the row of ``key`` should be; of several in conflict, the least."""
+        """Return the fact that the row of ``key`` should be equal to; of conflicting ones, the least."""
         held = self._wanted.get(key)
         return self._least(key, held) if isinstance(held, list) else held
 
@@ -255,7 +255,7 @@ class Output:
     # -- what is there --------------------------------------------------------------------------------------------
 
     def inserted(self, rows: Iterable[Row]) -> None:
-        """Note rows that appeared."""
+        """Process inserted rows."""
         planned, actual, keys = self._planned, self.actual, self._keys
         if self.relation.named and self.relation.update_only and not self.members:  # nobody plans them, and keys differ
             fresh = {row.uuid: row for row in rows}
@@ -272,7 +272,7 @@ class Output:
                 self._appeared(row)
 
     def _appeared(self, row: Row) -> None:
-        """Note a row that was not planned."""
+        """Process a row that was not inserted by the last plan."""
         key = self.relation.key_of(row)
         if key is None:
             return
@@ -288,7 +288,7 @@ class Output:
         self._doubt(key)
 
     def modified(self, row: Row, mask: int, deltas: SetDeltas | None) -> None:
-        """Note a row that changed."""
+        """Process a modified row."""
         if not mask & self._mine:
             return
         key = self.relation.key_of(row)
@@ -313,7 +313,7 @@ class Output:
                         self._edit(key, member, element)
 
     def deleted(self, row: Row) -> None:
-        """Note a row that went; another one that waited for the same key takes its place."""
+        """Process a deleted row; a surplus row with the same key takes its place."""
         self.surplus.pop(row, None)
         self.rejected.pop(row, None)
         key = self._keys.pop(row, None)
@@ -336,15 +336,15 @@ class Output:
 
     @property
     def unsettled(self) -> list[Hashable]:
-        """The keys, and surplus rows, that the next plan looks at."""
+        """The keys, and surplus rows, that the next plan covers."""
         return list(dict.fromkeys((*self.surplus, *self.dirty, *self._suspect, *self._edits)))
 
     def plan(self, editor: Editor, only: Collection[Hashable] | None = None) -> None:
-        """Write the edits that bring dirty keys in order, and consider them clean.
+        """Write the edits that make the rows of dirty keys equal to the facts, and mark these keys clean.
 
         Arguments:
             editor: the transaction.
-            only: some of the `unsettled`, which alone are looked at; all of them by default.
+            only: the part of `unsettled` to cover; all by default.
         """
         update_only, actual, rejected = self.relation.update_only, self.actual, self.rejected
         if only is None:
@@ -380,11 +380,11 @@ class Output:
                 self._update_sets(editor, key, row_now, None if key in suspect else edits[key])
 
     def undo(self, culprits: Collection[str]) -> bool:
-        """Take back the last plan, whose transaction the database refused.
+        """Undo the last plan, whose transaction the database refused.
 
         Arguments:
             culprits: UUIDs that the refusal names. Rows of the plan among them, and elements to be added to sets, are
-                left out from now on, until rules want something else of them; everything else is planned again.
+                left out from now on, until their facts change; everything else is planned again.
 
         Returns:
             Whether any of ``culprits`` was found in the plan.
@@ -413,7 +413,7 @@ class Output:
         return found
 
     def planned_key(self, uuid: UUID, row: Row | None) -> Hashable | None:
-        """Return what of the last plan an edit is of: the key, or the surplus row; None if it is of another output.
+        """Return the key, or surplus row, that an edit of the last plan belongs to; None if that is another output's.
 
         Arguments:
             uuid: the UUID of the row.
@@ -424,20 +424,20 @@ class Output:
         return row if row in self.surplus else self._keys.get(row)
 
     def reject(self, key: Hashable) -> None:
-        """Leave a key, or a surplus row, out of plans until rules want something else of it."""
+        """Leave a key, or a surplus row, out of plans until its facts change."""
         self.rejected[key] = None if key in self.surplus else self.wanted(key)
 
     def mended(self) -> bool:
-        """Return whether rules want something else of a key that had been rejected, though it may not do by itself.
+        """Return whether the facts of a rejected key have changed; its row may still not be valid by itself.
 
-        Of rows that refer to each other, each may have been left out for the other's sake.
+        Of rows that refer to each other, each may have been left out because of the other.
         """
         found = bool(self.lifted)
         self.lifted.clear()
         return found
 
     def reconsider(self) -> bool:
-        """Put what was left out into the next plan again; return whether there was anything."""
+        """Include what was left out in the next plan again; return whether there was anything."""
         found = bool(self.rejected or self.barred)
         for key in self.rejected:
             if key not in self.surplus:
@@ -451,7 +451,7 @@ class Output:
         return found
 
     def suspect_all(self) -> None:
-        """Look at every key again in the next plan: after a lost connection, or a change of hands."""
+        """Compare every key in the next plan: after a lost connection, or when another process has written."""
         self._planned.clear()
         self.rejected.clear()
         self.barred.clear()
@@ -485,7 +485,7 @@ class Output:
         editor.insert_rows(self.relation.row_class, dict(zip(uuids, rows, strict=True)))
 
     def _take_back(self, editor: Editor, row: Row, given: Fact) -> None:
-        """Give columns of somebody else's row their defaults where they are as a fact that has gone wanted them."""
+        """Reset columns of another owner's row to their defaults, if they still have the values of a removed fact."""
         own = zip(self.relation.columns, given[self.relation.start :], strict=True)
         changes = {c.name: c.default for c, value in own if value != c.default and row.values[c.index] == value}
         if changes:
@@ -507,7 +507,7 @@ class Output:
     def _update_sets(
         self, editor: Editor, key: Hashable, row: Row, edits: dict[Members[Any, Any], set[Any]] | None
     ) -> None:
-        """Bring the sets of a row in order: the elements of ``edits`` alone, or all of them."""
+        """Make the sets of a row equal to the facts: only the elements of ``edits``, or all."""
         wanted = self._sets.get(key, {})
         for member in self.members if edits is None else edits:
             want = wanted.get(member, {})
@@ -530,19 +530,19 @@ class Output:
 
 
 def _among(pending: Mapping[Any, object], only: Collection[Hashable] | None) -> Iterable[Any]:
-    """Return those of the pending keys that are wanted, all by default, at the cost of the fewer of the two."""
+    """Return the intersection of pending and wanted keys, at the cost of the smaller set; all pending by default."""
     if only is None:
         return pending
     return [key for key in pending if key in only] if len(pending) < len(only) else [k for k in only if k in pending]
 
 
 def _taken(pending: dict[Hashable, Any], only: Collection[Hashable]) -> dict[Hashable, Any]:
-    """Take out, and return, what is pending of the keys that are wanted."""
+    """Remove and return the pending keys that are wanted."""
     return {key: pending.pop(key) for key in _among(pending, only)}
 
 
 def _layout(relation: Rows[Any]) -> tuple[tuple[Any, ...], Callable[[tuple[Any, ...]], Sequence[Any]]]:
-    """Return the values of the columns that facts do not give, and what picks a row out of a fact followed by those."""
+    """Return the values of columns that are not in facts, and a getter that makes a row of a fact and these values."""
     columns = relation.row_class.COLUMNS
     given = {column.index: relation.start + i for i, column in enumerate(relation.columns)}
     length = relation.start + len(relation.columns)
@@ -557,10 +557,10 @@ def _layout(relation: Rows[Any]) -> tuple[tuple[Any, ...], Callable[[tuple[Any, 
 
 
 def new_uuids(number: int) -> list[UUID]:
-    """Return fresh UUIDs (RFC 9562 version 8): random, but for the first eight digits, which count in disguise.
+    """Return fresh UUIDs (RFC 9562 version 8): random, except that their first eight digits are a permuted counter.
 
-    Those digits name logical flows in hints and cookies, so they must differ; a process has one random tail for its
-    2**32 rows, which costs a tenth of a random number for each.
+    These digits identify logical flows in hints and cookies, so they must differ. The random remainder is chosen once
+    for each process and 2**32 rows, at a tenth of the cost of a random number for each.
     """
     heads = array("I", [n * _GOLDEN & 0xFFFFFFFF for n in islice(_serial, number)])
     if byteorder == "little":

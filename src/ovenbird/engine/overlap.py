@@ -22,7 +22,7 @@ S = TypeVar("S", bound="Row")
 
 
 class Overlap(Generic[R, S]):
-    """A way to compare the rows of two tables of one store.
+    """An index of the rows of two tables whose sets overlap.
 
     Arguments:
         column: a set column, of the rows that are asked for.
@@ -36,14 +36,14 @@ class Overlap(Generic[R, S]):
         self.other = other
 
     def rows(self, row: R) -> frozenset[S]:
-        """Return the other rows that share an element with a row. The caller depends on which they are alone."""
+        """Return the other rows that share an element with a row. The caller depends only on which rows these are."""
         table = row.home
         counts: Overlaps[R, S] = table.kept.get(self) or Overlaps(self, table)
         return counts.values(row)
 
 
 class Overlaps(CountsByGroup[R, S], Generic[R, S]):
-    """What an ``Overlap`` says of two tables, kept as they change."""
+    """The contents of an ``Overlap`` for two tables, updated as they change."""
 
     __slots__ = ()
 
@@ -79,7 +79,7 @@ class Side:
         self.others = others
         self.asked = asked
         self.members: dict[Row, frozenset[Any]] = {}
-        """The elements that were counted for each row: the very sets that the rows have."""
+        """The elements that were counted for each row: the same set objects that the rows have."""
 
     def inserted(self, rows: Iterable[Row]) -> None:
         """Count what new rows share with others."""
@@ -87,7 +87,7 @@ class Side:
             self._file(row, row.values[self.column.index], None)
 
     def modified(self, row: Row, mask: int, deltas: SetDeltas | None) -> None:
-        """Count what came and went."""
+        """Count elements added and removed."""
         if mask & self.column.bit:
             at = self.column.index
             self._file(row, row.values[at], deltas.get(at) if deltas is not None else None)

@@ -29,7 +29,7 @@ class Reduced:
         self._count: dict[Fact, int] = {}
 
     def added(self, facts: Iterable[Fact]) -> list[Fact]:
-        """Count new facts and return what they come to, where nothing came to that before."""
+        """Count new facts and return their reduced forms, as far as these are new."""
         count, fresh = self._count, []
         for fact in map(self._reduce, facts):
             number = count[fact] = count.get(fact, 0) + 1
@@ -38,7 +38,7 @@ class Reduced:
         return fresh
 
     def removed(self, facts: Iterable[Fact]) -> list[Fact]:
-        """Forget facts that are gone and return what they came to, where nothing comes to that any more."""
+        """Forget removed facts and return their reduced forms, as far as no other fact has the same."""
         count, gone = self._count, []
         for fact in map(self._reduce, facts):
             count[fact] -= 1
@@ -55,11 +55,11 @@ class Reduced:
 
 
 class Spread:
-    """The facts of one relation, those about a group given for each of its members; None is no group.
+    """The facts of one relation, where a fact about a group is replaced by one for each member; None is no group.
 
     Arguments:
-        group: the place in a fact where it names its group.
-        alone: the place where a fact about no group names what it is about.
+        group: the position of the group in a fact.
+        alone: the position of the single element in a fact without group.
     """
 
     __slots__ = ("_alone", "_filed", "_group", "_members")
@@ -98,7 +98,7 @@ class Spread:
         return answer
 
     def joined(self, members: Iterable[Fact]) -> list[Fact]:
-        """Note new members, each a fact of (group, member); return what that adds."""
+        """Add members, each a fact of (group, member); return the facts that this adds."""
         answer = []
         for _, group, member in members:
             self._members.setdefault(group, {})[member] = None
@@ -106,7 +106,7 @@ class Spread:
         return answer
 
     def left(self, members: Iterable[Fact]) -> list[Fact]:
-        """Forget members that are gone; return what that takes away."""
+        """Remove members; return the facts that this removes."""
         answer = []
         for _, group, member in members:
             there = self._members[group]
@@ -117,7 +117,7 @@ class Spread:
         return answer
 
     def turn(self, group: Hashable, populated: bool) -> Sequence[Fact]:  # noqa: ARG002 (as `Withheld` has it)
-        """Do nothing: a group without members has no facts here anyway."""
+        """Do nothing: a group without members has no facts here."""
         return ()
 
     def _about(self, fact: Fact, member: Any) -> Fact:

@@ -40,7 +40,7 @@ KeyT_contra = TypeVar("KeyT_contra", contravariant=True)
 TargetT_contra = TypeVar("TargetT_contra", bound="Row", contravariant=True)
 
 EXISTENCE = 1
-"""The bit of a reader's mask that stands for the row's being there; column ``i`` is bit ``i + 1``."""
+"""The bit of a reader's mask for the row's existence; column ``i`` is bit ``i + 1``."""
 
 
 class Column(Generic[T]):
@@ -277,7 +277,7 @@ SetDeltas = Mapping[int, tuple[Iterable[Any], Iterable[Any]]]
 
 
 class Watcher(Protocol):
-    """Told of each change to a table, after it is in place."""
+    """Receives each change to a table, after it has taken effect."""
 
     def inserted(self, rows: Sequence[Any]) -> None:
         """React to new rows."""
@@ -296,7 +296,7 @@ class Watcher(Protocol):
 
 
 class Missing(Source):
-    """A row that is not there, asked for by UUID; lives while somebody depends on its absence."""
+    """The absence of a row that was looked up by UUID; it exists while it has readers."""
 
     __slots__ = ("table", "uuid")
 
@@ -329,7 +329,7 @@ class Table(Generic[R]):
         self.missing: dict[UUID, Missing] = {}
         self.watchers: list[Watcher] = []
         self.kept: dict[Any, Any] = {}
-        """What is kept of its rows besides indexes, each a watcher too, by what it was asked for with."""
+        """Computed indexes and the like, which are watchers too, by what they were requested with."""
         self._indexes: dict[tuple[Column[Any], ...], Index[R, Any]] = {}
 
     def get(self, uuid: UUID) -> R | None:

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class Run(Reader):
-    """A rule applied to one subject, with the facts it last yielded."""
+    """A rule applied to one subject, with its latest facts."""
 
     __slots__ = ("dead", "error", "facts", "rule", "subject")
 
@@ -81,7 +81,7 @@ class Run(Reader):
             self.engine.dirty_runs.append(self)
 
     def end(self) -> None:
-        """Depend on nothing and run no more; what it yielded the engine retracts."""
+        """Drop all dependencies and run no more; the engine retracts the facts."""
         self.dead = True
         self.forget()
 
@@ -95,13 +95,13 @@ class Rule:
     Arguments:
         body: the function.
         subject: the class whose every row is a subject; None for a function without arguments that runs once.
-        when: says of which rows it is, all if it is missing; a pure function of the row, like the rule itself.
+        when: a condition on rows, None for all rows; a pure function of the row, like the rule itself.
     """
 
     __slots__ = ("body", "name", "subject", "when")
 
     run: ClassVar[type[Run]] = Run
-    """What an engine makes of it for each subject."""
+    """The class of the object that an engine makes for each subject."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class Rule:
 
 
 class Gate(Run):
-    """A condition applied to one subject, with the runs of the rules that have it, while it is met."""
+    """A condition applied to one subject, with the runs of its rules while the condition is true."""
 
     __slots__ = ("rules", "runs")
 
@@ -133,7 +133,7 @@ class Gate(Run):
         self.runs: list[Run] = []
 
     def compute(self) -> tuple[Fact, ...]:
-        """Look at the subject; on an exception, note it and change nothing."""
+        """Evaluate the condition; on an exception, record it and change nothing."""
         is_open = self.observed(lambda: bool(self.rule.body(self.subject)))
         if is_open is None:
             return ()
@@ -152,7 +152,7 @@ class Gate(Run):
 
 
 def rule(subject: type[R], when: Callable[[R], bool] | None = None) -> Callable[[Callable[[R], Iterable[Fact]]], Rule]:
-    """Make a function a rule that runs for every row of ``subject``'s table, or for those of which ``when`` is true."""
+    """Make a function a rule that runs for every row of ``subject``'s table for which ``when`` is true."""
 
     def decorate(body: Callable[[R], Iterable[Fact]]) -> Rule:
         return Rule(body, subject, when)
@@ -161,5 +161,5 @@ def rule(subject: type[R], when: Callable[[R], bool] | None = None) -> Callable[
 
 
 def singleton(body: Callable[[], Iterable[Fact]]) -> Rule:
-    """Make a function without arguments a rule that runs once, and again when what it read changes."""
+    """Make a function without arguments a rule that runs once, and again when a value that it read has changed."""
     return Rule(body, None)

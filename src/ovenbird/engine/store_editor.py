@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class StoreEditor:
-    """What plans are written to where nobody has to be asked (`outputs.Editor`).
+    """An `outputs.Editor` that writes to a store directly, without a transaction.
 
     Arguments:
         store: whose rows change.

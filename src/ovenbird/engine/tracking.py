@@ -19,7 +19,7 @@ reader: Reader | None = None
 
 
 class Source:
-    """Something that can change, with the readers that depend on it."""
+    """A value that can change, with its readers."""
 
     __slots__ = ("readers",)
 
@@ -39,11 +39,11 @@ class Source:
             node.invalidate()
 
     def unread(self) -> None:
-        """React to the loss of the last reader; sources that live only while read dispose of themselves here."""
+        """React to the loss of the last reader; sources that exist only while read dispose of themselves here."""
 
 
 class Reader(Source):
-    """A computation that depends on the sources it read; a view is a source in its turn.
+    """A computation that depends on the sources it read; a view is also a source.
 
     Arguments:
         engine: the engine whose waves run it.

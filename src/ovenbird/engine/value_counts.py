@@ -22,7 +22,7 @@ V = TypeVar("V", bound="Hashable")
 
 
 class ValueCounts(Generic[V]):
-    """A way to count the rows of one table.
+    """Counts of values in the rows of one table, by group.
 
     Arguments:
         group: the column whose value names a group.
@@ -61,13 +61,13 @@ class GroupCounts(Source, Generic[K, V]):
         self.counts: dict[V, int] = {}
 
     def unread(self) -> None:
-        """Disappear when empty."""
+        """Drop this object if it is empty."""
         if not self.counts:
             self.groups.pop(self.key, None)
 
 
 class CountsByGroup(Generic[K, V]):
-    """Counted values by group; a group that is empty and that nobody reads disappears."""
+    """Counted values by group; a group that is empty and has no reader is dropped."""
 
     __slots__ = ("groups",)
 
@@ -81,7 +81,7 @@ class CountsByGroup(Generic[K, V]):
         return frozenset(counted.counts)
 
     def count(self, group: K, *, value: V, number: int = 1) -> None:
-        """Count a value once more, or several times; tell readers if the group did not have it.
+        """Increase the count of a value; notify readers if the group did not have it.
 
         Arguments:
             group: where it counts.
@@ -95,7 +95,7 @@ class CountsByGroup(Generic[K, V]):
             counted.touch()
 
     def discount(self, group: K, *, value: V, number: int = 1) -> None:
-        """Count a value once less, or several times; tell readers if the group has it no more.
+        """Decrease the count of a value; notify readers if the group no longer has it.
 
         Arguments:
             group: where it counts.
@@ -120,7 +120,7 @@ class CountsByGroup(Generic[K, V]):
 
 
 class TableCounts(CountsByGroup["Hashable", V]):
-    """What a ``ValueCounts`` says of one table, kept as the table changes."""
+    """The contents of a ``ValueCounts`` for one table, updated as the table changes."""
 
     __slots__ = ("filed", "mask", "value_counts")
 
@@ -146,7 +146,7 @@ class TableCounts(CountsByGroup["Hashable", V]):
             self.count(group, value=value)
 
     def modified(self, row: Row, mask: int, deltas: SetDeltas | None) -> None:  # noqa: ARG002 (a watcher's signature)
-        """Count a row where it belongs now."""
+        """Move the count of a row to its present group and value."""
         if mask & self.mask:
             self.deleted(row)
             self._file(row)

@@ -37,7 +37,7 @@ class View(Generic[T, *Ts]):
         self.name = body.__qualname__
 
     def __call__(self, *args: *Ts) -> T:
-        """Return the function's value, remembered and tracked when something is being computed."""
+        """Return the function's value; inside a computation it is cached, and the caller depends on it."""
         node = tracking.reader
         if node is None or node.engine is None:
             return self.body(*args)
@@ -77,7 +77,7 @@ class ViewInstance(Reader):
         self.computing = False
 
     def compute(self) -> None:
-        """Run the function; tell the readers if the outcome differs from the one remembered.
+        """Run the function; notify the readers if the result differs from the cached one.
 
         Raises:
             CycleError: the function reads itself.
@@ -111,7 +111,7 @@ class ViewInstance(Reader):
             heappush(engine.dirty_views, (self.height, engine.sequence, self))
 
     def unread(self) -> None:
-        """Let the engine drop this view at the end of the wave, if nobody has asked for it again."""
+        """Let the engine drop this view at the end of the wave, unless it has been read again."""
         self.engine.unread.append(self)
 
     def dispose(self) -> None:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class Withheld:
-    """The facts of one relation by the group that each refers to; None refers to no group, and counts.
+    """The facts of one relation by the group that each refers to; a fact without group (None) always counts.
 
     Arguments:
-        at: the place in a fact where it names its group.
+        at: the position of the group in a fact.
     """
 
     __slots__ = ("_at", "_filed", "_populated")
@@ -43,7 +43,7 @@ class Withheld:
         return counting
 
     def removed(self, facts: Iterable[Fact]) -> list[Fact]:
-        """Forget facts that are gone and return those that counted."""
+        """Forget removed facts and return those that counted."""
         at, counting, filed = self._at, [], self._filed
         for fact in facts:
             group = fact[at]
@@ -56,7 +56,7 @@ class Withheld:
         return counting
 
     def turn(self, group: Hashable, populated: bool) -> list[Fact]:
-        """Note whether a group has elements; return the facts that begin or cease to count by that."""
+        """Record whether a group has elements; return the facts that begin or cease to count by that."""
         if populated is (group in self._populated):
             return []
         if populated:
