@@ -41,13 +41,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RUNS = 64
-"""How many rules run between two looks at what databases and switch send and take, before there are flows."""
+"""During the first computation, how many rules run before control returns to the connections."""
 EDITS: tuple[EditRelation[..., Any], ...] = (EDIT, EDIT_AFTER_FLOWS, CHASSIS, BRIDGE, ADD_PORT, DROP_PORT)
 """The relations of facts that ask for changes of databases."""
 
 
 class ChassisDriver(EngineDriver):
-    """Follows one Southbound and one bridge.
+    """Runs the engine between one Southbound and one bridge.
 
     Arguments:
         host: what the chassis has besides.
@@ -75,7 +75,7 @@ class ChassisDriver(EngineDriver):
         self._left: Engine | None = None
 
     async def follow(self, target: str, until: Coroutine[Any, Any, None]) -> None:
-        """Run everything until something has returned.
+        """Run until a condition is met.
 
         Arguments:
             target: the bridge's OpenFlow socket.
@@ -98,7 +98,7 @@ class ChassisDriver(EngineDriver):
             task.result()
 
     def retract(self) -> None:
-        """Forget what was made of this Southbound; the switch keeps its flows until there is what replaces them."""
+        """Drop the facts of this Southbound; the switch keeps its flows until their replacements are computed."""
         if self._left is None:
             return
         self.host.switch.hold()
@@ -110,7 +110,7 @@ class ChassisDriver(EngineDriver):
     # -- the engine ---------------------------------------------------------------------------------------------------
 
     def _build(self) -> Engine:
-        """Make the engine over both databases, with the numbers that were given out before."""
+        """Make the engine over both databases, with the ids that were allocated before."""
         host, store = self.host, self.southbound.store
         host.progress.tell(complete=frozenset(), settled=False, everything=False)
         host.protocols.close()
@@ -127,19 +127,19 @@ class ChassisDriver(EngineDriver):
 
     @contextlib.contextmanager
     def _hold(self) -> Iterator[None]:
-        """Leave the rows of both databases as they are for a while."""
+        """Keep the rows of both databases unchanged while the context is entered."""
         with self.southbound.held(), self.host.vswitch.held():
             yield
 
     def is_ready(self) -> bool:
-        """Return whether waves may run; first take up what rules do not look at."""
+        """Return whether waves may run; apply settings that rules do not read."""
         if not self._may_run() or self._of_another_version():
             return False
         self._follow_settings()
         return True
 
     def follow_up(self) -> None:
-        """Have everybody look at what waves have changed; the start is complete when `Monitoring` says so."""
+        """Notify the consumers of what waves have changed; the start is complete when `Monitoring` says so."""
         self.monitoring.begin()
         self.edits.look_at_schemas()
         self.host.packet_ins.refreshed()
@@ -150,14 +150,14 @@ class ChassisDriver(EngineDriver):
         self._left = engine
 
     def _computed(self) -> None:
-        """Install what has been computed, since it is complete now."""
+        """Let the flows be installed, since they are complete now."""
         self.host.switch.computed()
         self.host.limits.settle()
 
     # -- settings that rules do not look at ---------------------------------------------------------------------------
 
     def _of_another_version(self) -> bool:
-        """Return whether changes have to wait, as the settings demand, for a northd of this controller's version."""
+        """Return whether changes have to wait for a northd of the same version (`ovn-match-northd-version`)."""
         head = next(iter(self.southbound.store.table(sb.SBGlobal).rows.values()), None)
         theirs = head.options.get("northd_internal_version", "") if head is not None else ""
         differs = self.host.settings.match_northd_version and theirs != version.INTERNAL
@@ -169,7 +169,7 @@ class ChassisDriver(EngineDriver):
         return differs
 
     def _follow_settings(self) -> None:
-        """Take up intervals of probes; a name that was changed, until Southbound has it."""
+        """Apply probe intervals, and a changed chassis name until Southbound has it."""
         host = self.host
         mine, progress = host.settings, host.progress
         name = mine.chassis
@@ -184,7 +184,7 @@ class ChassisDriver(EngineDriver):
     # -- conntrack zones ----------------------------------------------------------------------------------------------
 
     def _absorb_zones(self, *, added: Sequence[ConntrackZone], removed: Sequence[ConntrackZone]) -> None:
-        """Take in a wave's zones: flush those that are another one's now, and record them in the bridge."""
+        """Process a wave's zones: flush those with another name now, and record all on the bridge."""
         self.zones.recall(self.host.bridge_ids)
         self.host.switch.flush_zones(self.zones.absorb(added=added, removed=removed))
         self._local.wake()

@@ -45,17 +45,17 @@ _LEAVING = 5.0
 
 
 def _connections(mine: Settings) -> tuple[object, ...]:
-    """Return the settings that hold for a connection from its beginning."""
+    """Return the settings that take effect when a connection is made."""
     return mine.remote, mine.bridge
 
 
 def _lacks(mine: Settings) -> str:
-    """Return why Southbound cannot be followed by what the local database says; empty if it can."""
+    """Return which setting is missing for connecting to Southbound; empty if none is."""
     return lacks_remote(mine.remote) if mine.chassis else "no system-id"
 
 
 async def _in_time(work: Coroutine[Any, Any, None]) -> None:
-    """Await what a controller that ends has still to write, if its database answers."""
+    """Await the last writes of a controller that ends, for a limited time."""
     try:
         async with asyncio.timeout(_LEAVING):
             await work
@@ -68,7 +68,7 @@ class Controller:
 
     Arguments:
         local_remote: the local Open_vSwitch database, as `unix:/run/openvswitch/db.sock`.
-        system_id: the chassis's name, if it is not to be the database's.
+        system_id: the chassis's name, which overrides the database's.
         run_directory: where the bridge's OpenFlow socket is; by default that of a `unix:` local_remote.
         keys: for a Southbound at `ssl:`; without them those of Open_vSwitch's SSL table are used.
     """
@@ -87,7 +87,7 @@ class Controller:
         self.host = Host(local_remote, system_id=system_id, run_directory=run_directory)
         self.southbound: Replica | None = None
         self.driver: ChassisDriver | None = None
-        """Of the Southbound that is followed, or was followed last."""
+        """The driver of the present, or last, Southbound."""
         self.paused = False
         self._keys = TlsKeys(lambda: of_switch(keys or KeyFiles(), self._vswitch.store.table(vswitch.SSL).all()))
         self._vswitch = self.host.vswitch
@@ -101,12 +101,12 @@ class Controller:
 
     @property
     def connected(self) -> bool:
-        """Whether Southbound is there."""
+        """Whether Southbound is connected."""
         return self.southbound is not None and self.southbound.connected
 
     @property
     def settled(self) -> bool:
-        """Whether everything that concerns this chassis has been received."""
+        """Whether every monitored row that concerns this chassis has been received."""
         return bool(self.host.progress.row.settled)
 
     @property
@@ -116,20 +116,20 @@ class Controller:
 
     @property
     def waves(self) -> int:
-        """How many waves have run for the Southbound that is followed."""
+        """How many waves have run for the present Southbound."""
         return self.driver.waves if self.driver is not None else 0
 
     @property
     def notices(self) -> Notices:
-        """What of this chassis's configuration has no effect."""
+        """The parts of this chassis's configuration that have no effect."""
         return self.host.notices
 
     def recompute(self) -> None:
-        """Compare everything installed with what should be, by asking the switch again."""
+        """Read the switch's tables again, and correct what differs."""
         self.host.switch.compare()
 
     def pause(self) -> None:
-        """Run no more waves until `resume`; the switch keeps what it has."""
+        """Stop running waves until `resume`; the switch keeps its flows."""
         self.paused = True
 
     def resume(self) -> None:
@@ -173,7 +173,7 @@ class Controller:
     # -- running ------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Run until `close`; cancelled, leave everything as it is."""
+        """Run until `close`; if cancelled, leave chassis, tunnels and flows in place."""
         try:
             await self._until_stopped(self._vswitch.start())
             self._vswitch.on_change(lambda _: self._changed.set())
@@ -195,7 +195,7 @@ class Controller:
         """Stop, and return when `run` has ended.
 
         Arguments:
-            restart: whether another controller takes over, so that everything stays as it is.
+            restart: whether another controller takes over, so that everything stays in place.
         """
         self._restarting = restart
         self._stopping.set()
@@ -203,7 +203,7 @@ class Controller:
         await self._ended.wait()
 
     async def _until_stopped(self, work: Coroutine[Any, Any, None]) -> None:
-        """Await something, but not beyond `close`."""
+        """Await something until `close` is called."""
         tasks = {asyncio.ensure_future(work), asyncio.ensure_future(self._stopping.wait())}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -214,7 +214,7 @@ class Controller:
             task.result()
 
     async def _configured(self) -> None:
-        """Return when the local database says who this chassis is and where Southbound is."""
+        """Return when the local database has the chassis's name and Southbound's remote."""
         said = ""
         while (lack := _lacks(self.host.settings)) and not self._stopping.is_set():
             if lack != said:
@@ -224,7 +224,7 @@ class Controller:
             await self._changed.wait()
 
     async def _run_once(self) -> None:
-        """Follow one Southbound and one bridge until the configuration names others."""
+        """Run with one Southbound and one bridge until the configuration names others."""
         mine = self._follow()
         self.southbound = southbound = Replica(
             mine.remote,
@@ -248,7 +248,7 @@ class Controller:
             await southbound.close()
 
     def _follow(self) -> Settings:
-        """Return the configuration, which is followed from now on."""
+        """Return the configuration that applies from now on."""
         mine = self.host.settings
         if self._followed is not None and self._followed.bridge != mine.bridge:
             self.host.progress.tell(former_bridge=self._followed.bridge)
@@ -275,7 +275,7 @@ class Controller:
             await self._changed.wait()
 
     def _follows(self) -> bool:
-        """Return whether what connections were made with is still what the local database says."""
+        """Return whether the settings that the connections were made with are unchanged."""
         return self._followed is not None and _connections(self._followed) == _connections(self.host.settings)
 
     def _may_run(self) -> bool:
@@ -285,9 +285,9 @@ class Controller:
     # -- the end ------------------------------------------------------------------------------------------------------
 
     async def _leave(self) -> None:
-        """Take the chassis out of Southbound, and its tunnels out of the switch, as the original does at `exit`.
+        """Remove the chassis from Southbound and its tunnels from the switch, as ovn-controller does at `exit`.
 
-        A database that is away, or does not answer, keeps what it has.
+        If a database is not connected, or does not answer, its rows stay.
         """
         if self.southbound is not None and self.southbound.connected:
             await _in_time(chassis.unregister(self.southbound, self.host.settings.chassis))

@@ -28,7 +28,7 @@ changed (None removes one), and so may be a set column's, of which only those me
 
 
 class Now(Enum):
-    """A value that is known when the edit is written."""
+    """A value that is computed when the edit is written."""
 
     MILLISECONDS = "milliseconds since the epoch"
 
@@ -50,10 +50,10 @@ class Edit(Protocol):
 
     @property
     def subject(self) -> str:
-        """What the edit is about, for logs."""
+        """The edit's subject, for logs."""
 
     def stage(self, store: Store, transaction: Transaction) -> None:
-        """Put the edit into a transaction; one about a row that is gone changes nothing.
+        """Put the edit into a transaction; an edit of a deleted row changes nothing.
 
         Arguments:
             store: the database's rows.
@@ -79,13 +79,13 @@ class EditRelation(NamedRelation[P, E]):
 
 
 class WantedColumns(NamedTuple):
-    """Columns of a row that ought to hold something else.
+    """New values for columns of a row.
 
     Arguments:
         relation: `EDIT` or `EDIT_AFTER_FLOWS`.
         row_class: of the row.
         uuid: the row's.
-        changes: what the columns ought to hold.
+        changes: the new values.
         holder: the column that says who has the row, if several clients may take it for themselves. An edit that takes
             the row from another one waits between two attempts; one that gives it up holds only while the column has
             not changed.

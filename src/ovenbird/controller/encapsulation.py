@@ -20,7 +20,7 @@ GENEVE_OPTION = TlvMap(option_class=0x0102, option_type=0x80, length=4, index=0)
 """The Geneve option, as the switch's field tun_metadata0."""
 
 MULTICAST = 0x8000
-"""The lowest key of a multicast group; ports' keys are below."""
+"""The lowest tunnel key of multicast groups; ports' keys are below."""
 
 _VXLAN_MULTICAST = 0x800
 
@@ -32,13 +32,13 @@ GENEVE_IN = (
     RegMove(src=_INGRESS_OPTION, dst=_bits("reg14", ofs=0, n_bits=15)),
     RegMove(src=_EGRESS_OPTION, dst=_bits("reg15", ofs=0, n_bits=16)),
 )
-"""What brings a packet's metadata back from a Geneve tunnel."""
+"""Actions that restore a packet's logical metadata from a Geneve tunnel."""
 
 VXLAN_IN = (
     RegMove(src=_bits("tun_id", ofs=0, n_bits=12), dst=_bits("metadata", ofs=0, n_bits=12)),
     RegMove(src=_bits("tun_id", ofs=12, n_bits=12), dst=_bits("reg15", ofs=0, n_bits=12)),
 )
-"""The same from a VXLAN tunnel, for a packet to a port."""
+"""The same for a VXLAN tunnel, for a packet to a port."""
 
 VXLAN_MULTICAST_IN = (
     RegMove(src=_bits("tun_id", ofs=0, n_bits=12), dst=_bits("metadata", ofs=0, n_bits=12)),
@@ -51,7 +51,7 @@ VXLAN_MULTICAST_BIT = 1 << 23
 
 
 def outward(encapsulation: str, *, datapath: int, key: int) -> tuple[Action, ...]:
-    """Return what prepares a packet for a tunnel.
+    """Return the actions that store a packet's logical metadata in a tunnel's fields.
 
     Arguments:
         encapsulation: `geneve` or `vxlan`.

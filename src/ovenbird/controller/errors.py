@@ -8,8 +8,8 @@ class ControllerError(Exception):
 
 
 class NotHereError(ControllerError):
-    """What a command names is not on this chassis, or the switch is not there."""
+    """An object that a command names is not on this chassis, or the switch is not connected."""
 
 
 class PacketInError(ControllerError):
-    """A packet that the switch handed up is not what its flow promised; it is dropped."""
+    """A packet-in does not have the form that its flow's action implies; it is dropped."""

@@ -29,7 +29,7 @@ PART = Relation("part of a flow")
 
 
 class AddressSetFlow(NamedTuple):
-    """For each member of an address set a fact.
+    """A flow for each member of an address set.
 
     Arguments:
         relation: `ADDRESS_SET_FLOW`.
@@ -37,8 +37,8 @@ class AddressSetFlow(NamedTuple):
         field: the match field that members are values of.
         before: the encoded entries of the match in front of the member.
         after: those behind it.
-        head: what the facts have before the match: relation, table, priority.
-        tail: what they have behind it.
+        head: the members' facts up to the match: relation, table, priority.
+        tail: the members' facts behind the match.
     """
 
     relation: Relation
@@ -51,7 +51,7 @@ class AddressSetFlow(NamedTuple):
 
 
 class FailedPort(NamedTuple):
-    """A port of ours that the switch could not add, and what it says about it."""
+    """A port of ours that the switch could not add, with its error."""
 
     relation: Relation
     name: str
@@ -59,7 +59,7 @@ class FailedPort(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """What of the configuration has no effect, and why, with the level of its line in the log."""
+    """A part of the configuration without effect, and why, with its log level."""
 
     relation: Relation
     level: int
@@ -110,7 +110,7 @@ class SwitchMeter(NamedTuple):
 
 
 class Announcement(NamedTuple):
-    """An address that a physical network should hear of.
+    """An address to announce in a physical network.
 
     Arguments:
         relation: `ANNOUNCED`.
@@ -118,7 +118,7 @@ class Announcement(NamedTuple):
         port: the key of the port that announces it.
         mac: the MAC address to announce.
         address: the IP address, empty for the MAC address alone.
-        rivals: the chassis heard now that might have announced it too.
+        rivals: the reachable chassis that may have announced it too.
     """
 
     relation: Relation
@@ -208,7 +208,7 @@ class ProbedBackend(NamedTuple):
 
 
 class Delegation(NamedTuple):
-    """A router's port that asks a delegating router for a prefix through another port of that MAC address.
+    """A router port that requests a prefix from a delegating router, through another port with that MAC address.
 
     Arguments:
         relation: `DELEGATION`.
@@ -241,7 +241,7 @@ DELEGATION = NamedRelation("prefix to ask for", Delegation)
 
 
 def encode_match(fields: Mapping[str, tuple[int, int]]) -> bytes:
-    """Encode a match as the switch will say it when asked: vlan_tci, which OpenFlow 1.3 has not, as its two parts."""
+    """Encode a match in the form in which the switch reports it: vlan_tci, not in OpenFlow 1.3, as two fields."""
     tci = fields.get("vlan_tci")
     if tci is not None:
         value, mask = tci
@@ -292,7 +292,7 @@ def part(
 def address_set_flow(
     match: Mapping[str, tuple[int, int]], *, field: str, address_set: str, head: Fact, tail: Fact
 ) -> Fact:
-    """Make the fact of a flow with an address set: a pattern, which each of the set's members fills.
+    """Make the fact of a flow with an address set: a template, instantiated for each member of the set.
 
     Arguments:
         match: the fields, among them `field`, whose value does not matter.
@@ -308,5 +308,5 @@ def address_set_flow(
 
 
 def cookie_of(row: Row) -> int:
-    """Return the cookie of flows made for a row: the first 32 bits of its UUID, by which people find the row."""
+    """Return the cookie of flows made for a row: the first 32 bits of its UUID, by which the row can be found."""
     return int(row.uuid[:8], 16)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ovenbird.openflow.messages import PacketIn
 
 _TELLING = 1.0
-"""Seconds from one change of what Southbound says is to be mended here to the next."""
+"""Minimum seconds between two updates of this host's findings in Southbound."""
 
 
 class Host:
@@ -38,7 +38,7 @@ class Host:
 
     Arguments:
         local_remote: the local Open_vSwitch database.
-        system_id: the chassis's name, if it is not to be the database's.
+        system_id: the chassis's name, which overrides the database's.
         run_directory: where the bridge's OpenFlow socket is.
     """
 
@@ -55,7 +55,7 @@ class Host:
         self.edits: EditWriters | None = None
         """What rules want in databases, while there is a Southbound."""
         self.notices = Notices()
-        """What of this chassis's configuration has no effect."""
+        """The parts of this chassis's configuration that have no effect."""
         self.retries = PortRetries(self.vswitch)
         self.switch = BridgeSession(self._waiting, self._confirmed, self._packet)
         self.limits = ZoneLimits(run_directory, self._datapath)
@@ -66,7 +66,7 @@ class Host:
 
     @property
     def settings(self) -> Settings:
-        """The configuration, as the local database has it now."""
+        """The present configuration from the local database."""
         rows = list(self.vswitch.store.table(vswitch.OpenVSwitch).rows.values())
         return read_settings(rows[0].external_ids if rows else {}, self.system_id)
 
@@ -101,12 +101,12 @@ class Host:
         ]
 
     def tell_findings_soon(self) -> None:
-        """Have what is to be mended here written to Southbound, once for whatever changes within a moment."""
+        """Schedule an update of this host's findings in Southbound; changes close together are one update."""
         if self._telling is None:
             self._telling = asyncio.get_running_loop().call_later(_TELLING, self._tell_findings)
 
     def close(self) -> None:
-        """Say nothing any more."""
+        """Stop sending."""
         if self._telling is not None:
             self._telling.cancel()
         self.protocols.close()
@@ -116,7 +116,7 @@ class Host:
         self.tell_findings_soon()
 
     def _tell_findings(self) -> None:
-        """Let the rules know what is to be mended here."""
+        """Pass this host's findings to the rules."""
         self._telling = None
         self.progress.tell(findings=self.notices.findings)
 

@@ -36,7 +36,7 @@ _INIT = 1
 
 
 class _Names(dict[str, int]):
-    """Gives every name of a port a number of its own, in order of mention, from 1."""
+    """Numbers port names from 1, in the order in which they are mentioned."""
 
     def __missing__(self, name: str) -> int:
         return self.setdefault(name, len(self) + 1)
@@ -64,7 +64,7 @@ def read(text: str) -> tuple[str, bytes]:
 
 
 def packet_out(packet: bytes, *, ofport: int, tag: int | None) -> PacketOut:
-    """Return the message that lets a packet in by an interface.
+    """Return the packet-out that injects a packet as received from an interface.
 
     Arguments:
         packet: the frame.
@@ -76,7 +76,7 @@ def packet_out(packet: bytes, *, ofport: int, tag: int | None) -> PacketOut:
 
 
 def frame(packet: Microflow) -> bytes:
-    """Return the frame with a microflow's headers, its checksums right and its payload empty."""
+    """Return the frame with a microflow's headers, valid checksums and no payload."""
     kind, tci = packet["eth_type"], packet["vlan_tci"]
     payload = b""
     if kind == ethernet.IPV4:
@@ -166,7 +166,7 @@ def _transport(packet: Microflow, proto: int, source: bytes, target: bytes) -> b
 
 
 def inject_actions(*, datapath: int, port: int, local: bool = False) -> bytes:
-    """Return the actions that let a packet enter a datapath as if it came from a port.
+    """Return the actions that put a packet into a datapath's ingress pipeline, as from a port.
 
     Arguments:
         datapath: its tunnel key.
@@ -178,7 +178,7 @@ def inject_actions(*, datapath: int, port: int, local: bool = False) -> bytes:
 
 
 def deliver_actions(*, datapath: int, port: int) -> bytes:
-    """Return the actions that let a packet leave a datapath by a port of this chassis, through its egress pipeline.
+    """Return the actions that send a packet through a datapath's egress pipeline to a port of this chassis.
 
     Arguments:
         datapath: its tunnel key.

@@ -43,7 +43,7 @@ def port_by_keys(store: Store, *, datapath: int, port: int) -> PortBinding | Non
 
 
 def mac_binding(store: Store, *, port: str, ip: str) -> MACBinding | None:
-    """Return what is known of an address behind a router's port.
+    """Return the MAC binding of an address at a router port.
 
     Arguments:
         store: Southbound's.

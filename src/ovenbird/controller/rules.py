@@ -40,7 +40,7 @@ SOUTHBOUND = (
 """The tables of Southbound that this controller reads."""
 
 OMITTED = {"Logical_Flow": ("external_ids",)}
-"""Columns of Southbound that people read, and nobody here: a third of what the server would send."""
+"""Columns of Southbound that the controller does not read: a third of what the server would send."""
 
 SWITCH = (
     vswitch.OpenVSwitch, vswitch.Bridge, vswitch.Port, vswitch.Interface, vswitch.SSL, vswitch.QoS, vswitch.Queue,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
 
 ACTIVATED = "additional-chassis-activated"
-"""The key of Port_Binding.options that names the additional chassis where the instance has been heard."""
+"""The key of Port_Binding.options that names the additional chassis where the port has been activated."""
 _PB = PortBinding
 _SPREAD = ComputedIndex(
     _PB.additional_chassis,
@@ -29,7 +29,7 @@ _SPREAD = ComputedIndex(
 
 
 def locations(port: PortBinding) -> list[tuple[UUID, UUID | None]]:
-    """Return the chassis that a port is on, the main one first, each with the encap that it asks for."""
+    """Return the chassis that a port is on, the main one first, each with the requested encap."""
     main = _PB.chassis.raw(port)
     found = [(main, _PB.encap.raw(port))] if main is not None else []
     if not _PB.additional_chassis.raw(port):
@@ -40,12 +40,12 @@ def locations(port: PortBinding) -> list[tuple[UUID, UUID | None]]:
 
 @view
 def spread_here(datapath: UUID) -> tuple[int, ...]:
-    """Return the keys of a datapath's ports that are here and on other chassis as well."""
+    """Return the keys of a datapath's ports that are on this chassis and on others."""
     return tuple([port.tunnel_key for port in _SPREAD.rows(datapath) if is_resident(port)])
 
 
 def claimed_encaps(port: PortBinding, wanted: UUID | None) -> tuple[tuple[UUID, bool], ...]:
-    """Return which encaps of this chassis a port's `additional_encap` gains (True) and loses (False)."""
+    """Return which encaps of this chassis to add to (True) and remove from (False) a port's `additional_encap`."""
     mine = settings().chassis
     there = {encap.uuid for encap in port.additional_encap if encap.chassis_name == mine}
     gained = {wanted} - there if wanted is not None else set()
@@ -54,7 +54,7 @@ def claimed_encaps(port: PortBinding, wanted: UUID | None) -> tuple[tuple[UUID, 
 
 @view
 def is_blocked(port: PortBinding) -> bool:
-    """Return whether this additional chassis waits for the instance to say that it runs here."""
+    """Return whether a port is blocked here: this is an additional chassis, and the port is not activated yet."""
     host = parent_port(port)
     if host is None or not is_additional(port) or host.options.get("activation-strategy") != "rarp":
         return False

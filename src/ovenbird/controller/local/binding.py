@@ -39,19 +39,19 @@ if TYPE_CHECKING:
     from ovenbird.engine.rows import UUID
 
 CLAIMED_TYPES = (VIF, "l3gateway", "l2gateway", *HIGHLY_AVAILABLE)
-"""The types of ports that belong to the chassis where they are resident; a localport is everywhere."""
+"""The types of ports that a chassis claims; a localport is resident on every chassis."""
 
 
 @view
 def complete(datapath: UUID) -> bool:
-    """Return whether everything about a datapath has been received from Southbound."""
+    """Return whether all rows of a datapath have been received from Southbound."""
     state = progress()
     return state.everything or datapath in state.complete
 
 
 @view
 def encap_of(port: PortBinding) -> UUID | None:
-    """Return the encap that the port's interface asks for by external_ids:encap-ip; none for the chassis's best."""
+    """Return the encap that the interface requests (external_ids:encap-ip), or none for the chassis's best."""
     uuid = interface_of(port.logical_port)
     interface = get(Interface, uuid) if uuid is not None else None
     ip = interface.external_ids.get("encap-ip", "") if interface is not None else ""
@@ -62,7 +62,7 @@ def encap_of(port: PortBinding) -> UUID | None:
 
 @rule(PortBinding, when=is_relevant)
 def claim(port: PortBinding) -> Iterator[Fact]:
-    """Claim a resident port; release one that is no longer."""
+    """Claim a resident port, and release a port that is no longer resident."""
     me = own_chassis()
     if port.type not in CLAIMED_TYPES or me is None or progress().stopping:
         return
@@ -87,7 +87,7 @@ def claim(port: PortBinding) -> Iterator[Fact]:
 
 @rule(PortBinding, when=is_relevant)
 def up(port: PortBinding) -> Iterator[Fact]:
-    """Say that a claimed port's flows are in the switch, to Southbound and to the interface's owner."""
+    """Report that the switch has a claimed port's flows: `up` in Southbound, `ovn-installed` on the interface."""
     if port.type not in CLAIMED_TYPES or progress().stopping:
         return
     me = own_chassis()
@@ -107,7 +107,7 @@ def up(port: PortBinding) -> Iterator[Fact]:
 
 @rule(Attachment)
 def unclaimed(row: Attachment) -> Iterator[Fact]:
-    """Say why an interface here does not have the port that it says it is, or not the encap that it asks for."""
+    """Report why the port that an interface names is not claimed, or why a requested encap is not used."""
     interface = get(Interface, row.interface)
     if interface is None or own_chassis() is None or not progress().settled:
         return
@@ -125,7 +125,7 @@ def unclaimed(row: Attachment) -> Iterator[Fact]:
 
 @rule(Interface)
 def installed(interface: Interface) -> Iterator[Fact]:
-    """Take `ovn-installed` back from an interface whose port is not, or no longer, this chassis's."""
+    """Remove `ovn-installed` from an interface whose port this chassis has not claimed."""
     ids = interface.external_ids
     if "ovn-installed" not in ids or not progress().settled:
         return
@@ -138,6 +138,6 @@ def installed(interface: Interface) -> Iterator[Fact]:
 
 @rule(PortBinding, when=is_relevant)
 def cut_off(port: PortBinding) -> Iterator[Fact]:
-    """Say that this chassis hears none of the others, so that it hosts nothing that they may host."""
+    """Report that BFD hears no other chassis, so that this one hosts nothing that others may host."""
     if port.type in HIGHLY_AVAILABLE and is_candidate(port) and len(candidates(port)) > 1 and not alive():
         yield warning("BFD hears no other chassis: gateways that others may host are not hosted here")

@@ -44,7 +44,7 @@ def report_bindings(store: Store, name: str, commit: Commit) -> None:
 
 
 def _lines(store: Store, me: Any, old: list[Any], new: list[Any] | None) -> Iterator[str]:
-    """Yield what is to be said of a port that was there."""
+    """Yield the log lines about a changed port."""
     port, was, now = old[_NAME], old[_CHASSIS], None if new is None else new[_CHASSIS]
     if now == me.uuid != was:
         before = store.table(Chassis).rows.get(was) if was else None
@@ -73,7 +73,7 @@ def _addresses(new: list[Any] | None) -> frozenset[str]:
 
 
 def report_interfaces(commit: Commit) -> None:
-    """Log which interfaces a change of Open_vSwitch says to be installed, and which not any more."""
+    """Log the interfaces whose `ovn-installed` a change of Open_vSwitch sets or removes."""
     for change in commit.changes.get(Interface.TABLE, ()):
         if change.old is not None and change.new is not None and Interface.external_ids.index in change.columns:
             _report_interface(change)

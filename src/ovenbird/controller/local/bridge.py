@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from ovenbird.ovsdb.transaction import Transaction
 
 _DEFAULT_TYPE = "system"
-"""What an empty Bridge.datapath_type means; Chassis.other_config:datapath-type says it in full."""
+"""The meaning of an empty Bridge.datapath_type, for Chassis.other_config:datapath-type."""
 
 
 _NETDEV_FIXED = (3, 3)
 
 
 class NewBridge(NamedTuple):
-    """A bridge to be made: secure, and without in-band control."""
+    """A bridge to create, with `fail_mode=secure` and without in-band control."""
 
     relation: EditRelation[..., Any]
     name: str
@@ -48,7 +48,7 @@ class NewBridge(NamedTuple):
         return f"the new bridge {self.name}"
 
     def stage(self, store: Store, transaction: Transaction) -> None:
-        """Make the bridge and its own port.
+        """Create the bridge and its local port.
 
         Arguments:
             store: Open_vSwitch's rows.
@@ -85,7 +85,7 @@ class NewPort(NamedTuple):
         return f"the new port {self.name}"
 
     def stage(self, store: Store, transaction: Transaction) -> None:
-        """Make the port, unless its bridge is gone.
+        """Create the port, unless its bridge was deleted.
 
         Arguments:
             store: Open_vSwitch's rows.
@@ -101,7 +101,7 @@ class NewPort(NamedTuple):
 
 
 class SurplusPort(NamedTuple):
-    """A port to be taken out of a bridge."""
+    """A port to remove from a bridge."""
 
     relation: EditRelation[..., Any]
     bridge: UUID
@@ -118,7 +118,7 @@ class SurplusPort(NamedTuple):
         return f"the removal of port {self.port}"
 
     def stage(self, store: Store, transaction: Transaction) -> None:
-        """Take the port out, unless the bridge is gone.
+        """Remove the port, unless the bridge was deleted.
 
         Arguments:
             store: Open_vSwitch's rows.
@@ -138,10 +138,10 @@ DROP_PORT = EditRelation("port to drop", SurplusPort)
 def zero_snat() -> bool:
     """Return whether conntrack may choose the source by which a connection is known in its zone.
 
-    The original asks for that where it can, so that a connection to a load balancer's address and one to the backend
-    itself never look alike. The userspace datapath of Open vSwitch before 3.3 then ends the switch at an assertion
-    when echoes and ICMP errors cross, which any guest can provoke (`conn_update_state`; connections under
-    translation are one object since 3.3). A switch that does not say its version counts as an older one.
+    ovn-controller uses that where it can, so that a connection to a load balancer's address and one to the backend
+    itself never have the same tuple. With the userspace datapath of Open vSwitch before 3.3, the switch then aborts
+    at an assertion when echoes and ICMP errors cross, which any guest can provoke (`conn_update_state`; translated
+    connections are one object since 3.3). A switch that does not report its version is taken for an older one.
     """
     there, switch = integration_bridge(), rows(OpenVSwitch)
     if there is None or there.datapath_type != "netdev" or not switch:

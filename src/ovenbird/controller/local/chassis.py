@@ -45,7 +45,7 @@ _FEATURES = {
 
 @view
 def other_config() -> dict[str, str]:
-    """Return what Chassis.other_config says about this chassis."""
+    """Return the contents of Chassis.other_config."""
     bridge = integration_bridge()
     switch = rows(OpenVSwitch)
     types = switch[0].iface_types if switch else frozenset()
@@ -63,7 +63,7 @@ def wanted_encaps(mine: Settings) -> list[tuple[str, str]]:
 
 
 class Registration(NamedTuple):
-    """The rows of a chassis, as they ought to be.
+    """The desired rows of a chassis.
 
     Arguments:
         relation: `CHASSIS`.
@@ -96,7 +96,7 @@ class Registration(NamedTuple):
         return f"the registration of chassis {self.name}"
 
     def stage(self, store: Store, transaction: Transaction) -> None:
-        """Make the rows, or change them.
+        """Insert the rows, or update them.
 
         Arguments:
             store: Southbound's rows.
@@ -125,7 +125,7 @@ class Registration(NamedTuple):
             transaction.update(private, {"chassis": uuid})
 
     def _own_rows(self, store: Store, transaction: Transaction) -> tuple[Any, Any]:
-        """Return the chassis's rows, None for one that is not there; what has its previous name is renamed."""
+        """Return the chassis's rows, None for a missing one; rows with its previous name are renamed."""
         found = []
         for column in (Chassis.name, ChassisPrivate.name):
             row = store.find(column, self.name)
@@ -153,7 +153,7 @@ CHASSIS = EditRelation("chassis to register", Registration)
 
 @singleton
 def configuration() -> Iterator[Fact]:
-    """Say what of this chassis's configuration has no effect, and what it lacks."""
+    """Report which parts of this chassis's configuration have no effect, and what is missing."""
     mine = settings()
     if not mine.chassis or progress().stopping:
         return
@@ -170,7 +170,7 @@ def configuration() -> Iterator[Fact]:
 
 @singleton
 def registration() -> Iterator[Fact]:
-    """Make the chassis's rows, and keep their contents as the settings say."""
+    """Insert the chassis's rows, and keep them equal to the settings."""
     mine = settings()
     bridge = integration_bridge()
     encaps = wanted_encaps(mine)
@@ -207,7 +207,7 @@ def registration() -> Iterator[Fact]:
 
 @singleton
 def acknowledgement() -> Iterator[Fact]:
-    """Report SB_Global.nb_cfg as done, in Southbound and, for who looks at this host alone, on the bridge."""
+    """Acknowledge SB_Global.nb_cfg, in Southbound and in the bridge's external_ids."""
     head = rows(SBGlobal)
     state = progress()
     if not head or not state.settled or state.stopping:
@@ -232,7 +232,7 @@ def acknowledgement() -> Iterator[Fact]:
 
 @singleton
 def findings() -> Iterator[Fact]:
-    """Say in Southbound what is to be mended on this host, for the API to show."""
+    """Write this host's findings to Southbound, for the API to show."""
     state, private = progress(), find(ChassisPrivate.name, settings().chassis)
     if private is None or state.stopping or state.findings is None:
         return
@@ -242,7 +242,7 @@ def findings() -> Iterator[Fact]:
 
 
 async def unregister(southbound: Replica, name: str) -> None:
-    """Take a chassis out of Southbound, and its ports' bindings with it; what cannot be taken out is said and stays."""
+    """Remove a chassis from Southbound, and release its ports; rows that cannot be changed are logged and stay."""
     transaction = southbound.transaction()
     row = southbound.store.find(Chassis.name, name)
     private = southbound.store.find(ChassisPrivate.name, name)

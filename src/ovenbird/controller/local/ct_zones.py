@@ -38,13 +38,13 @@ def zone_of(name: str) -> int:
 
 @view
 def wanted_snat_zone(datapath: UUID) -> int | None:
-    """Return the zone for SNAT that a router's `options:snat-ct-zone` asks for, by way of Southbound."""
+    """Return the SNAT zone that a router requests (`options:snat-ct-zone`), as Southbound has it."""
     row = get(DatapathBinding, datapath)
     return options.number(row.external_ids, "snat-ct-zone", high=ZONES.high) if row is not None else None
 
 
 def datapath_zones(datapath: UUID) -> tuple[int, int]:
-    """Return the zones of a datapath for DNAT and SNAT; the latter is the host's own, 0, only if that is asked for."""
+    """Return the zones of a datapath for DNAT and SNAT; the latter is 0, the host's own, only if requested."""
     wanted = wanted_snat_zone(datapath)
     return ZONES.get(f"{datapath}_dnat"), 0 if wanted == 0 else ZONES.get(f"{datapath}_snat", want=wanted)
 
@@ -59,7 +59,7 @@ def stored_zones(ids: Mapping[str, str]) -> dict[str, int]:
 
 
 def seed_zones(engine: Engine, ids: Mapping[str, str]) -> None:
-    """Give every name the zone that it had before this process started."""
+    """Reserve for each name the zone that it had before this process started."""
     for name, number in stored_zones(ids).items():
         seed(engine, ZONES, name, number)
 
@@ -70,7 +70,7 @@ def has_zone(port: PortBinding) -> bool:
 
 
 def port_zone_of(port: PortBinding) -> int:
-    """Return the zone of a port; 0 for one that has none here, such as a distributed router's."""
+    """Return the zone of a port; 0 for a port without a zone here, such as a distributed router's."""
     return zone_of(port.logical_port) if has_zone(port) else 0
 
 
@@ -92,18 +92,18 @@ def datapath_zone(datapath: DatapathBinding) -> Iterator[Fact]:
 
 
 class CtZones:
-    """The zones in use, as the rules report them, against those that the bridge records."""
+    """The zones in use, compared with those recorded on the bridge."""
 
     def __init__(self) -> None:
         self.used: dict[str, int] = {}
         self.recorded: dict[str, int] = {}
 
     def recall(self, ids: Mapping[str, str]) -> None:
-        """Take what a bridge's external_ids record for true."""
+        """Take over the zones that a bridge's external_ids record."""
         self.recorded = stored_zones(ids)
 
     def absorb(self, *, added: Iterable[ConntrackZone], removed: Iterable[ConntrackZone]) -> list[int]:
-        """Take in a wave's facts; return the zones to flush: those given to a name that had another before.
+        """Process a wave's facts; return the zones to flush: those assigned to a name that had another before.
 
         Never zone 0, which a router may be told to use: the host's own connections are there.
         """
@@ -117,7 +117,7 @@ class CtZones:
         return fresh
 
     def changes(self) -> tuple[tuple[str, str | None], ...]:
-        """Return the changes to the bridge's external_ids that record what is in use."""
+        """Return the changes to the bridge's external_ids that record the zones in use."""
         put = [(PREFIX + n, str(z)) for n, z in self.used.items() if self.recorded.get(n) != z]
         gone = [(PREFIX + n, None) for n in self.recorded if n not in self.used]
         self.recorded = dict(self.used)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ovenbird.model.vswitch import Port
 
 HIGHLY_AVAILABLE = ("chassisredirect", "external")
-"""The types of ports that have candidates."""
+"""The types of ports that can be highly available."""
 
 
 @view
@@ -53,14 +53,14 @@ def alive() -> frozenset[str]:
 
 @view
 def group_members(group: HAChassisGroup) -> tuple[Chassis, ...]:
-    """Return a group's chassis, the first choice first; of equal priorities the later name is first."""
+    """Return a group's chassis by descending priority; of equal priorities, the later name is first."""
     members = [(member.priority, member.chassis.name, member.chassis) for member in group.ha_chassis if member.chassis]
     return tuple([chassis for _, _, chassis in sorted(members, key=lambda m: m[:2], reverse=True)])
 
 
 @view
 def candidates(port: PortBinding) -> tuple[Chassis, ...]:
-    """Return the chassis that may host a port, the first choice first; none for a port that is not highly available."""
+    """Return the chassis that may host a port, by descending priority; none for a port without an HA group."""
     if port.type not in HIGHLY_AVAILABLE:
         return ()
     group_uuid = PortBinding.ha_chassis_group.raw(port)
@@ -80,7 +80,7 @@ def is_candidate(port: PortBinding) -> bool:
 
 @view
 def rivals(port: PortBinding) -> tuple[str, ...]:
-    """Return the names of the other chassis that may host a port and are heard now."""
+    """Return the names of the other chassis that may host a port and are alive."""
     if port.type not in HIGHLY_AVAILABLE:
         return ()
     heard = alive()
@@ -89,7 +89,7 @@ def rivals(port: PortBinding) -> tuple[str, ...]:
 
 @view
 def hosts(port: PortBinding) -> bool:
-    """Return whether this chassis is the one that hosts the port now."""
+    """Return whether this chassis hosts the port now."""
     mine = own_chassis()
     members = candidates(port)
     if mine is None or not members:

@@ -42,13 +42,13 @@ _UNPLUGGED = ComputedIndex(
 
 @view
 def iface_id(interface: Interface) -> str:
-    """Return the logical port that an interface says it is, or nothing."""
+    """Return the logical port that an interface names (`iface-id`), or None."""
     return interface.external_ids.get("iface-id", "")
 
 
 @rule(Interface)
 def attachment(interface: Interface) -> Iterator[Fact]:
-    """Report an interface of the integration bridge that says which logical port it is."""
+    """Yield the attachment of an interface of the integration bridge with an `iface-id`."""
     name = iface_id(interface)
     bridge = integration_bridge()
     if not name or bridge is None:
@@ -64,9 +64,9 @@ def attached_names() -> list[str]:
 
 
 def interface_of(name: str) -> UUID | None:
-    """Return the interface that says it is the logical port `name`; of several the newest that the switch has made.
+    """Return the interface of the logical port `name`; of several, the newest that the switch has added.
 
-    An instance that moves within a host has its new interface before it loses the old one.
+    An instance that moves within a host has its new interface before the old one is removed.
     """
     found = [row.interface for row in select(Attachment.name, name)]
     if len(found) > 1:
@@ -88,12 +88,12 @@ def ofport_named(name: str) -> int:
 
 
 def _ofport(interface: Interface | None) -> int:
-    """Return an interface's OpenFlow port; 0 while it has none (the switch says -1 for one that failed)."""
+    """Return an interface's OpenFlow port; 0 while it has none (the switch reports -1 for a failed one)."""
     return max(interface.ofport or 0, 0) if interface is not None else 0
 
 
 def parent_port(port: PortBinding) -> PortBinding | None:
-    """Return the port whose interface a port has: itself, or the parent of a container's port."""
+    """Return the port whose interface a port uses: itself, or the parent of a container's port."""
     parent = port.parent_port
     found: PortBinding | None = find(PortBinding.logical_port, parent) if parent else port
     return found
@@ -103,15 +103,15 @@ def parent_port(port: PortBinding) -> PortBinding | None:
 def shares_interface(port: PortBinding) -> bool:
     """Return whether several logical ports share the port's interface: containers and their parent.
 
-    A packet from one of them to another leaves by the interface that it came in by, whichever way it took between.
+    A packet from one of them to another leaves by the interface that it came in by.
     """
     return bool(port.type == VIF and (port.parent_port or select(PortBinding.parent_port, port.logical_port)))
 
 
 def requested_chassis_rank(port: PortBinding) -> int | None:
-    """Return which of the chassis that the port's `requested-chassis` names this one is, by name or host name.
+    """Return the position of this chassis, by name or host name, in the port's `requested-chassis`.
 
-    0 is the main one, as any is of a port without that option, others are additional; None if it is not among them
+    0 is the main chassis, as is any chassis without that option; others are additional; None if it is not listed
     (ovn-nb(5), Logical_Switch_Port). A container's port is where its parent is.
     """
     host = parent_port(port)
@@ -124,14 +124,14 @@ def requested_chassis_rank(port: PortBinding) -> int | None:
 
 
 def is_additional(port: PortBinding) -> bool:
-    """Return whether this chassis may only be an additional one of a port."""
+    """Return whether this chassis may only be an additional chassis of a port."""
     return port.type == VIF and bool(requested_chassis_rank(port))
 
 
 def may_bind(port: PortBinding) -> bool:
     """Return whether the port's options let this chassis bind it with the interface that it has here.
 
-    By `requested-chassis`, where it stands in line; by `iface-id-ver`, what the interface says under that name
+    `requested-chassis` must list this chassis, if it is set; `iface-id-ver` must equal the interface's, if it is set
     (ovn-nb(5), Logical_Switch_Port).
     """
     if requested_chassis_rank(port) is None:
@@ -170,15 +170,15 @@ def _resident(port: PortBinding) -> bool:
 
 
 def is_main_chassis(port: PortBinding) -> bool:
-    """Return whether the port is resident here, and not as on one of its additional chassis."""
+    """Return whether the port is resident here, and this is its main chassis."""
     return is_resident(port) and not is_additional(port)
 
 
 @view
 def is_chassis_resident(name: str) -> bool:
-    """Return whether this chassis speaks for the port of that name: the match language's `is_chassis_resident`.
+    """Return `is_chassis_resident` of the port of that name (ovn-sb(5), Logical_Flow.match).
 
-    Of ports that no chassis binds (a localport, a patch port) that is said nowhere (ovn-sb(5), Logical_Flow.match).
+    It is false on every chassis for ports that no chassis binds, such as a localport or a patch port.
     """
     port = find(PortBinding.logical_port, name)
     return port is not None and port.type != "localport" and is_main_chassis(port)
@@ -205,8 +205,8 @@ def resident_in(datapath: UUID) -> frozenset[str]:
 def is_here(port: PortBinding) -> bool:
     """Return whether packets of a hosted datapath may come in or go out by the port on this chassis.
 
-    By an ordinary port or a localport only where it has its interface. A port of any other type is a way between
-    datapaths, to a physical network, or to wherever its packets are sent: every chassis has it.
+    Packets use an ordinary port or a localport only where it has its interface. A port of any other type leads to
+    another datapath, a physical network or another chassis: it is present on every chassis.
     """
     return port.type not in PLUGGED or is_resident(port)
 
@@ -251,7 +251,7 @@ def ports_of(kind: str) -> list[PortBinding]:
 
 @view
 def joined(datapath: UUID) -> tuple[UUID, ...]:
-    """Return the datapaths that patch ports join to this one, as far as packets cross them on this chassis."""
+    """Return the datapaths connected to this one by patch ports that packets cross on this chassis."""
     index = table(PortBinding).index(PortBinding.datapath, PortBinding.type)
     ports = [port for kind in ("patch", "l3gateway") for port in index.rows((datapath, kind)) if is_crossed(port)]
     return tuple([PortBinding.datapath.raw(peer) for port in ports if (peer := peer_of(port)) is not None])
@@ -259,7 +259,7 @@ def joined(datapath: UUID) -> tuple[UUID, ...]:
 
 @view
 def is_crossed(port: PortBinding) -> bool:
-    """Return whether packets cross a patch port here, and not on the gateway alone."""
+    """Return whether packets cross a patch port on this chassis; some are crossed on the gateway alone."""
     if port.type == "l3gateway":
         return is_resident(port)
     redirect = find(PortBinding.logical_port, port.options.get("chassis-redirect-port", ""))
@@ -281,7 +281,7 @@ def is_hosted(datapath: UUID) -> bool:
 
 @view
 def hosted_row(datapath: UUID) -> DatapathBinding | None:
-    """Return a hosted datapath's row; None for one that is not hosted or whose row has not come yet."""
+    """Return a hosted datapath's row; None for one that is not hosted or whose row has not been received yet."""
     return get(DatapathBinding, datapath) if is_hosted(datapath) else None
 
 
@@ -295,8 +295,8 @@ def hosted_members(group: LogicalDPGroup) -> tuple[UUID, ...]:
 def plugged_localnets(datapath: UUID) -> tuple[PortBinding, ...]:
     """Return the datapath's localnet ports whose networks this chassis has a bridge for, by tunnel key.
 
-    A switch may have one for each of several networks, of which a chassis is on some or none (routed provider
-    networks): what is not plugged here is no way to anywhere.
+    A switch may have one for each of several networks, of which a chassis is connected to some or none (routed
+    provider networks); those without a bridge here are not used.
     """
     ports = table(PortBinding).index(PortBinding.datapath, PortBinding.type).rows((datapath, "localnet"))
     mappings = settings().bridge_mappings if ports else {}
@@ -312,9 +312,9 @@ def localnet_key(datapath: UUID) -> int:
 
 
 def is_relevant(port: PortBinding) -> bool:
-    """Return whether there is anything to do here about a port: about all but ordinary ones that nobody has plugged.
+    """Return whether rules have to run for a port: for all except ordinary ports that are not plugged in here.
 
-    On a chassis that hosts datapaths of ten thousand ports most are such; their rules do not even run.
+    On a chassis that hosts datapaths of ten thousand ports, most are not plugged in here.
     """
     if port.type != VIF or PortBinding.chassis.raw(port) is not None or is_resident(port):
         return True
@@ -325,7 +325,7 @@ def is_relevant(port: PortBinding) -> bool:
 
 @singleton
 def clauses() -> Iterator[Fact]:
-    """Ask for what concerns this chassis, and for nothing else unless everything is wanted."""
+    """Yield the monitor clauses for the rows that concern this chassis, unless everything is monitored."""
     mine = settings()
     if mine.monitor_all:
         return
@@ -356,7 +356,7 @@ def clauses() -> Iterator[Fact]:
 
 @rule(Attachment)
 def port_clause(row: Attachment) -> Iterator[Fact]:
-    """Ask for the port that an interface says it is, for the containers behind it, and for what is to be probed there.
+    """Yield the monitor clauses for an interface's port, the containers behind it, and its service monitors.
 
     The switches of containers may be others than their parent's.
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Progress(Row, table="Progress"):
-    """How far the controller has come: one row, which rules read like any other."""
+    """The state of the controller itself: one row, which rules read as any other row."""
 
     __slots__ = ()
 
@@ -30,17 +30,17 @@ class Progress(Row, table="Progress"):
     previous: Column[str] = Column("")
     """The chassis's name before it was changed, until its rows have the new one."""
     bridge: Column[str] = Column("")
-    """The integration bridge that is followed: what `ovn-bridge` says, but for the moment after a change."""
+    """The integration bridge in use: that of `ovn-bridge`, except for a moment after a change."""
     former_bridge: Column[str] = Column("")
     """The one before `ovn-bridge` was changed."""
     findings: Column[str | None] = Column(None)
-    """What is to be mended on this host, as Southbound is to have it; None until that is known."""
+    """This host's findings, as they are written to Southbound; None until they are known."""
 
 
 class Attachment(Row, table="Attachment"):
     """A logical port's interface on the integration bridge, as `external_ids:iface-id` says.
 
-    A table of its own, so that one port's coming concerns whoever asks for that name, and nobody else.
+    It is a table of its own, so that a new interface triggers only the rules that look this name up.
     """
 
     __slots__ = ()
@@ -61,7 +61,7 @@ ATTACHED = NamedRows(Attachment, AttachmentRow, key=(Attachment.name, Attachment
 
 
 class ProtocolState(Row, table="ProtocolState"):
-    """What a protocol that this chassis speaks has come to, by subject: a BFD session's state, a delegated prefix."""
+    """The outcome of a protocol that this chassis runs, by subject: a BFD session's state, a delegated prefix."""
 
     __slots__ = ()
 
@@ -83,7 +83,7 @@ def make_local_store(system_id: str = "") -> Store:
 
 
 class ProgressRow:
-    """The one `Progress` row, as whoever gets on changes it.
+    """Writes the `Progress` row.
 
     Arguments:
         store: the controller's own.
@@ -118,19 +118,19 @@ def progress() -> Progress:
 
 
 def outcome(subject: str) -> str | None:
-    """Return what has come of a subject; None while nothing has."""
+    """Return the outcome recorded for a subject; None while there is none. The caller depends on it."""
     found = find(ProtocolState.subject, subject)
     return found.value if found is not None else None
 
 
 def recorded(store: Store, subject: str) -> str | None:
-    """Return what was recorded of a subject; None for nothing."""
+    """Return the outcome recorded for a subject, or None; untracked."""
     row = store.find(ProtocolState.subject, subject)
     return row.value if row is not None else None
 
 
 def record(store: Store, subject: str, *, value: str | None) -> bool:
-    """Record what has come of a subject; return whether that is news.
+    """Record the outcome of a subject; return whether it has changed.
 
     Arguments:
         store: the controller's own.

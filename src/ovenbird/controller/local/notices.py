@@ -24,21 +24,21 @@ log = logging.getLogger("ovenbird.notices")
 
 
 def warning(text: str) -> Fact:
-    """Make the notice of something that somebody has to mend.
+    """Make a notice of something that has to be corrected.
 
     Arguments:
-        text: what is wrong, and what has become of it; without a full stop.
+        text: what is wrong, and what was done about it; without a full stop.
     """
     return NOTICE(level=logging.WARNING, text=text)
 
 
 def info(text: str) -> Fact:
-    """Make the notice of something that may be as it should be, or pass; of the same form."""
+    """Make a notice of something that may be intended, or temporary; of the same form."""
     return NOTICE(level=logging.INFO, text=text)
 
 
 class Notices:
-    """The notices that there are, each with its level."""
+    """The present notices, each with its level."""
 
     __slots__ = ("_current",)
 
@@ -51,7 +51,7 @@ class Notices:
 
     @property
     def findings(self) -> str:
-        """The warnings as Southbound has them: a list in JSON; nothing if there are none."""
+        """The warnings in Southbound's form: a JSON list; empty if there are none."""
         texts = sorted(text for text, level in self._current.items() if level >= logging.WARNING)
         return chassis_findings.encode(texts)
 
@@ -68,5 +68,5 @@ class Notices:
             log.info("no longer so: %s", text)
 
     def forget(self) -> None:
-        """Begin again, with an engine that has not run."""
+        """Forget all notices, for an engine that has not run yet."""
         self._current.clear()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NO_BRIDGE = "br-int"
 
 REMOTE_PROBE_MS = 5000
-"""Milliseconds of silence after which Southbound's server is probed, where nothing else is said."""
+"""Default milliseconds of silence after which Southbound's server is probed."""
 
 CT_ZONE_LIMIT = 65536
 """Connections that a port may have where neither it nor its switch nor the chassis says (`ovn-ct-zone-limit`; 0: any
@@ -57,7 +57,7 @@ class Settings:
     ct_zone_limit: int
     published: Mapping[str, str]
     problems: tuple[str, ...]
-    """What of it means nothing, and what counts instead."""
+    """The values that are invalid, and what is used instead."""
 
 
 @view
@@ -69,7 +69,7 @@ def settings() -> Settings:
 
 
 class _Reader:
-    """The keys of a map by name, each under `<key>-<chassis>` if it is there, and what is wrong with their values.
+    """Reads keys of a map, each from `<key>-<chassis>` if that is set, and collects invalid values.
 
     Arguments:
         ids: the map.

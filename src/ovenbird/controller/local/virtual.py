@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @rule(PortBinding, when=is_relevant)
 def release(port: PortBinding) -> Iterator[Fact]:
-    """Let a virtual port go whose parent is no longer here."""
+    """Release a virtual port whose parent is no longer here."""
     mine = own_chassis()
     if port.type != "virtual" or mine is None or PortBinding.chassis.raw(port) != mine or progress().stopping:
         return

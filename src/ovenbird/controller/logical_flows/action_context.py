@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 GROUPS = Pool("group id", 1, 0xFFFFFF00)
-"""Ids of the switch's groups, by what they do: flows that choose alike share one."""
+"""Ids of OpenFlow groups, by their contents: flows with equal groups share one."""
 
 
 @view

@@ -76,7 +76,7 @@ _METER = LogicalFlow.controller_meter.index
 
 
 class HostedDatapath(NamedTuple):
-    """A hosted datapath, as its flows need it."""
+    """What the flows of a hosted datapath need of it."""
 
     row: DatapathBinding
     key: int
@@ -87,7 +87,7 @@ class HostedDatapath(NamedTuple):
 
 @view
 def hosted_datapath(datapath: UUID) -> HostedDatapath | None:
-    """Return a hosted datapath's place; None for one that is not hosted or whose row has not come yet."""
+    """Return a hosted datapath; None for one that is not hosted or whose row has not been received yet."""
     row = hosted_row(datapath)
     if row is None:
         return None
@@ -101,7 +101,7 @@ def hosted_datapath(datapath: UUID) -> HostedDatapath | None:
 
 
 class FlowTemplate(NamedTuple):
-    """A logical flow's OpenFlow flows, all but the datapath: stencils, what fills them, and the rest of the facts."""
+    """The OpenFlow flows of a logical flow without the datapath: templates, their arguments, the rest of the facts."""
 
     stencils: tuple[MatchTemplate, ...]
     values: list[bytes]
@@ -111,7 +111,7 @@ class FlowTemplate(NamedTuple):
 
 
 class Translator:
-    """Translates the logical flows of one engine; what their templates are is its own, and goes with it."""
+    """Translates the logical flows of one engine; it owns their templates."""
 
     __slots__ = ("__weakref__", "_actions", "_encodings", "_matches", "_names", "_reported")
 
@@ -123,7 +123,7 @@ class Translator:
         self._reported = cached_by_text(_report)
 
     def rule(self) -> BranchingRule:
-        """Return the rule of every logical flow, which the translator lives as long as."""
+        """Return the rule of every logical flow, which keeps the translator alive."""
         rule = BranchingRule(self.logical_flow, LogicalFlow, self.translation)
         rule.name, rule.branch.name = "logical_flow", "translation"
         return rule
@@ -153,7 +153,7 @@ class Translator:
         return self._translated(flow, flow.watch(_READ), (datapath,))
 
     def _translated(self, flow: LogicalFlow, values: list[Any], uuids: Sequence[UUID]) -> list[Fact]:
-        """Return the flows in some datapaths; in several only if no name in them can mean more than one thing."""
+        """Return the flows in some datapaths; in several only if each name means the same in all of them."""
         facts: list[Fact] = []
         templates: dict[bool, FlowTemplate | None] = {}
         for uuid in uuids:
@@ -173,7 +173,7 @@ class Translator:
         return facts
 
     def _template(self, flow: LogicalFlow, values: list[Any], here: HostedDatapath) -> FlowTemplate | None:
-        """Return a flow whose match and actions are of known shapes; None for one that has to be compiled."""
+        """Return the template of a flow whose match and actions have known forms; None if it has to be compiled."""
         uuid, ingress, table_id = here.row.uuid, values[_PIPELINE] == "ingress", values[_TABLE]
         if values[_METER] is not None:
             return None
@@ -239,7 +239,7 @@ class Translator:
     ) -> tuple[bytes, list[Fact]]:
         """Encode a flow's actions, and return the groups and meters that they need.
 
-        Those that ask nothing of their surroundings but the table are remembered.
+        The encoding of actions that depend on nothing but the table is cached.
         """
         key = (flow.actions, flow.pipeline, flow.table_id, is_switch(datapath), zero_snat())
         found = self._encodings.get(key)
@@ -260,13 +260,13 @@ def _report(text: str) -> str:
 
 
 def left_out(flow: LogicalFlow, error: str) -> str:
-    """Return what is to be said of a flow that is left out."""
+    """Return the log text about a flow that is left out."""
     where = f"{flow.pipeline} table {flow.table_id} priority {flow.priority}"
     return f"flow left out: {where} match ({flow.match}) actions ({flow.actions}): {error}"
 
 
 def _instantiate(template: FlowTemplate, here: HostedDatapath, facts: list[Fact]) -> None:
-    """Add a stamp's flows in one datapath."""
+    """Instantiate a template in one datapath."""
     stencils, values, register, head, tail = template
     values[0] = here.metadata
     for stencil in stencils:
@@ -279,19 +279,19 @@ def _instantiate(template: FlowTemplate, here: HostedDatapath, facts: list[Fact]
 
 
 def _names(datapath: UUID) -> Bindings:
-    """Return what the names of ports mean in a datapath."""
+    """Return the resolver of port names in a datapath."""
     return Bindings(ports=PortKeys(datapath), resident=is_chassis_resident)
 
 
 def _guarded(match: str, prerequisites: tuple[str, ...]) -> str:
-    """Return a match ANDed with what its flow's actions ask for."""
+    """Return a match ANDed with the prerequisites of its flow's actions."""
     for prerequisite in prerequisites:
         match = f"({match}) && ({prerequisite})"
     return match
 
 
 def _part_tail(clause: ConjunctionClause, ids: list[int]) -> tuple[int, tuple[int, int], bytes]:
-    """Return what a part's fact says of a clause: no cookie, its place, the action."""
+    """Return the rest of a conjunctive part's fact: no cookie, the clause's position, the action."""
     conjunction = Conjunction(conj_id=ids[clause.conjunction - 1], clause=clause.dimension, n_clauses=clause.dimensions)
     return 0, (conjunction.conj_id, clause.dimension), encode_actions((conjunction,))
 
@@ -300,10 +300,10 @@ _NO_NAMES = Bindings()
 
 
 def _bindings(text: str, datapath: DatapathBinding, *, ingress: bool) -> Bindings:
-    """Return what the names in a match mean; port groups are cut down where only ports that are here can match.
+    """Return the resolvers of names in a match; port groups are reduced where only local ports can match.
 
-    A packet is in ingress where it came in and in egress where it goes out. The other port may be on any chassis, so a
-    match that speaks of that one at all has its groups whole.
+    A packet is in ingress where it came in, and in egress where it goes out. The other port may be on any chassis, so
+    the groups in a match that mentions the other port are complete.
     """
     if _NAMES.search(text) is None:
         return _NO_NAMES

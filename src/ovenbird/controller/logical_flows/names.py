@@ -26,7 +26,7 @@ _PORT_DATAPATH, _PORT_KEY = PortBinding.datapath.index, PortBinding.tunnel_key.i
 def port_key(name: str, datapath: UUID) -> int | None:
     """Return the tunnel key of a port or multicast group of a datapath; None when it has none by that name.
 
-    Not a view: most names are asked for once, and what is read of a port hardly ever changes.
+    It is not a view: most names are looked up once, and the columns read hardly ever change.
     """
     port: PortBinding | None = find(PortBinding.logical_port, name)
     if port is not None:
@@ -41,7 +41,7 @@ def port_key(name: str, datapath: UUID) -> int | None:
 
 @view
 def is_key_here(datapath: UUID, key: int) -> bool:
-    """Return whether packets from or to the port with that key can be on this chassis in the pipeline that asks."""
+    """Return whether packets from or to the port with that key can be on this chassis in the given pipeline."""
     if key >= _MULTICAST or key == 0:
         return True
     port = port_in(table(PortBinding).store, datapath, key)
@@ -50,7 +50,7 @@ def is_key_here(datapath: UUID, key: int) -> bool:
 
 @view
 def members(group: str, datapath_key: int) -> frozenset[str] | None:
-    """Return the ports that a group has in a datapath; None when there is no such group.
+    """Return the ports of a group in a datapath; None when there is no such group.
 
     Southbound has a row for each datapath that a group has ports in, named `<datapath's key>_<group>`.
     """
@@ -90,7 +90,7 @@ class AddressSets:
 
 
 class ExistingSets:
-    """Whether there are address sets, whatever their members."""
+    """The existence of address sets, regardless of their members."""
 
     __slots__ = ()
 

@@ -41,7 +41,7 @@ _PADDING = [b"\0" * (-n % 8) for n in range(8)]
 
 @lru_cache(maxsize=_MAX_MEMBERS)
 def _entry(member: str, field_name: str) -> bytes | None:
-    """Return a member as an OXM entry of a field, nothing at all for all addresses; None for what is no such value."""
+    """Encode a member as an OXM entry of a field; empty for 0.0.0.0/0, None for an invalid value."""
     field = FIELDS[field_name]
     try:
         value, mask, _ = parse_constant(member)
@@ -57,7 +57,7 @@ def _entry(member: str, field_name: str) -> bytes | None:
 
 
 def facts(fact: AddressSetFlow, members: Iterable[str]) -> list[Fact]:
-    """Return the facts that a pattern gives with some members."""
+    """Return the facts of a template for some members."""
     _, _, field, before, after, head, tail = fact
     fixed = len(before) + len(after) + 4
     made = []
@@ -72,7 +72,7 @@ def facts(fact: AddressSetFlow, members: Iterable[str]) -> list[Fact]:
 
 
 class AddressSetFlows:
-    """The product of patterns and the members of their sets, kept in a flow table.
+    """Instantiates flow templates for the members of their address sets, in a flow table.
 
     Arguments:
         table: where the flows go.
@@ -86,7 +86,7 @@ class AddressSetFlows:
         self._followed: Table[AddressSet] | None = None
 
     def follow(self, store: Store) -> None:
-        """Take the sets from this store from now on; forget those of another, and the patterns made with it."""
+        """Use the address sets of this store from now on; forget those of another store, and their templates."""
         if self._followed is not None:
             self._followed.watchers.remove(self)
             for row in list(self._names):
@@ -97,7 +97,7 @@ class AddressSetFlows:
         self._followed.watchers.append(self)
 
     def absorb(self, *, added: Iterable[AddressSetFlow], removed: Iterable[AddressSetFlow]) -> None:
-        """Take in a wave's patterns."""
+        """Process a wave's templates."""
         for fact in removed:
             name = fact.address_set
             patterns = self._patterns[name]
@@ -115,7 +115,7 @@ class AddressSetFlows:
     # -- the sets' table: engine.rows.Watcher ---------------------------------------------------------------------
 
     def inserted(self, rows: Iterable[AddressSet]) -> None:
-        """Give the patterns of new sets their members."""
+        """Instantiate templates for the members of new sets."""
         for row in rows:
             name, members = row.values[_NAME], row.values[_ADDRESSES]
             self._names[row] = name
@@ -123,7 +123,7 @@ class AddressSetFlows:
             self._change(self._patterns.get(name, ()), members, ())
 
     def modified(self, row: AddressSet, mask: int, deltas: SetDeltas | None) -> None:
-        """Give the set's patterns its new members, and take from them those that are gone.
+        """Instantiate templates for new members of a set, and remove the flows of removed members.
 
         Arguments:
             row: the address set.
@@ -147,7 +147,7 @@ class AddressSetFlows:
         self._change(patterns, added, removed)
 
     def deleted(self, row: AddressSet) -> None:
-        """Take from the patterns of a set all its members."""
+        """Remove the flows of all members of a set."""
         name = self._names.pop(row)
         rows = self._rows[name]
         members = rows.pop(row)

@@ -58,9 +58,9 @@ class BridgeSession:
     """One bridge.
 
     Arguments:
-        waiting: returns the edits that wait for the flows known now.
+        waiting: returns the edits that wait for the present flows.
         confirmed: called with those edits when the switch has the flows.
-        on_packet: called with each packet that the switch hands up.
+        on_packet: called with each packet-in.
     """
 
     def __init__(
@@ -89,11 +89,11 @@ class BridgeSession:
 
     @property
     def connected(self) -> bool:
-        """Whether the bridge's flows follow what should be."""
+        """Whether the bridge is connected and its flows are kept up to date."""
         return self.session is not None
 
     def sinks(self) -> list[tuple[Relation, Sink]]:
-        """Return what takes in groups, meters and flows, by relation; `install_soon` has the flows sent."""
+        """Return the consumers of groups, meters and flows, by relation; `install_soon` sends the changes."""
         return [
             (GROUP, self._absorb_groups), (METER, self._absorb_meters), (FLOW, self.table.absorb),
             (PART, self.table.absorb_parts), (ADDRESS_SET_FLOW, self.sets.absorb),
@@ -108,17 +108,17 @@ class BridgeSession:
         self.wake()
 
     def install_soon(self) -> None:
-        """Send flows that have changed, if any have: by the rules, or by address sets alone."""
+        """Schedule the sending of changed flows, if there are any."""
         if self.table.dirty:
             self.wake()
 
     def computed(self) -> None:
-        """Say that what should be is known in full: from now on it is installed."""
+        """Declare the desired flows complete: from now on they are installed."""
         self._computed.set()
         self.wake()
 
     def hold(self) -> None:
-        """Say that what should be is not known any more, until `computed` says so again; for the next connection."""
+        """Declare the desired flows incomplete until `computed` is called again; for the next connection."""
         self._computed.clear()
 
     @property
@@ -127,16 +127,16 @@ class BridgeSession:
         return self._computed.is_set()
 
     def wake(self) -> None:
-        """Look at what has changed, soon."""
+        """Schedule the sending of changes."""
         self._wake.set()
 
     def compare(self) -> None:
-        """Ask the switch again what it holds, and repair what differs."""
+        """Read the switch's tables again, and correct what differs."""
         self._doubted = True
         self.wake()
 
     def flush_zones(self, zones: Sequence[int]) -> None:
-        """Forget the connections of zones before the next flows are installed."""
+        """Flush the connections of zones before the next flows are installed."""
         self._flush += zones
 
     async def run(self, target: str) -> None:
@@ -184,7 +184,7 @@ class BridgeSession:
             self.session = self._bundle = None
 
     async def _recall(self, session: OpenFlowSession) -> None:
-        """Ask the switch what it holds."""
+        """Read the switch's flows, groups and meters."""
         self._doubted = False
         stats = await session.request(FlowStatsRequest())
         self.table.recall([flow for part in stats if isinstance(part, FlowStatsReply) for flow in part.flows])
@@ -197,7 +197,7 @@ class BridgeSession:
         log.info("the bridge holds %d flows", len(self.table.installed))
 
     async def _map_option(self, session: OpenFlowSession) -> None:
-        """Make the Geneve option a field, unless it is one already."""
+        """Map OVN's Geneve option to tun_metadata0, unless it is mapped already."""
         (reply,) = await session.request(TlvTableRequest())
         if isinstance(reply, TlvTableReply) and GENEVE_OPTION not in reply.maps:
             same = tuple(
@@ -209,7 +209,7 @@ class BridgeSession:
             await session.barrier()
 
     async def _send_ahead(self, session: OpenFlowSession) -> None:
-        """Have the switch hold what is known by now for the bundle that `_install` will commit."""
+        """Add the flows that are known so far to the bundle that `_install` will commit."""
         self._number_things(session)
         if changes := self.table.take():
             await self._bundle_up(session, in_order(changes))
@@ -232,7 +232,7 @@ class BridgeSession:
             self._confirmed(waiting)
 
     def _number_things(self, session: OpenFlowSession) -> None:
-        """Send the groups and meters that flows may refer to."""
+        """Send the groups and meters that flows refer to."""
         for message in (*self.meters.before(), *self.groups.before()):
             try:
                 session.send(message)
@@ -248,7 +248,7 @@ class BridgeSession:
         return self._bundle
 
     async def _commit(self, bundle: Bundle) -> bool:
-        """Have the switch make the changes, and return whether it has; if not, they have to be taken again."""
+        """Commit the bundle; return whether the switch has made the changes; if not, they have to be taken again."""
         self._bundle = None
         try:
             await bundle.commit()
@@ -262,7 +262,7 @@ class BridgeSession:
         return True
 
     def _refuse(self, refusal: SwitchError) -> None:
-        """Leave out the flow that the switch named; without a name there is nothing to leave out, and nothing works."""
+        """Leave out the flow that the switch refused; raise the refusal if it does not identify a flow."""
         key, content = self._bundled[refusal.index] if refusal.index is not None else (None, None)
         if key is None or content is None:
             raise refusal

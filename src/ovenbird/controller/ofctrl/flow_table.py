@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LEARNED = frozenset((OFTable.CHK_LB_HAIRPIN_REPLY, OFTable.ECMP_NH_MAC, OFTable.ECMP_NH, OFTable.CHK_LB_AFFINITY))
-"""The tables that only the switch writes to."""
+"""The tables that only the switch itself writes to (`learn`)."""
 
 Key = tuple[int, int, bytes]
 """Table, priority, encoded match."""
@@ -109,7 +109,7 @@ class FlowTable:
             self._dirty[key] = None
 
     def desired(self, key: Key) -> Content | None:
-        """Return what the flow of a key should be, or None if there should be none."""
+        """Return the desired flow of a key, or None."""
         held = self._whole.get(key)
         if held is not None:
             fact = min(held, key=_by_cookie) if type(held) is list else held
@@ -123,7 +123,7 @@ class FlowTable:
     # -- what is ------------------------------------------------------------------------------------------------------
 
     def recall(self, flows: Iterable[FlowStats]) -> None:
-        """Take what the switch holds for true, and compare everything with it."""
+        """Record the switch's present contents, and compare everything with it."""
         self.installed = {}
         for flow in flows:
             if flow.table in _LEARNED:
@@ -134,7 +134,7 @@ class FlowTable:
         self._dirty = dict.fromkeys((*self._whole, *self._parts, *self.installed))
 
     def take(self) -> dict[Key, Content | None]:
-        """Return what has to change in the switch by key, None where a flow has to go, and hold it for made."""
+        """Return the changes to make in the switch by key (None removes a flow), and record them as in progress."""
         changes: dict[Key, Content | None] = {}
         desired, whole, installed, before = self.desired, self._whole, self.installed, self._before
         applied: dict[object, bytes] = {}  # flows by the thousand do the same
@@ -184,12 +184,12 @@ class FlowTable:
         self.confirm()
 
     def refuse(self, key: Key, content: Content) -> None:
-        """Leave a flow out that the switch does not take, until it changes."""
+        """Leave out a flow that the switch refuses, until it changes."""
         self._refused[key] = content
 
 
 def _applied(actions: bytes) -> bytes:
-    """Return the instruction to apply actions; those that no message has room for as they are, for `take` to refuse."""
+    """Return the apply-actions instruction; actions too long for any message as they are, which `take` then refuses."""
     return encode_apply(actions) if len(actions) <= _ROOM else actions
 
 
@@ -202,7 +202,7 @@ def _by_order(fact: Fact) -> tuple[tuple[int, ...], bytes]:
 
 
 def _alike(there: Content, wanted: Content) -> bool:
-    """Return whether a flow in the switch is what is wanted, though the switch says it in other words."""
+    """Return whether a flow in the switch equals the desired one, though the switch encodes it differently."""
     return there[1] == wanted[1] and _canonical(there[0]) == wanted[0]
 
 
@@ -224,7 +224,7 @@ def _canonical(instructions: bytes) -> bytes:
 
 
 def _trimmed(action: Action) -> Action:
-    """Return the assignment of a Geneve option's word as we write it; the switch says how long the option is."""
+    """Return the set-field of a Geneve option in our encoding; the switch adds the option's length."""
     if isinstance(action, SetField) and action.field.variable and action.mask == action.field.mask:
         return SetField(action.field, action.value, mask=0xFFFFFFFF)
     return action

@@ -17,7 +17,7 @@ class GroupTable(IdTable[SwitchGroup, tuple[Bucket, ...]]):
     """Desired groups against installed ones, by their buckets."""
 
     def made_of(self, fact: SwitchGroup) -> tuple[Bucket, ...]:
-        """Return the buckets that a fact wants."""
+        """Return the buckets of a fact."""
         return buckets_of(fact.spec)
 
     def change(self, command: ModCommand, number: int, thing: tuple[Bucket, ...] | None) -> GroupMod:

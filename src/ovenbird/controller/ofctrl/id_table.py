@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from ovenbird.openflow.messages import Message
 
 Wanted = TypeVar("Wanted", SwitchGroup, SwitchMeter)
-"""The facts that want such things."""
+"""The facts of groups or meters."""
 
 Thing = TypeVar("Thing")
-"""What has a number, as the switch says it when it is asked."""
+"""A group or meter, in the form in which the switch reports it."""
 
 
 class IdTable(ABC, Generic[Wanted, Thing]):
-    """Desired things against installed ones."""
+    """Desired groups or meters, compared with the installed ones."""
 
     def __init__(self) -> None:
         self.desired: dict[int, Thing] = {}
@@ -35,7 +35,7 @@ class IdTable(ABC, Generic[Wanted, Thing]):
 
     @abstractmethod
     def made_of(self, fact: Wanted) -> Thing:
-        """Return what a fact wants."""
+        """Return the group or meter of a fact."""
 
     @abstractmethod
     def change(self, command: ModCommand, number: int, thing: Thing | None) -> Message:
@@ -62,7 +62,7 @@ class IdTable(ABC, Generic[Wanted, Thing]):
         self._dirty = dict.fromkeys((*self.desired, *self.installed))
 
     def before(self) -> list[Message]:
-        """Return the messages to send before the flows, and hold them for sent."""
+        """Return the messages to send before the flows, and record them as sent."""
         messages = []
         for number in [number for number in self._dirty if number in self.desired]:
             del self._dirty[number]
@@ -73,7 +73,7 @@ class IdTable(ABC, Generic[Wanted, Thing]):
         return messages
 
     def after(self) -> list[Message]:
-        """Return the messages to send when no flow refers any more to what has to go, and hold them for sent."""
+        """Return the deletions to send when no flow refers to the objects any more, and record them as sent."""
         gone = [number for number in self._dirty if number not in self.desired]
         for number in gone:
             del self._dirty[number]

@@ -25,7 +25,7 @@ class MeterTable(IdTable[SwitchMeter, MeterConfig]):
     """Desired meters against installed ones."""
 
     def made_of(self, fact: SwitchMeter) -> MeterConfig:
-        """Return the meter that a fact wants."""
+        """Return the meter of a fact."""
         return config_of(fact.number, unit=fact.unit, bands=fact.bands)
 
     def change(self, command: ModCommand, number: int, thing: MeterConfig | None) -> MeterMod:

@@ -20,7 +20,7 @@ _PIECE = 65536
 
 
 class SwitchCommandError(Exception):
-    """The switch cannot be asked, or says no."""
+    """A command could not be sent to the switch, or was refused."""
 
 
 def _control_socket(directory: Path) -> Path:
@@ -40,15 +40,15 @@ def _control_socket(directory: Path) -> Path:
 
 
 async def command(directory: Path, name: str, *arguments: str) -> str:
-    """Give the switch a command and return its answer.
+    """Send a command to ovs-vswitchd and return its answer.
 
     Arguments:
         directory: the switch's run directory.
         name: the command.
-        arguments: what it is given.
+        arguments: of the command.
 
     Raises:
-        SwitchCommandError: it cannot be given, or is refused.
+        SwitchCommandError: it cannot be sent, or is refused.
     """
     try:
         async with asyncio.timeout(COMMAND_TIMEOUT):

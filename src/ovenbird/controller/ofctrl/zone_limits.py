@@ -44,12 +44,12 @@ _MOST = 0xFFFFFFFF
 _AT_ONCE = 64
 """How many zones one command names."""
 _PAUSE = (1.0, 60.0)
-"""Shortest and longest pause, in seconds, before the switch is asked again that could not be."""
+"""Shortest and longest pause, in seconds, before a command that failed is sent again."""
 _LIMIT = re.compile(r"^zone=(\d+),limit=(\d+)", re.MULTILINE)
 
 
 def limit_of(options: Mapping[str, str]) -> int | None:
-    """Return the limit that a map of options states, 0 for none; None where it states nothing of use."""
+    """Return the limit in a map of options, 0 for none; None if it is missing or invalid."""
     given = integer(options.get(LIMIT_OPTION, ""))
     return None if given is None else min(given, _MOST)
 
@@ -63,7 +63,7 @@ def datapath_limit(datapath: UUID) -> int | None:
 
 @view
 def default_limit() -> int:
-    """Return the limit of a port's zone where nothing is stated."""
+    """Return the default limit of a port's zone."""
     return min(settings().ct_zone_limit, _MOST)
 
 
@@ -80,7 +80,7 @@ def port_limit(port: PortBinding) -> Iterator[Fact]:
 
 @rule(DatapathBinding)
 def router_limits(datapath: DatapathBinding) -> Iterator[Fact]:
-    """Limit the zones of a router that says so."""
+    """Limit the zones of a router with `ct-zone-limit`."""
     if is_hosted(datapath.uuid) and "logical-router" in datapath.external_ids:
         limit = datapath_limit(datapath.uuid) or 0
         for zone in datapath_zones(datapath.uuid) if limit else ():
@@ -89,7 +89,7 @@ def router_limits(datapath: DatapathBinding) -> Iterator[Fact]:
 
 
 class ZoneLimits:
-    """The limits that the switch should have, and those that it has.
+    """The desired limits, compared with those of the switch.
 
     Arguments:
         directory: the switch's run directory.
@@ -106,7 +106,7 @@ class ZoneLimits:
         self._failure = ""
 
     def absorb(self, *, added: Iterable[ZoneLimit], removed: Iterable[ZoneLimit]) -> None:
-        """Take in a wave's limits."""
+        """Process a wave's limits."""
         for gone in removed:
             if self.wanted.get(gone.zone) == gone.connections:
                 del self.wanted[gone.zone]
@@ -117,21 +117,21 @@ class ZoneLimits:
         self._wake.set()
 
     def recall(self, zones: Iterable[int]) -> None:
-        """Note which zones a controller before this one may have limited."""
+        """Record which zones a previous controller may have limited."""
         self._recorded = {zone for zone in zones if zone}
 
     def settle(self) -> None:
-        """Say that what is wanted is known in full: what else those before had is to go."""
+        """Declare the desired limits complete: other limits of a previous controller are removed."""
         self.dropped |= self._recorded - self.wanted.keys()
         self._recorded = set()
         self._wake.set()
 
     def compare(self) -> None:
-        """Ask the switch what it has: it was met anew."""
+        """Read the switch's limits again, after a new connection."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Keep the switch's limits as wanted, until cancelled."""
+        """Keep the switch's limits up to date, until cancelled."""
         pause = _PAUSE[0]
         while True:
             await self._wake.wait()
@@ -149,7 +149,7 @@ class ZoneLimits:
                 pause, self._failure = _PAUSE[0], ""
 
     async def _apply(self) -> None:
-        """Give the switch the difference between what it has and what is wanted."""
+        """Send the difference between the desired limits and the switch's."""
         if not self.wanted and not self.dropped:
             return
         datapath, dropped = self._datapath(), set(self.dropped)

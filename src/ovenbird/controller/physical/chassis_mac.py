@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 KEY = "ovn-chassis-mac-mappings"
 CONJUNCTION = 100
-"""The number of table 0's only conjunction, as the original has it."""
+"""The id of table 0's only conjunction, as in ovn-controller."""
 
 _ONES = 0xFFFFFFFF
 _MAC = (1 << 48) - 1
@@ -70,7 +70,7 @@ def mac_here(network: str) -> int | None:
 
 @view
 def router_macs(datapath: UUID) -> tuple[tuple[int, int, str], ...]:
-    """Return the router ports that a switch is joined to: MAC address, cookie of its flows, and name of each."""
+    """Return the router ports connected to a switch: MAC address, cookie of its flows, and name of each."""
     index = table(PortBinding).index(PortBinding.datapath, PortBinding.type)
     found = set()
     for port in [port for kind in ("patch", "l3gateway") for port in index.rows((datapath, kind))]:
@@ -109,12 +109,12 @@ def leaving(port: PortBinding, there: Mapping[str, tuple[int, int]], *, ofport: 
 
 
 def arriving(port: PortBinding, ofport: int, enter: tuple[Action, ...]) -> Iterator[Fact]:
-    """Yield the flows that give packets of other chassis's routers their router's address back.
+    """Yield the flows that restore the router's address in packets that other chassis's routers have sent.
 
     Arguments:
         port: the localnet port.
         ofport: the patch port behind it.
-        enter: what puts a packet into the ingress pipeline; its last action sends the packet there.
+        enter: the actions that put a packet into the ingress pipeline; the last one resubmits it.
     """
     tag = port.tag or 0
     routers = router_macs(PortBinding.datapath.raw(port))
@@ -137,7 +137,7 @@ def arriving(port: PortBinding, ofport: int, enter: tuple[Action, ...]) -> Itera
 
 @rule(Chassis)
 def others(chassis: Chassis) -> Iterator[Fact]:
-    """Recognise another chassis by its addresses."""
+    """Yield the conjunctive flows that match another chassis's MAC addresses."""
     if chassis.uuid == own_chassis():
         return
     for mac in sorted(set(chassis_macs(chassis).values())):

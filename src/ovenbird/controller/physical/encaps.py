@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MAX_ATTEMPTS = 256
-"""How many names that are taken already are passed over for a new port."""
+"""How many names may be taken before a new port is given up."""
 _HEXADECIMAL = re.compile("[0-9a-f]{1,4}")
 
 TUNNEL_NUMBERS = Pool("tunnel number", 0, 0xFFFF)
@@ -68,26 +68,26 @@ def tunnel_port(address: str) -> UUID | None:
 
 @view
 def is_moving() -> bool:
-    """Return whether a bridge that was the integration bridge still has tunnels."""
+    """Return whether a former integration bridge still has tunnels."""
     former = former_bridge()
     return former is not None and any(chassis_id(port) for port in former.ports)
 
 
 def joined_zones(mine: Settings, theirs: frozenset[str]) -> bool:
-    """Return whether tunnels are made between chassis of these transport zones: in one together, or in none at all."""
+    """Return whether chassis of these transport zones have tunnels: they share a zone, or neither is in any."""
     return bool(mine.transport_zones & theirs) if mine.transport_zones or theirs else True
 
 
 @view
 def reachable(chassis: Chassis) -> bool:
-    """Return whether the chassis is another one to which tunnels are made."""
+    """Return whether this chassis makes a tunnel to another chassis."""
     mine = settings()
     return bool(mine.chassis) and chassis.uuid != own_chassis() and joined_zones(mine, chassis.transport_zones)
 
 
 @view
 def usable(chassis: Chassis) -> tuple[Encap, ...]:
-    """Return the encaps by which a chassis is reached, the first choice first: all of the best type that both have."""
+    """Return the encaps by which a chassis is reached, in order: all those of the best type that both have."""
     mine = settings().encap_types
     common = [e for e in chassis.encaps if e.type in mine and e.type in ENCAP_PREFERENCE]
     best = max([ENCAP_PREFERENCE[e.type] for e in common], default=0)
@@ -96,7 +96,7 @@ def usable(chassis: Chassis) -> tuple[Encap, ...]:
 
 @view
 def owner(address: str) -> UUID | None:
-    """Return the chassis to which the tunnel to an address leads; of several that say it is theirs, one."""
+    """Return the chassis to which the tunnel to an address leads; of several with that address, one."""
     found = [
         (ENCAP_PREFERENCE[encap.type], chassis.name, chassis.uuid)
         for encap in select(Encap.ip, address)
@@ -108,7 +108,7 @@ def owner(address: str) -> UUID | None:
 
 @rule(Chassis)
 def tunnels(chassis: Chassis) -> Iterator[Fact]:
-    """Make the tunnel ports to a chassis, and keep them as they should be."""
+    """Create the tunnel ports to a chassis, and keep them up to date."""
     bridge = integration_bridge()
     if bridge is None or not reachable(chassis) or progress().stopping or is_moving():
         return
@@ -122,7 +122,7 @@ def tunnels(chassis: Chassis) -> Iterator[Fact]:
 
 
 def _tunnel(bridge: Bridge, chassis: str, encap: Encap) -> Iterator[Fact]:
-    """Yield what makes the tunnel port to an encap of a chassis, or what should be different about it."""
+    """Yield the creation of the tunnel port to an encap of a chassis, or the changes to it."""
     end = f"{chassis}@{encap.ip}"
     options = tunnel_options(settings(), encap)
     number = TUNNEL_NUMBERS.get(end, scope=chassis[:6])
@@ -146,7 +146,7 @@ def _tunnel(bridge: Bridge, chassis: str, encap: Encap) -> Iterator[Fact]:
 
 
 def _free_name(end: str, letters: str, number: int) -> str:
-    """Return the name of a new tunnel port; one that any port of the switch has already is passed over.
+    """Return the name of a new tunnel port, which no other port of the switch has.
 
     Arguments:
         end: the remote end, whose number is to be kept.
@@ -171,9 +171,9 @@ def tunnel_options(mine: Settings, encap: Encap) -> tuple[tuple[str, str], ...]:
 
 @rule(Port)
 def stale_tunnel(port: Port) -> Iterator[Fact]:
-    """Remove a tunnel port to an address that is no longer a chassis's, or to which there is another.
+    """Remove a tunnel port to an address that no chassis has any more, or to which there is another port.
 
-    Of a bridge that was the integration bridge all go, since the switch has one tunnel to an address.
+    All tunnel ports of a former integration bridge are removed, since the switch can have one tunnel to an address.
     """
     end = chassis_id(port)
     bridge, former = integration_bridge(), former_bridge()
@@ -190,11 +190,11 @@ def stale_tunnel(port: Port) -> Iterator[Fact]:
 
 
 def tunnel_to(chassis: UUID, *, encap: UUID | None) -> tuple[str, int] | None:
-    """Return the encapsulation and the OpenFlow port by which a chassis is reached; None while there is no way.
+    """Return the encapsulation and the OpenFlow port by which a chassis is reached; None while there is no tunnel.
 
     Arguments:
         chassis: the remote chassis.
-        encap: its encap that the port at the other end asks for, if any; another is as good while that has no tunnel.
+        encap: the encap that the logical port requests, if any; another is used while it has no tunnel.
     """
     return _tunnel_to(chassis, encap)
 
@@ -215,7 +215,7 @@ def _tunnel_to(chassis: UUID, encap: UUID | None) -> tuple[str, int] | None:
 
 
 def seed_numbers(engine: Engine, store: Store) -> None:
-    """Give every remote end the number that its tunnel port's name ends with."""
+    """Reserve for each remote end the number at the end of its tunnel port's name."""
     for port in store.table(Port).rows.values():
         end = port.external_ids.get("ovn-chassis-id", "")
         letters, _, number = port.name.removeprefix("ovn-").rpartition("-")
@@ -224,7 +224,7 @@ def seed_numbers(engine: Engine, store: Store) -> None:
 
 
 async def remove_all(vswitch: Replica, bridge: str) -> None:
-    """Take the tunnel ports out of a bridge; what cannot be taken out is said and stays."""
+    """Remove the tunnel ports of a bridge; those that cannot be removed are logged and stay."""
     row = vswitch.store.find(Bridge.name, bridge)
     ports = [port.uuid for port in row.ports if "ovn-chassis-id" in port.external_ids] if row is not None else []
     if row is None or not ports:

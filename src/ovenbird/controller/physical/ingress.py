@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @rule(Port)
 def tunnel_entry(port: Port) -> Iterator[Fact]:
-    """Take packets from a tunnel to where the sending chassis has decided that they go."""
+    """Deliver packets from a tunnel to the port that the sending chassis has chosen."""
     bridge = integration_bridge()
     if not chassis_id(port) or bridge is None or bridge not in port.referrers(Bridge.ports):
         return
@@ -59,14 +59,14 @@ def tunnel_entry(port: Port) -> Iterator[Fact]:
 
 
 def zones_of(datapath: UUID, port_zone: int) -> tuple[Action, ...]:
-    """Return what tells conntrack's zones to the pipeline: the port's own (0: it has none), and the datapath's."""
+    """Return the actions that load the conntrack zones: the port's (0 for none), and the datapath's."""
     dnat, snat = datapath_zones(datapath)
     common = (SetField.of("reg11", dnat), SetField.of("reg12", snat))
     return (SetField.of("reg13", port_zone), *common) if port_zone else common
 
 
 def entry_actions(datapath: DatapathBinding, port: PortBinding, port_zone: int) -> tuple[Action, ...]:
-    """Return what puts a packet at the start of a datapath's ingress pipeline, as coming from a port.
+    """Return the actions that put a packet into a datapath's ingress pipeline, as from a port.
 
     Arguments:
         datapath: the datapath.

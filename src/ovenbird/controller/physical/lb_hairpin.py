@@ -39,7 +39,7 @@ _M8, _M16, _M32 = 0xFF, 0xFFFF, 0xFFFFFFFF
 
 @view
 def natted() -> Fields:
-    """Return the match of connections that were balanced: by their mark, or by their label as older northds ask."""
+    """Return the match of balanced connections: by their mark, or by their label for older releases of northd."""
     found = rows(SBGlobal)
     by_mark = not found or found[0].options.get("lb_hairpin_use_ct_mark", "true") == "true"
     return {"ct_mark" if by_mark else "ct_label": (_NATTED, _NATTED)}
@@ -73,7 +73,7 @@ def hairpin(balancer: LoadBalancer) -> Iterator[Fact]:
 
 
 def _endpoint(text: str) -> Endpoint | None:
-    """Return an address and port; None for what is none, which northd has reported."""
+    """Parse an address and port; None if that fails, which northd has reported."""
     try:
         return Endpoint.of(text)
     except LexError:
@@ -85,7 +85,7 @@ def _address(endpoint: Endpoint) -> bytes:
 
 
 def _asked_for(vip: Endpoint, protocol: str) -> Fields:
-    """Return the match of packets to a virtual address, which is in registers now."""
+    """Return the match of packets to a virtual address, which registers hold."""
     match: Fields = {"eth_type": (0x86DD if vip.ipv6 else 0x0800, _M16)}
     if vip.ipv6:
         for number in range(4):
@@ -98,7 +98,7 @@ def _asked_for(vip: Endpoint, protocol: str) -> Fields:
 
 
 def _recognition(vip: Endpoint, backend: Endpoint, source: Endpoint, protocol: str, cookie: int) -> Fact:
-    """Return the flow for packets of a backend that come back to it."""
+    """Return the flow that recognises packets of a backend to itself."""
     ones = (1 << (128 if vip.ipv6 else 32)) - 1
     src, dst = ("ipv6_src", "ipv6_dst") if vip.ipv6 else ("ip_src", "ip_dst")
     match = {**_asked_for(vip, protocol), **natted(), src: (backend.address, ones), dst: (backend.address, ones)}
@@ -124,7 +124,7 @@ def _same(name: str) -> LearnMatch:
 def _translation(
     vip: Endpoint, source: Endpoint, protocol: str, cookie: int, datapaths: tuple[UUID, ...]
 ) -> Iterator[Fact]:
-    """Yield the flows that give hairpin packets their source: everywhere, or one that is these datapaths' own."""
+    """Yield the flows that translate the source of hairpin packets, to the virtual address or `hairpin_snat_ip`."""
     action = Ct(_SNAT_ZONE, commit=True, actions=(Nat(src=True, addr_min=_address(source)),))
     match = _asked_for(vip, protocol)
     priority = (200 if datapaths else 100) - (0 if vip.port else 10)

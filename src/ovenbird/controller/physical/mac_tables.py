@@ -32,7 +32,7 @@ _M32, _M48, _M64 = ((1 << n) - 1 for n in (32, 48, 64))
 
 @rule(FDB)
 def fdb(row: FDB) -> Iterator[Fact]:
-    """Answer where a learned MAC address is."""
+    """Yield the `get_fdb` and `lookup_fdb` flows of a learned MAC address."""
     datapath = datapath_by_key(table(DatapathBinding).store, row.dp_key)
     if datapath is None or not is_mac(row.mac) or hosted_row(datapath.uuid) is None:
         return
@@ -48,13 +48,13 @@ def fdb(row: FDB) -> Iterator[Fact]:
 
 @rule(MACBinding)
 def mac_binding(row: MACBinding) -> Iterator[Fact]:
-    """Answer what a neighbour's MAC address is."""
+    """Yield the `get_arp`, `get_nd` and lookup flows of a learned neighbour."""
     yield from _neighbour(row, 100)
 
 
 @rule(StaticMACBinding)
 def static_mac_binding(row: StaticMACBinding) -> Iterator[Fact]:
-    """Answer what a neighbour's MAC address is by decree; it overrides what was learned, or yields to it."""
+    """Yield the flows of a static neighbour, above or below those of learned ones."""
     yield from _neighbour(row, 150 if row.override_dynamic_mac else 50)
 
 
@@ -78,7 +78,7 @@ def _neighbour(row: MACBinding | StaticMACBinding, priority: int) -> Iterator[Fa
 
 
 def _address(ip: IPv4Address | IPv6Address) -> dict[str, tuple[int, int]]:
-    """Return the registers that hold the address asked about: reg0, or reg0-3 from the most significant down."""
+    """Return the registers that hold the address to look up: reg0, or reg0-3 from the most significant down."""
     number = int(ip)
     if ip.version == 4:
         return {"reg0": (number, _M32)}

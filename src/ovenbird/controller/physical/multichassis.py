@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 _OVERHEAD = {"geneve": 38, "stt": 18, "vxlan": 30}
-"""Bytes that an encapsulation adds to an Ethernet frame, besides the outer IP header: as the original counts them."""
+"""Bytes that an encapsulation adds to an Ethernet frame, without the outer IP header, as in ovn-controller."""
 _ETHERNET = 18
 """Bytes of an Ethernet header with a VLAN tag."""
 
@@ -63,7 +63,7 @@ def elsewhere(port: PortBinding, *, to_many: bool = False) -> list[tuple[str, in
 
     Arguments:
         port: the port.
-        to_many: whether it is for what goes to many ports at once, for which each chassis has one way.
+        to_many: whether it is for multicast packets, which each chassis gets by one tunnel.
     """
     me = own_chassis()
     others = {chassis: None if to_many else encap for chassis, encap in locations(port) if chassis != me}
@@ -72,14 +72,14 @@ def elsewhere(port: PortBinding, *, to_many: bool = False) -> list[tuple[str, in
 
 def blocking(port: PortBinding, ofport: int, there: dict[str, tuple[int, int]], enter: tuple[Action, ...],
              deliver: OFTable) -> Iterator[Fact]:  # fmt: skip
-    """Yield the flows that let nothing through but the instance's RARP, of which the controller wants to know.
+    """Yield the flows that drop everything from and to a blocked port except its RARP, which is punted.
 
     Arguments:
         port: a blocked port.
         ofport: its OpenFlow port.
         there: the match of packets to it.
-        enter: what puts a packet of it into the logical ingress pipeline.
-        deliver: the table that delivers.
+        enter: the actions that put its packets into the ingress pipeline.
+        deliver: the table that outputs packets.
     """
     cookie = cookie_of(port)
     match = {"in_port_oxm": (ofport, _ONES)}
@@ -95,7 +95,7 @@ def blocking(port: PortBinding, ofport: int, there: dict[str, tuple[int, int]], 
 
 @rule(PortBinding, when=is_relevant)
 def large_packets(port: PortBinding) -> Iterator[Fact]:
-    """Answer packets from and to a port that is on several chassis, if they are too large for the way there."""
+    """Answer packets from and to a port on several chassis with ICMP errors, if they are too large for the tunnel."""
     if not _PB.additional_chassis.raw(port) or not is_resident(port) or not localnet_key(_PB.datapath.raw(port)):
         return
     datapath = get(DatapathBinding, _PB.datapath.raw(port))
@@ -115,7 +115,7 @@ def large_packets(port: PortBinding) -> Iterator[Fact]:
 
 
 def _largest(port: PortBinding) -> int:
-    """Return the largest frame of a port's interface that still fits when it has been put into a tunnel."""
+    """Return the largest frame of a port that still fits into a tunnel."""
     uuid = interface_of(port.logical_port)
     interface = get(Interface, uuid) if uuid is not None else None
     mtu = interface.mtu or 0 if interface is not None else 0
@@ -130,9 +130,9 @@ def _swapped(one: str, other: str) -> tuple[Action, ...]:
 
 
 def _answer(version: tuple[Action, ...], icmp: tuple[Action, ...], told: Userdata) -> tuple[Action, ...]:
-    """Return what sends an ICMP error back to who sent the packet, through the pipeline from its start.
+    """Return the actions that send an ICMP error back to the sender of a packet, through the whole pipeline.
 
-    It enters by the port that the packet was for, or the switch would learn that port's addresses at the sender's.
+    It enters by the destination's port; otherwise the switch would learn the destination's addresses at the sender.
     """
     again = (
         SetField.of("reg9", 0, mask=2), SetField.of("reg10", _LOOPBACK, mask=_LOOPBACK),

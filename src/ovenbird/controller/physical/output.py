@@ -55,7 +55,7 @@ _ANONYMOUS: tuple[Action, ...] = (
 
 
 def arrival_flows(port: PortBinding, datapath: DatapathBinding, port_zone: int) -> Iterator[Fact]:
-    """Yield what any port has that can be delivered to from here.
+    """Yield the flows of any port that packets can be delivered to from here.
 
     Arguments:
         port: the port.
@@ -80,7 +80,7 @@ def arrival_flows(port: PortBinding, datapath: DatapathBinding, port_zone: int) 
 
 def _member(table: OFTable, group: MulticastGroup, datapath: DatapathBinding, order: int, actions: tuple[Action, ...],
             key: int) -> Iterator[Fact]:  # fmt: skip
-    """Yield a member's part of its group's flow, and the part that ends it, of which every member says the same."""
+    """Yield a member's part of its group's flow, and the final part, which is equal for all members."""
     match, cookie = to_port(datapath.tunnel_key, key=group.tunnel_key), cookie_of(group)
     yield part(table, 100, match, cookie, (order, key), actions)
     end: tuple[Action, ...] = (SetField.of("reg15", group.tunnel_key),)
@@ -90,7 +90,7 @@ def _member(table: OFTable, group: MulticastGroup, datapath: DatapathBinding, or
 
 
 def copies(port: PortBinding, datapath: DatapathBinding, port_zone: int, table: OFTable) -> Iterator[Fact]:
-    """Yield the port's copies of what goes to its multicast groups.
+    """Yield the port's parts of its multicast groups' flows.
 
     Arguments:
         port: the port.
@@ -138,7 +138,7 @@ def tunnel_flows(port: PortBinding, datapath: DatapathBinding, after: tuple[Acti
     Arguments:
         port: the port.
         datapath: its datapath.
-        after: what is done with the packet then.
+        after: the actions behind the output.
     """
     ways = elsewhere(port) if port.type != "localport" else ()
     if not ways:
@@ -154,14 +154,14 @@ def tunnel_flows(port: PortBinding, datapath: DatapathBinding, after: tuple[Acti
 
 
 def _tunnelled(way: tuple[str, int], datapath: DatapathBinding, port: PortBinding) -> tuple[Action, ...]:
-    """Return what sends a packet to a port by a tunnel; to a hardware gateway also one that came by a tunnel."""
+    """Return the actions that tunnel a packet to a port; to a VTEP gateway also a packet that came by a tunnel."""
     kind, ofport = way
     anonymous = (SetField.of("in_port", NO_PORT),) if port.type == "vtep" else ()
     return (*anonymous, *outward(kind, datapath=datapath.tunnel_key, key=port.tunnel_key), Output(ofport))
 
 
 def _bridged(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
-    """Yield the flow by which packets reach a gateway elsewhere through the physical network, as the router's own."""
+    """Yield the flow that sends packets to a remote gateway through the physical network, with the router's MAC."""
     target = find(PortBinding.logical_port, port.options.get("distributed-port", ""))
     peer = peer_of(target) if target is not None else None
     switch = hosted_row(PortBinding.datapath.raw(peer)) if peer is not None else None
@@ -176,7 +176,7 @@ def _bridged(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
 
 
 def _to_gateways(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
-    """Yield the flow by which a packet reaches the first gateway that is alive, as the switch itself sees by BFD."""
+    """Yield the flow that sends packets to the first live gateway, chosen by the switch by BFD (`bundle`)."""
     found = [tunnel for chassis in candidates(port) if (tunnel := tunnel_to(chassis.uuid, encap=None)) is not None]
     if not found:
         return
@@ -191,7 +191,7 @@ def _to_gateways(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]
 
 @view
 def remote_copies(group: MulticastGroup, datapath: DatapathBinding, kind: str, ofport: int) -> tuple[Fact, ...]:
-    """Return the parts by which a group's packets reach one other chassis; its ports there all say the same.
+    """Return the parts that send a group's packets to another chassis; they are equal for all its ports there.
 
     Arguments:
         group: the multicast group.

@@ -36,7 +36,7 @@ def patch_name(port: str, *, bridge: str) -> str:
 
 @view
 def physical_bridge(port: PortBinding) -> Bridge | None:
-    """Return the bridge that leads to a localnet port's network; None if this chassis has none."""
+    """Return the bridge of a localnet port's network (`ovn-bridge-mappings`); None if this chassis has none."""
     if port.type not in KEYS or not is_hosted(PortBinding.datapath.raw(port)):
         return None
     if port.type == "l2gateway" and port.options.get("l2gateway-chassis") != settings().chassis:
@@ -57,7 +57,7 @@ def pair(port: PortBinding) -> tuple[tuple[Bridge, str, str], ...]:
 
 @rule(PortBinding, when=is_relevant)
 def patches(port: PortBinding) -> Iterator[Fact]:
-    """Make the pair of patch ports of a localnet port."""
+    """Create the pair of patch ports of a localnet port."""
     if port.type not in KEYS or progress().stopping:
         return
     ids = ((KEYS[port.type], port.logical_port),)
@@ -68,9 +68,9 @@ def patches(port: PortBinding) -> Iterator[Fact]:
 
 @rule(PortBinding, when=is_relevant)
 def unplugged(port: PortBinding) -> Iterator[Fact]:
-    """Say of a way to a physical network that somebody here needs, and that this chassis has no bridge for.
+    """Report a localnet port that a resident port needs, and for whose network this chassis has no bridge.
 
-    A chassis without instances on the network may well be without it: another one is its gateway.
+    A chassis without resident ports on the network needs no bridge: another chassis is its gateway.
     """
     if port.type not in KEYS or physical_bridge(port) is not None:
         return
@@ -82,7 +82,7 @@ def unplugged(port: PortBinding) -> Iterator[Fact]:
 
 @rule(Port)
 def stale_patch(port: Port) -> Iterator[Fact]:
-    """Remove a patch port whose logical port has gone or left this chassis, or that belongs in another bridge."""
+    """Remove a patch port whose logical port was deleted or has left this chassis, or that is on the wrong bridge."""
     name = next((value for key in KEYS.values() if (value := port.external_ids.get(key))), "")
     inner = integration_bridge()
     if not name or inner is None or not progress().settled:

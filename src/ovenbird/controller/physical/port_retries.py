@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
-"""Seconds until the switch is first asked, and the most between two times; each is twice the one before."""
+"""Shortest and longest pause between two attempts, in seconds; each is twice the one before."""
 
 _ASKING = {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [["next_cfg", "+=", 1]]}
 
@@ -48,7 +48,7 @@ def failed_port(interface: Interface) -> Iterator[Fact]:
 
 
 class PortRetries:
-    """The ports of ours that have failed, and when the switch is asked again.
+    """The ports of ours that have failed, and when they are tried again.
 
     Arguments:
         vswitch: the switch's database.
@@ -60,7 +60,7 @@ class PortRetries:
         self._wake = asyncio.Event()
 
     def absorb(self, *, added: Iterable[FailedPort], removed: Iterable[FailedPort]) -> None:
-        """Take in a wave's failures, and say what is new about them."""
+        """Process a wave's failures, and log new ones."""
         before = dict(self.failed)
         for gone in removed:
             self.failed.pop(gone.name, None)
@@ -73,7 +73,7 @@ class PortRetries:
         self._wake.set()
 
     async def run(self) -> None:
-        """Ask the switch to try again, for as long as there is need, until cancelled."""
+        """Have the switch try failed ports again, until cancelled."""
         while True:
             await self._wake.wait()
             pause = FIRST_RETRY

@@ -50,7 +50,7 @@ _DISCOVER: Fields = {
 
 
 class Entry(NamedTuple):
-    """One entry of port_security: a MAC address and what it may call itself, each as value and mask."""
+    """One entry of port_security: a MAC address and the permitted IP addresses, each as value and mask."""
 
     mac: int
     ipv4: tuple[IPv4Interface, ...]
@@ -78,7 +78,7 @@ def parse_entry(text: str) -> Entry | None:
 
 
 def _cube(ip: IPv4Interface | IPv6Interface) -> tuple[int, int]:
-    """Return the addresses that an entry's IP stands for: one host, or a whole network."""
+    """Return the addresses of an entry's IP as value and mask: one host, or a whole network."""
     ones = (1 << ip.max_prefixlen) - 1
     value, mask = int(ip.ip), int(ip.network.netmask)
     return (value, ones) if value & ~mask & ones else (value, mask)
@@ -111,7 +111,7 @@ def port_security(port: PortBinding) -> Iterator[Fact]:
 
 
 def _senders(entry: Entry, base: Fields, cookie: int) -> Iterator[Fact]:
-    """Yield what an entry lets in."""
+    """Yield the flows of packets that an entry permits to send."""
     base = {**base, "eth_src": (entry.mac, _M48)}
     if not entry.ipv4 and not entry.ipv6:
         yield flow(IN, 90, base, _ASK, cookie)
@@ -128,7 +128,7 @@ def _senders(entry: Entry, base: Fields, cookie: int) -> Iterator[Fact]:
 
 
 def _neighbours(entry: Entry, base: Fields, cookie: int) -> Iterator[Fact]:
-    """Yield the ARP and neighbour discovery messages that an entry lets in."""
+    """Yield the flows of ARP and neighbour discovery messages that an entry permits to send."""
     mac = (entry.mac, _M48)
     arp = {**base, **_ARP, "eth_src": mac, "arp_sha": mac}
     for ip in entry.ipv4:
@@ -146,7 +146,7 @@ def _neighbours(entry: Entry, base: Fields, cookie: int) -> Iterator[Fact]:
 
 
 def _receivers(entry: Entry, base: Fields, cookie: int) -> Iterator[Fact]:
-    """Yield what an entry lets out to the port; frames to a group never get here."""
+    """Yield the flows of packets that an entry permits to receive; multicast frames are not checked."""
     base = {**base, "eth_dst": (entry.mac, _M48)}
     yield flow(OUT, 85, base, _PASS, cookie)
     if not entry.ipv4 and not entry.ipv6:

@@ -61,7 +61,7 @@ _PRESENT = 0x1000  # of vlan_vid: there is a tag
 
 @rule(PortBinding, when=is_relevant)
 def port_flows(port: PortBinding) -> Iterator[Fact]:
-    """Yield a port's flows: one that is here, one that is elsewhere, or one that joins two datapaths."""
+    """Yield a port's flows: those of a local, a remote or a patch port."""
     datapath = hosted_row(PortBinding.datapath.raw(port))
     if datapath is None:
         return
@@ -114,7 +114,7 @@ def _tagged_output(ofport: int, tag: int) -> tuple[Action, ...]:
 
 
 def _physical_network(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
-    """Yield the flows of a localnet port: through a patch port to the bridge of its network."""
+    """Yield the flows of a localnet port, which use a patch port to the bridge of its network."""
     inner = integration_bridge()
     ofport = ofport_named(patch_name(port.logical_port, bridge=inner.name)) if inner is not None else 0
     if ofport <= 0 or physical_bridge(port) is None:
@@ -141,7 +141,7 @@ def _physical_network(port: PortBinding, datapath: DatapathBinding) -> Iterator[
 
 
 def _answers_of_localports(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
-    """Yield the flows that let localports answer an external port, which this chassis speaks for, by its network."""
+    """Yield the flows by which localports answer an external port that this chassis hosts, through its network."""
     macs = [mac for line in port.mac if (mac := chassis_mac.parse_mac(line.partition(" ")[0])) is not None]
     for way in plugged_localnets(datapath.uuid):
         match = {**to_port(datapath.tunnel_key, key=way.tunnel_key), "reg10": (FROM_LOCALPORT, FROM_LOCALPORT)}
@@ -157,10 +157,10 @@ def _answers_of_localports(port: PortBinding, datapath: DatapathBinding) -> Iter
 
 
 def _joining(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
-    """Yield the flows of a patch port: what leaves by it enters the peer's datapath, with nothing carried over.
+    """Yield the flows of a patch port: packets that leave by it enter the peer's datapath, with cleared registers.
 
-    A plain one is on every chassis, so that the chassis where a packet comes in makes its copy of what goes to many. A
-    gateway router's is on the router's chassis alone, which makes that of packets from tunnels as well.
+    A plain patch port is on every chassis, so the chassis where a multicast packet comes in makes the copy for it. That
+    of a gateway router is on the router's chassis alone, which also makes the copies of packets from tunnels.
     """
     peer = peer_of(port)
     if peer is None:
@@ -182,7 +182,7 @@ def _joining(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
 
 
 def _redirected(port: PortBinding, datapath: DatapathBinding) -> Iterator[Fact]:
-    """Yield the flow of a redirect port on its gateway: the packet goes on to the distributed port behind it."""
+    """Yield the flow of a chassisredirect port on its gateway: the packet continues to the distributed gateway port."""
     target = find(PortBinding.logical_port, port.options.get("distributed-port", ""))
     if target is None:
         return

@@ -38,7 +38,7 @@ def to_port(datapath: int, *, key: int) -> dict[str, tuple[int, int]]:
 
 @singleton
 def static_flows() -> Iterator[Fact]:
-    """Yield the flows that are there in any case: what happens to packets that nothing else concerns."""
+    """Yield the flows that exist regardless of Southbound: mostly the defaults of tables."""
     yield flow(OFTable.PHY_TO_LOG, 0, {}, ())
     yield flow(OFTable.OUTPUT_LARGE_PKT_DETECT, 0, {}, (Resubmit(OFTable.REMOTE_OUTPUT),))
     yield flow(

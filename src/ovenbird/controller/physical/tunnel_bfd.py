@@ -30,7 +30,7 @@ _KEYS = {"bfd-min-rx": "min_rx", "bfd-min-tx": "min_tx", "bfd-decay-min-rx": "de
 
 @view
 def wanted_bfd() -> tuple[tuple[str, str], ...]:
-    """Return Interface.bfd of a watched tunnel."""
+    """Return Interface.bfd of a tunnel with BFD."""
     head = rows(SBGlobal)
     options = head[0].options if head else {}
     chosen = [(key, value) for name, key in _KEYS.items() if (value := options.get(name))]
@@ -39,7 +39,7 @@ def wanted_bfd() -> tuple[tuple[str, str], ...]:
 
 @view
 def concerns(group: HAChassisGroup, chassis: Chassis) -> bool:
-    """Return whether a group makes this chassis and another one watch each other."""
+    """Return whether an HA group requires BFD between this chassis and another one."""
     mine = own_chassis()
     members = frozenset([member.uuid for member in group_members(group)])
     users = HAChassisGroup.ref_chassis.raw(group)
@@ -52,7 +52,7 @@ def concerns(group: HAChassisGroup, chassis: Chassis) -> bool:
 
 @view
 def is_watched(chassis: Chassis) -> bool:
-    """Return whether this chassis has to hear another one."""
+    """Return whether this chassis needs BFD with another one."""
     groups = [group for m in chassis.referrers(HAChassis.chassis) for group in m.referrers(HAChassisGroup.ha_chassis)]
     groups += chassis.referrers(HAChassisGroup.ref_chassis)
     return any(concerns(group, chassis) for group in groups)
@@ -60,7 +60,7 @@ def is_watched(chassis: Chassis) -> bool:
 
 @rule(Interface)
 def heartbeat(interface: Interface) -> Iterator[Fact]:
-    """Let the switch watch the tunnels that it has to, and no others."""
+    """Enable BFD on the tunnels that need it, and on no others."""
     bridge = integration_bridge()
     if bridge is None or progress().stopping:
         return

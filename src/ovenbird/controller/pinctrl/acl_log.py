@@ -20,11 +20,11 @@ _FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns")
 
 
 def message(packet_in: PacketIn, payload: bytes, first_egress: int) -> str:
-    """Return the message about a packet.
+    """Return the log line of a packet.
 
     Arguments:
         packet_in: the packet.
-        payload: what its flow said.
+        payload: the arguments of its flow's `log` action.
         first_egress: the first OpenFlow table of egress pipelines.
     """
     log = Log.decode(payload)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activated:
-    """A port, by key, that has been heard on a chassis, by name."""
+    """A port, by key, whose RARP was received on a chassis, by name."""
 
     datapath: int
     port: int
@@ -28,7 +28,7 @@ class Activated:
 
 
 def activated(packet_in: PacketIn) -> Activated:
-    """Return which port was heard.
+    """Parse the packet-in of an activation.
 
     Raises:
         PacketError: the flow does not say.
@@ -41,12 +41,12 @@ def activated(packet_in: PacketIn) -> Activated:
 
 
 def stage_activated(store: Store, transaction: Transaction, what: Activated) -> None:
-    """Write down where a port was heard, unless that is known.
+    """Record on which chassis a port was activated, unless that is recorded already.
 
     Arguments:
         store: Southbound's.
         transaction: on it.
-        what: which port, and where.
+        what: the port and the chassis.
     """
     port = port_by_keys(store, datapath=what.datapath, port=what.port)
     if port is None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 PER_NEIGHBOUR, NEIGHBOURS = 4, 1000
 BUFFER_TIMEOUT = 10.0
-"""Seconds that a packet is held."""
+"""Seconds that a packet is buffered."""
 
 _OUTPUT = Resubmit(OFTable.OUTPUT_LARGE_PKT_DETECT)
 
@@ -45,7 +45,7 @@ class _Waiting:
 
 
 class BufferedPackets:
-    """The packets that one chassis holds.
+    """The packets that one chassis buffers.
 
     Arguments:
         send: sends a message to the switch.
@@ -62,10 +62,10 @@ class BufferedPackets:
         return sum(len(waiting.packets) for waiting in self._waiting.values())
 
     def hold(self, packet_in: PacketIn, store: Store | None) -> bool:
-        """Hold a packet, or send it if its neighbour has become known meanwhile.
+        """Buffer a packet, or send it if its neighbour has become known meanwhile.
 
         Returns:
-            Whether the neighbour still has to be asked for.
+            Whether an ARP or ND request for the neighbour is still needed.
         """
         neighbour = neighbour_of(packet_in)
         if not neighbour[1]:
@@ -89,14 +89,14 @@ class BufferedPackets:
         return True
 
     def found(self, neighbour: Neighbour, mac: str) -> None:
-        """Send what is held for a neighbour."""
+        """Send the packets buffered for a neighbour."""
         waiting = self._waiting.pop(neighbour, None)
         if waiting is not None and self._clock() - waiting.since < BUFFER_TIMEOUT:
             for packet_in in waiting.packets:
                 self._send_to(packet_in, mac)
 
     def look(self, store: Store) -> None:
-        """Send what is held for neighbours that somebody else has found."""
+        """Send the packets buffered for neighbours that other chassis have learned."""
         for neighbour in list(self._waiting):
             mac = known(store, neighbour)
             if mac is not None:
@@ -116,14 +116,14 @@ class BufferedPackets:
 
 
 def neighbour_of(packet_in: PacketIn) -> Neighbour:
-    """Return the next hop of a packet that a router hands up."""
+    """Return the next hop of a packet that a router punts."""
     datapath, port = register(packet_in, "metadata"), register(packet_in, "reg15")
     four = int.from_bytes(packet_in.userdata[:4], "big") == Opcode.ARP
     return datapath, port, address_asked(packet_in, ipv6=not four)
 
 
 def known(store: Store, neighbour: Neighbour) -> str | None:
-    """Return a neighbour's MAC address as Southbound knows it: behind a gateway's port, whoever hosts that."""
+    """Return a neighbour's MAC address from Southbound; for a gateway port, as learned on any chassis."""
     key, port_key, address = neighbour
     port = port_by_keys(store, datapath=key, port=port_key)
     if port is None:

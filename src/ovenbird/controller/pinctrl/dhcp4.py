@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 _BROADCAST = b"\xff" * 4
 _ETHERBOOT = 175
-"""The option by which iPXE makes itself known."""
+"""The DHCP option that identifies iPXE."""
 
 _LEASE = (dhcp4.LEASE_TIME, dhcp4.RENEWAL_TIME, dhcp4.REBINDING_TIME)
-"""What a client that has its address from elsewhere must not be told (RFC 2131, section 4.3.5)."""
+"""Options that a reply to DHCPINFORM must not contain (RFC 2131, section 4.3.5)."""
 
 _ANSWERS = {dhcp4.DISCOVER: dhcp4.OFFER, dhcp4.REQUEST: dhcp4.ACK, dhcp4.INFORM: dhcp4.ACK}
 
 
 def answer(packet: bytes, userdata: Userdata) -> bytes | None:
-    """Return the answer to a DHCP client's message, or None when it gets none.
+    """Return the reply to a DHCP client's message, or None for no reply.
 
     Raises:
         PacketError: the packet is no DHCP message.
@@ -60,7 +60,7 @@ def answer(packet: bytes, userdata: Userdata) -> bytes | None:
 
 
 def _asked_for(request: dhcp4.Dhcp4) -> bytes | None:
-    """Return the address that a client asks for: the one it wants, or the one it has; None if it does not say."""
+    """Return the address that a client requests: option 50, or `ciaddr`; None without either."""
     wanted = request.options.get(dhcp4.REQUESTED_IP)
     if wanted is not None:
         return wanted
@@ -68,7 +68,7 @@ def _asked_for(request: dhcp4.Dhcp4) -> bytes | None:
 
 
 def _reply(request: dhcp4.Dhcp4, kind: int, offer: bytes, options: dict[int, bytes]) -> dhcp4.Dhcp4:
-    """Return the message; a refusal has no address, nor has the answer to who asks for settings only."""
+    """Return the reply; a DHCPNAK and the reply to a DHCPINFORM contain no address."""
     inform = request.message_type == dhcp4.INFORM
     if inform:
         for code in _LEASE:

@@ -35,7 +35,7 @@ _GIVING = (dhcp6.SOLICIT, dhcp6.REQUEST, dhcp6.RENEW, dhcp6.REBIND)
 
 
 def answer(packet: bytes, userdata: Userdata) -> bytes | None:
-    """Return the answer to a DHCPv6 client's message, or None when it gets none.
+    """Return the reply to a DHCPv6 client's message, or None for no reply.
 
     Raises:
         PacketError, DecodeError: the packet is no DHCPv6 message of a client.
@@ -86,7 +86,7 @@ def _options(request: Dhcp6, given: dhcp6.Options) -> dhcp6.Options | None:
 
 
 def _association(request: Dhcp6, address: bytes) -> dhcp6.Options:
-    """Return the client's identity association with its address in it, if it asks for one."""
+    """Return the client's identity association with its address, if it requests one."""
     asked = request.option(dhcp6.IA_NA)
     if asked is None or request.type not in _GIVING:
         return ()

@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 acl = logging.getLogger("acl_log")
 
 SLICE = 0.002
-"""Seconds for which packets are taken before everybody else has a turn."""
+"""Seconds for which packets are handled before other tasks run."""
 
 _QUESTIONS = frozenset([Opcode.ARP, Opcode.ND_NS])
 _FIRST_EGRESS = OFTable.LOG_EGRESS_PIPELINE
@@ -58,7 +58,7 @@ class PacketIns:
 
     Arguments:
         send: sends a message to the switch.
-        others: who takes the packets of some opcodes, beside what is answered here.
+        others: handlers of packets by opcode, in addition to the opcodes that are handled here.
     """
 
     def __init__(
@@ -74,18 +74,18 @@ class PacketIns:
         self._unknown: set[int] = set()
 
     def attach(self, southbound: Replica) -> None:
-        """Read names and neighbours in this database, and write what is learned to it, from now on."""
+        """Use this Southbound for names and neighbours, and write what is learned to it, from now on."""
         self._southbound = southbound
         self.mac_learning.attach(southbound)
 
     def receive(self, packet_in: PacketIn) -> None:
-        """Take a packet from the switch."""
+        """Receive a packet-in."""
         if self.queue.put(packet_in) and not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._work)
 
     def refreshed(self) -> None:
-        """Take note that Southbound has changed."""
+        """React to a change of Southbound."""
         if self.buffered and self._southbound is not None:
             self.buffered.look(self._southbound.store)
 
@@ -110,7 +110,7 @@ class PacketIns:
                 return
 
     def handle(self, packet_in: PacketIn) -> None:
-        """Do what the packet's flow asks for.
+        """Execute the action of the packet's flow.
 
         Raises:
             PacketError, OpenFlowError: the packet or its userdata is not what it should be.
@@ -147,11 +147,11 @@ class PacketIns:
             log.warning("packets for %s are not supported by this controller", opcode.name)
 
     def _went(self, packet_in: PacketIn) -> bool:
-        """Return whether a packet for whose next hop a router asks could be sent; if not it is held."""
+        """Return whether a packet whose next hop is being resolved could be sent; if not, it is buffered."""
         return not self.buffered.hold(packet_in, self._southbound.store if self._southbound is not None else None)
 
     def _resume(self, packet_in: PacketIn, userdata: Userdata) -> None:
-        """Let a paused packet go on, as the answer if there is one."""
+        """Resume a paused packet, replaced by the reply if there is one."""
         made = None
         try:
             made = self._answer(packet_in, userdata)
@@ -162,7 +162,7 @@ class PacketIns:
         self._send(packet_in.resume(made, metadata))
 
     def _answer(self, packet_in: PacketIn, userdata: Userdata) -> bytes | None:
-        """Return what a paused packet goes on as; None if it goes on as it came."""
+        """Return the packet that replaces a paused one; None if it resumes unchanged."""
         packet = packet_in.packet
         match userdata.opcode:
             case Opcode.PUT_DHCP_OPTS:
@@ -176,7 +176,7 @@ class PacketIns:
         return None
 
     def _name_tables(self, packet_in: PacketIn) -> list[Mapping[str, str]]:
-        """Return the tables of names that hold in a packet's datapath."""
+        """Return the DNS records of a packet's datapath."""
         if self._southbound is None:
             return []
         store = self._southbound.store

@@ -24,7 +24,7 @@ _VERSIONS = {dns.A: (4,), dns.AAAA: (6,), dns.ANY: (4, 6)}
 
 
 def answer(packet: bytes, tables: Iterable[Mapping[str, str]]) -> bytes | None:
-    """Return the answer to a query, or None when no table has one.
+    """Return the answer to a DNS query, or None when no table has the name.
 
     Raises:
         PacketError: the packet is no query.
@@ -54,7 +54,7 @@ def answer(packet: bytes, tables: Iterable[Mapping[str, str]]) -> bytes | None:
 
 
 def records(query: DnsQuery, tables: Iterable[Mapping[str, str]]) -> tuple[tuple[int, bytes], ...]:
-    """Return what the first table that knows the query's name answers, as (type, data)."""
+    """Return the answer, as (type, data), of the first table with the query's name."""
     if query.qclass != dns.IN:
         return ()
     name = query.name.lower().rstrip(".")

@@ -25,7 +25,7 @@ Source = tuple[int, int, int]
 
 
 class FairQueue:
-    """Packets that wait for their turn."""
+    """Packets that wait, served in turn by kind, datapath and port."""
 
     def __init__(self) -> None:
         self.received: Counter[int] = Counter()
@@ -38,7 +38,7 @@ class FairQueue:
         return self._of_kind.total()
 
     def put(self, packet_in: PacketIn) -> bool:
-        """Let a packet wait; return False for one that is dropped."""
+        """Queue a packet; return False if it is dropped."""
         source = source_of(packet_in)
         kind = source[0]
         self.received[kind] += 1
@@ -54,7 +54,7 @@ class FairQueue:
         return True
 
     def take(self) -> PacketIn | None:
-        """Return the packet whose turn it is; None if none waits."""
+        """Remove and return the next packet; None if none waits."""
         if not self._order:
             return None
         source = self._order.popleft()
@@ -69,6 +69,6 @@ class FairQueue:
 
 
 def source_of(packet_in: PacketIn) -> Source:
-    """Return what a packet is for, and where it came in."""
+    """Return a packet's kind, and the datapath and port where it came in."""
     kind = int.from_bytes(packet_in.userdata[:4], "big")
     return kind, register(packet_in, "metadata"), register(packet_in, "reg14")

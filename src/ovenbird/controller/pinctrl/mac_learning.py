@@ -42,23 +42,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEARNING_OPCODES = frozenset([Opcode.PUT_ARP, Opcode.PUT_ND, Opcode.PUT_FDB])
-"""What a packet may teach: a neighbour (`put_arp`, `put_nd`), or a MAC address behind a port (`put_fdb`)."""
+"""What can be learned from a packet: a neighbour (`put_arp`, `put_nd`), or a MAC address (`put_fdb`)."""
 
 MOST_LEARNED = 1000
-"""What may wait to be written."""
+"""How many entries may wait to be written."""
 
 _OTHERS_TURN = 0.05
-"""Seconds within which one of several chassis that heard the same writes it."""
+"""Seconds within which one of several chassis that received the same packet writes."""
 
 _PATIENCE = 0.2
-"""Seconds after which to look whether Southbound is there again."""
+"""Seconds after which Southbound is tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
-    """A MAC address at a port of a datapath, both by key; with `ip` it is a neighbour's, without any station's.
+    """A MAC address at a port of a datapath, both by key: with `ip` a MAC_Binding, without it an FDB entry.
 
-    `heard_by_many` says that the packet was for many, so that other chassis may have learned the same.
+    `heard_by_many` is set for a multicast packet, from which other chassis may have learned the same.
     """
 
     datapath: int
@@ -69,7 +69,7 @@ class Learned:
 
 
 def learned(packet_in: PacketIn, opcode: Opcode) -> Learned:
-    """Return what a packet teaches.
+    """Return what can be learned from a packet.
 
     Raises:
         PacketError: the packet is no Ethernet frame, or its flow gave no port.
@@ -88,7 +88,7 @@ Noted = Learned | Spoken | Activated
 
 
 class MacLearning:
-    """What one chassis learned and has still to write."""
+    """What one chassis has learned and has still to write."""
 
     def __init__(self) -> None:
         self.dropped = 0
@@ -101,7 +101,7 @@ class MacLearning:
         self._southbound = southbound
 
     def note(self, what: Noted) -> None:
-        """Write something down, soon."""
+        """Schedule the writing of an entry."""
         if what in self._learned:
             return
         if len(self._learned) >= MOST_LEARNED:
@@ -114,10 +114,10 @@ class MacLearning:
             self._write_soon()
 
     def absorb(self, *, added: Iterable[Announcement], removed: Iterable[Announcement]) -> None:  # noqa: ARG002 - a sink
-        """Have the other routers of the same switch learn addresses that are announced from here now.
+        """Write MAC bindings at the other routers of the same switch for addresses that are now announced from here.
 
-        A switch does not flood an announcement to its routers, so that they would ask first, or go on sending to where
-        the address was.
+        A switch does not flood an announcement to its routers: they would have to resolve the address, or keep sending
+        to its former place.
 
         Arguments:
             added: announcements that begin.
@@ -162,7 +162,7 @@ class MacLearning:
 
     @staticmethod
     async def _commit(southbound: Replica, some: Sequence[Noted]) -> OvsdbError | None:
-        """Write some of what was noted; return the refusal, if it is refused."""
+        """Commit some of the entries; return the refusal, if the database refuses."""
         transaction = southbound.transaction()
         try:
             for what in some:
@@ -179,18 +179,17 @@ class MacLearning:
         return None
 
     async def _put_off(self) -> None:
-        """Forget what is learned again when there is somebody to tell; wait with what is said but once."""
+        """Drop entries that will be learned again once Southbound is connected; keep those received only once."""
         self._learned = {what: ready for what, ready in self._learned.items() if isinstance(what, Activated)}
         if self._learned:
             await asyncio.sleep(_PATIENCE)
 
 
 def outdated(store: Store, *, key: int, port: int, mac: str, address: str) -> Iterator[Learned]:
-    """Yield what routers of a switch other than the one at a port have to learn of an address that is announced there.
+    """Yield the MAC bindings of the other routers of a switch for an address that is announced at one of its ports.
 
-    Flows lead a request for a router's address to that router and to no other. A router that learns from requests only
-    what
-    it knows (`always_learn_from_arp_request`) has to know the address already.
+    A request for a router's address is forwarded to that router alone. A router without `always_learn_from_arp_request`
+    gets a binding only if it has one for the address already.
 
     Arguments:
         store: Southbound's.
@@ -216,7 +215,7 @@ def outdated(store: Store, *, key: int, port: int, mac: str, address: str) -> It
 
 
 def stage(southbound: Replica, transaction: Transaction, what: Learned) -> None:
-    """Put what a packet taught into a transaction, unless it is known.
+    """Put a learned entry into a transaction, unless Southbound has it.
 
     Arguments:
         southbound: the replica.

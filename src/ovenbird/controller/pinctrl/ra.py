@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def answer(packet: bytes, userdata: Userdata) -> bytes:
-    """Return the advertisement that answers a solicitation: to all nodes, where the asker has no address yet.
+    """Return the advertisement that answers a solicitation: to all nodes, if the sender has no address yet.
 
-    The flow that it goes back to exchanges its ends; RFC 4861, section 6.2.6.
+    The flow that resumes it exchanges source and destination; RFC 4861, section 6.2.6.
 
     Raises:
         PacketError: the packet is no router solicitation.

@@ -36,7 +36,7 @@ _CARRIED = frozenset(["metadata", *(f"reg{n}" for n in range(16))])
 
 
 def reply(packet_in: PacketIn, userdata: Userdata) -> PacketOut | None:
-    """Return the packet to send in place of the one handed up; None when there is none to make.
+    """Return the packet to send in place of a packet-in; None if there is none to send.
 
     Raises:
         PacketError: the packet is not of the kind that the flow's action is for.
@@ -49,7 +49,7 @@ def reply(packet_in: PacketIn, userdata: Userdata) -> PacketOut | None:
 
 
 def carried(packet_in: PacketIn) -> list[SetField]:
-    """Return the actions that give a packet of ours the registers of the one that was handed up."""
+    """Return the actions that copy the registers of a packet-in to the packet that replaces it."""
     return [
         SetField(FIELDS[name], value, mask=FIELDS[name].mask)
         for name, (value, _) in packet_in.metadata.items()
@@ -67,7 +67,7 @@ def arp_request(frame: Ethernet) -> Ethernet:
 def solicitation(frame: Ethernet) -> Ethernet:
     """Return a neighbour solicitation for the destination of an IPv6 packet, from the router's link-local address.
 
-    The source is an address of the interface that asks (RFC 4861, section 7.2.2), not the packet's own sender.
+    The source is an address of the soliciting interface (RFC 4861, section 7.2.2), not that of the packet's sender.
     """
     packet = IPv6.decode(frame.payload)
     source, group = link_local(frame.src), solicited_node(packet.dst)
@@ -111,13 +111,13 @@ def router_advertisement(frame: Ethernet) -> Ethernet:
 
 
 class _Body(Protocol):
-    """Encodes what an IP packet carries, whose checksum has the packet's ends in it."""
+    """Encodes the payload of an IP packet, whose checksum covers the packet's addresses."""
 
     def __call__(self, *, src: bytes, dst: bytes) -> bytes: ...
 
 
 def _sent(frame: Ethernet, protocol: int, body: _Body, *, back: bool) -> Ethernet:
-    """Return an IP packet in place of another: back to where that came from, or between the same two ends."""
+    """Return an IP packet in place of another: back to its sender, or with the same source and destination."""
     src, dst = (frame.dst, frame.src) if back else (frame.src, frame.dst)
     payload = _packet(frame, protocol, body, back=back).encode()
     return Ethernet(dst=dst, src=src, ethertype=frame.ethertype, payload=payload)
@@ -135,7 +135,7 @@ def _packet(frame: Ethernet, protocol: int, body: _Body, *, back: bool) -> IPv4 
 
 
 def _upper(frame: Ethernet) -> tuple[int, bytes]:
-    """Return an IP packet's protocol and what it carries."""
+    """Return an IP packet's protocol and payload."""
     if frame.ethertype == ethernet.IPV4:
         packet = IPv4.decode(frame.payload)
         return packet.proto, packet.payload
@@ -145,22 +145,22 @@ def _upper(frame: Ethernet) -> tuple[int, bytes]:
 
 
 def reset(frame: Ethernet, *, back: bool = False) -> Ethernet | None:
-    """Return the TCP reset that answers a segment, its ends not yet exchanged unless `back`; none answers a reset."""
+    """Return the TCP reset that answers a segment, with exchanged addresses if `back`; None for a reset."""
     segment = Tcp.decode(_upper(frame)[1]).reset()
     return _sent(frame, ipv4.TCP, segment.encode, back=back) if segment is not None else None
 
 
 def abort(frame: Ethernet, *, back: bool = False) -> Ethernet | None:
-    """Return the SCTP abort that answers a packet, its ends not yet exchanged unless `back`; none answers an abort."""
+    """Return the SCTP abort that answers a packet, with exchanged addresses if `back`; None for an abort."""
     packet = Sctp.decode(_upper(frame)[1]).abort()
     return _sent(frame, ipv4.SCTP, lambda **_: packet.encode(), back=back) if packet is not None else None
 
 
 def error(frame: Ethernet, *, back: bool = False) -> Ethernet | None:
-    """Return the ICMP error that answers a packet, of type unreachable; none answers an ICMP error.
+    """Return the ICMP unreachable that answers a packet; None for an ICMP error.
 
-    It goes to the sender with `back`; without, its ends are still to be exchanged. To the sender of a datagram it says
-    "port", else "host", or "administratively prohibited" in IPv6.
+    With `back` it is addressed to the sender; without, the flow exchanges its addresses. Its code is "port" for UDP,
+    else "host", or "administratively prohibited" in IPv6.
     """
     protocol, body = _upper(frame)
     of_port = back and protocol == ipv4.UDP
@@ -176,7 +176,7 @@ def error(frame: Ethernet, *, back: bool = False) -> Ethernet | None:
 
 
 def rejection(frame: Ethernet) -> Ethernet | None:
-    """Return what refuses a packet: a TCP reset, an SCTP abort, or an ICMP error, to the sender."""
+    """Return the packet that rejects a packet: a TCP reset, an SCTP abort, or an ICMP error, to the sender."""
     return _REFUSALS.get(_upper(frame)[0], error)(frame, back=True)
 
 
@@ -197,4 +197,4 @@ _MAKERS: dict[Opcode, Callable[[Ethernet], Ethernet | None]] = {
 }
 
 REPLY_OPCODES = frozenset(_MAKERS)
-"""The opcodes that a packet of ours answers."""
+"""The opcodes that are answered by a new packet."""

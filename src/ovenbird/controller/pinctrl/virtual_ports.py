@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spoken:
-    """A parent that spoke for a virtual port, both by key."""
+    """A parent that announced a virtual port's address, both by key."""
 
     datapath: int
     virtual: int
@@ -28,7 +28,7 @@ class Spoken:
 
 
 def spoken(packet_in: PacketIn) -> Spoken:
-    """Return who spoke for which virtual port.
+    """Return which parent announced which virtual port's address.
 
     Raises:
         PacketError: the flow names none.
@@ -41,12 +41,12 @@ def spoken(packet_in: PacketIn) -> Spoken:
 
 
 def stage_spoken(store: Store, transaction: Transaction, what: Spoken) -> None:
-    """Bind a virtual port to where its parent is, unless it is bound there.
+    """Claim a virtual port for the chassis of its parent, unless it is claimed there.
 
     Arguments:
         store: Southbound's.
         transaction: on it.
-        what: which virtual port was announced, and by whom.
+        what: the virtual port, and its parent.
     """
     port = port_by_keys(store, datapath=what.datapath, port=what.virtual)
     parent = port_by_keys(store, datapath=what.datapath, port=what.parent)

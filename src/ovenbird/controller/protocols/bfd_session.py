@@ -11,13 +11,13 @@ import random
 from ovenbird.net.bfd import BfdState, Control, Diagnostic
 
 SLOW = 1_000_000
-"""The least interval between packets of a session that is not up (section 6.8.3)."""
+"""The minimum interval between packets of a session that is not up (section 6.8.3)."""
 
 _FIRST = 2
-"""Packets of an end that has just come up which may still come at the slow pace, as the original's do."""
+"""How many packets of an end that has just come up may still come at the slow rate, as ovn-controller's do."""
 
 _LEAST = 1_000
-"""The least interval between packets, whatever the ends agree on: Northbound's unit."""
+"""The minimum interval between packets, whatever the ends agree on: Northbound's unit."""
 
 _MICRO = 1e-6
 
@@ -29,7 +29,7 @@ class BfdEndpoint:
         discriminator: this end's number of the session, not 0.
         min_tx: the interval at which this end would like to send.
         min_rx: the interval at which it can take packets; 0 for none at all.
-        detect_mult: how many packets may be lost before the other end takes this one for dead.
+        detect_mult: how many packets may be lost before the other end declares the session down.
         now: the time.
     """
 
@@ -52,12 +52,12 @@ class BfdEndpoint:
     # -- what the rest of the system wants ----------------------------------------------------------------------------
 
     def configure(self, *, min_tx: int, min_rx: int, detect_mult: int) -> None:
-        """Change the intervals; an end that is up agrees on them with the other first (section 6.8.3).
+        """Change the intervals; while the session is up, a poll sequence precedes the change (section 6.8.3).
 
         Arguments:
-            min_tx: milliseconds between two packets of ours at least.
-            min_rx: milliseconds between two packets of the other end's at least.
-            detect_mult: how many packets of ours may be missing before the other end says that we are down.
+            min_tx: minimum milliseconds between two packets of this end.
+            min_rx: minimum milliseconds between two packets of the other end.
+            detect_mult: how many packets of this end may be lost before the other end declares the session down.
         """
         if (min_tx, min_rx, detect_mult) == (self._min_tx, self._min_rx, self._mult):
             return
@@ -81,7 +81,7 @@ class BfdEndpoint:
 
     @property
     def detection_time(self) -> float:
-        """The seconds of silence after which the other end is taken for dead; 0 for never (section 6.8.4)."""
+        """The seconds of silence after which the session is declared down; 0 for never (section 6.8.4)."""
         if not self._used_rx:
             return 0.0
         slowest = SLOW if self.state != BfdState.UP or self._settling else 0
@@ -95,7 +95,7 @@ class BfdEndpoint:
         return self.next_packet
 
     def tick(self, now: float) -> Control | None:
-        """Take note of the time, and return the packet that is due."""
+        """Advance to the present time, and return the packet that is due, if any."""
         if self._heard is not None and self.detection_time and now >= self._heard + self.detection_time:
             self._heard = None
             self.remote_discriminator = 0
@@ -111,7 +111,7 @@ class BfdEndpoint:
     # -- packets ------------------------------------------------------------------------------------------------------
 
     def receive(self, packet: Control, now: float) -> Control | None:
-        """Take a packet of the other end, and return the one that has to answer it (section 6.8.6)."""
+        """Process a packet of the other end, and return the reply, if any (section 6.8.6)."""
         faster = packet.required_min_rx != self._remote_rx
         self.remote_discriminator = packet.my_discriminator
         self._remote_tx, self._remote_rx = packet.desired_min_tx, packet.required_min_rx
@@ -152,7 +152,7 @@ class BfdEndpoint:
         return self._min_tx if self.state == BfdState.UP else max(self._min_tx, SLOW)
 
     def _negotiate(self, before: int) -> None:
-        """Ask the other end to agree on what has changed: until then the shorter sending, the longer waiting holds."""
+        """Start a poll sequence; until it ends, the shorter transmit interval and longer detection time apply."""
         if self.state != BfdState.UP:
             self._polling = False
             self._used_tx, self._used_rx = self._desired_tx, self._min_rx
@@ -162,7 +162,7 @@ class BfdEndpoint:
         self._polling = True
 
     def _schedule(self, since: float, now: float | None = None) -> None:
-        """Have the next packet sent after the agreed interval, less a quarter at most, at random (section 6.8.7)."""
+        """Schedule the next packet after the agreed interval, less at most a quarter at random (section 6.8.7)."""
         interval = max(self._used_tx, self._remote_rx, _LEAST) * _MICRO
         jittered = interval * random.uniform(0.75, 0.9 if self._mult == 1 else 1.0)  # noqa: S311
         self.next_packet = max(since + jittered, now if now is not None else since)

@@ -53,7 +53,7 @@ def is_disabled(row: BFD) -> bool:
 
 @view
 def is_at_home(port: PortBinding) -> bool:
-    """Return whether a router's port is on this chassis alone: its gateway's, or a gateway router's."""
+    """Return whether this chassis alone hosts a router's port: as its gateway, or as that of a gateway router."""
     if port.type == "l3gateway":
         return is_resident(port)
     redirect = find(PortBinding.logical_port, port.options.get("chassis-redirect-port", ""))
@@ -68,7 +68,7 @@ def own_addresses(port: PortBinding) -> tuple[str, tuple[str, ...]]:
 
 
 def source_for(networks: Iterable[str], address: str) -> str:
-    """Return the address from which to speak to another: one of its network, or of its version; nothing if none is."""
+    """Return the source address for a peer: one in its network, or else of its IP version; None if there is none."""
     try:
         other = ip_address(address)
         mine = [ip_interface(text) for text in networks]
@@ -105,14 +105,14 @@ def sessions(row: BFD) -> Iterator[Fact]:
 
 @rule(BFD)
 def session_status(row: BFD) -> Iterator[Fact]:
-    """Tell what has become of a session."""
+    """Write a session's state to Southbound."""
     state = outcome(row.uuid)
     if state is not None and row.status not in (state, "admin_down"):
         yield EDIT(BFD, row.uuid, (("status", state),))
 
 
 class _Run:
-    """A session that runs: what it is, its state, and its timer."""
+    """A running session: its fact, its state, and its timer."""
 
     __slots__ = ("fact", "session", "timer")
 
@@ -140,7 +140,7 @@ class Sessions:
         self._by_number: dict[int, _Run] = {}
 
     def absorb(self, *, added: Iterable[BfdSession], removed: Iterable[BfdSession]) -> None:
-        """Take in a wave's facts; a session that has changed goes on."""
+        """Process a wave's facts; a changed session continues with its new parameters."""
         gone = {fact.uuid: fact for fact in removed}
         for fact in added:
             run = self._runs.get(fact.uuid)
@@ -156,12 +156,12 @@ class Sessions:
             self._end(uuid)
 
     def close(self) -> None:
-        """Run nothing any more."""
+        """Stop all sessions."""
         for uuid in list(self._runs):
             self._end(uuid)
 
     def receive(self, packet_in: PacketIn) -> None:
-        """Take a control packet that came to a router.
+        """Process a control packet received by a router.
 
         Raises:
             PacketError: it is none, or of no session.
@@ -178,7 +178,7 @@ class Sessions:
         self._follow(run)
 
     def _between(self, mine: str, other: str) -> _Run | None:
-        """Return the session between two addresses, for a packet that does not know its number yet."""
+        """Return the session between two addresses, for a packet without our discriminator."""
         return next((run for run in self._runs.values() if (run.fact.source, run.fact.address) == (mine, other)), None)
 
     def _begin(self, fact: BfdSession) -> None:
@@ -216,7 +216,7 @@ class Sessions:
         self._wake()
 
     def _follow(self, run: _Run) -> None:
-        """Record a session's state, and set its timer anew."""
+        """Record a session's state, and restart its timer."""
         if record(self._own, run.fact.uuid, value=_WORDS[run.session.state]):
             self._wake()
         if run.timer is not None:
@@ -261,7 +261,7 @@ def framed(*, mac: str, source: str, address: str, udp_port: int, packet: Contro
 
 
 def control_of(packet: bytes) -> tuple[str, str, Control]:
-    """Return who sent a frame's control packet, to whom, and the packet.
+    """Return source, destination and control packet of a frame.
 
     Raises:
         PacketError: it has none.

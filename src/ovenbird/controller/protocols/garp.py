@@ -53,7 +53,7 @@ _MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
 
 @rule(PortBinding, when=is_relevant)
 def announcements(port: PortBinding) -> Iterator[Fact]:
-    """Yield the addresses that a physical network should hear of."""
+    """Yield the addresses to announce in physical networks."""
     uuid = PortBinding.datapath.raw(port)
     datapath = hosted_row(uuid)
     if datapath is None or port.type not in (VIF, "patch", "l3gateway"):
@@ -84,14 +84,14 @@ def announced(line: str) -> tuple[str, list[str]]:
 
 
 def _rivals(line: str) -> tuple[str, ...]:
-    """Return the other chassis that the port of a line's `is_chassis_resident` may be on, and that are heard."""
+    """Return the other live chassis that may host the port of an entry's `is_chassis_resident`."""
     where = _RESIDENT.search(line)
     port = find(PortBinding.logical_port, where[1]) if where is not None else None
     return rivals(port) if port is not None else ()
 
 
 def announcement(mac: str, *, address: str) -> bytes:
-    """Return the frame that announces an address; of no IP address, the MAC address itself."""
+    """Return the frame that announces an address: a gratuitous ARP, or a RARP without an IP address."""
     source = mac_bytes(mac)
     if not address:
         nobody = Arp(op=_REVERSE_REQUEST, sha=source, spa=bytes(4), tha=source, tpa=bytes(4))

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from ovenbird.openflow.messages import Message
 
 FIRST = 0.05
-"""Seconds before something is said first, so that the flows of the same wave are there."""
+"""Seconds before the first transmission, so that the flows of the same wave are installed."""
 
 
 class Periodic(ABC, Generic[F]):
-    """Says something for each fact that is there, as often as `say` wants.
+    """Sends something periodically for each present fact, at the intervals that `say` returns.
 
     Arguments:
         send: sends a message to the switch.
@@ -30,10 +30,10 @@ class Periodic(ABC, Generic[F]):
 
     @abstractmethod
     def say(self, fact: F, done: int) -> float | None:
-        """Say what a fact stands for, having done so `done` times; return the seconds to the next, None for never."""
+        """Send for a fact, after `done` earlier times; return the seconds until the next time, None for never."""
 
     def absorb(self, *, added: Iterable[F], removed: Iterable[F]) -> None:
-        """Take in a wave's facts: say what is new, and no longer what has gone."""
+        """Process a wave's facts: start with new ones, and stop with removed ones."""
         for fact in removed:
             timer = self._timers.pop(fact, None)
             if timer is not None:
@@ -42,7 +42,7 @@ class Periodic(ABC, Generic[F]):
             self._schedule(fact, FIRST, 0)
 
     def close(self) -> None:
-        """Say nothing any more."""
+        """Stop sending."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

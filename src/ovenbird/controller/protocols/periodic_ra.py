@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 INITIAL, INITIAL_INTERVAL = 3, 16.0
-"""How many advertisements come first, and the seconds that may be between them (MAX_INITIAL_RTR_ADVERTISEMENTS)."""
+"""How many initial advertisements there are, and the maximum seconds between them (MAX_INITIAL_RTR_ADVERTISEMENTS)."""
 
 LONGEST = 600
-"""Seconds of the longest interval where none is told."""
+"""Default maximum interval in seconds."""
 
 _NUMBERS = (("mtu", "mtu"), ("rdnss", "rdnss"))
 _TEXTS = (("route_info", "route_info"), ("dnssl", "dnssl"), ("prf", "router_preference"))
@@ -76,7 +76,7 @@ def _seconds(options: Mapping[str, str], name: str, default: int) -> int:
 
 
 def advertisement(options: Mapping[str, str]) -> bytes:
-    """Return the frame that a port's options ask for.
+    """Return the advertisement's frame, made from a port's options.
 
     Raises:
         LangError, PacketError, KeyError: the options are no advertisement's.
@@ -95,7 +95,7 @@ def advertisement(options: Mapping[str, str]) -> bytes:
 
 
 def _message(options: Mapping[str, str]) -> Icmp:
-    """Return the ICMPv6 message, made as the one that answers a solicitation is."""
+    """Return the ICMPv6 message, made like that of a solicited advertisement."""
     says = [f'addr_mode = "{options.get("ipv6_ra_address_mode", "slaac")}"', f"slla = {options['ipv6_ra_src_eth']}"]
     for names, form in ((_NUMBERS, "{} = {}"), (_TEXTS, '{} = "{}"')):
         says += [form.format(option, text) for name, option in names if (text := options.get(f"ipv6_ra_{name}"))]

@@ -73,7 +73,7 @@ class PrefixClient:
         return self._message(now)
 
     def _advance(self, now: float) -> None:
-        """Go on to the stage that the time asks for."""
+        """Enter the phase that the present time requires."""
         if self._ends:
             if now >= self._ends[Phase.BOUND]:
                 self.prefix, self._ends = None, {}
@@ -108,7 +108,7 @@ class PrefixClient:
         return Dhcp6(type=_TYPES[self.stage], xid=self._xid, options=tuple(options))
 
     def receive(self, message: Dhcp6, now: float) -> bool:
-        """Take a server's message; return whether it was for this client.
+        """Process a server's message; return whether it was for this client.
 
         Raises:
             PacketError: the message's association is malformed.
@@ -142,7 +142,7 @@ class PrefixClient:
         return next((one for one in found if one.iaid == self.iaid), None)
 
     def _bind(self, prefix: IaPrefix, association: IaNa, now: float) -> None:
-        """Use a prefix until its end, and see to it in time that it has none (section 21.21)."""
+        """Use a prefix until its lifetime ends, and schedule its renewal (section 21.21)."""
         self.prefix = self._hint = prefix
         self.stage, self._xid = Phase.BOUND, 0
         t1 = association.t1 or _part(prefix.preferred, 0.5)

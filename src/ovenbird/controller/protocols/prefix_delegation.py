@@ -48,7 +48,7 @@ _SUBJECT = "prefix of "
 
 @view
 def upstream(datapath: UUID) -> PortBinding | None:
-    """Return the port by which a router asks for prefixes from this chassis."""
+    """Return the port through which a router requests prefixes from this chassis."""
     index = table(PortBinding).index(PortBinding.datapath, PortBinding.type)
     ports = [port for kind in ("patch", "l3gateway") for port in index.rows((datapath, kind)) if asks(port)]
     return min(ports, key=lambda port: port.logical_port, default=None)
@@ -56,13 +56,13 @@ def upstream(datapath: UUID) -> PortBinding | None:
 
 @view
 def asks(port: PortBinding) -> bool:
-    """Return whether prefixes are asked for through a port, from this chassis."""
+    """Return whether this chassis requests prefixes through a port."""
     return port.options.get("ipv6_prefix_delegation") == "true" and is_at_home(port)
 
 
 @rule(PortBinding, when=is_relevant)
 def delegations(port: PortBinding) -> Iterator[Fact]:
-    """Yield a port that wants a prefix, and tell what it was given."""
+    """Yield the request of a port with `prefix`, and write its delegated prefix to Southbound."""
     if port.options.get("ipv6_prefix") != "true":
         return
     told = port.options.get(LIST)
@@ -103,7 +103,7 @@ class _Asking:
 
 
 class Delegations:
-    """Asks for the prefixes that one chassis has to ask for.
+    """Requests the prefixes of one chassis's router ports.
 
     Arguments:
         send: sends a message to the switch.
@@ -119,7 +119,7 @@ class Delegations:
         self._southbound: Store | None = None
 
     def attach(self, southbound: Store) -> None:
-        """Read in these rows, from now on, what ports were given before."""
+        """Use these rows, from now on, for the prefixes that ports had before."""
         self._southbound = southbound
 
     def absorb(self, *, added: Iterable[Delegation], removed: Iterable[Delegation]) -> None:
@@ -130,12 +130,12 @@ class Delegations:
             self._begin(fact)
 
     def close(self) -> None:
-        """Ask for nothing any more."""
+        """Stop all requests."""
         for port in list(self._asking):
             self._end(port)
 
     def receive(self, packet_in: PacketIn) -> None:
-        """Take a server's message that came to a router.
+        """Process a server's message received by a router.
 
         Raises:
             PacketError: it is none, or answers no question of ours.
@@ -163,7 +163,7 @@ class Delegations:
         record(self._own, _SUBJECT + port, value=None)
 
     def _follow(self, asking: _Asking) -> None:
-        """Record what a client has, and set its timer anew."""
+        """Record a client's prefix, and restart its timer."""
         client, port = asking.client, asking.fact.port
         prefix = client.prefix
         text = f"{client.iaid}:{ipv6_text(prefix.prefix)}/{prefix.length}" if prefix is not None else ""

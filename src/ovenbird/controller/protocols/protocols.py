@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class _Speaks(Protocol):
-    """What the parts have in common."""
+    """The interface that the protocols share."""
 
     def absorb(self, *, added: Iterable[Any], removed: Iterable[Any]) -> None: ...
 
@@ -30,7 +30,7 @@ class _Speaks(Protocol):
 
 
 class Protocols:
-    """The protocols that one chassis speaks.
+    """The protocols that one chassis runs.
 
     Arguments:
         send: sends a message to the switch.
@@ -55,14 +55,14 @@ class Protocols:
         }  # fmt: skip
 
     def attach(self, southbound: Store) -> None:
-        """Read in these rows from now on."""
+        """Use these rows from now on."""
         self.delegations.attach(southbound)
 
     def sinks(self) -> list[tuple[Relation, Sink]]:
-        """Return what takes in the facts of each protocol, by relation."""
+        """Return the consumer of each protocol's facts, by relation."""
         return [(relation, speaker.absorb) for relation, speaker in self._by_relation.items()]
 
     def close(self) -> None:
-        """Say nothing any more."""
+        """Stop sending."""
         for speaker in self._by_relation.values():
             speaker.close()

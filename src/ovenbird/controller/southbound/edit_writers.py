@@ -27,7 +27,7 @@ class EditWriter:
 
     Arguments:
         client: the database.
-        seen: returns when a wave has seen what was written.
+        seen: returns when a wave has processed what was written.
         stage_more: puts into a transaction what is written besides edits.
     """
 

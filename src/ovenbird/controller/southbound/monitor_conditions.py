@@ -18,15 +18,15 @@ _REFERENCES = frozenset((
 ))  # fmt: skip
 _DATAPATHS, _FLOWS = "Datapath_Binding", "Logical_Flow"
 _PART = 25
-"""How many new datapaths make a step worth its while."""
+"""How many new datapaths a step has at least."""
 _PARTS = 4
-"""How many steps they make at most: for each the server looks at every row again."""
+"""The maximum number of steps: for each, the server examines every row again."""
 _NOTHING = [False]
-"""The condition that no row meets (RFC 7047 has none; ovsdb-server(7), section 4.1.12)."""
+"""The condition that is false for every row (ovsdb-server(7), section 4.1.12; not in RFC 7047)."""
 
 
 class MonitorConditions:
-    """The clauses in force, as the rules yield them."""
+    """The present monitor clauses."""
 
     def __init__(self) -> None:
         self._clauses: dict[MonitorClause, None] = {}
@@ -40,13 +40,13 @@ class MonitorConditions:
             self._clauses[fact] = None
 
     def steps(self, *, everywhere: bool = False) -> list[dict[str, list[Any]]]:
-        """Return the conditions as several changes that lead to them from those returned last.
+        """Return the present conditions, as several steps from those returned last.
 
-        Rows can then be worked on while the server looks for the next: for some of the new datapaths after others,
-        where there are many. Logical flows come last, which are most of all rows and in need of the others.
+        So rows can be processed while the server searches for the next ones: if there are many new datapaths, some
+        follow after others. Logical flows, which are most of the rows and depend on the others, come last.
 
         Arguments:
-            everywhere: whether all rows are wanted, whatever the clauses say.
+            everywhere: whether all rows are monitored, regardless of the clauses.
         """
         if everywhere:
             self._asked = None
@@ -66,14 +66,14 @@ class MonitorConditions:
         return found
 
     def datapaths(self) -> frozenset[UUID]:
-        """Return the datapaths about which everything is asked for."""
+        """Return the datapaths of which all rows are monitored."""
         return frozenset([UUID(clause.value) for clause in self._clauses if clause.table == _DATAPATHS])
 
 
 def _parts(
     tables: dict[str, list[MonitorClause]], known: Collection[MonitorClause], parts: int
 ) -> Iterator[dict[str, list[Any]]]:
-    """Yield conditions that have all that was asked for before, and more and more of what is new."""
+    """Yield conditions that contain all former clauses, and more and more of the new ones."""
     for part in range(1, parts):
         step = {}
         for name, clauses in tables.items():
@@ -97,15 +97,15 @@ def _operand(column: str, value: Any) -> Any:
 
 
 def everything() -> dict[str, list[Any]]:
-    """Return the conditions that every row meets."""
+    """Return the conditions that are true for every row."""
     return {name: [True] for name in CONDITIONAL}
 
 
 def first(chassis: str) -> dict[str, list[Any]]:
-    """Return the conditions to begin with: this chassis's own rows, from which the rules find out what else."""
+    """Return the initial conditions: this chassis's own rows, from which the rules derive further clauses."""
     return dict.fromkeys(CONDITIONAL, _NOTHING) | {"Chassis_Private": [["name", "==", chassis]]}
 
 
 def _order(fact: MonitorClause) -> tuple[Any, ...]:
-    """Order clauses: of flows, first those of groups of datapaths, which are most of the work and few of the rows."""
+    """Order clauses: of logical flows, first those of datapath groups, which are few rows and most of the work."""
     return fact.table, fact.column != "logical_dp_group", fact.column, str(fact.value)

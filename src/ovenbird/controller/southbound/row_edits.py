@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CLAIM_PAUSE = 0.5
-"""Seconds between two claims of a port that another chassis claims too (the original's)."""
+"""Seconds between two claims of a port that another chassis claims too, as in ovn-controller."""
 REFUSAL_PAUSE = (1.0, 64.0)
 """Shortest and longest pause, in seconds, before an edit that the database refused is tried again."""
 
@@ -37,13 +37,13 @@ class RowEdits:
 
     Arguments:
         store: the database's rows.
-        seen: returns when a wave has seen what was written.
+        seen: returns when a wave has processed what was written.
         stage_more: puts into a transaction what is written besides edits.
         clock: seconds that only grow.
     """
 
     idle = False
-    """What is written besides edits may always be something."""
+    """Whether there may be something to write besides edits: always."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class RowEdits:
         return [fact for fact in self.outstanding if fact.relation.after_flows and fact not in self.confirmed]
 
     def confirm(self, facts: Iterable[Edit]) -> bool:
-        """Let edits be written that waited for the switch; return whether any is still outstanding."""
+        """Release edits that waited for the switch; return whether any edit is still outstanding."""
         found = [fact for fact in facts if fact in self.outstanding]
         self.confirmed.update(dict.fromkeys(found))
         return bool(found)
