@@ -8,6 +8,7 @@ out on hv2; gateway router `g` is on hv1, and gives what it balances a source of
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -239,6 +240,8 @@ def test_every_way_to_a_backend(site: Site) -> None:
         outlives(site, site["c"], "own", own, left="b1")
         outlives(site, site.outside, "near", near, left="silence")  # the router's flows for b1's answers are gone, too
         outlives(site, site.outside, "far", far, left="b1")
+        nb("set", "Load_Balancer", "own", "options:ct_flush=true")
+        outlives(site, site["c"], "own", own, left="reset")  # by the backend that knows nothing of the connection
         site.backends("own", own, "b1")
         answers(site["b1"], own, "b1")
         nb("set", "Load_Balancer", "own", 'options:hairpin_snat_ip="10.7.0.99"')
@@ -319,3 +322,31 @@ def test_only_backends_that_answer_probes_get_connections(site: Site, nb: Nbctl,
     for name in vips:
         nb("lb-del", name)
     until(lambda: not statuses(sb), what="monitors to go with their load balancers")
+
+
+def test_packets_to_nobody_are_told_of(site: Site, nb: Nbctl, sb: Callable[..., str]) -> None:
+    address = "10.7.0.9"
+    nb("--event", "lb-add", "empty", f"{address}:{PORT}", "", "--", "ls-lb-add", "other", "empty")
+    balancer = nb("--bare", "--columns=_uuid", "find", "Load_Balancer", "name=empty").strip()
+    nb("--wait=hv", "sync")
+
+    def events() -> list[tuple[str, str, int]]:
+        listed = sb("--bare", "--columns=event_type,chassis,event_info,seq_num", "list", "Controller_Event")
+        found = []
+        for kind, chassis, info, number in (row.split("\n") for row in listed.strip().split("\n\n") if row):
+            assert {balancer, f"{address}:{PORT}"} <= {part.strip('"') for part in re.split("[= ]", info)}
+            found.append((kind, sb("--bare", "--columns=name", "list", "Chassis", chassis).strip(), int(number)))
+        return found
+
+    def told() -> bool:
+        assert ask(site["c"], address) == "silence"
+        return bool(events())
+
+    until(told, what="an event")
+    ((kind, chassis, number),) = events()
+    assert (kind, chassis) == ("empty_lb_backends", "hv1")
+    assert ask(site["c"], address) == "silence"
+    assert len(events()) == 1  # as long as the cloud has not dealt with it
+    sb("destroy", "Controller_Event", sb("--bare", "--columns=_uuid", "list", "Controller_Event").strip())
+    until(told, what="another event")
+    assert events()[0][2] > number

@@ -120,7 +120,7 @@ class ChassisDriver(EngineDriver):
         ct_zones.seed_zones(engine, ids)
         host.limits.recall(ct_zones.stored_zones(ids).values())
         encaps.seed_numbers(engine, host.vswitch.store)
-        host.packet_ins.attach(self.southbound)
+        host.packet_ins.attach(self.southbound, lambda: host.settings.chassis)
         host.protocols.attach(store)
         host.tell_findings_soon()
         return engine

@@ -168,6 +168,26 @@ class BfdSession(NamedTuple):
     enabled: bool
 
 
+class BalancedConnections(NamedTuple):
+    """The connections from a virtual address to one of its backends, which are forgotten when there is none such.
+
+    Arguments:
+        relation: `BALANCED`.
+        protocol: IP protocol number; 0 for any.
+        vip: the virtual address, of 4 or 16 bytes.
+        vip_port: its port; 0 for any.
+        backend: the backend's address, of as many bytes.
+        backend_port: its port; 0 for any.
+    """
+
+    relation: Relation
+    protocol: int
+    vip: bytes
+    vip_port: int
+    backend: bytes
+    backend_port: int
+
+
 class ProbeTimes(NamedTuple):
     """How often a backend is probed, in seconds, and how many outcomes in a row count."""
 
@@ -236,6 +256,7 @@ METER = NamedRelation("meter", SwitchMeter)
 ANNOUNCED = NamedRelation("address to announce", Announcement)
 ADVERTISED = NamedRelation("router advertisement", Advertisement)
 SESSION = NamedRelation("BFD session", BfdSession)
+BALANCED = NamedRelation("connections of a load balancer", BalancedConnections)
 PROBED_BACKEND = NamedRelation("backend to probe", ProbedBackend)
 DELEGATION = NamedRelation("prefix to ask for", Delegation)
 

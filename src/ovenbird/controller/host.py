@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import ANNOUNCED, FAILED, LIMIT, NOTICE
+from ovenbird.controller.facts import ANNOUNCED, BALANCED, FAILED, LIMIT, NOTICE
 from ovenbird.controller.local.local_store import ProgressRow, make_local_store
 from ovenbird.controller.local.notices import Notices
 from ovenbird.controller.local.settings import Settings, read_settings
@@ -94,6 +94,7 @@ class Host:
         """Return what takes in facts here, by relation."""
         return [
             *self.installed_sinks(),
+            (BALANCED, self.switch.forget_connections),
             (FAILED, self.retries.absorb),
             (NOTICE, self._absorb_notices),
             *self.protocols.sinks(),

@@ -35,7 +35,7 @@ SOUTHBOUND = (
     sb.SBGlobal, sb.Chassis, sb.ChassisPrivate, sb.Encap, sb.AddressSet, sb.PortGroup, sb.LogicalFlow,
     sb.LogicalDPGroup, sb.MulticastGroup, sb.DatapathBinding, sb.PortBinding, sb.MACBinding, sb.StaticMACBinding,
     sb.DHCPOptions, sb.DHCPv6Options, sb.DNS, sb.FDB, sb.GatewayChassis, sb.HAChassis, sb.HAChassisGroup,
-    sb.Meter, sb.MeterBand, sb.BFD, sb.LoadBalancer, sb.ServiceMonitor,
+    sb.Meter, sb.MeterBand, sb.BFD, sb.LoadBalancer, sb.ServiceMonitor, sb.ControllerEvent,
 )  # fmt: skip
 """The tables of Southbound that this controller reads."""
 

@@ -35,6 +35,7 @@ from ovenbird.openflow.match import Match
 from ovenbird.openflow.messages import (
     BundleControl,
     BundleControlType,
+    CtFlush,
     CtFlushZone,
     FlowMod,
     FlowStatsRequest,
@@ -185,11 +186,28 @@ def test_ofctl_reads_a_match_on_every_plain_field(ofp_print):
             assert printed.count("actions=drop") == 1, field
 
 
+FD = b"\xfd" + bytes(14)
+
+
 @pytest.mark.parametrize(
     ("message", "text"),
     [
         (SetPacketInFormat(), "NXT_SET_PACKET_IN_FORMAT (OF1.3) (xid=0x5): format=nxt_packet_in2"),
         (CtFlushZone(9), "NXT_CT_FLUSH_ZONE (OF1.3) (xid=0x5): zone_id=9"),
+        (
+            CtFlush(protocol=6, destination=b"\n\0\0\1", destination_port=80, source=b"\n\0\0\2", source_port=90),
+            (
+                "'ct_nw_src=::,ct_nw_dst=10.0.0.1,ct_tp_src=0,ct_tp_dst=80,ct_nw_proto=6' "
+                "'ct_nw_src=10.0.0.2,ct_nw_dst=::,ct_tp_src=90,ct_tp_dst=0'"
+            ),
+        ),
+        (
+            CtFlush(protocol=0, destination=FD + b"\1", destination_port=0, source=FD + b"\2", source_port=0),
+            (
+                "'ct_ipv6_src=::,ct_ipv6_dst=fd00::1,ct_tp_src=0,ct_tp_dst=0,ct_nw_proto=0' "
+                "'ct_ipv6_src=fd00::2,ct_ipv6_dst=::,ct_tp_src=0,ct_tp_dst=0'"
+            ),
+        ),
         (BundleControl(7, BundleControlType.OPEN_REQUEST), "bundle_id=0x7 type=OPEN_REQUEST flags=atomic ordered"),
         (
             TlvTableMod(TlvCommand.ADD, (TlvMap(option_class=0x102, option_type=0x80, length=4, index=0),)),

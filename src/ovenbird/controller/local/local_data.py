@@ -338,6 +338,7 @@ def clauses() -> Iterator[Fact]:
         yield MONITOR_CLAUSE("Port_Binding", "options", "includes", (f"{kind}-chassis", mine.chassis))
     if me is not None:
         yield MONITOR_CLAUSE("Port_Binding", "chassis", "==", me)
+        yield MONITOR_CLAUSE("Controller_Event", "chassis", "==", me)
         yield MONITOR_CLAUSE("Port_Binding", "additional_chassis", "includes", me)
     for datapath in hosted():
         yield MONITOR_CLAUSE("Datapath_Binding", "_uuid", "==", datapath)
@@ -369,6 +370,6 @@ def port_clause(row: Attachment) -> Iterator[Fact]:
 
 CONDITIONAL = (
     "Chassis_Private", "Port_Binding", "Datapath_Binding", "Multicast_Group", "MAC_Binding", "Static_MAC_Binding",
-    "Logical_Flow", "DNS", "FDB", "Load_Balancer", "Service_Monitor",
+    "Logical_Flow", "DNS", "FDB", "Load_Balancer", "Service_Monitor", "Controller_Event",
 )  # fmt: skip
 """The Southbound tables of which only the rows that a clause asks for are monitored."""

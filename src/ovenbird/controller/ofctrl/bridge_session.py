@@ -22,6 +22,7 @@ from ovenbird.controller.ofctrl.group_table import GroupTable
 from ovenbird.controller.ofctrl.meter_table import MeterTable
 from ovenbird.openflow.errors import EncodeError, SwitchError
 from ovenbird.openflow.messages import (
+    CtFlush,
     CtFlushZone,
     Error,
     FlowStatsReply,
@@ -45,13 +46,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ovenbird.controller.edits import Edit
-    from ovenbird.controller.facts import SwitchGroup, SwitchMeter
+    from ovenbird.controller.facts import BalancedConnections, SwitchGroup, SwitchMeter
     from ovenbird.driver.engine_driver import Sink
     from ovenbird.engine.facts import Relation
     from ovenbird.openflow.bundle import Bundle
     from ovenbird.openflow.messages import FlowChange
 
 log = logging.getLogger(__name__)
+
+MOST_FORGOTTEN = 65_536
+"""Kinds of connections that may wait to be forgotten, as while there is no switch."""
 
 
 class BridgeSession:
@@ -82,6 +86,7 @@ class BridgeSession:
         self._computed = asyncio.Event()
         self._wake = asyncio.Event()
         self._flush: list[int] = []
+        self._forget: dict[BalancedConnections, None] = {}
         self._doubted = False
         self._probe_interval = 0.0
         self._bundle: Bundle | None = None
@@ -134,6 +139,16 @@ class BridgeSession:
         """Read the switch's tables again, and correct what differs."""
         self._doubted = True
         self.wake()
+
+    def forget_connections(
+        self, *, added: Sequence[BalancedConnections], removed: Sequence[BalancedConnections]
+    ) -> None:
+        """Forget the connections that nothing stands for any more, after the next flows are installed."""
+        self._forget |= dict.fromkeys(removed[: MOST_FORGOTTEN - len(self._forget)])
+        for fact in added:
+            self._forget.pop(fact, None)
+        if self._forget:
+            self.wake()
 
     def flush_zones(self, zones: Sequence[int]) -> None:
         """Flush the connections of zones before the next flows are installed."""
@@ -228,6 +243,12 @@ class BridgeSession:
                 await session.barrier()
         for message in (*self.groups.after(), *self.meters.after()):
             session.send(message)
+        for fact in self._forget:
+            _, protocol, vip, vip_port, backend, port = fact
+            session.send(
+                CtFlush(protocol=protocol, destination=vip, destination_port=vip_port, source=backend, source_port=port)
+            )
+        self._forget.clear()
         if waiting:
             self._confirmed(waiting)
 

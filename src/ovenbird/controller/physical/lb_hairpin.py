@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ovenbird.controller.facts import cookie_of, flow
+from ovenbird.controller.facts import BALANCED, cookie_of, flow
 from ovenbird.controller.local.local_data import hosted, hosted_members
 from ovenbird.engine.lookups import get, rows
 from ovenbird.engine.rules import rule
 from ovenbird.engine.views import view
 from ovenbird.lang.actions.learn import Endpoint
 from ovenbird.lang.errors import LexError
+from ovenbird.model.options import flag
 from ovenbird.model.sb import DatapathBinding, LoadBalancer, SBGlobal
 from ovenbird.openflow.actions import Ct, Learn, LearnLoad, LearnMatch, Nat, SetField
 from ovenbird.openflow.fields import Subfield
@@ -55,11 +56,15 @@ def hosted_datapaths(balancer: LoadBalancer) -> tuple[UUID, ...]:
 
 @rule(LoadBalancer)
 def hairpin(balancer: LoadBalancer) -> Iterator[Fact]:
-    """Yield a load balancer's hairpin flows."""
+    """Yield a load balancer's hairpin flows; with `ct_flush`, also the connections that live as long as its backends.
+
+    ovn-nb(5), Load_Balancer, `options:ct_flush`.
+    """
     datapaths = hosted_datapaths(balancer)
     if not datapaths:
         return
     protocol, cookie = balancer.protocol or "tcp", cookie_of(balancer)
+    flushes = flag(balancer.options, "ct_flush")
     sources = [vip for text in balancer.options.get("hairpin_snat_ip", "").split() if (vip := _endpoint(text))]
     for text, behind in sorted(balancer.vips.items()):
         vip = _endpoint(text)
@@ -69,6 +74,8 @@ def hairpin(balancer: LoadBalancer) -> Iterator[Fact]:
         source = own or vip
         for backend in sorted({b for each in behind.split(",") if (b := _endpoint(each.strip()))}, key=str):
             yield _recognition(vip, backend, source, protocol, cookie)
+            if flushes:
+                yield _connections(vip, backend, protocol)
         yield from _translation(vip, source, protocol, cookie, () if own is None else datapaths)
 
 
@@ -78,6 +85,17 @@ def _endpoint(text: str) -> Endpoint | None:
         return Endpoint.of(text)
     except LexError:
         return None
+
+
+def _connections(vip: Endpoint, backend: Endpoint, protocol: str) -> Fact:
+    """Return the connections to a backend by a virtual address."""
+    return BALANCED(
+        protocol=_NUMBERS[protocol] if vip.port else 0,
+        vip=_address(vip),
+        vip_port=vip.port,
+        backend=_address(backend),
+        backend_port=backend.port,
+    )
 
 
 def _address(endpoint: Endpoint) -> bytes:

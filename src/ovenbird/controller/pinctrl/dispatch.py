@@ -15,6 +15,7 @@ from ovenbird.controller.lookup import datapath_by_key
 from ovenbird.controller.pinctrl import (
     acl_log,
     activation,
+    controller_events,
     dhcp4,
     dhcp6,
     dns,
@@ -71,11 +72,17 @@ class PacketIns:
         self._others = dict(others or {})
         self._scheduled = False
         self._southbound: Replica | None = None
+        self._chassis: Callable[[], str] = str
         self._unknown: set[int] = set()
 
-    def attach(self, southbound: Replica) -> None:
-        """Use this Southbound for names and neighbours, and write what is learned to it, from now on."""
-        self._southbound = southbound
+    def attach(self, southbound: Replica, chassis: Callable[[], str] = str) -> None:
+        """Use this Southbound for names and neighbours, and write what is learned to it, from now on.
+
+        Arguments:
+            southbound: the database.
+            chassis: returns the name of this chassis.
+        """
+        self._southbound, self._chassis = southbound, chassis
         self.mac_learning.attach(southbound)
 
     def receive(self, packet_in: PacketIn) -> None:
@@ -138,6 +145,8 @@ class PacketIns:
             self.mac_learning.note(virtual_ports.spoken(packet_in))
         elif opcode is Opcode.ACTIVATION_STRATEGY_RARP:
             self.mac_learning.note(activation.activated(packet_in))
+        elif opcode is Opcode.EVENT:
+            self.mac_learning.note(controller_events.reported(packet_in, self._chassis()))
         elif opcode is Opcode.LOG:
             acl.info("%s", acl_log.message(packet_in, userdata.payload, _FIRST_EGRESS))
         elif opcode in self._others:

@@ -1,4 +1,6 @@
-"""Learned addresses that are to be written to Southbound: neighbours (MAC_Binding), stations (FDB), virtual ports.
+"""What packets taught and report, to be written to Southbound: neighbours (MAC_Binding), stations (FDB), virtual ports.
+
+Events for the cloud (Controller_Event) are written with it.
 
 A neighbour that is known already costs nothing; if its MAC address has changed, the row is updated with a new
 timestamp, from which northd's ageing counts. What was learned from a multicast packet, which other chassis receive too,
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING
 from ovenbird.controller.lookup import datapath_by_key, mac_binding, port_by_keys
 from ovenbird.controller.packet_registers import address_asked, register
 from ovenbird.controller.pinctrl.activation import Activated, stage_activated
+from ovenbird.controller.pinctrl.controller_events import ReportedEvent, stage_reported
 from ovenbird.controller.pinctrl.virtual_ports import Spoken, stage_spoken
 from ovenbird.lang.actions.userdata import Opcode
 from ovenbird.model.options import flag
@@ -84,7 +87,7 @@ def learned(packet_in: PacketIn, opcode: Opcode) -> Learned:
     )
 
 
-Noted = Learned | Spoken | Activated
+Noted = Learned | Spoken | Activated | ReportedEvent
 
 
 class MacLearning:
@@ -92,6 +95,7 @@ class MacLearning:
 
     def __init__(self) -> None:
         self.dropped = 0
+        self._last_event = 0
         self._southbound: Replica | None = None
         self._learned: dict[Noted, bool] = {}
         self._writing: asyncio.Task[None] | None = None
@@ -160,8 +164,7 @@ class MacLearning:
             for what in due:
                 self._learned.pop(what, None)
 
-    @staticmethod
-    async def _commit(southbound: Replica, some: Sequence[Noted]) -> OvsdbError | None:
+    async def _commit(self, southbound: Replica, some: Sequence[Noted]) -> OvsdbError | None:
         """Commit some of the entries; return the refusal, if the database refuses."""
         transaction = southbound.transaction()
         try:
@@ -170,6 +173,9 @@ class MacLearning:
                     stage_spoken(southbound.store, transaction, what)
                 elif isinstance(what, Activated):
                     stage_activated(southbound.store, transaction, what)
+                elif isinstance(what, ReportedEvent):
+                    last = self._last_event
+                    self._last_event = stage_reported(southbound.store, transaction, what, number=last)
                 else:
                     stage(southbound, transaction, what)
             if not transaction.empty:

@@ -10,6 +10,7 @@ from ovenbird.openflow.messages.bundle import (
     encode_bundle_add,
     encode_flow_change,
 )
+from ovenbird.openflow.messages.ct_flush import CtFlush
 from ovenbird.openflow.messages.flow import (
     ALL_TABLES,
     AggregateStatsReply,
@@ -98,6 +99,7 @@ __all__ = [
     "BundleControl",
     "BundleControlType",
     "Command",
+    "CtFlush",
     "CtFlushZone",
     "EchoReply",
     "EchoRequest",

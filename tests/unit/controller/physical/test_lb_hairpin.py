@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ovenbird.controller.facts import BALANCED
 from ovenbird.model import sb
 from ovenbird.openflow.actions import Ct, Learn, SetField
 
@@ -80,3 +81,26 @@ def test_what_is_no_address_is_left_out(balanced):
     assert len(world.flows(68)) == 1
     assert len(world.flows(70, 90)) == 1
     assert len(world.flows(70, 100)) == 1
+
+
+def test_connections_to_what_is_a_backend_no_more_are_to_be_forgotten(world):
+    world.facts[BALANCED] = set()
+    switch = world.switch(1)
+    world.lport(switch, "p1", 1)
+    tap = world.port_on_bridge("tap1", 5, iface_id="p1")
+    vips = {"30.0.0.1:80": "10.0.0.1:8080", "[fd30::1]:80": "[fd00::1]:8080", "30.0.0.2": "10.0.0.1"}
+    row = world.add(sb.LoadBalancer, vips=vips, protocol="udp", datapaths=frozenset([switch.uuid]))
+    world.run()
+    assert not world.facts[BALANCED]
+    world.set(row, options={"ct_flush": "true"})
+    world.run()
+    assert {fact[1:] for fact in world.facts[BALANCED]} == {
+        (17, b"\x1e\0\0\1", 80, b"\n\0\0\1", 8080), (0, b"\x1e\0\0\2", 0, b"\n\0\0\1", 0),
+        (17, b"\xfd\x30" + bytes(13) + b"\1", 80, b"\xfd" + bytes(14) + b"\1", 8080),
+    }  # fmt: skip
+    world.set(row, vips={"30.0.0.2": "10.0.0.1,10.0.0.2"})
+    world.run()
+    assert {fact.backend for fact in world.facts[BALANCED]} == {b"\n\0\0\1", b"\n\0\0\2"}
+    world.unplug(tap)
+    world.run()
+    assert not world.facts[BALANCED]

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from ovenbird.controller.facts import ANNOUNCED, METER
 from ovenbird.controller.ofctrl.meter_table import MeterTable
-from ovenbird.controller.pinctrl import dispatch
+from ovenbird.controller.pinctrl import controller_events, dispatch
 from ovenbird.controller.pinctrl import mac_learning as notebooks
 from ovenbird.controller.pinctrl.activation import Activated
 from ovenbird.controller.pinctrl.buffered_packets import BUFFER_TIMEOUT, NEIGHBOURS, PER_NEIGHBOUR, BufferedPackets
 from ovenbird.controller.pinctrl.dispatch import PacketIns
 from ovenbird.controller.pinctrl.fair_queue import PER_KIND, PER_PORT, FairQueue
 from ovenbird.controller.pinctrl.mac_learning import Learned, MacLearning, learned
+from ovenbird.lang.actions.report import TriggerEvent
 from ovenbird.lang.actions.userdata import WITH_RESULT, Opcode, Userdata
 from ovenbird.model import sb
 from ovenbird.net import ethernet
@@ -84,7 +85,7 @@ def test_what_does_not_fit_is_dropped_and_counted_by_kind():
 async def test_everybody_else_has_a_turn_during_a_flood(monkeypatch):
     handled, now = [], 0.0
     monkeypatch.setattr(dispatch, "time", SimpleNamespace(perf_counter=lambda: now))
-    ins = PacketIns(lambda _message: None, {Opcode.EVENT: handled.append})
+    ins = PacketIns(lambda _message: None, {Opcode.IGMP: handled.append})
     ins_handle = ins.handle
 
     def slow(one):
@@ -95,7 +96,7 @@ async def test_everybody_else_has_a_turn_during_a_flood(monkeypatch):
     ins.handle = slow
     for port in range(10):
         for _ in range(20):
-            ins.receive(packet_in(Opcode.EVENT, port=port))
+            ins.receive(packet_in(Opcode.IGMP, port=port))
     turns = 0
     while len(handled) < 200:
         await asyncio.sleep(0)
@@ -111,9 +112,9 @@ async def test_a_packet_that_breaks_something_does_not_stop_the_next(caplog):
         if len(handled) == 1:
             raise ZeroDivisionError
 
-    ins = PacketIns(lambda _message: None, {Opcode.EVENT: break_first})
-    ins.receive(packet_in(Opcode.EVENT))
-    ins.receive(packet_in(Opcode.EVENT))
+    ins = PacketIns(lambda _message: None, {Opcode.IGMP: break_first})
+    ins.receive(packet_in(Opcode.IGMP))
+    ins.receive(packet_in(Opcode.IGMP))
     for _ in range(3):
         await asyncio.sleep(0)
     assert len(handled) == 2
@@ -395,6 +396,56 @@ async def test_what_waits_to_be_written_is_bounded():
     for number in range(notebooks.MOST_LEARNED + 3):
         book.note(Learned(datapath=7, port=number, mac=NEIGHBOUR, heard_by_many=True))
     assert book.dropped == 3
+
+
+# -- events for the cloud ---------------------------------------------------------------------------------------------
+
+
+def event(balancer, vip="30.0.0.1:80"):
+    """Return a packet that a flow reports as an event."""
+    options = (("vip", vip), ("protocol", "tcp"), ("load_balancer", balancer))
+    userdata = Userdata(Opcode.EVENT, None, TriggerEvent("empty_lb_backends", options).payload).encode()
+    return PacketIn(b"", Match.exact(metadata=7, reg14=1), userdata=userdata)
+
+
+async def test_an_event_has_a_row_until_the_cloud_removes_it(world):
+    southbound = FakeSouthbound(world.sb)
+    ins = PacketIns(lambda _message: None)
+    ins.attach(southbound, lambda: "hv1")
+    for balancer in ("a", "a", "b"):
+        ins.handle(event(balancer))
+    await settled(ins.mac_learning)
+    first, second = southbound.commits[0]
+    assert first["event_info"] == {"vip": "30.0.0.1:80", "protocol": "tcp", "load_balancer": "a"}
+    assert (first["event_type"], first["chassis"]) == ("empty_lb_backends", world.me.uuid)
+    assert [first["seq_num"], second["seq_num"]] == [1, 2]
+    row = world.add(sb.ControllerEvent, **first)
+    world.add(sb.ControllerEvent, **second | {"chassis": world.other.uuid, "seq_num": 90})
+    ins.handle(event("a"))
+    await settled(ins.mac_learning)
+    assert len(southbound.commits) == 1
+    world.delete(row)
+    ins.handle(event("a"))
+    await settled(ins.mac_learning)
+    assert [values["seq_num"] for values in southbound.commits[1]] == [3]
+
+
+async def test_events_are_bounded_and_numbers_outlive_a_restart(world, monkeypatch):
+    monkeypatch.setattr(controller_events, "MOST_EVENTS", 2)
+    southbound = FakeSouthbound(world.sb)
+    ins = PacketIns(lambda _message: None)
+    ins.attach(southbound, lambda: "hv1")
+    for number in (7, 8):
+        ins.handle(event(str(number)))
+        await settled(ins.mac_learning)
+        world.add(sb.ControllerEvent, **southbound.commits[-1][0] | {"seq_num": number})
+    assert [values["seq_num"] for commit in southbound.commits for values in commit] == [1, 8]
+    ins.handle(event("9"))
+    await settled(ins.mac_learning)
+    assert len(southbound.commits) == 2
+    short = Userdata(Opcode.EVENT, None, b"\0\0\0\7").encode()
+    with pytest.raises(OpenFlowError):
+        ins.handle(PacketIn(b"", Match.exact(metadata=7), userdata=short))
 
 
 # -- meters -----------------------------------------------------------------------------------------------------------

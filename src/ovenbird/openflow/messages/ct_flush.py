@@ -1,0 +1,85 @@
+"""The message by which connections with given ends are forgotten (Open vSwitch's NXT_CT_FLUSH, since 3.1)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from ovenbird.openflow.messages.wire import NICIRA, experimenter, frame_experimenter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ORIGINAL, _REPLY = 0, 1
+_SRC, _DST, _SRC_PORT, _DST_PORT = 0, 1, 2, 3
+_MAPPED = bytes(10) + b"\xff\xff"
+"""What an IPv4 address has in front of it where an IPv6 address is expected (RFC 4291, section 2.5.5.2)."""
+
+
+@experimenter(NICIRA, subtype=32)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CtFlush:
+    """Forget the connections to a destination that are answered by a source, in all zones (Open vSwitch 3.1).
+
+    Arguments:
+        protocol: IP protocol number; 0 for any.
+        destination: IP address that connections are to, of 4 or 16 bytes.
+        destination_port: their port; 0 for any.
+        source: IP address that answers come from, of as many bytes.
+        source_port: their port; 0 for any.
+    """
+
+    protocol: int
+    destination: bytes
+    destination_port: int
+    source: bytes
+    source_port: int
+
+    def encode(self, xid: int = 0) -> bytes:
+        """Encode as NXT_CT_FLUSH."""
+        body = struct.pack(">B7x", self.protocol)
+        body += _nested(_ORIGINAL, _tuple(_DST, self.destination, _DST_PORT, self.destination_port))
+        body += _nested(_REPLY, _tuple(_SRC, self.source, _SRC_PORT, self.source_port))
+        return frame_experimenter(NICIRA, subtype=32, xid=xid, body=body)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Decode the body."""
+        found: dict[tuple[int, int], bytes] = {}
+        for kind, content in _properties(body[8:]):
+            found |= {(kind, part): value for part, value in _properties(content[4:])}
+        return cls(
+            protocol=body[0],
+            destination=_address(found.get((_ORIGINAL, _DST), b"")),
+            destination_port=int.from_bytes(found.get((_ORIGINAL, _DST_PORT), b"")),
+            source=_address(found.get((_REPLY, _SRC), b"")),
+            source_port=int.from_bytes(found.get((_REPLY, _SRC_PORT), b"")),
+        )
+
+
+def _property(kind: int, content: bytes) -> bytes:
+    length = 4 + len(content)
+    return struct.pack(">HH", kind, length) + content + bytes(-length % 8)
+
+
+def _nested(kind: int, content: bytes) -> bytes:
+    return _property(kind, bytes(4) + content)
+
+
+def _tuple(address_kind: int, address: bytes, port_kind: int, port: int) -> bytes:
+    found = _property(address_kind, _MAPPED + address if len(address) == 4 else address)
+    return found + _property(port_kind, port.to_bytes(2, "big")) if port else found
+
+
+def _address(value: bytes) -> bytes:
+    return value.removeprefix(_MAPPED)
+
+
+def _properties(body: bytes) -> Iterator[tuple[int, bytes]]:
+    while body:
+        kind, length = struct.unpack_from(">HH", body)
+        if not 4 <= length <= len(body):
+            raise struct.error
+        yield kind, body[4:length]
+        body = body[(length + 7) & ~7 :]
