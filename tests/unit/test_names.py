@@ -37,7 +37,7 @@ FORMER = frozenset(
         *("Tally", "Trait", "Turns", "Way", "ZoneBook"),
         *("AFTERWARDS", "CAREFUL", "CLAUSE", "EAGER", "SPREAD", "TRANSLATING_AT_HOME", "USUAL"),
         *("drop_seeds", "home_chassis", "is_concerned", "own_store", "passes_tags", "speaks_for", "way_to"),
-        *("find_caller", "uncollected"),
+        *("find_caller", "uncollected", "Cube", "compile_boxes", "stencils"),
     }
 )
 """What classes, functions and constants were once called, and what the field has another word for."""

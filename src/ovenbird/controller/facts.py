@@ -266,7 +266,7 @@ def encode_match(fields: Mapping[str, tuple[int, int]]) -> bytes:
     tci = fields.get("vlan_tci")
     if tci is not None:
         value, mask = tci
-        fields = {name: cube for name, cube in fields.items() if name != "vlan_tci"}
+        fields = {name: masked for name, masked in fields.items() if name != "vlan_tci"}
         if mask & 0x1FFF:
             fields["vlan_vid"] = (value & 0x1FFF, mask & 0x1FFF)
         if mask & 0xE000:
@@ -323,8 +323,8 @@ def address_set_flow(
         tail: the members' facts behind the match.
     """
     rank = FIELDS[field].rank
-    before = encode_oxm({name: cube for name, cube in match.items() if FIELDS[name].rank < rank})
-    after = encode_oxm({name: cube for name, cube in match.items() if FIELDS[name].rank > rank})
+    before = encode_oxm({name: masked for name, masked in match.items() if FIELDS[name].rank < rank})
+    after = encode_oxm({name: masked for name, masked in match.items() if FIELDS[name].rank > rank})
     return ADDRESS_SET_FLOW(address_set=address_set, field=field, before=before, after=after, head=head, tail=tail)
 
 

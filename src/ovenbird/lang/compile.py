@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ovenbird.lang.bindings import Bindings
-    from ovenbird.lang.ternary import Cube, MaskSet
+    from ovenbird.lang.ternary import MaskedValue, MaskSet
 
 _CONJ_ID_MASK = FIELDS["conj_id"].mask
 _MAX_CLAUSES = 64  # Open vSwitch's limit of dimensions, ovs-actions(7)
@@ -67,26 +67,26 @@ def compile_match(text: str, bindings: Bindings) -> Compiled:
         LangError: with its place: the text is malformed, a set or group is unknown, or OpenFlow has no such match.
     """
     try:
-        return compile_boxes(conjunctions(annotated(text), bindings))
+        return compile_conjunctions(conjunctions(annotated(text), bindings))
     except LangError as error:
         raise error.within(text) from None
 
 
-def compile_boxes(disjunction: list[Conjunction]) -> Compiled:
+def compile_conjunctions(disjunction: list[Conjunction]) -> Compiled:
     """Turn the normal form into flows; raise `CompileError` for single bits of a field that cannot be masked."""
     plain: dict[Match, None] = {}
     clauses: dict[Match, list[ConjunctionClause]] = {}
     n_conjunctions = 0
-    for box in disjunction:
-        for fixed, dimensions in _products(box):
+    for conjunction in disjunction:
+        for fixed, dimensions in _products(conjunction):
             if not dimensions:
                 plain[Match(fixed)] = None
                 continue
             n_conjunctions += 1
             for number, (name, values) in enumerate(dimensions, 1):
                 clause = ConjunctionClause(conjunction=n_conjunctions, dimension=number, dimensions=len(dimensions))
-                for cube in values:
-                    clauses.setdefault(Match({**fixed, **narrow(name, cube)}), []).append(clause)
+                for masked in values:
+                    clauses.setdefault(Match({**fixed, **narrow(name, masked)}), []).append(clause)
             plain[Match({**fixed, "conj_id": (n_conjunctions, _CONJ_ID_MASK)})] = None
     flows = [CompiledFlow(match) for match in plain]
     # A clause whose match alone suffices adds nothing, and a switch holds one flow per match.
@@ -94,15 +94,15 @@ def compile_boxes(disjunction: list[Conjunction]) -> Compiled:
     return Compiled(tuple(flows), n_conjunctions)
 
 
-def _products(box: Conjunction) -> Iterator[tuple[dict[str, Cube], list[tuple[str, MaskSet]]]]:
-    """Split a box into products of single cubes, each with a conjunctive match's dimensions (none, or at least two).
+def _products(conjunction: Conjunction) -> Iterator[tuple[dict[str, MaskedValue], list[tuple[str, MaskSet]]]]:
+    """Split a conjunction into products of single masked values; those with dimensions become conjunctive matches.
 
     Fields that cannot be masked are multiplied out first: they are what other fields' prerequisites ask for.
     """
-    fixed: dict[str, Cube] = {}
+    fixed: dict[str, MaskedValue] = {}
     multiplied: list[tuple[str, MaskSet]] = []
     open_: list[tuple[str, MaskSet]] = []
-    for name, values in box.items():
+    for name, values in conjunction.items():
         field = FIELDS[name]
         if not field.maskable and any(mask != field.mask for _, mask in values):
             raise CompileError(
@@ -124,17 +124,17 @@ def _products(box: Conjunction) -> Iterator[tuple[dict[str, Cube], list[tuple[st
     names = [name for name, _ in multiplied]
     for combination in product(*(values for _, values in multiplied)):
         chosen = dict(fixed)
-        for name, cube in zip(names, combination, strict=True):
-            chosen.update(narrow(name, cube))
+        for name, masked in zip(names, combination, strict=True):
+            chosen.update(narrow(name, masked))
         yield chosen, open_
 
 
-def narrow(name: str, cube: Cube) -> dict[str, Cube]:
-    """Return a cube as Open vSwitch's own fields: of a wide register the 32-bit parts that matter, the lowest first."""
+def narrow(name: str, masked: MaskedValue) -> dict[str, MaskedValue]:
+    """Return a masked value in Open vSwitch's own fields: of a wide register the 32-bit parts in use, lowest first."""
     parts = _PARTS.get(name)
     if parts is None:
-        return {name: cube}
-    value, mask = cube
+        return {name: masked}
+    value, mask = masked
     found = {}
     for index, part in enumerate(reversed(parts)):
         bits = mask >> 32 * index & 0xFFFFFFFF

@@ -1,8 +1,8 @@
-"""The normal form of a match: a sum of boxes, each a product of one value set per field.
+"""The disjunctive normal form of a match: conjunctions, each of one set of values per field.
 
-A box (a conjunction) maps Open vSwitch field names to `ternary.MaskSet`; a field that is absent may have any value. The
-sum `[]` is false and `[{}]` is true. Invariants: no box holds an empty set, nor the set of all values; boxes that
-differ in one field alone are one box; no box lies inside another (looked for among up to `_CONTAINMENT_LIMIT` boxes).
+A conjunction maps Open vSwitch field names to `ternary.MaskSet`; a field that is absent may have any value. The
+disjunction `[]` is false and `[{}]` is true. Invariants: no conjunction holds an empty set, nor the set of all values;
+conjunctions that differ in one field alone are one; none implies another (looked for among up to `_CONTAINMENT_LIMIT`).
 The order depends on the match's text alone, never on the order of a set's members.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, assert_never
 
-from ovenbird.lang import ternary as cube_sets
+from ovenbird.lang import ternary
 from ovenbird.lang.ast import (
     AddressSet,
     And,
@@ -46,7 +46,7 @@ _PORT_MASK = 0xFFFFFFFF
 
 
 def conjunctions(expr: Expr, bindings: Bindings) -> list[Conjunction]:
-    """Return the boxes of an annotated expression (see `passes.annotate`).
+    """Return the normal form of an annotated expression (see `passes.annotate`).
 
     Raises:
         UnknownNameError: an address set or port group is not there.
@@ -70,7 +70,7 @@ def conjunctions(expr: Expr, bindings: Bindings) -> list[Conjunction]:
                 product = _and(product, conjunctions(term, bindings))
             return product
         case Or(terms):
-            return merged([box for term in terms for box in conjunctions(term, bindings)])
+            return merged([conjunction for term in terms for conjunction in conjunctions(term, bindings)])
         case Test() | Not():
             raise CompileError(f"`{expr}' is not annotated.")
         case _:
@@ -83,9 +83,9 @@ def _leaf(compare: Compare, bindings: Bindings) -> list[Conjunction]:
     if field is None:
         raise CompileError(f"Field {ref.symbol.name} cannot be matched.", span=ref.span)
     if ref.symbol.is_string:
-        values = cube_sets.union((key, _PORT_MASK) for key in _port_keys(compare, bindings))
+        values = ternary.union((key, _PORT_MASK) for key in _port_keys(compare, bindings))
     else:
-        values = cube_sets.shifted(_values(compare, bindings), ref.symbol.ofs + ref.ofs)
+        values = ternary.shifted(_values(compare, bindings), ref.symbol.ofs + ref.ofs)
     if values == EMPTY:
         return []
     return [{}] if values == ALL else [{field.name: values}]
@@ -112,16 +112,16 @@ def _values(compare: Compare, bindings: Bindings) -> MaskSet:
     constants = list(integers(compare, bindings))
     match compare.relation:
         case Relop.EQ | Relop.NE:
-            listed = cube_sets.union((c.value & ones, ones if c.mask is None else c.mask & ones) for c in constants)
-            return listed if compare.relation is Relop.EQ else cube_sets.complement(listed)
+            listed = ternary.union((c.value & ones, ones if c.mask is None else c.mask & ones) for c in constants)
+            return listed if compare.relation is Relop.EQ else ternary.complement(listed)
         case Relop.LT:
-            return cube_sets.between(0, (constants[0].value & ones) - 1, width=width)
+            return ternary.between(0, (constants[0].value & ones) - 1, width=width)
         case Relop.LE:
-            return cube_sets.between(0, constants[0].value & ones, width=width)
+            return ternary.between(0, constants[0].value & ones, width=width)
         case Relop.GT:
-            return cube_sets.between((constants[0].value & ones) + 1, ones, width=width)
+            return ternary.between((constants[0].value & ones) + 1, ones, width=width)
         case Relop.GE:
-            return cube_sets.between(constants[0].value & ones, ones, width=width)
+            return ternary.between(constants[0].value & ones, ones, width=width)
         case _:
             assert_never(compare.relation)
 
@@ -160,26 +160,26 @@ def _and(left: list[Conjunction], right: list[Conjunction]) -> list[Conjunction]
         return left
     if min(len(left), len(right)) > 1 and len(left) * len(right) > _MAX_PRODUCT:
         raise CompileError(f"The match multiplies out to more than {_MAX_PRODUCT} alternatives.")
-    return merged([box for a in left for b in right if (box := _meet(a, b)) is not None])
+    return merged([conjunction for a in left for b in right if (conjunction := _meet(a, b)) is not None])
 
 
 def _meet(left: Conjunction, right: Conjunction) -> Conjunction | None:
-    box = dict(left)
+    conjunction = dict(left)
     for name, values in right.items():
-        mine = box.get(name)
+        mine = conjunction.get(name)
         if mine is not None:
-            values = cube_sets.intersection(mine, values)  # noqa: PLW2901
+            values = ternary.intersection(mine, values)  # noqa: PLW2901
             if not values:
                 return None
-        box[name] = values
-    return box
+        conjunction[name] = values
+    return conjunction
 
 
 def merged(disjunction: list[Conjunction]) -> list[Conjunction]:
-    """Return the same sum with boxes that differ in one field alone made one, and boxes inside others left out."""
+    """Return the same disjunction: those that differ in one field are made one, those that imply others left out."""
     while len(disjunction) > 1:
         before = len(disjunction)
-        for name in dict.fromkeys(name for box in disjunction for name in box):
+        for name in dict.fromkeys(name for conjunction in disjunction for name in conjunction):
             disjunction = _merged_on(name, disjunction)
         disjunction = _uncovered(disjunction)
         if len(disjunction) == before:
@@ -189,17 +189,19 @@ def merged(disjunction: list[Conjunction]) -> list[Conjunction]:
 
 def _merged_on(name: str, disjunction: list[Conjunction]) -> list[Conjunction]:
     groups: dict[frozenset[tuple[str, MaskSet]], list[Conjunction]] = {}
-    for box in disjunction:
-        groups.setdefault(frozenset(item for item in box.items() if item[0] != name), []).append(box)
+    for conjunction in disjunction:
+        groups.setdefault(frozenset(item for item in conjunction.items() if item[0] != name), []).append(conjunction)
     if len(groups) == len(disjunction):
         return disjunction
     result = []
     for group in groups.values():
-        box = group[0]
+        conjunction = group[0]
         if len(group) > 1:
-            values = cube_sets.union(cube for each in group for cube in each.get(name, ALL))
-            box = {key: value for key, value in box.items() if key != name} | ({} if values == ALL else {name: values})
-        result.append(box)
+            values = ternary.union(masked for each in group for masked in each.get(name, ALL))
+            conjunction = {key: value for key, value in conjunction.items() if key != name}
+            if values != ALL:
+                conjunction[name] = values
+        result.append(conjunction)
     return result
 
 
@@ -207,12 +209,12 @@ def _uncovered(disjunction: list[Conjunction]) -> list[Conjunction]:
     if not 1 < len(disjunction) <= _CONTAINMENT_LIMIT:
         return disjunction
     kept: list[Conjunction] = []
-    for index, box in enumerate(disjunction):
+    for index, conjunction in enumerate(disjunction):
         others = kept + disjunction[index + 1 :]
-        if not any(_holds(other, box) for other in others):
-            kept.append(box)
+        if not any(_holds(other, conjunction) for other in others):
+            kept.append(conjunction)
     return kept
 
 
 def _holds(outer: Conjunction, inner: Conjunction) -> bool:
-    return all(name in inner and cube_sets.covers(values, inner=inner[name]) for name, values in outer.items())
+    return all(name in inner and ternary.covers(values, inner=inner[name]) for name, values in outer.items())

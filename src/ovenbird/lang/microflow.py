@@ -116,7 +116,7 @@ def parse_microflow(text: str, bindings: Bindings) -> Microflow:
         raise error.within(text) from None
     if not alternatives:
         raise MicroflowError("Constraints are contradictory.", text=text, span=(0, len(text)))
-    box = alternatives[0]
-    if len(alternatives) > 1 or any(len(values) > 1 for values in box.values()):
+    conjunction = alternatives[0]
+    if len(alternatives) > 1 or any(len(values) > 1 for values in conjunction.values()):
         raise MicroflowError(f"Constraints are ambiguous: {expr}.", text=text, span=(0, len(text)))
-    return Microflow({name: values[0][0] for name, values in box.items()})
+    return Microflow({name: values[0][0] for name, values in conjunction.items()})

@@ -1,8 +1,8 @@
-"""Sets of values of one field, as sums of cubes.
+"""Sets of values of one field, as masked values (ternary: each bit is 0, 1 or any).
 
-A cube `(value, mask)` holds every number that equals `value` in the 1-bits of `mask`. Invariants: `value & ~mask ==
-0`; a set is a sorted tuple without duplicates and without a cube inside another; `EMPTY` has no cube and `ALL` is the
-cube that masks nothing. Ranges and complements come out as disjoint cubes.
+A masked value `(value, mask)` stands for every number that equals `value` in the 1-bits of `mask`. Invariants: `value &
+~mask == 0`; a set is a sorted tuple without duplicates and without a masked value inside another; `EMPTY` has none, and
+`ALL` is the one whose mask has no bit. Ranges and complements come out as disjoint masked values.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-Cube = tuple[int, int]
-MaskSet = tuple[Cube, ...]
+MaskedValue = tuple[int, int]
+MaskSet = tuple[MaskedValue, ...]
 
 EMPTY: MaskSet = ()
 ALL: MaskSet = ((0, 0),)
 
 
-def union(cubes: Iterable[Cube]) -> MaskSet:
-    """Return the set of all that one of `cubes` holds, with cubes inside others left out."""
-    unique = set(cubes)
+def union(masked_values: Iterable[MaskedValue]) -> MaskSet:
+    """Return the set of all that one of the masked values holds; those inside others are left out."""
+    unique = set(masked_values)
     if len(unique) < 2:
         return tuple(unique)
     by_mask: dict[int, set[int]] = {}
@@ -43,7 +43,7 @@ def intersection(left: MaskSet, right: MaskSet) -> MaskSet:
         return right
     if len({mask for _, mask in left} | {mask for _, mask in right}) == 1:
         common = set(right)
-        return tuple(cube for cube in left if cube in common)
+        return tuple(masked for masked in left if masked in common)
     return union(
         (value | other, mask | other_mask)
         for value, mask in left
@@ -52,15 +52,15 @@ def intersection(left: MaskSet, right: MaskSet) -> MaskSet:
     )
 
 
-def complement(cubes: MaskSet) -> MaskSet:
-    """Return the set of all that `cubes` does not hold, by splitting on one bit after another, the highest first."""
-    return tuple(sorted(_complement(cubes, 0, 0)))
+def complement(mask_set: MaskSet) -> MaskSet:
+    """Return the set of all that a set does not hold, by splitting on one bit after another, the highest first."""
+    return tuple(sorted(_complement(mask_set, 0, 0)))
 
 
-def _complement(cubes: Iterable[Cube], value: int, mask: int) -> Iterator[Cube]:
-    """Yield what of the cube `(value, mask)` none of `cubes`, which have no bit of `mask` left, holds."""
+def _complement(masked_values: Iterable[MaskedValue], value: int, mask: int) -> Iterator[MaskedValue]:
+    """Yield what of `(value, mask)` none of some masked values, which have no bit of `mask` left, holds."""
     cared = 0
-    for _, each in cubes:
+    for _, each in masked_values:
         if not each:
             return
         cared |= each
@@ -69,7 +69,7 @@ def _complement(cubes: Iterable[Cube], value: int, mask: int) -> Iterator[Cube]:
         return
     bit = 1 << (cared.bit_length() - 1)
     for side in (0, bit):
-        rest = [(v & ~bit, m & ~bit) for v, m in cubes if not m & bit or v & bit == side]
+        rest = [(v & ~bit, m & ~bit) for v, m in masked_values if not m & bit or v & bit == side]
         yield from _complement(rest, value | side, mask | bit)
 
 
@@ -82,21 +82,21 @@ def between(low: int, high: int, *, width: int) -> MaskSet:
         width: of the numbers, in bits.
     """
     ones = (1 << width) - 1
-    cubes: list[Cube] = []
+    prefixes: list[MaskedValue] = []
     while low <= high:
         size = (low & -low) or 1 << width  # the largest block that begins at `low` ...
         while low + size - 1 > high:  # ... and does not reach past `high`
             size >>= 1
-        cubes.append((low, ones & ~(size - 1)))
+        prefixes.append((low, ones & ~(size - 1)))
         low += size
-    return tuple(cubes)
+    return tuple(prefixes)
 
 
-def shifted(cubes: MaskSet, ofs: int) -> MaskSet:
-    """Return the set for the field of which `cubes` speaks about the bits from `ofs` up."""
-    return tuple((value << ofs, mask << ofs) for value, mask in cubes) if ofs else cubes
+def shifted(mask_set: MaskSet, ofs: int) -> MaskSet:
+    """Return the set for the whole field of which a set is about the bits from `ofs` up."""
+    return tuple((value << ofs, mask << ofs) for value, mask in mask_set) if ofs else mask_set
 
 
 def covers(outer: MaskSet, *, inner: MaskSet) -> bool:
-    """Say whether each cube of `inner` lies in a single cube of `outer` (enough for a superset, not necessary)."""
+    """Return whether each masked value of `inner` lies in one of `outer` (enough for a superset, not necessary)."""
     return all(any(wide & mask == wide and v & wide == w for w, wide in outer) for v, mask in inner)

@@ -204,7 +204,7 @@ def test_prerequisites_are_the_originals(oracle) -> None:
     wrong = []
     for (match, text), flows in zip(cases, oracle.flows(cases), strict=True):
         compiled = compile_match(guarded(match, parse_actions(text).prerequisites), Bindings()).flows
-        ours = {frozenset((name, *cube) for name, cube in flow.match.items()) for flow in compiled}
+        ours = {frozenset((name, *masked) for name, masked in flow.match.items()) for flow in compiled}
         theirs = {fields_of(shown) for shown, _ in flows}
         if ours != theirs:
             wrong.append(f"{match} => {text}\n  original {theirs}\n  ours     {ours}")

@@ -144,4 +144,4 @@ def test_every_match_of_the_original_northd(southbound: dict[str, list[dict[str,
         assert templates.compile(text, bindings) == compiled
         for flow in compiled.flows:
             assert flow.match.encode()
-    assert len(templates._shapes) < len(set(matches))
+    assert len(templates._templates) < len(set(matches))

@@ -319,7 +319,7 @@ def accepts(flows: Compiled | list[CompiledFlow], packet: Microflow) -> bool:
                 sizes[conjunction] = dimensions
     for match, clauses in listed:
         if not clauses:
-            rest = {name: cube for name, cube in match.items() if name != "conj_id"}
+            rest = {name: masked for name, masked in match.items() if name != "conj_id"}
             wanted = match.get("conj_id")
             if packet.matches(rest) and (wanted is None or len(met.get(wanted[0], ())) == sizes.get(wanted[0])):
                 return True

@@ -38,7 +38,7 @@ def accepts(compiled: Compiled, packet: Microflow) -> bool:
                 satisfied.setdefault((conjunction, dimensions), set()).add(dimension)
     complete = {conjunction for (conjunction, dimensions), met in satisfied.items() if len(met) == dimensions}
     for match, clauses in compiled.flows:
-        rest = {name: cube for name, cube in match.items() if name != "conj_id"}
+        rest = {name: masked for name, masked in match.items() if name != "conj_id"}
         wanted = match.get("conj_id")
         if not clauses and packet.matches(rest) and (wanted is None or wanted[0] in complete):
             return True

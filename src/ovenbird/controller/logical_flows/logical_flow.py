@@ -103,7 +103,7 @@ def hosted_datapath(datapath: UUID) -> HostedDatapath | None:
 class FlowTemplate(NamedTuple):
     """The OpenFlow flows of a logical flow without the datapath: templates, their arguments, the rest of the facts."""
 
-    stencils: tuple[MatchTemplate, ...]
+    matches: tuple[MatchTemplate, ...]
     values: list[bytes]
     register: str
     head: tuple[Relation, int, int]
@@ -186,7 +186,7 @@ class Translator:
         match = _guarded(values[_MATCH], prerequisites) if prerequisites else values[_MATCH]
         if "@" in match:
             names = _bindings(match, here.row, ingress=ingress)
-        found = self._matches.stencils(match, names)
+        found = self._matches.encoded(match, names)
         if found is None:
             return None
         head = (FLOW, table_id + (_INGRESS if ingress else _EGRESS), values[_PRIORITY])
@@ -199,8 +199,8 @@ class Translator:
         parsed = parse_actions(flow.actions)
         text = _guarded(flow.match, parsed.prerequisites)
         bindings = _bindings(text, datapath, ingress=ingress)
-        pattern_of = address_set_template(text, bindings, EXISTING_SETS) if "$" in text and "vlan" not in text else None
-        compiled = pattern_of.compiled if pattern_of is not None else self._matches.compile(text, bindings)
+        with_sets = address_set_template(text, bindings, EXISTING_SETS) if "$" in text and "vlan" not in text else None
+        compiled = with_sets.compiled if with_sets is not None else self._matches.compile(text, bindings)
         if not compiled.flows:
             return
         register = "reg14" if ingress else "reg15"
@@ -225,10 +225,10 @@ class Translator:
                     yield from needs
                 tails = [(actions, cookie)]
             head = (PART if clauses else FLOW, number, priority)
-            hole = pattern_of.hole(match) if pattern_of is not None else None
-            if hole is not None:
+            slot = with_sets.slot(match) if with_sets is not None else None
+            if slot is not None:
                 for tail in tails:
-                    yield address_set_flow(fields, field=hole[0], address_set=hole[1], head=head, tail=tail)
+                    yield address_set_flow(fields, field=slot[0], address_set=slot[1], head=head, tail=tail)
                 continue
             encoded = encode_match(fields)
             for tail in tails:
@@ -267,12 +267,12 @@ def left_out(flow: LogicalFlow, error: str) -> str:
 
 def _instantiate(template: FlowTemplate, here: HostedDatapath, facts: list[Fact]) -> None:
     """Instantiate a template in one datapath."""
-    stencils, values, register, head, tail = template
+    matches, values, register, head, tail = template
     values[0] = here.metadata
-    for stencil in stencils:
-        form, picked, ports = stencil
+    for match in matches:
+        form, picked, ports = match
         if register in ports:
-            port = stencil.port(register, values)
+            port = match.port(register, values)
             if port is not None and not is_key_here(here.row.uuid, port):
                 continue
         facts.append((*head, form % picked(values), *tail))

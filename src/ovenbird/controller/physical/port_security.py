@@ -63,7 +63,7 @@ class Entry(NamedTuple):
 
     def sources6(self) -> list[tuple[int, int]]:
         """Return the IPv6 addresses that the port may use."""
-        return [*(_cube(ip) for ip in self.ipv6), (self.link_local, _M128)]
+        return [*(_masked(ip) for ip in self.ipv6), (self.link_local, _M128)]
 
 
 def parse_entry(text: str) -> Entry | None:
@@ -77,7 +77,7 @@ def parse_entry(text: str) -> Entry | None:
         return None
 
 
-def _cube(ip: IPv4Interface | IPv6Interface) -> tuple[int, int]:
+def _masked(ip: IPv4Interface | IPv6Interface) -> tuple[int, int]:
     """Return the addresses of an entry's IP as value and mask: one host, or a whole network."""
     ones = (1 << ip.max_prefixlen) - 1
     value, mask = int(ip.ip), int(ip.network.netmask)
@@ -116,7 +116,7 @@ def _senders(entry: Entry, base: Fields, cookie: int) -> Iterator[Fact]:
     if not entry.ipv4 and not entry.ipv6:
         yield flow(IN, 90, base, _ASK, cookie)
     for ip in entry.ipv4:
-        yield flow(IN, 90, {**base, **_IP, "ip_src": _cube(ip)}, _PASS, cookie)
+        yield flow(IN, 90, {**base, **_IP, "ip_src": _masked(ip)}, _PASS, cookie)
     if entry.ipv4:
         yield flow(IN, 90, {**base, **_DISCOVER}, _PASS, cookie)
     if entry.ipv6:
@@ -132,11 +132,11 @@ def _neighbours(entry: Entry, base: Fields, cookie: int) -> Iterator[Fact]:
     mac = (entry.mac, _M48)
     arp = {**base, **_ARP, "eth_src": mac, "arp_sha": mac}
     for ip in entry.ipv4:
-        yield flow(IN_NEIGHBOURS, 90, {**arp, "arp_spa": _cube(ip)}, _PASS, cookie)
+        yield flow(IN_NEIGHBOURS, 90, {**arp, "arp_spa": _masked(ip)}, _PASS, cookie)
     if not entry.ipv4 and not entry.ipv6:
         yield flow(IN_NEIGHBOURS, 90, arp, _PASS, cookie)
     message: Fields = {**base, **_ICMPV6, "eth_src": mac, "nw_ttl": (255, _M8), "icmpv6_code": (0, _M8)}
-    targets: list[Fields] = [{"nd_target": cube} for cube in entry.sources6()] if entry.ipv6 else [{}]
+    targets: list[Fields] = [{"nd_target": masked} for masked in entry.sources6()] if entry.ipv6 else [{}]
     for address in (0, entry.mac):  # 0: the message has no such option
         solicitation = {**message, "icmpv6_type": (135, _M8), "nd_sll": (address, _M48)}
         yield flow(IN_NEIGHBOURS, 90, solicitation, _PASS, cookie)
@@ -154,13 +154,13 @@ def _receivers(entry: Entry, base: Fields, cookie: int) -> Iterator[Fact]:
     yield flow(OUT, 90, {**base, **_IP}, _FAIL, cookie)
     yield flow(OUT, 90, {**base, **_IPV6}, _FAIL, cookie)
     if entry.ipv4:
-        cubes = [(_M32, _M32), (0xE0000000, 0xF0000000)]
+        destinations = [(_M32, _M32), (0xE0000000, 0xF0000000)]
         for ip in entry.ipv4:
-            cubes.append(_cube(ip))
+            destinations.append(_masked(ip))
             if ip.network.prefixlen < 31:
-                cubes.append((int(ip.network.broadcast_address), _M32))
-        for cube in dict.fromkeys(cubes):
-            yield flow(OUT, 95, {**base, **_IP, "ip_dst": cube}, _PASS, cookie)
+                destinations.append((int(ip.network.broadcast_address), _M32))
+        for masked in dict.fromkeys(destinations):
+            yield flow(OUT, 95, {**base, **_IP, "ip_dst": masked}, _PASS, cookie)
     if entry.ipv6:
-        for cube in (*entry.sources6(), (0xFF << 120, 0xFF << 120)):
-            yield flow(OUT, 95, {**base, **_IPV6, "ipv6_dst": cube}, _PASS, cookie)
+        for masked in (*entry.sources6(), (0xFF << 120, 0xFF << 120)):
+            yield flow(OUT, 95, {**base, **_IPV6, "ipv6_dst": masked}, _PASS, cookie)

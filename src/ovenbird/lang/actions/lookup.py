@@ -36,15 +36,15 @@ Argument = tuple["FieldRef", "Subfield"]
 
 
 def with_arguments(arguments: Sequence[Argument], body: Sequence[OpenFlowAction]) -> list[OpenFlowAction]:
-    """Return `body` with every argument where it is expected, and those places restored afterwards."""
-    pairs = [(bits_of(ref), place) for ref, place in arguments]
-    pairs = [(source, place) for source, place in pairs if source != place]
+    """Return `body` with every argument where it is expected, and what was there restored afterwards."""
+    pairs = [(bits_of(ref), target) for ref, target in arguments]
+    pairs = [(source, target) for source, target in pairs if source != target]
     return [
-        *(StackPush(place) for _, place in pairs),
+        *(StackPush(target) for _, target in pairs),
         *(StackPush(source) for source, _ in reversed(pairs)),
-        *(StackPop(place) for _, place in pairs),
+        *(StackPop(target) for _, target in pairs),
         *body,
-        *(StackPop(place) for _, place in reversed(pairs)),
+        *(StackPop(target) for _, target in reversed(pairs)),
     ]
 
 
@@ -76,7 +76,7 @@ class _GetNeighbor(Action):
     """Set eth.dst to the MAC of the neighbour with an address behind a port, or to zero."""
 
     NAME: ClassVar[str]
-    PLACE: ClassVar[Subfield]
+    ADDRESS: ClassVar[Subfield]
 
     port: FieldRef
     address: FieldRef
@@ -84,7 +84,7 @@ class _GetNeighbor(Action):
     @classmethod
     def parse(cls, cursor: Cursor) -> Self:
         """Parse port and address."""
-        return cls(*_comma_separated(cursor, 0, cls.PLACE.n_bits))
+        return cls(*_comma_separated(cursor, 0, cls.ADDRESS.n_bits))
 
     def format(self) -> str:
         """Write the action."""
@@ -97,13 +97,13 @@ class _GetNeighbor(Action):
     def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
         """Return the call."""
         body: list[OpenFlowAction] = [SetField.bits(ETH_DST, 0), Resubmit(OFTable.MAC_BINDING)]
-        return with_arguments(((self.port, OUTPORT), (self.address, self.PLACE)), body)
+        return with_arguments(((self.port, OUTPORT), (self.address, self.ADDRESS)), body)
 
     def evaluate(self, machine: Machine) -> bool:
         """Look the neighbour up."""
         packet = machine.packet
         mac = machine.neighbor(
-            packet.get(self.port), address=packet.get(self.address), ipv6=self.PLACE is NEIGHBOR_IP6
+            packet.get(self.port), address=packet.get(self.address), ipv6=self.ADDRESS is NEIGHBOR_IP6
         )  # fmt: skip
         packet["eth_dst"] = mac or 0
         return True
@@ -113,14 +113,14 @@ class _GetNeighbor(Action):
 class GetArp(_GetNeighbor):
     """`get_arp(P, A);`."""
 
-    NAME, PLACE = "get_arp", NEIGHBOR_IP4
+    NAME, ADDRESS = "get_arp", NEIGHBOR_IP4
 
 
 @dataclass(frozen=True, slots=True)
 class GetNd(_GetNeighbor):
     """`get_nd(P, A);`."""
 
-    NAME, PLACE = "get_nd", NEIGHBOR_IP6
+    NAME, ADDRESS = "get_nd", NEIGHBOR_IP6
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class _PutNeighbor(Action):
     """Tell the controller a neighbour's MAC."""
 
     NAME: ClassVar[str]
-    PLACE: ClassVar[Subfield]
+    ADDRESS: ClassVar[Subfield]
     OPCODE: ClassVar[Opcode]
 
     port: FieldRef
@@ -138,7 +138,7 @@ class _PutNeighbor(Action):
     @classmethod
     def parse(cls, cursor: Cursor) -> Self:
         """Parse port, address and MAC."""
-        return cls(*_comma_separated(cursor, 0, cls.PLACE.n_bits, 48))
+        return cls(*_comma_separated(cursor, 0, cls.ADDRESS.n_bits, 48))
 
     def format(self) -> str:
         """Write the action."""
@@ -150,12 +150,12 @@ class _PutNeighbor(Action):
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:
         """Return a packet-in with port, address and MAC in inport, reg0 or xxreg0, and eth.src."""
-        arguments = ((self.port, INPORT), (self.address, self.PLACE), (self.mac, ETH_SRC))
+        arguments = ((self.port, INPORT), (self.address, self.ADDRESS), (self.mac, ETH_SRC))
         return with_arguments(arguments, [Userdata(self.OPCODE).controller(ctx)])
 
     def evaluate(self, machine: Machine) -> bool:
         """Record the neighbour."""
-        packet, ipv6 = machine.packet, self.PLACE is NEIGHBOR_IP6
+        packet, ipv6 = machine.packet, self.ADDRESS is NEIGHBOR_IP6
         machine.learn_neighbor(
             packet.get(self.port), address=packet.get(self.address), mac=packet.get(self.mac), ipv6=ipv6
         )
@@ -166,14 +166,14 @@ class _PutNeighbor(Action):
 class PutArp(_PutNeighbor):
     """`put_arp(P, A, E);`."""
 
-    NAME, PLACE, OPCODE = "put_arp", NEIGHBOR_IP4, Opcode.PUT_ARP
+    NAME, ADDRESS, OPCODE = "put_arp", NEIGHBOR_IP4, Opcode.PUT_ARP
 
 
 @dataclass(frozen=True, slots=True)
 class PutNd(_PutNeighbor):
     """`put_nd(P, A, E);`."""
 
-    NAME, PLACE, OPCODE = "put_nd", NEIGHBOR_IP6, Opcode.PUT_ND
+    NAME, ADDRESS, OPCODE = "put_nd", NEIGHBOR_IP6, Opcode.PUT_ND
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class _LookupNeighbor(Action):
     """Whether a neighbour with that address and MAC is known behind the port."""
 
     NAME: ClassVar[str]
-    PLACE: ClassVar[Subfield]
+    ADDRESS: ClassVar[Subfield]
 
     dst: FieldRef
     port: FieldRef
@@ -191,7 +191,7 @@ class _LookupNeighbor(Action):
     @classmethod
     def parse(cls, cursor: Cursor, dst: FieldRef) -> Self:
         """Parse port, address and MAC."""
-        return cls(check_result(cursor, dst), *_comma_separated(cursor, 0, cls.PLACE.n_bits, 48))
+        return cls(check_result(cursor, dst), *_comma_separated(cursor, 0, cls.ADDRESS.n_bits, 48))
 
     def format(self) -> str:
         """Write the action."""
@@ -203,13 +203,13 @@ class _LookupNeighbor(Action):
 
     def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
         """Return the call."""
-        arguments = ((self.port, INPORT), (self.address, self.PLACE), (self.mac, ETH_SRC))
+        arguments = ((self.port, INPORT), (self.address, self.ADDRESS), (self.mac, ETH_SRC))
         body = ask(OFTable.MAC_LOOKUP, FlagBit.MAC_FOUND)
         return [*with_arguments(arguments, body), RegMove(src=FlagBit.MAC_FOUND.bits, dst=bits_of(self.dst))]
 
     def evaluate(self, machine: Machine) -> bool:
         """Look the neighbour up."""
-        packet, ipv6 = machine.packet, self.PLACE is NEIGHBOR_IP6
+        packet, ipv6 = machine.packet, self.ADDRESS is NEIGHBOR_IP6
         known = machine.neighbor(packet.get(self.port), address=packet.get(self.address), ipv6=ipv6)
         return _set_bit(machine, self.dst, known is not None and known == packet.get(self.mac))
 
@@ -218,14 +218,14 @@ class _LookupNeighbor(Action):
 class LookupArp(_LookupNeighbor):
     """`R = lookup_arp(P, A, M);`."""
 
-    NAME, PLACE = "lookup_arp", NEIGHBOR_IP4
+    NAME, ADDRESS = "lookup_arp", NEIGHBOR_IP4
 
 
 @dataclass(frozen=True, slots=True)
 class LookupNd(_LookupNeighbor):
     """`R = lookup_nd(P, A, M);`."""
 
-    NAME, PLACE = "lookup_nd", NEIGHBOR_IP6
+    NAME, ADDRESS = "lookup_nd", NEIGHBOR_IP6
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,7 @@ class _LookupAddress(Action):
     """Whether a neighbour with that address is known behind the port."""
 
     NAME: ClassVar[str]
-    PLACE: ClassVar[Subfield]
+    ADDRESS: ClassVar[Subfield]
 
     dst: FieldRef
     port: FieldRef
@@ -242,7 +242,7 @@ class _LookupAddress(Action):
     @classmethod
     def parse(cls, cursor: Cursor, dst: FieldRef) -> Self:
         """Parse port and address."""
-        return cls(check_result(cursor, dst), *_comma_separated(cursor, 0, cls.PLACE.n_bits))
+        return cls(check_result(cursor, dst), *_comma_separated(cursor, 0, cls.ADDRESS.n_bits))
 
     def format(self) -> str:
         """Write the action."""
@@ -255,12 +255,12 @@ class _LookupAddress(Action):
     def encode(self, ctx: Context) -> list[OpenFlowAction]:  # noqa: ARG002 - the same everywhere
         """Return the call; its table writes eth.dst too, which is kept aside."""
         body = [StackPush(ETH_DST), *ask(OFTable.MAC_BINDING, FlagBit.MAC_FOUND), StackPop(ETH_DST)]
-        arguments = ((self.port, OUTPORT), (self.address, self.PLACE))
+        arguments = ((self.port, OUTPORT), (self.address, self.ADDRESS))
         return [*with_arguments(arguments, body), RegMove(src=FlagBit.MAC_FOUND.bits, dst=bits_of(self.dst))]
 
     def evaluate(self, machine: Machine) -> bool:
         """Look the neighbour up."""
-        packet, ipv6 = machine.packet, self.PLACE is NEIGHBOR_IP6
+        packet, ipv6 = machine.packet, self.ADDRESS is NEIGHBOR_IP6
         known = machine.neighbor(packet.get(self.port), address=packet.get(self.address), ipv6=ipv6)
         return _set_bit(machine, self.dst, known is not None)
 
@@ -269,14 +269,14 @@ class _LookupAddress(Action):
 class LookupArpIp(_LookupAddress):
     """`R = lookup_arp_ip(P, A);`."""
 
-    NAME, PLACE = "lookup_arp_ip", NEIGHBOR_IP4
+    NAME, ADDRESS = "lookup_arp_ip", NEIGHBOR_IP4
 
 
 @dataclass(frozen=True, slots=True)
 class LookupNdIp(_LookupAddress):
     """`R = lookup_nd_ip(P, A);`."""
 
-    NAME, PLACE = "lookup_nd_ip", NEIGHBOR_IP6
+    NAME, ADDRESS = "lookup_nd_ip", NEIGHBOR_IP6
 
 
 @dataclass(frozen=True, slots=True)

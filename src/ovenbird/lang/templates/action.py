@@ -1,10 +1,11 @@
 """Templates of actions: texts that differ only in the constants that they assign are encoded once.
 
-A text is cut at the constants of its assignments (`field = constant;`, at any depth); what is left, with the place of
-the flow, is its *shape*. The first text of a shape is parsed, encoded, and encoded again with each constant all zeros
-and all ones: where exactly the constant's bytes differ there is a hole, and any other text of the shape is those bytes
-with its own constants in the holes. A constant without such a place (bits that share a byte with others) belongs to
-the shape. Texts that ask more of their surroundings than the keys of ports have no stencil; nor have wrong ones.
+A text is cut at the constants of its assignments (`field = constant;`, at any depth); what is left, with the stage of
+the flow, names its *template*. The first text of a template is parsed, encoded, and encoded again with each constant
+all zeros and all ones: where exactly the constant's bytes differ there is a slot, and any other text of the template is
+those bytes with its own constants in the slots. A constant without such a position (bits that share a byte with others)
+belongs to the template: there is a variant for each. Texts that ask more of their surroundings than the keys of ports
+have no template; nor have wrong ones.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ _CONSTANT = re.compile(
     r"""=\ ?("[^"\\]*" | [0-9][0-9A-Fa-fx.:]* | [0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]+)(?=\s*;)""", re.VERBOSE
 )
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*(?:\[\s*\d+\s*(?:\.\.\s*\d+\s*)?\])?\s*\Z")
-_MAX_VARIANTS = 256  # per shape; more means that its fixed constants vary, and that stencils are no gain
+_MAX_VARIANTS = 256  # per template; more means that its fixed constants vary, and that a template is no gain
 _MAX_TEXT = 1 << 20
-"""Characters of the texts of which shapes and variants are remembered; with more than that, all are forgotten."""
+"""Characters of the texts of which templates and variants are remembered; with more than that, all are forgotten."""
 _PORT_BITS = 32
 
 
@@ -45,7 +46,7 @@ class Filled(NamedTuple):
 
 
 class _Slot(NamedTuple):
-    """A constant that has a hole: which one, how many bits it has, and whether it is a port's name."""
+    """A constant that has a slot: which one, how many bits it has, and whether it is a port's name."""
 
     constant: int
     n_bits: int
@@ -53,80 +54,80 @@ class _Slot(NamedTuple):
 
 
 class _Variant(NamedTuple):
-    stencil: ByteTemplate
+    encoding: ByteTemplate
     prerequisites: tuple[str, ...]
 
 
-class _Shape:
-    """What texts share that agree between their constants, by the constants that have no hole."""
+class _TextTemplate:
+    """What texts share that agree between their constants, by the constants that have no slot."""
 
-    __slots__ = ("fixed", "holes", "variants")
+    __slots__ = ("fixed", "slots", "variants")
 
-    def __init__(self, holes: tuple[_Slot, ...], fixed: tuple[int, ...]) -> None:
-        self.holes = holes
+    def __init__(self, slots: tuple[_Slot, ...], fixed: tuple[int, ...]) -> None:
+        self.slots = slots
         self.fixed = fixed
         self.variants: dict[tuple[str, ...], _Variant | None] = {}
 
 
 class ActionTemplates:
-    """A memory of shapes; one serves any number of datapaths, because ports are looked up on every use."""
+    """A memory of templates; one serves any number of datapaths, because ports are looked up on every use."""
 
-    __slots__ = ("_length", "_shapes")
+    __slots__ = ("_length", "_templates")
 
     def __init__(self) -> None:
         self._length = 0
-        self._shapes: dict[tuple[Hashable, ...], _Shape | None] = {}
+        self._templates: dict[tuple[Hashable, ...], _TextTemplate | None] = {}
 
     def fill(
-        self, text: str, place: Hashable, port_key: Callable[[str], int | None], context: Callable[[], Context]
+        self, text: str, stage: Hashable, port_key: Callable[[str], int | None], context: Callable[[], Context]
     ) -> Filled | None:
-        """Encode actions as `parse_actions(text).encode(context())` does, faster when the shape is known.
+        """Encode actions as `parse_actions(text).encode(context())` does, faster when the template is known.
 
         Arguments:
             text: the actions.
-            place: pipeline, table, kind of datapath: all of the context but the names.
+            stage: pipeline, table, kind of datapath: all of the context but the names.
             port_key: returns the key of a port or multicast group, 0 or None for none.
-            context: makes the context; called for the first text of a shape alone.
+            context: makes the context; called for the first text of a template alone.
 
         Returns:
             None for actions that have to be encoded each by itself.
         """
         parts = _CONSTANT.split(text)
-        key = (place, *parts[::2])
+        key = (stage, *parts[::2])
         constants = parts[1::2]
-        shape = self._shapes.get(key, _UNSEEN)
-        if shape is _UNSEEN:
-            shape = self._shapes[key] = _shape(text, context())
+        template = self._templates.get(key, _UNSEEN)
+        if template is _UNSEEN:
+            template = self._templates[key] = _text_template(text, context())
             self._remember(text)
-        if shape is None:
+        if template is None:
             return None
-        fixed = tuple([constants[index] for index in shape.fixed])
-        variant = shape.variants.get(fixed, _UNSEEN)
+        fixed = tuple([constants[index] for index in template.fixed])
+        variant = template.variants.get(fixed, _UNSEEN)
         if variant is _UNSEEN:
-            variant = _variant(text, shape, context())
-            if len(shape.variants) < _MAX_VARIANTS:
-                shape.variants[fixed] = variant
+            variant = _variant(text, template, context())
+            if len(template.variants) < _MAX_VARIANTS:
+                template.variants[fixed] = variant
                 self._remember(text)
-        values = _values(shape, constants, port_key)
+        values = _values(template, constants, port_key)
         if variant is None or values is None:
             return None
-        stencil, prerequisites = variant
-        return Filled(stencil.form % stencil.picked(values), prerequisites)
+        encoding, prerequisites = variant
+        return Filled(encoding.form % encoding.picked(values), prerequisites)
 
     def _remember(self, text: str) -> None:
         """Count the text of which something new is remembered; forget everything when that is too much."""
         self._length += len(text)
         if self._length > _MAX_TEXT:
-            self._shapes.clear()
+            self._templates.clear()
             self._length = 0
 
 
 _UNSEEN: Any = object()
 
 
-def _values(shape: _Shape, constants: list[str], port_key: Callable[[str], int | None]) -> list[bytes] | None:
+def _values(template: _TextTemplate, constants: list[str], port_key: Callable[[str], int | None]) -> list[bytes] | None:
     values = []
-    for index, n_bits, is_port in shape.holes:
+    for index, n_bits, is_port in template.slots:
         constant = constants[index]
         if (constant[0] == '"') is not is_port:
             return None
@@ -143,47 +144,47 @@ def _values(shape: _Shape, constants: list[str], port_key: Callable[[str], int |
     return values
 
 
-def _shape(text: str, context: Context) -> _Shape | None:
-    """Analyse the first text of a shape; None when its texts have no stencil."""
+def _text_template(text: str, context: Context) -> _TextTemplate | None:
+    """Analyse the first text of a template; None when its texts can have none."""
     if _encoded(text, context, {}) is None:
         return None
-    holes, fixed = [], []
+    slots, fixed = [], []
     for index, found in enumerate(_CONSTANT.finditer(text)):
         is_port = found[1][0] == '"'
         n_bits = _PORT_BITS if is_port else _width(text[: found.start()])
-        if n_bits and _place(text, context, found.span(1), n_bits, is_port=is_port) is not None:
-            holes.append(_Slot(index, n_bits, is_port))
+        if n_bits and _position(text, context, found.span(1), n_bits, is_port=is_port) is not None:
+            slots.append(_Slot(index, n_bits, is_port))
         else:
             fixed.append(index)
-    return _Shape(tuple(holes), tuple(fixed))
+    return _TextTemplate(tuple(slots), tuple(fixed))
 
 
-def _variant(text: str, shape: _Shape, context: Context) -> _Variant | None:
-    """Make the stencil of texts with the same fixed constants; None when it would not give back this very text."""
+def _variant(text: str, template: _TextTemplate, context: Context) -> _Variant | None:
+    """Make the bytes of texts with the same fixed constants; None when they would not give back this very text."""
     encoded = _encoded(text, context, {})
     found = list(_CONSTANT.finditer(text))
-    values = _values(shape, [each[1] for each in found], context.port_key)
+    values = _values(template, [each[1] for each in found], context.port_key)
     if encoded is None or values is None:
         return None
     plain, asked = encoded
-    if asked != sum(1 for index, _, is_port in shape.holes if is_port and len(found[index][1]) > 2):
-        return None  # a port in another place than an assignment
-    places = []
-    for number, (index, n_bits, is_port) in enumerate(shape.holes):
-        place = _place(text, context, found[index].span(1), n_bits, is_port=is_port)
-        if place is None:
+    if asked != sum(1 for index, _, is_port in template.slots if is_port and len(found[index][1]) > 2):
+        return None  # a port elsewhere than in an assignment
+    positions = []
+    for number, (index, n_bits, is_port) in enumerate(template.slots):
+        position = _position(text, context, found[index].span(1), n_bits, is_port=is_port)
+        if position is None:
             return None
-        places.append((place, n_bits >> 3, number))
+        positions.append((position, n_bits >> 3, number))
     form, picks, at = b"", [], 0
-    for start, length, number in sorted(places):
+    for start, length, number in sorted(positions):
         form += escaped(plain[at:start]) + b"%b"
         picks.append(number)
         at = start + length
     form += escaped(plain[at:])
-    stencil = ByteTemplate(form, itemgetter(*picks) if picks else _none)
-    if stencil.filled(values) != plain:
+    encoding = ByteTemplate(form, itemgetter(*picks) if picks else _none)
+    if encoding.filled(values) != plain:
         return None
-    return _Variant(stencil, parse_actions(text).prerequisites)
+    return _Variant(encoding, parse_actions(text).prerequisites)
 
 
 def _none(_values: object) -> tuple[()]:
@@ -202,7 +203,7 @@ def _width(before: str) -> int:
     return bits.n_bits if bits.ofs % 8 == 0 and bits.n_bits % 8 == 0 else 0
 
 
-def _place(text: str, context: Context, span: tuple[int, int], n_bits: int, *, is_port: bool) -> int | None:
+def _position(text: str, context: Context, span: tuple[int, int], n_bits: int, *, is_port: bool) -> int | None:
     """Return where in the encoded text the constant's bytes are; None unless they are all that depends on it."""
     start, end = span
     ones = (1 << n_bits) - 1

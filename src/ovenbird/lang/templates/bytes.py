@@ -27,26 +27,26 @@ _UNFIT = frozenset(("metadata", "conj_id", "vlan_tci"))
 
 
 class ByteTemplate(NamedTuple):
-    """Bytes with a hole wherever `picked` puts a value: `form % picked(values)`."""
+    """Bytes with a slot wherever `picked` puts a value: `form % picked(values)`."""
 
     form: bytes
     picked: Callable[[Sequence[bytes]], Any]
 
     def filled(self, values: Sequence[bytes]) -> bytes:
-        """Return the bytes with these values in the holes."""
+        """Return the bytes with these values in the slots."""
         filled: bytes = self.form % self.picked(values)
         return filled
 
 
 class MatchTemplate(NamedTuple):
-    """A match's bytes; `ports` says which hole, or else which number, a whole register has that may hold a port."""
+    """A match's bytes; `ports` says which slot, or else which number, a whole register has that may hold a port."""
 
     form: bytes
     picked: Callable[[Sequence[bytes]], Any]
     ports: dict[str, tuple[int, int]]
 
     def filled(self, values: Sequence[bytes]) -> bytes:
-        """Return the match with these values in the holes; the first is the datapath's key, of 8 bytes."""
+        """Return the match with these values in the slots; the first is the datapath's key, of 8 bytes."""
         filled: bytes = self.form % self.picked(values)
         return filled
 
@@ -55,8 +55,8 @@ class MatchTemplate(NamedTuple):
         found = self.ports.get(register)
         if found is None:
             return None
-        hole, number = found
-        return int.from_bytes(values[hole], "big") if hole else number
+        slot, number = found
+        return int.from_bytes(values[slot], "big") if slot else number
 
 
 def escaped(data: bytes) -> bytes:
@@ -64,15 +64,15 @@ def escaped(data: bytes) -> bytes:
     return data.replace(b"%", b"%%")
 
 
-def match_template(match: Match, holes: Mapping[str, int]) -> MatchTemplate | None:
+def match_template(match: Match, slots: Mapping[str, int]) -> MatchTemplate | None:
     """Return a match with the values of some fields left open.
 
     Arguments:
         match: the match; the open fields' values do not matter, their masks do.
-        holes: the number of the hole of each open field, from 1.
+        slots: the number of the slot of each open field, from 1.
 
     Returns:
-        The stencil; None for a match that has to be encoded as a whole.
+        The template; None for a match that has to be encoded as a whole.
     """
     if not _UNFIT.isdisjoint(match) or any(FIELDS[name].variable for name in match):
         return None
@@ -82,16 +82,16 @@ def match_template(match: Match, holes: Mapping[str, int]) -> MatchTemplate | No
         field = FIELDS[name]
         entry = encode_oxm({name: fields[name]})
         length += len(entry)
-        hole = 0 if name == "metadata" else holes.get(name)
-        if hole is None:
+        slot = 0 if name == "metadata" else slots.get(name)
+        if slot is None:
             form += escaped(entry)
             continue
         start = len(field.header if fields[name][1] == field.mask else field.masked_header)
         form += escaped(entry[:start]) + b"%b" + escaped(entry[start + field.n_bytes :])
-        picks.append(hole)
+        picks.append(slot)
     form = escaped((0x10000 | length).to_bytes(4, "big")) + form + _PADDING[length & 7]
     ports = {
-        name: (holes.get(name, 0), match[name][0])
+        name: (slots.get(name, 0), match[name][0])
         for name in ("reg14", "reg15")
         if name in match and match[name][1] == FIELDS[name].mask
     }

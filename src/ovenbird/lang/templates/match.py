@@ -1,17 +1,17 @@
-"""Compiled shapes of matches: what matches that differ only in their literals share is compiled once.
+"""Templates of matches: what matches that differ only in their literals share is compiled once.
 
 A compiler of logical networks writes the same few hundred sentences again and again with other addresses and ports.
-`Templates` cuts a text at its literals, looks up what is left, the *shape*, and puts the literals' values into the
-flows compiled before, or into their bytes (`stencils`).
+`Templates` cuts a text at its literals, looks up the template of what is left, and puts the literals' values into the
+flows compiled before, or into their bytes (`encoded`).
 
 Why the result equals `compile_match`'s: a literal is a *slot* only when its comparison stays an equality after
-annotation, of a field, not a predicate, that no other comparison of the annotated match touches. Then every box either
-has exactly the slot's one value for that field or leaves it open, so that no intersection, union, order or count
+annotation, of a field, not a predicate, that no other comparison of the annotated match touches. Then every conjunction
+either has exactly the slot's one value for that field or leaves it open, so that no intersection, union, order or count
 depends on the value. Nor does it on the values of a set as long as they differ, but for the order of flows; hence sets
-are for stencils alone, which a switch takes in any order. All other literals are *fixed*: they are part of the key, as
-is each port's residence. A name is never a fixed literal nor a part of the shape: what it stands for changes. What is
-left, such as names in other places, address sets, whose members may change, unknown ports, values too wide, or text
-that does not parse, goes the plain way.
+are for bytes alone, which a switch takes in any order. All other literals are *fixed*: there is a variant for each, as
+for each port's residence. A name is never a fixed literal nor a part of the text's key: what it stands for changes.
+What is left, such as names elsewhere, address sets, whose members may change, unknown ports, values too wide, or text
+that does not parse, is compiled by itself.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _LITERAL = re.compile(
 )
 _BEFORE = re.compile(r"==\s*(?:\{([^{}\"]*))?\Z")
 _MAX_MEMBERS = 64  # of a port group; of more a conjunctive match is made sooner or later
-_MAX_TEMPLATES = 1024  # per shape; more means that its fixed literals vary, and that a template is no gain
+_MAX_VARIANTS = 1024  # variants of a template; more means that its fixed literals vary, and that it is no gain
 _MAX_TEXT = 1 << 20
-"""Characters of the texts of which shapes and templates are remembered; with more than that, all are forgotten."""
+"""Characters of the texts of which templates and variants are remembered; with more than that, all are forgotten."""
 
 
 class _Slot(NamedTuple):
@@ -74,11 +74,11 @@ class _Slot(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Shape:
+class _TextTemplate:
     """What texts that agree between their literals share.
 
-    `sets` has the holes of each field that a set fills. A port group is a set too; its members' holes come last, and
-    how many there are tells templates apart.
+    `sets` has the numbers of the slots of each field that a set fills. A port group is a set too; its members' numbers
+    come last, and how many there are tells variants apart.
     """
 
     slots: tuple[_Slot, ...]
@@ -86,34 +86,34 @@ class _Shape:
     residents: tuple[int, ...]
     sets: dict[str, tuple[int, ...]] = field(default_factory=dict)
     group: _Slot | None = None
-    templates: dict[tuple[object, ...], Compiled] = field(default_factory=dict)
-    stencils: dict[tuple[object, ...], tuple[MatchTemplate, ...] | None] = field(default_factory=dict)
+    compiled: dict[tuple[object, ...], Compiled] = field(default_factory=dict)
+    encoded: dict[tuple[object, ...], tuple[MatchTemplate, ...] | None] = field(default_factory=dict)
 
 
 class Templates:
-    """A cache of compiled shapes; one serves any number of datapaths, because names are looked up on every use."""
+    """A memory of templates; one serves any number of datapaths, because names are looked up on every use."""
 
-    __slots__ = ("_length", "_shapes")
+    __slots__ = ("_length", "_templates")
 
     def __init__(self) -> None:
-        self._shapes: dict[tuple[str, ...], _Shape | None] = {}
+        self._templates: dict[tuple[str, ...], _TextTemplate | None] = {}
         self._length = 0
 
     def compile(self, text: str, bindings: Bindings) -> Compiled:
-        """Compile a match as `compile.compile_match` does, faster when a text of the same shape came before."""
+        """Compile a match as `compile.compile_match` does, faster when a text of the same template came before."""
         if "$" in text or "@" in text:
             return compile_match(text, bindings)
         parts = _LITERAL.split(text)
-        shape = self._shape_of(text, parts)
-        if shape is None or shape.sets or shape.group is not None:
+        template = self._template_of(text, parts)
+        if template is None or template.sets or template.group is not None:
             return compile_match(text, bindings)
-        return self._instantiate(shape, text, parts[1::2], bindings)
+        return self._instantiate(template, text, parts[1::2], bindings)
 
-    def stencils(self, text: str, bindings: Bindings) -> tuple[tuple[MatchTemplate, ...], list[bytes]] | None:
-        """Return a match's flows as bytes with holes, and what fills the holes from the second on.
+    def encoded(self, text: str, bindings: Bindings) -> tuple[tuple[MatchTemplate, ...], list[bytes]] | None:
+        """Return a match's flows as bytes with slots, and what fills the slots from the second on.
 
         Returns:
-            The stencils (none for a match that never holds) and the values, whose first the caller puts in; None for a
+            The bytes (none for a match that never holds) and the values, whose first the caller puts in; None for a
             match that has to be compiled and encoded, such as one that is conjunctive or has address sets.
 
         Raises:
@@ -122,100 +122,102 @@ class Templates:
         if "$" in text:
             return None
         parts = _LITERAL.split(text)
-        shape = self._shape_of(text, parts)
-        if shape is None:
+        template = self._template_of(text, parts)
+        if template is None:
             return None
         literals = parts[1::2]
-        values = _values(shape, literals, bindings)
+        values = _values(template, literals, bindings)
         if values is None:
             return None
-        variant = _variant(shape, literals, bindings) if shape.fixed or shape.residents else ()
-        if shape.group is not None:
+        variant = _variant(template, literals, bindings) if template.fixed or template.residents else ()
+        if template.group is not None:
             variant = (*variant, len(values))
-        found = shape.stencils.get(variant, ())
-        if found == () and variant not in shape.stencils:
-            ordered = not shape.sets and shape.group is None
-            plain = self._instantiate(shape, text, literals, bindings) if ordered else compile_match(text, bindings)
-            found = _stencils(shape, plain, values)
-            if len(shape.stencils) < _MAX_TEMPLATES:
-                shape.stencils[variant] = found
+        found = template.encoded.get(variant, ())
+        if found == () and variant not in template.encoded:
+            ordered = not template.sets and template.group is None
+            plain = self._instantiate(template, text, literals, bindings) if ordered else compile_match(text, bindings)
+            found = _encodings(template, plain, values)
+            if len(template.encoded) < _MAX_VARIANTS:
+                template.encoded[variant] = found
                 self._remember(text)
         return None if found is None else (found, values)
 
-    def _shape_of(self, text: str, parts: list[str]) -> _Shape | None:
+    def _template_of(self, text: str, parts: list[str]) -> _TextTemplate | None:
         key = tuple(parts[::2])
-        shape = self._shapes.get(key, _UNSEEN)
-        if shape is _UNSEEN:
-            shape = self._shapes[key] = _shape(text, parts)
+        template = self._templates.get(key, _UNSEEN)
+        if template is _UNSEEN:
+            template = self._templates[key] = _text_template(text, parts)
             self._remember(text)
-        return shape
+        return template
 
     def _remember(self, text: str) -> None:
         """Count the text of which something new is remembered; forget everything when that is too much."""
         self._length += len(text)
         if self._length > _MAX_TEXT:
-            self._shapes.clear()
+            self._templates.clear()
             self._length = 0
 
-    def _instantiate(self, shape: _Shape, text: str, literals: list[str], bindings: Bindings) -> Compiled:
-        cubes = _cubes(shape, literals, bindings)
-        if cubes is None:
+    def _instantiate(self, template: _TextTemplate, text: str, literals: list[str], bindings: Bindings) -> Compiled:
+        masked_values = _masked_values(template, literals, bindings)
+        if masked_values is None:
             return compile_match(text, bindings)
         variant: tuple[object, ...] = ()
-        if shape.fixed or shape.residents:
-            variant = _variant(shape, literals, bindings)
-        template = shape.templates.get(variant)
-        if template is None:
-            template = compile_match(text, bindings)
-            if len(shape.templates) < _MAX_TEMPLATES:
-                shape.templates[variant] = template
+        if template.fixed or template.residents:
+            variant = _variant(template, literals, bindings)
+        compiled = template.compiled.get(variant)
+        if compiled is None:
+            compiled = compile_match(text, bindings)
+            if len(template.compiled) < _MAX_VARIANTS:
+                template.compiled[variant] = compiled
                 self._remember(text)
-            return template
-        return _filled(template, cubes) if cubes else template
+            return compiled
+        return _filled(compiled, masked_values) if masked_values else compiled
 
 
-_UNSEEN = _Shape((), (), ())
+_UNSEEN = _TextTemplate((), (), ())
 
 
-def _filled(template: Compiled, cubes: dict[str, tuple[int, int]]) -> Compiled:
-    """Return a template with the values of its slots."""
+def _filled(compiled: Compiled, masked_values: dict[str, tuple[int, int]]) -> Compiled:
+    """Return flows with the values of their slots."""
     flows = []
-    for match, clauses in template.flows:
+    for match, clauses in compiled.flows:
         fields = dict(match)
         for name in fields:
-            cube = cubes.get(name)
-            if cube is not None:
-                fields[name] = cube
+            masked = masked_values.get(name)
+            if masked is not None:
+                fields[name] = masked
         flows.append(CompiledFlow(Match(fields), clauses))
-    return Compiled(tuple(flows), template.n_conjunctions)
+    return Compiled(tuple(flows), compiled.n_conjunctions)
 
 
-def _cubes(shape: _Shape, literals: list[str], bindings: Bindings) -> dict[str, tuple[int, int]] | None:
+def _masked_values(
+    template: _TextTemplate, literals: list[str], bindings: Bindings
+) -> dict[str, tuple[int, int]] | None:
     """Return what the slots' literals put into the flows; None for a literal that is not as the template expects."""
-    cubes: dict[str, tuple[int, int]] = {}
-    for slot in shape.slots:
+    masked_values: dict[str, tuple[int, int]] = {}
+    for slot in template.slots:
         value = slot.value(literals, bindings)
         if value is None:
             return None
         for name, shift, mask, _ in slot.masks:
-            cubes[name] = (value >> shift & mask, mask)
-    return cubes
+            masked_values[name] = (value >> shift & mask, mask)
+    return masked_values
 
 
-def _values(shape: _Shape, literals: list[str], bindings: Bindings) -> list[bytes] | None:
-    """Return what the slots' literals put into a stencil's holes, as `_cubes` does for flows; the first is left out."""
+def _values(template: _TextTemplate, literals: list[str], bindings: Bindings) -> list[bytes] | None:
+    """Return what the slots' literals put into bytes, as `_masked_values` does for flows; the first is left out."""
     values = [b""]
-    for slot in shape.slots:
+    for slot in template.slots:
         value = slot.value(literals, bindings)
         if value is None:
             return None
         for _, shift, mask, n_bytes in slot.masks:
             values.append((value >> shift & mask).to_bytes(n_bytes, "big"))
-    for holes in shape.sets.values():
-        if len({values[hole] for hole in holes}) < len(holes):
+    for numbers in template.sets.values():
+        if len({values[number] for number in numbers}) < len(numbers):
             return None
-    if shape.group is not None:
-        names = bindings.port_groups.get(literals[shape.group.literal][1:])
+    if template.group is not None:
+        names = bindings.port_groups.get(literals[template.group.literal][1:])
         if names is None:
             return None
         keys = {key for name in names if (key := bindings.ports.get(name)) is not None}
@@ -225,40 +227,40 @@ def _values(shape: _Shape, literals: list[str], bindings: Bindings) -> list[byte
     return values
 
 
-def _stencils(shape: _Shape, compiled: Compiled, values: list[bytes]) -> tuple[MatchTemplate, ...] | None:
-    """Return a template's flows as stencils, with a hole for each part of each slot; None if one of them is unfit."""
+def _encodings(template: _TextTemplate, compiled: Compiled, values: list[bytes]) -> tuple[MatchTemplate, ...] | None:
+    """Return a template's flows as bytes, with one number for each part of each slot; None if one of them is unfit."""
     if compiled.n_conjunctions:
         return None
-    names = [mask[0] for slot in shape.slots for mask in slot.masks]
-    sets = shape.sets
-    if shape.group is not None:
-        sets = {**sets, shape.group.masks[0][0]: tuple(range(len(names) + 1, len(values)))}
+    names = [mask[0] for slot in template.slots for mask in slot.masks]
+    sets = template.sets
+    if template.group is not None:
+        sets = {**sets, template.group.masks[0][0]: tuple(range(len(names) + 1, len(values)))}
     plain = {name: number for number, name in enumerate(names, 1) if name not in sets}
-    stencils = []
+    made = []
     for match, _ in compiled.flows:
-        holes = dict(plain)
+        numbers = dict(plain)
         for name, among in sets.items():
             if name in match:
                 value = match[name][0].to_bytes(FIELDS[name].n_bytes, "big")
-                holes[name] = next(hole for hole in among if values[hole] == value)
-        stencil = match_template(match, holes)
-        if stencil is None:
+                numbers[name] = next(number for number in among if values[number] == value)
+        encoding = match_template(match, numbers)
+        if encoding is None:
             return None
-        stencils.append(stencil)
-    return tuple(stencils)
+        made.append(encoding)
+    return tuple(made)
 
 
-def _variant(shape: _Shape, literals: list[str], bindings: Bindings) -> tuple[object, ...]:
-    """Return which of a shape's templates the literals ask for."""
-    ports = [literals[index] for index in shape.residents]
+def _variant(template: _TextTemplate, literals: list[str], bindings: Bindings) -> tuple[object, ...]:
+    """Return which of a template's variants the literals ask for."""
+    ports = [literals[index] for index in template.residents]
     return (
-        *[literals[index] for index in shape.fixed],
+        *[literals[index] for index in template.fixed],
         *[bindings.resident(port[1:-1]) if port[0] == '"' else port for port in ports],
     )
 
 
-def _shape(text: str, parts: list[str]) -> _Shape | None:
-    """Analyse the first text of a shape; None when its texts must go the plain way."""
+def _text_template(text: str, parts: list[str]) -> _TextTemplate | None:
+    """Analyse the first text of a template; None when its texts have to be compiled each by itself."""
     if any(sign in between for between in parts[::2] for sign in '"@'):
         return None
     try:
@@ -305,7 +307,7 @@ def _shape(text: str, parts: list[str]) -> _Shape | None:
         slots += made
     if any(parts[1::2][index][0] in '"@' for index in fixed):
         return None
-    return _Shape(tuple(slots), tuple(fixed), tuple(resident_indices), sets, group)
+    return _TextTemplate(tuple(slots), tuple(fixed), tuple(resident_indices), sets, group)
 
 
 def _slots(indices: list[int], compare: Compare, meant: list[Compare]) -> list[_Slot]:
@@ -325,7 +327,7 @@ def _slots(indices: list[int], compare: Compare, meant: list[Compare]) -> list[_
     elif not isinstance(first, (Integer, String, PortGroup)):
         return []
     name, mask = symbol.field.name, ones << ofs
-    shifts = {part: 32 * place for place, part in enumerate(narrow(name, (0, symbol.field.mask)))}
+    shifts = {part: 32 * number for number, part in enumerate(narrow(name, (0, symbol.field.mask)))}
     masks = tuple(
         (part, shifts[part], bits, FIELDS[part].n_bytes) for part, (_, bits) in narrow(name, (0, mask)).items()
     )

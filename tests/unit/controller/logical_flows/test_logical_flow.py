@@ -228,10 +228,10 @@ def test_engines_share_no_templates_and_those_of_one_that_is_closed_are_freed():
         world.flow(switch, "ip4.dst == {10.0.0.1, 10.0.0.2}", "ct_snat;")
     mine, other = map(translator_of, worlds)
     worlds[0].run()
-    assert mine._matches._shapes
-    assert mine._actions._shapes
-    assert not other._matches._shapes
-    assert not other._actions._shapes
+    assert mine._matches._templates
+    assert mine._actions._templates
+    assert not other._matches._templates
+    assert not other._actions._templates
     assert not other._encodings
     worlds[1].run()
     left = weakref.ref(mine)
@@ -240,6 +240,6 @@ def test_engines_share_no_templates_and_those_of_one_that_is_closed_are_freed():
     try:
         worlds[0].engine.close()
         assert left() is None
-        assert other._matches._shapes
+        assert other._matches._templates
     finally:
         gc.enable()

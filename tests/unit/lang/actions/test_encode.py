@@ -225,7 +225,7 @@ def test_formatting_and_encoding_lose_nothing(place, machine, text, is_switch) -
         assert 0 <= value <= FIELDS[name].mask
 
 
-SHARED = ActionTemplates()  # lives through all examples, so that texts meet the shapes of others
+SHARED = ActionTemplates()  # lives through all examples, so that texts meet the templates of others
 EDGES = [
     'reg0 = "p1";', "reg0[0..7] = 300;", "reg0 = 99999999999;", "inport = 5;", "ip4.src = 10.0.0;", "igmp;",
     "eth.dst = 10.0.0.1;", 'log(name="reg0 = 5;");', 'bind_vport("p1", inport); outport = "p2";', "reg8[4..11] = 77;",
@@ -237,11 +237,11 @@ EDGES = [
 
 @given(texts=st.lists(LISTS | st.sampled_from(EDGES), min_size=1, max_size=6), is_switch=st.booleans())
 @settings(max_examples=300)
-def test_stencils_equal_the_plain_encoding(place, texts, is_switch) -> None:
+def test_templates_equal_the_plain_encoding(place, texts, is_switch) -> None:
     fresh, here = ActionTemplates(), place(is_switch=is_switch)
-    for stencils in (SHARED, fresh):
+    for templates in (SHARED, fresh):
         for text in texts:
-            filled = stencils.fill(text, is_switch, here.ports.get, lambda: here)
+            filled = templates.fill(text, is_switch, here.ports.get, lambda: here)
             if filled is not None:
                 actions = parse_actions(text)
                 assert filled == (encode_actions(actions.encode(here)), actions.prerequisites), text
@@ -249,10 +249,10 @@ def test_stencils_equal_the_plain_encoding(place, texts, is_switch) -> None:
 
 def test_what_has_a_stencil(place) -> None:
     def filled(text: str) -> bytes | None:
-        found = stencils.fill(text, 0, here.ports.get, lambda: here)
+        found = templates.fill(text, 0, here.ports.get, lambda: here)
         return found.actions if found else None
 
-    stencils, here = ActionTemplates(), place()
+    templates, here = ActionTemplates(), place()
     text = 'nd_na {{ eth.src = 0a:00:00:00:00:{:02x}; nd.target = fe80::{}; outport = "{}"; output; }};'
     for number, port in ((1, "p1"), (0x25, "p2"), (0, "nosuch"), (0xFF, "")):
         sentence = text.format(number, number, port)
@@ -268,17 +268,17 @@ def test_what_has_a_stencil(place) -> None:
         assert filled(personal) is None
 
 
-def test_shapes_are_forgotten_when_there_are_too_many(place, monkeypatch) -> None:
+def test_templates_are_forgotten_when_there_are_too_many(place, monkeypatch) -> None:
     monkeypatch.setattr(stencils_module, "_MAX_TEXT", 60)
     monkeypatch.setattr(stencils_module, "_MAX_VARIANTS", 2)
-    stencils, here = ActionTemplates(), place()
+    templates, here = ActionTemplates(), place()
     for number in range(28):
         for text in (f"next({number});", f"reg0[{number}] = 1;", f"reg0[1..5] = {number};"):
-            filled = stencils.fill(text, 0, here.ports.get, lambda: here)
+            filled = templates.fill(text, 0, here.ports.get, lambda: here)
             assert filled is not None
             assert filled.actions == encode_actions(parse_actions(text).encode(here))
-    assert len(stencils._shapes) <= 60 / len("next(1);")
-    assert all(shape is None or len(shape.variants) <= 2 for shape in stencils._shapes.values())
+    assert len(templates._templates) <= 60 / len("next(1);")
+    assert all(one is None or len(one.variants) <= 2 for one in templates._templates.values())
 
 
 def test_a_switch_whose_conntrack_dies_of_it_is_not_asked_to_choose_a_source(place) -> None:

@@ -1,4 +1,4 @@
-"""Which matches have a pattern, and where its holes are."""
+"""Which matches have a template, and where its slots are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BINDINGS = Bindings(port_groups={"pg": ["p", "q"]}, ports={"p": 1, "q": 2})
 
 
 @pytest.mark.parametrize(
-    ("text", "holes"),
+    ("text", "slots"),
     [
         ("ip4.src == $a", {"ip_src": "a"}),
         ("!(ip4.src != $a)", {"ip_src": "a"}),
@@ -23,10 +23,10 @@ BINDINGS = Bindings(port_groups={"pg": ["p", "q"]}, ports={"p": 1, "q": 2})
         ("tcp.dst == 80 || ip4.src == $a", {"ip_src": "a"}),
     ],
 )
-def test_a_set_that_is_alone_with_its_field_fills_a_hole(text, holes):
+def test_a_set_that_is_alone_with_its_field_fills_a_slot(text, slots):
     found = address_set_template(text, BINDINGS, SETS)
     assert found is not None
-    assert found.holes == holes
+    assert found.slots == slots
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def test_where_members_matter_there_is_no_pattern(text):
 def test_each_flow_with_a_hole_is_there_once():
     found = address_set_template("outport == @pg && ip4.src == $a", BINDINGS, SETS)
     assert found is not None
-    assert [found.hole(flow.match) for flow in found.compiled.flows if "ip_src" in flow.match] == [("ip_src", "a")]
+    assert [found.slot(flow.match) for flow in found.compiled.flows if "ip_src" in flow.match] == [("ip_src", "a")]
     assert found.compiled.n_conjunctions == 1
-    assert len(found.compiled.flows) == 4  # the conjunction, two ports, one hole
+    assert len(found.compiled.flows) == 4  # the conjunction, two ports, one slot
 
 
 def test_a_set_that_is_not_there_is_an_error_with_its_place():

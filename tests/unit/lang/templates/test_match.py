@@ -46,7 +46,7 @@ ATOMS = [
     ("tcp.dst == {{1, 2, 3, 4}} && tcp.src == {{5, 6, 7, 8}}", BIT),
 ]  # fmt: skip
 
-SHARED = Templates()  # lives through all examples, so that texts meet the shapes of others
+SHARED = Templates()  # lives through all examples, so that texts meet the templates of others
 
 
 def outcome(compile_: object, text: str) -> object:
@@ -60,7 +60,7 @@ def outcome(compile_: object, text: str) -> object:
 
 @st.composite
 def texts(draw: st.DrawFn) -> list[str]:
-    """Several texts of one shape."""
+    """Several texts of one template."""
     atoms = draw(st.lists(st.sampled_from(ATOMS), min_size=1, max_size=4))
     joined = draw(st.sampled_from([" && ", " || "])).join(f"({atom})" if "&&" in atom else atom for atom, _ in atoms)
     return [joined.format(*[draw(s) for atom, s in atoms if "{}" in atom]) for _ in range(3)]
@@ -78,21 +78,21 @@ def test_templates_equal_the_plain_compiler(group: list[str]) -> None:
 
 def stamped(templates: Templates, text: str) -> list[bytes] | None:
     try:
-        found = templates.stencils(text, BINDINGS)
+        found = templates.encoded(text, BINDINGS)
     except LangError as error:
         with pytest.raises(type(error)):
             compile_match(text, BINDINGS)
         return None
     if found is None:
         return None
-    stencils, values = found
+    encodings, values = found
     values[0] = (0x42).to_bytes(8, "big")
-    return [stencil.filled(values) for stencil in stencils]
+    return [encoding.filled(values) for encoding in encodings]
 
 
 @settings(max_examples=300)
 @given(texts())
-def test_stencils_equal_the_encoded_flows(group: list[str]) -> None:
+def test_templates_equal_the_encoded_flows(group: list[str]) -> None:
     fresh = Templates()
     for text in group:
         for templates in (SHARED, fresh):
@@ -110,17 +110,17 @@ def test_what_has_a_stencil() -> None:
     templates = Templates()
     for port, number in (("a", 5), ("b", 37), ("b", 25)):  # 37 and 25: a percent sign is a byte like any other
         match = text.format(port, f"{number:02x}", number, number, number)
-        found = templates.stencils(match, BINDINGS)
+        found = templates.encoded(match, BINDINGS)
         assert found is not None
-        ((stencil,), values) = found
-        assert stencil.port("reg14", values) == BINDINGS.ports.get(port)
-        assert stencil.port("reg15", values) is None
+        ((encoding,), values) = found
+        assert encoding.port("reg14", values) == BINDINGS.ports.get(port)
+        assert encoding.port("reg15", values) is None
         values[0] = b"%b%s%d%%"
-        assert stencil.filled(values).count(b"%b%s%d%%") == 1
-    assert templates.stencils('inport == "gone"', BINDINGS) is None
-    assert templates.stencils("ip4.src == $nets", BINDINGS) is None
-    assert templates.stencils("tcp.dst == {1,2,3,4} && tcp.src == {5,6,7,8}", BINDINGS) is None, "conjunctive"
-    assert templates.stencils("0", BINDINGS) == ((), [b""])
+        assert encoding.filled(values).count(b"%b%s%d%%") == 1
+    assert templates.encoded('inport == "gone"', BINDINGS) is None
+    assert templates.encoded("ip4.src == $nets", BINDINGS) is None
+    assert templates.encoded("tcp.dst == {1,2,3,4} && tcp.src == {5,6,7,8}", BINDINGS) is None, "conjunctive"
+    assert templates.encoded("0", BINDINGS) == ((), [b""])
 
 
 def test_a_port_group_is_a_set_of_as_many_as_there_are() -> None:
@@ -130,21 +130,21 @@ def test_a_port_group_is_a_set_of_as_many_as_there_are() -> None:
         for number in (1, 2):
             here = Bindings(port_groups={"pg": ports}, ports=BINDINGS.ports)
             flows = compile_match(text.format(number), here).flows
-            found = templates.stencils(text.format(number), here)
+            found = templates.encoded(text.format(number), here)
             assert (found is None) is (ports == ["gone"])
             if found is not None:
-                stencils, values = found
+                encodings, values = found
                 values[0] = bytes(8)
                 whole = [Match({**match, "metadata": (0, (1 << 64) - 1)}).encode() for match, _ in flows]
-                assert sorted(stencil.filled(values) for stencil in stencils) == sorted(whole)
-                assert {stencil.port("reg14", values) for stencil in stencils} == {
+                assert sorted(encoding.filled(values) for encoding in encodings) == sorted(whole)
+                assert {encoding.port("reg14", values) for encoding in encodings} == {
                     BINDINGS.ports.get(port) for port in ports if port != "gone"
                 }
     for other in ("inport == @pg && outport == @pg", "inport != @pg", "inport == @nowhere", "inport == {@pg, @pg}"):
-        assert templates.stencils(other, BINDINGS) is None
+        assert templates.encoded(other, BINDINGS) is None
 
 
-def test_sets_and_networks_have_stencils(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sets_and_networks_have_templates(monkeypatch: pytest.MonkeyPatch) -> None:
     templates = Templates()
     text = "ip6.dst == {{fe80::{}, ff02::{}}} && eth.src == {{0a:00:00:00:00:{:02x}}} && ip6.src == fd00:{}::/64"
     assert stamped(templates, text.format(1, 2, 3, 4)) is not None
@@ -155,7 +155,7 @@ def test_sets_and_networks_have_stencils(monkeypatch: pytest.MonkeyPatch) -> Non
         whole = {Match({**match, "metadata": (0x42, (1 << 64) - 1)}).encode() for match, _ in flows}
         assert set(stamped(templates, text.format(*numbers)) or ()) == whole
         assert len(whole) == 2
-    assert templates.stencils(alike, BINDINGS) is None, "one flow, not two"
+    assert templates.encoded(alike, BINDINGS) is None, "one flow, not two"
 
 
 def test_a_second_text_of_a_shape_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,22 +188,22 @@ def test_no_name_is_part_of_a_shape(text: str) -> None:
         here = Bindings(ports={"x": key}, port_groups={"x": ["x"]}, resident=lambda port, key=key: key == 7)
         expected = compile_match(text, here)
         assert templates.compile(text, here) == expected
-        found = templates.stencils(text, here)
+        found = templates.encoded(text, here)
         if found is not None:
-            stencils, values = found
+            encodings, values = found
             values[0] = bytes(8)
             whole = [Match({**match, "metadata": (0, (1 << 64) - 1)}).encode() for match, _ in expected.flows]
-            assert sorted(stencil.filled(values) for stencil in stencils) == sorted(whole)
+            assert sorted(encoding.filled(values) for encoding in encodings) == sorted(whole)
 
 
 def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(match, "_MAX_TEXT", 300)
-    monkeypatch.setattr(match, "_MAX_TEMPLATES", 3)
+    monkeypatch.setattr(match, "_MAX_VARIANTS", 3)
     templates = Templates()
     for n in range(50):
         text = f"reg0[{n % 32}] == 1 && tcp.dst == {{1, {n + 2}}}"
         assert templates.compile(text, BINDINGS) == compile_match(text, BINDINGS)
         text = f"ip4.src == 10.0.0.{n} || ip4.src == 10.0.1.{n}"
         assert templates.compile(text, BINDINGS) == compile_match(text, BINDINGS)
-    assert len(templates._shapes) <= 10  # of texts of some 35 characters
-    assert all(shape is None or len(shape.templates) <= 3 for shape in templates._shapes.values())
+    assert len(templates._templates) <= 10  # of texts of some 35 characters
+    assert all(one is None or len(one.compiled) <= 3 for one in templates._templates.values())
