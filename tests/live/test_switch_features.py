@@ -53,7 +53,7 @@ def instances(lab: Lab, nb: Nbctl) -> dict[str, Instance]:
         nb("lsp-add", "net", name, "--", "lsp-set-addresses", name, f"{mac} 10.7.0.{number}")
         nb("lsp-set-dhcpv4-options", name, options)
     nb("--wait=hv", "sync")
-    found = {name: lab.attach(name, host, name, MACS[name]) for name, host in HOSTS.items()}
+    found = {name: lab.attach(name, host=host, port_id=name, mac=MACS[name]) for name, host in HOSTS.items()}
     wait_until(lambda: found["a"].pings("10.7.0.2"), "the first answer")
     return found
 
